@@ -1,4 +1,4 @@
-"""The specimens: plain PyTorch that a student can read, one folder a family, ``scratch`` beside ``concise``.
+"""The specimens: plain PyTorch that a student can read, one folder per family, ``scratch`` next to ``concise``.
 
-A specimen imports nothing of the harness; the ``CASES`` of a folder's ``__init__`` say what each one claims.
+A specimen does not import the harness; the ``CASES`` in a folder's ``__init__`` declare what each specimen claims.
 """

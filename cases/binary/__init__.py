@@ -1,4 +1,4 @@
-"""Binary classification: the sigmoid, its logarithm, the softplus, and the cross-entropy of one logit."""
+"""Binary classification: the sigmoid, its logarithm, the softplus, and the cross-entropy of a logit."""
 
 from cases.binary import concise, scratch
 from harness.case import Break, Case
@@ -6,29 +6,29 @@ from harness.case import Break, Case
 _EXP_OVERFLOWS = "exp overflows above ln(max): 88.72 in float32 and bfloat16, 709.78 in float64, 11.09 in float16"
 _NAN_GRADIENT = f"{_EXP_OVERFLOWS}; the backward pass multiplies that infinity by zero"
 _ONE_OVER_INFINITY = (
-    "1 + exp(-x) is infinite below -ln(max), -88.72 in float32, and its inverse zero; the truth is subnormal down to "
-    "ln(smallest / 2), -103.97"
+    "1 + exp(-x) is infinite below -ln(max), -88.72 in float32, so its inverse is zero; the exact value is "
+    "subnormal down to ln(smallest / 2), -103.97"
 )
 _SQUARE_UNDERFLOWS = (
     "the backward pass squares the sigmoid, which is subnormal below ln(tiny) / 2, -43.67 in float32, and zero below "
     "ln(smallest / 2) / 2, -51.99"
 )
-_ROUNDS_TO_ONE = "y (1 - y) is zero as soon as y rounds to one: from p ln 2, 16.64 in float32, 36.74 in float64"
+_ROUNDS_TO_ONE = "y (1 - y) is zero once y rounds to one: from p ln 2, 16.64 in float32, 36.74 in float64"
 _TAIL = "1 + exp(-|x|) rounds to one from |x| = p ln 2: 16.64 in float32, 36.74 in float64, 7.62 in float16"
-_ONE_MINUS_P = "1 - p is zero from x = p ln 2, 16.64 in float32, and 0 * ln 0 is not a number; 1 - p cancels before"
+_ONE_MINUS_P = "1 - p is zero from x = p ln 2, 16.64 in float32, and 0 * ln 0 is NaN; below that, 1 - p cancels"
 _THRESHOLD = Break(
-    "returns x above the threshold 20, where exp(-x) = 2.1e-9 still counts: it does up to x = 33.3 in float64",
+    "returns x above the threshold 20, but exp(-x) = 2.1e-9 still matters there: it does up to x = 33.3 in float64",
     dtypes=("float64",),
 )
 _SLOPE_ABOVE_THRESHOLD = Break(
-    "the gradient is one above the threshold 20, where 1 - sigma(20) = 2.1e-9; it rounds to one from 36.74 in float64",
+    "the gradient is one above the threshold 20, but 1 - sigma(20) = 2.1e-9; it rounds to one from 36.74 in float64",
     dtypes=("float64",),
 )
 _WIDE = ("float64", "float32", "bfloat16")
-_KINK = "at zero autograd takes the derivatives of max(x, 0) as one and of |x| as zero: 1 - y, not 1/2 - y"
-_CANCELS = "(1 - y) x - logsigmoid(x) cancels for x < 0: the error is u |x|, whatever the loss"
+_KINK = "at zero, autograd uses the derivative one for max(x, 0) and zero for |x|, which gives 1 - y instead of 1/2 - y"
+_CANCELS = "(1 - y) x - logsigmoid(x) cancels for x < 0: the error is u |x| for any loss"
 _LOST = (
-    "the logarithm's digits below ulp(x) are gone: the loss of y = 0 is zero below -(p - e) ln 2, e = floor(log2 |x|): "
+    "the logarithm loses its digits below ulp(x): the loss of y = 0 is zero below -(p - e) ln 2, e = floor(log2 |x|): "
     "-14.56 in float32, -33.27 in float64, -6.24 in float16, -4.16 in bfloat16"
 )
 
@@ -58,7 +58,7 @@ CASES = [
         attains=("tail_not_lost",),
         breaks={
             "value": Break(_ONE_OVER_INFINITY, _WIDE),
-            "gradient": Break(f"{_ONE_OVER_INFINITY}; the gradient is formed of the value", _WIDE),
+            "gradient": Break(f"{_ONE_OVER_INFINITY}; the gradient is computed from the value", _WIDE),
             "gradient_not_lost": _ROUNDS_TO_ONE,
         },
         breaks_at={
@@ -119,7 +119,7 @@ CASES = [
             "loss_not_lost": "1 - p rounds to one below -(p + 1) ln 2, -17.33 in float32, and its logarithm is zero",
             "finite_on_extreme_logits": _ONE_MINUS_P,
             "not_negative": _ONE_MINUS_P,
-            "classes_exchange": f"{_ONE_MINUS_P}; ln p does not",
+            "classes_exchange": f"{_ONE_MINUS_P}; ln p does not cancel",
             "gradient": _SQUARE_UNDERFLOWS,
             "gradient_digits_not_lost": _SQUARE_UNDERFLOWS,
             "gradient_not_lost": _SQUARE_UNDERFLOWS,
@@ -147,8 +147,8 @@ CASES = [
             "gradient": _KINK,
             "gradient_digits_not_lost": _KINK,
             "gradient_at_zero": _KINK,
-            "gradient_not_lost": "at zero the gradient is 1 - y, which is zero for y = 1, where it is -1/2",
-            "certain_and_wrong": "inf - inf for x = inf and y = 0: 0 * inf is not a number",
+            "gradient_not_lost": "at zero the gradient is 1 - y, which is zero for y = 1 instead of -1/2",
+            "certain_and_wrong": "inf - inf for x = inf and y = 0: 0 * inf is NaN",
         },
         breaks_at={
             **{("gradient", ray): "0" for ray in (_RIGHT_1, _WRONG_1, _RIGHT_0, _WRONG_0)},
@@ -167,8 +167,8 @@ CASES = [
             "digits_not_lost": _CANCELS,
             "loss_not_lost": _LOST,
             "gradient_digits_not_lost": Break(_ONE_OVER_INFINITY, _WIDE),
-            "gradient_not_lost": "sigmoid(x) - 1 is zero as soon as the sigmoid rounds to one: from p ln 2 for y = 1",
-            "certain_and_wrong": "0 * inf and inf - inf at x = -inf, where the loss of y = 1 is infinite",
+            "gradient_not_lost": "sigmoid(x) - 1 is zero once the sigmoid rounds to one: from p ln 2 for y = 1",
+            "certain_and_wrong": "0 * inf and inf - inf at x = -inf, but the exact loss for y = 1 is infinite",
         },
         breaks_at={
             ("loss_not_lost", _RIGHT_0): "-ln(exp(2^(e - p)) - 1), e = floor(log2 t)",

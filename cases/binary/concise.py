@@ -22,5 +22,5 @@ def logsigmoid(x: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
 
 
 def binary_cross_entropy_with_logits(logits: Float[Tensor, " n"], targets: Float[Tensor, " n"]) -> Float[Tensor, ""]:
-    """``F.binary_cross_entropy_with_logits``: takes logits, and means over the rows."""
+    """``F.binary_cross_entropy_with_logits``: takes logits and averages over the rows."""
     return F.binary_cross_entropy_with_logits(logits, targets)

@@ -1,4 +1,4 @@
-"""Binary classification from scratch: each operation by its definition, and in the form that keeps its digits."""
+"""Binary classification from scratch: each operation by its definition and in a numerically stable form."""
 
 import torch
 from jaxtyping import Float
@@ -12,19 +12,19 @@ def sigmoid(x: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
 
     Notes
     -----
-    ``exp(-x)`` overflows below ``-ln(max)``, -88.72 in float32: the value is then zero, where the truth is a subnormal
-    number, and its gradient ``0 * inf``, which is not a number.
+    ``exp(-x)`` overflows below ``-ln(max)``, -88.72 in float32. The result is zero, but the exact value is a subnormal
+    number, and the gradient is ``0 * inf``, which is NaN.
     """
     return 1 / (1 + torch.exp(-x))
 
 
 def _exp_of_minus_abs(x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-    """``exp(-|x|)``: never above one. ``x.abs()`` would have the derivative zero at zero, where one side's is meant."""
+    """``exp(-|x|)``, never above one. With ``x.abs()`` the derivative at zero would be zero, not one-sided."""
     return torch.exp(torch.where(x < 0, x, -x))
 
 
 def stable_sigmoid(x: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
-    """``1 / (1 + z)`` or ``z / (1 + z)`` with ``z = exp(-|x|)``: a few ulp everywhere, and so is its gradient."""
+    """``1 / (1 + z)`` or ``z / (1 + z)`` with ``z = exp(-|x|)``: value and gradient are accurate to a few ulp."""
     z = _exp_of_minus_abs(x)
     return torch.where(x < 0, z, 1.0) / (1 + z)
 
@@ -35,12 +35,12 @@ def softplus(x: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
 
 
 def stable_softplus(x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-    """``max(x, 0) + log1p(exp(-|x|))``: two terms of one sign, a few ulp everywhere."""
+    """``max(x, 0) + log1p(exp(-|x|))``: both terms have the same sign, so it is accurate to a few ulp."""
     return x.clamp(min=0) + torch.log1p(_exp_of_minus_abs(x))
 
 
 def logsigmoid(x: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
-    """Logarithm of the sigmoid: -inf where that underflows, zero where it rounds to one."""
+    """Logarithm of the sigmoid: -inf if the sigmoid underflows, zero if it rounds to one."""
     return torch.log(sigmoid(x))
 
 
@@ -57,7 +57,7 @@ def binary_cross_entropy(logits: Float[Tensor, " n"], targets: Float[Tensor, " n
 
     Notes
     -----
-    ``1 - p`` is zero from ``x = p ln 2`` (16.6 in float32, precision ``p`` bits), and ``0 * ln 0`` is not a number.
+    ``1 - p`` is zero from ``x = p ln 2`` (16.6 in float32, precision ``p`` bits), and ``0 * ln 0`` is NaN.
     """
     p = sigmoid(logits)
     return -(targets * torch.log(p) + (1 - targets) * torch.log(1 - p)).mean()

@@ -4,10 +4,10 @@ from cases.fashion_mnist import concise, scratch
 from harness.case import Case
 
 _DTYPES = ("float32",)
-"""A loader delivers float32 and nothing else."""
+"""Loaders deliver float32 only."""
 
 CASES = [
-    Case(concise.torchvision_loader, "loader", dtypes=_DTYPES),  # the book's, with which the others are compared
+    Case(concise.torchvision_loader, "loader", dtypes=_DTYPES),  # the book's loader, the reference for the others
     Case(scratch.item_by_item, "loader", dtypes=_DTYPES),
     Case(scratch.in_memory, "loader", dtypes=_DTYPES),
     Case(concise.transforms_v2_loader, "loader", dtypes=_DTYPES),

@@ -1,4 +1,4 @@
-"""Fashion-MNIST through torchvision and ``DataLoader``: the book's way, and ways to fetch a batch at once."""
+"""Fashion-MNIST through torchvision and ``DataLoader``: the book's loader, and faster loaders of whole batches."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -22,7 +22,7 @@ from torchvision import transforms
 from torchvision.transforms import v2
 
 Batch = tuple[Float32[Tensor, "b 1 28 28"], Int64[Tensor, " b"]]
-"""Images with values from 0 to 1, and their labels. Where a ``DataLoader`` collates, the pair is a list."""
+"""Images with values from 0 to 1, and their labels. If a ``DataLoader`` collates, the pair is a list."""
 
 
 def torchvision_loader(
@@ -41,16 +41,16 @@ def torchvision_loader(
     train
         Whether to load the training set or the test set.
     batch_size
-        Images a batch; the last batch of an epoch may be smaller.
+        Images per batch; the last batch of an epoch may be smaller.
     workers
-        Processes that load; 0 loads in the process that asks.
+        Number of worker processes; 0 loads in the calling process.
     shuffle
-        Whether each epoch has an order of its own.
+        Whether to shuffle each epoch.
 
     Returns
     -------
     batches
-        Images float32 ``[b, 1, 28, 28]`` and labels int64 ``[b]``, anew each time it is iterated over.
+        Images float32 ``[b, 1, 28, 28]`` and labels int64 ``[b]``; each iteration is an epoch.
 
     Notes
     -----
@@ -77,12 +77,12 @@ def transforms_v2_loader(
     Returns
     -------
     batches
-        As those of :func:`torchvision_loader`, but for the last bit.
+        Equal to :func:`torchvision_loader` except for the last bit.
 
     Notes
     -----
     Each value is within 1.5 ulp of byte / 255 and not always the nearest float32: ``ToDtype`` multiplies by the
-    rounded reciprocal of 255, and 126 of the 256 grey levels come out one ulp beside ``ToTensor``'s.
+    rounded reciprocal of 255, and 126 of the 256 gray levels differ from ``ToTensor`` by one ulp.
     """
     transform = v2.Compose([v2.ToImage(), v2.ToDtype(torch.float32, scale=True)])
     dataset = torchvision.datasets.FashionMNIST(root, train=train, transform=transform)
@@ -96,7 +96,7 @@ def tensor_dataset_loader(
     workers: int,
     shuffle: bool,
 ) -> Iterable[Batch]:
-    """Load from tensors that were converted once, beforehand; collated item by item.
+    """Load from tensors that were converted once in advance; collated item by item.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ def tensor_dataset_loader(
     Returns
     -------
     batches
-        As those of :func:`torchvision_loader`, bit for bit.
+        Bit-identical to :func:`torchvision_loader`.
 
     Notes
     -----
@@ -118,7 +118,7 @@ def tensor_dataset_loader(
 
 
 class BatchedImages(Dataset[Batch]):
-    """A data set that hands out whole batches, gathered from bytes in memory and converted at once.
+    """A data set that returns whole batches, gathered from bytes in memory and converted at once.
 
     Parameters
     ----------
@@ -129,8 +129,8 @@ class BatchedImages(Dataset[Batch]):
 
     Notes
     -----
-    Bytes become float32 and are multiplied by the rounded reciprocal of 255, as ``v2.ToDtype`` does it: within 1.5 ulp
-    of byte / 255. A processor divides at half to a third of that speed; ``div_(255)`` would give ``ToTensor``'s bits.
+    Bytes become float32 and are multiplied by the rounded reciprocal of 255, as in ``v2.ToDtype``: within 1.5 ulp
+    of byte / 255. Division is two to three times slower; ``div_(255)`` would give the bits of ``ToTensor``.
     """
 
     def __init__(self, root: str | Path, *, train: bool) -> None:
@@ -146,12 +146,12 @@ class BatchedImages(Dataset[Batch]):
         return self.images.index_select(0, rows).float().mul_(1 / 255), self.labels.index_select(0, rows)
 
     def __getitems__(self, indices: Sequence[int]) -> Batch:
-        """Return a batch: what ``DataLoader`` asks for, where it exists, in place of one item after another."""
+        """Return a batch; ``DataLoader`` calls this method, if it exists, instead of fetching item by item."""
         return self[indices]
 
 
 def unchanged(batch: Any) -> Any:
-    """Collate what is a batch already."""
+    """Return the batch unchanged: a collate function for whole batches."""
     return batch
 
 
@@ -172,7 +172,7 @@ def batched_fetch_loader(
     Returns
     -------
     batches
-        As those of :func:`transforms_v2_loader`, bit for bit.
+        Bit-identical to :func:`transforms_v2_loader`.
 
     Notes
     -----
@@ -205,7 +205,7 @@ def batch_sampler_loader(
     Returns
     -------
     batches
-        As those of :func:`transforms_v2_loader`, bit for bit.
+        Bit-identical to :func:`transforms_v2_loader`.
 
     Notes
     -----
@@ -223,16 +223,16 @@ def batch_sampler_loader(
 
 
 class IndexBatches(Sampler[Tensor]):
-    """Batches of indices that stay tensors: not one index becomes a Python integer.
+    """Batches of indices as tensors: indices never become Python integers.
 
     Parameters
     ----------
     n
-        How many samples there are.
+        Number of samples.
     batch_size
-        Indices a batch.
+        Indices per batch.
     shuffle
-        Whether each epoch has an order of its own.
+        Whether to shuffle each epoch.
     """
 
     def __init__(self, n: int, batch_size: int, *, shuffle: bool) -> None:
@@ -255,17 +255,17 @@ def index_tensor_loader(
     workers: int,
     shuffle: bool,
 ) -> Iterable[Batch]:
-    """Load a batch at a time for a sampler of index tensors: the fastest loader here that is a ``DataLoader``.
+    """Load a batch at a time with a sampler of index tensors: the fastest ``DataLoader`` in this file.
 
     Parameters
     ----------
     root, train, batch_size, workers, shuffle
-        As for :func:`torchvision_loader`. Without workers it is fastest.
+        As for :func:`torchvision_loader`. It is fastest without workers.
 
     Returns
     -------
     batches
-        As those of :func:`transforms_v2_loader`, bit for bit.
+        Bit-identical to :func:`transforms_v2_loader`.
 
     Notes
     -----
@@ -283,7 +283,7 @@ def index_tensor_loader(
 
 
 class PackedImages(Dataset[UInt8[np.ndarray, "b 785"]]):
-    """A data set whose batches are one array of bytes: the pixels of an image in a row, its label behind them.
+    """A data set whose batches are byte arrays: a row holds the pixels of an image, followed by its label.
 
     Parameters
     ----------
@@ -306,19 +306,19 @@ class PackedImages(Dataset[UInt8[np.ndarray, "b 785"]]):
 
 
 class Unpacked:
-    """Batches unpacked and converted where they are used.
+    """Batches that are unpacked and converted in the consuming process.
 
     Parameters
     ----------
     packed
-        Yields arrays of bytes, as :class:`PackedImages` makes them.
+        Loader of byte arrays from :class:`PackedImages`.
     """
 
     def __init__(self, packed: "DataLoader[UInt8[np.ndarray, 'b 785']]") -> None:
         self.packed = packed
 
     def __len__(self) -> int:
-        """Return how many batches an epoch has."""
+        """Return the number of batches per epoch."""
         return len(self.packed)
 
     def __iter__(self) -> Iterator[Batch]:
@@ -334,7 +334,7 @@ def packed_loader(
     workers: int,
     shuffle: bool,
 ) -> Iterable[Batch]:
-    """Load with workers that send one array of bytes a batch, converted in the process that asks.
+    """Load with workers that send a byte array per batch, converted in the consuming process.
 
     Parameters
     ----------
@@ -344,13 +344,13 @@ def packed_loader(
     Returns
     -------
     batches
-        As those of :func:`transforms_v2_loader`, bit for bit.
+        Bit-identical to :func:`transforms_v2_loader`.
 
     Notes
     -----
-    Each value is within 1.5 ulp of byte / 255. A tensor goes from process to process as a file descriptor, which costs
+    Each value is within 1.5 ulp of byte / 255. Processes exchange tensors as file descriptors, which costs
     more than the tensor of a small batch; a NumPy array goes through the pipe. Bytes are a quarter of its size in
-    float32. ``collate_fn`` keeps ``DataLoader`` from making a tensor of it.
+    float32. ``collate_fn`` keeps ``DataLoader`` from converting it to a tensor.
     """
     dataset = PackedImages(root, train=train)
     order = RandomSampler(dataset) if shuffle else SequentialSampler(dataset)

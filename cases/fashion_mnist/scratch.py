@@ -1,4 +1,4 @@
-"""Fashion-MNIST by hand: reading the files, two loaders, labels as words, a grid of images."""
+"""Fashion-MNIST from scratch: reading the files, two loaders, labels as words, a grid of images."""
 
 import struct
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 Batch = tuple[Float32[Tensor, "b 1 28 28"], Int64[Tensor, " b"]]
-"""Images with values from 0 to 1, and their labels. Where a ``DataLoader`` collates, the pair is a list."""
+"""Images with values from 0 to 1, and their labels. If a ``DataLoader`` collates, the pair is a list."""
 
 
 def files(root: str | Path, *, train: bool) -> tuple[Path, Path]:
@@ -39,7 +39,7 @@ def read_labels(file: Path) -> UInt8[Tensor, " n"]:
 
 
 class FashionImages(Dataset[tuple[Tensor, int]]):
-    """The images one by one, each converted when it is asked for.
+    """The images one by one, converted on access.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def item_by_item(
     workers: int,
     shuffle: bool,
 ) -> Iterable[Batch]:
-    """Load item by item: a data set of one's own, collated by ``DataLoader``.
+    """Load item by item: a custom data set, collated by ``DataLoader``.
 
     Parameters
     ----------
@@ -77,20 +77,20 @@ def item_by_item(
     train
         Whether to load the training set or the test set.
     batch_size
-        Images a batch; the last batch of an epoch may be smaller.
+        Images per batch; the last batch of an epoch may be smaller.
     workers
-        Processes that load; 0 loads in the process that asks.
+        Number of worker processes; 0 loads in the calling process.
     shuffle
-        Whether each epoch has an order of its own.
+        Whether to shuffle each epoch.
 
     Returns
     -------
     batches
-        Images float32 ``[b, 1, 28, 28]`` and labels int64 ``[b]``, anew each time it is iterated over.
+        Images float32 ``[b, 1, 28, 28]`` and labels int64 ``[b]``; each iteration is an epoch.
 
     Notes
     -----
-    Each value is byte / 255 correctly rounded: the byte is exact in float32, and there is one division.
+    Each value is byte / 255 correctly rounded: the byte is exact in float32, and there is a single division.
     """
     dataset = FashionImages(root, train=train)
     return DataLoader(dataset, batch_size, shuffle=shuffle, num_workers=workers, persistent_workers=workers > 0)
@@ -102,11 +102,11 @@ class InMemory:
     Parameters
     ----------
     images, labels
-        The whole set. The images stay bytes: that is a quarter of the memory to gather from.
+        The whole set. The images stay bytes, which take a quarter of the memory.
     batch_size
-        Images a batch.
+        Images per batch.
     shuffle
-        Whether each epoch has an order of its own.
+        Whether to shuffle each epoch.
     """
 
     def __init__(
@@ -118,15 +118,15 @@ class InMemory:
         self.shuffle = shuffle
 
     def __len__(self) -> int:
-        """Return how many batches an epoch has."""
+        """Return the number of batches per epoch."""
         return -(-len(self.labels) // self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
         n = len(self.labels)
         order = torch.randperm(n) if self.shuffle else torch.arange(n)
         for rows in order.split(self.batch_size):
-            # index_select gathers a batch several times as fast as images[rows] does, and a processor multiplies two to
-            # three times as fast as it divides
+            # index_select gathers a batch several times as fast as images[rows], and multiplication is two to
+            # three times as fast as division
             yield self.images.index_select(0, rows).float().mul_(1 / 255), self.labels.index_select(0, rows)
 
 
@@ -134,10 +134,10 @@ def in_memory(
     root: str | Path,
     train: bool,
     batch_size: int,
-    workers: int,  # noqa: ARG001 - there is nothing left for a worker to do
+    workers: int,  # noqa: ARG001 - workers have nothing to do
     shuffle: bool,
 ) -> Iterable[Batch]:
-    """Load by gathering rows of tensors in memory: what no loader of this set can beat by much.
+    """Load by gathering rows of tensors in memory, which is close to the fastest possible loader.
 
     Parameters
     ----------
@@ -146,22 +146,22 @@ def in_memory(
     train
         Whether to load the training set or the test set.
     batch_size
-        Images a batch; the last batch of an epoch may be smaller.
+        Images per batch; the last batch of an epoch may be smaller.
     workers
-        Ignored: handing a batch from one process to another takes longer than making it.
+        Ignored: sending a batch between processes takes longer than creating it.
     shuffle
-        Whether each epoch has an order of its own.
+        Whether to shuffle each epoch.
 
     Returns
     -------
     batches
-        Images float32 ``[b, 1, 28, 28]`` and labels int64 ``[b]``, anew each time it is iterated over.
+        Images float32 ``[b, 1, 28, 28]`` and labels int64 ``[b]``; each iteration is an epoch.
 
     Notes
     -----
     Each value is within 1.5 ulp of byte / 255: the byte, exact in float32, is multiplied by the rounded reciprocal of
-    255. These are the bits of torchvision's ``v2.ToDtype``. ``div_(255)`` in place of the product gives those of
-    ``ToTensor``, correctly rounded, and a batch takes a third longer.
+    255. The bits agree with torchvision's ``v2.ToDtype``. ``div_(255)`` instead of the product would agree with
+    ``ToTensor``, which rounds correctly, but a batch takes a third longer.
     """
     images_file, labels_file = files(root, train=train)
     images, labels = read_images(images_file).unsqueeze(1), read_labels(labels_file).long()
@@ -169,7 +169,7 @@ def in_memory(
 
 
 WORDS = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
-"""What the labels 0 to 9 mean."""
+"""The meaning of the labels 0 to 9."""
 
 
 def text_labels(labels: Int64[Tensor, " n"] | Sequence[int]) -> list[str]:
@@ -183,7 +183,7 @@ def text_labels(labels: Int64[Tensor, " n"] | Sequence[int]) -> list[str]:
     Returns
     -------
     words
-        One for each label.
+        The words, in the order of the labels.
     """
     return [WORDS[int(label)] for label in labels]
 
@@ -201,20 +201,20 @@ def show_images(
     Parameters
     ----------
     images
-        Grey images ``[height, width]`` or ``[1, height, width]``, row by row of the grid; no more than it has places.
+        Gray images ``[height, width]`` or ``[1, height, width]``, row by row; at most as many as the grid has cells.
     num_rows, num_cols
-        Places of the grid.
+        Size of the grid.
     titles
-        One for each image.
+        Titles of the images.
     scale
-        Side of a place in inches.
+        Side of a cell in inches.
 
     Returns
     -------
     axes
-        The matplotlib axes, row by row; places without an image are empty. ``axes[0].figure`` is the figure.
+        The matplotlib axes, row by row; cells without an image are empty. ``axes[0].figure`` is the figure.
     """
-    from matplotlib import pyplot as plt  # only here: every worker of a loader imports this module
+    from matplotlib import pyplot as plt  # imported here because every worker of a loader imports this module
 
     _, grid = plt.subplots(num_rows, num_cols, figsize=(num_cols * scale, num_rows * scale), squeeze=False)
     axes = list(grid.flat)

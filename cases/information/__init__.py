@@ -1,31 +1,31 @@
-"""Entropy and divergence: the definitions, where they fail, and what torch does."""
+"""Entropy and divergence: the definitions, their failures, and the torch functions."""
 
 from cases.information import concise, scratch
 from harness.case import Break, Case
 
 _OVERFLOW = (
-    "exp overflows above ln(max), 88.72 in float32, or a probability underflows, and 0 * -inf is not a number: "
+    "exp overflows above ln(max), 88.72 in float32, or a probability underflows, and 0 * -inf is NaN: "
     "from -ln(smallest/2), 103.97 in float32"
 )
 _HALF_SUM = Break("65,520 ones overflow a sum that is stored in float16", ("float16",))
 _OFFSET = (
-    "logits - logsumexp(logits) rounds at the size of the offset: [c, c] has entropy zero from c = 2^p, 16,777,216 "
-    "in float32, where the truth is ln 2"
+    "logits - logsumexp(logits) loses digits in the offset: [c, c] has entropy zero from c = 2^p, 16,777,216 "
+    "in float32, instead of ln 2"
 )
 _CERTAIN = (
-    "ln p of the dominating class is rounded to a multiple of u or so, and multiplied by p = 1: a relative error of "
+    "ln p of the dominating class is rounded to about a multiple of u and multiplied by p = 1: a relative error of "
     "u / H, which is 1 / (1 + gap) from a gap of p ln 2, 16.6 in float32"
 )
-_MASKED = "exp(-inf) * -inf: a class without probability gives 0 * -inf = NaN"
+_MASKED = "exp(-inf) * -inf: a class with probability zero gives 0 * -inf = NaN"
 _MASKED_GRADIENT = (
-    "the clamp to the lowest number stops the infinity in the value; times a cotangent beyond one it overflows in the "
+    "the clamp to the lowest number avoids the infinity in the value; times a cotangent above one it overflows in the "
     "backward pass, and 0 * inf is NaN"
 )
 _UNDERFLOWN = (
-    "q = exp(log_q) underflows from log_q = ln(smallest/2), -103.97 in float32, and the divergence is called infinite"
+    "q = exp(log_q) underflows from log_q = ln(smallest/2), -103.97 in float32, and the divergence becomes infinite"
 )
 _CLAMPED = "probabilities are clamped to [eps, 1 - eps] before the logarithm: ln p stops at ln(eps), -15.94 in float32"
-_NORMALISED = "p and q are normalised again, so that the gradient is projected: q - p for log_q instead of -p"
+_NORMALISED = "p and q are normalized again, which projects the gradient: q - p for log_q instead of -p"
 
 CASES = [
     Case(
@@ -75,9 +75,9 @@ CASES = [
             "digits_not_lost": _CERTAIN,
             "impossible_classes_are_ignored": _MASKED,
             "gradient_of_masked_rows": _MASKED,
-            "value_on_extreme_numbers": "a gap that overflows makes ln p = -inf, and 0 * -inf is not a number",
+            "value_on_extreme_numbers": "a gap that overflows makes ln p = -inf, and 0 * -inf is NaN",
             "value_on_long_rows": Break(
-                "ln p is rounded to the format before exp, which makes a relative error of u |ln p| of it",
+                "ln p is rounded to the format before exp, which causes a relative error of u |ln p|",
                 ("float16",),
             ),
         },
@@ -112,7 +112,7 @@ CASES = [
         concise.kl_divergence,
         "kl_divergence",
         breaks={
-            "impossible_for_both_adds_nothing": "xlogy guards p ln p, and nothing guards p log_q: 0 * -inf is NaN",
+            "impossible_for_both_adds_nothing": "xlogy protects p ln p, but p log_q is unprotected: 0 * -inf is NaN",
         },
     ),
     Case(scratch.accurate_kl_divergence, "kl_divergence"),

@@ -1,4 +1,4 @@
-"""Entropy and divergence by their definitions, and in forms that survive certainty."""
+"""Entropy and divergence by their definitions, and in forms that stay accurate for certain rows."""
 
 import torch
 from jaxtyping import Float
@@ -12,20 +12,20 @@ def entropy(logits: Float[Tensor, "n k"]) -> Float[Tensor, " n"]:
 
     Notes
     -----
-    Where a probability is zero, ``0 * -inf`` is not a number; and ``exp`` is not shifted.
+    A zero probability gives ``0 * -inf``, which is NaN, and ``exp`` is not shifted.
     """
     p = logits.exp() / logits.exp().sum(dim=-1, keepdim=True)
     return -(p * p.log()).sum(dim=-1)
 
 
 def accurate_entropy(logits: Float[Tensor, "n k"]) -> Float[Tensor, " n"]:
-    """``ln(1 + R) + sum p g`` with the gaps ``g`` to the maximum: two terms that are not negative.
+    """``ln(1 + R) + sum p g`` with the gaps ``g`` to the maximum: both terms are nonnegative.
 
     Notes
     -----
-    ``R`` sums ``exp(-g)`` over all classes but one maximum, so that ``log1p`` keeps what is tiny. Relative error a few
-    ``u``, however certain the row is; the gradient is ``p (g - sum p g)``. A class with a logit of -inf is left out
-    *before* its gap enters a product.
+    ``R`` sums ``exp(-g)`` over all classes except the maximum, so ``log1p`` keeps tiny terms. The relative error is a
+    few ``u`` even for certain rows. The gradient is ``p (g - sum p g)``. Classes with a logit of -inf are excluded
+    *before* their gap enters a product.
     """
     maximum, at = logits.float().max(dim=-1, keepdim=True) if logits.itemsize < 4 else logits.max(dim=-1, keepdim=True)
     gap = maximum - logits
@@ -39,12 +39,12 @@ def accurate_entropy(logits: Float[Tensor, "n k"]) -> Float[Tensor, " n"]:
 
 
 def kl_divergence(log_q: Float[Tensor, "n k"], p: Float[Tensor, "n k"]) -> Float[Tensor, " n"]:
-    """``sum p (ln p - ln q)``: the definition. Where a probability is zero, ``0 * -inf`` is not a number."""
+    """``sum p (ln p - ln q)``: the definition. A zero probability gives ``0 * -inf``, which is NaN."""
     return (p * (p.log() - log_q)).sum(dim=-1)
 
 
 def accurate_kl_divergence(log_q: Float[Tensor, "n k"], p: Float[Tensor, "n k"]) -> Float[Tensor, " n"]:
-    """The definition over the classes that ``p`` allows; what it does not is replaced before any logarithm.
+    """The definition over the classes with ``p > 0``; other entries are replaced before any logarithm.
 
     Notes
     -----
@@ -56,7 +56,7 @@ def accurate_kl_divergence(log_q: Float[Tensor, "n k"], p: Float[Tensor, "n k"])
 
 
 def kl_divergence_of_probabilities(p: Float[Tensor, "n k"], q: Float[Tensor, "n k"]) -> Float[Tensor, " n"]:
-    """``sum p (ln p - ln q)`` of two vectors of probabilities, each product zero where ``p`` is.
+    """``sum p (ln p - ln q)`` of two vectors of probabilities; a product is zero if ``p`` is zero.
 
     Notes
     -----

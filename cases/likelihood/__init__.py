@@ -1,14 +1,14 @@
-"""Likelihoods: minimising the squared error is maximising the Gaussian one, and not the three controls."""
+"""Likelihoods: minimizing the squared error maximizes the Gaussian likelihood, but not the three controls."""
 
 from cases.likelihood import concise, scratch
 from harness.case import Break, Case
 
 _WIDE = ("float64", "float32", "bfloat16")
 _LAPLACE = "negative control: Laplace noise is fitted by least absolute deviations"
-_HETEROSCEDASTIC = "negative control: the variance depends on the mean, so that rows are weighted"
-_STUDENT = "negative control: Student's noise has heavy tails, so that large errors weigh less"
-_FLOOR = Break("torch floors the variance at 1e-6, which float16's normal numbers do not reach", _WIDE)
-_CONSTANT = "the constant ln(2 pi) / 2 is added and taken off again: digits below it are lost"
+_HETEROSCEDASTIC = "negative control: the variance depends on the mean, so rows are weighted"
+_STUDENT = "negative control: Student's t noise has heavy tails, so large errors weigh less"
+_FLOOR = Break("torch clamps the variance to at least 1e-6, which is below the normal numbers of float16", _WIDE)
+_CONSTANT = "the constant ln(2 pi) / 2 is added and subtracted again: digits below it are lost"
 _ANOTHER_LIKELIHOOD = (
     "value",
     "gradient",
@@ -40,7 +40,8 @@ CASES = [
             "value": _CONSTANT,
             "value_at_extreme_variances": Break(_CONSTANT, ("float16",)),
             "gradients_agree_exactly": Break(
-                "the variance is rooted and squared again: sqrt(2)^2 is not 2 in these formats", ("float64", "float32")
+                "the code squares the square root of the variance: sqrt(2)^2 is not 2 in these formats",
+                ("float64", "float32"),
             ),
         },
     ),

@@ -11,13 +11,13 @@ from torch.distributions import Normal
 def gaussian_nll(
     mean: Float[Tensor, " n"], target: Float[Tensor, " n"], variance: Float[Tensor, " n"]
 ) -> Float[Tensor, ""]:
-    """``F.gaussian_nll_loss``, which leaves the constant out."""
+    """``F.gaussian_nll_loss``, which omits the constant."""
     return F.gaussian_nll_loss(mean, target, variance)
 
 
 def normal_nll(
     mean: Float[Tensor, " n"], target: Float[Tensor, " n"], variance: Float[Tensor, " n"]
 ) -> Float[Tensor, ""]:
-    """``torch.distributions.Normal``, with the constant taken off again, which costs digits where it dominates."""
+    """``torch.distributions.Normal``, with the constant subtracted again, which costs digits if it dominates."""
     rows: Tensor = -Normal(mean, variance.sqrt(), validate_args=False).log_prob(target)
     return (rows - 0.5 * math.log(2 * math.pi)).mean()

@@ -1,4 +1,4 @@
-"""Negative log-likelihoods by their definitions: the Gaussian, and three that are not and so are not least squares."""
+"""Negative log-likelihoods by their definitions: the Gaussian, and three others that are not least squares."""
 
 from jaxtyping import Float
 from torch import Tensor

@@ -1,10 +1,10 @@
-"""Linear regression: the chapter's scratch version with half the squared loss, and torch's with the whole."""
+"""Linear regression: the chapter's version with half the squared loss, and torch's with the full squared loss."""
 
 from cases.linear_regression import concise, scratch
 from harness.case import Case
 
 _FLOATS = ("float64", "float32")
-_LOST = "the parameter is rounded at every step: an update below half an ulp of it is lost, and 1 - u / 2 is 1 for ever"
+_LOST = "the parameter is rounded at every step: an update below half an ulp is lost, so 1 - u / 2 stays 1"
 
 _STOPS_AT = {("update_not_lost", "learning rate against weight"): "2^-(p + 1)"}
 

@@ -1,4 +1,4 @@
-"""Linear regression with what torch provides."""
+"""Linear regression with the functions of torch."""
 
 from collections.abc import Callable, Iterable
 
@@ -39,7 +39,7 @@ def sgd_with_momentum(
     weight_decay: float,
     nesterov: bool,
 ) -> Float[Tensor, " n"]:
-    """``torch.optim.SGD``, one step a gradient: the parameter is rounded to its dtype each time."""
+    """``torch.optim.SGD``, one step per gradient: the parameter is rounded to its dtype each time."""
     param = nn.Parameter(parameter.clone())
     trainer = torch.optim.SGD([param], lr=lr, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov)
     for gradient in gradients:
@@ -56,7 +56,7 @@ def sgd_with_a_master_copy(
     weight_decay: float,
     nesterov: bool,
 ) -> Float[Tensor, " n"]:
-    """``torch.optim.SGD`` on a copy of the parameter in twice the width, as mixed-precision training keeps it."""
+    """``torch.optim.SGD`` on a copy of the parameter in twice the width, as in mixed-precision training."""
     wide = torch.float32 if parameter.itemsize == 2 else torch.float64
     return sgd_with_momentum(parameter.to(wide), gradients.to(wide), lr, momentum, weight_decay, nesterov).to(
         parameter.dtype
@@ -104,7 +104,7 @@ class TrainingStep:
 
 
 def started_net(weight: Float[Tensor, "1 d"], bias: Float[Tensor, " 1"]) -> tuple[nn.Linear, Parameters]:
-    """Return the network with a copy of given parameters, and these."""
+    """Return the network with copies of the given parameters, and these copies."""
     net = initialised_net(weight.shape[1]).to(device=weight.device, dtype=weight.dtype)
     net.weight.data.copy_(weight)
     net.bias.data.copy_(bias)
@@ -112,7 +112,7 @@ def started_net(weight: Float[Tensor, "1 d"], bias: Float[Tensor, " 1"]) -> tupl
 
 
 def training_step(weight: Float[Tensor, "1 d"], bias: Float[Tensor, " 1"], lr: float) -> tuple[Step, Parameters]:
-    """Return the step of one minibatch, and the parameters it updates in place.
+    """Return a step on a minibatch, and the parameters that it updates in place.
 
     Parameters
     ----------
@@ -153,8 +153,8 @@ def train(
 
 
 def least_squares(X: Float[Tensor, "n d"], y: Float[Tensor, " n"]) -> Parameters:
-    """``torch.linalg.lstsq`` on ``[X, 1]``, by a QR factorisation."""
+    """``torch.linalg.lstsq`` on ``[X, 1]``, by a QR factorization."""
     A = torch.cat([X, X.new_ones(len(X), 1)], dim=1)
-    # The default on the CPU, "gelsy", reads uninitialised memory: https://github.com/pytorch/pytorch/issues/71222.
+    # The default on the CPU, "gelsy", reads uninitialized memory: https://github.com/pytorch/pytorch/issues/71222.
     theta = torch.linalg.lstsq(A, y.unsqueeze(1), driver="gels").solution.squeeze(1)
     return theta[:-1].unsqueeze(0), theta[-1:]

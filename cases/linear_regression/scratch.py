@@ -1,4 +1,4 @@
-"""Linear regression from scratch: synthetic data, minibatches, model, loss, optimiser, training, normal equation."""
+"""Linear regression from scratch: synthetic data, minibatches, model, loss, optimizer, training, normal equation."""
 
 from collections.abc import Callable, Iterable, Iterator
 
@@ -21,7 +21,7 @@ def synthetic_data(
 
 
 def data_iter(n: int, batch_size: int, generator: torch.Generator) -> Iterator[Int[Tensor, " b"]]:
-    """Yield the positions of each minibatch in random order; the last one takes what is left."""
+    """Yield the indices of all minibatches in random order; the last one may be smaller."""
     indices = torch.randperm(n, generator=generator)
     for i in range(0, n, batch_size):
         yield indices[i : i + batch_size]
@@ -38,7 +38,7 @@ def linear(X: Float[Tensor, "n d"], weight: Float[Tensor, "m d"], bias: Float[Te
 
 
 def squared_loss(y_hat: Float[Tensor, "n ..."], y: Float[Tensor, " n"]) -> Float[Tensor, ""]:
-    """Mean of the squared differences, halved; ``y`` takes the shape of ``y_hat``, lest ``(n, 1) - (n,)`` broadcast."""
+    """Mean of the squared differences, halved; ``y`` is reshaped, because ``(n, 1) - (n,)`` would broadcast."""
     return ((y_hat - y.reshape(y_hat.shape)) ** 2 / 2).mean()
 
 
@@ -55,11 +55,11 @@ def sgd_with_momentum(
     weight_decay: float,
     nesterov: bool,
 ) -> Float[Tensor, " n"]:
-    """One step a gradient: ``b = momentum * b + g + decay * p``, then ``p - lr * b``, or a step further ahead.
+    """One step per gradient: ``b = momentum * b + g + decay * p``, then ``p - lr * b``, or Nesterov's lookahead step.
 
     Notes
     -----
-    The parameter is rounded at every step: an update below half an ulp of it is lost, ``1 - 0.001 = 1`` in bfloat16.
+    The parameter is rounded at every step: an update below half an ulp is lost, as in ``1 - 0.001 = 1`` in bfloat16.
     """
     buffer = None
     for gradient in gradients:
@@ -77,11 +77,11 @@ def compensated_sgd_with_momentum(
     weight_decay: float,
     nesterov: bool,
 ) -> Float[Tensor, " n"]:
-    """The same steps, where what one rounds away goes into the next: Kahan's summation of the updates.
+    """The same steps with Kahan summation: the rounding error of a step is added to the next update.
 
     Notes
     -----
-    The parameter errs by about one ulp however many steps there are; a second tensor of its size is kept.
+    The error of the parameter is about one ulp for any number of steps; this needs a second tensor of the same size.
     """
     buffer, lost = None, torch.zeros_like(parameter)
     for gradient in gradients:
@@ -90,7 +90,7 @@ def compensated_sgd_with_momentum(
         update = -lr * (direction + momentum * buffer if nesterov else buffer) - lost
         moved = parameter + update
         rounded_away = (moved - parameter) - update
-        # Beyond the largest number nothing is left to carry over.
+        # After an overflow there is no remainder to carry over.
         lost = torch.where(moved.isfinite(), rounded_away, torch.zeros_like(lost))
         parameter = moved
     return parameter.clone()
@@ -131,7 +131,7 @@ class TrainingStep:
 
 
 def training_step(weight: Float[Tensor, "1 d"], bias: Float[Tensor, " 1"], lr: float) -> tuple[Step, Parameters]:
-    """Return the step of one minibatch, and the parameters it updates in place.
+    """Return a step on a minibatch, and the parameters that it updates in place.
 
     Parameters
     ----------
@@ -162,10 +162,10 @@ class ClosedFormStep:
         return torch.dot(self.residual, self.residual) / (2 * len(y))
 
     def backward(self, _: Float[Tensor, ""]) -> None:
-        """The residual is the slope of the loss already."""
+        """Do nothing: the residual is already the derivative of the loss."""
 
     def update(self) -> None:
-        """Gradient and update are one product, and the gradient is never stored."""
+        """Compute gradient and update in a single product, without storing the gradient."""
         rate = self.lr / len(self.X)
         self.w.addmv_(self.X.T, self.residual, alpha=-rate)
         self.b.sub_(self.residual.sum(), alpha=rate)
@@ -179,7 +179,7 @@ class ClosedFormStep:
 
 
 def closed_form_step(weight: Float[Tensor, "1 d"], bias: Float[Tensor, " 1"], lr: float) -> tuple[Step, Parameters]:
-    """Return the step without autograd, and the parameters it updates in place; see :func:`training_step`."""
+    """Return a step without autograd, and the parameters that it updates in place; see :func:`training_step`."""
     w, b = weight.flatten().clone(), bias.clone()
     return ClosedFormStep(w, b, lr), (w[None], b)
 
@@ -198,7 +198,7 @@ def train(
     X, y
         Features and targets.
     batches
-        Positions of each minibatch, in order; the last one may be shorter.
+        Indices of the minibatches, in order; the last one may be smaller.
     lr
         Learning rate.
     start
@@ -211,11 +211,11 @@ def train(
 
 
 def normal_equation(X: Float[Tensor, "n d"], y: Float[Tensor, " n"]) -> Parameters:
-    """Solve ``(A^T A) theta = A^T y`` with ``A = [X, 1]``: the minimiser in one step, no learning rate.
+    """Solve ``(A^T A) theta = A^T y`` with ``A = [X, 1]``: the minimizer in a single step, without a learning rate.
 
     Notes
     -----
-    The condition number of ``A`` is squared; on ill-conditioned features a QR factorisation keeps twice the digits.
+    The condition number of ``A`` is squared; on ill-conditioned features a QR factorization keeps twice as many digits.
     """
     A = torch.cat([X, X.new_ones(len(X), 1)], dim=1)
     theta = torch.linalg.solve(A.T @ A, A.T @ y)

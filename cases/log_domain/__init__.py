@@ -1,17 +1,17 @@
-"""Sums kept as logarithms: the definitions, what keeps their digits, and what torch does."""
+"""Sums in the log domain: the definitions, stable forms, and the torch functions."""
 
 from cases.log_domain import concise, scratch
 from harness.case import Break, Case
 
 _OVERFLOW = "exp overflows above ln(max): 88.72 in float32 and bfloat16, 709.78 in float64, 11.09 in float16"
-_THERE_AND_BACK = "ln(exp(x)) is not x: the exponential rounds, and keeps nothing of |x| < u"
+_THERE_AND_BACK = "ln(exp(x)) is not x: the exponential rounds and loses all digits if |x| < u"
 _LOST = "1 + exp(-gap) rounds to one from a gap of p ln 2: 16.6 in float32, 36.7 in float64"
-_HALF_SUM = Break("the sum of exponentials is kept in float16, where 65,520 ones are infinite", ("float16",))
+_HALF_SUM = Break("the sum of exponentials is stored in float16 and becomes infinite at 65,520 ones", ("float16",))
 _BACKWARD = (
-    "the backward pass is exp(x - y), and y has lost its digits below u |y|: "
-    "k equal logits from 2^p on have the gradient one each, where the truth is 1 / k"
+    "the backward pass is exp(x - y), but y has lost its digits below u |y|: "
+    "k equal logits from 2^p on have a gradient of one instead of 1 / k"
 )
-_EARLY_ZERO = "the backward pass is 1 / (1 + exp(d)): zero from d = ln(max), where the truth is a subnormal number"
+_EARLY_ZERO = "the backward pass is 1 / (1 + exp(d)): zero from d = ln(max), but the exact value is a subnormal number"
 
 CASES = [
     Case(
@@ -22,7 +22,7 @@ CASES = [
             "finite_on_extreme_logits": _OVERFLOW,
             "at_least_the_maximum": _THERE_AND_BACK,
             "excess_not_lost": _LOST,
-            "splits_into_halves": "near ln(max) only the whole sum overflows; near ln(tiny) it has few digits",
+            "splits_into_halves": "near ln(max) only the whole sum overflows; near ln(tiny) the sum has few digits",
             "shift_equivariant": _OVERFLOW,
             "gradient": _OVERFLOW,
             "one_column": _THERE_AND_BACK,

@@ -1,4 +1,4 @@
-"""Sums of exponentials that are kept as logarithms, with what torch provides."""
+"""Sums of exponentials in the log domain, with the functions of torch."""
 
 import torch
 from jaxtyping import Float

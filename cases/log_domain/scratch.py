@@ -1,4 +1,4 @@
-"""Sums of exponentials that are kept as logarithms, from scratch: the definitions, and what keeps their digits."""
+"""Sums of exponentials in the log domain, from scratch: the definitions, and stable forms."""
 
 import math
 
@@ -12,17 +12,17 @@ def logsumexp(logits: Float[Tensor, "n k"]) -> Float[Tensor, " n"]:
 
     Notes
     -----
-    ``exp`` overflows above ``ln(max)``, 88.72 in float32; far below zero all of them underflow and ``ln 0 = -inf``.
+    ``exp`` overflows above ``ln(max)``, 88.72 in float32; far below zero all terms underflow and ``ln 0 = -inf``.
     """
     return logits.exp().sum(dim=-1).log()
 
 
 def shifted_logsumexp(logits: Float[Tensor, "n k"]) -> Float[Tensor, " n"]:
-    """Subtract the row maximum, and add it again after the logarithm; where it is infinite, subtract nothing.
+    """Subtract the row maximum unless it is infinite, and add it again after the logarithm.
 
     Notes
     -----
-    Absolute error at most about ``u (|y| + k + ln k + 3)``. Where one term dominates, the others are lost in the sum.
+    Absolute error at most about ``u (|y| + k + ln k + 3)``. If a term dominates, the others are lost in the sum.
 
     References
     ----------
@@ -35,7 +35,7 @@ def shifted_logsumexp(logits: Float[Tensor, "n k"]) -> Float[Tensor, " n"]:
 
 
 def accurate_logsumexp(logits: Float[Tensor, "n k"]) -> Float[Tensor, " n"]:
-    """``maximum + log1p(sum over the others)``: what the others add is kept, however little it is.
+    """``maximum + log1p(sum over the others)``: even a tiny contribution of the others is kept.
 
     Notes
     -----
@@ -54,11 +54,11 @@ def logaddexp(a: Float[Tensor, " n"], b: Float[Tensor, " n"]) -> Float[Tensor, "
 
 
 def stable_logaddexp(a: Float[Tensor, " n"], b: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
-    """``max + log1p(exp(-|a - b|))``; equal numbers, infinities among them, have no difference worth taking.
+    """``max + log1p(exp(-|a - b|))``; equal numbers, including infinities, are handled separately.
 
     Notes
     -----
-    Absolute error at most about ``u (|y| + 3)``, and a relative one where the larger number is zero.
+    Absolute error at most about ``u (|y| + 3)``, and the same relative error if the larger number is zero.
     """
     larger = torch.maximum(a, b)
     return torch.where(a == b, larger + math.log(2.0), larger + (-(a - b).abs()).exp().log1p())

@@ -1,17 +1,17 @@
-"""The softmax under a mask: what is in use, and what holds."""
+"""The masked softmax: common implementations and a correct one."""
 
 from cases.masking import concise, scratch
 from harness.case import Break, Case
 
-_SHARE = "what is masked has taken its share of the softmax, and the row is not normalised again"
+_SHARE = "masked entries contribute to the softmax, and the row is not normalized again"
 _ZERO_BY_ZERO = (
-    "all that is kept underflows, and 0 / 0 is not a number, once a masked logit is -ln(smallest/2) above: "
+    "all kept entries underflow, and 0 / 0 is NaN, once a masked logit is larger by -ln(smallest/2): "
     "103.97 in float32, 17.34 in float16"
 )
-_NAN = "the mask multiplies or is added, and NaN and infinities survive that"
+_NAN = "the mask is multiplied or added, which NaN and infinities survive"
 _WIDE = ("float64", "float32", "bfloat16")
-_CONSTANT = Break("-1e9 is no -inf: what is masked leaks once its logit is that far above what is kept", _WIDE)
-_NOTHING = Break("the softmax of x - 1e9, neither NaN nor uniform, where nothing is kept", _WIDE)
+_CONSTANT = Break("-1e9 is not -inf: masked entries leak once their logit exceeds the kept ones by 1e9", _WIDE)
+_NOTHING = Break("fully masked rows return the softmax of x - 1e9, which is neither NaN nor uniform", _WIDE)
 
 CASES = [
     Case(
@@ -35,7 +35,7 @@ CASES = [
             ),
             "masked_values_do_not_matter": _NAN,
             "gradient_ignores_masked_values": _NAN,
-            "fully_masked_row": "0 * p is zero, not NaN, where nothing is kept",
+            "fully_masked_row": "fully masked rows return 0 * p, which is zero instead of NaN",
         },
         breaks_at={("value", "masked spike"): "0", ("value", "uniform offset"): "0"},
     ),
@@ -94,7 +94,7 @@ CASES = [
         "masked_softmax",
         declares={"fully_masked": "uniform"},
         breaks={
-            "value_on_extreme_numbers": "a kept logit of the lowest number ties with what is masked: 1/2 instead of 1",
+            "value_on_extreme_numbers": "a kept logit at the lowest number ties with masked entries: 1/2 instead of 1",
         },
     ),
     Case(

@@ -1,4 +1,4 @@
-"""The softmax under a mask, with what torch provides."""
+"""The masked softmax, with the functions of torch."""
 
 import torch
 import torch.nn.functional as F
@@ -7,12 +7,12 @@ from torch import Tensor
 
 
 def masked_softmax(logits: Float[Tensor, "n k"], keep: Bool[Tensor, "n k"]) -> Float[Tensor, "n k"]:
-    """``masked_fill`` with -inf and ``F.softmax``, as attention does: NaN where nothing is kept."""
+    """``masked_fill`` with -inf and ``F.softmax``, as in attention: NaN for fully masked rows."""
     return F.softmax(logits.masked_fill(~keep, float("-inf")), dim=-1)
 
 
 def filled_with_the_lowest(logits: Float[Tensor, "n k"], keep: Bool[Tensor, "n k"]) -> Float[Tensor, "n k"]:
-    """``masked_fill`` with the lowest finite number: uniform where nothing is kept."""
+    """``masked_fill`` with the lowest finite number: uniform for fully masked rows."""
     return F.softmax(logits.masked_fill(~keep, torch.finfo(logits.dtype).min), dim=-1)
 
 

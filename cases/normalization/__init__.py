@@ -1,4 +1,4 @@
-"""Variance, layer normalisation and normalisation by the root mean square."""
+"""Variance, layer normalization and root-mean-square normalization."""
 
 from cases.normalization import concise, scratch
 from harness.case import Break, Case
@@ -7,33 +7,36 @@ _WIDE = ("float64", "float32", "bfloat16")
 _EXACT = ("float64", "float32")
 _HALF = ("bfloat16", "float16")
 
-_CANCELS = "the error is u mean(x^2): at 1000 +- 0.01 in float32 nothing is left of the variance, or less than nothing"
+_CANCELS = "the error is u mean(x^2): at 1000 +- 0.01 in float32 the variance loses all digits and may be negative"
 _ROUNDED_CANCELS = Break("two numbers rounded to 16 bits are subtracted", _HALF)
 _WELFORD = Break(
-    "updating about a running mean errs by u mean|x| sqrt(variance); float32 has float64 inside", ("float64",)
+    "updating a running mean causes an error of u mean|x| sqrt(variance); float32 inputs use float64 internally",
+    ("float64",),
 )
-_FOLDED = Break("x * rstd - mean * rstd in a fused multiply-add leaves the rounding of mean * rstd", _HALF)
+_FOLDED = Break("x * rstd - mean * rstd in a fused multiply-add leaves the rounding error of mean * rstd", _HALF)
 _DROWNED = Break(
-    "the variance about a running mean is zero where two neighbours differ, so the larger is 632 instead of 1 "
-    "at 2^24 in float32; bfloat16 is left with the rounding of mean * rstd",
+    "the variance about a running mean is zero although two neighbors differ, so the larger is 632 instead of 1 "
+    "at 2^24 in float32; bfloat16 returns the rounding error of mean * rstd",
     _WIDE,
 )
 _SQUARED = Break(
-    "torch's second backward pass squares 1 / sigma in float16: 1e5 where a row has no spread beside an eps of 1e-5",
+    "torch's second backward pass squares 1 / sigma in float16: 1e5 if the variance is small against eps = 1e-5",
     ("float16",),
 )
-_SAVED = Break("the backward pass reads a mean and a reciprocal root that were rounded to 16 bits", _HALF)
+_SAVED = Break("the backward pass uses a mean and a reciprocal square root that were rounded to 16 bits", _HALF)
 _CUBED = Break(
-    "the backward pass cubes the reciprocal root, which underflows from a root of tiny^(-1/3): 4.4e12 in float32, "
-    "3.6e102 in float64",
+    "the backward pass cubes the reciprocal square root, which underflows from a root of tiny^(-1/3): 4.4e12 "
+    "in float32, 3.6e102 in float64",
     _WIDE,
 )
 _SQUARES = Break(
     "squares overflow from sqrt(max / d), 1.8e19 / sqrt(d) in float32, 1.3e154 / sqrt(d) in float64", _WIDE
 )
 _SQUARES_OR_256 = f"{_SQUARES.reason}, 256 / sqrt(d) in float16"
-_IN_16_BITS = Break("every step is rounded to 16 bits, and the mean's rounding is divided by the spread", _HALF)
-_EACH_STEP = Break("every step is rounded to 16 bits, and not the result alone", _HALF)
+_IN_16_BITS = Break(
+    "every step is rounded to 16 bits, and the rounding error of the mean is divided by the spread", _HALF
+)
+_EACH_STEP = Break("every step is rounded to 16 bits, not only the result", _HALF)
 _FROM_256 = Break("squares overflow from 256: everything is divided by infinity", ("float16",))
 
 _EXTREME = ("value_on_extreme_numbers", "extreme size")
@@ -47,8 +50,8 @@ CASES = [
         breaks={
             **dict.fromkeys(("value", "digits_kept_at_an_offset", "not_negative", "shift_invariant"), _CANCELS),
             "value_on_extreme_numbers": _CANCELS,
-            "any_layout": Break("what is left after the cancellation depends on the order of the sum", _EXACT),
-            "doubling_quadruples": Break("squares below 6.1e-5 are float16's subnormals", ("float16",)),
+            "any_layout": Break("the result of the cancellation depends on the order of the sum", _EXACT),
+            "doubling_quadruples": Break("squares below 6.1e-5 are subnormal in float16", ("float16",)),
             "constant_rows_vary_by_nothing": Break("squares overflow from 256, and inf - inf is NaN", ("float16",)),
             "gradient": _ROUNDED_CANCELS,
             "value_on_long_rows": _ROUNDED_CANCELS,
@@ -60,7 +63,7 @@ CASES = [
         "variance",
         breaks={
             "digits_kept_at_an_offset": _WELFORD,
-            "gradient": Break("the backward pass takes off a mean that is rounded to 16 bits", _HALF),
+            "gradient": Break("the backward pass subtracts a mean that is rounded to 16 bits", _HALF),
         },
     ),
     Case(

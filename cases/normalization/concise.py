@@ -1,4 +1,4 @@
-"""Normalisation with what torch provides."""
+"""Normalization with the functions of torch."""
 
 import torch
 import torch.nn.functional as F
@@ -7,15 +7,15 @@ from torch import Tensor
 
 
 def variance(x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
-    """``torch.var`` without the correction that is its default."""
+    """``torch.var`` without its default correction."""
     return torch.var(x, dim=-1, correction=0)
 
 
 def layer_norm(x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
-    """``F.layer_norm`` over the features, with its own default ``eps`` of 1e-5."""
+    """``F.layer_norm`` over the features, with its default ``eps`` of 1e-5."""
     return F.layer_norm(x, x.shape[-1:])
 
 
 def rms_norm(x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
-    """``F.rms_norm`` over the features; its default ``eps`` would be the dtype's."""
+    """``F.rms_norm`` over the features; its default ``eps`` depends on the dtype."""
     return F.rms_norm(x, x.shape[-1:], eps=1e-5)

@@ -1,4 +1,4 @@
-"""Variance and normalisation of rows from their definitions."""
+"""Variance and normalization of rows from their definitions."""
 
 import math
 
@@ -8,17 +8,17 @@ from torch import Tensor
 
 
 def variance_of_squares(x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
-    """Mean of the squares less the square of the mean: one pass, and two large numbers that cancel.
+    """Mean of the squares minus the square of the mean: a single pass, but two large numbers cancel.
 
     Notes
     -----
-    The error is that of the squares, ``u mean(x^2)``: nothing is left of a spread below ``sqrt(u)`` times the mean.
+    The error is ``u mean(x^2)``, as for the squares: a spread below ``sqrt(u)`` times the mean is lost.
     """
     return (x**2).mean(dim=-1) - x.mean(dim=-1) ** 2
 
 
 def variance(x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
-    """Take the mean off first, in a pass of its own, and compute in float32 at least.
+    """Subtract the mean first, in a separate pass, and compute at least in float32.
 
     References
     ----------
@@ -30,45 +30,45 @@ def variance(x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
 
 
 def unbiased_variance(x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
-    """Divide by ``d - 1``: the estimate whose expectation is the variance of what the row was drawn from."""
+    """Divide by ``d - 1``: the unbiased estimate of the variance of the distribution of the row."""
     wide = widened(x)
     return ((wide - wide.mean(dim=-1, keepdim=True)) ** 2).sum(dim=-1).div(x.shape[-1] - 1).to(x.dtype)
 
 
 def textbook_layer_norm(x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
-    """The definition in the dtype as it comes, with eps of 1e-5: in 16 bits the mean itself is rounded to those."""
+    """The definition in the dtype of the input, with an eps of 1e-5: in 16 bits the mean itself is rounded."""
     mean = x.mean(dim=-1, keepdim=True)
     var = ((x - mean) ** 2).mean(dim=-1, keepdim=True)
     return (x - mean) / torch.sqrt(var + 1e-5)
 
 
 def layer_norm(x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
-    """The definition in float32 at least, rounded once."""
+    """The definition, computed at least in float32 and rounded once."""
     return textbook_layer_norm(widened(x)).to(x.dtype)
 
 
 def scaled_layer_norm(x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
-    """Scale rows of large deviations by a power of two first, so that no square overflows; eps is scaled with them."""
+    """Scale rows with large deviations, and eps, by a power of two first, so that no square overflows."""
     wide = widened(x)
     scale = power_of_two(wide - wide.mean(dim=-1, keepdim=True))
     centred = wide * scale - (wide * scale).mean(dim=-1, keepdim=True)
     var = (centred**2).mean(dim=-1, keepdim=True) + 1e-5 * scale**2
-    # Equal large numbers have no variance, and eps underflows beside them: zero is divided by anything but zero.
+    # Equal large numbers have zero variance, and the scaled eps underflows: keep the divisor positive.
     return (centred / torch.sqrt(var).clamp_min(torch.finfo(wide.dtype).tiny)).to(x.dtype)
 
 
 def textbook_rms_norm(x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
-    """The definition in the dtype as it comes, with eps of 1e-5: float16's squares overflow from 256."""
+    """The definition in the dtype of the input, with an eps of 1e-5: squares overflow from 256 in float16."""
     return x / torch.sqrt((x**2).mean(dim=-1, keepdim=True) + 1e-5)
 
 
 def rms_norm(x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
-    """The definition in float32 at least, rounded once."""
+    """The definition, computed at least in float32 and rounded once."""
     return textbook_rms_norm(widened(x)).to(x.dtype)
 
 
 def scaled_rms_norm(x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
-    """Scale rows of large numbers by a power of two first, and eps with them."""
+    """Scale rows of large numbers, and eps, by a power of two first."""
     wide = widened(x)
     scale = power_of_two(wide)
     square = ((wide * scale) ** 2).mean(dim=-1, keepdim=True) + 1e-5 * scale**2
@@ -76,12 +76,12 @@ def scaled_rms_norm(x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
 
 
 def power_of_two(x: Float[Tensor, "n d"]) -> Float[Tensor, "n 1"]:
-    """One for each row, and a small power of two for those whose squares might overflow, or that are not finite."""
+    """Return 1 for most rows, and a small power of two for rows that are not finite or might overflow when squared."""
     bits = math.frexp(torch.finfo(x.dtype).max)[1]
     large = ~(x.detach().abs().amax(dim=-1, keepdim=True) <= 2.0 ** (bits // 2 - 10))
     return torch.ones_like(x[:, :1]).masked_fill(large, 2.0 ** (-bits // 2 - 10))
 
 
 def widened(x: Tensor) -> Tensor:
-    """The same numbers in float32 at least."""
+    """Return the numbers at least in float32."""
     return x if x.itemsize >= 4 else x.float()

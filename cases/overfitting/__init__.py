@@ -1,4 +1,4 @@
-"""Overfitting: the training loss keeps falling while the held-out loss turns."""
+"""Overfitting: the training loss keeps falling while the held-out loss starts to rise."""
 
 from cases.overfitting import concise, scratch
 from harness.case import Case

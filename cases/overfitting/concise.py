@@ -1,4 +1,4 @@
-"""What too many epochs do, with ``nn.Linear``, ``F.cross_entropy`` and ``torch.optim``."""
+"""The effect of too many epochs, with ``nn.Linear``, ``F.cross_entropy`` and ``torch.optim``."""
 
 import torch
 import torch.nn.functional as F

@@ -1,4 +1,4 @@
-"""What too many epochs do, from scratch: full-batch softmax regression with its gradient written out."""
+"""The effect of too many epochs, from scratch: full-batch softmax regression with its gradient written out."""
 
 import torch
 from jaxtyping import Float, Int
@@ -28,9 +28,9 @@ def learning_curves(
     Parameters
     ----------
     X, y
-        What is trained on, all of it in each step.
+        Training data; each step uses all of it.
     X_held_out, y_held_out
-        What is only looked at.
+        Held-out data, which is only evaluated.
     k
         Number of classes.
     epochs

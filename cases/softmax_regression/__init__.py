@@ -1,25 +1,25 @@
-"""Softmax regression: what the chapter writes, what goes wrong with it, and what torch does."""
+"""Softmax regression: the chapter's code, its failures, and the torch functions."""
 
 from cases.softmax_regression import concise, scratch
 from harness.case import Break, Case
 
 _OVERFLOW = "exp overflows above ln(max): 88.72 in float32 and bfloat16, 709.78 in float64, 11.09 in float16"
-_CLIP = "beyond +-50 all logits are taken for equal"
+_CLIP = "all logits beyond +-50 are treated as equal"
 _CLIP_HALF = Break("exp(50) overflows float16 itself, from 11.09", dtypes=("float16",))
 _UNDERFLOW = "the probability underflows: -inf from a gap of -ln(smallest/2), 103.97 in float32, 17.34 in float16"
 _LOST = "1 + exp(-gap) rounds to one from a gap of p ln 2: 16.6 in float32, 36.7 in float64"
-_CLIP_MASK = "-inf is taken for -50"
-_HALF_NAN = "inf / inf is NaN at +inf, and x / inf is zero elsewhere: neither of the policies"
+_CLIP_MASK = "-inf is treated as -50"
+_HALF_NAN = "inf / inf is NaN at +inf and x / inf is zero elsewhere, which matches neither policy"
 _HALF_MEAN = Break(
-    "torch keeps the losses' sum and the number of rows in float16, where 65,520 is infinite: 0 or NaN from there",
+    "torch stores the sum of the losses and the number of rows in float16: both overflow at 65,520, giving 0 or NaN",
     ("float16",),
 )
-_HALF_SUM = Break("the sum of exponentials is kept in float16, where 65,520 ones are infinite", ("float16",))
-_STOPS = "the loss stops at -ln(1e-12) = 27.63; in float16, where 1e-12 is zero, it is inf from a gap of 17.34"
+_HALF_SUM = Break("the sum of exponentials is stored in float16 and becomes infinite at 65,520 ones", ("float16",))
+_STOPS = "the loss stops at -ln(1e-12) = 27.63; in float16, 1e-12 is zero and the loss is inf from a gap of 17.34"
 
-_OFFSET = "ln(sum) is added to the largest logit and lost in it: the digits of x are those of the difference"
+_OFFSET = "ln(sum) is added to the largest logit and absorbed: the result has no more digits than the logits"
 
-_TURNS = "the sum's last digit depends on its order, and decides which way ln(sum) is rounded into the offset"
+_TURNS = "the last digit of the sum depends on its order and decides how ln(sum) rounds when it is added to the offset"
 
 _EXP_OVERFLOWS, _SUM_OVERFLOWS, _ALL_UNDERFLOW = "ln(max + ulp/2)", "ln((max + ulp/2) / k)", "-ln(sub/2)"
 _ROUNDS_AWAY, _CLAMP_BEGINS = "p ln 2", "ln(1/c - 1), c = 1e-12 - ulp/2"
@@ -78,7 +78,7 @@ CASES = [
             "masked_entries": _CLIP_MASK,
             "gradient_of_masked_rows": _CLIP,
             "fully_masked_row": Break(_CLIP_MASK, ("float64", "float32", "bfloat16")),
-            "infinite_logit": "+inf is taken for 50, and in float16 for inf at one place only",
+            "infinite_logit": "+inf is treated as 50, and in float16 as inf in a single place",
             "value_on_extreme_numbers": _CLIP,
             "value_on_long_rows": _HALF_SUM,
         },
@@ -101,7 +101,7 @@ CASES = [
             "dominating_class_not_lost": _LOST,
             "gradient": _UNDERFLOW,
             "masked_entries": _UNDERFLOW,
-            "gradient_of_masked_rows": "the logarithm's backward pass at a masked entry is 1 / 0, times 0: NaN",
+            "gradient_of_masked_rows": "the backward pass of the logarithm at a masked entry is 1 / 0, times 0: NaN",
             "value_on_extreme_numbers": _UNDERFLOW,
             "value_on_long_rows": _HALF_SUM,
         },
@@ -169,7 +169,7 @@ CASES = [
             "gradient": _OVERFLOW,
             "masked_classes_ignored": _OVERFLOW,
             "gradient_of_masked_rows": _OVERFLOW,
-            "impossible_label": "a row beside it whose exp overflows makes the mean NaN, where +inf is exact",
+            "impossible_label": "another row whose exp overflows makes the mean NaN, but the exact mean is +inf",
             "infinite_logit": _HALF_NAN,
             "value_on_extreme_numbers": _OVERFLOW,
             "value_on_long_rows": _HALF_SUM,
@@ -189,11 +189,11 @@ CASES = [
         breaks={
             "value": _STOPS,
             "loss_not_lost": _LOST,
-            "gradient": "the clamp's gradient is zero from a gap of 27.63, where the truth is one",
+            "gradient": "the clamp has a zero gradient from a gap of 27.63; the exact gradient is one",
             "finite_on_extreme_logits": Break("1e-12 rounds to zero in float16, so nothing is clamped", ("float16",)),
             "differs_by_the_logits": _STOPS,
             "masked_classes_ignored": _STOPS,
-            "gradient_of_masked_rows": "the clamp's gradient is zero from a gap of 27.63, where the truth is one",
+            "gradient_of_masked_rows": "the clamp has a zero gradient from a gap of 27.63; the exact gradient is one",
             "impossible_label": Break(_STOPS, ("float64", "float32", "bfloat16")),
             "value_on_extreme_numbers": _STOPS,
             "value_on_long_rows": _HALF_SUM,

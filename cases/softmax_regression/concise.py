@@ -1,4 +1,4 @@
-"""Softmax regression with what torch provides."""
+"""Softmax regression with the functions of torch."""
 
 from collections.abc import Callable, Iterable
 
@@ -28,7 +28,7 @@ def one_hot(labels: Int[Tensor, " n"], k: int) -> Int[Tensor, "n k"]:
 
 
 def cross_entropy(logits: Float[Tensor, "n k"], labels: Int[Tensor, " n"]) -> Float[Tensor, ""]:
-    """``F.cross_entropy``: takes logits, and means over the rows."""
+    """``F.cross_entropy``: takes logits and averages over the rows."""
     return F.cross_entropy(logits, labels)
 
 
@@ -77,7 +77,7 @@ class TrainingStep:
 
 
 def started_net(weight: Float[Tensor, "m d"], bias: Float[Tensor, " m"]) -> tuple[nn.Sequential, Parameters]:
-    """Return the network with a copy of given parameters, and these."""
+    """Return the network with copies of the given parameters, and these copies."""
     classes, features = weight.shape
     net = initialised_net(features, classes).to(device=weight.device, dtype=weight.dtype)
     W, b = net.parameters()
@@ -87,7 +87,7 @@ def started_net(weight: Float[Tensor, "m d"], bias: Float[Tensor, " m"]) -> tupl
 
 
 def training_step(weight: Float[Tensor, "m d"], bias: Float[Tensor, " m"], lr: float) -> tuple[Step, Parameters]:
-    """Return the step of one minibatch, and the parameters it updates in place.
+    """Return a step on a minibatch, and the parameters that it updates in place.
 
     Parameters
     ----------
@@ -113,10 +113,10 @@ def foreach_step(weight: Float[Tensor, "m d"], bias: Float[Tensor, " m"], lr: fl
 
 
 def compiled_step(weight: Float[Tensor, "m d"], bias: Float[Tensor, " m"], lr: float) -> tuple[Step, Parameters]:
-    """The same through ``torch.compile``, which needs a C++ compiler, and many seconds at the first call."""
+    """The same through ``torch.compile``, which needs a C++ compiler and many seconds for the first call."""
     W, b = weight.clone().requires_grad_(), bias.clone().requires_grad_()
     trainer = torch.optim.SGD([W, b], lr=lr)
-    # Forward and loss together, for the compiler to see both, and without annotations: it cannot trace their check.
+    # Forward and loss together, so that the compiler sees both; without annotations, whose checks it cannot trace.
     compiled = torch.compile(lambda X, y, W, b: F.cross_entropy(F.linear(X.flatten(1), W, b), y), dynamic=True)
 
     def step(X: Float[Tensor, "n ..."], y: Int[Tensor, " n"]) -> Float[Tensor, ""]:

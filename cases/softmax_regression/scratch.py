@@ -18,7 +18,7 @@ def softmax(logits: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
 
     Notes
     -----
-    ``exp`` overflows above ``ln(max)``, 88.72 in float32, and infinity over infinity is not a number.
+    ``exp`` overflows above ``ln(max)``, 88.72 in float32, and infinity divided by infinity is NaN.
     """
     X_exp = logits.exp()
     partition = X_exp.sum(dim=-1, keepdim=True)
@@ -36,7 +36,7 @@ def shifted_softmax(logits: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
 
     Notes
     -----
-    Relative error of an entry at most about ``u (gap + k + 6)``, ``gap`` being its distance to the row maximum.
+    Relative error of an entry at most about ``u (gap + k + 6)``, with ``gap`` the distance to the row maximum.
 
     References
     ----------
@@ -48,7 +48,7 @@ def shifted_softmax(logits: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
 
 
 def log_of_softmax(logits: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
-    """Logarithm of the shifted softmax: -inf as soon as a probability underflows."""
+    """Logarithm of the shifted softmax: -inf once a probability underflows."""
     return shifted_softmax(logits).log()
 
 
@@ -59,17 +59,17 @@ def log_softmax(logits: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
 
 
 def logits_minus_logsumexp(logits: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
-    """The definition with ``torch.logsumexp``: finite everywhere, but the logarithm of the sum drowns in the offset.
+    """The definition with ``torch.logsumexp``: finite everywhere, but a large offset absorbs the logarithm of the sum.
 
     Notes
     -----
-    From an offset of ``2^(p + 2)`` on, 67,108,864 in float32, eight equal classes all have the log-probability zero.
+    Eight equal classes have log-probability zero at an offset of ``2^(p + 2)`` or more, 67,108,864 in float32.
     """
     return logits - logits.logsumexp(dim=-1, keepdim=True)
 
 
 def accurate_log_softmax(logits: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
-    """``gap - log1p(sum over the others)``: two terms of one sign, so that nothing is lost near zero.
+    """``gap - log1p(sum over the others)``: both terms have the same sign, so nothing is lost near zero.
 
     Notes
     -----
@@ -77,7 +77,7 @@ def accurate_log_softmax(logits: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
     """
     maximum, at = logits.max(dim=-1, keepdim=True)
     gap = logits - maximum
-    # What is left out of the sum is zero, or NaN where the maximum is infinite.
+    # The excluded term of the sum is zero, or NaN if the maximum is infinite.
     others = gap.exp().scatter(-1, at, maximum - maximum)
     rest = others.sum(dim=-1, keepdim=True, dtype=torch.promote_types(logits.dtype, torch.float32)).log1p()
     return gap - rest.to(logits.dtype)
@@ -122,10 +122,10 @@ def cross_entropy_of_log_softmax(logits: Float[Tensor, "n k"], labels: Int[Tenso
 
 
 def accurate_cross_entropy(logits: Float[Tensor, "n k"], labels: Int[Tensor, " n"]) -> Float[Tensor, ""]:
-    """``gap + log1p(sum over the others)``: two terms of one sign, accurate to a few ulp however small the loss is."""
+    """``gap + log1p(sum over the others)``: terms of the same sign, so even tiny losses are accurate to a few ulp."""
     rows = torch.arange(len(labels))
     maximum, at = logits.max(dim=1, keepdim=True)
-    # What is left out of the sum is zero, or NaN where the maximum is infinite; float32 holds 65,520 ones, float16 not.
+    # The excluded term of the sum is zero, or NaN if the maximum is infinite; float32 can hold 65,520, float16 cannot.
     others = (logits - maximum).exp().scatter(1, at, maximum - maximum)
     rest = others.sum(dim=1, dtype=torch.promote_types(logits.dtype, torch.float32)).log1p().to(logits.dtype)
     return (maximum.squeeze(1) - logits[rows, labels] + rest).mean()
@@ -179,7 +179,7 @@ class TrainingStep:
 
 
 def training_step(weight: Float[Tensor, "m d"], bias: Float[Tensor, " m"], lr: float) -> tuple[Step, Parameters]:
-    """Return the step of one minibatch, and the parameters it updates in place.
+    """Return a step on a minibatch, and the parameters that it updates in place.
 
     Parameters
     ----------
@@ -198,31 +198,31 @@ class ClosedFormStep:
 
     Notes
     -----
-    There is no graph to record and none to walk back. The weight is stored classes by features and the scores classes
-    by samples, so that both products read ``X`` along its rows and the softmax runs over columns, many at a time.
+    There is no graph to record and no backward pass. The weight is stored as classes by features, the scores as classes
+    by samples, so both products read ``X`` along its rows and the softmax runs over many columns at a time.
     """
 
     def __init__(self, W: Float[Tensor, "k d"], b: Float[Tensor, " k"], lr: float) -> None:
         self.W, self.b, self.lr = W, b, lr
 
     def forward(self, X: Float[Tensor, "n ..."]) -> Float[Tensor, "k n"]:
-        """Scores, a column a sample."""
+        """Scores, with a column per sample."""
         self.X = X.reshape(len(X), -1)
         return torch.addmm(self.b[:, None], self.W, self.X.T)
 
     def loss(self, scores: Float[Tensor, "k n"], y: Int[Tensor, " n"]) -> Float[Tensor, ""]:
-        """Mean cross-entropy, from the logarithms that the gradient needs too."""
+        """Mean cross-entropy, from the logarithms that the gradient also needs."""
         self.at = (y, torch.arange(len(y), device=y.device))
         self.log_p = torch.log_softmax(scores, dim=0)
         return -self.log_p[self.at].mean()
 
     def backward(self, _: Float[Tensor, ""]) -> None:
-        """Slope of each sample's loss in its scores: its probabilities, less one at the label."""
+        """Derivative of the losses in the scores: the probabilities, minus one at the label."""
         self.slope = self.log_p.exp_()
         self.slope[self.at] -= 1.0
 
     def update(self) -> None:
-        """Gradient and update are one product, and the gradient is never stored."""
+        """Compute gradient and update in a single product, without storing the gradient."""
         rate = self.lr / len(self.X)
         self.W.addmm_(self.slope, self.X, alpha=-rate)
         self.b.sub_(self.slope.sum(dim=1), alpha=rate)
@@ -236,7 +236,7 @@ class ClosedFormStep:
 
 
 def closed_form_step(weight: Float[Tensor, "m d"], bias: Float[Tensor, " m"], lr: float) -> tuple[Step, Parameters]:
-    """Return the step without autograd, and the parameters it updates in place; see :func:`training_step`."""
+    """Return a step without autograd, and the parameters that it updates in place; see :func:`training_step`."""
     W, b = weight.clone(memory_format=torch.contiguous_format), bias.clone()
     return ClosedFormStep(W, b, lr), (W, b)
 
@@ -255,7 +255,7 @@ def train(
     X, y
         Images or feature rows, and their labels.
     batches
-        Positions of each minibatch, in order; the last one may be shorter.
+        Indices of the minibatches, in order; the last one may be smaller.
     lr
         Learning rate.
     start
@@ -271,7 +271,7 @@ def train(
 
 
 def well_scaled() -> None:
-    """Take the chapter's step from scratch on 256 images of noise, from weights of the chapter's deviation, 0.01."""
+    """Take the chapter's step on 256 images of noise, from weights with the chapter's standard deviation, 0.01."""
     _step(0.01)
 
 
@@ -281,7 +281,7 @@ def badly_scaled() -> None:
     Notes
     -----
     The scores of 784 pixels between 0 and 1 have a standard deviation of ``10 sqrt(784 / 3)``, 162: ``exp`` overflows
-    from 88.72 on, infinity over infinity is not a number, and neither is any weight after the step.
+    from 88.72 on, infinity divided by infinity is NaN, and so is every weight after the step.
     """
     _step(10.0)
 

@@ -1,4 +1,4 @@
-"""Arithmetic with a loop over the elements: what vectorised code replaces."""
+"""Arithmetic with a loop over the elements, which vectorized code replaces."""
 
 import torch
 from jaxtyping import Float
@@ -14,7 +14,7 @@ def add(a: Float[Tensor, " n"], b: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
 
 
 def linear(X: Float[Tensor, "n d"], weight: Float[Tensor, "m d"], bias: Float[Tensor, " m"]) -> Float[Tensor, "n m"]:
-    """One inner product at a time, summed in torch's own accumulator."""
+    """One inner product at a time, summed by torch."""
     Y = X.new_zeros(len(X), len(weight))
     for i, x in enumerate(X):
         for j, w in enumerate(weight):

@@ -1,4 +1,4 @@
-"""``with harness.audit() as found:``: whatever runs in the body is followed, and what it got wrong is told."""
+"""``with harness.audit() as found:`` follows everything that runs in the body and reports numerical errors."""
 
 import math
 import time
@@ -19,36 +19,34 @@ from harness.record.audit_text import audit_html, audit_text
 from harness.work.logbook import notebook
 
 NARROWEST = 20
-"""Lines of which it is kept how far they are from breaking."""
+"""Maximum number of lines whose headroom is recorded."""
 
 
 class audit:  # noqa: N801 - read as a function: `with harness.audit() as found:`
-    """Follow a step of training, or any function that runs torch, and say which of its lines go numerically wrong.
+    """Follow a training step, or any code that uses torch, and report the lines that go numerically wrong.
 
     Parameters
     ----------
     mode
-        ``full`` carries every operation out beside a shadow in wider arithmetic; ``events`` looks for what is not
-        finite, at rules and at headroom alone, which is quick enough for whole runs. ``balls`` has ball arithmetic
-        beside the shadow of every format, as ``full`` has beside that of float64: for small steps, and for what float64
-        has too few digits for.
+        ``full`` repeats every operation in wider arithmetic (the shadow) and compares. ``events`` checks only for
+        non-finite values, rules and headroom, which is fast enough for whole runs. ``balls`` adds ball arithmetic in
+        every format (``full`` adds it for float64 only): use it for small steps, and if float64 has too few digits.
     name
-        What the records call the step.
+        Name of the step in the records.
     what_if
-        ``float16`` or ``bfloat16``: what is in float32 is computed as if in that format; ``autocast-float16``,
-        ``autocast-bfloat16``: within autocast. Parameters, gradients and the batch are given back as they were; what
-        Python keeps is not, such as the state that an optimizer makes in its first step.
+        ``float16`` or ``bfloat16`` computes float32 operations as if in that format; ``autocast-float16`` and
+        ``autocast-bfloat16`` use autocast. Parameters, gradients and the batch are restored afterwards. Python objects
+        are not, such as the state that an optimizer creates in its first step.
 
     Raises
     ------
     UsageError
-        If ``what_if`` is none of these.
+        If ``what_if`` has another value.
 
     Notes
     -----
-    But for ``what_if``, what runs in the body is unchanged, bit for bit: the real operations run in the caller's own
-    state, and draw what they would have drawn. Code compiled by ``torch.compile`` runs uncompiled in the body. Several
-    bodies add nothing up: enter a new one for each step.
+    Without ``what_if``, the results of the body are unchanged, bit for bit, and so are its random numbers. Code
+    compiled by ``torch.compile`` runs uncompiled in the body. Enter a new audit for each step.
     """
 
     def __init__(self, *, mode: Mode = "full", name: str = "step", what_if: WhatIf | None = None) -> None:
@@ -76,7 +74,7 @@ class audit:  # noqa: N801 - read as a function: `with harness.audit() as found:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End; what was found is kept, whatever ends it."""
+        """End the audit and keep its findings, even after an exception."""
         self._watching.__exit__(kind, error, trace)  # type: ignore[no-untyped-call]
         self._autocast.__exit__(kind, error, trace)
         self._watching.ends.stop()
@@ -92,13 +90,13 @@ class audit:  # noqa: N801 - read as a function: `with harness.audit() as found:
                     parameter.grad = None
 
     def returned(self, value: Any) -> None:
-        """Take what the step returned for one of its ends."""
+        """Register the return value of the step as an output to check."""
         self._returned = value
 
     _returned: Any = None
 
     def close(self) -> Audit:
-        """Say what was found."""
+        """Return the record of the audit."""
         watching = self._watching
         if self._record is None:
             with torch._C._DisableAutocast(), torch.no_grad():
@@ -125,12 +123,12 @@ class audit:  # noqa: N801 - read as a function: `with harness.audit() as found:
 
     @property
     def left(self) -> list[tuple[str, torch.Tensor]]:
-        """Parameters and buffers with their names, when the step is over."""
+        """Parameters and buffers with their names, after the step."""
         return self._watching.ends.left
 
     @property
     def record(self) -> Audit:
-        """Everything that was found, as it is kept in a run."""
+        """The complete record, as stored in a run."""
         return self.close()
 
     @property
@@ -140,20 +138,20 @@ class audit:  # noqa: N801 - read as a function: `with harness.audit() as found:
 
     @property
     def headroom(self) -> tuple[Headroom, ...]:
-        """How far lines are from their breaking points on this batch, the narrowest first."""
+        """The headroom of the lines on this batch, the smallest first."""
         return self.record.headroom
 
     def __str__(self) -> str:
-        """Return what a person reads of it."""
+        """Return the findings, the headroom and the verdict as text."""
         return audit_text(self.record)
 
     def _repr_html_(self) -> str:
-        """Return what a notebook shows."""
+        """Return the notebook output."""
         drawing = self.plot()
         return audit_html(self.record) + ("" if drawing is None else drawing.svg)
 
     def plot(self) -> Any:
-        """Return how far lines are from their breaking points as a drawing; ``None`` where there is none near."""
+        """Return a plot of the headroom; ``None`` if no line is close to its breaking point."""
         return notebook().audit_drawing(self.record)
 
 

@@ -161,4 +161,4 @@ MOVES = frozenset({
     "stack", "take", "tril", "triu", "unfold_backward", "_unsafe_view", "contiguous", "diagonal_backward",
     "select_scatter", "slice_scatter", "scatter",
 })  # fmt: skip
-"""What only moves numbers, or puts zeros beside them."""
+"""Operations that only move numbers or pad them with zeros."""

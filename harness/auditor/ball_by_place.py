@@ -10,7 +10,7 @@ from torch import Tensor
 from harness.auditor.ball import Balls
 
 PICKED = {"max", "min", "sort", "topk", "kthvalue", "median"}
-"""What returns the places of what it returns."""
+"""Operations that return indices next to values."""
 
 
 def picked(x: Balls, places: Tensor, *args: Any) -> Balls:
@@ -52,4 +52,4 @@ PUTS: Mapping[str, Callable[..., Balls]] = {
     "scatter_add": _scatter_add,
     "index_add": _index_add,
 }
-"""What puts numbers at places, to those that are there or in their stead."""
+"""Operations that write numbers at indices, added to or in place of the existing ones."""

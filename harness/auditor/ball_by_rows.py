@@ -12,7 +12,7 @@ from harness.auditor.ball import ONE, ZERO, Balls, Operation, array, divide, log
 from harness.formula.ball import FUNCTIONS
 
 MEAN, SUM = 1, 2
-"""How torch numbers the reductions of losses."""
+"""Torch's integer codes for the reductions of losses."""
 
 
 def _axes(x: Balls, dim: Any) -> tuple[int, ...]:
@@ -69,7 +69,7 @@ def _exponentials(x: Balls, dim: int) -> tuple[Balls, Balls, Balls]:
 
 
 exp_or_zero = np.frompyfunc(lambda x: arb(0) if x == arb("-inf") else x.exp(), 1, 1)
-"""The exponential, of what a mask puts there as well."""
+"""The exponential, also defined for the -inf that a mask writes."""
 
 
 def _softmax(x: Balls, dim: int, _half: int = 0) -> Balls:

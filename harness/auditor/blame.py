@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from harness.auditor.operation import Operation, Source
 
 UPSTREAM = 0.5
-"""Error of what was read from which on a pole is no fault of the operation that met it."""
+"""Input error above which a pole is not blamed on the operation that hits it."""
 
 CALM = 8
-"""Unit roundoffs of error up to which what was read is as good as exact."""
+"""Input error, in unit roundoffs, below which an input counts as exact."""
 
 
 @dataclass(frozen=True, slots=True)

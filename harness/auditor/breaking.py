@@ -41,4 +41,4 @@ _BOUNDS: Mapping[str, Callable[[float], float]] = {
     "sinh": lambda log_max: log_max + math.log(2.0),
     "cosh": lambda log_max: log_max + math.log(2.0),
 }
-"""Where each function reaches the largest number, given the logarithm of that."""
+"""The input at which each function overflows, given the logarithm of the largest number."""

@@ -91,7 +91,7 @@ class Changes:
     def __init__(self, shadows: Shadows, ends: Ends) -> None:
         self.updates: list[Update] = []
         self.last_backward = 0
-        """How many results there were when a backward pass last made one."""
+        """Number of results when a backward pass last produced one."""
         self._shadows, self._ends = shadows, ends
         self._format_of = shadows.narrowing.format_of
 

@@ -9,7 +9,7 @@ from harness.auditor.watching import Watching
 from harness.record.audit import Stretch
 
 MOST = 200
-"""Stretches of a step that are kept; what comes after them is told by findings alone."""
+"""Maximum number of stretches that are kept; later ones appear only in findings."""
 
 
 def errors_along(watching: Watching) -> Iterator[Stretch]:

@@ -92,15 +92,15 @@ class Ends:
         """Whether a scaler looks for gradients that are not finite, and skips the step then."""
         self.updated: set[int] = set()
         self.compensated: set[int] = set()
-        """Parameters the remainder of whose update is kept."""
+        """Parameters whose update keeps its rounding remainder."""
         self.left: list[tuple[str, Tensor]] = []
-        """When the step is over, the parameters that were met, and the buffers of the models that were called."""
+        """The parameters used by the step and the buffers of the called models, set at the end of the step."""
         self.without_gradient: list[Tensor] = []
         """Parameters that had none when they were first read."""
         self._shadows, self._lines = shadows, lines
         self._leaves: dict[int, Tensor] = {}
         self._met: dict[int, int] = {}
-        """Storages of parameters, by the identities of those that are kept."""
+        """Storages of parameters, by identity."""
         self._parts: set[tuple[int, int, int]] = set()
         self._names: dict[int, str] = {}
         self._buffers: dict[str, Tensor] = {}

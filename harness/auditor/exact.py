@@ -30,13 +30,13 @@ MOST = 6_000_000
 """Additions of balls that a step is worth, at a tenth of a microsecond each."""
 
 FEW, WORTH, EACH = 256, 300_000, 200
-"""Numbers in a storage up to which a step has balls in every format; additions that are worth it, and of each call."""
+"""Storage size below which balls are used in every format; additions allowed for a step; additions allowed per call."""
 
 QUESTIONS, MOST_AT_ONCE = 6_000, 1_500
-"""Numbers that are read for all questions to balls whether what lost digits beside float64 has lost them; for one."""
+"""Numbers read for all checks with balls of a loss of digits against float64; numbers read for one check."""
 
 _OF_SHADOW = arb(0, arb(2) ** -45)
-"""By how much of itself a number in a shadow may be off."""
+"""Assumed relative uncertainty of a number in a shadow."""
 
 _KNOWN_BITS = 60
 _NOTHING = arb(2) ** -150
@@ -45,7 +45,7 @@ _NOTHING = arb(2) ** -150
 _COST = {**dict.fromkeys(BY_ROWS, 15), **dict.fromkeys(ELEMENTWISE, 10)}
 _CHEAP = {"add", "sub", "rsub", "mul", "neg", "square", "abs", "sum", "mean", "where", "masked_fill", "copy", "zero"}
 _MULTIPLICATIONS_FOR_AN_ADDITION = 6
-"""Of matrices, whose product is one call."""
+"""Multiplications within a matrix product that cost as much as an addition."""
 
 _FAILURES = (*FAILURES, KeyError, ZeroDivisionError, OverflowError)
 

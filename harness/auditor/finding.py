@@ -20,13 +20,13 @@ from harness.record.audit import RANKS, AuditFinding, AuditKind
 from harness.record.cell import cell
 
 STILL = 0.5
-"""Share of an update that is lost, of its elements and of its norm, from which on it is said."""
+"""Minimum lost share of an update, by elements and by norm, for a finding."""
 
 HARMLESS = 0.05
 """Relative error that a sum's terms explain by cancelling: what remains of it is rounding, and was zero."""
 
 READ_WELL = 0.01
-"""Error up to which what a sum reads is not what makes its result wrong."""
+"""Maximum input error for which a sum is responsible for its own error."""
 
 _COPIES = {"_to_copy", "clone", "copy_", "add_", "add"}
 
@@ -101,7 +101,7 @@ class Findings:
             operation = self.operations[worst.writer]
         cause = blame_error(self.operations, operation)
         if cause.operation.is_confirmed() is False:
-            self.notes.append(f"balls contradict float64 at {cause.operation.name}, and agree with the step")
+            self.notes.append(f"ball arithmetic contradicts float64 at {cause.operation.name} and confirms the step")
             return None
         if end.kind is Kind.GRADIENT and self._is_rounding(end, operation, cause):
             return None
@@ -120,12 +120,14 @@ class Findings:
         if cancels:
             self._exempt.add(end.state.leaf)
             self.notes.append(
-                f"{end} is zero up to rounding (its terms cancel {made.cancelled:.0e}-fold): harmless, but Adam makes "
-                "steps of the size of the learning rate of it"
+                f"{end} is zero up to rounding (its terms cancel by a factor of {made.cancelled:.0e}): harmless, but "
+                "Adam turns it into steps as large as the learning rate"
             )
         elif cause.read is not None and cause.operation.backward and cause.operation.vanished <= 0.3:
             self._exempt.add(end.state.leaf)
-            self.notes.append(f"{end} is rounding: the terms of {cause.operation.name} cancel in the backward pass")
+            self.notes.append(
+                f"{end} is rounding error: the terms of {cause.operation.name} cancel in the backward pass"
+            )
             return True
         return cancels
 
@@ -134,7 +136,7 @@ class Findings:
         if kind is AuditKind.ACCUMULATION:
             sentence += stalled(self.operations, cause.operation)
         if kind is AuditKind.OVERFLOW and is_loss and cause.operation.name.startswith("mul"):
-            remedy = "scale the loss by less, or let torch.amp.GradScaler choose: it lowers a scale that overflows"
+            remedy = "use a smaller loss scale, or let torch.amp.GradScaler choose it: it lowers a scale that overflows"
         key = (cause.operation.line.key, kind)
         if key not in self._found:
             self._found[key] = Found(cause, kind, sentence, remedy)
@@ -166,15 +168,14 @@ class Findings:
         whose = "weights" if is_parameter else "entries of the optimizer's state"
         still, updated = {update.leaf for update in updates}, len(self.watching.ends.updated)
         where = f" in {len(still):,} of {updated:,} tensors" if is_parameter and len(still) < updated else ""
-        sentence = (
-            f"{100 * share:.0f} % of the {whose}{where} do not move: {_why_still(max(updates, key=lambda u: u.still))}"
-        )
+        why = _why_still(max(updates, key=lambda update: update.still))
+        sentence = f"{100 * share:.0f} % of the {whose}{where} do not change: {why}"
         names = [self.watching.ends.name(update.leaf) for update in updates if update.leaf is not None]
         return AuditFinding(
             **place(first.line),
             kind=AuditKind.UPDATE,
             sentence=sentence,
-            remedy="keep weights and optimizer state in float32 (or round stochastically, or keep the remainder)",
+            remedy="keep weights and optimizer state in float32 (or use stochastic rounding, or keep the remainder)",
             operation=first.operation,
             dtype=dtype_name(first.dtype),
             reaches=tuple(f"the update of {name}" for name in dict.fromkeys(names)),
@@ -186,11 +187,9 @@ def _why_still(update: Update) -> str:
     """Why most of the elements of an update are lost."""
     name = dtype_name(update.dtype)
     if update.headroom > 2:
-        return (
-            f"they are so small that {name} has no digits left, its smallest number being {SMALLEST[update.dtype]:.3g}"
-        )
+        return f"they are too small for {name}, whose smallest positive number is {SMALLEST[update.dtype]:.3g}"
     what = "the decay" if "mul" in update.operation else "the update"
-    return f"{what} is {update.ratio:.1e} of their size, {name} resolves {2 * UNIT[update.dtype]:.1e}"
+    return f"{what} is {update.ratio:.1e} of their size, but {name} resolves only {2 * UNIT[update.dtype]:.1e}"
 
 
 _LAWS: Mapping[tuple[AuditKind, str], str] = {

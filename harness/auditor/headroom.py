@@ -89,7 +89,7 @@ def _rooms(watching: Watching) -> Iterator[Room]:
 
 
 _HARMLESS = {"full", "masked_fill", "masked_fill_", "where", "zero_", "fill_"}
-"""What puts numbers there on purpose."""
+"""Operations that write numbers deliberately."""
 
 
 def _of_input(operation: Operation) -> Iterator[Room]:

@@ -27,11 +27,11 @@ class Pass(Enum):
     """Who asks for an operation."""
 
     FORWARD = "forward"
-    """The user's code, of its own accord: forward passes, optimizers, evaluations."""
+    """Called by user code directly: forward passes, optimizers, evaluations."""
     BACKWARD = "backward"
     """Autograd, for what torch says the gradient of a line is."""
     BY_HAND = "by hand"
-    """The user's code that autograd called: a backward written by hand, or what a checkpoint computes again."""
+    """Called by user code that autograd called: a custom backward, or a recomputed checkpoint."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Lines:
     def __init__(self) -> None:
         self.modules: list[str] = []
         self._kinds: dict[int, tuple[int, CodeType]] = {}
-        """Of code, by its identity, as it is kept here: its hash is computed from all its bytes each time."""
+        """Kinds of code objects, by identity, because hashing a code object reads all its bytes."""
         self._forward: dict[int, Line] = {}
         self._known: dict[tuple[Any, ...], Line] = {}
 

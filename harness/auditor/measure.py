@@ -16,10 +16,10 @@ from harness.auditor.operator import FLOATING
 _SMALLEST_NORMAL = {dtype: torch.finfo(dtype).smallest_normal for dtype in FLOATING}
 
 _OF_NUMPY = (torch.float32, torch.float64)
-"""What NumPy widens as torch does, without a copy of its own."""
+"""Dtypes that NumPy widens exactly as torch does, without an extra copy."""
 
 SAMPLE = 4_096
-"""Elements from which the errors of a large result are told; ends are compared whole."""
+"""Result size above which errors are sampled; ends are always compared in full."""
 
 
 class Distance(NamedTuple):

@@ -40,7 +40,9 @@ class Narrowing:
             return
         if what_if not in WHAT_IF:
             remedy = did_you_mean(what_if, WHAT_IF)
-            raise UsageError(rule=f"`what_if` is one of {listed(WHAT_IF)}", value=f"`{what_if}`", remedy=remedy)
+            raise UsageError(
+                "unknown `what_if`", rule=f"must be one of {listed(WHAT_IF)}", value=f"`{what_if}`", remedy=remedy
+            )
         dtype = getattr(torch, what_if.removeprefix("autocast-"))
         if what_if.startswith("autocast-"):
             self._autocast_to = dtype

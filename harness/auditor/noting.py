@@ -19,16 +19,16 @@ from harness.auditor.shadow import Cell
 
 SUMS = {"sum", "mm", "bmm", "addmm", "mean"}
 _STEEP = 100.0
-"""By how much more than what it reads a result is wrong, before balls are asked whether it is."""
+"""Factor between output and input error above which balls re-check a result."""
 
 _OF_TWO_TERMS = {"add", "sub", "rsub"}
 _ABSORBED, _CANCELLED = 2.0**-50, 2.0**-40
-"""Sizes beside the larger term: of one that float64 absorbs, and of a difference of what it had absorbed."""
+"""Relative sizes of a term that float64 absorbs, and of a difference of absorbed terms."""
 
 GROWS = {"exp", "expm1", "exp2", "sinh", "cosh"}
 
 NORMALIZATIONS = {"native_batch_norm", "native_layer_norm", "native_group_norm", "cudnn_batch_norm"}
-"""What returns the mean beside its result: zero up to rounding in many networks, and harmless beside the deviation."""
+"""Operations that return the mean next to the result: often zero up to rounding, which is harmless."""
 
 
 class Notes:
@@ -47,7 +47,7 @@ class Notes:
     def __init__(self, narrowing: Narrowing, exact: Exact, width: Callable[[torch.dtype], torch.dtype]) -> None:
         self.operations: list[Operation] = []
         self.blind: Counter[str] = Counter()
-        """What could not be followed, by its name and line."""
+        """Operations that could not be followed, by name and line."""
         self._format_of = narrowing.format_of
         self._exact, self._width = exact, width
 
@@ -116,7 +116,7 @@ class Notes:
         if math.isnan(measured.error):
             # A float64 zero where the run's own was none: the truth is not known there.
             shadow.copy_(torch.where(shadow.isfinite(), shadow, actual.to(shadow.dtype)))
-            self.is_blind(given, ", where the shadow is not finite,")
+            self.is_blind(given, " (shadow not finite)")
             measured = distance(actual, shadow, operation.dtype)
         operation.error, operation.spread = measured
         if finite and given.operator.base in _OF_TWO_TERMS and not cell.in_balls:
@@ -145,7 +145,7 @@ class Notes:
         if operation.largest <= _CANCELLED * most and any(
             source.writer >= 0 and self.operations[source.writer].absorbs for source in given.sources
         ):
-            self.is_blind(given, ", of which float64 keeps no digits either,")
+            self.is_blind(given, " (float64 loses its digits, too)")
 
     def _cancellation(self, given: Given) -> float:
         """By how much the terms of a sum cancel: the sum of their sizes, beside the size of their sum."""

@@ -65,7 +65,7 @@ class Operator:
 
 
 OPERATORS: dict[int, Operator] = {}
-"""Those that were met, by the identities of their overloads, which they keep."""
+"""Known operators, by the identity of their overload."""
 
 
 def operator_of(overload: Any) -> Operator:

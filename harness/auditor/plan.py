@@ -79,17 +79,18 @@ class AuditPlan:
         file, _, name = self.target.rpartition(":")
         if not file or not name:
             raise UsageError(
-                rule="a step is named as `file.py:function` or `module:function`", value=f"`{self.target}`"
+                f"cannot audit `{self.target}`", rule="name a step as `file.py:function` or `module:function`"
             )
         step = attribute(file, name)
         if not callable(step):
-            raise UsageError(rule="a step is a function", value=f"`{type(step).__name__}`", place=f"`{self.target}`")
+            kind = type(step).__name__
+            raise UsageError(f"cannot audit `{self.target}`", rule="a step must be a function", value=f"`{kind}`")
         if needed := _needed(step):
             raise UsageError(
-                rule="a step is called without arguments",
-                value=f"one that needs {', '.join(f'`{argument}`' for argument in needed)}",
-                place=f"`{self.target}`",
-                remedy="name a function that makes its batch itself, or put `with harness.audit():` around your call",
+                f"cannot audit `{self.target}`",
+                rule="a step must take no arguments",
+                value=f"required arguments {', '.join(f'`{argument}`' for argument in needed)}",
+                remedy="write a function that creates its own batch, or put `with harness.audit():` around your call",
             )
         return AuditPieces(self, step) if self.within is None else SampledPieces(self, step)
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 _LSTM = 2
-"""How oneDNN numbers the kinds of recurrent layers."""
+"""oneDNN's integer code for an LSTM."""
 
 
 class _Step(NamedTuple):

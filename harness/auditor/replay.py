@@ -85,7 +85,7 @@ _KINKED: Mapping[str, int] = {
     "hardswish_backward": 1,
     "hardsigmoid_backward": 1,
 }
-"""Which argument decides on which side of a kink an element is: it stays on the side on which the step has seen it."""
+"""The argument that decides the side of a kink; the shadow stays on the side that the step took."""
 
 _INSTEAD: Mapping[str, Instead] = {
     "softplus": _softplus,
@@ -98,4 +98,4 @@ _INSTEAD: Mapping[str, Instead] = {
 }
 
 FAILURES = (RuntimeError, NotImplementedError, TypeError, IndexError, ValueError)
-"""What torch raises where an operator is not there in wider arithmetic, or refuses the mixture of dtypes."""
+"""Errors that torch raises if an operator does not exist in wider arithmetic or rejects mixed dtypes."""

@@ -17,7 +17,7 @@ _PROTECTING = {"add", "clamp", "clamp_min", "maximum", "_foreach_add", "_foreach
 _WRAPPING = {"add", "sub", "mul", "sum", "cumsum", "neg", "rsub"}
 _SOFTMAX = {"_softmax", "_safe_softmax", "_log_softmax"}
 ALWAYS = {"binary_cross_entropy", *_SOFTMAX}
-"""What has a rule in every format; what else has one has it in 16 bits."""
+"""Operators with a rule in every format; the others have rules in 16 bits only."""
 _LOOKED_AT = {"arange", *_PROTECTING, *ALWAYS}
 _OPEN = -9e3
 """Below this a logit was put there by a mask."""
@@ -98,7 +98,8 @@ class Rules:
         for eps in scalars[:1]:
             if eps != 0 and abs(eps) <= smallest / 2:
                 sentence = (
-                    f"{eps:g} is exactly 0 in {name}, whose smallest number is {smallest:.3g}: it protects nothing"
+                    f"eps = {eps:g} rounds to 0 in {name}, whose smallest positive number is {smallest:.3g}: "
+                    "it has no effect"
                 )
                 remedy = f"use an eps of at least {EPS_FROM[dtype]}, or compute this line in float32"
                 self.say(line, AuditKind.EPS, (sentence, remedy), result, operator)
@@ -108,10 +109,10 @@ class Rules:
         count = int((((p == 0) | (p == 1)) & (p != target)).sum())
         if count:
             sentence = (
-                f"{count:,} of {p.numel():,} probabilities are exactly 0 or 1 on the wrong side: their logarithm is "
-                "clamped to -100, and loss and gradient are wrong there"
+                f"{count:,} of {p.numel():,} probabilities are exactly 0 or 1 and contradict their target: their "
+                "logarithm is clamped to -100, so the loss and the gradient are wrong there"
             )
-            remedy = "give logits to binary_cross_entropy_with_logits instead of probabilities"
+            remedy = "pass logits to binary_cross_entropy_with_logits instead of probabilities"
             self.say(line, AuditKind.CLAMPED, (sentence, remedy), result, operator)
 
     def _closed_rows(self, line: Line, operator: Operator, args: Any, result: Tensor) -> None:
@@ -120,21 +121,21 @@ class Rules:
             return
         top, low = x.amax(dim), x.amin(dim)
         if operator.name == "_safe_softmax":
-            closed, gives = top == -math.inf, "zeros"
+            closed, gives = top == -math.inf, "returns zeros"
         else:
-            closed, gives = (top <= _OPEN) & (top > -math.inf) & (low <= _OPEN), "weights over what is masked"
+            closed, gives = (top <= _OPEN) & (top > -math.inf) & (low <= _OPEN), "assigns weight to masked entries"
         count = int(closed.sum())
         if count:
-            sentence = f"{count:,} of {top.numel():,} rows are fully masked: softmax gives {gives} there, and no NaN"
-            remedy = "leave such rows out, or multiply the result by the mask"
+            sentence = f"{count:,} of {top.numel():,} rows are fully masked: softmax {gives} there instead of NaN"
+            remedy = "skip fully masked rows, or multiply the result by the mask"
             self.say(line, AuditKind.MASKED, (sentence, remedy), result, operator)
 
     def _repeated(self, line: Line, operator: Operator, result: Tensor) -> None:
         same = int((result[1:] == result[:-1]).sum()) if result.dim() == 1 else 0
         if same:
             name = dtype_name(self._format_of[result.dtype])
-            sentence = f"{same:,} of {result.numel():,} numbers of this range are the same as the one before in {name}"
-            remedy = "count in integers or float32, and convert what is computed from it"
+            sentence = f"{same:,} of {result.numel():,} numbers of this range equal the previous number in {name}"
+            remedy = "count in integers or float32, and convert the result"
             self.say(line, AuditKind.REPEATED, (sentence, remedy), result, operator)
 
     def clamped(self, line: Line, operator: Operator, args: Any, result: Tensor) -> None:
@@ -153,7 +154,7 @@ class Rules:
         sizes = [float(torch.linalg.vector_norm(x.double())) for x in (gradient[held], gradient)]
         if count and sizes[0] > _MOST * sizes[1]:
             sentence = (
-                f"the clamp holds for {count:,} of {result.numel():,} entries on which the loss depends most: "
+                f"the clamp is active for {count:,} of {result.numel():,} entries, on which the loss depends most: "
                 "their gradient is lost"
             )
             remedy = "compute the loss from logits (log_softmax, logsigmoid, *_with_logits) instead of clamping"
@@ -175,4 +176,10 @@ class Rules:
                 f"{operator.base} of {name} wraps around in {count:,} of {result.numel():,} entries: "
                 f"{int(wide[at])} becomes {int(result[at])}"
             )
-            self.say(line, AuditKind.WRAPPED, (sentence, "convert to float or a wider integer first"), result, operator)
+            self.say(
+                line,
+                AuditKind.WRAPPED,
+                (sentence, "convert to floating point or to a wider integer first"),
+                result,
+                operator,
+            )

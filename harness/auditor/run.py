@@ -1,4 +1,4 @@
-"""``harness.audit_run()``: a loop of which as many steps are audited as its cost allows, and the others glanced at."""
+"""``harness.audit_run()`` audits as many steps of a loop as a cost limit allows, and checks the others briefly."""
 
 import math
 import time
@@ -15,41 +15,41 @@ from harness.record.audit_text import audit_text
 from harness.record.audit_trend import Trend, trend_line
 
 TRENDS = 3
-"""Lines that come nearer to breaking, of which it is said when they would be there."""
+"""Maximum number of lines whose trend towards breaking is reported."""
 
 RUINS = 5
-"""Steps that came to what is not finite, of which it is kept which they are."""
+"""Maximum number of recorded steps with a non-finite result."""
 
 
 class audit_run:  # noqa: N801 - read as a function: `run = harness.audit_run()`
-    """Audit as many steps of a loop as keep its cost within a bound; ``with run.step():`` is around each.
+    """Audit as many steps of a loop as a cost limit allows; put ``with run.step():`` around each step.
 
     Parameters
     ----------
     mode
-        As :class:`harness.audit` takes it.
+        As for :class:`harness.audit`.
     within
-        How many times the CPU time of its steps as they are the loop may take.
+        Limit of the CPU time of the loop, as a multiple of the CPU time of its plain steps.
     steps
-        How many there will be, where that is known: the last is looked at, if it can be.
+        Number of steps, if known, so that the last step can be audited.
     at
-        Numbers of the steps that are audited instead, counted from one.
+        Numbers of the steps to audit instead, counted from one.
     name
-        What the records call the step.
+        Name of the step in the records.
     clock
-        Seconds; those of the process where absent.
+        Function that returns seconds [default: CPU time of the process].
 
     Attributes
     ----------
     last
-        What the audit of the last step found; ``None`` where it was not audited.
+        The audit of the last step; ``None`` if it was not audited.
     losses
-        Of the last step.
+        The losses of the last step.
 
     Notes
     -----
-    Of a step that is not audited the loss is looked at, and after it each weight and buffer that the last audit has
-    met: whether they are finite. No bit of any step is changed.
+    After a step that is not audited, the run checks that the loss and all weights and buffers of the last audit are
+    finite. The results of all steps are unchanged, bit for bit.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class audit_run:  # noqa: N801 - read as a function: `run = harness.audit_run()`
 
     @contextmanager
     def step(self) -> Iterator[audit | None]:
-        """Enter the next step; what it yields is its audit, or nothing."""
+        """Enter the next step; yield its audit, or ``None`` if it is not audited."""
         began = self._clock()
         auditing = audit(mode=self.mode, name=self.name) if self.sampling.is_due() else None
         taken_s = 0.0
@@ -102,7 +102,7 @@ class audit_run:  # noqa: N801 - read as a function: `run = harness.audit_run()`
             self.sampling.took(step_s, all_s, loss=loss, audit=self.last)
 
     def returned(self, value: Any, auditing: audit | None = None) -> None:
-        """Take what the step returned for one of its ends."""
+        """Register the return value of the step as an output to check."""
         self._glance.returned(value)
         if auditing is not None:
             auditing.returned(value)
@@ -132,7 +132,7 @@ class audit_run:  # noqa: N801 - read as a function: `run = harness.audit_run()`
 
     @property
     def record(self) -> AuditRun:
-        """How many steps were looked at, at what cost, and what the others came to."""
+        """Return the number of audited steps, their cost, and the results of the others."""
         sampling = self.sampling
         return AuditRun(
             steps=sampling.done,

@@ -14,19 +14,19 @@ from harness.record.audit import Audit
 from harness.record.audit_trend import Trend, trends
 
 WITHIN = 3.0
-"""How many times the CPU time of its steps as they are a run may take, where nobody says otherwise."""
+"""Default CPU budget of a run, as a multiple of the CPU time of its plain steps."""
 
 RECENT = 20
 """Changes of the loss, audited steps and their costs by which the next is judged."""
 
 SUDDEN = 8.0
-"""How many times the usual change of the loss is a sudden one."""
+"""Factor over the usual change of the loss that counts as sudden."""
 
 LEAST = 4
-"""Changes of the loss from which on there is a usual one, and plain steps from which on it is known what one takes."""
+"""Minimum number of loss changes, and of plain steps, before their typical size counts as known."""
 
 SELDOM = 10
-"""At least each so-manyth step is not audited, though all could be: by it the others are held."""
+"""Interval of steps that stay plain for reference, although the budget would allow an audit."""
 
 
 class Sampling:

@@ -14,7 +14,7 @@ from harness.auditor.operation import Source
 from harness.auditor.operator import UNIT, key_of
 
 _SELDOM, _LITTLE = 2048, 1 << 20
-"""New storages, and bytes of new shadows, before which those that are gone are not looked for."""
+"""New storages and shadow bytes between searches for freed storages."""
 
 
 @dataclass(slots=True)
@@ -77,7 +77,7 @@ class Shadows:
         self.narrow_in = narrow_in
         self.cells: dict[int, Cell] = {}
         self.leaves: dict[int, int] = {}
-        """Of parameters, by their storages."""
+        """Parameters by their storages."""
         self._made = self._made_bytes = 0
         self._bearable = _LITTLE
 

@@ -33,13 +33,13 @@ from harness.record.audit import WhatIf
 _FINE = UNIT[torch.float32]
 
 _IN_WIDTH = {"_to_copy", "div", "mean", "sum"}
-"""What makes floats of integers, whose exact result a shadow can hold."""
+"""Operations that turn integers into floats, with an exact result that a shadow can hold."""
 
 _UNSAID_WRITES = {"native_batch_norm": 4, "cudnn_batch_norm": 4, "miopen_batch_norm": 4}
 """The running variance, which is changed and the schema does not tell; the mean before it is zero but for rounding."""
 
 _SPECIAL = {"where", *_UNSAID_WRITES, *GROWS, *ALWAYS}
-"""What is looked at in ways of its own, in formats that are not narrow as well."""
+"""Operations with special handling, in all formats."""
 
 
 class Watching(TorchDispatchMode):
@@ -300,7 +300,7 @@ class Watching(TorchDispatchMode):
             for tensor in given.written:
                 self.shadows.cell(tensor, fill=False).balls = None
         if values is None and self.exact.must_know(given):
-            self._notes.is_blind(given, " without balls")
+            self._notes.is_blind(given, " (no ball arithmetic)")
         return values or []
 
     def _replayed(self, given: Given, result: Any, fresh: list[Tensor]) -> list[Tensor | None] | None:

@@ -20,17 +20,17 @@ _SUMS = {"sum", "mean", "cumsum", "mm", "addmm", "bmm"}
 _REMEDY: Mapping[str, str] = {
     "exp": "subtract the row maximum first, or use torch.softmax, logsumexp or F.softplus",
     "log": "work with logits (log_softmax, logsigmoid, *_with_logits), or keep the argument above 0",
-    "div": "make the divisor safe before dividing: torch.where hides the value, not the gradient",
-    "slope": "add an eps inside of the root, sqrt(x + eps): its slope at 0 is infinite",
-    "sqrt": "keep the argument above 0: add an eps inside",
-    "masked": "leave such rows out, or let each keep one entry",
-    "mul": "let the infinite factor not arise: make its argument safe before the operation",
+    "div": "make the divisor safe before you divide: torch.where hides the value, not the gradient",
+    "slope": "add an eps inside the root, sqrt(x + eps): its slope at 0 is infinite",
+    "sqrt": "keep the argument above 0: add an eps inside the root",
+    "masked": "skip fully masked rows, or keep at least one entry in each row",
+    "mul": "avoid the infinite factor: make its argument safe before the operation",
     "power": "scale before taking the power, or compute this line in float32",
     "overflow": "scale the operands first, or compute this line in float32",
     "gradient": "scale the loss (torch.amp.GradScaler), or use bfloat16 or float32 here",
     "underflow": "work with logarithms, or scale the operands first",
-    "cancel": "subtract what is common before squaring or summing, or compute this line in a wider dtype",
-    "sum": "sum in float32 (`dtype=torch.float32`), or add pairwise rather than one by one",
+    "cancel": "subtract the common part before squaring or summing, or compute this line in a wider dtype",
+    "sum": "sum in float32 (`dtype=torch.float32`), or use pairwise summation instead of one term at a time",
 }
 
 
@@ -54,12 +54,12 @@ def describe(cause: Cause, name: Callable[[int], str]) -> Said:
 def _of_data(operation: Operation, name: Callable[[int], str]) -> Said:
     leaves = [s.leaf for s in operation.sources if s.writer < 0 and (s.nan or s.inf) and s.leaf is not None]
     if leaves:
-        sentence = f"the parameter {name(leaves[0])} already holds NaN or inf when the step begins"
-        return AuditKind.DATA, sentence, "audit the step before, in which it became so"
+        sentence = f"the parameter {name(leaves[0])} already contains NaN or inf when the step begins"
+        return AuditKind.DATA, sentence, "audit the previous step, which produced it"
     return (
         AuditKind.DATA,
-        f"what is handed to {operation.name} already holds NaN or inf",
-        "look at the batch, or at what the step was started from",
+        f"the input of {operation.name} already contains NaN or inf",
+        "check the batch and the initial state of the step",
     )
 
 
@@ -72,7 +72,7 @@ def _of_birth(operation: Operation) -> Said:
         return _of_emptied_sum(operation, operation.read_range[0])
     if birth is None:
         kind = AuditKind.INVALID if operation.nan else AuditKind.OVERFLOW
-        return kind, f"{operation.name} gives {'NaN' if operation.nan else 'inf'}", "look at what this line reads"
+        return kind, f"{operation.name} returns {'NaN' if operation.nan else 'inf'}", "check the inputs of this line"
     if not birth.size or (name in {"mean", "std", "var"} and operation.nan):
         return _of_too_few(operation, birth)
     if operation.name in {"_softmax", "_log_softmax"} and operation.nan:
@@ -84,21 +84,21 @@ def _of_birth(operation: Operation) -> Said:
 
 def _of_emptied_sum(operation: Operation, least: float) -> Said:
     sentence = (
-        f"{operation.name}({least:.5g}) underflows to 0 in {dtype_name(operation.dtype)}, and with it whole sums, "
-        "by which something is divided or whose logarithm is taken"
+        f"{operation.name}({least:.5g}) underflows to 0 in {dtype_name(operation.dtype)}, and so do whole sums that "
+        "are used as a divisor or as the argument of a logarithm"
     )
     return AuditKind.UNDERFLOW, sentence, _REMEDY["exp"]
 
 
 def _of_too_few(operation: Operation, birth: Birth) -> Said:
     sentence = f"{operation.name} of too few entries is NaN ({_how_many(birth)})"
-    return AuditKind.INVALID, sentence, "leave out what is empty, or divide by max(count, 1)"
+    return AuditKind.INVALID, sentence, "skip empty inputs, or divide by max(count, 1)"
 
 
 def _of_softmax(birth: Birth) -> Said:
     if birth.operands and birth.operands[0] == math.inf:
         return AuditKind.INVALID, f"softmax of +inf is NaN in {_how_many(birth)}", _REMEDY["overflow"]
-    return AuditKind.MASKED, f"{_how_many(birth)} are fully masked: softmax gives NaN from here", _REMEDY["masked"]
+    return AuditKind.MASKED, f"{_how_many(birth)} are fully masked: softmax returns NaN there", _REMEDY["masked"]
 
 
 def _of_overflow(operation: Operation, birth: Birth) -> Said:
@@ -106,12 +106,12 @@ def _of_overflow(operation: Operation, birth: Birth) -> Said:
     limit = overflows_from(name, operation.dtype)
     operand = birth.operands[0] if birth.operands else None
     if limit is not None and operand is not None:
-        sentence = f"{name}({operand:.5g}) overflows: from {limit!r} on it is inf in {dtype} ({_how_many(birth)})"
+        sentence = f"{name}({operand:.5g}) overflows in {dtype}: it is inf from {limit!r} on ({_how_many(birth)})"
         return AuditKind.OVERFLOW, sentence, _REMEDY["exp"]
     is_known = birth.exact is not None and math.isfinite(birth.exact)
-    result = f"its result {birth.exact:.4g} is" if is_known else "its result is"
+    result = f"its result {birth.exact:.4g} exceeds" if is_known else "its result exceeds"
     largest = f"{LARGEST[operation.dtype]:.5g}, the largest {dtype} number"
-    sentence = f"{name} overflows: {result} above {largest} ({_how_many(birth)})"
+    sentence = f"{name} overflows: {result} {largest} ({_how_many(birth)})"
     return AuditKind.OVERFLOW, sentence, _REMEDY["power" if name in {"pow", "square", "prod"} else "overflow"]
 
 
@@ -130,7 +130,11 @@ def _of_pole(operation: Operation, birth: Birth) -> Said:
     what = ""
     if nan:
         what = " of 0 and inf" if name == "mul" else " of infinities" if name in {"sub", "add", "sum"} else ""
-    return kind, f"{name}{what} gives {gives} in {_how_many(birth)}", _REMEDY.get(name, "look at what this line reads")
+    return (
+        kind,
+        f"{name}{what} returns {gives} in {_how_many(birth)}",
+        _REMEDY.get(name, "check the inputs of this line"),
+    )
 
 
 def _is_slope(operation: Operation, numerator: float | None) -> bool:
@@ -141,7 +145,7 @@ def _division(operation: Operation, birth: Birth, numerator: float | None) -> st
     what = "0 / 0" if numerator == 0 else "a division by 0"
     if birth.exact is not None and math.isfinite(birth.exact):
         dtype = dtype_name(operation.dtype)
-        return f"{what} in {dtype}, where the exact divisor is not 0: it has underflowed ({_how_many(birth)})"
+        return f"{what} in {dtype}: the exact divisor is not 0, but it underflowed ({_how_many(birth)})"
     return f"{what}: the divisor is exactly 0 in {_how_many(birth)}"
 
 
@@ -158,14 +162,14 @@ def _of_digits(operation: Operation, read: float, wrote: float) -> Said:
     dtype = dtype_name(operation.dtype)
     if operation.vanished > 0.3:
         sentence = (
-            f"{100 * operation.vanished:.0f} % of what {operation.name} gives underflows to 0 in {dtype}, whose "
-            f"smallest number is {SMALLEST[operation.dtype]:.3g}"
+            f"{100 * operation.vanished:.0f} % of the results of {operation.name} underflow to 0 in {dtype}, whose "
+            f"smallest positive number is {SMALLEST[operation.dtype]:.3g}"
         )
         return AuditKind.UNDERFLOW, sentence, _REMEDY["gradient" if operation.backward else "underflow"]
     kind, remedy = _kind_of_loss(operation, read, wrote)
     sentence = (
-        f"{operation.name} in {dtype}: what the line reads agrees with exact arithmetic to {digits(read, operation)}, "
-        f"its result to {digits(wrote, operation)}"
+        f"{operation.name} in {dtype} loses accuracy: its inputs agree with exact arithmetic to "
+        f"{digits(read, operation)}, its result to {digits(wrote, operation)}"
     )
     return kind, sentence, remedy
 
@@ -204,11 +208,11 @@ def stalled(operations: Sequence[Operation], last: Operation) -> str:
             break
     if len(lost) - start < 2:
         return ""
-    return f"; it stalls at {sums[start][1]:.5g}, from term {start + 1:,} of {len(sums):,} on"
+    return f"; the sum stalls at {sums[start][1]:.5g}, from term {start + 1:,} of {len(sums):,}"
 
 
 def digits(error: float, operation: Operation) -> str:
     """Say how many decimal digits of something are right, given its relative error."""
     if error >= 0.5:
-        return "none"
+        return "0 digits"
     return f"{-math.log10(max(error, operation.unit)):.1f} digits"

@@ -27,22 +27,22 @@ from harness.work.fork_server import ForkServer
 from harness.work.forked import Forked
 
 USUAL = ("loaders", "steps", "balance", "operations", "vectorization", "screening")
-"""The suites that run where none is named; those that are forked follow each other: what forks them waits a minute."""
+"""The suites that run by default. Forked suites are adjacent, because their fork server waits a minute."""
 
 SUITES = (*USUAL, "agreement", "audit", "tuner", "search")
 """The suites, by name; how near the tuner comes takes ten minutes, a comparison of searches most of an hour."""
 
 PIECEWISE = ("tuner",)
-"""The suites that can be run in pieces: what an earlier piece measured, and this one did not, stays in the run."""
+"""The suites that can run in pieces: results of earlier pieces stay in the run."""
 
 FRESH = ("loaders", "audit", "tuner")
-"""The suites that share no page with another process: two measure memory, and one what it is to start workers."""
+"""The suites that need a fresh process: two measure memory, and one measures worker startup."""
 
 ProgressCallback = Callable[[str, int, int], object]
-"""Called with what runs, how many items are done, and how many there are."""
+"""Receives the name of the running item, the number of finished items, and the total."""
 
 GOODBYE_S = 30.0
-"""How long a suite that is stopped has for writing down what it finished."""
+"""Seconds for a stopped suite to save its finished results."""
 
 _INSTALLED = Path(__file__).parents[2]
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -101,7 +101,9 @@ def run_suite(
     all: see :class:`harness.bench.suites.account.Account`. Where not one was finished the file is left as it was.
     """
     if name not in SUITES:
-        raise UsageError(rule=f"a suite is {listed(SUITES)}", value=f"`{name}`", remedy=did_you_mean(name, SUITES))
+        raise UsageError(
+            f"unknown suite `{name}`", rule=f"choose from {listed(SUITES)}", remedy=did_you_mean(name, SUITES)
+        )
     code, kept, interrupted, listener = None, 0, False, _Listener(watch)
     with tempfile.TemporaryDirectory(prefix="harness-bench-") as scratch:
         result, output = Path(scratch, "result.json"), Path(scratch, "output.txt")
@@ -125,7 +127,7 @@ def run_suite(
 
 
 _FORKING = ForkServer("pytest", "harness.bench.suites.selection", "harness.data.images", "scipy.stats", "torchvision")
-"""What all suites and the chapter's cases import, and what is measured imports only when it is called."""
+"""Server for forked suites; it imports modules that all suites need."""
 
 _SUITE = """
 import gc, os, sys
@@ -222,7 +224,7 @@ def _run(text: str, limit_s: float | None, output: Path, listener: _Listener, *,
         return process.wait(limit_s)
     except subprocess.TimeoutExpired:
         process.send_signal(signal.SIGINT)
-        sys.stderr.write(f"stopped after {limit_s:g} s, as limited\n")
+        sys.stderr.write(f"stopped at the time limit of {limit_s:g} s\n")
         return _last_words(process)
     except KeyboardInterrupt:
         process.send_signal(signal.SIGINT)
@@ -259,7 +261,7 @@ def _last_words(process: Forked | subprocess.Popen[bytes]) -> int:
         except subprocess.TimeoutExpired:  # an interrupt that meets a destructor is lost: it is said once more
             process.send_signal(signal.SIGINT)
     process.kill()
-    sys.stderr.write(f"killed: it did not end within {GOODBYE_S:g} s, and nothing it measured is kept\n")
+    sys.stderr.write(f"killed: the suite did not stop within {GOODBYE_S:g} s; its measurements are lost\n")
     return process.wait()
 
 

@@ -18,7 +18,7 @@ from harness.contracts import contract_named
 from harness.laws.law import Contract, Form
 
 Workload = Callable[[], Any]
-"""One call; what it returns is held until the clock has been read."""
+"""A single call; its result is kept until the clock has been read."""
 
 SIZES: Mapping[str, int] = {"n": 256, "k": 10, "d": 64, "m": 10, "t": 4}
 """Lengths of the axes."""
@@ -176,4 +176,4 @@ _BUILDERS: Mapping[Form, Callable[[Case, Path], Workload]] = {
     "curves": _curves,
     "loader": _epoch,
 }
-"""By the form of the contract; what is not here is called on the standard inputs."""
+"""Workloads by form of contract; other contracts are called on the standard inputs."""

@@ -113,10 +113,8 @@ class Cache:
                 yield Path(scratch)
         except OSError as error:
             raise UsageError(
-                rule="data are unpacked into a cache that can be written",
-                value=error.strerror or str(error),
-                place=str(self.folder),
-                remedy="make room there, or name another folder as the cache",
+                f"cannot write the data cache `{self.folder}`: {error.strerror or error}",
+                remedy="free some space or fix the permissions there, or choose another cache folder",
             ) from error
 
     def _files(self, checksums: Checksums) -> dict[str, Path]:

@@ -30,10 +30,10 @@ SYNTHETIC = "synthetic"
 """In place of a folder: use the stand-in."""
 
 CACHE = Path(".harness", "data")
-"""Where data are unpacked unless the caller names another folder."""
+"""Default folder for unpacked data."""
 
 SYSTEM = Path("/usr/share/datasets/fashion-mnist")
-"""Where Debian's package ``dataset-fashion-mnist`` puts the files."""
+"""Folder of Debian's package ``dataset-fashion-mnist``."""
 
 # SHA-256 of the four uncompressed files, computed from Debian's package. Debian removes name and time from the gzip
 # headers, so that its .gz files have other checksums than those torchvision publishes; with the two put back
@@ -101,7 +101,7 @@ def prepare(folder: Path | str | None = None, *, download: bool = False, cache: 
     unpacked = Cache(cache)
     named = folder or os.environ.get(VARIABLE)
     if named and str(named) == SYNTHETIC:
-        return _stand_in(unpacked, why="as asked for")
+        return _stand_in(unpacked, why="as requested")
     if named:
         return _from_folder(unpacked, Path(named), place=None if folder else VARIABLE)
     if unpacked.holds(PUBLISHED):
@@ -142,12 +142,12 @@ def _prepared(unpacked: Cache, checksums: Checksums, origin: DataOrigin, locatio
     """Describe a set that lies in the unpacked."""
     genuine = checksums == PUBLISHED
     if genuine:
-        name, note = "Fashion-MNIST", f"Fashion-MNIST, every checksum as published, from {location}."
+        name, note = "Fashion-MNIST", f"Fashion-MNIST from {location}; all checksums match the published ones."
     elif checksums == STAND_IN:
         name, note = "synthetic stand-in", f"A copy of the synthetic stand-in for Fashion-MNIST, from {location}."
     else:
         name = "data in Fashion-MNIST's format"
-        note = f"Images in Fashion-MNIST's format from {location}; their checksums are not the published ones."
+        note = f"Images in Fashion-MNIST's format from {location}; their checksums differ from the published ones."
     source = DataSource(
         name=name, origin=origin, location=location, checksums=dict(checksums), genuine=genuine, note=note
     )
@@ -167,7 +167,7 @@ def _stand_in(unpacked: Cache, *, why: str) -> Prepared:
         location="made by the harness",
         checksums=dict(checksums),
         genuine=False,
-        note=f"Synthetic images stand in for Fashion-MNIST, {why}: no figure made from them is about clothes.",
+        note=f"Synthetic images replace Fashion-MNIST, {why}: results made from them say nothing about real clothes.",
     )
     return Prepared(unpacked.folder_of(checksums).resolve(), source)
 
@@ -191,10 +191,9 @@ def _from_folder(unpacked: Cache, folder: Path, *, place: str | None) -> Prepare
         trouble = f"cannot be read ({getattr(error, 'strerror', None) or error})"
     if trouble:
         raise UsageError(
-            rule="the folder named for Fashion-MNIST is there and can be read",
-            value=f"`{folder}`, which {trouble}",
+            f"the Fashion-MNIST folder `{folder}` {trouble}",
             place=place,
-            remedy=f"name the folder that holds the four IDX files, or `{SYNTHETIC}`, or no folder at all",
+            remedy=f"name the folder with the four IDX files or `{SYNTHETIC}`, or omit the folder",
         )
     return _prepared(unpacked, unpacked.take(files), "folder", str(folder))
 
@@ -214,10 +213,9 @@ def _complete(folder: Path) -> dict[str, Path]:
     missing = [name for name, file in files.items() if file is None]
     if missing:
         raise UsageError(
-            rule="a folder of Fashion-MNIST holds four IDX files, plain or .gz, directly or in `FashionMNIST/raw`",
-            value=f"no {', no '.join(missing)}",
-            place=str(folder),
-            remedy="put the missing files there, or name another folder",
+            f"files of Fashion-MNIST are missing in `{folder}`: {', '.join(missing)}",
+            rule="the folder must hold four IDX files, plain or .gz, directly or in `FashionMNIST/raw`",
+            remedy="add the missing files, or name another folder",
         )
     return {name: file for name, file in files.items() if file is not None}
 
@@ -231,16 +229,14 @@ def _download(unpacked: Cache) -> Checksums:
             FashionMNIST(str(scratch), download=True)
         except (RuntimeError, OSError, HTTPException) as error:
             raise UsageError(
-                rule="Fashion-MNIST can be downloaded where that is allowed",
-                value=" ".join(str(error).split()) or type(error).__name__,
-                remedy=f"see to the network, name a folder by `{VARIABLE}`, or allow no download and use the stand-in",
+                f"cannot download Fashion-MNIST: {' '.join(str(error).split()) or type(error).__name__}",
+                remedy=f"check the network, set `{VARIABLE}` to a folder, or use the stand-in without a download",
             ) from error
         checksums = unpacked.take(_complete(scratch))
         wrong = [name for name in NAMES if checksums[name] != PUBLISHED[name]]
         if wrong:
             raise UsageError(
-                rule="the downloaded files have the published checksums",
-                value=f"others for {', '.join(wrong)}",
-                remedy="download again; if it stays so, the mirror is not to be trusted",
+                f"the checksums of downloaded files are wrong: {', '.join(wrong)}",
+                remedy="download them again; if the checksums are still wrong, do not trust the mirror",
             )
         return checksums

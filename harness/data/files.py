@@ -28,7 +28,7 @@ from torchvision.transforms import v2
 from harness.data.dataset import CACHE, arrays, prepare
 
 COUNT, SIDE, LARGE, ROWS = 600, 28, 112, 50
-"""Images that are written, the side of one, that of a picture four times as large, and rows of a group in Parquet."""
+"""Number of images, their side, the side of a large picture, and rows per Parquet group."""
 
 WAIT_S = 2e-3
 """Seconds in which a slow disk gives a file."""

@@ -38,7 +38,7 @@ SIDE = 28
 MOST_BYTES = 2**30
 """A file that declares more is refused unread. The largest published file of the family has 47 MB."""
 
-REMEDY = "the file is damaged or is another file: fetch or unpack it again"
+REMEDY = "download or unpack it again: it is damaged or another file"
 
 
 def read_images(file: Path) -> Bytes:
@@ -85,7 +85,8 @@ def read_labels(file: Path) -> Bytes:
     wrong = np.flatnonzero(labels >= CLASS_COUNT)
     if wrong.size:
         raise UsageError(
-            rule=f"a label is a class from 0 to {CLASS_COUNT - 1}",
+            "invalid label",
+            rule=f"labels must be from 0 to {CLASS_COUNT - 1}",
             value=f"{labels[wrong[0]]} at index {wrong[0]}",
             place=str(file),
             remedy=REMEDY,
@@ -114,10 +115,10 @@ def read_pair(images_file: Path, labels_file: Path) -> tuple[Bytes, Bytes]:
     images, labels = read_images(images_file), read_labels(labels_file)
     if len(images) != len(labels):
         raise UsageError(
-            rule="each image has one label",
+            "the numbers of images and labels differ",
             value=f"{len(images)} images and {len(labels)} labels",
             place=f"{images_file} and {labels_file}",
-            remedy="one of the two belongs to another set: fetch both again",
+            remedy="download both files again: one of them belongs to another data set",
         )
     return images, labels
 
@@ -156,7 +157,8 @@ def _read(file: Path, *, dimensions: int) -> Bytes:
         # A count of zero hides the others from the product, and no array takes them.
         if max(declared, *shape) > MOST_BYTES:
             raise UsageError(
-                rule=f"an IDX file declares at most {MOST_BYTES} elements",
+                "invalid IDX header",
+                rule=f"at most {MOST_BYTES} elements are allowed",
                 value=f"{_times(shape)} elements",
                 place=str(file),
                 remedy=REMEDY,
@@ -165,7 +167,8 @@ def _read(file: Path, *, dimensions: int) -> Bytes:
     if len(content) != declared:
         count = f"{len(content)}" if len(content) < declared else "more"
         raise UsageError(
-            rule=f"an IDX file that declares {_times(shape)} elements has {declared} bytes after its header",
+            "incomplete or too long IDX file",
+            rule=f"{_times(shape)} elements need {declared} bytes after the header",
             value=f"{count} bytes",
             place=str(file),
             remedy=REMEDY,
@@ -180,14 +183,16 @@ def _read_shape(stream: io.BufferedIOBase, file: Path, dimensions: int) -> tuple
     if len(start) >= 4 and int.from_bytes(start[:4], "big") != MAGIC[dimensions]:
         content = {3: "images", 1: "labels"}[dimensions]
         raise UsageError(
-            rule=f"an IDX file of {content} starts with the magic number 0x{MAGIC[dimensions]:08x}",
+            f"not an IDX file of {content}",
+            rule=f"it must start with the magic number 0x{MAGIC[dimensions]:08x}",
             value=f"0x{start[:4].hex()}",
             place=str(file),
             remedy=REMEDY,
         )
     if len(start) < size:
         raise UsageError(
-            rule=f"an IDX file of {dimensions} dimension{'s' * (dimensions > 1)} has a header of {size} bytes",
+            "incomplete IDX header",
+            rule=f"{dimensions} dimension{'s' * (dimensions > 1)} need a header of {size} bytes",
             value=f"{len(start)} bytes",
             place=str(file),
             remedy=REMEDY,
@@ -206,7 +211,7 @@ def _regular(file: Path) -> io.BufferedReader:
     stream = os.fdopen(descriptor, "rb")
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         stream.close()
-        raise OSError(errno.EINVAL, "it is no regular file")
+        raise OSError(errno.EINVAL, "not a regular file")
     return stream
 
 
@@ -225,15 +230,11 @@ def _opened(file: Path) -> Iterator[io.BufferedIOBase]:
                 yield plain
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise UsageError(
-            rule="a file compressed with gzip is complete and agrees with its own checksum",
-            value=str(error) or type(error).__name__,
-            place=str(file),
+            f"damaged gzip file `{file}`: {str(error) or type(error).__name__}",
             remedy=REMEDY,
         ) from error
     except OSError as error:
         raise UsageError(
-            rule="a file of the data set can be read",
-            value=error.strerror or str(error),
-            place=str(file),
-            remedy="see that it exists and that you may read it",
+            f"cannot read `{file}`: {error.strerror or error}",
+            remedy="check that it exists and that you have permission to read it",
         ) from error

@@ -16,7 +16,7 @@ from harness.data.layout import LAYOUT, PAIRS
 from harness.error import UsageError
 
 Sample = tuple[bytes, int]
-"""The bytes of one image, and its label."""
+"""The bytes of an image, and its label."""
 
 SHORT_EPOCH = 512
 """Images of an epoch that is gone through again and again."""
@@ -68,7 +68,7 @@ def image_data(folder: str | None, count: int | None, scratch: Path, *, train: b
     prepared = prepare(folder)
     images, labels = arrays(prepared.root, train=train)
     if count is not None and count < 1:
-        raise UsageError(rule="`--harness-images` is 1 or more", value=str(count))
+        raise UsageError("invalid `--harness-images`", rule="must be at least 1", value=str(count))
     root = prepared.root
     if count is not None and count < len(labels):
         root, images, labels = scratch, images[:count], labels[:count]

@@ -9,7 +9,7 @@ from harness.data import idx
 from harness.error import UsageError
 
 LAYOUT = Path("FashionMNIST", "raw")
-"""Where torchvision keeps the files below its root."""
+"""Subfolder in which torchvision keeps the files."""
 
 PAIRS = {
     True: ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
@@ -20,9 +20,9 @@ PAIRS = {
 NAMES = PAIRS[True] + PAIRS[False]
 
 Checksums = dict[str, str]
-"""SHA-256 of each uncompressed file, by name."""
+"""SHA-256 of the uncompressed files, by name."""
 Arrays = dict[str, idx.Bytes]
-"""The content of each file, by name."""
+"""Contents of the files, by name."""
 
 
 def read_split(images_file: Path, labels_file: Path) -> tuple[idx.Bytes, idx.Bytes]:
@@ -47,9 +47,10 @@ def read_split(images_file: Path, labels_file: Path) -> tuple[idx.Bytes, idx.Byt
     count, height, width = images.shape
     if not count or (height, width) != (idx.SIDE, idx.SIDE):
         raise UsageError(
-            rule=f"Fashion-MNIST has at least one image, each of {idx.SIDE} x {idx.SIDE} pixels",
+            "not Fashion-MNIST",
+            rule=f"expected at least one image of {idx.SIDE} x {idx.SIDE} pixels",
             value=f"{count} images of {height} x {width} pixels",
             place=str(images_file),
-            remedy="this is another data set: name the folder of Fashion-MNIST",
+            remedy="name the folder of Fashion-MNIST",
         )
     return images, labels

@@ -17,13 +17,13 @@ TRAIN_COUNT = 12_000
 TEST_COUNT = 2_000
 
 STAND_IN_SEED = 20170831
-"""Of all that is drawn; the checksums :data:`harness.data.dataset.STAND_IN` rest on it."""
+"""Seed of the stand-in; the checksums :data:`harness.data.dataset.STAND_IN` depend on it."""
 REACH = 4
 """Largest shift of a pattern in pixels, in each direction."""
 PATTERN_CELLS = 7
 """Cells a side of the coarse grid that a class's pattern interpolates."""
 CONTRAST = 3
-"""How far the patterns are stretched about mid-grey, so that the eye tells the classes apart too."""
+"""Contrast of the patterns around mid-gray, so that the classes are visible, too."""
 TEXTURE_CELLS = 8
 TEXTURES = 64
 MOST_OTHER = 136

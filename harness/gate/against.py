@@ -72,7 +72,7 @@ def against(
         try:
             before, here = trial.cases()
         except ArmError as error:
-            return TimeVerdict((on_time("", Outcome.NO_VERDICT, f"The cases cannot be loaded {error}."),))
+            return TimeVerdict((on_time("", Outcome.NO_VERDICT, f"The cases cannot be loaded: {error}."),))
         policy.refuse_unknown(here)
         trial.lay_out_images(data)
         pairs = matched(before, here, old, policy)

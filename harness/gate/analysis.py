@@ -29,14 +29,14 @@ class State(StrEnum):
     """Where the comparison of a case stands."""
 
     OPEN = "open"
-    """Neither shown to be slower nor to be within the tolerance."""
+    """It is unknown whether it is slower or within the tolerance."""
     SUSPECTED = "suspected"
     """Slower, to be confirmed by fresh couples."""
     SLOWER = "slower"
     FASTER = "faster"
     UNCHANGED = "unchanged"
     VOID = "void"
-    """The base differs from itself: nothing can be said."""
+    """The base differs from itself, so no statement is possible."""
 
     @property
     def settled(self) -> bool:
@@ -61,7 +61,7 @@ class Margins:
 
 
 ArmPair = tuple[Sequence[float], Sequence[float]]
-"""Of the base and of another arm: the fastest round of each slice of a couple, those of one turn in the same place."""
+"""Fastest rounds of the slices of the base and another arm, in matching order."""
 
 Statistic = Callable[[Sequence[float], Sequence[float]], float]
 """Makes one number of a pair: the logarithm of a ratio."""

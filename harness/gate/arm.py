@@ -64,7 +64,7 @@ FORK = "forkserver" if sys.platform == "linux" else "spawn"
 
 
 IMPORTS = "HARNESS_GATE_IMPORTS"
-"""The environment variable that names the file with what the parent of all arms imports."""
+"""Environment variable with the file of modules that the parent of all arms imports."""
 
 
 def warm_parent(imports: Iterable[str], file: Path) -> None:
@@ -133,7 +133,7 @@ class ArmProcess:
             answer, error = self._here.recv()
         except (EOFError, BrokenPipeError, ConnectionResetError) as gone:
             self._process.join()
-            raise ArmError(f"the process that times it ended with code {self._process.exitcode}") from gone
+            raise ArmError(f"the timing process exited with code {self._process.exitcode}") from gone
         if error is not None:
             raise ArmError(error)
         return answer
@@ -223,7 +223,7 @@ class Bench:
         """Refuse to time another tree's code under this one's name."""
         file = None if place.endswith(".py") else getattr(sys.modules[place.partition(":")[0]], "__file__", None)
         if file is not None and not self._inside(file):
-            raise ArmError(f"`{place}` is imported from {file}, which is not in the tree")
+            raise ArmError(f"`{place}` is imported from {file}, outside the tree that is measured")
 
     def loads_images(self) -> bool:
         """Whether one of the cases that can be timed loads images."""

@@ -18,11 +18,11 @@ from harness.record.chain import beginning, sealed, unsealed_line
 from harness.record.intake import document, is_there, parsed, read_text
 from harness.record.schema import Count
 
-WHAT = f"a baseline, which `harness gate --update` writes, of schema {SCHEMA},"
-REMEDY = "make it again, or take it from git"
+WHAT = f"a baseline of schema {SCHEMA} (written by `harness gate --update`)"
+REMEDY = "create it again, or restore it from git"
 
 BEFORE = beginning("baseline.jsonl")
-"""What the checksum of every line follows."""
+"""Text that precedes every line in its checksum."""
 
 Key = tuple[str, str]
 """Name and device of a case."""
@@ -42,7 +42,7 @@ class Line(Standing):
     """What is known of one case, and where."""
 
     on: tuple[int, ...] = ()
-    """Places of the kinds of machine among those of the header; all of them where none is named."""
+    """Indices of the kinds of machine in the header; empty means all."""
 
 
 class Held(NamedTuple):
@@ -63,7 +63,7 @@ class Baseline(NamedTuple):
     """All that is known of the cases."""
 
     cases: dict[Key, tuple[Seen, ...]]
-    """By name and device: no kind of machine is in two of them."""
+    """Cases by name and device; kinds of machine never overlap."""
     known: tuple[Origin, ...] = ()
     """Kinds of machine in the order in which they came, so that a new one leaves the lines of the others alone."""
 
@@ -160,17 +160,15 @@ def read_baseline(file: Path) -> Baseline:
     """
     if not is_there(file):
         raise UsageError(
-            rule="numerics are held against a baseline",
-            value="none",
-            place=str(file),
-            remedy="`harness gate --run RUN --update` makes one",
+            f"baseline not found: `{file}`",
+            remedy="create it with `harness gate --run RUN --update`",
         )
     first, *rest = read_text(file, what=WHAT, remedy=REMEDY).removesuffix("\n").split("\n")
     head = _first(first, f"{file}:1")
     origins = head.origins
     if head.lines is not None and head.lines != len(rest):
         raise _damaged(
-            f"{file}:{min(head.lines, len(rest)) + 2}", f"{len(rest)} lines after the first, not {head.lines}"
+            f"{file}:{min(head.lines, len(rest)) + 2}", f"{len(rest)} lines after the first instead of {head.lines}"
         )
     lines: list[Line] = []
     for number, text in enumerate(rest, 2):
@@ -178,9 +176,9 @@ def read_baseline(file: Path) -> Baseline:
         content = text if head.lines is None else _own(text, place)
         line = parsed(Line, content, place=place, what=WHAT, remedy=REMEDY)
         if any(not 0 <= known < len(origins) for known in line.on):
-            raise _damaged(place, "a line from a kind of machine that the first line does not name")
+            raise _damaged(place, "a line from a kind of machine that is missing from the first line")
         if any((line.case, line.device, line.on) == (other.case, other.device, other.on) for other in lines):
-            raise _damaged(place, "a second line of one case")
+            raise _damaged(place, "a second line for the same case")
         lines.append(line)
     cases: dict[Key, tuple[Seen, ...]] = {}
     for line in lines:
@@ -204,4 +202,4 @@ def _own(text: str, place: str) -> bytes:
 
 
 def _damaged(place: str, value: str) -> UsageError:
-    return UsageError(rule=WHAT, value=value, place=place, remedy=REMEDY)
+    return UsageError("damaged baseline", rule=f"expected {WHAT}", value=value, place=place, remedy=REMEDY)

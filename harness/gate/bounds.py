@@ -12,7 +12,7 @@ from harness.record import Gate, GateFinding, Outcome, Status
 from harness.record.text import count
 
 LOOSER = 1.1
-"""From this factor on a bound is another: what remains below is rounding in the last of three digits."""
+"""Factor above which a bound counts as different; smaller changes are rounding of the third digit."""
 
 
 UPDATE = "`harness gate --update` adds them"
@@ -48,11 +48,11 @@ def loosened(both: Sequence[tuple[Standing, Standing]]) -> Iterator[GateFinding]
                 one = Grown(here.case, dtype, before.bound or 0.0, after.bound or 0.0)
                 grown.setdefault((here.contract, law), []).append(one)
     for (contract, law), several in grown.items():
-        sentence = f"The bound of {contract} {law} {_by(several)}: a law that admits more sees less."
+        sentence = f"The bound of {contract} {law} {_by(several)}: the law is now less sensitive."
         yield GateFinding(gate=Gate.NUMERICS, case="", subject=law, outcome=Outcome.REGRESSED, sentence=sentence)
     if unknown := sum(_is_unknown(old, here) for old, here in both):
         cases = count(unknown, "case")
-        sentence = f"The bounds of {cases} are not compared: the baseline is from before they were kept; {UPDATE}."
+        sentence = f"The bounds of {cases} are not compared, because the baseline is too old to contain them; {UPDATE}."
         yield GateFinding(gate=Gate.NUMERICS, case="", subject="", outcome=Outcome.INCONCLUSIVE, sentence=sentence)
 
 
@@ -75,6 +75,6 @@ def _by(several: list[Grown]) -> str:
     most = max(several, key=lambda one: one.factor)
     grew = "was doubled" if 1.9 < most.factor < 2.1 else f"grew by a factor of {most.factor:.3g}"
     if not most.was:
-        grew = "was zero and is not"
+        grew = "was zero and is now positive"
     where = count(len({one.case for one in several}), "case")
-    return f"{grew}, from {most.was:.3g} to {most.now:.3g} in {most.case} [{most.dtype}] and in {where} altogether"
+    return f"{grew}, from {most.was:.3g} to {most.now:.3g} in {most.case} [{most.dtype}], and in {where} in total"

@@ -10,13 +10,13 @@ from harness.gate.arm import ArmError, ArmProcess, CaseSource, SliceTimes
 from harness.timing.clock import ROUND_S
 
 SLICE_S, FEWEST_ROUNDS = 0.01, 5
-"""What a slice lasts, and the rounds it has, at least."""
+"""Minimum duration and number of rounds of a slice."""
 
 BASE, CANDIDATE, NULL, CONTROL = "base", "candidate", "null", "control"
 """The arms. The control is the second base, when it does a tenth more calls."""
 
 FEWER, MORE = 10, 11
-"""Calls of the base, and of the positive control beside it: a tenth more work."""
+"""Numbers of calls of the base and the positive control, which does a tenth more work."""
 
 AnswerT = TypeVar("AnswerT")
 

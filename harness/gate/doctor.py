@@ -20,7 +20,7 @@ NEVER = 1e-9
 """A tolerance within which nothing is: the measurement goes on to the end of its budget."""
 
 BUSY = 0.5
-"""Processes that want to run beside the one that measures; more are worth a word."""
+"""Number of other runnable processes above which a warning is printed."""
 
 STOLEN = 0.01
 """Share of time; more is worth a word."""
@@ -137,26 +137,26 @@ def advice(diagnosis: Diagnosis, policy: Policy) -> list[str]:
     if blind:
         listed = ", ".join(blind[:3]) + (f" and {len(blind) - 3} more" if len(blind) > 3 else "")
         sentences.append(
-            f"More than the tolerance is needed to be seen in five couples: {listed}. Give the gate a larger budget, "
-            "a quieter machine, or these cases a larger `tolerance`; their counts are gated in any case."
+            f"Five pairs of processes detect only slowdowns above the tolerance: {listed}. Use a larger budget, "
+            "a quieter machine, or a larger `tolerance` for these cases; their counts are gated in any case."
         )
     if loads and statistics.median(loads) > 1.0 + BUSY:
         sentences.append(
-            f"Other processes are running: the load is {statistics.median(loads):.1f}, where a measurement alone "
-            "makes 1. Stop them."
+            f"Other processes are running: the load is {statistics.median(loads):.1f}, but a measurement alone "
+            "causes a load of 1. Stop the other processes."
         )
     if steals and statistics.median(steals) > STOLEN:
         sentences.append(
-            f"The hypervisor gave {statistics.median(steals):.1%} of the time to others: another machine helps."
+            f"The hypervisor gave {statistics.median(steals):.1%} of the time to other guests: use another machine."
         )
     sentences += _dropped(diagnosis.evidence)
-    return sentences or ["Nothing: this machine sees what the policy asks for."]
+    return sentences or ["Nothing: this machine detects every slowdown that the policy requires."]
 
 
 def _dropped(evidence: Evidence) -> Sequence[str]:
-    missing = [f"{case} cannot be timed {why}." for case, why in evidence.failures.items()]
+    missing = [f"{case} cannot be timed: {why}." for case, why in evidence.failures.items()]
     if evidence.enough_s:
         missing.append(none_reached(evidence))
     elif evidence.unreached:
-        missing.append(f"Not reached within the budget: {', '.join(evidence.unreached)}. Give more.")
+        missing.append(f"Not measured within the budget: {', '.join(evidence.unreached)}. Use a larger budget.")
     return missing

@@ -89,7 +89,7 @@ def matched(before: Mapping[str, str], here: Mapping[str, str], old: Policy, pol
 
 
 def _new(name: str) -> GateFinding:
-    return on_time(name, Outcome.NEW, f"{name} is new: there is no time to compare it with.")
+    return on_time(name, Outcome.NEW, f"{name} is new: the baseline has no time for it.")
 
 
 def _lost(
@@ -98,11 +98,11 @@ def _lost(
     if name in policy.retired:
         return on_time(name, Outcome.UNCHANGED, f"{name} is no longer timed: {policy.retired[name]}.")
     if policy.renamed.get(name, name) in here:
-        sentence = f"{name} was timed and is not any more: time it, or give the reason under `retired` of {TABLE}."
+        sentence = f"{name} is no longer timed: time it, or give the reason under `retired` in {TABLE}."
         return on_time(name, Outcome.NO_VERDICT, sentence)
     like = [other for other in new if here[other] == before[name]]
-    hint = f"; if it is {' or '.join(like)} now, say so under `renamed`" if like else ""
-    sentence = f"{name} is gone{hint}; if that is meant, give the reason under `retired` of {TABLE}."
+    hint = f"; if its new name is {' or '.join(like)}, add it under `renamed`" if like else ""
+    sentence = f"{name} is missing{hint}; if that is intended, give the reason under `retired` in {TABLE}."
     return on_time(name, Outcome.NO_VERDICT, sentence)
 
 
@@ -142,7 +142,7 @@ def _comparison(case: str, arm: str, log_ratios: Sequence[float], outcome: Outco
 def timed(evidence: Evidence, ratios: Sequence[Comparison]) -> list[GateFinding]:
     """Return a sentence on every case that was to be measured, and on what the gate says of itself."""
     findings = [
-        on_time(case, Outcome.NO_VERDICT, f"{case} cannot be timed {why}.") for case, why in evidence.failures.items()
+        on_time(case, Outcome.NO_VERDICT, f"{case} cannot be timed: {why}.") for case, why in evidence.failures.items()
     ]
     if evidence.enough_s:
         # No noise: a gate that never measures is not to pass.
@@ -156,50 +156,54 @@ def timed(evidence: Evidence, ratios: Sequence[Comparison]) -> list[GateFinding]
 
 
 def _unreached(case: str) -> GateFinding:
-    sentence = f"{case} was not reached within the budget: give more, or time fewer cases."
+    sentence = f"{case} was not measured within the budget: use a larger budget, or time fewer cases."
     return on_time(case, Outcome.NO_VERDICT, sentence, machine=True)
 
 
 def none_reached(evidence: Evidence) -> str:
     """Return the sentence on a budget that reached nothing, with one that would."""
     return (
-        f"None of {len(evidence.unreached)} cases was reached within the budget: the quickest takes about "
+        f"No case out of {len(evidence.unreached)} was measured within the budget: the fastest needs about "
         f"`--budget {math.ceil(1.2 * evidence.enough_s / 10.0) * 10}` on this machine."
     )
 
 
 def _blind(control: Comparison | None, measured: Sequence[Comparison]) -> GateFinding:
     if control is None:
-        return on_time("", Outcome.NO_VERDICT, "No case was measured in enough couples.", machine=bool(measured))
+        return on_time(
+            "", Outcome.NO_VERDICT, "No case was measured in enough pairs of processes.", machine=bool(measured)
+        )
     sentence = (
         f"No verdict on time: 10 % more work in {control.case} was measured as {percent_slower(control.estimate)}, "
-        f"which cannot be told from {_percent(control.margin)}; {len(measured)} cases have no verdict."
+        f"which is not clearly above {_percent(control.margin)}; {len(measured)} cases have no verdict."
     )
     return on_time(control.case, Outcome.NO_VERDICT, sentence, machine=True)
 
 
 def _seen(control: Comparison) -> GateFinding:
-    sentence = f"The gate sees: 10 % more work in {control.case} was measured as {percent_slower(control.estimate)}."
+    sentence = (
+        f"The control works: 10 % more work in {control.case} was measured as {percent_slower(control.estimate)}."
+    )
     return on_time(control.case, Outcome.UNCHANGED, sentence)
 
 
 def _finding(ratio: Comparison, evidence: Evidence) -> GateFinding:
-    measured = f"{percent_slower(ratio.estimate)} in {ratio.couples} couples"
-    visible = "" if ratio.visible is None else f"; from {_percent(ratio.visible)} on it would have been seen"
+    measured = f"{percent_slower(ratio.estimate)} in {ratio.couples} interleaved pairs of processes"
+    visible = "" if ratio.visible is None else f"; a slowdown of {_percent(ratio.visible)} would be detected"
     match ratio.outcome:
         case Outcome.REGRESSED:
-            sentence = f"{ratio.case} got slower: {measured}, the last {BLOCK} of them alone confirm it."
+            sentence = f"{ratio.case} got slower: {measured}, confirmed by the last {BLOCK} pairs alone."
         case Outcome.IMPROVED:
             sentence = f"{ratio.case} got faster: {measured}."
         case Outcome.UNCHANGED:
-            sentence = f"{ratio.case} is as fast as it was: {measured}{visible}."
+            sentence = f"{ratio.case} is as fast as before: {measured}{visible}."
         case Outcome.NO_VERDICT if is_void(nulls := evidence.log_ratios(ratio.case, NULL), ratio.margin):
             itself = percent_slower(bounded_ratio(nulls))
-            sentence = f"{ratio.case} has no verdict: the base itself differs from the base by {itself}."
+            sentence = f"{ratio.case} has no verdict: two runs of the base differ by {itself}."
         case Outcome.NO_VERDICT:
-            sentence = f"{ratio.case} seems slower: {measured}; the budget did not suffice to confirm it."
+            sentence = f"{ratio.case} may be slower: {measured}; the budget was too small to confirm it."
         case _:
-            sentence = f"{ratio.case} cannot be told from what it was: {measured}{visible}."
+            sentence = f"{ratio.case} is undecided: {measured}{visible}."
     return on_time(ratio.case, ratio.outcome, sentence, machine=ratio.outcome is Outcome.NO_VERDICT)
 
 

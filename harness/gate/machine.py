@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 from harness.error import UsageError
 
 PATIENCE_S = 600.0
-"""How long another measurement is waited for."""
+"""Maximum seconds to wait for another measurement."""
 
 
 @dataclass(frozen=True)
@@ -75,10 +75,9 @@ def alone(patience_s: float = PATIENCE_S) -> Iterator[None]:
         held = lock.acquire(poll_interval=0.5)
     except Timeout as error:
         raise UsageError(
-            rule="one measurement runs at a time",
-            value="another one that has not ended",
+            "another measurement is already running",
             place=lock.lock_file,
-            remedy="wait for it",
+            remedy="wait for it to finish",
         ) from error
     with held:
         yield

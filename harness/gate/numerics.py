@@ -14,7 +14,7 @@ from harness.record.text import count
 LENGTH = "length"
 """The ray whose parameter is a whole number in every dtype."""
 
-UPDATE = "`harness gate --update` keeps it"
+UPDATE = "`harness gate --update` accepts it"
 
 
 def compare(before: Baseline, now: Summary, policy: Policy) -> list[GateFinding]:
@@ -40,12 +40,10 @@ def compare(before: Baseline, now: Summary, policy: Policy) -> list[GateFinding]
     findings += loosened([(held[key].standing, here) for key, here in both.items()])
     findings += _elsewhere(before, [key for key in both if not held[key].figures], len(both), now)
     if points := sum(len(case.standing.breaking_points()) for case in held.values() if not now.surveyed):
-        sentence = f"Not compared, as the run has no survey: {count(points, 'breaking point')}."
+        sentence = f"{count(points, 'breaking point')} not compared, because the run has no survey."
         findings.append(_finding("", "", Outcome.NO_VERDICT, sentence))
     if not now.cases:
-        findings.append(
-            _finding("", "", Outcome.NO_VERDICT, "Nothing was compared: the run has no verdict on any law.")
-        )
+        findings.append(_finding("", "", Outcome.NO_VERDICT, "Nothing was compared: the run contains no verdicts."))
     return [*findings, *_census([held[key] for key in both])]
 
 
@@ -57,7 +55,7 @@ def _key_now(key: Key, policy: Policy) -> Key:
 def kept(findings: Sequence[GateFinding]) -> list[GateFinding]:
     """Return what differs as what it is when the run becomes the baseline: said, and no longer held against it."""
     return [
-        finding.model_copy(update={"outcome": Outcome.NEW, "sentence": f"{finding.sentence} Kept."})
+        finding.model_copy(update={"outcome": Outcome.NEW, "sentence": f"{finding.sentence} Accepted."})
         if finding.outcome in {Outcome.REGRESSED, Outcome.NO_VERDICT, Outcome.INCONCLUSIVE}
         else finding
         for finding in findings
@@ -79,7 +77,7 @@ def _elsewhere(before: Baseline, unknown: Sequence[Key], compared: int, now: Sum
         sorted({str(origin) for key in unknown for seen in before.cases[key] for origin in seen.origins})
     )
     sentence = (
-        f"{what} are not compared: the baseline's are from {origins}, these from {now.origin}; "
+        f"{what} are not compared: the baseline has them from {origins}, this run from {now.origin}; "
         "`harness gate --update` adds them."
     )
     yield _finding("", "", Outcome.INCONCLUSIVE, sentence)
@@ -90,13 +88,13 @@ def _census(both: Sequence[Held]) -> Iterator[GateFinding]:
     standings = [case.standing for case in both]
     for standing in (standing for standing in standings if standing.by_chance):
         where = f"{AGREE} [{', '.join(sorted(standing.by_chance))}]"
-        sentence = f"{standing.case} answers by chance, as its {where} says: its laws are held to, its figures are not."
+        sentence = f"{standing.case} is not repeatable (see {where}): its verdicts are compared, its numbers are not."
         yield _finding(standing.case, where, Outcome.UNCHANGED, sentence)
     laws = sum(len(standing.figures()) for standing in standings)
-    sentence = f"{count(laws, 'verdict')} of {count(len(both), 'case')} held against the baseline."
+    sentence = f"{count(laws, 'verdict')} of {count(len(both), 'case')} compared with the baseline."
     yield _finding("", "", Outcome.UNCHANGED, sentence)
     if counts := sum(len(case.standing.counts) for case in both if case.figures):
-        sentence = f"{count(counts, 'count')} held against the baseline."
+        sentence = f"{count(counts, 'count')} compared with the baseline."
         yield _finding("", "", Outcome.UNCHANGED, sentence, Gate.COUNTS)
 
 
@@ -116,11 +114,11 @@ def _cases(held: Mapping[Key, Held], now: Summary, policy: Policy) -> Iterator[G
 
 def _gone(old: Standing, new: Sequence[Standing], policy: Policy) -> GateFinding:
     if old.case in policy.retired:
-        sentence = f"{old.case} is gone, as it is to be: {policy.retired[old.case]}."
+        sentence = f"{old.case} is retired: {policy.retired[old.case]}."
         return _finding(old.case, "", Outcome.UNCHANGED, sentence)
     like = [here.case for here in new if here.contract == old.contract]
-    hint = f"; if it is {' or '.join(like)} now, say so under `renamed` of {TABLE}" if like else ""
-    sentence = f"{old.case} is gone: no verdict on it is in the run{hint}."
+    hint = f"; if its new name is {' or '.join(like)}, add it under `renamed` in {TABLE}" if like else ""
+    sentence = f"{old.case} is missing: the run has no verdicts for it{hint}."
     return _finding(old.case, "", Outcome.NO_VERDICT, sentence)
 
 
@@ -139,7 +137,7 @@ def _laws(old: Standing, here: Standing, policy: Policy, *, figures: bool) -> It
         )
     if added := sorted(now.keys() - was.keys()):
         listed = f"{added[0][0]} [{added[0][1]}]" + (f" and {len(added) - 1} more" if len(added) > 1 else "")
-        sentence = f"{here.case} is checked for what the baseline does not have: {listed}; {UPDATE}."
+        sentence = f"{here.case} has checks that the baseline does not contain: {listed}; {UPDATE}."
         yield _finding(here.case, listed, Outcome.NEW, sentence)
     for key in sorted(was.keys() & now.keys()):
         subject = f"{key[0]} [{key[1]}]"
@@ -154,7 +152,7 @@ def _laws(old: Standing, here: Standing, policy: Policy, *, figures: bool) -> It
 
 
 Difference = tuple[Outcome, str] | None
-"""What a figure's change means, and what it was, in words; ``None`` where there is none."""
+"""Outcome and description of a changed figure; ``None`` if nothing changed."""
 
 
 _FAILURES = (Status.UNEXPECTED, Status.BROKEN, Status.ERROR)
@@ -168,15 +166,15 @@ def _status(was: Figures, now: Figures) -> Difference:
     if order.index(now.status) < order.index(was.status):
         return Outcome.IMPROVED, f"{change}; {UPDATE}"
     if now.status is Status.EXPECTED:
-        change += ", where the case declares it"
+        change += ", because the case now declares it"
     return Outcome.REGRESSED, change
 
 
 def _size(was: Figures, now: Figures) -> Difference:
     if now.examples < was.examples:
-        return Outcome.REGRESSED, f"{now.examples} examples are tried, where there were {was.examples}"
+        return Outcome.REGRESSED, f"{now.examples} examples are checked, down from {was.examples}"
     if now.examples == was.examples and now.rows < was.rows:
-        return Outcome.REGRESSED, f"{now.rows:,} rows are checked, where there were {was.rows:,}"
+        return Outcome.REGRESSED, f"{now.rows:,} rows are checked, down from {was.rows:,}"
     return None
 
 
@@ -188,9 +186,9 @@ def _allowed(was: Figures, case: str, policy: Policy) -> float:
 def _largest(was: Figures, now: Figures, allowed: float) -> Difference:
     if now.largest is None or was.largest is None or now.largest == was.largest:
         return None
-    change = f"the largest deviation is {now.largest:g}, where it was {was.largest:g}"
+    change = f"the largest deviation is {now.largest:g}, was {was.largest:g}"
     if now.largest > allowed or math.isnan(now.largest):
-        return Outcome.REGRESSED, f"{change} and may be {allowed:g}"
+        return Outcome.REGRESSED, f"{change}, and at most {allowed:g} is allowed"
     return (Outcome.IMPROVED, f"{change}; {UPDATE}") if now.largest < was.largest else None
 
 
@@ -207,7 +205,7 @@ def _points(old: Standing, here: Standing, *, figures: bool, surveyed: bool) -> 
         if dtype in here.by_chance:
             continue
         if key not in now:
-            sentence = f"{here.case} {subject}: where it breaks is no longer looked for."
+            sentence = f"{here.case} {subject}: the run no longer searches for its breaking point."
             yield _finding(here.case, subject, Outcome.REGRESSED, sentence)
         elif figures and now[key] != was[key]:
             outcome, words = _moved(was[key], now[key], ray, dtype)
@@ -216,9 +214,9 @@ def _points(old: Standing, here: Standing, *, figures: bool, surveyed: bool) -> 
 
 def _moved(was: str, now: str, ray: str, dtype: str) -> tuple[Outcome, str]:
     if not now:
-        return Outcome.IMPROVED, f"holds to the end of the ray, where it broke at {was}; {UPDATE}"
+        return Outcome.IMPROVED, f"holds to the end of the ray, but broke at {was} before; {UPDATE}"
     if not was:
-        return Outcome.REGRESSED, f"breaks at {now}, where it held to the end of the ray"
+        return Outcome.REGRESSED, f"breaks at {now}, but held to the end of the ray before"
     inwards = abs(float.fromhex(now)) < abs(float.fromhex(was))
     words = f"breaks at {now} instead of {was}, {_distance(was, now, ray, dtype)} {'earlier' if inwards else 'later'}"
     return (Outcome.REGRESSED, words) if inwards else (Outcome.IMPROVED, f"{words}; {UPDATE}")
@@ -242,7 +240,7 @@ def _counts(old: Standing, here: Standing) -> Iterator[GateFinding]:
         outcome = Outcome.REGRESSED if now is None or name in MEANT or now > was else Outcome.IMPROVED
         tail = f"; {UPDATE}" if outcome is Outcome.IMPROVED else ""
         number = "none" if now is None else f"{now:,}"
-        sentence = f"{here.case}: {number} {name} a call, where there were {was:,}{tail}."
+        sentence = f"{here.case}: {number} {name} per call, was {was:,}{tail}."
         yield _finding(here.case, name, outcome, sentence, Gate.COUNTS)
 
 

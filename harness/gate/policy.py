@@ -26,20 +26,20 @@ class Allowance(_Table):
     margin: float | None = Field(default=None, gt=0.0, lt=1.0)
     """A slowdown within it is none; 0.02 is two percent."""
     tolerance: float | None = Field(default=None, gt=0.0)
-    """A slowdown below it is tolerated, where it cannot be told from none."""
+    """A slowdown below it is tolerated if it cannot be distinguished from noise."""
     ulp: float | None = Field(default=None, ge=0.0)
-    """By so much the worst deviation of a law may grow, in the law's unit."""
+    """Allowed growth of the worst deviation of a law, in the law's unit."""
     growth: float | None = Field(default=None, ge=0.0)
-    """Or by so much of what it was, whichever is more."""
+    """Allowed relative growth of the worst deviation; the larger allowance counts."""
 
 
 class Policy(_Table):
     """The whole table."""
 
     target: str = "cases"
-    """What is gated, as ``harness check`` takes it."""
+    """The gated target, as for ``harness check``."""
     baseline: str | None = None
-    """The file that numerics and counts are held against; beside the target when absent."""
+    """The baseline file for numerics and counts [default: next to the target]."""
     budget_s: float = Field(default=120.0, gt=0.0)
     """Seconds the time gate takes at most."""
     margin: float = Field(default=0.02, gt=0.0, lt=1.0)
@@ -86,10 +86,9 @@ class Policy(_Table):
             for pattern in patterns:
                 if not any(fnmatchcase(name, pattern) for name in known):
                     raise UsageError(
-                        rule=f"`{table}` of {TABLE} names cases",
-                        value=f"`{pattern}`, which matches none",
+                        f"`{pattern}` under `{table}` of {TABLE} matches no case",
                         place=FILE,
-                        remedy="`harness list` shows their names",
+                        remedy="run `harness list` to see the names",
                     )
 
 
@@ -114,7 +113,8 @@ def read_policy(root: Path, default: Policy | None = None) -> Policy:
     table: Any = _document(file)
     for name in ("tool", "harness", "gate"):
         if not isinstance(table, dict):
-            raise UsageError(rule=f"{TABLE} is a table", value=shown(table), place=str(file), remedy="mend the file")
+            rule = f"{TABLE} must be a table"
+            raise UsageError("invalid policy", rule=rule, value=shown(table), place=str(file), remedy="fix the file")
         if name not in table:
             return default or Policy()
         table = table[name]
@@ -122,12 +122,11 @@ def read_policy(root: Path, default: Policy | None = None) -> Policy:
 
 
 def _document(file: Path) -> dict[str, Any]:
-    text = read_text(file, what=f"`{FILE}`", remedy="mend the file")
+    text = read_text(file, what=f"`{FILE}`", remedy="fix the file")
     try:
         return tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # what is no TOML, a number too long, and nesting too deep
-        value = f"{error!s:.200}"
-        raise UsageError(rule=f"`{FILE}` is TOML", value=value, place=str(file), remedy="mend the file") from error
+        raise UsageError(f"invalid TOML in `{file}`: {error!s:.200}", remedy="fix the file") from error
 
 
 def _validated(table: object, file: Path) -> Policy:
@@ -139,7 +138,7 @@ def _validated(table: object, file: Path) -> Policy:
         key = ".".join(str(part) for part in first["loc"])
         known = listed(Policy.model_fields)
         raise UsageError(
-            rule=f"`{key}` of {TABLE} is what the gate knows",
+            f"invalid key or value of `{key}` under {TABLE}",
             value=f"{shown(first.get('input'))} ({first['msg'].lower()})",
             place=str(file),
             remedy=f"the keys are {known}",

@@ -10,7 +10,7 @@ ARMS = 3
 """Base, candidate, and a second base."""
 
 FEWEST_SLICES, MOST_SLICES = 3, 40
-"""Slices of each arm in a couple."""
+"""Minimum and maximum number of slices per arm and couple."""
 
 RESERVE = 0.8
 """Share of the budget that two blocks of couples may take by plan; the rest is for what takes longer than planned."""

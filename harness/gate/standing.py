@@ -27,7 +27,7 @@ class Figures(NamedTuple):
     rows: int
     largest: float | None
     bound: float | None = None
-    """With three digits; ``None`` where nothing ran, or the baseline is from before it was kept."""
+    """Rounded to three digits; ``None`` if nothing ran or the baseline is too old."""
 
 
 class Standing(Record):
@@ -37,12 +37,12 @@ class Standing(Record):
     contract: str
     device: str = "cpu"
     dtypes: tuple[str, ...]
-    """The order of the dtypes below; ``None`` where there is nothing in one of them."""
+    """The order of the dtypes below; ``None`` if a dtype has no value."""
     laws: dict[str, tuple[Figures | None, ...]]
     points: dict[str, dict[str, tuple[str | None, ...]]] = Field(default_factory=dict)
-    """By law and ray: the breaking point in hexadecimal, an empty text where the law holds to the end of the ray."""
+    """Breaking points by law and ray, in hexadecimal; an empty text if the law holds to the end of the ray."""
     counts: dict[str, int] = Field(default_factory=dict)
-    """Operators, bytes, batches and samples of one call."""
+    """Operators, bytes, batches and samples for a single call."""
 
     def figures(self) -> dict[tuple[str, str], Figures]:
         """What each law says in each dtype."""
@@ -75,9 +75,9 @@ class Summary(NamedTuple):
 
     origin: Origin
     cases: dict[tuple[str, str], Standing]
-    """By name and device."""
+    """Cases by name and device."""
     surveyed: bool
-    """Whether breaking points were looked for."""
+    """Whether the run searched for breaking points."""
 
 
 def summarised(

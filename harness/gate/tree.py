@@ -83,13 +83,11 @@ def git(*arguments: str) -> str:
     try:
         done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=True)
     except FileNotFoundError as error:
-        raise UsageError(rule="the time gate compares commits", value="no `git` on this machine") from error
+        raise UsageError("`git` not found", rule="the time gate compares commits", remedy="install git") from error
     except subprocess.CalledProcessError as error:
         complaint = error.stderr.strip().splitlines()
         raise UsageError(
-            rule="the base is a commit of this git repository",
-            value=complaint[-1] if complaint else "nothing of that name",
-            place=f"`git {' '.join(arguments)}`",
-            remedy="name a commit, branch or tag; a CI's shallow clone needs `fetch-depth: 0`",
+            f"`git {' '.join(arguments)}` failed: {complaint[-1] if complaint else 'no such commit'}",
+            remedy="name a commit, branch or tag as the base; a shallow clone in CI needs `fetch-depth: 0`",
         ) from error
     return done.stdout.strip()

@@ -102,7 +102,7 @@ class Trial:
         self._prepare(cases)
         number = 0
         while (wanted := self._wanted()) and number < self.settings.most_couples and self._reaches(wanted):
-            self._progress(f"couple {number + 1}: {len(wanted)} cases")
+            self._progress(f"pair of processes {number + 1}: {len(wanted)} cases")
             self._one_couple(number, wanted)
             number += 1
         self.evidence.duration_s = time.perf_counter() - self._start
@@ -115,7 +115,7 @@ class Trial:
     def _prepare(self, cases: Sequence[str]) -> None:
         """Look how long calls take, and plan what is measured."""
         costs: dict[str, Cost] = {}
-        self._progress("looking how long calls take")
+        self._progress("measuring how long calls take")
         began = time.perf_counter()
         with couple({BASE: self._sources[BASE]}, self._draw) as alone:
             alone.cases(BASE)

@@ -40,7 +40,7 @@ ROUNDS = 10
 """Rounds into which the loop is cut, each of as many batches."""
 
 FEWEST = 4
-"""Batches of the loop at least, and of each worker half as many."""
+"""Minimum number of batches in the loop; half as many for each worker."""
 
 MOST_LINES, LEAST_SHARE = 6, 0.02
 """Lines that are named, and the share of the fetches from which on one is."""
@@ -139,7 +139,7 @@ class BudgetLoop:
                         return next(self._batches)
                     except StopIteration:
                         if fresh > 1:
-                            raise RuntimeError("the loader delivers no sample") from None
+                            raise RuntimeError("the loader delivers no samples") from None
                 self._batches = None  # and with it workers that do not outlive an epoch
                 self._batches = iter(self._loader)
                 self.epochs.append(Span(EPOCH, began, time.perf_counter()))

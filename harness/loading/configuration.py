@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 PREFETCH = 2
-"""Batches that ``DataLoader`` keeps ahead for each worker where nothing else is asked for."""
+"""Default number of batches that ``DataLoader`` prefetches for each worker."""
 
 
 @dataclass(frozen=True)

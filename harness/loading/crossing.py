@@ -214,4 +214,4 @@ FORMS: Mapping[str, Form] = {
     "use": each(count),
     "count_open": row(count, count),
 }
-"""What comes of each exercise."""
+"""Result types of the exercises."""

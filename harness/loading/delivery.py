@@ -149,7 +149,7 @@ class Deliveries:
                 self._faults[key] = error.fault
             raise
         if left:
-            self.left = self.left or f"{left} of its processes still run when it is let go of"
+            self.left = self.left or f"processes still running after it was closed: {left}"
         self.read += _samples_in(value)
         return value
 
@@ -173,7 +173,9 @@ class Deliveries:
             limit_s = EPOCH_S * count + HUNG_S
             known = self._readings[key] = self.exercised(deliver, ask, count, tags, world_seed, limit_s=limit_s)
             if not any(epoch.samples for epoch in known[:1]) and ask == self.ask(num_workers=ask.num_workers):
-                raise LoadingError(LoadingFault(FaultKind.EMPTY, "the loader delivers no sample", "give it some"))
+                raise LoadingError(
+                    LoadingFault(FaultKind.EMPTY, "the loader delivers no samples", "use a data set that is not empty")
+                )
         return known[:count]
 
     def failing(self, ask: Ask, injection: Injection) -> Epoch | None:

@@ -294,4 +294,4 @@ EXERCISES: Mapping[str, Exercise] = {
         count_open,
     )
 }
-"""By the names under which they are asked for."""
+"""Exercises by name."""

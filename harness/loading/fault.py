@@ -26,7 +26,7 @@ from .accounting import cpu_s
 from .spawning import servers
 
 LIMIT_S = 60.0
-"""Seconds a loader has for what it is asked, where nobody says otherwise."""
+"""Default time limit for a loader, in seconds."""
 
 GOODBYE_S = 6.0
 """Seconds that workers have for ending by themselves; ``DataLoader`` itself gives them five before it ends them."""
@@ -38,7 +38,7 @@ _DEATH_S = 1.0
 """Seconds between the connection that breaks and the process that has ended, at most."""
 
 _AGAIN_S = 5.0
-"""The alarm rings again so much later, should the code that hangs have caught the first."""
+"""Seconds until the alarm repeats, in case hanging code caught the first one."""
 
 
 class FaultKind(StrEnum):
@@ -130,7 +130,9 @@ def within(limit_s: float = LIMIT_S) -> Iterator[None]:
         end(left)
         raise LoadingError(
             LoadingFault(
-                FaultKind.LEFT, f"{len(left)} of its processes still run when it is let go", "join what it starts"
+                FaultKind.LEFT,
+                f"processes still running after it was closed: {len(left)}",
+                "join every process that the loader starts",
             )
         )
 
@@ -168,7 +170,7 @@ class _Patience:
 
 
 MOST_TIMES = 4
-"""A loader that is at work has so many times the limit."""
+"""Factor on the time limit for a loader that is using the CPU."""
 
 _BUSY_S = 0.5
 """CPU seconds between two looks from which a loader is at work."""
@@ -260,27 +262,27 @@ def named(error: Exception) -> LoadingFault:
     if any(words in text for words in _NO_SHARED_MEMORY):
         return LoadingFault(
             FaultKind.SHARED_MEMORY,
-            "shared memory is exhausted: the batches on their way between processes do not fit",
+            "shared memory is exhausted: the batches in transit between processes do not fit",
             _SHARED_MEMORY_REMEDY,
             worker=worker,
         )
     if "DataLoader worker" in text and ("exited unexpectedly" in text or "is killed by signal" in text):
         return died(text)
     if "DataLoader timed out" in text:
-        return LoadingFault(FaultKind.HUNG, f"a worker hangs: {last}", _HUNG_REMEDY)
+        return LoadingFault(FaultKind.HUNG, f"a worker is hanging: {last}", _HUNG_REMEDY)
     if _unpicklable(error, text):
         return LoadingFault(
             FaultKind.UNPICKLABLE,
-            f"the data set, or what collates it, cannot be sent to a worker: {last}",
-            "define classes and functions at the top of a module and open files in the worker, or start workers by "
-            "`fork`",
+            f"the data set or its collate function cannot be sent to a worker: {last}",
+            "define classes and functions at the top level of a module and open files in the worker, or start workers "
+            "with `fork`",
         )
     where = "" if worker is None else f" in worker {worker}"
     raised = last if worker is not None else f"{type(error).__name__}: {last}".removesuffix(": ")
     return LoadingFault(
         FaultKind.RAISED,
         f"loading raises{where}: {raised}",
-        "mend the data set, or leave the sample out",
+        "fix the data set, or skip the sample",
         worker=worker,
     )
 
@@ -295,9 +297,9 @@ def died(text: str, exit_code: int | None = None) -> LoadingFault:
     else:
         killed = exit_code < 0
         how = f"is killed by signal: {signal.strsignal(-exit_code)}" if killed else f"exits with exit code {exit_code}"
-    remedy = "load without workers to see where it ends"
+    remedy = "load without workers to see where the process ends"
     if "Killed" in how:
-        remedy = "memory may have run out: take fewer workers or smaller batches"
+        remedy = "memory may have run out: use fewer workers or smaller batches"
     return LoadingFault(FaultKind.DIED, f"a worker process {how} instead of delivering", remedy)
 
 
@@ -312,22 +314,22 @@ def words_of(error: BaseException) -> str:
 
 
 _SHARED_MEMORY_REMEDY = (
-    "take fewer workers, a smaller prefetch factor or smaller batches, or enlarge /dev/shm (`docker run --shm-size`)"
+    "use fewer workers, a smaller prefetch factor or smaller batches, or enlarge /dev/shm (`docker run --shm-size`)"
 )
-_HUNG_REMEDY = "give what the data set waits for a time limit of its own; locks and threads do not survive a `fork`"
+_HUNG_REMEDY = "set a time limit on what the data set waits for; locks and threads do not survive a `fork`"
 
 
 def hung(limit_s: float) -> LoadingFault:
     """Say that time is up; a batch that does not fit into shared memory may have been lost without a word."""
-    said, left = f"loading hangs: what was asked for is not there after {limit_s:g} s", shared_memory_left()
+    said, left = f"loading hangs: no batch arrived within {limit_s:g} s", shared_memory_left()
     if left is not None and left < _SCARCE:
-        scarce = f"{said}, and shared memory has {left / 2**20:.3g} MB left"
+        scarce = f"{said}, and only {left / 2**20:.3g} MB of shared memory are left"
         return LoadingFault(FaultKind.SHARED_MEMORY, scarce, _SHARED_MEMORY_REMEDY)
     return LoadingFault(FaultKind.HUNG, said, _HUNG_REMEDY)
 
 
 _SCARCE = 2**23
-"""So few bytes of shared memory are soon too few: a queue between processes loses what does not fit."""
+"""Bytes of shared memory below which queues between processes may lose data."""
 
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where Linux has it, by no choice of ours
 

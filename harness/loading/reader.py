@@ -24,19 +24,19 @@ from .tagged import Tag, TaggedBatch, can_be_tagged, seed_all, tagged, untagged,
 from .watched import diagnose
 
 EPOCH_S = 3.0
-"""After so many seconds an epoch is cut."""
+"""Seconds after which an epoch is cut short."""
 
 SHORT_S = 0.4
-"""The same of all others, once one was cut: what a part shows is known from few samples."""
+"""The same for later epochs, once an epoch was cut short."""
 
 FEW = 1000
-"""So many samples are enough then."""
+"""Number of samples that are enough in this case."""
 
 HUNG_S = 6.0
-"""So much longer a batch may take before it is said to hang."""
+"""Extra seconds for a batch before it counts as hanging."""
 
 AGAIN_S = 2.5
-"""Seconds beyond what it took before that a loader which hangs has, when it is read again to see at which sample."""
+"""Extra seconds for a hanging loader when it is read again to find the sample."""
 
 MOST_BYTES = 2**28
 """More is not kept of an epoch."""
@@ -86,7 +86,7 @@ class Exercised(NamedTuple):
 
 
 Exercise = Callable[..., Any]
-"""``exercise(reader, ask, ...)`` has a reader do something with loaders, and returns what was read."""
+"""``exercise(reader, ask, ...)`` uses loaders through a reader and returns the result."""
 
 
 class Reader:
@@ -274,7 +274,7 @@ def uncollated(data_set: Any, loader: Any, fault: LoadingFault) -> LoadingFault:
             odd = next((i for i, kind in zip(indices, kinds, strict=True) if kinds.count(kind) == 1), indices[0])
             said = f"at index {odd}: the batch of samples {indices[0]} to {indices[-1]} cannot be collated"
             if len(set(kinds)) > 1:
-                said += f", as they have several shapes: {kinds[list(indices).index(odd)]} beside {kinds[0]}"
+                said += f" because their shapes differ: {kinds[list(indices).index(odd)]} and {kinds[0]}"
             return replace(fault, sentence=f"{said}; {fault.sentence}", index=int(odd))
     return fault
 
@@ -321,7 +321,7 @@ def _has_lists(part: Any) -> bool:
 
 
 _MANY = 11
-"""Copies of a sample that are collated together, where one would be taken for what it is not."""
+"""Number of copies to collate if one copy would be ambiguous."""
 
 
 def tell_epoch(loader: Any, number: int) -> None:

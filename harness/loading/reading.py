@@ -165,7 +165,7 @@ class LoaderReading:
             cost nothing, and would make the loader seem faster than it is.
         """
         if seconds is None and batches is None:
-            raise ValueError("`seconds` or `batches` is given")
+            raise ValueError("`seconds` or `batches` is required")
         self.skip(skip)
         sizes = filter(None, self._started())
         samples = read = 0
@@ -224,7 +224,7 @@ class LoaderReading:
             self.epochs.append((samples, read))
             if samples == 0:
                 raise LoadingError(
-                    LoadingFault(FaultKind.EMPTY, "the loader delivers no sample", "give it a data set that has some")
+                    LoadingFault(FaultKind.EMPTY, "the loader delivers no samples", "use a data set that is not empty")
                 )
             yield END
             batches = iter(loader)

@@ -48,10 +48,10 @@ class Ask:
 
 
 KEYWORDS = tuple(Ask.__dataclass_fields__)
-"""What a factory may name."""
+"""Argument names that a factory may take."""
 
 _OF_A_DATA_SET = frozenset({"batch_size", "num_workers", "shuffle", "drop_last"})
-"""What is asked of a loader that we make of a data set."""
+"""Arguments for a loader that the harness makes from a data set."""
 
 
 @dataclass
@@ -114,9 +114,9 @@ class Source(Promise):
         super().__init__(name, is_factory, not is_factory and not is_data_set(target), names)
         if self.is_one_object and not hasattr(target, "__iter__"):
             raise UsageError(
-                rule="`data_loader` is claimed by a function that makes loaders, a data set or a loader",
-                value=type(target).__name__,
-                place=name,
+                f"cannot check `{name}` as `data_loader`",
+                rule="it must be a loader, a data set, or a function that returns a loader",
+                value=f"`{type(target).__name__}`",
             )
 
     @property
@@ -162,10 +162,10 @@ def _named(factory: Any, name: str) -> frozenset[str]:
     ]
     if needed:
         raise UsageError(
-            rule=f"a factory of loaders takes of {listed(KEYWORDS)} what it names, and nothing else without a default",
+            f"cannot call the loader factory `{name}`",
+            rule=f"its required arguments may only be {listed(KEYWORDS)}",
             value=f"`{needed[0]}`",
-            place=name,
-            remedy="give it a default, or check a function of your own that calls it",
+            remedy="give this argument a default, or check a function that passes it",
         )
     return frozenset(parameters) & frozenset(KEYWORDS)
 

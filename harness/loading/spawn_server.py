@@ -19,7 +19,7 @@ from typing import Any
 _BEYOND_ALL = 2**30
 _MOST_FILES = 250
 LENGTH_BYTES = 8
-"""A length, or the number of a process, is sent in so many."""
+"""Number of bytes for a length or a process number."""
 
 
 def serve(descriptor: int) -> None:

@@ -25,7 +25,7 @@ from typing import Any
 from .spawn_server import LENGTH_BYTES
 
 _SERVERS = 2
-"""So many processes take turns, each with hashes of its own."""
+"""Number of processes that take turns, with different hash seeds."""
 
 _BEGINS_S = 120.0
 """Seconds within which such a process begins, on a machine that does much else."""

@@ -84,7 +84,7 @@ _CALLS: Mapping[str, str] = {
     DECODE: r"(im)?decode|imread|decompress|(un)?pickle$|loads$|json|parse|tokeni[sz]e|to_(pydict|pylist|numpy)$",
     TRANSFORM: r"transform|augment|resize|crop|flip|normali[sz]e|rotate|jitter|blur|to_?tensor|interpolate|pad$|erase",
 }
-"""How what is called is named, by part."""
+"""Function names, by part of the budget."""
 
 _MODULES: Mapping[str, str] = {
     WAIT: "threading|queue|selectors|multiprocessing/(connection|queues|popen)",
@@ -92,7 +92,7 @@ _MODULES: Mapping[str, str] = {
     DECODE: "PIL/[A-Za-z0-9]*(ImageFile|ImagePlugin)|torchvision/io/|gzip|lzma|bz2|json/|csv|pickle|pyarrow/",
     TRANSFORM: "torchvision/transforms/|albumentations/|kornia/|torchaudio/transforms|PIL/Image(Ops|Enhance|Filter)",
 }
-"""Modules of libraries by what they are for: how their files are called."""
+"""File names of library modules, by purpose."""
 
 _BY_CALL = [(part, re.compile(pattern, re.IGNORECASE)) for part, pattern in _CALLS.items()]
 _BY_MODULE = [(part, re.compile(rf"(?:^|/)(?:{pattern})")) for part, pattern in _MODULES.items()]
@@ -134,7 +134,7 @@ def _call(code: CodeType, at: int) -> tuple[int, str]:
 
 
 MOST_CHARACTERS = 48
-"""Of a call that is shown."""
+"""Maximum length of a displayed call."""
 
 
 def _short(text: str) -> str:

@@ -261,7 +261,7 @@ class _Closing:
 
 
 NOTING = "noting"
-"""What the instrument itself takes, which is no part of a batch's time."""
+"""Time of the instrument itself, which does not count as time of a batch."""
 
 SENT, RECEIVED = f"{HAND_OVER}: pickled", f"{HAND_OVER}: read"
 

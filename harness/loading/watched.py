@@ -128,12 +128,12 @@ def _placed(error: LoadingError, watch: Watched, fault: LoadingFault) -> Loading
     if fault.kind is FaultKind.RAISED and _beyond(error) and 0 <= index < length:
         return LoadingFault(
             FaultKind.LENGTH,
-            f"the data set says that it has {length} samples, and raises IndexError at index {index}",
-            "let `__len__` return how many samples `__getitem__` has",
+            f"`len` of the data set is {length}, but index {index} raises IndexError",
+            "let `__len__` return the number of samples that `__getitem__` accepts",
             index=index,
             worker=worker,
         )
-    at = f"in the batch that begins with index {index}" if isinstance(watch, WatchedBatches) else f"at index {index}"
+    at = f"in the batch that starts at index {index}" if isinstance(watch, WatchedBatches) else f"at index {index}"
     return replace(fault, sentence=f"{at}: {fault.sentence}", index=index, worker=worker)
 
 
@@ -175,7 +175,7 @@ def length_fault(dataset: Any) -> LoadingFault | None:
         return None
     return LoadingFault(
         FaultKind.LENGTH,
-        f"the data set says that it has {length} samples, and delivers one at index {length} too",
-        "let `__len__` return how many samples `__getitem__` has, and `__getitem__` raise IndexError beyond them",
+        f"`len` of the data set is {length}, but index {length} also returns a sample",
+        "let `__len__` return the number of samples, and let `__getitem__` raise IndexError beyond it",
         index=length,
     )

@@ -54,7 +54,7 @@ def _few(function: Function, x: Tensor) -> Tensor:
 VALUE_LAYOUTS = (
     ValueLayout("contiguous", "contiguous numbers: the vector body", lambda function, x: function(x)),
     ValueLayout("spread", "every second number in memory: the scalar loop", _spread),
-    ValueLayout("few", f"{FEW} numbers a call: what the vectors leave over", _few),
+    ValueLayout("few", f"{FEW} numbers per call: the remainder after full vectors", _few),
 )
 """The first is the reference, whose bits the others' are compared with."""
 
@@ -121,19 +121,19 @@ LAYOUTS_WITH_DIM = (
     ),
     PairLayout(
         "tails",
-        f"classes along the middle axis, inner size {_WIDE + FEW}: the last {FEW}, which the vectors leave over",
+        f"classes along the middle axis, inner size {_WIDE + FEW}: the last {FEW}, the remainder after full vectors",
         lambda n, dtype: torch.zeros(n // FEW, 2, _WIDE + FEW, dtype=dtype),
         lambda tensor: tensor[..., _WIDE:].transpose(0, 1),
         axis=1,
     ),
 )
-"""Of a function that takes the axis as ``dim``. The first is the reference."""
+"""Layouts for a function with a ``dim`` argument. The first is the reference."""
 
 LAYOUTS_OF_ROWS = (
     PairLayout("rows", "(n, 2), contiguous", *_ROWS),
     PairLayout(
         "transposed",
-        "(n, 2), of which each class is contiguous",
+        "(n, 2), each class contiguous",
         lambda n, dtype: torch.zeros(2, n, dtype=dtype).T,
         _classes_first,
     ),
@@ -144,7 +144,7 @@ LAYOUTS_OF_ROWS = (
         _classes_first,
     ),
 )
-"""Of a function that takes the last axis. The first is the reference."""
+"""Layouts for a function of the last axis. The first is the reference."""
 
 
 def pair_layouts(function: Function) -> tuple[PairLayout, ...]:

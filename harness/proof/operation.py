@@ -139,4 +139,4 @@ OPERATIONS = {
     ),
     "cross_entropy": (*_loss(0), *_loss(1)),
 }
-"""What is proved of each contract whose pairs can be exhausted."""
+"""Proved operations for contracts with enumerable pairs."""

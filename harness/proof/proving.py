@@ -23,7 +23,7 @@ class Proving:
         self._blank = [Proof.model_validate(piece["blank"]) for piece in first]
         self._lost: dict[int, str] = {}
         self.properties: dict[Any, Property] = {}
-        """What was found of the cases, by what identifies it."""
+        """Properties of the cases, by their identifying key."""
         self._known = {i: self._proof(said) for i, piece in enumerate(first) if (said := piece["proof"]) is not None}
 
     def __len__(self) -> int:

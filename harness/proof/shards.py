@@ -29,7 +29,7 @@ from harness.verdict.probe import Probe
 from harness.work.plan import Document
 
 _VERSION = 4
-"""Of what a shard's file holds; files of another one are made again."""
+"""Version of the shard files; files of other versions are computed again."""
 
 
 class Shard(NamedTuple):
@@ -45,7 +45,7 @@ class _Kept(Record):
     fingerprint: str
     tally: Tally
     checksum: str
-    """Of both: what was altered since is found again."""
+    """Checksum of both; altered files are computed again."""
 
     @classmethod
     def of(cls, fingerprint: str, tally: Tally) -> "_Kept":
@@ -124,7 +124,7 @@ class Shards:
             if not is_there(file):
                 return None
             try:
-                kept = _Kept.model_validate_json(read_bytes(file, what="a shard of a proof", remedy="remove it"))
+                kept = _Kept.model_validate_json(read_bytes(file, what="a shard of a proof", remedy="delete it"))
             except ValidationError:
                 return None
             if kept != _Kept.of(self._fingerprints[shard.task], kept.tally):

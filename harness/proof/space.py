@@ -15,10 +15,10 @@ from harness.proof.tally import MOMENTS
 Codes = NDArray[np.uint16]
 
 SHARDS = 64
-"""Of a whole space: a few seconds each, which is what an interrupt may lose."""
+"""Number of shards of a whole space; an interrupt loses at most a few seconds of work."""
 
 _BLOCK = 2**14
-"""Pairs at most that are visited at once: what is needed of them stays in a second-level cache."""
+"""Maximum number of pairs per block, which fits into a second-level cache."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -27,10 +27,10 @@ ROW_BY_ROW = 'lambda f, x, y: f(x, y, reduction="none")'
 """The adapter of a loss that takes a reduction, where there is no other."""
 
 LANES = 16
-"""Calls that are asked for in one exchange."""
+"""Number of calls per request."""
 
-REMEDY = f"for example `--call '{ROW_BY_ROW}'`, or `--declare reduction=none` where it has one number a row"
-"""What is to be done about a loss of many rows."""
+REMEDY = f"pass for example `--call '{ROW_BY_ROW}'`, or `--declare reduction=none` if it returns one number per row"
+"""Remedy for a loss that returns one number for many rows."""
 
 
 class Lane:
@@ -93,16 +93,16 @@ class Caller:
         name, argument = self.task.case.name, self.lanes[0].argument
         if not isinstance(output, Tensor):
             kind = output.kind if isinstance(output, Alien) else type(output).__name__
-            raise CaseError(f"{name} returns {kind}, not a tensor")
+            raise CaseError(f"{name} returns {kind} instead of a tensor")
         is_loss = len(self.task.outputs) == 1
         wanted = argument.shape[:1] if is_loss else argument.shape
         if is_loss and output.shape == ():
             sentence = f"{name} returns one number for {len(argument):,} rows"
-            raise CaseError(f"{sentence}, where a proof needs the loss of each: {REMEDY}")
+            raise CaseError(f"{sentence}, but a proof needs the loss of each row: {REMEDY}")
         output = as_declared(output, self.task.case.declares, self.task.format_)
         if output.shape != wanted or output.dtype != argument.dtype:
             expected = f"{list(wanted)} in {argument.dtype}"
-            raise CaseError(f"{name} returns shape {list(output.shape)} in {output.dtype}, not {expected}")
+            raise CaseError(f"{name} returns shape {list(output.shape)} in {output.dtype} instead of {expected}")
         classes = output.detach()[None] if is_loss else self.layout.pairs(output.detach())
         return codes_of(classes.view(torch.int16))
 
@@ -209,7 +209,7 @@ class Sweep:
 
 
 _PLACES = {(0, 0): (0, 0), (1, 0): (0, 1), (0, 1): (0, 2), (2, 0): (1, 1), (1, 1): (1, 2), (0, 2): (2, 2)}
-"""Where the matrix of products has each moment: its rows are ones, first codes and second codes."""
+"""Position of the moments in the product matrix: its rows are ones, first codes and second codes."""
 
 
 class Lookup:

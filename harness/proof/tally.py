@@ -32,7 +32,7 @@ class Tally(Record):
     skipped: str | None = None
     """Why there is nothing to prove."""
     properties: tuple[Property, ...] = ()
-    """What kind of thing the case is, under which it was judged."""
+    """Properties of the case that applied when it was judged."""
 
     @property
     def visited(self) -> int:

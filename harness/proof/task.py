@@ -22,8 +22,8 @@ DTYPES = tuple(name for name in reversed(tuple(PARAMETERS)) if PARAMETERS[name].
 CONTRACTS = (*values.CONTRACTS, *pairs.CONTRACTS)
 
 
-_ROWS = "return one number a row and say `--declare reduction=none`, or let `--call` ask for that"
-"""What is to be done about a loss that only gives the mean or the sum of many."""
+_ROWS = "return one number per row and pass `--declare reduction=none`, or use `--call` to get one number per row"
+"""Remedy for a loss that returns only the mean or sum of many rows."""
 
 
 def tasks_of(
@@ -53,8 +53,8 @@ def tasks_of(
     for name in dtypes:
         if name not in DTYPES:
             raise UsageError(
-                rule=f"the dtypes whose inputs can be exhausted are {listed(DTYPES)}",
-                value=f"`{name}`",
+                f"cannot prove anything in `{name}`",
+                rule=f"all inputs can be enumerated only in {listed(DTYPES)}",
                 remedy=did_you_mean(name, DTYPES),
             )
     cases = list(map(claimed, cases))
@@ -62,12 +62,12 @@ def tasks_of(
         task for case in cases for dtype in dtypes or DTYPES if dtype in case.dtypes for task in _of_case(case, dtype)
     ]
     if not tasks and any(case.contract in CONTRACTS for case in cases):
-        value = f"`{target}`, which takes no `reduction`"
-        raise UsageError(rule="a proof needs the loss of each row", value=value, remedy=_ROWS)
+        rule = "a proof needs the loss of each row, but it takes no `reduction`"
+        raise UsageError(f"cannot prove anything about `{target}`", rule=rule, remedy=_ROWS)
     if not tasks:
         raise UsageError(
-            rule=f"the contracts whose inputs can be exhausted are {listed(CONTRACTS)}",
-            value=f"none of them in `{target}`",
+            f"cannot prove anything about `{target}`",
+            rule=f"all inputs can be enumerated only for the contracts {listed(CONTRACTS)}",
         )
     tasks = _restricted(tasks, "layouts", layouts, lambda task: task.layout.name)
     return _restricted(tasks, "of", quantities, lambda task: task.quantity.split(",")[0])
@@ -79,7 +79,9 @@ def _restricted(tasks: list[Task], option: str, wanted: Sequence[str], name: Cal
     for wish in wanted:
         if wish not in known:
             raise UsageError(
-                rule=f"`--{option}` takes {listed(known)}", value=f"`{wish}`", remedy=did_you_mean(wish, known)
+                f"unknown value `{wish}` of `--{option}`",
+                rule=f"choose from {listed(known)}",
+                remedy=did_you_mean(wish, known),
             )
     return [task for task in tasks if not wanted or name(task) in wanted]
 

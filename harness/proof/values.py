@@ -27,7 +27,7 @@ from harness.verdict.rows import worst_row
 from harness.verdict.shrink import minimise
 
 CONTRACTS = ("sigmoid", "logsigmoid", "softplus")
-"""Contracts of one number whose every value can be visited."""
+"""Contracts of a single number, with all values enumerable."""
 
 QUANTITIES = ("value", "gradient")
 

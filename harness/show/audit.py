@@ -18,7 +18,7 @@ from harness.record.text import filled
 from harness.show.document import cell
 
 _LABEL = re.compile(r" *(?:[a-z]+ {2,}|(?:[\d.]+ bits|no bit) +)")
-"""What stands before the text of a line: what it tells, or the headroom."""
+"""Label of a line: its kind or its headroom."""
 
 
 def wrapped(text: str, width: int) -> str:

@@ -12,8 +12,8 @@ SHOWN = 0.0005
 
 def budget_table(budget: Budget) -> Table:
     """Return each part of a batch's time, with what it is."""
-    table = Table("part", "what it is")
-    for heading in ("a batch", "share"):
+    table = Table("part", "description")
+    for heading in ("per batch", "share"):
         table.add_column(heading, justify="right", no_wrap=True)
     for part, seconds, share in budget.table():
         if abs(share) >= SHOWN:
@@ -25,4 +25,4 @@ def budget_lines(budget: Budget) -> Iterator[str]:
     """Yield the sentence on a budget, and whether it is closed."""
     yield budget.sentence
     if not budget.is_closed:
-        yield f"the parts leave {budget.unseen:.0%} of the loop open, more than {CLOSED:.0%}: part of it is not seen"
+        yield f"{budget.unseen:.0%} of the loop time is unattributed (more than {CLOSED:.0%}): the budget is incomplete"

@@ -115,7 +115,7 @@ def _result(verdict: Verdict, finding: Finding, checked: Sequence[Verdict]) -> E
     failure = Failure(message, verdict.status.value)
     first = finding.first
     whole = finding_in_full(finding, checked)
-    failure.text = printable(whole if verdict is first else f"as {first.law} [{first.where}]: {message}")
+    failure.text = printable(whole if verdict is first else f"same cause as {first.law} [{first.where}]: {message}")
     return failure
 
 

@@ -17,7 +17,7 @@ ENDINGS = {0: "pass", 1: "fail", 2: "no verdict", 3: "inconclusive"}
 """The exit codes in a word."""
 
 QUIET = {Outcome.UNCHANGED}
-"""What is counted, and not spelled out."""
+"""Outcomes that are only counted."""
 
 
 def gate_line(findings: Sequence[GateFinding], code: int) -> str:

@@ -47,7 +47,7 @@ def _paragraph(cells: list[str], whole: int, width: int) -> str:
 
 def case_table(cases: Iterable[Case]) -> Table:
     """Every case with what it claims and what it is known to break."""
-    table = _table("Cases", "case", "contract", "style", "dtypes", "declared to break")
+    table = _table("Cases", "case", "contract", "style", "dtypes", "known failures")
     for case in cases:
         table.add_row(
             *map(escape, (case.name, case.contract, case.style, ", ".join(case.dtypes), ", ".join(case.breaks) or "–"))
@@ -66,10 +66,12 @@ def contract_table() -> Table:
 def formula_tables() -> Iterator[Table]:
     """The catalogue of formulas, a table for each group."""
     for group, entries in GROUPS.items():
-        table = _table(f"Formulas: {group}", "contract", "definition", "one computes", "inputs", "source", whole=1)
+        table = _table(f"Formulas: {group}", "contract", "definition", "evaluated as", "inputs", "source", whole=1)
         for entry in entries:
             inputs = ", ".join(f"{name} {words}".strip() for name, words in entry.inputs.items())
-            table.add_row(*map(escape, (entry.name, entry.definition, entry.form or "so", inputs, entry.source)))
+            table.add_row(
+                *map(escape, (entry.name, entry.definition, entry.form or "as defined", inputs, entry.source))
+            )
         yield table
 
 
@@ -87,25 +89,25 @@ _LABEL = 14
 
 
 class Explanation(str):
-    """A text of several lines, which a notebook and a prompt show as such."""
+    """A text of several lines that notebooks and prompts print as text."""
 
     __slots__ = ()
     __repr__ = str.__str__
 
     def fitted(self, width: int) -> str:
-        """Return it in lines of a width, the further ones of a fact below its beginning."""
+        """Return the text wrapped to a width, with hanging indentation."""
         return "\n".join(part for line in self.splitlines() for part in filled(line, width, " " * _LABEL) or [""])
 
 
 def explain(law: str, contract: str | None = None) -> Explanation:
-    """Explain a law: statement, source, bound, likely cause and remedy, for each contract that has it.
+    """Explain a law: statement, source, bound, likely cause and remedy, for each contract with this law.
 
     Parameters
     ----------
     law
         Name of the law.
     contract
-        Only this contract's, or formula's; every contract's where absent.
+        Name of a contract or formula [default: all contracts].
 
     Raises
     ------
@@ -118,10 +120,9 @@ def explain(law: str, contract: str | None = None) -> Explanation:
     if not named:
         known = sorted({each.name for _, each in pairs})
         raise UsageError(
-            rule="a law is one that a contract has",
-            value=f"`{law}`",
+            f"unknown law `{law}`" if contract is None else f"unknown law `{law}` of `{contract}`",
             remedy=did_you_mean(
-                law, known, "`harness list --laws` shows those of contracts; `--formula` asks a formula's"
+                law, known, "run `harness list --laws` to see all laws, or pass `--formula` for the laws of a formula"
             ),
         )
     return Explanation("\n\n".join(_explained(owner, each) for owner, each in named))

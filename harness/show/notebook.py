@@ -1,4 +1,4 @@
-"""The verdicts on one implementation, as a person looks at them: text, a frame, a table in a notebook."""
+"""The verdicts on an implementation as text, as a pandas frame and as a notebook table."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 
 class Verdicts(list[Verdict]):
-    """The verdicts on one implementation.
+    """The verdicts on an implementation.
 
     Parameters
     ----------
     verdicts
-        In their order.
+        The verdicts, in order.
     properties
-        What was found of it before it was judged.
+        The properties of the implementation.
     """
 
     def __init__(self, verdicts: Iterable[Verdict] = (), properties: Iterable[Property] = ()) -> None:
@@ -41,28 +41,28 @@ class Verdicts(list[Verdict]):
 
     @property
     def failing(self) -> list[Verdict]:
-        """Those that make a run fail."""
+        """The verdicts that make a run fail."""
         return [verdict for verdict in self if verdict.status.fails]
 
     @property
     def findings(self) -> list[Finding]:
-        """What was found: verdicts grouped by what makes them, the worst first."""
+        """The verdicts grouped by cause, the worst first."""
         return findings(self)
 
     def to_frame(self) -> "pd.DataFrame":
-        """One row a verdict."""
+        """Return a frame with a row per verdict."""
         import pandas as pd
 
         return pd.DataFrame([verdict.model_dump(mode="json", exclude={"violation"}) for verdict in self])
 
     def __str__(self) -> str:
-        """Return what kind of thing it is, what was found, the first finding in full, and the verdict line."""
+        """Return the properties, the findings (the first in full), and the verdict line."""
         shown = [finding_block(finding, self, width=_WIDTH) for finding in self.findings[:1]]
         shown += [finding_in_short(finding, self, width=_WIDTH) for finding in self.findings[1:]]
         return "\n".join([*property_sentences(self.properties), *shown, verdict_line(self)])
 
     def _repr_html_(self) -> str:
-        """Return what a notebook shows: the verdict line, what was found, and a table of laws and dtypes."""
+        """Return the notebook output: the verdict line, the findings, and a table of laws and dtypes."""
         dtypes = list(dict.fromkeys(verdict.dtype for verdict in self))
         marks = {(verdict.law, verdict.dtype): _mark(verdict) for verdict in self}
         rows = [
@@ -81,7 +81,7 @@ class Verdicts(list[Verdict]):
         return card(verdict_line(self), body, good=not self.failing)
 
     def plot(self) -> Any:
-        """Return how much of its bound each law uses up as a drawing; ``None`` where nothing was measured."""
+        """Return a plot of the share of its bound that each law uses; ``None`` if nothing was measured."""
         return notebook().room_drawing(self)
 
 
@@ -125,7 +125,7 @@ def block(verdict: Verdict) -> str:
     """Return the violation of a verdict, or one line where it carries none."""
     if verdict.violation is not None:
         return violation_block(verdict)
-    declared = "declared to fail but it holds: " if verdict.status is Status.UNEXPECTED else ""
+    declared = "declared as a failure, but it holds: " if verdict.status is Status.UNEXPECTED else ""
     return f"{verdict.case} {verdict.law} [{verdict.where}]: {declared}{verdict.reason}"
 
 

@@ -37,7 +37,7 @@ def print_proofs(console: Console, proofs: Sequence[Proof]) -> None:
         for layout, kernel in dict.fromkeys((proof.layout, proof.kernel) for proof in answered):
             print_sentence(console, f"  {layout}: {kernel}")
         first = answered[0]
-        print_sentence(console, f"on: torch {first.torch}, {first.cpu_capability}, one thread a process")
+        print_sentence(console, f"environment: torch {first.torch}, {first.cpu_capability}, one thread per process")
         print_sentence(console, _time(answered))
     for line in (*_skipped(proofs), *unanswered_proofs(proofs)):
         console.print(printable(line), markup=False, soft_wrap=True)
@@ -46,13 +46,13 @@ def print_proofs(console: Console, proofs: Sequence[Proof]) -> None:
         console.print(f"\n{printable(block)}", markup=False, soft_wrap=True)
     if len(blocks) > _MOST_BLOCKS:
         left = len(blocks) - _MOST_BLOCKS
-        console.print(f"\n{count(left, 'further law')} broken; `--dtypes` and `--of` show them.")
+        console.print(f"\n{count(left, 'more broken law')}; use `--dtypes` and `--of` to show them.")
     if blocks:
         console.print()
 
 
 def _table(case: str, proofs: Sequence[Proof]) -> Table:
-    table = Table("of", Column("layout", no_wrap=True), "extent", title=escape(case), title_justify="left")
+    table = Table("quantity", Column("layout", no_wrap=True), "extent", title=escape(case), title_justify="left")
     for heading in ("inputs", "worst ulp", "at", "> 1/2 ulp", "> 1 ulp", "not finite", "bits differ"):
         table.add_column(heading, justify="right", no_wrap=True)
     for proof in proofs:
@@ -84,7 +84,7 @@ def _laws(proofs: Sequence[Proof]) -> list[str]:
         held = [_names([proof], Status.HOLDS) for proof in own]
         everywhere = [law for law in _names(own, Status.HOLDS) if all(law in names for names in held)]
         if everywhere:
-            lines.append(f"{quantity}: held on every input visited: {', '.join(everywhere)}")
+            lines.append(f"{quantity}: these laws hold on every input visited: {', '.join(everywhere)}")
         for status, word in (
             (Status.EXPECTED, "broken, as declared"),
             (Status.LOST, "loses digits"),
@@ -105,5 +105,7 @@ def _names(proofs: Sequence[Proof], status: Status) -> list[str]:
 def _time(proofs: Sequence[Proof]) -> str:
     total, floor = sum(proof.duration_s for proof in proofs), sum(proof.floor_s for proof in proofs)
     # Of 65,536 inputs the implementation takes no time at all.
-    share = f", {total / floor:.1f} times the floor: the implementation alone took {floor:.1f}" if floor >= 1 else ""
+    share = (
+        f", {total / floor:.1f} times the {floor:.1f} core-seconds of the implementation alone" if floor >= 1 else ""
+    )
     return f"time: {total:.1f} core-seconds{share}"

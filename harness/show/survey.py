@@ -182,7 +182,7 @@ def _breaking_table(breakings: Sequence[Breaking], *, single: bool) -> Table:
     for dtype in dtypes:
         table.add_column(dtype, justify="right", no_wrap=True)
     table.add_column("closed form", overflow="fold")
-    table.add_column("what happens there", overflow="fold")
+    table.add_column("what happens", overflow="fold")
     groups: dict[tuple[str, ...], dict[str, Breaking]] = {}
     for breaking in breakings:
         ray = f"{breaking.ray}\n{breaking.formula}" if single else breaking.ray
@@ -200,8 +200,10 @@ def _breaking_table(breakings: Sequence[Breaking], *, single: bool) -> Table:
     return table
 
 
-LEGEND = "* first found: failing comes and goes, so that between the numbers tried it may begin earlier"
-"""What the mark in a cell means."""
+LEGEND = (
+    "* first failure found: failures on this ray are not contiguous, so an earlier one may lie between tested numbers"
+)
+"""Legend for the mark in a cell."""
 
 
 def _cell(breaking: Breaking) -> str:
@@ -237,7 +239,7 @@ def _held(breakings: Sequence[Breaking]) -> list[str]:
 
 
 _LARGEST = {"deviation": "deviation", "ratio": "share of its bound"}
-"""What a search looked for."""
+"""Names of the objectives of a search."""
 
 
 def _worst_rows(worst: Sequence[Worst]) -> Iterator[tuple[list[str], Worst]]:

@@ -1,4 +1,4 @@
-"""The tuner's Python door: a data set's near-best loader as a value that reads, is pasted, and is drawn."""
+"""The Python interface of the tuner: the result as text, as a line to paste and as a plot."""
 
 from collections.abc import Sequence
 from html import escape
@@ -18,7 +18,7 @@ from harness.work.logbook import notebook
 from harness.work.progress import Sign
 
 GRACE_S = 20.0
-"""Seconds beyond the time bound after which loading is said to hang."""
+"""Extra seconds after the time limit before loading counts as hanging."""
 
 
 def tune(
@@ -30,28 +30,27 @@ def tune(
     seconds: float = 30.0,
     seed: int = 0,
 ) -> "Tuned":
-    """Find a near-best ``DataLoader`` configuration of a data set with few measurements.
+    """Find a near-optimal ``DataLoader`` configuration for a data set with few measurements.
 
     Parameters
     ----------
     dataset
-        Map-style, or an iterable one of torch's.
+        A map-style data set, or an ``IterableDataset``.
     batch_size
-        Samples a batch.
+        Samples per batch.
     workers
-        Numbers of workers to choose from; those that the cores make sense of where absent.
+        Numbers of workers to choose from [default: depends on the number of cores].
     step
-        A function of a batch: the training step that loading is to keep ahead of; where absent the fastest loader is
-        looked for.
+        The training step, a function of a batch. If given, the search stops at the first loader that keeps up with it.
     seconds
-        Time bound.
+        Time limit, in seconds.
     seed
-        Seed of the order of measurements.
+        Random seed for the order of measurements.
 
     Raises
     ------
     UsageError
-        If the data set does not deliver, or nothing could be measured within the time.
+        If loading fails, or if nothing was measured within the time limit.
     """
     cores = max(1, round(usable_cores()))
     wish = Wish((batch_size,), tuple(workers) if workers is not None else worker_counts(cores))
@@ -62,23 +61,21 @@ def tune(
                 sign.show(f"best so far: {standing.best}, {standing.rate.point:,.0f} samples/s")
             tuning.close_budget()
     except LoadingError as error:
-        raise UsageError(
-            rule="a data set delivers its samples", value=error.fault.sentence, remedy=error.fault.remedy
-        ) from error
+        raise UsageError(f"cannot load the data set: {error.fault.sentence}", remedy=error.fault.remedy) from error
     if tuning.standing is None:
-        raise UsageError(rule="something is measured within the time bound", value=f"{seconds:g} s")
+        raise UsageError(f"nothing was measured within {seconds:g} s", remedy="allow more `seconds`")
     return Tuned(tuning, tuning.standing)
 
 
 class Tuned:
-    """What a tuning found.
+    """The result of a tuning.
 
     Parameters
     ----------
     tuning
         The tuning, at its end.
     standing
-        What is known of the loaders.
+        The final state of the search.
     """
 
     def __init__(self, tuning: Tuning, standing: SearchState) -> None:
@@ -86,12 +83,12 @@ class Tuned:
 
     @property
     def choice(self) -> Choice:
-        """The configuration to take; its ``load`` makes the loader."""
+        """The chosen configuration; its ``load`` method creates the loader."""
         return self._standing.best
 
     @property
     def rates(self) -> dict[Choice, Estimate]:
-        """Samples a second of everything that was measured, the fastest first."""
+        """Samples per second of all measured configurations, the fastest first."""
         return dict(sorted(self._standing.rates.items(), key=lambda entry: -entry[1].point))
 
     @property
@@ -102,30 +99,30 @@ class Tuned:
 
     @property
     def sentences(self) -> list[str]:
-        """Why it is the choice, where the time of a batch goes, and what to know about the data set."""
+        """The reason for the choice, the time budget of a batch, and advice on the data set."""
         budget, advice = self._tuning.budget, self._tuning.advice
         said = [f"why: {self._standing.reason}"]
         said += [] if budget is None else budget_lines(budget)
         return said + ([] if advice is None else advice.sentences())
 
     def __str__(self) -> str:
-        """Return the outcome, and the line to paste."""
+        """Return the result and the line to paste."""
         return "\n".join([self._headline(), *self.sentences, "", self.line])
 
     def _headline(self) -> str:
         rate = self._standing.rate.point
         slowest = min(self.rates.values(), key=lambda own: own.point).point
-        gain = f", {rate / slowest:.1f} times the slowest that was measured" if len(self.rates) > 1 else ""
+        gain = f", {rate / slowest:.1f} times as fast as the slowest configuration" if len(self.rates) > 1 else ""
         return f"{self.choice}: {rate:,.0f} samples/s{gain}"
 
     def _repr_html_(self) -> str:
-        """Return what a notebook shows: the outcome, the line to paste, how fast the others are, and why."""
+        """Return the notebook output: the result, the line to paste, the rates, and the reasons."""
         drawing = self.plot()
         said = "".join(f"<li>{escape(sentence)}</li>" for sentence in self.sentences)
         body = f"{PRE}{escape(self.line)}</pre>{drawing.svg}<ul>{said}</ul>"
         return card(self._headline(), body, good=True)
 
     def plot(self) -> Any:
-        """Return the rates of everything that was measured as a drawing, with their intervals."""
+        """Return a plot of all measured rates with their intervals."""
         rates = [(str(choice), rate.point, rate.low, rate.high) for choice, rate in self.rates.items()]
         return notebook().rates_drawing(rates, str(self.choice))

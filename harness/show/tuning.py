@@ -33,7 +33,7 @@ def _table(tuning: Tuning) -> Table:
     assert tuning.standing is not None
     rates = tuning.standing.rates
     table = Table("configuration")
-    for heading in ("samples/s", f"{LEVEL:.0%} interval", "to the choice"):
+    for heading in ("samples/s", f"{LEVEL:.0%} interval", "relative rate"):
         table.add_column(heading, justify="right", no_wrap=True)
     best = rates[tuning.standing.best].point
     for choice in sorted(rates, key=lambda choice: -rates[choice].point):
@@ -53,8 +53,8 @@ def _verdict(tuning: Tuning) -> list[str]:
     assert standing is not None
     lines = [f"choice: {standing.best}, {standing.rate.point:,.0f} samples/s ({_interval(standing.rate)})"]
     if standing.second is not None and standing.lead is not None:
-        ratio = f"{standing.lead.point:.3g} times its rate ({_interval(standing.lead, '.3g')})"
-        lines.append(f"second: {standing.second}; the choice has {ratio}")
+        ratio = f"{standing.lead.point:.3g} times as fast ({_interval(standing.lead, '.3g')})"
+        lines.append(f"second: {standing.second}; the choice is {ratio}")
     lines.append(f"why: {standing.reason}")
     lines += _on_step(tuning)
     slices, configurations = count(standing.slices, "slice"), count(len(standing.rates), "configuration")
@@ -67,10 +67,10 @@ def _on_step(tuning: Tuning) -> list[str]:
         return []
     waiting = tuning.waiting
     step_ms = 1e3 * waiting.step_s / waiting.batches
-    times = f"a step takes {step_ms:.3g} ms, and the loop waits {waiting.share:.0%} of its time"
+    times = f"a step takes {step_ms:.3g} ms, and the loop waits for data {waiting.share:.0%} of the time"
     if waiting.share <= MOST_WAITING:
-        return [f"training loop: loading keeps ahead: {times}"]
-    return [f"training loop: loading starves the step by {waiting.starvation:.3g}: {times}"]
+        return [f"training loop: loading keeps up with the step: {times}"]
+    return [f"training loop: the wait for data takes {waiting.starvation:.3g} times as long as the step: {times}"]
 
 
 def _advice(tuning: Tuning) -> list[str]:

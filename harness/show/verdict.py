@@ -41,10 +41,10 @@ _STYLE = {
     Status.ERROR: "bold red",
 }
 _IN_FULL = 1
-"""How many findings are shown in full; the others in short, unless all is asked for."""
+"""Number of findings shown in full; the others are shortened by default."""
 
 _IN_SHORT = 5
-"""How many findings are shown in short."""
+"""Number of shortened findings."""
 
 _WIDTH = 80
 """Columns within which findings are set."""
@@ -85,7 +85,7 @@ def print_verdicts(
         if verbose and finding.violation is not None:
             _print(console, f"\n{violation_block(finding.first)}\n")
     if len(found) > full + _IN_SHORT:
-        console.print(f"and {count(len(found) - full - _IN_SHORT, 'further finding')}: -v shows all")
+        console.print(f"and {count(len(found) - full - _IN_SHORT, 'more finding')}; use -v to show all")
     if single and graded:
         _print(console, _grade_line(graded))
     elif single and early:

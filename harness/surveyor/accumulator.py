@@ -22,13 +22,13 @@ WIDTHS = tuple(sorted(FORMATS, key=lambda name: FORMATS[name].precision))
 """The widths in question, from the coarsest."""
 
 FEWEST, MOST = 2048, 65_536
-"""Small terms: so many that one part in some hundreds shows, and no more than take a moment."""
+"""Bounds on the number of small terms: enough for an accuracy of a few thousandths, and still fast."""
 
 _SEEN = 1024.0
 """The small terms together are this many unit roundoffs of the output."""
 
 _ALL, _NOTHING = 0.004, 0.03
-"""Shares of the small terms up to which nothing is said to be lost, and up to which nothing is said to arrive."""
+"""Lost share below which the sum counts as lossless, and arriving share below which nothing counts as arriving."""
 
 NOTHING_LOST = "nothing lost"
 """The order where no width that the output can show is too narrow."""
@@ -100,8 +100,8 @@ def _wider_than(width: Format) -> str | None:
 
 
 def _sentence(width: Format, share: float, tolerance: float) -> str:
-    lost = "nothing is lost" if share >= 1.0 - tolerance else f"{100.0 * (1.0 - share):.3g} % are lost"
-    return f"of terms of 3/4 u of {width.name} beside 1, {lost}"
+    lost = "nothing is lost" if share >= 1.0 - tolerance else f"{100.0 * (1.0 - share):.3g} % is lost"
+    return f"adding terms of 3/4 u of {width.name} to 1: {lost}"
 
 
 def _record(job: Job, width: str | None, order: str | None, evidence: tuple[str, ...]) -> Accumulator:

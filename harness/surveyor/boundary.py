@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 Places = NDArray[np.int64]
 Fails = Callable[[Places], NDArray[np.bool_]]
-"""Whether each of some places fails; many are asked about at once."""
+"""Function that tells which of several places fail."""
 
 Certainty = Literal["exhausted", "monotone", "scanned"]
 """How sure it is that no earlier place fails.

@@ -27,7 +27,7 @@ GROUPS = ("value", "finite", "gradient")
 """The groups of laws that are followed unless others are named: values and gradients apart."""
 
 _GROUPED = Effort(whole=0, batch=512, width=64, near=64)
-"""Where each row is a call of its own."""
+"""Effort if each row needs a separate call."""
 
 _WHOLE_NUMBERS = Effort(whole=0, batch=1, width=1, near=2)
 
@@ -151,7 +151,7 @@ class Course:
 def worst_of_each(measurement: Measurement, rows: int) -> NDArray[np.float64]:
     """The largest ratio of each row."""
     ratio = np.asarray(measurement.ratio, dtype=np.float64)
-    assert ratio.size % rows == 0, "a law that is followed answers row by row"
+    assert ratio.size % rows == 0, "a law on a ray returns one result per row"
     return np.asarray(ratio.reshape(rows, -1).max(1, initial=0.0))
 
 

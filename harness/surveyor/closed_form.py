@@ -95,7 +95,7 @@ def form_value(name: str, format_: Format, columns: int) -> Any:
     """
     if name not in FORMS:
         raise UsageError(
-            rule=f"a closed form is one of {listed(FORMS)}", value=f"`{name}`", remedy=did_you_mean(name, FORMS)
+            f"unknown closed form `{name}`", rule=f"choose from {listed(FORMS)}", remedy=did_you_mean(name, FORMS)
         )
     with ctx.workprec(_BITS):
         return FORMS[name](format_, columns)

@@ -42,7 +42,7 @@ Kept = Breaking | Worst | Profile | Passage | Accumulator | Property
 Discovery = Annotated[Kept | Skip, Field(discriminator="kind")]
 
 DISCOVERIES: TypeAdapter[list[Discovery]] = TypeAdapter(list[Discovery])
-"""Reads what a part found."""
+"""Parser for the findings of a part."""
 
 
 def unanswered(piece: Mapping[str, Any], reason: str) -> list[Discovery]:
@@ -110,7 +110,7 @@ class Discoveries:
         return breaking.model_copy(update={"form": None, "form_value": None, "agrees": None})
 
     def to_frame(self) -> "pd.DataFrame":
-        """One row a breaking point."""
+        """Return a frame with a row per breaking point."""
         import pandas as pd
 
         rows = [breaking.model_dump(mode="json", exclude={"example"}) for breaking in self.breakings]
@@ -121,7 +121,7 @@ class Discoveries:
         return survey_line(self.breakings, self.worst)
 
     def _repr_html_(self) -> str:
-        """Return what a notebook shows: where it breaks in words, and the figure that moves."""
+        """Return the notebook output: the breaking points in words, and an interactive figure."""
         wrong = bool(undeclared(self.breakings, self.worst) or disagreeing(self.breakings))
         said = [*property_sentences(self.properties), str(self)]
         card: str = notebook().survey_card(
@@ -134,11 +134,11 @@ class Discoveries:
         points = [breaking for breaking in self.breakings if breaking.value is not None]
         points.sort(key=lambda breaking: (breaking.expected_break, breaking.dtype != "float32"))
         if not points:
-            return f"Nothing breaks on the {len(self.breakings):,} rays that were followed."
+            return f"No breaking point on the {len(self.breakings):,} rays that were searched."
         first = points[0]
         where = f"{first.case} breaks {first.law} from t = {first.value!r} in {first.dtype}, on {first.formula}"
         return f"{where}: {what_happens(first)}."
 
     def plot(self) -> Any:
-        """Return the error against the magnitude of the inputs as a drawing; ``None`` where none was measured."""
+        """Return a plot of the error against the magnitude of the inputs; ``None`` if nothing was measured."""
         return notebook().error_drawing(self.profiles, self.breakings)

@@ -99,11 +99,11 @@ def explorations(
     unknown = set(rays) - known
     if unknown:
         ray = min(unknown)
-        rule = f"`--ray` is one of {listed(sorted(known))}"
-        raise UsageError(rule=rule, value=f"`{ray}`", remedy=did_you_mean(ray, known))
+        rule = f"choose from {listed(sorted(known))}"
+        raise UsageError(f"unknown ray `{ray}`", rule=rule, remedy=did_you_mean(ray, known))
     if not groups:
         without = listed(dict.fromkeys(case.contract for case in cases))
-        raise UsageError(rule="a survey needs a contract that has rays", value=without or "no case")
+        raise UsageError("nothing to survey", rule="a survey needs a contract with rays", value=without or "no case")
     return [Exploration(tuple(group), budget, rays) for group in groups.values()]
 
 
@@ -119,9 +119,9 @@ def _validate(case: Case, contract: Contract, rays: Sequence[Ray]) -> None:
     for law, ray in case.breaks_at:
         if law not in laws or ray not in names:
             raise UsageError(
-                rule=f"`breaks_at` names a law and a ray of `{contract.name}`: {', '.join(sorted(names)) or 'none'}",
+                f"`breaks_at` of {case.name} names an unknown law or ray",
+                rule=f"the rays of `{contract.name}` are {', '.join(sorted(names)) or 'none'}",
                 value=f"`{law}` along `{ray}`",
-                place=case.name,
                 remedy=did_you_mean(ray, names) if law in laws else did_you_mean(law, laws),
             )
 
@@ -137,26 +137,26 @@ def survey(
     batches: int = 40,
     seed: int = SEED,
 ) -> Discoveries:
-    """Find where an implementation breaks the laws of a contract, and the inputs on which it is worst.
+    """Find the breaking points of an implementation and the inputs with the worst deviations.
 
     Parameters
     ----------
     function
         The implementation, with the contract's signature.
     contract
-        Name of the contract; that of the function where absent.
+        Name of the contract [default: from the name of the function].
     dtypes
-        Names of the dtypes; all of the contract's where empty.
+        Names of the dtypes [default: all dtypes of the contract].
     declares
-        Conventions in which the contract leaves a choice.
+        Conventions that the contract leaves open.
     breaks
-        Laws it is known to break, with the reason.
+        Known failures: laws with the reason.
     call
-        How it is called where it has another signature, or computes on other arrays, as :func:`harness.check` takes it.
+        Adapter for another signature or another array library, as for :func:`harness.check`.
     batches
-        Batches of each search for the worst.
+        Number of batches in each search for the worst deviation.
     seed
-        Seed of the draws.
+        Random seed.
 
     Returns
     -------

@@ -22,7 +22,7 @@ from harness.verdict.job import Job
 from harness.verdict.probe import Probe
 
 SEARCH = Ray("search", "rows that a search draws", lambda *_: {}, lambda _: 0.0)
-"""Stands for a ray in what is recorded of a search that came to nothing."""
+"""Placeholder for a ray in records of a search without a result."""
 
 
 @dataclass(frozen=True)

@@ -26,16 +26,16 @@ from harness.verdict.job import Job
 from harness.verdict.replay import hexadecimal
 
 SPREAD = 32
-"""Stations from the start of the ray to the end of what is shown, closer together at first, where exponentials bend."""
+"""Number of points from the start of the ray to the end of the plot, closer together at first."""
 
 NEAR = 3
 """Neighbouring floats before a breaking point, and from it on."""
 
 COLUMNS = 8
-"""Entries of a row that are kept."""
+"""Number of recorded entries per row."""
 
 SHOWN = ("spike", "uniform offset", "two-point gap", "reversed gap", "positive", "negative")
-"""Rays on which few entries differ, so that they can be looked at."""
+"""Rays that change only a few entries, so that a plot is readable."""
 
 _BEYOND, _CLOSER = 1.5, 1.5
 _QUIET = MOVES | {"clone", "copy", "to", "fill", "zero"}

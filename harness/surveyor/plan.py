@@ -110,7 +110,7 @@ class Parts:
                 "case": part.job.case.name,
                 "first_call": f"{part.job.case.name} {part.job.format.name}",
                 "title": part.title,
-                "unanswered": part.unanswered("it was not reached").model_dump(mode="json"),
+                "unanswered": part.unanswered("the command ended first").model_dump(mode="json"),
             }
             for part in self.parts
         ]

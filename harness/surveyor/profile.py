@@ -17,7 +17,7 @@ PER_DOUBLING = 4
 """Intervals of magnitude in each power of two."""
 
 _LOWEST, _HIGHEST = -4, 14
-"""Powers of two between which magnitudes are looked at, as far as the ray goes."""
+"""Exponents of the smallest and largest magnitude, within the range of the ray."""
 
 _EACH, _EACH_OF_GROUPED = 32, 4
 """Parameters in an interval, for each ray."""

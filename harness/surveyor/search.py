@@ -20,7 +20,7 @@ from harness.surveyor.mutation import mutated
 from harness.verdict.job import Job
 
 Objective = Literal["deviation", "ratio"]
-"""What is made large: the deviation in the law's unit, or its share of the bound."""
+"""Objective to maximize: the deviation in the law's unit, or its share of the bound."""
 
 Scores = NDArray[np.float64]
 
@@ -28,13 +28,13 @@ ROWS = 4096
 """Rows a batch: with eight entries each, what stays in the processor's second cache."""
 
 _GROUPED_ROWS = 512
-"""The same where each row is a call of its own."""
+"""Number of rows if each row needs a separate call."""
 
 _ELITE = 64
 """Rows that an island keeps."""
 
 _FRESH = 0.1
-"""Share of an island's rows that are drawn anew."""
+"""Share of newly drawn rows on an island."""
 
 _PATIENCE = 40
 """Batches without progress after which an island starts afresh."""

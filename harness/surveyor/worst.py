@@ -16,7 +16,7 @@ from harness.verdict.rows import of_rows
 from harness.verdict.shrink import minimise
 
 _SLACK = 1e-9
-"""By how much the screen may see less in a simpler witness."""
+"""Relative loss of deviation allowed for a simpler witness."""
 
 
 def witness(job: Job, result: SearchResult, objective: Objective) -> Worst:

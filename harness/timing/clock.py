@@ -19,7 +19,7 @@ from harness.timing.graph import captured
 Clock = Callable[[], float]
 """Returns seconds since some fixed moment."""
 
-NO_ACCELERATOR = "no accelerator on this machine"
+NO_ACCELERATOR = "this machine has no accelerator"
 """Why what needs an accelerator is skipped."""
 
 

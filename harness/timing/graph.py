@@ -6,7 +6,7 @@ Importing this module imports no torch.
 from collections.abc import Callable
 
 WARM_CALLS = 3
-"""Calls on a side stream before the capture: what is set up once must not be recorded."""
+"""Warm-up calls on a side stream before the capture, so that setup work is not recorded."""
 
 
 class NotCapturableError(Exception):
@@ -41,7 +41,7 @@ def captured(function: Callable[[], object], device: str) -> Callable[[], object
     import torch
 
     if device != "cuda":
-        raise NotCapturableError(f"torch records graphs on cuda, not on {device}")
+        raise NotCapturableError(f"torch records graphs only on cuda, not on {device}")
     stream = torch.cuda.Stream()
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
@@ -54,5 +54,5 @@ def captured(function: Callable[[], object], device: str) -> Callable[[], object
             function()
     except RuntimeError as error:
         torch.cuda.synchronize()
-        raise NotCapturableError(f"it cannot be recorded: {str(error).splitlines()[0]}") from error
+        raise NotCapturableError(f"recording failed: {str(error).splitlines()[0]}") from error
     return graph.replay

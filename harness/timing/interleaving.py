@@ -14,7 +14,7 @@ from typing import NamedTuple
 from harness.timing.clock import MOST, Clock
 
 SLICE_S = 2e-3
-"""An arm's turn lasts about so long: many calls of what is short, one of what is long."""
+"""Approximate seconds of a turn of an arm."""
 
 FEWEST_ROUNDS = 12
 """Rounds there are however small the budget is; fewer give no interval worth the name."""
@@ -23,7 +23,7 @@ ASKED_EVERY = 6
 """Rounds between two questions whether there are enough: an answer costs as much as a short round."""
 
 Slice = Callable[[int], tuple[float, ...]]
-"""Makes a number of calls and returns the seconds they took: of all, or of each part of them."""
+"""Makes a number of calls and returns their time in seconds, in total or by part."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def rounds_for(budget_s: float, arms_s: float, arms: int) -> int:
 
 
 Times = dict[str, list[tuple[float, ...]]]
-"""Seconds a call of each arm, a tuple a round."""
+"""Seconds per call for the arms, a tuple per round."""
 
 
 def interleave(

@@ -24,7 +24,7 @@ SIDE = 512
 """Side of the square matrices whose product gives the rate of multiplication."""
 
 READ, COPY, MULTIPLY = "read", "copy", "multiply"
-"""The three measurements; the bandwidth is that of the faster of the first two."""
+"""The three measurements; the faster of the first two is the bandwidth."""
 
 
 class Work(NamedTuple):

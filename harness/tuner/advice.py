@@ -26,7 +26,7 @@ WORTH_IT = 1.2
 CLEARLY = 1.25
 """Receiving a batch clearly takes longer than making it from this ratio on."""
 
-ALREADY = "it fetches batches by `__getitems__` already"
+ALREADY = "it already fetches batches by `__getitems__`"
 
 _REPEATS, _ENOUGH_S = 3, 0.1
 """Calls that are timed, unless one takes so long that it is enough."""
@@ -108,37 +108,43 @@ class Advice:
         if not self.takes_batches:
             return ""
         return (
-            "the kind of loader is the problem, not its settings: `dataset[indices]` gives a whole batch, equal to its "
-            f"items bit for bit, {self.gain:.3g} times as fast; the line fetches so"
+            "the kind of loader is the problem, not its settings: `dataset[indices]` returns a whole batch, "
+            f"bit-identical to its items, {self.gain:.3g} times as fast; the suggested line uses it"
         )
 
     def _on_items(self) -> str:
         """Where no batched fetch is there, and what the items cost is beyond what settings can gain."""
         if self.copies:
-            return "workers are ruled out: each delivers the same samples; share them by `get_worker_info()` first"
+            return (
+                "do not use workers: each one delivers all samples; first divide the samples among them with "
+                "`get_worker_info()`"
+            )
         times = self.items_s / self.gather_s
         if self.takes_batches or self.obstacle == ALREADY or times < 2 * self.cores:
             return ""
         item = f"an item takes {_us(self.items_s / self.batch_size)}"
         if self.waits:
-            return f"{item}, most of it waiting, not computing: workers beyond the number of cores are worth a try"
+            return f"{item}, mostly waiting rather than computing: try more workers than there are cores"
+        gains = (
+            f"{self.cores} cores gain at most a factor of {self.cores}" if self.cores > 1 else "one core gains nothing"
+        )
         return (
-            f"the kind of loader is the problem, not its settings: {item}, {times:.2g} times what gathering its bytes "
-            f"from memory takes, and {self.cores} cores gain no more than {self.cores} times; {self.obstacle}; where "
-            "the data fit into memory, give the data set a `__getitems__(indices)` that makes a batch at once"
+            f"the kind of loader is the problem, not its settings: {item}, {times:.2g} times as long as gathering its "
+            f"bytes from memory, and {gains}; batches cannot be fetched at once because "
+            f"{self.obstacle}; if the data fit into memory, add a `__getitems__(indices)` that makes a whole batch"
         )
 
     def _on_workers(self) -> str:
-        hop = f"receiving a batch of {self.batch_size} from a worker takes {_us(self.hop_s)} of the process that trains"
-        cheaper = "fewer and larger arrays a batch make that cheaper"
+        hop = f"receiving a batch of {self.batch_size} from a worker costs the training process {_us(self.hop_s)}"
+        cheaper = "batches of fewer and larger arrays reduce this cost"
         if self.copies:
             return ""
         if math.isinf(self.hop_s):
-            return "workers are ruled out: shared memory has no room for two of their batches; enlarge /dev/shm"
+            return "do not use workers: shared memory has no room for two batches; enlarge /dev/shm"
         if self.rules_workers_out:
-            return f"workers are ruled out: {hop}, and making it there {_us(self.made_s)}; {cheaper}"
+            return f"do not use workers: {hop}, but making the batch there takes only {_us(self.made_s)}; {cheaper}"
         if self.step_s is not None and self.hop_s >= self.step_s:
-            return f"no number of workers keeps ahead: {hop}, a step {_us(self.step_s)}; {cheaper}"
+            return f"no number of workers keeps up: {hop}, and a step takes only {_us(self.step_s)}; {cheaper}"
         return ""
 
 
@@ -223,8 +229,8 @@ def _obstacle(dataset: Any, indices: list[int], items: Any, fetch_items: Callabl
     if equal(batch, items):
         return ""
     if not equal(fetch_items(), items):
-        return "its items differ from call to call, so that a batch cannot be compared with them"
-    return "`dataset[indices]` gives something else than its items collated"
+        return "the items differ from call to call, so a batch cannot be compared with them"
+    return "`dataset[indices]` does not equal the collated items"
 
 
 def _timed(function: Callable[[], object]) -> tuple[float, float]:

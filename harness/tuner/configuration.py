@@ -15,9 +15,9 @@ class LoaderKind(StrEnum):
     """How the data set is asked."""
 
     ITEMS = "items"
-    """One index after another; what it returns is collated."""
+    """The data set receives one index at a time, and items are collated."""
     BATCHES = "batches"
-    """A list of indices at once; what it returns is the batch."""
+    """The data set receives a list of indices and returns a batch."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from harness.tuner.configuration import Choice
 from harness.tuner.search import Measured
 
 MOST_WORKERS = 4
-"""Workers that may be open at a time, by core; of those that wait, the ones that waited longest end first."""
+"""Maximum number of open workers per core; the longest idle ones are closed first."""
 
 
 @contextmanager

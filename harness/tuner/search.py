@@ -50,19 +50,19 @@ class Measured:
 
 
 Measure = Callable[[Choice, float], Measured]
-"""Measures a configuration for about as many seconds as are asked for."""
+"""Function that measures a configuration for about the given number of seconds."""
 
 
 class Reason(StrEnum):
     """Why the search ended."""
 
-    PARTED = "the interval of the ratio to the second parts them"
-    TIED = "a tie with the second, decided by fewest workers, then least memory"
-    KEEPS_AHEAD = "it keeps ahead of the step: a faster one gains nothing"
-    UNDECIDED = "not told apart from the second in the slices there were; the faster one on average is taken"
-    ALONE = "nothing else came near"
-    BUDGET = "the time bound was reached"
-    GOING_ON = "the search is going on"
+    PARTED = "it is faster than the second: the confidence interval of their ratio excludes 1"
+    TIED = "it ties with the second, and uses fewer workers or less memory"
+    KEEPS_AHEAD = "it keeps up with the step: a faster loader gains nothing"
+    UNDECIDED = "the measurements do not separate it from the second; it is faster on average"
+    ALONE = "no other configuration is nearly as fast"
+    BUDGET = "the time limit was reached"
+    GOING_ON = "the search is still running"
 
 
 @dataclass(frozen=True)
@@ -333,7 +333,7 @@ class LoaderSearch:
 
 _AXES = tuple(axis.name for axis in fields(Choice))
 _LONGER = 4
-"""Length of the two leaders' slices, in those of the first round."""
+"""Slice length of the two leaders, relative to the first round."""
 
 
 def _overall(slices: Sequence[Measured]) -> float:

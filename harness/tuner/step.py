@@ -50,10 +50,11 @@ def load_step(target: str) -> Step:
     """
     place, _, name = target.rpartition(":")
     if not place or not name:
-        raise UsageError(rule="a step is named as `module:function` or `file.py:function`", value=f"`{target}`")
+        raise UsageError(f"cannot load the step `{target}`", rule="name it as `module:function` or `file.py:function`")
     function = attribute(place, name)
     if not callable(function):
-        raise UsageError(rule="a step is called with a batch", value=type(function).__name__, place=f"`{target}`")
+        kind = type(function).__name__
+        raise UsageError(f"cannot load the step `{target}`", rule="a step must be callable", value=f"`{kind}`")
     step: Step = function
     return step
 
@@ -72,9 +73,8 @@ def step_s(step: Step, batch: Any) -> float:
         return statistics.median(_once(step, batch) for _ in range(TIMED))
     except Exception as error:
         raise UsageError(
-            rule="a step takes a batch as the loader gives it",
-            value=f"{type(error).__name__}: {error}",
-            place="`--step`",
+            f"the step of `--step` failed on a batch of the loader: {type(error).__name__}: {error}",
+            remedy="write a step that takes one batch as the loader delivers it",
         ) from error
 
 

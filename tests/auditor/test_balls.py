@@ -134,7 +134,7 @@ def test_what_balls_cost_too_much_for_is_said(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(exact, "MOST", 100)
     with harness.audit() as found:
         rows().exp().sum().backward()
-    assert any(name.startswith("exp without balls at ") and __file__ in name for name in found.record.blind)
+    assert any(name.startswith("exp (no ball arithmetic) at ") and __file__ in name for name in found.record.blind)
     assert not found.record.loss_in_balls
     assert "the loss agrees with float64 to" in str(found)
 
@@ -146,7 +146,7 @@ def test_what_float64_absorbs_as_well_is_said_not_to_be_followed(constant: Any) 
     with harness.audit() as found:
         ((w + constant - constant) * w).sum().backward()
     line = test_what_float64_absorbs_as_well_is_said_not_to_be_followed.__code__.co_firstlineno + 5
-    said = {f"sub, of which float64 keeps no digits either, at {__file__}:{line}": 1}
+    said = {f"sub (float64 loses its digits, too) at {__file__}:{line}": 1}
     assert found.record.blind == ({} if constant == 1e3 else said)
 
 
@@ -176,7 +176,7 @@ def test_overflow_of_float64_is_an_overflow() -> None:
     with harness.audit() as found:
         w.exp().sum().backward()
     assert found.findings[0].kind == "overflow"
-    assert found.findings[0].sentence.startswith("exp(711) overflows: from 709.782712893384 on it is inf in float64")
+    assert found.findings[0].sentence.startswith("exp(711) overflows in float64: it is inf from 709.782712893384 on")
 
 
 def test_a_loss_of_digits_is_confirmed_by_balls() -> None:
@@ -209,7 +209,7 @@ def test_what_balls_contradict_is_no_finding(monkeypatch: pytest.MonkeyPatch) ->
     with harness.audit() as found:
         step()
     assert found.findings == ()
-    assert found.record.notes == ("balls contradict float64 at exp, and agree with the step",)
+    assert found.record.notes == ("ball arithmetic contradicts float64 at exp and confirms the step",)
     monkeypatch.setattr(exact, "QUESTIONS", 0)
     with harness.audit() as found:
         step()

@@ -79,10 +79,10 @@ number = 3
 SENTENCES = {
     "raises": "got one that raises ValueError: no luck (train.py, line 29)",
     "leaves": "got one that ends the program with exit code 3 (train.py, line 33)",
-    "needs": "a step is called without arguments, got one that needs `batch`, `labels`",
+    "needs": "cannot audit `train.py:needs`: a step must take no arguments, got required arguments `batch`, `labels`",
     "computes_nothing": "an update or a tensor that it returns, got none of these in 2 operations",
-    "number": "a step is a function, got `int`",
-    "absent": "no `absent` in `train.py`",
+    "number": "cannot audit `train.py:number`: a step must be a function, got `int`",
+    "absent": "the target names something the module defines, got no `absent`",
 }
 
 
@@ -95,7 +95,7 @@ def test_the_line_is_named_with_the_number_from_which_on_it_overflows(
     done = harness_command("audit", "train.py:step", *words)
     assert done.returncode == 1
     assert "train.py:13 softmax: exp(" in done.stdout
-    assert "overflows: from 88.72283935546875 on it is inf in float32" in done.stdout
+    assert "overflows in float32: it is inf from 88.72283935546875 on" in done.stdout
     (audit,) = RunFolder(workplace / ".harness" / "runs" / "mine").read(Audit)
     assert (audit.case, audit.findings[0].line) == ("train.step", 13)
     assert json.loads(Path("a.json").read_text(encoding="utf-8"))["audits"][0]["findings"][0]["kind"] == "overflow"
@@ -164,7 +164,8 @@ def test_what_would_be_is_said_beside_what_is_and_fails_nothing(harness_command:
     assert lines[0].startswith("train.trains: nothing found in")
     at = lines.index("what if float32 were computed in bfloat16:")
     assert re.match(
-        r"train.py:\d+ trains: 100 % of the weights do not move: .*, bfloat16 resolves 7.8e-03", lines[at + 1]
+        r"train.py:\d+ trains: 100 % of the weights do not change: .*, but bfloat16 resolves only 7.8e-03",
+        lines[at + 1],
     )
     assert any(line.startswith("train.trains as if in bfloat16: 1 finding in") for line in lines)
     assert any(line.startswith("train.trains as if under autocast to float16: nothing found in") for line in lines)

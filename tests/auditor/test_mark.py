@@ -49,6 +49,8 @@ def test_a_marked_test_fails_with_the_line_that_goes_wrong(pytester: pytest.Pyte
     pytester.makepyfile(test_steps=TESTS)
     done = pytester.runpytest_inprocess("-p", "no:cacheprovider")
     done.assert_outcomes(passed=2, failed=3)
-    done.stdout.fnmatch_lines(["test_steps.py:10 test_overflows: exp(100) overflows: from 88.72283935546875 on *"])
+    done.stdout.fnmatch_lines(
+        ["test_steps.py:10 test_overflows: exp(100) overflows in float32: it is inf from 88.72283935546875 on *"]
+    )
     done.stdout.fnmatch_lines(["*nothing was audited*"])
     done.stdout.fnmatch_lines(["E * assert *"])

@@ -13,10 +13,10 @@ import harness
 
 SAID = {
     "logarithm_of_probabilities": ("log(0) is -inf", "work with logits"),
-    "mean_of_half_precision": ("it stalls at ", "sum in float32"),
+    "mean_of_half_precision": ("the sum stalls at ", "sum in float32"),
     "adam_whose_eps_is_zero": ("0 / 0 in bfloat16", "make the divisor safe"),
     "clipping_of_no_gradient": ("a division by 0", "make the divisor safe"),
-    "loss_scaled_too_far": ("mul overflows", "scale the loss by less"),
+    "loss_scaled_too_far": ("mul overflows", "use a smaller loss scale"),
 }
 """How a sentence begins or what is in it, and how the remedy begins."""
 
@@ -49,7 +49,7 @@ def test_a_sum_says_where_it_stalls() -> None:
             total = total + one
         total.backward()
     assert [finding.sentence.rpartition("; ")[2] for finding in found.findings] == [
-        "it stalls at 256, from term 257 of 400 on"
+        "the sum stalls at 256, from term 257 of 400"
     ]
 
 
@@ -63,4 +63,4 @@ def test_weights_that_do_not_move_are_told_with_the_tensors_that_they_are_in() -
         optimizer.step()
     (finding,) = [finding for finding in found.findings if finding.kind == "update lost"]
     assert finding.reaches == ("the update of 1.weight",)
-    assert finding.sentence.startswith("100 % of the weights in 1 of 4 tensors do not move: ")
+    assert finding.sentence.startswith("100 % of the weights in 1 of 4 tensors do not change: ")

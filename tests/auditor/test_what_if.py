@@ -150,5 +150,7 @@ def test_a_running_mean_that_is_zero_but_for_rounding_is_no_end(dtype: torch.dty
 
 def test_a_format_that_there_is_not_is_one_sentence() -> None:
     """With the one that is meant."""
-    with pytest.raises(UsageError, match=r"`what_if` is one of .*, got `float61`; did you mean `float16`"):
+    with pytest.raises(
+        UsageError, match=r"unknown `what_if`: must be one of .*, got `float61`; did you mean `float16`"
+    ):
         Watching(what_if="float61")  # type: ignore[arg-type]

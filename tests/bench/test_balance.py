@@ -171,7 +171,7 @@ def test_a_step_is_loaded_from_a_file(workplace: Path) -> None:
     """``file.py:function``; what is none is refused."""
     (workplace / "train.py").write_text("def step(batch):\n    return batch + 1\n")
     assert load_step("train.py:step")(1) == 2
-    with pytest.raises(UsageError, match="a step is named as"):
+    with pytest.raises(UsageError, match=r"cannot load the step `train\.py`: name it as"):
         load_step("train.py")
 
 
@@ -302,8 +302,8 @@ def test_an_unknown_data_set_of_the_tuner_is_refused(suite: Any) -> None:
     """With those there are."""
     code, output, _ = suite("tuner", data_sets=("cheep",))
     assert code == 2
-    assert "a data set of the tuner is one of `rows`, `memory-mapped`," in output
-    assert "`cheap`, `in memory`, `decode-heavy`, `sleepy`, got `cheep`" in output
+    assert "unknown data set of the tuner `cheep`; choose from `rows`, `memory-mapped`," in output
+    assert "`cheap`, `in memory`, `decode-heavy`, `sleepy`" in output
     assert Settings(data_sets=("cheap", "sleepy")).arguments() == ["--harness-data-sets=cheap,sleepy"]
 
 
@@ -395,12 +395,12 @@ def _printed(printer: Callable[[Console, Any], None], entries: list[dict[str, An
 def test_the_terminal_says_the_verdict_on_each_loader_and_the_cheapest_that_keeps_ahead() -> None:
     """As the report does."""
     printed = _printed(print_balance, samples.balance.balance_entries())
-    assert "starves the step by 23" in printed
+    assert "23 times slower than the step" in printed
     assert "not decided" in printed
-    assert "loading keeps ahead" in printed
-    assert "cheapest that keeps ahead: fashion_mnist.scratch.slices, batch 256, workers 0, waits 14%" in printed
+    assert "loading keeps up" in printed
+    assert "cheapest that keeps up: fashion_mnist.scratch.slices, batch 256, workers 0, waits 14%" in printed
     starving = _printed(print_balance, samples.balance.balance_entries()[:2])
-    assert "none of these keeps ahead" in starving
+    assert "no configuration keeps up" in starving
 
 
 def test_the_terminal_says_how_near_the_tuner_came_and_in_what_time() -> None:

@@ -154,7 +154,7 @@ def test_lazy_while_timed_is_a_defect(files: Path) -> None:
     said = with_speed(correct("kernels.py:lazy"), asked("kernels.py:lazy"))
     assert (said.correct, said.tier, said.speed) == (False, Tier.DEFECT, None)
     assert said.findings == (
-        "kernels.py:lazy answers otherwise while it is timed: what was returned there breaks the law `value`",
+        "kernels.py:lazy behaves differently while it is timed: its timed results break the law `value`",
     )
 
 
@@ -174,7 +174,7 @@ def test_what_is_wrong_is_not_timed(files: Path, harness_command: Command) -> No
     said = json.loads(Path("score.json").read_text(encoding="utf-8"))
     assert (said["correct"], said["tier"], said["speed"]) == (False, "defect", None)
     assert said["findings"][0].startswith("exp overflows at 88.72283935546875 in float32")
-    assert said["reason"] == "what is not correct is not timed"
+    assert said["reason"] == "not timed because it is not correct"
 
 
 @pytest.mark.parametrize(

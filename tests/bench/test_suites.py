@@ -170,8 +170,8 @@ def test_what_a_wrong_and_a_raising_step_take_is_not_kept(run: Run) -> None:
         'Case(made(right, "linear"), "linear_regression_step", name="mine.line")',
     )
     assert ran.code == 1
-    assert "mine.wrong was timed and is wrong [float32, cpu, batch 4]" in ran.output
-    assert "after 64 steps weight and bias are those of gradient descent" in ran.output
+    assert "mine.wrong is wrong, so its time is not reported [float32, cpu, batch 4]" in ran.output
+    assert "after 64 steps, weight and bias agree with gradient descent" in ran.output
     assert "RuntimeError: not today" in ran.output
     assert "INTERNALERROR" not in ran.output
     assert list(ran.timed) == ["mine.line-cpu-4", "mine.right-cpu-4"]
@@ -272,8 +272,8 @@ def test_loaders_are_timed_with_and_without_workers(run: Run) -> None:
     assert list(ran.timed) == ["mine.right-4-0", "mine.right-4-1"]
     assert "28 samples in 7 batches" in ran.output
     assert "30 samples in 8 batches" in ran.output
-    assert "a sample is an image of the data" in ran.output
-    assert "1 of its processes still run when it is let go" in ran.output
+    assert "each sample is an image of the data" in ran.output
+    assert "processes still running after it was closed: 1" in ran.output
     timed = ran.timed["mine.right-4-1"]
     info = timed["extra_info"]
     rounds = [info.pop(name) for name in ("wall_us", "cpu_us", "limit_wall_us", "limit_cpu_us")]
@@ -313,7 +313,7 @@ def test_every_implementation_of_a_contract_is_timed_on_its_standard_input(run: 
     )
     assert ran.code == 1
     assert list(ran.timed) == ["mine.right", "mine.known", "mine.softmax"]
-    assert "mine.half was timed and is wrong [float32, the standard input]" in ran.output
+    assert "mine.half is wrong, so its time is not reported [float32, the standard input]" in ran.output
     info = ran.timed["mine.softmax"]["extra_info"]
     assert info.pop("cold_s") > 0.0
     assert info == {"case": "mine.softmax", "family": "mine", "style": "foreign", "contract": "softmax"}
@@ -370,13 +370,14 @@ def test_an_interrupted_suite_keeps_what_it_finished_and_says_so(run: Run) -> No
         (
             'Case(add, "add", name="mine.add")',
             "mine",
-            "`linear_regression_step` or `softmax_regression_step` in float32, got none that it can time in `mine`",
+            "nothing to time in `mine`: this suite times cases of `linear_regression_step` or "
+            "`softmax_regression_step` in float32; choose other suites",
         ),
         (
             'Case(made(right), "softmax_regression_step", name="a.b"),'
             'Case(made(right), "linear_regression_step", name="a.b")',
             "mine",
-            "cases have different names, got `a.b` twice",
+            "two cases have the name `a.b`; give one of them another `name`",
         ),
     ],
 )
@@ -393,5 +394,8 @@ def test_there_are_ten_suites_and_no_other() -> None:
     """A name that is none is refused with those there are; those on the instrument itself are only made on request."""
     usual = ("loaders", "steps", "balance", "operations", "vectorization", "screening")
     assert (usual, (*usual, "agreement", "audit", "tuner", "search")) == (USUAL, SUITES)
-    with pytest.raises(UsageError, match=r"a suite is `loaders`, `steps`, .*`tuner`, `search`, got `step`"):
+    with pytest.raises(
+        UsageError,
+        match=r"unknown suite `step`: choose from `loaders`, `steps`, .*`tuner`, `search`; did you mean `steps`",
+    ):
         run_suite("step", run_folder=Path("run"))

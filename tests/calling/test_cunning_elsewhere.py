@@ -99,7 +99,7 @@ def test_a_process_without_a_parent_is_something_that_a_loader_left(delivered: d
     """It is said, and is no longer there."""
     (verdict,) = delivered["delivering.daemonises"]
     assert verdict.violation is not None
-    assert "of its processes still run" in str(verdict.violation.seen)
+    assert "processes still running after it was closed" in str(verdict.violation.seen)
 
 
 def test_what_a_loader_raises_is_said(delivered: dict[str, list[Verdict]]) -> None:

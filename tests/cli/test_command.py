@@ -209,7 +209,7 @@ def test_a_law_of_a_formula_is_explained(workplace: Path, harness: Command) -> N
     assert done.returncode == 0
     assert "equals x * sigmoid(1.702 * x) if IEEE 754 arithmetic gives a finite value" in done.stdout
     assert "finite of mish" in harness("explain", "finite", "--contract", "mish").stdout
-    assert "`--formula` asks a formula's" in harness("explain", "no_such_law").stderr
+    assert "pass `--formula` for the laws of a formula" in harness("explain", "no_such_law").stderr
 
 
 def test_help_is_quick_because_it_loads_no_torch() -> None:

@@ -119,7 +119,7 @@ def test_items_that_wait_are_given_workers(command: Command) -> None:
     code, out, _ = command("sets.py:Waiting", "--batch-size", "20", "--seconds", "6", "--workers", "0,2")
     assert code == 0
     assert "num_workers=2" in out.splitlines()[-1]
-    assert "most of it waiting, not computing" in out
+    assert "mostly waiting rather than computing" in out
 
 
 def test_a_data_set_without_indices_keeps_its_own_order(command: Command) -> None:
@@ -139,8 +139,8 @@ def test_a_step_that_takes_long_needs_no_workers(command: Command) -> None:
     """The search ends at once with the cheapest, and the training loop is run with it."""
     code, out, _ = command("sets.py:Waiting", "--batch-size", "4", "--step-ms", "50", "--seconds", "15")
     assert code == 0
-    assert "why: it keeps ahead of the step" in out
-    assert "training loop: loading keeps ahead: a step takes" in out
+    assert "why: it keeps up with the step" in out
+    assert "training loop: loading keeps up with the step: a step takes" in out
     assert out.splitlines()[-1] == "DataLoader(dataset, batch_size=4, shuffle=True)"
 
 
@@ -150,7 +150,7 @@ def test_a_step_of_ones_own_is_timed_and_starved(command: Command) -> None:
         "sets.py:Waiting", "--batch-size", "20", "--step", "sets.py:step", "--seconds", "4", "--workers", "0"
     )
     assert code == 0
-    assert "training loop: loading starves the step by" in out
+    assert "training loop: the wait for data takes" in out
 
 
 def test_what_was_found_is_written_as_json(command: Command, workplace: Path) -> None:
@@ -210,9 +210,15 @@ def test_a_worker_that_dies_is_named(command: Command) -> None:
         (("sets.py:tensors", "--start-method", "magic"), "`--start-method` is one of"),
         (("sets.py:tensors", "--step", "sets.py:step", "--step-ms", "1"), "`--step` and `--step-ms` exclude"),
         (("sets.py:tensors", "--step-ms", "1", "--batch-sizes", "4,5"), "got 2 batch sizes; give `--step`"),
-        (("sets.py:tensors", "--step", "step"), "a step is named as `module:function`"),
-        (("sets.py:tensors", "--step", "sets.py:number"), "a step is called with a batch, got int"),
-        (("sets.py:tensors", "--step", "sets.py:broken"), "got RuntimeError: shapes do not fit in `--step`"),
+        (("sets.py:tensors", "--step", "step"), "cannot load the step `step`: name it as `module:function`"),
+        (
+            ("sets.py:tensors", "--step", "sets.py:number"),
+            "cannot load the step `sets.py:number`: a step must be callable, got `int`",
+        ),
+        (
+            ("sets.py:tensors", "--step", "sets.py:broken"),
+            "the step of `--step` failed on a batch of the loader: RuntimeError: shapes do not fit; write a step",
+        ),
     ],
 )
 def test_a_question_that_cannot_be_answered_is_one_plain_line(

@@ -115,7 +115,7 @@ def test_a_full_disk_is_told(tmp_path: Path, cache: Path, monkeypatch: pytest.Mo
 
     own = lay_out(tmp_path / "own")
     monkeypatch.setattr(idx, "write", fill)
-    with pytest.raises(UsageError, match="got No space left on device in"):
+    with pytest.raises(UsageError, match=r"cannot write the data cache `.*`: No space left on device; free some space"):
         dataset.prepare(own, cache=cache)
 
 
@@ -136,5 +136,5 @@ def test_a_quicker_process_wins(tmp_path: Path, cache: Path, monkeypatch: pytest
 
 def test_missing_arrays_are_named(tmp_path: Path) -> None:
     """A root that is none gives the file that is not there."""
-    with pytest.raises(UsageError, match=f"got No such file or directory in .*{NAMES[2]}"):
+    with pytest.raises(UsageError, match=f"cannot read `.*{NAMES[2]}`: No such file or directory"):
         dataset.arrays(tmp_path, train=False)

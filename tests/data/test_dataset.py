@@ -130,19 +130,19 @@ class TestRefusal:
         own = tmp_path / "own"
         if make:
             make(own)
-        with pytest.raises(UsageError, match=f"got `{own}`, which {trouble}; name the folder"):
+        with pytest.raises(UsageError, match=f"the Fashion-MNIST folder `{own}` {trouble}; name the folder"):
             dataset.prepare(own, cache=cache)
 
     def test_a_variable_that_names_no_folder_is_named(self, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Who set the variable long ago learns that it is the variable."""
         monkeypatch.setenv("FASHION_MNIST", "absent")
-        with pytest.raises(UsageError, match="got `absent`, which does not exist in FASHION_MNIST"):
+        with pytest.raises(UsageError, match="the Fashion-MNIST folder `absent` does not exist in FASHION_MNIST"):
             dataset.prepare(cache=cache)
 
     @pytest.mark.parametrize("name", ["~nobody-of-that-name/own", "x" * 300])
     def test_a_folder_that_cannot_be_looked_at_is_refused(self, cache: Path, name: str) -> None:
         """What the operating system says becomes a plain message."""
-        with pytest.raises(UsageError, match=r"which cannot be read \("):
+        with pytest.raises(UsageError, match=r"the Fashion-MNIST folder `.*` cannot be read \("):
             dataset.prepare(name, cache=cache)
 
     @pytest.mark.parametrize("missing", NAMES)
@@ -150,12 +150,12 @@ class TestRefusal:
         """The missing file is named, and only it."""
         own = lay_out(tmp_path / "own")
         (own / missing).unlink()
-        with pytest.raises(UsageError, match=f"got no {missing} in {own}; put"):
+        with pytest.raises(UsageError, match=f"files of Fashion-MNIST are missing in `{own}`: {missing}: "):
             dataset.prepare(own, cache=cache)
 
     def test_an_empty_folder_is_refused(self, tmp_path: Path, cache: Path) -> None:
         """All four files are named."""
-        with pytest.raises(UsageError, match=f"got no {', no '.join(NAMES)} in"):
+        with pytest.raises(UsageError, match=f"are missing in `{tmp_path}`: {', '.join(NAMES)}: "):
             dataset.prepare(tmp_path, cache=cache)
 
     @pytest.mark.parametrize("damaged", NAMES)
@@ -165,7 +165,7 @@ class TestRefusal:
         folder = lay_out(tmp_path / where, ending=".gz")
         file = folder / f"{damaged}.gz"
         file.write_bytes(file.read_bytes()[:-9])
-        with pytest.raises(UsageError, match=rf"compressed with gzip is complete .* in {file}; the file is damaged"):
+        with pytest.raises(UsageError, match=rf"damaged gzip file `{file}`: .*; download or unpack it again"):
             dataset.prepare(folder if where == "own" else None, cache=cache)
         assert not cache.exists()
 
@@ -173,7 +173,7 @@ class TestRefusal:
         """Half an installation is no absence."""
         system = lay_out(tmp_path / "system")
         (system / NAMES[3]).unlink()
-        with pytest.raises(UsageError, match=f"got no {NAMES[3]} in {system}"):
+        with pytest.raises(UsageError, match=f"are missing in `{system}`: {NAMES[3]}: "):
             dataset.prepare(cache=cache)
 
     @pytest.mark.parametrize("shape", [(0, 28, 28), (12, 32, 32)])
@@ -208,20 +208,24 @@ class TestRefusal:
         monkeypatch.setattr(torchvision.datasets, "FashionMNIST", fail)
         with pytest.raises(UsageError) as caught:
             dataset.prepare(download=True, cache=cache)
-        assert "can be downloaded where that is allowed, got " in str(caught.value)
+        assert "cannot download Fashion-MNIST: " in str(caught.value)
         assert "\n" not in str(caught.value)
         assert list(cache.iterdir()) == []
 
     def test_a_download_of_other_files_is_refused(self, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """The connection is not encrypted: the checksums decide."""
         monkeypatch.setattr(torchvision.datasets, "FashionMNIST", lambda root, **_: lay_out(Path(root) / LAYOUT))
-        with pytest.raises(UsageError, match=f"published checksums, got others for {NAMES[0]}"):
+        with pytest.raises(
+            UsageError, match=f"the checksums of downloaded files are wrong: {', '.join(NAMES)}; download them again"
+        ):
             dataset.prepare(download=True, cache=cache)
 
     def test_a_cache_that_cannot_be_written_is_named(self, tmp_path: Path) -> None:
         """A file in its place, for example."""
         (tmp_path / "cache").touch()
-        with pytest.raises(UsageError, match=rf"can be written, got .* in {tmp_path / 'cache'}; make room"):
+        with pytest.raises(
+            UsageError, match=rf"cannot write the data cache `{tmp_path / 'cache'}`: .*; free some space"
+        ):
             dataset.prepare("synthetic", cache=tmp_path / "cache")
 
 
@@ -240,7 +244,7 @@ class TestSource:
         source = dataset.prepare(lay_out(tmp_path / "own"), cache=cache).source
         assert not source.genuine
         assert source.name == "data in Fashion-MNIST's format"
-        assert "not the published ones" in source.note
+        assert "differ from the published ones" in source.note
 
     def test_a_copy_of_the_stand_in_is_recognised(self, tmp_path: Path, cache: Path) -> None:
         """Copying it does not make it data."""

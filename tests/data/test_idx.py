@@ -99,15 +99,15 @@ def header(*numbers: int) -> bytes:
 @pytest.mark.parametrize(
     ("content", "rule", "value"),
     [
-        (header(0x801, 3) + bytes(3), "starts with the magic number 0x00000803", "0x00000801"),
-        (b"<html><body>404", "starts with the magic number 0x00000803", "0x3c68746d"),
-        (b"", "has a header of 16 bytes", "0 bytes"),
-        (b"\0\0", "has a header of 16 bytes", "2 bytes"),
-        (header(0x803, 3, 4), "has a header of 16 bytes", "12 bytes"),
-        (header(0x803, 3, 4, 5) + bytes(59), "declares 3 x 4 x 5 elements has 60 bytes", "59 bytes"),
-        (header(0x803, 3, 4, 5), "declares 3 x 4 x 5 elements has 60 bytes", "0 bytes"),
-        (header(0x803, 3, 4, 5) + bytes(61), "declares 3 x 4 x 5 elements has 60 bytes", "more bytes"),
-        (header(0x803, 2**32 - 1, 28, 28), "declares at most 1073741824 elements", "4294967295 x 28 x 28 elements"),
+        (header(0x801, 3) + bytes(3), "must start with the magic number 0x00000803", "0x00000801"),
+        (b"<html><body>404", "must start with the magic number 0x00000803", "0x3c68746d"),
+        (b"", "need a header of 16 bytes", "0 bytes"),
+        (b"\0\0", "need a header of 16 bytes", "2 bytes"),
+        (header(0x803, 3, 4), "need a header of 16 bytes", "12 bytes"),
+        (header(0x803, 3, 4, 5) + bytes(59), "3 x 4 x 5 elements need 60 bytes", "59 bytes"),
+        (header(0x803, 3, 4, 5), "3 x 4 x 5 elements need 60 bytes", "0 bytes"),
+        (header(0x803, 3, 4, 5) + bytes(61), "3 x 4 x 5 elements need 60 bytes", "more bytes"),
+        (header(0x803, 2**32 - 1, 28, 28), "at most 1073741824 elements are allowed", "4294967295 x 28 x 28 elements"),
     ],
     ids=["labels", "web page", "empty", "half a magic number", "half a header", "short", "no pixel", "long", "huge"],
 )
@@ -121,8 +121,9 @@ def test_damaged_images_name_the_rule_the_value_and_the_file(
         idx.read_images(file)
     message = message_of(error)
     assert rule in message
-    assert f"got {value} in {file}; " in message
-    assert "fetch or unpack it again" in message
+    assert f" in {file}: " in message
+    assert f"got {value}; " in message
+    assert "download or unpack it again" in message
 
 
 def test_images_in_place_of_labels_are_refused(tmp_path: Path) -> None:
@@ -130,7 +131,8 @@ def test_images_in_place_of_labels_are_refused(tmp_path: Path) -> None:
     idx.write(tmp_path / "labels", images_of())
     with pytest.raises(UsageError) as error:
         idx.read_labels(tmp_path / "labels")
-    assert "an IDX file of labels starts with the magic number 0x00000801, got 0x00000803" in message_of(error)
+    assert ": it must start with the magic number 0x00000801, got 0x00000803; " in message_of(error)
+    assert f"not an IDX file of labels in {tmp_path / 'labels'}: " in message_of(error)
 
 
 def test_a_label_beyond_the_classes_is_refused_with_its_index(tmp_path: Path) -> None:
@@ -138,7 +140,7 @@ def test_a_label_beyond_the_classes_is_refused_with_its_index(tmp_path: Path) ->
     idx.write(tmp_path / "labels", np.array([0, 9, 10, 255], dtype=np.uint8))
     with pytest.raises(UsageError) as error:
         idx.read_labels(tmp_path / "labels")
-    assert "a label is a class from 0 to 9, got 10 at index 2 in" in message_of(error)
+    assert ": labels must be from 0 to 9, got 10 at index 2; " in message_of(error)
 
 
 def test_images_and_labels_of_different_count_are_refused(tmp_path: Path) -> None:
@@ -148,7 +150,7 @@ def test_images_and_labels_of_different_count_are_refused(tmp_path: Path) -> Non
     with pytest.raises(UsageError) as error:
         idx.read_pair(tmp_path / "images", tmp_path / "labels")
     message = message_of(error)
-    assert "each image has one label, got 3 images and 4 labels" in message
+    assert ": got 3 images and 4 labels; " in message
     assert str(tmp_path / "images") in message
     assert str(tmp_path / "labels") in message
 
@@ -182,19 +184,19 @@ def test_a_damaged_gzip_file_gives_one_plain_message(tmp_path: Path, damage: Cal
     with pytest.raises(UsageError) as error:
         idx.read_images(file)
     message = message_of(error)
-    assert "a file compressed with gzip is complete and agrees with its own checksum, got " in message
-    assert f" in {file}; " in message
+    assert f"damaged gzip file `{file}`: " in message
+    assert "; download or unpack it again" in message
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     """An error of the operating system is the user's to know, in plain words."""
-    with pytest.raises(UsageError, match=r"can be read, got No such file or directory in .*absent"):
+    with pytest.raises(UsageError, match=r"cannot read `.*absent`: No such file or directory"):
         idx.read_images(tmp_path / "absent")
 
 
 def test_a_folder_in_place_of_a_file_is_named(tmp_path: Path) -> None:
     """A folder is not read."""
-    with pytest.raises(UsageError, match="can be read, got Is a directory"):
+    with pytest.raises(UsageError, match=r"cannot read `.*`: Is a directory"):
         idx.read_labels(tmp_path)
 
 

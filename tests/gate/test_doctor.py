@@ -46,21 +46,21 @@ def test_the_sharpest_case_is_first_with_what_it_would_show() -> None:
 
 def test_a_machine_that_sees_what_is_asked_needs_nothing() -> None:
     """One sentence says so."""
-    assert advised(measured(SHARP, 0.001)) == ["Nothing: this machine sees what the policy asks for."]
+    assert advised(measured(SHARP, 0.001)) == ["Nothing: this machine detects every slowdown that the policy requires."]
 
 
 def test_what_is_in_the_way_is_named() -> None:
     """Cases that would not show the tolerance, others on the machine, and what was not measured."""
     (blind,) = advised(measured(BLUNT, 0.05))
-    assert f"More than the tolerance is needed to be seen in five couples: {BLUNT}." in blind
+    assert f"Five pairs of processes detect only slowdowns above the tolerance: {BLUNT}." in blind
     (busy,) = advised(measured(SHARP, 0.001, load=3.2))
     assert busy.startswith("Other processes are running: the load is 3.2")
     (stolen,) = advised(measured(SHARP, 0.001, steal=0.07))
-    assert stolen.startswith("The hypervisor gave 7.0% of the time to others")
+    assert stolen.startswith("The hypervisor gave 7.0% of the time to other guests")
     missing = advised(measured(SHARP, 0.001), unreached=[BLUNT], failures={"cases.c": "in the base, it raises"})
     assert missing == [
-        "cases.c cannot be timed in the base, it raises.",
-        f"Not reached within the budget: {BLUNT}. Give more.",
+        "cases.c cannot be timed: in the base, it raises.",
+        f"Not measured within the budget: {BLUNT}. Use a larger budget.",
     ]
 
 
@@ -68,5 +68,5 @@ def test_a_budget_that_reaches_nothing_is_one_sentence_with_one_that_does() -> N
     """As of the gate, and no list of all cases."""
     (sentence,) = advised([], unreached=[SHARP, BLUNT], enough_s=30.0)
     assert sentence == (
-        "None of 2 cases was reached within the budget: the quickest takes about `--budget 40` on this machine."
+        "No case out of 2 was measured within the budget: the fastest needs about `--budget 40` on this machine."
     )

@@ -35,8 +35,8 @@ def test_the_same_run_passes_and_says_how_much_was_compared() -> None:
     baseline = of(law(), breakings=(point(),), counts={"operators": 5})
     findings = compared(baseline, baseline)
     assert [one.sentence for one in findings] == [
-        "1 verdict of 1 case held against the baseline.",
-        "1 count held against the baseline.",
+        "1 verdict of 1 case compared with the baseline.",
+        "1 count compared with the baseline.",
     ]
     assert exit_code(findings) == 0
 
@@ -46,7 +46,7 @@ def test_one_ulp_beyond_the_budget_is_a_regression() -> None:
     before = of(law(largest=3.0))
     assert found(before, of(law(largest=4.0)), ulp=1.0) == []
     one = only(before, of(law(largest=5.0)), ulp=1.0)
-    assert one.sentence == f"{CASE} value [float32]: the largest deviation is 5, where it was 3 and may be 4."
+    assert one.sentence == f"{CASE} value [float32]: the largest deviation is 5, was 3, and at most 4 is allowed."
     assert exit_code([one]) == 1
 
 
@@ -70,7 +70,7 @@ def test_a_breaking_point_that_moved_outwards_is_said_and_passes() -> None:
     """What is mended is kept by an update."""
     one = only(of(law(), breakings=(point(BEFORE),)), of(law(), breakings=(point(POINT),)))
     assert one.outcome is Outcome.IMPROVED
-    assert "1 float later; `harness gate --update` keeps it" in one.sentence
+    assert "1 float later; `harness gate --update` accepts it" in one.sentence
     assert exit_code([one]) == 0
 
 
@@ -112,8 +112,8 @@ def test_a_law_that_failed_and_holds_is_said_and_passes() -> None:
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"examples": 99}, "99 examples are tried, where there were 100"),
-        ({"rows": 4095}, "4,095 rows are checked, where there were 4,096"),
+        ({"examples": 99}, "99 examples are checked, down from 100"),
+        ({"rows": 4095}, "4,095 rows are checked, down from 4,096"),
     ],
 )
 def test_fewer_examples_or_rows_are_a_regression(changes: dict[str, int], told: str) -> None:
@@ -126,7 +126,7 @@ def test_fewer_examples_or_rows_are_a_regression(changes: dict[str, int], told: 
 def test_a_case_that_is_gone_is_no_verdict_and_named() -> None:
     """Nothing can be said of what is not there."""
     one = only(of(law(), law(case="a.b.other")), of(law()))
-    assert one.sentence == "a.b.other is gone: no verdict on it is in the run."
+    assert one.sentence == "a.b.other is missing: the run has no verdicts for it."
     assert exit_code([one]) == 2
 
 
@@ -134,7 +134,7 @@ def test_a_renamed_case_is_no_verdict_until_the_policy_says_so() -> None:
     """The likely new name is part of the sentence."""
     before, now = of(law(case="a.b.old")), of(law(case="a.b.new"))
     gone, new = found(before, now)
-    assert "if it is a.b.new now, say so under `renamed`" in gone.sentence
+    assert "if its new name is a.b.new, add it under `renamed`" in gone.sentence
     assert new.outcome is Outcome.NEW
     assert exit_code([gone, new]) == 2
     assert found(before, now, renamed={"a.b.old": "a.b.new"}) == []
@@ -174,7 +174,7 @@ def test_figures_of_another_torch_or_processor_are_not_compared_and_that_is_said
 def test_a_run_without_a_survey_leaves_the_breaking_points_without_a_verdict() -> None:
     """They were to be compared."""
     one = only(of(law(), breakings=(point(),)), of(law()))
-    assert one.sentence == "Not compared, as the run has no survey: 1 breaking point."
+    assert one.sentence == "1 breaking point not compared, because the run has no survey."
     assert exit_code([one]) == 2
 
 
@@ -202,7 +202,7 @@ def test_an_update_keeps_what_differs_and_says_so() -> None:
     """What is kept is not held against the run that is kept."""
     findings = kept(compared(of(law(), law(law="rows_sum_to_one")), of(law())))
     assert exit_code(findings) == 0
-    assert any(one.sentence.endswith("Kept.") for one in findings)
+    assert any(one.sentence.endswith("Accepted.") for one in findings)
 
 
 def test_deviations_are_rounded_up_to_four_digits() -> None:
@@ -233,7 +233,7 @@ def test_figures_of_a_case_that_answers_by_chance_are_not_compared_and_that_is_s
     agree = Status.EXPECTED
     findings = compared(by_chance(agree, examples=9), by_chance(agree, largest=5.0, at=BEFORE))
     assert exit_code(findings) == 0
-    assert f"{CASE} answers by chance, as its calls_agree [float32] says" in findings[0].sentence
+    assert f"{CASE} is not repeatable (see calls_agree [float32])" in findings[0].sentence
     agree = Status.HOLDS
     worse = found(by_chance(agree, examples=9), by_chance(agree, largest=5.0, at=BEFORE))
     assert [(one.outcome, one.subject) for one in worse] == [
@@ -266,15 +266,15 @@ def test_a_bound_that_was_doubled_is_a_finding_of_its_own() -> None:
     before, now = of(law(typical_bound=6.0)), of(law(typical_bound=12.0))
     one = only(before, now)
     assert one.sentence == (
-        f"The bound of softmax value was doubled, from 6 to 12 in {CASE} [float32] and in 1 case altogether: "
-        "a law that admits more sees less."
+        f"The bound of softmax value was doubled, from 6 to 12 in {CASE} [float32], and in 1 case in total: "
+        "the law is now less sensitive."
     )
     assert exit_code([one]) == 1
 
 
 def test_a_law_that_admitted_nothing_and_does_now_is_a_finding() -> None:
     """Zero has no multiple."""
-    assert "was zero and is not" in only(of(law(typical_bound=0.0)), of(law(typical_bound=0.5))).sentence
+    assert "was zero and is now positive" in only(of(law(typical_bound=0.0)), of(law(typical_bound=0.5))).sentence
 
 
 def test_a_bound_is_one_finding_over_dtypes() -> None:
@@ -295,7 +295,7 @@ def test_a_baseline_without_bounds_is_said_to_have_none() -> None:
     """What is not compared is not passed over in silence."""
     one = only(of(law()), of(law(typical_bound=6.0)))
     assert one.sentence == (
-        "The bounds of 1 case are not compared: the baseline is from before they were kept; "
+        "The bounds of 1 case are not compared, because the baseline is too old to contain them; "
         "`harness gate --update` adds them."
     )
     assert exit_code([one]) == 0

@@ -136,8 +136,8 @@ def test_a_renamed_and_a_raising_case_are_no_verdict_and_named(repository: Path,
     change(repository, "return torch.softmax(logits, -1)", "raise ValueError('not today')")
     code, text, _ = harness_command("gate", "--against", "HEAD", "--budget", "300")
     assert code == 2, text
-    assert "kernels.entropy is gone; if it is kernels.shannon now, say so under `renamed`" in text
-    assert "kernels.softmax cannot be timed in the candidate, it raises ValueError: not today." in text
+    assert "kernels.entropy is missing; if its new name is kernels.shannon, add it under `renamed`" in text
+    assert "kernels.softmax cannot be timed: in the candidate, it raises ValueError: not today." in text
 
 
 @pytest.mark.usefixtures("arms_here")
@@ -154,7 +154,9 @@ def test_an_unknown_commit_is_one_plain_message(repository: Path, harness_comman
     """Exit code 2, and no traceback."""
     done = harness_command("gate", "--against", "no-such-branch")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("harness: the base is a commit of this git repository")
+    assert done.stderr.startswith(
+        "harness: `git rev-parse --verify --quiet no-such-branch^{commit}` failed: no such commit; name a commit"
+    )
     assert "Traceback" not in done.stderr
 
 
@@ -176,7 +178,7 @@ def test_a_budget_of_a_second_says_what_would_do(repository: Path, harness_comma
     """It is too little for two blocks of couples."""
     code, text, _ = harness_command("gate", "--against", "HEAD", "--budget", "1", "--allow-noise")
     assert code == 2, text
-    assert "None of 2 cases was reached within the budget: the quickest takes about `--budget " in text
+    assert "No case out of 2 was measured within the budget: the fastest needs about `--budget " in text
 
 
 def test_the_base_is_where_the_branches_part(repository: Path) -> None:
@@ -194,7 +196,7 @@ def test_the_base_is_where_the_branches_part(repository: Path) -> None:
 
 def test_one_measurement_runs_at_a_time() -> None:
     """The second one waits, and gives up with a plain message."""
-    with alone(), pytest.raises(UsageError, match="one measurement runs at a time"), alone(patience_s=0.0):
+    with alone(), pytest.raises(UsageError, match="another measurement is already running"), alone(patience_s=0.0):
         pass
 
 

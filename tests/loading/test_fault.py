@@ -151,7 +151,7 @@ def test_a_batch_that_raises_is_named_by_its_first_index() -> None:
     """More is not known of a batch that is fetched at once."""
     fault = diagnosed(BatchedSquares(raises), 1)
     assert fault.index == 20
-    assert "in the batch that begins with index 20" in fault.sentence
+    assert "in the batch that starts at index 20" in fault.sentence
 
 
 @pytest.mark.parametrize(("end", "how"), [(dies, "is killed by signal: Killed"), (exits, "exits with exit code 3")])
@@ -169,7 +169,7 @@ def test_a_sample_that_hangs_is_named_in_bounded_time(hang: Callable[[], None], 
     began = time.monotonic()
     fault = diagnosed(Squares(hang), workers, limit_s=1.0)
     assert (fault.kind, fault.index) == (FaultKind.HUNG, BAD)
-    assert "after 1 s" in fault.sentence
+    assert "within 1 s" in fault.sentence
     assert time.monotonic() - began < 20.0
 
 
@@ -178,7 +178,7 @@ def test_a_length_that_is_too_long_is_named(workers: int) -> None:
     """An IndexError below the length is the length's fault."""
     fault = diagnosed(Squares(length=SIZE + 8), workers)
     assert (fault.kind, fault.index) == (FaultKind.LENGTH, SIZE)
-    assert fault.sentence == f"the data set says that it has {SIZE + 8} samples, and raises IndexError at index {SIZE}"
+    assert fault.sentence == f"`len` of the data set is {SIZE + 8}, but index {SIZE} raises IndexError"
 
 
 def test_a_length_that_is_too_short_is_named() -> None:
@@ -216,7 +216,7 @@ def test_a_data_set_that_cannot_be_sent_to_a_worker_is_named() -> None:
 def test_a_process_that_is_left_behind_is_named_and_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     """It has time to end by itself first."""
     monkeypatch.setattr("harness.loading.fault.GOODBYE_S", 0.1)
-    with pytest.raises(LoadingError, match="1 of its processes still run") as raised, within(30.0):
+    with pytest.raises(LoadingError, match="processes still running after it was closed: 1") as raised, within(30.0):
         process = subprocess.Popen(["sleep", "600"])
     assert process.wait() in {-signal.SIGTERM, 0}  # 0 where it was waited for already
     assert raised.value.fault.kind is FaultKind.LEFT

@@ -118,7 +118,7 @@ def test_a_slice_ends_with_its_batches_or_its_seconds() -> None:
 
 def test_a_slice_without_an_end_is_refused() -> None:
     """Seconds or batches."""
-    with LoaderReading(loader(0)) as reading, pytest.raises(ValueError, match="`seconds` or `batches` is given"):
+    with LoaderReading(loader(0)) as reading, pytest.raises(ValueError, match="`seconds` or `batches` is required"):
         reading.steady()
 
 

@@ -54,7 +54,7 @@ print(json.dumps({
 '''
 MOUNTED = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-c")
 SMALL = "mount -t tmpfs -o size=1m tmpfs /dev/shm"
-SENTENCE = "shared memory is exhausted: the batches on their way between processes do not fit"
+SENTENCE = "shared memory is exhausted: the batches in transit between processes do not fit"
 
 
 def _is_allowed() -> bool:
@@ -79,8 +79,8 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> Any:
 def test_a_check_and_a_tuning_say_that_it_is_exhausted(outcome: Any) -> None:
     """In the same words, with the way out; and not that something hangs."""
     assert outcome["kind"] == "memory"
-    assert outcome["check"].startswith(f"large: {SENTENCE}; take fewer workers")
-    assert outcome["tune"].startswith(f"{SENTENCE}; take fewer workers")
+    assert outcome["check"].startswith(f"large: {SENTENCE}; use fewer workers")
+    assert outcome["tune"].startswith(f"{SENTENCE}; use fewer workers")
     assert "enlarge /dev/shm" in outcome["tune"]
 
 
@@ -88,7 +88,7 @@ def test_a_tuning_that_may_do_without_workers_does(outcome: Any) -> None:
     """And says why."""
     workers, *sentences = outcome["alone"]
     assert workers == 0
-    assert "workers are ruled out: shared memory has no room for two of their batches; enlarge /dev/shm" in sentences
+    assert "do not use workers: shared memory has no room for two batches; enlarge /dev/shm" in sentences
 
 
 def test_nothing_is_left_in_it(outcome: Any) -> None:
@@ -102,7 +102,7 @@ def test_what_hangs_where_little_is_left_is_said_to_lack_it(monkeypatch: pytest.
     monkeypatch.setattr(fault, "shared_memory_left", lambda: 2**20)
     scarce = hung(5.0)
     assert scarce.kind is FaultKind.SHARED_MEMORY
-    assert scarce.sentence.endswith("is not there after 5 s, and shared memory has 1 MB left")
+    assert scarce.sentence.endswith("no batch arrived within 5 s, and only 1 MB of shared memory are left")
     monkeypatch.setattr(fault, "shared_memory_left", lambda: 2**30)
     assert hung(5.0).kind is FaultKind.HUNG
     monkeypatch.setattr(fault, "shared_memory_left", lambda: None)

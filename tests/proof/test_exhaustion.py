@@ -245,12 +245,27 @@ def test_time_that_is_up_leaves_a_part(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("mine.py:softplus", "--contract", "softplus", "--dtypes", "float32"), "float16`, `bfloat16`, got `float32`"),
-        (("mine.py:softplus", "--contract", "logsumexp"), "whose inputs can be exhausted are `sigmoid`"),
-        (("mine.py:softplus", "--contract", "softplus", "--layouts", "rows"), "`--layouts` takes `contiguous`"),
-        (("mine.py:softplus", "--contract", "softplus", "--of", "slope"), "`--of` takes `value`, `gradient`"),
+        (
+            ("mine.py:softplus", "--contract", "softplus", "--dtypes", "float32"),
+            "in `float32`: all inputs can be enumerated only in `float16`, `bfloat16`",
+        ),
+        (
+            ("mine.py:softplus", "--contract", "logsumexp"),
+            "all inputs can be enumerated only for the contracts `sigmoid`",
+        ),
+        (
+            ("mine.py:softplus", "--contract", "softplus", "--layouts", "rows"),
+            "unknown value `rows` of `--layouts`: choose from `contiguous`",
+        ),
+        (
+            ("mine.py:softplus", "--contract", "softplus", "--of", "slope"),
+            "unknown value `slope` of `--of`: choose from `value`, `gradient`",
+        ),
         (("mine.py:softplus", "--contract", "softplus", "--seconds", "0"), "at least one input is visited"),
-        (("mine.py:softplus", "--contract", "cross_entropy"), "needs the loss of each row, got `mine.py:softplus`"),
+        (
+            ("mine.py:softplus", "--contract", "cross_entropy"),
+            "cannot prove anything about `mine.py:softplus`: a proof needs the loss of each row",
+        ),
         (("mine.py:nothing", "--contract", "softplus"), "no `nothing`"),
     ],
 )

@@ -153,7 +153,7 @@ def test_a_data_set_that_does_not_deliver_is_one_sentence() -> None:
         def __getitem__(self, index: int) -> int:
             raise OSError("no such picture")
 
-    with pytest.raises(UsageError, match="a data set delivers its samples"):
+    with pytest.raises(UsageError, match="cannot load the data set: loading raises: OSError: no such picture"):
         harness.tune(Broken(), batch_size=16, workers=(0,), seconds=0.4)
 
 

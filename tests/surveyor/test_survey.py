@@ -128,10 +128,10 @@ def test_shipped_cases_break_where_they_are_declared_to(command: Command) -> Non
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        (("homework.py:softmax", "--contract", "softmax", "--ray", "spice"), "got `spice`"),
+        (("homework.py:softmax", "--contract", "softmax", "--ray", "spice"), "unknown ray `spice`"),
         (("homework.py:softmax", "--contract", "softmax", "--law", "sums"), "got `sums`"),
         (("homework.py:softmax", "--contract", "softmax", "--dtypes", "int8"), "got `int8`"),
-        (("homework.py:softmax", "--contract", "accuracy"), "a contract that has rays"),
+        (("homework.py:softmax", "--contract", "accuracy"), "a survey needs a contract with rays, got `accuracy`"),
         (("homework.py:nothing",), "no `nothing`"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",

@@ -71,14 +71,14 @@ def test_a_step_is_warmed_and_captured_on_one_side_stream(monkeypatch: pytest.Mo
 def test_what_cannot_be_captured_says_why_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     """Torch's first line is passed on, and the device is waited for before anything else is done with it."""
     cuda = FakeCuda(monkeypatch, refusing="operation not permitted when stream is capturing\nmore of it")
-    with pytest.raises(NotCapturableError, match=r"^it cannot be recorded: operation not permitted .* capturing$"):
+    with pytest.raises(NotCapturableError, match=r"^recording failed: operation not permitted .* capturing$"):
         captured(lambda: None, "cuda")
     assert cuda.log[-1] == "synchronize"
 
 
 def test_other_devices_have_no_such_graphs() -> None:
     """The reason names the device."""
-    with pytest.raises(NotCapturableError, match="torch records graphs on cuda, not on mps"):
+    with pytest.raises(NotCapturableError, match="torch records graphs only on cuda, not on mps"):
         TorchAccelerator("mps").capture(lambda: None)
 
 

@@ -65,8 +65,8 @@ def test_a_batched_fetch_that_equals_the_items_is_found_and_is_faster() -> None:
     ("dataset", "obstacle"),
     [
         (Items(_one), "`dataset[indices]` raises TypeError"),
-        (Items(_squared), "`dataset[indices]` gives something else than its items collated"),
-        (Items(_drawn), "its items differ from call to call, so that a batch cannot be compared with them"),
+        (Items(_squared), "`dataset[indices]` does not equal the collated items"),
+        (Items(_drawn), "the items differ from call to call, so a batch cannot be compared with them"),
         (Batched(_one), ALREADY),
     ],
     ids=["raises", "differs", "random", "already"],
@@ -88,7 +88,7 @@ def test_items_that_are_waited_for_are_told_from_items_that_are_computed() -> No
 
     found = examine(Items(slept), 16, cores=2)
     assert found.busy < 0.5
-    assert "most of it waiting, not computing" in found.sentences()[0]
+    assert "mostly waiting rather than computing" in found.sentences()[0]
 
 
 def test_items_that_compute_far_more_than_gathering_are_the_problem() -> None:
@@ -103,7 +103,7 @@ def test_items_that_compute_far_more_than_gathering_are_the_problem() -> None:
     found = examine(Items(computed), 16, cores=2)
     assert found.busy > 0.5
     assert found.items_s > 10 * found.gather_s
-    assert "give the data set a `__getitems__(indices)`" in found.sentences()[0]
+    assert "add a `__getitems__(indices)`" in found.sentences()[0]
 
 
 def _advice(**changed: Any) -> Advice:
@@ -115,11 +115,11 @@ def _advice(**changed: Any) -> Advice:
     ("changed", "ruled_out", "sentences"),
     [
         ({}, False, []),
-        ({"hop_s": 2e-3}, True, ["workers are ruled out: receiving a batch of 64"]),
+        ({"hop_s": 2e-3}, True, ["do not use workers: receiving a batch of 64"]),
         ({"hop_s": 1.1e-3}, False, []),
-        ({"step_s": 4e-4}, False, ["no number of workers keeps ahead: receiving a batch of 64"]),
+        ({"step_s": 4e-4}, False, ["no number of workers keeps up: receiving a batch of 64"]),
         ({"step_s": 6e-4}, False, []),
-        ({"batch_s": 1e-4}, True, ["the kind of loader", "workers are ruled out"]),
+        ({"batch_s": 1e-4}, True, ["the kind of loader", "do not use workers"]),
         ({"batch_s": 9.5e-4}, False, []),
     ],
 )
@@ -159,7 +159,8 @@ def test_a_stream_that_does_not_share_itself_out_has_workers_ruled_out() -> None
     assert copied_out.copies
     assert copied_out.rules_workers_out
     assert copied_out.sentences() == [
-        "workers are ruled out: each delivers the same samples; share them by `get_worker_info()` first"
+        "do not use workers: each one delivers all samples; first divide the samples among them with "
+        "`get_worker_info()`"
     ]
     assert not shared.copies
     assert not shared.takes_batches

@@ -14,10 +14,10 @@ from harness.bench.scoring.timed import Inputs, Timed
 from harness.record import Estimate, geometric_mean
 
 TURN_S = 0.02
-"""Seconds of a turn at least, beside which what it takes to tell a process is little."""
+"""Minimum seconds of a turn, so that the cost of messages is negligible."""
 
 MOST_BYTES = 2**26
-"""Of the inputs of one turn: as many calls as fit."""
+"""Maximum bytes of inputs per turn, which limits the number of calls."""
 
 TURNS = 6
 """Turns of a couple; one before them is not timed."""

@@ -31,8 +31,8 @@ from harness.verdict.job import jobs
 from harness.work.carry_out import Hands
 from harness.work.limits import Limits
 
-NOT_CORRECT = "what is not correct is not timed"
-ANSWERS_OTHERWISE = "{} answers otherwise while it is timed: what was returned there breaks the law `{}`"
+NOT_CORRECT = "not timed because it is not correct"
+ANSWERS_OTHERWISE = "{} behaves differently while it is timed: its timed results break the law `{}`"
 
 CORRECT = {Tier.HOLDS, Tier.LOST}
 """Digits are lost that careful implementations lose too."""
@@ -100,7 +100,7 @@ def score(question: Question, hands: Hands, *, told: Callable[[Verdict], None] =
     """
     if not hands.pieces:
         place = f"`{question.campaign.target}`"
-        raise UsageError(rule="at least one law is checked", value="none that matches", place=place)
+        raise UsageError(f"no law of {place} matches", remedy="select at least one law")
     contract = contract_named(hands.pieces[0]["unreached"]["contract"])
     with _problem(question, contract) as problem:
         verdicts = []
@@ -218,10 +218,10 @@ def _inputs(question: Question, contract: Contract) -> Iterator[Callable[[int], 
         named = [standard_inputs(contract, question.sizes, generator) for _ in range(count)]
         if None in named:
             raise UsageError(
-                rule="what is timed takes tensors and numbers",
+                f"cannot generate inputs for the contract `{contract.name}`",
+                rule="timed functions must take only tensors and numbers",
                 value=f"`{contract.signature}`",
-                place=f"contract `{contract.name}`",
-                remedy="name a function that returns its arguments: `--inputs FILE:FUNCTION`",
+                remedy="pass a function that returns the arguments: `--inputs FILE:FUNCTION`",
             )
         return [list(one.values()) for one in named if one is not None]
 

@@ -18,7 +18,7 @@ from harness.work.limits import Limits
 from harness.work.program import setup
 
 Inputs = Sequence[Any]
-"""The arguments of one call."""
+"""Arguments for a single call."""
 
 _EMPTY_TURNS = 10
 
@@ -51,7 +51,7 @@ class Timed:
         self.cases: list[Case] = []
         self._contract, self._call = contract, call
         self._telling_s = math.inf
-        """The least it took to tell the process nothing, of all times."""
+        """Shortest time of an empty message to the process."""
 
     def __enter__(self) -> Self:
         """Load it.

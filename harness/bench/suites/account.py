@@ -64,7 +64,7 @@ class Account:
             unfinished = self.missing - len(self.failed)
             terminalreporter.line(
                 f"{len(self.passed)} of {len(self.collected)} benchmarks were measured and kept; {len(self.failed)} "
-                f"failed, {unfinished} did not run to their end, {len(self.skipped)} were skipped"
+                f"failed, {unfinished} did not finish, {len(self.skipped)} were skipped"
             )
 
 

@@ -182,7 +182,7 @@ SMALL: Mapping[str, Callable[[], Audited]] = {
     "transformer encoder": _encoder,
     "gpt": _gpt,
 }
-"""By name, each with the same weights and numbers every time."""
+"""Steps by name, with fixed weights and data."""
 
 USUAL: Mapping[str, Callable[[], Audited]] = {
     "usual resnet-18": lambda: _of_images(resnet18(num_classes=10)),
@@ -193,7 +193,7 @@ USUAL: Mapping[str, Callable[[], Audited]] = {
     "usual lstm": lambda: _of_sequences(nn.LSTM(64, 256, batch_first=True)),
     "usual rnn": lambda: _of_sequences(nn.RNN(64, 256, batch_first=True)),
 }
-"""The same of usual models: batches of 32, one of whose steps takes 30 ms to 200 ms of a core."""
+"""Steps of common models with batches of 32; a step takes 30 ms to 200 ms on a core."""
 
 STEPS = {**USUAL, **SMALL}
 

@@ -61,6 +61,6 @@ def keep(benchmark: Any, record: BenchRecord) -> None:
 
 def refuse(case: Case, rule: str, *, where: str, **facts: object) -> None:
     """Fail the benchmark: a fast wrong answer is no timing."""
-    lines = [f"{case.name} was timed and is wrong [{where}]", f"  rule       {rule}"]
+    lines = [f"{case.name} is wrong, so its time is not reported [{where}]", f"  rule       {rule}"]
     lines += [f"  {name:<9}  {value}" for name, value in facts.items()]
     pytest.fail("\n".join(lines), pytrace=False)

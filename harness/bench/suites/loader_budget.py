@@ -15,7 +15,7 @@ SIZE = 256
 """The book's; of other batch sizes the largest that is no larger, else the smallest."""
 
 SECONDS = 0.3
-"""Of the training loop."""
+"""Seconds for the training loop."""
 
 
 def budget_size(batch_sizes: Sequence[int]) -> int:

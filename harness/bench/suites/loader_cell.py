@@ -26,11 +26,11 @@ ROUNDS = 9
 """Slices of a cell: the fewest whose second smallest and second largest enclose the median with 95 % confidence."""
 
 FEWEST, LONG_S = 5, 0.1
-"""Rounds that last longer than so many seconds are so few: the fewest that have an interval."""
+"""Number of rounds if a round takes longer than the limit: the fewest that give an interval."""
 
 MOST, WITHIN, PATIENCE = 25, 0.05, 4
-"""Rounds go on until the interval of the rate is within this share of it on both sides, or until there are the most, or
-until they took so many times the seconds that were asked for."""
+"""Rounds stop when the interval of the rate is narrow enough, at the maximum number, or when the time is a multiple
+of the requested seconds."""
 
 LIMIT_S = 8e-3
 """Seconds of a turn of the limit."""
@@ -39,8 +39,7 @@ REST_S = 0.1
 """Seconds that workers have at most for filling their queues before the limit has its turn."""
 
 BURSTS_S = 0.1
-"""Least seconds of a slice where threads hand over what they like when they like: some look every 10 ms only, and
-deliver in bursts."""
+"""Minimum seconds of a slice for loaders with threads, some of which poll every 10 ms and deliver in bursts."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +115,7 @@ class Cell:
 
 
 FINISH_S = 2.0
-"""Seconds of an epoch that is read to its end, to see that it has each sample, where the slices saw no end of one."""
+"""Maximum seconds for reading an epoch to its end to check its samples, if no slice reached the end."""
 
 
 def measure_cell(
@@ -217,7 +216,7 @@ SHORT_EPOCH = 4
 
 
 LONGEST_S = 1.5
-"""Seconds of all slices beyond which each worker has one turn in a slice, and not two."""
+"""Total seconds of slices above which each worker has one turn per slice instead of two."""
 
 
 def _plan(reading: LoaderReading, configuration: Configuration, slice_s: float, epoch_batches: int) -> _Plan:

@@ -51,7 +51,7 @@ class Peer:
         """Why it cannot be measured; ``None`` where it can."""
         if find_spec(self.module) is not None:
             return None
-        return f"{self.package} is not installed; the extra `peers` has it"
+        return f"{self.package} is not installed; install the extra `peers`"
 
 
 class Remade:

@@ -9,7 +9,7 @@ import pytest
 from harness.error import UsageError
 
 NAME = "harness-progress"
-"""What the plugin is registered as."""
+"""Registered name of the plugin."""
 
 
 class Progress:

@@ -36,7 +36,7 @@ def cases_of(config: pytest.Config, *contracts: str) -> dict[str, Case]:
         if case.name in selected:
             give_up(
                 config,
-                UsageError(rule="cases have different names", value=f"`{case.name}` twice", remedy="give one a `name`"),
+                UsageError(f"two cases have the name `{case.name}`", remedy="give one of them another `name`"),
             )
         selected[case.name] = case
     return selected
@@ -67,10 +67,10 @@ def give_up_if_idle(session: pytest.Session) -> None:
         return
     wanted = " or ".join(f"`{name}`" for name in contracts) if len(contracts) < _MANY else "an operation"
     error = UsageError(
+        "nothing to time",
         rule=f"this suite times cases of {wanted} in {DTYPE}",
-        value="none that it can time",
         place=f"`{option(session.config, 'cases', SHIPPED)}`",
-        remedy="name other suites, or none for all that have something to time",
+        remedy="choose other suites, or omit the names to run all suites that apply",
     )
     give_up(session.config, error, idle=True)
 

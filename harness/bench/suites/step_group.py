@@ -32,14 +32,14 @@ FIRST_CALL_S = 120.0
 """A first call that takes longer is given up: a compiler needs some ten seconds."""
 
 WARM_S = 0.03
-"""Seconds of warm-up of each step after its first call."""
+"""Warm-up seconds for each step after its first call."""
 
 WITHIN = 0.03
-"""Rounds go on until the interval of each step's ratio to the first is within this share of it on both sides, or until
-the seconds that were asked for are over."""
+"""Rounds stop when the interval of each step's ratio to the first is narrow enough, or when the requested seconds
+are over."""
 
 GAUGE_S = 1e-3
-"""Seconds of a turn of what measures the machine's rates."""
+"""Turn length, in seconds, for measuring the machine's rates."""
 
 
 @dataclass(frozen=True)

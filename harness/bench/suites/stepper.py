@@ -15,7 +15,7 @@ from harness.case import Case
 
 STEP = "softmax_regression_step"
 RATE = 0.001
-"""So small that thousands of steps neither diverge nor saturate."""
+"""Learning rate, small enough that thousands of steps neither diverge nor saturate."""
 
 
 def stepper_of(config: pytest.Config) -> Case:

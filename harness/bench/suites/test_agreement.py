@@ -24,7 +24,7 @@ SECONDS = 0.5
 """Seconds of either, a benchmark."""
 
 TOLERANCE = 0.03
-"""How far the two may be apart."""
+"""Maximum relative difference between both timers."""
 
 TAPE = Tape()
 
@@ -69,7 +69,7 @@ def test_agreement(benchmark: Any, pytestconfig: pytest.Config, case: str, batch
     if ratio.low > 1 + TOLERANCE or ratio.high < 1 - TOLERANCE:
         refuse(
             declared,
-            f"our time of a step is that of torch.utils.benchmark.Timer within {TOLERANCE:.0%}",
+            f"the measured step time agrees with torch.utils.benchmark.Timer within {TOLERANCE:.0%}",
             where=f"{DTYPE}, batch {batch_size}",
             ratio=f"{ratio.point:.4f}, 95 % interval {ratio.low:.4f} to {ratio.high:.4f}",
         )

@@ -21,10 +21,10 @@ from harness.timing.clock import threads, warm, without_garbage_collection
 from harness.timing.interleaving import SLICE_S, Arm, calls_within, interleave, rounds_for, whole
 
 SECONDS = 0.5
-"""Seconds of each of the four ways of a step."""
+"""Seconds for each of the four modes of a step."""
 
 EVENTS_LIMIT, TRANSFORMER_LIMIT, FULL_LIMIT, MEMORY_LIMIT = 3.0, 8.0, 12.0, 5.0
-"""Multiples of the plain step that an audit is meant to stay within."""
+"""Target multiples of the plain step for an audit."""
 
 RUN_STEPS = 100
 """Steps of the run that is audited within as many times its own as an audit for events may take."""

@@ -27,14 +27,13 @@ from harness.tuner.probe import more_workers_than_cores
 BATCH_SIZES = (64, 256)
 WORKERS = (0, 2)
 TIMEOUT_S = 120.0
-"""Seconds within which a loader is measured in one configuration, unless others are asked for."""
+"""Default time limit for each configuration of a loader, in seconds."""
 
 MOST, SECONDS = 10, 0.5
-"""Stretches at most, and the seconds of so many; of each, a fifth belongs to the step alone."""
+"""Maximum number of stretches and their total seconds; a fifth of each belongs to the step alone."""
 
 FEWEST, WITHIN = 5, 0.1
-"""Stretches at least. They go on until the interval of the ratio of loading to step is within this share of it on both
-sides and that of the waiting share has the limit outside, or until there are the most."""
+"""Minimum number of stretches, and the relative width at which the interval of loading to step is narrow enough."""
 
 TAPE = Tape()
 
@@ -75,9 +74,9 @@ def test_training_loop(
             measure()
     except LoadingError as error:
         where = f"batch {batch_size}, workers {workers}"
-        refuse(loader, "a loader delivers", where=where, actual=error.fault.sentence, remedy=error.fault.remedy)
+        refuse(loader, "a loader delivers batches", where=where, actual=error.fault.sentence, remedy=error.fault.remedy)
     if not all(bool(part.isfinite().all()) for part in parameters):
-        refuse(stepper, "weight and bias are finite after the loop", where=f"{case}, batch {batch_size}")
+        refuse(stepper, "the weight and the bias are finite after the loop", where=f"{case}, batch {batch_size}")
     TAPE.play(benchmark, rounds_s, calls=1)
     record = BalanceRecord(
         **names(loader),

@@ -38,10 +38,10 @@ from harness.timing.clock import threads
 BATCH_SIZES = (32, 256, 1024)
 WORKERS = (0, 1, 2)
 SECONDS = 0.15
-"""Seconds measured a loader; what is slow takes longer, as each worker loads two batches a slice."""
+"""Measuring seconds per loader; slow ones take longer, because each worker loads two batches per slice."""
 
 TIMEOUT_S = 120.0
-"""Seconds within which a loader is measured in one configuration, unless others are asked for."""
+"""Default time limit for each configuration of a loader, in seconds."""
 
 
 # What there is to measure
@@ -64,8 +64,8 @@ def _loaders(config: pytest.Config) -> list[str]:
     if names := option(config, "data_sets", ()):
         sets = _sets_of_files()
         if unknown := [name for name in names if name not in sets]:
-            rule = f"a data set of the loaders is one of {listed(sets)}"
-            give_up(config, UsageError(rule=rule, value=f"`{unknown[0]}`"))
+            problem = f"unknown data set of files `{unknown[0]}`"
+            give_up(config, UsageError(problem, remedy=f"choose from {listed(sets)}"))
         return list(names)
     loaders = list(cases_of(config, "loader"))
     shipped = is_shipped(option(config, "cases", SHIPPED))
@@ -184,7 +184,7 @@ def image_limit(data: ImageData) -> MemoryLimit:
 # Measuring it
 
 TAPE = Tape()
-"""Shows pytest-benchmark the seconds that an epoch takes at the rate of each slice."""
+"""Reports to pytest-benchmark the epoch time at the rate of each slice."""
 
 
 @pytest.mark.benchmark(timer=TAPE.clock)
@@ -204,7 +204,7 @@ def test_steady_state(
     timeout_s = option(pytestconfig, "timeout", TIMEOUT_S)
     given_up = pytestconfig.stash.setdefault(_GIVEN_UP, {})
     if case in given_up:
-        _fail(source, configuration, given_up[case], "not tried here: it hung before")
+        _fail(source, configuration, given_up[case], "not run here, because this loader already hung")
     fault, cell = None, None
     try:
         with threads(1), within(timeout_s):
@@ -225,7 +225,7 @@ def test_steady_state(
             given_up[case] = fault
         _fail(source, configuration, fault)
     if cell is None:
-        pytest.skip(f"{case} starts neither process nor thread for workers: it is measured with {fewest}")
+        pytest.skip(f"{case} starts no processes or threads for workers, so it is measured with {fewest} only")
     record = cell.record(source.case, data=source.data, samples=source.samples, remark=_remark(source))
     if configuration.batch_size == budget_size(option(pytestconfig, "batch_sizes", BATCH_SIZES)):
         budget = _budget(pytestconfig, source, configuration, timeout_s)
@@ -263,8 +263,8 @@ def _diagnosed(source: Source, configuration: Configuration, limit_s: float) -> 
 
 
 def _fail(source: Source, configuration: Configuration, fault: LoadingFault, *remarks: str) -> NoReturn:
-    lines = [f"{source.case.name} does not deliver [{configuration}]"]
-    lines += [f"  {name:<9}  {text}" for name, text in (("fault", fault.sentence), ("way out", fault.remedy))]
+    lines = [f"{source.case.name} fails to deliver batches [{configuration}]"]
+    lines += [f"  {name:<9}  {text}" for name, text in (("fault", fault.sentence), ("remedy", fault.remedy))]
     pytest.fail("\n".join([*lines, *(f"  {remark}" for remark in remarks)]), pytrace=False)
 
 
@@ -275,21 +275,21 @@ def _validate(case: Case, cell: Cell, data: ImageData, configuration: Configurat
     where, size = str(configuration), configuration.batch_size
     expected = (data.size, -(-data.size // size))
     if wrong := [epoch for epoch in cell.epochs if epoch != expected]:
-        rule = "an epoch delivers every sample once, in batches of the size asked for"
+        rule = "an epoch delivers every sample once, in batches of the requested size"
         refuse(case, rule, where=where, actual=_counted(*wrong[0]), expected=_counted(*expected))
     images, labels = cell.last
     if images.dtype != torch.float32 or images.shape != (len(labels), 1, 28, 28):
         refuse(case, "images are float32 [b, 1, 28, 28]", where=where, actual=f"{images.dtype} {images.shape}")
     if (strange := _strangers(images, labels, data)) > 0:
-        rule = "a sample is an image of the data, each byte divided by 255, with its label"
-        refuse(case, rule, where=where, actual=f"{strange} of {len(labels)} are not")
+        rule = "each sample is an image of the data, with bytes divided by 255, and its label"
+        refuse(case, rule, where=where, actual=f"{strange} of {len(labels)} samples are not")
 
 
 def _validate_lengths(source: Source, cell: Cell, configuration: Configuration) -> None:
     """Epochs of a user's data set have as many samples as it says; where it has more than that, that is said."""
     length = len(source.dataset)
     if wrong := [epoch for epoch in cell.epochs if epoch[0] != length]:
-        rule = "an epoch delivers as many samples as `len` of the data set says"
+        rule = "an epoch delivers `len(dataset)` samples"
         refuse(source.case, rule, where=str(configuration), actual=_counted(*wrong[0]), expected=f"{length} samples")
 
 

@@ -30,7 +30,7 @@ CLASSES, ROWS, EXAMPLES = 10, 4096, 50
 """Logits a row, rows a batch, and Hypothesis examples a call."""
 
 SECONDS = 0.2
-"""Seconds measured a way: fifty rounds of a batch, and the fewest of what takes longer."""
+"""Measuring seconds per method: fifty rounds of a batch, or the minimum number for slower methods."""
 
 LARGEST = 80.0
 """Bound on a logit, for all ways alike."""

@@ -34,10 +34,10 @@ from harness.verdict.job import Job
 from harness.verdict.reproducible import reproducible
 
 SECONDS, SEEDS, LONGER = 10.0, 5, 4
-"""Seconds of each way, how many seeds, and how many times as long our own search has for the best known."""
+"""Seconds per method, number of seeds, and factor for the longer reference search."""
 
 OBJECTIVES: Mapping[str, Objective] = {"softmax": "deviation", "log_softmax": "ratio"}
-"""What is made large, by contract."""
+"""Objective of the search, by contract."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -31,10 +31,10 @@ from harness.timing.clock import (
 from harness.timing.graph import NotCapturableError
 
 BATCH_SIZES = (1, 32, 256, 1024, 8192)
-"""Batch sizes unless others are asked for; 1 to 65,536 are possible."""
+"""Default batch sizes; 1 to 65,536 are possible."""
 
 SECONDS = 0.2
-"""Seconds of each step and of its phases, warm-up and validation apart."""
+"""Seconds for each step and its phases, without warm-up and validation."""
 
 DEVICE_CALLS = 50
 """Steps between two events: enough to see past the events themselves, few enough not to fill the queue."""
@@ -144,7 +144,7 @@ def _validated(case: Case, timed: Timed, accelerator: Accelerator | None, batch_
     place = "cpu" if accelerator is None else accelerator.name
     where = f"{DTYPE}, {place}, batch {batch_size}"
     if not timed.finite:
-        refuse(case, "weight and bias are finite after the timed steps", where=where)
+        refuse(case, "the weight and the bias are finite after the timed steps", where=where)
     given = problem(case, batch_size)
     loss, parameters = comparisons(case, given, place)
     for comparison in (loss, parameters):

@@ -38,18 +38,18 @@ DATA_SETS = {**HELD_APART, **DEVELOPED_ON}
 SEEDS = 3
 BATCH_SIZES = (32, 128, 512)
 SECONDS, PASSES = 4.0, 4
-"""Seconds for which each choice is measured where all are, in so many slices."""
+"""Seconds per choice in the exhaustive measurement, and its number of slices."""
 
 BOUND = 0.18
-"""Time bound of the tuner, as a share of the exhaustive time, of which it is held to 20 %: its last slice may take
-longer than was foreseen."""
+"""Time limit of the tuner as a share of the exhaustive time. The target is 20 %; the last slice may take longer
+than planned."""
 
 
 ALONE = 0
-"""Workers that may be open beside those that are measured."""
+"""Maximum number of other open workers during a measurement."""
 
 _BEST: dict[str, Choice] = {}
-"""What measuring everything chose, by data set; the items of one data set run one after the other."""
+"""Best choice of the exhaustive measurement, by data set."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -57,8 +57,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     seeds = range(option(metafunc.config, "seeds", SEEDS))
     names = option(metafunc.config, "data_sets", tuple(HELD_APART))
     if unknown := [name for name in names if name not in DATA_SETS]:
-        rule = f"a data set of the tuner is one of {listed(DATA_SETS)}"
-        give_up(metafunc.config, UsageError(rule=rule, value=f"`{unknown[0]}`"))
+        problem = f"unknown data set of the tuner `{unknown[0]}`"
+        give_up(metafunc.config, UsageError(problem, remedy=f"choose from {listed(DATA_SETS)}"))
     items = [
         (name, way, seed)
         for name in names

@@ -1,4 +1,4 @@
-"""Loops against vectorised code: elementwise sums and linear maps, against the size."""
+"""Loops against vectorized code: elementwise sums and linear maps, against the size."""
 
 from collections.abc import Mapping
 from typing import Any

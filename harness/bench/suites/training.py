@@ -22,10 +22,10 @@ from harness.floats.format import FORMATS, to_array
 CONTRACTS = ("linear_regression_step", "softmax_regression_step")
 PIXELS, CLASSES = 784, 10
 MOST_STEPS, FEWEST_STEPS, SAMPLES = 64, 3, 65_536
-"""Steps that are compared: as many as see so many samples in all."""
+"""Bounds on the number of compared steps, and the samples that they cover."""
 
 STRIDE = 16
-"""Samples by which a minibatch is ahead of the one before: each is another, and the data of all stays small."""
+"""Offset between consecutive minibatches: all differ, and the data stays small."""
 
 
 def steps_compared(batch_size: int) -> int:
@@ -126,7 +126,7 @@ def comparisons(case: Case, given: Problem, device: str) -> tuple[StepComparison
             _loss_bound(given, expected_loss),
         ),
         StepComparison(
-            f"after {len(losses)} steps weight and bias are those of gradient descent", error, _parameter_bound(given)
+            f"after {len(losses)} steps, weight and bias agree with gradient descent", error, _parameter_bound(given)
         ),
     )
 

@@ -16,9 +16,9 @@ from torch.utils.data import Dataset
 
 SIZE, SIDE, CLASSES = 20_000, 28, 10
 PICTURES, PICTURE_SIDE = 64, 84
-"""Different pictures to decode, and their side: three times that of the image they become."""
+"""Number of pictures to decode, and their side: three times the side of the final image."""
 WAIT_S = 3e-4
-"""What one answer of a fast network store takes."""
+"""Latency of a fast network store."""
 
 Item = tuple[Tensor, int]
 

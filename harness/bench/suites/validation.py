@@ -24,12 +24,13 @@ def validate(case: Case, example: Example, *, where: str) -> None:
             return
         if measured.broken:
             at = measured.worst
+            over = f"{measured.over} of {measured.ratio.size} entries above the bound"
             refuse(
                 case,
                 law.statement,
                 where=where,
                 actual=f"{measured.actual[at]!r} at {at}",
                 expected=repr(measured.expected[at]),
-                deviation=f"{measured.deviation[at]:.6g} {law.unit}, {measured.over} of {measured.ratio.size} over",
+                deviation=f"{measured.deviation[at]:.6g} {law.unit}, {over}",
                 bound=f"{measured.bound[at]:.6g} {law.unit}",
             )

@@ -26,9 +26,9 @@ def print_audits(console: Console, document: Mapping[str, Any]) -> None:
     """
     table = Table(Column("step", no_wrap=True))
     floors: list[str] = []
-    for heading in ("CPU time", "calls", "seen only", "events", "full", "run", "memory", "us a call"):
+    for heading in ("CPU time", "calls", "idle mode", "events", "full", "run", "memory", "us per call"):
         table.add_column(heading, justify="right")
-    table.add_column("beyond the aim")
+    table.add_column("above the target")
     for audited in benchmarks(document, AuditRecord):
         record = audited.record
         idle, events, full = (_over(audited, rounds) for rounds in (record.idle_s, record.events_s, record.full_s))
@@ -52,8 +52,8 @@ def print_audits(console: Console, document: Mapping[str, Any]) -> None:
                 1e6 * plain_s * (ratio - idle.point) / record.calls for ratio in (record.events_limit, events.point)
             )
             floors.append(
-                f"{record.case}: of the {record.events_limit:g} times that events may take, a mode that does nothing "
-                f"takes {idle.point:.2f}, which leaves {left_us:.0f} us for an operation: it took {taken_us:.0f}."
+                f"{record.case}: events may take {record.events_limit:g} times the plain step. An idle mode takes "
+                f"{idle.point:.2f}, which leaves {left_us:.0f} us per operation; events took {taken_us:.0f} us."
             )
         table.add_row(
             *(escape(record.case), duration(plain_s), f"{record.calls:,}", f"{idle.point:.2f}"),
@@ -63,16 +63,16 @@ def print_audits(console: Console, document: Mapping[str, Any]) -> None:
                 _run(record),
                 f"{memory:.2f}",
                 each_us,
-                ", ".join(beyond) or "nothing",
+                ", ".join(beyond) or "none",
             ),
         )
     print_table(console, table)
     print_sentence(
         console,
-        "Multiples of the plain step: CPU time as medians within the rounds, with 95 % intervals; memory with what is "
-        "there before the step. `run` is one of 100 steps, audited for events within the bound, with how many of them "
-        "were. `seen only` is a mode that does nothing; `us a call` what it, events and full add to each operation "
-        "that torch dispatches, on average.",
+        "All columns are multiples of the plain step. CPU times are medians within the rounds, with 95 % intervals; "
+        "memory includes the memory in use before the step. `run` covers 100 steps, audited for events within the time "
+        "limit; the number of audited steps is in parentheses. `idle mode` intercepts operations and does nothing. "
+        "`us per call` is the mean overhead of idle mode, events and full for each operation that torch dispatches.",
     )
     for floor in floors:
         print_sentence(console, floor)

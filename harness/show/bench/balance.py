@@ -42,10 +42,11 @@ def _cells(balance: BalanceRecord) -> tuple[str, ...]:
 
 def _verdict(balance: BalanceRecord) -> str:
     if balance.keeps_ahead:
-        return "loading keeps ahead"
+        return "loading keeps up"
     if not balance.is_decided:
         return "not decided"
-    return f"starves the step by {balance.load_to_step:.3g}" if balance.load_to_step >= 1 else "the step waits"
+    slower = f"{balance.load_to_step:.3g} times slower than the step"
+    return slower if balance.load_to_step >= 1 else "the step waits"
 
 
 def _remarks(balances: Sequence[BalanceRecord]) -> list[str]:
@@ -53,10 +54,10 @@ def _remarks(balances: Sequence[BalanceRecord]) -> list[str]:
         return []
     ahead = [balance for balance in balances if balance.keeps_ahead]
     cheapest = min(ahead, key=lambda balance: (balance.workers, balance.batch_size, balance.wait_share), default=None)
-    choice = "none of these keeps ahead" if cheapest is None else f"cheapest that keeps ahead: {_place(cheapest)}"
+    choice = "no configuration keeps up" if cheapest is None else f"cheapest that keeps up: {_place(cheapest)}"
     steps = ", ".join(dict.fromkeys(balance.step for balance in balances))
-    limit = f"Loading keeps ahead where the loop waits for at most {balances[0].most_waiting:.0%} of its time"
-    return [choice, f"The step is {steps}. {limit}; intervals are 95 %, over stretches of one process."]
+    limit = f"Loading keeps up if the loop waits at most {balances[0].most_waiting:.0%} of its time"
+    return [choice, f"The step is {steps}. {limit}. Intervals are 95 %, over intervals of time in one process."]
 
 
 def _place(balance: BalanceRecord) -> str:

@@ -16,7 +16,7 @@ from harness.show.narrow import print_sentence, print_table
 from harness.show.number import rate, times
 
 LONGER = "longer"
-"""What the longer search of our own is called, which serves for the best known alone."""
+"""Name of the longer search, used only for the best known deviation."""
 
 
 def print_screening(console: Console, document: Mapping[str, Any]) -> None:
@@ -30,8 +30,8 @@ def print_screening(console: Console, document: Mapping[str, Any]) -> None:
         What pytest-benchmark wrote of the suite ``screening``.
     """
     screenings = benchmarks(document, ScreeningRecord)
-    table, short = Table(Column("case", no_wrap=True), "drawn"), short_names([it.record for it in screenings])
-    for heading in ("rows/s", "quartiles", "to one at a time"):
+    table, short = Table(Column("case", no_wrap=True), "method"), short_names([it.record for it in screenings])
+    for heading in ("rows/s", "quartiles", "vs one at a time"):
         table.add_column(heading, justify="right", no_wrap=True)
     for case, group in groupby(screenings, key=lambda it: it.record.case):
         ways = {it.record.way: (it.record.rows, it.stats) for it in group}
@@ -42,7 +42,7 @@ def print_screening(console: Console, document: Mapping[str, Any]) -> None:
             table.add_row(escape(short[case]), way, rate(rates[way]), quartiles, beside)
         table.add_section()
     print_table(console, table)
-    print_sentence(console, "Implementation, oracle and deviation together, float32, on one core.")
+    print_sentence(console, "Times include the implementation, the oracle and the deviation; float32, one core.")
 
 
 def print_search(console: Console, document: Mapping[str, Any]) -> None:
@@ -61,8 +61,8 @@ def print_search(console: Console, document: Mapping[str, Any]) -> None:
         seconds = statistics.median(search.seconds for search in usual)
         print_sentence(
             console,
-            f"Shares of the best known deviation, medians of {seeds} seeds, {seconds:g} s each on one core, float32. "
-            "The best known is the largest that any way found, a longer search of our own among them.",
+            f"Shares of the best known deviation: medians of {seeds} seeds, {seconds:g} s each, one core, float32. "
+            "The best known deviation is the largest that any method found, including a longer search.",
         )
 
 

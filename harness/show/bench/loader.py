@@ -16,13 +16,15 @@ from harness.show.narrow import print_sentence, print_table
 from harness.show.number import rate
 
 TORCH = "torch.utils.data.dataloader.DataLoader"
-"""What a loader is called that is torch's own."""
+"""Record name of torch's ``DataLoader``."""
 
 _WORDS = (
-    "Medians of slices of the steady state, with 95 % intervals within this process; CPU time counts the workers, and "
-    "minds no other load. "
+    "Medians of slices of the steady state, with 95 % intervals within this process. CPU time includes the workers and "
+    "is not affected by other load. "
 )
-_LIMIT = "The limit gathers rows of tensors in memory and converts them, in turns with each loader."
+_LIMIT = (
+    "The limit is the rate at which rows of tensors in memory are gathered and converted, interleaved with each loader."
+)
 
 
 def print_loaders(console: Console, document: Mapping[str, Any]) -> None:
@@ -73,7 +75,7 @@ def _compared(size: int, words: str, best: LoaderRecord, base: LoaderRecord) -> 
     if best is not base:
         rates = _wall_us(base) / _wall_us(best)
         costs = statistics.median(base.cpu_us) / statistics.median(best.cpu_us)
-        line += f", {rates:,.1f} times the rate of {_place(base)}, which takes {costs:,.1f} times its CPU time"
+        line += f", {rates:,.1f} times as fast as {_place(base)}, which takes {costs:,.1f} times as much CPU time"
     yield line
 
 
@@ -102,8 +104,8 @@ def _table(loaders: Sequence[LoaderRecord]) -> Table:
         "workers",
         "samples/s",
         "CPU us/sample",
-        "of the limit",
-        "CPU of the limit",
+        "share of limit",
+        "CPU share of limit",
         "first batch",
         "memory",
     ):
@@ -131,7 +133,7 @@ def _row(loader: LoaderRecord) -> Iterator[str]:
 def _settings(loader: LoaderRecord) -> str:
     """What differs from the usual settings."""
     words = [f"prefetch {loader.prefetch}"] * (loader.prefetch != 2)
-    words += ["ending with the epoch"] * (not loader.persistent)
+    words += ["not persistent"] * (not loader.persistent)
     words += [str(loader.start_method)] * (loader.start_method is not None)
     return "".join(f", {word}" for word in words + ["pinned"] * bool(loader.pin))
 

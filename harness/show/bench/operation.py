@@ -1,4 +1,4 @@
-"""Operations in the terminal, and loops beside vectorised code: the time of a call, beside the fastest of its kind."""
+"""Operations in the terminal, and loops beside vectorized code: the time of a call, beside the fastest of its kind."""
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
@@ -12,7 +12,7 @@ from harness.record.bench import Benchmark, OperationRecord, VectorizationRecord
 from harness.show.narrow import print_sentence, print_table
 from harness.show.number import duration, times
 
-_SCATTER = "Medians and quartiles of the rounds of this process; they say how rounds scatter, not how runs differ."
+_SCATTER = "Medians and quartiles of the rounds of this process: they show how rounds vary, not how runs vary."
 
 
 def print_operations(console: Console, document: Mapping[str, Any]) -> None:
@@ -32,12 +32,12 @@ def print_operations(console: Console, document: Mapping[str, Any]) -> None:
     print_table(console, table)
     print_sentence(
         console,
-        f"Float32, one thread, on the contract's standard input, with the gradient where it has one. {_SCATTER}",
+        f"Float32, one thread, on the contract's standard input, including the gradient if there is one. {_SCATTER}",
     )
 
 
 def print_vectorization(console: Console, document: Mapping[str, Any]) -> None:
-    """Print the time of loops and of vectorised code, size by size; ``document`` is of the suite ``vectorization``."""
+    """Print the time of loops and of vectorized code, size by size; ``document`` is of the suite ``vectorization``."""
 
     def kind(call: Benchmark[VectorizationRecord]) -> tuple[str, int]:
         return call.record.contract, call.record.n
@@ -52,7 +52,7 @@ def print_vectorization(console: Console, document: Mapping[str, Any]) -> None:
 def _table(*kind: str | Column) -> Table:
     """An empty table of calls; its first columns say what is called."""
     table = Table(*kind, Column("case", overflow="fold"))
-    for heading in ("call", "quartiles", "to the fastest", "first call"):
+    for heading in ("call", "quartiles", "vs the fastest", "first call"):
         table.add_column(heading, justify="right", no_wrap=True)
     return table
 

@@ -33,8 +33,8 @@ def print_steps(console: Console, document: Mapping[str, Any]) -> None:
         print_table(console, _table(f"{contract}, {device}: one step", list(own)))
     print_sentence(
         console,
-        "Ratios are medians within the rounds of this process, with 95 % intervals; the floor is the time of the least "
-        "bytes and operations at the rates measured in the same rounds.",
+        "Ratios are medians within the rounds of this process, with 95 % intervals. The floor is the time for the "
+        "minimum number of bytes and operations at the rates measured in the same rounds.",
     )
 
 
@@ -43,7 +43,7 @@ def print_agreement(console: Console, document: Mapping[str, Any]) -> None:
     table = Table(Column("batch", justify="right"), Column("case", overflow="fold"))
     for heading in ("ours", "torch.utils.benchmark.Timer", "ours / Timer", "rounds"):
         table.add_column(heading, justify="right")
-    table.add_column("apart")
+    table.add_column("agreement")
     for step in benchmarks(document, AgreementRecord):
         record, ours_s = step.record, step.stats.rounds_s
         ratio = step.over(record.timer_s)

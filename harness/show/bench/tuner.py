@@ -11,7 +11,7 @@ from harness.record.bench import TunerRecord, benchmarks
 from harness.show.narrow import print_sentence, print_table
 
 NEAR, QUICK = 0.95, 0.2
-"""What the tuner is held to: this share of the best rate, in this share of the time."""
+"""Target of the tuner: this share of the best rate, in this share of the time."""
 
 
 def print_tuner(console: Console, document: Mapping[str, Any]) -> None:
@@ -25,8 +25,8 @@ def print_tuner(console: Console, document: Mapping[str, Any]) -> None:
         What pytest-benchmark wrote of the suite ``tuner``.
     """
     records = [benchmark.record for benchmark in benchmarks(document, TunerRecord)]
-    table = Table("data set", "best of all", "chosen", "why")
-    for heading in ("rate to best", "time to all"):
+    table = Table("data set", "best configuration", "chosen", "reason")
+    for heading in ("share of rate", "share of time"):
         table.add_column(heading, justify="right", no_wrap=True)
     lines, reached = [], []
     for whole in (record for record in records if record.is_exhaustive):
@@ -38,14 +38,14 @@ def print_tuner(console: Console, document: Mapping[str, Any]) -> None:
         if tuned:
             rate, time = statistics.median(rates), statistics.median(times)
             reached.append(rate >= NEAR and time <= QUICK)
-            medians = f"{rate:.1%} of the best rate in {time:.1%} of the time"
+            medians = f"{rate:.1%} of the best rate in {time:.1%} of the time of an exhaustive search"
             lines.append(f"{whole.case}: medians of {len(tuned)} runs: {medians}")
         if ruled := whole.shares_of_rules():
             shares = ", ".join(f"{rule} {share:.1%}" for rule, share in ruled.items())
             lines.append(f"{whole.case}: rules of thumb: {shares}")
     if reached:
-        held = f"at least {NEAR:.0%} of the best rate in at most {QUICK:.0%} of the time"
-        lines.append(f"{held}: {sum(reached)} of {len(reached)} data sets")
+        held = f"target (at least {NEAR:.0%} of the best rate in at most {QUICK:.0%} of the time)"
+        lines.append(f"{held}: met for {sum(reached)} of {len(reached)} data sets")
     print_table(console, table)
     for line in lines:
         print_sentence(console, line)
