@@ -54,12 +54,12 @@ class AuditRun(Record):
 
 def run_line(run: AuditRun) -> str:
     """Say how many steps were looked at, and why not all."""
-    line = f"looked at {run.audited:,} of {count(run.steps, 'step')}"
+    line = f"audited {run.audited:,} of {count(run.steps, 'step')}"
     if not run.step_s or run.audited_s is None or run.within is None:
         return line
     step, unit = scaled(run.step_s, SECONDS)
-    times = f"a step of {step} {unit} takes {run.audited_s / run.step_s:.2g} times as long under the audit"
-    return f"{line}: {times}, and the run may take {run.within:g} times (it took {run.ratio:.1f})"
+    times = f"an audited step takes {run.audited_s / run.step_s:.2g} times as long as a plain one ({step} {unit})"
+    return f"{line}: {times}; the run took {run.ratio:.1f} times its time without the audit, limit {run.within:g}"
 
 
 def run_lines(run: AuditRun) -> list[str]:
@@ -72,15 +72,15 @@ def ruin_line(run: AuditRun) -> str | None:
     if not run.ruins:
         others = run.steps - run.audited
         if run.spoiled:
-            return f"{run.spoiled:,} of the other {others:,} come to what is not finite, after one that was looked at"
+            return f"{run.spoiled:,} of the other {others:,} steps are not finite, all after an audited step"
         return "loss and weights of the other steps are finite" if others else None
     numbers = [ruin.step for ruin in run.ruins]
     which = f"step{'s' * (len(numbers) > 1)} {', '.join(f'{number:,}' for number in numbers)}"
-    what = f"{run.ruins[0].what} is not finite after {which}, where no audit looked"
+    what = f"{run.ruins[0].what} is not finite after {which}, which the audit skipped"
     if run.again == "the same":
-        return f"{what}: the steps were taken once more, the same bit for bit, with one there"
+        return f"{what}; a second run, identical bit for bit, audited it"
     if run.again == "another":
-        remedy = "seed what they draw, or look at every step with `--sample 1` or a larger `--within`"
-        return f"{what}, and taken once more the steps are others from step {run.differs_at:,} on: {remedy}"
-    remedy = f"`--at {numbers[0]}`, or `harness.audit_run(at={numbers})`"
-    return f"{what}: {remedy} audits it in another run that is the same"
+        remedy = "fix the random seed, or audit every step with `--sample 1` or a larger `--within`"
+        return f"{what}; a second run differs from step {run.differs_at:,} on: {remedy}"
+    remedy = f"`--at {numbers[0]}` or `harness.audit_run(at={numbers})`"
+    return f"{what}: repeat the run with {remedy} to audit it"

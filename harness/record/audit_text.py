@@ -40,7 +40,7 @@ def near(file: str) -> str:
 def finding_lines(finding: AuditFinding) -> list[str]:
     """A finding: its sentence with the place, then what it spoils, where it was called from, what to do."""
     at = place(finding.file, finding.line, finding.function, finding.module)
-    backward = " in the backward pass of this line:" if finding.backward else ""
+    backward = " backward pass:" if finding.backward else ""
     lines = [f"{at}:{backward} {finding.sentence}"]
     if finding.caller is not None:
         file, _, line = finding.caller.rpartition(":")
@@ -68,10 +68,10 @@ def headroom_line(room: Headroom) -> str:
     what = f"{room.operation}'s {room.quantity} {room.value:.4g}"
     end = f"{room.breaks_from} in {room.dtype}"
     if room.factor < 1:
-        what += f" is lost already, below {end}" if shrinks else f" is beyond {end} already"
+        what += f" is already below the limit of {end}" if shrinks else f" is already above the limit of {end}"
     else:
-        what += f" may {'shrink' if shrinks else 'grow'} {room.factor:.3g}-fold, to {end}"
-    bits = f"{math.log2(room.factor):.1f} bits" if room.factor > 0 else "no bit"
+        what += f" can {'shrink' if shrinks else 'grow'} {room.factor:.3g}-fold before it breaks at {end}"
+    bits = f"{math.log2(room.factor):.1f} bits" if room.factor > 0 else "0 bits"
     return f"{bits:>9}  {at}{backward}: {what}"
 
 
@@ -85,10 +85,10 @@ def audit_line(audit: Audit, early: str = "") -> str:
     """Return the verdict on a step in one line."""
     found = count(len(audit.findings), "finding") if audit.findings else "nothing found"
     if audit.missing:
-        found += f", and no {' and no '.join(audit.missing)}, as was expected,"
+        found += f", but no {' and no '.join(audit.missing)}, which was expected,"
     elif audit.findings and audit.expected and not audit.unexpected:
         found += ", as expected,"
-    looked = f"in {count(audit.operations, 'operation')}, {count(audit.ends, 'end')}"
+    looked = f"in {count(audit.operations, 'operation')}, {count(audit.ends, 'result')}"
     agrees = ""
     if audit.loss_error is not None and audit.loss_error < 0.5:
         beside = "exact arithmetic" if audit.loss_in_balls else "float64"
@@ -117,7 +117,7 @@ def blind_line(audit: Audit) -> str | None:
     """Say what could not be followed; ``None`` where everything was."""
     if not audit.blind:
         return None
-    return f"not followed, and taken for exact: {', '.join(map(_times, sorted(audit.blind.items())))}"
+    return f"not tracked, assumed exact: {', '.join(map(_times, sorted(audit.blind.items())))}"
 
 
 def _times(blind: tuple[str, int]) -> str:
@@ -135,11 +135,11 @@ def audit_text(audit: Audit, *, everything: bool = False) -> str:
         lines.append(f"{len(audit.findings) - len(shown)} more; `-v` shows them")
     rooms = narrowest(audit, len(audit.headroom) if everything else NARROWEST)
     if rooms:
-        lines += ["headroom, the narrowest first:", *map(headroom_line, rooms)]
+        lines += ["headroom, smallest first:", *map(headroom_line, rooms)]
     notes = audit.notes if everything else audit.notes[:2]
     lines += [f"note: {note}" for note in notes]
     if len(notes) < len(audit.notes):
-        lines.append(f"note: {len(audit.notes) - len(notes)} more of the kind")
+        lines.append(f"note: {len(audit.notes) - len(notes)} more; `-v` shows them")
     if blind := blind_line(audit):
         lines.append(blind)
     return "\n".join([*lines, audit_line(audit)])

@@ -61,5 +61,5 @@ def trend_line(trend: Trend) -> str:
     """Say which line comes nearer, how fast, and when it would be there."""
     room = trend.room
     at = place(room.file, room.line, room.function, room.module)
-    what = f"the headroom of {room.operation}'s {room.quantity} falls by {trend.bits_a_step:.2g} bits a step"
-    return f"trend: {at}: {what}, and would be gone at step {trend.gone_at:,}"
+    what = f"the headroom of {room.operation}'s {room.quantity} falls by {trend.bits_a_step:.2g} bits per step"
+    return f"trend: {at}: {what} and would reach zero at step {trend.gone_at:,}"

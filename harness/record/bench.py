@@ -42,15 +42,15 @@ def _median(series: Rounds) -> float | None:
 class Stats(_Part):
     """Pytest-benchmark's statistics of the rounds, which are those of one process."""
 
-    median_s: float = Field(gt=0, alias="median", description="median of the rounds, seconds a call")
+    median_s: float = Field(gt=0, alias="median", description="median of the rounds, seconds per call")
     q1_s: float = Field(ge=0, alias="q1", description="first quartile of the rounds")
     q3_s: float = Field(gt=0, alias="q3", description="third quartile of the rounds")
     min_s: float = Field(ge=0, alias="min", description="fastest round")
     mean_s: float = Field(gt=0, alias="mean", description="mean of the rounds")
     rounds: int = Field(gt=0, description="rounds measured, all in one process")
-    iterations: int = Field(gt=0, description="calls a round")
+    iterations: int = Field(gt=0, description="calls per round")
     rounds_s: Annotated[Rounds, BeforeValidator(lambda data: () if data is None else data)] = Field(
-        default=(), alias="data", description="each round, seconds a call"
+        default=(), alias="data", description="each round, seconds per call"
     )
 
 
@@ -61,7 +61,7 @@ class BenchRecord(_Part):
     """The suite that makes such records."""
 
     case: str = Field(description="family.module.function")
-    family: str = Field(description="folder the case belongs to")
+    family: str = Field(description="folder of the case")
     style: str = Field(description="scratch, concise or foreign")
     cold_s: float | None = Field(default=None, description="first call, before any warm-up")
 
@@ -77,33 +77,35 @@ class StepRecord(BenchRecord):
 
     contract: str | None = Field(default=None, description="contract the case claims")
     device: str = Field(description="cpu or the type of an accelerator")
-    batch_size: int = Field(gt=0, description="samples a step")
+    batch_size: int = Field(gt=0, description="samples per step")
     dtype: str = Field(description="floating-point format")
-    threads: int = Field(description="threads torch computed with")
+    threads: int = Field(description="number of torch threads")
     phases_s: Mapping[str, Rounds] = Field(
-        default_factory=dict, description="seconds a step of each phase; empty where the step does not tell its phases"
+        default_factory=dict, description="seconds per step of each phase; empty if the step does not report its phases"
     )
-    bytes: int | None = Field(default=None, description="bytes that a step must move")
-    operations: int | None = Field(default=None, description="multiplications and additions that a step must make")
-    bytes_per_s: Rounds = Field(default=(), description="bandwidth on so many bytes, median of the rounds")
+    bytes: int | None = Field(default=None, description="bytes that a step has to move")
+    operations: int | None = Field(default=None, description="multiplications and additions in a step")
+    bytes_per_s: Rounds = Field(default=(), description="bandwidth for this number of bytes, median of the rounds")
     operations_per_s: Rounds = Field(
-        default=(), description="rate of multiplication of square matrices, median of the rounds"
+        default=(), description="operations per second of square matrix products, median of the rounds"
     )
     floor_s: Rounds = Field(
-        default=(), description="least time of a step at the rates measured in the same rounds, median"
+        default=(), description="lower limit of the step time from the rates measured in the same rounds, median"
     )
-    launch_s: float | None = Field(default=None, description="time in which the host queues a step on an accelerator")
-    device_s: float | None = Field(default=None, description="time on the accelerator by its events, seconds a step")
-    graph_s: float | None = Field(default=None, description="step replayed as a CUDA graph, by the host's clock")
-    graph_device_s: float | None = Field(default=None, description="the same by events")
-    graph_absent: str | None = Field(default=None, description="why there is no such graph")
+    launch_s: float | None = Field(default=None, description="time for the host to queue a step on an accelerator")
+    device_s: float | None = Field(
+        default=None, description="time on the accelerator from its events, seconds per step"
+    )
+    graph_s: float | None = Field(default=None, description="step replayed as a CUDA graph, timed by the host")
+    graph_device_s: float | None = Field(default=None, description="step replayed as a CUDA graph, timed by events")
+    graph_absent: str | None = Field(default=None, description="reason why there is no CUDA graph")
     steps_compared: int | None = Field(
         default=None, description="fresh steps compared with gradient descent in float64"
     )
     deviation: float | None = Field(
         default=None, description="2-norm of the difference of the parameters after these steps"
     )
-    bound: float | None = Field(default=None, description="what rounding allows of it")
+    bound: float | None = Field(default=None, description="bound on that difference from rounding")
 
 
 class AgreementRecord(BenchRecord):
@@ -112,10 +114,10 @@ class AgreementRecord(BenchRecord):
     suite = "agreement"
 
     contract: str = Field(description="contract the case claims")
-    batch_size: int = Field(gt=0, description="samples a step")
+    batch_size: int = Field(gt=0, description="samples per step")
     dtype: str = Field(description="floating-point format")
-    timer_s: Rounds = Field(description="that of torch.utils.benchmark.Timer, median of the rounds")
-    tolerance: float = Field(description="how far the two may be apart")
+    timer_s: Rounds = Field(description="time by torch.utils.benchmark.Timer, median of the rounds")
+    tolerance: float = Field(description="allowed relative difference of the two times")
 
 
 class AuditRecord(BenchRecord):
@@ -124,22 +126,24 @@ class AuditRecord(BenchRecord):
     suite = "audit"
 
     dtype: str = Field(description="floating-point format")
-    calls: int = Field(gt=0, description="operations that torch dispatches in a step, views among them")
-    operations: int = Field(description="operations that an audit follows")
-    idle_s: Rounds = Field(description="the step under a mode that sees each operation and does nothing")
+    calls: int = Field(gt=0, description="operations that torch dispatches in a step, including views")
+    operations: int = Field(description="operations that an audit tracks")
+    idle_s: Rounds = Field(description="the step under a dispatch mode that does nothing")
     events_s: Rounds = Field(description="the step audited for events and headroom")
-    full_s: Rounds = Field(description="the step audited beside a shadow")
-    state_bytes: int = Field(gt=0, description="batch, parameters, gradients and optimizer's state")
-    plain_bytes: int = Field(ge=0, description="most bytes that the step holds beside those")
-    events_bytes: int = Field(ge=0, description="the same, audited for events and headroom")
-    full_bytes: int = Field(ge=0, description="the same, audited beside a shadow")
-    events_limit: float = Field(description="how many times the step such an audit may take")
-    full_limit: float = Field(description="how many times the step such an audit may take")
-    memory_limit: float = Field(description="how many times the memory an audit may take")
-    run_steps: int | None = Field(default=None, description="steps of a run that was audited for events within a bound")
-    run_audited: int | None = Field(default=None, description="of these, those that were audited")
-    run_s: float | None = Field(default=None, description="CPU time of the run")
-    run_step_s: float | None = Field(default=None, description="mean CPU time of its other steps")
+    full_s: Rounds = Field(description="the step audited with a float64 shadow")
+    state_bytes: int = Field(gt=0, description="bytes of batch, parameters, gradients and optimizer state")
+    plain_bytes: int = Field(ge=0, description="peak of the additional bytes during the step")
+    events_bytes: int = Field(ge=0, description="additional bytes when audited for events and headroom")
+    full_bytes: int = Field(ge=0, description="additional bytes when audited with a float64 shadow")
+    events_limit: float = Field(description="time limit of an audit for events, as a multiple of the step")
+    full_limit: float = Field(description="time limit of an audit with a shadow, as a multiple of the step")
+    memory_limit: float = Field(description="memory limit of an audit, as a multiple of the step")
+    run_steps: int | None = Field(
+        default=None, description="steps of a run that was audited for events within a time limit"
+    )
+    run_audited: int | None = Field(default=None, description="audited steps of that run")
+    run_s: float | None = Field(default=None, description="CPU time of that run")
+    run_step_s: float | None = Field(default=None, description="mean CPU time of the other steps of that run")
 
     @property
     def run(self) -> float | None:
@@ -158,35 +162,41 @@ class LoaderRecord(BenchRecord):
 
     suite = "loaders"
 
-    batch_size: int = Field(gt=0, description="samples a batch")
+    batch_size: int = Field(gt=0, description="samples per batch")
     workers: int = Field(ge=0, description="worker processes")
-    samples: int = Field(gt=0, description="samples an epoch")
-    batches: int = Field(ge=0, description="batches an epoch")
+    samples: int = Field(gt=0, description="samples per epoch")
+    batches: int = Field(ge=0, description="batches per epoch")
     data: str | None = Field(default=None, description="label of the data")
     loader: str | None = Field(default=None, description="type of the loader")
-    slice_batches: int | None = Field(default=None, description="batches a slice")
-    first_batch_s: float | None = Field(default=None, description="time from nothing to the first batch")
+    slice_batches: int | None = Field(default=None, description="batches per slice")
+    first_batch_s: float | None = Field(
+        default=None, description="time until the first batch, including the creation of the loader"
+    )
     made_s: float | None = Field(
-        default=None, description="of this, until the loader was made: files read, tensors converted"
+        default=None, description="part of it: until the loader was created (files read, tensors converted)"
     )
-    iterator_s: float | None = Field(default=None, description="of this, until it could be asked: workers started")
-    start_cpu_s: float | None = Field(default=None, description="CPU time to the first batch, workers counted")
-    shutdown_s: float | None = Field(default=None, description="time of letting go of the loader and its workers")
-    wall_us: Rounds = Field(default=(), description="microseconds a sample; median of the slices")
-    cpu_us: Rounds = Field(default=(), description="CPU microseconds a sample, workers counted; median of the slices")
+    iterator_s: float | None = Field(
+        default=None, description="part of it: until the iterator was created (workers started)"
+    )
+    start_cpu_s: float | None = Field(default=None, description="CPU time until the first batch, including workers")
+    shutdown_s: float | None = Field(default=None, description="time to shut down the loader and its workers")
+    wall_us: Rounds = Field(default=(), description="microseconds per sample; median of the slices")
+    cpu_us: Rounds = Field(
+        default=(), description="CPU microseconds per sample, including workers; median of the slices"
+    )
     limit_wall_us: Rounds = Field(
-        default=(), description="microseconds a sample of the limit of memory, measured in turns"
+        default=(), description="microseconds per sample of the memory limit, measured interleaved"
     )
-    limit_cpu_us: Rounds = Field(default=(), description="CPU microseconds a sample of the limit of memory")
+    limit_cpu_us: Rounds = Field(default=(), description="CPU microseconds per sample of the memory limit")
     pss_bytes: int | None = Field(
         default=None, description="memory of the process and its workers, shared pages counted once"
     )
-    shared_bytes: int | None = Field(default=None, description="of this, in shared memory")
-    prefetch: int | None = Field(default=None, description="batches a worker keeps ahead")
-    persistent: bool | None = Field(default=None, description="whether workers outlive an epoch")
+    shared_bytes: int | None = Field(default=None, description="part of it in shared memory")
+    prefetch: int | None = Field(default=None, description="batches that each worker prefetches")
+    persistent: bool | None = Field(default=None, description="whether workers persist between epochs")
     pin: bool | None = Field(default=None, description="whether batches are in page-locked memory")
-    start_method: str | None = Field(default=None, description="how workers are started, where that was told")
-    remark: str | None = Field(default=None, description="what is to be said of a data set though it is measured")
+    start_method: str | None = Field(default=None, description="start method of the workers, if it was given")
+    remark: str | None = Field(default=None, description="remark on the data set")
     budget: Budget | None = Field(default=None, description="where the time of a batch goes, in a training loop")
 
     @property
@@ -210,23 +220,25 @@ class BalanceRecord(BenchRecord):
 
     suite = "balance"
 
-    batch_size: int = Field(gt=0, description="samples a batch")
+    batch_size: int = Field(gt=0, description="samples per batch")
     workers: int = Field(ge=0, description="worker processes")
     data: str | None = Field(default=None, description="label of the data")
     step: str = Field(description="case of the training step")
-    load_s: float = Field(gt=0, description="seconds of a batch, loaded without stepping")
-    step_s: float = Field(gt=0, description="seconds of a step on one batch, without loading")
+    load_s: float = Field(gt=0, description="seconds to load a batch, without training steps")
+    step_s: float = Field(gt=0, description="seconds of a training step, without loading")
     loop_s: float | None = Field(
-        default=None, gt=0, description="seconds of the training loop for a batch: waiting and stepping"
+        default=None, gt=0, description="seconds of the training loop per batch: waiting and stepping"
     )
-    load_to_step: float = Field(gt=0, description="load_s / step_s, from stretches shortly after each other")
-    load_to_step_low: float = Field(ge=0, description="lower end of its 95 % interval")
-    load_to_step_high: float = Field(description="upper end of its 95 % interval")
+    load_to_step: float = Field(gt=0, description="load_s / step_s, from interleaved measurements")
+    load_to_step_low: float = Field(ge=0, description="lower end of the 95 % interval")
+    load_to_step_high: float = Field(description="upper end of the 95 % interval")
     wait_share: float = Field(ge=0, le=1, description="share of the training loop spent waiting for the next batch")
-    wait_share_low: float = Field(ge=0, le=1, description="lower end of its 95 % interval")
-    wait_share_high: float = Field(ge=0, le=1, description="upper end of its 95 % interval")
-    most_waiting: float = Field(gt=0, lt=1, description="share up to which loading keeps ahead")
-    batches: int = Field(gt=0, description="batches of the training loop")
+    wait_share_low: float = Field(ge=0, le=1, description="lower end of the 95 % interval")
+    wait_share_high: float = Field(ge=0, le=1, description="upper end of the 95 % interval")
+    most_waiting: float = Field(
+        gt=0, lt=1, description="largest waiting share at which loading counts as keeping ahead"
+    )
+    batches: int = Field(gt=0, description="batches in the training loop")
 
     @property
     def keeps_ahead(self) -> bool:
@@ -246,18 +258,20 @@ class TunerRecord(BenchRecord):
 
     way: str = Field(description="exhaustive, or tuner")
     seed: int = Field(description="seed of the tuner")
-    choice: str = Field(description="configuration it chose")
-    low: float | None = Field(default=None, description="lower end of the 95 % interval of its samples a second")
-    high: float | None = Field(default=None, description="upper end of it")
-    spent_s: float = Field(gt=0, description="seconds the tuner took in all")
-    rates: dict[str, float] | None = Field(default=None, description="samples a second of every configuration")
-    reason: str | None = Field(default=None, description="why the tuner ended")
-    slices: int | None = Field(default=None, description="slices that the tuner measured")
-    measured: int | None = Field(default=None, description="configurations that the tuner measured")
-    notes: tuple[str, ...] = Field(default=(), description="what is to be known about the data set")
-    rules: dict[str, str] = Field(default_factory=dict, description="what rules of thumb choose, by their names")
+    choice: str = Field(description="chosen configuration")
+    low: float | None = Field(default=None, description="lower end of the 95 % interval of its samples per second")
+    high: float | None = Field(default=None, description="upper end of the 95 % interval of its samples per second")
+    spent_s: float = Field(gt=0, description="total time of the tuner, in seconds")
+    rates: dict[str, float] | None = Field(default=None, description="samples per second of every configuration")
+    reason: str | None = Field(default=None, description="reason why the tuner stopped")
+    slices: int | None = Field(default=None, description="number of measured slices")
+    measured: int | None = Field(default=None, description="number of measured configurations")
+    notes: tuple[str, ...] = Field(default=(), description="remarks on the data set")
+    rules: dict[str, str] = Field(
+        default_factory=dict, description="configuration chosen by each rule of thumb, by its name"
+    )
     to_best: float | None = Field(
-        default=None, description="rate of the tuner's choice over the exhaustive best's, measured again in couples"
+        default=None, description="rate of the tuner's choice / rate of the exhaustive best, remeasured in pairs"
     )
 
     @property
@@ -308,9 +322,9 @@ class ScreeningRecord(BenchRecord):
 
     suite = "screening"
 
-    way: str = Field(description="how rows are drawn: one batch, recipes of batches, one at a time")
-    rows: int = Field(gt=0, description="rows checked in a call")
-    classes: int = Field(gt=0, description="entries a row")
+    way: str = Field(description="way of drawing rows: one batch, recipes of batches, or one row at a time")
+    rows: int = Field(gt=0, description="rows checked per call")
+    classes: int = Field(gt=0, description="entries per row")
 
 
 class SearchRecord(BenchRecord):
@@ -318,12 +332,12 @@ class SearchRecord(BenchRecord):
 
     suite = "search"
 
-    way: str = Field(description="how inputs were drawn")
-    seed: int = Field(description="seed of the draws")
+    way: str = Field(description="way of drawing inputs")
+    seed: int = Field(description="random seed")
     score: float = Field(description="largest deviation seen, or share of its bound")
     objective: str = Field(description="deviation in ulp, or ratio to the bound")
-    rows: int = Field(ge=0, description="rows looked at")
-    seconds: float = Field(gt=0, description="time given")
+    rows: int = Field(ge=0, description="rows examined")
+    seconds: float = Field(gt=0, description="time budget")
 
 
 RecordT = TypeVar("RecordT", bound=BenchRecord)

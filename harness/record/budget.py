@@ -16,19 +16,19 @@ DATA_LOADER, EPOCH, STEP, UNSEEN = "DataLoader", "epoch", "step", "not attribute
 
 PARTS: Mapping[str, str] = {
     INDEX: "drawing indices from the sampler",
-    READ: "reading, within the fetch of the samples",
-    DECODE: "decoding, within the fetch",
-    TRANSFORM: "transforming, within the fetch",
-    FETCH: "the rest of the fetch: `__getitem__` and what it calls",
-    COLLATE: "making a batch of samples",
-    HAND_OVER: "from a worker to the process that trains: pickling, pipe, shared memory and letting go of it",
+    READ: "reading while samples are fetched",
+    DECODE: "decoding while samples are fetched",
+    TRANSFORM: "transforming while samples are fetched",
+    FETCH: "the rest of the fetch: `__getitem__` and the functions it calls",
+    COLLATE: "collating samples into a batch",
+    HAND_OVER: "transfer from a worker to the training process: pickling, pipe, use and release of shared memory",
     PIN: "copying into page-locked memory",
-    AROUND: "the loader's code around torch's `DataLoader`, or in its place",
-    DATA_LOADER: "torch's `DataLoader` itself, beside all these, and letting go of a batch made here",
-    WAIT: "waiting for a worker that does nothing seen: it starts, or has no core",
+    AROUND: "loader code around torch's `DataLoader`, or instead of it",
+    DATA_LOADER: "the remaining time in torch's `DataLoader`, with the release of batches made in this process",
+    WAIT: "waiting for a worker without visible activity: it is starting or has no free core",
     EPOCH: "ending one epoch and starting the next",
     STEP: "the training step",
-    UNSEEN: "what nobody saw",
+    UNSEEN: "unattributed time",
 }
 """Each part of a batch's time, and what it is."""
 
@@ -53,7 +53,7 @@ _GERUNDS: Mapping[str, str] = {
     COLLATE: "collating",
     PIN: "pinning",
     AROUND: "code around the loader",
-    WAIT: "waiting for a worker that does nothing seen",
+    WAIT: "waiting for a worker without visible activity",
     DATA_LOADER: "torch's `DataLoader` itself",
     EPOCH: "starting epochs",
     STEP: "the step",
@@ -65,11 +65,11 @@ class Line(BaseModel):
 
     model_config = ConfigDict(frozen=True, defer_build=True)
 
-    part: str = Field(description="part of the budget that it belongs to")
-    file: str = Field(description="file, as the process knows it")
-    line: int = Field(description="line of it")
-    call: str = Field(description="source of the call")
-    share: float = Field(ge=0, le=1, description="share of the time of its fetches")
+    part: str = Field(description="part of the budget")
+    file: str = Field(description="file name in the process")
+    line: int = Field(description="line number")
+    call: str = Field(description="source code of the call")
+    share: float = Field(ge=0, le=1, description="share of the fetch time")
 
     def __str__(self) -> str:
         """Return the call with its place."""
@@ -81,16 +81,16 @@ class Budget(BaseModel):
 
     model_config = ConfigDict(frozen=True, defer_build=True)
 
-    batch_size: int = Field(gt=0, description="samples a batch")
+    batch_size: int = Field(gt=0, description="samples per batch")
     workers: int = Field(ge=0, description="worker processes")
-    cores: float = Field(gt=0, description="cores that may be used")
-    batches: int = Field(gt=0, description="batches of the loop")
-    loop_s: tuple[float, ...] = Field(description="seconds of the loop a batch, by round")
-    parts_s: Mapping[str, tuple[float, ...]] = Field(description="seconds of each part a batch, by round")
-    made_s: float = Field(ge=0, description="seconds in which whoever makes a batch fetches, collates and pickles it")
-    busy: float = Field(ge=0, description="share of it in which a processor computed")
-    hop_s: float | None = Field(default=None, description="seconds in which the loop receives a batch from a worker")
-    lines: tuple[Line, ...] = Field(default=(), description="the calls that took most of the fetches")
+    cores: float = Field(gt=0, description="usable cores")
+    batches: int = Field(gt=0, description="batches in the loop")
+    loop_s: tuple[float, ...] = Field(description="loop time per batch in seconds, by round")
+    parts_s: Mapping[str, tuple[float, ...]] = Field(description="time of each part per batch in seconds, by round")
+    made_s: float = Field(ge=0, description="time to fetch, collate and pickle a batch, in seconds")
+    busy: float = Field(ge=0, description="share of that time spent on a processor")
+    hop_s: float | None = Field(default=None, description="time to receive a batch from a worker, in seconds")
+    lines: tuple[Line, ...] = Field(default=(), description="calls that took most of the fetch time")
 
     @property
     def batch_s(self) -> float:
@@ -150,7 +150,7 @@ class Budget(BaseModel):
 
     def _most(self) -> str:
         part, share = self._ranked()[0]
-        return f"{share:.0%} of a batch's {_duration(self.batch_s)} is {self._named(part)}"
+        return f"{share:.0%} of the {_duration(self.batch_s)} per batch is {self._named(part)}"
 
     def _named(self, part: str) -> str:
         line = next((line for line in self.lines if line.part == part), None)
@@ -161,12 +161,14 @@ class Budget(BaseModel):
         number, gain = self.more_workers
         if not number:
             return "more workers would not help"
-        return f"{number} more worker{'s' * (number != 1)} would help up to {gain:.1f} times"
+        return f"{number} more worker{'s' * (number != 1)} could make this at most {gain:.1f} times as fast"
 
     def _rest(self) -> str:
         named = [f"{_words(part)} {share:.0%}" for part, share in self._ranked()[1:] if share >= WORTH_SAYING]
         rest = 1.0 - self._ranked()[0][1]
-        return f"the other {rest:.0%}: {', '.join(named)}" if named else f"the other {rest:.0%} is in small parts"
+        return (
+            f"the other {rest:.0%}: {', '.join(named)}" if named else f"the other {rest:.0%} is spread over small parts"
+        )
 
     def _ranked(self) -> list[tuple[str, float]]:
         return sorted(self.shares.items(), key=lambda part: -part[1])

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from harness.error import UsageError
 
-ALTERED = "what was altered cannot be told from what was found: make the run again, or take the file from a copy"
+ALTERED = "repeat the run, or restore the file from a copy"
 """The way out of a chain that does not hold."""
 
 _LINE = re.compile(rb'(?P<text>.*),"sum":"(?P<sum>[0-9a-f]{16})"}')
@@ -105,10 +105,10 @@ def unsealed_line(line: bytes, before: str, *, place: str, remedy: str = ALTERED
     """
     match = _LINE.fullmatch(line)
     if match is None or checksum(match["text"], before).encode() != match["sum"]:
-        value = "a line that was altered, or does not follow the one before it"
+        rule = "the line was altered or does not follow the previous line"
         if match is None:
-            value = "a line without its checksum"
-        raise UsageError(rule="a record stands where and as it was written", value=value, place=place, remedy=remedy)
+            rule = "the line has no checksum"
+        raise UsageError("cannot read the records", rule=rule, place=place, remedy=remedy)
     return match["text"] + b"}", match["sum"].decode()
 
 
@@ -128,6 +128,6 @@ def unsealed_document(content: bytes, name: str, *, place: str) -> bytes:
     """
     match = _DOCUMENT.fullmatch(content)
     if match is None or checksum(match["text"], beginning(name)).encode() != match["sum"]:
-        value = "one without a checksum at its end" if match is None else "another checksum"
-        raise UsageError(rule="the head of a run is as it was written", value=value, place=place, remedy=ALTERED)
+        rule = "the checksum at the end is missing" if match is None else "the checksum does not match"
+        raise UsageError("cannot read the run", rule=rule, place=place, remedy=ALTERED)
     return match["text"] + b"\n}"

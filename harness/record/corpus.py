@@ -7,7 +7,7 @@ from harness.record.intake import is_there, parsed, read_text
 from harness.record.schema import Counterexample
 
 WHAT = "a corpus of counterexamples"
-REMEDY = "mend or delete the line, or freeze the run again"
+REMEDY = "fix or delete the line, or freeze the run again"
 
 
 def read_corpus(file: Path) -> tuple[Counterexample, ...]:
@@ -37,7 +37,7 @@ def refuse_damaged(folder: Path) -> None:
         If the folder is none, or a line in it is no counterexample.
     """
     if not folder.is_dir():
-        rule = "`--corpus` is a folder that `harness freeze` wrote"
-        raise UsageError(rule=rule, value=f"no folder `{folder}`")
+        remedy = "pass the folder that `harness freeze` wrote as `--corpus`"
+        raise UsageError(f"folder not found: `{folder}`", remedy=remedy)
     for file in sorted(folder.glob("*.jsonl")):
         read_corpus(file)

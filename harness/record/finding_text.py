@@ -40,20 +40,22 @@ def sentence(finding: Finding) -> str:
         case Status.ERROR:
             return first.reason or "no reason was recorded"
         case Status.UNEXPECTED:
-            return f"declared to break {first.law}, and does not in {count(first.examples, 'example')}: {first.reason}"
+            return f"declared failure of {first.law} not found in {count(first.examples, 'example')}: {first.reason}"
     formats = " and ".join(dict.fromkeys(verdict.dtype for verdict in finding.verdicts))
     if finding.is_of_narrowness:
         verb = "is" if " " not in formats else "are"
-        # It was tried: no other finding is said to be mended.
+        # This remedy was tried; no other finding claims that its remedy works.
         return (
-            f"{formats} {verb} too narrow for what is computed on the way: compute in float32 and round once, with "
-            "which these laws hold"
+            f"{formats} {verb} too narrow for the intermediate results: compute in float32 and round once; then these "
+            "laws hold"
         )
     if finding.event is not None and finding.violation is not None:
         return finding.violation.cause
     if finding.is_of_roundings:
-        # Nothing was traced to an operation: it is said what fits, and not that it is known.
-        return f"the last digits in {formats} are off, as where its roundings add up: compute in float32, round once"
+        # Nothing was traced to an operation: this cause is likely, not known.
+        return (
+            f"the last digits in {formats} are off, probably from accumulated rounding: compute in float32, round once"
+        )
     if first.violation is not None and first.violation.seen:
         return f"{_law(finding)}: {first.violation.seen}"
     return f"{_law(finding)}: {first.statement}"
@@ -73,7 +75,7 @@ def _law(finding: Finding) -> str:
     first = finding.first
     if finding.status is not Status.LOST:
         return f"{first.law} is broken"
-    return f"{first.law} {'is not kept, and need not be' if _is_no_loss(finding) else 'loses digits'}"
+    return f"{first.law} {'does not hold, but is not required' if _is_no_loss(finding) else 'loses digits'}"
 
 
 def facts(finding: Finding, checked: Sequence[Verdict] = (), *, options_only: bool = False) -> Facts:
@@ -91,7 +93,7 @@ def facts(finding: Finding, checked: Sequence[Verdict] = (), *, options_only: bo
     violation = finding.violation
     shown: Facts = []
     if finding.is_of_narrowness:
-        shown.append(("seen as", _happened(finding)))
+        shown.append(("events", _happened(finding)))
     if violation is not None:
         if violation.seen:
             shown.append(("law", finding.first.statement))
@@ -101,10 +103,10 @@ def facts(finding: Finding, checked: Sequence[Verdict] = (), *, options_only: bo
             shown.append(("worst", f"[{worst.where}] {_worst(worst)}"))
         if finding.event is None and not finding.is_of_roundings and not finding.is_of_narrowness:
             shown.append(("look at", violation.cause))
-    verb = {Status.BROKEN: "breaks", Status.LOST: "not kept", Status.EXPECTED: "breaks"}.get(finding.status, "concerns")
+    verb = {Status.BROKEN: "breaks", Status.EXPECTED: "breaks"}.get(finding.status, "affects")
     shown.append((verb, _laws(finding, checked)))
     if violation is not None:
-        shown.append(("again", again(violation.replay) if options_only else violation.replay))
+        shown.append(("replay", again(violation.replay) if options_only else violation.replay))
     return shown
 
 
@@ -124,16 +126,16 @@ def _happened(finding: Finding) -> str:
         lines.append(f"{happened} ({shown})" if shown else happened)
     many = len(of_place) > SEEN or any(len(ways) > SEEN for ways in of_place.values())
     lines += ["among others"] if many else []
-    return ", ".join([*lines, *(["roundings that add up"] if len(known) < len(events) else [])])
+    return ", ".join([*lines, *(["accumulated rounding"] if len(known) < len(events) else [])])
 
 
 _VERBS = {
     EventKind.OVERFLOW: "overflows",
     EventKind.UNDERFLOW: "underflows",
-    EventKind.INVALID: "makes NaN",
+    EventKind.INVALID: "returns NaN",
     EventKind.CANCELLATION: "cancels",
     EventKind.ABSORPTION: "loses a small term",
-    EventKind.ACCUMULATION: "is too long a sum",
+    EventKind.ACCUMULATION: "loses small terms of a sum",
 }
 """What an operation does in each kind of event, in a word or two."""
 
@@ -191,7 +193,7 @@ def _laws(finding: Finding, checked: Sequence[Verdict]) -> str:
     names = finding.laws
     every, where = _every(finding, checked), _where(finding, checked)
     if len(every) == len({verdict.key for verdict in finding.verdicts}) > NAMED:
-        return f"every law that was checked{f', in {where}' if where else ''}"
+        return f"all checked laws{f', in {where}' if where else ''}"
     spelt = [_first(names, number, where) for number in range(min(NAMED, len(names)), 0, -1)]
     return next((text for text in spelt if len(text) <= _LINE), spelt[-1])
 
@@ -202,7 +204,7 @@ _LINE = 68
 
 def _first(names: Sequence[str], number: int, where: str) -> str:
     """Name the first few of the laws, and count the others."""
-    more = f" and {count(len(names) - number, 'further law')}" if len(names) > number else ""
+    more = f" and {count(len(names) - number, 'more law')}" if len(names) > number else ""
     return f"{', '.join(names[:number])}{more}{f', in {where}' if where else ''}"
 
 
@@ -216,7 +218,7 @@ def _where(finding: Finding, checked: Sequence[Verdict]) -> str:
     if finding.first.dtype == ANY:
         return ""
     dtypes = dict.fromkeys(verdict.where for verdict in _every(finding, checked))
-    return "every dtype" if len(finding.dtypes) == len(dtypes) > 1 else ", ".join(finding.dtypes)
+    return "all dtypes" if len(finding.dtypes) == len(dtypes) > 1 else ", ".join(finding.dtypes)
 
 
 def again(replay: str) -> str:
@@ -233,7 +235,7 @@ def again(replay: str) -> str:
     options = shlex.join(words[words.index("--law") :]).replace(f" --seed {SEED}", "")
     if len(options) <= PASTED or "--example" not in words:
         return options
-    return f"{shlex.join(words[words.index('--law') : words.index('--example')])} (-v spells the example out)"
+    return f"{shlex.join(words[words.index('--law') : words.index('--example')])} (-v prints the full example)"
 
 
 def finding_block(
@@ -258,7 +260,7 @@ def finding_block(
     title = f"{name or TITLES[finding.status]}  {sentence(finding)}"
     lines = _filled(title, width, indent="  ")
     for label, text in facts(finding, checked, options_only=options_only):
-        lines += _filled(f"  {label:<8}  {text}", width, indent=" " * 12, whole=label == "again")
+        lines += _filled(f"  {label:<8}  {text}", width, indent=" " * 12, whole=label == "replay")
     return "\n".join(lines)
 
 
@@ -293,7 +295,7 @@ def finding_in_short(finding: Finding, checked: Sequence[Verdict] = (), *, width
 def _further(finding: Finding, checked: Sequence[Verdict]) -> str:
     """Say how many laws follow beside the one that is named, and in which dtypes."""
     others = len(finding.laws) - 1
-    more = f"and {count(others, 'further law')} " if others else ""
+    more = f"and {count(others, 'more law')} " if others else ""
     where = _where(finding, checked)
     return f"{more}in {where}" if where else more.strip()
 

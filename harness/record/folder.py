@@ -172,11 +172,11 @@ class RunFolder:
         file = self.path / HEAD
         if not self.is_run:
             raise UsageError(
+                f"not a run: `{self.path}`",
                 rule="a run is a folder with a `run.json`",
-                value=str(self.path),
-                remedy="name a run made by `harness check`, `harness train` or `harness bench`",
+                remedy="pass a run made by `harness check`, `harness train` or `harness bench`",
             )
-        content = read_bytes(file, what="the head of a run")
+        content = read_bytes(file, what="the run")
         _refuse_other_schema(content, file)
         text = unsealed_document(content, HEAD, place=str(file))
         return parsed(Run, text, place=str(file), what=f"a run of schema {SCHEMA}")
@@ -197,7 +197,7 @@ class RunFolder:
         if self.is_run:
             _refuse_lost(chain, self.head(), name, file)
         elif chain.torn:
-            raise _lost(f"{file}:{len(chain.lines) + 1}", "a last line that was cut off")
+            raise _lost(f"{file}:{len(chain.lines) + 1}", "the last line is cut off")
         return chain
 
     def write(self, kind: type[RowT], rows: Iterable[RowT]) -> None:
@@ -291,8 +291,8 @@ class RunFolder:
             content = read_bytes(file, what="a benchmark file", remedy=remedy)
             if name in known and checksum(content) not in {state.sum for state in known[name]}:
                 raise UsageError(
-                    rule="a benchmark file is as it was written",
-                    value="another checksum",
+                    "cannot read a benchmark file",
+                    rule="the checksum does not match",
                     place=str(file),
                     remedy=remedy,
                 )
@@ -311,9 +311,7 @@ class RunFolder:
         """
         heads = [(cls(head.parent).head().created, head.parent) for head in root.glob(f"*/{HEAD}")]
         if not heads:
-            raise UsageError(
-                rule="a report needs a run", value=f"no run below {root}", remedy="run `tox run -e report` first"
-            )
+            raise UsageError(f"no run found below `{root}`", remedy="run `tox run -e report` first")
         return cls(max(heads)[1])
 
 
@@ -330,14 +328,15 @@ def oldest_first(runs: Iterable[RunFolder]) -> list[RunFolder]:
 
 
 def _refuse_other_schema(content: bytes, file: Path) -> None:
-    head = document(content, place=str(file), what="the head of a run")
+    head = document(content, place=str(file), what="the run")
     version = head.get("schema_version") if isinstance(head, dict) else None
     if version != SCHEMA or isinstance(version, bool):
         raise UsageError(
-            rule=f"this harness reads records of schema {SCHEMA}",
+            "cannot read the run",
+            rule=f"this version of the harness reads schema {SCHEMA}",
             value=f"schema {shown(version)}",
             place=str(file),
-            remedy="read the run with the version of the harness that wrote it, or make it again",
+            remedy="read it with the version of the harness that wrote it, or repeat the run",
         )
 
 
@@ -357,12 +356,12 @@ def _refuse_lost(chain: Chain, head: Run, name: str, file: Path) -> None:
             return
     known = states[0].records
     if chain.torn and not grows:
-        raise _lost(f"{file}:{there + 1}", "a last line that was cut off")
-    place = f"{file}:{min(known, there) + 1}" if known != there else str(file)
-    raise _lost(place, f"{there:,} record{'' if there == 1 else 's'} where there were {known:,}")
+        raise _lost(f"{file}:{there + 1}", "the last line is cut off")
+    if known == there:
+        raise _lost(str(file), "the checksum does not match")
+    expected = f"expected {known:,} record{'' if known == 1 else 's'}"
+    raise _lost(f"{file}:{min(known, there) + 1}", expected, f"{there:,}")
 
 
-def _lost(place: str, value: str) -> UsageError:
-    return UsageError(
-        rule="a file of a run holds the records that were written", value=value, place=place, remedy=ALTERED
-    )
+def _lost(place: str, rule: str, value: str | None = None) -> UsageError:
+    return UsageError("cannot read the records", rule=rule, value=value, place=place, remedy=ALTERED)

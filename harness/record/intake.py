@@ -19,7 +19,7 @@ ParsedT = TypeVar("ParsedT", bound=BaseModel)
 MOST_BYTES = 2**29
 """A file that is larger is refused unread: a run of all cases has a hundredth of it."""
 
-DAMAGED = "the file is damaged or was written by another version of the harness"
+DAMAGED = "the file may be damaged or from another version of the harness"
 """The way out of a file that cannot be read as what it is to be."""
 
 _KINDS = (
@@ -53,7 +53,7 @@ def read_bytes(file: Path, *, what: str = "a record", remedy: str = DAMAGED) -> 
     UsageError
         If it is no regular file, is too large, or cannot be read.
     """
-    rule = f"{what} is a file that can be read"
+    problem = f"cannot read {what}"
     try:
         # A pipe would be waited for without this.
         descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0))
@@ -61,19 +61,19 @@ def read_bytes(file: Path, *, what: str = "a record", remedy: str = DAMAGED) -> 
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 kind = next((name for is_such, name in _KINDS if is_such(status.st_mode)), "something else")
-                raise UsageError(rule=rule, value=kind, place=str(file), remedy=remedy)
+                raise UsageError(problem, rule="not a regular file", value=kind, place=str(file), remedy=remedy)
             if status.st_size > MOST_BYTES:
                 raise _too_large(status.st_size, file, what, remedy)
             # No more than that, should it grow meanwhile; and no room for more is taken.
             return stream.read(status.st_size)
     except (OSError, ValueError) as error:
-        value = getattr(error, "strerror", None) or str(error)
-        raise UsageError(rule=rule, value=value.lower(), place=str(file), remedy=remedy) from error
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UsageError(problem, rule=reason.lower(), place=str(file), remedy=remedy) from error
 
 
 def _too_large(size: int, file: Path, what: str, remedy: str) -> UsageError:
-    rule, value = f"{what} has at most {MOST_BYTES:,} bytes", f"{size:,} bytes"
-    return UsageError(rule=rule, value=value, place=str(file), remedy=remedy)
+    rule, value = f"the limit is {MOST_BYTES:,} bytes", f"{size:,} bytes"
+    return UsageError(f"cannot read {what}", rule=rule, value=value, place=str(file), remedy=remedy)
 
 
 def read_text(file: Path, *, what: str = "a record", remedy: str = DAMAGED) -> str:
@@ -105,7 +105,9 @@ def decoded(content: bytes, *, place: str, what: str = "a record", remedy: str =
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         value = f"the byte 0x{content[error.start]:02x}"
-        raise UsageError(rule=f"{what} is UTF-8", value=value, place=f"{place}:{line}", remedy=remedy) from error
+        raise UsageError(
+            f"cannot read {what}", rule="the text is not UTF-8", value=value, place=f"{place}:{line}", remedy=remedy
+        ) from error
 
 
 def parsed(
@@ -139,10 +141,9 @@ def invalid(error: ValidationError, *, place: str, what: str, remedy: str = DAMA
     """Say of a record what is wrong first, the parameters as :func:`read_bytes` takes them."""
     first = error.errors(include_url=False)[0]
     field = ".".join(str(part) for part in first["loc"]) or error.title
-    rule = f"{what} has a valid `{field:.80}`"
-    return UsageError(
-        rule=rule, value=f"{first['msg']:.200} (found {shown(first.get('input'))})", place=place, remedy=remedy
-    )
+    message = str(first["msg"]).removeprefix("Value error, ")
+    rule = f"invalid `{field:.80}`: {message[:1].lower()}{message[1:200]}"
+    return UsageError(f"cannot read {what}", rule=rule, value=shown(first.get("input")), place=place, remedy=remedy)
 
 
 def shown(value: object) -> str:
@@ -164,4 +165,4 @@ def document(text: str | bytes, *, place: str, what: str, remedy: str = DAMAGED)
     try:
         return from_json(text)
     except ValueError as error:
-        raise UsageError(rule=f"{what} is JSON", value=str(error), place=place, remedy=remedy) from error
+        raise UsageError(f"cannot read {what}", rule=f"invalid JSON: {error}", place=place, remedy=remedy) from error

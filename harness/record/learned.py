@@ -26,7 +26,7 @@ class FitData(Record):
     def _is_rectangular(self) -> Self:
         """Refuse samples without a target, and rows of different lengths."""
         if len(self.inputs) != len(self.targets) or len({len(row) for row in self.inputs}) > 1:
-            raise ValueError("each sample has as many inputs as the others, and one target")
+            raise ValueError("every sample needs the same number of inputs and one target")
         return self
 
 
@@ -64,7 +64,7 @@ class ClassWeights(Record):
         except (binascii.Error, ValueError):
             levels = b""
         if not levels or len(levels) != self.height * self.width:
-            raise ValueError("weights are `height * width` levels in base64")
+            raise ValueError("weights must be `height * width` levels in base64")
         return self
 
 
@@ -85,7 +85,7 @@ class Confusion(Record):
         """Refuse counts that are not one for each pair of classes."""
         size = len(self.labels)
         if size == 0 or len(self.counts) != size or any(len(row) != size for row in self.counts):
-            raise ValueError("a confusion matrix has a count for each pair of classes")
+            raise ValueError("a confusion matrix needs a count for each pair of classes")
         return self
 
     @property

@@ -28,10 +28,7 @@ def lock(folder: Path) -> None:
     except BlockingIOError as error:
         os.close(descriptor)
         raise UsageError(
-            rule="one command at a time writes into a run",
-            value="one that is at it",
-            place=str(folder),
-            remedy="wait for its end, or name another run",
+            f"another command is already writing to the run `{folder}`", remedy="wait for it or use another `--run`"
         ) from error
     except OSError:  # some file systems of networks have no locks
         os.close(descriptor)

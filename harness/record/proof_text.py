@@ -39,7 +39,7 @@ def unanswered_proofs(proofs: Sequence[Proof]) -> list[str]:
     lines = []
     for error in dict.fromkeys(proof.error for proof in proofs if proof.error is not None):
         concerned = [proof for proof in proofs if proof.error == error]
-        lines.append(f"{error}\n  concerns  {'; '.join(_quantities(concerned, proofs))}")
+        lines.append(f"{error}\n  affects  {'; '.join(_quantities(concerned, proofs))}")
     return lines
 
 
@@ -60,8 +60,8 @@ def extent(proof: Proof) -> str:
     if proof.proved:
         return "proved"
     if proof.visited < proof.inputs:
-        return f"a part, {min(0.999, proof.visited / proof.inputs):.1%}"
-    return "not proved: an input was left out, visited twice, or changed by the implementation"
+        return f"partial, {min(0.999, proof.visited / proof.inputs):.1%}"
+    return "not proved: an input was skipped, visited twice, or changed by the implementation"
 
 
 def laws_held(proof: Proof) -> str:
@@ -102,7 +102,7 @@ def broken_blocks(proofs: Sequence[Proof]) -> list[str]:
     return [_block(*first[key], others[key][1:]) for key in first]
 
 
-REPLAYED = "of this input alone: torch may run another kernel on it than this one, on which the law holds"
+REPLAYED = "the replay has this input only: torch may choose another kernel, on which the law holds"
 """What is said beside a replay, since a failure may depend on the layout."""
 
 
@@ -119,7 +119,7 @@ def _block(proof: Proof, outcome: LawOutcome, others: Sequence[Proof]) -> str:
         ("replay", violation.replay),
         ("", REPLAYED),
         ("look at", violation.cause),
-        *([("likewise", ", ".join(f"[{other.dtype}, {other.layout}]" for other in others))] if others else []),
+        *([("also in", ", ".join(f"[{other.dtype}, {other.layout}]" for other in others))] if others else []),
     ]
     lines = [f"{proof.case} breaks {outcome.law} [{proof.dtype}, {proof.layout}]"]
     return "\n".join([*lines, *(f"  {label:<9}  {text}" for label, text in facts)])

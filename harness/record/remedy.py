@@ -26,8 +26,8 @@ def cause_of(event: Event) -> str:
 
     Returns
     -------
-    One sentence without a full stop, such as ``log of a number near one shows how float32 rounded it (loss.py:3): take
-    log1p of its distance from one, or use log_softmax or logsigmoid``.
+    One sentence without a full stop, such as ``log of a number near one exposes its rounding to float32 (loss.py:3):
+    use log1p of the difference from one, log_softmax or logsigmoid``.
     """
     advice = _advice(event)
     operation = f"the backward pass of {event.operation}" if event.backward else event.operation
@@ -89,29 +89,31 @@ _GROWTH: Mapping[str, Callable[[float], float]] = {
 }
 """Where an operation reaches a power of two."""
 
-_SHIFT = "subtract the row maximum first, or take exp of -|x| alone"
-_LOGARITHM = "stay with logarithms (log_softmax, logsumexp, logsigmoid)"
+_SHIFT = "subtract the row maximum first, or use exp(-|x|) only"
+_LOGARITHM = "work with logarithms (log_softmax, logsumexp, logsigmoid)"
 _SCALE = "divide by the largest magnitude first, or compute in a wider format"
-_DIRECTLY = "compute the difference itself: centre before squaring, sigmoid(-x) for 1 - sigmoid(x), expm1, log1p"
-_NEAR_ONE = "take log1p of its distance from one, or use log_softmax or logsigmoid"
-_WIDER = "accumulate in a wider format, or add up pairwise or with compensation"
+_DIRECTLY = (
+    "compute the difference directly: center before squaring, or use sigmoid(-x) for 1 - sigmoid(x), expm1 or log1p"
+)
+_NEAR_ONE = "use log1p of the difference from one, log_softmax or logsigmoid"
+_WIDER = "accumulate in a wider format, or use pairwise or compensated summation"
 
 _OVERFLOW = "{op} overflows{at} in {dtype}{limit}"
 _UNDERFLOW = "{op} underflows{at} in {dtype}{limit}"
-_CANCELS = "{op} cancels nearly equal numbers, which {dtype} has rounded before"
-_ABSORBS = "{op} rounds a small term away in {dtype}, and what follows needs it"
-_ADDS_UP = "a long sum is kept in {dtype}, in which small terms are lost"
+_CANCELS = "{op} cancels nearly equal numbers that were already rounded to {dtype}"
+_ABSORBS = "{op} rounds away a small term in {dtype} that later operations need"
+_ADDS_UP = "a long sum in {dtype} loses small terms"
 
 _TERMS = ("sum", "mean", "cumsum", "mm", "dot", "mv")
 
 _LARGE_TERMS = _Advice(
-    "the {op} of terms that are large themselves overflows in {dtype}{limit}",
-    "scale them first; where they are exponentials, subtract the row maximum before",
+    "{op} of large terms overflows in {dtype}{limit}",
+    "scale the terms first; for exponentials, subtract the row maximum first",
 )
 
 _IN_A_GRADIENT = _Advice(
-    "{op} cancels nearly equal terms, which {dtype} has rounded before",
-    "centre or scale in the forward pass, so that the terms stay small, or compute in a wider format",
+    "{op} cancels nearly equal terms that were already rounded to {dtype}",
+    "center or scale in the forward pass so that the terms stay small, or compute in a wider format",
 )
 
 _ADVICE: Mapping[EventKind, Mapping[str, _Advice]] = {
@@ -120,14 +122,14 @@ _ADVICE: Mapping[EventKind, Mapping[str, _Advice]] = {
         **dict.fromkeys(("exp", "exp2", "expm1", "sinh", "cosh"), _Advice(_OVERFLOW, _SHIFT)),
         **dict.fromkeys(
             _TERMS,
-            _Advice("the {op} of finite terms overflows in {dtype}{limit}", "add up in a wider format, or scale first"),
+            _Advice("{op} of finite terms overflows in {dtype}{limit}", "accumulate in a wider format, or scale first"),
         ),
         **dict.fromkeys(
             ("softmax", "log_softmax", "logsumexp"),
-            _Advice("{op}, or the sum within it, overflows in {dtype}{limit}", "compute it in a wider format"),
+            _Advice("{op} or its internal sum overflows in {dtype}{limit}", "compute it in a wider format"),
         ),
-        "div": _Advice(_OVERFLOW, "keep the divisor away from zero, or scale both first"),
-        "to": _Advice("a number is converted to {dtype}{limit}", "scale it first, or keep the wider format"),
+        "div": _Advice(_OVERFLOW, "keep the divisor away from zero, or scale both operands first"),
+        "to": _Advice("conversion to {dtype} overflows{limit}", "scale the number first, or keep the wider format"),
     },
     EventKind.UNDERFLOW: {
         "": _Advice(_UNDERFLOW, _SCALE),
@@ -139,45 +141,52 @@ _ADVICE: Mapping[EventKind, Mapping[str, _Advice]] = {
         ),
     },
     EventKind.INVALID: {
-        "": _Advice("{op} makes NaN{at} in {dtype}", "keep its input within its domain"),
+        "": _Advice("{op} returns NaN{at} in {dtype}", "keep the input within the domain"),
         "mul": _Advice(
-            "{op} makes NaN of zero times infinity", "leave out what is multiplied by zero, as torch.xlogy does"
+            "{op} returns NaN for zero times infinity", "skip terms that are multiplied by zero, as torch.xlogy does"
         ),
         "sub": _Advice(
-            "{op} makes NaN of infinity less infinity", "treat infinite entries apart before they are shifted"
+            "{op} returns NaN for infinity minus infinity", "handle infinite entries separately before the shift"
         ),
-        "add": _Advice("{op} makes NaN of infinities of both signs", "treat infinite entries apart"),
-        "div": _Advice("{op} makes NaN of 0 / 0 or inf / inf", "keep the divisor away from zero, and infinities out"),
-        "log": _Advice("{op} has a pole{at}", "keep its input above zero, or stay with logarithms"),
+        "add": _Advice("{op} returns NaN for infinities of opposite signs", "handle infinite entries separately"),
+        "div": _Advice(
+            "{op} returns NaN for 0 / 0 or inf / inf", "keep the divisor away from zero and exclude infinities"
+        ),
+        "log": _Advice("{op} has a pole{at}", "keep the input above zero, or work with logarithms"),
         "sqrt": _Advice(
             "{op} is infinite or NaN at zero",
-            "replace what is under the root before it is taken: where() comes too late",
+            "replace zeros before the root; torch.where after it comes too late",
         ),
-        "pow": _Advice("{op} is infinite or NaN there", "replace its input before it is taken: where() comes too late"),
-        "norm": _Advice("{op} is NaN at zero", "add an eps under the root, or replace its input at zero"),
+        "pow": _Advice(
+            "{op} is infinite or NaN{at}", "replace the input before the power; torch.where after it comes too late"
+        ),
+        "norm": _Advice("{op} is NaN at zero", "add an eps under the root, or replace the input at zero"),
         **dict.fromkeys(
             ("mm", "mv", "dot"),
-            _Advice("{op} makes NaN of infinities", "leave out what is multiplied by zero, and treat infinities apart"),
+            _Advice(
+                "{op} returns NaN for infinite entries",
+                "skip terms that are multiplied by zero, and handle infinities separately",
+            ),
         ),
-        "layer_norm": _Advice("{op} makes NaN of squares that overflow in {dtype}", _SCALE),
+        "layer_norm": _Advice("{op} returns NaN because squares overflow in {dtype}", _SCALE),
     },
     EventKind.CANCELLATION: {
         "": _Advice(_CANCELS, _DIRECTLY),
         **dict.fromkeys(
             ("log", "log2", "log10"),
-            _Advice("{op} of a number near one shows how {dtype} rounded it", _NEAR_ONE),
+            _Advice("{op} of a number near one exposes its rounding to {dtype}", _NEAR_ONE),
         ),
         "logsumexp": _Advice(
-            "{op} shows how {dtype} rounded the output, which it takes off again",
-            "the gradient is softmax(x), whose shift is exact",
+            "{op} exposes the rounding of its output to {dtype}, which it subtracts again",
+            "compute the gradient as softmax(x), whose shift is exact",
         ),
         **dict.fromkeys(
             ("var", "std"),
-            _Advice("{op} shows how {dtype} rounded the mean", "take the mean first, then the squares"),
+            _Advice("{op} exposes the rounding of the mean to {dtype}", "compute the mean first, then the squares"),
         ),
     },
     EventKind.ABSORPTION: {
-        "": _Advice(_ABSORBS, "keep the small term apart: log1p(small) for log(1 + small)"),
+        "": _Advice(_ABSORBS, "keep the small term separate: use log1p(small) for log(1 + small)"),
     },
     EventKind.ACCUMULATION: {"": _Advice(_ADDS_UP, _WIDER)},
 }

@@ -66,7 +66,7 @@ Size = Annotated[float, Field(ge=0)]
 
 def _not_negative(value: float) -> float:
     if value < 0:
-        raise ValueError("a deviation is not negative")
+        raise ValueError("a deviation must not be negative")
     return value
 
 
@@ -114,9 +114,9 @@ class TensorText(Record):
     def _values_fit(self) -> Self:
         """Refuse a damaged tensor: a number that is none, or another count than the shape says."""
         if self.dtype not in DTYPES:
-            raise ValueError(f"a tensor's dtype is one of {', '.join(DTYPES)}")
+            raise ValueError(f"the dtype of a tensor must be one of {', '.join(DTYPES)}")
         if any(size < 0 for size in self.shape) or math.prod(max(size, 1) for size in self.shape) > MOST_ELEMENTS:
-            raise ValueError(f"no tensor is of shape {list(self.shape)}")
+            raise ValueError(f"a tensor cannot have the shape {list(self.shape)}")
         parse = _float if "float" in self.dtype else _integer
         for value in self.values:
             parse(value)
@@ -129,13 +129,13 @@ def _float(text: str) -> float:
     try:
         return float.fromhex(text)
     except OverflowError as error:
-        raise ValueError(f"{text} is no float64") from error
+        raise ValueError(f"{text} is not a float64 number") from error
 
 
 def _integer(text: str) -> int:
     number = int(text == "True") if text in {"True", "False"} else int(text)
     if not -(2**63) <= number < 2**63:
-        raise ValueError(f"{text:.40} is no int64")
+        raise ValueError(f"{text:.40} is not an int64 number")
     return number
 
 
@@ -240,7 +240,7 @@ class Counterexample(Record):
         """Refuse what could not be tried."""
         for name, value in self.example.items():
             if isinstance(value, TensorText) and len(value.values) != math.prod(value.shape):
-                raise ValueError(f"the values of `{name}` are not spelled out")
+                raise ValueError(f"the values of `{name}` are missing")
         return self
 
 
@@ -298,13 +298,13 @@ class Verdict(Record):
     def _agrees_with_itself(self) -> Self:
         """Refuse a verdict of which one part says otherwise than another."""
         if self.violation is not None and self.status in _WITHOUT_VIOLATION:
-            raise ValueError(f"a verdict that is `{self.status}` has no violation")
+            raise ValueError(f"a verdict with status `{self.status}` cannot have a violation")
         if self.fault is not None and self.status is not Status.ERROR:
-            raise ValueError(f"a verdict that is `{self.status}` has no fault")
+            raise ValueError(f"a verdict with status `{self.status}` cannot have a fault")
         if self.status is Status.HOLDS and not (self.deviation or 0.0) <= (
             math.inf if self.bound is None else self.bound
         ):
-            raise ValueError("a law that holds deviates within its bound")
+            raise ValueError("the deviation of a law that holds must be within its bound")
         return self
 
 

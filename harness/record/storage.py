@@ -10,15 +10,15 @@ from pathlib import Path
 from harness.error import UsageError
 
 _REMEDIES = {
-    errno.ENOSPC: "make room there; what was finished before is kept",
-    errno.EDQUOT: "make room there; what was finished before is kept",
-    errno.EFBIG: "allow larger files; what was finished before is kept",
+    errno.ENOSPC: "free some space (finished results are kept)",
+    errno.EDQUOT: "free some space (finished results are kept)",
+    errno.EFBIG: "allow larger files (finished results are kept)",
 }
 
 
 @contextmanager
 def written(file: Path) -> Iterator[None]:
-    """Say in one sentence what keeps a file from being written.
+    """Turn an error of the file system into a :class:`UsageError`.
 
     Parameters
     ----------
@@ -34,10 +34,9 @@ def written(file: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise UsageError(
-            rule="what is found can be written",
-            value=(error.strerror or str(error)).lower(),
-            place=str(file),
-            remedy=_REMEDIES.get(error.errno or 0, "name a place that you may write to"),
+            f"cannot write `{file}`",
+            rule=(error.strerror or str(error)).lower(),
+            remedy=_REMEDIES.get(error.errno or 0, "choose a writable folder"),
         ) from error
 
 

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 
 from harness.record.survey import Accumulator, Breaking, Worst
 
-_SURE = {"exhausted": "first", "monotone": "first of those tried", "scanned": "first found"}
+_SURE = {"exhausted": "first", "monotone": "first of the tried values", "scanned": "first found"}
 
 
 def how_sure(breaking: Breaking) -> str:
     """Return how sure it is that nothing fails earlier."""
-    return _SURE[breaking.certainty] if breaking.value is not None else "holds where tried"
+    return _SURE[breaking.certainty] if breaking.value is not None else "holds at all tried values"
 
 
 def what_happens(breaking: Breaking) -> str:
@@ -19,12 +19,12 @@ def what_happens(breaking: Breaking) -> str:
         return breaking.reason
     if breaking.actual is None or breaking.expected is None or breaking.deviation is None or breaking.bound is None:
         return "holds to the end of the ray"
-    truth = f"where {breaking.expected:.6g} is true"
+    truth = f"expected {breaking.expected:.6g}"
     if not math.isfinite(breaking.actual):
-        return f"{breaking.actual} {truth}"
+        return f"{breaking.actual}, {truth}"
     if breaking.actual == 0.0 and breaking.expected != 0.0:
-        return f"0 {truth}"
-    return f"{breaking.actual:.6g} {truth}: {breaking.deviation:.3g} {breaking.unit}, bound {breaking.bound:.3g}"
+        return f"0, {truth}"
+    return f"{breaking.actual:.6g}, {truth}: {breaking.deviation:.3g} {breaking.unit}, bound {breaking.bound:.3g}"
 
 
 def closed_form(breaking: Breaking) -> str:
@@ -69,16 +69,16 @@ def survey_line(breakings: Sequence[Breaking], worst: Sequence[Worst]) -> str:
     if broken:
         names = ", ".join(f"{failure.case} {failure.law} [{failure.dtype}]" for failure in broken[:3])
         more = f" and {len(broken) - 3} more" if len(broken) > 3 else ""
-        parts.append(f"broken and not declared: {names}{more}")
+        parts.append(f"undeclared failures: {names}{more}")
     if silent:
-        parts.append(f"no answer on {len(silent):,}")
+        parts.append(f"no answer on {len(silent):,} ray{'' if len(silent) == 1 else 's'}")
     return f"survey: {'; '.join(parts)}"
 
 
 def summing(accumulator: Accumulator) -> str:
     """Return width and order in words."""
     if accumulator.width is None:
-        return "as if exactly" if accumulator.order else "in a width that does not show"
+        return "as if exact" if accumulator.order else "in an unknown width"
     if accumulator.order == "nothing lost":
         return f"as if in {accumulator.width} or wider"
     return f"in {accumulator.width} {accumulator.order}"

@@ -129,11 +129,11 @@ def violation_block(verdict: Verdict) -> str:
     violation = verdict.violation
     if violation is None:
         raise ValueError(f"{verdict.case} does not break {verdict.law} [{verdict.where}]")
-    verb = {Status.BROKEN: "breaks", Status.LOST: "loses the digits of"}.get(verdict.status, "breaks, as declared,")
+    verb = {Status.BROKEN: "breaks", Status.LOST: "loses digits in"}.get(verdict.status, "breaks, as declared,")
     place = f"({', '.join(map(str, violation.place))}{',' if len(violation.place) == 1 else ''})"
     examples = [f"{name} = {spelled(value)}" for name, value in violation.example.items()]
     facts = [
-        *([("seen", violation.seen)] if violation.seen else []),
+        *([("observed", violation.seen)] if violation.seen else []),
         ("statement", verdict.statement),
         ("source", verdict.source),
         ("actual", f"{violation.actual!r} at {place}" if violation.place else f"{violation.actual!r}"),
@@ -156,7 +156,7 @@ def violation_block(verdict: Verdict) -> str:
 def _worst_line(worst: WorstExample, unit: str) -> str:
     """Return the worst example found as one line; its bound is that of its own inputs."""
     inputs = ", ".join(f"{name} = {spelled(value)}" for name, value in worst.example.items())
-    outcome = f"{worst.actual!r} for {worst.expected!r}"
+    outcome = f"{worst.actual!r}, expected {worst.expected!r},"
     return f"{worst.deviation:.6g} {unit}, bound {worst.bound:.6g}: {outcome} at {inputs}; replay {worst.replay}"
 
 

@@ -46,7 +46,7 @@ class Work(Record):
         else:
             after = f"after {self.done:,} of {self.planned:,} {self.unit}{'' if self.planned == 1 else 's'}"
             how = f"{self.ended or Ended.INTERRUPTED} {after}"
-        return how if self.ended is not None else f"{how} (killed, or still at it)"
+        return how if self.ended is not None else f"{how} (killed or still running)"
 
 
 def unfinished(works: Iterable[Work], *names: str) -> list[Work]:

@@ -1,4 +1,4 @@
-"""The figure that moves: an implementation beside the exact answer while the parameter of a ray grows.
+"""The interactive figure: an implementation compared with the exact answer while the parameter of a ray grows.
 
 Every number on it was recorded, none is computed by the page: its script swaps texts, widths and paths. Without scripts
 the page shows the breaking point of the first view.
@@ -8,6 +8,7 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 from markupsafe import Markup
@@ -21,6 +22,9 @@ MOST_CHARACTERS = 200_000
 
 WIDTH, HEIGHT = 1000, 200
 """Of the drawing, in its own units: the page stretches it."""
+
+LOGARITHMIC_FROM = 1e6
+"""Ratio of the largest to the smallest exact value from which the axis is logarithmic."""
 
 _STYLES = ("scratch", "concise", "foreign")
 _DTYPES = ("float32", "float64", "float16", "bfloat16")
@@ -108,29 +112,73 @@ class View:
         first, last = self.passage.stations[0].t, self.passage.stations[-1].t
         return WIDTH * (t - first) / ((last - first) or 1.0)
 
+    @cached_property
+    def plotted(self) -> int:
+        """Index of the plotted entry: the one with the largest relative error where the law first breaks."""
+        return _worst_entry(self.passage)
+
     @property
+    def subject(self) -> str:
+        """The plotted entry in words."""
+        return _subject(self.passage, self.plotted)
+
+    @property
+    def column(self) -> int:
+        """Index of the cell that holds the plotted entry in a row of answers."""
+        columns, width = _columns(self.passage), max(len(station.given) for station in self.passage.stations)
+        if any(len(station.expected) != width for station in self.passage.stations):
+            return self.plotted
+        return next(at for at, entries in enumerate(columns) if self.plotted in entries)
+
+    @property
+    def shows(self) -> str:
+        """Return what the plot shows."""
+        axis = " on a logarithmic axis" if self.is_logarithmic else ""
+        return f"The plot shows {self.subject}{axis}; gaps are values that are NaN, infinite or off the axis."
+
+    @cached_property
+    def is_logarithmic(self) -> bool:
+        """Whether the exact values of the plotted entry span too many powers of ten for a linear axis."""
+        exact = self._exact
+        positive = [value for value in exact if 0.0 < value < FAR]
+        return min(exact) >= 0.0 and len(positive) > 1 and max(positive) > LOGARITHMIC_FROM * min(positive)
+
+    @property
+    def _exact(self) -> list[float]:
+        return [station.expected[self.plotted] for station in self.passage.stations]
+
+    def _height(self, value: float) -> float:
+        """Return a value on the axis; a logarithm of zero or less is off the axis."""
+        if not self.is_logarithmic:
+            return value
+        return math.log10(value) if value > 0.0 else math.nan
+
+    @cached_property
     def range(self) -> tuple[float, float]:
-        """The smallest and the largest of the exact answers, which the drawing shows."""
-        exact = [station.expected[0] for station in self.passage.stations]
-        finite = [value for value in exact if abs(value) < FAR] or [0.0]
+        """The ends of the axis: the smallest and the largest exact value, or their logarithms."""
+        finite = [value for value in self._exact if abs(value) < FAR] or [0.0]
+        if self.is_logarithmic:
+            heights = [self._height(value) for value in finite if value > 0.0]
+            return min(heights), max(heights)
         low, high = min(0.0, *finite), max(finite)
         return low, high if high > low else low + 1.0
 
     @property
     def ticks(self) -> tuple[str, str]:
-        """Its ends as text."""
-        low, high = self.range
+        """The ends of the axis as text."""
+        low, high = (10.0**end if self.is_logarithmic else end for end in self.range)
         return plain(low), plain(high)
 
     @property
     def exact_path(self) -> str:
-        """The exact answer's first entry."""
-        return self._path([station.expected[0] for station in self.passage.stations])
+        """The plotted entry of the exact answer."""
+        return self._path([self._height(value) for value in self._exact])
 
     @property
     def actual_path(self) -> str:
-        """The first entry of what the implementation returned; what is no number, or far away, leaves a gap."""
-        return self._path([station.actual[0] if station.actual else math.nan for station in self.passage.stations])
+        """The plotted entry of the returned answer; a value that is not a number or off the axis leaves a gap."""
+        answers = [_entry(station.actual, self.plotted) for station in self.passage.stations]
+        return self._path([math.nan if value is None else self._height(value) for value in answers])
 
     @property
     def broken_path(self) -> str:
@@ -159,6 +207,9 @@ class View:
             "ray": passage.ray,
             "formula": passage.formula,
             "where": self.where,
+            "subject": self.subject,
+            "column": self.column,
+            "shows": self.shows,
             "at": self.at,
             "position": self.position,
             "positions": self.positions,
@@ -306,8 +357,40 @@ def _text(value: float) -> str:
 
 
 def _says(passage: Passage) -> Iterator[str]:
-    """One sentence a station: what was asked, what came, and what is exact."""
+    """Yield one sentence for each station, on the plotted entry; the script builds the same one."""
+    entry = _worst_entry(passage)
+    subject = _subject(passage, entry)
     for station in passage.stations:
-        answer = ", ".join(map(_text, station.actual[:1])) or "nothing"
-        exact, verdict = _text(station.expected[0]), "broken" if station.broken else "within its bound"
-        yield f"t = {station.t!r}: the answer's first entry is {answer}, exactly {exact}: {verdict}."
+        actual = _entry(station.actual, entry)
+        answer = "missing" if actual is None else _text(actual).replace("nan", "NaN")
+        exact = _text(station.expected[entry])
+        verdict = "the law is broken" if station.broken else "the error is within its bound"
+        yield f"t = {station.t!r}: {subject} is {answer}; the exact value is {exact}; {verdict}."
+
+
+def _entry(values: Sequence[float], entry: int) -> float | None:
+    """Return one entry of an answer; ``None`` if the answer has no such entry."""
+    return values[entry] if entry < len(values) else None
+
+
+def _subject(passage: Passage, entry: int) -> str:
+    return f"entry {entry + 1}" if max(len(station.expected) for station in passage.stations) > 1 else "the answer"
+
+
+def _worst_entry(passage: Passage) -> int:
+    """Return the index of the entry with the largest relative error where the law first breaks; 0 if it holds."""
+    broken = [station for station in passage.stations if station.broken and station.actual]
+    first = next((station for station in broken if station.t == passage.breaks_at), broken[0] if broken else None)
+    if first is None:
+        return 0
+    errors = [_relative_error(actual, exact) for actual, exact in zip(first.actual, first.expected, strict=False)]
+    widths = {len(station.expected) for station in passage.stations}
+    return errors.index(max(errors)) if len(widths) == 1 else 0
+
+
+def _relative_error(actual: float, exact: float) -> float:
+    if actual == exact:
+        return 0.0
+    if not math.isfinite(actual - exact):
+        return math.inf
+    return abs(actual - exact) / abs(exact) if exact else math.inf

@@ -1,4 +1,4 @@
-// The figure that moves: what was recorded of one call after the other is put in place of what stands there.
+// The interactive figure: replaces the shown call by another recorded call.
 for (const figure of document.querySelectorAll(".watch")) {
   const views = JSON.parse(figure.querySelector("script").textContent);
   const find = selector => figure.querySelector(selector);
@@ -6,14 +6,15 @@ for (const figure of document.querySelectorAll(".watch")) {
   const lost = text => ["nan", "inf", "-inf"].includes(text);
   let view = views[0];
 
-  // The bars of the answer and of the exact one are on one scale; what is no number fills its cell.
+  // The bars of the answer and of the exact value share a scale; NaN and infinities fill the cell.
   const scale = at => Math.max(...view.lanes.filter(lane => barred(lane)).flatMap(lane => lane.cells[at])
     .map(text => Math.abs(Number(text))).filter(Number.isFinite), 0) || 1;
   const barred = lane => lane.kind === "actual" || lane.kind === "exact";
   const says = at => {
-    const first = kind => view.lanes.find(lane => lane.kind === kind).cells[at][0] ?? "nothing";
-    const verdict = view.broken[at] === "1" ? "broken" : "within its bound";
-    return `t = ${view.t[at]}: the answer's first entry is ${first("actual")}, exactly ${first("exact")}: ${verdict}.`;
+    const entry = kind => view.lanes.find(lane => lane.kind === kind).cells[at][view.column] ?? "missing";
+    const verdict = view.broken[at] === "1" ? "the law is broken" : "the error is within its bound";
+    const answer = entry("actual").replace("nan", "NaN");
+    return `t = ${view.t[at]}: ${view.subject} is ${answer}; the exact value is ${entry("exact")}; ${verdict}.`;
   };
 
   const cell = (text, share) => {
@@ -52,13 +53,14 @@ for (const figure of document.querySelectorAll(".watch")) {
     find(".dtype").textContent = view.dtype;
     find(".formula").textContent = view.formula;
     find(".where").textContent = view.where;
-    find(".plot").ariaLabel = `First entry of the answer along the ray; ${view.where}.`;
+    find(".plot").ariaLabel = `${view.subject} along the ray; ${view.where}.`;
+    find(".shows").textContent = view.shows;
     [".exact", ".actual", ".broken"].forEach((name, i) => { find(`path${name}`).setAttribute("d", view.paths[i]); });
     [find(".y.low").textContent, find(".y.high").textContent] = view.ticks;
     find(".end").textContent = view.end;
     find(".break").hidden = find(".to").disabled = view.position === null;
     find(".break").style.left = `${view.position}%`;
-    const headings = ["of one call", ...view.columns].map((text, i) => {
+    const headings = ["values in this call", ...view.columns].map((text, i) => {
       const th = document.createElement("th");
       th.scope = "col";
       th.textContent = text;
@@ -79,7 +81,7 @@ for (const figure of document.querySelectorAll(".watch")) {
     station();
   };
 
-  // Every implementation is offered, and of the one that is shown its dtypes, and its rays in the dtype.
+  // Offer every implementation, the dtypes of the shown one, and its rays in the shown dtype.
   const offer = () => {
     const options = (name, list) => [...new Set(list.map(it => it[name]))]
       .map(value => new Option(value, value, false, value === view[name]));

@@ -116,8 +116,8 @@ def test_nothing_is_found_in_a_sound_step(harness_command: Command) -> None:
     ("target", "expected", "code", "said"),
     [
         ("cases.softmax_regression.scratch:badly_scaled", "overflow", 0, "1 finding, as expected, in"),
-        ("train.py:step", "masked", 1, "2 findings, and no masked, as was expected, in"),
-        ("train.py:sound", "overflow", 1, "nothing found, and no overflow, as was expected, in"),
+        ("train.py:step", "masked", 1, "2 findings, but no masked, which was expected, in"),
+        ("train.py:sound", "overflow", 1, "nothing found, but no overflow, which was expected, in"),
         ("train.py:sound", "explosion", 2, "`--expect` takes a kind, `overflow`"),
     ],
 )

@@ -211,7 +211,7 @@ def test_a_loss_that_is_not_finite_is_noticed_in_a_step_that_is_not_looked_at() 
 
     run = run_of(step, 9)
     assert (run.record.audited, run.record.spoiled, ruins(run)) == (1, 2, [(4, "the loss"), (7, "the loss")])
-    assert "the loss is not finite after steps 4, 7, where no audit looked" in str(run)
+    assert "the loss is not finite after steps 4, 7, which the audit skipped" in str(run)
     assert run_of(lambda _: w.sum().backward(), 9).record.ruins == ()
     assert ruins(run_of(step, 9, at=(4, 7))) == []
 
@@ -242,7 +242,7 @@ def test_what_an_audited_step_ruins_is_no_news_afterwards() -> None:
 
     run = run_of(step, 6, at=(4,))
     assert (run.record.ruins, run.record.spoiled) == ((), 2)
-    assert "2 of the other 5 come to what is not finite, after one that was looked at" in str(run)
+    assert "2 of the other 5 steps are not finite, all after an audited step" in str(run)
 
 
 def test_a_run_says_how_much_of_it_was_looked_at_and_why_not_more() -> None:
@@ -253,9 +253,8 @@ def test_a_run_says_how_much_of_it_was_looked_at_and_why_not_more() -> None:
     assert record.ratio is not None
     assert 2.5 < record.ratio <= 3.0
     assert 25 <= record.audited <= 29
-    assert f"looked at {record.audited} of 100 steps: a step of 1.00 s takes 7.9 times as long under the audit" in str(
-        run
-    )
+    said = f"audited {record.audited} of 100 steps: an audited step takes 7.9 times as long as a plain one (1.00 s); "
+    assert f"{said}the run took {record.ratio:.1f} times its time without the audit, limit " in str(run)
     assert "loss and weights of the other steps are finite" in str(run)
     assert run.findings == ()
 
@@ -362,7 +361,9 @@ def test_a_step_that_went_wrong_unseen_is_looked_at_in_a_second_run(harness_comm
     assert done.returncode == 1
     assert "train.py:18 breaks: exp(9" in done.stdout
     assert "this is step 12 of 20, the first with findings" in done.stdout
-    said = "the loss is not finite after step 12, where no audit looked: the steps were taken once more, the same bit"
+    said = (
+        "the loss is not finite after step 12, which the audit skipped; a second run, identical bit for bit, audited it"
+    )
     assert said in done.stdout
     assert said in Path("a.md").read_text(encoding="utf-8")
     audits = json.loads(Path("a.json").read_text(encoding="utf-8"))["audits"]
@@ -378,7 +379,7 @@ def test_of_steps_that_are_others_the_second_time_it_is_said_what_to_do(harness_
     words = ("--no-isolate", "--events", "--steps", "20", "--within", "1", "--junit", "a.xml")
     done = harness_command("audit", "train.py:draws", *words)
     assert done.returncode == 1
-    assert "taken once more the steps are others from step 1 on: seed what they draw" in done.stdout
+    assert "which the audit skipped; a second run differs from step 1 on: fix the random seed" in done.stdout
     assert 'failures="1"' in Path("a.xml").read_text(encoding="utf-8")
 
 
@@ -415,14 +416,14 @@ def test_a_step_is_looked_at_by_its_number(harness_command: Command) -> None:
     assert done.returncode == 1
     assert "train.py:18 breaks: exp(9" in done.stdout
     assert "this is step 12 of 12, the first with findings" in done.stdout
-    assert "looked at 1 of 12 steps\n" in done.stdout
+    assert "audited 1 of 12 steps\n" in done.stdout
 
 
 @pytest.mark.usefixtures("train")
 def test_few_steps_are_all_looked_at_and_many_as_many_as_may_be(harness_command: Command) -> None:
     """Unasked."""
     few = harness_command("audit", "train.py:sound", "--no-isolate", "--events", "--steps", "19")
-    assert "looked at" not in few.stdout
+    assert "audited " not in few.stdout
     many = harness_command("audit", "train.py:sound", "--no-isolate", "--events", "--steps", "20")
     assert "of 20 steps: a step of" in many.stdout
     assert "loss and weights of the other steps are finite" in many.stdout

@@ -19,7 +19,7 @@ def test_what_loses_a_bit_a_step_is_gone_when_none_is_left() -> None:
     (trend,) = trends(over(16.0, 8.0, 4.0, 2.0))
     assert trend.bits_a_step == pytest.approx(1.0)
     assert trend.gone_at == 5
-    assert "falls by 1 bits a step, and would be gone at step 5" in trend_line(trend)
+    assert "falls by 1 bits per step and would reach zero at step 5" in trend_line(trend)
 
 
 @pytest.mark.parametrize("factors", [(2.0, 4.0, 8.0), (4.0, 4.0, 4.0), (4.0, 2.0), (4.0, 2.0, 0.5)])

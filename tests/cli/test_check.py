@@ -134,7 +134,7 @@ def test_a_dtype_that_everything_is_skipped_in_gives_no_answer(harness: Command,
     [
         (("--devices", "cuda"), "there is no accelerator here"),
         (("--call", "nunpy"), "NameError"),
-        (("--corpus", "nowhere"), "no folder `nowhere`"),
+        (("--corpus", "nowhere"), "folder not found: `nowhere`"),
         (("--breaks", "valu"), "`valu`"),
     ],
     ids=["device", "adapter", "corpus", "break"],

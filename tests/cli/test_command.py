@@ -157,7 +157,7 @@ def test_two_processes_reach_the_same_verdicts_as_one(homework: Path, harness: C
         (("bench", "loaders", "--dataset", "a:b", "--prefetch", "0"), "`--prefetch` takes whole numbers from 1"),
         (("bench", "steps", "--dataset", "a:b"), "`--dataset` is for loaders, got steps; name `loaders`"),
         (("report", "no-such-run"), "run.json"),
-        (("report",), "needs a run"),
+        (("report",), "no run found below"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )

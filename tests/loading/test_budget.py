@@ -351,8 +351,8 @@ def test_a_budget_says_what_takes_most_and_what_workers_would_gain() -> None:
     assert budget.is_closed
     assert budget.unseen == pytest.approx(0.01)
     assert budget.sentence == (
-        "48% of a batch's 20.2 ms is decoding (`decode(data)` at photos.py:12); 5 more workers would help up to 4.4 "
-        "times; the other 52%: reading 19%, transforming 19%, collating 10%"
+        "48% of the 20.2 ms per batch is decoding (`decode(data)` at photos.py:12); 5 more workers could make this at "
+        "most 4.4 times as fast; the other 52%: reading 19%, transforming 19%, collating 10%"
     )
     assert budget.bound_s(1) >= budget.made_s
     assert budget.bound_s(1000) == pytest.approx((budget.made_s * budget.busy + budget.own_s) / budget.cores)

@@ -303,7 +303,7 @@ def test_a_shard_that_is_dropped_or_visited_twice_is_noticed() -> None:
     assert conclude(pairs, sum(shards[1:], start=shards[0])).proved
     dropped = conclude(pairs, shards[0] + shards[1] + shards[2])
     assert not dropped.proved
-    assert extent(dropped) == "a part, 75.0%"
+    assert extent(dropped) == "partial, 75.0%"
     twice = conclude(pairs, shards[0] + shards[1] + shards[2] + shards[2])
     assert twice.visited == twice.inputs
     assert not twice.proved

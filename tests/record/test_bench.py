@@ -104,7 +104,7 @@ def test_what_is_no_document_holds_no_benchmark(document: Any) -> None:
 def test_what_is_no_benchmark_is_named_with_its_place(entry: Any, field: str) -> None:
     """The suite's file, and the number in it."""
     with pytest.raises(
-        UsageError, match=rf"the suite `loaders` has a valid `{field}`.*in bench-loaders\.json, benchmark 2"
+        UsageError, match=rf"the suite `loaders` in bench-loaders\.json, benchmark 2: invalid `{field}`"
     ):
         read("loaders", [ENTRIES["loaders"][0], entry])
 

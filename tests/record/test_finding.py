@@ -166,7 +166,7 @@ def test_roundings_of_a_narrow_format_are_one_finding_where_wide_ones_hold() -> 
     off = {"dtype": "float16", "deviation": 5.0, "bound": 2.0}
     narrow = [broken("a", 1.0, cause="x", **off), broken("b", 2.0, cause="y", group="implementation", **off)]
     (one,) = findings(narrow)
-    assert sentence(one).startswith("the last digits in float16 are off, as where its roundings add up")
+    assert sentence(one).startswith("the last digits in float16 are off, probably from accumulated rounding")
     assert len(findings([*narrow, broken("b", 3.0, cause="y")])) == 2
     assert len(findings([*narrow, broken("c", 3.0, cause="z", **off | {"deviation": 2000.0})])) == 2
 
@@ -177,8 +177,8 @@ def test_all_that_float32_mends_is_one_finding_of_the_format() -> None:
     narrow = {"dtype": "float16", "mended_wider": True}
     mended = [broken("a", 1.0, event=OVERFLOW, **narrow), broken("b", 2.0, event=invalid, **narrow)]
     (one,) = findings(mended)
-    assert sentence(one).startswith("float16 is too narrow for what is computed on the way: compute in float32")
-    assert ("seen as", "exp overflows and sub cancels (homework.py:3)") in facts(one)
+    assert sentence(one).startswith("float16 is too narrow for the intermediate results: compute in float32")
+    assert ("events", "exp overflows and sub cancels (homework.py:3)") in facts(one)
     assert {tuple(one.laws) for one in findings([*mended, broken("b", 2.0, event=invalid)])} == {("a",), ("b",)}
     assert len(findings([*mended, broken("c", event=OVERFLOW.model_copy(update={"place": "b.py:1"}))])) == 2
     (alone,) = findings(mended[:1])
@@ -228,8 +228,8 @@ def test_what_happened_unseen_in_16_bits_is_said_to_be_roundings() -> None:
     off = broken("a", 1.0, cause="x", deviation=5.0, bound=2.0, **narrow)
     underflows = broken("b", 2.0, event=backward, **narrow)
     (one,) = findings([underflows, off])
-    seen = "backward exp underflows (homework.py:3), roundings that add up"
-    assert ("seen as", seen) in facts(one)
+    seen = "backward exp underflows (homework.py:3), accumulated rounding"
+    assert ("events", seen) in facts(one)
     lost = broken("c", 3.0, event=OVERFLOW, status=Status.LOST, **narrow)
     assert [one.status for one in findings([off, lost])] == [Status.BROKEN, Status.LOST]
     assert [one.status for one in findings([lost, underflows, off])] == [Status.BROKEN]
@@ -338,7 +338,7 @@ def test_a_block_fits_its_columns_but_for_what_is_pasted(width: int) -> None:
     block = finding_block(findings([broken(event=OVERFLOW)])[0], width=width, options_only=True)
     *lines, again = block.splitlines()
     assert max(map(len, lines)) <= width
-    assert again == "  again     --law value --dtypes float32 --example '{}'"
+    assert again == "  replay    --law value --dtypes float32 --example '{}'"
     short = finding_in_short(findings([broken(event=OVERFLOW)])[0], width=width)
     assert len(short.splitlines()) <= 3
 
@@ -355,8 +355,8 @@ def test_a_block_fits_its_columns_but_for_what_is_pasted(width: int) -> None:
 def test_a_large_example_is_seen_again_by_what_is_added_to_the_command(replay: str, added: str) -> None:
     """It is drawn again from its seed, which is not said where it is the usual one."""
     (finding,) = findings([broken(event=OVERFLOW, replay=replay)])
-    assert dict(facts(finding, options_only=True))["again"] == added
-    assert dict(facts(finding))["again"] == replay
+    assert dict(facts(finding, options_only=True))["replay"] == added
+    assert dict(facts(finding))["replay"] == replay
 
 
 def test_every_failing_verdict_has_its_finding() -> None:

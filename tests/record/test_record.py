@@ -93,7 +93,7 @@ def test_a_damaged_line_is_named_with_its_number(workplace: Path, line: str, fie
     [
         (("0x1.zp+0", "0x1p+0"), "hexadecimal"),
         (("0x1p+0",), "does not have 1 values"),
-        (("0x1p+99999", "0x1p+0"), "no float64"),
+        (("0x1p+99999", "0x1p+0"), "not a float64 number"),
     ],
 )
 def test_a_damaged_tensor_is_refused_when_it_is_read(values: tuple[str, ...], text: str) -> None:
@@ -105,10 +105,10 @@ def test_a_damaged_tensor_is_refused_when_it_is_read(values: tuple[str, ...], te
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"violation": samples.run.violation()}, "a verdict that is `holds` has no violation"),
-        ({"fault": "raised"}, "a verdict that is `holds` has no fault"),
-        ({"deviation": -5.0}, "a deviation is not negative"),
-        ({"deviation": 3.0, "bound": 2.0}, "a law that holds deviates within its bound"),
+        ({"violation": samples.run.violation()}, "a verdict with status `holds` cannot have a violation"),
+        ({"fault": "raised"}, "a verdict with status `holds` cannot have a fault"),
+        ({"deviation": -5.0}, "a deviation must not be negative"),
+        ({"deviation": 3.0, "bound": 2.0}, "the deviation of a law that holds must be within its bound"),
         ({"bound": math.nan}, "greater than or equal to 0"),
         ({"rows": -3}, "greater than or equal to 0"),
         ({"duration_s": -1.0}, "greater than or equal to 0"),

@@ -31,12 +31,22 @@ def test_a_backward_pass_is_named_as_one() -> None:
 @pytest.mark.parametrize(
     ("kind", "operation", "backward", "said"),
     [
-        (EventKind.OVERFLOW, "log_softmax", False, "log_softmax, or the sum within it, overflows in float32"),
-        (EventKind.INVALID, "mm", False, "mm makes NaN of infinities: leave out"),
-        (EventKind.INVALID, "layer_norm", False, "layer_norm makes NaN of squares that overflow in float32"),
-        (EventKind.CANCELLATION, "logsumexp", True, "the backward pass of logsumexp shows how float32 rounded"),
-        (EventKind.CANCELLATION, "var", False, "var shows how float32 rounded the mean: take the mean first"),
-        (EventKind.CANCELLATION, "mul", True, "the backward pass of mul cancels nearly equal terms, which float32 has"),
+        (EventKind.OVERFLOW, "log_softmax", False, "log_softmax or its internal sum overflows in float32"),
+        (EventKind.INVALID, "mm", False, "mm returns NaN for infinite entries: skip terms"),
+        (EventKind.INVALID, "layer_norm", False, "layer_norm returns NaN because squares overflow in float32"),
+        (
+            EventKind.CANCELLATION,
+            "logsumexp",
+            True,
+            "the backward pass of logsumexp exposes the rounding of its output to float32",
+        ),
+        (
+            EventKind.CANCELLATION,
+            "var",
+            False,
+            "var exposes the rounding of the mean to float32: compute the mean first",
+        ),
+        (EventKind.CANCELLATION, "mul", True, "the backward pass of mul cancels nearly equal terms that were already"),
     ],
 )
 def test_what_one_operation_does_within_is_said(kind: EventKind, operation: str, said: str, *, backward: bool) -> None:

@@ -128,10 +128,10 @@ def test_a_run_that_was_killed_keeps_what_was_found_and_says_so() -> None:
     file = run.path / FILES[Verdict]
     file.write_bytes(file.read_bytes()[:-9])
     assert len(run.read(Verdict)) == 6
-    assert "(killed, or still at it)" in early(run.head().work)
+    assert "(killed or still running)" in early(run.head().work)
     altered = file.read_bytes()
     file.write_bytes(altered.replace(b"law_2", b"law_9"))
-    with pytest.raises(UsageError, match=r"altered.*verdicts\.jsonl:3"):
+    with pytest.raises(UsageError, match=r"verdicts\.jsonl:3: the line was altered"):
         run.read(Verdict)
     file.write_bytes(altered)
     with Session("it") as session:
@@ -152,13 +152,13 @@ def _lines(change: Callable[[list[bytes]], object]) -> Callable[[Path], None]:
 @pytest.mark.parametrize(
     ("damage", "text"),
     [
-        (_lines(lambda lines: lines.pop(3)), r"does not follow.*verdicts\.jsonl:4"),
-        (_lines(lambda lines: lines.pop()), r"9 records where there were 10.*verdicts\.jsonl:10"),
-        (_lines(lambda lines: lines.insert(5, lines[4])), r"does not follow.*verdicts\.jsonl:6"),
-        (_lines(lambda lines: lines.reverse()), r"does not follow.*verdicts\.jsonl:1"),
-        (_lines(lambda lines: lines.append(b'{"kind":"verdict"}\n')), r"without its checksum.*verdicts\.jsonl:11"),
-        (_lines(lambda lines: lines.append(b"{")), r"cut off.*verdicts\.jsonl:11"),
-        (Path.unlink, r"0 records where there were 10.*verdicts\.jsonl:1"),
+        (_lines(lambda lines: lines.pop(3)), r"verdicts\.jsonl:4: .*does not follow"),
+        (_lines(lambda lines: lines.pop()), r"verdicts\.jsonl:10: expected 10 records, got 9;"),
+        (_lines(lambda lines: lines.insert(5, lines[4])), r"verdicts\.jsonl:6: .*does not follow"),
+        (_lines(lambda lines: lines.reverse()), r"verdicts\.jsonl:1: .*does not follow"),
+        (_lines(lambda lines: lines.append(b'{"kind":"verdict"}\n')), r"verdicts\.jsonl:11: the line has no checksum"),
+        (_lines(lambda lines: lines.append(b"{")), r"verdicts\.jsonl:11: the last line is cut off"),
+        (Path.unlink, r"verdicts\.jsonl:1: expected 10 records, got 0;"),
     ],
     ids=["deleted", "the last deleted", "duplicated", "reordered", "forged", "torn", "gone"],
 )
@@ -178,7 +178,7 @@ def test_a_head_that_was_altered_is_refused() -> None:
     run = kept(Session("it"), 7, 44, KeyboardInterrupt())
     file = run.path / "run.json"
     file.write_text(file.read_text().replace('"interrupted"', '"finished"'), encoding="utf-8")
-    with pytest.raises(UsageError, match="the head of a run is as it was written, got another checksum"):
+    with pytest.raises(UsageError, match=r"cannot read the run in .*run\.json: the checksum does not match"):
         run.head()
 
 
@@ -194,7 +194,7 @@ def test_a_full_disk_is_one_sentence_and_what_was_finished_is_kept() -> None:
     full = (session.folder.path / FILES[Verdict]).stat().st_size + 9
     resource.setrlimit(resource.RLIMIT_FSIZE, (full, before[1]))
     try:
-        with pytest.raises(UsageError, match=r"can be written, got file too large in .*verdicts\.jsonl"), session:
+        with pytest.raises(UsageError, match=r"cannot write `.*verdicts\.jsonl`: file too large"), session:
             session.keep(samples.run.verdict(Status.SKIPPED))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
@@ -205,7 +205,7 @@ def test_a_full_disk_is_one_sentence_and_what_was_finished_is_kept() -> None:
 def test_a_place_that_cannot_be_written_to_is_one_sentence(workplace: Path) -> None:
     """A file stands where a folder is to be."""
     (workplace / "taken").write_text("", encoding="utf-8")
-    with pytest.raises(UsageError, match="what is found can be written, got"):
+    with pytest.raises(UsageError, match=r"cannot write `.*`: "):
         Session(str(workplace / "taken" / "it"))
 
 
@@ -215,7 +215,7 @@ def test_one_command_at_a_time_writes_into_a_run() -> None:
     other = "from harness.cli.session import Session; Session('it')"
     with Session("it"):
         done = subprocess.run([sys.executable, "-c", other], capture_output=True, text=True, check=False, timeout=120)
-    assert "one command at a time writes into a run" in done.stderr
+    assert "another command is already writing to the run" in done.stderr
 
 
 @pytest.mark.usefixtures("check")

@@ -78,12 +78,12 @@ def test_the_page_says_how_many_steps_were_looked_at_and_fails_where_one_went_wr
     """What was looked at in a second run is a finding like others; what could not be is one of its own."""
     calm = AuditRun(steps=100, audited=12, within=3.0, cpu_s=0.54, step_s=0.0018, audited_s=0.01422)
     html = unescape(reported(of(tmp_path / "calm", step().model_copy(update={"run": calm}))).html)
-    assert "looked at 12 of 100 steps: a step of 1.80 ms takes 7.9 times as long under the audit" in html
+    assert "audited 12 of 100 steps: an audited step takes 7.9 times as long as a plain one (1.80 ms)" in html
     assert 'class="headline bad"' not in html
     ruined = calm.model_copy(update={"ruins": (Ruin(step=57, what="the loss"),), "again": "another", "differs_at": 3})
     html = unescape(reported(of(tmp_path / "open", step().model_copy(update={"run": ruined}))).html)
     headline = html[html.index("<h1") : html.index("</h1>")]
-    assert "the loss is not finite after step 57, where no audit looked" in headline
+    assert "the loss is not finite after step 57, which the audit skipped" in headline
     assert 'class="headline bad"' in headline
     assert "`" not in headline
     assert "Nothing: no defect was found" not in html
@@ -106,12 +106,12 @@ def test_the_page_and_a_notebook_say_what_was_not_followed(tmp_path: Path) -> No
     html = reported(of(tmp_path / "unseen", unseen)).html.replace("<wbr>", "")
     assert "What was not followed in train.step, and taken for exact" in html
     assert tables.blind(unseen).rows == (("train.py:16", "sort", "2"),)
-    assert "not followed, and taken for exact: sort at" in audit_html(unseen)
+    assert "not tracked, assumed exact: sort at" in audit_html(unseen)
     lost = WRONG.model_copy(update={"kind": AuditKind.CANCELLATION, "oracle": "ball arithmetic"})
     html = reported(of(tmp_path / "lost", step(lost))).html
     assert "ball arithmetic" in html[html.index("What needs attention") :]
-    assert "not followed" not in html
-    assert "not followed" not in audit_html(step(lost))
+    assert "not tracked" not in html
+    assert "not tracked" not in audit_html(step(lost))
 
 
 def test_without_headroom_there_is_no_picture() -> None:
@@ -127,7 +127,7 @@ def test_what_a_step_is_there_to_show_is_declared_and_no_alarm(tmp_path: Path) -
     assert 'class="headline bad"' not in html
     assert "Declared, and found" in html
     missing = reported(of(tmp_path / "missing", step().model_copy(update=expected))).html
-    assert "and no overflow, as was expected," in missing
+    assert "but no overflow, which was expected," in missing
 
 
 def test_the_error_grows_along_the_step(tmp_path: Path) -> None:

@@ -221,7 +221,7 @@ def test_a_key_moves_the_figure_by_one_float_over_the_breaking_point(browser: An
     assert figure.locator(".t").inner_text() == repr(88.72283935546875 - 2.0**-17)
     assert figure.locator(".lost").count() == 0
     assert slider.get_attribute("aria-valuetext") == figure.locator(".says").inner_text()
-    assert "within its bound" in figure.locator(".says").inner_text()
+    assert "the error is within its bound" in figure.locator(".says").inner_text()
     view.close()
 
 

@@ -332,7 +332,7 @@ def test_a_run_with_one_kind_of_record_is_a_readable_page(tmp_path: Path, kind: 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
     """The message says what a run is."""
-    with pytest.raises(UsageError, match=r"a run is a folder with a `run\.json`"):
+    with pytest.raises(UsageError, match=r"not a run: `.*`: a run is a folder with a `run\.json`"):
         write_report(RunFolder(tmp_path))
 
 
@@ -454,7 +454,7 @@ def test_failures_are_shown_as_the_terminal_shows_them(tmp_path: Path) -> None:
     (target,) = re.findall(r'<p><a href="#(failure-[0-9a-f]{8})">In full</a></p>', html)[:1]
     assert f'id="{target}"' in html
     assert "  look at    exp overflows above 88.7 in float32: subtract the row maximum first" in markdown
-    assert "declared to break unexpected_law, and does not in 100 examples" in unbroken(html)
+    assert "declared failure of unexpected_law not found in 100 examples" in unbroken(html)
     assert re.search(r'<details id="operation-softmax-declared-1">', html)
 
 

@@ -62,6 +62,36 @@ def test_a_gap_in_the_drawing_is_what_is_no_number() -> None:
     assert view.broken_path.startswith(f"M{10 * (view.position or 0):.1f} ")
 
 
+def test_the_plot_shows_the_entry_that_breaks_on_an_axis_that_shows_it() -> None:
+    """The sentence, the ticks and the data name the same entry; a logarithmic axis covers many powers of ten."""
+    exact = [(1.0 - small, small) for small in (0.5, 1e-10, 1e-30)]
+    stations = [
+        station.model_copy(
+            update={
+                "given": (station.t, 0.0),
+                "stages": (),
+                "actual": (pair[0], max(pair[1], 1e-20)),
+                "expected": pair,
+                "deviation": 0.0 if pair[1] > 1e-20 else 9.0,
+                "bound": 1.0,
+            }
+        )
+        for station, pair in zip(FIRST.stations, exact, strict=False)
+    ]
+    part = watch([FIRST.model_copy(update={"stations": tuple(stations), "breaks_at": stations[-1].t})])
+    assert part is not None
+    view = part.first
+    assert (view.plotted, view.subject, view.column, view.is_logarithmic) == (1, "entry 2", 1, True)
+    assert view.ticks == ("1.00e-30", "0.500")
+    assert view.shows.startswith("The plot shows entry 2 on a logarithmic axis; ")
+    assert "entry 2 is 1e-20; the exact value is 1e-30; the law is broken." in view.says[-1]
+    assert "; the error is within its bound." in view.says[0]
+    heights = [float(piece.split()[1]) for piece in view.actual_path[1:].split("L")]
+    assert heights[0] < heights[1] < heights[2] < float(view.exact_path.split()[-1])
+    document = view.document()
+    assert (document["subject"], document["column"], document["shows"]) == (view.subject, view.column, view.shows)
+
+
 def test_the_data_ends_no_script_and_is_json(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever a case is called; infinities are texts."""
     hostile = FIRST.model_copy(update={"case": "</script><script>alert(1)</script>"})
@@ -82,7 +112,7 @@ def test_a_passage_says_of_each_call_what_came() -> None:
     part = watch([Passage.model_validate_json(FIRST.model_dump_json())])
     assert part is not None
     assert part.first.says[part.first.at] == (
-        "t = 88.72283935546875: the answer's first entry is nan, exactly 1: broken."
+        "t = 88.72283935546875: entry 1 is NaN; the exact value is 1; the law is broken."
     )
 
 

@@ -1,4 +1,4 @@
-"""Proofs in words and in the report: what is proved, what is a part, and what is broken."""
+"""Proofs in words and in the report: what is proved, what is partial, and what is broken."""
 
 import re
 from pathlib import Path
@@ -26,8 +26,8 @@ from reports.tables import proof as tables
 def test_a_complete_proof_is_called_proved_and_a_part_is_not() -> None:
     """Nor is one whose checksum does not fit, or that ended in an error."""
     assert extent(samples.run.proof()) == "proved"
-    assert extent(samples.run.proof(visited=440_860_672)) == "a part, 10.9%"
-    assert extent(samples.run.proof(visited=4_030_726_143)) == "a part, 99.9%"
+    assert extent(samples.run.proof(visited=440_860_672)) == "partial, 10.9%"
+    assert extent(samples.run.proof(visited=4_030_726_143)) == "partial, 99.9%"
     assert extent(samples.run.proof(checksum="f0400000-0-1")).startswith("not proved")
     assert extent(samples.run.proof(error="it raises")) == "error"
 
@@ -55,7 +55,7 @@ def test_a_broken_law_has_a_block_with_its_kernel() -> None:
     assert block.startswith("homework.softmax breaks value [float16, rows]")
     assert "kernel     classes along the last axis" in block
     assert "replay     harness check" in block
-    assert "of this input alone" in block
+    assert "the replay has this input only" in block
     assert laws_held(broken) == "none holds, value (broken)"
     assert laws_held(samples.run.proof()) == "2 hold"
 
@@ -64,7 +64,7 @@ def test_a_law_that_breaks_in_several_places_has_one_block() -> None:
     """With the others named in its last line."""
     broken = samples.run.refutation()
     (block,) = broken_blocks([broken, broken.model_copy(update={"layout": "spread"})])
-    assert block.splitlines()[-1] == "  likewise   [float16, spread]"
+    assert block.splitlines()[-1] == "  also in    [float16, spread]"
 
 
 def test_what_was_done_instead_of_answering_is_said_once() -> None:
@@ -77,7 +77,7 @@ def test_what_was_done_instead_of_answering_is_said_once() -> None:
     ]
     answered = samples.run.proof(quantity="gradient", layout="columns", dtype="bfloat16")
     assert unanswered_proofs([*errors[:-1], answered]) == [
-        "it hangs\n  concerns  value [everywhere]; gradient [float16; bfloat16 rows]"
+        "it hangs\n  affects  value [everywhere]; gradient [float16; bfloat16 rows]"
     ]
     assert proof_line([*errors[:-1], answered]).startswith("proofs: 1 of 8 proved; 7 without an answer (")
 
@@ -89,7 +89,7 @@ def test_the_page_has_the_proofs_and_names_what_is_broken(tmp_path: Path) -> Non
     path, (verdict, *_) = write_report(run)
     assert "proofs: 2 of 3 proved; 1 law broken" in verdict
     for text in (path.read_text(encoding="utf-8"), path.with_suffix(".md").read_text(encoding="utf-8")):
-        assert "a part, 10.9%" in text
+        assert "partial, 10.9%" in text
         assert "4,030,726,144" in text
         assert "found by visiting every input" in text
 

@@ -29,7 +29,7 @@ def test_breaking_points_stand_in_a_column_for_each_dtype(run: RunFolder) -> Non
     numbers = ("709.7827128933841", "88.72283935546875", "89", "11.09375")
     assert row == ("softmax_regression.scratch.softmax", "value, spike", "ln(max + ulp/2)", *numbers)
     (whole,) = survey.every_point(FRAMES["breakings"](run)).rows
-    assert whole[3:] == (*numbers, "ln(max + ulp/2)", "nan where 1 is true")
+    assert whole[3:] == (*numbers, "ln(max + ulp/2)", "nan, expected 1")
 
 
 def test_a_form_that_disagrees_is_shown_with_its_dtype(run: RunFolder) -> None:

@@ -113,4 +113,4 @@ def test_an_implementation_that_raises_gives_its_text_as_evidence() -> None:
     record = found(raising, "linear", "float32")
     assert (record.width, record.order) == (None, None)
     assert "no such luck" in record.evidence[0]
-    assert summing(record) == "in a width that does not show"
+    assert summing(record) == "in an unknown width"

@@ -77,8 +77,8 @@ def test_a_survey_goes_on_where_implementations_hang_and_exit(command: Command) 
     late, exits = (str(found[name].reason) for name in ("hostile_mine.late", "hostile.deadly.exits_with_3"))
     assert late.startswith("hostile_mine.late hangs: a call did not return within 1 s (hostile_mine.py, line ")
     assert exits == "hostile.deadly.exits_with_3 ends the process with exit code 3"
-    assert out.count("exits_with_3 ends the process with exit code 3\n  concerns  value [float32]") == 1
-    assert out.splitlines()[-1].endswith("no answer on 2")
+    assert out.count("exits_with_3 ends the process with exit code 3\n  affects  value [float32]") == 1
+    assert out.splitlines()[-1].endswith("no answer on 2 rays")
 
 
 def test_isolation_changes_no_finding(workplace: Path) -> None:
@@ -148,7 +148,7 @@ def test_the_pairs_of_a_function_that_hangs_end_too(command: Command) -> None:
     code, out, _ = command("prove", "pairs.py:f", "--contract", "softmax", *limits)
     assert code == 1
     assert re.search(
-        r"pairs.f hangs: a call did not return within 1 s \(pairs.py, line \d\)\n  concerns  value \[float16 rows", out
+        r"pairs.f hangs: a call did not return within 1 s \(pairs.py, line \d\)\n  affects  value \[float16 rows", out
     )
     assert "not tried: 3 calls of pairs.f before did not come back" in out
     assert out.splitlines()[-1] == "proofs: 0 of 12 proved; 12 without an answer (0 inputs visited)"
@@ -210,7 +210,7 @@ def test_what_a_proof_found_is_replayed_through_its_adapter(command: Command) ->
     _, out, _ = command(*words, "--layouts", "few", "--of", "value", "--no-isolate")
     replay = next(line for line in out.splitlines() if line.startswith("  replay"))
     assert "--call 'lambda f, x: f(x)'" in replay
-    assert "of this input alone: torch may run another kernel" in out
+    assert "the replay has this input only: torch may choose another kernel" in out
     code, again, _ = command(*shlex.split(replay.removeprefix("  replay"))[1:], "--no-isolate")
     assert code == 1
     assert "mine.f breaks value [float16]" in again

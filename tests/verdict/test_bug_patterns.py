@@ -96,7 +96,7 @@ PATTERNS = [
     Pattern("log of softmax", "log_softmax", lambda x: x.softmax(-1).log(), "finite_on_extreme_logits", "underflows"),
     Pattern("log of p + eps", "log_softmax", lambda x: (x.softmax(-1) + 1e-8).log(), "value", "epsilon"),
     Pattern("no shift", "logsumexp", unshifted_logsumexp, "value", "exp overflows"),
-    Pattern("all masked", "logsumexp", shifted_logsumexp, "fully_masked_row", "infinity less infinity"),
+    Pattern("all masked", "logsumexp", shifted_logsumexp, "fully_masked_row", "infinity minus infinity"),
     Pattern(
         "log of p",
         "cross_entropy",
@@ -131,8 +131,10 @@ PATTERNS = [
         "value",
         "sigma",
     ),
-    Pattern("narrow accumulator", "linear", narrow_linear, "value_on_long_rows", "kept in bfloat16", "bfloat16"),
-    Pattern("lost update", "sgd_with_momentum", momentum_steps, "updates_accumulate", "kept in bfloat16", "bfloat16"),
+    Pattern("narrow accumulator", "linear", narrow_linear, "value_on_long_rows", "long sum in bfloat16", "bfloat16"),
+    Pattern(
+        "lost update", "sgd_with_momentum", momentum_steps, "updates_accumulate", "long sum in bfloat16", "bfloat16"
+    ),
     Pattern("nominal tail", "linear_regression", nominal_tail, "follows_gradient_descent", "nominal batch size"),
     Pattern("difference of squares", "variance", lambda x: (x * x).mean(-1) - x.mean(-1) ** 2, "value", "cancels"),
 ]
