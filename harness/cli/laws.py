@@ -86,5 +86,6 @@ def freeze(
     from harness.verdict.corpus import Recorded, freeze
 
     folder = run_folder(run)
+    folder.head()  # raises a usage error if there is no such run
     records: list[Recorded] = [*folder.read(Verdict), *folder.read(Breaking), *folder.read(Worst), *folder.read(Proof)]
     say(f"{freeze(records, corpus)} new counterexamples in {corpus}")

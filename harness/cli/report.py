@@ -8,7 +8,6 @@ import typer
 
 from harness.cli.options import JunitOption, run_folder, say
 from harness.cli.panels import OUTPUT, epilog
-from harness.error import UsageError
 
 if TYPE_CHECKING:
     from harness.record import RunFolder
@@ -55,8 +54,6 @@ def report(
     from harness.record import RUNS, Ended, RunFolder, Verdict, early, unfinished, write_atomically
     from harness.show.document import to_junit
 
-    if not runs and not RunFolder(RUNS).runs():
-        raise UsageError(f"no run in `{RUNS}`", remedy="make one with `harness check TARGET --run NAME`")
     *earlier, run = _named(runs) if runs else [RunFolder.latest(RUNS)]
     (point,) = entry_points(group="harness.report", name="page")
     page, lines = point.load()(run, output, earlier)
