@@ -167,7 +167,7 @@ def _read(file: Path, *, dimensions: int) -> Bytes:
     if len(content) != declared:
         count = f"{len(content)}" if len(content) < declared else "more"
         raise UsageError(
-            "incomplete or too long IDX file",
+            "wrong length of an IDX file",
             rule=f"{_times(shape)} elements need {declared} bytes after the header",
             value=f"{count} bytes",
             place=str(file),

@@ -68,7 +68,7 @@ class _Server:
                 self._may = self._line.recv(1) == b"\x01"
                 self._line.settimeout(None)
         if not self._may:
-            raise OSError("it runs several threads, and cannot be forked")
+            raise OSError("the fork server runs several threads and cannot be forked")
         given = [*_STREAMS, *files]
         asked = pickle.dumps(
             {
@@ -84,7 +84,7 @@ class _Server:
             self._line.sendall(asked)
             pid = int.from_bytes(self._line.recv(LENGTH_BYTES), "little")
         if not pid:
-            raise OSError("the process of which it is to be forked has ended")
+            raise OSError("the fork server has exited")
         os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)  # raises where it is no child of this process
         return pid
 

@@ -58,7 +58,7 @@ def _logit(y: arb) -> arb:
 
 SIGMOID = Increasing("sigmoid", _logit, 1.0, below_identity=False)
 SLOPE = Increasing(
-    "slope of the sigmoid, of a number that is not positive",
+    "slope of the sigmoid at a number that is not positive",
     lambda y: _logit(2 * y / (1 + (1 - 4 * y).sqrt())),
     float(np.nextafter(0.25, 1.0)),
     below_identity=False,

@@ -98,7 +98,9 @@ def audits_to_markdown(audits: Sequence[Audit]) -> str:
             for one in narrowest(audit)
         ]
         if rooms:
-            parts.append(str(tabulate(rooms, headers=["headroom of", "", "dtype", "factor"], tablefmt="github")))
+            parts.append(
+                str(tabulate(rooms, headers=["line", "operation", "dtype", "headroom (factor)"], tablefmt="github"))
+            )
     return "\n\n".join(parts) + "\n"
 
 

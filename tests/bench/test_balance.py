@@ -395,7 +395,7 @@ def _printed(printer: Callable[[Console, Any], None], entries: list[dict[str, An
 def test_the_terminal_says_the_verdict_on_each_loader_and_the_cheapest_that_keeps_ahead() -> None:
     """As the report does."""
     printed = _printed(print_balance, samples.balance.balance_entries())
-    assert "23 times slower than the step" in printed
+    assert "23 times as long as the step" in printed
     assert "not decided" in printed
     assert "loading keeps up" in printed
     assert "cheapest that keeps up: fashion_mnist.scratch.slices, batch 256, workers 0, waits 14%" in printed

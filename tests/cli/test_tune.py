@@ -174,7 +174,7 @@ def test_a_batch_that_cannot_be_collated_is_named_with_the_index(command: Comman
     code, _, err = command("sets.py:Ragged", "--batch-size", "50", "--seconds", "1", "--workers", "0")
     assert code == 2
     assert "at index 321: the batch of samples 300 to 349 cannot be collated" in err
-    assert "[5], [] beside [4], []" in err
+    assert "their shapes differ: [5], [] and [4], []" in err
 
 
 def test_a_data_set_that_raises_is_named_with_the_index(command: Command) -> None:

@@ -217,7 +217,7 @@ def test_the_command_proves_and_says_what_is_broken(harness: Command) -> None:
     assert "proofs: all 2 proved; 5 laws broken (131,072 inputs visited)" in done.stdout
     assert "the scalar loop" in done.stdout
     assert "value: broken: value [float16 spread]" in done.stdout
-    assert "value: held on every input visited: monotone, " in done.stdout
+    assert "value: these laws hold on every input visited: monotone, " in done.stdout
     assert {proof.quantity for proof in RunFolder(RUNS / "prove").read(Proof)} == {"value", "gradient"}
 
 

@@ -341,7 +341,7 @@ def test_kernels_of_one_function_are_told_apart_by_their_bits() -> None:
     [
         (lambda logits: logits.sum(-1), "returns shape"),
         (lambda logits: logits.float(), "torch.float32"),
-        (lambda logits: float(logits.numel()), "returns float, not a tensor"),
+        (lambda logits: float(logits.numel()), "returns float instead of a tensor"),
         (lambda logits: logits.nonsense, "raises AttributeError"),
     ],
 )

@@ -92,9 +92,9 @@ def test_the_evidence_says_what_was_lost_beside_which_width() -> None:
     """A sentence for each width that the output can show."""
     record = found(linear_in(torch.float32), "linear", "float32")
     assert record.evidence == (
-        "of terms of 3/4 u of bfloat16 beside 1, nothing is lost",
-        "of terms of 3/4 u of float16 beside 1, nothing is lost",
-        "of terms of 3/4 u of float32 beside 1, 100 % are lost",
+        "adding terms of 3/4 u of bfloat16 to 1: nothing is lost",
+        "adding terms of 3/4 u of float16 to 1: nothing is lost",
+        "adding terms of 3/4 u of float32 to 1: 100 % is lost",
     )
 
 

@@ -72,7 +72,7 @@ def test_the_command_prints_the_exact_number_its_closed_form_and_what_happens(co
     ):
         assert text in out
     assert "value holds to the end of: negative spike" in out
-    assert "* first found" in out
+    assert "* first failure found" in out
     assert "sums: float32 in float32" in out
     replay = next(line for line in out.splitlines() if line.startswith("  replay"))
     again, printed, _ = command(*shlex.split(replay.removeprefix("  replay"))[1:])
@@ -97,7 +97,7 @@ def test_a_sound_function_is_surveyed_with_exit_code_0(command: Command) -> None
         "mine",
     )
     assert code == 0
-    assert "* first found" not in out
+    assert "* first failure found" not in out
     assert "searched: a lower bound" in out
     folder = RunFolder(RUNS / "mine")
     assert all(one.value is None for one in folder.read(Breaking))

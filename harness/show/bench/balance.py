@@ -45,8 +45,8 @@ def _verdict(balance: BalanceRecord) -> str:
         return "loading keeps up"
     if not balance.is_decided:
         return "not decided"
-    slower = f"{balance.load_to_step:.3g} times slower than the step"
-    return slower if balance.load_to_step >= 1 else "the step waits"
+    longer = f"{balance.load_to_step:.3g} times as long as the step"
+    return longer if balance.load_to_step >= 1 else "the step waits"
 
 
 def _remarks(balances: Sequence[BalanceRecord]) -> list[str]:
@@ -57,7 +57,7 @@ def _remarks(balances: Sequence[BalanceRecord]) -> list[str]:
     choice = "no configuration keeps up" if cheapest is None else f"cheapest that keeps up: {_place(cheapest)}"
     steps = ", ".join(dict.fromkeys(balance.step for balance in balances))
     limit = f"Loading keeps up if the loop waits at most {balances[0].most_waiting:.0%} of its time"
-    return [choice, f"The step is {steps}. {limit}. Intervals are 95 %, over intervals of time in one process."]
+    return [choice, f"The step is {steps}. {limit}. The 95 % intervals are over time slices of one process."]
 
 
 def _place(balance: BalanceRecord) -> str:

@@ -66,7 +66,7 @@ def budgets(loaders: Sequence[LoaderRecord]) -> Iterator[str]:
     for number, loader in enumerate(loader for loader in loaders if loader.budget is not None):
         assert loader.budget is not None
         if number == 0:
-            yield f"Where the time of a batch of {loader.batch_size} goes, in a training loop:"
+            yield f"Time budget of a batch of {loader.batch_size} in a training loop:"
         yield f"  {_place(loader)}: {'; '.join(budget_lines(loader.budget))}"
 
 
