@@ -142,7 +142,7 @@ def test_what_kind_of_thing_a_function_is_is_said_once(pytester: pytest.Pytester
     )
     result = pytester.runpytest_inprocess()
     result.assert_outcomes(passed=4)
-    assert result.stdout.str().count("spread holds with `--declare correction=1`") == 1
+    assert result.stdout.str().count("spread agrees with `--declare correction=1`") == 1
 
 
 def test_what_is_not_declared_fails_where_the_user_is_strict(pytester: pytest.Pytester) -> None:
@@ -172,7 +172,7 @@ def test_what_is_not_declared_fails_where_the_user_is_strict(pytester: pytest.Py
     result = pytester.runpytest_inprocess("--harness-strict")
     result.assert_outcomes(passed=2, failed=3)
     output = result.stdout.str()
-    assert output.count("spread holds with `--declare correction=1`") == 1
+    assert output.count("spread agrees with `--declare correction=1`") == 1
     result.stdout.fnmatch_lines(
         ["UNDECLARED *spread holds with*", "UNDECLARED *computes in float32*", "verdict: no defect*"]
     )

@@ -29,7 +29,7 @@ from .importing import attribute
 from .model import UnfitModelError
 
 Adapter = Callable[..., Any]
-"""``adapter(function, *inputs)`` returns what the function says of the inputs."""
+"""``adapter(function, *inputs)`` returns the function's result for the inputs."""
 
 
 class NotApplicable(Exception):  # noqa: N818 - not an error: the verdict is that there is nothing to say

@@ -60,7 +60,7 @@ class Server:
         self._recorders: dict[int, Recorder] = {}
         self._handle = 0
         self._before: Any = None
-        """What random numbers began with before whoever asks had them begin anew."""
+        """State of the random generators before the caller seeded them."""
 
     def serve(self) -> None:
         """Answer until nobody asks any longer, and end at once: threads that were left running are not waited for."""

@@ -11,16 +11,15 @@ NO_COMPILER = "torch.compile finds no compiler on this machine"
 """Why a compiled implementation is skipped."""
 
 NO_HEADERS = "torch.compile finds no Python.h on this machine"
-"""The same where there is a compiler, but what it includes of Python is not installed."""
+"""Reason if a compiler exists but the Python headers are not installed."""
 
 RECOMPILED = 256
-"""So many dtypes, shapes and modes of one function are compiled.
-
-Of the compiler's own accord it is eight, beyond which it lets Python do it: laws would hold of what is not compiled.
+"""Limit of recompilations (dtypes, shapes and modes) of one function. The default of eight makes the compiler fall back
+to Python, and the laws would check uncompiled code.
 """
 
 _MISSING = {"InvalidCxxCompiler", "TritonMissing"}
-"""What torch raises where the C++ compiler for the CPU, or Triton for an accelerator, is not there."""
+"""Exceptions of torch if the C++ compiler for the CPU, or Triton for an accelerator, is missing."""
 
 
 def no_compiler(error: BaseException) -> str | None:

@@ -14,7 +14,7 @@ OBJECTS = ("data_loader",)
 """The contracts that something claims which cannot be called: a data set, a loader."""
 
 ENTRY_POINTS = "harness.cases"
-"""The entry-point group by which an installed package offers cases of its own."""
+"""Entry-point group in which an installed package registers its cases."""
 
 
 def _is_named_cases(target: str) -> bool:

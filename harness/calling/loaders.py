@@ -65,7 +65,7 @@ class LoaderServer(Server):
 
 
 def _raised(error: BaseException) -> dict[str, Any]:
-    return {"fault": [FaultKind.RAISED.value, f"loading raises: {in_words(error)}", "mend what it raises", None, None]}
+    return {"fault": [FaultKind.RAISED.value, f"loading raises: {in_words(error)}", "fix the exception", None, None]}
 
 
 def main(given: socket.socket) -> None:

@@ -12,14 +12,14 @@ from ..record.cell import cell
 _OURS = str(Path(__file__).parents[1])
 
 _ASKING = (__file__, str(Path(__file__).parent / "trace"))
-"""How the files begin that write down what is asked for; whatever else is ours calls the function."""
+"""Path prefixes of the files that record questions; all other files of the harness call the function."""
 
 _OTHERS = (
     "<",
     _OURS,
     *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")),
 )
-"""How the files begin that are Python's, ours or installed."""
+"""Path prefixes of files that belong to Python, the harness or an installed package."""
 
 _PYTHON = str(sysconfig.get_path("stdlib"))
 _INSTALLED = tuple({str(sysconfig.get_path(name)) for name in ("purelib", "platlib")})

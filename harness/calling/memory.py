@@ -9,7 +9,7 @@ import torch
 
 _SIZES = tuple(2**power for power in range(4, 17))
 _SMALL, _FEW, _MANY = 1024, 4, 12
-"""So many blocks of each size, and of small ones more than the seven that glibc lays aside for other calls."""
+"""Number of blocks per size; for small ones more than the seven that glibc caches for other calls."""
 
 
 def overwrite_freed(byte: int, *, sizes: Iterable[int] = (), device: str = "cpu") -> None:

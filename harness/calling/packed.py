@@ -16,14 +16,14 @@ DEEPEST = 24
 """Levels of a nest."""
 
 _FEWEST = 4
-"""Parts of one form from which on they go by columns."""
+"""Smallest number of equal parts that are sent as columns."""
 
 DTYPES = {
     str(dtype).removeprefix("torch."): dtype
     for dtype in vars(torch).values()
     if isinstance(dtype, torch.dtype) and not dtype.is_complex and "q" not in str(dtype)
 }
-"""Those that go over the line."""
+"""Dtypes that can be sent to another process."""
 
 # As they are before anybody else's code is loaded.
 data_ptr = Tensor.data_ptr

@@ -78,4 +78,4 @@ def read(make: Callable[..., Any], root: str, *asked: Any) -> list[list[Any]]:
 
 
 SEQUENCES: Mapping[str, Callable[..., Any]] = {"train": train, "read": read}
-"""By the names under which they are asked for."""
+"""Sequences by name."""

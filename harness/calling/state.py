@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 RESTORED = "(restored)"
-"""Said of what was put back as it was."""
+"""Suffix for a setting that was restored."""
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ SETTINGS = (
     # What cannot be put back is last, so that what is said of all of them ends with it.
     Setting("threads", threading.active_count, None, _threads_left, by_libraries=True, costly=True),
 )
-"""What is looked at."""
+"""Settings that are compared before and after a call."""
 
 
 def read(settings: Sequence[Setting]) -> list[Any]:

@@ -13,13 +13,13 @@ from . import compiler
 from .state import SETTINGS, Setting, read, restored
 
 THOROUGH = 2
-"""Calls of an implementation after which all settings are compared; after later ones only those that are quick to."""
+"""Number of calls after which all settings are compared; later calls compare only the cheap ones."""
 
 KEPT = 60
-"""Characters of what is printed that a verdict quotes."""
+"""Most characters of printed output that a verdict quotes."""
 
 PRINTS = "prints {}; return results instead of printing them"
-"""What is said of one that prints."""
+"""Message for an implementation that prints."""
 
 _limits: list[tuple[int, float]] = []
 """The process in which calls are limited, and the seconds within which they return; empty where they are not."""
@@ -29,7 +29,7 @@ _first: list[float] = []
 
 
 _compiling: list[float] = []
-"""The seconds within which a compiler is done, whenever it begins; empty where its time is the call's."""
+"""Seconds spent in a compiler, which are not counted; empty if compilation counts as part of the call."""
 
 
 def limit_calls(seconds: float, first: float | None = None, compiling: float | None = None) -> None:

@@ -23,10 +23,10 @@ MARK = 16
 _PREFIX = struct.Struct(f"<{MARK}sI")
 _MOST_HEADER = 2**26
 MOST_BYTES = 2**32
-"""Bytes of one message at most."""
+"""Most bytes in one message."""
 
 _MOST_PARTS = 2**20
-"""What a message's columns come to at most: a few bytes could say any number of equal parts."""
+"""Most parts in the columns of one message; a few bytes could announce any number of equal parts."""
 
 _BUFFER = 2**16
 _KINDS = {

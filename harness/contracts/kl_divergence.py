@@ -226,7 +226,7 @@ value = usual_laws.value(
     source="log-sum inequality (Gibbs' inequality if P = Q = 1)",
     bound="the value's bound",
     unit="ulp of 1",
-    cause="a class is left out, the mean is taken over the classes, or the arguments are exchanged: sum over all "
+    cause="a class is omitted, the mean is taken over the classes, or the arguments are exchanged: sum over all "
     "classes",
     group="algebra",
 )
@@ -346,7 +346,7 @@ KL_DIVERGENCE = Contract(
             "infinite_where_only_q_is_zero",
             "A class with p > 0 and log_q = -inf makes the divergence +inf.",
             group="special",
-            cause="q is clamped or gets an epsilon, or the class is left out because q is zero: use q unchanged",
+            cause="q is clamped or gets an epsilon, or the class is omitted because q is zero: use q unchanged",
         ),
         gradient.on(
             _without(of_p=True, of_q=True),

@@ -386,7 +386,7 @@ KL_DIVERGENCE_OF_PROBABILITIES = Contract(
             "infinite_where_only_q_is_zero",
             "A class with p > 0 and q = 0 makes the divergence +inf.",
             group="special",
-            cause="q is clamped or gets an epsilon, or the class is left out because q is zero: use q unchanged",
+            cause="q is clamped or gets an epsilon, or the class is omitted because q is zero: use q unchanged",
         ),
         usual_laws.on_extreme_numbers(
             value, _extremes, "The value is also right for probabilities from the smallest number to one."

@@ -56,7 +56,7 @@ FLOOR = (
 )
 
 FLOORS = AnyNumber((0.0, 1e-6), least=0.0, most=2.0**-7)
-"""What variances are raised to: nothing, or a number below those of ordinary rows."""
+"""Lower limit of variances: zero, or a number below the variances of ordinary rows."""
 
 
 # Oracle
@@ -192,7 +192,7 @@ def gradient_is_scaled_squared_error(nll: Subject, mean: Tensor, target: Tensor,
 
 
 @law(
-    "Where n and the variance are powers of two, the two gradients agree bit for bit.",
+    "If n and the variance are powers of two, the two gradients agree bit for bit.",
     source="scaling by a power of two is exact",
     bound="no tolerance for normal numbers",
     cause="the gradient is computed from an expression other than a scaled difference: use the difference itself",

@@ -134,7 +134,7 @@ def excess_not_lost(logsumexp: Subject, logits: Tensor) -> Measurement:
     source="the sum of exp(x_j) splits into two sums; ln(exp(a) + exp(b)) changes by at most the change of a and b",
     bound="the value's bound of the row, plus the larger bound of the two halves",
     unit="ulp of 1",
-    cause="the result depends on the number of terms, as with a mean, or a term is left out or counted twice: sum "
+    cause="the result depends on the number of terms, as with a mean, or a term is omitted or counted twice: sum "
     "each term once",
     non_finite=OVERFLOW,
     group="algebra",
@@ -202,7 +202,7 @@ gradient = usual_laws.gradient(
 
 
 @law(
-    "The logsumexp of one number is that number.",
+    "The logsumexp of a single logit is the logit itself.",
     source="ln exp(x) = x",
     bound="no tolerance",
     cause="an epsilon is added to the sum, or the maximum is not subtracted first: shift by the maximum",

@@ -53,7 +53,7 @@ SOURCE = "definition, as torch.optim.SGD documents it; running error bound, High
 NESTEROV = True
 
 COUPLED, DECOUPLED = "coupled", "decoupled"
-"""Whether the decay is a part of the gradient, and so of the buffer, or is taken off beside the step."""
+"""Weight decay as a part of the gradient (and of the buffer), or subtracted separately from the step."""
 
 
 # Oracle
@@ -136,10 +136,10 @@ class _Errors(NamedTuple):
     """What an implementation may be off after the last step."""
 
     steps: Array
-    """Where each step is rounded to the format."""
+    """Bound if each step is rounded to the format."""
 
     accumulated: Array
-    """Where the updates are accumulated wider than that, or compensated."""
+    """Bound if the updates are accumulated in a wider format, or compensated."""
 
 
 def _errors(format_: Format, parameter: Tensor, gradients: Tensor, *hyper: Any) -> _Errors:
@@ -182,7 +182,7 @@ def _error_of_their_sum(*arguments: Any) -> Array:
 # Laws
 
 RUN = ("parameter", "gradients", "lr", "momentum", "weight_decay", "nesterov")
-"""What an implementation is called with."""
+"""Arguments of an implementation."""
 
 CAUSE = (
     "another recursion is used, such as momentum as an average (1 - mu), a buffer that starts from zero and "

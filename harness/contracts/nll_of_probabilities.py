@@ -22,7 +22,7 @@ from harness.laws import Axes, Contract, Example, Ray, Subject, derivative_laws,
 from harness.laws.strategies import SEEDS, batches, labels_for
 
 _DOWN = 60
-"""By which power of two the inverses of probabilities are scaled down: more than subnormal numbers have digits."""
+"""Power of two by which inverses of probabilities are scaled down, larger than the number of digits of a subnormal."""
 
 
 def _value_screen(elementary: dd.Elementary, probabilities: Array, labels: Any, reduction: str) -> DoubleDouble:

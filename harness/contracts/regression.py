@@ -41,11 +41,11 @@ def _plan(subject: Subject, batches: list[list[int]], lr: float) -> TrainingPlan
 
 
 @law(
-    "From the same start and minibatches, the parameters follow the exact trajectory; the distance is the 2-norm.",
+    "The parameters follow the exact trajectory from the same start and minibatches; the distance is the 2-norm.",
     source=gradient_descent.SOURCE,
     bound="the rounding errors of the gradients, accumulated step by step (see the module)",
     cause="the last batch is divided by the nominal batch size, a gradient is not cleared, a factor is wrong, or a "
-    "row is left out: average over the rows of each batch, and clear the gradient",
+    "row is omitted: average over the rows of each batch, and clear the gradient",
     group="training",
     unit="ulp of 1",
 )

@@ -119,7 +119,7 @@ def _relative(d: int, format_: Format) -> float:
 
 
 Divisor = tuple[float, float, float]
-"""What is declared of the divisor: ``eps``, ``floor``, ``norm_floor``."""
+"""Declared parts of the divisor: ``eps``, ``floor``, ``norm_floor``."""
 
 
 def value_bound(x: Array, declared: Divisor, format_: Format) -> Array:

@@ -340,7 +340,7 @@ class Elementary(NamedTuple):
     log1p: Callable[[DoubleDouble], DoubleDouble]
     log: Callable[[DoubleDouble], DoubleDouble]
     sum_of_one_sign: Callable[[DoubleDouble], DoubleDouble]
-    """Sum along the last axis, which is kept, of terms of one sign: nothing cancels."""
+    """Sum of terms of one sign along the last axis, which is retained; nothing cancels."""
     quotient: Callable[[DoubleDouble, DoubleDouble], DoubleDouble]
     """Quotient whose relative error is all that counts."""
 

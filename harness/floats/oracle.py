@@ -34,7 +34,7 @@ _remembered: ContextVar[dict[Any, Any] | None] = ContextVar("remembered", defaul
 _recalling: ContextVar[bool] = ContextVar("recalling", default=False)
 
 _recalled: Memory[DoubleDouble] = Memory(96 * MEBIBYTE)
-"""What either tier answered, by the numbers it was asked of: laws and cases share their examples."""
+"""Cached results of both tiers, by their arguments; laws and cases share examples."""
 
 
 class UndecidedError(ArithmeticError):

@@ -103,7 +103,7 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "count": lambda x: np.asarray(arb(x.shape[-1]), dtype=object),
     "spread": lambda x, like: np.broadcast_to(x, np.broadcast_shapes(x.shape, like.shape)),
 }
-"""What operations of graphs do to object arrays of balls."""
+"""Operations of graphs on object arrays of balls."""
 
 
 def _first_largest(x: Balls) -> NDArray[np.bool_]:

@@ -43,7 +43,7 @@ EXAMPLES = 16
 """Of each law: a batch of inputs has dozens of rows."""
 
 OVER_ALL = "; to check one number for all rows, use `--over all`"
-"""What is said beside where a formula of rows is answered by one number."""
+"""Hint for a formula of rows whose implementation returns one number."""
 
 MOST_PLACES = 65_535
 """Whole numbers up to which each is tried, so that the first that is wrong is known to be."""
@@ -135,7 +135,7 @@ def contract_of(text: str, name: str = "") -> Contract:
 
     if formula.by_rows:
         cause = (
-            "a sum is kept in 16 bits, or a block ends before the row does: accumulate in float32, and cover "
+            "a sum is accumulated in 16 bits, or a block ends before the row does: accumulate in float32, and cover "
             "the whole row"
         )
         written = replace(value, measure=laws.in_both_ways)

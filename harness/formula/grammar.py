@@ -182,7 +182,7 @@ WORDS: Mapping[str, Callable[..., Node]] = {
     "log_softmax": _log_softmax,
     "logsumexp": _logsumexp,
 }
-"""What a formula may call; ``max`` and ``min`` of one argument are a row's."""
+"""Functions that a formula may call; ``max`` and ``min`` with one argument reduce a row."""
 
 CONSTANTS: Mapping[str, Node] = {"pi": node("pi"), "e": of.exp(lift(1))}
 

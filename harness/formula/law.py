@@ -116,9 +116,9 @@ def measured_finite(of: Quantity, actual: Tensor, given: Sequence[Any], format_:
 
 
 Limits = Literal["finite", "infinite", "nan"]
-"""Which limits: those that are finite, those that are not, and those that are not where the answer is NaN.
-
-Whether it is an infinity or a large number that is answered is a convention; NaN says that there is no answer."""
+"""Kind of limit: finite, infinite, or infinite where the result is NaN. An infinity and a large number are both
+acceptable by convention; NaN is not.
+"""
 
 
 def measured_at_infinities(

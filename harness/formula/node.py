@@ -12,7 +12,7 @@ from functools import cache
 from typing import TypeAlias
 
 CONSTANT, ROW, ENTRY = range(3)
-"""How much of a node there is: one number, one a row, one an entry."""
+"""Extent of a node: one number, one number per row, or one number per entry."""
 
 ELEMENTARY = ("exp", "log", "log1p", "expm1", "sqrt", "erf", "erfc", "tanh", "sin", "cos", "atan", "sigmoid")
 UNARY = (*ELEMENTARY, "abs", "neg", "stop")

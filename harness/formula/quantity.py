@@ -32,15 +32,14 @@ FEW = 16
 """Columns up to which every product of the Jacobian with an entry is formed; beyond, those with random signs."""
 
 FEW_NUMBERS = 32
-"""Numbers of an input up to which balls are quicker than arrays: what a failing example is when it is made smaller."""
+"""Largest number of input values for which balls are quicker than arrays, such as in a shrunken example."""
 
 LONG = 1_024
 """Columns beyond which only the bound as written is formed: it counts every addition."""
 
 ENOUGH_NARROW = 2.0**-40
 ENOUGH_WIDE = 2.0**-68
-"""Relative error from which on the screen is believed, of formats below float64 and of it: far below an ulp of what is
-measured with it."""
+"""Largest relative error of the screen that is accepted, far below an ulp of any measured format."""
 
 
 @dataclass(frozen=True, eq=False)

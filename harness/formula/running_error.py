@@ -73,7 +73,7 @@ def _is_in(value: Fraction, precision: int) -> bool:
 
 
 DOUBLE = Rounding(2.0**-53, 2.0**-49, 2.0**-53, 2.0**-1074, math.inf, math.inf, lambda c: _is_in(c, 53), of_double=True)
-"""Of float64 as NumPy and torch compute in it."""
+"""Rounding of float64 in NumPy and torch."""
 
 DOUBLE_DOUBLE = Rounding(2.0**-102, 2.0**-94, 2.0**-104, 2.0**-1073, math.inf, math.inf, lambda c: _is_in(c, 100))
 """Of :mod:`harness.floats.double_double`."""

@@ -18,17 +18,18 @@ from harness.record.intake import read_text, shown
 _SPELLED = re.compile(r"\s*formula(?P<whole> of all)?\s*(\((?P<inputs>[^()]*)\))?\s*:(?P<body>.*)", re.DOTALL)
 
 DOMAINS = ("real", "positive", "unit", "distribution", "mask", "index")
-"""What an input may be: any number, one above zero, one from zero to one, a row that sums to one, a row of booleans, a
-place in the row."""
+"""Domains of an input: any number, a positive number, a number from zero to one, a row that sums to one, a row of
+booleans, an index into the row.
+"""
 
 PER_ROW = "per_row"
-"""Of an input that has one number a row."""
+"""Marks an input with one number per row."""
 
 CONSTANT = "constant"
-"""Of an input in which an implementation has no gradient, such as a target."""
+"""Marks an input without a gradient, such as a target."""
 
 WHOLE = "whole"
-"""Of an input that is a whole number, such as a position."""
+"""Marks an input of whole numbers, such as a position."""
 
 _RANGE = re.compile(r"(?P<low>[-+.\de]+)\.\.(?P<high>[-+.\de]+)")
 
@@ -201,7 +202,7 @@ def written(
 
 
 OVER = ("rows", "all")
-"""What a formula is reduced over."""
+"""Axes over which a formula reduces."""
 
 
 def stated_inputs(texts: Sequence[str]) -> dict[str, str]:

@@ -116,7 +116,7 @@ ALSO_CALLED = {
     "probabilities": {"y_hat", "probs", "probability", "p"},
     "log_q": {"input", "log_probs", "log_input"},
 }
-"""What arguments of contracts are called elsewhere; ``y_hat`` is a softmax's in the book."""
+"""Other usual names of the arguments of contracts; ``y_hat`` is a softmax's name in the book."""
 
 
 def contract_of(function: Callable[..., Any], name: str, contracts: Iterable[Contract]) -> Contract:

@@ -57,8 +57,8 @@ def _on_long_rows(gradient: Law, inputs: Inputs) -> Law:
         name="gradient_on_long_rows",
         statement=f"{gradient.statement.rstrip('.')}, also on rows of dozens to thousands of entries.",
         group="length",
-        cause="a block of the backward pass ends before the row does, or a sum is kept in 16 bits: cover the whole "
-        "row, and accumulate in float32",
+        cause="a block of the backward pass ends before the row does, or a sum is accumulated in 16 bits: cover the "
+        "whole row, and accumulate in float32",
         inputs=not_the_longest,
         examples=12,
     )

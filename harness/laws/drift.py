@@ -32,7 +32,7 @@ from harness.laws.law import Axes, Example, Inputs, Law
 from harness.laws.subject import Subject
 
 ROWS = 4_096
-"""Rows of the example: the error of a mean of so many is a sixty-fourth of that of one."""
+"""Rows of the example; averaging divides the standard error by 64."""
 
 WIDEST = 5
 """Entries of a row at most: more of them say no more of its roundings."""

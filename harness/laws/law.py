@@ -167,9 +167,9 @@ Limit = Callable[[Format], float]
 """A number of a format, such as the largest value within a domain."""
 
 Restore = Callable[[Tensor, Format], Tensor | None]
-"""``restore(value, format)``: the member of an input's domain nearest to a changed value; ``None`` where there is none.
-
-A member is returned as it is."""
+"""``restore(value, format)``: the member of an input's domain nearest to a changed value, or ``None``. Members are
+returned unchanged.
+"""
 
 
 @dataclass(frozen=True)
@@ -238,8 +238,9 @@ class Ray:
 
 
 Form = Literal["function", "step", "training", "fit", "curves", "loader", "delivery"]
-"""What an implementation is: a function of tensors, a factory of minibatch steps, a training on minibatches, the fit of
-a model at once, the losses of a training epoch by epoch, a loader of images, or what makes loaders of anything."""
+"""Form of an implementation: a function of tensors, a factory of minibatch steps, a training on minibatches, a fit of a
+model, the losses of a training epoch by epoch, a loader of images, or a factory of data loaders.
+"""
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ def unjudged(declares: Mapping[str, Any], format_: Format, law: str) -> str | No
 
 
 REFUSED = {"nan": "NaN", "inf": "infinities", "non_finite": "NaN and infinities"}
-"""What is refused, in words."""
+"""Refused inputs, in words."""
 
 
 def refusal(declares: Mapping[str, Any], inputs: Iterable[Any]) -> str:

@@ -19,7 +19,7 @@ CONTENTS = (0x00, 0xFF, 0x42)
 """Bytes that freed memory is filled with: zeros; NaN, or minus one in integers; and ordinary numbers."""
 
 EXAMPLES = 8
-"""Hypothesis examples of a law on how an operation is implemented: what it looks for shows on any batch."""
+"""Hypothesis examples for laws about implementation details, which show on any batch."""
 
 
 def repeatable(statement: str) -> Callable[[Callable[..., Measurement]], Law]:

@@ -26,7 +26,7 @@ ONE_SEED = st.just(0)
 """For what accompanies long rows: of those there are few, and where nothing else is drawn they are all tried."""
 
 FEW_COLUMNS = 3
-"""So many of the shortest rows are tried where shapes are few: the closed forms are theirs."""
+"""Number of short rows to try where few shapes are allowed; they have closed forms."""
 
 
 _few: ContextVar[bool] = ContextVar("few shapes", default=False)
@@ -231,10 +231,10 @@ def swept_lengths(seed: int) -> tuple[int, ...]:
 
 
 LONG_EXAMPLES = 2 * len(LENGTHS) + len(EDGES) + len(swept_lengths(0))
-"""So many examples are all the long rows of a run."""
+"""Number of examples that covers all long rows of a run."""
 
 FEW_LONG_EXAMPLES = 2 * len(LENGTHS) + 2
-"""So many are those of a run that tries few of them."""
+"""Number of long examples in a quick run."""
 
 
 def long_rows(format_: Format, *, few: bool = False) -> st.SearchStrategy[Tensor]:

@@ -79,7 +79,7 @@ class Subject:
         self.returns_number = False
         """Whether the last answer was a Python number."""
         self.surroundings: Surroundings = getattr(case.function, "surroundings", HERE)
-        """Where the implementation is called."""
+        """The place where the implementation is called."""
         # Trainers and loaders draw random numbers by trade, functions of tensors do not.
         self.watch = watch or self.surroundings.watch(draws=contract.output is not None)
         self._agreed: dict[tuple[torch.Size | None, ...], tuple[int, ...] | None] = {}
@@ -372,14 +372,14 @@ class Subject:
 COMPLEX = "complex numbers"
 
 _OF_SHAPES = re.compile(r"\b(shapes?|sizes?|dimensions?|positional argument|broadcast)", re.IGNORECASE)
-"""Words of an exception about what was given to it."""
+"""Words in an exception that indicate a problem with the shape of an argument."""
 
 _ELSEWHERE = {
     "exited": (Fault.EXITED, "{0} ends the process: {1}"),
     "memory": (Fault.MEMORY, "{0} requests more memory than allowed: {1}"),
     "raised": (Fault.RAISED, "{0} raises {1}{2}"),
 }
-"""What is said of exceptions of each kind that were raised in another process."""
+"""Messages for each kind of exception raised in another process."""
 
 
 def _shapes(inputs: Sequence[Any]) -> tuple[torch.Size | None, ...]:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 _LEVELS = 6
-"""So many levels of a bisection are asked about in one question, as rows of one example."""
+"""Levels of a bisection that are evaluated together, as rows of one example."""
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,7 @@ class Interval:
     passing: int
     failing: int
     apart: int
-    """So near they may come to each other."""
+    """Smallest distance between the two ends."""
 
     def halved(self, fails: Callable[[int], bool]) -> int:
         """The last ordinal that fails, by one question for each bit."""

@@ -30,7 +30,7 @@ CONFIRMED = 1024
 """Elements up to which the law is measured with ball arithmetic, as where it is called broken."""
 
 MOST_BALLS = 4096
-"""Elements of all results beyond which balls would take too long."""
+"""Most elements of all results together for which balls are fast enough."""
 
 
 _AS_WRONG = 0.5

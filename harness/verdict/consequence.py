@@ -32,21 +32,20 @@ from harness.verdict.rows import of_rows, take
 from harness.verdict.trial import Trials
 
 EXAMPLES = 16
-"""Examples drawn beside those that failed: what is wrong in two ways breaks the law where the value is right."""
+"""Examples drawn in addition to the failing ones; a second defect also breaks the law where the value is right."""
 
 _OF_ANSWERS = {"algebra", "finite", "gradient"}
-"""Groups of laws about what is answered; those of special numbers, of lengths and of any implementation stand alone."""
+"""Groups of laws about results; laws about special numbers, lengths and implementations are independent."""
 
 _OF_TWO_RUNS = {"row_alone", "any_position", "any_layout", "any_rank", "value_on_many_rows"}
 """Laws that compare the answers of a row in two runs."""
 
 ALONE = 16
-"""Rows of an example that are called alone: the first and the last of those that break such a law, and some between."""
+"""Rows of an example that are called separately: the first and the last that break such a law, and some between."""
 
 BESIDE = (8, 8, 16, 32)
-"""Calls of each of them, the first on the row and the others a few ulp beside it, until they differ by enough.
-
-Two runs of a row are two draws of what their roundings may do to it, the worst of many rows: few draws show less.
+"""Calls for each row, the first on the row and the others a few ulp away, until their results differ enough. Few calls
+underestimate the effect of rounding, which is the worst of many rows.
 """
 
 BASES = ("value", "gradient")

@@ -24,8 +24,9 @@ TELLING = 4
 """Rows that have to tell the two apart."""
 
 MOST = 0.85
-"""Share of the ordinary rows that have to hold under a convention: what is wrong beside it, as where a variance
-cancels at an offset, is then found under it alone."""
+"""Share of the ordinary rows that must hold under a convention; another defect, such as a variance that cancels at an
+offset, is then found under it.
+"""
 
 STEPS = 60
 """Bisections within which a number is found to the last bit that shows."""

@@ -32,7 +32,7 @@ from harness.verdict.violation import measured, related, violation_of
 from harness.verdict.worst import Search
 
 PATIENCE = 16
-"""A declared failure is looked for in this many times the examples before its declaration is called wrong."""
+"""Factor on the number of examples before a declared failure counts as not occurring."""
 
 
 def decide(

@@ -36,14 +36,14 @@ FAULTS = {
     FaultKind.EMPTY: Fault.NOTHING,
     FaultKind.LEFT: Fault.STATE,
 }
-"""What each kind of fault is called in a record."""
+"""Faults in a record, by kind of loading fault."""
 
 
 ENOUGH_S = 15.0
-"""Once so many seconds have passed, a law is held on the first ask that it has something to say of."""
+"""Seconds after which a law is checked with its first applicable request only."""
 
 MOST_S = 60.0
-"""Once so many have, on none."""
+"""Seconds after which no further law is checked."""
 
 
 @dataclass

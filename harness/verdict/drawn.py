@@ -21,7 +21,7 @@ from harness.laws.strategies import shapes_are_few
 from harness.verdict.reproducible import reproducible
 
 STAGES = (2, 32)
-"""So many are drawn first, and more only where these do not settle it: most of what is broken shows on the first."""
+"""Sizes of the two stages of drawing; most defects show in the first stage."""
 
 _memory: Memory[list[Example]] = Memory(64 * MEBIBYTE)
 

@@ -21,7 +21,7 @@ from harness.laws.subject import Subject
 from harness.record import ANY, Status
 
 SHARES = {"algebra": 0.5, "finite": 0.5, "gradient": 0.5, "special": 0.3}
-"""Share of a contract's examples that the laws of a group get: what breaks them shows on most rows of one structure."""
+"""Share of a contract's examples for the laws of a group; their defects show on most rows of one structure."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Job:
     strict: bool = False
     """Whether lost digits are defects."""
     watched: bool = True
-    """Whether what calls do besides answering is looked at, which takes a tenth of the time."""
+    """Check the side effects of calls, which takes a tenth of the time."""
 
     @property
     def subject(self) -> Subject:

@@ -16,10 +16,10 @@ from harness.laws.strategies import SEEDS
 from harness.verdict.job import Job
 
 EXAMPLES = 3
-"""Examples of a law that are asked for late."""
+"""Examples per law in the final re-check."""
 
 ROWS = st.integers(513, 6_000)
-"""Rows of one of them, where each is answered for itself."""
+"""Rows per example in the final re-check, for implementations that treat rows independently."""
 
 
 _TRAINED = {"training", "step", "curves"}

@@ -17,7 +17,7 @@ from harness.floats.format import Format
 from harness.laws.law import Axes, Example
 
 Kinds = set[tuple[bool, bool]]
-"""Whether a row has ordinary entries, and whether it has peculiar ones: of each row there is."""
+"""For each row: whether it has ordinary entries, and whether it has special ones."""
 
 
 class Members:
@@ -39,7 +39,7 @@ class Members:
         # A law about other inputs than the contract's may have some that are no distribution, say, to begin with.
         self._restored = [name for name in axes if self._is_whole(example[name], axes[name])]
         self._last = {name: example[name] for name in axes}
-        """The tensors that were found to be members last: most candidates have all but one of them."""
+        """The tensors of the latest member; most candidates differ from it in one tensor."""
 
     def _is_whole(self, value: Any, axes: Axes) -> bool:
         if axes.restore is None:

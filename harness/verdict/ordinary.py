@@ -22,13 +22,13 @@ MODERATE = 4.0
 """Largest absolute value of an input on an ordinary row."""
 
 SMALL = 2.0**-60
-"""The smallest beside zero: of its square no format that ranges as far as float32 does has to flush anything."""
+"""Smallest nonzero number; no format with the range of float32 needs to flush its square."""
 
 NEARLY_ALL, HALF = 0.95, 0.5
-"""Shares of rows that have to hold under what is found, and that may under what it stands in for."""
+"""Share of rows that must hold under a found property, and largest share that may hold without it."""
 
 ENOUGH = 8
-"""Numbers that have to be seen before a property of all numbers is believed."""
+"""Fewest numbers that establish a property."""
 
 Rows = NDArray[np.bool_]
 

@@ -47,7 +47,7 @@ SENTENCES = {
     REPEATABLE: "{case} draws random numbers: calls on the same inputs differ, so most other laws are not judged; "
     "for a module in training mode, check `module.eval()`",
 }
-"""What a person reads of each."""
+"""Sentences shown to users, by property."""
 
 
 class Probe:

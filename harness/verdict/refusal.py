@@ -22,10 +22,10 @@ from harness.verdict.ordinary import examples
 SENTENCE = (
     "{case} refuses %s in {dtypes} (%s): laws about such inputs are not judged (accept it with `--declare refuses=%s`)"
 )
-"""What a person reads: what is refused, what was raised, and the value to declare."""
+"""Sentence shown to users, with the refused inputs, the exception and the value to declare."""
 
 _OF_A_CALL = re.compile(r"[\d({\[]")
-"""Where what an exception says becomes particular: a shape, a number, a tensor."""
+"""Start of the part of an exception message that belongs to one call: a shape, a number, a tensor."""
 
 
 def refusals(job: Job, value: Law) -> list[Property]:

@@ -25,13 +25,13 @@ _PLACES = 32
 """Places along an axis at which a run is tried to be dropped."""
 
 _LONG = 1024
-"""Where an axis must be longer than this, only its length matters, and that was bisected."""
+"""Length from which only the number of entries on an axis matters, which bisection has already minimized."""
 
 _MANY = 64
 """Inputs with more elements than this keep their values; only whole rows and columns are dropped."""
 
 _AT_ONCE = 8
-"""So many steps are tried in one question, and twice as many in each that follows one at which none helped."""
+"""Steps that are tried together, doubled after each attempt without success."""
 
 _ELEMENTS = 4096
 """Elements of the largest input that one question has at most."""
@@ -40,7 +40,7 @@ _NEAR_BITS = 9
 """Leading bits to which a number is found that need not be found exactly."""
 
 Place = tuple[str, tuple[int, ...]]
-"""An input's name, and the index of one of its entries."""
+"""Name of an input and index of an entry."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class _Step:
 
     candidate: Example | None
     at: Place | None = None
-    """The entry that has to stay as the candidate has it."""
+    """Entry that must not change."""
 
 
 @dataclass
@@ -65,9 +65,9 @@ class _Trial:
     whole: bool = False
     """Whether numbers are whole, and stay so."""
     broken_rows: Callable[[Example], NDArray[np.bool_] | None] | None = None
-    """Which positions along the leading axis break the law; asked where many rows are quicker than many questions."""
+    """Positions along the leading axis that break the law; used where many rows are quicker than many calls."""
     holding: set[Hashable] = field(default_factory=set)
-    """What was tried and did not fail: the second pass comes to most of it again."""
+    """Candidates that did not fail; the second pass repeats most of them."""
 
     def attempt(self, candidate: Example | None) -> Example | None:
         """Return the member nearest to a candidate if that still fails."""

@@ -18,10 +18,10 @@ from harness.verdict.replay import to_json
 from harness.verdict.rows import of_rows, worst_row
 
 ATTEMPTS = 16
-"""So often a law that broke is measured again at most, where what breaks it need not show each time."""
+"""Most repetitions of a law that broke, for failures that do not show each time."""
 
 TRIES = 4
-"""Measurements in each of which it has to show before a failing example is made minimal."""
+"""Repetitions in which a failure must show before the example is minimized."""
 
 LARGEST = math.nextafter(1024.0, 0.0)
 """Logarithm to the base two below which float64 has a power of two."""
@@ -41,11 +41,11 @@ class Census:
     bound: float | None = None
     largest: float | None = None
     magnitudes: list[float] = field(default_factory=list)
-    """Mean binary logarithm of each example's bounds, where they admit something and not everything."""
+    """Mean binary logarithm of each example's bounds, without zero and infinite bounds."""
     cut_short: bool = False
     """Whether time was up before every example had been drawn."""
     witness: tuple[Example, Measurement] | None = None
-    """Where an intermittent law was first seen to break."""
+    """Example and measurement of the first failure of an intermittent law."""
 
     def count(self, measurement: Measurement) -> None:
         """Count one example and its rows."""

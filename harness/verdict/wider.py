@@ -19,10 +19,10 @@ from harness.verdict.job import Job
 from harness.verdict.trial import Trials
 
 EXAMPLES = 16
-"""Examples drawn beside the one that failed: an overflow at 12 is none in float32, and one at 100 still is."""
+"""Examples drawn in addition to the failing one: an overflow at 12 disappears in float32, but one at 100 remains."""
 
 _OF_NUMBERS = {"value", "finite", "algebra", "special", "length", "gradient"}
-"""Groups of laws about what is answered: what a call does besides answering, a copy in another dtype would hide."""
+"""Groups of laws about results; a copy in another dtype hides the side effects of a call."""
 
 
 def is_mended_wider(job: Job, example: Example, *, seed: int, deadline: Deadline) -> bool:

@@ -29,16 +29,16 @@ from harness.verdict.trial import Trials
 from harness.verdict.violation import magnitude, measured, related
 
 CLEARLY = 2.0
-"""How many times farther beyond its bound the worst example is than the smallest, where it is worth a line."""
+"""Factor on the excess over the bound from which the worst example is shown."""
 
 TRACED = 2
-"""Rows that are traced to a cause at most, to find one of the cause that is known."""
+"""Most rows that are traced in the search for a known cause."""
 
 _SLACK = 1e-9
-"""By how much the screen may see less in a simpler example that is as bad."""
+"""Tolerance of the screen for a simpler example that is equally bad."""
 
 _GRADUAL = {EventKind.CANCELLATION, EventKind.ABSORPTION, EventKind.ACCUMULATION, EventKind.UNDERFLOW}
-"""What barely shows in an example that barely fails, where it has a name in one that fails by far."""
+"""Kinds of events that barely show in an example that barely fails, but clearly in one that fails by far."""
 
 
 @dataclass(frozen=True)

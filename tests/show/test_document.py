@@ -77,7 +77,7 @@ def test_markdown_shows_a_table_and_the_blocks(verdicts: Sequence[Verdict]) -> N
 def test_every_format_says_what_kind_of_thing_it_is() -> None:
     """Once, beside the verdicts."""
     spread = harness.check(lambda x: x.var(-1), "variance", laws=["value"], dtypes=["float32"])
-    said = "holds with `--declare correction=1`"
+    said = "agrees with `--declare correction=1`"
     assert said in json.loads(to_json(spread, spread.properties))["properties"][0]
     assert said in to_junit(spread, spread.properties)
     assert "holds with" in to_markdown(spread, spread.properties)

@@ -52,7 +52,7 @@ def test_a_survey_names_the_convention_and_breaks_nothing_under_it(command: Comm
     words = ("survey", "mine.py:spread", "--contract", "variance", *SURVEYED)
     code, out, _ = command(*words, "--run", "it")
     assert code == 0
-    assert out.count("property: mine.spread holds with `--declare correction=1`") == 1
+    assert out.count("property: mine.spread agrees with `--declare correction=1`") == 1
     assert {one.value for one in RunFolder(RUNS / "it").read(Breaking)} == {None}
     (kept,) = RunFolder(RUNS / "it").read(Property)
     assert (kept.name, kept.value) == ("convention", "correction=1")
@@ -66,7 +66,7 @@ def test_what_is_wrong_beside_the_convention_still_breaks(command: Command) -> N
     """And is replayed under the convention."""
     code, out, _ = command("survey", "mine.py:spread_that_drifts", "--contract", "variance", *SURVEYED)
     assert code == 1
-    assert "holds with `--declare correction=1`" in out
+    assert "agrees with `--declare correction=1`" in out
     assert "mine.spread_that_drifts breaks value [float32]" in out
     replay = next(line for line in out.splitlines() if line.startswith("  replay"))
     assert "--declare correction=1" in replay

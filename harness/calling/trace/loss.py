@@ -20,16 +20,16 @@ from harness.calling.trace.wide import Arithmetic, Wide
 from harness.record import Event, EventKind
 
 ORDINARY = 4.0
-"""Relative error of one operation in units of its format's roundoff that is a rounding and no more."""
+"""Largest relative error, in units of the format's roundoff, that counts as an ordinary rounding."""
 
 AMPLIFIED = 4.0
-"""By so much a difference makes the relative error of its terms larger at the least, to be called a cancellation."""
+"""Smallest growth of the relative error in a difference that counts as a cancellation."""
 
 REPEATED = 2
 """One addition this many times, each to the result of the one before, is a running sum."""
 
 LONG = 8
-"""Terms of a sum, for each result, from which on its error is that of adding up."""
+"""Smallest number of terms per result for which the error of a sum counts as accumulation."""
 
 _CANDIDATES = 4
 _MINOR = 0.5
@@ -41,7 +41,8 @@ _ADDITIONS = frozenset({"add", "sub"})
 _EXPONENTIALS = frozenset({"exp", "exp2"})
 _ADDING = SUMS | {"add"}
 _DIVIDING = frozenset({"div", "reciprocal"})
-"""Whose backward pass squares what is divided by; a quotient, a power or a product of probabilities may be small."""
+"""Operations whose backward pass squares the divisor; a quotient, a power or a product of probabilities may be small.
+"""
 
 
 class Loss(NamedTuple):

@@ -8,7 +8,7 @@ import numpy as np
 from flint import arb
 
 PRECISION = 240
-"""Bits that are kept: a difference of numbers that agree to a hundred still has more than float64 shows."""
+"""Precision in bits: a difference of numbers that agree in a hundred bits still has more digits than float64."""
 
 _LARGEST, _SMALLEST = np.finfo(np.float64).max, 5e-324
 

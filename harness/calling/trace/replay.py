@@ -43,9 +43,9 @@ class Replay:
     ) -> None:
         self.tape = tape
         self.given: list[tuple[Wide, ...]] = []
-        """What each operation found, in order."""
+        """Inputs of each operation, in order."""
         self.results: list[tuple[Wide, ...]] = []
-        """What each operation wrote, in order."""
+        """Results of each operation, in order."""
         self._arithmetic = arithmetic
         self._shadows = {number: arithmetic.start(values) for number, values in tape.started.items()}
         with torch.no_grad():

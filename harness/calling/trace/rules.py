@@ -240,7 +240,7 @@ RULES: dict[str, Rule] = {
     "log_sigmoid_backward": _logsigmoid_backward,
     "logaddexp": _logaddexp,
 }
-"""By the operator's name, without the underscore of what is done in place; ``None`` where a rule has no answer."""
+"""Rules by operator name, without the underscore of in-place operations; ``None`` if a rule does not apply."""
 
 MOVES = frozenset(
     {

@@ -15,7 +15,7 @@ MOST_STEPS = 1024
 """Operations after which a call is too long to be recorded."""
 
 MOST_ELEMENTS = 4_000_000
-"""Elements of all results after which it is too large."""
+"""Most elements of all results together on one tape."""
 
 
 class TooLongError(Exception):

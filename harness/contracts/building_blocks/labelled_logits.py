@@ -41,7 +41,7 @@ def groups_of_logits(format_: Format, *, fewest_columns: int = 1) -> st.SearchSt
 
 
 MANY_ROWS = (65, 257, 4_097, 65_537)
-"""Rows beyond those of a warp and of a block, and more than a 16-bit index counts."""
+"""Numbers of rows beyond a warp, a block, and the range of a 16-bit index."""
 
 
 def many_rows(format_: Format) -> st.SearchStrategy[Example]:

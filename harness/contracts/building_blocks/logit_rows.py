@@ -39,7 +39,7 @@ def largest_weight(_: Format) -> float:
 
 AXES = {"logits": Axes(("n", "k"), largest=largest_logit), "cotangent": Axes(("n", "k"), largest=largest_weight)}
 REDUCED_AXES = {"logits": Axes(("n", "k"), largest=largest_logit), "cotangent": Axes(("n",), largest=largest_weight)}
-"""Where the output has an entry for each logit, and where it is one number a row."""
+"""Axes for an output with an entry for each logit, and for an output with one number per row."""
 
 
 def logits_and_cotangents(format_: Format) -> st.SearchStrategy[Example]:
@@ -130,7 +130,7 @@ LEFT_OPEN_AT_INFINITY = "inf - inf is undefined although its limit is not; see t
 NAN_OR_LIMIT = "`infinite_logit` is a convention (nan or limit): declare the one you intend"
 OR_DIFFERENCE = "`infinite_logit` is a convention (nan, limit or difference): declare the one you intend"
 MASKED_ROWS = "Logits of -inf have gradient zero, and the gradient of the others is the same as without them."
-"""What the gradient is there."""
+"""Statement about the gradient of masked logits."""
 
 
 def fully_masked_law(exact: Exact, statement: str, policies: Callable[..., Mapping[str, Any]], **facts: Any) -> Law:

@@ -54,7 +54,7 @@ from harness.laws.strategies import (
 )
 
 EPS = AnyNumber((1e-5, 1e-6, 1e-8, 1e-12, 0.0), least=0.0, most=1e3)
-"""What is added under the root; without it nothing is asked of rows whose squares underflow in the accumulator."""
+"""Number added under the root. Without it, rows whose squares underflow in the accumulator are not checked."""
 
 CGL = "Chan, Golub & LeVeque (1983)"
 
@@ -312,7 +312,7 @@ def spread(x: Array) -> tuple[Array, Array]:
 
 
 LEAST_EPS = 1e-37
-"""From here on eps is a normal number of float32, beside which squares that underflow are nothing."""
+"""Smallest eps that is a normal number of float32; squares that underflow are negligible next to it."""
 
 
 def underflown(s: Array, eps: float, format_: Format) -> Array:

@@ -96,7 +96,7 @@ class Weighed(NamedTuple):
     weights: Array
     """``exp(-g)``."""
     total: Array
-    """Sums of the weights; the last axis is kept."""
+    """Sums of the weights, with the last axis retained."""
 
     @classmethod
     def of(cls, x: Array) -> "Weighed":

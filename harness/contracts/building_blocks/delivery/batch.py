@@ -19,7 +19,7 @@ from harness.loading.delivery import Deliveries
 from harness.loading.exercise import keep_batches, write_into
 
 _KEPT = 6
-"""Batches that are looked at again once the next ones have come."""
+"""Batches that are compared again after later ones arrived."""
 
 _MANY = 66
 """Batches that are written into."""

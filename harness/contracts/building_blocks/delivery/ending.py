@@ -144,7 +144,7 @@ def errors_are_not_swallowed(deliveries: Deliveries, num_workers: int) -> Measur
 
 _EPOCHS, _WARM = 5, 2
 _LEAST_BYTES = 16 * 2**10
-"""So much more each epoch is growth; less is the interpreter's."""
+"""Smallest growth per epoch that counts; the interpreter itself grows by less."""
 
 _MOST_S = 3.0
 
@@ -152,7 +152,7 @@ _MOST_S = 3.0
 @delivery_law(
     "Memory does not grow from epoch to epoch.",
     asks(num_workers=(0, 2)),
-    cause="delivered batches are kept, or a cache has no limit: release them after delivery",
+    cause="delivered batches are stored, or a cache has no limit: release them after delivery",
     unit="bytes",
 )
 def memory_does_not_grow(deliveries: Deliveries, num_workers: int) -> Measurement:

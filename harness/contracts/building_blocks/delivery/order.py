@@ -24,7 +24,7 @@ from harness.loading.reader import Epoch
 from harness.loading.source import Ask
 
 _FEW = 8
-"""Of fewer samples two random orders may well be equal: of eight once in 40,320 times."""
+"""Fewest samples to compare: two random orders of eight are equal once in 40,320 times."""
 
 
 def marks_of(deliveries: Deliveries, ask: Ask, *epochs: Epoch) -> list[list[object]]:

@@ -126,7 +126,7 @@ def _of_a_part(deliveries: Deliveries, expected: Sequence[Sample], epoch: Epoch)
 
 
 _MANY = 2**22
-"""So many samples are looked through for those that never came."""
+"""Most samples that are searched for missing ones."""
 
 
 def _by_index(deliveries: Deliveries, ask: Ask, number: int = 0) -> tuple[list[int], list[int], int]:
