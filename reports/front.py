@@ -63,6 +63,13 @@ PictureBuilder = Callable[[Reading, Sequence[Sheet]], Picture | None]
 """Draws a picture; ``None`` of a run that has nothing for it."""
 
 
+PURPOSE = (
+    "This report compares numerical PyTorch code with exact arithmetic. It shows which mathematical laws the code "
+    "satisfies, where it breaks, and how fast it runs."
+)
+"""What the program does, in one sentence for a reader who does not know it."""
+
+
 @dataclass(frozen=True)
 class Front:
     """The first layer.
@@ -77,12 +84,15 @@ class Front:
         At most four.
     sections
         Findings by cause, and the index of the sheets.
+    purpose
+        What the program does, in one sentence.
     """
 
     headline: str
     origin: tuple[tuple[str, str, str], ...]
     pictures: tuple[Picture, ...]
     sections: tuple[Section, ...]
+    purpose: str = PURPOSE
 
 
 def front(reading: Reading, sheets: Sequence[Sheet]) -> Front:
@@ -128,7 +138,7 @@ def _magnitude(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
     if not contract:
         return None
     figure = figures.magnitude(frames.profiles, frames.breakings, contract)
-    return Picture(f"Error of {contract} as its inputs grow", figure.caption, figure, of_contract(sheets, contract))
+    return Picture(f"Error of {contract} for growing inputs", figure.caption, figure, of_contract(sheets, contract))
 
 
 def _headroom(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
@@ -139,7 +149,7 @@ def _headroom(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
         return None
     figure = figures.large("front-headroom", figure, figure.caption)
     target = next((sheet.name for sheet in sheets if sheet.name == "audit"), "")
-    return Picture("How far a training step is from breaking", figure.caption, figure, target)
+    return Picture("Headroom of a training step", figure.caption, figure, target)
 
 
 def _time(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
@@ -150,7 +160,7 @@ def _time(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
     figure = figures.step_time(frame)
     family = str(frame["family"].iloc[0])
     target = next((sheet.name for sheet in sheets if (sheet.kind, sheet.title) == ("model", family)), "")
-    return Picture(f"Time of a training step, {family}", figure.caption, figure, target)
+    return Picture(f"Time of a training step: {family}", figure.caption, figure, target)
 
 
 def _loading(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
@@ -159,7 +169,7 @@ def _loading(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
         return None
     figure = figures.loading(reading.frames.loaders, reading.head.data)
     target = next((sheet.name for sheet in sheets if sheet.name == "loading"), "")
-    return Picture("Data loaders, the fastest of each", figure.caption, figure, target)
+    return Picture("Fastest configuration of each data loader", figure.caption, figure, target)
 
 
 def _overfitting(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
@@ -168,7 +178,7 @@ def _overfitting(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
     if figure is None:
         return None
     target = next((sheet.name for sheet in sheets if (sheet.kind, sheet.title) == ("model", "overfitting")), "")
-    return Picture("Too many epochs", figure.caption, figure, target)
+    return Picture("Too many epochs raise the held-out loss", figure.caption, figure, target)
 
 
 def _spent(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
@@ -187,7 +197,7 @@ TITLES = {
     "operation": "Operations",
     "model": "Training",
     "loader": "Data loaders",
-    "run": "The run",
+    "run": "This run",
 }
 """Kinds of sheets as the index heads them."""
 
@@ -199,7 +209,7 @@ def _index(reading: Reading, sheets: Sequence[Sheet]) -> Section:
         own = [sheet for sheet in sheets if sheet.kind == kind]
         if own:
             parts.append(Index(title, tuple(_entry(sheet, reading) for sheet in own)))
-    return Section("index", "Everything, one page for each", tuple(parts))
+    return Section("index", "All pages", tuple(parts))
 
 
 def _entry(sheet: Sheet, reading: Reading) -> Entry:

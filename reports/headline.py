@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from harness.record import Audit, Status, early, failing, findings, sentence, verdict_line
 from reports.figures import front as figures
 from reports.figures.audit import NEAR
-from reports.number import plain, rate
+from reports.number import rate, times
 from reports.reading import Reading
 from reports.summary import FAILING, further, refuted, since
 from reports.tables.audit import place
@@ -39,13 +39,11 @@ def headline(reading: Reading) -> str:
         first_line = audited[0]
         said = cut(f"{place(first_line)}: {first_line.sentence.rstrip('.')}", most=MOST_CHARACTERS)
         more = (
-            f" {count(len(audited) + len(others) - 1, 'further finding')} below."
-            if len(audited) + len(others) > 1
-            else ""
+            f" {count(len(audited) + len(others) - 1, 'more finding')} below." if len(audited) + len(others) > 1 else ""
         )
         return f"{said}: {first_line.remedy.rstrip('.')}.{more}"
     if others:
-        more = f" {count(len(others) - 1, 'further finding')} below." if len(others) > 1 else ""
+        more = f" {count(len(others) - 1, 'more finding')} below." if len(others) > 1 else ""
         return f"{cut(others[0].rstrip('.'), most=MOST_CHARACTERS)}.{more}"
     return _calm(reading)
 
@@ -53,13 +51,13 @@ def headline(reading: Reading) -> str:
 def _rest(reading: Reading, causes: int, others: int) -> str:
     """Say what else is wrong, or that the rest holds."""
     if causes + others:
-        return f"{count(causes + others, 'further finding')} below."
+        return f"{count(causes + others, 'more finding')} below."
     failed, ran = len(failing(reading.verdicts)), _ran(reading)
     lost = sum(verdict.status is Status.LOST for verdict in reading.verdicts)
     if ran <= failed + lost:
-        return "Nothing that was checked holds."
-    digits = f"{count(lost, 'law')} {'loses' if lost == 1 else 'lose'} digits, everything" if lost else "Everything"
-    return f"{digits} else holds."
+        return "No checked law holds."
+    digits = f"{count(lost, 'law')} {'loses' if lost == 1 else 'lose'} digits; all" if lost else "All"
+    return f"{digits} other laws hold."
 
 
 def _calm(reading: Reading) -> str:
@@ -67,12 +65,12 @@ def _calm(reading: Reading) -> str:
     if early(reading.head.work, "check") or not _ran(reading):
         return _unchecked(reading)
     cases = list(dict.fromkeys(verdict.case for verdict in reading.verdicts))
-    known = any(verdict.status is Status.EXPECTED for verdict in reading.verdicts)
-    wrong = "nothing is wrong that is not declared" if known else "nothing is wrong"
-    laws = count(_ran(reading), "law")
+    known = sum(verdict.status is Status.EXPECTED for verdict in reading.verdicts)
+    failures = f", {count(known, 'known failure')}" if known else ""
+    defects, checks = "new defects" if known else "defects", count(_ran(reading), "check")
     if len(cases) == 1:
-        return f"{cases[0]}: {wrong} in {laws}."
-    return f"{wrong.capitalize()}: {laws} on {len(cases):,} implementations."
+        return f"{cases[0]}: no {defects} in {checks}{failures}."
+    return f"No {defects}: {len(cases):,} implementations, {checks}{failures}."
 
 
 def _unchecked(reading: Reading) -> str:
@@ -81,14 +79,14 @@ def _unchecked(reading: Reading) -> str:
         words = line.removeprefix("verdict: ").partition(" (")[0]
         return f"{words[:1].upper()}{words[1:]}."
     if reading.survey:
-        return f"{count(len(reading.survey.breakings), 'ray')} surveyed: nothing breaks that is not declared."
+        return f"{count(len(reading.survey.breakings), 'ray')} surveyed: no undeclared failures."
     if reading.audits:
         steps = [audit for audit in reading.audits if audit.what_if is None]
         operations = sum(audit.operations for audit in steps)
-        calm = f"{count(len(steps), 'training step')} audited: no line of {operations:,} operations goes wrong"
+        calm = f"{count(len(steps), 'training step')} audited: no defect in {operations:,} operations"
         return f"{calm}{_nearest(steps)}."
     if reading.proofs:
-        return f"{count(len(reading.proofs), 'proof')}: nothing is broken on any input that was visited."
+        return f"{count(len(reading.proofs), 'proof')}: no law is broken on any visited input."
     return _measured(reading) or "No law was checked in this run."
 
 
@@ -99,8 +97,8 @@ def _nearest(audits: Iterable[Audit]) -> str:
         return ""
     first = min(near, key=lambda room: room.factor)
     return (
-        f", but {place(first)} is near: {first.operation}'s {first.quantity} is within "
-        f"{plain(first.factor)} times of where it breaks"
+        f", but {place(first)} is close to breaking: its {first.operation} {first.quantity} has only "
+        f"{times(first.factor)} headroom"
     )
 
 
@@ -110,7 +108,7 @@ def _measured(reading: Reading) -> str:
     if len(loaders):
         fastest = loaders.sort_values("samples_per_s", ascending=False, kind="stable").iloc[0]
         workers = workers_in_words(int(fastest["workers"]))
-        said = f"{fastest['case']} delivers {rate(fastest['samples_per_s'])} samples a second with {workers} at best"
+        said = f"{fastest['case']} delivers up to {rate(fastest['samples_per_s'])} samples per second with {workers}"
         own = budgets[budgets["case"] == fastest["case"]].sort_values("workers", kind="stable")
         what, *further = str(own["sentence"].iloc[0]).split("; ") if len(own) else [""]
         return clean(cut("; ".join(filter(None, [f"{said}: {what}" if what else said, *further[:1]])), most=400)) + "."
@@ -133,38 +131,38 @@ def origin(reading: Reading) -> Iterator[tuple[str, str, str]]:
         The run.
     """
     if reading.verdicts:
-        yield "Checked", _amount(reading), "laws"
+        yield "Checks", _amount(reading), "laws"
     if reading.audits:
-        yield "Audited", listing([_audited(audit) for audit in reading.audits], at_most=3), "audit"
+        yield "Audits", listing([_audited(audit) for audit in reading.audits], at_most=3), "audit"
     if timed := _timed(reading):
-        yield "Timed", listing(timed), ""
+        yield "Timings", listing(timed), ""
     if places := _outermost(subject.place for subject in reading.head.subjects.values()):
-        yield "From", listing(places, at_most=3), ""
+        yield "Source", listing(places, at_most=3), ""
     if commands := [cut(command, most=160) for command in dict.fromkeys(reading.head.commands)]:
         further = [f"{len(commands) - MOST_COMMANDS} more"] if len(commands) > MOST_COMMANDS else []
-        yield "By", "; ".join([*commands[:MOST_COMMANDS], *further]), ""
+        yield "Command", "; ".join([*commands[:MOST_COMMANDS], *further]), ""
     environment = reading.head.environment
     accelerator = environment.accelerator or "no accelerator"
     yield (
-        "On",
+        "Machine",
         f"{environment.processor}, {accelerator}, torch {environment.torch}; {reading.head.created}",
         "environment",
     )
     for sentence_ in since(reading):
-        yield "Changed", sentence_, "runs"
+        yield "Changes", sentence_, "runs"
     if words := list(_words(reading)):
-        yield "Words", "; ".join(words), ""
+        yield "Terms", "; ".join(words), ""
 
 
 def _words(reading: Reading) -> Iterator[str]:
-    """Yield what the words mean that the lines above use, which a stranger does not know."""
+    """Yield the meaning of each term that the page uses and a new reader may not know."""
     statuses = {verdict.status for verdict in reading.verdicts}
     if statuses & {Status.EXPECTED, Status.UNEXPECTED}:
-        yield "an expected failure is declared beside the code, with its reason"
+        yield "expected failure: declared in the code with its reason"
     if Status.LOST in statuses:
-        yield "what loses digits is as exact as careful code mostly is, and a better algorithm exists"
+        yield "lost digits: as accurate as most careful code, but a more accurate algorithm exists"
     if reading.survey and reading.survey.breakings:
-        yield "a ray is inputs that one number t moves, as (t, 0, ..., 0)"
+        yield "ray: a family of inputs with one parameter t, such as (t, 0, ..., 0)"
 
 
 def _outermost(places: Iterable[str]) -> list[str]:
@@ -182,7 +180,7 @@ def _timed(reading: Reading) -> list[str]:
 
 def _audited(audit: Audit) -> str:
     """Return a training step with what it is there for, and how much of it was looked at."""
-    expected = f", which is there to show {listing([kind.value for kind in audit.expected])}" if audit.expected else ""
+    expected = f", expected to show {listing([kind.value for kind in audit.expected])}" if audit.expected else ""
     *_, module, function = ["", *audit.case.split(".")]
     return f"{module}.{function} ({count(audit.operations, 'operation')}{expected})".removeprefix(".")
 
@@ -200,6 +198,7 @@ def _amount(reading: Reading) -> str:
     kinds = [("data loader", frames.loaders), ("training step", frames.steps)]
     among = [count(number, kind) for kind, frame in kinds if (number := len(cases & set(frame["case"])))]
     if len(cases) > 1 and among:
-        what = f"{what} ({listing(among)} among them)"
-    drawn = f"{count(laws, 'law')} with {count(examples, 'example')}"
-    return clean(f"{what} as {as_}, in {listing(dtypes)}: {drawn}")
+        what = f"{what} (including {listing(among)})"
+    drawn = f"{count(laws, 'law')}, {count(examples, 'example')}"
+    link = "as" if len(cases) == 1 and len(contracts) == 1 else "of"
+    return clean(f"{what} {link} {as_} in {listing(dtypes)}: {drawn}")

@@ -24,17 +24,17 @@ from reports.schema import KEYS, SCHEMAS
 
 _HEAD = (
     Column("run", TEXT, "name of the run"),
-    Column("created", "datetime64[ns, UTC]", "when the run was begun"),
-    Column("machine", TEXT, "processor of the machine it was made on"),
+    Column("created", "datetime64[ns, UTC]", "start time of the run"),
+    Column("machine", TEXT, "processor of the machine"),
     Column("torch", TEXT, "version of torch"),
-    Column("commit", TEXT, "commit of the code that ran"),
-    Column("frame", TEXT, "frame that the number is from"),
+    Column("commit", TEXT, "commit of the code"),
+    Column("frame", TEXT, "frame that holds the number"),
 )
 _CONSTANT = ("family", "style", "contract", "status")
 _TAIL = (
-    Column("measure", TEXT, "what was measured: the name of the frame's column"),
-    Column("value", REAL, "the number"),
-    Column("unit", TEXT, "its unit; 1 where it has none"),
+    Column("measure", TEXT, "measured quantity: the column of the frame"),
+    Column("value", REAL, "value"),
+    Column("unit", TEXT, "unit; 1 for dimensionless values"),
     RECORD,
 )
 
@@ -79,7 +79,7 @@ def load(*runs: str | Path) -> pd.DataFrame:
     found = find(*runs)
     for run in found:
         if ended := early(run.head().work):
-            warnings.warn(f"{run.head().name}: {ended}; the rest is not among the observations", stacklevel=2)
+            warnings.warn(f"{run.head().name}: {ended}; the observations are incomplete", stacklevel=2)
     observations = [observed(run.head(), frames(run)) for run in found]
     return pd.concat(observations, ignore_index=True) if observations else _typed(pd.DataFrame())
 
@@ -100,9 +100,9 @@ def _folders(run: str | Path) -> list[RunFolder]:
     if folders := folder.runs():
         return folders
     raise UsageError(
+        f"not a run: `{folder.path}`",
         rule="a run is a folder with a `run.json`, or a folder of such folders",
-        value=str(folder.path),
-        remedy="name a run made by `harness check`, `harness survey`, `harness train` or `harness bench`",
+        remedy="pass a run made by `harness check`, `harness survey`, `harness train` or `harness bench`",
     )
 
 

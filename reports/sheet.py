@@ -37,12 +37,12 @@ VECTORIZED = (operation.vectorization,)
 RUN = (
     ("audit", "Training steps, line by line", (audit.audits,)),
     ("laws", "All laws", (law.summary,)),
-    ("loading", "Loaders beside each other", (loader.best, loader.balance)),
+    ("loading", "Loader comparison", (loader.best, loader.balance)),
     ("gate", "Gate", (gate.gate,)),
-    ("runs", "What changed, and earlier runs", (run.changes, run.runs)),
+    ("runs", "Changes and earlier runs", (run.changes, run.runs)),
     ("images", "Images", (training.images,)),
     ("speed", "Speed of checking and searching", (operation.screening, survey.searching)),
-    ("environment", "Where it ran", (environment.environment, environment.data)),
+    ("environment", "Environment", (environment.environment, environment.data)),
 )
 """The sheets on the run as a whole: name, title, sections."""
 

@@ -39,7 +39,7 @@ def in_short(reading: Reading) -> list[str]:
     ]
     sentences += [sentence for proof in reading.proofs for sentence in refuted(proof)]
     sentences += further(reading)
-    more = [f"{count(len(sentences) - IN_SHORT, 'further finding')} on the page."] if len(sentences) > IN_SHORT else []
+    more = [f"{count(len(sentences) - IN_SHORT, 'more finding')} on the page."] if len(sentences) > IN_SHORT else []
     return [*sentences[:IN_SHORT], *more, *remarks(reading.head), *since(reading)]
 
 
@@ -82,9 +82,9 @@ def refuted(proof: Proof) -> list[str]:
     """Return a sentence on each law that broke on some input and was not declared to, or on what kept it unanswered."""
     where = f"[{proof.dtype}, {proof.layout}]"
     if proof.error is not None:
-        return [f"{proof.case} could not be proved anything of {where}: {cut(proof.error, most=300)}."]
+        return [f"No proof for {proof.case} {where}: {cut(proof.error, most=300)}."]
     broken = (outcome.law for outcome in proof.laws if outcome.status is Status.BROKEN)
-    return [f"{proof.case} breaks {law} {where}, found by visiting every input." for law in broken]
+    return [f"{proof.case} breaks {law} {where}: found by visiting every input." for law in broken]
 
 
 def further(reading: Reading) -> list[str]:
@@ -107,11 +107,11 @@ def surveyed(survey: Surveyed) -> list[str]:
     """Return a sentence on each law that broke elsewhere than declared, or along a ray without an answer."""
     wrong = [_misplaced(breaking) for breaking in disagreeing(survey.breakings)]
     broken = [
-        f"{record.case} breaks {record.law} [{record.dtype}], found by a survey and not declared."
+        f"{record.case} breaks {record.law} [{record.dtype}]: found by the survey, not declared."
         for record in undeclared(survey.breakings, survey.worst)
     ]
     silent = [
-        f"{ray.case} did not answer for {ray.law} [{ray.dtype}] along {ray.ray}: {_first_line(ray)}."
+        f"{ray.case} gave no answer for {ray.law} [{ray.dtype}] along {ray.ray}: {_first_line(ray)}."
         for ray in unanswered(survey.breakings)
     ]
     return [*wrong, *broken, *silent]
@@ -122,14 +122,14 @@ def _misplaced(breaking: Breaking) -> str:
     where = "does not break" if breaking.value is None else f"breaks at {plain(breaking.value, digits=10)}"
     form = f"{breaking.form} = {plain(breaking.form_value, digits=10)}"
     what = f"{breaking.case} {breaking.law} [{breaking.dtype}]"
-    return f"{what} {where} along {breaking.ray}, and is declared to break at {form}."
+    return f"{what} {where} along {breaking.ray}; the declared breaking point is {form}."
 
 
 def remarks(run: Run) -> list[str]:
     """Return what a reader must know about the run besides the laws, a sentence each."""
-    sentences = [f"`harness {work.name}` {_was(work)}: the rest is not here." for work in unfinished(run.work)]
+    sentences = [f"`harness {work.name}` {_was(work)}: its results are incomplete." for work in unfinished(run.work)]
     if run.data is not None and not run.data.genuine:
-        sentences.append(f"The data is not the published data set: {run.data.note.rstrip('.')}.")
+        sentences.append(f"The data set is not the published one: {run.data.note.rstrip('.')}.")
     if run.environment.git_dirty:
         sentences.append("The working tree had uncommitted changes: the commit alone does not reproduce this run.")
     return sentences

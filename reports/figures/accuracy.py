@@ -47,15 +47,13 @@ def accuracy_against_speed(frame: pd.DataFrame) -> Figure:
         frames=("operations",),
         title="Accuracy against speed",
         panels=tuple(panels)
-        or (
-            Panel(
-                "accuracy", note="no contract has as many timed implementations with checked values as make a picture"
-            ),
-        ),
-        caption=f"{_dominated(groups)} Float32, one thread, one call on a standard input with its gradient where the "
-        "contract has one; bars are the interquartile range of the rounds. Upwards is the largest deviation "
-        "from the exact value on the inputs that were checked, as a share of its bound there: beyond 1 the law of the "
-        f"value is broken; what is beyond {plain(HIGHEST)} is drawn there, where a value is as good as lost.",
+        or (Panel("accuracy", note="no contract has enough timed implementations with checked values for a plot"),),
+        caption=f"{_dominated(groups)} Float32, one thread, one call on a standard input, with gradient if the "
+        "contract "
+        "has one. Horizontal bars are the interquartile range of the rounds. The vertical axis is the largest "
+        "deviation "
+        "from the exact value on the checked inputs, relative to its bound: above 1 the law of the value is broken. "
+        f"Values above {plain(HIGHEST)} are drawn at the edge.",
         columns=min(2, max(1, len(panels))),
     )
 

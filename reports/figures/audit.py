@@ -34,9 +34,10 @@ def headroom(audit: Audit) -> Figure | None:
         return None
     first = rooms[0]
     said = (
-        f"{place(first)} is nearest: {first.operation}'s {first.quantity} of {plain(first.value, digits=4)} breaks at "
-        f"{first.breaks_from} in {first.dtype}, {plain(first.factor)} times as far. "
-        f"{count(len(audit.headroom), 'operation')} of {audit.title} on this batch."
+        f"{place(first)} has the least headroom: its {first.operation} {first.quantity} is "
+        f"{plain(first.value, digits=4)} and breaks at {first.breaks_from} in {first.dtype}: "
+        f"{plain(first.factor)}× headroom. Measured on one batch of {audit.title} "
+        f"({count(len(audit.headroom), 'operation')})."
     )
 
     panel = wide_and_narrow(
@@ -46,7 +47,7 @@ def headroom(audit: Audit) -> Figure | None:
         label=said,
         height_in=0.8 + 0.34 * len(rooms),
     )
-    return Figure("headroom-figure", "Room before a line breaks", (panel,), said, (), columns=1)
+    return Figure("headroom-figure", "Headroom before a line breaks", (panel,), said, (), columns=1)
 
 
 def _draw(axes: Axes, rooms: list[Headroom]) -> None:
@@ -59,7 +60,7 @@ def _draw(axes: Axes, rooms: list[Headroom]) -> None:
     logarithmic(axes.xaxis, [1.3, 8 * max(room.factor for room in rooms)], text=plain)
     names = [shortened(f"{place(room).partition(' ')[0]} {room.operation}", most=MOST_CHARACTERS) for room in rooms]
     axes.set_yticks(range(len(rooms)), names)
-    axes.set(ylim=(len(rooms) - 0.4, -0.6), xlabel="may grow or shrink so many times")
+    axes.set(ylim=(len(rooms) - 0.4, -0.6), xlabel="headroom (×)")
     axes.grid(visible=False, axis="y")
 
 
@@ -77,12 +78,11 @@ def errors(audit: Audit) -> Figure | None:
         return None
     broken = next((stretch for stretch in stretches if stretch.error is None), None)
     if broken is not None:
-        said = f"{place(broken)} is the first line whose {broken.operation} is not finite where the truth is."
+        said = f"{place(broken)} is the first line with a non-finite result that should be finite ({broken.operation})."
     else:
         worst = max(stretches, key=lambda stretch: stretch.error or 0.0)
-        said = f"The largest relative error is {plain(worst.error or 0.0)}, at {place(worst)}, {worst.operation}."
-    number = count(len(stretches), "stretch", plural="stretches")
-    said += f" {number} of {audit.title}, each the operations in a row of a line; squares are of the backward pass."
+        said = f"The largest relative error is {plain(worst.error or 0.0)}, at {place(worst)} ({worst.operation})."
+    said += f" {audit.title}: each point groups consecutive operations on one source line; squares are backward passes."
     panel = wide_and_narrow(
         "", lambda axes: _draw_errors(axes, stretches), name=f"errors-{audit.title}", label=said, height_in=2.6
     )
@@ -106,7 +106,7 @@ def _draw_errors(axes: Axes, stretches: Sequence[Stretch]) -> None:
         ],
     )
     logarithmic(axes.yaxis, [min(heights) / 3, 3 * max(heights)], text=plain)
-    axes.set(xlabel="lines in the order in which they are carried out", ylabel="relative error")
+    axes.set(xlabel="source line, in execution order", ylabel="relative error")
     is_few = len(stretches) <= MOST_TICKS
     axes.set_xticks(
         range(len(stretches)) if is_few else [], [str(stretch.line) for stretch in stretches] if is_few else []
@@ -114,4 +114,4 @@ def _draw_errors(axes: Axes, stretches: Sequence[Stretch]) -> None:
 
 
 def _error(stretch: Stretch) -> str:
-    return "not finite, and the truth is" if stretch.error is None else f"relative error {stretch.error!r}"
+    return "not finite, but should be" if stretch.error is None else f"relative error {stretch.error!r}"

@@ -25,8 +25,8 @@ def waiting(frame: pd.DataFrame, source: DataSource | None) -> Figure:
         frames=("balance",),
         title="Share of the training loop spent waiting for the next batch",
         panels=tuple(panels),
-        caption=f"{_starving(frame)} {cheapest(frame)} Bars end at the estimate, whiskers are 95 % intervals over "
-        "stretches of one process, and the dashed line is what loading that keeps ahead stays below.",
+        caption=f"{_starving(frame)} {cheapest(frame)} Bars show the estimate; whiskers are 95 % intervals within "
+        "one process. Loading keeps ahead if the interval is below the dashed line.",
         caveat=caveat_of(frame, source),
     )
 
@@ -43,14 +43,14 @@ def _starving(frame: pd.DataFrame) -> str:
     )
     loaders = count(starving["case"].nunique(), "loader")
     span = f"from {least} to {most}" if len(rows) > 1 else most
-    return f"Without workers a batch of {loaders} takes longer than a step: {span}."
+    return f"Without workers, loading a batch takes longer than the step in {loaders}: {span}."
 
 
 def _panel(frame: pd.DataFrame, *, number: int) -> Panel:
     first = frame.iloc[0]
     title = f"batch {first['batch_size']}, {workers_in_words(int(first['workers']))}"
     low, high = percent(frame["wait_share"].min()), percent(frame["wait_share"].max())
-    label = f"Share of the training loop that waits, {title}: {count(len(frame), 'loader')}, from {low} to {high}."
+    label = f"Share of the training loop spent waiting, {title}: {count(len(frame), 'loader')}, from {low} to {high}."
     svg = drawn(
         lambda axes: _draw(axes, frame), name=f"balance-{number}", label=label, height_in=0.7 + 0.3 * len(frame)
     )

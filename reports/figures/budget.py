@@ -83,7 +83,9 @@ def budgets(frame: pd.DataFrame, source: DataSource | None) -> Figure:
         frames=("budgets",),
         title=f"Where the time of a batch of {int(frame['batch_size'].iloc[0])} goes, in a training loop",
         panels=tuple(panels),
-        caption=" ".join([*few, "The parts are disjoint and measured; what none of them covers is not attributed."]),
+        caption=" ".join(
+            [*few, "The parts are disjoint and measured. Time outside all parts is shown as not attributed."]
+        ),
         caveat=caveat_of(frame, source),
         columns=1,
     )

@@ -54,11 +54,11 @@ def _figure(case: str, data: FitData, parameters: Sequence[float]) -> Figure | N
     spread = (sum(error * error for error in errors) / len(errors)) ** 0.5
     slopes = " and ".join(plain(weight, digits=5) for weight in weights)
     caption = (
-        f"{case} on {data.data}: {count(len(errors), 'sample')}, less what the other inputs and the bias "
-        f"{plain(bias, digits=5)} account for; the line has the learned slope, {slopes}. The samples lie "
-        f"{plain(spread)} from it (root mean square)."
+        f"{case} on {data.data}: {count(len(errors), 'sample')}, minus the contribution of the other inputs and of the "
+        f"bias {plain(bias, digits=5)}. The line has the learned slope ({slopes}). The root mean square distance of "
+        f"the samples from it is {plain(spread)}."
     )
-    return Figure("fit", "The fit", tuple(panels), caption, ("estimates",), columns=2)
+    return Figure("fit", "Samples and fitted line", tuple(panels), caption, ("estimates",), columns=2)
 
 
 def _panel(data: FitData, weights: Sequence[float], bias: float, at: int) -> Panel:
@@ -73,8 +73,8 @@ def _panel(data: FitData, weights: Sequence[float], bias: float, at: int) -> Pan
         axes.plot(xs, ys, "o", color=SAMPLE, markersize=3.4, alpha=0.7)
         ends = [min(xs), max(xs)]
         axes.plot(ends, [weights[at] * x for x in ends], color=LEARNED, linewidth=1.6)
-        told(axes, [(x, y, f"x = {x!r}: {y!r}, the line {weights[at] * x!r}") for x, y in pairs[::3]])
-        axes.set(xlabel=f"input {at + 1}", ylabel="what is left of y")
+        told(axes, [(x, y, f"x = {x!r}: {y!r}; fitted line: {weights[at] * x!r}") for x, y in pairs[::3]])
+        axes.set(xlabel=f"input {at + 1}", ylabel="partial residual of y")
 
     svg = drawn(draw, name=f"fit-{at}", label=f"Samples and the learned line of {title}.", height_in=2.6)
     return Panel(title, svg)

@@ -79,8 +79,8 @@ def step_time(frame: pd.DataFrame) -> Figure:
     fastest, slowest = largest.iloc[0], largest.iloc[-1]
     said = (
         f"On {on} at batch {fastest['batch_size']:,}, {names[str(fastest['case'])]} takes "
-        f"{duration(fastest['median_s'])}, {names[str(slowest['case'])]} {duration(slowest['median_s'])}: "
-        f"{times(slowest['median_s'] / fastest['median_s'])} the time."
+        f"{duration(fastest['median_s'])} and {names[str(slowest['case'])]} {duration(slowest['median_s'])}, "
+        f"{times(slowest['median_s'] / fastest['median_s'])} as long."
     )
 
     panel = wide_and_narrow(
@@ -135,12 +135,12 @@ def loading(frame: pd.DataFrame, source: DataSource | None) -> Figure:
     first, last = best.iloc[0], best[best["case"] == cases[-1]].iloc[0]
     names = names_of(frame)
     said = (
-        f"{names[str(first['case'])]} delivers {rate(first['samples_per_s'])} samples a second at batch "
+        f"{names[str(first['case'])]} delivers {rate(first['samples_per_s'])} samples per second at batch size "
         f"{first['batch_size']:,} with {workers_in_words(int(first['workers']))}"
     )
     if len(cases) > 1:
         ratio = times(first["samples_per_s"] / last["samples_per_s"])
-        said += f", {ratio} what {names[str(last['case'])]} does at best"
+        said += f", {ratio} the best rate of {names[str(last['case'])]}"
     panel = wide_and_narrow(
         "",
         lambda axes: _bars(axes, rows, cases, in_words=True),
@@ -150,7 +150,15 @@ def loading(frame: pd.DataFrame, source: DataSource | None) -> Figure:
         height_in=0.75 + 0.36 * len(cases),
     )
     caveat = caveat_of(frame, source)
-    return Figure("front-loader", "The fastest of each loader", (panel,), f"{said}.", ("loaders",), caveat, columns=1)
+    return Figure(
+        "front-loader",
+        "Fastest configuration of each data loader",
+        (panel,),
+        f"{said}.",
+        ("loaders",),
+        caveat,
+        columns=1,
+    )
 
 
 def _bars(axes: Axes, rows: pd.DataFrame, cases: list[str], *, in_words: bool) -> None:
@@ -168,7 +176,7 @@ def _bars(axes: Axes, rows: pd.DataFrame, cases: list[str], *, in_words: bool) -
     seen = rows["samples_per_s"]
     logarithmic(axes.xaxis, [float(seen.min()) / 3, float(seen.max()) * 6], text=rate)
     axes.set_yticks(range(len(cases)), [shortened(names[case], most=MOST_CHARACTERS) for case in cases])
-    axes.set(ylim=(len(cases) - 0.4, -0.6), xlabel="samples/s" if in_words else "samples/s, pale with workers")
+    axes.set(ylim=(len(cases) - 0.4, -0.6), xlabel="samples/s" if in_words else "samples/s (pale: with workers)")
     axes.grid(visible=False, axis="y")
 
 

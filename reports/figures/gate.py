@@ -50,14 +50,14 @@ def evidence(comparisons: Sequence[Comparison], slices: Sequence[Slices]) -> Fig
     return Figure(
         name="gate-figure",
         frames=("gate_times", "gate_slices"),
-        title="Time against the base",
+        title="Time relative to the base",
         panels=(
             Panel("slowdown, with one-sided 95 % bounds", forest),
             _slices(widest.case, [process for process in slices if process.case == widest.case]),
         ),
-        caption=f"Slowdowns of the working tree: {_range(candidates)}. The dashed line is the margin, the dotted one "
-        "the tolerance. On the right the case that differs most: the fastest round of each slice over the fastest of "
-        "the base, equally many slices of each process.",
+        caption=f"Slowdowns of the working tree: {_range(candidates)}. The dashed line is the margin, the dotted line "
+        "the tolerance. The right panel shows the case that differs most: the fastest round of each slice relative to "
+        "the fastest round of the base, with the same number of slices from each process.",
         columns=2,
     )
 
@@ -66,7 +66,7 @@ def _slices(case: str, own: Sequence[Slices]) -> Panel:
     title = f"{case}, slice by slice"
     if not own:
         return Panel(title, note="no slices in this run")
-    label = f"Fastest round of each slice of {case} in the course of the measurement, by arm."
+    label = f"Fastest round of each slice of {case} over time, by arm."
     return Panel(title, drawn(lambda axes: _course(axes, own), name="gate-slices", label=label))
 
 

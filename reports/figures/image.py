@@ -80,7 +80,8 @@ def _pixels(image: Image) -> bytes:
     within = 0 < image.height <= LARGEST and 0 < image.width <= LARGEST
     if not within or len(pixels) != image.height * image.width:
         raise UsageError(
-            rule=f"an image has `height * width` grey levels in base64, each side at most {LARGEST}",
+            "cannot draw an image",
+            rule=f"it needs `height * width` gray levels in base64, with sides of at most {LARGEST}",
             value=f"{len(pixels)} bytes for {image.height} x {image.width}",
             place=f"the image of class {image.label!r:.40}",
         )
@@ -110,11 +111,11 @@ def png(pixels: bytes, *, height: int, width: int, palette: tuple[bytes, bytes] 
 
 
 def _sentence(images: Sequence[Image]) -> str:
-    """Return how many samples there are and how many of them were classified rightly."""
+    """Return how many samples there are and how many of them were classified correctly."""
     predicted = [image for image in images if image.predicted is not None]
     right = sum(image.predicted == image.label for image in predicted)
     samples = count(len(images), "sample")
     if not predicted:
-        return f"{samples}; no trained model was at hand to classify them."
-    rightly = f"{right} of {len(predicted)} classified rightly"
-    return f"{samples}; {rightly}. The class stands first, the prediction below it."
+        return f"{samples}; no trained model is available to classify them."
+    rightly = f"{right} of {len(predicted)} classified correctly"
+    return f"{samples}; {rightly}. Each image shows its class first and the prediction below."

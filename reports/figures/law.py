@@ -54,9 +54,8 @@ def room(verdicts: pd.DataFrame) -> Figure:
         frames=("verdicts",),
         title="Worst deviation as a share of its bound",
         panels=(panel,),
-        caption=f"{_sentence(measured)} Right of the line a law is broken. Circles are laws that hold, diamonds "
-        "declared failures, squares digits that a better algorithm keeps, crosses what makes the run fail; marks at "
-        "the edges lie at or beyond them.",
+        caption=f"{_sentence(measured)} Laws to the right of the line are broken. Circles hold; diamonds are "
+        "declared failures; squares are lost digits; crosses fail the run. Marks at an edge lie at or beyond it.",
         columns=1,
     )
 
@@ -99,6 +98,6 @@ def _sentence(frame: pd.DataFrame) -> str:
         return f"No law holds among {count(len(frame), 'measured law')}."
     worst = holding.sort_values("ratio", ascending=False, kind="stable").iloc[0]
     return (
-        f"Of {count(len(frame), 'measured law')}, {len(holding):,} hold; the one with the least room is "
+        f"Of {count(len(frame), 'measured law')}, {len(holding):,} hold; the smallest margin has "
         f"{worst['law']} of {worst['case']} in {worst['dtype']}, at {times(worst['ratio'])} its bound."
     )

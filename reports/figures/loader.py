@@ -40,7 +40,7 @@ def _panel(case: str, frame: pd.DataFrame, *, norm: LogNorm, number: int) -> Pan
     """Return one loader; a configuration that was not measured stays empty."""
     table = frame.pivot_table(index="batch_size", columns="workers", values="samples_per_s", aggfunc="first")
     low, high = rate(frame["samples_per_s"].min()), rate(frame["samples_per_s"].max())
-    label = f"Throughput of {case}: from {low} to {high} samples a second over {count(len(frame), 'configuration')}."
+    label = f"Throughput of {case}: from {low} to {high} samples per second over {count(len(frame), 'configuration')}."
     svg = drawn(
         lambda axes: _draw(axes, table, norm=norm),
         name=f"loader-{number}",
@@ -78,9 +78,9 @@ def _ink(value: float, norm: LogNorm) -> str:
 def _scale(norm: LogNorm) -> Panel:
     """Return the colour scale that all loaders share."""
     low, high = float(norm.vmin or 0), float(norm.vmax or 0)
-    label = f"Colour scale from {rate(low)} to {rate(high)} samples a second, logarithmic, dark to light."
+    label = f"Color scale from {rate(low)} to {rate(high)} samples per second, logarithmic, dark to light."
     svg = drawn(lambda axes: _bar(axes, low, high), name="loader-scale", label=label, height_in=0.62)
-    return Panel("common colour scale", svg)
+    return Panel("common color scale", svg)
 
 
 def _bar(axes: Axes, low: float, high: float) -> None:
@@ -101,7 +101,7 @@ def _sentences(frame: pd.DataFrame) -> str:
         f"The fastest configuration is {best['case']} at batch {best['batch_size']} "
         f"{with_workers}: {approximate(best['samples_per_s'])} samples/s."
     )
-    cells = "Cells are medians of steady epochs in one process; colours share one logarithmic scale."
+    cells = "Cells are medians of steady epochs in one process; all colors share one logarithmic scale."
     return f"{fastest} {_workers(frame)} {cells}"
 
 
@@ -113,4 +113,4 @@ def _workers(frame: pd.DataFrame) -> str:
     helped = frame[frame["workers"] > 0].groupby("case", sort=False)["samples_per_s"].max()
     gains = (helped / alone).dropna()
     phrases = [f"{case} {times(gain)}" for case, gain in gains.items()]
-    return f"Best rate with workers to best rate without: {listing(phrases)}." if phrases else ""
+    return f"Best rate with workers / best rate without: {listing(phrases)}." if phrases else ""

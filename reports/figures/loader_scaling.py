@@ -40,8 +40,8 @@ def _panel(case: str, frame: pd.DataFrame, *, workers: Sequence[int], span: Sequ
     best = frame.sort_values("samples_per_s", ascending=False, kind="stable").iloc[0]
     sizes = count(len(frame["batch_size"].unique()), "batch size")
     label = (
-        f"Throughput of {case} against workers, a line for each of {sizes}: "
-        f"at most {rate(best['samples_per_s'])} samples a second, at batch {best['batch_size']} "
+        f"Throughput of {case} against workers, one line for each of {sizes}: "
+        f"at most {rate(best['samples_per_s'])} samples per second, at batch {best['batch_size']} "
         f"with {count(int(best['workers']), 'worker')}."
     )
     svg = drawn(
@@ -93,9 +93,9 @@ def _sentences(frame: pd.DataFrame, several: pd.DataFrame) -> str:
     most = several["workers"].max()
     best = several[several["workers"] == most].groupby("case", sort=False)["efficiency"].max().dropna()
     phrases = [f"{case} {percent(value)}" for case, value in best.items()]
-    words = f"Efficiency of {count(int(most), 'worker')} each, at its best batch size: {listing(phrases)}. "
+    words = f"Efficiency with {count(int(most), 'worker')}, at the best batch size of each loader: {listing(phrases)}. "
     alone = [str(case) for case in frame["case"].unique() if case not in set(several["case"])]
-    once = f"Without workers only: {listing(alone)}. " if alone else ""
+    once = f"Measured without workers only: {listing(alone)}. " if alone else ""
     bars = "Points are medians of slices, bars 95 % intervals within one process."
     if several["samples_per_s_low"].isna().all():
         bars = "Points are medians of steady epochs; this run has no intervals."

@@ -98,9 +98,9 @@ def _meets_zero(passage: Passage, at: int, entry: int) -> Figure:
     before = next(stage for stage in reversed(station.stages) if 0.0 in stage.values)
     said = (
         f"{passage.case} in {passage.dtype}: at t = {station.t!r} {before.operation} is 0, its logarithm "
-        f"-inf, and the answer {station.actual[entry]!r} in place of {plain(_expected(station, entry), digits=6)}."
+        f"is -inf, and the answer is {station.actual[entry]!r} instead of {plain(_expected(station, entry), digits=6)}."
     )
-    return _figure("log-of-zero", "log(0)", passage, entry, said)
+    return _figure("log-of-zero", "The logarithm of zero makes the answer infinite", passage, entry, said)
 
 
 def _stays(passage: Passage, at: int, entry: int) -> Figure:
@@ -109,11 +109,11 @@ def _stays(passage: Passage, at: int, entry: int) -> Figure:
     clamps = [stage for stage in last.stages if stage.operation.startswith("clamp")]
     why = f", because of {clamps[-1].operation}" if clamps else ""
     said = (
-        f"{passage.case} in {passage.dtype}: from t = {stations[at].t!r} on the answer stays "
-        f"{last.actual[entry]!r}{why}, and its slope is 0; at t = {plain(last.t, digits=6)} the exact one is "
+        f"{passage.case} in {passage.dtype}: from t = {stations[at].t!r} on, the answer stays at "
+        f"{last.actual[entry]!r}{why}, and its slope is 0; at t = {plain(last.t, digits=6)} the exact value is "
         f"{plain(_expected(last, entry), digits=6)}."
     )
-    title = "A clamped answer goes flat" if clamps else "An answer goes flat"
+    title = "Clamping makes the answer flat" if clamps else "The answer becomes flat"
     return _figure("goes-flat", title, passage, entry, said)
 
 
@@ -121,7 +121,7 @@ def _figure(name: str, title: str, passage: Passage, entry: int, said: str) -> F
     panel = wide_and_narrow(
         "", _drawing(passage, entry), name=f"{name}-{passage.case}", label=said, height_in=HEIGHT_IN
     )
-    return Figure(name, title, (panel,), f"{said} Recorded calls on {passage.formula}.", (), columns=1)
+    return Figure(name, title, (panel,), f"{said} Recorded calls with inputs {passage.formula}.", (), columns=1)
 
 
 def _drawing(passage: Passage, entry: int) -> Callable[[Axes], None]:

@@ -76,10 +76,10 @@ def number_line(passages: Sequence[Passage]) -> Figure | None:
         height_in=0.9 + 0.62 * len(own),
     )
     caption = (
-        f"{said} Dots are results of exp in calls of {case}; the thin part of a line are subnormal numbers. float64 "
-        "goes on beyond both edges."
+        f"{said} Dots are results of exp in calls of {case}; the thin part of each line marks subnormal numbers. "
+        "float64 extends beyond both edges."
     )
-    return Figure("number-line", "exp on the number lines of the formats", (panel,), caption, (), columns=1)
+    return Figure("number-line", "exp overflows at a different input in each format", (panel,), caption, (), columns=1)
 
 
 def _line(passage: Passage) -> Line | None:
@@ -98,11 +98,13 @@ def _line(passage: Passage) -> Line | None:
 
 def _sentence(lines: Sequence[Line], book: float | None) -> str:
     ends = "; ".join(f"{line.dtype} at {line.ends_at!r}" for line in lines if line.ends_at is not None)
-    said = f"exp is infinite from these arguments on: {ends}." if ends else ""
+    said = f"exp is infinite from these inputs on: {ends}." if ends else ""
     if book is None:
         return said
     beyond = [line.dtype for line in lines if math.log10(book) > line.largest]
-    where = f"beyond the largest number of {' and '.join(beyond)}" if beyond else "within all of them"
+    where = (
+        f"beyond the largest number of {' and '.join(beyond)}" if beyond else "within the range of all these formats"
+    )
     return f"exp(50) is {plain(book)}, {where}. {said}"
 
 

@@ -56,7 +56,7 @@ def _figure(experiment: str, curves: dict[str, pd.DataFrame], source: DataSource
     return Figure(
         name=f"{name}-figure",
         frames=("epochs",),
-        title=f"{experiment[:1].upper()}{experiment[1:]}: held-out loss turns up",
+        title=f"{experiment[:1].upper()}{experiment[1:]}: the held-out loss rises again",
         panels=tuple(panels),
         caption=f"{sentences} Data: {', '.join(labels)}.",
         caveat=caveats(labels, source),
@@ -120,7 +120,7 @@ def _sentence(case: str, curve: pd.DataFrame) -> str:
     lowest, last = lowest_epoch(curve), curve.sort_values("epoch").iloc[-1]
     later = int(last["epoch"] - lowest["epoch"])
     return (
-        f"The held-out loss of {case} is lowest after epoch {lowest['epoch']:.0f}, {plain(lowest['held_out_loss'])}; "
-        f"{count(later, 'epoch')} later it is {plain(last['held_out_loss'])}, while the training loss fell from "
+        f"The held-out loss of {case} is lowest after epoch {lowest['epoch']:.0f}: {plain(lowest['held_out_loss'])}. "
+        f"After {count(later, 'more epoch')} it is {plain(last['held_out_loss'])}, while the training loss fell from "
         f"{plain(lowest['train_loss'])} to {plain(last['train_loss'])}."
     )

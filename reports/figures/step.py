@@ -205,8 +205,8 @@ def _comparison(frame: pd.DataFrame) -> str:
             place = f"On {'the CPU' if device == 'cpu' else device} at batch {batch}"
             # Where steps were measured in turns, their ratio is the one within the rounds, in a figure of its own.
             in_turns = group["floor_s"].notna().any()
-            ratio = "" if in_turns else f": scratch takes {times(scratch / concise)} the time of concise"
-            times_ = f"{duration(scratch)} from scratch and {duration(concise)} concise"
+            ratio = "" if in_turns else f": scratch takes {times(scratch / concise)} as long as concise"
+            times_ = f"{duration(scratch)} (scratch) or {duration(concise)} (concise)"
             sentences.append(f"{place}, one {family} step takes {times_}{ratio}.")
     return " ".join(sentences)
 
@@ -215,4 +215,4 @@ def _rounds(frame: pd.DataFrame) -> str:
     """Return how many rounds a point rests on, and what that allows."""
     low, high = frame["rounds"].min(), frame["rounds"].max()
     number = f"{low:,}" if low == high else f"{low:,} to {high:,}"
-    return f"{number} rounds in one process; no significance is claimed" if len(frame) else SCATTER
+    return f"{number} rounds in one process, without a significance test" if len(frame) else SCATTER

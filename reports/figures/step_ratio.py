@@ -13,10 +13,10 @@ from reports.number import duration, times
 from reports.svg import drawn
 from reports.text import listing, shortened
 
-INTERVAL = "95 % interval over the rounds of one process, which were measured in turns"
+INTERVAL = "95 % interval over the interleaved rounds of one process"
 """What the bars of these figures are."""
 
-RATIO = Quantity("ratio", "low", "high", "time / first from scratch", times)
+RATIO = Quantity("ratio", "low", "high", "time / first scratch step", times)
 OVER_FLOOR = Quantity("over_floor", "over_floor_low", "over_floor_high", "time / floor", times)
 
 PHASES = {"forward": "#0072b2", "loss": "#e69f00", "backward": "#d55e00", "update": "#009e73"}
@@ -38,9 +38,9 @@ def step_ratios(frame: pd.DataFrame) -> Figure:
     return Figure(
         name="step-ratio-figure",
         frames=("step_ratios",),
-        title="Time of a step as a multiple of the chapter's step from scratch",
+        title="Step time relative to the scratch step of the chapter",
         panels=_panels(beside, RATIO, name="step-ratio", with_line=True),
-        caption=f"{_closed_forms(frame)} Bars are the {INTERVAL}.",
+        caption=f"{_closed_forms(frame)} Bars show the {INTERVAL}.",
         columns=min(2, beside["contract"].nunique()),
     )
 
@@ -57,10 +57,10 @@ def floor(frame: pd.DataFrame) -> Figure:
     return Figure(
         name="floor-figure",
         frames=("steps",),
-        title="Time of a step as a multiple of the floor",
+        title="Step time relative to the floor",
         panels=_panels(known, OVER_FLOOR, name="step-floor", with_line=False),
-        caption=f"The floor is the time of the least bytes and operations at the rates measured in the same rounds. "
-        f"{_nearest(known)} What is left at batch 1 is the cost of calling operators. Bars are the {INTERVAL}.",
+        caption="The floor is the minimum time for the required bytes and operations at the rates of the same rounds. "
+        f"{_nearest(known)} The rest at batch size 1 is operator overhead. Bars show the {INTERVAL}.",
         columns=min(2, known["contract"].nunique()),
     )
 
@@ -89,10 +89,10 @@ def phases(frame: pd.DataFrame) -> Figure:
     return Figure(
         name="phases-figure",
         frames=("phases",),
-        title="Forward, loss, backward and update apart",
+        title="Time of forward, loss, backward and update",
         panels=tuple(panels),
         caption="Medians of the rounds. Reading the clock adds a fraction of a microsecond to each phase; on an "
-        "accelerator each phase is waited for. A step that does not tell its phases is left out.",
+        "accelerator, each phase is synchronized. Steps that do not report their phases are left out.",
     )
 
 
@@ -183,7 +183,7 @@ def _nearest(frame: pd.DataFrame) -> str:
     for (contract, device), group in frame.groupby(["contract", "device"], sort=False):
         best = group.sort_values("over_floor", kind="stable").iloc[0]
         sentences.append(
-            f"{_title(contract, device)}: {names[str(best['case'])]} comes nearest, {times(best['over_floor'])} the "
+            f"{_title(contract, device)}: {names[str(best['case'])]} is closest, at {times(best['over_floor'])} the "
             f"floor of {duration(best['floor_s'])} at batch {best['batch_size']}."
         )
     return " ".join(sentences)

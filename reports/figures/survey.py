@@ -41,11 +41,11 @@ def magnitudes(profiles: pd.DataFrame, breakings: pd.DataFrame) -> Figure:
     return Figure(
         name="magnitude-figure",
         frames=("profiles", "breakings"),
-        title="Worst deviation against the largest input",
+        title="Worst deviation by input magnitude",
         panels=tuple(panels),
-        caption=f"{DTYPE}; the worst over all rays in each quarter of a power of two, as a share of what is allowed "
-        "there; above the line a law is broken, and at the upper edge the answer is lost. Dotted lines are "
-        "breaking points with a closed form. Curves that coincide share a name.",
+        caption=f"{DTYPE}; worst error over all rays, relative to the allowed error. Each point covers a quarter of a "
+        "power of two. Above the dashed line the law is broken; at the upper edge no digit is correct. Dotted lines "
+        "are breaking points with a closed form. Identical curves share a label.",
         columns=1,
     )
 
@@ -72,7 +72,7 @@ def _panel(contract: str, group: pd.DataFrame, breakings: pd.DataFrame, *, numbe
 def _start(own: pd.DataFrame) -> str:
     """Return from which magnitude on a case is beyond its bound."""
     over = own[own["deviation"] > own["bound"]]["magnitude"]
-    return f"exceeds its bound up from {plain(float(over.min()))}" if len(over) else "stays within its bound"
+    return f"exceeds its bound from {plain(float(over.min()))}" if len(over) else "stays within its bound"
 
 
 def curves_of(group: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
@@ -116,7 +116,7 @@ def _draw(axes: Axes, group: pd.DataFrame, points: Sequence[float], *, direct: b
         ends.append((shares[-1], name, own_pen.color))
     logarithmic(axes.xaxis, [low, high], text=plain)
     logarithmic(axes.yaxis, [LEAST, TOP], text=lambda value: "lost" if value >= TOP else _power(value))
-    axes.set(xlabel="largest input, absolute", ylabel="error / allowed")
+    axes.set(xlabel="largest absolute input", ylabel="error / allowed")
     if direct:
         labelled(axes, ends, height_in=HEIGHT_IN)
     else:
@@ -143,10 +143,10 @@ def histogram(histograms: pd.DataFrame) -> Figure:
     return Figure(
         name="histogram-figure",
         frames=("histograms",),
-        title="Deviations by size",
+        title="Distribution of deviations",
         panels=tuple(panels),
-        caption=f"{DTYPE}; share of the outputs' elements on {count(len(own['case'].unique()), 'case')}, rows drawn "
-        "from all rays over all magnitudes. Up to half an ulp is correctly rounded; the last place is infinite.",
+        caption=f"{DTYPE}; share of output elements of {count(len(own['case'].unique()), 'case')}, rows drawn "
+        "from all rays and magnitudes. Results within half an ulp are correctly rounded; the last bin is infinite.",
         columns=1,
     )
 
@@ -189,7 +189,7 @@ def _bars(axes: Axes, group: pd.DataFrame, *, direct: bool) -> None:
     names = {0.5: "1/2", 1024.0: "1k", 2.0**15: "32k", math.inf: "inf"}
     axes.set_xticks(places, [names.get(edges[place], f"{edges[place]:g}") for place in places])
     logarithmic(axes.yaxis, [1e-5, 1.0], text=lambda share: f"{100 * share:g} %")
-    axes.set(xlabel="deviation up to, ulp", ylabel="share of elements")
+    axes.set(xlabel="deviation up to (ulp)", ylabel="share of elements")
     if direct:
         labelled(axes, ends, height_in=HEIGHT_IN)
     else:

@@ -36,9 +36,9 @@ MEASURES = {"step_times": f"step at batch {BATCH}, s", "best_rates": "best sampl
 
 COLUMNS = (
     Column("run", TEXT, "name of the run"),
-    Column("measure", TEXT, "verdicts that fail, or what is measured of the case"),
-    Column("case", TEXT, "family.module.function; empty for the verdicts"),
-    Column("value", REAL, "the number, in the unit that the measure names"),
+    Column("measure", TEXT, "failing verdicts, or the quantity measured for the case"),
+    Column("case", TEXT, "family.module.function; empty for verdicts"),
+    Column("value", REAL, "value, in the unit that the measure names"),
 )
 """The columns of :func:`trend_data`, in order."""
 
@@ -68,7 +68,7 @@ def trend(digests: Sequence[Digest]) -> Figure:
     for family, frame in rates.groupby("family", sort=False):
         panels.append(_panel(f"{family}: best samples/s", frame, comparable, rate, number=len(panels)))
     other = len(digests) - len(comparable)
-    left_out = f" {count(other, 'run')} on other processors left out of the times." if other else ""
+    left_out = f" {count(other, 'run')} on other processors excluded from the times." if other else ""
     return Figure(
         name="trend-figure",
         frames=("trend",),
@@ -167,6 +167,4 @@ def _moved(steps: pd.DataFrame) -> str:
     if not ratios:
         return ""
     case = max(ratios, key=lambda name: max(ratios[name], 1 / ratios[name]))
-    return (
-        f" The step that moved most from its first run to its last is that of {case}: {times(ratios[case])} the time."
-    )
+    return f" {case} has the largest change from its first run to its last: {times(ratios[case])} the time."

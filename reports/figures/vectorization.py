@@ -50,10 +50,10 @@ def speedup(frame: pd.DataFrame) -> Figure:
     return Figure(
         name="vectorization-figure",
         frames=("vectorization",),
-        title="Time of the loop over time of the vectorised operation, against the size n",
+        title="Time of the loop / time of the vectorized operation, by size n",
         panels=tuple(panels),
-        caption=f"{_sentences(everything)} Points are ratios of medians; bars run from the ratio of the nearest "
-        "quartiles to that of the farthest, rounds of one process.",
+        caption=f"{_sentences(everything)} Points are ratios of medians; bars span the ratios of the nearest and "
+        "the farthest quartiles over the rounds of one process.",
     )
 
 
@@ -63,7 +63,7 @@ def _panel(operation: str, own: list[Ratio], *, everything: list[Ratio], number:
     svg = drawn(
         lambda axes: _draw(axes, ordered, span=[end for ratio in everything for end in (ratio.low, ratio.high, 1.0)]),
         name=f"vectorization-{number}",
-        label=f"Speed-up of {operation} by vectorisation: {_range(ordered)}.",
+        label=f"Speed-up of {operation} by vectorization: {_range(ordered)}.",
     )
     return Panel(operation, svg)
 
@@ -84,7 +84,7 @@ def _draw(axes: Axes, ratios: list[Ratio], *, span: list[float]) -> None:
         capsize=2.5,
     )
     logarithmic(axes.yaxis, span, text=times)
-    axes.set(xlabel="size n", ylabel="loop / vectorised")
+    axes.set(xlabel="size n", ylabel="loop / vectorized")
 
 
 def _range(ratios: list[Ratio]) -> str:
@@ -97,7 +97,7 @@ def _sentences(ratios: list[Ratio]) -> str:
     """Return what vectorisation gains, a phrase for each operation."""
     groups = _by_operation(ratios)
     phrases = [f"{operation}: {_range(sorted(own, key=lambda ratio: ratio.n))}" for operation, own in groups.items()]
-    return f"The loop takes, as a multiple of the vectorised time, {'; '.join(phrases)}."
+    return f"Loop time relative to the vectorized time: {'; '.join(phrases)}."
 
 
 def _by_operation(ratios: list[Ratio]) -> dict[str, list[Ratio]]:

@@ -31,8 +31,8 @@ def weight_grid(weights: Sequence[ClassWeights], source: DataSource | None) -> G
     caveat = caveats([first.data], source)
     return Grid(
         tiles=tuple(map(_tile, own)),
-        heading=f"What {first.case} learned" + (f" ({caveat})" if caveat else ""),
-        caption=f"A weight for each pixel: orange speaks for the class, blue against it; full colours are "
+        heading=f"Weights learned by {first.case}" + (f" ({caveat})" if caveat else ""),
+        caption=f"One weight per pixel: orange supports the class, blue opposes it; full colors are "
         f"{plain(first.largest)}.",
         name="weights",
     )

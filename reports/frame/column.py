@@ -68,7 +68,9 @@ _DTYPES: tuple[tuple[type, str], ...] = ((bool, TRUTH), (int, WHOLE), (float, RE
 def _dtype(record: type[BaseModel], name: str) -> str:
     dtype = _known_dtype(record, name)
     if dtype is None:
-        raise TypeError(f"`{record.__name__}.{name}` makes no column: it is neither text, number, truth nor series")
+        raise TypeError(
+            f"`{record.__name__}.{name}` cannot become a column: it is neither text, number, bool nor series"
+        )
     return dtype
 
 
@@ -90,12 +92,12 @@ def _known_dtype(record: type[BaseModel], name: str) -> str | None:
 def _meaning(record: type[BaseModel], name: str) -> str:
     description = record.model_fields[name].description
     if description is None:
-        raise TypeError(f"`{record.__name__}.{name}` makes no column: it has no description")
+        raise TypeError(f"`{record.__name__}.{name}` cannot become a column: it has no description")
     return description
 
 
 CASE = columns_of(BenchRecord, "case", "family", "style")
-CONTRACT = Column("contract", TEXT, "contract the case claims")
+CONTRACT = Column("contract", TEXT, "contract of the case")
 DTYPE = Column("dtype", TEXT, "floating-point format")
 LAW = Column("law", TEXT, "name of the law")
 GROUP = Column("group", TEXT, "group of laws")
@@ -106,5 +108,5 @@ TIMING = (
     *columns_of(BenchRecord, "cold_s"),
 )
 
-RECORD = Column("record", TEXT, "place of the record in the run: file and line, or file and number of the benchmark")
+RECORD = Column("record", TEXT, "place of the record in the run: file and line, or file and benchmark number")
 """The last column of every frame: every number can be traced to its record."""

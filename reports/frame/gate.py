@@ -9,10 +9,10 @@ from reports.frame.declaration import Row, frame
 
 @frame(
     Column("gate", TEXT, "numerics, counts or time"),
-    Column("case", TEXT, "family.module.function; empty where a finding is about all of them"),
+    Column("case", TEXT, "family.module.function; empty if the finding concerns all cases"),
     Column("subject", TEXT, "law and dtype, ray, or quantity; empty for the case as a whole"),
     Column("outcome", TEXT, "regressed, improved, unchanged, new, inconclusive, or no verdict"),
-    Column("sentence", TEXT, "what came of it"),
+    Column("sentence", TEXT, "finding as a sentence"),
     keys=("case", "gate", "subject"),
 )
 def gate(run: RunFolder) -> Iterator[Row]:
@@ -23,38 +23,38 @@ def gate(run: RunFolder) -> Iterator[Row]:
 
 @frame(
     CASE[0],
-    Column("arm", TEXT, "candidate, null: a second base, or control: the base with a tenth more calls"),
-    Column("outcome", TEXT, "what the bounds say"),
-    Column("couples", WHOLE, "couples of processes"),
-    Column("ratio", REAL, "time over the base's, geometric mean over the couples"),
+    Column("arm", TEXT, "candidate, null (a second base) or control (the base with a tenth more calls)"),
+    Column("outcome", TEXT, "conclusion from the bounds"),
+    Column("couples", WHOLE, "pairs of processes"),
+    Column("ratio", REAL, "time relative to the base, geometric mean over the pairs"),
     Column("low", REAL, "lower 95 % bound, one-sided"),
     Column("high", REAL, "upper 95 % bound, one-sided"),
-    Column("visible", REAL, "smallest slowdown that 95 % of such measurements would have shown"),
-    Column("margin", REAL, "a slowdown within it is none"),
-    Column("tolerance", REAL, "what the upper bound has to be below"),
+    Column("visible", REAL, "smallest slowdown that 95 % of such measurements would detect"),
+    Column("margin", REAL, "slowdowns up to this value are ignored"),
+    Column("tolerance", REAL, "limit for the upper bound"),
     keys=("case", "arm"),
 )
 def gate_times(run: RunFolder) -> Iterator[Row]:
-    """One row for each case and arm whose time was compared with another commit's."""
+    """One row for each case and arm with a time comparison against another commit."""
     for place, comparison in run.places(Comparison):
         yield {**comparison.model_dump(), "record": place}
 
 
 @frame(
     CASE[0],
-    Column("couple", WHOLE, "number of the couple of processes"),
+    Column("couple", WHOLE, "number of the pair of processes"),
     Column("arm", TEXT, "base, candidate, null or control"),
     Column("slice", WHOLE, "number of the slice in its process"),
     Column("rounds", WHOLE, "rounds of the slice"),
-    Column("iterations", WHOLE, "calls a round"),
-    Column("start_s", REAL, "when the slice began, since the measurement did"),
+    Column("iterations", WHOLE, "calls per round"),
+    Column("start_s", REAL, "start of the slice, since the start of the measurement"),
     Column("minimum_s", REAL, "fastest round"),
     Column("median_s", REAL, "median round"),
-    Column("cpu_s", REAL, "time of the process on a core, a round"),
+    Column("cpu_s", REAL, "CPU time of the process per round"),
     keys=("case", "couple", "arm", "slice"),
 )
 def gate_slices(run: RunFolder) -> Iterator[Row]:
-    """One row for each slice that these comparisons rest on."""
+    """One row for each slice used in these comparisons."""
     for place, own in run.places(Slices):
         times = zip(own.starts_s, own.minima_s, own.medians_s, own.cpu_s, strict=True)
         for number, measured in enumerate(times):

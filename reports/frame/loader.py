@@ -25,14 +25,14 @@ Loader = Benchmark[LoaderRecord]
     *columns_of(LoaderRecord, "data", "batch_size", "workers", "samples", "batches"),
     *TIMING,
     *columns_of(LoaderRecord, "first_batch_s", "made_s", "iterator_s", "start_cpu_s", "shutdown_s", "cpu_us"),
-    Column("limit_us", REAL, "microseconds a sample of the limit of memory, measured in turns"),
-    Column("share", REAL, "limit over loader: the share of the limit's rate that is reached"),
-    Column("share_low", REAL, "lower end of its 95 % interval"),
-    Column("share_high", REAL, "upper end"),
-    Column("cpu_share", REAL, "CPU time of the limit over that of the loader, which minds no other load"),
-    Column("cpu_share_low", REAL, "lower end of its 95 % interval"),
-    Column("cpu_share_high", REAL, "upper end"),
-    Column("efficiency", REAL, "rate over that without workers, divided by the workers"),
+    Column("limit_us", REAL, "microseconds per sample of the memory limit, measured interleaved"),
+    Column("share", REAL, "rate of the loader / rate of the limit"),
+    Column("share_low", REAL, "lower end of the 95 % interval"),
+    Column("share_high", REAL, "upper end of the 95 % interval"),
+    Column("cpu_share", REAL, "CPU time of the limit / CPU time of the loader, independent of other load"),
+    Column("cpu_share_low", REAL, "lower end of the 95 % interval"),
+    Column("cpu_share_high", REAL, "upper end of the 95 % interval"),
+    Column("efficiency", REAL, "rate relative to the rate without workers, divided by the number of workers"),
     *columns_of(LoaderRecord, "pss_bytes", "shared_bytes", "loader", "prefetch"),
     *columns_of(LoaderRecord, "persistent", "pin", dtype=TEXT),
     *columns_of(LoaderRecord, "start_method"),
@@ -40,13 +40,13 @@ Loader = Benchmark[LoaderRecord]
     Column("samples_per_s_q1", REAL, "samples / q3_s"),
     Column("samples_per_s_q3", REAL, "samples / q1_s"),
     Column("samples_per_s_low", REAL, "lower end of the 95 % interval within the process"),
-    Column("samples_per_s_high", REAL, "upper end"),
+    Column("samples_per_s_high", REAL, "upper end of the 95 % interval"),
     keys=("case", "data", "batch_size", "workers"),
     further=LoaderRecord,
     without=("slice_batches", "wall_us", "limit_wall_us", "limit_cpu_us", "remark"),
 )
 def loaders(run: RunFolder) -> Iterator[Row]:
-    """One row for each timed loader configuration; what older runs did not measure is unknown."""
+    """One row for each timed loader configuration; quantities that older runs did not measure are missing."""
     placed = benchmark.placed(run, LoaderRecord)
     alone = {_series(loader): loader for _, loader in placed if loader.record.workers == 0}
     for place, loader in placed:
@@ -65,15 +65,15 @@ def loaders(run: RunFolder) -> Iterator[Row]:
 @frame(
     *CASE,
     *columns_of(LoaderRecord, "data", "batch_size", "workers"),
-    Column("part", TEXT, "part of the time of a batch"),
-    Column("seconds", REAL, "seconds of it a batch, in a training loop"),
-    Column("share", REAL, "share of the loop; the parts of a loader add up to one"),
-    Column("unseen", REAL, "share that no part covers, in the median round"),
-    Column("sentence", TEXT, "the largest part with its line, what workers would gain, the rest"),
+    Column("part", TEXT, "part of the batch time"),
+    Column("seconds", REAL, "seconds per batch in a training loop"),
+    Column("share", REAL, "share of the loop; the parts of a loader sum to one"),
+    Column("unseen", REAL, "share not covered by any part, in the median round"),
+    Column("sentence", TEXT, "largest part with its line, possible gain from workers, and the rest"),
     keys=("case", "data", "batch_size", "workers", "part"),
 )
 def budgets(run: RunFolder) -> Iterator[Row]:
-    """One row for each part of the time of a batch, of each loader whose budget was closed."""
+    """One row for each part of the batch time of each loader with a complete budget."""
     for place, loader in benchmark.placed(run, LoaderRecord):
         budget = loader.record.budget
         for part, seconds, share in budget.table() if budget is not None else ():
@@ -93,14 +93,14 @@ SETTINGS = ("prefetch", "persistent", "pin", "start_method")
 """Columns that the table shows where they vary."""
 
 SHOWN = (
-    Shown("CPU a sample", lambda row: duration(1e-6 * row["cpu_us"])),
+    Shown("CPU per sample", lambda row: duration(1e-6 * row["cpu_us"])),
     Shown("share of the limit", lambda row: _beside_the_limit(row, "share")),
-    Shown("the same in CPU time", lambda row: _beside_the_limit(row, "cpu_share")),
+    Shown("share of the limit (CPU)", lambda row: _beside_the_limit(row, "cpu_share")),
     Shown("efficiency", lambda row: percent(row["efficiency"])),
-    Shown("made in", lambda row: duration(row["made_s"])),
+    Shown("created in", lambda row: duration(row["made_s"])),
     Shown("workers started in", lambda row: duration(row["iterator_s"])),
     Shown("first batch", lambda row: duration(row["first_batch_s"])),
-    Shown("CPU to there", lambda row: duration(row["start_cpu_s"])),
+    Shown("CPU until first batch", lambda row: duration(row["start_cpu_s"])),
     Shown("shutdown", lambda row: duration(row["shutdown_s"])),
     Shown("memory", lambda row: size(row["pss_bytes"])),
     Shown("shared memory", lambda row: size(row["shared_bytes"])),
@@ -165,16 +165,16 @@ def _verdict(balance: BalanceRecord) -> str:
 @frame(
     *CASE,
     *columns_of(TunerRecord, "seed", "choice"),
-    Column("best", TEXT, "fastest configuration when every one is measured"),
-    Column("share_of_best", REAL, "rate of the choice / rate of the exhaustive best, measured again in couples"),
+    Column("best", TEXT, "fastest configuration of the exhaustive measurement"),
+    Column("share_of_best", REAL, "rate of the choice / rate of the exhaustive best, remeasured in pairs"),
     *columns_of(TunerRecord, "spent_s"),
-    Column("exhaustive_s", REAL, "seconds of measuring every configuration, starting them not counted"),
+    Column("exhaustive_s", REAL, "seconds to measure every configuration, without startup"),
     Column("share_of_time", REAL, "spent_s / exhaustive_s"),
     *columns_of(TunerRecord, "reason"),
     keys=("case", "seed"),
 )
 def tuner(run: RunFolder) -> Iterator[Row]:
-    """One row for each run of the tuner whose data set was measured exhaustively too."""
+    """One row for each run of the tuner on a data set that was also measured exhaustively."""
     placed = benchmark.placed(run, TunerRecord)
     exhaustive = {tuning.record.case: tuning.record for _, tuning in placed if tuning.record.is_exhaustive}
     for place, tuning in placed:

@@ -14,11 +14,11 @@ from reports.frame.law import share_of_bound
     *CASE,
     *columns_of(OperationRecord, "contract"),
     *TIMING,
-    Column("ratio", REAL, "largest deviation of its float32 values / its bound there; missing where not checked"),
+    Column("ratio", REAL, "largest deviation of the float32 values / bound; missing if not checked"),
     keys=("case", "contract"),
 )
 def operations(run: RunFolder) -> Iterator[Row]:
-    """One row for each timed operation, with the share of its bound that its values reach in float32."""
+    """One row for each timed operation, with its largest float32 deviation relative to the bound."""
     calls = benchmark.placed(run, OperationRecord)
     shares = _shares(run) if calls else {}
     for place, call in calls:
@@ -54,6 +54,6 @@ def vectorization(run: RunFolder) -> Iterator[Row]:
     keys=("case", "way", "classes"),
 )
 def screening(run: RunFolder) -> Iterator[Row]:
-    """One row for each case and way of checking."""
+    """One row for each case and checking method."""
     for place, check in benchmark.placed(run, ScreeningRecord):
         yield {**check.row(), "rows_per_s": check.record.rows / check.stats.median_s, "record": place}

@@ -25,13 +25,13 @@ KEYS = ("case", "device", "batch_size", "dtype", "threads")
     Column("samples_per_s", REAL, "batch_size / median_s"),
     *columns_of(StepRecord, "floor_s"),
     Column("over_floor", REAL, "step / floor, median over the rounds"),
-    Column("over_floor_low", REAL, "lower end of its 95 % interval over the rounds"),
-    Column("over_floor_high", REAL, "upper end of it"),
+    Column("over_floor_low", REAL, "lower end of the 95 % interval over the rounds"),
+    Column("over_floor_high", REAL, "upper end of the 95 % interval"),
     keys=KEYS,
     further=StepRecord,
 )
 def steps(run: RunFolder) -> Iterator[Row]:
-    """One row for each timed training step, with its distance to the floor round by round."""
+    """One row for each timed training step, with its distance from the floor."""
     for place, step in benchmark.placed(run, StepRecord):
         yield {
             **step.row(),
@@ -44,14 +44,14 @@ def steps(run: RunFolder) -> Iterator[Row]:
 @frame(
     *CASE,
     *STEP,
-    Column("reference", TEXT, "case it is compared with: the first from scratch, the first concise"),
-    Column("ratio", REAL, "time / time of the reference, median over the rounds measured in turns"),
-    Column("low", REAL, "lower end of its 95 % interval over the rounds of one process"),
-    Column("high", REAL, "upper end of it"),
+    Column("reference", TEXT, "reference case: the first scratch step or the first concise step"),
+    Column("ratio", REAL, "time / time of the reference, median over interleaved rounds"),
+    Column("low", REAL, "lower end of the 95 % interval over the rounds of one process"),
+    Column("high", REAL, "upper end of the 95 % interval"),
     keys=(*KEYS, "reference"),
 )
 def step_ratios(run: RunFolder) -> Iterator[Row]:
-    """One row for each timed step and each reference it was measured in turns with; older runs have none."""
+    """One row for each timed step and each reference measured in the same rounds; older runs have none."""
     placed = [(place, step) for place, step in benchmark.placed(run, StepRecord) if step.record.floor_s]
     for _, group in groupby(placed, key=lambda entry: _in_turns(entry[1].record)):
         together = list(group)
@@ -78,13 +78,13 @@ def _references(steps: Sequence[Step]) -> list[Step]:
     *CASE,
     *STEP,
     Column("phase", TEXT, "forward, loss, backward or update"),
-    Column("median_s", REAL, "median of the rounds, seconds a step"),
+    Column("median_s", REAL, "median of the rounds, seconds per step"),
     Column("q1_s", REAL, "first quartile of the rounds"),
     Column("q3_s", REAL, "third quartile of the rounds"),
     keys=(*KEYS, "phase"),
 )
 def phases(run: RunFolder) -> Iterator[Row]:
-    """One row for each phase of each timed step that has its phases apart."""
+    """One row for each phase of each timed step with separate phases."""
     for place, step in benchmark.placed(run, StepRecord):
         for phase, rounds_s in step.record.phases_s.items():
             quartiles = dict(zip(("q1_s", "median_s", "q3_s"), np.quantile(rounds_s, (0.25, 0.5, 0.75)), strict=True))
@@ -94,16 +94,16 @@ def phases(run: RunFolder) -> Iterator[Row]:
 @frame(
     *CASE,
     *columns_of(AgreementRecord, "contract", "batch_size", "dtype"),
-    Column("median_s", REAL, "our time of a step, median of the rounds"),
+    Column("median_s", REAL, "step time measured by the harness, median of the rounds"),
     *columns_of(AgreementRecord, "timer_s"),
-    Column("ratio", REAL, "ours / Timer's, median over the rounds measured in turns"),
-    Column("low", REAL, "lower end of its 95 % interval over the rounds"),
-    Column("high", REAL, "upper end of it"),
+    Column("ratio", REAL, "step time of the harness / time of Timer, median over interleaved rounds"),
+    Column("low", REAL, "lower end of the 95 % interval over the rounds"),
+    Column("high", REAL, "upper end of the 95 % interval"),
     *columns_of(AgreementRecord, "tolerance"),
-    Column("rounds", WHOLE, "turns of each"),
+    Column("rounds", WHOLE, "rounds of each"),
     keys=("case", "batch_size", "dtype"),
 )
 def agreement(run: RunFolder) -> Iterator[Row]:
-    """One row for each step that torch's own timer timed too."""
+    """One row for each step also timed by the timer of torch."""
     for place, step in benchmark.placed(run, AgreementRecord):
         yield {**step.row(), **estimate_columns(step.over(step.record.timer_s)), "record": place}

@@ -30,27 +30,27 @@ _NESTED = {"example", "kind", "place"}
     GROUP,
     DTYPE,
     Column("ray", TEXT, "name of the ray"),
-    Column("formula", TEXT, "its inputs in the parameter t"),
-    Column("value", REAL, "the first parameter at which the law fails; missing where it holds to the end"),
-    Column("value_hex", TEXT, "the same in hexadecimal"),
+    Column("formula", TEXT, "inputs as a function of the parameter t"),
+    Column("value", REAL, "first parameter at which the law fails; missing if it holds to the end"),
+    Column("value_hex", TEXT, "that parameter in hexadecimal"),
     Column("end", REAL, "the last parameter of the ray"),
     Column("certainty", TEXT, "exhausted, monotone or scanned"),
-    Column("probes", WHOLE, "parameters that were tried"),
-    Column("confirmed", TRUTH, "by ball arithmetic, there and one float before"),
+    Column("probes", WHOLE, "number of tried parameters"),
+    Column("confirmed", TRUTH, "whether ball arithmetic confirms it, there and one float before"),
     Column("form", TEXT, "closed form"),
-    Column("form_value", REAL, "its value"),
+    Column("form_value", REAL, "value of the closed form"),
     Column("declared", TRUTH, "whether the case declares the closed form"),
     Column("expected_break", TRUTH, "whether the case declares that the law fails"),
-    Column("agrees", TRUTH, "whether the breaking point is the first number at or beyond the form"),
+    Column("agrees", TRUTH, "whether the breaking point is the first number at or beyond the closed form"),
     Column("actual", REAL, "output at the worst place"),
-    Column("expected", REAL, "the oracle's value there"),
+    Column("expected", REAL, "value of the oracle there"),
     Column("deviation", REAL, "deviation there, in `unit`"),
     Column("bound", REAL, "bound there, in `unit`"),
     UNIT,
-    Column("closed_form", TEXT, "form and value in words"),
-    Column("happens", TEXT, "what happens there in words"),
-    Column("sure", TEXT, "how sure it is that nothing fails earlier"),
-    Column("replay", TEXT, "command that measures it alone"),
+    Column("closed_form", TEXT, "closed form and value in words"),
+    Column("happens", TEXT, "result there in words"),
+    Column("sure", TEXT, "certainty that nothing fails earlier"),
+    Column("replay", TEXT, "command that measures only this breaking point"),
     Column("reason", TEXT, "text of an error"),
     keys=("case", "law", "dtype", "ray"),
 )
@@ -72,14 +72,14 @@ def breakings(run: RunFolder) -> Iterator[Row]:
     LAW,
     GROUP,
     DTYPE,
-    Column("objective", TEXT, "what was made large: deviation, or ratio to the bound"),
+    Column("objective", TEXT, "maximized quantity: deviation, or ratio to the bound"),
     Column("evidence", TEXT, "searched: a lower bound; proved: every input was tried"),
-    Column("rows", WHOLE, "rows that were measured"),
+    Column("rows", WHOLE, "number of measured rows"),
     Column("deviation", REAL, "deviation of the witness, in `unit`"),
     Column("bound", REAL, "bound there, in `unit`"),
     UNIT,
     Column("actual", REAL, "output at the worst place"),
-    Column("expected", REAL, "the oracle's value there"),
+    Column("expected", REAL, "value of the oracle there"),
     Column("magnitude", REAL, "largest absolute input element of the witness"),
     Column("declared", TEXT, "declared reason why the law fails"),
     Column("replay", TEXT, "command that measures the witness"),
@@ -98,7 +98,7 @@ def worst(run: RunFolder) -> Iterator[Row]:
     DTYPE,
     Column("magnitude", REAL, "upper end of an interval of the largest absolute input"),
     Column("deviation", REAL, "worst deviation there relative to its bound, in `unit`"),
-    Column("bound", REAL, "bound at that place, in `unit`"),
+    Column("bound", REAL, "bound there, in `unit`"),
     UNIT,
     keys=("case", "law", "dtype", "magnitude"),
 )
@@ -114,14 +114,14 @@ def profiles(run: RunFolder) -> Iterator[Row]:
     CONTRACT,
     LAW,
     DTYPE,
-    Column("up_to", REAL, "upper end of a class of deviations, in `unit`"),
-    Column("count", WHOLE, "elements in it"),
-    Column("share", REAL, "of all elements"),
+    Column("up_to", REAL, "upper end of a bin of deviations, in `unit`"),
+    Column("count", WHOLE, "elements in the bin"),
+    Column("share", REAL, "share of all elements"),
     Column("unit", TEXT, "unit of the deviation"),
     keys=("case", "law", "dtype", "up_to"),
 )
 def histograms(run: RunFolder) -> Iterator[Row]:
-    """One row for each class of deviations of each case and dtype."""
+    """One row for each bin of deviations of each case and dtype."""
     for place, profile in run.places(Profile):
         total = sum(profile.counts)
         for edge, count in zip(profile.edges, profile.counts, strict=True):
@@ -138,9 +138,9 @@ def _head(profile: Profile, place: str) -> dict[str, Any]:
     CONTRACT,
     DTYPE,
     Column("width", TEXT, "format of the sum"),
-    Column("order", TEXT, "order of the sum, as far as it shows"),
-    Column("sums", TEXT, "both in words"),
-    Column("evidence", TEXT, "what was seen"),
+    Column("order", TEXT, "order of the sum, if identifiable"),
+    Column("sums", TEXT, "format and order in words"),
+    Column("evidence", TEXT, "observation"),
     keys=("case", "dtype"),
 )
 def accumulators(run: RunFolder) -> Iterator[Row]:
@@ -156,6 +156,6 @@ def accumulators(run: RunFolder) -> Iterator[Row]:
     keys=("case", "way", "seed"),
 )
 def search(run: RunFolder) -> Iterator[Row]:
-    """One row for each case, way of drawing and seed."""
+    """One row for each case, search method and seed."""
     for place, drawing in benchmark.placed(run, SearchRecord):
         yield {**drawing.row(), "record": place}

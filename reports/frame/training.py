@@ -9,13 +9,13 @@ from reports.frame.declaration import Row, frame
 
 @frame(
     *CASE,
-    Column("experiment", TEXT, "what was trained on what"),
+    Column("experiment", TEXT, "model and data of the training"),
     DATA,
-    Column("epoch", WHOLE, "0 is the state before the first step"),
+    Column("epoch", WHOLE, "epoch; 0 is the state before the first step"),
     Column("train_loss", REAL, "loss on the training data"),
     Column("held_out_loss", REAL, "loss on held-out data"),
-    Column("train_accuracy", REAL, "fraction of the training data classified rightly"),
-    Column("held_out_accuracy", REAL, "fraction of the held-out data classified rightly"),
+    Column("train_accuracy", REAL, "fraction of the training data classified correctly"),
+    Column("held_out_accuracy", REAL, "fraction of the held-out data classified correctly"),
     Column("duration_s", REAL, "seconds of the training steps, evaluation excluded"),
     keys=("case", "experiment", "data", "epoch"),
 )
@@ -28,7 +28,7 @@ def epochs(run: RunFolder) -> Iterator[Row]:
 @frame(
     *CASE,
     Column("parameter", TEXT, "name of the parameter"),
-    Column("true", REAL, "value the data was made with"),
+    Column("true", REAL, "value used to generate the data"),
     Column("learned", REAL, "value after training"),
     Column("standard_error", REAL, "standard error of the least-squares estimator on the same data"),
     Column("error", REAL, "(learned - true) / standard error"),

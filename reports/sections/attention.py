@@ -22,7 +22,7 @@ MOST_DECLARED = 8
 MOST_CHARACTERS = 400
 """Of one fact."""
 
-SHOWN = {"smallest", "worst", "look at", "breaks", "concerns", "again"}
+SHOWN = {"smallest", "worst", "look at", "breaks", "affects", "replay"}
 
 
 @section("What needs attention")
@@ -30,7 +30,7 @@ def attention(reading: Reading) -> Iterator[PagePart]:
     """Yield each finding, its example and its remedy; and a sentence on what else there is."""
     found = findings(reading.verdicts, [status for status in Status if status.fails])
     if said := property_sentences(reading.properties):
-        yield Note(f"What was found before any law was judged: {'; '.join(said)}.")
+        yield Note(f"Properties of the implementations: {'; '.join(said)}.")
     causes = [_cause(finding, reading) for finding in found[:MOST_CAUSES]]
     lines = [finding for audit in reading.audits for finding in audit.unexpected]
     causes += [_line(finding) for finding in lines[:MOST_CAUSES]]
@@ -38,12 +38,12 @@ def attention(reading: Reading) -> Iterator[PagePart]:
         yield Causes(tuple(causes))
     further = [*_further(found[MOST_CAUSES:]), *_others(reading)]
     if len(lines) > MOST_CAUSES:
-        further.insert(0, (f"{count(len(lines) - MOST_CAUSES, 'further line')} of a training step.", "audit"))
+        further.insert(0, (f"{count(len(lines) - MOST_CAUSES, 'more line')} of a training step.", "audit"))
     if further or (not causes and not reading.only_measures):
         yield Findings(tuple(further), _calm(reading))
 
 
-@section("Declared, and found")
+@section("Known failures")
 def declared(reading: Reading) -> Iterator[PagePart]:
     """Yield the declared failures that were found, a sentence on each cause."""
     found = findings(reading.verdicts, [Status.EXPECTED])
@@ -54,7 +54,7 @@ def declared(reading: Reading) -> Iterator[PagePart]:
     failures = summary.declared(found)
     said = [*((failure, "") for failure in failures[:MOST_DECLARED]), *lines]
     more = len(failures) - len(failures[:MOST_DECLARED])
-    rest = [(f"{count(more, 'further cause')}, each on the page of its operation.", "")] if more else []
+    rest = [(f"{count(more, 'more cause')}, each on the page of its operation.", "")] if more else []
     yield Findings((*said, *rest), "")
 
 
@@ -90,7 +90,7 @@ def _further(found: Sequence[Finding]) -> Iterator[tuple[str, str]]:
     for finding in found[:MOST_SENTENCES]:
         yield summary.found(finding), block_name(finding) if has_block(finding) else ""
     if left := len(found[MOST_SENTENCES:]):
-        yield f"{count(left, 'further finding')} on the pages of the operations.", ""
+        yield f"{count(left, 'more finding')} on the pages of the operations.", ""
 
 
 def _others(reading: Reading) -> Iterator[tuple[str, str]]:
@@ -99,7 +99,7 @@ def _others(reading: Reading) -> Iterator[tuple[str, str]]:
     said += summary.further(reading)
     yield from ((sentence_, "") for sentence_ in said[:MOST_SENTENCES])
     if len(said) > MOST_SENTENCES:
-        yield f"{count(len(said) - MOST_SENTENCES, 'further finding')} on the pages of the operations.", ""
+        yield f"{count(len(said) - MOST_SENTENCES, 'more finding')} on the pages of the operations.", ""
     failed = [finding.sentence for finding in reading.gate.findings if finding.outcome in summary.FAILING]
     yield from ((sentence_, "gate") for sentence_ in failed)
     yield from ((remark, "") for remark in summary.remarks(reading.head))
@@ -108,5 +108,5 @@ def _others(reading: Reading) -> Iterator[tuple[str, str]]:
 def _calm(reading: Reading) -> str:
     """Return what stands where no finding needs attention."""
     if reading.verdicts or reading.survey or reading.proofs or reading.audits:
-        return "Nothing: no defect was found beside those that are declared."
+        return "Nothing: this run has no undeclared defect."
     return "No law was checked in this run."

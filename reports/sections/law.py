@@ -18,14 +18,14 @@ from reports.text import count
 _FIRST, *_OTHERS = PARAMETERS
 
 READING = (
-    f"In each cell, one sign for each dtype, in the order of the heading: {short_name(_FIRST)} is {_FIRST}, "
+    f"Each cell has one symbol for each dtype, in the order of the heading: {short_name(_FIRST)} is {_FIRST}, "
     f"{', '.join(f'{short_name(dtype)} {dtype}' for dtype in _OTHERS)}. "
-    "Pointing at a cell shows the worst deviation and its bound."
+    "The tooltip of a cell shows the worst deviation and its bound."
 )
 """How a cell of the law matrix is read."""
 
 
-@section("What is wrong")
+@section("Defects")
 def wrong(reading: Reading) -> Iterator[PagePart]:
     """Yield each finding in full."""
     for finding in findings(reading.verdicts, [status for status in Status if status.fails]):
@@ -41,7 +41,7 @@ def declared(reading: Reading) -> Iterator[PagePart]:
     if not found:
         return
     yield law.declared(reading.verdicts)
-    yield Note("The smallest example of each cause, with its replay and what to look at:", folded=True)
+    yield Note("The smallest example of each cause, with its replay and likely cause:", folded=True)
     for number, finding in enumerate(found, 1):
         heading = f"{finding.case}: {count(len(finding.verdicts), 'law')}"
         yield Block(

@@ -39,7 +39,7 @@ def best(reading: Reading) -> Iterator[PagePart]:
         yield loader.shares(frame, source)
 
 
-@section("Loading against the step")
+@section("Loading compared with the step")
 def balance(reading: Reading) -> Iterator[PagePart]:
     """Yield whether loading keeps ahead of the step, and how near the tuner comes to the best loader."""
     frame, tuned, source = reading.frames.balance, reading.frames.tuner, reading.head.data

@@ -19,7 +19,7 @@ def operations(reading: Reading) -> Iterator[PagePart]:
         yield benchmark.operations(frame)
 
 
-@section("Vectorisation")
+@section("Vectorization")
 def vectorization(reading: Reading) -> Iterator[PagePart]:
     """Yield the gain of vectorisation."""
     if ratios(reading.frames.vectorization):

@@ -8,7 +8,7 @@ from reports.section import PagePart, section
 from reports.tables import run
 
 
-@section("What changed")
+@section("Changes")
 def changes(reading: Reading) -> Iterator[PagePart]:
     """Yield what changed since the run before."""
     if reading.changes is not None:

@@ -28,7 +28,7 @@ def steps(reading: Reading) -> Iterator[PagePart]:
 def _in_turns(frames: Frames) -> Iterator[PagePart]:
     """Yield what only steps have that were measured in turns; a sentence where they were not."""
     if frames.steps["floor_s"].isna().all():
-        yield Note("These steps were timed one after the other: no ratios, no floor and no phases are known of them.")
+        yield Note("These steps were timed one after the other, so their ratios, floor and phases are unknown.")
         return
     if len(frames.step_ratios):
         yield step_ratios(frames.step_ratios)

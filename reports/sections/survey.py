@@ -17,7 +17,7 @@ def why(reading: Reading) -> Iterator[PagePart]:
     yield from (figure for figure in figures if figure is not None)
 
 
-@section("Where it breaks, and the worst found")
+@section("Breaking points and worst cases")
 def survey(reading: Reading) -> Iterator[PagePart]:
     """Yield breaking points, deviations against magnitude and by size, the worst, and how sums are formed."""
     frames = reading.frames
@@ -34,7 +34,7 @@ def survey(reading: Reading) -> Iterator[PagePart]:
         yield tables.accumulators(frames.accumulators)
 
 
-@section("Ways of searching")
+@section("Search methods")
 def searching(reading: Reading) -> Iterator[PagePart]:
     """Yield how much of the worst each way of searching finds."""
     if len(reading.frames.search):

@@ -22,7 +22,7 @@ def training(reading: Reading) -> Iterator[PagePart]:
         yield tables.results(frame, source)
 
 
-@section("What was learned")
+@section("Learned parameters")
 def learned(reading: Reading) -> Iterator[PagePart]:
     """Yield the fit, learned against true parameters, weights as images, and who is taken for whom."""
     estimates, known, source = reading.frames.estimates, reading.learned, reading.head.data

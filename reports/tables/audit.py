@@ -19,15 +19,15 @@ def findings(audit: Audit) -> Table:
     """Return the lines that go wrong, the worst first."""
     return Table(
         name="audit-findings",
-        title=f"Lines of {audit.title} that go wrong",
+        title=f"Findings in {audit.title}",
         columns=(
             *(
                 Header("line", "code"),
                 Header("kind"),
-                Header("what happens", "prose"),
-                Header("what mends it", "prose"),
+                Header("problem", "prose"),
+                Header("remedy", "prose"),
             ),
-            *(Header("reaches"), Header("dtype", "code"), Header("known from"), Header("times", "number")),
+            *(Header("reaches"), Header("dtype", "code"), Header("evidence"), Header("times", "number")),
         ),
         rows=tuple(
             (
@@ -37,9 +37,9 @@ def findings(audit: Audit) -> Table:
             )
             for found in audit.findings
         ),
-        caption=f"{audit.operations:,} operations and {audit.ends:,} losses, gradients, updates, buffers and outputs "
-        "were looked at. What loses digits is known from ball arithmetic, or from a float64 shadow alone; what is not "
-        "finite, or moves nothing, shows in the step itself.",
+        caption=f"The audit checked {audit.operations:,} operations and {audit.ends:,} results (losses, gradients, "
+        "updates, buffers and outputs). Ball arithmetic or a float64 shadow shows lost digits; the step itself shows "
+        "values that are not finite and updates without effect.",
     )
 
 
@@ -51,7 +51,7 @@ def blind(audit: Audit) -> Table:
         rows.append((PurePath(at).name, what.strip(", "), f"{times:,}"))
     return Table(
         name="audit-blind",
-        title=f"What was not followed in {audit.title}, and taken for exact",
+        title=f"Operations in {audit.title} that were not tracked (assumed exact)",
         columns=(Header("line", "code"), Header("operation", "prose"), Header("times", "number")),
         rows=tuple(rows),
     )
@@ -61,10 +61,10 @@ def headroom(audit: Audit) -> Table:
     """Return how far operations are from their breaking points on this batch, the narrowest first."""
     return Table(
         name="audit-headroom",
-        title=f"How far {audit.title} is from breaking",
+        title=f"Headroom in {audit.title}",
         columns=(
-            *(Header("line", "code"), Header("operation", "code"), Header("what may change")),
-            *(Header("on this batch", "number"), Header("breaks at", "number"), Header("factor", "number")),
+            *(Header("line", "code"), Header("operation", "code"), Header("quantity")),
+            *(Header("value on this batch", "number"), Header("breaks at", "number"), Header("factor", "number")),
             Header("dtype", "code"),
         ),
         rows=tuple(

@@ -31,11 +31,11 @@ def balance(frame: pd.DataFrame, source: DataSource | None) -> Table:
         columns=(
             *(Header("loader", "code"), Header("batch size", "number"), Header("workers", "number")),
             *(Header("verdict"), Header("loop waits", "number"), Header("batch alone", "number")),
-            *(Header("step alone", "number"), Header("loop, a batch", "number"), Header("batch / step", "number")),
+            *(Header("step alone", "number"), Header("loop, per batch", "number"), Header("batch / step", "number")),
         ),
         rows=tuple(rows),
-        caption=f"The step is {steps}. Loading keeps ahead where the interval of the share of the loop that waits lies "
-        f"below {limit}. {cheapest(frame)} In brackets are 95 % intervals, over stretches of one process.",
+        caption=f"The step is {steps}. Loading keeps ahead if the interval of the waiting share is below {limit}. "
+        f"{cheapest(frame)} Brackets are 95 % intervals within one process.",
         caveat=caveat_of(frame, source),
     )
 
@@ -52,10 +52,11 @@ def cheapest(frame: pd.DataFrame) -> str:
     """Return the cheapest configuration that keeps ahead: fewest workers, smallest batch, then least waiting."""
     ahead = frame[frame["verdict"] == "keeps ahead"]
     if ahead.empty:
-        return "None of these keeps ahead."
+        return "No configuration keeps ahead."
     row = ahead.sort_values(["workers", "batch_size", "wait_share"], kind="stable").iloc[0]
     place = f"{row['case']} at batch {row['batch_size']} with {workers_in_words(int(row['workers']))}"
-    return f"The cheapest that keeps ahead is {place}: the loop waits {percent(row['wait_share'])} of its time."
+    waits = percent(row["wait_share"])
+    return f"The cheapest configuration that keeps ahead is {place}: the loop waits {waits} of its time."
 
 
 def _interval(row: Any, name: str, *, scale: float = 1.0) -> str:
@@ -76,15 +77,15 @@ def tuner(frame: pd.DataFrame) -> Table:
         rows.append((str(name), f"{reached} of {len(group)}", *shares, best, choices))
     return Table(
         name="tuner-table",
-        title="How near the tuner comes to the best loader, and how soon",
+        title="Tuner compared with exhaustive measurement",
         columns=(
-            *(Header("data set"), Header("runs that reach both", "number"), Header("rate, median", "number")),
-            *(Header("rate, least", "number"), Header("time, median", "number"), Header("time, most", "number")),
-            *(Header("best when all are measured"), Header("chosen (runs)")),
+            *(Header("data set"), Header("runs that reach both goals", "number"), Header("rate, median", "number")),
+            *(Header("rate, minimum", "number"), Header("time, median", "number"), Header("time, maximum", "number")),
+            *(Header("best of all"), Header("chosen (runs)")),
         ),
         rows=tuple(rows),
-        caption=f"Both: at least {percent(NEAR)} of the best rate in at most {percent(QUICK)} of the time that "
-        f"measuring every configuration takes; every run does so on {whole} of {count(len(rows), 'data set')}. The "
-        "best of many that were measured alike looks better than it is: it and the choice are measured again in "
-        "couples. Of the exhaustive time only the slices count, of the tuner's everything.",
+        caption=f"Both goals: at least {percent(NEAR)} of the best rate, in at most {percent(QUICK)} of the time of "
+        f"measuring every configuration. All runs reach both on {whole} of {count(len(rows), 'data set')}. The best of "
+        "many measurements is biased upwards, so the best and the choice are remeasured in pairs. The exhaustive time "
+        "counts slices only; the time of the tuner counts everything.",
     )

@@ -6,8 +6,8 @@ from reports.number import approximate, duration, times
 from reports.table import Header, Table
 
 SCATTER = (
-    "Medians with the interquartile range of the rounds of one process: the range says how rounds scatter, not how "
-    "runs differ, and no significance is claimed."
+    "Medians with the interquartile range of the rounds of one process. The range shows the scatter of rounds, not "
+    "the difference between runs."
 )
 """What stands below every table and figure of times."""
 
@@ -27,7 +27,7 @@ def operations(frame: pd.DataFrame) -> Table:
     ]
     return Table(
         name="operations-table",
-        title="Time of a call",
+        title="Time per call",
         columns=(
             *(
                 Header("contract", "code"),
@@ -35,11 +35,11 @@ def operations(frame: pd.DataFrame) -> Table:
                 Header("call", "number"),
                 Header("quartiles", "number"),
             ),
-            *(Header("to the fastest", "number"), Header("first call", "number")),
+            *(Header("relative to fastest", "number"), Header("first call", "number")),
             Header("worst deviation / bound", "number"),
         ),
         rows=tuple(rows),
-        caption=f"Float32, one thread, on the contract's standard input, with the gradient where it has one. {SCATTER}",
+        caption=f"Float32, one thread, on the contract's standard input, with gradient if it has one. {SCATTER}",
         folded=True,
     )
 
@@ -55,10 +55,10 @@ def screening(frame: pd.DataFrame) -> Table:
             rows.append((str(case), str(row["way"]), f"{row['classes']}", *rates))
     return Table(
         name="screening-table",
-        title="Rows checked a second, on one core",
+        title="Rows checked per second on one core",
         columns=(
             *(Header("case", "code"), Header("drawn"), Header("classes", "number"), Header("rows/s", "number")),
-            *(Header("quartiles", "number"), Header("to one at a time", "number")),
+            *(Header("quartiles", "number"), Header("relative to one at a time", "number")),
         ),
         rows=tuple(rows),
         caption=f"Implementation, oracle and deviation together, float32. {SCATTER}",

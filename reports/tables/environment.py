@@ -34,7 +34,7 @@ def build(env: Environment) -> Table:
     rows = [*(("torch: " + name, value) for name, value in env.torch_build.items()), *env.versions.items()]
     return Table(
         name="versions",
-        title="torch's build, and versions",
+        title="torch build and versions",
         columns=(Header("part"), Header("version or setting")),
         rows=tuple(rows),
         folded=True,
@@ -49,7 +49,7 @@ def data(run: Run) -> Table:
         rows = [
             ("name", source.name),
             ("origin", f"{source.origin}: {source.location}" if source.location else source.origin),
-            ("genuine", "yes: every checksum is the published one" if source.genuine else "no"),
+            ("genuine", "yes: all checksums match the published ones" if source.genuine else "no"),
             *((f"SHA-256 of {name}", checksum) for name, checksum in source.checksums.items()),
         ]
     return Table(

@@ -22,10 +22,11 @@ def findings(findings: Sequence[GateFinding]) -> Table:
     ordered = sorted(findings, key=lambda finding: ORDER.index(finding.outcome))
     return Table(
         name="gate-findings",
-        title="What the gate found",
+        title="Findings of the gate",
         columns=(Header("gate"), Header("outcome"), Header("finding", "prose")),
         rows=tuple((str(finding.gate), str(finding.outcome), finding.sentence) for finding in ordered),
-        caption="Numerics and counts are compared exactly with a baseline, time by statistics with another commit.",
+        caption="The gate compares numerics and counts exactly with a baseline, and times statistically with another "
+        "commit.",
     )
 
 
@@ -39,17 +40,17 @@ def comparisons(comparisons: Sequence[Comparison]) -> Table:
         )
         for comparison in comparisons
     ]
-    headings = ("couples", "slowdown", "lower bound", "upper bound", "smallest seen")
+    headings = ("pairs", "slowdown", "lower bound", "upper bound", "smallest detectable")
     return Table(
         name="gate-times",
-        title="Time over the base's, arm by arm",
+        title="Time relative to the base, by arm",
         columns=(
             *(Header("case", "code"), Header("arm"), Header("outcome")),
             *(Header(heading, "number") for heading in headings),
         ),
         rows=tuple(rows),
-        caption="One-sided 95 % bounds of Student's t over couples of processes. The null arm is a second base, the "
-        "control the base with a tenth more calls.",
+        caption="One-sided 95 % bounds of Student's t over pairs of processes. The null arm is a second base; the "
+        "control arm is the base with a tenth more calls.",
         folded=True,
     )
 

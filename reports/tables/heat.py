@@ -96,13 +96,13 @@ def glance(verdicts: Sequence[Verdict]) -> Heat | None:
         groups=tuple((style, len(dtypes)) for style, dtypes in groups.items()),
         columns=tuple(short_name(dtype) for dtypes in groups.values() for dtype in dtypes),
         rows=tuple(rows),
-        caption=f"Of the implementations of each style in each dtype, the worst: {', '.join(_signs(ran))}. The number "
-        "is how many laws have it; an empty cell was not claimed.",
+        caption=f"Each cell shows the worst status of a style in a dtype: {', '.join(_signs(ran))}. The number "
+        "counts the laws with that status; an empty cell was not claimed.",
     )
 
 
 def _signs(verdicts: Sequence[Verdict]) -> Iterator[str]:
-    words = {Status.HOLDS: "every law holds", Status.LOST: "digits are lost", Status.EXPECTED: "fails as declared"}
+    words = {Status.HOLDS: "all laws hold", Status.LOST: "digits are lost", Status.EXPECTED: "fails as declared"}
     seen = {verdict.status for verdict in verdicts}
     yield from (f"{SYMBOLS[status]} {words.get(status, status.value)}" for status in reversed(WORST) if status in seen)
 
@@ -117,7 +117,7 @@ def _cell(counts: Counter[Status] | None) -> Shade:
 
 
 def confusion(confusions: Sequence[Confusion], source: DataSource | None) -> Heat:
-    """Return how often each class is taken for each by the first model that was trained, and how often others err.
+    """Return the confusion matrix of the first trained model, and the accuracy of the others.
 
     Parameters
     ----------
@@ -134,12 +134,12 @@ def confusion(confusions: Sequence[Confusion], source: DataSource | None) -> Hea
         if taken != true
     ]
     number, true, taken = max(wrong, default=(0, "", ""))
-    rights = "; ".join(f"{own.case}: {percent(own.right / (own.total or 1))} right" for own in confusions)
-    most = f" The most frequent mistake: {true} taken for {taken}, {count(number, 'time')}." if number else ""
+    rights = "; ".join(f"{own.case}: {percent(own.right / (own.total or 1))} correct" for own in confusions)
+    most = f" The most frequent mistake: {true} predicted as {taken}, {count(number, 'time')}." if number else ""
     caveat = caveats([first.data], source)
     return Heat(
         name="confusion",
-        heading=f"Who is taken for whom by {first.case}" + (f" ({caveat})" if caveat else ""),
+        heading=f"Confusion matrix of {first.case}" + (f" ({caveat})" if caveat else ""),
         corner="true class",
         groups=(("predicted class", len(first.labels)),),
         columns=first.labels,
@@ -147,6 +147,7 @@ def confusion(confusions: Sequence[Confusion], source: DataSource | None) -> Hea
             (true, tuple(Shade(f"{number:,}" if number else "", share=number / (sum(row) or 1)) for number in row))
             for true, row in zip(first.labels, first.counts, strict=True)
         ),
-        caption=f"{count(first.total, 'held-out sample')} of {first.data}, the darker the more of a class. {rights}."
+        caption=f"{count(first.total, 'held-out sample')} of {first.data}; darker cells hold a larger share of the "
+        f"class. {rights}."
         f"{most}",
     )

@@ -28,7 +28,7 @@ def contracts(verdicts: pd.DataFrame) -> Table:
         title="Contracts in numbers",
         columns=(Header("contract", "code"), *(Header(heading, "number") for heading in headings)),
         rows=tuple(rows),
-        caption="A law is counted once for each case, dtype and device it was checked on.",
+        caption="Each law counts once for each case, dtype and device.",
     )
 
 
@@ -43,15 +43,15 @@ def closest(verdicts: pd.DataFrame) -> Table:
     shares = [times(ratio) for ratio in worst["ratio"]]
     return Table(
         name="closest",
-        title="Laws that hold with the least room",
+        title="Laws that hold with the smallest margin",
         columns=(
             *(Header("case", "code"), Header("law", "code"), Header("dtype", "code")),
-            *(Header("worst deviation", "number"), Header("bound there", "number"), Header("unit")),
+            *(Header("worst deviation", "number"), Header("bound", "number"), Header("unit")),
             Header("deviation / bound", "number"),
         ),
         rows=tuple((*row, share) for row, share in zip(rows, shares, strict=True)),
         caption=f"The {count(len(rows), 'largest ratio')} of deviation to bound among the "
-        f"{count(len(verdicts[verdicts['status'] == Status.HOLDS.value]), 'law')} that hold; at 1× a law would break.",
+        f"{count(len(verdicts[verdicts['status'] == Status.HOLDS.value]), 'law')} that hold; a law breaks above 1×.",
     )
 
 
@@ -65,7 +65,7 @@ def graded(verdicts: Sequence[Verdict]) -> Table:
         title="Grades",
         columns=(Header("case", "code"), *(Header(dtype) for dtype in dtypes)),
         rows=tuple((case, *(str(by_dtype.get((case, dtype), UNKNOWN)) for dtype in dtypes)) for case in cases),
-        caption="Correctly rounded: every value seen in this run is the nearest float. Faithful: within a few ulp. "
+        caption="Correctly rounded: every value in this run is the nearest float. Faithful: within a few ulp. "
         "Backward stable: within the bound that its input allows. Unstable: a law is broken on finite inputs. Wrong: "
         "on ordinary ones, of magnitude at most one. Declared failures count.",
         folded=True,
@@ -87,14 +87,14 @@ def declared(verdicts: Sequence[Verdict]) -> Table:
         rows.append((case, ", ".join(witness.law for witness in witnesses), where, reason, *values))
     return Table(
         name="declared-table",
-        title="Declared failures that were found",
+        title="Known failures",
         columns=(
             *(Header("case", "code"), Header("breaks", "code"), Header("in"), Header("declared reason", "prose")),
             *(Header("actual", "number"), Header("expected", "number"), Header("largest input", "number")),
         ),
         rows=tuple(rows),
-        caption="Actual and expected are those of the smallest counterexample to the first law named, in float32 where "
-        "it fails there.",
+        caption="Actual and expected are from the smallest counterexample to the first named law, in float32 if the "
+        "law fails there.",
         folded=True,
     )
 
@@ -102,7 +102,7 @@ def declared(verdicts: Sequence[Verdict]) -> Table:
 def _where(group: Sequence[Verdict], checked: Counter[tuple[str, str, str]]) -> str:
     """Return the dtypes in which a case breaks a law; in words where it breaks it in every one it was checked in."""
     number = checked[group[0].case, group[0].law, group[0].device]
-    return "every dtype" if len(group) == number > 1 else listing([verdict.dtype for verdict in group])
+    return "all dtypes" if len(group) == number > 1 else listing([verdict.dtype for verdict in group])
 
 
 def declared_groups(verdicts: Iterable[Verdict]) -> list[list[Verdict]]:

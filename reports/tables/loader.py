@@ -11,14 +11,13 @@ from reports.tables.benchmark import SCATTER
 from reports.text import workers_in_words
 
 INTERVALS = (
-    "Medians of slices of the steady state with 95 % intervals over the slices of one process: how well this process "
-    "knows them, not how they differ from one process to the next."
+    "Medians of slices of the steady state, with 95 % intervals over the slices of one process; differences between "
+    "processes are not included."
 )
 """What stands below tables of rates and shares."""
 
 LIMIT = (
-    "The limit gathers rows of tensors in memory and converts them, nothing else; it was measured in turns with each "
-    "loader."
+    "The limit only gathers rows of tensors in memory and converts them; it was measured interleaved with each loader."
 )
 """What shares are shares of."""
 
@@ -39,12 +38,12 @@ def best_loaders(frame: pd.DataFrame, source: DataSource | None) -> Table:
         title="Fastest configuration of each loader",
         columns=(
             *(Header("loader", "code"), Header("batch size", "number"), Header("workers", "number")),
-            *(Header("samples/s", "number"), Header("to the first loader", "number")),
+            *(Header("samples/s", "number"), Header("relative to first loader", "number")),
             *(Header("best without workers", "number"), Header("first batch", "number")),
         ),
         rows=tuple(rows),
-        caption="The largest of several medians is biased upwards: two configurations that differ by less than their "
-        "intervals are not told apart.",
+        caption="The largest of several medians is biased upwards: configurations that differ by less than their "
+        "intervals are indistinguishable.",
         caveat=caveat_of(frame, source),
     )
 
@@ -60,14 +59,14 @@ def shares(frame: pd.DataFrame, source: DataSource | None) -> Table:
         rows.append((str(case), f"{batch_size:,}", *(cells.get(number, UNKNOWN) for number in workers), rate(limit)))
     return Table(
         name="loader-shares",
-        title="Samples a second and share of the limit, batch size × workers",
+        title="Samples per second and share of the limit, by batch size and workers",
         columns=(
             *(Header("loader", "code"), Header("batch size", "number")),
             *(Header(workers_in_words(number), "number") for number in workers),
             Header("the limit", "number"),
         ),
         rows=tuple(rows),
-        caption=f"{LIMIT} A loader that starts no workers is measured once.",
+        caption=f"{LIMIT} A loader without workers is measured once.",
         caveat=caveat_of(frame, source),
     )
 
@@ -83,8 +82,8 @@ def spent(frame: pd.DataFrame) -> Table:
     rows = [(str(row["case"]), str(row["workers"]), str(row["sentence"])) for _, row in first_rows(frame).iterrows()]
     return Table(
         name="budget-table",
-        title="What each loader spends its time on",
-        columns=(Header("loader", "code"), Header("workers", "number"), Header("in words", "prose")),
+        title="Time budget of each loader",
+        columns=(Header("loader", "code"), Header("workers", "number"), Header("summary", "prose")),
         rows=tuple(rows),
     )
 
@@ -122,7 +121,7 @@ def loaders(frame: pd.DataFrame, source: DataSource | None) -> Table:
             *(Header("loader", "code"), Header("batch size", "number"), Header("workers", "number")),
             *(Header(name.replace("_", " ")) for name in settings),
             *(Header("samples/s", "number"), Header("95 % interval" if full else "quartiles", "number")),
-            *(Header("to the first loader", "number"), *(Header(shown.heading, "number") for shown in measured)),
+            *(Header("relative to first loader", "number"), *(Header(shown.heading, "number") for shown in measured)),
         ),
         rows=tuple(rows),
         caption=f"{INTERVALS} {LIMIT} {_WORDS}" if full else f"Steady epochs. {SCATTER}",
@@ -132,8 +131,9 @@ def loaders(frame: pd.DataFrame, source: DataSource | None) -> Table:
 
 
 _WORDS = (
-    "CPU time counts the workers. Efficiency is the rate over that without workers, divided by the workers: 100 % "
-    "where each worker adds a whole loader. Memory is that of the process and its workers, shared pages counted once."
+    "CPU time includes the workers. Efficiency is the rate relative to the rate without workers, divided by the "
+    "number of workers: 100 % if each worker adds the rate of one loader. Memory covers the process and its workers; "
+    "shared pages count once."
 )
 
 

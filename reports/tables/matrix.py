@@ -24,14 +24,14 @@ SYMBOLS = {
     Status.SKIPPED: "–",
     Status.ERROR: "!",
 }
-"""A sign for each status, so that no reader depends on colour."""
+"""A symbol for each status, so that no reader depends on color."""
 
 MEANINGS = {
     Status.HOLDS: "holds",
-    Status.LOST: "lost digits: within what careful implementations do, and a better algorithm keeps them",
+    Status.LOST: "lost digits: as accurate as most careful code, but a more accurate algorithm exists",
     Status.BROKEN: "broken",
-    Status.EXPECTED: "expected: a declared failure that was found",
-    Status.UNEXPECTED: "unexpected: a declared failure that was not found",
+    Status.EXPECTED: "expected: a declared failure that occurred",
+    Status.UNEXPECTED: "unexpected: a declared failure that did not occur",
     Status.SKIPPED: "skipped",
     Status.ERROR: "error",
 }

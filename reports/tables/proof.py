@@ -20,7 +20,7 @@ def proofs(proofs: Sequence[Proof]) -> Table:
     ]
     return Table(
         name="proofs-table",
-        title="Every input visited",
+        title="Exhaustive checks: every input visited",
         columns=(
             *(Header("case", "code"), Header("of"), Header("extent"), Header("inputs visited", "number")),
             *(
@@ -30,11 +30,11 @@ def proofs(proofs: Sequence[Proof]) -> Table:
             *(Header("laws"), Header("worst at", "code")),
         ),
         rows=tuple(rows),
-        caption="Proved: every input was visited, and each exactly once, as sums of the visited codes show. The word "
-        "is of the kernel that the layout makes torch run, on the CPU capability named below, with one thread. The "
-        "worst error is confirmed by ball arithmetic; that of a part is a lower bound. The counts are of inputs with "
-        "an output that far from the exact value, not finite where it should be, or of other bits than on the first "
-        "layout.",
+        caption="Proved: every input was visited exactly once; checksums of the visited codes confirm this. A proof "
+        "covers the kernel that torch runs for this layout, on the CPU capability named below, with one thread. Ball "
+        "arithmetic confirms the worst error; the worst error of a part is a lower bound. The counts are numbers of "
+        "inputs: output that far from the exact value, output not finite although it should be, or bits different "
+        "from the first layout.",
     )
 
 
@@ -53,7 +53,7 @@ def kernels(proofs: Sequence[Proof]) -> Table:
             *(Header("proofs", "number"), Header("core time", "number"), Header("implementation alone", "number")),
         ),
         rows=tuple(rows),
-        caption="The implementation alone is the floor of the time that a proof can take.",
+        caption="The time of the implementation alone is the minimum time of a proof.",
     )
 
 

@@ -51,15 +51,15 @@ _ORDER = ["change", "kind", "case", "what", "where", "before", "after"]
 def sentence(changes: pd.DataFrame) -> str:
     """Return how many there are of each change."""
     counts = [f"{number:,} {change.value}" for change, number in tally(changes).items()]
-    return f"{listing(counts)}." if counts else "Nothing that both runs have can be compared."
+    return f"{listing(counts)}." if counts else "The two runs have no results in common."
 
 
 def _on_times(*, same_machine: bool) -> str:
     if not same_machine:
-        return "The runs were made on different processors, so that their times are not compared."
+        return "The runs were made on different processors, so their times are not compared."
     return (
-        f"Times within a factor of {NOISE:g} are called unchanged: the same code differs by as much from one process "
-        "to the next. The gate, which measures both at once, sees smaller ones."
+        f"Times within a factor of {NOISE:g} count as unchanged, because identical code differs by that much between "
+        "processes. The gate measures both versions together and detects smaller changes."
     )
 
 

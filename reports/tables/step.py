@@ -11,8 +11,8 @@ from reports.tables.benchmark import SCATTER
 from reports.text import count, listing
 
 INTERVALS = (
-    "Medians of the ratios within the rounds, with 95 % intervals over the rounds of one process: how well this "
-    "process knows the ratio, not how it differs from one process to the next."
+    "Medians of the ratios within the rounds, with 95 % intervals over the rounds of one process; differences between "
+    "processes are not included."
 )
 """What stands below tables of ratios."""
 
@@ -45,7 +45,9 @@ def steps(frame: pd.DataFrame, *, accelerator: str | None) -> Table:
 def _without_graph(frame: pd.DataFrame) -> str:
     """Return why steps have no CUDA graph, where some were to have one."""
     reasons = frame[frame["graph_absent"].notna()].groupby("graph_absent", sort=False)["case"].unique()
-    phrases = [f"No graph of {listing([str(case) for case in cases])}: {reason}. " for reason, cases in reasons.items()]
+    phrases = [
+        f"No CUDA graph of {listing([str(case) for case in cases])}: {reason}. " for reason, cases in reasons.items()
+    ]
     return "".join(phrases)
 
 
@@ -57,8 +59,8 @@ def _settings(frame: pd.DataFrame, keys: list[str]) -> str:
 
 
 _ACCELERATED = (
-    *(Header("accelerator step", "number"), Header("to launch it", "number"), Header("by device events", "number")),
-    *(Header("as a CUDA graph", "number"), Header("graph, by events", "number"), Header("CPU / accelerator", "number")),
+    *(Header("accelerator step", "number"), Header("launch time", "number"), Header("device events", "number")),
+    *(Header("CUDA graph", "number"), Header("CUDA graph, events", "number"), Header("CPU / accelerator", "number")),
 )
 
 
@@ -76,15 +78,15 @@ def ratios(frame: pd.DataFrame, steps: pd.DataFrame) -> Table:
         rows.append((str(row["case"]), *place, *cells, floor))
     return Table(
         name="step-ratios",
-        title="Steps beside the chapter's, and beside the floor",
+        title="Steps relative to the steps of the chapter and to the floor",
         columns=(
             *(Header("case", "code"), *([Header("device")] if devices else [])),
             *(Header("batch size", "number"), Header("step", "number")),
-            *(Header("time / from scratch", "number"), Header("time / concise", "number")),
+            *(Header("time / scratch", "number"), Header("time / concise", "number")),
             Header("time / floor", "number"),
         ),
         rows=tuple(rows),
-        caption=f"The chapter's steps are the first from scratch and the first concise one. {INTERVALS}",
+        caption=f"The steps of the chapter are the first scratch step and the first concise step. {INTERVALS}",
     )
 
 
@@ -131,13 +133,14 @@ def floors(frame: pd.DataFrame) -> Table:
         columns=(
             *(Header("contract", "code"), Header("device"), Header("batch size", "number")),
             *(Header("bytes", "number"), Header("bandwidth", "number"), Header("operations", "number")),
-            *(Header("rate", "number"), Header("floor", "number"), Header("what binds")),
-            *(Header("nearest step / floor", "number"), Header("nearest step", "code")),
+            *(Header("rate", "number"), Header("floor", "number"), Header("limited by")),
+            *(Header("closest step / floor", "number"), Header("closest step", "code")),
         ),
         rows=tuple(rows),
-        caption="Features and targets are read once, parameters read and written once: 4 (n d + 2 (m d + m)) + n t + 4 "
-        "bytes; both products take 4 n d m multiplications and additions. Bandwidth is the faster of a sum over and a "
-        "copy within so many bytes, in whichever cache they fit; the rate is that of 512 x 512 matrices; one thread.",
+        caption="The step reads features and targets once, and reads and writes parameters once: "
+        "4 (n d + 2 (m d + m)) + n t + 4 bytes; both products take 4 n d m multiplications and additions. The "
+        "bandwidth is the faster of a sum and a copy of that many bytes, in the cache that holds them; the rate is "
+        "that of 512 x 512 matrices; one thread.",
         folded=True,
     )
 
@@ -158,7 +161,7 @@ def phases(frame: pd.DataFrame, steps: pd.DataFrame) -> Table:
             *(Header(name, "number") for name in (*_PHASES, "sum", "whole step")),
         ),
         rows=tuple(rows),
-        caption="Medians. The phases are timed in turns of their own; reading the clock between them is in their sum.",
+        caption="Medians. Phases are timed in separate rounds; their sum includes the clock reads between them.",
         folded=True,
     )
 
@@ -177,13 +180,14 @@ def equality(frame: pd.DataFrame) -> Table:
     ]
     return Table(
         name="step-equality",
-        title="Parameters after some steps, beside gradient descent in float64",
+        title="Parameters after several steps, compared with gradient descent in float64",
         columns=(
             *(Header("case", "code"), Header("device"), Header("batch size", "number"), Header("steps", "number")),
             *(Header("difference (2-norm)", "number"), Header("bound", "number")),
         ),
         rows=tuple(rows),
-        caption="From the same start on the same minibatches. A step beyond its bound is wrong; its time is not kept.",
+        caption="Both start from the same parameters and use the same minibatches. A step beyond its bound is wrong "
+        "and has no recorded time.",
         folded=True,
     )
 
@@ -201,13 +205,13 @@ def agreement(frame: pd.DataFrame) -> Table:
         rows.append((str(row["case"]), f"{row['batch_size']:,}", *times_, ratio, f"{row['rounds']:,}", verdict))
     return Table(
         name="agreement-table",
-        title="Our step times beside those of torch.utils.benchmark.Timer",
+        title="Step times compared with torch.utils.benchmark.Timer",
         columns=(
             *(Header("case", "code"), Header("batch size", "number"), Header("ours", "number")),
             *(Header("Timer", "number"), Header("ours / Timer", "number"), Header("rounds", "number"), Header("apart")),
         ),
         rows=tuple(rows),
-        caption=f"Both take turns on one step, with as many calls a turn. {INTERVALS}",
+        caption=f"Both measure the same step, interleaved and with the same number of calls. {INTERVALS}",
     )
 
 
@@ -223,8 +227,8 @@ def crossovers(frame: pd.DataFrame) -> Table:
         title="Batch size from which the accelerator is faster",
         columns=(Header("case", "code"), Header("device"), Header("faster from batch size", "number")),
         rows=tuple(rows),
-        caption="Medians of steps that are waited for, data on the device already. Between two measured batch sizes "
-        "the crossing is interpolated on logarithmic scales.",
+        caption="Medians of synchronized steps with the data already on the device. The crossing is interpolated "
+        "between measured batch sizes on logarithmic scales.",
     )
 
 

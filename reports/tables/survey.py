@@ -12,9 +12,9 @@ from reports.table import Header, Table
 DTYPES = tuple(PARAMETERS)
 
 SURE = (
-    "Exact to the float, and confirmed by ball arithmetic at the number and the one before it. In bfloat16 and float16 "
-    "every number of the ray was tried, losses over a batch apart; an asterisk says that failing comes and goes, so "
-    "that between the numbers tried it may begin earlier."
+    "Exact to the float, and confirmed by ball arithmetic at this number and the previous one. In bfloat16 and "
+    "float16 every number of the ray was tried, except for losses over a batch. An asterisk marks failures that come "
+    "and go: between the tried numbers, a failure may begin earlier."
 )
 """How a breaking point is read."""
 
@@ -30,7 +30,7 @@ def breaking_points(frame: pd.DataFrame) -> Table:
             for (case, law, ray), group in _broken(frame[frame["declared"]])
         ),
         caption=f"t is the parameter of the ray; p the precision, sub the smallest subnormal, k the classes. {SURE} "
-        "What happens there is in the table below.",
+        "The table below shows the results there.",
     )
 
 
@@ -38,10 +38,10 @@ def every_point(frame: pd.DataFrame) -> Table:
     """Return every breaking point, and what happens there."""
     return Table(
         name="every-breaking-point",
-        title="Every breaking point that was found",
+        title="All breaking points",
         columns=(
             *(Header("case", "code"), Header("law", "code"), Header("ray")),
-            *(*_NUMBERS, Header("closed form"), Header("what happens there", "prose")),
+            *(*_NUMBERS, Header("closed form"), Header("result there", "prose")),
         ),
         rows=tuple(
             (case, law, f"{ray}: {group['formula'].iloc[0]}", *_cells(group), _forms(group), _happens(group))
@@ -110,15 +110,15 @@ def worst(frame: pd.DataFrame) -> Table:
         rows.append((row["case"], row["law"], row["dtype"], kind, *numbers, row["unit"], row["evidence"]))
     return Table(
         name="worst-found",
-        title="The worst that was found",
+        title="Worst cases",
         columns=(
             *(Header("case", "code"), Header("law", "code"), Header("dtype", "code"), Header("largest")),
-            *(Header("deviation", "number"), Header("bound there", "number"), Header("deviation / bound", "number")),
+            *(Header("deviation", "number"), Header("bound", "number"), Header("deviation / bound", "number")),
             *(Header("rows", "number"), Header("unit"), Header("evidence")),
         ),
         rows=tuple(rows),
-        caption="What was searched is a lower bound: a worse input may exist. Only what was proved is the worst. "
-        "Deviations are those of the recorded witness, by ball arithmetic.",
+        caption="A searched value is a lower bound: a worse input may exist. Only a proved value is the maximum. "
+        "Deviations are computed for the recorded witness by ball arithmetic.",
         folded=True,
     )
 
@@ -131,11 +131,11 @@ def accumulators(frame: pd.DataFrame) -> Table:
         rows.append((str(case), *(cells.get(dtype, UNKNOWN) for dtype in DTYPES)))
     return Table(
         name="accumulators",
-        title="How sums are formed, inferred from where they stall",
+        title="Precision and order of sums, inferred from the terms that they lose",
         columns=(Header("case", "code"), *(Header(dtype) for dtype in DTYPES)),
         rows=tuple(rows),
-        caption="One large term and thousands of small ones, each of which a sum in some width does not notice beside "
-        "the large one: what is missing in the output tells how many of them met it.",
+        caption="The inputs are one large term and thousands of small ones. A sum in a narrow format loses a small "
+        "term that is added to the large one; the missing part of the output shows how many were lost.",
     )
 
 
@@ -151,13 +151,13 @@ def ways(frame: pd.DataFrame) -> Table:
     usual = frame[frame["way"] != "longer"]
     return Table(
         name="ways",
-        title="Share of the best known deviation that each way of drawing inputs finds",
+        title="Share of the best known deviation found by each search method",
         columns=(
             *(Header("case", "code"), Header("best known", "number")),
             *(Header(way, "number") for way in names),
         ),
         rows=tuple(rows),
         caption=f"Median of {usual['seed'].nunique()} seeds, {approximate(float(usual['seconds'].median()))} s each on "
-        "one core, eight classes, float32, no known threshold among the seeds. The best known is the largest that any "
-        "way found, a longer search of our own among them.",
+        "one core, eight classes, float32, no known threshold among the seeds. The best known deviation is the "
+        "largest found by any method, including a longer search.",
     )

@@ -1,4 +1,4 @@
-// Long tables: a heading sorts by its column, up and down; a field above keeps the rows that have every word.
+// Long tables: a heading sorts by its column, up and down; a search field keeps the rows that contain every word.
 for (const table of document.querySelectorAll("table.long")) {
   const body = table.tBodies[0], rows = [...body.rows], headings = [...table.tHead.rows[0].cells];
   const box = table.parentElement, label = document.createElement("label");
@@ -11,7 +11,7 @@ for (const table of document.querySelectorAll("table.long")) {
   const texts = rows.map(row => row.textContent.toLowerCase());
   field.addEventListener("input", () => {
     const words = field.value.toLowerCase().split(/\s+/);
-    if (all && field.value) all.open = true; // what is looked for may be among the rows that were not shown
+    if (all && field.value) all.open = true; // a match may be in a hidden row
     rows.forEach((row, i) => { row.hidden = !words.every(word => texts[i].includes(word)); });
     const left = rows.filter(row => !row.hidden).length;
     shown.textContent = field.value ? ` ${left} of ${rows.length} rows` : "";
@@ -31,7 +31,7 @@ for (const table of document.querySelectorAll("table.long")) {
       headings.forEach(other => { other.ariaSort = null; });
       heading.ariaSort = down ? "descending" : "ascending";
       const keys = new Map(rows.map(row => [row, key(row)]));
-      // What has no number stays last either way.
+      // Rows without a number stay last in both directions.
       const compare = (a, b) => typeof a === "string" ? a.localeCompare(b, undefined, {numeric: true}) : a - b;
       body.append(...[...rows].sort((p, q) => {
         const a = keys.get(p), b = keys.get(q), lost = Number.isNaN(a) - Number.isNaN(b);
@@ -40,7 +40,7 @@ for (const table of document.querySelectorAll("table.long")) {
     });
   });
 }
-// What a point of a figure stands for is told at once, where one points at it or touches it.
+// Show the tooltip of a point at once when the reader points at it or touches it.
 const tip = document.createElement("div");
 tip.id = "tip";
 tip.hidden = true;

@@ -332,11 +332,14 @@ def test_the_table_says_by_how_much_a_loader_starves_the_step(run: RunFolder) ->
     verdicts = {row[0]: row[3] for row in table.rows}
     assert verdicts["fashion_mnist.concise.torchvision"] == "starves the step by 23.0×"
     assert verdicts["fashion_mnist.scratch.slices"] == "loading keeps ahead"
-    assert "The cheapest that keeps ahead is fashion_mnist.scratch.slices at batch 256 with no workers" in table.caption
+    assert (
+        "The cheapest configuration that keeps ahead is fashion_mnist.scratch.slices at batch 256 with no workers"
+        in table.caption
+    )
     cells = dict(zip([column.heading for column in table.columns], table.rows[0], strict=True))
     assert cells["loop waits"] == "95.8 % (91.0 – 100)"
     assert cells["batch / step"] == "23.0× (21.8 – 24.2)"
-    assert cells["loop, a batch"] == "12.0 ms"
+    assert cells["loop, per batch"] == "12.0 ms"
 
 
 def test_a_run_from_before_the_loop_was_timed_is_read(tmp_path: Path) -> None:
@@ -348,14 +351,15 @@ def test_a_run_from_before_the_loop_was_timed_is_read(tmp_path: Path) -> None:
     samples.benchmarks.write_suite(folder, "balance", entries)
     table = balance.balance(FRAMES["balance"](folder), None)
     assert {row[7] for row in table.rows} == {"–"}
-    assert table.columns[7].heading == "loop, a batch"
+    assert table.columns[7].heading == "loop, per batch"
 
 
 def test_the_figure_says_at_which_batch_size_a_loader_starves_the_step(run: RunFolder) -> None:
     """With its factor; a loader that keeps ahead is not among them."""
     found = waiting(FRAMES["balance"](run), None)
     assert found.caption.startswith(
-        "Without workers a batch of 1 loader takes longer than a step: 23.0× in concise.torchvision at batch 256. The"
+        "Without workers, loading a batch takes longer than the step in 1 loader: 23.0× in concise.torchvision at "
+        "batch 256. The"
     )
 
 
@@ -365,7 +369,7 @@ def test_a_loader_that_is_quicker_than_the_step_makes_it_wait_all_the_same(run: 
     row = found.iloc[0].copy()
     row["load_to_step"] = 0.4
     assert balance.verdict(row) == "the step waits"
-    assert balance.cheapest(found.iloc[:1]) == "None of these keeps ahead."
+    assert balance.cheapest(found.iloc[:1]) == "No configuration keeps ahead."
 
 
 def test_the_table_of_the_tuner_counts_the_runs_that_reach_both(run: RunFolder) -> None:
@@ -375,7 +379,7 @@ def test_the_table_of_the_tuner_counts_the_runs_that_reach_both(run: RunFolder) 
     assert list(found["share_of_time"]) == [0.08, 0.09, 0.12, 0.30]
     table = balance.tuner(found)
     assert [row[:2] for row in table.rows] == [("cheap", "2 of 2"), ("sleepy", "1 of 2")]
-    assert "every run does so on 1 of 2 data sets" in table.caption
+    assert "All runs reach both on 1 of 2 data sets." in table.caption
 
 
 def test_a_tuned_data_set_without_its_exhaustive_measurement_is_left_out(tmp_path: Path) -> None:

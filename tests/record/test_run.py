@@ -64,7 +64,7 @@ def test_a_run_that_was_interrupted_says_so_wherever_it_is_read() -> None:
     assert early(run.head().work, "check") == "interrupted after 7 of 44 laws"
     _, lines = write_report(run)
     assert lines[0].startswith("verdict: interrupted after 7 of 44 laws, the rest was not checked; no defect in 7 laws")
-    assert "`harness check` was interrupted after 7 of 44 laws: the rest is not here." in lines
+    assert "`harness check` was interrupted after 7 of 44 laws: its results are incomplete." in lines
     assert "grades" not in tables(run)
     with pytest.warns(UserWarning, match="it: interrupted after 7 of 44 laws"):
         reports.load("it")

@@ -63,14 +63,12 @@ def test_the_first_screen_names_the_line_and_what_mends_it(tmp_path: Path) -> No
 def test_a_step_that_goes_nowhere_wrong_says_how_far_it_is_from_it(tmp_path: Path) -> None:
     """A line that is about to break is in the headline, the nearest in the caption; the table has all."""
     html = reported(of(tmp_path, step())).html.replace("<wbr>", "")
-    calm = "1 training step audited: no line of 120 operations goes wrong"
-    assert f"{calm}, but train.py:9 step is near: exp's input is within 1.50 times of where it breaks." in unescape(
-        html
-    )
+    calm = "1 training step audited: no defect in 120 operations"
+    assert f"{calm}, but train.py:9 step is close to breaking: its exp input has only 1.50× headroom." in unescape(html)
     far = step().model_copy(update={"headroom": (room(64.0, 11),)})
     assert f"{calm}." in reported(of(tmp_path / "far", far)).html
     assert 'id="front-headroom"' in html
-    assert "breaks at 88.72283935546875 in float32, 1.50 times as far" in html
+    assert "breaks at 88.72283935546875 in float32: 1.50× headroom" in html
     assert len(tables.headroom(step()).rows) == 2
 
 
@@ -93,7 +91,7 @@ def test_the_table_says_from_where_a_loss_of_digits_is_known() -> None:
     """Of an overflow nobody need be asked; where an input breaks has all its digits, the largest number five."""
     lost = WRONG.model_copy(update={"kind": AuditKind.CANCELLATION, "oracle": "ball arithmetic"})
     table = tables.findings(step(WRONG, lost))
-    at = [header.heading for header in table.columns].index("known from")
+    at = [header.heading for header in table.columns].index("evidence")
     assert [row[at] for row in table.rows] == ["the step itself", "ball arithmetic"]
     result = room(2.0, 9).model_copy(update={"quantity": "result", "breaks_at": 3.4028234663852886e38})
     shown = tables.headroom(step().model_copy(update={"headroom": (room(2.0, 9), result)}))
@@ -104,7 +102,7 @@ def test_the_page_and_a_notebook_say_what_was_not_followed(tmp_path: Path) -> No
     """Where nothing is found as well: it is taken for exact. The card of what loses digits says how that is known."""
     unseen = step().model_copy(update={"blind": {"sort at /home/somebody/train.py:16": 2}})
     html = reported(of(tmp_path / "unseen", unseen)).html.replace("<wbr>", "")
-    assert "What was not followed in train.step, and taken for exact" in html
+    assert "Operations in train.step that were not tracked (assumed exact)" in html
     assert tables.blind(unseen).rows == (("train.py:16", "sort", "2"),)
     assert "not tracked, assumed exact: sort at" in audit_html(unseen)
     lost = WRONG.model_copy(update={"kind": AuditKind.CANCELLATION, "oracle": "ball arithmetic"})
@@ -125,7 +123,7 @@ def test_what_a_step_is_there_to_show_is_declared_and_no_alarm(tmp_path: Path) -
     expected = {"expected": (AuditKind.OVERFLOW,)}
     html = reported(of(tmp_path / "shown", step(WRONG).model_copy(update=expected))).html
     assert 'class="headline bad"' not in html
-    assert "Declared, and found" in html
+    assert "Known failures" in html
     missing = reported(of(tmp_path / "missing", step().model_copy(update=expected))).html
     assert "but no overflow, which was expected," in missing
 
@@ -136,9 +134,9 @@ def test_the_error_grows_along_the_step(tmp_path: Path) -> None:
     along = tuple(Stretch(line=line, error=10.0**-line, **at) for line in (7, 6, 5))
     calm = errors(step().model_copy(update={"errors": along}))
     assert calm is not None
-    assert "The largest relative error is 1.00e-05, at train.py:5 step, exp." in calm.caption
+    assert "The largest relative error is 1.00e-05, at train.py:5 step (exp)." in calm.caption
     broken = errors(step().model_copy(update={"errors": (*along, Stretch(line=9, error=None, **at))}))
     assert broken is not None
-    assert "train.py:9 step is the first line whose exp is not finite" in broken.caption
+    assert "train.py:9 step is the first line with a non-finite result that should be finite (exp)." in broken.caption
     assert errors(step().model_copy(update={"errors": along[:2]})) is None
     assert "Error along the step" in reported(of(tmp_path, step().model_copy(update={"errors": along}))).html

@@ -232,7 +232,7 @@ def test_deviation_against_magnitude_has_a_panel_a_contract_and_says_who_leaves_
     made = magnitudes(FRAMES["profiles"](run), FRAMES["breakings"](run))
     assert [panel.title for panel in made.panels] == ["softmax", "log_softmax"]
     softmax, log_softmax = made.panels
-    assert "scratch.softmax exceeds its bound up from 90.5" in softmax.svg
+    assert "scratch.softmax exceeds its bound from 90.5" in softmax.svg
     assert "concise.softmax stays within its bound" in softmax.svg
     assert "exceeds" not in log_softmax.svg
     assert ">lost</text>" in softmax.svg

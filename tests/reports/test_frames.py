@@ -98,7 +98,7 @@ def test_a_field_of_a_record_is_a_column_with_its_name_type_and_description() ->
 
 
 @pytest.mark.parametrize(
-    ("name", "reason"), [("rates", "neither text, number, truth nor series"), ("note", "no description")]
+    ("name", "reason"), [("rates", "neither text, number, bool nor series"), ("note", "no description")]
 )
 def test_a_field_that_makes_no_column_is_named(name: str, reason: str) -> None:
     """A table has no type of a column, and a column needs a meaning."""
@@ -209,7 +209,7 @@ def test_a_benchmark_that_lacks_a_field_is_named(bare: RunFolder) -> None:
     entries = samples.benchmarks.loader_entries()[:2]
     del entries[1]["extra_info"]["workers"]
     samples.benchmarks.write_suite(bare, "loaders", entries)
-    with pytest.raises(UsageError, match=r"`workers`.*bench-loaders\.json, benchmark 2"):
+    with pytest.raises(UsageError, match=r"bench-loaders\.json, benchmark 2: invalid `workers`: field required"):
         FRAMES["loaders"](bare)
 
 

@@ -303,7 +303,7 @@ def test_a_phones_first_screen_has_the_answer_and_a_picture(browser: Any, page_f
     view.goto(page_file.as_uri())
     tops = [
         view.locator(f".front {each}").first.bounding_box()["y"]
-        for each in (".headline", ".verdict", "figure", ".origin", "#index")
+        for each in (".headline", ".verdict", "figure", ".about", "#index")
     ]
     assert tops == sorted(tops)
     assert tops[2] < 600  # a quarter of the screen at least is the picture

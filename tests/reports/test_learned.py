@@ -25,7 +25,7 @@ def test_the_fit_has_a_panel_for_each_input_with_the_learned_slope(tmp_path: Pat
     figure = fit(DATA, FRAMES["estimates"](run))
     assert figure is not None
     assert [panel.title for panel in figure.panels] == ["input 1: slope 2.0004", "input 2: slope -3.3991"]
-    (spread,) = re.findall(r"The samples lie ([\d.]+) from it", figure.caption)
+    (spread,) = re.findall(r"distance of the samples from it is ([\d.]+)\.", figure.caption)
     assert 0.005 < float(spread) < 0.02
     assert fit(DATA, FRAMES["estimates"](RunFolder(tmp_path / "none"))) is None
 
@@ -37,15 +37,15 @@ def test_weights_are_images_in_which_zero_is_the_paper() -> None:
     file = base64.b64decode(grid.tiles[0].address.partition(",")[2])
     opaque = file[file.index(b"tRNS") + 4 :][: 2 * STEPS + 1]
     assert (opaque[0], opaque[STEPS], opaque[-1]) == (255, 0, 255)
-    assert "full colours are 0.500" in grid.caption
+    assert "full colors are 0.500" in grid.caption
     assert grid.tiles[0].alternative == "weights of t-shirt, the strongest -0.500"
 
 
 def test_a_confusion_names_the_most_frequent_mistake() -> None:
     """Each cell has its share of the class, so that small classes are seen."""
     heat = confusion(samples.run.confusions(), samples.run.data_source(genuine=False))
-    assert "shirt taken for coat, 100 times" in heat.caption
-    assert "90.0 % right" in heat.caption
+    assert "shirt predicted as coat, 100 times" in heat.caption
+    assert "90.0 % correct" in heat.caption
     cells = dict(heat.rows)["shirt"]
     assert [(cell.text, cell.share) for cell in cells if cell.text] == [("100", 1.0)]
 

@@ -121,11 +121,11 @@ def test_the_first_layer_answers_and_the_second_has_a_page_for_each_thing(report
     titles = re.findall(r"^## (.+)$", report.markdown, re.MULTILINE)
     assert titles[:4] == [
         "Watch it break",
-        "Error of softmax as its inputs grow",
-        "Time of a training step, softmax_regression",
-        "Data loaders, the fastest of each",
+        "Error of softmax for growing inputs",
+        "Time of a training step: softmax_regression",
+        "Fastest configuration of each data loader",
     ]
-    assert "Where it ran" in titles
+    assert "Environment" in titles
 
 
 def test_what_drawings_look_like_is_said_once(report: Report) -> None:
@@ -229,7 +229,7 @@ def test_a_run_that_only_measured_says_nothing_of_laws(tmp_path: Path) -> None:
     run = bare(tmp_path)
     samples.benchmarks.write_suite(run, "loaders", samples.benchmarks.loader_entries())
     html, _ = written(run)
-    assert "samples a second" in html.partition("</h1>")[0]
+    assert "samples per second" in html.partition("</h1>")[0]
     assert "no law was checked" not in html.lower()
     assert 'id="verdict"' not in html
     assert 'id="attention"' not in html
@@ -238,10 +238,10 @@ def test_a_run_that_only_measured_says_nothing_of_laws(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("beside", "said"),
     [
-        ([Status.HOLDS], "Everything else holds."),
-        ([Status.HOLDS, Status.LOST], "1 law loses digits, everything else holds."),
-        ([Status.HOLDS, Status.LOST, Status.LOST], "2 laws lose digits, everything else holds."),
-        ([Status.LOST], "Nothing that was checked holds."),
+        ([Status.HOLDS], "All other laws hold."),
+        ([Status.HOLDS, Status.LOST], "1 law loses digits; all other laws hold."),
+        ([Status.HOLDS, Status.LOST, Status.LOST], "2 laws lose digits; all other laws hold."),
+        ([Status.LOST], "No checked law holds."),
     ],
 )
 def test_the_headline_says_what_becomes_of_the_rest(tmp_path: Path, beside: list[Status], said: str) -> None:
@@ -270,8 +270,8 @@ def test_the_headline_names_a_case_once_and_breaks_no_arrow(tmp_path: Path) -> N
     ("statuses", "words"),
     [
         ([Status.HOLDS], []),
-        ([Status.HOLDS, Status.EXPECTED], ["expected failure"]),
-        ([Status.EXPECTED, Status.LOST], ["expected failure", "loses digits"]),
+        ([Status.HOLDS, Status.EXPECTED], ["expected failure:"]),
+        ([Status.EXPECTED, Status.LOST], ["expected failure:", "lost digits:"]),
     ],
 )
 def test_the_first_screen_explains_the_words_that_it_uses(
@@ -280,13 +280,13 @@ def test_the_first_screen_explains_the_words_that_it_uses(
     """And no others: what a run has none of is not explained; of a survey it says what a ray is."""
     run = bare(tmp_path)
     run.write(Verdict, [samples.run.verdict(status, law=f"law_{at}") for at, status in enumerate(statuses)])
-    explained = written(run)[0].partition("<dt>Words</dt>")[2].partition("</dd>")[0]
-    assert [word in explained for word in ("expected failure", "loses digits", "a ray is")] == [
-        *(word in words for word in ("expected failure", "loses digits")),
+    explained = written(run)[0].partition("<dt>Terms</dt>")[2].partition("</dd>")[0]
+    assert [word in explained for word in ("expected failure:", "lost digits:", "ray:")] == [
+        *(word in words for word in ("expected failure:", "lost digits:")),
         False,
     ]
     run.write(Breaking, samples.survey.breakings())
-    assert "a ray is" in written(run)[0].partition("<dt>Words</dt>")[2].partition("</dd>")[0]
+    assert "ray: a family of inputs" in written(run)[0].partition("<dt>Terms</dt>")[2].partition("</dd>")[0]
 
 
 KINDS = (
@@ -440,10 +440,10 @@ def test_a_machine_without_accelerator_says_so_and_one_with_it_shows_its_column(
 def test_captions_are_computed_from_the_run(report: Report) -> None:
     """The sentence below a figure carries this run's numbers."""
     html = unbroken(report.html)
-    assert "one softmax_regression step takes 3.31 ms from scratch and 2.05 ms concise." in html
+    assert "one softmax_regression step takes 3.31 ms (scratch) or 2.05 ms (concise)." in html
     assert "The fastest configuration is fashion_mnist.scratch.slices at batch 1024 without workers" in html
-    assert "The held-out loss of overfitting.scratch.train is lowest after epoch 7" in html
-    assert "21 of 24 classified rightly" in html
+    assert "The held-out loss of overfitting.scratch.train is lowest after epoch 7: " in html
+    assert "21 of 24 classified correctly" in html
 
 
 def test_failures_are_shown_as_the_terminal_shows_them(tmp_path: Path) -> None:
@@ -451,7 +451,7 @@ def test_failures_are_shown_as_the_terminal_shows_them(tmp_path: Path) -> None:
     run = bare(tmp_path)
     run.write(Verdict, [samples.run.verdict(status, law=f"{status}_law") for status in Status])
     html, markdown = written(run)
-    (target,) = re.findall(r'<p><a href="#(failure-[0-9a-f]{8})">In full</a></p>', html)[:1]
+    (target,) = re.findall(r'<p><a href="#(failure-[0-9a-f]{8})">Details</a></p>', html)[:1]
     assert f'id="{target}"' in html
     assert "  look at    exp overflows above 88.7 in float32: subtract the row maximum first" in markdown
     assert "declared failure of unexpected_law not found in 100 examples" in unbroken(html)

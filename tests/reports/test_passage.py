@@ -126,7 +126,7 @@ def test_exp_ends_on_each_number_line_where_a_call_says_so() -> None:
     assert "exp(50)" not in plain.panels[0].svg
     marked = number_line([known[0].model_copy(update={"stations": (book, *known[0].stations)})])
     assert marked is not None
-    assert "exp(50) is 5.18e+21, within all of them" in marked.caption
+    assert "exp(50) is 5.18e+21, within the range of all these formats" in marked.caption
     assert ">exp(50) = 5.18e+21</text>" in marked.panels[0].svg
     assert number_line([passage for passage in known if "concise" in passage.case]) is None
 
@@ -157,7 +157,7 @@ def test_a_logarithm_that_meets_zero_is_found_and_said() -> None:
     turned = [zero, Stage(operation="log", values=(-math.inf,)), Stage(operation="neg", values=(math.inf,))]
     figure = log_of_zero([loss([0.0, 10.0, 20.0, math.inf, math.inf], *turned)])
     assert figure is not None
-    assert "at t = 30.0 div is 0, its logarithm -inf, and the answer inf in place of 30.0000" in figure.caption
+    assert "at t = 30.0 div is 0, its logarithm is -inf, and the answer is inf instead of 30.0000" in figure.caption
     assert ">inf</text>" in figure.panels[0].svg
     overflow = Stage(operation="exp", values=(math.inf,))
     assert log_of_zero([loss([0.0, 10.0, 20.0, math.inf, math.inf], overflow)]) is None
@@ -169,7 +169,7 @@ def test_an_answer_that_goes_flat_is_found_and_said() -> None:
     clamp = Stage(operation="clamp_min", values=(1e-12,))
     figure = flat([loss([0.0, 10.0, 20.0, 27.6, 27.6, 27.6, 27.6], clamp)])
     assert figure is not None
-    assert figure.title == "A clamped answer goes flat"
-    assert "from t = 30.0 on the answer stays 27.6, because of clamp_min" in figure.caption
+    assert figure.title == "Clamping makes the answer flat"
+    assert "from t = 30.0 on, the answer stays at 27.6, because of clamp_min" in figure.caption
     assert flat([loss([0.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0], clamp)]) is None
     assert flat([loss([0.0, 10.0, 20.0, 30.0, 40.0, 27.6, 27.6], clamp)]) is None

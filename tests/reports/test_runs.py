@@ -174,7 +174,7 @@ def test_runs_on_other_machines_are_beside_each_other_and_out_of_the_times(tmp_p
     html = write_report(after, earlier=[before])[0].read_text(encoding="utf-8")
     assert "another processor" in html
     assert "different processors" in html
-    assert "1 run on other processors left out of the times." in html
+    assert "1 run on other processors excluded from the times." in html
     assert "<img src=x>" not in html
     assert "&lt;img src=x&gt;" in html
 
@@ -227,6 +227,6 @@ def test_a_summary_that_is_too_long_loses_its_last_sections(tmp_path: Path, monk
     markdown = write_report(run)[0].with_suffix(".md").read_text(encoding="utf-8")
     assert len(markdown.encode()) <= 9000
     assert "## What needs attention" in markdown
-    assert "## Where it ran" not in markdown
+    assert "## Environment" not in markdown
     left_out = markdown[markdown.index("Left out here") :]
-    assert "Where it ran" in left_out
+    assert "Environment" in left_out

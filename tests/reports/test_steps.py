@@ -64,7 +64,7 @@ def test_the_tables_of_steps_say_what_was_measured(measured: RunFolder) -> None:
     assert closed[3].startswith(("0.24", "0.25", "0.26"))
     assert " – " in closed[3]
     floors = step.floors(steps)
-    assert [column.heading for column in floors.columns][8] == "what binds"
+    assert [column.heading for column in floors.columns][8] == "limited by"
     assert {row[8] for row in floors.rows} == {"arithmetic"}
     apart = step.phases(FRAMES["phases"](measured), steps)
     assert len(apart.rows) == len(steps)
@@ -91,7 +91,7 @@ def test_figures_of_steps_name_what_they_show(measured: RunFolder) -> None:
     assert [panel.title for panel in ratio_figure.panels] == ["linear_regression, CPU", "softmax_regression, CPU"]
     assert "softmax_regression.scratch.closed_form_step is the fastest" in ratio_figure.caption
     assert "times as long (" in ratio_figure.caption
-    assert "comes nearest" in floor(FRAMES["steps"](measured)).caption
+    assert "is closest, at " in floor(FRAMES["steps"](measured)).caption
     apart = phases(FRAMES["phases"](measured))
     assert apart.panels[0].title == "linear_regression, CPU, batch 256"
     assert "backward" in apart.panels[0].svg
@@ -105,7 +105,7 @@ def test_a_run_whose_steps_were_timed_one_after_the_other_says_so(tmp_path: Path
     assert FRAMES["steps"](run)["over_floor"].isna().all()
     html = Path(write_report(run)[0]).read_text(encoding="utf-8")
     assert "These steps were timed one after the other" in html
-    assert "scratch takes 1.61× the time of concise" in html
+    assert "scratch takes 1.61× as long as concise" in html
     assert 'id="model-softmax-regression-steps-table"' in html
     for absent in ("step-ratios", "floor-table", "phases-table", "step-ratio-figure", "agreement-table"):
         assert f'-{absent}"' not in html
@@ -144,7 +144,7 @@ def test_an_accelerator_has_its_columns_and_its_crossover(tmp_path: Path) -> Non
     table = step.steps(steps, accelerator="NVIDIA H100")
     headings = [column.heading for column in table.columns]
     assert headings[-6:] == [
-        *("accelerator step", "to launch it", "by device events", "as a CUDA graph", "graph, by events"),
+        *("accelerator step", "launch time", "device events", "CUDA graph", "CUDA graph, events"),
         "CPU / accelerator",
     ]
     assert all("–" not in row[-1] for row in table.rows)
@@ -170,5 +170,5 @@ def test_a_step_that_cannot_be_recorded_says_why_below_the_table(tmp_path: Path)
         if info["device"] == "cuda" and info["case"] == "softmax_regression.scratch.training_step":
             info |= {"graph_s": None, "graph_device_s": None, "graph_absent": "it cannot be recorded: it waits"}
     table = step.steps(FRAMES["steps"](run_of(tmp_path, steps=entries)), accelerator="NVIDIA H100")
-    told = "No graph of softmax_regression.scratch.training_step: it cannot be recorded: it waits. "
+    told = "No CUDA graph of softmax_regression.scratch.training_step: it cannot be recorded: it waits. "
     assert table.caption.count(told) == 1

@@ -123,19 +123,20 @@ def test_beside_laws_a_survey_has_the_second_line(run: RunFolder) -> None:
     [
         (
             {"agrees": False, "form_value": 80.0},
-            "[float32] breaks at 88.72283936 along spike, and is declared to break at ln(max + ulp/2) = 80.00000000.",
+            "[float32] breaks at 88.72283936 along spike; the declared breaking point is "
+            "ln(max + ulp/2) = 80.00000000.",
         ),
         (
             {"agrees": False, "value": None, "value_hex": None},
-            "[float32] does not break along spike, and is declared to break at ln(max + ulp/2) = 88.72283936.",
+            "[float32] does not break along spike; the declared breaking point is ln(max + ulp/2) = 88.72283936.",
         ),
         (
             {"expected_break": False, "declared": False, "form": None, "form_value": None, "agrees": None},
-            "breaks value [float32], found by a survey and not declared.",
+            "breaks value [float32]: found by the survey, not declared.",
         ),
         (
             {"value": None, "value_hex": None, "declared": False, "form": None, "reason": "it hung for 30 s.\nMore."},
-            "did not answer for value [float32] along spike: it hung for 30 s.",
+            "gave no answer for value [float32] along spike: it hung for 30 s.",
         ),
     ],
 )
@@ -149,7 +150,7 @@ def test_what_a_survey_finds_wrong_is_no_good_report(run: RunFolder, changes: di
     assert colour == "bad"
     assert lines[2].startswith("softmax_regression.scratch.softmax ")
     assert lines[2].endswith(told)
-    attention = (run.path / "report" / "report.md").read_text(encoding="utf-8").partition("## What changed")[0]
+    attention = (run.path / "report" / "report.md").read_text(encoding="utf-8").partition("## Changes")[0]
     assert "Nothing: every law holds" not in attention
     assert "softmax_regression.scratch.softmax" in attention
 
