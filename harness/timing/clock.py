@@ -19,7 +19,7 @@ from harness.timing.graph import captured
 Clock = Callable[[], float]
 """Returns seconds since some fixed moment."""
 
-NO_ACCELERATOR = "this machine has no accelerator"
+NO_ACCELERATOR = "no accelerator on this machine"
 """Why what needs an accelerator is skipped."""
 
 
