@@ -81,10 +81,12 @@ def test_what_an_audit_costs_is_told_beside_what_is_aimed_at(monkeypatch: pytest
     output = bench(monkeypatch, tmp_path, Suites(), "audit").output
     lines = output.splitlines()
     first, second = (next(line for line in lines if name in line) for name in ("step 0", "step 1"))
-    assert "nothing" in first
+    assert "none" in first
     assert "events (3), full (8), run (3)" in second
     assert "2.50 (40)" in first
-    floors = re.findall(r"(step \d): of the 3 times .*? leaves (\d+) us .*? took (\d+)", " ".join(output.split()))
+    floors = re.findall(
+        r"(step \d): events may take 3 times .*? leaves (\d+) us .*? took (\d+)", " ".join(output.split())
+    )
     assert [name for name, *_ in floors] == ["step 1"]
     left_us, taken_us = map(int, floors[0][1:])
     assert abs(left_us - 75) <= 3  # 3 less 1.5 steps of 10 ms, over 200 calls

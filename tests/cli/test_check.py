@@ -112,7 +112,7 @@ def test_a_replay_reproduces_what_an_adapter_was_needed_for(harness: Command, wo
     words = ("week 2/loss.py:loss", "--contract", "squared_error", "--declare", "factor=0.5", "--call", call)
     done = harness("check", *words, *ONE_LAW, isolate, "-v")
     assert done.returncode == 1
-    replay = next(line for line in done.stdout.splitlines() if line.startswith("  replay"))
+    replay = next(line for line in done.stdout.splitlines() if line.startswith("  replay     harness"))
     assert "0x1p+0" in replay
     again = harness(*shlex.split(replay.removeprefix("  replay"))[1:])
     assert again.returncode == 1

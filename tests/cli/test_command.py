@@ -74,7 +74,7 @@ def test_a_naive_softmax_in_a_file_is_broken_with_its_reason(homework: Path, har
     assert "88.72283935546875" in done.stdout
     assert "subtract the row maximum first" in done.stdout
     assert re.search(r"verdict: \d+ defects? in homework.softmax: \d+ of \d+ laws", done.stdout)
-    replay = next(line for line in done.stdout.splitlines() if line.startswith("  replay"))
+    replay = next(line for line in done.stdout.splitlines() if line.startswith("  replay     harness"))
     again = harness(*shlex.split(replay.removeprefix("  replay").strip())[1:])
     assert again.returncode == 1
     assert "88.72283935546875" in again.stdout
@@ -148,7 +148,7 @@ def test_two_processes_reach_the_same_verdicts_as_one(homework: Path, harness: C
         (("check", "homework.py:softmax", "--contract", "softmax", "--declare", "x"), "NAME=VALUE"),
         (("check", "no_such_package"), "no module named `no_such_package`"),
         (("check", "json"), "declare them in a list `CASES`"),
-        (("explain", "no_such_law"), "got `no_such_law`"),
+        (("explain", "no_such_law"), "unknown law `no_such_law`"),
         (("train", "--data", "no/such/folder"), "no/such/folder"),
         (("bench", "stepps"), "unknown suite `stepps`: the suites are"),
         (("bench", "loaders", "--prefetch", "2"), "cannot use `--prefetch` without a data set"),
