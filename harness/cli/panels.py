@@ -122,7 +122,7 @@ def _write_rows(formatter: Any, title: str, rows: Iterable[tuple[str, str]], wid
 def _heading(title: str) -> str:
     is_plain = not sys.stdout.isatty() or os.environ.get("TERM") == "dumb" or "NO_COLOR" in os.environ
     text = title if title.endswith("?") else f"{title}:"
-    return text if is_plain else typer.style(text, bold=True)
+    return text if is_plain else str(typer.style(text, bold=True))
 
 
 def _panels(command: Any, ctx: typer.Context) -> list[tuple[str, list[Any]]]:
@@ -147,7 +147,8 @@ def _usage(param: Any) -> str:
 def _label(param: Any) -> str:
     """Return the name of an option or argument with the placeholder of its value."""
     if _is_argument(param):
-        return (param.metavar or param.name.upper()) + ("..." if param.nargs == -1 else "")
+        name = param.metavar or param.name.upper()
+        return f"{name}..." if param.nargs == -1 else f"{name}"
     names = ", ".join(sorted(param.opts, key=len))
     if param.is_flag:
         return "/".join([names, *param.secondary_opts])

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from samples.command import Command
 
+from harness.cli.session import Session
 from harness.record.lock import lock, unlock
 
 HOMEWORK = """
@@ -210,6 +211,16 @@ def test_a_run_that_another_command_fills(harness_command: Command) -> None:
     unlock(folder)
     problem = "another command is already writing to the run `.harness/runs/mine`"
     assert line == f"{problem}; wait for it or use another `--run`"
+
+
+def test_a_missing_baseline(harness_command: Command, workplace: Path) -> None:
+    """It is reported before anything is counted."""
+    with Session("mine"):
+        pass
+    file = workplace / "mine.jsonl"
+    way_out = "create it with `harness gate --run RUN --update`"
+    line = answer(harness_command, "gate", "--run", "mine", "--baseline", str(file))
+    assert line == f"baseline not found: `{file}`; {way_out}"
 
 
 def test_a_package_cases_that_declares_none(harness_command: Command, workplace: Path) -> None:
