@@ -128,7 +128,7 @@ def test_a_run_that_is_killed_goes_on_with_the_same_result(workplace: Path, smal
     before = shards(folder)
     assert 2 <= len(before) < 8
     (part,) = known(exhaustion(folder))
-    assert extent(part).startswith("a part")
+    assert extent(part).startswith("partial")
     assert done(exhaustion(folder)) == 8 - len(before)
     assert before.items() <= shards(folder).items()
     at_once = exhaustion(workplace / "at_once").run()
@@ -233,7 +233,7 @@ def test_time_that_is_up_leaves_a_part(
     assert done.returncode == 0
     assert "proofs: 0 of 1 proved" in done.stdout
     assert "not finished; the same command continues" in done.stdout
-    assert "a part" in done.stdout
+    assert "partial" in done.stdout
     assert not any(proof.proved for proof in RunFolder(RUNS / "prove").read(Proof))
     monkeypatch.setenv("PAUSE_S", "0")
     assert harness(*words).stdout.count("proved") >= 2
@@ -261,7 +261,7 @@ def test_time_that_is_up_leaves_a_part(
             ("mine.py:softplus", "--contract", "softplus", "--of", "slope"),
             "unknown value `slope` of `--of`: choose from `value`, `gradient`",
         ),
-        (("mine.py:softplus", "--contract", "softplus", "--seconds", "0"), "at least one input is visited"),
+        (("mine.py:softplus", "--contract", "softplus", "--seconds", "0"), "no part was finished: the time limit is 0 s"),
         (
             ("mine.py:softplus", "--contract", "cross_entropy"),
             "cannot prove anything about `mine.py:softplus`: a proof needs the loss of each row",
