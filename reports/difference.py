@@ -17,7 +17,7 @@ from reports.number import UNKNOWN, duration, times
 from reports.schema import KEYS
 
 NOISE = 1.5
-"""Ratio of two runs' times that the same code reaches: processes of one build differ by up to 49 %."""
+"""Ratio of times between two runs of identical code: processes of one build differ by up to 49 %."""
 
 TIMED = ("steps", "loaders", "operations", "vectorization", "screening")
 """The frames whose rows are times."""
@@ -30,7 +30,7 @@ class Change(StrEnum):
     EARLIER = "breaks earlier"
     SLOWER = "slower"
     UNMEASURED = "not measured"
-    """The earlier run has it, the later one does not."""
+    """Only the earlier run has it."""
     MENDED = "mended"
     LATER = "breaks later"
     FASTER = "faster"

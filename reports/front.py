@@ -67,7 +67,7 @@ PURPOSE = (
     "This report compares numerical PyTorch code with exact arithmetic. It shows which mathematical laws the code "
     "satisfies, where it breaks, and how fast it runs."
 )
-"""What the program does, in one sentence for a reader who does not know it."""
+"""Purpose of the program, for new readers."""
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ def _loading(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
         return None
     figure = figures.loading(reading.frames.loaders, reading.head.data)
     target = next((sheet.name for sheet in sheets if sheet.name == "loading"), "")
-    return Picture("Fastest configuration of each data loader", figure.caption, figure, target)
+    return Picture("Fastest configuration per data loader", figure.caption, figure, target)
 
 
 def _overfitting(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:

@@ -15,7 +15,7 @@ MOST_COMMANDS = 2
 """That are named."""
 
 MOST_CHARACTERS = 260
-"""Of the sentence of a finding in the headline."""
+"""Maximum length of a finding in the headline."""
 
 
 def headline(reading: Reading) -> str:

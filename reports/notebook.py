@@ -26,7 +26,7 @@ from reports.template import script, templates
 from reports.text import shortened
 
 HEIGHT_PX = 900
-"""Of a card before its script says how high it is."""
+"""Height of a card before its script sets it."""
 
 _COLORS = f"--ink:{INK};--muted:{MUTED};--line:{LINE};--grid:{GRID};--paper:{PAPER};background:{PAPER}"
 
@@ -110,7 +110,7 @@ def audit_drawing(audit: Audit) -> Drawing | None:
 
 
 def rates_drawing(rates: Sequence[tuple[str, float, float, float]], choice: str) -> Drawing:
-    """Return rates with their intervals as bars, that of the choice in another colour.
+    """Return rates with their intervals as bars, that of the choice in another color.
 
     Parameters
     ----------

@@ -6,7 +6,7 @@ from reports.frame import FRAMES
 from reports.frame.column import Column
 
 SCHEMAS: Mapping[str, tuple[Column, ...]] = {name: frame.columns for name, frame in FRAMES.items()}
-"""Columns of each frame, in order."""
+"""Columns by frame, in order."""
 
 KEYS: Mapping[str, tuple[str, ...]] = {name: frame.keys for name, frame in FRAMES.items()}
-"""The columns that say what a row of each frame is about; the other numbers are what was measured."""
+"""Key columns by frame; the other numbers are measurements."""

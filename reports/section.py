@@ -26,7 +26,7 @@ class Section:
 
 
 SectionParts = Callable[[Reading], Iterator[PagePart]]
-"""What yields the parts that a run gives a section."""
+"""Yields the parts of a section for a run."""
 
 SectionBuilder = Callable[[Reading], Section | None]
 """Builds a section; ``None`` of a run that has nothing for it."""

@@ -32,7 +32,7 @@ OPERATION = (
 MODEL = (step.steps, training.training, training.overfitting, training.learned)
 LOADER = (loader.loaders,)
 VECTORIZED = (operation.vectorization,)
-"""What the sheets show of one contract, of a family of training steps, of one loader, of loops beside vectors."""
+"""Sections of the sheets for a contract, a family of training steps, a loader, and loops and vectors."""
 
 RUN = (
     ("audit", "Training steps, line by line", (audit.audits,)),

@@ -7,7 +7,7 @@ import pandas as pd
 from harness.record import DataSource
 
 STAND_IN = "stand-in"
-"""What the label of stand-in data contains."""
+"""Text in the label of stand-in data."""
 
 
 def caveat(label: str | None, source: DataSource | None) -> str:
@@ -27,7 +27,7 @@ def caveat(label: str | None, source: DataSource | None) -> str:
         return ""
     if source.origin == "synthetic":
         return "made from the synthetic stand-in, not from the published data set"
-    return "made from files whose checksums are not those of the published data set"
+    return "made from files whose checksums differ from the published data set"
 
 
 def caveats(labels: Iterable[str | None], source: DataSource | None) -> str:

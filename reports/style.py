@@ -1,7 +1,7 @@
-"""The house style of figures: one colour a style, the Okabe-Ito palette, and the sheet every figure is drawn under.
+"""The house style of figures: one color a style, the Okabe-Ito palette, and the sheet every figure is drawn under.
 
 Vermillion, blue and green keep a contrast of at least 3 to 1 on the light and on the dark page, and stay apart for
-the common kinds of colour blindness. No figure relies on them alone: marker and line width differ too.
+the common kinds of color blindness. No figure relies on them alone: marker and line width differ too.
 """
 
 from collections.abc import Iterator
@@ -39,10 +39,10 @@ PENS = {
     "concise": Pen("#0072b2", "s", 1.2, 3.0, 3.0),
     "foreign": Pen("#009e73", "^", 1.6, 4.6, 2.5),
 }
-"""The pen of each style; the same in every figure."""
+"""Pens by style, identical in every figure."""
 
 DASHES = ("-", "--", ":", "-.")
-"""Line styles that tell several cases of one style apart."""
+"""Line styles for several cases with the same style."""
 
 
 def pen(style: str) -> Pen:

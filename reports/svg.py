@@ -1,4 +1,4 @@
-"""A drawing as inline SVG: the same bytes every time, following the colours of the page around it."""
+"""A drawing as inline SVG: the same bytes every time, following the colors of the page around it."""
 
 import io
 import math
@@ -22,20 +22,20 @@ from reports.style import GRID, INK, LINE, MUTED, PAPER, house
 from reports.text import clean
 
 WIDTH_IN = 3.72
-"""Width of a panel, inches: 357 CSS pixels, what a phone shows without shrinking the text."""
+"""Width of a panel in inches: 357 CSS pixels, which a phone shows without shrinking the text."""
 
 WIDE_IN = 6.1
-"""Width of a large picture, inches: half of a window of 1280 pixels; a phone is shown one of the other width."""
+"""Width of a large picture in inches: half of a window of 1280 pixels; a phone shows the narrow version."""
 
 LARGEST = 1.2
-"""How many times as large as it is drawn a drawing is shown at most: its text is then that of the page."""
+"""Maximum magnification of a drawing, at which its text has the size of the page text."""
 
 MOST_REMEMBERED = 512
-"""Drawings that are kept: a page of the chapter's cases has 60 to 100, of 10 to 60 kB each."""
+"""Number of cached drawings: a page of the chapter has 60 to 100, with 10 to 60 kB each."""
 
 _VARIABLES = {INK: "ink", MUTED: "muted", LINE: "line", GRID: "grid", PAPER: "paper"}
 _FONTS = re.compile(r"'DejaVu Sans'(?:, [^;\"]*)?")
-"""The page has fonts of its own."""
+"""Removed because the page sets its fonts."""
 
 _COMPACT = (
     (r' (?:d|x|y)="[^"]*"', lambda at: re.sub(r"(\d\.\d)\d+", r"\1", at[0])),
@@ -50,8 +50,7 @@ _COMPACT = (
     (r"<style[^>]*>[^<]*|<[a-z][^<>]*>", lambda at: re.sub(r"(?<=[;:]) ", "", at[0])),
     (rf' clip-path="[^"]*"( style="fill:none;stroke:{GRID}[^"]*"/>)', r"\1"),
 )
-"""What is left out of a drawing: identifiers of groups, empty ones, digits below a tenth of a point, and the limits of
-the lines of a grid, which lie within them."""
+"""Removed from drawings: group identifiers, empty groups, digits below a tenth of a point, and clip paths of grids."""
 
 _IDENTIFIER = re.compile(r'(\bid="|href="#|url\(#)([^")]*)')
 
@@ -63,7 +62,7 @@ _D = re.compile(r'<path d="([^"]*)"')
 
 _DRAWING = re.compile(r"<svg .*?</svg>", re.DOTALL)
 _DEFAULTS = re.compile(r'<defs><style type="text/css">(.*?)</style></defs>', re.DOTALL)
-"""What matplotlib says of every element, in each drawing again."""
+"""Default styles that matplotlib repeats in every drawing."""
 
 _STYLED = re.compile(r'(<[a-z]+ (?:[^<>]* )?)style="([^"]*)"')
 
@@ -178,7 +177,7 @@ def apart(svg: str, name: str) -> str:
 
 
 def _inlined(document: str, *, name: str, label: str) -> str:
-    """Cut a document down to its element and tie it to the page: text alternative, own identifiers, page colours."""
+    """Cut a document down to its element and tie it to the page: text alternative, own identifiers, page colors."""
     body = document[document.index("<svg") :].partition(">")[2]
     body = re.sub(r"<metadata>.*?</metadata>\s*", "", body, flags=re.DOTALL)
     body = re.sub(r"<!--.*?-->|\n\s*", lambda gap: "" if gap[0].startswith("<!") else " ", body, flags=re.DOTALL)

@@ -10,7 +10,7 @@ from markupsafe import Markup, escape
 from reports.text import clean, count, fenced, markdown_text
 
 SCRIPTS = ("table.js", "watch.js")
-"""What the page can do where scripts run."""
+"""Scripts of the page."""
 
 
 def script() -> str:
@@ -41,7 +41,8 @@ def templates() -> Environment:
 
 
 def _breakable(text: str) -> Markup:
-    """Return escaped text whose names may break after a dot and after an underscore; no arrow, file or minus does."""
+    """Return escaped HTML: names may break after dots and underscores, and text in backquotes becomes code."""
     dotted = re.sub(r"(?<=[a-z_])\.(?=[a-z])(?!py\b)", ".<wbr>", str(escape(clean(text))))
     whole = re.sub(r"-&gt;|\w*\(-[^\s()<>]{1,12}\)", r'<span class="whole">\g<0></span>', dotted)
-    return Markup(re.sub(r"_(?=\w)", "_<wbr>", whole))  # noqa: S704 - escaped two lines above
+    broken = re.sub(r"_(?=\w)", "_<wbr>", whole)
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", broken))  # noqa: S704 - escaped four lines above

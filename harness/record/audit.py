@@ -17,19 +17,19 @@ class AuditKind(StrEnum):
     POLE = "pole"
     """A function is infinite where it was evaluated: a division by zero, the logarithm of zero, a slope at zero."""
     INVALID = "invalid"
-    """A NaN of what is none."""
+    """A NaN created from inputs that are not NaN."""
     MASKED = "masked"
-    """A row of a softmax of which nothing is left."""
+    """A softmax row with every entry masked."""
     UNDERFLOW = "underflow"
     """Results below the smallest number of the format, which something depends on."""
     CANCELLATION = "cancellation"
-    """Digits are lost in a difference of what was rounded before."""
+    """A difference of numbers that were already rounded loses digits."""
     ACCUMULATION = "accumulation"
-    """A long sum that is kept in too narrow a format."""
+    """A long sum accumulates in too narrow a format."""
     INACCURATE = "inaccurate"
     """Digits are lost otherwise."""
     UPDATE = "update lost"
-    """A change too small for the format of what is changed."""
+    """An update is too small for the format of its target."""
     EPS = "eps"
     """A protecting constant that is zero in the format."""
     CLAMPED = "clamped"
@@ -39,7 +39,7 @@ class AuditKind(StrEnum):
     WRAPPED = "wrapped"
     """Integers beyond their range."""
     DATA = "data"
-    """What the step was given is not finite."""
+    """An input of the step is not finite."""
 
 
 RANKS: tuple[AuditKind, ...] = (
@@ -62,10 +62,10 @@ RANKS: tuple[AuditKind, ...] = (
 
 
 WhatIf = Literal["bfloat16", "float16", "autocast-bfloat16", "autocast-float16"]
-"""A format as if in which a step in float32 is computed, wholly or as autocast has it."""
+"""Format that replaces float32 in a step, entirely or as autocast does."""
 
 Mode = Literal["full", "events", "balls"]
-"""What stands beside a step: float64, and balls beside what is in it; nothing; balls beside everything."""
+"""What the audit compares the step with: float64 and balls, nothing, or balls alone."""
 
 WHAT_IF: tuple[str, ...] = get_args(WhatIf)
 
@@ -96,9 +96,9 @@ class AuditFinding(Record):
     reaches: tuple[str, ...] = ()
     """What it spoils: losses, gradients, updates, buffers, outputs."""
     law: str | None = None
-    """What ``harness explain`` is asked, ``LAW --contract CONTRACT``, where a contract's law is about the cause."""
+    """Arguments for ``harness explain``, ``LAW --contract CONTRACT``, if a law of a contract covers the cause."""
     oracle: str | None = None
-    """By what it is known that digits are lost; ``None`` of what shows by itself, such as NaN."""
+    """Evidence for lost digits; ``None`` if the finding is visible in the step, such as NaN."""
     times: Count = 1
 
 
@@ -117,7 +117,7 @@ class Headroom(Record):
     value: float
     breaks_at: float
     factor: Size
-    """By which the quantity may change before it breaks."""
+    """Factor by which the quantity may change before it breaks."""
 
     @property
     def place(self) -> str:
@@ -139,7 +139,7 @@ class Stretch(Record):
     module: str = ""
     backward: bool = False
     operation: str
-    """Whose result has that error."""
+    """The operation whose result has that error."""
     error: Size | None
     """Relative; ``None`` where a result is not finite and the truth is."""
 
@@ -151,31 +151,31 @@ class Audit(Record):
     case: str
     """``file.function`` of the step."""
     step: Count = 1
-    """Which call of the step it was."""
+    """Number of the call of the step."""
     mode: Mode
     what_if: WhatIf | None = None
-    """As if in which format the step was computed; ``None`` where it was computed as it is."""
+    """Simulated format of the step; ``None`` if the step ran unchanged."""
     findings: tuple[AuditFinding, ...]
     """The worst first."""
     headroom: tuple[Headroom, ...] = ()
     """The narrowest first."""
     notes: tuple[str, ...] = ()
-    """What is harmless, and looks otherwise."""
+    """Remarks on harmless events that look suspicious."""
     blind: dict[str, Count] = Field(default_factory=dict)
     """Operations that could not be carried out in wider arithmetic, and how often."""
     operations: Count
     ends: Count
-    """Losses, gradients, updates, buffers and outputs that were looked at."""
+    """Number of checked losses, gradients, updates, buffers and outputs."""
     loss_error: float | None = None
     """Relative error of the last loss; ``None`` where there was none, or no shadow."""
     loss_in_balls: bool = False
-    """Whether that is beside ball arithmetic, and not beside float64."""
+    """Whether that error is relative to ball arithmetic instead of float64."""
     errors: tuple[Stretch, ...] = ()
-    """How the error grows along the step, in the order of its operations; empty where there was no shadow."""
+    """Growth of the error along the step, in execution order; empty without a shadow."""
     run: AuditRun | None = None
-    """The run of which it is the step that tells most, where not every step was audited."""
+    """The run of this step, if the run was audited only in part."""
     expected: tuple[AuditKind, ...] = ()
-    """What the step is there to show."""
+    """Kinds of findings that the step is expected to show."""
     duration_s: Size
 
     @property

@@ -7,7 +7,7 @@ from harness.record.schema import Count, Record, Size
 from harness.record.text import count
 
 Again = Literal["", "the same", "another"]
-"""What came of taking the steps once more: not done; the same losses bit for bit; others."""
+"""Outcome of repeating the steps: not done, identical bit for bit, or different."""
 
 
 class Ruin(Record):
@@ -23,21 +23,21 @@ class AuditRun(Record):
 
     steps: Count
     audited: Count
-    """How many of them were."""
+    """Number of audited steps."""
     within: Size | None = None
-    """How many times the CPU time of its steps as they are it may take; ``None`` where the steps were named."""
+    """Time limit as a multiple of the CPU time of plain steps; ``None`` if the steps were selected by number."""
     cpu_s: Size
-    """CPU time of all steps, with what was done about them."""
+    """CPU time of all steps, including their audits."""
     step_s: Size | None = None
-    """Mean CPU time of a step as it is; ``None`` where each was audited."""
+    """Mean CPU time of a plain step; ``None`` if every step was audited."""
     audited_s: Size | None = None
     """Mean CPU time of a step that is audited."""
     ruins: tuple[Ruin, ...] = ()
-    """The first steps that were not audited and came to what is not finite."""
+    """The first steps without an audit that produced a value that is not finite."""
     spoiled: Count = 0
-    """All steps that were not audited and came to what is not finite."""
+    """Number of steps without an audit that produced a value that is not finite."""
     again: Again = ""
-    """What came of taking the steps once more, up to those."""
+    """Outcome of repeating the steps up to those."""
     differs_at: Count | None = None
     """The step from which on those were others."""
 

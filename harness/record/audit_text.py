@@ -11,16 +11,16 @@ from harness.record.card import PRE, card
 from harness.record.text import count
 
 SHOWN = 10
-"""Findings that are shown unless all are asked for."""
+"""Number of findings shown by default."""
 
 NARROWEST = 5
-"""Lines of which it is shown how far they are from breaking."""
+"""Number of lines whose headroom is shown."""
 
 WIDE = 2.0**10
-"""A factor from which on nobody need know how much room is left."""
+"""Headroom from this factor on is not shown."""
 
 WARNS = 2.0
-"""A factor up to which a line is said to be about to break."""
+"""A line with headroom up to this factor is close to breaking."""
 
 
 def place(file: str, line: int, function: str = "", module: str = "") -> str:

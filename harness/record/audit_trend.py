@@ -14,19 +14,19 @@ from harness.record.audit_text import place
 from harness.record.schema import Record
 
 LEAST = 3
-"""Steps from which on a trend is told."""
+"""Minimum number of steps for a trend."""
 
 FAR = 100
-"""Steps ahead up to which it is told."""
+"""A trend is shown up to this number of steps ahead."""
 
 
 class Trend(Record):
     """A line that comes nearer to breaking."""
 
     room: Headroom
-    """What it was in the last step."""
+    """Headroom in the last step."""
     bits_a_step: float
-    """How much of the headroom is lost from step to step."""
+    """Headroom lost per step, in bits."""
     gone_at: int
     """The step at which nothing would be left of it."""
 

@@ -81,7 +81,7 @@ class StepRecord(BenchRecord):
     dtype: str = Field(description="floating-point format")
     threads: int = Field(description="number of torch threads")
     phases_s: Mapping[str, Rounds] = Field(
-        default_factory=dict, description="seconds per step of each phase; empty if the step does not report its phases"
+        default_factory=dict, description="seconds per step by phase; empty if the step does not report its phases"
     )
     bytes: int | None = Field(default=None, description="bytes that a step has to move")
     operations: int | None = Field(default=None, description="multiplications and additions in a step")

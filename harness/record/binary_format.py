@@ -39,7 +39,7 @@ PARAMETERS: Mapping[str, Parameters] = {
     "bfloat16": Parameters(8, -126, 127),
     "float16": Parameters(11, -14, 15),
 }
-"""Of each format, by the torch dtype's name, in the order in which formats are shown."""
+"""Parameters by torch dtype name, in display order."""
 
 
 def short_name(dtype: str) -> str:
@@ -48,7 +48,7 @@ def short_name(dtype: str) -> str:
 
 
 def ordinal(value: float, dtype: str) -> int:
-    """Return the place of a number among those of a format: neighbours differ by one, and both zeros are 0.
+    """Return the place of a number among those of a format: neighbors differ by one, and both zeros are 0.
 
     Parameters
     ----------

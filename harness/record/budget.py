@@ -30,7 +30,7 @@ PARTS: Mapping[str, str] = {
     STEP: "the training step",
     UNSEEN: "unattributed time",
 }
-"""Each part of a batch's time, and what it is."""
+"""The parts of the batch time, with a description."""
 
 FETCHING = (READ, DECODE, TRANSFORM, FETCH)
 """The parts of a fetch, divided by looks at the stack."""
@@ -86,7 +86,7 @@ class Budget(BaseModel):
     cores: float = Field(gt=0, description="usable cores")
     batches: int = Field(gt=0, description="batches in the loop")
     loop_s: tuple[float, ...] = Field(description="loop time per batch in seconds, by round")
-    parts_s: Mapping[str, tuple[float, ...]] = Field(description="time of each part per batch in seconds, by round")
+    parts_s: Mapping[str, tuple[float, ...]] = Field(description="time per batch and part in seconds, by round")
     made_s: float = Field(ge=0, description="time to fetch, collate and pickle a batch, in seconds")
     busy: float = Field(ge=0, description="share of that time spent on a processor")
     hop_s: float | None = Field(default=None, description="time to receive a batch from a worker, in seconds")

@@ -3,11 +3,11 @@
 from html import escape
 
 GOOD, BAD = "#1a7f37", "#b3261e"
-"""The colours of the page, for light and dark."""
+"""The colors of the page, for light and dark."""
 
 
 PRE = '<pre style="white-space:pre-wrap;overflow-wrap:anywhere;word-break:normal;font-family:monospace">'
-"""Begins text whose lines are kept, and broken where the notebook is no wider."""
+"""Opens a block of text that keeps its lines and wraps them in a narrow notebook."""
 
 
 def card(title: str, body: str, *, good: bool) -> str:

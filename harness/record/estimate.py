@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 LEVEL = 0.95
-"""Level of every interval, and of each of two one-sided bounds."""
+"""Confidence level of all intervals and one-sided bounds."""
 
 RESAMPLES = 2000
 """Resamples of the bootstrap; twice as many change the second digit of an interval's width."""
@@ -91,7 +91,7 @@ class Estimate:
 
 
 UNKNOWN = Estimate(math.nan, math.nan, math.nan, Method.BOOTSTRAP)
-"""What is said of series that were not measured in turns."""
+"""Estimate for series that were not measured interleaved."""
 
 
 def geometric_mean(values: Sequence[float]) -> Estimate:

@@ -27,6 +27,6 @@ class Fault(StrEnum):
     UNREPEATABLE = "unrepeatable"
     """It broke a law, and not when it was called again."""
     ORACLE = "oracle"
-    """None of the implementation's: the two tiers of the oracle disagree."""
+    """The two tiers of the oracle disagree; the implementation is not at fault."""
     NOTHING = "nothing"
     """No example had a row, so that nothing was checked."""

@@ -15,10 +15,10 @@ from harness.record.fault import Fault
 from harness.record.schema import Event, EventKind, Status, TensorText, Verdict, Violation
 
 RANKS = (Status.BROKEN, Status.ERROR, Status.UNEXPECTED, Status.LOST, Status.EXPECTED)
-"""The status of a finding is the first of these that one of its verdicts has."""
+"""Order of statuses; a finding has the first status that one of its verdicts has."""
 
 _GROUPS = ("value", "finite", "algebra", "length", "gradient", "special")
-"""Groups of laws, the ones first that say most to a reader; those of infinities last, which break with others."""
+"""Groups of laws, most informative first; infinities come last because they break together with others."""
 
 _FAMILIAR = ("float32", "float64", "bfloat16", "float16")
 """Dtypes, the ones first that people know."""
@@ -99,7 +99,7 @@ def _is_of_step(verdict: Verdict, step: Hashable) -> bool:
 
 
 _CLEARLY = 2.0
-"""So many times as far beyond its bound is worth a line."""
+"""A worst example is shown if its deviation exceeds the bound this many times as far."""
 
 
 def _ratio(violation: Violation) -> float:
@@ -308,14 +308,14 @@ def mark_of(event: Event) -> Hashable:
 
 
 _NUMBER = re.compile(r"\d+")
-"""What differs between errors that are one: sizes, places."""
+"""Numbers, such as sizes and places, in which equal errors differ."""
 
 
 _NARROW = {"bfloat16": 8, "float16": 11}
 """The formats of 16 bits, and their precisions."""
 
 _ROUNDINGS = "roundings of 16 bits"
-"""The mark of what nothing else is known of."""
+"""Marks failures without a known cause."""
 
 _ROUNDED = {"value", "algebra", "special", "length", "gradient", "implementation"}
 """Groups of laws that a sum of roundings can break."""
@@ -339,13 +339,13 @@ def _rounds(verdict: Verdict) -> bool:
 
 
 _OF_RANGE = {EventKind.OVERFLOW, EventKind.UNDERFLOW, EventKind.INVALID}
-"""What leaves the range of a format: on one line of code, its quotients and its backward pass follow from it."""
+"""Events that leave the range of a format; later quotients and the backward pass of the line follow from them."""
 
 
 _SUMS = {"sum", "mean", "cumsum", "mm", "bmm", "addmm", "dot"}
-"""Operations whose overflow is one of length: a wider accumulator mends it, and nothing else does.
+"""Operations that overflow because of the length of a sum, which only a wider accumulator repairs.
 
-Where the terms are large rather than many, of which the largest is then the event's input, it is one of size.
+If the terms are large rather than many, the event has the largest term as its input and the cause is their size.
 """
 
 

@@ -9,7 +9,7 @@ from harness.record.schema import ANY, SEED, EventKind, Input, Status, TensorTex
 from harness.record.text import count, filled, nested, violation_block
 
 NAMED = 3
-"""How many laws a finding names at most."""
+"""Maximum number of laws that a finding names."""
 
 SEEN = 2
 """Lines of code, and operations on each, that are named where a format is too narrow for what several do."""
@@ -27,7 +27,7 @@ TITLES = {
     Status.LOST: "LOST DIGITS",
     Status.EXPECTED: "declared",
 }
-"""What each kind of finding is called."""
+"""Title for each kind of finding."""
 
 Facts = list[tuple[str, str]]
 """Labels and texts, in the order in which they are shown."""
@@ -62,7 +62,7 @@ def sentence(finding: Finding) -> str:
 
 
 _OF_DIGITS = {"value", "length", "gradient"}
-"""Groups of laws of which digits can be lost."""
+"""Groups of laws that can lose digits."""
 
 
 def _is_no_loss(finding: Finding) -> bool:
@@ -106,7 +106,7 @@ def facts(finding: Finding, checked: Sequence[Verdict] = (), *, options_only: bo
     verb = {Status.BROKEN: "breaks", Status.EXPECTED: "breaks"}.get(finding.status, "affects")
     shown.append((verb, _laws(finding, checked)))
     if violation is not None:
-        shown.append(("replay", again(violation.replay) if options_only else violation.replay))
+        shown.append(("rerun", again(violation.replay) if options_only else violation.replay))
     return shown
 
 
@@ -137,7 +137,7 @@ _VERBS = {
     EventKind.ABSORPTION: "loses a small term",
     EventKind.ACCUMULATION: "loses small terms of a sum",
 }
-"""What an operation does in each kind of event, in a word or two."""
+"""Short verbs for the kinds of events."""
 
 
 def _outcome(violation: Violation, unit: str, spell: Callable[[float], str] = repr) -> str:
@@ -260,7 +260,7 @@ def finding_block(
     title = f"{name or TITLES[finding.status]}  {sentence(finding)}"
     lines = _filled(title, width, indent="  ")
     for label, text in facts(finding, checked, options_only=options_only):
-        lines += _filled(f"  {label:<8}  {text}", width, indent=" " * 12, whole=label == "replay")
+        lines += _filled(f"  {label:<8}  {text}", width, indent=" " * 12, whole=label == "rerun")
     return "\n".join(lines)
 
 

@@ -74,7 +74,7 @@ HEAD = "run.json"
 """The file of the head within a run."""
 
 RUNS = Path(".harness", "runs")
-"""Where runs are written unless the user names another folder."""
+"""Default folder for runs."""
 
 FILES: Mapping[type[Row], str] = {
     Verdict: "verdicts.jsonl",
@@ -96,7 +96,7 @@ FILES: Mapping[type[Row], str] = {
     Comparison: "comparisons.jsonl",
     Slices: "slices.jsonl",
 }
-"""The file of each kind of record within a run."""
+"""File name for each kind of record."""
 
 
 class RunFolder:

@@ -24,7 +24,7 @@ class Outcome(StrEnum):
     NEW = "new"
     """There is nothing to compare it with."""
     INCONCLUSIVE = "inconclusive"
-    """Neither a regression nor its absence could be shown."""
+    """The measurement shows neither a regression nor its absence."""
     NO_VERDICT = "no verdict"
     """It could not be compared, though it was to be."""
 
@@ -80,13 +80,13 @@ class Slices(Record):
     case: str
     arm: Literal["base", "candidate", "null", "control"]
     rounds: Count
-    """Rounds of each slice."""
+    """Number of rounds per slice."""
     iterations: Count
     """Calls a round."""
     starts_s: tuple[Size, ...]
     """When each slice began, in seconds since the measurement did."""
     minima_s: tuple[Size, ...]
-    """Fastest round of each slice, in seconds a round."""
+    """Fastest round per slice, in seconds."""
     medians_s: tuple[Size, ...]
     cpu_s: tuple[Size, ...]
     """Time of the process on a core, in seconds a round."""

@@ -14,7 +14,7 @@ class Subject(Record):
     place: str
     """Path of its file, or of its package."""
     source: str
-    """Checksum of what stood there."""
+    """Checksum of the source."""
 
 
 class Run(Record):
@@ -31,10 +31,10 @@ class Run(Record):
     commands: tuple[str, ...] = Field(default=())
     """The command lines that filled the folder, in order."""
     work: tuple[Work, ...] = ()
-    """What each of them planned, and how it ended."""
+    """Planned work of the commands, and how it ended."""
     subjects: dict[str, Subject] = Field(default_factory=dict)
-    """What the cases were taken from, by name."""
+    """Sources of the cases, by name."""
     files: dict[str, FileState] = Field(default_factory=dict)
-    """What each file holds, as long as nothing grows."""
+    """Content of the files, valid while no command writes."""
     replaced: dict[str, FileState] = Field(default_factory=dict)
-    """What a file that is just being replaced may still hold."""
+    """Previous content of files that are being replaced."""

@@ -17,10 +17,10 @@ from harness.error import UsageError
 ParsedT = TypeVar("ParsedT", bound=BaseModel)
 
 MOST_BYTES = 2**29
-"""A file that is larger is refused unread: a run of all cases has a hundredth of it."""
+"""Larger files are refused unread; a run of all cases has a hundredth of this size."""
 
 DAMAGED = "the file may be damaged or from another version of the harness"
-"""The way out of a file that cannot be read as what it is to be."""
+"""Remedy for a file that cannot be read."""
 
 _KINDS = (
     (stat.S_ISDIR, "a folder"),

@@ -42,7 +42,7 @@ class ClassWeights(Record):
     height: Count
     width: Count
     largest: Size
-    """The largest absolute weight of all classes."""
+    """Largest absolute weight over all classes."""
     levels: str
     """Base64 of ``height * width`` signed bytes, row-major: 127 is ``largest``, -127 its negative."""
 

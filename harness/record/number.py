@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 UNKNOWN = "–"
-"""What stands where a value is not known; never 0."""
+"""Symbol for an unknown value; never 0."""
 
 SECONDS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 THOUSANDS = ((1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))

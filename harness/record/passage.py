@@ -13,7 +13,7 @@ class Stage(Record):
     """The result of one operation on the way."""
 
     operation: str
-    """As torch's users name it."""
+    """Name of the operation in torch."""
     values: tuple[float, ...]
 
 
@@ -28,9 +28,9 @@ class Station(Record):
     """Results on the way to the answer; none where the implementation's operations cannot be followed."""
     actual: tuple[float, ...]
     expected: tuple[float, ...]
-    """What is exact, in float64."""
+    """Exact answer, in float64."""
     deviation: float
-    """The largest one of the entries, and its bound."""
+    """Largest deviation of an entry, and its bound."""
     bound: float
 
     @property

@@ -48,13 +48,13 @@ class Proof(Record):
     dtype: str
     device: str
     layout: str
-    """How the inputs lie in memory, which decides the kernel."""
+    """Memory layout of the inputs, which determines the kernel."""
     kernel: str
     """The layout in words."""
     space: str
     """The inputs in words."""
     inputs: Count
-    """How many there are."""
+    """Number of inputs."""
     visited: Count
     checksum: str
     """Count and moments of the inputs visited, taken from the buffers that the implementation was called with."""
@@ -63,11 +63,11 @@ class Proof(Record):
     witness: Witness | None = None
     """``None`` where every output is correctly rounded and none was singled out, or nothing was visited."""
     not_correctly_rounded: Count
-    """Inputs of which an output deviates by more than 1/2 ulp."""
+    """Number of inputs with an output more than 1/2 ulp off."""
     beyond: dict[str, Count]
-    """Inputs of which an output deviates by more than so many ulp, those that are not finite included."""
+    """Number of inputs with an output more than this many ulp off, including outputs that are not finite."""
     not_finite: Count
-    """Inputs of which an output is not finite, or is NaN, where it should not be."""
+    """Number of inputs with an output that is infinite or NaN but should not be."""
     reference: str | None = None
     """The layout whose output bits this one's were compared with; ``None`` where it is itself the reference."""
     differing: Count | None = None
@@ -77,11 +77,11 @@ class Proof(Record):
     cpu_capability: str
     torch: str
     duration_s: Size
-    """Time of one core."""
+    """Core time."""
     floor_s: Size
-    """Of this, time in the implementation alone."""
+    """Core time in the implementation alone."""
     error: str | None = None
-    """What the implementation did instead of answering."""
+    """Error of the implementation, if it gave no answer."""
     skipped: str | None = None
     """Why there is nothing to prove; such a proof is printed, and not kept."""
 

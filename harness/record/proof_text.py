@@ -103,7 +103,7 @@ def broken_blocks(proofs: Sequence[Proof]) -> list[str]:
 
 
 REPLAYED = "the replay has this input only: torch may choose another kernel, on which the law holds"
-"""What is said beside a replay, since a failure may depend on the layout."""
+"""Note next to a replay: a failure may depend on the layout."""
 
 
 def _block(proof: Proof, outcome: LawOutcome, others: Sequence[Proof]) -> str:

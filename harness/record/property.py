@@ -18,8 +18,10 @@ COMPUTES_IN, RETURNS, SUBNORMALS, REPEATABLE, REFUSES, CONVENTION, OPERATION = (
     "convention",
     "operation",
 )
-"""Names of the properties; a convention's value is what holds, as ``--declare`` takes it. One of the operation itself
-is no matter of the implementation, and nothing that it could declare."""
+"""Names of the properties; the value of a convention has the syntax of ``--declare``.
+
+``operation`` describes the operation itself, so an implementation cannot declare it.
+"""
 
 
 class Property(Record):
@@ -35,7 +37,7 @@ class Property(Record):
     value: str
     """What it is: ``float32``, ``flushed``, ``no``, ``nan``, or ``factor=0.5 reduction=none``."""
     sentence: str
-    """What a person reads, with ``{case}`` and ``{dtypes}`` left open, as several dtypes share a sentence."""
+    """Sentence for the reader, with placeholders ``{case}`` and ``{dtypes}`` because dtypes share a sentence."""
 
     @property
     def key(self) -> tuple[str, str, str, str]:

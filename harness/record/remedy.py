@@ -87,7 +87,7 @@ _GROWTH: Mapping[str, Callable[[float], float]] = {
     "expm1": lambda power: power * math.log(2.0),
     "exp2": lambda power: power,
 }
-"""Where an operation reaches a power of two."""
+"""Inverse functions: the input at which an operation reaches a power of two."""
 
 _SHIFT = "subtract the row maximum first, or use exp(-|x|) only"
 _LOGARITHM = "work with logarithms (log_softmax, logsumexp, logsigmoid)"
@@ -129,7 +129,7 @@ _ADVICE: Mapping[EventKind, Mapping[str, _Advice]] = {
             _Advice("{op} or its internal sum overflows in {dtype}{limit}", "compute it in a wider format"),
         ),
         "div": _Advice(_OVERFLOW, "keep the divisor away from zero, or scale both operands first"),
-        "to": _Advice("conversion to {dtype} overflows{limit}", "scale the number first, or keep the wider format"),
+        "to": _Advice("conversion overflows in {dtype}{limit}", "scale the number first, or keep the wider format"),
     },
     EventKind.UNDERFLOW: {
         "": _Advice(_UNDERFLOW, _SCALE),
@@ -190,4 +190,4 @@ _ADVICE: Mapping[EventKind, Mapping[str, _Advice]] = {
     },
     EventKind.ACCUMULATION: {"": _Advice(_ADDS_UP, _WIDER)},
 }
-"""By kind and operation; the empty name is every other operation."""
+"""Advice by kind and operation; the empty name covers all other operations."""

@@ -58,7 +58,7 @@ def _cleaned(value: Any) -> Any:
 
 
 Count = Annotated[int, Field(ge=0)]
-"""How many there are of something."""
+"""A number of things."""
 
 Size = Annotated[float, Field(ge=0)]
 """A number that is no less than zero, and no NaN: a bound, a time."""
@@ -71,7 +71,7 @@ def _not_negative(value: float) -> float:
 
 
 Deviation = Annotated[float, AfterValidator(_not_negative)]
-"""How far something is off; NaN where even that cannot be said."""
+"""Distance from the exact value; NaN if undefined."""
 
 
 class Status(StrEnum):
@@ -96,7 +96,7 @@ class Status(StrEnum):
 
 
 DTYPES = ("float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool")
-"""The dtypes of tensors that are kept as text."""
+"""Dtypes of recorded tensors."""
 
 MOST_ELEMENTS = 2**40
 """No tensor has more."""
@@ -140,24 +140,24 @@ def _integer(text: str) -> int:
 
 
 Input = TensorText | bool | int | float | str | list[list[int]]
-"""One input of an example: a tensor, a plain number or word, or the rows of each minibatch."""
+"""One input of an example: a tensor, a number, a word, or rows for every minibatch."""
 
 
 class EventKind(StrEnum):
     """What made an output leave the truth: the first thing in a computation that loses it."""
 
     OVERFLOW = "overflow"
-    """A finite input beyond what the operation can answer in the format."""
+    """A finite input exceeds the range in which the operation can answer."""
     UNDERFLOW = "underflow"
     """A positive result below the smallest number of the format."""
     INVALID = "invalid"
-    """inf - inf, 0 * inf, 0 / 0, the logarithm of a negative number: a NaN of what is none."""
+    """inf - inf, 0 * inf, 0 / 0, logarithm of a negative number: a NaN created from inputs that are not NaN."""
     CANCELLATION = "cancellation"
     """A difference of nearly equal numbers that were rounded before."""
     ABSORPTION = "absorption"
     """A term too small to change the sum it is added to."""
     ACCUMULATION = "accumulation"
-    """A long sum that is kept in too narrow a format."""
+    """A long sum accumulates in too narrow a format."""
 
 
 class Event(Record):
@@ -165,7 +165,7 @@ class Event(Record):
 
     kind: EventKind
     operation: str
-    """As torch names it, for example ``exp``."""
+    """Name in torch, for example ``exp``."""
     dtype: str
     """Dtype of its result."""
     backward: bool = False
@@ -173,9 +173,9 @@ class Event(Record):
     place: str | None = None
     """File and line of the implementation that asked for it; ``None`` where that is unknown."""
     input: float | None = None
-    """The input of the operation at the element where it happened; ``None`` where there is none or several.
+    """The input of the operation at the affected element; ``None`` if there is none or several.
 
-    Of a sum that overflows its largest term, where the terms are large rather than many.
+    For a sum of large terms that overflows, this is the largest term.
     """
 
     @property
@@ -205,7 +205,7 @@ class Violation(Record):
     deviation: Deviation
     bound: Size
     over: Count
-    """How many elements of the minimal example's output are beyond their bound."""
+    """Number of elements over their bound in the output for the minimal example."""
     of: Count
     magnitude: float
     """Largest absolute input element of the minimal example."""
@@ -213,9 +213,9 @@ class Violation(Record):
     replay: str
     cause: str
     seen: str = ""
-    """What was seen, in words, where the numbers say less; empty where they say it."""
+    """Observation in words, if the numbers alone do not explain it; otherwise empty."""
     event: Event | None = None
-    """What happened in the computation of the minimal example; ``None`` where that cannot be told."""
+    """Event in the computation of the minimal example; ``None`` if unknown."""
     worst: WorstExample | None = None
     """The worst example found; ``None`` where the minimal one is as bad."""
     mended_wider: bool = False
@@ -223,7 +223,7 @@ class Violation(Record):
     follows: str = ""
     """The law, ``value`` or ``gradient``, wherever the code keeps which it keeps this one, as far as that was tried."""
     beside: tuple["Violation", ...] = ()
-    """How the law fails from other causes, each on an example of its own, as far as some were met."""
+    """Failures of the law from other causes that were found, each with an example."""
 
 
 class Counterexample(Record):
@@ -319,7 +319,7 @@ class Epoch(Record):
     family: str
     style: str
     experiment: str
-    """What was trained on what, for example ``softmax regression on Fashion-MNIST``."""
+    """Model and data, for example ``softmax regression on Fashion-MNIST``."""
     data: str
     """Label of the data: ``Fashion-MNIST``, ``synthetic stand-in``, ``y = Xw + b + noise``."""
     epoch: Count
@@ -356,7 +356,7 @@ class Image(Record):
     height: Count
     width: Count
     pixels: str
-    """Base64 of ``height * width`` grey levels, one byte each, row-major."""
+    """Base64 of ``height * width`` gray levels, one byte each, row-major."""
 
 
 class DataSource(Record):
@@ -367,7 +367,7 @@ class DataSource(Record):
     origin: Literal["folder", "cache", "system", "download", "synthetic"]
     location: str
     checksums: dict[str, str]
-    """SHA-256 of each uncompressed IDX file."""
+    """SHA-256 of the uncompressed IDX files."""
     genuine: bool
     """Whether every checksum is the published data set's."""
     note: str

@@ -20,7 +20,7 @@ class Speed(Record):
     dtype: str
     device: str
     inputs: dict[str, tuple[Count, ...]]
-    """The shape of each input."""
+    """Shapes of the inputs."""
     ratio: Size
     """Time of the reference over the implementation's: 2 is twice as fast."""
     low: Size
@@ -28,9 +28,9 @@ class Speed(Record):
     """Ends of the interval; zero and infinity where there was time for one couple of processes only."""
     level: float
     couples: Count
-    """Couples of fresh processes of which each gave one ratio."""
+    """Number of pairs of fresh processes, with one ratio per pair."""
     seconds: Size
-    """Of one call of the implementation, the fastest of all turns."""
+    """Time of a call of the implementation, the fastest of all rounds."""
     reference_seconds: Size
     """The same of the reference."""
 
@@ -46,15 +46,15 @@ class Score(Record):
     contract: str
     seed: int
     late_seed: int
-    """Of what nobody could foresee: late questions, the inputs that were timed, and the answers that were looked at."""
+    """Unpredictable seed for the final re-checks, the timed inputs and the sampled answers."""
     correct: bool
     tier: Tier
     verdict: str
     """In words, as ``check`` says it."""
     laws: dict[str, Count]
-    """How many laws there are of each status."""
+    """Number of laws by status."""
     findings: tuple[str, ...]
-    """What is wrong, one sentence each, the worst first."""
+    """Findings, one sentence for each, the worst first."""
     speed: Speed | None
     """``None`` where it was not measured."""
     reason: str | None = None

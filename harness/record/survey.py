@@ -18,7 +18,7 @@ class SurveyRecord(Record):
     dtype: str
     device: str
     evidence: Literal["searched", "proved"] = "searched"
-    """``proved`` where every input was tried; else what was found is a lower bound."""
+    """``proved`` if every input was tried; otherwise the value is a lower bound."""
 
 
 class Breaking(SurveyRecord):
@@ -41,7 +41,7 @@ class Breaking(SurveyRecord):
     confirmed: bool | None = None
     """Whether ball arithmetic found the law broken at the breaking point and kept one float before it."""
     form: str | None = None
-    """The closed form, declared by the case or recognised."""
+    """The closed form, declared by the case or recognized."""
     form_value: float | None = None
     declared: bool = False
     """Whether the case declares the closed form."""
@@ -70,11 +70,11 @@ class Worst(SurveyRecord):
 
     kind: Literal["worst"] = "worst"
     objective: Literal["deviation", "ratio"]
-    """What was made large: the deviation, or its share of the bound."""
+    """Maximized quantity: the deviation, or its share of the bound."""
     rows: Count
     """Rows that were measured."""
     deviation: Deviation
-    """By ball arithmetic, on the witness; so are the bound and the values."""
+    """Deviation of the witness by ball arithmetic, as are the bound and the values."""
     bound: Size
     unit: str = "ulp"
     place: tuple[Count, ...]
@@ -104,7 +104,7 @@ class Profile(SurveyRecord):
     kind: Literal["profile"] = "profile"
     unit: str = "ulp"
     magnitudes: tuple[float, ...]
-    """Upper end of each interval of the largest absolute input element."""
+    """Upper ends of the intervals of the largest absolute input element."""
     deviations: tuple[Deviation, ...]
     """Worst deviation relative to its bound in each interval, over all rays."""
     bounds: tuple[Size, ...]
@@ -135,7 +135,7 @@ class Accumulator(Record):
     order: str | None
     """``one term after the other``, in how many parts, or that nothing is lost; ``None`` where it does not show."""
     evidence: tuple[str, ...]
-    """What was seen, a sentence each."""
+    """Observations, one sentence for each."""
 
     @property
     def key(self) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from harness.record.property import unjudged
 from harness.record.schema import ANY, Status, TensorText, Verdict, WorstExample
 
 NAMED = 3
-"""How many cases, or laws, a line names."""
+"""Maximum number of cases or laws that a line names."""
 
 
 def filled(text: str, width: int, indent: str) -> list[str]:

@@ -11,9 +11,9 @@ class Ended(StrEnum):
 
     FINISHED = "finished"
     INTERRUPTED = "interrupted"
-    """By Ctrl-C or SIGTERM, or it was killed."""
+    """Interrupted by Ctrl-C or SIGTERM, or killed."""
     STOPPED = "stopped"
-    """By an option of the user's: at the first failure, or when time was up."""
+    """Stopped by an option: at the first failure, or at the time limit."""
     FAILED = "ended by an error"
 
 
@@ -23,18 +23,18 @@ class Work(Record):
     name: str
     """Of the command: ``check``, ``survey``, ..."""
     plan: str
-    """What identifies what was planned: another command of the same plan makes good for one that did not finish."""
+    """Identifies the planned work; a later command with the same plan completes an unfinished one."""
     unit: str = "piece"
-    """What is counted, in the singular: ``law``, ``suite``, ..."""
+    """Unit of counting, in the singular: ``law``, ``suite``, ..."""
     planned: Count | None = None
     """How many; ``None`` until that is known."""
     done: Count = 0
     ended: Ended | None = None
-    """``None`` as long as it has not: it is at it, or was killed."""
+    """``None`` while the command runs, or if it was killed."""
     begun_at: Count = 0
     """Verdicts that were there before."""
     late_seed: Count | None = None
-    """Seed of what was asked late of somebody's code, drawn anew for each command; ``None`` where nothing was."""
+    """Seed of the final re-checks of user code, new for each command; ``None`` without re-checks."""
 
     @property
     def sentence(self) -> str:

@@ -17,7 +17,7 @@ from reports.text import count, listing, shortened
 
 SIGNS = dict(zip("os^Dv<>Pp*", "●■▲◆▼◀▶✚⬟★", strict=True))
 MARKERS = "".join(SIGNS)
-"""Marks that tell the implementations of one style apart, and the characters that look like them."""
+"""Markers for implementations with the same style, and similar characters for text."""
 
 LOWEST, HIGHEST = 0.01, 1e4
 """Shares of the bound beyond these are drawn at them; at the highest a value is as good as lost."""
@@ -28,7 +28,7 @@ FEWEST = 4
 HEIGHT_IN, ROW_IN, WIDE_HEIGHT_IN = 2.4, 0.16, 2.8
 
 MOST_CHARACTERS = 24
-"""Characters of a name beside the axes."""
+"""Maximum length of a name next to the axes."""
 
 
 def accuracy_against_speed(frame: pd.DataFrame) -> Figure:
@@ -83,10 +83,10 @@ def _panel(contract: str, frame: pd.DataFrame, number: int) -> Panel:
                 elinewidth=1.0,
                 clip_on=False,
             )
-            exact = f"{name}: {duration(row['median_s'])} a call, {plain(row['ratio'])} of the bound"
+            exact = f"{name}: {duration(row['median_s'])} per call, {plain(row['ratio'])} of the bound"
             told(axes, [(row["median_s"], height, exact)])
             ends.append((height, f"{SIGNS[mark]} {shortened(name, most=MOST_CHARACTERS)}", color))
-        axes.set(xlabel="time of a call", ylabel="worst deviation / bound")
+        axes.set(xlabel="time per call", ylabel="worst deviation / bound")
         if direct:
             labelled(axes, ends, height_in=WIDE_HEIGHT_IN)
         else:
@@ -98,7 +98,7 @@ def _panel(contract: str, frame: pd.DataFrame, number: int) -> Panel:
         partial(draw, direct=True),
         draw_narrow=partial(draw, direct=False),
         name=f"accuracy-{number}",
-        label=f"Worst deviation as a share of its bound against time of a call, {contract}: {implementations}.",
+        label=f"Worst deviation / bound against time per call, {contract}: {implementations}.",
         height_in=WIDE_HEIGHT_IN,
         narrow_height_in=HEIGHT_IN + ROW_IN * legend_rows(list(names.values())),
     )

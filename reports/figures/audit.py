@@ -17,10 +17,10 @@ from reports.text import count, shortened
 MOST_LINES = 8
 MOST_CHARACTERS = 26
 FAR = 2.0**20
-"""From this factor on nobody need know how much room is left."""
+"""Headroom from this factor on is not shown."""
 
 NEAR, COLORS = 2.0, (BROKEN, PENS["concise"].color)
-"""A factor up to which a line is about to break, and the colours below and above it."""
+"""A factor up to which a line is about to break, and the colors below and above it."""
 
 
 def headroom(audit: Audit) -> Figure | None:
@@ -65,7 +65,7 @@ def _draw(axes: Axes, rooms: list[Headroom]) -> None:
 
 
 WRONG = 1.0
-"""Error from which on no digit is right, and which is drawn for what is not finite."""
+"""Error from which no digit is correct; also drawn for values that are not finite."""
 
 MOST_TICKS = 24
 """Lines up to which each has its number below it."""

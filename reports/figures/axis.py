@@ -22,7 +22,7 @@ _GRIDS = [((1, 1.5, 2, 3, 4, 5, 7), 1), ((1, 2, 5), 1), ((1, 3), 1), ((1,), 1), 
 """Ticks to choose from, fine to coarse: mantissas, and every how many decades."""
 
 LEGEND_CHARACTERS, SAMPLE_CHARACTERS = 34, 4
-"""Characters that fit beside each other above the axes, and how many the sample of a line takes."""
+"""Number of characters that fit in a row above the axes, and the width of a line sample in characters."""
 
 
 def logarithmic(axis: Axis, values: Sequence[float], *, text: Callable[[float], str]) -> None:
@@ -79,14 +79,14 @@ def legend_above(axes: Axes, *, columns: int = 2) -> None:
 
 
 def labelled(axes: Axes, lines: Sequence[tuple[float, str, str]], *, height_in: float) -> None:
-    """Name lines at their right ends, in place of a legend: each in its colour, none over another.
+    """Name lines at their right ends, in place of a legend: each in its color, none over another.
 
     Parameters
     ----------
     axes
         Whose scales and limits are set.
     lines
-        For each line its last value, its name and its colour.
+        For each line its last value, its name and its color.
     height_in
         Of the drawing: it says how near each other two names may be.
     """

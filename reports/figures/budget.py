@@ -35,13 +35,13 @@ COLORS = {
 """Colours of the parts, which stand in this order; each is named in the legend, and none is lost on dark paper."""
 
 MOST_CHARACTERS, LEAST = 26, 0.005
-"""Characters of a name beside a bar on a phone, and the share from which on a part is drawn."""
+"""Maximum length of a name next to a bar on a phone, and the smallest share that is drawn."""
 
 MOST_CHARACTERS_WIDE = 36
 """Characters of a name where there is room."""
 
 FEW = 2
-"""Loaders whose sentences are a caption; those of more are a table."""
+"""Up to this number of loaders, sentences are in the caption; otherwise in a table."""
 
 LEGEND_ROW_IN = 0.2
 """Height of a row of the legend in inches."""
@@ -98,7 +98,7 @@ def _title(frame: pd.DataFrame) -> str:
 def _label(frame: pd.DataFrame) -> str:
     largest = frame.sort_values("share", ascending=False, kind="stable").drop_duplicates("case")
     spelled = "; ".join(f"{row['case']} {row['part']} {percent(row['share'])}" for _, row in largest.iterrows())
-    return f"Shares of a batch's time, {_title(frame)}, the largest part of each loader: {spelled}."
+    return f"Shares of the batch time, {_title(frame)}, largest part by loader: {spelled}."
 
 
 def _draw(axes: Axes, frame: pd.DataFrame, *, names: dict[str, str], most: int, beside: bool) -> None:
@@ -113,7 +113,7 @@ def _draw(axes: Axes, frame: pd.DataFrame, *, names: dict[str, str], most: int, 
             axes.barh(places, own, left=left, color=COLORS[part], height=0.62, label=part)
         begun = begun + shares
     axes.set_yticks(range(len(cases)), [shortened(names[case], most=most) for case in cases])
-    axes.set(xlabel="share of a batch's time (%)", xlim=(0, 100), ylim=(len(cases) - 0.5, -0.5))
+    axes.set(xlabel="share of the batch time (%)", xlim=(0, 100), ylim=(len(cases) - 0.5, -0.5))
     axes.grid(visible=False, axis="y")
     if beside:
         axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.02), ncols=1)

@@ -16,7 +16,7 @@ SAMPLE, LEARNED = PENS["concise"].color, PENS["scratch"].color
 BIAS = "b"
 
 FAR = 1e100
-"""No axis reaches so far; what is no number is no nearer."""
+"""Values beyond this limit are not drawn."""
 
 
 def fit(data: FitData, estimates: pd.DataFrame) -> Figure | None:

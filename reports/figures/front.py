@@ -20,7 +20,7 @@ from reports.text import shortened, workers_in_words
 
 MOST_LINES = 6
 MOST_CHARACTERS = 24
-"""Characters of a name at the end of a line, and beside a bar."""
+"""Maximum length of a name at the end of a line or next to a bar."""
 
 
 def shown(profiles: pd.DataFrame, contract: str) -> str:
@@ -117,7 +117,7 @@ def _steps(axes: Axes, frame: pd.DataFrame, *, direct: bool) -> None:
         sizes = zip(x, curve["median_s"], curve["batch_size"], strict=True)
         told(axes, [(at, time, f"{name}, batch {size:,}: {time * 1e6:,.3f} µs") for at, time, size in sizes])
         ends.append((float(curve["median_s"].iloc[-1]), shortened(name, most=MOST_CHARACTERS), color))
-    axes.set(xlabel="batch size (samples)", ylabel="time of one step")
+    axes.set(xlabel="batch size (samples)", ylabel="step time")
     if direct:
         labelled(axes, ends, height_in=HEIGHT_IN)
     else:
@@ -152,7 +152,7 @@ def loading(frame: pd.DataFrame, source: DataSource | None) -> Figure:
     caveat = caveat_of(frame, source)
     return Figure(
         "front-loader",
-        "Fastest configuration of each data loader",
+        "Fastest configuration per data loader",
         (panel,),
         f"{said}.",
         ("loaders",),

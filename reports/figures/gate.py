@@ -27,7 +27,7 @@ LOOKS = {
     "null": Look("second base", PENS["concise"].color, "s"),
     "control": Look("10 % more work", PENS["foreign"].color, "^"),
 }
-"""The look of each arm; the base is the line at zero."""
+"""Looks of the arms; the base is the line at zero."""
 
 ROW_IN = 0.42
 """Height of a row, inches."""
@@ -56,8 +56,8 @@ def evidence(comparisons: Sequence[Comparison], slices: Sequence[Slices]) -> Fig
             _slices(widest.case, [process for process in slices if process.case == widest.case]),
         ),
         caption=f"Slowdowns of the working tree: {_range(candidates)}. The dashed line is the margin, the dotted line "
-        "the tolerance. The right panel shows the case that differs most: the fastest round of each slice relative to "
-        "the fastest round of the base, with the same number of slices from each process.",
+        "the tolerance. The right panel shows the case that differs most: the fastest round of every slice relative "
+        "to the fastest round of the base, with equally many slices from all processes.",
         columns=2,
     )
 
@@ -66,7 +66,7 @@ def _slices(case: str, own: Sequence[Slices]) -> Panel:
     title = f"{case}, slice by slice"
     if not own:
         return Panel(title, note="no slices in this run")
-    label = f"Fastest round of each slice of {case} over time, by arm."
+    label = f"Fastest rounds by slice of {case} over time, by arm."
     return Panel(title, drawn(lambda axes: _course(axes, own), name="gate-slices", label=label))
 
 

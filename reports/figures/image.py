@@ -72,7 +72,7 @@ def _tile(image: Image) -> Tile:
 
 
 def _pixels(image: Image) -> bytes:
-    """Return the grey levels of an image, as many as it claims."""
+    """Return the gray levels of an image, as many as it claims."""
     try:
         pixels = base64.b64decode(image.pixels, validate=True)
     except (binascii.Error, ValueError):
@@ -89,7 +89,7 @@ def _pixels(image: Image) -> bytes:
 
 
 def png(pixels: bytes, *, height: int, width: int, palette: tuple[bytes, bytes] | None = None) -> bytes:
-    """Return a PNG file of grey levels, one byte each and row-major, or of places in a palette.
+    """Return a PNG file of gray levels, one byte each and row-major, or of places in a palette.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ def png(pixels: bytes, *, height: int, width: int, palette: tuple[bytes, bytes] 
     height, width
         Pixels.
     palette
-        Its colours, three bytes each, and how opaque each is.
+        Its colors, three bytes each, and how opaque each is.
     """
     picture = Picture.frombytes("L" if palette is None else "P", (width, height), pixels)
     facts: dict[str, Any] = {}

@@ -14,7 +14,7 @@ from reports.svg import WIDE_IN
 from reports.text import count, shortened
 
 LOW, HIGH = -4, 4
-"""Powers of ten between which shares are told apart; what lies beyond is drawn at the edge, which says so."""
+"""Powers of ten at the edges; shares beyond them are drawn at the edge."""
 
 STEPS = 5
 """Places a decade: marks at one place are drawn once."""
@@ -23,16 +23,16 @@ ROW_IN = 0.18
 """Height of a contract in inches: three dozen of them are no taller than a screen."""
 
 SHAPES = {Status.HOLDS.value: "o", Status.EXPECTED.value: "D", Status.LOST.value: "s"}
-"""Marks of what does not make a run fail."""
+"""Markers of statuses that do not fail a run."""
 
 HOLLOW = "Ds"
-"""Marks of which the rim alone is drawn."""
+"""Markers drawn as outlines."""
 
 MOST_CHARACTERS, MOST_CHARACTERS_WIDE = 24, 40
 """Characters of a contract's name on a phone, and where there is room."""
 
 LANES = {"scratch": 0.35, "concise": 0.5, "foreign": 0.65}
-"""Height of each style within the strip of a contract."""
+"""Vertical position by style within the strip of a contract."""
 
 
 def room(verdicts: pd.DataFrame) -> Figure:
@@ -98,6 +98,6 @@ def _sentence(frame: pd.DataFrame) -> str:
         return f"No law holds among {count(len(frame), 'measured law')}."
     worst = holding.sort_values("ratio", ascending=False, kind="stable").iloc[0]
     return (
-        f"Of {count(len(frame), 'measured law')}, {len(holding):,} hold; the smallest margin has "
+        f"Of {count(len(frame), 'measured law')}, {len(holding):,} hold; the law with the smallest margin is "
         f"{worst['law']} of {worst['case']} in {worst['dtype']}, at {times(worst['ratio'])} its bound."
     )

@@ -1,4 +1,4 @@
-"""Loader throughput as a heat map: batch size down, workers across, one colour scale for all loaders."""
+"""Loader throughput as a heat map: batch size down, workers across, one color scale for all loaders."""
 
 import pandas as pd
 from matplotlib import colormaps
@@ -15,7 +15,7 @@ from reports.svg import drawn
 from reports.text import count, listing
 
 MAP = "cividis"
-"""A colour map of even lightness that reads the same with the common kinds of colour blindness and in grey."""
+"""A color map of even lightness that reads the same with the common kinds of color blindness and in gray."""
 
 
 def throughput(frame: pd.DataFrame, source: DataSource | None) -> Figure:
@@ -51,7 +51,7 @@ def _panel(case: str, frame: pd.DataFrame, *, norm: LogNorm, number: int) -> Pan
 
 
 def _draw(axes: Axes, table: pd.DataFrame, *, norm: LogNorm) -> None:
-    """Fill each cell with the colour of its rate and write the rate into it."""
+    """Fill each cell with the color of its rate and write the rate into it."""
     rates = table.to_numpy(dtype=float)
     rows, columns = rates.shape
     axes.pcolormesh(rates, cmap=MAP, norm=norm, edgecolors=PAPER, linewidth=1.5)
@@ -68,7 +68,7 @@ def _draw(axes: Axes, table: pd.DataFrame, *, norm: LogNorm) -> None:
 
 
 def _ink(value: float, norm: LogNorm) -> str:
-    """Return black or white, whichever reads better on the colour of a value; the page's ink on an empty cell."""
+    """Return black or white, whichever reads better on the color of a value; the page's ink on an empty cell."""
     if pd.isna(value):
         return INK
     red, green, blue, _ = colormaps[MAP](norm(value))
@@ -76,7 +76,7 @@ def _ink(value: float, norm: LogNorm) -> str:
 
 
 def _scale(norm: LogNorm) -> Panel:
-    """Return the colour scale that all loaders share."""
+    """Return the color scale that all loaders share."""
     low, high = float(norm.vmin or 0), float(norm.vmax or 0)
     label = f"Color scale from {rate(low)} to {rate(high)} samples per second, logarithmic, dark to light."
     svg = drawn(lambda axes: _bar(axes, low, high), name="loader-scale", label=label, height_in=0.62)

@@ -93,7 +93,7 @@ def _sentences(frame: pd.DataFrame, several: pd.DataFrame) -> str:
     most = several["workers"].max()
     best = several[several["workers"] == most].groupby("case", sort=False)["efficiency"].max().dropna()
     phrases = [f"{case} {percent(value)}" for case, value in best.items()]
-    words = f"Efficiency with {count(int(most), 'worker')}, at the best batch size of each loader: {listing(phrases)}. "
+    words = f"Efficiency with {count(int(most), 'worker')}, at the best batch size per loader: {listing(phrases)}. "
     alone = [str(case) for case in frame["case"].unique() if case not in set(several["case"])]
     once = f"Measured without workers only: {listing(alone)}. " if alone else ""
     bars = "Points are medians of slices, bars 95 % intervals within one process."

@@ -21,7 +21,7 @@ FEWEST = 4
 """Calls in a row that an answer must stay the same to be flat."""
 
 LEAST = 0.05
-"""Share of what is drawn by which the exact answer moves meanwhile."""
+"""Minimum change of the exact answer over a flat stretch, as a share of the plotted range."""
 
 HEIGHT_IN = 2.9
 EXACT, ANSWER = "exact", "answer"
@@ -113,7 +113,7 @@ def _stays(passage: Passage, at: int, entry: int) -> Figure:
         f"{last.actual[entry]!r}{why}, and its slope is 0; at t = {plain(last.t, digits=6)} the exact value is "
         f"{plain(_expected(last, entry), digits=6)}."
     )
-    title = "Clamping makes the answer flat" if clamps else "The answer becomes flat"
+    title = "Clamping makes the answer flat and silently wrong" if clamps else "The answer becomes flat"
     return _figure("goes-flat", title, passage, entry, said)
 
 

@@ -76,7 +76,7 @@ def number_line(passages: Sequence[Passage]) -> Figure | None:
         height_in=0.9 + 0.62 * len(own),
     )
     caption = (
-        f"{said} Dots are results of exp in calls of {case}; the thin part of each line marks subnormal numbers. "
+        f"{said} Dots are results of exp in calls of {case}; the thin parts of the lines mark subnormal numbers. "
         "float64 extends beyond both edges."
     )
     return Figure("number-line", "exp overflows at a different input in each format", (panel,), caption, (), columns=1)
@@ -102,9 +102,7 @@ def _sentence(lines: Sequence[Line], book: float | None) -> str:
     if book is None:
         return said
     beyond = [line.dtype for line in lines if math.log10(book) > line.largest]
-    where = (
-        f"beyond the largest number of {' and '.join(beyond)}" if beyond else "within the range of all these formats"
-    )
+    where = f"beyond the largest number of {' and '.join(beyond)}" if beyond else "within the range of every format"
     return f"exp(50) is {plain(book)}, {where}. {said}"
 
 

@@ -99,7 +99,7 @@ MOST_TOLD = 40
 """Epochs that tell their losses."""
 
 FAR = 2.0
-"""So many times the rise of the loss is shown above its lowest value; the start, which is far above, is cut."""
+"""The axis extends above the lowest loss by this multiple of the final rise; a much higher start is cut off."""
 
 
 def _limits(curve: pd.DataFrame, column: str) -> tuple[float | None, float | None]:

@@ -18,10 +18,10 @@ from reports.number import plain
 from reports.text import clean
 
 MOST_CHARACTERS = 200_000
-"""Of the views of one page; contracts beyond it are left to the data beside the page."""
+"""Maximum size of the views on one page; further contracts are only in the data files."""
 
 WIDTH, HEIGHT = 1000, 200
-"""Of the drawing, in its own units: the page stretches it."""
+"""Size of the drawing in its own units; the page stretches it."""
 
 LOGARITHMIC_FROM = 1e6
 """Ratio of the largest to the smallest exact value from which the axis is logarithmic."""
@@ -31,7 +31,7 @@ _DTYPES = ("float32", "float64", "float16", "bfloat16")
 _DIGITS = 8
 
 FAR = 1e300
-"""No ray that is drawn reaches so far; what is no number is no nearer."""
+"""Larger parameters are not drawn."""
 
 
 @dataclass(frozen=True)

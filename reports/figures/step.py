@@ -18,7 +18,7 @@ from reports.tables.benchmark import NO_ACCELERATOR, SCATTER
 from reports.text import count, shortened
 
 HEIGHT_IN = 3.0
-"""Of a drawing whose curves are named at their ends."""
+"""Height of a drawing with names at the ends of its curves."""
 
 MOST_CHARACTERS = 24
 """Characters of such a name."""
@@ -43,7 +43,7 @@ def step_times(frame: pd.DataFrame, *, accelerator: str | None) -> Figure:
     return Figure(
         name="steps-figure",
         frames=("steps",),
-        title="Time of one training step against batch size",
+        title="Time per training step by batch size",
         panels=tuple(panels),
         caption=f"{_comparison(frame)} Points are medians, bars the interquartile range of {_rounds(frame)}.{absence}",
         columns=len(devices),
@@ -78,7 +78,7 @@ class Quantity(NamedTuple):
     text: Callable[[float], str]
 
 
-TIME = Quantity("median_s", "q1_s", "q3_s", "time of one step", duration)
+TIME = Quantity("median_s", "q1_s", "q3_s", "step time", duration)
 
 
 def curves_panel(
@@ -189,7 +189,7 @@ def _label(title: str, frame: pd.DataFrame) -> str:
     """Return the text alternative of a panel."""
     low, high = duration(frame["median_s"].min()), duration(frame["median_s"].max())
     cases = count(frame["case"].nunique(), "case")
-    return f"Step time against batch size, {title}: {cases}, from {low} to {high} a step."
+    return f"Step time against batch size, {title}: {cases}, from {low} to {high} per step."
 
 
 def _comparison(frame: pd.DataFrame) -> str:

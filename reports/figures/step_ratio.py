@@ -13,8 +13,8 @@ from reports.number import duration, times
 from reports.svg import drawn
 from reports.text import listing, shortened
 
-INTERVAL = "95 % interval over the interleaved rounds of one process"
-"""What the bars of these figures are."""
+INTERVAL = "95 % interval over interleaved rounds in one process"
+"""Meaning of the bars in these figures."""
 
 RATIO = Quantity("ratio", "low", "high", "time / first scratch step", times)
 OVER_FLOOR = Quantity("over_floor", "over_floor_low", "over_floor_high", "time / floor", times)
@@ -23,7 +23,7 @@ PHASES = {"forward": "#0072b2", "loss": "#e69f00", "backward": "#d55e00", "updat
 """Colours of the phases; they are named in the legend and stand in this order too."""
 
 MOST_CHARACTERS = 26
-"""Characters of a name beside a bar."""
+"""Maximum length of a name next to a bar."""
 
 
 def step_ratios(frame: pd.DataFrame) -> Figure:
@@ -92,7 +92,7 @@ def phases(frame: pd.DataFrame) -> Figure:
         title="Time of forward, loss, backward and update",
         panels=tuple(panels),
         caption="Medians of the rounds. Reading the clock adds a fraction of a microsecond to each phase; on an "
-        "accelerator, each phase is synchronized. Steps that do not report their phases are left out.",
+        "accelerator, each phase is synchronized. Steps that do not report their phases are omitted.",
     )
 
 
@@ -131,7 +131,7 @@ def _bars(axes: Axes, frame: pd.DataFrame) -> None:
         axes.barh(range(len(cases)), rows * 1e6, left=begun, color=color, height=0.62, label=phase)
         begun = [start + float(value) * 1e6 for start, value in zip(begun, rows, strict=True)]
     axes.set_yticks(range(len(cases)), [shortened(names[case], most=MOST_CHARACTERS) for case in cases])
-    axes.set(xlabel="time of one step (µs)", ylim=(len(cases) - 0.5, -0.5))
+    axes.set(xlabel="step time (µs)", ylim=(len(cases) - 0.5, -0.5))
     axes.grid(visible=False, axis="y")
     axes.grid(visible=True, axis="x")
     legend_above(axes, columns=1)

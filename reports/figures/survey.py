@@ -25,7 +25,7 @@ LEAST = 1e-3
 """Smaller shares are drawn there."""
 
 EVERY = 4
-"""Of so many points one tells its numbers, beside those at which a curve leaves what is allowed."""
+"""Every n-th point has a tooltip, and also each point where a curve crosses the bound."""
 
 HEIGHT_IN = 3.3
 """Of a large picture."""

@@ -93,7 +93,7 @@ def _curves(frame: pd.DataFrame, measure: str) -> Iterator[tuple[str, pd.DataFra
 
 
 def _ends_named(axes: Axes, frame: pd.DataFrame, measure: str) -> Iterator[tuple[float, str, str]]:
-    """Yield where curves end, their names and their colours; those that end at one place share a name."""
+    """Yield where curves end, their names and their colors; those that end at one place share a name."""
     names = names_of(frame)
     for column, kind in zip(MEASURES[measure], KINDS, strict=True):
         together: list[tuple[float, float, list[str], str]] = []
@@ -113,7 +113,7 @@ def _ends_named(axes: Axes, frame: pd.DataFrame, measure: str) -> Iterator[tuple
 
 
 NEAR = 0.02
-"""Share of the axes within which two curves are not told apart."""
+"""Share of the axes within which two curves are indistinguishable."""
 
 
 def draw_curve(axes: Axes, curve: pd.DataFrame, column: str, *, label: str) -> None:

@@ -25,13 +25,13 @@ MOST_MARKERS = 30
 """Runs whose points are marked; of more, lines alone tell more."""
 
 HEIGHT_IN, ROW_IN = 2.5, 0.16
-"""Height of a panel, and of each row of its legend beyond the first, inches."""
+"""Height of a panel and of an additional legend row, in inches."""
 
 WIDE_HEIGHT_IN = 3.2
 """Height where lines are named at their ends."""
 
 MEASURES = {"step_times": f"step at batch {BATCH}, s", "best_rates": "best samples/s"}
-"""Frames of a digest whose values are drawn, and what the values are."""
+"""Frames of a digest with drawn values, and the meaning of the values."""
 
 
 COLUMNS = (

@@ -1,4 +1,4 @@
-"""Vectorisation: time of the loop over that of the vectorised operation against the size."""
+"""Vectorization: time of the loop over that of the vectorized operation against the size."""
 
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ from reports.svg import drawn
 
 
 class Ratio(NamedTuple):
-    """Time of the loop over that of the vectorised operation at size ``n``.
+    """Time of the loop over that of the vectorized operation at size ``n``.
 
     The interval runs from first quartile over third quartile to third over first: wider than that of the ratio.
     """
@@ -26,15 +26,15 @@ class Ratio(NamedTuple):
 
 
 def ratios(frame: pd.DataFrame) -> list[Ratio]:
-    """Return the ratio for each family, contract and size that has a loop (scratch) and a vectorised case (concise).
+    """Return the ratio for each family, contract and size that has a loop (scratch) and a vectorized case (concise).
 
     Of several cases of one style the first counts.
     """
     compared = []
     for (family, contract, n), group in frame.groupby(["family", "contract", "n"], sort=False):
-        loops, vectorised = (group[group["style"] == style] for style in ("scratch", "concise"))
-        if len(loops) and len(vectorised):
-            loop, fast = loops.iloc[0], vectorised.iloc[0]
+        loops, vectorized = (group[group["style"] == style] for style in ("scratch", "concise"))
+        if len(loops) and len(vectorized):
+            loop, fast = loops.iloc[0], vectorized.iloc[0]
             low, high = loop["q1_s"] / fast["q3_s"], loop["q3_s"] / max(fast["q1_s"], 1e-12)
             compared.append(Ratio(f"{family}.{contract}", int(str(n)), loop["median_s"] / fast["median_s"], low, high))
     return compared
@@ -53,7 +53,7 @@ def speedup(frame: pd.DataFrame) -> Figure:
         title="Time of the loop / time of the vectorized operation, by size n",
         panels=tuple(panels),
         caption=f"{_sentences(everything)} Points are ratios of medians; bars span the ratios of the nearest and "
-        "the farthest quartiles over the rounds of one process.",
+        "the farthest quartiles over the rounds in one process.",
     )
 
 
@@ -94,7 +94,7 @@ def _range(ratios: list[Ratio]) -> str:
 
 
 def _sentences(ratios: list[Ratio]) -> str:
-    """Return what vectorisation gains, a phrase for each operation."""
+    """Return what vectorization gains, a phrase for each operation."""
     groups = _by_operation(ratios)
     phrases = [f"{operation}: {_range(sorted(own, key=lambda ratio: ratio.n))}" for operation, own in groups.items()]
     return f"Loop time relative to the vectorized time: {'; '.join(phrases)}."

@@ -10,10 +10,10 @@ from reports.number import plain
 from reports.source import caveats
 
 FOR, AGAINST = (0xD5, 0x5E, 0x00), (0x00, 0x72, 0xB2)
-"""Colours of the largest weights; smaller ones are the more transparent, so that the paper is zero."""
+"""Colors of the largest weights; smaller ones are the more transparent, so that the paper is zero."""
 
 STEPS = 15
-"""Colours on either side: more cannot be told apart and weigh more."""
+"""Number of colors on either side; more would be indistinguishable and larger."""
 
 
 def weight_grid(weights: Sequence[ClassWeights], source: DataSource | None) -> Grid:
@@ -53,7 +53,7 @@ def _tile(weights: ClassWeights) -> Tile:
 
 
 def _palette() -> tuple[bytes, bytes]:
-    """Return the colours, and how opaque each is."""
+    """Return the colors, and how opaque each is."""
     places = range(-STEPS, STEPS + 1)
     colors = b"".join(struct.pack("BBB", *(FOR if place > 0 else AGAINST)) for place in places)
     return colors, bytes(round(255 * abs(place) / STEPS) for place in places)

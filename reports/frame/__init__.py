@@ -14,7 +14,7 @@ from reports.frame import gate, law, loader, operation, proof, step, survey, tra
 from reports.frame.declaration import Frame
 
 THEMES = (law, proof, training, step, loader, operation, survey, gate)
-"""The modules that declare frames, in the order of the data beside the page."""
+"""Modules that declare frames, in the order of the data files."""
 
 FRAMES: Mapping[str, Frame] = {
     frame.name: frame for theme in THEMES for frame in vars(theme).values() if isinstance(frame, Frame)

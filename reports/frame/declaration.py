@@ -24,7 +24,7 @@ from reports.frame.column import RECORD, Column, further_columns
 from reports.text import clean
 
 Row = Mapping[str, Any]
-"""Values by the names of columns; what is missing is unknown, what is no column is left out."""
+"""Values by column name; missing values are unknown, and other names are ignored."""
 
 
 @dataclass(frozen=True)

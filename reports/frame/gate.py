@@ -62,4 +62,4 @@ def gate_slices(run: RunFolder) -> Iterator[Row]:
 
 
 _SLICE = ("slice", "start_s", "minimum_s", "median_s", "cpu_s")
-"""Columns of one slice: its number and what was measured of it."""
+"""Columns of a slice: its number and measurements."""

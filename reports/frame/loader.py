@@ -105,7 +105,7 @@ SHOWN = (
     Shown("memory", lambda row: size(row["pss_bytes"])),
     Shown("shared memory", lambda row: size(row["shared_bytes"])),
 )
-"""What the table shows besides the configuration and its rate, left to right."""
+"""Further columns of the table, left to right."""
 
 
 def _beside_the_limit(row: pd.Series, name: str) -> str:

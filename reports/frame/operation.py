@@ -1,4 +1,4 @@
-"""The frames of single calls: operations, their vectorisation, and the speed of checking."""
+"""The frames of single calls: operations, their vectorization, and the speed of checking."""
 
 from collections.abc import Iterator
 

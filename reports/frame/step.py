@@ -46,7 +46,7 @@ def steps(run: RunFolder) -> Iterator[Row]:
     *STEP,
     Column("reference", TEXT, "reference case: the first scratch step or the first concise step"),
     Column("ratio", REAL, "time / time of the reference, median over interleaved rounds"),
-    Column("low", REAL, "lower end of the 95 % interval over the rounds of one process"),
+    Column("low", REAL, "lower end of the 95 % interval over the rounds in one process"),
     Column("high", REAL, "upper end of the 95 % interval"),
     keys=(*KEYS, "reference"),
 )

@@ -116,7 +116,7 @@ def profiles(run: RunFolder) -> Iterator[Row]:
     DTYPE,
     Column("up_to", REAL, "upper end of a bin of deviations, in `unit`"),
     Column("count", WHOLE, "elements in the bin"),
-    Column("share", REAL, "share of all elements"),
+    Column("share", REAL, "share of the elements"),
     Column("unit", TEXT, "unit of the deviation"),
     keys=("case", "law", "dtype", "up_to"),
 )

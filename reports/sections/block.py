@@ -10,7 +10,7 @@ MOST_BLOCKS = 40
 """More failures than these are named in sentences, but not shown block by block."""
 
 MOST_CHARACTERS = 4000
-"""More of one block is cut."""
+"""Longer blocks are cut."""
 
 
 def has_block(finding: Finding) -> bool:

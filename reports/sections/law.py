@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from harness.record import Status, finding_block, findings, unfinished
+from harness.record import Status, finding_block, findings, sentence, unfinished
 from harness.record.binary_format import PARAMETERS, short_name
 from reports.figures.law import room
 from reports.part import Block, Legend, Note, RunTally
@@ -13,16 +13,19 @@ from reports.sections.block import block_name, block_text, has_block
 from reports.tables import law
 from reports.tables.heat import glance
 from reports.tables.matrix import MEANINGS, SYMBOLS, matrices
-from reports.text import count
+from reports.text import count, shortened
 
 _FIRST, *_OTHERS = PARAMETERS
+
+MOST_CHARACTERS = 100
+"""Maximum length of a cause in the heading of a declared failure."""
 
 READING = (
     f"Each cell has one symbol for each dtype, in the order of the heading: {short_name(_FIRST)} is {_FIRST}, "
     f"{', '.join(f'{short_name(dtype)} {dtype}' for dtype in _OTHERS)}. "
     "The tooltip of a cell shows the worst deviation and its bound."
 )
-"""How a cell of the law matrix is read."""
+"""Explains the cells of the law matrix."""
 
 
 @section("Defects")
@@ -41,9 +44,10 @@ def declared(reading: Reading) -> Iterator[PagePart]:
     if not found:
         return
     yield law.declared(reading.verdicts)
-    yield Note("The smallest example of each cause, with its replay and likely cause:", folded=True)
+    yield Note("The smallest example for every cause, with its replay and likely cause:", folded=True)
     for number, finding in enumerate(found, 1):
-        heading = f"{finding.case}: {count(len(finding.verdicts), 'law')}"
+        what = shortened(sentence(finding).splitlines()[0], most=MOST_CHARACTERS)
+        heading = f"{finding.case}: {what} ({count(len(finding.verdicts), 'law')})"
         yield Block(
             f"declared-{number}", heading, finding_block(finding, reading.verdicts, options_only=True), folded=True
         )

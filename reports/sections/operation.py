@@ -1,4 +1,4 @@
-"""Sections on single calls: accuracy against speed, the gain of vectorisation, and the speed of checking."""
+"""Sections on single calls: accuracy against speed, the gain of vectorization, and the speed of checking."""
 
 from collections.abc import Iterator
 
@@ -21,7 +21,7 @@ def operations(reading: Reading) -> Iterator[PagePart]:
 
 @section("Vectorization")
 def vectorization(reading: Reading) -> Iterator[PagePart]:
-    """Yield the gain of vectorisation."""
+    """Yield the gain of vectorization."""
     if ratios(reading.frames.vectorization):
         yield speedup(reading.frames.vectorization)
 

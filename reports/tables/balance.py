@@ -11,7 +11,7 @@ from reports.table import Header, Table
 from reports.text import count, workers_in_words
 
 NEAR, QUICK = 0.95, 0.25
-"""What the tuner is held to: this share of the best rate, in this share of the exhaustive time."""
+"""Goals of the tuner: share of the best rate, and share of the exhaustive time."""
 
 
 def balance(frame: pd.DataFrame, source: DataSource | None) -> Table:

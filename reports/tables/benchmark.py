@@ -6,10 +6,10 @@ from reports.number import approximate, duration, times
 from reports.table import Header, Table
 
 SCATTER = (
-    "Medians with the interquartile range of the rounds of one process. The range shows the scatter of rounds, not "
+    "Medians with the interquartile range of the rounds in one process. The range shows the scatter of rounds, not "
     "the difference between runs."
 )
-"""What stands below every table and figure of times."""
+"""Caption below tables and figures of times."""
 
 NO_ACCELERATOR = "no accelerator on this machine"
 

@@ -14,7 +14,7 @@ ORDER = (
     Outcome.IMPROVED,
     Outcome.UNCHANGED,
 )
-"""From what decides to what does not."""
+"""Order of outcomes, most decisive first."""
 
 
 def findings(findings: Sequence[GateFinding]) -> Table:

@@ -15,12 +15,12 @@ from reports.tables.matrix import SYMBOLS
 from reports.text import count, markdown_text
 
 WORST = (Status.ERROR, Status.BROKEN, Status.UNEXPECTED, Status.EXPECTED, Status.LOST, Status.HOLDS)
-"""What a cell of several verdicts shows: the first of these that is among them."""
+"""Order of statuses; a cell shows the first one that occurs in it."""
 
 
 @dataclass(frozen=True)
 class Shade:
-    """A cell: its text, the status whose colour it has or how dark it is from 0 to 1, and what it tells."""
+    """A cell: its text, the status whose color it has or how dark it is from 0 to 1, and what it tells."""
 
     text: str
     status: str = ""
@@ -30,7 +30,7 @@ class Shade:
 
 @dataclass(frozen=True)
 class Heat:
-    """A table of colours.
+    """A table of colors.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class Heat:
     corner
         What the rows are.
     groups
-        Headings over neighbouring columns with their number; none where there is one group.
+        Headings over neighboring columns with their number; none where there is one group.
     columns
         Headings.
     rows

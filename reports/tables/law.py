@@ -11,7 +11,7 @@ from reports.table import Header, Table
 from reports.text import count, listing
 
 CLOSEST = 12
-"""How many laws the table of the closest lists."""
+"""Number of laws in the table of smallest margins."""
 
 
 def contracts(verdicts: pd.DataFrame) -> Table:
@@ -67,7 +67,7 @@ def graded(verdicts: Sequence[Verdict]) -> Table:
         rows=tuple((case, *(str(by_dtype.get((case, dtype), UNKNOWN)) for dtype in dtypes)) for case in cases),
         caption="Correctly rounded: every value in this run is the nearest float. Faithful: within a few ulp. "
         "Backward stable: within the bound that its input allows. Unstable: a law is broken on finite inputs. Wrong: "
-        "on ordinary ones, of magnitude at most one. Declared failures count.",
+        "a law is broken on ordinary inputs, of magnitude at most one. Declared failures count as failures.",
         folded=True,
     )
 

@@ -11,15 +11,15 @@ from reports.tables.benchmark import SCATTER
 from reports.text import workers_in_words
 
 INTERVALS = (
-    "Medians of slices of the steady state, with 95 % intervals over the slices of one process; differences between "
+    "Medians of slices of the steady state, with 95 % intervals over the slices in one process; differences between "
     "processes are not included."
 )
-"""What stands below tables of rates and shares."""
+"""Caption below tables of rates and shares."""
 
 LIMIT = (
     "The limit only gathers rows of tensors in memory and converts them; it was measured interleaved with each loader."
 )
-"""What shares are shares of."""
+"""Explains the limit that shares refer to."""
 
 
 def best_loaders(frame: pd.DataFrame, source: DataSource | None) -> Table:
@@ -35,7 +35,7 @@ def best_loaders(frame: pd.DataFrame, source: DataSource | None) -> Table:
         rows.append((str(case), *place, *rates, duration(best["first_batch_s"])))
     return Table(
         name="best-loaders",
-        title="Fastest configuration of each loader",
+        title="Fastest configuration per loader",
         columns=(
             *(Header("loader", "code"), Header("batch size", "number"), Header("workers", "number")),
             *(Header("samples/s", "number"), Header("relative to first loader", "number")),
@@ -82,7 +82,7 @@ def spent(frame: pd.DataFrame) -> Table:
     rows = [(str(row["case"]), str(row["workers"]), str(row["sentence"])) for _, row in first_rows(frame).iterrows()]
     return Table(
         name="budget-table",
-        title="Time budget of each loader",
+        title="Time budget per loader",
         columns=(Header("loader", "code"), Header("workers", "number"), Header("summary", "prose")),
         rows=tuple(rows),
     )
@@ -132,7 +132,8 @@ def loaders(frame: pd.DataFrame, source: DataSource | None) -> Table:
 
 _WORDS = (
     "CPU time includes the workers. Efficiency is the rate relative to the rate without workers, divided by the "
-    "number of workers: 100 % if each worker adds the rate of one loader. Memory covers the process and its workers; "
+    "number of workers: 100 % if each worker adds the full rate of a loader. Memory covers the process and its "
+    "workers; "
     "shared pages count once."
 )
 

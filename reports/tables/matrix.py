@@ -41,7 +41,7 @@ REASON = 60
 """Characters of a reason behind a sign; the tables have all of it."""
 
 NOT_CLAIMED = "·"
-"""What stands where a case does not claim a dtype or a law does not apply."""
+"""Symbol for a dtype that the case does not claim, or a law that does not apply."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from reports.table import Header, Table
 from reports.text import count, listing
 
 BESIDE = 6
-"""Most runs that stand beside each other; what came before is in the trend alone."""
+"""Maximum number of runs in a table; older runs appear only in the trend."""
 
 
 def changes(changes: pd.DataFrame, *, before: str, same_machine: bool) -> Table:
@@ -43,7 +43,7 @@ def changes(changes: pd.DataFrame, *, before: str, same_machine: bool) -> Table:
 
 
 _ONE_SIDED = (Change.UNMEASURED, Change.NEW)
-"""Changes of what one of the runs does not have."""
+"""Changes that only one run has."""
 
 _ORDER = ["change", "kind", "case", "what", "where", "before", "after"]
 

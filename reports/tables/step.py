@@ -11,10 +11,10 @@ from reports.tables.benchmark import SCATTER
 from reports.text import count, listing
 
 INTERVALS = (
-    "Medians of the ratios within the rounds, with 95 % intervals over the rounds of one process; differences between "
+    "Medians of the ratios within the rounds, with 95 % intervals over the rounds in one process; differences between "
     "processes are not included."
 )
-"""What stands below tables of ratios."""
+"""Caption below tables of ratios."""
 
 
 def steps(frame: pd.DataFrame, *, accelerator: str | None) -> Table:
@@ -30,7 +30,7 @@ def steps(frame: pd.DataFrame, *, accelerator: str | None) -> Table:
     ]
     return Table(
         name="steps-table",
-        title="Time of one training step",
+        title="Time per training step",
         columns=(
             *(Header(name.replace("_", " "), "code" if name in {"case", "dtype"} else "number") for name in keys),
             *(Header("CPU step", "number"), Header("CPU, quartiles", "number")),
@@ -140,7 +140,7 @@ def floors(frame: pd.DataFrame) -> Table:
         caption="The step reads features and targets once, and reads and writes parameters once: "
         "4 (n d + 2 (m d + m)) + n t + 4 bytes; both products take 4 n d m multiplications and additions. The "
         "bandwidth is the faster of a sum and a copy of that many bytes, in the cache that holds them; the rate is "
-        "that of 512 x 512 matrices; one thread.",
+        "measured with 512 x 512 matrices; one thread.",
         folded=True,
     )
 

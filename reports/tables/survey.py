@@ -16,7 +16,7 @@ SURE = (
     "float16 every number of the ray was tried, except for losses over a batch. An asterisk marks failures that come "
     "and go: between the tried numbers, a failure may begin earlier."
 )
-"""How a breaking point is read."""
+"""Explains breaking points."""
 
 
 def breaking_points(frame: pd.DataFrame) -> Table:

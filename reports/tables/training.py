@@ -25,7 +25,7 @@ def results(epochs: pd.DataFrame, source: DataSource | None) -> Table:
             Header("median epoch", "number"),
         ),
         rows=tuple(rows),
-        caption="The time of an epoch is that of its training steps, evaluation excluded.",
+        caption="The time of an epoch covers its training steps, without evaluation.",
         caveat=caveat_of(epochs, source),
     )
 
@@ -55,8 +55,8 @@ def _coverage(frame: pd.DataFrame) -> str:
     """Return how many parameters lie within two standard errors, and what that means."""
     within, known = int((frame["error"].abs() <= 2).sum()), int(frame["error"].notna().sum())
     return (
-        f"{within} of {known} lie within two standard errors of the true value. The standard error is that of the "
-        "least-squares estimator on the same data: about one in twenty lies further off by chance."
+        f"{within} of {known} lie within two standard errors of the true value. The standard error refers to the "
+        "least-squares estimator on the same data; by chance, about one parameter in twenty lies further off."
     )
 
 

@@ -390,7 +390,7 @@ def test_a_step_that_raises_unseen_is_looked_at_too(harness_command: Command) ->
     assert done.returncode == 2
     assert "raises ValueError: not finite" in done.stderr
     assert "this is step 12 of 12" in done.stdout
-    assert "train.py:28 refuses: exp's input 98 is beyond 88.72283935546875" in done.stdout
+    assert "train.py:28 refuses: exp's input 98 is already above the limit of 88.72283935546875" in done.stdout
 
 
 @pytest.mark.usefixtures("train")
@@ -425,6 +425,6 @@ def test_few_steps_are_all_looked_at_and_many_as_many_as_may_be(harness_command:
     few = harness_command("audit", "train.py:sound", "--no-isolate", "--events", "--steps", "19")
     assert "audited " not in few.stdout
     many = harness_command("audit", "train.py:sound", "--no-isolate", "--events", "--steps", "20")
-    assert "of 20 steps: a step of" in many.stdout
+    assert "of 20 steps: an audited step takes " in many.stdout
     assert "loss and weights of the other steps are finite" in many.stdout
     assert (few.returncode, many.returncode) == (0, 0)

@@ -338,7 +338,7 @@ def test_a_block_fits_its_columns_but_for_what_is_pasted(width: int) -> None:
     block = finding_block(findings([broken(event=OVERFLOW)])[0], width=width, options_only=True)
     *lines, again = block.splitlines()
     assert max(map(len, lines)) <= width
-    assert again == "  replay    --law value --dtypes float32 --example '{}'"
+    assert again == "  rerun     --law value --dtypes float32 --example '{}'"
     short = finding_in_short(findings([broken(event=OVERFLOW)])[0], width=width)
     assert len(short.splitlines()) <= 3
 
@@ -355,8 +355,8 @@ def test_a_block_fits_its_columns_but_for_what_is_pasted(width: int) -> None:
 def test_a_large_example_is_seen_again_by_what_is_added_to_the_command(replay: str, added: str) -> None:
     """It is drawn again from its seed, which is not said where it is the usual one."""
     (finding,) = findings([broken(event=OVERFLOW, replay=replay)])
-    assert dict(facts(finding, options_only=True))["replay"] == added
-    assert dict(facts(finding))["replay"] == replay
+    assert dict(facts(finding, options_only=True))["rerun"] == added
+    assert dict(facts(finding))["rerun"] == replay
 
 
 def test_every_failing_verdict_has_its_finding() -> None:

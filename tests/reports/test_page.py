@@ -123,7 +123,7 @@ def test_the_first_layer_answers_and_the_second_has_a_page_for_each_thing(report
         "Watch it break",
         "Error of softmax for growing inputs",
         "Time of a training step: softmax_regression",
-        "Fastest configuration of each data loader",
+        "Fastest configuration per data loader",
     ]
     assert "Environment" in titles
 

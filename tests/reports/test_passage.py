@@ -126,7 +126,7 @@ def test_exp_ends_on_each_number_line_where_a_call_says_so() -> None:
     assert "exp(50)" not in plain.panels[0].svg
     marked = number_line([known[0].model_copy(update={"stations": (book, *known[0].stations)})])
     assert marked is not None
-    assert "exp(50) is 5.18e+21, within the range of all these formats" in marked.caption
+    assert "exp(50) is 5.18e+21, within the range of every format" in marked.caption
     assert ">exp(50) = 5.18e+21</text>" in marked.panels[0].svg
     assert number_line([passage for passage in known if "concise" in passage.case]) is None
 
@@ -169,7 +169,7 @@ def test_an_answer_that_goes_flat_is_found_and_said() -> None:
     clamp = Stage(operation="clamp_min", values=(1e-12,))
     figure = flat([loss([0.0, 10.0, 20.0, 27.6, 27.6, 27.6, 27.6], clamp)])
     assert figure is not None
-    assert figure.title == "Clamping makes the answer flat"
+    assert figure.title == "Clamping makes the answer flat and silently wrong"
     assert "from t = 30.0 on, the answer stays at 27.6, because of clamp_min" in figure.caption
     assert flat([loss([0.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0], clamp)]) is None
     assert flat([loss([0.0, 10.0, 20.0, 30.0, 40.0, 27.6, 27.6], clamp)]) is None

@@ -77,7 +77,7 @@ def test_a_survey_goes_on_where_implementations_hang_and_exit(command: Command) 
     late, exits = (str(found[name].reason) for name in ("hostile_mine.late", "hostile.deadly.exits_with_3"))
     assert late.startswith("hostile_mine.late hangs: a call did not return within 1 s (hostile_mine.py, line ")
     assert exits == "hostile.deadly.exits_with_3 ends the process with exit code 3"
-    assert out.count("exits_with_3 ends the process with exit code 3\n  affects  value [float32]") == 1
+    assert out.count("exits_with_3 ends the process with exit code 3\n  concerns  value [float32]") == 1
     assert out.splitlines()[-1].endswith("no answer on 2 rays")
 
 
