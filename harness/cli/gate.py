@@ -189,13 +189,11 @@ def _exact(
     from harness.record import Breaking, Verdict
 
     folder = run_folder(run)
-    # Read first, so that a missing baseline is reported before anything is counted.
-    known = None if update else read_baseline(file)
     head, verdicts, breakings = folder.head(), folder.read(Verdict), folder.read(Breaking)
     counted = counts(load(policy.target, contract=contract), lambda where: short_epoch(data, where))
     now = summarised(head, verdicts, breakings, counted)
-    if known is not None:
-        return compare(known, now, policy)
+    if not update:
+        return compare(read_baseline(file), now, policy)
     before = read_baseline(file) if file.is_file() else Baseline({}).updated(now)
     write_baseline(file, before.updated(now))
     say(f"baseline: {os.path.relpath(file)}")

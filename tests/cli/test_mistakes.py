@@ -214,12 +214,13 @@ def test_a_run_that_another_command_fills(harness_command: Command) -> None:
 
 
 def test_a_missing_baseline(harness_command: Command, workplace: Path) -> None:
-    """It is reported before anything is counted."""
+    """The message names the file that was expected, and how to create it."""
     with Session("mine"):
         pass
     file = workplace / "mine.jsonl"
     way_out = "create it with `harness gate --run RUN --update`"
-    line = answer(harness_command, "gate", "--run", "mine", "--baseline", str(file))
+    words = ("gate", "homework.py:softmax", "--contract", "softmax", "--run", "mine", "--baseline", str(file))
+    line = answer(harness_command, *words)
     assert line == f"baseline not found: `{file}`; {way_out}"
 
 
