@@ -18,7 +18,7 @@ from harness.contracts import contract_named
 from harness.laws.law import Contract, Form
 
 Workload = Callable[[], Any]
-"""A single call; its result is kept until the clock has been read."""
+"""A single call; its result stays alive until the clock has been read."""
 
 SIZES: Mapping[str, int] = {"n": 256, "k": 10, "d": 64, "m": 10, "t": 4}
 """Lengths of the axes."""

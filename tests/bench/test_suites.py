@@ -377,7 +377,7 @@ def test_an_interrupted_suite_keeps_what_it_finished_and_says_so(run: Run) -> No
             'Case(made(right), "softmax_regression_step", name="a.b"),'
             'Case(made(right), "linear_regression_step", name="a.b")',
             "mine",
-            "two cases have the name `a.b`; give one of them another `name`",
+            "two cases have the name `a.b`; give each case its own `name`",
         ),
     ],
 )

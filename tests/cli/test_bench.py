@@ -62,9 +62,7 @@ def test_other_batch_sizes_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path
     suites = Suites()
     ended = bench(monkeypatch, tmp_path, suites, "steps", "--batch-sizes", given)
     assert isinstance(ended.exception, UsageError)
-    assert "cannot read `--batch-sizes`: it must be whole numbers from 1 separated by commas, or `full`" in str(
-        ended.exception
-    )
+    assert "cannot read `--batch-sizes`: it must be whole numbers from 1 separated by commas, or `full`" in str(ended.exception)
     assert suites.settings == []
 
 
@@ -85,7 +83,8 @@ def test_what_an_audit_costs_is_told_beside_what_is_aimed_at(monkeypatch: pytest
     assert "events (3), full (8), run (3)" in second
     assert "2.50 (40)" in first
     floors = re.findall(
-        r"(step \d): events may take 3 times .*? leaves (\d+) us .*? took (\d+)", " ".join(output.split())
+        r"(step \d): events may take 3 times .*? leaves (\d+) us per operation; events took (\d+)",
+        " ".join(output.split()),
     )
     assert [name for name, *_ in floors] == ["step 1"]
     left_us, taken_us = map(int, floors[0][1:])

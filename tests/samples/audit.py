@@ -11,7 +11,7 @@ def finding(*, file: str = "/somewhere/train.py", line: int = 12) -> AuditFindin
         line=line,
         function="softmax",
         module="head",
-        sentence="exp(123.24) overflows in float32: it is inf from 88.72283935546875 on (255 of 256 rows)",
+        sentence="exp(123.24) overflows: from 88.72283935546875 on it is inf in float32 (255 of 256 rows)",
         remedy="subtract the row maximum first",
         operation="exp",
         dtype="float32",

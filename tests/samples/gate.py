@@ -11,8 +11,8 @@ def findings() -> list[GateFinding]:
     """Return a regression and a case that is as it was."""
     slow, same = CASES
     return [
-        _finding(same, Outcome.UNCHANGED, f"{same} is as fast as before: +0.1 % (-0.4 to +0.6 %) in 5 pairs."),
-        _finding(slow, Outcome.REGRESSED, f"{slow} got slower: +10.0 % (+9.1 to +10.9 %) in 10 pairs."),
+        _finding(same, Outcome.UNCHANGED, f"{same} is as fast as it was: +0.1 % (-0.4 to +0.6 %) in 5 couples."),
+        _finding(slow, Outcome.REGRESSED, f"{slow} got slower: +10.0 % (+9.1 to +10.9 %) in 10 couples."),
     ]
 
 

@@ -36,7 +36,7 @@ def cases_of(config: pytest.Config, *contracts: str) -> dict[str, Case]:
         if case.name in selected:
             give_up(
                 config,
-                UsageError(f"two cases have the name `{case.name}`", remedy="give one of them another `name`"),
+                UsageError(f"two cases have the name `{case.name}`", remedy="give each case its own `name`"),
             )
         selected[case.name] = case
     return selected

@@ -57,7 +57,7 @@ def _remarks(balances: Sequence[BalanceRecord]) -> list[str]:
     choice = "no configuration keeps up" if cheapest is None else f"cheapest that keeps up: {_place(cheapest)}"
     steps = ", ".join(dict.fromkeys(balance.step for balance in balances))
     limit = f"Loading keeps up if the loop waits at most {balances[0].most_waiting:.0%} of its time"
-    return [choice, f"The step is {steps}. {limit}. The 95 % intervals are over time slices of one process."]
+    return [choice, f"The step is {steps}. {limit}. The 95 % intervals are over time slices within this process."]
 
 
 def _place(balance: BalanceRecord) -> str:
