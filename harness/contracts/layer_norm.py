@@ -309,7 +309,7 @@ def odd(layer_norm: Subject, x: Tensor) -> Measurement:
 
 
 @law(
-    "Doubling a row moves no entry of its layer_norm towards zero, and none beyond twice its value.",
+    "Doubling a row moves no entry of its layer_norm toward zero, and none beyond twice its value.",
     source="2 sqrt((V + eps) / (4 V + eps)) lies between 1 and 2",
     bound="the value's bound at 2 x, plus twice that at x",
     cause="the divisor is the variance instead of its root, or grows faster than the row: divide by sqrt(variance "

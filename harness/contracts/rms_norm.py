@@ -272,7 +272,7 @@ def odd(rms_norm: Subject, x: Tensor) -> Measurement:
 
 
 @law(
-    "Doubling a row moves no entry of its rms_norm towards zero, and none beyond twice its value.",
+    "Doubling a row moves no entry of its rms_norm toward zero, and none beyond twice its value.",
     source="2 sqrt((q + eps) / (4 q + eps)) with q = mean(x^2) lies between 1 and 2",
     bound="the value's bound at 2 x, plus twice that at x",
     cause="the divisor is the mean square instead of its root, or grows faster than the row: divide by "

@@ -62,7 +62,7 @@ def no_drift(value: Law, inputs: Inputs) -> Law:
 
     return Law(
         "no_drift",
-        "The rounding errors of the value are unbiased: their mean is nearly zero, both upwards and away from zero.",
+        "The rounding errors of the value are unbiased: their mean is nearly zero, both upward and away from zero.",
         source="Hoeffding (1963), over the signs of the rows' errors",
         bound="1/4 ulp, plus 6.5 standard errors of the mean",
         cause="bits are dropped instead of rounded, as by a shift, a truncating conversion or another rounding "

@@ -80,4 +80,4 @@ def test_every_format_says_what_kind_of_thing_it_is() -> None:
     said = "agrees with `--declare correction=1`"
     assert said in json.loads(to_json(spread, spread.properties))["properties"][0]
     assert said in to_junit(spread, spread.properties)
-    assert "holds with" in to_markdown(spread, spread.properties)
+    assert "agrees with" in to_markdown(spread, spread.properties)
