@@ -261,7 +261,10 @@ def test_time_that_is_up_leaves_a_part(
             ("mine.py:softplus", "--contract", "softplus", "--of", "slope"),
             "unknown value `slope` of `--of`: choose from `value`, `gradient`",
         ),
-        (("mine.py:softplus", "--contract", "softplus", "--seconds", "0"), "no part was finished: the time limit is 0 s"),
+        (
+            ("mine.py:softplus", "--contract", "softplus", "--seconds", "0"),
+            "no part was finished",
+        ),
         (
             ("mine.py:softplus", "--contract", "cross_entropy"),
             "cannot prove anything about `mine.py:softplus`: a proof needs the loss of each row",
