@@ -1,6 +1,6 @@
 """Benchmark and numerical-stability test harness for PyTorch code.
 
-Importing this package imports no torch: names are loaded when they are first used.
+Importing this package does not import torch: names are loaded on first use.
 """
 
 from importlib import import_module
@@ -43,16 +43,16 @@ _HOMES = {
     "survey": "harness.surveyor.explore",
     "tune": "harness.show.tuned",
 }
-"""Where the names live that need torch or pytest."""
+"""Modules of the names that need torch or pytest."""
 
 
 def __getattr__(name: str) -> object:
-    """Load a name when it is asked for."""
+    """Load a name on first use."""
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    """Name what there is to use, and none of what it is made of."""
+    """Return the public names."""
     return __all__

@@ -1,4 +1,4 @@
-"""The command, from its first moment on: what interrupts it while it is imported ends it in order too."""
+"""The command: an interrupt during its import also ends it with the right exit code."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Checks: the Python door to verdicts, for a script, a notebook or a test."""
+"""Checks from Python: in a script, a notebook or a test."""
 
 import ast
 import warnings
@@ -46,40 +46,40 @@ def check(
     strict: bool = False,
     isolate: bool = False,
 ) -> Verdicts:
-    """Check an implementation against a contract, in this process or out of its reach.
+    """Check an implementation against a contract or a formula.
 
     Parameters
     ----------
     function
-        The implementation: a function with the contract's signature, a module or a class of one, an optimizer.
+        The implementation: a function with the contract's signature, a module or its class, or an optimizer.
     contract
-        Name of the contract; that of the function where absent.
+        Name of the contract; by default inferred from the name of the function.
     formula, form, inputs, over
-        The mathematics that it computes in place of a contract: see :func:`formula_contract`.
+        Formula to check against instead of a contract; see :func:`formula_contract`.
     laws, dtypes
-        Names of the laws and dtypes to check; all of the contract's where empty.
+        Names of the laws and dtypes to check; all of the contract if empty.
     devices
-        Where it computes: ``cpu``, and the type of this machine's accelerator.
+        Devices to compute on: ``cpu``, and the type of this machine's accelerator.
     breaks
-        Laws it is known to break, with the reason.
+        Known failures: laws that the function breaks, each with its reason.
     declares
-        Conventions in which the contract leaves a choice.
+        Conventions that the function follows where the contract allows several.
     call
-        How it is called where it has another signature, or computes on other arrays: ``call(function, *inputs)``, or
-        the name of an adapter such as ``numpy``.
+        Adapter for another signature or another array library: ``call(function, *inputs)``, or the name of an adapter
+        such as ``numpy``.
     examples
-        Hypothesis examples a law.
+        Number of Hypothesis examples for each law.
     seconds
-        After how many no law draws further examples.
+        Time limit for each law, in seconds.
     seed
-        Seed of the draws; a fixed one when absent.
+        Random seed; fixed by default.
     corpora
-        Folders of counterexamples that are tried first.
+        Folders with counterexamples, which are tried first.
     strict
-        Whether lost digits are defects.
+        Whether lost digits and undeclared properties count as failures.
     isolate
-        Whether it is imported anew in a process of its own and judged in another one, as ``harness check`` does it: so
-        that it may hang, or end its process, and has nothing of its judge's. What cannot be imported is refused.
+        Whether to import the function in a separate process and to judge it in another one, as ``harness check``
+        does. Such a function may hang or end its process, and it cannot influence its judge.
 
     Returns
     -------
@@ -89,12 +89,12 @@ def check(
     Raises
     ------
     UsageError
-        If the contract, a law, a dtype or a device does not exist, the function's name says no contract, the formula
-        is none, or the function cannot be imported where it is to be isolated.
+        If the contract, a law, a dtype or a device does not exist; if no contract follows from the function's name;
+        if the formula cannot be read; or if the function cannot be imported although it is to be isolated.
 
     Notes
     -----
-    A function that hangs or ends the process takes this one with it, unless it is isolated.
+    Without ``isolate``, a function that hangs or ends the process does so to this process.
     """
     claim = formula_contract(contract, formula, form, inputs, over)
     if isolate:
@@ -116,43 +116,44 @@ def check(
 def formula_contract(
     contract: str | None, formula: str | None, form: str | None, inputs: Mapping[str, str] | None, over: str
 ) -> str | None:
-    """Return the contract that is meant: by its name, or that of a formula.
+    """Return the name of a contract, or the contract of a formula.
 
     Parameters
     ----------
     contract
-        Its name, where there is no formula.
+        Name of the contract, if there is no formula.
     formula
-        What is true, such as ``"x * tanh(x)"``; or ``file.py:function``, a function in the same words.
+        The exact mathematics, such as ``"x * tanh(x)"``; or ``file.py:function``, a function written with the same
+        operations.
     form
-        How one computes it, where that is not how the formula is written.
+        The formula as the code evaluates it, if it is written differently. Error bounds follow this form.
     inputs
-        What each input may be: ``{"x": "positive", "p": "distribution", "t": "-1..1", "keep": "mask"}``.
+        Values that an input may have: ``{"x": "positive", "p": "distribution", "t": "-1..1", "keep": "mask"}``.
     over
-        Whether an implementation reduces over ``rows``, or over ``all`` that it is given.
+        Elements that the formula's reductions cover: ``rows``, or ``all``.
 
     Raises
     ------
     UsageError
-        If both are given, or the formula is none.
+        If both a contract and a formula are given, or if the formula cannot be read.
     """
     if formula is None:
         return contract
     if contract is not None:
-        raise UsageError(rule="a function is checked against a contract or a formula", value="both")
+        raise UsageError("cannot use a contract together with a formula", remedy="leave one out")
     return written(formula, form, inputs, over=over).text
 
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """On one thread, and without the warnings of an implementation, which are no failure."""
+    """Compute on one thread, and ignore the warnings of an implementation."""
     with threads(1), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
 
 
 class Failed(AssertionError):  # noqa: N818 - a verdict, not an error of ours
-    """A law was not found to hold; the verdict says why.
+    """A law does not hold; the verdict contains the reason.
 
     Parameters
     ----------
@@ -165,34 +166,34 @@ class Failed(AssertionError):  # noqa: N818 - a verdict, not an error of ours
         super().__init__(block(verdict))
 
     def __repr__(self) -> str:
-        """Return the first line of what it says."""
+        """Return the first line of the message."""
         return str(self).partition("\n")[0]
 
 
 class LawBroken(Failed):
-    """A law is broken: the failure of a test that a declared break expects."""
+    """A law is broken: the failure that a declared break expects."""
 
 
 class Undeclared(AssertionError):  # noqa: N818 - a verdict, not an error of ours
-    """What kind of thing the function is was not declared, and the user is strict: the words say what to declare."""
+    """A property was not declared, and the user is strict; the message names the declaration."""
 
 
 @dataclass(repr=False)
 class Check:
-    """One law in one dtype, which a test calls on its function.
+    """One law in one dtype; a test calls it on a function.
 
     Parameters
     ----------
     job
-        The law, on an implementation that is not named yet.
+        The law, on an implementation that the test names later.
     settings
-        As :func:`harness.verdict.decide.decide` takes them.
+        Settings of :func:`harness.verdict.decide.decide`.
     probe
-        What looks at the function first, once for all checks of a test.
+        The first examination of the function, shared by all checks of a test.
     apart
-        The processes in which the function is called and judged; this one when absent.
+        The processes in which the function is called and judged; ``None`` for this process.
     verdicts, properties
-        What was reached, and what was found of the function.
+        The verdicts, and the properties of the function.
     """
 
     job: Job
@@ -203,17 +204,17 @@ class Check:
     properties: list[Property] = field(default_factory=list)
 
     def __repr__(self) -> str:
-        """Return what is claimed, in a traceback too."""
+        """Return the law and the dtype, also in a traceback."""
         return self.id
 
     @property
     def id(self) -> str:
-        """What is claimed, as the end of a test's name."""
+        """The law and the dtype, as the end of a test's name."""
         return f"{self.job.law.name}-in-{self.job.format.name}"
 
     @property
     def declared(self) -> str | None:
-        """Why the law is known to be broken; ``None`` where it is to hold, or may lose digits."""
+        """The reason of a known failure; ``None`` if the law should hold or may lose digits."""
         status, reason = self.job.when_broken
         return reason if status is Status.EXPECTED else None
 
@@ -223,16 +224,16 @@ class Check:
         Returns
         -------
         Verdict
-            That it holds, or loses digits.
+            The law holds, or loses digits.
 
         Raises
         ------
         LawBroken
-            If it is broken, declared or not.
+            If the law is broken, declared or not.
         Failed
-            If the function did not answer.
+            If the function raised an error.
         Undeclared
-            If the user is strict, and the law was judged under a property that the function has undeclared.
+            If the user is strict, and the function has an undeclared property that affected the verdict.
         """
         __tracebackhide__ = True
         if self.apart is not None:
@@ -271,7 +272,7 @@ def checks(
     isolate: bool = False,
     **settings: Any,
 ) -> list[Check]:
-    """List the checks of a contract, one for each law and dtype; those of one test share the processes they have.
+    """Return the checks of a contract, one for each law and dtype; the checks of one test share their processes.
 
     Raises
     ------
@@ -292,17 +293,17 @@ def _nothing(*_: Any) -> None:
 
 
 def load_ipython_extension(shell: Any) -> None:
-    """Have a notebook check the function that a cell defines: ``%load_ext harness``, then ``%%check softmax float32``.
+    """Add the cell magic ``%%check`` to a notebook: ``%load_ext harness``, then ``%%check softmax float32``.
 
     Parameters
     ----------
     shell
-        That of IPython.
+        The IPython shell.
 
     Notes
     -----
-    The contract is that of the function's name where the line names none; further words are dtypes. The cell is run as
-    any other, and its last function, or class, is checked.
+    The first word of the line is the contract; without it, the contract follows from the function's name. Further
+    words are dtypes. The cell runs as usual, and its last function or class is checked.
     """
     shell.register_magic_function(lambda line, cell: _check_cell(shell, line, cell), "cell", "check")
 
@@ -311,7 +312,7 @@ def _check_cell(shell: Any, line: str, cell: str) -> Verdicts:
     defined = [node.name for node in ast.parse(cell).body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
     if not defined:
         first = cell.strip().partition("\n")[0]
-        raise UsageError(rule="`%%check` checks what its cell defines", value=f"`{first}`", remedy="define a function")
+        raise UsageError("nothing to check in this cell", value=f"`{first}`", remedy="define a function or class in it")
     shell.run_cell(cell).raise_error()
     words = [word for word in line.split() if word != "--dtypes"]
     return check(shell.user_ns[defined[-1]], words[0] if words else None, dtypes=words[1:])

@@ -1,6 +1,6 @@
-"""The declaration of a case: one implementation under test and what it claims.
+"""The declaration of a case: one implementation under test and its contract.
 
-This is all that a folder of specimens imports from the harness. It imports no torch.
+A package of cases imports nothing else from the harness. This module does not import torch.
 """
 
 import sys
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 FLOATS = ("float64", "float32", "bfloat16", "float16")
-"""The dtypes a case is checked in unless it says otherwise."""
+"""The default dtypes of a case."""
 
 UNCLAIMED = ("bfloat16", "float16")
 """The dtypes that a single function claims only if the user names dtypes; it is checked in them all the same."""
@@ -17,12 +17,12 @@ UNCLAIMED = ("bfloat16", "float16")
 
 @dataclass(frozen=True)
 class Break:
-    """A failure that is known, and expected, in some dtypes only.
+    """A known failure in some dtypes only.
 
     Parameters
     ----------
     reason
-        Why the law fails, with the breaking point in closed form where there is one.
+        Why the law fails, with the closed form of the breaking point if there is one.
     dtypes
         The dtypes in which it fails.
     """
@@ -40,29 +40,29 @@ class Case:
     function
         The implementation: a function, a class or a factory with the contract's signature.
     contract
-        Name of the contract it claims; empty where its own name says it.
+        Name of its contract; if empty, inferred from the name of the function.
     breaks
-        Laws it is known to break, each with its reason. Not finding a declared failure is as much an error as
-        finding an undeclared one.
+        Known failures: laws that it breaks, each with its reason. A declared failure that does not occur is an error
+        too.
     declares
-        Conventions in which the contract leaves a choice, for example ``{"factor": 0.5}``.
+        Conventions that it follows where the contract allows several, for example ``{"factor": 0.5}``.
     attains
-        Laws of lost digits that it is to keep, although careful implementations may break them: there, breaking one is
-        a defect.
+        Laws about lost digits that it must satisfy, although careful implementations may break them. Breaking one of
+        them is then a defect.
     breaks_at
         Closed forms of breaking points by law and ray, for example ``{("value", "spike"): "ln(max + ulp/2)"}``. A
-        survey that finds another breaking point says so.
+        survey reports a breaking point that differs.
     dtypes
-        Names of the torch dtypes it claims.
+        Names of the torch dtypes that it supports.
     style
-        ``scratch`` or ``concise``; taken from the module's name when absent, ``foreign`` where that says nothing.
+        ``scratch`` or ``concise``; by default from the name of the module, otherwise ``foreign``.
     name
-        Identifier in every output; ``family.module.function`` when absent, the function alone in a notebook.
+        Identifier in every output; by default ``family.module.function``, and in a notebook only the function.
     target
-        How the command line names it: ``module:function`` when absent.
+        Its name on the command line; by default ``module:function``.
     call
-        How it is called where it has another signature, or computes on other arrays than torch's:
-        ``call(function, *inputs)``, or the text that stands for such an adapter on the command line.
+        Adapter for another signature or another array library: ``call(function, *inputs)``, or its name on the command
+        line.
     """
 
     function: Callable[..., Any]
@@ -78,7 +78,7 @@ class Case:
     call: str | Callable[..., Any] | None = None
 
     def __post_init__(self) -> None:
-        """Derive style, name and target from where the function is defined."""
+        """Derive style, name and target from the place where the function is defined."""
         if self.style and self.target and self.name:
             return
         module, function = _place(self.function)
@@ -88,7 +88,7 @@ class Case:
         if not self.target:
             object.__setattr__(self, "target", f"{module}:{function}")
         if not self.name:
-            # What a notebook or a program defines has no module that a reader would know it by.
+            # A function of a notebook or a program has no module name that a reader knows.
             home = [] if module == "__main__" else parts[-2:]
             object.__setattr__(self, "name", ".".join([*home, function]))
 
@@ -98,19 +98,19 @@ class Case:
         return self.name.split(".", 1)[0]
 
     def declared_break(self, law: str, dtype: str) -> str | None:
-        """Return the declared reason why ``law`` fails in ``dtype``; ``None`` where it is to hold."""
+        """Return the declared reason why ``law`` fails in ``dtype``; ``None`` if it should hold."""
         return _declared(self.breaks.get(law), dtype)
 
     def declared_point(self, law: str, ray: str, dtype: str) -> str | None:
-        """Return the closed form at which ``law`` is declared to fail along ``ray``; ``None`` where none is."""
+        """Return the declared closed form at which ``law`` fails along ``ray``; ``None`` if there is none."""
         return _declared(self.breaks_at.get((law, ray)), dtype)
 
 
 def _place(function: Any) -> tuple[str, str]:
-    """The module and the name from which a function is imported; those of its kind where it has none of its own.
+    """Return the module and the name of a function, or of its type if the function has none.
 
-    What is compiled may know its name alone, as the functions of ``scipy.special`` do and the ufuncs of JAX, and what
-    was wrapped bears the place of its wrapper, as those of ``autograd`` do: then it is looked for.
+    Compiled functions may have only a name, such as those of ``scipy.special`` and the ufuncs of JAX. Wrapped functions
+    have the module of their wrapper, such as those of ``autograd``. Such functions are searched in the loaded modules.
     """
     module, name = getattr(function, "__module__", None), getattr(function, "__qualname__", None)
     own = getattr(function, "__name__", None)

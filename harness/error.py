@@ -38,7 +38,7 @@ class UsageError(Exception):
 
     def __init__(
         self,
-        problem: str = "",
+        problem: str,
         *,
         rule: str | None = None,
         value: str | None = None,

@@ -1,7 +1,7 @@
-"""The pytest plugin: a test of somebody's own function becomes one item for each law and dtype.
+"""The pytest plugin: a test of your function becomes one item for each law and dtype.
 
-It is loaded into every pytest session of whoever has the harness installed, and so imports pytest alone: what needs
-torch is imported when a test with :func:`parametrize_laws` is collected.
+Every pytest session loads it if the harness is installed. It therefore imports only pytest, and imports torch when
+pytest collects a test with :func:`parametrize_laws`.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -51,28 +51,27 @@ def parametrize_laws(
     examples: int | None = None,
     isolate: bool = False,
 ) -> Callable[[TestT], TestT]:
-    """Run a test once for each law of a contract and each dtype; it calls its argument ``check`` on the function.
+    """Run a test once for each law of a contract and each dtype; the test calls its argument ``check`` on the function.
 
     Parameters
     ----------
     contract
         Name of the contract.
     formula, form, inputs, over
-        The mathematics that the function computes, in place of a contract, as :func:`harness.check` takes them.
+        Formula to check against instead of a contract; see :func:`harness.check`.
     laws, dtypes
-        Names to restrict to; all of the contract's where empty.
+        Names of the laws and dtypes to check; all of the contract if empty.
     breaks
-        Laws that the function is known to break, each with its reason: these items are expected to fail, and fail
-        where they do not.
+        Known failures: laws that the function breaks, each with its reason. These items are strict expected failures.
     declares
-        Conventions in which the contract leaves a choice.
+        Conventions that the function follows where the contract allows several.
     call
-        How to call a function of another signature, or on other arrays.
+        Adapter for another signature or another array library.
     examples
-        Hypothesis examples a law.
+        Number of Hypothesis examples for each law.
     isolate
-        Whether the function is imported anew in a process of its own and judged in another, as ``harness check`` does
-        it; the items of a test share both.
+        Whether to import the function in a separate process and to judge it in another one, as ``harness check``
+        does. All items of a test share both processes.
 
     Examples
     --------
@@ -94,44 +93,46 @@ def parametrize_laws(
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Declare what can be set for a session."""
+    """Declare the options of a session."""
     group = parser.getgroup("harness", "laws of numerical functions")
     group.addoption(
         "--harness-seconds",
         metavar="S",
         type=float,
-        help="after S seconds a law draws no further examples; what a benchmark of the harness measures",
+        help="time limit for each law, or measuring time for each benchmark of the harness, in seconds",
     )
-    group.addoption("--harness-seed", metavar="N", type=int, help="seed of the draws")
-    group.addoption("--harness-strict", action="store_true", help="lost digits and undeclared properties fail")
+    group.addoption("--harness-seed", metavar="N", type=int, help="random seed (default: fixed)")
+    group.addoption("--harness-strict", action="store_true", help="fail on lost digits and on undeclared properties")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the mark known."""
+    """Register the marks."""
     config.addinivalue_line("markers", f"{MARK}: laws to check, set by harness.parametrize_laws")
-    config.addinivalue_line("markers", f"{AUDIT}(mode='full'): fail where a line of the body goes numerically wrong")
+    config.addinivalue_line("markers", f"{AUDIT}(mode='full'): fail if a line of the test goes numerically wrong")
     config.pluginmanager.register(_Once(), "harness-once")
     config.pluginmanager.register(_Audited(), "harness-audited")
 
 
 def pytest_report_header(config: pytest.Config) -> str:
-    """Say with which seed, and within what time."""
+    """Return the version, the seed and the time limit."""
     from importlib.metadata import version
 
     from harness.record import SEED
 
     seed, seconds = config.getoption("harness_seed"), config.getoption("harness_seconds")
-    limit = "" if seconds is None else f", {seconds:g} s a law"
+    limit = "" if seconds is None else f", {seconds:g} s for each law"
     return f"harness: {version('stability-harness')}, seed {SEED if seed is None else seed}{limit}"
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Make an item of each law and dtype, with an id that reads as what is claimed."""
+    """Generate one item for each law and dtype, with an id that names both."""
     mark = metafunc.definition.get_closest_marker(MARK)
     if mark is None:
         return
     if "check" not in metafunc.fixturenames:
-        raise pytest.UsageError(f"{metafunc.definition.nodeid}: a test with `parametrize_laws` takes `check`")
+        raise pytest.UsageError(
+            f"{metafunc.definition.nodeid}: a test with `parametrize_laws` needs the argument `check`"
+        )
     from harness.api import checks, formula_contract
     from harness.error import UsageError
 
@@ -143,7 +144,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     try:
         claim = formula_contract(*contract)
         if claim is None:
-            raise UsageError(rule="`parametrize_laws` takes a contract or a formula", value="neither")
+            raise UsageError("nothing to check against", remedy="pass a contract or `formula` to `parametrize_laws`")
         parameters = checks(claim, claims, laws=laws, dtypes=dtypes, strict=strict, isolate=isolate, **settings)
     except UsageError as error:
         raise pytest.UsageError(f"{metafunc.definition.nodeid}: {error}") from error
@@ -170,7 +171,7 @@ def _marks(check: "Check") -> list[pytest.MarkDecorator]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Iterator[None]:
-    """Fail a test that checks nothing, and let the report carry what was checked."""
+    """Fail a test that checks nothing, and attach the verdicts to its report."""
     check: Any = pyfuncitem.funcargs.get("check") if pyfuncitem.get_closest_marker(MARK) else None
     try:
         result = yield
@@ -184,7 +185,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Iterator[None]:
         for one in getattr(check, "properties", ()):
             pyfuncitem.user_properties.append((FOUND, one.model_dump_json()))
     if check is not None and not check.verdicts:
-        pytest.fail("the test has not called `check` on a function: nothing was checked", pytrace=False)
+        pytest.fail("nothing was checked: the test did not call `check` on a function", pytrace=False)
     return result
 
 
@@ -217,7 +218,7 @@ class _Audited:
         if found.findings:
             pytest.fail(str(found), pytrace=False)
         if not found.record.ends:
-            pytest.fail("the test calls no backward and no model: nothing was audited", pytrace=False)
+            pytest.fail("nothing was audited: the test called neither backward nor a model", pytrace=False)
         return result
 
 
@@ -256,7 +257,7 @@ def _sentences(reports: Sequence[object], *, strict: bool) -> list[str]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Tell each finding once, and say how much was checked."""
+    """Print each finding once, and how much was checked."""
     held = terminalreporter.stats.pop(HELD, [])
     if held:
         terminalreporter.stats["failed"] = held

@@ -69,8 +69,8 @@ def names(text: str) -> tuple[str, ...]:
 class Switch(Enum):
     """How an option is given that takes no value."""
 
-    ON = "the option turns it on"
-    EITHER = "the option turns it on, and its `no-` form turns it off"
+    ON = "given where it is so"
+    EITHER = "given where it is so, and with `no-` where it is not"
 
 
 # What is declared
@@ -138,39 +138,41 @@ class Settings:
 
     contract: str | None = _option("Contract of a single function, or the only contract to time.", "NAME")
     batch_sizes: Sequence[int] = _option(
-        "Batch sizes, comma-separated; `full` is 1 to 65,536.", "N,N", Numbers(1, {"full": FULL}), absent=()
+        "Batch sizes, comma-separated; `full` is 1 to 65,536.", "N,...", Numbers(1, {"full": FULL}), absent=()
     )
-    workers: Sequence[int] = _option("Numbers of loader workers, comma-separated.", "N,N", Numbers(0), absent=())
+    workers: Sequence[int] = _option("Numbers of workers, comma-separated.", "N,...", Numbers(0), absent=())
     sizes: Sequence[int] = _option(
-        "Sizes for vectorization, comma-separated: vector length or matrix side.", "N,N", Numbers(1), absent=()
+        "Lengths of vectors or sides of matrices for vectorization, comma-separated.", "N,...", Numbers(1), absent=()
     )
-    data: Path | str | None = _option("Folder with Fashion-MNIST, or `synthetic`.", "FOLDER")
-    images: int | None = _option("Maximum number of images per epoch.", "N", int)
+    data: Path | str | None = _option("Folder with the Fashion-MNIST files, or `synthetic`.", "FOLDER")
+    images: int | None = _option("Maximum number of images in an epoch.", "N", int)
     seconds: float | None = _option(
-        "Measuring time per benchmark, in seconds.", "S", float, least=0.0, in_every_session=True
+        "Measuring time for each benchmark, in seconds.", "SECONDS", float, least=0.0, in_every_session=True
     )
     seeds: int | None = _option("Number of seeds for each search method.", "N", int, least=1)
     data_sets: Sequence[str] = _option(
-        "Data sets for the tuner or file formats for the loaders, comma-separated; other results are kept.",
-        "A,B",
+        "Data sets for the tuner, or file formats for the loaders, comma-separated; results of the others are kept.",
+        "NAME,...",
         names,
         absent=(),
     )
-    split: Split | None = _option("Images that the loaders load [default: the test set].", choices=get_args(Split))
+    split: Split | None = _option("Images that loaders load. [default: test]", choices=get_args(Split))
     dataset: str | None = _option("Your own data set: module:factory or file.py:factory.", "TARGET")
     prefetch: Sequence[int] = _option(
-        "Prefetch factors (batches that each worker prepares in advance), comma-separated.",
-        "N,N",
+        "Prefetch factors: batches that each worker prepares in advance, comma-separated.",
+        "N,...",
         Numbers(1),
         absent=(),
         of_dataset=True,
     )
-    pin: bool = _option("Pin batches in page-locked memory.", absent=False, switch=Switch.ON, of_dataset=True)
+    pin: bool = _option("Put batches into page-locked memory.", absent=False, switch=Switch.ON, of_dataset=True)
     persistent: bool | None = _option("Keep workers alive between epochs.", switch=Switch.EITHER, of_dataset=True)
     start_method: StartMethod | None = _option(
-        "Start method of the workers.", choices=get_args(StartMethod), of_dataset=True
+        "Start method of workers.", choices=get_args(StartMethod), of_dataset=True
     )
-    timeout: float | None = _option("Time limit for each loader configuration, in seconds.", "S", float, least=0.0)
+    timeout: float | None = _option(
+        "Time limit for a loader in one configuration, in seconds.", "SECONDS", float, least=0.0
+    )
 
     def arguments(self) -> list[str]:
         """Return the arguments of pytest that say so."""
@@ -182,10 +184,10 @@ class Settings:
 
 
 OPTIONS: Mapping[str, Option] = {
-    "cases": Option("Cases to time: a package, file.py:function, ...", "TARGET", default=SHIPPED),
+    "cases": Option("Package of cases, file.py:function or module:function.", "TARGET", default=SHIPPED),
     **{option.name: option.metadata[Option] for option in fields(Settings)},
-    "progress": Option("File descriptor for progress messages; the suite stops when its reader is gone.", "FD", int),
-    "scratch": Option("Folder to remove when the suite stops.", "FOLDER"),
+    "progress": Option("File descriptor for progress. The suite ends when its reader closes it.", "FD", int),
+    "scratch": Option("Folder to remove when the suite ends.", "FOLDER"),
 }
 """Every option of the suites, by the name under which a suite asks for it."""
 

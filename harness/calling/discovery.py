@@ -68,7 +68,7 @@ def _single(target: str, contract: str | None, claims: Mapping[str, Any]) -> Cas
     if contract is None:
         raise UsageError(
             f"no contract given for `{target}`",
-            remedy="pass `--contract NAME`; `harness list --contracts` shows the names",
+            remedy="pass `--contract NAME` (see `harness list --contracts`) or a `--formula`",
         )
     place, _, name = target.partition(":")
     _prefer_own(place)

@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import os
 import pkgutil
 import sys
 from collections.abc import Callable, Iterator
@@ -10,6 +11,8 @@ from types import ModuleType
 from typing import Any
 
 from ..error import UsageError, did_you_mean
+
+_TARGETS = "name a package, `file.py:function`, `module:function` or an entry point"
 
 
 def attribute(place: str, name: str) -> Any:
@@ -23,10 +26,9 @@ def attribute(place: str, name: str) -> Any:
     value: Any = _from_file(Path(place)) if place.endswith(".py") else imported(place)
     for part in name.split("."):
         if not hasattr(value, part):
-            raise UsageError(
-                f"no `{part}` in `{place}`",
-                remedy=did_you_mean(part, public_names(value)),
-            )
+            known = public_names(value)
+            rule = None if known else "it defines no names"
+            raise UsageError(f"no `{part}` in `{place}`", rule=rule, remedy=did_you_mean(part, known))
         value = getattr(value, part)
     return value
 
@@ -41,6 +43,8 @@ def _from_file(path: Path) -> ModuleType:
         beside = [file.name for file in path.parent.glob("*.py")]
         near = did_you_mean(path.name, beside, "check the path")
         raise UsageError(f"file not found: `{path}`", remedy=near)
+    if not os.access(path, os.R_OK):
+        raise UsageError(f"cannot read `{path}`: permission denied")
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None
     assert spec.loader is not None
@@ -68,6 +72,8 @@ def imported(name: str) -> ModuleType:
     UsageError
         If there is none, or it cannot be imported.
     """
+    if name.startswith("."):
+        raise UsageError(f"cannot import `{name}`", remedy=_TARGETS)
     # Last, so that the working directory does not hide what is installed.
     sys.path.append(str(Path.cwd()))
     try:
@@ -76,7 +82,7 @@ def imported(name: str) -> ModuleType:
         missing = error.name or name
         raise UsageError(
             f"cannot import `{name}`: no module named `{missing}`",
-            remedy="name a package, `file.py:function`, `module:function` or an entry point",
+            remedy=_TARGETS,
         ) from error
     except (Exception, SystemExit) as error:
         raise UsageError(f"cannot import `{name}`: {type(error).__name__}: {error}") from error

@@ -1,7 +1,7 @@
 """The ``harness`` command, one module for each group of its commands.
 
-Exit codes: 0 all laws hold or fail as declared, 1 something is broken, 2 the question could not be answered; 130 after
-an interrupt and 143 after SIGTERM, with what was finished kept.
+Exit codes: 0 all laws hold or fail as declared, 1 something is broken, 2 the question could not be answered, 130 after
+an interrupt, and 143 after SIGTERM. Finished results are kept.
 """
 
 import errno
@@ -14,16 +14,27 @@ from typing import Annotated, NoReturn
 import typer
 
 from harness.cli import audit, check, doctor, experiments, gate, laws, prove, report, score, survey, tune
+from harness.cli.command import Command, Group
+from harness.cli.options import discard_output
+from harness.cli.panels import epilog
 from harness.error import UsageError
 from harness.work.interrupt import interruptible
 
 __all__ = ["app", "main"]
 
 app = typer.Typer(
+    cls=Group,
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    help="Check which mathematical laws a PyTorch implementation keeps, time it, and report it.",
+    help="Property-test numerical PyTorch code against exact arithmetic, measure its speed, and gate changes.",
+    epilog=epilog(
+        """
+  harness check homework.py:softmax
+  harness audit train.py:step
+""",
+        "Each command has its own help, such as `harness check --help`.",
+    ),
 )
 
 
@@ -39,31 +50,47 @@ def common(
         bool, typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True)
     ] = False,
 ) -> None:
-    """Take what belongs to no command."""
+    """Read the options that belong to no command."""
 
 
-# In the order of ``--help``.
-app.command("list")(laws.list_)
-app.command()(laws.explain)
-app.command()(check.check)
-app.command()(survey.survey)
-app.command()(audit.audit)
-app.command()(laws.freeze)
-app.command()(prove.prove)
-app.command()(experiments.train)
-app.command()(experiments.bench)
-app.command()(tune.tune)
-app.command()(score.score)
-app.command()(gate.gate)
-app.command()(doctor.doctor)
-app.command()(report.report)
+COMMANDS = {
+    "Is it correct?": (
+        ("check", check.check, check.EPILOG),
+        ("survey", survey.survey, survey.EPILOG),
+        ("prove", prove.prove, prove.EPILOG),
+        ("score", score.score, score.EPILOG),
+    ),
+    "Which line of a training step goes wrong?": (("audit", audit.audit, audit.EPILOG),),
+    "How fast is it?": (
+        ("bench", experiments.bench, experiments.BENCH_EPILOG),
+        ("tune", tune.tune, tune.EPILOG),
+    ),
+    "Did a change make it worse?": (
+        ("gate", gate.gate, gate.EPILOG),
+        ("doctor", doctor.doctor, doctor.EPILOG),
+        ("freeze", laws.freeze, laws.FREEZE_EPILOG),
+    ),
+    "What is there to check?": (
+        ("list", laws.list_, laws.LIST_EPILOG),
+        ("explain", laws.explain, laws.EXPLAIN_EPILOG),
+    ),
+    "What did a run find?": (
+        ("report", report.report, report.EPILOG),
+        ("train", experiments.train, experiments.TRAIN_EPILOG),
+    ),
+}
+"""The commands by the question that they answer, in the order of ``--help``."""
+
+for question, commands in COMMANDS.items():
+    for name, command, epilog_ in commands:
+        app.command(name, cls=Command, rich_help_panel=question, epilog=epilog_)(command)
 
 
 def main() -> None:
-    """Run the command; a user's error is one plain line and exit code 2, an interrupt the exit code of its signal."""
+    """Run the command: a usage error is one plain line and exit code 2, an interrupt the exit code of its signal."""
     with interruptible() as interrupt:
         try:
-            app()
+            app(prog_name="harness")
         except UsageError as error:
             _refuse(str(error))
         except SystemExit as end:
@@ -73,7 +100,7 @@ def main() -> None:
         except OSError as error:
             if not _is_of_output(error):
                 raise
-            _refuse(str(_unsaid(error)))
+            _refuse(str(_of_output(error)))
         except Exception:
             # C code drops an interrupt, as torch does while it imports NumPy, and what is missing then fails later.
             if interrupt.received is None:
@@ -82,29 +109,31 @@ def main() -> None:
 
 
 def _flush() -> None:
-    """Have standard output take what was said, or say that it does not."""
+    """Flush standard output, or report that it cannot be written to."""
     try:
         sys.stdout.flush()
+    except BrokenPipeError:
+        discard_output()
     except OSError as error:
-        _refuse(str(_unsaid(error)))
+        _refuse(str(_of_output(error)))
 
 
 def _is_of_output(error: OSError) -> bool:
-    """Whether it is standard output that takes no more: an error of a file names the file."""
+    """Whether an error comes from standard output: an error of a file names the file."""
     return error.filename is None and error.errno in {errno.ENOSPC, errno.EPIPE, errno.EIO, errno.EBADF}
 
 
-def _unsaid(error: OSError) -> UsageError:
+def _of_output(error: OSError) -> UsageError:
     value = (error.strerror or str(error)).lower()
-    return UsageError(rule="what is found can be printed", value=value, place="standard output")
+    return UsageError("cannot write to standard output", rule=value)
 
 
 def _refuse(message: str) -> NoReturn:
-    """Say in one line why there is no answer, and end; what standard output does not take is given up."""
+    """Report in one line why there is no answer, and exit with code 2."""
     print(f"harness: {message}", file=sys.stderr)
     with suppress(OSError):
         sys.stdout.flush()
         sys.exit(2)
-    # Python would say once more at its end that nobody takes it.
+    # Otherwise Python reports the same error once more at exit.
     sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - to the end
     sys.exit(2)

@@ -1,4 +1,4 @@
-"""The command ``audit``: which line of a training step goes numerically wrong, and how far the others are from it."""
+"""The command ``audit``: the lines of a training step that go numerically wrong, and the headroom of the others."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -8,7 +8,20 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple, cast
 import typer
 
 from harness.cli.means import Means, takes_means
-from harness.cli.options import QuietOption, RunOption, console, progress, say, session
+from harness.cli.options import (
+    FreshOption,
+    JsonOption,
+    JunitOption,
+    MarkdownOption,
+    QuietOption,
+    RunOption,
+    console,
+    files_written,
+    progress,
+    say,
+    session,
+)
+from harness.cli.panels import KNOWN, OUTPUT, THOROUGH, epilog
 from harness.error import UsageError, did_you_mean, listed
 from harness.work.ending import Ending
 from harness.work.interrupt import undivided
@@ -22,93 +35,131 @@ if TYPE_CHECKING:
 
 Option = typer.Option
 SHORT = 20
-"""Steps up to which each is audited, where nobody says how many are to be."""
+"""Fewer steps than this are all audited by default."""
 
 TRENDS = 3
-"""Lines that come nearer to breaking, of which it is said when they would be there."""
+"""Maximum number of lines with shrinking headroom that are reported with their predicted breaking step."""
 
-EXAMPLES = """
-\b
-Examples:
-  the function `step` of a file, called once without arguments
-    harness audit train.py:step
-  five steps, of which only what is not finite, rules and headroom
-  are looked at
-    harness audit train.py:step --events --steps 5
-  a hundred steps, as many of which are audited as keep their CPU time
-  within five times what it is without
+EPILOG = epilog(
+    """
+  harness audit train.py:step
+  harness audit train.py:step --steps 100 --events
+  harness audit train.py:step --what-if bfloat16
+""",
+    r"""
+More examples:
+  a hundred steps; audit as many as fit into five times their CPU time
     harness audit train.py:step --events --steps 100 --within 5
-  the 57th step in full, and those before it as they are
+  step 57 in full, after 56 steps without an audit
     harness audit train.py:step --at 57
-  a hundred steps, each tenth of them in full
+  a hundred steps, every tenth of them in full
     harness audit train.py:step --steps 100 --sample 10
-  a small step, of which float64 may lose the digits as well
+  a small step in which float64 may lose digits too
     harness audit train.py:step --balls
   a step that takes minutes
     harness audit train.py:step --first-call-seconds 600
   what would go wrong in bfloat16, and under autocast to float16
-    harness audit train.py:step \\
+    harness audit train.py:step \
       --what-if bfloat16 --what-if autocast-float16
-  a step that is there to show an overflow
+  a step that demonstrates an overflow
     harness audit train.py:step --expect overflow
 
-\b
 Exit codes:
-  0  nothing was found, but for what is expected or would be
-  1  a line goes wrong, or what is expected does not
+  0  no findings, except expected ones and those of --what-if
+  1  a line goes wrong, or an expected finding is missing
   2  the step could not be audited: it does not exist, needs arguments,
-     raises, exits, hangs, or leaves nothing behind to be looked at
-"""
+     raises, exits, hangs, or leaves nothing to examine
+""",
+)
+"""Examples and exit codes of ``--help``."""
 
 
 @takes_means
 def audit(
     target: Annotated[
-        str, typer.Argument(help="The step: file.py:function or module:function, called without arguments.")
+        str,
+        typer.Argument(
+            help="The training step: file.py:function or module:function, called without arguments.", metavar="TARGET"
+        ),
     ],
+    steps: Annotated[int, Option(min=1, help="Number of calls of the step.", metavar="N")] = 1,
     events: Annotated[
-        bool, Option("--events", help="Look only for what is not finite, at rules and headroom: three times as quick.")
+        bool,
+        Option("--events", help="Report only NaN, infinity, broken rules and headroom. Three times as fast."),
     ] = False,
-    balls: Annotated[
-        bool, Option("--balls", help="Hold every format beside ball arithmetic, not float64: for small steps.")
-    ] = False,
-    steps: Annotated[int, Option(min=1, help="How often the step is called.")] = 1,
+    what_if: Annotated[
+        list[str] | None,
+        Option(
+            help="Also report what would go wrong in bfloat16, float16, autocast-bfloat16 or autocast-float16.",
+            metavar="FORMAT",
+        ),
+    ] = None,
+    expect: Annotated[
+        list[str] | None,
+        Option(
+            help="Kind of finding that the step must show. The audit fails without it.",
+            metavar="KIND",
+            rich_help_panel=KNOWN,
+        ),
+    ] = None,
     sample: Annotated[
-        int | None, Option(min=1, help="Audit in full each so-manyth of the steps, and the others as with --events.")
+        int | None,
+        Option(
+            min=1,
+            help="Audit every N-th step in full, and the others as with --events.",
+            metavar="N",
+            rich_help_panel=THOROUGH,
+        ),
     ] = None,
     within: Annotated[
         float | None,
-        Option(min=1.0, help="How many times the CPU time of the steps all may take; of 20 steps and more, 3."),
+        Option(
+            min=1.0,
+            help="Limit on the CPU time of all steps, as a multiple of their CPU time without an audit.",
+            show_default="3 for 20 or more steps, else none",
+            metavar="FACTOR",
+            rich_help_panel=THOROUGH,
+        ),
     ] = None,
     at: Annotated[
-        list[int] | None, Option(min=1, help="Audit this step alone, and take those before it as they are.")
+        list[int] | None,
+        Option(
+            min=1,
+            help="Audit only this step; the steps before it run without an audit.",
+            metavar="N",
+            rich_help_panel=THOROUGH,
+        ),
     ] = None,
-    what_if: Annotated[
-        list[str] | None,
-        Option(help="Say as well what would go wrong in bfloat16, float16, autocast-bfloat16 or autocast-float16."),
-    ] = None,
-    verbose: Annotated[bool, Option("--verbose", "-v", help="Show every finding, note and headroom.")] = False,
-    expect: Annotated[
-        list[str] | None, Option(help="A kind of finding that the step is there to show; without it the audit fails.")
-    ] = None,
+    balls: Annotated[
+        bool,
+        Option(
+            "--balls",
+            help="Compare with ball arithmetic instead of float64. For small steps.",
+            rich_help_panel=THOROUGH,
+        ),
+    ] = False,
+    verbose: Annotated[
+        bool,
+        Option("--verbose", "-v", help="Show every finding, note and headroom.", rich_help_panel=OUTPUT),
+    ] = False,
     quiet: QuietOption = False,
     run: RunOption = None,
-    fresh: Annotated[bool, Option("--fresh", help="Clear the run first.")] = False,
-    json: Annotated[Path | None, Option(help="Write what was found as JSON.")] = None,
-    junit: Annotated[Path | None, Option(help="Write it as JUnit XML.")] = None,
-    markdown: Annotated[Path | None, Option(help="Write it as Markdown.")] = None,
+    fresh: FreshOption = False,
+    json: JsonOption = None,
+    junit: JunitOption = None,
+    markdown: MarkdownOption = None,
     *,
     means: Means,
 ) -> None:
-    """Follow a training step operation by operation, and name the lines at which it goes numerically wrong."""
+    """Find the lines of a training step that lose accuracy or overflow."""
     from harness.auditor.plan import AuditPlan
     from harness.cli.auditing import Auditing
 
     if events and sample is not None:
-        remedy = "leave out `--events`: between the steps that are sampled it holds"
-        raise UsageError(rule="`--sample` audits steps in full", value="`--events` beside it", remedy=remedy)
+        remedy = "leave out `--events`; between sampled steps it applies anyway"
+        raise UsageError("cannot use `--events` together with `--sample`", remedy=remedy)
     if events and balls:
-        raise UsageError(rule="one of `--events` and `--balls`", value="both", remedy="leave one out")
+        raise UsageError("cannot use `--events` together with `--balls`", remedy="leave one out")
     numbers = tuple(sorted(set(at or ())))
     steps = max(steps, *numbers, 1)
     plan = AuditPlan(target, _mode(events=events, balls=balls), steps, sample)
@@ -133,31 +184,30 @@ def audit(
         opened.end(ending)
     for remark in opened.remarks:
         say(f"run: {remark}")
-    written = {kind: file for kind, file in (("json", json), ("junit", junit), ("markdown", markdown)) if file}
+    files = {"json": json, "junit": junit, "markdown": markdown}
     early = f"{ending.early} after {opened.done:,} steps" if ending.early else ""
-    _show(audits, written, shown=_Shown(verbose=verbose, quiet=quiet), early=early)
+    _show(audits, files, shown=_Shown(verbose=verbose, quiet=quiet), early=early)
     for line in auditing.would_stop:
         say(line)
     ending.settle()
     if ending.code is not None:
         raise typer.Exit(ending.code)
     for reason in auditing.stopped:
-        raise UsageError(rule="a step returns", value=f"one that {reason}", place=f"`{target}`")
+        raise UsageError(f"cannot audit `{target}`", rule=f"the step {reason}")
     raise typer.Exit(int(any(one.fails for one in audits)))
 
 
 def _within(plan: "AuditPlan", asked: Mapping[str, object], means: Means) -> float | None:
-    """How many times their own CPU time the steps may take; ``None`` where each is audited, or each so-manyth."""
+    """Return the limit on CPU time as a multiple; ``None`` if all steps or every N-th step are audited."""
     from harness.auditor.sampling import WITHIN
 
     names = [f"`{name}`" for name, value in asked.items() if value]
     is_one_process = means.jobs in (None, 1) and means.executor is None
     if len(names) > 1:
-        rule = f"one of {listed(list(asked))}"
-        raise UsageError(rule=rule, value=" and ".join(names), remedy="leave out all but one")
+        raise UsageError(f"cannot use {' together with '.join(names)}", remedy="leave out all but one")
     if names and plan.sample is None and not is_one_process:
-        remedy = "leave out `--jobs` and `--executor`"
-        raise UsageError(rule=f"{names[0]} follows steps in one process", value="several", remedy=remedy)
+        problem = f"cannot use {names[0]} with several processes"
+        raise UsageError(problem, remedy="leave out `--jobs` and `--executor`")
     if within := cast("float | None", asked["--within"]):
         return within
     is_long = plan.steps >= SHORT and plan.sample is None and is_one_process
@@ -165,7 +215,7 @@ def _within(plan: "AuditPlan", asked: Mapping[str, object], means: Means) -> flo
 
 
 def _tell_run(audits: "list[Audit]", run: "AuditRun | None", opened: "Session") -> None:
-    """Say with the step that tells most how many were looked at."""
+    """Store with the most informative step how many steps were audited."""
     from harness.record import telling
 
     if run is None:
@@ -192,7 +242,8 @@ def _kinds(names: list[str]) -> "tuple[AuditKind, ...]":
     for name in names:
         if name not in known:
             remedy = did_you_mean(name, known)
-            raise UsageError(rule=f"`--expect` takes a kind, {listed(known)}", value=f"`{name}`", remedy=remedy)
+            rule = f"`--expect` must be one of {listed(known)}"
+            raise UsageError(f"unknown kind of finding `{name}`", rule=rule, remedy=remedy)
     return tuple(map(AuditKind, names))
 
 
@@ -201,37 +252,34 @@ def _mode(*, events: bool, balls: bool) -> "Mode":
 
 
 def _formats(names: list[str]) -> "list[WhatIf]":
-    """Return the formats of these names, each once."""
+    """Return the formats of these names, without duplicates."""
     from harness.record import WHAT_IF
 
     for name in names:
         if name not in WHAT_IF:
             remedy = did_you_mean(name, WHAT_IF)
-            raise UsageError(rule=f"`--what-if` takes one of {listed(WHAT_IF)}", value=f"`{name}`", remedy=remedy)
+            rule = f"`--what-if` must be one of {listed(WHAT_IF)}"
+            raise UsageError(f"unknown format `{name}`", rule=rule, remedy=remedy)
     return cast("list[WhatIf]", list(dict.fromkeys(names)))
 
 
-def _show(audits: "list[Audit]", written: dict[str, Path], *, shown: _Shown, early: str) -> None:
-    from harness.record import audit_line, audit_text, run_lines, telling, trend_line, trends, write_atomically
+def _show(audits: "list[Audit]", files: dict[str, Path | None], *, shown: _Shown, early: str) -> None:
+    from harness.record import audit_line, audit_text, run_lines, telling, trend_line, trends
     from harness.show.audit import AUDIT_WRITERS, wrapped
 
     width = console().width
-    # A step that ended before there was anything to look at is said to have.
+    # A step that ended before there was anything to look at is reported by the error of the command.
     looked_at = [one for one in audits if one.operations]
-    for one in telling(looked_at):
-        say(wrapped(audit_line(one) if shown.quiet else audit_text(one, everything=shown.verbose), width))
-        steps = one.run.steps if one.run is not None else sum(other.title == one.title for other in audits)
-        if steps > 1:
-            say(f"this is step {one.step:,} of {steps:,}, {'the first' if one.findings else 'none'} with findings")
-        for line in () if one.run is None else run_lines(one.run):
-            say(wrapped(line, width))
-    for trend in trends(looked_at)[:TRENDS]:
-        say(wrapped(trend_line(trend), width))
-    if early:
-        say(early)
-    for kind, file in written.items():
-        write_atomically(file, AUDIT_WRITERS[kind](audits))
-        say(f"{kind}: {file}")
-
-
-audit.__doc__ = f"{audit.__doc__}\n{EXAMPLES}"
+    with files_written(files, lambda kind: AUDIT_WRITERS[kind](audits)) as written:
+        for one in telling(looked_at):
+            say(wrapped(audit_line(one) if shown.quiet else audit_text(one, everything=shown.verbose), width))
+            steps = one.run.steps if one.run is not None else sum(other.title == one.title for other in audits)
+            if steps > 1:
+                which = ", the first with findings" if one.findings else "; no step has findings"
+                say(f"this is step {one.step:,} of {steps:,}{which}")
+            for line in () if one.run is None else run_lines(one.run):
+                say(wrapped(line, width))
+        for trend in trends(looked_at)[:TRENDS]:
+            say(wrapped(trend_line(trend), width))
+        for line in [*([early] if early else []), *written]:
+            say(line)

@@ -1,4 +1,4 @@
-"""Carrying an audit out: plan after plan, and a run in which a step went wrong unseen once more, up to that step."""
+"""Carry out an audit: each plan, and once more the steps before one that went wrong without an audit."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -16,25 +16,25 @@ if TYPE_CHECKING:
 
 
 class Auditing:
-    """The calls of a step by some plans, of which the first takes it as it is.
+    """The calls of a step by several plans; the first plan does not change the format.
 
     Parameters
     ----------
     plans
-        What to do, one after the other.
+        The plans, in order.
     means
-        Who does it.
+        Where the work is carried out.
 
     Attributes
     ----------
     taken
-        Steps that were taken as they are.
+        Number of steps taken without a change of format.
     run
-        What became of those, where not each is audited.
+        Result of these steps, if not every step is audited.
     stopped
         How the step ended the audit, if it did.
     would_stop
-        The same of what is as if in another format, in a sentence each.
+        How the step would end it in another format, in a sentence each.
     """
 
     def __init__(self, plans: "Sequence[AuditPlan]", means: Means) -> None:
@@ -47,12 +47,12 @@ class Auditing:
         self._was_seen = True
 
     def audits(self) -> "Iterator[Audit | None]":
-        """Yield what each call came to; ``None`` of one that was not audited."""
+        """Yield the audit of each call; ``None`` for a call without an audit."""
         from harness.record.audit import in_format
 
         for planned in self._plans:
             ended: list[str] = []
-            # Each is a process of its own: what one call has done to the weights is not what the next begins from.
+            # Each plan has its own process, so that it does not start from weights that another plan changed.
             with self._means.hands(planned) as hands:
                 yield from self._called(planned, hands, ended)
             if planned.what_if is not None:
@@ -76,10 +76,9 @@ class Auditing:
                 ended.append(answer.said["raised"])
             elif found is not None and not found.ends:
                 raise UsageError(
-                    rule="a step ends in a loss, gradients, an update or a tensor that it returns",
-                    value=f"none of these in {found.operations:,} operations",
-                    place=f"`{planned.target}`",
-                    remedy="call backward in it, or return what is to be looked at",
+                    f"nothing to audit in `{planned.target}`",
+                    rule=f"its {found.operations:,} operations compute no loss, gradient, update or returned tensor",
+                    remedy="call backward in the step, or return the tensor to audit",
                 )
             yield found
             if ended:
@@ -94,9 +93,9 @@ class Auditing:
             self._losses.append(said["losses"])
 
     def _once_more(self, planned: "AuditPlan", *, raised: bool) -> "Iterator[Audit | None]":
-        """Take the steps up to those that went wrong unseen once more, and audit these until one tells why.
+        """Repeat the steps up to those that went wrong without an audit, and audit these until one has findings.
 
-        They are the same where all losses up to them are the same bit for bit; of others nothing is yielded.
+        The repetition counts only if all losses up to there are bit-identical; otherwise nothing is yielded.
         """
         from harness.auditor.plan import audit_of
 
@@ -125,4 +124,4 @@ class Auditing:
 
 def _reason(reason: str, name: str) -> str:
     said = reason.removeprefix(f"{name} ")
-    return f"{said}; `--first-call-seconds` gives it longer" if said.startswith("hangs") else said
+    return f"{said}; raise `--first-call-seconds`" if said.startswith("hangs") else said

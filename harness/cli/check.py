@@ -1,4 +1,4 @@
-"""The command ``check``: a target's laws are decided, shown, and written where the user says."""
+"""The command ``check``: decide which laws of a target hold, and show and write the verdicts."""
 
 import contextlib
 import os
@@ -13,25 +13,35 @@ import typer
 from harness.calling.discovery import OBJECTS
 from harness.cli.means import Means, takes_means
 from harness.cli.options import (
+    BreaksOption,
     CallOption,
+    ContractOption,
+    DeclareOption,
+    DtypesOption,
     FormOption,
     FormulaOption,
+    FreshOption,
     InputOption,
+    JsonOption,
+    JunitOption,
+    MarkdownOption,
     OverOption,
     RunOption,
     TargetArgument,
     claimed_contract,
-    complete_contract,
     complete_law,
     console,
     conventions,
     declared_breaks,
+    files_written,
     names,
     progress,
+    refuse_nothing,
     say,
     say_claim,
     session,
 )
+from harness.cli.panels import CALLING, KNOWN, OUTPUT, THOROUGH, epilog
 from harness.error import UsageError
 from harness.record import SEED
 from harness.record.text import count
@@ -44,95 +54,141 @@ if TYPE_CHECKING:
     from harness.verdict.campaign import Campaign
 
 Option = typer.Option
-EXAMPLES = """
-\b
-Examples:
-  the cases of the chapter
+EPILOG = epilog(
+    """
+  harness check homework.py:softmax
+  harness check homework.py:quick_gelu --formula 'x * sigmoid(1.702 * x)'
+  harness check torch.nn.functional:softmax --call 'lambda f, x: f(x, dim=-1)'
+""",
+    r"""
+More examples:
+  the shipped cases
     harness check
-  one function in a file; again each time the file is saved
-    harness check homework.py:softmax
+  one function, again each time its file is saved
     harness check homework.py:softmax --watch
-  one whose name says no contract
+  a function whose name is not the name of a contract
     harness check homework.py:attention_weights --contract softmax
-  one that no contract is about, against its mathematics
-    harness check homework.py:quick_gelu --formula 'x * sigmoid(1.702 * x)'
-  one of an installed package, called as its signature asks
-    harness check torch.nn.functional:softmax --contract softmax \\
-      --call 'lambda f, x: f(x, dim=-1)'
-  one that computes on NumPy arrays
+  a function that computes on NumPy or JAX arrays
     harness check scipy.special:expit --contract sigmoid --call numpy
     harness check jax.nn:softmax --call 'jax(axis=-1)'
-  a convention in which the contract leaves a choice
-    harness check homework.py:loss --contract squared_error \\
+  a convention that the contract leaves open
+    harness check homework.py:loss --contract squared_error \
       --declare factor=0.5
-  a failure that is known
-    harness check homework.py:softmax --contract softmax \\
+  a known failure
+    harness check homework.py:softmax --contract softmax \
       --breaks 'value_on_long_rows:float16=the sum overflows'
 
-\b
 Exit codes:
-  0  every law holds, fails as declared, or loses digits that careful
-     implementations lose too
-  1  something is broken; under --strict, digits are lost or
-     a property was not declared
+  0  every law holds or fails as declared; lost digits are reported, but
+     do not count
+  1  a law is broken; with --strict, also lost digits or an undeclared
+     property
   2  the question could not be answered
-"""
-"""What ``--help`` says at its end."""
+""",
+)
+"""Examples and exit codes of ``--help``."""
 
 
 @takes_means
 def check(
     target: TargetArgument = "cases",
-    contract: Annotated[
-        str | None,
-        Option(help="Contract that the function claims; else its name says it.", autocompletion=complete_contract),
-    ] = None,
+    contract: ContractOption = None,
     formula: FormulaOption = None,
+    dtypes: DtypesOption = None,
+    law: Annotated[
+        list[str] | None, Option(help="Check only this law.", metavar="NAME", autocompletion=complete_law)
+    ] = None,
+    watch: Annotated[bool, Option("--watch", help="Check again each time the file is saved.")] = False,
+    call: CallOption = None,
+    devices: Annotated[
+        str,
+        Option(help="Devices, comma-separated: cpu, or cpu,cuda.", metavar="NAME,...", rich_help_panel=CALLING),
+    ] = "cpu",
     form: FormOption = None,
     input_: InputOption = None,
     over: OverOption = "rows",
-    call: CallOption = None,
-    declare: Annotated[list[str] | None, Option(help="Convention or policy of the function, NAME=VALUE.")] = None,
+    declare: DeclareOption = None,
+    breaks: BreaksOption = None,
     reference: Annotated[
         str | None,
-        Option(help="Of a loader, what gives each sample as it should be, by its index.", metavar="FILE.py:FUNCTION"),
+        Option(
+            help="For a data loader: function that returns the correct sample for an index.",
+            metavar="FILE.py:FUNCTION",
+            rich_help_panel=KNOWN,
+        ),
     ] = None,
-    breaks: Annotated[
-        list[str] | None,
-        Option(help="A failure that is known, LAW[:DTYPE,...][=REASON]."),
+    examples: Annotated[
+        int | None,
+        Option(
+            min=1,
+            help="Hypothesis examples for each law.",
+            show_default="set by the contract",
+            metavar="N",
+            rich_help_panel=THOROUGH,
+        ),
     ] = None,
-    law: Annotated[
-        list[str] | None,
-        Option(help="Only this law; may be given several times.", autocompletion=complete_law),
+    seconds: Annotated[
+        float | None,
+        Option(
+            min=0.01,
+            help="Time limit for each law, in seconds.",
+            show_default="none",
+            metavar="SECONDS",
+            rich_help_panel=THOROUGH,
+        ),
     ] = None,
-    dtypes: Annotated[str | None, Option(help="Only these, comma-separated.")] = None,
-    devices: Annotated[str, Option(help="Where it computes: cpu, or cpu,cuda where there is one.")] = "cpu",
-    examples: Annotated[int | None, Option(min=1, help="Hypothesis examples a law.")] = None,
     seed: Annotated[
         int | None,
-        Option(min=0, help="Seed of the draws; else a fixed one, and one drawn anew for what is asked late."),
+        Option(
+            min=0,
+            help="Random seed.",
+            show_default="fixed; final re-checks use a new one",
+            metavar="N",
+            rich_help_panel=THOROUGH,
+        ),
     ] = None,
-    corpus: Annotated[Path | None, Option(help="Folder of counterexamples of your own, tried first too.")] = None,
-    replay: Annotated[bool, Option(help="Try the counterexamples that were found before first.")] = True,
-    example: Annotated[str | None, Option(help="Measure this one example, as a replay prints it.")] = None,
-    seconds: Annotated[float | None, Option(min=0.01, help="After how many a law draws no more examples.")] = None,
-    strict: Annotated[bool, Option("--strict", help="Take lost digits and undeclared properties for defects.")] = False,
-    verbose: Annotated[
-        bool, Option("--verbose", "-v", help="Show every law, and every finding in full with its example.")
+    replay: Annotated[
+        bool, Option(help="Try the counterexamples of earlier checks first.", rich_help_panel=THOROUGH)
+    ] = True,
+    corpus: Annotated[
+        Path | None,
+        Option(
+            help="Folder with your own counterexamples, which are also tried first.",
+            metavar="FOLDER",
+            rich_help_panel=THOROUGH,
+        ),
+    ] = None,
+    example: Annotated[
+        str | None,
+        Option(
+            help="Check only this example, as the `replay` line of a finding gives it.",
+            metavar="JSON",
+            rich_help_panel=THOROUGH,
+        ),
+    ] = None,
+    strict: Annotated[
+        bool,
+        Option("--strict", help="Fail on lost digits and on undeclared properties.", rich_help_panel=THOROUGH),
     ] = False,
-    fail_fast: Annotated[bool, Option("--fail-fast", help="Stop at the first failure.")] = False,
+    fail_fast: Annotated[
+        bool, Option("--fail-fast", help="Stop at the first failure.", rich_help_panel=THOROUGH)
+    ] = False,
+    verbose: Annotated[
+        bool,
+        Option("--verbose", "-v", help="Show every law, and each finding with its example.", rich_help_panel=OUTPUT),
+    ] = False,
     run: RunOption = None,
-    fresh: Annotated[bool, Option("--fresh", help="Clear the run first.")] = False,
-    json: Annotated[Path | None, Option(help="Write the verdicts as JSON.")] = None,
-    junit: Annotated[Path | None, Option(help="Write them as JUnit XML.")] = None,
-    markdown: Annotated[Path | None, Option(help="Write them as Markdown.")] = None,
-    watch: Annotated[bool, Option("--watch", help="Check again each time the file is saved.")] = False,
+    fresh: FreshOption = False,
+    json: JsonOption = None,
+    junit: JunitOption = None,
+    markdown: MarkdownOption = None,
     *,
     means: Means,
 ) -> None:
-    """Check which laws hold: of the shipped cases, of a package of cases, or of one function."""
+    """Check which mathematical laws an implementation satisfies."""
     from harness.verdict.campaign import Campaign
 
+    refuse_nothing(target, "check")
     if corpus is not None:
         from harness.record.corpus import refuse_damaged
 
@@ -155,7 +211,7 @@ def check(
         example=example,
         strict=strict,
     )
-    written = {kind: file for kind, file in (("json", json), ("junit", junit), ("markdown", markdown)) if file}
+    files = {"json": json, "junit": junit, "markdown": markdown}
 
     def checked() -> int:
         with session(run, seed, fresh=fresh) as opened:
@@ -187,12 +243,12 @@ def check(
         for remark in opened.remarks:
             say(f"run: {remark}")
         early = _early(ending, len(verdicts), total)
-        _show(campaign, verdicts, list(properties.values()), early, written, verbose=verbose)
+        _show(campaign, verdicts, list(properties.values()), early, files, verbose=verbose)
         ending.settle()
         if ending.code is not None:
             return ending.code
         if not verdicts:
-            raise UsageError(rule="at least one law is checked", value="none that matches", place=f"`{target}`")
+            raise UsageError(f"no law of `{target}` matches the options", remedy="see `harness list --laws`")
         fails_strictly = any(one.fails(strict=strict) for one in properties.values())
         return _code(verdicts) or int(fails_strictly)
 
@@ -200,19 +256,19 @@ def check(
 
 
 def _late(seed: int | None, example: str | None) -> int | None:
-    """The seed of what is asked late: the user's own, or one that nobody could know."""
+    """Return the seed of the final re-check: the user's own, or an unpredictable one."""
     if example is not None:
         return None
     return secrets.randbelow(2**31) if seed is None else seed
 
 
 def _early(ending: Ending, done: int, total: int) -> str:
-    """How the check ended before its time, as the run's head has it; empty where it did not."""
+    """Return how the check ended early, as the head of the run states it; empty if it did not."""
     return f"{ending.early} after {done:,} of {count(total, 'law')}" if ending.early else ""
 
 
 def _code(verdicts: "list[Verdict]") -> int:
-    """0 where everything is as declared, 1 where something fails, 2 where nothing could be said."""
+    """Return 0 if everything is as declared, 1 if something fails, 2 if every law was skipped."""
     from harness.record import Status
 
     if all(verdict.status is Status.SKIPPED for verdict in verdicts):
@@ -221,7 +277,7 @@ def _code(verdicts: "list[Verdict]") -> int:
 
 
 def _processes(campaign: "Campaign", means: Means) -> int:
-    """One for the shipped cases, for few laws, and for loaders, whose laws share what is read; else two that start."""
+    """Return 1 for shipped cases, few laws and loaders, whose laws share the data that was read; otherwise 2."""
     if campaign.contract in OBJECTS:
         return 1
     if not (means.isolate and campaign.is_foreign) or campaign.laws or campaign.example:
@@ -235,57 +291,53 @@ def _show(
     verdicts: "list[Verdict]",
     properties: "list[Property]",
     early: str,
-    written: dict[str, Path],
+    files: dict[str, Path | None],
     *,
     verbose: bool,
 ) -> None:
     from harness.calling.own_cases import whence
-    from harness.record import census_line, unclaimed_line, verdict_line, write_atomically
+    from harness.record import census_line, unclaimed_line, verdict_line
     from harness.show.document import WRITERS
     from harness.show.verdict import print_properties, print_verdicts
 
-    # A replay is asked for what the record says of its one example.
+    # A replay shows all that the record contains about its one example.
     in_full = verbose or campaign.example is not None
-    say_claim(campaign.target, campaign.contract, (verdict.contract for verdict in verdicts))
-    print_properties(console(), properties)
-    print_verdicts(console(), verdicts, single=":" in campaign.target, verbose=in_full, early=early)
-    for kind, file in written.items():
-        write_atomically(file, WRITERS[kind](verdicts, properties, early))
-        say(f"{kind}: {file}")
-    place = whence(campaign.target)
-    what = f"{campaign.target} ({place})" if place else campaign.target
-    say(census_line(verdicts).replace("checked: ", f"checked: {what}, ", 1))
-    say(verdict_line(verdicts, early))
-    if unclaimed := unclaimed_line(verdicts):
-        say(unclaimed)
+    with files_written(files, lambda kind: WRITERS[kind](verdicts, properties, early)) as written:
+        say_claim(campaign.target, campaign.contract, (verdict.contract for verdict in verdicts))
+        print_properties(console(), properties)
+        print_verdicts(console(), verdicts, single=":" in campaign.target, verbose=in_full, early=early)
+        place = whence(campaign.target)
+        what = f"{campaign.target} ({place})" if place else campaign.target
+        census = census_line(verdicts).replace("checked: ", f"checked: {what}, ", 1)
+        for line in (*written, census, verdict_line(verdicts, early), unclaimed_line(verdicts)):
+            if line:
+                say(line)
 
 
 WAIT_MS = 500
-"""Longest time in which a save is not noticed."""
+"""Longest delay in milliseconds until a save is noticed."""
 
 
 def again_and_again(target: str, checked: Callable[[], int]) -> int:
-    """Check now and after each time the file was saved, until interrupted; return the last exit code."""
+    """Check now and after each save of the file, until interrupted; return the last exit code."""
     from watchfiles import watch
 
     file = Path(target.partition(":")[0])
     if not target.partition(":")[2] or file.suffix != ".py":
-        raise UsageError(
-            rule="`--watch` waits for a file to be saved", value=f"`{target}`", remedy="name `file.py:function`"
-        )
+        raise UsageError(f"cannot watch `{target}`", rule="`--watch` needs `file.py:function`")
     seen, code = _stamp(file), _survived(checked)
-    say(f"watching {file}; Ctrl-C ends it")
+    say(f"watching {file}; press Ctrl-C to stop")
     with contextlib.suppress(KeyboardInterrupt):
         for _ in watch(file.parent, recursive=False, yield_on_timeout=True, rust_timeout=WAIT_MS):
             # The file decides, not the event: none tells of what was saved while it was being checked.
             if (stamp := _stamp(file)) not in {seen, None}:
                 seen, code = stamp, _survived(checked)
-                say(f"watching {file}; Ctrl-C ends it")
+                say(f"watching {file}; press Ctrl-C to stop")
     return code
 
 
 def _stamp(file: Path) -> tuple[int, int] | None:
-    """Return what changes when a file is saved; ``None`` while there is none."""
+    """Return values that change when a file is saved; ``None`` while it does not exist."""
     try:
         status = file.stat()
     except FileNotFoundError:
@@ -294,12 +346,9 @@ def _stamp(file: Path) -> tuple[int, int] | None:
 
 
 def _survived(checked: Callable[[], int]) -> int:
-    """Check once; what cannot be answered, such as a file that does not parse for now, is said and waited out."""
+    """Check once; print a usage error, such as a syntax error in the file, and keep watching."""
     try:
         return checked()
     except UsageError as error:
         say(f"harness: {error}")
         return 2
-
-
-check.__doc__ = f"{check.__doc__}\n{EXAMPLES}"

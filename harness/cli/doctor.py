@@ -1,4 +1,4 @@
-"""The command ``doctor``: what this machine can see."""
+"""The command ``doctor``: the timing noise of this machine."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -7,25 +7,53 @@ import typer
 from rich.markup import escape
 from rich.table import Column, Table
 
-from harness.cli.options import DataOption, console, progress, say
+from harness.cli.options import DataOption, complete_contract, console, progress, say
+from harness.cli.panels import THOROUGH, epilog
 
 if TYPE_CHECKING:
     from harness.gate.doctor import Diagnosis
 
 Option = typer.Option
 NO_SIGHT = 2
-"""Exit code where nothing could be measured."""
+"""Exit code if nothing could be measured."""
+
+
+EPILOG = epilog(
+    """
+  harness doctor
+  harness doctor homework.py:softmax --budget 60
+""",
+    """
+Exit codes:
+  0  the table is complete
+  2  nothing could be measured
+""",
+)
 
 
 def doctor(
     target: Annotated[
-        str | None, typer.Argument(help="Cases, as `check` takes them; else as pyproject.toml says.", metavar="TARGET")
+        str | None,
+        typer.Argument(
+            help="Cases, as for `harness check`.", metavar="TARGET", show_default="from pyproject.toml, else cases"
+        ),
     ] = None,
-    contract: Annotated[str | None, Option(help="Contract of a single function.")] = None,
-    budget: Annotated[float | None, Option(min=1.0, help="Seconds it takes.")] = None,
+    contract: Annotated[
+        str | None, Option(help="Contract of a single function.", metavar="NAME", autocompletion=complete_contract)
+    ] = None,
     data: DataOption = None,
+    budget: Annotated[
+        float | None,
+        Option(
+            min=1.0,
+            help="Time limit, in seconds.",
+            show_default="from pyproject.toml",
+            metavar="SECONDS",
+            rich_help_panel=THOROUGH,
+        ),
+    ] = None,
 ) -> None:
-    """Time identical code against itself: the noise of this machine, and the smallest slowdown it can see."""
+    """Measure the timing noise of this machine, which limits the gate."""
     from harness.gate.doctor import advice, diagnose
     from harness.gate.finding import percent_slower
     from harness.gate.policy import project_root, read_policy
@@ -41,7 +69,8 @@ def doctor(
     if diagnosis.sights:
         console().print(_table(diagnosis))
     if diagnosis.control is not None:
-        say(f"control: 10 % more work in {diagnosis.evidence.control} is seen as {percent_slower(diagnosis.control)}")
+        seen = percent_slower(diagnosis.control)
+        say(f"control: 10 % more work in {diagnosis.evidence.control} is measured as {seen}")
     for sentence in advice(diagnosis, policy):
         say(f"advice: {sentence}")
     raise typer.Exit(0 if diagnosis.sights else NO_SIGHT)
@@ -53,10 +82,10 @@ def _table(diagnosis: "Diagnosis") -> Table:
     couples = diagnosis.sights[0].couples
     table = Table(
         Column("case", overflow="fold"),
-        title=f"What can be seen in five couples of processes; measured on {couples}",
+        title=f"Smallest slowdown that five pairs of processes can show; measured on {couples}",
         title_justify="left",
     )
-    for heading in ("one call", "spread of couples", "smallest slowdown seen", "identical code differs by"):
+    for heading in ("one call", "spread of pairs", "smallest visible slowdown", "identical code differs by"):
         table.add_column(heading, justify="right")
     for sight in diagnosis.sights:
         shares = (f"{share:.1%}" for share in (sight.spread, sight.visible))

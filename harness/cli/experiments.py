@@ -9,17 +9,24 @@ from rich.markup import escape
 
 from harness.bench.option import OPTIONS, Settings, Split, StartMethod
 from harness.cli.options import DataOption, QuietOption, RunOption, TargetArgument, console, progress, say, session
-from harness.error import UsageError, did_you_mean
+from harness.cli.panels import LOADERS, OUTPUT, THOROUGH, epilog
+from harness.error import UsageError, did_you_mean, listed
 from harness.work.ending import Ending
 
 if TYPE_CHECKING:
     from harness.record import RunFolder
 
 
+TRAIN_EPILOG = epilog("""
+  harness train --run mine
+  harness report mine
+""")
+
+
 def train(
     target: TargetArgument = "cases", data: DataOption = None, run: RunOption = None, *, quiet: QuietOption = False
 ) -> None:
-    """Train the chapter's models for real: curves, learned parameters, overfitting."""
+    """Train the shipped models; record curves, parameters, overfitting."""
     from harness.bench import experiment
     from harness.calling.discovery import load
     from harness.data.dataset import prepare
@@ -50,7 +57,7 @@ def train(
     if not quiet:
         print_training(console(), rows)
     if ending.early:
-        say(f"{ending.early}: the rest was not trained")
+        say(f"{ending.early}; the remaining models were not trained")
     say(f"data: {prepared.source.note}")
     ending.settle()
     if ending.code is not None:
@@ -58,90 +65,109 @@ def train(
 
 
 TRAININGS = 3
-"""What is trained: linear regression, softmax regression, and a model that overfits."""
+"""Number of trainings: linear regression, softmax regression, and a model that overfits."""
 
 
 def _flag(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-def _option(name: str, *flags: str) -> Any:
-    """Return the command's option for one of the suite's, from its declaration."""
+def _option(name: str, *flags: str, panel: str | None = None) -> Any:
+    """Return the option of the command for an option of the suites, from its declaration."""
     option = OPTIONS[name]
     return typer.Option(
         *flags,
         help=option.help,
-        metavar=option.metavar if option.least is None else None,  # else the range stands there
+        metavar=option.metavar or "|".join(option.choices) or None,
         min=option.least,
         parser=_parser(name) if option.takes_several else None,
+        rich_help_panel=panel,
     )
 
 
 def _parser(name: str) -> Callable[[str], Any]:
-    """Return what reads several numbers or names; what it cannot read is the user's error."""
+    """Return a function that reads several numbers or names, and raises a usage error for other text."""
     parse = OPTIONS[name].parse
 
     def read(text: str) -> Any:
         try:
             return parse(text)
         except argparse.ArgumentTypeError as error:
-            raise UsageError(rule=f"`{_flag(name)}` takes {parse}", value=f"`{text}`") from error
+            problem = f"cannot read `{_flag(name)}`"
+            raise UsageError(problem, rule=f"it must be {parse}", value=f"`{text}`") from error
 
     return read
+
+
+BENCH_EPILOG = epilog(
+    """
+  harness bench steps
+  harness bench loaders --dataset train.py:dataset --workers 0,2,4
+  harness bench steps --cases model.py:Net --contract softmax_regression_step
+""",
+    """
+Suites that run by default:
+  loaders        data loaders against batch size and number of workers
+  steps          training steps
+  balance        whether loading keeps up with the training step
+  operations     single operations
+  vectorization  loops against vectorized code
+  screening      how fast rows of inputs are checked
+
+Suites that run only by name:
+  agreement      step times against those of torch.utils.benchmark
+  audit          CPU time and memory that an audit of a training step needs
+  tuner          how close `harness tune` comes to the best loader
+  search         how much of the largest error several search methods find in
+                 equal time. It takes 290 s for each implementation, 44 minutes
+                 for the nine shipped ones; with --seconds 3, 13 minutes.
+
+Exit codes:
+  0  everything was measured
+  1  a benchmark failed
+  2  nothing could be measured
+""",
+)
 
 
 def bench(
     suites: Annotated[
         list[str] | None,
-        typer.Argument(
-            help="loaders, steps, balance, operations, vectorization, screening (all when absent); "
-            "agreement, audit, tuner, search."
-        ),
+        typer.Argument(help="Suites to run; they are listed below.", show_default="the usual ones", metavar="SUITE"),
     ] = None,
-    target: Annotated[str, typer.Option("--cases", help="Package of cases.")] = "cases",
-    data: DataOption = None,
-    run: Annotated[str, typer.Option("--run", help="Run to write into.")] = "bench",
+    target: Annotated[
+        str,
+        typer.Option("--cases", help="Package of cases, file.py:function or module:function.", metavar="TARGET"),
+    ] = "cases",
     contract: Annotated[str | None, _option("contract")] = None,
-    batch_sizes: Annotated[Sequence[int] | None, _option("batch_sizes")] = None,
-    workers: Annotated[Sequence[int] | None, _option("workers")] = None,
-    split: Annotated[Split | None, _option("split")] = None,
-    dataset: Annotated[str | None, _option("dataset")] = None,
-    start_method: Annotated[StartMethod | None, _option("start_method")] = None,
-    prefetch: Annotated[Sequence[int] | None, _option("prefetch")] = None,
-    persistent: Annotated[bool | None, _option("persistent")] = None,
-    timeout: Annotated[float | None, _option("timeout")] = None,
-    pin: Annotated[bool, _option("pin", "--pin")] = False,
-    seconds: Annotated[float | None, _option("seconds")] = None,
-    seeds: Annotated[int | None, _option("seeds")] = None,
-    data_sets: Annotated[Sequence[str] | None, _option("data_sets")] = None,
+    data: DataOption = None,
+    dataset: Annotated[str | None, _option("dataset", panel=LOADERS)] = None,
+    split: Annotated[Split | None, _option("split", panel=LOADERS)] = None,
+    batch_sizes: Annotated[Sequence[int] | None, _option("batch_sizes", panel=LOADERS)] = None,
+    workers: Annotated[Sequence[int] | None, _option("workers", panel=LOADERS)] = None,
+    prefetch: Annotated[Sequence[int] | None, _option("prefetch", panel=LOADERS)] = None,
+    pin: Annotated[bool, _option("pin", "--pin", panel=LOADERS)] = False,
+    persistent: Annotated[bool | None, _option("persistent", panel=LOADERS)] = None,
+    start_method: Annotated[StartMethod | None, _option("start_method", panel=LOADERS)] = None,
+    data_sets: Annotated[Sequence[str] | None, _option("data_sets", panel=LOADERS)] = None,
+    timeout: Annotated[float | None, _option("timeout", panel=THOROUGH)] = None,
+    seconds: Annotated[float | None, _option("seconds", panel=THOROUGH)] = None,
+    seeds: Annotated[int | None, _option("seeds", panel=THOROUGH)] = None,
+    run: Annotated[
+        str, typer.Option("--run", help="Run to write to.", metavar="RUN", rich_help_panel=OUTPUT)
+    ] = "bench",
     *,
     quiet: QuietOption = False,
 ) -> None:
-    """Time the cases: training steps, loaders, loops against vectorised code; and how fast rows are checked.
-
-    `harness bench loaders --dataset file.py:factory` times torch's loader of a data set of your own.
-    `--cases model.py:Net --contract softmax_regression_step` times a model of your own. `harness bench agreement` holds
-    our step times against those of torch.utils.benchmark.
-
-    `harness bench search` compares how much of the worst several ways of drawing inputs find in equal time: five ways
-    from five seeds for ten seconds each, and one search four times as long. These are 290 s for each implementation,
-    44 minutes for the chapter's nine; `--seconds 3` takes 13 minutes, and its table says that it had 3 s.
-
-    `harness bench audit` measures what an audit of a training step costs in CPU time and memory.
-
-    `harness bench tuner` measures how near `harness tune` comes to the best loader.
-    """
+    """Time training steps, data loaders and vectorized code."""
     from harness.bench import run as benchmark
     from harness.data.dataset import prepare
 
     wanted = suites or list(benchmark.USUAL)
     for suite in wanted:
         if suite not in benchmark.SUITES:
-            raise UsageError(
-                rule=f"a suite is one of {', '.join(benchmark.SUITES)}",
-                value=f"`{suite}`",
-                remedy=did_you_mean(suite, benchmark.SUITES),
-            )
+            rule = f"the suites are {listed(benchmark.SUITES)}"
+            raise UsageError(f"unknown suite `{suite}`", rule=rule, remedy=did_you_mean(suite, benchmark.SUITES))
     settings = Settings(
         contract=contract,
         batch_sizes=batch_sizes or (),
@@ -168,7 +194,7 @@ def bench(
             try:
                 codes.append(_one_suite(suite, target, opened.folder, settings, quiet=quiet))
             except benchmark.IdleError as error:
-                # Who names a suite wants it; who names none wants those that have something to do.
+                # A suite that the user names must run; of the usual suites, only those with work.
                 if suites or (suite == wanted[-1] and not codes):
                     raise
                 say(f"{suite}: {error}")
@@ -177,16 +203,13 @@ def bench(
 
 
 def _check_loader_options(suites: list[str], settings: Settings) -> None:
-    """Refuse what would have no effect: these options are of torch's loader of a data set."""
+    """Refuse options without an effect: they configure torch's loader of a data set."""
     if settings.dataset is None:
         for name in (name for name in settings.given() if OPTIONS[name].of_dataset):
-            raise UsageError(
-                rule=f"`{_flag(name)}` sets the loader of a data set",
-                value="no data set",
-                remedy="add `--dataset TARGET`",
-            )
+            raise UsageError(f"cannot use `{_flag(name)}` without a data set", remedy="pass `--dataset`")
     elif "loaders" not in suites:
-        raise UsageError(rule="`--dataset` is for loaders", value=", ".join(suites), remedy="name `loaders`")
+        problem = "cannot use `--dataset` without the suite `loaders`"
+        raise UsageError(problem, remedy="use `harness bench loaders`")
 
 
 def _one_suite(name: str, target: str, folder: "RunFolder", settings: Settings, *, quiet: bool) -> int:

@@ -1,4 +1,4 @@
-"""The command ``gate``: whether a change may replace what it is compared with."""
+"""The command ``gate``: decide whether a change may replace its baseline."""
 
 import os
 from pathlib import Path
@@ -6,7 +6,20 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from harness.cli.options import DataOption, console, progress, run_folder, say, session
+from harness.cli.options import (
+    DataOption,
+    JsonOption,
+    JunitOption,
+    MarkdownOption,
+    complete_contract,
+    console,
+    files_written,
+    progress,
+    run_folder,
+    say,
+    session,
+)
+from harness.cli.panels import OUTPUT, THOROUGH, epilog
 from harness.error import UsageError, printable
 
 if TYPE_CHECKING:
@@ -19,31 +32,36 @@ Option = typer.Option
 SUMMARY = "GITHUB_STEP_SUMMARY"
 """The environment variable that names the file of a CI's summary."""
 
-EXAMPLES = """
-\b
-Examples:
-  a run's laws, breaking points and deviations against the baseline
+EPILOG = epilog(
+    """
+  harness gate --run report
+  harness gate --run report --update
+  harness gate --against main
+""",
+    """
+More examples:
+  laws, breaking points and deviations of a new run against the baseline
     harness check --run report
     harness gate --run report
-  what changed is meant
+  accept the changes: make the run the new baseline
     harness gate --run report --update
-  the time of every case against the commit before
+  the time of every case against the previous commit
     harness gate --against HEAD~1
-  what a branch did to the time since it left main, in a minute
+  the time of a branch against the commit where it left main, in a minute
     harness gate --against main --budget 60
 
-\b
 Exit codes:
   0  pass
   1  something got worse
-  2  no verdict: a case is gone or is not measured any more, nothing was
-     compared, or the measurement does not trust itself
+  2  no verdict: a case is gone or no longer measured, nothing was
+     compared, or the measurement is not reliable
   3  inconclusive, with --strict
-"""
-"""What ``--help`` says at its end."""
+""",
+)
+"""Examples and exit codes of ``--help``."""
 
 RUN = "gate"
-"""The run that is written where only time is measured."""
+"""The run that is written if only time is measured."""
 
 
 class Place(NamedTuple):
@@ -55,35 +73,75 @@ class Place(NamedTuple):
 
 def gate(
     target: Annotated[
-        str | None, typer.Argument(help="Cases, as `check` takes them; else as pyproject.toml says.", metavar="TARGET")
+        str | None,
+        typer.Argument(
+            help="Cases, as for `harness check`.", metavar="TARGET", show_default="from pyproject.toml, else cases"
+        ),
     ] = None,
-    run: Annotated[str | None, Option("--run", help="Run whose numerics are held against the baseline.")] = None,
+    run: Annotated[
+        str | None, Option("--run", help="Run whose numerics are compared with the baseline.", metavar="RUN")
+    ] = None,
     against: Annotated[
-        str | None, Option(help="Compare the time with this commit, branch or tag, or with where they part.")
+        str | None,
+        Option(
+            help="Commit, branch or tag whose time is compared. For a branch, the commit where yours left it.",
+            metavar="REF",
+        ),
     ] = None,
-    update: Annotated[bool, Option("--update", help="Make the run the baseline.")] = False,
-    baseline: Annotated[Path | None, Option(help="File of the baseline; else as pyproject.toml says.")] = None,
-    into: Annotated[str | None, Option(help="Run to write the findings into; the one that is read, or `gate`.")] = None,
-    contract: Annotated[str | None, Option(help="Contract of a single function.")] = None,
-    budget: Annotated[float | None, Option(min=1.0, help="Seconds that measuring time takes at most.")] = None,
+    update: Annotated[bool, Option("--update", help="Make the run the new baseline.")] = False,
+    baseline: Annotated[
+        Path | None, Option(help="File of the baseline.", show_default="from pyproject.toml", metavar="FILE")
+    ] = None,
+    contract: Annotated[
+        str | None, Option(help="Contract of a single function.", metavar="NAME", autocompletion=complete_contract)
+    ] = None,
     data: DataOption = None,
-    seed: Annotated[int, Option(min=0, help="Seed of the order in which things are measured.")] = 0,
-    strict: Annotated[bool, Option("--strict", help="Exit with 3 where something is inconclusive.")] = False,
-    allow_noise: Annotated[
-        bool, Option("--allow-noise", help="Pass where the machine is too noisy for a verdict on time.")
+    budget: Annotated[
+        float | None,
+        Option(
+            min=1.0,
+            help="Time limit for the time measurement, in seconds.",
+            show_default="from pyproject.toml",
+            metavar="SECONDS",
+            rich_help_panel=THOROUGH,
+        ),
+    ] = None,
+    seed: Annotated[
+        int, Option(min=0, help="Random seed for the order of measurements.", metavar="N", rich_help_panel=THOROUGH)
+    ] = 0,
+    strict: Annotated[
+        bool,
+        Option("--strict", help="Exit with code 3 if a comparison is inconclusive.", rich_help_panel=THOROUGH),
     ] = False,
-    json: Annotated[Path | None, Option(help="Write the findings as JSON.")] = None,
-    junit: Annotated[Path | None, Option(help="Write them as JUnit XML.")] = None,
-    markdown: Annotated[Path | None, Option(help="Write them as Markdown.")] = None,
+    allow_noise: Annotated[
+        bool,
+        Option(
+            "--allow-noise", help="Pass if the machine is too noisy for a verdict on time.", rich_help_panel=THOROUGH
+        ),
+    ] = False,
+    into: Annotated[
+        str | None,
+        Option(
+            help="Run to write the findings to.",
+            show_default="the run of --run, else gate",
+            metavar="RUN",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
+    json: JsonOption = None,
+    junit: JunitOption = None,
+    markdown: MarkdownOption = None,
 ) -> None:
-    """Say whether a change made anything worse: numerics, counts and time, in one exit code."""
+    """Decide whether a change made numerics, counts or time worse."""
     from harness.gate.finding import exit_code
     from harness.gate.policy import project_root, read_policy
     from harness.record import GateFinding
+    from harness.show.gate import WRITERS
 
     if run is None and (against is None or update):
-        rule = "`--update` takes the run it makes the baseline" if update else "`harness gate` is told what to compare"
-        raise UsageError(rule=rule, value="none", remedy="add `--run RUN`" + ("" if update else " or `--against REF`"))
+        if update:
+            raise UsageError("cannot update the baseline without a run", remedy="pass `--run`")
+        raise UsageError("nothing to compare", remedy="pass `--run` or `--against`")
     root = project_root(Path.cwd())
     policy = read_policy(root)
     given = {"target": target, "budget_s": budget}
@@ -100,13 +158,17 @@ def gate(
             findings += _time(against, policy, contract=contract, data=data, seed=seed, into=opened.folder)
         opened.folder.write(GateFinding, findings)
     code = exit_code(findings, strict=strict, blind=allow_noise)
-    _show(findings, code)
-    _write(findings, code, {"json": json, "junit": junit, "markdown": markdown})
+    files = {"json": json, "junit": junit, "markdown": markdown}
+    with files_written(files, lambda kind: WRITERS[kind](findings, code)) as written:
+        _summarize(findings, code)
+        _show(findings, code)
+        for line in written:
+            say(line)
     raise typer.Exit(code)
 
 
 def _refuse_unfinished(run: str, *, update: bool) -> "list[GateFinding]":
-    """Say that a run lacks what was planned; no baseline is made of such a one."""
+    """Return a finding if a run is incomplete; such a run does not become the baseline."""
     from harness.record import Gate, GateFinding, Outcome, early
 
     how = early(run_folder(run).head().work, "check", "survey")
@@ -114,12 +176,11 @@ def _refuse_unfinished(run: str, *, update: bool) -> "list[GateFinding]":
         return []
     if update:
         raise UsageError(
-            rule="a baseline is made of a run that came to its end",
-            value=f"one that was {how}",
-            place=str(run_folder(run).path),
-            remedy="run the command again",
+            f"cannot make `{run_folder(run).path}` the baseline",
+            rule=f"the run was {how}",
+            remedy="run the command again to the end",
         )
-    sentence = f"The run was {how}: what it did not reach cannot be compared."
+    sentence = f"The run was {how}; the missing results cannot be compared."
     return [GateFinding(gate=Gate.NUMERICS, case="", subject="", outcome=Outcome.NO_VERDICT, sentence=sentence)]
 
 
@@ -188,17 +249,10 @@ def _show(findings: "Sequence[GateFinding]", code: int) -> None:
     say(gate_line(findings, code))
 
 
-def _write(findings: "Sequence[GateFinding]", code: int, wanted: dict[str, Path | None]) -> None:
-    from harness.record import write_atomically
-    from harness.show.gate import WRITERS, to_markdown
+def _summarize(findings: "Sequence[GateFinding]", code: int) -> None:
+    """Append the findings to the summary of a CI job, if there is one."""
+    from harness.show.gate import to_markdown
 
-    for kind, file in wanted.items():
-        if file is not None:
-            write_atomically(file, WRITERS[kind](findings, code))
-            say(f"{kind}: {file}")
     if SUMMARY in os.environ:
         with Path(os.environ[SUMMARY]).open("a", encoding="utf-8") as summary:
             summary.write(to_markdown(findings, code))
-
-
-gate.__doc__ = f"{gate.__doc__}\n{EXAMPLES}"

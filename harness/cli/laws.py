@@ -17,6 +17,21 @@ from harness.cli.options import (
     run_folder,
     say,
 )
+from harness.cli.panels import epilog
+
+LIST_EPILOG = epilog("""
+  harness list --contracts
+  harness list --formulas
+""")
+EXPLAIN_EPILOG = epilog("""
+  harness explain rows_sum_to_one
+  harness explain value --contract softmax
+""")
+FREEZE_EPILOG = epilog("""
+  harness check homework.py:softmax --run mine
+  harness freeze mine counterexamples
+  harness check homework.py:softmax --corpus counterexamples
+""")
 
 
 def list_(
@@ -25,10 +40,10 @@ def list_(
     contracts: Annotated[bool, typer.Option("--contracts", help="Only the contracts.")] = False,
     laws: Annotated[bool, typer.Option("--laws", help="Only the laws.")] = False,
     formulas: Annotated[
-        bool, typer.Option("--formulas", help="The catalogue of formulas, each a contract too.")
+        bool, typer.Option("--formulas", help="Only the catalog of formulas; each is also a contract.")
     ] = False,
 ) -> None:
-    """Name every case, contract and law with its statement."""
+    """List the cases, contracts and laws, with the statement of each law."""
     from harness.calling.discovery import load
     from harness.show import listing
 
@@ -46,29 +61,31 @@ def list_(
 
 
 def explain(
-    law: Annotated[str, typer.Argument(help="Name of a law.")],
+    law: Annotated[str, typer.Argument(help="Name of a law or a word of the glossary.", metavar="NAME")],
     contract: Annotated[
-        str | None, typer.Option(help="Only this contract's.", autocompletion=complete_contract)
+        str | None,
+        typer.Option(help="Explain the law only for this contract.", metavar="NAME", autocompletion=complete_contract),
     ] = None,
     formula: FormulaOption = None,
     form: FormOption = None,
     input_: InputOption = None,
     over: OverOption = "rows",
 ) -> None:
-    """Explain a law: statement, source, bound, what usually breaks it and how that is mended."""
+    """Explain a law: statement, source, bound, common causes and fixes."""
     from harness.show import listing
 
     say(listing.explain(law, claimed_contract(contract, formula, form, input_, over)).fitted(console().width))
 
 
 def freeze(
-    run: Annotated[str, typer.Argument(help="Run to take them from: a name below .harness/runs, or a path.")],
-    corpus: Annotated[Path, typer.Argument(help="Folder to keep them in, for `harness check --corpus`.")],
+    run: Annotated[str, typer.Argument(help="Run to read: a name below .harness/runs, or a path.", metavar="RUN")],
+    corpus: Annotated[Path, typer.Argument(help="Folder to write to, for `harness check --corpus`.", metavar="FOLDER")],
 ) -> None:
-    """Keep the counterexamples of a run, so that later checks try them first."""
+    """Save the counterexamples of a run for later checks."""
     from harness.record import Breaking, Proof, Verdict, Worst
     from harness.verdict.corpus import Recorded, freeze
 
     folder = run_folder(run)
+    folder.head()  # raises a usage error if there is no such run
     records: list[Recorded] = [*folder.read(Verdict), *folder.read(Breaking), *folder.read(Worst), *folder.read(Proof)]
     say(f"{freeze(records, corpus)} new counterexamples in {corpus}")

@@ -1,4 +1,4 @@
-"""The options that say by what means a command's work is carried out, for every command that has pieces to do."""
+"""The options about execution, which every command shares that has several pieces of work."""
 
 import functools
 import inspect
@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from harness.cli.panels import EXECUTION
 from harness.work.carry_out import Hands, carry_out
 from harness.work.executor import executor_named
 from harness.work.limits import Limits
@@ -16,17 +17,26 @@ from harness.work.plan import Plan
 
 JobsOption = Annotated[
     int | None,
-    typer.Option("--jobs", min=1, help="Processes, each of which computes on one thread; as many as pay when absent."),
+    typer.Option(
+        "--jobs",
+        min=1,
+        help="Number of processes, each with one thread.",
+        show_default="chosen by the amount of work",
+        metavar="N",
+        rich_help_panel=EXECUTION,
+    ),
 ]
 IsolateOption = Annotated[
-    bool, typer.Option("--isolate/--no-isolate", help="Run code that is not shipped in a process of its own.")
+    bool,
+    typer.Option("--isolate/--no-isolate", help="Run user code in a separate process.", rich_help_panel=EXECUTION),
 ]
 ExecutorOption = Annotated[
     str | None,
     typer.Option(
         "--executor",
-        help="Where it is computed instead: dask://HOST:PORT, or FILE.py:FUNCTION that returns an executor.",
+        help="Remote executor: dask://HOST:PORT, or FILE.py:FUNCTION that returns an executor.",
         metavar="EXECUTOR",
+        rich_help_panel=EXECUTION,
     ),
 ]
 _LIMITS = [limit for limit in fields(Limits) if limit.metadata]
@@ -34,18 +44,18 @@ _LIMITS = [limit for limit in fields(Limits) if limit.metadata]
 
 @dataclass(frozen=True)
 class Means:
-    """By what means work is carried out, as the user said.
+    """How work is executed, from the options of the user.
 
     Parameters
     ----------
     jobs
-        Processes; ``None`` where none were asked for.
+        Number of processes; ``None`` for the default.
     isolate
-        Whether foreign code runs in processes of its own.
+        Whether user code runs in separate processes.
     executor
-        As :func:`harness.work.executor.executor_named` takes it.
+        Name of an executor, as :func:`harness.work.executor.executor_named` reads it.
     limits
-        Of foreign code.
+        Limits for user code.
     """
 
     jobs: int | None
@@ -55,14 +65,14 @@ class Means:
 
     @contextmanager
     def hands(self, plan: Plan, *, processes: int = 1) -> Iterator[Hands]:
-        """Enter who carries a plan out.
+        """Start the processes that carry out a plan.
 
         Parameters
         ----------
         plan
-            What to do.
+            The plan.
         processes
-            How many, where the user asks for no number.
+            Number of processes if the user passes none.
         """
         with executor_named(self.executor, self.jobs) as executor:
             limits = None
@@ -73,11 +83,11 @@ class Means:
 
 
 def takes_means(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command these options, in the place of its argument ``means``.
+    """Replace the argument ``means`` of a command by these options.
 
     Notes
     -----
-    The options of the limits are those that :class:`~harness.work.limits.Limits` declares.
+    :class:`~harness.work.limits.Limits` declares the options of the limits.
     """
     signature = inspect.signature(command)
 
@@ -109,8 +119,12 @@ def _options() -> list[inspect.Parameter]:
 def _option(limit: "Field[Any]") -> Any:
     said = limit.metadata
     if said["least"] is None:
-        return Annotated[str | None, typer.Option(said["option"], help=said["help"], metavar="COMMAND")]
-    return Annotated[float, typer.Option(said["option"], min=said["least"], help=said["help"])]
+        given = typer.Option(said["option"], help=said["help"], metavar=said["metavar"], rich_help_panel=EXECUTION)
+        return Annotated[str | None, given]
+    number = typer.Option(
+        said["option"], min=said["least"], help=said["help"], metavar=said["metavar"], rich_help_panel=EXECUTION
+    )
+    return Annotated[float, number]
 
 
 def _parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:

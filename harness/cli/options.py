@@ -1,11 +1,14 @@
-"""What the commands share: consoles and progress bars, the options that recur, the run they write into.
+"""What the commands share: consoles, progress bars, common options, and the run that they write to.
 
-What needs torch is imported inside the commands, so that ``--help`` is quick.
+The commands import torch only when they run, so that ``--help`` is quick.
 """
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,8 +16,10 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.segment import Segment
 
+from harness.calling.own_cases import SHIPPED, own_cases
 from harness.case import FLOATS, Break
-from harness.error import UsageError, did_you_mean, printable
+from harness.cli.panels import CALLING, FORMULA, KNOWN, OUTPUT, THOROUGH
+from harness.error import UsageError, did_you_mean, listed, printable
 
 if TYPE_CHECKING:
     from harness.cli.session import Session
@@ -22,25 +27,39 @@ if TYPE_CHECKING:
 
 PLAIN_WIDTH = 160
 LEAST_WIDTH = 20
-"""What ``COLUMNS`` asks for is at least as wide."""
+"""Smaller values of ``COLUMNS`` are ignored."""
 
 
 class PlainConsole(Console):
-    """A console on which no text of somebody else's, wherever it stands, is an escape code."""
+    """A console that never prints an escape code from a text."""
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """Yield what is to be printed, with the control characters of texts replaced; those of ours are no text."""
+        """Yield the segments to print, with the control characters of texts replaced."""
         for segment in super().render(renderable, options):
             yield segment if segment.control else segment._replace(text=printable(segment.text))
+
+    def on_broken_pipe(self) -> None:
+        """Go on without output, where rich would exit."""
+        discard_output()
 
 
 def say(text: str) -> None:
     """Print a line on standard output, without control characters."""
-    print(printable(text), flush=True)
+    try:
+        print(printable(text), flush=True)
+    except BrokenPipeError:
+        discard_output()
+
+
+def discard_output() -> None:
+    """Send further output to nowhere: its reader is gone, as after ``| head -1``. The exit code stays meaningful."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def console(*, stderr: bool = False) -> Console:
-    """A console of the terminal's width; in a pipe or a file a plain one, as wide as ``COLUMNS`` says or widely."""
+    """Return a console of the terminal's width; in a pipe or a file, a plain one of ``COLUMNS`` or 160 columns."""
     terminal = (sys.stderr if stderr else sys.stdout).isatty()
     asked = os.environ.get("COLUMNS", "")
     width = int(asked) if asked.isdecimal() and int(asked) >= LEAST_WIDTH else PLAIN_WIDTH
@@ -49,63 +68,129 @@ def console(*, stderr: bool = False) -> Console:
 
 TargetArgument = Annotated[
     str,
-    typer.Argument(help="A package of cases, file.py:function, module:function, or an entry point.", metavar="TARGET"),
+    typer.Argument(help="file.py:function, module:function, a package of cases, or an entry point.", metavar="TARGET"),
 ]
 
 
 def complete_contract(incomplete: str) -> list[str]:
-    """Name the contracts that begin so, for the shell."""
+    """Return the contracts that start with a text, for shell completion."""
     from harness.contracts import contracts
 
     return [name for name in contracts() if name.startswith(incomplete)]
 
 
 def complete_law(context: typer.Context, incomplete: str) -> list[str]:
-    """Name the laws that begin so, of the contract where one is given already, for the shell."""
+    """Return the laws that start with a text, of the given contract if there is one, for shell completion."""
     from harness.contracts import contracts
 
     owners = [contract for contract in contracts().values() if context.params.get("contract") in {None, contract.name}]
     return sorted({law.name for contract in owners for law in contract.laws if law.name.startswith(incomplete)})
 
 
+ContractOption = Annotated[
+    str | None,
+    typer.Option(
+        "--contract",
+        help="Contract to check against.",
+        show_default="from the function's name",
+        metavar="NAME",
+        autocompletion=complete_contract,
+    ),
+]
+DtypesOption = Annotated[
+    str | None, typer.Option("--dtypes", help="Dtypes, comma-separated.", show_default="all", metavar="NAME,...")
+]
 RunOption = Annotated[
-    str | None, typer.Option("--run", help="Run to write into: a name below .harness/runs, or a path.")
+    str | None,
+    typer.Option(
+        "--run",
+        help="Run to write to: a name below .harness/runs, or a path.",
+        metavar="RUN",
+        rich_help_panel=OUTPUT,
+    ),
+]
+FreshOption = Annotated[
+    bool, typer.Option("--fresh", help="Delete the run's earlier records first.", rich_help_panel=OUTPUT)
 ]
 FormulaOption = Annotated[
     str | None,
-    typer.Option("--formula", help="Mathematics that it computes, such as 'x * tanh(x)'; or file.py:function."),
+    typer.Option(
+        "--formula", help="Formula to check against, such as 'x * tanh(x)'; or file.py:function.", metavar="EXPR"
+    ),
 ]
 FormOption = Annotated[
-    str | None, typer.Option("--form", help="How one computes that formula; it is judged against this form.")
+    str | None,
+    typer.Option(
+        "--form",
+        help="The formula as the code evaluates it, if it is written differently. Error bounds follow this form.",
+        metavar="EXPR",
+        rich_help_panel=FORMULA,
+    ),
 ]
 InputOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--input", help="What an input of the formula may be: x=positive, p=distribution, t=-1..1, keep=mask."
+        "--input",
+        help="Values that an input may have: x=positive, p=distribution, t=-1..1, keep=mask.",
+        metavar="NAME=KIND",
+        rich_help_panel=FORMULA,
     ),
 ]
 OverOption = Annotated[
-    str, typer.Option("--over", help="What the formula is reduced over: rows, or all that the function is given.")
+    str,
+    typer.Option(
+        "--over",
+        help="Elements that the formula's reductions cover: rows, or all.",
+        metavar="rows|all",
+        rich_help_panel=FORMULA,
+    ),
 ]
+
+
+def refuse_nothing(target: str, command: str) -> None:
+    """Refuse the default target if there are no cases of that name: the user has not named anything yet.
+
+    Parameters
+    ----------
+    target
+        As the user named it.
+    command
+        Name of the command, for its example.
+
+    Raises
+    ------
+    UsageError
+        If the target is ``cases``, and there is no such package, or the user's own package declares no ``CASES``.
+    """
+    if target != SHIPPED:
+        return
+    own, reason = own_cases(), None
+    if own is not None and not any(b"CASES" in file.read_bytes() for file in own.rglob("*.py")):
+        reason = f"the package `{SHIPPED}` in this folder declares no `CASES`"
+    elif own is None and find_spec(SHIPPED) is None:
+        reason = f"there is no package `{SHIPPED}` here"
+    if reason is not None:
+        remedy = f"name a function, as in `harness {command} homework.py:softmax`"
+        raise UsageError(f"nothing to {command}", rule=reason, remedy=remedy)
 
 
 def claimed_contract(
     contract: str | None, formula: str | None, form: str | None, inputs: list[str] | None, over: str
 ) -> str | None:
-    """Return the contract that the options say: by its name, or a formula's.
+    """Return the contract that the options name, directly or by a formula.
 
     Raises
     ------
     UsageError
-        If they say two, or the formula is none.
+        If the options name both, or if the formula cannot be read.
     """
     if formula is None:
         for name, given in (("--form", form), ("--input", inputs)):
             if given:
-                raise UsageError(rule=f"`{name}` goes with `--formula`", value="none")
+                raise UsageError(f"cannot use `{name}` without `--formula`")
         return contract
     if contract is not None:
-        raise UsageError(rule="a function is checked against a contract or a formula", value="both")
+        raise UsageError("cannot use `--contract` together with `--formula`", remedy="leave one out")
     from harness.formula.grammar import parsed
     from harness.formula.spelling import stated_inputs, written
 
@@ -118,29 +203,102 @@ CallOption = Annotated[
     str | None,
     typer.Option(
         "--call",
-        help="How to call what has another signature: numpy or jax(axis=-1), file.py:adapter, or an expression.",
+        help="Adapter for another signature or another array library: numpy, jax(axis=-1), file.py:adapter, or an "
+        "expression such as 'lambda f, x: f(x, dim=-1)'.",
+        metavar="ADAPTER",
+        rich_help_panel=CALLING,
     ),
 ]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print no tables: the run and its report have them.")]
-SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of the draws.")]
+DeclareOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--declare",
+        help="Convention that the function follows where the contract allows several, such as factor=0.5.",
+        metavar="NAME=VALUE",
+        rich_help_panel=KNOWN,
+    ),
+]
+BreaksOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--breaks",
+        help="Known failure. The check fails if it does not occur.",
+        metavar="LAW[:DTYPE,...][=REASON]",
+        rich_help_panel=KNOWN,
+    ),
+]
+QuietOption = Annotated[
+    bool,
+    typer.Option("--quiet", "-q", help="Print no tables; the run and its report contain them.", rich_help_panel=OUTPUT),
+]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Random seed.", metavar="N", rich_help_panel=THOROUGH)]
 DataOption = Annotated[
     str | None,
-    typer.Option("--data", help="Folder with the Fashion-MNIST files, or `synthetic`; else $FASHION_MNIST."),
+    typer.Option(
+        "--data",
+        help="Folder with the Fashion-MNIST files, or `synthetic`.",
+        show_default="$FASHION_MNIST",
+        metavar="FOLDER",
+    ),
+]
+JsonOption = Annotated[
+    Path | None, typer.Option("--json", help="Write the results as JSON.", metavar="FILE", rich_help_panel=OUTPUT)
+]
+JunitOption = Annotated[
+    Path | None,
+    typer.Option("--junit", help="Write the results as JUnit XML.", metavar="FILE", rich_help_panel=OUTPUT),
+]
+MarkdownOption = Annotated[
+    Path | None,
+    typer.Option("--markdown", help="Write the results as Markdown.", metavar="FILE", rich_help_panel=OUTPUT),
 ]
 
 
 def progress() -> Progress:
-    """Return a progress bar on standard error; none where that is no terminal."""
+    """Return a progress bar on standard error; it is disabled if that is not a terminal."""
     left = TimeRemainingColumn(compact=True)
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), left, TextColumn("{task.description}"))
     screen = console(stderr=True)
-    # It stays there while what an implementation prints is sent elsewhere.
+    # The bar stays there while the output of an implementation is redirected.
     screen.file = sys.stderr
     return Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal)
 
 
+@contextmanager
+def files_written(files: Mapping[str, Path | None], text_of: Callable[[str], str]) -> Iterator[list[str]]:
+    """Write files before the results are printed in the body; yield the lines that name them.
+
+    Parameters
+    ----------
+    files
+        Where to write each format; ``None`` for a format that is not wanted.
+    text_of
+        Returns the text in a format.
+
+    Raises
+    ------
+    UsageError
+        If a file cannot be written; the results are printed first.
+    """
+    from harness.record import write_atomically
+
+    failure: UsageError | None = None
+    written = []
+    for kind, file in files.items():
+        if file is None:
+            continue
+        try:
+            write_atomically(file, text_of(kind))
+            written.append(f"{kind}: {file}")
+        except UsageError as error:
+            failure = failure or error
+    yield written
+    if failure is not None:
+        raise failure
+
+
 def session(run: str | None, seed: int | None = None, *, fresh: bool = False) -> "Session":
-    """Open the run that ``--run`` names; where it names none, what takes records and keeps them nowhere."""
+    """Open the run that ``--run`` names; without a name, return a session that stores nothing."""
     from harness.cli.session import Session, Unrecorded
     from harness.record import SEED
 
@@ -148,19 +306,19 @@ def session(run: str | None, seed: int | None = None, *, fresh: bool = False) ->
 
 
 def run_folder(name: str) -> "RunFolder":
-    """Return the run of a name below ``.harness/runs``, or of a path."""
+    """Return the run with a name below ``.harness/runs``, or at a path."""
     from harness.record import RunFolder
 
     return RunFolder.named(name)
 
 
 def conventions(declared: list[str]) -> dict[str, Any]:
-    """Read what ``--declare`` says."""
+    """Read the values of ``--declare``."""
     conventions: dict[str, Any] = {}
     for text in declared:
         name, separator, value = text.partition("=")
         if not separator:
-            raise UsageError(rule="`--declare` takes NAME=VALUE", value=f"`{text}`")
+            raise UsageError("cannot read `--declare`", rule="it must be NAME=VALUE", value=f"`{text}`")
         try:
             conventions[name] = float(value)
         except ValueError:
@@ -169,18 +327,18 @@ def conventions(declared: list[str]) -> dict[str, Any]:
 
 
 def say_claim(target: str, contract: str | None, contracts: Iterable[str]) -> None:
-    """Say what a function was checked as, where only its name said so.
+    """Print the contract of a function if it was inferred from the function's name.
 
     Parameters
     ----------
     target, contract
-        As the user named them.
+        The values that the user passed.
     contracts
-        Those of the records.
+        The contracts of the records.
     """
     claimed = next(iter(contracts), None)
     if contract is None and ":" in target and claimed is not None:
-        say(f"checked as {claimed} (from its name; `--contract` says otherwise)")
+        say(f"checked as {claimed} (from its name; use `--contract` to change it)")
 
 
 def declared_breaks(declared: list[str]) -> dict[str, Break]:
@@ -189,7 +347,7 @@ def declared_breaks(declared: list[str]) -> dict[str, Break]:
     Raises
     ------
     UsageError
-        If a dtype is none.
+        If a dtype does not exist.
     """
     read = {}
     for text in declared:
@@ -199,7 +357,8 @@ def declared_breaks(declared: list[str]) -> dict[str, Break]:
         for name in broken_in:
             if name not in FLOATS:
                 raise UsageError(
-                    rule=f"`--breaks` takes LAW[:DTYPE,...][=REASON], a dtype being {', '.join(FLOATS)}",
+                    "cannot read `--breaks`",
+                    rule=f"it must be LAW[:DTYPE,...][=REASON] with a dtype of {listed(FLOATS)}",
                     value=f"`{text}`",
                     remedy=did_you_mean(name, FLOATS),
                 )

@@ -9,15 +9,21 @@ import typer
 from harness.cli.means import Means, takes_means
 from harness.cli.options import (
     CallOption,
+    ContractOption,
+    DeclareOption,
+    DtypesOption,
+    FreshOption,
     TargetArgument,
     console,
     conventions,
     names,
     progress,
+    refuse_nothing,
     say,
     say_claim,
     session,
 )
+from harness.cli.panels import OUTPUT, THOROUGH, epilog
 from harness.error import UsageError
 from harness.work.ending import Ending
 
@@ -25,33 +31,66 @@ if TYPE_CHECKING:
     from harness.record import Proof
 
 
+EPILOG = epilog(
+    """
+  harness prove homework.py:sigmoid --dtypes bfloat16
+  harness prove homework.py:softmax --seconds 60
+""",
+    """
+Every value of sigmoid, logsigmoid and softplus takes seconds. Every pair of
+inputs of a two-class softmax or log-softmax, 4.3 billion for each kernel,
+takes minutes. Finished parts are saved in the run; after an interrupt, the
+same command continues.
+
+Exit codes:
+  0  proved: no law is broken
+  1  a law is broken
+  2  the question could not be answered
+""",
+)
+
+
 @takes_means
 def prove(
     target: TargetArgument = "cases",
-    contract: Annotated[str | None, typer.Option(help="Contract that the function claims.")] = None,
+    contract: ContractOption = None,
+    dtypes: DtypesOption = None,
+    layouts: Annotated[
+        str | None,
+        typer.Option(help="Layouts, comma-separated, such as rows,columns.", show_default="all", metavar="NAME,..."),
+    ] = None,
+    of: Annotated[
+        str | None,
+        typer.Option(help="Prove only the value or only the gradient.", show_default="both", metavar="value|gradient"),
+    ] = None,
     call: CallOption = None,
-    dtypes: Annotated[str | None, typer.Option(help="Only these dtypes, comma-separated.")] = None,
-    layouts: Annotated[str | None, typer.Option(help="Only these layouts, comma-separated: rows, columns, ...")] = None,
-    of: Annotated[str | None, typer.Option(help="Only `value`, or only `gradient`.")] = None,
-    declare: Annotated[list[str] | None, typer.Option(help="Convention of the function, NAME=VALUE.")] = None,
-    seconds: Annotated[float | None, typer.Option(min=0.0, help="Begin nothing more after so many seconds.")] = None,
-    run: Annotated[str, typer.Option("--run", help="Run to write into, and to go on with.")] = "prove",
-    fresh: Annotated[bool, typer.Option("--fresh", help="Clear the run first.")] = False,
+    declare: DeclareOption = None,
+    seconds: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            help="Time after which no new part is started, in seconds.",
+            show_default="none",
+            metavar="SECONDS",
+            rich_help_panel=THOROUGH,
+        ),
+    ] = None,
+    run: Annotated[
+        str,
+        typer.Option("--run", help="Run to write to and to continue.", metavar="RUN", rich_help_panel=OUTPUT),
+    ] = "prove",
+    fresh: FreshOption = False,
     *,
     means: Means,
 ) -> None:
-    """Visit every input of a 16-bit format: a proof of the worst error and of the laws, for each kernel.
-
-    All values of sigmoid, logsigmoid and softplus take seconds; all pairs of two-class softmax and log-softmax, four
-    thousand million a kernel, take minutes. What is finished is kept, so that the same command goes on after an
-    interrupt.
-    """
+    """Prove the laws and the largest error by checking all 16-bit inputs."""
     from harness.proof.exhaustion import Exhaustion
     from harness.proof.proving import Proving
     from harness.record import proof_line
     from harness.show.proof import print_proofs
     from harness.show.verdict import print_properties
 
+    refuse_nothing(target, "prove")
     with session(run, fresh=fresh) as opened:
         shards = opened.folder.path / "shards"
         if fresh:
@@ -73,7 +112,7 @@ def prove(
             total = len(hands.pieces)
             opened.done = before = total - len(proving.remaining)
             opened.plan(exhaustion, total, "shard")
-            task = bar.add_task("visiting every input", total=total, completed=before)
+            task = bar.add_task("checking every input", total=total, completed=before)
             for title in proving.run(seconds=seconds):
                 done.append(title)
                 opened.done = before + len(done)
@@ -98,13 +137,13 @@ def prove(
     if ending.code is not None:
         raise typer.Exit(ending.code)
     if not known:
-        raise UsageError(rule="at least one input is visited", value=f"`--seconds {seconds:g}`")
+        raise UsageError("no part was finished", rule=f"the time limit is {seconds:g} s", remedy="raise `--seconds`")
     raise typer.Exit(2 if not proofs else int(any(proof.fails for proof in proofs)))
 
 
 def _not_finished(ending: Ending, proofs: "Sequence[Proof]", waiting: int) -> str:
-    """What is left to do, where something is."""
+    """Return how much is left to do; empty if nothing is."""
     if not waiting and all(proof.proved or proof.error for proof in proofs):
         return ""
-    begun = f", {waiting} not begun" if waiting else ""
-    return f" -- {ending.early or 'not finished'}{begun}, the same command goes on"
+    begun = f", {waiting} not started" if waiting else ""
+    return f" -- {ending.early or 'not finished'}{begun}; the same command continues"

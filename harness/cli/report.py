@@ -6,28 +6,51 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.options import run_folder, say
+from harness.cli.options import JunitOption, run_folder, say
+from harness.cli.panels import OUTPUT, epilog
 
 if TYPE_CHECKING:
     from harness.record import RunFolder
 
 
+EPILOG = epilog(
+    """
+  harness report
+  harness report mine --open
+  harness report .harness/runs
+""",
+    """
+With several runs, the page reports the newest one: it lists the changes since
+the previous run, and shows all runs next to each other and over time.
+
+Exit codes:
+  0  the page is written
+  2  the page is written, but a command of the run was interrupted or failed;
+     or there is no run
+""",
+)
+
+
 def report(
     runs: Annotated[
         list[str] | None,
-        typer.Argument(
-            help="Runs, or folders of runs; the newest is reported, beside the others. The latest if absent."
+        typer.Argument(help="Runs, or folders of runs.", show_default="the latest run", metavar="RUN"),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for the page.",
+            show_default="a folder inside the run",
+            metavar="FOLDER",
+            rich_help_panel=OUTPUT,
         ),
     ] = None,
-    output: Annotated[Path | None, typer.Option(help="Folder for the page; inside the run when absent.")] = None,
-    junit: Annotated[Path | None, typer.Option(help="Write the verdicts as JUnit XML.")] = None,
-    open_: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+    junit: JunitOption = None,
+    open_: Annotated[
+        bool, typer.Option("--open", help="Open the page in the browser.", rich_help_panel=OUTPUT)
+    ] = False,
 ) -> None:
-    """Turn a run into one page that opens offline, its Markdown, its data and a badge.
-
-    With several runs, the page is about the newest one: it says what changed since the one before, and shows all of
-    them side by side and over time. Exit code 2: a command that filled the run was interrupted or failed.
-    """
+    """Write a page about a run: HTML, Markdown, data and a badge."""
     from harness.record import RUNS, Ended, RunFolder, Verdict, early, unfinished, write_atomically
     from harness.show.document import to_junit
 
@@ -46,7 +69,7 @@ def report(
 
 
 def _named(names: list[str]) -> "list[RunFolder]":
-    """Return the runs that are named, and those in the folders of runs, oldest first and each once."""
+    """Return the runs of these names and in these folders, oldest first and without duplicates."""
     from harness.record import oldest_first
 
     folders = map(run_folder, names)

@@ -1,4 +1,4 @@
-"""The command ``score``: is an implementation right, and how fast is it beside a reference; one JSON document."""
+"""The command ``score``: correctness of an implementation, and its speed against a reference, as one document."""
 
 import secrets
 from pathlib import Path
@@ -7,66 +7,108 @@ from typing import Annotated
 import typer
 
 from harness.cli.means import Means, takes_means
-from harness.cli.options import CallOption, complete_contract, conventions, names, progress
+from harness.cli.options import (
+    CallOption,
+    ContractOption,
+    DeclareOption,
+    DtypesOption,
+    conventions,
+    names,
+    progress,
+    say,
+)
+from harness.cli.panels import CALLING, OUTPUT, THOROUGH, epilog
 from harness.error import UsageError
 from harness.record import SEED
 
 Option = typer.Option
 NOT_CORRECT = 1
-EXAMPLES = """
-\b
-Examples:
-  a softmax beside torch's own
-    harness score mine.py:softmax --contract softmax \\
-      --reference torch.nn.functional:softmax \\
-      --reference-call 'lambda f, x: f(x, dim=-1)'
-  files as public kernel benchmarks have them: ModelNew beside Model
-    harness score solution.py --reference problem.py \\
+EPILOG = epilog(
+    r"""
+  harness score mine.py:softmax --reference torch.nn.functional:softmax \
+    --reference-call 'lambda f, x: f(x, dim=-1)'
+""",
+    r"""
+More examples:
+  files in the layout of public kernel benchmarks: ModelNew against Model
+    harness score solution.py --reference problem.py \
       --contract softmax --inputs problem.py:get_inputs
 
-\b
 Exit codes:
-  0  it is correct: every law holds, or digits are lost that careful
-     implementations lose too
-  1  it is not
+  0  correct: every law holds; lost digits do not count
+  1  not correct
   2  the question could not be answered
-"""
-"""What ``--help`` says at its end."""
+""",
+)
+"""Examples and exit codes of ``--help``."""
 
 MODEL, REFERENCE_MODEL = "ModelNew", "Model"
-"""What files define by the custom of public kernel benchmarks, where no name is given."""
+"""Names that files of public kernel benchmarks define; used if the user names only a file."""
 
 
 @takes_means
 def score(
     target: Annotated[
-        str, typer.Argument(help="FILE:FUNCTION; of a FILE alone its class ModelNew.", metavar="CANDIDATE")
+        str,
+        typer.Argument(help="Implementation: FILE:FUNCTION, or FILE for its class ModelNew.", metavar="CANDIDATE"),
     ],
-    reference: Annotated[str, Option(help="FILE:FUNCTION that it is timed beside; of a FILE alone its class Model.")],
-    contract: Annotated[
-        str | None, Option(help="Contract that both claim; else the name says it.", autocompletion=complete_contract)
-    ] = None,
+    reference: Annotated[
+        str,
+        Option(help="Reference to compare with: FILE:FUNCTION, or FILE for its class Model.", metavar="TARGET"),
+    ],
+    contract: ContractOption = None,
+    dtypes: DtypesOption = None,
     call: CallOption = None,
-    reference_call: Annotated[str | None, Option(help="The same for the reference.", metavar="ADAPTER")] = None,
-    declare: Annotated[list[str] | None, Option(help="Convention or policy of both, NAME=VALUE.")] = None,
-    dtypes: Annotated[str | None, Option(help="Laws in these only, comma-separated.")] = None,
-    device: Annotated[str, Option(help="Where both compute: cpu, or cuda where there is one.")] = "cpu",
+    reference_call: Annotated[
+        str | None, Option(help="Adapter for the reference, as --call.", metavar="ADAPTER", rich_help_panel=CALLING)
+    ] = None,
+    device: Annotated[
+        str, Option(help="Device for both: cpu or cuda.", metavar="NAME", rich_help_panel=CALLING)
+    ] = "cpu",
     inputs: Annotated[
         str | None,
-        Option(help="FILE:FUNCTION that returns the arguments of a timed call, such as get_inputs.", metavar="TARGET"),
+        Option(
+            help="Function that returns the arguments of a timed call, such as get_inputs.",
+            metavar="FILE.py:FUNCTION",
+            rich_help_panel=CALLING,
+        ),
     ] = None,
     size: Annotated[
-        list[str] | None, Option(help="Length of an axis of the timed inputs, as the contract names it: k=1000.")
+        list[str] | None,
+        Option(
+            help="Length of an axis of the timed inputs, by its name in the contract, such as k=1000.",
+            metavar="NAME=LENGTH",
+            rich_help_panel=CALLING,
+        ),
     ] = None,
-    seconds: Annotated[float, Option(min=0.1, help="After how many no couple of processes is begun.")] = 20.0,
+    declare: DeclareOption = None,
+    seconds: Annotated[
+        float,
+        Option(
+            min=0.1,
+            help="Time after which no new pair of timed processes is started, in seconds.",
+            metavar="SECONDS",
+            rich_help_panel=THOROUGH,
+        ),
+    ] = 20.0,
     seed: Annotated[
-        int | None, Option(min=0, help="Seed of the draws; timed inputs are new each time without.")
+        int | None,
+        Option(
+            min=0,
+            help="Random seed.",
+            show_default="fixed; re-checks and timed inputs use a new one",
+            metavar="N",
+            rich_help_panel=THOROUGH,
+        ),
     ] = None,
-    json: Annotated[Path | None, Option(help="Write the document there; else it is printed.")] = None,
+    json: Annotated[
+        Path | None,
+        Option(help="Write the document to a file.", show_default="print it", metavar="FILE", rich_help_panel=OUTPUT),
+    ] = None,
     *,
     means: Means,
 ) -> None:
-    """Score an implementation: correct or not, by tier, and its speed beside a reference, as one JSON document."""
+    """Score correctness, and speed against a reference, as JSON."""
     from harness.bench.scoring.scoring import Question
     from harness.bench.scoring.scoring import score as scored
     from harness.record import write_atomically
@@ -96,24 +138,20 @@ def score(
         said = scored(question, hands, told=lambda verdict: bar.update(task, advance=1, description=verdict.law))
     text = said.model_dump_json(indent=2) + "\n"
     if json is None:
-        typer.echo(text, nl=False)
+        say(text.rstrip("\n"))
     else:
         write_atomically(json, text)
     raise typer.Exit(0 if said.correct else NOT_CORRECT)
 
 
 def _named(target: str, usual: str) -> str:
-    """The target, with the class that public kernel benchmarks have where a file is named alone."""
+    """Return the target, with the usual class of public kernel benchmarks if the user names only a file."""
     return f"{target}:{usual}" if target.endswith(".py") else target
 
 
 def _size(text: str) -> tuple[str, int]:
     name, _, length = text.partition("=")
     if not name.isidentifier() or not length.isdigit() or not int(length):
-        raise UsageError(
-            rule="`--size` is an axis and its length", value=f"`{text}`", remedy="for example `--size k=1000`"
-        )
+        rule = "it must be an axis and its length, such as `k=1000`"
+        raise UsageError("cannot read `--size`", rule=rule, value=f"`{text}`")
     return name, int(length)
-
-
-score.__doc__ = f"{score.__doc__}\n{EXAMPLES}"

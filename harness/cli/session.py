@@ -54,9 +54,9 @@ class Session:
         existing = self.folder.is_run
         if not existing and path.is_dir() and any(path.iterdir()):
             raise UsageError(
-                rule="`--run` names a new folder or a run",
-                value=f"`{path}`, a folder that is neither",
-                remedy="name another folder",
+                f"cannot write a run to `{path}`",
+                rule="the folder contains other files",
+                remedy="use another `--run`",
             )
         with written(path):
             path.mkdir(parents=True, exist_ok=True)
@@ -182,12 +182,12 @@ class Session:
         before = subjects.get(name)
         if name != case and other is not None:
             self.remarks.append(
-                f"the run has another subject named {case}, from {other.place}: this one is recorded as {name}"
+                f"another subject named {case}, from {other.place}, is in this run; this one is recorded as {name}"
             )
         elif before is not None and before.source != mine.source:
             self.remarks.append(
-                f"{name} has changed since the run's earlier records of it: those that are not found again now are of "
-                "the source before"
+                f"{name} has changed since its earlier records in this run; records that this command does not replace "
+                "are about the earlier source"
             )
         if before != mine:
             self.folder.revise(subjects={**subjects, name: mine})

@@ -6,7 +6,11 @@ import typer
 
 from harness.cli.means import Means, takes_means
 from harness.cli.options import (
+    BreaksOption,
     CallOption,
+    ContractOption,
+    DeclareOption,
+    DtypesOption,
     FormOption,
     FormulaOption,
     InputOption,
@@ -16,37 +20,70 @@ from harness.cli.options import (
     SeedOption,
     TargetArgument,
     claimed_contract,
+    complete_law,
     console,
     conventions,
     declared_breaks,
     names,
     progress,
+    refuse_nothing,
     say,
     say_claim,
     session,
 )
+from harness.cli.panels import THOROUGH, epilog
 from harness.record import SEED
 from harness.work.ending import Ending
 from harness.work.interrupt import undivided
+
+EPILOG = epilog(
+    """
+  harness survey homework.py:softmax
+  harness survey homework.py:softmax --dtypes float16 --law value
+""",
+    """
+Exit codes:
+  0  every break is declared, and at the declared point
+  1  something breaks that is not declared, or not at the declared point
+  2  the question could not be answered
+""",
+)
 
 
 @takes_means
 def survey(
     target: TargetArgument = "cases",
-    contract: Annotated[str | None, typer.Option(help="Contract that the function claims; or only this one.")] = None,
+    contract: ContractOption = None,
     formula: FormulaOption = None,
+    dtypes: DtypesOption = None,
+    law: Annotated[
+        list[str] | None,
+        typer.Option(help="Survey only this law.", metavar="NAME", autocompletion=complete_law),
+    ] = None,
+    ray: Annotated[list[str] | None, typer.Option(help="Survey only this ray.", metavar="NAME")] = None,
+    call: CallOption = None,
     form: FormOption = None,
     input_: InputOption = None,
     over: OverOption = "rows",
-    call: CallOption = None,
-    law: Annotated[list[str] | None, typer.Option(help="Only this law; may be given several times.")] = None,
-    ray: Annotated[list[str] | None, typer.Option(help="Only this ray; may be given several times.")] = None,
-    dtypes: Annotated[str | None, typer.Option(help="Only these dtypes, comma-separated.")] = None,
-    declare: Annotated[list[str] | None, typer.Option(help="Convention of the function, NAME=VALUE.")] = None,
-    breaks: Annotated[list[str] | None, typer.Option(help="A failure that is known, LAW[:DTYPE,...][=REASON].")] = None,
-    batches: Annotated[int, typer.Option(min=0, help="Batches of each search for the worst; 0 searches nothing.")] = 40,
+    declare: DeclareOption = None,
+    breaks: BreaksOption = None,
+    batches: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Number of batches in each search for the largest error; 0 searches nothing.",
+            metavar="N",
+            rich_help_panel=THOROUGH,
+        ),
+    ] = 40,
     seconds: Annotated[
-        float | None, typer.Option(min=0.0, help="Seconds of each search instead: depends on the machine.")
+        float | None,
+        typer.Option(
+            min=0.0,
+            help="Time limit for each search, in seconds, instead of --batches. Results then depend on the machine.",
+            metavar="SECONDS",
+            rich_help_panel=THOROUGH,
+        ),
     ] = None,
     seed: SeedOption = SEED,
     run: RunOption = None,
@@ -54,17 +91,14 @@ def survey(
     *,
     means: Means,
 ) -> None:
-    """Find where the laws break, to the exact float, and the inputs on which an implementation is worst.
-
-    `harness survey homework.py:softmax --contract softmax` takes one function in a file, `harness survey` the chapter's
-    cases. Exit code 1: something breaks that is not declared, or elsewhere than its closed form says.
-    """
+    """Find the first float at which a law breaks, and the largest error."""
     from harness.record import disagreeing, unanswered, undeclared
     from harness.record.text import count
     from harness.show.survey import print_survey
     from harness.surveyor.discovery import Discoveries
     from harness.surveyor.plan import Survey
 
+    refuse_nothing(target, "survey")
     contract = claimed_contract(contract, formula, form, input_, over)
     planned = Survey(
         target,
@@ -97,7 +131,7 @@ def survey(
     say_claim(target, contract, (found.contract for found in (*discoveries.breakings, *discoveries.worst)))
     if not quiet:
         print_survey(console(), discoveries, single=":" in target)
-    early = f" -- {ending.early} after {done:,} of {count(total, 'part')}, the rest was not surveyed"
+    early = f" -- {ending.early} after {done:,} of {count(total, 'part')}; the rest was not surveyed"
     say(f"{discoveries}{early if ending.early else ''}")
     ending.settle()
     if ending.code is not None:

@@ -1,12 +1,12 @@
-"""The command ``tune``: a near-best ``DataLoader`` configuration for a data set, as the line to paste."""
+"""The command ``tune``: a near-optimal ``DataLoader`` configuration for a data set, as a line to paste."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.options import console, progress, say
-from harness.error import UsageError, did_you_mean
+from harness.cli.options import JsonOption, console, files_written, progress, say
+from harness.cli.panels import THOROUGH, epilog
+from harness.error import UsageError, did_you_mean, listed
 
 if TYPE_CHECKING:
     from harness.loading.fault import LoadingError, LoadingFault
@@ -17,71 +17,101 @@ Option = typer.Option
 BATCH_SIZE = 256
 """The book's."""
 GRACE_S = 20.0
-"""Seconds beyond the time bound after which loading is said to hang."""
+"""Seconds after the time limit at which loading is reported as hanging."""
 
-EXAMPLES = """
-\b
-Examples:
-  a data set, or a function or class that makes one
-    harness tune my.package:TrainingSet
+EPILOG = epilog(
+    """
+  harness tune my.package:TrainingSet
+  harness tune train.py:dataset --batch-sizes 64,128,256
+  harness tune train.py:dataset --step train.py:step
+""",
+    """
+More examples:
+  one batch size
     harness tune train.py:dataset --batch-size 128
-  several batch sizes are allowed
-    harness tune train.py:dataset --batch-sizes 64,128,256
-  enough is enough: the cheapest that keeps ahead of the step
-    harness tune train.py:dataset --step train.py:step
+  the cheapest loader that keeps up with a training step of 1.5 ms
     harness tune train.py:dataset --step-ms 1.5
 
-\b
 Exit codes:
   0  a configuration was found
-  2  the question could not be answered: the data set does not deliver, ...
-"""
-"""What ``--help`` says at its end."""
+  2  the question could not be answered, for example because the data set
+     does not deliver
+""",
+)
+"""Examples and exit codes of ``--help``."""
 
 
 def tune(
-    dataset: Annotated[str, typer.Argument(help="module:name or file.py:name of a data set, or of what makes one.")],
-    batch_size: Annotated[int | None, Option(min=1, help=f"Samples a batch; {BATCH_SIZE} when absent.")] = None,
-    batch_sizes: Annotated[str | None, Option(help="Batch sizes to choose from, comma-separated.")] = None,
-    workers: Annotated[str | None, Option(help="Numbers of workers to choose from, comma-separated.")] = None,
-    prefetch: Annotated[str, Option(help="Prefetch factors to choose from, comma-separated.")] = "2,4",
-    start_method: Annotated[str | None, Option(help="How workers start: fork, spawn or forkserver.")] = None,
-    step: Annotated[str | None, Option(help="The training step, a function of a batch: module:function.")] = None,
-    step_ms: Annotated[float | None, Option(min=1e-6, help="Milliseconds of the training step instead.")] = None,
-    seconds: Annotated[float, Option(min=0.1, help="Time bound.")] = 30.0,
-    seed: Annotated[int, Option(min=0, help="Seed of the order of measurements.")] = 0,
-    json: Annotated[Path | None, Option(help="Write what was found as JSON.")] = None,
+    dataset: Annotated[
+        str,
+        typer.Argument(
+            help="Data set, or a function or class that makes one: module:name or file.py:name.", metavar="DATASET"
+        ),
+    ],
+    batch_size: Annotated[
+        int | None, Option(min=1, help="Samples in a batch.", show_default=f"{BATCH_SIZE}", metavar="N")
+    ] = None,
+    batch_sizes: Annotated[
+        str | None, Option(help="Batch sizes to choose from, comma-separated.", metavar="N,...")
+    ] = None,
+    workers: Annotated[
+        str | None,
+        Option(help="Numbers of workers to choose from, comma-separated.", show_default="by cores", metavar="N,..."),
+    ] = None,
+    prefetch: Annotated[str, Option(help="Prefetch factors to choose from, comma-separated.", metavar="N,...")] = "2,4",
+    start_method: Annotated[
+        str | None,
+        Option(help="Start method of workers.", show_default="the system's", metavar="fork|spawn|forkserver"),
+    ] = None,
+    step: Annotated[
+        str | None,
+        Option(
+            help="Training step that the loader must keep up with, a function of a batch.",
+            metavar="FILE.py:FUNCTION",
+        ),
+    ] = None,
+    step_ms: Annotated[
+        float | None,
+        Option(
+            min=1e-6,
+            help="Duration of the training step in milliseconds, instead of --step.",
+            metavar="MS",
+        ),
+    ] = None,
+    seconds: Annotated[
+        float, Option(min=0.1, help="Time limit, in seconds.", metavar="SECONDS", rich_help_panel=THOROUGH)
+    ] = 30.0,
+    seed: Annotated[
+        int, Option(min=0, help="Random seed for the order of measurements.", metavar="N", rich_help_panel=THOROUGH)
+    ] = 0,
+    json: JsonOption = None,
 ) -> None:
-    """Find a near-best DataLoader configuration with few measurements, and print the line to paste."""
+    """Find a near-optimal DataLoader configuration for a data set."""
     from harness.calling.data_set import dataset as load
-    from harness.show.tuning import print_tuning
+    from harness.show.tuning import as_json, print_tuning
     from harness.tuner.step import load_step
     from harness.tuner.tuning import Tuning
 
     if step is not None and step_ms is not None:
-        raise UsageError(rule="`--step` and `--step-ms` exclude each other", value="both")
+        raise UsageError("cannot use `--step` together with `--step-ms`", remedy="leave one out")
     wish = _wish(batch_size, batch_sizes, workers, prefetch, start_method)
     if step_ms is not None and len(wish.batch_sizes) > 1:
         raise UsageError(
-            rule="`--step-ms` is the time of one step, and so of one batch size",
-            value=f"{len(wish.batch_sizes)} batch sizes",
-            remedy="give `--step`, which is timed at each",
+            "cannot use `--step-ms` with several batch sizes",
+            remedy="pass `--step`, which is timed at each batch size",
         )
     data_set = load(dataset, streams=True)
     steps = load_step(step) if step is not None else _synthetic(step_ms)
     tuning = Tuning(data_set, wish, cores=_cores(), seconds=seconds, step=steps, seed=seed)
     interrupted = _run(tuning, dataset)
     if tuning.standing is None:
-        raise UsageError(rule="something is measured before the end", value="an interrupt before the first slice")
-    print_tuning(console(), tuning)
-    if json is not None:
-        from harness.record import write_atomically
-        from harness.show.tuning import as_json
-
-        write_atomically(json, as_json(tuning))
-        say(f"json: {json}")
+        raise UsageError("interrupted before the first measurement")
+    with files_written({"json": json}, lambda _: as_json(tuning)) as written:
+        print_tuning(console(), tuning)
+        for line in written:
+            say(line)
     if interrupted:
-        say("interrupted: this is the best so far")
+        say("interrupted; this is the best configuration so far")
         raise typer.Exit(130)
 
 
@@ -102,13 +132,12 @@ def _wish(
     from harness.tuner.tuning import Wish
 
     if batch_size is not None and batch_sizes is not None:
-        raise UsageError(rule="`--batch-size` and `--batch-sizes` exclude each other", value="both")
+        raise UsageError("cannot use `--batch-size` together with `--batch-sizes`", remedy="leave one out")
     methods = multiprocessing.get_all_start_methods()
     if start_method is not None and start_method not in methods:
         near = did_you_mean(start_method, methods)
-        raise UsageError(
-            rule=f"`--start-method` is one of {', '.join(methods)}", value=f"`{start_method}`", remedy=near
-        )
+        rule = f"`--start-method` must be one of {listed(methods)}"
+        raise UsageError(f"unknown start method `{start_method}`", rule=rule, remedy=near)
     return Wish(
         _numbers("--batch-sizes", batch_sizes, 1) if batch_sizes else (batch_size or BATCH_SIZE,),
         _numbers("--workers", workers, 0) if workers else worker_counts(_cores()),
@@ -125,7 +154,8 @@ def _numbers(option: str, text: str, least: int) -> tuple[int, ...]:
     except ValueError:
         numbers = {least - 1}
     if min(numbers) < least:
-        raise UsageError(rule=f"`{option}` takes whole numbers from {least}, separated by commas", value=f"`{text}`")
+        rule = f"it must be whole numbers from {least}, separated by commas"
+        raise UsageError(f"cannot read `{option}`", rule=rule, value=f"`{text}`")
     return tuple(sorted(numbers))
 
 
@@ -141,11 +171,11 @@ def _run(tuning: "Tuning", target: str) -> bool:
 
     try:
         with progress() as bar, within(tuning.seconds + GRACE_S):
-            task = bar.add_task("looking at the data set", total=round(tuning.seconds))
+            task = bar.add_task("examining the data set", total=round(tuning.seconds))
             for standing in tuning.run():
                 best = f"{standing.best}: {standing.rate.point:,.0f} samples/s"
                 bar.update(task, completed=round(tuning.spent_s), description=f"best so far: {best}")
-            bar.update(task, description="where the time of a batch goes")
+            bar.update(task, description="measuring where the time of a batch goes")
             tuning.close_budget()
     except KeyboardInterrupt:
         return True
@@ -153,9 +183,8 @@ def _run(tuning: "Tuning", target: str) -> bool:
         if isinstance(error.__cause__, UsageError):  # the step, which runs within too
             raise error.__cause__ from None
         fault = _diagnosed(tuning, error)
-        raise UsageError(
-            rule="a data set delivers its samples", value=fault.sentence, place=f"`{target}`", remedy=fault.remedy
-        ) from error
+        problem = f"cannot load samples from `{target}`"
+        raise UsageError(problem, rule=fault.sentence, remedy=fault.remedy) from error
     return False
 
 
@@ -179,6 +208,3 @@ def _diagnosed(tuning: "Tuning", error: "LoadingError") -> "LoadingFault":
     if error.fault.kind is FaultKind.RAISED:
         raise error
     return error.fault
-
-
-tune.__doc__ = f"{tune.__doc__}\n{EXAMPLES}"

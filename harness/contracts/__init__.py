@@ -10,7 +10,7 @@ from functools import cache
 from importlib import import_module
 
 from harness.case import Case
-from harness.error import UsageError, did_you_mean, listed
+from harness.error import UsageError, did_you_mean
 from harness.formula.catalogue import catalogue
 from harness.formula.contract import contract_of as contract_of_formula
 from harness.formula.signature import in_order_of
@@ -47,9 +47,10 @@ def contract_named(name: str) -> Contract:
     if name not in known:
         raise UsageError(
             f"unknown contract `{name}`",
-            rule=f"choose from {listed(known)}",
             remedy=did_you_mean(
-                name, [*known, *catalogue()], "`harness list --contracts` and `harness list --formulas` show them"
+                name,
+                [*known, *catalogue()],
+                "see `harness list --contracts` and `harness list --formulas`, or pass a formula",
             ),
         )
     return known[name]

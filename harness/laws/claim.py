@@ -203,5 +203,5 @@ def _unclear(name: str, near: Sequence[str]) -> UsageError:
         f"cannot infer the contract of `{name}` from its name",
         remedy=f"did you mean {options}?"
         if options
-        else "pass `--contract NAME`; `harness list --contracts` shows the names",
+        else "pass `--contract NAME` (see `harness list --contracts`) or a `--formula`",
     )

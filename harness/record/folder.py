@@ -172,9 +172,9 @@ class RunFolder:
         file = self.path / HEAD
         if not self.is_run:
             raise UsageError(
-                f"not a run: `{self.path}`",
+                f"no run in `{self.path}`",
                 rule="a run is a folder with a `run.json`",
-                remedy="pass a run made by `harness check`, `harness train` or `harness bench`",
+                remedy="make one with `harness check TARGET --run NAME`",
             )
         content = read_bytes(file, what="the run")
         _refuse_other_schema(content, file)
@@ -311,7 +311,7 @@ class RunFolder:
         """
         heads = [(cls(head.parent).head().created, head.parent) for head in root.glob(f"*/{HEAD}")]
         if not heads:
-            raise UsageError(f"no run found below `{root}`", remedy="run `tox run -e report` first")
+            raise UsageError(f"no run in `{root}`", remedy="make one with `harness check TARGET --run NAME`")
         return cls(max(heads)[1])
 
 

@@ -153,10 +153,9 @@ def jobs(
     unknown = wanted_laws - known_laws
     if unknown:
         name = min(unknown)
-        otherwise = "`harness list --laws` shows the laws of each contract"
+        otherwise = "see `harness list --laws` for the laws of each contract"
         raise UsageError(
             f"unknown law `{name}`",
-            rule=f"choose from {listed(sorted(known_laws))}",
             remedy=did_you_mean(name, known_laws, otherwise),
         )
     return selected

@@ -35,7 +35,7 @@ from harness.work.program import program
 UNASKED = "writes into files that it has not opened"
 """What is said of whoever answers without being asked."""
 
-STRAYS = "starts a process and leaves it to itself (`--no-isolate` checks what keeps one on purpose, as compilers are)"
+STRAYS = "leaves a process running (with `--no-isolate`, an implementation may keep one, such as a compiler)"
 """What is said of whoever leaves processes."""
 
 _GRACE_S = 1.0
@@ -152,9 +152,8 @@ class Child:
                 lost = loss(None, "", replace(self.limits, law_s=self.limits.load_s))
             self.close()
             raise UsageError(
-                rule="the file or module can be imported",
-                value=f"one that {lost.sentence} while it is",
-                place=f"`{self._setup['target']}`",
+                f"cannot import `{self._setup['target'].partition(':')[0]}`",
+                rule=f"the import {lost.sentence}",
             ) from None
         if "usage" in self.about:
             self.close()

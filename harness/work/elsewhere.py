@@ -89,11 +89,7 @@ class Elsewhere:
         """
         module, _, name = target.partition(":")
         if not name and module.endswith(".py"):
-            raise UsageError(
-                rule="a file is named with its function, `file.py:function`",
-                value=f"`{target}`",
-                remedy="add the function",
-            )
+            raise UsageError(f"no function given for `{target}`", remedy="add its name, as in `file.py:function`")
         if contract in OBJECTS and not self.child.has_loaders:
             self.child.reads_loaders()
         self.child.start()
@@ -106,7 +102,7 @@ class Elsewhere:
         cases = [case for case in cases if contract in {None, case.contract}]
         if not cases:
             only = f" of contract `{contract}`" if contract else ""
-            raise UsageError(rule=f"a package of cases declares `CASES`{only}", value=f"none in `{target}`")
+            raise UsageError(f"no cases{only} in `{target}`", remedy="declare them in a list `CASES` in the package")
         return cases
 
     def begins_to_read_loaders(self) -> bool:
@@ -159,11 +155,11 @@ class Elsewhere:
         facts = {"modes": modes, "tape": self._tape, "look": self._looks is not None, "device": device, "case": case}
         answers = self.ask("each", read_special, of=what, parts=list(parts), **facts).get("each")
         if not isinstance(answers, list):
-            raise ElsewhereError("what cannot be read")
+            raise ElsewhereError("an exception that cannot be decoded")
         for answer in answers:
             self._take_up(answer, tensors, device, case)
         if len(answers) != len(parts):
-            raise ElsewhereError("what cannot be read")
+            raise ElsewhereError("an exception that cannot be decoded")
         return answers
 
     def _take_up(self, answer: dict[str, Any], tensors: Sequence[Tensor], device: str, case: int) -> None:
@@ -176,7 +172,7 @@ class Elsewhere:
         if "inapplicable" in answer:
             self._refuse(str(answer["inapplicable"])[:_SENTENCE], tensors, device, case)
         if _start(case, tensors) in self._unfit:
-            raise ElsewhereError("an exception where it answers another time, which says that it does not fit")
+            raise ElsewhereError("an error about unsuitable inputs on some calls only")
         self._answered.add(case)
         if self._seen is not None and "seen" in answer:
             left, to_float32, autocast = answer["seen"]
@@ -203,7 +199,7 @@ class Elsewhere:
             raise NotApplicable(reason)
         if can_be.get(reason, device != CPU):
             raise NotApplicable(reason)
-        raise ElsewhereError(f"an exception, which says that {reason}")
+        raise ElsewhereError(f"an exception: {reason}")
 
     @property
     def generation(self) -> int:

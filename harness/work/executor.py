@@ -38,9 +38,9 @@ def executor_named(text: str | None, jobs: int | None = None) -> Iterator[Execut
         return
     if jobs is not None:
         raise UsageError(
-            rule="`--jobs` counts processes of this machine, and an executor has its own",
-            value=f"`--jobs {jobs}` and `--executor {text}`",
-            remedy="leave one of them out",
+            "cannot use `--jobs` together with `--executor`",
+            rule="an executor has its own workers",
+            remedy="leave one out",
         )
     with _scheduler(text) if text.startswith(DASK) else _made(text) as executor:
         yield executor
@@ -52,18 +52,18 @@ def _scheduler(text: str) -> Iterator[Executor]:
         distributed: Any = import_module("distributed")
     except ImportError as error:
         raise UsageError(
-            rule="a Dask cluster is reached through `distributed`",
-            value="an environment without it",
-            remedy="pip install 'stability-harness[dask]'",
+            f"cannot reach `{text}`",
+            rule="the package `distributed` is not installed",
+            remedy="run `pip install 'stability-harness[dask]'`",
         ) from error
-    rule, address = "`--executor dask://HOST:PORT` is the address of a Dask scheduler", text.removeprefix(DASK)
+    address = text.removeprefix(DASK)
     host, _, port = address.rpartition(":")
     if not host or not port.isdecimal():
-        raise UsageError(rule=rule, value=f"`{text}`")
+        raise UsageError("cannot read `--executor`", rule="it must be dask://HOST:PORT", value=f"`{text}`")
     try:
         client = distributed.Client(f"tcp://{address}", timeout=PATIENCE_S, set_as_default=False)
     except (OSError, ValueError) as error:
-        raise UsageError(rule=rule, value=f"{error}", place=f"`{text}`") from error
+        raise UsageError(f"cannot reach the Dask scheduler `{text}`", rule=f"{error}") from error
     with client:
         # Two pieces with the same arguments are two pieces, in one command and in the next.
         yield client.get_executor(pure=False)
@@ -74,7 +74,8 @@ def _made(text: str) -> Iterator[Executor]:
     place, _, name = text.partition(":")
     if not name:
         raise UsageError(
-            rule="`--executor` is dask://HOST:PORT, or FILE.py:FUNCTION or MODULE:FUNCTION that returns an executor",
+            "cannot read `--executor`",
+            rule="it must be dask://HOST:PORT, or FILE.py:FUNCTION or MODULE:FUNCTION that returns an executor",
             value=f"`{text}`",
         )
     made = attribute(place, name)
@@ -82,15 +83,14 @@ def _made(text: str) -> Iterator[Executor]:
         made = made()
     except Exception as error:
         raise UsageError(
-            rule="the function of `--executor` can be called",
-            value=f"{type(error).__name__}: {error}",
-            place=f"`{text}`",
+            f"cannot create the executor `{text}`",
+            rule=f"{type(error).__name__}: {error}",
         ) from error
     if not isinstance(made, Executor):
         raise UsageError(
-            rule="the function of `--executor` returns a `concurrent.futures.Executor`",
+            f"cannot use the executor `{text}`",
+            rule="the function must return a `concurrent.futures.Executor`",
             value=f"an object of type {type(made).__name__}",
-            place=f"`{text}`",
         )
     try:
         yield made

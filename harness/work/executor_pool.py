@@ -92,8 +92,7 @@ def _answer(future: "Future[Reply]") -> Answer:
 def _lost(error: BaseException) -> UsageError:
     said = " ".join(str(error).split())
     return UsageError(
-        rule="an executor does what it is given",
-        value=f"{type(error).__name__}{': ' if said else ''}{said}",
-        place="`--executor`",
-        remedy="look at its workers' logs, and start the command again",
+        "the executor failed",
+        rule=f"{type(error).__name__}{': ' if said else ''}{said}",
+        remedy="check the logs of its workers, then run the command again",
     )

@@ -47,10 +47,10 @@ class WorkerKind:
     def beside(self, other: "WorkerKind") -> str:
         """Return what it has that the other one has not, and that one instead."""
         if self.origin != other.origin:
-            return f"{self.origin}, where that has {other.origin}"
+            return f"it has {self.origin}, this machine has {other.origin}"
         own, its = dict(self.versions), dict(other.versions)
         return ", ".join(
-            f"{name} {own.get(name, 'missing')}, where that has {its.get(name, 'none')}"
+            f"it has {name} {own.get(name, 'missing')}, this machine has {its.get(name, 'none')}"
             for name in sorted(own | its)
             if own.get(name) != its.get(name)
         )
@@ -146,20 +146,17 @@ def told_beside() -> str:
 def _refuse_another_kind(wanted: WorkerKind) -> None:
     if kind_here() != wanted:
         raise UsageError(
-            rule="workers compute as the machine does that the run is recorded on",
-            value=kind_here().beside(wanted),
-            place=f"the worker on {platform.node()}",
-            remedy="start the command on a machine of the workers' kind, with the same packages",
+            f"the worker on {platform.node()} differs from this machine",
+            rule=kind_here().beside(wanted),
+            remedy="run the command on a machine of the same kind as the workers, with the same packages",
         )
 
 
 def _refuse_another_place(folder: str) -> None:
     if not Path(folder).is_dir():
         raise UsageError(
-            rule="workers see the folder in which the command was started",
-            value=f"no folder `{folder}`",
-            place=f"the worker on {platform.node()}",
-            remedy="start it in one that all machines share",
+            f"the worker on {platform.node()} cannot see the folder `{folder}`",
+            remedy="run the command in a folder that all machines share",
         )
 
 

@@ -115,7 +115,7 @@ class IsolatedPool:
         if time.monotonic() >= until:
             return Answer(index)
         if self._lost[case] >= LOSSES:
-            return Answer(index, reason=f"not tried: {LOSSES} calls of {case} before did not come back")
+            return Answer(index, reason=f"not tried: {LOSSES} earlier calls of {case} did not return")
         hurry = HURRY if case in self._hung else 1.0
         limits = replace(
             self._limits, call_s=self._limits.call_s * hurry, first_call_s=self._limits.first_call_s * hurry
@@ -178,9 +178,8 @@ class _Worker:
             if isinstance(answer, Loss):
                 self.end()
                 raise UsageError(
-                    rule="the file or module can be imported",
-                    value=f"one that {answer.sentence} while it is",
-                    place=f"`{self.plan.target}`",
+                    f"cannot import `{self.plan.target.partition(':')[0]}`",
+                    rule=f"the import {answer.sentence}",
                 )
             self.pieces = answer
         assert self.pieces is not None

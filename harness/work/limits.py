@@ -6,9 +6,9 @@ from typing import Any
 GIBIBYTE = 2**30
 
 
-def _limit(default: Any, option: str, least: float | None, text: str) -> Any:
-    """A limit that a user sets: its default, and the option with the least that it takes."""
-    return field(default=default, metadata={"option": option, "least": least, "help": text})
+def _limit(default: Any, option: str, metavar: str, least: float | None, text: str) -> Any:
+    """Declare a limit that a user sets: its default, and the option with its placeholder, minimum and help."""
+    return field(default=default, metadata={"option": option, "metavar": metavar, "least": least, "help": text})
 
 
 @dataclass(frozen=True)
@@ -39,13 +39,17 @@ class Limits:
     the operating system. Both need Linux or the like; elsewhere the last two alone are kept.
     """
 
-    call_s: float = _limit(10.0, "--timeout", 0.01, "Seconds within which a call of such code returns.")
+    call_s: float = _limit(10.0, "--timeout", "SECONDS", 0.01, "Time limit for one call of user code, in seconds.")
     first_call_s: float = _limit(
-        60.0, "--first-call-seconds", 0.01, "Seconds within which the first one does: compilers and imports take time."
+        60.0,
+        "--first-call-seconds",
+        "SECONDS",
+        0.01,
+        "Time limit for the first call, which may compile or import, in seconds.",
     )
-    memory_gib: float | None = _limit(4.0, "--memory", 0.1, "GiB that such code may have.")
+    memory_gib: float | None = _limit(4.0, "--memory", "GIB", 0.1, "Memory limit for user code, in GiB.")
     sandbox: str | None = _limit(
-        None, "--sandbox", None, "A command that starts the process of such code, as bwrap does."
+        None, "--sandbox", "COMMAND", None, "Command that starts the process of user code, such as bwrap."
     )
     law_s: float = 120.0
     load_s: float = 120.0

@@ -97,7 +97,7 @@ def _keywords(names: list[str]) -> frozenset[str]:
     return frozenset(names) & frozenset(KEYWORDS)
 
 
-_UNREADABLE = LoadingFault(FaultKind.RAISED, "its process answers what cannot be read", "let it load alone")
+_UNREADABLE = LoadingFault(FaultKind.RAISED, "its process sends an unreadable answer", "let the process only load")
 
 
 def _answer(child: Child, question: dict[str, Any]) -> dict[str, Any]:

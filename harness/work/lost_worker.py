@@ -37,18 +37,22 @@ def loss(code: int | None, printed: str, limits: Limits) -> Loss:
         Under which it ran.
     """
     if code is None:
-        return Loss(Fault.HUNG, f"does not come to an end within {limits.law_s:g} s")
+        return Loss(Fault.HUNG, f"does not finish within {limits.law_s:g} s")
     if code == -signal.SIGALRM:
         return Loss(Fault.HUNG, f"hangs: a call did not return within {limits.call_s:g} s{_at(printed)}")
     if code == OUT_OF_MEMORY:
-        return Loss(Fault.MEMORY, f"uses up the {limits.memory_gib:g} GiB of memory that it may have")
+        return Loss(Fault.MEMORY, f"exceeds the memory limit of {limits.memory_gib:g} GiB")
     if code == SILENT:
         return Loss(Fault.STATE, "closes files that it has not opened")
     if code < 0:
         name = signal.Signals(-code).name
-        meaning = {"SIGSEGV": "a segmentation fault", "SIGABRT": "aborted", "SIGKILL": "killed, perhaps for its memory"}
+        meaning = {
+            "SIGSEGV": "segmentation fault",
+            "SIGABRT": "aborted",
+            "SIGKILL": "killed, possibly for its memory use",
+        }
         meant = f" ({meaning[name]})" if name in meaning else ""
-        return Loss(Fault.KILLED, f"ends the process by {name}{meant}")
+        return Loss(Fault.KILLED, f"ends the process with {name}{meant}")
     return Loss(Fault.EXITED, f"ends the process with exit code {code}")
 
 

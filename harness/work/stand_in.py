@@ -226,7 +226,7 @@ def _gradients(answer: dict[str, Any], count: int) -> list[Tensor | None]:
     """The gradients that were answered: tensors, or none."""
     found = answer["value"]
     if not isinstance(found, list) or len(found) != count:
-        raise ElsewhereError("no gradient for each input")
+        raise ElsewhereError("an exception: not one gradient for each input")
     return [x if isinstance(x, Tensor) else None for x in found]
 
 

@@ -185,7 +185,7 @@ def _noticed(before: int) -> tuple[Fault, str] | None:
     sys.stdout.flush()
     if printed := os.pread(2, 4 * watch.KEPT, before):
         return Fault.PRINTED, watch.PRINTS.format(watch.quoted(printed))
-    return (Fault.STATE, "starts a process and leaves it to itself") if _has_children() else None
+    return (Fault.STATE, "leaves a process running") if _has_children() else None
 
 
 def _has_children() -> bool:

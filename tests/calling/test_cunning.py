@@ -27,12 +27,12 @@ SAID = {
     "line.floods": (Fault.STATE, "writes into files that it has not opened"),
     "system.daemonises": (
         Fault.STATE,
-        "starts a process and leaves it to itself (`--no-isolate` checks what keeps one",
+        "leaves a process running (with `--no-isolate`, an implementation may keep one",
     ),
-    "system.starts_a_helper": (Fault.STATE, "starts a process and leaves it to itself"),
+    "system.starts_a_helper": (Fault.STATE, "leaves a process running"),
     "system.leaves_its_place_to_a_fork": (Fault.EXITED, "ends the process with exit code 0"),
-    "system.stops_itself": (Fault.HUNG, "does not come to an end"),
-    "evasion.misses_a_compiler": (Fault.RAISED, "says that torch.compile finds no compiler"),
+    "system.stops_itself": (Fault.HUNG, "does not finish within"),
+    "evasion.misses_a_compiler": (Fault.RAISED, "raises an exception: torch.compile finds no compiler"),
 }
 """What is said of some."""
 

@@ -14,18 +14,18 @@ DEADLY = {
     "loops": (Fault.HUNG, "hangs: a call did not return within 2 s (deadly.py, line 1"),
     "sleeps": (Fault.HUNG, "hangs: a call did not return within 2 s (deadly.py, line 2"),
     "holds_the_lock": (Fault.HUNG, "hangs: a call did not return within 2 s (deadly.py, line "),
-    "ignores_the_alarm": (Fault.HUNG, "does not come to an end within 6 s"),
+    "ignores_the_alarm": (Fault.HUNG, "does not finish within 6 s"),
     "hangs_backwards": (Fault.HUNG, "hangs: a call did not return within 2 s (deadly.py, line "),
     "exits_with_success": (Fault.EXITED, "ends the process with exit code 0"),
     "exits_with_3": (Fault.EXITED, "ends the process with exit code 3"),
-    "kills_itself": (Fault.KILLED, "ends the process by SIGKILL"),
-    "terminates_itself": (Fault.KILLED, "ends the process by SIGTERM"),
-    "reads_address_zero": (Fault.KILLED, "ends the process by SIGSEGV (a segmentation fault)"),
-    "aborts": (Fault.KILLED, "ends the process by SIGABRT (aborted)"),
+    "kills_itself": (Fault.KILLED, "ends the process with SIGKILL"),
+    "terminates_itself": (Fault.KILLED, "ends the process with SIGTERM"),
+    "reads_address_zero": (Fault.KILLED, "ends the process with SIGSEGV (segmentation fault)"),
+    "aborts": (Fault.KILLED, "ends the process with SIGABRT (aborted)"),
     "interrupts": (Fault.RAISED, "raises KeyboardInterrupt"),
     "fills_the_memory": (Fault.MEMORY, "requests more memory than allowed: MemoryError"),
     "asks_for_a_terabyte": (Fault.MEMORY, "requests more memory than allowed: RuntimeError"),
-    "forks": (Fault.STATE, "starts a process and leaves it to itself"),
+    "forks": (Fault.STATE, "leaves a process running"),
     "talks_on_every_line": (Fault.STATE, "writes into files that it has not opened"),
     "closes_every_line": (Fault.STATE, "closes files that it has not opened"),
 }
@@ -166,5 +166,5 @@ def test_an_implementation_that_hangs_is_given_up_soon() -> None:
     assert time.monotonic() - started < 3.0 * 3.0 + 20.0
     assert [verdict.status for verdict in verdicts[:3]] == [Status.ERROR] * 3
     assert {verdict.status for verdict in verdicts[3:]} == {Status.SKIPPED}
-    reason = "not tried: 3 calls of hostile.deadly.loops before did not come back"
+    reason = "not tried: 3 earlier calls of hostile.deadly.loops did not return"
     assert {verdict.reason for verdict in verdicts[3:]} == {reason}

@@ -62,7 +62,9 @@ def test_other_batch_sizes_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path
     suites = Suites()
     ended = bench(monkeypatch, tmp_path, suites, "steps", "--batch-sizes", given)
     assert isinstance(ended.exception, UsageError)
-    assert "`--batch-sizes` takes whole numbers from 1 separated by commas, or `full`" in str(ended.exception)
+    assert "cannot read `--batch-sizes`: it must be whole numbers from 1 separated by commas, or `full`" in str(
+        ended.exception
+    )
     assert suites.settings == []
 
 

@@ -1,6 +1,7 @@
 """The options of ``harness check``: what is claimed, the limits, the output, and watching a file."""
 
 import json
+import os
 import re
 import shlex
 import signal
@@ -111,7 +112,7 @@ def test_a_replay_reproduces_what_an_adapter_was_needed_for(harness: Command, wo
     words = ("week 2/loss.py:loss", "--contract", "squared_error", "--declare", "factor=0.5", "--call", call)
     done = harness("check", *words, *ONE_LAW, isolate, "-v")
     assert done.returncode == 1
-    replay = next(line for line in done.stdout.splitlines() if line.startswith("  replay"))
+    replay = next(line for line in done.stdout.splitlines() if line.startswith("  replay     harness"))
     assert "0x1p+0" in replay
     again = harness(*shlex.split(replay.removeprefix("  replay"))[1:])
     assert again.returncode == 1
@@ -203,14 +204,35 @@ def test_only_a_file_can_be_watched(harness: Command, workplace: Path) -> None:
     """A package has no one file."""
     done = harness("check", "torch:softmax", "--contract", "softmax", "--watch")
     assert done.returncode == 2
-    assert "name `file.py:function`" in done.stderr
+    assert "`--watch` needs `file.py:function`" in done.stderr
+
+
+def test_a_closed_pipe_loses_neither_a_file_nor_the_exit_code(homework: Path) -> None:
+    """As in ``harness check ... --json h.json | head -1``: files are written first, and the verdict decides."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    words = ("check", "homework.py:softmax", "--contract", "softmax", *ONE_LAW, "--json", "h.json", "--no-isolate")
+    command = [sys.executable, "-m", "harness", *words]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert json.loads(Path("h.json").read_text(encoding="utf-8"))
+
+
+def test_a_file_that_cannot_be_written_loses_no_result(harness: Command, homework: Path) -> None:
+    """The verdict is printed before the error."""
+    done = harness("check", "homework.py:softmax", "--contract", "softmax", *ONE_LAW, "--json", "homework.py/h.json")
+    assert done.returncode == 2
+    assert done.stdout.splitlines()[-1].startswith("verdict: 1 defect")
+    assert done.stderr.startswith("harness: cannot write `homework.py/h.json`: ")
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_help_shows_examples_and_exit_codes(harness: Command) -> None:
     """Each example as one can paste it."""
     done = harness("check", "--help")
     assert done.returncode == 0
-    assert "    harness check homework.py:softmax\n" in done.stdout
+    assert "  harness check homework.py:softmax\n" in done.stdout
     assert "2  the question could not be answered" in done.stdout
 
 

@@ -74,7 +74,7 @@ def test_a_naive_softmax_in_a_file_is_broken_with_its_reason(homework: Path, har
     assert "88.72283935546875" in done.stdout
     assert "subtract the row maximum first" in done.stdout
     assert re.search(r"verdict: \d+ defects? in homework.softmax: \d+ of \d+ laws", done.stdout)
-    replay = next(line for line in done.stdout.splitlines() if line.startswith("  replay"))
+    replay = next(line for line in done.stdout.splitlines() if line.startswith("  replay     harness"))
     again = harness(*shlex.split(replay.removeprefix("  replay").strip())[1:])
     assert again.returncode == 1
     assert "88.72283935546875" in again.stdout
@@ -84,7 +84,7 @@ def test_what_a_function_is_called_says_what_it_is_checked_as(homework: Path, ha
     """And the output says so, where nobody else has."""
     claimed = harness("check", "homework.py:stable_softmax", "--law", "value", "--dtypes", "float64")
     assert claimed.returncode == 0
-    assert "checked as softmax (from its name; `--contract` says otherwise)" in claimed.stdout
+    assert "checked as softmax (from its name; use `--contract` to change it)" in claimed.stdout
 
 
 def test_a_stable_softmax_in_a_file_holds(homework: Path, harness: Command) -> None:
@@ -120,7 +120,7 @@ def test_two_processes_reach_the_same_verdicts_as_one(homework: Path, harness: C
     ("words", "text"),
     [
         (("check", "nowhere.py:f", "--contract", "softmax"), "file not found: `nowhere.py`"),
-        (("check", "homework.py", "--contract", "softmax"), "add the function"),
+        (("check", "homework.py", "--contract", "softmax"), "add its name"),
         (("check", "homework.py:recipe"), "pass `--contract NAME`"),
         (
             ("check", "homework.py:softmx", "--contract", "softmax"),
@@ -147,17 +147,23 @@ def test_two_processes_reach_the_same_verdicts_as_one(homework: Path, harness: C
         ),
         (("check", "homework.py:softmax", "--contract", "softmax", "--declare", "x"), "NAME=VALUE"),
         (("check", "no_such_package"), "no module named `no_such_package`"),
-        (("check", "json"), "declares `CASES`"),
-        (("explain", "no_such_law"), "unknown law or word `no_such_law`; run `harness list --laws`"),
+        (("check", "json"), "declare them in a list `CASES`"),
+        (("explain", "no_such_law"), "unknown law or word `no_such_law`"),
         (("train", "--data", "no/such/folder"), "no/such/folder"),
-        (("bench", "stepps"), "got `stepps`; did you mean `steps`?"),
-        (("bench", "loaders", "--prefetch", "2"), "`--prefetch` sets the loader of a data set"),
-        (("bench", "loaders", "--pin"), "add `--dataset TARGET`"),
-        (("bench", "loaders", "--workers", "0,-1"), "`--workers` takes whole numbers from 0"),
-        (("bench", "loaders", "--dataset", "a:b", "--prefetch", "0"), "`--prefetch` takes whole numbers from 1"),
-        (("bench", "steps", "--dataset", "a:b"), "`--dataset` is for loaders, got steps; name `loaders`"),
+        (("bench", "stepps"), "unknown suite `stepps`: the suites are"),
+        (("bench", "loaders", "--prefetch", "2"), "cannot use `--prefetch` without a data set"),
+        (("bench", "loaders", "--pin"), "pass `--dataset`"),
+        (("bench", "loaders", "--workers", "0,-1"), "cannot read `--workers`: it must be whole numbers from 0"),
+        (
+            ("bench", "loaders", "--dataset", "a:b", "--prefetch", "0"),
+            "cannot read `--prefetch`: it must be whole numbers from 1",
+        ),
+        (
+            ("bench", "steps", "--dataset", "a:b"),
+            "cannot use `--dataset` without the suite `loaders`; use `harness bench loaders`",
+        ),
         (("report", "no-such-run"), "run.json"),
-        (("report",), "no run found below"),
+        (("report",), "no run in `.harness/runs`; make one"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )

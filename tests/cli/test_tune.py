@@ -203,13 +203,25 @@ def test_a_worker_that_dies_is_named(command: Command) -> None:
             ("sets.py:number",),
             "cannot use `sets.py:number` as a data set: it must be a data set, or a callable that returns one",
         ),
-        (("sets.py:tensors", "--batch-size", "3", "--batch-sizes", "4,5"), "exclude each other, got both"),
-        (("sets.py:tensors", "--batch-sizes", "4,x"), "`--batch-sizes` takes whole numbers from 1"),
-        (("sets.py:tensors", "--workers", "-1"), "`--workers` takes whole numbers from 0"),
-        (("sets.py:tensors", "--prefetch", "0"), "`--prefetch` takes whole numbers from 1"),
-        (("sets.py:tensors", "--start-method", "magic"), "`--start-method` is one of"),
-        (("sets.py:tensors", "--step", "sets.py:step", "--step-ms", "1"), "`--step` and `--step-ms` exclude"),
-        (("sets.py:tensors", "--step-ms", "1", "--batch-sizes", "4,5"), "got 2 batch sizes; give `--step`"),
+        (
+            ("sets.py:tensors", "--batch-size", "3", "--batch-sizes", "4,5"),
+            "cannot use `--batch-size` together with `--batch-sizes`; leave one out",
+        ),
+        (("sets.py:tensors", "--batch-sizes", "4,x"), "cannot read `--batch-sizes`: it must be whole numbers from 1"),
+        (("sets.py:tensors", "--workers", "-1"), "cannot read `--workers`: it must be whole numbers from 0"),
+        (("sets.py:tensors", "--prefetch", "0"), "cannot read `--prefetch`: it must be whole numbers from 1"),
+        (
+            ("sets.py:tensors", "--start-method", "magic"),
+            "unknown start method `magic`: `--start-method` must be one of",
+        ),
+        (
+            ("sets.py:tensors", "--step", "sets.py:step", "--step-ms", "1"),
+            "cannot use `--step` together with `--step-ms`; leave one out",
+        ),
+        (
+            ("sets.py:tensors", "--step-ms", "1", "--batch-sizes", "4,5"),
+            "cannot use `--step-ms` with several batch sizes; pass `--step`",
+        ),
         (("sets.py:tensors", "--step", "step"), "cannot load the step `step`: name it as `module:function`"),
         (
             ("sets.py:tensors", "--step", "sets.py:number"),
@@ -251,7 +263,7 @@ def test_an_interrupt_prints_the_best_so_far_and_leaves_no_process(workplace: Pa
         os.killpg(process.pid, signal.SIGINT)
         out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
-    assert "interrupted: this is the best so far" in out
+    assert "interrupted; this is the best configuration so far" in out
     assert "DataLoader(dataset, batch_size=50, shuffle=True" in out
     _, alive = psutil.wait_procs(seen, timeout=10)
     assert alive == []
@@ -276,7 +288,7 @@ def test_an_interrupt_that_meets_a_destructor_is_none_the_less_one(
     monkeypatch.setattr(Tuning, "close_budget", interrupted)
     code, out, err = command("sets.py:tensors", "--batch-size", "100", "--seconds", "1", "--workers", "0")
     assert code == 130, err
-    assert "interrupted: this is the best so far" in out
+    assert "interrupted; this is the best configuration so far" in out
     assert "DataLoader(dataset, " in out
 
 
@@ -301,7 +313,7 @@ def test_an_interrupt_before_the_first_slice_is_a_plain_line(command: Command, m
     monkeypatch.setattr("harness.tuner.tuning.examine", interrupted)
     code, _, err = command("sets.py:tensors", "--seconds", "1")
     assert code == 2
-    assert "an interrupt before the first slice" in err
+    assert "interrupted before the first measurement" in err
 
 
 def test_workers_are_left_out_where_they_are_ruled_out() -> None:

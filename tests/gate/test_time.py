@@ -170,7 +170,7 @@ def test_a_folder_without_a_repository_is_one_plain_message(workplace: Path, har
 def test_the_gate_is_told_what_to_compare(workplace: Path, harness_command: Command) -> None:
     """Neither a run nor a commit, or an update of nothing."""
     assert harness_command("gate").returncode == 2
-    assert "add `--run RUN`" in harness_command("gate", "--update").stderr
+    assert "pass `--run`" in harness_command("gate", "--update").stderr
 
 
 @pytest.mark.usefixtures("arms_here")

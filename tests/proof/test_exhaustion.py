@@ -128,7 +128,7 @@ def test_a_run_that_is_killed_goes_on_with_the_same_result(workplace: Path, smal
     before = shards(folder)
     assert 2 <= len(before) < 8
     (part,) = known(exhaustion(folder))
-    assert extent(part).startswith("a part")
+    assert extent(part).startswith("partial")
     assert done(exhaustion(folder)) == 8 - len(before)
     assert before.items() <= shards(folder).items()
     at_once = exhaustion(workplace / "at_once").run()
@@ -166,7 +166,7 @@ def test_an_interrupted_command_says_so_and_goes_on(harness: Command, monkeypatc
     monkeypatch.setattr(Shards, "finish", interrupted)
     first = harness(*words)
     assert first.returncode == 130
-    assert "interrupted, 2 not begun, the same command goes on" in first.stdout
+    assert "interrupted, 2 not started; the same command continues" in first.stdout
     assert len(RunFolder(RUNS / "it").read(Proof)) == 2
     second = harness(*words)
     assert second.returncode == 0
@@ -191,7 +191,7 @@ def test_a_signal_to_the_command_ends_it_in_order(workplace: Path) -> None:
         output, errors = running.communicate(timeout=120.0)
     assert running.returncode == 130
     assert "Traceback" not in errors
-    assert re.search(r"interrupted, \d+ not begun, the same command goes on", output)
+    assert re.search(r"interrupted, \d+ not started; the same command continues", output)
     assert 1 <= len(shards(folder)) < 12
 
 
@@ -232,8 +232,8 @@ def test_time_that_is_up_leaves_a_part(
     done = harness(*words, "--seconds", "0.1")
     assert done.returncode == 0
     assert "proofs: 0 of 1 proved" in done.stdout
-    assert "not finished, the same command goes on" in done.stdout
-    assert "a part" in done.stdout
+    assert "not finished; the same command continues" in done.stdout
+    assert "partial" in done.stdout
     assert not any(proof.proved for proof in RunFolder(RUNS / "prove").read(Proof))
     monkeypatch.setenv("PAUSE_S", "0")
     assert harness(*words).stdout.count("proved") >= 2
@@ -261,7 +261,10 @@ def test_time_that_is_up_leaves_a_part(
             ("mine.py:softplus", "--contract", "softplus", "--of", "slope"),
             "unknown value `slope` of `--of`: choose from `value`, `gradient`",
         ),
-        (("mine.py:softplus", "--contract", "softplus", "--seconds", "0"), "at least one input is visited"),
+        (
+            ("mine.py:softplus", "--contract", "softplus", "--seconds", "0"),
+            "no part was finished",
+        ),
         (
             ("mine.py:softplus", "--contract", "cross_entropy"),
             "cannot prove anything about `mine.py:softplus`: a proof needs the loss of each row",

@@ -332,7 +332,7 @@ def test_a_run_with_one_kind_of_record_is_a_readable_page(tmp_path: Path, kind: 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
     """The message says what a run is."""
-    with pytest.raises(UsageError, match=r"not a run: `.*`: a run is a folder with a `run\.json`"):
+    with pytest.raises(UsageError, match=r"no run in `.*`: a run is a folder with a `run\.json`"):
         write_report(RunFolder(tmp_path))
 
 

@@ -150,7 +150,7 @@ def test_the_pairs_of_a_function_that_hangs_end_too(command: Command) -> None:
     assert re.search(
         r"pairs.f hangs: a call did not return within 1 s \(pairs.py, line \d\)\n  affects  value \[float16 rows", out
     )
-    assert "not tried: 3 calls of pairs.f before did not come back" in out
+    assert "not tried: 3 earlier calls of pairs.f did not return" in out
     assert out.splitlines()[-1] == "proofs: 0 of 12 proved; 12 without an answer (0 inputs visited)"
 
 

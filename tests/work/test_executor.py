@@ -174,10 +174,12 @@ def test_a_worker_of_another_kind_is_refused(
     campaign = Campaign("homework.py:softmax", "softmax", laws=["value"], dtypes=["float32"])
     for other, named in (
         (replace(here, origin=here.origin.model_copy(update={"capability": "VSX"})), r"torch .*, VSX, "),
-        (replace(here, versions=versions), r"6\.0 in the worker on "),
+        (replace(here, versions=versions), r"6\.0; run the command on a machine "),
     ):
         monkeypatch.setattr("harness.work.executor_pool.kind_here", lambda other=other: other)
-        with pytest.raises(UsageError, match=rf"workers compute as the machine does .* where that has {named}"):
+        with pytest.raises(
+            UsageError, match=rf"the worker on .* differs from this machine: it has .*, this machine has {named}"
+        ):
             list(campaign.run(limits=Limits(), executor=threads))
 
 
@@ -186,7 +188,7 @@ def test_a_worker_that_does_not_see_the_folder_says_which(homework: Path) -> Non
     order = Order(Campaign("homework.py:softmax", "softmax"), Limits(), "/there/is/none", kind_here())
     reply = carried_out(order, 0)
     assert reply.usage is not None
-    assert reply.usage["value"] == "no folder `/there/is/none`"
+    assert str(reply.usage["problem"]).endswith("cannot see the folder `/there/is/none`")
 
 
 def test_an_error_of_ours_comes_home_with_its_traceback(homework: Path, threads: Executor) -> None:
@@ -206,7 +208,7 @@ def test_what_was_decided_before_the_executor_lost_its_workers_is_kept(
     asked = ("--contract", "softmax", "--dtypes", "float32", "--executor", "executors.py:losing", "--run", "lost")
     code, out, err = harness_command("check", "homework.py:softmax", *asked)
     assert (code, err.count("\n")) == (2, 1), err
-    assert "harness: an executor does what it is given, got ConnectionError: the worker is gone" in err
+    assert "harness: the executor failed: ConnectionError: the worker is gone; check the logs of its workers" in err
     assert "ended by an error after 3 of " in out
     assert len(RunFolder(Path(".harness", "runs", "lost")).read(Verdict)) == 3
 
@@ -217,8 +219,8 @@ def test_what_was_proved_before_the_executor_lost_its_workers_is_kept(homework: 
     asked = ("--contract", "sigmoid", *only, "--executor", "executors.py:losing", "--run", "lost")
     code, out, err = harness_command("prove", "homework.py:sigmoid", *asked)
     assert (code, err.count("\n")) == (2, 1), err
-    assert "harness: an executor does what it is given, got ConnectionError: the worker is gone" in err
-    assert "ended by an error, 1 not begun, the same command goes on" in out
+    assert "harness: the executor failed: ConnectionError: the worker is gone; check the logs of its workers" in err
+    assert "ended by an error, 1 not started; the same command continues" in out
     assert len(RunFolder(Path(".harness", "runs", "lost")).read(Proof)) == 3
 
 
@@ -261,15 +263,24 @@ def test_a_process_that_nobody_asks_ends(homework: Path, monkeypatch: pytest.Mon
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("executors.py", "`--executor` is dask://HOST:PORT, or FILE.py:FUNCTION or MODULE:FUNCTION"),
-        ("executors.py:none", "returns a `concurrent.futures.Executor`, got an object of type int"),
-        ("executors.py:raising", "can be called, got ConnectionError: no cluster today in `executors.py:raising`"),
-        ("executors.py:LIMIT", "can be called, got TypeError: 'int' object is not callable"),
+        (
+            "executors.py",
+            "cannot read `--executor`: it must be dask://HOST:PORT, or FILE.py:FUNCTION or MODULE:FUNCTION",
+        ),
+        ("executors.py:none", "the function must return a `concurrent.futures.Executor`, got an object of type int"),
+        (
+            "executors.py:raising",
+            "cannot create the executor `executors.py:raising`: ConnectionError: no cluster today",
+        ),
+        (
+            "executors.py:LIMIT",
+            "cannot create the executor `executors.py:LIMIT`: TypeError: 'int' object is not callable",
+        ),
         ("executors.py:some", "no `some` in `executors.py`"),
-        ("dask://", "is the address of a Dask scheduler, got `dask://`"),
-        ("dask://host", "is the address of a Dask scheduler, got `dask://host`"),
+        ("dask://", "it must be dask://HOST:PORT, got `dask://`"),
+        ("dask://host", "it must be dask://HOST:PORT, got `dask://host`"),
         ("absent.py:some", "file not found: `absent.py`"),
-        ("dask://127.0.0.1:9", "is the address of a Dask scheduler, got "),
+        ("dask://127.0.0.1:9", "cannot reach the Dask scheduler `dask://127.0.0.1:9`: "),
     ],
 )
 def test_what_is_no_executor_is_one_plain_message(
@@ -290,7 +301,7 @@ def test_processes_of_this_machine_beside_an_executor_are_refused(
     asked = (command, "homework.py:softmax", "--contract", "softmax", "--jobs", "2", "--executor", "a.py:b")
     code, _, err = harness_command(*asked)
     assert code == 2
-    assert "got `--jobs 2` and `--executor a.py:b`; leave one of them out" in err
+    assert "cannot use `--jobs` together with `--executor`: an executor has its own workers; leave one out" in err
 
 
 def test_a_cluster_takes_a_package_that_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -366,7 +366,7 @@ def test_an_interrupt_that_is_dropped_ends_the_command_by_what_fails_later(
 ) -> None:
     """Without a traceback; an error of a command that nobody interrupted is one."""
 
-    def half_imported() -> None:
+    def half_imported(**_: object) -> None:
         with suppress(KeyboardInterrupt):
             signal.raise_signal(number)
         raise AttributeError("module 'numpy' has no attribute 'iinfo'")
@@ -375,6 +375,6 @@ def test_an_interrupt_that_is_dropped_ends_the_command_by_what_fails_later(
     with pytest.raises(SystemExit) as end:
         cli.main()
     assert end.value.code == code
-    monkeypatch.setattr(cli, "app", lambda: {}["nothing"])
+    monkeypatch.setattr(cli, "app", lambda **_: {}["nothing"])
     with pytest.raises(KeyError):
         cli.main()

@@ -1,0 +1,179 @@
+"""How ``--help`` is laid out: usage, one sentence, examples, options in panels, and more examples at the end.
+
+The layout does not depend on the version of typer, and fits 80 columns. Headings are bold on a terminal.
+"""
+
+import inspect
+import os
+import sys
+import textwrap
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import typer
+
+CALLING = "How to call it"
+FORMULA = "About the formula"
+KNOWN = "What is known about it"
+LOADERS = "Data loaders"
+THOROUGH = "How thorough"
+OUTPUT = "Output"
+EXECUTION = "Execution"
+ORDER = (CALLING, FORMULA, KNOWN, LOADERS, THOROUGH, OUTPUT, EXECUTION)
+"""The panels in the order of ``--help``, after the one that says what the command works on."""
+
+WORKS_ON = {
+    "list": "What to list",
+    "freeze": "What to keep",
+    "bench": "What to time",
+    "doctor": "What to time",
+    "gate": "What to compare",
+}
+"""Titles of the first panel; other commands have "What to" and their own name."""
+
+OF_TYPER = {
+    "--help": "Show this help and exit.",
+    "--install-completion": "Install completion for the current shell.",
+    "--show-completion": "Show completion for the current shell, to copy or adapt it.",
+}
+"""Help texts of the options that typer adds, independent of its version."""
+
+LABEL = 20
+"""Columns for the name of an option and its value; a longer one has a line for itself."""
+
+SHORT = 30
+"""Characters up to which a note such as a default is not broken."""
+
+NO_BREAK = "\N{NO-BREAK SPACE}"
+
+BREAK = "\f"
+"""Separates the examples at the beginning from the text at the end."""
+
+
+def epilog(examples: str, more: str = "") -> str:
+    """Return one text for both places in which ``--help`` shows examples, as typer takes it.
+
+    Parameters
+    ----------
+    examples
+        Commands to show before the options.
+    more
+        Text to show after them.
+    """
+    return f"{examples.strip(chr(10))}{BREAK}{more.strip(chr(10))}"
+
+
+def write_command(command: Any, ctx: typer.Context, formatter: Any) -> None:
+    """Write the help of one command."""
+    usage = ["[OPTIONS]", *(_usage(param) for param in command.params if _is_argument(param))]
+    formatter.write_usage(ctx.command_path, " ".join(usage))
+    examples, _, more = (command.epilog or "").partition(BREAK)
+    _write_help(command, formatter)
+    if examples:
+        _write_verbatim(formatter, "Examples", examples)
+    for title, params in _panels(command, ctx):
+        _write_rows(formatter, title, [(_label(param), _about(param)) for param in params])
+    if more:
+        formatter.write("\n" + more.rstrip("\n") + "\n")
+
+
+def write_group(group: Any, ctx: typer.Context, formatter: Any) -> None:
+    """Write the help of the whole command line: its commands, grouped by question."""
+    formatter.write_usage(ctx.command_path, "[OPTIONS] COMMAND [ARGS]...")
+    examples, _, more = (group.epilog or "").partition(BREAK)
+    _write_help(group, formatter)
+    if examples:
+        _write_verbatim(formatter, "Examples", examples)
+    panels: dict[str, list[tuple[str, str]]] = {}
+    for name in group.list_commands(ctx):
+        command = group.get_command(ctx, name)
+        sentence = " ".join(inspect.cleandoc(command.help or "").partition("\n\n")[0].split())
+        panels.setdefault(command.rich_help_panel or "Commands", []).append((name, sentence))
+    width = max(len(name) for rows in panels.values() for name, _ in rows)
+    for title, rows in panels.items():
+        _write_rows(formatter, title, rows, width)
+    _write_rows(formatter, "Options", [(_label(param), _about(param)) for param in group.get_params(ctx)])
+    if more:
+        formatter.write("\n" + more.rstrip("\n") + "\n")
+
+
+def _write_help(command: Any, formatter: Any) -> None:
+    for paragraph in inspect.cleandoc(command.help or "").split("\n\n"):
+        lines = textwrap.wrap(" ".join(paragraph.split()), formatter.width - 2, break_on_hyphens=False)
+        formatter.write("\n" + "".join(f"  {line}\n" for line in lines))
+
+
+def _write_verbatim(formatter: Any, title: str, text: str) -> None:
+    formatter.write(f"\n{_heading(title)}\n{text}\n")
+
+
+def _write_rows(formatter: Any, title: str, rows: Iterable[tuple[str, str]], width: int = LABEL) -> None:
+    formatter.write(f"\n{_heading(title)}\n")
+    for label, text in rows:
+        lines = textwrap.wrap(text, formatter.width - width - 4, break_on_hyphens=False, break_long_words=False)
+        if len(label) > width:
+            formatter.write(f"  {label}\n")
+            label = ""
+        for at, line in enumerate(lines or [""]):
+            row = f"  {label if at == 0 else '':<{width}}  {line}".rstrip()
+            formatter.write(row.replace(NO_BREAK, " ") + "\n")
+
+
+def _heading(title: str) -> str:
+    is_plain = not sys.stdout.isatty() or os.environ.get("TERM") == "dumb" or "NO_COLOR" in os.environ
+    text = title if title.endswith("?") else f"{title}:"
+    return text if is_plain else str(typer.style(text, bold=True))
+
+
+def _panels(command: Any, ctx: typer.Context) -> list[tuple[str, list[Any]]]:
+    """Return the options of each panel, in order; an option without a panel says what the command works on."""
+    first = WORKS_ON.get(command.name, f"What to {command.name}")
+    panels: dict[str, list[Any]] = {title: [] for title in (first, *ORDER)}
+    for param in command.get_params(ctx):
+        title = OUTPUT if "--help" in param.opts else getattr(param, "rich_help_panel", None) or first
+        panels.setdefault(title, []).append(param)
+    return [(title, params) for title, params in panels.items() if params]
+
+
+def _is_argument(param: Any) -> bool:
+    return bool(param.param_type_name == "argument")
+
+
+def _usage(param: Any) -> str:
+    name = _label(param)
+    return name if param.required else f"[{name}]"
+
+
+def _label(param: Any) -> str:
+    """Return the name of an option or argument with the placeholder of its value."""
+    if _is_argument(param):
+        name = param.metavar or param.name.upper()
+        return f"{name}..." if param.nargs == -1 else f"{name}"
+    names = ", ".join(sorted(param.opts, key=len))
+    if param.is_flag:
+        return "/".join([names, *param.secondary_opts])
+    return f"{names} {param.metavar or 'VALUE'}"
+
+
+def _about(param: Any) -> str:
+    """Return the help of an option or argument with its default."""
+    text = next((OF_TYPER[name] for name in param.opts if name in OF_TYPER), None) or param.help or ""
+    notes = [*_default(param), *(["repeatable"] if getattr(param, "multiple", False) else [])]
+    bracket = f"[{'; '.join(notes)}]"
+    # A short note stays on one line.
+    kept = bracket.replace(" ", NO_BREAK) if len(bracket) <= SHORT else bracket
+    return f"{text} {kept}" if notes else text
+
+
+def _default(param: Any) -> Sequence[str]:
+    if param.required:
+        return ["required"]
+    if isinstance(param.show_default, str):
+        return [f"default: {param.show_default}"]
+    default = param.default
+    if default is None or not param.show_default or callable(default):
+        return []
+    if isinstance(default, bool):
+        named = param.opts if default else param.secondary_opts
+        return [f"default: {named[0].removeprefix('--')}"] if param.secondary_opts else []
+    return [f"default: {default:g}" if isinstance(default, float) else f"default: {default}"]

@@ -1,0 +1,95 @@
+"""The help of every command: recorded at 80 columns, in panels, with the most used options on the first screen."""
+
+import sys
+
+import pytest
+import typer
+from samples.command import Command
+from samples.help_texts import NAMES, RECORDED, file_of, help_of
+
+from harness.cli import app
+from harness.cli.panels import FORMULA, OUTPUT
+
+SCREEN = 24
+"""Lines of the smallest usual terminal."""
+
+
+@pytest.fixture(autouse=True)
+def eighty_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Print for 80 columns, whatever the terminal of the tests is."""
+    monkeypatch.setenv("COLUMNS", "80")
+
+
+@pytest.mark.parametrize("name", NAMES, ids=lambda name: name or "harness")
+def test_help_is_as_recorded(name: str) -> None:
+    """``python -m samples.help_texts`` in the folder ``tests`` records an intended change."""
+    assert help_of(name) == file_of(name).read_text(encoding="utf-8")
+
+
+def test_each_recorded_help_has_a_command() -> None:
+    """A removed command leaves no file behind."""
+    assert {file.name for file in RECORDED.iterdir()} == {file_of(name).name for name in NAMES}
+
+
+@pytest.mark.parametrize("name", NAMES, ids=lambda name: name or "harness")
+def test_help_fits_eighty_columns(name: str) -> None:
+    """No line is longer, and no option lacks a placeholder for its value."""
+    text = help_of(name)
+    assert max(map(len, text.splitlines())) <= 80
+    assert "VALUE " not in text.replace("NAME=VALUE", "")
+
+
+def test_the_first_screen_of_check_shows_what_most_users_need() -> None:
+    """Usage, one sentence, examples, and the most used options on 24 lines."""
+    screen = "\n".join(help_of("check").splitlines()[:SCREEN])
+    for words in ("Usage: harness check [OPTIONS] [TARGET]", "Check which", "  harness check homework.py:softmax\n"):
+        assert words in screen
+    for option in ("TARGET", "--contract", "--formula", "--dtypes", "--law", "--watch", "--call"):
+        assert f"\n  {option} " in screen
+
+
+def test_options_are_grouped() -> None:
+    """Each panel has a title, and the examples and exit codes stand at the end."""
+    text = help_of("check")
+    titles = [f"\n{title}:\n" for title in ("What to check", "How to call it", FORMULA, OUTPUT, "Execution")]
+    places = [text.index(title) for title in (*titles, "\nMore examples:\n", "\nExit codes:\n")]
+    assert places == sorted(places)
+
+
+def test_every_option_has_a_help_text() -> None:
+    """Each is a phrase that ends with a period, with its default in brackets after it."""
+    for command in typer.main.get_command(app).commands.values():  # type: ignore[attr-defined]
+        for param in command.params:
+            assert param.help, (command.name, param.name)
+            assert param.help.endswith((".", "]")), (command.name, param.name)
+
+
+def test_help_of_a_command_is_what_the_command_prints(harness_command: Command) -> None:
+    """In a pipe, without the codes of a terminal."""
+    done = harness_command("check", "--help")
+    assert done.returncode == 0
+    assert done.stdout == file_of("check").read_text(encoding="utf-8")
+
+
+def test_headings_are_bold_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And nothing else differs there; ``NO_COLOR`` and a dumb terminal turn it off."""
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    bold = help_of("check")
+    assert "\x1b[1mExamples:\x1b[0m" in bold
+    assert bold.replace("\x1b[1m", "").replace("\x1b[0m", "") == file_of("check").read_text(encoding="utf-8")
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b" not in help_of("check")
+    monkeypatch.delenv("NO_COLOR")
+    monkeypatch.setenv("TERM", "dumb")
+    assert "\x1b" not in help_of("check")
+
+
+def test_a_narrow_terminal_wraps_the_help(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Usage, sentence and options; examples stay on one line, so that they can be pasted."""
+    monkeypatch.setenv("COLUMNS", "60")
+    text = help_of("check")
+    assert (
+        max(len(line) for line in text.split("\nMore examples:")[0].splitlines() if "harness check" not in line) <= 60
+    )
