@@ -23,6 +23,7 @@ from harness.formula.node import ENTRY, Node, order
 from harness.formula.spelling import Domain
 from harness.laws.law import Axes, Example
 from harness.laws.strategies import (
+    EDGE_COLUMNS,
     EDGE_ENTRIES,
     SEEDS,
     Shape,
@@ -275,7 +276,8 @@ def drawn(formula: Formula, format_: Format, *, cotangent: bool, extreme: bool =
     extreme
         Whether they are the largest and the smallest numbers.
     """
-    widths = st.integers(*COLUMNS) if extreme else columns_and_edges(*COLUMNS)
+    edges = [k for k in EDGE_COLUMNS if reach(formula, format_) * COLUMNS[1] / k >= 1.0]
+    widths = columns_and_edges(*COLUMNS, edges=edges) if edges and not extreme else st.integers(*COLUMNS)
     return (
         (widths if formula.by_rows else st.just(1))
         .flatmap(lambda k: _with_columns(formula, format_, k, extreme=extreme))
