@@ -217,7 +217,7 @@ class Trial:
     def _one_couple(self, number: int, cases: Sequence[str]) -> None:
         """Measure cases in turns, so that the slices of each lie all over the couple's time.
 
-        A neighbour on the machine slows everything down for tenths of a second, or for seconds. Of slices that follow
+        A neighbor on the machine slows everything down for tenths of a second, or for seconds. Of slices that follow
         each other, one arm's would have met it and another's not.
         """
         before, began = condition(), self._clock()
