@@ -29,7 +29,7 @@ class State(StrEnum):
     """Where the comparison of a case stands."""
 
     OPEN = "open"
-    """Neither shown to be slower nor to be within the tolerance."""
+    """Not yet shown to be slower or to be within the tolerance."""
     FEW = "too few"
     """Fewer pairs than a verdict needs."""
     SUSPECTED = "suspected"
