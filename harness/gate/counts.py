@@ -1,6 +1,7 @@
 """Counts of a call of a case: operators, bytes of the tensors they return, batches and samples.
 
-Counts are the same on every run of one version of torch, however noisy the machine is: they show changes that a clock misses.
+Counts are the same on every run of one version of torch, however noisy the machine is. They show changes that a clock
+misses.
 """
 
 import tempfile
