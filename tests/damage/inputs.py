@@ -200,7 +200,7 @@ def _shard(folder: Path) -> Any:
     file.symlink_to((folder / "shard.json").absolute())
     kept = shards.kept(shards.every[0])
     if kept is None:
-        raise UsageError(rule="a shard that was altered is found again", value="one that is to be done")
+        raise UsageError("a shard that was altered is found again")
     return kept.model_dump_json()
 
 
