@@ -67,8 +67,7 @@ def _converse(plan: dict[str, Any], limits: Limits, requests: IO[str], answers: 
             request = json.loads(line)
             _say(answers, *hands.done(request))
     except UsageError as error:
-        facts = {"rule": error.rule, "value": error.value, "place": error.place, "remedy": error.remedy}
-        _say(answers, "usage", facts)
+        _say(answers, "usage", error.parts)
     except (MemoryError, _Silenced):
         raise
     except Exception:  # noqa: BLE001 - it is raised again on the other side
