@@ -206,8 +206,10 @@ def _reason(why: Any) -> Any:
     return why if isinstance(why, str) else [why.reason, list(why.dtypes)]
 
 
-def _parameters(function: Any) -> list[str] | None:
+def _parameters(function: Any) -> list[list[Any]] | None:
+    """Return name, kind and whether there is a default, for each parameter."""
     try:
-        return list(inspect.signature(function).parameters)
+        parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
         return None
+    return [[one.name, one.kind.name, one.default is not one.empty] for one in parameters]
