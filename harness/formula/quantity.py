@@ -158,10 +158,13 @@ class Quantity:
         """
         nodes = self._true_orders[-1]
         doubles = values(nodes, environment)
-        value = pairs(nodes, environment)[nodes[-1]] if in_pairs else lift(doubles[nodes[-1]])
+        found: dict[Node, Any] = pairs(nodes, environment) if in_pairs else doubles
+        value = found[nodes[-1]] if in_pairs else lift(doubles[nodes[-1]])
         off = errors(nodes, doubles, DOUBLE_DOUBLE if in_pairs else DOUBLE)[nodes[-1]]
         hi, lo, off = (np.array(np.broadcast_to(x, shape)) for x in (value.hi, value.lo, off))
-        return DoubleDouble(hi, lo), np.where(np.isnan(hi), np.inf, off)
+        # An infinity that overflowed is known to be large. One from a division by zero may have no value.
+        at_pole = np.isinf(hi) & _has_pole(nodes, found, shape) if np.isinf(hi).any() else False
+        return DoubleDouble(hi, lo), np.where(np.isnan(hi), np.inf, np.where(at_pole, np.nan, off))
 
     def nowhere(self, environment: Environment, shape: tuple[int, ...]) -> NDArray[np.bool_]:
         """Where no graph has a value, to however many digits.
@@ -369,6 +372,23 @@ def _least_shift(jacobian: Array, entries: Array) -> Array:
         return np.asarray(plain)
     shifts = (entries.mean(0), entries.max(0), entries.min(0))
     return np.asarray(np.minimum.reduce([plain, *((size * np.abs(entries - c)).sum(0) for c in shifts)]))
+
+
+def _has_pole(nodes: list[Node], found: dict[Node, Any], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Return in which rows something is divided by zero, or has the logarithm of zero."""
+    poles = np.zeros((shape[0], 1), dtype=bool)
+    for one in nodes:
+        if one.operation in _POLES:
+            at, pole = _POLES[one.operation]
+            argument = found[one.arguments[at]]
+            zero = np.asarray((argument.hi if isinstance(argument, DoubleDouble) else argument) == pole)
+            own = zero.reshape(len(zero), -1) if zero.ndim and len(zero) == shape[0] else zero.reshape(1, -1)
+            poles |= own.any(-1, keepdims=True)
+    return poles.reshape(shape[0], *(1,) * (len(shape) - 1))
+
+
+_POLES = {"div": (1, 0.0), "log": (0, 0.0), "log1p": (0, -1.0)}
+"""Which argument of an operation has a pole, and where."""
 
 
 def _any_rows(x: Any) -> NDArray[np.bool_]:
