@@ -160,10 +160,10 @@ EDGE_ENTRIES = 4_096
 """Most entries of an ordinary batch with as many columns."""
 
 
-def columns_and_edges(least: int, most: int) -> st.SearchStrategy[int]:
+def columns_and_edges(least: int, most: int, *, edges: Sequence[int] = EDGE_COLUMNS) -> st.SearchStrategy[int]:
     """Draw an ordinary number of columns; in a quarter of the draws, one at which blocks end or begin."""
     ordinary = st.integers(least, most)
-    return st.one_of(ordinary, ordinary, ordinary, st.sampled_from(EDGE_COLUMNS))
+    return st.one_of(ordinary, ordinary, ordinary, st.sampled_from(edges))
 
 
 @st.composite
@@ -206,11 +206,12 @@ def batches(
     is_narrow = draw(st.booleans(), label="narrow")
     most = max(columns[0], min(columns[1], narrow)) if is_narrow else columns[1]
     widths = lengths(columns[0], most, small=FEW_COLUMNS)
-    if not is_narrow and columns[1] == ORDINARY_COLUMNS and not shapes_are_few():
-        widths = columns_and_edges(columns[0], most)
+    edges = [width for width in EDGE_COLUMNS if largest * ORDINARY_COLUMNS / width >= 1.0]
+    if edges and not is_narrow and columns[1] == ORDINARY_COLUMNS and not shapes_are_few():
+        widths = columns_and_edges(columns[0], most, edges=edges)
     width = draw(widths, label="columns")
     height = draw(lengths(*rows), label="rows")
-    if width in EDGE_COLUMNS:
+    if width in edges and columns[1] == ORDINARY_COLUMNS:
         height = max(rows[0], min(rows[1], EDGE_ENTRIES // width, width))
         largest *= min(1.0, ORDINARY_COLUMNS / width)
     shape = Shape(height, width)
