@@ -295,7 +295,7 @@ def _with_columns(formula: Formula, format_: Format, k: int, *, extreme: bool) -
         rows = batches(
             format_,
             structures=structures,
-            largest=reach(formula, format_) * min(1.0, COLUMNS[1] / k),
+            largest=max(1.0, reach(formula, format_) * min(1.0, COLUMNS[1] / k)),
             rows=(min(ROWS[0], few), min(ROWS[1], few)),
             columns=(columns, columns),
         ).map(lambda x: _no_tiny(to_array(x), format_))

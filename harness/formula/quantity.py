@@ -11,7 +11,7 @@ twice the larger of the two an implementation is wrong; beyond the attainable on
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -162,9 +162,9 @@ class Quantity:
         value = found[nodes[-1]] if in_pairs else lift(doubles[nodes[-1]])
         off = errors(nodes, doubles, DOUBLE_DOUBLE if in_pairs else DOUBLE)[nodes[-1]]
         hi, lo, off = (np.array(np.broadcast_to(x, shape)) for x in (value.hi, value.lo, off))
-        # An infinity that overflowed is known to be large. One from a division by zero may have no value.
-        at_pole = np.isinf(hi) & _has_pole(nodes, found, shape) if np.isinf(hi).any() else False
-        return DoubleDouble(hi, lo), np.where(np.isnan(hi), np.inf, np.where(at_pole, np.nan, off))
+        if (infinite := np.isinf(hi)).any():
+            off = np.where(infinite & _may_be_finite(nodes, found, shape), np.nan, off)
+        return DoubleDouble(hi, lo), np.where(np.isnan(hi), np.inf, off)
 
     def nowhere(self, environment: Environment, shape: tuple[int, ...]) -> NDArray[np.bool_]:
         """Where no graph has a value, to however many digits.
@@ -374,21 +374,34 @@ def _least_shift(jacobian: Array, entries: Array) -> Array:
     return np.asarray(np.minimum.reduce([plain, *((size * np.abs(entries - c)).sum(0) for c in shifts)]))
 
 
-def _has_pole(nodes: list[Node], found: dict[Node, Any], shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Return in which rows something is divided by zero, or has the logarithm of zero."""
-    poles = np.zeros((shape[0], 1), dtype=bool)
-    for one in nodes:
-        if one.operation in _POLES:
-            at, pole = _POLES[one.operation]
-            argument = found[one.arguments[at]]
-            zero = np.asarray((argument.hi if isinstance(argument, DoubleDouble) else argument) == pole)
-            own = zero.reshape(len(zero), -1) if zero.ndim and len(zero) == shape[0] else zero.reshape(1, -1)
-            poles |= own.any(-1, keepdims=True)
-    return poles.reshape(shape[0], *(1,) * (len(shape) - 1))
+def _may_be_finite(nodes: list[Node], found: Mapping[Node, Any], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Return in which rows an infinite result need not be one.
+
+    Something is divided by zero or has the logarithm of zero, which may have no value; or a number that overflowed is
+    made smaller again.
+    """
+    rows = np.zeros((shape[0], 1), dtype=bool)
+    with np.errstate(all="ignore"):
+        for one in nodes:
+            if one.operation not in _SHRINKING:
+                continue
+            given = (found[argument] for argument in one.arguments)
+            sizes = (np.abs(x.hi if isinstance(x, DoubleDouble) else x) for x in given)
+            flags = np.asarray(_SHRINKING[one.operation](*sizes))
+            own = flags.reshape(len(flags), -1) if flags.ndim and len(flags) == shape[0] else flags.reshape(1, -1)
+            rows |= own.any(-1, keepdims=True)
+    return rows.reshape(shape[0], *(1,) * (len(shape) - 1))
 
 
-_POLES = {"div": (1, 0.0), "log": (0, 0.0), "log1p": (0, -1.0)}
-"""Which argument of an operation has a pole, and where."""
+_SHRINKING: Mapping[str, Callable[..., Any]] = {
+    "div": lambda a, b: (b == 0.0) | (np.isinf(a) & (b > 1.0)),
+    "mul": lambda a, b: (np.isinf(a) & (b < 1.0)) | (np.isinf(b) & (a < 1.0)),
+    "chain": lambda a, b: (np.isinf(a) & (b < 1.0)) | (np.isinf(b) & (a < 1.0)),
+    "log": lambda a: (a == 0.0) | np.isinf(a),
+    "log1p": lambda a: (a == 1.0) | np.isinf(a),
+    "sqrt": np.isinf,
+}
+"""Whether an operation on such magnitudes may have a finite result, or none, where floating point has an infinity."""
 
 
 def _any_rows(x: Any) -> NDArray[np.bool_]:

@@ -139,3 +139,13 @@ def test_both_tiers_say_that_a_number_over_zero_has_no_value() -> None:
     assert np.isnan(screened.hi[:3]).all()
     assert np.array_equal(np.isnan(screened.hi), np.isnan(exact.hi))
     assert np.isinf(Model(parsed(spelling("formula: exp(x) / 2"))).value.oracle(ordinary + 1000.0).hi).all()
+
+
+def test_the_screen_knows_a_value_whose_exponential_overflows() -> None:
+    """The logarithm of what leaves the range of float64 is an ordinary number."""
+    oracle = Model(parsed(spelling("formula: log(mean(exp(x)))"))).value.oracle
+    rows = torch.linspace(800.0, 9_000.0, 120, dtype=torch.float64).reshape(12, 10)
+    for x in (rows, rows.float()):
+        shift = x.double().max(-1, keepdim=True).values
+        expected = (shift.squeeze(-1) + (x.double() - shift).exp().mean(-1).log()).numpy()
+        np.testing.assert_allclose(oracle(x).hi, expected, rtol=1e-12)
