@@ -21,6 +21,7 @@ from harness.verdict.apart import Apart, campaign_of, checked
 from harness.verdict.corpus import FOLDER
 from harness.verdict.decide import decide
 from harness.verdict.job import Job, jobs
+from harness.verdict.misfit import refuse_misfit, refuse_uncallable
 from harness.verdict.probe import Probe
 from harness.work.progress import followed
 
@@ -90,7 +91,7 @@ def check(
     ------
     UsageError
         If the contract, a law, a dtype or a device does not exist, the function's name says no contract, the formula
-        is none, or the function cannot be imported where it is to be isolated.
+        is none, the function does not take the contract's inputs, or it cannot be imported where it is to be isolated.
 
     Notes
     -----
@@ -105,10 +106,13 @@ def check(
     known = SEED if seed is None else seed
     unclaimed = () if dtypes else UNCLAIMED
     listed = jobs([case], laws=laws, dtypes=dtypes, devices=devices, strict=strict, unclaimed=unclaimed)
+    if listed:
+        refuse_misfit(listed[0].case, listed[0].contract)
     probe = Probe()
     with _quietly():
         verdict_of = partial(decide, examples=examples, seed=known, seconds=seconds, corpora=corpora)
         verdicts = [probe.decided(job, verdict_of) for job in followed(listed, f"checking {case.name}")]
+        refuse_uncallable(listed, verdicts)
         properties = {one.key: one for job in listed for one in probe.properties(job)}
         return Verdicts(verdicts, properties.values())
 

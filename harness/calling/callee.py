@@ -189,6 +189,7 @@ def _declared(module: Any) -> Iterator[Any]:
 def _facts(case: Any) -> dict[str, Any]:
     facts: dict[str, Any] = {"adapted": case.call is not None, "parameters": _parameters(case.function)}
     facts["model"] = is_model(case.function)
+    facts["object"] = facts["model"] or isinstance(case.function, type)
     # Of an adapter all but the function.
     facts["bridge"] = None if case.call is None else (_parameters(adapter_of(case.call)) or [])[1:]
     if isinstance(case, _Single):

@@ -292,9 +292,9 @@ class _Reader:
             case ast.UnaryOp(op=ast.Not() | ast.Invert(), operand=operand):
                 return self._select(operand, no, yes)
             case ast.Compare(left=left, ops=[sign, *signs], comparators=[right, *others]) if signs:
-                rest = ast.copy_location(ast.Compare(left=right, ops=signs, comparators=others), condition)
-                first = ast.copy_location(ast.Compare(left=left, ops=[sign], comparators=[right]), condition)
-                return self._select(first, self._select(rest, yes, no), no)
+                before = ast.copy_location(ast.Compare(left=left, ops=[sign], comparators=[right]), condition)
+                after = ast.copy_location(ast.Compare(left=right, ops=signs, comparators=others), condition)
+                return self._select(before, self._select(after, yes, no), no)
             case ast.Compare(left=left, ops=[ast.Eq() | ast.NotEq() as sign], comparators=[right]):
                 a, b = self._number(left), self._number(right)
                 same, other = (yes, no) if isinstance(sign, ast.Eq) else (no, yes)

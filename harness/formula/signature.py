@@ -36,11 +36,12 @@ def in_order_of(
     spelled = parsed(spelling(text)).spelling
     names = [name for name, _ in spelled.inputs]
     is_direct = adapter is None
-    takes = _parameters(function) if is_direct or named else _taken(adapter)
+    takes = _parameters(function) if adapter is None or named else _taken(adapter)
     if takes is None:
         return spelled.text
     needed = [name for name, optional in takes.items() if not optional]
-    if set(names) <= takes.keys() and (named or set(needed) <= set(names)):
+    if set(names) <= takes.keys() and (is_direct or named or set(needed) <= set(names)):
+        # Parameters that are missing are a matter of the call, which names them.
         return _ordered(spelled, list(takes))
     if not is_direct:
         if named or not set(names) & takes.keys():

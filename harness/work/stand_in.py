@@ -51,6 +51,7 @@ class StandIn:
     def __init__(self, surroundings: Asked, index: int, facts: Mapping[str, Any]) -> None:
         self.surroundings, self.index = surroundings, index
         self.is_adapted = facts["adapted"] is True
+        self.is_object = facts["object"] is True
         parameters = facts["parameters"]
         if parameters is not None:
             self.__signature__ = _signature(parameters)
