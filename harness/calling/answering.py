@@ -27,6 +27,7 @@ from .seen import Seen
 from .sequence import SEQUENCES, MisfitError
 from .trace.step import View, is_floating
 from .trace.tape import Recorder, Tape
+from .warned import heard_in
 from .wire import filled, receive, send
 
 MESSAGE = 240
@@ -139,13 +140,15 @@ class Server:
     def _each(self, question: dict[str, Any]) -> dict[str, Any]:
         """Several questions of one kind, until one has no answer."""
         found: list[dict[str, Any]] = []
+        heard: list[str] = []
         answer = getattr(self, f"_{question['of']}")
-        with _modes(question["modes"]):
+        hearing = heard_in(heard) if question["modes"]["hear"] else contextlib.nullcontext()
+        with hearing, _modes(question["modes"]):
             for part in question["parts"]:
                 found.append(answer({**question, **part}))
                 if "value" not in found[-1]:
                     break
-        return {"each": found}
+        return {"each": found, "heard": heard}
 
     def _call(self, question: dict[str, Any]) -> dict[str, Any]:
         case, inputs = self._cases[question["case"]], question["inputs"]

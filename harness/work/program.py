@@ -30,6 +30,7 @@ MODULES = (
     "calling.seen",
     "calling.sequence",
     "calling.state",
+    "calling.warned",
     "calling.watch",
     "calling.trace.step",
     "calling.trace.tape",
