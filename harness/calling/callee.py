@@ -26,6 +26,7 @@ import torch
 from ..error import UsageError
 from .adapter import adapter_of, is_model
 from .answering import Server, silenced
+from .bound import grad
 from .importing import attribute, called_by_name, imported, packages
 from .wire import filled, receive, send
 
@@ -130,7 +131,7 @@ def _settle(setup: dict[str, Any]) -> None:
     with contextlib.suppress(Exception):
         # What torch imports for the first backward pass takes longer than a call may.
         x = torch.ones(1, requires_grad=True)
-        torch.autograd.grad(x * 1.0, x, torch.ones(1))
+        grad([x * 1.0], [x], [torch.ones(1)])
     gc.freeze()
     gc.enable()
     _limit_memory(setup, hard=True)

@@ -311,7 +311,8 @@ class Elsewhere:
     @contextmanager
     def hearing(self) -> Iterator[list[str]]:
         """Collect the warnings that are issued there."""
-        self._heard = heard = []
+        heard: list[str] = []
+        self._heard = heard
         with self._mode("hear"):
             yield heard
 

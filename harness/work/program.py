@@ -20,6 +20,7 @@ MODULES = (
     "case",
     "record.cell",
     "record.fault",
+    "calling.bound",
     "calling.importing",
     "calling.model",
     "calling.adapter",
