@@ -48,7 +48,10 @@ def grad(
     create
         Whether the gradients can be differentiated.
     """
-    return _run(outputs, cotangents, keep or create, create, _tuple(inputs), allow_unreachable=True, accumulate=False)
+    found: tuple[Tensor | None, ...] = _run(
+        outputs, cotangents, keep or create, create, _tuple(inputs), allow_unreachable=True, accumulate=False
+    )
+    return found
 
 
 def backward(outputs: Sequence[Tensor], cotangents: Sequence[Tensor]) -> None:

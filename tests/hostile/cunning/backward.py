@@ -90,9 +90,9 @@ def right_backwards_by_a_patch(x: Tensor) -> Tensor:
     def patched_grad(outputs: Any, _: Any, cotangents: Any, **__: Any) -> Any:
         return patched([outputs] if isinstance(outputs, Tensor) else outputs, cotangents)
 
-    torch.autograd.grad = patched_grad
-    for module in (torch.autograd, torch.autograd.graph):
-        module._engine_run_backward = patched
+    autograd: Any = torch.autograd
+    autograd.grad = patched_grad
+    autograd._engine_run_backward = autograd.graph._engine_run_backward = patched
     return _Softmax.apply(x, "patch")  # type: ignore[no-any-return, no-untyped-call]
 
 
