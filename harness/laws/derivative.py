@@ -12,6 +12,7 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
+from harness.calling import bound
 from harness.calling.adapter import NotApplicable
 from harness.floats import FORMATS, Array, Format, Measurement, compare_runs, to_array
 from harness.laws.derivation import bound_to, worst_of
@@ -183,11 +184,11 @@ def _differentiated_twice(subject: Subject, inputs: Example, direction: Tensor, 
         raise NotApplicable("autograd cannot follow the output back to the input")
 
     def twice() -> Tensor | None:
-        (once,) = torch.autograd.grad(output, x, weights, create_graph=True, allow_unused=True)
+        (once,) = bound.grad([output], [x], [weights], create=True)
         if once is None or not once.requires_grad:
             return None
         # All of the graph, and not only what leads to x: there stands what refuses.
-        torch.autograd.backward(once, direction.to(x.dtype))
+        bound.backward([once], [direction.to(x.dtype)])
         return x.grad
 
     try:
