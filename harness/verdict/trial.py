@@ -213,8 +213,8 @@ class Trials:
         screened, exact = float(first.deviation[at]), float(confirmed.deviation[at])
         if not math.isclose(screened, exact, rel_tol=_TIERS_AGREE, abs_tol=_TIERS_AGREE):
             raise CaseError(
-                f"internal error of the harness: the two tiers of the oracle disagree on {job.law.name}, {screened:.6g} "
-                f"{job.law.unit} and {exact:.6g}{_in_short(to_json(row, job.contract, job.format))}",
+                f"internal error of the harness: the two tiers of the oracle disagree on {job.law.name}, "
+                f"{screened:.6g} {job.law.unit} and {exact:.6g}{_in_short(to_json(row, job.contract, job.format))}",
                 Fault.ORACLE,
             )
 
