@@ -87,10 +87,10 @@ def listed(names: Iterable[object]) -> str:
 
 
 NEAR = 0.6
-"""Share of the letters that two names have in common, in their order, from which on one may be meant by the other."""
+"""Minimum similarity, from 0 to 1, at which one name may be a misspelling of another."""
 
 BESIDE = 0.1
-"""By how much less of it another name may have than the nearest one, so that both are named."""
+"""Maximum distance from the best similarity at which a second name is suggested too."""
 
 
 def nearest(name: str, known: Iterable[object]) -> list[str]:

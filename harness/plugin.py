@@ -223,7 +223,7 @@ class _Audited:
 
 
 HELD = "held back"
-"""Where the failures wait that are told as findings."""
+"""Category of the failures that are reported as findings at the end."""
 
 
 def _breaks(report: object) -> bool:

@@ -1,6 +1,6 @@
 """The house style of figures: one color a style, the Okabe-Ito palette, and the sheet every figure is drawn under.
 
-Vermillion, blue and green keep a contrast of at least 3 to 1 on the light and on the dark page, and stay apart for
+Vermilion, blue and green keep a contrast of at least 3 to 1 on the light and on the dark page, and stay apart for
 the common kinds of color blindness. No figure relies on them alone: marker and line width differ too.
 """
 

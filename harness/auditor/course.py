@@ -9,7 +9,7 @@ from harness.auditor.watching import Watching
 from harness.record.audit import Stretch
 
 MOST = 200
-"""Maximum number of stretches that are kept; later ones appear only in findings."""
+"""Maximum number of recorded stretches; later ones appear only in findings."""
 
 
 def errors_along(watching: Watching) -> Iterator[Stretch]:

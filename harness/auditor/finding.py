@@ -23,7 +23,7 @@ STILL = 0.5
 """Minimum lost share of an update, by elements and by norm, for a finding."""
 
 HARMLESS = 0.05
-"""Relative error that a sum's terms explain by cancelling: what remains of it is rounding, and was zero."""
+"""Relative error that a sum's terms explain by canceling: what remains of it is rounding, and was zero."""
 
 READ_WELL = 0.01
 """Maximum input error for which a sum is responsible for its own error."""

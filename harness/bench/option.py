@@ -151,7 +151,7 @@ class Settings:
     )
     seeds: int | None = _option("Number of seeds for each search method.", "N", int, least=1)
     data_sets: Sequence[str] = _option(
-        "Data sets for the tuner, or file formats for the loaders, comma-separated; results of the others are kept.",
+        "Data sets for the tuner, or file formats for the loaders, comma-separated; other results stay in the run.",
         "NAME,...",
         names,
         absent=(),

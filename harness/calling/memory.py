@@ -28,7 +28,7 @@ def overwrite_freed(byte: int, *, sizes: Iterable[int] = (), device: str = "cpu"
     -----
     Blocks are allocated, filled and freed again, through torch and through NumPy, which keeps small ones for itself.
     What a call frees and takes again by itself is not reached, and neither are the first bytes of a block, in which
-    the allocator keeps its links: a scalar that nobody initialised is an address, which may be too small to matter.
+    the allocator keeps its links: a scalar that nobody initialized is an address, which may be too small to matter.
     """
     held: list[object] = []
     for size in (*_SIZES, *sizes):

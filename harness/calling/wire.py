@@ -26,7 +26,7 @@ MOST_BYTES = 2**32
 """Most bytes in one message."""
 
 _MOST_PARTS = 2**20
-"""Most parts in the columns of one message; a few bytes could announce any number of equal parts."""
+"""Maximum number of parts in the columns of a message: a few bytes could announce any number of equal parts."""
 
 _BUFFER = 2**16
 _KINDS = {

@@ -13,7 +13,7 @@ from harness.cli.panels import write_command, write_group
 from harness.error import UsageError, did_you_mean, listed, nearest
 
 _UNREADABLE: type[Exception] = typer.BadParameter.__bases__[0]
-"""The parent of all errors that typer raises for a command line; its module depends on typer's version."""
+"""Base class of typer's command-line errors; its module depends on typer's version."""
 
 NUMBERS = {
     "N": "a whole number",

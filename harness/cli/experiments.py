@@ -115,7 +115,7 @@ Suites that run by default:
   screening      how fast rows of inputs are checked
 
 Suites that run only by name:
-  agreement      step times against those of torch.utils.benchmark
+  agreement      step times compared with torch.utils.benchmark
   audit          CPU time and memory that an audit of a training step needs
   tuner          how close `harness tune` comes to the best loader
   search         how much of the largest error several search methods find in
@@ -227,7 +227,7 @@ def _one_suite(name: str, target: str, folder: "RunFolder", settings: Settings, 
                 bar.update(task, completed=done, total=total, description=f"{name} {about}")
 
             return run_suite(name, target=target, run_folder=folder.path, settings=settings, watch=watch)
-    finally:  # an interrupt keeps what was measured, and shows it
+    finally:  # after an interrupt, the finished measurements are kept and shown
         document = dict(folder.benchmarks()).get(name)
         if document is not None and document != before:
             (print_skips if quiet else print_summary)(console(), name, document)

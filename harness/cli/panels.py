@@ -1,4 +1,4 @@
-"""How ``--help`` is laid out: usage, one sentence, examples, options in panels, and more examples at the end.
+"""Layout of ``--help``: usage, one sentence, examples, options in panels, and more examples at the end.
 
 The layout does not depend on the version of typer, and fits 80 columns. Headings are bold on a terminal.
 """
@@ -20,7 +20,7 @@ THOROUGH = "How thorough"
 OUTPUT = "Output"
 EXECUTION = "Execution"
 ORDER = (CALLING, FORMULA, KNOWN, LOADERS, THOROUGH, OUTPUT, EXECUTION)
-"""The panels in the order of ``--help``, after the one that says what the command works on."""
+"""The panels in the order of ``--help``; the first panel, with the subject of the command, precedes them."""
 
 WORKS_ON = {
     "list": "What to list",
@@ -39,10 +39,10 @@ OF_TYPER = {
 """Help texts of the options that typer adds, independent of its version."""
 
 LABEL = 20
-"""Columns for the name of an option and its value; a longer one has a line for itself."""
+"""Width of the column for an option and its value; a longer text has a separate line."""
 
 SHORT = 30
-"""Characters up to which a note such as a default is not broken."""
+"""Maximum length of a note, such as a default, that stays on one line."""
 
 NO_BREAK = "\N{NO-BREAK SPACE}"
 
@@ -126,7 +126,7 @@ def _heading(title: str) -> str:
 
 
 def _panels(command: Any, ctx: typer.Context) -> list[tuple[str, list[Any]]]:
-    """Return the options of each panel, in order; an option without a panel says what the command works on."""
+    """Return the options of each panel, in order; options without a panel are in the first one."""
     first = WORKS_ON.get(command.name, f"What to {command.name}")
     panels: dict[str, list[Any]] = {title: [] for title in (first, *ORDER)}
     for param in command.get_params(ctx):

@@ -22,7 +22,7 @@ from harness.work.ending import Ending
 from harness.work.plan import Plan, to_document
 
 SYNC_S = 1.0
-"""Seconds after which what was found is synced, and the head says how much it is."""
+"""Interval in seconds at which new results are synced and the head of the run is updated."""
 
 
 class Session:
@@ -45,7 +45,7 @@ class Session:
         self._subject: Subject | None = None
         self._names: dict[str, str] = {}
         self.remarks: list[str] = []
-        """What whoever started the command should know of the run, a sentence each."""
+        """Remarks about the run for the user, one sentence each."""
         self._open(fresh=fresh, seed=seed)
         self._synced_at = time.monotonic()
 

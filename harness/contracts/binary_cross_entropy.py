@@ -1,4 +1,4 @@
-r"""Binary cross-entropy of logits: :math:`\ln(1 + e^x) - x y`, meaned over the rows.
+r"""Binary cross-entropy of logits: :math:`\ln(1 + e^x) - x y`, averaged over the rows.
 
 With :math:`w = |x| (1 - y)` where :math:`x \ge 0` and :math:`w = |x| y` elsewhere, :math:`z = e^{-|x|}`,
 :math:`L = \ln(1 + z)` and :math:`s = \sigma(-|x|)`, the loss of a row is :math:`l = w + L`: two terms of one sign, so

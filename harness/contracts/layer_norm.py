@@ -1,4 +1,4 @@
-r"""Layer normalisation of each row, without weight and bias.
+r"""Layer normalization of each row, without weight and bias.
 
 :math:`y_i = (x_i - m) / s` with :math:`s = \sqrt{V + \epsilon}`, :math:`V = \mathrm{mean}\,(x - m)^2`, and the
 :math:`\epsilon` a case declares.
@@ -124,7 +124,7 @@ def _half_square(t: Array) -> Array:
 
 
 def value_bound(x: Array, eps: float, format_: Format) -> Array:
-    """Absolute error of the two-pass layer normalisation, entry by entry.
+    """Absolute error of the two-pass layer normalization, entry by entry.
 
     Without ``eps`` it is ``inf`` where squares that underflow may leave nothing to divide by.
     """

@@ -1,4 +1,4 @@
-r"""The Gaussian negative log-likelihood, and why minimising the squared error maximises it.
+r"""The Gaussian negative log-likelihood, and why minimizing the squared error maximizes it.
 
 :math:`\ell = \mathrm{mean}_i \tfrac12 \left(\ln \sigma_i^2 + (y_i - \mu_i)^2 / \sigma_i^2\right)`, without the
 constant :math:`\tfrac12 \ln 2\pi`. With one variance for all rows its gradient in the mean is

@@ -1,4 +1,4 @@
-r"""Normalisation of each row by its root mean square, without weight.
+r"""Normalization of each row by its root mean square, without weight.
 
 :math:`y_i = x_i / s` with :math:`s = \sqrt{\mathrm{mean}(x^2) + \epsilon}` and the :math:`\epsilon` a case declares;
 the default of torch is the dtype's ``eps``, which a case has to replace. Others add nothing and floor the root, or the

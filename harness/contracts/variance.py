@@ -1,7 +1,7 @@
 r"""Variance of each row.
 
 :math:`V = \sum_i (x_i - m)^2 / (d - c)` with the correction :math:`c` a case declares: 0, the mean square that
-normalisations use and that one entry has too, or 1, the unbiased estimate and torch's default.
+normalizations use and that one entry has too, or 1, the unbiased estimate and torch's default.
 
 In the notation of :mod:`harness.contracts.building_blocks.moments`, with :math:`D = d / (d - c)` and
 :math:`\sigma^2 = V / D`:

@@ -157,7 +157,7 @@ class Cache:
 
 @dataclass(frozen=True)
 class _Stamp:
-    """What a file is recognised by."""
+    """What a file is recognized by."""
 
     path: str
     size: int

@@ -1,7 +1,7 @@
 """IDX, the file format of the MNIST family: reading, checking and writing. It imports no torch.
 
 A file is a magic number, one big-endian 32-bit count a dimension, then one byte an element, row-major. It may be
-compressed with gzip, which is recognised by its content. What does not keep to the format is a
+compressed with gzip, which is recognized by its content. What does not keep to the format is a
 :class:`~harness.error.UsageError` that names the file, the rule, the value and the way out.
 """
 

@@ -144,7 +144,7 @@ def measured_at_infinities(
             # Every entry moves every value of its row: where one of those is no number, the row has no gradient.
             inside &= (~np.isnan(value).any(-1)).reshape((len(value),) + (1,) * (limit.ndim - 1))
     if of.value is None and limit.ndim > 1:
-        # Where one entry of a row is no number, as in a normalisation by infinity, what the others are is left open.
+        # Where one entry of a row is no number, as in a normalization by infinity, what the others are is left open.
         known &= ~np.isnan(limit).any(-1, keepdims=True)
     chosen = inside
     if limits != "finite":

@@ -29,7 +29,7 @@ class State(StrEnum):
     """Where the comparison of a case stands."""
 
     OPEN = "open"
-    """Neither shown to be slower nor to be within the tolerance."""
+    """Not yet shown to be slower or to be within the tolerance."""
     FEW = "too few"
     """Fewer pairs than a verdict needs."""
     SUSPECTED = "suspected"
@@ -87,7 +87,7 @@ def fastest(base_s: Sequence[float], arm_s: Sequence[float]) -> float:
 def beside(base_s: Sequence[float], arm_s: Sequence[float]) -> float:
     """Return the logarithm of the ratio of slices that were measured one after the other: the median of all turns.
 
-    Where a neighbour slows everything down for most of the time, it slows both down.
+    Where a neighbor slows everything down for most of the time, it slows both down.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def beside(base_s: Sequence[float], arm_s: Sequence[float]) -> float:
 def sharper(nulls: Sequence[ArmPair]) -> Statistic:
     """Return the reading that varies less from couple to couple where the base is compared with itself.
 
-    The choice looks at no candidate, and at how numbers vary, not at what they are: it favours neither slower nor
+    The choice looks at no candidate, and at how numbers vary, not at what they are: it favors neither slower nor
     faster. It is made when a look is taken, so that no case is decided between two looks.
 
     Parameters

@@ -1,7 +1,7 @@
-"""An arm: a live process that has the cases of one tree, and times slices of them when it is asked to.
+"""An arm: a live process that holds the cases of one tree, and times slices of them on request.
 
 Arms of a couple are forked from one parent (:mod:`harness.gate.warm`) and take turns; while one measures, the others
-wait. Where a fork is unsafe they are spawned instead.
+wait. If a fork is unsafe, arms are spawned instead.
 """
 
 import gc
@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 @dataclass(frozen=True)
 class CaseSource:
-    """Where an arm finds its cases.
+    """Location of the cases of an arm.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class CaseSource:
     compiled
         Where Python keeps what it compiles.
     renamed
-        Cases that are asked for by another name: their own, and that one.
+        Cases that are requested by another name: their name in the tree, and the requested name.
     """
 
     tree: Path
@@ -47,7 +47,7 @@ class CaseSource:
 
 
 class SliceTimes(NamedTuple):
-    """What one slice measured, in seconds a round."""
+    """Measurement of one slice, in seconds per round."""
 
     minimum_s: float
     median_s: float
@@ -56,26 +56,26 @@ class SliceTimes(NamedTuple):
 
 
 class ArmError(Exception):
-    """What a case did instead of being timed."""
+    """A case could not be timed; the message says what it did."""
 
 
 FORK = "forkserver" if sys.platform == "linux" else "spawn"
-"""How arms begin: forked from a warm parent where that is safe, which it is not on macOS and Windows."""
+"""Start method of arms: a fork of a warm parent where forks are safe, which excludes macOS and Windows."""
 
 
 IMPORTS = "HARNESS_GATE_IMPORTS"
-"""Environment variable with the file of modules that the parent of all arms imports."""
+"""Environment variable: file that lists the modules to import in the parent process of the arms."""
 
 
 def warm_parent(imports: Iterable[str], file: Path) -> None:
-    """Say what the parent of all arms has imported before it forks the first of them.
+    """Set the modules that the parent process of the arms imports before its first fork.
 
     Parameters
     ----------
     imports
-        Names of modules, none of them in a tree that is measured.
+        Names of modules outside the measured trees.
     file
-        Where they are written down: there are thousands, more than a command line takes.
+        File for the names: there are thousands, too many for a command line.
     """
     file.write_text("\n".join(imports), encoding="utf-8")
     os.environ[IMPORTS] = str(file)
@@ -148,7 +148,7 @@ class ArmProcess:
 
 
 def serve(connection: Connection, source: CaseSource) -> None:
-    """Answer questions until nobody is left to ask any."""
+    """Answer requests until the connection is closed."""
     import torch
 
     torch.set_num_threads(1)
@@ -168,7 +168,7 @@ def serve(connection: Connection, source: CaseSource) -> None:
 
 
 class Bench:
-    """The cases of one tree in this process, and those of them that are ready to be timed."""
+    """The cases of one tree in this process, and the calls that are ready to be timed."""
 
     def __init__(self, source: CaseSource) -> None:
         self.source = source
@@ -176,10 +176,10 @@ class Bench:
         self._timed: dict[str, Callable[[], Any]] = {}
 
     def imports(self) -> list[str]:
-        """Load the cases and name all modules there are then, but the tree's, that can be imported by name.
+        """Load the cases, and return the names of all imported modules outside the tree.
 
-        The command's own are among them: each arm imports the module that was started, whatever it is. So is what the
-        clock imports, and torch at the first gradient, which would take every arm of every couple two seconds.
+        They include the modules of the command, which each arm imports, and the modules that the clock and torch's
+        first gradient import: without a warm parent, these cost two seconds for each arm of each pair.
         """
         import torch
 
@@ -192,20 +192,20 @@ class Bench:
         return [name for name, spec in specs.items() if spec and spec.name == name and not self._inside(spec.origin)]
 
     def _inside(self, file: str | None) -> bool:
-        """Whether a file is the tree's own, and not of an environment that lies in it, as tox's and most others do."""
+        """Whether a file belongs to the tree, and not to an environment inside it, such as one of tox."""
         if file is None:
             return False
         place = Path(file).resolve()
         return place.is_relative_to(self.source.tree.resolve()) and not any(map(place.is_relative_to, installed()))
 
     def cases(self) -> dict[str, str]:
-        """Load the cases and name those that can be timed."""
+        """Load the cases, and return the name and contract of each case that can be timed."""
         from harness.bench.workload import is_timed
         from harness.calling.discovery import load
 
         place, _, function = self.source.target.partition(":")
         target = f"{self.source.tree / place}:{function}" if place.endswith(".py") else self.source.target
-        # Of a src layout, what is installed would be imported otherwise, whichever tree that is.
+        # With a src layout, the installed package would otherwise be imported, from whichever tree.
         sys.path[:0] = [str(self.source.tree), str(self.source.tree / "src")]
         loaded = load(target, contract=self.source.contract)
         self._stay_inside(place)

@@ -61,7 +61,7 @@ def loosened(both: Sequence[tuple[Standing, Standing]]) -> Iterator[GateFinding]
         yield _finding(Outcome.REGRESSED, sentence, law)
     if unknown:
         cases = count(unknown, "case")
-        sentence = f"The bounds of {cases} are not compared: the baseline was written before they were kept; {UPDATE}."
+        sentence = f"The bounds of {cases} are not compared: the baseline does not record them; {UPDATE}."
         yield _finding(Outcome.INCONCLUSIVE, sentence)
     if other_inputs:
         sentence = (

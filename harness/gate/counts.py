@@ -1,6 +1,7 @@
-"""What a call of a case does, counted: operators, bytes of the tensors they return, batches and samples.
+"""Counts of a call of a case: operators, bytes of the tensors they return, batches and samples.
 
-Counts are the same on every run of one version of torch, on a machine however noisy: they see what a clock does not.
+Counts are the same on every run of one version of torch, however noisy the machine is. They show changes that a clock
+misses.
 """
 
 import tempfile
@@ -37,7 +38,7 @@ class Counter(TorchDispatchMode):
         return result
 
     def _see(self, values: Sequence[Any]) -> int:
-        """Note the memory of some tensors, and return how many bytes of it are new; it is held, lest it be reused."""
+        """Return how many bytes of memory are new; keep the tensors, so that their memory is not reused."""
         new = 0
         for value in values:
             if isinstance(value, Tensor) and value.untyped_storage().data_ptr() not in self._seen:
@@ -48,7 +49,7 @@ class Counter(TorchDispatchMode):
 
 
 def counted(function: Callable[[], Any]) -> dict[str, int]:
-    """Count what a call does; the first call, which may do more, is not counted."""
+    """Count the operations of a call; the first call, which may do more, is not counted."""
     function()
     with Counter() as counter:
         function()
@@ -56,7 +57,7 @@ def counted(function: Callable[[], Any]) -> dict[str, int]:
 
 
 class Counts(NamedTuple):
-    """What calls do, by case, and why the other cases could not be called."""
+    """Counts by case, and the reasons why other cases could not be called."""
 
     by_case: dict[str, dict[str, int]]
     failures: dict[str, str]

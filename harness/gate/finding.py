@@ -24,7 +24,7 @@ OUTCOMES = {
 }
 
 HELP = "use a larger `--budget`, time fewer cases, or use a quieter machine"
-"""What helps when a case has no verdict."""
+"""Remedy for a case without a verdict."""
 
 
 def exit_code(findings: Sequence[GateFinding], *, strict: bool = False, blind: bool = False) -> int:
@@ -52,12 +52,12 @@ def on_time(case: str, outcome: Outcome, sentence: str, *, machine: bool = False
     return GateFinding(gate=Gate.TIME, case=case, subject="", outcome=outcome, sentence=sentence, machine=machine)
 
 
-# Which cases there are
+# Cases
 
 
 @dataclass(frozen=True)
 class Matching:
-    """Which cases are compared, and what is to be said of the others.
+    """The compared cases, and findings on the others.
 
     Parameters
     ----------
@@ -152,7 +152,7 @@ def _comparison(case: str, arm: str, log_ratios: Sequence[float], outcome: Outco
 
 
 def timed(evidence: Evidence, ratios: Sequence[Comparison]) -> list[GateFinding]:
-    """Return a sentence on every case that was to be measured, and on what the gate says of itself."""
+    """Return a finding on every case that should be measured, and findings on the gate itself."""
     findings = [
         on_time(case, Outcome.NO_VERDICT, f"{case} cannot be timed: {why}.") for case, why in evidence.failures.items()
     ]
@@ -176,7 +176,7 @@ def _unreached(case: str) -> GateFinding:
 
 
 def none_reached(evidence: Evidence) -> str:
-    """Return the sentence on a budget that reached nothing, with one that would."""
+    """Return the sentence on a budget that is too small for any case, with a sufficient budget."""
     return (
         f"No case out of {len(evidence.unreached)} was measured within the budget: the fastest needs about "
         f"`--budget {math.ceil(1.2 * evidence.enough_s / 10.0) * 10}` on this machine."
@@ -261,7 +261,7 @@ def _percent(share: float) -> str:
 
 
 def worst_first(findings: Iterable[GateFinding]) -> list[GateFinding]:
-    """Return findings, those that decide the exit code first."""
+    """Return the findings, sorted by their effect on the exit code."""
     order = [
         Outcome.REGRESSED,
         Outcome.NO_VERDICT,

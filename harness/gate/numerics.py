@@ -1,4 +1,4 @@
-"""The numerics gate: what a run says of laws, breaking points and deviations against the baseline, exactly."""
+"""The numerics gate: an exact comparison of a run's laws, breaking points and deviations with the baseline."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,16 +18,16 @@ UPDATE = "`harness gate --update` accepts it"
 
 
 def compare(before: Baseline, now: Summary, policy: Policy) -> list[GateFinding]:
-    """Return a finding on everything that differs, and one on what was compared.
+    """Return a finding on each difference, and a finding with the number of comparisons.
 
     Parameters
     ----------
     before
         The baseline.
     now
-        What a run says.
+        Summary of a run.
     policy
-        What is tolerated.
+        The tolerated differences.
     """
     held = before.held(now.origin)
     both = {key: here for key in held if (here := now.cases.get(_key_now(key, policy))) is not None}
@@ -48,12 +48,12 @@ def compare(before: Baseline, now: Summary, policy: Policy) -> list[GateFinding]
 
 
 def _key_now(key: Key, policy: Policy) -> Key:
-    """What a case of the baseline is called now."""
+    """Return the present name of a case of the baseline."""
     return policy.renamed.get(key[0], key[0]), key[1]
 
 
 def kept(findings: Sequence[GateFinding]) -> list[GateFinding]:
-    """Return what differs as what it is when the run becomes the baseline: said, and no longer held against it."""
+    """Return the findings after the run becomes the baseline: differences are reported as accepted."""
     return [
         finding.model_copy(update={"outcome": Outcome.NEW, "sentence": f"{finding.sentence} Accepted."})
         if finding.outcome in {Outcome.REGRESSED, Outcome.NO_VERDICT, Outcome.INCONCLUSIVE}
@@ -67,7 +67,7 @@ def _finding(case: str, subject: str, outcome: Outcome, sentence: str, gate: Gat
 
 
 def _elsewhere(before: Baseline, unknown: Sequence[Key], compared: int, now: Summary) -> Iterator[GateFinding]:
-    """Say of which cases no figure is known from this kind of machine."""
+    """Report the cases without figures from this kind of machine."""
     if not unknown:
         return
     what = "Deviations, breaking points and counts"
@@ -178,7 +178,7 @@ def _status(was: Figures, now: Figures, *, figures: bool) -> Difference:
 
 def _size(was: Figures, now: Figures, *, same_draws: bool) -> Difference:
     if now.status is not Status.HOLDS:
-        # The first example that fails ends the search, and which one that is depends on the processor's rounding.
+        # The search ends at the first failing example, which depends on the processor's rounding.
         return None
     if now.examples < was.examples:
         return Outcome.REGRESSED, f"{now.examples} examples are checked, down from {was.examples}"
@@ -225,7 +225,7 @@ def _moved(was: str, now: str, ray: str, dtype: str) -> tuple[Outcome, str]:
     if not now:
         return Outcome.IMPROVED, f"holds to the end of the ray, but broke at {was} before; {UPDATE}"
     if not was:
-        return Outcome.REGRESSED, f"breaks at {now}, but held to the end of the ray before"
+        return Outcome.REGRESSED, f"breaks at {now}, but did not break on this ray before"
     inwards = abs(float.fromhex(now)) < abs(float.fromhex(was))
     words = f"breaks at {now} instead of {was}, {_distance(was, now, ray, dtype)} {'earlier' if inwards else 'later'}"
     return (Outcome.REGRESSED, words) if inwards else (Outcome.IMPROVED, f"{words}; {UPDATE}")

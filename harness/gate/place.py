@@ -1,4 +1,4 @@
-"""Where the baseline of a target stands: next to the source of its cases, wherever that is."""
+"""Location of the baseline of a target: next to the source of its cases."""
 
 import importlib.util
 import os
@@ -13,19 +13,19 @@ REMEDY = "name a file of your project with `--baseline`"
 
 
 def baseline_of(target: str, root: Path) -> Path:
-    """Return the file of the baseline of a target that names none.
+    """Return the default file of the baseline of a target.
 
     Parameters
     ----------
     target
         The cases, as :func:`harness.calling.discovery.load` takes them.
     root
-        Folder of the project. Its own sources come first, as a job may import the package that is installed.
+        Folder of the project. Its sources precede an installed package, which a job may import.
 
     Raises
     ------
     UsageError
-        If a module has no folder, as one in a zip file.
+        If a module has no folder, for example in a zip file.
     """
     place = target.partition(":")[0]
     if place.endswith(".py"):
@@ -36,7 +36,7 @@ def baseline_of(target: str, root: Path) -> Path:
 
 
 def _in_project(module: str, root: Path) -> Path | None:
-    """The folder with a module's source in a project that has it at its root."""
+    """The folder with a module's source, if the module is at the root of the project."""
     path = root.joinpath(*module.split("."))
     if (path / "__init__.py").is_file():
         return path

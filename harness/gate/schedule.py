@@ -1,4 +1,4 @@
-"""What is measured in each couple, so that two blocks of couples fit into the budget: plain arithmetic."""
+"""Schedule of the measurements, such that two blocks of pairs fit into the budget."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,12 +13,12 @@ FEWEST_SLICES, MOST_SLICES = 3, 40
 """Minimum and maximum number of slices per arm and couple."""
 
 RESERVE = 0.8
-"""Share of the budget that two blocks of couples may take by plan; the rest is for what takes longer than planned."""
+"""Planned share of the budget for two blocks of pairs; the rest is a reserve for delays."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a case takes in one process, in seconds.
+    """Cost of a case in one process, in seconds.
 
     Parameters
     ----------
@@ -33,17 +33,17 @@ class Cost:
 
     @property
     def plan(self) -> SlicePlan:
-        """How it is measured."""
+        """Plan of its slices."""
         return SlicePlan.of(self.warm_s)
 
     @property
     def control(self) -> SlicePlan:
-        """How it is measured as the positive control."""
+        """Plan of its slices as the positive control."""
         return SlicePlan.of_control(self.warm_s)
 
     @property
     def control_round_s(self) -> float:
-        """Seconds of a round of the base beside the positive control."""
+        """Seconds of a round of the base that is compared with the positive control."""
         return self.control.iterations * self.warm_s
 
     @property
@@ -58,7 +58,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Pace:
-    """How long the last pair took, as a multiple of what was planned: more than 1 on a machine that has become busy.
+    """Duration of the last pair, as a multiple of the plan: more than 1 on a machine that has become busy.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ class Pace:
 
 @dataclass(frozen=True)
 class Schedule:
-    """What is measured in each couple.
+    """Measurements of each pair.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ class Schedule:
     unreached
         Cases for which the budget was too small, the slowest first.
     enough_s
-        The seconds in which the quickest of them had been reached, where none was; else 0.
+        The seconds that the quickest of them needs, if the budget suffices for no case; else 0.
     pace
         How long the last pair took, compared with these costs.
     """
@@ -148,8 +148,8 @@ class Schedule:
     def slices_of(self, cases: Sequence[str], affordable_s: float) -> int:
         """Return how many slices of each arm some of the cases have in a couple, given the seconds it may take.
 
-        When others are decided the couple does not become shorter: what is left is what neighbours on the machine
-        disturb, and the fastest of more slices, over as long a time, is disturbed less.
+        After other cases are decided, a pair does not become shorter. The remaining cases are disturbed by other
+        programs, and the fastest of more slices is disturbed less.
         """
         as_long = self.slices * self._turn_s(list(self.costs)) / self._turn_s(cases)
         fitting = (affordable_s - self.couple_s(cases, 0)) / self._turn_s(cases)

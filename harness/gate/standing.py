@@ -27,9 +27,9 @@ class Figures(NamedTuple):
     rows: int
     largest: float | None
     bound: float | None = None
-    """The typical bound with three digits; ``None`` where nothing ran, or the baseline is from before it was kept."""
+    """The typical bound with three digits; ``None`` if nothing ran, or if the baseline is older than this field."""
     inputs: str | None = None
-    """Digest of the inputs; ``None`` where nothing ran, or the baseline is from before it was kept."""
+    """Digest of the inputs; ``None`` if nothing ran, or if the baseline is older than this field."""
 
 
 class Standing(Record):

@@ -129,8 +129,8 @@ class Trial:
     def _affordable(self, number: int) -> list[str]:
         """Return the cases of the next pair, and drop those for which the budget does not suffice.
 
-        A case is measured in all pairs until the next look, or not at all: fewer pairs are no verdict. Once the first
-        pair has shown what a pair costs, the pairs that confirm a suspicion have to fit as well.
+        A case is measured in all pairs until the next look, or not at all: fewer pairs are no verdict. After the
+        first pair, whose cost is then known, the pairs that confirm a suspicion have to fit as well.
         """
         wanted = self._wanted()
         done = number - self._began_with
@@ -138,7 +138,7 @@ class Trial:
             return wanted
         ranked, block = self._by_importance(wanted), BLOCK - done % BLOCK
         kept = self._schedule.fitting(ranked, block + BLOCK, self.left_s) if done == 1 else []
-        # Where no case has time for two blocks, one block can still show that a case is unchanged.
+        # If no case has time for two blocks, one block can still show that a case is unchanged.
         kept = kept or self._schedule.fitting(ranked, block, self.left_s)
         for case in wanted:
             if case not in kept:
@@ -164,7 +164,7 @@ class Trial:
         return kept
 
     def _by_importance(self, cases: Sequence[str]) -> list[str]:
-        """The control first, as there is no verdict without it, then what is to be confirmed, then the cheapest."""
+        """Sort: first the control, which every verdict needs, then suspected cases, then the cheapest cases."""
 
         def rank(case: str) -> tuple[bool, bool, float]:
             is_suspected = self._state(case) is State.SUSPECTED
@@ -173,7 +173,7 @@ class Trial:
         return sorted(cases, key=rank)
 
     def _prepare(self, cases: Sequence[str]) -> None:
-        """Look how long calls take, and plan what is measured."""
+        """Measure how long calls take, and plan the measurements."""
         costs = self._costs
         self._progress("measuring how long calls take")
         began = self._clock()
@@ -182,7 +182,7 @@ class Trial:
             begin_s = self._clock() - began
             for case in cases:
                 before = self._clock()
-                # One case is looked at in any event, to say which budget would do.
+                # One case is always measured, to suggest a sufficient budget.
                 if self.left_s <= 0 and costs:
                     self.evidence.unreached.append(case)
                     continue
@@ -201,7 +201,7 @@ class Trial:
             self.evidence.enough_s = spent_s + made.enough_s
 
     def _wanted(self) -> list[str]:
-        """Cases that are not decided, and the control until it is seen: what is decided once, stays so."""
+        """The undecided cases, and the control until it is detected; a decided case stays decided."""
         out = self.evidence.failures.keys() | self._dropped
         able = [case for case in self._schedule.costs if case not in out]
         return [case for case in able if case == self._sought() or not self._state(case).settled]
@@ -215,16 +215,16 @@ class Trial:
         return state(log_ratios, nulls, self.settings.margins(case))
 
     def _one_couple(self, number: int, cases: Sequence[str]) -> None:
-        """Measure cases in turns, so that the slices of each lie all over the couple's time.
+        """Measure cases in turns, so that the slices of each case are spread over the time of the pair.
 
-        A neighbour on the machine slows everything down for tenths of a second, or for seconds. Of slices that follow
-        each other, one arm's would have met it and another's not.
+        Another program on the machine slows everything down for tenths of a second, or for seconds. It would affect
+        only one arm if the slices of each arm followed each other.
         """
         before, began = condition(), self._clock()
         sought = self._sought()
         taken: dict[tuple[str, SlicePlan, bool], list[dict[str, SliceTimes]]] = defaultdict(list)
-        # A look is taken at the end of a block: what is left of the budget is for all pairs until then. In the first
-        # block it is for the pairs that confirm a suspicion, too.
+        # Results are examined at the end of a block, so the remaining budget is for all pairs until then. In the
+        # first block it is also for the pairs that confirm a suspicion.
         done = number - self._began_with
         ahead = 2 * BLOCK - done if done < BLOCK else BLOCK - done % BLOCK
         share_s = self.left_s / ahead

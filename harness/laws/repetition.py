@@ -1,6 +1,6 @@
 """Repetition: the same call again, each time on freed memory that holds something else.
 
-Memory that nobody initialised keeps what was in it: mostly what the call before left there, so that a second call
+Memory that nobody initialized keeps what was in it: mostly what the call before left there, so that a second call
 reads the same and seems sound. Here the blocks that an allocator hands out next are overwritten before each call, and
 in a last call torch itself fills what it hands out with NaN.
 """

@@ -298,10 +298,10 @@ def swept_lengths(seed: int) -> tuple[int, ...]:
 
 
 LONG_EXAMPLES = 2 * len(LENGTHS) + len(EDGES) + len(swept_lengths(0)) + len(EDGE_COLUMNS)
-"""Number of all batches of long rows of a run."""
+"""Number of batches of long rows in a run that tries all."""
 
 FEW_LONG_EXAMPLES = 2 * len(LENGTHS) + 2 + 4
-"""Number of batches of a run that tries few of them."""
+"""Number of batches of long rows in a run that tries few."""
 
 
 class LongBatch(NamedTuple):
@@ -353,7 +353,7 @@ _SQUARE = (31, 32, 33, 64)
 """Lengths with as many rows as columns: an axis that is taken for the other one shows."""
 
 _FEW_STRUCTURES = 4
-"""Structures at each of the three longest edges, so that each structure is at one of them."""
+"""Number of structures at each of the three longest edges; together they cover every structure."""
 
 
 def _structured(length: int, format_: Format, seed: int) -> Array:

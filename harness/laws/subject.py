@@ -264,7 +264,8 @@ class Subject:
 
     def _unlike_the_contract(self, words: str) -> CaseError:
         return CaseError(
-            f"{self.case.name} does not return what the contract requires, {self.contract.signature}: {words}"
+            f"{self.case.name} does not return the result that its contract requires, "
+            f"{self.contract.signature}: {words}"
         )
 
     def _trouble(self, what: str, error: BaseException) -> CaseError | NotApplicable:

@@ -319,7 +319,7 @@ def words_of(error: BaseException) -> str:
 _SHARED_MEMORY_REMEDY = (
     "use fewer workers, a smaller prefetch factor or smaller batches, or enlarge /dev/shm (`docker run --shm-size`)"
 )
-_HUNG_REMEDY = "set a time limit on what the data set waits for; locks and threads do not survive a `fork`"
+_HUNG_REMEDY = "set a time limit for each wait of the data set; locks and threads do not survive a `fork`"
 
 
 def hung(limit_s: float) -> LoadingFault:

@@ -1,7 +1,7 @@
-"""What makes the loaders that are looked at: a factory, a data set, a loader, and what each of them promises.
+"""Sources of loaders: a factory, a data set or a loader, and the promises of each.
 
-A factory is asked for what it names of :data:`KEYWORDS`; what it does not name is not asked of it. A data set is put
-into a ``DataLoader`` of ours, and a loader is taken as it is.
+A factory gets the arguments of :data:`KEYWORDS` that it names, and no others. A data set is put into a ``DataLoader``
+that the harness creates. A loader is used unchanged.
 """
 
 import inspect
@@ -17,24 +17,24 @@ from .content import Samples
 
 @dataclass(frozen=True)
 class Ask:
-    """What a loader is asked for.
+    """A request to a loader.
 
     Parameters
     ----------
     batch_size
-        Samples a batch.
+        Samples per batch.
     num_workers
-        Processes that load; 0 loads in the process that asks.
+        Worker processes; 0 loads in the requesting process.
     shuffle
-        Whether the order is drawn anew each epoch.
+        Whether each epoch has a new random order.
     seed
-        Of the order, and of whatever else is drawn.
+        Seed of the order and of all other random numbers.
     drop_last
-        Whether what does not fill a batch is left out.
+        Whether an incomplete last batch is omitted.
     epoch
         Number of the epoch.
     rank, world_size
-        Which of how many parts is loaded.
+        Index and number of the parts of a distributed data set.
     """
 
     batch_size: int = 4
@@ -56,7 +56,7 @@ _OF_A_DATA_SET = frozenset({"batch_size", "num_workers", "shuffle", "drop_last"}
 
 @dataclass
 class Promise:
-    """What a target promises by what it is and by the keywords that it names.
+    """The promises of a target, given its type and its keywords.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ class Promise:
     names: frozenset[str]
 
     def named(self, ask: Ask) -> Ask:
-        """Return an ask with its defaults in place of what the target does not name."""
+        """Return the request with defaults for the arguments that the target does not name."""
         return replace(Ask(), **{name: getattr(ask, name) for name in self.names})
 
     def spelled(self, ask: Ask) -> str:
@@ -124,17 +124,17 @@ class Source(Promise):
         return "batch_size" in _named(self.target, self.name)
 
     def make(self, ask: Ask) -> Any:
-        """Make a loader; it is the same each time where the target is a loader.
+        """Make a loader; if the target is a loader, return it.
 
         Parameters
         ----------
         ask
-            What it is asked for, as far as it names that.
+            The request; arguments that it does not name are ignored.
         """
         made = self.target
         if self.is_factory:
             made = made(**{name: getattr(ask, name) for name in self.names & _taken(made)})
-        # Who takes a batch size makes batches, whatever kind of object yields them.
+        # A factory that takes a batch size makes batches, whatever kind of object yields them.
         if is_data_set(made) and not (self.is_factory and self._makes_batches and hasattr(made, "__iter__")):
             self.names |= _of(made)
             return _loader(made, ask)
@@ -209,12 +209,12 @@ def _loader(data_set: Any, ask: Ask) -> "DataLoader[Any]":
     )
 
 
-# What a loader shows of itself
+# Facts about a loader
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of a loader without reading it.
+    """Facts that are known about a loader without reading it.
 
     Parameters
     ----------
@@ -282,7 +282,7 @@ def facts_of(loader: Any) -> Facts:
     if own is None:
         return Facts()
     if own is not loader:
-        # What the wrapper yields are batches, as far as is known.
+        # The wrapper is assumed to yield batches.
         return replace(facts_of(own), whole=False, wrapped=True)
     data_set, sampler = loader.dataset, loader.sampler
     length = _length(data_set)
@@ -320,14 +320,14 @@ def _length(data_set: Any) -> int | None:
 
 
 def _of_batches(sampler: Any) -> bool:
-    """Whether a sampler yields several indices at a time; its first is looked at, and the random state put back."""
+    """Whether a sampler yields several indices at a time; its first item is read, and the random state is restored."""
     with torch.random.fork_rng(devices=[]):
         first = next(iter(sampler), None)
     return isinstance(first, list | tuple | torch.Tensor) and not (isinstance(first, torch.Tensor) and not first.ndim)
 
 
 def length_of(loader: Any) -> int | None:
-    """How many batches a loader says that it has; ``None`` where it does not say."""
+    """Return the length of a loader in batches; ``None`` if it has no length."""
     try:
         return len(loader)
     except TypeError:

@@ -1,8 +1,8 @@
-"""Samples with their indices: a loader's data set and collate function changed so that each batch says what is in it.
+"""Samples with their indices: a loader's data set and collate function changed so that each batch names its samples.
 
-Beside its index a sample comes with the worker that read it and the random numbers it drew: the state, as a digest, of
-each generator that was in another state after the sample than before. Two samples that drew from one state drew the
-same numbers. The same wrapper raises at an index, or ends its process, to see what becomes of an error.
+Each sample has a tag with its index, the worker that read it, and the random numbers that it drew: a digest of the
+state of each generator whose state the sample changed. Two samples that drew from the same state drew the same numbers.
+The same wrapper raises an error at an index, or ends its process, to test how errors are handled.
 """
 
 import os
@@ -24,14 +24,14 @@ from .wrapper import Wrapper, exchange
 
 @dataclass(frozen=True)
 class Tag:
-    """Where a sample comes from.
+    """Origin of a sample.
 
     Parameters
     ----------
     index
         Its index; its number in its worker where the data set can only be iterated over.
     worker
-        Number of the worker; -1 for the process that asks.
+        Number of the worker; -1 for the requesting process.
     drew
         Generators it drew from, each with a digest of the state before.
     """
@@ -42,14 +42,14 @@ class Tag:
 
 
 class TaggedBatch:
-    """A batch, and the tags of what is in it; to whoever looks into batches before it is here, it is the batch.
+    """A batch and the tags of its samples; it behaves as the batch, for code that reads batches on their way.
 
     Parameters
     ----------
     tags
-        Those of its samples.
+        Tags of its samples.
     batch
-        As it was collated.
+        The collated batch.
     """
 
     def __init__(self, tags: list[Tag], batch: Any) -> None:
@@ -84,19 +84,19 @@ class _Tagged:
 
 
 class InjectedError(RuntimeError):
-    """What is raised to see what becomes of it."""
+    """An error that is raised to test how it is handled."""
 
 
 @dataclass(frozen=True)
 class Injection:
-    """What is to go wrong.
+    """An injected error.
 
     Parameters
     ----------
     at
-        How many samples a process reads before.
+        Number of samples that a process reads before the error.
     ends
-        Whether the process ends there, rather than raising.
+        Whether the process ends there instead of raising.
     """
 
     at: int
@@ -104,10 +104,10 @@ class Injection:
     happened: torch.Tensor = field(
         default_factory=lambda: torch.zeros(1, dtype=torch.bool).share_memory_(), compare=False, repr=False
     )
-    """Whether it went wrong, in whichever process."""
+    """Whether the error occurred, in any process."""
 
     def happen(self, before: int, now: int = 1) -> None:
-        """Go wrong where it is time to: a process has read so many samples before, and reads some now."""
+        """Raise the error, or end the process, if the number of samples is reached."""
         if before <= self.at < before + now:
             self.happened[0] = True
             if self.ends and get_worker_info() is not None:
@@ -120,13 +120,13 @@ _FIRST = 8
 
 
 class _Tagging(Wrapper):
-    """A data set in place of another, which counts what it reads and lets go wrong what is to."""
+    """A wrapper of a data set that counts samples and injects errors."""
 
     def __init__(self, dataset: Any, injection: Injection | None) -> None:
         super().__init__(dataset, _injection=injection, _sources=None, _count=0)
 
     def _reads(self, number: int = 1) -> None:
-        """Count what is read, and let go wrong what is to."""
+        """Count samples, and inject an error if it is due."""
         before = self._count
         self.__dict__["_count"] = before + number
         if self._injection is not None:
@@ -140,7 +140,7 @@ class _Tagging(Wrapper):
 
 
 class _Failing(_Tagging, Dataset[Any]):
-    """The samples of a map-style data set as they are, one of which goes wrong."""
+    """A map-style data set with unchanged samples, except for one error."""
 
     def __len__(self) -> int:
         return len(self._inner)
@@ -305,7 +305,7 @@ _DEEP, _MANY = 4, 400
 
 
 def generators_of(thing: Any) -> list[tuple[str, Any]]:
-    """Return the generators of random numbers that a data set can draw from, by what they are called.
+    """Return the names and random number generators that a data set can use.
 
     Parameters
     ----------
@@ -379,7 +379,7 @@ def global_states() -> dict[str, str]:
 
 
 def seed_all(seed: int) -> None:
-    """Seed the global generators, so that whoever seeds them again is noticed."""
+    """Seed the global generators, so that code that seeds them again is noticed."""
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002 - the generator that everybody shares
     torch.manual_seed(seed)

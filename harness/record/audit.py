@@ -65,7 +65,7 @@ WhatIf = Literal["bfloat16", "float16", "autocast-bfloat16", "autocast-float16"]
 """Format that replaces float32 in a step, entirely or as autocast does."""
 
 Mode = Literal["full", "events", "balls"]
-"""What the audit compares the step with: float64 and balls, nothing, or balls alone."""
+"""Reference of the audit: float64 and balls (``full``), none (``events``), or balls only (``balls``)."""
 
 WHAT_IF: tuple[str, ...] = get_args(WhatIf)
 

@@ -298,7 +298,7 @@ def _marks(verdict: Verdict, wide: Container[str] = ()) -> list[Hashable]:
 def mark_of(event: Event) -> Hashable:
     """Return what events have in common that are one cause.
 
-    Leaving the range on a line of code is one, and so is cancelling on one, in its backward pass too; else it is the
+    Leaving the range on a line of code is one, and so is canceling on one, in its backward pass too; else it is the
     same step, as where zero is multiplied by infinity, which no scaling mends.
     """
     too_long = event.kind is EventKind.OVERFLOW and event.operation in _SUMS and event.input is None

@@ -323,5 +323,5 @@ def unclaimed_line(verdicts: Sequence[Verdict]) -> str:
     if not found:
         return ""
     dtypes = list(dict.fromkeys(dtype for finding in found for dtype in finding.dtypes))
-    further = f", and {count(len(found) - 1, 'further finding')}" if len(found) > 1 else ""
+    further = f", and {count(len(found) - 1, 'more finding')}" if len(found) > 1 else ""
     return f"not claimed: {sentence(found[0])}{further} (`--dtypes {','.join(dtypes)}` claims them)"

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 Places = NDArray[np.int64]
 Fails = Callable[[Places], NDArray[np.bool_]]
-"""Function that tells which of several places fail."""
+"""Function that returns which of several places fail."""
 
 Certainty = Literal["exhausted", "monotone", "scanned"]
-"""How sure it is that no earlier place fails.
+"""Certainty that no earlier place fails.
 
-``exhausted``: each was tried. ``monotone``: of all that were tried, those before hold and those after fail.
+``exhausted``: every place was tried. ``monotone``: among the tried places, all before hold and all after fail.
 ``scanned``: failing comes and goes, or nothing failed at all, so that between the probes it may begin earlier.
 """
 

@@ -99,7 +99,7 @@ class Discoveries:
         return sum(map(len, kinds))
 
     def _doubted(self, breaking: Breaking) -> Breaking:
-        """Drop a closed form that was recognised in 16 bits alone, where coincidences are many."""
+        """Drop a closed form that was recognized in 16 bits alone, where coincidences are many."""
         wide = {"float64", "float32"}
         if breaking.form is None or breaking.declared or breaking.dtype in wide:
             return breaking

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 _LEVELS = 6
-"""Levels of a bisection that are evaluated together, as rows of one example."""
+"""Levels of a bisection that are evaluated together, as rows of an example."""
 
 
 @dataclass(frozen=True)

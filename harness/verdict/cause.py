@@ -30,11 +30,11 @@ CONFIRMED = 1024
 """Elements up to which the law is measured with ball arithmetic, as where it is called broken."""
 
 MOST_BALLS = 4096
-"""Most elements of all results together for which balls are fast enough."""
+"""Maximum total number of elements of the results for which ball arithmetic is fast enough."""
 
 
 _AS_WRONG = 0.5
-"""The share of a deviation that is left where nothing is rounded, from which on no rounding is to blame."""
+"""If exact arithmetic leaves at least this share of a deviation, rounding is not its cause."""
 
 
 class Cause(NamedTuple):

@@ -57,7 +57,7 @@ def convention_of(case: Case, contract: Contract, format_: Format, device: str) 
 
 
 def own_eps(format_: Format) -> float:
-    """Return the eps that torch's normalisations take where they are told none: that of the format they compute in."""
+    """Return the eps that torch's normalizations take where they are told none: that of the format they compute in."""
     return 2.0 * format_.u_accumulator
 
 

@@ -34,7 +34,7 @@ from harness.verdict.violation import measured, related, violation_of
 from harness.verdict.worst import Search
 
 LOST_SUBNORMALS = "only results below the smallest normal number are off, and many platforms have no such numbers"
-"""Why a law that only subnormal results break is one of lost digits."""
+"""Reason for the status `loses digits` of a law that only subnormal results break."""
 
 PATIENCE = 16
 """Factor on the number of examples before a declared failure counts as not occurring."""
@@ -171,14 +171,14 @@ def _flushing(job: Job) -> Job:
 
 
 def _but_for_subnormals(verdict: Verdict, without: Verdict) -> Verdict:
-    """Return what is wrong besides subnormal results; if nothing is, these lose digits."""
+    """Return the defect besides subnormal results; without one, the verdict is `loses digits`."""
     if without.status is Status.HOLDS:
         return verdict.model_copy(update={"status": Status.LOST, "reason": LOST_SUBNORMALS})
     return without if without.status is Status.BROKEN else verdict
 
 
 def _asked_late(trials: Trials, seed: int, deadline: Deadline) -> Violation | None:
-    """Check once more in a fresh process with a new seed; what is seen there is left out of the figures of the run."""
+    """Check once more in a fresh process with a new seed; the figures of the run omit this check."""
     trials.subject.surroundings.renew()
     larger = Trials(asked_late(trials.job), trials.subject)
     failing = first_failing(larger, (), examples=EXAMPLES, seed=seed, deadline=deadline)
@@ -193,7 +193,7 @@ def _seeded(seed: int) -> Iterator[None]:
 
 
 def unreached(job: Job) -> Verdict:
-    """The verdict on what was not looked at."""
+    """Return the verdict on a job that did not run."""
     return Verdict(
         **job.identity,
         status=Status.SKIPPED,
@@ -208,7 +208,7 @@ def unreached(job: Job) -> Verdict:
 
 
 def _misconduct(trials: Trials) -> CaseError | None:
-    """What spoils a law that was not found broken."""
+    """Return the error, if any, that invalidates a law which did not break."""
     if trials.subject.watch.noticed is not None:
         fault, sentence = trials.subject.watch.noticed
         return CaseError(f"{trials.job.case.name} {sentence}", fault)
@@ -263,5 +263,5 @@ def _minimal(trials: Trials, example: Example, deadline: Deadline) -> Example:
     with confirming():
         if trials.breaks(minimal):
             return minimal
-    # Where the screen's own error matters (subnormal results), shrink again with the rigorous tier alone.
+    # If the screen's own error matters (subnormal results), shrink again with the rigorous tier only.
     return minimise(example, axes, format_, fails_exactly, whole=whole)

@@ -21,7 +21,7 @@ from harness.laws.subject import Subject
 from harness.record import ANY, Status
 
 SHARES = {"algebra": 0.5, "finite": 0.5, "gradient": 0.5, "special": 0.3}
-"""Share of a contract's examples for the laws of a group; their defects show on most rows of one structure."""
+"""Share of a contract's examples for the laws of a group: their defects appear on most rows of a structure."""
 
 
 @dataclass(frozen=True)

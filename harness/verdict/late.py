@@ -1,6 +1,6 @@
 """Asking again, late: in a process that was not asked before, on inputs that nobody could foresee, in larger batches.
 
-Whatever an implementation has counted, kept or recognised by then tells it nothing of what it is asked.
+Whatever an implementation has counted, kept or recognized by then tells it nothing of what it is asked.
 """
 
 from dataclasses import replace

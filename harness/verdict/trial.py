@@ -45,11 +45,11 @@ class Census:
     bound: float | None = None
     largest: float | None = None
     magnitudes: list[float] = field(default_factory=list)
-    """Mean binary logarithm of each example's bounds, where they admit something and not everything."""
+    """Mean binary logarithm of the bounds, by example; bounds of zero and infinity are omitted."""
     digests: list[bytes] = field(default_factory=list)
-    """Of each example that was tried, in order."""
+    """Digests of the tried examples, in order."""
     cut_short: bool = False
-    """Whether time was up before every example had been drawn."""
+    """Whether the time ran out before every example was drawn."""
     witness: tuple[Example, Measurement] | None = None
     """Example and measurement of the first failure of an intermittent law."""
 

@@ -38,7 +38,7 @@ _SLACK = 1e-9
 """Tolerance of the screen for a simpler example that is equally bad."""
 
 _GRADUAL = {EventKind.CANCELLATION, EventKind.ABSORPTION, EventKind.ACCUMULATION, EventKind.UNDERFLOW}
-"""Kinds of events that barely show in an example that barely fails, but clearly in one that fails by far."""
+"""Kinds of events that are barely visible in a slight failure, but clear in a large failure."""
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ class Hands(Protocol):
     """Who carries a plan out; a context, on entering which the code is loaded."""
 
     pieces: list[Document]
-    """What each piece is about: all that are planned."""
+    """The subjects of the planned pieces."""
 
     def answers(self, indices: Sequence[int], *, seconds: float | None = None) -> Iterator[Answer]:
         """Yield what comes of some pieces, in their order.

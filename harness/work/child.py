@@ -33,10 +33,10 @@ from harness.work.lost_worker import SILENT, Loss, loss
 from harness.work.program import program
 
 UNASKED = "writes into files that it has not opened"
-"""What is said of whoever answers without being asked."""
+"""Message about a process that answers without a request."""
 
 STRAYS = "leaves a process running (with `--no-isolate`, an implementation may keep one, such as a compiler)"
-"""What is said of whoever leaves processes."""
+"""Message about code that leaves processes running."""
 
 _GRACE_S = 1.0
 _FORK_S = 30.0
@@ -112,12 +112,12 @@ class Child:
         self._heard = 0
         self.about: dict[str, Any] = {}
         self.generation = 0
-        """Which of the processes that were forked is being asked."""
+        """Number of the forked process that receives the requests."""
         self.is_spoilt = False
-        """Whether the code has left something in it which later calls would meet, as threads that run on."""
+        """Whether the code has left traces that would affect later calls, such as running threads."""
         self._asked_at = 0.0
         self.has_loaders = False
-        """Whether loaders are read in it, whose processes are theirs."""
+        """Whether the process reads loaders, which have worker processes."""
         self._beside: list[Child] = []
         if reaps:
             _reap_strays()

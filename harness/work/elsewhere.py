@@ -37,16 +37,16 @@ from harness.work.child import Child
 from harness.work.stand_in import StandIn, declared
 
 TIMES = 6_000
-"""Calls on the same inputs at most of which one is looked at after the other."""
+"""Maximum number of repeated calls on the same inputs whose results are compared."""
 
 PASSES = 1_000
-"""Backward passes at most, likewise."""
+"""Maximum number of backward passes, likewise."""
 
 AGAIN_S = 0.4
-"""Seconds of the processor within which each of those are made; a quarter of a call's time where that is less."""
+"""CPU time in seconds for each of these repetitions, but at most a quarter of the time of a call."""
 
 _SMALL = 1_024
-"""Bytes of the answers that are asked for so often."""
+"""Maximum size in bytes of answers that are repeated this often."""
 
 _SENTENCE = 240
 
@@ -68,13 +68,13 @@ class Elsewhere:
         self._seen: Seen | None = None
         self._tape: int | None = None
         self.views: list[tuple[int, Any]] = []
-        """What the tape has of the tensors that were returned last, by the number of the call."""
+        """The tape's records of the last returned tensors, by call number."""
         self._rng: tuple[int, bytes] | None = None
         self._alike = False
         self._drop: list[int] = []
         self._answered: set[int] = set()
         self._unfit: set[tuple[Any, ...]] = set()
-        """Of which cases it was said that they do not fit which start."""
+        """Cases that do not fit a start, as reported by the process."""
         self._soaked: set[Any] = set()
         self._watch: ElsewhereWatch | None = None
         self._last = 0

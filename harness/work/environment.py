@@ -28,10 +28,10 @@ _PACKAGES = (
 )
 
 _SETTINGS = ("BLAS_INFO", "LAPACK_INFO", "BUILD_TYPE", "COMMIT_SHA", "USE_CUDA", "USE_MKLDNN", "USE_OPENMP", "USE_ROCM")
-"""Of torch's build settings, those that change results or speed."""
+"""Build settings of torch that affect results or speed."""
 
 _DISPATCHED = ("avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_bf16", "asimd", "sve")
-"""Instructions that MKL and oneDNN choose a kernel by, beyond those that torch's own kernels are built for."""
+"""Instruction sets by which MKL and oneDNN choose a kernel, in addition to those of torch's kernels."""
 
 
 def environment() -> Environment:

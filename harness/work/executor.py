@@ -10,10 +10,10 @@ from harness.calling.importing import attribute
 from harness.error import UsageError
 
 DASK = "dask://"
-"""Begins the address of a Dask scheduler."""
+"""Prefix of the address of a Dask scheduler."""
 
 PATIENCE_S = 10.0
-"""How long a scheduler is waited for."""
+"""Time limit for connecting to a scheduler, in seconds."""
 
 
 @contextmanager

@@ -26,7 +26,7 @@ from harness.work.limits import Limits
 from harness.work.plan import Plan
 
 IDLE_S = 60.0
-"""How long a process waits for the next piece."""
+"""Time in seconds that an idle process waits for the next piece."""
 
 
 @dataclass(frozen=True)

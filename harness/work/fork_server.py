@@ -21,13 +21,13 @@ from typing import IO
 from harness.work.forked import CODE, Forked
 
 SIGNS = ("HARNESS", "PYTEST", "HYPOTHESIS", "COVERAGE", "TOX")
-"""Beginnings of the names of variables that would say what a process is for."""
+"""Prefixes of environment variables that would reveal the purpose of a process."""
 
 STARTER = (
     "import gc,socket as s;gc.disable();l=s.socket(fileno=0);n=int.from_bytes(l.recv(8,s.MSG_WAITALL),'little');"
     "exec(l.recv(n,s.MSG_WAITALL))"
 )
-"""What the interpreter is given on its command line: nothing of what is imported is garbage until it is all there."""
+"""Program on the interpreter's command line; garbage collection is disabled until all imports are done."""
 
 ONE_THREAD = {
     # One thread, on which it computes, so that it can be forked; no arithmetic that torch need not load.

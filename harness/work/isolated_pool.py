@@ -28,10 +28,10 @@ from harness.work.lost_worker import SILENT, Loss, loss
 from harness.work.plan import Document, Plan, to_document
 
 LOSSES = 3
-"""Workers that a case may cost; its other pieces are not tried then."""
+"""Maximum number of workers lost to a case; its other pieces are then skipped."""
 
 HURRY = 0.1
-"""Share of the time for a call that is left to a case of which one has hung."""
+"""Share of the time limit that remains for a case after one of its calls has hung."""
 
 
 class IsolatedPool:
@@ -294,13 +294,13 @@ class _Worker:
 
 
 _WORKER = "import gc; gc.disable(); from harness.work.worker import main; main(SECOND)"
-"""Nothing of what is imported is garbage, and looking for some takes a fifth of the time; ``main`` looks again."""
+"""Garbage collection is disabled during imports, where it takes a fifth of the time; ``main`` enables it again."""
 
 _MARGIN_S = 2.0
-"""Seconds that a worker has beyond a piece's, in which it may say itself how a process of its own was lost."""
+"""Additional seconds for a worker after the time limit of a piece, to report how a child process was lost."""
 
 _GRACE_S = 1.0
-"""Seconds between the end of what a process says and its own."""
+"""Seconds between the end of a process's output and the end of the process."""
 
 _END = 2**16
-"""Bytes of what was printed in which the stack of a call that hung is looked for."""
+"""Size in bytes of the end of the output that is searched for the call stack of a hung call."""

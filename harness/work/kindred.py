@@ -11,10 +11,10 @@ from typing import Any, Self
 from harness.work.processes import workers
 
 AHEAD = 64
-"""So many places ahead of the first piece that has not begun a process goes for a kindred one, before it takes that."""
+"""Number of places that a process may skip to take a piece similar to its last one."""
 
 Piece = tuple[int, int, Future[Any]]
-"""Place in the order that was asked for, what it is, and what will come of it."""
+"""Place in the requested order, number of the piece, and future of its result."""
 
 
 class Waiting:

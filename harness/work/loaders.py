@@ -17,7 +17,7 @@ from harness.work.child import Child
 from harness.work.program import setup
 
 _SENTENCE = 800
-"""Characters of what is said there that are passed on."""
+"""Maximum number of characters of a message from there."""
 
 
 class ReaderElsewhere:

@@ -21,7 +21,7 @@ class Loss:
 
     fault: Fault
     sentence: str
-    """What the implementation does, without its name."""
+    """Sentence about the implementation, without its name."""
 
 
 def loss(code: int | None, printed: str, limits: Limits) -> Loss:

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from pydantic import TypeAdapter
 
 Document = dict[str, Any]
-"""What can be said in JSON."""
+"""A JSON object."""
 
 
 class Pieces(Protocol):

@@ -40,7 +40,7 @@ MODULES = (
     "calling.answering",
     "calling.callee",
 )
-"""What the process knows, each after those that it imports; of our packages only the names."""
+"""Modules of the process, each after its imports; the packages have only names."""
 
 LOADERS = (
     "timing.alarm",
@@ -58,7 +58,7 @@ LOADERS = (
     "loading.crossing",
     "calling.loaders",
 )
-"""What it knows beside where loaders are read."""
+"""Additional modules of a process that reads loaders."""
 
 _ENDS_WITH_PARENT = """
 import ctypes, json, os, sys
@@ -105,7 +105,7 @@ def load(name, sources, line):
     sys.path.append(folder)
     __import__('importlib').import_module(name + '.' + dotted).main(line)
 """
-"""The same from files, for what a loader's workers import again: they may be forked, or start anew."""
+"""Loading from files, for modules that a loader's workers import again if they are not forked."""
 
 _BEGIN = """
 load(NAME, json.loads(SOURCES), l)

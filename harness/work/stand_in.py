@@ -56,7 +56,7 @@ class StandIn:
         if parameters is not None:
             self.__signature__ = _signature(parameters)
         self.bridge = _signature([] if facts["model"] is True else facts["bridge"] or [])
-        """What it takes through its adapter, or as the module that it is."""
+        """Signature of its adapter, or of the module itself."""
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
         """Call it on the CPU."""

@@ -118,7 +118,7 @@ MISTAKES: dict[str, tuple[tuple[str, ...], str]] = {
         "invalid value for `--timeout`: it must be a number of at least 0.01, got `0`",
     ),
     "two targets": ((*CHECK, "softmax"), "unexpected argument `softmax`; see `harness check --help`"),
-    "misspelt command": (("chek", "homework.py:softmax"), "unknown command `chek`; did you mean `check`?"),
+    "misspelt command": (("checkk", "homework.py:softmax"), "unknown command `checkk`; did you mean `check`?"),
     "unknown command": (("zebra",), "unknown command `zebra`; `harness --help` lists the commands"),
     "no target": (("audit",), "missing argument `TARGET`; see `harness audit --help`"),
     "step with arguments": (

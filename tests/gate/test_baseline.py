@@ -146,7 +146,7 @@ def test_a_new_law_leaves_what_other_machines_know() -> None:
 
 
 def test_bounds_that_were_not_kept_are_added_and_leave_what_other_machines_know() -> None:
-    """A baseline from before they were kept is no other code."""
+    """An old baseline without this field does not count as changed code."""
     before = EMPTY.updated(on("Intel")).updated(on("AMD", largest=4.0))
     now = on("AMD", largest=4.0)
     ((key, standing),) = now.cases.items()

@@ -318,8 +318,7 @@ def test_a_baseline_without_bounds_is_said_to_have_none() -> None:
     """What is not compared is not passed over in silence."""
     one = only(of(law()), of(bounded(6.0)))
     assert one.sentence == (
-        "The bounds of 1 case are not compared: the baseline was written before they were kept; "
-        "`harness gate --update` adds them."
+        "The bounds of 1 case are not compared: the baseline does not record them; `harness gate --update` adds them."
     )
 
 

@@ -83,7 +83,7 @@ class Timed:
             If a call raises, or does not return.
         """
         seconds = self._turn(batches)
-        # A neighbour may have delayed the telling of nothing more than that of something.
+        # A neighbor may have delayed the telling of nothing more than that of something.
         return seconds - min(self._telling_s, seconds / 2)
 
     def _turn(self, batches: Sequence[Inputs]) -> float:

@@ -39,7 +39,7 @@ REST_S = 0.1
 """Seconds that workers have at most for filling their queues before the limit has its turn."""
 
 BURSTS_S = 0.1
-"""Minimum seconds of a slice for loaders with threads, some of which poll every 10 ms and deliver in bursts."""
+"""Minimum seconds of a slice for loaders with threads: some poll every 10 ms and deliver in bursts."""
 
 
 @dataclass(frozen=True)

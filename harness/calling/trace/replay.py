@@ -43,9 +43,9 @@ class Replay:
     ) -> None:
         self.tape = tape
         self.given: list[tuple[Wide, ...]] = []
-        """Inputs of each operation, in order."""
+        """The inputs of the operations, in order."""
         self.results: list[tuple[Wide, ...]] = []
-        """Results of each operation, in order."""
+        """The results of the operations, in order."""
         self._arithmetic = arithmetic
         self._shadows = {number: arithmetic.start(values) for number, values in tape.started.items()}
         with torch.no_grad():

@@ -12,10 +12,10 @@ from ..location import Line, line_that_asked
 from .step import Step, View, is_floating, written_arguments
 
 MOST_STEPS = 1024
-"""Operations after which a call is too long to be recorded."""
+"""Maximum number of operations of a recorded call."""
 
 MOST_ELEMENTS = 4_000_000
-"""Most elements of all results together on one tape."""
+"""Maximum total number of elements of the results on one tape."""
 
 
 class TooLongError(Exception):

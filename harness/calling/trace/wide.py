@@ -1,4 +1,4 @@
-"""The two wider arithmetics of a replay: float64, and balls of two hundred bits and any exponent."""
+"""The two wider number systems of a replay: float64, and balls of two hundred bits and any exponent."""
 
 from typing import Any, NamedTuple, Protocol
 

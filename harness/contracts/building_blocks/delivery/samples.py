@@ -280,8 +280,8 @@ def batches_have_the_size_asked_for(deliveries: Deliveries, num_workers: int, dr
 @delivery_law(
     "The samples of an epoch do not depend on the batch size.",
     asks(num_workers=(0,)),
-    cause="what does not fill a batch is dropped or filled up, or a random number is drawn for each batch and not for "
-    "each sample",
+    cause="samples that do not fill a batch are dropped or repeated, or one random number is drawn for each batch "
+    "instead of each sample",
 )
 def samples_do_not_depend_on_the_batch_size(deliveries: Deliveries, num_workers: int) -> Measurement:
     """Compare the epochs of two batch sizes that leave different rests, order aside."""
@@ -294,13 +294,13 @@ def samples_do_not_depend_on_the_batch_size(deliveries: Deliveries, num_workers:
     third = whole(deliveries.epochs(other)[0]).samples
     sizes = (f"batch_size={ask.batch_size}", f"batch_size={other.batch_size}")
     if len(first) == len(second) != len(third):
-        said = f"with {sizes[0]}, {len(first)} samples come, and with {sizes[1]}, {len(third)}"
+        said = f"with {sizes[0]}, {len(first)} samples arrive; with {sizes[1]}, {len(third)} arrive"
         return found(said, abs(len(first) - len(third)), actual=len(first), expected=len(third))
     own, again, marks = map(Counter, digests(first, second, third))
     if deliveries.is_random or own != again:
         return kept(len(first) + len(third))
     if lost := sum((own - marks).values()):
-        said = f"{lost} samples that come with {sizes[0]} never come with {sizes[1]}"
+        said = f"{lost} of the samples that arrive with {sizes[0]} are missing with {sizes[1]}"
         return found(said, lost, actual=lost)
     return kept(len(first) + len(third))
 
