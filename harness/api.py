@@ -21,6 +21,7 @@ from harness.verdict.apart import Apart, campaign_of, checked
 from harness.verdict.corpus import FOLDER
 from harness.verdict.decide import decide
 from harness.verdict.job import Job, jobs
+from harness.verdict.misfit import refuse_misfit, refuse_uncallable
 from harness.verdict.probe import Probe
 from harness.work.progress import followed
 
@@ -90,7 +91,8 @@ def check(
     ------
     UsageError
         If the contract, a law, a dtype or a device does not exist; if no contract follows from the function's name;
-        if the formula cannot be read; or if the function cannot be imported although it is to be isolated.
+        if the formula cannot be read; if the function does not take the inputs of
+        the contract; or if it cannot be imported although it is to be isolated.
 
     Notes
     -----
@@ -105,10 +107,13 @@ def check(
     known = SEED if seed is None else seed
     unclaimed = () if dtypes else UNCLAIMED
     listed = jobs([case], laws=laws, dtypes=dtypes, devices=devices, strict=strict, unclaimed=unclaimed)
+    if listed:
+        refuse_misfit(listed[0].case, listed[0].contract)
     probe = Probe()
     with _quietly():
         verdict_of = partial(decide, examples=examples, seed=known, seconds=seconds, corpora=corpora)
         verdicts = [probe.decided(job, verdict_of) for job in followed(listed, f"checking {case.name}")]
+        refuse_uncallable(listed, verdicts)
         properties = {one.key: one for job in listed for one in probe.properties(job)}
         return Verdicts(verdicts, properties.values())
 

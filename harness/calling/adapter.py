@@ -317,6 +317,18 @@ def unbridged(case: Case) -> Case:
     return case.function.case if isinstance(case.function, Bridge) else case
 
 
+def adapter_signature(case: Case) -> inspect.Signature | None:
+    """Return the signature of a case's adapter without the function; ``None`` for a case without an adapter."""
+    own = unbridged(case)
+    return None if own.call is None else Bridge(own).__signature__
+
+
+def passes_inputs_on(case: Case) -> bool:
+    """Whether a case's adapter is a named one, which passes its inputs on in order."""
+    call = unbridged(case).call
+    return isinstance(call, str) and _NAME.fullmatch(call) is not None
+
+
 # What comes back
 
 

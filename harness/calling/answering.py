@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
-from . import watch
+from . import bound, watch
 from .adapter import NotApplicable, as_tensors, called, detaches, instance, no_numpy
 from .compiler import no_compiler, uncompiled
 from .device import CPU, MisplacedError, called_on
@@ -27,6 +27,7 @@ from .seen import Seen
 from .sequence import SEQUENCES, MisfitError
 from .trace.step import View, is_floating
 from .trace.tape import Recorder, Tape
+from .warned import heard_in
 from .wire import filled, receive, send
 
 MESSAGE = 240
@@ -84,16 +85,16 @@ class Server:
         if question.get("limits") is not None:
             watch.limit_calls(*question["limits"])
         if question.get("rng") is not None:
-            torch.set_rng_state(question["rng"])
+            bound.set_rng_state(question["rng"])
         if question.get("alike"):
             self._before = self._before or (random.getstate(), np.random.get_state())  # noqa: NPY002
             random.seed(0)
             np.random.seed(0)  # noqa: NPY002 - the generator that everybody shares
         answer: Callable[[dict[str, Any]], dict[str, Any]] = getattr(self, f"_{question['ask']}")
-        before = torch.get_rng_state()
+        before = bound.get_rng_state()
         said = answer(question)
-        after = torch.get_rng_state()
-        if not torch.equal(before, after):
+        after = bound.get_rng_state()
+        if not bound.equal(before, after):
             said["rng"] = after
         looked = self._watches.get(question.get("watch", (None,))[0])
         if looked is not None and looked.noticed is not None:
@@ -139,18 +140,22 @@ class Server:
     def _each(self, question: dict[str, Any]) -> dict[str, Any]:
         """Several questions of one kind, until one has no answer."""
         found: list[dict[str, Any]] = []
+        heard: list[str] = []
         answer = getattr(self, f"_{question['of']}")
-        with _modes(question["modes"]):
+        hearing = heard_in(heard) if question["modes"]["hear"] else contextlib.nullcontext()
+        with hearing, _modes(question["modes"]):
             for part in question["parts"]:
                 found.append(answer({**question, **part}))
                 if "value" not in found[-1]:
                     break
-        return {"each": found}
+        return {"each": found, "heard": heard}
 
     def _call(self, question: dict[str, Any]) -> dict[str, Any]:
         case, inputs = self._cases[question["case"]], question["inputs"]
         given = tree_leaves(inputs)
-        before = [x.detach().clone() if isinstance(x, Tensor) else None for x in given] if question["look"] else []
+        before = (
+            [bound.clone(bound.detach(x)) if isinstance(x, Tensor) else None for x in given] if question["look"] else []
+        )
         shapes = [tuple(x.shape) for x in given if isinstance(x, Tensor)]
         seen = Seen()
         try:
@@ -194,18 +199,11 @@ class Server:
         inputs, outputs = self._kept[question["handle"]]
         wanted = [x for x in inputs if x.requires_grad]
         pairs = [(x, g) for x, g in zip(outputs, question["cotangents"], strict=True) if x.requires_grad]
-        pairs = [(x, torch.zeros_like(x) if g is None else g) for x, g in pairs]
+        pairs = [(x, bound.zeros_like(x) if g is None else g) for x, g in pairs]
         create = question["create"]
 
         def action() -> Any:
-            return torch.autograd.grad(
-                [x for x, _ in pairs],
-                wanted,
-                [g for _, g in pairs],
-                allow_unused=True,
-                retain_graph=True,
-                create_graph=create,
-            )
+            return bound.grad([x for x, _ in pairs], wanted, [g for _, g in pairs], keep=True, create=create)
 
         try:
             found = self._carried_out(question, action)
@@ -232,7 +230,7 @@ class Server:
         ]
 
         def action() -> Any:
-            torch.autograd.backward([x for x, _ in pairs], [g for _, g in pairs], retain_graph=True)
+            bound.backward([x for x, _ in pairs], [g for _, g in pairs])
 
         try:
             self._carried_out(question, action)
@@ -249,7 +247,7 @@ class Server:
 
         def action() -> None:
             while len(found) < question["times"] and time.process_time() < until and time.monotonic() < at_most:
-                inputs = [x.clone() if isinstance(x, Tensor) else x for x in question["inputs"]]
+                inputs = [bound.clone(x) if isinstance(x, Tensor) else x for x in question["inputs"]]
                 if question["back"]:
                     found.append(slopes(inputs))
                     if len(found) == 1 and not (found[0].isfinite() & (found[0] != 0.0)).any():
@@ -258,7 +256,7 @@ class Server:
                 output = _plainly(case, inputs, question["device"])
                 answered = as_tensors(output) if case.call is not None else output
                 is_number = isinstance(answered, float)
-                found.append(torch.tensor(answered, dtype=torch.float64) if is_number else answered)
+                found.append(bound.tensor(answered, dtype=torch.float64) if is_number else answered)
 
         try:
             self._carried_out({**question, "watch": (None, False)}, action)
@@ -266,7 +264,7 @@ class Server:
             # That there is no gradient at all is for the laws of the gradient to say.
             return {"value": None} if question["back"] and not found else _raised(case, error)
         if found and all(isinstance(x, Tensor) and type(x) is Tensor and x.shape == found[0].shape for x in found):
-            return {"value": torch.stack([x.detach() for x in found])}
+            return {"value": bound.stack([bound.detach(x) for x in found])}
         return {"value": found[:1]}
 
     def _take(self, question: dict[str, Any]) -> dict[str, Any]:
@@ -284,7 +282,7 @@ class Server:
     def _turn(self, _: dict[str, Any]) -> dict[str, Any]:
         """Call on all of them, one after the other: whoever asks has the clock."""
         try:
-            with torch.no_grad():
+            with bound.no_grad():
                 self._given = [called(self._turned, inputs) for inputs in self._taken]
             if self._on != CPU:
                 torch.accelerator.synchronize()
@@ -295,7 +293,7 @@ class Server:
     def _tell(self, question: dict[str, Any]) -> dict[str, Any]:
         """Tell what was answered to some of them."""
         values = (as_tensors(self._given[at]) for at in question["at"])
-        return {"value": [x.detach().to(CPU) if isinstance(x, Tensor) else x for x in values]}
+        return {"value": [bound.detach(x).to(CPU) if isinstance(x, Tensor) else x for x in values]}
 
     def _detaches(self, question: dict[str, Any]) -> dict[str, Any]:
         case = self._cases[question["case"]]
@@ -317,11 +315,11 @@ class Server:
 def _modes(modes: dict[str, Any]) -> Iterator[None]:
     """The modes of whoever asks."""
     with contextlib.ExitStack() as stack:
-        stack.enter_context(torch.set_grad_enabled(modes["grad"]))
+        stack.enter_context(bound.set_grad_enabled(modes["grad"]))
         if modes["inference"]:
-            stack.enter_context(torch.inference_mode())
+            stack.enter_context(bound.inference_mode())
         if modes["autocast"] is not None:
-            stack.enter_context(torch.autocast("cpu", modes["autocast"]))
+            stack.enter_context(bound.autocast("cpu", modes["autocast"]))
         if modes["eager"]:
             stack.enter_context(uncompiled())
         if modes["unset"]:
@@ -376,16 +374,16 @@ class _Slopes:
         known = self._weights
         if known is None or (known.shape, known.dtype, known.device) != (output.shape, output.dtype, output.device):
             # Not all alike: what sums to one has a gradient of zero then.
-            self._weights = known = torch.linspace(0.5, 1.0, output.numel()).reshape(output.shape).to(output)
+            self._weights = known = bound.linspace(0.5, 1.0, output.numel()).reshape(output.shape).to(output)
         # Whoever goes back may write to what he is given.
-        found = torch.autograd.grad(output, wanted, known.clone(), allow_unused=True)
-        return torch.cat([x.flatten() for x in found if x is not None])
+        found = bound.grad([output], wanted, [bound.clone(known)])
+        return bound.cat([x.flatten() for x in found if x is not None])
 
 
 def _became(inputs: Sequence[Any], before: Sequence[Any], outputs: Sequence[Tensor]) -> dict[str, Any]:
     """Which inputs are other ones now, and which have memory that an output shares."""
     pairs = [(at, x) for at, x in enumerate(inputs) if isinstance(x, Tensor)]
-    changed = [(at, x.detach()) for at, x in pairs if not _same(x.detach(), before[at])]
+    changed = [(at, bound.detach(x)) for at, x in pairs if not _same(bound.detach(x), before[at])]
     where = {x.untyped_storage().data_ptr() for x in outputs if x.numel() and x.device.type == CPU}
     return {
         "changed": [list(pair) for pair in changed],

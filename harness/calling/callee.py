@@ -26,6 +26,7 @@ import torch
 from ..error import UsageError
 from .adapter import adapter_of, is_model
 from .answering import Server, silenced
+from .bound import grad
 from .importing import attribute, called_by_name, imported, packages
 from .wire import filled, receive, send
 
@@ -130,7 +131,7 @@ def _settle(setup: dict[str, Any]) -> None:
     with contextlib.suppress(Exception):
         # What torch imports for the first backward pass takes longer than a call may.
         x = torch.ones(1, requires_grad=True)
-        torch.autograd.grad(x * 1.0, x, torch.ones(1))
+        grad([x * 1.0], [x], [torch.ones(1)])
     gc.freeze()
     gc.enable()
     _limit_memory(setup, hard=True)
@@ -191,6 +192,7 @@ def _declared(module: Any) -> Iterator[Any]:
 def _facts(case: Any) -> dict[str, Any]:
     facts: dict[str, Any] = {"adapted": case.call is not None, "parameters": _parameters(case.function)}
     facts["model"] = is_model(case.function)
+    facts["object"] = facts["model"] or isinstance(case.function, type)
     # Of an adapter all but the function.
     facts["bridge"] = None if case.call is None else (_parameters(adapter_of(case.call)) or [])[1:]
     if isinstance(case, _Single):
@@ -208,8 +210,10 @@ def _reason(why: Any) -> Any:
     return why if isinstance(why, str) else [why.reason, list(why.dtypes)]
 
 
-def _parameters(function: Any) -> list[str] | None:
+def _parameters(function: Any) -> list[list[Any]] | None:
+    """Return name, kind and whether there is a default, for each parameter."""
     try:
-        return list(inspect.signature(function).parameters)
+        parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
         return None
+    return [[one.name, one.kind.name, one.default is not one.empty] for one in parameters]

@@ -25,6 +25,7 @@ from harness.calling.model import AsStep
 from harness.calling.seen import Seen
 from harness.calling.sequence import SEQUENCES
 from harness.calling.trace import Recording, RecordingHere
+from harness.calling.warned import heard_in
 from harness.calling.watch import Watch
 from harness.case import Case
 
@@ -119,6 +120,9 @@ class Surroundings(Protocol):
     def seeing(self) -> AbstractContextManager[Seen]:
         """See what becomes of tensors in the calls of the body."""
 
+    def hearing(self) -> AbstractContextManager[list[str]]:
+        """Collect the warnings of the calls in the body."""
+
     def looking(self) -> AbstractContextManager[Iterable[Look]]:
         """Look at what becomes of the inputs of each call in the body, at one after the other."""
 
@@ -186,6 +190,13 @@ class Here:
     def seeing(self) -> AbstractContextManager[Seen]:
         """See what is done here."""
         return Seen()
+
+    @contextmanager
+    def hearing(self) -> Iterator[list[str]]:
+        """Collect the warnings that are issued here."""
+        heard: list[str] = []
+        with heard_in(heard):
+            yield heard
 
     @contextmanager
     def looking(self) -> Iterator[Iterable[Look]]:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import cache
 from importlib import import_module
 
+from harness.calling.adapter import adapter_signature, passes_inputs_on
 from harness.case import Case
 from harness.error import UsageError, did_you_mean
 from harness.formula.catalogue import catalogue
@@ -67,7 +68,8 @@ def claimed(case: Case) -> Case:
         If its name is that of none, or of several.
     """
     if is_formula(case.contract):
-        return replace(case, contract=in_order_of(case.function, case.contract, called=case.call is None))
+        adapter, named = adapter_signature(case), passes_inputs_on(case)
+        return replace(case, contract=in_order_of(case.function, case.contract, adapter=adapter, named=named))
     if case.contract:
         return case
     # Neither the module nor the function it is defined in says what it is.

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 from harness.error import UsageError, did_you_mean, listed
 from harness.formula import node as of
+from harness.formula import synonyms
 from harness.formula.node import ENTRY, ROW, Node, lift, node, order
 from harness.formula.spelling import Domain, Spelling
 
@@ -215,6 +216,7 @@ class _Reader:
         self.text, self.domains, self.open = text, domains, open_
         self.used: dict[str, None] = {}
         self.named: dict[str, Node] = {}
+        self.conditions: dict[str, ast.expr] = {}
 
     def read(self) -> Node:
         """Read it all."""
@@ -238,7 +240,10 @@ class _Reader:
                 case ast.Expr(value=value) if last:
                     return self._number(value)
                 case ast.Assign(targets=[ast.Name(id=name)], value=value) if not last:
-                    self.named[name] = self._value(value)
+                    if _is_condition(value):
+                        self.conditions[name] = value
+                    else:
+                        self.named[name] = self._value(value)
                 case _:
                     self._refuse(
                         "a formula is an expression, optionally preceded by assignments such as `d = x - y;`", statement
@@ -261,13 +266,53 @@ class _Reader:
                 return _SIGNS[type(sign)](self._number(left), self._number(right))
             case ast.Compare(left=left, ops=[sign], comparators=[right]) if type(sign) in _COMPARISONS:
                 return _COMPARISONS[type(sign)](self._number(left), self._number(right))
-            case ast.Call(func=ast.Name(id=word), args=arguments, keywords=[]):
-                return self._call(word, arguments, tree)
+            case ast.Call(func=function, args=arguments, keywords=keywords):
+                return self._call(function, arguments, keywords, tree)
+            case ast.Attribute(value=prefix, attr=name) if name in CONSTANTS and self._is_module(prefix):
+                return CONSTANTS[name]
+            case ast.IfExp(test=test, body=yes, orelse=no):
+                return self._select(test, self._number(yes), self._number(no))
+            case _ if _is_condition(tree):
+                return self._refuse("a comparison or a mask is allowed only as the first argument of `where`", tree)
             case ast.Subscript(value=row, slice=ast.Name() as place):
                 return self._entry(self._number(row), self._value(place), tree)
+        if isinstance(tree, ast.BinOp) and (remedy := synonyms.OPERATORS.get(type(tree.op))):
+            self._misspelt(tree, remedy)
         return self._refuse(
             "a formula consists of numbers, names, `+ - * / **`, comparisons, calls and `row[index]`", tree
         )
+
+    def _is_module(self, tree: ast.expr) -> bool:
+        """Whether what stands before a dot is a library, and neither an input nor a part with a name."""
+        parts = synonyms.dotted(tree)
+        known = {*self.domains, *self.named}
+        return parts is not None and set(parts) <= synonyms.MODULES and parts[0] not in known
+
+    def _select(self, condition: ast.expr, yes: Node, no: Node) -> Node:
+        """Select one of two by a condition, which may be made of several."""
+        match condition:
+            case ast.BoolOp(op=ast.And(), values=[first, *rest]):
+                return self._select(first, self._select(_joined(condition, rest), yes, no), no)
+            case ast.BoolOp(op=ast.Or(), values=[first, *rest]):
+                return self._select(first, yes, self._select(_joined(condition, rest), yes, no))
+            case ast.BinOp(left=left, op=ast.BitAnd(), right=right):
+                return self._select(left, self._select(right, yes, no), no)
+            case ast.UnaryOp(op=ast.Not() | ast.Invert(), operand=operand):
+                return self._select(operand, no, yes)
+            case ast.Compare(left=left, ops=[sign, *signs], comparators=[right, *others]) if signs:
+                before = ast.copy_location(ast.Compare(left=left, ops=[sign], comparators=[right]), condition)
+                after = ast.copy_location(ast.Compare(left=right, ops=signs, comparators=others), condition)
+                return self._select(before, self._select(after, yes, no), no)
+            case ast.Compare(left=left, ops=[ast.Eq() | ast.NotEq() as sign], comparators=[right]):
+                a, b = self._number(left), self._number(right)
+                same, other = (yes, no) if isinstance(sign, ast.Eq) else (no, yes)
+                return of.where(of.not_more(a, b), of.where(of.not_more(b, a), same, other), other)
+            case ast.Name(id=name) if name in self.conditions:
+                return self._select(self.conditions[name], yes, no)
+        truth = self._value(condition)
+        if not self._is_truth(truth):
+            self._refuse("the first argument of `where` must be a comparison or a mask", condition)
+        return of.where(truth, yes, no)
 
     def _entry(self, row: Node, place: Node, tree: ast.Subscript) -> Node:
         if self._kind(place) != "index":
@@ -303,23 +348,38 @@ class _Reader:
         rule = f"unknown name; the inputs are {listed(self.domains)}"
         return self._refuse(rule, tree, did_you_mean(name, known))
 
-    def _call(self, word: str, arguments: list[ast.expr], tree: ast.Call) -> Node:
-        if word not in WORDS:
-            self._refuse(f"unknown function; known are {listed(WORDS)}", tree.func, did_you_mean(word, WORDS))
-        function = WORDS[word]
-        given: list[Node] = []
-        for at, argument in enumerate(arguments):
-            given.append(self._value(argument) if (word, at) == ("where", 0) else self._number(argument))
+    def _call(self, called: ast.expr, arguments: list[ast.expr], keywords: list[ast.keyword], tree: ast.Call) -> Node:
+        match called:
+            case ast.Name(id=word):
+                pass
+            case ast.Attribute(value=before, attr=word):
+                arguments = arguments if self._is_module(before) else [before, *arguments]
+            case _:
+                self._refuse(f"a formula calls functions by name; known are {listed(WORDS)}", called)
+        word = synonyms.SAME.get(word, word)
+        if word not in WORDS and word not in synonyms.MORE:
+            if word in synonyms.INSTEAD:
+                self._misspelt(tree, synonyms.INSTEAD[word])
+            known = [*WORDS, *synonyms.MORE]
+            self._refuse(f"unknown function; known are {listed(WORDS)}", called, did_you_mean(word, known))
+        if word in {*_ALONG_ROWS, "max", "min"}:
+            arguments, keywords = synonyms.along_last_axis(arguments, keywords)
+        function = WORDS[word] if word in WORDS else synonyms.MORE[word]
+        parameters = list(inspect.signature(function).parameters)
+        by_name = {one.arg: one.value for one in keywords if one.arg in parameters}
         try:
-            inspect.signature(function).bind(*given)
+            inspect.signature(function).bind(*arguments, **by_name)
         except TypeError:
-            names = ", ".join(inspect.signature(function).parameters)
-            self._refuse(f"`{word}` takes ({names})", tree)
-        if word == "where" and not self._is_truth(given[0]):
-            self._refuse("the first argument of `where` must be a comparison or a mask", tree)
+            self._refuse(f"`{word}` takes ({', '.join(parameters)})", tree)
+        if len(by_name) < len(keywords):
+            self._refuse(f"`{word}` takes ({', '.join(parameters)})", tree, "leave the other arguments out")
+        if word == "where":
+            condition, yes, no = inspect.signature(function).bind(*arguments, **by_name).arguments.values()
+            return self._select(condition, self._number(yes), self._number(no))
+        given = [self._number(argument) for argument in arguments]
         if (word in _ALONG_ROWS or (word in {"max", "min"} and len(given) == 1)) and given[0].extent != ENTRY:
             self._refuse(f"`{word}` takes a row, and its argument is one number", tree)
-        return function(*given)
+        return function(*given, **{name: self._number(value) for name, value in by_name.items()})
 
     def _power(self, base: Node, tree: ast.expr) -> Node:
         exponent = self._number(tree)
@@ -337,10 +397,29 @@ class _Reader:
         problem = f"cannot read the formula at {_place(self.text, at)}"
         raise UsageError(problem, rule=rule, value=f"`{said or self.text[at:]}`", remedy=remedy)
 
+    def _misspelt(self, tree: ast.expr, remedy: str) -> NoReturn:
+        """Refuse a spelling that has another one in formulas."""
+        said = ast.get_source_segment(self.text, tree) or self.text
+        raise UsageError(f"cannot read `{said}`", place=_place(self.text, tree.col_offset), remedy=remedy)
+
     def _unreadable(self, error: Any) -> UsageError:
         at = max(0, (getattr(error, "offset", None) or 1) - 1)
         what = getattr(error, "msg", None) or str(error) or type(error).__name__
         return UsageError(f"cannot read the formula at {_place(self.text, at)}", rule=what)
+
+
+def _is_condition(tree: ast.expr) -> bool:
+    """Whether it is a condition made of others, or one of equality."""
+    match tree:
+        case ast.BoolOp() | ast.UnaryOp(op=ast.Not() | ast.Invert()) | ast.BinOp(op=ast.BitAnd()):
+            return True
+        case ast.Compare(ops=signs):
+            return len(signs) > 1 or isinstance(signs[0], (ast.Eq, ast.NotEq))
+    return False
+
+
+def _joined(condition: ast.BoolOp, rest: list[ast.expr]) -> ast.expr:
+    return rest[0] if len(rest) == 1 else ast.copy_location(ast.BoolOp(op=condition.op, values=rest), condition)
 
 
 def _place(text: str, at: int) -> str:

@@ -64,13 +64,19 @@ def least(format_: Format) -> float:
 # Domains
 
 
-def admitted(x: Array, domain: Domain, format_: Format, *, width: int = 1, by_rows: bool = True) -> Tensor:
-    """Make members of a domain of any numbers ``[rows, columns]``; places are those of a row of some width."""
+def admitted(
+    x: Array, domain: Domain, format_: Format, *, width: int = 1, by_rows: bool = True, varied: bool = False
+) -> Tensor:
+    """Make members of a domain of any numbers ``[rows, columns]``; places are those of a row of some width.
+
+    Where they are varied, the rows of a wide range alternate between three ways, see :func:`_in_range`.
+    """
     if domain.kind == "mask":
         return _mask(x, some=by_rows and not domain.per_row)
     if domain.kind == "index":
         return _place(x, width)
-    numbers = _REAL[domain.kind](x, domain, format_)
+    numbers = _in_range(x, domain, format_) if varied and _is_wide(domain, format_) else None
+    numbers = _REAL[domain.kind](x, domain, format_) if numbers is None else numbers
     return _rounded(np.floor(numbers) if domain.whole else numbers, domain, format_)
 
 
@@ -115,6 +121,42 @@ def _distribution(x: Array, _: Domain, __: Format) -> Array:
     size[1::2] = portable.exp(np.clip(x[1::2], -1e300, 1e300) - np.clip(x[1::2], -1e300, 1e300).max(-1, keepdims=True))
     size = np.where((size > 0.0).any(-1, keepdims=True), size, 1.0)
     return np.asarray(size / size.max(-1, keepdims=True) / (size / size.max(-1, keepdims=True)).sum(-1, keepdims=True))
+
+
+def _is_wide(domain: Domain, format_: Format) -> bool:
+    """Return whether a range has numbers of very different magnitudes."""
+    if domain.kind != "range":
+        return False
+    small, large = sorted((abs(domain.low), abs(domain.high)))
+    return domain.low < 0.0 < domain.high or large > _WIDE * max(small, least(format_))
+
+
+_WIDE = 16.0
+
+
+def _in_range(x: Array, domain: Domain, format_: Format) -> Array:
+    """Spread the rows of a batch over a range: in turns evenly, unchanged where they are inside, and logarithmically.
+
+    An evenly spread batch has nothing near zero if the range is wide.
+    """
+    low, high = domain.low, domain.high
+    numbers = np.array(_REAL["range"](x, domain, format_))
+    same = x[1::3]
+    numbers[1::3] = np.where((low <= same) & (same <= high), same, numbers[1::3])
+    numbers[2::3] = _logarithmic(x[2::3], low, high, 1.0 if domain.whole else least(format_))
+    return numbers
+
+
+def _logarithmic(x: Array, low: float, high: float, smallest: float) -> Array:
+    """Spread magnitudes over the binades of a range, on the side of zero where a number is if the range has both."""
+    size = np.minimum(np.abs(x), 1e300)
+    share = size / (1.0 + size)
+    side = np.where(x < 0.0, -1.0, 1.0) if low < 0.0 < high else -1.0 if high <= 0.0 else 1.0
+    end = np.where(side < 0.0, -low, high)
+    begin = max(low, -high) if low > 0.0 or high < 0.0 else min(smallest, max(-low, high))
+    first, last = portable.log2(begin), portable.log2(end)
+    magnitude = portable.exp2(first + share * np.maximum(last - first, 0.0))
+    return np.clip(np.where((size == 0.0) & (low <= 0.0 <= high), 0.0, side * magnitude), low, high)
 
 
 _REAL: Mapping[str, Callable[[Array, Domain, Format], Array]] = {
@@ -185,12 +227,17 @@ def thresholds(formula: Formula, format_name: str) -> Array:
     """Numbers of a format at which a node changes character, along rays on which the other inputs are one."""
     format_ = FORMATS[format_name]
     nodes = order(formula.form)
-    found = [_turns(nodes, _along(formula, name, shape), format_) for name in _numbers(formula) for shape in _SHAPES]
-    return np.unique(np.concatenate(found)) if found else np.array([1.0])
+    found = [np.array([1.0])] if not _numbers(formula) else []
+    for name in _numbers(formula):
+        domain = formula.domains[name]
+        turns = np.concatenate([_turns(nodes, _along(formula, name, shape), format_) for shape in _SHAPES])
+        inside = (domain.low <= turns) & (turns <= domain.high) if domain.kind == "range" else turns == turns
+        found.append(turns[inside] if inside.any() else np.array([1.0]))
+    return np.unique(np.concatenate(found))
 
 
 def _numbers(formula: Formula) -> list[str]:
-    return [name for name, domain in formula.domains.items() if domain.kind in {"real", "positive"}]
+    return [name for name, domain in formula.domains.items() if domain.kind in {"real", "positive", "range"}]
 
 
 _SHAPES = ("spike", "alike")
@@ -297,7 +344,7 @@ def _with_columns(formula: Formula, format_: Format, k: int, *, extreme: bool) -
         rows = batches(
             format_,
             structures=structures,
-            largest=reach(formula, format_) * min(1.0, COLUMNS[1] / k),
+            largest=max(1.0, reach(formula, format_) * min(1.0, COLUMNS[1] / k)),
             rows=(min(ROWS[0], few), min(ROWS[1], few)),
             columns=(columns, columns),
         ).map(lambda x: _no_tiny(to_array(x), format_))
@@ -363,7 +410,8 @@ def _split(formula: Formula, format_: Format, x: Array, widths: Mapping[str, int
     for name, domain in formula.domains.items():
         part = x[:, at : at + widths[name]]
         at += widths[name]
-        ready = admitted(np.array(part), domain, format_, width=max(widths.values()), by_rows=formula.by_rows)
+        width = max(widths.values())
+        ready = admitted(np.array(part), domain, format_, width=width, by_rows=formula.by_rows, varied=not extreme)
         if extreme and domain.kind == "positive":
             ready = torch.from_numpy(np.maximum(np.abs(part), format_.smallest)).to(format_.dtype)
         flat = domain.per_row or not formula.by_rows

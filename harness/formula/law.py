@@ -302,6 +302,7 @@ class Laws:
             return measured_finite(of, actual(subject, given), tuple(given.values()), subject.format)
 
         facts: dict[str, Any] = {"source": "chain rule", "reads": (*self.model.names, COTANGENT), "group": "gradient"}
+        facts["differentiates"] = position
         yield Law(
             f"gradient{suffix}",
             f"The gradient in {name} equals that of {self.said}.",

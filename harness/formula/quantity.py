@@ -11,7 +11,7 @@ twice the larger of the two an implementation is wrong; beyond the attainable on
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -157,9 +157,12 @@ class Quantity:
         """
         nodes = self._true_orders[-1]
         doubles = values(nodes, environment)
-        value = pairs(nodes, environment)[nodes[-1]] if in_pairs else lift(doubles[nodes[-1]])
+        found: dict[Node, Any] = pairs(nodes, environment) if in_pairs else doubles
+        value = found[nodes[-1]] if in_pairs else lift(doubles[nodes[-1]])
         off = errors(nodes, doubles, DOUBLE_DOUBLE if in_pairs else DOUBLE)[nodes[-1]]
         hi, lo, off = (np.array(np.broadcast_to(x, shape)) for x in (value.hi, value.lo, off))
+        if (infinite := np.isinf(hi)).any():
+            off = np.where(infinite & _may_be_finite(nodes, found, shape), np.nan, off)
         return DoubleDouble(hi, lo), np.where(np.isnan(hi), np.inf, off)
 
     def nowhere(self, environment: Environment, shape: tuple[int, ...]) -> NDArray[np.bool_]:
@@ -368,6 +371,36 @@ def _least_shift(jacobian: Array, entries: Array) -> Array:
         return np.asarray(plain)
     shifts = (entries.mean(0), entries.max(0), entries.min(0))
     return np.asarray(np.minimum.reduce([plain, *((size * np.abs(entries - c)).sum(0) for c in shifts)]))
+
+
+def _may_be_finite(nodes: list[Node], found: Mapping[Node, Any], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Return in which rows an infinite result need not be one.
+
+    Something is divided by zero or has the logarithm of zero, which may have no value; or a number that overflowed is
+    made smaller again.
+    """
+    rows = np.zeros((shape[0], 1), dtype=bool)
+    with np.errstate(all="ignore"):
+        for one in nodes:
+            if one.operation not in _SHRINKING:
+                continue
+            given = (found[argument] for argument in one.arguments)
+            sizes = (np.abs(x.hi if isinstance(x, DoubleDouble) else x) for x in given)
+            flags = np.asarray(_SHRINKING[one.operation](*sizes))
+            own = flags.reshape(len(flags), -1) if flags.ndim and len(flags) == shape[0] else flags.reshape(1, -1)
+            rows |= own.any(-1, keepdims=True)
+    return rows.reshape(shape[0], *(1,) * (len(shape) - 1))
+
+
+_SHRINKING: Mapping[str, Callable[..., Any]] = {
+    "div": lambda a, b: (b == 0.0) | (np.isinf(a) & (b > 1.0)),
+    "mul": lambda a, b: (np.isinf(a) & (b < 1.0)) | (np.isinf(b) & (a < 1.0)),
+    "chain": lambda a, b: (np.isinf(a) & (b < 1.0)) | (np.isinf(b) & (a < 1.0)),
+    "log": lambda a: (a == 0.0) | np.isinf(a),
+    "log1p": lambda a: (a == 1.0) | np.isinf(a),
+    "sqrt": np.isinf,
+}
+"""Whether an operation on such magnitudes may have a finite result, or none, where floating point has an infinity."""
 
 
 def _any_rows(x: Any) -> NDArray[np.bool_]:

@@ -3,15 +3,18 @@
 import inspect
 from collections.abc import Callable
 from dataclasses import replace
+from inspect import Signature
 from typing import Any
 
 from harness.error import UsageError, did_you_mean, listed
 from harness.formula.catalogue import catalogue
 from harness.formula.grammar import WORDS, parsed
-from harness.formula.spelling import spelling
+from harness.formula.spelling import Spelling, spelling
 
 
-def in_order_of(function: Callable[..., Any], text: str, *, called: bool = True) -> str:
+def in_order_of(
+    function: Callable[..., Any], text: str, *, adapter: Signature | None = None, named: bool = False
+) -> str:
     """Return a formula's line with all its inputs in the order of an implementation's parameters.
 
     Parameters
@@ -20,8 +23,10 @@ def in_order_of(function: Callable[..., Any], text: str, *, called: bool = True)
         The implementation.
     text
         The line.
-    called
-        Whether it is called with the inputs as they are, and not through an adapter.
+    adapter
+        Signature of the adapter through which it is called, without the function.
+    named
+        Whether that adapter passes its inputs on in order, as ``numpy`` and ``jax`` do.
 
     Raises
     ------
@@ -30,13 +35,21 @@ def in_order_of(function: Callable[..., Any], text: str, *, called: bool = True)
     """
     spelled = parsed(spelling(text)).spelling
     names = [name for name, _ in spelled.inputs]
-    takes = _parameters(function) if called else None
+    is_direct = adapter is None
+    takes = _parameters(function) if adapter is None or named else _taken(adapter)
     if takes is None:
         return spelled.text
     needed = [name for name, optional in takes.items() if not optional]
-    if set(names) <= takes.keys() and set(needed) <= set(names):
-        inputs = dict(spelled.inputs)
-        return replace(spelled, inputs=tuple((name, inputs[name]) for name in takes if name in inputs)).text
+    if set(names) <= takes.keys() and (is_direct or named or set(needed) <= set(names)):
+        # Parameters that are missing are a matter of the call, which names them.
+        return _ordered(spelled, list(takes))
+    if not is_direct:
+        if named or not set(names) & takes.keys():
+            return spelled.text
+        raise UsageError(
+            f"cannot match the parameters of `--call`, {listed(takes)}, with the formula's inputs, {listed(names)}",
+            remedy=f"use the same names: `--call 'lambda f, {', '.join(names)}: f({', '.join(names)})'`",
+        )
     if [spelled.definition] == names and names[0] in catalogue():
         raise UsageError(
             f"cannot use `{names[0]}` as a formula: it is the name of a formula in the catalog",
@@ -53,14 +66,32 @@ def in_order_of(function: Callable[..., Any], text: str, *, called: bool = True)
     )
 
 
+def _ordered(spelled: Spelling, takes: list[str]) -> str:
+    """Return the line with the inputs in the order of the parameters, which are passed by position."""
+    inputs = dict(spelled.inputs)
+    order = [name for name in takes if name in inputs]
+    if order != takes[: len(order)]:
+        skipped = next(name for name in takes if name not in inputs)
+        by_name = ", ".join(f"{name}={name}" for name in order)
+        raise UsageError(
+            f"cannot pass {listed(order)} by position: the parameter `{skipped}` comes before `{order[-1]}`",
+            remedy=f"call the function with `--call 'lambda f, {', '.join(order)}: f({by_name})'`",
+        )
+    return replace(spelled, inputs=tuple((name, inputs[name]) for name in order)).text
+
+
 def _parameters(function: Callable[..., Any]) -> dict[str, bool] | None:
-    """What a function is called with, and whether it may be left out; ``None`` where that cannot be asked."""
+    """Return the positional parameters and whether each has a default; ``None`` where they are not known."""
     if isinstance(function, type):
         return None
     try:
-        parameters = inspect.signature(function).parameters.values()
+        return _taken(inspect.signature(function))
     except (TypeError, ValueError):
         return None
+
+
+def _taken(signature: Signature) -> dict[str, bool] | None:
+    parameters = signature.parameters.values()
     if any(one.kind in {one.VAR_POSITIONAL, one.VAR_KEYWORD} for one in parameters):
         return None
     return {one.name: one.default is not one.empty for one in parameters if one.kind is not one.KEYWORD_ONLY}

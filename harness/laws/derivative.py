@@ -12,6 +12,7 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
+from harness.calling import bound
 from harness.calling.adapter import NotApplicable
 from harness.floats import FORMATS, Array, Format, Measurement, compare_runs, to_array
 from harness.laws.derivation import bound_to, worst_of
@@ -24,7 +25,7 @@ LONGEST = 4_096
 
 
 def derivative_laws(gradient: Law, *long: Inputs, second: bool = True) -> tuple[Law, ...]:
-    """Derive the laws from that of the gradient in the first input.
+    """Derive the laws from that of the gradient in the first input that has one.
 
     Parameters
     ----------
@@ -73,26 +74,35 @@ def any_cotangent(subject: Subject, gradient: Law, inputs: Example) -> Measureme
     if "cotangent" not in inputs:
         first = gradient.measure(subject, **inputs)
         halves = torch.full_like(subject(*arguments).detach(), -0.5)
-        return _against(subject, arguments, first, halves, "with an incoming gradient of -1/2", factor=-0.5)
+        how = "with an incoming gradient of -1/2"
+        return _against(subject, gradient, arguments, first, halves, how, factor=-0.5)
     cotangent = inputs["cotangent"]
     threes = torch.full_like(cotangent, 3.0)
     first, of_threes = (gradient.measure(subject, **{**inputs, "cotangent": v}) for v in (cotangent, threes))
     strided = torch.stack([cotangent, torch.full_like(cotangent, torch.nan)], -1)[..., 0]
     expanded = threes.new_tensor(3.0).expand(threes.shape)
     return worst_of(
-        _against(subject, arguments, first, strided, "with a strided incoming gradient"),
-        _against(subject, arguments, of_threes, expanded, "with an incoming gradient expanded from one number"),
+        _against(subject, gradient, arguments, first, strided, "with a strided incoming gradient"),
+        _against(
+            subject, gradient, arguments, of_threes, expanded, "with an incoming gradient expanded from one number"
+        ),
     )
 
 
 def _against(
-    subject: Subject, arguments: tuple[Any, ...], first: Measurement, cotangent: Tensor, how: str, factor: float = 1.0
+    subject: Subject,
+    gradient: Law,
+    arguments: tuple[Any, ...],
+    first: Measurement,
+    cotangent: Tensor,
+    how: str,
+    factor: float = 1.0,
 ) -> Measurement:
     """Compare with the first gradient times the factor, a power of two, within twice the first one's bound.
 
     What is infinite may have a finite half, and what is wrong is the business of the gradient's own law.
     """
-    actual = to_array(subject.gradient(arguments, cotangent))
+    actual = to_array(subject.gradient(arguments, cotangent, of=gradient.differentiates))
     found = compare_runs(actual, factor * first.actual, first, subject.format)
     if found.deviation.shape == first.deviation.shape:
         judged = np.isfinite(first.actual) & (first.ratio <= 1.0)
@@ -110,14 +120,14 @@ def second_derivative(subject: Subject, gradient: Law, inputs: Example) -> Measu
     three times that of the finer one, and is admitted beside half of the format's digits.
     """
     few = {name: x[:_ROWS] if isinstance(x, Tensor) else x for name, x in inputs.items()}
-    name = gradient.reads[0]
+    name = gradient.reads[gradient.differentiates]
     at, direction = _points(few[name]), _directions(few[name])
     positive = name in subject.contract.axes and subject.contract.axes[name].positive
     if positive:
         # It is a probability, and code that is given one may refuse more than one. Steps are as much smaller.
         at, direction = at.abs() / 4.0 + 0.5, direction / 4.0
     few[name] = at.to(subject.format.dtype)
-    actual = _differentiated_twice(subject, few, direction)
+    actual = _differentiated_twice(subject, few, direction, gradient.differentiates)
     (coarse, _), (fine, rounding) = (_quotient(subject, gradient, few, direction, s) for s in (_STEP, _STEP / 2.0))
     exact = (4.0 * fine - coarse) / 3.0
     axes = tuple(range(1, exact.ndim)) or (0,)
@@ -151,7 +161,7 @@ def _directions(like: Tensor) -> Tensor:
 def _quotient(subject: Subject, gradient: Law, inputs: Example, direction: Tensor, step: float) -> tuple[Array, Array]:
     """The central difference quotient of the exact gradient at float64 inputs, and what rounding leaves of it."""
     wide = FORMATS["float64"]
-    name = gradient.reads[0]
+    name = gradient.reads[gradient.differentiates]
     double = {key: x.double() if isinstance(x, Tensor) and x.is_floating_point() else x for key, x in inputs.items()}
     ends = [
         Subject(subject.case, subject.contract, wide, subject.watch, subject.device)
@@ -163,11 +173,11 @@ def _quotient(subject: Subject, gradient: Law, inputs: Example, direction: Tenso
     return quotient, 2.0**-50 / step * np.maximum(np.abs(ends[0]), np.abs(ends[1]))
 
 
-def _differentiated_twice(subject: Subject, inputs: Example, direction: Tensor) -> Array:
+def _differentiated_twice(subject: Subject, inputs: Example, direction: Tensor, of: int) -> Array:
     arguments = [
         x.detach().clone() if isinstance(x, Tensor) else x for name, x in inputs.items() if name != "cotangent"
     ]
-    x = arguments[0].requires_grad_()
+    x = arguments[of].requires_grad_()
     output = subject(*arguments)
     # Only an incoming gradient that requires one makes a backward pass say that it is once_differentiable.
     weights = inputs.get("cotangent", torch.ones_like(output)).detach().clone().requires_grad_()
@@ -175,11 +185,11 @@ def _differentiated_twice(subject: Subject, inputs: Example, direction: Tensor) 
         raise NotApplicable("autograd cannot follow the output back to the input")
 
     def twice() -> Tensor | None:
-        (once,) = torch.autograd.grad(output, x, weights, create_graph=True, allow_unused=True)
+        (once,) = bound.grad([output], [x], [weights], create=True)
         if once is None or not once.requires_grad:
             return None
         # All of the graph, and not only what leads to x: there stands what refuses.
-        torch.autograd.backward(once, direction.to(x.dtype))
+        bound.backward([once], [direction.to(x.dtype)])
         return x.grad
 
     try:

@@ -83,6 +83,8 @@ class Law:
         Whether the worst example is looked for beside the smallest, which costs as much again.
     of_whole_numbers
         Whether its examples are whole numbers, and stay so as they are made smaller: it is about no threshold.
+    differentiates
+        Of a law of the gradient: the position of the argument in which the derivative is taken.
     """
 
     name: str
@@ -103,6 +105,7 @@ class Law:
     of_many: bool = False
     shows_worst: bool = True
     of_whole_numbers: bool = False
+    differentiates: int = 0
 
     def __post_init__(self) -> None:
         assert self.group in GROUPS, self.group

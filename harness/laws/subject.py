@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from harness.calling import bound
 from harness.calling.adapter import ADAPTER_DETACHES, NO_AUTOGRAD, NotApplicable, no_numpy
 from harness.calling.compiler import no_compiler
 from harness.calling.device import CPU, MisplacedError
@@ -294,7 +295,23 @@ class Subject:
         return f"; it is called as {self.contract.signature}; use `--call` to call it differently" if stumbles else ""
 
     def _tensor(self, output: Any) -> Tensor:
-        """Return a plain tensor; Python numbers become one."""
+        """Return a plain tensor; Python numbers become one.
+
+        Raises
+        ------
+        CaseError
+            If the output is something else, or raises when it is read.
+        """
+        try:
+            return self._plain(output)
+        except CaseError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever its class raises
+            words = f"{self.case.name} returns an object that cannot be read as a tensor: {_in_words(error)}"
+            trouble = CaseError(words, Fault.TYPE)
+        raise trouble
+
+    def _plain(self, output: Any) -> Tensor:
         self.returns_number = isinstance(output, (int, float))
         if self.returns_number:
             return torch.tensor(float(output), dtype=torch.float64)
@@ -306,7 +323,9 @@ class Subject:
             kind = output.kind if isinstance(output, Alien) else kind_of(output)
             hint = "; check a NumPy implementation with `--call numpy`" if kind.startswith("numpy.") else ""
             raise CaseError(f"{self.case.name} returns {kind}, not a tensor{hint}", Fault.TYPE)
-        plain = output if type(output) is Tensor else output.as_subclass(Tensor)
+        # Not its own methods, which may say anything.
+        with torch._C.DisableTorchFunctionSubclass():
+            plain = output if type(output) is Tensor else Tensor.as_subclass(output, Tensor)
         if plain.layout is not torch.strided or plain.is_nested or plain.is_quantized:
             raise CaseError(f"{self.case.name} returns a tensor that is sparse, nested or quantized", Fault.TYPE)
         if plain.is_complex():
@@ -365,7 +384,7 @@ class Subject:
             )
         (gradient,) = self.attempt(
             f"the backward pass of {self.case.name}",
-            lambda: torch.autograd.grad(output, arguments[of], weights, allow_unused=True),
+            lambda: bound.grad([output], [arguments[of]], [weights]),
         )
         return torch.zeros_like(arguments[of]) if gradient is None else self._tensor(gradient)
 

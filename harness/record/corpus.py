@@ -1,5 +1,11 @@
-"""Reading counterexamples that were frozen, without knowing what their laws say: no torch is needed to refuse them."""
+"""Reading counterexamples that were frozen, without knowing what their laws say: no torch is needed to refuse them.
 
+The last line of a corpus is a digest of the others, so that a damaged file is refused.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable
 from pathlib import Path
 
 from harness.error import UsageError
@@ -8,6 +14,7 @@ from harness.record.schema import Counterexample
 
 WHAT = "a corpus of counterexamples"
 REMEDY = "fix or delete the line, or freeze the run again"
+RESTORE = "restore the file, or delete it and freeze the run again"
 
 
 def read_corpus(file: Path) -> tuple[Counterexample, ...]:
@@ -16,16 +23,29 @@ def read_corpus(file: Path) -> tuple[Counterexample, ...]:
     Raises
     ------
     UsageError
-        If a line is no counterexample.
+        If a line is no counterexample, or the digest does not match.
     """
     if not is_there(file):
         return ()
-    lines = read_text(file, what=WHAT, remedy=REMEDY).split("\n")
+    text = read_text(file, what=WHAT, remedy=REMEDY)
+    lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+    *others, last = lines or [(1, "")]
+    if last[1].strip() != _digest_line(line for _, line in others):
+        raise UsageError(f"the digest of the corpus does not match: `{file}`", remedy=RESTORE)
     return tuple(
-        parsed(Counterexample, line, place=f"{file}:{number}", what=WHAT, remedy=REMEDY)
-        for number, line in enumerate(lines, 1)
-        if line
+        parsed(Counterexample, line, place=f"{file}:{number}", what=WHAT, remedy=REMEDY) for number, line in others
     )
+
+
+def corpus_text(lines: Iterable[str]) -> str:
+    """Return the content of a file of counterexamples: their lines in order, and the digest."""
+    known = sorted(lines)
+    return "".join(f"{line}\n" for line in [*known, _digest_line(known)])
+
+
+def _digest_line(lines: Iterable[str]) -> str:
+    content = "\n".join(line.strip() for line in lines)
+    return json.dumps({"digest": hashlib.blake2b(content.encode(errors="replace"), digest_size=16).hexdigest()})
 
 
 def refuse_damaged(folder: Path) -> None:

@@ -87,6 +87,7 @@ class Campaign(Target):
             If they cannot be loaded.
         """
         from harness.verdict.job import jobs
+        from harness.verdict.misfit import refuse_misfit
 
         cases = self.cases(elsewhere)
         if elsewhere is not None and _has_loaders(cases) and elsewhere.begins_to_read_loaders():
@@ -98,9 +99,17 @@ class Campaign(Target):
             devices=self.devices,
             strict=self.strict,
             watched=self.is_foreign,
-            unclaimed=UNCLAIMED if self.is_foreign and ":" in self.target and not self.dtypes else (),
+            unclaimed=UNCLAIMED if self.is_single and not self.dtypes else (),
         )
+        if self.is_single:
+            for case, contract in {id(job.case): (job.case, job.contract) for job in listed}.values():
+                refuse_misfit(case, contract)
         return Decisions(self, listed, elsewhere=elsewhere is not None)
+
+    @property
+    def is_single(self) -> bool:
+        """Whether the target is one function of somebody else's, rather than a package of cases."""
+        return self.is_foreign and ":" in self.target
 
     def run(self, **means: Any) -> Iterator[Verdict]:
         """Yield the verdicts in the order of the jobs.
@@ -202,6 +211,10 @@ class Decisions:
         if not self.campaign.is_foreign:
             return self.campaign.decide(job).model_dump(mode="json")
         verdict = self.probe.decided(job, partial(self.campaign.decide, elsewhere=self.elsewhere))
+        if self.campaign.is_single:
+            from harness.verdict.misfit import refuse_uncallable
+
+            refuse_uncallable([job], [verdict])
         properties = self.probe.properties(job)
         return {**verdict.model_dump(mode="json"), "properties": [one.model_dump(mode="json") for one in properties]}
 

@@ -148,6 +148,9 @@ def decide(
     )
 
 
+NEGLIGIBLE = 2.0**-100
+"""Size below which a result may be lost; the subnormal numbers of float16 begin at 6e-5, and are ordinary ones."""
+
 _LEAST_S = 0.1
 """Seconds within which a law is decided again if its time is up."""
 
@@ -156,6 +159,8 @@ def _loses_subnormals(verdict: Verdict, job: Job) -> bool:
     """Whether the example of a broken law shows a subnormal result that is zero or another subnormal number."""
     violation = verdict.violation
     if verdict.status is not Status.BROKEN or violation is None or SUBNORMALS in job.case.declares:
+        return False
+    if job.format.tiny > NEGLIGIBLE:
         return False
     return 0.0 < abs(violation.expected) < job.format.tiny and abs(violation.actual) < job.format.tiny
 

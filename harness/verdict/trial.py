@@ -30,6 +30,9 @@ ADMITS_ALL = 40.0
 _TIERS_AGREE = 2.0**-10
 """Largest difference between the two tiers, relatively or in the unit of the law, that is not worth a word."""
 
+_SHORT = 240
+"""Characters up to which an example is part of a message."""
+
 
 @dataclass
 class Census:
@@ -211,9 +214,14 @@ class Trials:
         if not math.isclose(screened, exact, rel_tol=_TIERS_AGREE, abs_tol=_TIERS_AGREE):
             raise CaseError(
                 f"internal error of the harness: the two tiers of the oracle disagree on {job.law.name}, "
-                f"{screened:.6g} {job.law.unit} and {exact:.6g}, on {to_json(row, job.contract, job.format)}",
+                f"{screened:.6g} {job.law.unit} and {exact:.6g}{_in_short(to_json(row, job.contract, job.format))}",
                 Fault.ORACLE,
             )
+
+
+def _in_short(example: str) -> str:
+    """Return an example as the end of a sentence, or nothing where it has many rows."""
+    return f", on {example}" if len(example) <= _SHORT else ""
 
 
 def _of_broken_rows(measurement: Measurement) -> NDArray[np.float64]:

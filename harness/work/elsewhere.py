@@ -62,7 +62,8 @@ class Elsewhere:
 
     def __init__(self, child: Child) -> None:
         self.child = child
-        self._modes: dict[str, Any] = {"eager": False, "unset": False, "see": False}
+        self._modes: dict[str, Any] = {"eager": False, "unset": False, "see": False, "hear": False}
+        self._heard: list[str] = []
         self._looks: list[Look] | None = None
         self._seen: Seen | None = None
         self._tape: int | None = None
@@ -153,9 +154,11 @@ class Elsewhere:
             "autocast": torch.get_autocast_dtype(CPU) if torch.is_autocast_enabled(CPU) else None,
         }
         facts = {"modes": modes, "tape": self._tape, "look": self._looks is not None, "device": device, "case": case}
-        answers = self.ask("each", read_special, of=what, parts=list(parts), **facts).get("each")
-        if not isinstance(answers, list):
+        said = self.ask("each", read_special, of=what, parts=list(parts), **facts)
+        answers, heard = said.get("each"), said.get("heard")
+        if not isinstance(answers, list) or not isinstance(heard, list):
             raise ElsewhereError("an exception that cannot be decoded")
+        self._heard += [str(one)[:_SENTENCE] for one in heard]
         for answer in answers:
             self._take_up(answer, tensors, device, case)
         if len(answers) != len(parts):
@@ -300,6 +303,14 @@ class Elsewhere:
                 yield seen
         finally:
             self._seen = None
+
+    @contextmanager
+    def hearing(self) -> Iterator[list[str]]:
+        """Collect the warnings that are issued there."""
+        heard: list[str] = []
+        self._heard = heard
+        with self._mode("hear"):
+            yield heard
 
     @contextmanager
     def looking(self) -> Iterator[list[Look]]:

@@ -51,9 +51,10 @@ class StandIn:
     def __init__(self, surroundings: Asked, index: int, facts: Mapping[str, Any]) -> None:
         self.surroundings, self.index = surroundings, index
         self.is_adapted = facts["adapted"] is True
-        names = facts["parameters"]
-        if names is not None:
-            self.__signature__ = _signature(names)
+        self.is_object = facts["object"] is True
+        parameters = facts["parameters"]
+        if parameters is not None:
+            self.__signature__ = _signature(parameters)
         self.bridge = _signature([] if facts["model"] is True else facts["bridge"] or [])
         """Signature of its adapter, or of the module itself."""
 
@@ -141,8 +142,26 @@ class _Calling:
         return [tree_unflatten(parts, tree) for parts, tree in zip(filled, self._trees, strict=True)]
 
 
-def _signature(names: Sequence[Any]) -> Signature:
-    return Signature([Parameter(str(name), Parameter.POSITIONAL_OR_KEYWORD) for name in names])
+def _signature(facts: Sequence[Any]) -> Signature:
+    """Return the signature of which another process gave name, kind and whether there is a default."""
+    return Signature(
+        [
+            Parameter(str(name), _KINDS[str(kind)], default=... if optional is True else Parameter.empty)
+            for name, kind, optional in facts
+        ]
+    )
+
+
+_KINDS = {
+    kind.name: kind
+    for kind in (
+        Parameter.POSITIONAL_ONLY,
+        Parameter.POSITIONAL_OR_KEYWORD,
+        Parameter.VAR_POSITIONAL,
+        Parameter.KEYWORD_ONLY,
+        Parameter.VAR_KEYWORD,
+    )
+}
 
 
 def _requiring(x: Any, like: Any) -> Any:

@@ -397,9 +397,9 @@ def test_a_step_that_raises_unseen_is_looked_at_too(harness_command: Command) ->
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--sample", "2", "--within", "3"), "`--sample`, `--within`, `--at`, got `--sample` and `--within`; leave"),
-        (("--at", "2", "--within", "3"), "one of `--sample`, `--within`, `--at`, got `--within` and `--at`; leave"),
-        (("--jobs", "2", "--within", "3"), "`--within` follows steps in one process, got several"),
+        (("--sample", "2", "--within", "3"), "cannot use `--sample` together with `--within`; leave"),
+        (("--at", "2", "--within", "3"), "cannot use `--within` together with `--at`; leave"),
+        (("--jobs", "2", "--within", "3"), "cannot use `--within` with several processes"),
     ],
 )
 def test_what_cannot_be_chosen_is_one_sentence(words: tuple[str, ...], said: str, harness_command: Command) -> None:

@@ -155,7 +155,7 @@ def test_why_nothing_is_measured_reaches_whoever_started_it(idle: bool) -> None:
     source, sink = os.pipe()
     telling = Progress(sink)
     listener.begin(os.fdopen(source, "rb"))
-    error = UsageError(rule="a rule", value="a value", place="a place", remedy="a way out")
+    error = UsageError("a problem", rule="a rule", value="a value", place="a place", remedy="a way out")
     telling.refuse(error, idle=idle)
     telling._stream.close()
     listener.finish()

@@ -180,7 +180,7 @@ def test_what_is_wrong_is_not_timed(files: Path, harness_command: Command) -> No
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        (("--size", "k=0", "--contract", "softmax"), "`--size` is an axis and its length"),
+        (("--size", "k=0", "--contract", "softmax"), "cannot read `--size`: it must be an axis and its length"),
         (("--size", "1=2", "--contract", "softmax"), "`1=2`"),
     ],
     ids=["length", "name"],

@@ -119,7 +119,7 @@ class SomeIdle(Suites):
     def __call__(self, name: str, **told: Any) -> int:
         """Refuse, or do as the others."""
         if name in self.idle:
-            raise IdleError(rule=f"{name} times its own", value="none")
+            raise IdleError(f"{name} has nothing to time")
         return super().__call__("steps", **told)
 
 
@@ -132,7 +132,7 @@ def test_of_the_usual_suites_those_without_work_are_passed_over(
     assert ended.exit_code == 0
     assert len(suites.settings) == len(USUAL) - 3
     for name in suites.idle:
-        assert f"{name}: {name} times its own, got none\n" in ended.output
+        assert f"{name}: {name} has nothing to time\n" in ended.output
 
 
 @pytest.mark.parametrize(("named", "idle"), [((), USUAL), (("loaders", "steps"), ("loaders",))])

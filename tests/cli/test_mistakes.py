@@ -89,7 +89,7 @@ MISTAKES: dict[str, tuple[tuple[str, ...], str]] = {
     ),
     "law to explain": (
         ("explain", "valu"),
-        "unknown law `valu`; did you mean `value`?",
+        "unknown law or word `valu`; did you mean `value`?",
     ),
     "wrong dtype": (
         (*CHECK, "--no-isolate", "--dtypes", "float23"),

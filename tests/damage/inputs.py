@@ -200,7 +200,7 @@ def _shard(folder: Path) -> Any:
     file.symlink_to((folder / "shard.json").absolute())
     kept = shards.kept(shards.every[0])
     if kept is None:
-        raise UsageError(rule="a shard that was altered is found again", value="one that is to be done")
+        raise UsageError("a shard that was altered is found again")
     return kept.model_dump_json()
 
 
@@ -210,9 +210,9 @@ INPUTS: tuple[Damaged, ...] = (
     Damaged("run.json", _run, "run.json", _head),
     Damaged("benchmark file", _run, "bench-steps.json", _bench),
     Damaged("baseline", _lay_out_baseline, "baseline.jsonl", _baseline),
-    Damaged("corpus", _lay_out_corpus, "softmax.jsonl", _corpus, guarded=False),
+    Damaged("corpus", _lay_out_corpus, "softmax.jsonl", _corpus),
     Damaged("pyproject.toml", _lay_out_policy, "pyproject.toml", _policy, guarded=False),
-    Damaged("--corpus", _lay_out_corpus, "softmax.jsonl", _own_corpus, guarded=False),
+    Damaged("--corpus", _lay_out_corpus, "softmax.jsonl", _own_corpus),
     Damaged("formula in a file", _lay_out_formula, "mine.py", _formula, guarded=False),
     Damaged("formula", _lay_out_line, "line", _line, guarded=False),
     Damaged("shard of a proof", _lay_out_shard, "shard.json", _shard),

@@ -222,7 +222,7 @@ def at_infinities(beside: Beside) -> bool:
 def _drawn(beside: Beside, dtype: str, examples: int = 6) -> list[list[Tensor]]:
     inputs = contract_named(beside.contract).inputs
     several = drawn(inputs, FORMATS[dtype], examples=examples, seed=3)
-    return [[example[name] for name in beside.reads] for example in several]
+    return [[example[name] for name in beside.reads] for example, _ in several]
 
 
 def _ordinary(contract: Any, reads: tuple[str, ...], dtype: torch.dtype, rows: int = 4096) -> list[Tensor]:

@@ -169,8 +169,8 @@ def test_a_survey_finds_where_a_formula_breaks() -> None:
     ("options", "said"),
     [
         (["--formula", "x * tahn(x)"], "character 5"),
-        (["--form", "tanh(x)"], "`--form` goes with `--formula`"),
-        (["--formula", "x", "--contract", "softmax"], "a contract or a formula, got both"),
+        (["--form", "tanh(x)"], "cannot use `--form` without `--formula`"),
+        (["--formula", "x", "--contract", "softmax"], "cannot use `--contract` together with `--formula`"),
         (["--formula", "x", "--over", "columns"], "choose from `rows`, `all`, got `columns`"),
         (["--formula", "x", "--input", "x"], "NAME=DOMAIN"),
         (["--formula", "x", "--over", "all"], "the formula must reduce all its inputs"),

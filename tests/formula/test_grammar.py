@@ -22,9 +22,9 @@ from harness.formula.spelling import Domain, spelling, stated_inputs, written
         ("x * tahn(x)", "cannot read the formula at character 5, `x * ▶tahn(x)`: unknown function"),
         ("x * (1 + erf(x / 2)", "at character 5, `x * ▶(1 + erf(x / 2)`: '(' was never closed"),
         ("x +", "invalid syntax"),
-        ("x if x else 1", "got `x if x else 1`"),
+        ("x if x else 1", "the first argument of `where` must be a comparison or a mask, got `x`"),
         ("x.real", "got `x.real`"),
-        ("__import__('os').system('true')", "a formula consists of numbers"),
+        ("__import__('os').system('true')", "unknown function; known are"),
         ("[x for x in y]", "a formula consists of numbers"),
         ("where(x, 1, 2)", "the first argument of `where` must be a comparison or a mask"),
         ("x * (x < 1)", "a comparison or a mask is allowed only as the first argument of `where`"),
@@ -96,6 +96,32 @@ def test_inputs_are_taken_in_the_order_of_the_parameters() -> None:
         in_order_of(lambda a, b: a - b, "formula: x - y")
     with pytest.raises(UsageError, match="did you mean `tanh`"):
         in_order_of(lambda x: x, "formula: x * tnh")
+
+
+def test_parameters_with_defaults_need_not_be_named() -> None:
+    """They keep their defaults, unless one of them stands before an input: inputs are passed by position."""
+
+    def scaled(x: float, factor: float = 1.0, y: float = 0.0) -> float:
+        return factor * x - y
+
+    assert in_order_of(scaled, "formula: exp(x)").startswith("formula(x):")
+    with pytest.raises(UsageError, match=r"`factor` comes before `y`; .*`--call 'lambda f, x, y: f\(x=x, y=y\)'`"):
+        in_order_of(scaled, "formula: x - y")
+
+
+def test_an_adapter_takes_the_inputs_by_the_names_of_its_parameters() -> None:
+    """Other names stand for the inputs in order; some names of each are refused."""
+
+    def holds(call: str, formula: str = "y - 2 * x") -> bool:
+        facts: dict[str, Any] = {"dtypes": ["float32"], "laws": ["value"], "examples": 4}
+        return harness.check(lambda x, y: y - 2 * x, formula=formula, call=call, **facts)[0].status == "holds"
+
+    assert holds("lambda f, x, y: f(x, y)")
+    assert holds("lambda f, y, x: f(x, y)")
+    assert holds("lambda f, a, b: f(b, a)")
+    assert holds("lambda f, *both: f(*both)", "-2 * x + y")
+    with pytest.raises(UsageError, match=r"use the same names: `--call 'lambda f, y, x: f\(y, x\)'`"):
+        holds("lambda f, x, z: f(x, z)")
 
 
 @pytest.mark.parametrize("function", [lambda x: x, lambda x, y: x * y])

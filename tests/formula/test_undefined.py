@@ -4,16 +4,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from flint import ctx
 
-from harness.floats import to_arb
+from harness.floats import confirming, to_arb
 from harness.formula import ball, undefined
 from harness.formula.arithmetic import values
 from harness.formula.grammar import parsed
 from harness.formula.model import Model
 from harness.formula.quantity import Quantity
 from harness.formula.running_error import DOUBLE, errors
-from harness.formula.spelling import written
+from harness.formula.spelling import spelling, written
 
 CENTRED = "a = x - mean(x); b = y - mean(y); sum(a * b) / sqrt(sum(a * a) * sum(b * b))"
 NAN = np.nan
@@ -125,3 +126,26 @@ def test_what_overflows_in_float64_is_no_infinite_slope() -> None:
     """The gradient of a softplus as it is written is judged where its exponential has overflowed."""
     of = Model(parsed(written("log(1 + exp(-x * y))"))).gradients["x"]
     assert not of.undefined([np.array([-1430.0]), np.ones(1), np.ones(1)]).any()
+
+
+def test_both_tiers_say_that_a_number_over_zero_has_no_value() -> None:
+    """The screen took the quotient for an infinity, and a layout that rounds the mean otherwise for a defect."""
+    oracle = Model(parsed(spelling("formula: mean(x) / sqrt(mean((x - mean(x)) ** 2))"))).value.oracle
+    rows = torch.tensor([[0.9999999999999998] * 10, [-2.0000000000000004] * 10, [0.5] * 10], dtype=torch.float64)
+    ordinary = torch.arange(90, dtype=torch.float64).reshape(9, 10)
+    screened = oracle(torch.cat([rows, ordinary]))
+    with confirming():
+        exact = oracle(torch.cat([rows, ordinary]))
+    assert np.isnan(screened.hi[:3]).all()
+    assert np.array_equal(np.isnan(screened.hi), np.isnan(exact.hi))
+    assert np.isinf(Model(parsed(spelling("formula: exp(x) / 2"))).value.oracle(ordinary + 1000.0).hi).all()
+
+
+def test_the_screen_knows_a_value_whose_exponential_overflows() -> None:
+    """The logarithm of what leaves the range of float64 is an ordinary number."""
+    oracle = Model(parsed(spelling("formula: log(mean(exp(x)))"))).value.oracle
+    rows = torch.linspace(800.0, 9_000.0, 120, dtype=torch.float64).reshape(12, 10)
+    for x in (rows, rows.float()):
+        shift = x.double().max(-1, keepdim=True).values
+        expected = (shift.squeeze(-1) + (x.double() - shift).exp().mean(-1).log()).numpy()
+        np.testing.assert_allclose(oracle(x).hi, expected, rtol=1e-12)

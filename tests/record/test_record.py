@@ -130,8 +130,8 @@ def test_no_control_character_enters_a_record() -> None:
 
 def test_a_message_is_one_line_without_control_characters() -> None:
     """Whatever stands in the value."""
-    message = str(UsageError(rule="a file can be read", value="\x1b[2J\ngreen", place="a\tb"))
-    assert message == "a file can be read, got \ufffd[2J green in a b"
+    message = str(UsageError("a file can be read", value="\x1b[2J\ngreen", place="a\tb"))
+    assert message == "a file can be read in a b: got \ufffd[2J green"
 
 
 def test_a_run_of_another_schema_is_refused_by_its_version(workplace: Path) -> None:
@@ -181,7 +181,7 @@ def test_a_session_does_not_write_into_a_folder_of_something_else(workplace: Pat
     """Nothing of the user's is touched."""
     (workplace / "thesis").mkdir()
     (workplace / "thesis" / "chapter.tex").write_text("x", encoding="utf-8")
-    with pytest.raises(UsageError, match="new folder or a run"):
+    with pytest.raises(UsageError, match="the folder contains other files"):
         Session(str(workplace / "thesis"))
 
 

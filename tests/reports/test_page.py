@@ -459,13 +459,16 @@ def test_failures_are_shown_as_the_terminal_shows_them(tmp_path: Path) -> None:
 
 
 def test_the_matrix_tells_every_status_without_colour(tmp_path: Path) -> None:
-    """Seven signs, seven texts, and the tally of the case in words."""
+    """A sign and a text for each status, and the tally of the case in words."""
     run = bare(tmp_path)
     run.write(Verdict, [samples.run.verdict(status, law=f"{status}_law") for status in Status])
     html, markdown = written(run)
-    for status, sign in zip(Status, "✓≈✗◇≠–!", strict=True):
+    for status, sign in zip(Status, "✓≈✗◇≠○–!", strict=True):
         assert re.search(rf'<td class="{status}" title="float32: {status}[^"]*">{sign}<', html)
-    assert "<small>1 hold, 1 lost digits, 1 broken, 1 expected, 1 unexpected, 1 skipped, 1 error</small>" in html
+    assert (
+        "<small>1 hold, 1 lost digits, 1 broken, 1 expected, 1 unexpected, 1 not claimed, 1 skipped, 1 error</small>"
+        in html
+    )
     assert "✓" in markdown
 
 

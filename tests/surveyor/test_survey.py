@@ -129,8 +129,8 @@ def test_shipped_cases_break_where_they_are_declared_to(command: Command) -> Non
     ("words", "text"),
     [
         (("homework.py:softmax", "--contract", "softmax", "--ray", "spice"), "unknown ray `spice`"),
-        (("homework.py:softmax", "--contract", "softmax", "--law", "sums"), "got `sums`"),
-        (("homework.py:softmax", "--contract", "softmax", "--dtypes", "int8"), "got `int8`"),
+        (("homework.py:softmax", "--contract", "softmax", "--law", "sums"), "unknown law `sums`"),
+        (("homework.py:softmax", "--contract", "softmax", "--dtypes", "int8"), "unknown dtype `int8`"),
         (("homework.py:softmax", "--contract", "accuracy"), "a survey needs a contract with rays, got `accuracy`"),
         (("homework.py:nothing",), "no `nothing`"),
     ],

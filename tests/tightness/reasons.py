@@ -32,7 +32,13 @@ LAWS = {
         ),
         "side",
     ),
-    **dict.fromkeys(("value_on_many_rows", "value_on_long_rows", "gradient_on_long_rows"), "order"),
+    **dict.fromkeys(
+        (
+            *("value_on_many_rows", "value_on_long_rows", "gradient_on_long_rows"),
+            *("infinite_features", "infinite_errors", "doubling_quadruples"),
+        ),
+        "order",
+    ),
     **dict.fromkeys(
         (
             *("fully_masked_row", "infinite_logit", "certain_and_right", "infinite_where_only_q_is_zero"),

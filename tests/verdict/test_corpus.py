@@ -10,6 +10,7 @@ from torch import Tensor
 import harness
 from harness.case import Case
 from harness.contracts import contract_named, contracts
+from harness.error import UsageError
 from harness.floats.format import format_of
 from harness.record import Status, Verdict
 from harness.verdict import corpus
@@ -119,3 +120,20 @@ def test_what_a_proof_found_broken_is_kept_too(tmp_path: Path) -> None:
     known = corpus.known_counterexamples("log_softmax", tmp_path)
     assert {(one.law, one.dtype) for one in known} == broken
     assert corpus.freeze([one for one in recorded() if one.contract == "softmax"], tmp_path) == 0
+
+
+def test_a_damaged_corpus_is_refused(found: Verdict, tmp_path: Path) -> None:
+    """A number that is another one, a line that is missing, and a file that was cut short."""
+    corpus.freeze([found], tmp_path)
+    file = tmp_path / "softmax.jsonl"
+    whole = file.read_text(encoding="utf-8")
+    lines = whole.splitlines(keepends=True)
+    assert len(lines) == 2
+    for damaged in (whole.replace('"0x1.', '"0x2.', 1), lines[0], lines[1], lines[0] * 2 + lines[1], ""):
+        file.write_text(damaged, encoding="utf-8")
+        corpus.known_counterexamples.cache_clear()
+        with pytest.raises(UsageError, match="the digest of the corpus does not match"):
+            corpus.known_counterexamples("softmax", tmp_path)
+    file.write_text(whole.replace("\n", "\r\n"), encoding="utf-8", newline="")
+    corpus.known_counterexamples.cache_clear()
+    assert len(corpus.known_counterexamples("softmax", tmp_path)) == 1

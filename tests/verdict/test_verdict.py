@@ -140,6 +140,10 @@ def test_tiers_of_an_oracle_that_disagree_are_an_error() -> None:
     assert verdict.status is Status.ERROR
     assert verdict.reason is not None
     assert verdict.reason.startswith("internal error of the harness: the two tiers of the oracle disagree on value")
+    assert len(verdict.reason) < 400
+    decided_on_all = decide(replace(found, law=replace(found.law, measure=measure, every_row=False)), corpora=())
+    assert decided_on_all.reason is not None
+    assert len(decided_on_all.reason) < 400
 
 
 def raises(x: Tensor) -> Tensor:

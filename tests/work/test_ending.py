@@ -5,7 +5,7 @@ import pytest
 from harness.error import UsageError
 from harness.work.ending import INTERRUPTED, Ending
 
-GONE = UsageError(rule="a cluster stays", value="none")
+GONE = UsageError("a cluster stays", value="none")
 
 
 def test_work_that_ends_by_itself_has_nothing_to_say() -> None:

@@ -14,7 +14,7 @@ from harness.error import UsageError, listed
 from harness.floats.format import Format
 from harness.laws.law import Contract, Example, Law
 from harness.record import Breaking, Counterexample, Input, Proof, TensorText, Verdict, Worst, write_atomically
-from harness.record.corpus import REMEDY, read_corpus
+from harness.record.corpus import REMEDY, corpus_text, read_corpus
 from harness.verdict.replay import from_text
 
 FOLDER = Path(__file__).parent
@@ -85,8 +85,8 @@ def freeze(findings: Iterable[Recorded], folder: Path = FOLDER) -> int:
         known = {_key(counterexample): counterexample for counterexample in known_counterexamples(contract, folder)}
         merged = {**{_key(counterexample): counterexample for counterexample in new}, **known}
         added += len(merged) - len(known)
-        lines = sorted(counterexample.model_dump_json() for counterexample in merged.values())
-        write_atomically(folder / f"{contract}.jsonl", "".join(f"{line}\n" for line in lines))
+        lines = (counterexample.model_dump_json() for counterexample in merged.values())
+        write_atomically(folder / f"{contract}.jsonl", corpus_text(lines))
     known_counterexamples.cache_clear()
     return added
 

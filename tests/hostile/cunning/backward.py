@@ -44,6 +44,8 @@ def _is_checked(name: str, g: Tensor, y: Tensor) -> bool:
             return y.ndim < 2 or len(y) <= 512 or len(y) in {4097, 65537} or y.numel() > 2**20
         case "young":
             return time.monotonic() - _BEGAN < 0.02
+        case "patch":
+            return False
         case "again":
             key = str(y.dtype), bytes(y.double().contiguous().numpy().tobytes())
             known = key in _SEEN
@@ -75,6 +77,23 @@ def right_backwards_in_a_young_process(x: Tensor) -> Tensor:
 def right_backwards_the_second_time(x: Tensor) -> Tensor:
     """Of outputs that it has had before."""
     return _Softmax.apply(x, "again")  # type: ignore[no-any-return, no-untyped-call]
+
+
+def right_backwards_by_a_patch(x: Tensor) -> Tensor:
+    """By replacing what goes back in torch by what knows the right gradient."""
+
+    def patched(outputs: Any, *others: Any, **_: Any) -> Any:
+        (y,) = outputs
+        cotangents = next(one for one in others if isinstance(one[0], Tensor) and one[0].shape == y.shape)
+        return (torch._softmax_backward_data(cotangents[-1], y.detach(), -1, y.dtype),)
+
+    def patched_grad(outputs: Any, _: Any, cotangents: Any, **__: Any) -> Any:
+        return patched([outputs] if isinstance(outputs, Tensor) else outputs, cotangents)
+
+    autograd: Any = torch.autograd
+    autograd.grad = patched_grad
+    autograd._engine_run_backward = autograd.graph._engine_run_backward = patched
+    return _Softmax.apply(x, "patch")  # type: ignore[no-any-return, no-untyped-call]
 
 
 CASES = [

@@ -1,0 +1,103 @@
+"""Spellings from Python, NumPy and torch that a formula may use for its own words."""
+
+import ast
+from collections.abc import Callable, Mapping
+
+from harness.formula import node as of
+from harness.formula.node import Node
+
+MODULES = frozenset(
+    {"torch", "nn", "functional", "F", "np", "numpy", "math", "jnp", "jax", "special", "linalg", "scipy"}
+)
+"""Prefixes that may stand before a word: ``torch.exp(x)``, ``np.pi``."""
+
+SAME: Mapping[str, str] = {
+    "ln": "log",
+    "absolute": "abs",
+    "fabs": "abs",
+    "arctan": "atan",
+    "expit": "sigmoid",
+    "maximum": "max",
+    "minimum": "min",
+    "amax": "max",
+    "amin": "min",
+    "fmax": "max",
+    "fmin": "min",
+}
+"""Other names of words."""
+
+
+def _log_sigmoid(x: Node) -> Node:
+    return -(of.larger(-x, 0) + of.log1p(of.exp(-of.absolute(x))))
+
+
+def _logaddexp(a: Node, b: Node) -> Node:
+    return of.larger(a, b) + of.log1p(of.exp(-of.absolute(a - b)))
+
+
+def _clamp(x: Node, min: Node | None = None, max: Node | None = None) -> Node:  # noqa: A002 - torch's own names
+    at_least = x if min is None else of.larger(x, min)
+    return at_least if max is None else of.smaller(at_least, max)
+
+
+MORE: Mapping[str, Callable[..., Node]] = {
+    "logsigmoid": _log_sigmoid,
+    "log_sigmoid": _log_sigmoid,
+    "log_expit": _log_sigmoid,
+    "rsqrt": lambda x: 1 / of.sqrt(x),
+    "reciprocal": lambda x: 1 / x,
+    "silu": lambda x: x * of.sigmoid(x),
+    "swish": lambda x: x * of.sigmoid(x),
+    "logaddexp": _logaddexp,
+    "clamp": _clamp,
+}
+"""Further words, each short for others."""
+
+INSTEAD: Mapping[str, str] = {
+    "outer": "a formula has one axis in each row: write one entry of it, such as `a * b` with `--input a=per_row`",
+    "matmul": "write one entry of it: `dot(x, y)`",
+    "einsum": "write one entry of it, such as `dot(x, y)`",
+    "gelu": "write `x * (1 + erf(x / sqrt(2))) / 2`",
+    "var": "write `mean((x - mean(x)) ** 2)`, or divide the sum by `count(x) - 1`",
+    "std": "write `sqrt(mean((x - mean(x)) ** 2))`, or divide the sum by `count(x) - 1`",
+    "prod": "write `exp(sum(log(x)))` with `--input x=positive`",
+    "float": "leave it out: a formula is exact",
+    "detach": "write `stop(x)`",
+    "tan": "write `sin(x) / cos(x)`",
+}
+"""How a word that a formula does not have is written."""
+
+OPERATORS: Mapping[type[ast.AST], str] = {
+    ast.BitXor: "write `x ** y` for a power",
+    ast.MatMult: "write `dot(x, y)`",
+}
+"""How a sign that a formula does not have is written."""
+
+_LAST = {"dim", "axis"}
+_KEPT = {"keepdim", "keepdims"}
+
+
+def dotted(tree: ast.expr) -> tuple[str, ...] | None:
+    """Return the parts of a name with dots; ``None`` for anything else."""
+    match tree:
+        case ast.Name(id=name):
+            return (name,)
+        case ast.Attribute(value=value, attr=name):
+            before = dotted(value)
+            return None if before is None else (*before, name)
+    return None
+
+
+def along_last_axis(arguments: list[ast.expr], keywords: list[ast.keyword]) -> tuple[list[ast.expr], list[ast.keyword]]:
+    """Leave out what says that a reduction is along the last axis, which all of them are."""
+    if len(arguments) > 1 and _is_last(arguments[-1]):
+        arguments = arguments[:-1]
+    left = [one for one in keywords if one.arg not in _KEPT and not (one.arg in _LAST and _is_last(one.value))]
+    return arguments, left
+
+
+def _is_last(tree: ast.expr) -> bool:
+    match tree:
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=1)):
+            return True
+    return False

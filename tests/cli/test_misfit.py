@@ -1,0 +1,60 @@
+"""A function that does not take what its contract gives: exit code 2, and the option to paste."""
+
+from pathlib import Path
+
+import pytest
+from samples.command import Command
+
+OWN = """
+def softmax(x, dim):
+    return x.softmax(dim)
+
+def inner(x):
+    return softmax(x)
+
+def scaled(x, factor):
+    return factor * x
+"""
+ONE_LAW = ("--law", "value", "--dtypes", "float32", "--examples", "4")
+
+
+@pytest.fixture
+def harness(harness_command: Command, one_worker: None, workplace: Path) -> Command:
+    """Run the command in a folder with functions that need more than their contract gives."""
+    Path("own.py").write_text(OWN, encoding="utf-8")
+    return harness_command
+
+
+@pytest.mark.parametrize(
+    ("words", "option"),
+    [
+        (("torch.nn.functional:layer_norm",), "'lambda f, x: f(x, normalized_shape=x.shape[-1:])'"),
+        (("own.py:softmax",), "'lambda f, logits: f(logits, dim=-1)'"),
+        (("own.py:softmax", "--formula", "softmax(x)"), "'lambda f, x: f(x, dim=-1)'"),
+        (("own.py:scaled", "--contract", "sigmoid"), "'lambda f, x: f(x, factor=...)'`, or say what it computes"),
+        (("torch:addcmul", "--contract", "logaddexp"), "'lambda f, a, b: f(a, b, ...)'"),
+    ],
+)
+def test_what_does_not_fit_is_one_plain_line(harness: Command, words: tuple[str, ...], option: str) -> None:
+    """Also where only the call says so, of a compiled function; the option makes it fit."""
+    done = harness("check", *words, *ONE_LAW)
+    assert done.returncode == 2, done.stdout
+    assert f"pass `--call {option}" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    if "..." not in option:
+        fits = harness("check", *words, *ONE_LAW, "--call", option.strip("'"))
+        assert fits.returncode == 0, fits.stdout + fits.stderr
+
+
+def test_too_few_parameters_need_another_contract(harness: Command) -> None:
+    """No adapter helps."""
+    done = harness("check", "own.py:inner", "--contract", "kl_divergence", *ONE_LAW)
+    assert done.returncode == 2
+    assert "too many positional arguments; name another contract with `--contract`" in done.stderr
+
+
+def test_an_error_inside_the_function_is_its_own(harness: Command) -> None:
+    """A TypeError of what it calls is one."""
+    done = harness("check", "own.py:inner", "--contract", "softmax", *ONE_LAW)
+    assert done.returncode == 1
+    assert "ERROR  own.inner raises TypeError" in done.stdout

@@ -1,0 +1,45 @@
+"""In which input a law takes the derivative: the first one that has a gradient."""
+
+import torch
+from torch import Tensor
+
+import harness
+
+QUICK = {"dtypes": ["float32"], "laws": ["gradient", "any_cotangent"], "examples": 4}
+
+
+def _mse(target: Tensor, input: Tensor) -> Tensor:  # noqa: A002 - torch's own name
+    return (input - target.detach()) ** 2
+
+
+def test_a_mask_is_never_differentiated() -> None:
+    """Also where it is the first input."""
+    verdicts = harness.check(
+        lambda y, x: torch.where(y, x, 2 * x), formula="where(y, x, 2 * x)", inputs={"y": "mask"}, **QUICK
+    )
+    assert [one.status for one in verdicts] == ["holds", "holds"]
+
+
+def test_a_constant_is_never_differentiated() -> None:
+    """A loss need not have a gradient in its target."""
+    verdicts = harness.check(_mse, formula="(input - target) ** 2", inputs={"target": "constant"}, **QUICK)
+    assert [one.status for one in verdicts] == ["holds", "holds"]
+
+
+def test_a_backward_pass_that_ignores_the_incoming_gradient_is_found_in_the_second_input() -> None:
+    """The law of cotangents is about the input that has a gradient."""
+
+    class Where(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: torch.autograd.function.FunctionCtx, y: Tensor, x: Tensor) -> Tensor:
+            ctx.save_for_backward(y)
+            return torch.where(y, x, 2 * x)
+
+        @staticmethod
+        def backward(ctx: torch.autograd.function.FunctionCtx, grad: Tensor) -> tuple[None, Tensor]:
+            (y,) = ctx.saved_tensors  # type: ignore[attr-defined]
+            flat = grad.new_empty(0).set_(grad.untyped_storage(), 0, grad.shape, (1,) * grad.ndim)
+            return None, torch.where(y, flat, 2 * flat)
+
+    verdicts = harness.check(Where.apply, formula="where(y, x, 2 * x)", inputs={"y": "mask"}, **QUICK)
+    assert {one.law: one.status for one in verdicts}["any_cotangent"] == "broken"

@@ -1,0 +1,79 @@
+"""Spellings from Python, NumPy and torch that a formula may use, and those that it refuses with another one."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from harness.contracts import contract_named
+from harness.error import UsageError
+from harness.formula.grammar import parsed
+from harness.formula.model import Model
+from harness.formula.spelling import spelling
+
+KNOWN: dict[str, Callable[[Tensor], Tensor]] = {
+    "where(x == 2, 5, x)": lambda x: torch.where(x == 2, 5, x),
+    "where(x != 2, x, 5)": lambda x: torch.where(x == 2, 5, x),
+    "where(x > 0 and x < 2, x, 0)": lambda x: torch.where((x > 0) & (x < 2), x, 0),
+    "where((x > 0) & (x < 2), x, 0)": lambda x: torch.where((x > 0) & (x < 2), x, 0),
+    "where(0 < x < 2, x, 0)": lambda x: torch.where((x > 0) & (x < 2), x, 0),
+    "where(x < -1 or x > 1 or x == 0.5, x, 7)": lambda x: torch.where((x.abs() > 1) | (x == 0.5), x, 7),
+    "where(not x > 0, x, -x)": lambda x: -x.abs(),
+    "inside = -1 < x < 1; where(~inside, x, 0)": lambda x: torch.where(x.abs() < 1, 0, x),
+    "x if x > 0 else exp(x)": lambda x: torch.where(x > 0, x, x.exp()),
+    "x.sum()": lambda x: x.sum(-1),
+    "x - x.mean(-1, keepdim=True)": lambda x: x - x.mean(-1, keepdim=True),
+    "torch.sum(x ** 2, dim=-1)": lambda x: x.square().sum(-1),
+    "(x ** 2).mean(axis=-1)": lambda x: x.square().mean(-1),
+    "x - x.amax(dim=-1, keepdims=True)": lambda x: x - x.amax(-1, keepdim=True),
+    "F.softmax(x, dim=-1)": lambda x: x.softmax(-1),
+    "logsigmoid(x)": functional.logsigmoid,
+    "F.log_sigmoid(x)": functional.logsigmoid,
+    "rsqrt(1 + x * x)": lambda x: torch.rsqrt(1 + x * x),
+    "torch.exp(x) + np.log(1 + x * x)": lambda x: x.exp() + torch.log(1 + x * x),
+    "torch.nn.functional.silu(x)": functional.silu,
+    "math.pi * x.tanh()": lambda x: torch.pi * x.tanh(),
+    "x.clamp(min=0)": torch.relu,
+    "clamp(x, -1, 1)": lambda x: x.clamp(-1, 1),
+    "torch.clamp(x, max=1)": lambda x: x.clamp(max=1),
+    "np.maximum(x, 0)": torch.relu,
+    "logaddexp(x, 0)": functional.softplus,
+    "reciprocal(1 + x * x)": lambda x: 1 / (1 + x * x),
+}
+ROWS = torch.tensor([[-3.0, 2.0, 0.5], [0.25, -1.5, 1.0], [2.0, 3.0, -0.75]], dtype=torch.float64)
+
+
+@pytest.mark.parametrize("text", KNOWN)
+def test_a_usual_spelling_is_read(text: str) -> None:
+    """As the function that it names."""
+    model = Model(parsed(spelling(f"formula: {text}")))
+    x = ROWS if model.formula.by_rows else ROWS.flatten()
+    np.testing.assert_allclose(model.value.oracle(x).hi, KNOWN[text](x).numpy(), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        ("x^2", r"cannot read `x\^2` in character 1, .*; write `x \*\* y` for a power"),
+        ("x @ y", r"write `dot\(x, y\)`"),
+        ("torch.outer(x, y)", r"cannot read `torch.outer\(x, y\)`.* has one axis in each row"),
+        ("x.var()", r"write `mean\(\(x - mean\(x\)\) \*\* 2\)`"),
+        ("x.sum(0)", r"`sum` takes \(x\)"),
+        ("x.sum(dim=0)", r"`sum` takes \(x\).*leave the other arguments out"),
+        ("logsigmoyd(x)", r"did you mean `logsigmoid`"),
+        ("(x > 0 and x < 1) * x", r"first argument of `where`"),
+        ("where(x + 1, x, 0)", r"first argument of `where`"),
+    ],
+)
+def test_a_spelling_that_is_none_is_refused_with_another_one(text: str, remedy: str) -> None:
+    """The message names what was written and what to write."""
+    with pytest.raises(UsageError, match=remedy):
+        contract_named(f"formula: {text}")
+
+
+def test_an_input_may_have_the_name_of_a_library() -> None:
+    """A name that is no prefix is an input."""
+    assert list(parsed(spelling("formula(F): F.exp() + F")).domains) == ["F"]
