@@ -55,6 +55,7 @@ CASES = [
                     "gradient_beside_a_fully_masked_row",
                     "nan_at_a_kept_entry",
                     "value_on_extreme_numbers",
+                    "value_on_long_rows",
                 ),
                 _ZERO_BY_ZERO,
             ),
