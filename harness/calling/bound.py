@@ -1,7 +1,7 @@
-"""Functions of torch that are looked up once, before any other code is loaded: whatever replaces them comes too late.
+"""Functions of torch that are looked up once, before other code is loaded, so that it cannot replace them.
 
-Code under test may replace ``torch.autograd.grad``, or a function that it calls, by one that knows the right gradient.
-The backward passes here go to the C++ engine at once.
+Code under test may replace ``torch.autograd.grad``, or a function that it calls, by code that knows the right gradient.
+The backward passes here call the C++ engine directly.
 """
 
 import contextvars

@@ -1,4 +1,4 @@
-"""Warnings of the code under test, which say that it answers something else than it was asked."""
+"""Warnings of the code under test that its result differs from the requested one."""
 
 import contextlib
 import warnings

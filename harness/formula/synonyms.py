@@ -65,13 +65,13 @@ INSTEAD: Mapping[str, str] = {
     "detach": "write `stop(x)`",
     "tan": "write `sin(x) / cos(x)`",
 }
-"""How a word that a formula does not have is written."""
+"""Replacements of words that formulas do not have."""
 
 OPERATORS: Mapping[type[ast.AST], str] = {
     ast.BitXor: "write `x ** y` for a power",
     ast.MatMult: "write `dot(x, y)`",
 }
-"""How a sign that a formula does not have is written."""
+"""Replacements of operators that formulas do not have."""
 
 _LAST = {"dim", "axis"}
 _KEPT = {"keepdim", "keepdims"}

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def _has_loaders(cases: Sequence[Case]) -> bool:
-    """Whether there is a loader of anybody's among some cases."""
+    """Whether one of the cases is a data loader."""
     from harness.contracts import claimed, contract_named
 
     return any(contract_named(claimed(case).contract).form == "delivery" for case in cases)
@@ -33,7 +33,7 @@ def _has_loaders(cases: Sequence[Case]) -> bool:
 
 @dataclass(frozen=True)
 class Campaign(Target):
-    """What to decide of a :class:`~harness.calling.target.Target`; every process makes the same list of jobs of it.
+    """The laws to check of a :class:`~harness.calling.target.Target`; every process derives the same list of jobs.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ class Campaign(Target):
 
     @property
     def is_single(self) -> bool:
-        """Whether the target is one function of somebody else's, rather than a package of cases."""
+        """Whether the target is a single function of the user, and not a package of cases."""
         return self.is_foreign and ":" in self.target
 
     def run(self, **means: Any) -> Iterator[Verdict]:
@@ -180,15 +180,15 @@ class Decisions:
 
     @cached_property
     def probe(self) -> "Probe":
-        """What is found of the cases before their laws are judged."""
+        """The probe that detects the properties of the cases before their laws are checked."""
         from harness.verdict.probe import Probe
 
         return Probe()
 
     def about(self) -> list[Document]:
-        """The verdicts there will be, as long as they are not reached; and whether a call returns tensors alone.
+        """Describe each job: its verdict if it is not reached, and whether a call returns only tensors.
 
-        Kin are those in one dtype: what is drawn, and exact, is the same there for many laws and cases.
+        Jobs with equal dtype are related: many of their laws and cases share the drawn inputs and the exact results.
         """
         from harness.verdict.decide import unreached
 

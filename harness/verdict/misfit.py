@@ -22,7 +22,7 @@ _USUAL = {
     "running_mean": "None",
     "running_var": "None",
 }
-"""What arguments with these names usually are."""
+"""Usual values of arguments with these names."""
 
 _TYPE_ERROR = re.compile(r" raises (TypeError: .*?)(; it is called as .*)?")
 _OF_JAX = re.compile(r"\bJAX\b|abstract array|jax\.")
@@ -84,7 +84,7 @@ def _signature(case: Case) -> inspect.Signature | None:
 
 
 def _is_object(function: Any) -> bool:
-    """Whether the harness calls it in a way of its own: a module, or a class."""
+    """Whether the harness has a special way to call it: a module, or a class."""
     return isinstance(function, (type, Bridge)) or is_model(function) or getattr(function, "is_object", False) is True
 
 
@@ -104,11 +104,11 @@ def _unfit(case: Case, contract: Contract, words: str, missing: Sequence[str]) -
     inputs = [name.lower() for name in _inputs(contract)]
     given = ", ".join(inputs)
     if "too many" in words:
-        remedy = "name another contract with `--contract`, or say what it computes with `--formula`"
+        remedy = "name another contract with `--contract`, or give its mathematics with `--formula`"
     else:
         others = [f"{name}={_USUAL.get(name, '...').format(first=inputs[0])}" for name in missing] or ["..."]
         remedy = f"pass `--call 'lambda f, {given}: f({given}, {', '.join(others)})'`"
-        remedy += ", or say what it computes with `--formula`" if "..." in remedy else ""
+        remedy += ", or give its mathematics with `--formula`" if "..." in remedy else ""
     return UsageError(
         f"cannot call `{case.target}` as {contract.signature}: {words.rstrip('.')}",
         remedy=remedy,

@@ -21,15 +21,15 @@ class Asked(Protocol):
 
     @property
     def generation(self) -> int:
-        """Which process it is."""
+        """Number of the process."""
 
     def each(
         self, what: str, tensors: Sequence[Tensor], device: str, case: int, parts: Sequence[Mapping[str, Any]]
     ) -> list[dict[str, Any]]:
-        """Ask for something of an implementation's several times in one exchange, and raise what it raises."""
+        """Send several requests to an implementation in one message, and raise the exceptions that it raises."""
 
     def dropped(self, handle: int, generation: int) -> None:
-        """Let go of what was kept of a call."""
+        """Discard the stored data of a call."""
 
 
 _NONE: Mapping[str, Any] = {}
@@ -82,7 +82,7 @@ class StandIn:
 
         Returns
         -------
-        What it says of each, and whether that were another library's arrays.
+        The results, and whether they are arrays of another library.
         """
         calling = _Calling(self.surroundings, self.index, device, calls, options)
         tensors = calling.tensors
@@ -94,7 +94,7 @@ class StandIn:
 
 
 class _Calling:
-    """Some calls, and what was answered."""
+    """Some calls and their replies."""
 
     def __init__(
         self,
@@ -110,7 +110,7 @@ class _Calling:
         self.arrays = False
 
     def each(self, what: str, parts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """Ask for something of each call, and take up what a tape has of it."""
+        """Send a request for each call, and collect the records of the tape."""
         answers = self.surroundings.each(what, self.tensors, self.device, self.index, parts)
         for part, answer in zip(parts, answers, strict=True):
             at = answer.get("handle") if what == "call" else part["handle"]
@@ -135,7 +135,7 @@ class _Calling:
         return [x for parts in self._parts for x in parts if isinstance(x, Tensor)]
 
     def values(self, leaves: Sequence[Tensor]) -> list[Any]:
-        """What was answered, with tensors that autograd knows; they are not kept, since they would keep this one."""
+        """Return the replies with tensors known to autograd; they are not stored, to avoid a reference cycle."""
         known, every = iter(leaves), self._parts
         self._parts = []
         filled = [[next(known) if isinstance(x, Tensor) else x for x in parts] for parts in every]
@@ -143,7 +143,7 @@ class _Calling:
 
 
 def _signature(facts: Sequence[Any]) -> Signature:
-    """Return the signature of which another process gave name, kind and whether there is a default."""
+    """Return the signature from names, kinds and defaults that another process sent."""
     return Signature(
         [
             Parameter(str(name), _KINDS[str(kind)], default=... if optional is True else Parameter.empty)
@@ -165,7 +165,7 @@ _KINDS = {
 
 
 def _requiring(x: Any, like: Any) -> Any:
-    """What the function of autograd is given requires nothing; what it was given from may have."""
+    """Return the tensor with the ``requires_grad`` of another; autograd removes it inside a function."""
     if isinstance(x, Tensor) and x.requires_grad != like.requires_grad:
         return x.detach().requires_grad_(like.requires_grad)
     return x

@@ -31,7 +31,7 @@ def harness(harness_command: Command, one_worker: None, workplace: Path) -> Comm
         (("torch.nn.functional:layer_norm",), "'lambda f, x: f(x, normalized_shape=x.shape[-1:])'"),
         (("own.py:softmax",), "'lambda f, logits: f(logits, dim=-1)'"),
         (("own.py:softmax", "--formula", "softmax(x)"), "'lambda f, x: f(x, dim=-1)'"),
-        (("own.py:scaled", "--contract", "sigmoid"), "'lambda f, x: f(x, factor=...)'`, or say what it computes"),
+        (("own.py:scaled", "--contract", "sigmoid"), "'lambda f, x: f(x, factor=...)'`, or give its mathematics"),
         (("torch:addcmul", "--contract", "logaddexp"), "'lambda f, a, b: f(a, b, ...)'"),
     ],
 )
