@@ -15,9 +15,9 @@ from harness.cli.means import Means, takes_means
 from harness.cli.options import (
     BreaksOption,
     CallOption,
+    ClaimedDtypesOption,
     ContractOption,
     DeclareOption,
-    DtypesOption,
     FormOption,
     FormulaOption,
     FreshOption,
@@ -94,7 +94,7 @@ def check(
     target: TargetArgument = "cases",
     contract: ContractOption = None,
     formula: FormulaOption = None,
-    dtypes: DtypesOption = None,
+    dtypes: ClaimedDtypesOption = None,
     law: Annotated[
         list[str] | None, Option(help="Check only this law.", metavar="NAME", autocompletion=complete_law)
     ] = None,

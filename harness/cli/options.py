@@ -100,6 +100,15 @@ ContractOption = Annotated[
 DtypesOption = Annotated[
     str | None, typer.Option("--dtypes", help="Dtypes, comma-separated.", show_default="all", metavar="NAME,...")
 ]
+ClaimedDtypesOption = Annotated[
+    str | None,
+    typer.Option(
+        "--dtypes",
+        help="Dtypes to check and to claim. Failures in bfloat16 and float16 count only if named.",
+        show_default="all",
+        metavar="NAME,...",
+    ),
+]
 RunOption = Annotated[
     str | None,
     typer.Option(
