@@ -271,7 +271,9 @@ class _Reader:
             case ast.Attribute(value=prefix, attr=name) if name in CONSTANTS and self._is_module(prefix):
                 return CONSTANTS[name]
             case ast.IfExp(test=test, body=yes, orelse=no):
-                return self._select(test, self._number(yes), self._number(no))
+                selected = self._number(yes)
+                self._note_inputs(test)
+                return self._select(test, selected, self._number(no))
             case _ if _is_condition(tree):
                 return self._refuse("a comparison or a mask is allowed only as the first argument of `where`", tree)
             case ast.Subscript(value=row, slice=ast.Name() as place):
@@ -281,6 +283,15 @@ class _Reader:
         return self._refuse(
             "a formula consists of numbers, names, `+ - * / **`, comparisons, calls and `row[index]`", tree
         )
+
+    def _note_inputs(self, condition: ast.expr) -> None:
+        """Count the inputs of a condition as used, in the order of the text: it is read after what it selects."""
+        called = {id(one.func) for one in ast.walk(condition) if isinstance(one, ast.Call)}
+        names = [one for one in ast.walk(condition) if isinstance(one, ast.Name) and id(one) not in called]
+        for one in sorted(names, key=lambda one: (one.lineno, one.col_offset)):
+            other = {*self.named, *self.conditions, *CONSTANTS, *WORDS, *synonyms.MODULES}
+            if one.id in self.domains or (self.open and one.id not in other):
+                self.used[one.id] = None
 
     def _is_module(self, tree: ast.expr) -> bool:
         """Whether what stands before a dot is a library, and neither an input nor a part with a name."""
@@ -362,8 +373,10 @@ class _Reader:
                 self._misspelt(tree, synonyms.INSTEAD[word])
             known = [*WORDS, *synonyms.MORE]
             self._refuse(f"unknown function; known are {listed(WORDS)}", called, did_you_mean(word, known))
+        if word in _ALONG_ROWS:
+            arguments = synonyms.without_last_axis(arguments)
         if word in {*_ALONG_ROWS, "max", "min"}:
-            arguments, keywords = synonyms.along_last_axis(arguments, keywords)
+            keywords = synonyms.along_last_axis(keywords)
         function = WORDS[word] if word in WORDS else synonyms.MORE[word]
         parameters = list(inspect.signature(function).parameters)
         by_name = {one.arg: one.value for one in keywords if one.arg in parameters}
@@ -375,6 +388,7 @@ class _Reader:
             self._refuse(f"`{word}` takes ({', '.join(parameters)})", tree, "leave the other arguments out")
         if word == "where":
             condition, yes, no = inspect.signature(function).bind(*arguments, **by_name).arguments.values()
+            self._note_inputs(condition)
             return self._select(condition, self._number(yes), self._number(no))
         given = [self._number(argument) for argument in arguments]
         if (word in _ALONG_ROWS or (word in {"max", "min"} and len(given) == 1)) and given[0].extent != ENTRY:

@@ -88,12 +88,14 @@ def dotted(tree: ast.expr) -> tuple[str, ...] | None:
     return None
 
 
-def along_last_axis(arguments: list[ast.expr], keywords: list[ast.keyword]) -> tuple[list[ast.expr], list[ast.keyword]]:
-    """Leave out what says that a reduction is along the last axis, which all of them are."""
-    if len(arguments) > 1 and _is_last(arguments[-1]):
-        arguments = arguments[:-1]
-    left = [one for one in keywords if one.arg not in _KEPT and not (one.arg in _LAST and _is_last(one.value))]
-    return arguments, left
+def without_last_axis(arguments: list[ast.expr]) -> list[ast.expr]:
+    """Leave out the axis -1 of a reduction, as in `sum(x, -1)`; the second argument of `max` is another number."""
+    return arguments[:-1] if len(arguments) > 1 and _is_last(arguments[-1]) else arguments
+
+
+def along_last_axis(keywords: list[ast.keyword]) -> list[ast.keyword]:
+    """Leave out keywords for the last axis, such as `dim=-1`, along which all reductions are."""
+    return [one for one in keywords if one.arg not in _KEPT and not (one.arg in _LAST and _is_last(one.value))]
 
 
 def _is_last(tree: ast.expr) -> bool:

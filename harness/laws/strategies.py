@@ -44,6 +44,24 @@ def few_shapes(*, few: bool) -> Iterator[None]:
         _few.reset(before)
 
 
+_narrow: ContextVar[bool] = ContextVar("narrow batches", default=False)
+
+
+@contextmanager
+def narrow_batches() -> Iterator[None]:
+    """Draw no batches with :data:`EDGE_COLUMNS` in the body: a first look needs many ordinary rows."""
+    before = _narrow.set(True)
+    try:
+        yield
+    finally:
+        _narrow.reset(before)
+
+
+def batches_are_narrow() -> bool:
+    """Whether batches have ordinary numbers of columns only."""
+    return _narrow.get()
+
+
 def shapes_are_few() -> bool:
     """Whether batches are of few shapes here: then others are drawn of the same inputs."""
     return _few.get()
@@ -179,6 +197,8 @@ EDGE_ENTRIES = 4_096
 def columns_and_edges(least: int, most: int, *, edges: Sequence[int] = EDGE_COLUMNS) -> st.SearchStrategy[int]:
     """Draw an ordinary number of columns; in a quarter of the draws, one at which blocks end or begin."""
     ordinary = st.integers(least, most)
+    if batches_are_narrow():
+        return ordinary
     return st.one_of(ordinary, ordinary, ordinary, st.sampled_from(edges))
 
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from harness.floats.format import Format
 from harness.floats.memory import MEBIBYTE, Memory
 from harness.laws.law import Example, Inputs
-from harness.laws.strategies import shapes_are_few
+from harness.laws.strategies import batches_are_narrow, shapes_are_few
 from harness.verdict.reproducible import reproducible
 
 STAGES = (2, 32)
@@ -68,7 +68,7 @@ def all_drawn(inputs: Inputs, format_: Format, *, examples: int, seed: int) -> l
 def _first(most: int, inputs: Inputs, format_: Format, examples: int, seed: int) -> list[Drawn]:
     """The first so many of the examples, drawn unless they were before."""
     # Long rows are of other lengths under another seed of torch's.
-    key = inputs, format_, examples, seed, torch.initial_seed(), shapes_are_few()
+    key = inputs, format_, examples, seed, torch.initial_seed(), shapes_are_few(), batches_are_narrow()
     known = _memory.get((most, *key)) or _memory.get((examples, *key))
     if known is None:
         known = [Drawn(example, digest_of(example)) for example in draw(most, inputs, format_, examples, seed)]

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from harness.floats import Format, Measurement
 from harness.laws.law import Axes, Contract, Example, Inputs, Law
+from harness.laws.strategies import narrow_batches
 from harness.laws.subject import CaseError, Subject
 from harness.record import Fault
 from harness.verdict.drawn import all_drawn
@@ -57,7 +58,8 @@ class Sample:
 
 def examples(inputs: Inputs, format_: Format) -> list[Example]:
     """Draw a few examples, the same ones each time."""
-    return all_drawn(inputs, format_, examples=EXAMPLES, seed=0)
+    with narrow_batches():
+        return all_drawn(inputs, format_, examples=EXAMPLES, seed=0)
 
 
 def sampled(subject: Subject, law: Law, example: Example) -> Sample:

@@ -205,7 +205,9 @@ CATALOGUED = {
     "running_variance": Catalogued(of.running_variance, lambda v, x: 0.9 * v + 0.1 * x.var(-1, correction=0)),
     "attention": Catalogued(of.attention, lambda q, k, v: (torch.softmax(k, -1) * q[:, None] * v).sum(-1)),
     "masked_attention": Catalogued(
-        of.attention, lambda q, k, v, keep: (torch.softmax(q[:, None] * k * keep, -1) * v).sum(-1)
+        of.attention,
+        lambda q, k, v, keep: (torch.softmax(q[:, None] * k * keep, -1) * v).sum(-1),
+        breaks={"not_nan_where_infinite": "the mask is added as -inf, and an infinite score plus -inf is NaN"},
     ),
     "rotary_at_position": Catalogued(
         lambda x, y, p, f: x * torch.cos(p * f) - y * torch.sin(p * f),

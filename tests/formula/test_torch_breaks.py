@@ -35,12 +35,12 @@ def test_what_is_declared_is_of_the_catalogue() -> None:
 def test_a_law_that_is_not_declared_beside_others_of_its_operation_fails(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """``normalize`` is declared not to be finite in float16: that does not excuse its value, nor another dtype."""
+    """``normalize`` of zeros is declared in float16: that does not excuse its gradient, nor another dtype."""
     wrong = CATALOGUED["normalize"]._replace(torch=lambda x: 2.0 * F.normalize(x))
     monkeypatch.setattr(torch_breaks, "CATALOGUED", {"normalize": wrong})
     assert torch_breaks.main("float16") == 1
     lines = capsys.readouterr().out.splitlines()
-    assert any(line.startswith("normalize value [float16] broken") for line in lines)
+    assert any(line.startswith("normalize gradient [float16] broken") for line in lines)
     assert not [line for line in lines if line.startswith("normalize finite [float16]")]
 
 

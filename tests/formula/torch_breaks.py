@@ -185,7 +185,7 @@ _WRITTEN = dict.fromkeys(LAWS, "log(1 + exp) is computed as it is written: exp o
 _LOGARITHMS = {"gradient": "it is formed of the difference of logarithms, which cancels"}
 
 ELSEWHERE: dict[tuple[str, str], dict[str, str]] = {
-    ("normalize", "float16"): {"finite": _ZERO},
+    ("normalize", "float16"): {"finite": _ZERO, "value": _ZERO},
     ("cosine_similarity", "float16"): dict.fromkeys(LAWS, _ZERO),
     ("adam_steps", "float16"): {"finite": _ZERO, NAN: _ZERO},
     ("adam_steps_with_decay", "float16"): {"finite": _ZERO},

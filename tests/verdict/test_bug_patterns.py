@@ -60,7 +60,7 @@ def plain_entropy(x: Tensor) -> Tensor:
 
 
 def plain_bce(x: Tensor, y: Tensor) -> Tensor:
-    """0 * inf."""
+    """0 * inf; before that, 1 - p has lost its digits."""
     p = x.sigmoid()
     return -(y * p.log() + (1 - y) * (1 - p).log()).mean()
 
@@ -118,7 +118,7 @@ PATTERNS = [
         "value",
         "softmax is applied twice",
     ),
-    Pattern("log(1 - sigmoid)", "binary_cross_entropy_with_logits", plain_bce, "value", "zero times infinity"),
+    Pattern("log(1 - sigmoid)", "binary_cross_entropy_with_logits", plain_bce, "value", "log of a number near one"),
     Pattern("log(1 + exp)", "softplus", lambda x: (1 + x.exp()).log(), "value", "exp overflows"),
     Pattern("1 + exp is 1", "softplus", lambda x: (1 + x.exp()).log(), "tail_not_lost", "log1p"),
     Pattern("expanded square", "squared_error", lambda a, b: (a * a - 2 * a * b + b * b).mean(), "value", "cancels"),

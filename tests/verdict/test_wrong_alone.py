@@ -11,6 +11,7 @@ from torch import Tensor
 
 import harness
 from harness.case import Case
+from harness.laws.strategies import narrow_batches
 from harness.record import Status, findings
 from harness.verdict.decide import decide
 from harness.verdict.job import jobs
@@ -102,15 +103,16 @@ def base_of(function: Callable[..., Any], law: str) -> str:
     """The law that another follows from, which is broken."""
     case = Case(function, "layer_norm", declares={"eps": EPS}, call="numpy")
     (job,) = jobs([case], laws=[law], dtypes=["float32"], watched=False)
-    # With this seed, the rows that break a law err by other amounts in other calls, as they mostly do.
-    violation = decide(job, examples=8, corpora=(), minimal=False, further=0, seed=3).violation
+    # A row that errs by the same amount in each call alone is not recognized; with this seed there is none.
+    with narrow_batches():
+        violation = decide(job, examples=8, corpora=(), minimal=False, further=0, seed=3).violation
     assert violation is not None
     return violation.follows
 
 
 @pytest.mark.parametrize(
     ("function", "law"),
-    [*((by_squares, law) for law in OF_ROWS), (unclamped, "any_position"), (backwards_in_blocks, "any_rank")],
+    [*((by_squares, law) for law in OF_ROWS), (unclamped, "any_layout"), (backwards_in_blocks, "any_rank")],
 )
 def test_a_row_that_is_wrong_alone_as_well_follows_from_the_value(function: Callable[..., Any], law: str) -> None:
     """Two orders of a sum that cancels differ by any number of digits, and either may hit the right one by chance."""
