@@ -285,7 +285,7 @@ class _Reader:
         )
 
     def _note_inputs(self, condition: ast.expr) -> None:
-        """Count the inputs of a condition as used, in the order of the text: it is read after what it selects."""
+        """Count the inputs of a condition as used, in the order of the text, before the selected values are read."""
         called = {id(one.func) for one in ast.walk(condition) if isinstance(one, ast.Call)}
         names = [one for one in ast.walk(condition) if isinstance(one, ast.Name) and id(one) not in called]
         for one in sorted(names, key=lambda one: (one.lineno, one.col_offset)):
