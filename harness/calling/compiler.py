@@ -13,6 +13,9 @@ NO_COMPILER = "torch.compile finds no compiler on this machine"
 NO_HEADERS = "torch.compile finds no Python.h on this machine"
 """Reason if a compiler exists but the Python headers are not installed."""
 
+NO_VECTORS = "torch.compile of this torch needs vector instructions, which are absent or switched off"
+"""Reason if the generated code names vector types that the headers define only with such instructions."""
+
 RECOMPILED = 256
 """Limit of recompilations (dtypes, shapes and modes) of one function. The default of eight makes the compiler fall back
 to Python, and the laws would check uncompiled code.
@@ -31,6 +34,8 @@ def no_compiler(error: BaseException) -> str | None:
                 return NO_COMPILER
             if type(seen).__name__ == "CppCompileError" and "Python.h: No such file" in str(seen):
                 return NO_HEADERS
+            if type(seen).__name__ == "CppCompileError" and "at::vec" in str(seen):
+                return NO_VECTORS
         seen = seen.__cause__ or seen.__context__
     return None
 

@@ -14,6 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from harness.bench.workload import is_timed, loads_images, workload
+from harness.calling.compiler import no_compiler
 from harness.case import Case
 from harness.record import Gate, GateFinding, Outcome
 from harness.timing.clock import threads
@@ -61,20 +62,25 @@ class Counts(NamedTuple):
 
     by_case: dict[str, dict[str, int]]
     failures: dict[str, str]
+    uncompiled: dict[str, str]
+    """The reasons why cases that need a compiler were not called."""
 
     @property
     def findings(self) -> list[GateFinding]:
         """A sentence on each case that could not be called."""
-        return [
-            GateFinding(
-                gate=Gate.COUNTS,
-                case=case,
-                subject="",
-                outcome=Outcome.NO_VERDICT,
-                sentence=f"{case} cannot be counted: calling it raises {why}.",
-            )
+        failed = [
+            _finding(case, Outcome.NO_VERDICT, f"{case} cannot be counted: calling it raises {why}.")
             for case, why in self.failures.items()
         ]
+        skipped = [
+            _finding(case, Outcome.INCONCLUSIVE, f"{case} is not counted: {why}.")
+            for case, why in self.uncompiled.items()
+        ]
+        return failed + skipped
+
+
+def _finding(case: str, outcome: Outcome, sentence: str) -> GateFinding:
+    return GateFinding(gate=Gate.COUNTS, case=case, subject="", outcome=outcome, sentence=sentence)
 
 
 def counts(cases: Sequence[Case], images: Callable[[Path], Path]) -> Counts:
@@ -87,7 +93,7 @@ def counts(cases: Sequence[Case], images: Callable[[Path], Path]) -> Counts:
     images
         Lays the images that loaders load out in a folder, and returns where they are.
     """
-    made = Counts({}, {})
+    made = Counts({}, {}, {})
     with tempfile.TemporaryDirectory(prefix="harness-images-") as name, threads(1):
         chosen = [case for case in cases if is_timed(case)]
         root = images(Path(name)) if any(map(loads_images, chosen)) else Path(name)
@@ -97,7 +103,10 @@ def counts(cases: Sequence[Case], images: Callable[[Path], Path]) -> Counts:
                     _delivered(case, root) if loads_images(case) else counted(workload(case, root))
                 )
             except Exception as error:  # noqa: BLE001 - whatever the case does becomes a finding
-                made.failures[case.name] = f"{type(error).__name__}: {error}"
+                if reason := no_compiler(error):
+                    made.uncompiled[case.name] = reason
+                else:
+                    made.failures[case.name] = f"{type(error).__name__}: {error}"
     return made
 
 

@@ -7,7 +7,7 @@ from torch._dynamo.testing import CompileCounter
 from torch._inductor.exc import CppCompileError, InvalidCxxCompiler
 
 import harness
-from harness.calling.compiler import NO_COMPILER, NO_HEADERS, no_compiler
+from harness.calling.compiler import NO_COMPILER, NO_HEADERS, NO_VECTORS, no_compiler
 from harness.calling.watch import Watch
 from harness.record import Status
 
@@ -35,6 +35,12 @@ def test_a_compiler_without_the_headers_of_python_is_none() -> None:
     missing = "main.cpp:1:10: fatal error: Python.h: No such file or directory"
     assert no_compiler(CppCompileError(["g++"], missing)) == NO_HEADERS
     assert no_compiler(CppCompileError(["g++"], "error: expected ';'")) is None
+
+
+def test_code_with_vector_types_needs_vector_instructions() -> None:
+    """The compiler of torch 2.13 names them although the headers do not define them on such a processor."""
+    undefined = "main.cpp:17:17: error: 'at::vec' has not been declared"
+    assert no_compiler(CppCompileError(["g++"], undefined)) == NO_VECTORS
 
 
 def test_laws_of_what_cannot_be_compiled_are_skipped_with_the_reason() -> None:
