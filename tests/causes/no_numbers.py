@@ -1,5 +1,6 @@
 """NaN of what is none, and gradients that are lost or invalid."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -196,8 +197,13 @@ def log_softmax_with_an_eps(x: Tensor) -> Tensor:
     return (x.softmax(-1) + 1e-8).log()
 
 
-@loses("layer_norm", "constant_rows_become_zeros", "none", bfloat16={"x": [[528.0]]})
-@loses("layer_norm", "constant_rows_become_zeros", "none", bfloat16={"x": [["0x1.eap-118"]]})
+def in_vector_kernels(decorator: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Expect a loss only where torch has vector kernels: the others do not fold a product into a sum."""
+    return decorator if torch.backends.cpu.get_cpu_capability() != "DEFAULT" else lambda function: function
+
+
+@in_vector_kernels(loses("layer_norm", "constant_rows_become_zeros", "none", bfloat16={"x": [[528.0]]}))
+@in_vector_kernels(loses("layer_norm", "constant_rows_become_zeros", "none", bfloat16={"x": [["0x1.eap-118"]]}))
 def layer_norm_of_torch(x: Tensor) -> Tensor:
     """It leaves 0.03 of a row that is its own mean: one operation, and what is zero in truth has not underflown."""
     return torch.layer_norm(x, x.shape[-1:])
