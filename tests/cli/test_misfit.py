@@ -54,7 +54,7 @@ def test_too_few_parameters_need_another_contract(harness: Command) -> None:
 
 
 def test_an_error_inside_the_function_is_its_own(harness: Command) -> None:
-    """A TypeError of what it calls is one."""
+    """A TypeError inside the function is an error."""
     done = harness("check", "own.py:inner", "--contract", "softmax", *ONE_LAW)
     assert done.returncode == 1
     assert "ERROR  own.inner raises TypeError" in done.stdout

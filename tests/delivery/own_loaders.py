@@ -113,7 +113,7 @@ class _DropsTheRest(Own):
 
 
 def rest_is_dropped(batch_size: int) -> Any:
-    """What does not fill a batch never comes; no data set says that it is missing."""
+    """Samples that do not fill a batch never come; no data set says that it is missing."""
     return _DropsTheRest(batch_size)
 
 
@@ -182,7 +182,7 @@ class _Scales(_Wrapper):
 
 
 def wrapped_and_scaled(batch_size: int, shuffle: bool = False) -> Any:
-    """Sound: what comes is not what the data set has."""
+    """Sound: the delivered samples differ from the data set."""
     return _Scales(DataLoader(Squares(), batch_size, shuffle=shuffle))
 
 

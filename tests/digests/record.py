@@ -52,7 +52,7 @@ def write(now: Mapping[Key, str], file: Path) -> None:
 
 
 def differing(now: Mapping[Key, str], file: Path) -> list[str]:
-    """Return contract and dtype of each digest that differs from a record, or that only one of both has."""
+    """Return contract and dtype of each digest that differs from a record or is missing in one of them."""
     rows = [line.split() for line in file.read_text().splitlines() if not line.startswith("#")]
     recorded = {(contract, dtype): digest for contract, dtype, digest in rows}
     keys = dict.fromkeys((*now, *recorded))

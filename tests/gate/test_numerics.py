@@ -315,7 +315,7 @@ def test_bounds_on_other_inputs_are_inconclusive_and_that_is_said() -> None:
 
 
 def test_a_baseline_without_bounds_is_said_to_have_none() -> None:
-    """What is not compared is not passed over in silence."""
+    """The gate reports what it cannot compare."""
     one = only(of(law()), of(bounded(6.0)))
     assert one.sentence == (
         "The bounds of 1 case are not compared: the baseline does not record them; `harness gate --update` adds them."

@@ -151,7 +151,7 @@ def measured(case: str, ratios: list[float], arm: str = "candidate", iterations:
 def evidence(
     ratio: float, *, null: float = 1.0, control: float = 1.1, couples: int = 2 * BLOCK, spread: float = 0.001
 ) -> Evidence:
-    """Return what a measurement of one case would have found; only the candidate has more jitter."""
+    """Return the findings of a measurement of one case; only the candidate has more jitter."""
     own = [1.0 + spread * (-1) ** number for number in range(couples)]
     jitter = [1.0 + 0.001 * (-1) ** number for number in range(couples)]
     slices = measured(A, [ratio * one for one in own]) + measured(A, [null * one for one in jitter], "null")
@@ -281,7 +281,7 @@ def test_what_cannot_be_told_passes_unless_the_gate_is_strict() -> None:
 
 
 def test_a_case_that_may_be_a_tenth_slower_is_no_verdict() -> None:
-    """It cannot be told from what it was, and a slowdown as large as the control's does not pass."""
+    """The case is undecided, and a slowdown as large as the control's does not pass."""
     findings = said(evidence(1.0, spread=0.2, couples=BLOCK))
     assert findings[0].outcome is Outcome.NO_VERDICT
     assert "so a slowdown of 10 % is possible; use a larger `--budget`" in findings[0].sentence

@@ -113,7 +113,7 @@ def test_what_jax_is_given_is_compiled_for_each_shape(call: str | None, compiles
 def test_what_compiles_each_shape_is_given_few() -> None:
     """A tenth of a second for each operation of each; the shortest rows and one longer are among them."""
     few, many = (shapes(case, "value") for case in (OF_JAX, Case(torch.softmax, "softmax")))
-    assert len(few) <= 10 < 15 < len(many)
+    assert len(few) <= 10 < 20 <= len(many)
     assert {1, 2, 3} < {columns for _, columns in few}
     assert max(columns for _, columns in few) > 4
 
