@@ -90,7 +90,7 @@ print(hashlib.sha256(b"".join(value.tobytes() for value in values)).hexdigest()[
 
 
 def test_bits_are_the_recorded_ones_with_every_set_of_instructions() -> None:
-    """This processor gives them, and so does one without AVX2, FMA and AVX-512 in NumPy and the C library."""
+    """Here, and on a processor without AVX2, FMA and AVX-512 in NumPy and the C library."""
     features = "from numpy._core._multiarray_umath import __cpu_dispatch__ as d, __cpu_features__ as f"
     older = {
         "NPY_DISABLE_CPU_FEATURES": run(f"{features}; print(' '.join(one for one in d if f[one]))"),
