@@ -47,15 +47,19 @@ def is_found(known: Known, reached: Sequence[Verdict]) -> bool:
 
 def main(names: Sequence[str]) -> int:
     """Judge the specimens that are named, or all; return the exit code."""
+    return judged(WRONG, [*SOUND, *((target, {}) for target in SHIPPED)], names)
+
+
+def judged(wrong: Sequence[Known], sound_: Sequence[tuple[Any, Mapping[str, Any]]], names: Sequence[str]) -> int:
+    """Judge wrong and sound loaders, of which some may be named; return the exit code."""
     out = Console(highlight=False, soft_wrap=True)
     gc.collect()
     gc.freeze()  # as in the process in which `harness check` runs somebody's loader
     counts = {"found": 0, "missed": 0, "sound": 0, "flagged": 0}
     slow = []
     for target, declares, known in [
-        *((known.function, known.declares, known) for known in WRONG),
-        *((target, declares, None) for target, declares in SOUND),
-        *((target, {}, None) for target in SHIPPED),
+        *((known.function, known.declares, known) for known in wrong),
+        *((target, declares, None) for target, declares in sound_),
     ]:
         name = name_of(target)
         if names and name not in names:
