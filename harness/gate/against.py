@@ -1,5 +1,6 @@
 """The time gate: the working tree against another commit, from the trees to findings."""
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -64,11 +65,12 @@ def against(
     UsageError
         If there is no such commit, or another measurement is running.
     """
+    start_s = time.perf_counter()
     with alone(), trees(reference) as both:
         old = read_policy(both.base, policy)
         sources = _sources(both, policy, contract)
         settings = TrialSettings(policy.budget_s, lambda case: margins_of(policy, case), seed)
-        trial = Trial(sources, settings, progress)
+        trial = Trial(sources, settings, progress, start_s=start_s)
         try:
             before, here = trial.cases()
         except ArmError as error:

@@ -22,6 +22,8 @@ class Evidence:
         Cases for which the budget was too small.
     enough_s
         The budget that had reached the quickest case, where none was reached; else 0.
+    startup_s
+        Seconds of the budget that passed before the first pair.
     control
         The case that was the positive control.
     duration_s
@@ -32,6 +34,7 @@ class Evidence:
     failures: dict[str, str] = field(default_factory=dict)
     unreached: list[str] = field(default_factory=list)
     enough_s: float = 0.0
+    startup_s: float = 0.0
     control: str | None = None
     duration_s: float = 0.0
 

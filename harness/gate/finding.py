@@ -179,7 +179,8 @@ def none_reached(evidence: Evidence) -> str:
     """Return the sentence on a budget that is too small for any case, with a sufficient budget."""
     return (
         f"No case out of {len(evidence.unreached)} was measured within the budget: the fastest needs about "
-        f"`--budget {math.ceil(1.2 * evidence.enough_s / 10.0) * 10}` on this machine."
+        f"`--budget {math.ceil(1.2 * evidence.enough_s / 10.0) * 10}` on this machine, where start-up takes "
+        f"{evidence.startup_s:.0f} s."
     )
 
 

@@ -57,6 +57,8 @@ class Trial:
         Begins the processes of a pair.
     clock
         Returns the seconds since a fixed time.
+    start_s
+        Time of the clock at which the budget begins; now by default.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Trial:
         *,
         live: Live = couple,
         clock: Callable[[], float] = time.perf_counter,
+        start_s: float | None = None,
     ) -> None:
         self.settings = settings
         self._live = live
@@ -78,7 +81,7 @@ class Trial:
         self._sources = sources
         self._progress = progress
         self._draw = random.Random(settings.seed)  # noqa: S311 - an order, not a secret
-        self._start = clock()
+        self._start = clock() if start_s is None else start_s
         self._schedule = Schedule({}, FEWEST_SLICES)
         self._loads_images = False
 
@@ -192,7 +195,7 @@ class Trial:
                     self.evidence.failures[case] = str(error)
                 else:
                     costs[case] = Cost(self._clock() - before, warm_s)
-        spent_s = self.settings.budget_s - self.left_s
+        spent_s = self.evidence.startup_s = self.settings.budget_s - self.left_s
         made = self._schedule = scheduled(costs, begin_s, self.left_s)
         self.evidence.unreached += made.unreached
         self._dropped |= set(made.unreached)

@@ -66,7 +66,8 @@ def test_what_is_in_the_way_is_named() -> None:
 
 def test_a_budget_that_reaches_nothing_is_one_sentence_with_one_that_does() -> None:
     """As of the gate, and no list of all cases."""
-    (sentence,) = advised([], unreached=[SHARP, BLUNT], enough_s=30.0)
+    (sentence,) = advised([], unreached=[SHARP, BLUNT], enough_s=30.0, startup_s=9.2)
     assert sentence == (
-        "No case out of 2 was measured within the budget: the fastest needs about `--budget 40` on this machine."
+        "No case out of 2 was measured within the budget: the fastest needs about `--budget 40` on this machine, "
+        "where start-up takes 9 s."
     )

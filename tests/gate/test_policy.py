@@ -217,9 +217,10 @@ def test_nothing_measured_is_no_verdict() -> None:
 
 def test_a_budget_that_reaches_no_case_is_one_sentence_with_one_that_does() -> None:
     """No noise of the machine: a gate that never measures does not pass."""
-    findings = said(Evidence(unreached=[A, "cases.other"], enough_s=101.0))
+    findings = said(Evidence(unreached=[A, "cases.other"], enough_s=101.0, startup_s=50.0))
     assert [one.sentence for one in findings] == [
-        "No case out of 2 was measured within the budget: the fastest needs about `--budget 130` on this machine."
+        "No case out of 2 was measured within the budget: the fastest needs about `--budget 130` on this machine, "
+        "where start-up takes 50 s."
     ]
     assert exit_code(findings, blind=True) == 2
 

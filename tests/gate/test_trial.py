@@ -1,113 +1,15 @@
 """How the time gate spends its budget, on a simulated machine: its clock is a number, and no process begins."""
 
-import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, cast
 
 import pytest
+from samples.simulated_gate import CASES, Load, Machine, ran
 
-from harness.gate.analysis import BLOCK, Margins
-from harness.gate.arm import CaseSource, SliceTimes
-from harness.gate.couple import BASE, CANDIDATE, CONTROL, NULL, Couple, SlicePlan
+from harness.gate.analysis import BLOCK
+from harness.gate.couple import CANDIDATE
 from harness.gate.evidence import Evidence
-from harness.gate.finding import comparisons, exit_code, timed
+from harness.gate.finding import comparisons, exit_code, none_reached, timed
 from harness.gate.policy import Policy
-from harness.gate.trial import Trial, TrialSettings
-
-SOURCES = dict.fromkeys((BASE, CANDIDATE, NULL), CaseSource(Path(), "kernels", None, Path(), Path()))
-CASES = {f"kernels.case_{number}": 1e-4 * 2**number for number in range(6)}
-"""Seconds of a call of each case."""
-
-Load = Callable[[float], float]
-"""How many times slower the machine is, by the second."""
-
-
-class Machine:
-    """A machine with a clock of its own.
-
-    Parameters
-    ----------
-    load
-        How many times slower it is, by the second.
-    slowdown
-        The candidate compared with the base: 1.44 is 44 % slower.
-    begin_s, prepare_s
-        Time for a process to begin, and to make a case ready.
-    """
-
-    def __init__(
-        self, load: Load = lambda _: 1.0, *, slowdown: float = 1.0, begin_s: float = 0.2, prepare_s: float = 0.03
-    ) -> None:
-        self.now = 0.0
-        self.pairs_s: list[float] = []
-        self._load, self._slowdown, self._begin_s, self._prepare_s = load, slowdown, begin_s, prepare_s
-        self._jitter = random.Random(0)
-
-    def pass_s(self, seconds: float) -> None:
-        """Let time pass, as fast as the load allows."""
-        self.now += seconds * self._load(self.now)
-
-    @contextmanager
-    def live(self, sources: Mapping[str, CaseSource], draw: random.Random) -> Iterator[Couple]:
-        """Begin the processes of a pair."""
-        began = self.now
-        for _ in sources:
-            self.pass_s(self._begin_s)
-        yield cast("Couple", SimulatedPair(self, list(sources), draw))
-        if len(sources) > 1:
-            self.pairs_s.append(self.now - began)
-
-    def prepare(self, case: str) -> float:
-        """Make a case ready in one process, and return the seconds of a warm call."""
-        self.pass_s(self._prepare_s + 3 * CASES[case])
-        return float(CASES[case] * self._load(self.now))
-
-    def slice(self, case: str, arm: str, rounds: int, iterations: int) -> SliceTimes:
-        """Time a slice."""
-        call_s = CASES[case] * (self._slowdown if arm == CANDIDATE else 1.0)
-        start_s = self.now
-        self.pass_s((rounds * iterations + 1) * call_s)
-        round_s = iterations * call_s * (1.0 + 0.001 * self._jitter.random())
-        return SliceTimes(round_s, round_s, round_s, start_s)
-
-
-class SimulatedPair:
-    """The part of a :class:`harness.gate.couple.Couple` that a trial uses."""
-
-    def __init__(self, machine: Machine, arms: Sequence[str], draw: random.Random) -> None:
-        self._machine, self._arms, self._draw = machine, arms, draw
-
-    def cases(self, _: str) -> dict[str, str]:
-        """Names of the cases."""
-        return dict.fromkeys(CASES, "softmax")
-
-    def warm_s(self, case: str) -> float:
-        """Seconds of a warm call."""
-        return self._machine.prepare(case)
-
-    def prepare(self, case: str) -> None:
-        """Make a case ready in all arms."""
-        for _ in self._arms:
-            self._machine.prepare(case)
-
-    def turn(self, case: str, plan: SlicePlan) -> dict[str, SliceTimes]:
-        """Measure one slice in every arm."""
-        return {arm: self._machine.slice(case, arm, plan.rounds, plan.iterations) for arm in self._arms}
-
-    def control(self, case: str, plan: SlicePlan) -> dict[str, SliceTimes]:
-        """Measure one slice of the base, and one with a tenth more calls."""
-        calls = {BASE: plan.iterations, CONTROL: plan.more}
-        return {arm: self._machine.slice(case, arm, plan.rounds, iterations) for arm, iterations in calls.items()}
-
-
-def ran(machine: Machine, budget_s: float, **settings: Any) -> Evidence:
-    """Run a trial of all cases."""
-    settings = {"margins": lambda _: Margins(), **settings}
-    trial = Trial(SOURCES, TrialSettings(budget_s, **settings), live=machine.live, clock=lambda: machine.now)
-    return trial.run(list(CASES))
 
 
 def pairs(evidence: Evidence) -> Counter[str]:
@@ -195,3 +97,14 @@ def test_looking_how_long_calls_take_ends_with_the_budget() -> None:
         assert set(evidence.unreached) == set(CASES)
         assert evidence.enough_s > 2 * BLOCK * 3 * 2.0
         assert code(evidence, blind=True) == 2
+
+
+def test_start_up_counts_and_is_named_where_it_took_the_budget() -> None:
+    """Time that passed before the first case leaves less for pairs; the sentence says how much."""
+    machine = Machine()
+    machine.pass_s(50.0)
+    evidence = ran(machine, 55.0)
+    assert machine.now < 60.0
+    assert (pairs(evidence), evidence.startup_s > 50.0) == (Counter(), True)
+    assert none_reached(evidence).endswith(f"on this machine, where start-up takes {evidence.startup_s:.0f} s.")
+    assert code(evidence, blind=True) == 2
