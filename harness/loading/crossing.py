@@ -195,9 +195,11 @@ epoch = a(Epoch)
 FORMS: Mapping[str, Form] = {
     "show": a(Facts),
     "deliver": each(epoch),
+    "deliver_wrapped": each(epoch),
+    "deliver_indices": optional(each(row(each(_number), each(count)))),
     "fail": optional(epoch),
     "read_directly": optional(each(sample)),
-    "read_twice": row(each(sample), each(sample)),
+    "read_twice": row(each(sample), each(sample), each(sample)),
     "read_one_again": row(row(sample, sample, sample), flag),
     "collate": each(row(sample, sample)),
     "announce": row(optional(count), optional(count)),

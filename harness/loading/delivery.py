@@ -9,15 +9,14 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any, Protocol
 
-from harness.loading.content import Sample, digest, digests
-from harness.loading.exercise import deliver, fail, read_directly, read_twice, show
+from harness.loading.content import Digest, Sample, digest, digests
+from harness.loading.exercise import deliver, deliver_indices, fail, read_directly, read_twice, show
 from harness.loading.fault import FaultKind, LoadingError, LoadingFault
-from harness.loading.reader import EPOCH_S, HUNG_S, Epoch, Exercise, Exercised
+from harness.loading.reader import EPOCH_S, HUNG_S, SEED, Epoch, Exercise, Exercised
 from harness.loading.source import Ask, Facts, Promise
 from harness.loading.tagged import Injection
 
-_SMALL, _BATCHES = 400, 40
-_WORLD_SEED = 1
+_SMALL, _BATCHES, _LARGEST = 400, 40, 100
 
 
 class Exercising(Protocol):
@@ -67,6 +66,7 @@ class Deliveries:
         self.read = 0
         self.left = ""
         self._readings: dict[Any, list[Epoch]] = {}
+        self._indices: dict[Ask, Any] = {}
         self._faults: dict[Any, LoadingFault] = {}
         self._began = time.monotonic()
 
@@ -104,15 +104,15 @@ class Deliveries:
         """A batch size that gives ten batches or more and a rest; few batches of a large data set."""
         n = self.facts.samples or self._counted()
         sizes = [size for size in (4, 3, 5, 7) if n % size] or [4]
-        return sizes[0] if n < _SMALL else next(size for size in range(n // _BATCHES, n) if n % size)
+        return sizes[0] if n < _SMALL else next(size for size in range(min(n // _BATCHES, _LARGEST), n) if n % size)
 
     def _counted(self) -> int:
         """Samples in an epoch of a loader that takes a batch size and shows no data set; 0 where that is not known."""
         if not self.names("batch_size"):
             return 0
         ask = self.source.named(Ask())
-        epochs = self.exercised(deliver, ask, 1, False, _WORLD_SEED, limit_s=EPOCH_S + HUNG_S)  # noqa: FBT003 - over a line
-        self._readings[ask, False, _WORLD_SEED] = epochs
+        epochs = self.exercised(deliver, ask, 1, False, SEED, limit_s=EPOCH_S + HUNG_S)  # noqa: FBT003 - over a line
+        self._readings[ask, False, SEED] = epochs
         return len(epochs[0].samples) if epochs[0].ended else 0
 
     def exercised(
@@ -163,7 +163,7 @@ class Deliveries:
         self.read += _samples_in(value)
         return value
 
-    def epochs(self, ask: Ask, count: int = 1, *, tags: bool = False, world_seed: int = _WORLD_SEED) -> list[Epoch]:
+    def epochs(self, ask: Ask, count: int = 1, *, tags: bool = False, world_seed: int = SEED) -> list[Epoch]:
         """Read several epochs of one loader; of a factory that takes the epoch, each of a loader of its own.
 
         Parameters
@@ -187,6 +187,12 @@ class Deliveries:
                     LoadingFault(FaultKind.EMPTY, "the loader delivers no samples", "use a data set that is not empty")
                 )
         return known[:count]
+
+    def indices(self, ask: Ask, count: int = 2) -> list[tuple[list[int], list[int]]] | None:
+        """Return the indices of epochs and the sizes of their batches; ``None`` where only the samples are known."""
+        if ask not in self._indices:
+            self._indices[ask] = self.exercised(deliver_indices, ask, count, limit_s=EPOCH_S * count + HUNG_S)
+        return self._indices[ask]
 
     def failing(self, ask: Ask, injection: Injection) -> Epoch | None:
         """Read an epoch in which something goes wrong; ``None`` where that cannot be brought about.
@@ -217,13 +223,26 @@ class Deliveries:
         samples: list[Sample] | None = self.exercised(read_directly, self.ask())
         return samples
 
-    @cached_property
+    @property
     def is_random(self) -> bool:
-        """Whether a sample of the data set is another when it is read again."""
+        """Whether a sample of the data set differs when it is read again, or by another loader."""
+        first, second, other = self._read_again
+        return first != second or first != other
+
+    @property
+    def is_random_each_time(self) -> bool:
+        """Whether a sample of the data set differs when it is read again by the same loader."""
+        first, second, _ = self._read_again
+        return first != second
+
+    @cached_property
+    def _read_again(self) -> tuple[list[Digest], list[Digest], list[Digest]]:
+        """The first samples: read once, read again, and read by another loader with another seed."""
         if not self._of_the_data_set:
-            return False
-        first, second = self.exercised(read_twice, self.ask(), min(3, len(self._of_the_data_set)))
-        return [digest(sample) for sample in first] != [digest(sample) for sample in second]
+            return [], [], []
+        several = self.exercised(read_twice, self.ask(), min(3, len(self._of_the_data_set)))
+        first, second, other = ([digest(sample) for sample in samples] for samples in several)
+        return first, second, other
 
 
 def _samples_in(value: Any) -> int:

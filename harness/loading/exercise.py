@@ -20,9 +20,9 @@ from torch import Tensor
 
 from .accounting import in_use_bytes
 from .content import Sample, samples_of
-from .reader import Epoch, Exercise, Reader, alone, is_generator, tell_epoch, until
+from .reader import EPOCH_S, FEW, SEED, Epoch, Exercise, Reader, alone, is_generator, tell_epoch, until
 from .source import Ask, Facts, facts_of, is_map_style, length_of, torch_loader
-from .tagged import Injection, generators_of, global_states, seed_all, states_of, with_failure
+from .tagged import Injection, generators_of, global_states, of_indices, seed_all, states_of, with_failure
 
 
 def show(reader: Reader, ask: Ask) -> Facts:
@@ -35,6 +35,26 @@ def deliver(reader: Reader, ask: Ask, count: int, tags: bool, world_seed: int) -
     if tags:
         return reader.tagged_epochs(ask, count, world_seed=world_seed)
     return reader.epochs(ask, count, tags=False, world_seed=world_seed)
+
+
+def deliver_wrapped(reader: Reader, ask: Ask, count: int) -> list[Epoch]:
+    """Return epochs with tags of the loader that a wrapper is around, without what the wrapper makes of them."""
+    return reader.epochs(ask, count, tags=True, inner=True)
+
+
+def deliver_indices(reader: Reader, ask: Ask, count: int) -> list[tuple[list[int], list[int]]] | None:
+    """Return the indices that epochs ask for and the sizes of their batches, without reading a sample."""
+    epochs: list[tuple[list[int], list[int]]] = []
+    loader = None
+    for number in range(ask.epoch, ask.epoch + count):
+        if loader is None or reader.makes_each_epoch(loader):
+            loader = of_indices(reader.make(replace(ask, epoch=number)))
+        if loader is None:
+            return None
+        tell_epoch(loader, number)
+        batches = list(loader)
+        epochs.append(([index for batch in batches for index in batch], [len(batch) for batch in batches]))
+    return epochs
 
 
 def fail(reader: Reader, ask: Ask, at: int, ends: bool) -> Epoch | None:  # noqa: FBT001 - as above
@@ -54,13 +74,18 @@ def read_directly(reader: Reader, ask: Ask) -> list[Sample] | None:
     facts = facts_of(loader)
     if not facts.by_index or facts.samples is None:
         return None
-    return list(until(reader.limit_s, lambda i: alone(loader, i), range(len(facts.data_set))))
+    most = len(facts.data_set) if reader.limit_s >= EPOCH_S else min(2 * FEW, len(facts.data_set))
+    return list(until(reader.limit_s, lambda i: alone(loader, i), range(most)))
 
 
-def read_twice(reader: Reader, ask: Ask, count: int) -> tuple[list[Sample], list[Sample]]:
-    """Return the first samples, and the same read again."""
+def read_twice(reader: Reader, ask: Ask, count: int) -> tuple[list[Sample], list[Sample], list[Sample]]:
+    """Return the first samples, the same read again, and those of another loader that reads with another seed."""
     loader = reader.make(ask)
-    return [alone(loader, i) for i in range(count)], [alone(loader, i) for i in range(count)]
+    first, second = ([alone(loader, i) for i in range(count)] for _ in range(2))
+    seed_all(SEED)
+    loader = reader.make(ask)
+    seed_all(SEED + 1)
+    return first, second, [alone(loader, i) for i in range(count)]
 
 
 def read_one_again(reader: Reader, ask: Ask) -> tuple[list[Sample], bool]:
@@ -280,6 +305,8 @@ EXERCISES: Mapping[str, Exercise] = {
     for exercise in (
         show,
         deliver,
+        deliver_wrapped,
+        deliver_indices,
         fail,
         read_directly,
         read_twice,

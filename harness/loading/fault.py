@@ -197,7 +197,11 @@ def bounded(limit_s: float, *, keeps: bool = False, wait_s: float = SOON_S) -> I
     ended = Ended()
     with _named(limit_s, _Patience(limit_s).overdue) as before:
         yield ended
-    if not keeps and (left := _left(before, wait_s)):
+    if keeps:
+        return
+    with _deaf():
+        left = _left(before, wait_s)
+    if left:
         ended.left = len(left)
         end(left)
 
@@ -211,19 +215,19 @@ def _named(limit_s: float, overdue: Callable[[], BaseException | None]) -> Itera
             yield before
     except _Overdue:
         fault = hung(limit_s)
-        end(_children() - before)
+        _end_since(before)
         _sweep(segments)
         raise LoadingError(fault) from None
     except LoadingError:
-        end(_children() - before)
+        _end_since(before)
         raise
     except Exception as error:  # noqa: BLE001 - foreign code; it becomes a fault, which is raised
         cause = _death(error)
-        end(_children() - before)
+        _end_since(before)
         _sweep(segments)
         raise LoadingError(named(cause)) from cause
     except BaseException:
-        end(_children() - before)
+        _end_since(before)
         raise
 
 
@@ -409,6 +413,12 @@ def _serves_all(process: psutil.Process) -> bool:
 
 def _is_servant(process: psutil.Process) -> bool:
     return any(servant in argument for argument in process.cmdline() for servant in _SERVANTS)
+
+
+def _end_since(before: set[psutil.Process]) -> None:
+    """End the processes that were started since."""
+    with _deaf():
+        end(_children() - before)
 
 
 def end(processes: set[psutil.Process]) -> None:

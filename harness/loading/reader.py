@@ -32,11 +32,17 @@ SHORT_S = 0.4
 FEW = 1000
 """Number of samples that are enough in this case."""
 
+QUICK_S = 0.5
+"""Seconds beyond which no more than these are read, if the epoch is expected to take longer."""
+
 HUNG_S = 6.0
 """Extra seconds for a batch before it counts as hanging."""
 
 AGAIN_S = 2.5
 """Extra seconds for a hanging loader when it is read again to find the sample."""
+
+SEED = 1
+"""Seed of the global generators when an exercise begins."""
 
 MOST_BYTES = 2**28
 """More is not kept of an epoch."""
@@ -139,6 +145,7 @@ class Reader:
                 spawned_quickly(),
                 bounded(limit_s, keeps=self.source.is_one_object, wait_s=wait_s) as ended,
             ):
+                seed_all(SEED)  # a factory that makes up its data makes the same ones each time
                 value = exercise(self, ask, *given)
         except LoadingError as error:
             gc.collect()  # what it leaves behind would be inherited by the next workers
@@ -173,8 +180,11 @@ class Reader:
                 return uncollated(facts_of(loader).data_set, torch_loader(self.make(ask)), error.fault)
         return error.fault
 
-    def epochs(self, ask: Ask, count: int, *, tags: bool, world_seed: int) -> list[Epoch]:
-        """Read several epochs of one loader; of a factory that takes the epoch, each of a loader of its own."""
+    def epochs(self, ask: Ask, count: int, *, tags: bool, world_seed: int = SEED, inner: bool = False) -> list[Epoch]:
+        """Read several epochs of one loader; of a factory that takes the epoch, each of a loader of its own.
+
+        With ``inner``, a wrapper is made and told its epoch, and the loader that it is around is read.
+        """
         seed_all(world_seed)
         epochs: list[Epoch] = []
         loader = None
@@ -184,7 +194,7 @@ class Reader:
             tell_epoch(loader, number)
             if tags and can_be_tagged(loader):
                 loader = tagged(loader)
-            epochs.append(self.epoch_of(loader))
+            epochs.append(self.epoch_of(torch_loader(loader) if inner else loader))
         return epochs
 
     def tagged_epochs(self, ask: Ask, count: int, *, world_seed: int) -> list[Epoch]:
@@ -213,7 +223,7 @@ class Reader:
             Batches that are read at most.
         """
         epoch, size, parts = Epoch(), 0, 0
-        whole = facts_of(loader).whole
+        facts = facts_of(loader)
         batches = iter(loader)
         began = time.perf_counter()  # its workers have started, which is no part of reading
         for number, came in enumerate(batches):
@@ -222,16 +232,18 @@ class Reader:
                 batch = came.batch
                 epoch.tags += came.tags
             if number >= skip:
-                samples = samples_of(batch, whole=whole)
+                samples = samples_of(batch, whole=facts.whole)
                 epoch.samples += samples
                 epoch.sizes.append(len(samples))
                 size += sum(_bytes(sample) for sample in samples)
                 parts += sum(1 + len(sample) for sample in samples)
             if most is not None and number + 1 >= most:
                 break
-            long = self.limit_s < EPOCH_S and len(epoch.samples) >= FEW
+            seconds = time.perf_counter() - began
+            projected_s = seconds * (facts.samples or 0) / max(len(epoch.samples), 1)
+            long = len(epoch.samples) >= FEW and (self.limit_s < EPOCH_S or projected_s > QUICK_S)
             much = size > MOST_BYTES or parts > MOST_PARTS
-            if long or much or time.perf_counter() - began > self.limit_s:
+            if long or much or seconds > self.limit_s:
                 self.limit_s = SHORT_S
                 break
         else:

@@ -8,9 +8,11 @@ The same wrapper raises an error at an index, or ends its process, to test how e
 import os
 import random
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import blake2b
-from types import FunctionType
+from types import FunctionType, MethodType
 from typing import Any
 
 import numpy as np
@@ -215,6 +217,38 @@ class TaggedStream(_Tagging, IterableDataset[Any]):
             before = self._states()
 
 
+class _Indices(_Tagging, Dataset[Any]):
+    """A map-style data set whose samples are their indices."""
+
+    def __len__(self) -> int:
+        return len(self._inner)
+
+    def __getitem__(self, index: Any) -> Any:
+        return index
+
+    def __getitems__(self, indices: Any) -> Any:
+        """Return the indices of a batch."""
+        return indices
+
+
+def of_indices(loader: Any) -> Any:
+    """Change one of torch's own loaders for good, so that a batch is a list of indices, and no sample is read.
+
+    Returns
+    -------
+    loader
+        ``None`` where its data set is not map-style, or it makes batches in its own way.
+    """
+    inner = torch_loader(loader)
+    if inner is not loader or type(loader).__iter__ is not DataLoader.__iter__:
+        return None
+    if not can_be_tagged(loader) or not is_map_style(loader.dataset):
+        return None
+    exchange(loader, dataset=_Indices(loader.dataset, None))
+    loader.collate_fn = _CollateIndices(loader.collate_fn, shown=False)
+    return loader
+
+
 class _Collate:
     """Collates samples, and keeps their tags."""
 
@@ -229,6 +263,14 @@ class _Collate:
             tags = [tag for item in items for tag in item.tags]
             batch = self.collate([item.sample for item in items])
         return TaggedBatch(tags, batch) if self.shown else batch
+
+
+class _CollateIndices(_Collate):
+    """Makes a list of the indices of a batch."""
+
+    def __call__(self, items: Any) -> Any:
+        several = isinstance(items, list | tuple | torch.Tensor) and not _is_scalar(items)
+        return [int(item) for item in items] if several else [int(items)]
 
 
 def can_be_tagged(loader: Any) -> bool:
@@ -312,19 +354,10 @@ def generators_of(thing: Any) -> list[tuple[str, Any]]:
     thing
         The data set. Its attributes, what is in them, and the module it is defined in are looked through.
     """
-    found: list[tuple[str, Any]] = [*GLOBAL]
-    seen: set[int] = set()
-    found += _within(thing, "its data set", seen, _DEEP)
-    for method in ("__getitem__", "__iter__"):
-        function = getattr(type(thing), method, None)
-        if isinstance(function, FunctionType):
-            for name in function.__code__.co_names:
-                value = function.__globals__.get(name)
-                if isinstance(value, _KINDS) and id(value) not in seen:
-                    seen.add(id(value))
-                    found.append((f"`{name}`", value))
-    return found
+    return [*GLOBAL, *_within(thing, "its data set", set(), _DEEP)]
 
+
+_OWN = "its data set."
 
 _KINDS = (np.random.Generator, np.random.RandomState, random.Random, torch.Generator)
 
@@ -334,18 +367,45 @@ def _within(thing: Any, name: str, seen: set[int], deep: int) -> Iterator[tuple[
         return
     seen.add(id(thing))
     if isinstance(thing, _KINDS):
-        yield f"`{name.removeprefix('its data set.')}` of its data set", thing
+        own = name.startswith(_OWN)
+        yield f"`{name.removeprefix(_OWN)}` of its data set" if own else f"`{name}`", thing
         return
     if deep == 0 or isinstance(thing, str | bytes | int | float | torch.Tensor | np.ndarray | type):
         return
-    if isinstance(thing, list | tuple):
-        inner = [(f"{name}[{at}]", value) for at, value in enumerate(thing[:16])]
-    elif isinstance(thing, dict):
-        inner = [(f"{name}[{key!r}]", thing[key]) for key in list(thing)[:16]]
-    else:
-        inner = [(f"{name}.{key}", value) for key, value in getattr(thing, "__dict__", {}).items()]
-    for called, value in inner:
+    for called, value in _parts(thing, name):
         yield from _within(value, called, seen, deep - 1)
+
+
+def _parts(thing: Any, name: str) -> Iterator[tuple[str, Any]]:
+    """What something holds or refers to, with a name for each."""
+    if isinstance(thing, list | tuple):
+        yield from ((f"{name}[{at}]", value) for at, value in enumerate(thing[:16]))
+    elif isinstance(thing, dict):
+        yield from ((f"{name}[{key!r}]", thing[key]) for key in list(thing)[:16])
+    elif isinstance(thing, FunctionType):
+        yield from _of_function(thing, name)
+    elif isinstance(thing, MethodType):
+        yield from ((name, thing.__self__), (name, thing.__func__))
+    elif isinstance(thing, partial):
+        yield from ((name, part) for part in (thing.func, thing.args, thing.keywords))
+    else:
+        yield from ((f"{name}.{key}", value) for key, value in getattr(thing, "__dict__", {}).items())
+        for method in ("__getitem__", "__getitems__", "__iter__", "__call__"):
+            if isinstance(function := getattr(type(thing), method, None), FunctionType):
+                yield from _of_function(function, name)
+
+
+def _of_function(function: FunctionType, name: str) -> Iterator[tuple[str, Any]]:
+    """What a function refers to: what it encloses, its defaults, and generators and functions of its module."""
+    for called, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=False):
+        with suppress(ValueError):  # an empty cell
+            yield f"{name}.{called}", cell.cell_contents
+    yield from ((name, default) for default in function.__defaults__ or ())
+    for called in function.__code__.co_names:
+        value = function.__globals__.get(called)
+        is_own = isinstance(value, FunctionType) and value.__module__ == function.__module__
+        if is_own or isinstance(value, _KINDS):
+            yield called, value
 
 
 def states_of(generators: Sequence[tuple[str, Any]]) -> dict[str, str]:
@@ -355,7 +415,8 @@ def states_of(generators: Sequence[tuple[str, Any]]) -> dict[str, str]:
 
 def _state(source: Any) -> str:
     if source is random or isinstance(source, random.Random):
-        raw = repr(source.getstate()).encode()
+        _, numbers, following = source.getstate()
+        raw = repr((hash(numbers), following)).encode()  # the hash of whole numbers is the same in each process
     elif source is np.random or isinstance(source, np.random.RandomState):
         state = source.get_state(legacy=False)
         raw = state["state"]["key"].tobytes() + repr((state["state"]["pos"], state["has_gauss"])).encode()
