@@ -17,7 +17,7 @@ from harness.record import Comparison, GateFinding, Outcome
 
 @dataclass(frozen=True)
 class TimeVerdict:
-    """What the time gate says.
+    """Verdict of the time gate.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ class TimeVerdict:
     comparisons
         The ratios with their intervals.
     evidence
-        What they rest on.
+        The measurements.
     """
 
     findings: tuple[GateFinding, ...]
@@ -43,22 +43,7 @@ def against(
     seed: int = 0,
     progress: Callable[[str], None] = lambda _: None,
 ) -> TimeVerdict:
-    """Compare the time of every case with that at another commit.
-
-    Parameters
-    ----------
-    reference
-        A commit, branch or tag.
-    policy
-        What is timed, and what is tolerated.
-    contract
-        Of a target that is a single function.
-    data
-        Folder of the images, as :func:`harness.data.dataset.prepare` takes it.
-    seed
-        Of the orders that are drawn.
-    progress
-        Is called with what is done next.
+    """Compare the time of every case with its time at another commit.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What this machine can see: identical code against itself, for as long as one is willing to wait."""
+"""Sensitivity of this machine: identical code is compared with itself until the budget is spent."""
 
 import statistics
 import tempfile
@@ -17,18 +17,18 @@ from harness.gate.trial import Trial, TrialSettings
 from harness.record import Estimate, bounded_ratio
 
 NEVER = 1e-9
-"""A tolerance within which nothing is: the measurement goes on to the end of its budget."""
+"""A tolerance so small that the measurement continues to the end of its budget."""
 
 BUSY = 0.5
 """Number of other runnable processes above which a warning is printed."""
 
 STOLEN = 0.01
-"""Share of time; more is worth a word."""
+"""Share of time above which a warning is printed."""
 
 
 @dataclass(frozen=True)
 class Sight:
-    """What can be seen of one case.
+    """Sensitivity for one case.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class Sight:
     visible
         Smallest slowdown seen with a probability of 95 % from one block of couples.
     bias
-        What identical code differs by.
+        Measured ratio of identical code.
     couples
         Couples of processes that this rests on.
     """
@@ -56,16 +56,16 @@ class Sight:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What this machine can see.
+    """Sensitivity of this machine.
 
     Parameters
     ----------
     sights
-        Of each case, the sharpest first.
+        Sensitivity for each case, the sharpest first.
     control
         What ten percent more work was measured as; ``None`` where the time was too short.
     evidence
-        What it rests on.
+        The measurements.
     """
 
     sights: tuple[Sight, ...]
@@ -81,21 +81,7 @@ def diagnose(
     data: str | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Diagnosis:
-    """Measure the working tree against itself until the budget is spent.
-
-    Parameters
-    ----------
-    root
-        The tree.
-    policy
-        What is timed, and for how long.
-    contract
-        Of a target that is a single function.
-    data
-        Folder of the images, as :func:`harness.data.dataset.prepare` takes it.
-    progress
-        Is called with what is done next.
-    """
+    """Measure the working tree against itself until the budget is spent."""
     with alone(), tempfile.TemporaryDirectory(prefix="harness-doctor-") as name:
         folder = Path(name).resolve()
         source = CaseSource(root, policy.target, contract, folder / "images", folder / "compiled")
@@ -109,7 +95,7 @@ def diagnose(
 
 
 def seen(evidence: Evidence, policy: Policy) -> Diagnosis:
-    """Return what a measurement of identical code says of the machine."""
+    """Return the diagnosis from a measurement of identical code."""
     cases = dict.fromkeys(slices.case for slices in evidence.slices)
     sights = [_sight(case, evidence, policy) for case in cases if len(evidence.log_ratios(case, CANDIDATE)) > 1]
     controls = evidence.log_ratios(evidence.control, CONTROL) if evidence.control else []
@@ -129,7 +115,7 @@ def _sight(case: str, evidence: Evidence, policy: Policy) -> Sight:
 
 
 def advice(diagnosis: Diagnosis, policy: Policy) -> list[str]:
-    """Return what would help, a sentence each; one that says so where nothing is needed."""
+    """Return advice, one sentence each; a single sentence if nothing is needed."""
     blind = [sight.case for sight in diagnosis.sights if sight.visible > policy.allows("tolerance", sight.case)]
     loads = [slices.load for slices in diagnosis.evidence.slices if slices.load is not None]
     steals = [slices.steal for slices in diagnosis.evidence.slices if slices.steal is not None]

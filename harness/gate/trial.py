@@ -22,7 +22,7 @@ Live = Callable[[Mapping[str, CaseSource], random.Random], AbstractContextManage
 
 @dataclass(frozen=True)
 class TrialSettings:
-    """How a trial is made.
+    """Settings of a trial.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ class Trial:
     settings
         How it is made.
     progress
-        Is called with what is done next, in words.
+        Callback with a description of the next step.
     live
         Begins the processes of a pair.
     clock
@@ -103,13 +103,7 @@ class Trial:
             return first.cases(BASE), candidate
 
     def lay_out_images(self, data: str | None) -> None:
-        """Put the images where the arms look for them, if the candidate's cases load any.
-
-        Parameters
-        ----------
-        data
-            Folder of the images, as :func:`harness.data.dataset.prepare` takes it.
-        """
+        """Put the images where the arms look for them, if the candidate's cases load any."""
         if self._loads_images:
             images = self._sources[CANDIDATE].images
             cut = images.with_name("cut")
@@ -218,7 +212,7 @@ class Trial:
         return state(log_ratios, nulls, self.settings.margins(case))
 
     def _one_couple(self, number: int, cases: Sequence[str]) -> None:
-        """Measure cases in turns, so that the slices of each case are spread over the time of the pair.
+        """Measure cases in turns, so that the slices of a case are spread over the time of the pair.
 
         Another program on the machine slows everything down for tenths of a second, or for seconds. It would affect
         only one arm if the slices of each arm followed each other.

@@ -144,16 +144,6 @@ def memory() -> Memory:
 def in_use_bytes(*, workers: bool = False) -> int:
     """Measure what this process has allocated and not given back, and what its descendants have for themselves.
 
-    Parameters
-    ----------
-    workers
-        Whether descendants count.
-
-    Returns
-    -------
-    bytes
-        Of all of them together.
-
     Notes
     -----
     Of this process it is what its allocator has handed out, which tells a leak from memory that is free and kept;

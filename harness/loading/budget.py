@@ -172,21 +172,6 @@ def measure_budget(
 ) -> Budget:
     """Run a training loop and return where the time of a batch goes.
 
-    Parameters
-    ----------
-    make
-        Makes the loader.
-    step
-        The training step, called with each batch; where absent nothing is done with one.
-    configuration
-        How the loader is set.
-    cores
-        Cores that may be used.
-    seconds
-        About how long the loop runs, warmed up.
-    hop
-        Measures what receiving a batch from a worker takes, in seconds; asked where there are none yet.
-
     Notes
     -----
     What is measured runs with a few readings of the clock a batch and a look at the stack each millisecond. The parts

@@ -44,20 +44,7 @@ class Samples(list[Any]):
 
 
 def samples_of(batch: Any, *, whole: bool = False) -> list[Sample]:
-    """Take a batch apart; the leaves are copies.
-
-    Parameters
-    ----------
-    batch
-        A nest of tensors, arrays, numbers and words.
-    whole
-        Whether it is one sample and no batch.
-
-    Returns
-    -------
-    samples
-        One for each place along the first axis that most tensors share; the batch itself where there is none.
-    """
+    """Take a batch apart; the leaves are copies."""
     if isinstance(batch, Samples):
         return [dict(_leaves(sample, "")) for sample in batch]
     size = None if whole else size_of(batch)
@@ -162,11 +149,6 @@ _MOST = 2**62
 
 def digests(*several: Sequence[Sample]) -> list[list[Digest]]:
     """Return digests of samples that are to be compared with one another.
-
-    Parameters
-    ----------
-    several
-        Lists of samples.
 
     Notes
     -----

@@ -126,21 +126,6 @@ class Deliveries:
     ) -> Any:
         """Have loaders do something; what they do instead of delivering is known from then on.
 
-        Parameters
-        ----------
-        exercise
-            What: see :mod:`harness.loading.exercise`.
-        ask
-            What the loaders are asked for.
-        given
-            What else the exercise takes.
-        limit_s
-            Seconds for all of it.
-        placed
-            Whether it is looked into at which sample it fails.
-        kept
-            Whether a failure says something of later exercises.
-
         Raises
         ------
         LoadingError
@@ -164,19 +149,7 @@ class Deliveries:
         return value
 
     def epochs(self, ask: Ask, count: int = 1, *, tags: bool = False, world_seed: int = SEED) -> list[Epoch]:
-        """Read several epochs of one loader; of a factory that takes the epoch, each of a loader of its own.
-
-        Parameters
-        ----------
-        ask
-            What is asked for.
-        count
-            How many epochs.
-        tags
-            Whether samples are to come with their tags; an epoch has none where that is impossible.
-        world_seed
-            What the global generators are seeded with before.
-        """
+        """Read several epochs of one loader; of a factory that takes the epoch, each of a loader of its own."""
         key = (ask, tags, world_seed)
         known = self._readings.get(key, [])
         if len(known) < count:

@@ -109,11 +109,6 @@ class _Overdue(BaseException):
 def within(limit_s: float = LIMIT_S) -> Iterator[None]:
     """Run a loader within a limit of time; name what it does instead, and end every process it started.
 
-    Parameters
-    ----------
-    limit_s
-        Seconds for what is done within.
-
     Raises
     ------
     LoadingError
@@ -179,15 +174,6 @@ _BUSY_S = 0.5
 @contextmanager
 def bounded(limit_s: float, *, keeps: bool = False, wait_s: float = SOON_S) -> Iterator[Ended]:
     """Do something with loaders as :func:`within` does, where a process that is left is counted, and is no fault.
-
-    Parameters
-    ----------
-    limit_s
-        Seconds for what is done within.
-    keeps
-        Whether the loader outlives this, so that its workers may.
-    wait_s
-        Seconds that processes have for ending by themselves.
 
     Raises
     ------

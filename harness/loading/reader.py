@@ -118,21 +118,6 @@ class Reader:
     ) -> Exercised:
         """Do something with loaders within bounds, and leave the global random state as it was.
 
-        Parameters
-        ----------
-        exercise
-            What.
-        ask
-            What the loaders are asked for.
-        given
-            What else the exercise takes.
-        limit_s
-            Seconds for all of it.
-        hurried
-            Whether processes that are left are not waited for.
-        placed
-            Whether it is looked into at which sample it fails.
-
         Raises
         ------
         LoadingError
@@ -211,17 +196,7 @@ class Reader:
         return "epoch" in self.source.names or (self.source.is_factory and is_generator(loader))
 
     def epoch_of(self, loader: Any, *, skip: int = 0, most: int | None = None) -> Epoch:
-        """Read an epoch, or what is left of it.
-
-        Parameters
-        ----------
-        loader
-            The loader, or its iterator.
-        skip
-            Batches that are not kept.
-        most
-            Batches that are read at most.
-        """
+        """Read an epoch, or what is left of it."""
         epoch, size, parts = Epoch(), 0, 0
         facts = facts_of(loader)
         batches = iter(loader)
@@ -266,22 +241,7 @@ def _quietly() -> Iterator[None]:
 
 
 def uncollated(data_set: Any, loader: Any, fault: LoadingFault) -> LoadingFault:
-    """Say which batch cannot be collated, and which sample in it is unlike the others.
-
-    Parameters
-    ----------
-    data_set
-        Map-style; its samples are there.
-    loader
-        Torch's loader of it.
-    fault
-        What it did.
-
-    Returns
-    -------
-    fault
-        With the index; the same where each batch can be collated.
-    """
+    """Say which batch cannot be collated, and which sample in it is unlike the others."""
     for indices in loader.batch_sampler or ():
         samples = [data_set[i] for i in indices]
         try:

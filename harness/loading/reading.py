@@ -21,13 +21,7 @@ END = 0
 
 
 def samples_in(batch: Any) -> int:
-    """Count the samples of a batch: the length of the first array in it, or of the batch where it holds none.
-
-    Parameters
-    ----------
-    batch
-        A tensor or array, or arrays in tuples, lists and mappings.
-    """
+    """Count the samples of a batch: the length of the first array in it, or of the batch where it holds none."""
     first = _first_array(batch)
     return len(batch if first is None else first)
 
@@ -154,16 +148,7 @@ class LoaderReading:
         return Start(made, iterator, first, cpu.close())
 
     def steady(self, *, seconds: float | None = None, batches: int | None = None, skip: int = 0) -> Throughput:
-        """Read on, from one epoch into the next, for some seconds or batches, whichever ends first.
-
-        Parameters
-        ----------
-        seconds, batches
-            At least one of them; 1 or more batches are read.
-        skip
-            Batches that are read before the time begins: those which workers have laid ready since the last slice
-            cost nothing, and would make the loader seem faster than it is.
-        """
+        """Read on, from one epoch into the next, for some seconds or batches, whichever ends first."""
         if seconds is None and batches is None:
             raise ValueError("`seconds` or `batches` is required")
         self.skip(skip)

@@ -124,13 +124,7 @@ class Source(Promise):
         return "batch_size" in _named(self.target, self.name)
 
     def make(self, ask: Ask) -> Any:
-        """Make a loader; if the target is a loader, return it.
-
-        Parameters
-        ----------
-        ask
-            The request; arguments that it does not name are ignored.
-        """
+        """Make a loader; if the target is a loader, return it."""
         made = self.target
         if self.is_factory:
             made = made(**{name: getattr(ask, name) for name in self.names & _taken(made)})
@@ -254,15 +248,7 @@ class Facts:
 
 
 def torch_loader(loader: Any, deepest: int = 4) -> "DataLoader[Any] | None":
-    """Return the ``DataLoader`` that a loader is or wraps; ``None`` if it wraps none, or several.
-
-    Parameters
-    ----------
-    loader
-        Any loader.
-    deepest
-        Wrappers around one another that are looked through.
-    """
+    """Return the ``DataLoader`` that a loader is or wraps; ``None`` if it wraps none, or several."""
     if isinstance(loader, DataLoader):
         return loader
     parts = getattr(loader, "__dict__", {})

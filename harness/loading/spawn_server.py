@@ -25,11 +25,6 @@ LENGTH_BYTES = 8
 def serve(descriptor: int) -> None:
     """Fork for each worker that is asked for on a line, until nobody can ask any more.
 
-    Parameters
-    ----------
-    descriptor
-        The line, a socket.
-
     Notes
     -----
     The parent of whoever is forked is the process that asks, which adopts it: the process in between ends at once.

@@ -153,20 +153,7 @@ class _Failing(_Tagging, Dataset[Any]):
 
 
 def with_failure(loader: Any, injection: Injection) -> Any:
-    """Change a loader for good, so that something goes wrong in the data set that it reads.
-
-    Parameters
-    ----------
-    loader
-        One of torch's, a wrapper of it, or a loader that keeps a map-style data set in its attribute ``dataset``.
-    injection
-        What goes wrong.
-
-    Returns
-    -------
-    loader
-        ``None`` where it keeps no such data set.
-    """
+    """Change a loader for good, so that something goes wrong in the data set that it reads."""
     if can_be_tagged(loader):
         return tagged(loader, injection)
     data_set = getattr(loader, "__dict__", {}).get("dataset")
@@ -232,13 +219,7 @@ class _Indices(_Tagging, Dataset[Any]):
 
 
 def of_indices(loader: Any) -> Any:
-    """Change one of torch's own loaders for good, so that a batch is a list of indices, and no sample is read.
-
-    Returns
-    -------
-    loader
-        ``None`` where its data set is not map-style, or it makes batches in its own way.
-    """
+    """Change one of torch's own loaders for good, so that a batch is a list of indices, and no sample is read."""
     inner = torch_loader(loader)
     if inner is not loader or type(loader).__iter__ is not DataLoader.__iter__:
         return None
@@ -347,13 +328,7 @@ _DEEP, _MANY = 4, 400
 
 
 def generators_of(thing: Any) -> list[tuple[str, Any]]:
-    """Return the names and random number generators that a data set can use.
-
-    Parameters
-    ----------
-    thing
-        The data set. Its attributes, what is in them, and the module it is defined in are looked through.
-    """
+    """Return the names and random number generators that a data set can use."""
     return [*GLOBAL, *_within(thing, "its data set", set(), _DEEP)]
 
 

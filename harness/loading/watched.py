@@ -69,24 +69,7 @@ def watched(dataset: Any, workers: int) -> Watched:
 def diagnose(
     dataset: Any, load: Callable[[Any], Iterable[Any]], *, workers: int = 0, limit_s: float = LIMIT_S
 ) -> LoadingFault | None:
-    """Read one epoch, watched, and say at which sample it fails.
-
-    Parameters
-    ----------
-    dataset
-        A map-style data set.
-    load
-        Makes the loader of a data set.
-    workers
-        How many processes it is given.
-    limit_s
-        Seconds this may take.
-
-    Returns
-    -------
-    fault
-        What it did instead of delivering; ``None`` where the epoch is read to its end.
-    """
+    """Read one epoch, watched, and say at which sample it fails."""
     watch = watched(dataset, workers)
     batches: Iterator[Any] | None = None
     try:
