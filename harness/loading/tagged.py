@@ -1,7 +1,7 @@
 """Samples with their indices: a loader's data set and collate function changed so that each batch names its samples.
 
-Each sample has a tag with its index, the worker that read it, and the random numbers that it drew: a digest of the
-state of each generator whose state the sample changed. Two samples that drew from the same state drew the same numbers.
+Each sample has a tag with its index, its worker, and its random numbers: a digest of the state for each generator
+whose state the sample changed. Two samples that drew from the same state drew the same numbers.
 The same wrapper raises an error at an index, or ends its process, to test how errors are handled.
 """
 
@@ -153,7 +153,7 @@ class _Failing(_Tagging, Dataset[Any]):
 
 
 def with_failure(loader: Any, injection: Injection) -> Any:
-    """Change a loader for good, so that something goes wrong in the data set that it reads."""
+    """Change a loader permanently, so that an error is injected into its data set."""
     if can_be_tagged(loader):
         return tagged(loader, injection)
     data_set = getattr(loader, "__dict__", {}).get("dataset")
@@ -219,15 +219,15 @@ class _Indices(_Tagging, Dataset[Any]):
 
 
 def of_indices(loader: Any) -> Any:
-    """Change one of torch's own loaders for good, so that a batch is a list of indices, and no sample is read."""
+    """Change a loader of torch permanently, so that a batch is a list of indices, and no sample is read."""
     inner = torch_loader(loader)
-    if inner is not loader or type(loader).__iter__ is not DataLoader.__iter__:
+    if inner is None or inner is not loader or type(inner).__iter__ is not DataLoader.__iter__:
         return None
-    if not can_be_tagged(loader) or not is_map_style(loader.dataset):
+    if not can_be_tagged(inner) or not is_map_style(inner.dataset):
         return None
-    exchange(loader, dataset=_Indices(loader.dataset, None))
-    loader.collate_fn = _CollateIndices(loader.collate_fn, shown=False)
-    return loader
+    exchange(inner, dataset=_Indices(inner.dataset, None))
+    inner.collate_fn = _CollateIndices(inner.collate_fn, shown=False)
+    return inner
 
 
 class _Collate:
@@ -255,15 +255,15 @@ class _CollateIndices(_Collate):
 
 
 def can_be_tagged(loader: Any) -> bool:
-    """Whether a loader is one of torch's, or wraps one, and was not read yet."""
+    """Whether a loader is or wraps a ``DataLoader`` that was not read yet."""
     inner = torch_loader(loader)
     return inner is not None and getattr(inner, "_iterator", None) is None
 
 
 def tagged(outer: Any, injection: Injection | None = None) -> Any:
-    """Change a loader for good, so that something goes wrong, or else so that it yields :class:`TaggedBatch`.
+    """Change a loader permanently, so that an error is injected, or so that it yields :class:`TaggedBatch`.
 
-    A wrapper that computes with what it gets cannot do so with the latter.
+    A wrapper may be unable to compute with a tagged batch.
     """
     loader = _inner(outer)
     dataset = loader.dataset
@@ -282,7 +282,7 @@ def tagged(outer: Any, injection: Injection | None = None) -> Any:
 
 
 def with_data_set(outer: Any, dataset: Any) -> Any:
-    """Give a loader, or the one that it wraps, another data set, for good."""
+    """Replace the data set of a loader, or of the loader that it wraps, permanently."""
     exchange(_inner(outer), dataset=dataset)
     return outer
 
@@ -294,7 +294,7 @@ def _inner(loader: Any) -> "DataLoader[Any]":
 
 
 def untagged(outer: Any) -> Any:
-    """Take back what :func:`tagged` or :func:`with_failure` has changed."""
+    """Undo :func:`tagged` or :func:`with_failure`."""
     loader = torch_loader(outer)
     if loader is None:
         data_set = getattr(outer, "__dict__", {}).get("dataset")
@@ -322,7 +322,7 @@ def _is_scalar(index: Any) -> bool:
 # Random numbers
 
 GLOBAL: tuple[tuple[str, Any], ...] = (("random", random), ("numpy.random", np.random), ("torch", torch))
-"""The generators that everybody shares."""
+"""The global generators."""
 
 _DEEP, _MANY = 4, 400
 
@@ -352,7 +352,7 @@ def _within(thing: Any, name: str, seen: set[int], deep: int) -> Iterator[tuple[
 
 
 def _parts(thing: Any, name: str) -> Iterator[tuple[str, Any]]:
-    """What something holds or refers to, with a name for each."""
+    """Yield the parts of an object, and the objects that a function refers to, with their names."""
     if isinstance(thing, list | tuple):
         yield from ((f"{name}[{at}]", value) for at, value in enumerate(thing[:16]))
     elif isinstance(thing, dict):
@@ -371,7 +371,7 @@ def _parts(thing: Any, name: str) -> Iterator[tuple[str, Any]]:
 
 
 def _of_function(function: FunctionType, name: str) -> Iterator[tuple[str, Any]]:
-    """What a function refers to: what it encloses, its defaults, and generators and functions of its module."""
+    """Yield the closure and defaults of a function, and the generators and functions of its module that it uses."""
     for called, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=False):
         with suppress(ValueError):  # an empty cell
             yield f"{name}.{called}", cell.cell_contents
@@ -384,7 +384,7 @@ def _of_function(function: FunctionType, name: str) -> Iterator[tuple[str, Any]]
 
 
 def states_of(generators: Sequence[tuple[str, Any]]) -> dict[str, str]:
-    """Return a digest of the state of each generator."""
+    """Return a digest of the state for each generator."""
     return {name: _state(source) for name, source in generators}
 
 

@@ -12,7 +12,7 @@ WEBDATASET, DATASETS, TORCHDATA = "webdataset", "datasets", "torchdata"
 
 WRONG: list[tuple[str, str, str]] = [
     ("archives_not_split_among_workers", "each_sample_once", WEBDATASET),
-    ("last_batch_of_the_archives_is_dropped", "each_sample_once", WEBDATASET),
+    ("last_batch_of_the_archives_is_dropped", "samples_do_not_depend_on_the_batch_size", WEBDATASET),
     ("table_shuffled_when_made", "epochs_are_shuffled_anew", DATASETS),
     ("stream_shuffled_without_its_epoch", "epochs_are_shuffled_anew", DATASETS),
     ("table_sharded_by_rank", "ranks_share_an_epoch", DATASETS),
@@ -68,14 +68,17 @@ def reference(i: int) -> Any:
     return fresh_wrong.Photos()[i]
 
 
-REFERENCES: dict[str, Any] = {"labels_shifted": reference}
-"""What cannot be seen without a reference has one."""
+DECLARED: dict[str, dict[str, Any]] = {
+    "labels_shifted": {"reference": reference},
+    "stream_with_its_epoch": {"order": "workers"},
+}
+"""Declarations: a reference for faults that need one, and an order that depends on the workers."""
 
 
 def known() -> list[Known]:
     """Return the wrong loaders whose packages are installed."""
     return [
-        Known(getattr(fresh_wrong, name), law, "", "fresh", _declared(name))
+        Known(getattr(fresh_wrong, name), law, "", "fresh", DECLARED.get(name, {}))
         for name, law, package in WRONG
         if _is_there(package)
     ]
@@ -83,11 +86,7 @@ def known() -> list[Known]:
 
 def sound() -> list[tuple[Any, dict[str, Any]]]:
     """Return the sound loaders whose packages are installed."""
-    return [(getattr(fresh_sound, name), {}) for name, package in SOUND if _is_there(package)]
-
-
-def _declared(name: str) -> dict[str, Any]:
-    return {"reference": REFERENCES[name]} if name in REFERENCES else {}
+    return [(getattr(fresh_sound, name), DECLARED.get(name, {})) for name, package in SOUND if _is_there(package)]
 
 
 def _is_there(package: str) -> bool:
