@@ -1,4 +1,4 @@
-"""``python -m delivery.fresh [NAMES]`` in ``tests/``: loaders that were written before the laws were changed for them."""
+"""``python -m delivery.fresh [NAMES]`` in ``tests/``: loaders that were written before a change of the laws."""
 
 import sys
 from importlib.util import find_spec

@@ -107,8 +107,8 @@ def table_sharded_by_rank(batch_size: int, rank: int = 0, world_size: int = 1) -
 
 def batcher_with_its_defaults(batch_size: int, num_workers: int = 0) -> Any:
     """``Batcher`` drops the last batch unless told otherwise."""
-    from torchdata import nodes
     from torch.utils.data import SequentialSampler, default_collate
+    from torchdata import nodes
 
     rows = nodes.ParallelMapper(
         nodes.SamplerWrapper(SequentialSampler(range(N))), Photos().__getitem__, max(1, num_workers)

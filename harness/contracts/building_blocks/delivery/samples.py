@@ -57,7 +57,7 @@ def each_sample_once(deliveries: Deliveries, num_workers: int, shuffle: bool, dr
     if deliveries.facts.replaced and not _came_without_replacement(deliveries, ask):
         raise NotApplicable("it draws with replacement, so no sample is guaranteed")
     if not deliveries.epochs(ask)[0].ended:
-        return _of_indices(deliveries, ask) or _within_a_part(deliveries, ask)
+        return _at_the_beginning(deliveries, ask) or _of_indices(deliveries, ask) or _within_a_part(deliveries, ask)
     where, rows = with_workers(deliveries.source.spelled(ask)), 0
     for which, epoch in zip(_EPOCHS, deliveries.epochs(ask, 2), strict=True):
         extra, missing, total = _compared(deliveries, ask, epoch)
@@ -108,12 +108,28 @@ def _of_indices(deliveries: Deliveries, ask: Ask) -> Measurement | None:
     return kept(sum(len(indices) for indices, _ in epochs))
 
 
+def _at_the_beginning(deliveries: Deliveries, ask: Ask) -> Measurement | None:
+    """Look for missing samples in the part that was read, if it has the order of the data set."""
+    given, came = _beginning(deliveries, ask)
+    arrived = set(came)
+    missing = [i for i, mark in enumerate(given[: len(came)]) if mark not in arrived]
+    if not missing or 2 * len(missing) > len(came):
+        return None
+    where = with_workers(deliveries.source.spelled(ask))
+    return found(f"of the first samples{where}: {_said([], missing, len(came))}", len(missing), actual=len(missing))
+
+
 def _begins_alike(deliveries: Deliveries, ask: Ask) -> bool:
-    """Whether the samples that were read have the order of the data set, wherever that can be said."""
+    """Whether the part that was read equals the beginning of the data set, if it should."""
+    return all(own == mark for own, mark in zip(*_beginning(deliveries, ask), strict=False))
+
+
+def _beginning(deliveries: Deliveries, ask: Ask) -> tuple[list[str], list[str]]:
+    """Return digests of the data set and of the part that was read; none if the order is not that of the data set."""
     if ask.shuffle or deliveries.facts.shuffled is not False or deliveries.is_random:
-        return True
+        return [], []
     given, came = digests(deliveries.directly or [], deliveries.epochs(ask)[0].samples)
-    return all(own == mark for own, mark in zip(given, came, strict=False))
+    return given, came
 
 
 def _within_a_part(deliveries: Deliveries, ask: Ask) -> Measurement:
