@@ -60,7 +60,7 @@ MALFORMED: list[tuple[str, Any]] = [
     ("read_directly", [{"0": torch.ones(1).expand(2**40)}]),
     ("read_directly", [{"0": torch.ones(2, device="meta")}]),
     ("read_directly", [{"0": object()}]),
-    ("read_twice", [[], [], []]),
+    ("read_twice", [[], []]),
     ("announce", [-1, None]),
     ("announce", [True, None]),
     ("use_memory", [1.5]),
