@@ -20,9 +20,10 @@ from torch import Tensor
 
 from .accounting import in_use_bytes
 from .content import Sample, samples_of
+from .generators import generators_of, global_states, seed_all, states_of
 from .reader import EPOCH_S, FEW, SEED, Epoch, Exercise, Reader, alone, is_generator, tell_epoch, until
 from .source import Ask, Facts, facts_of, is_map_style, length_of, torch_loader
-from .tagged import Injection, generators_of, global_states, of_indices, seed_all, states_of, with_failure
+from .tagged import Injection, of_indices, with_failure
 
 
 def show(reader: Reader, ask: Ask) -> Facts:

@@ -18,9 +18,10 @@ import torch
 
 from .content import Sample, samples_of
 from .fault import SOON_S, FaultKind, LoadingError, LoadingFault, bounded
+from .generators import seed_all
 from .source import Ask, Source, facts_of, is_map_style, torch_loader
 from .spawning import spawned_quickly
-from .tagged import Tag, TaggedBatch, can_be_tagged, seed_all, tagged, untagged, with_data_set
+from .tagged import Tag, TaggedBatch, can_be_tagged, tagged, untagged, with_data_set
 from .watched import diagnose
 
 EPOCH_S = 3.0

@@ -51,6 +51,7 @@ LOADERS = (
     "loading.spawning",
     "loading.fault",
     "loading.wrapper",
+    "loading.generators",
     "loading.tagged",
     "loading.watched",
     "loading.reader",
