@@ -59,7 +59,8 @@ def against(
         try:
             before, here = trial.cases()
         except ArmError as error:
-            return TimeVerdict((on_time("", Outcome.NO_VERDICT, f"The cases cannot be loaded: {error}."),))
+            remedy = "" if trial.left_s > 0 else f" of {policy.budget_s:g} s; use a larger `--budget`"
+            return TimeVerdict((on_time("", Outcome.NO_VERDICT, f"The cases cannot be loaded: {error}{remedy}."),))
         policy.refuse_unknown(here)
         trial.lay_out_images(data)
         pairs = matched(before, here, old, policy)

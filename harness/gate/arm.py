@@ -98,9 +98,15 @@ class ArmProcess:
         self._process.start()
         there.close()
 
-    def imports(self) -> list[str]:
-        """Names of the modules that there are with the cases, and are not in their tree."""
-        return list(self._ask("imports"))
+    def imports(self, within_s: float) -> list[str]:
+        """Names of the imported modules outside the tree of the cases.
+
+        Raises
+        ------
+        ArmError
+            If the process does not answer in time, or the cases cannot be loaded.
+        """
+        return list(self._ask("imports", within_s=within_s))
 
     def cases(self) -> dict[str, str]:
         """Names of the cases that can be timed, each with its contract."""
@@ -119,9 +125,11 @@ class ArmProcess:
         """Time some rounds of a case that was prepared."""
         return SliceTimes(*self._ask("slice", case, rounds, iterations))
 
-    def _ask(self, *question: Any) -> Any:
+    def _ask(self, *question: Any, within_s: float | None = None) -> Any:
         try:
             self._here.send(question)
+            if within_s is not None and not self._here.poll(max(within_s, 0.0)):
+                raise ArmError("start-up takes longer than the budget")
             answer, error = self._here.recv()
         except (EOFError, BrokenPipeError, ConnectionResetError) as gone:
             self._process.join()

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.error import UsageError
 from harness.gate.analysis import BLOCK, Margins, visible
-from harness.gate.arm import CaseSource
+from harness.gate.arm import ArmError, CaseSource
 from harness.gate.couple import BASE, CANDIDATE, CONTROL, NULL
 from harness.gate.evidence import Evidence
 from harness.gate.finding import none_reached
@@ -87,7 +88,11 @@ def diagnose(
         source = CaseSource(root, policy.target, contract, folder / "images", folder / "compiled")
         settings = TrialSettings(policy.budget_s, lambda _: Margins(policy.margin, NEVER))
         trial = Trial(dict.fromkeys((BASE, CANDIDATE, NULL), source), settings, progress)
-        _, here = trial.cases()
+        try:
+            _, here = trial.cases()
+        except ArmError as error:
+            remedy = "correct the cases" if trial.left_s > 0 else "use a larger `--budget`"
+            raise UsageError(f"cannot load the cases: {error}", remedy=remedy) from error
         trial.lay_out_images(data)
         policy.refuse_unknown(here)
         evidence = trial.run([case for case in here if policy.is_timed(case)])

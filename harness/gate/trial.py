@@ -20,6 +20,10 @@ Live = Callable[[Mapping[str, CaseSource], random.Random], AbstractContextManage
 """Begins the processes of a pair, and ends them."""
 
 
+STARTUPS = 3.0
+"""Suggested budget as a multiple of the start-up, if no case was measured."""
+
+
 @dataclass(frozen=True)
 class TrialSettings:
     """Settings of a trial.
@@ -95,7 +99,7 @@ class Trial:
         # Not from the warm parent, which is to import what this one says.
         probe = ArmProcess(self._sources[CANDIDATE], method="spawn")
         try:
-            warm_parent(probe.imports(), self._sources[CANDIDATE].compiled.with_name("imports"))
+            warm_parent(probe.imports(self.left_s), self._sources[CANDIDATE].compiled.with_name("imports"))
             candidate, self._loads_images = probe.cases(), probe.loads_images()
         finally:
             probe.end()
@@ -172,6 +176,9 @@ class Trial:
     def _prepare(self, cases: Sequence[str]) -> None:
         """Measure how long calls take, and plan the measurements."""
         costs = self._costs
+        if self.left_s <= 0:
+            self._give_up(cases)
+            return
         self._progress("measuring how long calls take")
         began = self._clock()
         with self._live({BASE: self._sources[BASE]}, self._draw) as alone:
@@ -196,6 +203,12 @@ class Trial:
         self.evidence.control = made.control
         if made.unreached and not made.costs:
             self.evidence.enough_s = spent_s + made.enough_s
+
+    def _give_up(self, cases: Sequence[str]) -> None:
+        """Measure nothing, because start-up took the whole budget, and suggest a budget from its duration."""
+        self.evidence.startup_s = self.settings.budget_s - self.left_s
+        self.evidence.enough_s = STARTUPS * self.evidence.startup_s
+        self.evidence.unreached += cases
 
     def _wanted(self) -> list[str]:
         """The undecided cases, and the control until it is detected; a decided case stays decided."""

@@ -55,11 +55,17 @@ Recorded = Mapping[str, Sequence[float]]
 
 
 def recorded(load: int) -> list[Recorded]:
-    """Return the recorded pairs of identical code at about a load, each slice as a multiple of the pair's median."""
+    """Return the recorded pairs of identical code at about a load, each slice as a multiple of the pair's median.
+
+    A load without recorded pairs has those of the quiet machine and of the largest load, equally many.
+    """
     rows: list[Recorded] = []
     if load:
         with gzip.open(LOADED, "rt", encoding="utf-8") as lines:
             rows = [arms for near, arms in map(json.loads, lines) if near == load]
+        if not rows:
+            loaded = recorded(LOADS[-1])
+            return [*loaded, *recorded(0)[: len(loaded)]]
     else:
         with gzip.open(QUIET, "rt", encoding="utf-8") as lines:
             for run, _, arms in map(json.loads, lines):

@@ -99,6 +99,17 @@ def test_looking_how_long_calls_take_ends_with_the_budget() -> None:
         assert code(evidence, blind=True) == 2
 
 
+def test_nothing_is_measured_if_start_up_takes_the_whole_budget() -> None:
+    """The gate ends at once, and suggests a budget from the duration of the start-up."""
+    machine = Machine()
+    machine.pass_s(70.0)
+    evidence = ran(machine, 60.0)
+    assert machine.now == 70.0
+    assert set(evidence.unreached) == set(CASES)
+    assert "`--budget 260`" in none_reached(evidence)
+    assert code(evidence, blind=True) == 2
+
+
 def test_start_up_counts_and_is_named_where_it_took_the_budget() -> None:
     """Time that passed before the first case leaves less for pairs; the sentence says how much."""
     machine = Machine()
