@@ -166,7 +166,7 @@ class _Patience:
 MOST_TIMES = 4
 """Factor on the time limit for a loader that is using the CPU."""
 
-_BUSY_S = 0.5
+_BUSY_S = 0.2
 """CPU seconds between two calls that count as work."""
 
 

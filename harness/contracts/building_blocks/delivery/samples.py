@@ -60,6 +60,8 @@ def each_sample_once(deliveries: Deliveries, num_workers: int, shuffle: bool, dr
         return _at_the_beginning(deliveries, ask) or _of_indices(deliveries, ask) or _within_a_part(deliveries, ask)
     where, rows = with_workers(deliveries.source.spelled(ask)), 0
     for which, epoch in zip(_EPOCHS, deliveries.epochs(ask, 2), strict=True):
+        if not epoch.ended:  # a busy machine
+            break
         extra, missing, total = _compared(deliveries, ask, epoch)
         if -1 in extra and extra.count(-1) == len(extra) == len(missing):
             # As many as there should be, and other ones: which they are is known by their indices, or to other laws.
