@@ -117,10 +117,24 @@ def left_behind(model_name: str, optimizer_name: str, dtype: str, *, mode: str |
     return [*losses, *kept, drawn, *copy.deepcopy(model).state_dict().values(), *state]
 
 
+def has_autocast_lstm() -> bool:
+    """Whether torch runs an LSTM under autocast here: oneDNN has none in bfloat16 without AVX2."""
+    try:
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            Recurrent()(torch.zeros(1, 2, 16))
+    except RuntimeError as error:
+        if "could not create a primitive descriptor for the LSTM" in str(error):
+            return False
+        raise
+    return True
+
+
 @pytest.mark.filterwarnings("ignore:The PyTorch API of")
 @pytest.mark.parametrize(("model", "optimizer", "dtype"), SETTINGS)
 def test_a_step_that_is_audited_is_the_same_bit_for_bit(model: str, optimizer: str, dtype: str) -> None:
-    """Losses, gradients, weights, buffers, the optimizer's state, what is drawn, and the step after it."""
+    """Losses, gradients, weights, buffers, optimizer state, random state and the next step are unchanged."""
+    if (model, dtype) == ("recurrent", "autocast") and not has_autocast_lstm():
+        pytest.skip("torch has no LSTM under autocast for this processor")
     plain = left_behind(model, optimizer, dtype, mode=None)
     for mode in ("full", "events"):
         audited = left_behind(model, optimizer, dtype, mode=mode)
