@@ -1,8 +1,8 @@
-"""The graph of a formula: what is computed of what, each thing once.
+"""The graph of a formula.
 
-Nodes are interned, so that a graph that says one thing twice has one node for it. Of every node it is known whether it
-is a constant, one number a row, or one number an entry; arrays have the entries along their last axis, and one number a
-row is kept as a row of one.
+Nodes are interned: a subexpression that occurs twice is one node. Each node has an extent: a constant, one number per
+row, or one number per entry. Arrays have the entries along their last axis; with one number per row, that axis has
+length one.
 """
 
 from collections.abc import Callable, Iterable
@@ -20,25 +20,25 @@ BINARY = ("add", "sub", "mul", "div", "larger")
 COMPARISONS = ("less", "not_more")
 REDUCTIONS = ("sum", "largest", "count", "pick")
 STEPS = ("sum", "cumsum", "cumsum_from_end")
-"""Operations along the rows that add."""
+"""Operations that add along the rows."""
 
 
 @dataclass(frozen=True, eq=False)
 class Node:
-    """One operation on what other nodes say.
+    """One operation on other nodes.
 
     Parameters
     ----------
     operation
-        Its name: one of the tuples above, ``input``, ``number``, ``pi``, ``where``, ``first_largest`` (where the first
-        of the largest entries is), ``spread`` (one number a row, once for each entry), ``pick`` (the entry of a row at
-        a place), ``at`` (where that place is) or ``chain`` (a product that is zero where its first factor is).
+        Its name: a name in the tuples above, ``input``, ``number``, ``pi``, ``where``, ``first_largest`` (marks the
+        first of the largest entries), ``spread`` (repeats a number per row for each entry), ``pick`` (the entry of a
+        row at an index), ``at`` (marks that entry) or ``chain`` (a product that is zero where its first factor is).
     arguments
-        What it is computed of.
+        The nodes it operates on.
     value
-        The name of an input, a number.
+        Name of an input, or a number.
     extent
-        One of :data:`CONSTANT`, :data:`ROW`, :data:`ENTRY`.
+        :data:`CONSTANT`, :data:`ROW` or :data:`ENTRY`.
     """
 
     operation: str
@@ -83,15 +83,7 @@ def _interned(operation: str, arguments: tuple[Node, ...], value: Fraction | str
 
 
 def node(operation: str, *arguments: Node, value: Fraction | str | None = None, extent: int | None = None) -> Node:
-    """Return the node of an operation; the same one each time.
-
-    Parameters
-    ----------
-    operation, arguments, value
-        As :class:`Node` has them.
-    extent
-        Its extent, where it does not follow from the arguments'.
-    """
+    """Return the node of an operation, the same object for equal arguments; ``extent`` defaults to the arguments'."""
     if extent is None:
         extent = max((argument.extent for argument in arguments), default=CONSTANT)
         extent = ROW if operation in REDUCTIONS else ENTRY if operation == "spread" else extent
@@ -99,12 +91,12 @@ def node(operation: str, *arguments: Node, value: Fraction | str | None = None, 
 
 
 def lift(value: Operand) -> Node:
-    """A number as a node."""
+    """Return a number as a node."""
     return value if isinstance(value, Node) else node("number", value=Fraction(value))
 
 
 def unary(operation: str) -> Callable[[Operand], Node]:
-    """An operation of one argument as a function."""
+    """Return an operation of one argument as a function."""
     return lambda x: node(operation, lift(x))
 
 
@@ -113,57 +105,57 @@ absolute, stop = unary("abs"), unary("stop")
 
 
 def less(a: Operand, b: Operand) -> Node:
-    """Whether one is below the other."""
+    """``a < b``."""
     return node("less", lift(a), lift(b))
 
 
 def not_more(a: Operand, b: Operand) -> Node:
-    """Whether one is not above the other."""
+    """``a <= b``."""
     return node("not_more", lift(a), lift(b))
 
 
 def where(condition: Node, yes: Operand, no: Operand) -> Node:
-    """One of two."""
+    """``yes`` where the condition is true, else ``no``."""
     return node("where", condition, lift(yes), lift(no))
 
 
 def larger(a: Operand, b: Operand) -> Node:
-    """The larger of two."""
+    """The larger of two numbers."""
     return node("larger", lift(a), lift(b))
 
 
 def smaller(a: Operand, b: Operand) -> Node:
-    """The smaller of two."""
+    """The smaller of two numbers."""
     return -larger(-lift(a), -lift(b))
 
 
 def total(x: Node) -> Node:
-    """The sum of a row."""
+    """Sum of a row."""
     return node("sum", x)
 
 
 def largest(x: Node) -> Node:
-    """The largest entry of a row."""
+    """Largest entry of a row."""
     return node("largest", x)
 
 
 def count(x: Node) -> Node:
-    """How many entries a row has."""
+    """Number of entries of a row."""
     return node("count", x)
 
 
 def pick(x: Node, place: Node) -> Node:
-    """The entry of a row at a place."""
+    """Entry of a row at an index."""
     return node("pick", x, place)
 
 
 def chain(outer: Node, inner: Operand) -> Node:
-    """A product that is zero where the first factor is, whatever the second is: the branch that was not taken."""
+    """Product that is zero where the first factor is, even if the second is infinite: a branch that was not taken."""
     return node("chain", outer, lift(inner))
 
 
 def order(*roots: Node) -> list[Node]:
-    """Every node that some need, each after those that it is computed of."""
+    """Return all nodes on which the roots depend, each after its arguments."""
     seen: dict[Node, None] = {}
     stack: list[tuple[Node, bool]] = [(root, False) for root in reversed(roots)]
     while stack:
@@ -177,5 +169,5 @@ def order(*roots: Node) -> list[Node]:
 
 
 def input_names(nodes: Iterable[Node]) -> list[str]:
-    """Names of the inputs among nodes."""
+    """Return the names of the inputs among nodes."""
     return [str(one.value) for one in nodes if one.operation == "input"]
