@@ -145,7 +145,7 @@ class Quantity:
     def enclosed(
         self, environment: Environment, shape: tuple[int, ...], *, in_pairs: bool
     ) -> tuple[DoubleDouble, Array]:
-        """Return the value in float64 or double-double, and its running error, which is infinite if nothing is known."""
+        """Return the value in float64 or double-double, and its running error, infinite if nothing is known."""
         nodes = self._true_orders[-1]
         doubles = values(nodes, environment)
         found: dict[Node, Any] = pairs(nodes, environment) if in_pairs else doubles
