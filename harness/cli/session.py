@@ -125,7 +125,7 @@ class Session:
         self.expect(pieces, unit, plan=f"{self._work.name} {to_document(plan)}")
 
     def about(self, target: str) -> None:
-        """Record the subject of the following records; equal names from different places get different records."""
+        """Record the subject of the following records; equal names from different places stay separate."""
         self._subject = subject_of(target)
 
     def expect(self, pieces: int, unit: str, *, plan: str | None = None) -> None:
