@@ -1,8 +1,8 @@
 """Training and held-out loss against epochs: the curves that show when training has too many epochs.
 
-The model is softmax regression by full-batch gradient descent from zero, so that the curves are a function of the data
-and their exact values are known. A loss inherits the parameters' distance from the exact trajectory, because the
-cross-entropy of a row changes by at most ``sqrt(2) |(x, 1)|`` times that distance. Its own rounding is added.
+The model is softmax regression by full-batch gradient descent from zero. The curves are then a function of the data,
+with known exact values. A loss inherits the parameters' distance from the exact trajectory, because the cross-entropy
+of a row changes by at most ``sqrt(2) |(x, 1)|`` times that distance. Its own rounding is added.
 """
 
 import numpy as np

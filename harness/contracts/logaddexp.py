@@ -102,7 +102,7 @@ def _gradient_bound(a: Array, b: Array, cotangent: Array, format_: Format) -> Ar
 
 
 def neighbours(rng: Generator, shape: Shape, magnitude: Array, format_: Format) -> Array:
-    """Numbers at most four units in the last place apart."""
+    """Numbers that differ by at most four units in the last place."""
     start = torch.from_numpy(portable.standard_normal(rng, (shape.rows, 1)) * magnitude).to(format_.dtype)
     near = from_ordinal(to_ordinal(start) + rng.integers(-4, 5, size=tuple(shape)), format_)
     return near.double().numpy()

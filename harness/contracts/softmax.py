@@ -120,7 +120,7 @@ def shift_invariant(softmax: Subject, logits: Tensor) -> Measurement:
     group="algebra",
 )
 def order_preserving(softmax: Subject, logits: Tensor) -> Measurement:
-    """Sort each row by its logits and compare neighbours."""
+    """Sort each row by its logits and compare neighbors."""
     expected = softmax_oracle(logits)
     order = np.argsort(to_array(logits), axis=-1, kind="stable")
     actual = np.take_along_axis(to_array(softmax(logits)), order, -1)

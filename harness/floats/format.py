@@ -1,8 +1,9 @@
 """Floating-point formats, ulps and ordinals: one definition for float64, float32, bfloat16 and float16.
 
-The unit of error is ``ulp(y) = 2^(max(floor(log2 |y|), emin) - p + 1)``, evaluated at the *exact* value ``y`` with
-the exponent capped at ``emax``. The deviation ``|actual - y| / ulp(y)`` is real-valued, so "correctly rounded" is
-a deviation of at most one half over normals, subnormals and zero alike, and the oracle's own rounding is absent.
+The unit of error is ``ulp(y) = 2^(max(floor(log2 |y|), emin) - p + 1)``, evaluated at the *exact* value ``y`` with the
+exponent capped at ``emax``. The deviation ``|actual - y| / ulp(y)`` is a real number and contains no rounding of the
+oracle. A result is correctly rounded if its deviation is at most one half, for normal numbers, subnormal numbers and
+zero.
 
 References
 ----------
@@ -138,8 +139,8 @@ _MANTISSA_BITS, _MANTISSA_MASK, _BIAS = 52, (1 << 52) - 1, 1023
 def ulp(expected: DoubleDouble, format_: Format) -> Array:
     """Unit in the last place at the exact values, elementwise, in float64.
 
-    The exponent is lowered by one where ``hi`` is a power of two and ``lo`` points towards zero, because the exact
-    value then lies in the binade below.
+    The exponent is one lower if ``hi`` is a power of two and ``lo`` points towards zero. The exact value then lies in
+    the binade below.
     """
     bits = np.ascontiguousarray(expected.hi, dtype=np.float64).view(np.int64)
     biased = (bits >> _MANTISSA_BITS) & 0x7FF
@@ -168,9 +169,9 @@ def deviation(actual: Array, expected: DoubleDouble, format_: Format) -> Array:
     Returns
     -------
     ndarray of float64
-        In ulp. It is ``inf`` where ``actual`` is NaN, or an infinity to which the exact value does not round, or a
-        number of the format where the exact value rounds to an infinity. It is zero where both are NaN or the same
-        infinity.
+        In ulp. It is zero where both are NaN or the same infinity. It is ``inf`` where ``actual`` is NaN or an infinity
+        to which the exact value does not round. It is also ``inf`` where the exact value rounds to an infinity and
+        ``actual`` is a number of the format.
     """
     limit_hi, limit_lo = format_.max, float(np.ldexp(1.0, format_.emax - format_.precision))
     excess = (np.abs(expected.hi) - limit_hi) + np.sign(expected.hi) * expected.lo

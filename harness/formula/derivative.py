@@ -1,7 +1,7 @@
 """Reverse mode on graphs: the gradient of a formula is another graph.
 
 There are two versions. The *accurate* one is the exact gradient: it uses no factor from a saturated value, and gives
-zero for a branch that was not taken. The *usual* one is what a framework computes, factor by factor with torch's
+zero for a branch that was not taken. The *usual* one contains the steps of a framework, factor by factor with torch's
 derivative formulas. Its running error is admissible.
 
 References

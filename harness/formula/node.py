@@ -30,9 +30,9 @@ class Node:
     Parameters
     ----------
     operation
-        Its name: a name in the tuples above, ``input``, ``number``, ``pi``, ``where``, ``first_largest`` (marks the
-        first of the largest entries), ``spread`` (repeats a number per row for each entry), ``pick`` (the entry of a
-        row at an index), ``at`` (marks that entry) or ``chain`` (a product that is zero where its first factor is).
+        A name in the tuples above, ``input``, ``number``, ``pi``, ``where``, or one of these: ``first_largest`` marks
+        the first of the largest entries; ``spread`` repeats a number per row for each entry; ``pick`` is the entry of a
+        row at an index, and ``at`` marks that entry; ``chain`` is a product that is zero where its first factor is.
     arguments
         The nodes it operates on.
     value

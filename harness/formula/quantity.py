@@ -5,10 +5,10 @@ rounded to the format, and sums stay in the accumulator. The *attainable* bound 
 
 .. math:: (8 u + k u_a) |f| + (4 u + k u_a) \sum_j |\partial_j f|\, |x_j - c| + s (4 + 2 \sum_j |\partial_j f|)
 
-with the shift :math:`c` of least effect. Candidates are zero and, where a shift leaves the result unchanged or changes
-it by the same amount, the mean, the largest and the smallest entry of the row. (The rows of the Jacobian then sum to
-zero or to one.) An implementation is wrong if it exceeds twice the larger bound; it loses digits if it exceeds only
-the attainable one.
+with the shift :math:`c` of least effect. Zero is always a candidate. If a shift leaves the result unchanged or changes
+it by the same amount, the mean, the largest and the smallest entry of the row are also candidates. (The rows of the
+Jacobian then sum to zero or to one.) An implementation is wrong if it exceeds twice the larger bound; it loses digits
+if it exceeds only the attainable one.
 """
 
 import math

@@ -1,11 +1,15 @@
 """Running errors: bound the error of every computed node by the rounding of its operations.
 
 Errors propagate along the graph, in the manner of Wilkinson. The errors of the arguments propagate by the exact growth
-of exponentials, logarithms and roots, not by a derivative. Each operation adds its own rounding: ``u`` of a result, ``2
-u`` of the result of a transcendental function, ``(k - 1) u_a`` of the sum of magnitudes for a sum of ``k`` terms in an
-accumulator, and the smallest subnormal if the result can underflow. If the errors of its arguments leave a comparison
-undecided, both branches count. The error is infinite where a value leaves the range or its error hides it. The values
-at hand can be in float64; they then show whether a sum or a quotient was exact, and an exact one adds no error.
+of exponentials, logarithms and roots, not by a derivative. Each operation adds its own rounding:
+
+* ``u`` of a result, and ``2 u`` of the result of a transcendental function;
+* ``(k - 1) u_a`` of the sum of magnitudes, for a sum of ``k`` terms in an accumulator;
+* the smallest subnormal, if the result can underflow.
+
+If the errors of its arguments leave a comparison undecided, both branches count. The error is infinite where a value
+leaves the range or its error hides it. If the given values are the rounded float64 ones, they show whether a sum or a
+quotient was exact, and an exact one adds no error.
 
 References
 ----------

@@ -79,9 +79,9 @@ def undefined(nodes: Sequence[Node], known: Enclosures) -> Flags | None:
 def zero_by_infinity(nodes: Sequence[Node], values: Mapping[Node, Any], weight: str) -> Flags | None:
     """Return where a gradient is zero times an infinite slope, not counting branches that were not taken.
 
-    The chain rule takes such a product as zero, which is right for a branch that was not taken. But ``sqrt(p) -
-    sqrt(q)`` is zero at zero and zero, and its square has a slope there. ``weight`` is the input in which the gradient
-    is linear: where it is zero, so are its products. The result is ``None`` if there is no such entry.
+    The chain rule takes such a product as zero, which is right for a branch that was not taken. But
+    ``sqrt(p) - sqrt(q)`` is zero at zero and zero, and its square has a slope there. The gradient is linear in the
+    input ``weight``: where that is zero, so are its products. The result is ``None`` if there is no such entry.
     """
     if not any(_meets_infinity(one, values) for one in nodes):
         return None

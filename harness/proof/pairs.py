@@ -1,13 +1,14 @@
-r"""Every pair of two logits in a 16-bit format: four billion, of which a table decides all but a few.
+r"""Every pair of two logits in a 16-bit format: four billion pairs; a table decides all but a few.
 
 The exact result of a two-class operation is a monotone function of the gap between the two logits. A pair therefore
 takes one look-up for each output: is the gap in the interval in which this code is within half an ulp? The look-up is
 in float32 and strict, with the interval rounded inwards, so that a pair that passes is certainly correctly rounded.
-For the other pairs, the gap is formed exactly and compared with the intervals in float64. Ball arithmetic decides what
-is still undecided, and confirms the largest deviation.
+For the other pairs, the gap is formed exactly and compared with the intervals in float64. Ball arithmetic decides the
+remaining pairs, and confirms the largest deviation.
 
-The laws are measured on the pairs that have an output more than one ulp from the exact value. On all others they hold,
-because the bound of each law is at least what outputs within one ulp can reach. With the bounds of the contracts:
+The laws are measured on the pairs that have an output more than one ulp from the exact value. They hold on all other
+pairs, because each law's bound is at least the deviation that outputs within one ulp can reach. With the bounds of the
+contracts:
 
 * softmax: :math:`u (g + \ln 2 + 6) p \ge 3.3` ulp of :math:`p`; likewise for the sum of a row, whose two errors are
   together below one ulp of 1, and for the order of its entries;

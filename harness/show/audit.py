@@ -62,7 +62,7 @@ def _test_case(audit: Audit, finding: AuditFinding) -> TestCase:
 
 
 def _failure(audit: Audit, name: str, kind: str, lines: Sequence[str]) -> TestCase:
-    """Return a failing test; its message is the first line, its text the others."""
+    """Return a failing test; its message is the first line, its text the rest."""
     test = TestCase(name, classname=audit.case)
     failure = Failure(printable(lines[0]), kind)
     failure.text = printable("\n".join(lines[1:]))

@@ -98,7 +98,7 @@ _COLORS = {
 
 
 def _bars(verdicts: Sequence[Verdict]) -> str:
-    """Return a bar for each dtype that shows how many laws hold, lose digits, and are broken."""
+    """Return a bar for each dtype with the numbers of laws that hold, lose digits, and are broken."""
     return "".join(
         _bar(dtype, Counter(verdict.status for verdict in verdicts if verdict.dtype == dtype))
         for dtype in dict.fromkeys(verdict.dtype for verdict in verdicts)

@@ -20,7 +20,7 @@ from harness.laws import Example, Inputs
 from harness.laws.strategies import SEEDS, STRUCTURES, batches, labels_for, masked
 
 _SINGLE_ROWS = 128
-"""Maximum number of groups of one row, each of which is a call."""
+"""Maximum number of single-row groups; each group is a separate call."""
 
 
 def groups_of_logits(format_: Format, *, fewest_columns: int = 1) -> st.SearchStrategy[Example]:

@@ -109,7 +109,7 @@ def narrow(rng: Generator, shape: Shape, magnitude: Array, format_: Format) -> A
 
 
 def outlier(rng: Generator, shape: Shape, magnitude: Array, format_: Format) -> Array:
-    """Entries a few ulp apart, and one at a distance."""
+    """Entries within a few ulp, and one at a distance."""
     rows = magnitude * (1.0 + 2.0 * format_.u * rng.integers(-4, 5, size=shape))
     at = np.arange(shape.rows), rng.integers(shape.columns, size=shape.rows)
     rows[at] *= rng.choice(np.array([-1.0, 0.0, 0.5, 1.0]), size=shape.rows)

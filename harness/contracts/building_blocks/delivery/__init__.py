@@ -1,6 +1,6 @@
 """Building blocks for the laws of data loaders: the requests, the measurements, and the laws by topic.
 
-``samples`` has the laws about the samples of an epoch, ``wholeness`` about the content of a sample, ``order`` about
-their order, ``randomness`` about random numbers, and ``batch`` about delivered batches. ``ending`` has the laws about
-epochs that are left early, resumed or fail, and about resources that stay in use.
+``samples`` has the laws about the samples of an epoch, ``wholeness`` about their content, and ``order`` about their
+order. ``randomness`` has the laws about random numbers, and ``batch`` about delivered batches. ``ending`` has the laws
+about epochs that are left early, resumed or fail, and about resources that stay in use.
 """
