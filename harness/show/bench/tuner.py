@@ -1,4 +1,4 @@
-"""Terminal output for the tuner's benchmark: rate and time of each run as shares of an exhaustive search."""
+"""Terminal output for the tuner's benchmark: rate and time per run, as shares of an exhaustive search."""
 
 import statistics
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ NEAR, QUICK = 0.95, 0.2
 
 
 def print_tuner(console: Console, document: Mapping[str, Any]) -> None:
-    """Print the rate and the time of each run of the tuner, as shares of an exhaustive search."""
+    """Print the rate and the time per run of the tuner, as shares of an exhaustive search."""
     records = [benchmark.record for benchmark in benchmarks(document, TunerRecord)]
     table = Table("data set", "best configuration", "chosen", "reason")
     for heading in ("share of rate", "share of time"):
