@@ -5,7 +5,7 @@ row, or one number per entry. Arrays have the entries along their last axis; wit
 length one.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
@@ -15,9 +15,6 @@ CONSTANT, ROW, ENTRY = range(3)
 """Extent of a node: one number, one number per row, or one number per entry."""
 
 ELEMENTARY = ("exp", "log", "log1p", "expm1", "sqrt", "erf", "erfc", "tanh", "sin", "cos", "atan", "sigmoid")
-UNARY = (*ELEMENTARY, "abs", "neg", "stop")
-BINARY = ("add", "sub", "mul", "div", "larger")
-COMPARISONS = ("less", "not_more")
 REDUCTIONS = ("sum", "largest", "count", "pick")
 STEPS = ("sum", "cumsum", "cumsum_from_end")
 """Operations that add along the rows."""
@@ -30,9 +27,11 @@ class Node:
     Parameters
     ----------
     operation
-        A name in the tuples above, ``input``, ``number``, ``pi``, ``where``, or one of these: ``first_largest`` marks
-        the first of the largest entries; ``spread`` repeats a number per row for each entry; ``pick`` is the entry of a
-        row at an index, and ``at`` marks that entry; ``chain`` is a product that is zero where its first factor is.
+        One of :data:`ELEMENTARY`, :data:`REDUCTIONS` and :data:`STEPS`, ``input``, ``number``, ``pi``, ``abs``,
+        ``neg``, ``stop``, ``add``, ``sub``, ``mul``, ``div``, ``larger``, ``less``, ``not_more``, ``where``, or one of
+        these: ``first_largest`` marks the first of the largest entries; ``spread`` repeats a number per row for each
+        entry; ``at`` marks the entry of a row that ``pick`` selects by an index; ``chain`` is a product that is zero
+        where its first factor is.
     arguments
         The nodes it operates on.
     value
@@ -166,8 +165,3 @@ def order(*roots: Node) -> list[Node]:
             stack.append((one, True))
             stack += [(argument, False) for argument in one.arguments if argument not in seen]
     return list(seen)
-
-
-def input_names(nodes: Iterable[Node]) -> list[str]:
-    """Return the names of the inputs among nodes."""
-    return [str(one.value) for one in nodes if one.operation == "input"]

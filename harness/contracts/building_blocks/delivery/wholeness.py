@@ -60,13 +60,6 @@ def _has_known_parts(sample: Sample, parts: Mapping[str, Collection[str]]) -> bo
     return all(path in sample and leaf_digest(sample[path]) in marks for path, marks in parts.items())
 
 
-def _th(number: int) -> str:
-    """Return the ordinal number of a zero-based index."""
-    place = number + 1
-    ends = {1: "st", 2: "nd", 3: "rd"}
-    return f"{place}{'th' if place % 100 in {11, 12, 13} else ends.get(place % 10, 'th')}"
-
-
 @delivery_law(
     "A sample arrives as the data set returns it and as a single process reads it: dtype, shape and values.",
     asks(num_workers=(0, 2, 3)),
