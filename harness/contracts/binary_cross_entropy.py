@@ -12,8 +12,8 @@ that a few ulp are possible everywhere. The notation and the errors are those of
 * adding :math:`n` rows of one sign adds :math:`(n-1) u_a` relatively, storing the sum and dividing it :math:`u` each.
 
 The derivative :math:`\sigma(x) - y` errs by :math:`2u (1 + \sigma(-x)) \sigma(x)` and the difference's rounding.
-Autograd of :math:`\max(x, 0) - x y + L` gives a sum of :math:`[x \ge 0]`, :math:`y` and :math:`s`, the last of which
-errs by :math:`5us` (see there). Both are within :math:`u (2 [x \ge 0] + 2y + 6s + 3 |\sigma(x) - y|)`, where the last
+Autograd of :math:`\max(x, 0) - x y + L` gives a sum of :math:`[x \ge 0]`, :math:`y` and :math:`s`, and :math:`s` errs
+by :math:`5us`, as derived there. Both are within :math:`u (2 [x \ge 0] + 2y + 6s + 3 |\sigma(x) - y|)`, where the last
 term is the difference, :math:`1/n`, and the product with it. Autograd of :math:`(1 - y) x - \ln \sigma(x)` gives a sum
 of :math:`1 - y`, :math:`[x < 0]` and :math:`s`, within :math:`u (2 [x < 0] + 2 (1 - y) + 6s + 3 |\sigma(x) - y|)`. The
 gradient may err by the larger of the two, and loses digits beyond the first.

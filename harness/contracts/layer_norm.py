@@ -14,9 +14,9 @@ underflow are negligible next to :math:`\epsilon`. The remaining error is that o
     \le |y_i| \min(1, t^2 / 2) + \min(1, t),
 
 so that :math:`|\hat y_i - y_i| \le E_i = |y_i| \min(1, t^2 / 2) + \min(1, t) + (e^R - 1)(|y_i| + \min(1, t))`, plus
-:math:`2 (1 + 1 / s)` subnormals. Rows whose spread is below the rounding error of their mean have :math:`t > 1`. No
-error below :math:`|y_i| + 1` can be required of them, and a separate law does so; in the inputs of the other laws they
-are scaled down.
+:math:`2 (1 + 1 / s)` subnormals. Rows whose spread is below the rounding error of their mean have :math:`t > 1`. Only
+an error of at most :math:`|y_i| + 1` can be required of them, which a separate law checks. In the inputs of the other
+laws they are scaled down.
 
 The gradient of :math:`v \cdot y` is :math:`(v_i - \bar v - y_i\, \mathrm{mean}(v y)) / s`. Its bound carries
 :math:`E_i` and the error of :math:`s`, :math:`\rho = R + \min(1, t^2 / 2)`, through each term, in the accumulator's

@@ -49,7 +49,7 @@ _EXPONENTIAL = {"exp", "expm1", "tanh", "erf", "erfc"}
 def reach(formula: Formula, format_: Format) -> float:
     """Largest magnitude of ordinary inputs: four times the range of exponentials, or more in formulas without them.
 
-    Larger numbers are extreme, and have a law for themselves.
+    Larger numbers are extreme; a separate law covers them.
     """
     exponential = any(one.operation in _EXPONENTIAL for one in order(formula.definition, formula.form))
     far = 4.0 * format_.log_max
@@ -423,7 +423,7 @@ def _with_cotangent(formula: Formula, format_: Format, example: Example) -> Exam
 
 
 def long(formula: Formula, format_: Format) -> st.SearchStrategy[Example]:
-    """Draw rows of dozens to tens of thousands of nearly equal entries; further inputs are so in every second row."""
+    """Draw long rows of nearly equal entries; further inputs have nearly equal entries in every second row."""
 
     def complete(rows: Tensor) -> Example:
         rng = np.random.default_rng(rows.shape[-1])

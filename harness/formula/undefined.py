@@ -54,7 +54,7 @@ class InDouble:
         return np.asarray(np.abs(self.values[one]) > 2.0 * self.errors[one])
 
     def is_below(self, one: Node, bound: float) -> Flags:
-        """Return where the value is below the bound by more than twice the error."""
+        """Return where the value is below the bound by at least twice the error."""
         above = self.values[one] - bound
         return np.asarray((above < 0.0) & (above <= -2.0 * self.errors[one]))
 

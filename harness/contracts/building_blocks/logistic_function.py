@@ -20,7 +20,7 @@ one ulp (:math:`2u`), operation by operation:
 Derivatives, times the cotangent :math:`v`:
 
 * sigmoid from its output, :math:`y (1 - y)`, with the value's absolute error :math:`e`: the error is
-  :math:`e |1 - 2y| + e^2 + 3u y (1-y)`, and no less is possible where :math:`y` rounds to one. Through :math:`z`, by
+  :math:`e |1 - 2y| + e^2 + 3u y (1-y)`, and no smaller one holds where :math:`y` rounds to one. Through :math:`z`, by
   autograd: the reciprocal squared contributes :math:`4 + 4 \sigma(-|x|)`, two products and the exponential with its
   product :math:`5`, and where :math:`x < 0` the quotient rule's difference :math:`4 + 10z` and the exponential
   :math:`3`; together at most :math:`u (9 + 8z)` relatively. The larger of the two is the bound of
