@@ -1,7 +1,7 @@
-"""Where a bound allows for additions in any order, a sum in the worst order comes near it, and stays below.
+"""Sums in the worst order come near every bound that allows any order of addition, and stay below it.
 
-A one that is followed by thousands of terms of just under half its ulp swallows each of them: the sum errs by nearly
-``(n - 1) u``, as much as a sum can (Higham 2002, section 4.2). Torch adds in many lanes and never comes near.
+A 1 followed by thousands of terms of just under half its ulp swallows each term: the error of the sum is nearly
+``(n - 1) u``, the largest possible (Higham 2002, section 4.2). Torch adds in many lanes and never comes near.
 """
 
 import math
@@ -62,7 +62,7 @@ def cross_entropy(x: Tensor, labels: Tensor) -> Tensor:
 
 
 def entropy(x: Tensor) -> Tensor:
-    """ln(1 + R) and the mean gap, of rows whose first entry is the maximum."""
+    """ln(1 + R) plus the mean gap, for rows whose first entry is the maximum."""
     gap = x[:, :1] - x[:, 1:]
     e = (-gap).exp()
     others = in_order(e)
@@ -107,7 +107,7 @@ class Worst(NamedTuple):
     inputs: Callable[[torch.dtype], dict[str, Any]]
     declares: dict[str, Any] = {}  # noqa: RUF012 - never changed
     law: str = "value"
-    """The law with the sharper bound, where that of the value admits another form."""
+    """The law with the sharper bound, if the bound of the value also admits another form."""
 
 
 def _logits(dtype: torch.dtype) -> Tensor:
@@ -120,7 +120,7 @@ def _two_ahead(dtype: torch.dtype) -> Tensor:
 
 
 def _losses(dtype: torch.dtype) -> dict[str, Tensor]:
-    """A loss so large that those which it swallows have small logits, whose own error is small."""
+    """Inputs with a loss so large that the swallowed losses have small logits with a small error."""
     largest = 2.0**14
     x = torch.full((1, N), math.log(0.49 * torch.finfo(dtype).eps * largest), dtype=dtype)
     x[0, 0] = largest
@@ -175,7 +175,7 @@ WORST = [
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("worst", WORST, ids=lambda worst: worst.contract)
 def test_a_sum_in_the_worst_order_comes_within_ten_of_the_bound(worst: Worst, dtype: str) -> None:
-    """And not above it."""
+    """The error of the sum is between a tenth of the bound and the bound."""
     case = Case(worst.function, worst.contract, declares=worst.declares, name=f"in_order.{worst.contract}")
     (job,) = jobs([case], laws=[worst.law], dtypes=[dtype])
     measurement = job.subject.measure(job.law, worst.inputs(format_of(dtype).dtype))
@@ -192,7 +192,7 @@ def decayed_by_a_factor(parameter: Tensor, gradients: Tensor, lr: float, momentu
 
 
 def test_the_factor_of_a_decay_may_be_rounded() -> None:
-    """It is half an ulp a step, beside the product's own."""
+    """The rounding adds half an ulp per step to the error of the product."""
     case = Case(decayed_by_a_factor, "sgd_with_momentum")
     for job in jobs([case], laws=["decay_shrinks_geometrically"]):
         assert decide(job, examples=8, corpora=()).status is Status.HOLDS

@@ -1,7 +1,7 @@
-"""The instrument does not cry wolf: correctly rounded and stable implementations keep every law, and none too easily.
+"""Correctly rounded and stable implementations keep every law, and no bound is looser than recorded.
 
-``tox run -e mutants`` decides all controls, and fails where one breaks a law or a bound is another than recorded; here
-are those of one contract, in a wide and a narrow dtype.
+``tox run -e mutants`` decides all controls and fails if one breaks a law or if a bound differs from the record. This
+module decides the controls of one contract, in a wide and a narrow dtype.
 """
 
 import numpy as np
@@ -28,13 +28,13 @@ UNCONTROLLED = {
 
 
 def test_every_operation_has_its_controls() -> None:
-    """None is left out."""
+    """Every contract has a control, except the contracts in `UNCONTROLLED`."""
     assert {control.contract for control in CONTROLS} == set(contracts()) - UNCONTROLLED
 
 
 @pytest.mark.parametrize("job", JOBS, ids=lambda job: f"{job.case.name}-{job.law.name}-{job.format.name}")
 def test_a_sound_implementation_keeps_the_law(job: Job) -> None:
-    """Whatever the group of the law; and what its bound admits is what is recorded of it."""
+    """Every law holds, in each group of laws, and its bound is as loose as recorded."""
     verdict = decide(job)
     assert verdict.status is Status.HOLDS, verdict.reason or verdict.violation
     assert verdict.rows > 0

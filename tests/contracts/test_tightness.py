@@ -12,20 +12,20 @@ RECORDED = read()
 
 
 def test_every_law_of_a_control_is_recorded() -> None:
-    """And no other: a law without a line could be loosened, and one that is gone is no longer held."""
+    """The record has exactly these laws: a law without a line could be loosened unnoticed."""
     laws = {(job.contract.name, job.law.name, job.format.name) for control in CONTROLS for job in control.jobs(DTYPES)}
     assert set(RECORDED) == laws
 
 
 def test_what_nothing_sound_comes_near_has_its_reason() -> None:
-    """And each reason has a bound."""
+    """Each such bound has a reason, and each reason has a bound."""
     low = {law for (_, law, _), line in RECORDED.items() if line.is_low}
     assert low == set(LAWS)
     assert set(LAWS.values()) == set(WHY)
 
 
 def test_the_record_is_of_the_draws_that_are_made_here() -> None:
-    """Another version of Hypothesis draws other examples, whose bounds are others."""
+    """Another version of Hypothesis draws other examples, and the bounds depend on the examples."""
     assert f"Hypothesis {version('hypothesis')}," in FILE.read_text()
 
 
@@ -37,7 +37,7 @@ def test_a_bound_that_moved_is_said(bound: float, factor: str) -> None:
 
 
 def test_a_law_that_is_as_tight_as_recorded_is_not_mentioned() -> None:
-    """Up to the digits that are kept."""
+    """Only the recorded digits are compared."""
     now = verdict(case="rounded.softmax", law="value", typical_bound=6.005, deviation=0.5, bound=1.0)
     assert moved(now, Tightness(6.0, rounded=0.5)) == ""
 
@@ -49,7 +49,7 @@ def test_what_is_correctly_rounded_comes_as_near_as_before() -> None:
 
 
 def test_a_bound_that_is_another_and_a_law_without_a_line_are_each_a_sentence() -> None:
-    """And what is as recorded, or in a dtype that is not, is none."""
+    """An unchanged bound, and a law in a dtype that is not recorded, give no sentence."""
     line = RECORDED["softmax", "value", "float32"]
     as_recorded = verdict(
         case="rounded.softmax",
