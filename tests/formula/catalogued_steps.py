@@ -1,4 +1,4 @@
-"""What torch's optimizers, norms and attention make of the formulas of the catalogue, and a mutant of each."""
+"""Torch's implementations of the optimizers, norms and attention in the catalog, and a mutant for each formula."""
 
 import functools
 from collections.abc import Callable
@@ -26,7 +26,7 @@ def steps_of(optimizer: Callable[..., torch.optim.Optimizer], **options: Any) ->
 
 
 VARIANTS = {"single": {"foreach": False}, "foreach": {"foreach": True}, "fused": {"fused": True}}
-"""What torch has of an optimizer on this device; a capturable one is for accelerators alone."""
+"""Variants of torch's optimizers on the CPU. Capturable optimizers need an accelerator."""
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam_steps": torch.optim.Adam,
@@ -34,11 +34,11 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adamw_steps": torch.optim.AdamW,
     "momentum_steps": functools.partial(torch.optim.SGD, lr=0.1, momentum=0.9),
 }
-"""By the formula that they carry out, with the defaults of torch."""
+"""Optimizers with torch's defaults, by the name of their formula."""
 
 
 def row_by_row(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """What takes one weight for all rows, called with each row's own."""
+    """Call a function that takes one weight for all rows on each row with its weight."""
     return lambda *inputs: torch.stack([function(*row) for row in zip(*inputs, strict=True)])
 
 
@@ -67,14 +67,14 @@ def rms_norm_of_one_more(x: Tensor, w: Tensor) -> Tensor:
 
 
 def batch_norm(x: Tensor, w: Tensor, b: Tensor) -> Tensor:
-    """Torch's, on the transposed rows; it refuses a batch of one, whose deviation is zero."""
+    """Torch's function on the transposed rows. It refuses a batch of one, whose deviation is zero."""
     if x.shape[-1] == 1:
         return (x - x) * w[:, None] + b[:, None]
     return F.batch_norm(x.T, None, None, w, b, training=True).T
 
 
 def batch_norm_of_the_sample(x: Tensor, w: Tensor, b: Tensor) -> Tensor:
-    """By the unbiased variance."""
+    """Divides by the unbiased variance."""
     d = x - x.mean(-1, keepdim=True)
     scale = (d.square().sum(-1, keepdim=True) / max(x.shape[-1] - 1, 1) + 1e-5).rsqrt()
     return d * scale * w[:, None] + b[:, None]
@@ -105,7 +105,7 @@ def running_variance(v: Tensor, x: Tensor) -> Tensor:
 
 
 def attention(q: Tensor, k: Tensor, v: Tensor, keep: Tensor | None = None) -> Tensor:
-    """Torch's, of one query and one feature a head."""
+    """Torch's function, with one query and one feature per head."""
     heads = [x[:, None, :, None] for x in (k, v)]
     mask = None if keep is None else keep[:, None, None, :]
     return F.scaled_dot_product_attention(q[:, None, None, None], *heads, mask, scale=1.0).reshape(len(q))
@@ -132,7 +132,7 @@ def cross_entropy_with_ignored(x: Tensor, t: Tensor, keep: Tensor) -> Tensor:
 
 
 def cross_entropy_of_padding(x: Tensor, t: Tensor, keep: Tensor) -> Tensor:
-    """What is to be ignored has a label of its own, which is learned."""
+    """Ignored positions have a separate label, which is learned."""
     return F.cross_entropy(x, torch.where(keep, t, 0), ignore_index=IGNORED, reduction="none")
 
 
@@ -154,9 +154,9 @@ MICROBATCH = 3
 
 
 def accumulated(g: Tensor, w: Tensor, of_batch: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-    """Backward of each microbatch's share of a loss into one gradient; the last one has fewer samples.
+    """Accumulate the gradients of microbatches; the last one has fewer samples.
 
-    Each row is a batch of samples whose loss is their gradient times the row's parameter.
+    Each row is a batch of samples. The loss of a sample is its gradient times the parameter of the row.
     """
     parameter = torch.ones(len(g), dtype=g.dtype, requires_grad=True)
     for part, own in zip(g.split(MICROBATCH, -1), w.split(MICROBATCH, -1), strict=True):
@@ -178,12 +178,12 @@ def of_each_microbatch(w: Tensor, own: Tensor) -> Tensor:
 
 
 def heads(x: Tensor) -> Tensor:
-    """As a batch of one head, with one feature."""
+    """Reshape rows to a batch with one head and one feature."""
     return x[:, None, :, None]
 
 
 def attention_of_many(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Torch's, where the queries of all rows are put to the keys of each; of each row its own query is looked at."""
+    """Torch's function with all queries for the keys of each row; a row returns the result for its query."""
     queries = heads(q.expand(len(q), len(q)))
     return F.scaled_dot_product_attention(queries, heads(k), heads(v), scale=1.0)[:, 0, :, 0].diagonal()
 
@@ -191,7 +191,7 @@ def attention_of_many(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 def attention_of_two_features(
     q: Tensor, r: Tensor, k: Tensor, h: Tensor, v: Tensor, *, scale: float | None = None
 ) -> Tensor:
-    """Torch's, of one query a row, whose features are given one by one."""
+    """Torch's function with one query per row, whose features are separate arguments."""
     query, keys = torch.stack([q, r], -1)[:, None, None], torch.stack([k, h], -1)[:, None]
     return F.scaled_dot_product_attention(query, keys, v[:, None, :, None], scale=scale).reshape(len(q))
 

@@ -1,9 +1,9 @@
-"""``python -m formula.oracles`` in tests/: oracles that follow from formulas beside those that were written by hand.
+"""``python -m formula.oracles`` in tests/: compare oracles derived from formulas with hand-written oracles.
 
-Of the contracts whose definition the grammar can say: how many times as fast the screen of the formula is, on ordinary
-rows of eight columns in float32 and in float64, and on the rows that the contract draws, in both; the largest error of
-either on those, relative to balls; how many elements the formula leaves to balls; and whether both say the same where
-an input is infinite. It prints the table of ``docs/hand-written-oracles.md``, in seconds of the processor.
+For each contract that the grammar can express, it measures five things. The first is the speed of both screens, in
+float32 and float64, on ordinary rows of eight columns and on rows that the contract draws. The second is the largest
+error of each oracle relative to balls. The others are the number of elements that the formula leaves to balls, and the
+agreement at infinite inputs. It prints the table of ``docs/hand-written-oracles.md``, in seconds of CPU time.
 """
 
 import sys
@@ -67,20 +67,11 @@ FURTHER = {
 
 @dataclass(frozen=True, eq=False)
 class Beside:
-    """An oracle by hand and the formula that says the same.
+    """A hand-written oracle and the formula of the same quantity.
 
-    Parameters
-    ----------
-    contract
-        Name of the contract.
-    by_hand
-        Its oracle.
-    reads
-        Which inputs of the contract, in the formula's order; last the cotangent of a gradient.
-    of
-        The input in which the gradient is; the value where absent.
-    declared
-        What the oracle by hand takes beside.
+    ``reads`` has the inputs of the contract in the order of the formula; for a gradient, the cotangent is last. ``of``
+    is the input of the gradient, and absent for the value. ``declared`` has further arguments of the hand-written
+    oracle.
     """
 
     contract: str
@@ -91,7 +82,7 @@ class Beside:
 
     @property
     def name(self) -> str:
-        """As the table has it."""
+        """Name in the table."""
         return self.contract + (f", gradient in `{self.of}`" if self.of else "")
 
     @cached_property
@@ -142,7 +133,7 @@ def _first(pair: DoubleDouble) -> DoubleDouble:
 
 
 BESIDE = _beside()
-"""Those of which both are there."""
+"""The quantities that have both oracles."""
 
 DTYPES = ("float32", "float64")
 
@@ -150,7 +141,7 @@ ENOUGH_S = 0.2
 
 
 class Row(NamedTuple):
-    """How many times as fast; the largest relative errors; the share left to balls; whether infinities agree."""
+    """Speed ratios, largest relative errors, share left to balls, and whether infinities agree."""
 
     in_float32: float
     in_float64: float
@@ -191,7 +182,7 @@ def error(beside: Beside, dtype: str, examples: int = 6, rows: int = 24) -> tupl
 
 
 def undecided(beside: Beside, dtype: str) -> float:
-    """Which share of the elements neither float64 nor double-double decides."""
+    """Return the share of elements that neither float64 nor double-double arithmetic decides."""
     wide, of = dtype == "float64", beside.quantity
     left = total = 0
     for given in _drawn(beside, dtype):
@@ -204,7 +195,10 @@ def undecided(beside: Beside, dtype: str) -> float:
 
 
 def at_infinities(beside: Beside) -> bool:
-    """Whether both say the same where that by hand says something: beside infinities in one input, and in all."""
+    """Return whether both oracles agree at infinities, where the hand-written oracle has a value.
+
+    One input is infinite, or all are.
+    """
     given = _ordinary(contract_named(beside.contract), beside.reads, torch.float32, rows=8)
     numbers = [at for at, name in enumerate(beside.reads) if name not in {"cotangent", "p", "q", "targets"}]
     for infinity in (-np.inf, np.inf):

@@ -1,4 +1,4 @@
-"""The contract of a formula, from Python and the command, and what is said before it is judged."""
+"""Contracts of formulas, from Python and from the command line, and the remarks before a formula is judged."""
 
 import sys
 from pathlib import Path
@@ -26,7 +26,7 @@ QUICK = {"dtypes": ["float32"], "examples": 4}
 
 
 def test_a_formula_that_cancels_is_said_to_before_anything_is_judged() -> None:
-    """With the point, and what the problem itself loses there."""
+    """The remark names the input at which digits are lost, and the digits that the problem itself loses."""
     said = contract_named("formula: x * (1 + erf(x / sqrt(2))) / 2").remark
     assert said is not None
     assert "loses all digits as written from x = -5.2" in str(said())
@@ -43,13 +43,13 @@ def test_a_formula_that_cancels_is_said_to_before_anything_is_judged() -> None:
 
 
 def test_what_is_said_of_a_formula_fails_nothing() -> None:
-    """It is no property of the implementation."""
+    """The remark is not a property of the implementation."""
     one = Property(case="a", name=OPERATION, dtype="", value="", sentence="said")
     assert not one.fails(strict=True)
 
 
 def test_a_gradient_in_every_input_is_judged() -> None:
-    """And one in a constant is not asked."""
+    """The gradient in a constant is not judged."""
     laws = ["gradient", "gradient_in_y"]
     detached = harness.check(lambda x, y: x * y.detach(), formula="x * y", laws=laws, **QUICK)
     assert {verdict.law for verdict in detached.failing} >= {"gradient_in_y"}
@@ -75,7 +75,7 @@ def test_a_branch_that_is_not_taken_has_no_part_in_the_gradient() -> None:
 
 
 def test_a_loss_over_all_is_called_on_each_group() -> None:
-    """And one that forgets to divide is found."""
+    """A loss without the division is found."""
     laws = ["value", "gradient", "calls_agree", "any_layout"]
     facts = {"formula": "mean((x - y) ** 2)", "over": "all", "laws": laws, **QUICK}
     assert harness.check(lambda x, y: ((x - y) ** 2).mean(), **facts).failing == []
@@ -105,7 +105,10 @@ def test_of_what_has_no_value_two_runs_may_differ() -> None:
     ("formula", "is_told"), [("mean((input - target) ** 2)", True), ("(input - target) ** 2", False)]
 )
 def test_who_answers_one_number_for_all_rows_is_told_how_that_is_checked(formula: str, *, is_told: bool) -> None:
-    """Where the formula is one of each row; one of each entry cannot be over all."""
+    """The hint appears if the formula has one value per row.
+
+    A formula with one value per entry cannot be over all rows.
+    """
 
     def mean_of_all(input: Tensor, target: Tensor) -> Tensor:  # noqa: A002 - as torch calls it
         return functional.mse_loss(input, target)
@@ -139,7 +142,7 @@ def test_a_kink_is_left_open() -> None:
 
 
 def test_in_float64_special_functions_are_decided_by_balls() -> None:
-    """As there is no enclosure of them in double-double."""
+    """Double-double arithmetic has no enclosure of special functions."""
     facts = {"dtypes": ["float64"], "examples": 2, "laws": ["value", "digits_not_lost"]}
     assert [v.status for v in harness.check(torch.erfc, formula="erfc(x)", **facts)] == [Status.HOLDS] * 2
     wrong = harness.check(lambda x: 1 - torch.erf(x), formula="1 - erf(x)", form="erfc(x)", **facts)
@@ -179,7 +182,7 @@ def test_a_survey_finds_where_a_formula_breaks() -> None:
 def test_a_mistake_on_the_command_line_is_one_sentence(
     options: list[str], said: str, workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And exit code 2, before any process is started."""
+    """The command exits with code 2 before it starts a process."""
     (workplace / "mine.py").write_text("def f(x):\n    return x\n")
     monkeypatch.setattr(sys, "argv", ["harness", "check", "mine.py:f", *options])
     with pytest.raises(SystemExit) as stop:
@@ -214,7 +217,7 @@ def test_what_is_off_by_more_than_float64_has_is_measured() -> None:
 
 
 def test_a_test_of_ones_own_is_parametrized_by_a_formula() -> None:
-    """As by a contract."""
+    """`parametrize_laws` accepts a formula like a contract."""
 
     @harness.parametrize_laws(formula="x * y", inputs={"y": "constant"}, dtypes=["float32"], laws=["value", "gradient"])
     def test_product(check: Check) -> None:

@@ -1,4 +1,4 @@
-"""The grammar: what is a formula, and what is said of what is none."""
+"""The grammar accepts formulas, and names the error in text that is not a formula."""
 
 from collections.abc import Callable
 from fractions import Fraction
@@ -48,13 +48,13 @@ def test_what_is_no_formula_is_refused_at_its_character(formula: str, said: str)
 
 
 def test_an_input_that_is_not_used_is_refused() -> None:
-    """As it may be a slip of the pen."""
+    """An unused input may be a typing error."""
     with pytest.raises(UsageError, match="does not use its input `y`"):
         parsed(spelling("formula(x, y): exp(x)"))
 
 
 def test_what_an_input_may_be_is_known() -> None:
-    """And a slip is told with what was meant."""
+    """The message for a misspelled domain suggests the right one."""
     with pytest.raises(UsageError, match="did you mean `positive`"):
         written("log(x)", inputs={"x": "positve"})
     with pytest.raises(UsageError, match="NAME=DOMAIN"):
@@ -69,7 +69,7 @@ def test_a_decimal_number_is_what_is_written() -> None:
 
 
 def test_what_is_said_twice_is_one_node() -> None:
-    """So that a gradient does not grow."""
+    """Common subexpressions keep gradients small."""
     formula = parsed(written("exp(x) / (exp(x) + exp(x))"))
     assert sum(one.operation == "exp" for one in order(formula.definition)) == 1
 
@@ -85,7 +85,7 @@ def test_what_is_said_twice_is_one_node() -> None:
     ],
 )
 def test_a_formula_is_read_as_it_is_spelled(text: str) -> None:
-    """Its line is the contract's name, and comes back."""
+    """The text of the formula is the name of the contract, and parsing the name gives the same text."""
     assert spelling(text).text == text
 
 
@@ -99,7 +99,7 @@ def test_inputs_are_taken_in_the_order_of_the_parameters() -> None:
 
 
 def test_parameters_with_defaults_need_not_be_named() -> None:
-    """They keep their defaults, unless one of them stands before an input: inputs are passed by position."""
+    """They keep their defaults. A default before an input is refused, because inputs are passed by position."""
 
     def scaled(x: float, factor: float = 1.0, y: float = 0.0) -> float:
         return factor * x - y
@@ -110,7 +110,7 @@ def test_parameters_with_defaults_need_not_be_named() -> None:
 
 
 def test_an_adapter_takes_the_inputs_by_the_names_of_its_parameters() -> None:
-    """Other names stand for the inputs in order; some names of each are refused."""
+    """If no parameter has the name of an input, inputs are passed in order. A mixture is refused."""
 
     def holds(call: str, formula: str = "y - 2 * x") -> bool:
         facts: dict[str, Any] = {"dtypes": ["float32"], "laws": ["value"], "examples": 4}
@@ -126,7 +126,7 @@ def test_an_adapter_takes_the_inputs_by_the_names_of_its_parameters() -> None:
 
 @pytest.mark.parametrize("function", [lambda x: x, lambda x, y: x * y])
 def test_the_name_of_a_formula_of_the_catalogue_is_none(function: Callable[..., Any]) -> None:
-    """Nothing but a name is the identity: a GELU was told that -1.1e-13 is not -2.3e-13."""
+    """A single name is the identity, so that GELU itself would be compared with its input."""
     with pytest.raises(UsageError, match="pass `--contract gelu`"):
         in_order_of(function, "formula: gelu")
     assert in_order_of(lambda gelu: gelu, "formula: gelu").startswith("formula(gelu):")
@@ -145,7 +145,7 @@ def test_a_formula_that_is_nowhere_finite_is_refused() -> None:
 
 
 def test_a_function_in_a_file_says_a_formula(tmp_path: pytest.TempPathFactory) -> None:
-    """It is read, and never run."""
+    """The file is parsed but never executed."""
     file = tmp_path / "definitions.py"  # type: ignore[operator]
     file.write_text(
         'raise SystemExit("never run")\n\n'

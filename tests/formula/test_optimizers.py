@@ -10,7 +10,7 @@ from harness.verdict.job import jobs
 
 
 def statuses(steps: Step, formula: str, dtype: str) -> set[Status]:
-    """Of the value, on ordinary numbers, and that it is finite."""
+    """Return the statuses of the laws `value`, on ordinary numbers, and `finite`."""
     listed = jobs([Case(steps, formula)], laws=["value", "finite"], dtypes=[dtype])
     return {verdict.status for verdict in decided(listed, examples=6)}
 
@@ -19,7 +19,7 @@ def statuses(steps: Step, formula: str, dtype: str) -> set[Status]:
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_a_variant_takes_the_steps(name: str, variant: str, dtype: str) -> None:
-    """As the formula has them, three from moments of zero."""
+    """Three steps from zero moments follow the formula."""
     assert statuses(steps_of(OPTIMIZERS[name], **VARIANTS[variant]), name, dtype) == {Status.HOLDS}
 
 

@@ -17,27 +17,27 @@ CONTROLS = {trial.case.name: trial for trial in controls()}
 
 @pytest.mark.parametrize("name", PATTERNS)
 def test_a_pattern_is_caught(name: str) -> None:
-    """As a defect, but for one that a formula leaves open."""
+    """Each pattern is a defect, except the pattern that a formula leaves open."""
     outcome = judged(PATTERNS[name], wrong=True)
     assert outcome.as_it_is == (name not in MISSED), outcome.text
 
 
 @pytest.mark.parametrize("name", ["stable.softmax", "rounded.entropy", "stable.variance"])
 def test_a_control_is_not_flagged(name: str) -> None:
-    """Neither its value nor its gradient, at infinities and on long rows."""
+    """Value and gradient hold, at infinities and on long rows too."""
     outcome = judged(CONTROLS[name]._replace(dtypes=("float32",)), wrong=False, examples=4)
     assert outcome.as_it_is, outcome.text
 
 
 @pytest.mark.parametrize("trial", list(without_floor()), ids=lambda trial: trial.says)
 def test_what_has_no_floor_is_not_flagged(trial: Trial) -> None:
-    """Probabilities are drawn down to those that a floor would hide, and where a careful form is right there."""
+    """The drawn probabilities reach below the usual floors, down to the smallest for which a careful form is right."""
     outcome = judged(trial, wrong=False)
     assert outcome.as_it_is, outcome.text
 
 
 def test_what_no_formula_says_is_named_by_laws_that_there_are() -> None:
-    """Each of them has a mutant among those that are judged."""
+    """Each of these laws has a mutant among the judged implementations."""
     assert set(NOT_SAID) <= {trial.says for trial in mutants()}
 
 

@@ -21,7 +21,7 @@ QUICK = {"dtypes": ["float32"], "examples": 4, "laws": ["value", "gradient", "va
 
 
 def cross_entropy(x: Tensor, t: Tensor) -> Tensor:
-    """Torch's, of each row."""
+    """Torch's loss, without a reduction."""
     return functional.cross_entropy(x, t, reduction="none")
 
 
@@ -31,13 +31,13 @@ def of_the_next_class(x: Tensor, t: Tensor) -> Tensor:
 
 
 def statuses(function: object) -> set[Status]:
-    """Of the laws of value and gradient."""
+    """Return the statuses of the laws of value and gradient."""
     found = harness.check(function, formula=FORMULA, inputs={"t": "index"}, **QUICK)  # type: ignore[arg-type]
     return {verdict.status for verdict in found}
 
 
 def test_a_loss_by_labels_is_judged() -> None:
-    """The right one holds, and one of the wrong label does not."""
+    """The right loss holds, and the loss for a wrong label breaks a law."""
     assert statuses(cross_entropy) == {Status.HOLDS}
     assert Status.BROKEN in statuses(of_the_next_class)
 

@@ -1,4 +1,4 @@
-"""Spellings from Python, NumPy and torch that a formula may use, and those that it refuses with another one."""
+"""Formulas accept spellings from Python, NumPy and torch, and refuse others with a suggestion."""
 
 from collections.abc import Callable
 
@@ -48,7 +48,7 @@ ROWS = torch.tensor([[-3.0, 2.0, 0.5], [0.25, -1.5, 1.0], [2.0, 3.0, -0.75]], dt
 
 @pytest.mark.parametrize("text", KNOWN)
 def test_a_usual_spelling_is_read(text: str) -> None:
-    """As the function that it names."""
+    """The spelling means the function that it names."""
     model = Model(parsed(spelling(f"formula: {text}")))
     x = ROWS if model.formula.by_rows else ROWS.flatten()
     np.testing.assert_allclose(model.value.oracle(x).hi, KNOWN[text](x).numpy(), rtol=1e-12)
@@ -69,7 +69,7 @@ def test_a_usual_spelling_is_read(text: str) -> None:
     ],
 )
 def test_a_spelling_that_is_none_is_refused_with_another_one(text: str, remedy: str) -> None:
-    """The message names what was written and what to write."""
+    """The message quotes the spelling and suggests the right one."""
     with pytest.raises(UsageError, match=remedy):
         contract_named(f"formula: {text}")
 

@@ -1,4 +1,4 @@
-"""What a formula says is true: the screen's enclosure holds, and gradients are derivatives."""
+"""Formulas are evaluated correctly: the enclosure of the screen contains the ball, and gradients are derivatives."""
 
 import numpy as np
 import pytest
@@ -54,7 +54,10 @@ def _example(strategy: object) -> dict[str, torch.Tensor]:
 
 
 def violations(of: Quantity, given: list[np.ndarray], *, wide: bool) -> tuple[int, int]:
-    """How many elements of the screen are further from the ball than its running error, and how many there are."""
+    """Return the number of elements outside the running error, and the number of elements.
+
+    An element is outside if its distance from the ball exceeds the running error.
+    """
     environment = {name: x[:24] for name, x in of.environment(given).items()}
     nodes = of._true_orders[-1]
     doubles = values(nodes, environment)
@@ -111,7 +114,7 @@ def test_a_gradient_is_the_derivative(formula: str) -> None:
 @pytest.mark.parametrize("dtype", ["float64", "float16"])
 @pytest.mark.parametrize("formula", [*ROWS, *TWO, "x ** 3 - x / (1 + x * x)"])
 def test_both_bounds_at_once_are_each_alone(formula: str, dtype: str) -> None:
-    """What they share is evaluated once, for value and gradient."""
+    """Shared subexpressions are evaluated once, for the value and for the gradient."""
     model, given = rows(formula, dtype)
     of, format_ = model.gradients[model.names[0]], FORMATS[dtype]
     for quantity, inputs in ((model.value, given[:-1]), (of, given)):
@@ -121,7 +124,7 @@ def test_both_bounds_at_once_are_each_alone(formula: str, dtype: str) -> None:
 
 
 def test_every_word_is_tried() -> None:
-    """What is added to the grammar is added here."""
+    """A new word of the grammar must be added here."""
     tried = " ".join(FORMULAS)
     assert [word for word in WORDS if f"{word}(" not in tried and word not in {"stop"}] == []
 
