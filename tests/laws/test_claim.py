@@ -58,7 +58,7 @@ def test_a_name_says_the_contract_whatever_its_spelling(name: str, contract: str
     ],
 )
 def test_a_name_that_says_more_or_nothing_claims_nothing(name: str, near: str) -> None:
-    """It is the user's to say, who is told what is near."""
+    """The user must name the contract, and the message lists similar names."""
     with pytest.raises(UsageError, match="cannot infer the contract of") as refused:
         claim(name)
     assert near in str(refused.value)

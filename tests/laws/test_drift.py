@@ -13,7 +13,7 @@ from harness.verdict.job import jobs
 
 
 def down(x: Tensor) -> Tensor:
-    """Whatever the sign, to the next float32 below a float64."""
+    """Round a float64 down to the next float32, for either sign."""
     nearest = x.float()
     return torch.where(nearest.double() > x, nearest.nextafter(torch.tensor(-torch.inf)), nearest)
 
@@ -65,12 +65,12 @@ def test_what_drifts_in_one_direction_is_seen_in_numbers_of_both_signs(way: Call
 
 
 def test_rounding_drifts_nowhere() -> None:
-    """Whatever rows a seed draws."""
+    """The drift stays small for several seeds."""
     means = {decided(lambda x: x.softmax(-1), "softmax", seed=seed).deviation for seed in range(3)}
     assert len(means) == 3
     assert max(mean for mean in means if mean is not None) < 0.05
 
 
 def test_what_breaks_the_law_of_the_value_is_its_business() -> None:
-    """A drift of what is wrong says nothing."""
+    """A wrong value does not break the law about drift."""
     assert decided(lambda x: x.softmax(-1) * 0.999, "softmax").status is Status.HOLDS

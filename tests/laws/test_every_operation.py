@@ -1,4 +1,4 @@
-"""Laws derived from the law of the value: what breaks at the beginning of a long row is not tried on all of it."""
+"""Laws derived from the law of the value stop at the beginning of a long row if it breaks there."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""What is wrong on one kind of input alone is seen by the law that draws this kind."""
+"""A defect that shows on one kind of input is found by the law that draws this kind."""
 
 import pytest
 import torch
@@ -32,7 +32,7 @@ def test_the_mode_is_named() -> None:
 
 
 def test_who_takes_one_axis_of_rows_alone_may_refuse() -> None:
-    """The contract has two axes; who refuses more answers nothing wrongly."""
+    """The contract has two axes. A function that refuses more axes gives no wrong result."""
 
     def softmax(x: Tensor) -> Tensor:
         n, k = x.shape
@@ -44,7 +44,7 @@ def test_who_takes_one_axis_of_rows_alone_may_refuse() -> None:
 
 
 def test_a_gradient_may_say_that_it_cannot_be_differentiated() -> None:
-    """Then there is nothing to look at."""
+    """The law is skipped."""
     (verdict,) = harness.check(once, "softmax", laws=["second_derivative"], dtypes=["float32"], corpora=())
     assert verdict.status is Status.SKIPPED
     assert "once_differentiable" in (verdict.reason or "")

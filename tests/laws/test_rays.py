@@ -20,7 +20,7 @@ from harness.verdict.job import Job
 
 Function = Callable[..., Tensor]
 Trips = Callable[..., Any]
-"""``trips(*inputs)``: which rows an implementation is to fail on."""
+"""``trips(*inputs)``: the rows on which an implementation fails."""
 
 
 def failing(sound: Function, trips: Trips) -> Function:
@@ -51,7 +51,7 @@ def any_of(condition: Callable[[Tensor], Tensor]) -> Trips:
 
 @widened
 def bce(x: Tensor, y: Tensor) -> Tensor:
-    """Nothing cancels."""
+    """Binary cross-entropy without cancellation."""
     wrong = torch.where(x < 0, -x * y, x * (1 - y))
     return (wrong + torch.log1p(torch.exp(torch.where(x < 0, x, -x)))).mean()
 
@@ -190,13 +190,13 @@ def test_a_ray_leads_to_the_number_from_which_an_implementation_fails(
 
 @pytest.mark.parametrize(("contract", "ray", "law", "sound"), [row[:4] for row in TABLE], ids=NAMES)
 def test_a_sound_implementation_holds_to_the_end_of_the_ray(contract: str, ray: str, law: str, sound: Function) -> None:
-    """So that what breaks there is the implementation's fault and not the ray's."""
+    """A breaking point on this ray is therefore a fault of the implementation."""
     record = followed(Case(sound, contract, style="foreign"), law, ray, "bfloat16")
     assert (record.value, record.reason) == (None, None)
 
 
 def test_every_ray_of_these_contracts_is_in_the_table() -> None:
-    """And every contract that can be followed has a ray."""
+    """Every contract with rows or vectors has a ray."""
     named = {(row[0], row[1]) for row in TABLE}
     assert named == {(name, ray.name) for name in dict(named) for ray in rays_of(contract_named(name))}
     without = {name for name, one in contracts().items() if not rays_of(one)}

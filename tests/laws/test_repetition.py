@@ -1,4 +1,4 @@
-"""The same call again: what is read that nobody wrote is found, and a difference once seen is believed."""
+"""A repeated call finds uninitialized memory, and a single difference is enough."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,12 +20,12 @@ FLOAT32 = FORMATS["float32"]
 
 
 def torch_memory(size: int) -> Array:
-    """What a new tensor holds."""
+    """Return the contents of a new tensor."""
     return to_array(torch.empty(size, dtype=torch.uint8))
 
 
 def numpy_memory(size: int) -> Array:
-    """What a new array holds."""
+    """Return the contents of a new array."""
     return np.empty(size, dtype=np.uint8).astype(np.float64)
 
 
@@ -34,14 +34,18 @@ def numpy_memory(size: int) -> Array:
 def test_memory_that_nobody_initialised_holds_something_else_each_time(
     memory: Callable[[int], Array], size: int
 ) -> None:
-    """All but always: what else the process does takes memory and frees it too."""
+    """In rare cases it is equal, because other code of the process allocates and frees memory too."""
     seen = [repeated(lambda: memory(size), FLOAT32, sizes=(size,)).broken for _ in range(20)]
     assert sum(seen) >= 16
 
 
 @pytest.mark.parametrize("size", [1, 100, 60_000])
 def test_a_tensor_that_nobody_sets_is_found_each_time(size: int) -> None:
-    """Also the first word of a block, in which an allocator keeps what is no secret, and what a call has just freed."""
+    """The check finds every word of an unset tensor.
+
+    The first word of a block is hard to find, because an allocator stores a known value there. So is memory that a call
+    has just freed.
+    """
 
     def total() -> Array:
         (torch.ones(size) * 2.0).sum()
@@ -52,7 +56,7 @@ def test_a_tensor_that_nobody_sets_is_found_each_time(size: int) -> None:
 
 
 def test_an_unset_tensor_is_found_where_the_compiler_is_loaded_too() -> None:
-    """What is compiled is not compiled again for it."""
+    """Compiled code is not recompiled for the check."""
     compilations = []
 
     def backend(graph: torch.fx.GraphModule, _: Any) -> Callable[..., Any]:
@@ -101,7 +105,7 @@ def test_another_shape_is_a_difference() -> None:
 
 
 def agreement(function: Callable[..., Any], contract: str, dtype: str = "float32", **claims: Any) -> Verdict:
-    """Decide whether calls agree, from the first call on: nobody has looked at the function before."""
+    """Decide whether calls agree. The function has not been called before."""
     (job,) = jobs([Case(function, contract, **claims)], laws=["calls_agree"], dtypes=[dtype])
     return decide(job, corpora=())
 
@@ -119,7 +123,7 @@ def seldom_another(every: int) -> Callable[[Tensor], Tensor]:
 
 @pytest.mark.parametrize("every", [2, 3, 7, 25, 10_000])
 def test_a_difference_that_is_seen_once_is_believed(every: int) -> None:
-    """Whether or not it shows again; what never shows in the calls that are made is not found."""
+    """The difference need not occur again. A difference that occurs in no call is not found."""
     verdict = agreement(seldom_another(every), "softmax")
     assert verdict.status is (Status.HOLDS if every == 10_000 else Status.BROKEN)
     if verdict.status is Status.BROKEN:
@@ -127,12 +131,12 @@ def test_a_difference_that_is_seen_once_is_believed(every: int) -> None:
 
 
 def test_a_difference_that_is_declared_is_expected() -> None:
-    """Also where it does not show on every call."""
+    """The difference need not occur on every call."""
     assert agreement(seldom_another(25), "softmax", breaks={"calls_agree": "a cache"}).status is Status.EXPECTED
 
 
 def fit(driver: str) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """Least squares by one of LAPACK's drivers."""
+    """Return least squares with the given driver of LAPACK."""
 
     def least_squares(X: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         A = torch.cat([X, X.new_ones(len(X), 1)], 1)
