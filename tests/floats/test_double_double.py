@@ -59,7 +59,7 @@ def test_elementary_functions_keep_their_stated_accuracy(
     ids=["add", "subtract", "multiply", "divide"],
 )
 def test_arithmetic_keeps_a_hundred_bits(operation: Callable[..., DoubleDouble], exact: Callable[..., arb]) -> None:
-    """Also where almost everything cancels."""
+    """Half of the operands nearly cancel."""
     x = pairs(RNG.standard_normal(500))
     y = pairs(np.concatenate([RNG.standard_normal(250), x.hi[250:] * (1.0 + 2.0**-40)]))
     assert relative_error(operation(x, y), exact, x, y) <= -100

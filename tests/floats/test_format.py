@@ -41,7 +41,7 @@ def test_constants_are_those_of_torch(format_: Format) -> None:
 
 
 def test_a_reduction_accumulates_in_float32_at_least() -> None:
-    """In the format itself where that is as fine, flushed as it is."""
+    """Wider formats accumulate in themselves, with the same flushing."""
     assert {format_.accumulator.name for format_ in HALVES} == {"float32"}
     for name in ("float32", "float64"):
         flushed = replace(FORMATS[name], flushes=True)
@@ -51,7 +51,7 @@ def test_a_reduction_accumulates_in_float32_at_least() -> None:
 
 @pytest.mark.parametrize("format_", HALVES, ids=lambda format_: format_.name)
 def test_ulp_is_the_distance_to_the_next_float_on_every_value(format_: Format) -> None:
-    """Away from zero; the largest value's ulp is that of its binade."""
+    """The distance is measured away from zero. For the largest value it is the spacing of its binade."""
     values = every_value(format_).double()
     positive = values[values >= 0].sort().values.numpy()
     assert np.array_equal(ulp(lift(positive[:-1]), format_), np.diff(positive))
@@ -99,7 +99,7 @@ def test_the_overflow_threshold_is_the_largest_float_and_half_an_ulp() -> None:
 @pytest.mark.parametrize("sign", [1.0, -1.0])
 @pytest.mark.parametrize(("below", "overflows"), [(-1e-9, False), (0.0, True), (1e-9, True)])
 def test_the_low_part_decides_at_the_overflow_threshold(sign: float, below: float, overflows: bool) -> None:
-    """What is exact lies within half an ulp beyond the largest number, or does not, by less than a float64 can say."""
+    """The exact value differs from the threshold by less than float64 can represent."""
     float16 = FORMATS["float16"]
     exact = DoubleDouble(np.array([sign * 65520.0]), np.array([sign * below]))
     assert np.isfinite(deviation(np.array([sign * 65504.0]), exact, float16)[0]) != overflows
@@ -136,7 +136,7 @@ def test_an_unknown_format_is_the_users_error() -> None:
 
 
 def test_a_number_of_a_wider_format_beyond_the_largest_deviates_as_any_other() -> None:
-    """The mean of squares of float16's largest number, in float32: it is what is expected, and both are beyond."""
+    """The mean of squares of float16's largest number is in float32, where both values are finite."""
     float16, square = FORMATS["float16"], 65504.0**2
     expected = lift(np.full(5, square))
     actual = np.array([square, square + 32.0, np.inf, 65504.0, -square])

@@ -1,4 +1,4 @@
-"""Comparisons: what they admit, from both sides."""
+"""Comparisons accept values up to the bound, and reject values just beyond it."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def test_two_runs_may_differ_by_twice_the_bound_of_one_and_no_more(ulps: float, 
 
 
 def test_two_runs_that_are_larger_than_the_truth_are_compared_in_their_own_ulp() -> None:
-    """And smaller ones in an ulp of the truth."""
+    """Smaller results are compared in an ulp of the exact value."""
     own = compare_runs(np.array([8.0 + 2.0**-20]), np.array([8.0]), measured(1.0), FLOAT32)
     truth = compare_runs(np.array([1.0 + 2.0**-20]), np.array([1.0]), measured(1.0, expected=8.0), FLOAT32)
     assert own.deviation.tolist() == truth.deviation.tolist() == [1.0]
@@ -48,7 +48,7 @@ def test_finite_runs_differ_by_a_finite_number() -> None:
 
 
 def test_a_run_of_another_shape_is_wrong_everywhere() -> None:
-    """Nothing is admissible of it."""
+    """The deviation is infinite, and the bound is zero."""
     for found in (
         compare_runs(np.ones(2), np.ones(1), measured(1.0), FLOAT32),
         compare(np.ones(2), lift(np.ones(1)), 1.0, FLOAT32),
@@ -78,14 +78,14 @@ def test_what_is_infinite_or_no_number_is_beyond_every_bound() -> None:
 
 
 def test_nothing_is_no_deviation() -> None:
-    """Where there is no element."""
+    """An empty measurement is not broken."""
     nothing = np.zeros(0)
     found = Measurement(nothing, nothing, nothing, nothing)
     assert (found.most_severe, found.over, found.broken) == (0.0, 0, False)
 
 
 def test_a_deviation_that_is_the_bound_is_kept_and_one_beyond_is_not() -> None:
-    """Nothing is rounded in between."""
+    """The comparison with the bound is exact."""
     at = compare(np.array([1.0 + 2.0**-22]), lift(np.array([1.0])), 2.0, FLOAT32)
     beyond = compare(np.array([1.0 + 2.0**-22]), lift(np.array([1.0])), np.nextafter(2.0, 0.0), FLOAT32)
     assert (at.broken, at.over, beyond.broken, beyond.over) == (False, 0, True, 1)
@@ -99,7 +99,7 @@ def test_what_is_exact_keeps_a_bound_of_zero_and_nothing_else_does() -> None:
 
 
 def test_the_severity_counts_a_bound_of_at_least_half_a_unit() -> None:
-    """So that what breaks an exact law compares."""
+    """Violations of exact laws, whose bound is zero, remain comparable."""
     found = Measurement(np.array([1.0, 1.0, np.nan]), np.array([0.0, 2.0, 1.0]), np.ones(3), np.ones(3))
     assert found.severity.tolist() == [2.0, 0.5, np.inf]
     assert found.most_severe == np.inf
@@ -115,14 +115,14 @@ def test_an_absolute_comparison_is_in_ulp_of_one_or_of_the_value(expected: float
 
 
 def test_an_absolute_comparison_of_infinities() -> None:
-    """Equal ones agree; nothing else does with what is not finite."""
+    """Equal infinities agree. Any other pair with a value that is not finite deviates by infinity."""
     actual, exact = np.array([np.inf, -np.inf, np.nan, 1.0]), np.array([np.inf, np.inf, 1.0, np.inf])
     found = compare_absolute(actual, exact, np.ones(4), FLOAT32)
     assert found.deviation.tolist() == [0.0, np.inf, np.inf, np.inf]
 
 
 def test_the_worse_of_several_runs_is_the_one_that_deviates_more() -> None:
-    """Element by element; of two that deviate alike, the first."""
+    """The choice is made for each element. If both deviate equally, the first is chosen."""
     one, two = (
         Measurement(np.array(deviation), np.ones(2), np.array(actual), np.zeros(2))
         for deviation, actual in (([1.0, 2.0], [10.0, 20.0]), ([1.0, 3.0], [11.0, 21.0]))
@@ -132,6 +132,6 @@ def test_the_worse_of_several_runs_is_the_one_that_deviates_more() -> None:
 
 
 def test_an_absolute_error_is_none_where_nothing_can_be_near() -> None:
-    """Of an infinity, and of what is no number."""
+    """The tolerance is zero for an infinite or NaN exact value."""
     exact = lift(np.array([1.0, np.inf, np.nan]))
     assert in_ulp(np.full(3, 2.0**-22), exact, FLOAT32).tolist() == [2.0, 0.0, 0.0]

@@ -1,4 +1,4 @@
-"""The memory: what says the same is the same key, and no more is kept than may be."""
+"""The memory recalls results by the content of their inputs, within a limit of bytes."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from harness.floats.memory import Memory, content_of
     "dtype", [torch.bfloat16, torch.float16, torch.float32, torch.float64, torch.int64, torch.bool]
 )
 def test_equal_tensors_say_the_same(dtype: torch.dtype) -> None:
-    """Whatever memory they are in; one of them in another layout, or as another type, does not."""
+    """The key does not depend on the storage, but on the layout, the values and the type."""
     x = torch.ones(1, 6, dtype=dtype)[:, ::2]
     assert content_of(x) == content_of(torch.ones(1, 6, dtype=dtype)[:, ::2])
     assert content_of(x) != content_of(x.clone())
@@ -20,7 +20,7 @@ def test_equal_tensors_say_the_same(dtype: torch.dtype) -> None:
 
 
 def test_zeros_and_numbers_are_told_apart() -> None:
-    """By their sign and their type; of anything else nothing is said."""
+    """Keys depend on the sign of a zero and on the type of a number. Other objects have no key."""
     assert content_of(torch.tensor(0.0)) != content_of(torch.tensor(-0.0))
     assert len({content_of(x) for x in (0, 0.0, -0.0, False, "0", None)}) == 6
     assert content_of(object()) is None
@@ -28,7 +28,7 @@ def test_zeros_and_numbers_are_told_apart() -> None:
 
 
 def test_what_was_not_asked_for_longest_is_forgotten() -> None:
-    """As soon as there would be more bytes than may be; what is large alone is not kept."""
+    """The least recently used entry goes first. An entry that exceeds the limit is not stored."""
     memory: Memory[str] = Memory(100)
     for key in "abcd":
         memory.keep(key, key.upper(), 25)

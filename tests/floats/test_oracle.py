@@ -35,7 +35,7 @@ def every_oracle() -> dict[str, Oracle]:
 
 
 def test_every_oracle_is_tested() -> None:
-    """None is left out of the controls' samples."""
+    """The samples of the controls cover every oracle."""
     assert set(every_oracle()) == set(ORACLES)
 
 
@@ -88,7 +88,7 @@ def test_the_screen_is_right_to_a_thousandth_of_an_ulp_on_a_million_hard_rows(
 
 @pytest.mark.parametrize("bits", [160, 640])
 def test_more_bits_give_the_same_answer(bits: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two precisions that both decide agree to all digits that are kept."""
+    """Two sufficient precisions agree in all digits of the result."""
     x = torch.from_numpy(HARD["gaps"](np.random.default_rng(1), 64, 5))
     with oracle.confirming():
         usual = log_softmax_oracle(x)
@@ -99,7 +99,7 @@ def test_more_bits_give_the_same_answer(bits: int, monkeypatch: pytest.MonkeyPat
 
 
 def test_exact_cases_are_exact() -> None:
-    """Equal logits, a probability of one, and what no rounding touches."""
+    """Equal logits, a probability of 1, and a row with one entry need no rounding."""
     for tier in (nullcontext(), oracle.confirming()):
         with tier:
             assert softmax_oracle(torch.zeros(1, 4)).hi.tolist() == [[0.25] * 4]
@@ -126,7 +126,7 @@ def test_plain_float64_is_not_an_oracle_for_the_loss() -> None:
 
 
 def test_global_precision_is_untouched() -> None:
-    """Whoever uses ball arithmetic beside us finds it as it was."""
+    """The oracle restores the precision of ball arithmetic for other users."""
     before = ctx.prec
     with oracle.confirming():
         softmax_oracle(tensor(2, 3, scale=1e4))
@@ -176,7 +176,7 @@ def test_an_oracle_answers_once_where_it_remembers() -> None:
 
 
 def test_an_oracle_recalls_what_it_answered_to_the_same_numbers() -> None:
-    """In whatever tensors, and in other bodies too; nobody may write to what is recalled."""
+    """Other tensors with the same numbers recall the result, also in nested blocks. Recalled arrays are read-only."""
     screened: list[Any] = []
 
     def screen(_: Any, x: Any) -> dd.DoubleDouble:
@@ -196,7 +196,10 @@ def test_an_oracle_recalls_what_it_answered_to_the_same_numbers() -> None:
 
 
 def test_ball_arithmetic_recalls_its_own_answers_and_none_of_the_screen() -> None:
-    """By the numbers, where the screen goes by the tensors too; and works them out again where nothing is recalled."""
+    """Ball arithmetic recalls by numbers alone, the screen by tensors too.
+
+    Outside the block, results are computed again.
+    """
     worked_out: list[Any] = []
 
     def exact(x: Any) -> Any:

@@ -18,7 +18,7 @@ ABOVE_MINUS_ONE = np.concatenate([2.0 ** RNG.uniform(-1000.0, 1000.0, 300), -(2.
 
 
 def errors_ulp(function: Callable[[Array], Array], exact: Callable[[mpmath.mpf], mpmath.mpf], x: Array) -> list[float]:
-    """Return the error of each value, in ulp of the exact one."""
+    """Return the error of each value, in ulp of the exact value."""
     found = []
     with mpmath.workprec(160):
         for argument, value in zip(x, function(x), strict=True):
@@ -46,7 +46,7 @@ def test_a_function_errs_by_a_few_ulp(
 
 
 def test_powers_of_two_and_their_logarithms_are_exact() -> None:
-    """From the smallest subnormal number to the largest power."""
+    """All powers are exact, from the smallest subnormal number to the largest."""
     powers = np.arange(-1074, 1024)
     assert (portable.exp2(powers) == np.ldexp(1.0, powers)).all()
     assert (portable.log2(np.ldexp(1.0, powers)) == powers).all()
@@ -69,7 +69,7 @@ def test_a_softmax_sums_to_one_and_a_masked_entry_has_none_of_it() -> None:
 
 
 def test_normal_numbers_are_normal() -> None:
-    """Their mean, their spread, and numbers beyond the end of the table."""
+    """Mean and standard deviation are right, and numbers beyond the end of the table occur."""
     drawn = portable.standard_normal(np.random.default_rng(0), 200_000)
     assert abs(drawn.mean()) < 0.01
     assert abs(drawn.std() - 1.0) < 0.01
@@ -101,7 +101,7 @@ def test_bits_are_the_recorded_ones_with_every_set_of_instructions() -> None:
 
 
 def run(code: str, **variables: str) -> str:
-    """Run some code in a process with environment variables of its own."""
+    """Run code in a process with extra environment variables."""
     command = [sys.executable, "-c", code]
     return subprocess.run(
         command, env=os.environ | variables, capture_output=True, text=True, check=True
