@@ -34,7 +34,7 @@ def softmax(logits):
     time.sleep(float(os.environ.get("PAUSE_S", "0")))
     return torch.softmax(logits, -1)
 """
-"""As slow as is asked for: the shards of one process are those of another that does not wait."""
+"""A softmax with an optional delay, so that shards of a slow process and of a fast one agree."""
 
 SOFTPLUS = """
 import torch
@@ -99,7 +99,7 @@ def done(exhaustion: Exhaustion) -> int:
 
 
 def known(exhaustion: Exhaustion) -> list[Proof]:
-    """Return what the finished shards say."""
+    """Return the proofs of the finished shards."""
     with carry_out(exhaustion) as hands:
         return Proving(hands).proofs()
 
@@ -139,7 +139,7 @@ def test_a_run_that_is_killed_goes_on_with_the_same_result(workplace: Path, smal
 def test_a_shard_is_done_again_where_it_is_damaged_or_the_implementation_was_edited(
     workplace: Path, small_spaces: None
 ) -> None:
-    """What was found of another implementation is not mixed with this one's."""
+    """Shards of the previous implementation are not mixed with new ones."""
     (workplace / "fast.py").write_text(SOFTMAX, encoding="utf-8")
     assert done(exhaustion(workplace / "shards", "fast.py")) == 8
     assert done(exhaustion(workplace / "shards", "fast.py")) == 0
@@ -151,7 +151,7 @@ def test_a_shard_is_done_again_where_it_is_damaged_or_the_implementation_was_edi
 
 
 def test_an_interrupted_command_says_so_and_goes_on(harness: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Exit code 130; what was finished is in the run, and the same command finishes it."""
+    """The exit code is 130. The run keeps the finished shards, and the same command completes it."""
     only = ("--dtypes", "bfloat16", "--layouts", "contiguous,spread")
     words = ("prove", "mine.py:softplus", "--contract", "softplus", *only, "--run", "it")
     finish = Shards.finish
@@ -176,7 +176,7 @@ def test_an_interrupted_command_says_so_and_goes_on(harness: Command, monkeypatc
 
 
 def test_a_signal_to_the_command_ends_it_in_order(workplace: Path) -> None:
-    """As from the keyboard, in the middle of two processes' work: exit code 130, no traceback, nothing lost."""
+    """Ctrl-C while two processes work gives exit code 130, no traceback, and keeps all finished shards."""
     (workplace / "mine.py").write_text(SOFTPLUS, encoding="utf-8")
     words = [sys.executable, "-c", "from harness.cli import main; main()", "prove", "mine.py:softplus"]
     words += ["--contract", "softplus", "--jobs", "2", "--run", "it"]
@@ -224,7 +224,7 @@ def test_the_command_proves_and_says_what_is_broken(harness: Command) -> None:
 def test_time_that_is_up_leaves_a_part(
     harness: Command, small_spaces: None, workplace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Which is never called proved, and whose exit code says only whether something is broken."""
+    """A partial proof is never called proved. Its exit code depends only on whether a law is broken."""
     (workplace / "slow.py").write_text(SOFTMAX, encoding="utf-8")
     words = ("prove", "slow.py:softmax", "--contract", "softmax", "--dtypes", "float16", "--layouts", "rows")
     words = (*words, "--of", "value")

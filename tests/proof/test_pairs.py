@@ -1,4 +1,4 @@
-"""Proofs over pairs: the thresholds, the count of what was visited, what is found, and what is never called proved."""
+"""Proofs over pairs: thresholds, the count of visited pairs, witnesses, and incomplete proofs."""
 
 import functools
 from collections.abc import Callable
@@ -53,7 +53,7 @@ def pairs_near_thresholds(contract: str, dtype: str) -> tuple[Tensor, Tensor]:
 def test_a_code_is_within_its_interval_exactly_where_ball_arithmetic_says_so(
     contract: str, dtype: str, limit: float
 ) -> None:
-    """On pairs of which about half are beyond the limit; what is left undecided is a gap of zero."""
+    """About half of the pairs exceed the limit. Only pairs with a gap of zero remain undecided."""
     logits, outputs = pairs_near_thresholds(contract, dtype)
     with confirming():
         deviation = measured(contract, dtype, logits, outputs).deviation
@@ -71,7 +71,7 @@ def test_a_code_is_within_its_interval_exactly_where_ball_arithmetic_says_so(
 @pytest.mark.parametrize("dtype", FORMATS)
 @pytest.mark.parametrize("contract", ["softmax", "log_softmax"])
 def test_what_the_table_passes_is_correctly_rounded(contract: str, dtype: str) -> None:
-    """And it passes nearly everything that is, but at a gap of zero, where an error can be half an ulp exactly."""
+    """The table passes nearly all correctly rounded pairs. At a gap of zero, an error can be exactly half an ulp."""
     logits, outputs = pairs_near_thresholds(contract, dtype)
     with confirming():
         right = (measured(contract, dtype, logits, outputs).deviation <= 0.5).all(-1)
@@ -89,7 +89,7 @@ def test_what_the_table_passes_is_correctly_rounded(contract: str, dtype: str) -
 @pytest.mark.parametrize("dtype", FORMATS)
 @pytest.mark.parametrize("contract", ["softmax", "log_softmax"])
 def test_laws_that_are_not_measured_hold_where_outputs_are_within_one_ulp(contract: str, dtype: str) -> None:
-    """Outputs moved by up to two floats, of which those beyond one ulp are put back."""
+    """Outputs move by up to two floats; those beyond one ulp are restored."""
     logits, outputs = pairs_near_thresholds(contract, dtype)
     with confirming():
         near = (measured(contract, dtype, logits, outputs).deviation <= 1.0).all(-1)
@@ -162,7 +162,7 @@ def test_a_correctly_rounded_softmax_is_proved_to_be_so(dtype: str) -> None:
 @pytest.mark.parametrize("dtype", FORMATS)
 @pytest.mark.parametrize("contract", ["softmax", "log_softmax"])
 def test_the_counts_are_those_of_measuring_every_pair(contract: str, dtype: str) -> None:
-    """Of torch's function on a small space, against ball arithmetic pair by pair."""
+    """For torch's function on a small space, the counts equal those of ball arithmetic on every pair."""
     function = getattr(torch.nn.functional, contract)
     pairs = task(function, contract, dtype, "narrow")
     proof = conclude(pairs, tallied(pairs))
@@ -190,7 +190,7 @@ def test_the_counts_are_those_of_measuring_every_pair(contract: str, dtype: str)
 def test_the_counts_of_losses_and_gradients_are_those_of_measuring_every_pair(
     contract: str, quantity: str, dtype: str
 ) -> None:
-    """Of torch's functions on rows, the loss row by row and at either label."""
+    """For torch's functions on rows, the counts are equal; the loss has no reduction, and both labels are tried."""
     option: dict[str, object] = {"reduction": "none"} if contract == "cross_entropy" else {"dim": -1}
     function = functools.partial(getattr(torch.nn.functional, contract), **option)
     pairs = task(function, contract, dtype, "rows", quantity=quantity)
@@ -228,7 +228,7 @@ def test_a_clamped_loss_breaks_the_laws_of_value_and_gradient() -> None:
 
 
 def test_one_wrong_pair_is_found_and_is_the_witness() -> None:
-    """Whose first output is off by one float in twenty-four million: here, by four among a few hundred."""
+    """A single wrong pair in a small space is found, and it becomes the witness."""
     space = small("float16")
     first, second = (float(space.values(codes)[5]) for codes in (space.first, space.second))
 
@@ -263,7 +263,7 @@ def test_a_softmax_that_overflows_breaks_laws_on_a_pair_that_is_named() -> None:
 
 
 def test_what_breaks_one_law_early_does_not_hide_what_breaks_another_later(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first pairs are finite and wrong, one of the last is NaN."""
+    """The first pairs are wrong but finite; one of the last is NaN."""
     monkeypatch.setattr(examination, "_MANY", 16)
     space = small("float16", shards=1)
     last = float(space.values(space.first)[-2])
@@ -296,7 +296,7 @@ def test_an_answer_in_the_same_memory_each_time_is_not_taken_for_the_other_layou
 
 
 def test_a_shard_that_is_dropped_or_visited_twice_is_noticed() -> None:
-    """Also where the number of pairs is right."""
+    """The check notices it even if the number of pairs is right."""
     pairs = task(torch_softmax, "softmax", "float16", "rows", small("float16", first=16))
     shards = [Sweep(pairs).tally(number) for number in range(pairs.shards)]
     assert {shard.visited for shard in shards} == {4 * 64}
@@ -346,7 +346,7 @@ def test_kernels_of_one_function_are_told_apart_by_their_bits() -> None:
     ],
 )
 def test_an_implementation_that_does_not_answer_is_named(function: Callable[..., object], message: str) -> None:
-    """It fails, and nothing is said of its laws."""
+    """The proof fails with the message, and no law has an outcome."""
     pairs = task(function, "softmax", "float16", "rows")
     proof = conclude(pairs, tallied(pairs))
     assert proof.fails

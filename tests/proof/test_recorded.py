@@ -1,4 +1,4 @@
-"""The proofs of torch's own functions that the docs show: complete, told as recorded, true of the torch that runs."""
+"""The proofs of torch's functions in the documentation are complete, printed as recorded, and valid for this torch."""
 
 from functools import partial
 
@@ -14,7 +14,7 @@ from harness.record import Proof, TensorText
 
 PROOFS = recorded()
 KERNEL_WIDTH = 64
-"""Second operands beside the witness's: enough for every kernel, down to the longest vectors."""
+"""Number of second operands next to the witness, enough for the longest vectors of every kernel."""
 
 
 def named(proof: Proof) -> str:
@@ -23,7 +23,7 @@ def named(proof: Proof) -> str:
 
 
 def test_every_pair_was_visited_once() -> None:
-    """By the moments of the space, which are worked out here again."""
+    """The moments of the visited pairs equal the moments of the space, which this test computes again."""
     for proof in PROOFS:
         moments = every_pair(format_of(proof.dtype)).moments
         assert proof.checksum == "-".join(f"{moment:x}" for moment in moments), named(proof)

@@ -35,7 +35,7 @@ def every_sigmoid() -> Tensor:
 
 
 def correctly_rounded(x: Tensor) -> Tensor:
-    """The sigmoid in float16, looked up: where a proof confirms by ball arithmetic, the oracle takes seconds."""
+    """The sigmoid in float16 from a table, because the oracle needs seconds per proof."""
     return every_sigmoid()[x.contiguous().view(torch.int16).long() + 2**15]
 
 
@@ -99,7 +99,7 @@ def test_a_wrong_gradient_is_found_though_the_value_is_right() -> None:
 
 @pytest.mark.parametrize("contract", CONTRACTS)
 def test_the_values_of_torch_are_within_half_an_ulp_and_a_little_in_float16(contract: str) -> None:
-    """They are computed in float32 and rounded; the proof says on how many inputs that is not enough."""
+    """Torch computes in float32 and rounds the result. The proof counts the inputs that are not correctly rounded."""
     found = proof(getattr(torch.nn.functional, contract), contract, "float16", "value")
     assert found.proved
     assert not found.fails
@@ -122,7 +122,7 @@ def test_layouts_are_compared_bit_by_bit() -> None:
 
 
 def test_a_declared_failure_is_expected() -> None:
-    """And makes nothing fail."""
+    """The proof does not fail."""
 
     def as_defined(x: Tensor) -> Tensor:
         return 1.0 / (1.0 + (-x).exp())
@@ -137,7 +137,7 @@ def test_a_declared_failure_is_expected() -> None:
 
 
 def test_an_implementation_that_raises_is_named() -> None:
-    """Nothing is said of its laws."""
+    """The proof fails, and no law has an outcome."""
     found = proof(lambda x: x.nonsense, "sigmoid", "float16", "value")
     assert found.fails
     assert not found.proved
