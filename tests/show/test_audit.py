@@ -1,4 +1,4 @@
-"""An audit on a screen: as wide as that is, with nothing left out."""
+"""The text of an audit fits the width of the screen and omits nothing."""
 
 import pytest
 import samples.audit
@@ -28,7 +28,7 @@ def test_a_finding_on_80_columns_is_what_was_recorded() -> None:
 
 @pytest.mark.parametrize("width", [40, 80, 120])
 def test_no_line_is_wider_than_the_screen_and_no_word_is_lost(width: int) -> None:
-    """But for a word that is wider itself, which is whole."""
+    """A word that is wider than the screen is printed whole."""
     audit = samples.audit.audit("train.step", samples.audit.finding(), samples.audit.finding(line=13))
     text = audit_text(audit, everything=True)
     shown = wrapped(text, width)

@@ -1,4 +1,4 @@
-"""What is printed of each suite when it is done."""
+"""The summary that each benchmark suite prints at its end."""
 
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ def document(entries: list[dict[str, Any]], **account: Any) -> dict[str, Any]:
 
 
 def printed(show: Any, told: dict[str, Any]) -> str:
-    """What is printed on a wide plain console."""
+    """Return the output on a wide plain console."""
     console = Console(width=200, record=True, file=Path("/dev/null").open("w"))  # noqa: SIM115
     show(console, told)
     console.file.close()
@@ -36,7 +36,7 @@ def printed(show: Any, told: dict[str, Any]) -> str:
 
 
 def summary(suite: str, told: dict[str, Any]) -> str:
-    """What is printed of a suite, with what it skipped."""
+    """Return the summary of a suite, with the skipped benchmarks."""
     return printed(lambda console, it: print_summary(console, suite, it), told)
 
 
@@ -54,7 +54,7 @@ def test_steps_stand_beside_the_chapters_and_the_floor() -> None:
 
 
 def test_cases_of_several_families_keep_their_whole_names() -> None:
-    """Two steps of one contract may differ by the family alone."""
+    """Two steps of the same contract may differ only in the family."""
     first, second = samples.benchmarks.step_entries()[:2]
     second["extra_info"] |= {"case": "mine.scratch.closed_form_step", "family": "mine"}
     text = printed(print_steps, document([first, second]))
@@ -89,7 +89,7 @@ def test_agreement_is_decided_by_the_whole_interval() -> None:
 
 
 def test_operations_stand_beside_the_fastest_of_their_contract() -> None:
-    """Each contract for itself; a call alone in its contract is its own fastest."""
+    """Each contract has its fastest call, and a single call is its own reference."""
     text = printed(print_operations, document(samples.benchmarks.operation_entries()))
     assert [(row[1].rpartition(".")[2], row[2], row[4]) for row in rows(text, "softmax_regression")] == [
         ("softmax", "40.0 us", "2"),
@@ -113,7 +113,7 @@ def test_loops_stand_beside_vectorised_code_of_their_size() -> None:
 
 
 def test_screening_stands_beside_one_row_at_a_time() -> None:
-    """And where that was not measured there is a dash."""
+    """Without the reference measurement, the ratio is a dash."""
     entries = samples.benchmarks.screening_entries()
     found = {row[1]: (row[2], row[4]) for row in rows(printed(print_screening, document(entries)), "concise")}
     assert found == {"batch": ("1.30M", "1,857"), "recipes": ("600k", "857"), "one-at-a-time": ("700", "1")}
@@ -121,7 +121,7 @@ def test_screening_stands_beside_one_row_at_a_time() -> None:
 
 
 def test_searches_are_shares_of_the_best_known() -> None:
-    """Medians of the seeds; of an infinite deviation a way has found all or nothing."""
+    """Shares are medians over the seeds. If the best deviation is infinite, a search has found all or nothing."""
     entries = samples.benchmarks.search_entries()
     text = printed(print_search, document(entries))
     assert rows(text, "concise")[0][1:] == ["72 ulp", "11.2%", "89.0%", "98.8%"]
@@ -133,7 +133,7 @@ def test_searches_are_shares_of_the_best_known() -> None:
 
 @pytest.mark.parametrize("suite", SUITES)
 def test_a_suite_cut_short_before_its_first_benchmark_is_printed_all_the_same(suite: str) -> None:
-    """With what was skipped; so every suite has a table of its own, and none leaves its reader with pytest's."""
+    """The summary lists the skipped benchmarks; every suite has a summary, so that pytest's table is never shown."""
     skipped = [{"name": "one", "reason": "no such thing here"}]
     assert "skipped: no such thing here (1 benchmark)" in summary(suite, document([], skipped=skipped))
 

@@ -49,7 +49,7 @@ def test_json_is_the_records_and_the_verdict(verdicts: Sequence[Verdict]) -> Non
 
 
 def test_junit_has_a_test_for_each_law_and_dtype(verdicts: Sequence[Verdict]) -> None:
-    """Failures carry the block, and what an implementation says ends no document."""
+    """Failures contain the violation block, and text of an implementation is escaped."""
     root = ElementTree.fromstring(to_junit(verdicts))  # noqa: S314 - our own
     tests = {(one.get("classname"), one.get("name")): one for one in root.iter("testcase")}
     assert len(tests) == len(verdicts)
@@ -75,7 +75,7 @@ def test_markdown_shows_a_table_and_the_blocks(verdicts: Sequence[Verdict]) -> N
 
 
 def test_every_format_says_what_kind_of_thing_it_is() -> None:
-    """Once, beside the verdicts."""
+    """Each output format has the properties once, next to the verdicts."""
     spread = harness.check(lambda x: x.var(-1), "variance", laws=["value"], dtypes=["float32"])
     said = "agrees with `--declare correction=1`"
     assert said in json.loads(to_json(spread, spread.properties))["properties"][0]

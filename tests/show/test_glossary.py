@@ -58,7 +58,7 @@ def test_an_unknown_word_is_a_usage_error() -> None:
 
 
 def test_the_command_prints_an_entry(workplace: Path, harness_command: Command) -> None:
-    """It takes the place of a law's name, and a misspelled word gets a suggestion."""
+    """An entry can be given in place of a law, and a misspelled word gets a suggestion."""
     done = harness_command("explain", "breaking-points")
     assert done.returncode == 0
     assert done.stdout.startswith("breaking point\n  meaning     The first representable number on a ray")

@@ -1,4 +1,4 @@
-"""What ``train``, ``prove`` and ``survey`` print on screens of 80 and 120 columns."""
+"""The output of ``train``, ``prove`` and ``survey`` fits screens of 80 and 120 columns."""
 
 from collections.abc import Callable
 from io import StringIO
@@ -19,7 +19,7 @@ def test_the_screens_are_those_that_were_recorded() -> None:
 @pytest.mark.parametrize("width", samples.screens.WIDTHS)
 @pytest.mark.parametrize("command", ["train", "prove", "survey"])
 def test_no_line_is_wider_than_the_screen_and_no_name_is_torn(command: str, width: int) -> None:
-    """The name of each case is whole on some line; a replay stays in one piece."""
+    """The name of each case is whole on some line, and a replay is not wrapped."""
     lines = samples.screens.screen(command, width).splitlines()
     assert [line for line in lines if len(line) > width and not line.startswith("  replay")] == []
     assert any(".scratch." in line or ".concise.softmax" in line for line in lines)

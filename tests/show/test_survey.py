@@ -13,7 +13,7 @@ from harness.surveyor.discovery import Discoveries
 
 
 def breakings(*, single: bool) -> list[Breaking]:
-    """Return the breaking points of a survey, or those of one function."""
+    """Return the breaking points of a survey, or only those of its first function."""
     known = samples.survey.breakings()
     return [breaking for breaking in known if not single or breaking.case == known[0].case]
 
@@ -49,7 +49,7 @@ def test_a_narrow_screen_gets_a_list_and_a_wide_one_a_table() -> None:
 
 @pytest.mark.parametrize(("width", "row"), [(80, "value [float32]: "), (180, "deviation and share of its bound")])
 def test_two_searches_that_end_at_the_same_numbers_are_one_row(width: int, row: str) -> None:
-    """Of another share of the bound there is a row of its own, which says so."""
+    """A result with a different share of the bound has a separate row with this share."""
     known = next(record for record in samples.survey.worst() if record.dtype == "float32")
     again = known.model_copy(update={"objective": "ratio"})
     lines = worst_lines([known, again], width)
@@ -61,7 +61,7 @@ def test_two_searches_that_end_at_the_same_numbers_are_one_row(width: int, row: 
 
 
 def worst_lines(records: list[Worst], width: int) -> list[str]:
-    """What a survey of one function that found these prints of them."""
+    """Return the lines about worst inputs in a survey of a single function."""
     stream, found = io.StringIO(), Discoveries()
     found.add(records)
     print_survey(Console(file=stream, width=width, soft_wrap=True, highlight=False), found, single=True)
@@ -71,7 +71,7 @@ def worst_lines(records: list[Worst], width: int) -> list[str]:
 
 @pytest.mark.parametrize(("columns", "width"), [("80", 80), ("200", 200), ("7", 160), ("many", 160), ("", 160)])
 def test_a_pipe_is_as_wide_as_columns_says(monkeypatch: pytest.MonkeyPatch, columns: str, width: int) -> None:
-    """Where it says nothing that is a width, wide: what reads it is no screen."""
+    """Without a valid width, the output is wide, because a program reads it."""
     monkeypatch.setenv("COLUMNS", columns)
     monkeypatch.setattr("sys.stdout", io.StringIO())
     assert options.console().width == width
