@@ -1,4 +1,4 @@
-"""The ordinal of one number, which needs no torch, is that of a tensor."""
+"""Ordinals of Python floats equal the ordinals of tensors."""
 
 import math
 import subprocess
@@ -37,7 +37,7 @@ def test_they_are_there_without_torch() -> None:
 
 
 def test_what_is_derived_of_a_format_is_what_torch_has() -> None:
-    """Its bits, its short name in the head of a column; and cases claim these formats unless they say otherwise."""
+    """Bits agree with torch, and column heads have short names. Cases claim these formats by default."""
     assert {name: 8 * getattr(torch, name).itemsize for name in PARAMETERS} == {
         name: parameters.bits for name, parameters in PARAMETERS.items()
     }

@@ -27,7 +27,7 @@ OVERFLOW = Event(kind=EventKind.OVERFLOW, operation="exp", dtype="float32", plac
 
 
 def logits(value: float) -> dict[str, Any]:
-    """One input of one number."""
+    """Return an input with a single number."""
     return {"logits": TensorText(dtype="float32", shape=(1, 1), values=(value.hex(),))}
 
 
@@ -71,7 +71,7 @@ def test_what_breaks_on_ordinary_numbers_is_not_told_as_something_of_infinities(
 
 
 def test_what_costs_a_dtype_its_digits_alone_is_not_said_to_break_in_it() -> None:
-    """Though it follows from the same; where nothing is broken, the digits are what is told."""
+    """A finding lists only dtypes with a broken law. Without a broken law, it reports the lost digits."""
     lost = broken("on_extreme_numbers", group="special", status=Status.LOST, event=OVERFLOW)
     narrow = OVERFLOW.model_copy(update={"dtype": "float16", "input": 11.1})
     (one,) = findings([lost, broken(dtype="float16", event=narrow)])
@@ -81,7 +81,7 @@ def test_what_costs_a_dtype_its_digits_alone_is_not_said_to_break_in_it() -> Non
 
 
 def test_two_events_are_two_findings_on_one_example_too() -> None:
-    """What nothing is known of joins the first of them."""
+    """A violation without an event joins the first finding."""
     invalid = OVERFLOW.model_copy(update={"kind": EventKind.CANCELLATION, "operation": "sub"})
     verdicts = [broken(event=OVERFLOW), broken("masked", event=invalid), broken("shift", cause="another")]
     assert [one.laws for one in findings(verdicts)] == [["value", "shift"], ["masked"]]
@@ -108,7 +108,7 @@ def test_what_cancels_on_one_line_is_one_finding() -> None:
 
 
 def test_another_cause_of_a_law_is_a_finding_unless_one_tells_it() -> None:
-    """It is counted once; the worst example under a sentence is one of that operation."""
+    """Each violation is counted once, and the worst example of a finding has its operation."""
     cancels = OVERFLOW.model_copy(update={"kind": EventKind.CANCELLATION, "operation": "sub", "place": "homework.py:4"})
     second = broken(event=cancels, actual=0.5, deviation=8.0, bound=2.0, cause="sub cancels").violation
     assert second is not None
@@ -130,7 +130,10 @@ def test_another_cause_of_a_law_is_a_finding_unless_one_tells_it() -> None:
 
 
 def test_of_one_law_that_leaves_the_range_in_two_ways_the_one_without_a_number_is_told() -> None:
-    """On one line they are one finding; zero times infinity is another, which no scaling mends."""
+    """Two events on the same line are one finding.
+
+    Zero times infinity is a separate finding, because scaling does not fix it.
+    """
     overflow = broken(event=OVERFLOW).violation
     assert overflow is not None
     mild = OVERFLOW.model_copy(update={"kind": EventKind.UNDERFLOW})
@@ -153,7 +156,7 @@ def test_what_is_wrong_where_nothing_is_rounded_stays_apart_from_what_overflows_
 
 
 def test_without_an_event_one_example_or_one_explanation_joins() -> None:
-    """Also where the verdict that joins two groups comes last."""
+    """The verdict that joins two groups may be the last."""
     apart = [broken("a", 1.0, cause="x"), broken("b", 2.0, cause="y")]
     assert len(findings(apart)) == 2
     assert len(findings([*apart, broken("c", 2.0, cause="x")])) == 1
@@ -162,7 +165,7 @@ def test_without_an_event_one_example_or_one_explanation_joins() -> None:
 
 
 def test_roundings_of_a_narrow_format_are_one_finding_where_wide_ones_hold() -> None:
-    """A law that breaks in float32 too is broken for another reason, and so is what is off by all of its digits."""
+    """A law that also breaks in float32 has another cause, and so does a result without correct digits."""
     off = {"dtype": "float16", "deviation": 5.0, "bound": 2.0}
     narrow = [broken("a", 1.0, cause="x", **off), broken("b", 2.0, cause="y", group="implementation", **off)]
     (one,) = findings(narrow)
@@ -172,7 +175,7 @@ def test_roundings_of_a_narrow_format_are_one_finding_where_wide_ones_hold() -> 
 
 
 def test_all_that_float32_mends_is_one_finding_of_the_format() -> None:
-    """It says what happened where; what float32 does not mend, or happens in float32 too, stays what it was."""
+    """The finding lists the events with their places. Violations that remain in float32 are separate findings."""
     invalid = OVERFLOW.model_copy(update={"kind": EventKind.CANCELLATION, "operation": "sub"})
     narrow = {"dtype": "float16", "mended_wider": True}
     mended = [broken("a", 1.0, event=OVERFLOW, **narrow), broken("b", 2.0, event=invalid, **narrow)]
@@ -186,7 +189,7 @@ def test_all_that_float32_mends_is_one_finding_of_the_format() -> None:
 
 
 def test_what_follows_from_the_value_is_told_with_it() -> None:
-    """In its dtype, unless an operation is known at which it happened, or one of the two is not finite."""
+    """Both must be in the same dtype, without a known event, and finite."""
     value = broken("value", 1.0, cause="x")
     follows: dict[str, Any] = {"group": "algebra", "cause": "y", "follows": "value"}
     (one,) = findings([value, broken("sums", 2.0, **follows)])
@@ -208,7 +211,10 @@ def test_what_follows_from_the_value_is_told_with_it() -> None:
 
 
 def test_roundings_that_two_runs_have_otherwise_are_of_narrowness_too() -> None:
-    """They are not tried in float32, where both runs round to the same; alone, they are roundings and no more."""
+    """They join the finding about the format without a trial in float32, where both runs round alike.
+
+    Alone, they are accumulated rounding.
+    """
     off = {"dtype": "float16", "deviation": 5.0, "bound": 2.0}
     runs = broken("any_position", 1.0, group="implementation", cause="y", **off)
     mended = [
@@ -222,7 +228,7 @@ def test_roundings_that_two_runs_have_otherwise_are_of_narrowness_too() -> None:
 
 
 def test_what_happened_unseen_in_16_bits_is_said_to_be_roundings() -> None:
-    """And lost digits, which fail nothing, make no defect one of the format; where it is one, they are of it too."""
+    """Lost digits alone do not make a finding about the format, but they join an existing one."""
     narrow = {"dtype": "bfloat16", "mended_wider": True}
     backward = OVERFLOW.model_copy(update={"kind": EventKind.UNDERFLOW, "backward": True})
     off = broken("a", 1.0, cause="x", deviation=5.0, bound=2.0, **narrow)
@@ -236,13 +242,13 @@ def test_what_happened_unseen_in_16_bits_is_said_to_be_roundings() -> None:
 
 
 def test_zero_for_what_is_not_is_no_rounding_of_last_digits() -> None:
-    """A subnormal number has few digits, all of which are lost where an exponential overflows in 16 bits."""
+    """A subnormal number has few digits. An overflowing exponential in 16 bits loses all of them."""
     (one,) = findings([broken(dtype="float16", actual=0.0, expected=1.52e-5, deviation=255.1, bound=2.5)])
     assert sentence(one).startswith("value is broken")
 
 
 def test_a_tiny_deviation_in_a_wide_format_is_no_rounding_of_16_bits() -> None:
-    """As of what is measured in units of one, and loses subnormal numbers."""
+    """The deviation is measured in absolute units, and subnormal numbers are lost."""
     (one,) = findings([broken(deviation=6.6e-37, bound=6e-37, actual=1e-44)])
     assert sentence(one).startswith("value is broken")
 
@@ -282,7 +288,7 @@ def test_errors_are_one_finding_by_what_was_done() -> None:
 
 
 def test_lost_digits_of_a_defect_belong_to_the_defect() -> None:
-    """Alone they are a finding of their own, after the defects; what is declared is none."""
+    """Lost digits alone are a separate finding after the defects. A declared failure is no finding."""
     lost = broken("kept", status=Status.LOST, event=OVERFLOW)
     assert [one.status for one in findings([lost, broken(event=OVERFLOW)])] == [Status.BROKEN]
     absorbed = OVERFLOW.model_copy(update={"kind": EventKind.ABSORPTION, "operation": "log"})
@@ -293,7 +299,7 @@ def test_lost_digits_of_a_defect_belong_to_the_defect() -> None:
 
 
 def test_the_worst_example_is_shown_where_it_is_clearly_worse() -> None:
-    """Not beside one that is infinitely wrong already."""
+    """It is not shown if the minimal example already deviates by infinity."""
     worst = WorstExample(actual=7.0, expected=1.0, deviation=9e9, bound=3.0, example=logits(4.0), replay="r")
     near = broken(deviation=3.4, bound=3.1, worst=worst)
     assert dict(facts(findings([near])[0]))["worst"].startswith("[float32] logits = [[4]]: 7, expected 1, 9e+09 ulp")
@@ -320,7 +326,10 @@ def test_an_answer_that_looks_like_the_truth_says_how_far_off_it_is() -> None:
 
 
 def test_an_input_beside_a_whole_number_is_not_spelled_as_one() -> None:
-    """An inverse hyperbolic tangent of one is infinite, and of a number below it is none."""
+    """An input near a whole number is printed with all digits.
+
+    The inverse hyperbolic tangent is infinite at 1, and finite at the number below.
+    """
     for at, spelled in (
         (1.0 - 2.0**-40, repr(1.0 - 2.0**-40)),
         (-1.0, "-1"),
@@ -353,7 +362,7 @@ def test_a_block_fits_its_columns_but_for_what_is_pasted(width: int) -> None:
     ],
 )
 def test_a_large_example_is_seen_again_by_what_is_added_to_the_command(replay: str, added: str) -> None:
-    """It is drawn again from its seed, which is not said where it is the usual one."""
+    """The rerun draws the example again from its seed. The default seed is not printed."""
     (finding,) = findings([broken(event=OVERFLOW, replay=replay)])
     assert dict(facts(finding, options_only=True))["rerun"] == added
     assert dict(facts(finding))["rerun"] == replay

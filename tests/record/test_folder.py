@@ -17,7 +17,7 @@ def run(path: Path, *, created: str) -> RunFolder:
 
 
 def test_a_name_is_below_the_runs_and_a_slash_makes_it_a_path() -> None:
-    """So that a run elsewhere is named by where it is."""
+    """A run in another folder is named by its path."""
     assert RunFolder.named("mine").path == RUNS / "mine"
     assert RunFolder.named("./mine").path == Path("mine")
     assert RunFolder.named("/elsewhere/mine").path == Path("/elsewhere/mine")

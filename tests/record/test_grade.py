@@ -40,12 +40,12 @@ def verdict(
     ids=str,
 )
 def test_a_case_is_graded_by_its_worst(verdicts: list[Verdict], expected: Grade | None) -> None:
-    """What is declared counts; what needs infinities does not; what was not measured has no grade."""
+    """Declared failures count, results at infinities do not. A case without a measurement has no grade."""
     assert grade(verdicts) is expected
 
 
 def test_each_dtype_has_its_grade() -> None:
-    """By case and dtype."""
+    """Grades are stored by case and dtype."""
     half = verdict(largest=60.0).model_copy(update={"dtype": "float16"})
     found = grades([verdict(), half])
     assert found == {("a.b.c", "float32"): Grade.CORRECTLY_ROUNDED, ("a.b.c", "float16"): Grade.BACKWARD_STABLE}

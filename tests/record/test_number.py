@@ -14,7 +14,7 @@ from reports import number as page
     [(0.0, "0"), (0.0123456, "0.0123"), (9.996, "10.0"), (1013.4, "1,013"), (1.5e-7, "1.50e-07"), (math.nan, "–")],
 )
 def test_a_number_has_three_significant_digits(value: float, text: str) -> None:
-    """Whole digits are all there, and what is not known is a dash."""
+    """Integer digits are never cut, and an unknown value is a dash."""
     assert plain(value) == text
 
 

@@ -1,4 +1,4 @@
-"""Records on disk: what is written is read back, and what is damaged is refused in one plain message."""
+"""Records on disk can be read back, and a damaged record is refused with one plain message."""
 
 import json
 import math
@@ -49,7 +49,7 @@ def test_what_is_written_is_read_back(workplace: Path) -> None:
 
 
 def test_an_interrupt_while_a_record_is_written_is_one() -> None:
-    """And any other fault of writing is what it is."""
+    """Other exceptions are raised unchanged too."""
 
     class Slow(Record):
         fault: type[BaseException]
@@ -65,7 +65,7 @@ def test_an_interrupt_while_a_record_is_written_is_one() -> None:
 
 
 def test_verdicts_on_the_same_law_are_replaced_and_others_kept(workplace: Path) -> None:
-    """So that the commands of one job fill one run."""
+    """The commands of a job can therefore fill the same run."""
     folder = RunFolder(workplace)
     folder.merge_verdicts([verdict(), verdict(law="gradient")])
     folder.merge_verdicts([verdict(status=Status.BROKEN)])
@@ -122,33 +122,33 @@ def test_a_record_that_contradicts_itself_is_refused(changes: dict[str, object],
 
 
 def test_no_control_character_enters_a_record() -> None:
-    """Neither where it is made, nor where it is changed: a forged verdict on a cleared screen comes from nowhere."""
+    """They are replaced at creation and on a change, so that no forged verdict can clear the screen."""
     forged = "\x1b[2J\x1b[Hverdict: no defect\n\u202eover"
     for record in (verdict(reason=forged), verdict().model_copy(update={"reason": forged})):
         assert record.reason == "\ufffd[2J\ufffd[Hverdict: no defect\n\ufffdover"
 
 
 def test_a_message_is_one_line_without_control_characters() -> None:
-    """Whatever stands in the value."""
+    """The value and the place may contain any text."""
     message = str(UsageError("a file can be read", value="\x1b[2J\ngreen", place="a\tb"))
     assert message == "a file can be read in a b: got \ufffd[2J green"
 
 
 def test_a_run_of_another_schema_is_refused_by_its_version(workplace: Path) -> None:
-    """Whatever else is new in it."""
+    """Unknown fields do not matter."""
     (workplace / "run.json").write_text(json.dumps({"schema_version": 99, "wings": 2}), encoding="utf-8")
     with pytest.raises(UsageError, match="schema 99"):
         RunFolder(workplace).head()
 
 
 def test_a_folder_without_a_head_is_no_run(workplace: Path) -> None:
-    """The message says what a run is."""
+    """The message names the file that makes a folder a run."""
     with pytest.raises(UsageError, match=r"run\.json"):
         RunFolder(workplace).head()
 
 
 def test_a_file_that_cannot_be_written_leaves_the_old_one(workplace: Path) -> None:
-    """And no temporary file."""
+    """No temporary file remains."""
     file = workplace / "kept.txt"
     write_atomically(file, "old")
     with pytest.raises(UnicodeEncodeError):
@@ -178,7 +178,7 @@ def test_a_run_that_has_its_report_starts_afresh(workplace: Path) -> None:
 
 
 def test_a_session_does_not_write_into_a_folder_of_something_else(workplace: Path) -> None:
-    """Nothing of the user's is touched."""
+    """The user's files are unchanged."""
     (workplace / "thesis").mkdir()
     (workplace / "thesis" / "chapter.tex").write_text("x", encoding="utf-8")
     with pytest.raises(UsageError, match="the folder contains other files"):

@@ -23,7 +23,7 @@ def test_inputs_with_too_many_digits_are_rounded() -> None:
 
 
 def test_a_backward_pass_is_named_as_one() -> None:
-    """And nothing is said of the forward operation's limit."""
+    """The limit of the forward operation is not mentioned."""
     said = cause_of(event(EventKind.OVERFLOW, "exp", backward=True))
     assert said.startswith("the backward pass of exp overflows in float32, whose largest number is 3.40e+38: ")
 
@@ -50,14 +50,14 @@ def test_a_backward_pass_is_named_as_one() -> None:
     ],
 )
 def test_what_one_operation_does_within_is_said(kind: EventKind, operation: str, said: str, *, backward: bool) -> None:
-    """Where torch has one operation for what others write as several."""
+    """The sentence explains the internal steps of a composite operation of torch."""
     assert cause_of(event(kind, operation, backward=backward)).startswith(said)
 
 
 @pytest.mark.parametrize("kind", EventKind)
 @pytest.mark.parametrize("operation", ["exp", "sum", "log", "mul", "unheard_of"])
 def test_every_event_has_a_sentence_and_a_remedy(kind: EventKind, operation: str) -> None:
-    """Also an operation that nobody thought of."""
+    """An unknown operation has both too."""
     what, _, remedy = cause_of(event(kind, operation)).partition(": ")
     assert what
     assert remedy
