@@ -1,4 +1,4 @@
-"""The options of ``harness check``: what is claimed, the limits, the output, and watching a file."""
+"""The options of ``harness check``: contracts, limits, output files, and watching a file."""
 
 import json
 import os
@@ -25,7 +25,7 @@ ONE_LAW = ("--law", "value", "--dtypes", "float32")
 
 @pytest.fixture
 def harness(harness_command: Command, one_worker: None) -> Command:
-    """Run the command, which has foreign code checked in a process of its own."""
+    """Return the command; it checks foreign code in a separate process."""
     return harness_command
 
 
@@ -38,7 +38,7 @@ def homework(workplace: Path) -> Path:
 
 
 def test_a_declared_break_is_expected_in_the_dtypes_it_names(harness: Command, homework: Path) -> None:
-    """And not found is as red as broken."""
+    """A declared failure that does not occur fails like a broken law."""
     check = ("check", "homework.py:softmax", "--contract", "softmax", "--law", "value")
     some = harness(*check, "--dtypes", "float32,float16", "--breaks", "value:float16=exp overflows")
     assert some.returncode == 1
@@ -51,7 +51,7 @@ def test_a_declared_break_is_expected_in_the_dtypes_it_names(harness: Command, h
 
 
 def test_the_formats_are_written_where_the_user_says(harness: Command, homework: Path) -> None:
-    """Each beside the table."""
+    """The table is printed besides."""
     files = ("--json", "out/v.json", "--junit", "out/v.xml", "--markdown", "out/v.md")
     done = harness("check", "homework.py:softmax", "--contract", "softmax", *ONE_LAW, *files)
     assert done.returncode == 1
@@ -69,7 +69,7 @@ def _refused(constant: str) -> None:
 
 
 def test_fail_fast_stops_at_the_first_failure(harness: Command, homework: Path) -> None:
-    """And says that it did; a grade would be one of laws that were not looked at."""
+    """The output states that it stopped. There is no grade, because not all laws were checked."""
     done = harness("check", "homework.py:softmax", "--contract", "softmax", "--dtypes", "float32", "--fail-fast")
     assert done.returncode == 1
     assert re.search(r"^grade: none, stopped at the first failure after 1 of \d+ laws$", done.stdout, re.MULTILINE)
@@ -93,7 +93,7 @@ def test_a_function_of_no_lines_that_warns_is_judged_in_this_process_too(harness
 
 
 def test_seconds_bound_the_search_of_a_law(harness: Command, workplace: Path) -> None:
-    """At least one example is looked at."""
+    """At least one example is checked."""
     code = "import time\n\ndef softmax(x):\n    time.sleep(0.05)\n    return x.softmax(-1)\n"
     Path("slow.py").write_text(code, encoding="utf-8")
     done = harness("check", "slow.py:softmax", "--contract", "softmax", *ONE_LAW, "--seconds", "0.125", "--no-replay")
@@ -151,7 +151,7 @@ def test_an_option_that_cannot_be_met_is_one_plain_line(
 
 
 def test_a_property_is_said_once_kept_with_the_run_and_fails_under_strict(harness: Command, workplace: Path) -> None:
-    """It fails no law; what is declared is silent."""
+    """Without `--strict` it fails nothing. A declared property is not printed."""
     Path("mine.py").write_text("def spread(x):\n    return x.var(-1)\n", encoding="utf-8")
     check = ("check", "mine.py:spread", "--contract", "variance", *ONE_LAW)
     done = harness(*check, "--strict", "--run", "it")
@@ -166,7 +166,7 @@ def test_a_property_is_said_once_kept_with_the_run_and_fails_under_strict(harnes
 
 
 def test_watching_checks_again_when_the_file_is_saved(homework: Path) -> None:
-    """Broken at first, mended, then interrupted; the last exit code is that of the last check."""
+    """The law breaks, holds after an edit, and the exit code after Ctrl-C is that of the last check."""
     words = ("check", "homework.py:softmax", "--contract", "softmax", *ONE_LAW, "--watch")
     command = [sys.executable, "-c", "from harness.cli import main; main()", *words]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
@@ -208,7 +208,7 @@ def test_only_a_file_can_be_watched(harness: Command, workplace: Path) -> None:
 
 
 def test_a_closed_pipe_loses_neither_a_file_nor_the_exit_code(homework: Path) -> None:
-    """As in ``harness check ... --json h.json | head -1``: files are written first, and the verdict decides."""
+    """``harness check ... --json h.json | head -1`` writes the files first, and the verdict decides the exit code."""
     reader, writer = os.pipe()
     os.close(reader)
     words = ("check", "homework.py:softmax", "--contract", "softmax", *ONE_LAW, "--json", "h.json", "--no-isolate")
@@ -251,7 +251,7 @@ def test_the_shell_completes_contracts_and_laws(
 
 
 def test_laws_are_completed_for_the_contract_that_is_given() -> None:
-    """And for all where none is."""
+    """Without a contract, the laws of all contracts are offered."""
 
     class Context:
         def __init__(self, contract: str | None) -> None:

@@ -72,7 +72,7 @@ def test_help_of_a_command_is_what_the_command_prints(harness_command: Command) 
 
 
 def test_headings_are_bold_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And nothing else differs there; ``NO_COLOR`` and a dumb terminal turn it off."""
+    """Nothing else differs. ``NO_COLOR`` and a dumb terminal disable it."""
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.delenv("NO_COLOR", raising=False)

@@ -28,7 +28,7 @@ NAMES = {"jobs", "isolate", "call_s", "first_call_s", "memory_gib", "executor"}
 
 
 def test_a_command_is_given_what_was_said_as_one_argument() -> None:
-    """Beside its own options."""
+    """The shared options are one argument next to the other options of the command."""
     given: list[tuple[str, Means]] = []
 
     @takes_means

@@ -36,7 +36,7 @@ def harness(harness_command: Command, one_worker: None, workplace: Path) -> Comm
     ],
 )
 def test_what_does_not_fit_is_one_plain_line(harness: Command, words: tuple[str, ...], option: str) -> None:
-    """Also where only the call says so, of a compiled function; the option makes it fit."""
+    """For a compiled function, only the call shows the mismatch. The suggested option solves it."""
     done = harness("check", *words, *ONE_LAW)
     assert done.returncode == 2, done.stdout
     assert f"pass `--call {option}" in done.stderr

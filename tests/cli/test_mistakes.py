@@ -155,7 +155,7 @@ MISTAKES: dict[str, tuple[tuple[str, ...], str]] = {
         "cannot watch `json:loads`: `--watch` needs `file.py:function`",
     ),
 }
-"""What a user types, and the line that answers, after the name of the program."""
+"""Commands with a mistake, and the expected message after the name of the program."""
 
 
 @pytest.fixture(autouse=True)
@@ -205,7 +205,7 @@ def test_a_run_that_another_command_fills(harness_command: Command) -> None:
     folder.mkdir(parents=True)
     lock(folder)
     with pytest.MonkeyPatch.context() as patch:
-        # Another process would not know that this one holds the lock.
+        # Another process would not share the lock of this process.
         patch.setattr("harness.record.lock._held", {})
         line = answer(harness_command, *CHECK, "--run", "mine")
     unlock(folder)
@@ -234,7 +234,7 @@ def test_a_package_cases_that_declares_none(harness_command: Command, workplace:
 
 
 def test_no_package_cases_at_all(harness_command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As where only the instrument is installed."""
+    """An installation without the repository has no package `cases`."""
     monkeypatch.setattr("harness.cli.options.find_spec", lambda _: None)
     way_out = "name a function, as in `harness survey homework.py:softmax`"
     assert answer(harness_command, "survey") == f"nothing to survey: there is no package `cases` here; {way_out}"
