@@ -1,4 +1,4 @@
-"""In which width and order sums are formed, told from outputs alone."""
+"""The width and order of a sum are inferred from outputs alone."""
 
 import pytest
 import torch
@@ -11,7 +11,7 @@ from harness.verdict.job import jobs
 
 
 def found(function: object, contract: str, dtype: str) -> Accumulator:
-    """What is inferred of a function."""
+    """Return the inferred accumulator of a function."""
     (job,) = jobs([Case(function, contract)], laws=["value"], dtypes=[dtype])  # type: ignore[arg-type]
     record = accumulator(job)
     assert record is not None
@@ -67,7 +67,7 @@ def softmax_in(dtype: torch.dtype, parts: int = 1):
     ],
 )
 def test_a_sum_one_after_the_other_is_found_in_its_width(make: object, contract: str, dtype: str, width: str) -> None:
-    """Whatever the format of the output, as long as that shows it."""
+    """The output may have any format that is precise enough to show it."""
     record = found(make(getattr(torch, width)), contract, dtype)  # type: ignore[operator]
     assert (record.width, record.order) == (width, "one term after the other")
     assert summing(record) == f"in {width} one term after the other"
@@ -105,7 +105,7 @@ def test_a_contract_without_a_sum_has_no_accumulator() -> None:
 
 
 def test_an_implementation_that_raises_gives_its_text_as_evidence() -> None:
-    """And no width."""
+    """There is no width."""
 
     def raising(X: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         raise ValueError("no such luck")

@@ -16,7 +16,7 @@ def line(*fails: tuple[int, int]):
 
 @pytest.mark.parametrize("first", [0, 1, 17, 98, 99])
 def test_a_short_line_is_tried_whole(first: int) -> None:
-    """So that what is found first is first, however failing comes and goes."""
+    """The reported failure is the first, even if failures are irregular."""
     found = first_failure(line((first, first + 1)), 100, [], SMALL)
     assert (found.place, found.certainty) == (first, "exhausted")
 

@@ -86,7 +86,7 @@ def found(case: str, law: str, ray: str, dtype: str) -> Breaking:
 def test_breaking_points_are_the_known_numbers_to_the_float(
     case: str, law: str, ray: str, points: tuple[float | None, ...]
 ) -> None:
-    """In four dtypes, values and gradients apart."""
+    """Values and gradients are tested separately in four dtypes."""
     assert [found(case, law, ray, dtype).value for dtype in DTYPES] == list(points)
 
 
@@ -117,7 +117,7 @@ def test_at_a_breaking_point_ball_arithmetic_finds_the_law_broken_and_one_float_
 
 
 def test_between_its_gradient_and_its_value_a_logarithm_of_a_softmax_has_a_window() -> None:
-    """From ln(max) to -ln(sub/2) the value is finite and the gradient is NaN."""
+    """From ln(max) to -ln(sub/2), the value is finite and the gradient is NaN."""
     gradient = found("scratch.log_of_softmax", "gradient", "reversed gap", "float32")
     value = found("scratch.log_of_softmax", "finite_on_extreme_logits", "reversed gap", "float32")
     assert gradient.actual is not None
@@ -132,7 +132,7 @@ DECLARED = [(case, law, ray) for case in load() if case.family != SURVEYED for l
 
 
 def test_the_family_that_is_left_out_below_is_surveyed_by_the_reports_job() -> None:
-    """In every dtype, and its breaking points are those of the baseline."""
+    """That job covers every dtype, and the baseline has its breaking points."""
     tox = (Path(__file__).parents[2] / "tox.ini").read_text(encoding="utf-8")
     (words,) = re.findall(rf"^    harness survey cases\.{SURVEYED} (.*)$", tox, re.MULTILINE)
     assert not {"--law", "--dtypes", "--ray", "--seconds"}.intersection(words.split())
@@ -165,7 +165,7 @@ def spike_of(case: Case) -> Breaking:
 
 
 def test_a_closed_form_that_is_declared_wrongly_is_shown_to_disagree() -> None:
-    """By its value, in the record and in the last line."""
+    """The record and the last line contain the value of the form."""
     record = spike_of(Case(naive, "softmax", breaks_at={("value", "spike"): "p ln 2"}))
     assert record.agrees is False
     assert closed_form(record) == "DISAGREES with p ln 2 = 16.63553233"
@@ -180,7 +180,7 @@ def test_a_closed_form_that_is_declared_where_nothing_breaks_disagrees_too() -> 
 
 
 def test_a_closed_form_that_gives_the_very_number_is_recognised_where_none_is_declared() -> None:
-    """And is said not to be declared; the break itself is not either."""
+    """The record states that neither the form nor the break is declared."""
     record = spike_of(Case(naive, "softmax"))
     assert (record.form, record.declared, record.agrees) == ("ln(max + ulp/2)", False, True)
     assert undeclared([record], []) == [record]
@@ -201,7 +201,7 @@ def test_a_declaration_of_what_there_is_not_is_the_users_error(points: dict[tupl
 
 
 def test_an_implementation_that_raises_is_a_reason_and_not_a_crash() -> None:
-    """Nor is it a law that holds."""
+    """The law is not counted as holding."""
 
     def raising(logits: Tensor) -> Tensor:
         raise ValueError("no such luck")
@@ -216,7 +216,7 @@ def test_an_implementation_that_raises_is_a_reason_and_not_a_crash() -> None:
 @pytest.mark.parametrize("name", [name for name in FORMS if name != "max + ulp/2"])
 @pytest.mark.parametrize("dtype", DTYPES[1:])
 def test_a_form_lies_between_two_floats_or_on_one(name: str, dtype: str) -> None:
-    """And is reached from there on: what `first` means."""
+    """`first` is the first float at or beyond the form."""
     format_ = FORMATS[dtype]
     form = form_value(name, format_, 8)
     near = torch.tensor(float(form), dtype=torch.float64).to(format_.dtype)
@@ -256,7 +256,7 @@ def job_of(contract: str, law: str) -> Job:
 
 
 def test_a_contract_gets_the_rays_of_the_shape_of_its_first_input() -> None:
-    """A vector has two; one that needs inputs of another kind has those that it declares."""
+    """A vector has two rays. Contracts with other inputs declare their rays."""
     assert [ray.name for ray in rays_of(job_of("sigmoid", "value").contract)] == ["positive", "negative"]
     assert [ray.name for ray in rays_of(job_of("gaussian_nll", "value").contract)] == ["noise variance"]
     assert rays_of(job_of("accuracy", "share_of_hits").contract) == ()

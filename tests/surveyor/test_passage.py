@@ -1,4 +1,4 @@
-"""Passages: what an implementation computes along a ray, call by call."""
+"""Passages: the steps of an implementation along a ray, call by call."""
 
 import math
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from harness.surveyor.search import Budget
 
 
 def passages(function: Callable[[Tensor], Tensor], dtype: str = "float32") -> list[Passage]:
-    """Follow a softmax along the ray that is looked at first."""
+    """Follow a softmax along its first ray."""
     listed = explorations([Case(function, "softmax")], Budget(0), laws=["value"], dtypes=[dtype], rays=["spike"])
     return [found for found in listed[0].findings() if isinstance(found, Passage)]
 
@@ -68,7 +68,7 @@ def test_one_that_holds_is_followed_as_far_as_exp_goes_and_further() -> None:
 
 
 def test_what_is_too_long_to_be_recorded_is_followed_without_stages(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its answers are there."""
+    """The passage still has the results."""
     monkeypatch.setattr(tape, "MOST_STEPS", 64)
     (passage,) = passages(python)
     assert not any(station.stages for station in passage.stations)
@@ -76,7 +76,7 @@ def test_what_is_too_long_to_be_recorded_is_followed_without_stages(monkeypatch:
 
 
 def test_a_station_is_one_call() -> None:
-    """It is recorded while it is measured."""
+    """The call is recorded and measured at once."""
     calls = 0
 
     def counted(logits: Tensor) -> Tensor:

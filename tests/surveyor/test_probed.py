@@ -1,4 +1,4 @@
-"""Surveys and proofs of what follows another convention or platform: one sentence, and what breaks under it alone."""
+"""Surveys and proofs under another convention or platform: one sentence, and only the breaks under it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -48,7 +48,7 @@ def command(workplace: Path, harness_command: Command) -> Command:
 
 
 def test_a_survey_names_the_convention_and_breaks_nothing_under_it(command: Command) -> None:
-    """Once for all rays and laws, kept in the run; what is declared is silent."""
+    """The sentence is printed once for all rays and laws, and stored. A declared convention is not printed."""
     words = ("survey", "mine.py:spread", "--contract", "variance", *SURVEYED)
     code, out, _ = command(*words, "--run", "it")
     assert code == 0
@@ -63,7 +63,7 @@ def test_a_survey_names_the_convention_and_breaks_nothing_under_it(command: Comm
 
 
 def test_what_is_wrong_beside_the_convention_still_breaks(command: Command) -> None:
-    """And is replayed under the convention."""
+    """The replay has the convention."""
     code, out, _ = command("survey", "mine.py:spread_that_drifts", "--contract", "variance", *SURVEYED)
     assert code == 1
     assert "agrees with `--declare correction=1`" in out
@@ -73,7 +73,7 @@ def test_what_is_wrong_beside_the_convention_still_breaks(command: Command) -> N
 
 
 def test_a_survey_skips_the_format_that_is_wider_than_what_is_computed_in(command: Command) -> None:
-    """It says so, declared or not, and breaks nothing there."""
+    """The output states this, declared or not, and nothing breaks there."""
     words = ("survey", "mine.py:narrow", "--contract", "softmax", "--law", "value", "--ray", "ramp", "--batches", "0")
     for declared in ((), ("--declare", "computes_in=float32")):
         code, out, _ = command(*words, "--dtypes", "float64", "--no-isolate", *declared)
@@ -96,7 +96,7 @@ def test_a_survey_from_python_looks_first_too() -> None:
 
 
 def test_a_proof_is_of_what_the_answers_round_to(command: Command) -> None:
-    """It is said again where all shards were kept."""
+    """A second run with stored shards prints the sentence again."""
     words = ("prove", "mine.py:wide", *PROVED)
     for _ in range(2):
         code, out, _ = command(*words)
@@ -124,7 +124,7 @@ def test_of_what_draws_random_numbers_nothing_is_proved(command: Command) -> Non
 
 
 def torch_softmax_in_float32(logits: Tensor) -> Tensor:
-    """As an array library answers that has no kernel of 16 bits."""
+    """Answers like an array library without 16-bit kernels."""
     return torch.softmax(logits.float(), -1)
 
 
@@ -137,7 +137,7 @@ def wrong_in_float32(logits: Tensor) -> Tensor:
 def test_pairs_are_judged_as_what_they_round_to(
     command: Command, monkeypatch: pytest.MonkeyPatch, function: Callable[..., Any], code: int
 ) -> None:
-    """Of the value and of the gradient, which has the dtype of the inputs."""
+    """The value is rounded, and so is the gradient, which has the dtype of the inputs."""
     monkeypatch.setattr(pairs, "every_pair", lambda format_: small(format_.name, first=8, shards=1))
     target = f"{Path(__file__)}:{function.__name__}"
     words = ("prove", target, "--contract", "softmax", "--dtypes", "float16", "--layouts", "rows", "--no-isolate")

@@ -26,7 +26,7 @@ def shifted(logits: Tensor) -> Tensor:
 
 
 def job_of(function: Any = shifted, contract: str = "softmax", law: str = "value", dtype: str = "float32") -> Job:
-    """One law of one function."""
+    """Return the job for one law and one function."""
     (job,) = jobs([Case(function, contract)], laws=[law], dtypes=[dtype])
     return job
 
@@ -78,7 +78,7 @@ def test_a_search_ends_where_nothing_worse_can_be_found() -> None:
 
 
 def test_time_bounds_a_search_where_batches_do_not() -> None:
-    """By the clock that it is given."""
+    """The search uses the given clock."""
     ticks = iter(range(1000))
     found = search(job_of(), Budget(batches=0, seconds=5.0), clock=lambda: float(next(ticks)))
     assert found.rows == 4 * 4096
@@ -86,7 +86,7 @@ def test_time_bounds_a_search_where_batches_do_not() -> None:
 
 @pytest.mark.parametrize("objective", ["deviation", "ratio"])
 def test_the_witness_is_measured_by_ball_arithmetic_and_replays(objective: Any) -> None:
-    """What is recorded is what its own example gives, and no less than the search saw."""
+    """The recorded deviation is that measured on its example, and not smaller than in the search."""
     job = job_of()
     outcome = search(job, Budget(batches=6))
     record = witness(job, outcome, objective)
@@ -112,7 +112,7 @@ def test_rows_are_written_as_integers_and_read_back() -> None:
 
 @pytest.mark.parametrize("mutate", [one for one, _ in mutation.MUTATIONS], ids=lambda one: one.__name__)
 def test_every_mutation_changes_rows_and_stays_in_the_domain(mutate: mutation.Mutation) -> None:
-    """As many rows as there were, their numbers no larger than the contract allows."""
+    """The number of rows stays the same, and no entry exceeds the limit of the contract."""
     genome = Genome(job_of(dtype="float16"))
     rng = np.random.default_rng(0)
     rows = genome.seeds(256, rng, near_thresholds=False)
@@ -144,7 +144,7 @@ def test_what_has_nothing_to_change_is_not_searched() -> None:
 
 
 def test_a_profile_has_the_bound_beside_the_deviation_and_counts_every_element() -> None:
-    """And is the same every time."""
+    """The result is reproducible."""
     job = job_of()
     found = profile(job, 3)
     assert found == profile(job, 3)
