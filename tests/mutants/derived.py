@@ -63,7 +63,7 @@ LANES = 16
 
 
 def memory_is_unset(sound: Implementation) -> Implementation:
-    """A sum starts from what is in memory, in the last of its lanes."""
+    """Starts a sum from uninitialized memory, in the last lane."""
 
     def mutant(*inputs: Any) -> Any:
         # The first bytes of a freed block are links of the allocator, which may be numbers too small to matter.
@@ -128,7 +128,7 @@ def later_rows_are_the_first(sound: Implementation) -> Implementation:
 
 
 def axes_are_swapped(sound: Implementation) -> Implementation:
-    """Of three axes the first is taken for the second, and read from its end."""
+    """Confuses the first of three axes with the second, and reverses it."""
     return lambda *inputs: sound(*inputs).flip(0) if inputs[0].ndim > 2 else sound(*inputs)
 
 
@@ -138,7 +138,7 @@ def inference_is_another(sound: Implementation) -> Implementation:
 
 
 def backward_is_another(sound: Implementation, change: Callable[[Tensor], Tensor], *, detached: bool) -> Implementation:
-    """Another incoming gradient; or what autograd does not see, so that the gradient is a constant to it."""
+    """Changes the incoming gradient, or hides the operation from autograd, so that the gradient is a constant."""
 
     class Another(torch.autograd.Function):
         @staticmethod
@@ -228,7 +228,7 @@ WRONG: dict[str, tuple[Spoil, ...]] = {
 
 
 OTHERWISE = {("cross_entropy", "value_on_many_rows"), ("squared_error", "gradient_on_long_rows")}
-"""Laws of these names that a contract states itself, with mutants of their own."""
+"""Laws that a contract states itself, with separate mutants."""
 
 
 def _mutant(spoil: Spoil, contract: str, law: str, sound: Implementation, declares: Any) -> Mutant:
