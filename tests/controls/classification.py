@@ -1,4 +1,4 @@
-"""Sound implementations of one-hot encoding and accuracy, and inputs of their oracles."""
+"""Sound implementations of one-hot encoding and accuracy, and inputs for their oracles."""
 
 import torch
 from controls.control import Control

@@ -16,7 +16,7 @@ from harness.contracts.building_blocks.logistic_function import (
 
 
 def exp_of_minus_abs(x: Tensor) -> Tensor:
-    """``exp(-|x|)``, with the derivative of one side at zero."""
+    """``exp(-|x|)``, with a one-sided derivative at zero."""
     return torch.where(x < 0, x, -x).exp()
 
 
@@ -27,7 +27,7 @@ def sigmoid(x: Tensor) -> Tensor:
 
 
 def softplus(x: Tensor) -> Tensor:
-    """Two terms of one sign."""
+    """Adds two terms of the same sign."""
     return x.clamp(min=0) + exp_of_minus_abs(x).log1p()
 
 
