@@ -1,8 +1,8 @@
-"""Forms that a careful engineer writes of the operations, right by the standard of the trade: none may be called wrong.
+"""Forms of the operations that a careful engineer writes: none of them may be called wrong.
 
-Each is what a textbook, a library or a reviewer would accept: the row maximum is taken off, the variance is taken in
-two passes, 16-bit numbers are accumulated in float32. Where a better algorithm keeps more digits, that is not held
-against them; where one of them is wrong all the same, it says so.
+A textbook, a library or a reviewer would accept each form: it subtracts the row maximum, computes the variance in two
+passes, or accumulates 16-bit numbers in float32. A better algorithm may keep more digits, which is no defect. The few
+forms with a defect state it.
 """
 
 from collections.abc import Callable, Mapping
@@ -41,7 +41,7 @@ def softmax_in_float32(x: Tensor) -> Tensor:
 
 
 def exponential_of_the_log_softmax(x: Tensor) -> Tensor:
-    """As attention is written where the logarithms are wanted too."""
+    """Usual in attention that also needs the logarithms."""
     return functional.log_softmax(x, -1).exp()
 
 
@@ -64,7 +64,7 @@ def logsumexp_of_a_constant_maximum(x: Tensor) -> Tensor:
 
 
 def entropy_without_log1p(x: Tensor) -> Tensor:
-    """``-sum p ln p`` of the shifted log-softmax; what is impossible is left out before the product."""
+    """``-sum p ln p`` of the shifted log-softmax; impossible classes are dropped before the product."""
     y = shifted_log_softmax(x)
     return -(y.exp() * torch.where(y.isinf(), 0.0, y)).sum(-1)
 
@@ -95,7 +95,7 @@ def softplus_by_logsigmoid(x: Tensor) -> Tensor:
 
 
 def t5_layer_norm(x: Tensor) -> Tensor:
-    """As T5 has it: no mean is taken off, and the row enters a second time in its own format."""
+    """T5's layer norm: no mean is subtracted, and the result multiplies the row in its original format."""
     variance = _wide(x).pow(2).mean(-1, keepdim=True)
     return (x * torch.rsqrt(variance + 1e-6)).to(x.dtype)
 
@@ -149,7 +149,7 @@ def indexed_loss(p: Tensor, labels: Tensor) -> Tensor:
 
 
 def divergence_by_where(log_q: Tensor, p: Tensor) -> Tensor:
-    """What is impossible is left out, before the product and after it."""
+    """Impossible classes are dropped before and after the product."""
     safe = torch.where(p > 0, p, 1.0)
     return torch.where(p > 0, p * (safe.log() - torch.where(p > 0, log_q, 0.0)), 0.0).sum(-1)
 
@@ -160,13 +160,13 @@ def divergence_by_xlogy(log_q: Tensor, p: Tensor) -> Tensor:
 
 
 def sigmoid_of_two_branches(x: Tensor) -> Tensor:
-    """An exponential of what is not positive in either."""
+    """Both branches take the exponential of a number that is not positive."""
     e = x.clamp(max=0.0).exp()
     return torch.where(x >= 0, 1.0 / (1.0 + (-x.clamp(min=0.0)).exp()), e / (1.0 + e))
 
 
 def exponential_of_the_logsigmoid(x: Tensor) -> Tensor:
-    """As where the logarithm is at hand already."""
+    """Usual if the logarithm is already computed."""
     return functional.logsigmoid(x).exp()
 
 
@@ -186,7 +186,7 @@ def bce_of_clamp_and_abs(x: Tensor, y: Tensor) -> Tensor:
 
 
 def bce_by_logsigmoid(x: Tensor, y: Tensor) -> Tensor:
-    """``(1 - y) x - ln sigmoid(x)``, as torch has it."""
+    """``(1 - y) x - ln sigmoid(x)``, like torch."""
     return ((1.0 - y) * x - functional.logsigmoid(x)).mean()
 
 
@@ -224,13 +224,13 @@ def layer_norm_by_division(x: Tensor) -> Tensor:
 
 
 def squares_along_the_last_axis(prediction: Tensor, target: Tensor) -> Tensor:
-    """As Keras has it: a column of predictions meets a column of targets, and has a loss for each row."""
+    """Keras' loss per row: a column of predictions is broadcast against a row of targets."""
     target = target if target.ndim == prediction.ndim else target[..., None]
     return (prediction - target).square().mean(-1)
 
 
 def kl_of_what_is_normalised(p: Tensor, q: Tensor) -> Tensor:
-    """Both divided by their sums first, as torchmetrics has it, and the logarithms subtracted."""
+    """Normalizes both, then subtracts the logarithms, like torchmetrics."""
     p, q = (x / x.sum(-1, keepdim=True) for x in (p, q))
     return (torch.special.xlogy(p, p) - torch.special.xlogy(p, q)).sum(-1)
 
@@ -250,7 +250,7 @@ def sgd_of_a_decayed_parameter(
 def sgd_of_one_update(
     parameter: Tensor, gradients: Tensor, lr: float, momentum: float, weight_decay: float, nesterov: bool
 ) -> Tensor:
-    """The decay is added to the step, and has no part in the buffer: as AdamW is written in one line."""
+    """Adds the decay to the step and not to the buffer, like AdamW in one line."""
     buffer = None
     for gradient in gradients:
         buffer = gradient if buffer is None else momentum * buffer + gradient
@@ -260,7 +260,7 @@ def sgd_of_one_update(
 
 
 def rms_norm_of_a_floored_norm(x: Tensor) -> Tensor:
-    """By the unit vector of the row, as x-transformers has it, in float32 at least."""
+    """Normalizes the row to a unit vector in float32 or wider, like x-transformers."""
     return (functional.normalize(_wide(x), dim=-1) * x.shape[-1] ** 0.5).to(x.dtype)
 
 
@@ -272,13 +272,13 @@ def rms_norm_of_a_floored_root(x: Tensor) -> Tensor:
 
 
 def rms_norm_by_division(x: Tensor) -> Tensor:
-    """Nothing is added: a row of zeros is NaN."""
+    """Adds no eps: a row of zeros gives NaN."""
     wide = _wide(x)
     return (wide / wide.square().mean(-1, keepdim=True).sqrt()).to(x.dtype)
 
 
 def layer_norm_without_eps(x: Tensor) -> Tensor:
-    """Nothing is added: a constant row is NaN, or of order one."""
+    """Adds no eps: a constant row gives NaN, or values near 1."""
     wide = _wide(x)
     centred = wide - wide.mean(-1, keepdim=True)
     return (centred / centred.square().mean(-1, keepdim=True).sqrt()).to(x.dtype)
@@ -399,4 +399,4 @@ DEFECTS = {
     "logsigmoid_of_clamp_and_abs": {"gradient": KINK, "gradient_at_zero": KINK, "gradient_at_infinity": KINK},
     "bce_of_clamp_and_abs": {"gradient": KINK, "gradient_at_zero": KINK},
 }
-"""What is wrong with a form by anybody's standard. A gradient at infinities is drawn with zeros among them."""
+"""Real defects of these forms. The example for a gradient at infinities contains zeros."""

@@ -1,4 +1,4 @@
-"""No false alarm on a careful engineer's own forms: what breaks on one is lost digits, or listed with its reason."""
+"""Careful forms cause no false alarm: a broken law means lost digits, or is listed with its reason."""
 
 import math
 
@@ -20,7 +20,7 @@ OF_ALL_DTYPES = {"value", "gradient", "gradient_at_zero"}
 """Laws that are decided in float64 and float16, too."""
 
 GROUPS = {"value", "algebra", "finite", "gradient"}
-"""What rounding decides; the other groups are those of any implementation."""
+"""Groups of laws that depend on rounding. The other groups apply to any implementation."""
 
 
 def decidable(form: Form) -> list[Job]:
@@ -46,7 +46,10 @@ def _known(job: Job) -> bool:
     "job", [job for job in JOBS if not _known(job)], ids=lambda job: f"{job.case.name}-{job.law.name}-{job.format.name}"
 )
 def test_a_careful_form_is_not_called_wrong(job: Job) -> None:
-    """It holds, or loses digits that a better algorithm keeps; a backward pass of one's own need not have another."""
+    """Each law holds or loses digits that a better algorithm keeps.
+
+    A custom backward pass need not be differentiable.
+    """
     verdict = decided(job)
     skipped = {Status.SKIPPED} if job.law.name == "second_derivative" else set()
     assert verdict.status in {Status.HOLDS, Status.LOST} | skipped, verdict.violation or verdict.reason
@@ -66,19 +69,19 @@ OF_ZEROS = {
     **dict.fromkeys(("logsumexp", "cross_entropy", "entropy"), math.log(65_536)),
     "masked_softmax": 2.0**-16,
 }
-"""What each operation is of 65,536 zeros."""
+"""The result of each operation for 65,536 zeros."""
 
 ADDED_IN_FLOAT16 = [
     *("shifted_softmax", "exponential_of_the_log_softmax", "shifted_log_softmax", "logsumexp_of_a_constant_maximum"),
     *("logsumexp_with_its_own_backward", "cross_entropy_of_shifted_logits", "cross_entropy_by_logsumexp"),
     *("entropy_without_log1p", "entropy_of_shifted_logits", "masked_softmax_with_zeros"),
 ]
-"""Forms of which all examples show one law to be broken beside the kinks: `value_on_long_rows` in float16."""
+"""Forms with another broken law than at the kinks: `value_on_long_rows` in float16."""
 
 
 @pytest.mark.parametrize("form", [form for form in FORMS if form.name in ADDED_IN_FLOAT16], ids=lambda form: form.name)
 def test_a_sum_of_65536_exponentials_is_no_number_of_float16(form: Form) -> None:
-    """Its largest is 65,504: the answer is zero or infinite, where float32 has nearly all digits of it."""
+    """The largest float16 is 65,504: the result is zero or infinite, while float32 keeps nearly all digits."""
     beside = {
         "cross_entropy": (torch.zeros(1, dtype=torch.int64),),
         "masked_softmax": (torch.ones(1, 65_536, dtype=torch.bool),),
@@ -120,7 +123,7 @@ def test_a_row_that_drowns_is_divided_by_the_root_of_eps() -> None:
 
 @pytest.mark.parametrize("name", ["mean_of_squares", "squares_by_pairwise_sums"])
 def test_a_column_of_predictions_meets_every_target(name: str) -> None:
-    """The loss of what was predicted exactly is not zero."""
+    """The loss of an exact prediction is not zero."""
     (form,) = (form for form in FORMS if form.name == name)
     target = torch.tensor([0.0, 1.0])
     assert form.function(target, target) == 0.0
@@ -147,7 +150,7 @@ def test_a_maximum_that_is_divided_out_again_adds_nothing_to_the_gradient(spread
 @pytest.mark.parametrize("cotangent", [[0.0, 0.0, 0.0], [1.0, 0.0, 2.0]])
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_nothing_is_asked_of_the_gradient_of_a_constant_row_without_eps(dtype: str, cotangent: list[float]) -> None:
-    """It is 0 / 0, or of whatever the rounding of the mean has left of the row; a row that has a spread is judged."""
+    """Such a gradient is 0 / 0, or depends on the rounding of the mean. A row that is not constant is judged."""
     case = Case(layer_norm_without_eps, "layer_norm", declares={"eps": 0.0})
     doubled = Case(lambda x: 2.0 * layer_norm_without_eps(x), "layer_norm", declares={"eps": 0.0})
     weights = torch.tensor([cotangent], dtype=getattr(torch, dtype))
@@ -162,7 +165,7 @@ def test_nothing_is_asked_of_the_gradient_of_a_constant_row_without_eps(dtype: s
 
 
 def test_a_maximum_that_the_eps_is_not_divided_by_is_found() -> None:
-    """Then another eps is added to each row, and the value is wrong."""
+    """Each row then has another eps, and the value is wrong."""
 
     def unscaled(x: torch.Tensor) -> torch.Tensor:
         d = x - x.mean(-1, keepdim=True)
