@@ -1,4 +1,4 @@
-"""What goes beyond the largest number of a format, or below the smallest."""
+"""Results beyond the largest number of a format, or below the smallest."""
 
 from typing import Any
 
@@ -67,7 +67,7 @@ def softmax_with_a_narrow_sum(x: Tensor) -> Tensor:
 
 @loses("log_softmax", "value", "underflow exp", float32=logits(0.0, 120.0), float64=logits(0.0, 800.0))
 def log_of_a_shifted_softmax(x: Tensor) -> Tensor:
-    """The logarithm of what has underflowed."""
+    """Takes the logarithm of an underflowed number."""
     exponentials = (x - x.amax(-1, keepdim=True)).exp()  # here
     return (exponentials / exponentials.sum(-1, keepdim=True)).log()
 
@@ -124,7 +124,7 @@ def softplus_by_definition(x: Tensor) -> Tensor:
 
 @loses("logsigmoid", "value", "underflow sigmoid", float32={"x": [-120.0]}, float64={"x": [-800.0]})
 def log_of_torch_sigmoid(x: Tensor) -> Tensor:
-    """The logarithm of what has underflowed."""
+    """Takes the logarithm of an underflowed number."""
     return torch.log(torch.sigmoid(x))  # here
 
 

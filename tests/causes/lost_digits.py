@@ -1,4 +1,4 @@
-"""What is rounded away: cancelled, absorbed, or lost in a long sum."""
+"""Rounding errors: cancellation, absorption, and long sums."""
 
 import torch
 from causes.known import loses
@@ -17,7 +17,7 @@ def softmax_without_a_division(x: Tensor) -> Tensor:
 @loses("log_softmax", "dominating_class_not_lost", "cancellation log", float32={"logits": [[0.0, 20.0]]})
 @loses("log_softmax", "dominating_class_not_lost", "cancellation log", float64={"logits": [[0.0, 40.0]]})
 def log_of_a_dominating_class(x: Tensor) -> Tensor:
-    """The logarithm of what was rounded to one."""
+    """Takes the logarithm of a number that was rounded to 1."""
     p = x.softmax(-1)
     return p.log()  # here
 
@@ -42,7 +42,7 @@ def shifted_logsumexp(x: Tensor) -> Tensor:
 
 @loses("logsumexp", "at_least_the_maximum", "cancellation log", float32={"logits": [[-3e-8]]})
 def logsumexp_of_a_single_number(x: Tensor) -> Tensor:
-    """A sum of one term loses none: its exponential was rounded to a number near one."""
+    """The sum has one term and loses nothing; its exponential was rounded to a number near 1."""
     total = x.exp().sum(-1)
     return total.log()  # here
 
@@ -63,7 +63,7 @@ def logsigmoid_of_one_plus(x: Tensor) -> Tensor:
 
 @loses("logsigmoid", "value", "cancellation log", float32={"x": [10.0]}, float16={"x": [5.0]}, float64={"x": [20.0]})
 def log_of_a_saturated_sigmoid(x: Tensor) -> Tensor:
-    """The logarithm of a number near one that was rounded."""
+    """Takes the logarithm of a rounded number near 1."""
     return x.sigmoid().log()  # here
 
 

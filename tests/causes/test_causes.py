@@ -1,4 +1,4 @@
-"""The first loss of the truth is named as an expert would name it."""
+"""The first loss of accuracy is named as an expert would name it."""
 
 import json
 from typing import Any
@@ -28,7 +28,7 @@ def verdict(known: Known) -> Verdict:
 
 
 def found(known: Known) -> Any:
-    """What is said of the first loss."""
+    """Return the event of the first loss."""
     violation = verdict(known).violation
     assert violation is not None, "the law holds on the example"
     event = violation.event
@@ -47,7 +47,7 @@ def test_the_first_loss_is_the_one_that_an_expert_names(known: Known) -> None:
     [("float32", [88.5, 88.5], 2.7e38), ("float32", [86.5] * 17, 3.7e37), ("float16", [4.0] * 1300, None)],
 )
 def test_a_sum_of_large_terms_is_told_from_one_of_many(dtype: str, logits: list[float], largest: float | None) -> None:
-    """Where the terms are large the largest is the input; where they are many there is none."""
+    """For large terms, the event's input is the largest term. For many terms there is none."""
     (job,) = jobs([Case(lambda x: x.exp().sum(-1).log(), "logsumexp")], laws=["value"], dtypes=[dtype])
     event = event_of(job, {"logits": torch.tensor([logits], dtype=job.format.dtype)})
     assert event is not None
