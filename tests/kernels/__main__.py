@@ -1,4 +1,4 @@
-"""``python -m kernels`` in tests/: all forty are scored, one line each, and how many were told apart."""
+"""``python -m kernels`` in tests/: score all forty kernels, one line each, and count the right judgments."""
 
 import importlib
 import subprocess
@@ -14,7 +14,7 @@ REFERENCES = {
     "layer_norm": ("torch.nn.functional:layer_norm", "lambda f, x: f(x, x.shape[-1:])"),
     "cross_entropy": ("torch.nn.functional:cross_entropy", "lambda f, x, y: f(x, y)"),
 }
-"""What each problem's kernels are timed beside."""
+"""The reference for the timing of each problem's kernels."""
 
 
 def kernels(problem: str) -> list[str]:

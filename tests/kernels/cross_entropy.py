@@ -27,7 +27,7 @@ def right_by_indices(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def right_by_logsumexp(logits: Tensor, labels: Tensor) -> Tensor:
-    """Of logits that are shifted first."""
+    """Shifts the logits first."""
     shifted = logits - logits.amax(-1, keepdim=True).detach()
     return (shifted.logsumexp(-1) - shifted.gather(-1, labels[:, None]).squeeze(-1)).mean()
 

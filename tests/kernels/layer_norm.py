@@ -80,7 +80,7 @@ _buffer: dict[torch.Size, Tensor] = {}
 
 
 def wrong_in_one_buffer(x: Tensor) -> Tensor:
-    """Each call overwrites what the one before returned."""
+    """Each call overwrites the result of the previous call."""
     out = functional.layer_norm(x, x.shape[-1:])
     kept = _buffer.setdefault(x.shape, torch.empty_like(out))
     if kept.dtype != out.dtype or out.requires_grad:

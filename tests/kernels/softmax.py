@@ -24,14 +24,14 @@ def right_by_reciprocal(x: Tensor) -> Tensor:
 
 
 def right_in_place(x: Tensor) -> Tensor:
-    """On a copy of its own."""
+    """Works in place on a copy."""
     e = x - x.amax(dim=-1, keepdim=True)
     e = e.exp()
     return e.div(e.sum(dim=-1, keepdim=True))
 
 
 def right_in_blocks(x: Tensor) -> Tensor:
-    """Online, a block of columns at a time, as flash attention has it."""
+    """Works online, a block of columns at a time, like flash attention."""
     if x.shape[-1] == 0:
         return x.clone()
     wide = x.float() if x.dtype in {torch.float16, torch.bfloat16} else x
@@ -46,7 +46,7 @@ def right_in_blocks(x: Tensor) -> Tensor:
 
 
 def right_through_logarithms(x: Tensor) -> Tensor:
-    """By torch's own log_softmax."""
+    """Uses torch's log_softmax."""
     return torch.log_softmax(x, -1).exp()
 
 
@@ -93,11 +93,11 @@ def wrong_from_a_cache(x: Tensor) -> Tensor:
 
 
 def wrong_with_an_eps(x: Tensor) -> Tensor:
-    """An eps in the divisor, of which no row has need."""
+    """Adds a needless eps to the divisor."""
     e = torch.exp(x - x.amax(dim=-1, keepdim=True))
     return e / (e.sum(dim=-1, keepdim=True) + 1e-6)
 
 
 def wrong_where_it_clamps(x: Tensor) -> Tensor:
-    """Logits beyond 20 are not told apart."""
+    """Logits beyond 20 become equal."""
     return torch.softmax(x.clamp(-20.0, 20.0), -1)
