@@ -1,4 +1,4 @@
-"""Surveys: the same on one process and on two, in Python and on the command line, on what a user gives them."""
+"""Surveys give the same results on one process and two, in Python and on the command line, for user functions."""
 
 import shlex
 from pathlib import Path
@@ -45,7 +45,10 @@ def naive(logits: Tensor) -> Tensor:
 
 
 def test_two_processes_survey_the_same_as_one(command: Command) -> None:
-    """Byte for byte, in every file of the run: a ray of inputs and one of lengths, a wide and a narrow format."""
+    """All files of the run are equal byte for byte.
+
+    The survey follows a ray of inputs and a ray of lengths, in a wide and a narrow format.
+    """
     rays = ("--ray", "spike", "--ray", "length")
     options = ("--contract", "softmax", "--dtypes", "float32,float16", *rays, "--batches", "2", "--seed", "7")
     for name, jobs in (("one", "1"), ("two", "2")):
@@ -83,7 +86,7 @@ def test_the_command_prints_the_exact_number_its_closed_form_and_what_happens(co
 
 
 def test_a_sound_function_is_surveyed_with_exit_code_0(command: Command) -> None:
-    """Its worst is a lower bound and within the bound, and the run is on disk."""
+    """The worst deviation is a lower bound within the bound of the law, and the run is stored."""
     code, out, _ = command(
         "survey",
         "homework.py:stable",
@@ -107,7 +110,7 @@ def test_a_sound_function_is_surveyed_with_exit_code_0(command: Command) -> None
 
 
 def test_a_run_is_added_to_and_a_survey_of_the_same_replaces(command: Command) -> None:
-    """Another dtype is added; the same one is there once."""
+    """Another dtype adds records; the same dtype replaces them."""
     for dtypes in ("float16", "bfloat16", "float16"):
         words = ("survey", "homework.py:stable", "--contract", "softmax", "--dtypes", dtypes)
         command(*words, "--batches", "0", "--ray", "spike", "--run", "mine")
@@ -145,7 +148,7 @@ def test_what_cannot_be_surveyed_is_one_plain_message(command: Command, words: t
 
 
 def test_a_function_that_raises_is_reported_and_fails_the_survey(command: Command) -> None:
-    """Its own words are printed."""
+    """The message of the exception is printed."""
     code, out, _ = command("survey", "homework.py:raising", "--contract", "softmax", "--dtypes", "float32")
     assert code == 1
     assert "no such luck" in out
@@ -177,13 +180,13 @@ def test_python_gives_findings_with_a_frame_and_a_sentence() -> None:
 
 
 def test_python_names_a_contract_without_rays() -> None:
-    """It is the user's error."""
+    """It is a user error."""
     with pytest.raises(UsageError, match="`one_hot`"):
         harness.survey(torch.nn.functional.one_hot, "one_hot")
 
 
 def test_a_form_that_only_16_bits_know_is_taken_for_a_coincidence() -> None:
-    """It is dropped unless a wider format has it on the same ray."""
+    """The form is dropped unless a wider format also shows it on the same ray."""
     forms = []
     for dtypes in (["float32", "bfloat16"], ["bfloat16"]):
         discoveries, only = Discoveries(), {"laws": ["value"], "rays": ["spike"], "dtypes": dtypes}
