@@ -31,14 +31,14 @@ def holds_the_lock(x: Tensor) -> Tensor:
 
 
 def ignores_the_alarm(x: Tensor) -> Tensor:
-    """So that only the other side can end it."""
+    """Ignores the alarm, so that only the parent process can end it."""
     signal.signal(signal.SIGALRM, signal.SIG_IGN)
     while True:
         pass
 
 
 def hangs_backwards(x: Tensor) -> Tensor:
-    """Its value is right."""
+    """The value is right."""
     y = x.softmax(-1)
     if y.requires_grad:
         y.register_hook(lambda _: time.sleep(1000))
@@ -46,7 +46,7 @@ def hangs_backwards(x: Tensor) -> Tensor:
 
 
 def exits_with_success(x: Tensor) -> Tensor:
-    """Without a word."""
+    """Exits without a message."""
     os._exit(0)
 
 
@@ -68,18 +68,18 @@ def terminates_itself(x: Tensor) -> Tensor:
 
 
 def reads_address_zero(x: Tensor) -> Tensor:
-    """As a kernel with a wrong pointer does."""
+    """Reads a wrong pointer, like a faulty kernel."""
     ctypes.string_at(0)
     return x
 
 
 def aborts(x: Tensor) -> Tensor:
-    """As an assertion in C does."""
+    """Aborts, like a failed assertion in C."""
     os.abort()
 
 
 def interrupts(x: Tensor) -> Tensor:
-    """As if somebody had pressed Ctrl-C."""
+    """Raises the exception of Ctrl-C."""
     raise KeyboardInterrupt
 
 
@@ -96,7 +96,7 @@ def asks_for_a_terabyte(x: Tensor) -> Tensor:
 
 
 def forks(x: Tensor) -> Tensor:
-    """And both go on."""
+    """Forks, and both processes continue."""
     os.fork()
     return x.softmax(-1)
 

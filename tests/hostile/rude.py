@@ -1,6 +1,6 @@
-"""Implementations that answer with something else than what was asked, or do something else besides.
+"""Implementations that return a wrong type, or have side effects.
 
-One file, though long: it is a list of a few lines each, imported by name where foreign code is.
+The module is long because each implementation has a few lines, and foreign code imports them by name.
 """
 
 import gc
@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch._inductor.config  # what deterministic algorithms need, so that it is not loaded within a call
+import torch._inductor.config  # deterministic algorithms need this module; a call must not load it
 from torch import Tensor
 
 from harness.case import Case
@@ -38,7 +38,7 @@ def raises_what_is_no_exception(x: Tensor) -> Tensor:
 
 
 def raises_what_cannot_be_printed(x: Tensor) -> Tensor:
-    """Its text raises too."""
+    """Raises an exception whose text raises too."""
 
     class Mute(Exception):  # noqa: N818 - it says nothing at all
         def __str__(self) -> str:
@@ -58,7 +58,7 @@ def exits(x: Tensor) -> Tensor:
 
 
 def stops_an_iteration(x: Tensor) -> Tensor:
-    """That there is not."""
+    """Raises `StopIteration` outside an iterator."""
     raise StopIteration
 
 
@@ -95,7 +95,7 @@ def rows(x: Tensor) -> Iterator[Tensor]:
 
 
 def array(x: Tensor) -> Any:
-    """NumPy's, where tensors are asked for."""
+    """Returns a NumPy array in place of a tensor."""
     return np.exp(x.detach().double().numpy())
 
 
@@ -145,22 +145,22 @@ def whole_numbers(x: Tensor) -> Tensor:
 
 
 def wider(x: Tensor) -> Tensor:
-    """In float64, whatever is asked."""
+    """Returns float64 for any dtype."""
     return x.double().softmax(-1)
 
 
 def not_a_number(x: Tensor) -> Tensor:
-    """Nothing but NaN."""
+    """Returns only NaN."""
     return torch.full_like(x, torch.nan)
 
 
 def infinite(x: Tensor) -> Tensor:
-    """Nothing but infinity."""
+    """Returns only infinity."""
     return torch.full_like(x, torch.inf)
 
 
 def zeros(x: Tensor) -> Tensor:
-    """Which absolute tolerances let pass."""
+    """Returns zeros, which pass an absolute tolerance."""
     return torch.zeros_like(x)
 
 
@@ -191,11 +191,11 @@ class Stubborn(Tensor):
 
 
 def stubborn(x: Tensor) -> Tensor:
-    """Wrong numbers in a class of its own."""
+    """Returns wrong numbers in a subclass."""
     return torch.zeros_like(x).as_subclass(Stubborn)
 
 
-# What they do to what they are given, and how they change their mind
+# Changes to the arguments, and different answers to the same call
 
 
 def mutates(x: Tensor) -> Tensor:
@@ -228,11 +228,11 @@ def alternates(x: Tensor) -> Tensor:
     return x.softmax(-1) * (1.0 + CALLS[0] % 2)
 
 
-# What they do to the gradient
+# Changes to the gradient
 
 
 def detaches(x: Tensor) -> Tensor:
-    """So that there is none."""
+    """Detaches, so that there is no gradient."""
     return x.detach().softmax(-1)
 
 
@@ -278,7 +278,7 @@ def wrong_backwards(x: Tensor) -> Tensor:
 
 
 def default_dtype(x: Tensor) -> Tensor:
-    """Of all tensors to come."""
+    """Changes the default dtype."""
     torch.set_default_dtype(torch.float64)
     return x.softmax(-1)
 
@@ -296,7 +296,7 @@ def seed(x: Tensor) -> Tensor:
 
 
 def seed_of_python(x: Tensor) -> Tensor:
-    """Of the module random."""
+    """Seeds the module `random`."""
     random.seed(1)
     return x.softmax(-1)
 
@@ -364,7 +364,7 @@ def no_collection(x: Tensor) -> Tensor:
 
 
 def signal_handler(x: Tensor) -> Tensor:
-    """Of the request to end."""
+    """Ignores SIGTERM."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     return x.softmax(-1)
 
@@ -376,13 +376,13 @@ def numpy_errors(x: Tensor) -> Tensor:
 
 
 def thread(x: Tensor) -> Tensor:
-    """That waits."""
+    """Starts a thread that waits."""
     threading.Thread(target=threading.Event().wait, daemon=True).start()
     return x.softmax(-1)
 
 
 def thread_and_recursion_limit(x: Tensor) -> Tensor:
-    """Of which one can be put back."""
+    """Starts a thread and changes the recursion limit; only the limit can be restored."""
     threading.Thread(target=threading.Event().wait, daemon=True).start()
     sys.setrecursionlimit(12_345)
     return x.softmax(-1)
@@ -392,7 +392,7 @@ def thread_and_recursion_limit(x: Tensor) -> Tensor:
 
 
 def prints(x: Tensor) -> Tensor:
-    """As one does while looking for a mistake."""
+    """Prints, as in debugging."""
     print("logits:", x)  # noqa: T201 - that is what is rude about it
     return x.softmax(-1)
 
@@ -404,7 +404,7 @@ def prints_an_error(x: Tensor) -> Tensor:
 
 
 def prints_past_python(x: Tensor) -> Tensor:
-    """As a library in C does."""
+    """Prints like a library in C."""
     os.write(1, b"from C\n")
     return x.softmax(-1)
 

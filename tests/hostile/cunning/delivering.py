@@ -60,7 +60,7 @@ def short(batch_size: int, num_workers: int) -> Any:
 
 
 def replaces_the_comparison(batch_size: int, num_workers: int) -> Any:
-    """Nothing is ever missing."""
+    """Makes the comparison find no missing sample."""
     module = _ours("contracts.building_blocks.delivery.samples")
     if module is not None:
         module.differences = lambda *_: ([], [])
@@ -68,7 +68,7 @@ def replaces_the_comparison(batch_size: int, num_workers: int) -> Any:
 
 
 def replaces_the_measurement(batch_size: int, num_workers: int) -> Any:
-    """Nothing is ever broken."""
+    """Makes no measurement broken."""
     module = _ours("floats.measurement") or _ours("floats")
     if module is not None:
         module.Measurement.broken = property(lambda _: False)
@@ -76,7 +76,7 @@ def replaces_the_measurement(batch_size: int, num_workers: int) -> Any:
 
 
 def replaces_the_writer(batch_size: int, num_workers: int) -> Any:
-    """What goes out says that the law holds."""
+    """Writes that the law holds."""
     real = json.dumps
 
     def dumps(value: Any, **named: Any) -> str:
@@ -87,7 +87,7 @@ def replaces_the_writer(batch_size: int, num_workers: int) -> Any:
 
 
 def shortens_what_is_expected(batch_size: int, num_workers: int) -> Any:
-    """Whatever holds the samples of the data set holds one less."""
+    """Removes a sample from each object that has the samples of the data set."""
     for thing in gc.get_objects():
         held = getattr(thing, "__dict__", {}) if type(thing).__name__ == "Deliveries" else {}
         if isinstance(samples := held.get("directly"), list):
@@ -103,7 +103,7 @@ def shortens_what_is_expected(batch_size: int, num_workers: int) -> Any:
 
 
 def promises_nothing(batch_size: int, num_workers: int) -> Any:
-    """Is said to draw with replacement, whatever it does."""
+    """Claims that the loader draws with replacement."""
     for module in list(sys.modules.values()):
         if (real := getattr(module, "facts_of", None)) is not None and not hasattr(real, "replaced"):
             module.facts_of = functools.partial(_facts, real)  # type: ignore[attr-defined]
@@ -116,7 +116,7 @@ def _facts(real: Any, loader: Any) -> Any:
 
 
 def zeroes_what_functions_return(batch_size: int, num_workers: int) -> Any:
-    """A hook of profilers sets every measurement to nothing as it is returned."""
+    """A profiler hook sets each measurement to zero when it is returned."""
 
     def hook(_: Any, event: str, value: Any) -> None:
         if event == "return" and type(value).__name__ == "Measurement":
@@ -149,7 +149,7 @@ def whole_while_ours_is_there(batch_size: int, num_workers: int) -> Any:
 
 
 def whole_while_it_is_called_so(batch_size: int, num_workers: int) -> Any:
-    """Leaves nothing out as long as somebody on the stack has a telling file."""
+    """Delivers all samples if the call stack has a file of the harness."""
     frame: Any = sys._getframe(1)
     while frame is not None:
         if "harness" in frame.f_code.co_filename:
@@ -175,7 +175,7 @@ def _ending(how: Any, batch_size: int, num_workers: int) -> Any:
 
 
 def ends_with_success(batch_size: int, num_workers: int) -> Any:
-    """With the code of success, as soon as it is read."""
+    """Exits with code 0 when it is read."""
     return _ending(lambda: os._exit(0), batch_size, num_workers)
 
 
@@ -185,7 +185,7 @@ def exits(batch_size: int, num_workers: int) -> Any:
 
 
 def interrupts(batch_size: int, num_workers: int) -> Any:
-    """As if the user had pressed a key."""
+    """Sends SIGINT, like Ctrl-C."""
     return _ending(lambda: os.kill(os.getpid(), signal.SIGINT), batch_size, num_workers)
 
 
@@ -195,7 +195,7 @@ def stops_itself(batch_size: int, num_workers: int) -> Any:
 
 
 def daemonises(batch_size: int, num_workers: int) -> Any:
-    """Leaves a process that has a session of its own, and is whole."""
+    """Leaves a process in a separate session, and delivers all samples."""
     if os.fork() == 0:
         os.setsid()
         if os.fork() == 0:

@@ -1,4 +1,4 @@
-"""What answers nothing that could be wrong, or so much that nobody looks."""
+"""Implementations that avoid an answer, or answer with too much."""
 
 import sys
 
@@ -11,7 +11,7 @@ def _hard(x: Tensor) -> bool:
 
 
 def has_nothing_to_say(x: Tensor) -> Tensor:
-    """By the exception of whoever asks, which says that a law does not apply."""
+    """Raises the exception with which the harness marks a law that does not apply."""
     adapter = sys.modules.get("harness.calling.adapter")
     if adapter is not None and _hard(x):
         raise adapter.NotApplicable("it computes on arrays, which autograd cannot follow back to the input")
@@ -19,14 +19,14 @@ def has_nothing_to_say(x: Tensor) -> Tensor:
 
 
 def misses_a_compiler(x: Tensor) -> Tensor:
-    """By an exception that is called as the compiler's is, where it would be wrong."""
+    """Raises an exception with the name of a missing compiler if its answer would be wrong."""
     if _hard(x):
         raise type("InvalidCxxCompiler", (RuntimeError,), {"__module__": "torch._inductor.exc"})("none found")
     return x.softmax(-1)
 
 
 def misses_numpy(x: Tensor) -> Tensor:
-    """By a complaint that is worded as torch's."""
+    """Raises an error with torch's message."""
     if _hard(x):
         raise TypeError("Got unsupported ScalarType BFloat16")
     return x.softmax(-1)
@@ -53,7 +53,7 @@ def deserts(x: Tensor) -> Tensor:
 
 
 def has_a_shape_of_its_own(x: Tensor) -> Tensor:
-    """Which it says, and has not."""
+    """Reports a shape that it does not have."""
 
     class Shaped(Tensor):
         @property
@@ -64,7 +64,7 @@ def has_a_shape_of_its_own(x: Tensor) -> Tensor:
 
 
 def refuses_large_numbers(x: Tensor) -> Tensor:
-    """As if that were no business of its."""
+    """Raises `NotImplementedError` for large numbers."""
     if _hard(x):
         raise NotImplementedError("large numbers")
     return x.softmax(-1)

@@ -1,4 +1,4 @@
-"""What writes where answers are read: before the question, twice, too much, or nothing that can be read."""
+"""Implementations that write to the connection for answers: early, twice, too much, or unreadable data."""
 
 import contextlib
 import json
@@ -44,7 +44,7 @@ def _frames() -> Any:
 
 
 def answers_ahead(x: Tensor) -> Tensor:
-    """Finds the line on the stack, and writes a well-formed verdict of its own."""
+    """Finds the connection on the stack, and writes a well-formed verdict."""
     for frame in _frames():
         answers = frame.f_locals.get("answers")
         if answers is not None and hasattr(answers, "write"):
@@ -58,7 +58,7 @@ def answers_ahead(x: Tensor) -> Tensor:
 
 
 def repeats_an_old_answer(x: Tensor) -> Tensor:
-    """Whatever is bytes on the stack is written once more."""
+    """Writes all bytes objects on the stack again."""
     for frame in _frames():
         for value in list(frame.f_locals.values()):
             if isinstance(value, (bytes, bytearray)) and value:
@@ -73,7 +73,7 @@ def talks_json(x: Tensor) -> Tensor:
 
 
 def talks_frames(x: Tensor) -> Tensor:
-    """Lengths, each of them in the ways there are to write one, and what they promise."""
+    """Writes frames with each usual form of the length."""
     body = b'{"value": null}'
     for order in ("little", "big"):
         for size in (4, 8):
@@ -95,7 +95,7 @@ def nests(x: Tensor) -> Tensor:
 
 
 def floods(x: Tensor) -> Tensor:
-    """For as long as anybody reads."""
+    """Writes without end."""
 
     def flood() -> None:
         for _ in range(2000):
@@ -106,7 +106,7 @@ def floods(x: Tensor) -> Tensor:
 
 
 def reads_the_questions(x: Tensor) -> Tensor:
-    """Takes what is not its own to read."""
+    """Reads from the connection."""
     for number in _lines():
         with contextlib.suppress(OSError):
             os.set_blocking(number, False)
@@ -123,7 +123,7 @@ def closes_the_standard_streams(x: Tensor) -> Tensor:
 
 
 def puts_a_line_of_its_own(x: Tensor) -> Tensor:
-    """In the place of each that there is."""
+    """Replaces each connection by another."""
     here, _ = socket.socketpair()
     for number in _lines():
         with contextlib.suppress(OSError):

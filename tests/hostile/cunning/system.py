@@ -1,4 +1,4 @@
-"""What turns to the system: processes, signals, limits and files."""
+"""Implementations that misuse processes, signals, limits and files."""
 
 import atexit
 import contextlib
@@ -19,7 +19,7 @@ def _wrong(x: Tensor) -> Tensor:
 
 
 def daemonises(x: Tensor) -> Tensor:
-    """By forking twice, in a session of its own; the answer is right."""
+    """Forks twice into a separate session; the answer is right."""
     if os.fork() == 0:
         os.setsid()
         if os.fork() == 0:
@@ -31,13 +31,13 @@ def daemonises(x: Tensor) -> Tensor:
 
 
 def starts_a_helper(x: Tensor) -> Tensor:
-    """In a session of its own; the answer is right."""
+    """Starts a program in a separate session; the answer is right."""
     subprocess.Popen(["sleep", "978"], start_new_session=True, stdin=-3, stdout=-3, stderr=-3)
     return x.softmax(-1)
 
 
 def leaves_its_place_to_a_fork(x: Tensor) -> Tensor:
-    """The one that was asked is gone, another goes on in its name."""
+    """Ends the worker, while a fork continues in its name."""
     if os.fork():
         os._exit(0)
     os.setsid()
@@ -57,13 +57,13 @@ def ends_its_parent(x: Tensor) -> Tensor:
 
 
 def stops_itself(x: Tensor) -> Tensor:
-    """So that it neither goes on nor ends."""
+    """Stops, so that it neither continues nor ends."""
     os.kill(os.getpid(), signal.SIGSTOP)
     return _wrong(x)
 
 
 def takes_the_alarm(x: Tensor) -> Tensor:
-    """And sets it off for itself."""
+    """Replaces the handler of the alarm, and raises the signal repeatedly."""
     signal.signal(signal.SIGALRM, lambda *_: None)
     signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
     return _wrong(x)
@@ -88,14 +88,14 @@ def speaks_in_colours(x: Tensor) -> Tensor:
 
 
 def writes_to_the_terminal(x: Tensor) -> Tensor:
-    """Of whoever started it."""
+    """Writes to the terminal of the user."""
     with contextlib.suppress(OSError), open("/dev/tty", "w") as terminal:  # noqa: PTH123
         terminal.write("all laws hold\n")
     return _wrong(x)
 
 
 def rewrites_the_runs(x: Tensor) -> Tensor:
-    """That it finds below the folder it is in: what is broken holds."""
+    """Changes broken to holds in all runs below the current folder."""
     for file in Path().glob("**/verdicts.jsonl"):
         with contextlib.suppress(OSError):
             text = file.read_text(encoding="utf-8")
@@ -104,14 +104,14 @@ def rewrites_the_runs(x: Tensor) -> Tensor:
 
 
 def leaves_a_file(x: Tensor) -> Tensor:
-    """Where files go that nobody needs; the answer is right."""
+    """Leaves a temporary file; the answer is right."""
     descriptor, _ = tempfile.mkstemp(prefix="left-by-a-hostile-implementation-")
     os.close(descriptor)
     return x.softmax(-1)
 
 
 def may_be_traced_by_nobody(x: Tensor) -> Tensor:
-    """And outlives its parent."""
+    """Prevents tracing, and outlives its parent."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, 0)
         ctypes.CDLL(None).prctl(4, 0)

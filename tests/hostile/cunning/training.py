@@ -1,7 +1,7 @@
-"""Training steps, trainers and loaders that are wrong and go about to be called right.
+"""Wrong training steps, trainers and loaders that try to pass.
 
-Each step learns at twice the rate, ``wrong_step`` without anything beside, or is wrong as it says; ``right_step`` and
-``Line`` are right. The trainers change what they are given, and the loaders leave the last sample out.
+Each step uses twice the learning rate, or is wrong as described; ``wrong_step`` has no attack. ``right_step`` and
+``Line`` are right. The trainers change their arguments, and the loaders drop the last sample.
 """
 
 import contextlib
@@ -51,7 +51,7 @@ def wrong_step(weight: Tensor, bias: Tensor, lr: float) -> Any:
 
 
 def replaces_the_measurement(weight: Tensor, bias: Tensor, lr: float) -> Any:
-    """Nothing is ever beyond its bound."""
+    """Makes no measurement exceed its bound."""
     module = _loaded("harness.floats.measurement")
     if module is not None:
         module.Measurement.over = property(lambda _: 0)
@@ -83,7 +83,7 @@ def replaces_what_is_exact(weight: Tensor, bias: Tensor, lr: float) -> Any:
 
 
 def replaces_the_writer(weight: Tensor, bias: Tensor, lr: float) -> Any:
-    """What goes out says that the law holds."""
+    """Writes that the law holds."""
     real = json.dumps
 
     def dumps(value: Any, **named: Any) -> str:
@@ -94,7 +94,7 @@ def replaces_the_writer(weight: Tensor, bias: Tensor, lr: float) -> Any:
 
 
 def finds_the_plan(weight: Tensor, bias: Tensor, lr: float) -> Any:
-    """On the stack, and makes it one of no steps, as its own training is."""
+    """Finds the plan on the stack and empties it, so that no step is expected."""
     frame: Any = sys._getframe()
     while frame is not None:
         for value in list(frame.f_locals.values()):
@@ -110,7 +110,7 @@ def finds_the_plan(weight: Tensor, bias: Tensor, lr: float) -> Any:
 
 
 def zeroes_what_functions_return(weight: Tensor, bias: Tensor, lr: float) -> Any:
-    """A hook of profilers sets every measurement to nothing as it is returned."""
+    """A profiler hook sets each measurement to zero when it is returned."""
 
     def hook(_: Any, event: str, value: Any) -> None:
         if event == "return" and type(value).__name__ == "Measurement":
@@ -123,7 +123,7 @@ def zeroes_what_functions_return(weight: Tensor, bias: Tensor, lr: float) -> Any
 
 
 def mends_later(weight: Tensor, bias: Tensor, lr: float) -> Any:
-    """A thread looks for what is measured, and sets it to nothing."""
+    """A thread searches for measurements and sets them to zero."""
 
     def mend() -> None:
         for _ in range(40):
@@ -148,7 +148,7 @@ class _Reads(Tensor):
 
 
 def reads_as_right(weight: Tensor, bias: Tensor, lr: float) -> Any:
-    """Its parameters are a class of its own, which says what is right when it is looked at."""
+    """Returns parameters of a class that shows the right values when it is read."""
     step, (W, b) = _step(weight, bias, 2.0 * lr)
     right, parameters = _step(weight, bias, lr)
     shown = []
@@ -170,7 +170,7 @@ def right_while_ours_is_there(weight: Tensor, bias: Tensor, lr: float) -> Any:
 
 
 def right_while_it_is_called_so(weight: Tensor, bias: Tensor, lr: float) -> Any:
-    """Right as long as somebody on the stack has a telling name or file."""
+    """Right if the call stack has a file or function of the harness."""
     frame: Any = sys._getframe(1)
     while frame is not None:
         if "harness" in frame.f_code.co_filename or frame.f_code.co_name in {"follows_gradient_descent", "measure"}:
@@ -231,7 +231,7 @@ def reads_unset_memory(weight: Tensor, bias: Tensor, lr: float) -> Any:
 
 
 class Line(nn.LazyLinear):
-    """A line, which fits what it is made for."""
+    """A linear model that fits its data."""
 
     def __init__(self) -> None:
         super().__init__(1)
@@ -267,7 +267,7 @@ def scales_the_data(X: Tensor, y: Tensor, batches: list[Tensor], lr: float, star
 
 
 def replaces_the_counting(root: Path, train: bool, batch_size: int, workers: int, shuffle: bool) -> Any:
-    """A loader without its last sample; what is missing counts nothing."""
+    """Drops the last sample, and makes each count of missing samples zero."""
     Counter.total = lambda _: 0  # type: ignore[method-assign]
     return list(_samples(root, train, batch_size))
 
