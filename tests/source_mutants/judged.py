@@ -11,7 +11,7 @@ FILE = Path(__file__).with_name("judged.toml")
 
 
 class Judged(NamedTuple):
-    """One mutant, by what it changes."""
+    """A reviewed mutant, identified by its change."""
 
     module: str
     before: str
@@ -20,7 +20,7 @@ class Judged(NamedTuple):
     """Why the change is none that a test could notice; empty where a test was written that does."""
 
     def mutations(self) -> list[Mutation]:
-        """Those that it is about; none where the source is another by now."""
+        """The mutants with this change; none if the source has changed."""
         alike = [one for one in mutations(self.module) if one.before == self.before]
         return [one for one in alike if one.after == self.after]
 

@@ -1,4 +1,4 @@
-"""Mutants of the source: one operator, number or comparison of one module changed, by the operators of cosmic-ray."""
+"""Mutants of the source: the operators of cosmic-ray change an operator, number or comparison in a module."""
 
 import hashlib
 from collections.abc import Iterator
@@ -24,14 +24,14 @@ OPERATORS = tuple(
         *("ReplaceAndWithOr", "ReplaceOrWithAnd", "ReplaceTrueWithFalse", "ReplaceFalseWithTrue"),
     )
 )
-"""One change of each kind of place, two where either side of a limit counts."""
+"""One change for each kind of place, and two for both sides of a limit."""
 
 ANNOTATIONS = {"tfpdef", "annassign", "funcdef"}
-"""Parents of an annotation: what a type is changed to changes nothing."""
+"""Parents of an annotation: a change of a type has no effect."""
 
 
 class Mutation(NamedTuple):
-    """One change of one module."""
+    """A change in a module."""
 
     module: str
     operator: str
@@ -46,12 +46,12 @@ class Mutation(NamedTuple):
 
     @property
     def before(self) -> str:
-        """The line as it was, without what indents it."""
+        """The original line without its indentation."""
         return source(self.module).splitlines()[self.line - 1].strip()
 
     @property
     def after(self) -> str:
-        """The line as it is."""
+        """The changed line without its indentation."""
         return self.code().splitlines()[self.line - 1].strip()
 
     @property
@@ -68,7 +68,7 @@ def source(module: str) -> str:
 
 @cache
 def file_of(module: str) -> Path:
-    """Return a module's file; the package alone is looked for, as its rooms would import torch."""
+    """Return a module's file. Only the package is located by import, because its subpackages import torch."""
     package, *rest = module.split(".")
     spec = find_spec(package)
     assert spec is not None

@@ -1,7 +1,7 @@
-"""Whether a mutant is noticed: a child of a process that has torch, and nothing of the instrument, imports the change.
+"""Decide whether a mutant is detected: a forked child imports the change.
 
-Torch and Hypothesis take seconds to import and a verdict milliseconds, so a process is forked for each mutant. No file
-is written: what is changed is compiled from memory.
+Its parent has imported torch, but not the harness, because importing torch and Hypothesis takes seconds and a verdict
+milliseconds. No file is written: the change is compiled from memory.
 """
 
 import importlib.abc
@@ -31,10 +31,13 @@ if TYPE_CHECKING:
     from harness.verdict.job import Job
 
 CPU_S = 90
-"""What a mutant takes at most: one that makes a search endless is noticed by that."""
+"""Limit of CPU time for a mutant. An endless search is detected by this limit."""
 
 OPTIONS = ("-x", "-q", "--assert=plain", "-p", "no:cacheprovider", "-p", "no:hypothesispytest")
-"""Of pytest, which finds the instrument and Hypothesis imported already: what their plugins are for is not needed."""
+"""Options of pytest.
+
+Its process has already imported the harness and Hypothesis, so that their plugins are not needed.
+"""
 
 TESTS = Path(__file__).parent.parent
 
@@ -43,7 +46,7 @@ EXAMPLES = 8
 
 
 class Outcome(NamedTuple):
-    """What came of one mutant."""
+    """The outcome of a mutant."""
 
     noticed: str
     """What noticed it; empty where nothing did."""
@@ -74,16 +77,9 @@ def unchanged(witnesses: Witnesses) -> str:
 
 
 def tried(mutation: Mutation, witnesses: Witnesses, usual: str) -> Outcome:
-    """Fork, change, ask.
+    """Try a mutant in a forked process.
 
-    Parameters
-    ----------
-    mutation
-        The change.
-    witnesses
-        Who is asked.
-    usual
-        What :func:`unchanged` returns of them, from which a bound is to differ.
+    ``usual`` is the result of :func:`unchanged` for these witnesses, with which bounds are compared.
     """
     return _forked(lambda: _changed(mutation, witnesses, usual))
 
@@ -124,7 +120,7 @@ def _changed(mutation: Mutation, witnesses: Witnesses, usual: str) -> str:
 
 
 def _jobs(witnesses: Witnesses) -> "list[Job]":
-    """Every law of the controls; what takes longest is asked last."""
+    """Return all laws of the controls, the slowest last."""
     from controls.catalogue import MODULES
     from tightness.record import DTYPES
 
@@ -134,7 +130,7 @@ def _jobs(witnesses: Witnesses) -> "list[Job]":
 
 
 def _unchanged(witnesses: Witnesses) -> str:
-    """What each bound admits of the controls; the first that is noticed in its place."""
+    """Return the bounds for the controls, or the first failure."""
     from tightness.record import told
 
     from harness.record import Status
@@ -172,7 +168,7 @@ def _noticed(witnesses: Witnesses, usual: str) -> str:
         return moved(verdict, line)
 
     stable = [job for job in jobs if job.case.name.startswith("stable.")]
-    # What takes longest is asked last: what is correctly rounded takes five times as long as what is stable.
+    # The slowest come last: correct rounding takes five times as long as a stable implementation.
     noticed = next(filter(None, map(asked, stable)), "") or _failed(witnesses)
     return noticed or next(filter(None, map(asked, list(rounded.values()))), "")
 
