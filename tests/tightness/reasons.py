@@ -1,7 +1,7 @@
 """Why nothing sound comes near some bounds: reasons of the laws', not of the controls'."""
 
 LOW = 0.1
-"""A law of which neither control comes to so much of its bound has a reason."""
+"""If neither control reaches this share of a bound, its law needs a reason."""
 
 WHY = {
     "runs": "two calls are compared, which sound implementations answer alike; that twice the bound of one is "

@@ -1,9 +1,8 @@
 """The record of how tight each bound is, in ``tests/recorded/tightness.txt``: a line for each law and dtype.
 
-A bound that is too tight is noticed where a control breaks it. One that is too loose is kept all the more easily, so
-that what it admits is written down: the geometric mean of the bounds over the examples on which ``python -m mutants``
-decides the controls, as many as usual, and the largest share of its bound that each control comes to. What the
-correctly rounded control answers, and so all that is held of it, depends on the inputs alone and on no machine.
+A control breaks a bound that is too tight, but no test breaks if a bound is too loose. The record therefore has the
+geometric mean of each bound over the usual examples of ``python -m mutants``, and the largest share of the bound that
+each control reaches. The results of the correctly rounded control depend only on the inputs and not on the machine.
 """
 
 import math
@@ -22,10 +21,10 @@ DTYPES = ("float32", "float16")
 """A wide and a narrow one."""
 
 MOVED = 1.002
-"""From this factor on a bound is another: what remains below is a mean rounded to four digits."""
+"""A bound has moved from this factor on; smaller differences are roundings of a mean to four digits."""
 
 MOVED_WITH_THE_ANSWER = 1.2
-"""The same where only the stable control is decided, on whose answers, and torch's kernels, a bound may depend."""
+"""The factor if only the stable control is decided, whose results, and thus a bound, may depend on torch's kernels."""
 
 WORDS = ("contract", "law", "dtype", "bound", "rounded", "stable", "why")
 
@@ -34,18 +33,18 @@ Key = tuple[str, str, str]
 
 
 class Tightness(NamedTuple):
-    """What a bound admits, and what the controls make of it."""
+    """The mean of a bound, and the shares of it that the controls reach."""
 
     bound: float
     """Geometric mean over the examples, in the law's unit; zero where nothing is admissible."""
     rounded: float | None = None
     """Worst deviation over its bound of the correctly rounded control; ``None`` where it is not decided."""
     stable: float | None = None
-    """The same of the one that is written in the dtype, which depends on torch's kernels too."""
+    """The share of the stable control, which also depends on torch's kernels."""
 
     @property
     def is_low(self) -> bool:
-        """Whether neither control comes near what is admitted."""
+        """Whether neither control comes near the bound."""
         return self.bound > 0.0 and max(self.rounded or 0.0, self.stable or 0.0) < LOW
 
 
@@ -75,7 +74,7 @@ def told(verdicts: Iterable[Verdict]) -> dict[Key, Tightness]:
 
 
 def moved(verdict: Verdict, line: Tightness) -> str:
-    """Return in what a verdict on a control differs from what is recorded of its law; empty where in nothing."""
+    """Return how a verdict on a control differs from the record of its law; empty if it does not."""
     rounded = verdict.case.startswith("rounded.")
     if verdict.typical_bound is None or not (rounded or line.rounded is None):
         return ""
@@ -109,7 +108,7 @@ def _near(now: float, was: float, factor: float) -> bool:
 
 
 def read() -> dict[Key, Tightness]:
-    """Return what is recorded."""
+    """Return the record."""
     rows = [line.split() for line in FILE.read_text().splitlines() if not line.startswith("#")]
     return {(row[0], row[1], row[2]): Tightness(float(row[3]), *map(_number, row[4:6])) for row in rows}
 

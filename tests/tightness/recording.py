@@ -27,12 +27,9 @@ def decided(index: int) -> Verdict:
 
 
 def record(names: Sequence[str]) -> None:
-    """Decide, and write the record; the lines stay that nobody asked for.
+    """Decide the controls, and write the record.
 
-    Parameters
-    ----------
-    names
-        Of contracts and of laws; what is not recorded yet where there is none.
+    ``names`` are contracts and laws; without names, only missing lines are added. Other lines stay unchanged.
     """
     known = read()
     laws = {key_of(job) for job in listed()}
