@@ -14,7 +14,7 @@ from harness.record import RunFolder, Status, Verdict
 
 @pytest.fixture(scope="session")
 def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunFolder]:
-    """Return a run with every kind of record, which is to be left as it is."""
+    """Return a run with every kind of record. Tests must not change it."""
     run = samples.run.full_run(tmp_path_factory.mktemp("full"))
     before = _digests(run.path)
     yield run
@@ -24,7 +24,7 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunFolder]:
 
 @pytest.fixture(scope="session")
 def report(full: RunFolder) -> Iterator[Report]:
-    """Return the report of that run, which lies in it and is to be left as it is too."""
+    """Return the report of that run. Tests must not change it."""
     report = reported(full)
     before = _digests(report.page.parent)
     yield report

@@ -37,7 +37,7 @@ def luminance(color: str) -> float:
 
 
 def test_digits_that_are_lost_are_not_marked_as_what_makes_a_run_fail(tmp_path: Path) -> None:
-    """On the picture of all laws each kind of outcome has a mark of its own; crosses are failures alone."""
+    """The picture of all laws has a mark for each outcome; only failures are crosses."""
     names = {Status.HOLDS: "o", Status.EXPECTED: "D", Status.LOST: "s", Status.BROKEN: "X", Status.ERROR: "X"}
     known = samples.run.full_run(tmp_path / "run")
     row = FRAMES["verdicts"](known).dropna(subset=["ratio"]).iloc[[0]]
@@ -74,7 +74,7 @@ def test_the_parts_of_a_batchs_time_stand_out_on_dark_paper(part: str) -> None:
 
 
 def test_a_page_that_says_styles_once_has_the_same_drawings() -> None:
-    """With the rules put back in place of the classes; what looks like a style in a text is none."""
+    """Replacing the classes by their rules gives the original drawings. Text that looks like a style is unchanged."""
     words = 'me style="fill:red" <b style="fill:red">'
     svgs = [
         drawn(lambda axes: axes.plot([0, 1, 3], "o-", label=words) and axes.legend(), name=name, label=words)
@@ -90,7 +90,7 @@ def test_a_page_that_says_styles_once_has_the_same_drawings() -> None:
 
 
 def test_an_unknown_style_is_drawn_as_foreign() -> None:
-    """A style nobody declared gets no colour of its own."""
+    """An undeclared style gets no separate color."""
     assert pen("mine") == pen("foreign")
 
 
@@ -194,7 +194,7 @@ def test_the_ratio_of_vectorisation_lies_within_its_interval() -> None:
 
 
 def test_a_loop_is_compared_within_its_family() -> None:
-    """Another family's case of the same contract is no loop against these vectors."""
+    """A case with the same contract in another family is not its reference."""
     entries = [*samples.benchmarks.vectorization_entries()]
     for entry in entries[:2]:
         entry["extra_info"] |= {"family": "other"}
@@ -205,7 +205,7 @@ def test_a_loop_is_compared_within_its_family() -> None:
 
 @pytest.mark.parametrize("palette", [None, (bytes(range(18)), bytes(range(0, 60, 10)))])
 def test_a_png_holds_the_pixels_it_was_given(palette: tuple[bytes, bytes] | None) -> None:
-    """Grey levels, or colours as opaque as is said."""
+    """The pixels are gray levels, or colors with the given opacity."""
     with Picture.open(io.BytesIO(png(bytes(range(6)), height=2, width=3, palette=palette))) as picture:
         assert (picture.format, picture.size) == ("PNG", (3, 2))
         wide = picture.convert("RGBA")
@@ -240,7 +240,7 @@ def test_deviation_against_magnitude_has_a_panel_a_contract_and_says_who_leaves_
 
 
 def test_a_histogram_says_how_much_is_correctly_rounded(tmp_path: Path) -> None:
-    """Its last place is infinite."""
+    """The last bin ends at infinity."""
     made = histogram(FRAMES["histograms"](surveyed(tmp_path)))
     assert "scratch.softmax 80.0 %" in made.panels[0].svg
     assert "concise.softmax 80.8 %" in made.panels[0].svg

@@ -31,7 +31,7 @@ def bare(tmp_path: Path) -> RunFolder:
 
 @pytest.mark.parametrize("name", SCHEMAS)
 def test_a_frame_has_the_columns_and_types_of_its_schema(full: RunFolder, name: str) -> None:
-    """Names and types are those that are documented, in that order."""
+    """Names, types and order agree with the documentation."""
     frame = FRAMES[name](full)
     assert len(frame)
     assert [(str(column), str(dtype)) for column, dtype in frame.dtypes.items()] == [
@@ -40,7 +40,7 @@ def test_a_frame_has_the_columns_and_types_of_its_schema(full: RunFolder, name: 
 
 
 def test_the_frames_of_the_sample_are_those_that_were_recorded(tmp_path: Path) -> None:
-    """Their names, and of each the columns, their order, their types and every value."""
+    """The record has the columns of each frame with their order, types and values."""
     made, recorded = samples.frames.contents(tmp_path), samples.frames.recorded()
     assert list(made) == list(recorded)
     for name in recorded:
@@ -84,7 +84,10 @@ class Measured(BaseModel):
 
 
 def test_a_field_of_a_record_is_a_column_with_its_name_type_and_description() -> None:
-    """A whole number that may be unknown is real, since NaN is, as the median of a series is; the type may be said."""
+    """An optional integer is float64, because NaN is, and so is the median of a series.
+
+    The type can be given explicitly.
+    """
     assert columns_of(Measured, "case", "kind", "rounds", "prefetch", "median_s", "pin", "cpu_us") == (
         Column("case", "string", "what was measured"),
         Column("kind", "string", "which of them"),
@@ -107,7 +110,7 @@ def test_a_field_that_makes_no_column_is_named(name: str, reason: str) -> None:
 
 
 def test_further_fields_of_a_record_are_columns_without_a_declaration() -> None:
-    """They follow those that are declared, in their order; left out is what is named, and what makes no column."""
+    """They follow the declared columns in order. Named fields and fields without a column type are left out."""
 
     @frame(*columns_of(Measured, "median_s", "case"), keys=("case",), further=Measured, without=("kind", "note"))
     def measured(run: RunFolder) -> list[Row]:
@@ -120,7 +123,7 @@ def test_further_fields_of_a_record_are_columns_without_a_declaration() -> None:
 
 @pytest.mark.parametrize(("suite", "kind"), [("loaders", LoaderRecord), ("steps", StepRecord)])
 def test_every_field_of_a_loader_and_of_a_step_is_a_column_but_for_a_few(suite: str, kind: type[BenchRecord]) -> None:
-    """What their suites measure anew is one at once."""
+    """A new field of a suite becomes a column automatically."""
     absent = set(kind.model_fields) - {column.name for column in SCHEMAS[suite]}
     assert (
         absent
@@ -221,6 +224,6 @@ def test_a_benchmark_of_no_time_is_refused(bare: RunFolder) -> None:
 
 
 def test_a_suite_of_another_name_is_left_alone(bare: RunFolder) -> None:
-    """What another suite timed is no loader, however it looks."""
+    """Measurements of another suite are not loaders, even with the same fields."""
     samples.benchmarks.write_suite(bare, "mine", samples.benchmarks.loader_entries())
     assert FRAMES["loaders"](bare).empty

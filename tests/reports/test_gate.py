@@ -17,14 +17,14 @@ from reports.tables import gate
 
 
 def test_the_findings_that_decide_come_first() -> None:
-    """A regression before what is as it was."""
+    """A regression comes before an unchanged case."""
     table = gate.findings(samples.gate.findings())
     assert [row[1] for row in table.rows] == ["regressed", "unchanged"]
     assert "got slower" in table.rows[0][2]
 
 
 def test_every_arm_has_a_row_with_its_bounds() -> None:
-    """As slowdowns, in percent."""
+    """The bounds are slowdowns in percent."""
     table = gate.comparisons(samples.gate.comparisons())
     assert len(table.rows) == 5
     assert table.rows[0][3:] == ("10", "+10.0 %", "+9.1 %", "+10.9 %", "3.5 %")
@@ -41,7 +41,7 @@ def test_the_figure_names_its_range_and_draws_the_case_that_differs_most() -> No
 
 
 def test_without_slices_the_figure_says_so() -> None:
-    """A run of which they were removed is still a readable run."""
+    """A run without its slices is still readable."""
     figure = evidence(samples.gate.comparisons(), [])
     assert figure.panels[1].note == "no slices in this run"
 

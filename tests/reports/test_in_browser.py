@@ -62,7 +62,7 @@ ONE_ROW_OF_A_KIND = """() => {
     });
   });
 }"""
-"""Leaves out rows that are another one but for their words: no rule says of them what it does not say of that one."""
+"""Removes rows that differ from another row only in their text, because the rules give the same result for both."""
 
 OF_COLOURS = ["color-contrast", "link-in-text-block"]
 """The rules of axe-core that see whether a page is light or dark."""
@@ -149,7 +149,7 @@ def test_a_dark_window_gets_a_dark_page(browser: Any, page_file: Path) -> None:
 
 
 def test_the_page_has_no_known_barrier_light_or_dark(browser: Any, page_file: Path) -> None:
-    """The rules of axe-core on the whole page with everything unfolded; dark, those that colours decide."""
+    """All rules of axe-core run on the unfolded page. In dark mode only the rules about colors run."""
     context = browser.new_context(viewport={"width": 1280, "height": 900}, bypass_csp=True)
     view = context.new_page()
     for layer in ("#top", "#everything"):
@@ -165,7 +165,7 @@ def test_the_page_has_no_known_barrier_light_or_dark(browser: Any, page_file: Pa
 
 
 def test_a_table_has_thirty_rows_open_until_a_word_is_looked_for(browser: Any, tmp_path: Path) -> None:
-    """It may be in a row beyond them; then all are open."""
+    """The word may be in a hidden row; then all rows are shown."""
     run, known = RunFolder(tmp_path), samples.run.verdict(Status.HOLDS)
     run.write_head(samples.run.head())
     names = [f"operation_{number}" for number in range(40)]
@@ -210,7 +210,10 @@ def test_a_long_table_is_sorted_by_number_and_filtered_by_words(browser: Any, pa
 
 
 def test_a_key_moves_the_figure_by_one_float_over_the_breaking_point(browser: Any, page_file: Path) -> None:
-    """It begins where exp is infinite; one call back nothing is, and the sentence for a screen reader says so."""
+    """The figure starts where exp is infinite.
+
+    One step back it is finite, and so says the sentence for a screen reader.
+    """
     view = browser.new_page(viewport={"width": 1280, "height": 900})
     view.goto(page_file.as_uri())
     figure, slider = view.locator("#watch-figure"), view.locator("#watch-figure input[type=range]")
@@ -245,7 +248,7 @@ def test_the_mouse_moves_the_figure_and_chooses_what_it_shows(browser: Any, page
 
 
 def test_without_scripts_the_figure_shows_the_breaking_point(browser: Any, page_file: Path) -> None:
-    """And none of its controls; the second layer opens all the same."""
+    """It has no controls, and the second layer still opens."""
     context = browser.new_context(java_script_enabled=False)
     view = context.new_page()
     view.goto(page_file.as_uri())
@@ -261,7 +264,7 @@ def test_without_scripts_the_figure_shows_the_breaking_point(browser: Any, page_
 
 
 def test_on_paper_the_first_layer_is_six_pages_and_everything_is_everything(browser: Any, page_file: Path) -> None:
-    """Printed, nothing lies beyond the paper, what is folded is unfolded, and nothing for the mouse is left."""
+    """In print nothing exceeds the paper, folded parts are shown, and controls for the mouse are hidden."""
     view = browser.new_page()
     view.goto(f"{page_file.as_uri()}#top")
     first = pypdf.PdfReader(io.BytesIO(view.pdf(prefer_css_page_size=True))).pages
@@ -276,7 +279,7 @@ def test_on_paper_the_first_layer_is_six_pages_and_everything_is_everything(brow
     assert len(folded) > 0
     assert [text for text in (*titles, *folded) if "".join(text.split()) not in squeezed] == []
     assert not any("Filter" in text for text in texts)
-    view.emulate_media(media="print")  # bars are all background, which paper leaves out unless it is asked for
+    view.emulate_media(media="print")  # bars are backgrounds, which browsers do not print by default
     assert view.evaluate("getComputedStyle(document.querySelector('.shares i')).printColorAdjust") == "exact"
     view.close()
 
@@ -298,7 +301,7 @@ def test_the_first_screen_answers_and_a_link_opens_a_page_of_its_own(browser: An
 
 
 def test_a_phones_first_screen_has_the_answer_and_a_picture(browser: Any, page_file: Path) -> None:
-    """Where it came from is below the pictures there, and nothing before them is left out."""
+    """The origin of the data is below the pictures, and nothing above them is hidden."""
     view = browser.new_page(viewport={"width": 390, "height": 800})
     view.goto(page_file.as_uri())
     tops = [
@@ -306,13 +309,13 @@ def test_a_phones_first_screen_has_the_answer_and_a_picture(browser: Any, page_f
         for each in (".headline", ".verdict", "figure", ".about", "#index")
     ]
     assert tops == sorted(tops)
-    assert tops[2] < 600  # a quarter of the screen at least is the picture
+    assert tops[2] < 600  # the picture has at least a quarter of the screen
     assert view.evaluate("document.documentElement.scrollWidth <= innerWidth")
     view.close()
 
 
 def test_a_point_tells_its_number_where_the_mouse_is(browser: Any, page_file: Path) -> None:
-    """With its hexadecimal spelling; away from it nothing is told."""
+    """The tooltip also has the hexadecimal number, and disappears when the mouse leaves the point."""
     view = browser.new_page(viewport={"width": 1280, "height": 800})
     view.goto(page_file.as_uri())
     point = view.locator("#front-magnitude .told circle:visible").first

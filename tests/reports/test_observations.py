@@ -1,4 +1,4 @@
-"""Observations: the numbers of one run or of many in one tidy frame."""
+"""Observations: the numbers of several runs in one tidy frame."""
 
 from pathlib import Path
 
@@ -41,7 +41,7 @@ def test_every_number_of_the_frames_is_one_row(run: RunFolder) -> None:
 
 
 def test_what_is_unknown_is_no_row(run: RunFolder) -> None:
-    """A missing number is left out, and no row lacks its value or its record."""
+    """A missing number has no row. Each row has a value and names its record."""
     observations = reports.load(run.path)
     assert observations[["value", "unit", "record", "measure", "run"]].notna().all().all()
     assert (
@@ -50,7 +50,7 @@ def test_what_is_unknown_is_no_row(run: RunFolder) -> None:
 
 
 def test_a_deviation_has_the_unit_of_its_law(run: RunFolder) -> None:
-    """Units that a frame has itself win over those of names."""
+    """A unit column of the frame takes precedence over a unit in the name."""
     verdicts = frames(run).verdicts
     observations = reports.load(run.path).query("frame == 'verdicts' and measure == 'deviation'")
     assert set(observations["unit"]) == set(verdicts.loc[verdicts["deviation"].notna(), "unit"])
@@ -71,7 +71,7 @@ def test_a_folder_of_runs_is_read_whole_and_in_order_of_creation(run: RunFolder)
 
 
 def test_an_empty_run_gives_an_empty_frame_with_all_columns(tmp_path: Path) -> None:
-    """Nothing was measured, and that is no error."""
+    """A run without measurements is no error."""
     empty = RunFolder(tmp_path)
     empty.write_head(samples.run.head())
     observations = reports.load(tmp_path)
@@ -80,7 +80,7 @@ def test_an_empty_run_gives_an_empty_frame_with_all_columns(tmp_path: Path) -> N
 
 
 def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:
-    """One plain message says what a run is."""
+    """The message explains what a run is."""
     with pytest.raises(UsageError, match="folder of such folders"):
         reports.load(tmp_path)
 

@@ -1,4 +1,4 @@
-"""The page: whole, partial and hostile runs, the same bytes every time, and what it says of its data."""
+"""The page for whole, partial and hostile runs: reproducible bytes, and statements about its data."""
 
 import base64
 import csv
@@ -102,7 +102,7 @@ def test_a_full_run_gives_a_well_formed_page(report: Report) -> None:
 
 
 def test_no_script_runs_but_the_pages_own(report: Report) -> None:
-    """The policy of the page names the hash of its own script, and nothing else."""
+    """The content security policy allows only the hash of the page's script."""
     (script,) = re.findall("<script>(.*?)</script>", report.html, re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     assert re.findall(r"script-src ([^;]*);", report.html) == [f"'sha256-{digest}'"]
@@ -129,7 +129,7 @@ def test_the_first_layer_answers_and_the_second_has_a_page_for_each_thing(report
 
 
 def test_what_drawings_look_like_is_said_once(report: Report) -> None:
-    """No two elements spell one style: what several have is a class, of which there is a rule, and no rule too many."""
+    """No two elements repeat a style: shared styles are classes, and each class has exactly one rule that is used."""
     drawings = "".join(re.findall("<svg .*?</svg>", report.html, re.DOTALL))
     styles = re.findall(' style="([^"]*)"', drawings)
     assert len(styles) == len(set(styles))
@@ -141,7 +141,7 @@ def test_what_drawings_look_like_is_said_once(report: Report) -> None:
 
 
 def test_every_record_of_a_contract_is_on_its_page_alone(report: Report) -> None:
-    """Its matrix, its breaking points, its proofs and its declared failures."""
+    """The page has its matrix, breaking points, proofs and declared failures."""
     (softmax,) = re.findall(
         r'<article class="sheet operation" id="operation-softmax">.*?</article>', report.html, re.DOTALL
     )
@@ -153,7 +153,7 @@ def test_every_record_of_a_contract_is_on_its_page_alone(report: Report) -> None
 def test_the_same_run_gives_the_same_bytes(
     full: RunFolder, report: Report, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two reports of one run are identical, file by file, though the second draws one drawing of each kind again."""
+    """Two reports of a run have identical files. The second report draws a drawing of each kind again."""
     first, second = report.page.parent, tmp_path / "second"
     remembered, again = svg._drawn, svg._drawn.__wrapped__
     kinds = set()
@@ -205,7 +205,7 @@ OUTCOMES = [
 def test_a_mix_of_verdicts_has_its_line_and_its_colour(
     tmp_path: Path, statuses: list[Status], outcome: str, expected: str
 ) -> None:
-    """Nothing ran, all as declared, or what is wrong by name; the colour repeats what the words say."""
+    """The line says that nothing ran, that all is as declared, or names the failures. The color repeats the words."""
     run = bare(tmp_path)
     verdicts = [samples.run.verdict(it, case="case", law=f"law-{number}") for number, it in enumerate(statuses)]
     run.write(Verdict, verdicts)
@@ -225,7 +225,7 @@ def test_what_has_no_data_has_no_section(tmp_path: Path) -> None:
 
 
 def test_a_run_that_only_measured_says_nothing_of_laws(tmp_path: Path) -> None:
-    """Its headline is what was measured."""
+    """The headline is a measurement."""
     run = bare(tmp_path)
     samples.benchmarks.write_suite(run, "loaders", samples.benchmarks.loader_entries())
     html, _ = written(run)
@@ -245,7 +245,7 @@ def test_a_run_that_only_measured_says_nothing_of_laws(tmp_path: Path) -> None:
     ],
 )
 def test_the_headline_says_what_becomes_of_the_rest(tmp_path: Path, beside: list[Status], said: str) -> None:
-    """Beside one defect; what loses digits does not hold."""
+    """There is a defect besides the other outcomes. A law with lost digits is not counted as holding."""
     run = bare(tmp_path)
     statuses = [Status.BROKEN, *beside]
     run.write(Verdict, [samples.run.verdict(status, law=f"law_{at}") for at, status in enumerate(statuses)])
@@ -254,7 +254,7 @@ def test_the_headline_says_what_becomes_of_the_rest(tmp_path: Path, beside: list
 
 
 def test_the_headline_names_a_case_once_and_breaks_no_arrow(tmp_path: Path) -> None:
-    """Where the sentence on an error begins with its name; a place in a file is in one piece too."""
+    """The sentence about an error may already begin with the name. A place in a file is not split either."""
     run = bare(tmp_path)
     known = samples.run.verdict(Status.ERROR)
     said = f"{known.case} raises TypeError (mine.py:5); it is called as (x[n,d]) -> [n,d], not sigmoid(-x)"
@@ -277,7 +277,7 @@ def test_the_headline_names_a_case_once_and_breaks_no_arrow(tmp_path: Path) -> N
 def test_the_first_screen_explains_the_words_that_it_uses(
     tmp_path: Path, statuses: list[Status], words: list[str]
 ) -> None:
-    """And no others: what a run has none of is not explained; of a survey it says what a ray is."""
+    """It explains no other words. A survey adds the word ray."""
     run = bare(tmp_path)
     run.write(Verdict, [samples.run.verdict(status, law=f"law_{at}") for at, status in enumerate(statuses)])
     explained = written(run)[0].partition("<dt>Terms</dt>")[2].partition("</dd>")[0]
@@ -331,7 +331,7 @@ def test_a_run_with_one_kind_of_record_is_a_readable_page(tmp_path: Path, kind: 
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
-    """The message says what a run is."""
+    """The message explains what a run is."""
     with pytest.raises(UsageError, match=r"no run in `.*`: a run is a folder with a `run\.json`"):
         write_report(RunFolder(tmp_path))
 
@@ -473,7 +473,7 @@ def test_the_matrix_tells_every_status_without_colour(tmp_path: Path) -> None:
 
 
 def test_the_frames_lie_beside_the_page_with_their_schema(full: RunFolder, report: Report) -> None:
-    """One CSV a frame, one that says what each column means, and every number in one Parquet file."""
+    """There is a CSV per frame, a CSV with the meaning of each column, and a Parquet file with all numbers."""
     folder = report.page.parent / "data"
     pd.testing.assert_frame_equal(pd.read_parquet(folder / "observations.parquet"), load(full.path))
     assert {file.stem for file in folder.glob("*.csv")} == {*SCHEMAS, "schema"}

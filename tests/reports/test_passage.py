@@ -1,4 +1,4 @@
-"""The figure that moves: what it offers, in which order, and what is on it."""
+"""The interactive figure: its choices, their order, and its data."""
 
 import json
 import math
@@ -16,7 +16,7 @@ FIRST = samples.survey.passages()[0]
 
 
 def test_what_breaks_without_being_declared_is_shown_first() -> None:
-    """Then what is declared to; float32 before the others."""
+    """Declared breaks follow, and float32 comes before other dtypes."""
     undeclared = FIRST.model_copy(update={"case": "mine.softmax", "contract": "other", "expected_break": False})
     part = watch([*samples.survey.passages(), undeclared])
     assert part is not None
@@ -26,7 +26,7 @@ def test_what_breaks_without_being_declared_is_shown_first() -> None:
 
 
 def test_without_passages_there_is_no_figure() -> None:
-    """Nor where a call answered nothing."""
+    """A passage with an empty result gives none either."""
     empty = [station.model_copy(update={"expected": ()}) for station in FIRST.stations]
     assert watch([]) is None
     assert watch([FIRST.model_copy(update={"stations": tuple(empty)})]) is None
@@ -93,7 +93,7 @@ def test_the_plot_shows_the_entry_that_breaks_on_an_axis_that_shows_it() -> None
 
 
 def test_the_data_ends_no_script_and_is_json(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever a case is called; infinities are texts."""
+    """The name of a case is escaped, and infinities are strings."""
     hostile = FIRST.model_copy(update={"case": "</script><script>alert(1)</script>"})
     part = watch([hostile])
     assert part is not None
@@ -108,7 +108,7 @@ def test_the_data_ends_no_script_and_is_json(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_passage_says_of_each_call_what_came() -> None:
-    """Exactly as it was recorded."""
+    """The text shows recorded values exactly."""
     part = watch([Passage.model_validate_json(FIRST.model_dump_json())])
     assert part is not None
     assert part.first.says[part.first.at] == (
@@ -152,7 +152,7 @@ def loss(answers: list[float], *stages: Stage) -> Passage:
 
 
 def test_a_logarithm_that_meets_zero_is_found_and_said() -> None:
-    """Of the answer or before its sign was turned; an infinity of something else is none."""
+    """The answer is the logarithm or its negative. An infinity from another operation does not count."""
     zero = Stage(operation="div", values=(0.0,))
     turned = [zero, Stage(operation="log", values=(-math.inf,)), Stage(operation="neg", values=(math.inf,))]
     figure = log_of_zero([loss([0.0, 10.0, 20.0, math.inf, math.inf], *turned)])
@@ -165,7 +165,7 @@ def test_a_logarithm_that_meets_zero_is_found_and_said() -> None:
 
 
 def test_an_answer_that_goes_flat_is_found_and_said() -> None:
-    """With the clamp that keeps it, if there is one; what only saturates as it should is none."""
+    """The caption names the clamp, if there is one. A correct saturation does not count."""
     clamp = Stage(operation="clamp_min", values=(1e-12,))
     figure = flat([loss([0.0, 10.0, 20.0, 27.6, 27.6, 27.6, 27.6], clamp)])
     assert figure is not None

@@ -1,4 +1,4 @@
-"""Proofs in words and in the report: what is proved, what is partial, and what is broken."""
+"""Proofs in words and in the report: complete, partial, and broken."""
 
 import re
 from pathlib import Path
@@ -24,7 +24,7 @@ from reports.tables import proof as tables
 
 
 def test_a_complete_proof_is_called_proved_and_a_part_is_not() -> None:
-    """Nor is one whose checksum does not fit, or that ended in an error."""
+    """A proof with a wrong checksum, or with an error, is not called proved."""
     assert extent(samples.run.proof()) == "proved"
     assert extent(samples.run.proof(visited=440_860_672)) == "partial, 10.9%"
     assert extent(samples.run.proof(visited=4_030_726_143)) == "partial, 99.9%"
@@ -42,14 +42,14 @@ def test_the_line_says_how_many_are_proved_and_what_is_broken() -> None:
 
 
 def test_the_witness_is_spelled_in_hexadecimal() -> None:
-    """And where every output is correctly rounded there is none."""
+    """If every output is correctly rounded, there is no witness."""
     assert witness(samples.run.proof()) == "[-0x1.0d4p+3, -0x1.064p-11]"
     assert worst(samples.run.proof()) == "0.500918"
     assert (witness(samples.run.proof(witness=None)), worst(samples.run.proof(witness=None))) == ("–", "≤ 0.5")
 
 
 def test_a_broken_law_has_a_block_with_its_kernel() -> None:
-    """As the terminal prints it."""
+    """The block is the same as in the terminal."""
     broken = samples.run.refutation()
     (block,) = broken_blocks([broken])
     assert block.startswith("homework.softmax breaks value [float16, rows]")

@@ -55,7 +55,10 @@ def test_the_distance_to_the_floor_is_that_within_the_rounds(measured: RunFolder
 
 
 def test_the_tables_of_steps_say_what_was_measured(measured: RunFolder) -> None:
-    """Ratios with intervals, floors with what binds, phases beside the whole, parameters beside their bounds."""
+    """The tables have ratios with intervals, and floors with their limiting resource.
+
+    Phases are next to the whole step, and parameters next to their bounds.
+    """
     steps, beside = FRAMES["steps"](measured), FRAMES["step_ratios"](measured)
     ratios = step.ratios(beside, steps)
     assert len(ratios.rows) == len(steps)
@@ -98,7 +101,7 @@ def test_figures_of_steps_name_what_they_show(measured: RunFolder) -> None:
 
 
 def test_a_run_whose_steps_were_timed_one_after_the_other_says_so(tmp_path: Path) -> None:
-    """It has its times; no ratio, floor or phase is made up."""
+    """It has times, but no ratio, floor or phase."""
     run = run_of(tmp_path, steps=samples.benchmarks.old_step_entries())
     assert FRAMES["step_ratios"](run).empty
     assert FRAMES["phases"](run).empty

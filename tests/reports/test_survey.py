@@ -1,4 +1,4 @@
-"""What the report says of a survey: exact numbers, closed forms, and what is only a lower bound."""
+"""The report of a survey: exact numbers, closed forms, and lower bounds."""
 
 import re
 from pathlib import Path
@@ -23,7 +23,7 @@ def run(tmp_path: Path) -> RunFolder:
 
 
 def test_breaking_points_stand_in_a_column_for_each_dtype(run: RunFolder) -> None:
-    """As the shortest decimal that is the number, beside the closed form; what happens is in the table of all."""
+    """Each number is the shortest decimal, next to the closed form. The full table has the details."""
     run.write(Breaking, samples.survey.breakings())
     (row,) = survey.breaking_points(FRAMES["breakings"](run)).rows
     numbers = ("709.7827128933841", "88.72283935546875", "89", "11.09375")
@@ -33,7 +33,7 @@ def test_breaking_points_stand_in_a_column_for_each_dtype(run: RunFolder) -> Non
 
 
 def test_a_form_that_disagrees_is_shown_with_its_dtype(run: RunFolder) -> None:
-    """Also where nothing breaks at all."""
+    """It is shown even if nothing breaks."""
     case = ("softmax_regression.scratch.softmax", "softmax")
     wrong = {"agrees": False, "form": "p ln 2"}
     run.write(
@@ -49,7 +49,7 @@ def test_a_form_that_disagrees_is_shown_with_its_dtype(run: RunFolder) -> None:
 
 
 def test_a_point_that_is_only_the_first_found_has_an_asterisk(run: RunFolder) -> None:
-    """The caption says what it means."""
+    """The caption explains the asterisk."""
     breaking = samples.survey.breaking("softmax_regression.scratch.softmax", "softmax", "float32", certainty="scanned")
     run.write(Breaking, [breaking])
     table = survey.breaking_points(FRAMES["breakings"](run))
@@ -76,7 +76,7 @@ def test_ways_of_searching_are_shares_of_the_best_known(run: RunFolder) -> None:
 
 
 def test_where_the_best_known_is_infinite_a_way_finds_all_of_it_or_nothing(run: RunFolder) -> None:
-    """What is finite is no share of it."""
+    """A finite deviation has the share zero."""
     entries = samples.benchmarks.search_entries()
     for entry in entries:
         if entry["extra_info"]["way"] in {"evolved in ordinal space", "longer"}:
@@ -87,7 +87,7 @@ def test_where_the_best_known_is_infinite_a_way_finds_all_of_it_or_nothing(run: 
 
 
 def test_a_run_without_a_survey_shows_none(run: RunFolder) -> None:
-    """It has no section for one."""
+    """The page has no section about it."""
     page, _ = write_report(run)
     assert '<section id="survey">' not in page.read_text(encoding="utf-8")
 
@@ -100,7 +100,7 @@ def headed(run: RunFolder) -> tuple[str, list[str]]:
 
 
 def test_a_survey_alone_heads_the_page(run: RunFolder) -> None:
-    """In green where everything breaks as it is declared to."""
+    """The headline is green if everything breaks as declared."""
     run.write(Breaking, samples.survey.breakings())
     colour, lines = headed(run)
     assert colour == "good"

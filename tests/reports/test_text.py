@@ -79,14 +79,14 @@ def test_a_text_is_written_as_the_reader_expects_it(actual: str, expected: str) 
     ],
 )
 def test_a_cell_is_sorted_by_the_number_that_it_shows(shown: str, number_behind: float | None) -> None:
-    """Units compare; what is unknown has no number."""
+    """Numbers with different units are comparable. An unknown value has no number."""
     magnitude = number.magnitude(shown)
     assert magnitude == (None if number_behind is None else pytest.approx(number_behind, rel=1e-12))
 
 
 @pytest.mark.parametrize("value", [3.2e-9, 4.5e-4, 0.02, 1.0, 777.0, 1e6])
 def test_a_formatted_number_keeps_its_order(value: float) -> None:
-    """What is written as a time or a rate is read back to three digits."""
+    """Times and rates are read back to three digits."""
     assert number.magnitude(number.duration(value)) == pytest.approx(value, rel=5e-3)
     assert number.magnitude(number.rate(value)) == pytest.approx(value, rel=5e-3)
 
@@ -113,7 +113,7 @@ def test_a_finding_is_one_sentence_with_its_facts(status: Status, part: str) -> 
 
 
 def test_several_causes_that_one_reason_declares_are_one_sentence() -> None:
-    """With the laws and dtypes of all; another reason is another one."""
+    """The sentence lists all laws and dtypes. Another reason is a separate sentence."""
     verdict = samples.run.verdict(Status.EXPECTED)
     assert verdict.violation is not None
 
