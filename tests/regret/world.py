@@ -1,9 +1,9 @@
-"""A machine on paper: a clock that stands still unless somebody waits or computes, and loaders that go by it.
+"""A simulated machine: its clock advances only by simulated waiting and computing.
 
-The tuner itself runs on it, with its probe, its readings and its look at the data set: only the clock, the processor's
-time, handing a batch over and the loader are simulated. So what is judged does not depend on what else a machine does,
-many seeds take seconds, and the best configuration is known and not measured. The loader is torch's: batches go round
-the workers and arrive in order, each worker keeps its prefetch, computing shares the cores and waiting does not.
+The real tuner runs on it, with its probe, its readings and its check of the data set. Only the clock, CPU time, the
+transfer of batches and the loader are simulated. The results therefore do not depend on other load, many seeds take
+seconds, and the best configuration is known exactly. The simulated loader is torch's: batches are assigned to workers
+in turns and arrive in order, each worker has a prefetch, computing shares the cores, and waiting does not.
 """
 
 import random
@@ -29,24 +29,11 @@ NOISE = 0.05
 
 @dataclass(frozen=True)
 class Costs:
-    """What a data set costs on this machine, in seconds.
+    """Costs of a data set on this machine, in seconds.
 
-    Parameters
-    ----------
-    computes
-        Computing an item.
-    waits
-        Waiting for an item.
-    asks
-        Waiting for a batch, however large.
-    hop
-        What receiving a batch from a worker costs the process that asks, without its bytes.
-    item_hop
-        The same for each item more.
-    at_once
-        Computing an item where a whole batch is fetched; ``None`` where that is not possible.
-    uneven
-        One item of so many has all the waiting.
+    ``computes`` and ``waits`` are the costs of an item, ``asks`` is a wait per batch. Receiving a batch from a worker
+    costs ``hop`` plus ``item_hop`` per item, without its bytes. ``at_once`` is the cost of an item in a batch fetch, or
+    ``None`` without such a fetch. ``uneven`` is the number of items among which one has all the waiting.
     """
 
     computes: float = 0.0
@@ -84,17 +71,7 @@ class Clock:
 
 
 class Items:
-    """A data set on paper: asking for items lets time pass.
-
-    Parameters
-    ----------
-    costs
-        What they cost.
-    clock
-        The time.
-    seed
-        Seed of the scatter.
-    """
+    """A simulated data set: fetching items advances the clock."""
 
     def __init__(self, costs: Costs, clock: Clock, seed: int) -> None:
         self.costs, self.clock, self.random = costs, clock, random.Random(seed)
@@ -140,7 +117,7 @@ class Loader:
         self.slow = self._slowed(computing, waiting)
 
     def _slowed(self, computing: float, waiting: float) -> float:
-        """How many times as long computing takes where workers and the process that asks share the cores."""
+        """Return the factor by which computing slows down because workers and the main process share the cores."""
         slow = 1.0
         for _ in range(50 * bool(self.choice.workers)):
             batch_s = max((computing * slow + waiting) / self.choice.workers, self.hop)
@@ -208,11 +185,11 @@ class _Computed:
         return self.clock.computed
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing."""
 
 
 class _NoWindow:
-    """Stands in for the window of CPU time, which nobody asks for here."""
+    """Substitute for the window of CPU time, which is not used here."""
 
     def close(self) -> float:
         """No seconds."""
