@@ -21,7 +21,7 @@ from harness.timing.clock import (
 
 
 class World:
-    """A clock that only moves when somebody works, and a function that does, longest the first time."""
+    """A clock that only work advances, and a function that works, longest at its first call."""
 
     def __init__(self, *durations_s: float) -> None:
         self.now_s = 100.0
@@ -33,13 +33,13 @@ class World:
         return self.now_s
 
     def work(self) -> None:
-        """Take as long as it is this call's turn to take."""
+        """Advance the clock by the duration of this call."""
         self.now_s += self.durations_s[min(self.calls, len(self.durations_s) - 1)]
         self.calls += 1
 
 
 def test_the_cold_call_is_a_figure_of_its_own() -> None:
-    """What the first call took is returned, and does not enter the warm figure."""
+    """The first call is reported separately and not included in the warm time."""
     world = World(2.0, 0.25)
     warmed = warm(world.work, calls=3, duration_s=0.0, clock=world.clock)
     assert (warmed.cold_s, warmed.warm_s, warmed.calls) == (2.0, 0.25, 4)
@@ -59,7 +59,7 @@ def test_warming_up_goes_on_until_calls_and_seconds_are_reached() -> None:
 
 
 def test_a_cold_call_alone_never_counts_as_warm() -> None:
-    """Even where no warm-up is asked for there is one warm call, since rounds are planned from it."""
+    """There is a warm call even without warm-up, because rounds are planned with its duration."""
     world = World(1.0, 0.5)
     assert warm(world.work, calls=0, duration_s=0.0, clock=world.clock).warm_s == 0.5
 
@@ -98,7 +98,7 @@ def test_threads_are_set_and_restored_even_when_the_timed_code_raises() -> None:
 
 @pytest.mark.parametrize("enabled", [True, False])
 def test_the_garbage_collector_rests_and_is_restored(enabled: bool) -> None:
-    """It is off within, and afterwards as it was: on or off, with as many objects set aside."""
+    """It is disabled inside. Afterwards its state and the number of frozen objects are as before."""
     frozen, was = gc.get_freeze_count(), gc.isenabled()
 
     @without_garbage_collection()
@@ -118,9 +118,9 @@ def test_the_garbage_collector_rests_and_is_restored(enabled: bool) -> None:
 
 
 def test_what_somebody_else_set_aside_stays_so() -> None:
-    """Nested within another measurement, the outer one's objects are not brought back early.
+    """A nested measurement does not unfreeze the objects of the outer one.
 
-    One of ours is looked for: how many there are changes as others die, of which another thread may have the last.
+    The test looks for an object that it created, because the number of frozen objects changes when others die.
     """
     own: list[object] = [[]]
     gc.freeze()
@@ -156,7 +156,7 @@ class FakeEvent:
 
 
 class FakeAccelerator:
-    """A device that does what is queued when it is waited for, by a clock of its own."""
+    """A device with a clock that executes its queue when it is waited for."""
 
     name = "fake"
 
@@ -199,7 +199,7 @@ def test_host_and_device_time_are_apart() -> None:
 
 
 def test_the_accelerator_is_waited_for_before_and_after() -> None:
-    """Earlier work is done before the first mark, and all of it before the elapsed time is asked for."""
+    """Earlier work ends before the first event, and all work ends before the elapsed time is read."""
     device = FakeAccelerator()
     device.kernel(1000.0)
     device.log.clear()
@@ -209,7 +209,7 @@ def test_the_accelerator_is_waited_for_before_and_after() -> None:
 
 
 def test_the_real_accelerator_is_reached_through_torch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its marks are torch events of the device, with timing, and waiting is torch's."""
+    """Events are torch events with timing, and torch synchronizes."""
     asked: list[object] = []
     monkeypatch.setattr(torch, "Event", lambda **options: asked.append(options))
     monkeypatch.setattr(torch.accelerator, "synchronize", lambda: asked.append("synchronize"))
@@ -223,7 +223,7 @@ def test_the_real_accelerator_is_reached_through_torch(monkeypatch: pytest.Monke
 def test_the_current_accelerator_is_one_that_can_be_used(
     monkeypatch: pytest.MonkeyPatch, found: torch.device | None
 ) -> None:
-    """Torch is asked for one that is there now, not for one it was built for."""
+    """Torch must return an available accelerator, not one for which it was built."""
 
     def current(check_available: bool = False) -> torch.device | None:  # noqa: FBT002 - as torch has it
         assert check_available

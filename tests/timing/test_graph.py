@@ -11,7 +11,7 @@ from harness.timing.graph import WARM_CALLS, NotCapturableError, captured
 
 
 class FakeCuda:
-    """What of ``torch.cuda`` a capture uses, with a log of it."""
+    """The part of ``torch.cuda`` that a capture uses, with a log."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *, refusing: str = "") -> None:
         self.log: list[str] = []
@@ -60,7 +60,7 @@ class FakeGraph:
 
 
 def test_a_step_is_warmed_and_captured_on_one_side_stream(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The streams wait for each other, and what comes back replays the graph."""
+    """The streams wait for each other, and the result replays the graph."""
     cuda = FakeCuda(monkeypatch)
     replay = captured(lambda: cuda.log.append("step"), "cuda")
     replay()
@@ -69,7 +69,7 @@ def test_a_step_is_warmed_and_captured_on_one_side_stream(monkeypatch: pytest.Mo
 
 
 def test_what_cannot_be_captured_says_why_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Torch's first line is passed on, and the device is waited for before anything else is done with it."""
+    """The message has the first line of torch's error, and the device is synchronized before its next use."""
     cuda = FakeCuda(monkeypatch, refusing="operation not permitted when stream is capturing\nmore of it")
     with pytest.raises(NotCapturableError, match=r"^recording failed: operation not permitted .* capturing$"):
         captured(lambda: None, "cuda")

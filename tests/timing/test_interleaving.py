@@ -55,7 +55,7 @@ def test_every_arm_has_one_turn_a_round_in_an_order_of_its_own() -> None:
 
 
 def test_rounds_end_where_enough_is_known_and_not_before_the_fewest() -> None:
-    """Asked from the fewest on, every few rounds; what is never enough has all of them."""
+    """The criterion is evaluated every few rounds after the minimum. If it is never met, all rounds run."""
     arms = {"a": Arm(lambda _: (1.0,), 1)}
     asked: list[int] = []
 
@@ -84,7 +84,7 @@ def test_orders_are_those_of_the_seed() -> None:
 
 
 def test_a_turn_is_a_warm_call_and_the_calls_that_are_timed() -> None:
-    """Six calls for five that count; the time is that of the five, divided by the five."""
+    """Five of six calls are timed, and the time is their mean."""
     world, calls = World(), count()
 
     def function() -> None:
@@ -109,7 +109,7 @@ def test_parts_of_a_call_are_timed_apart() -> None:
 
 
 def test_an_arm_that_raises_leaves_and_the_others_go_on() -> None:
-    """It has no times, and what it raised is kept."""
+    """It has no times, and its exception is kept."""
     turns = count()
 
     def failing(_: int) -> tuple[float, ...]:
@@ -124,7 +124,7 @@ def test_an_arm_that_raises_leaves_and_the_others_go_on() -> None:
 
 
 def test_an_interrupt_is_nobodys_failure() -> None:
-    """It goes through."""
+    """The interrupt propagates."""
 
     def interrupted(_: int) -> tuple[float, ...]:
         raise KeyboardInterrupt

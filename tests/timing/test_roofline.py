@@ -17,14 +17,14 @@ def test_the_floor_is_the_longer_of_the_two_times(bytes_per_s: float, operations
 
 
 def test_the_bandwidth_is_that_of_the_faster_of_reading_and_copying() -> None:
-    """A floor must not be above what the machine can do."""
+    """A floor must not exceed the capability of the machine."""
     assert rates(3.0, 2.0, 7.0) == (3.0, 7.0)
     assert rates(2.0, 3.0, 7.0) == (3.0, 7.0)
 
 
 @pytest.mark.parametrize(("bytes_", "touched"), [(40, LEAST_BYTES), (4_000_000, 4_000_000)])
 def test_the_rates_are_measured_on_as_many_bytes_as_the_step_touches(bytes_: int, touched: int) -> None:
-    """Or on the least that shows the memory; a copy reads one half and writes the other."""
+    """Small steps use the smallest size that exceeds the caches. A copy reads one half and writes the other."""
     found = gauges(Work(bytes_, 1), "cpu")
     assert found[READ].amount == touched
     assert found[COPY].amount == touched
