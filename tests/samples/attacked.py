@@ -18,7 +18,7 @@ LONG = "W" * 160
 """A word that no line can take, in every field too."""
 
 TIMED = ("case", "family", "style", "data", "step", "choice", "reason")
-"""Texts of what pytest-benchmark wrote."""
+"""Text fields in pytest-benchmark's files."""
 
 EXTREMES = (math.inf, -math.inf, math.nan, 1.7976931348623157e308, 5e-324, -0.0)
 
@@ -44,14 +44,14 @@ def attacked_run(path: Path) -> RunFolder:
 
 
 def attacked(record: Any, at: int) -> Any:
-    """Return a record whose fields are replaced one after the other; what its reader refuses is left as it is."""
+    """Return a record with replaced fields. A value that the record's model refuses is left unchanged."""
     whole: dict[str, Any] = record.model_dump()
     for place, (holder, key) in enumerate(list(_leaves(whole))):
         before = holder[key]
-        # Some are left as they are, so that there are figures too, which are about dtypes and have scales.
+        # Some stay unchanged, so that figures, which need dtypes and scales, are drawn too.
         if (isinstance(before, float) or key in {"dtype", "device"}) and at % 3:
             continue
-        if key == "pixels":  # the page refuses an image that is none in one sentence
+        if key == "pixels":  # the page refuses an invalid image with a message
             continue
         holder[key] = _evil(before) if isinstance(before, str) else EXTREMES[(at + place) % len(EXTREMES)]
         try:

@@ -10,17 +10,10 @@ from typing import Any, ClassVar
 
 @dataclass(frozen=True)
 class Counting:
-    """So many pieces, each of which says its number.
+    """A plan of numbered pieces.
 
-    Parameters
-    ----------
-    target
-        Names it.
-    count
-        How many pieces there are.
-    manners
-        What a piece does instead of answering at once, by its number: ``interrupts``, ``exits``, ``prints``,
-        ``sleeps``, or the name of a file that it leaves behind once it has slept.
+    ``manners`` changes the behavior of a piece by its number: ``interrupts``, ``exits``, ``prints`` or ``sleeps``. Any
+    other text is the name of a file that the piece creates after a sleep.
     """
 
     target: str = "counting"
@@ -30,7 +23,7 @@ class Counting:
 
     @property
     def is_foreign(self) -> bool:
-        """It is to be kept away."""
+        """Always, so that it runs isolated."""
         return True
 
     def longest_s(self, call_s: float) -> float:

@@ -1,6 +1,7 @@
-"""What the frames of the sample run hold, as it was recorded: names, order, types and values of all columns.
+"""The recorded frames of the sample run: names, order, types and values of all columns.
 
-After a frame or the sample was changed on purpose, ``python -m samples.frames`` in the folder ``tests`` records anew.
+After an intended change of a frame or of the sample, record them with ``python -m samples.frames`` in the folder
+``tests``.
 """
 
 import gzip
@@ -30,7 +31,7 @@ def _content(frame: pd.DataFrame) -> dict[str, Any]:
 
 
 def recorded() -> dict[str, dict[str, Any]]:
-    """Return the same as it was recorded."""
+    """Return the recorded frames."""
     return dict(json.loads(gzip.decompress(RECORDED.read_bytes())))
 
 

@@ -48,7 +48,7 @@ def rows_beyond(n: int) -> Implementation:
 
 
 def elements_beyond(n: int, function: Callable[[Tensor], Tensor]) -> Implementation:
-    """What is beyond a number of elements stays zero."""
+    """Return zeros beyond a number of elements."""
 
     def mutant(x: Tensor) -> Tensor:
         y = function(x)
@@ -131,7 +131,7 @@ class _Detached(torch.autograd.Function):
 
 
 class _Half(torch.autograd.Function):
-    """A softmax whose gradient is right, and the gradient of which forgets that p depends on x in the mean."""
+    """A softmax with a right gradient. The second derivative ignores that p in the mean depends on x."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
@@ -175,7 +175,7 @@ def without_gradients(x: Tensor) -> Tensor:
 
 
 def in_inference(x: Tensor) -> Tensor:
-    """Another one in inference mode."""
+    """Returns another result in inference mode."""
     return (x.softmax(-1) * 0.9) if torch.is_inference_mode_enabled() else x.softmax(-1)
 
 
@@ -220,4 +220,4 @@ WRONG = [
     Wrong("detached", "softmax", _Detached.apply, SECOND),
     Wrong("half detached", "softmax", _Half.apply, SECOND),
 ]
-"""Which law sees which."""
+"""Implementations with the law that detects each."""

@@ -1,4 +1,4 @@
-"""Runs written by hand with the record classes: what the tests of the report read."""
+"""Runs built from the record classes, which the tests of the report read."""
 
 import base64
 import math
@@ -143,7 +143,7 @@ def violation(**changes: Any) -> Violation:
 
 
 def verdict(status: Status = Status.HOLDS, **changes: Any) -> Verdict:
-    """Return one verdict; those that fail carry a violation, skips and errors a reason."""
+    """Return a verdict; failures have a violation, skips and errors a reason."""
     facts: dict[str, Any] = {
         "case": "softmax_regression.scratch.softmax",
         "family": "softmax_regression",
@@ -213,7 +213,7 @@ def verdicts() -> list[Verdict]:
 
 
 def _status(case: str, law: str, dtype: str) -> Status:
-    """Return what the sample says of one law."""
+    """Return the status of a law in the sample."""
     naive = {"softmax_regression.scratch.softmax", "softmax_regression.scratch.cross_entropy"}
     if case in naive and law in {"finite", "gradient", "value"}:
         return Status.EXPECTED
@@ -363,7 +363,7 @@ def proof(**changes: Any) -> Proof:
 
 
 def proofs() -> list[Proof]:
-    """Return a proof, and a part of one."""
+    """Return a complete proof and a partial proof."""
     visited = {"visited": 440_860_672, "checksum": "1a470000-0-0"}
     return [
         proof(),
@@ -380,14 +380,7 @@ def refutation() -> Proof:
 def full_run(path: Path, *, genuine: bool = True, **changes: Any) -> RunFolder:
     """Write a run with every kind of record.
 
-    Parameters
-    ----------
-    path
-        The folder.
-    genuine
-        Whether the data is the published set; a stand-in labels what was made from it.
-    changes
-        Fields of the head.
+    ``genuine`` is false for a stand-in data set, which labels its results. ``changes`` replace fields of the head.
     """
     run = RunFolder(path)
     data = "Fashion-MNIST" if genuine else STAND_IN

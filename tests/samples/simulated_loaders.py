@@ -11,21 +11,21 @@ from harness.tuner.search import LoaderSearch, LoaderSearchSettings, Measured, S
 GRID = grid((32, 128, 512), (0, 1, 2, 4), prefetch=(2, 4))
 CORES = 2
 EXHAUSTIVE_S = 3.0
-"""Seconds in which somebody who measures every configuration measures one: an epoch of the book's loader."""
+"""Seconds per configuration in an exhaustive search: an epoch of the book's loader."""
 
 START_S, HOP_S, OVERHEAD_S = 0.05, 3e-4, 4e-5
 """Starting a worker; handing a batch from a worker to the process that trains; making any batch."""
 
 
 def per_item(work_s: float, *, computes: bool, tensors_hop_s: float = HOP_S) -> Callable[[Choice], float]:
-    """Rate of a data set that takes so many seconds an item, computing on one of the cores or waiting."""
+    """Return the rate of a data set whose items take ``work_s`` each, by computing or by waiting."""
 
     def rate(one: Choice) -> float:
         made_s = OVERHEAD_S + one.batch_size * work_s
         if not one.workers:
             return one.batch_size / made_s
         hop_s = tensors_hop_s + one.batch_size * 1e-7
-        # The process that receives computes too: of two cores, one and a bit are left to workers.
+        # The receiving process computes too: the workers have slightly more than one of two cores.
         at_once = min(one.workers, CORES - hop_s / (hop_s + made_s)) if computes else one.workers
         crowded = 1.0 + 0.04 * max(0, one.workers - CORES) if computes else 1.0
         return one.batch_size / max(hop_s, made_s / at_once * crowded + 0.1 * hop_s)
@@ -93,12 +93,12 @@ def exhaustive_s(name: str, configurations: Sequence[Choice] = GRID) -> float:
 
 
 def tuned(name: str, seed: int, **settings: object) -> SearchState:
-    """The answer of one search."""
+    """Return the result of a search."""
     search = LoaderSearch(GRID, Simulated(name, seed), LoaderSearchSettings(cores=CORES, seed=seed, **settings))  # type: ignore[arg-type]
     (*_, last) = search.run()
     return last
 
 
 def share_of_best(name: str, found: Choice) -> float:
-    """The rate of what was found to that of the best, both without noise."""
+    """Return the rate of the found choice relative to the best, both without noise."""
     return RATES[name](found) / max(map(RATES[name], GRID))

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 SLICES = 6
-"""Of each arm in a couple."""
+"""Slices of an arm in a couple."""
 
 CALL_S = 1e-4
 
@@ -24,9 +24,9 @@ def drifting(rng: np.random.Generator, start: np.ndarray, arm: int) -> np.ndarra
 
 
 def bursting(rng: np.random.Generator, start: np.ndarray, arm: int) -> np.ndarray:
-    """A neighbor takes half of the core in a third of the time, several times a couple.
+    """A neighbor takes half of the core for a third of the time, several times per couple.
 
-    Bursts that last as long as a couple cost power, and make no alarm: a couple at the edge of one is an outlier.
+    Bursts as long as a couple cost power, but cause no alarm: a couple at the edge of a burst is an outlier.
     """
     return quiet(rng, start, arm) * np.where(np.sin(400.0 * start + 1.0) > 0.5, 1.5, 1.0)
 
@@ -37,7 +37,7 @@ def long_bursting(rng: np.random.Generator, start: np.ndarray, arm: int) -> np.n
 
 
 def laid_out(rng: np.random.Generator, start: np.ndarray, arm: int) -> np.ndarray:
-    """Each process has a bias of its own for all its life, of two percent: where its memory happens to lie."""
+    """Each process has a constant bias of two percent from its memory layout."""
     return quiet(rng, start, arm) * np.exp(rng.normal(0.0, 0.02))
 
 
@@ -47,7 +47,7 @@ def heavy_tailed(rng: np.random.Generator, start: np.ndarray, arm: int) -> np.nd
 
 
 def crowded(rng: np.random.Generator, start: np.ndarray, arm: int) -> np.ndarray:
-    """A neighbor shares the core for nine tenths of the time, and goes and comes from slice to slice."""
+    """A neighbor shares the core for nine tenths of the time, and changes from slice to slice."""
     return quiet(rng, start, arm) * np.where(rng.random(start.shape) < 0.1, 1.0, 1.4)
 
 

@@ -1,4 +1,4 @@
-"""Records of a survey, made up: what the tests of the report read."""
+"""Made-up records of a survey, which the tests of the report read."""
 
 import math
 from typing import Any
@@ -14,7 +14,7 @@ OVERFLOW = dict(zip(DTYPES, (709.7827128933841, 88.72283935546875, 89.0, 11.0937
 
 
 def _head(case: str, contract: str, dtype: str) -> dict[str, Any]:
-    """What all records of a survey say first."""
+    """Return the fields that all records of a survey share."""
     family, style, _ = case.split(".")
     return {
         "case": case, "family": family, "style": style, "contract": contract, "dtype": dtype, "device": "cpu",
@@ -74,7 +74,7 @@ def station(t: float, *, overflows_from: float | None) -> Station:
 
 
 def passages() -> list[Passage]:
-    """Return the way of two softmaxes along one ray in two dtypes; one of them overflows."""
+    """Return passages of two softmaxes along a ray in two dtypes; one of the functions overflows."""
     return [
         Passage(
             **_head(case, "softmax", dtype),
