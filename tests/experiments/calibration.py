@@ -1,4 +1,4 @@
-"""How much is a tenth of a call? Counted in numbers that are added up beside it."""
+"""Calibrate how many added numbers take a tenth of the time of a call."""
 
 import json
 import tempfile

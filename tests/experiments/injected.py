@@ -1,7 +1,7 @@
-"""Ten percent more work in every case: real work, done by the case itself at each call.
+"""Add 10 % more work to every case: real work, done by the case at each call.
 
-The experiment copies this module into a copy of the package ``cases`` and has every family slow its cases down with it.
-How many numbers a case adds up beside its own work is in ``injected.json`` beside it.
+The experiment copies this module into a copy of the package ``cases``, whose families slow down their cases with it.
+The file ``injected.json`` in the same folder has the number of additional additions for each case.
 """
 
 import functools
@@ -27,7 +27,7 @@ def work(count: int) -> int:
 
 
 def slowed(case: Case) -> Case:
-    """Return the case with more work to do at each call; one that is not in the list as it is."""
+    """Return the case with more work at each call; a case without an entry is returned unchanged."""
     count = extra().get(case.name)
     if count is None:
         return case

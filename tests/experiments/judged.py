@@ -1,4 +1,4 @@
-"""What somebody may have written: the code whose check is timed with the judge apart, and beside it."""
+"""User code whose check is timed with the judge in the same process and in a separate one."""
 
 import torch
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""The same workloads as the gate's, through pytest-benchmark: what its ``--benchmark-compare-fail`` has to go by."""
+"""The gate's workloads through pytest-benchmark, whose ``--benchmark-compare-fail`` compares them."""
 
 import tempfile
 from pathlib import Path
