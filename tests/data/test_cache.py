@@ -1,4 +1,4 @@
-"""The cache of data sets: what was found is unpacked once, whole, and checked by size and time."""
+"""The cache of data sets unpacks a data set once and checks it by size and time."""
 
 import os
 import shutil
@@ -43,7 +43,7 @@ def test_the_same_content_is_unpacked_once(tmp_path: Path, cache: Path) -> None:
 
 
 def test_the_stand_in_is_made_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is kept in the cache like any other set."""
+    """The cache treats it like any other data set."""
     first = dataset.prepare("synthetic", cache=cache)
     monkeypatch.setattr(stand_in, "images_and_labels", lambda *_: pytest.fail("made again"))
     assert dataset.prepare("synthetic", cache=cache) == first
@@ -60,13 +60,13 @@ def test_the_stand_in_is_made_once(cache: Path, monkeypatch: pytest.MonkeyPatch)
     ids=["truncated", "altered", "deleted", "emptied"],
 )
 def test_a_damaged_cache_is_mended(tmp_path: Path, cache: Path, damage: Callable[[Path], object]) -> None:
-    """What is at hand elsewhere is unpacked again."""
+    """The data set is unpacked again from its source."""
     own = lay_out(tmp_path / "own")
     root = dataset.prepare(own, cache=cache).root
     file = root / LAYOUT / NAMES[2]
     damage(file)
     if file.exists():
-        os.utime(file, ns=(0, 0))  # the clock of a file system may be too coarse to tell the two writings apart
+        os.utime(file, ns=(0, 0))  # the clock of a file system may be too coarse to distinguish both writes
     assert dataset.prepare(own, cache=cache).root == root
     np.testing.assert_array_equal(dataset.arrays(root, train=False)[0], contents()[NAMES[2]])
 
@@ -85,7 +85,7 @@ def test_a_damaged_cache_that_cannot_be_mended_is_told(tmp_path: Path, cache: Pa
 
 @pytest.mark.parametrize("content", ["", "[]", '{"a": 1}', "\x00"])
 def test_a_memory_that_cannot_be_read_is_made_anew(tmp_path: Path, cache: Path, content: str) -> None:
-    """It only saves time."""
+    """The file only saves time."""
     own = lay_out(tmp_path / "own")
     first = dataset.prepare(own, cache=cache)
     (cache / "seen.json").write_text(content)

@@ -20,7 +20,7 @@ DEBIAN = pytest.mark.skipif(not SYSTEM.is_dir(), reason="Debian's package datase
 
 
 class TestLookup:
-    """Where the data set is looked for, and in which order."""
+    """The places of the data set, in their order."""
 
     @pytest.mark.parametrize("ending", ["", ".gz"])
     @pytest.mark.parametrize("layout", [Path(), LAYOUT])
@@ -37,14 +37,14 @@ class TestLookup:
                 np.testing.assert_array_equal(actual, contents()[name])
 
     def test_the_variable_names_the_folder(self, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The environment variable is the argument of whoever passes none."""
+        """The environment variable replaces a missing argument."""
         monkeypatch.setenv("FASHION_MNIST", str(lay_out(tmp_path / "own")))
         assert dataset.prepare(cache=cache).source.location == str(tmp_path / "own")
 
     def test_the_argument_goes_before_the_variable(
         self, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """What is said for this call holds for this call."""
+        """An explicit argument takes precedence."""
         monkeypatch.setenv("FASHION_MNIST", str(tmp_path / "absent"))
         source = dataset.prepare(lay_out(tmp_path / "own"), cache=cache).source
         assert source.location == str(tmp_path / "own")
@@ -59,7 +59,7 @@ class TestLookup:
 
     @pytest.mark.usefixtures("publish")
     def test_the_cache_goes_before_the_system(self, tmp_path: Path, cache: Path) -> None:
-        """What was unpacked once is used from then on."""
+        """An unpacked data set is reused."""
         lay_out(tmp_path / "system", ending=".gz")
         assert dataset.prepare(cache=cache).source.origin == "system"
         source = dataset.prepare(cache=cache).source
@@ -100,7 +100,7 @@ class TestLookup:
         assert dataset.prepare(cache=cache).source.origin == "synthetic"
 
     def test_the_stand_in_comes_last_and_says_so(self, cache: Path) -> None:
-        """Nobody can take its figures for those of Fashion-MNIST."""
+        """The record states that the data are not Fashion-MNIST, and why."""
         source = dataset.prepare(cache=cache).source
         assert (source.name, source.origin, source.genuine) == ("synthetic stand-in", "synthetic", False)
         assert "because Fashion-MNIST was not found" in source.note
@@ -110,7 +110,7 @@ class TestLookup:
     def test_the_word_synthetic_forces_the_stand_in(
         self, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, way: str
     ) -> None:
-        """Even where the data set is at hand: so that its absence can be reproduced."""
+        """It takes precedence over an existing data set, to reproduce its absence."""
         lay_out(tmp_path / "system")
         if way == "variable":
             monkeypatch.setenv("FASHION_MNIST", "synthetic")
@@ -120,7 +120,7 @@ class TestLookup:
 
 
 class TestRefusal:
-    """What was named or found is used or refused, never replaced."""
+    """A named or found data set is used or refused, but never replaced."""
 
     @pytest.mark.parametrize(("make", "trouble"), [(None, "does not exist"), (Path.touch, "is a file")])
     def test_a_named_folder_that_is_none_is_refused(
@@ -134,14 +134,14 @@ class TestRefusal:
             dataset.prepare(own, cache=cache)
 
     def test_a_variable_that_names_no_folder_is_named(self, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Who set the variable long ago learns that it is the variable."""
+        """The message names the variable."""
         monkeypatch.setenv("FASHION_MNIST", "absent")
         with pytest.raises(UsageError, match="the Fashion-MNIST folder `absent` does not exist in FASHION_MNIST"):
             dataset.prepare(cache=cache)
 
     @pytest.mark.parametrize("name", ["~nobody-of-that-name/own", "x" * 300])
     def test_a_folder_that_cannot_be_looked_at_is_refused(self, cache: Path, name: str) -> None:
-        """What the operating system says becomes a plain message."""
+        """The message contains the error of the operating system."""
         with pytest.raises(UsageError, match=r"the Fashion-MNIST folder `.*` cannot be read \("):
             dataset.prepare(name, cache=cache)
 
@@ -200,7 +200,7 @@ class TestRefusal:
     def test_a_download_that_fails_is_told_in_one_line(
         self, cache: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
     ) -> None:
-        """Who asked for the data set does not get the stand-in."""
+        """There is no fallback to the stand-in."""
 
         def fail(*_: object, **__: object) -> None:
             raise error
@@ -230,17 +230,17 @@ class TestRefusal:
 
 
 class TestSource:
-    """What the report says of the data."""
+    """The description of the data in the report."""
 
     def test_checksums_are_those_of_the_uncompressed_files(self, tmp_path: Path, cache: Path) -> None:
-        """They can be repeated with ``sha256sum``."""
+        """``sha256sum`` gives the same checksums."""
         prepared = dataset.prepare(lay_out(tmp_path / "own", ending=".gz"), cache=cache)
         for name in NAMES:
             content = (prepared.root / LAYOUT / name).read_bytes()
             assert prepared.source.checksums[name] == hashlib.sha256(content).hexdigest()
 
     def test_other_files_are_not_called_fashion_mnist(self, tmp_path: Path, cache: Path) -> None:
-        """The name is kept for the published files."""
+        """Only the published files have this name."""
         source = dataset.prepare(lay_out(tmp_path / "own"), cache=cache).source
         assert not source.genuine
         assert source.name == "data in Fashion-MNIST's format"
@@ -263,7 +263,7 @@ class TestPublished:
     """The published files, as Debian ships them."""
 
     def test_debians_files_are_the_published_ones(self, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The checksums held as constants are those of the package."""
+        """The constants agree with the files of the package."""
         monkeypatch.setattr(dataset, "SYSTEM", SYSTEM)
         prepared = dataset.prepare(cache=cache)
         assert (prepared.source.origin, prepared.source.genuine) == ("system", True)

@@ -24,7 +24,7 @@ def stand_in(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, stand_in: Path) -> Any:
-    """Write few images beside a cache of images, into a folder of the test's own, and return images and labels."""
+    """Write a few images into a temporary folder, next to a cache of images, and return images and labels."""
     monkeypatch.chdir(tmp_path)
     dataset.CACHE.mkdir(parents=True)
     for there in stand_in.iterdir():
@@ -65,7 +65,7 @@ def test_pictures_are_augmented_where_they_are_to_be(written: Any) -> None:
 
 
 def test_files_are_written_once_and_whole(written: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is there is not written again, and what was interrupted leaves nothing that is taken for whole."""
+    """Existing files are not written again, and an interrupted write leaves no file that looks complete."""
     assert written
     folder = files.SETS["parquet"]().path.parent  # type: ignore[attr-defined]
     before = (folder / "images.parquet").stat().st_mtime_ns

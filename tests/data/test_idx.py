@@ -1,4 +1,4 @@
-"""IDX files are read exactly, and every kind of damage is told apart."""
+"""IDX files are read exactly, and each kind of damage has its message."""
 
 import gzip
 import hashlib
@@ -34,7 +34,7 @@ def message_of(error: pytest.ExceptionInfo[UsageError]) -> str:
 
 @pytest.mark.parametrize("name", ["file", "file.gz"])
 def test_images_survive_writing_and_reading(tmp_path: Path, name: str) -> None:
-    """What is written is read back, plain and compressed, and may be written to."""
+    """Plain and compressed files are read back, and the array is writable."""
     idx.write(tmp_path / name, images_of())
     actual = idx.read_images(tmp_path / name)
     np.testing.assert_array_equal(actual, images_of())
@@ -44,7 +44,7 @@ def test_images_survive_writing_and_reading(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["file", "file.gz"])
 def test_labels_survive_writing_and_reading(tmp_path: Path, name: str) -> None:
-    """What is written is read back, plain and compressed."""
+    """Plain and compressed files are read back."""
     idx.write(tmp_path / name, labels_of(12))
     np.testing.assert_array_equal(idx.read_labels(tmp_path / name), labels_of(12))
 
@@ -63,14 +63,14 @@ def test_a_written_file_has_the_documented_bytes(tmp_path: Path) -> None:
 
 
 def test_equal_arrays_give_equal_compressed_files(tmp_path: Path) -> None:
-    """Neither name nor time gets into the file."""
+    """The file contains neither its name nor a time."""
     idx.write(tmp_path / "one.gz", images_of())
     idx.write(tmp_path / "two.gz", images_of())
     assert (tmp_path / "one.gz").read_bytes() == (tmp_path / "two.gz").read_bytes()
 
 
 def test_an_array_that_is_a_view_is_written_in_order(tmp_path: Path) -> None:
-    """The order of the elements is that of the array, not of its memory."""
+    """The order is that in the array, not in its memory."""
     view = images_of()[::-1].transpose(0, 2, 1)
     idx.write(tmp_path / "file", view)
     np.testing.assert_array_equal(idx.read_images(tmp_path / "file"), view)
@@ -171,7 +171,7 @@ def flip_data(content: bytes) -> bytes:
 
 
 def append(content: bytes) -> bytes:
-    """Add what is no gzip."""
+    """Append bytes that are not gzip data."""
     return content + b"tail"
 
 

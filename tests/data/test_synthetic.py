@@ -34,7 +34,7 @@ def test_another_seed_gives_other_images() -> None:
 
 
 def test_no_two_images_are_equal() -> None:
-    """No image of the training set is met again in the test set."""
+    """No training image is in the test set."""
     images, _ = stand_in.images_and_labels(2_000)
     assert len(np.unique(images.reshape(len(images), -1), axis=0)) == len(images)
 
