@@ -1,4 +1,4 @@
-"""How work ends: what is no way of ending early is raised, and of the rest what was finished is kept."""
+"""How work ends: unexpected errors propagate, and early ends keep the finished results."""
 
 import pytest
 
@@ -9,7 +9,7 @@ GONE = UsageError("a cluster stays", value="none")
 
 
 def test_work_that_ends_by_itself_has_nothing_to_say() -> None:
-    """Its exit code is that of what came of it."""
+    """The exit code depends on the results."""
     with Ending([]) as ending:
         pass
     assert (ending.early, ending.code, ending.error) == ("", None, None)
@@ -24,7 +24,7 @@ def test_an_interrupt_keeps_what_was_finished() -> None:
 
 
 def test_an_error_of_the_users_waits_until_what_was_finished_is_safe() -> None:
-    """Then it is raised."""
+    """It is raised afterwards."""
     with Ending(["a verdict"]) as ending:
         raise GONE
     assert ending.early == "ended by an error"

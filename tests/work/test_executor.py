@@ -1,4 +1,4 @@
-"""Executors: what is computed on other workers is what is computed here, and what they lose is said."""
+"""Executors give the same results as local computation, and report lost workers."""
 
 import json
 import multiprocessing
@@ -72,7 +72,7 @@ LIMIT = 3
 
 @pytest.fixture
 def homework(workplace: Path) -> Path:
-    """A file of one's own in the working directory, and one with executors."""
+    """Write a user file and a file with executors to the working directory."""
     (workplace / "executors.py").write_text(LOSING, encoding="utf-8")
     file = workplace / "homework.py"
     file.write_text(HOMEWORK, encoding="utf-8")
@@ -81,7 +81,7 @@ def homework(workplace: Path) -> Path:
 
 @pytest.fixture
 def threads() -> Iterator[Executor]:
-    """Two workers in this process, each with a process beside it."""
+    """Return two workers in this process, each with a separate process."""
     with ThreadPoolExecutor(2) as executor:
         yield executor
 
@@ -106,7 +106,7 @@ def test_an_executor_changes_no_verdict(homework: Path, threads: Executor) -> No
 
 
 def test_shipped_cases_are_decided_as_here(workplace: Path, threads: Executor) -> None:
-    """In a process beside the executor's too, where they are decided in this one otherwise."""
+    """An executor decides them in a separate process; otherwise they are decided in this process."""
     campaign = Campaign("cases.binary", laws=["value"], dtypes=["float32"])
     assert verdicts(campaign, executor=threads) == verdicts(campaign)
 
@@ -123,7 +123,7 @@ def test_an_executor_changes_no_finding_of_a_survey(homework: Path, threads: Exe
 
 
 def test_an_executor_changes_no_proof(homework: Path, threads: Executor) -> None:
-    """Its workers keep the shards in the folder, so that the same command goes on with them."""
+    """Its workers store the shards in the folder, so that the same command continues with them."""
     found = []
     for name, executor in (("here", None), ("there", threads)):
         only = {"dtypes": ["float16"], "layouts": ["contiguous", "spread"], "quantities": ["value"]}
@@ -148,7 +148,7 @@ def scheduler() -> Iterator[str]:
 
 
 def test_the_command_computes_on_a_dask_cluster(homework: Path, scheduler: str, harness_command: Command) -> None:
-    """And prints what it prints without."""
+    """The output is the same as without a cluster."""
     only = ("--law", "value", "--law", "rows_sum_to_one", "--dtypes", "float32")
     asked = ("check", "homework.py:softmax", "--contract", "softmax", *only)
     here = harness_command(*asked)
@@ -158,11 +158,11 @@ def test_the_command_computes_on_a_dask_cluster(homework: Path, scheduler: str, 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="nothing is forked elsewhere")
 def test_another_process_tells_of_which_kind_this_one_is() -> None:
-    """Of one that is forked of whoever has imported torch, a worker that has not learns the same."""
+    """A process forked from a parent with torch gives the same answer as a worker without torch."""
     assert json.loads(executor_worker.told_beside()) == json.loads(executor_worker.told_here())
 
 
-# What cannot be done
+# Refusals
 
 
 def test_a_worker_of_another_kind_is_refused(
@@ -233,7 +233,7 @@ class Asleep(Executor):
 
 
 def test_when_time_is_up_what_has_not_begun_is_given_up(homework: Path) -> None:
-    """And the pieces are said to have no answer."""
+    """These pieces have no answer."""
     campaign = Campaign("homework.py:softmax", "softmax", laws=["value"], dtypes=["float32", "float16"])
     with ExecutorPool(campaign, Limits(), Asleep()) as crew:
         started = time.monotonic()
@@ -305,7 +305,7 @@ def test_processes_of_this_machine_beside_an_executor_are_refused(
 
 
 def test_a_cluster_takes_a_package_that_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is optional."""
+    """The package is optional, and the message names it."""
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(UsageError, match=r"pip install 'stability-harness\[dask\]'"), executor_named("dask://host:1"):
         pass

@@ -1,4 +1,4 @@
-"""The process that forks workers: torch is imported once, and of what is told one the others know nothing."""
+"""The fork server imports torch once, and its workers share no state."""
 
 import contextlib
 import json
@@ -77,7 +77,7 @@ def forked(server: ForkServer, text: str, folder: Path, *, in_pairs: bool = Fals
 
 
 def ended(process: Forked) -> tuple[bytes, int]:
-    """What it said, and its exit code."""
+    """Return the output and the exit code of a process."""
     with process.stdin, process.stdout:
         said, code = process.stdout.read(), process.wait()
     process.close()
@@ -87,7 +87,7 @@ def ended(process: Forked) -> tuple[bytes, int]:
 def test_all_are_forked_of_one_process_and_told_apart(
     own: ForkServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Folder and variables are those of the moment; a variable of ours makes no other server."""
+    """Folder and environment are those at the time of the fork. A variable of the harness starts no other server."""
     for value in ("1", "2"):
         folder = tmp_path / value
         folder.mkdir()
@@ -98,7 +98,7 @@ def test_all_are_forked_of_one_process_and_told_apart(
 
 @pytest.mark.parametrize(("text", "code"), [("import os; os._exit(7)", 7), ("import os; os.abort()", -signal.SIGABRT)])
 def test_how_it_ended_is_known(own: ForkServer, tmp_path: Path, text: str, code: int) -> None:
-    """By an exit code or a signal; its number is nobody else's until it is let go."""
+    """The result is an exit code or a signal. The process number is not reused before it is closed."""
     process = forked(own, text, tmp_path)
     assert process.wait() == process.poll() == code
     os.kill(process.pid, 0)
@@ -108,7 +108,7 @@ def test_how_it_ended_is_known(own: ForkServer, tmp_path: Path, text: str, code:
 
 
 def test_what_does_not_end_is_waited_for_as_long_as_is_said_and_killed(own: ForkServer, tmp_path: Path) -> None:
-    """As a process that was started."""
+    """It behaves like a process of `subprocess`."""
     process = forked(own, "import time; time.sleep(60)", tmp_path)
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(0.01)
@@ -132,10 +132,10 @@ def test_the_second_has_torch_and_nothing_that_the_first_is_told(
         "folder": [str(tmp_path), "its own"],
         "signs": [],
         "initial signs": False,
-        # Those of what the interpreter is started with, and of this text.
+        # Globals of the interpreter's start, and of this text.
         "globals": ["gc", "json", "l", "n", "os", "s", "sys", "traceback"],
         "streams": [os.devnull, printed, printed],
-        # The last is that of the folder that is being listed.
+        # The last descriptor is that of the listed folder.
         "open": [0, 1, 2, 3],
         "frames": ["<module>"] * 3,
         "leads": True,
@@ -159,7 +159,7 @@ def light(monkeypatch: pytest.MonkeyPatch) -> Iterator[ForkServer]:
 def test_another_server_takes_the_place_of_one_that_ended_or_has_other_variables(
     light: ForkServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What the former had forked lives on, and is said to be killed where nobody knows how it ended."""
+    """Processes of the previous server stay alive. If their exit code is lost, they count as killed."""
     own = light
     ended(forked(own, AS_TOLD, tmp_path))
     first, process = own.pid, forked(own, "import time; time.sleep(60)", tmp_path)
@@ -189,7 +189,7 @@ def test_where_nobody_can_wait_for_the_child_of_another_nothing_is_forked(
 def test_one_that_is_not_ready_yet_ends_with_whoever_is_interrupted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It would import torch to its end for nobody."""
+    """Otherwise it would import torch in vain."""
     monkeypatch.setattr(fork_server, "_source", lambda: "import time\ndef serve(*_): time.sleep(60)")
     server = ForkServer()
 
@@ -211,7 +211,7 @@ def test_one_that_is_not_ready_yet_ends_with_whoever_is_interrupted(
 
 
 def test_one_that_is_not_ready_yet_ends_with_a_command_that_is_killed(tmp_path: Path) -> None:
-    """Which cannot end it."""
+    """The killed command cannot end it."""
     package = repr(str(Path(fork_server.__file__).parents[2]))
     text = ALONE.replace("PACKAGE", package)
     command = subprocess.Popen([sys.executable, "-c", text], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
