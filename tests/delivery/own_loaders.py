@@ -1,4 +1,4 @@
-"""Loaders that are classes of their own, without torch's loader: what is known of them comes from what they deliver."""
+"""Loader classes without torch's loader: the harness learns their properties from the samples that they deliver."""
 
 import os
 from collections.abc import Iterable
@@ -15,15 +15,7 @@ HUNDRED = 100
 
 
 class Own:
-    """Delivers slices of one tensor, the rest included.
-
-    Parameters
-    ----------
-    batch_size
-        Samples in a batch.
-    rows
-        The samples.
-    """
+    """Delivers slices of a tensor, including the last smaller one."""
 
     def __init__(self, batch_size: int, rows: Iterable[int] = range(HUNDRED)) -> None:
         self.batch_size, self.rows = batch_size, list(rows)
@@ -46,12 +38,12 @@ class _RoundsDown(Own):
 
 
 def length_rounds_down(batch_size: int) -> Any:
-    """Its length does not count the batch that has the rest."""
+    """Its length omits the last, smaller batch."""
     return _RoundsDown(batch_size)
 
 
 def ranks_in_blocks(batch_size: int, rank: int = 0, world_size: int = 1) -> Any:
-    """Blocks of one length, but for the last: 34, 34 and 32 samples."""
+    """Gives each rank a block of equal length, except the last: 34, 34 and 32 samples."""
     share = -(-HUNDRED // world_size)
     return Own(batch_size, range(HUNDRED)[rank * share : (rank + 1) * share])
 
@@ -75,7 +67,7 @@ class _LabelsOfTheFirstEpoch:
 
 
 def labels_of_the_first_epoch(batch_size: int, shuffle: bool = True) -> Any:
-    """Each epoch has an order of its own, but for the labels."""
+    """Images have a new order in each epoch, labels do not."""
     return _LabelsOfTheFirstEpoch(batch_size)
 
 
@@ -166,7 +158,7 @@ class _Wrapper:
         yield from map(self.changed, self.loader)
 
     def changed(self, batch: Any) -> Any:
-        """What becomes of a batch."""
+        """Return the changed batch."""
         return batch
 
 
@@ -270,9 +262,9 @@ class _Patient(_ItemByItem):
 
 
 def samples_that_raise_are_left_out(batch_size: int) -> Any:
-    """It reads the data set itself, and hears of no error."""
+    """Reads the data set itself and ignores errors."""
     return _Patient(batch_size)
 
 
 ONE_OBJECT = item_by_item(4)
-"""Sound: a loader as an object of a module, of which there is one."""
+"""Sound: a loader that is a single object of a module."""

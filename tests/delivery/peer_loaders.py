@@ -31,7 +31,7 @@ _KEPT: list[Any] = []
 
 @cache
 def folder(name: str) -> Path:
-    """An empty folder for the files of one loader; it is removed with the process."""
+    """Return an empty folder for the files of a loader, which is removed at exit."""
     _KEPT.append(kept := tempfile.TemporaryDirectory(prefix=f"harness-{name}-"))
     return Path(kept.name)
 
@@ -91,7 +91,7 @@ def _arrays(i: Any) -> Any:
 
 
 def grain_loader(batch_size: int, shuffle: bool = False, seed: int = 0, drop_last: bool = False) -> Any:
-    """``grain.DataLoader`` over an ``IndexSampler`` of one epoch."""
+    """``grain.DataLoader`` over an ``IndexSampler`` for an epoch."""
     import grain.python as grain
 
     return grain.DataLoader(
@@ -136,7 +136,7 @@ def spdl_pipeline(batch_size: int, num_workers: int = 0, drop_last: bool = False
 
 
 def spdl_sampler(batch_size: int, seed: int = 0, epoch: int = 0, rank: int = 0, world_size: int = 1) -> Any:
-    """Its ``DistributedRandomSampler``, told the epoch by ``shuffle``, before its ``DataLoader``."""
+    """SPDL's ``DistributedRandomSampler``, which receives the epoch through ``shuffle``, and its ``DataLoader``."""
     from spdl.dataloader import DataLoader as SPDLLoader
     from spdl.source import DistributedRandomSampler
 
@@ -213,7 +213,7 @@ def datasets_iterable(batch_size: int, num_workers: int = 0) -> Any:
 
 
 def datasets_shuffled(batch_size: int, num_workers: int = 0, seed: int = 0, epoch: int = 0) -> Any:
-    """The same shuffled through a buffer, told the epoch as its pages say."""
+    """The same, shuffled through a buffer, with the epoch set as documented."""
     stream = _table().to_iterable_dataset(num_shards=6).shuffle(seed=seed, buffer_size=20)
     stream.set_epoch(epoch)
     return DataLoader(stream, batch_size, num_workers=num_workers)
@@ -227,7 +227,7 @@ def datasets_resumed(batch_size: int, num_workers: int = 0) -> Any:
     return StatefulDataLoader(stream, batch_size, num_workers=num_workers)
 
 
-# Files of a format of their own
+# Loaders with special file formats
 
 
 @cache

@@ -1,4 +1,4 @@
-"""The shipped loaders as factories: what they deliver of 41 images is held against the same laws as anybody's."""
+"""The shipped loaders as factories: 41 images are checked with the same laws as any loader."""
 
 import tempfile
 from collections.abc import Callable

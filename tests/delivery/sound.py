@@ -1,4 +1,4 @@
-"""Sound loaders of unusual kinds: whatever flags one of these cries wolf."""
+"""Sound loaders of unusual kinds. Any failure on them is a false alarm."""
 
 import queue
 import threading
@@ -102,12 +102,12 @@ def _padded(rows: list[Any]) -> Any:
 
 
 def padded(batch_size: int, num_workers: int = 0, shuffle: bool = False) -> Any:
-    """A sample is as wide as the longest beside it."""
+    """Pads each sample to the longest of its batch."""
     return DataLoader(Sentences(), batch_size, num_workers=num_workers, shuffle=shuffle, collate_fn=_padded)
 
 
 class ByLength(RandomSampler):
-    """Batches of one length each, in random order, each of its own size."""
+    """Batches of samples with equal lengths, in random order and of different sizes."""
 
     def __iter__(self) -> Any:
         groups = [[i for i in range(N) if i % 7 == length] for length in range(7)]
@@ -130,12 +130,12 @@ class Batched(Squares):
 
 
 def fetched_at_once(batch_size: int, num_workers: int = 0, shuffle: bool = False) -> Any:
-    """``__getitems__`` returns the finished batch, which is collated by nobody."""
+    """``__getitems__`` returns the finished batch, and no function collates it."""
     return DataLoader(Batched(), batch_size, num_workers=num_workers, shuffle=shuffle, collate_fn=lambda batch: batch)
 
 
 def sampler_of_batches(batch_size: int, num_workers: int = 0, shuffle: bool = False) -> Any:
-    """A sampler of batches in place of one of samples, and no batching."""
+    """Uses a batch sampler as sampler, without batching."""
     data = torch.utils.data.TensorDataset(Squares().x, Squares().y)
     order = RandomSampler(data) if shuffle else SequentialSampler(data)
     sampler = BatchSampler(order, batch_size, drop_last=False)
@@ -197,7 +197,7 @@ class Noise(Squares):
 
 
 def ordinary_augmentation(batch_size: int, num_workers: int = 0, shuffle: bool = True) -> Any:
-    """As the tutorials have it."""
+    """Augments as in tutorials."""
     return DataLoader(Noise(), batch_size, shuffle=shuffle, num_workers=num_workers)
 
 
@@ -226,7 +226,7 @@ class Exact(Resuming):
     noise = True
 
     def state_dict(self) -> Any:
-        """Where it is, and which numbers come."""
+        """Return the position and the state of the random generator."""
         return {**super().state_dict(), "rng": self.rng.bit_generator.state}
 
     def load_state_dict(self, state: Any) -> None:
@@ -254,12 +254,12 @@ class Twins(Squares):
 
 
 def equal_samples(batch_size: int, num_workers: int = 0, shuffle: bool = False) -> Any:
-    """Samples cannot be told apart by content."""
+    """Delivers samples with equal content."""
     return DataLoader(Twins(), batch_size, shuffle=shuffle, num_workers=num_workers)
 
 
 class Cached(Squares):
-    """Keeps what it has read, in the first epoch."""
+    """Keeps the samples of the first epoch."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -278,7 +278,7 @@ def cached(batch_size: int, num_workers: int = 0) -> Any:
 
 
 class Mapped(Dataset):
-    """A memory-mapped array that nobody may write to."""
+    """A read-only memory-mapped array."""
 
     def __init__(self) -> None:
         self.file = Path(gettempdir(), "harness-mapped.npy")
@@ -318,7 +318,7 @@ class Boxes(Squares):
 
 
 def lists_of_tensors(batch_size: int, num_workers: int = 0) -> Any:
-    """A named tuple with a list of tensors of different shapes, as detection has it."""
+    """Delivers a named tuple with a list of tensors of different shapes, as in detection."""
     return DataLoader(Boxes(), batch_size, num_workers=num_workers, collate_fn=_listed)
 
 
@@ -338,7 +338,7 @@ def endless(batch_size: int) -> Any:
 
 
 class InThread:
-    """Prefetches in a thread, in order, and passes on what is raised."""
+    """Prefetches in a thread, in order, and passes on exceptions."""
 
     def __init__(self, batch_size: int, shuffle: bool) -> None:
         self.loader = DataLoader(Squares(), batch_size, shuffle=shuffle)
@@ -395,7 +395,7 @@ def nothing_collated(batch_size: int, num_workers: int = 0, shuffle: bool = Fals
 
 
 def talkative(batch_size: int) -> Any:
-    """Says what it does."""
+    """Prints messages."""
     print("reading")  # noqa: T201 - people do
     return DataLoader(Squares(), batch_size)
 

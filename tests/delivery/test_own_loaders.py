@@ -1,4 +1,4 @@
-"""Loaders that are classes of their own against the laws: what is wrong with them is found, and a sound one holds."""
+"""Loader classes without torch's loader: their defects are found, and a sound one holds."""
 
 from typing import Any
 
@@ -51,7 +51,7 @@ BATCH_SIZE = "samples_do_not_depend_on_the_batch_size"
     ids=lambda value: getattr(value, "__name__", None),
 )
 def test_what_is_wrong_with_a_loader_of_its_own_class_is_found(loader: Any, law: str, says: str) -> None:
-    """By the law that is about it."""
+    """The law about the defect breaks."""
     (verdict,) = verdicts(loader, {}, laws=[law])
     assert verdict.status is Status.BROKEN, said(verdict)
     assert says in said(verdict)
@@ -70,7 +70,7 @@ def test_what_is_wrong_with_a_loader_of_its_own_class_is_found(loader: Any, law:
     ],
 )
 def test_a_sound_loader_of_its_own_class_is_not_flagged(loader: Any) -> None:
-    """By no law, and some of them hold."""
+    """No law breaks, and at least six hold."""
     reached = verdicts(loader, {})
     assert not [said(one) for one in reached if one.status.fails]
     assert sum(one.status is Status.HOLDS for one in reached) >= 6
@@ -92,7 +92,7 @@ def test_a_loader_of_which_there_is_one_is_as_it_was_after_an_error(monkeypatch:
 
 
 def test_a_wrapper_hides_no_data_set() -> None:
-    """As many laws hold as of the loader itself."""
+    """At least 15 laws hold for the wrapper, and none breaks."""
     reached = verdicts(own_loaders.wrapped, {})
     assert not [said(one) for one in reached if one.status.fails]
     assert sum(one.status is Status.HOLDS for one in reached) >= 15

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 
 
 class Resuming:
-    """A loader with a state: epoch and batches so far."""
+    """A loader with a state: the epoch and the number of batches."""
 
     noise = False
 
@@ -49,10 +49,10 @@ class Resuming:
 
 
 class Redrawn(Resuming):
-    """Draws the order anew from the global generator when it resumes."""
+    """Draws a new order from the global generator when it resumes."""
 
     def order(self) -> Any:
-        """An order nobody can repeat."""
+        """Return an order that cannot be repeated."""
         return torch.randperm(N).numpy()
 
 
@@ -85,7 +85,7 @@ def second_resumption_lost(batch_size: int, seed: int = 0) -> Any:
 
 
 class Ahead(Resuming):
-    """Its state is what was fetched, not what was delivered."""
+    """Its state counts fetched batches, not delivered ones."""
 
     def __iter__(self) -> Any:
         ready = None
@@ -192,7 +192,7 @@ def a_process_more_each_epoch(batch_size: int) -> Any:
 
 
 class KeepsAll(DataLoader):
-    """Keeps what it has delivered."""
+    """Keeps all delivered batches."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -247,7 +247,7 @@ def epoch_left_early_goes_on(batch_size: int) -> Any:
     return GoesOn(batch_size)
 
 
-# What does not deliver at all
+# Loaders that do not deliver
 
 
 class Hangs(Squares):
@@ -260,7 +260,7 @@ class Hangs(Squares):
 
 
 def hangs_at_a_sample(batch_size: int, num_workers: int = 0) -> Any:
-    """Nothing comes."""
+    """Hangs without delivering the sample."""
     return DataLoader(Hangs(), batch_size, num_workers=num_workers)
 
 
@@ -332,7 +332,7 @@ def needs_a_gpu(batch_size: int) -> Any:
 
 
 class Huge(torch.utils.data.Dataset):
-    """Says what torch says where shared memory is full; to fill it would harm who runs beside."""
+    """Raises torch's message about full shared memory, because really filling it would harm other processes."""
 
     def __len__(self) -> int:
         return 64
@@ -344,5 +344,5 @@ class Huge(torch.utils.data.Dataset):
 
 
 def shared_memory_exhausted(batch_size: int, num_workers: int = 0) -> Any:
-    """As torch says it where /dev/shm is full."""
+    """Raises torch's message about a full /dev/shm."""
     return DataLoader(Huge(), batch_size, num_workers=num_workers)

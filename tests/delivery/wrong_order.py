@@ -1,4 +1,4 @@
-"""Loaders of which order or random numbers are wrong, as people have written them; nothing of the harness."""
+"""Loaders with a wrong order or wrong random numbers, as found in real code, without the harness."""
 
 import random
 import time
@@ -24,7 +24,7 @@ class ByWorker(IterableDataset):
 
 
 def order_depends_on_workers(batch_size: int, num_workers: int = 0, seed: int = 0) -> Any:
-    """Whose turn it is decides the order."""
+    """The order depends on which worker is next."""
     return DataLoader(ByWorker(seed), batch_size, num_workers=num_workers)
 
 
@@ -57,7 +57,7 @@ def seed_constant(batch_size: int, shuffle: bool = True, seed: int = 0) -> Any:
 
 
 def always_shuffled(batch_size: int, shuffle: bool = False) -> Any:
-    """Shuffles whatever it is told."""
+    """Shuffles even if it should not."""
     return DataLoader(Squares(), batch_size, shuffle=True)
 
 
@@ -67,7 +67,7 @@ class EpochSquares(Squares):
     epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Be told the epoch."""
+        """Set the epoch."""
         self.epoch = epoch
 
     def __getitem__(self, i: int) -> Any:
@@ -89,7 +89,7 @@ def epoch_not_heard_by_workers(batch_size: int, num_workers: int = 0) -> Any:
 
 
 class OwnGenerator(Squares):
-    """Augments with a generator of its own, which each worker inherits."""
+    """Augments with a separate generator, which each worker inherits."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -147,7 +147,7 @@ def every_sample_seeded_alike(batch_size: int, num_workers: int = 0) -> Any:
 
 
 def global_generator_seeded(batch_size: int, shuffle: bool = True, seed: int = 0) -> Any:
-    """Seeds the global generators of whoever makes a loader."""
+    """Seeds the global generators of its user."""
     torch.manual_seed(seed)
     np.random.seed(seed)
     return DataLoader(Squares(), batch_size, shuffle=shuffle, generator=torch.Generator().manual_seed(seed))

@@ -1,6 +1,6 @@
-"""Loaders that deliver wrong samples, as people have written them; plain torch, nothing of the harness.
+"""Loaders that deliver wrong samples, as found in real code: plain torch, without the harness.
 
-Where each comes from is in the table of :mod:`delivery.known`.
+The table in :mod:`delivery.known` has their sources.
 """
 
 import os
@@ -43,7 +43,7 @@ def not_split_among_workers(batch_size: int, num_workers: int = 0) -> Any:
 
 
 class FloorShards(IterableDataset):
-    """Each worker has n // workers samples; the rest is nobody's."""
+    """Each worker has n // workers samples, and the rest is lost."""
 
     def __iter__(self) -> Any:
         info, squares = get_worker_info(), Squares()
@@ -75,7 +75,7 @@ def shards_in_the_order_of_a_set(batch_size: int, num_workers: int = 0) -> Any:
 
 
 def last_batch_dropped_unasked(batch_size: int, shuffle: bool = True) -> Any:
-    """``drop_last`` without having been asked for it."""
+    """Sets ``drop_last`` without a request."""
     return DataLoader(Squares(), batch_size, shuffle=shuffle, drop_last=True)
 
 
@@ -111,7 +111,7 @@ def corrupt_sample_filtered_out(batch_size: int, num_workers: int = 0) -> Any:
 
 
 class NextInstead(Squares):
-    """Where a sample cannot be decoded the next one stands in for it."""
+    """Replaces a sample that cannot be decoded by the next one."""
 
     def __getitem__(self, i: int) -> Any:
         return super().__getitem__(i + 1 if i == 7 else i)
@@ -159,7 +159,7 @@ def rest_of_the_ranks_is_nobodys(batch_size: int, rank: int = 0, world_size: int
 
 
 def ranks_shuffle_apart(batch_size: int, seed: int = 0, rank: int = 0, world_size: int = 1) -> Any:
-    """Each rank takes its part of an order of its own."""
+    """Each rank takes its part of a different order."""
     order = torch.randperm(N, generator=torch.Generator().manual_seed(seed + rank)).tolist()
     return DataLoader(Squares(), batch_size, sampler=order[rank::world_size])
 
@@ -216,7 +216,7 @@ def drop_last_not_respected(batch_size: int, drop_last: bool = False) -> Any:
 
 
 class Apart:
-    """Shuffles images and labels each by an order of its own."""
+    """Shuffles images and labels independently."""
 
     def __init__(self, batch_size: int, shuffle: bool) -> None:
         self.dataset, self.batch_size, self.shuffle = Squares(), batch_size, shuffle
@@ -233,7 +233,7 @@ def labels_not_shuffled(batch_size: int, shuffle: bool = False) -> Any:
 
 
 class OneFile(Dataset):
-    """Records of one file, which is opened before the workers are forked: they share its offset."""
+    """Reads records from a file opened before the workers are forked, so that they share its offset."""
 
     def __init__(self) -> None:
         self.file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - that it stays open is the mistake
@@ -280,7 +280,7 @@ def targets_truncated(batch_size: int) -> Any:
 
 
 class InPlace(Squares):
-    """Normalizes what it keeps, again at each reading."""
+    """Normalizes its stored data in place at each reading."""
 
     def __getitem__(self, i: int) -> Any:
         if i >= len(self):
@@ -322,5 +322,5 @@ class Views(Buffer):
 
 
 def batches_are_views_of_the_data(batch_size: int) -> Any:
-    """What is written into a batch is written into the data."""
+    """Writing into a batch changes the data."""
     return Views(batch_size)
