@@ -1,4 +1,4 @@
-"""A campaign of damage: many mutations of every input, and what the harness made of each."""
+"""A campaign of damage: many mutations of every input file, and the reaction of the harness."""
 
 import random
 import shutil
@@ -18,7 +18,7 @@ from damage.mutation import BYTES, KINDS
 from harness.error import UsageError
 
 HANGS_S = 5
-"""Seconds after which a reader is said to hang."""
+"""Seconds after which a reader counts as hung."""
 
 KINDS_SHARE = 0.05
 """Share of the damage in which something else stands in place of the file."""
@@ -30,16 +30,10 @@ class Hung(BaseException):
 
 @dataclass
 class Tally:
-    """What came of a campaign.
+    """Result of a campaign.
 
-    Attributes
-    ----------
-    outcomes
-        How often: ``refused``, ``unharmed``, ``read`` of what has no checksum, ``lost``, ``traceback``, ``hung``.
-    wrong
-        The first of each kind that may not be, in words.
-    slowest_s
-        The longest that a reader took.
+    ``outcomes`` counts ``refused``, ``unharmed``, ``read`` (without a checksum), ``lost``, ``traceback`` and ``hung``.
+    ``wrong`` has the first failure of each kind, and ``slowest_s`` the longest time of a reader.
     """
 
     outcomes: Counter[str] = field(default_factory=Counter)
@@ -49,7 +43,7 @@ class Tally:
 
     @property
     def bad(self) -> int:
-        """How many outcomes may not be."""
+        """Number of failures."""
         return sum(self.outcomes[name] for name in ("lost", "traceback", "hung", "not one line"))
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""Damage to a file, drawn from a seed: what disks, editors, merges and rogue code do to bytes and to folders."""
+"""Damage to a file, drawn from a seed, like that from disks, editors, merges and rogue code."""
 
 import json
 import os
@@ -16,7 +16,7 @@ SPARSE = 2**42
 """Bytes of a file that claims more than any memory has."""
 
 OTHERS: tuple[Any, ...] = (None, True, -1, 0, 10**400, -0.5, 1e999, "", "x", "\x1b[2J", [], [[]], {}, {"a": 1})
-"""What a value is swapped for."""
+"""Replacements for a value."""
 
 
 def flip(content: bytes, draw: random.Random) -> bytes:
@@ -37,7 +37,7 @@ def truncate(content: bytes, draw: random.Random) -> bytes:
 
 
 def insert(content: bytes, draw: random.Random) -> bytes:
-    """Put in what is no UTF-8, or a control character."""
+    """Insert invalid UTF-8 or a control character."""
     place = draw.randrange(len(content) + 1)
     return content[:place] + draw.choice([b"\xff", b"\xc3", b"\x00", b"\x1b[2J", b"\xed\xa0\x80"]) + content[place:]
 
@@ -140,11 +140,11 @@ BYTES: tuple[Mutation, ...] = (
     nest,
     empty,
 )
-"""What happens to the bytes of a file."""
+"""Mutations of the bytes of a file."""
 
 
 def fifo(file: Path) -> None:
-    """A pipe that nobody writes to."""
+    """Replace the file by a pipe without a writer."""
     os.mkfifo(file)
 
 
@@ -169,7 +169,7 @@ def device(file: Path) -> None:
 
 
 def sparse(file: Path) -> None:
-    """A file of more bytes than any memory has, none of which was written."""
+    """Replace the file by a sparse file that is larger than any memory."""
     with file.open("wb") as stream:
         stream.truncate(SPARSE)
 
@@ -179,4 +179,4 @@ def gone(_: Path) -> None:
 
 
 KINDS: tuple[Callable[[Path], None], ...] = (fifo, folder, loop, dangling, device, sparse, gone)
-"""What stands in place of a file."""
+"""Replacements for a whole file."""
