@@ -17,7 +17,7 @@ def naive(x: Tensor) -> Tensor:
 
 
 def test_a_notebook_shows_a_table_in_which_nothing_is_markup_of_somebody_else() -> None:
-    """The verdict first; what an implementation says is escaped."""
+    """The verdict comes first, and text of an implementation is escaped."""
 
     def script(x: Tensor) -> Tensor:
         raise ValueError("<script>")
@@ -30,7 +30,7 @@ def test_a_notebook_shows_a_table_in_which_nothing_is_markup_of_somebody_else() 
 
 
 def test_verdicts_read_as_their_blocks_and_the_verdict_line() -> None:
-    """As the command prints them."""
+    """The command prints the same text."""
     text = str(harness.check(naive, "softmax", laws=["value", "calls_agree"], dtypes=["float32"]))
     assert text.startswith("DEFECT  ")
     assert "88.72283935546875" in text
@@ -38,7 +38,7 @@ def test_verdicts_read_as_their_blocks_and_the_verdict_line() -> None:
 
 
 def test_seconds_bound_each_law() -> None:
-    """One example at least is looked at."""
+    """At least one example is checked."""
     (verdict,) = harness.check(naive, "log_softmax", laws=["calls_agree"], dtypes=["float32"], seconds=0.0)
     assert verdict.status is Status.HOLDS
     assert verdict.examples >= 1
@@ -65,13 +65,13 @@ def test_a_law_is_explained_on_several_lines() -> None:
 
 
 def test_the_package_lists_its_face_and_nothing_else() -> None:
-    """What is loaded when it is first used is listed before."""
+    """Names that are loaded on first use are listed too."""
     assert dir(harness) == sorted(harness.__all__)
     assert all(hasattr(harness, name) for name in dir(harness))
 
 
 class Compiled:
-    """A compiled function, as those of ``scipy.special``: it knows its name alone."""
+    """A compiled function like those in ``scipy.special``, which has only a name."""
 
     __name__ = "expit"
 
@@ -84,7 +84,7 @@ class Compiled:
 
 
 def test_what_was_wrapped_is_named_by_where_it_is_imported_from(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not by the place of its wrapper, from which nothing is imported; a function that is nowhere bears that."""
+    """The place of the wrapper is useless for an import. A function that no module has keeps its place."""
 
     def wrapped(x: Tensor) -> Tensor:
         return x.sigmoid()
@@ -99,7 +99,10 @@ def test_what_was_wrapped_is_named_by_where_it_is_imported_from(monkeypatch: pyt
 
 
 def test_a_function_without_a_module_is_named_by_where_it_is_imported_from(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By a public place rather than a private one; where there is none, by its kind, as a closure of its name is."""
+    """A public module is preferred to a private one.
+
+    Without a module, the name is the kind of object, as for a closure.
+    """
     expit = Compiled()
     for place, own in (("special._ufuncs", expit), ("special", expit), ("other", Compiled())):
         module = ModuleType(place)

@@ -34,7 +34,7 @@ def test_every_package_ships_the_marker_of_its_types(name: str) -> None:
 
 
 def test_every_room_has_its_place_in_the_layers() -> None:
-    """A new one is refused until somebody says from which rooms it may import."""
+    """A new package must be assigned to a layer."""
     rules = PROJECT["tool"]["importlinter"]["contracts"]
     (layers,) = [rule["layers"] for rule in rules if rule["type"] == "layers"]
     placed = {room.strip() for layer in layers for room in layer.split("|")}
@@ -53,7 +53,7 @@ def test_the_listing_of_the_instrument_is_one_screen() -> None:
     ids=lambda module: module.name,
 )
 def test_every_module_of_contracts_defines_one(module: pkgutil.ModuleInfo) -> None:
-    """With a docstring that says what it is about, and laws that say where they come from."""
+    """The module has a docstring, and its laws have sources."""
     loaded = import_module(f"harness.contracts.{module.name}")
     defined = [value for value in vars(loaded).values() if isinstance(value, Contract)]
     assert defined
@@ -68,7 +68,7 @@ def test_every_module_of_contracts_defines_one(module: pkgutil.ModuleInfo) -> No
 
 
 def test_contracts_share_by_building_blocks_alone() -> None:
-    """No contract imports another: what two of them need lies below both."""
+    """No contract imports another: shared code is in the building blocks."""
     (folder,) = map(Path, harness.contracts.__path__)
     for file in folder.rglob("*.py"):
         assert not re.search(
@@ -119,7 +119,7 @@ def test_what_ci_runs_in_the_environment_of_another_job_is_what_the_job_runs(job
 
 
 def test_the_counts_in_the_readme_are_those_of_the_code() -> None:
-    """They are the numbers of contracts and laws."""
+    """The README states the numbers of contracts and laws."""
     known = harness.contracts.contracts()
     laws = sum(len(contract.laws) for contract in known.values())
     text = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -1,8 +1,8 @@
-"""The pages under ``docs`` keep their word: their code runs, and their commands print what they show.
+"""The pages in ``docs`` are correct: their code runs, and their commands print the shown output.
 
-A block of Python whose first line is a comment with the name of a file becomes that file; any other is executed. In a
-block of commands the lines that do not begin with ``$`` are in the output of the command above them. What the README
-shows of a command is in the output of the same command on a page.
+A block of Python whose first line is a comment with a file name becomes that file. Any other block is executed. In a
+block of commands, lines without ``$`` are in the output of the command above them. The output in the README is that
+shown on a page for the same command.
 """
 
 import re
@@ -21,7 +21,7 @@ DOCS = Path(__file__).parents[1] / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
 README = (DOCS.parent / "README.md").read_text(encoding="utf-8")
 CHECKED = "harness check homework.py:softmax"
-"""The command of which the README shows what it says of the softmax as it is defined."""
+"""The command whose output the README shows, for a softmax as defined."""
 
 
 def python(example: Example) -> None:
@@ -31,7 +31,7 @@ def python(example: Example) -> None:
         file = Path(named.group(1))
         file.parent.mkdir(exist_ok=True)
         file.write_text(example.parsed, encoding="utf-8")
-        # Another test may have imported a file of that name.
+        # Another test may have imported a file with this name.
         sys.modules.pop(file.stem, None)
         return
     exec(compile(example.parsed, example.path, "exec"), example.namespace)  # noqa: S102 - the pages are ours
@@ -61,7 +61,7 @@ def console(example: Example) -> None:
 
 
 def in_the_readme() -> str:
-    """What the README shows of a defect."""
+    """Return the defect that the README shows."""
     shown = re.search(r"```text\n(DEFECT.*?)```", README, re.S)
     assert shown is not None
     return shown.group(1)
@@ -120,7 +120,7 @@ def test_links_lead_from_the_readme_to_every_page() -> None:
 
 
 def test_what_the_readme_shows_is_what_a_page_prints() -> None:
-    """Of the same command, on the function that both are about."""
+    """Command and function are the same on both."""
     page = (DOCS / "check-your-own-function.md").read_text(encoding="utf-8")
     assert f"$ {CHECKED}\n" in README
     assert f"$ {CHECKED}\n" in page
