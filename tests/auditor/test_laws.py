@@ -5,7 +5,7 @@ from harness.contracts import contract_named
 
 
 def test_every_law_that_a_finding_names_can_be_explained() -> None:
-    """By the very words that are printed."""
+    """The printed words are valid arguments of the command."""
     for words in _LAWS.values():
         law, _, contract = words.partition(" --contract ")
         assert law in {one.name for one in contract_named(contract).laws}

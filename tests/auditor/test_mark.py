@@ -43,9 +43,9 @@ def test_is_not_marked():
 
 
 def test_a_marked_test_fails_with_the_line_that_goes_wrong(pytester: pytest.Pytester) -> None:
-    """Its own failure comes first, and other tests are let alone."""
+    """A failure of the test itself comes first, and other tests are unaffected."""
     with harness.audit():
-        pass  # what this imports of torch's compiler cannot be imported twice, and stays
+        pass  # this imports modules of torch's compiler, which cannot be imported twice
     pytester.makepyfile(test_steps=TESTS)
     done = pytester.runpytest_inprocess("-p", "no:cacheprovider")
     done.assert_outcomes(passed=2, failed=3)

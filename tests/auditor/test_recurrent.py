@@ -1,4 +1,4 @@
-"""oneDNN's recurrent layer, which has no float64 version of its own."""
+"""oneDNN's recurrent layer, for which torch has no float64 kernel."""
 
 from typing import Any
 

@@ -1,7 +1,7 @@
-"""What a student reads of a step that goes wrong: the line, what happens there, and what to do.
+"""A student reads the wrong line, the event there, and the remedy.
 
-On their first run three of the five had their line named first: the clipping was not seen at all, as the shadow of a
-parameter that becomes NaN is NaN as well, and the sum was led one line too far. Two remedies were beside the point.
+On the first run, three of the five steps had their line named first. The clipping was missed, because the shadow of a
+NaN parameter is NaN as well. The sum was attributed to the next line. Two remedies did not fit.
 """
 
 import pytest
@@ -18,16 +18,16 @@ SAID = {
     "clipping_of_no_gradient": ("a division by 0", "make the divisor safe"),
     "loss_scaled_too_far": ("mul overflows", "use a smaller loss scale"),
 }
-"""How a sentence begins or what is in it, and how the remedy begins."""
+"""Parts of the expected sentence, and the start of the remedy."""
 
 UNSEEN_BY_EVENTS = {"mean_of_half_precision"}
-"""What loses digits alone."""
+"""Steps that only lose digits."""
 
 
 @pytest.mark.parametrize("name", SAID)
 @pytest.mark.parametrize("mode", ["full", "events"])
 def test_the_line_the_sentence_and_the_remedy_are_right(name: str, mode: str) -> None:
-    """In the first finding; nothing else is said to be wrong in another line."""
+    """The first finding has them, and no finding names another line."""
     step = getattr(students, name)
     with harness.audit(mode=mode) as found:
         found.returned(step())

@@ -1,4 +1,4 @@
-"""Over several steps it is told which line comes nearer to breaking, and when it would be there."""
+"""The trend over several steps names the line that approaches its limit, and the step at which it breaks."""
 
 import pytest
 from samples.audit import audit, room
@@ -15,7 +15,7 @@ def over(*factors: float) -> list:
 
 
 def test_what_loses_a_bit_a_step_is_gone_when_none_is_left() -> None:
-    """Sixteen-fold in the first step: four bits, of which nothing is left in the fifth."""
+    """A factor of 16 in the first step is four bits, which are used up at the fifth step."""
     (trend,) = trends(over(16.0, 8.0, 4.0, 2.0))
     assert trend.bits_a_step == pytest.approx(1.0)
     assert trend.gone_at == 5
