@@ -16,10 +16,7 @@ def steps_of(module: ModuleType) -> list[Step]:
 
 
 def wrong_line(step: Step) -> tuple[str, int]:
-    """Return file and number of the line that is wrong: the first that is marked, in the step or above it.
-
-    What a step calls stands above it in its module.
-    """
+    """Return file and number of the wrong line: the first marked line in the step, or in functions above it."""
     lines, start = inspect.getsourcelines(step)
     marked = [start + index for index, line in enumerate(lines) if MARK in line]
     if not marked:

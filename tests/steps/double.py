@@ -1,4 +1,4 @@
-"""Wrong steps in float64, beside which a shadow in float64 is the same arithmetic: one marked line each."""
+"""Wrong steps in float64, for which a shadow in float64 is the same arithmetic. Each has a marked line."""
 
 import torch
 import torch.nn.functional as F
@@ -34,7 +34,7 @@ def logarithm_of_nearly_one() -> None:
 
 
 def one_minus_a_probability() -> None:
-    """Of a saturated sigmoid few digits remain."""
+    """A saturated sigmoid leaves few digits."""
     w = torch.tensor([34.0, 35.1, 35.9], dtype=DOUBLE, requires_grad=True)
     other = 1 - torch.sigmoid(w)  # WRONG
     (-other.log()).sum().backward()
@@ -83,7 +83,7 @@ def distances_by_products() -> None:
 
 
 def expm1_by_hand() -> None:
-    """exp(x) - 1 of a tiny number."""
+    """Computes exp(x) - 1 for a tiny number."""
     w = torch.tensor([1.7e-15, 8.3e-16], dtype=DOUBLE, requires_grad=True)
     gap = w.exp() - 1  # WRONG
     (gap / w.detach()).sum().backward()

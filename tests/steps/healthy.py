@@ -23,7 +23,7 @@ def linear_regression() -> None:
 
 
 def causal_mask() -> None:
-    """Minus infinity is meant."""
+    """Minus infinity is intended."""
     model, (x, y) = net(), batch()
     h = model(x)
     keep = torch.ones(32, 32, dtype=torch.bool).tril()
@@ -49,7 +49,7 @@ def finite_mask_with_open_rows() -> None:
 
 
 def dropout_and_clipping() -> None:
-    """Random, and a norm of all gradients."""
+    """Random numbers, and a norm of all gradients."""
     torch.manual_seed(0)
     model, (x, y) = nn.Sequential(nn.Linear(16, 32), nn.GELU(), nn.Dropout(0.3), nn.Linear(32, 10)), batch()
     F.cross_entropy(model(x), y).backward()
@@ -103,7 +103,7 @@ def variational() -> None:
 
 
 def autocast_to_bfloat16() -> None:
-    """Mixed precision as it is meant."""
+    """Usual mixed precision."""
     model, (x, y) = net(), batch()
     with torch.autocast("cpu", dtype=torch.bfloat16):
         loss = F.cross_entropy(model(x), y)
@@ -138,7 +138,7 @@ def master_weights() -> None:
 
 
 def confident_and_right() -> None:
-    """Cross-entropy from logits that are far apart."""
+    """Cross-entropy of widely different logits."""
     model, (x, _) = net(), batch()
     z = model(x) * 500
     finish(model, F.cross_entropy(z, z.argmax(1)))
@@ -158,7 +158,7 @@ def binary_from_logits() -> None:
 
 
 def binary_from_probabilities() -> None:
-    """Not saturated."""
+    """The probabilities are not saturated."""
     model, (x, y) = net(out=1), batch()
     finish(model, F.binary_cross_entropy(torch.sigmoid(model(x)[:, 0]), (y > 4).float()))
 
@@ -188,13 +188,13 @@ def tied_embedding_with_padding() -> None:
 
 
 def label_smoothing() -> None:
-    """And class weights."""
+    """The loss also has class weights."""
     model, (x, y) = net(), batch()
     finish(model, F.cross_entropy(model(x), y, weight=torch.linspace(0.5, 2, 10), label_smoothing=0.1))
 
 
 def divergence_from_logarithms() -> None:
-    """Of distributions that underflow."""
+    """Both distributions underflow."""
     model, (x, _) = net(), batch()
     q, p = F.log_softmax(model(x) * 300, 1), F.softmax(x[:, :10], 1)
     finish(model, F.kl_div(q, p, reduction="batchmean") * 1e-2)
@@ -214,7 +214,7 @@ def converged() -> None:
 
 
 def accumulated_gradients() -> None:
-    """Of four micro-batches."""
+    """Four micro-batches are accumulated."""
     model, (x, y) = net(), batch(128)
     for rows, labels in zip(x.split(32), y.split(32), strict=True):
         (F.cross_entropy(model(rows), labels) / 4).backward()
@@ -259,7 +259,7 @@ def normalized_with_eps() -> None:
 
 
 def distances() -> None:
-    """By cdist, with a diagonal of zero."""
+    """The result of cdist has a diagonal of zeros."""
     model, (x, _) = net(), batch()
     h = model(x)
     finish(model, torch.cdist(h, h).mean())
@@ -275,7 +275,7 @@ def rotary_positions() -> None:
 
 
 def double_precision() -> None:
-    """Nothing is narrow."""
+    """All numbers are in float64."""
     model, (x, y) = net(dtype=torch.float64), batch(dtype=torch.float64)
     finish(model, F.cross_entropy(model(x), y))
 
@@ -289,7 +289,7 @@ def evaluation() -> Tensor:
 
 
 def adversarial() -> None:
-    """Two players, each with a step of its own."""
+    """Two players with separate steps."""
     torch.manual_seed(0)
     maker, judge, real = net(8, 16), net(16, 1), torch.randn(32, 16)
     fake = maker(torch.randn(32, 8))

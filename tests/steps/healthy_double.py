@@ -16,7 +16,7 @@ def softmax_regression() -> None:
 
 
 def softmax_regression_from_scratch() -> None:
-    """By definition, on small logits."""
+    """Softmax as defined, on small logits."""
     model, (x, y) = net(dtype=DOUBLE), batch(dtype=DOUBLE)
     z = model(x)
     e = (z - z.max(1, keepdim=True).values).exp()
@@ -55,7 +55,7 @@ def attention() -> None:
 
 
 def stable_forms() -> None:
-    """log1p, expm1, softplus and logsigmoid of tiny and large arguments."""
+    """The functions log1p, expm1, softplus and logsigmoid of tiny and large arguments."""
     w = torch.tensor([1e-18, 3e-15, 0.3, 40.0], dtype=DOUBLE, requires_grad=True)
     (w.log1p() + F.softplus(-w) - F.logsigmoid(w)).sum().backward()
     v = torch.tensor([1e-18, 3e-15, 0.3], dtype=DOUBLE, requires_grad=True)
@@ -63,7 +63,7 @@ def stable_forms() -> None:
 
 
 def variance_around_the_mean() -> None:
-    """Of data at an offset that float64 bears."""
+    """Data at an offset that float64 can represent."""
     model, (x, y) = net(dtype=DOUBLE), batch(dtype=DOUBLE)
     x = x + 1e4
     centred = x - x.mean(0)

@@ -1,4 +1,4 @@
-"""Wrong steps that were written before the detector was tuned, and are kept apart: forward passes and losses."""
+"""Held-out wrong steps, written before the detector was tuned: forward passes and losses."""
 
 import torch
 import torch.nn.functional as F
@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def cosine_of_an_empty_row() -> None:
-    """A cosine by hand, one row of which has no length."""
+    """A cosine by hand, where a row has length zero."""
     model, (x, _) = net(), batch()
     x[4] = 0
     h = F.relu(x @ torch.eye(16, requires_grad=True))
@@ -16,7 +16,7 @@ def cosine_of_an_empty_row() -> None:
 
 
 def logsumexp_by_hand() -> None:
-    """As it is defined."""
+    """Logsumexp as defined."""
     model, (x, y) = net(), batch()
     z = model(x) * 250
     log_z = torch.log(torch.exp(z).sum(1))  # WRONG
@@ -24,7 +24,7 @@ def logsumexp_by_hand() -> None:
 
 
 def focal_loss() -> None:
-    """The logarithm of one minus a probability of one."""
+    """The logarithm of 1 - p for p = 1."""
     model, (x, y) = net(out=1), batch()
     p = torch.sigmoid(model(x)[:, 0] * 200)
     t = (y > 4).float()
@@ -85,7 +85,7 @@ def angle_of_parallel_vectors() -> None:
 
 
 def root_of_negative_numbers() -> None:
-    """A power of one and a half."""
+    """A power of 1.5."""
     model, (x, _) = net(), batch()
     h = model(x)
     p = (h - 0.5) ** 1.5  # WRONG
@@ -179,7 +179,7 @@ def small_root_of_a_quadratic() -> None:
 
 
 def inverse_of_softplus() -> None:
-    """log(exp(x) - 1) of small x."""
+    """Computes log(exp(x) - 1) for small x."""
     model, (x, _) = net(out=1), batch()
     s = F.softplus(model(x)[:, 0]) * 1e-6
     raw = torch.log(torch.exp(s) - 1)  # WRONG
@@ -198,7 +198,7 @@ class Tanh(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, grad: Tensor) -> Tensor:
-        """1 - y^2, of which nothing is left where y is near one."""
+        """1 - y^2 loses its digits for y near 1."""
         (y,) = ctx.saved_tensors
         return grad * (1 - y * y)  # WRONG
 
@@ -211,7 +211,7 @@ def gradient_of_a_saturated_tanh() -> None:
 
 
 def likelihood_as_a_product() -> None:
-    """Of two hundred probabilities: it underflows."""
+    """The product of two hundred probabilities underflows."""
     model, (x, y) = net(), batch(200)
     p = torch.softmax(model(x), 1)[torch.arange(200), y]
     likelihood = p.prod()  # WRONG
@@ -280,7 +280,7 @@ def powers_in_float16() -> None:
 
 
 def length_of_a_large_vector() -> None:
-    """Its squares overflow."""
+    """The squares overflow."""
     model, (x, y) = net(), batch()
     x = x * 1e22
     length = (x * x).sum(1, keepdim=True).sqrt()  # WRONG

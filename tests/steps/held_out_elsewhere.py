@@ -1,4 +1,4 @@
-"""Wrong steps that were kept apart: narrow formats, optimizers, buffers, evaluation, data and inner functions."""
+"""Further held-out wrong steps: narrow formats, optimizers, buffers, evaluation, data and inner functions."""
 
 import torch
 import torch.nn.functional as F
@@ -8,7 +8,7 @@ from torch.utils.checkpoint import checkpoint
 
 
 def count_of_batches_in_bfloat16() -> None:
-    """It stalls at 256."""
+    """The count stalls at 256."""
     model, (x, _) = net(), batch()
     count = torch.zeros((), dtype=torch.bfloat16)
     for _ in range(600):
@@ -58,7 +58,7 @@ def blended_images_wrap() -> None:
 
 
 def exponential_under_autocast() -> None:
-    """The logits are half precision there, and nobody sees it."""
+    """Autocast makes the logits half precision, which the code does not show."""
     model, (x, y) = net(), batch()
     with torch.autocast("cpu", dtype=torch.float16):
         z = model(x) * 30
@@ -68,7 +68,7 @@ def exponential_under_autocast() -> None:
 
 
 def inside_of_a_checkpoint() -> None:
-    """It is computed twice, and the line is the same."""
+    """The line is computed twice."""
     model, (x, y) = net(), batch()
 
     def block(h: Tensor) -> Tensor:
@@ -108,7 +108,7 @@ def variance_in_a_buffer() -> None:
 
 
 def positions_in_bfloat16() -> None:
-    """From 256 on neighbours share one."""
+    """From 256 on, neighbors have the same position."""
     model, (x, _) = net(), batch(600)
     positions = torch.arange(600, dtype=torch.bfloat16)  # WRONG
     angles = positions[:, None].float() * torch.linspace(0.1, 1.0, 16)
@@ -116,7 +116,7 @@ def positions_in_bfloat16() -> None:
 
 
 def seconds_since_1970_in_float32() -> None:
-    """They are 128 s apart."""
+    """Neighboring floats are 128 s apart."""
     model, (x, _) = net(), batch()
     stamps = 1_700_000_000 + torch.arange(0, 320, 10)
     age = stamps.float() - 1_700_000_000.0  # WRONG
@@ -124,7 +124,7 @@ def seconds_since_1970_in_float32() -> None:
 
 
 def normalization_of_a_dead_channel() -> None:
-    """Its running variance is zero, and there is no eps."""
+    """The running variance is zero, and there is no eps."""
     model, (x, y) = net(), batch()
     norm = nn.BatchNorm1d(16, eps=0.0).eval()
     norm.running_var[3] = 0.0

@@ -1,4 +1,4 @@
-"""What the steps are built from: a small network, a batch, an end."""
+"""Building blocks of the steps: a small network, a batch, and a backward pass with update."""
 
 import torch
 from torch import Tensor, nn

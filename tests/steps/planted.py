@@ -95,7 +95,7 @@ def update_by_hand_lost_in_bfloat16() -> None:
 
 
 def gradients_underflow_in_float16() -> None:
-    """Nothing scales the loss."""
+    """The loss is not scaled."""
     half = torch.float16
     model, (x, _) = net(dtype=half), batch(4096, dtype=half)
     z = model(x)
@@ -113,7 +113,7 @@ def sum_of_70000_in_float16() -> None:
 
 
 def running_sum_in_float16() -> None:
-    """It stalls at 2048."""
+    """The sum stalls at 2048."""
     half = torch.float16
     model, (x, _) = net(dtype=half), batch(dtype=half)
     total = torch.zeros((), dtype=half)
@@ -123,7 +123,7 @@ def running_sum_in_float16() -> None:
 
 
 def softplus_past_its_threshold() -> None:
-    """It is taken for the identity too early."""
+    """The threshold is too low for the identity."""
     model, (x, _) = net(), batch()
     h = F.softplus(model(x) * 10, threshold=0.5)  # WRONG
     finish(model, h.pow(2).mean())
@@ -152,7 +152,7 @@ def cross_entropy_of_a_saturated_sigmoid() -> None:
 
 
 def eps_of_adam_in_float16() -> None:
-    """It divides by zero."""
+    """The eps becomes zero, and Adam divides by it."""
     half = torch.float16
     model, (x, y) = net(dtype=half), batch(dtype=half)
     optimizer = torch.optim.Adam(model.parameters(), 1e-3)
@@ -233,7 +233,7 @@ def second_moment_in_bfloat16() -> None:
 
 
 def nan_in_the_data() -> None:
-    """Nothing of the model's."""
+    """The defect is in the data, not in the model."""
     model, (x, y) = net(), batch()
     x[2, 3] = float("nan")  # WRONG
     finish(model, F.cross_entropy(model(x), y))

@@ -6,7 +6,7 @@ from torch import nn
 
 
 def logarithm_of_probabilities() -> None:
-    """A loss by its definition, on logits that are far apart."""
+    """A loss as defined, on widely different logits."""
     model, (x, y) = net(), batch()
     probabilities = torch.softmax(model(x) * 300, dim=1)
     loss = -torch.log(probabilities)[torch.arange(len(y)), y].mean()  # WRONG
@@ -48,7 +48,7 @@ def clipping_of_no_gradient() -> None:
 
 
 def loss_scaled_too_far() -> None:
-    """By hand, and by a number of float32."""
+    """Scaled by hand, with a factor beyond float16."""
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(32, 64), nn.Tanh(), nn.Linear(64, 1)).half()
     x, y = torch.randn(64, 32).half(), torch.randn(64, 1).half()

@@ -1,4 +1,7 @@
-"""Wrong steps in float32 of which float64 loses all digits as well: balls alone see them. One marked line each."""
+"""Wrong steps in float32 for which float64 also loses all digits, so that only balls find them.
+
+Each has a marked line.
+"""
 
 import torch
 
@@ -20,7 +23,7 @@ def power_of_two_absorbs() -> None:
 
 
 def logarithm_of_one_and_nothing() -> None:
-    """log(1 + x) of what both formats round away."""
+    """Computes log(1 + x) for an x that both formats round away."""
     w = torch.tensor([1e-20, 3e-19], requires_grad=True)
     small = torch.log(1 + w)  # WRONG
     (small * 1e19).sum().backward()
