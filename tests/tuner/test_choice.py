@@ -1,4 +1,4 @@
-"""What the tuner chooses from: the line to paste makes the loader that was measured."""
+"""The choices of the tuner: the line to paste makes the loader that was measured."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ CHOICES = [
 
 
 def _evaluated(line: str, imports: str) -> Any:
-    """What a user gets who pastes both."""
+    """Return the loader of a user who pastes both."""
     names: dict[str, Any] = {"dataset": DATASET}
     exec(imports, names)  # noqa: S102 - it is what is tested
     return eval(line, names)  # noqa: S307
@@ -42,7 +42,7 @@ def test_the_line_to_paste_makes_the_loader_that_was_measured(one: Choice, shuff
 
 @pytest.mark.parametrize("kind", LoaderKind)
 def test_both_kinds_deliver_every_sample_once_in_batches_of_the_size_asked_for(kind: LoaderKind) -> None:
-    """The last batch has what is left."""
+    """The last batch has the remaining samples."""
     batches = list(Choice(4, kind=kind).load(DATASET))
     assert [len(labels) for _, labels in batches] == [4, 4, 2]
     assert sorted(torch.cat([labels for _, labels in batches]).tolist()) == list(range(10))
@@ -65,7 +65,7 @@ def test_what_is_the_default_of_torch_is_left_out_of_the_line() -> None:
 
 
 def test_the_grid_has_every_choice_once() -> None:
-    """Without workers, prefetching and the start method do not vary."""
+    """Without workers, prefetch and start method do not vary."""
     choices = grid((32, 64), (0, 2), prefetch=(2, 4), pin=(False, True), start_method="spawn")
     assert len(choices) == len(set(choices)) == 2 * 2 * (1 + 2)
     assert {one.prefetch for one in choices if not one.workers} == {2}
@@ -80,5 +80,5 @@ def test_of_equals_fewer_workers_come_first_and_then_less_memory() -> None:
 
 @pytest.mark.parametrize(("cores", "counts"), [(1.0, (0, 1, 2)), (2.0, (0, 1, 2, 4)), (16.0, (0, 1, 2, 8, 16, 32))])
 def test_numbers_of_workers_reach_beyond_the_cores(cores: float, counts: tuple[int, ...]) -> None:
-    """None, one, two, the cores and twice the cores are there."""
+    """The counts include 0, 1, 2, the cores and twice the cores."""
     assert worker_counts(cores) == counts

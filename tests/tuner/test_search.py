@@ -1,4 +1,4 @@
-"""The search of the tuner on simulated loaders: how near it comes and in what share of the time, over many seeds."""
+"""The tuner's search on simulated loaders, over many seeds: the rate that it reaches, and its share of the time."""
 
 import statistics
 from collections.abc import Mapping
@@ -65,7 +65,7 @@ def _order(seed: int) -> list[Choice]:
 
 
 def _steady(rates: Mapping[Choice, float], **settings: object) -> SearchState:
-    """Search where nothing scatters and a slice lasts as long as it is asked for."""
+    """Search without noise, in slices of exactly the requested length."""
 
     def measure(one: Choice, seconds: float) -> Measured:
         return Measured(round(1e6 * rates[one] * seconds), 1e6 * seconds, seconds)
@@ -90,7 +90,7 @@ def test_what_is_dominated_leaves_after_one_slice() -> None:
 
 
 def test_workers_that_are_not_worth_it_are_not_looked_at() -> None:
-    """Where as many workers as cores are dominated, neither fewer nor more of them are measured."""
+    """If as many workers as cores are dominated, neither fewer nor more are measured."""
     rates = {one: 1000.0 if not one.workers else 200.0 for one in grid((64,), (0, 1, 2, 4))}
     assert {one.workers for one in _steady(rates).rates} == {0, 2}
 
@@ -121,7 +121,7 @@ def test_leaders_that_part_are_told_apart_by_the_interval_of_their_ratio() -> No
 
 
 def test_the_time_bound_ends_the_search_with_the_best_so_far() -> None:
-    """After a bound of less than the first round, what was measured is answered for."""
+    """A bound shorter than the first round returns the best measured choice."""
     bounded, whole = tuned("sleepy", 0, budget_s=1.0), tuned("sleepy", 0)
     assert bounded.reason is Reason.BUDGET
     assert bounded.best in bounded.rates
@@ -145,7 +145,7 @@ def test_a_loader_that_keeps_ahead_of_the_step_ends_the_search(name: str) -> Non
 
 
 def test_workers_are_taken_where_only_they_keep_ahead() -> None:
-    """None waits too long; as many as there are cores hide loading behind the step."""
+    """Without workers the step waits too long. As many workers as cores hide the loading."""
     step_s = {128: 128 / 1500.0}
     rates = {Choice(128): 1500.0, Choice(128, 2): 2500.0, Choice(128, 4): 4000.0}
     found = _steady(rates, step_s=step_s)
@@ -161,7 +161,7 @@ def test_a_step_that_nothing_keeps_ahead_of_gets_the_fastest() -> None:
 
 
 def test_every_slice_leaves_an_answer() -> None:
-    """Whoever stops the search after any slice has a best so far that was measured."""
+    """A search stopped after any slice has a measured best choice."""
     search = LoaderSearch(GRID, Simulated("in memory", 0), LoaderSearchSettings(cores=CORES))
     for count, standing in enumerate(search.run(), 1):
         assert standing.best in standing.rates
