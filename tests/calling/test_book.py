@@ -1,4 +1,4 @@
-"""Book-style code: each function holds as it stands, or is found to do the one thing that is wrong with it."""
+"""Functions in the style of the book: each holds as it is, or has exactly its known defect."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -11,7 +11,7 @@ from harness.record import Status
 
 
 class Asked(NamedTuple):
-    """How a student asks, and what is wrong with the function."""
+    """The call of a student, and the defect of the function."""
 
     function: Callable[..., Any]
     declares: Mapping[str, Any]
@@ -54,7 +54,7 @@ def test_book_style_code_holds_and_the_trap_of_the_column_is_a_hint(asked: Asked
 
 
 def test_the_trap_of_the_column_is_named_where_it_is_looked_for() -> None:
-    """One sentence says what happened, and how it is mended."""
+    """One sentence explains the broadcast, and how to avoid it."""
     (verdict,) = harness.check(
         book.mean_loss_that_broadcasts,
         "squared_error",
@@ -102,7 +102,7 @@ def refuse(*_: Any) -> None:
 
 
 def test_a_share_in_float32_is_right_of_scores_in_float64() -> None:
-    """As the book counts hits; a share that is off in float32 is wrong in both."""
+    """The book counts hits in float32. A share that is off in float32 is wrong for both dtypes."""
     laws = ["share_of_hits", "masked_scores"]
     assert not harness.check(book.accuracy, laws=laws, dtypes=["float64"], examples=8, corpora=()).failing
     off = harness.check(

@@ -45,7 +45,7 @@ def test_a_loss_that_warns_of_a_column_keeps_the_law_of_the_column(*, apart: boo
 
 
 def test_a_silent_broadcast_of_a_column_is_no_defect() -> None:
-    """It is a hint, since torch's rule is to broadcast."""
+    """It is a hint, because broadcasting is torch's rule."""
     facts: dict[str, Any] = {"laws": ["column_of_predictions"], "dtypes": ["float32"], "examples": 3}
     (silent,) = harness.check(lambda x, y: ((x - y) ** 2).mean(), "squared_error", **facts)
     assert silent.status is Status.LOST

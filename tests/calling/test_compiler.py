@@ -1,4 +1,4 @@
-"""Where there is no compiler, what needs one is skipped; other failures stay failures."""
+"""Without a compiler, implementations that need one are skipped; other failures stay failures."""
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ from harness.record import Status
 
 
 def test_a_missing_compiler_is_seen_through_what_wraps_it() -> None:
-    """As a cause, or on its own."""
+    """The error is the cause of another one, or is raised directly."""
     error = RuntimeError("backend failed")
     error.__cause__ = InvalidCxxCompiler()
     assert no_compiler(error) == NO_COMPILER
@@ -21,7 +21,7 @@ def test_a_missing_compiler_is_seen_through_what_wraps_it() -> None:
 
 
 def test_another_error_is_another_error() -> None:
-    """So is one that only has the name."""
+    """An error with the same name from another module does not count."""
 
     class TritonMissing(Exception):  # noqa: N818 - torch's name
         pass
@@ -44,7 +44,7 @@ def test_code_with_vector_types_needs_vector_instructions() -> None:
 
 
 def test_laws_of_what_cannot_be_compiled_are_skipped_with_the_reason() -> None:
-    """None is broken, and none holds."""
+    """No law is broken, and none holds."""
 
     def compiled(logits: Tensor) -> Tensor:
         raise InvalidCxxCompiler

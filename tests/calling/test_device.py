@@ -1,6 +1,6 @@
-"""Implementations on another device: what a law sees of a call is what it would have seen on the CPU.
+"""Implementations on another device: a law sees the same call as on the CPU.
 
-The mechanics are those of every device, and are tested between the CPU and itself.
+The mechanism is the same for all devices. The tests transfer between the CPU and itself.
 """
 
 from collections.abc import Callable
@@ -50,7 +50,7 @@ def _seen(call: Callable[..., Any], *inputs: Tensor) -> Any:
 
 
 def test_a_call_gets_copies_and_its_output_is_one() -> None:
-    """Nothing is shared that the implementation did not share."""
+    """Memory is shared only if the implementation shares it."""
     x = torch.arange(6.0).reshape(2, 3)
     given: list[Tensor] = []
     output = _seen(lambda there: given.append(there) or there * 2, x)
@@ -126,7 +126,7 @@ def test_a_sound_softmax_keeps_every_law_elsewhere(elsewhere: None) -> None:
 
 
 def test_an_output_left_elsewhere_is_a_fault_of_the_device(elsewhere: None) -> None:
-    """With a sentence of its own."""
+    """It has a separate message."""
     (job,) = jobs([Case(lambda x: x.softmax(-1).to("meta"), "softmax")], laws=["value"], dtypes=["float32"])
     verdict = decide(job)
     assert (verdict.status, verdict.fault) == (Status.ERROR, Fault.DEVICE)
@@ -153,14 +153,14 @@ def _accelerator(monkeypatch: pytest.MonkeyPatch, found: str | None) -> None:
 def test_a_device_that_is_not_there_is_refused(
     found: str | None, name: str, text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And what there is is said."""
+    """The message lists the available devices."""
     _accelerator(monkeypatch, found)
     with pytest.raises(UsageError, match=text):
         known_device(name)
 
 
 def test_each_device_has_its_verdicts_and_its_replay(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Trainers and loaders, which move data themselves, are left out on an accelerator."""
+    """Trainers and loaders move data themselves, and are omitted on an accelerator."""
     _accelerator(monkeypatch, "cuda")
     case = Case(lambda x: x.exp(), "softmax", name="mine.f", target="mine:f")
     listed = jobs([case], laws=["value"], dtypes=["float32"], devices=["cpu", "cuda"])

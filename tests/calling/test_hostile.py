@@ -29,7 +29,7 @@ DEADLY = {
     "talks_on_every_line": (Fault.STATE, "writes into files that it has not opened"),
     "closes_every_line": (Fault.STATE, "closes files that it has not opened"),
 }
-"""What is said of each implementation in ``hostile.deadly``."""
+"""The fault and message for each implementation in ``hostile.deadly``."""
 
 RUDE = {
     "raises": (Fault.RAISED, "raises ValueError: no softmax today (rude.py, line "),
@@ -92,7 +92,7 @@ RUDE = {
     "prints_past_python": (Fault.PRINTED, "prints `from C"),
     "replaces_the_stream": (Fault.STATE, "replaces sys.stdout or sys.stderr (restored)"),
 }
-"""The fault of each implementation in ``hostile.rude`` and what is said of it, or the law that it breaks."""
+"""The fault and message for each implementation in ``hostile.rude``, or the law that it breaks."""
 
 LAWS = ("value", "gradient", "calls_agree", "inputs_unmodified", "output_is_its_own", "output_like_input")
 
@@ -127,7 +127,7 @@ def rude() -> dict[str, list[Verdict]]:
 
 @pytest.mark.parametrize("name", DEADLY)
 def test_what_takes_the_process_with_it_costs_one_verdict(deadly: dict[str, list[Verdict]], name: str) -> None:
-    """It says how the process was lost, and the implementations after it are checked."""
+    """The reason tells how the process ended, and later implementations are checked."""
     fault, sentence = DEADLY[name]
     (verdict,) = deadly[name]
     assert verdict.status is Status.ERROR
@@ -138,7 +138,7 @@ def test_what_takes_the_process_with_it_costs_one_verdict(deadly: dict[str, list
 
 @pytest.mark.parametrize("name", RUDE)
 def test_what_does_not_do_as_it_is_asked_fails(rude: dict[str, list[Verdict]], name: str) -> None:
-    """With the fault and a sentence of its own, or by the law that is there for it."""
+    """It has the expected fault and message, or breaks the law for its defect."""
     verdicts, expected = rude[name], RUDE[name]
     failing = [verdict for verdict in verdicts if verdict.status.fails]
     assert failing

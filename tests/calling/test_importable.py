@@ -1,4 +1,4 @@
-"""What another process can import of a living object, and what it cannot, in one sentence."""
+"""Objects that another process can import, and one sentence for each that it cannot."""
 
 import sys
 from collections.abc import Callable
@@ -42,7 +42,7 @@ def test_what_a_module_defines_is_named_with_the_folder_it_is_imported_from() ->
 
 
 def test_a_file_is_named_by_its_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As the command names it, wherever either is started."""
+    """The command uses the same name, in any working directory."""
     file = tmp_path / "homework.py"
     file.write_text("def softmax(x):\n    return x.softmax(-1)\n", encoding="utf-8")
     module = ModuleType("homework")
@@ -80,7 +80,7 @@ REFUSED: dict[str, Callable[[], Any]] = {
     "an object of partial without a name;": lambda: partial(softmax),
     "`_VariableFunctionsClass.sigmoid`, which is another object in `torch`;": lambda: torch.sigmoid,
 }
-"""What is said of objects that no other process can import."""
+"""Objects that no other process can import, by their message."""
 
 
 @pytest.mark.parametrize("said", REFUSED)
@@ -102,7 +102,7 @@ def test_what_is_said_of_an_isolated_function_is_said_in_words() -> None:
 
 
 def test_an_isolated_function_is_judged_out_of_reach() -> None:
-    """It ends its process, and neither this one nor its judge; the verdict is that of the command."""
+    """It ends only its worker, and the verdict is the same as that of the command."""
     from hostile.deadly import exits_with_success
 
     verdicts = harness.check(exits_with_success, "softmax", laws=["value"], dtypes=["float32"], isolate=True)

@@ -1,4 +1,4 @@
-"""A torch module as a training step: its parameters are set, torch trains it, and one that does not fit is told why."""
+"""A torch module as a training step: the harness sets its parameters, and explains why a module does not fit."""
 
 from typing import Any
 
@@ -42,7 +42,7 @@ def test_a_module_follows_gradient_descent(model: Any, contract: str) -> None:
 
 
 def test_a_module_tells_its_phases_and_stays_as_it_was() -> None:
-    """It is copied; the step has the four methods that are timed apart."""
+    """The step works on a copy and has the four methods that are timed separately."""
     model = nn.Linear(3, 2)
     before = model.weight.detach().clone()
     case = Case(model, "softmax_regression_step", name="mine.model")
