@@ -1,4 +1,4 @@
-"""What was read of loaders goes to another process and back: the same there, and nothing that is malformed is taken."""
+"""Results of loaders cross to another process and back unchanged, and malformed data is refused."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ def crossed(value: Any) -> Any:
 
 
 def test_an_epoch_arrives_as_it_was_read() -> None:
-    """With its samples, and with the tags of what came."""
+    """Samples and their tags are equal."""
     samples = [{"0": torch.tensor([1.0, 2.0]), "1": i} for i in range(3)]
     tags = [Tag(index, 0, ()) for index in range(3)]
     epoch = crossed(Epoch(samples, [2, 1], tags, ended=True, seconds=0.5))
@@ -30,7 +30,7 @@ def test_an_epoch_arrives_as_it_was_read() -> None:
 
 
 def test_two_fetches_that_drew_the_same_are_two() -> None:
-    """As samples of two workers that have copies of one generator; those of one fetch are one."""
+    """Two workers with copies of a generator remain two fetches, and the samples of a fetch stay together."""
     drew = (*STATE,)
     fetched = [Tag(0, 0, drew), Tag(1, 0, drew), Tag(2, 1, (*STATE,))]
     first, second, other = crossed(Epoch([{}] * 3, [3], fetched, ended=True)).tags
@@ -97,5 +97,5 @@ def test_no_object_is_made_of_what_stands_for_none(spelled: Any) -> None:
 
 
 def test_each_exercise_has_its_form() -> None:
-    """So that what comes of it can be read."""
+    """The result of each exercise can be read."""
     assert EXERCISES.keys() == crossing.FORMS.keys()

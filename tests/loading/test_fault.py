@@ -1,4 +1,4 @@
-"""What a loader does instead of delivering is named, with the sample, in bounded time, and leaves no process behind."""
+"""A fault of a loader is named with its sample, in bounded time, and leaves no process behind."""
 
 import gc
 import multiprocessing
@@ -55,7 +55,7 @@ class BatchedSquares(Squares):
 
 
 def raises() -> None:
-    """Raise what a damaged file raises."""
+    """Raise the error of a damaged file."""
     raise ValueError("damaged file")
 
 
@@ -70,7 +70,7 @@ def exits() -> None:
 
 
 def hangs() -> None:
-    """Wait for what does not come."""
+    """Wait for data that never arrives."""
     time.sleep(600)
 
 
@@ -88,7 +88,7 @@ def hangs_stubbornly() -> None:
 
 
 def fill_shared_memory() -> None:
-    """Ask for shared memory beyond what a process may have."""
+    """Request more shared memory than a process may have."""
     import resource
 
     resource.setrlimit(resource.RLIMIT_FSIZE, (2**16, 2**16))
@@ -104,7 +104,7 @@ def loader(workers: int, **options: Any) -> Callable[[Any], Any]:
 
 @pytest.fixture(autouse=True)
 def no_orphan() -> Iterator[None]:
-    """No process that a test has started still runs when it ends; what is garbage then is no later test's."""
+    """Check that no process of a test remains, and collect garbage before the next test."""
     before = set(psutil.Process().children(recursive=True))
     yield
     gc.collect()
@@ -128,7 +128,7 @@ def test_a_loader_that_delivers_has_no_fault() -> None:
 
 @pytest.mark.parametrize(("end", "how"), [(dies, "is killed by signal: Killed"), (exits, "exits with exit code 3")])
 def test_how_a_worker_died_is_known_where_torch_was_not_told(end: Callable[[], None], how: str) -> None:
-    """Under load it may look for its workers before their signal comes; here the signal is kept from it."""
+    """Under load, torch may check its workers before their signal arrives. The test withholds the signal."""
     assert diagnose(Squares(), loader(2), workers=2) is None, "torch listens from the first loader on"
     before = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     try:
@@ -158,7 +158,7 @@ def test_a_batch_that_raises_is_named_by_its_first_index() -> None:
 
 @pytest.mark.parametrize(("end", "how"), [(dies, "is killed by signal: Killed"), (exits, "exits with exit code 3")])
 def test_a_worker_that_dies_is_named_with_the_sample_it_was_at(end: Callable[[], None], how: str) -> None:
-    """By a signal, or by its own exit."""
+    """It dies by a signal or by an exit."""
     fault = diagnosed(Squares(end), 2)
     assert (fault.kind, fault.index, fault.worker) == (FaultKind.DIED, BAD, 1)
     assert fault.sentence == f"at index {BAD}: a worker process {how} instead of delivering"
@@ -184,7 +184,7 @@ def test_a_length_that_is_too_long_is_named(workers: int) -> None:
 
 
 def test_a_length_that_is_too_short_is_named() -> None:
-    """One sample more than there are is asked for."""
+    """The check requests one sample beyond the length."""
     fault = length_fault(Squares(length=SIZE - 5))
     assert fault is not None
     assert (fault.kind, fault.index) == (FaultKind.LENGTH, SIZE - 5)
@@ -199,7 +199,7 @@ def test_exhausted_shared_memory_is_named() -> None:
 
 
 def test_the_words_of_torch_for_exhausted_shared_memory_are_known() -> None:
-    """As an allocation that is refused says it, and as a worker that touches what is not there dies."""
+    """Either an allocation is refused, or a worker dies with a bus error."""
     refused = "unable to allocate shared memory(shm) for file </torch_1_2_3>: No space left on device (28)"
     touched = "DataLoader worker (pid 7) is killed by signal: Bus error. It is possible that dataloader's workers are"
     for text in (refused, touched):
@@ -216,7 +216,7 @@ def test_a_data_set_that_cannot_be_sent_to_a_worker_is_named() -> None:
 
 
 def test_a_process_that_is_left_behind_is_named_and_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It has time to end by itself first."""
+    """It first has time to end by itself."""
     monkeypatch.setattr("harness.loading.fault.GOODBYE_S", 0.1)
     with pytest.raises(LoadingError, match="processes still running after it was closed: 1") as raised, within(30.0):
         process = subprocess.Popen(["sleep", "600"])
@@ -225,15 +225,15 @@ def test_a_process_that_is_left_behind_is_named_and_ended(monkeypatch: pytest.Mo
 
 
 def test_an_interrupt_ends_the_workers_and_goes_on() -> None:
-    """It is nobody's fault, and no fault is made of it."""
+    """It propagates and does not count as a fault."""
     made = loader(2)(Squares(interrupts))
-    # It may come while something of torch's is let go, where Python drops it.
+    # It may arrive while an object of torch is destroyed, where Python drops the exception.
     with pytest.raises(KeyboardInterrupt), interruptible(), within(30.0):
         list(made)
 
 
 def test_the_alarm_is_taken_back(tmp_path: Path) -> None:
-    """Whoever had one before has it again, and none rings later."""
+    """The previous handler is restored, and no alarm rings later."""
     before = signal.getsignal(signal.SIGALRM)
     with within(0.2):
         (tmp_path / "quick").touch()
@@ -253,7 +253,7 @@ def without_goodbye(died: list[int]) -> None:
 
 
 def test_a_process_that_died_by_itself_is_waited_for() -> None:
-    """Nobody else does where what it was for has failed: not so much as its entry among the processes stays."""
+    """Its parent has failed and does not wait for it, so that a zombie would remain."""
     died: list[int] = []
     with pytest.raises(LoadingError, match="no goodbye"), within():
         without_goodbye(died)

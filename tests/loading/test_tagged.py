@@ -1,4 +1,4 @@
-"""Tagged loaders: whoever looks at the data set or a batch on the way sees what it was without tags."""
+"""Tagged loaders: the data set and the batches look the same as without tags to all other code."""
 
 import pickle
 from typing import Any
