@@ -1,4 +1,4 @@
-"""Balance: waiting and stepping in the real loop, on loaders and steps of known length, and what the report says."""
+"""The balance of waiting and stepping in the real loop, for loaders and steps of known duration, and its report."""
 
 import io
 import json
@@ -36,7 +36,7 @@ from reports.tables import balance
 
 
 class Slow(Dataset[torch.Tensor]):
-    """Items that take so many seconds each, waiting."""
+    """Items that each take some seconds of waiting."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
@@ -58,7 +58,7 @@ def _waiting(item_s: float, step: Synthetic, *, workers: int) -> Waiting:
 
 
 def stretches(loads_s: list[float], starvation: float) -> list[Stretch]:
-    """Stretches of a loop whose step takes a second, which waits so many times as long."""
+    """Return stretches of a loop with a step of a second, for the given ratios of waiting."""
     return [Stretch(load_s, 1.0, Waiting(1, starvation, 1.0)) for load_s in loads_s]
 
 
@@ -72,7 +72,7 @@ def test_stretches_end_where_the_ratio_and_the_verdict_are_known() -> None:
 
 
 class Clock:
-    """A clock that passes only where somebody says so."""
+    """A clock that advances only on request."""
 
     def __init__(self) -> None:
         self.now_s = 0.0
@@ -82,7 +82,7 @@ class Clock:
         return self.now_s
 
     def passes(self, seconds: float) -> None:
-        """Let so many seconds pass."""
+        """Advance the clock."""
         self.now_s += seconds
 
 
@@ -96,7 +96,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def test_a_loader_that_takes_thrice_as_long_as_the_step_starves_it_threefold(clock: Clock) -> None:
-    """Without workers the loop waits while a batch is made: three quarters of its time."""
+    """Without workers, the loop waits for three quarters of its time."""
     found = _waiting(3e-3, Synthetic(4e-3, computes=False), workers=0)
     assert found.starvation == pytest.approx(3.0)
     assert found.share == pytest.approx(0.75)
@@ -105,7 +105,7 @@ def test_a_loader_that_takes_thrice_as_long_as_the_step_starves_it_threefold(clo
 
 
 def test_loading_alone_and_the_step_alone_are_timed_between_stretches_of_the_loop(clock: Clock) -> None:
-    """Each takes what it was made to take, and the loop goes on afterwards."""
+    """Each takes its known duration, and the loop continues afterwards."""
     steps: list[int] = []
 
     def step(batch: torch.Tensor) -> None:
@@ -123,7 +123,7 @@ def test_loading_alone_and_the_step_alone_are_timed_between_stretches_of_the_loo
 
 
 def test_a_batch_that_takes_longer_than_a_slice_is_the_slice(clock: Clock) -> None:
-    """Without workers it is measured once, and nothing is thrown away; the next slices are counted in batches too."""
+    """Without workers it is measured once and not discarded. Later slices are counted in batches too."""
     with LoaderProbe(Slow(0.02), cores=2) as probe:
         first, second = probe(Choice(4), 0.01), probe(Choice(4), 0.1)
     assert (first.samples, first.seconds) == (4, pytest.approx(0.08))
@@ -168,7 +168,7 @@ def test_workers_that_are_too_slow_together_still_starve_the_step() -> None:
 
 
 def test_a_step_is_loaded_from_a_file(workplace: Path) -> None:
-    """``file.py:function``; what is none is refused."""
+    """The name is ``file.py:function``; any other is refused."""
     (workplace / "train.py").write_text("def step(batch):\n    return batch + 1\n")
     assert load_step("train.py:step")(1) == 2
     with pytest.raises(UsageError, match=r"cannot load the step `train\.py`: name it as"):
@@ -192,7 +192,7 @@ def test_a_slice_is_whole_turns_of_the_workers() -> None:
 
 
 def test_workers_that_wait_end_when_others_need_their_place() -> None:
-    """The ones that waited longest end first, and start again when they are asked."""
+    """Those idle for longest end first, and start again on demand."""
     with LoaderProbe(Slow(0.0), cores=1, most_workers=3) as probe:
         probe(Choice(4, 2), 0.01)
         probe(Choice(8, 1), 0.01)
@@ -216,7 +216,7 @@ def test_the_data_sets_of_the_tuner_are_deterministic(name: str) -> None:
 
 @pytest.fixture
 def suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Return a function that runs a suite briefly in a process of its own, and its document."""
+    """Return a function that runs a suite briefly in a separate process and returns its document."""
 
     def run(name: str, target: str = "cases", **settings: object) -> tuple[int, str, Any]:
         return run_apart(tmp_path, monkeypatch, name, target=target, settings=Settings(**settings))  # type: ignore[arg-type]
@@ -260,7 +260,7 @@ def test_a_users_loader_is_held_against_the_chapters_step(suite: Any, tmp_path: 
 
 
 def test_the_suite_of_the_tuner_is_run_in_pieces(suite: Any, tmp_path: Path) -> None:
-    """Each data set is measured exhaustively and tuned; a later piece adds to the run what it measured."""
+    """Each data set is measured exhaustively and tuned. A later piece adds its results to the run."""
     brief = {"batch_sizes": (64,), "workers": (0, 1), "seconds": 0.1, "seeds": 1}
     for name in ("in memory", "cheap"):
         code, output, document = suite("tuner", data_sets=(name,), **brief)
@@ -327,7 +327,7 @@ def test_the_verdict_follows_from_the_interval_of_the_wait_share(run: RunFolder)
 
 
 def test_the_table_says_by_how_much_a_loader_starves_the_step(run: RunFolder) -> None:
-    """And names the cheapest that keeps ahead."""
+    """It also names the cheapest configuration that keeps ahead."""
     table = balance.balance(FRAMES["balance"](run), None)
     verdicts = {row[0]: row[3] for row in table.rows}
     assert verdicts["fashion_mnist.concise.torchvision"] == "starves the step by 23.0×"
@@ -364,7 +364,7 @@ def test_the_figure_says_at_which_batch_size_a_loader_starves_the_step(run: RunF
 
 
 def test_a_loader_that_is_quicker_than_the_step_makes_it_wait_all_the_same(run: RunFolder) -> None:
-    """Without workers it loads while the step waits, and no factor above one is claimed."""
+    """Without workers it loads while the step waits. The text states no factor below 1."""
     found = FRAMES["balance"](run)
     row = found.iloc[0].copy()
     row["load_to_step"] = 0.4
@@ -397,7 +397,7 @@ def _printed(printer: Callable[[Console, Any], None], entries: list[dict[str, An
 
 
 def test_the_terminal_says_the_verdict_on_each_loader_and_the_cheapest_that_keeps_ahead() -> None:
-    """As the report does."""
+    """The report has the same verdicts."""
     printed = _printed(print_balance, samples.balance.balance_entries())
     assert "23 times as long as the step" in printed
     assert "not decided" in printed
@@ -408,7 +408,7 @@ def test_the_terminal_says_the_verdict_on_each_loader_and_the_cheapest_that_keep
 
 
 def test_the_terminal_says_how_near_the_tuner_came_and_in_what_time() -> None:
-    """Run by run, and the medians of each data set."""
+    """It lists each run and the medians of each data set."""
     printed = _printed(print_tuner, samples.balance.tuner_entries())
     assert "cheap: medians of 2 runs: 99.0% of the best rate in 8.5% of the time of an exhaustive search" in printed
     assert "target (at least 95% of the best rate in at most 20% of the time): met for 1 of 2 data sets" in printed

@@ -1,4 +1,4 @@
-"""The budgets of six loaders: closed, with the part that takes most where it is known which one that is."""
+"""The budgets of six loaders are closed, and name the largest part if it is known."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -29,7 +29,7 @@ def of_files(name: str, workers: int = 0) -> Callable[[Path], Callable[[], Any]]
     return lambda _: lambda: DataLoader(files.SETS[name](), BATCH, num_workers=workers)
 
 
-# Decoding a picture and augmenting it take about as long: which takes longer is the machine's.
+# Decoding and augmenting a picture take about the same time: the larger depends on the machine.
 LOADERS: dict[str, tuple[Callable[[Path], Callable[[], Any]], int, set[str] | None]] = {
     "the book's": (of_case(concise.torchvision_loader, 0), 0, None),
     "files with decoding": (of_files("png files"), 0, {DECODE, TRANSFORM}),
@@ -67,7 +67,7 @@ def test_the_budget_of_a_loader_is_closed(name: str, images: Path) -> None:
 
 
 class Hiding(DataLoader[Any]):
-    """A loader that takes a tenth longer for each batch, where nobody looks."""
+    """A loader with a tenth of additional time per batch in code that is not sampled."""
 
     def __iter__(self) -> Any:
         batches = super().__iter__()
@@ -94,7 +94,7 @@ def test_a_cost_that_is_hidden_leaves_the_budget_open(name: str, images: Path) -
 
 
 def test_one_batch_size_has_budgets() -> None:
-    """That of the book, or the next smaller one."""
+    """It is the book's batch size, or the next smaller size."""
     assert budget_size((32, 256, 1024)) == 256
     assert budget_size((32, 1024)) == 32
     assert budget_size((512, 1024)) == 512

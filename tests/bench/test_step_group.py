@@ -1,4 +1,4 @@
-"""Steps in turns on a made-up machine: what is timed, what is waited for, and what happens to the ones that fail."""
+"""Steps in turns on a simulated machine: timings, synchronization, and failing steps."""
 
 from collections.abc import Callable
 from itertools import cycle
@@ -17,9 +17,9 @@ from harness.timing.roofline import COPY, MULTIPLY, READ, Gauge
 
 
 class Machine:
-    """A host and an accelerator with one clock: what is queued is done when it is waited for.
+    """A host and an accelerator with a shared clock: queued work is done when it is waited for.
 
-    Its name is that of the CPU, so that tensors can be sent to it.
+    Its device has the name of the CPU, so that tensors can be sent to it.
     """
 
     name = "cpu"
@@ -39,7 +39,7 @@ class Machine:
         self.queued_s += device_s
 
     def synchronize(self) -> None:
-        """Wait for what is queued."""
+        """Wait for queued work."""
         self.waits += 1
         self.now_s += self.queued_s
         self.device_s += self.queued_s
@@ -64,7 +64,7 @@ class Mark:
         self.at_s = 0.0
 
     def record(self) -> None:
-        """Note the device's time when all that was queued before is done."""
+        """Record the time of the device after all queued work."""
         self.at_s = self.machine.device_s + self.machine.queued_s
 
     def elapsed_time(self, end_event: "Mark") -> float:
@@ -136,7 +136,7 @@ def test_on_an_accelerator_a_step_is_timed_until_the_device_is_done() -> None:
 
 
 def test_rounds_end_where_the_ratios_are_known_and_go_on_where_they_are_not() -> None:
-    """A hundred rounds are paid for: steps that do not scatter have the fewest, one that does has all of them."""
+    """The budget allows a hundred rounds: steady steps take the minimum, noisy ones take all."""
     scatter = cycle([1.0, 1.5, 2.0, 1.2, 0.6])
 
     def measured(call: Callable[[], float]) -> int:
@@ -165,7 +165,7 @@ def test_host_and_device_time_and_those_of_the_graph_are_apart() -> None:
 
 
 def test_a_step_that_cannot_be_captured_has_a_reason_in_place_of_a_time() -> None:
-    """And its other times all the same."""
+    """It still has its other times."""
     machine = Ticking(capturable=False)
     group = measure_group([case(PhasedStep(machine), "a.step")], 4, machine, seconds=1.0, clock=machine.clock)
     found = test_steps.on_the_device(group.timed["a.step"], machine, clock=machine.clock)
@@ -214,7 +214,7 @@ def test_what_raises_is_left_out_and_kept_as_what_it_raised() -> None:
 
 
 def test_weights_that_became_nan_are_seen() -> None:
-    """Not by the time, but by what is left."""
+    """The final weights show it, not the time."""
     machine = Ticking()
 
     def factory(weight: Any, bias: Any, lr: float) -> Any:

@@ -1,4 +1,4 @@
-"""Steps are held against gradient descent: the shipped ones follow it, and every wrong one is found."""
+"""Steps are compared with gradient descent: shipped steps follow it, and every wrong step is found."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +15,7 @@ from harness.case import Case
 SHIPPED_STEPS = [case for case in load("cases") if case.contract in training.CONTRACTS]
 
 MUTATED = [case for case in SHIPPED_STEPS if case.name.endswith((".training_step", ".closed_form_step"))]
-"""Those that others vary by an option are not made wrong again."""
+"""Only these steps are mutated, because the others are variants of them."""
 
 
 @pytest.mark.parametrize("batch_size", [1, 5, 256])
