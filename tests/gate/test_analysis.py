@@ -81,12 +81,12 @@ def test_a_slowdown_within_the_margin_is_none() -> None:
 
 
 def test_faster_code_is_called_so() -> None:
-    """It passes, and is said."""
+    """The case passes, and the improvement is reported."""
     assert share(HONEST["quiet"], -0.10, State.FASTER, 200) == 1.0
 
 
 def test_a_machine_that_favours_a_process_voids_the_case() -> None:
-    """The base differs from itself by four percent, so nothing is said of the candidate."""
+    """The base differs from itself by four percent, so that nothing is known about the candidate."""
     assert share(slow_arm, 0.0, State.VOID, 50) == 1.0
     assert share(slow_arm, 0.10, State.VOID, 50) == 1.0
 
@@ -117,7 +117,7 @@ def test_fewer_than_five_pairs_are_no_verdict() -> None:
 
 
 def test_pairs_after_the_last_look_can_raise_a_suspicion() -> None:
-    """They do not confirm one: that takes a whole block."""
+    """They do not confirm it, which takes a whole block."""
     open_ = [0.0, 0.2, 0.0, 0.2, 0.1]
     assert state(open_, [0.0] * BLOCK, LIMITS) is State.OPEN
     assert state([*open_, *[0.1] * (BLOCK - 1)], [0.0] * (2 * BLOCK - 1), LIMITS) is State.SUSPECTED
@@ -134,7 +134,7 @@ def test_where_the_base_differs_from_itself_a_case_is_slower_only_if_it_differs_
 
 
 def test_the_bounds_are_those_of_students_t() -> None:
-    """Of five numbers with mean 0.03 and standard deviation 0.0158: the quantile is 2.132."""
+    """For five numbers with mean 0.03 and standard deviation 0.0158, the quantile is 2.132."""
     found = bounded_ratio([0.01, 0.02, 0.03, 0.04, 0.05])
     assert found.point == pytest.approx(math.exp(0.03))
     assert found.low == pytest.approx(math.exp(0.03 - 2.1318 * 0.0158114 / math.sqrt(5)), abs=1e-6)
@@ -143,7 +143,7 @@ def test_the_bounds_are_those_of_students_t() -> None:
 
 
 def test_the_smallest_visible_effect_is_seen_nineteen_times_of_twenty() -> None:
-    """By simulation, of couples that vary by two percent."""
+    """The couples are simulated with a scatter of two percent."""
     rng = np.random.default_rng(7)
     spread = 0.02
     smallest = visible(standard_error([-spread, -spread, 0.0, spread, spread]), BLOCK, 0.02)
@@ -160,7 +160,7 @@ def test_arms_with_unequally_many_slices_are_refused() -> None:
 
 
 def test_the_null_arm_says_which_reading_is_the_sharper() -> None:
-    """The fastest rounds on a quiet machine; those beside each other where undisturbed ones are rare."""
+    """It is the fastest round on a quiet machine, and paired rounds if undisturbed rounds are rare."""
     rng = np.random.default_rng(3)
     for machine, wanted in ((quiet, fastest), (crowded, beside)):
         couples = [couple(rng, machine, 0.0, when) for when in np.linspace(0.0, 1.0, 200)]
@@ -204,7 +204,7 @@ def _in_turn(cases: dict[str, list[Slices]], count: int) -> Iterator[list[Slices
 
 
 def resampled(couples: list[Slices], rng: np.random.Generator) -> State:
-    """Decide a case on couples drawn from those that were recorded."""
+    """Decide a case on resampled recorded couples."""
     return decided(lambda _: [couples[at] for at in rng.integers(len(couples), size=BLOCK)])
 
 
@@ -217,7 +217,7 @@ def test_recorded_slices_of_identical_code_raise_no_alarm() -> None:
 
 @pytest.mark.parametrize("pairs", [2, 3, 4, BLOCK])
 def test_recorded_slices_of_identical_code_hardly_ever_seem_slower(pairs: int) -> None:
-    """However few pairs there are: in less than one of a hundred cases, and never in five pairs."""
+    """With few pairs, fewer than one case in a hundred does; with five pairs, none does."""
     rng, alarms, number = np.random.default_rng(1), 0, 1000
     for rows in _in_turn(recorded("same"), number):
         drawn = [rows[at] for at in rng.integers(len(rows), size=pairs)]

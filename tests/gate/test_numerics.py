@@ -1,4 +1,4 @@
-"""The numerics gate: what got worse against a committed baseline, each in one sentence."""
+"""The numerics gate: one sentence for each regression against a committed baseline."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ def compared(before: Summary, now: Summary, **policy: Any) -> list[GateFinding]:
 
 
 def found(before: Summary, now: Summary, **policy: Any) -> list[GateFinding]:
-    """Compare, and leave out what is as it was."""
+    """Compare, and drop unchanged findings."""
     return [one for one in compared(before, now, **policy) if one.outcome is not Outcome.UNCHANGED]
 
 
@@ -42,7 +42,7 @@ def test_the_same_run_passes_and_says_how_much_was_compared() -> None:
 
 
 def test_one_ulp_beyond_the_budget_is_a_regression() -> None:
-    """Three ulp with a budget of one may become four, and not five."""
+    """With a budget of 1 ulp, 3 ulp may become 4, but not 5."""
     before = of(law(largest=3.0))
     assert found(before, of(law(largest=4.0)), ulp=1.0) == []
     one = only(before, of(law(largest=5.0)), ulp=1.0)
@@ -67,7 +67,7 @@ def test_a_breaking_point_that_moved_inwards_by_one_float_is_a_regression() -> N
 
 
 def test_a_breaking_point_that_moved_outwards_is_said_and_passes() -> None:
-    """What is mended is kept by an update."""
+    """An update of the baseline accepts the improvement."""
     one = only(of(law(), breakings=(point(BEFORE),)), of(law(), breakings=(point(POINT),)))
     assert one.outcome is Outcome.IMPROVED
     assert "1 float later; `harness gate --update` accepts it" in one.sentence
@@ -75,7 +75,7 @@ def test_a_breaking_point_that_moved_outwards_is_said_and_passes() -> None:
 
 
 def test_a_ray_that_held_to_its_end_and_breaks_is_a_regression() -> None:
-    """And the other way about it is mended."""
+    """The opposite change is an improvement."""
     held, breaks = of(law(), breakings=(point(None),)), of(law(), breakings=(point(),))
     assert only(held, breaks).outcome is Outcome.REGRESSED
     assert only(breaks, held).outcome is Outcome.IMPROVED
@@ -96,7 +96,7 @@ def test_a_dtype_fewer_is_a_regression() -> None:
 
 @pytest.mark.parametrize("status", [Status.BROKEN, Status.EXPECTED, Status.SKIPPED, Status.ERROR, Status.UNEXPECTED])
 def test_a_law_that_held_and_does_not_is_a_regression(status: Status) -> None:
-    """Even where the failure is declared: a declaration is a change that somebody has to mean."""
+    """It is a regression even if the failure is declared: an update must accept the declaration."""
     one = only(of(law()), of(law(status=status, largest=3.0)))
     assert one.outcome is Outcome.REGRESSED
     assert f"holds in the baseline, {status} now" in one.sentence
@@ -124,7 +124,7 @@ def test_fewer_examples_or_rows_are_a_regression(changes: dict[str, int], told: 
 
 
 def test_a_case_that_is_gone_is_no_verdict_and_named() -> None:
-    """Nothing can be said of what is not there."""
+    """It has no results to compare."""
     one = only(of(law(), law(case="a.b.other")), of(law()))
     assert one.sentence == "a.b.other is missing: the run has no verdicts for it."
     assert exit_code([one]) == 2
@@ -141,7 +141,7 @@ def test_a_renamed_case_is_no_verdict_until_the_policy_says_so() -> None:
 
 
 def test_a_retired_case_passes_with_its_reason() -> None:
-    """Said under `retired`, it is meant."""
+    """The policy lists it under `retired`."""
     findings = compared(of(law(), law(case="a.b.old")), of(law()), retired={"a.b.old": "nobody used it"})
     assert exit_code(findings) == 0
     assert "nobody used it" in " ".join(one.sentence for one in findings)
@@ -176,14 +176,14 @@ def test_figures_of_another_torch_or_processor_are_not_compared_and_that_is_said
 
 
 def test_a_run_without_a_survey_leaves_the_breaking_points_without_a_verdict() -> None:
-    """They were to be compared."""
+    """The baseline has breaking points to compare."""
     one = only(of(law(), breakings=(point(),)), of(law()))
     assert one.sentence == "1 breaking point not compared, because the run has no survey."
     assert exit_code([one]) == 2
 
 
 def test_a_run_without_verdicts_is_no_verdict() -> None:
-    """Nothing was compared."""
+    """Nothing is compared."""
     assert exit_code(compared(of(law()), of())) == 2
     assert exit_code([]) == 2
 
@@ -203,14 +203,14 @@ def test_counts_are_compared_exactly(name: str, was: int, now: int, outcome: Out
 
 
 def test_an_update_keeps_what_differs_and_says_so() -> None:
-    """What is kept is not held against the run that is kept."""
+    """Accepted differences do not fail."""
     findings = kept(compared(of(law(), law(law="rows_sum_to_one")), of(law())))
     assert exit_code(findings) == 0
     assert any(one.sentence.endswith("Accepted.") for one in findings)
 
 
 def test_deviations_are_rounded_up_to_four_digits() -> None:
-    """So that what a baseline allows is never less than what was seen."""
+    """The baseline therefore never allows less than was observed."""
     assert rounded_up(1.23401) == 1.235
     assert rounded_up(1.234) == 1.234
     assert rounded_up(0.5) == 0.5
@@ -226,14 +226,14 @@ def by_chance(
     examples: int = 2,
     at: str = POINT,
 ) -> Summary:
-    """Return what a run says of a case whose calls do not agree; and of one whose calls do."""
+    """Return the summary of a case whose calls disagree, or of one whose calls agree."""
     declared = law(law="finite_on_extreme_logits", status=Status.EXPECTED, examples=examples)
     agreement = law(law="calls_agree", status=agree, largest=0.0 if agree is Status.HOLDS else largest)
     return of(law(status=status, largest=largest), declared, agreement, breakings=(point(at),))
 
 
 def test_figures_of_a_case_that_answers_by_chance_are_not_compared_and_that_is_said() -> None:
-    """Its deviations, its breaking points, and on which example a law breaks; with calls that agree they are."""
+    """Its deviations, breaking points and examples vary. With agreeing calls they are compared."""
     agree = Status.EXPECTED
     findings = compared(by_chance(agree, examples=9), by_chance(agree, largest=5.0, at=BEFORE))
     assert exit_code(findings) == 0
@@ -247,19 +247,19 @@ def test_figures_of_a_case_that_answers_by_chance_are_not_compared_and_that_is_s
 
 
 def test_a_case_that_does_not_answer_does_not_answer_by_chance() -> None:
-    """Its calls were not compared: what is known of it is held to."""
+    """Its calls were not compared, so that its figures still count."""
     worse = found(by_chance(Status.ERROR), by_chance(Status.ERROR, largest=5.0))
     assert [one.subject for one in worse] == ["calls_agree [float32]", "value [float32]"]
 
 
 def test_a_law_that_a_case_breaks_by_chance_is_a_regression() -> None:
-    """The status of its laws is held to all the same."""
+    """The status of its laws is still compared."""
     one = only(by_chance(), by_chance(status=Status.BROKEN))
     assert one.sentence == f"{CASE} value [float32]: holds in the baseline, broken now."
 
 
 def test_calls_that_no_longer_agree_are_the_one_regression() -> None:
-    """That its breaking points are chances now is no second one."""
+    """The random change of its figures is no second regression."""
     one = only(by_chance(Status.HOLDS), by_chance(Status.BROKEN, largest=9.0))
     assert one.sentence == f"{CASE} calls_agree [float32]: holds in the baseline, broken now."
 
@@ -305,7 +305,7 @@ def test_a_bound_that_is_as_tight_as_before_is_none(now: float) -> None:
 
 
 def test_bounds_on_other_inputs_are_inconclusive_and_that_is_said() -> None:
-    """They cannot be compared, which does not fail."""
+    """They cannot be compared, which is no failure."""
     one = only(of(bounded(6.0)), of(bounded(12.0, "d4e5f6", rows=10_001)))
     assert one.sentence == (
         "The bounds of 1 of 1 verdicts are not compared: their inputs differ from the baseline's; "
@@ -315,7 +315,7 @@ def test_bounds_on_other_inputs_are_inconclusive_and_that_is_said() -> None:
 
 
 def test_a_baseline_without_bounds_is_said_to_have_none() -> None:
-    """The gate reports what it cannot compare."""
+    """The gate reports the missing comparison."""
     one = only(of(law()), of(bounded(6.0)))
     assert one.sentence == (
         "The bounds of 1 case are not compared: the baseline does not record them; `harness gate --update` adds them."
@@ -325,7 +325,7 @@ def test_a_baseline_without_bounds_is_said_to_have_none() -> None:
 @pytest.mark.parametrize("status", [Status.LOST, Status.EXPECTED, Status.SKIPPED])
 @pytest.mark.parametrize("other", ELSEWHERE)
 def test_what_another_kind_of_machine_decides_is_inconclusive(other: dict[str, Any], status: Status) -> None:
-    """Its kernels round differently, a failure may be declared for these kernels, or it has no compiler."""
+    """Its kernels round differently, a failure is declared for them, or it has no compiler."""
     findings = found(of(law()), of(law(status=status), environment=environment(**other)))
     assert exit_code(found(of(law()), of(law(status=status)))) == 1
     assert [one.outcome for one in findings] == [Outcome.INCONCLUSIVE, Outcome.INCONCLUSIVE]

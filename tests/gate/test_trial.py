@@ -1,4 +1,4 @@
-"""How the time gate spends its budget, on a simulated machine: its clock is a number, and no process begins."""
+"""The time gate on a simulated machine: its clock is a number, and no process starts."""
 
 import random
 from collections import Counter
@@ -19,23 +19,17 @@ from harness.gate.trial import Trial, TrialSettings
 
 SOURCES = dict.fromkeys((BASE, CANDIDATE, NULL), CaseSource(Path(), "kernels", None, Path(), Path()))
 CASES = {f"kernels.case_{number}": 1e-4 * 2**number for number in range(6)}
-"""Seconds of a call of each case."""
+"""Seconds of a call for each case."""
 
 Load = Callable[[float], float]
-"""How many times slower the machine is, by the second."""
+"""The slowdown of the machine as a function of time."""
 
 
 class Machine:
-    """A machine with a clock of its own.
+    """A machine with a simulated clock.
 
-    Parameters
-    ----------
-    load
-        How many times slower it is, by the second.
-    slowdown
-        The candidate compared with the base: 1.44 is 44 % slower.
-    begin_s, prepare_s
-        Time for a process to begin, and to make a case ready.
+    ``load`` is its slowdown over time. ``slowdown`` is the time of the candidate relative to the base: 1.44 is 44 %
+    slower. ``begin_s`` and ``prepare_s`` are the times to start a process and to prepare a case.
     """
 
     def __init__(
@@ -187,7 +181,7 @@ def test_cases_that_were_dropped_are_timed_when_the_others_are_decided_early() -
 
 
 def test_looking_how_long_calls_take_ends_with_the_budget() -> None:
-    """The cases that it did not reach are named, with a budget that would do: at least one is looked at."""
+    """Unreached cases are named with a sufficient budget, for which at least one case is timed."""
     for budget_s, longest_s in ((5.0, 8.0), (0.1, 3.0)):
         machine = Machine(prepare_s=2.0)
         evidence = ran(machine, budget_s)
