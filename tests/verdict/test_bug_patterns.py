@@ -1,6 +1,6 @@
-"""Bugs known from real projects are found, by drawing alone, with at most two rows and the mechanism named.
+"""Drawn examples find bugs of real projects, with at most two rows and the mechanism named.
 
-And so are the failures of torch itself, without being told where to look.
+The failures of torch are found too, without a hint.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.judged
 
 
 class Pattern(NamedTuple):
-    """A bug, the law that names its mechanism, and a word of what is said of it."""
+    """A bug, the law for its mechanism, and a word of the message."""
 
     name: str
     contract: str
@@ -169,7 +169,7 @@ def most_rows(verdict: Verdict) -> int:
 
 
 def values(verdict: Verdict, name: str) -> list[float]:
-    """Elements of one input of the counterexample."""
+    """Return the elements of an input in the counterexample."""
     assert verdict.violation is not None
     tensor = verdict.violation.example[name]
     assert isinstance(tensor, TensorText)
@@ -177,7 +177,7 @@ def values(verdict: Verdict, name: str) -> list[float]:
 
 
 def test_torchs_softplus_is_wrong_just_above_its_threshold() -> None:
-    """It returns x itself above 20, half a million ulp off in float64."""
+    """Above 20 it returns x, which is half a million ulp off in float64."""
     verdict = found(F.softplus, "softplus", "value", "float64")
     (x,) = values(verdict, "x")
     assert verdict.violation is not None

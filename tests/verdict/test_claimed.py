@@ -40,13 +40,13 @@ def test_16_bit_dtypes_are_claimed_only_if_they_are_named() -> None:
 
 
 def test_a_declared_case_claims_every_dtype() -> None:
-    """As the shipped cases do."""
+    """The shipped cases do the same."""
     (job,) = [one for one in jobs([Case(naive_softmax, "softmax")], laws=["value"]) if one.format.name == "float16"]
     assert decide(job, corpora=()).status is Status.BROKEN
 
 
 def test_what_is_not_claimed_is_one_line_after_the_verdict() -> None:
-    """It names the dtypes, and how to claim them."""
+    """It names the dtypes and the option to claim them."""
     verdicts = harness.check(naive_softmax, "softmax", laws=["value"], dtypes=None or (), corpora=())
     narrow = [verdict for verdict in verdicts if verdict.dtype in {"float16", "bfloat16"}]
     assert verdict_line(narrow) == "verdict: no defect in 2 laws (0 hold, 2 not claimed)"

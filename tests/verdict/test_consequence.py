@@ -1,4 +1,4 @@
-"""What follows from a wrong value is told with it; what is wrong beside it is told apart."""
+"""Consequences of a wrong value join its finding; independent defects are separate findings."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,7 +17,7 @@ from harness.verdict.job import jobs
 
 
 class Doubled(torch.autograd.Function):
-    """A softmax whose backward pass is twice what it is to be."""
+    """A softmax whose gradient is twice the right one."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:  # noqa: D102
@@ -48,12 +48,12 @@ def wrong_in_two_ways(x: Tensor) -> Tensor:
 
 
 def wrong_everywhere_in_two_ways(x: Tensor) -> Tensor:
-    """A value and a gradient that are wrong, each for itself, in every row."""
+    """The value and the gradient are wrong independently in every row."""
     return Doubled.apply(x) * 0.75
 
 
 def multiplied_mask(logits: Tensor, keep: Tensor) -> Tensor:
-    """A softmax over all entries, of which those are renormalised that are kept."""
+    """A softmax over all entries, in which the kept entries are renormalized."""
     y = logits.softmax(-1) * keep
     return y / (y.sum(-1, keepdim=True) + torch.finfo(y.dtype).tiny)
 
@@ -65,7 +65,7 @@ def unshifted_and_leaking(logits: Tensor, keep: Tensor) -> Tensor:
 
 
 def base_of(function: Callable[..., Tensor], law: str) -> str:
-    """What it is said that a broken law follows from."""
+    """Return the law from which a broken law follows."""
     (job,) = jobs([Case(function, "softmax")], laws=[law], dtypes=["float32"])
     violation = decide(job, corpora=(), further=0).violation
     assert violation is not None
@@ -86,18 +86,21 @@ def base_of(function: Callable[..., Tensor], law: str) -> str:
 def test_a_gradient_that_is_wrong_for_itself_does_not_follow(
     function: Callable[..., Tensor], law: str, expected: str
 ) -> None:
-    """One that is wrong only where the value is does."""
+    """A gradient that is wrong only where the value is wrong does follow."""
     assert base_of(function, law) == expected
 
 
 def of(function: Callable[..., Tensor], contract: str, laws: list[str], **declares: Any) -> list[list[str]]:
-    """The laws of each defect."""
+    """Return the laws of each defect."""
     found = harness.check(function, contract, laws=laws, dtypes=["float32"], declares=declares)
     return sorted(sorted(finding.laws) for finding in findings(found) if finding.status is Status.BROKEN)
 
 
 def test_what_holds_wherever_the_value_is_right_is_told_with_it() -> None:
-    """A shift moves kept entries below others, and changes them; a gradient at what is dropped is wrong for itself."""
+    """A shift moves kept entries below others, and changes them.
+
+    A wrong gradient at a dropped entry is a separate defect.
+    """
     laws = ["value", "shift_invariant", "gradient", "gradient_beside_a_fully_masked_row"]
     assert of(multiplied_mask, "masked_softmax", laws, fully_masked="zeros") == [
         ["gradient", "gradient_beside_a_fully_masked_row"],

@@ -1,7 +1,7 @@
-"""What kind of thing an implementation is, found before its laws are judged: one sentence each, and no more.
+"""Properties of an implementation are found before its laws are judged, with one sentence each.
 
-What is a property and what is a defect: a platform's format, a convention and rounding to another dtype are found and
-judged as what they are; what is wrong on ordinary inputs is never explained away.
+The format of a platform, a convention, and rounding to another dtype are properties, and the laws take them into
+account. An error on ordinary inputs is always a defect.
 """
 
 import sys
@@ -22,7 +22,7 @@ from harness.verdict.job import jobs
 from harness.verdict.probe import Probe
 
 FEW = {"examples": 2, "seconds": 1.0}
-"""So many examples show what is asked here."""
+"""The number of examples that these tests need."""
 
 
 def checked(function: Callable[..., Any], contract: str, *laws: str, dtypes: tuple[str, ...] = (), **facts: Any) -> Any:
@@ -31,7 +31,7 @@ def checked(function: Callable[..., Any], contract: str, *laws: str, dtypes: tup
 
 
 def properties(found: Verdicts) -> dict[str, str]:
-    """Name and value of what was found."""
+    """Return the properties by name."""
     return {one.name: one.value for one in found.properties}
 
 
@@ -50,19 +50,19 @@ def promoted(x: Any) -> Any:
 
 
 def in_float32(logits: Tensor) -> Tensor:
-    """As an array framework does that has no float64."""
+    """Behaves like an array framework without float64."""
     return logits.to(torch.float32).softmax(-1).to(logits.dtype if logits.dtype != torch.float64 else torch.float32)
 
 
 def rms_norm_in_float32(x: Tensor) -> Tensor:
-    """As a mixed-precision layer does: the statistics in float32, the quotient in the input's dtype."""
+    """Behaves like a mixed-precision layer: statistics in float32, the quotient in the input's dtype."""
     mean_square = x.to(torch.float32).pow(2).mean(-1, keepdim=True)
     return x * torch.rsqrt(mean_square + 1e-5).to(x.dtype)
 
 
 @pytest.mark.parametrize(("function", "contract"), [(in_float32, "softmax"), (rms_norm_in_float32, "rms_norm")])
 def test_float64_of_what_computes_in_float32_is_not_judged(function: Callable[..., Any], contract: str) -> None:
-    """It says so once, float32 is judged, and no grade is made of what was skipped."""
+    """The property is reported once, float32 is judged, and skipped laws have no grade."""
     found = checked(function, contract, "value", "output_like_input", dtypes=("float64", "float32"))
     assert properties(found) == {"computes_in": "float32"}
     assert statuses(found, "float64") == {Status.SKIPPED}
@@ -75,7 +75,7 @@ def test_float64_of_what_computes_in_float32_is_not_judged(function: Callable[..
 
 
 def test_a_declared_format_is_silent() -> None:
-    """Nothing is found, and the wider dtype is skipped all the same."""
+    """No property is reported, and the wider dtype is still skipped."""
     declares = {"computes_in": "float32"}
     found = checked(in_float32, "softmax", "value", dtypes=("float64", "float32"), declares=declares)
     assert not found.properties
@@ -83,7 +83,7 @@ def test_a_declared_format_is_silent() -> None:
 
 
 def test_jax_without_float64_is_named_whatever_is_wrong_beside(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its arrays are float32, and what is wrong in them is judged there."""
+    """Its arrays are float32, and defects are judged there."""
     without = SimpleNamespace(config=SimpleNamespace(jax_enable_x64=False))
     monkeypatch.setitem(sys.modules, "jax", without)
 
@@ -108,7 +108,7 @@ def test_digits_lost_without_a_narrower_format_are_a_defect() -> None:
 
 
 def test_what_runs_under_autocast_is_judged_in_its_format() -> None:
-    """Which is what autocast asks for; float32 is not."""
+    """It is judged in the format of autocast, and float32 is skipped."""
 
     def linear(features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -129,7 +129,7 @@ def test_a_16_bit_softmax_of_float32_inputs_is_a_defect() -> None:
 
 
 def test_what_returns_float32_for_16_bits_is_judged_rounded() -> None:
-    """One property of both dtypes, in one sentence; the law of the dtype is kept under it."""
+    """Both dtypes share a property and its sentence, and the law of the dtype holds."""
     found = checked(
         lambda x: x.float().softmax(-1), "softmax", "value", "output_like_input", dtypes=("bfloat16", "float16")
     )
@@ -140,7 +140,7 @@ def test_what_returns_float32_for_16_bits_is_judged_rounded() -> None:
 
 
 def test_what_answers_16_bits_in_float64_is_judged_rounded() -> None:
-    """As where a library has no kernel of 16 bits and takes the widest one."""
+    """A library without a 16-bit kernel may use the widest format."""
     found = checked(
         lambda x: np.asarray(torch.sigmoid(torch.from_numpy(x).double())) if x.dtype == np.float16 else x,
         "sigmoid",
@@ -176,7 +176,7 @@ def test_a_loss_that_is_a_python_number_is_judged_rounded(loss: Callable[..., An
 
 
 def test_a_wrong_loss_is_wrong_as_a_python_number_too() -> None:
-    """Its digits are those of float32 inputs, or fewer."""
+    """It has the digits of float32 inputs, or fewer."""
     found = checked(
         lambda a, b: float(((a - b) ** 2).bfloat16().float().mean()), "squared_error", "value", dtypes=("float32",)
     )
@@ -195,7 +195,7 @@ def test_a_promotion_to_float64_is_a_defect(call: str | None) -> None:
 
 
 def test_a_loss_of_no_dimension_that_is_promoted_is_a_defect() -> None:
-    """A tensor has a dtype of its own."""
+    """A scalar tensor has a dtype."""
     found = checked(
         lambda a, b: ((a - b) ** 2).double().mean(), "squared_error", "output_like_input", dtypes=("float32",)
     )
@@ -207,12 +207,12 @@ def test_a_loss_of_no_dimension_that_is_promoted_is_a_defect() -> None:
 
 
 def flushed(x: Tensor) -> Tensor:
-    """Zero for what is below the smallest normal number, as where a processor flushes it."""
+    """Return zero below the smallest normal number, like a processor that flushes."""
     return torch.where(x.abs() < torch.finfo(x.dtype).tiny, torch.zeros_like(x), x)
 
 
 def test_flushed_subnormals_are_one_property() -> None:
-    """What the format cannot answer then is not asked of it."""
+    """Laws do not require the numbers that are flushed."""
     found = checked(
         lambda x: flushed(flushed(x).softmax(-1)), "softmax", "value", "value_on_extreme_numbers", dtypes=("float32",)
     )
@@ -229,7 +229,7 @@ def test_what_is_subnormal_only_beside_nothing_shows_flushing_too() -> None:
 
 
 def test_a_sum_that_absorbs_small_numbers_flushes_subnormals_all_the_same() -> None:
-    """Its answer is zero for a few normal numbers, as another term is larger."""
+    """It returns zero for a few normal numbers, because another term is larger."""
 
     def logsumexp(x: Tensor) -> Tensor:
         x = flushed(x)
@@ -242,7 +242,7 @@ def test_a_sum_that_absorbs_small_numbers_flushes_subnormals_all_the_same() -> N
 
 
 def flushing_exp(x: Tensor) -> Tensor:
-    """Of a quotient, as an array framework compiles it."""
+    """A quotient as compiled by an array framework."""
     return flushed(1.0 / (1.0 + (-x).exp()))
 
 
@@ -253,7 +253,7 @@ def flushing_divergence(log_q: Tensor, p: Tensor) -> Tensor:
 
 
 def test_a_convention_is_seen_where_tiny_numbers_are_flushed() -> None:
-    """They are no ordinary ones, and both are said."""
+    """Both properties are reported."""
     found = checked(lambda x: flushed(rms_norm(1e-6)(flushed(x))), "rms_norm", "value", dtypes=("float32",))
     assert properties(found) == {"convention": "eps=1e-06", "subnormals": "flushed"}
     assert statuses(found, "float32") == {Status.HOLDS}
@@ -261,14 +261,14 @@ def test_a_convention_is_seen_where_tiny_numbers_are_flushed() -> None:
 
 @pytest.mark.parametrize(("function", "contract"), [(flushing_exp, "sigmoid"), (flushing_divergence, "kl_divergence")])
 def test_flushing_is_seen_where_few_answers_are_subnormal(function: Callable[..., Any], contract: str) -> None:
-    """An exponential has to be looked for, and what is made of subnormal probabilities is a normal number."""
+    """The probe searches inputs of an exponential. Functions of subnormal probabilities return normal numbers."""
     found = checked(function, contract, "value", dtypes=("float32",))
     assert properties(found) == {"subnormals": "flushed"}
     assert statuses(found, "float32") == {Status.HOLDS}
 
 
 def test_flushing_is_seen_of_what_jax_is_called_on_too() -> None:
-    """Its laws are given few shapes, and a probe that were would have too few numbers to believe it."""
+    """Laws draw few shapes for JAX, but a probe with few shapes would have too few numbers."""
     found = checked(
         lambda x: flushed(x.sigmoid()), "sigmoid", "value", dtypes=("float32",), call="lambda f, x, *, jnp=None: f(x)"
     )
@@ -277,7 +277,7 @@ def test_flushing_is_seen_of_what_jax_is_called_on_too() -> None:
 
 
 def test_what_is_wrong_on_ordinary_numbers_is_not_explained_by_flushing() -> None:
-    """Another likelihood has nothing to do with tiny variances, of which a flushed one is zero."""
+    """Another likelihood differs on ordinary numbers, although flushed variances also give zero."""
 
     def laplace(mean: Tensor, target: Tensor, variance: Tensor) -> Tensor:
         scale = (variance / 2.0).sqrt()
@@ -296,7 +296,7 @@ def test_an_exponential_that_overflows_is_no_flushing() -> None:
 
 
 def test_labels_are_those_of_the_columns_that_are_looked_at() -> None:
-    """A framework that takes a label out of range for the last one is asked for none."""
+    """No label is out of range, which some frameworks clip to the last class."""
 
     def clipping(logits: Tensor, labels: Tensor) -> Tensor:
         last = labels.clamp(max=logits.shape[-1] - 1)
@@ -369,7 +369,7 @@ def loss_of_the_label(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def floored_likelihood(mean: Tensor, target: Tensor, variance: Tensor) -> Tensor:
-    """As torch has it: the variance is raised to a floor, of which autograd sees nothing."""
+    """Torch's form: the variance is raised to a floor that autograd ignores."""
     variance = variance.clone()
     with torch.no_grad():
         variance.clamp_(min=1e-6)
@@ -377,7 +377,7 @@ def floored_likelihood(mean: Tensor, target: Tensor, variance: Tensor) -> Tensor
 
 
 def rms_norm(eps: float) -> Callable[[Tensor], Tensor]:
-    """With an eps of one's own."""
+    """Return an RMS norm with the given eps."""
 
     def normalise(x: Tensor) -> Tensor:
         return x / (x.square().mean(-1, keepdim=True) + eps).sqrt()
@@ -397,7 +397,7 @@ def kl_of_what_is_normalised(p: Tensor, q: Tensor) -> Tensor:
 
 
 def decoupled_sgd(p: Tensor, gradients: Tensor, lr: float, momentum: float, decay: float, nesterov: bool) -> Tensor:
-    """The decay is taken off beside the step, and has no part in the buffer."""
+    """Subtracts the decay separately, without adding it to the buffer."""
     buffer = torch.zeros_like(p)
     for g in gradients:
         buffer = momentum * buffer + g
@@ -406,7 +406,7 @@ def decoupled_sgd(p: Tensor, gradients: Tensor, lr: float, momentum: float, deca
 
 
 def sgd_of_constant_decay(p: Tensor, gradients: Tensor, lr: float, _: float, decay: float, __: bool) -> Tensor:
-    """Without momentum, and a decay that does not look at the parameter."""
+    """Has no momentum, and a decay that does not depend on the parameter."""
     return p - lr * gradients.sum(0) - lr * decay * len(gradients)
 
 
@@ -468,7 +468,10 @@ def assert_declared(found: Verdicts, declared: list[str]) -> None:
 def test_the_number_of_a_convention_is_found_and_judged(
     function: Callable[[Tensor], Tensor], declared: list[str]
 ) -> None:
-    """Whatever it is: value and gradient are those with it; of one number of each the whole contract is asked."""
+    """Value and gradient hold with any inferred number.
+
+    For one number per convention, the whole contract is checked.
+    """
     found = checked(function, "rms_norm", "value", "gradient", dtypes=("float32",))
     assert found.failing == []
     assert_declared(found, declared)
@@ -488,14 +491,14 @@ def test_a_convention_is_found_beside_a_defect() -> None:
 
 
 def test_a_declared_convention_is_not_looked_for() -> None:
-    """What the user says is held against the function."""
+    """The function is compared with the declaration."""
     found = checked(lambda x: x.var(-1), "variance", "value", dtypes=("float32",), declares={"correction": 0})
     assert not found.properties
     assert statuses(found, "float32") == {Status.BROKEN}
 
 
 def test_a_declared_break_is_not_explained_by_a_convention() -> None:
-    """It is expected, as it was declared."""
+    """The failure is expected, as declared."""
     breaks = {"value": "divided by n - 1"}
     found = checked(lambda x: x.var(-1), "variance", "value", dtypes=("float32",), breaks=breaks)
     assert not found.properties
@@ -503,14 +506,14 @@ def test_a_declared_break_is_not_explained_by_a_convention() -> None:
 
 
 def looked_at(function: Callable[..., Any], contract: str, *dtypes: str) -> list[Property]:
-    """What is found of a function before its laws are judged."""
+    """Return the properties found before the laws are judged."""
     probe = Probe()
     asked = jobs([Case(function, contract, style="foreign")], laws=["value"], dtypes=dtypes)
     return [one for job in asked for one in probe.properties(job)]
 
 
 def naive_softmax(x: Tensor) -> Tensor:
-    """As defined."""
+    """Softmax as defined."""
     return x.exp() / x.exp().sum(-1, keepdim=True)
 
 
@@ -533,11 +536,11 @@ def test_what_is_wrong_is_not_explained_away(function: Callable[..., Any], contr
     assert not looked_at(function, contract, "float64", "float32", "bfloat16")
 
 
-# Random numbers, and what is not measured
+# Random numbers, and laws without a measurement
 
 
 def test_what_draws_random_numbers_is_one_broken_law() -> None:
-    """No other is asked of it."""
+    """No other law is checked."""
     found = checked(lambda x: torch.nn.functional.dropout(x.softmax(-1), 0.5), "softmax", dtypes=("float32",))
     assert properties(found) == {"repeatable": "no"}
     assert [verdict.law for verdict in found.failing] == ["calls_agree"]
@@ -545,7 +548,7 @@ def test_what_draws_random_numbers_is_one_broken_law() -> None:
 
 
 def test_no_grade_is_made_where_no_value_was_measured() -> None:
-    """NumPy has no bfloat16: nothing is said of it."""
+    """NumPy has no bfloat16, so that there is no result for it."""
     found = checked(lambda x: x, "softplus", "value", "monotone", dtypes=("bfloat16",), call="numpy")
     assert not grades(found)
     found = checked(_silent_in_bfloat16, "softmax", "value", "output_like_input", dtypes=("bfloat16", "float32"))
@@ -555,7 +558,7 @@ def test_no_grade_is_made_where_no_value_was_measured() -> None:
 
 
 def _silent_in_bfloat16(x: Tensor) -> Tensor:
-    """A function of which nothing is known in one dtype."""
+    """Gives no result in bfloat16."""
     if x.dtype == torch.bfloat16:
         from harness.calling.adapter import NotApplicable
 

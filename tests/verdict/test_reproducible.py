@@ -18,7 +18,7 @@ from harness.verdict.reproducible import reproducible
 
 
 def drawn(*, alike: bool) -> list[int]:
-    """Three hundred integers, a few of which Hypothesis takes from the constants of local code if it may."""
+    """Return 300 integers; if allowed, Hypothesis takes a few from the constants of local code."""
     found: list[int] = []
 
     @seed(1)
@@ -50,7 +50,7 @@ def test_a_module_of_constants_changes_no_draw(homework: Callable[[], object]) -
 
 
 def test_what_is_screened_for_its_time_is_drawn_alike_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hypothesis looks at no module, and so leaves no notes on them in the folder of whoever asks for a benchmark."""
+    """Hypothesis reads no module for constants, and leaves no files in the working directory of a benchmark."""
     asked: list[object] = []
     monkeypatch.setattr(providers, "_get_local_constants", lambda: asked.append(0) or providers.Constants())
     case = Case(lambda x: torch.softmax(x, -1), "softmax", name="softmax")

@@ -1,4 +1,4 @@
-"""A law that is broken by two causes: each stands on its own, with an example of its own."""
+"""A law that breaks for two causes has a finding and an example for each."""
 
 import math
 from collections.abc import Callable
@@ -58,14 +58,9 @@ def logsumexp_without_shift(logits: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Twofold:
-    """A function that breaks a law by two causes.
+    """A function that breaks a law for two causes.
 
-    Parameters
-    ----------
-    function, contract, dtype
-        What, and where.
-    causes
-        Kind and operation of each; no event where it is wrong in exact arithmetic too.
+    ``causes`` has the kind and operation of each event; a defect that is also wrong in exact arithmetic has no event.
     """
 
     function: Callable[[Tensor], Tensor]
@@ -99,7 +94,7 @@ def told(event: Event | None) -> tuple[EventKind, str] | None:
 
 
 def shown(finding: Finding) -> list[Any]:
-    """The examples of a finding: its smallest, and the worst that is shown beside it."""
+    """Return the examples of a finding: the smallest, and the worst if it is shown."""
     violation = finding.violation
     assert violation is not None
     worst = [] if violation.worst is None else [violation.worst.example]
@@ -114,7 +109,7 @@ def verdicts() -> dict[str, Verdict]:
 
 @pytest.mark.parametrize("twofold", TWOFOLD, ids=lambda twofold: twofold.function.__name__)
 def test_each_cause_is_a_finding(twofold: Twofold, verdicts: dict[str, Verdict]) -> None:
-    """Whichever of them was met first."""
+    """The order in which they are found does not matter."""
     found = findings([verdicts[twofold.function.__name__]], list(Status))
     assert twofold.causes <= {told(finding.event) for finding in found}
     # One operation may fail on two lines.
@@ -124,14 +119,14 @@ def test_each_cause_is_a_finding(twofold: Twofold, verdicts: dict[str, Verdict])
 
 @pytest.mark.parametrize("twofold", [*TWOFOLD, ON_A_LINE], ids=lambda twofold: twofold.function.__name__)
 def test_no_example_is_shown_under_another_cause(twofold: Twofold, verdicts: dict[str, Verdict]) -> None:
-    """Traced anew, the smallest and the worst; what barely fails may say nothing."""
+    """The smallest and the worst example are traced again. An example that barely fails may have no event."""
     for finding in findings([verdicts[twofold.function.__name__]], list(Status)):
         for example in shown(finding):
             assert told(event_of(twofold.job, from_text(example))) in {None, told(finding.event)}
 
 
 def test_of_two_on_one_line_the_one_is_told_that_leaves_no_number(verdicts: dict[str, Verdict]) -> None:
-    """They are one finding, since one change mends both."""
+    """They are a single finding, because a single change fixes both."""
     found = findings([verdicts["logsumexp_without_shift"]], list(Status))
     of_exp = [finding for finding in found if finding.event is not None and finding.event.operation == "exp"]
     assert [told(finding.event) for finding in of_exp] == [OVERFLOWS]
@@ -151,7 +146,7 @@ def test_what_has_one_cause_has_one_finding() -> None:
 
 
 def test_no_overflow_is_the_worst_of_a_wrong_formula() -> None:
-    """A focal loss with a factor that its formula has not is off by a quarter, and infinite for a reason of its own."""
+    """A focal loss with a wrong factor is off by a quarter, and its overflow is a separate cause."""
 
     def weighted(x: Tensor, y: Tensor) -> Tensor:
         p = torch.sigmoid(x)

@@ -63,7 +63,7 @@ def test_the_naive_softmax_is_broken_at_the_exact_threshold(dtype: str) -> None:
 
 
 def test_torchs_softmax_keeps_every_law_in_every_dtype() -> None:
-    """No false alarm; nor of one by hand, in `docs/check-your-own-function.md`."""
+    """There is no false alarm. `docs/check-your-own-function.md` has a softmax by hand without a false alarm."""
     verdicts = harness.check(lambda x: torch.softmax(x, -1), "softmax")
     assert len(verdicts) == len(contract_named("softmax").laws) * 4
     assert verdicts.failing == []
@@ -116,7 +116,7 @@ def test_what_is_not_found_again_is_not_passed_over() -> None:
 
 @pytest.mark.parametrize("right", range(1, 7))
 def test_what_is_right_for_a_moment_is_no_fault_of_the_harness(right: int) -> None:
-    """Whichever call it is that is answered rightly, be it the one that confirms."""
+    """One call is right, which may be the confirming call."""
     asked: list[int] = []
 
     def right_once(x: Tensor) -> Tensor:
@@ -129,7 +129,7 @@ def test_what_is_right_for_a_moment_is_no_fault_of_the_harness(right: int) -> No
 
 
 def test_tiers_of_an_oracle_that_disagree_are_an_error() -> None:
-    """What only the screen calls broken is a fault of the harness, unless it is at the bound."""
+    """A violation that only the screen finds is a fault of the harness, unless it is at the bound."""
     doubled = Oracle(lambda elementary, x: softmax_screen(elementary, x) * 2.0, softmax_exact)
 
     def measure(subject: Subject, logits: Tensor) -> Measurement:
@@ -152,7 +152,7 @@ def raises(x: Tensor) -> Tensor:
 
 
 def returns_text(x: Tensor) -> str:
-    """Not a tensor."""
+    """Returns no tensor."""
     return "softmax"
 
 
@@ -183,7 +183,7 @@ def test_what_does_not_answer_is_an_error_in_plain_words(function: object, law: 
 def test_another_shape_is_an_error_on_every_law(function: object) -> None:
     """However right the numbers are; the message says both shapes."""
     checked = harness.check(function, "softmax", dtypes=["float32"])  # type: ignore[arg-type]
-    # Rows of one class have that column, until they lie along another axis.
+    # Rows with a single class have this column, unless they lie along another axis.
     verdicts = [verdict for verdict in checked if verdict.law != "any_rank"]
     assert {verdict.status for verdict in verdicts} == {Status.ERROR}
     assert all("the contract requires (logits[n,k]) -> [n,k]" in (verdict.reason or "") for verdict in verdicts)
@@ -192,7 +192,7 @@ def test_another_shape_is_an_error_on_every_law(function: object) -> None:
 def test_the_same_seed_gives_the_same_verdict() -> None:
     """Duration aside."""
     first, second = (decide(job(Case(naive, "softmax"), "value"), seed=5) for _ in range(2))
-    # As JSON, since the NaN in them is not equal to itself.
+    # Compare as JSON, because NaN does not equal itself.
     assert first.model_dump_json(exclude={"duration_s"}) == second.model_dump_json(exclude={"duration_s"})
 
 

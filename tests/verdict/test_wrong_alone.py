@@ -1,4 +1,4 @@
-"""What is wrong in a row that is alone is wrong with the value; what only happens in company is another defect."""
+"""An error in a single row follows from the value; an error only among other rows is another defect."""
 
 from collections.abc import Callable
 from typing import Any
@@ -21,11 +21,11 @@ Rows = NDArray[np.float32]
 EPS = 1e-5
 
 OF_ROWS = ["row_alone", "any_position", "value_on_many_rows"]
-"""Laws of two runs, one of which has other rows beside a row, or in other places."""
+"""Laws with two runs, between which the other rows or the position of a row differ."""
 
 
 def total(x: Rows) -> Rows:
-    """Sums of rows, of which each fourth begins at another entry: in which order depends on the place of a row."""
+    """Sums of rows; every fourth row starts at another entry, so that the order depends on the position."""
     sums = np.empty((len(x), 1), x.dtype)
     for lane in range(4):
         sums[lane::4] = np.roll(x[lane::4], lane, -1).cumsum(-1)[:, -1:]
@@ -47,7 +47,7 @@ def standardized(x: Tensor) -> Tensor:
 
 
 def unclamped(x: Rows) -> Rows:
-    """A variance that may be less than zero, of which the root is NaN."""
+    """A variance that may be negative, whose root is NaN."""
     mean, square = x.mean(-1, keepdims=True), (x * x).mean(-1, keepdims=True)
     with np.errstate(all="ignore"):
         return (x - mean) / np.sqrt(square - mean * mean + x.dtype.type(EPS))
@@ -59,7 +59,7 @@ def backwards_in_blocks(x: Rows) -> Rows:
 
 
 def over_the_batch(x: Rows) -> Rows:
-    """Divides by what is largest in the batch beside."""
+    """Divides by the largest entry of the batch."""
     y = by_squares(x)
     return y / np.maximum(np.abs(y).max(initial=0.0), 1.0) * np.maximum(np.abs(y[:1]).max(initial=0.0), 1.0)
 
@@ -72,7 +72,7 @@ def leaking(x: Rows) -> Rows:
 
 
 def ending(x: Rows) -> Rows:
-    """Rows from 4,096 on are taken as they are."""
+    """Returns rows from 4,096 on unchanged."""
     y = by_squares(x)
     y[4096:] = x[4096:]
     return y
@@ -132,7 +132,7 @@ def test_a_row_that_is_wrong_alone_as_well_follows_from_the_value(function: Call
     ],
 )
 def test_what_happens_in_company_alone_follows_from_nothing(function: Callable[..., Any], law: str) -> None:
-    """Whatever is wrong in rows alone as well."""
+    """Single rows may be wrong too."""
     assert not base_of(function, law)
 
 
@@ -143,7 +143,7 @@ def test_what_is_wrong_in_every_row_says_nothing_of_company(law: str) -> None:
 
 
 def defects(function: Callable[..., Any], *laws: str, call: str | None = None) -> list[list[str]]:
-    """The laws of each defect of a layer norm in float32."""
+    """Return the laws of each defect of a layer norm in float32."""
     facts = {"dtypes": ["float32"], "declares": {"eps": EPS}, "examples": 8, "call": call}
     verdicts = harness.check(function, "layer_norm", laws=["value", *laws], **facts)
     return sorted(sorted(finding.laws) for finding in findings(verdicts) if finding.status is Status.BROKEN)
