@@ -141,10 +141,7 @@ def test_what_balls_cost_too_much_for_is_said(monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.parametrize("constant", [1e20, 2.0**70, torch.tensor(1e20), 1e3])
 def test_what_float64_absorbs_as_well_is_said_not_to_be_followed(constant: Any) -> None:
-    """The step has too many numbers for balls.
-
-    Adding a thousand loses no digit of a number of ordinary size in float64.
-    """
+    """The step has too many numbers for balls. Float64 adds a thousand to a usual number without a loss."""
     w = torch.linspace(-1, 1, 400, requires_grad=True)
     with harness.audit() as found:
         ((w + constant - constant) * w).sum().backward()
