@@ -40,7 +40,7 @@ def test_a_step_in_float64_that_is_right_is_not_accused(step: Step) -> None:
 
 @pytest.mark.parametrize("step", steps_of(wide), ids=lambda step: step.__name__)
 def test_what_float64_loses_as_well_is_seen_by_balls_alone(step: Step, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The step is in float32, and a shadow in float64 agrees with it to all digits: small ones have balls unasked."""
+    """A shadow in float64 agrees with the float32 step in all digits. Small steps have balls by default."""
     for mode in ("balls", "full"):
         with harness.audit(mode=mode) as found:
             found.returned(step())
@@ -105,7 +105,7 @@ def running() -> tuple[Tensor, Tensor]:
 
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_an_operation_in_balls_is_what_torch_computes(name: str) -> None:
-    """Forward and backward: a definition that differed would be an error of the size of the result."""
+    """Forward and backward passes agree: another definition would err by the size of the result."""
     with harness.audit() as found:
         value = OPERATIONS[name]()
         (value * torch.arange(value.numel(), dtype=DOUBLE).cos().view(value.shape)).sum().backward()
@@ -118,7 +118,7 @@ def test_an_operation_in_balls_is_what_torch_computes(name: str) -> None:
 @pytest.mark.parametrize("foreach", [False, True])
 @pytest.mark.parametrize("make", [torch.optim.SGD, torch.optim.AdamW, torch.optim.RMSprop, torch.optim.Adagrad])
 def test_an_optimizer_in_balls_is_torchs(make: Callable[..., torch.optim.Optimizer], *, foreach: bool) -> None:
-    """One by one and all at once."""
+    """The variants for single tensors and for all tensors agree."""
     w = nn.Parameter(positive().detach().clone())
     optimizer = make([w], 1e-2, foreach=foreach)
     with harness.audit() as found:
@@ -130,7 +130,7 @@ def test_an_optimizer_in_balls_is_torchs(make: Callable[..., torch.optim.Optimiz
 
 
 def test_what_balls_cost_too_much_for_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By its line; nothing is called exact."""
+    """The message names the line, and no result is called exact."""
     monkeypatch.setattr(exact, "MOST", 100)
     with harness.audit() as found:
         rows().exp().sum().backward()
@@ -231,7 +231,7 @@ def test_what_balls_contradict_is_no_finding(monkeypatch: pytest.MonkeyPatch) ->
     ids=["sum", "sum of rows", "mean", "mm", "addmm"],
 )
 def test_of_a_large_sum_the_terms_of_an_element_are_asked(summed: Callable[[Tensor], Tensor]) -> None:
-    """There are too many numbers to ask for all of them."""
+    """There are too many numbers for balls of all elements."""
     torch.manual_seed(0)
     w = torch.randn(3, 300, requires_grad=True)
     nothing = torch.zeros(3, 100)
@@ -244,7 +244,7 @@ def test_of_a_large_sum_the_terms_of_an_element_are_asked(summed: Callable[[Tens
 
 
 def test_an_update_of_a_gradient_that_is_rounding_is_blamed_on_the_update() -> None:
-    """A bias before a batch norm has no gradient in truth; in float16 Adam divides what there is of it by zero."""
+    """The exact gradient of a bias before a batch norm is zero; in float16, Adam divides its rounding error by zero."""
     torch.manual_seed(0)
     layers = nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.Linear(2048, 4)
     model = nn.Sequential(*layers).half()

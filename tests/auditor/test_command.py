@@ -105,7 +105,7 @@ def test_the_line_is_named_with_the_number_from_which_on_it_overflows(
 
 @pytest.mark.usefixtures("train")
 def test_nothing_is_found_in_a_sound_step(harness_command: Command) -> None:
-    """Exit code 0, and to how many digits the loss is right."""
+    """The exit code is 0, and the output has the number of right digits of the loss."""
     done = harness_command("audit", "train.py:sound", "--no-isolate", "--events", "--steps", "2")
     assert done.returncode == 0
     assert "train.sound: nothing found in" in done.stdout
@@ -132,7 +132,7 @@ def test_a_step_that_is_there_to_go_wrong_passes_where_it_does(
 
 @pytest.mark.usefixtures("train")
 def test_some_of_the_steps_are_audited_in_full(harness_command: Command) -> None:
-    """The first and each second after it; the others look for events, and have headroom."""
+    """The first step and every second one after it are audited. The others record events and headroom."""
     words = ("--steps", "4", "--sample", "2", "--json", "a.json")
     assert harness_command("audit", "train.py:sound", "--no-isolate", *words).returncode == 0
     audits = json.loads(Path("a.json").read_text(encoding="utf-8"))["audits"]

@@ -16,19 +16,19 @@ Story = Callable[[int], object]
 
 
 def grown(shape: tuple[int, ...], dtype: torch.dtype = torch.float32) -> Tensor:
-    """Normal numbers that want a gradient."""
+    """Return normal numbers that require a gradient."""
     return torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(dtype).requires_grad_()
 
 
 def naive_softmax(step: int, dtype: torch.dtype, start: float) -> None:
-    """Logits that grow by a quarter."""
+    """The logits grow by a quarter per step."""
     z = grown((8, 10), dtype) * (start * 1.25**step)
     e = z.exp()
     (e / e.sum(1, keepdim=True)).float().square().sum().backward()
 
 
 def softplus_by_definition(step: int) -> None:
-    """The same in a logarithm."""
+    """The argument of the logarithm grows alike."""
     torch.log(1 + torch.exp(grown((32,)) * (5 * 1.25**step))).sum().backward()
 
 
@@ -40,7 +40,7 @@ def rate_that_falls(step: int, dtype: torch.dtype, start: float) -> None:
 
 
 def running_sum(step: int, dtype: torch.dtype, start: int) -> None:
-    """A quarter longer each time."""
+    """The sum is longer by a quarter per step."""
     total = torch.zeros((), dtype=dtype)
     for _ in range(int(start * 1.25**step)):
         total = total + 1
@@ -65,7 +65,7 @@ def scores(step: int) -> None:
 
 
 def lengths(step: int) -> None:
-    """In float32, near the root of its largest number."""
+    """The lengths approach the root of float32's largest number."""
     (grown((8, 8)) * (1e17 * 1.25**step)).square().sum(1).sqrt().log().mean().backward()
 
 

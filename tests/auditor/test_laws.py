@@ -1,4 +1,4 @@
-"""The laws that findings name are there, and about their operation."""
+"""The laws that findings name exist, and are about their operation."""
 
 from harness.auditor.finding import _LAWS
 from harness.contracts import contract_named

@@ -1,4 +1,4 @@
-"""A test that is marked fails where a line of its body goes wrong, and where there was nothing to look at."""
+"""A marked test fails if a line of its body has a finding, or if there was nothing to audit."""
 
 import pytest
 import torch._dynamo  # noqa: F401 - pytester forgets what its tests import, and torch's compiler is imported only once

@@ -23,7 +23,7 @@ def test_the_step_of_a_model_is_the_same_bit_for_bit(model: str, format_: str) -
 
 
 def test_an_audit_that_draws_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The comparison fails where a single random number is taken."""
+    """The comparison fails after a single additional random number."""
     enter = audit.__enter__
 
     def drawing(self: audit) -> audit:

@@ -26,7 +26,7 @@ RATIOS = (1.2, 3.0, 7.9, 22.0)
 
 
 def flat(_number: int) -> float:
-    """A loss that stays."""
+    """Return a constant loss."""
     return 1.0
 
 
@@ -44,13 +44,13 @@ def taken(sampling: Sampling, ratio: float, *, loss: Callable[[int], float] = fl
 
 
 def stays_within(sampling: Sampling) -> bool:
-    """The bound holds of the whole run."""
+    """The bound holds for the whole run."""
     assert sampling.step_s is not None
     return sampling.cpu_s <= sampling.within * STEPS * sampling.step_s
 
 
 def begins_with_the_first(sampling: Sampling) -> bool:
-    """Whatever that costs."""
+    """The first step is audited at any cost."""
     return sampling.audited[0] == 1
 
 
@@ -77,15 +77,15 @@ class Always(Sampling):
 
 
 class Never(Sampling):
-    """Looks at the last step alone."""
+    """Audits only the last step."""
 
     def is_due(self) -> bool:
-        """Once."""
+        """The last step only."""
         return self.done == STEPS - 1
 
 
 class AtOnce(Sampling):
-    """Spends all that the run may take on its first steps."""
+    """Spends the whole budget on the first steps."""
 
     def is_due(self) -> bool:
         """It is due while the bound allows it."""
@@ -93,10 +93,10 @@ class AtOnce(Sampling):
 
 
 class Seldom(Sampling):
-    """Looks at each fortieth step."""
+    """Audits every fortieth step."""
 
     def is_due(self) -> bool:
-        """Whatever it costs."""
+        """Every fortieth step at any cost."""
         return self.done % 40 == 0
 
 
@@ -106,7 +106,7 @@ LAWS: dict[Callable[[Sampling], bool], type[Sampling]] = {
     is_spread: AtOnce,
     spends_what_it_may: Seldom,
 }
-"""Each with a schedule that breaks it."""
+"""Laws of schedules, each with a schedule that breaks it."""
 
 
 @pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
@@ -177,12 +177,12 @@ def test_a_sudden_change_does_not_break_the_bound() -> None:
 
 
 class Clock:
-    """Seconds, as the test has them pass."""
+    """A clock that the test advances."""
 
     now = 0.0
 
     def __call__(self) -> float:
-        """Read it."""
+        """Return the time."""
         return self.now
 
 
@@ -203,7 +203,7 @@ def ruins(run: harness.audit_run) -> list[tuple[int, str]]:
 
 
 def test_a_loss_that_is_not_finite_is_noticed_in_a_step_that_is_not_looked_at() -> None:
-    """NaN and infinity, of a backward pass."""
+    """The loss of a backward pass is NaN or infinity."""
     w = torch.ones(3, requires_grad=True)
 
     def step(number: int) -> None:
@@ -403,7 +403,7 @@ def test_a_step_that_raises_unseen_is_looked_at_too(harness_command: Command) ->
     ],
 )
 def test_what_cannot_be_chosen_is_one_sentence(words: tuple[str, ...], said: str, harness_command: Command) -> None:
-    """Exit code 2."""
+    """The exit code is 2."""
     done = harness_command("audit", "train.py:sound", "--no-isolate", "--steps", "30", *words)
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
     assert said in done.stderr
@@ -421,7 +421,7 @@ def test_a_step_is_looked_at_by_its_number(harness_command: Command) -> None:
 
 @pytest.mark.usefixtures("train")
 def test_few_steps_are_all_looked_at_and_many_as_many_as_may_be(harness_command: Command) -> None:
-    """Unasked."""
+    """The default bound decides."""
     few = harness_command("audit", "train.py:sound", "--no-isolate", "--events", "--steps", "19")
     assert "audited " not in few.stdout
     many = harness_command("audit", "train.py:sound", "--no-isolate", "--events", "--steps", "20")

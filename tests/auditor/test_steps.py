@@ -15,7 +15,7 @@ TWO_LINES = {"second_moment_underflows_in_float16"}
 
 
 def named(step: Step) -> list[tuple[str, int]]:
-    """The lines that the audit of a step names, the worst first."""
+    """Return the lines that the audit of a step names, the worst first."""
     with harness.audit() as found:
         found.returned(step())
     return [(finding.file, finding.line) for finding in found.findings]
@@ -38,7 +38,7 @@ def test_a_line_that_was_kept_apart_is_named_first(step: Step) -> None:
 
 @pytest.mark.parametrize("step", steps_of(healthy), ids=lambda step: step.__name__)
 def test_a_step_that_is_right_is_not_accused(step: Step) -> None:
-    """In none of its lines."""
+    """The audit has no finding."""
     assert named(step) == []
 
 

@@ -41,7 +41,7 @@ def test_the_line_the_sentence_and_the_remedy_are_right(name: str, mode: str) ->
 
 
 def test_a_sum_says_where_it_stalls() -> None:
-    """Ones in bfloat16 are no longer added from 256 on."""
+    """In bfloat16, adding 1 has no effect from 256 on."""
     with harness.audit() as found:
         total = torch.zeros((), dtype=torch.bfloat16)
         ones = torch.ones(400, dtype=torch.bfloat16, requires_grad=True)
@@ -54,7 +54,7 @@ def test_a_sum_says_where_it_stalls() -> None:
 
 
 def test_weights_that_do_not_move_are_told_with_the_tensors_that_they_are_in() -> None:
-    """Ones in bfloat16 resolve no step of a thousandth; weights near zero do."""
+    """A step of 0.001 changes weights near zero, but not weights of 1 in bfloat16."""
     torch.manual_seed(0)
     model = torch.nn.Sequential(torch.nn.Linear(16, 16), torch.nn.LayerNorm(16)).bfloat16()
     optimizer = torch.optim.Adam(model.parameters(), 1e-3)

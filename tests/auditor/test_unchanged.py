@@ -15,7 +15,7 @@ Maker = Callable[[nn.Module], torch.optim.Optimizer]
 
 
 class Block(nn.Module):
-    """Attention, dropout and both norms, in the small."""
+    """A small block with attention, dropout and both norms."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class Checkpointed(nn.Module):
 
 
 def adamw(model: nn.Module, **how: bool) -> torch.optim.Optimizer:
-    """The usual one."""
+    """The usual optimizer."""
     return torch.optim.AdamW(model.parameters(), 1e-3, **how)
 
 

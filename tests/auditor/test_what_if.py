@@ -37,7 +37,7 @@ def named(findings: tuple[AuditFinding, ...]) -> list[tuple[int, AuditKind, str]
 @pytest.mark.parametrize("what_if", ["float16", "bfloat16"])
 @pytest.mark.parametrize("name", STEPS)
 def test_what_is_forecast_is_what_comes(name: str, what_if: WhatIf) -> None:
-    """The same lines, in the same order, for the same reasons; and none where there is none."""
+    """Lines, order and reasons are the same, and a sound step has no forecast."""
     with harness.audit() as came:
         STEPS[name](getattr(torch, what_if))
     with harness.audit(what_if=what_if) as forecast:
@@ -47,7 +47,7 @@ def test_what_is_forecast_is_what_comes(name: str, what_if: WhatIf) -> None:
 
 
 def trained(model: nn.Module, x: Tensor) -> None:
-    """A step whose gradients add up."""
+    """A step whose gradients are accumulated."""
     model(x).square().mean().backward()
     torch.optim.SGD(model.parameters(), 0.5).step()
 
@@ -55,7 +55,7 @@ def trained(model: nn.Module, x: Tensor) -> None:
 @pytest.mark.parametrize("what_if", WHAT_IF)
 @pytest.mark.parametrize("has_gradients", [False, True])
 def test_what_the_step_began_from_is_given_back(what_if: WhatIf, has_gradients: bool) -> None:
-    """Parameters, gradients, buffers and the batch, to the bit."""
+    """Parameters, gradients, buffers and the batch are restored bit by bit."""
     torch.manual_seed(0)
     model, x = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3)), torch.randn(8, 4)
     if has_gradients:
@@ -73,7 +73,7 @@ def test_what_the_step_began_from_is_given_back(what_if: WhatIf, has_gradients: 
 
 
 def test_under_autocast_weights_stay_in_float32() -> None:
-    """An update that bfloat16 would lose is not lost; a product beyond float16 is infinite there too."""
+    """An update below bfloat16's resolution is kept; a product beyond float16 still becomes infinite."""
     lost, kept = [], []
     for what_if, said in (("bfloat16", lost), ("autocast-bfloat16", kept)):
         with harness.audit(what_if=what_if) as forecast:  # type: ignore[arg-type]
@@ -116,7 +116,7 @@ def test_what_is_summed_in_float32_by_request_is() -> None:
 
 
 def test_what_is_drawn_in_place_is_given_back_and_what_is_dropped_is_rounded() -> None:
-    """Noise of the step before; 1 / 0.7 is no number of bfloat16."""
+    """Noise drawn before the step is restored. Dropout's 1 / 0.7 is rounded to bfloat16."""
     noise, before = torch.arange(4.0), torch.arange(4.0)
     w = torch.ones(512, requires_grad=True)
     with harness.audit(what_if="bfloat16") as forecast:

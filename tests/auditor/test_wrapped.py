@@ -24,7 +24,7 @@ WRAPPERS: dict[str, Callable[[nn.Module], nn.Module]] = {
 
 @pytest.fixture(scope="module", autouse=True)
 def _group() -> Iterator[None]:
-    """Gloo's, of this process alone."""
+    """Start a Gloo group of this process alone."""
     dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
     yield
     dist.destroy_process_group()
