@@ -1,4 +1,4 @@
-"""Training for real: the chapter's figures on the chapter's data, and honest labels on any other."""
+"""Real trainings: the chapter's figures on the chapter's data, and labels that name any other data."""
 
 import pytest
 
@@ -21,7 +21,7 @@ def cases() -> list[Case]:
 
 
 def test_linear_regression_recovers_the_true_parameters(cases: list[Case]) -> None:
-    """Weights [2, -3.4] and bias 4.2, from scratch, concise, and in one step."""
+    """The weights are [2, -3.4] and the bias is 4.2, from scratch, concise, and in closed form."""
     estimates = [row for row in linear_regression(cases) if isinstance(row, LearnedParameter)]
     assert {row.case.rpartition(".")[2] for row in estimates} == {"train", "normal_equation", "least_squares"}
     assert {row.true for row in estimates} == {*TRUE_WEIGHT, TRUE_BIAS}
@@ -31,7 +31,7 @@ def test_linear_regression_recovers_the_true_parameters(cases: list[Case]) -> No
 
 
 def test_the_same_start_and_batches_give_the_same_curves(cases: list[Case]) -> None:
-    """Scratch and concise agree epoch by epoch on the stand-in, and the labels say that it is one."""
+    """The scratch and concise versions agree in each epoch on the stand-in, which the labels name."""
     data = prepare("synthetic")
     rows = list(softmax_regression(cases, data, Training(epochs=2)))
     epochs = [row for row in rows if isinstance(row, Epoch)]

@@ -62,7 +62,7 @@ class Empty(Noise):
 
 
 def settings(dataset: str, **more: Any) -> Settings:
-    """Small budgets, on a data set."""
+    """Return settings with small budgets for a data set."""
     return Settings(**{"dataset": dataset, "batch_sizes": (8,), "workers": (0, 1), "seconds": 0.01, **more})
 
 
@@ -74,7 +74,7 @@ def forked(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """A file of data sets."""
+    """Write a file with data sets."""
     file = tmp_path / "sets.py"
     file.write_text(DATA)
     return file
@@ -119,7 +119,7 @@ def test_a_data_set_that_fails_is_named_with_its_index_and_the_rest_is_kept(
 def test_a_data_set_that_raises_is_no_traceback(
     data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The sample, the error, and the way out."""
+    """The message has the sample, the error and the remedy."""
     monkeypatch.chdir(tmp_path)
     assert run_suite("loaders", run_folder=tmp_path, settings=settings(f"{data}:Raises", workers=(0,))) == 1
     said = capfd.readouterr().out
@@ -130,7 +130,7 @@ def test_a_data_set_that_raises_is_no_traceback(
 def test_a_data_set_that_hangs_is_tried_once(
     data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The time is bounded, and the other configurations are not waited for."""
+    """The time is bounded, and the other configurations are skipped."""
     monkeypatch.chdir(tmp_path)
     assert run_suite("loaders", run_folder=tmp_path, settings=settings(f"{data}:Hangs", timeout=1.0)) == 1
     said = capfd.readouterr().out
@@ -163,7 +163,7 @@ class Pairs:
 
 
 def cell(**more: Any) -> Any:
-    """Measure it with a small budget."""
+    """Measure a configuration with a small budget."""
     given = {"count": lambda batch: len(batch[1]), "limit": None, "epoch_batches": 4, "seconds": 0.01, **more}
     return measure_cell(Pairs, Configuration(5), **given)
 
@@ -188,7 +188,7 @@ def test_rounds_go_on_until_the_rate_is_known_or_the_time_is_up() -> None:
 
 
 def test_slices_of_a_short_epoch_are_whole_epochs() -> None:
-    """Some loaders shuffle before the first batch, and a part of an epoch would not show it."""
+    """Some loaders shuffle before the first batch, which a part of an epoch would not include."""
     found = cell()
     assert found.batches % 4 == 0
     assert {one.batches for one in found.slices} == {found.batches}
@@ -224,7 +224,7 @@ class Bursts:
 
 
 def test_what_a_thread_laid_ready_is_not_taken_for_speed() -> None:
-    """A batch takes a millisecond at least, though most are handed over at once."""
+    """A batch takes at least a millisecond, though most are ready in advance."""
     limit = MemoryLimit([torch.zeros(100, 2)])
     found = measure_cell(
         Bursts, Configuration(5), count=lambda batch: len(batch[1]), limit=limit, epoch_batches=200, seconds=0.1
@@ -269,7 +269,7 @@ def test_the_limit_keeps_a_batch_until_the_next_one_is_there(monkeypatch: pytest
 @pytest.mark.parametrize("peer", PEERS, ids=lambda peer: peer.case.name)
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_peer_delivers_what_the_contract_asks_for(peer: Any, workers: int, tmp_path: Path) -> None:
-    """Each sample once an epoch, in batches of the size asked for, each byte divided by 255."""
+    """Each epoch has each sample once, in batches of the right size, with each byte divided by 255."""
     if peer.absence:
         assert find_spec(peer.module) is None
         pytest.skip(peer.absence)

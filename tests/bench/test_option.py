@@ -38,7 +38,7 @@ def read(*arguments: str) -> dict[str, Any]:
 
 
 def test_what_starts_a_suite_is_what_the_suite_reads() -> None:
-    """Every option, through its text and back."""
+    """Each option is converted to text and back."""
     assert set(EVERYTHING.given()) == set(vars(EVERYTHING))
     assert read(*EVERYTHING.arguments()) == {**vars(EVERYTHING), "cases": "cases", "progress": None, "scratch": None}
 
@@ -51,18 +51,18 @@ def test_what_is_absent_is_as_the_suite_has_it() -> None:
 
 @pytest.mark.parametrize("text", ["0,-1", "1,,2", "many", ""])
 def test_what_is_no_number_is_refused_with_what_would_be(text: str) -> None:
-    """The rule and the text."""
+    """The message has the rule and the text."""
     with pytest.raises(argparse.ArgumentTypeError, match="whole numbers from 0 separated by commas, got `"):
         OPTIONS["workers"].parse(text)
 
 
 def test_a_word_stands_for_the_whole_range() -> None:
-    """For the command and for pytest."""
+    """The command and pytest accept it."""
     assert read("--harness-batch-sizes=full")["batch_sizes"] == FULL
 
 
 def test_the_command_says_of_an_option_what_is_declared() -> None:
-    """Word for word, for all that it takes."""
+    """The help is the same word for word."""
     said = " ".join(CliRunner().invoke(app, ["bench", "--help"], env={"COLUMNS": "200"}).output.split())
     own = {"sizes", "images", "data"}  # the first two are for tests, and other commands have the third too
     for name in set(vars(EVERYTHING)) - own:

@@ -24,7 +24,7 @@ def ran(child: str, folder: Path, limit_s: float | None = None) -> int:
 
 
 def test_only_what_is_set_is_handed_on() -> None:
-    """An absent setting leaves the suite's own."""
+    """An absent setting keeps the default of the suite."""
     assert Settings().arguments() == []
     assert Settings(workers=(0, 2), images=5).arguments() == ["--harness-workers=0,2", "--harness-images=5"]
 
@@ -205,6 +205,6 @@ def test_a_suite_is_forked_unless_it_measures_memory(tmp_path: Path, fresh: bool
 
 
 def test_starting_a_suite_imports_no_torch() -> None:
-    """The process that starts it is light."""
+    """The starting process stays small."""
     code = "import sys, harness.bench.run; raise SystemExit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-P", "-c", code], check=False, timeout=60).returncode == 0

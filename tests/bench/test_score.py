@@ -116,7 +116,7 @@ def files(workplace: Path, one_worker: None, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def asked(target: str, *, reference: str = "problem.py:Model") -> Question:
-    """Ask for the speed of a kernel."""
+    """Return a request for the speed of a kernel."""
     campaign = Campaign(target, "softmax")
     return Question(campaign, reference, inputs="problem.py:get_inputs", seconds=0.01)
 
@@ -166,7 +166,7 @@ def test_another_right_answer_than_the_references_is_right(files: Path) -> None:
 
 
 def test_what_is_wrong_is_not_timed(files: Path, harness_command: Command) -> None:
-    """Exit code 1, with the cause; the document is where the user says."""
+    """The exit code is 1, the output has the cause, and the document is written."""
     words = ("--reference", "problem.py", "--contract", "softmax", "--json", "score.json")
     done = harness_command("score", "kernels.py:naive", *words, *LAWS)
     assert done.returncode == 1
@@ -188,7 +188,7 @@ def test_what_is_wrong_is_not_timed(files: Path, harness_command: Command) -> No
 def test_what_cannot_be_answered_is_one_line(
     files: Path, harness_command: Command, words: tuple[str, ...], text: str
 ) -> None:
-    """Exit code 2, and no document."""
+    """The exit code is 2, and there is no document."""
     done = harness_command("score", "kernels.py", "--reference", "problem.py", *words)
     assert done.returncode == 2
     assert done.stdout == ""
@@ -208,7 +208,7 @@ class Unasked:
 
 @pytest.mark.parametrize("absent", ["reference", "inputs"])
 def test_a_problem_that_is_not_there_is_said_before_any_law_is_decided(files: Path, absent: str) -> None:
-    """However wrong the implementation is; the sentence names the file."""
+    """The sentence names the file, even if the implementation is wrong."""
     question = replace(asked("kernels.py:naive"), **{absent: "gone.py:Model"})
     with pytest.raises(UsageError, match=r"gone\.py"):
         score(question, Unasked())
@@ -224,14 +224,14 @@ def timed(files: Path) -> Callable[[str], Timed]:
 
 
 def fresh(count: int) -> list[list[Any]]:
-    """New inputs."""
+    """Return new inputs."""
     import torch
 
     return [[torch.randn(64, 33)] for _ in range(count)]
 
 
 def raced(candidate: Timed, reference: Timed) -> Couples:
-    """Time one couple."""
+    """Time a couple."""
     with candidate, reference:
         return couples.couples(candidate, reference, fresh, seconds=0.01, seed=1)
 
@@ -254,7 +254,7 @@ def test_an_answer_that_is_another_while_it_is_timed_is_kept(timed: Callable[[st
 
 
 def test_one_wrong_answer_among_many_that_differ_is_seen() -> None:
-    """However many of them are right, as those are that a rough reference differs from."""
+    """A rough reference differs from many right results, among which the wrong one is found."""
     contract, question = contract_named("softmax"), asked("kernels.py:ModelNew")
     right = [(inputs, inputs[0].softmax(-1)) for inputs in fresh(20)]
     (wrong,) = fresh(1)
@@ -273,7 +273,7 @@ def test_what_does_not_answer_while_it_is_timed_says_so(timed: Callable[[str], T
 
 
 def test_a_call_that_does_not_return_is_given_up(files: Path) -> None:
-    """After the limit."""
+    """It is stopped after the limit."""
     limits = Limits(call_s=0.2, first_call_s=0.5, law_s=0.5)
     hanging = Timed(f"{files}/kernels.py:hanging", "softmax", call=None, limits=limits, device="cpu")
     with hanging, pytest.raises(UntimedError, match=re.escape("hanging")):

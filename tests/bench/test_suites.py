@@ -134,7 +134,7 @@ Run = Callable[..., Ran]
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Return a function that runs a suite on cases given as text, from a working directory that holds no more."""
+    """Return a function that runs a suite on cases given as text, in an otherwise empty working directory."""
 
     def run(suite: str, cases: str, *, target: str = "mine", images: int | None = None, first: str = "") -> Ran:
         (tmp_path / "mine.py").write_text(f"{SPECIMENS}\n{first}\nCASES = [{cases}]\n")
@@ -312,7 +312,7 @@ def test_every_implementation_of_a_contract_is_timed_on_its_standard_input(run: 
 
 
 def test_vectorised_operations_are_held_against_their_laws(run: Run) -> None:
-    """A sum in half precision is found wrong and a case that raises is an error; neither stops the others."""
+    """A sum in half precision is wrong, and a case that raises is an error. Other cases are still timed."""
     ran = run(
         "vectorization",
         'Case(raising, "add", name="mine.raising"), Case(add_in_half, "add", name="mine.half"),'
@@ -328,7 +328,7 @@ def test_vectorised_operations_are_held_against_their_laws(run: Run) -> None:
 
 
 def test_ways_of_searching_are_compared_in_equal_time(run: Run) -> None:
-    """Each way and seed has its score; a search of ours in ordinal space sees more than random rows do."""
+    """Each method and seed has a score. The search in ordinal space finds more than random rows."""
     ran = run("search", 'Case(lambda x: x.softmax(-1), "softmax", name="mine.softmax")')
     assert ran.code == 0
     scores = {(it["extra_info"]["way"], it["extra_info"]["seed"]): it["extra_info"] for it in ran.timed.values()}
