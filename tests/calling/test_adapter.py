@@ -26,7 +26,7 @@ def naive(x: np.ndarray) -> np.ndarray:
 
 
 def only(verdicts: list[Verdict]) -> Verdict:
-    """The one verdict."""
+    """Return the only verdict."""
     (verdict,) = verdicts
     return verdict
 
@@ -69,7 +69,7 @@ def test_an_implementation_that_is_none_of_numpys_is_not_excused() -> None:
 
 
 def test_another_signature_keeps_its_gradient() -> None:
-    """An adapter is no reason to skip."""
+    """An adapter is no reason to skip the law."""
     verdicts = harness.check(
         torch.softmax, "softmax", laws=["value", "gradient"], dtypes=["float32"], call="lambda f, x: f(x, dim=-1)"
     )
@@ -77,10 +77,10 @@ def test_another_signature_keeps_its_gradient() -> None:
 
 
 class Softmax(nn.Module):
-    """A module that is made without arguments."""
+    """A module without arguments."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Softmax."""
+        """Return the softmax."""
         return x.softmax(-1)
 
 
@@ -92,7 +92,7 @@ class Scaled(nn.Module):
         self.scale = nn.Parameter(torch.ones(1))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Softmax."""
+        """Return the softmax."""
         return x.softmax(-1) * self.scale
 
 
@@ -165,12 +165,12 @@ def test_what_an_adapter_detaches_is_no_fault_of_the_function(call: str) -> None
 
 
 def softmax_along(x: Tensor, dim: int) -> Tensor:
-    """Softmax, by Python's hand, so that it has keywords."""
+    """A softmax written in Python, so that it has keywords."""
     return x.softmax(dim)
 
 
 def test_what_a_function_detaches_stays_its_fault_behind_an_adapter() -> None:
-    """The adapter has handed on what autograd can follow."""
+    """The adapter keeps the gradient."""
 
     def detached(x: Tensor, dim: int) -> Tensor:
         return x.detach().softmax(dim)

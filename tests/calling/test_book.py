@@ -39,7 +39,7 @@ ASKED = [
 
 @pytest.mark.parametrize("asked", ASKED, ids=lambda asked: asked.function.__name__)
 def test_book_style_code_holds_and_the_trap_of_the_column_is_a_hint(asked: Asked) -> None:
-    """In float32, with the declaration that the text of the book is."""
+    """The functions run in float32 with the declarations of the book."""
     verdicts = harness.check(
         asked.function,
         asked.contract,
@@ -69,7 +69,7 @@ def test_the_trap_of_the_column_is_named_where_it_is_looked_for() -> None:
 
 
 def test_the_example_of_the_column_is_one_that_a_reader_can_add_up() -> None:
-    """Two rows of zeros and ones, and no number that barely fails."""
+    """It has two rows of zeros and ones, and fails clearly."""
     asked = {"laws": ["column_of_predictions"], "dtypes": ["float32"], "examples": 4}
     (mean,) = harness.check(book.mean_loss_that_broadcasts, "squared_error", declares=HALF, **asked)
     (rows,) = harness.check(book.squared_loss_that_broadcasts, "squared_error", declares=ROWS, **asked)
@@ -83,7 +83,7 @@ def test_the_example_of_the_column_is_one_that_a_reader_can_add_up() -> None:
 
 
 def test_what_a_function_is_given_is_said_where_it_stumbles_over_the_shape() -> None:
-    """The book's weights are the transpose of torch's; an error about something else says nothing of them."""
+    """The book's weights are the transpose of torch's. Another error does not mention the shapes."""
     asked = {"laws": ["value"], "dtypes": ["float32"], "examples": 2}
     (stumbles,) = harness.check(book.linreg, "linear", **asked)
     assert stumbles.reason is not None
@@ -97,7 +97,7 @@ def test_what_a_function_is_given_is_said_where_it_stumbles_over_the_shape() -> 
 
 
 def refuse(*_: Any) -> None:
-    """Be unwilling."""
+    """Raise an error."""
     raise ValueError("not today")
 
 

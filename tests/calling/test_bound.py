@@ -27,7 +27,7 @@ def test_gradients_are_those_of_torch() -> None:
 
 
 def test_a_patch_comes_too_late(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The functions of torch, and the functions that they call."""
+    """The code replaces functions of torch and the functions that they call."""
 
     def patched(*_: Any, **__: Any) -> Any:
         raise AssertionError("it is not called")

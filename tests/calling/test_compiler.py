@@ -38,7 +38,7 @@ def test_a_compiler_without_the_headers_of_python_is_none() -> None:
 
 
 def test_code_with_vector_types_needs_vector_instructions() -> None:
-    """The compiler of torch 2.13 names them although the headers do not define them on such a processor."""
+    """Torch 2.13's compiler uses these types although the headers lack them for such a processor."""
     undefined = "main.cpp:17:17: error: 'at::vec' has not been declared"
     assert no_compiler(CppCompileError(["g++"], undefined)) == NO_VECTORS
 
@@ -55,7 +55,7 @@ def test_laws_of_what_cannot_be_compiled_are_skipped_with_the_reason() -> None:
 
 
 def test_so_are_those_of_a_step_that_compiles_when_it_is_called() -> None:
-    """A law that makes the steps itself says the same."""
+    """A law that makes the steps itself is skipped too."""
 
     def training_step(weight: Tensor, bias: Tensor, lr: float) -> object:
         def step(X: Tensor, y: Tensor) -> Tensor:
@@ -80,7 +80,7 @@ def test_what_raises_for_another_reason_is_an_error(error: Exception) -> None:
 
 
 def test_whatever_is_asked_in_a_law_is_compiled() -> None:
-    """Left to itself the compiler does so eight times, and has Python answer afterwards."""
+    """By default the compiler stops after eight recompilations, and Python would run instead."""
     counter = CompileCounter()
 
     @torch.compile(backend=counter)

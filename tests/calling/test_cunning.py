@@ -1,4 +1,4 @@
-"""Implementations that go about to be called right: none is, none ends the command, none leaves anything behind."""
+"""Implementations that try to pass: all fail, none ends the command, none leaves anything behind."""
 
 import contextlib
 import tempfile
@@ -46,13 +46,13 @@ LIMITS = Limits(call_s=5.0, first_call_s=10.0, memory_gib=1.0, law_s=15.0)
 
 @pytest.fixture(scope="module")
 def left() -> set[str]:
-    """Names of files that lie about in the temporary folder beforehand."""
+    """Return the files in the temporary folder before the tests."""
     return {path.name for path in Path(tempfile.gettempdir()).iterdir()}
 
 
 @pytest.fixture(scope="module")
 def found(left: set[str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Verdict]]:
-    """The verdicts on each, by its name; all of those on the value, and more laws on the patient ones."""
+    """Return the verdicts by name: the law of the value for all, and more laws for patient ones."""
     # They run in a separate folder with the file of a run, because one rewrites the runs that it finds below.
     project = tmp_path_factory.mktemp("project")
     (project / "verdicts.jsonl").write_text('{"status": "broken"}\n', encoding="utf-8")
@@ -98,7 +98,7 @@ def test_a_gradient_that_is_right_until_it_is_asked_often_is_seen(found: dict[st
 
 @pytest.mark.parametrize("name", SAID)
 def test_what_it_did_is_said(found: dict[str, list[Verdict]], name: str) -> None:
-    """In one sentence, by its kind."""
+    """One sentence describes it, with the kind of fault."""
     fault, sentence = SAID[name]
     assert fault in {verdict.fault for verdict in found[name]}
     assert any(sentence in str(verdict.reason) for verdict in found[name])

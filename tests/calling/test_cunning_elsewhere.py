@@ -21,7 +21,7 @@ LIMITS = Limits(call_s=5.0, first_call_s=8.0, memory_gib=1.0, law_s=30.0)
 
 @pytest.fixture(scope="module")
 def verdicts() -> dict[str, list[Verdict]]:
-    """The verdicts on each step, trainer and loader, by its name."""
+    """Return the verdicts on each step, trainer and loader, by name."""
     found: dict[str, list[Verdict]] = {}
     # A busy machine may take long over what torch imports when it is first used.
     patient = replace(LIMITS, call_s=10.0)
@@ -70,7 +70,7 @@ def test_nothing_that_trains_or_loads_is_called_right(verdicts: dict[str, list[V
     ],
 )
 def test_what_happens_beside_a_training_is_seen(verdicts: dict[str, list[Verdict]], name: str, law: str) -> None:
-    """In the process in which it is trained: to tensors that lie in a pair, and of memory that was freed there."""
+    """The training process notices changes to tensors in a tuple, and the use of freed memory."""
     broken = {verdict.law for verdict in verdicts[f"training.{name}"] if verdict.status is Status.BROKEN}
     assert law in broken
 

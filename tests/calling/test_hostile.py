@@ -1,4 +1,4 @@
-"""Hostile implementations: each gets its own verdict, none passes, none ends the run."""
+"""Hostile implementations: each gets a verdict, none passes, none ends the run."""
 
 import time
 
@@ -98,7 +98,7 @@ LAWS = ("value", "gradient", "calls_agree", "inputs_unmodified", "output_is_its_
 
 
 def by_case(campaign: Campaign, limits: Limits, processes: int = 2) -> dict[str, list[Verdict]]:
-    """Decide a campaign under limits, the verdicts by the last part of the case's name."""
+    """Decide a campaign under limits, and return the verdicts by the name of the function."""
     found: dict[str, list[Verdict]] = {}
     for verdict in campaign.run(processes=processes, limits=limits):
         found.setdefault(verdict.case.rpartition(".")[2], []).append(verdict)
@@ -107,7 +107,7 @@ def by_case(campaign: Campaign, limits: Limits, processes: int = 2) -> dict[str,
 
 @pytest.fixture(scope="module")
 def deadly() -> dict[str, list[Verdict]]:
-    """Verdicts on one law, which a worker may not survive."""
+    """Return verdicts on one law, which a worker may not survive."""
     campaign = Campaign("hostile.deadly", laws=["gradient"], dtypes=["float32"])
     started = time.monotonic()
     # Some wait until a limit has passed, and the others go on meanwhile.
@@ -121,7 +121,7 @@ def deadly() -> dict[str, list[Verdict]]:
 
 @pytest.fixture(scope="module")
 def rude() -> dict[str, list[Verdict]]:
-    """Verdicts on several laws."""
+    """Return verdicts on several laws."""
     return by_case(Campaign("hostile.rude", laws=LAWS, dtypes=["float32"]), Limits(call_s=10.0, memory_gib=1.0))
 
 
@@ -159,7 +159,7 @@ def test_the_tables_name_every_hostile_implementation(
 
 
 def test_an_implementation_that_hangs_is_given_up_soon() -> None:
-    """The time for a call is waited for once, then little is left; after three calls the other laws are skipped."""
+    """The first call has the full time, later ones less. After three calls the other laws are skipped."""
     campaign = Campaign("hostile.deadly:loops", "softmax", dtypes=["float32"])
     started = time.monotonic()
     verdicts = list(campaign.run(processes=1, limits=Limits(call_s=3.0, first_call_s=3.0)))

@@ -1,4 +1,4 @@
-"""``harness.check`` in this process: a verdict, whatever the answer is and whatever the function replaced."""
+"""``harness.check`` in this process returns a verdict for any answer and any patch."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -17,12 +17,12 @@ class Refusing(Tensor):
     """A tensor that raises on every access, including its class."""
 
     def __getattribute__(self, name: str) -> Any:
-        """Refuse."""
+        """Raise."""
         raise ValueError(f"no {name}")
 
 
 class Dispatching(Tensor):
-    """A tensor without memory, of another shape than it says."""
+    """A tensor without memory, whose real shape differs from its claim."""
 
     @staticmethod
     def __new__(cls, _: Tensor) -> "Dispatching":
@@ -31,12 +31,12 @@ class Dispatching(Tensor):
 
     @classmethod
     def __torch_dispatch__(cls, *_: Any, **__: Any) -> Any:
-        """Refuse."""
+        """Raise."""
         raise RuntimeError("not today")
 
 
 class Other(Tensor):
-    """A tensor that says it is another one."""
+    """A tensor that claims a false shape."""
 
     @property
     def shape(self) -> Any:  # type: ignore[override]
@@ -54,7 +54,7 @@ class Other(Tensor):
     ids=["refusing", "dispatching"],
 )
 def test_what_cannot_be_read_is_an_error_of_the_function(function: Callable[[Tensor], Any]) -> None:
-    """In each law."""
+    """Each law has the error."""
     for verdict in harness.check(function, "softmax", **ASKED):
         assert verdict.status is Status.ERROR
         assert verdict.fault is Fault.TYPE

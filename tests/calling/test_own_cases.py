@@ -24,7 +24,7 @@ CASES = [Case(softmax, "softmax", breaks={"value_on_long_rows": "torch"})]
 
 @pytest.fixture
 def own(workplace: Path) -> Iterator[Path]:
-    """A package of cases in the working directory; the shipped one is back in its place afterwards."""
+    """Write a package of cases in the working directory, and restore the shipped one afterwards."""
     (workplace / "cases").mkdir()
     (workplace / "cases" / "__init__.py").write_text(DECLARED, encoding="utf-8")
     before, path = {name: module for name, module in sys.modules.items() if name.split(".")[0] == "cases"}, [*sys.path]
@@ -46,7 +46,7 @@ def test_the_package_of_the_working_directory_is_meant_and_is_foreign(own: Path)
 
 
 def test_a_folder_without_one_means_the_shipped_cases(workplace: Path) -> None:
-    """Even where it has files of that name."""
+    """The folder may contain files with this name."""
     (workplace / "cases").mkdir()
     assert own_cases() is None
     assert is_shipped("cases.binary")

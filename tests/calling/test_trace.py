@@ -44,7 +44,7 @@ OPERATIONS: list[Callable[[Tensor, Tensor], Tensor]] = [
 
 
 def recorded(function: Callable[..., Tensor], *inputs: Tensor) -> tuple[Tape, Tensor]:
-    """The tape of a call, with its answer, and the answer."""
+    """Return the tape of a call and its result."""
     recorder = Recorder(tape := Tape())
     with recorder:
         answer = function(*inputs)
@@ -53,7 +53,7 @@ def recorded(function: Callable[..., Tensor], *inputs: Tensor) -> tuple[Tape, Te
 
 
 def replayed(tape: Tape, arithmetic: Balls | Doubles, rounded: int = 0) -> Tensor:
-    """The answer of a replay."""
+    """Return the result of a replay."""
     return Replay(tape, arithmetic, rounded).read(tape.answers[0]).hi
 
 
@@ -117,7 +117,7 @@ def test_views_and_operations_in_place_need_no_rules(arithmetic: Balls | Doubles
 
 
 def test_the_first_operations_of_a_replay_are_as_they_were() -> None:
-    """A third in float32 is one in float32 from there on, and more exact before."""
+    """A third remains rounded to float32 from there on, and is more exact before."""
     tape, answer = recorded(lambda x: (x / 3) * 3 - 1, torch.ones(1))
     assert replayed(tape, Doubles(), 0).item() == 0.0
     assert replayed(tape, Doubles(), 1).item() == float(torch.tensor(1 / 3, dtype=torch.float32)) * 3 - 1 != 0.0
@@ -132,7 +132,7 @@ def test_balls_have_any_exponent() -> None:
 
 
 def test_a_call_that_is_too_long_is_given_up() -> None:
-    """Rather than recorded to its end."""
+    """Recording stops before its end."""
 
     def long(x: Tensor) -> Tensor:
         for _ in range(MOST_STEPS + 1):
@@ -155,7 +155,7 @@ def test_recording_changes_no_bit() -> None:
 
 
 def test_what_is_compiled_is_followed_and_nothing_is_compiled_meanwhile() -> None:
-    """Operation by operation; afterwards the compiler works as before."""
+    """Single operations are recorded, and the compiler works again afterwards."""
     backend = CompileCounter()
     compiled = torch.compile(lambda x: x.exp() / x.exp().sum(), backend=backend, dynamic=False)
     compiled(X)
