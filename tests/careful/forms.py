@@ -17,7 +17,7 @@ from torch.nn import functional
 
 @dataclass(frozen=True)
 class Form:
-    """One form: the function, the contract it claims, and the conventions it declares."""
+    """A function, the contract it claims, and the conventions it declares."""
 
     function: Callable[..., Tensor]
     contract: str
@@ -25,12 +25,12 @@ class Form:
 
     @property
     def name(self) -> str:
-        """The function's."""
+        """The name of the function."""
         return self.function.__name__
 
 
 def shifted_softmax(x: Tensor) -> Tensor:
-    """The row maximum taken off first."""
+    """Subtracts the row maximum first."""
     e = (x - x.amax(-1, keepdim=True)).exp()
     return e / e.sum(-1, keepdim=True)
 
@@ -78,7 +78,7 @@ def entropy_of_shifted_logits(x: Tensor) -> Tensor:
 
 
 def logaddexp_without_log1p(a: Tensor, b: Tensor) -> Tensor:
-    """The larger, and ``log(1 + exp(-|a - b|))``; nothing is subtracted where the two are equal."""
+    """Adds the larger number and ``log(1 + exp(-|a - b|))``; equal numbers are not subtracted."""
     d = torch.where(a == b, 0.0, a - b).abs()
     return torch.maximum(a, b) + torch.log(1.0 + torch.exp(-d))
 
@@ -101,7 +101,7 @@ def t5_layer_norm(x: Tensor) -> Tensor:
 
 
 def layer_norm_through_its_maximum(x: Tensor) -> Tensor:
-    """Scaled by the largest deviation, through which autograd goes too."""
+    """Scales by the largest deviation, and differentiates through it."""
     wide = _wide(x)
     d = wide - wide.mean(-1, keepdim=True)
     largest = d.abs().amax(-1, keepdim=True).clamp(min=1.0)
@@ -144,7 +144,7 @@ def cross_entropy_by_logsumexp(x: Tensor, labels: Tensor) -> Tensor:
 
 
 def indexed_loss(p: Tensor, labels: Tensor) -> Tensor:
-    """The chapter's."""
+    """The chapter's loss."""
     return -torch.log(p[range(len(p)), labels])
 
 
@@ -197,13 +197,13 @@ def two_pass_variance(x: Tensor) -> Tensor:
 
 
 def unbiased_variance(x: Tensor) -> Tensor:
-    """Divided by one less."""
+    """Divides by n - 1."""
     wide = _wide(x)
     return (((wide - wide.mean(-1, keepdim=True)) ** 2).sum(-1) / (x.shape[-1] - 1)).to(x.dtype)
 
 
 def variance_by_pairwise_sums(x: Tensor) -> Tensor:
-    """Neighbours are added first, then their sums."""
+    """Adds neighbors first, then their sums."""
     wide = _wide(x)
     d = wide - _pairwise(wide)[..., None] / x.shape[-1]
     return (_pairwise(d * d) / x.shape[-1]).to(x.dtype)
@@ -238,7 +238,7 @@ def kl_of_what_is_normalised(p: Tensor, q: Tensor) -> Tensor:
 def sgd_of_a_decayed_parameter(
     parameter: Tensor, gradients: Tensor, lr: float, momentum: float, weight_decay: float, nesterov: bool
 ) -> Tensor:
-    """The decay is a factor of the parameter, before the step: as timm's SGDW."""
+    """Multiplies the parameter by the decay before the step, like timm's SGDW."""
     buffer = None
     for gradient in gradients:
         buffer = gradient if buffer is None else momentum * buffer + gradient
@@ -265,7 +265,7 @@ def rms_norm_of_a_floored_norm(x: Tensor) -> Tensor:
 
 
 def rms_norm_of_a_floored_root(x: Tensor) -> Tensor:
-    """The norm over the root of the length, which is nowhere below 1e-8."""
+    """Divides by the norm over the root of the length, limited to at least 1e-8."""
     wide = _wide(x)
     norm = wide.norm(dim=-1, keepdim=True) * x.shape[-1] ** -0.5
     return (wide / norm.clamp(min=1e-8)).to(x.dtype)
@@ -285,13 +285,13 @@ def layer_norm_without_eps(x: Tensor) -> Tensor:
 
 
 def llama_rms_norm(x: Tensor) -> Tensor:
-    """With 1e-5."""
+    """Llama's norm, with eps 1e-5."""
     wide = _wide(x)
     return (wide / torch.sqrt((wide * wide).mean(-1, keepdim=True) + 1e-5)).to(x.dtype)
 
 
 def masked_softmax_with_zeros(x: Tensor, keep: Tensor) -> Tensor:
-    """A row that keeps nothing is zero."""
+    """Returns zeros for a fully masked row."""
     filled = torch.where(keep, x, -torch.inf)
     m = filled.detach().amax(-1, keepdim=True)
     e = torch.where(keep, (filled - torch.where(m.isinf(), 0.0, m)).exp(), 0.0)
@@ -305,7 +305,7 @@ def mean_of_squares(a: Tensor, b: Tensor) -> Tensor:
 
 
 def squares_by_pairwise_sums(a: Tensor, b: Tensor) -> Tensor:
-    """In float32 at least."""
+    """Adds pairwise, in float32 or wider."""
     d = _wide(a) - _wide(b)
     return (_pairwise(d * d) / len(a)).to(a.dtype)
 
@@ -326,7 +326,7 @@ def einstein_sum(X: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
 
 def fused_linear(X: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Torch's."""
+    """Torch's function."""
     return functional.linear(X, weight, bias)
 
 

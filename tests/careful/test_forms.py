@@ -17,21 +17,21 @@ pytestmark = pytest.mark.judged
 DTYPES = ("float32", "bfloat16")
 
 OF_ALL_DTYPES = {"value", "gradient", "gradient_at_zero"}
-"""Laws that are decided in float64 and float16, too."""
+"""Laws that are also decided in float64 and float16."""
 
 GROUPS = {"value", "algebra", "finite", "gradient"}
 """Groups of laws that depend on rounding. The other groups apply to any implementation."""
 
 
 def decidable(form: Form) -> list[Job]:
-    """The laws of a form that rounding decides."""
+    """Return the laws of a form that depend on rounding."""
     case = Case(form.function, form.contract, declares=dict(form.declares), name=f"careful.forms.{form.name}")
     rounded = [job for job in jobs([case]) if job.law.group in GROUPS]
     return [job for job in rounded if job.format.name in DTYPES or job.law.name in OF_ALL_DTYPES]
 
 
 def decided(job: Job) -> Verdict:
-    """On a few examples, without making what fails smaller."""
+    """Decide on few examples, without minimizing failures."""
     return decide(job, examples=3, minimal=False)
 
 
@@ -59,7 +59,7 @@ def test_a_careful_form_is_not_called_wrong(job: Job) -> None:
     "job", [job for job in JOBS if _known(job)], ids=lambda job: f"{job.case.name}-{job.law.name}-{job.format.name}"
 )
 def test_what_is_wrong_with_a_careful_form_is_found(job: Job) -> None:
-    """However careful the rest of it is."""
+    """The rest of the form may be careful."""
     assert decided(job).status is Status.BROKEN
 
 
@@ -96,7 +96,7 @@ def test_a_sum_of_65536_exponentials_is_no_number_of_float16(form: Form) -> None
 
 
 def test_an_infinite_loss_is_nan_where_zero_is_multiplied_by_infinity() -> None:
-    """The sample is certain, and wrong; the other of the two infinities has the limit, whichever form it is."""
+    """The prediction is certain and wrong. At the other infinity each form has the limit."""
     of_products, of_logsigmoid = (
         next(form for form in FORMS if form.name == name).function
         for name in ("bce_of_clamp_and_abs", "bce_by_logsigmoid")
@@ -109,7 +109,7 @@ def test_an_infinite_loss_is_nan_where_zero_is_multiplied_by_infinity() -> None:
 
 
 def test_a_row_that_drowns_is_divided_by_the_root_of_eps() -> None:
-    """Two neighbouring numbers have a variance, which torch's rounding of their mean leaves nothing of."""
+    """Two neighboring numbers have a variance, but torch's rounded mean leaves none."""
     numbers = [float.fromhex(f"-0x1.7cc7efb2d21a{digit}p+362") for digit in (3, 2)]
     x = torch.tensor([numbers], dtype=torch.float64)
     (form,) = (form for form in FORMS if form.name == "layer_norm_by_division")
@@ -132,7 +132,7 @@ def test_a_column_of_predictions_meets_every_target(name: str) -> None:
 
 @pytest.mark.parametrize("spread", [1e-3, 1.0, 1e4])
 def test_a_maximum_that_is_divided_out_again_adds_nothing_to_the_gradient(spread: float) -> None:
-    """Against the derivative in 60 digits: through the maximum or not, it is off by the same few roundings."""
+    """Compared with the derivative in 60 digits, both versions have the same few rounding errors."""
     x = torch.linspace(-1.0, 2.0, 7, dtype=torch.float64)[None] ** 3 * spread
     cotangent = torch.tensor([[1.0, -2.0, 0.5, 3.0, -1.0, 0.25, 2.0]], dtype=torch.float64)
     x.requires_grad_()
