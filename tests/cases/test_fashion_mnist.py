@@ -38,7 +38,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Lay out a tiny set in which each image tells its own index, and all grey levels occur."""
+    """Write a tiny data set whose images encode their index and contain all gray levels."""
     root = tmp_path_factory.mktemp("root")
     raw = root / LAYOUT
     raw.mkdir(parents=True)
@@ -76,7 +76,7 @@ def order_of(loader: Iterable[tuple[Tensor, Tensor]]) -> list[int]:
 @every_loader
 @with_and_without_workers
 def test_each_image_is_delivered_once_an_epoch(case: Case, root: Path, workers: int) -> None:
-    """Twice, as a loader is iterated over once an epoch; in another order each time."""
+    """Two epochs have different orders."""
     torch.manual_seed(0)
     loader = load(case, root, workers=workers)
     first, second = order_of(loader), order_of(loader)
@@ -89,7 +89,7 @@ def test_each_image_is_delivered_once_an_epoch(case: Case, root: Path, workers: 
 @every_loader
 @with_and_without_workers
 def test_the_order_is_that_of_the_file_unless_shuffled(case: Case, root: Path, workers: int) -> None:
-    """The same in each epoch."""
+    """It is the same in each epoch."""
     loader = load(case, root, workers=workers, shuffle=False)
     assert order_of(loader) == list(range(N))
     assert order_of(loader) == list(range(N))
@@ -175,7 +175,7 @@ def test_one_batch_may_hold_everything(case: Case, root: Path) -> None:
 
 @every_loader
 def test_what_a_worker_needs_can_be_sent_to_it(case: Case, root: Path) -> None:
-    """Workers that are started afresh, not forked, receive the data set by pickle."""
+    """Spawned workers receive the data set by pickle."""
     loader = load(case, root, workers=2)
     loader = loader.packed if isinstance(loader, concise.Unpacked) else loader
     if isinstance(loader, DataLoader):
@@ -194,7 +194,7 @@ def test_every_loader_has_the_same_signature(case: Case) -> None:
 
 
 def test_a_loader_in_a_fresh_process_delivers_the_same(root: Path) -> None:
-    """Data set and collation survive the journey to a spawned worker."""
+    """Data set and collate function reach a spawned worker unchanged."""
     loader = DataLoader(
         concise.BatchedImages(root, train=True),
         BATCH,
@@ -224,7 +224,7 @@ def test_labels_are_told_as_words() -> None:
 
 @pytest.mark.parametrize("shape", [(5, 28, 28), (5, 1, 28, 28)])
 def test_images_are_drawn_in_a_grid(shape: tuple[int, ...]) -> None:
-    """Each with its title, the places without an image empty; arrays and tensors alike."""
+    """Each image has its title, and unused places are empty; arrays and tensors both work."""
     images = torch.rand(shape, generator=torch.Generator().manual_seed(0))
     with mpl.rc_context():
         plt.switch_backend("agg")
@@ -238,7 +238,7 @@ def test_images_are_drawn_in_a_grid(shape: tuple[int, ...]) -> None:
 
 
 def test_a_grid_needs_no_titles() -> None:
-    """One place is a grid too."""
+    """A single image is a grid too."""
     with mpl.rc_context():
         plt.switch_backend("agg")
         (ax,) = scratch.show_images(np.zeros((1, 28, 28)), 1, 1)
