@@ -164,7 +164,7 @@ def reversed_softmax(x: Tensor) -> Tensor:
 
 @loses("softmax", "gradient", "none", float32={"logits": [[1.0, 2.0]], "cotangent": [[1.0, 0.0]]})
 def detached_softmax(x: Tensor) -> Tensor:
-    """The normaliser is a constant to autograd."""
+    """The normalizer is a constant for autograd."""
     e = (x - x.amax(-1, keepdim=True)).exp()
     return e / e.sum(-1, keepdim=True).detach()
 
@@ -193,12 +193,12 @@ def softmax_by_numpy(x: Tensor) -> Tensor:
 
 @loses("log_softmax", "value", "none", float32={"logits": [["-0x1.0f5aaep+2", 0.0]]})
 def log_softmax_with_an_eps(x: Tensor) -> Tensor:
-    """Nearly beyond its bound in exact arithmetic: a rounding is the last straw only."""
+    """In exact arithmetic it nearly exceeds its bound, so that any rounding exceeds it."""
     return (x.softmax(-1) + 1e-8).log()
 
 
 def in_vector_kernels(decorator: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Expect a loss only where torch has vector kernels: the others do not fold a product into a sum."""
+    """Expect a loss only if torch has vector kernels: other kernels do not fuse products and sums."""
     return decorator if torch.backends.cpu.get_cpu_capability() != "DEFAULT" else lambda function: function
 
 

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.judged
 
 
 def verdict(known: Known) -> Verdict:
-    """Decide the law on the one example."""
+    """Decide the law on the example."""
     case = Case(known.function, known.contract, declares=known.declares, name=known.function.__name__)
     (job,) = jobs([case], laws=[known.law], dtypes=[known.dtype])
     return decide(job, example=from_json(json.dumps(known.example), job.contract, job.format))
@@ -37,7 +37,7 @@ def found(known: Known) -> Any:
 
 @pytest.mark.parametrize("known", KNOWN, ids=lambda known: known.name.replace(" ", "-"))
 def test_the_first_loss_is_the_one_that_an_expert_names(known: Known) -> None:
-    """Kind, operation, direction and line."""
+    """Kind, operation, direction and line agree."""
     expected = known.kind and (known.kind, known.operation, known.backward, known.place)
     assert found(known) == expected
 
