@@ -47,7 +47,7 @@ def bench(monkeypatch: pytest.MonkeyPatch, folder: Path, suites: Suites, *option
 def test_batch_sizes_are_handed_on(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, given: str | None, meant: tuple[int, ...]
 ) -> None:
-    """Numbers, the whole range to 65,536, or the suite's own."""
+    """They are numbers, the full range to 65,536, or the default of the suite."""
     suites = Suites()
     options = () if given is None else ("--batch-sizes", given)
     assert bench(monkeypatch, tmp_path, suites, "steps", *options).exit_code == 0
@@ -117,7 +117,7 @@ class SomeIdle(Suites):
         self.idle = idle
 
     def __call__(self, name: str, **told: Any) -> int:
-        """Refuse, or do as the others."""
+        """Refuse some suites, and run the others as usual."""
         if name in self.idle:
             raise IdleError(f"{name} has nothing to time")
         return super().__call__("steps", **told)
@@ -126,7 +126,7 @@ class SomeIdle(Suites):
 def test_of_the_usual_suites_those_without_work_are_passed_over(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Each with a sentence; the others run, and the end is theirs."""
+    """Each has a message; the others run and decide the exit code."""
     suites = SomeIdle(("steps", "loaders", "screening"))
     ended = bench(monkeypatch, tmp_path, suites)
     assert ended.exit_code == 0
@@ -139,6 +139,6 @@ def test_of_the_usual_suites_those_without_work_are_passed_over(
 def test_a_suite_that_is_named_has_work_and_so_has_one_of_the_usual(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, named: tuple[str, ...], idle: tuple[str, ...]
 ) -> None:
-    """Else the question cannot be answered."""
+    """Otherwise the command fails."""
     ended = bench(monkeypatch, tmp_path, SomeIdle(idle), *named)
     assert isinstance(ended.exception, IdleError)

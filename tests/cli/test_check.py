@@ -31,7 +31,7 @@ def harness(harness_command: Command, one_worker: None) -> Command:
 
 @pytest.fixture
 def homework(workplace: Path) -> Path:
-    """The naive softmax in a file."""
+    """Write a naive softmax to a file."""
     file = workplace / "homework.py"
     file.write_text(NAIVE, encoding="utf-8")
     return file
@@ -64,7 +64,7 @@ def test_the_formats_are_written_where_the_user_says(harness: Command, homework:
 
 
 def _refused(constant: str) -> None:
-    """Fail: JSON has no such number, and other languages' readers stop at it."""
+    """Fail, because JSON has no such number and other languages reject it."""
     raise AssertionError(constant)
 
 
@@ -80,7 +80,7 @@ def test_fail_fast_stops_at_the_first_failure(harness: Command, homework: Path) 
 
 
 def test_a_function_of_no_lines_that_warns_is_judged_in_this_process_too(harness: Command, workplace: Path) -> None:
-    """A warning is no failure, and what calls the instrument is no place in the function."""
+    """A warning is no failure, and lines of the harness are no place in the function."""
     words = ("--dtypes", "float32", "--no-isolate")
     call = "lambda var, x: var(x, -1)"
     warned = harness("check", "torch:var", "--contract", "variance", "--call", call, *words, "--law", "value")
@@ -104,7 +104,7 @@ def test_seconds_bound_the_search_of_a_law(harness: Command, workplace: Path) ->
 
 @pytest.mark.parametrize("isolate", ["--isolate", "--no-isolate"])
 def test_a_replay_reproduces_what_an_adapter_was_needed_for(harness: Command, workplace: Path, isolate: str) -> None:
-    """With the adapter, the convention and a file in another folder, floats in hexadecimal."""
+    """The replay has the adapter, the convention, a file in another folder and hexadecimal floats."""
     Path("week 2").mkdir()
     code = "def loss(prediction, target, half):\n    return ((prediction - target) ** 2).mean() / half\n"
     Path("week 2/loss.py").write_text(code, encoding="utf-8")
@@ -121,7 +121,7 @@ def test_a_replay_reproduces_what_an_adapter_was_needed_for(harness: Command, wo
 
 
 def test_a_dtype_that_everything_is_skipped_in_gives_no_answer(harness: Command, workplace: Path) -> None:
-    """A silent skip would be a pass: exit code 2."""
+    """The exit code is 2, because a silent skip would look like a pass."""
     Path("array.py").write_text("import numpy as np\n\nsoftmax = np.exp\n", encoding="utf-8")
     words = ("array.py:softmax", "--contract", "softmax", "--dtypes", "bfloat16", "--law", "value", "--call", "numpy")
     done = harness("check", *words)
@@ -143,7 +143,7 @@ def test_a_dtype_that_everything_is_skipped_in_gives_no_answer(harness: Command,
 def test_an_option_that_cannot_be_met_is_one_plain_line(
     harness: Command, homework: Path, words: tuple[str, ...], text: str
 ) -> None:
-    """Exit code 2, from the worker's side too."""
+    """The exit code is 2, even if only the worker finds the mistake."""
     done = harness("check", "homework.py:softmax", "--contract", "softmax", *words)
     assert done.returncode == 2
     assert text in done.stderr
@@ -186,7 +186,7 @@ def test_watching_checks_again_when_the_file_is_saved(homework: Path) -> None:
 
 
 def test_what_is_saved_during_a_check_is_checked_too(homework: Path) -> None:
-    """No event tells of it: the file was not watched yet."""
+    """No event reports this change, because the file is not watched yet."""
     checks: list[str] = []
 
     def checked() -> int:
@@ -201,7 +201,7 @@ def test_what_is_saved_during_a_check_is_checked_too(homework: Path) -> None:
 
 
 def test_only_a_file_can_be_watched(harness: Command, workplace: Path) -> None:
-    """A package has no one file."""
+    """A package has several files."""
     done = harness("check", "torch:softmax", "--contract", "softmax", "--watch")
     assert done.returncode == 2
     assert "`--watch` needs `file.py:function`" in done.stderr
@@ -229,7 +229,7 @@ def test_a_file_that_cannot_be_written_loses_no_result(harness: Command, homewor
 
 
 def test_help_shows_examples_and_exit_codes(harness: Command) -> None:
-    """Each example as one can paste it."""
+    """Each example can be pasted."""
     done = harness("check", "--help")
     assert done.returncode == 0
     assert "  harness check homework.py:softmax\n" in done.stdout
@@ -239,7 +239,7 @@ def test_help_shows_examples_and_exit_codes(harness: Command) -> None:
 def test_the_shell_completes_contracts_and_laws(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Through the protocol that typer's completion scripts speak."""
+    """The test uses the protocol of typer's completion scripts."""
     assert {"softmax", "softplus"} <= set(complete_contract("soft"))
     assert complete_contract("") == list(contracts())
     words = {"COMP_WORDS": "harness check --contract masked_s", "COMP_CWORD": "3"}

@@ -1,4 +1,4 @@
-"""The ``harness`` command as a user meets it: output, exit codes, plain messages."""
+"""The ``harness`` command for users: output, exit codes, plain messages."""
 
 import re
 import shlex
@@ -53,7 +53,7 @@ def homework(workplace: Path) -> Path:
 def test_list_names_every_case_contract_and_law_with_its_statement(
     workplace: Path, harness: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On lines long enough that nothing is folded."""
+    """The lines are not wrapped."""
     monkeypatch.setattr(options, "PLAIN_WIDTH", 2000)
     done = harness("list")
     assert done.returncode == 0
@@ -67,7 +67,7 @@ def test_list_names_every_case_contract_and_law_with_its_statement(
 
 
 def test_a_naive_softmax_in_a_file_is_broken_with_its_reason(homework: Path, harness: Command) -> None:
-    """Exit code 1, the exact threshold, the remedy, and a replay that reproduces it alone."""
+    """The output has exit code 1, the exact threshold, the remedy, and a replay that reproduces it."""
     laws = ("--law", "value", "--law", "rows_sum_to_one", "--dtypes", "float32")
     done = harness("check", "homework.py:softmax", "--contract", "softmax", *laws, "-v")
     assert done.returncode == 1
@@ -88,7 +88,10 @@ def test_what_a_function_is_called_says_what_it_is_checked_as(homework: Path, ha
 
 
 def test_a_stable_softmax_in_a_file_holds(homework: Path, harness: Command) -> None:
-    """Exit code 0, and the run is on disk; `docs/check-your-own-function.md` has another in all dtypes and laws."""
+    """The exit code is 0, and the run is stored.
+
+    `docs/check-your-own-function.md` has another in all dtypes and laws.
+    """
     laws = ("value", "rows_sum_to_one", "gradient")
     only = [*(word for law in laws for word in ("--law", law)), "--dtypes", "float32"]
     done = harness("check", "homework.py:stable", "--contract", "softmax", *only, "--run", "mine")
@@ -170,7 +173,7 @@ def test_two_processes_reach_the_same_verdicts_as_one(homework: Path, harness: C
 def test_what_cannot_be_answered_is_one_plain_message_and_exit_code_2(
     homework: Path, harness: Command, words: tuple[str, ...], text: str
 ) -> None:
-    """The rule, the value, the way out; no traceback."""
+    """The message has the rule, the value and the remedy, without a traceback."""
     done = harness(*words)
     assert done.returncode == 2, done.stdout + done.stderr
     assert text in done.stderr

@@ -69,7 +69,7 @@ number = 3
 
 @pytest.fixture
 def command(workplace: Path, harness_command: Command) -> Command:
-    """Run ``harness tune``, in a folder with a user's data sets; no process is left."""
+    """Run ``harness tune`` in a folder with data sets, and check that no process remains."""
     (workplace / "sets.py").write_text(SETS, encoding="utf-8")
 
     def run(*words: str) -> Done:
@@ -102,7 +102,7 @@ def test_the_last_lines_are_the_import_and_the_line_to_paste(command: Command) -
 
 
 def test_on_80_columns_nothing_is_wider_but_what_is_pasted(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each kind of line is there, in its order, and goes on below its beginning."""
+    """Each kind of line occurs in order, and continuation lines are indented."""
     monkeypatch.setenv("COLUMNS", "80")
     code, out, _ = command("sets.py:tensors", "--batch-size", "100", "--seconds", "0.5", "--workers", "0")
     assert code == 0
@@ -115,7 +115,7 @@ def test_on_80_columns_nothing_is_wider_but_what_is_pasted(command: Command, mon
 
 
 def test_items_that_wait_are_given_workers(command: Command) -> None:
-    """A data set of a millisecond an item is loaded twice as fast by two workers as by none."""
+    """Items of 1 ms each load twice as fast with two workers as without."""
     code, out, _ = command("sets.py:Waiting", "--batch-size", "20", "--seconds", "6", "--workers", "0,2")
     assert code == 0
     assert "num_workers=2" in out.splitlines()[-1]
@@ -136,7 +136,7 @@ def test_a_data_set_without_indices_keeps_its_own_order(command: Command) -> Non
 
 
 def test_a_step_that_takes_long_needs_no_workers(command: Command) -> None:
-    """The search ends at once with the cheapest, and the training loop is run with it."""
+    """The search ends at once with the cheapest configuration, with which the training loop runs."""
     code, out, _ = command("sets.py:Waiting", "--batch-size", "4", "--step-ms", "50", "--seconds", "15")
     assert code == 0
     assert "why: it keeps up with the step" in out
@@ -154,7 +154,7 @@ def test_a_step_of_ones_own_is_timed_and_starved(command: Command) -> None:
 
 
 def test_what_was_found_is_written_as_json(command: Command, workplace: Path) -> None:
-    """Line, rates with intervals, notes; and the file is named."""
+    """The document has the line, rates with intervals and notes. The output names the file."""
     code, out, _ = command(
         "sets.py:tensors", "--batch-sizes", "50,100", "--workers", "0", "--seconds", "0.5", "--json", "found.json"
     )
@@ -178,7 +178,7 @@ def test_a_batch_that_cannot_be_collated_is_named_with_the_index(command: Comman
 
 
 def test_a_data_set_that_raises_is_named_with_the_index(command: Command) -> None:
-    """One line, exit code 2, no traceback."""
+    """The error is one line, with exit code 2 and without a traceback."""
     code, _, err = command("sets.py:Raising", "--batch-size", "50", "--seconds", "2", "--workers", "0,1")
     assert code == 2
     assert "index 321" in err
@@ -236,7 +236,7 @@ def test_a_worker_that_dies_is_named(command: Command) -> None:
 def test_a_question_that_cannot_be_answered_is_one_plain_line(
     command: Command, words: tuple[str, ...], message: str
 ) -> None:
-    """Code 2; rule, value, and the way out where there is one."""
+    """The exit code is 2, and the line has the rule, the value and possibly a remedy."""
     code, _, err = command(*words)
     assert code == 2
     assert message in err
@@ -244,7 +244,7 @@ def test_a_question_that_cannot_be_answered_is_one_plain_line(
 
 
 def test_an_interrupt_prints_the_best_so_far_and_leaves_no_process(workplace: Path) -> None:
-    """Ctrl-C reaches the command and its workers, as from a terminal."""
+    """Ctrl-C reaches the command and its workers, like in a terminal."""
     (workplace / "sets.py").write_text(SETS, encoding="utf-8")
     words = ["tune", "sets.py:Waiting", "--batch-size", "50", "--seconds", "60", "--workers", "0,2,4"]
     with subprocess.Popen(
@@ -317,7 +317,7 @@ def test_an_interrupt_before_the_first_slice_is_a_plain_line(command: Command, m
 
 
 def test_workers_are_left_out_where_they_are_ruled_out() -> None:
-    """Unless nothing else was allowed."""
+    """They are still tried if no other choice is allowed."""
     wish = Wish((64,), (0, 2))
     assert [one.workers for one in wish.grid(workers=False)] == [0]
     assert {one.workers for one in Wish((64,), (1, 2)).grid(workers=False)} == {1, 2}
