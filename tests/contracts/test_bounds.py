@@ -23,16 +23,16 @@ from harness.verdict.decide import decide
 from harness.verdict.job import jobs
 
 N = 4_097
-"""Terms: their roundings drown everything else that a bound allows for."""
+"""Number of terms, whose rounding errors exceed all other terms of a bound."""
 
 
 def in_order(terms: Tensor) -> Tensor:
-    """Add along the last axis, one term after the other, each sum rounded to the format."""
+    """Add along the last axis in order, rounding each sum to the format."""
     return torch.from_numpy(np.add.accumulate(terms.numpy(), axis=-1)[..., -1])
 
 
 def stalling(dtype: torch.dtype, share: float = 0.49) -> Tensor:
-    """One, then terms that it swallows, each a share of its ulp below one half: ``[1, n]``."""
+    """Return 1 and then terms that it swallows, each a little less than half its ulp: ``[1, n]``."""
     terms = torch.full((1, N), share * torch.finfo(dtype).eps, dtype=dtype)
     terms[0, 0] = 1.0
     return terms
@@ -115,7 +115,7 @@ def _logits(dtype: torch.dtype) -> Tensor:
 
 
 def _two_ahead(dtype: torch.dtype) -> Tensor:
-    """The others stall among themselves; such that the errors of the two sums do not cancel."""
+    """The other terms also stall among themselves, so that the errors of both sums do not cancel."""
     return torch.cat([torch.zeros((1, 1), dtype=dtype), stalling(dtype, 0.4).log() - 0.5], -1)
 
 
@@ -128,7 +128,7 @@ def _losses(dtype: torch.dtype) -> dict[str, Tensor]:
 
 
 def _divergence(dtype: torch.dtype) -> dict[str, Tensor]:
-    """One term p ln(p / q), then many that it swallows."""
+    """Return one term p ln(p / q), then many that it swallows."""
     p = stalling(dtype)
     return {"log_q": p.log() - 1.0, "p": p}
 
@@ -183,7 +183,7 @@ def test_a_sum_in_the_worst_order_comes_within_ten_of_the_bound(worst: Worst, dt
 
 
 def decayed_by_a_factor(parameter: Tensor, gradients: Tensor, lr: float, momentum: float, decay: float, *_: Any) -> Any:
-    """Decay as one product a step, as optimizers with decoupled decay have it."""
+    """Applies the decay as one product per step, like optimizers with decoupled decay."""
     moved, buffer = parameter, torch.zeros_like(parameter)
     for gradient in gradients:
         buffer = momentum * buffer + gradient
@@ -199,7 +199,7 @@ def test_the_factor_of_a_decay_may_be_rounded() -> None:
 
 
 def test_a_cube_that_underflows_is_admitted_of_a_small_entry_beside_a_large_one() -> None:
-    """The smallest float64 times the small entry is zero, and torch was called wrong for the cube of its root."""
+    """The smallest float64 times the small entry is zero, as in the cube of torch's root."""
     x = torch.tensor([[4e-12, -9.5778e107]], dtype=torch.float64, requires_grad=True)
     cotangent = torch.tensor([[0.0, 1.0]], dtype=torch.float64)
     bound = _usual_gradient_bound(x.detach().numpy(), cotangent.numpy(), (2.0**-52, 0.0, 0.0), format_of("float64"))
@@ -212,7 +212,7 @@ def test_a_cube_that_underflows_is_admitted_of_a_small_entry_beside_a_large_one(
 
 
 def test_so_it_is_of_a_layer_norm() -> None:
-    """The reciprocal root of a row of 1e108 is cubed to zero, and the second term of the gradient with it."""
+    """In a row of 1e108, the cube of the reciprocal root underflows, and with it a term of the gradient."""
     x = torch.tensor([[4e107, -9.6e107, 1e108]], dtype=torch.float64, requires_grad=True)
     cotangent = torch.tensor([[0.0, 1.0, 0.5]], dtype=torch.float64)
     centred = x - x.mean(-1, keepdim=True)

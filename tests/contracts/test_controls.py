@@ -24,7 +24,7 @@ UNCONTROLLED = {
     *("linear_regression", "softmax_regression", "linear_regression_step", "softmax_regression_step"),
     *("least_squares", "learning_curves", "loader", "data_loader"),
 }
-"""Whole trainings and loaders have no correctly rounded form; the shipped cases are their controls."""
+"""Contracts of trainings and loaders have no correctly rounded form; the shipped cases are their controls."""
 
 
 def test_every_operation_has_its_controls() -> None:
@@ -43,7 +43,7 @@ def test_a_sound_implementation_keeps_the_law(job: Job) -> None:
 
 
 def test_what_is_near_a_tie_is_left_to_ball_arithmetic() -> None:
-    """The screen's error could put it on either side."""
+    """The screen's error could round it to either side."""
     half_an_ulp = np.array([1.0 + 2.0**-24, 1.0 + 2.0**-25, 1.0])
     screen = DoubleDouble(half_an_ulp, np.array([1e-20, 0.0, 0.0]))
     assert undecided(screen, FORMATS["float32"]).tolist() == [True, False, False]

@@ -33,7 +33,7 @@ def test_every_law_has_a_mutant() -> None:
 
 @pytest.mark.parametrize("mutant", [mutant for mutant in MUTANTS if mutant.contract == "softmax"], ids=_named)
 def test_the_law_kills_its_mutant(mutant: Mutant) -> None:
-    """The verdict is broken, with a confirmed violation."""
+    """The verdict is broken with a confirmed violation."""
     contract, law = LAWS[mutant.contract, mutant.law]
     case = Case(mutant.function, mutant.contract, declares=mutant.declares, name=f"mutants.{mutant.law}")
     verdict = decide(

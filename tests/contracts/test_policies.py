@@ -1,4 +1,4 @@
-"""Policies of rows that have no value: an implementation keeps its own and breaks each other."""
+"""Policies for rows without a value: an implementation keeps its policy and breaks each other."""
 
 import math
 from collections.abc import Callable

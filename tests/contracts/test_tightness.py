@@ -1,4 +1,4 @@
-"""The record of how tight each bound is: complete, and each bound that nothing comes near has its reason."""
+"""The record of tightness is complete, and each bound that no control comes near has a reason."""
 
 from importlib.metadata import version
 
@@ -31,7 +31,7 @@ def test_the_record_is_of_the_draws_that_are_made_here() -> None:
 
 @pytest.mark.parametrize(("bound", "factor"), [(12.0, "2 times"), (6.02, "1 times"), (3.0, "0.5 times")])
 def test_a_bound_that_moved_is_said(bound: float, factor: str) -> None:
-    """In either direction."""
+    """It may be looser or tighter."""
     now = verdict(case="rounded.softmax", law="value", typical_bound=bound, deviation=0.5, bound=1.0)
     assert factor in moved(now, Tightness(6.0, rounded=0.5))
 
@@ -43,7 +43,7 @@ def test_a_law_that_is_as_tight_as_recorded_is_not_mentioned() -> None:
 
 
 def test_what_is_correctly_rounded_comes_as_near_as_before() -> None:
-    """A bound may be as large as before in the mean, and be larger where it is tight."""
+    """The mean of a bound may be unchanged although it is larger where it is tight."""
     now = verdict(case="rounded.softmax", law="value", typical_bound=6.0, deviation=0.5, bound=2.0)
     assert "reached to 0.25" in moved(now, Tightness(6.0, rounded=0.5))
 
