@@ -1,7 +1,7 @@
 """Controls: implementations on which no law may break.
 
-*Rounded* ones return the exact value rounded once, and gradients likewise: nothing can be more accurate in the format.
-*Stable* ones are written in the dtype itself, as a careful engineer would ship them.
+*Rounded* controls return the exact value and the exact gradients, each rounded once: nothing is more accurate in the
+format. *Stable* controls are written in the dtype itself, as a careful engineer would.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -30,7 +30,7 @@ class Control:
     declares: Mapping[str, Any] = field(default_factory=dict)
 
     def cases(self) -> tuple[Case, Case]:
-        """Both as cases: ``rounded.softmax`` and ``stable.softmax``."""
+        """Both implementations as cases: ``rounded.softmax`` and ``stable.softmax``."""
         return (
             Case(self.rounded, self.contract, declares=self.declares, name=f"rounded.{self.contract}"),
             Case(self.stable, self.contract, declares=self.declares, name=f"stable.{self.contract}"),
@@ -108,7 +108,7 @@ def _content(value: Any) -> Any:
 
 @lru_cache(maxsize=2**15)
 def _rounded(question: Question) -> Tensor:
-    """Ball arithmetic answers where the screen is too near to a tie to decide (Ziv's strategy)."""
+    """Round by ball arithmetic if the screen is too near to a tie (Ziv's strategy)."""
     screen = question.exact(*question.inputs)
     if not undecided(screen, question.format).any():
         return round_to(screen, question.format)

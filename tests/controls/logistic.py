@@ -21,7 +21,7 @@ def exp_of_minus_abs(x: Tensor) -> Tensor:
 
 
 def sigmoid(x: Tensor) -> Tensor:
-    """Two branches, one exponential that cannot overflow."""
+    """Two branches with an exponential that cannot overflow."""
     z = exp_of_minus_abs(x)
     return torch.where(x < 0, z, 1.0) / (1 + z)
 
@@ -32,7 +32,7 @@ def softplus(x: Tensor) -> Tensor:
 
 
 def logsigmoid(x: Tensor) -> Tensor:
-    """The softplus mirrored."""
+    """The mirrored softplus."""
     return -softplus(-x)
 
 
