@@ -21,11 +21,11 @@ HANGS_S = 5
 """Seconds after which a reader counts as hung."""
 
 KINDS_SHARE = 0.05
-"""Share of the damage in which something else stands in place of the file."""
+"""Share of mutations that replace the file by another object."""
 
 
 class Hung(BaseException):
-    """A reader took too long; no reader may catch it."""
+    """Raised if a reader takes too long; no reader may catch it."""
 
 
 @dataclass
@@ -47,7 +47,7 @@ class Tally:
         return sum(self.outcomes[name] for name in ("lost", "traceback", "hung", "not one line"))
 
     def __str__(self) -> str:
-        """Return it in lines."""
+        """Return it as lines."""
         counted = ", ".join(f"{number:,} {name}" for name, number in sorted(self.outcomes.items()))
         lines = [f"{sum(self.outcomes.values()):,} mutations: {counted}; slowest {self.slowest_s:.2f} s"]
         rows = {name for name, _ in self.by_input}
@@ -58,16 +58,9 @@ class Tally:
 
 
 def campaign(mutations: int, seed: int, folder: Path) -> Tally:
-    """Damage every input equally often, and read each again.
+    """Damage every input equally often, and read it after each mutation.
 
-    Parameters
-    ----------
-    mutations
-        How many, over all inputs.
-    seed
-        Of the draws.
-    folder
-        A folder to work in.
+    ``mutations`` counts all mutations, ``seed`` draws them, and ``folder`` is a working folder.
     """
     tally = Tally()
     share = -(-mutations // len(INPUTS))

@@ -24,7 +24,7 @@ from harness.record.folder import FILES
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 
 AFTER_S = 5.0
-"""Seconds after a kill in which every process of the command has ended."""
+"""Seconds after a kill within which all processes of the command end."""
 
 MARK = "SCRATCH_OF"
 """Variable that all processes of a command inherit, which identifies surviving processes."""
@@ -62,7 +62,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
         *("--dtypes", "float32", "--seed", "5", "--json", "score.json"),
     ),
 }
-"""What is killed: in a folder with a file of functions, and a run ``before`` of the foreign check with its baseline."""
+"""The commands to kill, in a folder with functions, and with a run ``before`` of the foreign check and its baseline."""
 
 MEASURED = {"bench", "score"}
 """Commands that measure times, which differ from run to run."""
@@ -83,7 +83,7 @@ class Killed:
     reruns: int = 0
 
     def __str__(self) -> str:
-        """Return it in lines."""
+        """Return it as lines."""
         ends = ", ".join(f"{number} {what}" for what, number in sorted(self.ends.items()))
         head = f"{self.ends.total()} kills, {self.reruns} reruns, the slowest end {self.slowest_s:.1f} s: {ends}"
         return "\n".join([head, *self.wrong])
@@ -132,7 +132,7 @@ class _Place:
         return (self.folder / "said").read_text(encoding="utf-8", errors="replace")
 
     def left(self) -> list[str]:
-        """The processes of the command that live."""
+        """Return the living processes of the command."""
         lines = []
         for process in psutil.process_iter():
             try:
@@ -147,7 +147,7 @@ class _Place:
         shutil.rmtree(self.folder / ".harness" / "runs" / "run", ignore_errors=True)
 
     def says_finished(self) -> bool:
-        """Whether the run has a command that was not ended early."""
+        """Return whether the run has a command that was not ended early."""
         run = RunFolder(self.folder / ".harness" / "runs" / "run")
         return run.is_run and not early(run.head().work[-1:])
 
@@ -238,6 +238,6 @@ def _kill(name: str, words: Sequence[str], draw: random.Random, after_s: float, 
 
 
 def _names(place: _Place) -> set[str]:
-    """The files that lie about, but for caches."""
+    """Return the files except caches."""
     found = (path.relative_to(place.folder) for path in place.folder.rglob("*"))
     return {str(path) for path in found if not {"__pycache__", "scratch"} & set(path.parts)}

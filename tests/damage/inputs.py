@@ -214,7 +214,7 @@ INPUTS: tuple[Damaged, ...] = (
 
 
 def laid_out(damaged: Damaged, folder: Path) -> bytes:
-    """Lay an input out in an empty folder, and return the bytes of the file that is damaged."""
+    """Write an undamaged input into an empty folder, and return the bytes of its file."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     damaged.lay_out(folder)

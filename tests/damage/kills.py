@@ -20,13 +20,13 @@ from harness.work.ending import Ending
 from harness.work.interrupt import interruptible
 
 PLANNED = 40
-"""Laws that the command checks."""
+"""Number of laws that the command checks."""
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 
 
 def fill(path: Path) -> None:
-    """Fill a run as a command does: append, sync at every record, replace a file, and say how it ended."""
+    """Fill a run like a command: append, sync at every record, replace a file, and record the end."""
     with Session(str(path)) as opened:
         found: list[Verdict] = []
         with Ending(found) as ending:

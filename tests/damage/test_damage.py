@@ -11,10 +11,10 @@ from damage.kills import kill
 pytestmark = pytest.mark.judged
 
 MUTATIONS = int(os.environ.get("HARNESS_MUTATIONS", "440"))
-"""How many; 20,000 are ``HARNESS_MUTATIONS=20000``, or ``python -m damage``."""
+"""Number of mutations; ``HARNESS_MUTATIONS=20000`` or ``python -m damage`` makes more."""
 
 KILLS = int(os.environ.get("HARNESS_KILLS", "6"))
-"""How many kills."""
+"""Number of kills."""
 
 
 def test_damage_is_refused_in_one_sentence_in_bounded_time(tmp_path: Path) -> None:
