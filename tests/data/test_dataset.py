@@ -27,7 +27,7 @@ class TestLookup:
     def test_a_named_folder_is_used_in_either_layout(
         self, tmp_path: Path, cache: Path, ending: str, layout: Path
     ) -> None:
-        """Plain or compressed, directly or as torchvision lays it out."""
+        """The files are plain or compressed, directly in the folder or in torchvision's layout."""
         lay_out(tmp_path / "own" / layout, ending=ending)
         prepared = dataset.prepare(tmp_path / "own", cache=cache)
         assert prepared.source.origin == "folder"
@@ -52,7 +52,7 @@ class TestLookup:
     def test_a_location_is_told_as_it_was_named(
         self, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """A folder below the home directory stays one in the report."""
+        """The report shows a folder below the home directory with `~`."""
         monkeypatch.setenv("HOME", str(tmp_path))
         lay_out(tmp_path / "own")
         assert dataset.prepare("~/own", cache=cache).source.location == "~/own"
@@ -67,7 +67,7 @@ class TestLookup:
         assert Path(source.location).parent == cache
 
     def test_another_set_in_the_cache_is_not_taken_for_the_published_one(self, tmp_path: Path, cache: Path) -> None:
-        """A folder that was named once is not used where none is named."""
+        """A folder that was named once is not used by default."""
         dataset.prepare(lay_out(tmp_path / "own"), cache=cache)
         assert dataset.prepare(cache=cache).source.origin == "synthetic"
 
@@ -83,7 +83,7 @@ class TestLookup:
 
     @pytest.mark.usefixtures("publish")
     def test_a_download_is_used_where_it_is_allowed(self, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Torchvision leaves the files in its own layout, compressed and not."""
+        """Torchvision stores the files in its layout, compressed and plain."""
 
         def fetch(root: str, *, download: bool) -> None:
             assert download
@@ -95,7 +95,7 @@ class TestLookup:
         assert (source.origin, source.genuine, source.name) == ("download", True, "Fashion-MNIST")
 
     def test_nothing_is_downloaded_unless_it_is_allowed(self, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The default touches no network."""
+        """By default the network is not used."""
         monkeypatch.setattr(torchvision.datasets, "FashionMNIST", lambda *_, **__: pytest.fail("downloaded"))
         assert dataset.prepare(cache=cache).source.origin == "synthetic"
 
@@ -126,7 +126,7 @@ class TestRefusal:
     def test_a_named_folder_that_is_none_is_refused(
         self, tmp_path: Path, cache: Path, make: Callable[[Path], None] | None, trouble: str
     ) -> None:
-        """The folder is named as the user named it."""
+        """The message has the folder as the user typed it."""
         own = tmp_path / "own"
         if make:
             make(own)
@@ -147,7 +147,7 @@ class TestRefusal:
 
     @pytest.mark.parametrize("missing", NAMES)
     def test_a_named_folder_that_lacks_a_file_is_refused(self, tmp_path: Path, cache: Path, missing: str) -> None:
-        """The missing file is named, and only it."""
+        """The message names only the missing file."""
         own = lay_out(tmp_path / "own")
         (own / missing).unlink()
         with pytest.raises(UsageError, match=f"files of Fashion-MNIST are missing in `{own}`: {missing}: "):
@@ -161,7 +161,7 @@ class TestRefusal:
     @pytest.mark.parametrize("damaged", NAMES)
     @pytest.mark.parametrize("where", ["own", "system"])
     def test_a_damaged_file_is_refused(self, tmp_path: Path, cache: Path, damaged: str, where: str) -> None:
-        """In a named folder as in the system's; nothing is put into the cache."""
+        """The system's folder is checked too, and the cache stays empty."""
         folder = lay_out(tmp_path / where, ending=".gz")
         file = folder / f"{damaged}.gz"
         file.write_bytes(file.read_bytes()[:-9])
@@ -170,7 +170,7 @@ class TestRefusal:
         assert not cache.exists()
 
     def test_a_system_folder_that_lacks_a_file_is_refused(self, tmp_path: Path, cache: Path) -> None:
-        """Half an installation is no absence."""
+        """A partial installation is not treated as absent."""
         system = lay_out(tmp_path / "system")
         (system / NAMES[3]).unlink()
         with pytest.raises(UsageError, match=f"are missing in `{system}`: {NAMES[3]}: "):
@@ -180,7 +180,7 @@ class TestRefusal:
     def test_images_of_another_data_set_are_refused(
         self, tmp_path: Path, cache: Path, shape: tuple[int, int, int]
     ) -> None:
-        """A valid IDX file is not yet Fashion-MNIST."""
+        """A valid IDX file need not be Fashion-MNIST."""
         own = lay_out(tmp_path / "own")
         idx.write(own / NAMES[0], np.zeros(shape, dtype=np.uint8))
         idx.write(own / NAMES[1], np.zeros(shape[0], dtype=np.uint8))
@@ -188,7 +188,7 @@ class TestRefusal:
             dataset.prepare(own, cache=cache)
 
     def test_a_file_that_changed_since_it_was_seen_is_checked_again(self, tmp_path: Path, cache: Path) -> None:
-        """A folder that was good yesterday is not trusted today."""
+        """An earlier check of the folder is not enough."""
         own = lay_out(tmp_path / "own")
         dataset.prepare(own, cache=cache)
         with (own / NAMES[0]).open("ab") as stream:
@@ -213,7 +213,7 @@ class TestRefusal:
         assert list(cache.iterdir()) == []
 
     def test_a_download_of_other_files_is_refused(self, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The connection is not encrypted: the checksums decide."""
+        """The checksums decide, because the connection is not encrypted."""
         monkeypatch.setattr(torchvision.datasets, "FashionMNIST", lambda root, **_: lay_out(Path(root) / LAYOUT))
         with pytest.raises(
             UsageError, match=f"the checksums of downloaded files are wrong: {', '.join(NAMES)}; download them again"
@@ -221,7 +221,7 @@ class TestRefusal:
             dataset.prepare(download=True, cache=cache)
 
     def test_a_cache_that_cannot_be_written_is_named(self, tmp_path: Path) -> None:
-        """A file in its place, for example."""
+        """A file may be in its place, for example."""
         (tmp_path / "cache").touch()
         with pytest.raises(
             UsageError, match=rf"cannot write the data cache `{tmp_path / 'cache'}`: .*; free some space"
@@ -247,20 +247,20 @@ class TestSource:
         assert "differ from the published ones" in source.note
 
     def test_a_copy_of_the_stand_in_is_recognised(self, tmp_path: Path, cache: Path) -> None:
-        """Copying it does not make it data."""
+        """A copy is still labeled as stand-in."""
         root = dataset.prepare("synthetic", cache=cache).root
         source = dataset.prepare(root, cache=tmp_path / "other").source
         assert (source.name, source.origin, source.genuine) == ("synthetic stand-in", "folder", False)
 
     def test_the_classes_are_torchvisions(self) -> None:
-        """In the book's spelling."""
+        """The spelling is that of the book."""
         theirs = [name.lower() for name in torchvision.datasets.FashionMNIST.classes]
         assert list(dataset.CLASSES) == ["t-shirt" if name == "t-shirt/top" else name for name in theirs]
 
 
 @DEBIAN
 class TestPublished:
-    """The published files, as Debian ships them."""
+    """The published files in Debian's package."""
 
     def test_debians_files_are_the_published_ones(self, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """The constants agree with the files of the package."""
@@ -272,7 +272,7 @@ class TestPublished:
 
     @pytest.mark.parametrize(("name", "md5"), torchvision.datasets.FashionMNIST.resources)
     def test_debians_files_are_torchvisions_but_for_the_gzip_header(self, name: str, md5: str) -> None:
-        """With name and time of the original files put back, each .gz has the checksum that torchvision publishes."""
+        """With the original name and time in the header, each .gz file has the checksum that torchvision publishes."""
         packed = (SYSTEM / name).read_bytes()
         time = 1504176606 if name.startswith("train") else 1504176627
         with_name, unix = 8, 3
