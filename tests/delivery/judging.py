@@ -28,7 +28,7 @@ def name_of(target: Any) -> str:
 
 
 def verdicts(target: Any, declares: Mapping[str, Any], laws: Sequence[str] = ()) -> list[Verdict]:
-    """Decide laws of a specimen, all where none is named."""
+    """Decide laws of a specimen, by default all."""
     forget()
     case = Case(target, "data_loader", declares=dict(declares), name=name_of(target), style="foreign", target="x:y")
     return [decide(job) for job in jobs([case], laws=laws)]
@@ -46,7 +46,7 @@ def is_found(known: Known, reached: Sequence[Verdict]) -> bool:
 
 
 def main(names: Sequence[str]) -> int:
-    """Judge the specimens that are named, or all; return the exit code."""
+    """Judge the named specimens, by default all, and return the exit code."""
     out = Console(highlight=False, soft_wrap=True)
     gc.collect()
     gc.freeze()  # as in the process in which `harness check` runs a user's loader

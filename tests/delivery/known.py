@@ -147,4 +147,4 @@ SOUND: list[tuple[Any, dict[str, Any]]] = [
     (sound.DATA_SET, {}),
     (sound.STREAM, {}),
 ]
-"""With what their authors declare."""
+"""Sound loaders with the declarations of their authors."""

@@ -11,7 +11,7 @@ from delivery.wrong_samples import Squares
 from torch.utils.data import DataLoader
 
 HUNDRED = 100
-"""Samples; a batch size of 4 leaves no rest."""
+"""Number of samples, which a batch size of 4 divides."""
 
 
 class Own:
@@ -82,7 +82,7 @@ class _DrawsLazily(Squares):
 
 
 def generator_made_by_the_first_sample(batch_size: int, num_workers: int = 0) -> Any:
-    """Each worker makes the same generator when it needs one."""
+    """Each worker makes the same generator on demand."""
     return DataLoader(_DrawsLazily(), batch_size, num_workers=num_workers)
 
 
@@ -105,7 +105,7 @@ class _DropsTheRest(Own):
 
 
 def rest_is_dropped(batch_size: int) -> Any:
-    """Samples that do not fill a batch never come; no data set says that it is missing."""
+    """Samples that do not fill a batch are never delivered, and no data set shows that they are missing."""
     return _DropsTheRest(batch_size)
 
 
@@ -117,12 +117,12 @@ class _FillsTheRest(Own):
 
 
 def rest_is_filled(batch_size: int) -> Any:
-    """The last batch is filled with the first samples, as where shapes have to be static."""
+    """Fills the last batch with the first samples, as for static shapes."""
     return _FillsTheRest(batch_size)
 
 
 def seeded_by_the_batch(batch_size: int) -> Any:
-    """Random numbers are drawn a batch at a time, with a fixed seed: each batch size has other samples."""
+    """Draws random numbers per batch with a fixed seed: samples depend on the batch size."""
     numbers = torch.Generator().manual_seed(0)
     weight = torch.rand(batch_size, generator=numbers)
     return _Weighted(batch_size, weight)
@@ -143,7 +143,7 @@ class _Noisy(Own):
 
 
 def noisy(batch_size: int) -> Any:
-    """Sound: no two epochs have the same samples, but all have equally many."""
+    """Sound: epochs have different samples, but the same number."""
     return _Noisy(batch_size)
 
 
@@ -169,7 +169,7 @@ def wrapped(batch_size: int, num_workers: int = 0, shuffle: bool = False) -> Any
 
 class _Scales(_Wrapper):
     def changed(self, batch: Any) -> Any:
-        """Halves, and no labels."""
+        """Return half of the images without labels."""
         return torch.stack([batch[0], batch[0]], 1) / 2
 
 
@@ -185,12 +185,12 @@ class _OnlyImages(Squares):
 
 class _Divides(_Wrapper):
     def changed(self, batch: Any) -> Any:
-        """Arithmetic on the batch itself."""
+        """Return the result of arithmetic on the batch itself."""
         return batch / 255
 
 
 def wrapped_and_divided(batch_size: int, num_workers: int = 0) -> Any:
-    """Sound: a batch is a tensor, and the wrapper computes with it."""
+    """Sound: a batch is a tensor with which the wrapper computes."""
     return _Divides(DataLoader(_OnlyImages(), batch_size, num_workers=num_workers))
 
 
@@ -202,7 +202,7 @@ class _SkipsTheFirst(_Wrapper):
 
 
 def wrapper_skips_a_batch(batch_size: int) -> Any:
-    """The first batch serves for warming up, and never comes."""
+    """Uses the first batch for warming up and does not deliver it."""
     return _SkipsTheFirst(DataLoader(Squares(), batch_size))
 
 
@@ -213,7 +213,7 @@ class _Swallows(_Wrapper):
 
 
 def wrapper_swallows_errors(batch_size: int) -> Any:
-    """The epoch ends where a sample raises."""
+    """Ends the epoch if a sample raises."""
     return _Swallows(DataLoader(Squares(), batch_size))
 
 
@@ -224,12 +224,12 @@ class _SwallowsAndDivides(_Divides):
 
 
 def wrapper_swallows_errors_and_divides(batch_size: int) -> Any:
-    """The same, of a wrapper that computes with the batch."""
+    """Swallows errors, and computes with the batch."""
     return _SwallowsAndDivides(DataLoader(_OnlyImages(), batch_size))
 
 
 def wrapper_of_lazy_generators(batch_size: int, num_workers: int = 0) -> Any:
-    """Each worker makes the same generator, behind a wrapper."""
+    """Each worker makes the same generator, inside a wrapper."""
     return _Wrapper(generator_made_by_the_first_sample(batch_size, num_workers))
 
 
@@ -253,7 +253,7 @@ def item_by_item(batch_size: int) -> Any:
 
 class _Patient(_ItemByItem):
     def read(self, rows: list[int]) -> list[Any]:
-        """Leave out what raises."""
+        """Omit samples that raise."""
         samples = []
         for row in rows:
             with suppress(RuntimeError):

@@ -46,7 +46,7 @@ class Peer:
 
     @property
     def is_installed(self) -> bool:
-        """Whether its package is there."""
+        """Whether its package is installed."""
         return find_spec(self.module) is not None
 
 
@@ -154,11 +154,11 @@ PEERS = (
         absent=APART,
     ),
 )
-"""The peers, in the order of the page."""
+"""The loaders in the order of the page."""
 
 
 def main(names: Sequence[str]) -> int:
-    """Hold the peers that are named, or all, against all laws; return the exit code."""
+    """Check the named loaders, by default all, against all laws, and return the exit code."""
     out = Console(highlight=False, soft_wrap=True, markup=False)
     gc.collect()
     gc.freeze()  # as in the process in which `harness check` runs a user's loader

@@ -16,7 +16,7 @@ N = 41
 
 @cache
 def folder() -> Path:
-    """A folder with as many images in IDX files, no two the same; it is removed with the process."""
+    """Return a folder with all images in IDX files, no two the same; it is removed at exit."""
     kept = tempfile.TemporaryDirectory(prefix="harness-shipped-")
     _KEPT.append(kept)
     raw = Path(kept.name, "FashionMNIST", "raw")

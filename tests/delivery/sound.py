@@ -26,7 +26,7 @@ from torch.utils.data import (
 
 
 class Slices:
-    """Tensors in memory, gathered a batch at a time, without torch's loader."""
+    """Tensors in memory, gathered batch by batch, without torch's loader."""
 
     def __init__(self, batch_size: int, shuffle: bool, drop_last: bool) -> None:
         self.dataset, self.batch_size, self.shuffle, self.drop_last = Squares(), batch_size, shuffle, drop_last
@@ -41,17 +41,17 @@ class Slices:
 
 
 def slices(batch_size: int, shuffle: bool = False, drop_last: bool = False) -> Any:
-    """No ``DataLoader`` at all."""
+    """Returns a loader that is no ``DataLoader``."""
     return Slices(batch_size, shuffle, drop_last)
 
 
 def generator(batch_size: int, shuffle: bool = False) -> Any:
-    """A generator function: one call is one epoch."""
+    """A generator function: each call is an epoch."""
     yield from Slices(batch_size, shuffle, drop_last=False)
 
 
 def generator_of_an_epoch(batch_size: int, epoch: int = 0) -> Any:
-    """A generator function that takes the epoch: the next epoch is the next call."""
+    """A generator function with the epoch as argument: each call is the next epoch."""
     order = torch.randperm(N, generator=torch.Generator().manual_seed(epoch))
     return _gathered(order, batch_size)
 
@@ -63,7 +63,7 @@ def _gathered(order: torch.Tensor, batch_size: int) -> Any:
 
 
 class StreamOfBatches(IterableDataset):
-    """Yields finished batches, as ``.batched`` of WebDataset does; its workers share them."""
+    """Yields finished batches, like ``.batched`` of WebDataset; its workers share them."""
 
     def __init__(self, batch_size: int) -> None:
         self.batch_size = batch_size
@@ -75,12 +75,12 @@ class StreamOfBatches(IterableDataset):
 
 
 def stream_of_batches(batch_size: int, num_workers: int = 0) -> Any:
-    """A stream whose items are batches, and a loader that collates nothing."""
+    """A stream of batches, and a loader without collation."""
     return DataLoader(StreamOfBatches(batch_size), batch_size=None, num_workers=num_workers)
 
 
 def sharded(batch_size: int, num_workers: int = 0) -> Any:
-    """An iterable data set that its workers share, so that the tail is each worker's."""
+    """An iterable data set that its workers share, so that each worker has a last small batch."""
     return DataLoader(Shards(), batch_size, num_workers=num_workers)
 
 
@@ -118,11 +118,11 @@ class ByLength(RandomSampler):
 
 
 BUCKETS = DataLoader(Sentences(), batch_sampler=ByLength(Sentences()), num_workers=2, collate_fn=_padded)
-"""A loader as a module's object, with batches of several sizes."""
+"""A loader object of a module, with batches of several sizes."""
 
 
 class Batched(Squares):
-    """Fetches a batch at once."""
+    """Fetches whole batches."""
 
     def __getitems__(self, indices: list[int]) -> Any:
         """Return the finished batch."""
@@ -143,7 +143,7 @@ def sampler_of_batches(batch_size: int, num_workers: int = 0, shuffle: bool = Fa
 
 
 class Named(Squares):
-    """Samples with a name in words."""
+    """Samples with a name."""
 
     def __getitem__(self, i: int) -> Any:
         x, y = super().__getitem__(i)
@@ -151,12 +151,12 @@ class Named(Squares):
 
 
 def dictionaries_with_words(batch_size: int, num_workers: int = 0) -> Any:
-    """Nested dictionaries, words in them."""
+    """Nested dictionaries that contain text."""
     return DataLoader(Named(), batch_size, num_workers=num_workers)
 
 
 class ByEpochAndIndex(Squares):
-    """Augments by seed, epoch and index, so that it is all the same who loads."""
+    """Augments by seed, epoch and index, independent of the worker."""
 
     def __init__(self, seed: int) -> None:
         super().__init__()
@@ -168,16 +168,16 @@ class ByEpochAndIndex(Squares):
 
 
 class EpochLoader(DataLoader):
-    """Tells its workers the epoch through shared memory."""
+    """Passes the epoch to workers through shared memory."""
 
     def set_epoch(self, epoch: int) -> None:
-        """Pass it on."""
+        """Store the epoch in shared memory."""
         self.dataset.epoch.value = epoch
         self.generator.manual_seed(self.dataset.seed * 1000 + epoch)
 
 
 def epoch_in_shared_memory(batch_size: int, num_workers: int = 0, shuffle: bool = True, seed: int = 0) -> Any:
-    """Workers that outlive an epoch hear of the next."""
+    """Persistent workers see the next epoch."""
     return EpochLoader(
         ByEpochAndIndex(seed),
         batch_size,
@@ -202,7 +202,7 @@ def ordinary_augmentation(batch_size: int, num_workers: int = 0, shuffle: bool =
 
 
 WEIGHTED = DataLoader(Squares(), 8, sampler=WeightedRandomSampler(torch.arange(1.0, N + 1), N))
-"""Draws with replacement, on purpose."""
+"""Draws with replacement, as declared."""
 
 
 def distributed(
@@ -214,14 +214,14 @@ def distributed(
     rank: int = 0,
     world_size: int = 1,
 ) -> Any:
-    """``DistributedSampler`` as its documentation asks."""
+    """``DistributedSampler`` as documented."""
     sampler = DistributedSampler(Squares(), world_size, rank, shuffle=shuffle, seed=seed)
     sampler.set_epoch(epoch)
     return DataLoader(Squares(), batch_size, sampler=sampler, num_workers=num_workers)
 
 
 class Exact(Resuming):
-    """Has the random numbers in its state."""
+    """Has the state of its random numbers."""
 
     noise = True
 
@@ -230,13 +230,13 @@ class Exact(Resuming):
         return {**super().state_dict(), "rng": self.rng.bit_generator.state}
 
     def load_state_dict(self, state: Any) -> None:
-        """Go there."""
+        """Restore position and random numbers."""
         super().load_state_dict(state)
         self.rng.bit_generator.state = state["rng"]
 
 
 def resumes_exactly(batch_size: int, seed: int = 0) -> Any:
-    """Order, place and random numbers are in the state."""
+    """The state has order, position and random numbers."""
     return Exact(batch_size, seed)
 
 
@@ -273,7 +273,7 @@ class Cached(Squares):
 
 
 def cached(batch_size: int, num_workers: int = 0) -> Any:
-    """Memory grows in the first epoch, and no more."""
+    """Memory grows in the first epoch only."""
     return DataLoader(Cached(), batch_size, num_workers=num_workers)
 
 
@@ -293,12 +293,12 @@ class Mapped(Dataset):
 
 
 def memory_mapped(batch_size: int, num_workers: int = 0) -> Any:
-    """Rows of a file."""
+    """Delivers rows of a file."""
     return DataLoader(Mapped(), batch_size, num_workers=num_workers)
 
 
 def one_sample(batch_size: int, num_workers: int = 0, shuffle: bool = False) -> Any:
-    """Fewer samples than workers."""
+    """Has fewer samples than workers."""
     return DataLoader(Squares(1), batch_size, shuffle=shuffle, num_workers=num_workers)
 
 
@@ -310,7 +310,7 @@ def _listed(samples: list[Any]) -> Any:
 
 
 class Boxes(Squares):
-    """Each sample has as many rows as it likes."""
+    """Samples have different numbers of rows."""
 
     def __getitem__(self, i: int) -> Any:
         x, y = super().__getitem__(i)
@@ -379,18 +379,18 @@ class InThread:
 
 
 def in_a_thread(batch_size: int, shuffle: bool = False) -> Any:
-    """A thread lays batches ready."""
+    """A thread prepares batches."""
     return InThread(batch_size, shuffle)
 
 
 def spawned(batch_size: int, num_workers: int = 0) -> Any:
-    """Workers that are started afresh."""
+    """Spawns its workers."""
     method = "spawn" if num_workers else None
     return DataLoader(Squares(), batch_size, num_workers=num_workers, multiprocessing_context=method)
 
 
 def nothing_collated(batch_size: int, num_workers: int = 0, shuffle: bool = False) -> Any:
-    """A batch is the list of its samples."""
+    """A batch is a list of its samples."""
     return DataLoader(Squares(), batch_size, num_workers=num_workers, shuffle=shuffle, collate_fn=list)
 
 
@@ -401,7 +401,7 @@ def talkative(batch_size: int) -> Any:
 
 
 DATA_SET = Squares()
-"""A data set alone."""
+"""A data set without a loader."""
 
 STREAM = Shards()
-"""An iterable one alone."""
+"""An iterable data set without a loader."""

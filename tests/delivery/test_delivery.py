@@ -67,7 +67,7 @@ def test_each_source_is_named_once_for_each_loader() -> None:
 
 
 def test_what_a_factory_does_not_name_is_not_asked_of_it() -> None:
-    """The law is skipped, and says why."""
+    """The law is skipped with the reason."""
     (verdict,) = verdicts(sound.slices, {}, laws=["ranks_share_an_epoch"])
     assert (verdict.status, verdict.reason) == (
         Status.SKIPPED,

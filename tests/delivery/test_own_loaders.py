@@ -77,7 +77,7 @@ def test_a_sound_loader_of_its_own_class_is_not_flagged(loader: Any) -> None:
 
 
 def test_an_error_reaches_whoever_reads_a_loader_of_its_own_class() -> None:
-    """The law holds where the loader reads its data set sample by sample, and says nothing where it does not."""
+    """The law holds if the loader reads its data set sample by sample, and is skipped otherwise."""
     (verdict,) = verdicts(own_loaders.item_by_item, {}, laws=["errors_are_not_swallowed"])
     assert verdict.status is Status.HOLDS, said(verdict)
     (verdict,) = verdicts(sound.slices, {}, laws=["errors_are_not_swallowed"])
@@ -85,7 +85,7 @@ def test_an_error_reaches_whoever_reads_a_loader_of_its_own_class() -> None:
 
 
 def test_a_loader_of_which_there_is_one_is_as_it_was_after_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Laws that are checked afterwards hear of none."""
+    """Later laws are not affected by the error."""
     monkeypatch.setattr(own_loaders.ONE_OBJECT, "__name__", "ONE_OBJECT", raising=False)
     reached = verdicts(own_loaders.ONE_OBJECT, {}, laws=["errors_are_not_swallowed", "nothing_is_left_behind"])
     assert [one.status for one in reached] == [Status.HOLDS, Status.HOLDS], [said(one) for one in reached]
@@ -99,7 +99,7 @@ def test_a_wrapper_hides_no_data_set() -> None:
 
 
 def test_random_numbers_that_cannot_be_watched_are_not_called_none() -> None:
-    """The samples differ each time, so that something draws."""
+    """The samples differ from epoch to epoch, so that random numbers are used."""
     (verdict,) = verdicts(own_loaders.numbers_of_the_system, {}, laws=["random_numbers_differ"])
     assert (verdict.status, said(verdict)) == (
         Status.SKIPPED,
@@ -108,7 +108,7 @@ def test_random_numbers_that_cannot_be_watched_are_not_called_none() -> None:
 
 
 def test_the_batch_size_leaves_a_rest_of_the_epoch_that_was_read() -> None:
-    """The loader shows no data set: its samples are counted."""
+    """The loader shows no data set, so that its samples are counted."""
     deliveries = Deliveries(Reader(Source(own_loaders.own, "own")), {})
     assert deliveries.facts.samples is None
     assert own_loaders.HUNDRED % deliveries.batch_size
