@@ -1,4 +1,4 @@
-"""Digests of the inputs of every law, which are the same on every processor: ``tests/recorded/digests.txt``."""
+"""Digests of the inputs of every law, equal on every processor: ``tests/recorded/digests.txt``."""
 
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -38,7 +38,7 @@ def digests(examples: int) -> dict[Key, str]:
 
 
 def _contracts() -> Iterator[Contract]:
-    """Yield every contract whose laws draw their inputs, formulas of the catalogue included."""
+    """Yield every contract whose laws draw their inputs, including catalog formulas."""
     for name in (*contracts(), *catalogue()):
         contract = contract_named(name)
         if contract.form != "delivery":
