@@ -46,7 +46,7 @@ def cpu_s(way: Callable[[Audited], object], step: Audited, calls: int) -> float:
 
 
 def ratios(step: Audited) -> tuple[float, dict[str, float]]:
-    """CPU time of a step, and what each way makes of it: the median over turns."""
+    """Return the CPU time of a step, and the median ratio of each mode over turns."""
     calls = {name: max(1, int(0.02 / cpu_s(way, step, 1))) for name, way in WAYS.items()}
     turns = [{name: cpu_s(way, step, calls[name]) for name, way in WAYS.items()} for _ in range(TURNS)]
     over = {name: statistics.median(turn[name] / turn["plain"] for turn in turns) for name in WAYS if name != "plain"}

@@ -25,7 +25,7 @@ def _of_images(model: nn.Module, size: int) -> Audited:
 
 
 class _Translating(nn.Module):
-    """``torch.nn.Transformer``, which is given its target shifted by one, as a sequence to follow from the source."""
+    """``torch.nn.Transformer`` with the target shifted by one, as a sequence model."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -108,7 +108,7 @@ def _are_same(a: Tensor, b: Tensor) -> bool:
 
 
 def forecast(name: str, what_if: WhatIf) -> tuple[AuditFinding, ...]:
-    """Take it in float32, as if in a format."""
+    """Take the step in float32 and forecast another format."""
     torch.manual_seed(0)
     step = MODELS[name]()
     torch.manual_seed(1)

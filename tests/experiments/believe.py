@@ -116,7 +116,7 @@ def _calibrated(tree: Path) -> dict[str, int]:
 
 
 def _one(partial: Path, base: Path, here: Path, *, seed: int, budget_s: float, seconds: float) -> dict[str, Any]:
-    """Run the gate, and both runs of pytest-benchmark."""
+    """Run the gate, and pytest-benchmark for both trees."""
     load = os.getloadavg()[0]
     command = ["harness", "gate", "--against", "HEAD", "--budget", f"{budget_s}", "--seed", f"{seed}"]
     command += ["--into", str(partial / "gate"), "--json", str(partial / "gate.json")]
@@ -151,7 +151,7 @@ def _benchmark(tree: Path, partial: Path, name: str, *settings: str) -> int:
 
 
 def table(folder: Path) -> None:
-    """Print what both said of every case, of identical and of slower code."""
+    """Print the results of both tools for every case, for identical and for slower code."""
     print("| code | runs | cases | flagged by the gate | no verdict | flagged by min:10% | longest run | measured |")
     print("|---|---:|---:|---:|---:|---:|---:|---|")
     for kind, what in ((SAME, "identical"), (SLOWER, f"{SHARE:.0%} more work")):

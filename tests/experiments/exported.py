@@ -10,7 +10,7 @@ from torch import Tensor
 
 KINDS = {torch.float64: TensorProto.DOUBLE, torch.float32: TensorProto.FLOAT, torch.float16: TensorProto.FLOAT16}
 OPSET, IR = 17, 8
-"""The first operators with a layer normalization, and a format of models that goes with them."""
+"""The first operator set with a layer normalization, and a suitable model format."""
 
 
 @cache

@@ -16,13 +16,13 @@ from harness.case import Case
 
 @functools.cache
 def extra() -> dict[str, int]:
-    """Return how many numbers to add up at each call, by case."""
+    """Return the number of additions per call for each case."""
     counts: dict[str, int] = json.loads(Path(__file__).with_suffix(".json").read_text(encoding="utf-8"))
     return counts
 
 
 def work(count: int) -> int:
-    """Add some numbers up."""
+    """Add numbers."""
     return sum(range(count))
 
 

@@ -53,7 +53,7 @@ _PR_SET_CHILD_SUBREAPER = 36
 
 @dataclass(frozen=True)
 class Beside(Campaign):
-    """A campaign whose workers call the code where they judge it: never often, and never late."""
+    """A campaign whose workers call the code in the judging process, without isolation and re-checks."""
 
     apart: ClassVar[bool] = False
 
@@ -81,7 +81,7 @@ def spent(way: str, name: str) -> tuple[float, float, str]:
 
 
 def one(way: str, name: str) -> None:
-    """Check once, and print what that took."""
+    """Check once, and print the cost."""
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     words = ["check", f"{HERE / 'judged.py'}:{name}", "--seed", "7", "--dtypes", ",".join(CHECKED[name])]
     path = os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH")]))
@@ -132,14 +132,14 @@ def check(rounds: int, names: list[str]) -> bool:
 
 
 ROWS, CLASSES = 4096, 10
-"""Rows of the batch that is screened, and logits of a row."""
+"""Rows of the screened batch, and logits per row."""
 
 FEWEST = 300_000
-"""Rows that are to be screened in a second."""
+"""Required number of screened rows per second."""
 
 
 def screened(subject: Subject, law: Law, logits: Tensor, child: Child | None, seconds: float) -> tuple[float, float]:
-    """Rows in a second of the processors, and in a second; the median of ten parts of some seconds."""
+    """Return rows per CPU second and per second, as medians of ten parts."""
     rates = []
     for _ in range(10):
         rows, began, spent_s = 0, time.perf_counter(), _processor_s(child)
@@ -152,7 +152,7 @@ def screened(subject: Subject, law: Law, logits: Tensor, child: Child | None, se
 
 
 def _processor_s(child: Child | None) -> float:
-    """Seconds of the processor that this process and its children have taken."""
+    """Return the CPU seconds of this process and its children."""
     below = psutil.Process().children(recursive=True) if child is not None else []
     return time.process_time() + sum(one.cpu_times().user + one.cpu_times().system for one in below)
 

@@ -26,7 +26,7 @@ JAX, NUMPY = "jax(axis=-1)", "numpy(axis=-1)"
 GIVEN = "lambda f, x: f(x)"
 """The function unchanged; its result has no gradient."""
 MADE = "lambda make, x: make(x.shape[-1]).to(x.dtype)(x)"
-"""A module of the row's length, in its dtype."""
+"""A module of the length of the row, in its dtype."""
 ROWS = "lambda f, x: f(x, dim=-1)"
 ROW_NORM = "lambda f, x: f(x, x.shape[-1:])"
 KERAS = "lambda f, x: f(x, axis=-1)"
@@ -236,7 +236,7 @@ def _apart(at: int, rest: list[str], bound: int) -> None:
 
 
 def main() -> int:
-    """Check the packages that are named, or all that are installed."""
+    """Check the named packages, by default all that are installed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("packages", nargs="*", default=list(dict.fromkeys(row.package for row in TABLE)))
     parser.add_argument("--dtypes", default="")

@@ -63,7 +63,7 @@ def recorded() -> list[Proof]:
 
 
 def tables(proofs: Sequence[Proof]) -> str:
-    """Return a table for each function, in Markdown."""
+    """Return a Markdown table for each function."""
     parts = []
     for case in dict.fromkeys(proof.case for proof in proofs):
         rows = [_row(proof) for proof in proofs if proof.case == case]
