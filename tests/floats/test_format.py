@@ -1,4 +1,4 @@
-"""Formats, ulps and ordinals, checked by enumeration where enumeration is possible."""
+"""Formats, ulps and ordinals, checked by enumeration if possible."""
 
 from dataclasses import replace
 
@@ -24,7 +24,7 @@ HALVES = [FORMATS["float16"], FORMATS["bfloat16"]]
 
 
 def every_value(format_: Format) -> torch.Tensor:
-    """All finite values of a 16-bit format, negative zero left out."""
+    """Return all finite values of a 16-bit format, except negative zero."""
     patterns = torch.arange(-(2**15), 2**15, dtype=torch.int32).to(torch.int16)
     values = patterns.view(format_.dtype)
     return values[values.isfinite() & ~((values == 0) & values.signbit())]
@@ -32,7 +32,7 @@ def every_value(format_: Format) -> torch.Tensor:
 
 @pytest.mark.parametrize("format_", FORMATS.values(), ids=lambda format_: format_.name)
 def test_constants_are_those_of_torch(format_: Format) -> None:
-    """Largest, smallest normal, smallest subnormal and unit roundoff."""
+    """They are largest, smallest normal, smallest subnormal and unit roundoff."""
     info = torch.finfo(format_.dtype)
     assert format_.max == info.max
     assert format_.tiny == info.tiny
@@ -69,7 +69,7 @@ def test_ulp_just_below_a_power_of_two_is_that_of_the_binade_below() -> None:
 
 @pytest.mark.parametrize("format_", HALVES, ids=lambda format_: format_.name)
 def test_ordinals_number_every_value_without_a_gap(format_: Format) -> None:
-    """Neighbours differ by one, and the way back gives the same float."""
+    """Neighbors differ by one, and the conversion back is exact."""
     values = every_value(format_)
     ordered = values[values.double().argsort()]
     ordinals = to_ordinal(ordered)
@@ -79,7 +79,7 @@ def test_ordinals_number_every_value_without_a_gap(format_: Format) -> None:
 
 @pytest.mark.parametrize("format_", FORMATS.values(), ids=lambda format_: format_.name)
 def test_rounding_to_nearest_deviates_by_at_most_half_an_ulp(format_: Format) -> None:
-    """Over normals, subnormals and zero alike."""
+    """The values include normal and subnormal numbers and zero."""
     rng = np.random.default_rng(0)
     exact = rng.standard_normal(20000) * np.exp2(
         rng.uniform(format_.emin - format_.precision - 2, format_.emax - 2, 20000)
@@ -114,7 +114,7 @@ def test_what_is_not_finite_deviates_infinitely_from_a_finite_value(actual: floa
 
 
 def test_nan_is_right_only_where_nan_is_expected() -> None:
-    """NaN against NaN is no deviation; a number against NaN is."""
+    """NaN for an expected NaN has no deviation; a number does deviate."""
     expected = lift(np.array([np.nan, np.nan]))
     assert np.array_equal(deviation(np.array([np.nan, 1.0]), expected, FORMATS["float32"]), [0.0, np.inf])
 
@@ -130,7 +130,7 @@ def test_closed_forms_of_the_breaking_points_are_those_of_exp(format_: Format) -
 
 
 def test_an_unknown_format_is_the_users_error() -> None:
-    """The message lists the known ones."""
+    """The message lists the known formats."""
     with pytest.raises(UsageError, match="float32"):
         format_of("float8")
 

@@ -1,4 +1,4 @@
-"""Functions with the same bits on every processor: accuracy, special values, and the bits themselves."""
+"""Portable functions have the same bits on every processor: accuracy, special values, recorded bits."""
 
 import os
 import subprocess
@@ -41,7 +41,7 @@ def errors_ulp(function: Callable[[Array], Array], exact: Callable[[mpmath.mpf],
 def test_a_function_errs_by_a_few_ulp(
     function: Callable[[Array], Array], exact: Callable[[mpmath.mpf], mpmath.mpf], x: Array
 ) -> None:
-    """Over its whole range, subnormal results included."""
+    """The whole range is tested, including subnormal results."""
     assert max(errors_ulp(function, exact, x)) < 4.0
 
 
@@ -53,7 +53,7 @@ def test_powers_of_two_and_their_logarithms_are_exact() -> None:
 
 
 def test_special_values_are_as_usual() -> None:
-    """Infinities, zeros, negative numbers and NaN, without a warning."""
+    """Infinities, zeros, negative numbers and NaN cause no warning."""
     assert str(portable.exp([np.inf, -np.inf, np.nan, 1e5, 0.0])) == str(np.array([np.inf, 0.0, np.nan, np.inf, 1.0]))
     logarithms = portable.log([0.0, -0.0, -1.0, np.inf, np.nan, 1.0])
     assert str(logarithms) == str(np.array([-np.inf, -np.inf, np.nan, np.inf, np.nan, 0.0]))
@@ -61,7 +61,7 @@ def test_special_values_are_as_usual() -> None:
 
 
 def test_a_softmax_sums_to_one_and_a_masked_entry_has_none_of_it() -> None:
-    """Row by row, along the last axis."""
+    """Rows are along the last axis."""
     rows = portable.softmax([[1000.0, 0.0, -np.inf], [1.0, 1.0, 1.0]])
     assert rows[0].tolist() == [1.0, 0.0, 0.0]
     assert abs(rows.sum(-1) - 1.0).max() < 1e-15
@@ -90,7 +90,7 @@ print(hashlib.sha256(b"".join(value.tobytes() for value in values)).hexdigest()[
 
 
 def test_bits_are_the_recorded_ones_with_every_set_of_instructions() -> None:
-    """Here, and on a processor without AVX2, FMA and AVX-512 in NumPy and the C library."""
+    """NumPy and the C library run with and without AVX2, FMA and AVX-512."""
     features = "from numpy._core._multiarray_umath import __cpu_dispatch__ as d, __cpu_features__ as f"
     older = {
         "NPY_DISABLE_CPU_FEATURES": run(f"{features}; print(' '.join(one for one in d if f[one]))"),
