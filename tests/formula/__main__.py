@@ -24,7 +24,7 @@ def outcomes(chosen: str, names: list[str]) -> Iterator[Outcome]:
 
 
 def main(words: list[str]) -> None:
-    """Print each that is judged otherwise than it is, and counts."""
+    """Print each wrong judgment, and the counts."""
     chosen = [word for word in words if word in SETS] or list(SETS)
     verbose, names = "all" in words, [word for word in words if word not in SETS and word != "all"]
     for name in chosen:

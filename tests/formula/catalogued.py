@@ -28,7 +28,7 @@ def focal(x: Tensor, y: Tensor) -> Tensor:
 
 
 def focal_with_eps(x: Tensor, y: Tensor) -> Tensor:
-    """With logarithms of probabilities."""
+    """Adds an eps to probabilities in the logarithms."""
     p = torch.sigmoid(x)
     of_log = y * (p + 1e-7).log() + (1 - y) * (1 - p + 1e-7).log()
     return -((1 - (p * y + (1 - p) * (1 - y))) ** 2) * of_log
@@ -42,14 +42,14 @@ def adam(p: Tensor, g: Tensor, m: Tensor, v: Tensor) -> Tensor:
 
 
 def adam_without_correction(p: Tensor, g: Tensor, m: Tensor, v: Tensor) -> Tensor:
-    """The moments are not corrected."""
+    """Does not correct the moments."""
     m = m.lerp(g, 0.1)
     v = v * 0.999 + g * g * 0.001
     return p - 0.001 * m / (v.sqrt() + 1e-8)
 
 
 def label_smoothing(x: Tensor, p: Tensor) -> Tensor:
-    """By log_softmax."""
+    """Uses log_softmax."""
     logs = torch.log_softmax(x, -1)
     return -(0.9 * (p * logs).sum(-1) + 0.1 * logs.mean(-1))
 

@@ -44,25 +44,25 @@ def row_by_row(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
 @row_by_row
 def layer_norm(x: Tensor, w: Tensor, b: Tensor) -> Tensor:
-    """Torch's."""
+    """Torch's function."""
     return F.layer_norm(x, x.shape, w, b)
 
 
 @row_by_row
 def layer_norm_whose_bias_is_scaled(x: Tensor, w: Tensor, b: Tensor) -> Tensor:
-    """The weight multiplies the bias, too."""
+    """Multiplies the bias by the weight."""
     return (F.layer_norm(x, x.shape) + b) * w
 
 
 @row_by_row
 def rms_norm(x: Tensor, w: Tensor) -> Tensor:
-    """Torch's."""
+    """Torch's function."""
     return F.rms_norm(x, x.shape, w, eps=1e-6)
 
 
 @row_by_row
 def rms_norm_of_one_more(x: Tensor, w: Tensor) -> Tensor:
-    """The weight is one more, as some models store it."""
+    """Adds 1 to the weight, as some models store it."""
     return F.rms_norm(x, x.shape, 1 + w, eps=1e-6)
 
 
@@ -82,7 +82,7 @@ def batch_norm_of_the_sample(x: Tensor, w: Tensor, b: Tensor) -> Tensor:
 
 @row_by_row
 def batch_norm_in_evaluation(x: Tensor, m: Tensor, v: Tensor, w: Tensor, b: Tensor) -> Tensor:
-    """Torch's."""
+    """Torch's function."""
     return F.batch_norm(x.reshape(1, 1), m.reshape(1), v.reshape(1), w.reshape(1), b.reshape(1)).reshape(())
 
 
@@ -95,12 +95,12 @@ def _running(x: Tensor, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]
 
 
 def running_mean(m: Tensor, x: Tensor) -> Tensor:
-    """Torch's."""
+    """Torch's running mean."""
     return _running(x, m, torch.ones_like(m))[0]
 
 
 def running_variance(v: Tensor, x: Tensor) -> Tensor:
-    """Torch's."""
+    """Torch's running variance."""
     return _running(x, torch.zeros_like(v), v)[1]
 
 
@@ -112,13 +112,13 @@ def attention(q: Tensor, k: Tensor, v: Tensor, keep: Tensor | None = None) -> Te
 
 
 def weighted_cross_entropy(x: Tensor, t: Tensor, w: Tensor) -> Tensor:
-    """Torch's, with each row's own weights."""
+    """Torch's loss with the weights of each row."""
     rows = zip(x, t, w, strict=True)
     return torch.stack([F.cross_entropy(row[None], at[None], weight, reduction="sum") for row, at, weight in rows])
 
 
 def weighted_smoothed_cross_entropy(x: Tensor, t: Tensor, w: Tensor) -> Tensor:
-    """Torch's, with each row's own weights."""
+    """Torch's smoothed loss with the weights of each row."""
     rows, smoothed = zip(x, t, w, strict=True), {"label_smoothing": 0.1, "reduction": "sum"}
     return torch.stack([F.cross_entropy(row[None], at[None], weight, **smoothed) for row, at, weight in rows])
 
@@ -127,7 +127,7 @@ IGNORED = -100
 
 
 def cross_entropy_with_ignored(x: Tensor, t: Tensor, keep: Tensor) -> Tensor:
-    """Torch's."""
+    """Torch's loss."""
     return F.cross_entropy(x, torch.where(keep, t, IGNORED), ignore_index=IGNORED, reduction="none")
 
 
@@ -137,14 +137,14 @@ def cross_entropy_of_padding(x: Tensor, t: Tensor, keep: Tensor) -> Tensor:
 
 
 def smoothed_over_the_others(x: Tensor, t: Tensor) -> Tensor:
-    """The smoothed part is spread over the wrong classes alone."""
+    """Spreads the smoothed part over the wrong classes only."""
     logs = torch.log_softmax(x, -1)
     own = logs.gather(-1, t[:, None])[:, 0]
     return -(0.9 * own + 0.1 * (logs.sum(-1) - own) / max(x.shape[-1] - 1, 1))
 
 
 def weighted_by_the_label(x: Tensor, t: Tensor, w: Tensor) -> Tensor:
-    """The smoothed part has the label's weight."""
+    """Weights the smoothed part by the weight of the label."""
     logs = torch.log_softmax(x, -1)
     own = logs.gather(-1, t[:, None])[:, 0]
     return -w.gather(-1, t[:, None])[:, 0] * (0.9 * own + 0.1 * logs.mean(-1))
@@ -168,12 +168,12 @@ def accumulated(g: Tensor, w: Tensor, of_batch: Callable[[Tensor, Tensor], Tenso
 
 
 def of_the_full_batch(w: Tensor, _: Tensor) -> Tensor:
-    """Every microbatch is divided by what counts in all of them."""
+    """Divides every microbatch by the total weight of the batch."""
     return w.sum(-1)
 
 
 def of_each_microbatch(w: Tensor, own: Tensor) -> Tensor:
-    """The mean of means, which is none of the batch where microbatches count differently."""
+    """Divides each microbatch by its weight: the mean of means differs from the mean of the batch."""
     return own.sum(-1).clamp(min=0.1) * -(-w.shape[-1] // MICROBATCH)
 
 
@@ -197,22 +197,22 @@ def attention_of_two_features(
 
 
 def attention_over_queries(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """The softmax goes along the queries, and not along the keys."""
+    """Takes the softmax along the queries, not the keys."""
     scores = q[None, :, None] * k[:, None, :]
     return (scores.softmax(1) * v[:, None, :]).sum(-1).diagonal()
 
 
 def linear_upsampling(a: Tensor, b: Tensor, *, corners: bool = False) -> Tensor:
-    """Torch's: the second of four that are made of two."""
+    """Torch's function: the second of four outputs from two inputs."""
     return F.interpolate(torch.stack([a, b], -1)[:, None], 4, mode="linear", align_corners=corners)[:, 0, 1]
 
 
 def cubic_upsampling(a: Tensor, b: Tensor, c: Tensor, d: Tensor, *, antialias: bool = False) -> Tensor:
-    """Torch's: the fourth of eight that are made of four; with `antialias` by another slope, as of images elsewhere."""
+    """Torch's function: the fourth of eight outputs from four inputs; `antialias` uses the slope of image libraries."""
     image = torch.stack([a, b, c, d], -1)[:, None, None]
     return F.interpolate(image, (1, 8), mode="bicubic", antialias=antialias)[:, 0, 0, 3]
 
 
 def bilinear(a: Tensor, b: Tensor, c: Tensor, d: Tensor, s: Tensor, t: Tensor) -> Tensor:
-    """Of linear ones."""
+    """Torch's bilinear interpolation."""
     return torch.lerp(torch.lerp(a, b, t), torch.lerp(c, d, t), s)

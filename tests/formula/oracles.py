@@ -51,7 +51,7 @@ FORMULAS = {
     "variance": "formula(x): mean((x - mean(x)) ** 2)",
     "entropy": "formula(logits): l = log_softmax(logits); -sum(exp(l) * l)",
 }
-"""Contracts by hand, as formulas with the forms that their derivations are about."""
+"""Hand-written contracts as formulas, with the forms of their derivations."""
 
 WITH_LOGITS = "binary_cross_entropy_with_logits"
 
@@ -87,7 +87,7 @@ class Beside:
 
     @cached_property
     def quantity(self) -> Quantity:
-        """The formula's."""
+        """The quantity of the formula."""
         text = {**FORMULAS, **FURTHER}[self.contract]
         model = Model(parsed(spelling(text)))
         return model.value if self.of is None else model.gradients[self.of]
@@ -153,7 +153,7 @@ class Row(NamedTuple):
 
 
 def measured(beside: Beside) -> Row:
-    """Measure one."""
+    """Measure a pair of oracles."""
     contract, of = contract_named(beside.contract), beside.quantity
     ordinary, seconds = [], np.zeros(2)
     for dtype in DTYPES:
@@ -167,7 +167,7 @@ def measured(beside: Beside) -> Row:
 
 
 def error(beside: Beside, dtype: str, examples: int = 6, rows: int = 24) -> tuple[float, float]:
-    """The largest errors of the screens by hand and by formula, relative to the truth, where that is a number."""
+    """Return the largest relative errors of both screens, where the exact value is a number."""
     format_, of, worst = FORMATS[dtype], beside.quantity, [0.0, 0.0]
     for given in _drawn(beside, dtype, examples=examples):
         some = [one[:rows] for one in given]
@@ -232,7 +232,7 @@ def _ordinary(contract: Any, reads: tuple[str, ...], dtype: torch.dtype, rows: i
 
 
 def _seconds(beside: Beside, of: Quantity, given: list[list[Tensor]]) -> tuple[float, float]:
-    """CPU seconds that each takes for the same rows, by turns."""
+    """Return the CPU seconds of both for the same rows, in turns."""
     spent = [0.0, 0.0]
     while min(spent) < ENOUGH_S:
         for at in range(2):
@@ -253,14 +253,14 @@ INFINITIES = {True: "same", False: "different"}
 
 
 def line(beside: Beside, row: Row) -> str:
-    """One line of the table."""
+    """Return a line of the table."""
     hand, formula = (f"2^{np.ceil(np.log2(x)):.0f}" if x else "0" for x in (row.error_by_hand, row.error_by_formula))
     speeds = " | ".join(f"{x:.2f}" for x in row[:3])
     return f"| {beside.name} | {speeds} | {hand} | {formula} | {row.undecided:.0%} | {INFINITIES[row.at_infinities]} |"
 
 
 def main(*names: str) -> None:
-    """Print the table, or some lines of it."""
+    """Print the table, or the lines of the named oracles."""
     for text in HEADER:
         typer.echo(text)
     for beside in BESIDE:

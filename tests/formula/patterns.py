@@ -201,8 +201,10 @@ WITHOUT = {
     "rounded.squared_error": frozenset({"gradient_in_b", "gradient_finite_in_b", "gradient_digits_not_lost_in_b"}),
     "rounded.kl_divergence_of_probabilities": frozenset({"gradient_finite_in_q"}),
 }
-"""Groups of laws and laws for which a control was not made: it has no backward pass, or none for a second input, or
-says nothing of zero by zero, where the formula says zero."""
+"""Groups of laws, and laws, for which a control is not suitable.
+
+It has no backward pass, or none for the second input, or does not define 0 / 0, where the formula gives zero.
+"""
 
 NOT_SAID = {
     "fully_masked_row": "a row of which nothing is left: infinity less infinity",

@@ -24,7 +24,7 @@ from harness.formula.quantity import ENOUGH_NARROW, ENOUGH_WIDE, Quantity
 from harness.formula.spelling import written
 
 POSITIVE = {"log(x)", "log1p(x)", "log2(x)", "sqrt(x)"}
-"""Elsewhere they are no numbers, and nothing is to be decided."""
+"""Words that are NaN for negative numbers, where nothing must be decided."""
 
 SPELLED: list[tuple[str, dict[str, str]]] = [
     *((formula, {"x": "positive"} if formula in POSITIVE else {}) for formula in FORMULAS),
@@ -32,10 +32,10 @@ SPELLED: list[tuple[str, dict[str, str]]] = [
 ]
 
 FLOOR = 2.0**-190
-"""Absolute error that decides in formats of 32 bits and fewer."""
+"""Absolute error that suffices in formats of at most 32 bits."""
 
 RATED = (("x * sigmoid(1.702 * x)", 1), ("log(1 + exp(x))", 1), ("softmax(x)", 8), ("x / sqrt(mean(x * x) + 1)", 8))
-"""Formulas whose screen and bound are timed, with their columns."""
+"""Formulas whose screen and bound are timed, with their numbers of columns."""
 
 
 class Screened(NamedTuple):
@@ -68,7 +68,7 @@ def quantities(elements: int, seed: int = 8) -> Iterator[tuple[str, Quantity, li
 
 
 def screened(of: Quantity, given: list[NDArray[Any]]) -> Screened:
-    """Count."""
+    """Return the counts."""
     environment = of.environment(given)
     shape = of._shape(environment)
     double, off = of.enclosed(environment, shape, in_pairs=False)

@@ -16,7 +16,7 @@ LAWS = ["value", "finite", "gradient", "gradient_finite", "gradient_in_k", "grad
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_many_queries_are_each_answered_for_themselves(dtype: str) -> None:
-    """By torch's kernel."""
+    """Torch's kernel holds."""
     found = decided(jobs([Case(attention_of_many, "attention")], laws=LAWS, dtypes=[dtype]), examples=4)
     assert {verdict.status for verdict in found} == {Status.HOLDS}
 

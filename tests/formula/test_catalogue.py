@@ -34,7 +34,7 @@ def verdicts(
 
 
 class Rounded(torch.autograd.Function):
-    """Value and gradients by the oracle, rounded once."""
+    """Value and gradients of the oracle, each rounded once."""
 
     @staticmethod
     def forward(ctx: Any, model: Model, *inputs: Tensor) -> Tensor:  # type: ignore[override]

@@ -83,7 +83,7 @@ def test_a_loss_over_all_is_called_on_each_group() -> None:
 
 
 def test_of_what_has_no_value_two_runs_may_differ() -> None:
-    """The correlation with a row that does not vary is an infinity of either sign, as its mean was rounded."""
+    """The correlation with a constant row is an infinity whose sign depends on the rounding of the mean."""
 
     def correlation(x: Tensor, y: Tensor) -> Tensor:
         a, b = (rows - rows.mean(-1, keepdim=True) for rows in (x, y))
@@ -120,7 +120,7 @@ def test_who_answers_one_number_for_all_rows_is_told_how_that_is_checked(formula
 
 
 def test_a_mask_and_one_number_a_row_are_inputs_too() -> None:
-    """Of rows."""
+    """Both belong to rows."""
 
     def scaled(x: Tensor, keep: Tensor, t: Tensor) -> Tensor:
         return torch.where(keep, x, torch.zeros_like(x)).sum(-1) / t
@@ -136,7 +136,7 @@ def test_a_mask_and_one_number_a_row_are_inputs_too() -> None:
 
 
 def test_a_kink_is_left_open() -> None:
-    """Either derivative will do there, and the mean of both."""
+    """Either one-sided derivative is accepted, and so is their mean."""
     for function in (torch.abs, lambda x: torch.where(x > 0, x, -x)):
         assert harness.check(function, formula="abs(x)", laws=["gradient"], **QUICK).failing == []
 
@@ -150,7 +150,7 @@ def test_in_float64_special_functions_are_decided_by_balls() -> None:
 
 
 def test_the_thresholds_of_a_formula_are_among_its_inputs() -> None:
-    """A bug of a few numbers around one is found."""
+    """A bug in a few numbers around a threshold is found."""
 
     def shifted(x: Tensor) -> Tensor:
         return torch.where((x - 123.456).abs() < 1e-4, x + 1, functional.relu(x - 123.456))
@@ -160,7 +160,7 @@ def test_the_thresholds_of_a_formula_are_among_its_inputs() -> None:
 
 
 def test_a_survey_finds_where_a_formula_breaks() -> None:
-    """To the number, and along each input."""
+    """The number is exact, for each input."""
     contract = "formula(x, y): exp(x) / (exp(x) + exp(y))"
     assert [ray.name for ray in rays_of(contract_named(contract))] == ["x = t", "x = -t", "y = t", "y = -t"]
     found = survey(lambda x, y: x.exp() / (x.exp() + y.exp()), contract, dtypes=["float32"], batches=0)
@@ -192,7 +192,7 @@ def test_a_mistake_on_the_command_line_is_one_sentence(
 
 
 def test_what_is_rounded_once_loses_no_digit_where_float64_keeps_none() -> None:
-    """A bound is not made of a value that cancelled in float64."""
+    """No bound is derived from a value that cancelled in float64."""
     of = Model(parsed(written("l = log_softmax(x); -sum(exp(l) * l)"))).gradients["x"]
     row, one = torch.tensor([[41.121, 0.0]]), torch.ones(1)
     exact = of.oracle(row, one)
@@ -201,7 +201,7 @@ def test_what_is_rounded_once_loses_no_digit_where_float64_keeps_none() -> None:
 
 
 def test_what_cancels_to_nothing_in_float64_is_measured_absolutely() -> None:
-    """In ulp of zero, neither the error nor its bound is a number."""
+    """In ulp of zero, the error and the bound would be NaN."""
     rows = torch.tensor([[0.0, 1.5e24, -1.1e24, -1.5e24, 1.1e24, 0.3e24, -0.3e24]], dtype=torch.float64)
     of = Model(parsed(written("mean(x)"))).value
     off = torch.full((1,), 1e7, dtype=torch.float64)
@@ -210,7 +210,7 @@ def test_what_cancels_to_nothing_in_float64_is_measured_absolutely() -> None:
 
 
 def test_what_is_off_by_more_than_float64_has_is_measured() -> None:
-    """The largest number with the other sign, without a warning of NumPy's."""
+    """The result is the largest number with the wrong sign, and NumPy does not warn."""
     x = torch.full((1,), torch.finfo(torch.float64).max * 0.9, dtype=torch.float64)
     of = Model(parsed(written("x * 1"))).value
     assert measured(of, larger_bound, -x, (x,), FORMATS["float64"]).broken

@@ -35,7 +35,10 @@ DECLARED = {"rms_norm": {"eps": 1e-5}, "layer_norm": {"eps": 1e-5}}
 
 @pytest.mark.parametrize("name", FORMULAS)
 def test_the_bound_as_written_is_nearly_the_one_by_hand(name: str) -> None:
-    """In float32 the median ratio is from 0.8 to 3; the oracles agree as far as the bound by hand sees."""
+    """In float32 the median ratio is between 0.8 and 3.
+
+    The oracles agree within the resolution of the hand-written bound.
+    """
     contract, format_ = contract_named(name), FORMATS["float32"]
     model = Model(parsed(spelling(FORMULAS[name])))
     value = next(law for law in contract.laws if law.name == ABOUT.get(name, "value"))
@@ -65,7 +68,7 @@ def test_what_is_attainable_does_not_depend_on_a_shift_that_changes_nothing(name
 
 
 def test_why_oracles_are_written_by_hand_is_in_the_table() -> None:
-    """All that could follow from a formula is there, and slower by it somewhere, or other at infinities."""
+    """The table has every oracle with a formula; each formula is slower on some rows, or differs at infinities."""
     assert list(TABLE) == [beside.name for beside in BESIDE]
     for cells in TABLE.values():
         assert min(map(float, cells[:3])) < 0.9 or cells[-1] == INFINITIES[False]

@@ -27,7 +27,7 @@ def test_a_constant_is_never_differentiated() -> None:
 
 
 def test_a_backward_pass_that_ignores_the_incoming_gradient_is_found_in_the_second_input() -> None:
-    """The law of cotangents is about the input that has a gradient."""
+    """The law of cotangents uses the input with a gradient."""
 
     class Where(torch.autograd.Function):
         @staticmethod

@@ -40,7 +40,7 @@ from harness.formula.spelling import Domain, spelling, stated_inputs, written
     ],
 )
 def test_what_is_no_formula_is_refused_at_its_character(formula: str, said: str) -> None:
-    """In one sentence."""
+    """The message is one sentence."""
     with pytest.raises(UsageError) as refusal:
         parsed(written(formula))
     assert said in str(refusal.value)
@@ -63,7 +63,7 @@ def test_what_an_input_may_be_is_known() -> None:
 
 
 def test_a_decimal_number_is_what_is_written() -> None:
-    """A tenth, and not the nearest binary number."""
+    """A tenth is exact, not the nearest binary number."""
     numbers = [one.value for one in order(parsed(written("x + 0.1")).definition) if one.operation == "number"]
     assert numbers == [Fraction(1, 10)]
 
@@ -90,7 +90,7 @@ def test_a_formula_is_read_as_it_is_spelled(text: str) -> None:
 
 
 def test_inputs_are_taken_in_the_order_of_the_parameters() -> None:
-    """By their names."""
+    """The names of the parameters decide."""
     assert in_order_of(lambda y, x: y - x, "formula: x - y").startswith("formula(y, x):")
     with pytest.raises(UsageError, match="its parameters are `a`, `b`, got `x`, `y`"):
         in_order_of(lambda a, b: a - b, "formula: x - y")
@@ -133,13 +133,13 @@ def test_the_name_of_a_formula_of_the_catalogue_is_none(function: Callable[..., 
 
 
 def test_a_definition_and_a_form_that_disagree_are_told_with_the_point() -> None:
-    """Before any implementation is judged."""
+    """The check stops before it judges an implementation."""
     with pytest.raises(UsageError, match=r"the formula gives .* and the form .* at x = "):
         harness.check(torch.log1p, formula="log(1 + x)", form="log1p(x) / 2")
 
 
 def test_a_formula_that_is_nowhere_finite_is_refused() -> None:
-    """There is nothing to compare with."""
+    """It has no value to compare with."""
     with pytest.raises(UsageError, match="not finite for any input"):
         contract_named("formula(x): log(-exp(x))")
 

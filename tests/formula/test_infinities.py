@@ -22,18 +22,18 @@ LAWS = ["value_at_infinities", "infinite_values", "not_nan_where_infinite", "gra
 
 
 def broken(function: object, formula: str, form: str | None = None) -> dict[str, Status]:
-    """The laws at infinities that do not hold."""
+    """Return the laws at infinities that break."""
     found = harness.check(function, formula=formula, form=form, laws=LAWS, dtypes=["float32"])  # type: ignore[arg-type]
     return {verdict.law: verdict.status for verdict in found if verdict.status is not Status.HOLDS}
 
 
 def softmax(x: Tensor) -> Tensor:
-    """Torch's."""
+    """Torch's function."""
     return x.softmax(-1)
 
 
 def masked_by_a_constant(x: Tensor) -> Tensor:
-    """Minus infinity is taken for -20."""
+    """Replaces minus infinity by -20."""
     return x.nan_to_num(neginf=-20.0).softmax(-1)
 
 
@@ -43,13 +43,13 @@ def masked_too_late(x: Tensor) -> Tensor:
 
 
 def of_nothing(x: Tensor) -> Tensor:
-    """Infinity less infinity."""
+    """Subtracts infinity from infinity."""
     m = x.amax(-1, keepdim=True)
     return m[..., 0] + (x - m).exp().sum(-1).log()
 
 
 def test_a_sound_implementation_keeps_the_limits() -> None:
-    """Torch's softmax and logsumexp."""
+    """The implementations are torch's softmax and logsumexp."""
     assert not broken(softmax, "exp(x) / sum(exp(x))", "softmax(x)")
     assert not broken(lambda x: x.logsumexp(-1), "log(sum(exp(x)))")
 
@@ -77,7 +77,7 @@ def test_a_row_of_which_one_value_is_no_number_has_no_gradient() -> None:
 
 
 def largest_for_infinity(x: Tensor) -> Tensor:
-    """The largest number where there is none that is larger."""
+    """Returns the largest number in place of infinity."""
     return x.logsumexp(-1).nan_to_num(posinf=torch.finfo(x.dtype).max)
 
 
@@ -87,7 +87,7 @@ def log_cosh(x: Tensor) -> Tensor:
 
 
 def log_cosh_of_a_magnitude(x: Tensor) -> Tensor:
-    """The same of |x|."""
+    """The same form with |x|."""
     return log_cosh(x.abs())
 
 

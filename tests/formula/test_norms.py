@@ -27,19 +27,19 @@ class Averaged(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, w: Tensor, batch: int) -> Tensor:  # type: ignore[override]
-        """Leave it."""
+        """Return the weight."""
         ctx.batch = batch
         return w.clone()
 
     @staticmethod
     def backward(ctx: Any, *weights: Tensor) -> tuple[Tensor, None]:
-        """Divide."""
+        """Divide the gradient."""
         return weights[0] / ctx.batch, None
 
 
 @pytest.mark.parametrize("name", NORMS)
 def test_the_gradients_in_weight_and_bias_are_kept(name: str) -> None:
-    """By torch's own."""
+    """Torch's functions hold."""
     assert set(statuses(name, NORMS[name]).values()) == {Status.HOLDS}
 
 

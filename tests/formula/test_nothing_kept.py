@@ -37,7 +37,7 @@ def zeros(x: Tensor, keep: Tensor) -> Tensor:
 
 
 def zeros_too_late(x: Tensor, keep: Tensor) -> Tensor:
-    """NaN is replaced in the value, and not in the gradient."""
+    """Replaces NaN in the value, but not in the gradient."""
     return torch.where(keep, masked(x, keep), 0.0)
 
 

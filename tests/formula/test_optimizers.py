@@ -1,4 +1,4 @@
-"""Torch's optimizers in all variants that there are on this device keep their formula, and each other's they do not."""
+"""All variants of torch's optimizers on this device follow their formula, and no other optimizer's formula."""
 
 import pytest
 from formula.catalogued_steps import OPTIMIZERS, VARIANTS, Step, steps_of
@@ -27,5 +27,5 @@ def test_a_variant_takes_the_steps(name: str, variant: str, dtype: str) -> None:
     ("name", "taken"), [("adam_steps_with_decay", "adamw_steps"), ("adamw_steps", "adam_steps_with_decay")]
 )
 def test_a_decay_in_another_place_is_another_optimizer(name: str, taken: str) -> None:
-    """Whatever the variant."""
+    """All variants show it."""
     assert Status.BROKEN in statuses(steps_of(OPTIMIZERS[taken], fused=True), name, "float32")

@@ -42,7 +42,7 @@ def test_what_no_formula_says_is_named_by_laws_that_there_are() -> None:
 
 
 def test_every_set_can_be_judged() -> None:
-    """A contract or a convention that is new to the careful forms, mutants or controls ends none of them."""
+    """A new contract or convention in the careful forms, mutants or controls does not end it."""
     judged_of = {trial.says for trial in careful()}
     assert judged_of == {form.contract for form in FORMS} - {"sgd_with_momentum"}
     assert {trial.says for trial in controls()} == set(SPELLED)
@@ -52,7 +52,7 @@ def test_every_set_can_be_judged() -> None:
     "name", ["kl_of_what_is_normalised", "rms_norm_of_a_floored_norm", "rms_norm_of_a_floored_root"]
 )
 def test_a_convention_has_its_own_formula(name: str) -> None:
-    """Under which the careful form of it holds."""
+    """The careful form with this convention holds."""
     (trial,) = (trial for trial in careful() if trial.case.name == f"careful.{name}")
     outcome = judged(trial._replace(dtypes=("float32",)), wrong=False, examples=4)
     assert outcome.as_it_is, outcome.text

@@ -1,4 +1,4 @@
-"""Rays of a formula: one for each number, and whole ones are tried one by one, so that the first wrong one is known."""
+"""Rays of a formula: one per number. Integers are tried one by one, so that the first wrong one is found."""
 
 import pytest
 import torch
@@ -16,7 +16,7 @@ FLOAT32 = FORMATS["float32"]
 
 
 def rotary(x: Tensor, y: Tensor, p: Tensor, f: Tensor) -> Tensor:
-    """The first of two at a position."""
+    """The first component of a rotated pair."""
     return x * torch.cos(p * f) - y * torch.sin(p * f)
 
 
@@ -35,7 +35,7 @@ def along_positions(kept_in: torch.dtype) -> Breaking:
 def test_the_first_wrong_position_is_the_first_whole_number_that_a_format_lacks(
     kept_in: torch.dtype, first: int | None
 ) -> None:
-    """Half of those behind it are right again, so that no bisection would know."""
+    """Half of the later positions are right again, so that bisection would miss it."""
     found = along_positions(kept_in)
     assert found.value == first
     assert found.certainty == "exhausted"

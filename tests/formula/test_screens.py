@@ -1,4 +1,4 @@
-"""The screen encloses, decides nearly all, and a running error that is too small is seen."""
+"""The screen encloses the exact value, decides nearly all elements, and a too small running error is found."""
 
 from dataclasses import replace
 

@@ -75,5 +75,5 @@ def test_a_spelling_that_is_none_is_refused_with_another_one(text: str, remedy: 
 
 
 def test_an_input_may_have_the_name_of_a_library() -> None:
-    """A name that is no prefix is an input."""
+    """The name is an input if it is not used as prefix."""
     assert list(parsed(spelling("formula(F): F.exp() + F")).domains) == ["F"]

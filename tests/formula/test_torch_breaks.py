@@ -35,7 +35,7 @@ def test_what_is_declared_is_of_the_catalogue() -> None:
 def test_a_law_that_is_not_declared_beside_others_of_its_operation_fails(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """``normalize`` of zeros is declared in float16: that does not excuse its gradient, nor another dtype."""
+    """``normalize`` of zeros is declared in float16, which excuses neither its gradient nor another dtype."""
     wrong = CATALOGUED["normalize"]._replace(torch=lambda x: 2.0 * F.normalize(x))
     monkeypatch.setattr(torch_breaks, "CATALOGUED", {"normalize": wrong})
     assert torch_breaks.main("float16") == 1

@@ -30,7 +30,7 @@ FORMULAS = [*ONE, *ROWS, *TWO]
 
 
 def rows(formula: str, dtype: str, *, extreme: bool = False) -> tuple[Model, list[np.ndarray]]:
-    """A model, and inputs as its contract draws them."""
+    """Return a model and inputs drawn from its contract."""
     model = Model(parsed(written(formula)))
     found: list[dict[str, torch.Tensor]] = []
     strategy = drawn(model.formula, FORMATS[dtype], cotangent=True, extreme=extreme)
@@ -78,7 +78,7 @@ def violations(of: Quantity, given: list[np.ndarray], *, wide: bool) -> tuple[in
 @pytest.mark.parametrize("wide", [False, True], ids=["in-float64", "in-double-double"])
 @pytest.mark.parametrize("formula", FORMULAS)
 def test_the_screen_encloses_the_truth(formula: str, *, wide: bool) -> None:
-    """Within its running error, of value and gradient, on ordinary and extreme numbers."""
+    """The running error covers value and gradient, on ordinary and extreme numbers."""
     seen = 0
     for extreme in (False, True):
         model, given = rows(formula, "float64" if wide else "float32", extreme=extreme)
@@ -91,7 +91,7 @@ def test_the_screen_encloses_the_truth(formula: str, *, wide: bool) -> None:
 
 @pytest.mark.parametrize("formula", [*ONE, *ROWS, *TWO])
 def test_a_gradient_is_the_derivative(formula: str) -> None:
-    """Either of its two graphs, by differences of the value."""
+    """Both graphs agree with finite differences of the value."""
     model = Model(parsed(written(formula)))
     rng = np.random.default_rng(3)
     shape = (5, 4) if model.formula.by_rows else (5,)
@@ -131,7 +131,7 @@ def test_every_word_is_tried() -> None:
 
 @pytest.mark.parametrize("tied", [2, 3, 5])
 def test_the_gradient_of_a_maximum_is_nobodys_at_each_of_its_ties(tied: int) -> None:
-    """At the first, at the last and at those between; not where the largest is single, nor where it is only a shift."""
+    """Each tied position is undefined; a single maximum, and a maximum used as a shift, are not."""
     x = np.array([[1.5] * tied + [0.5, -2.0], [1.5, 0.25, *[0.5] * tied]])
     ties = np.array([[True] * tied + [False] * 2, [False] * (tied + 2)])
     of = Model(parsed(written("max(x)"))).gradients["x"]
@@ -142,7 +142,7 @@ def test_the_gradient_of_a_maximum_is_nobodys_at_each_of_its_ties(tied: int) -> 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_a_power_is_known_at_zero(dtype: str) -> None:
-    """Zero, where its exponent is positive; its slope too above one, below one it has none. Less than zero has none."""
+    """It is zero for positive exponents; the slope exists for exponents above one. Negative bases have no value."""
     x = torch.tensor([0.0, -1.0, 0.25], dtype=getattr(torch, dtype))
     steep, flat, inverse = (Model(parsed(written(f"x ** {power}"))) for power in ("(1 / 4)", "1.5", "-0.5"))
     weight = torch.ones_like(x)
@@ -155,7 +155,7 @@ def test_a_power_is_known_at_zero(dtype: str) -> None:
 
 
 def test_the_conditioning_of_a_quotient_survives_a_large_divisor() -> None:
-    """In float64 a share of 1e-162 changes by 372 times a relative change of the entry that makes it small."""
+    """In float64, a share of 1e-162 changes by 372 times the relative change of the responsible entry."""
     of, format_ = Model(parsed(written("exp(-x) / sum(exp(-x))"))).value, FORMATS["float64"]
     x = np.array([[-372.3, 0.5]])
     share = np.exp(-372.8)

@@ -30,11 +30,11 @@ NOWHERE: list[tuple[str, list[list[float]], list[bool]]] = [
     ("exp(x) + 0 * max(x)", [[900.0, 0.0]], [False]),
     ("x / (x - mean(x)) + 0 * max(x)", [[0.1, 0.1, 0.1]], [False]),
 ]
-"""A formula, rows, and whether all of a row is certain to have no value. Three tenths round in float64."""
+"""A formula, rows, and whether each row certainly has no value. Three tenths are rounded in float64."""
 
 
 def value_of(formula: str) -> Quantity:
-    """The value."""
+    """Return the quantity of the value."""
     return Model(parsed(written(formula))).value
 
 
@@ -94,7 +94,7 @@ def test_balls_are_not_refined_where_nothing_is_to_be_known(monkeypatch: pytest.
     ],
 )
 def test_what_rounded_nothing_is_off_by_nothing(formula: str, row: list[float], exact: bool) -> None:
-    """Sums whose last bit no partial sum outgrows, and quotients without a rest; no others."""
+    """Only exact sums and quotients have no error."""
     nodes = value_of(formula)._true_orders[-1]
     found = values(nodes, {"x": np.array([row])})
     assert (errors(nodes, found, DOUBLE)[nodes[-1]] == 0.0).all() == exact
@@ -132,7 +132,7 @@ def test_what_overflows_in_float64_is_no_infinite_slope() -> None:
 
 
 def test_both_tiers_say_that_a_number_over_zero_has_no_value() -> None:
-    """The screen took the quotient for an infinity, and a layout that rounds the mean otherwise for a defect."""
+    """The screen once took the quotient for an infinity, so that another rounding of the mean counted as a defect."""
     oracle = Model(parsed(spelling("formula: mean(x) / sqrt(mean((x - mean(x)) ** 2))"))).value.oracle
     rows = torch.tensor([[0.9999999999999998] * 10, [-2.0000000000000004] * 10, [0.5] * 10], dtype=torch.float64)
     ordinary = torch.arange(90, dtype=torch.float64).reshape(9, 10)

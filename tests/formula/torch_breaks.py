@@ -166,7 +166,7 @@ LAWS = ("value", "finite", "gradient", "gradient_finite")
 """Laws whose violation is a defect, for the first input."""
 
 NAN = "not_nan_where_infinite"
-"""The law at infinities whose breach is one."""
+"""The law at infinities whose violation is a defect."""
 
 _ZERO = "its eps rounds to zero, and 0 / 0 is no number"
 _FINITE = ("finite", "gradient_finite")
