@@ -1,4 +1,4 @@
-"""The time gate's analysis, on slices that were simulated and on slices that were recorded."""
+"""The time gate's analysis of simulated and recorded slices."""
 
 import gzip
 import json
@@ -34,7 +34,7 @@ Slices = Sequence[Sequence[float]]
 
 
 def decided(draw: Callable[[int], Sequence[Slices]]) -> State:
-    """Go on, block by block, as a measurement does, until the case is settled or the couples are spent."""
+    """Decide block by block, like a measurement, until the case is settled or no couples remain."""
     couples: list[Slices] = []
     reached = State.OPEN
     for block in range(MOST_BLOCKS):
@@ -58,25 +58,25 @@ def simulated(rng: np.random.Generator, machine: Machine, slowdown: float) -> St
 
 
 def share(machine: Machine, slowdown: float, wanted: State, runs: int) -> float:
-    """Return how often a case ends in a state."""
+    """Return the share of cases that end in a state."""
     rng = np.random.default_rng(20240229)
     return sum(simulated(rng, machine, slowdown) is wanted for _ in range(runs)) / runs
 
 
 @pytest.mark.parametrize("machine", [*HONEST.values(), long_bursting], ids=[*HONEST, "long bursts"])
 def test_identical_code_is_not_slower_on_any_machine(machine: Machine) -> None:
-    """At most one false alarm in a thousand cases; on most of these machines there is none."""
+    """At most one case in a thousand is a false alarm; on most of these machines there is none."""
     assert share(machine, 0.0, State.SLOWER, 1000) <= 0.001
 
 
 @pytest.mark.parametrize("machine", HONEST.values(), ids=HONEST)
 def test_a_tenth_more_work_is_found_on_every_machine(machine: Machine) -> None:
-    """In 99 of 100 cases at least."""
+    """It is found in at least 99 of 100 cases."""
     assert share(machine, 0.10, State.SLOWER, 300) >= 0.99
 
 
 def test_a_slowdown_within_the_margin_is_none() -> None:
-    """One percent on a quiet machine."""
+    """The slowdown is one percent on a quiet machine."""
     assert share(HONEST["quiet"], 0.01, State.UNCHANGED, 200) == 1.0
 
 
@@ -92,7 +92,7 @@ def test_a_machine_that_favours_a_process_voids_the_case() -> None:
 
 
 def test_a_suspicion_needs_fresh_couples_to_be_confirmed() -> None:
-    """Five slow couples make a suspicion; the next five decide, by themselves."""
+    """Five slow couples make a suspicion, and only the next five decide."""
     slow = [0.10, 0.101, 0.099, 0.10, 0.102]
     same = [0.001, -0.001, 0.0, 0.002, -0.002]
     assert state(slow, same, LIMITS) is State.SUSPECTED
@@ -101,13 +101,13 @@ def test_a_suspicion_needs_fresh_couples_to_be_confirmed() -> None:
 
 
 def test_what_was_decided_at_a_look_stays_decided() -> None:
-    """Couples that come later are not looked at, so that waiting longer makes no regression."""
+    """Later couples are ignored, so that waiting longer makes no regression."""
     same, slow = [0.001, -0.001, 0.0, 0.002, -0.002], [0.3] * BLOCK
     assert state(same + slow + slow, same * 3, LIMITS) is State.UNCHANGED
 
 
 def test_fewer_than_five_pairs_are_no_verdict() -> None:
-    """A slowdown is suspected, everything else has too few pairs."""
+    """A slowdown is suspected; any other result has too few pairs."""
     few = BLOCK - 1
     assert state([0.5] * few, [0.0] * few, LIMITS) is State.SUSPECTED
     assert state([0.0] * few, [0.0] * few, LIMITS) is State.FEW
@@ -124,7 +124,7 @@ def test_pairs_after_the_last_look_can_raise_a_suspicion() -> None:
 
 
 def test_where_the_base_differs_from_itself_a_case_is_slower_only_if_it_differs_from_both_bases() -> None:
-    """A process that is slow by its memory layout makes no slowdown; a slowdown far beyond it stays one."""
+    """A process with an unfavorable memory layout is no slowdown; a much larger slowdown remains one."""
     jitter = [0.001, -0.001, 0.0, 0.002, -0.002]
     drifted = [0.1 + one for one in jitter]
     assert not seems_slower(drifted, drifted[::-1], 0.02)
@@ -153,7 +153,7 @@ def test_the_smallest_visible_effect_is_seen_nineteen_times_of_twenty() -> None:
 
 
 def test_arms_with_unequally_many_slices_are_refused() -> None:
-    """The minimum of more slices is smaller, on identical code."""
+    """The minimum of more slices is smaller for identical code."""
     for read in (fastest, beside):
         with pytest.raises(AssertionError, match="equally many"):
             read([1.0, 2.0], [1.0])
@@ -169,7 +169,7 @@ def test_the_null_arm_says_which_reading_is_the_sharper() -> None:
 
 
 def test_the_reading_changes_only_when_a_look_is_taken() -> None:
-    """Else a case would be decided after any couple, and not after each fifth."""
+    """Otherwise a case could be decided after any couple, not only after every fifth."""
     calm = ([1.0, 1.4, 1.4], [1.0, 1.4, 1.4])
     rare = ([1.4, 1.4, 1.4], [1.0, 1.4, 1.4])
     couples = [calm] * BLOCK + [rare, calm] * BLOCK
@@ -177,7 +177,7 @@ def test_the_reading_changes_only_when_a_look_is_taken() -> None:
 
 
 def test_both_readings_of_a_slowdown_agree() -> None:
-    """Ten percent are ten percent, disturbed or not."""
+    """Ten percent are found with and without disturbance."""
     base_s = np.array([1.0, 1.4, 1.4])
     for read in (fastest, beside):
         assert read(list(base_s), list(1.1 * base_s)) == pytest.approx(math.log(1.1))
@@ -209,7 +209,7 @@ def resampled(couples: list[Slices], rng: np.random.Generator) -> State:
 
 
 def test_recorded_slices_of_identical_code_raise_no_alarm() -> None:
-    """At most one false alarm in a thousand cases."""
+    """At most one case in a thousand is a false alarm."""
     rng = np.random.default_rng(1)
     found = [resampled(rows, rng) for rows in _in_turn(recorded("same"), 2000)]
     assert np.mean([one is State.SLOWER for one in found]) <= 0.001
@@ -228,7 +228,7 @@ def test_recorded_slices_of_identical_code_hardly_ever_seem_slower(pairs: int) -
 
 
 def test_recorded_slices_of_slower_code_are_found() -> None:
-    """A tenth more work, in 99 of 100 cases at least."""
+    """Ten percent more work is found in at least 99 of 100 cases."""
     rng = np.random.default_rng(1)
     found = [resampled(rows, rng) for rows in _in_turn(recorded("slower"), 1000)]
     assert np.mean([one is State.SLOWER for one in found]) >= 0.99

@@ -1,4 +1,4 @@
-"""The committed baseline: read as written, and kept for every kind of machine that gates."""
+"""The committed baseline is read as written, and has results for every kind of machine."""
 
 from pathlib import Path
 
@@ -30,13 +30,13 @@ def on(instructions: str, *, largest: float = 3.0, other: float | None = None, t
 
 
 def told(baseline: Baseline, now: Summary) -> list[tuple[Outcome, str]]:
-    """Return what differs."""
+    """Return the differences."""
     findings = compare(baseline, now, Policy())
     return [(one.outcome, one.sentence) for one in findings if one.outcome is not Outcome.UNCHANGED]
 
 
 def test_a_baseline_is_read_as_it_was_written_and_written_alike_each_time(tmp_path: Path) -> None:
-    """Infinite deviations included; the order of the run does not matter."""
+    """Infinite deviations are kept, and the order of the run does not matter."""
     laws = [law(largest=float("inf")), law(law="rows_sum_to_one"), law(dtype="float16", largest=None)]
     breakings = (point(), point(None, ray="offset"))
     baseline = EMPTY.updated(of(*laws, breakings=breakings, counts={"operators": 5, "bytes": 7}))
@@ -48,7 +48,7 @@ def test_a_baseline_is_read_as_it_was_written_and_written_alike_each_time(tmp_pa
 
 
 def test_a_missing_or_damaged_baseline_is_one_plain_message(tmp_path: Path) -> None:
-    """With the way to make one."""
+    """The message tells how to create it."""
     with pytest.raises(UsageError, match=r"baseline not found: .*; create it with `harness gate --run RUN --update`"):
         read_baseline(tmp_path / "none")
     file = tmp_path / "damaged"
@@ -111,7 +111,7 @@ def test_a_changed_case_is_no_longer_known_on_other_machines() -> None:
 
 
 def test_another_torch_takes_the_place_of_the_one_before() -> None:
-    """On its own kind of machine; a case that is gone is gone everywhere."""
+    """It replaces results of the same kind of machine. A removed case is removed for all."""
     both = EMPTY.updated(on("Intel", other=1.0)).updated(on("AMD", largest=4.0, other=1.0))
     newer = both.updated(on("AMD", largest=4.0, torch="2.14.0"))
     assert [(one.torch, one.instructions) for one in newer.origins] == [("2.13.0", "Intel"), ("2.14.0", "AMD")]

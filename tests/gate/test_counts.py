@@ -1,4 +1,4 @@
-"""Counts of the gate: a case that cannot be called is a sentence, and one without a compiler does not fail."""
+"""Counts of the gate: a case that cannot be called is reported, and one without a compiler does not fail."""
 
 from harness.gate.counts import Counts
 from harness.gate.finding import exit_code

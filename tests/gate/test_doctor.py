@@ -28,12 +28,12 @@ def measured(case: str, spread: float, **condition: Any) -> list[Slices]:
 
 
 def advised(slices: Sequence[Slices], **evidence: Any) -> list[str]:
-    """Return what would help."""
+    """Return the advice."""
     return advice(seen(Evidence(list(slices), **evidence), Policy()), Policy())
 
 
 def test_the_sharpest_case_is_first_with_what_it_would_show() -> None:
-    """Spread, fastest call, smallest visible slowdown, and the difference of identical code."""
+    """The line has scatter, fastest call, smallest visible slowdown, and the difference of identical code."""
     found = seen(Evidence([*measured(BLUNT, 0.05), *measured(SHARP, 0.001)]), Policy())
     assert [one.case for one in found.sights] == [SHARP, BLUNT]
     sharp, blunt = found.sights
@@ -47,7 +47,7 @@ def test_the_sharpest_case_is_first_with_what_it_would_show() -> None:
 
 
 def test_a_machine_that_sees_what_is_asked_needs_nothing() -> None:
-    """One sentence says so."""
+    """One sentence states that."""
     assert advised(measured(SHARP, 0.001)) == ["Nothing: this machine detects every slowdown that the policy requires."]
 
 

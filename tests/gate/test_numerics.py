@@ -15,7 +15,7 @@ from harness.record import GateFinding, Outcome, Status, Verdict
 
 
 def compared(before: Summary, now: Summary, **policy: Any) -> list[GateFinding]:
-    """Compare with a baseline that a run made."""
+    """Compare a run with the baseline of another run."""
     return compare(Baseline({}).updated(before), now, Policy(**policy))
 
 
@@ -25,13 +25,13 @@ def found(before: Summary, now: Summary, **policy: Any) -> list[GateFinding]:
 
 
 def only(before: Summary, now: Summary, **policy: Any) -> GateFinding:
-    """Compare, and return the one thing that differs."""
+    """Compare, and return the only difference."""
     (one,) = found(before, now, **policy)
     return one
 
 
 def test_the_same_run_passes_and_says_how_much_was_compared() -> None:
-    """Never a silent pass."""
+    """The count shows that the comparison was not empty."""
     baseline = of(law(), breakings=(point(),), counts={"operators": 5})
     findings = compared(baseline, baseline)
     assert [one.sentence for one in findings] == [
@@ -51,14 +51,14 @@ def test_one_ulp_beyond_the_budget_is_a_regression() -> None:
 
 
 def test_a_budget_may_be_a_share_and_one_of_a_case() -> None:
-    """The larger of the two counts; the last pattern that matches has the word."""
+    """The larger of both counts, and the last matching pattern decides."""
     before, now = of(law(largest=100.0)), of(law(largest=108.0))
     assert found(before, now, growth=0.1) == []
     assert only(before, now, growth=0.1, cases={"softmax*": {"growth": 0.05}}).outcome is Outcome.REGRESSED
 
 
 def test_a_breaking_point_that_moved_inwards_by_one_float_is_a_regression() -> None:
-    """In the law's own format, to the float."""
+    """The float is one of the law's format."""
     one = only(of(law(), breakings=(point(POINT),)), of(law(), breakings=(point(BEFORE),)))
     assert (
         one.sentence == f"{CASE} value along spike [float32]: breaks at {BEFORE} instead of {POINT}, 1 float earlier."
@@ -89,7 +89,7 @@ def test_one_law_fewer_is_a_regression() -> None:
 
 
 def test_a_dtype_fewer_is_a_regression() -> None:
-    """All dtypes of a law in one sentence."""
+    """One sentence lists all dtypes of a law."""
     one = only(of(law(), law(dtype="float16"), law(dtype="float64")), of(law()))
     assert one.sentence == f"{CASE} is no longer checked for value [float16, float64]."
 
@@ -103,7 +103,7 @@ def test_a_law_that_held_and_does_not_is_a_regression(status: Status) -> None:
 
 
 def test_a_law_that_failed_and_holds_is_said_and_passes() -> None:
-    """With the way to keep it."""
+    """The sentence tells how to accept it."""
     one = only(of(law(status=Status.EXPECTED, largest=3.0)), of(law()))
     assert one.outcome is Outcome.IMPROVED
     assert exit_code([one]) == 0
@@ -131,7 +131,7 @@ def test_a_case_that_is_gone_is_no_verdict_and_named() -> None:
 
 
 def test_a_renamed_case_is_no_verdict_until_the_policy_says_so() -> None:
-    """The likely new name is part of the sentence."""
+    """The sentence suggests the likely new name."""
     before, now = of(law(case="a.b.old")), of(law(case="a.b.new"))
     gone, new = found(before, now)
     assert "if its new name is a.b.new, add it under `renamed`" in gone.sentence
@@ -161,7 +161,7 @@ ELSEWHERE: list[dict[str, Any]] = [
 def test_figures_of_another_torch_or_processor_are_not_compared_and_that_is_said(
     other: dict[str, object], said: str
 ) -> None:
-    """Laws are; deviations round differently elsewhere."""
+    """Laws are compared, but deviations depend on rounding."""
     before = of(law(largest=3.0), breakings=(point(),), counts={"operators": 5})
     elsewhere = head().environment.model_copy(update=other)
     now = of(law(largest=9.0), breakings=(point(BEFORE),), counts={"operators": 6}, environment=elsewhere)
@@ -196,7 +196,7 @@ def test_a_run_without_verdicts_is_no_verdict() -> None:
     ("batches", 6, 7, Outcome.REGRESSED),
 ])  # fmt: skip
 def test_counts_are_compared_exactly(name: str, was: int, now: int, outcome: Outcome) -> None:
-    """One more operator is one too many; samples and batches are right at one number only."""
+    """One more operator is a regression; samples and batches must be equal."""
     one = only(of(law(), counts={name: was}), of(law(), counts={name: now}))
     assert one.outcome is outcome
     assert one.gate == "counts"
@@ -265,12 +265,12 @@ def test_calls_that_no_longer_agree_are_the_one_regression() -> None:
 
 
 def bounded(bound: float, inputs: str | None = "a1b2c3", **facts: Any) -> Verdict:
-    """Return a verdict with a typical bound on some inputs."""
+    """Return a verdict with a typical bound and a digest of its inputs."""
     return law(typical_bound=bound, inputs=inputs, **facts)
 
 
 def test_a_bound_that_was_doubled_is_a_finding_of_its_own() -> None:
-    """The deviation is the same, and the law holds all the more easily."""
+    """The deviation is unchanged, and the law holds more easily."""
     one = only(of(bounded(6.0)), of(bounded(12.0)))
     assert one.sentence == (
         f"The bound of softmax value was doubled, from 6 to 12 in {CASE} [float32], and in 1 case in total: "
@@ -281,26 +281,26 @@ def test_a_bound_that_was_doubled_is_a_finding_of_its_own() -> None:
 
 @pytest.mark.parametrize("other", ELSEWHERE)
 def test_a_bound_that_was_doubled_fails_on_another_kind_of_machine_too(other: dict[str, Any]) -> None:
-    """Inputs and bounds are the same on every processor."""
+    """Inputs and bounds are equal on every processor."""
     findings = found(of(bounded(6.0)), of(bounded(12.0), environment=environment(**other)))
     assert [one.outcome for one in findings] == [Outcome.REGRESSED, Outcome.INCONCLUSIVE]
     assert "was doubled" in findings[0].sentence
 
 
 def test_a_law_that_admitted_nothing_and_does_now_is_a_finding() -> None:
-    """Zero has no multiple."""
+    """A bound of zero has no ratio."""
     assert "was zero and is now positive" in only(of(bounded(0.0)), of(bounded(0.5))).sentence
 
 
 def test_a_bound_is_one_finding_over_dtypes() -> None:
-    """A change in a place that many laws share is one line for each law."""
+    """A change of a shared bound gives one line for each law."""
     before, now = (of(bounded(t), bounded(t, dtype="float16")) for t in (6.0, 9.0))
     assert "grew by a factor of 1.5" in only(before, now).sentence
 
 
 @pytest.mark.parametrize("now", [6.3, 3.0])
 def test_a_bound_that_is_as_tight_as_before_is_none(now: float) -> None:
-    """Rounding in the last of three digits is none either."""
+    """Rounding in the third digit does not count."""
     assert found(of(bounded(6.0)), of(bounded(now))) == []
 
 

@@ -59,7 +59,7 @@ def test_the_baseline_of_a_package_in_a_src_layout_stands_next_to_its_source(wor
 
 
 def test_a_project_with_its_package_at_the_root_keeps_the_baseline_there(tmp_path: Path) -> None:
-    """A package, a package in a package, a module, and a file."""
+    """The target is a package, a subpackage, a module, or a file."""
     for name in ("flat/__init__.py", "flat/below/__init__.py", "flat/plain.py"):
         written(tmp_path / name)
     places = {"flat": "flat", "flat.below": "flat/below", "flat.plain": "flat", "flat/plain.py:softmax": "flat"}
@@ -122,7 +122,7 @@ def fine(logits):
 
 @pytest.fixture
 def run_of_fine(workplace: Path, harness_command: Command) -> Path:
-    """A folder with a run, and with functions that do not work."""
+    """Return a folder with a run, and with functions that fail."""
     written(workplace / "mine.py", UNCALLABLE)
     words = ("--contract", "softmax", "--law", "value", "--dtypes", "float32", "--run", "pull")
     assert harness_command("check", "mine.py:fine", *words).returncode == 0
@@ -135,7 +135,7 @@ def run_of_fine(workplace: Path, harness_command: Command) -> Path:
 def test_no_baseline_is_made_of_a_case_that_cannot_be_called(
     run_of_fine: Path, harness_command: Command, name: str, why: str
 ) -> None:
-    """One sentence and exit code 2."""
+    """The output is one sentence, with exit code 2."""
     done = harness_command("gate", f"mine.py:{name}", "--contract", "softmax", "--run", "pull", "--update")
     assert done.returncode == 2
     assert not done.stdout
@@ -154,7 +154,7 @@ def test_no_baseline_is_made_of_a_case_that_cannot_be_called(
 def test_a_case_that_cannot_be_called_hides_no_other_finding(
     run_of_fine: Path, harness_command: Command, old: str, new: str, why: str
 ) -> None:
-    """The counts have no verdict, and the laws are compared as always: exit code 2."""
+    """The counts have no verdict, laws are compared as usual, and the exit code is 2."""
     target = ("gate", "mine.py:fine", "--contract", "softmax", "--run", "pull")
     assert harness_command(*target, "--update").returncode == 0
     text = (run_of_fine / "mine.py").read_text(encoding="utf-8")

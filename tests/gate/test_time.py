@@ -51,7 +51,7 @@ CASES = [Case(softmax, "softmax", name="kernels.softmax"), Case(entropy, "entrop
 
 @pytest.fixture
 def repository(workplace: Path) -> Path:
-    """A git repository with a package of two cases."""
+    """Make a Git repository with a package of two cases."""
     (workplace / "kernels").mkdir()
     (workplace / "kernels" / "__init__.py").write_text(KERNELS, encoding="utf-8")
     (workplace / "pyproject.toml").write_text('[tool.harness.gate]\ntarget = "kernels"\n', encoding="utf-8")
@@ -94,7 +94,7 @@ class ArmThread(threading.Thread):
         super().__init__(target=target, args=(own, args[1]), daemon=daemon)
 
     def start(self) -> None:
-        """Leave no other tree's cases to it."""
+        """Remove the imported cases of another tree, and start."""
         sys.modules.pop("kernels", None)
         super().start()
 
@@ -132,7 +132,7 @@ def test_three_times_the_work_is_a_regression_and_the_rest_is_none(repository: P
 
 @pytest.mark.usefixtures("arms_here")
 def test_a_renamed_and_a_raising_case_are_no_verdict_and_named(repository: Path, harness_command: Command) -> None:
-    """Exit code 2, both in a sentence."""
+    """The exit code is 2, and each has a sentence."""
     change(repository, 'name="kernels.entropy"', 'name="kernels.shannon"')
     change(repository, "return torch.softmax(logits, -1)", "raise ValueError('not today')")
     code, text, _ = harness_command("gate", "--against", "HEAD", "--budget", "300")
@@ -143,7 +143,7 @@ def test_a_renamed_and_a_raising_case_are_no_verdict_and_named(repository: Path,
 
 @pytest.mark.usefixtures("arms_here")
 def test_a_tree_whose_cases_cannot_be_loaded_is_no_verdict(repository: Path, harness_command: Command) -> None:
-    """Exit code 2, with the reason."""
+    """The exit code is 2, with the reason."""
     change(repository, "import torch\n", "import no_such_module\n")
     code, text, _ = harness_command("gate", "--against", "HEAD", "--budget", "300")
     assert code == 2
@@ -152,7 +152,7 @@ def test_a_tree_whose_cases_cannot_be_loaded_is_no_verdict(repository: Path, har
 
 
 def test_an_unknown_commit_is_one_plain_message(repository: Path, harness_command: Command) -> None:
-    """Exit code 2, and no traceback."""
+    """The exit code is 2, without a traceback."""
     done = harness_command("gate", "--against", "no-such-branch")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(
@@ -162,7 +162,7 @@ def test_an_unknown_commit_is_one_plain_message(repository: Path, harness_comman
 
 
 def test_a_folder_without_a_repository_is_one_plain_message(workplace: Path, harness_command: Command) -> None:
-    """Exit code 2."""
+    """The exit code is 2."""
     done = harness_command("gate", "--against", "HEAD")
     assert done.returncode == 2
     assert "not a git repository" in done.stderr
@@ -196,7 +196,7 @@ def test_the_base_is_where_the_branches_part(repository: Path) -> None:
 
 
 def test_one_measurement_runs_at_a_time() -> None:
-    """The second one waits, and gives up with a plain message."""
+    """The second one waits, and gives up with a message."""
     with alone(), pytest.raises(UsageError, match="another measurement is already running"), alone(patience_s=0.0):
         pass
 
@@ -212,7 +212,7 @@ def test_the_share_of_stolen_time_is_between_none_and_all() -> None:
 
 
 def test_an_arm_times_the_cases_of_its_tree_and_refuses_anothers(tmp_path: Path) -> None:
-    """A case that was imported from elsewhere would be timed under a wrong name."""
+    """A case imported from another tree would be timed under a wrong name."""
     own = tmp_path / "own" / "their_kernels"
     own.mkdir(parents=True)
     (own / "__init__.py").write_text(KERNELS, encoding="utf-8")
@@ -263,7 +263,7 @@ def test_an_environment_in_the_tree_is_not_the_trees_own(tmp_path: Path, monkeyp
 
 
 def test_every_shipped_case_in_float32_is_timed() -> None:
-    """One and one half dozen contracts, trainers and loaders included."""
+    """There are one and a half dozen contracts, including trainers and loaders."""
     assert all(is_timed(case) for case in load() if "float32" in case.dtypes)
     assert not is_timed(Case(len, "softmax", dtypes=("float64",)))
 
@@ -276,7 +276,7 @@ def inputs_of(contract: str) -> list[Any]:
 
 
 def test_inputs_follow_from_the_signature() -> None:
-    """Shapes, whole numbers, truths and plain numbers, each as the contract asks for."""
+    """Shapes, integers, booleans and numbers are as the contract requires."""
     logits, keep = inputs_of("masked_softmax")
     assert logits.shape == keep.shape == (256, 10)
     assert str(keep.dtype) == "torch.bool"
