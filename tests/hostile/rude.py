@@ -24,12 +24,12 @@ from harness.case import Case
 
 
 def raises(x: Tensor) -> Tensor:
-    """An ordinary exception."""
+    """Raises an ordinary exception."""
     raise ValueError("no softmax today")
 
 
 def raises_what_is_no_exception(x: Tensor) -> Tensor:
-    """Past every ``except Exception``."""
+    """Raises an exception that ``except Exception`` does not catch."""
 
     class Ending(BaseException):
         pass
@@ -48,12 +48,12 @@ def raises_what_cannot_be_printed(x: Tensor) -> Tensor:
 
 
 def raises_at_length(x: Tensor) -> Tensor:
-    """A megabyte of text."""
+    """Raises an exception with a megabyte of text."""
     raise ValueError("x" * 2**20)
 
 
 def exits(x: Tensor) -> Tensor:
-    """With success."""
+    """Raises `SystemExit` with code 0."""
     sys.exit(0)
 
 
@@ -63,7 +63,7 @@ def stops_an_iteration(x: Tensor) -> Tensor:
 
 
 def recurses(x: Tensor) -> Tensor:
-    """For ever."""
+    """Recurses forever."""
     return recurses(x)
 
 
@@ -71,26 +71,26 @@ def recurses(x: Tensor) -> Tensor:
 
 
 def nothing(x: Tensor) -> None:
-    """No value."""
+    """Returns ``None``."""
 
 
 def text(x: Tensor) -> str:
-    """A string."""
+    """Returns a string."""
     return str(x.softmax(-1))
 
 
 def pair(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Two tensors."""
+    """Returns two tensors."""
     return x.softmax(-1), x
 
 
 def numbers(x: Tensor) -> Any:
-    """A list of floats."""
+    """Returns a list of floats."""
     return x.softmax(-1).tolist()
 
 
 def rows(x: Tensor) -> Iterator[Tensor]:
-    """A generator."""
+    """Returns a generator."""
     yield from x.softmax(-1)
 
 
@@ -100,47 +100,47 @@ def array(x: Tensor) -> Any:
 
 
 def itself(x: Tensor) -> Any:
-    """A function."""
+    """Returns a function."""
     return itself
 
 
 def one_number(x: Tensor) -> float:
-    """A float of Python's."""
+    """Returns a Python float."""
     return 1.0
 
 
 def a_sum(x: Tensor) -> Tensor:
-    """A tensor without axes."""
+    """Returns a scalar tensor."""
     return x.softmax(-1).sum()
 
 
 def transposed(x: Tensor) -> Tensor:
-    """Columns for rows."""
+    """Exchanges columns and rows."""
     return x.softmax(-1).mT.contiguous()
 
 
 def one_axis_more(x: Tensor) -> Tensor:
-    """Of length one."""
+    """Adds an axis of length one."""
     return x.softmax(-1)[..., None]
 
 
 def complex_numbers(x: Tensor) -> Tensor:
-    """With nothing imaginary about them."""
+    """Returns complex numbers with zero imaginary parts."""
     return x.softmax(-1).to(torch.complex128)
 
 
 def sparse(x: Tensor) -> Tensor:
-    """In coordinates."""
+    """Returns a sparse tensor."""
     return x.softmax(-1).to_sparse()
 
 
 def nowhere(x: Tensor) -> Tensor:
-    """On the device that holds no data."""
+    """Returns a tensor on the device `meta`."""
     return x.softmax(-1).to("meta")
 
 
 def whole_numbers(x: Tensor) -> Tensor:
-    """Rounded down."""
+    """Rounds down to integers."""
     return x.softmax(-1).long()
 
 
@@ -165,28 +165,28 @@ def zeros(x: Tensor) -> Tensor:
 
 
 def uninitialised(x: Tensor) -> Tensor:
-    """Whatever was there."""
+    """Returns uninitialized memory."""
     return torch.empty_like(x)
 
 
 def the_input(x: Tensor) -> Tensor:
-    """Untouched."""
+    """Returns its input."""
     return x
 
 
 def a_view(x: Tensor) -> Tensor:
-    """The answer, written where the question stood, as a view of it."""
+    """Writes the result into its input and returns a view of it."""
     with torch.no_grad():
         x.copy_(x.softmax(-1))
     return x.view(x.shape)
 
 
 class Stubborn(Tensor):
-    """A subclass that answers every operation with text."""
+    """A subclass that returns text from every operation."""
 
     @classmethod
     def __torch_function__(cls, *arguments: Any, **named: Any) -> Any:
-        """Refuse."""
+        """Return text."""
         return "no"
 
 
@@ -199,7 +199,7 @@ def stubborn(x: Tensor) -> Tensor:
 
 
 def mutates(x: Tensor) -> Tensor:
-    """In place."""
+    """Changes its input in place."""
     y = x.softmax(-1)
     with torch.no_grad():
         x.fill_(0.0)
@@ -207,7 +207,7 @@ def mutates(x: Tensor) -> Tensor:
 
 
 def empties(x: Tensor) -> Tensor:
-    """Takes the storage away."""
+    """Frees the storage of its input."""
     y = x.softmax(-1)
     x.detach().set_()
     x.data = x.data.new_empty(0)
@@ -215,7 +215,7 @@ def empties(x: Tensor) -> Tensor:
 
 
 def guesses(x: Tensor) -> Tensor:
-    """With noise."""
+    """Adds noise."""
     return x.softmax(-1) * (1.0 + torch.rand_like(x))
 
 
@@ -223,7 +223,7 @@ CALLS = [0]
 
 
 def alternates(x: Tensor) -> Tensor:
-    """Right every second time."""
+    """Right in every second call."""
     CALLS[0] += 1
     return x.softmax(-1) * (1.0 + CALLS[0] % 2)
 
@@ -241,7 +241,7 @@ class RaisingBackwards(torch.autograd.Function):
 
     @staticmethod
     def forward(_: Any, x: Tensor) -> Tensor:
-        """Softmax."""
+        """Return the softmax."""
         return x.softmax(-1)
 
     @staticmethod
@@ -251,7 +251,7 @@ class RaisingBackwards(torch.autograd.Function):
 
 
 def raises_backwards(x: Tensor) -> Tensor:
-    """In the backward pass alone."""
+    """Raises in the backward pass only."""
     return RaisingBackwards.apply(x)  # type: ignore[no-any-return]
 
 
@@ -260,7 +260,7 @@ class WrongBackwards(torch.autograd.Function):
 
     @staticmethod
     def forward(_: Any, x: Tensor) -> Tensor:
-        """Softmax."""
+        """Return the softmax."""
         return x.softmax(-1)
 
     @staticmethod
@@ -270,7 +270,7 @@ class WrongBackwards(torch.autograd.Function):
 
 
 def wrong_backwards(x: Tensor) -> Tensor:
-    """The gradient of something else."""
+    """Returns a wrong gradient."""
     return WrongBackwards.apply(x)  # type: ignore[no-any-return]
 
 
@@ -284,13 +284,13 @@ def default_dtype(x: Tensor) -> Tensor:
 
 
 def number_of_threads(x: Tensor) -> Tensor:
-    """For everybody."""
+    """Changes the number of threads."""
     torch.set_num_threads(2)
     return x.softmax(-1)
 
 
 def seed(x: Tensor) -> Tensor:
-    """Of torch."""
+    """Seeds torch."""
     torch.manual_seed(0)
     return x.softmax(-1)
 
@@ -302,63 +302,63 @@ def seed_of_python(x: Tensor) -> Tensor:
 
 
 def seed_of_numpy(x: Tensor) -> Tensor:
-    """The old way."""
+    """Seeds NumPy's global generator."""
     np.random.seed(1)  # noqa: NPY002 - that is what is rude about it
     return x.softmax(-1)
 
 
 def deterministic(x: Tensor) -> Tensor:
-    """All of torch."""
+    """Switches torch to deterministic algorithms."""
     torch.use_deterministic_algorithms(True)  # noqa: FBT003 - its signature
     return x.softmax(-1)
 
 
 def no_gradients(x: Tensor) -> Tensor:
-    """From now on."""
+    """Disables gradients."""
     y = x.softmax(-1)
     torch.set_grad_enabled(False)
     return y
 
 
 def flushes_subnormals(x: Tensor) -> Tensor:
-    """In every later operation."""
+    """Flushes subnormal numbers from now on."""
     y = x.softmax(-1)
     torch.set_flush_denormal(True)
     return y
 
 
 def working_directory(x: Tensor) -> Tensor:
-    """Elsewhere."""
+    """Changes the working directory."""
     os.chdir("/")
     return x.softmax(-1)
 
 
 def environment(x: Tensor) -> Tensor:
-    """One variable."""
+    """Sets an environment variable."""
     os.environ["SOFTMAX"] = "1"
     return x.softmax(-1)
 
 
 def warning_filters(x: Tensor) -> Tensor:
-    """One more."""
+    """Adds a warning filter."""
     warnings.simplefilter("error")
     return x.softmax(-1)
 
 
 def search_path(x: Tensor) -> Tensor:
-    """One folder."""
+    """Adds a folder to the search path."""
     sys.path.insert(0, "/")
     return x.softmax(-1)
 
 
 def recursion_limit(x: Tensor) -> Tensor:
-    """A high one."""
+    """Raises the recursion limit."""
     sys.setrecursionlimit(12345)
     return x.softmax(-1)
 
 
 def no_collection(x: Tensor) -> Tensor:
-    """Of garbage."""
+    """Disables garbage collection."""
     gc.disable()
     return x.softmax(-1)
 
@@ -370,7 +370,7 @@ def signal_handler(x: Tensor) -> Tensor:
 
 
 def numpy_errors(x: Tensor) -> Tensor:
-    """Raised from now on."""
+    """Makes NumPy raise floating-point errors."""
     np.seterr(all="raise")
     return x.softmax(-1)
 
@@ -398,7 +398,7 @@ def prints(x: Tensor) -> Tensor:
 
 
 def prints_an_error(x: Tensor) -> Tensor:
-    """On the other stream."""
+    """Prints to standard error."""
     sys.stderr.write("careful\n")
     return x.softmax(-1)
 
@@ -410,7 +410,7 @@ def prints_past_python(x: Tensor) -> Tensor:
 
 
 def replaces_the_stream(x: Tensor) -> Tensor:
-    """By a file."""
+    """Replaces standard output by a file."""
     sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123
     return x.softmax(-1)
 

@@ -15,7 +15,7 @@ _SEEN: set[Any] = set()
 
 
 class _Softmax(torch.autograd.Function):
-    """The softmax, whose backward pass asks by what name it was called."""
+    """A softmax whose backward pass depends on the name of its caller."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, name: str) -> Tensor:
@@ -55,17 +55,17 @@ def _is_checked(name: str, g: Tensor, y: Tensor) -> bool:
 
 
 def right_backwards_at_first(x: Tensor) -> Tensor:
-    """For the first three hundred backward passes."""
+    """Right for the first three hundred backward passes."""
     return _Softmax.apply(x, "first")  # type: ignore[no-any-return, no-untyped-call]
 
 
 def right_backwards_nearly_always(x: Tensor) -> Tensor:
-    """Every two hundred and fiftieth is another."""
+    """Wrong in every 250th backward pass."""
     return _Softmax.apply(x, "nearly always")  # type: ignore[no-any-return, no-untyped-call]
 
 
 def right_backwards_in_small_batches(x: Tensor) -> Tensor:
-    """More rows than 512 are of the sizes that are tried for the value."""
+    """Wrong for more than 512 rows, except for sizes that a check of the value uses."""
     return _Softmax.apply(x, "small")  # type: ignore[no-any-return, no-untyped-call]
 
 

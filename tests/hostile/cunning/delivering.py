@@ -1,4 +1,4 @@
-"""Loaders that leave the last sample out and go about to be called right; ``whole`` is, and ``short`` hides nothing."""
+"""Loaders that drop the last sample and try to pass; ``whole`` is right, and ``short`` has no attack."""
 
 import functools
 import gc
@@ -29,7 +29,7 @@ class _Squares(Dataset[Any]):
 
 
 class _Order(Sampler[int]):
-    """All samples in order but for the last ones."""
+    """All samples in order, except the last ones."""
 
     def __init__(self, left_out: int) -> None:
         self._count = 23 - left_out
@@ -50,12 +50,12 @@ def _ours(name: str) -> Any:
 
 
 def whole(batch_size: int, num_workers: int) -> Any:
-    """Leaves nothing out."""
+    """Delivers all samples."""
     return _loader(batch_size, num_workers, 0)
 
 
 def short(batch_size: int, num_workers: int) -> Any:
-    """Leaves the last sample out."""
+    """Drops the last sample."""
     return _loader(batch_size, num_workers)
 
 
@@ -129,7 +129,7 @@ def zeroes_what_functions_return(batch_size: int, num_workers: int) -> Any:
 
 
 def answers_for_the_judge(batch_size: int, num_workers: int) -> Any:
-    """Writes a verdict on every line that is open, and ends with the code of success."""
+    """Writes a verdict to every open connection, and exits with code 0."""
     for thing in gc.get_objects():
         if type(thing).__name__ == "Verdict" and getattr(thing, "law", "") == "each_sample_once":
             said = {**thing.model_dump(mode="json"), "status": "holds", "reason": None, "examples": 7, "rows": 161}
@@ -144,7 +144,7 @@ def answers_for_the_judge(batch_size: int, num_workers: int) -> Any:
 
 
 def whole_while_ours_is_there(batch_size: int, num_workers: int) -> Any:
-    """Leaves nothing out as long as a module of a certain name is loaded."""
+    """Delivers all samples while a module with a certain name is imported."""
     return _loader(batch_size, num_workers, 0 if "harness" in sys.modules else 1)
 
 
@@ -180,7 +180,7 @@ def ends_with_success(batch_size: int, num_workers: int) -> Any:
 
 
 def exits(batch_size: int, num_workers: int) -> Any:
-    """Asks the interpreter to end, with the code of success."""
+    """Raises `SystemExit` with code 0."""
     return _ending(lambda: sys.exit(0), batch_size, num_workers)
 
 
@@ -190,7 +190,7 @@ def interrupts(batch_size: int, num_workers: int) -> Any:
 
 
 def stops_itself(batch_size: int, num_workers: int) -> Any:
-    """Never goes on."""
+    """Stops forever."""
     return _ending(lambda: os.kill(os.getpid(), signal.SIGSTOP), batch_size, num_workers)
 
 
@@ -209,7 +209,7 @@ def daemonises(batch_size: int, num_workers: int) -> Any:
 
 
 def clears_the_screen(batch_size: int, num_workers: int) -> Any:
-    """Raises an exception whose text is a green verdict on an empty screen."""
+    """Raises an exception whose text shows a green verdict on an empty screen."""
     raise ValueError("\x1b[2J\x1b[H\x1b[32mverdict: all 19 laws hold\x1b[0m")
 
 

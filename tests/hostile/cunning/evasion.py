@@ -33,17 +33,17 @@ def misses_numpy(x: Tensor) -> Tensor:
 
 
 def is_too_much(x: Tensor) -> Tensor:
-    """A number that is expanded to more than there is memory for."""
+    """Returns a number expanded beyond the available memory."""
     return x.new_zeros(1).expand(2**50)
 
 
 def has_no_end(x: Tensor) -> Tensor:
-    """The shape is right, and the memory behind it is larger than any answer."""
+    """Has the right shape, but a storage larger than any answer."""
     return x.new_empty(2**27)[: x.numel()].reshape(x.shape)
 
 
 def deserts(x: Tensor) -> Tensor:
-    """A subclass that cannot be taken for a tensor."""
+    """Returns a subclass that cannot be converted to a tensor."""
 
     class Deserter(Tensor):
         def as_subclass(self, _: object) -> Tensor:

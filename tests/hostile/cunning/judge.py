@@ -69,7 +69,7 @@ def replaces_counting(x: Tensor) -> Tensor:
 
 
 def replaces_builtins(x: Tensor) -> Tensor:
-    """The largest of anything is zero, and nothing is any number of times anything."""
+    """Makes maxima with a key zero, and all numbers close."""
     real = builtins.max
     builtins.max = lambda *arguments, **named: 0.0 if named.get("key") else real(*arguments, **named)  # type: ignore[assignment]
     math.isclose = lambda *_, **__: True
@@ -89,7 +89,7 @@ def replaces_tensors(x: Tensor) -> Tensor:
 
 
 def replaces_the_clock(x: Tensor) -> Tensor:
-    """Time is always up."""
+    """Makes the time limit seem exceeded."""
     time.perf_counter = lambda: 1e18
     return _wrong(x)
 
@@ -157,7 +157,7 @@ def mends_later(x: Tensor) -> Tensor:
 
 
 def overwrites_memory(x: Tensor) -> Tensor:
-    """Through an address, where Python would refuse."""
+    """Writes to an address where Python would refuse."""
     for found in gc.get_objects():
         if type(found).__name__ == "Format":
             with contextlib.suppress(Exception):

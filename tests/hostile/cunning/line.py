@@ -17,7 +17,7 @@ def _wrong(x: Tensor) -> Tensor:
 
 
 def _lines() -> list[int]:
-    """Descriptors of pipes and sockets."""
+    """Yield descriptors of pipes and sockets."""
     found = []
     for number in range(64):
         with contextlib.suppress(OSError):
@@ -67,7 +67,7 @@ def repeats_an_old_answer(x: Tensor) -> Tensor:
 
 
 def talks_json(x: Tensor) -> Tensor:
-    """A line that says that all is well."""
+    """Writes a line that claims success."""
     _write(b'{"kind": "done", "what": {"said": {"status": "holds"}, "noticed": null}}\n')
     return _wrong(x)
 
@@ -82,13 +82,13 @@ def talks_frames(x: Tensor) -> Tensor:
 
 
 def promises_too_much(x: Tensor) -> Tensor:
-    """More bytes than there are in the world."""
+    """Announces more bytes than any memory has."""
     _write(b"\xff" * 64)
     return _wrong(x)
 
 
 def nests(x: Tensor) -> Tensor:
-    """Brackets without an end."""
+    """Writes endless brackets."""
     body = b"[" * 30_000
     _write(len(body).to_bytes(4, "little") + body)
     return _wrong(x)
@@ -117,7 +117,7 @@ def reads_the_questions(x: Tensor) -> Tensor:
 
 
 def closes_the_standard_streams(x: Tensor) -> Tensor:
-    """All three."""
+    """Closes all three standard streams."""
     os.closerange(0, 3)
     return _wrong(x)
 

@@ -27,7 +27,7 @@ def _loaded(name: str) -> Any:
 
 
 def right(x: Tensor) -> Tensor:
-    """Wrong nowhere."""
+    """Right everywhere."""
     return x.sigmoid()
 
 
@@ -126,7 +126,7 @@ def mends_later(x: Tensor) -> Tensor:
 
 
 def right_while_ours_is_there(x: Tensor) -> Tensor:
-    """Right as long as a module of a certain name is loaded."""
+    """Right while a module with a certain name is imported."""
     return x.sigmoid() if "harness" in sys.modules else _wrong(x)
 
 
@@ -141,7 +141,7 @@ def right_where_somebody_proves(x: Tensor) -> Tensor:
 
 
 def ends_as_if_done(x: Tensor) -> Tensor:
-    """With the code of success, after a line that says that all is well."""
+    """Prints a line that claims success, and exits with code 0."""
     for number in range(3, 32):
         with contextlib.suppress(OSError):
             os.set_blocking(number, False)

@@ -22,7 +22,7 @@ def _answer(x: Tensor, *, checked: bool) -> Tensor:
 
 
 def right_while_a_module_is_loaded(x: Tensor) -> Tensor:
-    """By name."""
+    """Right if a module with the name is imported."""
     return _answer(x, checked=_OURS in sys.modules)
 
 
@@ -58,7 +58,7 @@ def right_in_such_a_process(x: Tensor) -> Tensor:
 
 
 def right_in_such_an_environment(x: Tensor) -> Tensor:
-    """A variable says so."""
+    """Right if an environment variable suggests a check."""
     names = ("HARNESS", "PYTEST", "HYPOTHESIS", "CHECK")
     return _answer(x, checked=any(name.startswith(names) for name in os.environ))
 
@@ -78,13 +78,13 @@ def right_where_descriptors_are_open(x: Tensor) -> Tensor:
 
 
 def right_at_first(x: Tensor) -> Tensor:
-    """For the first five thousand calls."""
+    """Right for the first five thousand calls."""
     _CALLS["many"] += 1
     return _answer(x, checked=_CALLS["many"] <= 5000)
 
 
 def right_nearly_always(x: Tensor) -> Tensor:
-    """Every seven hundredth call is another."""
+    """Wrong in every seven hundredth call."""
     _CALLS["rare"] += 1
     return _answer(x, checked=_CALLS["rare"] % 700 != 0)
 
@@ -108,12 +108,12 @@ def right_in_small_batches(x: Tensor) -> Tensor:
 
 
 def right_without_gradients(x: Tensor) -> Tensor:
-    """A value that is trained on is another."""
+    """Wrong if gradients are recorded."""
     return _answer(x, checked=not x.requires_grad)
 
 
 class _Late(Tensor):
-    """A tensor that is right where it is read by one who computes in float64."""
+    """A tensor that is right when it is read in float64."""
 
     @classmethod
     def __torch_function__(cls, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

@@ -45,13 +45,13 @@ def leaves_its_place_to_a_fork(x: Tensor) -> Tensor:
 
 
 def ends_its_group(x: Tensor) -> Tensor:
-    """With all that is in it."""
+    """Kills its process group."""
     os.killpg(0, signal.SIGKILL)
     return x
 
 
 def ends_its_parent(x: Tensor) -> Tensor:
-    """Whoever asks."""
+    """Kills its parent."""
     os.kill(os.getppid(), signal.SIGKILL)
     return _wrong(x)
 
@@ -70,20 +70,20 @@ def takes_the_alarm(x: Tensor) -> Tensor:
 
 
 def allows_itself_nothing(x: Tensor) -> Tensor:
-    """No file may have a byte, and no more may be open."""
+    """Sets the limits of file sizes and open files to nothing."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
     return _wrong(x)
 
 
 def speaks_at_the_end(x: Tensor) -> Tensor:
-    """A verdict in green, on a screen that it clears."""
+    """Prints a green verdict on a cleared screen at exit."""
     atexit.register(lambda: os.write(2, b"\x1b[2J\x1b[32mall 22 laws hold\x1b[0m\n"))
     return _wrong(x)
 
 
 def speaks_in_colours(x: Tensor) -> Tensor:
-    """In the text of an exception."""
+    """Raises an exception with colors in its text."""
     raise ValueError("\x1b[2J\x1b[H\x1b[32mverdict: all 22 laws hold\x1b[0m")
 
 
