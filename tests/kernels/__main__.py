@@ -18,13 +18,13 @@ REFERENCES = {
 
 
 def kernels(problem: str) -> list[str]:
-    """Names of the kernels of a problem."""
+    """Return the names of a problem's kernels."""
     names = vars(importlib.import_module(f"kernels.{problem}"))
     return [name for name in names if name.lower().startswith(("right", "wrong"))]
 
 
 def scored(problem: str, name: str, *words: str) -> Score:
-    """Score one as the command does."""
+    """Score a kernel like the command."""
     file = Path(__file__).parent / f"{problem}.py"
     reference, call = REFERENCES[problem]
     command = [sys.executable, "-m", "harness", "score", f"{file}:{name}", "--contract", problem]
