@@ -1,4 +1,4 @@
-"""Contracts that functions claim by their names."""
+"""Contracts inferred from the names of functions."""
 
 import pytest
 import torch
@@ -11,7 +11,7 @@ from harness.laws.claim import contract_of
 
 
 def claim(name: str, arguments: str = "x") -> str:
-    """The contract that a function of a name and such arguments claims."""
+    """Return the contract inferred from a name and arguments."""
     function = eval(f"lambda {arguments}: None")  # noqa: S307 - of this file's own words
     return contract_of(function, name, contracts().values()).name
 
@@ -41,7 +41,7 @@ def claim(name: str, arguments: str = "x") -> str:
     ],
 )
 def test_a_name_says_the_contract_whatever_its_spelling(name: str, contract: str) -> None:
-    """Every contract's own name above all."""
+    """The name of the contract itself always works."""
     assert claim(name) == contract
 
 
@@ -65,7 +65,7 @@ def test_a_name_that_says_more_or_nothing_claims_nothing(name: str, near: str) -
 
 
 def test_the_arguments_decide_between_contracts_of_one_name() -> None:
-    """The book's cross-entropy is of probabilities, everybody else's of logits."""
+    """The book's cross-entropy takes probabilities, others take logits."""
     assert claim("cross_entropy", "y_hat, y") == "nll_of_probabilities"
     assert claim("cross_entropy", "probs, labels") == "nll_of_probabilities"
     assert claim("cross_entropy", "logits, labels") == "cross_entropy"
@@ -80,6 +80,6 @@ def test_the_arguments_decide_between_contracts_of_one_name() -> None:
     ids=["function", "class", "module"],
 )
 def test_python_checks_a_function_as_what_it_is_called(function: object, contract: str) -> None:
-    """A class and a module by the name of the class."""
+    """A class or module is named by its class."""
     (verdict,) = harness.check(function, laws=["any_position"], dtypes=["float64"], examples=2)  # type: ignore[arg-type]
     assert verdict.contract == contract

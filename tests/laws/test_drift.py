@@ -1,4 +1,7 @@
-"""The law of drift tells truncation and rounding up from rounding, which no bound of the worst case does."""
+"""The law of drift distinguishes truncation and directed rounding from rounding to nearest.
+
+No bound of the worst case does.
+"""
 
 from collections.abc import Callable
 
@@ -19,17 +22,17 @@ def down(x: Tensor) -> Tensor:
 
 
 def truncated(x: Tensor) -> Tensor:
-    """The bits beyond float32 dropped."""
+    """Drop the bits beyond float32."""
     return down(x.abs()) * x.sign().float()
 
 
 def truncated_softmax(x: Tensor) -> Tensor:
-    """The last of its operations drops bits."""
+    """The last operation truncates."""
     return truncated(x.double().softmax(-1))
 
 
 def layer_norm(way: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-    """Rounded in some way from float64."""
+    """A layer norm rounded in a given way from float64."""
 
     def function(x: Tensor) -> Tensor:
         return way(torch.nn.functional.layer_norm(x.double(), x.shape[-1:], eps=1e-5))
@@ -44,7 +47,7 @@ def decided(function: Callable[[Tensor], Tensor], contract: str, law: str = "no_
 
 
 def test_what_truncates_loses_digits_and_keeps_the_law_of_the_value() -> None:
-    """The mean of the errors says so, in ulp."""
+    """The mean error in ulp shows it."""
     assert decided(truncated_softmax, "softmax", "value").status is Status.HOLDS
     verdict = decided(truncated_softmax, "softmax")
     assert verdict.status is Status.LOST
@@ -56,7 +59,7 @@ def test_what_truncates_loses_digits_and_keeps_the_law_of_the_value() -> None:
 
 @pytest.mark.parametrize("way", [down, truncated])
 def test_what_drifts_in_one_direction_is_seen_in_numbers_of_both_signs(way: Callable[[Tensor], Tensor]) -> None:
-    """Downwards, or towards zero."""
+    """Rounding is down, or toward zero."""
     verdict = decided(layer_norm(way), "layer_norm")
     assert verdict.status is Status.LOST
     assert verdict.violation is not None

@@ -73,7 +73,7 @@ def test_an_unset_tensor_is_found_where_the_compiler_is_loaded_too() -> None:
 
 
 def test_a_tensor_that_is_set_before_it_is_read_is_none_of_that() -> None:
-    """However it was made; and an answer that is NaN anyway is no finding."""
+    """The way of creation does not matter, and an answer that is always NaN is no finding."""
 
     def filled() -> Array:
         x = torch.empty(100)
@@ -84,7 +84,7 @@ def test_a_tensor_that_is_set_before_it_is_read_is_none_of_that() -> None:
 
 
 def test_a_constant_answer_agrees_with_itself() -> None:
-    """NaN and infinities too."""
+    """NaN and infinity agree too."""
     measurement = repeated(lambda: np.array([1.0, np.nan, np.inf, -0.0]), FLOAT32)
     assert not measurement.broken
     assert measurement.ratio.shape == (4,)
@@ -93,13 +93,13 @@ def test_a_constant_answer_agrees_with_itself() -> None:
 @pytest.mark.parametrize("answers", [(0.0, -0.0), (1.0, 1.0 + 2.0**-23), (1.0, np.nan), (np.inf, 1.0)])
 @pytest.mark.parametrize("other", [1, 2])
 def test_one_bit_is_a_difference(answers: tuple[float, float], other: int) -> None:
-    """In whichever of the later calls."""
+    """It may be in any later call."""
     calls = iter(answers[call == other] for call in range(3))
     assert repeated(lambda: np.array([next(calls)]), FLOAT32).broken
 
 
 def test_another_shape_is_a_difference() -> None:
-    """An answer that grows."""
+    """The answer grows with each call."""
     lengths = iter((1, 2, 3))
     assert repeated(lambda: np.zeros(next(lengths)), FLOAT32).broken
 
@@ -111,7 +111,7 @@ def agreement(function: Callable[..., Any], contract: str, dtype: str = "float32
 
 
 def seldom_another(every: int) -> Callable[[Tensor], Tensor]:
-    """A softmax that answers otherwise now and then."""
+    """Return a softmax that gives another result in a few calls."""
     calls = [0]
 
     def softmax(x: Tensor) -> Tensor:
@@ -147,9 +147,9 @@ def fit(driver: str) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
 
 
 def reads_uninitialised_memory() -> bool:
-    """Whether the rank that this torch's ``gelsy`` finds of a matrix depends on what freed memory holds.
+    """Return whether the rank that this torch's ``gelsy`` finds depends on freed memory.
 
-    https://github.com/pytorch/pytorch/issues/71222: columns that ``jpvt`` names by chance are not pivoted.
+    https://github.com/pytorch/pytorch/issues/71222: columns that an unset ``jpvt`` names are not pivoted.
     """
     A = torch.eye(3, dtype=torch.float64).roll(1, 1) * torch.tensor([0.0, 1.0, 1.0], dtype=torch.float64)
     ranks = set()
@@ -161,12 +161,12 @@ def reads_uninitialised_memory() -> bool:
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_the_default_driver_of_lstsq_is_found_to_read_uninitialised_memory(dtype: str) -> None:
-    """In the versions of torch that do, seen without the law: by the rank that comes back."""
+    """The test applies to affected versions of torch, which the returned rank shows without the law."""
     status = Status.BROKEN if reads_uninitialised_memory() else Status.HOLDS
     assert agreement(fit("gelsy"), "least_squares", dtype).status is status
 
 
 @pytest.mark.parametrize("driver", ["gels", "gelsd", "gelss"])
 def test_the_other_drivers_of_lstsq_answer_alike(driver: str) -> None:
-    """No false alarm."""
+    """They cause no false alarm."""
     assert agreement(fit(driver), "least_squares").status is Status.HOLDS
