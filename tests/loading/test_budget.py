@@ -38,7 +38,7 @@ def hold(seconds: float) -> None:
 
 
 def timed(wait: Callable[[float], None], seconds: float) -> float:
-    """Wait or compute, and return how long that took: on a machine that is busy it is longer than asked for."""
+    """Wait or compute, and return the real duration, which is longer on a busy machine."""
     began = time.perf_counter()
     wait(seconds)
     return time.perf_counter() - began
@@ -57,7 +57,7 @@ class Planted(Dataset[Any]):
         return torch.tensor([read_s, decode_s, transform_s], dtype=torch.float64)
 
     def read(self, index: int) -> float:
-        """Wait for a disk."""
+        """Wait like a disk."""
         return timed(time.sleep, 1e-3 + 0 * index)
 
     def decode(self) -> float:
@@ -65,12 +65,12 @@ class Planted(Dataset[Any]):
         return timed(spin, 1e-3)
 
     def transform(self) -> float:
-        """Three milliseconds of it."""
+        """Compute for 3 ms."""
         return timed(time.sleep, 3e-3)
 
 
 class PlantedBatches(Planted):
-    """The same, a batch at once."""
+    """The same samples, fetched in batches."""
 
     def __getitems__(self, indices: Sequence[int]) -> list[torch.Tensor]:
         """Return the samples of a batch."""
@@ -78,10 +78,10 @@ class PlantedBatches(Planted):
 
 
 class PlantedHolding(Planted):
-    """A read that is shorter than the time between two looks, before what looks have to wait for."""
+    """A read that is shorter than the sampling period, before code that delays the sampling."""
 
     def read(self, index: int) -> float:
-        """Wait for a disk."""
+        """Wait like a disk."""
         return timed(time.sleep, 0.6e-3 + 0 * index)
 
     def decode(self) -> float:
@@ -94,7 +94,7 @@ class PlantedHolding(Planted):
 
 
 class PlantedStream(IterableDataset[Any]):
-    """The same, one after another, shared out among workers."""
+    """The same samples as a stream, divided among workers."""
 
     def __iter__(self) -> Iterator[torch.Tensor]:
         info, samples = get_worker_info(), Planted()
@@ -119,12 +119,12 @@ class Truth:
         self.costs: list[torch.Tensor] = []
 
     def __call__(self, batch: torch.Tensor) -> None:
-        """Step."""
+        """Take a step."""
         self.costs.append(batch.reshape(-1, 3).sum(0))
         spin(self.step_s)
 
     def shares(self, batches: int) -> dict[str, float]:
-        """Reading, decoding and transforming of the last batches, as shares of the three."""
+        """Return the shares of reading, decoding and transforming in the last batches."""
         total = torch.stack(self.costs[-batches:]).sum(0)
         return dict(zip((READ, DECODE, TRANSFORM), (total / total.sum()).tolist(), strict=True))
 
@@ -143,7 +143,7 @@ def planted(kind: str, workers: int) -> Callable[[], DataLoader[Any]]:
 
 
 class PlantedRows(Planted):
-    """The same, by lists of indices."""
+    """The same samples, by lists of indices."""
 
     def __getitem__(self, index: Any) -> torch.Tensor:
         """Return a batch."""
@@ -151,7 +151,7 @@ class PlantedRows(Planted):
 
 
 def measured(make: Callable[[], Any], step: Callable[[Any], object], workers: int = 0, **more: Any) -> Budget:
-    """Measure a budget of two cores."""
+    """Measure a budget on two cores."""
     return measure_budget(make, step, Configuration(BATCH, workers), **{"cores": 2.0, "seconds": SECONDS, **more})
 
 
@@ -167,7 +167,7 @@ def cells() -> list[tuple[str, Budget, dict[str, float]]]:
 
 
 def of_fetches(budget: Budget, part: str) -> float:
-    """The share of a part in reading, decoding and transforming."""
+    """Return the share of a part in reading, decoding and transforming."""
     return budget.shares.get(part, 0.0) / sum(budget.shares.get(name, 0.0) for name in (READ, DECODE, TRANSFORM))
 
 
@@ -211,7 +211,7 @@ class Collating:
 
 
 class Instant(Dataset[Any]):
-    """Samples that cost nothing."""
+    """Samples without costs."""
 
     def __len__(self) -> int:
         return SAMPLES
@@ -234,7 +234,7 @@ def _received() -> SlowToPickle:
 
 
 class Around:
-    """Something around a loader, which takes 10 ms for each batch."""
+    """A wrapper of a loader that takes 10 ms per batch."""
 
     def __init__(self, loader: Any) -> None:
         self.loader = loader
@@ -246,7 +246,7 @@ class Around:
 
 
 class Drawing(RandomSampler):
-    """A sampler that takes 10 ms for each index."""
+    """A sampler that takes 10 ms per index."""
 
     def __iter__(self) -> Iterator[int]:
         for index in super().__iter__():
@@ -278,7 +278,7 @@ def to_send(_: Any) -> SlowToPickle:
 
 
 def no_step(_: Any) -> None:
-    """Take a batch."""
+    """Ignore a batch."""
 
 
 PLANTED: dict[str, tuple[Callable[[], Any], Callable[[Any], object], int]] = {

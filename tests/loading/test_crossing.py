@@ -16,7 +16,7 @@ STATE = (("torch", "a state"),)
 
 
 def crossed(value: Any) -> Any:
-    """Return an object as it arrives."""
+    """Return an object after its transfer."""
     return crossing.read(crossing.spelled(crossing.outward(value)))
 
 
@@ -45,7 +45,7 @@ def test_two_fetches_that_drew_the_same_are_two() -> None:
     ids=["complex", "sparse", "bytes", "set", "large", "long"],
 )
 def test_what_cannot_go_is_known_by_what_it_is_made_of(leaf: Any) -> None:
-    """Two that are the same are so there, and another is another."""
+    """Equal objects stay equal, and different ones stay different."""
     first, again = (crossing.outward([{"0": leaf}])[0] for _ in range(2))
     assert isinstance(first["0"], Opaque)
     assert digest(first) == digest(again)
@@ -72,7 +72,7 @@ MALFORMED: list[tuple[str, Any]] = [
 
 @pytest.mark.parametrize(("name", "value"), MALFORMED)
 def test_what_has_not_its_form_is_not_taken(name: str, value: Any) -> None:
-    """Whoever sent it."""
+    """The sender does not matter."""
     with pytest.raises(crossing.UnreadableError):
         crossing.FORMS[name](value)
 
@@ -91,7 +91,7 @@ def test_what_has_not_its_form_is_not_taken(name: str, value: Any) -> None:
     ids=str,
 )
 def test_no_object_is_made_of_what_stands_for_none(spelled: Any) -> None:
-    """Counts that do not add up, tags of nothing, and time that goes back."""
+    """Counts that do not add up, tags without samples and negative times are refused."""
     with pytest.raises(crossing.UnreadableError):
         crossing.read(spelled)
 

@@ -29,7 +29,7 @@ SIZE, BAD = 40, 21
 
 
 class Squares(Dataset[Any]):
-    """Squares, with something else at one index."""
+    """Squares, with another behavior at one index."""
 
     def __init__(self, at_bad: Callable[[], Any] = lambda: None, *, length: int = SIZE) -> None:
         self.at_bad = at_bad
@@ -47,7 +47,7 @@ class Squares(Dataset[Any]):
 
 
 class BatchedSquares(Squares):
-    """The same, a batch at once."""
+    """The same, fetched in batches."""
 
     def __getitems__(self, indices: list[int]) -> list[torch.Tensor]:
         """Return a batch."""
@@ -65,7 +65,7 @@ def dies() -> None:
 
 
 def exits() -> None:
-    """End without a word."""
+    """Exit without a message."""
     os._exit(3)
 
 
@@ -75,13 +75,13 @@ def hangs() -> None:
 
 
 def interrupts() -> None:
-    """Press Control-C in the process that asks, and wait."""
+    """Send SIGINT to the parent process, and wait."""
     os.kill(os.getppid(), signal.SIGINT)
     time.sleep(600)
 
 
 def hangs_stubbornly() -> None:
-    """Wait, and catch every exception."""
+    """Wait, and ignore every exception."""
     while True:
         with suppress(Exception):
             time.sleep(600)
@@ -96,7 +96,7 @@ def fill_shared_memory() -> None:
 
 
 def loader(workers: int, **options: Any) -> Callable[[Any], Any]:
-    """Return what makes a loader of a data set."""
+    """Return a factory for a loader of a data set."""
     if workers:
         options = {"multiprocessing_context": "fork", **options}
     return lambda dataset: DataLoader(dataset, 4, num_workers=workers, **options)
@@ -113,14 +113,14 @@ def no_orphan() -> Iterator[None]:
 
 
 def diagnosed(dataset: Any, workers: int, limit_s: float = 30.0, **options: Any) -> LoadingFault:
-    """Return the fault that a watched epoch ends with."""
+    """Return the fault that ends a watched epoch."""
     fault = diagnose(dataset, loader(workers, **options), workers=workers, limit_s=limit_s)
     assert fault is not None
     return fault
 
 
 def test_a_loader_that_delivers_has_no_fault() -> None:
-    """With and without workers, item by item and batched."""
+    """It runs with and without workers, for items and batches."""
     for workers in (0, 2):
         assert diagnose(Squares(), loader(workers), workers=workers) is None
         assert diagnose(BatchedSquares(), loader(workers), workers=workers) is None
@@ -141,7 +141,7 @@ def test_how_a_worker_died_is_known_where_torch_was_not_told(end: Callable[[], N
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_sample_that_raises_is_named_by_its_index(workers: int) -> None:
-    """The error of the data set is quoted, without the traceback."""
+    """The message quotes the error without its traceback."""
     fault = diagnosed(Squares(raises), workers)
     assert (fault.kind, fault.index) == (FaultKind.RAISED, BAD)
     assert fault.sentence.startswith(f"at index {BAD}: loading raises")
@@ -150,7 +150,7 @@ def test_a_sample_that_raises_is_named_by_its_index(workers: int) -> None:
 
 
 def test_a_batch_that_raises_is_named_by_its_first_index() -> None:
-    """More is not known of a batch that is fetched at once."""
+    """The failing sample of a batch fetch is unknown."""
     fault = diagnosed(BatchedSquares(raises), 1)
     assert fault.index == 20
     assert "in the batch that starts at index 20" in fault.sentence
@@ -167,7 +167,7 @@ def test_a_worker_that_dies_is_named_with_the_sample_it_was_at(end: Callable[[],
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("hang", [hangs, hangs_stubbornly])
 def test_a_sample_that_hangs_is_named_in_bounded_time(hang: Callable[[], None], workers: int) -> None:
-    """Even where it catches every exception."""
+    """It may ignore every exception."""
     began = time.monotonic()
     fault = diagnosed(Squares(hang), workers, limit_s=1.0)
     assert (fault.kind, fault.index) == (FaultKind.HUNG, BAD)
@@ -177,7 +177,7 @@ def test_a_sample_that_hangs_is_named_in_bounded_time(hang: Callable[[], None], 
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_length_that_is_too_long_is_named(workers: int) -> None:
-    """An IndexError below the length is the length's fault."""
+    """An `IndexError` below the length is a fault of the length."""
     fault = diagnosed(Squares(length=SIZE + 8), workers)
     assert (fault.kind, fault.index) == (FaultKind.LENGTH, SIZE)
     assert fault.sentence == f"`len` of the data set is {SIZE + 8}, but index {SIZE} raises IndexError"
@@ -192,7 +192,7 @@ def test_a_length_that_is_too_short_is_named() -> None:
 
 
 def test_exhausted_shared_memory_is_named() -> None:
-    """The operating system's refusal is made by a limit on the size of files, shared memory among them."""
+    """A limit on file sizes, which includes shared memory, causes the refusal."""
     fault = diagnosed(Squares(fill_shared_memory), 1)
     assert fault.kind is FaultKind.SHARED_MEMORY
     assert "--shm-size" in fault.remedy
@@ -208,7 +208,7 @@ def test_the_words_of_torch_for_exhausted_shared_memory_are_known() -> None:
 
 @pytest.mark.filterwarnings("ignore:Got pickle error")
 def test_a_data_set_that_cannot_be_sent_to_a_worker_is_named() -> None:
-    """A function without a name, under ``spawn``."""
+    """It contains a lambda, with the start method ``spawn``."""
     fault = diagnosed(Squares(lambda: None), 1, multiprocessing_context="spawn")
     assert fault.kind is FaultKind.UNPICKLABLE
     assert "cannot be sent to a worker" in fault.sentence
@@ -242,7 +242,7 @@ def test_the_alarm_is_taken_back(tmp_path: Path) -> None:
 
 
 def without_goodbye(died: list[int]) -> None:
-    """Start a process, see it die, and fail before it is waited for."""
+    """Start a process, let it die, and fail before waiting for it."""
     worker = multiprocessing.get_context("fork").Process(target=os._exit, args=(3,))
     worker.start()
     assert worker.pid is not None
@@ -262,7 +262,7 @@ def test_a_process_that_died_by_itself_is_waited_for() -> None:
 
 
 def test_a_worker_that_ends_between_two_looks_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The handler of torch raises wherever the program is at that moment."""
+    """Torch's signal handler raises at any place of the program."""
     heard = RuntimeError("DataLoader worker (pid 7) exited unexpectedly with exit code 17.")
 
     def monotonic() -> float:

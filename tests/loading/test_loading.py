@@ -36,7 +36,7 @@ class Busy(Dataset[Any]):
 
 
 def loader(workers: int, **options: Any) -> Callable[[], Any]:
-    """Return what makes a loader of ten samples in four batches."""
+    """Return a factory for a loader of ten samples in four batches."""
     context = {"multiprocessing_context": "fork"} if workers else {}
     return lambda: DataLoader(Busy(), 3, num_workers=workers, **context, **options)
 
@@ -57,7 +57,7 @@ def test_cpu_time_of_workers_is_counted_whether_they_live_or_have_ended(workers:
 
 
 def test_cpu_time_of_ended_processes_stays_in_the_sum() -> None:
-    """The sum never goes back when a worker ends."""
+    """The sum does not fall when a worker ends."""
     started = set(psutil.Process().children())
     reading = LoaderReading(loader(2))
     reading.start()
@@ -69,7 +69,7 @@ def test_cpu_time_of_ended_processes_stays_in_the_sum() -> None:
 
 
 def test_memory_counts_workers_and_shared_pages_once() -> None:
-    """Proportional shares add up to no more than the resident sets; batches in shared memory are seen."""
+    """Proportional shares do not exceed the resident sets, and batches in shared memory are included."""
     shared = torch.zeros(2**20, dtype=torch.uint8).share_memory_()
     before = memory().processes
     with LoaderReading(loader(2, persistent_workers=True)) as reading:
@@ -117,13 +117,13 @@ def test_a_slice_ends_with_its_batches_or_its_seconds() -> None:
 
 
 def test_a_slice_without_an_end_is_refused() -> None:
-    """Seconds or batches."""
+    """Seconds or batches must be given."""
     with LoaderReading(loader(0)) as reading, pytest.raises(ValueError, match="`seconds` or `batches` is required"):
         reading.steady()
 
 
 def test_each_batch_can_be_used_within_the_time() -> None:
-    """A step that is handed over sees every batch."""
+    """The given step receives every batch."""
     seen: list[Any] = []
     with LoaderReading(loader(0), take=seen.append) as reading:
         reading.start()
@@ -194,7 +194,7 @@ constant = 7
 
 @pytest.fixture
 def targets(tmp_path: Path) -> Path:
-    """A file that defines data sets and others."""
+    """Write a file with data sets and other objects."""
     file = tmp_path / "targets_of_data.py"
     file.write_text(TARGETS)
     return file
@@ -202,7 +202,7 @@ def targets(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("name", ["numbers", "Numbers", "factory"])
 def test_a_data_set_is_found_made_or_called_for(targets: Path, name: str) -> None:
-    """An object, a class, a function."""
+    """It is an object, a class, or a function."""
     assert len(dataset(f"{targets}:{name}")) == 5
 
 

@@ -77,7 +77,7 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def test_a_check_and_a_tuning_say_that_it_is_exhausted(outcome: Any) -> None:
-    """In the same words, with the way out; and not that something hangs."""
+    """Both print the same message with a remedy, and not that the loader hangs."""
     assert outcome["kind"] == "memory"
     assert outcome["check"].startswith(f"large: {SENTENCE}; use fewer workers")
     assert outcome["tune"].startswith(f"{SENTENCE}; use fewer workers")
