@@ -16,7 +16,7 @@ def lopsided_add(a: Tensor, b: Tensor) -> Tensor:
 
 
 def linear_in_tf32(X: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Operands keep ten bits of their significand, as an accelerator's do where TF32 is allowed."""
+    """Operands keep ten bits of their significand, like TF32 on an accelerator."""
     return _in_tf32(X) @ _in_tf32(weight).T + bias
 
 

@@ -31,7 +31,7 @@ from harness.verdict.decide import decide
 from harness.verdict.job import Job
 
 ELSEWHERE = 6
-"""Hypothesis examples for the laws that a mutant is not made for; its own gets the usual number."""
+"""Number of examples for the other laws of a mutant; its own law gets the usual number."""
 
 LARGE = {"value_on_many_rows"}
 """Laws with large examples by design; minimizing them takes minutes."""
@@ -50,7 +50,7 @@ class Cell(NamedTuple):
 
 @cache
 def cells() -> list[Cell]:
-    """Every law of every mutant's contract and every law, dtype and control; in the same order in every process."""
+    """Return every law of every mutant's contract and of every control, in the same order in every process."""
     to_reach = []
     for row, mutant in enumerate(MUTANTS):
         contract = contract_named(mutant.contract)
@@ -95,7 +95,7 @@ def decided(index: int) -> Verdict:
 
 
 def _prepare(start_method: str) -> None:
-    """Compute on one thread, and let loaders start their workers as they do elsewhere, not as this process was."""
+    """Compute on one thread, and restore the usual start method of loader workers."""
     torch.set_num_threads(1)
     # tox sets it. All processes would then order sets alike, and some wrong loaders depend on that order.
     os.environ.pop("PYTHONHASHSEED", None)
@@ -143,7 +143,7 @@ def _is_killed(cell: Cell, verdict: Verdict) -> bool:
 
 
 def _print_survivors(out: Console, verdicts: Sequence[tuple[Cell, Verdict]]) -> None:
-    """Say them at the end too, where a log that was cut short still has them."""
+    """Print survivors at the end too, where a truncated log still shows them."""
     for cell, verdict in verdicts:
         if cell.row >= 0 and _is_own(cell) and not _is_killed(cell, verdict):
             mutant = MUTANTS[cell.row]

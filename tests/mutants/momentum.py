@@ -42,7 +42,7 @@ def averaged_gradients(
 
 
 def noisy(parameter: Tensor, gradients: Tensor, *hyper: float) -> Tensor:
-    """An epsilon for safety."""
+    """Adds an eps."""
     return _descend(parameter, gradients + 1e-6, *hyper)  # type: ignore[arg-type]
 
 

@@ -37,7 +37,7 @@ def about_zero(x: Tensor) -> Tensor:
 
 
 def with_a_floor(x: Tensor) -> Tensor:
-    """The eps of who divides by it."""
+    """Adds an eps for later divisions."""
     return two_passes(x) + 1e-5
 
 
