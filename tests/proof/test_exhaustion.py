@@ -1,4 +1,4 @@
-"""Exhaustions: shards kept on disk, gone on with after an interrupt, the same on any number of processes."""
+"""Exhaustive proofs: shards are stored on disk, continue after an interrupt, and do not depend on the processes."""
 
 import os
 import re
@@ -82,18 +82,18 @@ def harness(harness_command: Command, workplace: Path) -> Command:
 
 @pytest.fixture
 def small_spaces(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Eight shards of a few pairs stand for the whole space."""
+    """Replace the whole space by eight shards of a few pairs."""
     monkeypatch.setattr(pairs, "every_pair", lambda format_: small(format_.name, first=16, shards=8))
 
 
 def exhaustion(folder: Path, file: str = "slow.py") -> Exhaustion:
-    """Return the proof of a softmax in a file, of the rows in float16."""
+    """Return the proof of a softmax in a file, for rows in float16."""
     only = {"dtypes": ["float16"], "layouts": ["rows"], "quantities": ["value"]}
     return Exhaustion(f"{file}:softmax", "softmax", folder=folder, **only)
 
 
 def done(exhaustion: Exhaustion) -> int:
-    """Finish it, and return how many shards there were left to do."""
+    """Complete it, and return the number of shards that remained."""
     with carry_out(exhaustion) as hands:
         return len(list(Proving(hands).run()))
 
@@ -105,17 +105,17 @@ def known(exhaustion: Exhaustion) -> list[Proof]:
 
 
 def facts(found: list[Proof]) -> list[str]:
-    """Return all that proofs say but the time they took."""
+    """Return the content of proofs without durations."""
     return [proof.model_dump_json(exclude={"duration_s", "floor_s"}) for proof in found]
 
 
 def shards(folder: Path) -> dict[str, float]:
-    """Return the files of finished shards, with the moment each was written."""
+    """Return the files of finished shards, with their times."""
     return {str(file.name): file.stat().st_mtime_ns for file in folder.glob("*/*.json")}
 
 
 def test_a_run_that_is_killed_goes_on_with_the_same_result(workplace: Path, small_spaces: None) -> None:
-    """Killed for real, in another process, between two shards or within one."""
+    """Another process is killed between two shards or within one."""
     (workplace / "slow.py").write_text(SOFTMAX, encoding="utf-8")
     code = SMALL.format(tests=str(Path(__file__).parents[1]))
     folder = workplace / "shards"
@@ -196,7 +196,7 @@ def test_a_signal_to_the_command_ends_it_in_order(workplace: Path) -> None:
 
 
 def test_two_processes_prove_what_one_does(workplace: Path) -> None:
-    """Word for word, but for the time."""
+    """All but the durations is equal."""
     (workplace / "mine.py").write_text(SOFTPLUS, encoding="utf-8")
     found = []
     for processes in (1, 2):
@@ -208,7 +208,7 @@ def test_two_processes_prove_what_one_does(workplace: Path) -> None:
 
 
 def test_the_command_proves_and_says_what_is_broken(harness: Command) -> None:
-    """Exit code 1, the violation, and the record."""
+    """The exit code is 1, and output and record have the violation."""
     done = harness(
         "prove", "mine.py:as_defined", "--contract", "softplus", "--dtypes", "float16", "--layouts", "spread"
     )
@@ -273,7 +273,7 @@ def test_time_that_is_up_leaves_a_part(
     ],
 )
 def test_a_question_that_cannot_be_answered_is_one_line(harness: Command, words: tuple[str, ...], message: str) -> None:
-    """Exit code 2, and no traceback."""
+    """The exit code is 2, without a traceback."""
     done = harness("prove", *words)
     assert done.returncode == 2
     assert message in done.stderr
@@ -281,7 +281,7 @@ def test_a_question_that_cannot_be_answered_is_one_line(harness: Command, words:
 
 
 def test_what_is_proved_elsewhere_is_what_is_proved_here(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sixteen calls in one exchange, or each alone: the same numbers, for losses, gradients and every layout."""
+    """Sixteen calls per transfer and single calls give the same numbers, for losses, gradients and every layout."""
     monkeypatch.setattr(pairs, "every_pair", lambda format_: small(format_.name, first=20, shards=1))
     (workplace / "both.py").write_text(BOTH, encoding="utf-8")
     limits = Limits()

@@ -29,14 +29,14 @@ FORMATS = ("float16", "bfloat16")
 
 
 def measured(contract: str, dtype: str, logits: Tensor, outputs: Tensor, *, law: str = "value") -> Measurement:
-    """Measure a law on outputs given beforehand."""
+    """Measure a law on given outputs."""
     pairs = task(lambda _: outputs, contract, dtype, "rows")
     (found,) = [known for known in pairs.laws if known.name == law]
     return Job(pairs.case, pairs.contract, found, pairs.format_).subject.measure(found, {"logits": logits})
 
 
 def pairs_near_thresholds(contract: str, dtype: str) -> tuple[Tensor, Tensor]:
-    """Random pairs, of small and of large gaps and of gap zero, with outputs up to two floats from the nearest."""
+    """Return random pairs with small, large and zero gaps, and outputs up to two floats from the nearest."""
     format_, rng = format_of(dtype), np.random.default_rng(11)
     first = rng.normal(size=1500) * np.exp2(rng.integers(-8, 6, size=1500))
     second = np.where(rng.random(1500) < 0.1, first, first - rng.normal(size=1500) * np.exp2(rng.integers(-8, 4, 1500)))
@@ -112,7 +112,7 @@ def test_laws_that_are_not_measured_hold_where_outputs_are_within_one_ulp(contra
 def test_laws_of_losses_and_gradients_hold_where_outputs_are_within_one_ulp(
     contract: str, quantity: str, dtype: str
 ) -> None:
-    """The loss is minus the log-softmax at the label; a gradient, plus and minus one number."""
+    """The loss is minus the log-softmax of the label. The entries of a gradient are opposite numbers."""
     is_value, rng = quantity.startswith("value"), np.random.default_rng(13)
     logits, outputs = pairs_near_thresholds("log_softmax", dtype)
     p = torch.softmax(logits.double(), -1)
@@ -138,7 +138,7 @@ def test_laws_of_losses_and_gradients_hold_where_outputs_are_within_one_ulp(
 
 @pytest.mark.parametrize(("dtype", "count"), [("float16", 4_030_726_144), ("bfloat16", 4_261_478_400)])
 def test_the_space_is_every_pair_of_finite_numbers(dtype: str, count: int) -> None:
-    """Both zeros included; the blocks and the shards cover it."""
+    """It includes both zeros, and the blocks and shards cover it."""
     space = every_pair(format_of(dtype))
     assert space.moments[0] == len(space.first) * len(space.second) == count
     assert [place for block in space.blocks for place in block] == list(range(len(space.second)))
@@ -149,7 +149,7 @@ def test_the_space_is_every_pair_of_finite_numbers(dtype: str, count: int) -> No
 
 @pytest.mark.parametrize("dtype", FORMATS)
 def test_a_correctly_rounded_softmax_is_proved_to_be_so(dtype: str) -> None:
-    """Every pair of a small space, on each layout."""
+    """The proof visits every pair of a small space, for each layout."""
     for layout in ("rows", "transposed", "spread"):
         pairs = task(correctly_rounded, "softmax", dtype, layout)
         proof = conclude(pairs, tallied(pairs))
@@ -211,7 +211,7 @@ def test_the_counts_of_losses_and_gradients_are_those_of_measuring_every_pair(
 
 
 def test_a_clamped_loss_breaks_the_laws_of_value_and_gradient() -> None:
-    """The loss stops, and its gradient is zero where the truth is one."""
+    """The loss stops growing, and its gradient becomes zero in place of one."""
 
     def clamped(logits: Tensor, labels: Tensor) -> Tensor:
         probabilities = torch.softmax(logits.float(), -1).clamp_min(1e-3)
@@ -248,7 +248,7 @@ def test_one_wrong_pair_is_found_and_is_the_witness() -> None:
 
 
 def test_a_softmax_that_overflows_breaks_laws_on_a_pair_that_is_named() -> None:
-    """NaN is counted, and the violation is confirmed."""
+    """NaN results are counted, and the violation is confirmed."""
     pairs = task(as_defined, "softmax", "float16", "rows")
     proof = conclude(pairs, tallied(pairs))
     assert proof.fails
@@ -280,7 +280,7 @@ def test_what_breaks_one_law_early_does_not_hide_what_breaks_another_later(monke
 
 
 def test_an_answer_in_the_same_memory_each_time_is_not_taken_for_the_other_layouts() -> None:
-    """The rows are right, the same rows spread out are wrong."""
+    """Rows are right, and the same rows in another layout are wrong."""
     memory = torch.empty(64, 2, dtype=torch.float16)
 
     def reusing(logits: Tensor) -> Tensor:
@@ -311,7 +311,7 @@ def test_a_shard_that_is_dropped_or_visited_twice_is_noticed() -> None:
 
 
 def test_an_implementation_that_changes_its_input_proves_nothing() -> None:
-    """The pairs are counted in the buffer it was called with, after the call."""
+    """The visited pairs are counted in the input buffer after the call."""
 
     def in_place(logits: Tensor) -> Tensor:
         output = torch_softmax(logits)
@@ -323,7 +323,7 @@ def test_an_implementation_that_changes_its_input_proves_nothing() -> None:
 
 
 def test_kernels_of_one_function_are_told_apart_by_their_bits() -> None:
-    """Below the vector width and in the tails torch runs the same loop, which rounds after each operation."""
+    """Short inputs and tails use a scalar loop, which rounds after each operation."""
     space = small("float16", first=24, second=256)
     found = {}
     for layout in ("columns", "rows", "narrow", "tails"):
