@@ -16,7 +16,7 @@ PHRASES_PER_1000_WORDS = 4.0
 """Budget of documents, messages and commit subjects."""
 
 OPENINGS_PER_100_SENTENCES = 2.0
-"""Budget of the same for sentences with an unusual opening."""
+"""Budget for sentences with an unusual opening."""
 
 MOST_COMMITS = 50
 """Latest commits whose subjects are read."""

@@ -57,12 +57,12 @@ def test_plain_text_is_accepted(text: str) -> None:
 
 
 def test_every_phrase_has_a_replacement() -> None:
-    """A complaint always names a way out."""
+    """A complaint always suggests a replacement."""
     assert all(phrase.replacement for phrase in (*PHRASES, *OPENINGS, *SPELLING))
 
 
 def test_every_kind_of_prose_is_read_with_its_place(tmp_path: Path) -> None:
-    """Documents, docstrings, messages and comments; the docstring of a command is a message."""
+    """The kinds are documents, docstrings, messages and comments; the docstring of a command is a message."""
     source = (
         '"""The first file beside the second."""\n\n# This comment is one line\n# beside another line.\n'
         'TEXT = "one value beside another value"\n\n\n'
