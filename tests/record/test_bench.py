@@ -32,7 +32,7 @@ ENTRIES = {
 
 
 def read(suite: str, entries: Any) -> Any:
-    """Read entries as the terminal does."""
+    """Read entries like the terminal."""
     return benchmarks({"benchmarks": entries}, RECORDS[suite])
 
 
@@ -43,7 +43,7 @@ def test_every_suite_has_its_record() -> None:
 
 @pytest.mark.parametrize("suite", SUITES)
 def test_what_a_suite_keeps_is_what_is_read(suite: str) -> None:
-    """Through JSON, with the fields that it filled in and no other."""
+    """JSON preserves exactly the fields that the suite filled."""
     for benchmark, entry in zip(read(suite, ENTRIES[suite]), ENTRIES[suite], strict=True):
         kept = json.loads(json.dumps(benchmark.record.extra_info()))
         assert kept == json.loads(json.dumps(entry["extra_info"]))
@@ -57,7 +57,7 @@ def test_every_column_has_a_meaning(kind: type[BenchRecord]) -> None:
 
 
 def test_a_row_has_record_and_statistics_under_the_names_of_its_columns() -> None:
-    """Seconds say so in their names."""
+    """Names of durations end in `_s`."""
     benchmark = read("screening", ENTRIES["screening"])[0]
     row = benchmark.row()
     assert set(row) == {*ScreeningRecord.model_fields, *Stats.model_fields}
@@ -102,7 +102,7 @@ def test_what_is_no_document_holds_no_benchmark(document: Any) -> None:
 
 @pytest.mark.parametrize(("entry", "field"), [("text", "LoaderRecord"), ({"extra_info": {}}, "case")])
 def test_what_is_no_benchmark_is_named_with_its_place(entry: Any, field: str) -> None:
-    """The suite's file, and the number in it."""
+    """The message has the file of the suite, and the number of the entry."""
     with pytest.raises(
         UsageError, match=rf"the suite `loaders` in bench-loaders\.json, benchmark 2: invalid `{field}`"
     ):

@@ -15,12 +15,12 @@ def drifting(seed: int, *, factor: float = 1.0, number: int = 40) -> list[float]
 
 
 def ends(estimate: Estimate) -> tuple[float, float, float]:
-    """The lower end, the point and the upper end."""
+    """Return the lower end, the point and the upper end."""
     return estimate.low, estimate.point, estimate.high
 
 
 def test_drift_that_both_share_is_not_in_the_ratio() -> None:
-    """The times vary threefold; the interval is a few percent wide and holds the truth."""
+    """The times vary threefold, but the interval is a few percent wide and contains the true ratio."""
     ratio = median_ratio(drifting(1, factor=1.5), drifting(2))
     assert ratio.low < 1.5 < ratio.high
     assert ratio.high - ratio.low < 0.05

@@ -1,4 +1,4 @@
-"""Findings: many verdicts, few causes; one sentence each, and the same wherever they are read."""
+"""Findings group many verdicts into few causes, with one sentence each for all outputs."""
 
 import math
 from typing import Any
@@ -32,7 +32,7 @@ def logits(value: float) -> dict[str, Any]:
 
 
 def broken(law: str = "value", at: float = 88.75, **facts: Any) -> Verdict:
-    """A verdict that is broken at one number."""
+    """Return a verdict that is broken at a number."""
     own = {name: facts.pop(name) for name in Violation.model_fields if name in facts}
     violation = Violation(
         **{
@@ -49,7 +49,7 @@ def broken(law: str = "value", at: float = 88.75, **facts: Any) -> Verdict:
 
 
 def test_one_event_is_one_finding_over_laws_and_dtypes() -> None:
-    """On whatever examples it was found, and the value in float32 stands for it."""
+    """The examples may differ, and the example in float32 represents them."""
     verdicts = [
         broken("gradient", 1.0, group="gradient", event=OVERFLOW),
         broken("value", 2.0, dtype="float16", event=OVERFLOW.model_copy(update={"dtype": "float16", "input": 11.1})),
@@ -61,7 +61,7 @@ def test_one_event_is_one_finding_over_laws_and_dtypes() -> None:
 
 
 def test_what_breaks_on_ordinary_numbers_is_not_told_as_something_of_infinities() -> None:
-    """A gradient that is wrong at zero breaks the law at infinity as well, in a row that has both."""
+    """A gradient that is wrong at zero also breaks the law at infinity, in a row with both."""
     verdicts = [
         broken("at_infinity", 0.0, group="special", cause="the kink"),
         broken("gradient", 0.0, group="gradient", cause="the kink"),
@@ -88,7 +88,7 @@ def test_two_events_are_two_findings_on_one_example_too() -> None:
 
 
 def test_what_leaves_the_range_on_one_line_is_one_finding() -> None:
-    """A quotient of infinities and a backward pass follow; a sum that is too long for its format does not."""
+    """A quotient of infinities and a backward pass join it; a sum that overflows its format does not."""
     invalid = OVERFLOW.model_copy(update={"kind": EventKind.INVALID, "operation": "div", "backward": True})
     total = OVERFLOW.model_copy(update={"operation": "sum", "input": None})
     large = total.model_copy(update={"input": 3e38})
@@ -99,7 +99,7 @@ def test_what_leaves_the_range_on_one_line_is_one_finding() -> None:
 
 
 def test_what_cancels_on_one_line_is_one_finding() -> None:
-    """In its backward pass too; on another line it is another."""
+    """Its backward pass joins it; another line is another finding."""
     forward = OVERFLOW.model_copy(update={"kind": EventKind.CANCELLATION, "operation": "sub"})
     backward = forward.model_copy(update={"operation": "mul", "backward": True})
     elsewhere = backward.model_copy(update={"place": "homework.py:4"})
@@ -144,7 +144,7 @@ def test_of_one_law_that_leaves_the_range_in_two_ways_the_one_without_a_number_i
 
 
 def test_what_is_wrong_where_nothing_is_rounded_stays_apart_from_what_overflows_beside_it() -> None:
-    """Though both are the same law in another format, too."""
+    """Both may break the same law in another format."""
     overflow = broken(event=OVERFLOW).violation
     assert overflow is not None
     wrong = broken(actual=0.5, deviation=8.0, bound=2.0, cause="a wrong formula", beside=(overflow,))
@@ -254,7 +254,7 @@ def test_a_tiny_deviation_in_a_wide_format_is_no_rounding_of_16_bits() -> None:
 
 
 def test_what_gets_far_worse_than_roundings_is_none_of_them() -> None:
-    """The smallest example is off by a few digits, and the worst by all of them."""
+    """The smallest example is off by a few digits, the worst example by all."""
     off = {"dtype": "float16", "deviation": 5.0, "bound": 2.0}
     worst = WorstExample(actual=7.0, expected=1.0, deviation=9e9, bound=3.0, example=logits(4.0), replay="r")
     (one,) = findings([broken(worst=worst, **off)])
@@ -265,7 +265,7 @@ def test_what_gets_far_worse_than_roundings_is_none_of_them() -> None:
 
 
 def test_one_wrong_number_for_one_truth_is_one_finding() -> None:
-    """On other examples and by other laws too; round numbers are the truth of many."""
+    """Examples and laws may differ. Round numbers do not count, because they are frequent."""
     facts = {"actual": 20.0, "deviation": 580163.0}
     same = [broken(law, at, cause=law, **facts, expected=20.000000002) for law, at in (("a", 1.0), ("b", 2.0))]
     assert len(findings(same)) == 1
@@ -274,7 +274,7 @@ def test_one_wrong_number_for_one_truth_is_one_finding() -> None:
 
 
 def test_errors_are_one_finding_by_what_was_done() -> None:
-    """Cases stay apart."""
+    """Different cases have separate findings."""
     errors = [samples.run.verdict(Status.ERROR, law=law, reason="E: x") for law in ("a", "b")]
     other = samples.run.verdict(Status.ERROR, case="x.y.z", reason="E: x")
     assert [len(one.verdicts) for one in findings([*errors, other])] == [2, 1]
@@ -317,7 +317,7 @@ def test_the_same_example_is_shown_once_however_little_another_law_admits() -> N
 
 
 def test_an_answer_that_looks_like_the_truth_says_how_far_off_it_is() -> None:
-    """Else a barely failing example reads as a false alarm."""
+    """Otherwise an example that barely fails looks like a false alarm."""
     near = broken(deviation=3.4, bound=3.1, actual=1.0, expected=1.0000001)
     assert dict(facts(findings([near])[0]))["smallest"].endswith("expected 1.0000001, 3.4 ulp off, bound 3.1")
     worst = WorstExample(actual=1.0, expected=0.9999999, deviation=9e9, bound=3.0, example=logits(4.0), replay="r")
@@ -343,7 +343,7 @@ def test_an_input_beside_a_whole_number_is_not_spelled_as_one() -> None:
 
 @pytest.mark.parametrize("width", [60, 80])
 def test_a_block_fits_its_columns_but_for_what_is_pasted(width: int) -> None:
-    """The command to see it again is one line."""
+    """The replay is one line."""
     block = finding_block(findings([broken(event=OVERFLOW)])[0], width=width, options_only=True)
     *lines, again = block.splitlines()
     assert max(map(len, lines)) <= width
@@ -369,6 +369,6 @@ def test_a_large_example_is_seen_again_by_what_is_added_to_the_command(replay: s
 
 
 def test_every_failing_verdict_has_its_finding() -> None:
-    """By its key."""
+    """The findings are stored by the key of the verdict."""
     verdicts = [broken(event=OVERFLOW), samples.run.verdict(Status.ERROR, law="other")]
     assert set(by_verdict(findings(verdicts))) == {verdict.key for verdict in verdicts}

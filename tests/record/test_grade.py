@@ -1,4 +1,4 @@
-"""Grades: from the verdicts of a case in a dtype to one word."""
+"""Grades: one word for the verdicts of a case in a dtype."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from harness.record import Grade, Status, Verdict, Violation, grade, grades
 def verdict(
     *, group: str = "value", largest: float = 0.4, magnitude: float | None = None, status: Status = Status.HOLDS
 ) -> Verdict:
-    """A verdict with the facts that grades look at."""
+    """Return a verdict with the facts that grades use."""
     violation = None
     if magnitude is not None:
         violation = Violation(

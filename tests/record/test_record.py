@@ -40,7 +40,7 @@ def verdict(**changes: object) -> Verdict:
 
 
 def test_what_is_written_is_read_back(workplace: Path) -> None:
-    """Infinity included."""
+    """Infinity is preserved too."""
     folder = RunFolder(workplace / "run")
     written = [verdict(), verdict(law="gradient", deviation=math.inf, status=Status.BROKEN)]
     folder.write(Verdict, written)
@@ -77,7 +77,7 @@ def test_verdicts_on_the_same_law_are_replaced_and_others_kept(workplace: Path) 
     [('{"kind": "verdict"}', "case"), ("not json}", "Verdict"), ('{"kind": "verdict", "surprise": 1}', "case")],
 )
 def test_a_damaged_line_is_named_with_its_number(workplace: Path, line: str, field: str) -> None:
-    """No traceback, no half-read run."""
+    """There is no traceback, and no partial run."""
     folder = RunFolder(workplace)
     folder.write(Verdict, [verdict()])
     written, _ = sealed(line, folder.chain(Verdict).sums[-1])
@@ -97,7 +97,7 @@ def test_a_damaged_line_is_named_with_its_number(workplace: Path, line: str, fie
     ],
 )
 def test_a_damaged_tensor_is_refused_when_it_is_read(values: tuple[str, ...], text: str) -> None:
-    """Before anything tries to show it."""
+    """It never reaches the output."""
     with pytest.raises(ValidationError, match=text):
         TensorText(dtype="float32", shape=(2,), values=values)
 
@@ -116,7 +116,7 @@ def test_a_damaged_tensor_is_refused_when_it_is_read(values: tuple[str, ...], te
     ids=str,
 )
 def test_a_record_that_contradicts_itself_is_refused(changes: dict[str, object], text: str) -> None:
-    """Whoever wrote it."""
+    """The author does not matter."""
     with pytest.raises(ValidationError, match=text):
         verdict(**changes)
 
@@ -158,7 +158,7 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one(workplace: Path) -> No
 
 
 def test_a_session_adds_to_a_run_and_clears_it_when_asked(workplace: Path) -> None:
-    """The commands that filled it are listed."""
+    """The head lists the commands that filled it."""
     Session("one").keep(verdict())
     again = Session("one")
     assert len(again.head.commands) == 2
@@ -170,7 +170,7 @@ def test_a_session_adds_to_a_run_and_clears_it_when_asked(workplace: Path) -> No
 
 
 def test_a_run_that_has_its_report_starts_afresh(workplace: Path) -> None:
-    """The main job runs twice."""
+    """The main job may therefore run twice."""
     session = Session("one")
     session.keep(verdict())
     (session.folder.path / "report").mkdir()
@@ -203,5 +203,5 @@ def test_a_session_does_not_write_into_a_folder_of_something_else(workplace: Pat
     ],
 )
 def test_the_verdict_line_is_one_plain_sentence(verdicts: list[Verdict], line: str) -> None:
-    """For every mix of statuses."""
+    """All combinations of statuses are tested."""
     assert verdict_line(verdicts) == line

@@ -1,4 +1,4 @@
-"""Events in words."""
+"""Sentences for events."""
 
 import pytest
 
@@ -12,13 +12,13 @@ def event(kind: EventKind, operation: str, **facts: object) -> Event:
 
 
 def test_an_overflow_says_where_what_and_above_which_number() -> None:
-    """All digits of the input, as it decides."""
+    """The input has all its digits, because they decide."""
     said = cause_of(event(EventKind.OVERFLOW, "exp", place="mine.py:3", input=88.72283935546875))
     assert said.startswith("exp overflows at 88.72283935546875 in float32 (mine.py:3): subtract the row")
 
 
 def test_inputs_with_too_many_digits_are_rounded() -> None:
-    """The float32 next to 1e20."""
+    """The input is the float32 next to 1e20."""
     assert " at 1e+20 in" in cause_of(event(EventKind.OVERFLOW, "pow", input=1.0000000200408773e20))
 
 

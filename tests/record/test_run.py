@@ -53,7 +53,7 @@ def tables(run: RunFolder) -> set[str]:
 
 @pytest.fixture
 def check(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Be the command ``check``."""
+    """Run as the command ``check``."""
     monkeypatch.setattr(sys, "argv", ["harness", "check", "m.py:f"])
 
 
@@ -172,7 +172,7 @@ def test_what_was_altered_is_refused_with_its_line(damage: Callable[[Path], None
 
 @pytest.mark.usefixtures("check")
 def test_a_head_that_was_altered_is_refused() -> None:
-    """An interrupted run does not become a finished one by an edit."""
+    """An edit cannot turn an interrupted run into a finished one."""
     run = kept(Session("it"), 7, 44, KeyboardInterrupt())
     file = run.path / "run.json"
     file.write_text(file.read_text().replace('"interrupted"', '"finished"'), encoding="utf-8")
@@ -182,7 +182,7 @@ def test_a_head_that_was_altered_is_refused() -> None:
 
 @pytest.mark.usefixtures("check")
 def test_a_full_disk_is_one_sentence_and_what_was_finished_is_kept() -> None:
-    """The line that did not fit is not there by half."""
+    """No partial line remains."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     session = Session("it")
     session.expect(44, "law")
@@ -201,7 +201,7 @@ def test_a_full_disk_is_one_sentence_and_what_was_finished_is_kept() -> None:
 
 
 def test_a_place_that_cannot_be_written_to_is_one_sentence(workplace: Path) -> None:
-    """A file stands where a folder is to be."""
+    """A file is in the place of a folder."""
     (workplace / "taken").write_text("", encoding="utf-8")
     with pytest.raises(UsageError, match=r"cannot write `.*`: "):
         Session(str(workplace / "taken" / "it"))
@@ -247,7 +247,7 @@ def test_the_verdict_never_begins_with_what_was_not_reached() -> None:
 
 @pytest.mark.usefixtures("check")
 def test_records_without_a_case_of_their_own_are_kept_as_they_are() -> None:
-    """A property found twice is there once."""
+    """A property found twice is stored once."""
     found = Property(case="m.f", name="repeatable", dtype="float16", value="no", sentence="{case} varies.")
     with Session("it") as session:
         session.keep(found)
