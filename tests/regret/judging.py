@@ -18,7 +18,7 @@ from harness.tuner.configuration import Choice, LoaderKind, worker_counts
 from harness.tuner.tuning import Tuning, Wish
 
 SECONDS = 4.0
-"""Seconds for which each choice is measured where all are."""
+"""Seconds per choice in an exhaustive measurement."""
 
 NEAR, QUICK = 0.95, 0.2
 """The tuner must reach this share of the best rate in this share of the time."""
@@ -40,13 +40,13 @@ HELD_APART: Mapping[str, Costs] = {
     "asked at once": Costs(computes=2e-6, asks=2e-2),
     "cached store": Costs(computes=2e-5, waits=5e-4),
 }
-"""Costs of the data sets of `harness bench tuner`, by name; a cached store stands for its stream."""
+"""Costs of the data sets of `harness bench tuner`, by name; a cached store represents its stream."""
 
 DRAWN = 20
 
 
 def drawn(number: int) -> Costs:
-    """Costs drawn at random over all magnitudes: a third wait, a third compute, a third do both."""
+    """Return costs drawn at random over all magnitudes: a third wait, a third compute, a third do both."""
     generator = random.Random(f"costs {number}")
 
     def between(low: float, high: float) -> float:
@@ -77,12 +77,12 @@ class Judged:
 
     @property
     def reaches_both(self) -> bool:
-        """Whether it came near enough, soon enough."""
+        """Whether it reached both targets."""
         return self.share >= NEAR and self.time <= QUICK
 
 
 def choices(costs: Costs) -> tuple[Choice, ...]:
-    """All that is measured where everything is."""
+    """Return all choices of an exhaustive measurement."""
     return (*WISH.grid(), *(WISH.grid(LoaderKind.BATCHES) if costs.at_once is not None else ()))
 
 
@@ -107,7 +107,7 @@ def ruled(known: Mapping[Choice, float], workers: int) -> float:
 
 
 def main(names: Sequence[str]) -> int:
-    """Judge the tuner on the data sets that are named, or all; return the exit code."""
+    """Judge the tuner on the named data sets, by default all, and return the exit code."""
     table = Table("data set", "best of all", "chosen most often")
     for heading in ("rate to best", "least", "time to all", "most", "workers = cores", "torch's default"):
         table.add_column(heading, justify="right", no_wrap=True)

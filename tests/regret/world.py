@@ -20,11 +20,11 @@ from harness.tuner.configuration import Choice, LoaderKind
 
 CORES = 2
 START_S, STOP_S = 0.03, 0.01
-"""Starting a worker, and waiting for its end."""
+"""Seconds to start and to end a worker."""
 OVERHEAD_S = 5e-5
-"""Making any batch."""
+"""Seconds to make any batch."""
 NOISE = 0.05
-"""Scatter of the time that a batch takes."""
+"""Relative scatter of the time of a batch."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Costs:
     uneven: int = 1
 
     def made(self, choice: Choice, generator: random.Random | None) -> tuple[float, float]:
-        """Seconds of computing and of waiting for a batch; the mean where no generator is given."""
+        """Seconds of computing and of waiting for a batch; means without a generator."""
         n = choice.batch_size
         item = self.at_once if choice.kind is LoaderKind.BATCHES and self.at_once is not None else self.computes
         some = n / self.uneven
@@ -55,17 +55,17 @@ class Costs:
 
 
 class Clock:
-    """Time on paper; stands in for the module ``time``."""
+    """Simulated time, in place of the module ``time``."""
 
     def __init__(self) -> None:
         self.now = self.computed = 0.0
 
     def perf_counter(self) -> float:
-        """Seconds."""
+        """Return the time."""
         return self.now
 
     def spend(self, computing: float, waiting: float = 0.0) -> None:
-        """Let time pass."""
+        """Advance the clock."""
         self.now += computing + waiting
         self.computed += computing
 
@@ -98,17 +98,7 @@ class Items:
 
 
 class Loader:
-    """A loader on paper.
-
-    Parameters
-    ----------
-    items
-        Its data set.
-    choice
-        How it is set.
-    noise
-        Scatter; none makes it the mean.
-    """
+    """A simulated loader for a choice, with random scatter or with means."""
 
     def __init__(self, items: Items, choice: Choice, noise: float = NOISE) -> None:
         self.items, self.choice, self.noise = items, choice, noise
@@ -163,7 +153,7 @@ class Loader:
 
 
 def rate(costs: Costs, choice: Choice) -> float:
-    """Samples a second of a loader in the long run, without scatter."""
+    """Return the samples per second of a loader in the long run, without scatter."""
     clock = Clock()
     batches = iter(Loader(Items(costs, clock, 0), choice, noise=0.0))
     for _ in range(4 * choice.ahead + 4):
@@ -176,12 +166,12 @@ def rate(costs: Costs, choice: Choice) -> float:
 
 @dataclass(frozen=True)
 class _Computed:
-    """Stands in for what asks how long this thread has computed."""
+    """Substitute for the CPU clock of this thread."""
 
     clock: Clock
 
     def __call__(self) -> float:
-        """Seconds by the clock."""
+        """Return the time."""
         return self.clock.computed
 
     def close(self) -> None:
@@ -192,13 +182,13 @@ class _NoWindow:
     """Substitute for the window of CPU time, which is not used here."""
 
     def close(self) -> float:
-        """No seconds."""
+        """Return zero seconds."""
         return 0.0
 
 
 @contextmanager
 def on_paper(costs: Costs, seed: int) -> Iterator[Items]:
-    """Let the tuner run by a clock on paper; yields the data set."""
+    """Run the tuner with a simulated clock, and yield the data set."""
     clock = Clock()
     items = Items(costs, clock, seed)
     with ExitStack() as stack:
