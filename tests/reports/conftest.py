@@ -1,4 +1,4 @@
-"""A run with every kind of record, and its report: written once, read by every test that changes neither."""
+"""A run with every kind of record, and its report, written once and shared by all tests."""
 
 import hashlib
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ def report(full: RunFolder) -> Iterator[Report]:
 
 @pytest.fixture(scope="session")
 def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Report:
-    """Return the report of a run with every kind of record on the stand-in, failures and an accelerator included."""
+    """Return the report of a run on the stand-in, with every kind of record, failures and an accelerator."""
     environment = samples.run.environment(accelerator="NVIDIA H100")
     run = samples.run.full_run(tmp_path_factory.mktemp("elsewhere"), genuine=False, environment=environment)
     samples.benchmarks.write_suite(run, "steps", samples.benchmarks.step_entries(("cpu", "cuda")))

@@ -1,4 +1,4 @@
-"""A training step on the page: the line that goes wrong, and how far the others are from it."""
+"""A training step on the page: the wrong line, and the distance of the others from their limits."""
 
 from html import unescape
 from pathlib import Path
@@ -61,7 +61,7 @@ def test_the_first_screen_names_the_line_and_what_mends_it(tmp_path: Path) -> No
 
 
 def test_a_step_that_goes_nowhere_wrong_says_how_far_it_is_from_it(tmp_path: Path) -> None:
-    """A line that is about to break is in the headline, the nearest in the caption; the table has all."""
+    """The headline has a line that is about to break, the caption the nearest line, and the table all lines."""
     html = reported(of(tmp_path, step())).html.replace("<wbr>", "")
     calm = "1 training step audited: no defect in 120 operations"
     assert f"{calm}, but train.py:9 step is close to breaking: its exp input has only 1.50× headroom." in unescape(html)

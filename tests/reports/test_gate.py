@@ -1,4 +1,4 @@
-"""The gate's part of the report: findings, ratios, and the slices they rest on."""
+"""The gate's part of the report: findings, ratios, and the slices behind them."""
 
 import re
 from pathlib import Path
@@ -31,7 +31,7 @@ def test_every_arm_has_a_row_with_its_bounds() -> None:
 
 
 def test_the_figure_names_its_range_and_draws_the_case_that_differs_most() -> None:
-    """All cases on the left, its slices on the right."""
+    """All cases are on the left, the slices of this case on the right."""
     figure = evidence(samples.gate.comparisons(), samples.gate.slices())
     forest, course = figure.panels
     assert "+0.1 % to +10.0 %" in figure.caption
@@ -47,7 +47,7 @@ def test_without_slices_the_figure_says_so() -> None:
 
 
 def test_a_regression_is_among_what_needs_attention(tmp_path: Path) -> None:
-    """With a link to the gate's own section; a run without findings has none."""
+    """It has a link to the section of the gate. A run without findings has no entry."""
     run = samples.run.full_run(tmp_path / "run")
     reading = read(run)
     shown, own = attention.attention(reading), section.gate(reading)
@@ -59,7 +59,7 @@ def test_a_regression_is_among_what_needs_attention(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("kept", "colour"), [(2, "bad"), (0, "good")])
 def test_a_regression_is_no_good_report(tmp_path: Path, kept: int, colour: str) -> None:
-    """Though every law holds: the page is red whose first sentence says what got worse."""
+    """The page is red and begins with the regression, although every law holds."""
     run = RunFolder(tmp_path / "run")
     run.write_head(samples.run.head())
     run.write(Verdict, [samples.run.verdict()])

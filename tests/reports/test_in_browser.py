@@ -1,4 +1,4 @@
-"""The page in a browser, wide and narrow, light and dark: nothing fetched, nothing cut off, nothing overlapping."""
+"""The page in a browser, wide and narrow, light and dark: no requests, no clipped text, no overlaps."""
 
 import io
 import shutil
@@ -65,14 +65,14 @@ ONE_ROW_OF_A_KIND = """() => {
 """Removes rows that differ from another row only in their text, because the rules give the same result for both."""
 
 OF_COLOURS = ["color-contrast", "link-in-text-block"]
-"""The rules of axe-core that see whether a page is light or dark."""
+"""The rules of axe-core that depend on light or dark mode."""
 
 DEAD_LINKS = """() => [...document.querySelectorAll('a[href^="#"]')]
   .map(it => it.getAttribute('href').slice(1)).filter(id => !document.getElementById(id))"""
 
 
 def printed(page: Any) -> tuple[str, list[str]]:
-    """Return the text of a page, and those pieces of it that begin to the right of the paper."""
+    """Return the text of a page, and the parts that begin to the right of the paper."""
     beyond: list[str] = []
 
     def visit(text: str, user: list[float], own: list[float], _font: Any, _size: float) -> None:
@@ -100,7 +100,7 @@ def page_file(elsewhere: Report) -> Path:
 
 @pytest.mark.parametrize(("width", "scheme"), VIEWS)
 def test_the_page_fits_the_window_and_asks_for_nothing(browser: Any, page_file: Path, width: int, scheme: str) -> None:
-    """No message on the console, no request but the page itself, no sideways scrolling, no dead link."""
+    """There is no console message, no request except the page, no sideways scrolling, no dead link."""
     messages: list[str] = []
     requests: list[str] = []
     view = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
@@ -117,7 +117,7 @@ def test_the_page_fits_the_window_and_asks_for_nothing(browser: Any, page_file: 
 
 @pytest.mark.parametrize("width", [1280, 390])
 def test_the_text_of_figures_is_whole_apart_and_large_enough(browser: Any, page_file: Path, width: int) -> None:
-    """No label covers another or leaves its drawing, and none is smaller than 12 pixels."""
+    """No label overlaps another or leaves its drawing, and none is smaller than 12 pixels."""
     view = browser.new_page(viewport={"width": width, "height": 900})
     view.goto(f"{page_file.as_uri()}#everything")
     assert view.evaluate(OVERLAPS) == []
@@ -131,7 +131,7 @@ def test_the_text_of_figures_is_whole_apart_and_large_enough(browser: Any, page_
 
 
 def test_every_detail_can_be_unfolded_without_widening_the_page(browser: Any, page_file: Path) -> None:
-    """Folded tables and blocks scroll inside their own box on a phone."""
+    """On a phone, folded tables and blocks scroll inside their boxes."""
     view = browser.new_page(viewport={"width": 390, "height": 900})
     view.goto(f"{page_file.as_uri()}#everything")
     view.evaluate("document.querySelectorAll('details').forEach(it => { it.open = true })")
@@ -140,7 +140,7 @@ def test_every_detail_can_be_unfolded_without_widening_the_page(browser: Any, pa
 
 
 def test_a_dark_window_gets_a_dark_page(browser: Any, page_file: Path) -> None:
-    """Paper and the text of figures both follow the window."""
+    """Background and text of figures follow the window."""
     view = browser.new_page(color_scheme="dark")
     view.goto(page_file.as_uri())
     assert view.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(20, 23, 26)"
@@ -183,7 +183,7 @@ def test_a_table_has_thirty_rows_open_until_a_word_is_looked_for(browser: Any, t
 
 
 def test_a_long_table_is_sorted_by_number_and_filtered_by_words(browser: Any, page_file: Path) -> None:
-    """A heading sorts up, then down, by the keyboard; the field keeps the rows with every word, and counts them."""
+    """A heading sorts up, then down, by the keyboard. The field keeps and counts the rows with every word."""
     view = browser.new_page(viewport={"width": 1280, "height": 900})
     view.goto(f"{page_file.as_uri()}#everything")
     view.evaluate("document.querySelectorAll('details').forEach(it => { it.open = true })")
@@ -229,7 +229,7 @@ def test_a_key_moves_the_figure_by_one_float_over_the_breaking_point(browser: An
 
 
 def test_the_mouse_moves_the_figure_and_chooses_what_it_shows(browser: Any, page_file: Path) -> None:
-    """A click on the drawing goes to the call nearest to it; another dtype, another implementation."""
+    """A click moves to the nearest call, and menus choose the dtype and the implementation."""
     view = browser.new_page(viewport={"width": 1280, "height": 900})
     view.goto(page_file.as_uri())
     figure = view.locator("#watch-figure")
@@ -285,7 +285,7 @@ def test_on_paper_the_first_layer_is_six_pages_and_everything_is_everything(brow
 
 
 def test_the_first_screen_answers_and_a_link_opens_a_page_of_its_own(browser: Any, page_file: Path) -> None:
-    """The first figure begins on the first screen, five screens are all; back leads to the answer."""
+    """The first figure begins on the first screen, the layer has five screens, and Back returns to it."""
     view = browser.new_page(viewport={"width": 1280, "height": 800})
     view.goto(page_file.as_uri())
     assert view.locator(".front figure").first.bounding_box()["y"] < 800
@@ -333,7 +333,7 @@ FOREIGN = "document.querySelectorAll('img[src=x], [onerror], [onmouseover], .lay
 
 @pytest.mark.filterwarnings("ignore:overflow encountered", "ignore:invalid value encountered")
 def test_attacks_in_every_field_run_nothing_and_break_no_layout(browser: Any, tmp_path: Path) -> None:
-    """Texts that are markup and longer than a line, and numbers at the ends of their range, in every kind of record."""
+    """Every kind of record has markup, overlong texts, and numbers at the ends of their range."""
     page = write_report(attacked_run(tmp_path))[0]
     view = browser.new_page(viewport={"width": 390, "height": 900})
     said: list[str] = []
@@ -354,4 +354,4 @@ def test_attacks_in_every_field_run_nothing_and_break_no_layout(browser: Any, tm
 
 
 OWN_SCRIPTS = ("the data of the figure that moves", "the page's own")
-"""The elements of that name which a page has."""
+"""The elements with this name that a page has."""

@@ -42,7 +42,7 @@ def test_weights_are_images_in_which_zero_is_the_paper() -> None:
 
 
 def test_a_confusion_names_the_most_frequent_mistake() -> None:
-    """Each cell has its share of the class, so that small classes are seen."""
+    """Each cell has its share of the class, so that small classes are visible."""
     heat = confusion(samples.run.confusions(), samples.run.data_source(genuine=False))
     assert "shirt predicted as coat, 100 times" in heat.caption
     assert "90.0 % correct" in heat.caption
@@ -78,7 +78,7 @@ def test_all_contracts_are_seen_at_a_glance() -> None:
 def test_what_does_not_fit_together_is_no_record(
     record: FitData | ClassWeights | Confusion, changes: dict[str, object]
 ) -> None:
-    """A damaged one is refused when it is read."""
+    """A damaged record is refused when it is read."""
     with pytest.raises(ValidationError):
         type(record).model_validate(record.model_dump() | changes)
 

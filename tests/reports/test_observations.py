@@ -19,7 +19,7 @@ def run(tmp_path: Path) -> RunFolder:
 
 
 def test_the_columns_are_those_that_are_documented(run: RunFolder) -> None:
-    """Names and types in their order, and a meaning for each."""
+    """Names, types, order and meanings agree."""
     observations = reports.load(run.path)
     assert [(str(name), str(dtype)) for name, dtype in observations.dtypes.items()] == [
         (column.name, column.dtype) for column in reports.OBSERVATIONS
@@ -28,7 +28,7 @@ def test_the_columns_are_those_that_are_documented(run: RunFolder) -> None:
 
 
 def test_every_number_of_the_frames_is_one_row(run: RunFolder) -> None:
-    """A rate is there again under its keys, with its unit and its record."""
+    """A rate is found by its keys, with its unit and its record."""
     rate = frames(run).loaders.iloc[0]
     observations = reports.load(run.path).query("frame == 'loaders' and measure == 'samples_per_s'")
     same = observations[
@@ -58,7 +58,7 @@ def test_a_deviation_has_the_unit_of_its_law(run: RunFolder) -> None:
 
 
 def test_a_folder_of_runs_is_read_whole_and_in_order_of_creation(run: RunFolder) -> None:
-    """Oldest first, each once, however often it is named."""
+    """The oldest comes first, and each run occurs once."""
     earlier = RunFolder(run.path.with_name("zzz"))
     earlier.write_head(
         run.head().model_copy(update={"name": "earlier", "created": "2001-01-01T00:00:00+00:00", "files": {}})
@@ -86,7 +86,7 @@ def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:
 
 
 def test_observations_survive_parquet(run: RunFolder, tmp_path: Path) -> None:
-    """Columns and types are the same when they are read again."""
+    """Reading restores the columns and types."""
     observations = reports.load(run.path)
     observations.to_parquet(tmp_path / "observations.parquet")
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "observations.parquet"), observations)

@@ -33,7 +33,7 @@ def test_without_passages_there_is_no_figure() -> None:
 
 
 def test_entries_that_are_alike_in_every_call_share_a_column() -> None:
-    """An entry that is another one once has its own."""
+    """An entry that differs once has a separate column."""
     part = watch([FIRST])
     assert part is not None
     assert part.first.columns == ("entry 1", "entries 2 to 3")
@@ -53,7 +53,7 @@ def test_operations_that_not_every_call_carries_out_are_left_out() -> None:
 
 
 def test_a_gap_in_the_drawing_is_what_is_no_number() -> None:
-    """The exact line goes on, and the lower edge says where the law is broken."""
+    """The exact line continues, and the lower edge marks where the law is broken."""
     part = watch([FIRST])
     assert part is not None
     view = part.first
@@ -63,7 +63,7 @@ def test_a_gap_in_the_drawing_is_what_is_no_number() -> None:
 
 
 def test_the_plot_shows_the_entry_that_breaks_on_an_axis_that_shows_it() -> None:
-    """The sentence, the ticks and the data name the same entry; a logarithmic axis covers many powers of ten."""
+    """Sentence, ticks and data name the same entry. A logarithmic axis covers many powers of ten."""
     exact = [(1.0 - small, small) for small in (0.5, 1e-10, 1e-30)]
     stations = [
         station.model_copy(
@@ -117,7 +117,7 @@ def test_a_passage_says_of_each_call_what_came() -> None:
 
 
 def test_exp_ends_on_each_number_line_where_a_call_says_so() -> None:
-    """The chapter's exp(50) is marked where a call recorded it, and a softmax that never overflows has no picture."""
+    """The chapter's exp(50) is marked if a call recorded it. A softmax that never overflows has no picture."""
     known = samples.survey.passages()
     book = samples.survey.station(50.0, overflows_from=89.0)
     plain = number_line(known)
@@ -146,7 +146,7 @@ def call(t: float, answer: float, exact: float, *stages: Stage) -> Station:
 
 
 def loss(answers: list[float], *stages: Stage) -> Passage:
-    """Return a loss that should be t and is something else from somewhere on."""
+    """Return a loss that should be t, and differs from some t on."""
     calls = [call(10.0 * at, answer, 10.0 * at, *stages) for at, answer in enumerate(answers)]
     return FIRST.model_copy(update={"stations": tuple(calls)})
 

@@ -130,7 +130,7 @@ def test_the_most_urgent_change_comes_first(tmp_path: Path) -> None:
 
 @pytest.fixture
 def two(tmp_path: Path) -> tuple[RunFolder, RunFolder]:
-    """Return a run with every kind of record, and a later one in which a law broke and the survey is missing."""
+    """Return a run with every kind of record, and a later run with a broken law and no survey."""
     before = samples.run.full_run(tmp_path / "earlier", name="earlier", created="2026-11-23T00:00:00Z")
     after = samples.run.full_run(tmp_path / "later", name="later")
     verdicts = after.read(Verdict)
@@ -213,7 +213,7 @@ def test_many_runs_are_a_trend_and_the_latest_few_stand_side_by_side(tmp_path: P
     ],
 )
 def test_a_badge_repeats_the_verdict(tmp_path: Path, statuses: list[Status], message: str, color: str) -> None:
-    """In the form that shields.io reads."""
+    """The format is that for shields.io."""
     verdicts = [samples.run.verdict(status, law=f"law-{number}") for number, status in enumerate(statuses)]
     write_report(run_of(tmp_path, "2026-01-01T00:00:00Z", verdicts=verdicts))
     badge = json.loads((tmp_path / "report" / "badge.json").read_text(encoding="utf-8"))

@@ -16,7 +16,7 @@ from reports.tables import survey
 
 @pytest.fixture
 def run(tmp_path: Path) -> RunFolder:
-    """Return a run that holds nothing but its head."""
+    """Return a run that has only its head."""
     folder = RunFolder(tmp_path / "run")
     folder.write_head(samples.run.head())
     return folder
@@ -69,7 +69,7 @@ def test_the_worst_is_called_searched_and_a_lower_bound(run: RunFolder) -> None:
 
 
 def test_ways_of_searching_are_shares_of_the_best_known(run: RunFolder) -> None:
-    """The median of the seeds over the largest that any way found, the longer search among them."""
+    """A share is the median over the seeds, relative to the largest deviation found, also by the longer search."""
     samples.benchmarks.write_suite(run, "search", samples.benchmarks.search_entries())
     (row,) = survey.ways(FRAMES["search"](run)).rows
     assert row == ("softmax_regression.concise.softmax", "72.0 ulp", "11.2 %", "89.0 %", "98.8 %")
@@ -93,7 +93,7 @@ def test_a_run_without_a_survey_shows_none(run: RunFolder) -> None:
 
 
 def headed(run: RunFolder) -> tuple[str, list[str]]:
-    """Write the report; return the colour of its verdict, and the page in short."""
+    """Write the report; return the color of its verdict, and its lines."""
     page, lines = write_report(run)
     (colour,) = re.findall(r'class="verdict (\w+)"', page.read_text(encoding="utf-8"))
     return colour, lines
@@ -108,7 +108,7 @@ def test_a_survey_alone_heads_the_page(run: RunFolder) -> None:
 
 
 def test_beside_laws_a_survey_has_the_second_line(run: RunFolder) -> None:
-    """On the page and in Markdown."""
+    """It is on the page and in Markdown."""
     run.write(Verdict, [samples.run.verdict()])
     run.write(Breaking, samples.survey.breakings())
     colour, lines = headed(run)
@@ -141,7 +141,7 @@ def test_beside_laws_a_survey_has_the_second_line(run: RunFolder) -> None:
     ],
 )
 def test_what_a_survey_finds_wrong_is_no_good_report(run: RunFolder, changes: dict[str, object], told: str) -> None:
-    """Though every law that was checked holds: red, and a sentence in the terminal and under what needs attention."""
+    """The page is red although every law holds, with a sentence in the terminal and among the problems."""
     run.write(Verdict, [samples.run.verdict()])
     run.write(
         Breaking, [samples.survey.breaking("softmax_regression.scratch.softmax", "softmax", "float32", **changes)]
@@ -156,7 +156,7 @@ def test_what_a_survey_finds_wrong_is_no_good_report(run: RunFolder, changes: di
 
 
 def test_a_survey_that_finds_something_wrong_is_red_where_every_law_was_skipped(run: RunFolder) -> None:
-    """No verdict on laws is none on the survey."""
+    """Skipped laws do not hide the survey."""
     run.write(Verdict, [samples.run.verdict(Status.SKIPPED)])
     wrong = samples.survey.breaking("softmax_regression.scratch.softmax", "softmax", "float32", agrees=False)
     run.write(Breaking, [wrong])
