@@ -1,4 +1,4 @@
-"""A benchmark suite run in a folder, as a user's shell would run it; its process is forked, whichever it is."""
+"""Run a benchmark suite in a folder, like a user's shell, but always in a forked process."""
 
 import contextlib
 import io

@@ -1,4 +1,4 @@
-"""Benchmarks as pytest-benchmark writes them, made up: steps, agreement, loaders, vectorization, screening."""
+"""Made-up benchmarks in pytest-benchmark's format: steps, agreement, loaders, vectorization, screening."""
 
 import json
 import math
@@ -39,7 +39,7 @@ _WORK_S, _FLOOR_SEED = 1e-9, 99
 
 
 def step_entries(devices: tuple[str, ...] = ("cpu",)) -> list[dict[str, Any]]:
-    """Return the step times of two families, measured in turns over five batch sizes."""
+    """Return interleaved step times of two families over five batch sizes."""
     entries = []
     for family, base_s, sample_s in [("linear_regression", 1.1e-4, 4e-8), ("softmax_regression", 2.4e-4, 3e-6)]:
         for device in devices:
@@ -88,7 +88,7 @@ def device_facts(time_s: float) -> dict[str, Any]:
 
 
 def old_step_entries() -> list[dict[str, Any]]:
-    """Return step times as an older version wrote them, timed one after the other."""
+    """Return step times in the format of an older version, timed one after the other."""
     known = ("case", "family", "style", "device", "batch_size", "dtype", "threads", "cold_s")
     entries = step_entries()
     for entry in entries:
@@ -154,12 +154,7 @@ def audit_entries() -> list[dict[str, Any]]:
 def loader_entries(*, data: str = "Fashion-MNIST", limit: bool = True) -> list[dict[str, Any]]:
     """Return the throughput of six loaders over three batch sizes and three numbers of workers.
 
-    Parameters
-    ----------
-    data
-        Label of the data.
-    limit
-        Whether slices were measured in turns with the limit of memory; older runs have whole epochs and no more.
+    ``data`` is the label of the data. Without ``limit``, there are only whole epochs, as in older runs.
     """
     speed = {
         "scratch.item_by_item": 2.0e4,
@@ -271,7 +266,7 @@ def operation_entries() -> list[dict[str, Any]]:
 
 
 def screening_entries() -> list[dict[str, Any]]:
-    """Return how fast a softmax is checked in each way."""
+    """Return the speed of checking a softmax for each method."""
     return [
         benchmark(
             rows / rate,
@@ -288,7 +283,7 @@ def screening_entries() -> list[dict[str, Any]]:
 
 
 def search_entries() -> list[dict[str, Any]]:
-    """Return what three ways of searching saw with three seeds, and a longer search."""
+    """Return the results of three search methods with three seeds, and of a longer search."""
     case = {"case": "softmax_regression.concise.softmax", "family": "softmax_regression", "style": "concise"}
     ways = {"random normal": 8.0, "structured batches": 64.0, "evolved in ordinal space": 71.0}
     facts = {"objective": "deviation", "rows": 10_000_000, "seconds": 10.0}

@@ -1,4 +1,4 @@
-"""A plan that needs no torch: numbers are counted, and some of the pieces misbehave."""
+"""A plan without torch: numbers are counted, and some of the pieces misbehave."""
 
 import os
 import time
@@ -27,11 +27,11 @@ class Counting:
         return True
 
     def longest_s(self, call_s: float) -> float:
-        """Ten calls."""
+        """Return ten calls."""
         return 10.0 * call_s
 
     def load(self) -> "Numbers":
-        """List them."""
+        """Return the pieces."""
         return Numbers(self)
 
 
@@ -42,11 +42,11 @@ class Numbers:
     plan: Counting
 
     def about(self) -> Sequence[dict[str, Any]]:
-        """Every second one is of the same case."""
+        """Return one of two cases in turns."""
         return [{"case": f"case {i % 2}", "number": i} for i in range(self.plan.count)]
 
     def do(self, index: int) -> dict[str, Any]:
-        """Say the number."""
+        """Return the number."""
         match self.plan.manners.get(index):
             case "interrupts":
                 raise KeyboardInterrupt

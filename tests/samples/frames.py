@@ -36,7 +36,7 @@ def recorded() -> dict[str, dict[str, Any]]:
 
 
 def table(content: Mapping[str, Any]) -> pd.DataFrame:
-    """Return the rows of such a content as a frame."""
+    """Return the rows of recorded content as a frame."""
     return pd.read_csv(StringIO(content["rows"]), dtype=content["types"])
 
 

@@ -20,7 +20,7 @@ WIDTHS = (80, 120)
 
 
 def screens() -> str:
-    """Return what ``train``, ``prove`` and ``survey`` print, each at each width under a heading."""
+    """Return the output of ``train``, ``prove`` and ``survey`` at each width under a heading."""
     return "".join(
         f"==== {command}, {width} columns\n{screen(command, width)}"
         for command in ("train", "prove", "survey")

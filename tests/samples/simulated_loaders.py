@@ -1,4 +1,4 @@
-"""Loaders that exist on paper only: a rate for each choice, noise, drift, starting, and batches that take time."""
+"""Simulated loaders: a rate for each choice, noise, drift, start-up, and batches that take time."""
 
 import math
 import random
@@ -14,7 +14,7 @@ EXHAUSTIVE_S = 3.0
 """Seconds per configuration in an exhaustive search: an epoch of the book's loader."""
 
 START_S, HOP_S, OVERHEAD_S = 0.05, 3e-4, 4e-5
-"""Starting a worker; handing a batch from a worker to the process that trains; making any batch."""
+"""Seconds to start a worker, to pass a batch from a worker, and to make any batch."""
 
 
 def per_item(work_s: float, *, computes: bool, tensors_hop_s: float = HOP_S) -> Callable[[Choice], float]:
@@ -43,22 +43,14 @@ RATES: Mapping[str, Callable[[Choice], float]] = {
     "decode-heavy": per_item(200e-6, computes=True),
     "sleepy": per_item(5e-4, computes=False),
 }
-"""Samples a second of a configuration, without noise."""
+"""Samples per second of a configuration, without noise."""
 
 NOISE: Mapping[str, float] = {"flat and noisy": 0.12}
 
 
 @dataclass
 class Simulated:
-    """A loader on paper.
-
-    Parameters
-    ----------
-    name
-        One of :data:`RATES`.
-    seed
-        Seed of noise and drift.
-    """
+    """A simulated loader with a name from :data:`RATES`, whose seed draws noise and drift."""
 
     name: str
     seed: int
@@ -70,7 +62,7 @@ class Simulated:
         self.phase = self.random.uniform(0.0, 2.0 * math.pi)
 
     def __call__(self, one: Choice, seconds: float) -> Measured:
-        """Whole turns of the workers, as the live probe counts them."""
+        """Measure whole turns of the workers, like the real probe."""
         rate = RATES[self.name](one)
         turn_s = one.batch_size * max(1, one.workers) / rate
         # A batch that takes as long as a slice is the slice; else a turn of the workers is thrown away.
@@ -87,7 +79,7 @@ class Simulated:
 
 
 def exhaustive_s(name: str, configurations: Sequence[Choice] = GRID) -> float:
-    """Seconds of measuring every configuration for as long as it takes to be sure."""
+    """Return the seconds of an exhaustive measurement that is long enough to be sure."""
     loader = Simulated(name, 0)
     return sum(loader(one, EXHAUSTIVE_S).spent_s for one in configurations)
 
