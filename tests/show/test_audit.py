@@ -17,7 +17,7 @@ train.step: 1 finding in 26 operations, 2 ends"""
 
 
 def test_a_finding_on_80_columns_is_what_was_recorded() -> None:
-    """A sentence goes on below itself, what follows a label below the text behind it; nothing else is moved."""
+    """Continuation lines of a sentence are indented, and those of a labeled fact are below its text."""
     one_line_each = RECORDED.replace("\n    88.72283935546875", " 88.72283935546875").replace(
         "\n           F.softplus", " F.softplus"
     )

@@ -17,13 +17,13 @@ from harness.show.number import duration, rate, times
 
 
 def rows(text: str, word: str) -> list[list[str]]:
-    """The cells of the rows of a printed table that hold a word."""
+    """Return the cells of the rows of a printed table that contain a word."""
     lines = (line for line in text.splitlines() if word in line and line.startswith("│"))
     return [[cell.strip() for cell in line.strip("│").split("│")] for line in lines]
 
 
 def document(entries: list[dict[str, Any]], **account: Any) -> dict[str, Any]:
-    """A document as pytest-benchmark writes it."""
+    """Return a document in pytest-benchmark's format."""
     return {"benchmarks": entries, "harness": account}
 
 
@@ -63,14 +63,14 @@ def test_cases_of_several_families_keep_their_whole_names() -> None:
 
 
 def test_what_was_skipped_is_said_with_its_reason() -> None:
-    """Once a reason, with the number."""
+    """Each reason appears once, with its number of benchmarks."""
     skipped = [{"name": str(number), "reason": "no accelerator on this machine"} for number in range(3)]
     text = summary("steps", document(samples.benchmarks.step_entries(), skipped=skipped))
     assert text.count("skipped: no accelerator on this machine (3 benchmarks)") == 1
 
 
 def test_one_case_is_compared_with_nothing() -> None:
-    """There is no column of ones."""
+    """The column of ratios is omitted."""
     entry = samples.benchmarks.step_entries()[0]
     entry["extra_info"]["style"] = "foreign"
     text = printed(print_steps, document([entry]))
@@ -79,7 +79,7 @@ def test_one_case_is_compared_with_nothing() -> None:
 
 
 def test_agreement_is_decided_by_the_whole_interval() -> None:
-    """Within, beyond, or undecided where the rounds scatter too much."""
+    """It is within, beyond, or undecided if the rounds scatter too much."""
     text = printed(print_agreement, document(samples.benchmarks.agreement_entries()))
     verdicts = [line.strip("│ ").split("│")[-1].strip() for line in text.splitlines() if "step_" in line]
     assert verdicts == ["within 3%", "beyond 3%", "undecided"]
@@ -101,7 +101,7 @@ def test_operations_stand_beside_the_fastest_of_their_contract() -> None:
 
 
 def test_loops_stand_beside_vectorised_code_of_their_size() -> None:
-    """A loop that is faster for one element is so in the table."""
+    """A loop that is faster for one element is shown as faster."""
     text = printed(print_vectorization, document(samples.benchmarks.vectorization_entries()))
     found = {(row[1], row[2].split(".")[1]): row[5] for row in rows(text, ".add")}
     assert found["1", "scratch"] == "1.29"
@@ -139,7 +139,7 @@ def test_a_suite_cut_short_before_its_first_benchmark_is_printed_all_the_same(su
 
 
 def test_numbers_have_three_digits_and_a_unit() -> None:
-    """The largest unit that leaves one before the point."""
+    """The unit is the largest with a digit before the point."""
     assert [duration(value) for value in (2.0, 0.0618, 6.18e-5, 9.994e-7, 1e-10)] == [
         "2.00 s", "61.8 ms", "61.8 us", "999 ns", "0.100 ns"
     ]  # fmt: skip

@@ -19,13 +19,13 @@ def naive(x: Tensor) -> Tensor:
 
 
 def shouts(x: Tensor) -> Tensor:
-    """Raises what would end a document."""
+    """Raises an error whose text would end a document."""
     raise ValueError("]]> </testsuite> | ``` \x1b[31m \x00 <script>")
 
 
 @pytest.fixture(scope="module")
 def verdicts() -> Sequence[Verdict]:
-    """One of each: held, broken, expected, unexpected, skipped, in error."""
+    """Return one verdict of each status."""
     laws, dtypes = ["value", "calls_agree"], ["float32"]
     broken = harness.check(naive, "softmax", laws=laws, dtypes=dtypes)
     expected = harness.check(naive, "softmax", laws=["value"], dtypes=["float64"], breaks={"value": "overflow"})
@@ -41,7 +41,7 @@ def _dim(f: object, x: Tensor) -> Tensor:
 
 
 def test_json_is_the_records_and_the_verdict(verdicts: Sequence[Verdict]) -> None:
-    """Every record can be read again."""
+    """Every record can be read back."""
     document = json.loads(to_json(verdicts))
     assert document["verdict"] == verdict_line(verdicts)
     again = [Verdict.model_validate(one) for one in document["verdicts"]]
@@ -64,7 +64,7 @@ def test_junit_has_a_test_for_each_law_and_dtype(verdicts: Sequence[Verdict]) ->
 
 
 def test_markdown_shows_a_table_and_the_blocks(verdicts: Sequence[Verdict]) -> None:
-    """In a fence that nothing in them closes."""
+    """They are in a fence that no text closes."""
     text = to_markdown(verdicts)
     assert text.startswith("**verdict: ")
     assert "| law " in text

@@ -24,7 +24,7 @@ LAWS = [(contract, law) for contract in contracts().values() for law in contract
 
 @pytest.mark.parametrize(("contract", "law"), LAWS, ids=lambda named: named.name)
 def test_every_law_is_explained(contract: Contract, law: Law) -> None:
-    """With all that its module says of it."""
+    """The explanation has all that its module declares."""
     text = explain(law.name, contract.name)
     for fact in (law.statement, law.source, law.bound, law.cause, law.non_finite, contract.domain, contract.signature):
         assert fact in text

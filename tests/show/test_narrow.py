@@ -1,4 +1,4 @@
-"""Tables on screens that have no room for them."""
+"""Tables on screens that are too narrow for them."""
 
 from io import StringIO
 
@@ -30,7 +30,7 @@ def wide() -> Table:
 
 
 def test_a_table_is_a_list_where_it_does_not_fit() -> None:
-    """The name begins a row, each number has its heading before it, and an empty cell says nothing."""
+    """The name begins a row, each number follows its heading, and an empty cell is omitted."""
     assert shown(wide(), 80) == (
         "Calls\n"
         "vectorization.scratch.add: n 10; call 47.2 us; quartiles 47.0 us to 47.5 us; to\n"

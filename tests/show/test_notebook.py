@@ -1,4 +1,4 @@
-"""What a notebook shows: cards, drawings, progress, and a cell that is checked."""
+"""Output in a notebook: cards, drawings, progress, and a cell that is checked."""
 
 import html
 import re
@@ -62,7 +62,7 @@ def test_a_survey_and_verdicts_are_drawn_and_kept(found: Discoveries, tmp_path: 
 
 
 def test_verdicts_have_a_bar_for_each_dtype() -> None:
-    """With how many laws hold in words, and the colour of the worst at the edge."""
+    """The number of laws that hold is in words, and the edge has the color of the worst."""
     statuses = [Status.HOLDS, Status.HOLDS, Status.BROKEN]
     card = Verdicts(samples.run.verdict(it, law=f"law-{at}") for at, it in enumerate(statuses))._repr_html_()
     assert "2 holds, 1 broken" in card
@@ -101,7 +101,7 @@ def test_a_cell_that_defines_a_function_is_checked() -> None:
 
 
 def test_a_cell_that_defines_nothing_is_refused() -> None:
-    """With the rule and the way out."""
+    """The message has the rule and the remedy."""
     own = shell()
     harness.load_ipython_extension(own)
     with pytest.raises(UsageError, match="define a function"):
@@ -125,16 +125,16 @@ class Items:
     """A data set of numbers."""
 
     def __len__(self) -> int:
-        """Few."""
+        """Return the number of samples."""
         return 64
 
     def __getitem__(self, index: int) -> int:
-        """Itself."""
+        """Return the index itself."""
         return index
 
 
 def test_a_tuning_is_a_card_with_the_line_to_paste_and_a_figure() -> None:
-    """A bar for each configuration, and why; the choice makes the loader."""
+    """Each configuration has a bar, with the reason for the choice; the choice makes the loader."""
     items = Items()
     found = harness.tune(items, batch_size=16, workers=(0,), seconds=0.4)
     card = found._repr_html_()
@@ -172,7 +172,7 @@ def test_an_audit_is_a_card_with_its_headroom_as_a_figure() -> None:
 
 
 def test_a_sign_of_life_says_how_far_something_is_and_goes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Escaped; without a notebook it is silent."""
+    """Its text is escaped. Outside a notebook nothing is shown."""
     with progress.Sign("tuning") as sign:
         sign.show("nobody sees it")
     shown: list[str] = []

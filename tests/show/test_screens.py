@@ -12,7 +12,7 @@ from harness.show.verdict import print_training
 
 
 def test_the_screens_are_those_that_were_recorded() -> None:
-    """Word for word and line by line."""
+    """They are equal line by line."""
     assert samples.screens.screens() == samples.screens.RECORDED.read_text(encoding="utf-8")
 
 
@@ -29,7 +29,7 @@ def test_no_line_is_wider_than_the_screen_and_no_name_is_torn(command: str, widt
     ("rows", "title"), [(samples.run.epochs, "After the last"), (samples.run.estimates, "Learned")]
 )
 def test_a_training_without_something_has_no_empty_table_of_it(rows: Callable[[], list[object]], title: str) -> None:
-    """Curves alone, or parameters alone: one table, under its title."""
+    """With curves alone, or parameters alone, there is a single table with its title."""
     stream = StringIO()
     print_training(Console(file=stream, width=160, highlight=False), rows())
     titles = [line for line in stream.getvalue().splitlines() if line.startswith(("After the last", "Learned"))]

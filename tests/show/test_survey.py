@@ -1,4 +1,4 @@
-"""A survey in the terminal: whole at 80 columns and at 180, a number on one line."""
+"""A survey in the terminal is complete at 80 and at 180 columns, with each number on one line."""
 
 import io
 
@@ -30,7 +30,7 @@ def printed(width: int, *, single: bool) -> list[str]:
 @pytest.mark.parametrize("width", [80, 120, 180])
 @pytest.mark.parametrize("single", [True, False])
 def test_nothing_is_wider_than_the_screen_but_what_is_copied(width: int, *, single: bool) -> None:
-    """A replay stays in one piece; each breaking point does too, whatever the width."""
+    """A replay and each breaking point stay in one piece at any width."""
     lines = printed(width, single=single)
     assert [line for line in lines if len(line) > width and not line.startswith("  replay")] == []
     points = [breaking for breaking in breakings(single=single) if breaking.value is not None and breaking.declared]
@@ -41,7 +41,7 @@ def test_nothing_is_wider_than_the_screen_but_what_is_copied(width: int, *, sing
 
 
 def test_a_narrow_screen_gets_a_list_and_a_wide_one_a_table() -> None:
-    """The list names the dtype before its number, on the same line."""
+    """The list has the dtype and its number on the same line."""
     assert any("float32 88.72283935546875" in line for line in printed(80, single=True))
     assert not any("│" in line for line in printed(80, single=True))
     assert any("│" in line for line in printed(180, single=True))

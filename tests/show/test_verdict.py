@@ -34,12 +34,12 @@ WIDTH = 80
 
 
 def spread(x: Tensor) -> Tensor:
-    """By n - 1."""
+    """The variance divided by n - 1."""
     return x.var(-1)
 
 
 def test_what_kind_of_thing_it_is_fits_the_columns() -> None:
-    """Broken between words, with nothing left out."""
+    """Lines break between words, and nothing is omitted."""
     found = harness.check(spread, "variance", laws=["value"], dtypes=["float32"], examples=2)
     said = io.StringIO()
     print_properties(Console(file=said, width=WIDTH), found.properties)
