@@ -34,7 +34,7 @@ class Row(NamedTuple):
 
     @property
     def is_left(self) -> bool:
-        """Whether nothing noticed it, though something should."""
+        """Whether the mutant survived without an excuse."""
         return not self.outcome.noticed and not self.argued
 
     def __str__(self) -> str:

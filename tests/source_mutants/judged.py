@@ -1,4 +1,4 @@
-"""Mutants that survived once, in ``judged.toml``: each is noticed since, or argued away with its reason."""
+"""Mutants that once survived, in ``judged.toml``: each is detected now, or excused with a reason."""
 
 import tomllib
 from functools import cache
@@ -17,7 +17,7 @@ class Judged(NamedTuple):
     before: str
     after: str
     reason: str
-    """Why the change is none that a test could notice; empty where a test was written that does."""
+    """Why no test can detect the change; empty if a test was written."""
 
     def mutations(self) -> list[Mutation]:
         """The mutants with this change; none if the source has changed."""

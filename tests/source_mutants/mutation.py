@@ -39,7 +39,7 @@ class Mutation(NamedTuple):
     line: int
 
     def code(self) -> str:
-        """The whole module, changed."""
+        """The changed module."""
         code = mutate_code(source(self.module), get_operator(self.operator)(), self.occurrence)
         assert code is not None
         return str(code)
@@ -56,13 +56,13 @@ class Mutation(NamedTuple):
 
     @property
     def order(self) -> bytes:
-        """A place in a fixed order that mixes modules and operators."""
+        """Position in a fixed order that mixes modules and operators."""
         return hashlib.sha256(repr(tuple(self)).encode()).digest()
 
 
 @cache
 def source(module: str) -> str:
-    """Return a module's source, without importing it."""
+    """Return the source of a module without importing it."""
     return file_of(module).read_text(encoding="utf-8")
 
 
@@ -88,7 +88,7 @@ def mutations(module: str) -> Iterator[Mutation]:
 
 
 def _is_last_axis(operator: str, node: Any) -> bool:
-    """Whether -1 would be 1: the last axis of a matrix, as most rows are, is its second."""
+    """Whether -1 may become 1: for a matrix the last axis is the second."""
     return operator.endswith("USub_UAdd") and node.get_next_leaf().value == "1"
 
 

@@ -42,14 +42,14 @@ Its process has already imported the harness and Hypothesis, so that their plugi
 TESTS = Path(__file__).parent.parent
 
 EXAMPLES = 8
-"""On which a control is decided."""
+"""Number of examples per control."""
 
 
 class Outcome(NamedTuple):
     """The outcome of a mutant."""
 
     noticed: str
-    """What noticed it; empty where nothing did."""
+    """The witness that detected it; empty if none did."""
     cpu_s: float
 
 
@@ -60,7 +60,7 @@ class _Changed(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         self.module, self.code = module, compile(code, str(file_of(module)), "exec")
 
     def find_spec(self, fullname: str, *_: object) -> importlib.machinery.ModuleSpec | None:
-        """The module that is changed, and no other."""
+        """Return a spec for the changed module only."""
         return importlib.machinery.ModuleSpec(fullname, self) if fullname == self.module else None
 
     def exec_module(self, module: ModuleType) -> None:
@@ -70,7 +70,7 @@ class _Changed(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 def unchanged(witnesses: Witnesses) -> str:
-    """Return as text what each bound admits of the controls where nothing is changed, which nothing may notice."""
+    """Return all bounds for the controls as text, without a mutant; no witness may fail."""
     text = _forked(lambda: _unchanged(witnesses)).noticed
     assert text.startswith("["), text
     return text
@@ -85,7 +85,7 @@ def tried(mutation: Mutation, witnesses: Witnesses, usual: str) -> Outcome:
 
 
 def _forked(ask: Callable[[], str]) -> Outcome:
-    """Return the answer of a process that is forked, or how it ended."""
+    """Return the result of a forked process, or how it ended."""
     assert not any(name.partition(".")[0] == "harness" for name in sys.modules), "it is to be imported changed"
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     end, own_end = os.pipe()
@@ -144,7 +144,7 @@ def _unchanged(witnesses: Witnesses) -> str:
 
 
 def _noticed(witnesses: Witnesses, usual: str) -> str:
-    """Ask the stable controls, which owe nothing to the oracle, then the tests, then the rounded controls."""
+    """Try the stable controls, which do not depend on the oracle, then the tests, then the rounded controls."""
     from tightness.record import Tightness, key_of, moved
 
     from harness.record import Status
@@ -174,7 +174,7 @@ def _noticed(witnesses: Witnesses, usual: str) -> str:
 
 
 def _failed(witnesses: Witnesses) -> str:
-    """Run some tests; name the first that fails."""
+    """Run some tests, and name the first that fails."""
     if not witnesses.tests:
         return ""
     failures: list[str] = []

@@ -11,9 +11,9 @@ class Witnesses(NamedTuple):
     """Witnesses of a module."""
 
     controls: tuple[str, ...]
-    """Modules of ``tests/controls/``: no law may break on them, and each bound is as tight as recorded."""
+    """Modules in ``tests/controls/``: their laws must hold, with bounds as recorded."""
     tests: tuple[str, ...] = ()
-    """Modules of tests, asked where the controls notice nothing."""
+    """Test modules, which run if the controls detect nothing."""
     named: str = ""
     """Part of the names of the tests; empty for all."""
 
@@ -37,7 +37,7 @@ SHARED = {
     "harness.laws.mode": Witnesses(("softmax",), ("tests/laws/test_never_tried.py",)),
     "harness.laws.size": Witnesses(("softmax",), ("tests/laws/test_never_tried.py",)),
 }
-"""Modules that every contract rests on: formats, comparisons, oracles, and the laws of every operation."""
+"""Modules that every contract uses: formats, comparisons, oracles, and the laws of every operation."""
 
 BLOCKS = {
     "binary_logits": ("binary_cross_entropy",),
