@@ -1,4 +1,4 @@
-"""The steps by name, and of the wrong ones the line that is marked."""
+"""The steps by name, and the marked lines of wrong steps."""
 
 import inspect
 from collections.abc import Callable
@@ -10,7 +10,7 @@ MARK = "# WRONG"
 
 
 def steps_of(module: ModuleType) -> list[Step]:
-    """Return the steps of a module, in their order: its functions without arguments."""
+    """Return the steps of a module in order: its functions without arguments."""
     defined = [value for value in vars(module).values() if inspect.isfunction(value)]
     return [value for value in defined if value.__module__ == module.__name__]
 

@@ -9,7 +9,7 @@ DOUBLE = torch.float64
 
 
 def variance_of_far_data() -> None:
-    """E[x^2] - E[x]^2 at an offset of a thousand million."""
+    """E[x^2] - E[x]^2 at an offset of 1e9."""
     model, (x, y) = net(dtype=DOUBLE), batch(dtype=DOUBLE)
     x = x + 1e9
     mean = x.mean(0)
@@ -27,7 +27,7 @@ def difference_quotient() -> None:
 
 
 def logarithm_of_nearly_one() -> None:
-    """1 + x rounds x away."""
+    """The sum 1 + x loses x."""
     w = torch.tensor([3.3e-16, 5.7e-15, 4.1e-16], dtype=DOUBLE, requires_grad=True)
     small = torch.log(1 + w)  # WRONG
     (small * 1e15).sum().backward()
@@ -41,7 +41,7 @@ def one_minus_a_probability() -> None:
 
 
 def one_minus_cosine() -> None:
-    """Of a small angle."""
+    """The cosine of a small angle."""
     w = torch.tensor([1.3e-8, 2.1e-8], dtype=DOUBLE, requires_grad=True)
     gap = 1 - torch.cos(w)  # WRONG
     (gap / w.detach() ** 2).sum().backward()

@@ -50,7 +50,7 @@ def entropy_by_hand() -> None:
 
 
 def precision_of_a_log_variance() -> None:
-    """The exponential of minus a log-variance that has run away."""
+    """The exponential of minus a log-variance that diverged."""
     model, (x, _) = net(out=2), batch()
     mean, log_variance = model(x).unbind(1)
     precision = torch.exp(-400 * log_variance)  # WRONG
@@ -117,7 +117,7 @@ def mask_times_infinity() -> None:
 
 
 def scores_overflow_in_float16() -> None:
-    """Attention that is not scaled."""
+    """Attention without scaling."""
     half = torch.float16
     model, (x, y) = net(dtype=half), batch(dtype=half)
     q = model(x * 40) * 20
@@ -143,7 +143,7 @@ def covariance_in_one_pass() -> None:
 
 
 def root_of_a_cancelled_variance() -> None:
-    """The variance has become negative before the root is drawn."""
+    """The variance becomes negative before the root."""
     model, (x, _) = net(), batch()
     h = model(x) * 1e-3 + 3000
     n, s, s2 = h.shape[0], h.sum(0), (h * h).sum(0)
@@ -204,7 +204,7 @@ class Tanh(torch.autograd.Function):
 
 
 def gradient_of_a_saturated_tanh() -> None:
-    """By hand."""
+    """Uses the tanh with a gradient by hand."""
     model, (x, _) = net(out=1), batch()
     h = Tanh.apply(model(x) * 0.05 + 7.5)
     finish(model, (h * 1e6).mean())
@@ -219,7 +219,7 @@ def likelihood_as_a_product() -> None:
 
 
 def count_in_float16() -> None:
-    """70,000 is infinite there, and the loss zero."""
+    """The count of 70,000 is infinite, and the loss zero."""
     half = torch.float16
     model, (x, _) = net(dtype=half), batch(700, dtype=half)
     count = torch.tensor(70_000.0).to(half)  # WRONG
@@ -235,7 +235,7 @@ def weighted_mean_without_weights() -> None:
 
 
 def transport_plan_underflows() -> None:
-    """exp(-cost / 0.001): all of a row is zero, and then 0 / 0."""
+    """Computes exp(-cost / 0.001), which is zero for a whole row, and then 0 / 0."""
     model, (x, _) = net(), batch()
     cost = torch.cdist(model(x), x[:, :10])
     kernel = torch.exp(-cost / 0.001)  # WRONG
@@ -244,7 +244,7 @@ def transport_plan_underflows() -> None:
 
 
 def forward_algorithm_in_probabilities() -> None:
-    """After a few hundred observations nothing is left."""
+    """The probabilities underflow after a few hundred observations."""
     model, (x, _) = net(out=4), batch(200)
     emit = torch.softmax(model(x), 1)
     move = torch.softmax(torch.ones(4, 4), 1)
@@ -264,7 +264,7 @@ def density_of_a_narrow_normal() -> None:
 
 
 def geometric_mean_by_a_product() -> None:
-    """The product overflows before the root is drawn."""
+    """The product overflows before the root."""
     model, (x, _) = net(out=64), batch()
     h = model(x).abs() * 1e3 + 10
     geometric = h.prod(1) ** (1 / 64)  # WRONG
@@ -272,7 +272,7 @@ def geometric_mean_by_a_product() -> None:
 
 
 def powers_in_float16() -> None:
-    """Polynomial features."""
+    """Polynomial features overflow."""
     half = torch.float16
     model, (x, y) = net(dtype=half), batch(dtype=half)
     features = (x * 2 + 1) ** 7  # WRONG
@@ -288,7 +288,7 @@ def length_of_a_large_vector() -> None:
 
 
 def clamped_probabilities() -> None:
-    """The clamp holds on the wrong side, and there is no gradient."""
+    """The clamp is active, and its gradient is zero."""
     model, (x, y) = net(out=1), batch()
     t = (y > 4).float()
     p = torch.sigmoid(model(x)[:, 0] * 300).clamp(1e-7, 1 - 1e-7)  # WRONG

@@ -17,7 +17,7 @@ def count_of_batches_in_bfloat16() -> None:
 
 
 def average_of_weights_in_bfloat16() -> None:
-    """A decay of 0.9999 moves nothing."""
+    """A decay of 0.9999 changes nothing."""
     short = torch.bfloat16
     model, (x, y) = net(dtype=short), batch(dtype=short)
     average = [p.detach().clone() for p in model.parameters()]
@@ -87,14 +87,14 @@ def precision_of_no_prediction() -> Tensor:
 
 
 class RunningVariance(nn.Module):
-    """A normalization that keeps the variance in one pass."""
+    """A normalization that computes the running variance in one pass."""
 
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("variance", torch.ones(16))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Keep it; normalize otherwise."""
+        """Update the variance, and normalize independently of it."""
         with torch.no_grad():
             self.variance.copy_((x * x).mean(0) - x.mean(0) ** 2)  # WRONG
         return x - x.mean(0)
@@ -133,7 +133,7 @@ def normalization_of_a_dead_channel() -> None:
 
 
 def clamped_norm_in_float16() -> None:
-    """The least norm of 1e-8 is zero."""
+    """The minimal norm of 1e-8 is zero."""
     half = torch.float16
     model, (x, y) = net(dtype=half), batch(dtype=half)
     x[0] = 0
@@ -152,7 +152,7 @@ def penalty_on_the_norm_of_gradients() -> None:
 
 
 def rate_below_what_bfloat16_resolves() -> None:
-    """Momentum and a warm-up of 1e-5."""
+    """Momentum, with a warm-up rate of 1e-5."""
     short = torch.bfloat16
     model, (x, y) = net(dtype=short), batch(dtype=short)
     optimizer = torch.optim.SGD(model.parameters(), 1e-5, momentum=0.9)
@@ -161,7 +161,7 @@ def rate_below_what_bfloat16_resolves() -> None:
 
 
 def losses_added_up_in_bfloat16() -> None:
-    """Micro-batches, one after the other."""
+    """The losses of micro-batches are added one after the other."""
     short = torch.bfloat16
     model, (x, y) = net(dtype=short), batch(800, dtype=short)
     total = torch.zeros((), dtype=short)
@@ -171,7 +171,7 @@ def losses_added_up_in_bfloat16() -> None:
 
 
 def infinite_weights_of_rare_classes() -> None:
-    """One over a count that is zero."""
+    """Divides by a count of zero."""
     model, (x, y) = net(), batch()
     counts = torch.bincount(y.clamp(max=7), minlength=10).float()
     weights = 1 / counts  # WRONG

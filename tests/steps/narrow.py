@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 
 def _given(*shape: int, dtype: torch.dtype, scale: float = 1.0) -> Tensor:
-    """Normal numbers, drawn in float32 whatever the format."""
+    """Return normal numbers, drawn in float32 for any format."""
     return (scale * torch.randn(shape, generator=torch.Generator().manual_seed(2))).to(dtype)
 
 
@@ -30,13 +30,13 @@ def classifier_with_a_small_rate(dtype: torch.dtype) -> None:
 
 
 def classifier_with_a_large_rate(dtype: torch.dtype) -> None:
-    """Most of them do."""
+    """Most weights move."""
     model, (x, y) = net(dtype=dtype), batch(dtype=dtype)
     finish(model, F.cross_entropy(model(x), y), torch.optim.SGD(model.parameters(), 1.0))
 
 
 def adam_with_a_small_rate(dtype: torch.dtype) -> None:
-    """A step as large as the rate, whatever the gradient."""
+    """The step is as large as the rate for any gradient."""
     model, (x, y) = net(dtype=dtype), batch(dtype=dtype)
     finish(model, F.cross_entropy(model(x), y), torch.optim.AdamW(model.parameters(), 1e-4))
 
@@ -75,13 +75,13 @@ def softmax_of_large_logits(dtype: torch.dtype) -> None:
 
 
 def squares_of_features(dtype: torch.dtype) -> None:
-    """Beyond 65504."""
+    """The squares exceed 65504."""
     w = _given(64, dtype=dtype, scale=300.0).requires_grad_()
     (w.square().mean() * 1e-3).backward()
 
 
 def long_sum(dtype: torch.dtype) -> None:
-    """Seventy thousand of size one."""
+    """Seventy thousand numbers of size 1."""
     w = _given(70_000, dtype=dtype).requires_grad_()
     (w.abs().add(1.0).sum() / 70_000).backward()
 
@@ -100,7 +100,7 @@ def loss_of_small_gradients(dtype: torch.dtype) -> None:
 
 
 def norm_with_a_small_eps(dtype: torch.dtype) -> None:
-    """A row is zero."""
+    """One row is zero."""
     model, (x, y) = net(dtype=dtype), batch(dtype=dtype)
     x[3] = 0
     h = x / (x.abs().sum(1, keepdim=True) + 1e-8)
@@ -135,7 +135,7 @@ def running_sum(dtype: torch.dtype) -> None:
 
 
 def recurrent(dtype: torch.dtype) -> None:
-    """A cell by hand, twenty times."""
+    """A recurrent cell by hand, twenty steps."""
     torch.manual_seed(0)
     cell, head = nn.RNNCell(8, 16).to(dtype), nn.Linear(16, 10).to(dtype)
     x, h = _given(20, 4, 8, dtype=dtype), torch.zeros(4, 16, dtype=dtype)
@@ -149,7 +149,7 @@ def _large(modules: list[nn.Module]) -> torch.optim.Optimizer:
 
 
 def encoder(dtype: torch.dtype) -> None:
-    """Torch's own transformer, with a rate at which most weights move."""
+    """Torch's transformer, with a rate at which most weights move."""
     model, x = _encoder(dtype), _given(4, 10, 16, dtype=dtype)
     finish(model, F.mse_loss(model(x), x), torch.optim.SGD(model.parameters(), 10.0))
 
@@ -161,7 +161,7 @@ def encoder_with_adam(dtype: torch.dtype) -> None:
 
 
 def positions(dtype: torch.dtype) -> None:
-    """Three thousand of them, in the format itself."""
+    """Three thousand positions in the format itself."""
     w = _given(16, dtype=dtype).requires_grad_()
     at = torch.arange(3000, dtype=dtype)
     torch.sin(at[:, None] * 1e-3 * w).square().mean().backward()
@@ -174,7 +174,7 @@ def logarithm_of_small_probabilities(dtype: torch.dtype) -> None:
 
 
 def gaussian_kernel(dtype: torch.dtype) -> None:
-    """Distances squared, through an exponential."""
+    """The exponential of squared distances."""
     w = _given(16, 8, dtype=dtype, scale=2.0).requires_grad_()
     d = (w[:, None] - w[None]).square().sum(-1)
     torch.exp(-d / 8).mean().backward()
@@ -189,7 +189,7 @@ def clipped_gradients(dtype: torch.dtype) -> None:
 
 
 def binary_loss(dtype: torch.dtype) -> None:
-    """From logits."""
+    """The loss of logits."""
     w = _given(256, dtype=dtype, scale=math.pi).requires_grad_()
     F.binary_cross_entropy_with_logits(w, (torch.arange(256) % 2).to(dtype)).backward()
 
