@@ -1,4 +1,4 @@
-"""The first failing place on a line: found exactly, and no more said of it than was tried."""
+"""The first failing place on a line is found exactly, and its certainty states how it was searched."""
 
 import numpy as np
 import pytest
@@ -22,13 +22,13 @@ def test_a_short_line_is_tried_whole(first: int) -> None:
 
 
 def test_a_short_line_on_which_nothing_fails_has_no_boundary() -> None:
-    """All of it was tried."""
+    """All places were tried."""
     assert first_failure(line((200, 300)), 100, [], SMALL) == Boundary(None, "exhausted", 100)
 
 
 @pytest.mark.parametrize("first", [1, 12345, 2**53 + 1, LONG - 1])
 def test_a_long_line_is_narrowed_down_to_the_very_place(first: int) -> None:
-    """Beyond what float64 can count, too."""
+    """The line may be longer than float64 can count."""
     found = first_failure(line((first, LONG)), LONG, [], SMALL)
     assert (found.place, found.certainty) == (first, "monotone")
     assert found.probes < 500
@@ -41,13 +41,13 @@ def test_a_window_that_a_probe_meets_is_found_and_is_only_the_first_found() -> N
 
 
 def test_a_failure_just_below_the_boundary_moves_it_down() -> None:
-    """One place alone, which no bisection meets."""
+    """It is a single place that bisection misses."""
     found = first_failure(line((9_997, 9_998), (10_000, LONG)), LONG, [], SMALL)
     assert (found.place, found.certainty) == (9_997, "scanned")
 
 
 def test_where_failing_scatters_the_search_ends_all_the_same() -> None:
-    """There is always one more failure below: the rounds are counted."""
+    """There is always another failure below, so that the rounds are limited."""
 
     def scattered(places: Places) -> np.ndarray:
         return (places >= 1000) & (places % 3 == 0)
@@ -59,6 +59,6 @@ def test_where_failing_scatters_the_search_ends_all_the_same() -> None:
 
 
 def test_nothing_found_between_probes_is_not_said_to_be_nothing() -> None:
-    """The line was not tried whole."""
+    """Not all places were tried."""
     found = first_failure(line((5000, 6000)), LONG, [], SMALL)
     assert (found.place, found.certainty) == (None, "scanned")

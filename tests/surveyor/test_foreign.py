@@ -1,4 +1,4 @@
-"""Surveys and proofs of foreign code: adapters as in a check, and what hangs or dies costs one sentence."""
+"""Surveys and proofs of foreign code: adapters work as in a check, and a hang or crash costs one sentence."""
 
 import json
 import re
@@ -62,7 +62,7 @@ def f(x):
 
 @pytest.fixture
 def command(workplace: Path, harness_command: Command) -> Command:
-    """Run the command, in a folder with hostile code, which its workers find."""
+    """Run the command in a folder with hostile code that its workers find."""
     (workplace / "hostile_mine.py").write_text(HOSTILE, encoding="utf-8")
     return harness_command
 
@@ -106,7 +106,7 @@ def test_a_survey_calls_through_an_adapter_and_replays_with_it(command: Command)
 
 
 def test_a_survey_says_where_arrays_leave_nothing_to_say(command: Command) -> None:
-    """NumPy has neither a gradient nor bfloat16: no error, and no silence."""
+    """NumPy has neither a gradient nor bfloat16, which is reported and is no error."""
     Path("numpy_mine.py").write_text(NUMPY)
     words = ("survey", "numpy_mine.py:f", "--contract", "sigmoid", "--call", "numpy", "--batches", "0")
     _, out, _ = command(*words, "--dtypes", "float32,bfloat16", "--no-isolate")
@@ -182,7 +182,7 @@ def test_a_proof_in_a_process_of_its_own_is_the_same(workplace: Path) -> None:
 
 
 def test_a_proof_of_a_loss_needs_it_row_by_row_and_says_how(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The mean of many rows says nothing of any of them; through an adapter each has its own."""
+    """The mean of many rows gives no result for a row. An adapter returns the loss of each row."""
     monkeypatch.setattr(pairs, "every_pair", lambda format_: small(format_.name, first=8, shards=1))
     words = ("prove", "torch.nn.functional:cross_entropy", "--contract", "cross_entropy", "--dtypes", "float16")
     words = (*words, "--of", "value", "--no-isolate", "--fresh")

@@ -29,19 +29,19 @@ def naive(logits: Tensor) -> Tensor:
 
 
 def library(logits: Tensor) -> Tensor:
-    """One operation, which has no stages."""
+    """A single operation, without stages."""
     return logits.softmax(-1)
 
 
 def python(logits: Tensor) -> Tensor:
-    """More operations than are recorded where a test says so."""
+    """A function with more operations than a test allows to record."""
     for _ in range(70):
         logits = logits + 0.0
     return logits.softmax(-1)
 
 
 def test_the_breaking_point_is_between_two_neighbouring_calls() -> None:
-    """The exponential is finite in the one and infinite in the other, and the answer is right and NaN."""
+    """The exponential is finite, then infinite, and the answer changes from right to NaN."""
     (passage,) = passages(naive)
     broken = [station.broken for station in passage.stations]
     first = broken.index(True)
@@ -57,7 +57,7 @@ def test_the_breaking_point_is_between_two_neighbouring_calls() -> None:
 
 
 def test_one_that_holds_is_followed_as_far_as_exp_goes_and_further() -> None:
-    """With no stage where it is one operation; the parameters rise."""
+    """A single operation has no stages, and parameters increase."""
     (passage,) = passages(library)
     ts = [station.t for station in passage.stations]
     assert passage.breaks_at is None

@@ -84,7 +84,7 @@ def test_a_survey_skips_the_format_that_is_wider_than_what_is_computed_in(comman
 
 
 def test_a_survey_from_python_looks_first_too() -> None:
-    """A notebook's card has the sentence."""
+    """The card in a notebook has the sentence."""
 
     def spread(x: Tensor) -> Tensor:
         return x.var(-1)
@@ -108,7 +108,7 @@ def test_a_proof_is_of_what_the_answers_round_to(command: Command) -> None:
 
 
 def test_what_is_wrong_beside_the_dtype_it_returns_is_no_proof(command: Command) -> None:
-    """An error of two ulp in a dtype that hides none."""
+    """The error is two ulp in a dtype that does not hide it."""
     code, out, _ = command("prove", "mine.py:wide_and_wrong", *PROVED)
     assert code == 1
     assert "returns float32 for float16 inputs" in " ".join(out.split())
@@ -117,7 +117,7 @@ def test_what_is_wrong_beside_the_dtype_it_returns_is_no_proof(command: Command)
 
 
 def test_of_what_draws_random_numbers_nothing_is_proved(command: Command) -> None:
-    """No two calls agree: there is nothing to visit."""
+    """Calls do not agree, so that no input is visited."""
     code, out, _ = command("prove", "mine.py:drawn", *PROVED)
     assert code == 2
     assert "not proved, it draws random numbers, so two calls do not agree: value [float16]" in out
@@ -129,7 +129,7 @@ def torch_softmax_in_float32(logits: Tensor) -> Tensor:
 
 
 def wrong_in_float32(logits: Tensor) -> Tensor:
-    """The same with an error of four ulp."""
+    """The same softmax with an error of four ulp."""
     return torch.softmax(logits.float(), -1) * (1.0 + 2.0**-8)
 
 

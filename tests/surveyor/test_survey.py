@@ -60,7 +60,10 @@ def test_two_processes_survey_the_same_as_one(command: Command) -> None:
 
 
 def test_the_command_prints_the_exact_number_its_closed_form_and_what_happens(command: Command) -> None:
-    """In decimal and in hexadecimal, with a replay; exit code 1, since nothing is declared of a student's file."""
+    """The number is decimal and hexadecimal, with a replay.
+
+    The exit code is 1, because the file declares no failure.
+    """
     code, out, _ = command(
         "survey", "homework.py:softmax", "--contract", "softmax", "--dtypes", "float32", "--batches", "1"
     )
@@ -121,7 +124,7 @@ def test_a_run_is_added_to_and_a_survey_of_the_same_replaces(command: Command) -
 
 
 def test_shipped_cases_break_where_they_are_declared_to(command: Command) -> None:
-    """Exit code 0, and the closed forms are counted."""
+    """The exit code is 0, and the closed forms are counted."""
     code, out, _ = command("survey", "--contract", "sgd", "--batches", "0")
     assert code == 0
     assert "8 of 8 declared closed forms agree" in out
@@ -140,7 +143,7 @@ def test_shipped_cases_break_where_they_are_declared_to(command: Command) -> Non
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
 def test_what_cannot_be_surveyed_is_one_plain_message(command: Command, words: tuple[str, ...], text: str) -> None:
-    """Exit code 2, no traceback."""
+    """The exit code is 2, without a traceback."""
     code, _, err = command("survey", *words)
     assert code == 2
     assert text in err
@@ -155,7 +158,7 @@ def test_a_function_that_raises_is_reported_and_fails_the_survey(command: Comman
 
 
 def test_a_law_that_is_named_is_followed_whatever_its_group() -> None:
-    """An algebraic one, which is not by itself."""
+    """Algebraic laws are not followed by default."""
     every, named = (
         Survey("cases", contract="softmax", laws=laws, dtypes=["float16"], batches=0)
         for laws in ([], ["rows_sum_to_one"])
@@ -167,7 +170,7 @@ def test_a_law_that_is_named_is_followed_whatever_its_group() -> None:
 
 
 def test_python_gives_findings_with_a_frame_and_a_sentence() -> None:
-    """For a function that is at hand."""
+    """The function is an object, not a name."""
     found = harness.survey(naive, "softmax", dtypes=["float32"], batches=1)
     assert isinstance(found, Discoveries)
     frame = found.to_frame()
