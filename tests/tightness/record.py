@@ -18,7 +18,7 @@ from harness.record import Verdict
 FILE = Path(__file__).parent.parent / "recorded" / "tightness.txt"
 
 DTYPES = ("float32", "float16")
-"""A wide and a narrow one."""
+"""A wide and a narrow dtype."""
 
 MOVED = 1.002
 """A bound has moved from this factor on; smaller differences are roundings of a mean to four digits."""
@@ -36,9 +36,9 @@ class Tightness(NamedTuple):
     """The mean of a bound, and the shares of it that the controls reach."""
 
     bound: float
-    """Geometric mean over the examples, in the law's unit; zero where nothing is admissible."""
+    """Geometric mean over the examples, in the unit of the law; zero if no deviation is allowed."""
     rounded: float | None = None
-    """Worst deviation over its bound of the correctly rounded control; ``None`` where it is not decided."""
+    """Largest share of the bound for the correctly rounded control; ``None`` if it is not decided."""
     stable: float | None = None
     """The share of the stable control, which also depends on torch's kernels."""
 
@@ -49,19 +49,19 @@ class Tightness(NamedTuple):
 
 
 def share(verdict: Verdict) -> float | None:
-    """Return the worst deviation over its bound, with three digits; zero where nothing is admissible."""
+    """Return the largest share of the bound, with three digits; zero if no deviation is allowed."""
     if verdict.deviation is None or verdict.bound is None:
         return None
     return float(f"{verdict.deviation / verdict.bound:.3g}") if verdict.deviation else 0.0
 
 
 def key_of(verdict: Verdict) -> Key:
-    """Return what names a line."""
+    """Return the key of a line."""
     return verdict.contract, verdict.law, verdict.dtype
 
 
 def told(verdicts: Iterable[Verdict]) -> dict[Key, Tightness]:
-    """Return the lines that verdicts on the controls make; the bound is the rounded one's, where it is decided."""
+    """Return the lines for verdicts on the controls; the correctly rounded control has the bound, if decided."""
     lines: dict[Key, Tightness] = {}
     for verdict in verdicts:
         if verdict.typical_bound is None:
@@ -89,7 +89,7 @@ def moved(verdict: Verdict, line: Tightness) -> str:
 
 
 def differing(verdicts: Iterable[Verdict]) -> list[str]:
-    """Return a sentence for each verdict on a control, in a recorded dtype, that differs from its line or has none."""
+    """Return a sentence for each verdict in a recorded dtype that differs from its line or has none."""
     recorded, sentences = read(), []
     for verdict in verdicts:
         line = recorded.get(key_of(verdict))
@@ -127,7 +127,7 @@ def _line(row: Sequence[str], widths: Sequence[int], mark: str) -> str:
 
 
 def _why(key: Key, line: Tightness) -> str:
-    """The word of :data:`tightness.reasons.WHY` for what nothing comes near."""
+    """Return the word of :data:`tightness.reasons.WHY` for a bound that no control comes near."""
     return LAWS.get(key[1], "?") if line.is_low else ""
 
 
