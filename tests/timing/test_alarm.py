@@ -1,4 +1,4 @@
-"""Alarms: they ring in time, again where they shall, and are given back."""
+"""Alarms ring in time, repeat if requested, and restore the previous handler."""
 
 import signal
 import threading
@@ -27,7 +27,7 @@ def wait_for_ever(*, stubborn: int = 0) -> int:
 
 
 def test_what_takes_too_long_is_interrupted_by_what_it_is_given() -> None:
-    """In time, whatever it was doing."""
+    """The given exception is raised in time."""
     began = time.monotonic()
     with pytest.raises(Overdue), alarm(0.05, Overdue):
         wait_for_ever()
@@ -41,7 +41,7 @@ def test_the_alarm_rings_once_where_nothing_else_is_said() -> None:
 
 
 def test_the_alarm_rings_again_for_who_has_caught_it() -> None:
-    """Until it is heard."""
+    """It repeats until the function ends."""
     with pytest.raises(Overdue), alarm(0.05, Overdue, again_s=0.05):
         wait_for_ever(stubborn=3)
 

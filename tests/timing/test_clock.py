@@ -1,4 +1,4 @@
-"""Timing: the order of things, by clocks and accelerators that are made up."""
+"""Timing: the order of operations, with simulated clocks and accelerators."""
 
 import gc
 from collections.abc import Callable
@@ -29,7 +29,7 @@ class World:
         self.calls = 0
 
     def clock(self) -> float:
-        """Seconds."""
+        """Return the time."""
         return self.now_s
 
     def work(self) -> None:
@@ -46,13 +46,13 @@ def test_the_cold_call_is_a_figure_of_its_own() -> None:
 
 
 def test_the_warm_figure_is_the_fastest_call() -> None:
-    """A function that is still getting faster is planned for by its fastest call."""
+    """Plans for a function that still gets faster use its fastest call."""
     world = World(4.0, 2.0, 1.0, 1.5)
     assert warm(world.work, calls=3, duration_s=0.0, clock=world.clock).warm_s == 1.0
 
 
 def test_warming_up_goes_on_until_calls_and_seconds_are_reached() -> None:
-    """A fast function is called for the seconds asked for; a slow one as often as asked for."""
+    """A fast function is called for the requested seconds, a slow one for the requested number of calls."""
     fast, slow = World(1.0, 0.125), World(1.0, 8.0)
     assert warm(fast.work, calls=2, duration_s=1.0, clock=fast.clock).calls == 1 + 8
     assert warm(slow.work, calls=2, duration_s=1.0, clock=slow.clock).calls == 1 + 2
@@ -66,7 +66,7 @@ def test_a_cold_call_alone_never_counts_as_warm() -> None:
 
 @pytest.mark.parametrize("warm_s", [1e-7, 3e-6, 1e-3, 0.2, 30.0])
 def test_rounds_fill_the_budget_within_their_limits(warm_s: float) -> None:
-    """A round is long against the clock's reading, and there are as many as the budget allows."""
+    """A round is long relative to the clock's resolution, and the budget decides their number."""
     plan = rounds_within(1.0, warm_s)
     assert plan.iterations * warm_s >= min(ROUND_S, warm_s)
     assert FEWEST <= plan.rounds <= MOST
@@ -74,14 +74,14 @@ def test_rounds_fill_the_budget_within_their_limits(warm_s: float) -> None:
 
 
 def test_a_call_of_no_measurable_length_is_repeated() -> None:
-    """A clock that did not move gives a plan all the same."""
+    """A clock that did not advance gives a valid plan."""
     plan = rounds_within(0.5, 0.0)
     assert plan.iterations > 1
     assert plan.rounds == MOST
 
 
 def test_threads_are_set_and_restored_even_when_the_timed_code_raises() -> None:
-    """Torch has as many threads afterwards as before."""
+    """Torch has the previous number of threads afterwards."""
     before, within = torch.get_num_threads(), 0
 
     @threads(before + 1)
@@ -133,14 +133,14 @@ def test_what_somebody_else_set_aside_stays_so() -> None:
 
 
 class FakeEvent:
-    """A mark that notes when the made-up device passes it."""
+    """An event that records when the simulated device reaches it."""
 
     def __init__(self, device: "FakeAccelerator") -> None:
         self.device = device
         self.passed_s: float | None = None
 
     def record(self) -> None:
-        """Queue the mark."""
+        """Queue the event."""
         self.device.log.append("record")
         self.device.queue.append(self._pass)
 
@@ -148,7 +148,7 @@ class FakeEvent:
         self.passed_s = self.device.now_s
 
     def elapsed_time(self, end_event: "FakeEvent") -> float:
-        """Milliseconds on the device; refused, as by the real one, before both marks were passed."""
+        """Return milliseconds on the device; refuse before both events have passed, like the real one."""
         self.device.log.append("elapsed")
         if self.passed_s is None or end_event.passed_s is None:
             raise RuntimeError("both events must be completed before calculating elapsed time")
@@ -166,7 +166,7 @@ class FakeAccelerator:
         self.log: list[str] = []
 
     def event(self) -> FakeEvent:
-        """Return a fresh mark."""
+        """Return a new event."""
         return FakeEvent(self)
 
     def kernel(self, duration_s: float) -> None:
@@ -178,7 +178,7 @@ class FakeAccelerator:
         self.now_s += duration_s
 
     def synchronize(self) -> None:
-        """Do all that is queued."""
+        """Do all queued work."""
         self.log.append("synchronize")
         for job in self.queue:
             job()
@@ -186,7 +186,7 @@ class FakeAccelerator:
 
 
 def test_host_and_device_time_are_apart() -> None:
-    """Queueing takes the host a quarter of a second a call, the work takes the device two."""
+    """Queueing takes 0.25 s of the host per call, and the work takes two seconds of the device."""
     device, host = FakeAccelerator(), World(0.25)
 
     def launch() -> None:

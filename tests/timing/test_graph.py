@@ -1,4 +1,4 @@
-"""CUDA graphs, on made-up devices: warmed and captured on one side stream, waited for, and refused in plain words."""
+"""CUDA graphs on simulated devices: warm-up and capture on a side stream, synchronization, and refusals."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,7 +29,7 @@ class FakeCuda:
 
     @contextmanager
     def within(self, what: str) -> Iterator[None]:
-        """Log the begin and the end; refuse what cannot be captured."""
+        """Log begin and end, and refuse a capture if configured."""
         self.log.append(what)
         yield
         if what.startswith("capture") and self.refusing:
@@ -44,7 +44,7 @@ class FakeStream:
         self.name, self.log = name, log
 
     def wait_stream(self, other: "FakeStream") -> None:
-        """Log who waits for whom."""
+        """Log the waiting stream and the other stream."""
         self.log.append(f"{self.name} waits for {other.name}")
 
 

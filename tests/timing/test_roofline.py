@@ -1,4 +1,4 @@
-"""The floor of a step: counted by hand, bound by what takes longer, measured on buffers of the right size."""
+"""The floor of a step: counted by hand, bound by the slower resource, measured on buffers of the right size."""
 
 import pytest
 
@@ -6,13 +6,13 @@ from harness.timing.roofline import COPY, LEAST_BYTES, MULTIPLY, READ, SIDE, Rat
 
 
 def test_the_work_of_a_step_is_what_can_be_counted_by_hand() -> None:
-    """Two samples of three features, four classes: 6 features, 2 labels, 16 parameters twice, one loss."""
+    """For two samples of three features and four classes: 6 features, 2 labels, 16 parameters twice, one loss."""
     assert work_of_step(2, 3, 4, target_bytes=8) == Work(4 * (6 + 2 * 16 + 1) + 2 * 8, 2 * (2 * 2 * 3 * 4))
 
 
 @pytest.mark.parametrize(("bytes_per_s", "operations_per_s", "floor_s"), [(10.0, 1e9, 10.0), (1e9, 50.0, 4.0)])
 def test_the_floor_is_the_longer_of_the_two_times(bytes_per_s: float, operations_per_s: float, floor_s: float) -> None:
-    """Memory and arithmetic lie side by side."""
+    """Memory access and arithmetic overlap."""
     assert Rates(bytes_per_s, operations_per_s).floor_s(Work(100, 200)) == floor_s
 
 
