@@ -50,7 +50,7 @@ class Batched(Items):
 
 
 def test_a_batched_fetch_that_equals_the_items_is_found_and_is_faster() -> None:
-    """Tensors are indexed at once; the sentence says that the kind of loader is the problem, and by how much."""
+    """Tensors are indexed at once. The sentence blames the kind of loader and states the factor."""
     rows = TensorDataset(torch.rand(500, 3), torch.arange(500))
     found = examine(rows, 256, cores=2)
     assert found.obstacle == ""
@@ -80,7 +80,7 @@ def test_why_a_batch_cannot_be_fetched_at_once_is_said(dataset: Items, obstacle:
 
 
 def test_items_that_are_waited_for_are_told_from_items_that_are_computed() -> None:
-    """Sleeping is no computing; workers beyond the cores are then worth a try."""
+    """Sleeping is no computing, so that workers beyond the cores may help."""
 
     def slept(index: int) -> Tensor:
         time.sleep(2e-3)
@@ -139,7 +139,7 @@ def test_receiving_a_batch_from_a_worker_costs_the_receiver_time() -> None:
 
 
 class Shared(IterableDataset):
-    """Sixty samples one after the other, shared out among workers."""
+    """A stream of sixty samples, divided among workers."""
 
     def __iter__(self) -> Iterator[Any]:
         worker = get_worker_info()
@@ -147,7 +147,7 @@ class Shared(IterableDataset):
 
 
 class Copied(IterableDataset):
-    """The same, all of them in each worker."""
+    """A stream of sixty samples, all of them in each worker."""
 
     def __iter__(self) -> Iterator[Any]:
         return map(_one, range(60))
@@ -185,7 +185,7 @@ def test_a_stream_that_does_not_share_itself_out_has_workers_ruled_out() -> None
     ],
 )
 def test_batches_are_equal_bit_for_bit(actual: Any, expected: Any, same: bool) -> None:
-    """Types and shapes count; whether a tuple or a list holds the parts does not."""
+    """Types and shapes count; a tuple and a list of the same parts are equal."""
     assert equal(actual, expected) is same
 
 

@@ -30,7 +30,7 @@ def _evaluated(line: str, imports: str) -> Any:
 @pytest.mark.parametrize("shuffle", [True, False])
 @pytest.mark.parametrize("one", CHOICES, ids=str)
 def test_the_line_to_paste_makes_the_loader_that_was_measured(one: Choice, shuffle: bool) -> None:
-    """Every setting and the order are the same, with nothing but the import that stands above it."""
+    """Every setting and the order are the same, and only the shown import is needed."""
     pasted = _evaluated(one.line(shuffle=shuffle), one.imports(shuffle=shuffle))
     measured = one.load(DATASET, shuffle=shuffle)
     for name in ("batch_size", "num_workers", "prefetch_factor", "persistent_workers", "pin_memory"):
@@ -51,7 +51,7 @@ def test_both_kinds_deliver_every_sample_once_in_batches_of_the_size_asked_for(k
 
 
 def test_what_is_the_default_of_torch_is_left_out_of_the_line() -> None:
-    """A short line, and the long one in full."""
+    """The test has a short line, and the full line."""
     assert Choice(64).line() == "DataLoader(dataset, batch_size=64, shuffle=True)"
     assert Choice(64, kind=LoaderKind.BATCHES, pin=True).line("train") == (
         "DataLoader(train, batch_size=None, sampler=BatchSampler(RandomSampler(train), 64, drop_last=False), "
@@ -73,7 +73,7 @@ def test_the_grid_has_every_choice_once() -> None:
 
 
 def test_of_equals_fewer_workers_come_first_and_then_less_memory() -> None:
-    """Memory is what may lie ready, and the batch in use."""
+    """Memory includes prefetched batches and the batch in use."""
     assert Choice(512).cost < Choice(64, 1).cost < Choice(64, 2, 2).cost < Choice(64, 2, 4).cost
     assert Choice(64, 2, 4).samples_held == 9 * 64
 

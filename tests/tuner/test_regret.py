@@ -23,7 +23,7 @@ def test_on_paper_waiting_gains_from_workers_beyond_the_cores_and_computing_does
 
 
 def test_time_passes_on_paper_alone() -> None:
-    """The look at a data set of seconds a batch is over at once, and is paid for by the clock."""
+    """Examining a slow data set takes no real time, but simulated time."""
     with on_paper(HELD_APART["slow store"], 0) as items:
         advice = examine(items, 512, cores=2)
         assert 0.2 < items.clock.now < 1.5
