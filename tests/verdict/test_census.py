@@ -57,7 +57,7 @@ def test_the_final_re_check_does_not_count() -> None:
 
 
 def test_the_final_re_check_still_finds_what_only_it_sees() -> None:
-    """An implementation that is right at first and wrong afterwards is broken."""
+    """An implementation that is right at first and wrong later is broken."""
     calls = 0
 
     def softmax(x: Tensor) -> Tensor:

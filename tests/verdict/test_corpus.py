@@ -26,14 +26,14 @@ def naive(x: Tensor) -> Tensor:
 
 
 def job(dtype: str = "float32") -> Job:
-    """The softmax's value."""
+    """Return the job for the value of a softmax."""
     (found,) = jobs([Case(naive, "softmax", name="a.b.naive")], laws=["value"], dtypes=[dtype])
     return found
 
 
 @pytest.fixture
 def found() -> Verdict:
-    """A failure found by drawing alone."""
+    """Return a failure found by drawn examples only."""
     return decide(job(), corpora=())
 
 
@@ -49,7 +49,7 @@ def test_a_frozen_counterexample_is_found_at_once(found: Verdict, tmp_path: Path
 
 
 def test_what_is_known_is_not_added_again(found: Verdict, tmp_path: Path) -> None:
-    """The file is the same, byte for byte."""
+    """The file is unchanged, byte for byte."""
     corpus.freeze([found], tmp_path)
     before = (tmp_path / "softmax.jsonl").read_bytes()
     assert corpus.freeze([found], tmp_path) == 0
@@ -64,7 +64,7 @@ def test_what_holds_leaves_no_trace(tmp_path: Path) -> None:
 
 
 def test_a_counterexample_in_one_dtype_is_none_in_another(found: Verdict, tmp_path: Path) -> None:
-    """Each is tried where it was found."""
+    """Each is tried only in its dtype."""
     corpus.freeze([found], tmp_path)
     contract = contract_named("softmax")
     law = job().law
@@ -126,7 +126,7 @@ def test_what_a_proof_found_broken_is_kept_too(tmp_path: Path) -> None:
 
 
 def test_a_damaged_corpus_is_refused(found: Verdict, tmp_path: Path) -> None:
-    """A number that is another one, a line that is missing, and a file that was cut short."""
+    """A number is changed, a line is missing, or the file is truncated."""
     corpus.freeze([found], tmp_path)
     file = tmp_path / "softmax.jsonl"
     whole = file.read_text(encoding="utf-8")

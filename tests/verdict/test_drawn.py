@@ -26,7 +26,7 @@ def seeded() -> Iterator[None]:
 
 @pytest.fixture
 def counted() -> list[float]:
-    """What Hypothesis drew."""
+    """Return the list of numbers that Hypothesis draws."""
     return []
 
 
@@ -44,7 +44,7 @@ def inputs_of(counted: list[float]) -> Inputs:
 
 
 def numbers(examples: Iterator[Drawn]) -> list[float]:
-    """The number in each."""
+    """Return the numbers of the examples."""
     return [float(one.example["x"]) for one in examples]
 
 
@@ -94,7 +94,7 @@ def shapes(case: Case, law: str) -> set[tuple[int, ...]]:
 
 
 OF_JAX = Case(torch.softmax, "softmax", call="lambda f, x, *, jnp=None: f(x, -1)")
-"""Called as what names JAX is."""
+"""A case whose adapter names JAX."""
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_what_compiles_each_shape_is_given_few() -> None:
 
 
 def test_long_rows_are_few_where_shapes_are() -> None:
-    """Three lengths at which sums stall, one more, and two at which blocks begin."""
+    """There are three lengths at which sums stall, one more, and two at which blocks begin."""
     columns = {columns for _, columns in shapes(OF_JAX, "value_on_long_rows")}
     assert {257, 2_049, 65_536} < columns
     assert len(columns) == 6
@@ -137,7 +137,7 @@ def test_other_shapes_are_few_under_another_seed() -> None:
 
 
 def test_a_digest_differs_where_a_value_a_shape_a_type_or_a_name_does() -> None:
-    """Every NaN is alike, and zeros of either sign are not."""
+    """All NaNs are alike, but zeros of different signs are not."""
     x = torch.tensor([1.0, torch.nan, 0.0])
     examples = [
         {"x": x},

@@ -96,7 +96,7 @@ FLUSHED = {
     "artanh": Form(lambda x: flushed(flushed(x).atanh()), formula=ARTANH, inputs={"x": "-1..1"}),
     "softmax": Form(lambda x: flushed(flushed(x).softmax(-1)), "softmax"),
 }
-"""Those that flush."""
+"""Functions that flush."""
 
 DTYPES = ("float64", "float32", "bfloat16", "float16")
 
@@ -111,5 +111,5 @@ def test_rounding_and_floors_are_no_flushing(name: str, dtype: str) -> None:
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", FLUSHED)
 def test_flushing_is_said(name: str, dtype: str) -> None:
-    """In every dtype."""
+    """All dtypes are tested."""
     assert FLUSHED[name].said(dtype) == "flushed"

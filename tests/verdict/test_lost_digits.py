@@ -55,7 +55,7 @@ def _last(function: object, logits: Tensor) -> Tensor:
 
 
 def test_what_a_case_attains_is_a_law_of_lost_digits() -> None:
-    """Any other law holds anyway, or is broken."""
+    """Any other law holds, or is broken."""
     with pytest.raises(
         UsageError, match=r"unknown law `value` in `attains` of .*: the laws of lost digits of `log_softmax` are"
     ):
@@ -69,6 +69,6 @@ def test_each_law_of_lost_digits_says_why() -> None:
 
 
 def test_lost_digits_are_graded() -> None:
-    """No value is faithful that loses its digits, and none unstable for that."""
+    """A value that loses its digits is not graded faithful, nor unstable for this reason."""
     value, lost = decided(Case(shifted, "log_softmax"), "value"), decided(Case(shifted, "log_softmax"))
     assert grade([value, lost]) is Grade.BACKWARD_STABLE

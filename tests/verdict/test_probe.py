@@ -26,7 +26,7 @@ FEW = {"examples": 2, "seconds": 1.0}
 
 
 def checked(function: Callable[..., Any], contract: str, *laws: str, dtypes: tuple[str, ...] = (), **facts: Any) -> Any:
-    """Check a function, on a few examples."""
+    """Check a function on a few examples."""
     return harness.check(function, contract, laws=laws, dtypes=dtypes, **FEW, **facts)
 
 
@@ -36,7 +36,7 @@ def properties(found: Verdicts) -> dict[str, str]:
 
 
 def statuses(found: Verdicts, dtype: str) -> set[Status]:
-    """Of one dtype."""
+    """Return the statuses in a dtype."""
     return {verdict.status for verdict in found if verdict.dtype == dtype}
 
 
@@ -44,7 +44,7 @@ def statuses(found: Verdicts, dtype: str) -> set[Status]:
 
 
 def promoted(x: Any) -> Any:
-    """A softmax in float64, of a tensor or an array."""
+    """A softmax in float64, for a tensor or an array."""
     y = torch.as_tensor(x).double().softmax(-1)
     return y if isinstance(x, Tensor) else y.numpy()
 
@@ -97,7 +97,7 @@ def test_jax_without_float64_is_named_whatever_is_wrong_beside(monkeypatch: pyte
 
 
 def test_digits_lost_without_a_narrower_format_are_a_defect() -> None:
-    """A constant that was rounded to float32 in an update of float64 is no format."""
+    """A constant rounded to float32 in an update of float64 is no format."""
 
     def sgd(parameter: Tensor, gradient: Tensor, lr: float) -> Tensor:
         return parameter - torch.tensor(lr, dtype=torch.float32).to(parameter.dtype) * gradient
@@ -122,7 +122,7 @@ def test_what_runs_under_autocast_is_judged_in_its_format() -> None:
 
 
 def test_a_16_bit_softmax_of_float32_inputs_is_a_defect() -> None:
-    """No platform asks for that."""
+    """No platform requires it."""
     found = checked(lambda x: x.to(torch.bfloat16).softmax(-1).to(x.dtype), "softmax", "value", dtypes=("float32",))
     assert not found.properties
     assert statuses(found, "float32") == {Status.BROKEN}
@@ -163,7 +163,7 @@ def test_what_answers_16_bits_in_float64_is_judged_rounded() -> None:
     ids=["Python", "NumPy"],
 )
 def test_a_loss_that_is_a_python_number_is_judged_rounded(loss: Callable[..., Any], call: str | None) -> None:
-    """There is no float32 among Python's numbers: one sentence for all dtypes, and nothing where it is declared."""
+    """Python has no float32: one sentence covers all dtypes, and a declaration silences it."""
     asked = {"dtypes": ("float64", "float32", "float16"), "call": call}
     found = checked(loss, "squared_error", "value", "output_like_input", **asked)
     assert properties(found) == {"returns": "float64"}
@@ -186,7 +186,7 @@ def test_a_wrong_loss_is_wrong_as_a_python_number_too() -> None:
 
 @pytest.mark.parametrize("call", [None, "numpy"])
 def test_a_promotion_to_float64_is_a_defect(call: str | None) -> None:
-    """A constant of another dtype makes it, of an array as of a tensor."""
+    """A constant of another dtype causes it, for an array or a tensor."""
     found = checked(promoted, "softmax", "output_like_input", dtypes=("float32",), call=call)
     assert not found.properties
     (verdict,) = found
@@ -221,7 +221,7 @@ def test_flushed_subnormals_are_one_property() -> None:
 
 
 def test_what_is_subnormal_only_beside_nothing_shows_flushing_too() -> None:
-    """A sum of exponentials is its only term, or its larger one."""
+    """The subnormal number is the only term of a sum of exponentials, or the larger one."""
     one = checked(lambda x: flushed(x).logsumexp(-1), "logsumexp", "at_least_the_maximum", dtypes=("float32",))
     two = checked(lambda a, b: torch.logaddexp(flushed(a), b), "logaddexp", "nothing_added", dtypes=("float32",))
     assert properties(one) == properties(two) == {"subnormals": "flushed"}
@@ -247,7 +247,7 @@ def flushing_exp(x: Tensor) -> Tensor:
 
 
 def flushing_divergence(log_q: Tensor, p: Tensor) -> Tensor:
-    """Zero for a probability that is subnormal, however large its term."""
+    """Treats a subnormal probability as zero, however large its term is."""
     p = flushed(p)
     return torch.where(p == 0.0, -p * log_q, p * (p.log() - log_q)).sum(-1)
 
@@ -289,7 +289,7 @@ def test_what_is_wrong_on_ordinary_numbers_is_not_explained_by_flushing() -> Non
 
 
 def test_an_exponential_that_overflows_is_no_flushing() -> None:
-    """Some subnormal numbers are answered, those beyond ln(max) are lost."""
+    """Some subnormal results are right, and only those beyond ln(max) are lost."""
     found = checked(lambda x: 1.0 / (1.0 + (-x).exp()), "sigmoid", "value", dtypes=("float32",))
     assert not found.properties
     assert statuses(found, "float32") == {Status.LOST}
@@ -307,10 +307,10 @@ def test_labels_are_those_of_the_columns_that_are_looked_at() -> None:
 
 
 class DecaysByConstant(torch.optim.SGD):
-    """Takes the rate times the decay off each parameter, as a library does, whatever the parameter is."""
+    """Subtracts the rate times the decay from each parameter, independent of the parameter, like a real library."""
 
     def step(self, closure: Any = None) -> None:
-        """Step without decay, and subtract."""
+        """Step without decay, then subtract."""
         decays = [group["weight_decay"] for group in self.param_groups]
         for group in self.param_groups:
             group["weight_decay"] = 0.0
@@ -322,7 +322,7 @@ class DecaysByConstant(torch.optim.SGD):
 
 
 def test_a_constant_in_the_place_of_tiny_numbers_is_no_flushing() -> None:
-    """Over many steps it is no subnormal number any more, and within what flushing would explain."""
+    """After many steps it is no longer subnormal, although flushing could explain it."""
     found = harness.check(
         DecaysByConstant, "sgd_with_momentum", laws=["value"], dtypes=["float16"], examples=8, corpora=()
     )
@@ -331,7 +331,7 @@ def test_a_constant_in_the_place_of_tiny_numbers_is_no_flushing() -> None:
 
 
 def test_a_clamp_is_no_flushing() -> None:
-    """Normal numbers are lost as well."""
+    """Normal numbers are lost too."""
 
     def clamped(x: Tensor) -> Tensor:
         p = x.softmax(-1)
@@ -346,25 +346,25 @@ def test_a_clamp_is_no_flushing() -> None:
 
 
 def half_squared_error(y_hat: Tensor, y: Tensor) -> Tensor:
-    """The chapter's loss, elementwise."""
+    """The chapter's loss for each element."""
     return (y_hat - y) ** 2 / 2
 
 
 def masked_with_zeros(logits: Tensor, keep: Tensor) -> Tensor:
-    """Zeros for a row that keeps nothing."""
+    """Returns zeros for a fully masked row."""
     filled = logits.masked_fill(~keep, -torch.inf).masked_fill(~keep.any(-1, keepdim=True), 0.0)
     return filled.softmax(-1).masked_fill(~keep, 0.0)
 
 
 def less_the_logarithm(x: Tensor) -> Tensor:
-    """Shifted where the maximum is finite; a logit of +inf is less itself, and all others are less infinity."""
+    """Shifts by a finite maximum; with a logit of +inf, it subtracts infinity from each logit."""
     largest = x.max(-1, keepdim=True).values
     shifted = x - torch.where(largest.isfinite(), largest, torch.zeros_like(largest))
     return shifted - shifted.exp().sum(-1, keepdim=True).log()
 
 
 def loss_of_the_label(logits: Tensor, labels: Tensor) -> Tensor:
-    """One for each row."""
+    """Returns one loss per row."""
     return -less_the_logarithm(logits).gather(-1, labels[:, None])[:, 0]
 
 
@@ -386,12 +386,12 @@ def rms_norm(eps: float) -> Callable[[Tensor], Tensor]:
 
 
 def floored_norm(least: float) -> Callable[[Tensor], Tensor]:
-    """Divided by the norm of the row, which is nowhere below a number."""
+    """Divides by the norm of the row, limited from below."""
     return lambda x: torch.nn.functional.normalize(x, dim=-1, eps=least) * x.shape[-1] ** 0.5
 
 
 def kl_of_what_is_normalised(p: Tensor, q: Tensor) -> Tensor:
-    """Both are divided by their sums first."""
+    """Divides both by their sums first."""
     p, q = (x / x.sum(-1, keepdim=True) for x in (p, q))
     return (torch.special.xlogy(p, p) - torch.special.xlogy(p, q)).sum(-1)
 
@@ -411,13 +411,13 @@ def sgd_of_constant_decay(p: Tensor, gradients: Tensor, lr: float, _: float, dec
 
 
 def normalised_without_eps(x: Tensor) -> Tensor:
-    """Two passes, and nothing under the root."""
+    """Uses two passes without an eps in the root."""
     centred = x - x.mean(-1, keepdim=True)
     return centred / centred.square().mean(-1, keepdim=True).sqrt()
 
 
 def floored_root(x: Tensor) -> Tensor:
-    """Divided by the root of the mean square, which is nowhere below 1e-8."""
+    """Divides by the root of the mean square, limited to at least 1e-8."""
     return x / (x.norm(dim=-1, keepdim=True) * x.shape[-1] ** -0.5).clamp(min=1e-8)
 
 
@@ -443,14 +443,14 @@ def floored_root(x: Tensor) -> Tensor:
 def test_the_convention_that_holds_is_named_and_judged(
     function: Callable[..., Any], contract: str, declared: list[str]
 ) -> None:
-    """In one sentence, with what to declare, and no law broken."""
+    """One sentence names the declaration, and no law breaks."""
     found = checked(function, contract, dtypes=("float32",))
     assert {verdict.law for verdict in found.failing} <= {"value_on_extreme_numbers", "column_of_predictions"}
     assert_declared(found, declared)
 
 
 def assert_declared(found: Verdicts, declared: list[str]) -> None:
-    """Assert that one sentence says what to declare, and nothing else."""
+    """Assert that one sentence names the declaration, and nothing else."""
     (sentence,) = property_sentences(found.properties)
     assert all(f"--declare {one}" in sentence for one in declared)
     assert sentence.count("--declare") == len(declared)
@@ -478,7 +478,7 @@ def test_the_number_of_a_convention_is_found_and_judged(
 
 
 def test_a_convention_is_found_beside_a_defect() -> None:
-    """A variance that cancels at an offset is wrong under its eps too, and then for that alone."""
+    """A variance that cancels at an offset is wrong with its eps too, and only for that reason."""
 
     def fast(x: Tensor) -> Tensor:
         mean = x.mean(-1, keepdim=True)
@@ -567,7 +567,7 @@ def _silent_in_bfloat16(x: Tensor) -> Tensor:
 
 
 def test_a_property_fails_under_strict_alone() -> None:
-    """Unless it was declared, in which case there is none."""
+    """If it is declared, there is none."""
     (one,) = checked(lambda x: x.var(-1), "variance", "value", dtypes=("float32",)).properties
     assert isinstance(one, Property)
     assert not one.fails(strict=False)

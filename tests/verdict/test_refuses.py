@@ -21,7 +21,7 @@ LAWS = ("value", "finite_on_extreme_logits", "fully_masked_row", "nan_stays_in_i
 
 
 def refusing(is_refused: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-    """A softmax that looks at its input first, as torch.distributions and scikit-learn do."""
+    """A softmax that first validates its input, like torch.distributions and scikit-learn."""
 
     def softmax(logits: Tensor) -> Tensor:
         if is_refused(logits).any():
@@ -32,12 +32,12 @@ def refusing(is_refused: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tenso
 
 
 def checked(function: Callable[..., Any], **facts: Any) -> Verdicts:
-    """Check a softmax in float32, on a few examples."""
+    """Check a softmax in float32 on a few examples."""
     return harness.check(function, "softmax", laws=LAWS, dtypes=["float32"], examples=4, **facts)
 
 
 def statuses(verdicts: Verdicts) -> dict[str, Status]:
-    """Of each law."""
+    """Return the status of each law."""
     return {verdict.law: verdict.status for verdict in verdicts}
 
 
@@ -47,7 +47,7 @@ def refused(verdicts: Verdicts) -> list[str]:
 
 
 def test_what_refuses_nan_has_one_sentence_and_no_error() -> None:
-    """The law about NaN claims nothing, and the others are judged."""
+    """The law about NaN is skipped, and the others are judged."""
     verdicts = checked(refusing(torch.isnan))
     assert refused(verdicts) == ["nan"]
     assert statuses(verdicts) == dict.fromkeys(LAWS[:3], Status.HOLDS) | {LAWS[3]: Status.SKIPPED}
@@ -85,7 +85,7 @@ def test_a_declared_refusal_is_silent() -> None:
 
 
 def test_what_is_declared_to_refuse_nan_and_answers_it_is_judged() -> None:
-    """A declaration hides nothing that is answered wrongly."""
+    """A declaration hides no wrong answer."""
     verdicts = checked(lambda x: x.nan_to_num(nan=0.0).softmax(-1), declares={"refuses": "non_finite"})
     assert statuses(verdicts)["nan_stays_in_its_row"] is Status.BROKEN
 
@@ -124,7 +124,7 @@ def test_strict_makes_it_fail(harness_command: Command, monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("contract", ["nll_of_probabilities", "kl_divergence_of_probabilities", "kl_divergence"])
 def test_what_refuses_what_is_no_probability_is_given_none(contract: str) -> None:
-    """By no law: half of the libraries' losses look at that first."""
+    """No law passes invalid probabilities, because half of the libraries validate them."""
 
     def loss(*inputs: Tensor) -> Tensor:
         p = inputs[1] if contract == "kl_divergence" else inputs[0]

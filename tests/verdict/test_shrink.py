@@ -1,4 +1,4 @@
-"""Failing examples become minimal, and stay inside the contract's domain."""
+"""Failing examples become minimal, and stay in the domain of the contract."""
 
 import math
 
@@ -46,7 +46,7 @@ def test_the_result_still_fails_whatever_the_predicate() -> None:
 
 
 def test_a_positive_input_stays_positive() -> None:
-    """Zero is outside its domain, however simple."""
+    """Zero is simpler, but outside of the domain."""
     axes = {"variance": Axes(("n",), positive=True)}
     start = {"variance": torch.tensor([3.7, 0.2])}
     minimal = minimise(start, axes, FLOAT32, lambda e: bool((e["variance"] < 4).any()))
@@ -54,7 +54,7 @@ def test_a_positive_input_stays_positive() -> None:
 
 
 def test_a_class_that_a_label_names_is_not_dropped() -> None:
-    """The labels of the others are renumbered."""
+    """The other labels are renumbered."""
     small = {"logits": torch.arange(6.0).reshape(2, 3), "labels": torch.tensor([2, 0])}
     assert take(small, AXES, "k", [0, 1]) is None
     kept = take(small, AXES, "k", [0, 2])
@@ -64,7 +64,7 @@ def test_a_class_that_a_label_names_is_not_dropped() -> None:
 
 
 def test_what_a_law_needs_as_drawn_is_kept() -> None:
-    """Rows are dropped; their values and other axes stay."""
+    """Rows are dropped, but values and other axes stay."""
     example = {"design": torch.arange(24.0).reshape(3, 4, 2), "variance": torch.tensor([[1.0], [7.0], [3.0]])}
     axes = {"variance": Axes(("g", "n")), "design": Axes(("g", "r", "f"), kept=True)}
     minimal = minimise(example, axes, FORMATS["float32"], lambda it: bool((it["design"] > 10.0).any()))
@@ -80,7 +80,7 @@ def test_a_mask_stays_a_mask_and_a_row_with_one_keeps_one() -> None:
 
 
 def test_a_row_that_has_only_masks_beside_rows_that_have_none_stays_one_of_them() -> None:
-    """No row is made that keeps nothing, where none of the kind was drawn."""
+    """Shrinking does not make a fully masked row if none was drawn."""
     rows = {"logits": torch.tensor([[0.0, -torch.inf], [5.0, 7.0]])}
     minimal = minimise(rows, {"logits": AXES["logits"]}, FLOAT32, lambda e: bool(e["logits"].isneginf().any()))
     assert minimal["logits"].isfinite().any(-1).all()
@@ -88,7 +88,7 @@ def test_a_row_that_has_only_masks_beside_rows_that_have_none_stays_one_of_them(
 
 @pytest.mark.parametrize("kind", [torch.nan, torch.inf, -torch.inf])
 def test_what_is_no_number_stays_what_it_is(kind: float) -> None:
-    """A function that is wrong wherever its input is not finite shows the kind of input it was given."""
+    """A function that is wrong on non-finite inputs shows the kind of input it received."""
     example = {"x": torch.tensor([3.0, kind, 2.0])}
     minimal = minimise(example, {"x": Axes(("n",))}, FLOAT32, lambda e: not bool(e["x"].isfinite().all()))
     (peculiar,) = minimal["x"][~minimal["x"].isfinite()].tolist()
@@ -96,7 +96,7 @@ def test_what_is_no_number_stays_what_it_is(kind: float) -> None:
 
 
 def test_a_boolean_mask_is_not_simplified() -> None:
-    """Both kinds of its entries stay."""
+    """Both values remain."""
     axes = {"logits": Axes(("n", "k")), "keep": Axes(("n", "k"))}
     start = {"logits": torch.tensor([[100.0, 2.0, 5.0]]), "keep": torch.tensor([[True, False, True]])}
     minimal = minimise(start, axes, FLOAT32, lambda e: bool((e["logits"] > 90).any()))
@@ -191,7 +191,7 @@ def test_the_worst_row_of_a_law_about_masks_has_one() -> None:
 
 
 def test_masked_rows_have_a_mask_and_something_else() -> None:
-    """Each that has two entries."""
+    """Only rows with two entries can have both."""
     rng = np.random.default_rng(0)
     for columns in (2, 3, 9):
         hidden = masked(torch.zeros(200, columns), rng).isneginf()
@@ -202,7 +202,7 @@ def test_masked_rows_have_a_mask_and_something_else() -> None:
 
 @pytest.mark.parametrize("exact", [True, False])
 def test_what_need_not_be_exact_is_near_in_a_third_of_the_questions(exact: bool) -> None:
-    """A threshold in float64; the second pass does not bisect again where nothing has changed."""
+    """The threshold is in float64, and the second pass does not bisect unchanged entries again."""
     asked = []
 
     def fails(candidate: Example) -> bool:
@@ -247,7 +247,7 @@ def _breaks(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_steps_tried_at_once_are_taken_as_those_tried_in_turn(seed: int) -> None:
-    """In a third of the questions, or less: rows with as many columns as the steps find no use for."""
+    """It takes at most a third of the calls. The rows have as many columns as the steps leave."""
     numbers = np.random.default_rng(seed)
     x, y = (torch.from_numpy(numbers.normal(scale=4.0, size=(1, 12))).float() for _ in range(2))
     start = {"x": x.abs() + 2.0, "y": -y.abs() - 4.0}

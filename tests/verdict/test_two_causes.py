@@ -25,34 +25,34 @@ def norm_of_moments(x: Tensor) -> Tensor:
 
 
 def sigmoid_with_a_floor(x: Tensor) -> Tensor:
-    """NaN for large numbers, and the wrong value for others, in whatever arithmetic."""
+    """Returns NaN for large numbers, and wrong values for others, in exact arithmetic too."""
     power = torch.exp(x)
     return torch.where(x < -2.0, 0.125, power / (1.0 + power))
 
 
 def logarithm_of_shares(logits: Tensor) -> Tensor:
-    """Powers overflow where a row is wide, and shares underflow before their logarithm."""
+    """Powers overflow in wide rows, and shares underflow before their logarithm."""
     powers = torch.exp(logits - logits.mean(-1, keepdim=True))
     shares = powers / powers.sum(-1, keepdim=True)
     return torch.log(shares)
 
 
 def variance_of_samples(x: Tensor) -> Tensor:
-    """Near numbers cancel, and rows that begin below zero are half as large again."""
+    """Near numbers cancel, and rows with a negative first entry are too large by half."""
     mean = x.mean(-1)
     variance = (x * x).mean(-1) - mean * mean
     return torch.where(x[..., 0] < 0.0, 1.5, 1.0) * variance
 
 
 def entropy_in_bits(logits: Tensor) -> Tensor:
-    """NaN where a probability is zero, and bits for nats in rows that begin below zero."""
+    """Returns NaN for a probability of zero, and bits in rows with a negative first entry."""
     p = torch.softmax(logits, -1)
     nats = -(p * p.log()).sum(-1)
     return torch.where(logits[..., 0] < 0.0, 1.4426950408889634, 1.0) * nats
 
 
 def logsumexp_without_shift(logits: Tensor) -> Tensor:
-    """Powers overflow for large numbers and underflow for small ones, on one line."""
+    """Powers overflow for large numbers and underflow for small ones, on the same line."""
     return torch.log(torch.exp(logits).sum(-1))
 
 
@@ -70,7 +70,7 @@ class Twofold:
 
     @property
     def job(self) -> Job:
-        """The law of its value."""
+        """The job for the law of its value."""
         case = Case(self.function, self.contract, name=self.function.__name__)
         (job,) = jobs([case], laws=["value"], dtypes=[self.dtype])
         return job
@@ -89,7 +89,7 @@ ON_A_LINE = Twofold(logsumexp_without_shift, "logsumexp", "float32", {OVERFLOWS}
 
 
 def told(event: Event | None) -> tuple[EventKind, str] | None:
-    """Kind and operation of an event."""
+    """Return kind and operation of an event."""
     return None if event is None else (event.kind, event.operation)
 
 
@@ -103,7 +103,7 @@ def shown(finding: Finding) -> list[Any]:
 
 @pytest.fixture(scope="module")
 def verdicts() -> dict[str, Verdict]:
-    """The verdict on each of them, on a fixed seed."""
+    """Return the verdict on each, with a fixed seed."""
     return {twofold.function.__name__: decide(twofold.job, corpora=()) for twofold in [*TWOFOLD, ON_A_LINE]}
 
 
@@ -135,7 +135,7 @@ def test_of_two_on_one_line_the_one_is_told_that_leaves_no_number(verdicts: dict
 
 
 def test_what_has_one_cause_has_one_finding() -> None:
-    """An overflow and nothing else, a difference and nothing else."""
+    """The cause is an overflow, or a difference."""
     softmax = Twofold(lambda x: x.exp() / x.exp().sum(-1, keepdim=True), "softmax", "float32", set())
     moments = Twofold(lambda x: (x * x).mean(-1) - x.mean(-1) ** 2, "variance", "float64", set())
     for single in (softmax, moments):

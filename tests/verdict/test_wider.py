@@ -19,12 +19,12 @@ def squares_in_the_format(x: Tensor, eps: float = 1e-5) -> Tensor:
 
 
 def exponentials(x: Tensor) -> Tensor:
-    """A softmax that overflows wherever it is computed, only later in float32."""
+    """A softmax that overflows in any format, but later in float32."""
     return x.exp() / x.exp().sum(-1, keepdim=True)
 
 
 def half_a_softmax(x: Tensor) -> Tensor:
-    """Wrong by a factor."""
+    """A softmax that is wrong by a factor."""
     return x.softmax(-1) / 2.0
 
 
@@ -56,7 +56,7 @@ def test_what_holds_in_float32_is_mended_by_it(
 
 
 def test_nothing_is_tried_in_float32_itself() -> None:
-    """The function is called no oftener than the law does."""
+    """The function is called only as often as the law needs."""
     dtypes: set[torch.dtype] = set()
 
     def seen(x: Tensor) -> Tensor:

@@ -41,7 +41,7 @@ def by_squares(x: Rows) -> Rows:
 
 
 def standardized(x: Tensor) -> Tensor:
-    """The same in torch."""
+    """A layer norm whose variance is E[x^2] - E[x]^2, in torch."""
     mean = x.mean(-1, keepdim=True)
     return (x - mean) * (x.square().mean(-1, keepdim=True) - mean.square() + EPS).rsqrt()
 
@@ -54,7 +54,7 @@ def unclamped(x: Rows) -> Rows:
 
 
 def backwards_in_blocks(x: Rows) -> Rows:
-    """Sums from the end where there are blocks of rows."""
+    """Sums from the end if there are blocks of rows."""
     return by_squares(x) if x.ndim == 2 else by_squares(x[..., ::-1])[..., ::-1]
 
 
@@ -65,7 +65,7 @@ def over_the_batch(x: Rows) -> Rows:
 
 
 def leaking(x: Rows) -> Rows:
-    """A thousandth of a row is in the next one."""
+    """Adds a thousandth of each row to the next."""
     y = by_squares(x)
     y[1:] += y[:-1] / 1024
     return y
@@ -79,7 +79,7 @@ def ending(x: Rows) -> Rows:
 
 
 def last_apart(x: Rows) -> Rows:
-    """The last row of several is a thousandth smaller."""
+    """Reduces the last of several rows by a thousandth."""
     y = by_squares(x)
     if len(x) > 1:
         y[-1] *= 1023 / 1024
@@ -87,20 +87,20 @@ def last_apart(x: Rows) -> Rows:
 
 
 def scaled_and_leaking(x: Rows) -> Rows:
-    """A quarter is missing everywhere, and a thousandth of a row is in the next one."""
+    """Loses a quarter everywhere, and adds a thousandth of each row to the next."""
     y: Rows = right(x) * 0.75
     y[1:] += y[:-1] / 1024
     return y
 
 
 def right(x: Rows) -> Rows:
-    """The deviations themselves are squared."""
+    """Squares the deviations themselves."""
     deviation = x - x.mean(-1, keepdims=True)
     return deviation / np.sqrt((deviation * deviation).mean(-1, keepdims=True) + x.dtype.type(EPS))
 
 
 def base_of(function: Callable[..., Any], law: str) -> str:
-    """The law that another follows from, which is broken."""
+    """Return the law from which another broken law follows."""
     case = Case(function, "layer_norm", declares={"eps": EPS}, call="numpy")
     (job,) = jobs([case], laws=[law], dtypes=["float32"], watched=False)
     # A row that errs by the same amount in each call alone is not recognized; with this seed there is none.
@@ -115,7 +115,7 @@ def base_of(function: Callable[..., Any], law: str) -> str:
     [*((by_squares, law) for law in OF_ROWS), (unclamped, "any_layout"), (backwards_in_blocks, "any_rank")],
 )
 def test_a_row_that_is_wrong_alone_as_well_follows_from_the_value(function: Callable[..., Any], law: str) -> None:
-    """Two orders of a sum that cancels differ by any number of digits, and either may hit the right one by chance."""
+    """Two orders of a sum that cancels differ by any number of digits, and either may be right by chance."""
     assert base_of(function, law) == "value"
 
 
@@ -138,7 +138,7 @@ def test_what_happens_in_company_alone_follows_from_nothing(function: Callable[.
 
 @pytest.mark.parametrize("law", ["row_alone", "any_position"])
 def test_what_is_wrong_in_every_row_says_nothing_of_company(law: str) -> None:
-    """A factor that is wrong everywhere makes no two runs differ, and hides no leak."""
+    """A common wrong factor makes no two runs differ, and hides no leak."""
     assert not base_of(scaled_and_leaking, law)
 
 
@@ -154,12 +154,12 @@ def defects(function: Callable[..., Any], *laws: str, call: str | None = None) -
     [(by_squares, "row_alone", "numpy"), (unclamped, "odd", "numpy"), (standardized, "any_layout", None)],
 )
 def test_one_cause_is_one_defect(function: Callable[..., Any], law: str, call: str | None) -> None:
-    """In NumPy, where nothing is known of operations, and in torch, where the one is named that loses the digits."""
+    """NumPy operations cannot be traced; in torch, the operation that loses the digits is named."""
     assert defects(function, law, call=call) == [sorted(["value", law])]
 
 
 class WrongBelowZero(torch.autograd.Function):
-    """A layer norm by E[x^2] whose backward pass is off by a thousandth in rows that begin below zero."""
+    """A layer norm by E[x^2] whose gradient is off by a thousandth in rows with a negative first entry."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:  # noqa: D102
@@ -181,5 +181,5 @@ def test_a_gradient_that_is_wrong_in_some_rows_is_a_defect_beside_the_value() ->
 
 
 def test_a_right_one_has_no_defect() -> None:
-    """The control."""
+    """It is the control."""
     assert not defects(right, *OF_ROWS, call="numpy")
