@@ -26,7 +26,7 @@ def threads() -> Iterator[Executor]:
 
 
 def by(means: str, plan: Counting, executor: Executor) -> AbstractContextManager[Hands]:
-    """Return who carries a plan out."""
+    """Return the means to carry out a plan."""
     if means == "here":
         return carry_out(plan)
     if means == "processes":
@@ -62,7 +62,7 @@ def test_a_piece_that_ends_its_process_costs_its_own_answer(means: str, threads:
 
 @pytest.mark.parametrize("means", ["isolated", "executor"])
 def test_what_a_piece_does_besides_answering_is_noticed(means: str, threads: Executor) -> None:
-    """An interrupt that its own code raises is no answer, and costs no process."""
+    """An interrupt raised by its code gives no answer, and costs no process."""
     with by(means, Counting(manners={0: "prints", 2: "interrupts"}), threads) as hands:
         answers = list(hands.answers(range(4)))
     assert answers[0].said == {"number": 0}
@@ -95,7 +95,7 @@ def test_an_interrupt_waits_for_what_trusted_processes_are_at(workplace: Path) -
 
 
 def test_one_thread_computes_and_the_others_come_back() -> None:
-    """Here too."""
+    """It holds in this process too."""
     torch.set_num_threads(2)
     with carry_out(Counting()) as hands:
         assert torch.get_num_threads() == 1

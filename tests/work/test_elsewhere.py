@@ -62,7 +62,7 @@ CASES = ()
 
 
 UNSHARE = "unshare --net --pid --fork --kill-child --mount-proc"
-"""A sandbox that nearly every Linux has."""
+"""A sandbox command that nearly every Linux has."""
 
 
 def _may_unshare() -> bool:
@@ -71,7 +71,7 @@ def _may_unshare() -> bool:
 
 @pytest.fixture(scope="module", params=[None, SERVER], ids=["fresh", "forked"])
 def elsewhere(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Elsewhere]:
-    """A process with one function at a time; the same for all tests of this module."""
+    """Return a process that serves one function at a time, shared by the tests of this module."""
     file = tmp_path_factory.mktemp("apart") / "own.py"
     every = "\n\ndef every(x, *rest, which='cubes'):\n    return globals()[NAMES[int(rest[-1])]](x, *rest[:-1])\n"
     names = "NAMES = ['cubes', 'halves', 'loaded', 'told', 'fails', 'wide']\n"
@@ -122,14 +122,14 @@ def test_what_an_implementation_does_to_its_inputs_is_done_there_alone(elsewhere
 
 
 def test_nothing_there_says_what_it_is_for(elsewhere: Elsewhere) -> None:
-    """No module, no argument, no variable."""
+    """No module, argument or variable names the harness."""
     assert asked(elsewhere, "loaded", torch.ones(1)) == []
     words = asked(elsewhere, "told", torch.ones(1))
     assert not [word for word in words if re.search("harness|pytest|hypothesis", word, re.I) and "/" not in word]
 
 
 def test_what_it_raises_is_raised_here_in_its_words(elsewhere: Elsewhere) -> None:
-    """With the line, and never as its own class."""
+    """The message has the line, and the exception never has the foreign class."""
     with pytest.raises(ElsewhereError) as caught:
         asked(elsewhere, "fails", torch.ones(1))
     assert caught.value.words == "ValueError: no"
@@ -160,7 +160,7 @@ def test_there_is_nothing_to_check_only_where_that_can_be_so(elsewhere: Elsewher
 
 @pytest.mark.parametrize("server", [None, SERVER], ids=["fresh", "forked"])
 def test_what_cannot_be_loaded_is_the_users_error(workplace: Path, server: ForkServer | None) -> None:
-    """With the rule, and no process left."""
+    """The message has the rule, and no process remains."""
     Path("broken.py").write_text("1 / 0\n", encoding="utf-8")
     limits = Limits()
     child = Child(limits, setup("broken.py:f", None, limits), server=server)
@@ -337,7 +337,7 @@ def test_parts_of_one_form_come_as_they_went(name: str) -> None:
 
 
 def test_rows_of_a_batch_go_over_as_one_block() -> None:
-    """The header does not grow with their number but by what differs."""
+    """The size of the header depends on differences between rows, not on their number."""
     few, many = (Packed([{"inputs": [row]} for row in torch.randn(n, 7).unbind()]) for n in (10, 10_000))
     assert len(json.dumps([many.value, many.tensors])) < len(json.dumps([few.value, few.tensors])) + 10
 
@@ -381,7 +381,7 @@ def test_other_objects_go_over_as_the_names_of_their_kinds() -> None:
     ],
 )
 def test_what_is_no_message_is_refused(header: bytes) -> None:
-    """Whatever it promises."""
+    """Its claims do not matter."""
     data = memoryview(wire._PREFIX.pack(bytes(16), len(header)) + header + bytes(64))
     place = [0]
 

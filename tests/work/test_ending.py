@@ -17,7 +17,7 @@ def test_work_that_ends_by_itself_has_nothing_to_say() -> None:
 
 
 def test_an_interrupt_keeps_what_was_finished() -> None:
-    """Even if that is nothing."""
+    """The finished part may be empty."""
     with Ending([]) as ending:
         raise KeyboardInterrupt
     assert (ending.early, ending.code) == ("interrupted", INTERRUPTED)
@@ -33,12 +33,12 @@ def test_an_error_of_the_users_waits_until_what_was_finished_is_safe() -> None:
 
 
 def test_an_error_before_anything_was_finished_is_raised_at_once() -> None:
-    """There is nothing to keep."""
+    """There are no results to keep."""
     with pytest.raises(UsageError), Ending([]):
         raise GONE
 
 
 def test_an_error_of_ours_is_raised_as_it_is() -> None:
-    """With its traceback."""
+    """Its traceback is kept."""
     with pytest.raises(ZeroDivisionError), Ending(["a verdict"]):
         raise ZeroDivisionError

@@ -87,7 +87,7 @@ def threads() -> Iterator[Executor]:
 
 
 def verdicts(campaign: Campaign, **where: Any) -> list[str]:
-    """Decide, and leave the durations out."""
+    """Decide, and drop the durations."""
     return [verdict.model_dump_json(exclude={"duration_s"}) for verdict in campaign.run(**where)]
 
 
@@ -95,7 +95,7 @@ def verdicts(campaign: Campaign, **where: Any) -> list[str]:
 
 
 def test_an_executor_changes_no_verdict(homework: Path, threads: Executor) -> None:
-    """On threads, and on processes that are started by it."""
+    """It has threads, or processes that it starts."""
     laws = ["value", "rows_sum_to_one"]
     campaign = Campaign("homework.py:softmax", "softmax", laws=laws, dtypes=["float32", "float16"])
     here = verdicts(campaign)
@@ -112,7 +112,7 @@ def test_shipped_cases_are_decided_as_here(workplace: Path, threads: Executor) -
 
 
 def test_an_executor_changes_no_finding_of_a_survey(homework: Path, threads: Executor) -> None:
-    """Breaking points, worst cases, and how it sums."""
+    """The findings are breaking points, worst cases, and accumulators."""
     survey = Survey("homework.py:softmax", "softmax", laws=["value"], dtypes=["float32"], batches=1)
     found = [
         [[one.model_dump_json() for one in findings] for _, findings in survey.run(limits=Limits(), executor=executor)]
@@ -140,7 +140,7 @@ def test_an_executor_changes_no_proof(homework: Path, threads: Executor) -> None
 
 @pytest.fixture(scope="module")
 def scheduler() -> Iterator[str]:
-    """The address of a Dask cluster with a worker."""
+    """Return the address of a Dask cluster with a worker."""
     from distributed import LocalCluster
 
     with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster:
@@ -168,7 +168,7 @@ def test_another_process_tells_of_which_kind_this_one_is() -> None:
 def test_a_worker_of_another_kind_is_refused(
     homework: Path, threads: Executor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The run would say that its figures are this machine's."""
+    """Otherwise the run would attribute its figures to this machine."""
     here = kind_here()
     versions = tuple((name, "6.0" if name == "hypothesis" else version) for name, version in here.versions)
     campaign = Campaign("homework.py:softmax", "softmax", laws=["value"], dtypes=["float32"])
@@ -184,7 +184,7 @@ def test_a_worker_of_another_kind_is_refused(
 
 
 def test_a_worker_that_does_not_see_the_folder_says_which(homework: Path) -> None:
-    """Files are looked up in it."""
+    """Files are searched there."""
     order = Order(Campaign("homework.py:softmax", "softmax"), Limits(), "/there/is/none", kind_here())
     reply = carried_out(order, 0)
     assert reply.usage is not None
@@ -192,7 +192,7 @@ def test_a_worker_that_does_not_see_the_folder_says_which(homework: Path) -> Non
 
 
 def test_an_error_of_ours_comes_home_with_its_traceback(homework: Path, threads: Executor) -> None:
-    """A piece that there is not."""
+    """The request has an invalid piece."""
     campaign = Campaign("homework.py:softmax", "softmax", laws=["value"], dtypes=["float32"])
     with (
         ExecutorPool(campaign, Limits(), threads) as crew,
@@ -204,7 +204,7 @@ def test_an_error_of_ours_comes_home_with_its_traceback(homework: Path, threads:
 def test_what_was_decided_before_the_executor_lost_its_workers_is_kept(
     homework: Path, harness_command: Command
 ) -> None:
-    """One plain message, exit code 2."""
+    """The command prints one plain message, with exit code 2."""
     asked = ("--contract", "softmax", "--dtypes", "float32", "--executor", "executors.py:losing", "--run", "lost")
     code, out, err = harness_command("check", "homework.py:softmax", *asked)
     assert (code, err.count("\n")) == (2, 1), err
@@ -214,7 +214,7 @@ def test_what_was_decided_before_the_executor_lost_its_workers_is_kept(
 
 
 def test_what_was_proved_before_the_executor_lost_its_workers_is_kept(homework: Path, harness_command: Command) -> None:
-    """One plain message, exit code 2, and the same command goes on."""
+    """The command prints one plain message, with exit code 2, and can be continued."""
     only = ("--dtypes", "float16", "--layouts", "contiguous,spread")
     asked = ("--contract", "sigmoid", *only, "--executor", "executors.py:losing", "--run", "lost")
     code, out, err = harness_command("prove", "homework.py:sigmoid", *asked)
@@ -225,10 +225,10 @@ def test_what_was_proved_before_the_executor_lost_its_workers_is_kept(homework: 
 
 
 class Asleep(Executor):
-    """Never does anything."""
+    """An executor that never runs anything."""
 
     def submit(self, *_: Any, **__: Any) -> "Future[Any]":
-        """Take a piece."""
+        """Accept a piece."""
         return Future()
 
 
@@ -242,7 +242,7 @@ def test_when_time_is_up_what_has_not_begun_is_given_up(homework: Path) -> None:
 
 
 def test_a_process_that_nobody_asks_ends(homework: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A worker of a cluster lives for months; the next piece starts another."""
+    """A worker of a cluster may live for months; its next piece starts another process."""
     monkeypatch.setattr(executor_worker, "IDLE_S", 0.05)
     campaign = Campaign("homework.py:softmax", "softmax", laws=["value"], dtypes=["float32"])
     order, own = Order(campaign, Limits(), str(Path.cwd()), kind_here()), executor_worker.Outliving()
@@ -286,7 +286,7 @@ def test_a_process_that_nobody_asks_ends(homework: Path, monkeypatch: pytest.Mon
 def test_what_is_no_executor_is_one_plain_message(
     homework: Path, text: str, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With the way out."""
+    """The message has a remedy."""
     monkeypatch.setattr("harness.work.executor.PATIENCE_S", 0.2)
     with pytest.raises(UsageError) as caught, executor_named(text):
         pass

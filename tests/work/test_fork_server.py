@@ -62,14 +62,14 @@ os._exit(3)
 
 @pytest.fixture(scope="module")
 def own() -> Iterator[ForkServer]:
-    """A server that no other test asks."""
+    """Return a server that no other test uses."""
     server = ForkServer()
     yield server
     server.close()
 
 
 def forked(server: ForkServer, text: str, folder: Path, *, in_pairs: bool = False) -> Forked:
-    """Fork, as there can be no doubt of here."""
+    """Fork; the fork must succeed here."""
     with tempfile.TemporaryFile() as printed:
         process = server.forked(text, printed, folder=str(folder), in_pairs=in_pairs)
     assert process is not None
@@ -120,7 +120,7 @@ def test_what_does_not_end_is_waited_for_as_long_as_is_said_and_killed(own: Fork
 def test_the_second_has_torch_and_nothing_that_the_first_is_told(
     own: ForkServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No variable of ours, no module, no stream but its own."""
+    """It has no variable of the first, no module of the harness, and only its streams."""
     monkeypatch.setenv("HARNESS_SEEN", "1")
     text = FIRST.replace("PACKAGE", repr(str(Path(fork_server.__file__).parents[2])))
     said, code = ended(forked(own, text.replace("WAITING", repr(WAITING)), tmp_path, in_pairs=True))
@@ -144,7 +144,7 @@ def test_the_second_has_torch_and_nothing_that_the_first_is_told(
 
 @pytest.fixture
 def light(monkeypatch: pytest.MonkeyPatch) -> Iterator[ForkServer]:
-    """A server that has not even torch, which takes two seconds to import."""
+    """Return a server without torch, whose import takes two seconds."""
     absent = "from types import SimpleNamespace\n\n    torch = SimpleNamespace(set_num_threads=lambda _: None)\n"
     source = fork_server._source()
     for imported, instead in (("import torch\n", absent), ("import torch.fx.experimental.symbolic_shapes\n", "pass\n")):
@@ -180,7 +180,7 @@ def test_another_server_takes_the_place_of_one_that_ended_or_has_other_variables
 def test_where_nobody_can_wait_for_the_child_of_another_nothing_is_forked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Workers are started then."""
+    """Workers are then started instead."""
     monkeypatch.delattr(os, "pidfd_open")
     with tempfile.TemporaryFile() as printed:
         assert SERVER.forked("pass", printed, folder=str(tmp_path), in_pairs=False) is None

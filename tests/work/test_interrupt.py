@@ -178,7 +178,7 @@ def test_commands_hear_of_it(
 
 
 def test_what_else_python_drops_is_said_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The hook that was set hears of it, and of an interrupt that no signal was."""
+    """The previous hook still receives other exceptions, and interrupts without a signal."""
     heard: list[type[BaseException]] = []
     monkeypatch.setattr(sys, "unraisablehook", lambda what: heard.append(what.exc_type))
 
@@ -239,7 +239,7 @@ def test_another_thread_changes_nothing() -> None:
 def test_the_exit_code_says_which_signal_interrupted(
     received: signal.Signals | None, code: int | None, ends_with: int | None
 ) -> None:
-    """A command that ended otherwise keeps its own."""
+    """A command that ended otherwise keeps its exit code."""
     assert Interrupt(received).exit_code(code) == ends_with
 
 
@@ -280,7 +280,7 @@ def test_a_process_that_is_started_in_the_body_can_be_interrupted() -> None:
 
 @pytest.mark.parametrize(("number", "ends_with"), [(signal.SIGTERM, -signal.SIGTERM), (signal.SIGINT, 7)])
 def test_a_forked_process_is_ended_as_whoever_forked_it_expects(number: signal.Signals, ends_with: int) -> None:
-    """SIGTERM ends it without a word, and is no interrupt of the command's."""
+    """SIGTERM ends it silently, and does not interrupt the command."""
     with interruptible() as interrupt:
         forked = os.fork()
         if not forked:
@@ -332,7 +332,7 @@ def test_a_command_in_the_background_is_ended_in_order(workplace: Path, number: 
 
 
 def _ended_by(number: signal.Signals, command: list[str]) -> int:
-    """Send a command a signal once it says that it is ready, and return its exit code."""
+    """Send a signal to a command when it is ready, and return its exit code."""
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"

@@ -31,7 +31,7 @@ def softmax(x):
 
 @pytest.fixture
 def homework(workplace: Path) -> Path:
-    """A student's file in a folder below the working directory."""
+    """Write a student's file in a folder below the working directory."""
     file = workplace / "week 1" / "homework.py"
     file.parent.mkdir()
     file.write_text(HOMEWORK, encoding="utf-8")
@@ -103,7 +103,7 @@ def test_an_interrupt_ends_the_workers(homework: Path) -> None:
 
 
 def test_a_module_of_the_folder_stands_in_for_none_of_ours(workplace: Path) -> None:
-    """A file called as something that the harness needs is a student's own business."""
+    """A user's file may have the name of a module that the harness needs."""
     Path("json.py").write_text("raise SystemExit\n", encoding="utf-8")
     Path("homework.py").write_text(HOMEWORK, encoding="utf-8")
     verdicts = Campaign("homework.py:softmax", "softmax", laws=["no_rows"], dtypes=["float32"]).run(limits=Limits())

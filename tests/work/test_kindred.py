@@ -1,4 +1,4 @@
-"""Kindred pieces: one process does them, as long as no other piece waits too long for that."""
+"""Related pieces run in the same process, unless another piece would wait too long."""
 
 from pathlib import Path
 
