@@ -1,4 +1,4 @@
-"""Shared by all tests: the mutants' folder is importable, one thread, no state left in the working directory."""
+"""Shared by all tests: imports from this folder, one thread, no files left in the working directory."""
 
 import gc
 import os
@@ -48,7 +48,7 @@ def interrupts() -> Iterator[None]:
 
 @pytest.fixture(autouse=True, scope="session")
 def widely() -> Iterator[None]:
-    """Print as widely as into any pipe: tox, and xdist in its workers, set the columns of a terminal."""
+    """Print as to a wide pipe, because tox and the workers of xdist set the columns of a terminal."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("COLUMNS", raising=False)
         yield
@@ -92,7 +92,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def harness_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
-    """Run ``harness`` in this process, which spares every test the start of torch."""
+    """Run ``harness`` in this process, which saves the import of torch in every test."""
 
     def run(*words: str) -> Done:
         monkeypatch.setattr(sys, "argv", ["harness", *words])

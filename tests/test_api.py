@@ -1,4 +1,4 @@
-"""The Python door: verdicts as text, frame and table, and the explanation of a law."""
+"""The Python interface: verdicts as text, frame and table, and the explanation of a law."""
 
 import sys
 from types import ModuleType
@@ -45,7 +45,7 @@ def test_seconds_bound_each_law() -> None:
 
 
 def test_what_an_implementation_prints_is_caught(capsys: object) -> None:
-    """A notebook is not flooded."""
+    """A notebook shows nothing of it."""
 
     def chatty(x: Tensor) -> Tensor:
         print("shape", x.shape)  # noqa: T201 - that is what is caught
@@ -58,7 +58,7 @@ def test_what_an_implementation_prints_is_caught(capsys: object) -> None:
 
 
 def test_a_law_is_explained_on_several_lines() -> None:
-    """In a prompt too."""
+    """A Python prompt shows the lines too."""
     text = harness.explain("rows_sum_to_one", "softmax")
     assert repr(text) == str(text)
     assert "statement   Each row of softmax(X) sums to one." in text
@@ -79,7 +79,7 @@ class Compiled:
         self.__module__ = None  # type: ignore[assignment]
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Compute it."""
+        """Return the sigmoid."""
         return x.sigmoid()
 
 

@@ -1,4 +1,4 @@
-"""The rules of the architecture that no other tool checks."""
+"""Rules of the architecture that no other tool checks."""
 
 import pkgutil
 import re
@@ -20,14 +20,14 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 
 def test_importing_the_package_imports_no_torch() -> None:
-    """Torch costs seconds, and the package is imported by whatever declares a case."""
+    """Importing torch takes seconds, and each declaration of a case imports the package."""
     code = "import harness, harness.case, harness.record, harness.cli, sys; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize("name", ["harness", "cases", "reports"])
 def test_every_package_ships_the_marker_of_its_types(name: str) -> None:
-    """In the wheel too, where this runs against one."""
+    """The wheel has it too, if the tests run on a wheel."""
     package = import_module(name)
     assert package.__file__ is not None
     assert (Path(package.__file__).parent / "py.typed").is_file()
@@ -43,7 +43,7 @@ def test_every_room_has_its_place_in_the_layers() -> None:
 
 
 def test_the_listing_of_the_instrument_is_one_screen() -> None:
-    """A newcomer sees the architecture from it."""
+    """A newcomer sees the architecture in it."""
     assert len([path for path in (ROOT / "harness").iterdir() if path.name != "__pycache__"]) <= 26
 
 
@@ -77,7 +77,7 @@ def test_contracts_share_by_building_blocks_alone() -> None:
 
 
 def test_modules_are_short() -> None:
-    """95 % are below 400 lines, and none is beyond 600: an idea that needs more is two ideas."""
+    """At least 95 % have fewer than 400 lines, and none has more than 600."""
     folders = ("harness", "cases", "reports", "tests")
     files = [file for folder in folders for file in (ROOT / folder).rglob("*.py")]
     lines = {str(file.relative_to(ROOT)): len(file.read_text(encoding="utf-8").splitlines()) for file in files}
@@ -86,7 +86,7 @@ def test_modules_are_short() -> None:
 
 
 def test_specimens_import_nothing_of_ours() -> None:
-    """Only a family's declaration does."""
+    """Only the declaration of a family does."""
     for file in (ROOT / "cases").glob("*/*.py"):
         if file.name != "__init__.py":
             assert not re.search(
@@ -95,7 +95,7 @@ def test_specimens_import_nothing_of_ours() -> None:
 
 
 def test_every_environment_the_documents_name_is_in_tox_ini() -> None:
-    """README and CONTRIBUTING promise nothing that is not there."""
+    """README and CONTRIBUTING name no missing environment."""
     tox = (ROOT / "tox.ini").read_text(encoding="utf-8")
     for document in ("README.md", "CONTRIBUTING.md"):
         for name in re.findall(r"tox run -e (\w+)", (ROOT / document).read_text(encoding="utf-8")):
@@ -104,7 +104,7 @@ def test_every_environment_the_documents_name_is_in_tox_ini() -> None:
 
 @pytest.mark.parametrize("job", ["gate", "mutants", "laws", "types", "judged"])
 def test_what_ci_runs_in_the_environment_of_another_job_is_what_the_job_runs(job: str) -> None:
-    """Each command, in its order, and what tells the job's modules apart from others."""
+    """The commands, their order, and the selection of test modules are the same."""
     tox = ConfigParser(interpolation=None)
     tox.read(ROOT / "tox.ini", encoding="utf-8")
     commands = [line.removesuffix(" {posargs}") for line in tox[f"testenv:{job}"]["commands"].split("\n") if line]
@@ -128,7 +128,7 @@ def test_the_counts_in_the_readme_are_those_of_the_code() -> None:
 
 
 def test_the_changelog_has_the_form_of_keep_a_changelog() -> None:
-    """Unreleased changes come first, then the version of the package; it stays short enough to read."""
+    """Unreleased changes come first, then the version of the package, and it stays short."""
     text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     first, *released = re.findall(r"^## \[(.+?)\](?: - \d{4}-\d\d-\d\d)?$", text, re.M)
     assert first == "Unreleased"

@@ -23,7 +23,7 @@ def test_names_are_listed_in_their_order_each_in_backquotes() -> None:
     ],
 )
 def test_what_is_nearly_a_name_was_probably_meant_to_be_it(typed: str, meant: list[str]) -> None:
-    """The nearest first, whatever its capitals and hyphens."""
+    """The nearest name comes first, regardless of capitals and hyphens."""
     assert nearest(typed, ["softmax", "log_softmax", "layer_norm", "add"]) == meant
 
 

@@ -119,7 +119,7 @@ def test_naive(check):
 
 
 def test_a_cause_is_told_once_however_many_items_it_fails(pytester: pytest.Pytester) -> None:
-    """Within forty lines of eighty columns, without a traceback or an object's dump; ``-v`` has the blocks."""
+    """The output has at most forty lines of eighty columns, without a traceback; ``-v`` shows the blocks."""
     pytester.makepyfile(test_mine=ELEVEN)
     result = pytester.runpytest_inprocess("-p", "no:cacheprovider")
     failed = result.parseoutcomes()["failed"]
@@ -132,7 +132,7 @@ def test_a_cause_is_told_once_however_many_items_it_fails(pytester: pytest.Pytes
 
 
 def test_what_kind_of_thing_a_function_is_is_said_once(pytester: pytest.Pytester) -> None:
-    """However many laws and dtypes follow from it; they are judged under it, and pass."""
+    """Many laws and dtypes may follow from it; they are judged under it, and pass."""
     pytester.makepyfile(
         """
         import harness
@@ -241,7 +241,7 @@ def test_an_implementation_that_raises_is_not_the_declared_failure(pytester: pyt
 
 
 def test_a_test_that_checks_nothing_fails(pytester: pytest.Pytester) -> None:
-    """A silent skip would be a pass."""
+    """A silent skip would look like a pass."""
     pytester.makepyfile(
         """
         import harness
@@ -274,7 +274,7 @@ def test_seed_and_seconds_are_options(project: pytest.Pytester) -> None:
 def test_a_decorator_that_cannot_work_is_a_plain_message(
     pytester: pytest.Pytester, contract: str, argument: str, text: str
 ) -> None:
-    """At collection, without a traceback."""
+    """It appears at collection, without a traceback."""
     pytester.makepyfile(
         f"""
         import harness
