@@ -78,7 +78,7 @@ def test_numpy(check):
 
 STRICT_WORKERS = """
 def pytest_configure(config):
-    # Of the process that starts them other libraries would be warned of as well.
+    # Only in workers, because other libraries warn in the parent process.
     if hasattr(config, "workerinput"):
         config.addinivalue_line("filterwarnings", "error")
 """

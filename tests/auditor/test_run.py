@@ -22,7 +22,7 @@ STEPS = 100
 RATIOS = (1.2, 3.0, 7.9, 22.0)
 """Ratios of the time of an audited step to that of a plain step."""
 
-# Which steps are audited: laws of a schedule, with simulated clocks, and schedules that break them
+# Schedules: laws about the audited steps, with simulated clocks, and schedules that break them
 
 
 def flat(_number: int) -> float:

@@ -182,7 +182,7 @@ def test_a_timed_step_carries_its_rounds_and_what_it_is(run: Run, tmp_path: Path
 
     Another step needs a compiler. Without one it is skipped with a reason, and the suite is complete.
     """
-    # Variables set in this process would differ from those of the fork server, and another server would start.
+    # Variables set here would differ from the environment of the fork server, and another server would start.
     variables = {"CXX": "/no/such/compiler", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / ".harness" / "compiled")}
     ran = run(
         "steps",

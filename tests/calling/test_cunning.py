@@ -63,7 +63,7 @@ def found(left: set[str], tmp_path_factory: pytest.TempPathFactory) -> dict[str,
 def _found() -> dict[str, list[Verdict]]:
     verdicts: dict[str, list[Verdict]] = {}
     every = Campaign("hostile.cunning", laws=["value"], **FEW)
-    # Some wait until a limit has passed, and the others go on meanwhile.
+    # Some wait for a limit; the others continue meanwhile.
     for verdict in every.run(processes=4, limits=LIMITS):
         verdicts.setdefault(verdict.case, []).append(verdict)
     for name in sorted(PATIENT):

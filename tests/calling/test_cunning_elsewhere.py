@@ -23,7 +23,7 @@ LIMITS = Limits(call_s=5.0, first_call_s=8.0, memory_gib=1.0, law_s=30.0)
 def verdicts() -> dict[str, list[Verdict]]:
     """Return the verdicts on each step, trainer and loader, by name."""
     found: dict[str, list[Verdict]] = {}
-    # A busy machine may take long over what torch imports when it is first used.
+    # On a busy machine, the first imports of torch may take long.
     patient = replace(LIMITS, call_s=10.0)
     for verdict in Campaign("hostile.cunning.training", laws=LAWS, **FEW).run(limits=patient, processes=1):
         found.setdefault(verdict.case, []).append(verdict)

@@ -110,10 +110,10 @@ def deadly() -> dict[str, list[Verdict]]:
     """Return verdicts on one law, which a worker may not survive."""
     campaign = Campaign("hostile.deadly", laws=["gradient"], dtypes=["float32"])
     started = time.monotonic()
-    # Some wait until a limit has passed, and the others go on meanwhile.
+    # Some wait for a limit; the others continue meanwhile.
     found = by_case(campaign, Limits(call_s=2.0, first_call_s=2.0, memory_gib=0.25, law_s=6.0), processes=4)
     assert time.monotonic() - started < 120.0
-    # A busy machine may take longer over a fork than a call has with the others.
+    # On a busy machine, a fork may take longer than the usual limit of a call.
     patient = Limits(call_s=20.0, first_call_s=20.0, memory_gib=0.25, law_s=60.0)
     forks = Campaign("hostile.deadly:forks", "softmax", laws=["gradient"], dtypes=["float32"])
     return {**found, **by_case(forks, patient)}

@@ -257,7 +257,7 @@ def test_an_interrupt_prints_the_best_so_far_and_leaves_no_process(workplace: Pa
         while len(seen) < 3 and time.monotonic() < until:
             seen = parent.children(recursive=True)
             time.sleep(0.1)
-        # A slice of items that wait takes seconds, and comes first.
+        # The first slice of items that wait takes seconds.
         time.sleep(5.0)
         seen = parent.children(recursive=True) or seen
         os.killpg(process.pid, signal.SIGINT)

@@ -204,12 +204,12 @@ def record(folder: Path, file: Path) -> None:
         plans: dict[str, int] = {}
         for line in (run / "gate" / "slices.jsonl").read_text(encoding="utf-8").splitlines():
             one = json.loads(line)
-            # The slices of the control, and their counterparts of the base, follow another plan and are left out.
+            # Omit the slices of the control and their counterparts of the base, which follow another plan.
             if one["iterations"] == plans.setdefault(one["case"], one["iterations"]):
                 minima = [round(1e8 * minimum) for minimum in one["minima_s"]]
                 arms.setdefault(one["case"], {}).setdefault(one["arm"], []).append(minima)
         lines += [json.dumps([run.name, case, found], separators=(",", ":")) for case, found in sorted(arms.items())]
-    # No time of writing, so that the same slices make the same bytes.
+    # Without a time stamp, the same slices give the same bytes.
     file.write_bytes(gzip.compress(("\n".join(lines) + "\n").encode(), mtime=0))
     print(f"{file}: {len(lines):,} lines, {file.stat().st_size:,} bytes")
 

@@ -38,7 +38,7 @@ def main() -> None:
         parser.error("the run has no proof")
     kept = [proof for proof in recorded() if _where(proof) in map(_where, run)]
     proofs = sorted({_place(proof): proof for proof in (*kept, *run)}.values(), key=_place)
-    # No time of writing, so that the same proofs make the same bytes.
+    # Without a time stamp, the same proofs give the same bytes.
     RECORDED.write_bytes(gzip.compress("".join(proof.model_dump_json() + "\n" for proof in proofs).encode(), mtime=0))
     before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
     PAGE.write_text(before + BEGIN + tables(proofs) + END + rest.partition(END)[2], encoding="utf-8")

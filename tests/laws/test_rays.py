@@ -183,7 +183,7 @@ def test_a_ray_leads_to_the_number_from_which_an_implementation_fails(
     assert record.reason is None
     assert (record.value, record.confirmed) == (beyond, True)
     assert record.actual is not None
-    # A number that stands for nothing depends on nothing.
+    # NaN is a constant here, so that its gradient is zero.
     assert record.actual == 0.0 if "gradient" in law else math.isnan(record.actual)
     assert not record.expected_break
 

@@ -22,7 +22,7 @@ from harness.loading.fault import FaultKind, LoadingError, LoadingFault, named, 
 from harness.loading.watched import diagnose, length_fault
 from harness.work.interrupt import interruptible
 
-# A worker that is ended while it hands a tensor over leaves the other end of its socket to the garbage collector.
+# If a worker ends while it sends a tensor, garbage collection closes the other end of its socket.
 pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in. <socket.socket")
 
 SIZE, BAD = 40, 21

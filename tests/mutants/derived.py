@@ -66,7 +66,7 @@ def memory_is_unset(sound: Implementation) -> Implementation:
     """Starts a sum from uninitialized memory, in the last lane."""
 
     def mutant(*inputs: Any) -> Any:
-        # The first bytes of a freed block are links of the allocator, which may be numbers too small to matter.
+        # The first bytes of a freed block are pointers of the allocator, which may be negligible as numbers.
         lanes = torch.empty(LANES, dtype=inputs[0].dtype)
         return sound(*inputs) + lanes[-1]
 

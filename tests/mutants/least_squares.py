@@ -21,7 +21,7 @@ def ridge(X: Tensor, y: Tensor) -> Any:
 
 def pivots_on_unset_memory(X: Tensor, y: Tensor) -> Any:
     """Chooses pivot columns by uninitialized memory, like LAPACK's ``gelsy`` with an unset ``jpvt``."""
-    # Before the call has used and freed memory itself, and behind the sixteen bytes in which malloc keeps its links.
+    # Allocate before the call frees memory, and skip the 16 bytes in which malloc stores pointers.
     stays = torch.empty(4 + X.shape[1] + 1, dtype=torch.int32)[4:] != 0
     A = torch.cat([X, X.new_ones(len(X), 1)], 1)
     order = torch.argsort(torch.where(stays, torch.inf, A.norm(dim=0)), descending=True, stable=True)

@@ -42,5 +42,5 @@ def table(content: Mapping[str, Any]) -> pd.DataFrame:
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as temporary:
-        # No time of writing, so that the same frames make the same bytes.
+        # Without a time stamp, the same frames give the same bytes.
         RECORDED.write_bytes(gzip.compress(json.dumps(contents(Path(temporary))).encode(), mtime=0))

@@ -25,7 +25,7 @@ def per_item(work_s: float, *, computes: bool, tensors_hop_s: float = HOP_S) -> 
         if not one.workers:
             return one.batch_size / made_s
         hop_s = tensors_hop_s + one.batch_size * 1e-7
-        # The receiving process computes too: the workers have slightly more than one of two cores.
+        # The receiving process computes too: slightly more than one core remains for the workers.
         at_once = min(one.workers, CORES - hop_s / (hop_s + made_s)) if computes else one.workers
         crowded = 1.0 + 0.04 * max(0, one.workers - CORES) if computes else 1.0
         return one.batch_size / max(hop_s, made_s / at_once * crowded + 0.1 * hop_s)
@@ -65,7 +65,7 @@ class Simulated:
         """Measure whole turns of the workers, like the real probe."""
         rate = RATES[self.name](one)
         turn_s = one.batch_size * max(1, one.workers) / rate
-        # A batch that takes as long as a slice is the slice; else a turn of the workers is thrown away.
+        # A batch that takes as long as a slice is the slice; otherwise a turn of the workers is discarded.
         warming_s = 0.0 if not one.workers and turn_s >= seconds else turn_s
         warming_s += 0.0 if one in self.started else START_S * (1 + one.workers)
         self.started[one] = True

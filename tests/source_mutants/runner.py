@@ -163,7 +163,7 @@ def _noticed(witnesses: Witnesses, usual: str) -> str:
         line = lines[key_of(verdict)]
         decisive = rounded.get((job.contract.name, job.law.name, job.format.name))
         if decisive is not None and decisive is not job and moved(verdict, line._replace(rounded=None)):
-            # The stable one has another bound, so that it is worth asking at once whether the rounded one has, too.
+            # The stable control has another bound; check at once whether the rounded control has too.
             return asked(decisive)
         return moved(verdict, line)
 

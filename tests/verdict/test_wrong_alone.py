@@ -103,7 +103,7 @@ def base_of(function: Callable[..., Any], law: str) -> str:
     """Return the law from which another broken law follows."""
     case = Case(function, "layer_norm", declares={"eps": EPS}, call="numpy")
     (job,) = jobs([case], laws=[law], dtypes=["float32"], watched=False)
-    # A row that errs by the same amount in each call alone is not recognized; with this seed there is none.
+    # A row with the same error in each single call is not recognized; with this seed there is none.
     with narrow_batches():
         violation = decide(job, examples=8, corpora=(), minimal=False, further=0, seed=3).violation
     assert violation is not None

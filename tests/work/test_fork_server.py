@@ -135,7 +135,7 @@ def test_the_second_has_torch_and_nothing_that_the_first_is_told(
         # Globals of the interpreter's start, and of this text.
         "globals": ["gc", "json", "l", "n", "os", "s", "sys", "traceback"],
         "streams": [os.devnull, printed, printed],
-        # The last descriptor is that of the listed folder.
+        # The last descriptor is open on the listed folder.
         "open": [0, 1, 2, 3],
         "frames": ["<module>"] * 3,
         "leads": True,
