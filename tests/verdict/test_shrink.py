@@ -247,7 +247,7 @@ def _breaks(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_steps_tried_at_once_are_taken_as_those_tried_in_turn(seed: int) -> None:
-    """It takes at most a third of the calls. The rows have as many columns as the steps leave."""
+    """The result is the same, with at most a third of the calls. The two needed columns remain."""
     numbers = np.random.default_rng(seed)
     x, y = (torch.from_numpy(numbers.normal(scale=4.0, size=(1, 12))).float() for _ in range(2))
     start = {"x": x.abs() + 2.0, "y": -y.abs() - 4.0}
