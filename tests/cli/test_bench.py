@@ -76,7 +76,7 @@ def test_a_suite_with_a_summary_prints_it(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert "scratch." in ended.output
 
 
-def test_what_an_audit_costs_is_told_beside_what_is_aimed_at(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_cost_of_an_audit_is_shown_with_its_target(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The second sample exceeds its target in time and memory."""
     output = bench(monkeypatch, tmp_path, Suites(), "audit").output
     lines = output.splitlines()
@@ -123,9 +123,7 @@ class SomeIdle(Suites):
         return super().__call__("steps", **told)
 
 
-def test_of_the_usual_suites_those_without_work_are_passed_over(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_usual_suites_without_work_are_skipped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Each has a message; the others run and decide the exit code."""
     suites = SomeIdle(("steps", "loaders", "screening"))
     ended = bench(monkeypatch, tmp_path, suites)
@@ -136,7 +134,7 @@ def test_of_the_usual_suites_those_without_work_are_passed_over(
 
 
 @pytest.mark.parametrize(("named", "idle"), [((), USUAL), (("loaders", "steps"), ("loaders",))])
-def test_a_suite_that_is_named_has_work_and_so_has_one_of_the_usual(
+def test_a_named_suite_must_have_work(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, named: tuple[str, ...], idle: tuple[str, ...]
 ) -> None:
     """Otherwise the command fails."""

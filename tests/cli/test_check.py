@@ -150,7 +150,7 @@ def test_an_option_that_cannot_be_met_is_one_plain_line(
     assert len(done.stderr.strip().splitlines()) == 1
 
 
-def test_a_property_is_said_once_kept_with_the_run_and_fails_under_strict(harness: Command, workplace: Path) -> None:
+def test_a_property_is_printed_once_stored_and_fails_under_strict(harness: Command, workplace: Path) -> None:
     """Without `--strict` it fails nothing. A declared property is not printed."""
     Path("mine.py").write_text("def spread(x):\n    return x.var(-1)\n", encoding="utf-8")
     check = ("check", "mine.py:spread", "--contract", "variance", *ONE_LAW)
@@ -185,7 +185,7 @@ def test_watching_checks_again_when_the_file_is_saved(homework: Path) -> None:
     assert "no defect in" in verdicts[1]
 
 
-def test_what_is_saved_during_a_check_is_checked_too(homework: Path) -> None:
+def test_a_change_during_a_check_is_checked_too(homework: Path) -> None:
     """No event reports this change, because the file is not watched yet."""
     checks: list[str] = []
 

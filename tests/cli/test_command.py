@@ -80,7 +80,7 @@ def test_a_naive_softmax_in_a_file_is_broken_with_its_reason(homework: Path, har
     assert "88.72283935546875" in again.stdout
 
 
-def test_what_a_function_is_called_says_what_it_is_checked_as(homework: Path, harness: Command) -> None:
+def test_the_name_of_a_function_implies_its_contract(homework: Path, harness: Command) -> None:
     """Without `--contract`, the output states that the contract was inferred."""
     claimed = harness("check", "homework.py:stable_softmax", "--law", "value", "--dtypes", "float64")
     assert claimed.returncode == 0
@@ -170,7 +170,7 @@ def test_two_processes_reach_the_same_verdicts_as_one(homework: Path, harness: C
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
-def test_what_cannot_be_answered_is_one_plain_message_and_exit_code_2(
+def test_an_impossible_check_is_one_plain_message_and_exit_code_2(
     homework: Path, harness: Command, words: tuple[str, ...], text: str
 ) -> None:
     """The message has the rule, the value and the remedy, without a traceback."""

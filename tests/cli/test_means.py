@@ -27,7 +27,7 @@ def test_every_command_that_has_pieces_to_do_takes_the_same_options() -> None:
 NAMES = {"jobs", "isolate", "call_s", "first_call_s", "memory_gib", "executor"}
 
 
-def test_a_command_is_given_what_was_said_as_one_argument() -> None:
+def test_a_command_receives_shared_options_as_one_argument() -> None:
     """The shared options are one argument next to the other options of the command."""
     given: list[tuple[str, Means]] = []
 

@@ -35,7 +35,7 @@ def harness(harness_command: Command, one_worker: None, workplace: Path) -> Comm
         (("torch:addcmul", "--contract", "logaddexp"), "'lambda f, a, b: f(a, b, ...)'"),
     ],
 )
-def test_what_does_not_fit_is_one_plain_line(harness: Command, words: tuple[str, ...], option: str) -> None:
+def test_a_mismatch_is_one_plain_line(harness: Command, words: tuple[str, ...], option: str) -> None:
     """For a compiled function, only the call shows the mismatch. The suggested option solves it."""
     done = harness("check", *words, *ONE_LAW)
     assert done.returncode == 2, done.stdout

@@ -144,7 +144,7 @@ def test_a_step_that_takes_long_needs_no_workers(command: Command) -> None:
     assert out.splitlines()[-1] == "DataLoader(dataset, batch_size=4, shuffle=True)"
 
 
-def test_a_step_of_ones_own_is_timed_and_starved(command: Command) -> None:
+def test_a_users_step_is_timed_and_starved(command: Command) -> None:
     """The output states how much longer the loop waits for data than it computes."""
     code, out, _ = command(
         "sets.py:Waiting", "--batch-size", "20", "--step", "sets.py:step", "--seconds", "4", "--workers", "0"
@@ -153,7 +153,7 @@ def test_a_step_of_ones_own_is_timed_and_starved(command: Command) -> None:
     assert "training loop: the wait for data takes" in out
 
 
-def test_what_was_found_is_written_as_json(command: Command, workplace: Path) -> None:
+def test_the_result_is_written_as_json(command: Command, workplace: Path) -> None:
     """The document has the line, rates with intervals and notes. The output names the file."""
     code, out, _ = command(
         "sets.py:tensors", "--batch-sizes", "50,100", "--workers", "0", "--seconds", "0.5", "--json", "found.json"
@@ -276,9 +276,7 @@ class Ending:
         signal.raise_signal(signal.SIGINT)
 
 
-def test_an_interrupt_that_meets_a_destructor_is_none_the_less_one(
-    command: Command, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_interrupt_in_a_destructor_ends_the_command(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     """The command ends as usual, with the best configuration known."""
 
     def interrupted(_: Tuning) -> None:
@@ -292,7 +290,7 @@ def test_an_interrupt_that_meets_a_destructor_is_none_the_less_one(
     assert "DataLoader(dataset, " in out
 
 
-def test_an_error_of_ours_is_no_fault_of_the_data_set(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_internal_error_is_no_fault_of_the_data_set(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     """If a second check of the data set finds nothing, the traceback is kept."""
 
     def failing(*_: object) -> None:

@@ -198,7 +198,7 @@ def test_the_factor_of_a_decay_may_be_rounded() -> None:
         assert decide(job, examples=8, corpora=()).status is Status.HOLDS
 
 
-def test_a_cube_that_underflows_is_admitted_of_a_small_entry_beside_a_large_one() -> None:
+def test_a_cube_may_underflow_for_a_small_entry_next_to_a_large_one() -> None:
     """The smallest float64 times the small entry is zero, as in the cube of torch's root."""
     x = torch.tensor([[4e-12, -9.5778e107]], dtype=torch.float64, requires_grad=True)
     cotangent = torch.tensor([[0.0, 1.0]], dtype=torch.float64)
@@ -211,7 +211,7 @@ def test_a_cube_that_underflows_is_admitted_of_a_small_entry_beside_a_large_one(
     assert 1e-228 < off <= bound[0, 0] < 1e-226
 
 
-def test_so_it_is_of_a_layer_norm() -> None:
+def test_a_cube_may_underflow_in_a_layer_norm() -> None:
     """In a row of 1e108, the cube of the reciprocal root underflows, and with it a term of the gradient."""
     x = torch.tensor([[4e107, -9.6e107, 1e108]], dtype=torch.float64, requires_grad=True)
     cotangent = torch.tensor([[0.0, 1.0, 0.5]], dtype=torch.float64)

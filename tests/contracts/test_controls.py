@@ -42,7 +42,7 @@ def test_a_sound_implementation_keeps_the_law(job: Job) -> None:
     assert not moved(verdict, RECORDED[key_of(verdict)])
 
 
-def test_what_is_near_a_tie_is_left_to_ball_arithmetic() -> None:
+def test_ball_arithmetic_decides_near_a_tie() -> None:
     """The screen's error could round it to either side."""
     half_an_ulp = np.array([1.0 + 2.0**-24, 1.0 + 2.0**-25, 1.0])
     screen = DoubleDouble(half_an_ulp, np.array([1e-20, 0.0, 0.0]))

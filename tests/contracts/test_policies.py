@@ -31,7 +31,7 @@ def log_softmax_with(policy: str) -> Callable[[Tensor], Tensor]:
 
 @pytest.mark.parametrize("declared", OF_NOTHING)
 @pytest.mark.parametrize("policy", OF_NOTHING)
-def test_log_softmax_of_nothing_is_what_is_declared(policy: str, declared: str) -> None:
+def test_log_softmax_of_a_fully_masked_row_follows_the_declaration(policy: str, declared: str) -> None:
     """Only the declared values pass, and their sign counts."""
     case = Case(log_softmax_with(policy), "log_softmax", declares={"fully_masked": declared}, name="mine.log_softmax")
     (job,) = jobs([case], laws=["fully_masked_row"], dtypes=["float32"])

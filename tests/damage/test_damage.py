@@ -30,7 +30,7 @@ def test_a_killed_command_leaves_a_run_that_can_be_read_and_goes_on(tmp_path: Pa
     assert killed.whole + killed.part == KILLS
 
 
-def test_a_real_command_that_is_killed_leaves_nobody_and_nothing(tmp_path: Path) -> None:
+def test_a_killed_real_command_leaves_no_process_and_no_file(tmp_path: Path) -> None:
     """The command checks foreign code in separate processes; ``python -m damage kills`` has the other commands."""
     killed = kill_commands(1, 1, tmp_path, ["foreign check"])
     assert not killed.wrong, killed

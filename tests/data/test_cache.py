@@ -59,7 +59,7 @@ def test_the_stand_in_is_made_once(cache: Path, monkeypatch: pytest.MonkeyPatch)
     ],
     ids=["truncated", "altered", "deleted", "emptied"],
 )
-def test_a_damaged_cache_is_mended(tmp_path: Path, cache: Path, damage: Callable[[Path], object]) -> None:
+def test_a_damaged_cache_is_repaired(tmp_path: Path, cache: Path, damage: Callable[[Path], object]) -> None:
     """The data set is unpacked again from its source."""
     own = lay_out(tmp_path / "own")
     root = dataset.prepare(own, cache=cache).root
@@ -72,7 +72,7 @@ def test_a_damaged_cache_is_mended(tmp_path: Path, cache: Path, damage: Callable
 
 
 @pytest.mark.usefixtures("publish")
-def test_a_damaged_cache_that_cannot_be_mended_is_told(tmp_path: Path, cache: Path) -> None:
+def test_a_damaged_cache_without_a_source_is_reported(tmp_path: Path, cache: Path) -> None:
     """The note of the stand-in has the reason."""
     system = lay_out(tmp_path / "system")
     root = dataset.prepare(cache=cache).root
@@ -84,7 +84,7 @@ def test_a_damaged_cache_that_cannot_be_mended_is_told(tmp_path: Path, cache: Pa
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"a": 1}', "\x00"])
-def test_a_memory_that_cannot_be_read_is_made_anew(tmp_path: Path, cache: Path, content: str) -> None:
+def test_an_unreadable_memory_file_is_replaced(tmp_path: Path, cache: Path, content: str) -> None:
     """The file only saves time."""
     own = lay_out(tmp_path / "own")
     first = dataset.prepare(own, cache=cache)
@@ -107,7 +107,7 @@ def test_an_interrupted_unpacking_leaves_no_set(tmp_path: Path, cache: Path, mon
     assert [entry.name for entry in cache.iterdir()] == ["seen.json"]
 
 
-def test_a_full_disk_is_told(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The error is a plain message without a traceback."""
 
     def fill(*_: object) -> None:

@@ -49,7 +49,7 @@ class TestLookup:
         source = dataset.prepare(lay_out(tmp_path / "own"), cache=cache).source
         assert source.location == str(tmp_path / "own")
 
-    def test_a_location_is_told_as_it_was_named(
+    def test_a_location_is_reported_as_it_was_named(
         self, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """The report shows a folder below the home directory with `~`."""
@@ -123,7 +123,7 @@ class TestRefusal:
     """A named or found data set is used or refused, but never replaced."""
 
     @pytest.mark.parametrize(("make", "trouble"), [(None, "does not exist"), (Path.touch, "is a file")])
-    def test_a_named_folder_that_is_none_is_refused(
+    def test_a_missing_folder_is_refused(
         self, tmp_path: Path, cache: Path, make: Callable[[Path], None] | None, trouble: str
     ) -> None:
         """The message has the folder as the user typed it."""
@@ -140,7 +140,7 @@ class TestRefusal:
             dataset.prepare(cache=cache)
 
     @pytest.mark.parametrize("name", ["~nobody-of-that-name/own", "x" * 300])
-    def test_a_folder_that_cannot_be_looked_at_is_refused(self, cache: Path, name: str) -> None:
+    def test_an_unreadable_folder_is_refused(self, cache: Path, name: str) -> None:
         """The message contains the error of the operating system."""
         with pytest.raises(UsageError, match=r"the Fashion-MNIST folder `.*` cannot be read \("):
             dataset.prepare(name, cache=cache)
@@ -197,7 +197,7 @@ class TestRefusal:
             dataset.prepare(own, cache=cache)
 
     @pytest.mark.parametrize("error", [RuntimeError("Error downloading\nTried"), OSError("no route")])
-    def test_a_download_that_fails_is_told_in_one_line(
+    def test_a_failed_download_is_one_line(
         self, cache: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
     ) -> None:
         """There is no fallback to the stand-in."""

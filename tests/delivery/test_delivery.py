@@ -32,7 +32,7 @@ FAULTY = [known for known in FAULTS if known.law != "hung" and known.function.__
 
 
 @pytest.mark.parametrize("known", AT_ONCE, ids=lambda known: name_of(known.function))
-def test_what_is_wrong_with_a_loader_is_found_and_said(known: Known) -> None:
+def test_the_defect_of_a_loader_is_found_and_described(known: Known) -> None:
     """The law about the defect breaks, and its message describes the defect."""
     reached = verdicts(known.function, known.declares, laws=[known.law])
     assert is_found(known, reached), [said(one) for one in reached]
@@ -66,7 +66,7 @@ def test_each_source_is_named_once_for_each_loader() -> None:
     assert len({name_of(known.function) for known in WRONG}) == len(WRONG) >= 30
 
 
-def test_what_a_factory_does_not_name_is_not_asked_of_it() -> None:
+def test_a_law_about_an_argument_that_a_factory_lacks_is_skipped() -> None:
     """The law is skipped with the reason."""
     (verdict,) = verdicts(sound.slices, {}, laws=["ranks_share_an_epoch"])
     assert (verdict.status, verdict.reason) == (
@@ -75,7 +75,7 @@ def test_what_a_factory_does_not_name_is_not_asked_of_it() -> None:
     )
 
 
-def test_a_verdict_on_a_loader_is_about_no_dtype_and_is_replayed_by_what_was_asked() -> None:
+def test_a_verdict_on_a_loader_has_no_dtype_and_replays_its_options() -> None:
     """The dtype of the verdict is `any`, and the replay has the options of the loader."""
     verdict: Verdict
     (verdict,) = verdicts(AT_ONCE[0].function, {}, laws=["each_sample_once"])

@@ -50,7 +50,7 @@ BATCH_SIZE = "samples_do_not_depend_on_the_batch_size"
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
-def test_what_is_wrong_with_a_loader_of_its_own_class_is_found(loader: Any, law: str, says: str) -> None:
+def test_the_defect_of_a_custom_loader_class_is_found(loader: Any, law: str, says: str) -> None:
     """The law about the defect breaks."""
     (verdict,) = verdicts(loader, {}, laws=[law])
     assert verdict.status is Status.BROKEN, said(verdict)
@@ -69,14 +69,14 @@ def test_what_is_wrong_with_a_loader_of_its_own_class_is_found(loader: Any, law:
         own_loaders.wrapped_and_divided,
     ],
 )
-def test_a_sound_loader_of_its_own_class_is_not_flagged(loader: Any) -> None:
+def test_a_sound_custom_loader_class_is_not_flagged(loader: Any) -> None:
     """No law breaks, and at least six hold."""
     reached = verdicts(loader, {})
     assert not [said(one) for one in reached if one.status.fails]
     assert sum(one.status is Status.HOLDS for one in reached) >= 6
 
 
-def test_an_error_reaches_whoever_reads_a_loader_of_its_own_class() -> None:
+def test_an_error_reaches_the_reader_of_a_custom_loader_class() -> None:
     """The law holds if the loader reads its data set sample by sample, and is skipped otherwise."""
     (verdict,) = verdicts(own_loaders.item_by_item, {}, laws=["errors_are_not_swallowed"])
     assert verdict.status is Status.HOLDS, said(verdict)
@@ -84,7 +84,7 @@ def test_an_error_reaches_whoever_reads_a_loader_of_its_own_class() -> None:
     assert verdict.status is Status.SKIPPED
 
 
-def test_a_loader_of_which_there_is_one_is_as_it_was_after_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_single_loader_object_is_unchanged_after_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """Later laws are not affected by the error."""
     monkeypatch.setattr(own_loaders.ONE_OBJECT, "__name__", "ONE_OBJECT", raising=False)
     reached = verdicts(own_loaders.ONE_OBJECT, {}, laws=["errors_are_not_swallowed", "nothing_is_left_behind"])
@@ -98,7 +98,7 @@ def test_a_wrapper_hides_no_data_set() -> None:
     assert sum(one.status is Status.HOLDS for one in reached) >= 15
 
 
-def test_random_numbers_that_cannot_be_watched_are_not_called_none() -> None:
+def test_random_numbers_that_cannot_be_observed_are_not_called_absent() -> None:
     """The samples differ from epoch to epoch, so that random numbers are used."""
     (verdict,) = verdicts(own_loaders.numbers_of_the_system, {}, laws=["random_numbers_differ"])
     assert (verdict.status, said(verdict)) == (

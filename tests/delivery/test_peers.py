@@ -28,14 +28,14 @@ def test_the_page_has_each_peer_in_its_table_and_the_command() -> None:
         assert any(finds != "nothing" for finds in of_it) == broken, package
 
 
-def test_what_a_peer_breaks_is_a_law() -> None:
+def test_the_known_breaks_of_a_peer_are_laws() -> None:
     """Names of the loaders are unique."""
     assert {law for peer in PEERS for law in peer.breaks} <= LAWS
     assert len({peer.name for peer in PEERS}) == len(PEERS)
 
 
 @pytest.mark.parametrize("peer", [peer for peer in PEERS if peer.name in QUICK], ids=lambda peer: peer.name)
-def test_what_is_known_of_a_peer_is_found_again(peer: Peer) -> None:
+def test_the_known_breaks_of_a_peer_are_found_again(peer: Peer) -> None:
     """Each listed law still breaks."""
     if not peer.is_installed:
         pytest.skip(f"{peer.package} is not installed")
@@ -54,9 +54,7 @@ def test_a_peer_that_is_not_installed_is_named_with_the_reason(
     assert "mosaicml-streaming mosaic_loader: not installed; its 0.13 wants NumPy below 2.2" in printed
 
 
-def test_what_is_found_beyond_what_is_known_fails(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_unknown_break_of_a_peer_fails(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """A listed law that holds fails too."""
     from delivery import sound
     from delivery.wrong_samples import last_batch_dropped_unasked

@@ -108,7 +108,7 @@ def test_the_low_part_decides_at_the_overflow_threshold(sign: float, below: floa
 
 
 @pytest.mark.parametrize("actual", [np.nan, np.inf, -np.inf])
-def test_what_is_not_finite_deviates_infinitely_from_a_finite_value(actual: float) -> None:
+def test_a_non_finite_value_deviates_infinitely_from_a_finite_value(actual: float) -> None:
     """No tolerance hides it."""
     assert deviation(np.array([actual]), lift(np.array([1.0])), FORMATS["float32"])[0] == np.inf
 

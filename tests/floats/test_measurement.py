@@ -31,7 +31,7 @@ def test_two_runs_that_are_larger_than_the_truth_are_compared_in_their_own_ulp()
     assert own.deviation.tolist() == truth.deviation.tolist() == [1.0]
 
 
-def test_two_runs_agree_on_what_is_not_finite() -> None:
+def test_two_runs_agree_on_equal_non_finite_values() -> None:
     """NaN agrees only with NaN, and an infinity only with itself."""
     inf, nan = np.inf, np.nan
     pairs = [(nan, nan, 0.0), (inf, inf, 0.0), (inf, -inf, inf), (nan, 1.0, inf), (1.0, nan, inf), (inf, 1.0, inf)]
@@ -70,7 +70,7 @@ def test_a_single_number_for_several_is_shown() -> None:
     assert np.isnan(compare(np.full(3, 7.0), lift(np.ones(2)), 1.0, FLOAT32).actual).all()
 
 
-def test_what_is_infinite_or_no_number_is_beyond_every_bound() -> None:
+def test_infinity_and_nan_exceed_every_bound() -> None:
     """The bound itself may be infinite."""
     found = Measurement(np.array([np.inf, np.nan, np.nan]), np.array([np.inf, np.inf, 1.0]), np.ones(3), np.ones(3))
     assert found.ratio.tolist() == [np.inf, np.inf, np.inf]
@@ -91,7 +91,7 @@ def test_a_deviation_that_is_the_bound_is_kept_and_one_beyond_is_not() -> None:
     assert (at.broken, at.over, beyond.broken, beyond.over) == (False, 0, True, 1)
 
 
-def test_what_is_exact_keeps_a_bound_of_zero_and_nothing_else_does() -> None:
+def test_only_an_exact_value_keeps_a_bound_of_zero() -> None:
     """The ratio 0 / 0 is no deviation, and any other number exceeds a bound of zero."""
     found = compare(np.array([1.0, 1.0 + 2.0**-23]), np.ones(2), 0.0, FLOAT32)
     assert found.ratio.tolist() == [0.0, np.inf]
@@ -131,7 +131,7 @@ def test_the_worse_of_several_runs_is_the_one_that_deviates_more() -> None:
     assert (found.deviation.tolist(), found.actual.tolist()) == ([1.0, 3.0], [10.0, 21.0])
 
 
-def test_an_absolute_error_is_none_where_nothing_can_be_near() -> None:
+def test_the_absolute_tolerance_is_zero_for_non_finite_values() -> None:
     """The tolerance is zero for an infinite or NaN exact value."""
     exact = lift(np.array([1.0, np.inf, np.nan]))
     assert in_ulp(np.full(3, 2.0**-22), exact, FLOAT32).tolist() == [2.0, 0.0, 0.0]

@@ -133,7 +133,7 @@ def test_global_precision_is_untouched() -> None:
     assert ctx.prec == before
 
 
-def test_what_cannot_be_decided_is_said() -> None:
+def test_an_undecidable_value_raises_an_error() -> None:
     """An oracle whose enclosure never shrinks raises an error."""
     from flint import arb
 
@@ -175,7 +175,7 @@ def test_an_oracle_answers_once_where_it_remembers() -> None:
     assert len(screened) == 4
 
 
-def test_an_oracle_recalls_what_it_answered_to_the_same_numbers() -> None:
+def test_an_oracle_recalls_results_for_equal_numbers() -> None:
     """Other tensors with the same numbers recall the result, also in nested blocks. Recalled arrays are read-only."""
     screened: list[Any] = []
 
@@ -195,7 +195,7 @@ def test_an_oracle_recalls_what_it_answered_to_the_same_numbers() -> None:
     assert len(screened) == 3
 
 
-def test_ball_arithmetic_recalls_its_own_answers_and_none_of_the_screen() -> None:
+def test_ball_arithmetic_recalls_only_its_results() -> None:
     """Ball arithmetic recalls by numbers alone, the screen by tensors too.
 
     Outside the block, results are computed again.

@@ -60,7 +60,7 @@ def test_special_values_are_as_usual() -> None:
     assert str(portable.log1p([-1.0, -2.0, np.inf, 0.0])) == str(np.array([-np.inf, np.nan, np.inf, 0.0]))
 
 
-def test_a_softmax_sums_to_one_and_a_masked_entry_has_none_of_it() -> None:
+def test_a_softmax_sums_to_one_and_a_masked_entry_is_zero() -> None:
     """Rows are along the last axis."""
     rows = portable.softmax([[1000.0, 0.0, -np.inf], [1.0, 1.0, 1.0]])
     assert rows[0].tolist() == [1.0, 0.0, 0.0]

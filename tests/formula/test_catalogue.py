@@ -77,7 +77,7 @@ def test_a_correctly_rounded_implementation_is_not_flagged(name: str) -> None:
 
 @pytest.mark.filterwarnings("ignore:std")  # torch warns about the deviation of one number
 @pytest.mark.parametrize("name", CATALOGUED)
-def test_torch_keeps_a_formula_but_where_it_is_known_not_to(name: str) -> None:
+def test_torch_breaks_only_the_declared_laws(name: str) -> None:
     """Torch breaks only the declared laws. Balls confirmed each break, but not every processor shows it."""
     found = verdicts(name, CATALOGUED[name].torch, examples=6, laws=(*LAWS, NAN))
     broken = {verdict.law for verdict in found if verdict.status is not Status.HOLDS}

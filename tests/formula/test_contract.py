@@ -25,7 +25,7 @@ from harness.surveyor.explore import survey
 QUICK = {"dtypes": ["float32"], "examples": 4}
 
 
-def test_a_formula_that_cancels_is_said_to_before_anything_is_judged() -> None:
+def test_a_remark_names_the_cancellation_of_a_formula() -> None:
     """The remark names the input at which digits are lost, and the digits that the problem itself loses."""
     said = contract_named("formula: x * (1 + erf(x / sqrt(2))) / 2").remark
     assert said is not None
@@ -42,7 +42,7 @@ def test_a_formula_that_cancels_is_said_to_before_anything_is_judged() -> None:
     assert stable() is None
 
 
-def test_what_is_said_of_a_formula_fails_nothing() -> None:
+def test_a_remark_about_a_formula_fails_nothing() -> None:
     """The remark is not a property of the implementation."""
     one = Property(case="a", name=OPERATION, dtype="", value="", sentence="said")
     assert not one.fails(strict=True)
@@ -82,7 +82,7 @@ def test_a_loss_over_all_is_called_on_each_group() -> None:
     assert harness.check(lambda x, y: ((x - y) ** 2).sum(), **{**facts, "laws": laws[:1]}).failing != []
 
 
-def test_of_what_has_no_value_two_runs_may_differ() -> None:
+def test_two_runs_may_differ_where_the_formula_has_no_value() -> None:
     """The correlation with a constant row is an infinity whose sign depends on the rounding of the mean."""
 
     def correlation(x: Tensor, y: Tensor) -> Tensor:
@@ -104,7 +104,7 @@ def test_of_what_has_no_value_two_runs_may_differ() -> None:
 @pytest.mark.parametrize(
     ("formula", "is_told"), [("mean((input - target) ** 2)", True), ("(input - target) ** 2", False)]
 )
-def test_who_answers_one_number_for_all_rows_is_told_how_that_is_checked(formula: str, *, is_told: bool) -> None:
+def test_a_hint_explains_how_to_check_one_number_for_all_rows(formula: str, *, is_told: bool) -> None:
     """The hint appears if the formula has one value per row.
 
     A formula with one value per entry cannot be over all rows.
@@ -191,7 +191,7 @@ def test_a_mistake_on_the_command_line_is_one_sentence(
     assert said in capsys.readouterr().err
 
 
-def test_what_is_rounded_once_loses_no_digit_where_float64_keeps_none() -> None:
+def test_a_correctly_rounded_value_loses_no_digits_where_float64_cancels() -> None:
     """No bound is derived from a value that cancelled in float64."""
     of = Model(parsed(written("l = log_softmax(x); -sum(exp(l) * l)"))).gradients["x"]
     row, one = torch.tensor([[41.121, 0.0]]), torch.ones(1)
@@ -200,7 +200,7 @@ def test_what_is_rounded_once_loses_no_digit_where_float64_keeps_none() -> None:
     assert (of.attainable(given, FORMATS["float32"], exact.hi) >= 8.0 * FORMATS["float32"].u * abs(exact.hi)).all()
 
 
-def test_what_cancels_to_nothing_in_float64_is_measured_absolutely() -> None:
+def test_complete_cancellation_in_float64_is_measured_absolutely() -> None:
     """In ulp of zero, the error and the bound would be NaN."""
     rows = torch.tensor([[0.0, 1.5e24, -1.1e24, -1.5e24, 1.1e24, 0.3e24, -0.3e24]], dtype=torch.float64)
     of = Model(parsed(written("mean(x)"))).value
@@ -209,14 +209,14 @@ def test_what_cancels_to_nothing_in_float64_is_measured_absolutely() -> None:
     assert measured(of, larger_bound, off * 1e3, (rows,), FORMATS["float64"]).broken
 
 
-def test_what_is_off_by_more_than_float64_has_is_measured() -> None:
+def test_a_deviation_beyond_float64_is_measured() -> None:
     """The result is the largest number with the wrong sign, and NumPy does not warn."""
     x = torch.full((1,), torch.finfo(torch.float64).max * 0.9, dtype=torch.float64)
     of = Model(parsed(written("x * 1"))).value
     assert measured(of, larger_bound, -x, (x,), FORMATS["float64"]).broken
 
 
-def test_a_test_of_ones_own_is_parametrized_by_a_formula() -> None:
+def test_a_users_test_is_parametrized_by_a_formula() -> None:
     """`parametrize_laws` accepts a formula like a contract."""
 
     @harness.parametrize_laws(formula="x * y", inputs={"y": "constant"}, dtypes=["float32"], laws=["value", "gradient"])

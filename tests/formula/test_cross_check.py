@@ -56,7 +56,7 @@ def test_the_bound_as_written_is_nearly_the_one_by_hand(name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "columns"), [("softmax", 8), ("softmax", 64), ("layer_norm", 8), ("layer_norm", 64)])
-def test_what_is_attainable_does_not_depend_on_a_shift_that_changes_nothing(name: str, columns: int) -> None:
+def test_the_attainable_error_does_not_depend_on_a_shift(name: str, columns: int) -> None:
     """A shift of the row changes the attainable error at most by a factor of 4.
 
     This holds for a full Jacobian and for an approximation by random signs.
@@ -75,7 +75,7 @@ def test_why_oracles_are_written_by_hand_is_in_the_table() -> None:
 
 
 @pytest.mark.parametrize("beside", BESIDE, ids=lambda beside: beside.name)
-def test_an_oracle_by_formula_is_as_sharp_as_is_asked_for(beside: Beside) -> None:
+def test_an_oracle_by_formula_is_sharp_enough(beside: Beside) -> None:
     """The error relative to the hand-written oracle in balls is small enough for the screen.
 
     Infinities agree as the table records.

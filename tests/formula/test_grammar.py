@@ -39,7 +39,7 @@ from harness.formula.spelling import Domain, spelling, stated_inputs, written
         ("-" * 3_000 + "x", "the formula"),
     ],
 )
-def test_what_is_no_formula_is_refused_at_its_character(formula: str, said: str) -> None:
+def test_an_invalid_formula_is_refused_at_its_character(formula: str, said: str) -> None:
     """The message is one sentence."""
     with pytest.raises(UsageError) as refusal:
         parsed(written(formula))
@@ -53,7 +53,7 @@ def test_an_input_that_is_not_used_is_refused() -> None:
         parsed(spelling("formula(x, y): exp(x)"))
 
 
-def test_what_an_input_may_be_is_known() -> None:
+def test_domains_of_inputs_are_validated() -> None:
     """The message for a misspelled domain suggests the right one."""
     with pytest.raises(UsageError, match="did you mean `positive`"):
         written("log(x)", inputs={"x": "positve"})
@@ -68,7 +68,7 @@ def test_a_decimal_number_is_what_is_written() -> None:
     assert numbers == [Fraction(1, 10)]
 
 
-def test_what_is_said_twice_is_one_node() -> None:
+def test_common_subexpressions_are_one_node() -> None:
     """Common subexpressions keep gradients small."""
     formula = parsed(written("exp(x) / (exp(x) + exp(x))"))
     assert sum(one.operation == "exp" for one in order(formula.definition)) == 1
@@ -84,7 +84,7 @@ def test_what_is_said_twice_is_one_node() -> None:
         "formula(x): log(1 + x) | log1p(x)",
     ],
 )
-def test_a_formula_is_read_as_it_is_spelled(text: str) -> None:
+def test_parsing_preserves_the_text_of_a_formula(text: str) -> None:
     """The text of the formula is the name of the contract, and parsing the name gives the same text."""
     assert spelling(text).text == text
 
@@ -125,14 +125,14 @@ def test_an_adapter_takes_the_inputs_by_the_names_of_its_parameters() -> None:
 
 
 @pytest.mark.parametrize("function", [lambda x: x, lambda x, y: x * y])
-def test_the_name_of_a_formula_of_the_catalogue_is_none(function: Callable[..., Any]) -> None:
+def test_the_name_of_a_catalog_formula_is_no_formula(function: Callable[..., Any]) -> None:
     """A single name is the identity, so that GELU itself would be compared with its input."""
     with pytest.raises(UsageError, match="pass `--contract gelu`"):
         in_order_of(function, "formula: gelu")
     assert in_order_of(lambda gelu: gelu, "formula: gelu").startswith("formula(gelu):")
 
 
-def test_a_definition_and_a_form_that_disagree_are_told_with_the_point() -> None:
+def test_a_form_that_disagrees_with_its_definition_is_refused_with_an_input() -> None:
     """The check stops before it judges an implementation."""
     with pytest.raises(UsageError, match=r"the formula gives .* and the form .* at x = "):
         harness.check(torch.log1p, formula="log(1 + x)", form="log1p(x) / 2")

@@ -54,7 +54,7 @@ def test_a_sound_implementation_keeps_the_limits() -> None:
     assert not broken(lambda x: x.logsumexp(-1), "log(sum(exp(x)))")
 
 
-def test_what_a_row_is_beside_an_entry_that_is_no_number_is_left_open() -> None:
+def test_other_entries_of_a_row_with_an_undefined_entry_are_left_open() -> None:
     """If one entry is infinity over infinity, torch returns NaN for the others too, and the law accepts it.
 
     A wrong entry next to zeros is found.
@@ -65,7 +65,7 @@ def test_what_a_row_is_beside_an_entry_that_is_no_number_is_left_open() -> None:
     assert wrong == {"value_at_infinities": Status.BROKEN}
 
 
-def test_a_row_of_which_one_value_is_no_number_has_no_gradient() -> None:
+def test_a_row_with_an_undefined_value_has_no_gradient() -> None:
     """After a division by the largest magnitude, infinity over infinity leaves no entry with a gradient.
 
     With a single infinity, all entries have one.

@@ -43,7 +43,7 @@ def test_the_gradients_in_weight_and_bias_are_kept(name: str) -> None:
     assert set(statuses(name, NORMS[name]).values()) == {Status.HOLDS}
 
 
-def test_a_mean_over_the_batch_is_no_sum() -> None:
+def test_a_gradient_averaged_over_the_batch_is_broken() -> None:
     """The gradient in the weight breaks its law; the gradient in the bias holds."""
     broken = statuses("batch_norm", lambda x, w, b: batch_norm(x, Averaged.apply(w, x.shape[-1]), b))
     assert broken == {"gradient_in_w": Status.BROKEN, "gradient_in_b": Status.HOLDS}

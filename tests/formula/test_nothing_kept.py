@@ -78,7 +78,9 @@ HOLDS, BROKEN, SKIPPED = Status.HOLDS, Status.BROKEN, Status.SKIPPED
         (one_too_many, None, [SKIPPED, HOLDS]),
     ],
 )
-def test_what_is_declared_is_held(function: Callable[..., Tensor], policy: str | None, said: list[Status]) -> None:
+def test_the_declared_convention_is_checked(
+    function: Callable[..., Tensor], policy: str | None, said: list[Status]
+) -> None:
     """Every other convention breaks the law.
 
     Without a declared convention, the verdict states that nothing is declared.
@@ -102,7 +104,7 @@ def test_the_logarithm_of_nothing_may_be_minus_infinity() -> None:
     assert judged(lambda x, keep: x.masked_fill(~keep, -80.0).logsumexp(-1), "minus_infinity", formula)[0] is BROKEN
 
 
-def test_what_is_no_convention_is_refused() -> None:
+def test_an_unknown_convention_is_refused() -> None:
     """The message lists the conventions. A formula without a mask has none."""
     with pytest.raises(UsageError, match="`open`, `nan`, `zeros`, `uniform`"):
         judged(masked, "ones")

@@ -30,13 +30,13 @@ def test_a_control_is_not_flagged(name: str) -> None:
 
 
 @pytest.mark.parametrize("trial", list(without_floor()), ids=lambda trial: trial.says)
-def test_what_has_no_floor_is_not_flagged(trial: Trial) -> None:
+def test_sound_forms_without_a_floor_are_not_flagged(trial: Trial) -> None:
     """The drawn probabilities reach below the usual floors, down to the smallest for which a careful form is right."""
     outcome = judged(trial, wrong=False)
     assert outcome.as_it_is, outcome.text
 
 
-def test_what_no_formula_says_is_named_by_laws_that_there_are() -> None:
+def test_laws_that_no_formula_states_exist() -> None:
     """Each of these laws has a mutant among the judged implementations."""
     assert set(NOT_SAID) <= {trial.says for trial in mutants()}
 

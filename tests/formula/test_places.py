@@ -42,7 +42,7 @@ def test_a_loss_by_labels_is_judged() -> None:
     assert Status.BROKEN in statuses(of_the_next_class)
 
 
-def test_value_and_gradient_are_those_of_the_entry() -> None:
+def test_value_and_gradient_of_an_entry_are_right() -> None:
     """Double-double arithmetic, balls and float64 agree within their precision."""
     model = Model(parsed(written(FORMULA, inputs={"x": "", "t": "index"})))
     x = torch.randn(6, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(1)).requires_grad_()

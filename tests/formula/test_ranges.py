@@ -10,7 +10,7 @@ from harness.formula import inputs
 from harness.formula.spelling import domain
 
 
-def test_what_cancels_near_zero_is_found_in_a_wide_range() -> None:
+def test_cancellation_near_zero_is_found_in_a_wide_range() -> None:
     """A uniform draw from a wide range contains no number near zero, and none whose square is ordinary."""
     verdicts = harness.check(
         lambda x: torch.sqrt(1 + x * x) - 1,

@@ -45,7 +45,7 @@ def test_a_running_error_that_is_too_small_is_seen(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize("argument", [-1e300, -800.0, -3.0, 3.0, 300.0])
 @pytest.mark.parametrize("off", [2.0**-8, 0.5, 3.0, 60.0])
 @pytest.mark.parametrize("word", ["exp", "expm1"])
-def test_an_exponential_grows_by_no_more_than_is_said(word: str, argument: float, off: float) -> None:
+def test_the_error_of_an_exponential_stays_within_its_bound(word: str, argument: float, off: float) -> None:
     """The bound holds after an underflow, where an error of the argument has no effect."""
     root = parsed(written(f"{word}(x - y)")).definition
     nodes = order(root)

@@ -68,7 +68,7 @@ def test_a_usual_spelling_is_read(text: str) -> None:
         ("where(x + 1, x, 0)", r"first argument of `where`"),
     ],
 )
-def test_a_spelling_that_is_none_is_refused_with_another_one(text: str, remedy: str) -> None:
+def test_an_unknown_spelling_is_refused_with_a_suggestion(text: str, remedy: str) -> None:
     """The message quotes the spelling and suggests the right one."""
     with pytest.raises(UsageError, match=remedy):
         contract_named(f"formula: {text}")

@@ -24,7 +24,7 @@ def test_a_break_of_torch_is_found_where_it_is(name: str) -> None:
     assert found.status is (one.status if one.shows() else Status.HOLDS), one.why
 
 
-def test_what_is_declared_is_of_the_catalogue() -> None:
+def test_declared_breaks_belong_to_the_catalog() -> None:
     """Each declared law has a reason, and it is a law of the formula."""
     assert {name for name, _, _ in declared()} <= set(CATALOGUED)
     assert {law for _, _, law in declared()} == {*LAWS, NAN}
@@ -32,7 +32,7 @@ def test_what_is_declared_is_of_the_catalogue() -> None:
     assert {job.law.name for job in jobs([Case(CATALOGUED["exp"].torch, "exp")])} >= set(LAWS)
 
 
-def test_a_law_that_is_not_declared_beside_others_of_its_operation_fails(
+def test_an_undeclared_break_fails_next_to_declared_ones(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """``normalize`` of zeros is declared in float16, which excuses neither its gradient nor another dtype."""
@@ -44,9 +44,7 @@ def test_a_law_that_is_not_declared_beside_others_of_its_operation_fails(
     assert not [line for line in lines if line.startswith("normalize finite [float16]")]
 
 
-def test_what_is_declared_alone_does_not_fail(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_declared_breaks_do_not_fail(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Declared breaks are not printed."""
     monkeypatch.setattr(torch_breaks, "CATALOGUED", {"normalize": CATALOGUED["normalize"]})
     assert torch_breaks.main("float16") == 0

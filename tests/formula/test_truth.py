@@ -113,7 +113,7 @@ def test_a_gradient_is_the_derivative(formula: str) -> None:
 
 @pytest.mark.parametrize("dtype", ["float64", "float16"])
 @pytest.mark.parametrize("formula", [*ROWS, *TWO, "x ** 3 - x / (1 + x * x)"])
-def test_both_bounds_at_once_are_each_alone(formula: str, dtype: str) -> None:
+def test_both_bounds_together_equal_each_bound_alone(formula: str, dtype: str) -> None:
     """Shared subexpressions are evaluated once, for the value and for the gradient."""
     model, given = rows(formula, dtype)
     of, format_ = model.gradients[model.names[0]], FORMATS[dtype]
@@ -130,7 +130,7 @@ def test_every_word_is_tried() -> None:
 
 
 @pytest.mark.parametrize("tied", [2, 3, 5])
-def test_the_gradient_of_a_maximum_is_nobodys_at_each_of_its_ties(tied: int) -> None:
+def test_the_gradient_of_a_maximum_is_undefined_at_ties(tied: int) -> None:
     """Each tied position is undefined; a single maximum, and a maximum used as a shift, are not."""
     x = np.array([[1.5] * tied + [0.5, -2.0], [1.5, 0.25, *[0.5] * tied]])
     ties = np.array([[True] * tied + [False] * 2, [False] * (tied + 2)])

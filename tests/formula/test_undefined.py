@@ -39,7 +39,7 @@ def value_of(formula: str) -> Quantity:
 
 
 @pytest.mark.parametrize(("formula", "rows", "said"), NOWHERE)
-def test_signs_say_what_has_no_value(formula: str, rows: list[list[float]], said: list[bool]) -> None:
+def test_signs_show_which_elements_have_no_value(formula: str, rows: list[list[float]], said: list[bool]) -> None:
     """Signs never exclude an element that has or may have a value, and balls confirm each exclusion."""
     of = value_of(formula)
     for row, nowhere in zip(rows, said, strict=True):
@@ -59,7 +59,7 @@ def test_a_long_row_without_a_value_costs_no_ball(columns: int, monkeypatch: pyt
     np.testing.assert_allclose(of._screen(None, x, y).hi, [NAN, NAN, 1.0])  # type: ignore[arg-type]
 
 
-def test_balls_are_not_refined_where_nothing_is_to_be_known(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_balls_of_undefined_elements_are_not_refined(monkeypatch: pytest.MonkeyPatch) -> None:
     """Balls know the mean of three tenths, so that 0 / 0 needs one evaluation. Only cancellation needs more digits."""
     asked: list[tuple[int, int]] = []
     usual = ball._evaluated
@@ -93,7 +93,7 @@ def test_balls_are_not_refined_where_nothing_is_to_be_known(monkeypatch: pytest.
         ("sum(x)", [5e-324, 1.0], False),
     ],
 )
-def test_what_rounded_nothing_is_off_by_nothing(formula: str, row: list[float], exact: bool) -> None:
+def test_exact_operations_have_no_error(formula: str, row: list[float], exact: bool) -> None:
     """Only exact sums and quotients have no error."""
     nodes = value_of(formula)._true_orders[-1]
     found = values(nodes, {"x": np.array([row])})
@@ -125,7 +125,7 @@ def test_zero_times_an_infinite_slope_is_not_zero_but_of_a_branch() -> None:
     np.testing.assert_array_equal(root.undefined([np.zeros(2), np.array([1.0, 0.0])]), [True, False])
 
 
-def test_what_overflows_in_float64_is_no_infinite_slope() -> None:
+def test_an_overflow_in_float64_is_no_infinite_slope() -> None:
     """The gradient of softplus as written is judged after its exponential has overflowed."""
     of = Model(parsed(written("log(1 + exp(-x * y))"))).gradients["x"]
     assert not of.undefined([np.array([-1430.0]), np.ones(1), np.ones(1)]).any()

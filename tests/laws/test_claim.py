@@ -40,7 +40,7 @@ def claim(name: str, arguments: str = "x") -> str:
         ("SGD", "sgd"),
     ],
 )
-def test_a_name_says_the_contract_whatever_its_spelling(name: str, contract: str) -> None:
+def test_the_contract_is_inferred_from_any_spelling_of_its_name(name: str, contract: str) -> None:
     """The name of the contract itself always works."""
     assert claim(name) == contract
 
@@ -57,7 +57,7 @@ def test_a_name_says_the_contract_whatever_its_spelling(name: str, contract: str
         ("<lambda>", "`harness list --contracts`"),
     ],
 )
-def test_a_name_that_says_more_or_nothing_claims_nothing(name: str, near: str) -> None:
+def test_an_ambiguous_name_claims_no_contract(name: str, near: str) -> None:
     """The user must name the contract, and the message lists similar names."""
     with pytest.raises(UsageError, match="cannot infer the contract of") as refused:
         claim(name)
@@ -79,7 +79,7 @@ def test_the_arguments_decide_between_contracts_of_one_name() -> None:
     [(torch.logaddexp, "logaddexp"), (nn.Softplus, "softplus"), (nn.Sigmoid(), "sigmoid")],
     ids=["function", "class", "module"],
 )
-def test_python_checks_a_function_as_what_it_is_called(function: object, contract: str) -> None:
+def test_python_infers_the_contract_from_the_name(function: object, contract: str) -> None:
     """A class or module is named by its class."""
     (verdict,) = harness.check(function, laws=["any_position"], dtypes=["float64"], examples=2)  # type: ignore[arg-type]
     assert verdict.contract == contract

@@ -18,7 +18,7 @@ def test_any_number_of_the_range_may_be_declared(value: float) -> None:
 
 
 @pytest.mark.parametrize("value", [0.0, -1e-5, 1e4, float("nan"), float("inf"), "small", None])
-def test_what_is_outside_or_no_number_may_not_be_declared(value: object) -> None:
+def test_values_outside_the_range_may_not_be_declared(value: object) -> None:
     """NaN is refused too."""
     assert value not in SMALL
 
@@ -28,7 +28,7 @@ def test_the_default_is_the_first_of_the_usual_numbers() -> None:
     assert (SMALL[0], list(SMALL), len(SMALL), SMALL[1:]) == (1e-5, [1e-5, 1e-6], 2, (1e-6,))
 
 
-def test_an_eps_of_ones_own_is_what_the_laws_hold() -> None:
+def test_a_users_eps_is_inferred_or_declared() -> None:
     """Without a declaration, the eps is inferred and reported."""
 
     def rms_norm(x: Tensor) -> Tensor:

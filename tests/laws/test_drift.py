@@ -46,7 +46,7 @@ def decided(function: Callable[[Tensor], Tensor], contract: str, law: str = "no_
     return decide(job, corpora=(), seed=seed)
 
 
-def test_what_truncates_loses_digits_and_keeps_the_law_of_the_value() -> None:
+def test_truncation_loses_digits_and_keeps_the_law_of_the_value() -> None:
     """The mean error in ulp shows it."""
     assert decided(truncated_softmax, "softmax", "value").status is Status.HOLDS
     verdict = decided(truncated_softmax, "softmax")
@@ -58,7 +58,7 @@ def test_what_truncates_loses_digits_and_keeps_the_law_of_the_value() -> None:
 
 
 @pytest.mark.parametrize("way", [down, truncated])
-def test_what_drifts_in_one_direction_is_seen_in_numbers_of_both_signs(way: Callable[[Tensor], Tensor]) -> None:
+def test_directed_rounding_is_found_for_both_signs(way: Callable[[Tensor], Tensor]) -> None:
     """Rounding is down, or toward zero."""
     verdict = decided(layer_norm(way), "layer_norm")
     assert verdict.status is Status.LOST
@@ -74,6 +74,6 @@ def test_rounding_drifts_nowhere() -> None:
     assert max(mean for mean in means if mean is not None) < 0.05
 
 
-def test_what_breaks_the_law_of_the_value_is_its_business() -> None:
+def test_a_wrong_value_does_not_break_the_law_of_drift() -> None:
     """A wrong value does not break the law about drift."""
     assert decided(lambda x: x.softmax(-1) * 0.999, "softmax").status is Status.HOLDS

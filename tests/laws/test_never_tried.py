@@ -13,7 +13,7 @@ from harness.verdict.job import jobs
 
 
 @pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: f"{wrong.contract}-{wrong.name}-{wrong.dtype}")
-def test_what_is_wrong_on_one_kind_of_input_is_seen(wrong: Wrong) -> None:
+def test_a_defect_on_one_kind_of_input_is_found(wrong: Wrong) -> None:
     """Drawn examples suffice."""
     case = Case(wrong.function, wrong.contract, name=f"never_tried.{wrong.contract}")
     (job,) = jobs([case], laws=[wrong.law], dtypes=[wrong.dtype], strict=True)
@@ -31,7 +31,7 @@ def test_the_mode_is_named() -> None:
         assert words in verdict.violation.cause
 
 
-def test_who_takes_one_axis_of_rows_alone_may_refuse() -> None:
+def test_a_function_with_one_axis_of_rows_may_refuse_more() -> None:
     """The contract has two axes. A function that refuses more axes gives no wrong result."""
 
     def softmax(x: Tensor) -> Tensor:

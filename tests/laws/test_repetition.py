@@ -31,16 +31,14 @@ def numpy_memory(size: int) -> Array:
 
 @pytest.mark.parametrize("memory", [torch_memory, numpy_memory])
 @pytest.mark.parametrize("size", [1, 24, 100, 1_000, 5_000, 60_000])
-def test_memory_that_nobody_initialised_holds_something_else_each_time(
-    memory: Callable[[int], Array], size: int
-) -> None:
+def test_uninitialized_memory_differs_between_calls(memory: Callable[[int], Array], size: int) -> None:
     """In rare cases it is equal, because other code of the process allocates and frees memory too."""
     seen = [repeated(lambda: memory(size), FLOAT32, sizes=(size,)).broken for _ in range(20)]
     assert sum(seen) >= 16
 
 
 @pytest.mark.parametrize("size", [1, 100, 60_000])
-def test_a_tensor_that_nobody_sets_is_found_each_time(size: int) -> None:
+def test_an_unset_tensor_is_always_found(size: int) -> None:
     """The check finds every word of an unset tensor.
 
     The first word of a block is hard to find, because an allocator stores a known value there. So is memory that a call
@@ -72,7 +70,7 @@ def test_an_unset_tensor_is_found_where_the_compiler_is_loaded_too() -> None:
     assert len(compilations) == 1
 
 
-def test_a_tensor_that_is_set_before_it_is_read_is_none_of_that() -> None:
+def test_a_tensor_that_is_set_before_it_is_read_is_accepted() -> None:
     """The way of creation does not matter, and an answer that is always NaN is no finding."""
 
     def filled() -> Array:

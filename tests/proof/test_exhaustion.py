@@ -221,7 +221,7 @@ def test_the_command_proves_and_says_what_is_broken(harness: Command) -> None:
     assert {proof.quantity for proof in RunFolder(RUNS / "prove").read(Proof)} == {"value", "gradient"}
 
 
-def test_time_that_is_up_leaves_a_part(
+def test_an_expired_time_limit_leaves_a_partial_proof(
     harness: Command, small_spaces: None, workplace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A partial proof is never called proved. Its exit code depends only on whether a law is broken."""
@@ -280,7 +280,7 @@ def test_a_question_that_cannot_be_answered_is_one_line(harness: Command, words:
     assert len(done.stderr.strip().splitlines()) == 1
 
 
-def test_what_is_proved_elsewhere_is_what_is_proved_here(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_remote_proof_equals_a_local_proof(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sixteen calls per transfer and single calls give the same numbers, for losses, gradients and every layout."""
     monkeypatch.setattr(pairs, "every_pair", lambda format_: small(format_.name, first=20, shards=1))
     (workplace / "both.py").write_text(BOTH, encoding="utf-8")

@@ -70,7 +70,7 @@ def test_a_code_is_within_its_interval_exactly_where_ball_arithmetic_says_so(
 
 @pytest.mark.parametrize("dtype", FORMATS)
 @pytest.mark.parametrize("contract", ["softmax", "log_softmax"])
-def test_what_the_table_passes_is_correctly_rounded(contract: str, dtype: str) -> None:
+def test_the_table_passes_only_correctly_rounded_pairs(contract: str, dtype: str) -> None:
     """The table passes nearly all correctly rounded pairs. At a gap of zero, an error can be exactly half an ulp."""
     logits, outputs = pairs_near_thresholds(contract, dtype)
     with confirming():
@@ -262,7 +262,7 @@ def test_a_softmax_that_overflows_breaks_laws_on_a_pair_that_is_named() -> None:
     assert not any(outcome.follows for outcome in proof.laws)
 
 
-def test_what_breaks_one_law_early_does_not_hide_what_breaks_another_later(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_early_failure_does_not_hide_a_later_failure_of_another_law(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first pairs are wrong but finite; one of the last is NaN."""
     monkeypatch.setattr(examination, "_MANY", 16)
     space = small("float16", shards=1)
@@ -322,7 +322,7 @@ def test_an_implementation_that_changes_its_input_proves_nothing() -> None:
     assert not conclude(pairs, tallied(pairs)).proved
 
 
-def test_kernels_of_one_function_are_told_apart_by_their_bits() -> None:
+def test_kernels_of_a_function_differ_in_their_bits() -> None:
     """Short inputs and tails use a scalar loop, which rounds after each operation."""
     space = small("float16", first=24, second=256)
     found = {}
@@ -345,7 +345,7 @@ def test_kernels_of_one_function_are_told_apart_by_their_bits() -> None:
         (lambda logits: logits.nonsense, "raises AttributeError"),
     ],
 )
-def test_an_implementation_that_does_not_answer_is_named(function: Callable[..., object], message: str) -> None:
+def test_an_implementation_without_a_result_is_named(function: Callable[..., object], message: str) -> None:
     """The proof fails with the message, and no law has an outcome."""
     pairs = task(function, "softmax", "float16", "rows")
     proof = conclude(pairs, tallied(pairs))

@@ -82,13 +82,13 @@ def test_a_sum_in_parts_is_found_with_the_number_of_parts(parts: int) -> None:
     assert abs(int(record.order.split()[2]) - parts) <= max(1, parts // 16)
 
 
-def test_a_wider_sum_than_the_output_shows_is_said_to_be_as_if() -> None:
+def test_a_sum_wider_than_the_output_is_reported_as_such() -> None:
     """The sum is in float32 for bfloat16, or in float64 for float32."""
     assert summing(found(linear_in(torch.float32), "linear", "bfloat16")) == "as if in float32 or wider"
     assert summing(found(linear_in(torch.float64), "linear", "float32")) == "as if in float64 or wider"
 
 
-def test_the_evidence_says_what_was_lost_beside_which_width() -> None:
+def test_the_evidence_has_the_loss_for_each_width() -> None:
     """Each width that the output can show has a sentence."""
     record = found(linear_in(torch.float32), "linear", "float32")
     assert record.evidence == (

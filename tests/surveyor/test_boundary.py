@@ -34,7 +34,7 @@ def test_a_long_line_is_narrowed_down_to_the_very_place(first: int) -> None:
     assert found.probes < 500
 
 
-def test_a_window_that_a_probe_meets_is_found_and_is_only_the_first_found() -> None:
+def test_a_window_that_a_probe_hits_is_only_the_first_found() -> None:
     """Later places hold again."""
     found = first_failure(line((5000, 6000)), LONG, [5500], SMALL)
     assert (found.place, found.certainty) == (5000, "scanned")
@@ -46,7 +46,7 @@ def test_a_failure_just_below_the_boundary_moves_it_down() -> None:
     assert (found.place, found.certainty) == (9_997, "scanned")
 
 
-def test_where_failing_scatters_the_search_ends_all_the_same() -> None:
+def test_the_search_ends_if_failures_scatter() -> None:
     """There is always another failure below, so that the rounds are limited."""
 
     def scattered(places: Places) -> np.ndarray:
@@ -58,7 +58,7 @@ def test_where_failing_scatters_the_search_ends_all_the_same() -> None:
     assert bool(scattered(np.array([found.place]))[0])
 
 
-def test_nothing_found_between_probes_is_not_said_to_be_nothing() -> None:
+def test_a_line_without_failing_probes_is_not_called_exhausted() -> None:
     """Not all places were tried."""
     found = first_failure(line((5000, 6000)), LONG, [], SMALL)
     assert (found.place, found.certainty) == (None, "scanned")

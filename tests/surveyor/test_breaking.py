@@ -93,7 +93,7 @@ def test_breaking_points_are_the_known_numbers_to_the_float(
 @pytest.mark.parametrize(
     ("case", "law", "ray", "points"), KNOWN, ids=lambda value: str(value) if isinstance(value, str) else ""
 )
-def test_at_a_breaking_point_ball_arithmetic_finds_the_law_broken_and_one_float_before_it_kept(
+def test_ball_arithmetic_confirms_breaking_points_to_the_float(
     case: str, law: str, ray: str, points: tuple[float | None, ...]
 ) -> None:
     """Both are measured again separately. In 16 bits every earlier number was tried."""
@@ -116,7 +116,7 @@ def test_at_a_breaking_point_ball_arithmetic_finds_the_law_broken_and_one_float_
         assert broken == [False, True]
 
 
-def test_between_its_gradient_and_its_value_a_logarithm_of_a_softmax_has_a_window() -> None:
+def test_the_gradient_of_a_log_of_softmax_breaks_before_its_value() -> None:
     """From ln(max) to -ln(sub/2), the value is finite and the gradient is NaN."""
     gradient = found("scratch.log_of_softmax", "gradient", "reversed gap", "float32")
     value = found("scratch.log_of_softmax", "finite_on_extreme_logits", "reversed gap", "float32")
@@ -179,7 +179,7 @@ def test_a_closed_form_that_is_declared_where_nothing_breaks_disagrees_too() -> 
     assert (record.value, record.agrees) == (None, False)
 
 
-def test_a_closed_form_that_gives_the_very_number_is_recognised_where_none_is_declared() -> None:
+def test_an_undeclared_closed_form_is_recognized() -> None:
     """The record states that neither the form nor the break is declared."""
     record = spike_of(Case(naive, "softmax"))
     assert (record.form, record.declared, record.agrees) == ("ln(max + ulp/2)", False, True)

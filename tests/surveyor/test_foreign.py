@@ -67,7 +67,7 @@ def command(workplace: Path, harness_command: Command) -> Command:
     return harness_command
 
 
-def test_a_survey_goes_on_where_implementations_hang_and_exit(command: Command) -> None:
+def test_a_survey_continues_after_implementations_hang_or_exit(command: Command) -> None:
     """Each failure is a sentence in a record, and earlier results are kept.
 
     The sound function after them is surveyed.
@@ -105,7 +105,7 @@ def test_a_survey_calls_through_an_adapter_and_replays_with_it(command: Command)
     assert f"--call '{coarse}'" in out
 
 
-def test_a_survey_says_where_arrays_leave_nothing_to_say(command: Command) -> None:
+def test_a_survey_reports_what_arrays_cannot_answer(command: Command) -> None:
     """NumPy has neither a gradient nor bfloat16, which is reported and is no error."""
     Path("numpy_mine.py").write_text(NUMPY)
     words = ("survey", "numpy_mine.py:f", "--contract", "sigmoid", "--call", "numpy", "--batches", "0")
@@ -114,7 +114,7 @@ def test_a_survey_says_where_arrays_leave_nothing_to_say(command: Command) -> No
     assert "gradient [float32]" in out
 
 
-def test_a_declared_failure_of_a_surveyed_function_is_none(command: Command) -> None:
+def test_a_declared_failure_of_a_surveyed_function_does_not_fail(command: Command) -> None:
     """A check treats it in the same way."""
     Path("naive.py").write_text("def f(x):\n    return x.exp() / x.exp().sum(-1, keepdim=True)\n")
     words = ("survey", "naive.py:f", "--contract", "softmax", "--law", "value", "--ray", "spike", "--batches", "0")
@@ -157,7 +157,7 @@ def test_the_pairs_of_a_function_that_hangs_end_too(command: Command) -> None:
     assert out.splitlines()[-1] == "proofs: 0 of 12 proved; 12 without an answer (0 inputs visited)"
 
 
-def test_a_proof_in_a_process_of_its_own_is_the_same(workplace: Path) -> None:
+def test_an_isolated_proof_is_the_same(workplace: Path) -> None:
     """It continues from stored shards."""
     (workplace / "mine.py").write_text("import torch\n\ndef f(x):\n    return (1 + x.exp()).log()\n")
     here, there = (
@@ -195,7 +195,7 @@ def test_a_proof_of_a_loss_needs_it_row_by_row_and_says_how(command: Command, mo
         assert "without an answer" not in out
 
 
-def test_a_proof_says_where_arrays_leave_nothing_to_prove(command: Command) -> None:
+def test_a_proof_reports_what_arrays_cannot_answer(command: Command) -> None:
     """No result is stored for these dtypes and quantities."""
     Path("numpy_mine.py").write_text(NUMPY)
     words = ("prove", "numpy_mine.py:f", "--contract", "sigmoid", "--call", "numpy", "--layouts", "contiguous")
@@ -206,7 +206,7 @@ def test_a_proof_says_where_arrays_leave_nothing_to_prove(command: Command) -> N
     assert (kept.quantity, kept.dtype, kept.proved) == ("value", "float16", True)
 
 
-def test_what_a_proof_found_is_replayed_through_its_adapter(command: Command) -> None:
+def test_a_violation_of_a_proof_is_replayed_through_its_adapter(command: Command) -> None:
     """The replay has the user's adapter, and a note that torch may choose another kernel."""
     Path("mine.py").write_text("def f(x):\n    return (1 + x.exp()).log()\n")
     words = ("prove", "mine.py:f", "--contract", "softplus", "--call", "lambda f, x: f(x)", "--dtypes", "float16")

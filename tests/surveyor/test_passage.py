@@ -67,7 +67,7 @@ def test_one_that_holds_is_followed_as_far_as_exp_goes_and_further() -> None:
     assert not any(station.stages or station.broken for station in passage.stations)
 
 
-def test_what_is_too_long_to_be_recorded_is_followed_without_stages(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_computation_is_followed_without_stages(monkeypatch: pytest.MonkeyPatch) -> None:
     """The passage still has the results."""
     monkeypatch.setattr(tape, "MOST_STEPS", 64)
     (passage,) = passages(python)

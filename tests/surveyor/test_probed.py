@@ -62,7 +62,7 @@ def test_a_survey_names_the_convention_and_breaks_nothing_under_it(command: Comm
     assert out.splitlines()[-1] == declared.splitlines()[-1]
 
 
-def test_what_is_wrong_beside_the_convention_still_breaks(command: Command) -> None:
+def test_a_defect_besides_the_convention_still_breaks(command: Command) -> None:
     """The replay has the convention."""
     code, out, _ = command("survey", "mine.py:spread_that_drifts", "--contract", "variance", *SURVEYED)
     assert code == 1
@@ -107,7 +107,7 @@ def test_a_proof_is_of_what_the_answers_round_to(command: Command) -> None:
     assert 0.5 < proof.witness.deviation < 0.5002
 
 
-def test_what_is_wrong_beside_the_dtype_it_returns_is_no_proof(command: Command) -> None:
+def test_a_defect_besides_the_returned_dtype_is_not_proved(command: Command) -> None:
     """The error is two ulp in a dtype that does not hide it."""
     code, out, _ = command("prove", "mine.py:wide_and_wrong", *PROVED)
     assert code == 1
@@ -116,7 +116,7 @@ def test_what_is_wrong_beside_the_dtype_it_returns_is_no_proof(command: Command)
     assert "value" in {outcome.law for outcome in proof.laws if outcome.status is Status.BROKEN}
 
 
-def test_of_what_draws_random_numbers_nothing_is_proved(command: Command) -> None:
+def test_a_function_with_random_numbers_is_not_proved(command: Command) -> None:
     """Calls do not agree, so that no input is visited."""
     code, out, _ = command("prove", "mine.py:drawn", *PROVED)
     assert code == 2

@@ -137,13 +137,13 @@ def test_labels_are_searched_as_classes() -> None:
     assert 0 <= int(labels.min()) < int(labels.max()) <= 7
 
 
-def test_what_has_nothing_to_change_is_not_searched() -> None:
+def test_a_contract_without_searchable_inputs_is_not_searched() -> None:
     """A linear map has only rays of lengths."""
     assert not is_searchable(job_of(torch.nn.functional.linear, "linear"))
     assert is_searchable(job_of())
 
 
-def test_a_profile_has_the_bound_beside_the_deviation_and_counts_every_element() -> None:
+def test_a_profile_has_bounds_and_deviations_and_counts_every_element() -> None:
     """The result is reproducible."""
     job = job_of()
     found = profile(job, 3)

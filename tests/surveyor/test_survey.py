@@ -142,7 +142,7 @@ def test_shipped_cases_break_where_they_are_declared_to(command: Command) -> Non
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
-def test_what_cannot_be_surveyed_is_one_plain_message(command: Command, words: tuple[str, ...], text: str) -> None:
+def test_an_impossible_survey_is_one_plain_message(command: Command, words: tuple[str, ...], text: str) -> None:
     """The exit code is 2, without a traceback."""
     code, _, err = command("survey", *words)
     assert code == 2

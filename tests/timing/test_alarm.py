@@ -26,7 +26,7 @@ def wait_for_ever(*, stubborn: int = 0) -> int:
     return stubborn
 
 
-def test_what_takes_too_long_is_interrupted_by_what_it_is_given() -> None:
+def test_a_long_call_is_interrupted_by_the_given_exception() -> None:
     """The given exception is raised in time."""
     began = time.monotonic()
     with pytest.raises(Overdue), alarm(0.05, Overdue):
@@ -34,13 +34,13 @@ def test_what_takes_too_long_is_interrupted_by_what_it_is_given() -> None:
     assert time.monotonic() - began < 30.0
 
 
-def test_the_alarm_rings_once_where_nothing_else_is_said() -> None:
+def test_the_alarm_rings_once_by_default() -> None:
     """After the exception, the function may continue."""
     with alarm(0.05, Overdue):
         assert wait_for_ever(stubborn=2) == 1
 
 
-def test_the_alarm_rings_again_for_who_has_caught_it() -> None:
+def test_the_alarm_rings_again_if_it_was_caught() -> None:
     """It repeats until the function ends."""
     with pytest.raises(Overdue), alarm(0.05, Overdue, again_s=0.05):
         wait_for_ever(stubborn=3)

@@ -38,7 +38,7 @@ class World:
         self.calls += 1
 
 
-def test_the_cold_call_is_a_figure_of_its_own() -> None:
+def test_the_cold_call_is_reported_separately() -> None:
     """The first call is reported separately and not included in the warm time."""
     world = World(2.0, 0.25)
     warmed = warm(world.work, calls=3, duration_s=0.0, clock=world.clock)
@@ -117,7 +117,7 @@ def test_the_garbage_collector_rests_and_is_restored(enabled: bool) -> None:
         (gc.enable if was else gc.disable)()
 
 
-def test_what_somebody_else_set_aside_stays_so() -> None:
+def test_objects_frozen_by_an_outer_measurement_stay_frozen() -> None:
     """A nested measurement does not unfreeze the objects of the outer one.
 
     The test looks for an object that it created, because the number of frozen objects changes when others die.
@@ -185,7 +185,7 @@ class FakeAccelerator:
         self.queue.clear()
 
 
-def test_host_and_device_time_are_apart() -> None:
+def test_host_and_device_time_are_separate() -> None:
     """Queueing takes 0.25 s of the host per call, and the work takes two seconds of the device."""
     device, host = FakeAccelerator(), World(0.25)
 

@@ -68,7 +68,7 @@ def test_a_step_is_warmed_and_captured_on_one_side_stream(monkeypatch: pytest.Mo
     assert cuda.log == [*warm, "capture on side", "step", "end", "replay"]
 
 
-def test_what_cannot_be_captured_says_why_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refused_capture_has_its_reason_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     """The message has the first line of torch's error, and the device is synchronized before its next use."""
     cuda = FakeCuda(monkeypatch, refusing="operation not permitted when stream is capturing\nmore of it")
     with pytest.raises(NotCapturableError, match=r"^recording failed: operation not permitted .* capturing$"):

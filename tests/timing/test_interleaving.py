@@ -36,7 +36,7 @@ class World:
         self.now_s += duration_s
 
 
-def test_every_arm_has_one_turn_a_round_in_an_order_of_its_own() -> None:
+def test_every_arm_has_one_turn_per_round_in_random_order() -> None:
     """Ten rounds each have all three arms, in different orders."""
     seen: list[str] = []
 
@@ -95,7 +95,7 @@ def test_a_turn_is_a_warm_call_and_the_calls_that_are_timed() -> None:
     assert next(calls) == 6
 
 
-def test_parts_of_a_call_are_timed_apart() -> None:
+def test_parts_of_a_call_are_timed_separately() -> None:
     """Each part has its seconds per call."""
     world = World()
 
@@ -123,7 +123,7 @@ def test_an_arm_that_raises_leaves_and_the_others_go_on() -> None:
     assert str(taken.failed["failing"]) == "enough"
 
 
-def test_an_interrupt_is_nobodys_failure() -> None:
+def test_an_interrupt_is_no_failure_of_an_arm() -> None:
     """The interrupt propagates."""
 
     def interrupted(_: int) -> tuple[float, ...]:
@@ -168,7 +168,7 @@ def test_the_tape_plays_what_was_recorded() -> None:
         assert benchmark.rounds == pytest.approx(rounds)
 
 
-def test_what_takes_too_long_is_given_up() -> None:
+def test_a_long_arm_is_given_up() -> None:
     """The error names it, and the alarm is off afterwards."""
 
     @within(0.05, "the warm-up of mine")

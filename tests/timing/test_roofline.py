@@ -16,7 +16,7 @@ def test_the_floor_is_the_longer_of_the_two_times(bytes_per_s: float, operations
     assert Rates(bytes_per_s, operations_per_s).floor_s(Work(100, 200)) == floor_s
 
 
-def test_the_bandwidth_is_that_of_the_faster_of_reading_and_copying() -> None:
+def test_the_bandwidth_is_the_faster_rate_of_reading_and_copying() -> None:
     """A floor must not exceed the capability of the machine."""
     assert rates(3.0, 2.0, 7.0) == (3.0, 7.0)
     assert rates(2.0, 3.0, 7.0) == (3.0, 7.0)
