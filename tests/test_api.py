@@ -16,7 +16,7 @@ def naive(x: Tensor) -> Tensor:
     return x.exp() / x.exp().sum(-1, keepdim=True)
 
 
-def test_a_notebook_shows_a_table_in_which_nothing_is_markup_of_somebody_else() -> None:
+def test_a_notebook_shows_a_table_with_escaped_text() -> None:
     """The verdict comes first, and text of an implementation is escaped."""
 
     def script(x: Tensor) -> Tensor:
@@ -44,7 +44,7 @@ def test_seconds_bound_each_law() -> None:
     assert verdict.examples >= 1
 
 
-def test_what_an_implementation_prints_is_caught(capsys: object) -> None:
+def test_output_of_an_implementation_is_captured(capsys: object) -> None:
     """A notebook shows nothing of it."""
 
     def chatty(x: Tensor) -> Tensor:
@@ -83,7 +83,7 @@ class Compiled:
         return x.sigmoid()
 
 
-def test_what_was_wrapped_is_named_by_where_it_is_imported_from(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrapped_function_is_named_by_its_import(monkeypatch: pytest.MonkeyPatch) -> None:
     """The place of the wrapper is useless for an import. A function that no module has keeps its place."""
 
     def wrapped(x: Tensor) -> Tensor:
@@ -98,7 +98,7 @@ def test_what_was_wrapped_is_named_by_where_it_is_imported_from(monkeypatch: pyt
     assert nowhere.endswith("<locals>.wrapped")
 
 
-def test_a_function_without_a_module_is_named_by_where_it_is_imported_from(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_function_without_a_module_is_named_by_its_import(monkeypatch: pytest.MonkeyPatch) -> None:
     """A public module is preferred to a private one.
 
     Without a module, the name is the kind of object, as for a closure.

@@ -33,7 +33,7 @@ def test_every_package_ships_the_marker_of_its_types(name: str) -> None:
     assert (Path(package.__file__).parent / "py.typed").is_file()
 
 
-def test_every_room_has_its_place_in_the_layers() -> None:
+def test_every_package_has_its_place_in_the_layers() -> None:
     """A new package must be assigned to a layer."""
     rules = PROJECT["tool"]["importlinter"]["contracts"]
     (layers,) = [rule["layers"] for rule in rules if rule["type"] == "layers"]
@@ -42,7 +42,7 @@ def test_every_room_has_its_place_in_the_layers() -> None:
     assert placed == rooms | {"cases", "reports"}
 
 
-def test_the_listing_of_the_instrument_is_one_screen() -> None:
+def test_the_listing_of_the_harness_is_one_screen() -> None:
     """A newcomer sees the architecture in it."""
     assert len([path for path in (ROOT / "harness").iterdir() if path.name != "__pycache__"]) <= 26
 
@@ -67,7 +67,7 @@ def test_every_module_of_contracts_defines_one(module: pkgutil.ModuleInfo) -> No
             assert law.cause
 
 
-def test_contracts_share_by_building_blocks_alone() -> None:
+def test_contracts_share_only_building_blocks() -> None:
     """No contract imports another: shared code is in the building blocks."""
     (folder,) = map(Path, harness.contracts.__path__)
     for file in folder.rglob("*.py"):
@@ -85,7 +85,7 @@ def test_modules_are_short() -> None:
     assert sum(count >= 400 for count in lines.values()) <= 0.05 * len(lines)
 
 
-def test_specimens_import_nothing_of_ours() -> None:
+def test_specimens_do_not_import_the_harness() -> None:
     """Only the declaration of a family does."""
     for file in (ROOT / "cases").glob("*/*.py"):
         if file.name != "__init__.py":
@@ -103,7 +103,7 @@ def test_every_environment_the_documents_name_is_in_tox_ini() -> None:
 
 
 @pytest.mark.parametrize("job", ["gate", "mutants", "laws", "types", "judged"])
-def test_what_ci_runs_in_the_environment_of_another_job_is_what_the_job_runs(job: str) -> None:
+def test_ci_runs_the_commands_of_a_job_in_a_shared_environment(job: str) -> None:
     """The commands, their order, and the selection of test modules are the same."""
     tox = ConfigParser(interpolation=None)
     tox.read(ROOT / "tox.ini", encoding="utf-8")

@@ -119,7 +119,7 @@ def test_links_lead_from_the_readme_to_every_page() -> None:
     assert {page.name for page in PAGES} <= reached
 
 
-def test_what_the_readme_shows_is_what_a_page_prints() -> None:
+def test_the_readme_shows_the_output_of_a_page() -> None:
     """Command and function are the same on both."""
     page = (DOCS / "check-your-own-function.md").read_text(encoding="utf-8")
     assert f"$ {CHECKED}\n" in README

@@ -22,12 +22,12 @@ def test_names_are_listed_in_their_order_each_in_backquotes() -> None:
         ("nothing like it", []),
     ],
 )
-def test_what_is_nearly_a_name_was_probably_meant_to_be_it(typed: str, meant: list[str]) -> None:
+def test_a_nearly_right_name_is_suggested(typed: str, meant: list[str]) -> None:
     """The nearest name comes first, regardless of capitals and hyphens."""
     assert nearest(typed, ["softmax", "log_softmax", "layer_norm", "add"]) == meant
 
 
-def test_the_way_out_of_a_misspelt_name_is_the_name_or_another_way() -> None:
+def test_a_misspelled_name_gets_a_suggestion_or_another_remedy() -> None:
     """Without a similar name or another remedy there is none."""
     assert did_you_mean("sgdd", ["sgd", "add"]) == "did you mean `sgd`?"
     assert did_you_mean("sgm", ["sgd", "sgx"]) == "did you mean `sgd` or `sgx`?"

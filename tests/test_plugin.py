@@ -54,7 +54,7 @@ def test_each_law_and_dtype_is_an_item_with_a_readable_id(project: pytest.Pytest
     )
 
 
-def test_what_holds_passes_and_what_is_broken_fails(project: pytest.Pytester) -> None:
+def test_laws_that_hold_pass_and_broken_laws_fail(project: pytest.Pytester) -> None:
     """Two broken laws are one finding, and a declared failure is expected.
 
     Header and summary state what was checked.
@@ -84,7 +84,7 @@ def pytest_configure(config):
 """
 
 
-def test_under_xdist_the_same_is_said_and_what_cannot_be_asked_is_skipped(project: pytest.Pytester) -> None:
+def test_xdist_gives_the_same_output_and_skips_laws_that_do_not_apply(project: pytest.Pytester) -> None:
     """Arrays have no gradient. The worker process emits no warning."""
     project.makepyfile(test_arrays=NUMPY)
     project.makeconftest(STRICT_WORKERS)
@@ -118,7 +118,7 @@ def test_naive(check):
 """
 
 
-def test_a_cause_is_told_once_however_many_items_it_fails(pytester: pytest.Pytester) -> None:
+def test_a_cause_is_printed_once_for_all_failing_items(pytester: pytest.Pytester) -> None:
     """The output has at most forty lines of eighty columns, without a traceback; ``-v`` shows the blocks."""
     pytester.makepyfile(test_mine=ELEVEN)
     result = pytester.runpytest_inprocess("-p", "no:cacheprovider")
@@ -131,7 +131,7 @@ def test_a_cause_is_told_once_however_many_items_it_fails(pytester: pytest.Pytes
     wordy.stdout.fnmatch_lines(["*= FAILURES =*", "E*test_mine.naive breaks value [[]float32[]]"])
 
 
-def test_what_kind_of_thing_a_function_is_is_said_once(pytester: pytest.Pytester) -> None:
+def test_a_property_is_printed_once(pytester: pytest.Pytester) -> None:
     """Many laws and dtypes may follow from it; they are judged under it, and pass."""
     pytester.makepyfile(
         """
@@ -150,7 +150,7 @@ def test_what_kind_of_thing_a_function_is_is_said_once(pytester: pytest.Pytester
     assert result.stdout.str().count("spread agrees with `--declare correction=1`") == 1
 
 
-def test_what_is_not_declared_fails_where_the_user_is_strict(pytester: pytest.Pytester) -> None:
+def test_an_undeclared_property_fails_under_strict(pytester: pytest.Pytester) -> None:
     """Each judged item fails, skipped ones too. The property is printed once, and a declared property passes."""
     pytester.makepyfile(
         """

@@ -42,7 +42,7 @@ def test_every_suite_has_its_record() -> None:
 
 
 @pytest.mark.parametrize("suite", SUITES)
-def test_what_a_suite_keeps_is_what_is_read(suite: str) -> None:
+def test_a_stored_suite_is_read_back(suite: str) -> None:
     """JSON preserves exactly the fields that the suite filled."""
     for benchmark, entry in zip(read(suite, ENTRIES[suite]), ENTRIES[suite], strict=True):
         kept = json.loads(json.dumps(benchmark.record.extra_info()))
@@ -56,7 +56,7 @@ def test_every_column_has_a_meaning(kind: type[BenchRecord]) -> None:
     assert all(field.description for field in kind.model_fields.values())
 
 
-def test_a_row_has_record_and_statistics_under_the_names_of_its_columns() -> None:
+def test_a_row_has_its_record_and_statistics_by_column() -> None:
     """Names of durations end in `_s`."""
     benchmark = read("screening", ENTRIES["screening"])[0]
     row = benchmark.row()
@@ -72,7 +72,7 @@ def test_a_row_has_the_median_of_a_series() -> None:
     assert older.row()["limit_wall_us"] is None
 
 
-def test_rates_and_ratios_are_those_within_the_slices_and_rounds() -> None:
+def test_rates_and_ratios_are_computed_within_slices_and_rounds() -> None:
     """They have intervals. Without interleaved measurements there is no ratio."""
     loader = read("loaders", ENTRIES["loaders"][:1])[0].record
     assert loader.rate.point == pytest.approx(1e6 / statistics.median(loader.wall_us))
@@ -83,7 +83,7 @@ def test_rates_and_ratios_are_those_within_the_slices_and_rounds() -> None:
     assert not step.over(()).is_known
 
 
-def test_what_an_older_run_lacks_is_unknown_and_what_it_has_beyond_is_ignored() -> None:
+def test_missing_fields_of_an_older_run_are_unknown_and_extra_fields_ignored() -> None:
     """An old loader record without limits is readable."""
     entry = samples.benchmarks.loader_entries(limit=False)[0]
     entry["extra_info"]["colour"] = "green"
@@ -95,13 +95,13 @@ def test_what_an_older_run_lacks_is_unknown_and_what_it_has_beyond_is_ignored() 
 
 
 @pytest.mark.parametrize("document", [None, [], {}, {"benchmarks": {}}])
-def test_what_is_no_document_holds_no_benchmark(document: Any) -> None:
+def test_an_invalid_document_has_no_benchmarks(document: Any) -> None:
     """Other content gives an empty list."""
     assert benchmarks(document, LoaderRecord) == []
 
 
 @pytest.mark.parametrize(("entry", "field"), [("text", "LoaderRecord"), ({"extra_info": {}}, "case")])
-def test_what_is_no_benchmark_is_named_with_its_place(entry: Any, field: str) -> None:
+def test_an_invalid_benchmark_is_named_with_its_place(entry: Any, field: str) -> None:
     """The message has the file of the suite, and the number of the entry."""
     with pytest.raises(
         UsageError, match=rf"the suite `loaders` in bench-loaders\.json, benchmark 2: invalid `{field}`"

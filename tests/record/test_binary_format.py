@@ -36,7 +36,7 @@ def test_they_are_there_without_torch() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_what_is_derived_of_a_format_is_what_torch_has() -> None:
+def test_derived_properties_of_a_format_agree_with_torch() -> None:
     """Bits agree with torch, and column heads have short names. Cases claim these formats by default."""
     assert {name: 8 * getattr(torch, name).itemsize for name in PARAMETERS} == {
         name: parameters.bits for name, parameters in PARAMETERS.items()

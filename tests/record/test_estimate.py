@@ -33,7 +33,7 @@ def test_one_round_that_was_interrupted_does_not_move_it() -> None:
     assert median_ratio(times, drifting(2)).point == pytest.approx(1.0, abs=0.02)
 
 
-def test_the_interval_holds_the_truth_about_as_often_as_it_says() -> None:
+def test_the_interval_contains_the_true_ratio_as_often_as_its_level() -> None:
     """In 200 simulated comparisons of equal distributions, about 10 intervals miss 1."""
     missed = sum(not median_ratio(drifting(2 * seed), drifting(2 * seed + 1)).is_one for seed in range(200))
     assert 1 <= missed <= 25
@@ -61,7 +61,7 @@ def test_the_same_rounds_give_the_same_interval() -> None:
     ("numerator", "denominator"),
     [([1.0] * 9, [1.0] * 8), ([1.0] * 4, [1.0] * 4), ([], []), ([1.0] * 9, [math.inf] * 9)],
 )
-def test_what_was_not_measured_in_turns_has_no_ratio(numerator: list[float], denominator: list[float]) -> None:
+def test_times_that_are_not_interleaved_have_no_ratio(numerator: list[float], denominator: list[float]) -> None:
     """Unequal numbers of rounds, too few rounds and invalid times give an unknown ratio, not 1."""
     ratio = median_ratio(numerator, denominator)
     assert not ratio.is_known

@@ -60,7 +60,7 @@ def test_one_event_is_one_finding_over_laws_and_dtypes() -> None:
     assert sentence(one) == "exp overflows"
 
 
-def test_what_breaks_on_ordinary_numbers_is_not_told_as_something_of_infinities() -> None:
+def test_a_failure_on_ordinary_numbers_is_not_attributed_to_infinities() -> None:
     """A gradient that is wrong at zero also breaks the law at infinity, in a row with both."""
     verdicts = [
         broken("at_infinity", 0.0, group="special", cause="the kink"),
@@ -70,7 +70,7 @@ def test_what_breaks_on_ordinary_numbers_is_not_told_as_something_of_infinities(
     assert one.laws == ["gradient", "at_infinity"]
 
 
-def test_what_costs_a_dtype_its_digits_alone_is_not_said_to_break_in_it() -> None:
+def test_lost_digits_in_a_dtype_do_not_count_as_broken() -> None:
     """A finding lists only dtypes with a broken law. Without a broken law, it reports the lost digits."""
     lost = broken("on_extreme_numbers", group="special", status=Status.LOST, event=OVERFLOW)
     narrow = OVERFLOW.model_copy(update={"dtype": "float16", "input": 11.1})
@@ -87,7 +87,7 @@ def test_two_events_are_two_findings_on_one_example_too() -> None:
     assert [one.laws for one in findings(verdicts)] == [["value", "shift"], ["masked"]]
 
 
-def test_what_leaves_the_range_on_one_line_is_one_finding() -> None:
+def test_overflows_and_underflows_on_a_line_are_one_finding() -> None:
     """A quotient of infinities and a backward pass join it; a sum that overflows its format does not."""
     invalid = OVERFLOW.model_copy(update={"kind": EventKind.INVALID, "operation": "div", "backward": True})
     total = OVERFLOW.model_copy(update={"operation": "sum", "input": None})
@@ -98,7 +98,7 @@ def test_what_leaves_the_range_on_one_line_is_one_finding() -> None:
     assert one.laws == ["value", "sums"]
 
 
-def test_what_cancels_on_one_line_is_one_finding() -> None:
+def test_cancellations_on_a_line_are_one_finding() -> None:
     """Its backward pass joins it; another line is another finding."""
     forward = OVERFLOW.model_copy(update={"kind": EventKind.CANCELLATION, "operation": "sub"})
     backward = forward.model_copy(update={"operation": "mul", "backward": True})
@@ -107,7 +107,7 @@ def test_what_cancels_on_one_line_is_one_finding() -> None:
     assert [one.laws for one in findings(verdicts)] == [["value", "gradient"], ["third"]]
 
 
-def test_another_cause_of_a_law_is_a_finding_unless_one_tells_it() -> None:
+def test_a_second_cause_of_a_law_is_a_finding_unless_another_has_it() -> None:
     """Each violation is counted once, and the worst example of a finding has its operation."""
     cancels = OVERFLOW.model_copy(update={"kind": EventKind.CANCELLATION, "operation": "sub", "place": "homework.py:4"})
     second = broken(event=cancels, actual=0.5, deviation=8.0, bound=2.0, cause="sub cancels").violation
@@ -129,7 +129,7 @@ def test_another_cause_of_a_law_is_a_finding_unless_one_tells_it() -> None:
     assert one.worst is not None
 
 
-def test_of_one_law_that_leaves_the_range_in_two_ways_the_one_without_a_number_is_told() -> None:
+def test_an_event_with_a_non_finite_result_represents_its_line() -> None:
     """Two events on the same line are one finding.
 
     Zero times infinity is a separate finding, because scaling does not fix it.
@@ -143,7 +143,7 @@ def test_of_one_law_that_leaves_the_range_in_two_ways_the_one_without_a_number_i
     assert len(findings([broken(event=OVERFLOW), broken("zero", event=product)])) == 2
 
 
-def test_what_is_wrong_where_nothing_is_rounded_stays_apart_from_what_overflows_beside_it() -> None:
+def test_a_defect_without_rounding_is_separate_from_an_overflow() -> None:
     """Both may break the same law in another format."""
     overflow = broken(event=OVERFLOW).violation
     assert overflow is not None
@@ -174,7 +174,7 @@ def test_roundings_of_a_narrow_format_are_one_finding_where_wide_ones_hold() -> 
     assert len(findings([*narrow, broken("c", 3.0, cause="z", **off | {"deviation": 2000.0})])) == 2
 
 
-def test_all_that_float32_mends_is_one_finding_of_the_format() -> None:
+def test_failures_that_float32_fixes_are_one_finding_about_the_format() -> None:
     """The finding lists the events with their places. Violations that remain in float32 are separate findings."""
     invalid = OVERFLOW.model_copy(update={"kind": EventKind.CANCELLATION, "operation": "sub"})
     narrow = {"dtype": "float16", "mended_wider": True}
@@ -188,7 +188,7 @@ def test_all_that_float32_mends_is_one_finding_of_the_format() -> None:
     assert sentence(alone) == "exp overflows"
 
 
-def test_what_follows_from_the_value_is_told_with_it() -> None:
+def test_a_consequence_of_the_value_joins_its_finding() -> None:
     """Both must be in the same dtype, without a known event, and finite."""
     value = broken("value", 1.0, cause="x")
     follows: dict[str, Any] = {"group": "algebra", "cause": "y", "follows": "value"}
@@ -210,7 +210,7 @@ def test_what_follows_from_the_value_is_told_with_it() -> None:
     assert one.laws == ["value", "sums"]
 
 
-def test_roundings_that_two_runs_have_otherwise_are_of_narrowness_too() -> None:
+def test_different_roundings_of_two_runs_join_the_finding_about_the_format() -> None:
     """They join the finding about the format without a trial in float32, where both runs round alike.
 
     Alone, they are accumulated rounding.
@@ -227,7 +227,7 @@ def test_roundings_that_two_runs_have_otherwise_are_of_narrowness_too() -> None:
     assert len(findings([mended[1], runs])) == 2
 
 
-def test_what_happened_unseen_in_16_bits_is_said_to_be_roundings() -> None:
+def test_untraced_errors_in_16_bits_are_called_accumulated_rounding() -> None:
     """Lost digits alone do not make a finding about the format, but they join an existing one."""
     narrow = {"dtype": "bfloat16", "mended_wider": True}
     backward = OVERFLOW.model_copy(update={"kind": EventKind.UNDERFLOW, "backward": True})
@@ -241,19 +241,19 @@ def test_what_happened_unseen_in_16_bits_is_said_to_be_roundings() -> None:
     assert [one.status for one in findings([lost, underflows, off])] == [Status.BROKEN]
 
 
-def test_zero_for_what_is_not_is_no_rounding_of_last_digits() -> None:
+def test_a_wrong_zero_is_no_rounding_of_the_last_digits() -> None:
     """A subnormal number has few digits. An overflowing exponential in 16 bits loses all of them."""
     (one,) = findings([broken(dtype="float16", actual=0.0, expected=1.52e-5, deviation=255.1, bound=2.5)])
     assert sentence(one).startswith("value is broken")
 
 
-def test_a_tiny_deviation_in_a_wide_format_is_no_rounding_of_16_bits() -> None:
+def test_a_tiny_deviation_in_a_wide_format_is_not_attributed_to_16_bits() -> None:
     """The deviation is measured in absolute units, and subnormal numbers are lost."""
     (one,) = findings([broken(deviation=6.6e-37, bound=6e-37, actual=1e-44)])
     assert sentence(one).startswith("value is broken")
 
 
-def test_what_gets_far_worse_than_roundings_is_none_of_them() -> None:
+def test_an_error_far_beyond_rounding_is_a_separate_finding() -> None:
     """The smallest example is off by a few digits, the worst example by all."""
     off = {"dtype": "float16", "deviation": 5.0, "bound": 2.0}
     worst = WorstExample(actual=7.0, expected=1.0, deviation=9e9, bound=3.0, example=logits(4.0), replay="r")
@@ -325,11 +325,8 @@ def test_an_answer_that_looks_like_the_truth_says_how_far_off_it_is() -> None:
     assert ": 1.0, expected 0.9999999, 9e+09 ulp" in dict(facts(findings([far])[0]))["worst"]
 
 
-def test_an_input_beside_a_whole_number_is_not_spelled_as_one() -> None:
-    """An input near a whole number is printed with all digits.
-
-    The inverse hyperbolic tangent is infinite at 1, and finite at the number below.
-    """
+def test_an_input_near_an_integer_is_printed_with_all_digits() -> None:
+    """The inverse hyperbolic tangent is infinite at 1, and finite at the number below."""
     for at, spelled in (
         (1.0 - 2.0**-40, repr(1.0 - 2.0**-40)),
         (-1.0, "-1"),
@@ -361,7 +358,7 @@ def test_a_block_fits_its_columns_but_for_what_is_pasted(width: int) -> None:
         ("harness check f.py:g --law value '", "harness check f.py:g --law value '"),
     ],
 )
-def test_a_large_example_is_seen_again_by_what_is_added_to_the_command(replay: str, added: str) -> None:
+def test_a_large_example_is_drawn_again_by_extra_options(replay: str, added: str) -> None:
     """The rerun draws the example again from its seed. The default seed is not printed."""
     (finding,) = findings([broken(event=OVERFLOW, replay=replay)])
     assert dict(facts(finding, options_only=True))["rerun"] == added

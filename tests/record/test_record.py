@@ -39,7 +39,7 @@ def verdict(**changes: object) -> Verdict:
     return Verdict.model_validate({**plain, **changes})
 
 
-def test_what_is_written_is_read_back(workplace: Path) -> None:
+def test_records_are_read_back(workplace: Path) -> None:
     """Infinity is preserved too."""
     folder = RunFolder(workplace / "run")
     written = [verdict(), verdict(law="gradient", deviation=math.inf, status=Status.BROKEN)]
@@ -48,7 +48,7 @@ def test_what_is_written_is_read_back(workplace: Path) -> None:
     assert folder.read(Epoch) == []
 
 
-def test_an_interrupt_while_a_record_is_written_is_one() -> None:
+def test_an_interrupt_while_a_record_is_written_is_raised() -> None:
     """Other exceptions are raised unchanged too."""
 
     class Slow(Record):

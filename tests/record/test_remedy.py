@@ -11,7 +11,7 @@ def event(kind: EventKind, operation: str, **facts: object) -> Event:
     return Event.model_validate({"kind": kind, "operation": operation, "dtype": "float32", **facts})
 
 
-def test_an_overflow_says_where_what_and_above_which_number() -> None:
+def test_an_overflow_names_place_operation_and_limit() -> None:
     """The input has all its digits, because they decide."""
     said = cause_of(event(EventKind.OVERFLOW, "exp", place="mine.py:3", input=88.72283935546875))
     assert said.startswith("exp overflows at 88.72283935546875 in float32 (mine.py:3): subtract the row")
@@ -49,7 +49,7 @@ def test_a_backward_pass_is_named_as_one() -> None:
         (EventKind.CANCELLATION, "mul", True, "the backward pass of mul cancels nearly equal terms that were already"),
     ],
 )
-def test_what_one_operation_does_within_is_said(kind: EventKind, operation: str, said: str, *, backward: bool) -> None:
+def test_a_composite_operation_is_explained(kind: EventKind, operation: str, said: str, *, backward: bool) -> None:
     """The sentence explains the internal steps of a composite operation of torch."""
     assert cause_of(event(kind, operation, backward=backward)).startswith(said)
 

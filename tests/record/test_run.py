@@ -76,7 +76,7 @@ def test_a_run_that_was_interrupted_says_so_wherever_it_is_read() -> None:
     assert [work.ended for work in run.head().work] == [Ended.INTERRUPTED, Ended.FINISHED]
 
 
-def test_what_ended_before_it_was_planned_is_made_good_for_by_the_same_command() -> None:
+def test_a_command_interrupted_before_its_plan_is_completed_by_the_same_command() -> None:
     """Another command does not complete it."""
     begun = Work(name="check", plan="a", ended=Ended.INTERRUPTED)
     done = Work(name="check", plan="b", planned=4, done=4, ended=Ended.FINISHED)
@@ -161,7 +161,7 @@ def _lines(change: Callable[[list[bytes]], object]) -> Callable[[Path], None]:
     ids=["deleted", "the last deleted", "duplicated", "reordered", "forged", "torn", "gone"],
 )
 @pytest.mark.usefixtures("check")
-def test_what_was_altered_is_refused_with_its_line(damage: Callable[[Path], None], text: str) -> None:
+def test_an_altered_record_is_refused_with_its_line(damage: Callable[[Path], None], text: str) -> None:
     """Every reader of the run refuses it."""
     run = kept(Session("it"), 10, 10)
     damage(run.path / FILES[Verdict])
@@ -217,7 +217,7 @@ def test_one_command_at_a_time_writes_into_a_run() -> None:
 
 
 @pytest.mark.usefixtures("check")
-def test_subjects_of_one_name_are_told_apart(workplace: Path) -> None:
+def test_subjects_of_the_same_name_are_distinguished(workplace: Path) -> None:
     """Subjects of equal name and different paths keep separate results. After an edit, the old results are reported."""
     for folder, body in (("a", "return x"), ("b", "return -x")):
         (workplace / folder).mkdir()

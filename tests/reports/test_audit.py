@@ -48,7 +48,7 @@ def of(path: Path, audit: Audit) -> RunFolder:
     return run
 
 
-def test_the_first_screen_names_the_line_and_what_mends_it(tmp_path: Path) -> None:
+def test_the_first_screen_names_the_line_and_its_remedy(tmp_path: Path) -> None:
     """The headline and the findings have both. The folder of the file is not shown, and markup in names is escaped."""
     html = reported(of(tmp_path, step(WRONG))).html.replace("<wbr>", "")
     headline = html[html.index("<h1") : html.index("</h1>")]
@@ -60,7 +60,7 @@ def test_the_first_screen_names_the_line_and_what_mends_it(tmp_path: Path) -> No
     assert "<img" not in html
 
 
-def test_a_step_that_goes_nowhere_wrong_says_how_far_it_is_from_it(tmp_path: Path) -> None:
+def test_a_step_without_findings_shows_its_headroom(tmp_path: Path) -> None:
     """The headline has a line that is about to break, the caption the nearest line, and the table all lines."""
     html = reported(of(tmp_path, step())).html.replace("<wbr>", "")
     calm = "1 training step audited: no defect in 120 operations"
@@ -72,7 +72,7 @@ def test_a_step_that_goes_nowhere_wrong_says_how_far_it_is_from_it(tmp_path: Pat
     assert len(tables.headroom(step()).rows) == 2
 
 
-def test_the_page_says_how_many_steps_were_looked_at_and_fails_where_one_went_wrong_unseen(tmp_path: Path) -> None:
+def test_the_page_counts_audited_steps_and_fails_for_an_unaudited_failure(tmp_path: Path) -> None:
     """Steps audited in a second run give usual findings. A step that cannot be repeated is a separate finding."""
     calm = AuditRun(steps=100, audited=12, within=3.0, cpu_s=0.54, step_s=0.0018, audited_s=0.01422)
     html = unescape(reported(of(tmp_path / "calm", step().model_copy(update={"run": calm}))).html)
@@ -87,7 +87,7 @@ def test_the_page_says_how_many_steps_were_looked_at_and_fails_where_one_went_wr
     assert "Nothing: no defect was found" not in html
 
 
-def test_the_table_says_from_where_a_loss_of_digits_is_known() -> None:
+def test_the_table_names_the_evidence_for_lost_digits() -> None:
     """An overflow is evident from the step itself. A breaking input has all its digits, and the largest number five."""
     lost = WRONG.model_copy(update={"kind": AuditKind.CANCELLATION, "oracle": "ball arithmetic"})
     table = tables.findings(step(WRONG, lost))
@@ -98,7 +98,7 @@ def test_the_table_says_from_where_a_loss_of_digits_is_known() -> None:
     assert [row[4] for row in shown.rows] == ["88.72283935546875", "3.4028e+38"]
 
 
-def test_the_page_and_a_notebook_say_what_was_not_followed(tmp_path: Path) -> None:
+def test_page_and_notebook_list_untracked_operations(tmp_path: Path) -> None:
     """They say so even without a finding, because such operations are assumed exact.
 
     The card of lost digits names its evidence.
@@ -121,7 +121,7 @@ def test_without_headroom_there_is_no_picture() -> None:
     assert headroom(step().model_copy(update={"headroom": (room(0.25, 9), room(2.0**40, 11))})) is None
 
 
-def test_what_a_step_is_there_to_show_is_declared_and_no_alarm(tmp_path: Path) -> None:
+def test_a_declared_finding_of_a_step_is_no_alarm(tmp_path: Path) -> None:
     """It is not in the headline. If it does not occur, the page states that."""
     expected = {"expected": (AuditKind.OVERFLOW,)}
     html = reported(of(tmp_path / "shown", step(WRONG).model_copy(update=expected))).html

@@ -73,7 +73,7 @@ def test_the_parts_of_a_batchs_time_stand_out_on_dark_paper(part: str) -> None:
     assert (luminance(budget.COLORS[part]) + 0.05) / (luminance("#14171a") + 0.05) >= 3
 
 
-def test_a_page_that_says_styles_once_has_the_same_drawings() -> None:
+def test_shared_styles_give_the_same_drawings() -> None:
     """Replacing the classes by their rules gives the original drawings. Text that looks like a style is unchanged."""
     words = 'me style="fill:red" <b style="fill:red">'
     svgs = [
@@ -108,7 +108,7 @@ def test_a_drawing_follows_the_colours_of_the_page_and_keeps_its_identifiers_apa
     assert svg == drawn(lambda axes: axes.set_xlabel("n & more"), name="mine", label='say "what"')
 
 
-def test_what_was_drawn_is_drawn_again_if_any_of_it_differs() -> None:
+def test_a_drawing_is_repeated_if_any_input_differs() -> None:
     """A number in a frame, the name, the label and the size count; equal drawings are reused."""
 
     def line(last: float = 2.0, *, name: str = "n", label: str = "l", height_in: float = 2.0) -> str:
@@ -122,7 +122,7 @@ def test_what_was_drawn_is_drawn_again_if_any_of_it_differs() -> None:
     assert len(others) == _drawn.cache_info().misses == 5
 
 
-def test_what_is_cut_from_a_drawing_is_no_part_of_its_texts() -> None:
+def test_compacting_a_drawing_keeps_its_texts() -> None:
     """A colon loses its space in a style, but not in a label."""
     svg = drawn(lambda axes: axes.set_title("lowest: 0.846; fill: #1"), name="mine", label="")
     assert "lowest: 0.846; fill: #1</text>" in svg
@@ -224,7 +224,7 @@ def surveyed(path: Path) -> RunFolder:
     return run
 
 
-def test_deviation_against_magnitude_has_a_panel_a_contract_and_says_who_leaves_the_bound(
+def test_deviation_against_magnitude_has_a_panel_per_contract_and_names_violations(
     tmp_path: Path,
 ) -> None:
     """The text alternative states that the naive softmax exceeds the bound where its exponential overflows."""
@@ -262,7 +262,7 @@ def test_accuracy_stands_against_speed_for_contracts_with_several_implementation
     assert 0.0 < ratios["linear_regression.concise.mse_loss"] < 1.0
 
 
-def test_names_are_as_short_as_tells_cases_apart() -> None:
+def test_names_are_as_short_as_unique() -> None:
     """The label is the style, else the case in its family, else the full name."""
     cases = ["a.scratch.linear", "b.scratch.linear", "b.scratch.other", "b.concise.linear"]
     names = names_of(pd.DataFrame({"case": cases, "style": ["scratch", "scratch", "scratch", "concise"]}))

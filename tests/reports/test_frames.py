@@ -39,7 +39,7 @@ def test_a_frame_has_the_columns_and_types_of_its_schema(full: RunFolder, name: 
     ]
 
 
-def test_the_frames_of_the_sample_are_those_that_were_recorded(tmp_path: Path) -> None:
+def test_the_frames_of_the_sample_are_as_recorded(tmp_path: Path) -> None:
     """The record has the columns of each frame with their order, types and values."""
     made, recorded = samples.frames.contents(tmp_path), samples.frames.recorded()
     assert list(made) == list(recorded)
@@ -143,7 +143,7 @@ def test_an_empty_frame_keeps_its_columns_and_types(full: RunFolder, bare: RunFo
 
 
 @pytest.mark.parametrize("name", SCHEMAS)
-def test_the_keys_of_a_frame_tell_its_rows_apart(full: RunFolder, name: str) -> None:
+def test_the_keys_of_a_frame_are_unique(full: RunFolder, name: str) -> None:
     """The keys of each row are unique."""
     assert not FRAMES[name](full).duplicated(list(KEYS[name])).any()
 

@@ -58,7 +58,7 @@ def test_a_regression_is_among_what_needs_attention(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("kept", "colour"), [(2, "bad"), (0, "good")])
-def test_a_regression_is_no_good_report(tmp_path: Path, kept: int, colour: str) -> None:
+def test_a_regression_makes_the_report_red(tmp_path: Path, kept: int, colour: str) -> None:
     """The page is red and begins with the regression, although every law holds."""
     run = RunFolder(tmp_path / "run")
     run.write_head(samples.run.head())

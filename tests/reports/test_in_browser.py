@@ -116,7 +116,7 @@ def test_the_page_fits_the_window_and_asks_for_nothing(browser: Any, page_file: 
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-def test_the_text_of_figures_is_whole_apart_and_large_enough(browser: Any, page_file: Path, width: int) -> None:
+def test_the_text_of_figures_is_whole_separate_and_large_enough(browser: Any, page_file: Path, width: int) -> None:
     """No label overlaps another or leaves its drawing, and none is smaller than 12 pixels."""
     view = browser.new_page(viewport={"width": width, "height": 900})
     view.goto(f"{page_file.as_uri()}#everything")
@@ -164,7 +164,7 @@ def test_the_page_has_no_known_barrier_light_or_dark(browser: Any, page_file: Pa
     context.close()
 
 
-def test_a_table_has_thirty_rows_open_until_a_word_is_looked_for(browser: Any, tmp_path: Path) -> None:
+def test_a_table_shows_thirty_rows_until_a_word_is_searched(browser: Any, tmp_path: Path) -> None:
     """The word may be in a hidden row; then all rows are shown."""
     run, known = RunFolder(tmp_path), samples.run.verdict(Status.HOLDS)
     run.write_head(samples.run.head())
@@ -284,7 +284,7 @@ def test_on_paper_the_first_layer_is_six_pages_and_everything_is_everything(brow
     view.close()
 
 
-def test_the_first_screen_answers_and_a_link_opens_a_page_of_its_own(browser: Any, page_file: Path) -> None:
+def test_the_first_screen_answers_and_a_link_opens_a_separate_page(browser: Any, page_file: Path) -> None:
     """The first figure begins on the first screen, the layer has five screens, and Back returns to it."""
     view = browser.new_page(viewport={"width": 1280, "height": 800})
     view.goto(page_file.as_uri())

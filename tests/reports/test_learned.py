@@ -75,7 +75,7 @@ def test_all_contracts_are_seen_at_a_glance() -> None:
         (samples.run.confusions()[0], {"labels": samples.run.CLASSES[1:]}),
     ],
 )
-def test_what_does_not_fit_together_is_no_record(
+def test_an_inconsistent_record_is_refused(
     record: FitData | ClassWeights | Confusion, changes: dict[str, object]
 ) -> None:
     """A damaged record is refused when it is read."""

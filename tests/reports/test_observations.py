@@ -40,7 +40,7 @@ def test_every_number_of_the_frames_is_one_row(run: RunFolder) -> None:
     assert same[["value", "unit", "record"]].to_numpy().tolist() == [[rate["samples_per_s"], "1/s", rate["record"]]]
 
 
-def test_what_is_unknown_is_no_row(run: RunFolder) -> None:
+def test_an_unknown_value_has_no_row(run: RunFolder) -> None:
     """A missing number has no row. Each row has a value and names its record."""
     observations = reports.load(run.path)
     assert observations[["value", "unit", "record", "measure", "run"]].notna().all().all()

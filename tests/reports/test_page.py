@@ -128,7 +128,7 @@ def test_the_first_layer_answers_and_the_second_has_a_page_for_each_thing(report
     assert "Environment" in titles
 
 
-def test_what_drawings_look_like_is_said_once(report: Report) -> None:
+def test_styles_of_drawings_are_not_repeated(report: Report) -> None:
     """No two elements repeat a style: shared styles are classes, and each class has exactly one rule that is used."""
     drawings = "".join(re.findall("<svg .*?</svg>", report.html, re.DOTALL))
     styles = re.findall(' style="([^"]*)"', drawings)
@@ -140,7 +140,7 @@ def test_what_drawings_look_like_is_said_once(report: Report) -> None:
     assert not {style for _, style in rules} & set(styles)
 
 
-def test_every_record_of_a_contract_is_on_its_page_alone(report: Report) -> None:
+def test_every_record_of_a_contract_is_only_on_its_page(report: Report) -> None:
     """The page has its matrix, breaking points, proofs and declared failures."""
     (softmax,) = re.findall(
         r'<article class="sheet operation" id="operation-softmax">.*?</article>', report.html, re.DOTALL
@@ -214,7 +214,7 @@ def test_a_mix_of_verdicts_has_its_line_and_its_colour(
     assert f'<p class="verdict {outcome}" id="verdict">{line}</p>' in unbroken(page.read_text(encoding="utf-8"))
 
 
-def test_what_has_no_data_has_no_section(tmp_path: Path) -> None:
+def test_a_section_without_data_is_omitted(tmp_path: Path) -> None:
     """An empty run has a line that says so, and its origin."""
     html, markdown = written(bare(tmp_path))
     assert "verdict: none, no law was checked" in html
@@ -244,7 +244,7 @@ def test_a_run_that_only_measured_says_nothing_of_laws(tmp_path: Path) -> None:
         ([Status.LOST], "No checked law holds."),
     ],
 )
-def test_the_headline_says_what_becomes_of_the_rest(tmp_path: Path, beside: list[Status], said: str) -> None:
+def test_the_headline_counts_the_other_outcomes(tmp_path: Path, beside: list[Status], said: str) -> None:
     """There is a defect besides the other outcomes. A law with lost digits is not counted as holding."""
     run = bare(tmp_path)
     statuses = [Status.BROKEN, *beside]
@@ -367,7 +367,7 @@ def hostile(path: Path) -> RunFolder:
     return run
 
 
-def test_texts_from_elsewhere_stay_texts(tmp_path: Path) -> None:
+def test_texts_of_records_are_escaped(tmp_path: Path) -> None:
     """No markup, control or bidirectional character of a record reaches the pages or the terminal unescaped."""
     report = reported(hostile(tmp_path))
     outline = Outline(report.html)
@@ -472,7 +472,7 @@ def test_the_matrix_tells_every_status_without_colour(tmp_path: Path) -> None:
     assert "✓" in markdown
 
 
-def test_the_frames_lie_beside_the_page_with_their_schema(full: RunFolder, report: Report) -> None:
+def test_the_frames_are_stored_next_to_the_page_with_their_schema(full: RunFolder, report: Report) -> None:
     """There is a CSV per frame, a CSV with the meaning of each column, and a Parquet file with all numbers."""
     folder = report.page.parent / "data"
     pd.testing.assert_frame_equal(pd.read_parquet(folder / "observations.parquet"), load(full.path))

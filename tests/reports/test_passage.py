@@ -15,7 +15,7 @@ from reports.figures.passage import watch
 FIRST = samples.survey.passages()[0]
 
 
-def test_what_breaks_without_being_declared_is_shown_first() -> None:
+def test_undeclared_breaks_are_shown_first() -> None:
     """Declared breaks follow, and float32 comes before other dtypes."""
     undeclared = FIRST.model_copy(update={"case": "mine.softmax", "contract": "other", "expected_break": False})
     part = watch([*samples.survey.passages(), undeclared])
@@ -52,7 +52,7 @@ def test_operations_that_not_every_call_carries_out_are_left_out() -> None:
     assert [lane.name for lane in part.first.lanes] == ["input", "answer", "exact"]
 
 
-def test_a_gap_in_the_drawing_is_what_is_no_number() -> None:
+def test_nan_is_a_gap_in_the_drawing() -> None:
     """The exact line continues, and the lower edge marks where the law is broken."""
     part = watch([FIRST])
     assert part is not None
@@ -107,7 +107,7 @@ def test_the_data_ends_no_script_and_is_json(monkeypatch: pytest.MonkeyPatch) ->
     assert len(part.views) == 1
 
 
-def test_a_passage_says_of_each_call_what_came() -> None:
+def test_a_passage_describes_each_call() -> None:
     """The text shows recorded values exactly."""
     part = watch([Passage.model_validate_json(FIRST.model_dump_json())])
     assert part is not None
@@ -151,7 +151,7 @@ def loss(answers: list[float], *stages: Stage) -> Passage:
     return FIRST.model_copy(update={"stations": tuple(calls)})
 
 
-def test_a_logarithm_that_meets_zero_is_found_and_said() -> None:
+def test_a_logarithm_of_zero_is_found_and_described() -> None:
     """The answer is the logarithm or its negative. An infinity from another operation does not count."""
     zero = Stage(operation="div", values=(0.0,))
     turned = [zero, Stage(operation="log", values=(-math.inf,)), Stage(operation="neg", values=(math.inf,))]
@@ -164,7 +164,7 @@ def test_a_logarithm_that_meets_zero_is_found_and_said() -> None:
     assert log_of_zero(samples.survey.passages()) is None
 
 
-def test_an_answer_that_goes_flat_is_found_and_said() -> None:
+def test_a_flat_answer_is_found_and_described() -> None:
     """The caption names the clamp, if there is one. A correct saturation does not count."""
     clamp = Stage(operation="clamp_min", values=(1e-12,))
     figure = flat([loss([0.0, 10.0, 20.0, 27.6, 27.6, 27.6, 27.6], clamp)])

@@ -67,7 +67,7 @@ def test_a_law_that_breaks_in_several_places_has_one_block() -> None:
     assert block.splitlines()[-1] == "  also in    [float16, spread]"
 
 
-def test_what_was_done_instead_of_answering_is_said_once() -> None:
+def test_a_failure_to_answer_is_reported_once() -> None:
     """The sentence lists the affected proofs; a dtype alone represents all of its layouts."""
     errors = [
         samples.run.proof(error="it hangs", quantity=quantity, layout=layout, dtype=dtype)

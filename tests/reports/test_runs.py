@@ -51,7 +51,7 @@ BECAME = [
 
 
 @pytest.mark.parametrize(("was", "now", "change"), BECAME)
-def test_a_law_is_newly_broken_mended_unchanged_or_not_measured(
+def test_a_law_is_newly_broken_repaired_unchanged_or_not_measured(
     tmp_path: Path, was: Status | None, now: Status | None, change: Change
 ) -> None:
     """Only whether the law is broken counts, not whether the failure is declared."""
@@ -166,7 +166,7 @@ def test_a_run_that_changed_nothing_says_so(tmp_path: Path) -> None:
     assert compared > 400
 
 
-def test_runs_on_other_machines_are_beside_each_other_and_out_of_the_times(tmp_path: Path) -> None:
+def test_runs_on_other_machines_are_compared_except_for_times(tmp_path: Path) -> None:
     """Laws are compared, times are not, and the page says so. The name of a run is escaped."""
     other = samples.run.environment(processor="another processor")
     before = samples.run.full_run(tmp_path / "before", name="<img src=x>", environment=other)
@@ -179,7 +179,7 @@ def test_runs_on_other_machines_are_beside_each_other_and_out_of_the_times(tmp_p
     assert "&lt;img src=x&gt;" in html
 
 
-def test_many_runs_are_a_trend_and_the_latest_few_stand_side_by_side(tmp_path: Path) -> None:
+def test_many_runs_are_a_trend_with_columns_for_the_latest(tmp_path: Path) -> None:
     """A hundred runs fit, in order of creation. The number of runs without a column is shown."""
     runs = [
         run_of(

@@ -75,7 +75,7 @@ def test_ways_of_searching_are_shares_of_the_best_known(run: RunFolder) -> None:
     assert row == ("softmax_regression.concise.softmax", "72.0 ulp", "11.2 %", "89.0 %", "98.8 %")
 
 
-def test_where_the_best_known_is_infinite_a_way_finds_all_of_it_or_nothing(run: RunFolder) -> None:
+def test_the_share_of_an_infinite_deviation_is_all_or_nothing(run: RunFolder) -> None:
     """A finite deviation has the share zero."""
     entries = samples.benchmarks.search_entries()
     for entry in entries:
@@ -107,7 +107,7 @@ def test_a_survey_alone_heads_the_page(run: RunFolder) -> None:
     assert lines == ["survey: 4 breaking points on 16 rays; 0 worst cases; 4 of 4 declared closed forms agree"]
 
 
-def test_beside_laws_a_survey_has_the_second_line(run: RunFolder) -> None:
+def test_a_survey_has_the_second_line_after_laws(run: RunFolder) -> None:
     """It is on the page and in Markdown."""
     run.write(Verdict, [samples.run.verdict()])
     run.write(Breaking, samples.survey.breakings())
@@ -140,7 +140,7 @@ def test_beside_laws_a_survey_has_the_second_line(run: RunFolder) -> None:
         ),
     ],
 )
-def test_what_a_survey_finds_wrong_is_no_good_report(run: RunFolder, changes: dict[str, object], told: str) -> None:
+def test_a_failing_survey_makes_the_report_red(run: RunFolder, changes: dict[str, object], told: str) -> None:
     """The page is red although every law holds, with a sentence in the terminal and among the problems."""
     run.write(Verdict, [samples.run.verdict()])
     run.write(

@@ -40,7 +40,7 @@ def summary(suite: str, told: dict[str, Any]) -> str:
     return printed(lambda console, it: print_summary(console, suite, it), told)
 
 
-def test_steps_stand_beside_the_chapters_and_the_floor() -> None:
+def test_steps_are_compared_with_the_chapters_and_the_floor() -> None:
     """Each row has its time, its ratio to both with an interval, its distance to the floor, and its first call."""
     text = printed(print_steps, document(samples.benchmarks.step_entries()))
     row = next(line for line in text.splitlines() if "scratch.closed_form_step" in line)
@@ -62,7 +62,7 @@ def test_cases_of_several_families_keep_their_whole_names() -> None:
     assert "mine.scratch.closed_form_step" in text
 
 
-def test_what_was_skipped_is_said_with_its_reason() -> None:
+def test_skipped_benchmarks_are_listed_with_their_reason() -> None:
     """Each reason appears once, with its number of benchmarks."""
     skipped = [{"name": str(number), "reason": "no accelerator on this machine"} for number in range(3)]
     text = summary("steps", document(samples.benchmarks.step_entries(), skipped=skipped))
@@ -88,7 +88,7 @@ def test_agreement_is_decided_by_the_whole_interval() -> None:
         assert agreement(Estimate(low, low, high, Method.BOOTSTRAP), 0.03) == words
 
 
-def test_operations_stand_beside_the_fastest_of_their_contract() -> None:
+def test_operations_are_compared_with_the_fastest_of_their_contract() -> None:
     """Each contract has its fastest call, and a single call is its own reference."""
     text = printed(print_operations, document(samples.benchmarks.operation_entries()))
     assert [(row[1].rpartition(".")[2], row[2], row[4]) for row in rows(text, "softmax_regression")] == [
@@ -100,7 +100,7 @@ def test_operations_stand_beside_the_fastest_of_their_contract() -> None:
     assert (alone[0], alone[3], alone[4], alone[5]) == ("squared_error", "29.1 us to 31.8 us", "1", "300 us")
 
 
-def test_loops_stand_beside_vectorised_code_of_their_size() -> None:
+def test_loops_are_compared_with_vectorized_code_of_the_same_size() -> None:
     """A loop that is faster for one element is shown as faster."""
     text = printed(print_vectorization, document(samples.benchmarks.vectorization_entries()))
     found = {(row[1], row[2].split(".")[1]): row[5] for row in rows(text, ".add")}
@@ -112,7 +112,7 @@ def test_loops_stand_beside_vectorised_code_of_their_size() -> None:
     assert [row[5] for row in rows(printed(print_vectorization, document(faster)), ".add")] == ["1", "2"]
 
 
-def test_screening_stands_beside_one_row_at_a_time() -> None:
+def test_screening_is_compared_with_one_row_at_a_time() -> None:
     """Without the reference measurement, the ratio is a dash."""
     entries = samples.benchmarks.screening_entries()
     found = {row[1]: (row[2], row[4]) for row in rows(printed(print_screening, document(entries)), "concise")}
@@ -132,7 +132,7 @@ def test_searches_are_shares_of_the_best_known() -> None:
 
 
 @pytest.mark.parametrize("suite", SUITES)
-def test_a_suite_cut_short_before_its_first_benchmark_is_printed_all_the_same(suite: str) -> None:
+def test_a_suite_without_a_finished_benchmark_has_a_summary(suite: str) -> None:
     """The summary lists the skipped benchmarks; every suite has a summary, so that pytest's table is never shown."""
     skipped = [{"name": "one", "reason": "no such thing here"}]
     assert "skipped: no such thing here (1 benchmark)" in summary(suite, document([], skipped=skipped))

@@ -34,7 +34,7 @@ def test_every_law_is_explained(contract: Contract, law: Law) -> None:
     ("table", "width"),
     [(contract_table, 80), (law_table, 80), (law_table, 120), *((lambda: case_table(CASES), at) for at in (80, 120))],
 )
-def test_what_there_is_to_check_is_a_list_where_no_table_fits(table: Callable[[], Table], width: int) -> None:
+def test_the_listing_is_a_list_if_no_table_fits(table: Callable[[], Table], width: int) -> None:
     """On a narrow screen, the list has no line that is too wide and omits nothing. On a wide screen, it is a table."""
     narrow = fitted(table(), width)
     assert isinstance(narrow, Text)

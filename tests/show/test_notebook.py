@@ -41,7 +41,7 @@ def test_a_survey_is_a_card_with_the_figure_that_moves(found: Discoveries) -> No
     assert ">lost</text>" in page
 
 
-def test_what_a_case_is_called_is_no_markup_of_the_card() -> None:
+def test_the_name_of_a_case_is_escaped_in_the_card() -> None:
     """The name of a case is escaped in the frame and in its title."""
     evil, found = '"><script>alert(1)</script>', Discoveries()
     found.add([breaking.model_copy(update={"case": evil}) for breaking in samples.survey.breakings()])
@@ -171,7 +171,7 @@ def test_an_audit_is_a_card_with_its_headroom_as_a_figure() -> None:
     assert "border-left:5px solid #b3261e" in audit_html(samples.audit.audit("train.step", samples.audit.finding()))
 
 
-def test_a_sign_of_life_says_how_far_something_is_and_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_progress_display_shows_its_state_and_disappears(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its text is escaped. Outside a notebook nothing is shown."""
     with progress.Sign("tuning") as sign:
         sign.show("nobody sees it")

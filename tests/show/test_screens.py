@@ -11,7 +11,7 @@ from rich.console import Console
 from harness.show.verdict import print_training
 
 
-def test_the_screens_are_those_that_were_recorded() -> None:
+def test_the_screens_are_as_recorded() -> None:
     """They are equal line by line."""
     assert samples.screens.screens() == samples.screens.RECORDED.read_text(encoding="utf-8")
 

@@ -38,7 +38,7 @@ def spread(x: Tensor) -> Tensor:
     return x.var(-1)
 
 
-def test_what_kind_of_thing_it_is_fits_the_columns() -> None:
+def test_a_property_fits_the_columns() -> None:
     """Lines break between words, and nothing is omitted."""
     found = harness.check(spread, "variance", laws=["value"], dtypes=["float32"], examples=2)
     said = io.StringIO()
@@ -62,7 +62,7 @@ AROUND = 3
         (layer_norm, "layer_norm", ("value", "gradient", "drowned_rows_stay_bounded", "rows_have_mean_zero"), 1, 15),
     ],
 )
-def test_what_is_wrong_in_float16_fits_one_look(
+def test_the_defects_in_float16_fit_one_screen(
     function: Callable[..., Tensor], contract: str, laws: Sequence[str], defects: int, most: int
 ) -> None:
     """The wrapped output, with the lines around the findings, has at most the given number of lines."""

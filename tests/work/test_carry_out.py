@@ -35,7 +35,7 @@ def by(means: str, plan: Counting, executor: Executor) -> AbstractContextManager
 
 
 @pytest.mark.parametrize("means", MEANS)
-def test_answers_come_in_the_order_that_was_asked_for(means: str, threads: Executor) -> None:
+def test_answers_come_in_the_requested_order(means: str, threads: Executor) -> None:
     """The plan is known before the first answer."""
     with by(means, Counting(), threads) as hands:
         assert [piece["number"] for piece in hands.pieces] == list(range(6))
@@ -45,7 +45,7 @@ def test_answers_come_in_the_order_that_was_asked_for(means: str, threads: Execu
 
 
 @pytest.mark.parametrize("means", MEANS)
-def test_where_time_is_up_what_has_not_begun_has_neither_answer_nor_reason(means: str, threads: Executor) -> None:
+def test_pieces_beyond_the_time_limit_have_neither_answer_nor_reason(means: str, threads: Executor) -> None:
     """Pieces that two workers have started are still awaited."""
     with by(means, Counting(), threads) as hands:
         assert list(hands.answers(range(6), seconds=0.0))[3:] == [Answer(i) for i in range(3, 6)]
@@ -61,7 +61,7 @@ def test_a_piece_that_ends_its_process_costs_its_own_answer(means: str, threads:
 
 
 @pytest.mark.parametrize("means", ["isolated", "executor"])
-def test_what_a_piece_does_besides_answering_is_noticed(means: str, threads: Executor) -> None:
+def test_side_effects_of_a_piece_are_noticed(means: str, threads: Executor) -> None:
     """An interrupt raised by its code gives no answer, and costs no process."""
     with by(means, Counting(manners={0: "prints", 2: "interrupts"}), threads) as hands:
         answers = list(hands.answers(range(4)))
@@ -82,7 +82,7 @@ def test_a_piece_that_does_not_end_is_given_up_after_the_limit(threads: Executor
     assert answer.loss.fault is Fault.HUNG
 
 
-def test_an_interrupt_waits_for_what_trusted_processes_are_at(workplace: Path) -> None:
+def test_an_interrupt_waits_for_started_pieces_of_trusted_processes(workplace: Path) -> None:
     """Started pieces are stored completely; the others do not start."""
     manners = {i: str(i) for i in range(40)}
     with carry_out(Counting(count=40, manners=manners), processes=2) as hands:

@@ -108,7 +108,7 @@ def test_values_and_both_derivatives_come_back(elsewhere: Elsewhere) -> None:
     assert torch.equal(twice, 6 * x)
 
 
-def test_what_an_implementation_does_to_its_inputs_is_done_there_alone(elsewhere: Elsewhere) -> None:
+def test_an_implementation_changes_only_its_copies_of_the_inputs(elsewhere: Elsewhere) -> None:
     """The change is reported on request."""
     x, y = torch.ones(3), torch.arange(4.0)
     with elsewhere.looking() as looks:
@@ -121,14 +121,14 @@ def test_what_an_implementation_does_to_its_inputs_is_done_there_alone(elsewhere
     assert torch.equal(half, y / 2)
 
 
-def test_nothing_there_says_what_it_is_for(elsewhere: Elsewhere) -> None:
+def test_nothing_there_reveals_its_purpose(elsewhere: Elsewhere) -> None:
     """No module, argument or variable names the harness."""
     assert asked(elsewhere, "loaded", torch.ones(1)) == []
     words = asked(elsewhere, "told", torch.ones(1))
     assert not [word for word in words if re.search("harness|pytest|hypothesis", word, re.I) and "/" not in word]
 
 
-def test_what_it_raises_is_raised_here_in_its_words(elsewhere: Elsewhere) -> None:
+def test_a_remote_exception_is_raised_with_its_message(elsewhere: Elsewhere) -> None:
     """The message has the line, and the exception never has the foreign class."""
     with pytest.raises(ElsewhereError) as caught:
         asked(elsewhere, "fails", torch.ones(1))
@@ -138,7 +138,7 @@ def test_what_it_raises_is_raised_here_in_its_words(elsewhere: Elsewhere) -> Non
         asked(elsewhere, "wide", torch.ones(3))
 
 
-def test_a_process_of_its_own_begins_where_the_code_was_loaded(elsewhere: Elsewhere) -> None:
+def test_a_new_process_starts_after_the_import_of_the_code(elsewhere: Elsewhere) -> None:
     """It has received no call before. Its random numbers continue those of this process."""
     before = elsewhere.generation
     elsewhere.renew()
@@ -159,7 +159,7 @@ def test_there_is_nothing_to_check_only_where_that_can_be_so(elsewhere: Elsewher
 
 
 @pytest.mark.parametrize("server", [None, SERVER], ids=["fresh", "forked"])
-def test_what_cannot_be_loaded_is_the_users_error(workplace: Path, server: ForkServer | None) -> None:
+def test_a_failed_import_is_a_user_error(workplace: Path, server: ForkServer | None) -> None:
     """The message has the rule, and no process remains."""
     Path("broken.py").write_text("1 / 0\n", encoding="utf-8")
     limits = Limits()
@@ -243,7 +243,7 @@ def test_the_program_imports_nothing_beyond_itself() -> None:
         assert not [name for name in imported if name.split(".")[0] in {"harness", "cases", "reports"}], module
 
 
-def test_whoever_is_left_before_it_has_begun_ends(tmp_path: Path) -> None:
+def test_a_process_that_is_abandoned_before_its_start_ends(tmp_path: Path) -> None:
     """It does not load code that may hang, because before the start it does not end with its parent."""
     (tmp_path / "endless.py").write_text("while True: pass")
     here, there = socket.socketpair()
@@ -320,7 +320,7 @@ PARTS = {
 
 
 @pytest.mark.parametrize("name", PARTS)
-def test_parts_of_one_form_come_as_they_went(name: str) -> None:
+def test_parts_of_the_same_form_arrive_unchanged(name: str) -> None:
     """Values agree, sent by columns or one by one, and each tensor has a separate storage."""
     received = over(PARTS[name])
     flat, form = tree_flatten(PARTS[name])
@@ -380,7 +380,7 @@ def test_other_objects_go_over_as_the_names_of_their_kinds() -> None:
         b"\xff\xfe[]",
     ],
 )
-def test_what_is_no_message_is_refused(header: bytes) -> None:
+def test_an_invalid_message_is_refused(header: bytes) -> None:
     """Its claims do not matter."""
     data = memoryview(wire._PREFIX.pack(bytes(16), len(header)) + header + bytes(64))
     place = [0]
@@ -411,6 +411,6 @@ def test_a_tape_reaches_nowhere_beyond_its_own_numbers() -> None:
             read_tape(value)
 
 
-def test_a_process_that_is_lost_is_no_fault_that_a_law_may_catch() -> None:
+def test_no_law_catches_the_loss_of_a_process() -> None:
     """The error is not an `Exception`, so that no handler catches it."""
     assert not issubclass(GoneError, Exception)

@@ -8,7 +8,7 @@ from harness.work.ending import INTERRUPTED, Ending
 GONE = UsageError("a cluster stays", value="none")
 
 
-def test_work_that_ends_by_itself_has_nothing_to_say() -> None:
+def test_work_that_ends_normally_has_no_message() -> None:
     """The exit code depends on the results."""
     with Ending([]) as ending:
         pass
@@ -16,14 +16,14 @@ def test_work_that_ends_by_itself_has_nothing_to_say() -> None:
     ending.settle()
 
 
-def test_an_interrupt_keeps_what_was_finished() -> None:
+def test_an_interrupt_keeps_finished_results() -> None:
     """The finished part may be empty."""
     with Ending([]) as ending:
         raise KeyboardInterrupt
     assert (ending.early, ending.code) == ("interrupted", INTERRUPTED)
 
 
-def test_an_error_of_the_users_waits_until_what_was_finished_is_safe() -> None:
+def test_a_user_error_is_raised_after_the_results_are_stored() -> None:
     """It is raised afterwards."""
     with Ending(["a verdict"]) as ending:
         raise GONE
@@ -38,7 +38,7 @@ def test_an_error_before_anything_was_finished_is_raised_at_once() -> None:
         raise GONE
 
 
-def test_an_error_of_ours_is_raised_as_it_is() -> None:
+def test_an_internal_error_is_raised_unchanged() -> None:
     """Its traceback is kept."""
     with pytest.raises(ZeroDivisionError), Ending(["a verdict"]):
         raise ZeroDivisionError

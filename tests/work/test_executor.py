@@ -157,7 +157,7 @@ def test_the_command_computes_on_a_dask_cluster(homework: Path, scheduler: str, 
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="nothing is forked elsewhere")
-def test_another_process_tells_of_which_kind_this_one_is() -> None:
+def test_another_process_reports_the_kind_of_this_one() -> None:
     """A process forked from a parent with torch gives the same answer as a worker without torch."""
     assert json.loads(executor_worker.told_beside()) == json.loads(executor_worker.told_here())
 
@@ -191,7 +191,7 @@ def test_a_worker_that_does_not_see_the_folder_says_which(homework: Path) -> Non
     assert str(reply.usage["problem"]).endswith("cannot see the folder `/there/is/none`")
 
 
-def test_an_error_of_ours_comes_home_with_its_traceback(homework: Path, threads: Executor) -> None:
+def test_an_internal_error_keeps_its_remote_traceback(homework: Path, threads: Executor) -> None:
     """The request has an invalid piece."""
     campaign = Campaign("homework.py:softmax", "softmax", laws=["value"], dtypes=["float32"])
     with (
@@ -201,9 +201,7 @@ def test_an_error_of_ours_comes_home_with_its_traceback(homework: Path, threads:
         list(crew.answers([99]))
 
 
-def test_what_was_decided_before_the_executor_lost_its_workers_is_kept(
-    homework: Path, harness_command: Command
-) -> None:
+def test_verdicts_before_the_executor_lost_its_workers_are_kept(homework: Path, harness_command: Command) -> None:
     """The command prints one plain message, with exit code 2."""
     asked = ("--contract", "softmax", "--dtypes", "float32", "--executor", "executors.py:losing", "--run", "lost")
     code, out, err = harness_command("check", "homework.py:softmax", *asked)
@@ -213,7 +211,7 @@ def test_what_was_decided_before_the_executor_lost_its_workers_is_kept(
     assert len(RunFolder(Path(".harness", "runs", "lost")).read(Verdict)) == 3
 
 
-def test_what_was_proved_before_the_executor_lost_its_workers_is_kept(homework: Path, harness_command: Command) -> None:
+def test_proofs_before_the_executor_lost_its_workers_are_kept(homework: Path, harness_command: Command) -> None:
     """The command prints one plain message, with exit code 2, and can be continued."""
     only = ("--dtypes", "float16", "--layouts", "contiguous,spread")
     asked = ("--contract", "sigmoid", *only, "--executor", "executors.py:losing", "--run", "lost")
@@ -232,7 +230,7 @@ class Asleep(Executor):
         return Future()
 
 
-def test_when_time_is_up_what_has_not_begun_is_given_up(homework: Path) -> None:
+def test_pieces_that_have_not_started_are_given_up_at_the_time_limit(homework: Path) -> None:
     """These pieces have no answer."""
     campaign = Campaign("homework.py:softmax", "softmax", laws=["value"], dtypes=["float32", "float16"])
     with ExecutorPool(campaign, Limits(), Asleep()) as crew:
@@ -241,7 +239,7 @@ def test_when_time_is_up_what_has_not_begun_is_given_up(homework: Path) -> None:
         assert time.monotonic() - started >= 0.2
 
 
-def test_a_process_that_nobody_asks_ends(homework: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_idle_process_ends(homework: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker of a cluster may live for months; its next piece starts another process."""
     monkeypatch.setattr(executor_worker, "IDLE_S", 0.05)
     campaign = Campaign("homework.py:softmax", "softmax", laws=["value"], dtypes=["float32"])
@@ -283,7 +281,7 @@ def test_a_process_that_nobody_asks_ends(homework: Path, monkeypatch: pytest.Mon
         ("dask://127.0.0.1:9", "cannot reach the Dask scheduler `dask://127.0.0.1:9`: "),
     ],
 )
-def test_what_is_no_executor_is_one_plain_message(
+def test_an_invalid_executor_is_one_plain_message(
     homework: Path, text: str, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The message has a remedy."""
@@ -294,9 +292,7 @@ def test_what_is_no_executor_is_one_plain_message(
 
 
 @pytest.mark.parametrize("command", ["check", "survey", "prove"])
-def test_processes_of_this_machine_beside_an_executor_are_refused(
-    homework: Path, harness_command: Command, command: str
-) -> None:
+def test_local_processes_and_an_executor_are_refused(homework: Path, harness_command: Command, command: str) -> None:
     """They would have no effect."""
     asked = (command, "homework.py:softmax", "--contract", "softmax", "--jobs", "2", "--executor", "a.py:b")
     code, _, err = harness_command(*asked)

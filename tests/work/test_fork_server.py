@@ -84,7 +84,7 @@ def ended(process: Forked) -> tuple[bytes, int]:
     return said, code
 
 
-def test_all_are_forked_of_one_process_and_told_apart(
+def test_all_are_forked_from_one_process_with_separate_settings(
     own: ForkServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Folder and environment are those at the time of the fork. A variable of the harness starts no other server."""
@@ -97,7 +97,7 @@ def test_all_are_forked_of_one_process_and_told_apart(
 
 
 @pytest.mark.parametrize(("text", "code"), [("import os; os._exit(7)", 7), ("import os; os.abort()", -signal.SIGABRT)])
-def test_how_it_ended_is_known(own: ForkServer, tmp_path: Path, text: str, code: int) -> None:
+def test_the_end_of_a_process_is_known(own: ForkServer, tmp_path: Path, text: str, code: int) -> None:
     """The result is an exit code or a signal. The process number is not reused before it is closed."""
     process = forked(own, text, tmp_path)
     assert process.wait() == process.poll() == code
@@ -107,7 +107,7 @@ def test_how_it_ended_is_known(own: ForkServer, tmp_path: Path, text: str, code:
         os.kill(process.pid, 0)
 
 
-def test_what_does_not_end_is_waited_for_as_long_as_is_said_and_killed(own: ForkServer, tmp_path: Path) -> None:
+def test_an_endless_process_is_awaited_until_the_timeout_and_killed(own: ForkServer, tmp_path: Path) -> None:
     """It behaves like a process of `subprocess`."""
     process = forked(own, "import time; time.sleep(60)", tmp_path)
     with pytest.raises(subprocess.TimeoutExpired):
@@ -117,7 +117,7 @@ def test_what_does_not_end_is_waited_for_as_long_as_is_said_and_killed(own: Fork
     assert ended(process) == (b"", -signal.SIGKILL)
 
 
-def test_the_second_has_torch_and_nothing_that_the_first_is_told(
+def test_the_second_process_has_torch_and_no_state_of_the_first(
     own: ForkServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It has no variable of the first, no module of the harness, and only its streams."""
@@ -156,7 +156,7 @@ def light(monkeypatch: pytest.MonkeyPatch) -> Iterator[ForkServer]:
     server.close()
 
 
-def test_another_server_takes_the_place_of_one_that_ended_or_has_other_variables(
+def test_a_server_that_ended_or_has_other_variables_is_replaced(
     light: ForkServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Processes of the previous server stay alive. If their exit code is lost, they count as killed."""
@@ -177,7 +177,7 @@ def test_another_server_takes_the_place_of_one_that_ended_or_has_other_variables
     assert json.loads(ended(forked(own, AS_TOLD, tmp_path))[0])[0] == own.pid not in {first, other}
 
 
-def test_where_nobody_can_wait_for_the_child_of_another_nothing_is_forked(
+def test_nothing_is_forked_if_foreign_children_cannot_be_awaited(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Workers are then started instead."""
@@ -186,9 +186,7 @@ def test_where_nobody_can_wait_for_the_child_of_another_nothing_is_forked(
         assert SERVER.forked("pass", printed, folder=str(tmp_path), in_pairs=False) is None
 
 
-def test_one_that_is_not_ready_yet_ends_with_whoever_is_interrupted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_starting_server_ends_with_an_interrupted_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Otherwise it would import torch in vain."""
     monkeypatch.setattr(fork_server, "_source", lambda: "import time\ndef serve(*_): time.sleep(60)")
     server = ForkServer()
@@ -210,7 +208,7 @@ def test_one_that_is_not_ready_yet_ends_with_whoever_is_interrupted(
         signal.signal(signal.SIGALRM, before)
 
 
-def test_one_that_is_not_ready_yet_ends_with_a_command_that_is_killed(tmp_path: Path) -> None:
+def test_a_starting_server_ends_with_a_killed_command(tmp_path: Path) -> None:
     """The killed command cannot end it."""
     package = repr(str(Path(fork_server.__file__).parents[2]))
     text = ALONE.replace("PACKAGE", package)

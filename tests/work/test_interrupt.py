@@ -62,7 +62,7 @@ def test_an_interrupt_waits_for_the_end_of_what_is_undivided(number: signal.Sign
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_what_is_kept_is_counted(
+def test_stored_results_are_counted(
     harness_command: Command, workplace: Path, monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
     """If a verdict is being stored, the records, the head and the terminal agree after the interrupt."""
@@ -177,7 +177,7 @@ def test_commands_hear_of_it(
     assert "Traceback" not in done.stderr
 
 
-def test_what_else_python_drops_is_said_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_dropped_exceptions_are_reported_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
     """The previous hook still receives other exceptions, and interrupts without a signal."""
     heard: list[type[BaseException]] = []
     monkeypatch.setattr(sys, "unraisablehook", lambda what: heard.append(what.exc_type))
@@ -199,7 +199,7 @@ def test_what_else_python_drops_is_said_as_before(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(
     "handler", [signal.SIG_IGN, signal.SIG_DFL, lambda *_: None], ids=["ignored", "default", "its own"]
 )
-def test_what_was_set_before_is_set_again(handler: signal.Handlers | Callable[..., None]) -> None:
+def test_previous_handlers_are_restored(handler: signal.Handlers | Callable[..., None]) -> None:
     """Any previous handler is restored, after an interrupt too."""
     before = {number: signal.signal(number, handler) for number in SIGNALS}
     try:
@@ -279,7 +279,7 @@ def test_a_process_that_is_started_in_the_body_can_be_interrupted() -> None:
 
 
 @pytest.mark.parametrize(("number", "ends_with"), [(signal.SIGTERM, -signal.SIGTERM), (signal.SIGINT, 7)])
-def test_a_forked_process_is_ended_as_whoever_forked_it_expects(number: signal.Signals, ends_with: int) -> None:
+def test_a_forked_process_ends_as_its_parent_expects(number: signal.Signals, ends_with: int) -> None:
     """SIGTERM ends it silently, and does not interrupt the command."""
     with interruptible() as interrupt:
         forked = os.fork()

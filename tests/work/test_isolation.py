@@ -102,7 +102,7 @@ def test_an_interrupt_ends_the_workers(homework: Path) -> None:
     assert left <= {SERVER.pid}
 
 
-def test_a_module_of_the_folder_stands_in_for_none_of_ours(workplace: Path) -> None:
+def test_a_module_of_the_folder_replaces_no_module_of_the_harness(workplace: Path) -> None:
     """A user's file may have the name of a module that the harness needs."""
     Path("json.py").write_text("raise SystemExit\n", encoding="utf-8")
     Path("homework.py").write_text(HOMEWORK, encoding="utf-8")
@@ -188,7 +188,7 @@ def test_a_run_that_the_code_rewrites_is_refused(workplace: Path, harness_comman
 
 
 @pytest.mark.parametrize("does", ["list(hands.answers([0]))", "time.sleep(1000)"], ids=["in a call", "between calls"])
-def test_whoever_is_killed_leaves_no_process_and_no_file(does: str, workplace: Path) -> None:
+def test_a_killed_command_leaves_no_process_and_no_file(does: str, workplace: Path) -> None:
     """The judge, the sleeping user code and their folder disappear."""
     Path("sleeps.py").write_text("import time\n\ndef f(x):\n    time.sleep(1000)\n", encoding="utf-8")
     scratch = workplace / "scratch"
