@@ -1,8 +1,8 @@
 """Audits of models in float32, in 16 bits and under autocast, and forecasts from float32.
 
 ``python tests/experiments/audited_models.py [MODEL ...]`` prints a line for each model and format with its findings. It
-states whether the forecast named the same lines for the same reasons, and whether an audit changed a bit of the step or
-of the next step. Each model takes a step from its initial weights; all models together take minutes.
+states whether the forecast named the same lines for the same reasons. It also states whether an audit changed a bit of
+the step or of the next step. Each model takes a step from its initial weights; all models together take minutes.
 """
 
 import contextlib

@@ -2,8 +2,8 @@
 
 It evaluates the value and gradient of every word of the grammar on numbers of 42 binades; a tenth are extreme. It
 counts the elements that float64 leaves undecided, and the elements that double-double leaves to balls. It also counts
-the float64 values that differ from double-double by more than both running errors, and measures rows per second of CPU
-time, with the bound.
+the float64 values that differ from double-double by more than both running errors. Finally it measures rows per second
+of CPU time, with the bound.
 """
 
 import sys

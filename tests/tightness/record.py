@@ -1,8 +1,9 @@
 """The record of how tight each bound is, in ``tests/recorded/tightness.txt``: a line for each law and dtype.
 
 A control breaks a bound that is too tight, but no test breaks if a bound is too loose. The record therefore has the
-geometric mean of each bound over the usual examples of ``python -m mutants``, and the largest share of the bound that
-each control reaches. The results of the correctly rounded control depend only on the inputs and not on the machine.
+geometric mean of each bound over the usual examples of ``python -m mutants``. It also has the largest share of the
+bound that each control reaches. The results of the correctly rounded control depend only on the inputs and not on the
+machine.
 """
 
 import math

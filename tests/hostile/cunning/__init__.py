@@ -5,8 +5,8 @@ writes to the connection for answers. ``system`` uses processes, signals and fil
 ``below`` uses dispatchers, audit hooks and the memory of other processes. The error is a quarter or more, which the law
 of the value detects on any row.
 
-Four modules have separate cases: ``backward`` has wrong gradients, ``training`` wrong training steps and loaders,
-``delivering`` wrong loaders of other libraries, ``proved`` functions that are wrong for some of all numbers.
+Four modules have separate cases. ``backward`` has wrong gradients, ``training`` wrong training steps and loaders.
+``delivering`` has wrong loaders of other libraries, ``proved`` functions that are wrong for some numbers.
 """
 
 from hostile.cunning import backward as backward
