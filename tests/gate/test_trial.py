@@ -1,4 +1,4 @@
-"""How the time gate spends its budget, on a simulated machine: its clock is a number, and no process begins."""
+"""The time gate on a simulated machine: its clock is a number, and no process starts."""
 
 import random
 from collections import Counter
@@ -19,23 +19,17 @@ from harness.gate.trial import Trial, TrialSettings
 
 SOURCES = dict.fromkeys((BASE, CANDIDATE, NULL), CaseSource(Path(), "kernels", None, Path(), Path()))
 CASES = {f"kernels.case_{number}": 1e-4 * 2**number for number in range(6)}
-"""Seconds of a call of each case."""
+"""Seconds of a call for each case."""
 
 Load = Callable[[float], float]
-"""How many times slower the machine is, by the second."""
+"""The slowdown of the machine as a function of time."""
 
 
 class Machine:
-    """A machine with a clock of its own.
+    """A machine with a simulated clock.
 
-    Parameters
-    ----------
-    load
-        How many times slower it is, by the second.
-    slowdown
-        The candidate compared with the base: 1.44 is 44 % slower.
-    begin_s, prepare_s
-        Time for a process to begin, and to make a case ready.
+    ``load`` is its slowdown over time. ``slowdown`` is the time of the candidate relative to the base: 1.44 is 44 %
+    slower. ``begin_s`` and ``prepare_s`` are the times to start a process and to prepare a case.
     """
 
     def __init__(
@@ -52,7 +46,7 @@ class Machine:
 
     @contextmanager
     def live(self, sources: Mapping[str, CaseSource], draw: random.Random) -> Iterator[Couple]:
-        """Begin the processes of a pair."""
+        """Start the processes of a pair."""
         began = self.now
         for _ in sources:
             self.pass_s(self._begin_s)
@@ -61,7 +55,7 @@ class Machine:
             self.pairs_s.append(self.now - began)
 
     def prepare(self, case: str) -> float:
-        """Make a case ready in one process, and return the seconds of a warm call."""
+        """Prepare a case in one process, and return the seconds of a warm call."""
         self.pass_s(self._prepare_s + 3 * CASES[case])
         return float(CASES[case] * self._load(self.now))
 
@@ -89,16 +83,16 @@ class SimulatedPair:
         return self._machine.prepare(case)
 
     def prepare(self, case: str) -> None:
-        """Make a case ready in all arms."""
+        """Prepare a case in all arms."""
         for _ in self._arms:
             self._machine.prepare(case)
 
     def turn(self, case: str, plan: SlicePlan) -> dict[str, SliceTimes]:
-        """Measure one slice in every arm."""
+        """Measure a slice in every arm."""
         return {arm: self._machine.slice(case, arm, plan.rounds, plan.iterations) for arm in self._arms}
 
     def control(self, case: str, plan: SlicePlan) -> dict[str, SliceTimes]:
-        """Measure one slice of the base, and one with a tenth more calls."""
+        """Measure a slice of the base, and a slice with a tenth more calls."""
         calls = {BASE: plan.iterations, CONTROL: plan.more}
         return {arm: self._machine.slice(case, arm, plan.rounds, iterations) for arm, iterations in calls.items()}
 
@@ -139,7 +133,7 @@ LOADS = {
 @pytest.mark.parametrize("budget_s", [5.0, 20.0, 60.0, 100.0])
 @pytest.mark.parametrize("slowdown", [1.0, 1.44])
 def test_a_case_has_five_pairs_or_is_named_as_not_timed(load: Load, budget_s: float, slowdown: float) -> None:
-    """Whatever the load: a case with fewer pairs has no verdict, and slower code never passes."""
+    """For any load, a case with fewer pairs has no verdict, and slower code never passes."""
     machine = Machine(load, slowdown=slowdown)
     evidence = ran(machine, budget_s)
     counts = pairs(evidence)
@@ -151,7 +145,7 @@ def test_a_case_has_five_pairs_or_is_named_as_not_timed(load: Load, budget_s: fl
 
 
 def test_fewer_cases_are_timed_fully_where_the_first_pair_took_longer_than_planned() -> None:
-    """The plan fits all cases, the machine becomes busy, and the confirmation of the rest fits as well."""
+    """The plan fits all cases. After the machine becomes busy, the remaining cases fit with their confirmation."""
     assert set(pairs(ran(Machine(), 40.0))) == set(CASES)
     evidence = ran(Machine(after(0.5, 3.0), slowdown=1.44), 40.0)
     counts = pairs(evidence)
@@ -164,14 +158,14 @@ def test_fewer_cases_are_timed_fully_where_the_first_pair_took_longer_than_plann
 
 
 def test_the_cheapest_cases_and_the_control_are_kept() -> None:
-    """The slowest are dropped first: without them there is room for most of the others."""
+    """The slowest cases are dropped first, which leaves time for most others."""
     evidence = ran(Machine(after(0.5, 5.0)), 30.0)
     assert evidence.control not in evidence.unreached
     assert "kernels.case_5" in evidence.unreached
 
 
 def test_confirmations_come_before_what_cannot_be_told() -> None:
-    """A load that begins after the first look leaves time for the suspected case alone."""
+    """A load after the first look leaves time only for the suspected case."""
     machine = Machine(after(26.0, 6.0), slowdown=1.44)
     evidence = ran(machine, 60.0)
     counts = pairs(evidence)
@@ -182,12 +176,12 @@ def test_confirmations_come_before_what_cannot_be_told() -> None:
 
 
 def test_cases_that_were_dropped_are_timed_when_the_others_are_decided_early() -> None:
-    """A neighbor that was busy during the plan, and has ended since, costs no verdict."""
+    """A neighbor was busy during the plan only, which costs no verdict."""
     assert not ran(Machine(lambda now: 6.0 if now < 3.0 else 1.0), 60.0).unreached
 
 
 def test_looking_how_long_calls_take_ends_with_the_budget() -> None:
-    """The cases that it did not reach are named, with a budget that would do: at least one is looked at."""
+    """Unreached cases are named with a sufficient budget, for which at least one case is timed."""
     for budget_s, longest_s in ((5.0, 8.0), (0.1, 3.0)):
         machine = Machine(prepare_s=2.0)
         evidence = ran(machine, budget_s)
