@@ -1,4 +1,4 @@
-"""The one error that is the user's: a plain message and exit code 2, never a traceback."""
+"""Usage errors: a plain message and exit code 2, without a traceback."""
 
 import re
 from collections.abc import Iterable
@@ -8,32 +8,31 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\u
 
 
 def printable(text: str) -> str:
-    """Return a text of somebody else's as it may reach a terminal or a document.
+    """Replace the control, bidirectional and surrogate characters of untrusted text; line breaks and tabs stay.
 
-    Every control, bidirectional or surrogate character, those that begin an escape code among them, is shown as the
-    replacement character; line breaks and tabs stay.
+    Such characters could start an escape sequence in a terminal or reorder the text of a document.
     """
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 class UsageError(Exception):
-    """A question that cannot be answered as asked.
+    """A user's request that cannot be carried out.
 
-    The message is one line: what failed, then the rule and the value, then the way out, as in ``cannot select law
-    `vaule`: `--law` takes a law of `softmax`, got `vaule`; did you mean `value`?``
+    The message is one line: the problem, then the rule and the value, then the remedy. An example is ``cannot select
+    law `vaule`: `--law` takes a law of `softmax`, got `vaule`; did you mean `value`?``
 
     Parameters
     ----------
     problem
-        What failed, such as ``cannot read the run``; names the user can type stand in backquotes.
+        What failed, such as ``cannot read the run``; names that the user can type are in backquotes.
     rule
-        The rule that was not met.
+        The rule that was broken.
     value
-        The value that was found instead.
+        The value that broke it.
     place
-        File, line, option or argument where it was found.
+        File, line, option or argument that has the value.
     remedy
-        The way out, in the imperative.
+        A way out, in the imperative.
     """
 
     def __init__(
@@ -54,7 +53,7 @@ class UsageError(Exception):
 
     @property
     def parts(self) -> dict[str, str | None]:
-        """The arguments by name, from which another process builds the same error."""
+        """The arguments by name, so that another process can rebuild the error."""
         return {
             "problem": self.problem,
             "rule": self.rule,
@@ -76,13 +75,7 @@ class UsageError(Exception):
 
 
 def listed(names: Iterable[object]) -> str:
-    """Return names the user can type as a message lists them: in backquotes, with commas between.
-
-    Parameters
-    ----------
-    names
-        In the order in which they are listed.
-    """
+    """Join names that the user can type, in backquotes and separated by commas."""
     return ", ".join(f"`{name}`" for name in names)
 
 
@@ -90,19 +83,11 @@ NEAR = 0.6
 """Minimum similarity, from 0 to 1, at which one name may be a misspelling of another."""
 
 BESIDE = 0.1
-"""Maximum distance from the best similarity at which a second name is suggested too."""
+"""Maximum distance from the best similarity at which another name is also suggested."""
 
 
 def nearest(name: str, known: Iterable[object]) -> list[str]:
-    """Return the names that one was probably meant to be, the nearest first; none where nothing is near.
-
-    Parameters
-    ----------
-    name
-        What was typed; capitals, hyphens and spaces count for nothing.
-    known
-        The names there are.
-    """
+    """Return up to three known names similar to a typed one, best first; case, hyphens and spaces are ignored."""
     scores = {str(other): SequenceMatcher(None, _key(name), _key(str(other))).ratio() for other in known}
     least = max(NEAR, max(scores.values(), default=0.0) - BESIDE)
     near = [other for other, score in scores.items() if score >= least]
@@ -110,15 +95,7 @@ def nearest(name: str, known: Iterable[object]) -> list[str]:
 
 
 def did_you_mean(name: str, known: Iterable[object], otherwise: str | None = None) -> str | None:
-    """Return the way out of a misspelt name: the names that are near it, else another way.
-
-    Parameters
-    ----------
-    name, known
-        As :func:`nearest` takes them.
-    otherwise
-        The way out where nothing is near.
-    """
+    """Suggest the known names similar to a typed one, or return ``otherwise`` if there are none."""
     near = nearest(name, known)
     return f"did you mean {' or '.join(f'`{other}`' for other in near)}?" if near else otherwise
 

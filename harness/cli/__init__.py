@@ -1,7 +1,7 @@
-"""The ``harness`` command, one module for each group of its commands.
+"""The ``harness`` command, with a module for each group of commands.
 
-Exit codes: 0 all laws hold or fail as declared, 1 something is broken, 2 the question could not be answered, 130 after
-an interrupt, and 143 after SIGTERM. Finished results are kept.
+Exit codes: 0 if all laws hold or fail as declared, 1 if something is broken, 2 if the question could not be answered,
+130 after an interrupt, and 143 after SIGTERM. Finished results remain stored.
 """
 
 import errno
@@ -50,7 +50,7 @@ def common(
         bool, typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True)
     ] = False,
 ) -> None:
-    """Read the options that belong to no command."""
+    """Read the options of the command line itself."""
 
 
 COMMANDS = {
@@ -79,7 +79,7 @@ COMMANDS = {
         ("train", experiments.train, experiments.TRAIN_EPILOG),
     ),
 }
-"""The commands by the question that they answer, in the order of ``--help``."""
+"""The commands by the user's question, in the order of ``--help``."""
 
 for question, commands in COMMANDS.items():
     for name, command, epilog_ in commands:
@@ -87,7 +87,7 @@ for question, commands in COMMANDS.items():
 
 
 def main() -> None:
-    """Run the command: a usage error is one plain line and exit code 2, an interrupt the exit code of its signal."""
+    """Run the command line; a usage error is one line and exit code 2, an interrupt exits with its signal's code."""
     with interruptible() as interrupt:
         try:
             app(prog_name="harness")
@@ -102,7 +102,7 @@ def main() -> None:
                 raise
             _refuse(str(_of_output(error)))
         except Exception:
-            # C code drops an interrupt, as torch does while it imports NumPy, and what is missing then fails later.
+            # C code can swallow an interrupt, as torch does while it imports NumPy; the failure then comes later.
             if interrupt.received is None:
                 raise
             sys.exit(interrupt.exit_code(130))
@@ -119,7 +119,7 @@ def _flush() -> None:
 
 
 def _is_of_output(error: OSError) -> bool:
-    """Whether an error comes from standard output: an error of a file names the file."""
+    """Return whether an error is about standard output; an error of a file names the file."""
     return error.filename is None and error.errno in {errno.ENOSPC, errno.EPIPE, errno.EIO, errno.EBADF}
 
 
@@ -134,6 +134,6 @@ def _refuse(message: str) -> NoReturn:
     with suppress(OSError):
         sys.stdout.flush()
         sys.exit(2)
-    # Otherwise Python reports the same error once more at exit.
+    # Otherwise Python repeats the error at exit.
     sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - to the end
     sys.exit(2)

@@ -1,4 +1,4 @@
-"""The command ``audit``: the lines of a training step that go numerically wrong, and the headroom of the others."""
+"""The command ``audit``: find the numerical errors of a training step, and the headroom of its lines."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -215,7 +215,7 @@ def _within(plan: "AuditPlan", asked: Mapping[str, object], means: Means) -> flo
 
 
 def _tell_run(audits: "list[Audit]", run: "AuditRun | None", opened: "Session") -> None:
-    """Store with the most informative step how many steps were audited."""
+    """Store the number of audited steps with the most informative step."""
     from harness.record import telling
 
     if run is None:
@@ -228,7 +228,7 @@ def _tell_run(audits: "list[Audit]", run: "AuditRun | None", opened: "Session") 
 
 
 class _Shown(NamedTuple):
-    """How much is printed."""
+    """Amount of output."""
 
     verbose: bool
     quiet: bool
@@ -268,7 +268,7 @@ def _show(audits: "list[Audit]", files: dict[str, Path | None], *, shown: _Shown
     from harness.show.audit import AUDIT_WRITERS, wrapped
 
     width = console().width
-    # A step that ended before there was anything to look at is reported by the error of the command.
+    # A step that ended before its first operation is reported by the command's error.
     looked_at = [one for one in audits if one.operations]
     with files_written(files, lambda kind: AUDIT_WRITERS[kind](audits)) as written:
         for one in telling(looked_at):

@@ -1,4 +1,4 @@
-"""Carry out an audit: each plan, and once more the steps before one that went wrong without an audit."""
+"""Run the plans of an audit, and repeat the steps up to a failure in an unaudited step."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -17,13 +17,6 @@ if TYPE_CHECKING:
 
 class Auditing:
     """The calls of a step by several plans; the first plan does not change the format.
-
-    Parameters
-    ----------
-    plans
-        The plans, in order.
-    means
-        Where the work is carried out.
 
     Attributes
     ----------
@@ -93,9 +86,9 @@ class Auditing:
             self._losses.append(said["losses"])
 
     def _once_more(self, planned: "AuditPlan", *, raised: bool) -> "Iterator[Audit | None]":
-        """Repeat the steps up to those that went wrong without an audit, and audit these until one has findings.
+        """Repeat the steps up to the failed ones that were not audited, and audit these until one has findings.
 
-        The repetition counts only if all losses up to there are bit-identical; otherwise nothing is yielded.
+        The repetition counts only if all losses up to that step are bit-identical; otherwise nothing is yielded.
         """
         from harness.auditor.plan import audit_of
 

@@ -1,4 +1,4 @@
-"""The command ``check``: decide which laws of a target hold, and show and write the verdicts."""
+"""The command ``check``: decide which laws of a target hold, and report the verdicts."""
 
 import contextlib
 import os
@@ -263,7 +263,7 @@ def _late(seed: int | None, example: str | None) -> int | None:
 
 
 def _early(ending: Ending, done: int, total: int) -> str:
-    """Return how the check ended early, as the head of the run states it; empty if it did not."""
+    """Return how the check ended early, in the words of the run's head; empty if it did not."""
     return f"{ending.early} after {done:,} of {count(total, 'law')}" if ending.early else ""
 
 
@@ -300,7 +300,7 @@ def _show(
     from harness.show.document import WRITERS
     from harness.show.verdict import print_properties, print_verdicts
 
-    # A replay shows all that the record contains about its one example.
+    # A replay is about a single example, so it shows the whole record.
     in_full = verbose or campaign.example is not None
     with files_written(files, lambda kind: WRITERS[kind](verdicts, properties, early)) as written:
         say_claim(campaign.target, campaign.contract, (verdict.contract for verdict in verdicts))
@@ -329,7 +329,7 @@ def again_and_again(target: str, checked: Callable[[], int]) -> int:
     say(f"watching {file}; press Ctrl-C to stop")
     with contextlib.suppress(KeyboardInterrupt):
         for _ in watch(file.parent, recursive=False, yield_on_timeout=True, rust_timeout=WAIT_MS):
-            # The file decides, not the event: none tells of what was saved while it was being checked.
+            # Compare the file itself, because events during a check are lost.
             if (stamp := _stamp(file)) not in {seen, None}:
                 seen, code = stamp, _survived(checked)
                 say(f"watching {file}; press Ctrl-C to stop")

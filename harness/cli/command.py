@@ -1,4 +1,4 @@
-"""The classes behind the commands: help in panels, and one plain line for options that cannot be read."""
+"""The classes behind the commands: help in panels, and one-line errors for unreadable options."""
 
 import re
 from collections.abc import Iterator
@@ -22,11 +22,11 @@ NUMBERS = {
     "MS": "a number",
     "GIB": "a number",
 }
-"""Values that a placeholder stands for."""
+"""Descriptions of the values of a placeholder."""
 
 
 class Command(TyperCommand):
-    """One command."""
+    """A command with help in panels."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help in panels."""
@@ -45,14 +45,14 @@ class Command(TyperCommand):
 
 
 class Group(TyperGroup):
-    """The whole command line."""
+    """The command line, with commands in panels."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the commands in panels."""
         write_group(self, ctx, formatter)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Read what stands before the name of the command.
+        """Read the options before the name of the command.
 
         Raises
         ------
@@ -63,7 +63,7 @@ class Group(TyperGroup):
             return super().parse_args(ctx, args)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Find the command that is named.
+        """Find a command by its name.
 
         Raises
         ------
@@ -78,7 +78,7 @@ class Group(TyperGroup):
 
 @contextmanager
 def _in_one_line(command: Any, ctx: Any, args: list[str]) -> Iterator[None]:
-    """Turn an error of typer into a usage error; help that typer shows by such an error stays help."""
+    """Turn an error of typer into a usage error, except for errors by which typer shows help."""
     given = list(args)
     try:
         yield
@@ -92,7 +92,7 @@ def _usage_error(error: Any, command: Any, ctx: Any, given: list[str]) -> UsageE
     help_ = f"see `{ctx.command_path} --help`"
     kind, option = type(error).__name__, getattr(error, "option_name", None)
     if kind == "NoSuchOption":
-        # Compared without the dashes, which all options have in common.
+        # Compare without the dashes that all options share.
         known = [name for param in command.get_params(ctx) for name in (*param.opts, *param.secondary_opts)]
         near = nearest(str(option).lstrip("-"), [name[2:] for name in known if name.startswith("--")])
         meant = f"did you mean {' or '.join(f'`--{name}`' for name in near)}?" if near else help_
@@ -111,7 +111,7 @@ def _usage_error(error: Any, command: Any, ctx: Any, given: list[str]) -> UsageE
 
 
 def _invalid(error: Any, given: list[str]) -> UsageError:
-    """Return the error for a value of the wrong type or outside its range, independent of typer's wording."""
+    """Return the error for a value of the wrong type or range, independent of typer's wording."""
     param, metavar = error.param, error.param.metavar or ""
     least = getattr(param, "min", None)
     least = getattr(getattr(param, "type", None), "min", None) if least is None else least
@@ -142,6 +142,6 @@ def _name(param: Any) -> str:
 
 
 def _plain(message: str) -> str:
-    """Return a message of typer in the style of ours: lower case, names in backquotes, no period at the end."""
+    """Convert a message of typer to our style: lower case, names in backquotes, no period at the end."""
     text = re.sub(r"'([^']*)'", r"`\1`", message.strip().rstrip("."))
     return text[:1].lower() + text[1:]

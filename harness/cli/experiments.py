@@ -1,4 +1,4 @@
-"""The commands that run for real: ``train`` and ``bench``."""
+"""The commands that run training and benchmarks: ``train`` and ``bench``."""
 
 import argparse
 from collections.abc import Callable, Sequence
@@ -73,7 +73,7 @@ def _flag(name: str) -> str:
 
 
 def _option(name: str, *flags: str, panel: str | None = None) -> Any:
-    """Return the option of the command for an option of the suites, from its declaration."""
+    """Convert the declaration of a suite's option into an option of the command."""
     option = OPTIONS[name]
     return typer.Option(
         *flags,
@@ -203,7 +203,7 @@ def bench(
 
 
 def _check_loader_options(suites: list[str], settings: Settings) -> None:
-    """Refuse options without an effect: they configure torch's loader of a data set."""
+    """Refuse options without effect: loader options apply only to torch's loader of a data set."""
     if settings.dataset is None:
         for name in (name for name in settings.given() if OPTIONS[name].of_dataset):
             raise UsageError(f"cannot use `{_flag(name)}` without a data set", remedy="pass `--dataset`")
@@ -213,7 +213,7 @@ def _check_loader_options(suites: list[str], settings: Settings) -> None:
 
 
 def _one_suite(name: str, target: str, folder: "RunFolder", settings: Settings, *, quiet: bool) -> int:
-    """Run one suite under a progress bar, and print its summary, or how much it measured."""
+    """Run one suite under a progress bar, and print its summary or its number of benchmarks."""
     from harness.bench.run import run_suite
     from harness.show.bench import print_skips, print_summary
 

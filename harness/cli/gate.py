@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 Option = typer.Option
 SUMMARY = "GITHUB_STEP_SUMMARY"
-"""The environment variable that names the file of a CI's summary."""
+"""Environment variable with the file of a CI job's summary."""
 
 EPILOG = epilog(
     """
@@ -61,11 +61,11 @@ Exit codes:
 """Examples and exit codes of ``--help``."""
 
 RUN = "gate"
-"""The run that is written if only time is measured."""
+"""Default run if only time is measured."""
 
 
 class Place(NamedTuple):
-    """Where the baseline is looked for: the project, and the file that the command line names."""
+    """The location of the baseline: the project, and the file from the command line."""
 
     root: Path
     named: Path | None
@@ -200,7 +200,7 @@ def _exact(
     head, verdicts, breakings = folder.head(), folder.read(Verdict), folder.read(Breaking)
     counted = counts(load(policy.target, contract=contract), lambda where: short_epoch(data, where))
     now = summarised(head, verdicts, breakings, counted.by_case)
-    # The cases are loaded by now, so that their package can be found where it was imported from.
+    # Loading the cases comes first, so that their package is found where it was imported.
     file = place.named or policy.baseline_file(place.root)
     if not update:
         names = {*counted.failures, *(old for old, new in policy.renamed.items() if new in counted.failures)}

@@ -1,4 +1,4 @@
-"""The commands about laws: ``list``, ``explain``, ``freeze``."""
+"""The commands ``list``, ``explain`` and ``freeze``."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""The options about execution, which every command shares that has several pieces of work."""
+"""The options about execution, shared by all commands with several pieces of work."""
 
 import functools
 import inspect
@@ -44,7 +44,7 @@ _LIMITS = [limit for limit in fields(Limits) if limit.metadata]
 
 @dataclass(frozen=True)
 class Means:
-    """How work is executed, from the options of the user.
+    """The user's options for the execution of work.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ class Means:
     isolate
         Whether user code runs in separate processes.
     executor
-        Name of an executor, as :func:`harness.work.executor.executor_named` reads it.
+        Name of an executor, in the form of :func:`harness.work.executor.executor_named`.
     limits
         Limits for user code.
     """
@@ -65,15 +65,7 @@ class Means:
 
     @contextmanager
     def hands(self, plan: Plan, *, processes: int = 1) -> Iterator[Hands]:
-        """Start the processes that carry out a plan.
-
-        Parameters
-        ----------
-        plan
-            The plan.
-        processes
-            Number of processes if the user passes none.
-        """
+        """Start the processes for a plan; ``processes`` is their number if the user passes none."""
         with executor_named(self.executor, self.jobs) as executor:
             limits = None
             if executor is not None or (self.isolate and plan.is_foreign):
@@ -83,11 +75,9 @@ class Means:
 
 
 def takes_means(command: Callable[..., None]) -> Callable[..., None]:
-    """Replace the argument ``means`` of a command by these options.
+    """Replace the parameter ``means`` of a command by the execution options.
 
-    Notes
-    -----
-    :class:`~harness.work.limits.Limits` declares the options of the limits.
+    Options of the limits are declared in :class:`~harness.work.limits.Limits`.
     """
     signature = inspect.signature(command)
 

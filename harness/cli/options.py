@@ -1,4 +1,4 @@
-"""What the commands share: consoles, progress bars, common options, and the run that they write to.
+"""Shared parts of the commands: consoles, progress bars, common options, and the run that they write to.
 
 The commands import torch only when they run, so that ``--help`` is quick.
 """
@@ -31,7 +31,7 @@ LEAST_WIDTH = 20
 
 
 class PlainConsole(Console):
-    """A console that never prints an escape code from a text."""
+    """A console that never prints an escape code contained in a text."""
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """Yield the segments to print, with the control characters of texts replaced."""
@@ -39,7 +39,7 @@ class PlainConsole(Console):
             yield segment if segment.control else segment._replace(text=printable(segment.text))
 
     def on_broken_pipe(self) -> None:
-        """Go on without output, where rich would exit."""
+        """Continue without output instead of exiting, as rich would."""
         discard_output()
 
 
@@ -52,14 +52,14 @@ def say(text: str) -> None:
 
 
 def discard_output() -> None:
-    """Send further output to nowhere: its reader is gone, as after ``| head -1``. The exit code stays meaningful."""
+    """Discard further output after its reader has gone, as with ``| head -1``; the exit code stays meaningful."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Return a console of the terminal's width; in a pipe or a file, a plain one of ``COLUMNS`` or 160 columns."""
+    """Return a console of the terminal's width; for a pipe or a file, a plain one of ``COLUMNS`` or 160 columns."""
     terminal = (sys.stderr if stderr else sys.stdout).isatty()
     asked = os.environ.get("COLUMNS", "")
     width = int(asked) if asked.isdecimal() and int(asked) >= LEAST_WIDTH else PLAIN_WIDTH
@@ -157,14 +157,7 @@ OverOption = Annotated[
 
 
 def refuse_nothing(target: str, command: str) -> None:
-    """Refuse the default target if there are no cases of that name: the user has not named anything yet.
-
-    Parameters
-    ----------
-    target
-        As the user named it.
-    command
-        Name of the command, for its example.
+    """Raise an error if the user names no target, and there are no cases under the default name.
 
     Raises
     ------
@@ -268,26 +261,19 @@ def progress() -> Progress:
     left = TimeRemainingColumn(compact=True)
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), left, TextColumn("{task.description}"))
     screen = console(stderr=True)
-    # The bar stays there while the output of an implementation is redirected.
+    # The bar keeps this stream while the output of an implementation is redirected.
     screen.file = sys.stderr
     return Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal)
 
 
 @contextmanager
 def files_written(files: Mapping[str, Path | None], text_of: Callable[[str], str]) -> Iterator[list[str]]:
-    """Write files before the results are printed in the body; yield the lines that name them.
-
-    Parameters
-    ----------
-    files
-        Where to write each format; ``None`` for a format that is not wanted.
-    text_of
-        Returns the text in a format.
+    """Write files before the body prints the results, and yield the lines that name the files.
 
     Raises
     ------
     UsageError
-        If a file cannot be written; the results are printed first.
+        If a file cannot be written; the body runs first.
     """
     from harness.record import write_atomically
 
@@ -336,22 +322,14 @@ def conventions(declared: list[str]) -> dict[str, Any]:
 
 
 def say_claim(target: str, contract: str | None, contracts: Iterable[str]) -> None:
-    """Print the contract of a function if it was inferred from the function's name.
-
-    Parameters
-    ----------
-    target, contract
-        The values that the user passed.
-    contracts
-        The contracts of the records.
-    """
+    """Print the contract of a function if it was inferred from the function's name."""
     claimed = next(iter(contracts), None)
     if contract is None and ":" in target and claimed is not None:
         say(f"checked as {claimed} (from its name; use `--contract` to change it)")
 
 
 def declared_breaks(declared: list[str]) -> dict[str, Break]:
-    """Read ``LAW[:DTYPE,...][=REASON]``.
+    """Read the values of ``--breaks``, each ``LAW[:DTYPE,...][=REASON]``.
 
     Raises
     ------
@@ -376,5 +354,5 @@ def declared_breaks(declared: list[str]) -> dict[str, Break]:
 
 
 def names(text: str | None) -> tuple[str, ...]:
-    """Read names separated by commas."""
+    """Split comma-separated names."""
     return tuple(name.strip() for name in text.split(",")) if text else ()

@@ -51,15 +51,7 @@ BREAK = "\f"
 
 
 def epilog(examples: str, more: str = "") -> str:
-    """Return one text for both places in which ``--help`` shows examples, as typer takes it.
-
-    Parameters
-    ----------
-    examples
-        Commands to show before the options.
-    more
-        Text to show after them.
-    """
+    """Join the examples before the options and the text after them into the single text that typer accepts."""
     return f"{examples.strip(chr(10))}{BREAK}{more.strip(chr(10))}"
 
 

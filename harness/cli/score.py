@@ -145,7 +145,7 @@ def score(
 
 
 def _named(target: str, usual: str) -> str:
-    """Return the target, with the usual class of public kernel benchmarks if the user names only a file."""
+    """Return the target; a bare file gets the usual class of public kernel benchmarks."""
     return f"{target}:{usual}" if target.endswith(".py") else target
 
 

@@ -1,4 +1,4 @@
-"""A run being filled: the folder that the commands of one job write into, one after the other."""
+"""A session: one command that writes to a run folder."""
 
 import hashlib
 import shlex
@@ -26,16 +26,16 @@ SYNC_S = 1.0
 
 
 class Session:
-    """One command's view of a run; a context, whose end is how the command ended.
+    """One command that writes to a run; as a context manager, its exit records how the command ended.
 
     Parameters
     ----------
     name
-        Name of the run below ``.harness/runs``, or a path to its folder. An existing run is added to.
+        Name of the run below ``.harness/runs``, or a path to its folder. Records are added to an existing run.
     seed
-        Seed of the run's draws.
+        Random seed of the run.
     fresh
-        Whether an existing run of that name is cleared first.
+        Whether to clear an existing run first.
     """
 
     def __init__(self, name: str, *, seed: int = SEED, fresh: bool = False) -> None:
@@ -65,10 +65,10 @@ class Session:
         if existing and not fresh:
             head = self._healed(self.folder.head())
         else:
-            # It imports torch, which a check that is not recorded has no need of in this process.
+            # This imports torch, which an unrecorded check does not need in this process.
             from harness.work.environment import environment
 
-            # What else lies in a run that starts afresh, its report for one, stays until it is written anew.
+            # Other files of the run, such as its report, stay until they are overwritten.
             self.folder.clear()
             created = datetime.now(UTC).isoformat(timespec="seconds")
             head = Run(name=path.name, created=created, environment=environment(), seed=seed)
@@ -81,7 +81,7 @@ class Session:
         )
 
     def _healed(self, head: Run) -> Run:
-        """Take what a killed command left for what it is: interrupted, and without a line that was cut off."""
+        """Repair the state of a killed command: mark it as interrupted, and drop a truncated line."""
         if all(work.ended is not None for work in head.work):
             return head
         files = dict(head.files)
@@ -92,7 +92,7 @@ class Session:
                 files[name] = journal.state
                 journal.close()
         work = tuple(self._ended(work, files) if work.ended is None else work for work in head.work)
-        # Of a benchmark file either state is known, and which one it is was not looked at.
+        # Benchmark files keep both states, because it is unknown which one is on disk.
         replaced = {name: state for name, state in head.replaced.items() if name not in FILES.values()}
         healed = head.model_copy(update={"work": work, "files": files, "replaced": replaced})
         self.folder.write_head(healed)
@@ -103,14 +103,14 @@ class Session:
         return work.model_copy(update={"ended": Ended.INTERRUPTED, "done": reached(work, files)})
 
     def __enter__(self) -> Self:
-        """Begin."""
+        """Start the session."""
         return self
 
     def __exit__(self, _: object, error: BaseException | None, __: TracebackType | None) -> None:
-        """Say how it ended, unless that was said; what was found is kept, however that is."""
+        """Record how the command ended, unless that is recorded already, and close all files."""
         if self._work.ended is None:
             how = _how(error)
-            # Where the disk takes no more, the first error says so.
+            # If the disk is full, the first error already reports it.
             with suppress(*([UsageError] if error is not None else [])):
                 self._end(how)
         for journal in self._journals.values():
@@ -119,40 +119,28 @@ class Session:
         unlock(self.folder.path)
 
     def plan(self, plan: Plan, pieces: int, unit: str, *, late_seed: int | None = None) -> None:
-        """Say what will be done.
-
-        Parameters
-        ----------
-        plan
-            What there is to do.
-        pieces
-            How many pieces that is.
-        unit
-            What a piece is, in the singular.
-        late_seed
-            Of what will be asked late; no part of the plan.
-        """
+        """Record the plan, its number of pieces and their unit; ``late_seed`` is the seed of re-checks."""
         self.about(plan.target)
         self._work = self._work.model_copy(update={"late_seed": late_seed})
         self.expect(pieces, unit, plan=f"{self._work.name} {to_document(plan)}")
 
     def about(self, target: str) -> None:
-        """Say what the records will be about: subjects of one name from two places are told apart."""
+        """Record the subject of the following records; equal names from different places stay separate."""
         self._subject = subject_of(target)
 
     def expect(self, pieces: int, unit: str, *, plan: str | None = None) -> None:
-        """Say how much will be done; of the same plan as whichever command says the same."""
+        """Record how much work is planned; equal plans have the same digest."""
         changes = {"planned": pieces, "unit": unit, **({} if plan is None else {"plan": _digest(plan)})}
         self._work = self._work.model_copy(update=changes)
         self.sync()
 
     def keep(self, record: Row) -> None:
-        """Append a record; it replaces one of the same key.
+        """Append a record; it replaces an earlier one with the same key.
 
         Raises
         ------
         UsageError
-            If the disk takes no more. What was kept before is whole.
+            If the disk is full. Earlier records stay intact.
         """
         kind = type(record)
         if kind not in self._journals:
@@ -163,12 +151,12 @@ class Session:
             self.sync()
 
     def anew(self, *kinds: type[Row]) -> None:
-        """Let go of the records of some kinds, which are about to be found again."""
+        """Discard the records of some kinds, which are about to be replaced."""
         for kind in kinds:
             self.folder.write(kind, [])  # type: ignore[type-var]  # no record of any kind
 
     def _named(self, case: str) -> str:
-        """What a case is called in this run: as everywhere, unless the run has another subject of that name."""
+        """Return the name of a case in this run, qualified if it is already in use for another subject."""
         if self._subject is None:
             return case
         if case not in self._names:
@@ -194,7 +182,7 @@ class Session:
         return name
 
     def sync(self) -> None:
-        """Have the disk keep what was found, and the head say how much that is."""
+        """Sync the records to disk, and record the progress in the head."""
         for journal in self._journals.values():
             journal.sync()
         head = self.folder.head()
@@ -206,20 +194,20 @@ class Session:
         self._synced_at = time.monotonic()
 
     def end(self, ending: Ending) -> None:
-        """Say how the work came to its end.
+        """Record how the work ended.
 
         Raises
         ------
         UsageError
-            If that cannot be written, and no error is told already.
+            If that cannot be written, and no other error is being reported.
         """
         with suppress(*([UsageError] if ending.error is not None else [])):
             self._end(ending.how)
 
     def _end(self, how: Ended) -> None:
-        # An interrupt may have come between writing a record and counting it: what counts is what is there.
+        # An interrupt can come between writing a record and counting it, so the records are counted on disk.
         for kind in list(self._journals):
-            # Let go of before it is looked at: what is there may have been altered by somebody else.
+            # Close the journal before reading the file, which another program may have altered.
             self._journals.pop(kind).close()
             self._journals[kind] = Journal(self.folder.path / FILES[kind], self.folder.chain(kind))
         self.sync()
@@ -236,41 +224,41 @@ class Session:
         return self.folder.head()
 
     def note_data(self, source: DataSource) -> None:
-        """Record where the images come from."""
+        """Record the source of the images."""
         self.folder.revise(data=source)
 
 
 class Unrecorded(Session):
-    """What a command that writes into no run has in place of one."""
+    """A session that stores nothing, for a command without a run."""
 
-    def __init__(self) -> None:  # nothing is opened
+    def __init__(self) -> None:  # opens nothing
         self.done = 0
         self.remarks = []
 
     def __exit__(self, *_: object) -> None:
-        """End."""
+        """Do nothing."""
 
     def plan(self, plan: Plan, pieces: int, unit: str, *, late_seed: int | None = None) -> None:
-        """Keep nothing."""
+        """Do nothing."""
 
     def expect(self, pieces: int, unit: str, *, plan: str | None = None) -> None:
-        """Keep nothing."""
+        """Do nothing."""
 
     def keep(self, record: Row) -> None:
-        """Keep nothing."""
+        """Do nothing."""
 
     def anew(self, *kinds: type[Row]) -> None:
-        """Keep nothing."""
+        """Do nothing."""
 
     def end(self, ending: Ending) -> None:
-        """Keep nothing."""
+        """Do nothing."""
 
     def note_data(self, source: DataSource) -> None:
-        """Keep nothing."""
+        """Do nothing."""
 
 
 def reached(work: Work, files: Mapping[str, Any]) -> int:
-    """How many pieces a killed command had done: of laws, as many as there are verdicts more."""
+    """Return how many pieces a killed command had done; for laws, the number of new verdicts."""
     state = files.get(FILES[Verdict])
     more = 0 if state is None or work.unit != "law" else state.records - work.begun_at
     return max(work.done, min(more, work.planned or 0))

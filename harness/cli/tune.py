@@ -1,4 +1,4 @@
-"""The command ``tune``: a near-optimal ``DataLoader`` configuration for a data set, as a line to paste."""
+"""The command ``tune``: find a near-optimal ``DataLoader`` configuration for a data set, as a line to paste."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 Option = typer.Option
 BATCH_SIZE = 256
-"""The book's."""
+"""Batch size of the book."""
 GRACE_S = 20.0
 """Seconds after the time limit at which loading is reported as hanging."""
 
@@ -148,7 +148,7 @@ def _wish(
 
 
 def _numbers(option: str, text: str, least: int) -> tuple[int, ...]:
-    """Read whole numbers separated by commas, each once, in order."""
+    """Read whole numbers separated by commas; sort them and drop duplicates."""
     try:
         numbers = {int(part) for part in text.split(",")}
     except ValueError:
@@ -166,7 +166,7 @@ def _cores() -> int:
 
 
 def _run(tuning: "Tuning", target: str) -> bool:
-    """Tune with a progress bar until the end or an interrupt; whether it was interrupted."""
+    """Tune with a progress bar until the end or an interrupt; return whether it was interrupted."""
     from harness.loading.fault import LoadingError, within
 
     try:
@@ -180,7 +180,7 @@ def _run(tuning: "Tuning", target: str) -> bool:
     except KeyboardInterrupt:
         return True
     except LoadingError as error:
-        if isinstance(error.__cause__, UsageError):  # the step, which runs within too
+        if isinstance(error.__cause__, UsageError):  # from the training step
             raise error.__cause__ from None
         fault = _diagnosed(tuning, error)
         problem = f"cannot load samples from `{target}`"
@@ -189,9 +189,9 @@ def _run(tuning: "Tuning", target: str) -> bool:
 
 
 def _diagnosed(tuning: "Tuning", error: "LoadingError") -> "LoadingFault":
-    """What a loader did, with the sample at which it did it where a second look finds that.
+    """Return the fault of a loader, with the index of the bad sample if a second pass finds it.
 
-    Where the second look finds nothing, what was raised is no fault of the data set's.
+    An exception that the second pass does not reproduce is not the data set's fault, and is raised again.
     """
     from harness.loading.fault import FaultKind
     from harness.loading.reader import uncollated

@@ -1,7 +1,7 @@
-"""The contracts: one module for each family of operations, each readable alone.
+"""The contracts: one module for each family of operations; each module is readable alone.
 
-Adding a contract is adding a module here that defines a :class:`~harness.laws.law.Contract`; nothing else changes.
-What several need is a building block.
+A module here that defines a :class:`~harness.laws.law.Contract` adds a contract; no registration is needed. Shared
+parts are in ``building_blocks``.
 """
 
 import pkgutil
@@ -22,7 +22,7 @@ from harness.laws.claim import contract_of
 
 @cache
 def contracts() -> dict[str, Contract]:
-    """Every contract by name, in the order of the modules' names and of definition."""
+    """Return every contract by name, in the order of the modules' names and of definition."""
     by_name: dict[str, Contract] = {}
     for module_info in pkgutil.iter_modules(__path__, prefix=f"{__name__}."):
         module = import_module(module_info.name)
@@ -33,12 +33,12 @@ def contracts() -> dict[str, Contract]:
 
 
 def contract_named(name: str) -> Contract:
-    """Look a contract up, or make it of a formula.
+    """Return the contract with a name, or the contract of a formula.
 
     Raises
     ------
     UsageError
-        If there is none of that name; the message lists those there are.
+        If there is no contract of that name; the message suggests similar names.
     """
     if is_formula(name):
         return contract_of_formula(name)
@@ -58,21 +58,21 @@ def contract_named(name: str) -> Contract:
 
 
 def claimed(case: Case) -> Case:
-    """Return a case with the contract that it claims, by its name where it claims none.
+    """Return a case with its contract, inferred from its name if it declares none.
 
-    A formula's inputs are in the order of the implementation's parameters.
+    A formula's inputs are put into the order of the implementation's parameters.
 
     Raises
     ------
     UsageError
-        If its name is that of none, or of several.
+        If the name matches no contract, or several.
     """
     if is_formula(case.contract):
         adapter, named = adapter_signature(case), passes_inputs_on(case)
         return replace(case, contract=in_order_of(case.function, case.contract, adapter=adapter, named=named))
     if case.contract:
         return case
-    # Neither the module nor the function it is defined in says what it is.
+    # Ignore the module and an enclosing function in the name.
     name = case.target.rpartition(":")[2].rpartition("<locals>.")[2]
     if name.rpartition(".")[2] in catalogue():
         return replace(case, contract=name.rpartition(".")[2])

@@ -1,8 +1,8 @@
-r"""Elementwise addition and the linear map: what the chapter computes with loops and with vectorised code.
+r"""Elementwise addition and the linear map, which the chapter computes with loops and with vectorized code.
 
-The linear map's gradients are products of matrices too, :math:`V W` and :math:`V^T X` for weights :math:`V` of the
-outputs. Autograd accumulates what several uses of a tensor contribute in the tensor's own dtype, so the sum of
-:math:`m` (or :math:`n`) products errs by :math:`(m + 1) u \sum_j |v_j w_j|`: a product's rounding, :math:`m - 1`
+The linear map's gradients are also products of matrices, :math:`V W` and :math:`V^T X` for weights :math:`V` of the
+outputs. Autograd accumulates the contributions of several uses of a tensor in the tensor's dtype. The sum of :math:`m`
+(or :math:`n`) products therefore errs by :math:`(m + 1) u \sum_j |v_j w_j|`: a product's rounding, :math:`m - 1`
 additions and the storing.
 
 References
@@ -75,7 +75,7 @@ def commutative(add: Subject, a: Tensor, b: Tensor) -> Measurement:
     group="special",
 )
 def zeros_keep_their_sign(add: Subject, a: Tensor, b: Tensor) -> Measurement:
-    """Compare the signs of sums that are zero: of both zeros, and of each number with its negative."""
+    """Compare the signs of zero sums: sums of two zeros, and of each number with its negative."""
     zero = torch.zeros_like(a)
     zero[::2] = -0.0
     pairs = [(zero, -torch.zeros_like(a)), (zero, torch.zeros_like(a)), (b, -b)]
@@ -109,12 +109,12 @@ into_bias_oracle = Oracle(
 
 
 def linear_bound(X: Tensor, weight: Tensor, bias: Tensor, expected: DoubleDouble, format_: Format) -> Array:
-    r""":math:`(u + (d + 1) u_a) (\sum_j |x_j w_j| + |b|) + 2 u (|y| + |y - b|)`, and a subnormal a product.
+    r""":math:`(u + (d + 1) u_a) (\sum_j |x_j w_j| + |b|) + 2 u (|y| + |y - b|)`, and a subnormal per product.
 
-    The first :math:`u` rounds each product to the format, as code does that multiplies before it sums.
+    The first :math:`u` is for code that rounds each product to the format before it sums.
     """
     x, w, b, d = to_array(X), to_array(weight), to_array(bias), X.shape[-1]
-    # Where a feature is infinite there is nothing to bound, and the largest numbers' product is infinite in float64.
+    # Infinite features need no bound, and products of the largest numbers overflow in float64.
     with np.errstate(invalid="ignore", over="ignore"):
         magnitude = np.abs(x) @ np.abs(w).T + np.abs(b)
         stored = 2.0 * format_.u * (np.abs(expected.hi) + np.abs(expected.hi - b))
@@ -179,7 +179,7 @@ def scales_by_powers_of_two(linear: Subject, X: Tensor, weight: Tensor) -> Measu
 
 
 def _gradient(linear: Subject, inputs: tuple[Tensor, ...], cotangent: Tensor, oracle: Oracle, of: int) -> Measurement:
-    """Compare the gradient in one argument, by autograd in the case's own dtype, with the analytic one."""
+    """Compare the gradient in one argument, by autograd in the case's dtype, with the analytic one."""
     format_ = linear.format
     expected = oracle(cotangent, *inputs)
     magnitude = oracle(cotangent.double().abs(), *(x.double().abs() for x in inputs)).hi
@@ -230,7 +230,7 @@ def gradient_in_bias(linear: Subject, X: Tensor, weight: Tensor, bias: Tensor, c
 
 
 def _special_pairs(format_: Format) -> st.SearchStrategy[Example]:
-    """The largest and the smallest numbers, and infinities, with each other."""
+    """Pairs of the largest numbers, the smallest numbers, and infinities."""
     numbers = np.append(special_numbers(format_), [np.inf, -np.inf])
 
     def expand(seed: int) -> Example:
@@ -254,9 +254,9 @@ subnormal numbers for zero and flushes subnormal products, whatever the program 
 
 
 def _operands(format_: Format) -> st.SearchStrategy[Example]:
-    """``X[n,d]`` structured, weight and bias of order one, many elements equal to one so that narrow sums stall."""
+    """Structured ``X[n,d]``, with weight and bias of order one; many elements equal one, so that narrow sums stall."""
     largest = _largest_feature(format_)
-    # Few features too: with many, the errors of a sum average out, and stay far below what they could be.
+    # Also use few features: with many, the errors of a sum average out and stay far below the bound.
     few = batches(format_, largest=largest, rows=(1, 8), columns=(1, 4))
     many = batches(format_, largest=largest, rows=(1, 8), columns=(1, 512), narrow=512)
     return _with_weights(few | many, format_)
@@ -284,12 +284,12 @@ def _with_weights(rows: st.SearchStrategy[Tensor], format_: Format) -> st.Search
 
 
 def _few_features(format_: Format) -> st.SearchStrategy[Example]:
-    """A row of up to eight features each, so that a million features are a hundred thousand rows."""
+    """Rows of up to eight features, so that a million features are a hundred thousand rows."""
     return _with_weights(batches(format_, largest=_largest_feature(format_), rows=(8, 16), columns=(1, 8)), format_)
 
 
 def _infinite_features(format_: Format) -> st.SearchStrategy[Example]:
-    """Every third row has an infinite feature, every sixth another one."""
+    """Every third row has an infinite feature, and every sixth row a second one."""
 
     def expand(example: Example, seed: int) -> Example:
         rng = np.random.default_rng(seed)
@@ -303,7 +303,7 @@ def _infinite_features(format_: Format) -> st.SearchStrategy[Example]:
 
 
 def _extreme_features(format_: Format) -> st.SearchStrategy[Example]:
-    """One feature, so that nothing overflows before the result does; the bias is too small to matter to the largest."""
+    """One feature, so that only the result can overflow; the bias is negligible next to the largest numbers."""
 
     def expand(seed: int) -> Example:
         rng = np.random.default_rng(seed)
@@ -330,7 +330,7 @@ def _long_features(format_: Format) -> st.SearchStrategy[Example]:
 
 
 def _total(linear: Subject, terms: Array) -> tuple[float, float]:
-    """The sum of the features where all weights are one."""
+    """Return the sum of the features for weights of one."""
     X = torch.from_numpy(terms).to(linear.format.dtype)[None]
     return float(linear(X, torch.ones_like(X), X.new_zeros(1))), math.fsum(to_array(X)[0])
 

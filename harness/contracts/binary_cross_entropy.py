@@ -1,24 +1,22 @@
 r"""Binary cross-entropy of logits: :math:`\ln(1 + e^x) - x y`, averaged over the rows.
 
-With :math:`w = |x| (1 - y)` where :math:`x \ge 0` and :math:`w = |x| y` elsewhere, :math:`z = e^{-|x|}`,
-:math:`L = \ln(1 + z)` and :math:`s = \sigma(-|x|)`, the loss of a row is :math:`l = w + L`: two terms of one sign, so
-that a few ulp are possible everywhere. In the notation and with the errors of
-:mod:`harness.contracts.building_blocks.logistic_function`, where :math:`1 - y` is exact, as it is for
-the targets drawn here:
+Let :math:`w = |x| (1 - y)` where :math:`x \ge 0` and :math:`w = |x| y` elsewhere, :math:`z = e^{-|x|}`,
+:math:`L = \ln(1 + z)` and :math:`s = \sigma(-|x|)`. The loss of a row is :math:`l = w + L`, two terms of one sign, so
+that a few ulp are possible everywhere. The notation and the errors are those of
+:mod:`harness.contracts.building_blocks.logistic_function`; :math:`1 - y` is exact, as for all targets drawn here:
 
 * :math:`w + L` errs by :math:`u w + 2us + 2uL + ul = u (2l + L + 2s)`: the bound of ``digits_not_lost``;
-* the usual forms cancel larger terms: :math:`(1 - y) x - \ln \sigma(x)` by
+* the usual forms cancel larger terms: :math:`(1 - y) x - \ln \sigma(x)` errs by
   :math:`u ((1-y) |x| + |\ln \sigma(x)| + 2L + 2s + l)`, :math:`\max(x, 0) - x y + L` by
   :math:`u (2 |x| + 2L + 2s + l)`; both are within :math:`u (2 |x| + 3L + 2s + l)`, the bound of ``value``;
 * adding :math:`n` rows of one sign adds :math:`(n-1) u_a` relatively, storing the sum and dividing it :math:`u` each.
 
-The derivative :math:`\sigma(x) - y` errs by :math:`2u (1 + \sigma(-x)) \sigma(x)` and the difference's rounding; by
-autograd of :math:`\max(x, 0) - x y + L` it is a sum of :math:`[x \ge 0]`, :math:`y` and :math:`s`, the last of which
-errs by :math:`5us` (see there). Both are within :math:`u (2 [x \ge 0] + 2y + 6s + 3 |\sigma(x) - y|)`, of which the
-last term is the difference, :math:`1/n`, and the product with it. By autograd of :math:`(1 - y) x - \ln \sigma(x)` it
-is one of :math:`1 - y`, :math:`[x < 0]` and :math:`s`, within
-:math:`u (2 [x < 0] + 2 (1 - y) + 6s + 3 |\sigma(x) - y|)`. The gradient may err by the larger of the two, and loses
-digits beyond the first.
+The derivative :math:`\sigma(x) - y` errs by :math:`2u (1 + \sigma(-x)) \sigma(x)` and the difference's rounding.
+Autograd of :math:`\max(x, 0) - x y + L` gives a sum of :math:`[x \ge 0]`, :math:`y` and :math:`s`, and :math:`s` errs
+by :math:`5us`, as derived there. Both are within :math:`u (2 [x \ge 0] + 2y + 6s + 3 |\sigma(x) - y|)`, where the last
+term is the difference, :math:`1/n`, and the product with it. Autograd of :math:`(1 - y) x - \ln \sigma(x)` gives a sum
+of :math:`1 - y`, :math:`[x < 0]` and :math:`s`, within :math:`u (2 [x < 0] + 2 (1 - y) + 6s + 3 |\sigma(x) - y|)`. The
+gradient may err by the larger of the two, and loses digits beyond the first.
 
 References
 ----------
@@ -45,7 +43,7 @@ from harness.laws import Axes, Contract, Subject, derivative_laws, implementatio
 
 
 def _rows_screen(elementary: dd.Elementary, x: Array, y: Array) -> DoubleDouble:
-    """``w + L``: nothing cancels."""
+    """``w + L``, without cancellation."""
     weight = choose(np.asarray(x < 0), dd.lift(y), dd.two_sum(np.ones(y.shape), -y))
     return weight * np.abs(x) + logistic_function.softplus_screen(elementary, -np.abs(x))
 
@@ -60,10 +58,11 @@ def _loss_exact(logits: Any, targets: Any, reduction: str) -> Any:
 
 
 def _slope_screen(x: Array, y: Array) -> DoubleDouble:
-    """``sigma(x) - y`` as ``(1 - y) sigma(x) - y sigma(-x)``, in double-double whatever the format.
+    """``sigma(x) - y`` as ``(1 - y) sigma(x) - y sigma(-x)``, in double-double for every format.
 
-    Next to ``x = 0``, where ``y = 1/2`` cancels the rest, three terms of the series of ``sigma(x) - 1/2``. Where a
-    float64 ``y`` is the rounded ``sigma(x)``, an absolute error of some ``2^-105`` is left, ``2^-50`` of the bound.
+    Near ``x = 0``, where ``y = 1/2`` cancels the rest, it uses three terms of the series of ``sigma(x) - 1/2``. If a
+    float64 ``y`` is the rounded ``sigma(x)``, an absolute error of about ``2^-105`` remains, which is ``2^-50`` of the
+    bound.
     """
     upper, lower = logistic_function.sigmoid_screen(dd.DOUBLE, x), logistic_function.sigmoid_screen(dd.DOUBLE, -x)
     difference = dd.two_sum(np.ones(y.shape), -y) * upper - lower * y
@@ -92,12 +91,12 @@ gradient_oracle = Oracle(_gradient_screen, _gradient_exact)
 
 
 def _usual_row_bound(x: Array, rows: Array, u: float) -> Array:
-    """Absolute error of a row in the forms that cancel; the largest logits overflow if ``u`` does not come first."""
+    """Absolute error of a row in the forms that cancel; multiplies by ``u`` first to avoid an overflow."""
     return np.asarray(2.0 * u * np.abs(x) + u * (3.0 * tail(x) + 2.0 * sigma(-np.abs(x))) + u * rows)
 
 
 def _accurate_row_bound(x: Array, rows: Array, u: float) -> Array:
-    """Absolute error of a row in the form that does not."""
+    """Absolute error of a row in the form without cancellation."""
     return np.asarray(2.0 * u * rows + u * (tail(x) + 2.0 * sigma(-np.abs(x))))
 
 
@@ -121,7 +120,7 @@ def _loss_error(of_row: RowBound) -> Callable[..., Array]:
 
 
 def _gradient_error(*, usual: bool) -> Callable[..., Array]:
-    """Absolute error of the gradient: of the forms of ``x y`` alone, or of those of ``(1 - y) x`` too."""
+    """Absolute error of the gradient for the forms of ``x y``; with ``usual``, also for those of ``(1 - y) x``."""
 
     def error(logits: Tensor, targets: Tensor, reduction: str, _: DoubleDouble, format_: Format) -> Array:
         x, y = to_array(logits), to_array(targets)
@@ -208,7 +207,7 @@ not_negative = usual_laws.one_sided(
     group="algebra",
 )
 def classes_exchange(loss: Subject, logits: Tensor, targets: Tensor) -> Measurement:
-    """Compare the two ways to name the classes; ``1 - y`` is exact for the targets drawn."""
+    """Compare the losses for both names of the classes; ``1 - y`` is exact for the drawn targets."""
     exchanged = to_array(loss(-logits, 1.0 - targets))
     expected = np.where(np.isnan(exchanged), np.inf, exchanged)
     return within(loss(logits, targets), expected, 2.0 * _VALUE.error_at(loss, logits, targets), loss.format)
@@ -247,7 +246,7 @@ gradient_digits_not_lost = usual_laws.gradient(
     lost_digits=usual_laws.SATURATED,
 )
 def gradient_not_lost(loss: Subject, logits: Tensor, targets: Tensor) -> Measurement:
-    """Measure ``inf`` where learning stops and should not; targets between the classes are not looked at."""
+    """Measure ``inf`` where the gradient is wrongly zero, which stops learning; soft targets are not examined."""
     expected = gradient_oracle(logits, targets, loss.declares["reduction"])
     hard = np.isin(to_array(targets), (0.0, 1.0))
     looked_at = choose(hard, expected, dd.lift(np.zeros(hard.shape)))
@@ -255,7 +254,7 @@ def gradient_not_lost(loss: Subject, logits: Tensor, targets: Tensor) -> Measure
 
 
 def _infinite_groups(logits: Tensor, targets: Tensor, *, wrong: bool) -> NDArray[np.bool_]:
-    """Groups of nothing but infinite logits, that speak against their targets or for them."""
+    """Return groups of only infinite logits that contradict their targets or agree with them."""
     against = np.where(to_array(logits) < 0, to_array(targets), 1.0 - to_array(targets))
     return np.asarray((np.isinf(to_array(logits)) & ((against > 0.0) == wrong)).all(-1))
 

@@ -32,7 +32,7 @@ def ones_at_the_labels(one_hot: Subject, labels: Tensor, k: int) -> Measurement:
     group="value",
 )
 def share_of_hits(accuracy: Subject, scores: Tensor, labels: Tensor) -> Measurement:
-    """Count on the scores themselves; a share in float32, as the book has it, is one whatever the scores are in."""
+    """Count hits in the scores; a float32 result, as in the book, is accepted for scores of any dtype."""
     hits = (to_array(scores).argmax(-1) == labels.numpy()).sum(-1)
     n, actual = scores.shape[-2], accuracy(scores, labels)
     narrow = actual.dtype is torch.float32 and accuracy.format.precision > FORMATS["float32"].precision
@@ -63,14 +63,14 @@ def scale_does_not_matter(accuracy: Subject, scores: Tensor, labels: Tensor) -> 
     group="algebra",
 )
 def order_does_not_matter(accuracy: Subject, scores: Tensor, labels: Tensor) -> Measurement:
-    """Compare with the accuracy of the rows in other orders: rotated, and reversed."""
+    """Compare with the accuracy of the rows in two other orders: rotated, and reversed."""
     reference = to_array(accuracy(scores, labels))
     others = [accuracy(scores.roll(1, 1), labels.roll(1, 1)), accuracy(scores.flip(1), labels.flip(1))]
     return compare(np.stack([to_array(other) for other in others], -1), reference[:, None], 0.0, accuracy.format)
 
 
 def _masked_scores(format_: Format) -> st.SearchStrategy[Example]:
-    """Scores of which all but the largest and the second one are -inf in every other row."""
+    """Scores with -inf everywhere except for the two largest scores, in every second row."""
 
     def expand(example: Example) -> Example:
         scores = example["scores"].clone()
@@ -82,11 +82,11 @@ def _masked_scores(format_: Format) -> st.SearchStrategy[Example]:
 
 
 def _many_scores(format_: Format) -> st.SearchStrategy[Example]:
-    """Two classes and up to 65,536 rows, of which none, half, most or all are hits."""
+    """Two classes and up to 65,536 rows; none, half, most or all of the rows are hits."""
 
     def expand(n: int) -> Example:
         hits = np.arange(n) < np.array([[0], [n // 2], [n - n // 7], [n]])
-        # The classes alternate, so that it matters which label a row is held against.
+        # The classes alternate, so that comparing a row with the label of another row shows.
         predicted = np.broadcast_to(np.arange(n) % 2, hits.shape)
         scores = torch.from_numpy(np.stack([1 - predicted, predicted], -1)).to(format_.dtype)
         return {"scores": scores, "labels": torch.from_numpy(np.where(hits, predicted, 1 - predicted))}
@@ -102,7 +102,7 @@ def _labels(_: Format) -> st.SearchStrategy[Example]:
 
 
 def _scores(format_: Format) -> st.SearchStrategy[Example]:
-    """Scores ``[g, n, k]`` whose rows have one maximum: what a tie means is left open."""
+    """Scores ``[g, n, k]`` with one maximum per row, because the result for ties is undefined."""
 
     def expand(rows: Tensor, n: int, seed: int) -> Example:
         scores = rows[: len(rows) // n * n].reshape(-1, n, rows.shape[-1])

@@ -1,9 +1,9 @@
 r"""Cross-entropy of logits.
 
-The loss of a row is :math:`\ln S + g_t` in the notation of
-:mod:`harness.contracts.building_blocks.softmax_function`: a sum of two non-negative terms, so that a form built on
-``log1p`` of the other classes' sum is accurate to a few ulp everywhere. The bound here is that of the usual form,
-``-log_softmax(x)[t]``, which is absolute; what it loses near zero is a law of its own.
+The loss of a row is :math:`\ln S + g_t` in the notation of :mod:`harness.contracts.building_blocks.softmax_function`.
+It is a sum of two non-negative terms, so a form with ``log1p`` of the other classes' sum is accurate to a few ulp
+everywhere. The bound here holds for the usual form, ``-log_softmax(x)[t]``, and is absolute; a separate law covers its
+loss of digits near zero.
 """
 
 from typing import Any
@@ -35,7 +35,7 @@ from harness.laws.strategies import ONE_SEED
 
 
 def _gradient_screen(elementary: dd.Elementary, x: Array, labels: Any, reduction: str) -> DoubleDouble:
-    """``p_j`` off the target and minus the sum of the others on it, which ``p_t - 1`` would cancel away."""
+    """``p_j`` off the target, and minus the sum of the others on it, where ``p_t - 1`` would cancel."""
     gap = dd.two_sum(x, -x.max(-1, keepdims=True))
     exponentials = elementary.exp(gap)
     p = elementary.quotient(exponentials, sum_of_others(elementary, exponentials, x) + 1.0)
@@ -79,7 +79,7 @@ def _broadcast_loss(rows: Array, logits: Tensor) -> Array:
 
 
 def _gradient_bound(logits: Tensor, labels: Tensor, reduction: str, _: DoubleDouble, format_: Format) -> Array:
-    """``(A_i p_i + 6 u [i = t]) / n``, and at the maximum the sum of these."""
+    """``(A_i p_i + 6 u [i = t]) / n``; the maximum gets the sum of these."""
     x = to_array(logits)
     at_target = np.arange(x.shape[-1]) == labels.numpy()[..., None]
     absolute = backward_amplified(softmax_oracle(logits).hi, x, format_) + 6.0 * format_.u * at_target
@@ -150,7 +150,7 @@ loss_not_lost = usual_laws.not_lost(
     group="algebra",
 )
 def differs_by_the_logits(loss: Subject, logits: Tensor, labels: Tensor) -> Measurement:
-    """Move every label on by one; the difference of the logits is summed without rounding."""
+    """Increase every label by one; the difference of the logits is summed without rounding."""
     following = (labels + 1) % logits.shape[-1]
     x = to_array(logits)
     difference = dd.two_sum(labelled_logits.pick(x, labels.numpy()), -labelled_logits.pick(x, following.numpy()))
@@ -169,7 +169,7 @@ def differs_by_the_logits(loss: Subject, logits: Tensor, labels: Tensor) -> Meas
     group="algebra",
 )
 def shift_invariant(loss: Subject, logits: Tensor, labels: Tensor) -> Measurement:
-    """Shift by the row's maximum where that is exact in the format; other rows are left as they are."""
+    """Shift by the row's maximum where that is exact in the format; other rows stay unchanged."""
     return _compare_twice(loss, logits, labels, loss(exact_shift(logits), labels))
 
 
@@ -189,7 +189,7 @@ def columns_in_any_order(loss: Subject, logits: Tensor, labels: Tensor) -> Measu
 
 
 def _compare_twice(loss: Subject, logits: Tensor, labels: Tensor, other: Tensor) -> Measurement:
-    """Compare with another output for the same loss: both err, so that the bound counts twice."""
+    """Compare with another output for the same loss; both err, so that the bound is doubled."""
     exact, values = labelled_logits.loss_oracle(logits, labels, loss.declares["reduction"]).hi, to_array(other)
     reference = np.where(np.isnan(values), exact, values)
     return compare_absolute(loss(logits, labels), reference, 2.0 * _VALUE.error_at(loss, logits, labels), loss.format)
@@ -220,14 +220,14 @@ gradient = usual_laws.gradient(
     inputs=labelled_logits.masked_at_label,
 )
 def impossible_label(loss: Subject, logits: Tensor, labels: Tensor) -> Measurement:
-    """Look at those rows, or at the groups that have one."""
+    """Compare the rows with an impossible label, or the groups that contain one."""
     impossible = np.isneginf(labelled_logits.pick(to_array(logits), labels.numpy()))
     possible = np.isfinite(to_array(logits).max(-1))
     chosen = impossible & possible
     if loss.declares["reduction"] == "none":
         actual = to_array(loss(logits, labels))
         return compare(actual, np.where(chosen, np.inf, actual), 0.0, loss.format)
-    # A row of nothing but -inf has a policy, which decides its group.
+    # The declared convention decides a group with a row of only -inf.
     return usual_laws.compare_rows(loss(logits, labels), chosen.any(-1) & possible.all(-1), np.inf, loss.format)
 
 
@@ -251,7 +251,7 @@ fully_masked_row = logit_rows.fully_masked_law(
     inputs=labelled_logits.single_rows(logit_rows.every_third_row(logit_rows.one_infinite)),
 )
 def infinite_logit(loss: Subject, logits: Tensor, labels: Tensor) -> Measurement:
-    """Compare the rows that have one with the policy; each is a batch of its own."""
+    """Compare the rows with an infinite logit with the declared convention; each is a batch."""
     infinite = np.isposinf(to_array(logits))
     actual = loss(logits, labels)
     at_label = labelled_logits.pick(infinite, labels.numpy()).any(-1).reshape((-1,) + (1,) * (actual.ndim - 1))
@@ -264,7 +264,7 @@ def infinite_logit(loss: Subject, logits: Tensor, labels: Tensor) -> Measurement
 
 
 def _total(loss: Subject, terms: Array) -> tuple[float, float]:
-    """The loss of the first class is the logarithm of the sum."""
+    """Return the sum, whose logarithm is the loss of the first class."""
     logits, exact = logit_rows.logarithms(terms, loss.format)
     return float(np.exp(float(loss(logits[None], torch.zeros(1, 1, dtype=torch.int64)).reshape(())))), exact
 

@@ -1,8 +1,8 @@
-"""A loader of anybody's: each sample once and whole, in the order that was promised, and nothing left behind.
+"""User-supplied data loaders: each sample once and complete, in the promised order, with no resources left in use.
 
-What implements it makes loaders, and is asked for what it names: naming a keyword is the promise that is checked. A
-data set is put into a ``DataLoader``, and a loader is taken as it is. No tensors are drawn: a law is held on what is
-asked for, with workers and without, and says in words what came instead.
+The implementation is a factory of loaders. A keyword in its signature is a promise that the laws check. A data set is
+wrapped in a ``DataLoader``, and a loader object is used directly. The laws draw no tensors: they try requests with and
+without workers, and describe wrong results in words.
 """
 
 from harness.contracts.building_blocks.delivery import batch, ending, order, randomness, samples, wholeness

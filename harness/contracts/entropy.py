@@ -1,30 +1,31 @@
-r"""Shannon entropy, in nats, of the distribution that a row of logits stands for.
+r"""Shannon entropy, in nats, of the distribution that a row of logits defines.
 
 With :math:`g_i = \max_j x_j - x_i`, :math:`R` the sum of :math:`e^{-g_i}` over all classes but one maximum,
 :math:`S = 1 + R`, :math:`p_i = e^{-g_i} / S` and :math:`G = \sum_i p_i g_i`,
 
 .. math:: H = \ln(1 + R) + G,
 
-two terms that are not negative. So the entropy is known to a small *relative* error however sure a row is of its class;
-:math:`-\sum p \ln p` has no such accuracy, since :math:`\ln p` of the dominating class is itself a small difference.
-The gradient is :math:`-p_i (\ln p_i + H) = p_i (g_i - G)`.
+two non-negative terms. The entropy therefore has a small *relative* error even if one class dominates the row. The
+form :math:`-\sum p \ln p` has no such accuracy, because :math:`\ln p` of the dominating class is itself a small
+difference. The gradient is :math:`-p_i (\ln p_i + H) = p_i (g_i - G)`.
 
-The bound is that of this form carried out in the format itself, with an exponential and a logarithm accurate to one ulp
-(:math:`2u`); :math:`u_a` is the accumulator's roundoff:
+The bound of ``digits_not_lost`` holds for this form in the format itself, with an exponential and a logarithm accurate
+to one ulp (:math:`2u`); :math:`u_a` is the accumulator's roundoff:
 
-* :math:`e^{-g_i}` errs relatively by :math:`u (g_i + 2)`, the subtraction's part having become :math:`u g_i`; its
-  product with :math:`g_i`, which errs by :math:`u`, by :math:`u (g_i + 4)`;
+* :math:`e^{-g_i}` errs relatively by :math:`u (g_i + 2)`, where the subtraction contributes :math:`u g_i`; its
+  product with :math:`g_i`, which errs by :math:`u`, errs by :math:`u (g_i + 4)`;
 * :math:`S` errs by the mean :math:`\tau = \sum_i p_i u (g_i + 2) + (k - 1) u_a + u`, and :math:`\sum e^{-g_i} g_i`
-  by the mean of its terms' errors, :math:`(k - 1) u_a` and :math:`u`; the quotient adds :math:`u`. So :math:`G` errs by
-  :math:`u (\sum_i p_i g_i^2 + G^2 + 8 G) + 2 (k - 1) u_a G` to first order;
-* :math:`\ln(1 + R)` errs by :math:`\delta R / S`, that is :math:`u (G + 3 R/S) + (k - 2) u_a R/S`, and by :math:`2u` of
-  itself; the last addition by :math:`u H`.
+  by the mean of its terms' errors, :math:`(k - 1) u_a` and :math:`u`; the quotient adds :math:`u`. To first order,
+  :math:`G` errs by :math:`u (\sum_i p_i g_i^2 + G^2 + 8 G) + 2 (k - 1) u_a G`;
+* :math:`\ln(1 + R)` errs by :math:`\delta R / S`, that is :math:`u (G + 3 R/S) + (k - 2) u_a R/S`, and by :math:`2u`
+  of
+  itself; the last addition errs by :math:`u H`.
 
-Where an exponential is subnormal it errs by a smallest subnormal, which counts at most :math:`1 + g_i` times.
+A subnormal exponential errs by a smallest subnormal, which is multiplied by at most :math:`1 + g_i`.
 
-That is the bound of ``digits_not_lost``. The usual form :math:`-\sum p \ln p` by way of the log-softmax, whose absolute
-error is :math:`\delta_i`, has :math:`\sum_i p_i (\delta_i + |\ln p_i| (e^{\delta_i} - 1 + 3u)) + ((k - 1) u_a + u) H`,
-which is the bound of ``value``: absolute, since the logarithm of a sum around one is.
+The bound of ``value`` holds for the usual form :math:`-\sum p \ln p` computed from the log-softmax, whose absolute
+error is :math:`\delta_i`: :math:`\sum_i p_i (\delta_i + |\ln p_i| (e^{\delta_i} - 1 + 3u)) + ((k - 1) u_a + u) H`. It
+is absolute, like the error of a logarithm of a sum near one.
 """
 
 import math
@@ -60,7 +61,7 @@ SOURCE = "Shannon's definition; the module documentation derives the bound"
 
 
 def _halves(elementary: dd.Elementary, x: Array) -> tuple[DoubleDouble, DoubleDouble]:
-    """``exp(-g / 2)``, whose square only underflows as a last step, and ``g`` where that is not zero."""
+    """``exp(-g / 2)``, whose square underflows only in the last step, and ``g`` where ``exp(-g / 2)`` is not zero."""
     gap = gaps(x)
     half = elementary.exp(gap * 0.5)
     seen = half.hi > 0.0
@@ -75,7 +76,7 @@ def _entropy_screen(elementary: dd.Elementary, x: Array) -> DoubleDouble:
 
 
 def _finite_gaps(x: Any) -> Any:
-    """``g``, with zero where a class is impossible: ``0 ln 0 = 0``."""
+    """``g``, with zero for impossible classes, because ``0 ln 0 = 0``."""
     gap = x.max(-1, keepdims=True) - x
     gap[~np.frompyfunc(lambda ball: ball.is_finite(), 1, 1)(gap).astype(bool)] = arb(0)
     return gap
@@ -108,7 +109,7 @@ entropy_pullback = Oracle(_pullback_screen, _pullback_exact)
 
 
 class Moments(NamedTuple):
-    """Of a row's gaps ``g``: the sum of their exponentials without one maximum, and means under the softmax."""
+    """Gaps ``g`` of a row, the sum of their exponentials without one maximum, and means under the softmax."""
 
     gap: Array
     g: Array
@@ -119,7 +120,7 @@ class Moments(NamedTuple):
 
 
 def moments(x: Array) -> Moments:
-    """Return them in float64, the last axis kept; gaps of classes without probability are zero."""
+    """Return them in float64, with the last axis retained; gaps of classes without probability are zero."""
     with np.errstate(over="ignore", invalid="ignore"):
         gap = x.max(-1, keepdims=True) - x
     exponentials = np.exp(-gap)
@@ -130,8 +131,8 @@ def moments(x: Array) -> Moments:
 
 
 def _subnormals(row: Moments, format_: Format) -> Array:
-    """Smallest subnormals: of each exponential below ``tiny``, weighted by its gap, and of three results."""
-    # Beyond twice the gap at which it underflows, an exponential times its gap is nothing beside a subnormal.
+    """Errors by subnormals: for each exponential below ``tiny``, weighted by its gap, and for three results."""
+    # Beyond twice the gap of underflow, an exponential times its gap is negligible next to a subnormal.
     small = (row.gap > -math.log(2.0 * format_.tiny)) & (row.gap < -2.0 * format_.log_smallest)
     return np.asarray(format_.smallest * (3.0 + np.where(small, 2.0 + row.gap, 0.0).sum(-1)))
 
@@ -143,7 +144,7 @@ def entropy_absolute_bound(logits: Tensor, expected: DoubleDouble, format_: Form
     tau = (row.p * np.expm1(u * (row.g + 2.0))).sum(-1) + adding
     mean, others = row.mean[..., 0], row.others[..., 0]
     weighted = (row.p * row.g * np.expm1(u * (row.g + 4.0))).sum(-1) + mean * (adding + tau + u)
-    # The error of R is that of S but for the maximum's, which is exact.
+    # The error of R equals the error of S without the maximum, which is exact.
     share = (row.p * np.expm1(u * (row.g + 2.0))).sum(-1) - row.p.max(-1) * np.expm1(2.0 * u)
     logarithm = np.maximum(share, 0.0) + others / (1.0 + others) * adding
     error = (weighted + logarithm) / (1.0 - tau) + 2.0 * u * np.log1p(others) + u * expected.hi
@@ -151,12 +152,12 @@ def entropy_absolute_bound(logits: Tensor, expected: DoubleDouble, format_: Form
 
 
 def subnormals(logits: Tensor, format_: Format) -> Array:
-    """What is lost at most to exponentials that underflow."""
+    """Return the largest loss from underflowing exponentials."""
     return _subnormals(moments(to_array(logits)), format_)
 
 
 def log_softmax_form_bound(logits: Tensor, expected: DoubleDouble, format_: Format) -> Array:
-    """Absolute error of the usual form on finite logits, or that of the accurate one if larger."""
+    """Absolute error of the usual form for finite logits, or of the accurate form if larger."""
     row = moments(to_array(logits))
     log_p = np.where(row.p > 0.0, -row.g - np.log1p(row.others), 0.0)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -183,7 +184,7 @@ def gradient_bound(logits: Tensor, cotangent: Tensor, format_: Format) -> Array:
 
 
 def near_certain(rng: np.random.Generator, shape: Shape, magnitude: Array, format_: Format) -> Array:
-    """One class ahead of the others by up to where their probabilities underflow; the others near one another."""
+    """One class ahead of the others, up to the underflow of their probabilities; the others are close to each other."""
     ahead = -format_.log_smallest * rng.random((shape.rows, 1)) * 1.1
     rows = portable.standard_normal(rng, shape) * np.minimum(magnitude, 1.0) - ahead
     rows[np.arange(shape.rows), rng.integers(shape.columns, size=shape.rows)] = 0.0
@@ -231,14 +232,14 @@ def value(entropy: Subject, logits: Tensor) -> Measurement:
     lost_digits=usual_laws.ABSORBED,
 )
 def digits_not_lost(entropy: Subject, logits: Tensor) -> Measurement:
-    """Compare with the oracle, within the error of terms that have one sign."""
+    """Compare with the oracle, within the error of the form with terms of one sign."""
     expected = entropy_oracle(logits)
     absolute = entropy_absolute_bound(logits, expected, entropy.format)
     return _compare(entropy(logits), expected, absolute, logits, entropy.format)
 
 
 def _compare(actual: Tensor, expected: DoubleDouble, absolute: Array, logits: Tensor, format_: Format) -> Measurement:
-    """Compare; rows of nothing but -inf are the business of their own law, and pass here."""
+    """Compare; rows of only -inf pass, because another law covers them."""
     values = to_array(actual)
     nothing = np.isneginf(to_array(logits)).all(-1).reshape((-1,) + (1,) * (values.ndim - 1))
     reference = DoubleDouble(np.where(nothing, values, expected.hi), np.where(nothing, 0.0, expected.lo))
@@ -264,7 +265,7 @@ not_negative = usual_laws.one_sided(
     group="algebra",
 )
 def at_most_ln_k(entropy: Subject, logits: Tensor) -> Measurement:
-    """Measure how far above ln k the entropy is."""
+    """Measure the excess of the entropy over ln k."""
     actual = to_array(entropy(logits))
     largest = dd.log(dd.lift(np.full(actual.shape, float(logits.shape[-1]))))
     above = ~(actual <= largest.hi)
@@ -283,7 +284,7 @@ def at_most_ln_k(entropy: Subject, logits: Tensor) -> Measurement:
     lost_digits=usual_laws.ABSORBED,
 )
 def entropy_not_lost(entropy: Subject, logits: Tensor) -> Measurement:
-    """Measure ``inf`` where it is; exponentials that underflow are lost together with their gaps."""
+    """Measure ``inf`` where the entropy is lost; exponentials that underflow are lost together with their gaps."""
     underflow = subnormals(logits, entropy.format)
     return usual_laws.measure_not_lost(entropy(logits), entropy_oracle(logits), entropy.format, underflow)
 
@@ -328,7 +329,7 @@ def class_order_invariant(entropy: Subject, logits: Tensor) -> Measurement:
 def _agree(
     entropy: Subject, logits: Tensor, other: Tensor, bound: Callable[..., Array] = entropy_absolute_bound
 ) -> Measurement:
-    """Compare with the output at other logits of the same entropy; where that is not finite, with the truth."""
+    """Compare with the output for other logits of equal entropy, or with the exact value if it is not finite."""
     expected = entropy_oracle(logits)
     again = to_array(entropy(other))
     reference = dd.lift(np.where(np.isfinite(again), again, expected.hi))
@@ -347,7 +348,7 @@ def _agree(
     group="gradient",
 )
 def gradient(entropy: Subject, logits: Tensor, cotangent: Tensor) -> Measurement:
-    """Compare the gradient by autograd, in the case's own dtype, with the analytic one."""
+    """Compare the gradient by autograd, in the case's dtype, with the analytic one."""
     format_ = entropy.format
     expected = entropy_pullback(logits, cotangent)
     absolute = gradient_bound(logits, cotangent, format_)

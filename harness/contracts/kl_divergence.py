@@ -1,12 +1,12 @@
 r"""Kullback-Leibler divergence of a distribution ``p`` from one that is given by its logarithms ``log_q``.
 
-:math:`D = \sum_j p_j (\ln p_j - \ell_j)` row by row, with :math:`\ell = \ln q` as it is given and
-:math:`0 \ln 0 = 0`: a class with :math:`p_j = 0` adds nothing, whatever :math:`\ell_j`, and one with :math:`p_j > 0`
-and :math:`\ell_j = -\infty` makes the divergence infinite.
+:math:`D = \sum_j p_j (\ln p_j - \ell_j)` for each row, with the given :math:`\ell = \ln q` and :math:`0 \ln 0 = 0`. A
+class with :math:`p_j = 0` adds nothing for any :math:`\ell_j`; a class with :math:`p_j > 0` and
+:math:`\ell_j = -\infty` makes the divergence infinite.
 
-The terms have both signs and cancel where the distributions are near one another, so the bound is absolute and
-conditioned on :math:`\sum_j p_j (|\ln p_j| + |\ell_j|)`. It covers both forms in use, carried out in the format itself
-with a logarithm accurate to one ulp (:math:`2u`), :math:`t_j = \ln p_j - \ell_j`:
+The terms have both signs and cancel for similar distributions. The bound is therefore absolute and proportional to
+:math:`\sum_j p_j (|\ln p_j| + |\ell_j|)`. It covers both usual forms in the format itself, with a logarithm accurate
+to one ulp (:math:`2u`) and :math:`t_j = \ln p_j - \ell_j`:
 
 * :math:`p (\ln p - \ell)`: :math:`2u\, p |\ln p|` from the logarithm, :math:`u\, p |t|` each from the difference
   and the product;
@@ -14,8 +14,8 @@ with a logarithm accurate to one ulp (:math:`2u`), :math:`t_j = \ln p_j - \ell_j
   :math:`u\, p |t|` from the difference;
 * the sum of the terms, :math:`(k - 1) u_a \sum_j p_j |t_j|`, and :math:`u |D|` for storing it.
 
-Together :math:`u \sum_j p_j (3 |\ln p_j| + |\ell_j| + 2 |t_j|) + (k - 1) u_a \sum_j p_j |t_j| + u |D|`, and three
-smallest subnormals a class for the products that underflow.
+Together :math:`u \sum_j p_j (3 |\ln p_j| + |\ell_j| + 2 |t_j|) + (k - 1) u_a \sum_j p_j |t_j| + u |D|`, plus three
+smallest subnormals per class for the products that underflow.
 """
 
 from typing import Any
@@ -64,7 +64,7 @@ def _where(condition: Any, values: DoubleDouble) -> DoubleDouble:
 
 
 def _value_screen(_: dd.Elementary, log_q: Array, p: Array) -> DoubleDouble:
-    """Terms to all the digits there are, since they cancel; those of ``p = 0`` are zero, even beside an infinity."""
+    """Compute terms to full precision because they cancel; a term with ``p = 0`` is zero, even next to an infinity."""
     logarithm = dd.DOUBLE.log(dd.lift(np.where(p > 0.0, p, 1.0)))
     return dd.total(_where(p > 0.0, (logarithm - np.where(p > 0.0, log_q, 0.0)) * p))
 
@@ -85,7 +85,7 @@ def _in_p_screen(_: dd.Elementary, log_q: Array, p: Array, cotangent: Array) -> 
 
 
 def _gibbs_screen(_: dd.Elementary, log_q: Array, p: Array) -> DoubleDouble:
-    """``P ln(P / Q)`` by way of ``P - Q``, which is near zero."""
+    """``P ln(P / Q)``, computed from ``P - Q``, which is near zero."""
     of_p, of_q = dd.total(dd.lift(p)), dd.total(dd.DOUBLE.exp(dd.lift(log_q)))
     return -of_p * dd.DOUBLE.log1p((of_q - of_p) / of_p)
 
@@ -106,11 +106,11 @@ gibbs_oracle = Oracle(_gibbs_screen, _gibbs_exact)
 
 
 def kl_absolute_bound(log_q: Tensor, p: Tensor, expected: DoubleDouble, format_: Format) -> Array:
-    """Absolute error of either form, where the divergence is finite."""
+    """Absolute error of both forms, where the divergence is finite."""
     weights, u, k = to_array(p), format_.u, p.shape[-1]
     logarithm = np.log(np.where(weights > 0.0, weights, 1.0))
     given = np.where(weights > 0.0, to_array(log_q), 0.0)
-    # Multiplied by u first: logarithms of half of float64's largest number would overflow.
+    # Multiply by u first, because logarithms of half of float64's largest number would overflow.
     of_p, of_q, difference = u * np.abs(logarithm), u * np.abs(given), u * np.abs(logarithm - given)
     rounding = (weights * (3.0 * of_p + of_q + 2.0 * difference)).sum(-1)
     adding = (k - 1) * (format_.u_accumulator / u) * (weights * difference).sum(-1)
@@ -118,7 +118,7 @@ def kl_absolute_bound(log_q: Tensor, p: Tensor, expected: DoubleDouble, format_:
 
 
 def _value_error(log_q: Tensor, p: Tensor, expected: DoubleDouble, format_: Format) -> Array:
-    """The same; nothing where the divergence is infinite."""
+    """:func:`kl_absolute_bound`, with zero where the divergence is infinite."""
     with np.errstate(invalid="ignore"):
         absolute = kl_absolute_bound(log_q, p, expected, format_)
     return np.where(np.isinf(expected.hi), 0.0, absolute)
@@ -135,7 +135,7 @@ def _error_in_p(log_q: Tensor, p: Tensor, cotangent: Tensor, expected: DoubleDou
     v = np.abs(to_array(cotangent))[..., None]
     sizes = format_.u * np.abs(given), format_.u * np.abs(expected.hi)
     rounding = v * (format_.u * (4.0 * np.abs(np.log(weights)) + 4.0) + 2.0 * sizes[0]) + 2.0 * sizes[1]
-    # (v p) / p: the product is a multiple of the smallest subnormal.
+    # In (v p) / p, the product is a multiple of the smallest subnormal.
     underflow = format_.smallest / weights + 4.0 * format_.smallest
     return np.asarray(rounding * (1.0 + 8.0 * format_.u) + underflow)
 
@@ -152,7 +152,7 @@ def _inputs(format_: Format) -> st.SearchStrategy[Example]:
 
 
 def _without(*, of_p: bool, of_q: bool) -> Inputs:
-    """About a third of the classes impossible under ``p``, under ``q``, or under both."""
+    """Make about a third of the classes impossible under ``p``, ``q``, or both."""
 
     def inputs(format_: Format) -> st.SearchStrategy[Example]:
         def expand(example: Example, seed: int) -> Example:
@@ -183,7 +183,7 @@ def _extremes(format_: Format) -> st.SearchStrategy[Example]:
 
 
 def _long_distributions(format_: Format) -> st.SearchStrategy[Example]:
-    """Rows of up to 65,536 classes, the two distributions in opposite order."""
+    """Rows of up to 65,536 classes, with the two distributions in opposite order."""
 
     def expand(logits: Tensor) -> Example:
         log_q = torch.from_numpy(portable.log_softmax(to_array(logits)[..., ::-1])).to(format_.dtype)
@@ -193,7 +193,7 @@ def _long_distributions(format_: Format) -> st.SearchStrategy[Example]:
 
 
 def _many_distributions(format_: Format) -> st.SearchStrategy[Example]:
-    """Ordinary distributions that have nothing to do with each other."""
+    """Ordinary, unrelated distributions."""
 
     def expand(rows: Example) -> Example:
         log_q = torch.from_numpy(portable.log_softmax(to_array(rows["log_q"]))).to(format_.dtype)
@@ -231,10 +231,10 @@ value = usual_laws.value(
     group="algebra",
 )
 def not_below_gibbs(kl: Subject, log_q: Tensor, p: Tensor) -> Measurement:
-    """Measure how far below the divergence is; P and Q differ from one by the roundings of the inputs."""
+    """Measure how far the divergence is below the limit; P and Q differ from one by the inputs' rounding."""
     least, actual = gibbs_oracle(log_q, p).hi, to_array(kl(log_q, p))
     absolute = kl_absolute_bound(log_q, p, value_oracle(log_q, p), kl.format)
-    # The least divergence is compared in float64, to which it was rounded.
+    # The lower limit is rounded to float64 for the comparison.
     absolute = absolute + 2.0**-53 * np.abs(least)
     return compare_absolute(actual, usual_laws.at_least(actual, least), absolute, kl.format)
 
@@ -248,7 +248,7 @@ def not_below_gibbs(kl: Subject, log_q: Tensor, p: Tensor) -> Measurement:
     group="algebra",
 )
 def zero_for_equal_distributions(kl: Subject, p: Tensor) -> Measurement:
-    """Hand over the logarithm of ``p``, rounded to the format."""
+    """Pass the logarithm of ``p``, rounded to the format."""
     log_p = torch.from_numpy(portable.log(to_array(p))).to(p.dtype)
     absolute = kl_absolute_bound(log_p, p, value_oracle(log_p, p), kl.format)
     handed = 2.0 * kl.format.u * (to_array(p) * np.abs(to_array(log_p))).sum(-1)
@@ -265,7 +265,7 @@ def zero_for_equal_distributions(kl: Subject, p: Tensor) -> Measurement:
     group="algebra",
 )
 def class_order_invariant(kl: Subject, log_q: Tensor, p: Tensor) -> Measurement:
-    """Reverse the classes; where that is not finite, compare with the truth."""
+    """Reverse the classes; compare with the exact value where the output is not finite."""
     expected = value_oracle(log_q, p)
     again = to_array(kl(log_q.flip(-1), p.flip(-1)))
     reference = dd.lift(np.where(np.isfinite(again), again, expected.hi))
@@ -297,7 +297,7 @@ gradient_in_p = usual_laws.gradient(
 
 
 def _two(log_q: Tensor, p: Tensor) -> Example:
-    """Logarithm and probability of the second of two classes; the first one has the rest of either."""
+    """Two classes; the given logarithm and probability are for the second one, and the first has the rest."""
     rest = torch.from_numpy(portable.log1p(-portable.exp(to_array(log_q)))).to(log_q.dtype)
     rows = {"log_q": torch.stack([rest, log_q], 1), "p": torch.stack([1.0 - p, p], 1)}
     return {**rows, "cotangent": torch.ones_like(p)}

@@ -1,19 +1,19 @@
 r"""Kullback-Leibler divergence of two distributions that are both given by their probabilities.
 
-:math:`D = \sum_j p_j (\ln p_j - \ln q_j)` row by row, with :math:`0 \ln 0 = 0`: a class with :math:`p_j = 0` adds
-nothing, whatever :math:`q_j`, and one with :math:`p_j > 0` and :math:`q_j = 0` makes the divergence infinite.
+:math:`D = \sum_j p_j (\ln p_j - \ln q_j)` for each row, with :math:`0 \ln 0 = 0`. A class with :math:`p_j = 0` adds
+nothing for any :math:`q_j`; a class with :math:`p_j > 0` and :math:`q_j = 0` makes the divergence infinite.
 
-The bound is that of the divergence from logarithms, with a second logarithm that errs by :math:`2u` and, where the
-ratio :math:`p / q` is taken first, its rounding, which is :math:`u` absolutely under the logarithm. With
+The bound extends the bound of the divergence from logarithms: a second logarithm errs by :math:`2u`, and if the ratio
+:math:`p / q` is formed first, its rounding is :math:`u` absolutely under the logarithm. With
 :math:`t_j = \ln p_j - \ln q_j` it is :math:`u \sum_j p_j (3 |\ln p_j| + 3 |\ln q_j| + 2 |t_j| + 1) + (k - 1) u_a
-\sum_j p_j |t_j| + u |D|`, and three smallest subnormals a class for the products that underflow.
+\sum_j p_j |t_j| + u |D|`, plus three smallest subnormals per class for the products that underflow.
 
-A case may declare that it divides both by their sums, :math:`P` and :math:`Q`, first: the divergence is that of
-:math:`p / P` and :math:`q / Q`, whose entries err by :math:`r = (k - 1) u_a + 2 u` relatively, and the value by
-:math:`r \sum_j p_j (|t_j| + 2)` more. Its gradients lose their part along the distribution: that in :math:`p` is
-:math:`v (t_j - D) / P`, that in :math:`q` is :math:`v (1 - p_j / q_j) / Q`, with :math:`p, q, t` after the division.
-What either is before that part is taken off errs as without, and by :math:`2 r` of it; the sums add
-:math:`(k + 4) u` of the mean magnitude.
+A case may declare that it first divides both by their sums, :math:`P` and :math:`Q`. The divergence is then that of
+:math:`p / P` and :math:`q / Q`, whose entries err by :math:`r = (k - 1) u_a + 2 u` relatively; the value errs by
+another :math:`r \sum_j p_j (|t_j| + 2)`. The gradients lose their component along the distribution: the gradient in
+:math:`p` is :math:`v (t_j - D) / P` and the gradient in :math:`q` is :math:`v (1 - p_j / q_j) / Q`, with
+:math:`p, q, t` after the division. Each gradient before this subtraction errs as without the division, and by
+:math:`2 r` of itself; the sums add :math:`(k + 4) u` of the mean magnitude.
 """
 
 from typing import Any
@@ -53,12 +53,12 @@ SOURCE = "definition; the module documentation derives the bound"
 
 
 def _over_its_sum(x: Array) -> DoubleDouble:
-    """A distribution divided by its sum, which has more digits than its format."""
+    """Divide a distribution by its sum, with more digits than its format."""
     return dd.lift(x) / dd.total(dd.lift(x), keepdims=True)
 
 
 def _value_screen(_: dd.Elementary, p: Array, q: Array, normalised: str = "no") -> DoubleDouble:
-    """Terms to all the digits there are, since they cancel; of sums ``P`` and ``Q``, ``D / P - ln P + ln Q``."""
+    """Compute terms to full precision because they cancel; with sums ``P`` and ``Q``, ``D / P - ln P + ln Q``."""
     plain = _divergence(p, q)
     if normalised == "no":
         return plain
@@ -124,12 +124,12 @@ gradient_in_q_oracle = Oracle(_in_q_screen, _in_q_exact)
 
 
 def _over_the_sum(k: int, format_: Format, normalised: str) -> float:
-    """The relative error of an entry that is divided by the sum."""
+    """Relative error of an entry that is divided by the sum."""
     return (k - 1) * format_.u_accumulator + 2.0 * format_.u if normalised == "yes" else 0.0
 
 
 def _absolute_bound(p: Tensor, q: Tensor, normalised: str, expected: DoubleDouble, format_: Format) -> Array:
-    """Absolute error of any of the forms, where the divergence is finite."""
+    """Absolute error of all forms, where the divergence is finite."""
     weights, u, k = to_array(p), format_.u, p.shape[-1]
     counted = (weights > 0.0) & (to_array(q) > 0.0)
     of_p, of_q = (np.log(np.where(counted, to_array(x), 1.0)) for x in (p, q))
@@ -144,13 +144,13 @@ def _absolute_bound(p: Tensor, q: Tensor, normalised: str, expected: DoubleDoubl
 
 
 def _compare(actual: Tensor, expected: DoubleDouble, absolute: Array, format_: Format) -> Measurement:
-    """Compare within an absolute error, which is infinite only where what is divided by its sum is lost."""
+    """Compare within an absolute error, which is infinite only where a division by the sum loses a probability."""
     compare = compare_within if np.isposinf(absolute).any() else within
     return compare(actual, expected, absolute, format_)
 
 
 def _is_lost_by_division(q: Tensor, format_: Format) -> Array:
-    """Where a probability that is divided by its sum may be subnormal, and lose its digits or all it is."""
+    """Return where a probability divided by its sum may be subnormal and lose its digits."""
     values = to_array(q)
     over_sum = values / values.sum(-1, keepdims=True)
     return np.asarray(((values > 0.0) & (over_sum < 2.0 * format_.tiny)).any(-1))
@@ -169,7 +169,7 @@ def _error_in_p(
 
 
 def _along(weights: Array, size: Array, format_: Format, normalised: str) -> Array:
-    """What it errs that the part along the distribution is taken off, given the size of what it is taken of."""
+    """Error of subtracting the component along the distribution, given the magnitude before the subtraction."""
     if normalised == "no":
         return np.zeros(size.shape)
     k = weights.shape[-1]
@@ -180,7 +180,7 @@ def _along(weights: Array, size: Array, format_: Format, normalised: str) -> Arr
 def _error_in_q(
     p: Tensor, q: Tensor, cotangent: Tensor, normalised: str, expected: DoubleDouble, format_: Format
 ) -> Array:
-    """``4 u |y|``, and a subnormal over ``q``; of what is divided by its sum, of ``p / q`` in place of ``y``."""
+    """``4 u |y|``, and a subnormal over ``q``; for distributions divided by their sums, ``p / q`` replaces ``y``."""
     size = np.abs(expected.hi)
     if normalised == "yes":
         size = np.abs(to_array(cotangent))[..., None] * (1.0 + to_array(p) / to_array(q))
@@ -192,7 +192,7 @@ def _error_in_q(
 
 
 def _inputs(format_: Format) -> st.SearchStrategy[Example]:
-    """Two positive distributions; of ``q``, by which gradients divide, all are normal numbers."""
+    """Two positive distributions; gradients divide by ``q``, so its entries are normal numbers."""
 
     def expand(drawn: tuple[Tensor, Tensor, np.random.Generator]) -> Example:
         log_q, p, rng = drawn
@@ -203,7 +203,7 @@ def _inputs(format_: Format) -> st.SearchStrategy[Example]:
 
 
 def _without(*, of_p: bool, of_q: bool) -> Inputs:
-    """About a third of the classes impossible under ``p``, under ``q``, or under both; one is left."""
+    """Make about a third of the classes impossible under ``p``, ``q``, or both; at least one class remains."""
 
     def inputs(format_: Format) -> st.SearchStrategy[Example]:
         def expand(example: Example, seed: int) -> Example:
@@ -222,13 +222,13 @@ def _without(*, of_p: bool, of_q: bool) -> Inputs:
 
 
 def _dropped(x: Tensor, zeros: Tensor) -> Tensor:
-    """A distribution without some of its classes."""
+    """Remove some classes of a distribution."""
     left = x.double().masked_fill(zeros, 0.0)
     return (left / left.sum(-1, keepdim=True)).to(x.dtype)
 
 
 def _extremes(format_: Format) -> st.SearchStrategy[Example]:
-    """One class nearly certain under ``p``; the others, and all of ``q``, from one to the smallest number."""
+    """One class nearly certain under ``p``; the others, and all of ``q``, range from one to the smallest number."""
     small = [format_.smallest, format_.tiny, 2.0 * format_.tiny]
 
     def expand(rows: int, columns: int, seed: int) -> Example:
@@ -242,20 +242,20 @@ def _extremes(format_: Format) -> st.SearchStrategy[Example]:
 
 
 def _long_distributions(format_: Format) -> st.SearchStrategy[Example]:
-    """Rows of up to 65,536 classes, the two distributions in opposite order."""
+    """Rows of up to 65,536 classes, with the two distributions in opposite order."""
     return long_rows(format_).map(
         lambda logits: {"p": rounded_softmax(logits, format_), "q": rounded_softmax(logits.flip(-1), format_)}
     )
 
 
 def _many_distributions(format_: Format) -> st.SearchStrategy[Example]:
-    """Ordinary distributions that have nothing to do with each other."""
+    """Ordinary, unrelated distributions."""
     logits = many_rows({"p": Axes(("n", "k")), "q": Axes(("n", "k"))})
     return logits(format_).map(lambda rows: {name: rounded_softmax(x, format_) for name, x in rows.items()})
 
 
 def _of_other_sums(format_: Format) -> st.SearchStrategy[Example]:
-    """Rows of numbers between one and two, which are no distributions: here it shows who divides by the sum."""
+    """Rows of numbers between one and two, which are not distributions and thus reveal a division by the sum."""
 
     def expand(columns: int, seed: int) -> Example:
         rng = np.random.default_rng(seed)
@@ -292,7 +292,7 @@ value = usual_laws.value(
     group="algebra",
 )
 def zero_for_equal_distributions(kl: Subject, p: Tensor) -> Measurement:
-    """Hand the same distribution over twice."""
+    """Pass the same distribution twice."""
     actual = kl(p, p.clone())
     absolute = _absolute_bound(p, p, kl.declares["normalised"], dd.lift(np.zeros(tuple(actual.shape))), kl.format)
     return compare_absolute(actual, np.zeros(tuple(actual.shape)), absolute, kl.format)
@@ -307,7 +307,7 @@ def zero_for_equal_distributions(kl: Subject, p: Tensor) -> Measurement:
     group="algebra",
 )
 def class_order_invariant(kl: Subject, p: Tensor, q: Tensor) -> Measurement:
-    """Reverse the classes; where that is not finite, compare with the truth."""
+    """Reverse the classes; compare with the exact value where the output is not finite."""
     normalised = kl.declares["normalised"]
     expected = value_oracle(p, q, normalised)
     again = to_array(kl(p.flip(-1), q.flip(-1)))
@@ -339,7 +339,7 @@ gradient_in_q = usual_laws.gradient(
 
 
 def _two(p: Tensor, q: Tensor) -> Example:
-    """The second of two classes under either; the first one has the rest."""
+    """Two classes; the given probabilities are for the second one, and the first has the rest."""
     rows = {"p": torch.stack([1.0 - p, p], 1), "q": torch.stack([1.0 - q, q], 1)}
     return {**rows, "cotangent": torch.ones_like(p)}
 

@@ -1,29 +1,29 @@
 r"""Layer normalization of each row, without weight and bias.
 
 :math:`y_i = (x_i - m) / s` with :math:`s = \sqrt{V + \epsilon}`, :math:`V = \mathrm{mean}\,(x - m)^2`, and the
-:math:`\epsilon` a case declares.
+:math:`\epsilon` that a case declares.
 
-In the notation of :mod:`harness.contracts.building_blocks.moments`, with :math:`t = \delta / s`: the computed
-deviations are :math:`(x_i - m - \delta)(1 + u_a)`, and the mean of their squares is :math:`V + \delta^2` (see
-:mod:`harness.contracts.variance`) but for :math:`(d + 3) u_a`. Adding :math:`\epsilon`, itself rounded, adds
-:math:`2 u_a`, and the root halves all that. The root and the quotient add :math:`2 u_a`, a reciprocal root (to one ulp)
-and a product :math:`3 u_a`, the deviation :math:`u_a` and storing :math:`u`: together
-:math:`R = (d + 13) u_a / 2 + u`; squares that underflow are nothing beside :math:`\epsilon`. What is left is exact
-arithmetic on
+In the notation of :mod:`harness.contracts.building_blocks.moments`, with :math:`t = \delta / s`, the computed
+deviations are :math:`(x_i - m - \delta)(1 + u_a)`. The mean of their squares is :math:`V + \delta^2` (see
+:mod:`harness.contracts.variance`) up to :math:`(d + 3) u_a`. Adding a rounded :math:`\epsilon` adds :math:`2 u_a`, and
+the root halves all that. The root and the quotient add :math:`2 u_a`, a reciprocal root (to one ulp) and a product
+:math:`3 u_a`, the deviation :math:`u_a` and storing :math:`u`: together :math:`R = (d + 13) u_a / 2 + u`. Squares that
+underflow are negligible next to :math:`\epsilon`. The remaining error is that of exact arithmetic on
 
 .. math:: \left|\frac{x_i - m - \delta}{\sqrt{s^2 + \delta^2}} - y_i\right|
     \le |y_i| \min(1, t^2 / 2) + \min(1, t),
 
-so that :math:`|\hat y_i - y_i| \le E_i = |y_i| \min(1, t^2 / 2) + \min(1, t) + (e^R - 1)(|y_i| + \min(1, t))`, and
-:math:`2 (1 + 1 / s)` subnormals. Rows whose spread drowns in the rounding of their mean have :math:`t > 1`: no more
-than :math:`|y_i| + 1` can be asked of them, and a law of its own does; in the others' inputs they are scaled down.
+so that :math:`|\hat y_i - y_i| \le E_i = |y_i| \min(1, t^2 / 2) + \min(1, t) + (e^R - 1)(|y_i| + \min(1, t))`, plus
+:math:`2 (1 + 1 / s)` subnormals. Rows whose spread is below the rounding error of their mean have :math:`t > 1`. Only
+an error of at most :math:`|y_i| + 1` can be required of them, which a separate law checks. In the inputs of the other
+laws they are scaled down.
 
-The gradient of :math:`v \cdot y` is :math:`(v_i - \bar v - y_i\, \mathrm{mean}(v y)) / s`; its bound carries
-:math:`E_i` and the error of :math:`s`, :math:`\rho = R + \min(1, t^2 / 2)`, through each term, all of them in
-the accumulator's format, and adds :math:`(d + 10) u_a` for sums and a chain of ten operations, and one rounding. That
-is the bound of ``gradient_digits_not_lost``. By autograd the last term is :math:`s^{-3} (x_i - m)\, \mathrm{mean}(v
-(x - m))`, with the cube of a reciprocal root, which for large :math:`s` is off by a subnormal or lost altogether: the
-gradient's bound admits the smaller of the two.
+The gradient of :math:`v \cdot y` is :math:`(v_i - \bar v - y_i\, \mathrm{mean}(v y)) / s`. Its bound carries
+:math:`E_i` and the error of :math:`s`, :math:`\rho = R + \min(1, t^2 / 2)`, through each term, in the accumulator's
+format. It adds :math:`(d + 10) u_a` for sums and a chain of ten operations, and one rounding. This is the bound of
+``gradient_digits_not_lost``. With autograd, the last term is :math:`s^{-3} (x_i - m)\, \mathrm{mean}(v (x - m))`, with
+the cube of a reciprocal root, which for large :math:`s` errs by a subnormal or underflows: the gradient's bound admits
+the smaller of the two.
 
 References
 ----------
@@ -60,7 +60,7 @@ SOURCE = "Ba, Kiros & Hinton (2016)"
 
 
 def _deviations_and_root(x: Array, eps: float) -> tuple[DoubleDouble, DoubleDouble, Array]:
-    """``c`` and ``s`` of the rows scaled by the power of two that comes with them."""
+    """``c`` and ``s`` of the rows after scaling by a power of two, which is also returned."""
     factor = moments.scale(x, eps)
     deviation = moments.deviations(x * factor)
     square = dd.total(deviation * deviation, keepdims=True) / float(x.shape[-1])
@@ -109,7 +109,7 @@ def _relative(d: int, format_: Format) -> float:
 
 
 def _normalised(x: Array, eps: float, format_: Format) -> tuple[Array, Array, Array]:
-    """``y``, ``s`` and ``t`` of the module's notes, the latter two keeping the last axis."""
+    """``y``, ``s`` and ``t`` of the module's notes, the latter two with the last axis retained."""
     factor = moments.scale(x, eps)
     deviation = moments.deviations(x * factor).hi
     scaled = np.hypot(np.sqrt((deviation**2).mean(-1, keepdims=True)), np.sqrt(eps) * factor)
@@ -119,14 +119,14 @@ def _normalised(x: Array, eps: float, format_: Format) -> tuple[Array, Array, Ar
 
 
 def _half_square(t: Array) -> Array:
-    """``min(1, t^2 / 2)``: what the mean's error takes off the values, relatively."""
+    """``min(1, t^2 / 2)``: the relative reduction of the values by the mean's error."""
     return np.asarray(np.minimum(np.sqrt(2.0), t) ** 2 / 2.0)
 
 
 def value_bound(x: Array, eps: float, format_: Format) -> Array:
     """Absolute error of the two-pass layer normalization, entry by entry.
 
-    Without ``eps`` it is ``inf`` where squares that underflow may leave nothing to divide by.
+    Without ``eps`` it is ``inf`` where underflowing squares may leave a divisor of zero.
     """
     y, s, t = _normalised(x, eps, format_)
     shifted, of_squares = np.minimum(1.0, t), moments.underflown(s, eps, format_)
@@ -138,9 +138,9 @@ def value_bound(x: Array, eps: float, format_: Format) -> Array:
 
 
 def gradient_bound(x: Array, cotangent: Array, eps: float, work: Format) -> Array:
-    """Absolute error of the gradient as accumulated; means of magnitudes stand for sums that may cancel.
+    """Absolute error of the gradient as accumulated; means of magnitudes replace sums that may cancel.
 
-    Without ``eps`` it is ``inf`` where squares underflow to nothing, or the cube of a reciprocal root overflows.
+    Without ``eps`` it is ``inf`` where squares underflow to zero, or the cube of a reciprocal root overflows.
     """
     d, v = x.shape[-1], np.abs(cotangent)
     y, s, t = _normalised(x, eps, work)
@@ -155,18 +155,18 @@ def gradient_bound(x: Array, cotangent: Array, eps: float, work: Format) -> Arra
 
 
 def _cubed(x: Array, cotangent: Array, eps: float, work: Format) -> Array:
-    """What is lost of the gradient where the cube of the reciprocal root underflows, and of the mean that is taken off.
+    """Loss in the gradient, including its subtracted mean, where the cube of the reciprocal root underflows.
 
-    A subnormal of the cube, and no more than the term that it is a factor of.
+    It is a subnormal of the cube, but at most the term in which the cube is a factor.
     """
     y, s, _ = _normalised(x, eps, work)
     size, projected = np.abs(y), (np.abs(cotangent) * np.abs(y)).mean(-1, keepdims=True)
     size = size + size.mean(-1, keepdims=True)
-    # Half of the exponent each: the smallest float64 times a small number is zero, however large the others are.
+    # Split the exponent between the factors, because the smallest float64 times a small number underflows to zero.
     half = np.sqrt(work.smallest) * s
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         lost = np.fmin(half * size * half * projected, size * projected / s)
-    # Without eps a constant row has no root, and nothing is asked of it: its bound is infinite without this.
+    # Without eps a constant row has the root zero; its bound is infinite already.
     return np.where(s > 0.0, lost, 0.0)
 
 
@@ -175,13 +175,13 @@ def _value_error(x: Tensor, eps: float, _: DoubleDouble, format_: Format) -> Arr
 
 
 def _gradient_error(x: Tensor, cotangent: Tensor, eps: float, expected: DoubleDouble, format_: Format) -> Array:
-    """Absolute error of the gradient, stored after it was accumulated."""
+    """Absolute error of the gradient, accumulated and then stored."""
     computed = gradient_bound(to_array(x), to_array(cotangent), eps, format_.accumulator)
     return moments.stored(computed, expected, format_)
 
 
 def _usual_gradient_error(x: Tensor, cotangent: Tensor, eps: float, expected: DoubleDouble, format_: Format) -> Array:
-    """Absolute error of the gradient through a reciprocal root, stored after it was accumulated."""
+    """Absolute error of the gradient through a reciprocal root, accumulated and then stored."""
     given = to_array(x), to_array(cotangent), eps, format_.accumulator
     return moments.stored(gradient_bound(*given) + _cubed(*given), expected, format_)
 
@@ -201,7 +201,7 @@ _rows = moments.rows_and_cotangents(moments.largest_normalised)
 
 
 def _conditioned(format_: Format) -> st.SearchStrategy[Example]:
-    """Rows, scaled down by a power of two where their spread would drown in the rounding of their mean."""
+    """Rows, scaled down by a power of two if their spread would be below the rounding error of their mean."""
 
     def expand(example: Example) -> Example:
         x = to_array(example["x"])
@@ -214,7 +214,7 @@ def _conditioned(format_: Format) -> st.SearchStrategy[Example]:
 
 
 def _drowned(format_: Format) -> st.SearchStrategy[Example]:
-    """A few neighbouring numbers, so large that the ulp of their mean is of the size of ``sqrt(eps)`` and more."""
+    """A few adjacent numbers, so large that the ulp of their mean is at least of the size of ``sqrt(eps)``."""
     low = float(portable.log2(np.sqrt(moments.EPS[0]) / format_.accumulator.u)) - 2.0
     high = float(portable.log2(moments.largest_normalised(format_))) - 1.0
 
@@ -258,7 +258,7 @@ value = usual_laws.value(
     group="algebra",
 )
 def rows_have_mean_zero(layer_norm: Subject, x: Tensor) -> Measurement:
-    """Sum without rounding, so that the deviation is the implementation's own."""
+    """Sum without rounding, so that the deviation is the implementation's."""
     absolute = value_bound(to_array(x), _eps(layer_norm), layer_norm.format).sum(-1)
     summed = exact_sum(layer_norm(x))
     return moments.in_units_of_one(summed.hi, np.zeros(summed.shape), absolute, layer_norm.format)
@@ -274,7 +274,7 @@ def rows_have_mean_zero(layer_norm: Subject, x: Tensor) -> Measurement:
     group="algebra",
 )
 def mean_square_at_most_one(layer_norm: Subject, x: Tensor) -> Measurement:
-    """Measure the excess."""
+    """Measure the excess over one."""
     absolute = value_bound(to_array(x), _eps(layer_norm), layer_norm.format)
     return moments.mean_square_at_most_one(to_array(layer_norm(x)), absolute, layer_norm.format)
 
@@ -303,7 +303,7 @@ def shift_invariant(layer_norm: Subject, x: Tensor) -> Measurement:
     group="algebra",
 )
 def odd(layer_norm: Subject, x: Tensor) -> Measurement:
-    """Compare the row negated with the output negated."""
+    """Compare the output for the negated row with the negated output."""
     bound = 2.0 * value_bound(to_array(x), _eps(layer_norm), layer_norm.format)
     return moments.in_units_of_one(to_array(layer_norm(-x)), -to_array(layer_norm(x)), bound, layer_norm.format)
 
@@ -318,7 +318,7 @@ def odd(layer_norm: Subject, x: Tensor) -> Measurement:
     group="algebra",
 )
 def doubling_at_most_doubles(layer_norm: Subject, x: Tensor) -> Measurement:
-    """Measure how far an entry leaves the interval."""
+    """Measure how far an entry is outside the interval."""
     eps, format_ = _eps(layer_norm), layer_norm.format
     bound = value_bound(2.0 * to_array(x), eps, format_) + 2.0 * value_bound(to_array(x), eps, format_)
     return moments.between_once_and_twice(layer_norm, x, bound)
@@ -333,7 +333,7 @@ def doubling_at_most_doubles(layer_norm: Subject, x: Tensor) -> Measurement:
     inputs=moments.constant_rows,
 )
 def constant_rows_become_zeros(layer_norm: Subject, x: Tensor) -> Measurement:
-    """Compare with zero; 0 / 0, where no ``eps`` prevents it, may be NaN."""
+    """Compare with zero; NaN is also right if no ``eps`` prevents 0 / 0."""
     constant = (x == x[:, :1]).all(-1).numpy()
     actual = layer_norm(x) if _eps(layer_norm) else layer_norm(x).nan_to_num(nan=0.0)
     return usual_laws.compare_rows(actual, constant, 0.0, layer_norm.format)
@@ -372,7 +372,7 @@ gradient_digits_not_lost = usual_laws.gradient(
     inputs=moments.one_infinite(_conditioned),
 )
 def infinite_entry(layer_norm: Subject, x: Tensor) -> Measurement:
-    """Compare the rows that have one with NaN."""
+    """Compare the rows with an infinite entry with NaN."""
     return usual_laws.compare_rows(layer_norm(x), x.isinf().any(-1).numpy(), np.nan, layer_norm.format)
 
 

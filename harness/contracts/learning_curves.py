@@ -1,8 +1,8 @@
-"""Training and held-out loss against epochs: the curves from which too many epochs are read off.
+"""Training and held-out loss against epochs: the curves that show when training has too many epochs.
 
-Softmax regression by full-batch gradient descent from zero, so that the curves are a function of the data alone and
-the exact ones are known. A loss inherits the parameters' distance from the exact trajectory, since the cross-entropy
-of a row changes by at most ``sqrt(2) |(x, 1)|`` times it, and adds its own rounding.
+The model is softmax regression by full-batch gradient descent from zero. The curves are then a function of the data,
+with known exact values. A loss inherits the parameters' distance from the exact trajectory, because the cross-entropy
+of a row changes by at most ``sqrt(2) |(x, 1)|`` times that distance. Its own rounding is added.
 """
 
 import numpy as np
@@ -30,7 +30,7 @@ def _losses(curves: Subject, *inputs: object) -> Array:
 
 
 def _exact_loss(X: Array, y: Tensor, parameters: Array, k: int) -> tuple[float, Array]:
-    """Mean cross-entropy at the parameters, and the scores it was computed from."""
+    """Mean cross-entropy at the parameters, with the scores."""
     d = X.shape[1]
     scores = X @ parameters[: k * d].reshape(k, d).T + parameters[k * d :]
     loss = loss_oracle(torch.from_numpy(scores), y, "mean")
@@ -58,7 +58,7 @@ def _loss_bound(X: Array, scores: Array, distance: float, format_: Format) -> fl
 def follow_gradient_descent(
     curves: Subject, X: Tensor, y: Tensor, X_held_out: Tensor, y_held_out: Tensor, k: int, epochs: int, lr: float
 ) -> Measurement:
-    """Compare the loss at every epoch, epoch 0 being the start."""
+    """Compare the loss at every epoch; epoch 0 is the start."""
     actual = _losses(curves, X, y, X_held_out, y_held_out, k, epochs, lr)
     if actual.shape != (2, epochs + 1):
         raise CaseError(
@@ -88,7 +88,7 @@ def follow_gradient_descent(
 def held_out_data_is_not_trained_on(
     curves: Subject, X: Tensor, y: Tensor, X_held_out: Tensor, y_held_out: Tensor, k: int, epochs: int, lr: float
 ) -> Measurement:
-    """Exchange the held-out rows for others and compare the training curves."""
+    """Exchange the held-out rows and compare the training curves."""
     with_rows = _losses(curves, X, y, X_held_out, y_held_out, k, epochs, lr)[0]
     with_others = _losses(curves, X, y, -X_held_out, y_held_out, k, epochs, lr)[0]
     return compare_absolute(with_rows, with_others, np.zeros(with_rows.shape), curves.format)

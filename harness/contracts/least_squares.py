@@ -1,4 +1,4 @@
-"""Least squares: the minimiser of the squared error in one step.
+"""Least squares: the minimizer of the squared error in one step.
 
 References
 ----------
@@ -42,7 +42,7 @@ def fit_recovers_the_true_parameters(fit: Subject, book_X: Tensor, book_y: Tenso
     unit="ulp of 1",
 )
 def residual_is_orthogonal(fit: Subject, X: Tensor, y: Tensor) -> Measurement:
-    """Form the residual in double-double, so that what is measured is the fit's."""
+    """Form the residual in double-double, so that the deviation is the fit's."""
     theta = flat(fit.case.name, fit.run(X, y))
     A = np.concatenate([to_array(X), np.ones((len(X), 1))], axis=1)
     residual = dd.lift(to_array(y)) - matmul(dd.lift(A), dd.lift(theta[:, None]))[:, 0]

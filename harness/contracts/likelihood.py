@@ -1,9 +1,9 @@
-r"""The Gaussian negative log-likelihood, and why minimizing the squared error maximizes it.
+r"""The Gaussian negative log-likelihood, which is minimized by least squares.
 
 :math:`\ell = \mathrm{mean}_i \tfrac12 \left(\ln \sigma_i^2 + (y_i - \mu_i)^2 / \sigma_i^2\right)`, without the
-constant :math:`\tfrac12 \ln 2\pi`. With one variance for all rows its gradient in the mean is
-:math:`1 / (2\sigma^2)` times that of the mean squared error, so both have the same minimiser. That is a property of
-Gaussian noise: a Laplace likelihood, or one whose variance depends on the mean, must break it.
+constant :math:`\tfrac12 \ln 2\pi`. With one variance for all rows, its gradient in the mean is :math:`1 / (2\sigma^2)`
+times the gradient of the mean squared error, so both have the same minimizer. This is a property of Gaussian noise: a
+Laplace likelihood breaks it, and so does a variance that depends on the mean.
 
 References
 ----------
@@ -113,7 +113,7 @@ def _value_error(
     with np.errstate(invalid="ignore"):
         log_term, square_term = np.abs(np.log(v)), (y - m) ** 2 / v
     n = m.shape[-1]
-    # Per row: faithful logarithm and its storing, five roundings in the square, the addition, halving exact.
+    # Per row: a faithful logarithm and its storing, five roundings in the square, the addition; halving is exact.
     rows = format_.u * (4.0 * log_term + 7.0 * square_term) / 2.0 + format_.smallest / v
     summing = (n * format_.u_accumulator + 3.0 * format_.u) * (log_term + square_term) / 2.0
     absolute = rows + summing
@@ -135,7 +135,7 @@ def _error_in_variance(
 ) -> Array:
     """``u (8 / v + 19 r / v) / (2 n)``, and subnormals over ``v`` twice."""
     m, y, v = to_array(mean), to_array(target), to_array(variance)
-    # Each rounding counts once for each place it enters at: sqrt(v), its square, its inverse, and the quotient.
+    # Each rounding counts once for each place where it enters: sqrt(v), its square, its inverse, and the quotient.
     terms = format_.u * (8.0 / v + 19.0 * (y - m) ** 2 / v**2) / 2.0 * (1.0 + 16.0 * format_.u)
     mean_of = m.shape[-1] if reduction == "mean" else 1
     return np.asarray(terms / mean_of + 2.0 * format_.smallest * (1.0 + 1.0 / v) ** 2)
@@ -146,10 +146,10 @@ def _error_in_variance(
 
 @dataclass(frozen=True)
 class _Floored(Exact):
-    """What is exact of a variance that is nowhere below the floor which the case declares, in the case's own format."""
+    """Exact values for variances raised to the case's declared floor, in the case's format."""
 
     def value(self, subject: Subject, *inputs: Any) -> DoubleDouble:
-        """The exact value under the conventions that the case declares."""
+        """Return the exact value under the case's declared conventions."""
         return super().value(subject, *_floored(subject, *inputs))
 
     def _error(self, subject: Subject, expected: DoubleDouble, *inputs: Any) -> Array:
@@ -200,14 +200,14 @@ def gradient_is_scaled_squared_error(nll: Subject, mean: Tensor, target: Tensor,
     group="equivalence",
 )
 def gradients_agree_exactly(nll: Subject, mean: Tensor, target: Tensor, variance: Tensor) -> Measurement:
-    """Compare with the rounded difference, scaled without error."""
+    """Compare with the rounded difference, scaled exactly."""
     n = 2 ** (mean.shape[-1].bit_length() - 1)
     mean, target = mean[..., :n], target[..., :n]
     nearest = portable.exp2(np.rint(portable.log2(to_array(variance[..., :1]))))
     power = torch.from_numpy(nearest).to(mean.dtype).expand_as(mean)
     divisor = to_array(power) * (n if nll.declares["reduction"] == "mean" else 1)
     reference = to_array(mean - target) / divisor
-    # A quotient below the normal range rounds once more, and so may each intermediate one.
+    # A subnormal quotient has one more rounding, and so may each intermediate result.
     bound = np.where(np.abs(reference) >= 64.0 * n * nll.format.tiny, 0.0, 4.0 * np.maximum(1.0, 1.0 / divisor))
     actual = _gradient_of_mean(nll, mean, target, power)
     return compare(actual, reference, bound, nll.format)
@@ -224,7 +224,7 @@ def gradients_agree_exactly(nll: Subject, mean: Tensor, target: Tensor, variance
     unit="ulp of 1",
 )
 def least_squares_minimises(nll: Subject, design: Tensor, response: Tensor, variance: Tensor) -> Measurement:
-    """Fit by least squares in float64, then look at the gradient of the NLL in the weights there."""
+    """Fit by least squares in float64, then examine the gradient of the NLL in the weights there."""
     fitted = torch.linalg.lstsq(design, response.unsqueeze(-1)).solution
     mean = (design @ fitted).squeeze(-1).to(nll.format.dtype)
     target, one_variance = response.to(nll.format.dtype), variance[:, :1].expand(len(variance), design.shape[1])
@@ -234,7 +234,7 @@ def least_squares_minimises(nll: Subject, design: Tensor, response: Tensor, vari
     residual, fit = np.abs(to_array(response - mean.double())), np.abs(to_array(mean))
     # Rounding mean and target moves each residual by u (|m| + |y|) with |y| <= |m| + |r|.
     per_row = nll.format.u * (10.0 * residual + 3.0 * fit) + 2.0 * nll.format.smallest
-    # A gradient that is not finite, or a design that is being made minimal, may leave float64.
+    # A non-finite gradient, or a design during shrinking, may leave the range of float64.
     with np.errstate(over="ignore", invalid="ignore"):
         absolute = (np.abs(x) * (per_row / scale)[..., None]).sum(1) + 1e-12 * np.abs(x).sum(1)
         terms = torch.from_numpy(np.swapaxes(x * slope[..., None], 1, 2).copy())
@@ -269,9 +269,9 @@ gradient_in_variance = usual_laws.gradient(
 
 
 def _extreme_variances(format_: Format) -> st.SearchStrategy[Example]:
-    """Variances from the smallest normal number up, with means and targets of the size of their root.
+    """Variances from the smallest normal number upwards, with means and targets of the size of their root.
 
-    Neither they nor their inverses leave the normal numbers, and in float64 squares stay where double-double is exact.
+    The variances and their inverses are normal numbers, and in float64 squares stay where double-double is exact.
     """
     low = max(float(portable.log2(format_.tiny)), -900.0)
 
@@ -313,12 +313,12 @@ def _samples(format_: Format) -> st.SearchStrategy[Example]:
         rng = np.random.default_rng(seed)
         groups, n = mean.shape
         rows = 16
-        # Many near one, where the logarithm is small and what is added and taken off again shows.
+        # Many variances are near one, where the logarithm is small and cancellation is visible.
         spread = rng.random((groups, 1))
         spread = spread * spread * spread
         variance = portable.exp2(rng.uniform(-6.0, 6.0, size=(groups, n)) * spread)
         design = np.stack([np.ones((groups, rows)), portable.standard_normal(rng, (groups, rows))], axis=-1)
-        # Exponential noise has a mean that differs from its median, so that other likelihoods fit elsewhere.
+        # Exponential noise has different mean and median, so that other likelihoods have different fits.
         noise = -portable.log(1.0 - rng.random((groups, rows))) - 1.0
         response = 0.5 - design[..., 1] + noise
         return {

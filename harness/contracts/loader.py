@@ -1,7 +1,7 @@
-"""A loader of an image data set in IDX files: every sample once an epoch, pixel by pixel what the files say.
+"""A loader of an image data set in IDX files: every sample once per epoch, with the pixels of the files.
 
-The laws write a small data set of random bytes in torchvision's folder layout and read it back through the loader. How
-fast that is, and whether workers help, is for the benchmarks.
+The laws write a small data set of random bytes in torchvision's folder layout and read it back through the loader.
+Benchmarks measure its speed and the effect of workers.
 """
 
 import tempfile
@@ -30,7 +30,7 @@ Batches = list[tuple[Tensor, Tensor]]
 
 
 class Ask(NamedTuple):
-    """What a loader is asked for."""
+    """The parameters of a request to the loader."""
 
     train: bool
     batch_size: int
@@ -50,7 +50,7 @@ def data_folder(images: Tensor, labels: Tensor) -> Iterator[Path]:
 
 
 def _epochs(loader: Subject, images: Tensor, labels: Tensor, ask: Ask, *, count: int = 1) -> list[Batches]:
-    """Run through the loader, and refuse what is no batch of images and labels."""
+    """Read epochs through the loader, and raise an error if a batch does not consist of images and labels."""
     with data_folder(images, labels) as root:
         epochs: list[Batches] = loader.run(str(root), ask.train, ask.batch_size, 0, ask.shuffle, count, sequence="read")
     for images_batch, labels_batch in (batch for epoch in epochs for batch in epoch):
@@ -95,7 +95,7 @@ def each_sample_once(
     batch_size: int,
     shuffle: bool,
 ) -> Measurement:
-    """Count samples that are missing or superfluous, order aside."""
+    """Count samples that are missing or superfluous, in any order."""
     (epoch,) = _epochs(loader, images, labels, Ask(train, batch_size, shuffle))
     written, delivered = _fingerprints(images.numpy(), labels.numpy()), _delivered(epoch)
     differences = (written - delivered).total() + (delivered - written).total()
@@ -142,7 +142,7 @@ def pixels_are_bytes_over_255(
     train: bool,
     batch_size: int,
 ) -> Measurement:
-    """Compare in the files' order."""
+    """Compare in the order of the files."""
     (epoch,) = _epochs(loader, images, labels, Ask(train, batch_size, shuffle=False))
     delivered = torch.cat([batch for batch, _ in epoch])
     expected = dd.lift(images.double().numpy()[:, None]) / 255.0
@@ -166,7 +166,7 @@ def shuffles_when_asked(
     batch_size: int,
     shuffle: bool,
 ) -> Measurement:
-    """Look at two epochs of distinct images; two equal random orders of 32 have probability 1 / 32!."""
+    """Compare two epochs of distinct images; two equal random orders of 32 have probability 1 / 32!."""
     distinct = images[:1].expand(32, -1, -1).clone()
     distinct[:, 0, 0] = torch.arange(32, dtype=torch.uint8)
     marks = labels[:1].expand(32).clone()

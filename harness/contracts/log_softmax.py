@@ -1,9 +1,9 @@
 r"""Log-softmax over the last axis.
 
-The bound is that of ``(x_i - m) - ln sum_j exp(x_j - m)``, :math:`|\hat y_i - y_i| \le u (|y_i| + g_i) + E`: it is
-derived in :mod:`harness.contracts.building_blocks.log_domain`, where the exact value is, too. The usual
-form has no relative accuracy near zero, where the dominating class's log-probability is the small difference of larger
-numbers; what it loses there altogether is a law of its own.
+The bound is :math:`|\hat y_i - y_i| \le u (|y_i| + g_i) + E`, which holds for ``(x_i - m) - ln sum_j exp(x_j - m)``.
+:mod:`harness.contracts.building_blocks.log_domain` derives it and has the exact value. The usual form has no relative
+accuracy near zero, where the dominating class's log-probability is the small difference of larger numbers. A separate
+law covers results that it loses completely.
 """
 
 from typing import Any
@@ -52,7 +52,7 @@ log_softmax_pullback = Oracle(_log_pullback_screen, _log_pullback_exact)
 
 
 def _gradient_bound(logits: Tensor, cotangent: Tensor, _: DoubleDouble, format_: Format) -> Array:
-    """``A_i p_i W + 6 u |v_i|`` with ``W = sum |v|``, and at the maximum the sum of these."""
+    """``A_i p_i W + 6 u |v_i|`` with ``W = sum |v|``; the maximum gets the sum of these."""
     x, v = to_array(logits), np.abs(to_array(cotangent))
     weighted = backward_amplified(softmax_oracle(logits).hi, x, format_)
     absolute = weighted * v.sum(-1, keepdims=True) + 6.0 * format_.u * v
@@ -122,7 +122,7 @@ dominating_class_not_lost = usual_laws.not_lost(
     group="algebra",
 )
 def exponentials_sum_to_one(log_softmax: Subject, logits: Tensor) -> Measurement:
-    """Exponentiate and sum without rounding, so that the deviation is the implementation's own."""
+    """Exponentiate and sum without rounding, so that the deviation is the implementation's."""
     actual, p = exponentials_sum(log_softmax(logits)), softmax_oracle(logits).hi
     b = _VALUE.error_at(log_softmax, logits)
     with np.errstate(invalid="ignore", over="ignore"):
@@ -160,7 +160,7 @@ def columns_in_any_order(log_softmax: Subject, logits: Tensor) -> Measurement:
 
 
 def _compare_twice(log_softmax: Subject, logits: Tensor, other: Tensor) -> Measurement:
-    """Compare with another output for the same rows: both err, so that the bound counts twice."""
+    """Compare with another output for the same rows; both err, so that the bound is doubled."""
     exact, values = log_softmax_oracle(logits), to_array(other)
     absolute = 2.0 * log_softmax_absolute_bound(logits, exact, log_softmax.format)
     reference = np.where(np.isnan(values), exact.hi, values)
@@ -213,7 +213,7 @@ infinite_logit = logit_rows.infinite_logit_law(
 
 
 def _total(log_softmax: Subject, terms: Array) -> tuple[float, float]:
-    """The logarithm of the first probability is minus that of the sum."""
+    """Return the sum from the logarithm of the first probability."""
     logits, exact = logit_rows.logarithms(terms, log_softmax.format)
     return float(np.exp(-float(log_softmax(logits)[0, 0]))), exact
 

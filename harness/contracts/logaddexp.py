@@ -2,17 +2,16 @@ r"""Logaddexp of two numbers, elementwise.
 
 :math:`y = m + L` with :math:`m = \max(a, b)`, :math:`d = |a - b|` and :math:`L = \ln(1 + e^{-d})`. Operation by
 operation: the difference errs by :math:`u d`, which the exponential turns into a factor :math:`e^{\pm u d}`, and the
-exponential adds :math:`2u`; so :math:`e^{-d}` has the relative error :math:`R = e^{u (d + 2)} - 1`, and ``log1p`` turns
-it into the absolute error :math:`q R (1 + q R)` with :math:`q = e^{-d} / (1 + e^{-d})`. ``log1p`` adds
-:math:`2 u L` and the last addition :math:`u |y|`. Together
-:math:`|\hat y - y| \le u (|y| + 2 L) + q R (1 + q R)`, and a subnormal for each of the exponential and ``log1p``.
-Where :math:`m = 0` this is relative: ``log1p`` keeps what ``log(1 + e)`` loses, and it is the bound of
-``digits_not_lost``. The logarithm of a rounded :math:`1 + e^{-d}` has one rounding more, which is :math:`u` of its
-argument and so :math:`u` absolutely: the bound of ``value``.
+exponential adds :math:`2u`. Thus :math:`e^{-d}` has the relative error :math:`R = e^{u (d + 2)} - 1`. ``log1p`` turns
+it into the absolute error :math:`q R (1 + q R)` with :math:`q = e^{-d} / (1 + e^{-d})`. ``log1p`` adds :math:`2 u L`
+and the last addition :math:`u |y|`. Together :math:`|\hat y - y| \le u (|y| + 2 L) + q R (1 + q R)`, plus a subnormal
+each for the exponential and ``log1p``. At :math:`m = 0` this bound is relative: ``log1p`` keeps the digits that
+``log(1 + e)`` loses. It is the bound of ``digits_not_lost``. The logarithm of a rounded :math:`1 + e^{-d}` has one
+more rounding, a relative error :math:`u` of its argument and thus :math:`u` absolutely: the bound of ``value``.
 
-The gradient is :math:`1 - q` at the larger number and :math:`q` at the smaller. Of :math:`q` the exponential errs by
-:math:`R`, and a sum, a quotient and two products by :math:`u` each; the larger number's is
-formed from that by one addition, or as :math:`1 / (1 + e^{-d})`, with as many roundings.
+The gradient is :math:`1 - q` at the larger number and :math:`q` at the smaller. For :math:`q`, the exponential errs by
+:math:`R`, and a sum, a quotient and two products by :math:`u` each. The gradient at the larger number follows by one
+addition, or as :math:`1 / (1 + e^{-d})` with as many roundings.
 """
 
 from typing import Any
@@ -85,13 +84,13 @@ def logaddexp_absolute_bound(a: Tensor, b: Tensor, expected: DoubleDouble, forma
 
 
 def usual_absolute_bound(a: Tensor, b: Tensor, expected: DoubleDouble, format_: Format) -> Array:
-    """The same and ``u``, for the sum under the logarithm."""
+    """:func:`logaddexp_absolute_bound` plus ``u``, for the sum under the logarithm."""
     under_the_logarithm = format_.u * (1.0 + 4.0 * format_.u)
     return np.asarray(logaddexp_absolute_bound(a, b, expected, format_) + under_the_logarithm)
 
 
 def _gradient_bound(a: Array, b: Array, cotangent: Array, format_: Format) -> Array:
-    """``|v| (q R + 4 u q)``, and at the larger number ``|v| 4 u`` more."""
+    """``|v| (q R + 4 u q)``, and another ``|v| 4 u`` at the larger number."""
     d, _, q = _difference(a, b)
     weight = np.abs(cotangent)
     smaller = weight * (_carried(d, q, format_) + 4.0 * format_.u * q) + 2.0 * format_.smallest * (1.0 + weight)
@@ -103,7 +102,7 @@ def _gradient_bound(a: Array, b: Array, cotangent: Array, format_: Format) -> Ar
 
 
 def neighbours(rng: Generator, shape: Shape, magnitude: Array, format_: Format) -> Array:
-    """Numbers at most four units in the last place apart."""
+    """Numbers that differ by at most four units in the last place."""
     start = torch.from_numpy(portable.standard_normal(rng, (shape.rows, 1)) * magnitude).to(format_.dtype)
     near = from_ordinal(to_ordinal(start) + rng.integers(-4, 5, size=tuple(shape)), format_)
     return near.double().numpy()
@@ -114,17 +113,17 @@ def _split(pairs: Tensor, **others: Tensor) -> Example:
 
 
 def pairs_and_weights(format_: Format) -> st.SearchStrategy[Example]:
-    """Structured pairs, and weights of the outputs for the gradient's law."""
+    """Structured pairs, and weights of the outputs for the law of the gradient."""
     return _pairs(format_, lambda pairs, _: pairs)
 
 
 def _masked(format_: Format) -> st.SearchStrategy[Example]:
-    """Pairs of which one number may be -inf."""
+    """Pairs in which one number may be -inf."""
     return _pairs(format_, masked)
 
 
 def _with_infinities(format_: Format) -> st.SearchStrategy[Example]:
-    """Pairs of which every number may be -inf or +inf."""
+    """Pairs in which every number may be -inf or +inf."""
 
     def replace(pairs: Tensor, rng: Generator) -> Tensor:
         infinite = torch.from_numpy(rng.choice([-np.inf, np.inf], size=tuple(pairs.shape))).to(pairs.dtype)
@@ -206,7 +205,7 @@ at_least_the_maximum = usual_laws.one_sided(
     group="algebra",
 )
 def commutes(logaddexp: Subject, a: Tensor, b: Tensor) -> Measurement:
-    """Exchange the two."""
+    """Exchange the arguments."""
     exchanged = to_array(logaddexp(b, a))
     reference = np.where(np.isnan(exchanged), logaddexp_oracle(a, b).hi, exchanged)
     return compare_absolute(logaddexp(a, b), reference, 2.0 * _VALUE.error_at(logaddexp, a, b), logaddexp.format)
@@ -222,7 +221,7 @@ def commutes(logaddexp: Subject, a: Tensor, b: Tensor) -> Measurement:
     group="algebra",
 )
 def shift_equivariant(logaddexp: Subject, a: Tensor, b: Tensor) -> Measurement:
-    """Shift by the larger where that is exact in the format; other pairs are compared with themselves."""
+    """Shift by the larger number where that is exact in the format; other pairs are compared with themselves."""
     format_ = logaddexp.format
     pairs = torch.stack([a, b], -1)
     shifted = exact_shift(pairs)
@@ -243,7 +242,7 @@ def shift_equivariant(logaddexp: Subject, a: Tensor, b: Tensor) -> Measurement:
     group="gradient",
 )
 def gradient(logaddexp: Subject, a: Tensor, b: Tensor, cotangent: Tensor) -> Measurement:
-    """Compare both gradients by autograd, in the case's own dtype, with the analytic ones."""
+    """Compare both gradients by autograd, in the case's dtype, with the analytic ones."""
     v = to_array(cotangent)
     expected = gradient_oracle(a, b) * v[:, None]
     actual = torch.stack([logaddexp.gradient((a, b), cotangent, of=which) for which in (0, 1)], -1)
@@ -262,7 +261,7 @@ def gradient(logaddexp: Subject, a: Tensor, b: Tensor, cotangent: Tensor) -> Mea
     group="special",
 )
 def nothing_added(logaddexp: Subject, a: Tensor) -> Measurement:
-    """Call both ways."""
+    """Call with -inf in either argument."""
     nothing = torch.full_like(a, -torch.inf)
     actual = _pair(to_array(logaddexp(a, nothing)), to_array(logaddexp(nothing, a)))
     return compare(actual, to_array(a)[:, None], 0.0, logaddexp.format)
@@ -277,7 +276,7 @@ def nothing_added(logaddexp: Subject, a: Tensor) -> Measurement:
     inputs=_with_infinities,
 )
 def infinite_terms(logaddexp: Subject, a: Tensor, b: Tensor) -> Measurement:
-    """Look at those pairs; the others are the business of other laws."""
+    """Compare the pairs with an infinite maximum; other laws cover the other pairs."""
     actual, maximum = to_array(logaddexp(a, b)), np.maximum(to_array(a), to_array(b))
     return compare(actual, np.where(np.isinf(maximum), maximum, actual), 0.0, logaddexp.format)
 

@@ -1,7 +1,7 @@
 """The logistic family, element by element: the sigmoid, its logarithm, and the softplus.
 
-Bounds, with their derivation, exact values and inputs are those of
-:mod:`harness.contracts.building_blocks.logistic_function`.
+:mod:`harness.contracts.building_blocks.logistic_function` has the bounds with their derivation, the exact values and
+the inputs.
 """
 
 from collections.abc import Callable
@@ -33,20 +33,20 @@ Bound = Callable[[Array, Format], Array]
 
 @dataclass(frozen=True)
 class Logistic:
-    """One function of the family: what is exact, how far a sound implementation may be from it, and the words.
+    """One function of the family, with its exact values, bounds and texts.
 
     Parameters
     ----------
     name, formula
-        As messages call it.
+        Name and formula for messages.
     value, gradient
-        What is exact of the value, and of the gradient of a weighted sum.
+        Exact value, and exact gradient of a weighted sum.
     bound
         Absolute error of the value.
     bound_text, slope_bound_text
         The bounds in words.
     cause, non_finite, slope_cause
-        What usually breaks value and gradient, and how it is mended.
+        Usual causes of failures of value and gradient, with remedies.
     """
 
     name: str
@@ -74,7 +74,7 @@ def _exact_gradient(pullback: Oracle, slope_bound: Bound) -> Exact:
 
 
 def monotone_law(function: Logistic) -> Law:
-    """Order is preserved."""
+    """Return the law that the function preserves order."""
 
     @law(
         f"A larger x never gives a smaller {function.name}(x).",
@@ -86,13 +86,13 @@ def monotone_law(function: Logistic) -> Law:
     )
     def monotone(subject: Subject, x: Tensor) -> Measurement:
         ordered, _ = x.sort()
-        # In the order of the input, so that an element of the measurement is one of the input.
+        # Restore the order of the input, so that elements of the measurement and of the input correspond.
         place = np.argsort(np.argsort(to_array(x), kind="stable"), kind="stable")
         actual = to_array(subject(ordered))
         absolute = function.bound(to_array(ordered), subject.format)
         floor = np.fmax.accumulate(actual)
         reached = np.r_[0, np.flatnonzero(actual[1:] >= floor[:-1]) + 1]
-        # The bound of the element that set the floor, not the largest so far.
+        # Use the bound of the element that set the floor, not the largest bound up to here.
         at = reached[np.searchsorted(reached, np.arange(len(actual)), side="right") - 1]
         limit = in_ulp(absolute + absolute[at], dd.lift(floor), subject.format)
         return compare(actual[place], floor[place], limit[place], subject.format)
@@ -101,7 +101,7 @@ def monotone_law(function: Logistic) -> Law:
 
 
 def _laws(function: Logistic, *own: Law) -> tuple[Law, ...]:
-    """All laws of one function, its own after those of the family."""
+    """Return all laws of a function: the laws of the family, with its special ones."""
     name = function.name
     value = usual_laws.value(
         function.value,
@@ -156,7 +156,7 @@ def _laws(function: Logistic, *own: Law) -> tuple[Law, ...]:
 
 
 def _laws_of_the_gradient_elsewhere(gradient: Law, name: str) -> tuple[Law, Law]:
-    """At the kink of what a function is usually formed of, and at infinity."""
+    """Return the laws of the gradient at the kink of the usual form, and at infinity."""
     return (
         gradient.on(
             logistic_function.vectors_around_zero,
@@ -241,7 +241,7 @@ _LOGSIGMOID = Logistic(
 
 
 def difference_law(function: Logistic) -> Law:
-    """``f(x) - f(-x) = x``, for the softplus and the logarithm of the sigmoid."""
+    """Return the law ``f(x) - f(-x) = x``, for the softplus and the logarithm of the sigmoid."""
 
     @law(
         f"{function.name}(x) - {function.name}(-x) = x.",
@@ -252,7 +252,7 @@ def difference_law(function: Logistic) -> Law:
         group="algebra",
     )
     def difference_is_argument(subject: Subject, x: Tensor) -> Measurement:
-        # The larger of the two in absolute value on the left: on the right nothing cancels.
+        # The larger absolute value is on the left, so that the right side has no cancellation.
         outer = x.abs() if function.name == "softplus" else -x.abs()
         expected = dd.two_sum(to_array(subject(-outer)), to_array(outer))
         x_outer = to_array(outer)
@@ -272,7 +272,7 @@ def difference_law(function: Logistic) -> Law:
     group="algebra",
 )
 def in_unit_interval(sigmoid: Subject, x: Tensor) -> Measurement:
-    """Measure how far outside an element is."""
+    """Measure how far an element is outside the interval."""
     actual = to_array(sigmoid(x))
     return compare(actual, np.where(np.isnan(actual), 0.5, np.clip(actual, 0.0, 1.0)), 0.0, sigmoid.format)
 
@@ -285,7 +285,7 @@ def in_unit_interval(sigmoid: Subject, x: Tensor) -> Measurement:
     group="algebra",
 )
 def complements_add_to_one(sigmoid: Subject, x: Tensor) -> Measurement:
-    """Compare the larger of the two with one minus the smaller, unrounded."""
+    """Compare the larger value with one minus the smaller, unrounded."""
     size = x.abs()
     smaller = to_array(sigmoid(-size))
     expected = dd.two_sum(np.ones(smaller.shape), np.where(np.isnan(smaller), 0.0, -smaller))
@@ -327,7 +327,7 @@ gradient_digits_not_lost = usual_laws.gradient(
     lost_digits=usual_laws.SATURATED,
 )
 def gradient_not_lost(sigmoid: Subject, x: Tensor, cotangent: Tensor) -> Measurement:
-    """Measure ``inf`` where learning stops and should not."""
+    """Measure ``inf`` where the gradient is wrongly zero, which stops learning."""
     return usual_laws.measure_not_lost(
         sigmoid.gradient((x,), cotangent), sigmoid_pullback(x, cotangent), sigmoid.format
     )
@@ -360,7 +360,7 @@ at_most_argument = usual_laws.one_sided(
 
 
 def _contract(function: Logistic, *own: Law, aliases: tuple[str, ...] = ()) -> Contract:
-    """The contract of one function, with its own laws."""
+    """Return the contract of a function with its special laws."""
     return Contract(
         function.name,
         signature="(x[n]) -> [n]",

@@ -1,13 +1,13 @@
 r"""Logsumexp over the last axis.
 
-The bound is that of the shifted algorithm, :math:`|\hat y - y| \le u |y| + E`, where :math:`E` is the error of
-:math:`\ln S`: it is derived in :mod:`harness.contracts.building_blocks.log_domain`, where the exact value is, too.
+The bound of the shifted algorithm is :math:`|\hat y - y| \le u |y| + E`, where :math:`E` is the error of
+:math:`\ln S`. :mod:`harness.contracts.building_blocks.log_domain` derives it and has the exact value.
 
 The gradient is the softmax. Autograd carries :math:`1 / S` and the exponentials through two products, so an entry errs
-by the softmax's bound and :math:`2u`; the maximum also takes up the sum of all entries' errors. A backward pass of
-one's own forms it as the exponential of the log-softmax, :math:`e^{-g_i - \ln S}`: the gap is rounded once as it is
-formed and once with the logarithm taken off, :math:`u (2 g_i + \ln S)`, which errs by :math:`E` itself; the exponential
-and the product with :math:`v` add :math:`3u`. The bound is the larger of the two.
+by the softmax's bound and :math:`2u`; the maximum also accumulates the errors of all entries. A handwritten backward
+pass computes the gradient as the exponential of the log-softmax, :math:`e^{-g_i - \ln S}`. The gap is rounded when it
+is formed and again when the logarithm is subtracted, :math:`u (2 g_i + \ln S)`. The logarithm itself errs by
+:math:`E`; the exponential and the product with :math:`v` add :math:`3u`. The bound is the larger of the two.
 """
 
 import numpy as np
@@ -42,13 +42,13 @@ from harness.laws import (
 
 
 def _gradient_bound(logits: Tensor, cotangent: Tensor, _: DoubleDouble, format_: Format) -> Array:
-    """Absolute error of the gradient: ``|v| p_i`` times the larger relative error, and at the maximum their sum."""
+    """Absolute error of the gradient: ``|v| p_i`` times the larger relative error; the maximum gets their sum."""
     x, weight, probability = to_array(logits), np.abs(to_array(cotangent))[..., None], softmax_oracle(logits).hi
     through_sum = softmax_relative_bound(x, format_) + 2.0 * format_.u
     with np.errstate(invalid="ignore"):
         relative = np.nan_to_num(probability * np.maximum(through_sum, _through_logarithm(x, format_)), nan=0.0)
     absolute = weight * relative + 2.0 * format_.smallest * (1.0 + weight)
-    # v - sum(v p) + v p: the sum is added in the accumulator, stored, and added to twice.
+    # v - sum(v p) + v p: the sum is formed in the accumulator, stored, and used in two additions.
     summing = weight * (5.0 * format_.u + (x.shape[-1] - 1) * format_.u_accumulator)
     at_maximum = x == x.max(-1, keepdims=True)
     return np.asarray(absolute + np.where(at_maximum, absolute.sum(-1, keepdims=True) + summing, 0.0))
@@ -122,7 +122,7 @@ at_least_the_maximum = usual_laws.one_sided(
     lost_digits=usual_laws.ABSORBED,
 )
 def excess_not_lost(logsumexp: Subject, logits: Tensor) -> Measurement:
-    """Measure ``inf`` where it is exactly zero and the truth is a normal number; elsewhere terms may cancel."""
+    """Measure ``inf`` where the result is zero and the exact value is a normal number; elsewhere terms may cancel."""
     expected = log_domain.logsumexp_oracle(logits)
     actual = to_array(logsumexp(logits))
     lost = (actual == 0.0) & (to_array(logits).max(-1) == 0.0) & (expected.hi >= logsumexp.format.tiny)
@@ -140,7 +140,7 @@ def excess_not_lost(logsumexp: Subject, logits: Tensor) -> Measurement:
     group="algebra",
 )
 def splits_into_halves(logsumexp: Subject, logits: Tensor) -> Measurement:
-    """Add the halves' outputs without rounding."""
+    """Add the outputs for both halves without rounding."""
     middle = max(logits.shape[-1] // 2, 1)
     halves = [half for half in (logits[:, :middle], logits[:, middle:]) if half.shape[-1]]
     parts = torch.stack([logsumexp(half) for half in halves], -1)
@@ -209,7 +209,7 @@ gradient = usual_laws.gradient(
     group="special",
 )
 def one_column(logsumexp: Subject, logits: Tensor) -> Measurement:
-    """Keep the first column only."""
+    """Use the first column only."""
     return compare(logsumexp(logits[:, :1]), to_array(logits)[:, 0], 0.0, logsumexp.format)
 
 
@@ -222,7 +222,7 @@ def one_column(logsumexp: Subject, logits: Tensor) -> Measurement:
     inputs=logit_rows.every_third_row(logit_rows.all_masked),
 )
 def fully_masked_row(logsumexp: Subject, logits: Tensor) -> Measurement:
-    """Look at those rows."""
+    """Compare the rows of only -inf."""
     return usual_laws.compare_rows(logsumexp(logits), np.isneginf(to_array(logits)).all(-1), -np.inf, logsumexp.format)
 
 
@@ -235,12 +235,12 @@ def fully_masked_row(logsumexp: Subject, logits: Tensor) -> Measurement:
     inputs=logit_rows.every_third_row(logit_rows.one_infinite),
 )
 def infinite_logit(logsumexp: Subject, logits: Tensor) -> Measurement:
-    """Look at those rows."""
+    """Compare the rows with one logit of +inf."""
     return usual_laws.compare_rows(logsumexp(logits), np.isposinf(to_array(logits)).any(-1), np.inf, logsumexp.format)
 
 
 def _total(logsumexp: Subject, terms: Array) -> tuple[float, float]:
-    """Its logarithm is the output."""
+    """Return the sum, whose logarithm is the output."""
     logits, exact = logit_rows.logarithms(terms, logsumexp.format)
     return float(np.exp(float(logsumexp(logits)[0]))), exact
 

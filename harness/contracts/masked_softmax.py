@@ -1,10 +1,10 @@
-r"""Softmax over those entries of a row that are kept.
+r"""Softmax over the kept entries of a row.
 
-The masked softmax of logits :math:`x` under a mask is the softmax of :math:`x` with :math:`-\infty` for what is not
-kept: exactly zero there. What a masked logit holds, an infinity or NaN included, makes no difference, neither to the
-value nor to the gradient. So the oracles and the bounds are those of
-:mod:`harness.contracts.building_blocks.softmax_function` at the filled logits, and the bound is zero where nothing is
-kept. Whether a row that keeps nothing is NaN, zeros or the uniform distribution is the convention ``fully_masked``.
+The masked softmax of logits :math:`x` equals the softmax of :math:`x` with :math:`-\infty` at masked entries, and is
+exactly zero there. The value of a masked logit, even an infinity or NaN, must not affect the value or the gradient.
+The oracles and bounds are therefore those in :mod:`harness.contracts.building_blocks.softmax_function` at the filled
+logits, and the bound is zero at masked entries. The convention ``fully_masked`` decides whether a row without kept
+entries gives NaN, zeros or the uniform distribution.
 """
 
 from collections.abc import Callable
@@ -54,7 +54,7 @@ from harness.laws.strategies import ONE_SEED, SEEDS
 
 
 def filled(logits: Tensor, keep: Tensor) -> Tensor:
-    """-inf where nothing is kept."""
+    """Set masked logits to -inf."""
     return logits.masked_fill(~keep, -torch.inf)
 
 
@@ -64,12 +64,12 @@ def masked_softmax_oracle(logits: Tensor, keep: Tensor) -> DoubleDouble:
 
 
 def masked_softmax_pullback(logits: Tensor, keep: Tensor, cotangent: Tensor) -> DoubleDouble:
-    """The softmax's pullback at the filled logits, which is zero where nothing is kept."""
+    """The softmax's pullback at the filled logits, which is zero at masked entries."""
     return softmax_pullback(filled(logits, keep), cotangent)
 
 
 def _absolute_bound(logits: Tensor, keep: Tensor, expected: DoubleDouble, format_: Format) -> Array:
-    """That of the softmax; nothing where nothing is kept."""
+    """The bound of the softmax, with zero at masked entries."""
     return np.where(keep.numpy(), softmax_usual_bound(filled(logits, keep), expected, format_), 0.0)
 
 
@@ -78,7 +78,7 @@ def _where(chosen: Any, expected: DoubleDouble, otherwise: Array) -> DoubleDoubl
 
 
 def _compare(actual: Tensor, expected: DoubleDouble, absolute: Array, keep: Tensor, format_: Format) -> Measurement:
-    """Compare entry by entry; rows that keep nothing are the business of their own laws, and pass here."""
+    """Compare entry by entry; rows without kept entries pass, because other laws cover them."""
     reference = _where(keep.numpy().any(-1, keepdims=True), expected, to_array(actual))
     return compare(actual, reference, in_ulp(absolute, expected, format_), format_)
 
@@ -87,7 +87,7 @@ def _compare(actual: Tensor, expected: DoubleDouble, absolute: Array, keep: Tens
 
 
 def draw_mask(shape: tuple[int, ...], rng: np.random.Generator) -> Tensor:
-    """Keep all, one, or each entry with a probability of a row's own; at least one of each row."""
+    """Keep all entries, one entry, or each with a probability that varies by row; each row keeps at least one."""
     kept = rng.random(shape) < rng.choice([0.0, 0.3, 0.7, 1.0], size=(shape[0], 1))
     np.put_along_axis(kept, rng.integers(shape[-1], size=(shape[0], 1)), values=True, axis=-1)
     return torch.from_numpy(kept)
@@ -112,7 +112,7 @@ def _masked(inputs: Inputs, change: Fill | None = None, seeds: st.SearchStrategy
 
 
 def _masked_are_largest(example: Example, rng: np.random.Generator, format_: Format) -> Example:
-    """What is masked is larger than what is kept, by as little as nothing or as much as the format has."""
+    """Make masked logits larger than kept ones, by any amount from zero to the limit of the format."""
     logits, keep = example["logits"], example["keep"]
     top = filled(logits, keep).amax(-1, keepdim=True).double()
     above = torch.from_numpy(portable.exp2(rng.random(tuple(logits.shape)) * float(portable.log2(format_.max / 16.0))))
@@ -121,7 +121,7 @@ def _masked_are_largest(example: Example, rng: np.random.Generator, format_: For
 
 
 def _masked_are_special(example: Example, rng: np.random.Generator, format_: Format) -> Example:
-    """What is masked is an infinity, NaN, or the largest number."""
+    """Set masked logits to an infinity, NaN, or the largest number."""
     specials = [np.inf, -np.inf, np.nan, format_.max, -format_.max]
     drawn = torch.from_numpy(rng.choice(specials, size=tuple(example["logits"].shape)))
     logits = torch.where(example["keep"], example["logits"], drawn.to(example["logits"].dtype))
@@ -139,7 +139,7 @@ def _third_rows_keep_nothing(example: Example, _: np.random.Generator, __: Forma
 
 
 def _nan_is_kept(example: Example, rng: np.random.Generator, _: Format) -> Example:
-    """A NaN at one kept entry of every third row."""
+    """Put a NaN at one kept entry of every third row."""
     keep = example["keep"].numpy()
     chosen = np.zeros(keep.shape, dtype=bool)
     np.put_along_axis(chosen, np.argmax(rng.random(keep.shape) * keep, -1)[:, None], values=True, axis=-1)
@@ -148,7 +148,7 @@ def _nan_is_kept(example: Example, rng: np.random.Generator, _: Format) -> Examp
 
 
 def _kept_are_infinite(example: Example, rng: np.random.Generator, _: Format) -> Example:
-    """-inf at some kept entries, but never at all of a row."""
+    """Set some kept entries to -inf, but never all of a row."""
     logits, keep = example["logits"], example["keep"].numpy()
     chosen = (rng.random(keep.shape) < 0.35) & keep
     first = np.argmax(keep, -1)[:, None]
@@ -180,7 +180,7 @@ AFTERWARDS = (
     group="value",
 )
 def value(masked_softmax: Subject, logits: Tensor, keep: Tensor) -> Measurement:
-    """Compare with the oracle; a kept logit of -inf is none that a row could rest on."""
+    """Compare with the oracle; a row that keeps only -inf counts as fully masked."""
     expected = masked_softmax_oracle(logits, keep)
     absolute = _absolute_bound(logits, keep, expected, masked_softmax.format)
     rests_on = keep & ~logits.isneginf()
@@ -196,7 +196,7 @@ def value(masked_softmax: Subject, logits: Tensor, keep: Tensor) -> Measurement:
     inputs=_masked(logits_and_cotangents, _masked_are_largest),
 )
 def masked_entries_are_zero(masked_softmax: Subject, logits: Tensor, keep: Tensor) -> Measurement:
-    """Compare what is not kept with zero, and the rest with itself."""
+    """Compare masked entries with zero; kept entries pass."""
     actual = to_array(masked_softmax(logits, keep))
     neutral = keep.numpy() | ~keep.numpy().any(-1, keepdims=True)
     return compare(actual, np.where(neutral, actual, 0.0), 0.0, masked_softmax.format)
@@ -211,7 +211,7 @@ def masked_entries_are_zero(masked_softmax: Subject, logits: Tensor, keep: Tenso
     group="algebra",
 )
 def rows_sum_to_one(masked_softmax: Subject, logits: Tensor, keep: Tensor) -> Measurement:
-    """Sum without rounding, so that the deviation is the implementation's own."""
+    """Sum without rounding, so that the deviation is the implementation's."""
     expected = masked_softmax_oracle(logits, keep)
     absolute = _absolute_bound(logits, keep, expected, masked_softmax.format).sum(-1)
     total = exact_sum(masked_softmax(logits, keep))
@@ -262,7 +262,7 @@ def shift_invariant(masked_softmax: Subject, logits: Tensor, keep: Tensor) -> Me
     group="gradient",
 )
 def gradient(masked_softmax: Subject, logits: Tensor, keep: Tensor, cotangent: Tensor) -> Measurement:
-    """Compare the gradient by autograd, in the case's own dtype, with the analytic one."""
+    """Compare the gradient by autograd, in the case's dtype, with the analytic one."""
     expected = masked_softmax_pullback(logits, keep, cotangent)
     absolute = _gradient_bound(logits, keep, cotangent, expected, masked_softmax.format)
     actual = masked_softmax.gradient((logits, keep), cotangent)
@@ -270,7 +270,7 @@ def gradient(masked_softmax: Subject, logits: Tensor, keep: Tensor, cotangent: T
 
 
 def _gradient_bound(logits: Tensor, keep: Tensor, cotangent: Tensor, expected: DoubleDouble, format_: Format) -> Array:
-    """That of the softmax's gradient; nothing where nothing is kept."""
+    """The bound of the softmax's gradient, with zero at masked entries."""
     kept = cotangent.masked_fill(~keep, 0.0)
     return np.where(keep.numpy(), softmax_gradient_bound(filled(logits, keep), kept, expected, format_), 0.0)
 
@@ -305,10 +305,10 @@ fully_masked_row = usual_laws.policy(
 def gradient_beside_a_fully_masked_row(
     masked_softmax: Subject, logits: Tensor, keep: Tensor, cotangent: Tensor
 ) -> Measurement:
-    """Compare with the analytic gradient where something is kept, and with zero where nothing is."""
+    """Compare with the analytic gradient, or with zero in fully masked rows."""
     format_ = masked_softmax.format
     nothing = ~keep.any(-1, keepdim=True)
-    # Any mask will do for the rows whose oracle is not asked.
+    # Fully masked rows do not use the oracle, so any mask will do for them.
     somewhere = keep | nothing
     expected = masked_softmax_pullback(logits, somewhere, cotangent)
     absolute = np.where(nothing.numpy(), 0.0, _gradient_bound(logits, somewhere, cotangent, expected, format_))
@@ -339,11 +339,11 @@ def nan_at_a_kept_entry(masked_softmax: Subject, logits: Tensor, keep: Tensor) -
     return _compare(actual, reference, absolute, keep, masked_softmax.format)
 
 
-# Rays: what is masked grows, or what is kept does
+# Rays: masked logits grow, or kept logits grow
 
 
 def _row(first: Tensor, others: Tensor, *, keeps_first: bool) -> Example:
-    """One entry and seven others, the first or the second masked; the cotangent is one at one kept entry."""
+    """One entry and seven others, with the first or the second masked; the cotangent is one at one kept entry."""
     logits = torch.cat([first[:, None], others[:, None].repeat(1, COLUMNS - 1)], 1)
     keep = torch.ones_like(logits, dtype=torch.bool)
     keep[:, int(keeps_first)] = False

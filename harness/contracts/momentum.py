@@ -1,27 +1,28 @@
-r"""Several steps of stochastic gradient descent with momentum and weight decay, from a fresh buffer.
+r"""Several steps of stochastic gradient descent with momentum and weight decay, from an empty buffer.
 
 .. math:: d_t = g_t + \lambda p_t, \quad b_1 = d_1, \quad b_t = \mu b_{t-1} + d_t, \quad p_{t+1} = p_t - \eta s_t
 
-with :math:`s_t = b_t`, or :math:`s_t = d_t + \mu b_t` after Nesterov. A case may declare that its decay is decoupled:
-:math:`d_t = g_t` then, and :math:`p_{t+1} = p_t - \eta \lambda p_t - \eta s_t`.
+with :math:`s_t = b_t`, or :math:`s_t = d_t + \mu b_t` for Nesterov momentum. A case may declare decoupled decay: then
+:math:`d_t = g_t`, and :math:`p_{t+1} = p_t - \eta \lambda p_t - \eta s_t`.
 
-The bound of the value is a running error bound:
-the recursion is carried out operation by operation in the format, and each error is carried along with its number. A
-number that errs by :math:`e` before it is rounded errs by :math:`e + u (|x| + e) + \epsilon / 2` after it, with the
-smallest subnormal :math:`\epsilon`; a product with a constant :math:`c`, itself rounded to the format, starts from
-:math:`|c| (e + u_c (|x| + e))`, where :math:`u_c = u`, and zero in float64, whose constants are not rounded. So
-:math:`u |p_t|` enters once a step: that is the price of steps in the format, and an update below half an ulp of the
-parameter is lost altogether. A decoupled decay may be a factor :math:`1 - \eta \lambda`, which is rounded itself, or a
-part of the update, which is rounded once more: :math:`u |p_t|` and :math:`u \eta (|s_t| + \lambda |p_t|)` are added.
+The bound of the value is a running error bound: it follows the recursion operation by operation in the format, and
+carries the error of each number. A number with the error :math:`e` before rounding has the error
+:math:`e + u (|x| + e) + \epsilon / 2` after it, with the smallest subnormal :math:`\epsilon`. A product with a
+constant :math:`c`, itself rounded to the format, starts from :math:`|c| (e + u_c (|x| + e))`, where :math:`u_c = u`,
+or zero in float64, whose constants are not rounded. Thus :math:`u |p_t|` enters once per step, which is the cost of
+steps in the format: an update below half an ulp of the parameter is lost completely. Decoupled decay may be a factor
+:math:`1 - \eta \lambda`, which is itself rounded, or a part of the update, which has another rounding: :math:`u |p_t|`
+and :math:`u \eta (|s_t| + \lambda |p_t|)` are added.
 
-Whoever keeps the sum of the updates wider than the parameter, or compensates it, pays :math:`u |p|` once. With
-Kahan's summation in the format itself the compensated update is rounded once more, :math:`u (\eta |s_t| + u |p_t|)`,
-and what the last compensation holds, :math:`u |p_T|`, is lost. That is the bound of ``updates_accumulate``:
+Code that accumulates the updates in a wider format than the parameter, or compensates their sum, has the error
+:math:`u |p|` only once. With Kahan's summation in the format itself, the compensated update is rounded once more,
+:math:`u (\eta |s_t| + u |p_t|)`, and the content of the last compensation, :math:`u |p_T|`, is lost. This is the bound
+of ``updates_accumulate``:
 
 .. math:: u |p_T| + \sum_t \left(e_t + u \eta |s_t|\right) + t u^2 \max_t |p_t|
 
-with the running error :math:`e_t` of :math:`\eta s_t`, relative to the update and not to the parameter. An accumulator
-in float32 beside a parameter of 16 bits, or in float64 beside float32, is within it too.
+with the running error :math:`e_t` of :math:`\eta s_t`, relative to the update and not to the parameter. A float32
+accumulator for a 16-bit parameter, or a float64 accumulator for a float32 parameter, also satisfies it.
 
 References
 ----------
@@ -62,7 +63,7 @@ COUPLED, DECOUPLED = "coupled", "decoupled"
 def _descend(
     parameter: Any, gradients: Any, lr: Any, momentum: Any, weight_decay: Any, *, nesterov: bool, decay: str
 ) -> Any:
-    """The definition, in whatever arithmetic the arguments have."""
+    """The definition, in the arithmetic of the arguments."""
     buffer = None
     for gradient in gradients:
         decayed = parameter * weight_decay
@@ -107,33 +108,33 @@ decay_oracle = Oracle(_decay_screen, _decay_exact)
 
 
 class _Number(NamedTuple):
-    """A number of the recursion, in float64, and how much it errs in the format."""
+    """A number of the recursion, in float64, with its error in the format."""
 
     size: Array
     error: Array
 
     def rounded(self, format_: Format) -> "_Number":
         """The number after one rounding."""
-        # Half of float64's own subnormal is no float64, and so a whole one stands for it.
+        # Half of float64's smallest subnormal is not representable, so use a whole one.
         underflow = max(format_.smallest / 2.0, FORMATS["float64"].smallest)
         grown = self.error + format_.u * (np.abs(self.size) + self.error) + underflow
         return _Number(self.size, grown)
 
     def times(self, constant: float, format_: Format) -> "_Number":
-        """The product with a rounded constant, rounded; times zero is exact."""
+        """The product with a rounded constant, rounded; a product with zero is exact."""
         u = 0.0 if format_.name == "float64" else format_.u
         error = abs(constant) * (self.error + u * (np.abs(self.size) + self.error))
         product = _Number(self.size * constant, error)
         return product.rounded(format_) if constant else product
 
     def plus(self, other: "_Number", format_: Format) -> "_Number":
-        """The sum, rounded; with an exact zero it is exact."""
+        """The sum, rounded; a sum with an exact zero is exact."""
         total = _Number(self.size + other.size, self.error + other.error)
         return total if not other.size.any() and not other.error.any() else total.rounded(format_)
 
 
 class _Errors(NamedTuple):
-    """What an implementation may be off after the last step."""
+    """Admissible errors of an implementation after the last step."""
 
     steps: Array
     """Bound if each step is rounded to the format."""
@@ -143,7 +144,7 @@ class _Errors(NamedTuple):
 
 
 def _errors(format_: Format, parameter: Tensor, gradients: Tensor, *hyper: Any) -> _Errors:
-    """Carry the recursion out with its running errors."""
+    """Follow the recursion with its running errors."""
     (lr, momentum, decay, nesterov), is_decoupled = hyper[:4], _decay_of(hyper) == DECOUPLED
     p, updates, largest = _exactly(to_array(parameter)), np.zeros(parameter.shape), np.abs(to_array(parameter))
     buffer = None
@@ -226,7 +227,7 @@ def zero_gradients_change_nothing(sgd: Subject, **run: Any) -> Measurement:
 def no_momentum_is_plain_steps(
     sgd: Subject, parameter: Tensor, gradients: Tensor, lr: float, weight_decay: float
 ) -> Measurement:
-    """Compare with a chain of calls."""
+    """Compare with a sequence of single steps."""
     hyper = lr, 0.0, weight_decay, not NESTEROV
     declared = sgd.declares["decay"]
     chained = parameter
@@ -251,7 +252,7 @@ def decay_shrinks_geometrically(
     """Compare with the closed form."""
     run = parameter, torch.zeros_like(gradients), lr, 0.0, weight_decay, not NESTEROV
     expected = decay_oracle(parameter, lr, weight_decay, len(gradients))
-    # As a product with 1 - lr decay, of which each step rounds the factor too.
+    # With a factor 1 - lr decay, each step also rounds the factor.
     factors = len(gradients) * sgd.format.u * np.abs(expected.hi)
     absolute = _errors(sgd.format, *run, sgd.declares["decay"]).steps + factors
     return compare(sgd(*run), expected, in_ulp(absolute, expected, sgd.format), sgd.format)
@@ -276,7 +277,7 @@ def homogeneous(sgd: Subject, **run: Any) -> Measurement:
 
 
 def _tiny_updates(format_: Format) -> st.SearchStrategy[Example]:
-    """Many equal gradients whose updates are between a tenth of half an ulp of the parameter and one and a half."""
+    """Many equal gradients whose updates are between 0.1 and 1.5 times half an ulp of the parameter."""
 
     def expand(steps: int, lr: float, momentum: float, seed: int) -> Example:
         rng = np.random.default_rng(seed)
@@ -323,7 +324,7 @@ updates_accumulate = usual_laws.value(
     reads=RUN,
 )
 def update_not_lost(sgd: Subject, **run: Any) -> Measurement:
-    """Measure ``inf`` where the parameter stays as it is: a property of the format, followed in a survey only."""
+    """Measure ``inf`` where the parameter does not change; this property of the format appears only in a survey."""
     before, actual, expected = to_array(run["parameter"]), to_array(sgd(*run.values())), momentum_oracle(*run.values())
     lost = (actual == before) & (to_array(run["gradients"]) != 0.0).any(0)
     return Measurement(np.where(lost, np.inf, 0.0), np.zeros(before.shape), actual, expected.hi)
@@ -333,7 +334,7 @@ def update_not_lost(sgd: Subject, **run: Any) -> Measurement:
 
 
 def _equal_steps(steps: int) -> Callable[[Tensor, Format], Example]:
-    """Equal gradients from a parameter of one, with momentum 1/2: what it adds is exact."""
+    """Equal gradients from a parameter of one, with momentum 1/2, which keeps the sums exact."""
 
     def example(t: Tensor, _: Format) -> Example:
         gradients = t.expand(steps, -1).clone()
@@ -353,7 +354,7 @@ STEPS = (1, 12)
 
 
 def _runs(format_: Format) -> st.SearchStrategy[Example]:
-    """Parameters of every structure, and gradients that are of order one, of the parameter's size, or zero."""
+    """Parameters of every structure; gradients are of order one, of the parameter's size, or zero."""
 
     def expand(batch: Tensor, steps: int, seed: int) -> Example:
         rng = np.random.default_rng(seed)
@@ -376,7 +377,7 @@ def _runs(format_: Format) -> st.SearchStrategy[Example]:
 
 
 def _infinite_gradients(format_: Format) -> st.SearchStrategy[Example]:
-    """The same, where the last gradient of every third parameter is infinite."""
+    """Runs in which the last gradient of every third parameter is infinite."""
 
     def expand(example: Example) -> Example:
         gradients = example["gradients"].clone()

@@ -1,6 +1,6 @@
-"""The chapter's cross-entropy by indexing: the negative logarithm of the probability of the label, row by row.
+"""The chapter's cross-entropy by indexing: the negative logarithm of the label's probability, for each row.
 
-A case may declare that it is reduced over the rows, to the mean or the sum.
+A case may declare a reduction over the rows, to the mean or the sum.
 """
 
 from typing import Any
@@ -22,7 +22,7 @@ from harness.laws import Axes, Contract, Example, Ray, Subject, derivative_laws,
 from harness.laws.strategies import SEEDS, batches, labels_for
 
 _DOWN = 60
-"""Power of two by which inverses of probabilities are scaled down, larger than the number of digits of a subnormal."""
+"""Exponent by which inverses of probabilities are scaled down; it exceeds the number of bits of a subnormal."""
 
 
 def _value_screen(elementary: dd.Elementary, probabilities: Array, labels: Any, reduction: str) -> DoubleDouble:
@@ -36,7 +36,7 @@ def _value_exact(probabilities: Any, labels: Any, reduction: str) -> Any:
 
 def _gradient_screen(_: dd.Elementary, probabilities: Array, labels: Any, reduction: str) -> DoubleDouble:
     at_label = np.arange(probabilities.shape[-1]) == labels[..., None]
-    # Scaled, since the inverse of a subnormal number is too large, and a part of it need not be.
+    # Scale down, because the inverse of a subnormal overflows although its n-th part in a mean may not.
     inverse = -(dd.lift(np.full(probabilities.shape, 2.0**-_DOWN)) / probabilities)
     if reduction == "mean":
         inverse = inverse / float(probabilities.shape[-2])
@@ -56,7 +56,7 @@ gradient_oracle = Oracle(_gradient_screen, _gradient_exact)
 
 
 def _value_error(_: Tensor, labels: Tensor, reduction: str, expected: DoubleDouble, format_: Format) -> Array:
-    """``2 u |y|`` and a subnormal a row; the reduction's ``(n - 1) u_a + 2 u``, where there is one."""
+    """``2 u |y|`` and a subnormal per row; a reduction adds ``(n - 1) u_a + 2 u``."""
     n = 1 if reduction == "none" else labels.shape[-1]
     reducing = 0.0 if reduction == "none" else (n - 1) * format_.u_accumulator + 2.0 * format_.u
     with np.errstate(invalid="ignore"):
@@ -65,7 +65,7 @@ def _value_error(_: Tensor, labels: Tensor, reduction: str, expected: DoubleDoub
 
 
 def _gradient_error(_: Tensor, __: Tensor, reduction: str, expected: DoubleDouble, format_: Format) -> Array:
-    """``2 u |y|``, and ``2 u`` for ``1 / n`` where there is one; and a subnormal."""
+    """``2 u |y|``, another ``2 u`` for ``1 / n`` in a mean, and a subnormal."""
     relative = (4.0 if reduction == "mean" else 2.0) * format_.u
     with np.errstate(invalid="ignore"):
         return np.asarray(relative * (1.0 + relative) * np.abs(expected.hi) + format_.smallest)
@@ -100,7 +100,7 @@ gradient = usual_laws.gradient(
     group="special",
 )
 def certain_and_impossible(loss: Subject, probabilities: Tensor, labels: Tensor) -> Measurement:
-    """Put all of the probability at the label in the even rows of all, and none of it in the odd ones."""
+    """Put all probability at the label in even rows, and none in odd rows."""
     impossible = (torch.arange(labels.numel()) % 2).bool().reshape(labels.shape)
     at_label = torch.zeros_like(probabilities).scatter(-1, labels[..., None], 1.0)
     p = torch.where(impossible[..., None], probabilities * (1.0 - at_label), at_label)
@@ -110,7 +110,7 @@ def certain_and_impossible(loss: Subject, probabilities: Tensor, labels: Tensor)
 
 
 def _probabilities(format_: Format) -> st.SearchStrategy[Example]:
-    """Groups of rows of a softmax of structured logits, rounded; a zero becomes the smallest subnormal."""
+    """Groups of rounded softmax rows of structured logits; a zero becomes the smallest subnormal."""
 
     def expand(logits: Tensor, n: int, seed: int) -> Example:
         rows = logits[: len(logits) // n * n].reshape(-1, n, logits.shape[-1])
@@ -132,7 +132,7 @@ NLL_OF_PROBABILITIES = Contract(
     summary="-ln of the probability at the label, row by row",
     domain="0 < p <= 1, including subnormal probabilities; some laws also use zero",
     inputs=_probabilities,
-    # A NaN that is not the label's is rightly never looked at.
+    # A NaN away from the label is never read, so the law about NaN does not apply.
     laws=(
         value,
         certain_and_impossible,

@@ -62,7 +62,7 @@ def zero_gradient_changes_nothing(sgd: Subject, parameter: Tensor, gradient: Ten
     lost_digits="the format itself rounds the step away",
 )
 def update_not_lost(sgd: Subject, parameter: Tensor, gradient: Tensor, lr: float) -> Measurement:
-    """Measure ``inf`` where the parameter stays as it is: a property of the format, followed in a survey only."""
+    """Measure ``inf`` where the parameter does not change; this property of the format appears only in a survey."""
     before, actual = to_array(parameter), to_array(sgd(parameter, gradient, lr))
     lost = (actual == before) & (to_array(gradient) * lr != 0.0)
     return Measurement(np.where(lost, np.inf, 0.0), np.zeros(before.shape), actual, before - to_array(gradient) * lr)
@@ -82,7 +82,7 @@ def _steps(format_: Format) -> st.SearchStrategy[Example]:
 
 
 def _specials(format_: Format) -> st.SearchStrategy[Example]:
-    """Parameters and gradients that are the largest or the smallest numbers, or infinite."""
+    """Parameters and gradients that are infinite or among the largest or smallest numbers."""
     numbers = np.append(special_numbers(format_), [np.inf, -np.inf])
 
     def expand(lr: float, seed: int) -> Example:

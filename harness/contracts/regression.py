@@ -1,7 +1,7 @@
 """Training linear and softmax regression by minibatch gradient descent.
 
-The oracle is the exact trajectory; it and the bound on the distance from it are derived in
-:mod:`harness.contracts.building_blocks.gradient_descent`.
+The oracle is the exact trajectory. :mod:`harness.contracts.building_blocks.gradient_descent` derives it and the bound
+on the distance from it.
 """
 
 from collections.abc import Callable
@@ -26,7 +26,7 @@ _TRAINER = "(X[n,d], y[n], batches, lr, (weight[m,d], bias[m])) -> (weight, bias
 
 
 def _arguments(X: Tensor, y: Tensor, start: tuple[Tensor, Tensor], plan: TrainingPlan) -> list[Any]:
-    """What a trainer is called with, and a step factory with its steps."""
+    """Return the arguments of a trainer, or of a step factory with its steps."""
     return [X, y, [torch.tensor(batch) for batch in plan.batches], plan.lr, start]
 
 
@@ -52,7 +52,7 @@ def _plan(subject: Subject, batches: list[list[int]], lr: float) -> TrainingPlan
 def follows_gradient_descent(
     train: Subject, X: Tensor, y: Tensor, weight: Tensor, bias: Tensor, batches: list[list[int]], lr: float
 ) -> Measurement:
-    """Compare all parameters after the last step, by the 2-norm that the bound is one of."""
+    """Compare all parameters after the last step, in the 2-norm of the bound."""
     plan = _plan(train, batches, lr)
     exact = gradient_descent.trajectory_oracle(X, y.to(X.dtype), weight, bias, plan)
     bound = gradient_descent.trajectory_bound(
@@ -75,7 +75,7 @@ def follows_gradient_descent(
 def inputs_unmodified(
     train: Subject, X: Tensor, y: Tensor, weight: Tensor, bias: Tensor, batches: list[list[int]], lr: float
 ) -> Measurement:
-    """Compare copies taken before with the inputs after."""
+    """Compare copies made before the call with the inputs after it."""
     start = (weight.clone(), bias.clone())
     given = _arguments(X.clone(), y.clone(), start, _plan(train, batches, lr))
     with train.surroundings.looking() as looks:
@@ -112,7 +112,7 @@ def calls_agree(
     unit="standard errors",
 )
 def recovers_the_true_parameters(train: Subject, book_X: Tensor, book_y: Tensor, order: int) -> Measurement:
-    """Train five epochs at batch 10 and rate 0.03, the chapter's setting."""
+    """Train five epochs with batch size 10 and learning rate 0.03, the chapter's setting."""
     n, batch_size, lr, rng = len(book_X), 10, 0.03, np.random.default_rng(order)
     shuffled = [rng.permutation(n)[at : at + batch_size].tolist() for _ in range(5) for at in range(0, n, batch_size)]
     start = (book_X.new_zeros(1, len(book_data.TRUE_WEIGHT)), book_X.new_zeros(1))
@@ -162,7 +162,7 @@ def _training(kind: TrainingKind) -> Callable[[Format], st.SearchStrategy[Exampl
 
 
 def _contract(name: str, signature: str, kind: TrainingKind, *own: Law, **facts: Any) -> Contract:
-    """The contract of a trainer, or of a step, of one kind of regression."""
+    """Return the contract of a trainer or a step, for one kind of regression."""
     return Contract(
         name,
         signature=signature,

@@ -1,25 +1,24 @@
 r"""Normalization of each row by its root mean square, without weight.
 
-:math:`y_i = x_i / s` with :math:`s = \sqrt{\mathrm{mean}(x^2) + \epsilon}` and the :math:`\epsilon` a case declares;
-the default of torch is the dtype's ``eps``, which a case has to replace. Others add nothing and floor the root, or the
-norm of the row: :math:`s = \max(\sqrt{\mathrm{mean}(x^2)}, f, f' / \sqrt{d})` with the ``floor`` :math:`f` and the
-``norm_floor`` :math:`f'` that a case declares. The maximum enlarges no relative error, and :math:`\sqrt{d}` as a factor
-of its own takes the place of the mean's division and of adding :math:`\epsilon`.
+:math:`y_i = x_i / s` with :math:`s = \sqrt{\mathrm{mean}(x^2) + \epsilon}` and the :math:`\epsilon` that a case
+declares; torch's default is the dtype's ``eps``, which a case must override. Other implementations add nothing, but
+limit the root, or the norm of the row, from below: :math:`s = \max(\sqrt{\mathrm{mean}(x^2)}, f, f' / \sqrt{d})` with
+the declared ``floor`` :math:`f` and ``norm_floor`` :math:`f'`. The maximum does not increase relative errors. A
+separate factor :math:`\sqrt{d}` replaces the mean's division and the addition of :math:`\epsilon`.
 
 Nothing cancels. In the notation of :mod:`harness.contracts.building_blocks.moments`, squares err by :math:`u_a`, their
-sum by :math:`(d - 1) u_a`, the division by :math:`u_a`, adding :math:`\epsilon`, itself rounded, by :math:`2 u_a`; the
+sum by :math:`(d - 1) u_a`, the division by :math:`u_a`, and adding a rounded :math:`\epsilon` by :math:`2 u_a`; the
 root halves all that. The root and the quotient add :math:`2 u_a`, a reciprocal root (to one ulp) and a product
-:math:`3 u_a`, storing :math:`u`: together :math:`R = (d + 9) u_a / 2 + u` relatively, and two subnormals. Squares that
-underflow are nothing beside :math:`\epsilon`; without one they add what
-:func:`~harness.contracts.building_blocks.moments.underflown` says.
+:math:`3 u_a`, and storing :math:`u`. Together the relative error is :math:`R = (d + 9) u_a / 2 + u`, plus two
+subnormals. Squares that underflow are negligible next to :math:`\epsilon`; without one they add the error of
+:func:`~harness.contracts.building_blocks.moments.underflown`.
 
-The gradient of :math:`v \cdot y` is :math:`(v_i - y_i\, \mathrm{mean}(v y)) / s`: :math:`R` enters its first term once
-and its second three times, in the accumulator's format; sums and a chain of ten operations add
-:math:`(d + 10) u_a`, and the result is rounded once. Where the row enters twice in its 16-bit format, once under the
-root and once as the factor, as in T5, autograd rounds each of the two terms to it before they are added: :math:`u` of
-either. And the derivative of a reciprocal root is its cube, which is subnormal where :math:`s > \lambda^{-1/3}`, from
-:math:`2^{42}` in float32: :math:`\lambda`, the accumulator's smallest subnormal, times
-:math:`|x_i|\, \mathrm{mean}|v x|`.
+The gradient of :math:`v \cdot y` is :math:`(v_i - y_i\, \mathrm{mean}(v y)) / s`. :math:`R` enters its first term once
+and its second three times, in the accumulator's format; sums and a chain of ten operations add :math:`(d + 10) u_a`,
+and the result is rounded once. If the row enters twice in its 16-bit format, under the root and as the factor (as in
+T5), autograd rounds each of the two terms to that format before adding them: :math:`u` of either. The derivative of a
+reciprocal root is its cube, which is subnormal where :math:`s > \lambda^{-1/3}`, from :math:`2^{42}` in float32. This
+adds the accumulator's smallest subnormal :math:`\lambda` times :math:`|x_i|\, \mathrm{mean}|v x|`.
 
 References
 ----------
@@ -55,7 +54,7 @@ SOURCE = "Zhang & Sennrich (2019)"
 
 
 def _root_screen(x: Array, eps: float, floor: float, norm_floor: float) -> tuple[DoubleDouble, Any]:
-    """The divisor, and where it is the root and no floor."""
+    """The divisor, and where it is the root rather than a floor."""
     factor = moments.scale(x, eps)
     scaled = x * factor
     square = dd.total(dd.two_product(scaled, scaled), keepdims=True) / float(x.shape[-1])
@@ -66,7 +65,7 @@ def _root_screen(x: Array, eps: float, floor: float, norm_floor: float) -> tuple
 
 
 def _least(x: Array, floor: float, norm_floor: float) -> DoubleDouble:
-    """The floor of the divisor, as both conventions together make it."""
+    """The floor of the divisor from both conventions."""
     of_norm = dd.lift(np.asarray(norm_floor)) / root(dd.lift(np.asarray(float(x.shape[-1]))))
     return of_norm if of_norm.hi > floor else dd.lift(np.asarray(floor))
 
@@ -123,7 +122,7 @@ Divisor = tuple[float, float, float]
 
 
 def value_bound(x: Array, declared: Divisor, format_: Format) -> Array:
-    """Absolute error, entry by entry; ``inf`` where squares that underflow may leave nothing to divide by."""
+    """Absolute error, entry by entry; ``inf`` where underflowing squares may leave a divisor of zero."""
     y, s = _plain(x, declared)
     underflow = moments.underflown(s, declared[0], format_)
     with np.errstate(invalid="ignore"):
@@ -132,13 +131,13 @@ def value_bound(x: Array, declared: Divisor, format_: Format) -> Array:
 
 
 def _subnormals(x: Array, norm_floor: float, format_: Format) -> float:
-    """Two of the format; and one of the accumulator's, before it is multiplied by the root of the row's length."""
+    """Two subnormals of the format; a norm floor adds a subnormal of the accumulator times the root of the length."""
     multiplied = format_.accumulator.smallest * np.sqrt(x.shape[-1]) if norm_floor else 0.0
     return float(2.0 * format_.smallest + multiplied)
 
 
 def _plain(x: Array, declared: Divisor) -> tuple[Array, Array]:
-    """``y`` and ``s`` in float64, the latter keeping the last axis."""
+    """``y`` and ``s`` in float64, the latter with the last axis retained."""
     eps, floor, norm_floor = declared
     factor = moments.scale(x, eps)
     s = np.hypot(np.sqrt(((x * factor) ** 2).mean(-1, keepdims=True)) / factor, np.sqrt(eps))
@@ -148,9 +147,9 @@ def _plain(x: Array, declared: Divisor) -> tuple[Array, Array]:
 
 
 def gradient_bound(x: Array, cotangent: Array, declared: Divisor, work: Format) -> Array:
-    """Absolute error of the gradient as accumulated; means of magnitudes stand for sums that may cancel.
+    """Absolute error of the gradient as accumulated; means of magnitudes replace sums that may cancel.
 
-    Next to a floor it may be that of either side; ``inf`` where squares may underflow to nothing.
+    Near a floor it may be the error of either side. It is ``inf`` where squares may underflow to zero.
     """
     d, v = x.shape[-1], np.abs(cotangent)
     y, s = _plain(x, declared)
@@ -166,12 +165,12 @@ def gradient_bound(x: Array, cotangent: Array, declared: Divisor, work: Format) 
 
 
 def _usual_gradient_bound(x: Array, cotangent: Array, declared: Divisor, format_: Format) -> Array:
-    """The same, with the cube of the reciprocal root underflowing, and both terms rounded to the format if narrower.
+    """:func:`gradient_bound` plus the underflow of the reciprocal root's cube, and two roundings in a narrower format.
 
-    Where the cube overflows nothing is asked, which an ``eps`` prevents.
+    It is ``inf`` where the cube overflows, which an ``eps`` prevents.
     """
     work, v, (y, s) = format_.accumulator, np.abs(cotangent), _plain(x, declared)
-    # Half of the exponent each: the smallest float64 times a small entry is zero, however large the others are.
+    # Split the exponent between the factors, because the smallest float64 times a small entry underflows to zero.
     half = np.sqrt(work.smallest)
     cubed = (half * np.abs(x)) * (half * (v * np.abs(x)).mean(-1, keepdims=True))
     computed = gradient_bound(x, cotangent, declared, work) + cubed
@@ -189,21 +188,21 @@ def _value_error(x: Tensor, eps: float, floor: float, norm_floor: float, _: Doub
 
 
 def _error_of_all(x: Tensor, eps: float, floor: float, norm_floor: float, _: DoubleDouble, format_: Format) -> Array:
-    """What may be asked of an implementation that scales small rows up: no square of it underflows."""
+    """Admissible error of an implementation that scales small rows up, so that its squares do not underflow."""
     y = np.abs(_plain(to_array(x), (eps, floor, norm_floor))[0])
     rounded = _relative(x.shape[-1], format_) * y + _subnormals(to_array(x), norm_floor, format_)
     return np.where(np.isnan(y), np.inf, rounded)
 
 
 def _gradient_error(x: Tensor, cotangent: Tensor, *declared: Any) -> Array:
-    """Absolute error of the gradient, stored after it was accumulated."""
+    """Absolute error of the gradient, accumulated and then stored."""
     eps, floor, norm_floor, expected, format_ = declared
     computed = gradient_bound(to_array(x), to_array(cotangent), (eps, floor, norm_floor), format_.accumulator)
     return moments.stored(computed, expected, format_)
 
 
 def _usual_gradient_error(x: Tensor, cotangent: Tensor, *declared: Any) -> Array:
-    """Absolute error of the gradient in the usual form, stored after it was accumulated."""
+    """Absolute error of the gradient in the usual form, accumulated and then stored."""
     eps, floor, norm_floor, expected, format_ = declared
     computed = _usual_gradient_bound(to_array(x), to_array(cotangent), (eps, floor, norm_floor), format_)
     return moments.stored(computed, expected, format_)
@@ -217,7 +216,7 @@ _SHARP_GRADIENT = Exact(("x", "cotangent"), rms_norm_pullback, _gradient_error, 
 
 
 def _bound(normalise: Subject, x: Array) -> Array:
-    """The value's bound under the conventions that are declared."""
+    """The value's bound under the declared conventions."""
     eps, floor, norm_floor = (float(normalise.declares[name]) for name in DECLARED)
     return value_bound(x, (eps, floor, norm_floor), normalise.format)
 
@@ -252,7 +251,7 @@ value = usual_laws.value(
     group="algebra",
 )
 def mean_square_at_most_one(rms_norm: Subject, x: Tensor) -> Measurement:
-    """Measure the excess."""
+    """Measure the excess over one."""
     absolute = _bound(rms_norm, to_array(x))
     return moments.mean_square_at_most_one(to_array(rms_norm(x)), absolute, rms_norm.format)
 
@@ -266,7 +265,7 @@ def mean_square_at_most_one(rms_norm: Subject, x: Tensor) -> Measurement:
     group="algebra",
 )
 def odd(rms_norm: Subject, x: Tensor) -> Measurement:
-    """Compare the row negated with the output negated."""
+    """Compare the output for the negated row with the negated output."""
     bound = 2.0 * _bound(rms_norm, to_array(x))
     return moments.in_units_of_one(to_array(rms_norm(-x)), -to_array(rms_norm(x)), bound, rms_norm.format)
 
@@ -281,7 +280,7 @@ def odd(rms_norm: Subject, x: Tensor) -> Measurement:
     group="algebra",
 )
 def doubling_at_most_doubles(rms_norm: Subject, x: Tensor) -> Measurement:
-    """Measure how far an entry leaves the interval."""
+    """Measure how far an entry is outside the interval."""
     bound = _bound(rms_norm, 2.0 * to_array(x)) + 2.0 * _bound(rms_norm, to_array(x))
     return moments.between_once_and_twice(rms_norm, x, bound)
 
@@ -296,7 +295,7 @@ def doubling_at_most_doubles(rms_norm: Subject, x: Tensor) -> Measurement:
     inputs=moments.some_zero_rows(moments.rows_and_cotangents(moments.largest_normalised)),
 )
 def zeros_stay(rms_norm: Subject, x: Tensor) -> Measurement:
-    """Compare with zero; 0 / 0, where nothing is declared that prevents it, may be NaN."""
+    """Compare with zero; NaN is also right if no declared convention prevents 0 / 0."""
     actual = rms_norm(x)
     if not any(rms_norm.declares[name] for name in DECLARED):
         actual = actual.nan_to_num(nan=0.0)
@@ -336,7 +335,7 @@ gradient_digits_not_lost = usual_laws.gradient(
     inputs=moments.one_infinite(moments.rows_and_cotangents(moments.largest_normalised)),
 )
 def infinite_entry(rms_norm: Subject, x: Tensor) -> Measurement:
-    """Compare the rows that have one."""
+    """Compare the rows with an infinite entry."""
     infinite = x.isinf().numpy()
     return usual_laws.compare_rows(rms_norm(x), infinite.any(-1), np.where(infinite, np.nan, 0.0), rms_norm.format)
 

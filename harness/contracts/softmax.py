@@ -1,10 +1,11 @@
 r"""Softmax over the last axis.
 
-The bound of the max-shifted algorithm is :math:`|\hat p_i - p_i| \le p_i (e^{T_i} - 1)` and two subnormals, with
-:math:`T_i = u (g_i + \ln k + 6) + (k - 1) u_a` and :math:`g_i = \max_j x_j - x_i`. It is derived in
-:mod:`harness.contracts.building_blocks.softmax_function`, where the exact values are, too; that of the exponential of
-the log-softmax, :math:`T_i = u (2 g_i + \ln S + 2) + E`, in :mod:`harness.contracts.building_blocks.log_domain`. The
-value may err by the larger of the two, and loses digits beyond the first.
+The bound of the max-shifted algorithm is :math:`|\hat p_i - p_i| \le p_i (e^{T_i} - 1)` plus two subnormals, with
+:math:`T_i = u (g_i + \ln k + 6) + (k - 1) u_a` and :math:`g_i = \max_j x_j - x_i`.
+:mod:`harness.contracts.building_blocks.softmax_function` derives it and has the exact values. The exponential of the
+log-softmax has the bound with :math:`T_i = u (2 g_i + \ln S + 2) + E`, derived in
+:mod:`harness.contracts.building_blocks.log_domain`. The value may err by the larger of the two, and loses digits
+beyond the first.
 """
 
 import numpy as np
@@ -65,7 +66,7 @@ digits_not_lost = usual_laws.value(
     group="algebra",
 )
 def rows_sum_to_one(softmax: Subject, logits: Tensor) -> Measurement:
-    """Sum without rounding, so that the deviation is the implementation's own."""
+    """Sum without rounding, so that the deviation is the implementation's."""
     absolute = softmax_usual_bound(logits, softmax_oracle(logits), softmax.format).sum(-1)
     actual = exact_sum(softmax(logits))
     return within(actual.hi + actual.lo, dd.lift(np.ones(absolute.shape)), absolute, softmax.format)
@@ -103,7 +104,7 @@ def shift_invariant(softmax: Subject, logits: Tensor) -> Measurement:
     """Shift by the row's maximum where that is exact in the format; other rows are compared with themselves."""
     shifted = exact_shift(logits)
     expected = softmax_oracle(logits)
-    # Both outputs err, and the second one is taken for exact: the bound counts twice.
+    # Both outputs err but the second one counts as exact, so the bound is doubled.
     absolute = 2.0 * softmax_usual_bound(logits, expected, softmax.format)
     moved = to_array(softmax(shifted))
     reference = DoubleDouble(np.where(np.isfinite(moved), moved, expected.hi), np.zeros(moved.shape))
@@ -119,7 +120,7 @@ def shift_invariant(softmax: Subject, logits: Tensor) -> Measurement:
     group="algebra",
 )
 def order_preserving(softmax: Subject, logits: Tensor) -> Measurement:
-    """Sort each row by its logits and compare neighbours."""
+    """Sort each row by its logits and compare neighbors."""
     expected = softmax_oracle(logits)
     order = np.argsort(to_array(logits), axis=-1, kind="stable")
     actual = np.take_along_axis(to_array(softmax(logits)), order, -1)
@@ -176,7 +177,7 @@ infinite_logit = logit_rows.infinite_logit_law(
 
 
 def _total(softmax: Subject, terms: Array) -> tuple[float, float]:
-    """The probability of the first is one over the sum."""
+    """Return the sum as the inverse of the first probability."""
     logits, exact = logit_rows.logarithms(terms, softmax.format)
     return 1.0 / float(softmax(logits)[0, 0]), exact
 

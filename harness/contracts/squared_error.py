@@ -1,13 +1,14 @@
 r"""The squared error of a prediction.
 
-:math:`f \cdot \mathrm{mean}_i (\hat y_i - y_i)^2` with the factor :math:`f` and the reduction a case declares: the
-chapter's scratch loss has :math:`f = 1/2`, its concise one :math:`f = 1`. The difference errs by :math:`u` relatively,
-the square by :math:`2u + u`; the terms have one sign, so the sum adds :math:`(n-1) u_a` and :math:`u` for storing it,
-the division :math:`u` and the factor :math:`u`: together :math:`6u + (n-1) u_a`, and half a subnormal a square.
+:math:`f \cdot \mathrm{mean}_i (\hat y_i - y_i)^2` with the factor :math:`f` and the reduction that a case declares:
+the chapter's scratch loss has :math:`f = 1/2`, its concise one :math:`f = 1`. The difference errs by :math:`u`
+relatively, the square by :math:`2u + u`. The terms have one sign, so the sum adds :math:`(n-1) u_a` and :math:`u` for
+storing it, the division :math:`u` and the factor :math:`u`: together :math:`6u + (n-1) u_a`, and half a subnormal per
+square.
 
 The gradient :math:`2 f (\hat y_i - y_i) / n` errs by :math:`6u` relatively: the difference, the factor, :math:`1 / n`,
-two products and the cotangent. Where :math:`1 / n` is subnormal, as in float16 from :math:`n = 2^{14}`, it errs by
-half a subnormal instead, which the difference multiplies.
+two products and the cotangent. If :math:`1 / n` is subnormal, as in float16 from :math:`n = 2^{14}`, it errs by half a
+subnormal instead, which the difference multiplies.
 
 References
 ----------
@@ -72,7 +73,7 @@ gradient_oracle = Oracle(_gradient_screen, _gradient_exact)
 
 
 def _loss_error(expected: DoubleDouble, n: int, format_: Format) -> Array:
-    """``6 u + (n - 1) u_a`` relatively, and half a subnormal a square."""
+    """``6 u + (n - 1) u_a`` relatively, and half a subnormal per square."""
     relative = (6.0 * format_.u + (n - 1) * format_.u_accumulator) * (1.0 + 8.0 * format_.u)
     # The exact value of the largest numbers is itself infinite in float64.
     with np.errstate(over="ignore", invalid="ignore"):
@@ -179,7 +180,7 @@ def scales_by_powers_of_two(loss: Subject, prediction: Tensor, target: Tensor) -
     of_whole_numbers=True,
 )
 def column_of_predictions(loss: Subject, prediction: Tensor, target: Tensor) -> Measurement:
-    """Compare what is answered with the loss of the rows, or the numbers of losses; what is refused is as good."""
+    """Compare the result with the loss of the rows, or the numbers of losses; refusing the shapes is also right."""
     expected = _VALUE.value(loss, prediction, target)
     answers = [_of_column(loss, *pair) for pair in zip(prediction, target, strict=True)]
     rows = list(expected.hi)
@@ -199,7 +200,7 @@ def column_of_predictions(loss: Subject, prediction: Tensor, target: Tensor) -> 
 
 
 def _of_pairs(loss: Subject, measured: Measurement, prediction: Tensor, target: Tensor) -> str:
-    """What was answered, where that is the loss of all pairs of a prediction and a target; empty elsewhere."""
+    """Describe a result that is the loss of all pairs of predictions and targets; otherwise return an empty text."""
     at, n = measured.worst[0], target.shape[-1]
     pairs = _VALUE.value(loss, prediction[at : at + 1].repeat_interleave(n, -1), target[at : at + 1].repeat(1, n))
     reduction, answer = loss.declares["reduction"], measured.actual[at : at + 1]
@@ -213,7 +214,7 @@ def _beside(n: int) -> str:
 
 
 def _reduced(loss: Subject, answer: Tensor | None, n: int) -> Tensor | None:
-    """The answer; where one that reduces along the last axis gives a loss for each row of the column, that of all."""
+    """Return the result, reduced over the rows of the column if it has one loss for each of them."""
     reduction = loss.declares["reduction"]
     if answer is None or answer.numel() != n or reduction == "none":
         return answer
@@ -221,7 +222,7 @@ def _reduced(loss: Subject, answer: Tensor | None, n: int) -> Tensor | None:
 
 
 def _of_column(loss: Subject, prediction: Tensor, target: Tensor) -> Tensor | None:
-    """The answer to a column of predictions; ``None`` where it is refused, or comes with a warning."""
+    """Return the result for a column of predictions, or ``None`` if it is refused or comes with a warning."""
     with loss.surroundings.hearing() as heard:
         try:
             answer = loss.on_other_shapes(prediction[:, None], target)
@@ -266,7 +267,7 @@ def _long(format_: Format) -> st.SearchStrategy[Example]:
 
 
 def _total(loss: Subject, terms: Array) -> tuple[float, float]:
-    """The errors are the roots of the terms."""
+    """Pass the roots of the terms as errors."""
     error = torch.from_numpy(np.sqrt(terms)).to(loss.format.dtype)[None]
     value = to_array(loss(error, torch.zeros_like(error))).sum()
     parts = loss.declares["factor"] / (len(terms) if loss.declares["reduction"] == "mean" else 1)
@@ -274,7 +275,7 @@ def _total(loss: Subject, terms: Array) -> tuple[float, float]:
 
 
 def _largest(format_: Format) -> float:
-    """So that no square or sum overflows."""
+    """Bound on entries so that no square or sum overflows."""
     return math.sqrt(format_.max / 128.0) / 2.0
 
 

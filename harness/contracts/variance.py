@@ -1,24 +1,25 @@
 r"""Variance of each row.
 
-:math:`V = \sum_i (x_i - m)^2 / (d - c)` with the correction :math:`c` a case declares: 0, the mean square that
-normalizations use and that one entry has too, or 1, the unbiased estimate and torch's default.
+:math:`V = \sum_i (x_i - m)^2 / (d - c)` with the correction :math:`c` that a case declares. The correction 0 gives the
+mean square, which normalizations use and which is defined for a single entry. The correction 1 gives the unbiased
+estimate and is torch's default.
 
 In the notation of :mod:`harness.contracts.building_blocks.moments`, with :math:`D = d / (d - c)` and
 :math:`\sigma^2 = V / D`:
 
-* **two passes.** :math:`\sum_i (x_i - m - \delta)^2 = \sum_i (x_i - m)^2 + d \delta^2`, since the deviations add up to
+* **two passes.** :math:`\sum_i (x_i - m - \delta)^2 = \sum_i (x_i - m)^2 + d \delta^2`, because the deviations sum to
   zero: the mean's error enters squared. The differences err by :math:`u_a` each, which the square doubles, the squares
-  by :math:`u_a`, the sum by :math:`(d - 1) u_a`, the division by :math:`u_a`, storing by :math:`u`. So
-  :math:`|\hat V - V| \le (e^T - 1)(V + D \delta^2) + D \delta^2` with :math:`T = (d + 3) u_a + u`, and
-  :math:`D \lambda` for squares and one subnormal for a result that underflow.
+  by :math:`u_a`, the sum by :math:`(d - 1) u_a`, the division by :math:`u_a`, storing by :math:`u`. Together
+  :math:`|\hat V - V| \le (e^T - 1)(V + D \delta^2) + D \delta^2` with :math:`T = (d + 3) u_a + u`, plus
+  :math:`D \lambda` for squares that underflow and one subnormal for a result that underflows.
 * **updating** (Welford). The running mean :math:`m_k` errs by at most :math:`\delta` again, and
-  :math:`M_k = M_{k-1} + (x_k - m_{k-1})(x_k - m_k)` by twice :math:`\delta |x_k - m_{k-1}|` a step. As
-  :math:`\sum_k (x_k - m_{k-1})^2 (k - 1) / k = \sum_i (x_i - m)^2`, those add up to
+  :math:`M_k = M_{k-1} + (x_k - m_{k-1})(x_k - m_k)` by twice :math:`\delta |x_k - m_{k-1}|` per step. Because
+  :math:`\sum_k (x_k - m_{k-1})^2 (k - 1) / k = \sum_i (x_i - m)^2`, these errors sum to
   :math:`2 \sqrt 2\, d \delta \sigma`: the mean's error enters linearly.
 
-The law of the value allows both, with :math:`3 D \delta \sigma` for the second; a law of its own asks for the digits
-that only the first keeps. The textbook's :math:`\mathrm{mean}(x^2) - m^2` errs by :math:`u\, \mathrm{mean}(x^2)`, and
-keeps neither.
+The law of the value allows both, with :math:`3 D \delta \sigma` for the second. Another law requires the digits that
+only the first keeps. The textbook's :math:`\mathrm{mean}(x^2) - m^2` errs by :math:`u\, \mathrm{mean}(x^2)`, and
+satisfies neither.
 """
 
 from collections.abc import Callable
@@ -85,7 +86,7 @@ def two_pass_bound(x: Array, correction: int, format_: Format) -> Array:
 
 
 def updating_bound(x: Array, correction: int, format_: Format) -> Array:
-    """Absolute error of the variance by updating, or by two passes."""
+    """Absolute error of the variance by updating; it includes the error of two passes."""
     d = x.shape[-1]
     with np.errstate(divide="ignore", invalid="ignore"):
         linear = 3.0 * np.divide(d, d - correction) * moments.mean_error(x, format_) * moments.spread(x)[1]
@@ -93,7 +94,7 @@ def updating_bound(x: Array, correction: int, format_: Format) -> Array:
 
 
 def _gradient_error(x: Tensor, cotangent: Tensor, correction: int, expected: DoubleDouble, format_: Format) -> Array:
-    """Absolute error of the gradient, stored after it was computed in the format of the accumulator."""
+    """Absolute error of the gradient, computed in the accumulator's format and then stored."""
     computed = _gradient_bound(to_array(x), to_array(cotangent), correction, format_.accumulator)
     return moments.stored(computed, expected, format_)
 
@@ -110,7 +111,7 @@ def _gradient_bound(x: Array, cotangent: Array, correction: int, work: Format) -
 
 
 def _exact(bound: Callable[[Array, int, Format], Array]) -> Exact:
-    """The variance, within one of the bounds."""
+    """Return the variance with one of the bounds as its admissible error."""
 
     def error(x: Tensor, correction: int, _: DoubleDouble, format_: Format) -> Array:
         return bound(to_array(x), correction, format_)
@@ -164,7 +165,7 @@ digits_kept_at_an_offset = usual_laws.value(
     group="algebra",
 )
 def not_negative(variance: Subject, x: Tensor) -> Measurement:
-    """Measure how far below zero the variance is; nothing is asked where there are no degrees of freedom."""
+    """Measure how far below zero the variance is; rows without degrees of freedom are not checked."""
     actual = to_array(variance(x))
     undefined = x.shape[-1] <= _correction(variance)
     reference = np.where(np.isnan(actual), np.nan if undefined else 0.0, np.maximum(actual, 0.0))
@@ -209,10 +210,10 @@ def doubling_quadruples(variance: Subject, x: Tensor) -> Measurement:
 
 
 def _never_underflows(x: Array, format_: Format) -> Array:
-    """Whether the square of the least conceivable deviation is normal.
+    """Return whether the square of the smallest possible deviation is normal.
 
-    Entries are multiples of the least one's ulp ``g``, so their mean is zero or at least ``g / d``, and deviations from
-    it are multiples of its ulp, at least ``u_a g / d``.
+    Entries are multiples of the ulp ``g`` of the smallest one, so their mean is zero or at least ``g / d``. Deviations
+    from the mean are multiples of its ulp, at least ``u_a g / d``.
     """
     work = format_.accumulator
     least = np.where(x == 0.0, np.inf, np.abs(x)).min(-1)
@@ -231,7 +232,7 @@ def _never_underflows(x: Array, format_: Format) -> Array:
     inputs=moments.constant_rows,
 )
 def constant_rows_vary_by_nothing(variance: Subject, x: Tensor) -> Measurement:
-    """Compare with zero, or with NaN where there are no degrees of freedom."""
+    """Compare with zero, or with NaN for rows without degrees of freedom."""
     variance_of_equals = 0.0 if x.shape[-1] > _correction(variance) else np.nan
     constant = (x == x[:, :1]).all(-1).numpy()
     return usual_laws.compare_rows(variance(x), constant, variance_of_equals, variance.format)
@@ -257,7 +258,7 @@ gradient = usual_laws.gradient(
     inputs=moments.one_infinite(moments.rows_and_cotangents(lambda format_: _largest(format_))),
 )
 def infinite_entry(variance: Subject, x: Tensor) -> Measurement:
-    """Compare the rows that have one with NaN."""
+    """Compare the rows with an infinite entry with NaN."""
     return usual_laws.compare_rows(variance(x), x.isinf().any(-1).numpy(), np.nan, variance.format)
 
 
@@ -265,12 +266,12 @@ def infinite_entry(variance: Subject, x: Tensor) -> Measurement:
 
 
 def _largest(format_: Format) -> float:
-    """No square of a difference is beyond float16's own largest number either, nor that of the doubled row."""
+    """Bound on entries so that squared differences do not overflow, also for the doubled row and in float16."""
     return min(moments.largest_square_root(format_), float(np.sqrt(format_.max)) / 4.0)
 
 
 def _of_rows(example: Callable[[Tensor, Format], Example]) -> Callable[[Tensor, Format], Example]:
-    """The rows of a ray, with a cotangent of one."""
+    """Add a cotangent of one to the rows of a ray."""
     return lambda t, format_: {**example(t, format_), "cotangent": torch.ones_like(t)}
 
 

@@ -1,9 +1,8 @@
-"""Double-double arithmetic on arrays: the vectorised tier of the oracle.
+"""Double-double arithmetic on arrays: the vectorized tier of the oracle.
 
-A number is an unevaluated sum ``hi + lo`` of two float64 with ``|lo| <= ulp(hi) / 2``: about 106 bits. Every
-operation below has a relative error of a few ``2^-104`` while nothing under- or overflows; below about
-``2^-969`` the low part is subnormal and the pair falls back to the accuracy of float64, which the ulp's
-subnormal floor absorbs.
+A number is an unevaluated sum ``hi + lo`` of two float64 with ``|lo| <= ulp(hi) / 2``, which has about 106 bits. Every
+operation below has a relative error of a few ``2^-104`` while nothing under- or overflows. Below about ``2^-969`` the
+low part is subnormal, and the pair is only as accurate as float64; the ulp's subnormal floor absorbs the difference.
 
 References
 ----------
@@ -26,7 +25,7 @@ Array = NDArray[np.float64]
 Pair = tuple[Array, Array]
 
 _SPLITTER = 134217729.0  # 2^27 + 1, Dekker
-_LARGE = 2.0**996  # beyond this the splitter overflows
+_LARGE = 2.0**996  # the splitter overflows for larger numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +77,7 @@ class DoubleDouble:
 
 
 def lift(value: Any) -> DoubleDouble:
-    """Return a double-double; a float or a float64 array is taken as exact."""
+    """Convert a float or a float64 array, taken as exact, to a double-double."""
     if isinstance(value, DoubleDouble):
         return value
     hi = np.asarray(value, dtype=np.float64)
@@ -86,7 +85,7 @@ def lift(value: Any) -> DoubleDouble:
 
 
 def _settled(hi: Array, lo: Array, plain: Array) -> DoubleDouble:
-    """Replace what is not finite by the plain float64 result, which is right about infinities and NaN."""
+    """Replace non-finite entries by the plain float64 result, which has the right infinities and NaN."""
     lost = ~np.isfinite(hi)
     if lost.any():
         hi, lo = np.where(lost, plain, hi), np.where(lost, 0.0, lo)
@@ -175,7 +174,7 @@ def divide(x: DoubleDouble, y: DoubleDouble) -> DoubleDouble:
 
 
 def total(x: DoubleDouble, axis: int = -1, *, keepdims: bool = False) -> DoubleDouble:
-    """Sum along an axis, pairwise; the sum of nothing is zero."""
+    """Sum along an axis, pairwise; an empty sum is zero."""
     hi, lo = np.moveaxis(x.hi, axis, 0), np.moveaxis(x.lo, axis, 0)
     if len(hi) == 0:
         result = lift(np.zeros(hi.shape[1:]))
@@ -191,8 +190,7 @@ def total(x: DoubleDouble, axis: int = -1, *, keepdims: bool = False) -> DoubleD
     return result
 
 
-# ln 2 in three parts; the first two have 42 and 41 significant bits, so that their product with an
-# integer below 2^11 is exact.
+# ln 2 in three parts. The first two have 42 and 41 significant bits: their product with an integer below 2^11 is exact.
 _LN2_A = float.fromhex("0x1.62e42fefa38p-1")
 _LN2_B = float.fromhex("0x1.ef35793c76p-45")
 _LN2_C = float.fromhex("0x1.cc01f97b57a08p-87")
@@ -214,8 +212,9 @@ _INVERSE_FACTORIALS = [_inverse_factorial(n) for n in range(1, _TERMS + 1)]
 def exp(x: DoubleDouble) -> DoubleDouble:
     """Exponential; relative error below ``2^-98`` while the result is normal.
 
-    Argument reduction ``x = k ln 2 + 2^8 r`` with ``|r| < 0.0014``, Taylor series of ``expm1(r)`` to degree nine,
-    then eight doublings ``expm1(2r) = expm1(r) (2 + expm1(r))``, each of which at most doubles the absolute error.
+    The argument is reduced to ``x = k ln 2 + 2^8 r`` with ``|r| < 0.0014``. The Taylor series of ``expm1(r)`` has
+    degree nine. Eight doublings ``expm1(2r) = expm1(r) (2 + expm1(r))`` follow; each at most doubles the absolute
+    error.
     """
     clipped = np.clip(np.nan_to_num(x.hi, nan=0.0), -800.0, 800.0)
     inside = x.hi == clipped
@@ -260,12 +259,12 @@ def _expm1_reduced(r: DoubleDouble) -> DoubleDouble:
 def log1p(x: DoubleDouble) -> DoubleDouble:
     """``ln(1 + x)`` for ``x > -1``; relative error below ``2^-95``.
 
-    One Newton step on ``exp(y) = 1 + x`` from the float64 value, with the residual ``x - expm1(y)`` formed without
+    One Newton step solves ``exp(y) = 1 + x``, starting from the float64 value. The residual ``x - expm1(y)`` has no
     cancellation where ``y`` is small.
     """
     with np.errstate(invalid="ignore", divide="ignore"):
         y = np.log1p(x.hi)
-    # Below 2^-300, x - x^2/2 is x to far more digits than are kept, and the steps below would underflow.
+    # Below 2^-300, x - x^2/2 equals x to far more digits than a pair has, and the steps below would underflow.
     usable = np.isfinite(y) & (np.abs(x.hi) >= 2.0**-300)
     start = np.where(usable, y, 0.0)
     lifted = lift(start)
@@ -284,7 +283,7 @@ def log1p(x: DoubleDouble) -> DoubleDouble:
 
 
 def log(x: DoubleDouble) -> DoubleDouble:
-    """Natural logarithm of a non-negative number; relative error below ``2^-95`` away from ``x = 1``'s underflow."""
+    """Logarithm of a non-negative number; relative error below ``2^-95`` unless it underflows near ``x = 1``."""
     with np.errstate(divide="ignore", invalid="ignore"):
         mantissa, exponent = np.frexp(x.hi)
     positive = (x.hi > 0) & np.isfinite(x.hi)
@@ -304,7 +303,7 @@ def log(x: DoubleDouble) -> DoubleDouble:
 
 
 def _compensated_exp(x: DoubleDouble) -> DoubleDouble:
-    """``exp(hi) (1 + lo)``: relative error of float64's ``exp``, with the argument's low part taken into account."""
+    """``exp(hi) (1 + lo)``: has the relative error of float64's ``exp`` and includes the argument's low part."""
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         hi = np.exp(x.hi)
         return DoubleDouble(hi, np.where(np.isfinite(hi), hi * x.lo, 0.0))
@@ -334,7 +333,7 @@ def _plain_quotient(x: DoubleDouble, y: DoubleDouble) -> DoubleDouble:
 
 
 class Elementary(NamedTuple):
-    """The functions of one accuracy; everything else is double-double in both."""
+    """Elementary functions of one accuracy; all other operations are double-double for both accuracies."""
 
     exp: Callable[[DoubleDouble], DoubleDouble]
     log1p: Callable[[DoubleDouble], DoubleDouble]
@@ -342,11 +341,11 @@ class Elementary(NamedTuple):
     sum_of_one_sign: Callable[[DoubleDouble], DoubleDouble]
     """Sum of terms of one sign along the last axis, which is retained; nothing cancels."""
     quotient: Callable[[DoubleDouble, DoubleDouble], DoubleDouble]
-    """Quotient whose relative error is all that counts."""
+    """Quotient with a small relative error."""
 
 
 DOUBLE = Elementary(exp, log1p, log, lambda x: total(x, keepdims=True), divide)
-"""About 2^-98: what float64 results need."""
+"""Relative error of about 2^-98, needed to measure float64 results."""
 
 COMPENSATED = Elementary(_compensated_exp, _compensated_log1p, _compensated_log, _plain_sum, _plain_quotient)
-"""About 2^-50, ten times as fast: float32 and narrower results are measured to 2^-26 ulp with it."""
+"""Relative error of about 2^-50, ten times as fast; measures float32 and narrower results to 2^-26 ulp."""

@@ -1,8 +1,9 @@
 """Floating-point formats, ulps and ordinals: one definition for float64, float32, bfloat16 and float16.
 
-The unit of error is ``ulp(y) = 2^(max(floor(log2 |y|), emin) - p + 1)``, evaluated at the *exact* value ``y`` with
-the exponent capped at ``emax``. The deviation ``|actual - y| / ulp(y)`` is real-valued, so "correctly rounded" is
-a deviation of at most one half over normals, subnormals and zero alike, and the oracle's own rounding is absent.
+The unit of error is ``ulp(y) = 2^(max(floor(log2 |y|), emin) - p + 1)``, evaluated at the *exact* value ``y`` with the
+exponent capped at ``emax``. The deviation ``|actual - y| / ulp(y)`` is a real number and contains no rounding of the
+oracle. A result is correctly rounded if its deviation is at most one half, for normal numbers, subnormal numbers and
+zero.
 
 References
 ----------
@@ -34,13 +35,13 @@ class Format:
     Parameters
     ----------
     name
-        The torch dtype's name.
+        Name of the torch dtype.
     precision
-        ``p``: significand bits, the implicit one counted.
+        ``p``: number of significand bits, including the implicit one.
     emin, emax
         Exponents of the smallest normal and of the largest finite number.
     flushes
-        Whether subnormal numbers are zero to who computes in it.
+        Whether the processor replaces subnormal numbers by zero.
     """
 
     name: str
@@ -63,7 +64,7 @@ class Format:
 
     @property
     def accumulator(self) -> "Format":
-        """The format a reduction is expected to accumulate in: float32 for the 16-bit formats."""
+        """The format in which a reduction should accumulate: float32 for the 16-bit formats."""
         return max(self, FORMATS["float32"], key=lambda format_: format_.precision)
 
     @property
@@ -83,28 +84,28 @@ class Format:
 
     @property
     def smallest(self) -> float:
-        """Smallest positive subnormal number: the ulp below ``tiny``; ``tiny`` itself where those are flushed."""
+        """Smallest positive number: the ulp below ``tiny``, or ``tiny`` itself if subnormals are flushed to zero."""
         if self.flushes:
             return self.tiny
         return math.ldexp(1.0, self.emin - self.precision + 1)
 
     @property
     def log_max(self) -> float:
-        """``ln(max + ulp/2)``: from here the exponential rounds to infinity."""
+        """``ln(max + ulp/2)``: the exponential of this or a larger number rounds to infinity."""
         return _log_of(2 - arb(2) ** -self.precision, self.emax)
 
     @property
     def log_smallest(self) -> float:
-        """``ln(smallest / 2)``: from here downwards the exponential rounds to zero."""
+        """``ln(smallest / 2)``: the exponential of this or a smaller number rounds to zero."""
         return _log_of(arb(1), self.emin - self.precision)
 
     def round(self, value: float) -> float:
-        """Round a float64 to the format, to nearest, ties to even."""
+        """Round a float64 to the format, to nearest with ties to even."""
         return float(torch.tensor(value, dtype=torch.float64).to(self.dtype))
 
 
 def _log_of(significand: arb, exponent: int) -> float:
-    """``ln(significand * 2^exponent)``, correctly rounded: in float64 the product with ``ln 2`` errs by a few ulp."""
+    """``ln(significand * 2^exponent)``, correctly rounded; the float64 product with ``ln 2`` errs by a few ulp."""
     with ctx.workprec(200):
         return float((significand * arb(2) ** exponent).log())
 
@@ -113,7 +114,7 @@ FORMATS = {name: Format(name, *parameters) for name, parameters in PARAMETERS.it
 
 
 def format_of(name: str) -> Format:
-    """Look a format up by its dtype's name.
+    """Return the format with a dtype's name.
 
     Raises
     ------
@@ -128,7 +129,7 @@ def format_of(name: str) -> Format:
 
 
 def to_array(tensor: Tensor) -> Array:
-    """Return the values as float64, exactly; the result shares no memory with the tensor."""
+    """Convert a tensor to float64 values, exactly; the result shares no memory with the tensor."""
     return tensor.detach().to(device="cpu", dtype=torch.float64).numpy(force=True).copy(order="K")
 
 
@@ -138,15 +139,15 @@ _MANTISSA_BITS, _MANTISSA_MASK, _BIAS = 52, (1 << 52) - 1, 1023
 def ulp(expected: DoubleDouble, format_: Format) -> Array:
     """Unit in the last place at the exact values, elementwise, in float64.
 
-    The exponent is lowered by one where ``hi`` is a power of two and ``lo`` points towards zero, since the exact
-    value then lies in the binade below.
+    The exponent is one lower if ``hi`` is a power of two and ``lo`` points towards zero. The exact value then lies in
+    the binade below.
     """
     bits = np.ascontiguousarray(expected.hi, dtype=np.float64).view(np.int64)
     biased = (bits >> _MANTISSA_BITS) & 0x7FF
     power = (bits & _MANTISSA_MASK) == 0
     if power.any():
         biased = biased - (power & (np.sign(expected.lo) * np.sign(expected.hi) < 0))
-    # Zero and the subnormals of float64 have the biased exponent 0, infinities and NaN 2047: both are clipped.
+    # Clip the biased exponents of zero and subnormals (0), and of infinities and NaN (2047).
     biased = np.clip(biased, format_.emin + _BIAS, format_.emax + _BIAS) - (format_.precision - 1)
     if format_.emin + _BIAS >= format_.precision:
         return np.asarray((biased << _MANTISSA_BITS).view(np.float64)).reshape(np.shape(expected.hi))
@@ -159,17 +160,18 @@ def deviation(actual: Array, expected: DoubleDouble, format_: Format) -> Array:
     Parameters
     ----------
     actual
-        Values of the format, or of a wider one, widened to float64.
+        Values of the format, or of a wider one, converted to float64.
     expected
-        Exact values; NaN where the contract says NaN.
+        Exact values; NaN where the contract requires NaN.
     format_
         Format of ``actual``.
 
     Returns
     -------
     ndarray of float64
-        In ulp. ``inf`` where ``actual`` is NaN, an infinity the exact value does not round to, or a number of the
-        format where the exact value rounds to an infinity. Zero where both are NaN or the same infinity.
+        In ulp. It is zero where both are NaN or the same infinity. It is ``inf`` where ``actual`` is NaN or an infinity
+        to which the exact value does not round. It is also ``inf`` where the exact value rounds to an infinity and
+        ``actual`` is a number of the format.
     """
     limit_hi, limit_lo = format_.max, float(np.ldexp(1.0, format_.emax - format_.precision))
     excess = (np.abs(expected.hi) - limit_hi) + np.sign(expected.hi) * expected.lo
@@ -177,7 +179,7 @@ def deviation(actual: Array, expected: DoubleDouble, format_: Format) -> Array:
     with np.errstate(invalid="ignore", over="ignore"):
         error = np.abs((actual - expected.hi) - expected.lo) / ulp(expected, format_)
     same_infinity = np.isinf(actual) & (np.sign(actual) == np.sign(expected.hi))
-    # What is returned in a wider format may be a number where the format has none: it deviates as any other does.
+    # A wider output format can represent a number beyond the range of the format; it has an ordinary deviation.
     beyond = np.isfinite(actual) & np.isfinite(expected.hi) & (np.abs(actual) >= limit_hi + limit_lo)
     of_overflow = np.where(same_infinity, 0.0, np.where(beyond, error, np.inf))
     error = np.where(overflows, of_overflow, np.where(np.isfinite(actual), error, np.inf))
@@ -189,21 +191,14 @@ def deviation(actual: Array, expected: DoubleDouble, format_: Format) -> Array:
 
 
 def round_to(exact: DoubleDouble, format_: Format) -> Tensor:
-    """Round to nearest, ties to even, once.
+    """Round exact values to nearest, ties to even, with a single rounding; infinities and NaN stay.
 
-    A conversion of ``hi`` alone rounds twice: float64 to float16 goes through the double-double's own rounding and, in
-    torch, through float32. So the nearest of that result and its two neighbours is taken.
-
-    Parameters
-    ----------
-    exact
-        Exact values; infinities and NaN are kept.
-    format_
-        The format to round to.
+    Converting ``hi`` alone would round twice: ``hi`` is already rounded to float64, and torch converts float64 to
+    float16 through float32. The nearest of that result and its two neighbors is therefore taken.
     """
     start = torch.from_numpy(np.array(exact.hi)).to(format_.dtype)
     limit = torch.full_like(start, format_.max)
-    # Beyond the threshold max + ulp/2 infinity is nearest, whatever the conversion said.
+    # Infinity is nearest from max + ulp/2 on, even if the conversion gave a finite number.
     excess = (np.abs(exact.hi) - format_.max) + np.sign(exact.hi) * exact.lo
     overflows = np.isinf(exact.hi) | (excess >= np.ldexp(1.0, format_.emax - format_.precision))
     ordinals = to_ordinal(torch.where(start.isinf(), limit.copysign(start), start))
@@ -226,9 +221,9 @@ _INTEGERS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
 def to_ordinal(tensor: Tensor) -> NDArray[np.int64]:
-    """Number the floats of a format so that neighbours differ by one; both zeros are 0.
+    """Number the floats of a format so that neighbors differ by one; both zeros are 0.
 
-    The sign-magnitude bits read as an integer: ordinals are exact for every format, infinities included.
+    The numbers are the sign-magnitude bits, read as an integer. They are exact for every format and include infinities.
     """
     bits = tensor.detach().cpu().contiguous().view(_INTEGERS[tensor.element_size()]).numpy().astype(np.int64)
     sign_bit = -(1 << (8 * tensor.element_size() - 1))

@@ -1,4 +1,4 @@
-"""Measurements: what a law measured on one example, element by element, and the ways to compare with what is exact."""
+"""Measurements: how far each element of an output deviates from the exact value, in the unit of a law."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -14,18 +14,18 @@ from harness.floats.format import Format, deviation, to_array, ulp
 
 @dataclass(frozen=True)
 class Measurement:
-    """What a law measured on one example, element by element.
+    """Result of one law on one example, element by element.
 
     Parameters
     ----------
     deviation, bound
-        In the law's unit; a law is kept where ``deviation <= bound``.
+        In the law's unit; the law holds where ``deviation <= bound``.
     actual, expected
-        The case's values and the exact ones, for the message.
+        The implementation's values and the exact ones, for the message.
     circumstance
-        How the case was called, where a law calls in several ways; empty where there is one.
+        How the implementation was called if a law calls it in several ways, otherwise empty.
     free
-        Where any answer is admissible, and another one in another run; ``None`` where nowhere.
+        Elements for which any result is admissible, and may differ between runs; ``None`` if there are none.
     """
 
     deviation: Array
@@ -37,7 +37,7 @@ class Measurement:
 
     @cached_property
     def ratio(self) -> Array:
-        """``deviation / bound``; zero where the deviation is, whatever the bound; ``inf`` for an infinite deviation."""
+        """``deviation / bound``; zero if the deviation is zero, ``inf`` if the deviation is infinite, for any bound."""
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = self.deviation / self.bound
         ratio = np.where(self.deviation == 0.0, 0.0, ratio)
@@ -50,23 +50,23 @@ class Measurement:
 
     @cached_property
     def severity(self) -> Array:
-        """The ratio to a bound of at least half a unit, so that it compares where nothing is admissible."""
+        """The ratio to a bound of at least half a unit, so that measurements with a bound of zero can be compared."""
         with np.errstate(over="ignore", invalid="ignore"):
             severity = self.deviation / np.maximum(self.bound, 0.5)
         return np.where(np.isnan(severity), np.inf, severity)
 
     @property
     def most_severe(self) -> float:
-        """The largest severity; zero where there is no element."""
+        """The largest severity; zero for an empty measurement."""
         return float(self.severity.max(initial=0.0))
 
     def admitted(self, place: Any) -> float:
-        """The bound at a place; nothing is admitted where none can be said, as of an answer that is NaN."""
+        """Return the bound at an index; zero if the bound is NaN."""
         return float(np.nan_to_num(self.bound[place], nan=0.0, posinf=np.inf))
 
     @property
     def over(self) -> int:
-        """How many elements are beyond their bound."""
+        """Number of elements beyond their bound."""
         return int(np.count_nonzero(self.ratio > 1.0))
 
     @property
@@ -76,12 +76,12 @@ class Measurement:
 
 
 def compare(actual: Tensor | Array, expected: DoubleDouble | Array | float, bound: Any, format_: Format) -> Measurement:
-    """Measure in ulp of the exact value.
+    """Measure the deviation of an output in ulp of the exact value.
 
     Parameters
     ----------
     actual
-        The case's output.
+        The implementation's output.
     expected
         Exact values, broadcast to ``actual``.
     bound
@@ -91,7 +91,7 @@ def compare(actual: Tensor | Array, expected: DoubleDouble | Array | float, boun
 
     Notes
     -----
-    An output of another shape than expected deviates by ``inf`` everywhere.
+    If the output has another shape than the exact values, every deviation is ``inf``.
     """
     values = to_array(actual) if isinstance(actual, Tensor) else np.asarray(actual, dtype=np.float64)
     exact = lift(expected)
@@ -103,14 +103,14 @@ def compare(actual: Tensor | Array, expected: DoubleDouble | Array | float, boun
 
 
 def compare_absolute(actual: Tensor | Array, expected: Array, bound: Array, format_: Format) -> Measurement:
-    """Measure in ulp of one or of the expected value, whichever is larger.
+    """Measure the deviation in ulp of one or of the expected value, whichever is larger.
 
-    For what is near zero because larger numbers cancelled, an ulp of the value itself says nothing.
+    The ulp of a value that is near zero after cancellation is no useful unit.
 
     Parameters
     ----------
     actual, expected
-        Values of the same shape; equal ones deviate by nothing, infinities too.
+        Values of the same shape; equal ones have deviation zero, also infinities.
     bound
         Largest admissible absolute error.
     format_
@@ -131,12 +131,12 @@ def compare_runs(actual: Array, reference: Array, first: Measurement, format_: F
     Parameters
     ----------
     actual
-        What the second run returned.
+        Output of the second run.
     reference
-        What the first run returned; NaN agrees with NaN and an infinity with itself.
+        Output of the first run; NaN equals NaN, and an infinity equals itself.
     first
-        The first run measured against the oracle: its bound, and the size of what is compared. Where the first run is
-        larger than the truth, the unit is its own ulp.
+        The first run measured against the oracle: supplies the bound and the unit. If an output of the first run
+        exceeds the exact value, the unit is the ulp of that output.
     format_
         The format whose ulp is the unit.
     """
@@ -146,7 +146,7 @@ def compare_runs(actual: Array, reference: Array, first: Measurement, format_: F
     with np.errstate(invalid="ignore", over="ignore"):
         error = np.abs(actual - reference) / ulp(lift(size), format_)
         bound = 2.0 * first.bound
-    # A count of float64's subnormals can overflow; only an output makes the deviation infinite.
+    # The number of ulps can overflow for finite outputs; only an infinite or NaN output has an infinite deviation.
     error = np.where(np.isfinite(actual) & np.isfinite(reference), np.minimum(error, np.finfo(np.float64).max), error)
     error = np.where((actual == reference) | (np.isnan(actual) & np.isnan(reference)), 0.0, error)
     error = np.where(np.isnan(error), np.inf, error)
@@ -156,7 +156,7 @@ def compare_runs(actual: Array, reference: Array, first: Measurement, format_: F
 
 
 def worse(first: Measurement, *others: Measurement) -> Measurement:
-    """The worse of several runs, element by element."""
+    """Return the worst of several runs, element by element."""
     worst = first
     for other in others:
         is_worse = other.deviation > worst.deviation
@@ -175,6 +175,6 @@ def _all_infinite(values: Array, exact: DoubleDouble) -> Measurement:
 
 
 def in_ulp(absolute: Array, expected: DoubleDouble, format_: Format) -> Array:
-    """Convert an absolute error to ulp of the exact value; zero where that is not finite and nothing can be near."""
+    """Convert an absolute error to ulp of the exact value; zero where the exact value is not finite."""
     with np.errstate(over="ignore", invalid="ignore"):
         return np.asarray(np.where(np.isfinite(expected.hi), absolute / ulp(expected, format_), 0.0))

@@ -1,4 +1,4 @@
-"""A memory of what was worked out before, by what it was worked out of; what was not asked for longest is forgotten."""
+"""A least-recently-used cache limited in bytes, and keys made from the contents of tensors and arrays."""
 
 import hashlib
 from collections import OrderedDict
@@ -17,13 +17,7 @@ _INTEGERS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
 class Memory(Generic[KeptT]):
-    """What is kept by its key, up to so many bytes.
-
-    Parameters
-    ----------
-    most_bytes
-        How much is kept at most; what is larger than a quarter of it alone is not kept at all.
-    """
+    """A least-recently-used cache of at most ``most_bytes``; it ignores values larger than a quarter of that."""
 
     def __init__(self, most_bytes: int) -> None:
         self._most_bytes = most_bytes
@@ -31,14 +25,14 @@ class Memory(Generic[KeptT]):
         self._bytes = 0
 
     def get(self, key: Hashable) -> KeptT | None:
-        """Return what is kept by a key; ``None`` where nothing is."""
+        """Return the cached value of a key, or ``None``."""
         if key not in self._kept:
             return None
         self._kept.move_to_end(key)
         return self._kept[key][0]
 
     def keep(self, key: Hashable, value: KeptT, size: int) -> None:
-        """Keep something of so many bytes, in the place of what was kept by its key."""
+        """Cache a value of ``size`` bytes, replacing the previous value of its key."""
         _, before = self._kept.pop(key, (None, 0))
         self._bytes -= before
         if size > self._most_bytes // 4:
@@ -51,14 +45,14 @@ class Memory(Generic[KeptT]):
 
 
 def content_of(value: Any) -> Hashable | None:
-    """What a value says to the last bit, and its layout, in a few bytes; ``None`` where it is neither array nor number.
+    """Return a short key of a value's bits and memory layout, or ``None`` if it is neither an array nor a number.
 
-    Layout counts, since the order in which NumPy adds follows from it.
+    The layout is included because NumPy's order of summation depends on it.
     """
     if isinstance(value, Tensor):
         if value.layout is not torch.strided or value.device.type != "cpu":
             return None
-        # NumPy has no bfloat16, but integers of its size.
+        # NumPy has no bfloat16, so the bits are read as integers.
         bits = value.detach().view(_INTEGERS[value.element_size()]).numpy()
         return str(value.dtype), tuple(value.shape), value.stride(), _digest(bits)
     if isinstance(value, np.ndarray):

@@ -1,7 +1,7 @@
-"""The two tiers of the oracle: a fast vectorised screen, and rigorous ball arithmetic that confirms.
+"""The two tiers of the oracle: a fast vectorized screen, and rigorous ball arithmetic that confirms.
 
-Both are fed the case's own rounded inputs, bit for bit, and neither touches global precision. A law calls its
-oracle without knowing the tier; :func:`confirming` switches it, so a law is written once.
+Both tiers receive the implementation's own rounded inputs, bit for bit, and neither changes global precision. A law
+calls its oracle without knowing the tier. :func:`confirming` selects the tier, so that each law is written once.
 
 References
 ----------
@@ -34,16 +34,16 @@ _remembered: ContextVar[dict[Any, Any] | None] = ContextVar("remembered", defaul
 _recalling: ContextVar[bool] = ContextVar("recalling", default=False)
 
 _recalled: Memory[DoubleDouble] = Memory(96 * MEBIBYTE)
-"""Cached results of both tiers, by their arguments; laws and cases share examples."""
+"""Results of both tiers by their arguments; laws and cases share examples."""
 
 
 class UndecidedError(ArithmeticError):
-    """Ball arithmetic did not decide at the highest precision tried."""
+    """Ball arithmetic gave no decision at the highest precision."""
 
 
 @contextmanager
 def confirming() -> Iterator[None]:
-    """Answer every oracle call in the body by ball arithmetic."""
+    """Evaluate every oracle call in the body by ball arithmetic."""
     token = _confirming.set(True)
     try:
         yield
@@ -53,7 +53,7 @@ def confirming() -> Iterator[None]:
 
 @contextmanager
 def remembering() -> Iterator[None]:
-    """Work out once what several laws ask in the body of the same tensors, which nothing may change meanwhile."""
+    """Evaluate the oracle once per tensor in the body, even if several laws call it; the tensors must not change."""
     token = _remembered.set({})
     try:
         yield
@@ -63,7 +63,7 @@ def remembering() -> Iterator[None]:
 
 @contextmanager
 def recalling() -> Iterator[None]:
-    """Recall in the body what a tier answered before, in any such body, to the same numbers."""
+    """In the body, reuse earlier results for the same numbers from any such body."""
     token = _recalling.set(True)
     try:
         yield
@@ -77,11 +77,11 @@ class Oracle:
     Parameters
     ----------
     screen
-        ``screen(elementary, *inputs) -> DoubleDouble``: vectorised, on float64 arrays that hold the inputs exactly,
-        with the transcendental functions it is handed.
+        ``screen(elementary, *inputs) -> DoubleDouble``: vectorized evaluation on float64 arrays that hold the inputs
+        exactly, with the transcendental functions in ``elementary``.
     exact
-        ``exact(*inputs) -> array of arb``: the definition, on object arrays of exact ``arb``. It is evaluated with
-        rising precision until every element is known to 118 bits or is smaller than any subnormal.
+        ``exact(*inputs) -> array of arb``: the definition on object arrays of exact ``arb``. The precision rises until
+        every element is known to 118 bits or is smaller than any subnormal.
     """
 
     def __init__(self, screen: Callable[..., DoubleDouble], exact: Callable[..., NDArray[np.object_]]) -> None:
@@ -89,21 +89,21 @@ class Oracle:
         self._exact = exact
 
     def __call__(self, *inputs: Any) -> DoubleDouble:
-        """Evaluate on tensors (their values, exactly), integer arrays and plain numbers.
+        """Evaluate at the exact values of tensors, integer arrays and plain numbers.
 
         Raises
         ------
         UndecidedError
-            If the confirming tier does not decide.
+            If ball arithmetic gives no decision.
         """
         remembered = _remembered.get()
         if remembered is None or _confirming.get():
-            # Ball arithmetic costs so much more than a look at the numbers that it is never asked by identity.
+            # Ball arithmetic is so expensive that its results are cached by content, not by identity.
             asked_again = _recalling.get() or remembered is not None
             return self._recalled(inputs) if asked_again else self._answer(inputs)
         key = (self, *map(id, inputs))
         if key not in remembered:
-            # With the inputs themselves: what lives has an identity of its own.
+            # Keep the inputs alive: Python may reuse the identity of a deleted object.
             remembered[key] = inputs, self._screened(inputs)
         answer: DoubleDouble = remembered[key][1]
         return answer
@@ -120,7 +120,7 @@ class Oracle:
             return known
         answer = self._answer(inputs)
         for part in answer.pair:
-            if isinstance(part, np.ndarray):  # a single number is a scalar of NumPy, which nobody can change
+            if isinstance(part, np.ndarray):  # a NumPy scalar is immutable
                 part.flags.writeable = False
         _recalled.keep(key, answer, sum(part.nbytes for part in answer.pair))
         return answer
@@ -144,7 +144,7 @@ def _is_float(value: Any) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    """A floating-point tensor as float64, an integer tensor as int64, anything else as it is."""
+    """Convert a floating-point tensor to float64 and an integer tensor to int64; return other values unchanged."""
     if isinstance(value, Tensor):
         return to_array(value) if value.dtype.is_floating_point else value.cpu().numpy()
     return value
@@ -156,7 +156,7 @@ def _exact_input(value: Any) -> Any:
 
 
 def to_arb(values: Any) -> NDArray[np.object_]:
-    """Lift float64 values to exact balls, elementwise."""
+    """Convert float64 values to exact balls, elementwise."""
     plain = np.asarray(values, dtype=np.float64)
     lifted = np.empty(plain.size, dtype=object)
     lifted[:] = [arb(value) for value in plain.ravel().tolist()]

@@ -1,8 +1,8 @@
 """Elementary functions with the same bits on every processor, for drawing inputs.
 
 The ``exp`` and ``log`` of NumPy, torch and the C library differ in the last bit between processors. Inputs drawn with
-them would differ too, and figures from two machines could not be compared. The functions here use only operations that
-IEEE 754 rounds correctly: addition, multiplication, division, and scaling by a power of two. They err by a few ulp.
+them would also differ, and results from two machines could not be compared. These functions use only operations that
+IEEE 754 rounds correctly: addition, multiplication, division, and scaling by a power of two. Their error is a few ulp.
 """
 
 import numpy as np
@@ -13,16 +13,16 @@ from harness.floats.double_double import Array
 
 LN2 = float.fromhex("0x1.62e42fefa39efp-1")
 _LN2_HIGH, _LN2_LOW = float.fromhex("0x1.62e42feep-1"), float.fromhex("0x1.a39ef35793c76p-33")
-"""Two parts of ln 2: a whole number below 2**20 times the first one is exact."""
+"""Two parts of ln 2; the product of the first with an integer below 2**20 is exact."""
 
 _SQRT_HALF = float.fromhex("0x1.6a09e667f3bcdp-1")
 
 _EXP_TERMS = 14
 _LOG_TERMS = 12
-"""Terms of the series, after which the rest is below 2**-56 of the sum."""
+"""Number of series terms that leaves a remainder below 2**-56 of the sum."""
 
 _TABLE_END = 3.65
-"""Beyond it NumPy's normal generator calls the logarithm of the C library."""
+"""Magnitude from which NumPy's normal generator calls the logarithm of the C library."""
 
 
 def exp(x: ArrayLike) -> Array:
@@ -33,7 +33,7 @@ def exp(x: ArrayLike) -> Array:
 
 
 def exp2(x: ArrayLike) -> Array:
-    """Power of two; exact for whole numbers."""
+    """Power of two; exact for integers."""
     y = np.clip(np.asarray(x, dtype=np.float64), -2200.0, 2200.0)
     k = np.rint(y)
     return _scaled((y - k) * LN2, k)
@@ -75,8 +75,8 @@ def log_softmax(x: ArrayLike) -> Array:
 def standard_normal(rng: Generator, size: int | tuple[int, ...]) -> Array:
     """Independent standard normal numbers.
 
-    NumPy takes them from a table, except for about three of 10,000. Rounding these to multiples of 2**-20 removes the
-    bits in which C libraries differ.
+    NumPy takes all but about three of 10,000 from a table. These three are rounded to multiples of 2**-20, which
+    removes the bits that depend on the C library.
     """
     drawn = rng.standard_normal(size)
     return np.asarray(np.where(np.abs(drawn) > _TABLE_END, np.rint(drawn * 2.0**20) * 2.0**-20, drawn))

@@ -1,8 +1,9 @@
-"""A contract from mathematics: a formula becomes the oracle, the bounds, the inputs and the laws of an operation.
+"""Contracts from formulas: a formula gives the oracle, the bounds, the inputs and the laws of an operation.
 
-How it is written and read is in ``spelling``, ``grammar`` and ``node``, which import no torch; what it says, in
-float64, double-double and balls, in ``arithmetic`` and ``ball``; its gradient in ``derivative``; how far one may miss
-it in ``running_error``, ``tangent`` and ``quantity``; all it says in ``model``; what it is tried on in ``inputs``;
-where it has no value in ``undefined``; whether it makes sense in ``sense``; its laws in ``law``, those of rows of which
-a mask keeps nothing in ``nothing_kept``, and the contract in ``contract``.
+``spelling``, ``grammar`` and ``node`` read a formula into a graph and do not import torch. ``catalogue`` has the named
+formulas. ``arithmetic`` and ``ball`` evaluate the graph in float64, double-double and ball arithmetic, and
+``derivative`` builds its gradient. ``running_error``, ``tangent`` and ``quantity`` compute the bounds; ``model``
+collects the value and the gradients. ``inputs`` draws examples, ``undefined`` finds where a formula has no value, and
+``sense`` rejects formulas that are never finite. ``law`` and ``nothing_kept`` define the laws, and ``contract``
+combines all parts.
 """

@@ -1,8 +1,8 @@
 """The values of a graph, in float64 and in double-double.
 
-An environment has an array for each input, by name, with the entries of a row along the last axis and one number a row
-as a row of one; masks are boolean, places whole numbers. What has no double-double here is NaN, which the running error
-makes undecided.
+An environment has an array for each input name. The entries of a row are along the last axis, and an input with one
+number per row has a last axis of length one. Masks are booleans, and indices are integers. Operations without a
+double-double version give NaN, which the running error makes undecided.
 """
 
 import math
@@ -22,7 +22,7 @@ Environment = Mapping[str, NDArray[Any]]
 """The inputs by name."""
 
 MOST_STEPS = 64
-"""Longest row that is added step by step in double-double."""
+"""Length of the longest row whose running sums are formed in double-double."""
 
 
 def _torch(name: str) -> Callable[[Array], Array]:
@@ -43,28 +43,28 @@ def _largest(x: Array) -> Array:
 
 
 def first_largest(x: Array) -> NDArray[np.bool_]:
-    """Where the first of the largest entries of each row is."""
+    """Mark the first of the largest entries in each row."""
     return np.asarray(np.arange(x.shape[-1]) == x.argmax(-1)[..., None])
 
 
 def _other_largest(x: Array) -> NDArray[np.bool_]:
-    """Where the others of the largest are, so that each differs from the first; a single one is where it is."""
+    """Mark the largest entries after the first, so that ties are broken differently; a single largest entry stays."""
     first, largest = first_largest(x), x == x.max(-1, keepdims=True)
     return np.where(largest.sum(-1, keepdims=True) > 1, largest & ~first, first)
 
 
 def picked(x: NDArray[Any], place: NDArray[Any]) -> NDArray[Any]:
-    """The entry of each row at its place; one that is out of the row is an error."""
+    """Return the indexed entry from each row; an index outside the row is an error."""
     return np.take_along_axis(x, np.broadcast_to(place, (*x.shape[:-1], 1)), -1)
 
 
 def is_at(place: NDArray[Any], like: NDArray[Any]) -> NDArray[np.bool_]:
-    """Where in each row its place is."""
+    """Mark the indexed entry in each row."""
     return np.asarray(np.arange(like.shape[-1]) == place)
 
 
 def widened(x: Any, shape: tuple[int, ...]) -> Any:
-    """Broadcast to a shape; what has it is left alone, which is quicker than NumPy finds that out."""
+    """Broadcast to a shape; the check for an equal shape is faster than NumPy's own."""
     return x if np.shape(x) == shape else np.broadcast_to(x, shape)
 
 
@@ -109,18 +109,10 @@ _BINARY: Mapping[str, Callable[[Array, Array], Array]] = {
 def values(
     nodes: Iterable[Node], environment: Environment, *, swapped: bool = False, same_everywhere: bool = False
 ) -> dict[Node, NDArray[Any]]:
-    """Return the float64 value of every node.
+    """Return the float64 value of every node; each node comes after its arguments.
 
-    Parameters
-    ----------
-    nodes
-        In an order in which each comes after what it is computed of.
-    environment
-        The inputs.
-    swapped
-        Whether ties are broken the other way.
-    same_everywhere
-        Whether exponentials and logarithms have the same bits on every processor, at some cost in speed.
+    ``swapped`` breaks ties the other way. ``same_everywhere`` uses slower exponentials and logarithms that have the
+    same bits on every processor.
     """
     found: dict[Node, NDArray[Any]] = {}
     overridden = {**(_SAME_EVERYWHERE if same_everywhere else {}), **(SWAPPED if swapped else {})}
@@ -160,11 +152,11 @@ SWAPPED: Mapping[str, Callable[..., Any]] = {
     "not_more": np.less,
     "first_largest": _other_largest,
 }
-"""Operations on which a tie depends, and how each breaks it the other way."""
+"""Operations that depend on how a tie is broken, with versions that break it the other way."""
 
 
 def nearest(value: Any) -> float:
-    """The float64 nearest to a fraction."""
+    """Return the float64 nearest to a fraction."""
     try:
         return float(value)
     except OverflowError:
@@ -183,7 +175,7 @@ def _is_less(a: DoubleDouble, b: DoubleDouble) -> Any:
 
 
 def _root(x: DoubleDouble) -> DoubleDouble:
-    """One step of Newton's: about ``2^-104``."""
+    """Square root by one Newton step; relative error of about ``2^-104``."""
     start = np.sqrt(x.hi)
     rest = x - dd.two_product(start, start)
     usable = (start > 0.0) & np.isfinite(start)
@@ -194,7 +186,7 @@ def _root(x: DoubleDouble) -> DoubleDouble:
 def _expm1(x: DoubleDouble) -> DoubleDouble:
     small = np.abs(x.hi) < 0.34
     near = dd._expm1_reduced(DoubleDouble(np.where(small, x.hi, 0.0), np.where(small, x.lo, 0.0)))
-    # The series scales down, in which what is nearly subnormal would lose its digits; there it is its argument.
+    # The series scales its argument down, so nearly subnormal numbers would lose digits; for them, expm1(x) is x.
     return _select(np.abs(x.hi) < 2.0**-300, x, _select(small, near, dd.exp(x) - 1.0))
 
 
@@ -272,7 +264,7 @@ _SAME_EVERYWHERE: Mapping[str, Callable[[Array], Array]] = {
     "tanh": lambda x: _tanh(lift(x)).hi,
     "sigmoid": lambda x: _logistic(lift(x)).hi,
 }
-"""Functions whose bits depend on the processor otherwise."""
+"""Replacements of functions whose bits depend on the processor."""
 
 
 def pairs(nodes: Iterable[Node], environment: Environment) -> dict[Node, Any]:

@@ -1,6 +1,6 @@
-"""The values of a graph in ball arithmetic: what is true, to as many digits as are asked for.
+"""The values of a graph in ball arithmetic, at rising precision.
 
-A ball whose exponential overflowed is unknown, never infinity, and so is what is divided by a ball that has zero in it.
+A ball whose exponential overflows is unknown, not infinite; a quotient is unknown if the divisor contains zero.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +19,7 @@ from harness.formula.undefined import Flags, undefined
 Balls = NDArray[np.object_]
 
 PRECISIONS = (160, 640, 2560, 10240)
-"""Bits with which it is tried."""
+"""Precisions in bits, tried in order."""
 
 ENOUGH_BITS = 120
 _NEGLIGIBLE = arb(2) ** -1210
@@ -116,7 +116,7 @@ def _first_largest(x: Balls) -> NDArray[np.bool_]:
 
 
 def _evaluated(nodes: Sequence[Node], environment: Mapping[str, Any]) -> dict[Node, Any]:
-    """The values of the nodes at the precision of the context."""
+    """Evaluate the nodes at the precision of the context."""
     found: dict[Node, Any] = {}
     for one in nodes:
         of = [found[argument] for argument in one.arguments]
@@ -145,7 +145,7 @@ _is_zero, _is_not_zero = _each(lambda x: x.is_zero()), _each(lambda x: not x.con
 
 @dataclass(frozen=True)
 class _InBalls:
-    """What is certain of balls, as :class:`~harness.formula.undefined.Enclosures` has it."""
+    """Certain facts about balls; implements :class:`~harness.formula.undefined.Enclosures`."""
 
     found: Mapping[Node, Any]
 
@@ -159,7 +159,7 @@ class _InBalls:
         return _each(lambda x: x < bound)(self.found[one])
 
     def is_decided(self, one: Node) -> Flags:
-        """A comparison is one of middles: of what is not exact it says nothing for sure."""
+        """Only inputs and indices are certain, because comparisons use the middles of balls."""
         return np.full(np.shape(self.found[one]), one.operation in {"input", "at"})
 
     def value(self, one: Node) -> Any:
@@ -167,26 +167,16 @@ class _InBalls:
 
 
 def is_known(x: arb) -> bool:
-    """Whether a ball says its number to more digits than any format has, or that it is below all of them."""
+    """Return whether a ball has more digits than any format, or lies below their smallest numbers."""
     return bool(x.is_finite() and (x.is_exact() or x.rel_accuracy_bits() >= ENOUGH_BITS or x.abs_upper() < _NEGLIGIBLE))
 
 
 def evaluated(roots: Sequence[Sequence[Node]], environment: Mapping[str, Any], shape: tuple[int, ...]) -> Balls:
-    """Return what graphs say that are to be equal: of each row what the first says that knows it.
+    """Return the common value of several graphs; for each row, the first graph that has a known value supplies it.
 
-    Parameters
-    ----------
-    roots
-        Nodes in order, the root the last, of each graph.
-    environment
-        Exact balls, or booleans, by name; rows along the first axis.
-    shape
-        Of the result.
-
-    Returns
-    -------
-    Balls that are known, see :func:`is_known`; NaN where no graph says anything. What has no value is no longer asked
-    for in more digits.
+    Each graph is a list of nodes that ends with the root. Inputs are exact balls or booleans, with rows along the first
+    axis. Results are known in the sense of :func:`is_known`, or NaN if no graph gives a value. The precision rises only
+    for rows that are neither known nor undefined.
     """
     result = np.full(shape, _UNKNOWN, dtype=object)
     pending = np.arange(shape[0])

@@ -1,7 +1,8 @@
-"""The catalogue: formulas that people would write, by the names of their field.
+"""The catalog: common formulas by their usual names.
 
-Each is a contract by its name: ``harness check mine.py:mish`` claims it. What has a contract by hand is not here.
-Decimal numbers mean what is written. Where a definition is not what one computes, a form says how one does.
+Each is a contract: ``harness check mine.py:mish`` uses it by the function's name. Operations with a handwritten
+contract are not listed. Decimal numbers are exact. The optional form is what implementations compute if it differs from
+the definition.
 """
 
 from collections.abc import Mapping
@@ -12,20 +13,20 @@ from harness.formula.spelling import Spelling, domain
 
 @dataclass(frozen=True)
 class Entry:
-    """One formula with a name.
+    """A named formula.
 
     Parameters
     ----------
     name
         Its name.
     definition, form
-        What is true, and how one computes it where that is another formula.
+        The exact formula, and what implementations compute if it differs.
     source
-        Where it comes from.
+        Reference for the formula.
     inputs
-        The inputs in order, with what each may be.
+        Domains of the inputs by name, in order.
     over
-        What it is reduced over.
+        ``rows`` or ``all``: the entries it reduces.
     """
 
     name: str
@@ -37,7 +38,7 @@ class Entry:
 
     @property
     def spelling(self) -> Spelling:
-        """As a formula is written."""
+        """The entry as a formula's text."""
         inputs = tuple((name, domain(words, name)) for name, words in self.inputs.items())
         return Spelling(self.definition, self.form, inputs, complete=True, whole=self.over == "all")
 
@@ -47,7 +48,7 @@ def _torch(name: str) -> str:
 
 
 def _steps(decay: str, gradient: str, count: int = 3) -> str:
-    """Steps of Adam from moments of zero: ``decay`` is what the parameter is before each, ``gradient`` what enters."""
+    """Steps of Adam from zero moments; ``decay`` is the parameter before a step, ``gradient`` the gradient it uses."""
     parts, m, v, p = [], "0.1 * d", "0.001 * d * d", "p"
     corrections = (("0.1", "0.001"), ("0.19", "0.001999"), ("0.271", "0.002997001"))[:count]
     for t, (first, second) in enumerate(corrections, 1):
@@ -375,9 +376,9 @@ GROUPS: Mapping[str, tuple[Entry, ...]] = {
     "attention and places": ATTENTION,
     "steps": STEPS,
 }
-"""All of them, in groups."""
+"""All entries in groups."""
 
 
 def catalogue() -> dict[str, Entry]:
-    """Every entry by name."""
+    """Return every entry by name."""
     return {entry.name: entry for entries in GROUPS.values() for entry in entries}

@@ -1,6 +1,6 @@
-"""The contract that follows from a formula: laws of its value and of its gradients, in both tiers, inputs and rays.
+"""The contract of a formula: laws of its value and of its gradients, with inputs and rays.
 
-What every operation has comes with it: the laws of ``implementation`` and ``length``, searches, rays, replay.
+It also has what every contract has: the laws of ``implementation`` and ``length``, searches, rays and replay.
 """
 
 from collections.abc import Callable
@@ -40,24 +40,24 @@ from harness.laws.derivative import derivative_laws
 from harness.laws.strategies import FEW_LONG_EXAMPLES
 
 EXAMPLES = 16
-"""Of each law: a batch of inputs has dozens of rows."""
+"""Number of examples per law; each example is a batch of dozens of rows."""
 
 OVER_ALL = "; to check one number for all rows, use `--over all`"
 """Hint for a formula of rows whose implementation returns one number."""
 
 MOST_PLACES = 65_535
-"""Whole numbers up to which each is tried, so that the first that is wrong is known to be."""
+"""Largest whole number up to which a ray tries every one, so that the first failure is known exactly."""
 
 
 def _rays(model: Model) -> tuple[Ray, ...]:
-    """One for each sign of each number, with the others at one, where the usual rays of a single input do not apply."""
+    """Return a ray for each input and sign, the other inputs being one; a formula of one input has the usual rays."""
     if len(model.names) == 1 and not model.whole:
         return ()
     return tuple(_ray(model, name, sign) for name in model.names for sign in _signs(model.formula.domains[name]))
 
 
 def _signs(domain: Domain) -> list[float]:
-    """On which sides of zero an input goes on; shares and ranges without an end beyond one are followed by no ray."""
+    """Return the signs along which an input has a ray; shares, and ranges that end below one, have none."""
     match domain.kind:
         case "real":
             return [1.0, -1.0]
@@ -92,7 +92,7 @@ def _along(model: Model, name: str, sign: float) -> Callable[[Tensor, Format], d
             shape = (len(t), 3) if len(model.axes(other)) > 1 else (len(t),)
             ones = np.ones((len(t), shape[-1] if len(shape) > 1 else 1))
             domain = model.formula.domains[other]
-            # A range that holds one need not be at its middle.
+            # An input whose range includes one is set to one, others to the middle of their range.
             own = (
                 replace(domain, kind="real") if domain.kind == "range" and domain.low <= 1.0 <= domain.high else domain
             )
@@ -112,14 +112,14 @@ def contract_of(text: str, name: str = "") -> Contract:
     Parameters
     ----------
     text
-        As :mod:`harness.formula.spelling` reads it.
+        A line in the syntax of :mod:`harness.formula.spelling`.
     name
-        The contract's name; the text when absent.
+        Name of the contract (default: the text).
 
     Raises
     ------
     UsageError
-        If it is none, is nowhere finite, or its definition and its form disagree.
+        If the text is not a formula, is never finite, or its form differs from its definition.
     """
     formula = parsed(spelling(text))
     model = Model(formula)
@@ -172,7 +172,10 @@ def contract_of(text: str, name: str = "") -> Contract:
 
 
 def _forgiving(law: Law) -> Law:
-    """On long rows a gradient through the maximum that was subtracted has errors of the whole row, and is sound."""
+    """On long rows, count a gradient with the errors of the whole row as lost digits only.
+
+    A correct gradient has such errors if it passes through the subtracted maximum.
+    """
     whole = "a gradient that also passes through the subtracted maximum has the errors of all entries there"
     return replace(law, lost_digits=whole, shows_worst=False) if law.group == "length" else law
 
@@ -198,7 +201,7 @@ def _many(model: Model) -> Inputs:
 
 
 def _shows_nan(formula: Formula) -> bool:
-    """Whether a NaN is to be seen in all of its row: not behind a branch, nor before it in a running sum."""
+    """Return whether a NaN reaches its whole row; branches and running sums can hide it."""
     hiding = {"where", "cumsum"}
     return not any(one.operation in hiding for one in order(formula.definition, formula.form))
 

@@ -1,8 +1,8 @@
-"""Reverse mode on graphs: the gradient of a formula is a graph like any other.
+"""Reverse mode on graphs: the gradient of a formula is another graph.
 
-It comes in two ways. The *accurate* one is what is true: no factor is formed of a value that has saturated, and a
-branch that was not taken gives zero. The *usual* one is what a careful engineer's framework computes, factor by factor
-as torch's derivatives have them: its running error is what is admitted.
+There are two versions. The *accurate* one is the exact gradient: it uses no factor from a saturated value, and gives
+zero for a branch that was not taken. The *usual* one contains the steps of a framework, factor by factor with torch's
+derivative formulas. Its running error is admissible.
 
 References
 ----------
@@ -35,18 +35,9 @@ _CONSTANTS = {"number", "pi", "stop", "count", "less", "not_more", "first_larges
 
 
 def gradient(root: Node, cotangent: Node, wrt: Sequence[Node], *, accurate: bool) -> list[Node]:
-    """Return the gradient of the sum of ``root`` times ``cotangent``, in each of some inputs.
+    """Return the gradient of ``sum(root * cotangent)`` with respect to each given input.
 
-    Parameters
-    ----------
-    root
-        The formula.
-    cotangent
-        Weights of its values, of its extent.
-    wrt
-        Inputs.
-    accurate
-        Whether it is what is true, or what is usually computed.
+    ``accurate`` selects the exact gradient rather than the usual one.
     """
     adjoints: dict[Node, Node] = {root: cotangent}
     for one in reversed(order(root)):
@@ -61,7 +52,7 @@ def gradient(root: Node, cotangent: Node, wrt: Sequence[Node], *, accurate: bool
 
 
 def _fitted(weight: Node, argument: Node) -> Node:
-    """A weight with as much of it as there is of what it is about."""
+    """Sum or repeat a weight to match the extent of its argument."""
     if argument.extent == ROW and weight.extent == ENTRY:
         return total(weight)
     if argument.extent == ENTRY and weight.extent < ENTRY:
@@ -73,7 +64,7 @@ Share = tuple[Node, Node]
 
 
 def _shares(one: Node, g: Node, *, accurate: bool) -> Iterator[Share]:
-    """What each argument of a node gets of its weight."""
+    """Yield the part of a node's weight that each argument receives."""
     times: Callable[[Node, Node], Node] = chain if accurate else (lambda a, b: a * b)
     if one.operation in _UNARY:
         (a,) = one.arguments
@@ -86,7 +77,7 @@ _TWO_OVER_ROOT_PI = 2 / sqrt(node("pi"))
 
 
 def _of_tanh(a: Node, _: Node) -> Node:
-    """By an exponential that does not saturate."""
+    """``4 t / (1 + t)^2`` with ``t = exp(-2 |a|)``, which does not saturate."""
     t = exp(-2 * absolute(a))
     return 4 * t / ((1 + t) * (1 + t))
 
@@ -107,7 +98,7 @@ _UNARY: dict[str, Callable[[Node, Node], Node]] = {
     "atan": lambda a, _: 1 / (1 + a * a),
     "abs": lambda a, _: where(less(a, 0), -1, 1),
 }
-"""``derivative(argument, value)``, as frameworks have it."""
+"""``derivative(argument, value)``, in the formulas of frameworks."""
 
 _ACCURATE: dict[str, Callable[[Node, Node], Node]] = {
     **_UNARY,
@@ -115,7 +106,7 @@ _ACCURATE: dict[str, Callable[[Node, Node], Node]] = {
     "tanh": _of_tanh,
     "sigmoid": lambda a, y: y * sigmoid(-a),
 }
-"""The same, where nothing cancels."""
+"""The same derivatives, without cancellation."""
 
 Times = Callable[[Node, Node], Node]
 

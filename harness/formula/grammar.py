@@ -1,7 +1,7 @@
-"""The grammar of formulas: Python's own, with the few words and signs that are allowed; parsed, and never evaluated.
+"""The grammar of formulas: Python syntax with a few words and operators, parsed and never evaluated.
 
-A formula is an expression, before which names may be given to parts of it: ``m = mean(x); x - m``. Numbers are exactly
-what is written: ``0.1`` is a tenth.
+A formula is an expression that may follow assignments: ``m = mean(x); x - m``. Decimal numbers are exact: ``0.1`` is a
+tenth.
 """
 
 import ast
@@ -25,15 +25,15 @@ class Formula:
     Parameters
     ----------
     spelling
-        As it was written, with its inputs in order.
+        The text, with all inputs in order.
     definition
-        What is true.
+        The exact formula.
     form
-        What one computes.
+        The formula that implementations compute.
     inputs
-        The inputs' nodes, by their names in order.
+        The inputs' nodes by name, in order.
     by_rows
-        Whether something is reduced along rows.
+        Whether the formula reduces along rows.
     """
 
     spelling: Spelling
@@ -44,21 +44,21 @@ class Formula:
 
     @property
     def domains(self) -> dict[str, Domain]:
-        """What each input may be."""
+        """Domain of each input."""
         return dict(self.spelling.inputs)
 
 
 MOST = 4_000
-"""Characters of a formula at most."""
+"""Maximum length of a formula, in characters."""
 
 
 def parsed(spelled: Spelling) -> Formula:
-    """Make graphs of a formula.
+    """Parse a formula into graphs.
 
     Raises
     ------
     UsageError
-        If it is none; the message points at the character.
+        If it is not a formula; the message points at the character.
     """
     domains = dict(spelled.inputs)
     roots, used = [], dict[str, None]()
@@ -87,7 +87,7 @@ def parsed(spelled: Spelling) -> Formula:
 
 
 def usual_form(root: Node) -> Node:
-    """Return a form with the functions that libraries have: ``a / (1 + exp(-x))`` is ``a sigmoid(x)``."""
+    """Replace expressions for which libraries have a function: ``a / (1 + exp(-x))`` becomes ``a sigmoid(x)``."""
     made: dict[Node, Node] = {}
     for one in order(root):
         arguments = tuple(made[argument] for argument in one.arguments)
@@ -118,7 +118,7 @@ def _mean(x: Node) -> Node:
 
 
 def _largest(x: Node, *others: Node) -> Node:
-    """Of a row, or of several numbers."""
+    """Return the largest entry of a row, or the largest of several numbers."""
     if not others:
         return of.largest(x)
     for other in others:
@@ -210,7 +210,7 @@ _TRUTHS = {"less", "not_more"}
 
 
 class _Reader:
-    """One formula being read."""
+    """Reads one formula."""
 
     def __init__(self, text: str, domains: Mapping[str, Domain], *, open_: bool) -> None:
         self.text, self.domains, self.open = text, domains, open_
@@ -219,7 +219,7 @@ class _Reader:
         self.conditions: dict[str, ast.expr] = {}
 
     def read(self) -> Node:
-        """Read it all."""
+        """Read the whole formula."""
         if len(self.text) > MOST:
             raise UsageError(
                 "the formula is too long", rule=f"at most {MOST:,} characters", value=f"{len(self.text):,}"
@@ -285,7 +285,7 @@ class _Reader:
         )
 
     def _note_inputs(self, condition: ast.expr) -> None:
-        """Count the inputs of a condition as used, in the order of the text, before the selected values are read."""
+        """Register the inputs of a condition before the inputs of the selected values, in the order of the text."""
         called = {id(one.func) for one in ast.walk(condition) if isinstance(one, ast.Call)}
         names = [one for one in ast.walk(condition) if isinstance(one, ast.Name) and id(one) not in called]
         for one in sorted(names, key=lambda one: (one.lineno, one.col_offset)):
@@ -294,13 +294,13 @@ class _Reader:
                 self.used[one.id] = None
 
     def _is_module(self, tree: ast.expr) -> bool:
-        """Whether what stands before a dot is a library, and neither an input nor a part with a name."""
+        """Return whether the prefix before a dot is a library, not an input or a named part."""
         parts = synonyms.dotted(tree)
         known = {*self.domains, *self.named}
         return parts is not None and set(parts) <= synonyms.MODULES and parts[0] not in known
 
     def _select(self, condition: ast.expr, yes: Node, no: Node) -> Node:
-        """Select one of two by a condition, which may be made of several."""
+        """Select one of two values by a condition, which may combine several."""
         match condition:
             case ast.BoolOp(op=ast.And(), values=[first, *rest]):
                 return self._select(first, self._select(_joined(condition, rest), yes, no), no)
@@ -344,7 +344,7 @@ class _Reader:
         return value.operation in _TRUTHS or self._kind(value) == "mask"
 
     def _kind(self, value: Node) -> str:
-        """What an input may be; nothing of what is computed."""
+        """Return the kind of an input's domain; empty for a computed value."""
         return self.domains.get(str(value.value), Domain()).kind if value.operation == "input" else ""
 
     def _name(self, name: str, tree: ast.expr) -> Node:
@@ -412,7 +412,7 @@ class _Reader:
         raise UsageError(problem, rule=rule, value=f"`{said or self.text[at:]}`", remedy=remedy)
 
     def _misspelt(self, tree: ast.expr, remedy: str) -> NoReturn:
-        """Refuse a spelling that has another one in formulas."""
+        """Refuse a word that formulas replace by another."""
         said = ast.get_source_segment(self.text, tree) or self.text
         raise UsageError(f"cannot read `{said}`", place=_place(self.text, tree.col_offset), remedy=remedy)
 
@@ -423,7 +423,7 @@ class _Reader:
 
 
 def _is_condition(tree: ast.expr) -> bool:
-    """Whether it is a condition made of others, or one of equality."""
+    """Return whether a condition combines others or tests equality."""
     match tree:
         case ast.BoolOp() | ast.UnaryOp(op=ast.Not() | ast.Invert()) | ast.BinOp(op=ast.BitAnd()):
             return True
@@ -437,7 +437,7 @@ def _joined(condition: ast.BoolOp, rest: list[ast.expr]) -> ast.expr:
 
 
 def _place(text: str, at: int) -> str:
-    """A character, its number and what stands around it, with the mark before it."""
+    """Describe a character by its number and its surroundings, with a marker before it."""
     before, after = text[max(0, at - 24) : at], text[at : at + 24]
     dots = "..." if at > 24 else "", "..." if len(text) > at + 24 else ""
     return f"character {at + 1}, `{dots[0]}{before}\N{BLACK RIGHT-POINTING TRIANGLE}{after}{dots[1]}`"
@@ -454,7 +454,7 @@ def _constant(exponent: Node) -> Fraction | None:
 
 
 def _fractional_power(base: Node, exponent: Node, value: Fraction | None) -> Node:
-    """By the logarithm; of a positive number it is zero at zero, with no slope where that is above one."""
+    """Power by the logarithm; at zero it is zero, with slope zero if the exponent is above one."""
     logarithm = of.log(base)
     power = of.exp(exponent * logarithm)
     if value is None or value <= 0:
@@ -464,7 +464,7 @@ def _fractional_power(base: Node, exponent: Node, value: Fraction | None) -> Nod
 
 
 def _whole_power(base: Node, exponent: int) -> Node:
-    """By squaring; the power zero is one."""
+    """Power by squaring; the power zero is one."""
     result: Node | None = None
     while exponent:
         if exponent & 1:

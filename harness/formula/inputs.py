@@ -1,8 +1,8 @@
-"""The inputs of a formula: the structures that every operation is tried on, and the formula's own thresholds.
+"""The inputs of a formula: the structures used for every operation, and numbers near the formula's own thresholds.
 
-A threshold is a number at which some node of the form changes character: it overflows, underflows, changes sign, is
-absorbed by what it is added to, or a comparison turns. They are found by scanning rays over all binades of the format
-and bisecting between the numbers at which that is seen.
+A threshold is a number at which a node of the form changes character: it overflows, underflows, changes sign, is
+absorbed in a sum, or a comparison changes its result. Thresholds are found by scanning rays over all binades of the
+format and bisecting between neighbors of different character.
 """
 
 import math
@@ -47,9 +47,9 @@ _EXPONENTIAL = {"exp", "expm1", "tanh", "erf", "erfc"}
 
 
 def reach(formula: Formula, format_: Format) -> float:
-    """The largest magnitude of ordinary inputs: four times as far as exponentials go, and further where there are none.
+    """Largest magnitude of ordinary inputs: four times the range of exponentials, or more in formulas without them.
 
-    Beyond it are the extreme numbers, which are a law of their own.
+    Larger numbers are extreme; a separate law covers them.
     """
     exponential = any(one.operation in _EXPONENTIAL for one in order(formula.definition, formula.form))
     far = 4.0 * format_.log_max
@@ -57,7 +57,7 @@ def reach(formula: Formula, format_: Format) -> float:
 
 
 def least(format_: Format) -> float:
-    """The smallest magnitude of ordinary inputs, whose square and cube are normal numbers."""
+    """Smallest magnitude of ordinary inputs, whose square and cube are normal numbers."""
     return math.ldexp(1.0, -(-format_.emin // 3))
 
 
@@ -67,9 +67,9 @@ def least(format_: Format) -> float:
 def admitted(
     x: Array, domain: Domain, format_: Format, *, width: int = 1, by_rows: bool = True, varied: bool = False
 ) -> Tensor:
-    """Make members of a domain of any numbers ``[rows, columns]``; places are those of a row of some width.
+    """Map arbitrary numbers ``[rows, columns]`` into a domain; indices are below ``width``.
 
-    Where they are varied, the rows of a wide range alternate between three ways, see :func:`_in_range`.
+    With ``varied``, the rows of a wide range alternate between the three ways of :func:`_in_range`.
     """
     if domain.kind == "mask":
         return _mask(x, some=by_rows and not domain.per_row)
@@ -81,7 +81,7 @@ def admitted(
 
 
 def _mask(x: Array, *, some: bool) -> Tensor:
-    """Where numbers are positive; of a row's entries at least one, and of whole rows any."""
+    """Return where numbers are positive; with ``some``, each row keeps at least one entry."""
     keep = x > 0.0
     if some:
         keep[np.arange(len(keep)), np.abs(x).argmax(-1)] = True
@@ -89,7 +89,7 @@ def _mask(x: Array, *, some: bool) -> Tensor:
 
 
 def _place(x: Array, width: int) -> Tensor:
-    """Another one in each row, also where the numbers are alike."""
+    """Return indices that differ from row to row, even for equal numbers."""
     bits = np.ascontiguousarray(x).view(np.int64) >> 40
     return torch.from_numpy((bits + np.arange(len(x))[:, None]) % width)
 
@@ -99,7 +99,7 @@ def _positive(x: Array, _: Domain, format_: Format) -> Array:
 
 
 def _unit(x: Array, _: Domain, format_: Format) -> Array:
-    """Numbers at all distances from zero and from one: those of usual magnitudes are spread over the binades there."""
+    """Map numbers into (0, 1), with usual magnitudes spread over all binades near zero and near one."""
     size = np.abs(x)
     above_zero, below_one = _tail(size, least(format_), format_), _tail(size, format_.u, format_)
     with np.errstate(invalid="ignore"):
@@ -108,7 +108,7 @@ def _unit(x: Array, _: Domain, format_: Format) -> Array:
 
 
 def _tail(size: Array, end: float, format_: Format) -> Array:
-    """One at zero, a half at one, and beyond it down to an end, which is where exponentials go no further."""
+    """Map sizes to a decreasing share: 1 at zero, 1/2 at one, then down to ``end`` at the range of exponentials."""
     plain = 1.0 / (1.0 + size)
     power = portable.log2(0.5 / end) / portable.log2(4.0 * format_.log_max)
     steep = np.maximum(0.5 * portable.exp2(-power * portable.log2(np.maximum(size, 1.0))), end)
@@ -116,7 +116,7 @@ def _tail(size: Array, end: float, format_: Format) -> Array:
 
 
 def _distribution(x: Array, _: Domain, __: Format) -> Array:
-    """Shares of the numbers' magnitudes, zero where they are; in every second row as a softmax gives them."""
+    """Normalize magnitudes to shares that sum to one; every second row is a softmax instead."""
     size = np.minimum(np.abs(x), 1e300)
     size[1::2] = portable.exp(np.clip(x[1::2], -1e300, 1e300) - np.clip(x[1::2], -1e300, 1e300).max(-1, keepdims=True))
     size = np.where((size > 0.0).any(-1, keepdims=True), size, 1.0)
@@ -137,7 +137,7 @@ _WIDE = 16.0
 def _in_range(x: Array, domain: Domain, format_: Format) -> Array:
     """Spread the rows of a batch over a range: in turns evenly, unchanged where they are inside, and logarithmically.
 
-    An evenly spread batch has nothing near zero if the range is wide.
+    An evenly spread batch has no numbers near zero if the range is wide.
     """
     low, high = domain.low, domain.high
     numbers = np.array(_REAL["range"](x, domain, format_))
@@ -148,7 +148,7 @@ def _in_range(x: Array, domain: Domain, format_: Format) -> Array:
 
 
 def _logarithmic(x: Array, low: float, high: float, smallest: float) -> Array:
-    """Spread magnitudes over the binades of a range, on the side of zero where a number is if the range has both."""
+    """Spread magnitudes over the binades of a range; the sign follows the numbers if the range has both signs."""
     size = np.minimum(np.abs(x), 1e300)
     share = size / (1.0 + size)
     side = np.where(x < 0.0, -1.0, 1.0) if low < 0.0 < high else -1.0 if high <= 0.0 else 1.0
@@ -177,7 +177,7 @@ def _rounded(x: Array, domain: Domain, format_: Format) -> Tensor:
 
 
 def axes_of(formula: Formula, name: str, format_axes: tuple[str, ...]) -> Axes:
-    """How an input shrinks, and how far a survey goes."""
+    """Return how an input shrinks, and how far a survey goes."""
     domain = formula.domains[name]
 
     def largest(format_: Format) -> float:
@@ -199,7 +199,7 @@ def axes_of(formula: Formula, name: str, format_axes: tuple[str, ...]) -> Axes:
 
 
 def cotangent_axes(names: tuple[str, ...]) -> Axes:
-    """How weights of the outputs shrink: none of them becomes zero, since zero times what is undefined is nothing."""
+    """Return how weights of the outputs shrink; none becomes zero, which would hide an undefined gradient."""
     return Axes(names, restore=lambda x, _: torch.where(x == 0.0, torch.ones_like(x), x))
 
 
@@ -224,7 +224,7 @@ def _restoring(domain: Domain) -> Callable[[Tensor, Format], Tensor | None]:
 
 @cache
 def thresholds(formula: Formula, format_name: str) -> Array:
-    """Numbers of a format at which a node changes character, along rays on which the other inputs are one."""
+    """Return numbers of a format at which a node changes character, along rays on which the other inputs are one."""
     format_ = FORMATS[format_name]
     nodes = order(formula.form)
     found = [np.array([1.0])] if not _numbers(formula) else []
@@ -244,7 +244,7 @@ _SHAPES = ("spike", "alike")
 
 
 def _along(formula: Formula, of: str, shape: str) -> Callable[[Array], dict[str, Any]]:
-    """One input is the number, in one entry or in all; the others are one."""
+    """Return a ray: one input is the number, in one entry or in all; the others are one."""
 
     def environment(t: Array) -> dict[str, Any]:
         given = {}
@@ -264,7 +264,7 @@ def _along(formula: Formula, of: str, shape: str) -> Callable[[Array], dict[str,
 
 
 def _turns(nodes: list[Node], along: Callable[[Array], dict[str, Any]], format_: Format) -> Array:
-    """Bisect between neighbours on a grid of eight numbers a binade whose character differs."""
+    """Bisect between neighbors of different character on a grid of four numbers per binade and sign."""
     powers = np.arange(max(format_.emin, -300), min(format_.emax, 300) + 1)
     steps = portable.exp2(powers)[:, None] * (1.0 + np.arange(4) / 4.0)
     positive = np.unique(steps[steps <= format_.max])
@@ -289,7 +289,7 @@ _MOST = 96
 
 
 def _characters(nodes: list[Node], environment: dict[str, Any], format_: Format) -> Array:
-    """What kind of number each node is, row by row: sign, range, and whether a sum absorbs a term."""
+    """Return the character of each node, row by row: sign, range, and whether a sum absorbs a term."""
     found = values(nodes, environment, same_everywhere=True)
     rows = len(next(iter(environment.values())))
     columns = []
@@ -312,16 +312,9 @@ def _characters(nodes: list[Node], environment: dict[str, Any], format_: Format)
 
 
 def drawn(formula: Formula, format_: Format, *, cotangent: bool, extreme: bool = False) -> st.SearchStrategy[Example]:
-    """Draw all inputs together, so that ties, offsets and spikes go across them.
+    """Draw all inputs together, so that ties, offsets and spikes extend across inputs.
 
-    Parameters
-    ----------
-    formula, format_
-        Of which inputs.
-    cotangent
-        Whether weights of the outputs go with them.
-    extreme
-        Whether they are the largest and the smallest numbers.
+    With ``cotangent``, weights of the outputs are included; with ``extreme``, the numbers are the largest and smallest.
     """
     edges = [k for k in EDGE_COLUMNS if reach(formula, format_) * COLUMNS[1] / k >= 1.0]
     widths = columns_and_edges(*COLUMNS, edges=edges) if edges and not extreme else st.integers(*COLUMNS)
@@ -352,12 +345,12 @@ def _with_columns(formula: Formula, format_: Format, k: int, *, extreme: bool) -
 
 
 def infinite_names(formula: Formula) -> list[str]:
-    """The inputs that may be infinite."""
+    """Return the names of the inputs that may be infinite."""
     return [name for name, domain in formula.domains.items() if domain.kind == "real"]
 
 
 def infinite(formula: Formula, format_: Format, *, cotangent: bool) -> st.SearchStrategy[Example]:
-    """Draw ordinary numbers, of which a third is infinite, more often negative: a logit that is masked is."""
+    """Draw ordinary numbers and make a third of them infinite, more often negative because masked logits are."""
 
     def some(example: Example, seed: int) -> Example:
         rng = np.random.default_rng(seed)
@@ -380,7 +373,7 @@ def infinite(formula: Formula, format_: Format, *, cotangent: bool) -> st.Search
 
 
 def _near(points: Array) -> Callable[[Generator, Shape, Array, Format], Array]:
-    """One entry within four ulp of a threshold; the others zero, of order one, or alike."""
+    """Put one entry within four ulp of a threshold; the others are zero, of order one, or equal to it."""
 
     def near(rng: Generator, shape: Shape, _: Array, format_: Format) -> Array:
         centre = torch.from_numpy(rng.choice(points, size=shape.rows)).to(format_.dtype)
@@ -420,7 +413,7 @@ def _split(formula: Formula, format_: Format, x: Array, widths: Mapping[str, int
 
 
 def _with_cotangent(formula: Formula, format_: Format, example: Example) -> Example:
-    """Weights of the outputs, none of them zero."""
+    """Add weights of the outputs, none of them zero."""
     entry = next(x for name, x in example.items() if not formula.domains[name].per_row)
     reduced = formula.by_rows and formula.form.extent < ENTRY
     shape = tuple(entry.shape[:-1]) if reduced else tuple(entry.shape)
@@ -430,7 +423,7 @@ def _with_cotangent(formula: Formula, format_: Format, example: Example) -> Exam
 
 
 def long(formula: Formula, format_: Format) -> st.SearchStrategy[Example]:
-    """Draw rows of near-equal entries, dozens to tens of thousands of them; further inputs are so in some."""
+    """Draw long rows of nearly equal entries; further inputs have nearly equal entries in every second row."""
 
     def complete(rows: Tensor) -> Example:
         rng = np.random.default_rng(rows.shape[-1])

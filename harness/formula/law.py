@@ -1,8 +1,8 @@
-"""The laws of a formula: its value and its gradients, each in both tiers, and that they are finite.
+"""The laws of a formula: its value and its gradients, and where they are finite.
 
-Beyond twice the bound as written, or the attainable one where that is more, an implementation is wrong; beyond the
-attainable one alone it loses digits. Where the truth is no number of the format, or depends on how a tie is broken,
-nothing is said.
+An implementation is wrong if it exceeds twice the larger of two bounds: the bound as written and the attainable one. It
+loses digits if it exceeds only the attainable bound. Entries are not judged where the exact result is not
+representable, or depends on how a tie is broken.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -46,7 +46,7 @@ Bound = Callable[[Quantity, Sequence[Any], Format, Array], Array]
 
 
 def larger_bound(of: Quantity, given: Sequence[Any], format_: Format, exact: Array) -> Array:
-    """Twice the larger one: who computes in another order, or forms the gradient of another value, rounds elsewhere."""
+    """Twice the larger bound, because another order of operations rounds differently."""
     return np.asarray(2.0 * np.maximum(*of.bounds(given, format_, exact)))
 
 
@@ -59,9 +59,9 @@ def _arrays(given: Sequence[Any]) -> list[Any]:
 
 
 def _known(of: Quantity, given: Sequence[Any], expected: DoubleDouble, format_: Format) -> Any:
-    """Where there is something to say: the truth is a number of the format, and depends on no broken tie.
+    """Return where entries can be judged: the exact result is representable and depends on no tie.
 
-    Of a gradient too where its value is one: what has overflowed has no gradient.
+    A gradient also needs a representable value, because an overflowed value has no gradient.
     """
     arrays = _arrays(given)
     known = _is_inside(expected.hi, format_) & ~of.undefined(arrays)
@@ -77,13 +77,13 @@ def _is_inside(exact: Array, format_: Format) -> Any:
 
 
 def _for_entries(valued: Any, shape: tuple[int, ...]) -> Any:
-    """What is said of a value, for each entry of a gradient: of its own value, or of all that the row has."""
+    """Extend flags of the value to the entries of a gradient: entry by entry, or all entries of a row together."""
     own = valued if valued.shape == shape else valued.reshape(len(valued), -1).all(-1)
     return own.reshape(own.shape + (1,) * (len(shape) - own.ndim))
 
 
 def measured(of: Quantity, bound: Bound, actual: Tensor, given: Sequence[Any], format_: Format) -> Measurement:
-    """Compare an output, where there is something to say and the bound is finite."""
+    """Compare an output with the exact value where it can be judged and the bound is finite."""
     expected = of.oracle(*given)
     values = to_array(actual)
     if values.shape != expected.shape:
@@ -91,60 +91,60 @@ def measured(of: Quantity, bound: Bound, actual: Tensor, given: Sequence[Any], f
     error = bound(of, _arrays(given), format_, expected.hi) * 1.001
     with np.errstate(invalid="ignore", over="ignore"):
         judged = _known(of, given, expected, format_) & (np.abs(expected.hi) + error < format_.max)
-        # What cancelled to nothing may be further off, in ulp, than there are numbers.
+        # After complete cancellation the bound, in ulp, can overflow.
         uncountable = np.isinf(in_ulp(error, expected, format_)) & (np.abs(values - expected.hi) <= error)
     judged &= ~uncountable
     hi = np.where(judged, expected.hi, values)
     reference = DoubleDouble(hi, np.where(judged, expected.lo, 0.0))
-    # Of what has no value nothing is said in another run either.
+    # Undefined entries are not compared between runs either.
     nowhere = np.isnan(expected.hi)
     found = compare(values, reference, in_ulp(error, reference, format_), format_)
     return replace(found, free=nowhere) if nowhere.any() else found
 
 
 def measured_finite(of: Quantity, actual: Tensor, given: Sequence[Any], format_: Format) -> Measurement:
-    """Measure ``inf`` where the output is no number and the truth is."""
+    """Measure ``inf`` where the output is infinite or NaN and the exact value is representable."""
     expected = of.oracle(*given)
     values = to_array(actual)
     if values.shape != expected.shape:
         return compare(values, expected, 0.0, format_)
     wrong: Any = ~np.isfinite(values) & _known(of, given, expected, format_)
     if of.value is not None and wrong.any():
-        # Autograd forms it factor by factor, however it was written: what overflows between them is nobody's fault.
+        # Autograd multiplies factor by factor for any implementation, so overflow between the factors is excused.
         wrong = wrong & ~of.overflows(_arrays(given), format_)
     return Measurement(np.where(wrong, np.inf, 0.0), np.zeros(values.shape), values, expected.hi)
 
 
 Limits = Literal["finite", "infinite", "nan"]
-"""Kind of limit: finite, infinite, or infinite where the result is NaN. An infinity and a large number are both
-acceptable by convention; NaN is not.
+"""Kind of limit to compare: finite ones, infinite ones, or infinite ones where the output is NaN. Instead of an
+infinity a large number is acceptable by convention; NaN is not.
 """
 
 
 def measured_at_infinities(
     of: Quantity, actual: Tensor, given: Sequence[Any], format_: Format, *, limits: Limits
 ) -> Measurement:
-    """Compare with the limit that the formula has by the rules of IEEE 754, in some of the places where it has one."""
+    """Compare with the limit that the formula has by the rules of IEEE 754, for the chosen kind of limits."""
     arrays = _arrays(given)
     limit, known = of.at_infinities(arrays)
     values = to_array(actual)
     if values.shape != limit.shape:
         return compare(values, lift(limit), 0.0, format_)
     with np.errstate(invalid="ignore", over="ignore"):
-        # What the problem is sensitive to is seen beside the limit.
+        # Large finite inputs show the conditioning near the limit.
         far = 4.0 * format_.log_max
         beside = [np.clip(x, -far, far) if x.dtype.kind == "f" else x for x in arrays]
         error = 2.0 * (of.written(arrays, format_) + of.attainable(beside, format_, np.where(known, limit, 0.0)))
     inside = np.isfinite(error) & _is_inside(limit, format_)
     if of.value is not None:
         value, valued = of.value.at_infinities(arrays[:-1])
-        # What has no finite value has no gradient.
+        # An infinite value has no gradient.
         inside &= _for_entries(valued & np.isfinite(value), limit.shape)
         if of.by_rows and value.ndim > 1:
-            # Every entry moves every value of its row: where one of those is no number, the row has no gradient.
+            # Every entry affects every value of its row, so a row with a NaN has no gradient.
             inside &= (~np.isnan(value).any(-1)).reshape((len(value),) + (1,) * (limit.ndim - 1))
     if of.value is None and limit.ndim > 1:
-        # Where one entry of a row is no number, as in a normalization by infinity, what the others are is left open.
+        # A row with a NaN, such as one normalized by infinity, is not judged.
         known &= ~np.isnan(limit).any(-1, keepdims=True)
     chosen = inside
     if limits != "finite":
@@ -157,7 +157,7 @@ def measured_at_infinities(
 
 
 def _is_firm(of: Quantity, given: Sequence[Any], limit: Array, format_: Format) -> Any:
-    """Whether the infinity is the same beside: where a rounding on the way has its sign, digits alone are lost."""
+    """Return where slightly different inputs give the same infinity; elsewhere a rounding decides its sign."""
     others = [[x * (1.0 + k * format_.u) if x.dtype.kind == "f" else x for x in given] for k in (-8.0, 8.0)]
     with np.errstate(invalid="ignore", over="ignore"):
         beside = [of.at_infinities(other) for other in others]
@@ -165,7 +165,7 @@ def _is_firm(of: Quantity, given: Sequence[Any], limit: Array, format_: Format) 
 
 
 def _has_infinity(given: Sequence[Any], shape: tuple[int, ...]) -> Any:
-    """Whether an input is infinite in the row."""
+    """Return for each row whether an input is infinite."""
     rows = np.logical_or.reduce([np.isinf(x).reshape(len(x), -1).any(-1) for x in given])
     return rows.reshape(rows.shape + (1,) * (len(shape) - 1))
 
@@ -181,21 +181,21 @@ class Laws:
         self.said = model.formula.spelling.definition
 
     def drawn(self, *, cotangent: bool = False, extreme: bool = False) -> Inputs:
-        """The examples."""
+        """Return the examples."""
         return lambda format_: of_inputs.drawn(self.model.formula, format_, cotangent=cotangent, extreme=extreme)
 
     def infinite(self, *, cotangent: bool = False) -> Inputs:
-        """Examples of which some entries are infinite."""
+        """Return examples with some infinite entries."""
         return lambda format_: of_inputs.infinite(self.model.formula, format_, cotangent=cotangent)
 
     def in_both_ways(self, subject: Subject, **given: Any) -> Measurement:
-        """Whether the value is right, and whether it is finite where the form as written is not."""
+        """Measure the value; if it is within its bound, also whether it is finite."""
         actual, inputs = subject(*given.values()), tuple(given.values())
         seen = measured(self.model.value, larger_bound, actual, inputs, subject.format)
         return seen if seen.broken else measured_finite(self.model.value, actual, inputs, subject.format)
 
     def values(self) -> Iterator[Law]:
-        """Of the value."""
+        """Yield the laws of the value."""
         of, names = self.model.value, self.model.names
 
         def within(bound: Bound) -> Callable[..., Measurement]:
@@ -279,7 +279,7 @@ class Laws:
         )
 
     def gradients(self) -> Iterator[Law]:
-        """Of each input."""
+        """Yield the laws of each gradient."""
         for at, name in enumerate(self.model.differentiable):
             yield from self._gradient(name, first=at == 0)
 

@@ -1,4 +1,4 @@
-"""A formula with everything it says: its value, and its gradient in each input."""
+"""A formula with its value and its gradient in each input."""
 
 from harness.formula.derivative import gradient
 from harness.formula.grammar import Formula
@@ -8,7 +8,7 @@ from harness.formula.quantity import Quantity
 
 
 class Model:
-    """A formula with its quantities."""
+    """The value and the gradients of a formula."""
 
     def __init__(self, formula: Formula) -> None:
         self.formula = formula
@@ -37,7 +37,7 @@ class Model:
         return tuple(self.formula.domains)
 
     def axes(self, name: str) -> tuple[str, ...]:
-        """Names of an input's axes, or of the cotangent's."""
+        """Names of the axes of an input or of the cotangent."""
         if self.whole:
             return ("g",) if name == COTANGENT else ("g", "k")
         if not self.formula.by_rows:
@@ -47,5 +47,5 @@ class Model:
 
     @property
     def output(self) -> tuple[str, ...]:
-        """Names of the result's axes."""
+        """Names of the output's axes."""
         return () if self.whole else self.axes(COTANGENT)

@@ -1,11 +1,11 @@
-"""The graph of a formula: what is computed of what, each thing once.
+"""The graph of a formula.
 
-Nodes are interned, so that a graph that says one thing twice has one node for it. Of every node it is known whether it
-is a constant, one number a row, or one number an entry; arrays have the entries along their last axis, and one number a
-row is kept as a row of one.
+Nodes are interned: a subexpression that occurs twice is one node. Each node has an extent: a constant, one number per
+row, or one number per entry. Arrays have the entries along their last axis; with one number per row, that axis has
+length one.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
@@ -15,30 +15,29 @@ CONSTANT, ROW, ENTRY = range(3)
 """Extent of a node: one number, one number per row, or one number per entry."""
 
 ELEMENTARY = ("exp", "log", "log1p", "expm1", "sqrt", "erf", "erfc", "tanh", "sin", "cos", "atan", "sigmoid")
-UNARY = (*ELEMENTARY, "abs", "neg", "stop")
-BINARY = ("add", "sub", "mul", "div", "larger")
-COMPARISONS = ("less", "not_more")
 REDUCTIONS = ("sum", "largest", "count", "pick")
 STEPS = ("sum", "cumsum", "cumsum_from_end")
-"""Operations along the rows that add."""
+"""Operations that add along the rows."""
 
 
 @dataclass(frozen=True, eq=False)
 class Node:
-    """One operation on what other nodes say.
+    """One operation on other nodes.
 
     Parameters
     ----------
     operation
-        Its name: one of the tuples above, ``input``, ``number``, ``pi``, ``where``, ``first_largest`` (where the first
-        of the largest entries is), ``spread`` (one number a row, once for each entry), ``pick`` (the entry of a row at
-        a place), ``at`` (where that place is) or ``chain`` (a product that is zero where its first factor is).
+        One of :data:`ELEMENTARY`, :data:`REDUCTIONS` and :data:`STEPS`, ``input``, ``number``, ``pi``, ``abs``,
+        ``neg``, ``stop``, ``add``, ``sub``, ``mul``, ``div``, ``larger``, ``less``, ``not_more``, ``where``, or one of
+        these: ``first_largest`` marks the first of the largest entries; ``spread`` repeats a number per row for each
+        entry; ``at`` marks the entry of a row that ``pick`` selects by an index; ``chain`` is a product that is zero
+        where its first factor is.
     arguments
-        What it is computed of.
+        The nodes it operates on.
     value
-        The name of an input, a number.
+        Name of an input, or a number.
     extent
-        One of :data:`CONSTANT`, :data:`ROW`, :data:`ENTRY`.
+        :data:`CONSTANT`, :data:`ROW` or :data:`ENTRY`.
     """
 
     operation: str
@@ -83,15 +82,7 @@ def _interned(operation: str, arguments: tuple[Node, ...], value: Fraction | str
 
 
 def node(operation: str, *arguments: Node, value: Fraction | str | None = None, extent: int | None = None) -> Node:
-    """Return the node of an operation; the same one each time.
-
-    Parameters
-    ----------
-    operation, arguments, value
-        As :class:`Node` has them.
-    extent
-        Its extent, where it does not follow from the arguments'.
-    """
+    """Return the node of an operation, the same object for equal arguments; ``extent`` defaults to the arguments'."""
     if extent is None:
         extent = max((argument.extent for argument in arguments), default=CONSTANT)
         extent = ROW if operation in REDUCTIONS else ENTRY if operation == "spread" else extent
@@ -99,12 +90,12 @@ def node(operation: str, *arguments: Node, value: Fraction | str | None = None, 
 
 
 def lift(value: Operand) -> Node:
-    """A number as a node."""
+    """Return a number as a node."""
     return value if isinstance(value, Node) else node("number", value=Fraction(value))
 
 
 def unary(operation: str) -> Callable[[Operand], Node]:
-    """An operation of one argument as a function."""
+    """Return an operation of one argument as a function."""
     return lambda x: node(operation, lift(x))
 
 
@@ -113,57 +104,57 @@ absolute, stop = unary("abs"), unary("stop")
 
 
 def less(a: Operand, b: Operand) -> Node:
-    """Whether one is below the other."""
+    """``a < b``."""
     return node("less", lift(a), lift(b))
 
 
 def not_more(a: Operand, b: Operand) -> Node:
-    """Whether one is not above the other."""
+    """``a <= b``."""
     return node("not_more", lift(a), lift(b))
 
 
 def where(condition: Node, yes: Operand, no: Operand) -> Node:
-    """One of two."""
+    """``yes`` where the condition is true, else ``no``."""
     return node("where", condition, lift(yes), lift(no))
 
 
 def larger(a: Operand, b: Operand) -> Node:
-    """The larger of two."""
+    """The larger of two numbers."""
     return node("larger", lift(a), lift(b))
 
 
 def smaller(a: Operand, b: Operand) -> Node:
-    """The smaller of two."""
+    """The smaller of two numbers."""
     return -larger(-lift(a), -lift(b))
 
 
 def total(x: Node) -> Node:
-    """The sum of a row."""
+    """Sum of a row."""
     return node("sum", x)
 
 
 def largest(x: Node) -> Node:
-    """The largest entry of a row."""
+    """Largest entry of a row."""
     return node("largest", x)
 
 
 def count(x: Node) -> Node:
-    """How many entries a row has."""
+    """Number of entries of a row."""
     return node("count", x)
 
 
 def pick(x: Node, place: Node) -> Node:
-    """The entry of a row at a place."""
+    """Entry of a row at an index."""
     return node("pick", x, place)
 
 
 def chain(outer: Node, inner: Operand) -> Node:
-    """A product that is zero where the first factor is, whatever the second is: the branch that was not taken."""
+    """Product that is zero where the first factor is, even if the second is infinite: a branch that was not taken."""
     return node("chain", outer, lift(inner))
 
 
 def order(*roots: Node) -> list[Node]:
-    """Every node that some need, each after those that it is computed of."""
+    """Return all nodes on which the roots depend, each after its arguments."""
     seen: dict[Node, None] = {}
     stack: list[tuple[Node, bool]] = [(root, False) for root in reversed(roots)]
     while stack:
@@ -174,8 +165,3 @@ def order(*roots: Node) -> list[Node]:
             stack.append((one, True))
             stack += [(argument, False) for argument in one.arguments if argument not in seen]
     return list(seen)
-
-
-def input_names(nodes: Iterable[Node]) -> list[str]:
-    """Names of the inputs among nodes."""
-    return [str(one.value) for one in nodes if one.operation == "input"]

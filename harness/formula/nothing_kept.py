@@ -1,8 +1,7 @@
-"""Rows of which a mask keeps nothing: what the formula says of them, and where it says nothing, what is declared.
+"""Rows in which a mask keeps no entry: the result is the formula's, or a declared one if the formula is undefined.
 
-A sum over nothing is zero, so that many formulas have a value there. Where one divides by that sum, or takes its
-logarithm, it has none, to however many digits: what an implementation gives is the convention ``fully_masked``, and
-left open until it is declared.
+Many formulas are defined for such rows, because an empty sum is zero. A formula that divides by that sum, or takes its
+logarithm, is undefined. The convention ``fully_masked`` then declares the result; by default it is open.
 """
 
 import math
@@ -35,21 +34,13 @@ _CONSTANT = ("zeros", "uniform")
 
 
 def _masks(formula: Formula) -> list[str]:
-    """The inputs that say which entries of a row are kept."""
+    """Return the names of the inputs that mask entries of a row."""
     domains = formula.domains if formula.by_rows else {}
     return [name for name, domain in domains.items() if domain.kind == "mask" and not domain.per_row]
 
 
 def drawn(formula: Formula, format_: Format, *, cotangent: bool = False) -> st.SearchStrategy[Example]:
-    """Draw ordinary rows, in every third of which nothing is kept.
-
-    Parameters
-    ----------
-    formula, format_
-        Of which inputs.
-    cotangent
-        Whether weights of the outputs go with them.
-    """
+    """Draw ordinary rows, every third of them fully masked."""
 
     def emptied(example: Example) -> Example:
         masks = {name: example[name].clone() for name in _masks(formula)}
@@ -61,12 +52,10 @@ def drawn(formula: Formula, format_: Format, *, cotangent: bool = False) -> st.S
 
 
 def conventions(model: Model) -> dict[str, Convention]:
-    """What may be declared of such rows; nothing of a formula that has none.
+    """Return the convention for fully masked rows; empty for a formula without masks.
 
-    Parameters
-    ----------
-    model
-        The formula. Of one number an entry all may be alike, of one number a row it may be that of an empty logarithm.
+    The last option is ``uniform`` for a formula with one result per entry, and ``minus_infinity`` (an empty logarithm)
+    for one result per row.
     """
     if not _masks(model.formula):
         return {}
@@ -80,7 +69,7 @@ def _declared(policy: str, columns: int) -> float:
 
 
 def laws(model: Model) -> Iterator[Law]:
-    """Of the value in those rows, and of the gradient in the first input in them and beside them."""
+    """Yield the laws of the value in fully masked rows, and of the gradient in the first input."""
     if not (masks := _masks(model.formula)):
         return
     said = model.formula.spelling.definition
@@ -156,7 +145,7 @@ def _of_gradient(model: Model, masks: list[str], name: str) -> Any:
 
 
 def _left_open(of: Quantity, given: tuple[Any, ...], masks: list[Tensor]) -> Array:
-    """Where a row keeps nothing and the formula has no value."""
+    """Return where a row is fully masked and the formula is undefined."""
     exact = of.oracle(*given).hi
     nothing = np.logical_and.reduce([~keep.numpy().any(-1) for keep in masks])
     return np.asarray(np.isnan(exact) & nothing.reshape((-1,) + (1,) * (exact.ndim - 1)))

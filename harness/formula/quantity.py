@@ -1,13 +1,14 @@
-r"""One thing that a formula says, its value or its gradient in one input: what is true, and how far one may miss it.
+r"""A quantity of a formula, its value or its gradient in one input: the exact value and two error bounds.
 
-Two bounds. As *written*: the running error of the form (:mod:`harness.formula.running_error`), each operation rounded
-to the format and sums kept in the accumulator. *Attainable*:
+The bound *as written* is the running error of the form (:mod:`harness.formula.running_error`): each operation is
+rounded to the format, and sums stay in the accumulator. The *attainable* bound is
 
 .. math:: (8 u + k u_a) |f| + (4 u + k u_a) \sum_j |\partial_j f|\, |x_j - c| + s (4 + 2 \sum_j |\partial_j f|)
 
-with the shift :math:`c` of least effect among zero, and the mean, the largest and the smallest entry of the row, where
-a shift changes nothing, or changes the result by as much (the rows of the Jacobian sum to zero, or to one). Beyond
-twice the larger of the two an implementation is wrong; beyond the attainable one alone it loses digits.
+with the shift :math:`c` of least effect. Zero is always a candidate. If a shift leaves the result unchanged or changes
+it by the same amount, the mean, the largest and the smallest entry of the row are also candidates. (The rows of the
+Jacobian then sum to zero or to one.) An implementation is wrong if it exceeds twice the larger bound; it loses digits
+if it exceeds only the attainable one.
 """
 
 import math
@@ -29,17 +30,17 @@ from harness.formula.tangent import tangents
 from harness.formula.undefined import InDouble, undefined, zero_by_infinity
 
 FEW = 16
-"""Columns up to which every product of the Jacobian with an entry is formed; beyond, those with random signs."""
+"""Number of columns up to which the Jacobian is computed entry by entry; wider rows use random signs."""
 
 FEW_NUMBERS = 32
 """Largest number of input values for which balls are quicker than arrays, such as in a shrunken example."""
 
 LONG = 1_024
-"""Columns beyond which only the bound as written is formed: it counts every addition."""
+"""Number of columns beyond which only the bound as written is computed, as it counts every addition."""
 
 ENOUGH_NARROW = 2.0**-40
 ENOUGH_WIDE = 2.0**-68
-"""Largest relative error of the screen that is accepted, far below an ulp of any measured format."""
+"""Largest acceptable relative error of the screen, far below an ulp of any measured format."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,17 +50,17 @@ class Quantity:
     Parameters
     ----------
     inputs
-        What it reads, in order.
+        The inputs in order.
     true
-        The definition's graph, and the form's: they say the same.
+        Graphs of the definition and of the form, which have equal values.
     computed
-        What one computes, whose running error is the bound as written.
+        Graph that an implementation computes; its running error is the bound as written.
     extent
         Of the result: :data:`~harness.formula.node.ROW` or :data:`~harness.formula.node.ENTRY`.
     by_rows
         Whether entries are along the second axis.
     value
-        What it is the gradient of, with weights that it reads last; ``None`` where it is the value itself.
+        For a gradient, the quantity that is differentiated, with weights as its last input; otherwise ``None``.
     """
 
     inputs: tuple[Node, ...]
@@ -91,10 +92,10 @@ class Quantity:
     def _both_order(self) -> list[Node]:
         return order(self._true_orders[-1][-1], self.computed)
 
-    # What goes in and out
+    # Inputs and outputs
 
     def environment(self, given: Sequence[Any]) -> dict[str, NDArray[Any]]:
-        """The inputs as graphs have them: one number a row is a row of one."""
+        """Return the inputs by name; an input with one number per row gets a last axis of length one."""
         return {
             str(one.value): x[..., None] if self.by_rows and one.extent == ROW else x
             for one, x in zip(self.inputs, given, strict=True)
@@ -108,10 +109,10 @@ class Quantity:
         wide = np.broadcast_to(x, (*np.shape(x)[: max(0, np.ndim(x) - len(shape))], *shape))
         return wide[..., 0] if self.by_rows and self.extent < ENTRY else wide
 
-    # What is true
+    # Exact value
 
     def _screen(self, elementary: dd.Elementary, *given: Any) -> DoubleDouble:
-        """Float64 or double-double, and balls for the rows that are undecided in double-double too, or for few rows."""
+        """Evaluate in float64 or double-double, and in ball arithmetic for undecided rows or for few numbers."""
         environment = self.environment(given)
         shape = self._shape(environment)
         wide = elementary is dd.DOUBLE
@@ -130,7 +131,7 @@ class Quantity:
             left = ~(off <= enough)
             rows, left = rows[chosen := _any_rows(left) & finite[rows]], left[chosen]
             if len(rows) and in_pairs is wide:
-                # What has no value is not asked for in more digits.
+                # More digits do not help where the formula is undefined.
                 nowhere = self.nowhere({name: x[rows] for name, x in environment.items()}, left.shape)
                 hi[rows], lo[rows] = np.where(nowhere, np.nan, hi[rows]), np.where(nowhere, 0.0, lo[rows])
                 rows = rows[_any_rows(left & ~nowhere)]
@@ -144,17 +145,7 @@ class Quantity:
     def enclosed(
         self, environment: Environment, shape: tuple[int, ...], *, in_pairs: bool
     ) -> tuple[DoubleDouble, Array]:
-        """Return the value in float64 or in double-double, and its running error: infinite where nothing is known.
-
-        Parameters
-        ----------
-        environment
-            The inputs by name.
-        shape
-            Of the result.
-        in_pairs
-            Whether in double-double.
-        """
+        """Return the value in float64 or double-double, and its running error, infinite if nothing is known."""
         nodes = self._true_orders[-1]
         doubles = values(nodes, environment)
         found: dict[Node, Any] = pairs(nodes, environment) if in_pairs else doubles
@@ -166,15 +157,7 @@ class Quantity:
         return DoubleDouble(hi, lo), np.where(np.isnan(hi), np.inf, off)
 
     def nowhere(self, environment: Environment, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-        """Where no graph has a value, to however many digits.
-
-        Parameters
-        ----------
-        environment
-            The inputs by name.
-        shape
-            Of the result.
-        """
+        """Return where no graph has a value at any precision."""
         result = np.ones(shape, dtype=bool)
         with np.errstate(all="ignore"):
             for nodes in self._true_orders:
@@ -193,18 +176,10 @@ class Quantity:
         lifted = {name: to_arb(x) if x.dtype.kind == "f" else x for name, x in environment.items()}
         return evaluated(self._true_orders, lifted, shape)
 
-    # How far one may miss it
+    # Bounds
 
     def written(self, given: Sequence[Any], format_: Format) -> Array:
-        """The bound as written; infinite where the form leaves the range or keeps nothing.
-
-        Parameters
-        ----------
-        given
-            The inputs' values as arrays.
-        format_
-            The format.
-        """
+        """Return the bound as written; infinite where the form leaves the range of the format or loses all digits."""
         environment = self.environment(given)
         return self._written(values(self._computed_order, environment), self._shape(environment), format_)
 
@@ -213,7 +188,7 @@ class Quantity:
         return np.array(self._out(error, shape))
 
     def overflows(self, given: Sequence[Any], format_: Format) -> NDArray[np.bool_]:
-        """Where the form leaves the range of the format on its way, and would keep digits if that had no end."""
+        """Return where the form leaves the range of the format, and would keep digits if the range were unlimited."""
         environment = self.environment(given)
         nodes, shape = self._computed_order, self._shape(environment)
         endless = replace(rounding_of(format_), largest=math.inf)
@@ -221,10 +196,10 @@ class Quantity:
         return np.asarray(np.isfinite(self._out(found, shape)) & np.isinf(self.written(given, format_)))
 
     def at_infinities(self, given: Sequence[Any]) -> tuple[Array, NDArray[np.bool_]]:
-        """What a formula says by the rules of IEEE 754, in float64, where inputs are infinite; and where it does.
+        """Return the limits at infinite inputs by the rules of IEEE 754, in float64, and where they are known.
 
-        Where an infinity comes of nothing but infinite inputs, and is not taken off another one, nor multiplied by
-        zero, this is the limit. Where definition and form say different things, nothing is known.
+        An infinity is a limit if it results from infinite inputs only, and is neither subtracted from another infinity
+        nor multiplied by zero. The limit is unknown where definition and form disagree.
         """
         environment = self.environment(given)
         shape = self._shape(environment)
@@ -239,7 +214,7 @@ class Quantity:
         return np.array(self._out(limit, shape)), np.array(self._out(known, shape))
 
     def undefined(self, given: Sequence[Any]) -> NDArray[np.bool_]:
-        """Where it depends on how a tie is broken: a gradient at a kink; or is zero times an infinite slope."""
+        """Return where the result depends on how a tie is broken, or a gradient is zero times an infinite slope."""
         environment = self.environment(given)
         shape = self._shape(environment)
         flags = np.asarray(self._tied(environment)) | self._is_zero_by_infinity(environment)
@@ -255,7 +230,7 @@ class Quantity:
             same = (one == other) | (near & np.isfinite(one) & np.isfinite(other))
             same |= np.isnan(one) & np.isnan(other)
             if self.value is None:
-                # A value behind a comparison is the branch's; a slope there is nobody's.
+                # A comparison selects the value of a branch at a tie, but no slope.
                 same |= np.isfinite(one) & ~np.isfinite(other)
         return ~same
 
@@ -269,21 +244,13 @@ class Quantity:
         return flags
 
     def attainable(self, given: Sequence[Any], format_: Format, exact: Array | None = None) -> Array:
-        """The bound that the problem's own conditioning leaves; see the module's notes.
-
-        Parameters
-        ----------
-        given, format_
-            As :meth:`written` takes them.
-        exact
-            The exact value, where it is known; float64 may keep nothing of it.
-        """
+        """Return the attainable bound; ``exact`` replaces the float64 value, which may have no correct digits."""
         environment = self.environment(given)
         found = values(self._true_orders[-1], environment)
         return self._attainable(found, environment, self._shape(environment), format_, exact)
 
     def bounds(self, given: Sequence[Any], format_: Format, exact: Array | None = None) -> tuple[Array, Array]:
-        """Both, :meth:`written` and :meth:`attainable`: what one computes has most of its nodes in what is true."""
+        """Return :meth:`written` and :meth:`attainable` together, which share most nodes."""
         environment = self.environment(given)
         shape, found = self._shape(environment), values(self._both_order, environment)
         return self._written(found, shape, format_), self._attainable(found, environment, shape, format_, exact)
@@ -311,7 +278,7 @@ class Quantity:
     def _conditioning(
         self, nodes: list[Node], found: dict[Node, Any], environment: Environment, shape: tuple[int, ...]
     ) -> tuple[Any, Any]:
-        """Sums over the entries of the Jacobian's magnitudes, with the inputs' magnitudes and alone."""
+        """Sum the magnitudes of the Jacobian's entries, multiplied by the inputs' magnitudes, and alone."""
         moved, slopes = np.zeros(shape), np.zeros(shape)
         for one in self.inputs:
             name = str(one.value)
@@ -333,7 +300,7 @@ class Quantity:
         return moved, slopes
 
     def _by_signs(self, nodes: list[Node], found: dict[Node, Any], name: str, x: Array) -> Any:
-        """Twice the root mean square of the changes along entries of random signs, less a shift where that is free."""
+        """Estimate the effect of all entries by random signs: twice the root mean square, for the best free shift."""
         together = tangents(nodes, found, {name: np.ones((1, *x.shape))})[nodes[-1]]
         signs = _signs(x.shape[-1])[:, None, :]
         if together is None:
@@ -348,7 +315,7 @@ class Quantity:
 
 
 def _units(x: Array, *, by_rows: bool) -> Array:
-    """A direction for each entry of a row; one for all where each is answered for itself."""
+    """One direction per entry of a row; a single direction if entries do not affect each other."""
     k = x.shape[-1] if by_rows else 1
     return np.broadcast_to(np.eye(k)[:, None, :], (k, len(x), k)) if by_rows else np.ones((1, *x.shape))
 
@@ -358,7 +325,7 @@ def _signs(k: int) -> Array:
 
 
 def _least_shift(jacobian: Array, entries: Array) -> Array:
-    """The effect of the entries, less a shift that changes nothing, or as much."""
+    """The effect of the entries after the best shift that the result ignores or follows."""
     size = np.abs(jacobian)
     plain = (size * np.abs(entries)).sum(0)
     if len(jacobian) == 1:
@@ -374,10 +341,9 @@ def _least_shift(jacobian: Array, entries: Array) -> Array:
 
 
 def _may_be_finite(nodes: list[Node], found: Mapping[Node, Any], shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Return in which rows an infinite result need not be one.
+    """Return in which rows an infinite result can have another exact value.
 
-    Something is divided by zero or has the logarithm of zero, which may have no value; or a number that overflowed is
-    made smaller again.
+    A division by zero or the logarithm of zero may have no value, and an overflowed number may become small again.
     """
     rows = np.zeros((shape[0], 1), dtype=bool)
     with np.errstate(all="ignore"):
@@ -400,7 +366,7 @@ _SHRINKING: Mapping[str, Callable[..., Any]] = {
     "log1p": lambda a: (a == 1.0) | np.isinf(a),
     "sqrt": np.isinf,
 }
-"""Whether an operation on such magnitudes may have a finite result, or none, where floating point has an infinity."""
+"""For each operation, where magnitudes give an infinity in floating point but possibly a finite or no exact result."""
 
 
 def _any_rows(x: Any) -> NDArray[np.bool_]:
@@ -412,7 +378,7 @@ def _all_rows(x: Any, rows: int) -> NDArray[np.bool_]:
 
 
 def _rounded(balls: NDArray[np.object_]) -> DoubleDouble:
-    """The middles as pairs."""
+    """Return the middles of balls as double-double."""
     hi, lo = np.empty(balls.shape), np.empty(balls.shape)
     for at in np.ndindex(balls.shape):
         ball: Any = balls[at]

@@ -1,4 +1,4 @@
-"""What is said of a formula itself, before an implementation of it is judged: where it keeps no digit as written."""
+"""A remark about a formula itself: where its written form loses all digits."""
 
 import math
 from typing import Any, NamedTuple
@@ -12,11 +12,11 @@ from harness.formula.node import ENTRY
 from harness.record.text import count
 
 FORMAT = FORMATS["float32"]
-"""The format that is spoken of: others are alike."""
+"""The format that the remark describes; the others behave similarly."""
 
 
 class Weakness(NamedTuple):
-    """A point at which the bound as written is no less than half of the value, and the attainable one far less."""
+    """A point where the bound as written is at least half of the value, and the attainable bound far smaller."""
 
     name: str
     at: float
@@ -25,12 +25,9 @@ class Weakness(NamedTuple):
 
 
 def remark(model: Model) -> str | None:
-    """Return one sentence on where a formula keeps no digit as it is written; ``None`` where it keeps some everywhere.
+    """Return a sentence about where a formula as written loses all digits, or ``None`` if it always keeps some.
 
-    Parameters
-    ----------
-    model
-        The formula. It is followed along the rays of each of its inputs, the others being one, in float32.
+    Each input in turn moves along its rays in float32, while the other inputs are one.
     """
     found = [
         weakness
@@ -44,7 +41,7 @@ def remark(model: Model) -> str | None:
     said = model.formula.spelling
     what = "leaves the range" if first.overflows else "loses all digits"
     itself = f"loses {count(first.lost_bits, 'bit')}" if first.lost_bits > 0 else "loses none"
-    # Braces are left open for names in a property's sentence, and no formula has any.
+    # `{case}` is filled in later; a formula contains no braces.
     return (
         f"`{said.form or said.definition}` {what} as written from {first.name} = {first.at:.6g} in {FORMAT.name}, "
         f"while the problem itself {itself}: digits that {{case}} loses there are not a defect (state a better "
@@ -78,7 +75,7 @@ def _first(model: Model, name: str, sign: float) -> Weakness | None:
 
 
 def _grid(far: float) -> Array:
-    """Numbers from the least to the farthest, sixteen a binade."""
+    """Numbers between the smallest and the largest magnitude, sixteen per binade."""
     low, high = float(portable.log2(of_inputs.least(FORMAT))), float(portable.log2(far))
     return portable.exp2(np.linspace(low, high, round(16.0 * (high - low)))).astype(np.float32).astype(np.float64)
 

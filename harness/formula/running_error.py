@@ -1,12 +1,15 @@
-r"""Running errors: how far a computed value of each node may be from the true one, by what each operation rounds.
+"""Running errors: bound the error of every computed node by the rounding of its operations.
 
-Along the graph, in the manner of Wilkinson: what the arguments are wrong by is carried on, by the exact growth of
-exponentials, logarithms and roots rather than by a derivative, and each operation adds its own rounding: ``u`` of a
-result, twice that of a transcendental function, ``(k - 1) u_a`` of the sum of magnitudes for a sum of ``k`` terms in an
-accumulator, and the smallest subnormal for what can underflow. Where a comparison is not decided by more than its
-arguments are wrong by, both branches are admitted. Where a value leaves the range, or is drowned by its error, nothing
-is known: the error is infinite. Of the float64 values at hand it shows where a sum or a quotient has rounded nothing:
-then it errs by nothing.
+Errors propagate along the graph, in the manner of Wilkinson. The errors of the arguments propagate by the exact growth
+of exponentials, logarithms and roots, not by a derivative. Each operation adds its own rounding:
+
+* ``u`` of a result, and ``2 u`` of the result of a transcendental function;
+* ``(k - 1) u_a`` of the sum of magnitudes, for a sum of ``k`` terms in an accumulator;
+* the smallest subnormal, if the result can underflow.
+
+If the errors of its arguments leave a comparison undecided, both branches count. The error is infinite where a value
+leaves the range or its error hides it. If the given values are the rounded float64 ones, they show whether a sum or a
+quotient was exact, and an exact one adds no error.
 
 References
 ----------
@@ -30,7 +33,7 @@ from harness.formula.node import REDUCTIONS, STEPS, Node
 
 @dataclass(frozen=True)
 class Rounding:
-    """What each operation rounds.
+    """The rounding of each kind of operation.
 
     Parameters
     ----------
@@ -39,13 +42,13 @@ class Rounding:
     accumulated
         Relative error of each addition within a sum.
     smallest
-        Absolute error of what can underflow.
+        Absolute error of a result that can underflow.
     largest, largest_sum
         Largest number, and largest sum while it is in the accumulator.
     exact
-        Whether a constant is represented as it is.
+        Whether a constant is representable.
     of_double
-        Whether the values at hand are those that were rounded, so that a sum or a quotient which rounded nothing shows.
+        Whether the given values are the rounded ones, so that they show which sums and quotients are exact.
     """
 
     basic: float
@@ -60,13 +63,13 @@ class Rounding:
 
 @cache
 def rounding_of(format_: Format) -> Rounding:
-    """The roundings of an implementation that computes in a format, and adds in its accumulator."""
+    """Return the rounding of an implementation that computes in a format and sums in its accumulator."""
     u, sums = format_.u, format_.accumulator
     return Rounding(u, 2.0 * u, sums.u, format_.smallest, format_.max, sums.max, lambda c: _is_in(c, format_.precision))
 
 
 def _is_in(value: Fraction, precision: int) -> bool:
-    """Whether a number has no more bits than a format; its range is no matter here."""
+    """Return whether a number fits in ``precision`` bits; its range is ignored."""
     below = value.denominator
     odd = abs(value.numerator) >> max(0, (value.numerator & -value.numerator).bit_length() - 1)
     return below & (below - 1) == 0 and odd.bit_length() <= precision
@@ -76,28 +79,18 @@ DOUBLE = Rounding(2.0**-53, 2.0**-49, 2.0**-53, 2.0**-1074, math.inf, math.inf, 
 """Rounding of float64 in NumPy and torch."""
 
 DOUBLE_DOUBLE = Rounding(2.0**-102, 2.0**-94, 2.0**-104, 2.0**-1073, math.inf, math.inf, lambda c: _is_in(c, 100))
-"""Of :mod:`harness.floats.double_double`."""
+"""Rounding of :mod:`harness.floats.double_double`."""
 
 
 def errors(nodes: Iterable[Node], values: Mapping[Node, Any], rounding: Rounding) -> dict[Node, Array]:
-    """Return the largest absolute error of every node.
-
-    Parameters
-    ----------
-    nodes
-        In order.
-    values
-        Their float64 values.
-    rounding
-        What each operation rounds.
-    """
+    """Return the largest absolute error of every node, given the nodes in order and their float64 values."""
     found: dict[Node, Array] = {}
     with np.errstate(all="ignore"):
         for one in nodes:
             error = _error(one, values, found, rounding)
             known = _is_known(one, error, values[one], rounding)
             if not known.all():
-                # Where nothing is known it is infinite, but of an infinity that the inputs have made.
+                # The error of an unknown value is infinite, except for an infinity caused by infinite inputs.
                 unknown = np.where(_is_infinite(one, values, found), 0.0, np.inf)
                 error = np.where(known, error, unknown)
             found[one] = np.asarray(error)
@@ -105,7 +98,7 @@ def errors(nodes: Iterable[Node], values: Mapping[Node, Any], rounding: Rounding
 
 
 def _is_known(one: Node, error: Any, v: Any, rounding: Rounding) -> Any:
-    """Whether a value is a number, with its error within the range; a condition is what it is."""
+    """Return where a value with its error is inside the range; conditions always are."""
     if v.dtype == np.bool_:
         return np.True_
     farthest = np.abs(v) + error
@@ -114,7 +107,7 @@ def _is_known(one: Node, error: Any, v: Any, rounding: Rounding) -> Any:
 
 
 def _is_infinite(one: Node, values: Mapping[Node, Any], found: Mapping[Node, Array]) -> Any:
-    """Whether a node is infinite since an input is, by the rules of IEEE 754, and not since something overflowed."""
+    """Return where a node is infinite by the rules of IEEE 754 because an input is, not because of an overflow."""
     infinite = np.isinf(values[one])
     if one.operation == "input" or not one.arguments:
         return infinite & (one.operation == "input")
@@ -157,7 +150,7 @@ def _error(one: Node, values: Mapping[Node, Any], found: Mapping[Node, Array], r
         case "larger":
             return np.maximum(*np.broadcast_arrays(*e))
         case "less" | "not_more":
-            # Of a condition: one where it is not decided.
+            # The error of a condition is one where the condition is undecided.
             margin = e[0] + e[1]
             return np.where((margin > 0.0) & ~(np.abs(of[0] - of[1]) > margin), 1.0, 0.0)
         case "first_largest":
@@ -183,9 +176,9 @@ def _of_number(value: Fraction, rounding: Rounding) -> float:
 def _of_product(of: list[Any], e: list[Array], v: Any, rounding: Rounding, *, skips: bool) -> Any:
     a, b = map(np.abs, of)
     size = a * e[1] + b * e[0] + e[0] * e[1] + rounding.basic * np.abs(v)
-    # Zero times what is unknown.
+    # Zero times an unknown number is zero.
     size = np.where((a == 0.0) & (e[0] == 0.0) & (np.isfinite(b) | skips), 0.0, size)
-    # What underflows is not always the product: it may be what a factor is wrong by.
+    # The product can underflow, and so can the contribution of an erroneous factor.
     return size + rounding.smallest * (((a != 0.0) | (e[0] > 0.0)) & ((b != 0.0) | (e[1] > 0.0)))
 
 
@@ -205,7 +198,7 @@ def _of_sum(operation: str, a: Any, e: Array, v: Any, rounding: Rounding) -> Any
 
 
 def _is_whole_sum(a: Any) -> Any:
-    """Whether no order of adding a row rounds: all terms are multiples of a last bit that no partial sum outgrows."""
+    """Return where the sum of a row is exact in any order: no partial sum outgrows the common last bit of the terms."""
     size = np.abs(a).sum(-1, keepdims=True)
     unit = np.exp2(np.frexp(size)[1] - 52.0)
     multiples = (a / unit == np.rint(a / unit)).all(-1, keepdims=True)
@@ -213,22 +206,22 @@ def _is_whole_sum(a: Any) -> Any:
 
 
 def _is_whole_quotient(of: list[Any], e: list[Array], v: Any) -> Any:
-    """Whether a quotient of what is exact has no rest."""
+    """Return where a quotient of exact numbers has no remainder."""
     back = two_product(v, of[1])
     return (e[0] == 0.0) & (e[1] == 0.0) & (back.hi == of[0]) & (back.lo == 0.0) & (np.abs(of[0]) > 2.0**-900)
 
 
 def _own(operation: str, a: Any, v: Any, rounding: Rounding) -> Any:
-    """What an elementary function rounds itself."""
+    """The rounding of an elementary function itself."""
     u = rounding.basic if operation == "sqrt" else rounding.transcendental
     if operation == "sigmoid":
-        # A reciprocal of one and an exponential has two roundings more, and is zero where that overflows.
+        # 1 / (1 + exp(-x)) has two more roundings, and is zero where the exponential overflows.
         u = 2.0 * u
         v = np.where(v < 2.0 / rounding.largest, v * (1.0 + 1.0 / u), v)
     own = u * np.abs(v)
     if operation in {"sqrt", "log", "cos"}:
         return own
-    # What is never zero, but for an infinite argument, underflows to it; the others are zero at zero.
+    # `exp`, `erfc` and `sigmoid` are zero only by underflow; the others are zero at zero.
     return own + rounding.smallest * (np.isfinite(a) if operation in {"exp", "erfc", "sigmoid"} else a != 0.0)
 
 
@@ -239,12 +232,12 @@ def _bell(a: Any, e: Any) -> Any:
 
 
 def _exponential(a: Any, v: Any, e: Any) -> Any:
-    """The growth of ``v = exp(a)``; where ``v`` has underflowed an error that is large may still be of no account."""
+    """The growth of ``v = exp(a)``; it allows for a ``v`` that has underflowed."""
     return np.where(e > 1.0, np.exp(a + e) * _ROUNDED_UP, v * np.expm1(e))
 
 
 _ROUNDED_UP = 1.0 + 2.0**-40
-"""More than an exponential is off by the rounding of its argument, which is below 710."""
+"""Factor that covers the effect of the argument's rounding on an exponential; arguments are below 710."""
 
 
 def _trigonometric(slope: Any, e: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Whether a formula makes sense: it is finite somewhere, and its definition and its form say the same."""
+"""Reject formulas that are never finite, or whose form differs from their definition."""
 
 from collections.abc import Mapping
 
@@ -15,12 +15,12 @@ _DOUBLE = FORMATS["float64"]
 
 
 def agree(model: Model) -> None:
-    """See that a formula is finite somewhere, and that its definition and its form say the same.
+    """Raise an error that names the point if a formula is never finite, or its form differs from its definition.
 
     Raises
     ------
     UsageError
-        Where not; the message names the point.
+        In both cases.
     """
     formula = model.formula
     given = _points(model)
@@ -54,7 +54,7 @@ def _plain(x: Tensor) -> str:
 
 
 def _points(model: Model) -> Mapping[str, Tensor]:
-    """Ordinary numbers, both signs, a few large and small ones."""
+    """Draw ordinary numbers of both signs, with a few large and small ones."""
     rng = np.random.default_rng(0)
     formula, rows = model.formula, 24
     scale = portable.exp2(rng.integers(-6, 6, size=(rows, 1)).astype(float))

@@ -1,4 +1,4 @@
-"""In which order an implementation takes a formula's inputs."""
+"""Match a formula's inputs with the parameters of an implementation."""
 
 import inspect
 from collections.abc import Callable
@@ -15,18 +15,10 @@ from harness.formula.spelling import Spelling, spelling
 def in_order_of(
     function: Callable[..., Any], text: str, *, adapter: Signature | None = None, named: bool = False
 ) -> str:
-    """Return a formula's line with all its inputs in the order of an implementation's parameters.
+    """Return a formula's line with its inputs in the order of an implementation's parameters.
 
-    Parameters
-    ----------
-    function
-        The implementation.
-    text
-        The line.
-    adapter
-        Signature of the adapter through which it is called, without the function.
-    named
-        Whether that adapter passes its inputs on in order, as ``numpy`` and ``jax`` do.
+    ``adapter`` is the signature of the adapter that calls it, without the function. ``named`` tells that this adapter
+    passes its inputs on in order, as ``numpy`` and ``jax`` do.
 
     Raises
     ------
@@ -41,7 +33,7 @@ def in_order_of(
         return spelled.text
     needed = [name for name, optional in takes.items() if not optional]
     if set(names) <= takes.keys() and (is_direct or named or set(needed) <= set(names)):
-        # Parameters that are missing are a matter of the call, which names them.
+        # The call itself reports missing parameters.
         return _ordered(spelled, list(takes))
     if not is_direct:
         if named or not set(names) & takes.keys():
@@ -81,7 +73,7 @@ def _ordered(spelled: Spelling, takes: list[str]) -> str:
 
 
 def _parameters(function: Callable[..., Any]) -> dict[str, bool] | None:
-    """Return the positional parameters and whether each has a default; ``None`` where they are not known."""
+    """Return the positional parameters and whether each has a default, or ``None`` if the signature is unknown."""
     if isinstance(function, type):
         return None
     try:

@@ -1,9 +1,9 @@
-"""How a formula is written down: the definition, the form, the inputs, as one line of text that is a contract's name.
+"""The written form of a formula: definition, form and inputs on one line of text, which is the contract's name.
 
 ``formula(x: positive, y): log(x / y) | log(x) - log(y)`` has the inputs ``x`` and ``y`` in this order, the first of
-them positive, a definition, and, behind the bar, the form in which one computes it. ``formula(x: positive, ...)`` and
-``formula:`` leave inputs to be found. ``formula of all`` is reduced over all entries, and not row by row. Nothing here
-imports torch, and no formula is ever evaluated as code.
+them positive. The definition is before the bar; the form that implementations compute is after it. In ``formula(x:
+positive, ...)`` and ``formula:`` the remaining inputs are taken from the expression. ``formula of all`` reduces over
+all entries instead of row by row. This module does not import torch, and a formula is never evaluated as code.
 """
 
 import ast
@@ -36,20 +36,20 @@ _RANGE = re.compile(r"(?P<low>[-+.\de]+)\.\.(?P<high>[-+.\de]+)")
 
 @dataclass(frozen=True)
 class Domain:
-    """What an input may be.
+    """The admissible values of an input.
 
     Parameters
     ----------
     kind
         One of :data:`DOMAINS`, or ``range``.
     per_row
-        Whether there is one number a row.
+        Whether there is one number per row.
     constant
-        Whether no gradient is asked in it.
+        Whether the input has no gradient.
     whole
         Whether it is a whole number.
     low, high
-        The ends of a range, both admissible.
+        Ends of a range, both included.
     """
 
     kind: str = "real"
@@ -60,24 +60,24 @@ class Domain:
     high: float = 0.0
 
     def __str__(self) -> str:
-        """As :func:`domain` reads it; empty where it is any number."""
+        """The domain in the syntax of :func:`domain`; empty for any number."""
         kind = f"{self.low!r}..{self.high!r}" if self.kind == "range" else self.kind * (self.kind != "real")
         per_row = PER_ROW * (self.per_row and self.kind != "index")
         return " ".join(filter(None, [kind, WHOLE * self.whole, per_row, CONSTANT * self.constant]))
 
     @property
     def is_number(self) -> bool:
-        """Whether it has a derivative: masks and places have none."""
+        """Whether the input has a derivative; masks and indices have none."""
         return self.kind not in {"mask", "index"}
 
 
 def domain(text: str, name: str) -> Domain:
-    """Read what an input may be, such as ``positive``, ``0.5..2`` or ``mask per_row``.
+    """Read the domain of an input, such as ``positive``, ``0.5..2`` or ``mask per_row``.
 
     Raises
     ------
     UsageError
-        If that is none.
+        If a word is unknown.
     """
     facts = Domain()
     for word in text.replace(",", " ").split():
@@ -115,20 +115,20 @@ def _ends(word: str) -> tuple[float, float] | None:
 
 @dataclass(frozen=True)
 class Spelling:
-    """A formula as it was written.
+    """A formula as text.
 
     Parameters
     ----------
     definition
-        What is true.
+        The exact formula.
     form
-        What one computes; the definition where empty.
+        The formula that implementations compute; empty if it is the definition.
     inputs
-        Names in the order of the implementation's parameters, and what each may be.
+        Names in the order of the implementation's parameters, with their domains.
     complete
         Whether these are all inputs.
     whole
-        Whether an implementation reduces over all that it is given.
+        Whether an implementation reduces over all entries rather than rows.
     """
 
     definition: str
@@ -139,14 +139,14 @@ class Spelling:
 
     @property
     def text(self) -> str:
-        """One line that :func:`spelling` reads, and which is the contract's name."""
+        """The line that :func:`spelling` reads, which is also the contract's name."""
         inputs = [f"{name}: {facts}" if str(facts) else name for name, facts in self.inputs]
         stated = f"({', '.join([*inputs, *(['...'] * (not self.complete))])})" if inputs else ""
         return f"formula{' of all' * self.whole}{stated}: {self.definition}{f' | {self.form}' if self.form else ''}"
 
 
 def is_formula(contract: str) -> bool:
-    """Whether the name of a contract is a formula."""
+    """Return whether a contract's name is a formula."""
     return _SPELLED.fullmatch(contract) is not None
 
 
@@ -156,7 +156,7 @@ def spelling(text: str) -> Spelling:
     Raises
     ------
     UsageError
-        If an input is none.
+        If the line is not a formula, or the domain of an input is unknown.
     """
     found = _SPELLED.fullmatch(text)
     if found is None:
@@ -176,21 +176,14 @@ def _on_one_line(text: str) -> str:
 def written(
     formula: str, form: str | None = None, inputs: Mapping[str, str] | None = None, *, over: str = "rows"
 ) -> Spelling:
-    """Read what a user gives: formulas, or functions in files that say them; and what is said of inputs.
+    """Read a user's formula and form, each an expression or ``file.py:function``, and the domains of inputs by name.
 
-    Parameters
-    ----------
-    formula, form
-        A formula, or ``file.py:function``.
-    inputs
-        What each may be, by name; those that are left out may be any number.
-    over
-        Whether an implementation reduces over ``rows``, or over ``all`` that it is given.
+    Inputs without a domain may be any number. ``over`` is ``rows`` or ``all``.
 
     Raises
     ------
     UsageError
-        If there is no such function, it is more than assignments and a result, or an input is none.
+        If the function does not exist or has other statements than assignments and a return, or a domain is unknown.
     """
     if over not in OVER:
         raise UsageError("unknown value of `--over`", rule=f"choose from {listed(OVER)}", value=f"`{over}`")
@@ -206,12 +199,12 @@ OVER = ("rows", "all")
 
 
 def stated_inputs(texts: Sequence[str]) -> dict[str, str]:
-    """Read ``NAME=DOMAIN``, as the command takes it.
+    """Read the values of ``--input``, each ``NAME=DOMAIN``.
 
     Raises
     ------
     UsageError
-        If there is no sign of equality.
+        If a value has no equals sign.
     """
     pairs = [text.partition("=") for text in texts]
     for name, equals, _ in pairs:
@@ -224,7 +217,7 @@ _IN_A_FILE = re.compile(r"(?P<file>[^\s():*]+\.py):(?P<name>\w+)")
 
 
 def _defined(text: str) -> tuple[str, tuple[str, ...]]:
-    """A formula, and its inputs where a function names them."""
+    """Return a formula, with its inputs if a function names them."""
     found = _IN_A_FILE.fullmatch(text.strip())
     if found is None:
         return _on_one_line(text), ()
@@ -237,7 +230,7 @@ def _defined(text: str) -> tuple[str, tuple[str, ...]]:
     except SyntaxError as error:
         raise UsageError(f"cannot read the formula in `{path}:{error.lineno}`: {error.msg}") from error
     except (ValueError, RecursionError, MemoryError) as error:
-        # Bytes that are zero, and more brackets in brackets than the parser descends into.
+        # Null bytes, or brackets nested too deeply for the parser.
         raise UsageError(f"cannot read the formula in `{path}`: {error or 'brackets nested too deeply'}") from error
     functions = {one.name: one for one in tree.body if isinstance(one, ast.FunctionDef)}
     if found["name"] not in functions:
@@ -247,7 +240,7 @@ def _defined(text: str) -> tuple[str, tuple[str, ...]]:
 
 
 def _read(function: ast.FunctionDef, source: str, path: Path) -> tuple[str, tuple[str, ...]]:
-    """The statements of a function, which are assignments to names and a result."""
+    """Read the body of a function that contains only assignments to names and a return."""
 
     def said(value: ast.expr) -> str:
         return _on_one_line(ast.get_source_segment(source, value) or "")

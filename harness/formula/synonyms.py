@@ -1,4 +1,4 @@
-"""Spellings from Python, NumPy and torch that a formula may use for its own words."""
+"""Words of Python, NumPy and torch that formulas accept as synonyms."""
 
 import ast
 from collections.abc import Callable, Mapping
@@ -9,7 +9,7 @@ from harness.formula.node import Node
 MODULES = frozenset(
     {"torch", "nn", "functional", "F", "np", "numpy", "math", "jnp", "jax", "special", "linalg", "scipy"}
 )
-"""Prefixes that may stand before a word: ``torch.exp(x)``, ``np.pi``."""
+"""Prefixes that a word may have: ``torch.exp(x)``, ``np.pi``."""
 
 SAME: Mapping[str, str] = {
     "ln": "log",
@@ -24,7 +24,7 @@ SAME: Mapping[str, str] = {
     "fmax": "max",
     "fmin": "min",
 }
-"""Other names of words."""
+"""Synonyms of words."""
 
 
 def _log_sigmoid(x: Node) -> Node:
@@ -51,7 +51,7 @@ MORE: Mapping[str, Callable[..., Node]] = {
     "logaddexp": _logaddexp,
     "clamp": _clamp,
 }
-"""Further words, each short for others."""
+"""Further functions, each an abbreviation of a formula."""
 
 INSTEAD: Mapping[str, str] = {
     "outer": "a formula has one axis in each row: write one entry of it, such as `a * b` with `--input a=per_row`",
@@ -89,12 +89,12 @@ def dotted(tree: ast.expr) -> tuple[str, ...] | None:
 
 
 def without_last_axis(arguments: list[ast.expr]) -> list[ast.expr]:
-    """Leave out the axis -1 of a reduction, as in `sum(x, -1)`; the second argument of `max` is another number."""
+    """Remove the axis -1 of a reduction, as in `sum(x, -1)`; the second argument of `max` is another number."""
     return arguments[:-1] if len(arguments) > 1 and _is_last(arguments[-1]) else arguments
 
 
 def along_last_axis(keywords: list[ast.keyword]) -> list[ast.keyword]:
-    """Leave out keywords for the last axis, such as `dim=-1`, along which all reductions are."""
+    """Remove keywords that select the last axis, such as `dim=-1`, along which all reductions run."""
     return [one for one in keywords if one.arg not in _KEPT and not (one.arg in _LAST and _is_last(one.value))]
 
 

@@ -1,6 +1,6 @@
-"""Forward mode: what a small change of the inputs does to every node, in many directions at once.
+"""Forward mode: the change of every node for small changes of the inputs, in several directions at once.
 
-Products of the Jacobian with vectors, in place of the Jacobian. Directions are along the first axis.
+It gives products of the Jacobian with vectors. The directions are along the first axis.
 """
 
 import math
@@ -14,21 +14,11 @@ from harness.formula.arithmetic import picked, widened
 from harness.formula.node import Node
 
 Tangent = Array | None
-"""Along the first axis the directions; ``None`` where nothing changes."""
+"""Changes along the directions of the first axis; ``None`` for a constant."""
 
 
 def tangents(nodes: Iterable[Node], values: Mapping[Node, Any], directions: Mapping[str, Array]) -> dict[Node, Tangent]:
-    """Return the change of every node along each direction.
-
-    Parameters
-    ----------
-    nodes
-        In order.
-    values
-        Their values.
-    directions
-        For inputs by name, an array with one axis more than theirs, in front.
-    """
+    """Return the change of every node along each direction; directions have one axis more than the inputs, in front."""
     found: dict[Node, Tangent] = {}
     with np.errstate(all="ignore"):
         for one in nodes:
@@ -94,7 +84,7 @@ _CARRIED: Mapping[str, Callable[[Any, list[Any], list[Tangent]], Array]] = {
     "sub": lambda _, __, of: np.asarray(_or_zero(of[0]) - _or_zero(of[1])),
     "mul": _product,
     "chain": _chain,
-    # By relative changes: the quotient of a small result by a large divisor would underflow.
+    # Relative changes avoid the quotient of a small result and a large divisor, which would underflow.
     "div": lambda v, a, of: np.asarray(_or_zero(of[0]) / a[1] - v * (_or_zero(of[1]) / a[1])),
     "larger": lambda _, a, of: _selected(a[0] < a[1], of[1], of[0]),
     "where": lambda _, a, of: _selected(a[0], of[1], of[2]),

@@ -1,7 +1,7 @@
-"""Where a graph has no value, to however many digits: behind a division by zero, the logarithm or root of what is less.
+"""Find where a graph has no value at any precision: after a division by zero, or a log or root of a negative number.
 
-That is a matter of signs, which an enclosure shows as it is: zero by zero is not refined, and neither is what is made
-of it. Said only of what is certain; of the rest more digits decide.
+Enclosures show this by their signs, and a higher precision would not change it. Only certain cases are reported; the
+others are decided by more digits.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,69 +20,55 @@ Flags = NDArray[np.bool_]
 
 
 class Enclosures(Protocol):
-    """What is certain of the values of nodes, entry by entry."""
+    """Certain facts about the values of nodes, entry by entry."""
 
     def is_zero(self, one: Node) -> Flags:
-        """Whether it is zero."""
+        """Return where the value is certainly zero."""
 
     def is_not_zero(self, one: Node) -> Flags:
-        """Whether it is another number."""
+        """Return where the value is certainly not zero."""
 
     def is_below(self, one: Node, bound: float) -> Flags:
-        """Whether it is less than a number."""
+        """Return where the value is certainly less than a number."""
 
     def is_decided(self, one: Node) -> Flags:
-        """Whether a condition is what it seems."""
+        """Return where a condition is certain."""
 
     def value(self, one: Node) -> Any:
-        """What it seems to be."""
+        """Return the approximate value."""
 
 
 @dataclass(frozen=True)
 class InDouble:
-    """Of float64 values and their running errors.
-
-    Parameters
-    ----------
-    values, errors
-        As :mod:`harness.formula.arithmetic` and :mod:`harness.formula.running_error` have them.
-    """
+    """Facts from float64 values and their running errors."""
 
     values: Mapping[Node, Any]
     errors: Mapping[Node, Array]
 
     def is_zero(self, one: Node) -> Flags:
-        """Exactly."""
+        """Return where the value is exactly zero."""
         return np.asarray((self.values[one] == 0.0) & (self.errors[one] == 0.0))
 
     def is_not_zero(self, one: Node) -> Flags:
-        """By more than it is wrong by."""
+        """Return where the magnitude exceeds twice the error."""
         return np.asarray(np.abs(self.values[one]) > 2.0 * self.errors[one])
 
     def is_below(self, one: Node, bound: float) -> Flags:
-        """By more than it is wrong by."""
+        """Return where the value is below the bound by at least twice the error."""
         above = self.values[one] - bound
         return np.asarray((above < 0.0) & (above <= -2.0 * self.errors[one]))
 
     def is_decided(self, one: Node) -> Flags:
-        """A condition that is not has an error."""
+        """Return where the error is zero; undecided conditions have the error one."""
         return np.asarray(self.errors[one] == 0.0)
 
     def value(self, one: Node) -> Any:
-        """In float64."""
+        """Return the float64 value."""
         return self.values[one]
 
 
 def undefined(nodes: Sequence[Node], known: Enclosures) -> Flags | None:
-    """Return where the last node has no value; ``None`` where that is certain of no entry.
-
-    Parameters
-    ----------
-    nodes
-        In order.
-    known
-        What is certain of them.
-    """
+    """Return where the last node certainly has no value, or ``None`` if there is no such entry."""
     found: dict[Node, Flags | None] = {}
     for one in nodes:
         carried = _carried(one, [found[argument] for argument in one.arguments], known)
@@ -91,24 +77,16 @@ def undefined(nodes: Sequence[Node], known: Enclosures) -> Flags | None:
 
 
 def zero_by_infinity(nodes: Sequence[Node], values: Mapping[Node, Any], weight: str) -> Flags | None:
-    """Return where a gradient is zero times an infinite slope, and that zero is no branch's; ``None`` if nowhere.
+    """Return where a gradient is zero times an infinite slope, not counting branches that were not taken.
 
-    The chain rule takes such a product for zero: what a branch that was not taken would give. But ``sqrt(p) - sqrt(q)``
-    is zero at zero and zero, and its square has a slope there.
-
-    Parameters
-    ----------
-    nodes
-        In order, the gradient the last.
-    values
-        Their float64 values.
-    weight
-        The input that the gradient is linear in: where it is zero, so is what is multiplied by it.
+    The chain rule takes such a product as zero, which is right for a branch that was not taken. But
+    ``sqrt(p) - sqrt(q)`` is zero at zero and zero, and its square has a slope there. The gradient is linear in the
+    input ``weight``: where that is zero, so are its products. The result is ``None`` if there is no such entry.
     """
     if not any(_meets_infinity(one, values) for one in nodes):
         return None
     of_branches = _of_branches(nodes, values, weight)
-    # What only overflows in float64 is not infinite.
+    # A number that merely overflows in float64 is not infinite.
     known = InDouble(values, errors(nodes, values, DOUBLE))
     found: dict[Node, Flags | None] = {}
     for one in nodes:
@@ -128,7 +106,7 @@ def _meets_infinity(one: Node, values: Mapping[Node, Any]) -> bool:
 
 
 def _of_branches(nodes: Sequence[Node], values: Mapping[Node, Any], weight: str) -> dict[Node, Any]:
-    """Where a node is zero whatever is computed: in a branch that was not taken, and where it has no weight."""
+    """Return where a node is zero for structural reasons: in a branch that was not taken, or without weight."""
     found: dict[Node, Any] = {}
     for one in nodes:
         of = [found[argument] for argument in one.arguments]
@@ -160,7 +138,7 @@ def _either(a: Flags | None, b: Flags | None) -> Flags | None:
 
 
 def _own(one: Node, known: Enclosures) -> Flags | None:
-    """Where it is the operation itself that has none."""
+    """Return where the operation itself has no value."""
     match one.operation:
         case "div":
             own = known.is_zero(one.arguments[1])
@@ -176,7 +154,7 @@ def _own(one: Node, known: Enclosures) -> Flags | None:
 
 
 def _carried(one: Node, of: list[Flags | None], known: Enclosures) -> Flags | None:
-    """Where an argument has none that is needed."""
+    """Return where a required argument has no value."""
     if one.operation in _CONDITIONS or all(flags is None for flags in of):
         return None
     match one.operation:
@@ -206,7 +184,7 @@ _ALONG = {"sum", "largest", "cumsum", "cumsum_from_end", "pick", "spread"}
 
 
 def _selected(one: Node, of: list[Flags | None], known: Enclosures) -> Flags | None:
-    """Of the branch that is taken; where that is not certain, of both."""
+    """Return where the selected branch has no value; both branches must lack one if the selection is uncertain."""
     condition, yes, no = one.arguments[0], *(False if flags is None else flags for flags in of[1:])
     taken = np.where(known.value(condition), yes, no)
     return np.asarray(np.where(known.is_decided(condition), taken, np.logical_and(yes, no)))

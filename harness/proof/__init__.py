@@ -1,8 +1,8 @@
-"""Proofs: every input of a 16-bit format, so that what is said of a case is said of all of them.
+"""Proofs: check every input of a 16-bit format.
 
-A unary operation has 65,536 inputs, which ball arithmetic takes one by one. A two-class softmax has four thousand
-million pairs, of which all but a few are decided by a table: what is exact depends on the gap of the two logits alone,
-and for each output code the gaps are known, from ball arithmetic, for which the code is right.
+A unary operation has 65,536 inputs, each checked by ball arithmetic. A two-class softmax has four billion pairs of
+logits, and a table decides all but a few of them. The exact result depends only on the gap between the two logits; for
+each output code, ball arithmetic supplies the gaps for which the code is right.
 
-``proved`` is said of nothing else, and of the layout, thread count and CPU capability that ran.
+The word ``proved`` is used only for such results, and only for the layout, thread count and CPU capability that ran.
 """

@@ -1,4 +1,4 @@
-"""Conclusions: the record that a tally makes."""
+"""Convert a tally to a proof record."""
 
 from collections.abc import Iterator
 from typing import Protocol
@@ -14,7 +14,7 @@ from harness.record import LawOutcome, Proof, Status, Violation
 
 
 class Task(Protocol):
-    """One proof to make: a case in a format, on one kernel, in shards that are independent of each other."""
+    """One proof: a case in a format, on one kernel, in independent shards."""
 
     @property
     def case(self) -> Case:
@@ -30,7 +30,7 @@ class Task(Protocol):
 
     @property
     def layout(self) -> PairLayout | ValueLayout:
-        """How the inputs lie in memory."""
+        """Memory layout of the inputs."""
 
     @property
     def quantity(self) -> str:
@@ -38,7 +38,7 @@ class Task(Protocol):
 
     @property
     def space(self) -> str:
-        """The inputs in words."""
+        """Description of the inputs."""
 
     @property
     def shards(self) -> int:
@@ -50,19 +50,19 @@ class Task(Protocol):
 
     @property
     def reference(self) -> str:
-        """The layout whose bits the output is compared with."""
+        """Name of the layout whose output bits are the reference."""
 
     @property
     def laws(self) -> tuple[Law, ...]:
-        """The laws that are measured."""
+        """The measured laws."""
 
     @property
     def following(self) -> tuple[Law, ...]:
-        """The laws that follow from the value's on every input."""
+        """The laws that follow from the law of the value on every input."""
 
 
 def conclude(task: Task, tally: Tally) -> Proof:
-    """Return what a tally says of its task."""
+    """Return the proof record of a task from its tally."""
     return Proof(
         case=task.case.name,
         family=task.case.family,

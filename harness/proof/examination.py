@@ -1,4 +1,4 @@
-"""Examinations: what is wrong with the pairs that the table does not pass, counted and with the worst kept."""
+"""Examine the pairs that the table rejects: count the deviations and keep the worst."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -26,31 +26,31 @@ from harness.verdict.job import Job
 from harness.verdict.replay import to_text
 
 _MANY = 2**14
-"""Pairs that are examined at once."""
+"""Number of pairs that are examined together."""
 
 _CLOSE = 1.0 - 2.0**-20
-"""Share of its bound from which a deviation on the screen is left to ball arithmetic."""
+"""Fraction of the bound above which ball arithmetic confirms a deviation."""
 
 
 @dataclass(frozen=True)
 class Suspects:
-    """Pairs that the table did not pass: codes of the operands and of the outputs, and places, each ``[2, n]``."""
+    """Pairs that the table rejected: codes of the operands and of the outputs, and places, each ``[2, n]``."""
 
     operands: Codes
     outputs: Codes
     places: NDArray[np.int64]
-    """In the space, of either operand."""
+    """Places of both operands in the space."""
 
     def __len__(self) -> int:
         return int(self.operands.shape[1])
 
     def at(self, index: Any) -> "Suspects":
-        """Return some of them."""
+        """Return the pairs at an index."""
         return Suspects(self.operands[:, index], self.outputs[:, index], self.places[:, index])
 
 
 def joined(parts: Sequence[Suspects]) -> Suspects:
-    """Return all of them together."""
+    """Concatenate pairs."""
     return Suspects(
         np.concatenate([part.operands for part in parts], axis=1),
         np.concatenate([part.outputs for part in parts], axis=1),
@@ -59,13 +59,7 @@ def joined(parts: Sequence[Suspects]) -> Suspects:
 
 
 class Examination:
-    """What one shard finds.
-
-    Parameters
-    ----------
-    task
-        The proof that the shard is part of.
-    """
+    """The findings of one shard of a proof."""
 
     def __init__(self, task: Pairs) -> None:
         self.task = task
@@ -79,14 +73,14 @@ class Examination:
         self.broken: dict[str, Violation] = {}
 
     def add(self, suspects: Suspects) -> None:
-        """Take pairs on; many are examined at once."""
+        """Queue pairs; they are examined in large batches."""
         self.pending.append(suspects)
         self.waiting += len(suspects)
         if self.waiting >= _MANY:
             self.settle()
 
     def settle(self) -> None:
-        """Decide the pairs taken on."""
+        """Examine the queued pairs."""
         if not self.pending:
             return
         every = joined(self.pending)
@@ -104,7 +98,7 @@ class Examination:
             self._confirm(every.at(undecided))
 
     def tally(self, **facts: Any) -> Tally:
-        """Return what was found, the worst confirmed by ball arithmetic."""
+        """Return the findings, with the worst deviation confirmed by ball arithmetic."""
         self.settle()
         return Tally(
             not_correctly_rounded=self.not_correctly_rounded,
@@ -117,7 +111,7 @@ class Examination:
         )
 
     def _within(self, gap: DoubleDouble, outputs: Codes) -> tuple[Flags, Flags, Flags]:
-        """Which pairs have both outputs within half an ulp, within one; and where that is not decided."""
+        """Return which pairs have both outputs within half an ulp, which within one, and which are undecided."""
         inside = [np.ones(gap.shape, dtype=bool), np.ones(gap.shape, dtype=bool)]
         undecided = np.zeros(gap.shape, dtype=bool)
         for spec, codes, *intervals in zip(self.task.outputs, outputs, self.half, self.whole, strict=True):
@@ -129,9 +123,9 @@ class Examination:
         return inside[0], inside[1], undecided
 
     def _measure(self, far: Suspects) -> None:
-        """Count the pairs that are more than one ulp off, and hold every law that is not broken yet against them."""
+        """Count the pairs that are more than one ulp off, and measure every law that is not broken yet on them."""
         nan = np.isnan(self.task.pairs.values(far.outputs)).any(0)
-        # Of the pairs whose output is NaN, one says all that there is to say: it breaks what any of them does.
+        # One pair with a NaN output is enough, because all of them break the same laws.
         first = np.flatnonzero(nan)[: int(len(self.broken) < len(self.task.laws))]
         self._count(np.full(np.count_nonzero(nan) - len(first), np.inf))
         kept = far.at(np.sort(np.append(np.flatnonzero(~nan), first)))
@@ -148,7 +142,7 @@ class Examination:
                 self._judge(law, measured[law.name], kept)
 
     def _to_measure(self) -> list[Law]:
-        """The law that counts deviations, and those that are not broken yet."""
+        """Return the law that counts deviations, and the laws that are not broken yet."""
         return [law for law in self.task.laws if law is self.task.main or law.name not in self.broken]
 
     def _count(self, deviation: Array) -> None:
@@ -156,7 +150,7 @@ class Examination:
         self.not_finite += int(np.count_nonzero(np.isinf(deviation)))
 
     def _keep_worst(self, deviation: Array, suspects: Suspects) -> None:
-        """Of several that deviate alike, the first in the space."""
+        """Keep the worst pair; among equal deviations, the first in the space."""
         worst = float(deviation.max())
         if worst == 0.0 or worst < self.worst:
             return
@@ -166,7 +160,7 @@ class Examination:
         self.worst, self.worst_one = worst, alike.at(np.lexsort(alike.places[::-1])[:1])
 
     def _confirm(self, undecided: Suspects) -> None:
-        """Decide by ball arithmetic."""
+        """Decide pairs by ball arithmetic."""
         with confirming():
             deviation = self._deviation(undecided)
         self.not_correctly_rounded += int(np.count_nonzero(deviation > 0.5))
@@ -174,7 +168,7 @@ class Examination:
         self._keep_worst(deviation, undecided)
 
     def _deviation(self, suspects: Suspects) -> Array:
-        """The largest deviation of the outputs of each pair."""
+        """Return the largest output deviation for each pair."""
         return _largest(self._measured(suspects), len(suspects))
 
     def _measured(self, suspects: Suspects) -> Measurement:
@@ -188,7 +182,7 @@ class Examination:
         return self.task.operation.example(self._tensor(suspects.operands))
 
     def _judge(self, law: Law, measurement: Measurement, suspects: Suspects) -> None:
-        """Keep the worst violation of a law that ball arithmetic confirms, of the pairs at its bound and beyond."""
+        """Keep the worst violation of a law that ball arithmetic confirms, among the pairs near or beyond its bound."""
         ratio = measurement.ratio.reshape(len(suspects), -1).max(-1)
         close = np.flatnonzero(ratio > _CLOSE)
         for i in close[np.argsort(-ratio[close], kind="stable")]:
@@ -213,16 +207,16 @@ class Examination:
         )
 
     def _job(self, law: Law, suspects: Suspects) -> Job:
-        """The case as a law sees it, answering with the codes that it returned in the sweep."""
+        """Return a job whose case replays the outputs that it returned in the sweep."""
         recorded = self._tensor(suspects.outputs)
         case = replace(self.task.case, function=self.task.operation.answering(recorded))
         return Job(case, self.task.contract, law, self.task.format_)
 
     def _tensor(self, codes: Codes) -> Tensor:
-        """Codes ``[k, n]`` as numbers ``[n, k]`` in the same memory: sums over two classes take whole columns."""
+        """View codes ``[k, n]`` as numbers ``[n, k]`` in the same memory; sums over classes use full columns."""
         return torch.from_numpy(np.ascontiguousarray(codes).view(np.int16)).view(self.task.format_.dtype).T
 
 
 def _largest(measurement: Measurement, count: int) -> Array:
-    """The largest deviation of the outputs of each pair."""
+    """Return the largest output deviation for each pair."""
     return np.asarray(measurement.deviation.reshape(count, -1).max(-1))

@@ -1,8 +1,8 @@
-"""An exhaustion: the proofs to make of some cases, in shards that are kept on disk as they finish.
+"""An exhaustion: the proofs of some cases, in shards whose results are stored as they finish.
 
-A shard is independent of the others and of the order, and is done again only where its file is absent, damaged, or of
-another implementation or machine. So a run that is killed goes on where it was, with the same result. Importing this
-module imports no torch: the side that reports does not compute.
+Shards are independent of each other and of their order. A shard is repeated only if its file is absent, damaged, or
+from another implementation or machine. An interrupted run therefore continues where it stopped, with the same result.
+Importing this module does not import torch, because the reporting process does not compute.
 """
 
 from collections.abc import Sequence
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Exhaustion(Target):
-    """What to prove of a :class:`~harness.calling.target.Target`, which every process turns into the same shards.
+    """The proofs of a :class:`~harness.calling.target.Target`; every process derives the same shards from it.
 
     Parameters
     ----------
     folder
-        Where finished shards are kept.
+        Folder of the finished shards.
     dtypes, layouts, quantities
-        Names to restrict to; all where empty.
+        Names to restrict to; empty for all.
     """
 
     folder: Path = Path("shards")
@@ -40,16 +40,16 @@ class Exhaustion(Target):
     apart: ClassVar[bool] = True
 
     def longest_s(self, call_s: float) -> float:
-        """Seconds that a shard may take, in which the implementation is called thousands of times."""
+        """Return the longest time of a shard in seconds; a shard calls the implementation thousands of times."""
         return 60.0 * call_s
 
     def load(self, elsewhere: Loader | None = None) -> "Shards":
-        """Load the cases, here or elsewhere, and list the shards.
+        """Load the cases, in this process or through a loader, and list the shards.
 
         Raises
         ------
         UsageError
-            If a name matches nothing, or no case has inputs that can be exhausted.
+            If a name matches nothing, or no case has inputs that can be enumerated.
         """
         from harness.proof.shards import Shards
         from harness.proof.task import tasks_of
@@ -60,13 +60,7 @@ class Exhaustion(Target):
         return Shards(tasks, self.folder, Probe() if self.is_foreign else None)
 
     def run(self, **means: Any) -> "list[Proof]":
-        """Finish every shard, and return the proofs.
-
-        Parameters
-        ----------
-        means
-            As :func:`harness.work.carry_out.carry_out` takes them.
-        """
+        """Finish every shard, and return the proofs; keywords as in :func:`harness.work.carry_out.carry_out`."""
         with carry_out(self, **means) as hands:
             proving = Proving(hands)
             for _ in proving.run():

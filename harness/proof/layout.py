@@ -1,4 +1,4 @@
-"""Layouts: how the inputs lie in memory, which decides the kernel that torch runs."""
+"""Memory layouts of the inputs, which determine the kernel that torch runs."""
 
 import inspect
 from collections.abc import Callable
@@ -11,24 +11,24 @@ from torch import Tensor
 Function = Callable[..., Any]
 
 FEW = 8
-"""Elements that no vector of a 16-bit format is as short as."""
+"""Number of elements that is less than any vector of a 16-bit format."""
 
 _WIDE = 32
-"""Elements of the longest vector of a 16-bit format: 512 bits."""
+"""Number of elements in the longest vector of a 16-bit format, 512 bits."""
 
 
 @dataclass(frozen=True)
 class ValueLayout:
-    """How the numbers lie that a unary operation is called with.
+    """Memory layout of the argument of a unary operation.
 
     Parameters
     ----------
     name
-        As options name it.
+        Name in options.
     kernel
-        What torch runs on it, in words.
+        Description of the kernel that torch runs.
     call
-        ``call(function, x) -> output`` with the numbers laid out so.
+        ``call(function, x) -> output`` with the numbers in this layout.
     """
 
     name: str
@@ -36,7 +36,7 @@ class ValueLayout:
     call: Callable[[Function, Tensor], Tensor]
 
     def wrap(self, function: Function) -> Function:
-        """Return the function that lays its argument out so."""
+        """Return a function that calls the given one in this layout."""
         return lambda x: self.call(function, x)
 
 
@@ -56,25 +56,25 @@ VALUE_LAYOUTS = (
     ValueLayout("spread", "every second number in memory: the scalar loop", _spread),
     ValueLayout("few", f"{FEW} numbers per call: the remainder after full vectors", _few),
 )
-"""The first is the reference, whose bits the others' are compared with."""
+"""Layouts of a unary operation; the output bits of the first are the reference for the others."""
 
 
 @dataclass(frozen=True)
 class PairLayout:
-    """How the pairs lie that a two-class operation is called with.
+    """Memory layout of the pairs of a two-class operation.
 
     Parameters
     ----------
     name
-        As options name it.
+        Name in options.
     kernel
-        What torch runs on it, in words.
+        Description of the kernel that torch runs.
     allocate
         ``allocate(n, dtype) -> argument`` for ``n`` pairs.
     pairs
-        ``pairs(tensor) -> view`` whose leading axis is the class, of an argument or an output.
+        ``pairs(tensor) -> view`` of an argument or an output, with the class as the leading axis.
     axis
-        The axis of the classes, passed as ``dim``; ``None`` where the function takes the last one.
+        The axis of the classes, passed as ``dim``; ``None`` if the function always uses the last one.
     """
 
     name: str
@@ -84,12 +84,12 @@ class PairLayout:
     axis: int | None = None
 
     def call(self, function: Function, argument: Tensor, *more: Tensor) -> Any:
-        """Call the implementation on what :attr:`allocate` made."""
+        """Call the implementation with an argument from :attr:`allocate`."""
         return function(argument, *more, **self.options)
 
     @property
     def options(self) -> dict[str, int]:
-        """Keywords of a call."""
+        """Keywords for the call."""
         return {} if self.axis is None else {"dim": self.axis}
 
 
@@ -153,7 +153,7 @@ def pair_layouts(function: Function) -> tuple[PairLayout, ...]:
 
 
 def takes(function: Function, name: str) -> bool:
-    """Whether a function takes an argument of that name; builtin functions do not say."""
+    """Return whether a function has an argument of that name; false for builtin functions without a signature."""
     try:
         return name in inspect.signature(function).parameters
     except ValueError:

@@ -1,4 +1,4 @@
-"""Operations on two logits: what is proved of each, its outputs as functions of the gap, and what its laws read."""
+"""Operations on two logits: the proved quantities, their outputs as functions of the gap, and the laws' inputs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from harness.proof.threshold import SIGMOID, SLOPE, SOFTPLUS, Increasing, Interv
 
 
 class Argument(Enum):
-    """What a function is taken of: the gap is the first logit less the second."""
+    """The argument of a function, from the gap: the first logit minus the second."""
 
     GAP = "gap"
     MINUS_GAP = "minus the gap"
@@ -39,26 +39,26 @@ class Output:
     negative: bool = False
 
     def interval(self, format_: Format, limit: float) -> Interval:
-        """The arguments at which each code is within ``limit`` ulp."""
+        """Return the arguments at which each code is within ``limit`` ulp."""
         return intervals(self.function, format_, limit, negative=self.negative)
 
 
 @dataclass(frozen=True)
 class Operation:
-    """What is to be proved of a contract's implementations.
+    """A quantity that is proved for a contract's implementations.
 
     Parameters
     ----------
     quantity
-        As records name it.
+        Name in records.
     law
         The law that compares it with the oracle.
     outputs
-        One for each of the two classes, or one for the pair.
+        Two outputs, one for either class, or a single output for the pair.
     label
-        The class whose loss it is; ``None`` where there are no labels.
+        The class whose loss it is; ``None`` if there are no labels.
     following
-        Laws that compare two pairs of one truth, within twice the value's bound: they follow from it.
+        Laws that compare two pairs with equal exact values, within twice the bound of the value: they follow from it.
     """
 
     quantity: str
@@ -69,7 +69,7 @@ class Operation:
 
     @property
     def is_gradient(self) -> bool:
-        """Whether a gradient is meant: of the sum of the losses, or of the sum of the first outputs."""
+        """Whether the quantity is a gradient: of the sum of the losses, or of the sum of the first outputs."""
         return self.law == "gradient"
 
     def layouts(self, function: Function) -> tuple[PairLayout, ...]:
@@ -77,12 +77,12 @@ class Operation:
         return pair_layouts(function) if self.label is None else LAYOUTS_OF_ROWS
 
     def labels(self, n: int) -> Tensor:
-        """The label of each of ``n`` pairs."""
+        """Return the labels of ``n`` pairs."""
         assert self.label is not None
         return torch.full((n,), self.label, dtype=torch.int64)
 
     def cotangent(self, output: Tensor, pairs: Callable[[Tensor], Tensor]) -> Tensor:
-        """Weights of the outputs whose gradient is taken: one for a loss and for the first class, else zero."""
+        """Return the weights for the gradient: one for a loss and for the first class, else zero."""
         if self.label is not None:
             return torch.ones_like(output)
         weights = torch.zeros_like(output)
@@ -90,13 +90,13 @@ class Operation:
         return weights
 
     def example(self, logits: Tensor) -> Example:
-        """What the laws read, of logits ``[n, 2]``: a batch, or one group of rows with their labels."""
+        """Return the inputs of the laws for logits ``[n, 2]``: a batch, or one group of rows with their labels."""
         if self.label is None:
             return {"logits": logits, "cotangent": self.cotangent(logits, lambda tensor: tensor.T)}
         return {"logits": logits[None], "labels": self.labels(len(logits))[None]}
 
     def answering(self, recorded: Tensor) -> Callable[..., Tensor]:
-        """A function that answers, once, with what an implementation returned before, as value or as gradient."""
+        """Return a function that returns, once, the recorded output of an implementation, as value or as gradient."""
         if self.label is None:
             return (lambda logits: _through(logits, recorded)) if self.is_gradient else (lambda _: recorded)
         if self.is_gradient:
@@ -105,12 +105,12 @@ class Operation:
 
 
 def _through(logits: Tensor, gradient: Tensor) -> Tensor:
-    """Outputs of which the first one has the given gradient."""
+    """Return outputs whose first entry has the given gradient."""
     return torch.stack([(logits * gradient).sum(-1), torch.zeros_like(logits[:, 1])], -1)
 
 
 def _loss(label: int) -> tuple[Operation, Operation]:
-    """The loss at a label and its gradient: minus the other class's probability at the label, and plus it elsewhere."""
+    """Return the loss at a label and its gradient: minus the other probability at the label, and plus it elsewhere."""
     argument = Argument.MINUS_GAP if label == 0 else Argument.GAP
     slope = tuple(Output(SIGMOID, argument, negative=j == label) for j in (0, 1))
     return (
@@ -124,7 +124,7 @@ _GAPS, _MINUS_GAPS = (Argument.GAP, Argument.MINUS_GAP), (Argument.MINUS_GAP, Ar
 OPERATIONS = {
     "softmax": (
         Operation("value", "value", tuple(Output(SIGMOID, it) for it in _GAPS), following=("shift_invariant",)),
-        # Of the first probability: p (1 - p), and minus that.
+        # The gradient of the first probability is (p (1 - p), -p (1 - p)).
         Operation("gradient", "gradient", tuple(Output(SLOPE, Argument.MINUS_SIZE, negative=j == 1) for j in (0, 1))),
     ),
     "log_softmax": (
@@ -134,7 +134,7 @@ OPERATIONS = {
             tuple(Output(SOFTPLUS, it, negative=True) for it in _MINUS_GAPS),
             following=("shift_invariant", "columns_in_any_order"),
         ),
-        # Of the first logarithm: the other class's probability, and minus that.
+        # The gradient of the first logarithm is (q, -q), where q is the other class's probability.
         Operation("gradient", "gradient", tuple(Output(SIGMOID, Argument.MINUS_GAP, negative=j == 1) for j in (0, 1))),
     ),
     "cross_entropy": (*_loss(0), *_loss(1)),

@@ -1,20 +1,21 @@
-r"""Every pair of two logits in a 16-bit format: four thousand million, of which a table decides all but a few.
+r"""Every pair of two logits in a 16-bit format: four billion pairs; a table decides all but a few.
 
-What is exact of a two-class operation is a monotone function of the gap of the two logits, so a pair takes one look-up
-for each output: is the gap in the interval in which this code is within half an ulp? The look-up is in float32 and
-strict, the interval rounded inwards, so that a pair that passes is certainly correctly rounded. Of the others, the gap
-is formed exactly and held against the intervals in float64; what is still undecided, and the largest deviation, goes to
-ball arithmetic.
+The exact result of a two-class operation is a monotone function of the gap between the two logits. A pair therefore
+takes one look-up for each output: is the gap in the interval in which this code is within half an ulp? The look-up is
+in float32 and strict, with the interval rounded inwards, so that a pair that passes is certainly correctly rounded.
+For the other pairs, the gap is formed exactly and compared with the intervals in float64. Ball arithmetic decides the
+remaining pairs, and confirms the largest deviation.
 
-The laws are measured on the pairs that have an output more than one ulp from the truth. On all others they hold, since
-each one's bound is at least what outputs within one ulp can reach. With the bounds of the contracts:
+The laws are measured on the pairs that have an output more than one ulp from the exact value. They hold on all other
+pairs, because each law's bound is at least the deviation that outputs within one ulp can reach. With the bounds of the
+contracts:
 
 * softmax: :math:`u (g + \ln 2 + 6) p \ge 3.3` ulp of :math:`p`; likewise for the sum of a row, whose two errors are
-  below one ulp of one together, and for the order of its entries;
+  together below one ulp of 1, and for the order of its entries;
 * log-softmax and the loss: :math:`u (|y| + g) + 3u \ge 2u |y|`, which is at least one ulp of :math:`y`, because
   :math:`|y| \le g + \ln 2`;
 * the gradient of the loss: :math:`23 u p \ge 11` ulp;
-* an output within one ulp of a number that is not zero is finite, and has its sign or is zero where it is subnormal.
+* an output within one ulp of a nonzero number is finite, and has its sign or is zero if it is subnormal.
 """
 
 from dataclasses import dataclass
@@ -29,23 +30,14 @@ from harness.proof.space import Space, every_pair
 CONTRACTS = tuple(OPERATIONS)
 
 _OF_TWO_PAIRS = ("shift_invariant", "columns_in_any_order", "differs_by_the_logits")
-"""Laws that compare the outputs of two pairs, or at two labels: they are not measured."""
+"""Laws that compare the outputs of two pairs, or at two labels, and are not measured."""
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """One proof to make of a two-class operation: a case in a format, laid out in one way.
+    """A proof of a two-class operation: a case in one format and memory layout.
 
-    Parameters
-    ----------
-    case, contract, format_
-        What is to be proved of what.
-    layout
-        How the pairs lie in memory.
-    operation
-        Which outputs are meant.
-    part
-        The pairs, where not all are meant.
+    ``part`` restricts it to some of the pairs.
     """
 
     case: Case
@@ -57,7 +49,7 @@ class Pairs:
 
     @property
     def quantity(self) -> str:
-        """Which outputs are meant, in words."""
+        """Name of the proved outputs."""
         return self.operation.quantity
 
     @property
@@ -72,7 +64,7 @@ class Pairs:
 
     @property
     def space(self) -> str:
-        """The inputs in words."""
+        """Description of the inputs."""
         if self.part is None:
             return f"every pair of finite {self.format_.name} numbers"
         return f"{len(self.part.first):,} × {len(self.part.second):,} {self.format_.name} numbers"
@@ -89,19 +81,19 @@ class Pairs:
 
     @property
     def reference(self) -> str:
-        """The layout whose bits the output is compared with."""
+        """Name of the layout whose output bits are the reference."""
         return self.operation.layouts(self.case.function)[0].name
 
     @property
     def laws(self) -> tuple[Law, ...]:
-        """The laws that say something of each pair, and are measured."""
+        """The laws that judge each pair and are measured."""
         if self.operation.is_gradient:
             return (self.main,)
         return tuple(law for law in self._of_pairs() if law.name not in _OF_TWO_PAIRS)
 
     @property
     def following(self) -> tuple[Law, ...]:
-        """The laws that follow from the value's."""
+        """The laws that follow from the law of the value."""
         if self.operation.is_gradient:
             return ()
         return tuple(law for law in self._of_pairs() if law.name in self.operation.following)

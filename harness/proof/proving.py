@@ -1,4 +1,4 @@
-"""Proving: the shards of an exhaustion are done by whatever hands, and what they say is collected on this side."""
+"""Run the shards of an exhaustion on a backend, and collect their results."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,13 +9,7 @@ from harness.work.plan import Document
 
 
 class Proving:
-    """What is known of the proofs of an exhaustion.
-
-    Parameters
-    ----------
-    hands
-        Who does the shards, entered: what was kept before is known.
-    """
+    """The state of the proofs of an exhaustion; results on disk are known from the start."""
 
     def __init__(self, hands: Hands) -> None:
         self._hands = hands
@@ -27,22 +21,16 @@ class Proving:
         self._known = {i: self._proof(said) for i, piece in enumerate(first) if (said := piece["proof"]) is not None}
 
     def __len__(self) -> int:
-        """How many proofs are begun."""
+        """Number of proofs with at least one finished shard."""
         return len(self._known)
 
     @property
     def remaining(self) -> list[int]:
-        """The pieces that were not finished before."""
+        """Indices of the unfinished pieces."""
         return [i for i, piece in enumerate(self._hands.pieces) if not piece["kept"]]
 
     def run(self, *, seconds: float | None = None) -> Iterator[str]:
-        """Do what is not done yet; yield what each shard is part of.
-
-        Parameters
-        ----------
-        seconds
-            Time after which no further shard is begun.
-        """
+        """Run the unfinished shards and yield the title of each; after ``seconds``, no new shard starts."""
         for answer in self._hands.answers(self.remaining, seconds=seconds):
             piece = self._hands.pieces[answer.index]
             if answer.said is not None:
@@ -54,7 +42,7 @@ class Proving:
             yield piece["title"]
 
     def _proof(self, said: Document) -> Proof:
-        """The proof that is said, once what was found of its case is noted."""
+        """Return the proof of a document, and store the properties of its case."""
         facts = dict(said)
         for document in facts.pop("properties", ()):
             one = Property.model_validate(document)
@@ -62,13 +50,13 @@ class Proving:
         return Proof.model_validate(facts)
 
     def _note(self, task: int, proof: Proof) -> None:
-        """Keep what says most: answers of several workers overlap."""
+        """Store the proof that visited most inputs; results of several workers overlap."""
         known = self._known.get(task)
         if known is None or known.visited <= proof.visited:
             self._known[task] = proof
 
     def proofs(self) -> list[Proof]:
-        """Return what is known, proof by proof; one of which nothing is known is left out."""
+        """Return all started proofs."""
         proofs = []
         for i, blank in enumerate(self._blank):
             proof = self._known.get(i, blank)
@@ -80,5 +68,5 @@ class Proving:
 
     @property
     def waiting(self) -> int:
-        """How many proofs are not begun."""
+        """Number of proofs that have not started."""
         return len(self._blank) - len(self.proofs())

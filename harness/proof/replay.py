@@ -1,4 +1,4 @@
-"""Replays of what a proof found: of the case as it was declared, which a proof calls through a bridge of its own."""
+"""Replay commands for violations that a proof found; they call the case as declared, without the proof's bridge."""
 
 from typing import overload
 

@@ -1,4 +1,4 @@
-"""The shards of an exhaustion, in a process that does them: what is finished is kept, each in a file of its own."""
+"""The shards of an exhaustion, in a computing process; each finished shard is stored in a file."""
 
 import hashlib
 import inspect
@@ -40,7 +40,7 @@ class Shard(NamedTuple):
 
 
 class _Kept(Record):
-    """A shard's file: the tally, and of what it is."""
+    """The file of a shard: its tally and the fingerprint of its task."""
 
     fingerprint: str
     tally: Tally
@@ -49,22 +49,15 @@ class _Kept(Record):
 
     @classmethod
     def of(cls, fingerprint: str, tally: Tally) -> "_Kept":
-        """Return what is written of a tally."""
+        """Build the file's content from a tally."""
         text = f"{fingerprint} {tally.model_dump_json()}"
         return cls(fingerprint=fingerprint, tally=tally, checksum=hashlib.sha256(text.encode()).hexdigest())
 
 
 class Shards:
-    """The shards of some proofs, one a piece.
+    """The shards of some proofs, one per piece of work.
 
-    Parameters
-    ----------
-    tasks
-        The proofs.
-    folder
-        Where finished shards are kept.
-    probe
-        What looks at the cases first, as before their laws are judged; they are what they declare when absent.
+    ``probe`` examines the cases first, as before a check; without it, the declarations are trusted.
     """
 
     def __init__(self, tasks: Sequence[Task], folder: Path, probe: Probe | None = None) -> None:
@@ -73,7 +66,7 @@ class Shards:
         self._known: dict[Shard, Tally] = {}
 
     def about(self) -> list[Document]:
-        """What each shard is part of, whether it is kept already, and what its proof says as yet."""
+        """Describe each shard: its task, whether it is stored already, and the current state of the proof."""
         blank = [conclude(task, Tally()).model_dump(mode="json") for task in self.tasks]
         so_far = [self._said(i) for i in range(len(self.tasks))]
         return [
@@ -88,8 +81,8 @@ class Shards:
         ]
 
     def do(self, index: int) -> Document:
-        """Do one shard, and say what its proof says now."""
-        # What an implementation prints hundreds of thousands of times fills no file.
+        """Run one shard, and return the state of its proof."""
+        # An implementation that prints would fill files with hundreds of thousands of lines.
         with Path(os.devnull).open("w") as nothing, redirect_stdout(nothing), redirect_stderr(nothing):
             self.finish(self.every[index])
         said = self._said(self.every[index].task)
@@ -97,7 +90,7 @@ class Shards:
         return said
 
     def _said(self, index: int) -> Document | None:
-        """What the proof of a task says as yet, and what was found of its case."""
+        """Return the current state of a task's proof, with the properties of its case."""
         tally = self._tally(index)
         if tally is None:
             return None
@@ -105,19 +98,19 @@ class Shards:
         return {**self._concluded(index, tally).model_dump(mode="json"), "properties": properties}
 
     def finish(self, shard: Shard) -> None:
-        """Do one shard, and keep what it found."""
+        """Run one shard, and store its tally."""
         task = self.tasks[shard.task]
         kept = _Kept.of(self._fingerprints[shard.task], _visited(task, shard.number, self.probe))
         write_atomically(self._file(shard), kept.model_dump_json())
         self._known[shard] = kept.tally
 
     def kept(self, shard: Shard) -> Tally | None:
-        """Return what a finished shard found; ``None`` where it is to be done, as it is where the file was altered.
+        """Return the tally of a stored shard, or ``None`` if the file is absent, altered, or of another fingerprint.
 
         Raises
         ------
         UsageError
-            If what has the file's name is none, or cannot be read.
+            If the file cannot be read.
         """
         if shard not in self._known:
             file = self._file(shard)
@@ -133,12 +126,12 @@ class Shards:
         return self._known[shard]
 
     def proof(self, index: int) -> Proof | None:
-        """Return what the finished shards of one task say, of whichever process; ``None`` where none is finished."""
+        """Return the proof of a task from its finished shards, from any process; ``None`` if there are none."""
         tally = self._tally(index)
         return None if tally is None else self._concluded(index, tally)
 
     def _tally(self, index: int) -> Tally | None:
-        """What was found on all that was visited for a task; ``None`` where no shard is finished."""
+        """Return the sum of the tallies of a task's finished shards; ``None`` if there are none."""
         shards = (Shard(index, number) for number in range(self.tasks[index].shards))
         tallies = [tally for shard in shards if (tally := self.kept(shard)) is not None]
         return reduce(add, tallies) if tallies else None
@@ -163,7 +156,7 @@ class Shards:
 
 
 def _visited(task: Task, shard: int, probe: Probe | None) -> Tally:
-    """Visit the inputs of one shard, the case being judged as what it is; the numbers of a format are one."""
+    """Visit the inputs of one shard, with the case's properties taken from the probe."""
     if probe is None:
         return _counted(task, shard)
     job = Job(unbridged(task.case), task.contract, task.laws[0], task.format_)
@@ -184,10 +177,10 @@ def _counted(task: Task, shard: int) -> Tally:
 
 
 def fingerprint(task: Task) -> str:
-    """Identify what a shard's result depends on: the implementation's file, torch, the CPU, the way of counting."""
+    """Hash all that a shard's result depends on: the implementation's file, torch, the CPU, the shard version."""
     function = _plain(task.case.function)
     subject = None if is_shipped(task.case.target) else subject_of(task.case.target)
-    if subject is not None:  # it may not be imported here
+    if subject is not None:  # user code must not be imported in this process
         source = f"{task.case.target} {subject.source}".encode()
     else:
         try:
@@ -203,7 +196,7 @@ def fingerprint(task: Task) -> str:
 
 
 def _plain(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function itself, without what wraps it."""
+    """Return the function itself, without wrappers."""
     plain: Callable[..., Any] = function.case.function if isinstance(function, Bridge) else function
     plain = plain.func if isinstance(plain, partial) else plain
     unwrapped: Callable[..., Any] = inspect.unwrap(plain)

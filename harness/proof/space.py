@@ -1,4 +1,4 @@
-"""Spaces of pairs: which codes the two operands run over, cut into shards over the first and blocks of the second."""
+"""Spaces of pairs: the codes of two operands, divided into shards of the first and blocks of the second."""
 
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -23,16 +23,16 @@ _BLOCK = 2**14
 
 @dataclass(frozen=True, eq=False)
 class Space:
-    """Every pair of a code of the first operand with one of the second.
+    """All pairs of a code of the first operand with a code of the second.
 
     Parameters
     ----------
     format_
         The format.
     first, second
-        Codes, each once; the second's number is a multiple of eight.
+        Codes without repetition; the number of second codes is a multiple of eight.
     shards
-        Into how many parts the first operand is cut.
+        Number of parts of the first operand.
     """
 
     format_: Format
@@ -46,18 +46,18 @@ class Space:
         return tuple(_power_sum(self.first, i) * _power_sum(self.second, j) for i, j in MOMENTS)
 
     def shard(self, number: int) -> range:
-        """Places in the first operand that a shard visits: spread over all of it, so that a part is a fair sample."""
+        """Return the places in the first operand that a shard visits, spread over all of it as a fair sample."""
         return range(number, len(self.first), self.shards)
 
     @property
     def blocks(self) -> list[range]:
-        """Places in the second operand that are visited at once: equally many, a multiple of eight."""
+        """Places in the second operand that one call visits: blocks of equal size, a multiple of eight."""
         n = len(self.second)
         parts = next(parts for parts in range(-(-n // _BLOCK), n + 1) if n % (parts * FEW) == 0)
         return [range(start, start + n // parts) for start in range(0, n, n // parts)]
 
     def values(self, codes: Codes) -> Array:
-        """The numbers that codes stand for."""
+        """Return the numbers of codes."""
         bits = torch.from_numpy(np.ascontiguousarray(codes).view(np.int16))
         return to_array(bits.view(self.format_.dtype))
 

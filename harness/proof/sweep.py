@@ -1,4 +1,4 @@
-"""A sweep: one block of pairs after the other through the implementation and the table, in buffers that are reused."""
+"""Sweep: pass one block of pairs after the other through the implementation and the table, with reused buffers."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -24,7 +24,7 @@ from harness.proof.tally import MOMENTS, Tally
 from harness.proof.threshold import CODES, Interval
 
 ROW_BY_ROW = 'lambda f, x, y: f(x, y, reduction="none")'
-"""The adapter of a loss that takes a reduction, where there is no other."""
+"""Default adapter for a loss that takes a reduction."""
 
 LANES = 16
 """Number of calls per request."""
@@ -34,17 +34,7 @@ REMEDY = f"pass for example `--call '{ROW_BY_ROW}'`, or `--declare reduction=non
 
 
 class Lane:
-    """Memory of one call: the argument, and in it the operands.
-
-    Parameters
-    ----------
-    task
-        Whose format.
-    layout
-        How the pairs lie.
-    size
-        Pairs a call.
-    """
+    """Memory of one call: the argument, and the operands as a view of it."""
 
     def __init__(self, task: Pairs, layout: PairLayout, size: int) -> None:
         memory = layout.allocate(size, task.format_.dtype)
@@ -53,17 +43,7 @@ class Lane:
 
 
 class Caller:
-    """The implementation on one layout: the arguments it is called with, and the codes it returns.
-
-    Parameters
-    ----------
-    task
-        Whose implementation and format.
-    layout
-        How the pairs lie.
-    size
-        Pairs a call.
-    """
+    """Calls the implementation in one layout with ``size`` pairs per call, and returns output codes."""
 
     def __init__(self, task: Pairs, layout: PairLayout, size: int) -> None:
         self.task, self.layout = task, layout
@@ -74,12 +54,12 @@ class Caller:
         self.clock, self.spent_s = clock_of(task.case), 0.0
 
     def seconds(self, codes: Codes) -> None:
-        """Take on another block of second operands."""
+        """Set the block of second operands."""
         for lane in self.lanes:
             lane.operands[1] = torch.from_numpy(codes.view(np.int16)).view(lane.operands.shape[1:])
 
     def __call__(self, firsts: Codes) -> list[Codes]:
-        """Call it on some first operands, each with the block; return the outputs' codes of each, classes first."""
+        """Call the implementation for each first operand with the block; return the output codes, classes first."""
         name, lanes = self.task.case.name, self.lanes[: len(firsts)]
         for lane, first in zip(lanes, firsts, strict=True):
             lane.operands[0] = int(first.view(np.int16))
@@ -89,7 +69,7 @@ class Caller:
         return [self._codes(output) for output in outputs]
 
     def _codes(self, output: Any) -> Codes:
-        """The codes of an output, held against what was to come."""
+        """Check the type and shape of an output, and return its codes."""
         name, argument = self.task.case.name, self.lanes[0].argument
         if not isinstance(output, Tensor):
             kind = output.kind if isinstance(output, Alien) else type(output).__name__
@@ -107,7 +87,7 @@ class Caller:
         return codes_of(classes.view(torch.int16))
 
     def _outputs(self, lanes: Sequence[Lane]) -> list[Any]:
-        """What is to be proved: the outputs, or the gradients."""
+        """Return the proved outputs or gradients."""
         function, arguments = self.task.case.function, [lane.argument for lane in lanes]
         each = getattr(function, "each", None)
         if each is None:
@@ -121,19 +101,13 @@ class Caller:
 
 
 def codes_of(bits: Tensor) -> Codes:
-    """The bits of 16-bit numbers as codes, in the same memory."""
+    """View the bits of 16-bit numbers as codes, in the same memory."""
     codes: Codes = bits.numpy().view(np.uint16)
     return codes
 
 
 class Sweep:
-    """All pairs of one shard of a task.
-
-    Parameters
-    ----------
-    task
-        The proof that the shard is part of.
-    """
+    """Visits all pairs of one shard of a task."""
 
     def __init__(self, task: Pairs) -> None:
         self.task, self.space = task, task.pairs
@@ -162,7 +136,7 @@ class Sweep:
         return self.examination.tally(duration_s=self.caller.clock() - started, floor_s=self.caller.spent_s, **facts)
 
     def _block(self, places: range, block: range) -> None:
-        """Every pair of some first operands with a block of second ones."""
+        """Visit every pair of the shard's first operands with a block of second operands."""
         callers = [self.caller] if self.other is None else [self.caller, self.other]
         second = self.space.second[block.start : block.stop]
         for caller in callers:
@@ -175,13 +149,13 @@ class Sweep:
                 self._rows(places[at : at + lanes], numbers, block)
 
     def _rows(self, places: range, numbers: Array, block: range) -> None:
-        """Some first operands, each with a block of second ones."""
+        """Visit every pair of a few first operands with a block of second operands."""
         firsts = self.space.first[places.start : places.stop : places.step]
         every = self.caller(firsts)
         for lane in self.caller.lanes[: len(places)]:
             self._count(lane)
         if self.other is not None:
-            every = [codes.copy() for codes in every]  # an implementation may answer in the same memory each time
+            every = [codes.copy() for codes in every]  # an implementation may reuse its output memory
             for codes, others in zip(every, self.other(firsts), strict=True):
                 self._compare(codes, others)
         for place, first, codes in zip(places, firsts, every, strict=True):
@@ -192,9 +166,9 @@ class Sweep:
                 self.examination.add(Suspects(operands, codes.reshape(len(codes), -1)[:, failing], at))
 
     def _count(self, lane: Lane) -> None:
-        """Note which pairs the implementation was called with, from the buffer itself."""
+        """Count the pairs of a call, as read from the argument's own buffer."""
         self.seen.numpy()[1:].reshape(lane.operands.shape)[...] = codes_of(lane.operands)
-        # Exact: a product of codes is below 2^32, and a block has no more than 2^14.
+        # Exact in float64: a product of codes is below 2^32, and a block has at most 2^14.
         self.products += torch.mm(self.seen, self.seen.T).to(torch.int64)
 
     def _compare(self, codes: Codes, others: Codes) -> None:
@@ -213,15 +187,7 @@ _PLACES = {(0, 0): (0, 0), (1, 0): (0, 1), (0, 1): (0, 2), (2, 0): (1, 1), (1, 1
 
 
 class Lookup:
-    """The table in float32, and the buffers of one block.
-
-    Parameters
-    ----------
-    task
-        Whose outputs and format.
-    size
-        Pairs a block.
-    """
+    """The table in float32, and the buffers for a block of ``size`` pairs."""
 
     def __init__(self, task: Pairs, size: int) -> None:
         intervals = [spec.interval(task.format_, 0.5) for spec in task.outputs]
@@ -235,11 +201,11 @@ class Lookup:
         self.above, self.below = np.empty(shape, dtype=bool), np.empty(shape, dtype=bool)
 
     def block(self, values: Array) -> None:
-        """Take on another block of second operands."""
+        """Set the block of second operands."""
         self.second = values.astype(np.float32)
 
     def __call__(self, first: np.float32, codes: Codes) -> NDArray[np.int64]:
-        """Return the places in the block of those pairs that are not certainly correctly rounded."""
+        """Return the places in the block whose pairs are not certainly correctly rounded."""
         self.index.reshape(codes.shape)[...] = codes
         if not self.is_shared:
             self.index[1] += CODES
@@ -265,7 +231,7 @@ _NONE = np.empty(0, dtype=np.int64)
 
 
 def _rounded_inwards(interval: Interval) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The inner ends in float32; a strict comparison with a gap that was rounded to float32 is certain."""
+    """Round the inner ends to float32, inwards; a strict comparison with a gap rounded to float32 is then certain."""
     with np.errstate(over="ignore"):
         low, high = interval.inner_low.astype(np.float32), interval.inner_high.astype(np.float32)
     return (

@@ -1,4 +1,4 @@
-"""Tallies: what was found on a part of the inputs. Adding those of disjoint parts gives that of their union."""
+"""Tallies: the findings on a part of the inputs. Tallies of disjoint parts can be added."""
 
 from collections.abc import Mapping
 from typing import Self
@@ -6,37 +6,37 @@ from typing import Self
 from harness.record import Property, Record, Violation, Witness
 
 LIMITS = (1, 2, 4, 8, 16, 64, 1024)
-"""Deviations in ulp beyond which inputs are counted."""
+"""Deviations in ulp for which the inputs beyond are counted."""
 
 MOMENTS = ((0, 0), (1, 0), (0, 1), (2, 0), (1, 1), (0, 2))
 """Exponents of the two operands' codes in the sums that show which inputs were visited."""
 
 
 class Tally(Record):
-    """What was found on some inputs."""
+    """Findings on a part of the inputs."""
 
     moments: tuple[int, ...] = (0,) * len(MOMENTS)
-    """Sums of products of powers of the codes visited, the first being their count."""
+    """Sums of products of powers of the visited codes; the first is their count."""
     not_correctly_rounded: int = 0
     beyond: tuple[int, ...] = (0,) * len(LIMITS)
     not_finite: int = 0
     differing: int | None = None
     witness: Witness | None = None
     order: tuple[int, ...] = ()
-    """Place of the witness in the space: of several with one deviation, the first counts."""
+    """Place of the witness in the space; among equal deviations, the first counts."""
     broken: Mapping[str, Violation] = {}
     """Laws that broke, each with its first violation."""
     duration_s: float = 0.0
     floor_s: float = 0.0
     error: str | None = None
     skipped: str | None = None
-    """Why there is nothing to prove."""
+    """Reason why there is nothing to prove."""
     properties: tuple[Property, ...] = ()
     """Properties of the case that applied when it was judged."""
 
     @property
     def visited(self) -> int:
-        """How many inputs were visited."""
+        """Number of visited inputs."""
         return self.moments[0]
 
     def __add__(self, other: Self) -> "Tally":
@@ -59,7 +59,7 @@ class Tally(Record):
 
 
 def _worse(tally: Tally, other: Tally) -> Tally:
-    """The tally whose witness deviates more; of equal ones, the earlier."""
+    """Return the tally whose witness deviates more; among equal ones, the earlier."""
     if tally.witness is None or other.witness is None:
         return other if tally.witness is None else tally
     return max(tally, other, key=lambda tally: (_deviation(tally), tuple(-place for place in tally.order)))

@@ -1,4 +1,4 @@
-"""Tasks: the proofs to make of some cases, one for each quantity, format and layout."""
+"""List the proofs of some cases: one for each quantity, format and layout."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -17,7 +17,7 @@ from harness.proof.sweep import ROW_BY_ROW
 from harness.record.binary_format import PARAMETERS
 
 DTYPES = tuple(name for name in reversed(tuple(PARAMETERS)) if PARAMETERS[name].bits == 16)
-"""The formats whose inputs can be exhausted."""
+"""The formats whose inputs can be enumerated."""
 
 CONTRACTS = (*values.CONTRACTS, *pairs.CONTRACTS)
 
@@ -34,21 +34,12 @@ def tasks_of(
     layouts: Sequence[str] = (),
     quantities: Sequence[str] = (),
 ) -> list[Task]:
-    """List the proofs to make of some cases, in a fixed order.
-
-    Parameters
-    ----------
-    cases
-        The cases.
-    target
-        What they were loaded as.
-    dtypes, layouts, quantities
-        Names to restrict to; all where empty.
+    """List the proofs of some cases in a fixed order, restricted to the given names; an empty restriction allows all.
 
     Raises
     ------
     UsageError
-        If a name matches nothing, or no case has inputs that can be exhausted.
+        If a name matches nothing, or no case has inputs that can be enumerated.
     """
     for name in dtypes:
         if name not in DTYPES:
@@ -74,7 +65,7 @@ def tasks_of(
 
 
 def _restricted(tasks: list[Task], option: str, wanted: Sequence[str], name: Callable[[Task], str]) -> list[Task]:
-    """The tasks of the names an option gives; all where it gives none."""
+    """Return the tasks that match the values of an option, or all if there are no values."""
     known = list(dict.fromkeys(name(task) for task in tasks))
     for wish in wanted:
         if wish not in known:
@@ -100,11 +91,11 @@ def _of_case(case: Case, dtype: str) -> Iterator[Task]:
 
 
 def _row_by_row(case: Case, contract: Contract) -> Case | None:
-    """The case with an answer for each row; ``None`` where it only gives the mean or the sum of many."""
+    """Return the case with one result per row, or ``None`` if it returns only the mean or the sum of several rows."""
     if "reduction" not in contract.conventions:
         return case
     asked = replace(case, declares={**case.declares, "reduction": "none"})
     if case.call is None and takes(case.function, "reduction"):
         return replace(asked, call=ROW_BY_ROW)
-    # What an adapter returns is seen when it is called.
+    # The output of an adapter is known only when it is called.
     return asked if case.call is not None or case.declares.get("reduction") == "none" else None

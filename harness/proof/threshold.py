@@ -1,13 +1,14 @@
 r"""Thresholds: for every code of a 16-bit format, the arguments of a monotone function for which the code is right.
 
-A code :math:`c` is within :math:`k \le 1` ulp of :math:`f(t)` on an interval of :math:`f(t)` around :math:`c`, and so
-on an interval of :math:`t`, whose end points ball arithmetic gives. Each is kept as the two float64 around it: inside
-the inner ones the code is certainly within, outside the outer ones certainly not. Between them lies no float64, so
-that what is undecided is an argument that is none, or an end point that is exactly one.
+A code :math:`c` is within :math:`k \le 1` ulp of :math:`f(t)` if :math:`f(t)` lies in an interval around :math:`c`,
+and so if :math:`t` lies in an interval. Ball arithmetic gives its end points. Each end point is stored as the two
+float64 that surround it: the code is certainly within the limit inside the inner ends, and certainly not outside the
+outer ends. No float64 lies between them. An argument is undecided only if it is not a float64, or if an end point is
+exactly a float64.
 
-The interval is all there is, but for one point: where :math:`f(t)` is a power of two, its ulp is twice that of what
-lies below. The only argument at which one of these functions is a power of two is zero; it is left undecided where it
-is not inside.
+The interval is complete except for one point: where :math:`f(t)` is a power of two, its ulp is twice the ulp just
+below. These functions are a power of two only at zero; it is left undecided if it is not
+inside.
 """
 
 from collections.abc import Callable
@@ -37,13 +38,13 @@ class Increasing:
     Parameters
     ----------
     name
-        What it is called.
+        Its name.
     inverse
-        Of a ball, in ball arithmetic.
+        The inverse function, in ball arithmetic.
     supremum
-        What its values stay below.
+        A strict upper bound of its values.
     below_identity
-        Whether ``inverse(y) < y``, which no precision shows where the difference is tiny.
+        Whether ``inverse(y) < y``, which ball arithmetic cannot show where the difference is tiny.
     """
 
     name: str
@@ -67,7 +68,7 @@ SOFTPLUS = Increasing("softplus", lambda y: y.expm1().log(), float("inf"), below
 
 
 class Interval(NamedTuple):
-    """Arguments, code by code, between which a code is within its limit: certainly, and at most."""
+    """For every code, the ends of the interval of arguments for which the code is within its limit."""
 
     inner_low: Array
     inner_high: Array
@@ -77,22 +78,10 @@ class Interval(NamedTuple):
 
 @cache
 def intervals(function: Increasing, format_: Format, limit: float, *, negative: bool = False) -> Interval:
-    """Return the arguments at which each of the 65,536 codes is within ``limit`` ulp of the function.
+    """Return the arguments at which each of the 65,536 codes is within ``limit <= 1`` ulp of the function.
 
-    Parameters
-    ----------
-    function
-        The function.
-    format_
-        A 16-bit format.
-    limit
-        At most one.
-    negative
-        Whether the output is the negative of the function.
-
-    Notes
-    -----
-    A code that is right nowhere has an empty interval: NaN, or one of the wrong sign. Both zeros are right alike.
+    With ``negative``, the output is the negative of the function. A code that is never right, such as NaN or a number
+    of the wrong sign, has an empty interval. Both zeros are right at the same arguments.
     """
     low, high = _values(format_, limit)
     empty = low >= function.supremum
@@ -105,13 +94,13 @@ def intervals(function: Increasing, format_: Format, limit: float, *, negative: 
 
 
 def _magnitudes(format_: Format) -> Array:
-    """The non-negative numbers of the format, infinity last."""
+    """Return the non-negative numbers of the format, infinity last."""
     codes = torch.arange(_SIGN, dtype=torch.int32).to(torch.int16).view(format_.dtype)
     return to_array(codes[~codes.isnan()])
 
 
 def _values(format_: Format, limit: float) -> tuple[Array, Array]:
-    """Smallest and largest value within ``limit`` ulp of each non-negative number; exact in float64."""
+    """Return the smallest and largest value within ``limit`` ulp of each non-negative number; exact in float64."""
     numbers = _magnitudes(format_)
     finite = numbers[:-1]
     exponent = np.frexp(np.maximum(finite, format_.tiny))[1] - 1
@@ -119,7 +108,7 @@ def _values(format_: Format, limit: float) -> tuple[Array, Array]:
     starts_binade = (finite == np.ldexp(1.0, exponent)) & (exponent > format_.emin)
     low = finite - limit * np.where(starts_binade, unit / 2.0, unit)
     high = finite + limit * unit
-    # From the next power of two on, the unit is twice as large.
+    # The unit doubles at the next power of two.
     high = np.where(high >= np.ldexp(1.0, exponent + 1), finite + 2.0 * limit * unit, high)
     overflow = format_.max + unit[-1] / 2.0
     high = np.minimum(high, overflow)
@@ -127,7 +116,7 @@ def _values(format_: Format, limit: float) -> tuple[Array, Array]:
 
 
 def _arguments(function: Increasing, values: Array) -> tuple[Array, Array]:
-    """The largest float64 at most, and the smallest at least, the argument of each value."""
+    """Return for each value's argument the largest float64 below or at it, and the smallest above or at it."""
     unique, place = np.unique(values, return_inverse=True)
     with ctx.workprec(_BITS):
         arguments = np.array([_argument(function, float(value)) for value in unique])
@@ -148,7 +137,7 @@ def _argument(function: Increasing, value: float) -> tuple[float, float]:
 
 
 def _by_code(ends: Array, nowhere: float, *, negative: bool) -> Array:
-    """Spread the ends of the non-negative numbers over all codes; the others' intervals are empty."""
+    """Spread the ends of the non-negative numbers over all codes; other codes get empty intervals."""
     table = np.full(CODES, nowhere)
     first = _SIGN if negative else 0
     table[first : first + len(ends)] = ends
@@ -157,10 +146,10 @@ def _by_code(ends: Array, nowhere: float, *, negative: bool) -> Array:
 
 
 def within(exact: DoubleDouble, codes: NDArray[np.int64], interval: Interval) -> tuple[Flags, Flags]:
-    """Say which codes are within their limit at an argument known exactly, and which of the others are undecided."""
+    """Return which codes are within their limit at exact arguments, and which of the others are undecided."""
     inside = _at_least(exact, interval.inner_low[codes]) & _at_most(exact, interval.inner_high[codes])
     undecided = np.zeros(inside.shape, dtype=bool)
-    # Only an argument that is no float64, or zero, can be between the inner and the outer ends.
+    # Only zero, or an argument that is not a float64, can lie between the inner and the outer ends.
     doubtful = np.flatnonzero(~inside & ((exact.lo != 0.0) | (exact.hi == 0.0)))
     if len(doubtful):
         some, its = exact[doubtful], codes[doubtful]

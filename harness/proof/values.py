@@ -1,4 +1,4 @@
-"""Every value of a unary operation in a 16-bit format: 65,536 bit patterns, each held against ball arithmetic."""
+"""Prove a unary operation in a 16-bit format: check all 65,536 bit patterns by ball arithmetic."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -36,7 +36,7 @@ _NAN = "nan_stays_in_its_row"
 
 
 def every_number(format_: Format) -> Tensor:
-    """All bit patterns of a 16-bit format: NaN, then by size."""
+    """Return all bit patterns of a 16-bit format: NaN first, then by size."""
     codes = torch.arange(-(2**15), 2**15, dtype=torch.int32).to(torch.int16).view(format_.dtype)
     order = np.argsort(np.where(codes.isnan(), -(2**20), to_ordinal(codes)), kind="stable")
     return codes[torch.from_numpy(order)]
@@ -44,16 +44,9 @@ def every_number(format_: Format) -> Tensor:
 
 @dataclass(frozen=True)
 class Values:
-    """One proof to make of a unary operation: a case in a format, laid out in one way.
+    """A proof of a unary operation: a case in one format and memory layout.
 
-    Parameters
-    ----------
-    case, contract, format_
-        What is to be proved of what.
-    layout
-        How the numbers lie in memory.
-    quantity
-        ``value``, or ``gradient`` with cotangent one.
+    ``quantity`` is ``value``, or ``gradient`` with cotangent one.
     """
 
     case: Case
@@ -68,7 +61,7 @@ class Values:
 
     @property
     def space(self) -> str:
-        """The inputs in words."""
+        """Description of the inputs."""
         return f"every {self.format_.name} number, infinities and NaN included"
 
     @property
@@ -79,7 +72,7 @@ class Values:
 
     @property
     def laws(self) -> tuple[Law, ...]:
-        """The laws that say something of each number, or of numbers in order."""
+        """The laws that judge each number, or numbers in order."""
         of_gradient = self.quantity == "gradient"
         laws = (law for law in self.contract.laws if ("cotangent" in law.reads) == of_gradient)
         return tuple(law for law in laws if _is_pointwise(law))
@@ -91,7 +84,7 @@ class Values:
 
     @property
     def laid_out(self) -> Case:
-        """The case with a function that lays its argument out."""
+        """The case with a function that lays its argument out in memory."""
         return replace(self.case, function=self.layout.wrap(self.case.function))
 
     def tally(self) -> Tally:
@@ -110,7 +103,7 @@ class Values:
 
     def _tally(self, x: Tensor) -> Tally:
         value = next(law for law in self.laws if law.name == self.quantity)
-        # The contract says what holds at infinity and for NaN; the gradient there is a law of its own.
+        # The value is also defined at infinities and for NaN; a separate law covers the gradient there.
         proper = x if self.quantity == "value" else x[x.isfinite()]
         measured = self.subject.measure(value, _example(proper))
         clock = clock_of(self.case)
@@ -133,7 +126,7 @@ class Values:
         return subject(x) if self.quantity == "value" else subject.gradient((x,), torch.ones_like(x))
 
     def _broken(self, x: Tensor) -> Iterator[tuple[str, Violation]]:
-        """Measure each law on the numbers it is about."""
+        """Measure each law on its numbers, and yield the violations."""
         value = next(law for law in self.laws if law.name == self.quantity)
         finite, infinite, nan = x[x.isfinite()], x[x.isinf()], x[x.isnan()]
         for law in self.laws:
@@ -144,7 +137,7 @@ class Values:
                 yield law.name, violation
 
     def _violation(self, law: Law, example: Example) -> Violation | None:
-        """Measure one law; make its failure minimal."""
+        """Measure one law, and shrink a failing example."""
         job = Job(self.laid_out, self.contract, law, self.format_)
         measurement = job.subject.measure(law, example)
         if not measurement.broken:
@@ -157,7 +150,7 @@ class Values:
         minimal = row if len(row["x"]) == 1 else minimise(row, job.axes, self.format_, fails)
         violation = decide(job, example=minimal, corpora=()).violation
         if violation is not None and surroundings_of(self.case) is not HERE:
-            # What is followed is the call there, and laying out is done here.
+            # The remote process can only trace the plain call, because the layout is applied in this process.
             plain = decide(replace(job, case=self.case), example=minimal, corpora=()).violation
             event, cause = (None, law.likely_cause(violation.actual)) if plain is None else (plain.event, plain.cause)
             violation = violation.model_copy(update={"event": event, "cause": cause})
@@ -165,13 +158,13 @@ class Values:
 
 
 def _is_pointwise(law: Law) -> bool:
-    """Whether a law is about the numbers; what is about other inputs than all of them is part of another one."""
+    """Return whether a law judges the numbers of this proof rather than inputs drawn for the law."""
     special = law.name in _INFINITE or law.name == _NAN
     return special or (law.inputs is None and law.group in {"value", "algebra", "finite", "gradient"})
 
 
 def moments(x: Tensor) -> tuple[int, ...]:
-    """Sums of powers of the codes visited; there is one operand."""
+    """Return sums of powers of the visited codes, for one operand."""
     codes = [int(code) for code in x.view(torch.int16).numpy().view(np.uint16)]
     return tuple(sum(code**i for code in codes) if j == 0 else 0 for i, j in MOMENTS)
 
@@ -181,7 +174,7 @@ def _example(x: Tensor) -> Example:
 
 
 def _differing(bits: Tensor, reference: Tensor) -> int:
-    """How many outputs differ in their bits, NaN agreeing with NaN."""
+    """Count the outputs that differ in their bits; two NaN are equal."""
     different = (bits.view(torch.int16) != reference.view(torch.int16)) & ~(bits.isnan() & reference.isnan())
     return int(different.sum())
 

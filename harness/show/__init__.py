@@ -1,1 +1,1 @@
-"""What a person or a CI reads of records: terminal, notebook, Markdown, JUnit, JSON. Nothing is measured here."""
+"""Output for users and CI from records: terminal, notebook, Markdown, JUnit XML and JSON."""

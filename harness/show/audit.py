@@ -1,7 +1,4 @@
-"""Audits as text: for a screen as wide as it is, and for other programs as JSON, JUnit XML and Markdown.
-
-It reads records alone.
-"""
+"""Audits as text: wrapped for the terminal, and as JSON, JUnit XML and Markdown."""
 
 import io
 import re
@@ -22,15 +19,7 @@ _LABEL = re.compile(r" *(?:[a-z]+ {2,}|(?:[\d.]+ bits|no bit) +)")
 
 
 def wrapped(text: str, width: int) -> str:
-    """Return the text of an audit in lines of a width, the further ones below the text of the first.
-
-    Parameters
-    ----------
-    text
-        Lines.
-    width
-        Columns of the screen; a word that is wider is not broken, as it may be a path.
-    """
+    """Wrap the text of an audit, with hanging indentation after labels; longer words, such as paths, stay whole."""
     return "\n".join(part for line in text.splitlines() for part in _in_lines(line, width))
 
 
@@ -47,15 +36,15 @@ class _Document(Record):
 
 
 def audits_to_json(audits: Sequence[Audit]) -> str:
-    """Return one document: the verdict on each step in words, and every record."""
+    """Return a JSON document: the verdict on each step in words, and every record."""
     document = _Document(verdict=tuple(map(audit_line, audits)), audits=tuple(audits))
     return document.model_dump_json(indent=2) + "\n"
 
 
 def audits_to_junit(audits: Sequence[Audit]) -> str:
-    """Return JUnit XML: a suite for each step, a test for each line that goes wrong, or one that passes."""
+    """Return JUnit XML: a suite for each step, and a test for each finding, or a passing one."""
     document = JUnitXml("harness audit")
-    for audit in (audit for audit in audits if audit.what_if is None):  # a test is of what is
+    for audit in (audit for audit in audits if audit.what_if is None):  # formats that were only simulated are not tests
         suite = TestSuite(audit.case)
         tests = [_test_case(audit, finding) for finding in audit.findings]
         if audit.run is not None and audit.run.is_open:
@@ -73,7 +62,7 @@ def _test_case(audit: Audit, finding: AuditFinding) -> TestCase:
 
 
 def _failure(audit: Audit, name: str, kind: str, lines: Sequence[str]) -> TestCase:
-    """A test that fails: for what is the first line, in full the others."""
+    """Return a failing test; its message is the first line, its text the rest."""
     test = TestCase(name, classname=audit.case)
     failure = Failure(printable(lines[0]), kind)
     failure.text = printable("\n".join(lines[1:]))
@@ -82,7 +71,7 @@ def _failure(audit: Audit, name: str, kind: str, lines: Sequence[str]) -> TestCa
 
 
 def audits_to_markdown(audits: Sequence[Audit]) -> str:
-    """Return the verdict on each step, a table of the lines that go wrong, and one of the narrowest headroom."""
+    """Return the verdict on each step, a table of findings, and a table of the narrowest headroom."""
     parts: list[str] = []
     for audit in audits:
         parts.append(f"**{cell(audit_line(audit))}**")

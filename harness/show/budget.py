@@ -1,4 +1,4 @@
-"""Where the time of a batch goes, in the terminal. It imports no torch."""
+"""Terminal output for the time budget of a batch; imports no torch."""
 
 from collections.abc import Iterator
 
@@ -7,11 +7,11 @@ from rich.table import Table
 from harness.record.budget import CLOSED, PARTS, Budget
 
 SHOWN = 0.0005
-"""A part is shown from this share on: less is 0.0 %."""
+"""Smallest share that is shown; smaller ones would print as 0.0 %."""
 
 
 def budget_table(budget: Budget) -> Table:
-    """Return each part of a batch's time, with what it is."""
+    """Return a table of the parts of a batch's time with their descriptions."""
     table = Table("part", "description")
     for heading in ("per batch", "share"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -22,7 +22,7 @@ def budget_table(budget: Budget) -> Table:
 
 
 def budget_lines(budget: Budget) -> Iterator[str]:
-    """Yield the sentence on a budget, and whether it is closed."""
+    """Yield a sentence about the budget, and a warning if it is incomplete."""
     yield budget.sentence
     if not budget.is_closed:
         yield f"{budget.unseen:.0%} of the loop time is unattributed (more than {CLOSED:.0%}): the budget is incomplete"

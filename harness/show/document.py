@@ -1,4 +1,4 @@
-"""Verdicts as text for other programs: JSON, JUnit XML and Markdown. It reads records alone."""
+"""Verdicts as text for other programs: JSON, JUnit XML and Markdown."""
 
 import io
 import re
@@ -46,9 +46,9 @@ class _Document(Record):
 
 
 def to_json(verdicts: Sequence[Verdict], properties: Sequence[Property] = (), early: str = "") -> str:
-    """Return one document: the verdict in words, what kind of thing it is about, what was found, and every record.
+    """Return a JSON document: the verdict in words, the properties, the findings, and every record.
 
-    NaN and infinities are text, as JSON has none.
+    NaN and infinities are strings, because JSON has no numbers for them.
     """
     document = _Document(
         verdict=verdict_line(verdicts, early),
@@ -72,9 +72,9 @@ def _found(finding: Finding) -> _Found:
 
 
 def to_junit(verdicts: Sequence[Verdict], properties: Sequence[Property] = (), early: str = "") -> str:
-    """Return JUnit XML: a suite for each case, a test for each law and dtype, whose message is that of its finding.
+    """Return JUnit XML: a suite for each case, a test for each law and dtype, with the finding as its message.
 
-    What kind of thing a case is stands among its suite's properties. A check that ended early is an error of its own.
+    Properties of a case are properties of its suite. A check that ended early has an additional test with an error.
     """
     document = JUnitXml("harness check")
     found = by_verdict(findings(verdicts))
@@ -106,7 +106,7 @@ def _test_case(verdict: Verdict, finding: Finding | None, checked: Sequence[Verd
 
 
 def _result(verdict: Verdict, finding: Finding, checked: Sequence[Verdict]) -> Error | Failure | Skipped:
-    """Say what was found, in full where the verdict stands for it."""
+    """Return the result of a test; the finding appears in full in the test of its first verdict."""
     if verdict.status is Status.LOST:
         return Skipped(printable(f"loses digits: {verdict.reason}"), verdict.status.value)
     message = printable(sentence(finding))
@@ -120,7 +120,7 @@ def _result(verdict: Verdict, finding: Finding, checked: Sequence[Verdict]) -> E
 
 
 def to_markdown(verdicts: Sequence[Verdict], properties: Sequence[Property] = (), early: str = "") -> str:
-    """Return the verdict, what kind of thing it is about, what was found, and a table of laws for each case."""
+    """Return the verdict, the properties, the findings, and a table of laws for each case."""
     parts = [f"**{cell(verdict_line(verdicts, early))}**", cell(census_line(verdicts))]
     parts += [f"- {cell(said)}" for said in property_sentences(properties)]
     parts += [_fenced(printable(finding_in_full(finding, verdicts))) for finding in findings(verdicts)]
@@ -142,7 +142,7 @@ def _law_table(verdicts: Sequence[Verdict]) -> str:
 
 
 def cell(text: str) -> str:
-    """A text in which no character has a meaning in Markdown."""
+    """Escape a text for Markdown."""
     return re.sub(r"([\\`*_{}\[\]<>#|~])", r"\\\1", printable(text).replace("\n", " "))
 
 

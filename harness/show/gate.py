@@ -1,4 +1,4 @@
-"""Findings as text: a line for the terminal, and JSON, JUnit XML and Markdown for other programs."""
+"""Findings of the gate as text: a line for the terminal, and JSON, JUnit XML and Markdown."""
 
 import io
 from collections import Counter
@@ -14,14 +14,14 @@ from harness.record import SCHEMA, Gate, GateFinding, Outcome, Record
 from harness.show.document import cell
 
 ENDINGS = {0: "pass", 1: "fail", 2: "no verdict", 3: "inconclusive"}
-"""The exit codes in a word."""
+"""Meanings of the exit codes."""
 
 QUIET = {Outcome.UNCHANGED}
 """Outcomes that are only counted."""
 
 
 def gate_line(findings: Sequence[GateFinding], code: int) -> str:
-    """Return the verdict of all gates that ran as one plain sentence."""
+    """Return the verdict of all gates as one sentence."""
     parts = []
     for gate in dict.fromkeys(finding.gate for finding in findings):
         counts = Counter(finding.outcome for finding in findings if finding.gate is gate)
@@ -31,7 +31,7 @@ def gate_line(findings: Sequence[GateFinding], code: int) -> str:
 
 
 def spoken(findings: Sequence[GateFinding]) -> list[GateFinding]:
-    """Return the findings that are spelled out, those that decide the exit code first."""
+    """Return the findings to print, starting with the ones that decide the exit code."""
     return [finding for finding in worst_first(findings) if finding.outcome not in QUIET]
 
 
@@ -43,7 +43,7 @@ class _Document(Record):
 
 
 def to_json(findings: Sequence[GateFinding], code: int) -> str:
-    """Return one document: the verdict in words, the exit code, and every finding."""
+    """Return a JSON document: the verdict in words, the exit code, and every finding."""
     document = _Document(verdict=gate_line(findings, code), exit_code=code, findings=tuple(findings))
     return document.model_dump_json(indent=2) + "\n"
 
@@ -78,7 +78,7 @@ def _test_case(finding: GateFinding) -> TestCase:
 
 
 def to_markdown(findings: Sequence[GateFinding], code: int) -> str:
-    """Return the verdict, and a table of what is to be said."""
+    """Return the verdict, a table of findings, and a folded list of unchanged times."""
     parts = [f"**{cell(gate_line(findings, code))}**"]
     rows = [[str(finding.gate), str(finding.outcome), cell(finding.sentence)] for finding in spoken(findings)]
     if rows:

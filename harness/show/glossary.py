@@ -41,10 +41,7 @@ def _parsed(section: str) -> Entry:
 def entry(word: str) -> Entry | None:
     """Return the entry of a word, or ``None`` if the glossary does not have it.
 
-    Parameters
-    ----------
-    word
-        In upper or lower case, with spaces, hyphens or underscores, in the singular or with the plural's ``s``.
+    Case, hyphens and underscores do not matter, and a plural ``s`` is accepted.
     """
     key = _key(word)
     return next((each for name, each in entries().items() if key in {_key(name), _key(name) + "s"}), None)

@@ -1,4 +1,4 @@
-"""Tables of cases, contracts and laws, and the explanation of a law or of a word of the glossary."""
+"""Tables of cases, contracts and laws, and explanations of laws and of words in the glossary."""
 
 import textwrap
 from collections.abc import Iterable, Iterator
@@ -18,21 +18,13 @@ from harness.show.narrow import is_folded_between_words
 
 
 def _table(title: str, *headings: str, whole: int = 2) -> Table:
-    """A table whose first columns stay in one piece, so that names can be copied; the others are folded."""
+    """Return a table; its first ``whole`` columns are not wrapped, so that names can be copied."""
     columns = [Column(heading, overflow="fold", no_wrap=at < whole) for at, heading in enumerate(headings)]
     return Table(*columns, title=title, title_justify="left")
 
 
 def fitted(table: Table, width: int) -> Table | Text:
-    """Return a table where there is room for its words, else its rows as paragraphs: the name, then the rest.
-
-    Parameters
-    ----------
-    table
-        One of this module's.
-    width
-        Of the console, in characters.
-    """
+    """Return a table if its words fit into the width, else its rows as paragraphs that start with the name."""
     if is_folded_between_words(table, width):
         return table
     whole = sum(column.no_wrap for column in table.columns)
@@ -47,7 +39,7 @@ def _paragraph(cells: list[str], whole: int, width: int) -> str:
 
 
 def case_table(cases: Iterable[Case]) -> Table:
-    """Every case with what it claims and what it is known to break."""
+    """Return a table of cases with their contracts and known failures."""
     table = _table("Cases", "case", "contract", "style", "dtypes", "known failures")
     for case in cases:
         table.add_row(
@@ -57,7 +49,7 @@ def case_table(cases: Iterable[Case]) -> Table:
 
 
 def contract_table() -> Table:
-    """Every contract with its signature and domain."""
+    """Return a table of contracts with their signatures and domains."""
     table = _table("Contracts", "contract", "signature", "meaning", "domain", whole=1)
     for contract in contracts().values():
         table.add_row(*map(escape, (contract.name, contract.signature, contract.summary, contract.domain)))
@@ -65,7 +57,7 @@ def contract_table() -> Table:
 
 
 def formula_tables() -> Iterator[Table]:
-    """The catalogue of formulas, a table for each group."""
+    """Yield a table of formulas for each group of the catalog."""
     for group, entries in GROUPS.items():
         table = _table(f"Formulas: {group}", "contract", "definition", "evaluated as", "inputs", "source", whole=1)
         for entry in entries:
@@ -77,7 +69,7 @@ def formula_tables() -> Iterator[Table]:
 
 
 def law_table() -> Table:
-    """Every law with its statement, bound and source."""
+    """Return a table of laws with their statements, bounds and sources."""
     table = _table("Laws", "contract", "law", "statement", "bound", "source")
     for contract in contracts().values():
         for law in contract.laws:
@@ -86,7 +78,7 @@ def law_table() -> Table:
 
 
 _LABEL = 14
-"""Characters before a fact."""
+"""Number of characters before a fact."""
 
 
 class Explanation(str):

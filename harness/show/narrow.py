@@ -1,4 +1,4 @@
-"""A table on a screen that has no room for it: a list, with the heading of each number before it."""
+"""Tables and sentences on narrow screens, where a table becomes a list with a heading before each value."""
 
 import io
 from collections.abc import Iterator
@@ -11,22 +11,17 @@ from harness.error import printable
 from harness.record.text import filled
 
 TABLE_WIDTH = 120
-"""Characters of a screen from which on a table is a table if its columns can be folded between words."""
+"""Screen width from which a table is printed as such if its columns can be folded between words."""
 
 _INDENT = "    "
 _BEYOND_ALL = 10_000
-"""Wider than any table."""
+"""Width that exceeds every table."""
 
 
 def print_table(console: Console, table: Table) -> None:
-    """Print a table where it fits as it is, or can be folded between words; else its rows as a list.
+    """Print a table if it fits or can be folded between words, else its rows as a list.
 
-    Parameters
-    ----------
-    console
-        Where to.
-    table
-        What begins a row in the list is its first column that is not of numbers.
+    In the list, each row starts with the cell of the first column that is not right-justified.
     """
     whole = console.measure(table, options=console.options.update(width=_BEYOND_ALL)).maximum
     if whole <= console.width or is_folded_between_words(table, console.width):
@@ -37,15 +32,7 @@ def print_table(console: Console, table: Table) -> None:
 
 
 def is_folded_between_words(table: Table, width: int) -> bool:
-    """Whether a screen is wide enough for tables, and each word of this one is whole on it.
-
-    Parameters
-    ----------
-    table
-        Of texts.
-    width
-        Characters.
-    """
+    """Return whether a width suffices for tables, and no word of this one would be broken."""
     if width < TABLE_WIDTH:
         return False
     plain = Console(file=io.StringIO(), width=width, color_system=None)
@@ -56,29 +43,13 @@ def is_folded_between_words(table: Table, width: int) -> bool:
 
 
 def print_sentence(console: Console, text: str) -> None:
-    """Print a sentence, broken between words on a screen on which tables are lists; elsewhere it is one line.
-
-    Parameters
-    ----------
-    console
-        Where to.
-    text
-        One line.
-    """
+    """Print a sentence, wrapped on a narrow screen, otherwise on one line."""
     for line in filled(printable(text), console.width, _INDENT) if console.width < TABLE_WIDTH else [printable(text)]:
         console.print(line, markup=False, soft_wrap=True)
 
 
 def listed(table: Table, width: int) -> Iterator[str]:
-    """Yield the rows of a table as lines of a width at most, a word that is wider apart.
-
-    Parameters
-    ----------
-    table
-        Of texts.
-    width
-        Characters.
-    """
+    """Yield the rows of a table as lines of at most ``width`` characters; longer words stay whole."""
     if table.title is not None:
         yield _plain(table.title)
     first = next((at for at, column in enumerate(table.columns) if column.justify != "right"), 0)

@@ -98,7 +98,7 @@ _COLORS = {
 
 
 def _bars(verdicts: Sequence[Verdict]) -> str:
-    """Return a bar for each dtype: how many laws hold, lose digits, are broken."""
+    """Return a bar for each dtype with the numbers of laws that hold, lose digits, and are broken."""
     return "".join(
         _bar(dtype, Counter(verdict.status for verdict in verdicts if verdict.dtype == dtype))
         for dtype in dict.fromkeys(verdict.dtype for verdict in verdicts)
@@ -119,11 +119,11 @@ def _bar(dtype: str, counts: Counter[Status]) -> str:
 
 
 _WIDTH = 100
-"""Columns within which findings are set."""
+"""Maximum width of findings, in columns."""
 
 
 def block(verdict: Verdict) -> str:
-    """Return the violation of a verdict, or one line where it carries none."""
+    """Return the violation of a verdict, or a line with its reason if it has none."""
     if verdict.violation is not None:
         return violation_block(verdict)
     declared = "declared as a failure, but it holds: " if verdict.status is Status.UNEXPECTED else ""

@@ -1,4 +1,4 @@
-"""What a person reads of proofs in the terminal."""
+"""Terminal output for proofs."""
 
 from collections.abc import Sequence
 
@@ -25,7 +25,7 @@ _MOST_BLOCKS = 5
 
 
 def print_proofs(console: Console, proofs: Sequence[Proof]) -> None:
-    """Print a table for each case, the laws that held, the kernels, the time, and what is broken."""
+    """Print a table for each case, the laws that held, the kernels, the time, and the broken laws."""
     answered = [proof for proof in proofs if proof.error is None and proof.skipped is None]
     for case in dict.fromkeys(proof.case for proof in answered):
         own = [proof for proof in answered if proof.case == case]
@@ -67,7 +67,7 @@ def _table(case: str, proofs: Sequence[Proof]) -> Table:
 
 
 def _skipped(proofs: Sequence[Proof]) -> list[str]:
-    """Return why there was nothing to prove, each reason once."""
+    """Return why there was nothing to prove, without repeated reasons."""
     lines = []
     for reason in dict.fromkeys(proof.skipped for proof in proofs if proof.skipped is not None):
         own = [proof for proof in proofs if proof.skipped == reason]
@@ -77,7 +77,7 @@ def _skipped(proofs: Sequence[Proof]) -> list[str]:
 
 
 def _laws(proofs: Sequence[Proof]) -> list[str]:
-    """Return a line on the laws that held in every proof of a quantity, and one on each that did not."""
+    """Return for each quantity a line with the laws that held in every proof, and a line for each that did not."""
     lines = []
     for quantity in dict.fromkeys(proof.quantity for proof in proofs):
         own = [proof for proof in proofs if proof.quantity == quantity]
@@ -104,7 +104,7 @@ def _names(proofs: Sequence[Proof], status: Status) -> list[str]:
 
 def _time(proofs: Sequence[Proof]) -> str:
     total, floor = sum(proof.duration_s for proof in proofs), sum(proof.floor_s for proof in proofs)
-    # Of 65,536 inputs the implementation takes no time at all.
+    # The implementation's time is negligible for 65,536 inputs.
     share = (
         f", {total / floor:.1f} times the {floor:.1f} core-seconds of the implementation alone" if floor >= 1 else ""
     )

@@ -1,4 +1,4 @@
-"""What a person reads of a survey in the terminal: breaking points, the worst inputs, accumulators."""
+"""Terminal output for surveys: breaking points, the worst inputs, and accumulators."""
 
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,17 +25,10 @@ from harness.surveyor.discovery import Discoveries
 
 
 def print_survey(console: Console, discoveries: Discoveries, *, single: bool) -> None:
-    """Print what a survey recorded, then what is broken without being declared.
+    """Print the records of a survey, then the undeclared failures.
 
-    Parameters
-    ----------
-    console
-        Where to.
-    discoveries
-        What the survey recorded.
-    single
-        Whether it is about one function, whose breaking points are then all listed; of several cases those with a
-        declared closed form are.
+    With ``single`` the survey covers one function, and all its breaking points are listed; otherwise only those with a
+    declared closed form.
     """
     print_properties(console, discoveries.properties)
     breakings = [breaking for breaking in discoveries.breakings if single or breaking.declared]
@@ -49,13 +42,13 @@ def print_survey(console: Console, discoveries: Discoveries, *, single: bool) ->
         _print_worst(console, discoveries.worst, single=single)
     for text in (*_sums(discoveries.accumulators), *_skips(discoveries)):
         _print_filled(console, text)
-    # A replay is copied: it stays in one piece.
+    # A replay command must not be wrapped, so that it can be copied.
     for text in (*_silences(discoveries), *_alarms(discoveries)):
         console.print(printable(text), markup=False, soft_wrap=True)
 
 
 def _print_breakings(console: Console, breakings: Sequence[Breaking], *, single: bool) -> None:
-    """Print a table, or a list where a table would have no room."""
+    """Print the breaking points as a table, or as a list on a narrow screen."""
     if console.width >= (WHOLE_TABLE_WIDTH if single else TABLE_WIDTH):
         console.print(_breaking_table(breakings, single=single))
         return
@@ -81,10 +74,10 @@ def _print_worst(console: Console, worst: Sequence[Worst], *, single: bool) -> N
 
 
 TABLE_WIDTH = 150
-"""Columns below which there is a list in place of a table."""
+"""Screen width below which a list replaces the table."""
 
 WHOLE_TABLE_WIDTH = 180
-"""The same for one function, whose numbers have their hexadecimal spelling beneath them."""
+"""Minimum width for one function's table, in which numbers also have a hexadecimal form."""
 
 
 def _print_filled(console: Console, text: str) -> None:
@@ -93,7 +86,7 @@ def _print_filled(console: Console, text: str) -> None:
 
 
 def _filled(text: str, width: int, indent: str = "") -> list[str]:
-    """Break a text between words; its further lines are indented."""
+    """Wrap a text between words; further lines are indented."""
     further = f"{indent}  "
     lines = textwrap.wrap(
         printable(text), width, initial_indent=indent, subsequent_indent=further, break_on_hyphens=False
@@ -102,11 +95,11 @@ def _filled(text: str, width: int, indent: str = "") -> list[str]:
 
 
 _WHOLE = "\N{NO-BREAK SPACE}"
-"""Between two words that stay on one line."""
+"""Character between words that must stay on one line."""
 
 
 def _breaking_list(breakings: Sequence[Breaking], *, width: int, single: bool) -> Iterator[str]:
-    """Yield the rows of the table as lines: the law and what happens, then the numbers, each in one piece."""
+    """Yield the rows of the table as lines: the law with its effect, then the numbers, which are not broken."""
     groups: dict[tuple[str, str, str], list[Breaking]] = {}
     for breaking in breakings:
         if breaking.value is not None or breaking.declared:
@@ -123,7 +116,7 @@ def _breaking_list(breakings: Sequence[Breaking], *, width: int, single: bool) -
 
 
 def _sums(accumulators: Sequence[Accumulator]) -> list[str]:
-    """Return how each case sums, a line each."""
+    """Return for each case a line about the precision of its sums."""
     dtypes_by_case: dict[str, dict[str, list[str]]] = {}
     for accumulator in accumulators:
         texts = dtypes_by_case.setdefault(accumulator.case, {})
@@ -136,7 +129,7 @@ def _sums(accumulators: Sequence[Accumulator]) -> list[str]:
 
 
 def _skips(discoveries: Discoveries) -> list[str]:
-    """Return why laws have nothing to say, each reason once."""
+    """Return why laws were not surveyed, without repeated reasons."""
     by_reason: dict[tuple[str, str], dict[str, list[str]]] = {}
     for skip in discoveries.skips:
         dtypes = by_reason.setdefault((skip.case, skip.reason), {}).setdefault(skip.law, [])
@@ -145,7 +138,7 @@ def _skips(discoveries: Discoveries) -> list[str]:
 
 
 def _silences(discoveries: Discoveries) -> list[str]:
-    """Return what the implementation did instead of answering, each sentence once, with the laws that it concerns."""
+    """Return how the implementation failed to return a result, with the affected laws, without repeated sentences."""
     by_reason: dict[str, dict[str, list[str]]] = {}
     for breaking in unanswered(discoveries.breakings):
         dtypes = by_reason.setdefault(str(breaking.reason), {}).setdefault(breaking.law, [])
@@ -158,7 +151,7 @@ def _by_law(laws: Mapping[str, Sequence[str]]) -> str:
 
 
 def _alarms(discoveries: Discoveries) -> list[str]:
-    """Return what is broken and not declared, the first of each case and law with its replay; and wrong forms."""
+    """Return the undeclared failures, the first for each case and law with its replay, and wrong closed forms."""
     texts: dict[tuple[str, str], str] = {}
     failures = undeclared(discoveries.breakings, discoveries.worst)
     for failure in sorted(failures, key=lambda failure: failure.dtype != "float32"):
@@ -175,7 +168,7 @@ def _alarms(discoveries: Discoveries) -> list[str]:
 
 
 def _breaking_table(breakings: Sequence[Breaking], *, single: bool) -> Table:
-    """One row for each law and ray at which something breaks, a column for each dtype."""
+    """Return a table with a row for each law and ray that breaks, and a column for each dtype."""
     dtypes = [dtype for dtype in FLOATS if any(breaking.dtype == dtype for breaking in breakings)]
     names = ("law", "ray") if single else ("case", "law", "ray")
     table = Table(*(Column(name, overflow="fold") for name in names), title="Breaks at t", title_justify="left")
@@ -216,7 +209,7 @@ def _cell(breaking: Breaking) -> str:
 
 
 def _forms(broken: Sequence[Breaking]) -> str:
-    """Return the closed forms of a row, each with the dtypes it is about unless it is about all, and what disagrees."""
+    """Return the closed forms of a row with their dtypes (none if a form covers all), and mark disagreements."""
     by_form: dict[str, list[str]] = {}
     for breaking in broken:
         if breaking.form is not None:
@@ -228,7 +221,7 @@ def _forms(broken: Sequence[Breaking]) -> str:
 
 
 def _held(breakings: Sequence[Breaking]) -> list[str]:
-    """Return the rays along which each law held, in all dtypes together, a sentence each."""
+    """Return a sentence for each law with the rays along which it held in all dtypes."""
     rays_by_law: dict[str, list[str]] = {}
     for breaking in breakings:
         law, ray = breaking.law, breaking.ray
@@ -243,7 +236,7 @@ _LARGEST = {"deviation": "deviation", "ratio": "share of its bound"}
 
 
 def _worst_rows(worst: Sequence[Worst]) -> Iterator[tuple[list[str], Worst]]:
-    """Yield what is worst, with what it is the largest of: two searches that end at the same numbers are one row."""
+    """Yield the worst records with their objectives; two searches with equal results share a row."""
     rows: dict[tuple[object, ...], tuple[list[str], Worst]] = {}
     for record in worst:
         numbers = (record.deviation, record.bound, record.rows, record.evidence)
@@ -253,7 +246,7 @@ def _worst_rows(worst: Sequence[Worst]) -> Iterator[tuple[list[str], Worst]]:
 
 
 def _worst_table(worst: Sequence[Worst], *, single: bool) -> Table:
-    """The largest deviations, and the largest shares of the bound."""
+    """Return a table of the largest deviations and the largest shares of the bound."""
     columns = ("law", "dtype") if single else ("case", "law", "dtype")
     table = Table(*(Column(name, overflow="fold") for name in columns), title="Worst found", title_justify="left")
     for heading in ("largest", "deviation", "bound", "share", "rows"):

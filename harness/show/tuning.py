@@ -1,4 +1,4 @@
-"""What a person reads of a tuning, and what a program does."""
+"""The result of a tuning for the terminal and as JSON."""
 
 import json
 import math
@@ -17,7 +17,7 @@ from harness.tuner.tuning import Tuning
 
 
 def print_tuning(console: Console, tuning: Tuning) -> None:
-    """Print what was measured, what is best and why, what to know about the data set, and the line to paste."""
+    """Print the measured rates, the choice with its reason, notes on the data set, and the line to paste."""
     assert tuning.standing is not None
     print_table(console, _table(tuning))
     for line in (*_verdict(tuning), *_budget(tuning), *_advice(tuning)):
@@ -44,7 +44,7 @@ def _table(tuning: Tuning) -> Table:
 
 
 def _interval(estimate: Estimate, digits: str = ",.0f") -> str:
-    """The interval, where more than one slice says something about scatter."""
+    """Return the interval, or a note if a single slice was measured."""
     return "one slice" if math.isinf(estimate.high) else f"{estimate.low:{digits}} to {estimate.high:{digits}}"
 
 
@@ -88,7 +88,7 @@ def _paste(tuning: Tuning) -> list[str]:
 
 
 def as_json(tuning: Tuning) -> str:
-    """Return the outcome as JSON; what is not known is null."""
+    """Return the result as JSON; unknown values are null."""
     standing, shuffle = tuning.standing, tuning.shuffles
     assert standing is not None
     document: dict[str, Any] = {

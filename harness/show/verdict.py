@@ -1,4 +1,4 @@
-"""What a person reads in the terminal: tables of verdicts and of training, and the blocks of what was found."""
+"""Terminal output for checks and training: tables of verdicts, findings, and tables of results."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -48,31 +48,20 @@ _IN_SHORT = 5
 """Number of shortened findings."""
 
 _WIDTH = 80
-"""Columns within which findings are set."""
+"""Maximum width of findings, in columns."""
 
 
 def print_verdicts(
     console: Console, verdicts: Sequence[Verdict], *, single: bool, verbose: bool = False, early: str = ""
 ) -> None:
-    """Print what was found, and the grades of one function; on demand a table of its laws, or of a package's cases.
+    """Print the findings and, for a single function, its grades; with ``verbose`` also tables and full findings.
 
-    Parameters
-    ----------
-    console
-        Where to.
-    verdicts
-        The verdicts.
-    single
-        Whether they are on one function, whose laws are then listed one by one.
-    verbose
-        Whether to print the table, every finding in full, and the block of its first example.
-    early
-        How the check ended before its time, empty where it did not: no grade is made of laws that were not looked at.
+    ``early`` tells how the check ended early; it is empty for a complete check. An incomplete check has no grades.
     """
     graded = {} if early else grades(verdicts)
     if verbose:
         _print_tables(console, verdicts, graded, single=single)
-    # Of a package it is said how many lose digits: which ones they are is the question of whoever asks for more.
+    # For a package, lost digits are only counted unless the user asks for details.
     wrong = list(WRONG) if single or verbose else [status for status in Status if status.fails]
     found = findings(verdicts, wrong)
     full = len(found) if verbose else _IN_FULL
@@ -96,7 +85,7 @@ def print_verdicts(
 
 
 def print_properties(console: Console, properties: Iterable[Property]) -> None:
-    """Print what kind of thing each case is, in sentences broken between words."""
+    """Print the properties of each case as wrapped sentences."""
     for said in property_sentences(properties):
         _print(console, "\n".join(filled(f"property: {said}", min(console.width, _WIDTH), indent="  ")))
 
@@ -106,7 +95,7 @@ def _print(console: Console, text: str) -> None:
 
 
 def _name(finding: Finding, *, single: bool) -> str:
-    """What stands before a finding: its kind, and the case where there are several."""
+    """Return the start of a finding: its kind, and the case if there are several."""
     return TITLES[finding.status] if single else f"{TITLES[finding.status]}  {finding.case}"
 
 
@@ -122,7 +111,7 @@ def _grade_line(graded: Mapping[tuple[str, str], Grade]) -> str:
 def _print_tables(
     console: Console, verdicts: Sequence[Verdict], graded: Mapping[tuple[str, str], Grade], *, single: bool
 ) -> None:
-    """Print what the laws of one function say on each device, or the cases of a package."""
+    """Print a table of one function's laws for each device, or a table of a package's cases."""
     if not single:
         console.print(_case_table(verdicts, graded, wide=console.width >= TABLE_WIDTH))
     for device in dict.fromkeys(verdict.device for verdict in verdicts) if single else ():
@@ -151,7 +140,7 @@ def _mark(verdict: Verdict) -> str:
 
 
 def _worst(verdicts: Iterable[Verdict]) -> str:
-    """The largest deviation relative to its bound among the dtypes."""
+    """Return the largest deviation relative to its bound among the dtypes."""
     ratios = [
         (verdict.deviation / verdict.bound if verdict.bound else (float("inf") if verdict.deviation else 0.0), verdict)
         for verdict in verdicts
@@ -187,13 +176,13 @@ def _case_table(verdicts: Sequence[Verdict], graded: Mapping[tuple[str, str], Gr
 
 
 def _worst_grade(values: Sequence[Grade]) -> str:
-    """The worst grade among the dtypes."""
+    """Return the worst grade among the dtypes."""
     return str(max(values, key=lambda grade: grade.rank)) if values else "–"
 
 
 def print_training(console: Console, rows: Sequence[object]) -> None:
-    """Print the last epoch of every training and the learned parameters beside the true ones."""
-    # An experiment names its data, which must be read in one piece where they are a stand-in.
+    """Print the last epoch of every training, and the learned parameters next to the true ones."""
+    # The name of an experiment contains its data, which may be synthetic; it must not be wrapped.
     named = (Column("case", overflow="fold"), Column("experiment", no_wrap=True), "data")
     curves = Table(*named, title="After the last epoch", title_justify="left")
     for heading in ("epochs", "train loss", "held-out loss", "train accuracy", "held-out accuracy"):
@@ -201,7 +190,7 @@ def print_training(console: Console, rows: Sequence[object]) -> None:
     last = {(row.case, row.experiment): row for row in rows if isinstance(row, Epoch)}
     for epoch in last.values():
         numbers = (epoch.train_loss, epoch.held_out_loss, epoch.train_accuracy, epoch.held_out_accuracy)
-        # What an experiment has none of is left empty; its title mostly names its data.
+        # Missing numbers stay empty, and so do the data if the experiment's name contains them.
         spelled = ["" if number is None else f"{number:.4g}" for number in numbers]
         data = "" if epoch.data in epoch.experiment else epoch.data
         curves.add_row(escape(epoch.case), escape(epoch.experiment), escape(data), str(epoch.epoch), *spelled)

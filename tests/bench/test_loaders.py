@@ -1,4 +1,4 @@
-"""The suite of loaders, on data sets and loaders of one's own: what is measured once, what fails, and what is said."""
+"""The suite of loaders, on data sets and loaders of the user: measurements, failures, and messages."""
 
 import json
 import time
@@ -62,26 +62,26 @@ class Empty(Noise):
 
 
 def settings(dataset: str, **more: Any) -> Settings:
-    """Small budgets, on a data set."""
+    """Return settings with small budgets for a data set."""
     return Settings(**{"dataset": dataset, "batch_sizes": (8,), "workers": (0, 1), "seconds": 0.01, **more})
 
 
 @pytest.fixture(autouse=True)
 def forked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fork the suite, though what it measures of memory is shared then: no number of it is looked at."""
+    """Fork the suite to save time. The tests do not use its memory measurements, which a fork distorts."""
     monkeypatch.setattr("harness.bench.run.FRESH", ())
 
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """A file of data sets."""
+    """Write a file with data sets."""
     file = tmp_path / "sets.py"
     file.write_text(DATA)
     return file
 
 
 def infos(folder: Path) -> list[dict[str, Any]]:
-    """Return what the suite says of each benchmark that it kept."""
+    """Return the facts about each stored benchmark."""
     document = json.loads((folder / "bench-loaders.json").read_text())
     return [entry["extra_info"] for entry in document["benchmarks"]]
 
@@ -89,7 +89,7 @@ def infos(folder: Path) -> list[dict[str, Any]]:
 def test_a_data_set_is_measured_over_its_axes(
     data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Prefetch varies with workers only; the settings are those of the loader, and a length that lies is said."""
+    """Prefetch varies only with workers. The settings are those of the loader, and a wrong length is reported."""
     monkeypatch.chdir(tmp_path)
     asked = settings(f"{data}:Short", prefetch=(1, 3), persistent=False, start_method="fork")
     assert run_suite("loaders", run_folder=tmp_path, settings=asked) == 0, capfd.readouterr().out
@@ -105,13 +105,13 @@ def test_a_data_set_is_measured_over_its_axes(
 def test_a_data_set_that_fails_is_named_with_its_index_and_the_rest_is_kept(
     data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It dies in workers only: what was measured without them stays."""
+    """It fails only in workers, and the measurements without workers remain."""
     monkeypatch.chdir(tmp_path)
     assert run_suite("loaders", run_folder=tmp_path, settings=settings(f"{data}:Dies")) == 1
     said = capfd.readouterr().out
     assert "Dies fails to deliver batches [batch 8, workers 1]" in said
     assert "at index 33: a worker process is killed by signal: Killed instead of delivering" in said
-    # Where the signal that a worker has died meets a destructor, Python drops the error, and pytest warns of that.
+    # If the signal of a dead worker arrives in a destructor, Python drops the error, and pytest warns about it.
     assert "Traceback" not in said.partition("warnings summary")[0]
     assert [info["workers"] for info in infos(tmp_path)] == [0]
 
@@ -119,7 +119,7 @@ def test_a_data_set_that_fails_is_named_with_its_index_and_the_rest_is_kept(
 def test_a_data_set_that_raises_is_no_traceback(
     data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The sample, the error, and the way out."""
+    """The message has the sample, the error and the remedy."""
     monkeypatch.chdir(tmp_path)
     assert run_suite("loaders", run_folder=tmp_path, settings=settings(f"{data}:Raises", workers=(0,))) == 1
     said = capfd.readouterr().out
@@ -130,7 +130,7 @@ def test_a_data_set_that_raises_is_no_traceback(
 def test_a_data_set_that_hangs_is_tried_once(
     data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The time is bounded, and the other configurations are not waited for."""
+    """The time is bounded, and the other configurations are skipped."""
     monkeypatch.chdir(tmp_path)
     assert run_suite("loaders", run_folder=tmp_path, settings=settings(f"{data}:Hangs", timeout=1.0)) == 1
     said = capfd.readouterr().out
@@ -141,7 +141,7 @@ def test_a_data_set_that_hangs_is_tried_once(
 def test_what_is_no_data_set_ends_the_suite_with_a_sentence(
     data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of pytest there is nothing to be seen, and nothing is written."""
+    """There is no output of pytest, and no file is written."""
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError, match="is empty: 1 sample or more is needed, got 0"):
         run_suite("loaders", run_folder=tmp_path, settings=settings(f"{data}:Empty"))
@@ -150,26 +150,26 @@ def test_what_is_no_data_set_ends_the_suite_with_a_sentence(
 
 
 def test_flags_are_handed_on() -> None:
-    """Those that are absent are not."""
+    """Absent flags are omitted."""
     assert Settings(persistent=False, pin=True).arguments() == ["--harness-pin", "--no-harness-persistent"]
     assert Settings(persistent=True, prefetch=(2, 4)).arguments() == ["--harness-prefetch=2,4", "--harness-persistent"]
 
 
 class Pairs:
-    """A loader of four batches that uses no worker, whatever it is told."""
+    """A loader of four batches that ignores the number of workers."""
 
     def __iter__(self) -> Any:
         return iter([(torch.zeros(5, 2), torch.zeros(5))] * 4)
 
 
 def cell(**more: Any) -> Any:
-    """Measure it with a small budget."""
+    """Measure a configuration with a small budget."""
     given = {"count": lambda batch: len(batch[1]), "limit": None, "epoch_batches": 4, "seconds": 0.01, **more}
     return measure_cell(Pairs, Configuration(5), **given)
 
 
 def test_a_loader_that_ignores_workers_is_not_measured_again() -> None:
-    """It starts neither process nor thread."""
+    """It starts neither a process nor a thread."""
     assert cell(needs_workers=True) is None
     found = cell()
     assert found.loader.endswith("Pairs")
@@ -178,7 +178,7 @@ def test_a_loader_that_ignores_workers_is_not_measured_again() -> None:
 
 
 def test_rounds_go_on_until_the_rate_is_known_or_the_time_is_up() -> None:
-    """What scatters has more rounds than what does not, and none has more than its time."""
+    """A noisy loader has more rounds than a steady one, and none exceeds its time."""
     assert WITHIN < 0.1
     found = cell(seconds=0.05)
     rate = median_ratio([1.0] * len(found.slices), [it.wall_us for it in found.slices])
@@ -188,7 +188,7 @@ def test_rounds_go_on_until_the_rate_is_known_or_the_time_is_up() -> None:
 
 
 def test_slices_of_a_short_epoch_are_whole_epochs() -> None:
-    """Some loaders shuffle before the first batch, and a part of an epoch would not show it."""
+    """Some loaders shuffle before the first batch, which a part of an epoch would not include."""
     found = cell()
     assert found.batches % 4 == 0
     assert {one.batches for one in found.slices} == {found.batches}
@@ -196,7 +196,7 @@ def test_slices_of_a_short_epoch_are_whole_epochs() -> None:
 
 
 class Bursts:
-    """Batches that a thread makes, a millisecond each and up to 16 ahead, and that are looked for every 10 ms only."""
+    """A thread makes batches of 1 ms each, up to 16 ahead, and the loop looks for them only every 10 ms."""
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         ready: deque[tuple[Tensor, Tensor]] = deque()
@@ -224,7 +224,7 @@ class Bursts:
 
 
 def test_what_a_thread_laid_ready_is_not_taken_for_speed() -> None:
-    """A batch takes a millisecond at least, though most are handed over at once."""
+    """A batch takes at least a millisecond, though most are ready in advance."""
     limit = MemoryLimit([torch.zeros(100, 2)])
     found = measure_cell(
         Bursts, Configuration(5), count=lambda batch: len(batch[1]), limit=limit, epoch_batches=200, seconds=0.1
@@ -234,7 +234,7 @@ def test_what_a_thread_laid_ready_is_not_taken_for_speed() -> None:
 
 
 def test_the_limit_gathers_and_converts() -> None:
-    """Bytes become values from 0 to 1; other tensors are gathered as they are; a batch without a tensor has none."""
+    """Bytes become values from 0 to 1, and other tensors are only gathered. A batch without a tensor has no limit."""
     images, labels = torch.full((10, 1, 2, 2), 255, dtype=torch.uint8), torch.arange(10)
     limit = MemoryLimit([images, labels])
     pixels, marks = limit._batch(torch.tensor([3, 7]))
@@ -247,7 +247,7 @@ def test_the_limit_gathers_and_converts() -> None:
 
 
 def test_the_limit_keeps_a_batch_until_the_next_one_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As a loop does; the one before that is gone."""
+    """A training loop does the same; the batch before that is released."""
     limit = MemoryLimit([torch.zeros(12, 2)])
     made: list[weakref.ref[torch.Tensor]] = []
     alive: list[list[bool]] = []
@@ -269,7 +269,7 @@ def test_the_limit_keeps_a_batch_until_the_next_one_is_there(monkeypatch: pytest
 @pytest.mark.parametrize("peer", PEERS, ids=lambda peer: peer.case.name)
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_peer_delivers_what_the_contract_asks_for(peer: Any, workers: int, tmp_path: Path) -> None:
-    """Each sample once an epoch, in batches of the size asked for, each byte divided by 255."""
+    """Each epoch has each sample once, in batches of the right size, with each byte divided by 255."""
     if peer.absence:
         assert find_spec(peer.module) is None
         pytest.skip(peer.absence)
@@ -289,7 +289,7 @@ def test_a_peer_delivers_what_the_contract_asks_for(peer: Any, workers: int, tmp
 
 
 def test_a_peer_that_is_not_installed_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the extra that has it."""
+    """The message names the extra."""
     monkeypatch.setattr("harness.bench.suites.peers.find_spec", lambda _: None)
     assert PEERS[0].absence == "light-dataloader is not installed; install the extra `peers`"
 
@@ -305,7 +305,7 @@ def entry(case: str, workers: int, wall_us: float, loader: str) -> dict[str, Any
 
 
 def test_the_table_says_what_is_fastest_beside_the_first_loader() -> None:
-    """Of all loaders and of torch's own; a loader of one's own is not torch's."""
+    """It compares all loaders, and torch's loaders separately. A loader class of the user does not count as torch's."""
     torchs = "torch.utils.data.dataloader.DataLoader"
     entries = [entry("f.book", 0, 50.0, torchs), entry("f.book", 2, 25.0, torchs)]
     entries += [entry("f.batched", 0, 1.0, torchs), entry("f.memory", 0, 0.5, "mine.Memory")]
@@ -320,5 +320,5 @@ def test_the_table_says_what_is_fastest_beside_the_first_loader() -> None:
 
 
 def test_the_suite_of_loaders_is_a_usual_one() -> None:
-    """It runs where none is named."""
+    """It runs by default."""
     assert "loaders" in benchmark.USUAL

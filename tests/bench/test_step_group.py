@@ -1,4 +1,4 @@
-"""Steps in turns on a made-up machine: what is timed, what is waited for, and what happens to the ones that fail."""
+"""Steps in turns on a simulated machine: timings, synchronization, and failing steps."""
 
 from collections.abc import Callable
 from itertools import cycle
@@ -17,9 +17,9 @@ from harness.timing.roofline import COPY, MULTIPLY, READ, Gauge
 
 
 class Machine:
-    """A host and an accelerator with one clock: what is queued is done when it is waited for.
+    """A host and an accelerator with a shared clock: queued work is done when it is waited for.
 
-    Its name is that of the CPU, so that tensors can be sent to it.
+    Its device has the name of the CPU, so that tensors can be sent to it.
     """
 
     name = "cpu"
@@ -30,7 +30,7 @@ class Machine:
         self.capturable = capturable
 
     def clock(self) -> float:
-        """Seconds, the host's."""
+        """Return the time of the host."""
         return self.now_s
 
     def launch(self, host_s: float, device_s: float) -> None:
@@ -39,7 +39,7 @@ class Machine:
         self.queued_s += device_s
 
     def synchronize(self) -> None:
-        """Wait for what is queued."""
+        """Wait for queued work."""
         self.waits += 1
         self.now_s += self.queued_s
         self.device_s += self.queued_s
@@ -64,11 +64,11 @@ class Mark:
         self.at_s = 0.0
 
     def record(self) -> None:
-        """Note the device's time when all that was queued before is done."""
+        """Record the time of the device after all queued work."""
         self.at_s = self.machine.device_s + self.machine.queued_s
 
     def elapsed_time(self, end_event: "Mark") -> float:
-        """Milliseconds."""
+        """Return milliseconds."""
         return (end_event.at_s - self.at_s) * 1e3
 
 
@@ -79,23 +79,23 @@ class PhasedStep:
         self.machine = machine
 
     def forward(self, _: Any) -> None:
-        """One and two seconds."""
+        """Take one second on the host and two on the device."""
         self.machine.launch(1.0, 2.0)
 
     def loss(self, *_: Any) -> None:
-        """An eighth and a quarter."""
+        """Take 1/8 s and 1/4 s."""
         self.machine.launch(0.125, 0.25)
 
     def backward(self, _: Any) -> None:
-        """Two and four."""
+        """Take two and four seconds."""
         self.machine.launch(2.0, 4.0)
 
     def update(self) -> None:
-        """A half and one."""
+        """Take half a second and one second."""
         self.machine.launch(0.5, 1.0)
 
     def __call__(self, *_: Any) -> None:
-        """All of it."""
+        """Run all phases."""
         self.forward(None)
         self.loss()
         self.backward(None)
@@ -103,29 +103,29 @@ class PhasedStep:
 
 
 def case(step: Callable[..., Any], name: str) -> Case:
-    """A case whose step is given."""
+    """Return a case with the given step."""
     return Case(lambda weight, bias, _: (step, (weight, bias)), "softmax_regression_step", name=name)
 
 
 @pytest.fixture(autouse=True)
 def rates(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Measure the rates of the machine without a real matrix."""
+    """Return the rates of the machine without a real matrix."""
     found = {name: Gauge(lambda: None, 1) for name in (READ, COPY, MULTIPLY)}
     monkeypatch.setattr(step_group, "gauges", lambda *_: found)
     monkeypatch.setattr(step_group, "GAUGE_S", 1e-8)
 
 
 class Ticking(Machine):
-    """A machine whose clock moves a little whenever it is read, so that nothing takes no time at all."""
+    """A machine whose clock advances a little at each reading, so that every duration is positive."""
 
     def clock(self) -> float:
-        """Seconds."""
+        """Return the time."""
         self.now_s += 1e-9
         return self.now_s
 
 
 def test_on_an_accelerator_a_step_is_timed_until_the_device_is_done() -> None:
-    """Host and device time together, and each phase with the wait for it."""
+    """The time includes host and device, and each phase includes the wait."""
     machine = Ticking()
     group = measure_group([case(PhasedStep(machine), "a.step")], 4, machine, seconds=1.0, clock=machine.clock)
     timed = group.timed["a.step"]
@@ -136,7 +136,7 @@ def test_on_an_accelerator_a_step_is_timed_until_the_device_is_done() -> None:
 
 
 def test_rounds_end_where_the_ratios_are_known_and_go_on_where_they_are_not() -> None:
-    """A hundred rounds are paid for: steps that do not scatter have the fewest, one that does has all of them."""
+    """The budget allows a hundred rounds: steady steps take the minimum, noisy ones take all."""
     scatter = cycle([1.0, 1.5, 2.0, 1.2, 0.6])
 
     def measured(call: Callable[[], float]) -> int:
@@ -153,7 +153,7 @@ def test_rounds_end_where_the_ratios_are_known_and_go_on_where_they_are_not() ->
 
 
 def test_host_and_device_time_and_those_of_the_graph_are_apart() -> None:
-    """The launch takes the host's seconds, the events the device's; the replay is waited for and timed too."""
+    """The launch takes host time, events measure device time, and the replay is timed with the wait."""
     machine = Ticking()
     group = measure_group([case(PhasedStep(machine), "a.step")], 4, machine, seconds=1.0, clock=machine.clock)
     found = test_steps.on_the_device(group.timed["a.step"], machine, clock=machine.clock)
@@ -165,7 +165,7 @@ def test_host_and_device_time_and_those_of_the_graph_are_apart() -> None:
 
 
 def test_a_step_that_cannot_be_captured_has_a_reason_in_place_of_a_time() -> None:
-    """And its other times all the same."""
+    """It still has its other times."""
     machine = Ticking(capturable=False)
     group = measure_group([case(PhasedStep(machine), "a.step")], 4, machine, seconds=1.0, clock=machine.clock)
     found = test_steps.on_the_device(group.timed["a.step"], machine, clock=machine.clock)
@@ -175,7 +175,7 @@ def test_a_step_that_cannot_be_captured_has_a_reason_in_place_of_a_time() -> Non
 
 
 def test_without_an_accelerator_there_are_no_such_times() -> None:
-    """All of them are unknown, none is zero."""
+    """They are unknown, not zero."""
     machine = Ticking()
     group = measure_group([case(PhasedStep(machine), "a.step")], 4, None, seconds=1.0, clock=machine.clock)
     assert machine.waits == 0
@@ -184,7 +184,7 @@ def test_without_an_accelerator_there_are_no_such_times() -> None:
 
 
 def test_a_step_without_phases_is_timed_as_a_whole() -> None:
-    """The others' phases are not its."""
+    """It has no phases although other steps have."""
     machine = Ticking()
     plain = case(lambda *_: machine.launch(1.0, 0.0), "a.plain")
     group = measure_group([plain, case(PhasedStep(machine), "a.step")], 4, None, seconds=1.0, clock=machine.clock)
@@ -194,7 +194,7 @@ def test_a_step_without_phases_is_timed_as_a_whole() -> None:
 
 
 def test_what_raises_is_left_out_and_kept_as_what_it_raised() -> None:
-    """At the first call or later, in the step or in a phase."""
+    """It raises at the first call or later, in the step or in a phase."""
     machine = Ticking()
 
     class Failing(PhasedStep):
@@ -214,7 +214,7 @@ def test_what_raises_is_left_out_and_kept_as_what_it_raised() -> None:
 
 
 def test_weights_that_became_nan_are_seen() -> None:
-    """Not by the time, but by what is left."""
+    """The final weights show it, not the time."""
     machine = Ticking()
 
     def factory(weight: Any, bias: Any, lr: float) -> Any:
@@ -230,12 +230,12 @@ def test_weights_that_became_nan_are_seen() -> None:
 
 @pytest.mark.parametrize(("batch_size", "steps"), [(1, 64), (256, 64), (1024, 64), (8192, 8), (65_536, 3)])
 def test_as_many_steps_are_compared_as_the_samples_allow(batch_size: int, steps: int) -> None:
-    """Sixty-four wherever they are cheap."""
+    """There are 64 if they are cheap."""
     assert steps_compared(batch_size) == steps
 
 
 def test_minibatches_differ_and_the_data_of_all_stays_small() -> None:
-    """Each is ahead of the one before by sixteen samples."""
+    """Each minibatch starts sixteen samples after the previous one."""
     given: Problem = problem(case(lambda *_: None, "a.step"), 64)
     assert len(given.X) == 64 + 63 * 16
     assert not torch.equal(given.minibatch(0)[0], given.minibatch(1)[0])

@@ -1,4 +1,4 @@
-"""Book-style code: each function holds as it stands, or is found to do the one thing that is wrong with it."""
+"""Functions in the style of the book: each holds as it is, or has exactly its known defect."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -11,7 +11,7 @@ from harness.record import Status
 
 
 class Asked(NamedTuple):
-    """How a student asks, and what is wrong with the function."""
+    """The call of a student, and the defect of the function."""
 
     function: Callable[..., Any]
     declares: Mapping[str, Any]
@@ -39,7 +39,7 @@ ASKED = [
 
 @pytest.mark.parametrize("asked", ASKED, ids=lambda asked: asked.function.__name__)
 def test_book_style_code_holds_and_the_trap_of_the_column_is_a_hint(asked: Asked) -> None:
-    """In float32, with the declaration that the text of the book is."""
+    """The functions run in float32 with the declarations of the book."""
     verdicts = harness.check(
         asked.function,
         asked.contract,
@@ -54,7 +54,7 @@ def test_book_style_code_holds_and_the_trap_of_the_column_is_a_hint(asked: Asked
 
 
 def test_the_trap_of_the_column_is_named_where_it_is_looked_for() -> None:
-    """One sentence says what happened, and how it is mended."""
+    """One sentence explains the broadcast, and how to avoid it."""
     (verdict,) = harness.check(
         book.mean_loss_that_broadcasts,
         "squared_error",
@@ -69,7 +69,7 @@ def test_the_trap_of_the_column_is_named_where_it_is_looked_for() -> None:
 
 
 def test_the_example_of_the_column_is_one_that_a_reader_can_add_up() -> None:
-    """Two rows of zeros and ones, and no number that barely fails."""
+    """It has two rows of zeros and ones, and fails clearly."""
     asked = {"laws": ["column_of_predictions"], "dtypes": ["float32"], "examples": 4}
     (mean,) = harness.check(book.mean_loss_that_broadcasts, "squared_error", declares=HALF, **asked)
     (rows,) = harness.check(book.squared_loss_that_broadcasts, "squared_error", declares=ROWS, **asked)
@@ -83,7 +83,7 @@ def test_the_example_of_the_column_is_one_that_a_reader_can_add_up() -> None:
 
 
 def test_what_a_function_is_given_is_said_where_it_stumbles_over_the_shape() -> None:
-    """The book's weights are the transpose of torch's; an error about something else says nothing of them."""
+    """The book's weights are the transpose of torch's. Another error does not mention the shapes."""
     asked = {"laws": ["value"], "dtypes": ["float32"], "examples": 2}
     (stumbles,) = harness.check(book.linreg, "linear", **asked)
     assert stumbles.reason is not None
@@ -97,12 +97,12 @@ def test_what_a_function_is_given_is_said_where_it_stumbles_over_the_shape() -> 
 
 
 def refuse(*_: Any) -> None:
-    """Be unwilling."""
+    """Raise an error."""
     raise ValueError("not today")
 
 
 def test_a_share_in_float32_is_right_of_scores_in_float64() -> None:
-    """As the book counts hits; a share that is off in float32 is wrong in both."""
+    """The book counts hits in float32. A share that is off in float32 is wrong for both dtypes."""
     laws = ["share_of_hits", "masked_scores"]
     assert not harness.check(book.accuracy, laws=laws, dtypes=["float64"], examples=8, corpora=()).failing
     off = harness.check(

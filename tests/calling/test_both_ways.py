@@ -28,7 +28,7 @@ OF_TORCH = [
 @pytest.mark.judged
 @pytest.mark.parametrize(("name", "contract", "call"), OF_TORCH, ids=[one[0] for one in OF_TORCH])
 def test_both_ways_reach_the_same_verdicts(name: str, contract: str, call: str | None) -> None:
-    """In this process, and in the processes that the command starts."""
+    """Python checks in this process, the command in others."""
     facts: dict[str, Any] = {"dtypes": ["float32"], "examples": 3, "call": call, "seed": 0}
     here = harness.check(attrgetter(name)(torch), contract, corpora=(), **facts)
     module, _, function = f"torch.{name}".rpartition(".")
@@ -38,14 +38,14 @@ def test_both_ways_reach_the_same_verdicts(name: str, contract: str, call: str |
 
 @pytest.mark.parametrize("apart", [False, True])
 def test_a_loss_that_warns_of_a_column_keeps_the_law_of_the_column(*, apart: bool) -> None:
-    """Warnings cross the boundary of the process."""
+    """The warning is passed on between processes."""
     facts: dict[str, Any] = {"laws": ["column_of_predictions"], "dtypes": ["float32"], "examples": 3}
     (warned,) = harness.check(functional.mse_loss, "squared_error", isolate=apart, **facts)
     assert warned.status is Status.HOLDS
 
 
 def test_a_silent_broadcast_of_a_column_is_no_defect() -> None:
-    """It is a hint, since torch's rule is to broadcast."""
+    """It is a hint, because broadcasting is torch's rule."""
     facts: dict[str, Any] = {"laws": ["column_of_predictions"], "dtypes": ["float32"], "examples": 3}
     (silent,) = harness.check(lambda x, y: ((x - y) ** 2).mean(), "squared_error", **facts)
     assert silent.status is Status.LOST

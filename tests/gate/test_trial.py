@@ -1,4 +1,4 @@
-"""How the time gate spends its budget, on a simulated machine: its clock is a number, and no process begins."""
+"""The time gate on a simulated machine: its clock is a number, and no process starts."""
 
 from collections import Counter
 
@@ -41,7 +41,7 @@ LOADS = {
 @pytest.mark.parametrize("budget_s", [5.0, 20.0, 60.0, 100.0])
 @pytest.mark.parametrize("slowdown", [1.0, 1.44])
 def test_a_case_has_five_pairs_or_is_named_as_not_timed(load: Load, budget_s: float, slowdown: float) -> None:
-    """Whatever the load: a case with fewer pairs has no verdict, and slower code never passes."""
+    """For any load, a case with fewer pairs has no verdict, and slower code never passes."""
     machine = Machine(load, slowdown=slowdown)
     evidence = ran(machine, budget_s)
     counts = pairs(evidence)
@@ -53,7 +53,7 @@ def test_a_case_has_five_pairs_or_is_named_as_not_timed(load: Load, budget_s: fl
 
 
 def test_fewer_cases_are_timed_fully_where_the_first_pair_took_longer_than_planned() -> None:
-    """The plan fits all cases, the machine becomes busy, and the confirmation of the rest fits as well."""
+    """The plan fits all cases. After the machine becomes busy, the remaining cases fit with their confirmation."""
     assert set(pairs(ran(Machine(), 40.0))) == set(CASES)
     evidence = ran(Machine(after(0.5, 3.0), slowdown=1.44), 40.0)
     counts = pairs(evidence)
@@ -66,14 +66,14 @@ def test_fewer_cases_are_timed_fully_where_the_first_pair_took_longer_than_plann
 
 
 def test_the_cheapest_cases_and_the_control_are_kept() -> None:
-    """The slowest are dropped first: without them there is room for most of the others."""
+    """The slowest cases are dropped first, which leaves time for most others."""
     evidence = ran(Machine(after(0.5, 5.0)), 30.0)
     assert evidence.control not in evidence.unreached
     assert "kernels.case_5" in evidence.unreached
 
 
 def test_confirmations_come_before_what_cannot_be_told() -> None:
-    """A load that begins after the first look leaves time for the suspected case alone."""
+    """A load after the first look leaves time only for the suspected case."""
     machine = Machine(after(26.0, 6.0), slowdown=1.44)
     evidence = ran(machine, 60.0)
     counts = pairs(evidence)
@@ -84,12 +84,12 @@ def test_confirmations_come_before_what_cannot_be_told() -> None:
 
 
 def test_cases_that_were_dropped_are_timed_when_the_others_are_decided_early() -> None:
-    """A neighbor that was busy during the plan, and has ended since, costs no verdict."""
+    """A neighbor was busy during the plan only, which costs no verdict."""
     assert not ran(Machine(lambda now: 6.0 if now < 3.0 else 1.0), 60.0).unreached
 
 
 def test_looking_how_long_calls_take_ends_with_the_budget() -> None:
-    """The cases that it did not reach are named, with a budget that would do: at least one is looked at."""
+    """Unreached cases are named with a sufficient budget, for which at least one case is timed."""
     for budget_s, longest_s in ((5.0, 8.0), (0.1, 3.0)):
         machine = Machine(prepare_s=2.0)
         evidence = ran(machine, budget_s)

@@ -1,4 +1,4 @@
-"""What is wrong on one kind of input alone is seen by the law that draws this kind."""
+"""A defect that shows on one kind of input is found by the law that draws this kind."""
 
 import pytest
 import torch
@@ -13,8 +13,8 @@ from harness.verdict.job import jobs
 
 
 @pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: f"{wrong.contract}-{wrong.name}-{wrong.dtype}")
-def test_what_is_wrong_on_one_kind_of_input_is_seen(wrong: Wrong) -> None:
-    """By drawing alone."""
+def test_a_defect_on_one_kind_of_input_is_found(wrong: Wrong) -> None:
+    """Drawn examples suffice."""
     case = Case(wrong.function, wrong.contract, name=f"never_tried.{wrong.contract}")
     (job,) = jobs([case], laws=[wrong.law], dtypes=[wrong.dtype], strict=True)
     verdict = decide(job, corpora=(), minimal=False)
@@ -22,7 +22,7 @@ def test_what_is_wrong_on_one_kind_of_input_is_seen(wrong: Wrong) -> None:
 
 
 def test_the_mode_is_named() -> None:
-    """In which it is wrong."""
+    """The message names the mode with the wrong result."""
     names = {"in inference": "inference_mode", "under autocast": "autocast", "with gradients": "require"}
     for name, words in names.items():
         (wrong,) = (wrong for wrong in WRONG if wrong.name == name)
@@ -31,8 +31,8 @@ def test_the_mode_is_named() -> None:
         assert words in verdict.violation.cause
 
 
-def test_who_takes_one_axis_of_rows_alone_may_refuse() -> None:
-    """The contract has two axes; who refuses more answers nothing wrongly."""
+def test_a_function_with_one_axis_of_rows_may_refuse_more() -> None:
+    """The contract has two axes. A function that refuses more axes gives no wrong result."""
 
     def softmax(x: Tensor) -> Tensor:
         n, k = x.shape
@@ -44,14 +44,14 @@ def test_who_takes_one_axis_of_rows_alone_may_refuse() -> None:
 
 
 def test_a_gradient_may_say_that_it_cannot_be_differentiated() -> None:
-    """Then there is nothing to look at."""
+    """The law is skipped."""
     (verdict,) = harness.check(once, "softmax", laws=["second_derivative"], dtypes=["float32"], corpora=())
     assert verdict.status is Status.SKIPPED
     assert "once_differentiable" in (verdict.reason or "")
 
 
 def test_a_slow_implementation_is_tried_on_fewer_rows() -> None:
-    """A loop over the rows takes no minutes, and what needs the square of their memory is not asked for all of it."""
+    """A loop over the rows takes seconds, and quadratic memory is limited."""
     most: list[int] = []
 
     def looped(x: Tensor) -> Tensor:
@@ -65,14 +65,14 @@ def test_a_slow_implementation_is_tried_on_fewer_rows() -> None:
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_no_run_leaves_a_quarter_of_a_block_out(seed: int) -> None:
-    """Whatever the seed."""
+    """The seed does not matter."""
     (wrong,) = (wrong for wrong in WRONG if "modulo" in wrong.name)
     (verdict,) = harness.check(wrong.function, "softmax", laws=[wrong.law], dtypes=["float32"], corpora=(), seed=seed)
     assert verdict.status is Status.BROKEN
 
 
 def test_seeds_sweep_the_lengths_between_the_edges() -> None:
-    """Other ones each."""
+    """Each seed draws other lengths."""
     lengths: set[int] = set()
     for seed in range(4):
         harness.check(

@@ -1,4 +1,4 @@
-"""The steps by name, and of the wrong ones the line that is marked."""
+"""The steps by name, and the marked lines of wrong steps."""
 
 import inspect
 from collections.abc import Callable
@@ -10,16 +10,13 @@ MARK = "# WRONG"
 
 
 def steps_of(module: ModuleType) -> list[Step]:
-    """Return the steps of a module, in their order: its functions without arguments."""
+    """Return the steps of a module in order: its functions without arguments."""
     defined = [value for value in vars(module).values() if inspect.isfunction(value)]
     return [value for value in defined if value.__module__ == module.__name__]
 
 
 def wrong_line(step: Step) -> tuple[str, int]:
-    """Return file and number of the line that is wrong: the first that is marked, in the step or above it.
-
-    What a step calls stands above it in its module.
-    """
+    """Return file and number of the wrong line: the first marked line in the step, or in functions above it."""
     lines, start = inspect.getsourcelines(step)
     marked = [start + index for index, line in enumerate(lines) if MARK in line]
     if not marked:

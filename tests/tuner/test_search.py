@@ -1,4 +1,4 @@
-"""The search of the tuner on simulated loaders: how near it comes and in what share of the time, over many seeds."""
+"""The tuner's search on simulated loaders, over many seeds: the rate that it reaches, and its share of the time."""
 
 import statistics
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ SEEDS = 40
 
 @pytest.mark.parametrize("name", RATES)
 def test_the_tuner_comes_near_the_best_in_a_quarter_of_the_time(name: str) -> None:
-    """At least 95 % of the best in at least nine of ten runs, and on average in a quarter of the exhaustive time."""
+    """At least 90 % of runs reach 95 % of the best rate, on average in a quarter of the exhaustive time."""
     found = [tuned(name, seed) for seed in range(SEEDS)]
     shares = [share_of_best(name, standing.best) for standing in found]
     spent = statistics.mean(standing.spent_s for standing in found) / exhaustive_s(name)
@@ -34,7 +34,10 @@ def test_the_tuner_comes_near_the_best_in_a_quarter_of_the_time(name: str) -> No
 
 
 def test_the_simulated_loaders_are_what_they_are_called() -> None:
-    """One worker is worse than none where two are better; in memory they only harm; sleepy gains beyond the cores."""
+    """A single worker may be worse than none although two are better.
+
+    In memory, workers only harm. The loader `sleepy` gains beyond the cores.
+    """
     rates = {name: {workers: rate(Choice(512, workers)) for workers in (0, 1, 2, 4)} for name, rate in RATES.items()}
     hop = {workers: RATES["one worker worse than none"](Choice(128, workers)) for workers in (0, 1, 2)}
     assert hop[1] < hop[0] < hop[2]
@@ -45,7 +48,7 @@ def test_the_simulated_loaders_are_what_they_are_called() -> None:
 
 
 def test_the_same_seed_gives_the_same_search() -> None:
-    """Slice by slice; another seed visits in another order."""
+    """All slices are equal; another seed has another order."""
     first, again, other = (_order(seed) for seed in (1, 1, 2))
     assert first == again
     assert first != other
@@ -65,7 +68,7 @@ def _order(seed: int) -> list[Choice]:
 
 
 def _steady(rates: Mapping[Choice, float], **settings: object) -> SearchState:
-    """Search where nothing scatters and a slice lasts as long as it is asked for."""
+    """Search without noise, in slices of exactly the requested length."""
 
     def measure(one: Choice, seconds: float) -> Measured:
         return Measured(round(1e6 * rates[one] * seconds), 1e6 * seconds, seconds)
@@ -75,7 +78,7 @@ def _steady(rates: Mapping[Choice, float], **settings: object) -> SearchState:
 
 
 def test_what_is_dominated_leaves_after_one_slice() -> None:
-    """A quarter of the leader's rate is not measured again."""
+    """A choice with a quarter of the leader's rate is not measured again."""
     fast, slow = Choice(256), Choice(256, 2)
     seen: list[Choice] = []
 
@@ -90,7 +93,7 @@ def test_what_is_dominated_leaves_after_one_slice() -> None:
 
 
 def test_workers_that_are_not_worth_it_are_not_looked_at() -> None:
-    """Where as many workers as cores are dominated, neither fewer nor more of them are measured."""
+    """If as many workers as cores are dominated, neither fewer nor more are measured."""
     rates = {one: 1000.0 if not one.workers else 200.0 for one in grid((64,), (0, 1, 2, 4))}
     assert {one.workers for one in _steady(rates).rates} == {0, 2}
 
@@ -102,7 +105,7 @@ def test_one_worker_does_not_decide_about_two() -> None:
 
 
 def test_a_tie_goes_to_fewest_workers_then_least_memory() -> None:
-    """Equal rates: no workers beat two, and of two numbers of workers the smaller prefetch factor is taken."""
+    """At equal rates, no workers win over two, and then the smaller prefetch factor wins."""
     level = dict.fromkeys(grid((64,), (0, 2), prefetch=(2, 4)), 1000.0)
     found = _steady(level)
     assert (found.best, found.reason) == (Choice(64), Reason.TIED)
@@ -111,7 +114,7 @@ def test_a_tie_goes_to_fewest_workers_then_least_memory() -> None:
 
 
 def test_leaders_that_part_are_told_apart_by_the_interval_of_their_ratio() -> None:
-    """The ratio and its interval are part of the answer."""
+    """The result has the ratio and its interval."""
     found = _steady({Choice(64): 1000.0, Choice(64, 2): 1300.0})
     assert (found.best.workers, found.reason) == (2, Reason.PARTED)
     assert found.lead is not None
@@ -121,7 +124,7 @@ def test_leaders_that_part_are_told_apart_by_the_interval_of_their_ratio() -> No
 
 
 def test_the_time_bound_ends_the_search_with_the_best_so_far() -> None:
-    """After a bound of less than the first round, what was measured is answered for."""
+    """A bound shorter than the first round returns the best measured choice."""
     bounded, whole = tuned("sleepy", 0, budget_s=1.0), tuned("sleepy", 0)
     assert bounded.reason is Reason.BUDGET
     assert bounded.best in bounded.rates
@@ -129,14 +132,14 @@ def test_the_time_bound_ends_the_search_with_the_best_so_far() -> None:
 
 
 def test_a_budget_of_nothing_still_measures_one_slice() -> None:
-    """There is something to answer with."""
+    """There is always a measured choice."""
     found = tuned("in memory", 0, budget_s=0.0)
     assert (found.slices, found.reason) == (1, Reason.BUDGET)
 
 
 @pytest.mark.parametrize("name", ["decode-heavy", "in memory", "sleepy"])
 def test_a_loader_that_keeps_ahead_of_the_step_ends_the_search(name: str) -> None:
-    """Even the slowest does where the step is long: no workers, the smallest batch, few slices."""
+    """For a long step the slowest loader suffices: no workers, the smallest batch, few slices."""
     slow = {size: 10.0 * size / RATES[name](Choice(size)) for size in (32, 128, 512)}
     found = tuned(name, 0, step_s=slow)
     assert found.reason is Reason.KEEPS_AHEAD
@@ -145,7 +148,7 @@ def test_a_loader_that_keeps_ahead_of_the_step_ends_the_search(name: str) -> Non
 
 
 def test_workers_are_taken_where_only_they_keep_ahead() -> None:
-    """None waits too long; as many as there are cores hide loading behind the step."""
+    """Without workers the step waits too long. As many workers as cores hide the loading."""
     step_s = {128: 128 / 1500.0}
     rates = {Choice(128): 1500.0, Choice(128, 2): 2500.0, Choice(128, 4): 4000.0}
     found = _steady(rates, step_s=step_s)
@@ -154,14 +157,14 @@ def test_workers_are_taken_where_only_they_keep_ahead() -> None:
 
 
 def test_a_step_that_nothing_keeps_ahead_of_gets_the_fastest() -> None:
-    """The search goes on to its end."""
+    """The search continues to its end."""
     rates = {Choice(128): 1500.0, Choice(128, 2): 2500.0}
     found = _steady(rates, step_s={128: 1e-4})
     assert (found.best.workers, found.reason) == (2, Reason.PARTED)
 
 
 def test_every_slice_leaves_an_answer() -> None:
-    """Whoever stops the search after any slice has a best so far that was measured."""
+    """A search stopped after any slice has a measured best choice."""
     search = LoaderSearch(GRID, Simulated("in memory", 0), LoaderSearchSettings(cores=CORES))
     for count, standing in enumerate(search.run(), 1):
         assert standing.best in standing.rates

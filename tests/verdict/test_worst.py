@@ -1,4 +1,4 @@
-"""Beside the smallest example the worst: what barely fails looks like a false alarm."""
+"""The worst example is shown with the smallest, because an example that barely fails looks like a false alarm."""
 
 import math
 from dataclasses import replace
@@ -15,26 +15,26 @@ from harness.verdict.replay import from_json, from_text
 
 
 def clamped(logits: Tensor, targets: Tensor) -> Tensor:
-    """A binary cross-entropy that is a little off at first, and 100 at most."""
+    """A binary cross-entropy that is slightly off at first, and never exceeds 100."""
     return torch.nn.functional.binary_cross_entropy(logits.sigmoid(), targets)
 
 
 def job(case: Case, law: str = "value") -> Job:
-    """One law, in float32."""
+    """Return a job for a law in float32."""
     (found,) = jobs([case], laws=[law], dtypes=["float32"])
     return found
 
 
 @pytest.fixture(scope="module")
 def found() -> Verdict:
-    """A violation that shows both."""
+    """Return a violation with both examples."""
     verdict = decide(job(Case(clamped, "binary_cross_entropy_with_logits"), "value_on_extreme_numbers"), corpora=())
     assert verdict.status is Status.BROKEN
     return verdict
 
 
 def test_the_worst_is_shown_beside_the_smallest(found: Verdict) -> None:
-    """At least twice as far beyond its bound, in one line more."""
+    """It exceeds its bound at least twice as far, and takes one more line."""
     assert found.violation is not None
     worst = found.violation.worst
     assert worst is not None
@@ -45,7 +45,7 @@ def test_the_worst_is_shown_beside_the_smallest(found: Verdict) -> None:
 
 
 def test_the_worst_has_a_replay_of_its_own(found: Verdict) -> None:
-    """Which measures the same."""
+    """The replay measures the same deviation."""
     assert found.violation is not None
     assert found.violation.worst is not None
     target = job(Case(clamped, "binary_cross_entropy_with_logits"), "value_on_extreme_numbers")
@@ -56,7 +56,7 @@ def test_the_worst_has_a_replay_of_its_own(found: Verdict) -> None:
 
 
 def test_what_is_infinitely_wrong_has_no_worse_example() -> None:
-    """Nothing more is drawn."""
+    """No more examples are drawn."""
     verdict = decide(job(Case(lambda x: x.exp() / x.exp().sum(-1, keepdim=True), "softmax")))
     assert verdict.violation is not None
     assert math.isinf(verdict.violation.deviation)
@@ -64,7 +64,7 @@ def test_what_is_infinitely_wrong_has_no_worse_example() -> None:
 
 
 def test_what_barely_fails_has_the_cause_of_what_fails_by_far() -> None:
-    """Two roundings of a mean say nothing; a row whose spread they swallow says what they are."""
+    """Two roundings of a mean have no clear cause. A row with a small spread shows it."""
 
     def narrow(x: Tensor) -> Tensor:
         mean = x.mean(-1, keepdim=True)
@@ -79,7 +79,7 @@ def test_what_barely_fails_has_the_cause_of_what_fails_by_far() -> None:
 
 
 def test_a_declared_failure_needs_no_worst() -> None:
-    """Its declaration says what it is."""
+    """The declaration explains it."""
     case = Case(clamped, "binary_cross_entropy_with_logits", breaks={"value_on_extreme_numbers": "a sum"})
     verdict = decide(job(case, "value_on_extreme_numbers"), corpora=())
     assert verdict.status is Status.EXPECTED
@@ -88,7 +88,7 @@ def test_a_declared_failure_needs_no_worst() -> None:
 
 
 def test_a_law_may_do_without_a_worst() -> None:
-    """One on digits that the formula as written loses too, whose breach fails nothing."""
+    """It is a law about digits that the formula as written loses too, whose violation does not fail."""
     target = job(Case(clamped, "binary_cross_entropy_with_logits"), "value_on_extreme_numbers")
     verdict = decide(replace(target, law=replace(target.law, shows_worst=False)), corpora=())
     assert verdict.status is Status.BROKEN
@@ -97,7 +97,7 @@ def test_a_law_may_do_without_a_worst() -> None:
 
 
 def test_a_law_that_ran_out_of_time_says_so() -> None:
-    """The verdict records it, and the census line says how many."""
+    """The verdict records it, and the summary counts such laws."""
     case = Case(lambda x: torch.softmax(x, -1), "softmax")
     whole, cut = decide(job(case), examples=2), decide(job(case), seconds=0.0)
     assert (whole.cut_short, cut.cut_short) == (False, True)
@@ -107,7 +107,7 @@ def test_a_law_that_ran_out_of_time_says_so() -> None:
 
 
 def test_a_function_that_is_wrong_at_minus_zero_only_shows_minus_zero() -> None:
-    """And is not accused of answering otherwise when it is called again."""
+    """A repeated call does not seem to give another result."""
 
     def wrong_at_minus_zero(x: Tensor) -> Tensor:
         return torch.where((x == 0.0) & x.signbit(), 0.75, x.sigmoid())
@@ -118,7 +118,7 @@ def test_a_function_that_is_wrong_at_minus_zero_only_shows_minus_zero() -> None:
 
 
 def test_a_law_about_masks_shows_one() -> None:
-    """Though what is wrong with the implementation is nothing about masks."""
+    """The example has a mask although the defect is independent of masks."""
     verdict = decide(job(Case(lambda x: x.exp() / x.exp().sum(-1, keepdim=True), "softmax"), "masked_entries"))
     assert verdict.violation is not None
     logits = from_text(verdict.violation.example)["logits"]
@@ -128,7 +128,7 @@ def test_a_law_about_masks_shows_one() -> None:
 
 @pytest.mark.parametrize("law", ["value", "zero_probability_adds_nothing"])
 def test_a_divergence_is_shown_of_distributions(law: str) -> None:
-    """Both of its arguments; and a class of probability zero where the law is about one."""
+    """Both arguments are distributions, with a class of probability zero if the law needs it."""
 
     def with_epsilon(log_q: Tensor, p: Tensor) -> Tensor:
         return (p * ((p + 1e-8).log() - log_q)).sum(-1)

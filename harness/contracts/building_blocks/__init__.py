@@ -1,1 +1,1 @@
-"""What families of contracts share: laws of the usual shapes, inputs, exact values, and bounds with derivations."""
+"""Shared parts of the contracts: laws of usual forms, inputs, exact values, and bounds with derivations."""

@@ -1,4 +1,4 @@
-"""Inputs of the contracts on one logit a row with a target between zero and one: groups ``[g, n]`` of both."""
+"""Inputs of the contracts on one logit per row with a target between zero and one: groups ``[g, n]`` of both."""
 
 import numpy as np
 import torch
@@ -17,8 +17,8 @@ _LONGEST = 32
 def _targets(logits: Tensor, format_: Format, rng: Generator) -> Tensor:
     """Targets ``y`` for which ``1 - y`` is exact: any class, the right one, zero, half and one, or soft ones.
 
-    A quarter of the groups each. The right one is what makes losses and gradients tiny; soft ones are multiples of
-    ``2 u`` at distances from either class that are spread over all magnitudes.
+    A quarter of the groups has each kind. Right targets make losses and gradients tiny. Soft targets are multiples of
+    ``2 u``, at distances of all magnitudes from either class.
     """
     shape, bits = tuple(logits.shape), format_.precision - 1
     right = (to_array(logits) > 0).astype(np.float64)
@@ -41,7 +41,7 @@ def _with_targets(
 def groups(format_: Format) -> st.SearchStrategy[Example]:
     """Groups ``[g, n]`` of structured logits and of targets; no sum over a group overflows.
 
-    In half of the batches a group is one row, so that no row hides behind the others of its mean.
+    In half of the batches a group is a single row, so that a mean over rows does not hide a row.
     """
     largest, rows = format_.max / (2.0 * _LONGEST), (4, 64)
     single = arguments(format_, largest=largest, rows=rows, columns=(1, 1))
@@ -50,12 +50,12 @@ def groups(format_: Format) -> st.SearchStrategy[Example]:
 
 
 def extreme_groups(format_: Format) -> st.SearchStrategy[Example]:
-    """One logit a group, the largest and the smallest numbers among them."""
+    """One logit per group, including the largest and the smallest numbers."""
     return _with_targets(extremes(format_, columns=(1, 1)), format_)
 
 
 def long_groups(format_: Format) -> st.SearchStrategy[Example]:
-    """Groups of up to 65,536 near-equal logits."""
+    """Groups of up to 65,536 nearly equal logits."""
     return _with_targets(long_rows(format_), format_, ONE_SEED)
 
 
@@ -65,7 +65,7 @@ def zero_groups(format_: Format) -> st.SearchStrategy[Example]:
 
 
 def every_third_infinite(target_of_positive: float) -> Inputs:
-    """Every third group has nothing but infinite logits; the target of +inf is given, that of -inf the other one."""
+    """Every third group has only infinite logits, with the given target for +inf and the other target for -inf."""
 
     def inputs(format_: Format) -> st.SearchStrategy[Example]:
         def expand(example: Example, seed: int) -> Example:
@@ -85,7 +85,7 @@ def every_third_infinite(target_of_positive: float) -> Inputs:
 
 
 def _ray(name: str, sign: float, target: float) -> Ray:
-    """A logit of one sign and one class, one row a group."""
+    """A logit of one sign and one class, one row per group."""
 
     def example(t: Tensor, _: Format) -> Example:
         return {"logits": (sign * t)[:, None], "targets": torch.full_like(t, target)[:, None]}
@@ -105,4 +105,4 @@ RAYS = (
     _ray("negative logit of class 0", -1.0, 0.0),
     Ray("rows", "t zeros of class 1", _many, lambda _: LONGEST, lambda _: 1.0, whole=True),
 )
-"""Right and wrong, certain in either direction; and many rows."""
+"""Right and wrong logits of either sign, and many rows."""

@@ -1,4 +1,4 @@
-"""The chapter's synthetic data, whose true parameters are known: y = X w + b + noise."""
+"""The chapter's synthetic data with known true parameters: y = X w + b + noise."""
 
 import numpy as np
 import torch
@@ -10,7 +10,7 @@ TRUE_WEIGHT, TRUE_BIAS, NOISE = (2.0, -3.4), 4.2, 0.01
 
 
 def standard_errors(X: Array) -> Array:
-    """Standard errors of the least-squares estimates of the weights and the bias, at the chapter's noise."""
+    """Standard errors of the least-squares estimates of the weights and the bias, with the chapter's noise."""
     design = np.concatenate([X, np.ones((len(X), 1))], axis=1)
     return np.asarray(NOISE * np.sqrt(np.diag(np.linalg.inv(design.T @ design))))
 

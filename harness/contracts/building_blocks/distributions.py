@@ -1,7 +1,7 @@
-"""Rows that are distributions: pairs of them, and how one stays one when an entry of it is changed or dropped.
+"""Rows that are distributions: pairs of them, and repairs after an entry is changed or dropped.
 
-The largest entry takes what the others leave. So the entry that was changed keeps its value, which a division by the
-sum would not let it.
+A repair adjusts the largest entry so that the sum is one. The changed entry then keeps its value, which a division by
+the sum would alter.
 """
 
 import math
@@ -17,12 +17,12 @@ from harness.laws.strategies import SEEDS, batches, companions
 
 
 def with_sum_one(p: Tensor, format_: Format) -> Tensor | None:
-    """Return probabilities ``[..., k]`` whose sum is one but for their rounding; ``None`` where others exceed it.
+    """Return probabilities ``[..., k]`` with sum one up to rounding, or ``None`` if the other entries exceed one.
 
     Notes
     -----
-    Rounding each of ``p`` changes the sum by :math:`u` at most, and by a subnormal for each entry raised to one. Rows
-    that are within four times the first of one are left as they are.
+    Rounding ``p`` changes the sum by at most :math:`u`, and by a subnormal for each entry that is raised to one. Rows
+    within four times that bound stay unchanged.
     """
     values = p.double()
     largest = values.argmax(-1, keepdim=True)
@@ -35,13 +35,13 @@ def with_sum_one(p: Tensor, format_: Format) -> Tensor | None:
 
 
 def with_logarithms(log_q: Tensor, format_: Format) -> Tensor | None:
-    r"""Return logarithms ``[..., k]`` of such probabilities; ``None`` where those of the others exceed one.
+    r"""Return logarithms ``[..., k]`` of such probabilities, or ``None`` if the other probabilities exceed one.
 
     Notes
     -----
-    Rounding each logarithm by a few ulp changes the sum by :math:`8 u \sum_j q_j |\ln q_j| \le 8 u \ln k`. Rows that
-    are within twice of that, and of the sum's own rounding, are left as they are; so are those with an infinite entry,
-    whose probability a law has taken away.
+    Rounding each logarithm by a few ulp changes the sum by :math:`8 u \sum_j q_j |\ln q_j| \le 8 u \ln k`. Rows within
+    twice that bound and the sum's own rounding stay unchanged. Rows with an infinite entry also stay unchanged,
+    because a law has removed their probability.
     """
     values = log_q.double()
     largest = values.argmax(-1, keepdim=True)
@@ -55,10 +55,11 @@ def with_logarithms(log_q: Tensor, format_: Format) -> Tensor | None:
 
 
 def distributions(format_: Format) -> st.SearchStrategy[tuple[Tensor, Tensor, np.random.Generator]]:
-    """Positive probabilities and logarithms of another distribution, normalised before they are rounded.
+    """Positive probabilities, and logarithms of another distribution, normalized before they are rounded.
 
-    A quarter of the rows each: another distribution altogether, at all magnitudes; the same one, each rounded for
-    itself; the logarithm of ``p`` a few ulp away; the classes in reverse, so that what is likely is not.
+    There are four kinds, each for a quarter of the rows: an unrelated distribution of any magnitude; the same
+    distribution, rounded separately; the logarithm of ``p`` a few ulp away; and the classes in reverse order, so that
+    likely classes become unlikely.
     """
 
     def expand(logits: Tensor, seed: int) -> tuple[Tensor, Tensor, np.random.Generator]:
@@ -70,12 +71,12 @@ def distributions(format_: Format) -> st.SearchStrategy[tuple[Tensor, Tensor, np
 
 
 def rounded_softmax(logits: Tensor, format_: Format) -> Tensor:
-    """Probabilities of logits, rounded once; none is zero."""
+    """Probabilities of logits, rounded once and never zero."""
     return torch.from_numpy(portable.softmax(to_array(logits))).clamp_min(format_.smallest).to(format_.dtype)
 
 
 def _another(logits: Tensor, p: Tensor, rng: np.random.Generator, format_: Format) -> Tensor:
-    """Logarithms of the four kinds."""
+    """Logarithms for these four kinds."""
     magnitude = portable.exp2(rng.random((len(logits), 1)) * float(portable.log2(largest_logit(format_))))
     far = to_array(companions(logits.double(), rng)) * magnitude
     few_ulp = portable.log(to_array(p)) * (1.0 + rng.integers(-4, 5, size=tuple(p.shape)) * 2.0 * format_.u)

@@ -1,8 +1,8 @@
-r"""Minibatch gradient descent on linear and softmax regression: the exact trajectory, and the distance from it.
+r"""Minibatch gradient descent on linear and softmax regression: the exact trajectory, and a bound on the distance.
 
-The trajectory has the same start and the same minibatches, every operation exact. An implementation's distance from it
-is bounded step by step. With the gradient's rounding error :math:`e_t` (from the bounds of the model
-and of its loss) and the step map's Lipschitz constant :math:`L_t = \max(1, |1 - \eta \lambda_{\max}(H_t)|)`,
+The exact trajectory has the same start and the same minibatches, with every operation exact. The bound on an
+implementation's distance grows step by step. With the gradient's rounding error :math:`e_t` (from the bounds of the
+model and of its loss) and the step map's Lipschitz constant :math:`L_t = \max(1, |1 - \eta \lambda_{\max}(H_t)|)`,
 
 .. math:: \|\hat\theta_{t+1} - \theta_{t+1}\|_2 \le L_t \|\hat\theta_t - \theta_t\|_2
           + \|\eta e_t + 3 u \eta |\nabla_t| + 2 u |\theta_t|\|_2 .
@@ -25,13 +25,13 @@ TrainingKind = Literal["linear", "softmax"]
 
 
 FLOATS = ("float64", "float32")
-"""Dtypes in which something is trained: 16 bits are too few for steps."""
+"""Dtypes for training; 16 bits are too few for small steps."""
 
 SOURCE = "Dive into Deep Learning (2023), sections 3.1 and 4.1"
 
 
 class TrainingPlan(NamedTuple):
-    """What is trained: the minibatches, the rate, and half or the whole of the squared error."""
+    """The kind of training: the minibatches, the learning rate, and the factor of the squared error."""
 
     kind: TrainingKind
     batches: tuple[tuple[int, ...], ...]
@@ -95,7 +95,7 @@ trajectory_oracle = Oracle(_screen, _exact)
 
 
 def _gradient_error(plan: TrainingPlan, X: Array, y: Array, W: Array, b: Array, format_: Format) -> tuple[Array, Array]:
-    """Slope of the loss in the scores ``[n, m]``, and the absolute error an implementation may make of it."""
+    """Slope of the loss in the scores ``[n, m]``, and its admissible absolute error."""
     u, d = format_.u, X.shape[1]
     scores = X @ W.T + b
     score_error = (d + 3) * u * (np.abs(X) @ np.abs(W).T + np.abs(b))
@@ -111,7 +111,7 @@ def _gradient_error(plan: TrainingPlan, X: Array, y: Array, W: Array, b: Array, 
 
 
 def trajectory_bound(plan: TrainingPlan, X: Array, y: Array, weight: Array, bias: Array, format_: Format) -> float:
-    """2-norm of the distance from the exact trajectory after the last step: see the module's notes."""
+    """2-norm of the admissible distance from the exact trajectory after the last step, see the module's notes."""
     W, b, distance, u = weight.copy(), bias.copy(), 0.0, format_.u
     for batch in map(list, plan.batches):
         rows, targets, n = X[batch], y[batch], len(batch)

@@ -1,7 +1,7 @@
 """Logits with labels: inputs, and the exact cross-entropy.
 
-Many small batches, since an implementation reduces over one: logits are ``[g, n, k]`` and labels ``[g, n]``. Where a
-law is about single rows, the groups have one row each.
+An implementation reduces over a batch, so the inputs are many small batches: logits are ``[g, n, k]`` and labels
+``[g, n]``. Laws about single rows use groups of one row.
 """
 
 from typing import Any
@@ -20,7 +20,7 @@ from harness.laws import Example, Inputs
 from harness.laws.strategies import SEEDS, STRUCTURES, batches, labels_for, masked
 
 _SINGLE_ROWS = 128
-"""Each is a call."""
+"""Maximum number of single-row groups; each group is a separate call."""
 
 
 def groups_of_logits(format_: Format, *, fewest_columns: int = 1) -> st.SearchStrategy[Example]:
@@ -41,11 +41,11 @@ def groups_of_logits(format_: Format, *, fewest_columns: int = 1) -> st.SearchSt
 
 
 MANY_ROWS = (65, 257, 4_097, 65_537)
-"""Numbers of rows beyond a warp, a block, and the range of a 16-bit index."""
+"""Numbers of rows that exceed a warp, a block, and the range of a 16-bit index."""
 
 
 def many_rows(format_: Format) -> st.SearchStrategy[Example]:
-    """One group of many rows of three ordinary logits."""
+    """One group of many rows with three ordinary logits each."""
 
     def expand(n: int) -> Example:
         rng = np.random.default_rng(n)
@@ -56,7 +56,7 @@ def many_rows(format_: Format) -> st.SearchStrategy[Example]:
 
 
 def masked_off_label(format_: Format) -> st.SearchStrategy[Example]:
-    """Logits of which some are -inf, but never the label's."""
+    """Logits with some -inf, but never at the label."""
 
     def expand(example: Example, seed: int) -> Example:
         logits, at = example["logits"], example["labels"][..., None]
@@ -67,7 +67,7 @@ def masked_off_label(format_: Format) -> st.SearchStrategy[Example]:
 
 
 def masked_at_label(format_: Format) -> st.SearchStrategy[Example]:
-    """Logits of at least two classes; in the first row of every third group the label's is -inf."""
+    """Logits of at least two classes; in the first row of every third group the label's logit is -inf."""
 
     def expand(example: Example) -> Example:
         logits = example["logits"].clone()
@@ -79,7 +79,7 @@ def masked_at_label(format_: Format) -> st.SearchStrategy[Example]:
 
 
 def single_rows(inputs: Inputs, seeds: st.SearchStrategy[int] = SEEDS) -> Inputs:
-    """Logits of another contract's examples as groups of one row each, with labels."""
+    """Logits of another contract's examples as groups of one row, with labels."""
 
     def labelled(format_: Format) -> st.SearchStrategy[Example]:
         def expand(example: Example, seed: int) -> Example:
@@ -95,7 +95,7 @@ def single_rows(inputs: Inputs, seeds: st.SearchStrategy[int] = SEEDS) -> Inputs
 
 
 def pick(values: Any, labels: Any) -> Any:
-    """Return ``values[..., label]`` row by row."""
+    """Return ``values[..., label]`` for each row."""
     return np.take_along_axis(values, labels[..., None], -1)[..., 0]
 
 

@@ -1,23 +1,23 @@
-r"""The logarithm of a sum of exponentials, and with it the log-softmax: exact values, bounds, and inputs that are hard.
+r"""The logarithm of a sum of exponentials and the log-softmax: exact values, bounds, and difficult inputs.
 
 In the notation of :mod:`harness.contracts.building_blocks.softmax_function`, the logsumexp is :math:`y = m + \ln S`
-with :math:`m = \max_j x_j` and :math:`S = \sum_j e^{-g_j} \ge 1`. Each error of the shifted algorithm is a factor of
-:math:`S`:
+with :math:`m = \max_j x_j` and :math:`S = \sum_j e^{-g_j} \ge 1`. Each error of the shifted algorithm multiplies
+:math:`S` by a factor:
 
 * the subtraction turns a term into :math:`e^{-g_j (1 \pm u)}`, so that :math:`\ln S` moves by at most
   :math:`D = \ln \sum_j p_j e^{u g_j}`, about :math:`u G`;
-* the exponential is :math:`2u`, adding is :math:`(k - 1) u_a`, and storing the sum is :math:`u`;
+* the exponential contributes :math:`2u`, adding :math:`(k - 1) u_a`, and storing the sum :math:`u`;
 * exponentials below the smallest normal number err by a subnormal each, relative to :math:`S \ge 1`.
 
-The logarithm adds :math:`2u \ln S` and the last addition :math:`u |y|`. So
-:math:`|\hat y - y| \le u |y| + E` with :math:`E = 2u \ln S + D + 3u + (k - 1) u_a`: absolute, since :math:`m` and
-:math:`\ln S` may have opposite signs and cancel. Nothing in it grows with :math:`|m|`.
+The logarithm adds :math:`2u \ln S` and the last addition :math:`u |y|`. The result is
+:math:`|\hat y - y| \le u |y| + E` with :math:`E = 2u \ln S + D + 3u + (k - 1) u_a`. The bound is absolute, because
+:math:`m` and :math:`\ln S` may have opposite signs and cancel. :math:`E` does not depend on :math:`|m|`.
 
-The log-softmax's bound is that of ``(x_i - m) - ln sum_j exp(x_j - m)`` in the format itself: the first subtraction
-errs by :math:`u g_i`, the logarithm of the sum by :math:`E`, the last subtraction by :math:`u |y|`. So
-:math:`|\hat y_i - y_i| \le u (|y_i| + g_i) + E`: absolute, of the order of ``u max(1, g)``. A softmax that is the
-exponential of it errs by as much relatively, and by :math:`2u` more: :math:`u (2 g_i + \ln S + 2) + E`, the gap twice
-where the quotient has it once.
+The log-softmax's bound is the bound of ``(x_i - m) - ln sum_j exp(x_j - m)`` in the format itself: the first
+subtraction errs by :math:`u g_i`, the logarithm of the sum by :math:`E`, the last subtraction by :math:`u |y|`. The
+result is :math:`|\hat y_i - y_i| \le u (|y_i| + g_i) + E`, which is absolute and of the order of ``u max(1, g)``. A
+softmax computed as its exponential has this as a relative error, plus :math:`2u`: :math:`u (2 g_i + \ln S + 2) + E`.
+The gap enters twice; in the quotient it enters once.
 
 References
 ----------
@@ -51,10 +51,10 @@ from harness.laws.strategies import Shape
 
 
 def logsumexp_screen(_: dd.Elementary, x: Array) -> DoubleDouble:
-    """``m + log1p(sum of the others)``, in full double-double throughout, since the two may cancel.
+    """``m + log1p(sum of the others)``, always in full double-double because the two terms may cancel.
 
-    The relative error is ``2^-95 |m| / |y|``: a thousandth of an ulp of float64 as long as no more than 30 bits cancel.
-    Beyond that the bound of the law, which is absolute, is larger than the screen's error by forty bits all the same.
+    The relative error is ``2^-95 |m| / |y|``: a thousandth of an ulp of float64 while at most 30 bits cancel. If more
+    bits cancel, the absolute bound of the law still exceeds the screen's error by forty bits.
     """
     maximum = x.max(-1)
     usable = np.isfinite(maximum)
@@ -64,7 +64,7 @@ def logsumexp_screen(_: dd.Elementary, x: Array) -> DoubleDouble:
 
 
 def logsumexp_exact(x: Any) -> Any:
-    """The definition, in ball arithmetic; an infinite maximum is the answer itself."""
+    """The definition, in ball arithmetic; an infinite maximum is the result."""
     maximum = x.max(-1)
     usable = elementwise("is_finite")(maximum).astype(bool)
     shift = np.where(usable, maximum, 0)
@@ -72,7 +72,7 @@ def logsumexp_exact(x: Any) -> Any:
 
 
 def log_softmax_screen(elementary: dd.Elementary, x: Array) -> DoubleDouble:
-    """``gap - log1p(sum of the others)``: two terms of one sign."""
+    """``gap - log1p(sum of the others)``: two terms of the same sign."""
     gap = gaps(x)
     return gap - elementary.log1p(sum_of_others(elementary, elementary.exp(gap), x))
 
@@ -91,7 +91,7 @@ log_softmax_oracle = Oracle(log_softmax_screen, log_softmax_exact)
 
 
 def log_total_error(rows: Weighed, format_: Format) -> Array:
-    """``E`` of the module's notes, row by row."""
+    """``E`` of the module's notes, for each row."""
     g, weights, total = rows
     stretched = weights * np.expm1(format_.u * np.where(weights > 0.0, g, 0.0))
     spread = np.log1p(stretched.sum(-1) / total[..., 0])
@@ -102,13 +102,13 @@ def log_total_error(rows: Weighed, format_: Format) -> Array:
 
 
 def logsumexp_absolute_bound(logits: Tensor, expected: DoubleDouble, format_: Format) -> Array:
-    """``u |y| + E``; nothing where the exact value is infinite."""
+    """``u |y| + E``; zero where the exact value is infinite."""
     absolute = format_.u * np.abs(expected.hi) + log_total_error(Weighed.of(to_array(logits)), format_)
     return np.asarray(np.where(np.isfinite(expected.hi), absolute, 0.0))
 
 
 def log_softmax_absolute_bound(logits: Tensor, expected: DoubleDouble, format_: Format) -> Array:
-    """``u (|y| + g) + E``; nothing where the exact value is infinite."""
+    """``u (|y| + g) + E``; zero where the exact value is infinite."""
     rows = Weighed.of(to_array(logits))
     differences = (format_.u * np.abs(expected.hi) + format_.u * rows.g) * (1.0 + 2.0 * format_.u)
     absolute = differences + log_total_error(rows, format_)[..., None]
@@ -116,7 +116,7 @@ def log_softmax_absolute_bound(logits: Tensor, expected: DoubleDouble, format_: 
 
 
 def softmax_usual_bound(logits: Tensor, expected: DoubleDouble, format_: Format) -> Array:
-    """The larger of the errors of the shifted softmax and of the exponential of the log-softmax."""
+    """The larger error of two forms: the shifted softmax and the exponential of the log-softmax."""
     rows = Weighed.of(to_array(logits))
     shifted = absolute_by_gap(rows.g, expected, format_)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -127,7 +127,7 @@ def softmax_usual_bound(logits: Tensor, expected: DoubleDouble, format_: Format)
 
 
 def compare_near(actual: Tensor, expected: DoubleDouble, absolute: Array, format_: Format) -> Measurement:
-    """Compare with what is formed from other outputs, and may cancel to nothing; it is rounded to float64 once."""
+    """Compare with a value computed from other outputs and rounded once to float64; it may cancel to zero."""
     return compare_absolute(actual, expected.hi, absolute + 2.0**-53 * np.abs(expected.hi), format_)
 
 
@@ -135,13 +135,13 @@ def compare_near(actual: Tensor, expected: DoubleDouble, absolute: Array, format
 
 
 def normalised(rng: Generator, shape: Shape, magnitude: Array, _: Format) -> Array:
-    """Logarithms of probabilities, so that their logsumexp is the rounding error of the logits."""
+    """Logarithms of probabilities, whose logsumexp is the rounding error of the logits."""
     x = portable.standard_normal(rng, shape) * np.minimum(magnitude, 64.0)
     return portable.log_softmax(x)
 
 
 def dominated(rng: Generator, shape: Shape, magnitude: Array, format_: Format) -> Array:
-    """A zero, and everything else so far below that it is lost in a sum around one."""
+    """One zero, and other entries so small that they vanish in a sum near one."""
     largest = np.minimum(magnitude, -format_.log_smallest)
     rows = -largest * (1.0 + rng.random(shape))
     rows[np.arange(shape.rows), rng.integers(shape.columns, size=shape.rows)] = 0.0
@@ -149,7 +149,7 @@ def dominated(rng: Generator, shape: Shape, magnitude: Array, format_: Format) -
 
 
 def at_the_limits(rng: Generator, shape: Shape, _: Array, format_: Format) -> Array:
-    """Entries of which each exponential, or their sum, is at the end of the format's range, or beyond."""
+    """Rows in which each exponential, or their sum, is near the limits of the format's range or beyond."""
     ends = np.array([format_.log_max - portable.log(shape.columns), format_.log_smallest + 2.0])
     centre = rng.choice(ends, size=(shape.rows, 1)) + portable.standard_normal(rng, (shape.rows, 1))
     return np.asarray(centre + rng.random(shape))

@@ -1,30 +1,32 @@
-r"""The logistic family: what is exact of the sigmoid, the softplus and its mirror image, bounds, and inputs.
+r"""The logistic family: exact values of the sigmoid, the softplus and its mirror image, with bounds and inputs.
 
 :math:`\sigma(x) = 1 / (1 + e^{-x})`, :math:`\mathrm{softplus}(x) = \ln(1 + e^x)` and
-:math:`\ln \sigma(x) = -\mathrm{softplus}(-x)`. Unlike the softmax's, their condition allows a few ulp everywhere. With
-:math:`z = e^{-|x|}`, :math:`L = \ln(1 + z)`, unit roundoff :math:`u`, and exp and log1p accurate to one ulp
-(:math:`2u`), operation by operation:
+:math:`\ln \sigma(x) = -\mathrm{softplus}(-x)`. In contrast to the softmax, their conditioning allows a few ulp
+everywhere. With :math:`z = e^{-|x|}`, :math:`L = \ln(1 + z)`, unit roundoff :math:`u`, and exp and log1p accurate to
+one ulp (:math:`2u`), operation by operation:
 
 * sigmoid, as :math:`1/(1+e^{-x})` or from :math:`z`: the exponential's error reaches the result as
-  :math:`2u \sigma(-x)`, the sum and the quotient add :math:`u` each: relatively :math:`T = 2u (1 + \sigma(-x))`. That
-  is the bound of ``digits_not_lost``. As :math:`e^l` with :math:`l = \min(x, 0) - L`, the absolute error :math:`d` of
-  :math:`l` becomes a relative one, to which the exponential adds its own: :math:`R = d + 2u`, which grows with
-  :math:`|x|`. The value's bound admits the larger of the two;
+  :math:`2u \sigma(-x)`, and the sum and the quotient add :math:`u` each. The relative error
+  :math:`T = 2u (1 + \sigma(-x))` is the bound of ``digits_not_lost``. If the form is :math:`e^l` with
+  :math:`l = \min(x, 0) - L`, the absolute error :math:`d` of :math:`l` becomes a relative one, to which the
+  exponential adds its own: :math:`R = d + 2u`, which grows with :math:`|x|`. The bound of the value is the larger of
+  the two;
 * softplus as :math:`\mathrm{log1p}(e^x)`: :math:`2u \sigma(x)` and the logarithm's own :math:`2uy`; as
-  :math:`\max(x, 0) + L`: :math:`2u \sigma(-|x|) + 2uL` and, where :math:`x > 0`, the sum's :math:`uy`. The bound is the
-  larger of the two, absolute, and for the logarithm of the sigmoid that at :math:`-x`;
-* two smallest subnormals, for the exponential and for what is formed of it.
+  :math:`\max(x, 0) + L`: :math:`2u \sigma(-|x|) + 2uL` and, where :math:`x > 0`, the sum's :math:`uy`. The bound is
+  the
+  larger of the two and absolute; the logarithm of the sigmoid has this bound at :math:`-x`;
+* two smallest subnormals, for the exponential and for the result formed from it.
 
 Derivatives, times the cotangent :math:`v`:
 
-* sigmoid from its output, :math:`y (1 - y)`, with the value's absolute error :math:`e`:
-  :math:`e |1 - 2y| + e^2 + 3u y (1-y)`, which is all that can be said where :math:`y` rounds to one; through
-  :math:`z`, by autograd: the reciprocal squared is :math:`4 + 4 \sigma(-|x|)`, two products and the exponential with
-  its product :math:`5`, where :math:`x < 0` the quotient rule's difference :math:`4 + 10z` and :math:`3` for the
-  exponential, together at most :math:`u (9 + 8z)` relatively. The larger of the two is the bound of
-  ``gradient_digits_not_lost``; through the logarithm, :math:`y \sigma(-x)` of a value with the relative error
-  :math:`R` and of the softplus's derivative at :math:`-x` with :math:`u (4 + 2 \sigma(x))`, and :math:`2u` for two
-  products. The gradient's bound admits the largest of the three;
+* sigmoid from its output, :math:`y (1 - y)`, with the value's absolute error :math:`e`: the error is
+  :math:`e |1 - 2y| + e^2 + 3u y (1-y)`, and no smaller one holds where :math:`y` rounds to one. Through :math:`z`, by
+  autograd: the reciprocal squared contributes :math:`4 + 4 \sigma(-|x|)`, two products and the exponential with its
+  product :math:`5`, and where :math:`x < 0` the quotient rule's difference :math:`4 + 10z` and the exponential
+  :math:`3`; together at most :math:`u (9 + 8z)` relatively. The larger of the two is the bound of
+  ``gradient_digits_not_lost``. Through the logarithm, the gradient is :math:`y \sigma(-x)`: the value has the relative
+  error :math:`R`, the softplus's derivative at :math:`-x` has :math:`u (4 + 2 \sigma(x))`, and two products add
+  :math:`2u`. The bound of the gradient is the largest of the three;
 * softplus, :math:`\sigma(x)`: :math:`e^x / (1 + e^x)` errs by :math:`u (3 + 2\sigma(-x))` with the product by
   :math:`v`; :math:`1 - z/(1 + z)`, by autograd, by :math:`u (\sigma(x) + (3 + 2\sigma(x)) \sigma(-x))` absolutely.
   Both are within :math:`u (4 + 2\sigma(-x))` relatively.
@@ -83,24 +85,24 @@ def choose(condition: NDArray[np.bool_], x: DoubleDouble, y: DoubleDouble) -> Do
 
 
 def sigmoid_screen(elementary: dd.Elementary, x: Array) -> DoubleDouble:
-    """``1 / (1 + z)`` or ``z / (1 + z)`` with ``z = exp(-|x|)``: nothing cancels."""
+    """``1 / (1 + z)`` or ``z / (1 + z)`` with ``z = exp(-|x|)``, without cancellation."""
     z = elementary.exp(dd.lift(-np.abs(x)))
     return choose(np.asarray(x < 0), z, dd.lift(np.ones(x.shape))) / (z + 1.0)
 
 
 def sigmoid_exact(x: Any) -> Any:
-    """The definition, in ball arithmetic; ``exp`` is taken of what is not positive."""
+    """The definition, in ball arithmetic; the argument of ``exp`` is never positive."""
     z = exp(-np.abs(x))
     return np.where(x < 0, z, 1) / (1 + z)
 
 
 def softplus_screen(elementary: dd.Elementary, x: Array) -> DoubleDouble:
-    """``max(x, 0) + log1p(exp(-|x|))``: two terms of one sign."""
+    """``max(x, 0) + log1p(exp(-|x|))``: two terms of the same sign."""
     return elementary.log1p(elementary.exp(dd.lift(-np.abs(x)))) + np.maximum(x, 0.0)
 
 
 def softplus_exact(x: Any) -> Any:
-    """The definition, in ball arithmetic; ``exp`` is taken of what is not positive."""
+    """The definition, in ball arithmetic; the argument of ``exp`` is never positive."""
     return np.where(x > 0, x, 0) + log1p(exp(-np.abs(x)))
 
 
@@ -138,7 +140,7 @@ def sigmoid_bound(x: Array, format_: Format) -> Array:
 
 
 def _softplus_in_units(x: Array, format_: Format) -> Array:
-    """``u`` times the softplus, in float64; the unit roundoff first, since twice the largest number would overflow."""
+    """``u`` times the softplus, in float64; ``u`` comes first, because twice the largest number overflows."""
     return np.asarray(format_.u * np.clip(x, 0.0, format_.max) + format_.u * tail(x))
 
 
@@ -149,7 +151,7 @@ def _error_of_two_terms(x: Array, format_: Format) -> Array:
 
 
 def softplus_bound(x: Array, format_: Format) -> Array:
-    """The larger of the two forms' errors, and two subnormals; ``1 + 4 u`` stands for products of errors."""
+    """The larger error of the two forms, and two subnormals; ``1 + 4 u`` covers products of errors."""
     direct = 2.0 * format_.u * sigma(x) + 2.0 * _softplus_in_units(x, format_)
     larger = np.maximum(direct, _error_of_two_terms(x, format_))
     return np.asarray(larger * (1.0 + 4.0 * format_.u) + 2.0 * format_.smallest)
@@ -163,19 +165,19 @@ def through_the_logarithm(x: Array, format_: Format) -> Array:
 
 
 def _relative_to(y: Array, error: Array) -> Array:
-    """``y`` times a relative error; where it is infinite, the value has underflowed altogether."""
+    """``y`` times a relative error; zero if the value has underflowed and the relative error is infinite."""
     with np.errstate(invalid="ignore"):
         return np.asarray(np.nan_to_num(y * error, nan=0.0))
 
 
 def sigmoid_usual_bound(x: Array, format_: Format) -> Array:
-    """The larger of the quotient's error and that of the exponential of the logarithm, and two subnormals."""
+    """The larger error of two forms, the quotient and the exponential of the logarithm, and two subnormals."""
     by_logarithm = _relative_to(sigma(x), through_the_logarithm(x, format_)) + 2.0 * format_.smallest
     return np.asarray(np.maximum(sigmoid_bound(x, format_), by_logarithm))
 
 
 def sigmoid_slope_bound(x: Array, format_: Format) -> Array:
-    """Absolute error of ``y (1 - y)``: the larger of that from the output and that through ``z``."""
+    """Absolute error of ``y (1 - y)``: the larger of the errors from the output and through ``z``."""
     y, rest, z = sigma(x), sigma(-x), np.exp(-np.abs(x))
     e, slope = sigmoid_bound(x, format_), y * rest
     from_output = e * np.abs(y - rest) + e * e + 3.0 * format_.u * slope
@@ -183,7 +185,7 @@ def sigmoid_slope_bound(x: Array, format_: Format) -> Array:
 
 
 def sigmoid_usual_slope_bound(x: Array, format_: Format) -> Array:
-    """The larger of that and the absolute error of ``y sigma(-x)``, of a value through its logarithm."""
+    """The larger of :func:`sigmoid_slope_bound` and the absolute error of ``y sigma(-x)`` through the logarithm."""
     relative = through_the_logarithm(x, format_) + format_.u * (6.0 + 2.0 * sigma(x))
     by_logarithm = _relative_to(sigma(x) * sigma(-x), relative * (1.0 + 8.0 * format_.u))
     return np.asarray(np.maximum(sigmoid_slope_bound(x, format_), by_logarithm))
@@ -198,7 +200,7 @@ def softplus_slope_bound(x: Array, format_: Format) -> Array:
 
 
 def window(format_: Format) -> float:
-    """Twice the ``|x|`` from which the exponential of ``-|x|`` rounds to zero: all that happens does so within."""
+    """Twice the ``|x|`` from which ``exp(-|x|)`` rounds to zero; all thresholds lie within."""
     return -2.0 * format_.log_smallest
 
 
@@ -208,7 +210,7 @@ def uniform(rng: Generator, shape: Shape, magnitude: Array, _: Format) -> Array:
 
 
 def near_thresholds(rng: Generator, shape: Shape, _: Array, format_: Format) -> Array:
-    """Every entry within four ulp of a point where ``exp``, ``1 + exp`` or ``log1p`` changes character."""
+    """Entries within four ulp of a point where ``exp``, ``1 + exp`` or ``log1p`` changes character."""
     p = format_.precision * portable.LN2
     edges = [
         format_.log_max,
@@ -230,7 +232,7 @@ ARGUMENTS: tuple[Structure, ...] = (uniform, uniform, near_thresholds, near_thre
 def arguments(
     format_: Format, *, largest: float, rows: tuple[int, int] = (8, 128), columns: tuple[int, int] = (1, 32)
 ) -> st.SearchStrategy[Tensor]:
-    """Structured tensors ``[rows, columns]``, two in three of them within the window where ``exp`` matters."""
+    """Structured tensors ``[rows, columns]``, two in three within the window in which ``exp`` matters."""
     inside = batches(format_, largest=window(format_), structures=ARGUMENTS, rows=rows, columns=columns)
     structures = (mixed_magnitudes, uniform)
     anywhere = batches(format_, largest=largest, structures=structures, rows=rows, columns=columns)
@@ -242,12 +244,12 @@ def _with_cotangent(x: Tensor, seed: int) -> Example:
 
 
 def vectors(format_: Format) -> st.SearchStrategy[Example]:
-    """Vectors of structured numbers, and weights of the outputs for the gradient's law."""
+    """Vectors of structured numbers, and weights of the outputs for the law of the gradient."""
     return st.builds(_with_cotangent, arguments(format_, largest=format_.max / 16.0), SEEDS)
 
 
 many_numbers = many_rows({"x": Axes(("n",))})
-"""Ordinary numbers, for the law of drift."""
+"""Ordinary numbers, for the law about drift."""
 
 
 def extreme_vectors(format_: Format) -> st.SearchStrategy[Example]:
@@ -267,12 +269,12 @@ def drawn(
 
 
 def around_zero(format_: Format) -> list[float]:
-    """Both zeros and their neighbours, where ``|x|`` and ``max(x, 0)`` have their kink."""
+    """Both zeros and their neighbors, where ``|x|`` and ``max(x, 0)`` have their kink."""
     return [0.0, -0.0, format_.smallest, -format_.smallest]
 
 
 def vectors_around_zero(format_: Format) -> st.SearchStrategy[Example]:
-    """Both zeros and their neighbours in random order."""
+    """Both zeros and their neighbors in random order."""
     return st.builds(_with_cotangent, drawn(around_zero(format_), format_), SEEDS)
 
 

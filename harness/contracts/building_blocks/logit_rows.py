@@ -1,4 +1,4 @@
-"""What the contracts on logits share: structured inputs, and the policies where mathematics leaves a point open."""
+"""Shared parts of the contracts on logits: structured inputs, and conventions for undefined points."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -33,7 +33,7 @@ def largest_logit(format_: Format) -> float:
 
 
 def largest_weight(_: Format) -> float:
-    """Bound on the weights of the outputs, for the gradient's law."""
+    """Bound on the weights of the outputs, for the law of the gradient."""
     return 2.0
 
 
@@ -43,7 +43,7 @@ REDUCED_AXES = {"logits": Axes(("n", "k"), largest=largest_logit), "cotangent": 
 
 
 def logits_and_cotangents(format_: Format) -> st.SearchStrategy[Example]:
-    """Structured logits ``[n, k]``, and weights of the outputs for the gradient's law."""
+    """Structured logits ``[n, k]``, and weights of the outputs for the law of the gradient."""
 
     def expand(logits: Tensor, seed: int) -> Example:
         return {"logits": logits, "cotangent": companions(logits, np.random.default_rng(seed))}
@@ -52,7 +52,7 @@ def logits_and_cotangents(format_: Format) -> st.SearchStrategy[Example]:
 
 
 def logits_and_weights(*structures: Structure) -> Inputs:
-    """Logits ``[n, k]`` of the usual structures and of others, and one weight a row for the gradient's law."""
+    """Logits ``[n, k]`` of the usual and other structures, and one weight per row for the law of the gradient."""
 
     def inputs(format_: Format) -> st.SearchStrategy[Example]:
         def expand(logits: Tensor, seed: int) -> Example:
@@ -65,7 +65,7 @@ def logits_and_weights(*structures: Structure) -> Inputs:
 
 
 def some_masked(inputs: Inputs) -> Inputs:
-    """Logits of which some are -inf; at least one of each row is finite."""
+    """Logits with some -inf; each row has at least one finite logit."""
 
     def with_masks(format_: Format) -> st.SearchStrategy[Example]:
         def expand(example: Example, seed: int) -> Example:
@@ -80,7 +80,7 @@ masked_logits = some_masked(logits_and_cotangents)
 
 
 def every_third_row(fill: Callable[[Tensor], Tensor]) -> Inputs:
-    """Logits of which every third row is filled otherwise."""
+    """Logits with every third row replaced."""
 
     def inputs(format_: Format) -> st.SearchStrategy[Example]:
         def expand(example: Example) -> Example:
@@ -94,7 +94,7 @@ def every_third_row(fill: Callable[[Tensor], Tensor]) -> Inputs:
 
 
 def all_masked(rows: Tensor) -> Tensor:
-    """Nothing but -inf."""
+    """Rows of only -inf."""
     return torch.full_like(rows, -torch.inf)
 
 
@@ -105,21 +105,21 @@ def one_infinite(rows: Tensor) -> Tensor:
 
 
 def extreme_logits(format_: Format) -> st.SearchStrategy[Example]:
-    """Logits among which are the largest and the smallest numbers of the format."""
+    """Logits that include the largest and the smallest numbers of the format."""
     return extremes(format_).map(lambda logits: {"logits": logits})
 
 
 def long_logits(format_: Format) -> st.SearchStrategy[Example]:
-    """Rows of up to 65,536 near-equal logits."""
+    """Rows of up to 65,536 nearly equal logits."""
     return long_rows(format_).map(lambda logits: {"logits": logits})
 
 
 many_logits = many_rows({"logits": Axes(("n", "k"))})
-"""Ordinary rows, for the law of drift."""
+"""Ordinary rows, for the law about drift."""
 
 
 def logarithms(terms: Array, format_: Format) -> tuple[Tensor, float]:
-    """One row of logits whose exponentials are the terms, and the sum of the exponentials of what it rounds to."""
+    """One row of logits with the terms as exponentials, and the sum of the exponentials of the rounded logits."""
     logits = torch.from_numpy(portable.log(terms)).to(format_.dtype)[None]
     return logits, math.fsum(np.exp(to_array(logits)[0]))
 
@@ -134,7 +134,7 @@ MASKED_ROWS = "Logits of -inf have gradient zero, and the gradient of the others
 
 
 def fully_masked_law(exact: Exact, statement: str, policies: Callable[..., Mapping[str, Any]], **facts: Any) -> Law:
-    """Rows of nothing but -inf follow the policy that the case declares; each may be a batch of its own."""
+    """Return the law that rows of only -inf follow the declared convention; each row may be a batch."""
     usual: dict[str, Any] = {
         "source": "0 / 0 is undefined; see the convention `fully_masked`",
         "bound": "1/2 ulp",
@@ -155,7 +155,7 @@ def fully_masked_law(exact: Exact, statement: str, policies: Callable[..., Mappi
 def infinite_logit_law(
     exact: Exact, statement: str, policies: Callable[..., Mapping[str, Any]], *, cause: str = NAN_OR_LIMIT
 ) -> Law:
-    """Rows with one logit of +inf follow the policy that the case declares."""
+    """Return the law that rows with one logit of +inf follow the declared convention."""
     return usual_laws.policy(
         exact,
         "infinite_logit",
@@ -171,5 +171,5 @@ def infinite_logit_law(
 
 
 def of_masked_rows(gradient: Law, inputs: Inputs, statement: str = MASKED_ROWS) -> Law:
-    """Derive the law of the gradient where some logits are -inf."""
+    """Derive the law of the gradient for rows with some logits of -inf."""
     return gradient.on(inputs, "gradient_of_masked_rows", statement)

@@ -1,12 +1,13 @@
-r"""What the contracts on the moments of rows share: structured rows, exact shifts and deviations, the mean's error.
+r"""Shared parts of the contracts on moments of rows: structured rows, exact shifts and deviations, the mean's error.
 
-Arithmetic is that of a careful implementation: everything in the accumulator's format, which is float32 for the 16-bit
-formats and the format itself for the others, and one rounding to the format at the end. The accumulator's unit roundoff
-is :math:`u_a`, its smallest subnormal :math:`\lambda`.
+The model is a careful implementation: it computes in the accumulator's format, which is float32 for the 16-bit formats
+and otherwise the format itself, and rounds once to the format at the end. The accumulator's unit roundoff is
+:math:`u_a`, its smallest subnormal :math:`\lambda`.
 
 The mean of :math:`d` entries errs by :math:`|\delta| \le d u_a A` with :math:`A = \mathrm{mean}|x|`: the sum by
-:math:`(d - 1) u_a`, the division by :math:`u_a`, and :math:`\lambda` where it underflows. That is no small number
-beside the deviations :math:`x_i - m` where they are small beside :math:`m`: the condition number of a row.
+:math:`(d - 1) u_a`, the division by :math:`u_a`, and :math:`\lambda` if it underflows. If the deviations
+:math:`x_i - m` are small compared with :math:`m`, this error is large compared with them: it reflects the condition
+number of a row.
 
 References
 ----------
@@ -73,10 +74,10 @@ SQUARES_OVERFLOW = (
 
 CUBED = "the cube of a reciprocal root underflows in the backward pass: compute the root, and divide by it"
 CUBED_USUALLY = "autograd cubes a reciprocal root, which most libraries use"
-"""Likely cause of a gradient that loses its digits on large rows, and why that is no defect."""
+"""Likely cause of a gradient that loses its digits on large rows, and why that is not a defect."""
 
 UNSCALED = "scaling a row first takes one more pass over it, and no library does so"
-"""Why it is no defect where the squares of a row overflow float32."""
+"""Reason why an overflow of a row's squares in float32 is not a defect."""
 
 DOMAIN = (
     "finite rows, |x| <= sqrt(max) / 32, and max / 2 in float16, so that a sum of 32 squares does not overflow "
@@ -84,16 +85,16 @@ DOMAIN = (
 )
 
 LONGEST = 32
-"""Columns of an ordinary row at most; the domains are such that its sum of squares does not overflow."""
+"""Maximum number of columns in an ordinary row; within the domains its sum of squares does not overflow."""
 
 
 def largest_square_root(format_: Format) -> float:
-    """Bound on ``|x|``: no sum of 32 squared differences overflows the accumulator, nor that of the doubled row."""
+    """Bound on ``|x|``: no sum of 32 squared differences overflows the accumulator, also for the doubled row."""
     return float(np.sqrt(format_.accumulator.max)) / LONGEST
 
 
 def largest_normalised(format_: Format) -> float:
-    """Bound on ``|x|`` where the output is of order one whatever the input: the doubled row is finite, too."""
+    """Bound on ``|x|`` for outputs of order one: the doubled row is also finite."""
     return min(largest_square_root(format_), format_.max / 2.0)
 
 
@@ -101,14 +102,14 @@ def largest_normalised(format_: Format) -> float:
 
 
 def narrow(rng: Generator, shape: Shape, magnitude: Array, format_: Format) -> Array:
-    """Entries around the magnitude, whose relative spread is anything from a few roundings to one."""
+    """Entries around the magnitude, with a relative spread between a few roundings and one."""
     spread = portable.exp2(float(portable.log2(format_.u)) * rng.random((shape.rows, 1)))
     sign = rng.choice(np.array([-1.0, 1.0]), size=(shape.rows, 1))
     return np.asarray(sign * magnitude * (1.0 + spread * portable.standard_normal(rng, shape)))
 
 
 def outlier(rng: Generator, shape: Shape, magnitude: Array, format_: Format) -> Array:
-    """Entries a few ulp apart, and one elsewhere."""
+    """Entries within a few ulp, and one at a distance."""
     rows = magnitude * (1.0 + 2.0 * format_.u * rng.integers(-4, 5, size=shape))
     at = np.arange(shape.rows), rng.integers(shape.columns, size=shape.rows)
     rows[at] *= rng.choice(np.array([-1.0, 0.0, 0.5, 1.0]), size=shape.rows)
@@ -116,7 +117,7 @@ def outlier(rng: Generator, shape: Shape, magnitude: Array, format_: Format) -> 
 
 
 def neighbours(rng: Generator, shape: Shape, magnitude: Array, format_: Format) -> Array:
-    """One number and the next one: their mean has no place between them, and some rows are constant."""
+    """A number and its successor, between which the mean is not representable; some rows are constant."""
     start = rng.choice(np.array([-1.0, 1.0]), size=(shape.rows, 1)) * magnitude * (1.0 + rng.random((shape.rows, 1)))
     number = torch.from_numpy(start).to(format_.dtype)
     near = to_ordinal(number) + rng.integers(0, 2, size=shape) * (rng.random((shape.rows, 1)) < 0.75)
@@ -129,14 +130,9 @@ STRUCTURES = (normal, spike, uniform_offset, ties, ramp, mixed_magnitudes, narro
 def rows_and_cotangents(
     largest: Callable[[Format], float], *, cotangent: Callable[[Tensor], Tensor] = lambda rows: rows
 ) -> Inputs:
-    """Structured rows ``[n, d]``, and weights of the outputs for the gradient's law.
+    """Structured rows ``[n, d]``, and weights of the outputs for the law of the gradient.
 
-    Parameters
-    ----------
-    largest
-        Bound on the absolute value of an entry, in a format.
-    cotangent
-        A tensor of the output's shape, given the rows.
+    ``largest`` bounds the entries in a format. ``cotangent`` returns a tensor of the output's shape from the rows.
     """
 
     def inputs(format_: Format) -> st.SearchStrategy[Example]:
@@ -150,7 +146,7 @@ def rows_and_cotangents(
 
 
 def constant_rows(format_: Format) -> st.SearchStrategy[Example]:
-    """A power of two of equal entries ``c 2^k``, ``|c| < 128``: sums and mean are exact in the accumulator."""
+    """A power of two of equal entries ``c 2^k`` with ``|c| < 128``: their sum and mean are exact in the accumulator."""
 
     def expand(rows: int, columns: int, seed: int) -> Example:
         rng = np.random.default_rng(seed)
@@ -161,7 +157,7 @@ def constant_rows(format_: Format) -> st.SearchStrategy[Example]:
 
 
 def one_infinite(inputs: Inputs) -> Inputs:
-    """Rows of which every third has one infinity, of either sign."""
+    """Rows with one infinity of either sign in every third row."""
 
     def with_infinities(format_: Format) -> st.SearchStrategy[Example]:
         def expand(example: Example) -> Example:
@@ -176,7 +172,7 @@ def one_infinite(inputs: Inputs) -> Inputs:
 
 
 def some_zero_rows(inputs: Inputs) -> Inputs:
-    """Rows of which every third is nothing but zeros."""
+    """Rows with only zeros in every third row."""
 
     def with_zeros(format_: Format) -> st.SearchStrategy[Example]:
         def expand(example: Example) -> Example:
@@ -189,7 +185,7 @@ def some_zero_rows(inputs: Inputs) -> Inputs:
 
 
 def extreme_rows(largest: Callable[[Format], float]) -> Inputs:
-    """Rows of special numbers, none of them beyond the largest."""
+    """Rows of special numbers up to the largest admissible one."""
 
     def inputs(format_: Format) -> st.SearchStrategy[Example]:
         limit = largest(format_)
@@ -199,17 +195,17 @@ def extreme_rows(largest: Callable[[Format], float]) -> Inputs:
 
 
 def long_examples(format_: Format) -> st.SearchStrategy[Example]:
-    """Rows of up to 65,536 near-equal entries."""
+    """Rows of up to 65,536 nearly equal entries."""
     return long_rows(format_).map(lambda x: {"x": x})
 
 
 def sizes_of_rows(format_: Format) -> st.SearchStrategy[Example]:
-    """Rows of every size from one down to 2^-56, whose squares are normal numbers: there small epsilons differ."""
+    """Rows of every size from 1 down to 2^-56, whose squares are normal numbers; they show a small epsilon."""
     return _rows_of_sizes(format_, -56.0, 0.0).map(lambda x: {"x": x})
 
 
 def large_rows_and_cotangents(format_: Format) -> st.SearchStrategy[Example]:
-    """Rows of every size from one up to the largest normalised, and weights of the outputs."""
+    """Rows of every size from one to the largest normalized one, and weights of the outputs."""
     rows = _rows_of_sizes(format_, 0.0, float(portable.log2(largest_normalised(format_))) - 1.0)
     return st.builds(
         lambda x, seed: {"x": x, "cotangent": companions(x, np.random.default_rng(seed))},
@@ -219,7 +215,7 @@ def large_rows_and_cotangents(format_: Format) -> st.SearchStrategy[Example]:
 
 
 def _rows_of_sizes(format_: Format, first: float, last: float) -> st.SearchStrategy[Tensor]:
-    """57 rows whose sizes are powers of two, from one exponent to another."""
+    """57 rows whose sizes are powers of two between two exponents."""
 
     def expand(columns: int, seed: int) -> Tensor:
         rng = np.random.default_rng(seed)
@@ -231,18 +227,18 @@ def _rows_of_sizes(format_: Format, first: float, last: float) -> st.SearchStrat
 
 
 many_features = many_rows({"x": Axes(("n", "d"))})
-"""Ordinary rows, for the law of drift."""
+"""Ordinary rows, for the law about drift."""
 
 
 def exact_shift(x: Tensor) -> Tensor:
-    """Return ``x - x_0`` row by row where it is exact in the format, and ``x`` where it is not."""
+    """Return ``x - x_0`` for rows where it is exact in the format, and ``x`` for other rows."""
     gap = gaps(to_array(x))
     shifted = torch.from_numpy(gap.hi).to(x.dtype)
     is_exact = ((to_array(shifted) == gap.hi) & (gap.lo == 0.0)).all(-1, keepdims=True)
     return torch.where(torch.from_numpy(is_exact), shifted, x)
 
 
-# Exact
+# Exact values
 
 
 def gaps(x: Array) -> DoubleDouble:
@@ -251,18 +247,18 @@ def gaps(x: Array) -> DoubleDouble:
 
 
 def deviations(x: Array) -> DoubleDouble:
-    """``x - mean(x)``: the mean of the exact gaps is taken off, so that a common offset costs no digits."""
+    """``x - mean(x)``, computed from exact gaps so that a common offset costs no digits."""
     gap = gaps(x)
     return gap - dd.total(gap, keepdims=True) / float(x.shape[-1])
 
 
 def exact_deviations(x: Any) -> Any:
-    """``x - mean(x)`` in ball arithmetic, such that a zero is exactly zero."""
+    """``x - mean(x)`` in ball arithmetic, in a form where a zero is exactly zero."""
     return (x * x.shape[-1] - x.sum(-1, keepdims=True)) / x.shape[-1]
 
 
 def root(x: DoubleDouble) -> DoubleDouble:
-    """Square root of what is not negative: one Newton step on that of the high part."""
+    """Square root of a non-negative number: one Newton step from the root of the high part."""
     start = np.sqrt(x.hi)
     with np.errstate(divide="ignore", invalid="ignore"):
         refined = dd.lift(start) + (x - dd.two_product(start, start)) / (2.0 * start)
@@ -271,16 +267,16 @@ def root(x: DoubleDouble) -> DoubleDouble:
 
 
 def quotient(x: DoubleDouble, y: DoubleDouble) -> DoubleDouble:
-    """``x / y``, where ``x`` may be subnormal: it is scaled up for the division, which would lose its remainder."""
+    """``x / y`` for an ``x`` that may be subnormal: scaling it up for the division preserves the remainder."""
     up = np.where(np.abs(x.hi) < 2.0**-700, 2.0**300, 1.0)
     scaled_up = DoubleDouble(x.hi * up, x.lo * up) / y
     return DoubleDouble(scaled_up.hi / up, scaled_up.lo / up)
 
 
 def scale(x: Array, eps: float = 1.0) -> Array:
-    """A power of two for each row such that squares of the scaled entries do not overflow float64.
+    """A power of two for each row, such that squares of the scaled entries do not overflow float64.
 
-    Nor underflow, where nothing is added to them.
+    Without ``eps`` they do not underflow either.
     """
     largest = np.abs(x).max(-1, keepdims=True)
     large = np.where(largest > 2.0**500, 2.0**-600, 1.0)
@@ -288,7 +284,7 @@ def scale(x: Array, eps: float = 1.0) -> Array:
 
 
 def scaled_eps(eps: float, factor: Array) -> Array:
-    """``eps`` for scaled rows; where it would underflow it is nothing beside any deviation but zero."""
+    """``eps`` for scaled rows; if it would underflow, a number that is negligible next to any nonzero deviation."""
     return np.maximum(eps * factor * factor, 2.0**-900 if eps else 0.0)
 
 
@@ -296,16 +292,16 @@ def scaled_eps(eps: float, factor: Array) -> Array:
 
 
 def mean_error(x: Array, format_: Format) -> Array:
-    """The module's ``delta``, keeping the last axis."""
+    """``delta`` of the module's notes, with the last axis retained."""
     work = format_.accumulator
     with np.errstate(over="ignore"):
-        # Means of halves, since the sum of the largest numbers overflows float64.
+        # Use halves, because the sum of the largest numbers overflows float64.
         absolute = 2.0 * (np.abs(x) / 2.0 / x.shape[-1]).sum(-1, keepdims=True)
         return np.asarray(np.expm1(x.shape[-1] * work.u) * absolute + work.smallest)
 
 
 def spread(x: Array) -> tuple[Array, Array]:
-    """``x - mean(x)`` and the root of its mean square, in float64, the latter keeping the last axis."""
+    """``x - mean(x)`` and the root of its mean square, in float64, the latter with the last axis retained."""
     factor = scale(x)
     deviation = deviations(x * factor).hi
     with np.errstate(over="ignore"):
@@ -317,10 +313,11 @@ LEAST_EPS = 1e-37
 
 
 def underflown(s: Array, eps: float, format_: Format) -> Array:
-    """What the underflow of squares adds to the relative error of the root of their mean.
+    """The relative error that underflowing squares add to the root of their mean.
 
-    Each square and the mean of them err by half the accumulator's smallest subnormal at most, the root by half of
-    what that is of the mean. Where it is more than a quarter the computed mean may be zero: ``inf``, nothing is asked.
+    Each square and their mean err by at most half of the accumulator's smallest subnormal; the root halves the relative
+    error of the mean. If that exceeds a quarter, the computed mean may be zero: the result is ``inf``, and nothing is
+    checked.
     """
     if eps >= LEAST_EPS:
         return np.zeros(s.shape)
@@ -330,15 +327,15 @@ def underflown(s: Array, eps: float, format_: Format) -> Array:
 
 
 def cube_overflows(s: Array, work: Format) -> Array:
-    """Where the derivative of a reciprocal root, its cube, overflows: as autograd has it of what libraries ship."""
+    """Return where the derivative of a reciprocal root, its cube, overflows in the usual autograd form."""
     return np.asarray(s < 4.0 * work.max ** (-1.0 / 3.0))
 
 
 def compare_within(actual: Tensor, expected: DoubleDouble, absolute: Array, format_: Format) -> Measurement:
     """Compare in ulp of the exact value, within an absolute error.
 
-    What cancels to zero is counted in float64's subnormals; where the bound is too many of them for a number, bound and
-    deviation are cut in proportion. Where the error may be infinite, nothing is asked.
+    Values that cancel to zero are counted in float64's subnormals; if the bound in these units overflows, bound and
+    deviation are reduced in proportion. Elements with an infinite admissible error are not checked.
     """
     measured = compare(actual, expected, in_ulp(absolute, expected, format_), format_)
     free = np.isposinf(absolute)
@@ -354,18 +351,18 @@ def compare_within(actual: Tensor, expected: DoubleDouble, absolute: Array, form
 
 
 def unless_infinite(absolute: Array, deviation: Array) -> Array:
-    """Deviations, and zero where any error is admissible."""
+    """Deviations, with zero where the admissible error is infinite."""
     return np.where(np.isposinf(absolute), 0.0, deviation)
 
 
 def stored(absolute: Array, expected: DoubleDouble, format_: Format) -> Array:
-    """Absolute error of a result that is rounded to the format after it was computed in the accumulator's."""
+    """Absolute error of a result that is computed in the accumulator's format and then rounded to the format."""
     rounded = absolute + format_.u * (np.abs(expected.hi) + absolute) + format_.smallest
     return np.where(np.isposinf(absolute), np.inf, rounded)
 
 
 def in_units_of_one(actual: Array, reference: Array, absolute: Array, format_: Format) -> Measurement:
-    """Measure what is of order one in ulp of one; a reference that is not finite leaves the deviation infinite."""
+    """Measure values of order one in ulp of one; a non-finite reference leaves the deviation infinite."""
     unit = 2.0 * format_.u
     with np.errstate(invalid="ignore", over="ignore"):
         error = np.abs(actual - reference)
@@ -374,7 +371,7 @@ def in_units_of_one(actual: Array, reference: Array, absolute: Array, format_: F
 
 
 def mean_square_at_most_one(actual: Array, absolute: Array, format_: Format) -> Measurement:
-    """Measure how far the mean square of a row is above one, given the entries' absolute errors; NaN is above any."""
+    """Measure the excess of a row's mean square over one, given the entries' absolute errors; NaN counts as excess."""
     with np.errstate(invalid="ignore", over="ignore"):
         square = (actual**2).mean(-1)
         bound = (2.0 * np.abs(actual) * absolute + absolute**2).mean(-1)
@@ -384,7 +381,7 @@ def mean_square_at_most_one(actual: Array, absolute: Array, format_: Format) -> 
 
 
 def between_once_and_twice(normalise: Subject, x: Tensor, absolute: Array) -> Measurement:
-    """Measure how far outputs for ``2 x`` are from lying between those for ``x`` and the doubles of those."""
+    """Measure how far the outputs for ``2 x`` lie outside the interval between once and twice the outputs for ``x``."""
     once, doubled = to_array(normalise(x)), to_array(normalise(2.0 * x))
     with np.errstate(over="ignore"):
         nearest = np.clip(doubled, np.minimum(once, 2.0 * once), np.maximum(once, 2.0 * once))
@@ -404,7 +401,7 @@ def sized(name: str, start: Limit, end: Limit, *laws: Law) -> Ray:
 
 
 def moved(end: Limit, *laws: Law) -> Ray:
-    """Rows that move away from zero with a spread that stays, until it is below their last digit."""
+    """Rows that move away from zero with a constant spread, until the spread is below their last digit."""
 
     def example(t: Tensor, _: Format) -> Example:
         return _with_cotangent(t[:, None] + torch.tensor([1.0, 0.0], dtype=t.dtype).repeat(COLUMNS // 2))
@@ -413,7 +410,7 @@ def moved(end: Limit, *laws: Law) -> Ray:
 
 
 def neighbouring(end: Limit, *laws: Law) -> Ray:
-    """Rows of two numbers next to each other."""
+    """Rows of two adjacent numbers."""
 
     def example(t: Tensor, _: Format) -> Example:
         beside = torch.nextafter(t, torch.full_like(t, torch.inf))

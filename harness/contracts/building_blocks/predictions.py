@@ -1,4 +1,4 @@
-"""Inputs of the contracts on predictions of numbers and their targets: groups ``[g, n]`` of both."""
+"""Inputs of the contracts on predictions of numbers with targets: groups ``[g, n]`` of both."""
 
 import numpy as np
 import torch
@@ -10,11 +10,11 @@ from harness.laws import Example
 from harness.laws.strategies import SEEDS, batches, companions
 
 LONGEST_GROUP = 32
-"""Rows of an ordinary group at most."""
+"""Maximum number of rows in an ordinary group."""
 
 
 def pairs(format_: Format, largest: float) -> st.SearchStrategy[tuple[Tensor, Tensor]]:
-    """Predictions ``[g, n]`` with targets that are far, near (a few ulp away) or equal, a third of the groups each."""
+    """Predictions ``[g, n]`` with targets that are far, near (a few ulp) or equal, in a third of the groups each."""
 
     def expand(prediction: Tensor, seed: int) -> tuple[Tensor, Tensor]:
         rng = np.random.default_rng(seed)
@@ -29,7 +29,7 @@ def pairs(format_: Format, largest: float) -> st.SearchStrategy[tuple[Tensor, Te
 
 
 def whole_pairs(format_: Format) -> st.SearchStrategy[Example]:
-    """Groups ``[g, n]`` of whole numbers from -8 to 8, whose squares and sums every format has."""
+    """Groups ``[g, n]`` of integers from -8 to 8, whose squares and sums are exact in every format."""
 
     def expand(shape: tuple[int, int], seed: int) -> Example:
         drawn = np.random.default_rng(seed).integers(-8, 9, size=(2, *shape))
@@ -40,7 +40,7 @@ def whole_pairs(format_: Format) -> st.SearchStrategy[Example]:
 
 
 def infinite_pairs(format_: Format) -> st.SearchStrategy[tuple[Tensor, Tensor]]:
-    """Groups ``[g, n]``: ordinary ones, ones with an infinite prediction, and ones with two infinities at one place."""
+    """Groups ``[g, n]``: ordinary, with an infinite prediction, or with two infinities in the same place."""
 
     def expand(pair: tuple[Tensor, Tensor], seed: int) -> tuple[Tensor, Tensor]:
         rng = np.random.default_rng(seed)
@@ -55,7 +55,7 @@ def infinite_pairs(format_: Format) -> st.SearchStrategy[tuple[Tensor, Tensor]]:
 
 
 def alternating(rows: Tensor) -> Tensor:
-    """Targets 0, 2, 0, 2, ...: so that it matters which target an error is taken from."""
+    """Targets 0, 2, 0, 2, ..., which reveal an error that is taken from the wrong target."""
     return (2.0 * (torch.arange(rows.shape[-1]) % 2)).to(rows.dtype).expand_as(rows).contiguous()
 
 

@@ -1,9 +1,9 @@
-"""Losses reduced over the rows, in the way a case declares."""
+"""Losses reduced over the rows, as a case declares."""
 
 from typing import Any
 
 REDUCTIONS = {"reduction": ("mean", "sum", "none")}
-"""The convention: torch's words, its default first."""
+"""The convention, in torch's words with its default first."""
 
 
 def reduced(rows: Any, reduction: str, total: Any) -> Any:

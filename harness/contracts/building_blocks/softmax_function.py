@@ -1,18 +1,18 @@
-r"""The softmax: what the whole family shares, its exact gaps and its bounds.
+r"""The softmax family: shared oracles, exact gaps and bounds.
 
-The bounds are those of the max-shifted algorithm carried out in the format itself, operation by operation. With
+The bounds hold for the max-shifted algorithm in the format itself, operation by operation. With
 :math:`g_i = \max_j x_j - x_i \ge 0`, :math:`p = \mathrm{softmax}(x)`, unit roundoff :math:`u`, accumulator roundoff
 :math:`u_a` and an exponential and a logarithm that are accurate to one ulp (:math:`2u`):
 
 * the subtraction errs by :math:`u g_i`, which the exponential turns into a relative error of :math:`u g_i`, and the
   exponential adds :math:`2u`;
-* the sum's relative error is the :math:`p`-weighted mean of its terms', :math:`u(G + 2)` with
+* the sum's relative error is the :math:`p`-weighted mean of its terms' errors, :math:`u(G + 2)` with
   :math:`G = \sum_j p_j g_j \le \ln k`, plus :math:`(k - 1) u_a` for adding and :math:`u` for storing it;
 * the division adds :math:`u`.
 
 Together :math:`|\hat p_i - p_i| \le p_i \left(e^{T_i} - 1\right)` with
-:math:`T_i = u (g_i + \ln k + 6) + (k - 1) u_a`, plus one smallest subnormal for each of the exponential and the
-quotient where they underflow.
+:math:`T_i = u (g_i + \ln k + 6) + (k - 1) u_a`, plus one smallest subnormal each for an exponential and a quotient
+that underflow.
 
 References
 ----------
@@ -48,7 +48,7 @@ def gaps(x: Array) -> DoubleDouble:
 
 
 def sum_of_others(elementary: dd.Elementary, exponentials: DoubleDouble, x: Array) -> DoubleDouble:
-    """Sum of the shifted exponentials of all entries but one maximum, so that ``1 + sum`` keeps what is tiny."""
+    """Sum the shifted exponentials of all entries except one maximum, so that ``1 + sum`` keeps tiny terms."""
     maximum = x.argmax(-1)[..., None]
     others = DoubleDouble(exponentials.hi.copy(), exponentials.lo.copy())
     for part in others.pair:
@@ -70,7 +70,7 @@ def softmax_exact(x: Any) -> Any:
 
 
 def _pullback_screen(elementary: dd.Elementary, x: Array, cotangent: Array) -> DoubleDouble:
-    """Weights relative to the maximum's: ``v - p . v`` would cancel where one probability is nearly one."""
+    """Use weights relative to the maximum's, because ``v - p . v`` cancels where one probability is nearly one."""
     p = softmax_screen(elementary, x)
     relative = dd.two_sum(cotangent, -np.take_along_axis(cotangent, x.argmax(-1)[..., None], -1))
     return p * (relative - dd.total(p * relative, keepdims=True))
@@ -89,7 +89,7 @@ softmax_pullback = Oracle(_pullback_screen, _pullback_exact)
 
 
 class Weighed(NamedTuple):
-    """Rows by their gaps to the largest entry, of which most bounds are made."""
+    """Rows with their gaps to the largest entry, from which most bounds are computed."""
 
     g: Array
     """``g`` of the module's notes."""
@@ -107,7 +107,7 @@ class Weighed(NamedTuple):
 
 
 def gap(x: Array) -> Array:
-    """``g`` of the module's notes: how far each entry is below the largest of its row, in float64."""
+    """``g`` of the module's notes, in float64: the distance of each entry from the largest of its row."""
     with np.errstate(over="ignore", invalid="ignore"):
         return np.asarray(x.max(-1, keepdims=True) - x)
 
@@ -118,7 +118,7 @@ def softmax_relative_bound(x: Array, format_: Format) -> Array:
 
 
 def relative_by_gap(g: Array, format_: Format) -> Array:
-    """The same of rows whose gaps are known."""
+    """``e^T - 1`` for rows with known gaps."""
     k = g.shape[-1]
     with np.errstate(over="ignore"):
         t = format_.u * (g + np.log(k) + 6.0) + (k - 1) * format_.u_accumulator
@@ -126,23 +126,23 @@ def relative_by_gap(g: Array, format_: Format) -> Array:
 
 
 def softmax_absolute_bound(logits: Tensor, expected: DoubleDouble, format_: Format) -> Array:
-    """Absolute error of the shifted softmax: the relative bound on the exact value, and two underflows."""
+    """Absolute error of the shifted softmax: the relative bound times the exact value, and two underflows."""
     return absolute_by_gap(gap(to_array(logits)), expected, format_)
 
 
 def absolute_by_gap(g: Array, expected: DoubleDouble, format_: Format) -> Array:
-    """The same of rows whose gaps are known."""
+    """Absolute error of the shifted softmax for rows with known gaps."""
     with np.errstate(invalid="ignore"):
         relative = expected.hi * relative_by_gap(g, format_)
-    # 0 * inf: the value has underflowed altogether, and the subnormals below are all there is.
+    # 0 * inf: the value has underflowed, and only the subnormals remain.
     return np.nan_to_num(relative, nan=0.0) + 2.0 * format_.smallest
 
 
 def backward_amplified(probability: Array, x: Array, format_: Format) -> Array:
-    """``A_i p_i`` with ``A_i = 2 (e^T - 1) + (k + 8) u``: what the backward pass makes of the forward pass's errors.
+    """``A_i p_i`` with ``A_i = 2 (e^T - 1) + (k + 8) u``: the forward pass's errors, amplified by the backward pass.
 
-    The factor two stands for the probability's error entering once directly and once through the weighted mean,
-    ``k u`` for that mean's summation, ``8 u`` for an autograd chain of at most eight operations.
+    The factor two covers the probability's error, which enters directly and through the weighted mean. ``k u`` is for
+    that mean's summation, and ``8 u`` for an autograd chain of at most eight operations.
     """
     with np.errstate(invalid="ignore", over="ignore"):
         amplification = 2.0 * softmax_relative_bound(x, format_) + (x.shape[-1] + 8.0) * format_.u
@@ -150,7 +150,7 @@ def backward_amplified(probability: Array, x: Array, format_: Format) -> Array:
 
 
 def through_the_maximum(absolute: Array, x: Array) -> Array:
-    """The errors of a gradient's entries, of which autograd sends the sum through max() to those that attain it."""
+    """Add to the maxima of a row the sum of all errors, because autograd also sends the gradient through max()."""
     at_maximum = x == x.max(-1, keepdims=True)
     return np.asarray(absolute + np.where(at_maximum, absolute.sum(-1, keepdims=True), 0.0))
 
@@ -161,7 +161,7 @@ def softmax_gradient_bound(logits: Tensor, cotangent: Tensor, _: DoubleDouble, f
     probability = softmax_oracle(logits).hi
     weighted = backward_amplified(probability, x, format_)
     mean = (probability * v).sum(-1, keepdims=True)
-    # The mean takes up the errors of all entries, each with its own gap.
+    # The mean accumulates the errors of all entries, each with its gap.
     absolute = weighted * (v + mean) + probability * (weighted * v).sum(-1, keepdims=True)
     absolute = through_the_maximum(absolute, x)
     return np.asarray(absolute + 4.0 * format_.smallest * (1.0 + v + v.max(-1, keepdims=True)) * x.shape[-1])
@@ -171,7 +171,7 @@ def softmax_gradient_bound(logits: Tensor, cotangent: Tensor, _: DoubleDouble, f
 
 
 def exact_shift(logits: Tensor) -> Tensor:
-    """Return ``x - max(x)`` row by row where it is exact in the format, and ``x`` where it is not."""
+    """Return ``x - max(x)`` for rows where it is exact in the format, and ``x`` for other rows."""
     x = to_array(logits)
     gap = gaps(x)
     shifted = torch.from_numpy(gap.hi).to(logits.dtype)

@@ -1,8 +1,8 @@
-"""The shapes that most laws have, given what differs: the words, what is exact, and how far from it is admissible.
+"""Laws of the usual forms, built from a statement, exact values and admissible errors.
 
-A law of a usual shape is stated in its contract and measured here; one of another shape is written out where it is
-stated. All take what is exact, the law's name and its statement, and the other fields of :class:`~harness.laws.law.Law`
-by keyword.
+A contract states a law of a usual form by a call of these functions; it spells out laws of other forms. All functions
+take the exact value, the law's name and its statement, and the other fields of :class:`~harness.laws.law.Law` by
+keyword.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,7 +16,7 @@ from harness.floats import Array, DoubleDouble, Format, Measurement, compare, in
 from harness.laws import Inputs, Law, Subject
 
 AbsoluteComparison = Callable[[Any, Any, Array, Format], Measurement]
-"""``comparison(actual, expected, error, format)``, with an admissible error that is absolute."""
+"""``comparison(actual, expected, error, format)``, with an admissible absolute error."""
 
 
 def within(actual: Tensor | Array, expected: DoubleDouble | Array, error: Array, format_: Format) -> Measurement:
@@ -26,21 +26,21 @@ def within(actual: Tensor | Array, expected: DoubleDouble | Array, error: Array,
 
 @dataclass(frozen=True)
 class Exact:
-    """What an output is exactly, and by how much a sound implementation may miss it.
+    """The exact value of an output, and the admissible error of a sound implementation.
 
     Parameters
     ----------
     reads
-        Names of the inputs, in the order of the implementation's arguments; last, for a gradient, that of the
+        Names of the inputs, in the order of the implementation's arguments. For a gradient, the last one is
         ``cotangent``.
     oracle
         ``oracle(*inputs, *conventions)``.
     error
-        ``error(*inputs, *conventions, expected, format)``: the admissible absolute error, of the oracle's shape.
+        ``error(*inputs, *conventions, expected, format)``: the admissible absolute error, with the oracle's shape.
     conventions
-        Names of the contract's conventions that both depend on.
+        Names of the contract's conventions on which both depend.
     comparison
-        How the output is compared.
+        Function that compares the output.
     """
 
     reads: tuple[str, ...]
@@ -50,15 +50,15 @@ class Exact:
     comparison: AbsoluteComparison = within
 
     def value(self, subject: Subject, *inputs: Any) -> DoubleDouble:
-        """The exact value under the conventions that the case declares."""
+        """Return the exact value under the case's declared conventions."""
         return self.oracle(*inputs, *self._declared(subject))
 
     def error_at(self, subject: Subject, *inputs: Any) -> Array:
-        """The admissible absolute error there."""
+        """Return the admissible absolute error."""
         return self._error(subject, self.value(subject, *inputs), *inputs)
 
     def measure(self, subject: Subject, actual: Tensor, *inputs: Any) -> Measurement:
-        """Compare an output with it."""
+        """Compare an output with the exact value."""
         expected = self.value(subject, *inputs)
         return self.comparison(actual, expected, self._error(subject, expected, *inputs), subject.format)
 
@@ -70,7 +70,7 @@ class Exact:
 
 
 def value(exact: Exact, name: str, statement: str, *, group: str = "value", **facts: Any) -> Law:
-    """The output is the exact value, within its error."""
+    """Return the law that the output equals the exact value, within its error."""
 
     def measure(subject: Subject, **inputs: Any) -> Measurement:
         return exact.measure(subject, subject(*inputs.values()), *inputs.values())
@@ -79,7 +79,7 @@ def value(exact: Exact, name: str, statement: str, *, group: str = "value", **fa
 
 
 def gradient(exact: Exact, name: str, statement: str, *, of: int = 0, **facts: Any) -> Law:
-    """The gradient by autograd, in the case's own dtype, is the analytic one; ``of`` is the argument's position."""
+    """Return the law that autograd, in the case's dtype, gives the analytic gradient in the argument at ``of``."""
 
     def measure(subject: Subject, **inputs: Any) -> Measurement:
         arguments = tuple(x for given, x in inputs.items() if given != "cotangent")
@@ -90,7 +90,7 @@ def gradient(exact: Exact, name: str, statement: str, *, of: int = 0, **facts: A
 
 
 def finite(exact: Exact, name: str, statement: str, **facts: Any) -> Law:
-    """The output is finite; any finite value passes."""
+    """Return the law that the output is finite; any finite value passes."""
 
     def measure(subject: Subject, **inputs: Any) -> Measurement:
         return measure_finite(subject(*inputs.values()), exact.value(subject, *inputs.values()), subject.format)
@@ -99,21 +99,21 @@ def finite(exact: Exact, name: str, statement: str, **facts: Any) -> Law:
 
 
 def measure_finite(actual: Tensor, expected: DoubleDouble, format_: Format) -> Measurement:
-    """Measure zero where the output is finite, ``inf`` where it is not."""
+    """Measure zero where the output is finite, and ``inf`` elsewhere."""
     values = to_array(actual)
     reference = DoubleDouble(np.where(np.isfinite(values), values, expected.hi), np.zeros(values.shape))
     return compare(values, reference, 0.0, format_)
 
 
 SATURATED = "autograd uses a value that has rounded to zero or one, as in most libraries"
-"""Why it is no defect where a gradient stops too early."""
+"""Reason why a gradient that becomes zero too early is not a defect."""
 
 ABSORBED = "the usual formula loses one term where the other absorbs it, and libraries use that formula"
-"""Why what breaks the laws of small results is no defect."""
+"""Reason why breaking the laws of small results is not a defect."""
 
 
 def not_lost(exact: Exact, name: str, statement: str, **facts: Any) -> Law:
-    """The output is zero only where the exact value is no normal number."""
+    """Return the law that the output is zero only where the exact value is below the normal numbers."""
 
     def measure(subject: Subject, **inputs: Any) -> Measurement:
         return measure_not_lost(subject(*inputs.values()), exact.value(subject, *inputs.values()), subject.format)
@@ -123,7 +123,7 @@ def not_lost(exact: Exact, name: str, statement: str, **facts: Any) -> Law:
 
 
 def measure_not_lost(actual: Tensor, expected: DoubleDouble, format_: Format, least: Any = 0.0) -> Measurement:
-    """Measure ``inf`` where a value is exactly zero and the truth is a normal number, by ``least`` at the least."""
+    """Measure ``inf`` where a value is zero and the exact one is a normal number that exceeds ``least``."""
     values = to_array(actual)
     lost = (values == 0.0) & (np.abs(expected.hi) >= format_.tiny + least)
     return Measurement(np.where(lost, np.inf, 0.0), np.zeros(values.shape), values, expected.hi)
@@ -138,16 +138,10 @@ def one_sided(
     comparison: AbsoluteComparison | None = None,
     **facts: Any,
 ) -> Law:
-    """The output is on one side of a limit.
+    """Return the law that the output is on one side of a limit.
 
-    Parameters
-    ----------
-    exact, name, statement, facts
-        As everywhere here.
-    nearest
-        ``nearest(actual, *inputs)``: what is on the right side as it is, else the limit; see :func:`at_least`.
-    comparison
-        How far beyond, within the value's error; when absent nothing is admissible.
+    ``nearest(actual, *inputs)`` gives the nearest value on the right side, see :func:`at_least`. With a ``comparison``,
+    the output may be beyond the limit by the value's error.
     """
 
     def measure(subject: Subject, **inputs: Any) -> Measurement:
@@ -161,17 +155,17 @@ def one_sided(
 
 
 def at_least(actual: Array, limit: Any) -> Array:
-    """What is not below the limit, and the limit for the rest; NaN is below any."""
+    """Raise values to a limit; NaN counts as below it."""
     return np.asarray(np.where(np.isnan(actual), limit, np.maximum(actual, limit)))
 
 
 def at_most(actual: Array, limit: Any) -> Array:
-    """What is not above the limit, and the limit for the rest; NaN is above any."""
+    """Lower values to a limit; NaN counts as above it."""
     return np.asarray(np.where(np.isnan(actual), limit, np.minimum(actual, limit)))
 
 
 def not_below_zero(actual: Array, *_: Any) -> Array:
-    """For what has no negative values."""
+    """Raise values to zero, for outputs that are never negative."""
     return at_least(actual, 0.0)
 
 
@@ -185,18 +179,10 @@ def policy(
     policies: Callable[..., Mapping[str, Any]],
     **facts: Any,
 ) -> Law:
-    """Some rows are what the case declares, where mathematics leaves them open.
+    """Return the law that rows for which mathematics is undecided follow the case's declared convention.
 
-    Parameters
-    ----------
-    exact, name, statement, facts
-        As everywhere here; of ``exact`` only the inputs' names are used.
-    convention
-        Name of the convention.
-    rows
-        ``rows(*inputs)``: which ones.
-    policies
-        ``policies(*inputs)``: what each admissible value of the convention says of them.
+    ``rows(*inputs)`` marks these rows. ``policies(*inputs)`` gives their expected value for each option of the
+    convention. Only the inputs' names of ``exact`` are used.
     """
 
     def measure(subject: Subject, **inputs: Any) -> Measurement:
@@ -209,26 +195,15 @@ def policy(
 def compare_policy(
     subject: Subject, actual: Tensor, rows: Any, policies: Mapping[str, Any], convention: str
 ) -> Measurement:
-    """Compare the chosen rows with what the declared policy says of them.
+    """Compare marked rows with their expected value under the declared convention; other laws cover the other rows.
 
-    Parameters
-    ----------
-    subject
-        Its declaration of ``convention`` names the policy.
-    actual
-        The output, with the rows as its first axis.
-    rows
-        Which rows the policy is about; the others are the business of other laws.
-    policies
-        What each policy expects, broadcast to the output.
-    convention
-        Name of the convention.
+    The rows are along the first axis of the output, to which the expected values are broadcast.
     """
     return compare_rows(actual, rows, policies[subject.declares[convention]], subject.format, bound=0.5)
 
 
 def compare_rows(actual: Tensor, rows: Any, expected: Any, format_: Format, *, bound: float = 0.0) -> Measurement:
-    """Compare the chosen rows; the others are the business of other laws."""
+    """Compare marked rows with their expected value; other laws cover the other rows."""
     values = to_array(actual)
     chosen = np.reshape(rows, (-1,) + (1,) * (values.ndim - 1))
     return compare(values, np.where(chosen, expected, values), bound, format_)
@@ -238,5 +213,5 @@ EXTREME_NUMBERS = "The value is also right for the largest and smallest finite n
 
 
 def on_extreme_numbers(value: Law, inputs: Inputs, statement: str = EXTREME_NUMBERS, **facts: Any) -> Law:
-    """Derive the law of the group ``special``: the value's, on the largest and the smallest numbers."""
+    """Derive the law of the group ``special`` about the value on the largest and the smallest numbers."""
     return value.on(inputs, "value_on_extreme_numbers", statement, group="special", **facts)

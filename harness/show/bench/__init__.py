@@ -1,4 +1,4 @@
-"""What ``harness bench`` prints of a suite when it is done, a module for each kind. It imports no torch."""
+"""The terminal output of ``harness bench``, one module per kind of suite; imports no torch."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -30,29 +30,13 @@ _SUMMARIES: Mapping[str, Callable[[Console, Mapping[str, Any]], None]] = {
 
 
 def print_summary(console: Console, suite: str, document: Mapping[str, Any]) -> None:
-    """Print what a suite measured, and why it skipped what it skipped.
-
-    Parameters
-    ----------
-    console
-        Where to.
-    suite
-        One of :data:`harness.bench.run.SUITES`.
-    document
-        What pytest-benchmark wrote of it.
-    """
+    """Print the results of a suite, and why benchmarks were skipped."""
     _SUMMARIES[suite](console, document)
     _print_reasons(console, document)
 
 
 def print_skips(console: Console, suite: str, document: Mapping[str, Any]) -> None:
-    """Print how much a suite measured, and why it skipped what it skipped.
-
-    Parameters
-    ----------
-    console, suite, document
-        As :func:`print_summary` takes them.
-    """
+    """Print how many benchmarks a suite ran, and why benchmarks were skipped."""
     number = len(document.get("benchmarks", ()))
     console.print(f"{suite}: {number} benchmark{'s' * (number != 1)}", markup=False)
     _print_reasons(console, document)

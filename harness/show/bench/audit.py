@@ -1,4 +1,4 @@
-"""What an audit costs, in the terminal: CPU time and memory as multiples of the step's, beside what is aimed at."""
+"""Terminal output for the cost of audits: CPU time and memory as multiples of the step's, compared with targets."""
 
 import statistics
 from collections.abc import Mapping
@@ -15,15 +15,7 @@ from harness.show.number import duration
 
 
 def print_audits(console: Console, document: Mapping[str, Any]) -> None:
-    """Print a row for each step.
-
-    Parameters
-    ----------
-    console
-        Where to.
-    document
-        What pytest-benchmark wrote of the suite ``audit``.
-    """
+    """Print a row for each step."""
     table = Table(Column("step", no_wrap=True))
     floors: list[str] = []
     for heading in ("CPU time", "calls", "idle mode", "events", "full", "run", "memory", "us per call"):
@@ -83,7 +75,7 @@ def _run(record: AuditRecord) -> str:
 
 
 def _over(audited: Benchmark[AuditRecord], rounds: tuple[float, ...]) -> Estimate:
-    """An audited step as a multiple of the plain one."""
+    """Return an audited step as a multiple of the plain one."""
     return median_ratio(rounds, audited.stats.rounds_s)
 
 

@@ -1,4 +1,4 @@
-"""Balance in the terminal: which loader keeps ahead of the step, and by how much another starves it."""
+"""Terminal output for the suite ``balance``: which loaders keep up with the training step."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,15 +12,7 @@ from harness.show.narrow import print_sentence, print_table
 
 
 def print_balance(console: Console, document: Mapping[str, Any]) -> None:
-    """Print by how much each loader starves the step, and how long the training loop waits for it.
-
-    Parameters
-    ----------
-    console
-        Where to.
-    document
-        What pytest-benchmark wrote of the suite ``balance``.
-    """
+    """Print for each loader whether it keeps up with the step, and how long the training loop waits for it."""
     balances = [benchmark.record for benchmark in benchmarks(document, BalanceRecord)]
     table = Table(Column("loader", overflow="fold"), "batch", "workers", "verdict")
     for heading in ("loop waits", "batch / step", "batch alone", "step alone", "loop"):

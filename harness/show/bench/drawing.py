@@ -1,4 +1,4 @@
-"""Ways of drawing inputs in the terminal: how fast each checks rows, and how much of the worst each finds."""
+"""Terminal output for input drawing methods: rows checked per second, and share of the worst deviation found."""
 
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,15 +20,7 @@ LONGER = "longer"
 
 
 def print_screening(console: Console, document: Mapping[str, Any]) -> None:
-    """Print the rows checked a second in each way, beside one row at a time.
-
-    Parameters
-    ----------
-    console
-        Where to.
-    document
-        What pytest-benchmark wrote of the suite ``screening``.
-    """
+    """Print the rows checked per second by each method, compared with one row at a time."""
     screenings = benchmarks(document, ScreeningRecord)
     table, short = Table(Column("case", no_wrap=True), "method"), short_names([it.record for it in screenings])
     for heading in ("rows/s", "quartiles", "vs one at a time"):
@@ -46,7 +38,7 @@ def print_screening(console: Console, document: Mapping[str, Any]) -> None:
 
 
 def print_search(console: Console, document: Mapping[str, Any]) -> None:
-    """Print what share of the best known deviation each way finds; ``document`` is that of the suite ``search``."""
+    """Print the share of the best known deviation that each method finds in the suite ``search``."""
     searches = [benchmark.record for benchmark in benchmarks(document, SearchRecord)]
     usual = [search for search in searches if search.way != LONGER]
     ways = list(dict.fromkeys(search.way for search in usual))

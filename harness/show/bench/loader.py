@@ -1,4 +1,4 @@
-"""Loaders in the terminal: rates with intervals, each beside the limit of memory."""
+"""Terminal output for loaders: rates with intervals, compared with the limit of memory."""
 
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,15 +28,7 @@ _LIMIT = (
 
 
 def print_loaders(console: Console, document: Mapping[str, Any]) -> None:
-    """Print a table of every loader and configuration, and what to remember of it.
-
-    Parameters
-    ----------
-    console
-        Where to.
-    document
-        What pytest-benchmark wrote of the suite ``loaders``.
-    """
+    """Print a table of every loader and configuration, and a summary."""
     loaders = [benchmark.record for benchmark in benchmarks(document, LoaderRecord)]
     if loaders:
         print_table(console, _table(loaders))
@@ -50,7 +42,7 @@ def print_loaders(console: Console, document: Mapping[str, Any]) -> None:
 
 
 def remarks(loaders: Sequence[LoaderRecord]) -> Iterator[str]:
-    """Yield for each batch size what is fastest, of all and of torch's ``DataLoader``: beside the first loader."""
+    """Yield for each batch size the fastest loader and the fastest ``DataLoader``, compared with the first loader."""
     for size, group in groupby(sorted(loaders, key=_size), key=_size):
         own = list(group)
         base = min((loader for loader in own if loader.case == loaders[0].case), key=lambda loader: loader.workers)
@@ -62,7 +54,7 @@ def remarks(loaders: Sequence[LoaderRecord]) -> Iterator[str]:
 
 
 def budgets(loaders: Sequence[LoaderRecord]) -> Iterator[str]:
-    """Yield for each loader and number of workers where the time of a batch goes, in a training loop."""
+    """Yield for each loader and number of workers the time budget of a batch in a training loop."""
     for number, loader in enumerate(loader for loader in loaders if loader.budget is not None):
         assert loader.budget is not None
         if number == 0:
@@ -85,7 +77,7 @@ def _place(loader: LoaderRecord) -> str:
 
 
 def _short(case: str) -> str:
-    """The name without the family; that of a data set as it is."""
+    """Return a case without its family; the name of a data set stays unchanged."""
     return case if ":" in case else case.partition(".")[2] or case
 
 
@@ -131,7 +123,7 @@ def _row(loader: LoaderRecord) -> Iterator[str]:
 
 
 def _settings(loader: LoaderRecord) -> str:
-    """What differs from the usual settings."""
+    """Return the settings that differ from the defaults."""
     words = [f"prefetch {loader.prefetch}"] * (loader.prefetch != 2)
     words += ["not persistent"] * (not loader.persistent)
     words += [str(loader.start_method)] * (loader.start_method is not None)

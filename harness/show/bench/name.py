@@ -1,4 +1,4 @@
-"""Cases as tables name them."""
+"""Short names of cases for tables."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from harness.record.bench import BenchRecord
 
 
 def short_names(records: Sequence[BenchRecord]) -> dict[str, str]:
-    """Return each case without its family, where all are of one."""
+    """Return each case without its family if all cases share one."""
     families = {record.family for record in records}
     cases = {record.case for record in records}
     return {case: case.partition(".")[2] if len(families) == 1 and "." in case else case for case in cases}

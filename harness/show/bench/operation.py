@@ -1,4 +1,4 @@
-"""Operations in the terminal, and loops beside vectorized code: the time of a call, beside the fastest of its kind."""
+"""Terminal output for operations and vectorized code: the time of a call, compared with the fastest of its kind."""
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
@@ -16,15 +16,7 @@ _SCATTER = "Medians and quartiles of the rounds of this process: they show how r
 
 
 def print_operations(console: Console, document: Mapping[str, Any]) -> None:
-    """Print the time of a call of each implementation, contract by contract.
-
-    Parameters
-    ----------
-    console
-        Where to.
-    document
-        What pytest-benchmark wrote of the suite ``operations``.
-    """
+    """Print the time per call for each implementation, by contract, from the suite ``operations``."""
     calls = sorted(benchmarks(document, OperationRecord), key=lambda call: call.record.contract)
     table = _table("contract")
     for contract, group in groupby(calls, key=lambda call: call.record.contract):
@@ -37,7 +29,7 @@ def print_operations(console: Console, document: Mapping[str, Any]) -> None:
 
 
 def print_vectorization(console: Console, document: Mapping[str, Any]) -> None:
-    """Print the time of loops and of vectorized code, size by size; ``document`` is of the suite ``vectorization``."""
+    """Print the times of loops and of vectorized code by size, from the suite ``vectorization``."""
 
     def kind(call: Benchmark[VectorizationRecord]) -> tuple[str, int]:
         return call.record.contract, call.record.n
@@ -50,7 +42,7 @@ def print_vectorization(console: Console, document: Mapping[str, Any]) -> None:
 
 
 def _table(*kind: str | Column) -> Table:
-    """An empty table of calls; its first columns say what is called."""
+    """Return an empty table of calls."""
     table = Table(*kind, Column("case", overflow="fold"))
     for heading in ("call", "quartiles", "vs the fastest", "first call"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -58,7 +50,7 @@ def _table(*kind: str | Column) -> Table:
 
 
 def _add(table: Table, kind: Sequence[str], calls: Sequence[Benchmark[Any]]) -> None:
-    """Add the calls of one kind, each beside the fastest of them."""
+    """Add the calls of one kind, each compared with the fastest."""
     fastest_s = min(call.stats.median_s for call in calls)
     for call in calls:
         stats = call.stats

@@ -1,4 +1,4 @@
-"""Step times in the terminal: each case beside the chapter's, with intervals, and the floor."""
+"""Terminal output for step times: each case compared with the chapter's cases and with the floor."""
 
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,15 +19,7 @@ Step = Benchmark[StepRecord]
 
 
 def print_steps(console: Console, document: Mapping[str, Any]) -> None:
-    """Print a table for each contract and device: times, and what they are as multiples of others.
-
-    Parameters
-    ----------
-    console
-        Where to.
-    document
-        What pytest-benchmark wrote of the suite ``steps``.
-    """
+    """Print a table for each contract and device: times with their ratios to the reference cases and to the floor."""
     steps = benchmarks(document, StepRecord)
     for (contract, device), own in groupby(steps, key=lambda step: (step.record.contract, step.record.device)):
         print_table(console, _table(f"{contract}, {device}: one step", list(own)))
@@ -39,7 +31,7 @@ def print_steps(console: Console, document: Mapping[str, Any]) -> None:
 
 
 def print_agreement(console: Console, document: Mapping[str, Any]) -> None:
-    """Print our times beside those of torch's own timer; ``document`` is that of the suite ``agreement``."""
+    """Print our times next to the times of torch's own timer, from the suite ``agreement``."""
     table = Table(Column("batch", justify="right"), Column("case", overflow="fold"))
     for heading in ("ours", "torch.utils.benchmark.Timer", "ours / Timer", "rounds"):
         table.add_column(heading, justify="right")
@@ -55,7 +47,7 @@ def print_agreement(console: Console, document: Mapping[str, Any]) -> None:
 
 
 def agreement(ratio: Estimate, tolerance: float) -> str:
-    """Say whether two times agree within a tolerance, as far as the interval of their ratio tells."""
+    """Return whether two times agree within a tolerance, judged by the interval of their ratio."""
     if abs(ratio.low - 1) <= tolerance and abs(ratio.high - 1) <= tolerance:
         return f"within {tolerance:.0%}"
     return "undecided" if ratio.low <= 1 + tolerance and ratio.high >= 1 - tolerance else f"beyond {tolerance:.0%}"
@@ -77,7 +69,7 @@ def _table(title: str, steps: Sequence[Step]) -> Table:
 
 
 def _references(steps: Sequence[StepRecord]) -> dict[str, str]:
-    """The first case from scratch and the first concise one, by style; else the first of several cases."""
+    """Return the first case from scratch and the first concise one by style, else the first of several cases."""
     first: dict[str, str] = {}
     for step in steps:
         if step.style in {"scratch", "concise"}:
@@ -99,5 +91,5 @@ def _cells(step: Step, together: Sequence[Step], references: Sequence[str]) -> I
 
 
 def _ratio(ratio: Estimate) -> str:
-    """The ratio with its interval; a dash where the other was not measured."""
+    """Return the ratio with its interval, or a dash if the other time is missing."""
     return f"{ratio.point:.2f} [{ratio.low:.2f}, {ratio.high:.2f}]" if ratio.is_known else "–"

@@ -1,4 +1,4 @@
-"""The tuner's benchmark in the terminal: how near each run came to the best, and in what share of the time."""
+"""Terminal output for the tuner's benchmark: rate and time per run, as shares of an exhaustive search."""
 
 import statistics
 from collections.abc import Mapping
@@ -11,19 +11,11 @@ from harness.record.bench import TunerRecord, benchmarks
 from harness.show.narrow import print_sentence, print_table
 
 NEAR, QUICK = 0.95, 0.2
-"""Target of the tuner: this share of the best rate, in this share of the time."""
+"""Target of the tuner: minimum share of the best rate, and maximum share of the time."""
 
 
 def print_tuner(console: Console, document: Mapping[str, Any]) -> None:
-    """Print how near each run of the tuner came to the best, and in what share of the exhaustive time.
-
-    Parameters
-    ----------
-    console
-        Where to.
-    document
-        What pytest-benchmark wrote of the suite ``tuner``.
-    """
+    """Print the rate and the time per run of the tuner, as shares of an exhaustive search."""
     records = [benchmark.record for benchmark in benchmarks(document, TunerRecord)]
     table = Table("data set", "best configuration", "chosen", "reason")
     for heading in ("share of rate", "share of time"):

@@ -1,6 +1,6 @@
-"""What the laws of loaders are made of: the asks on which they are held, what they measure, and the laws by theme.
+"""Building blocks for the laws of data loaders: the requests, the measurements, and the laws by topic.
 
-``samples`` has what an epoch delivers, ``wholeness`` what a sample is, ``order`` in which order they come,
-``randomness`` with which random numbers, ``batch`` what becomes of a batch, and ``ending`` what becomes of an epoch
-that is left, resumed or fails, and what is left of it.
+``samples`` has the laws about the samples of an epoch, ``wholeness`` about their content, and ``order`` about their
+order. ``randomness`` has the laws about random numbers, and ``batch`` about delivered batches. ``ending`` has the laws
+about epochs that are left early, resumed or fail, and about resources that stay in use.
 """

@@ -1,4 +1,4 @@
-"""Asks: what a loader is asked for when a law is held on it, and what a law says of what came."""
+"""Requests to a loader for the laws, and the measurements that the laws return."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,23 +17,17 @@ from harness.loading.source import Ask
 
 @dataclass(frozen=True)
 class Asks:
-    """The examples of a law of loaders: what is asked for, in the order in which it is tried.
-
-    Parameters
-    ----------
-    several
-        Keywords and their values.
-    """
+    """The examples of a law of loaders: requests in the order in which they are tried, each as keywords and values."""
 
     several: tuple[Example, ...]
 
     def __call__(self, _: Format) -> st.SearchStrategy[Example]:
-        """Draw one."""
+        """Return the strategy of these requests."""
         return st.sampled_from(self.several)
 
 
 def asks(**values: Sequence[Any]) -> Asks:
-    """Return the asks with every combination of some values."""
+    """Return the requests for every combination of some values."""
     several: list[Example] = [{}]
     for name, choices in values.items():
         several = [{**one, name: choice} for one in several for choice in choices]
@@ -41,34 +35,24 @@ def asks(**values: Sequence[Any]) -> Asks:
 
 
 def kept(rows: int = 1) -> Measurement:
-    """Return that a law was kept on as many samples."""
+    """Return the measurement of a law that holds on this number of samples."""
     zero = np.zeros(max(rows, 1))
     return Measurement(zero, zero, zero, zero)
 
 
 def found(sentence: str, deviation: float, *, actual: float = 1.0, expected: float = 0.0) -> Measurement:
-    """Return that a law was broken.
-
-    Parameters
-    ----------
-    sentence
-        What was seen, in words.
-    deviation
-        How far off that is, in the law's unit; more than zero.
-    actual, expected
-        The numbers behind it.
-    """
+    """Return the measurement of a broken law, with a sentence and a positive deviation in the law's unit."""
     one = np.ones(1)
     return Measurement(max(deviation, 1.0) * one, 0.0 * one, actual * one, expected * one, sentence)
 
 
 def named(deliveries: Deliveries, *keywords: str) -> None:
-    """Pass over a law about keywords that the loader's factory does not name.
+    """Skip the law if the loader's factory lacks a parameter.
 
     Raises
     ------
     NotApplicable
-        If it does not.
+        If a parameter is missing.
     """
     for keyword in keywords:
         if not deliveries.names(keyword):
@@ -76,12 +60,12 @@ def named(deliveries: Deliveries, *keywords: str) -> None:
 
 
 def varied(deliveries: Deliveries, keyword: str, value: Any) -> None:
-    """Pass over an ask that is the same as another, as the factory does not name what makes the difference.
+    """Skip the law for a value other than the default of a parameter that the loader's factory lacks.
 
     Raises
     ------
     NotApplicable
-        If it does not.
+        If the parameter is missing.
     """
     usual = getattr(Ask(), keyword)
     if value != usual:
@@ -89,7 +73,7 @@ def varied(deliveries: Deliveries, keyword: str, value: Any) -> None:
 
 
 def asked(deliveries: Deliveries, **wanted: Any) -> Ask:
-    """Return an ask; see :func:`varied`."""
+    """Return a request, or skip the law as :func:`varied` does."""
     for keyword, value in wanted.items():
         varied(deliveries, keyword, value)
     return deliveries.ask(**wanted)
@@ -101,7 +85,7 @@ def whole(epoch: Epoch, why: str = "an epoch") -> Epoch:
     Raises
     ------
     NotApplicable
-        If it was cut.
+        If the epoch was truncated.
     """
     if not epoch.ended:
         raise NotApplicable(f"{why} is too long and was cut; use a smaller data set")
@@ -109,24 +93,24 @@ def whole(epoch: Epoch, why: str = "an epoch") -> Epoch:
 
 
 def not_random(deliveries: Deliveries) -> None:
-    """Pass over what cannot be told where samples are others each time.
+    """Skip the law if samples differ each time they are read.
 
     Raises
     ------
     NotApplicable
-        If they are.
+        If they do.
     """
     if deliveries.is_random:
         raise NotApplicable("its samples differ each time they are read, so they cannot be compared")
 
 
 def with_workers(spelled: str) -> str:
-    """Return how the loader was made, as the end of a sentence."""
+    """Return how the loader was created, as the end of a sentence."""
     return f" with {spelled}" if spelled else ""
 
 
 def spans(numbers: Sequence[int], most: int = 6) -> str:
-    """Return numbers in words: ``3``, ``3 and 7``, ``0 to 40``."""
+    """Return numbers in words, such as ``3``, ``3 and 7`` or ``0 to 40``."""
     ordered = sorted(set(numbers))
     if len(ordered) > 2 and ordered[-1] - ordered[0] == len(ordered) - 1:
         return f"{ordered[0]} to {ordered[-1]}"
@@ -139,16 +123,10 @@ Measure = Callable[..., Measurement]
 
 
 def delivery_law(statement: str, inputs: Asks, **facts: Any) -> Callable[[Measure], Law]:
-    """Make a law of loaders of the function below: ``measure(deliveries, **ask)``.
+    """Decorate a function ``measure(deliveries, **request)`` to make it a law of loaders.
 
-    Parameters
-    ----------
-    statement
-        One sentence.
-    inputs
-        The asks on which it is held, one after the other until one breaks it.
-    facts
-        The other fields of :class:`~harness.laws.law.Law`.
+    ``inputs`` are the requests that are tried in order until one breaks the law. ``facts`` are other fields of
+    :class:`~harness.laws.law.Law`.
     """
 
     def decorate(measure: Measure) -> Law:

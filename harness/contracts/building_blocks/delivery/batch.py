@@ -1,4 +1,4 @@
-"""What becomes of a batch once it was delivered."""
+"""Laws about batches after their delivery."""
 
 from collections.abc import Sequence
 
@@ -19,10 +19,10 @@ from harness.loading.delivery import Deliveries
 from harness.loading.exercise import keep_batches, write_into
 
 _KEPT = 6
-"""Batches that are compared again after later ones arrived."""
+"""Number of batches that are compared again after later ones arrived."""
 
 _MANY = 66
-"""Batches that are written into."""
+"""Number of batches that are overwritten."""
 
 
 @delivery_law(
@@ -32,7 +32,7 @@ _MANY = 66
     unit="batches",
 )
 def batches_stay_what_they_were(deliveries: Deliveries, num_workers: int) -> Measurement:
-    """Keep some batches, and look at them again later."""
+    """Keep some batches, and compare them again later."""
     varied(deliveries, "num_workers", num_workers)
     ask = deliveries.ask(num_workers=num_workers)
     batches = deliveries.exercised(keep_batches, ask, _KEPT)
@@ -54,7 +54,7 @@ def _marks(samples: Sequence[Sample]) -> list[str]:
     cause="batches are views of data that the data set keeps: return copies",
 )
 def writing_into_a_batch_changes_nothing(deliveries: Deliveries, num_workers: int) -> Measurement:
-    """Fill the batches of an epoch with zeros, and read the next."""
+    """Fill the batches of an epoch with zeros, and read the next epoch."""
     if deliveries.facts.workers:
         raise NotApplicable("its batches come from other processes")
     not_random(deliveries)

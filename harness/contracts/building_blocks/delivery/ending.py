@@ -1,4 +1,4 @@
-"""What becomes of an epoch that is left early, resumed or fails, and what is left of a loader."""
+"""Laws about epochs that are left early, resumed or fail, and about resources that a loader leaves in use."""
 
 from itertools import pairwise
 from typing import Any
@@ -82,10 +82,10 @@ def resumes_where_it_stopped(deliveries: Deliveries, num_workers: int, shuffle: 
 
 
 def _compared(first: Epoch, following: Epoch, rest: Epoch, after: Epoch, at: int) -> str:
-    """Say what differs between what was resumed and what was not interrupted; empty where nothing does."""
+    """Describe how a resumed loader differs from an uninterrupted one; empty if it does not."""
     begun = sum(first.sizes[:at])
     expected = first.samples[begun:]
-    if not expected:  # at the end: the rest is nothing, or the next epoch at once
+    if not expected:  # at the end, the rest is empty or already the next epoch
         if not rest.samples and at == len(first.sizes):
             rest = after
         expected = following.samples
@@ -118,7 +118,7 @@ def _unlike(expected: list[Any], came: list[Any], what: str) -> str:
     "epoch: re-raise the error",
 )
 def errors_are_not_swallowed(deliveries: Deliveries, num_workers: int) -> Measurement:
-    """Let a sample raise, and a worker die, and see whether whoever reads hears of it."""
+    """Let a sample raise an exception and a worker die, and test whether the reader gets an error."""
     varied(deliveries, "num_workers", num_workers)
     ask = deliveries.ask(num_workers=num_workers)
     (usual,) = deliveries.epochs(ask)
@@ -144,7 +144,7 @@ def errors_are_not_swallowed(deliveries: Deliveries, num_workers: int) -> Measur
     return kept(len(usual.samples))
 
 
-# What is left
+# Resources that stay in use
 
 _EPOCHS, _WARM = 5, 2
 _LEAST_BYTES = 16 * 2**10
@@ -160,7 +160,7 @@ _MOST_S = 3.0
     unit="bytes",
 )
 def memory_does_not_grow(deliveries: Deliveries, num_workers: int) -> Measurement:
-    """Measure what is in use after each of some epochs: of this process, and of workers that outlive an epoch."""
+    """Measure the memory of this process and of persistent workers after each of several epochs."""
     varied(deliveries, "num_workers", num_workers)
     ask = deliveries.ask(num_workers=num_workers)
     (usual,) = deliveries.epochs(ask)
@@ -178,7 +178,7 @@ def memory_does_not_grow(deliveries: Deliveries, num_workers: int) -> Measuremen
 
 
 def _growth(deliveries: Deliveries, ask: Ask) -> float | None:
-    """Bytes by which memory grows in a typical epoch; zero where not in each of them, ``None`` where they take long."""
+    """Return the typical growth per epoch in bytes; zero unless every epoch grows, ``None`` if epochs take too long."""
     used = deliveries.exercised(use_memory, ask, _EPOCHS, _WARM, 3 * _MOST_S, limit_s=4 * _MOST_S)
     if used is None or len(used) < 2:
         return None
@@ -193,7 +193,7 @@ def _growth(deliveries: Deliveries, ask: Ask) -> float | None:
     unit="things",
 )
 def nothing_is_left_behind(deliveries: Deliveries, num_workers: int) -> Measurement:
-    """Make, read and let go of loaders, and count what there is more of each time."""
+    """Create, read and discard loaders, and count open files and threads each time."""
     varied(deliveries, "num_workers", num_workers)
     ask = deliveries.ask(num_workers=num_workers)
     (usual,) = deliveries.epochs(ask)

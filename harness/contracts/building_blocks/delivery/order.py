@@ -1,4 +1,4 @@
-"""In which order samples come: by the seed alone, anew each epoch, and as whoever sets the epoch wants it."""
+"""Laws about the order of samples: it follows from the seed, changes each epoch, and follows ``set_epoch``."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -24,16 +24,16 @@ from harness.loading.reader import Epoch
 from harness.loading.source import Ask
 
 _FEW = 8
-"""Fewest samples to compare: two random orders of eight are equal once in 40,320 times."""
+"""Minimum number of samples to compare; two random orders of eight are equal with probability 1/40,320."""
 
 
 def marks_of(deliveries: Deliveries, ask: Ask, *epochs: Epoch) -> list[list[object]]:
-    """Return what tells the samples of epochs apart: their indices where they are others each time, else content.
+    """Return marks that identify the samples of epochs: their indices if samples are random, otherwise their content.
 
     Raises
     ------
     NotApplicable
-        If nothing does.
+        If samples are random and their indices are unknown.
     """
     if deliveries.is_random:
         tagged_ = deliveries.epochs(ask, len(epochs), tags=True)
@@ -44,12 +44,12 @@ def marks_of(deliveries: Deliveries, ask: Ask, *epochs: Epoch) -> list[list[obje
 
 
 def same_samples(first: Sequence[object], second: Sequence[object], *, ended: bool) -> None:
-    """Pass over the order of what is not the same.
+    """Skip the law if two complete epochs contain different samples.
 
     Raises
     ------
     NotApplicable
-        If it is not; another law is about that.
+        If they do; another law covers that.
     """
     if ended and Counter(first) != Counter(second):
         raise NotApplicable("the epochs contain different samples, which is a matter for each_sample_once")
@@ -62,7 +62,7 @@ def same_samples(first: Sequence[object], second: Sequence[object], *, ended: bo
     "passed on: let the main process draw the order, or declare the dependence with `--declare order=workers`",
 )
 def order_depends_on_the_seed_alone(deliveries: Deliveries, num_workers: int, shuffle: bool) -> Measurement:  # noqa: FBT001
-    """Compare the orders without workers and with some, and those of two seeds."""
+    """Compare the orders with and without workers, and the orders of two seeds."""
     varied(deliveries, "shuffle", shuffle)
     if deliveries.names("seed") and shuffle and (wrong := _of_two_seeds(deliveries)) is not None:
         return wrong
@@ -156,7 +156,7 @@ def _unshuffled(deliveries: Deliveries, own: Sequence[object], other: Sequence[o
     "generators: use generators that are seeded from `seed`",
 )
 def the_same_seed_gives_the_same_epoch(deliveries: Deliveries, num_workers: int, shuffle: bool) -> Measurement:  # noqa: FBT001
-    """Compare two loaders of one seed, made after different random numbers were drawn."""
+    """Compare two equally seeded loaders, created after different random numbers were drawn."""
     named(deliveries, "seed")
     varied(deliveries, "num_workers", num_workers)
     varied(deliveries, "shuffle", shuffle)

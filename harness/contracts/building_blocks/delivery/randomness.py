@@ -1,4 +1,4 @@
-"""With which random numbers samples are made: other ones each, and at nobody else's expense."""
+"""Laws about random numbers: samples draw different ones, and the global random state is not reset."""
 
 from harness.calling.adapter import NotApplicable
 from harness.contracts.building_blocks.delivery.asking import asks, delivery_law, found, kept, varied
@@ -19,7 +19,7 @@ from harness.loading.tagged import Tag
     "each sample: seed it from `torch.initial_seed()` in the worker",
 )
 def random_numbers_differ(deliveries: Deliveries, num_workers: int) -> Measurement:
-    """Look for two samples that drew from one state of a generator."""
+    """Look for two samples that drew from the same state of a generator."""
     varied(deliveries, "num_workers", num_workers)
     ask = deliveries.ask(num_workers=num_workers)
     if num_workers == 0 and (wrong := _seeded_alike(deliveries)) is not None:
@@ -53,7 +53,7 @@ def random_numbers_differ(deliveries: Deliveries, num_workers: int) -> Measureme
 
 
 def _seeded_alike(deliveries: Deliveries) -> Measurement | None:
-    """Whether each sample sets a generator to the same state before it draws from it."""
+    """Measure whether each sample sets a generator to the same state before it draws from it."""
     if deliveries.directly is None:
         return None
     after = deliveries.exercised(seed_and_read, deliveries.ask(), min(3, len(deliveries.directly)))
@@ -66,7 +66,7 @@ def _seeded_alike(deliveries: Deliveries) -> Measurement | None:
 
 
 def _is_one_fetch(first: tuple[int, Tag], second: tuple[int, Tag]) -> bool:
-    """Whether two samples were fetched together, so that the state before was that before the first of them."""
+    """Return whether two samples were fetched together, so that the recorded state belongs to the first."""
     return first[0] == second[0] and first[1].drew is second[1].drew
 
 
@@ -87,7 +87,7 @@ def _repeated(first: tuple[int, Tag], second: tuple[int, Tag], generator: str) -
 
 
 def _repeated_content(deliveries: Deliveries, first: Epoch, second: Epoch) -> Measurement | None:
-    """Whether what is drawn anew comes out the same for nearly all samples."""
+    """Measure whether nearly all samples have the same random content in both epochs."""
     if not deliveries.is_random or len(first.samples) != len(first.tags) or len(second.samples) != len(second.tags):
         return None
     own, other = digests(first.samples, second.samples)
@@ -112,7 +112,7 @@ _FEW, _NEARLY_ALL = 8, 0.9
     unit="generators",
 )
 def the_global_random_state_is_left_alone(deliveries: Deliveries, num_workers: int, shuffle: bool) -> Measurement:  # noqa: FBT001
-    """Compare the states after an epoch that began with two different ones; drawing from them is no fault."""
+    """Compare the states after two epochs with different initial states; drawing from the generators is allowed."""
     varied(deliveries, "shuffle", shuffle)
     ask = deliveries.ask(num_workers=num_workers, shuffle=shuffle)
     first, second = deliveries.exercised(seed_and_begin, ask, [11, 12])

@@ -1,4 +1,4 @@
-"""What an epoch delivers: each sample once, in batches of the size asked for, as many as were announced."""
+"""Laws about the samples of an epoch: each sample once, in batches of the requested size, as many as announced."""
 
 import math
 from collections import Counter
@@ -52,7 +52,7 @@ _EPOCHS = ("first", "second")
     "part, and cover all samples",
 )
 def each_sample_once(deliveries: Deliveries, num_workers: int, shuffle: bool, drop_last: bool) -> Measurement:  # noqa: FBT001
-    """Count samples that are missing or superfluous, order aside."""
+    """Count samples that are missing or superfluous, in any order."""
     ask = asked(deliveries, num_workers=num_workers, shuffle=shuffle, drop_last=drop_last)
     if deliveries.facts.replaced and not _came_without_replacement(deliveries, ask):
         raise NotApplicable("it draws with replacement, so no sample is guaranteed")
@@ -64,7 +64,7 @@ def each_sample_once(deliveries: Deliveries, num_workers: int, shuffle: bool, dr
             break
         extra, missing, total = _compared(deliveries, ask, epoch)
         if -1 in extra and extra.count(-1) == len(extra) == len(missing):
-            # As many as there should be, and other ones: which they are is known by their indices, or to other laws.
+            # The number is right but every sample is unknown, so compare indices; other laws check the content.
             extra, missing, total = _by_index(deliveries, ask, _EPOCHS.index(which))
         spare = ask.batch_size - 1 if drop_last or (deliveries.facts.drops and not deliveries.source.is_factory) else 0
         if extra or len(missing) > spare:
@@ -78,11 +78,11 @@ def each_sample_once(deliveries: Deliveries, num_workers: int, shuffle: bool, dr
 
 
 def _came_without_replacement(deliveries: Deliveries, ask: Ask) -> bool:
-    """Whether no sample came twice, where with replacement one does but once in ten million epochs.
+    """Return whether all samples differ, which by chance happens in one of ten million epochs with replacement.
 
     Notes
     -----
-    Of ``k`` draws from ``n`` samples all differ with the probability ``n! / ((n - k)! n^k)``, or less where the samples
+    All of ``k`` draws from ``n`` samples differ with the probability ``n! / ((n - k)! n^k)``, or less if the samples
     have weights.
     """
     (came,) = digests(deliveries.epochs(ask)[0].samples)
@@ -135,7 +135,7 @@ def _beginning(deliveries: Deliveries, ask: Ask) -> tuple[list[str], list[str]]:
 
 
 def _within_a_part(deliveries: Deliveries, ask: Ask) -> Measurement:
-    """Look for duplicates in what was read of an epoch that was cut, where no two samples are the same."""
+    """Look for duplicates in a truncated epoch of distinct samples."""
     (epoch,) = deliveries.epochs(ask)
     expected = deliveries.directly
     if expected is None or deliveries.is_random or deliveries.facts.samples is None:
@@ -152,7 +152,7 @@ def _within_a_part(deliveries: Deliveries, ask: Ask) -> Measurement:
 
 
 def _compared(deliveries: Deliveries, ask: Ask, epoch: Epoch) -> tuple[list[int], list[int], int]:
-    """Places of samples that come too often and that never come, and how many there are."""
+    """Return the places of repeated and of missing samples, and the total number of samples."""
     if deliveries.is_random:
         return _by_index(deliveries, ask)
     expected = deliveries.directly
@@ -164,21 +164,21 @@ def _compared(deliveries: Deliveries, ask: Ask, epoch: Epoch) -> tuple[list[int]
 
 
 def _of_a_part(deliveries: Deliveries, expected: Sequence[Sample], epoch: Epoch) -> tuple[list[int], list[int], int]:
-    """The same where the sampler has some of the samples only."""
+    """Return these places if the sampler covers only a part of the samples."""
     total = deliveries.facts.samples or 0
     extra, missing = differences(expected, epoch.samples)
     return extra, missing[: max(0, len(missing) - (len(expected) - total))], total
 
 
 _MANY = 2**22
-"""Most samples that are searched for missing ones."""
+"""Largest number of samples among which missing ones are searched."""
 
 
 def _by_index(deliveries: Deliveries, ask: Ask, number: int = 0) -> tuple[list[int], list[int], int]:
-    """The same by index, where samples are others each time."""
+    """Return these places by index if samples are random."""
     epoch = deliveries.epochs(ask, number + 1, tags=True)[number]
     n = deliveries.facts.samples
-    # Where a sampler has some of the samples only, it is not known which.
+    # A sampler of a part of the data set does not reveal which part.
     if not epoch.tags or n is None or n != deliveries.facts.length:
         raise NotApplicable("its samples differ each time, so they cannot be identified")
     if n > max(_MANY, 2 * len(epoch.tags)):
@@ -188,15 +188,7 @@ def _by_index(deliveries: Deliveries, ask: Ask, number: int = 0) -> tuple[list[i
 
 
 def differences(expected: Sequence[Sample], delivered: Sequence[Sample]) -> tuple[list[int], list[int]]:
-    """Return the places of samples that come too often, and of those that never come.
-
-    Parameters
-    ----------
-    expected
-        The samples in order.
-    delivered
-        What came; a sample that is none of the expected ones has the place -1.
-    """
+    """Return the places of repeated and of missing samples; a sample that is not expected has the place -1."""
     known, came = digests(expected, delivered)
     places: dict[str, list[int]] = {}
     for place, mark in enumerate(known):
@@ -212,7 +204,7 @@ def differences(expected: Sequence[Sample], delivered: Sequence[Sample]) -> tupl
 
 
 def _said(extra: Sequence[int], missing: Sequence[int], total: int) -> str:
-    """Say which samples come twice, or never."""
+    """Describe repeated and missing samples."""
     strange = sum(place < 0 for place in extra)
     twice = sorted({place for place in extra if place >= 0})
     parts = []
@@ -236,7 +228,7 @@ def _said(extra: Sequence[int], missing: Sequence[int], total: int) -> str:
     "whole batches: draw one order for all ranks, and pad it to a multiple of their number",
 )
 def ranks_share_an_epoch(deliveries: Deliveries, world_size: int, shuffle: bool, num_workers: int) -> Measurement:  # noqa: FBT001
-    """Compare the union of the ranks with the whole."""
+    """Compare the union of all ranks with the whole epoch."""
     named(deliveries, "rank", "world_size")
     not_random(deliveries)
     if deliveries.facts.replaced:
@@ -275,7 +267,7 @@ def ranks_share_an_epoch(deliveries: Deliveries, world_size: int, shuffle: bool,
     unit="batches",
 )
 def lengths_are_as_declared(deliveries: Deliveries, num_workers: int, drop_last: bool) -> Measurement:  # noqa: FBT001
-    """Compare what is announced with what comes."""
+    """Compare the announced with the delivered numbers."""
     ask = asked(deliveries, num_workers=num_workers, drop_last=drop_last)
     announced, beyond = deliveries.exercised(announce, ask, placed=False)
     if beyond is not None:
@@ -309,7 +301,7 @@ def _counted(deliveries: Deliveries, ask: Ask) -> int:
     cause="the batch size is not passed on, or `drop_last` is ignored: pass both on",
 )
 def batches_have_the_size_asked_for(deliveries: Deliveries, num_workers: int, drop_last: bool) -> Measurement:  # noqa: FBT001
-    """Compare the sequence of batch sizes; where workers share a stream each of them has a last batch."""
+    """Compare the sequence of batch sizes; every worker of a shared stream has a last batch."""
     named(deliveries, "batch_size")
     ask = asked(deliveries, num_workers=num_workers, drop_last=drop_last)
     (epoch,) = deliveries.epochs(ask)
@@ -338,7 +330,7 @@ def batches_have_the_size_asked_for(deliveries: Deliveries, num_workers: int, dr
     "instead of each sample",
 )
 def samples_do_not_depend_on_the_batch_size(deliveries: Deliveries, num_workers: int) -> Measurement:
-    """Compare the epochs of two batch sizes that leave different rests, order aside."""
+    """Compare epochs of two batch sizes with different remainders, in any order."""
     named(deliveries, "batch_size")
     if deliveries.facts.replaced:
         raise NotApplicable("it draws with replacement, and promises no sample")
@@ -361,7 +353,7 @@ def samples_do_not_depend_on_the_batch_size(deliveries: Deliveries, num_workers:
 
 
 def _another_size(batch_size: int, number: int) -> int:
-    """A batch size near another one, that leaves another rest of a number of samples."""
+    """Return a similar batch size that leaves a different remainder."""
     near = chain(range(batch_size - 1, 1, -1), range(batch_size + 1, 2 * batch_size + 2))
     return next((size for size in near if number % size != number % batch_size), batch_size + 1)
 

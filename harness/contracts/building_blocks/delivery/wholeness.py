@@ -1,4 +1,4 @@
-"""What a sample is when it comes: all its parts, together, as the data set gives them."""
+"""Laws about the content of a sample: all its parts, together, as the data set returns them."""
 
 from collections.abc import Collection, Mapping, Sequence
 
@@ -29,7 +29,7 @@ from harness.loading.exercise import collate, read_one_again
     cause="images and labels are shuffled, sorted or filtered separately: apply the same index to all parts",
 )
 def samples_stay_together(deliveries: Deliveries, num_workers: int, shuffle: bool) -> Measurement:  # noqa: FBT001
-    """Look for samples all of whose parts are there, and not together."""
+    """Look for samples whose parts are all known, but from different samples."""
     ask = asked(deliveries, num_workers=num_workers, shuffle=shuffle)
     not_random(deliveries)
     whole(deliveries.epochs(deliveries.ask())[0])
@@ -64,7 +64,7 @@ _ORDINALS = ("first", "second", "third", "fourth")
 
 
 def _has_known_parts(sample: Sample, parts: Mapping[str, Collection[str]]) -> bool:
-    """Whether each part of a sample is a part of some sample."""
+    """Return whether each part occurs in some sample."""
     return all(path in sample and leaf_digest(sample[path]) in marks for path, marks in parts.items())
 
 
@@ -76,7 +76,7 @@ def _has_known_parts(sample: Sample, parts: Mapping[str, Collection[str]]) -> bo
     "samples, or an unreadable sample is replaced: open files in each worker, and return samples unchanged",
 )
 def samples_are_whole(deliveries: Deliveries, num_workers: int) -> Measurement:
-    """Hold what comes against the reference, the data set read directly, and each sample collated alone."""
+    """Compare samples with the reference, with the data set read directly, and with each sample collated alone."""
     ask = asked(deliveries, num_workers=num_workers)
     where = with_workers(deliveries.source.spelled(ask))
     if num_workers == 0 and (wrong := _as_given(deliveries)) is not None:
@@ -98,7 +98,7 @@ def samples_are_whole(deliveries: Deliveries, num_workers: int) -> Measurement:
 
 
 def _as_given(deliveries: Deliveries) -> Measurement | None:
-    """Hold the data set against a reference of the user's, against itself, and against what is collated of it."""
+    """Compare the data set with the user's reference, with itself, and with its collated samples."""
     if deliveries.reference is not None and (wrong := _by_reference(deliveries, deliveries.reference)) is not None:
         return wrong
     return None if deliveries.directly is None else _changed(deliveries) or _truncated(deliveries)
@@ -121,7 +121,7 @@ def _by_reference(deliveries: Deliveries, reference: Reference) -> Measurement |
 
 
 def _changed(deliveries: Deliveries) -> Measurement | None:
-    """Whether a sample is another when it is read again although no random numbers are drawn."""
+    """Measure whether a sample differs when it is read again, although it draws no random numbers."""
     samples, drew = deliveries.exercised(read_one_again, deliveries.ask())
     first, second, other = map(digest, samples)
     if first == second or drew or other != first or deliveries.source.is_one_object:
@@ -131,7 +131,7 @@ def _changed(deliveries: Deliveries) -> Measurement | None:
 
 
 def _truncated(deliveries: Deliveries) -> Measurement | None:
-    """Whether what are fractions in the data set come as whole numbers."""
+    """Measure whether fractions in the data set arrive as integers."""
     pairs = deliveries.exercised(collate, deliveries.ask(), min(len(deliveries.directly or ()), _LOOKED_AT))
     for i, (given, comes) in enumerate(pairs):
         for path in given.keys() & comes.keys():
@@ -150,7 +150,7 @@ _LOOKED_AT = 8
 
 
 def _difference(expected: Sequence[Sample], sample: Sample, at: int) -> str:
-    """Say in what a sample differs from what it should be."""
+    """Describe how a sample differs from the expected one."""
     if at >= len(expected):
         return "is beyond its end"
     for path in sorted(expected[at].keys() | sample.keys()):
