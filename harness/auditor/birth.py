@@ -29,6 +29,7 @@ def birth_of(operator: Operator, args: Any, kwargs: Any, actual: Tensor, shadow:
     index = tuple(int(at) for at in np.unravel_index(first, actual.shape))
     rows = int(bad.flatten(0, -2).any(-1).sum()) if actual.dim() > 1 else int(bad.sum())
     all_rows = actual.numel() // max(1, actual.shape[-1]) if actual.dim() > 1 else actual.numel()
+    wide = _again(operator, args, kwargs, actual, index)
     return Birth(
         count=int(bad.sum()),
         size=actual.numel(),
@@ -36,7 +37,8 @@ def birth_of(operator: Operator, args: Any, kwargs: Any, actual: Tensor, shadow:
         all_rows=all_rows,
         operands=tuple(_at(argument, actual, index) for argument in args[:3]),
         exact=None if shadow is None else float(shadow[index]),
-        again=_again(operator, args, kwargs, actual, index),
+        again=wide is None or not math.isfinite(wide),
+        wide=wide,
     )
 
 
@@ -54,15 +56,15 @@ def _at(argument: Any, result: Tensor, index: tuple[int, ...]) -> float | None:
         return None
 
 
-def _again(operator: Operator, args: Any, kwargs: Any, actual: Tensor, index: tuple[int, ...]) -> bool:
-    """Whether the operation gives no finite number there in float64 either, of the very operands."""
+def _again(operator: Operator, args: Any, kwargs: Any, actual: Tensor, index: tuple[int, ...]) -> float | None:
+    """Return what the operation gives there in float64, of the very operands; ``None`` if they are overwritten."""
     if operator.writes:
-        return True  # they are gone
+        return None
     wide = {id(tensor): tensor.detach().to(torch.float64) for tensor in tensors(args) if is_followed(tensor)}
     try:
         results = tensors(replay(operator, args, kwargs, wide, actual, lambda _: torch.float64))
     except FAILURES:
-        return True
+        return None
     if not results or results[0].shape != actual.shape:
-        return True
-    return not math.isfinite(float(results[0][index]))
+        return None
+    return float(results[0][index])

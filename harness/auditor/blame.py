@@ -10,7 +10,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.auditor.operation import Operation, Source
+from harness.auditor.naming import bare
+from harness.auditor.operation import Birth, Operation, Source
+from harness.auditor.operator import SMALLEST_NORMAL
 
 UPSTREAM = 0.5
 """Input error above which a pole is not blamed on the operation that hits it."""
@@ -31,12 +33,18 @@ class Cause:
         Errors of what its line read and wrote; ``None`` where the cause is no loss of digits.
     is_data
         Whether what the step started from was not finite.
+    is_emptied
+        Whether results underflowed to zero, of which a later operation made what is not finite.
+    then
+        That later operation; of a logarithm the softmax that underflowed before it.
     """
 
     operation: Operation
     read: float | None = None
     wrote: float | None = None
     is_data: bool = False
+    is_emptied: bool = False
+    then: Operation | None = None
 
 
 def blame_not_finite(operations: Sequence[Operation], operation: Operation, *, beyond_poles: bool = True) -> Cause:
@@ -70,14 +78,71 @@ def _born(operations: Sequence[Operation], operation: Operation, *, beyond_poles
     sources, birth = operation.sources, operation.birth
     if any(s.writer < 0 and (s.nan or (s.inf and not operation.nan)) for s in sources):
         return Cause(operation, is_data=True)
-    if birth is None or not birth.again or not beyond_poles:
+    if birth is None or not beyond_poles:
         return Cause(operation)
+    if not birth.again:
+        return _blame_emptied(operation, _emptied_divisor(operations, operation, birth))
     # A pole, of operands that are none in truth: whoever made them wrong is to blame.
     wrong = [source for source in sources if source.writer >= 0 and source.worst >= UPSTREAM]
     is_finite_in_truth = birth.exact is not None and math.isfinite(birth.exact)
+    emptied = _emptied(operations, operation, is_finite_in_truth=is_finite_in_truth)
+    if emptied is not None and not (wrong and is_finite_in_truth):
+        return _blame_emptied(operation, emptied)
     if not wrong or not is_finite_in_truth:
         return Cause(_emptied_sum(operations, operation) or operation)
     return blame_error(operations, operations[max(wrong, key=lambda source: source.worst).writer])
+
+
+def _blame_emptied(operation: Operation, emptied: Operation | None) -> Cause:
+    """Blame what underflowed on an earlier line; of softmax the logarithm is to blame, which log_softmax replaces."""
+    if emptied is None:
+        return Cause(operation)
+    is_same_line = emptied.line.key == operation.line.key
+    if is_same_line or bare(emptied.name) == "_softmax":
+        return Cause(operation, then=emptied if bare(emptied.name) in _NEVER_ZERO else None)
+    return Cause(emptied, is_emptied=True, then=operation)
+
+
+_NEVER_ZERO = {"exp", "exp2", "sigmoid", "softplus", "_softmax", "cosh", "erfc"}
+"""Functions whose result is zero only by underflow, or at infinity."""
+
+_MOVES = {"index", "gather", "clone", "_to_copy", "masked_select", "index_select", "select", "cat", "neg"}
+
+
+def _emptied(operations: Sequence[Operation], pole: Operation, *, is_finite_in_truth: bool) -> Operation | None:
+    """Return the operation whose result underflowed to the zero at which a pole is; ``None`` if the zero is exact."""
+    if pole.birth is None or 0.0 not in pole.birth.operands:
+        return None
+    for source in pole.sources if is_finite_in_truth else ():
+        made = operations[source.writer] if source.writer >= 0 else None
+        if made is not None and made.has_emptied:
+            return _first_emptied(operations, made)
+    for source in pole.sources:
+        made = operations[source.writer] if source.writer >= 0 else None
+        while made is not None and bare(made.name) in _MOVES and made.sources and made.sources[0].writer >= 0:
+            made = operations[made.sources[0].writer]
+        if made is not None and bare(made.name) in _NEVER_ZERO and not any(s.inf for s in made.sources):
+            return made
+    return None
+
+
+def _emptied_divisor(operations: Sequence[Operation], operation: Operation, birth: Birth) -> Operation | None:
+    """Return the operation whose results underflow, where a division by one of its subnormal results overflows."""
+    divisor = birth.operands[1] if len(birth.operands) > 1 else None
+    if bare(operation.name) != "div" or not divisor or abs(divisor) >= SMALLEST_NORMAL[operation.dtype]:
+        return None
+    written = [operations[source.writer] for source in operation.sources if source.writer >= 0]
+    made = next((one for one in written if one.has_emptied), None)
+    return None if made is None else _first_emptied(operations, made)
+
+
+def _first_emptied(operations: Sequence[Operation], operation: Operation) -> Operation:
+    while True:
+        before = [operations[source.writer] for source in operation.sources if source.writer >= 0]
+        made = next((one for one in before if one.has_emptied), None)
+        if made is None:
+            return operation
+        operation = made
 
 
 def _emptied_sum(operations: Sequence[Operation], operation: Operation) -> Operation | None:

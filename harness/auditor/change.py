@@ -6,7 +6,7 @@ a shadow.
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -15,9 +15,11 @@ from torch import Tensor
 from harness.auditor.end import Ends
 from harness.auditor.given import Given
 from harness.auditor.line import Line
+from harness.auditor.naming import bare
 from harness.auditor.operator import NARROW, UNIT, key_of, tensors
 from harness.auditor.replay import replay
 from harness.auditor.shadow import Cell, Shadows
+from harness.auditor.statistic import NORMALIZATIONS, moved, running
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,10 @@ class Update:
         Normwise share of the update that was lost.
     ratio
         Norm of the update beside that of what it changes.
+    gap
+        Distance to what an average moves towards, relative to its size; ``None`` where it is no average.
+    buffer
+        Name of the buffer; empty where it is none.
     """
 
     line: Line
@@ -48,6 +54,8 @@ class Update:
     still: int
     lost: float
     ratio: float
+    gap: float | None = None
+    buffer: str = ""
 
     @property
     def headroom(self) -> float:
@@ -106,7 +114,9 @@ class Changes:
             Whether gradients are recorded, as they are not where an optimizer updates.
         """
         operator = given.operator
-        if given.written and not operator.overwrites and not grad:
+        if operator.name in NORMALIZATIONS:
+            given.statistics = running(given.args)
+        elif given.written and not operator.overwrites and (not grad or self._is_buffer(given)):
             state_of = {id(tensor): cell for tensor, cell in zip(given.read, given.cells, strict=True)}
             for tensor in given.written:
                 cell = state_of.get(id(tensor))
@@ -114,7 +124,9 @@ class Changes:
                     continue
                 if cell.state.leaf is not None:
                     self._ends.before_update(cell.state.leaf, tensor, cell)
-                if self._format_of[tensor.dtype] in NARROW and self._persists(cell):
+                is_narrow = self._format_of[tensor.dtype] in NARROW
+                may_stall = is_narrow or (cell.state.leaf is None and stalls(given, UNIT[tensor.dtype]))
+                if may_stall and self._persists(cell):
                     given.before[id(tensor)] = tensor.to(torch.float64)
         elif given.cells and operator.name in ("sub", "add") and isinstance(given.args[0], Tensor):
             first, leaf = given.args[0], given.cells[0].state.leaf
@@ -129,6 +141,10 @@ class Changes:
                 if cell.state.leaf in self._ends.updated and id(tensor) not in written and cell.state.leaf is not None
             }
 
+    def _is_buffer(self, given: Given) -> bool:
+        """Whether a buffer of a model is changed, which no gradient passes through."""
+        return bool(self._ends.buffers) and any(key_of(tensor) in self._ends.buffers for tensor in given.written)
+
     def _persists(self, cell: Cell) -> bool:
         """Whether a storage is a parameter, or was there before the gradients were: an optimizer's state."""
         return cell.state.leaf is not None or cell.state.writer < self.last_backward
@@ -141,6 +157,9 @@ class Changes:
         RuntimeError, NotImplementedError, TypeError, IndexError, ValueError
             If the operator is not there in float64.
         """
+        if given.statistics:
+            self._after_statistics(given)
+            return
         wide = {
             id(tensor): given.before[id(tensor)].clone() if id(tensor) in given.before else tensor.to(torch.float64)
             for tensor in given.read
@@ -152,7 +171,17 @@ class Changes:
             at = (given.line, given.operator.name, self._format_of[now.dtype])
             update = update_of(*at, leaf, before, now, exact)
             if update is not None:
-                self.updates.append(update)
+                buffer = self._ends.buffers.get(key_of(now), "")
+                self.updates.append(replace(update, gap=_gap(given, update), buffer=buffer))
+
+    def _after_statistics(self, given: Given) -> None:
+        """Compare running statistics with what they should be."""
+        for one in moved(given.args, given.statistics):
+            at = (given.line, given.operator.name, self._format_of[one.now.dtype])
+            update = update_of(*at, None, one.before, one.now, one.exact)
+            if update is not None:
+                name = self._ends.buffers.get(key_of(one.now), "of batch_norm")
+                self.updates.append(replace(update, gap=one.gap, buffer=name))
 
     def rebound(self, given: Given, now: Tensor) -> None:
         """Compare a parameter that was not changed but bound anew, as ``w = w - rate * gradient`` does."""
@@ -162,6 +191,20 @@ class Changes:
         if cell.flat is not None and now.shape == first.shape and id(first) in given.shadow_of:
             shadow = given.shadow_of[id(first)]
             self._ends.update(leaf, now, cell, before.to(shadow.dtype), shadow)
+
+
+def stalls(given: Given, unit: float) -> bool:
+    """Whether an average moves by so little, or a decay is so near one, that the format may not resolve it."""
+    name, args = bare(given.operator.name), given.args
+    if name == "lerp" and isinstance(args[2], float):
+        return 0.0 < abs(args[2]) <= 16 * unit
+    return name == "mul" and isinstance(args[1], float) and 0.0 < abs(1.0 - args[1]) <= unit
+
+
+def _gap(given: Given, update: Update) -> float | None:
+    """Distance of an average from what it moves towards, relative to its own size."""
+    is_average = bare(given.operator.name) == "lerp" and isinstance(given.args[2], float)
+    return update.ratio / abs(given.args[2]) if is_average and update.leaf is None else None
 
 
 def _changed(

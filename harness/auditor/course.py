@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from itertools import groupby, islice
 
 from harness.auditor.finding import place
+from harness.auditor.naming import known_as
 from harness.auditor.watching import Watching
 from harness.record.audit import Stretch
 
@@ -26,4 +27,4 @@ def errors_along(watching: Watching) -> Iterator[Stretch]:
         at = {name: value for name, value in place(line).items() if name != "caller"}
         is_finite = math.isfinite(worst.worst) and not worst.nan
         error = worst.worst if is_finite else None
-        yield Stretch(**at, backward=backward, operation=worst.name.strip("_"), error=error)
+        yield Stretch(**at, backward=backward, operation=known_as(worst.name), error=error)

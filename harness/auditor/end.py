@@ -46,6 +46,8 @@ class End:
         The coarsest unit roundoff on the way to it.
     in_balls
         Whether it was held beside balls.
+    off
+        Absolute error of a loss.
     """
 
     kind: Kind
@@ -53,6 +55,7 @@ class End:
     state: Source
     unit: float
     in_balls: bool = False
+    off: float = 0.0
 
     def __str__(self) -> str:
         """Return it as a reader has it: ``the gradient of 0.weight``."""
@@ -88,8 +91,6 @@ class Ends:
 
     def __init__(self, shadows: Shadows, lines: Lines) -> None:
         self.found: list[End] = []
-        self.is_scaled = False
-        """Whether a scaler looks for gradients that are not finite, and skips the step then."""
         self.updated: set[int] = set()
         self.compensated: set[int] = set()
         """Parameters whose update keeps its rounding remainder."""
@@ -104,6 +105,8 @@ class Ends:
         self._parts: set[tuple[int, int, int]] = set()
         self._names: dict[int, str] = {}
         self._buffers: dict[str, Tensor] = {}
+        self.buffers: dict[int, str] = {}
+        """Names of the buffers of called models, by their storages."""
         self._before: dict[int, Before] = {}
         self._handles: list[Any] = []
         self._output: Any = None
@@ -133,6 +136,7 @@ class Ends:
             self._names.update({id(inner): name for name, inner in module.named_modules()})
             self._names.update({id(parameter): name for name, parameter in module.named_parameters()})
             self._buffers.update({name: buffer for name, buffer in module.named_buffers() if is_followed(buffer)})
+            self.buffers.update({key_of(buffer): name for name, buffer in self._buffers.items()})
         modules.append(self._names.get(id(module), type(module).__name__))
 
     def _leave_module(self, _module: nn.Module, _args: Any, output: Any) -> None:
@@ -145,6 +149,9 @@ class Ends:
         for root in roots:
             if isinstance(root, Tensor) and not is_wrapped(root) and is_followed(root) and root.dim() == 0:
                 self._end_of_backward(Kind.LOSS, "", root)
+        with unseen():
+            for parameter in self._leaves.values():
+                self._meet_gradient(parameter)
         return self._engine(roots, *args, **kwargs)
 
     # Parameters
@@ -170,8 +177,17 @@ class Ends:
             self._leaves[id(tensor)] = tensor
             if tensor.grad is None:
                 self.without_gradient.append(tensor)
+            with torch._C._DisableAutocast(), torch.no_grad():
+                self._meet_gradient(tensor)
             self._handles.append(tensor.register_post_accumulate_grad_hook(self._gradient))
         self._met[id(tensor)] = part[0]
+
+    def _meet_gradient(self, parameter: Tensor) -> None:
+        """Take note of a gradient that a parameter has before the backward pass."""
+        if parameter.grad is not None and is_followed(parameter.grad):
+            state = self._shadows.cell(parameter.grad).state
+            if state.writer < 0:
+                state.gradient_of = id(parameter)
 
     def name(self, leaf: int) -> str:
         """Return what a parameter is called."""
@@ -209,7 +225,8 @@ class Ends:
         error = self._measured(tensor, cell).error if self._shadows.wide and cell.flat is not None else 0.0
         state = Source(cell.state.writer, error, cell.state.spread, cell.state.nan, cell.state.inf, leaf)
         unit = max(cell.unit, self._shadows.unit(tensor))
-        self.found.append(End(kind, name, state, unit, in_balls=cell.in_balls))
+        off = abs(float(tensor) - float(cell.shadow(tensor))) if error and kind is Kind.LOSS else 0.0
+        self.found.append(End(kind, name, state, unit, in_balls=cell.in_balls, off=off))
 
     def _measured(self, tensor: Tensor, cell: Cell) -> Distance:
         actual, shadow = tensor.detach(), cell.shadow(tensor)

@@ -113,7 +113,7 @@ class Exact:
         if not written:
             return []
         if any(tensor.dtype not in self.followed for tensor in written):
-            return None
+            return []
         cost = _cost(given, written)
         if cost > self.left:
             return None

@@ -10,17 +10,24 @@ import torch
 
 from harness.auditor.blame import Cause, blame_error, blame_not_finite
 from harness.auditor.change import Update
+from harness.auditor.counting import Indices
 from harness.auditor.end import End, Kind
+from harness.auditor.fair import is_small
 from harness.auditor.line import Line
+from harness.auditor.naming import known_as
 from harness.auditor.operation import Operation
-from harness.auditor.operator import SMALLEST, UNIT, dtype_name
+from harness.auditor.operator import NARROW, SMALLEST, UNIT, dtype_name
+from harness.auditor.remedy import is_sum, of_counts
 from harness.auditor.watching import Watching
-from harness.auditor.wording import describe, stalled
+from harness.auditor.wording import describe, digits, stalled
 from harness.record.audit import RANKS, AuditFinding, AuditKind
 from harness.record.cell import cell
 
 STILL = 0.5
 """Minimum lost share of an update, by elements and by norm, for a finding."""
+
+FAR = 0.1
+"""Minimum distance of an average from its target, relative to its size, for a finding if it does not move."""
 
 HARMLESS = 0.05
 """Relative error that a sum's terms explain by canceling: what remains of it is rounding, and was zero."""
@@ -71,6 +78,9 @@ class Findings:
         """Return the findings, the worst first."""
         for end in self.watching.ends.found:
             self._follow(end)
+        for wrong, _ in self.watching.indices:
+            self._miscounted(wrong)
+        self.notes += self.watching.scaling.notes
         merged = _merged([*map(_of_cause, self._found.values()), *self._remarks(), *self._updates()])
         return sorted(merged, key=lambda finding: RANKS.index(finding.kind))
 
@@ -103,9 +113,16 @@ class Findings:
         if cause.operation.is_confirmed() is False:
             self.notes.append(f"ball arithmetic contradicts float64 at {cause.operation.name} and confirms the step")
             return None
+        if cause.operation.is_fair and is_small(cause.operation, self._loss_error()):
+            self.notes.append(_harmless(cause.operation))
+            return None
         if end.kind is Kind.GRADIENT and self._is_rounding(end, operation, cause):
             return None
         return cause
+
+    def _loss_error(self) -> float:
+        """Return the largest absolute error of a loss."""
+        return max((end.off for end in self.watching.ends.found if end.kind is Kind.LOSS), default=0.0)
 
     def _is_rounding(self, end: End, operation: Operation, cause: Cause) -> bool:
         """Whether a gradient is zero in truth, as a key's bias has it, and what there is of it is rounding."""
@@ -132,7 +149,7 @@ class Findings:
         return cancels
 
     def _add(self, cause: Cause, reaches: str, *, is_loss: bool = False) -> None:
-        kind, sentence, remedy = describe(cause, self.watching.ends.name)
+        kind, sentence, remedy = describe(cause, self.operations, self.watching.ends)
         if kind is AuditKind.ACCUMULATION:
             sentence += stalled(self.operations, cause.operation)
         if kind is AuditKind.OVERFLOW and is_loss and cause.operation.name.startswith("mul"):
@@ -141,6 +158,15 @@ class Findings:
         if key not in self._found:
             self._found[key] = Found(cause, kind, sentence, remedy)
         self._found[key].reaches.append(reaches)
+
+    def _miscounted(self, wrong: Indices) -> None:
+        """Lead wrong indices back to the line that counted them."""
+        written = self.operations[wrong.writer]
+        cause = blame_error(self.operations, written) if self.watching.full else Cause(written)
+        kind = AuditKind.ACCUMULATION if is_sum(cause.operation) else AuditKind.INACCURATE
+        key = (cause.operation.line.key, kind)
+        found = self._found.setdefault(key, Found(cause, kind, wrong.sentence, of_counts()))
+        found.reaches.append("indices")
 
     def _remarks(self) -> Iterator[AuditFinding]:
         for remark in self.watching.rules.remarks.values():
@@ -151,13 +177,14 @@ class Findings:
                 "times": remark.times,
                 "law": _LAWS.get((remark.kind, remark.operation)),
             }
-            yield AuditFinding(**place(remark.line), **facts, operation=remark.operation, dtype=remark.dtype)
+            yield AuditFinding(**place(remark.line), **facts, operation=known_as(remark.operation), dtype=remark.dtype)
 
     def _updates(self) -> Iterator[AuditFinding]:
         groups: dict[tuple[tuple[str, int], bool, str], list[Update]] = defaultdict(list)
         for update in self.watching.changes.updates:
             is_kept = update.leaf is not None and update.leaf in self.watching.ends.compensated
-            if not is_kept and update.lost > STILL and update.still > STILL * update.wanted:
+            has_settled = update.gap is not None and update.gap < FAR
+            if not (is_kept or has_settled) and update.lost > STILL and update.still > STILL * update.wanted:
                 groups[(update.line.key, update.leaf is not None, update.operation)].append(update)
         for (_, is_parameter, _), updates in groups.items():
             yield self._of_updates(updates, is_parameter=is_parameter)
@@ -165,7 +192,9 @@ class Findings:
     def _of_updates(self, updates: Sequence[Update], *, is_parameter: bool) -> AuditFinding:
         first = updates[0]
         share = sum(update.still for update in updates) / sum(update.wanted for update in updates)
-        whose = "weights" if is_parameter else "entries of the optimizer's state"
+        buffers = list(dict.fromkeys(update.buffer for update in updates if update.buffer))
+        kept = f"buffer {buffers[0]}" if buffers else "state"
+        whose = "weights" if is_parameter else f"entries of the {kept}"
         still, updated = {update.leaf for update in updates}, len(self.watching.ends.updated)
         where = f" in {len(still):,} of {updated:,} tensors" if is_parameter and len(still) < updated else ""
         why = _why_still(max(updates, key=lambda update: update.still))
@@ -175,12 +204,31 @@ class Findings:
             **place(first.line),
             kind=AuditKind.UPDATE,
             sentence=sentence,
-            remedy="keep weights and optimizer state in float32 (or use stochastic rounding, or keep the remainder)",
-            operation=first.operation,
+            remedy=_remedy_of_update(first),
+            operation=known_as(first.operation),
             dtype=dtype_name(first.dtype),
-            reaches=tuple(f"the update of {name}" for name in dict.fromkeys(names)),
+            reaches=(
+                *(f"the update of {name}" for name in dict.fromkeys(names)),
+                *(f"the buffer {name}" for name in buffers),
+            ),
             times=len(updates),
         )
+
+
+def _remedy_of_update(update: Update) -> str:
+    """What to do about an update that its format loses."""
+    if update.dtype not in NARROW:
+        return "let the average decay faster (1 - decay is below what the format resolves), or keep it in float64"
+    if update.buffer:
+        return "keep the buffers in float32 (`.bfloat16()` and `.half()` convert them too), or let them move faster"
+    return "keep weights and optimizer state in float32 (or use stochastic rounding, or keep the remainder)"
+
+
+def _harmless(operation: Operation) -> str:
+    """Say that a loss of digits is none to repair."""
+    at = f"{cell(operation.line.file)}:{operation.line.number}"
+    how = f"{known_as(operation.name)} at {at} has {digits(operation.worst, operation)} left"
+    return f"{how}, since its terms cancel in a model that fits its data: harmless, and no other form keeps more"
 
 
 def _why_still(update: Update) -> str:
@@ -212,7 +260,7 @@ def _of_cause(found: Found) -> AuditFinding:
         kind=found.kind,
         sentence=found.sentence,
         remedy=found.remedy,
-        operation=operation.name,
+        operation=known_as(operation.name),
         dtype=dtype_name(operation.dtype),
         backward=operation.backward,
         law=None if operation.backward else _LAWS.get((found.kind, operation.name)),

@@ -33,6 +33,8 @@ class Given:
         The shadows, by the identity of the tensors.
     before
         What will be overwritten, in float64, where that is to be compared.
+    statistics
+        The running statistics that it will change, in float64, where these are to be compared.
     as_it_is
         Whether its result keeps its own dtype, whatever the step is taken to compute in.
     """
@@ -54,4 +56,5 @@ class Given:
     shadow_of: dict[int, Tensor] = field(default_factory=dict)
     before: dict[int, Tensor] = field(default_factory=dict)
     rebound: tuple[int, Tensor] | None = None
+    statistics: list[Tensor] = field(default_factory=list)
     as_it_is: bool = False

@@ -14,6 +14,7 @@ import torch
 from harness.auditor.breaking import overflows_from
 from harness.auditor.finding import place
 from harness.auditor.line import Line
+from harness.auditor.naming import known_as
 from harness.auditor.operation import Operation
 from harness.auditor.operator import LARGEST, UNIT, dtype_name
 from harness.auditor.watching import Watching
@@ -57,7 +58,7 @@ def _record(room: Room) -> Headroom:
     at = {name: value for name, value in place(room.line).items() if name != "caller"}
     return Headroom(
         **at,
-        operation=room.operation.strip("_"),
+        operation=known_as(room.operation),
         dtype=dtype_name(room.dtype),
         backward=room.backward,
         quantity=room.quantity,
@@ -73,6 +74,8 @@ def _rooms(watching: Watching) -> Iterator[Room]:
     for operation in watching.operations:
         if operation.meant or operation.name in _HARMLESS:
             continue
+        if operation.backward and watching.scaling.is_used:
+            continue  # a gradient scaler keeps gradients as near to the largest number as it can
         if operation.read_range is not None:
             yield from _of_input(operation)
         elif 0.0 < operation.largest < math.inf:

@@ -11,9 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness.auditor.operator import FLOATING
-
-_SMALLEST_NORMAL = {dtype: torch.finfo(dtype).smallest_normal for dtype in FLOATING}
+from harness.auditor.operator import SMALLEST_NORMAL
 
 _OF_NUMPY = (torch.float32, torch.float64)
 """Dtypes that NumPy widens exactly as torch does, without an extra copy."""
@@ -57,7 +55,7 @@ def distance(actual: Tensor, shadow: Tensor, dtype: torch.dtype, *, whole: bool 
         size = _norm(true)
         # Below the smallest normal number it is another event.
         scale = np.abs(true)
-        np.maximum(scale, _SMALLEST_NORMAL[dtype], out=scale)
+        np.maximum(scale, SMALLEST_NORMAL[dtype], out=scale)
         np.divide(np.abs(difference, out=difference), scale, out=scale)
         np.minimum(scale, 1.0, out=scale)
         return Distance(off / size if size > 0.0 else 1.0, float(np.add.reduce(scale)) / scale.size)
@@ -110,6 +108,14 @@ def vanished(actual: Tensor, shadow: Tensor, smallest: float) -> float:
     """Share of the elements that are not zero and have underflowed to it."""
     there = shadow != 0
     return float(((actual == 0) & there & (shadow.abs() <= smallest)).sum() / max(1, int(there.sum())))
+
+
+def has_emptied(actual: Tensor, shadow: Tensor, smallest: float) -> bool:
+    """Whether an element that is not zero has underflowed to it."""
+    if int(torch.count_nonzero(actual)) == actual.numel():
+        return False
+    there = shadow[actual == 0].abs()
+    return bool(((there > 0) & (there <= smallest)).any())
 
 
 def flat(tensor: Tensor) -> Tensor:

@@ -9,8 +9,9 @@ from torch import Tensor
 
 from harness.auditor.birth import birth_of
 from harness.auditor.exact import Exact
+from harness.auditor.fair import is_fair
 from harness.auditor.given import Given
-from harness.auditor.measure import Distance, distance, distance_where_finite, extent, vanished
+from harness.auditor.measure import Distance, distance, distance_where_finite, extent, has_emptied, vanished
 from harness.auditor.narrowing import Narrowing
 from harness.auditor.operation import Operation, Source
 from harness.auditor.operator import NARROW, SMALLEST, UNIT
@@ -131,6 +132,10 @@ class Notes:
         ):
             wrong = _STEEP / 10 * max(given.error, operation.unit)
             operation.question = self._exact.question(given, actual, shadow, wrong)
+        if finite and not given.backward:
+            operation.has_emptied = has_emptied(actual, shadow, SMALLEST[operation.dtype])
+        if finite and operation.worst > _STEEP * max(given.error, operation.unit):
+            operation.is_fair = is_fair(given, operation, self.operations, actual, shadow)
         if operation.error > 0.3 and finite:
             operation.vanished = vanished(actual, shadow, SMALLEST[operation.dtype])
         if finite and given.operator.base in SUMS and operation.error > 100 * max(operation.read_error, operation.unit):

@@ -26,6 +26,8 @@ class Source:
         Identity of the parameter it is; ``None`` where it is none.
     largest
         Largest absolute element that was written.
+    gradient_of
+        Identity of the parameter whose gradient it was before the step; ``None`` where it was none.
     """
 
     writer: int
@@ -35,6 +37,7 @@ class Source:
     inf: bool = False
     leaf: int | None = None
     largest: float = 0.0
+    gradient_of: int | None = None
 
     @property
     def worst(self) -> float:
@@ -58,6 +61,8 @@ class Birth:
         What the shadow has there; ``None`` where there is none.
     again
         Whether the operation gives no finite number there in wider arithmetic either, of the very operands.
+    wide
+        What it gives there in wider arithmetic; ``None`` where that is unknown.
     """
 
     count: int
@@ -67,6 +72,7 @@ class Birth:
     operands: tuple[float | None, ...]
     exact: float | None
     again: bool
+    wide: float | None = None
 
 
 @dataclass(slots=True)
@@ -101,6 +107,10 @@ class Operation:
         Where it is the first that is not finite.
     vanished
         Share of the elements that underflow to zero.
+    has_emptied
+        Whether an element underflows to zero.
+    is_fair
+        Whether the digits that it loses are harmless.
     absorbs
         Whether a term is so small beside the other that float64 keeps nothing of it either.
     cancelled
@@ -130,6 +140,8 @@ class Operation:
     meant: bool = False
     birth: Birth | None = None
     vanished: float = 0.0
+    has_emptied: bool = False
+    is_fair: bool = False
     absorbs: bool = False
     cancelled: float = 0.0
     confirmed: bool | None = None

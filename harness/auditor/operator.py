@@ -12,6 +12,7 @@ UNIT = {dtype: torch.finfo(dtype).eps / 2 for dtype in FLOATING}
 """Unit roundoff."""
 
 LARGEST = {dtype: torch.finfo(dtype).max for dtype in FLOATING}
+SMALLEST_NORMAL = {dtype: torch.finfo(dtype).smallest_normal for dtype in FLOATING}
 SMALLEST = {dtype: torch.finfo(dtype).smallest_normal * torch.finfo(dtype).eps for dtype in FLOATING}
 """Smallest positive subnormal number."""
 

@@ -78,6 +78,17 @@ def _dropout(operator: Operator, args: Any, _kwargs: Any, result: Any) -> tuple[
     return args[0] * result[1] / kept, result[1]
 
 
+def _unscale(_operator: Operator, args: Any, _kwargs: Any, _result: Any) -> None:
+    """Divide the gradients by the scale of ``torch.amp.GradScaler``."""
+    for gradient in args[0]:
+        gradient.mul_(args[2])
+
+
+def _update_scale(_operator: Operator, args: Any, _kwargs: Any, result: Any) -> Any:
+    """Take the new scale, which is exact."""
+    return args[0].copy_(result)
+
+
 _KINKED: Mapping[str, int] = {
     "threshold_backward": 1,
     "leaky_relu_backward": 1,
@@ -93,6 +104,8 @@ _INSTEAD: Mapping[str, Instead] = {
     "_log_softmax": _softmax,
     "native_dropout": _dropout,
     "_fused_dropout": _dropout,
+    "_amp_foreach_non_finite_check_and_unscale_": _unscale,
+    "_amp_update_scale_": _update_scale,
     "mkldnn_rnn_layer": one_dnn_layer,
     "mkldnn_rnn_layer_backward": one_dnn_layer_backward,
 }

@@ -97,7 +97,9 @@ class Shadows:
             key = key_of(tensor)
         cell = self.cells.get(key)
         if cell is None or cell.dtype is not tensor.dtype or not (cell.flat is None or _fits(cell, tensor)):
-            state = Source(-1, leaf=self.leaves.get(key))
+            # The real view of a complex tensor was written by whoever wrote that.
+            writer = cell.state.writer if cell is not None and cell.dtype.is_complex else -1
+            state = Source(writer, leaf=self.leaves.get(key))
             cell = Cell(StorageWeakRef(tensor.untyped_storage()), tensor.dtype, state, self.unit(tensor))
             self.cells[key] = cell
             if fill and tensor.numel():

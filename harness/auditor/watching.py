@@ -6,11 +6,14 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from harness.auditor.change import Changes
+from harness.auditor.change import Changes, stalls
+from harness.auditor.complex_numbers import complex_tensors, states_of
+from harness.auditor.complex_numbers import write as write_complex
+from harness.auditor.counting import Indices, indices_of, may_count, stands_still
 from harness.auditor.end import Ends
 from harness.auditor.exact import Exact, Values
 from harness.auditor.given import Given
-from harness.auditor.line import Lines, Pass
+from harness.auditor.line import Line, Lines, Pass
 from harness.auditor.narrowing import Narrowing
 from harness.auditor.noting import GROWS, NORMALIZATIONS, SUMS, Notes, is_whole
 from harness.auditor.operator import (
@@ -27,8 +30,9 @@ from harness.auditor.operator import (
 )
 from harness.auditor.replay import FAILURES, replay
 from harness.auditor.rules import ALWAYS, Rules
+from harness.auditor.scaling import UNSCALE, Scaling
 from harness.auditor.shadow import Shadows
-from harness.record.audit import WhatIf
+from harness.record.audit import AuditKind, WhatIf
 
 _FINE = UNIT[torch.float32]
 
@@ -38,7 +42,7 @@ _IN_WIDTH = {"_to_copy", "div", "mean", "sum"}
 _UNSAID_WRITES = {"native_batch_norm": 4, "cudnn_batch_norm": 4, "miopen_batch_norm": 4}
 """The running variance, which is changed and the schema does not tell; the mean before it is zero but for rounding."""
 
-_SPECIAL = {"where", *_UNSAID_WRITES, *GROWS, *ALWAYS}
+_SPECIAL = {"where", UNSCALE, *_UNSAID_WRITES, *GROWS, *ALWAYS}
 """Operations with special handling, in all formats."""
 
 
@@ -79,6 +83,9 @@ class Watching(TorchDispatchMode):
         self.exact = Exact(followed, when_few=full and not balls and what_if is None)
         self._notes = Notes(self.narrowing, self.exact, self.shadows.width)
         self.operations, self.blind = self._notes.operations, self._notes.blind
+        self.scaling = Scaling(self.ends.found, self.operations)
+        self.indices: list[tuple[Indices, Line]] = []
+        """Conversions of counts to integers that are wrong, with their lines."""
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -101,16 +108,20 @@ class Watching(TorchDispatchMode):
         every = tensors(args)
         if kwargs:
             every += tensors(list(kwargs.values()))
-        read = []
+        read, is_complex = [], False
         for tensor in every:
             if tensor.requires_grad and tensor.is_leaf and not is_met(tensor):
                 self.ends.meet(tensor)
             if is_followed(tensor):
                 read.append(tensor)
+            elif tensor.is_complex():
+                is_complex = True
         if operator.is_view:
             return func(*args, **kwargs)
         if operator.is_constant or operator.draws:
             return self._new_numbers(operator, args, kwargs, read)
+        if is_complex:
+            return self._complex(operator, args, kwargs, read)
         if not read and not (self.full and operator.name in _IN_WIDTH):
             return self._integers(operator, args, kwargs, every)
         grad = torch.is_grad_enabled()
@@ -160,6 +171,29 @@ class Watching(TorchDispatchMode):
                 self.rules.integers(self.lines.asked()[0], operator, args, result)
         return result
 
+    def _complex(self, operator: Operator, args: Any, kwargs: Any, read: list[Tensor]) -> Any:
+        """Follow where a complex operation gets what is not finite from; its digits are not followed."""
+        with _Quietly():
+            given = self._given(operator, args, kwargs, read, grad=True)
+            states = tuple(states_of(complex_tensors([args, list(kwargs.values())]), self.shadows))
+            given.sources += states
+            given.nan = given.nan or any(state.nan for state in states)
+            given.inf = given.inf or any(state.inf for state in states)
+        result = operator.overload(*args, **kwargs)
+        with _Quietly():
+            if self.full:
+                self._notes.is_blind(given)
+            for tensor in tensors(result):
+                if is_followed(tensor) and tensor.numel():
+                    self._notes.note(given, tensor, self.shadows.new(tensor, None), is_new=True)
+            self._write_complex(given, result)
+        return result
+
+    def _write_complex(self, given: Given, result: Any) -> None:
+        for tensor in complex_tensors(result):
+            if tensor.numel():
+                write_complex(given, tensor, self.shadows, self.operations)
+
     def _keep(self, overwritten: list[Tensor]) -> None:
         """Keep what an operation changes that is not looked at, where it is to be put back."""
         if self.narrowing.is_asked:
@@ -207,7 +241,7 @@ class Watching(TorchDispatchMode):
             }
         if asked is not Pass.FORWARD:
             self.changes.last_backward = len(self.operations)
-        elif self.full or unit > _FINE:
+        elif self.full or unit > _FINE or operator.name in _UNSAID_WRITES or (written and stalls(given, unit)):
             self.changes.before(given, grad=grad)
         return given
 
@@ -228,7 +262,9 @@ class Watching(TorchDispatchMode):
         if self.narrowing.rounds:
             self._narrow(given, result)
         returned = [result] if isinstance(result, Tensor) else tensors(result)
-        if not self.full and given.unit <= _FINE and operator.name not in _SPECIAL and self._glance(given, returned):
+        counts = may_count(given)
+        is_brief = not (self.full or given.before or counts) and given.unit <= _FINE and operator.name not in _SPECIAL
+        if is_brief and not (returned and returned[0].is_complex()) and self._glance(given, returned):
             return
         fresh = [tensor for tensor in returned if is_followed(tensor) and key_of(tensor) not in given.keys]
         exact: Values = []
@@ -237,7 +273,7 @@ class Watching(TorchDispatchMode):
         if self.full and self.exact.concerns(given):
             exact = self._in_balls(given, result)
         shadows = self._replayed(given, result, fresh) if self.full else None
-        if given.before:
+        if given.before or given.statistics:
             try:
                 self.changes.after(given, result, fresh)
             except FAILURES:
@@ -263,11 +299,19 @@ class Watching(TorchDispatchMode):
                     self._notes.note(given, tensor, cell, is_new=False)
         if given.rebound is not None and fresh and self.full:
             self.changes.rebound(given, fresh[0])
+        if not fresh:
+            self._write_complex(given, result)
         if fresh or given.written:
             target = fresh[0] if fresh else given.written[0]
             self.rules.look(given.line, operator, given.args, target, nan_read=given.nan)
             if given.backward and operator.name == "where":
                 self.rules.clamped(given.line, operator, given.args, target)
+            if counts and (said := stands_still(given, target)) is not None:
+                self.rules.say(given.line, AuditKind.UPDATE, said, target, operator)
+        elif (wrong := indices_of(given, result, self.operations)) is not None:
+            self.indices.append((wrong, given.line))
+        if operator.name == UNSCALE:
+            self.scaling.unscaled(given)
 
     def _glance(self, given: Given, returned: list[Tensor]) -> bool:
         """Look as briefly as can be at what has neither a shadow nor a rule; return whether that was enough."""

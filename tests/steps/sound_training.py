@@ -1,4 +1,4 @@
-"""Steps in which nothing is wrong, written before the audit was changed: trained models, scalers, buffers, recurrence."""
+"""Steps in which nothing is wrong, written before the audit was changed: trained models, scalers, buffers, layers."""
 
 import math
 
