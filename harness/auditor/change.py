@@ -21,6 +21,9 @@ from harness.auditor.replay import replay
 from harness.auditor.shadow import Cell, Shadows
 from harness.auditor.statistic import NORMALIZATIONS, moved, running
 
+FAR = 0.1
+"""Distance of an average from its target, relative to its size, from which on it must move."""
+
 
 @dataclass(frozen=True, slots=True)
 class Update:
@@ -42,6 +45,8 @@ class Update:
         Norm of the update beside that of what it changes.
     gap
         Distance to what an average moves towards, relative to its size; ``None`` where it is no average.
+    share
+        Share of that distance by which it moves in a step.
     buffer
         Name of the buffer; empty where it is none.
     """
@@ -55,7 +60,13 @@ class Update:
     lost: float
     ratio: float
     gap: float | None = None
+    share: float = 1.0
     buffer: str = ""
+
+    @property
+    def stops_at(self) -> float:
+        """Distance to its target at which an average no longer moves, relative to its size."""
+        return UNIT[self.dtype] / self.share
 
     @property
     def headroom(self) -> float:
@@ -172,7 +183,8 @@ class Changes:
             update = update_of(*at, leaf, before, now, exact)
             if update is not None:
                 buffer = self._ends.buffers.get(key_of(now), "")
-                self.updates.append(replace(update, gap=_gap(given, update), buffer=buffer))
+                gap, share = _average(given, update)
+                self.updates.append(replace(update, buffer=buffer, gap=gap, share=share))
 
     def _after_statistics(self, given: Given) -> None:
         """Compare running statistics with what they should be."""
@@ -181,7 +193,7 @@ class Changes:
             update = update_of(*at, None, one.before, one.now, one.exact)
             if update is not None:
                 name = self._ends.buffers.get(key_of(one.now), "of batch_norm")
-                self.updates.append(replace(update, gap=one.gap, buffer=name))
+                self.updates.append(replace(update, gap=one.gap, share=one.share, buffer=name))
 
     def rebound(self, given: Given, now: Tensor) -> None:
         """Compare a parameter that was not changed but bound anew, as ``w = w - rate * gradient`` does."""
@@ -197,14 +209,16 @@ def stalls(given: Given, unit: float) -> bool:
     """Whether an average moves by so little, or a decay is so near one, that the format may not resolve it."""
     name, args = bare(given.operator.name), given.args
     if name == "lerp" and isinstance(args[2], float):
-        return 0.0 < abs(args[2]) <= 16 * unit
+        return 0.0 < abs(args[2]) * FAR < unit
     return name == "mul" and isinstance(args[1], float) and 0.0 < abs(1.0 - args[1]) <= unit
 
 
-def _gap(given: Given, update: Update) -> float | None:
-    """Distance of an average from what it moves towards, relative to its own size."""
-    is_average = bare(given.operator.name) == "lerp" and isinstance(given.args[2], float)
-    return update.ratio / abs(given.args[2]) if is_average and update.leaf is None else None
+def _average(given: Given, update: Update) -> tuple[float | None, float]:
+    """Distance of an average from what it moves towards, and the share by which it moves."""
+    if bare(given.operator.name) != "lerp" or not isinstance(given.args[2], float) or update.leaf is not None:
+        return None, 1.0
+    share = abs(given.args[2])
+    return update.ratio / share, share
 
 
 def _changed(

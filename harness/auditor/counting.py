@@ -14,7 +14,7 @@ from harness.auditor.operator import FLOATING, NARROW, UNIT, dtype_name
 from harness.auditor.remedy import of_counts
 
 _ROUNDS = {"round", "floor", "ceil", "trunc", "frac"}
-_COUNTS = {"add", "cumsum", "sum", "mul", "arange"}
+_COUNTS = {"add", "sub", "cumsum", "sum", "mul", "arange"}
 """Operations that compute counts and offsets."""
 
 _STEPS_BACK = 3
@@ -23,7 +23,7 @@ _STEPS_BACK = 3
 
 def may_count(given: Given) -> bool:
     """Whether an addition changes a number of an earlier step that its format cannot increase by one."""
-    if given.operator.base != "add" or given.backward or not given.sources:
+    if given.backward or not given.sources:
         return False
     first = given.sources[0]
     return first.writer < 0 and first.leaf is None and first.largest * UNIT[given.read[0].dtype] >= 1.0

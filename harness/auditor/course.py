@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 from itertools import groupby, islice
 
-from harness.auditor.finding import place
+from harness.auditor.line import place
 from harness.auditor.naming import known_as
 from harness.auditor.watching import Watching
 from harness.record.audit import Stretch

@@ -1,7 +1,6 @@
 """What an audit found: ends that are wrong, each led back to a line; rules; updates that were lost."""
 
 import math
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,25 +8,19 @@ from typing import Any
 import torch
 
 from harness.auditor.blame import Cause, blame_error, blame_not_finite
-from harness.auditor.change import Update
 from harness.auditor.counting import Indices
 from harness.auditor.end import End, Kind
 from harness.auditor.fair import is_small
-from harness.auditor.line import Line
+from harness.auditor.line import place
+from harness.auditor.lost_update import lost_updates
 from harness.auditor.naming import known_as
 from harness.auditor.operation import Operation
-from harness.auditor.operator import NARROW, SMALLEST, UNIT, dtype_name
+from harness.auditor.operator import UNIT, dtype_name
 from harness.auditor.remedy import is_sum, of_counts
 from harness.auditor.watching import Watching
 from harness.auditor.wording import describe, digits, stalled
 from harness.record.audit import RANKS, AuditFinding, AuditKind
 from harness.record.cell import cell
-
-STILL = 0.5
-"""Minimum lost share of an update, by elements and by norm, for a finding."""
-
-FAR = 0.1
-"""Minimum distance of an average from its target, relative to its size, for a finding if it does not move."""
 
 HARMLESS = 0.05
 """Relative error that a sum's terms explain by canceling: what remains of it is rounding, and was zero."""
@@ -81,7 +74,13 @@ class Findings:
         for wrong, _ in self.watching.indices:
             self._miscounted(wrong)
         self.notes += self.watching.scaling.notes
-        merged = _merged([*map(_of_cause, self._found.values()), *self._remarks(), *self._updates()])
+        merged = _merged(
+            [
+                *map(_of_cause, self._found.values()),
+                *self._remarks(),
+                *lost_updates(self.watching.changes.updates, self.watching.ends),
+            ]
+        )
         return sorted(merged, key=lambda finding: RANKS.index(finding.kind))
 
     def _follow(self, end: End) -> None:
@@ -111,7 +110,9 @@ class Findings:
             operation = self.operations[worst.writer]
         cause = blame_error(self.operations, operation)
         if cause.operation.is_confirmed() is False:
-            self.notes.append(f"ball arithmetic contradicts float64 at {cause.operation.name} and confirms the step")
+            self.notes.append(
+                f"ball arithmetic contradicts float64 at {known_as(cause.operation.name)} and confirms the step"
+            )
             return None
         if cause.operation.is_fair and is_small(cause.operation, self._loss_error()):
             self.notes.append(_harmless(cause.operation))
@@ -143,7 +144,7 @@ class Findings:
         elif cause.read is not None and cause.operation.backward and cause.operation.vanished <= 0.3:
             self._exempt.add(end.state.leaf)
             self.notes.append(
-                f"{end} is rounding error: the terms of {cause.operation.name} cancel in the backward pass"
+                f"{end} is rounding error: the terms of {known_as(cause.operation.name)} cancel in the backward pass"
             )
             return True
         return cancels
@@ -179,65 +180,12 @@ class Findings:
             }
             yield AuditFinding(**place(remark.line), **facts, operation=known_as(remark.operation), dtype=remark.dtype)
 
-    def _updates(self) -> Iterator[AuditFinding]:
-        groups: dict[tuple[tuple[str, int], bool, str], list[Update]] = defaultdict(list)
-        for update in self.watching.changes.updates:
-            is_kept = update.leaf is not None and update.leaf in self.watching.ends.compensated
-            has_settled = update.gap is not None and update.gap < FAR
-            if not (is_kept or has_settled) and update.lost > STILL and update.still > STILL * update.wanted:
-                groups[(update.line.key, update.leaf is not None, update.operation)].append(update)
-        for (_, is_parameter, _), updates in groups.items():
-            yield self._of_updates(updates, is_parameter=is_parameter)
-
-    def _of_updates(self, updates: Sequence[Update], *, is_parameter: bool) -> AuditFinding:
-        first = updates[0]
-        share = sum(update.still for update in updates) / sum(update.wanted for update in updates)
-        buffers = list(dict.fromkeys(update.buffer for update in updates if update.buffer))
-        kept = f"buffer {buffers[0]}" if buffers else "state"
-        whose = "weights" if is_parameter else f"entries of the {kept}"
-        still, updated = {update.leaf for update in updates}, len(self.watching.ends.updated)
-        where = f" in {len(still):,} of {updated:,} tensors" if is_parameter and len(still) < updated else ""
-        why = _why_still(max(updates, key=lambda update: update.still))
-        sentence = f"{100 * share:.0f} % of the {whose}{where} do not change: {why}"
-        names = [self.watching.ends.name(update.leaf) for update in updates if update.leaf is not None]
-        return AuditFinding(
-            **place(first.line),
-            kind=AuditKind.UPDATE,
-            sentence=sentence,
-            remedy=_remedy_of_update(first),
-            operation=known_as(first.operation),
-            dtype=dtype_name(first.dtype),
-            reaches=(
-                *(f"the update of {name}" for name in dict.fromkeys(names)),
-                *(f"the buffer {name}" for name in buffers),
-            ),
-            times=len(updates),
-        )
-
-
-def _remedy_of_update(update: Update) -> str:
-    """What to do about an update that its format loses."""
-    if update.dtype not in NARROW:
-        return "let the average decay faster (1 - decay is below what the format resolves), or keep it in float64"
-    if update.buffer:
-        return "keep the buffers in float32 (`.bfloat16()` and `.half()` convert them too), or let them move faster"
-    return "keep weights and optimizer state in float32 (or use stochastic rounding, or keep the remainder)"
-
 
 def _harmless(operation: Operation) -> str:
     """Say that a loss of digits is none to repair."""
     at = f"{cell(operation.line.file)}:{operation.line.number}"
     how = f"{known_as(operation.name)} at {at} has {digits(operation.worst, operation)} left"
     return f"{how}, since its terms cancel in a model that fits its data: harmless, and no other form keeps more"
-
-
-def _why_still(update: Update) -> str:
-    """Why most of the elements of an update are lost."""
-    name = dtype_name(update.dtype)
-    if update.headroom > 2:
-        return f"they are too small for {name}, whose smallest positive number is {SMALLEST[update.dtype]:.3g}"
-    what = "the decay" if "mul" in update.operation else "the update"
-    return f"{what} is {update.ratio:.1e} of their size, but {name} resolves only {2 * UNIT[update.dtype]:.1e}"
 
 
 _LAWS: Mapping[tuple[AuditKind, str], str] = {
@@ -274,18 +222,6 @@ def _oracle_of(cause: Cause) -> str | None:
     if cause.read is None:
         return None
     return "ball arithmetic" if cause.operation.is_confirmed() else "float64 alone"
-
-
-def place(line: Line) -> dict[str, Any]:
-    """The fields of a record that say where something is."""
-    caller = None if line.caller is None else f"{cell(line.caller[0])}:{line.caller[1]}"
-    return {
-        "file": cell(line.file),
-        "line": line.number,
-        "function": line.function,
-        "module": line.module,
-        "caller": caller,
-    }
 
 
 _NOT_FINITE = {AuditKind.OVERFLOW, AuditKind.POLE, AuditKind.INVALID, AuditKind.MASKED}

@@ -12,8 +12,7 @@ from typing import NamedTuple
 import torch
 
 from harness.auditor.breaking import overflows_from
-from harness.auditor.finding import place
-from harness.auditor.line import Line
+from harness.auditor.line import Line, place
 from harness.auditor.naming import known_as
 from harness.auditor.operation import Operation
 from harness.auditor.operator import LARGEST, UNIT, dtype_name

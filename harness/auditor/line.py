@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch.autograd.graph import _engine_run_backward
 
+from harness.record.cell import cell
+
 _TORCH = str(Path(torch.__file__).parent)
 _OURS = str(Path(__file__).parent)
 _PYTHON = str(sysconfig.get_path("stdlib"))
@@ -138,3 +140,15 @@ def _kind_of(file: str) -> int:
     if file.startswith(_INSTALLED):
         return THEIRS
     return FOREIGN if file.startswith(_PYTHON) or file == "<string>" else OWN
+
+
+def place(line: Line) -> dict[str, Any]:
+    """The fields of a record that say where something is."""
+    caller = None if line.caller is None else f"{cell(line.caller[0])}:{line.caller[1]}"
+    return {
+        "file": cell(line.file),
+        "line": line.number,
+        "function": line.function,
+        "module": line.module,
+        "caller": caller,
+    }

@@ -68,6 +68,8 @@ class Notes:
             self._note_not_finite(given, operation, tensor, cell)
         if cell.flat is not None and not (beside and name in NORMALIZATIONS):
             self._measure(given, operation, tensor, cell)
+            if least <= 0.0 <= largest < math.inf and not given.backward:
+                operation.has_emptied = has_emptied(tensor, cell.shadow(tensor), SMALLEST[dtype])
         if name in GROWS and is_new:
             operation.read_range = extent(given.read[0])
         if dtype in NARROW and tensor.dim() == 0 and given.operator.base == "add":
@@ -132,8 +134,6 @@ class Notes:
         ):
             wrong = _STEEP / 10 * max(given.error, operation.unit)
             operation.question = self._exact.question(given, actual, shadow, wrong)
-        if finite and not given.backward:
-            operation.has_emptied = has_emptied(actual, shadow, SMALLEST[operation.dtype])
         if finite and operation.worst > _STEEP * max(given.error, operation.unit):
             operation.is_fair = is_fair(given, operation, self.operations, actual, shadow)
         if operation.error > 0.3 and finite:

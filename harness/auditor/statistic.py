@@ -12,6 +12,9 @@ from harness.auditor.operator import UNIT
 NORMALIZATIONS = {"native_batch_norm", "cudnn_batch_norm", "miopen_batch_norm", "_native_batch_norm_legit"}
 """Batch normalizations, which agree in the order of their arguments."""
 
+SLOW = 10
+"""Momentum, in unit roundoffs, from which on running statistics come near enough to those of the batch."""
+
 _MEAN, _VARIANCE, _TRAINING, _MOMENTUM = 3, 4, 5, 6
 
 
@@ -25,21 +28,22 @@ class Statistic:
         The buffer, after the normalization.
     before, exact
         What it was before, and what it should be, in float64.
-    gap
-        Distance from the statistic of the batch, relative to its own size.
+    gap, share
+        Distance from the statistic of the batch, relative to its own size, and the share of it by which it moves.
     """
 
     now: Tensor
     before: Tensor
     exact: Tensor
     gap: float
+    share: float
 
 
 def running(args: Any) -> list[Tensor]:
     """Return copies of the running statistics in float64, if their momentum is small enough that they may not move."""
     if len(args) <= _MOMENTUM or not args[_TRAINING] or not isinstance(args[_MEAN], Tensor):
         return []
-    if not isinstance(args[_VARIANCE], Tensor) or not 0.0 < args[_MOMENTUM] <= 16 * UNIT[args[_MEAN].dtype]:
+    if not isinstance(args[_VARIANCE], Tensor) or not 0.0 < args[_MOMENTUM] <= SLOW * UNIT[args[_MEAN].dtype]:
         return []
     return [args[_MEAN].to(torch.float64, copy=True), args[_VARIANCE].to(torch.float64, copy=True)]
 
@@ -53,4 +57,4 @@ def moved(args: Any, before: list[Tensor]) -> Iterator[Statistic]:
     for index, then, of_batch in zip((_MEAN, _VARIANCE), before, (x.mean(1), deviation.square()), strict=True):
         scale = torch.maximum(then.abs(), deviation) if index == _MEAN else then.abs()
         gap = float(torch.linalg.vector_norm(of_batch - then)) / max(float(torch.linalg.vector_norm(scale)), 1e-300)
-        yield Statistic(args[index], then, then + momentum * (of_batch - then), gap)
+        yield Statistic(args[index], then, then + momentum * (of_batch - then), gap, momentum)

@@ -262,7 +262,7 @@ class Watching(TorchDispatchMode):
         if self.narrowing.rounds:
             self._narrow(given, result)
         returned = [result] if isinstance(result, Tensor) else tensors(result)
-        counts = may_count(given)
+        counts = operator.base == "add" and may_count(given)
         is_brief = not (self.full or given.before or counts) and given.unit <= _FINE and operator.name not in _SPECIAL
         if is_brief and not (returned and returned[0].is_complex()) and self._glance(given, returned):
             return
