@@ -137,13 +137,16 @@ class Changes:
                     self._ends.before_update(cell.state.leaf, tensor, cell)
                 is_narrow = self._format_of[tensor.dtype] in NARROW
                 may_stall = is_narrow or (cell.state.leaf is None and stalls(given, UNIT[tensor.dtype]))
-                if may_stall and self._persists(cell):
+                if may_stall and (self._persists(cell) or key_of(tensor) in self._ends.buffers):
                     given.before[id(tensor)] = tensor.to(torch.float64)
         elif given.cells and operator.name in ("sub", "add") and isinstance(given.args[0], Tensor):
             first, leaf = given.args[0], given.cells[0].state.leaf
             if leaf is not None and not first.requires_grad and first is given.read[0]:
                 given.rebound = (leaf, first.to(torch.float64))
                 given.before[id(first)] = given.rebound[1]
+        elif operator.name == "mul" and self._decays(given):
+            given.rebound = (None, given.args[0].to(torch.float64))
+            given.before[id(given.args[0])] = given.rebound[1]
         if operator.base in ("sub", "_foreach_sub") and self._ends.updated:
             written = {id(tensor) for tensor in given.written}
             self._ends.compensated |= {
@@ -155,6 +158,10 @@ class Changes:
     def _is_buffer(self, given: Given) -> bool:
         """Whether a buffer of a model is changed, which no gradient passes through."""
         return bool(self._ends.buffers) and any(key_of(tensor) in self._ends.buffers for tensor in given.written)
+
+    def _decays(self, given: Given) -> bool:
+        """Whether a buffer is multiplied by a number near one, as in ``mean = 0.999 * mean + 0.001 * batch_mean``."""
+        return bool(self._ends.buffers) and given.keys[0] in self._ends.buffers and stalls(given, given.unit)
 
     def _persists(self, cell: Cell) -> bool:
         """Whether a storage is a parameter, or was there before the gradients were: an optimizer's state."""
@@ -182,7 +189,7 @@ class Changes:
             at = (given.line, given.operator.name, self._format_of[now.dtype])
             update = update_of(*at, leaf, before, now, exact)
             if update is not None:
-                buffer = self._ends.buffers.get(key_of(now), "")
+                buffer = self._ends.buffers.get(key_of(now) if given.rebound is None else given.keys[0], "")
                 gap, share = _average(given, update)
                 self.updates.append(replace(update, buffer=buffer, gap=gap, share=share))
 
@@ -200,7 +207,7 @@ class Changes:
         assert given.rebound is not None
         leaf, before = given.rebound
         cell, first = self._shadows.cells[key_of(now)], given.args[0]
-        if cell.flat is not None and now.shape == first.shape and id(first) in given.shadow_of:
+        if leaf is not None and cell.flat is not None and now.shape == first.shape and id(first) in given.shadow_of:
             shadow = given.shadow_of[id(first)]
             self._ends.update(leaf, now, cell, before.to(shadow.dtype), shadow)
 

@@ -47,7 +47,7 @@ class End:
     in_balls
         Whether it was held beside balls.
     off
-        Absolute error of a loss.
+        Absolute error of a loss; infinity for other tensors.
     """
 
     kind: Kind
@@ -55,7 +55,7 @@ class End:
     state: Source
     unit: float
     in_balls: bool = False
-    off: float = 0.0
+    off: float = math.inf
 
     def __str__(self) -> str:
         """Return it as a reader has it: ``the gradient of 0.weight``."""
@@ -225,7 +225,9 @@ class Ends:
         error = self._measured(tensor, cell).error if self._shadows.wide and cell.flat is not None else 0.0
         state = Source(cell.state.writer, error, cell.state.spread, cell.state.nan, cell.state.inf, leaf)
         unit = max(cell.unit, self._shadows.unit(tensor))
-        off = abs(float(tensor) - float(cell.shadow(tensor))) if error and kind is Kind.LOSS else 0.0
+        off = math.inf
+        if self._shadows.wide and cell.flat is not None and tensor.dim() == 0:
+            off = abs(float(tensor) - float(cell.shadow(tensor)))
         self.found.append(End(kind, name, state, unit, in_balls=cell.in_balls, off=off))
 
     def _measured(self, tensor: Tensor, cell: Cell) -> Distance:

@@ -37,7 +37,8 @@ def is_fair(
     """Whether an operation that loses digits is as accurate as its terms, and could not be replaced by a better one.
 
     A residual is the difference of a prediction and a constant, which carries its own rounding. The logarithm of a
-    probability near one, and a difference of log-probabilities, have an absolute error, not a relative one.
+    probability near one, a difference from a number such as one, and a difference of log-probabilities have an absolute
+    error, not a relative one. Whether that error is harmless depends on the loss: see :func:`is_small`.
     """
     name = bare(operation.name)
     if operation.backward or given.error > ACCURATE * operation.unit:
@@ -45,6 +46,8 @@ def is_fair(
     if name in _LOSSES:
         return True
     if name in _RESIDUALS and _is_residual(given):
+        return True
+    if name in {"sub", "rsub", "add"} and len(operation.sources) == 1:
         return True
     sources = [operations[source.writer] for source in operation.sources if source.writer >= 0]
     if name in _LOGARITHMS:

@@ -114,16 +114,18 @@ class Findings:
                 f"ball arithmetic contradicts float64 at {known_as(cause.operation.name)} and confirms the step"
             )
             return None
-        if cause.operation.is_fair and is_small(cause.operation, self._loss_error()):
+        if cause.operation.is_fair and is_small(cause.operation, self._loss_error(end)):
             self.notes.append(_harmless(cause.operation))
             return None
         if end.kind is Kind.GRADIENT and self._is_rounding(end, operation, cause):
             return None
         return cause
 
-    def _loss_error(self) -> float:
-        """Return the largest absolute error of a loss."""
-        return max((end.off for end in self.watching.ends.found if end.kind is Kind.LOSS), default=0.0)
+    def _loss_error(self, end: End) -> float:
+        """Return the absolute error of the loss that an end belongs to; infinity if there is none."""
+        if end.kind in (Kind.OUTPUT, Kind.BUFFER):
+            return end.off
+        return max((other.off for other in self.watching.ends.found if other.kind is Kind.LOSS), default=math.inf)
 
     def _is_rounding(self, end: End, operation: Operation, cause: Cause) -> bool:
         """Whether a gradient is zero in truth, as a key's bias has it, and what there is of it is rounding."""

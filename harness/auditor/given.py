@@ -55,6 +55,6 @@ class Given:
     inf: bool
     shadow_of: dict[int, Tensor] = field(default_factory=dict)
     before: dict[int, Tensor] = field(default_factory=dict)
-    rebound: tuple[int, Tensor] | None = None
+    rebound: tuple[int | None, Tensor] | None = None
     statistics: list[Tensor] = field(default_factory=list)
     as_it_is: bool = False

@@ -54,7 +54,7 @@ def _sentence(updates: Sequence[Update], ends: Ends, buffers: Sequence[str]) -> 
     if first.gap is not None:
         return (
             f"the {whose} does not reach its target: a step covers {first.share:.1g} of the distance, and "
-            f"{dtype_name(first.dtype)} rounds that away at a distance of up to {100 * first.stops_at:.3g} % of its size"
+            f"{dtype_name(first.dtype)} rounds that away within {100 * first.stops_at:.3g} % of its size"
         )
     share = sum(update.still for update in updates) / sum(update.wanted for update in updates)
     still, updated = {update.leaf for update in updates}, len(ends.updated)

@@ -23,7 +23,7 @@ TRAINING = "lower the learning rate, or clip the gradients of the steps before (
 
 REMEDY: Mapping[str, str] = {
     "exp": "subtract the row maximum first, or use torch.softmax, logsumexp or F.softplus",
-    "log": "work with logits (log_softmax, logsigmoid, *_with_logits), or keep the argument above 0",
+    "log": "work with logits (log_softmax, logsigmoid, *_with_logits), or keep the argument above 0: log(x + eps)",
     "div": "make the divisor safe before you divide: torch.where hides the value, not the gradient",
     "slope": "add an eps inside the root, sqrt(x + eps): its slope at 0 is infinite",
     "sqrt": "keep the argument above 0: add an eps inside the root",

@@ -26,6 +26,9 @@ from harness.record.audit import AuditKind
 Said = tuple[AuditKind, str, str]
 """Kind, sentence and remedy."""
 
+_GROWING = {"add", "sub", "mul", "addcmul", "lerp"}
+"""Operations whose infinite result is an overflow, although their operands were overwritten."""
+
 _ROOTS = {"sqrt", "rsqrt", "pow"}
 
 
@@ -82,7 +85,8 @@ def _of_birth(operation: Operation) -> Said:
         return _of_too_few(operation, birth)
     if name in {"_softmax", "_log_softmax"} and operation.nan:
         return _of_softmax(birth)
-    if not operation.nan and not birth.again:
+    is_in_place = birth.wide is None and name in _GROWING
+    if not operation.nan and (is_in_place or not birth.again):
         return _of_overflow(operation, birth)
     return _of_pole(operation, birth)
 
