@@ -1,4 +1,4 @@
-"""The first element that is not finite: what was read there, what the truth is, and whether it has one."""
+"""The first element of a result that is not finite, and the operands that led to it."""
 
 import math
 from typing import Any
@@ -13,17 +13,7 @@ from harness.auditor.replay import FAILURES, replay
 
 
 def birth_of(operator: Operator, args: Any, kwargs: Any, actual: Tensor, shadow: Tensor | None, *, nan: bool) -> Birth:
-    """Say what happened at the first element that is not finite.
-
-    Parameters
-    ----------
-    operator, args, kwargs
-        The operation.
-    actual, shadow
-        Its result, and what that should be, where it is known.
-    nan
-        Whether NaNs are looked at, rather than infinities.
-    """
+    """Describe the first NaN (``nan``) or infinity of a result."""
     bad = actual.isnan() if nan else actual.isinf()
     first = int(bad.flatten().to(torch.uint8).argmax())
     index = tuple(int(at) for at in np.unravel_index(first, actual.shape))
@@ -43,7 +33,7 @@ def birth_of(operator: Operator, args: Any, kwargs: Any, actual: Tensor, shadow:
 
 
 def _at(argument: Any, result: Tensor, index: tuple[int, ...]) -> float | None:
-    """What an argument is at an element of the result; ``None`` where that is not one number."""
+    """Return the input of an element of the result; ``None`` if it is not a single number."""
     if isinstance(argument, bool) or not isinstance(argument, Tensor | int | float):
         return None
     if not isinstance(argument, Tensor):
@@ -57,7 +47,7 @@ def _at(argument: Any, result: Tensor, index: tuple[int, ...]) -> float | None:
 
 
 def _again(operator: Operator, args: Any, kwargs: Any, actual: Tensor, index: tuple[int, ...]) -> float | None:
-    """Return what the operation gives there in float64, of the very operands; ``None`` if they are overwritten."""
+    """Return the result in float64 for the same operands; ``None`` if they are overwritten."""
     if operator.writes:
         return None
     wide = {id(tensor): tensor.detach().to(torch.float64) for tensor in tensors(args) if is_followed(tensor)}

@@ -1,7 +1,6 @@
-"""What outlives the step and is changed: parameters and, in 16 bits, the state of optimizers.
+"""Updates of parameters, buffers and optimizer state, compared with the same update in float64.
 
-An update is held beside the same in float64, of the very operands: what the format loses of it is then known without
-a shadow.
+The comparison uses the operands of the step, so that it needs no shadow.
 """
 
 import math
@@ -22,33 +21,33 @@ from harness.auditor.shadow import Cell, Shadows
 from harness.auditor.statistic import NORMALIZATIONS, moved, running
 
 FAR = 0.1
-"""Distance of an average from its target, relative to its size, from which on it must move."""
+"""Relative distance from its target at which an average must move."""
 
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """One in-place change of something that outlives the step, in 16 bits.
+    """An in-place change of something that outlives the step.
 
     Parameters
     ----------
     line, operation, dtype
-        Whose.
+        Line, name and format of the operation.
     leaf
-        The parameter; ``None`` for an optimizer's state.
+        Identity of the parameter; ``None`` for optimizer state and buffers.
     wanted
-        Elements that were to move.
+        Number of elements that should have changed.
     still
-        Those of them that did not.
+        Number of these elements that did not change.
     lost
-        Normwise share of the update that was lost.
+        Lost share of the update, by norm.
     ratio
-        Norm of the update beside that of what it changes.
+        Norm of the update divided by the norm of the changed tensor.
     gap
-        Distance to what an average moves towards, relative to its size; ``None`` where it is no average.
+        Relative distance of an average from its target; ``None`` if the update is not an average.
     share
-        Share of that distance by which it moves in a step.
+        Share of the distance that an average covers in a step.
     buffer
-        Name of the buffer; empty where it is none.
+        Name of the buffer, or an empty string.
     """
 
     line: Line
@@ -65,29 +64,19 @@ class Update:
 
     @property
     def stops_at(self) -> float:
-        """Distance to its target at which an average no longer moves, relative to its size."""
+        """Relative distance to the target at which an average no longer moves."""
         return UNIT[self.dtype] / self.share
 
     @property
     def headroom(self) -> float:
-        """By which factor the update is above the half ulp at which it is lost."""
+        """Factor between the update and the half ulp at which it is lost."""
         return self.ratio / UNIT[self.dtype]
 
 
 def update_of(
     line: Line, operation: str, dtype: torch.dtype, leaf: int | None, before: Tensor, now: Tensor, exact: Tensor
 ) -> Update | None:
-    """Say what of a change in place was lost; ``None`` where nothing was to change.
-
-    Parameters
-    ----------
-    line, operation, dtype, leaf
-        Whose.
-    before, exact
-        What it was, and what it should be, in float64.
-    now
-        What it is.
-    """
+    """Compare an update with the exact one, in float64; return ``None`` if nothing should have changed."""
     wanted, moved = exact - before, now.detach().to(before.dtype) - before
     size, norm = float(torch.linalg.vector_norm(wanted)), float(torch.linalg.vector_norm(before))
     if not size > 0.0 or not math.isfinite(size) or not norm > 0.0:
@@ -99,31 +88,17 @@ def update_of(
 
 
 class Changes:
-    """Keeps what is changed as it was, and compares.
-
-    Parameters
-    ----------
-    shadows, ends
-        The storages, and what counts in the end.
-    """
+    """Saves tensors before they change, and compares them afterwards."""
 
     def __init__(self, shadows: Shadows, ends: Ends) -> None:
         self.updates: list[Update] = []
         self.last_backward = 0
-        """Number of results when a backward pass last produced one."""
+        """Number of results at the end of the last backward pass."""
         self._shadows, self._ends = shadows, ends
         self._format_of = shadows.narrowing.format_of
 
     def before(self, given: Given, *, grad: bool) -> None:
-        """Keep what is about to be changed.
-
-        Parameters
-        ----------
-        given
-            The operation.
-        grad
-            Whether gradients are recorded, as they are not where an optimizer updates.
-        """
+        """Save what an operation is about to change."""
         operator = given.operator
         if operator.name in NORMALIZATIONS:
             given.statistics = running(given.args)
@@ -156,7 +131,7 @@ class Changes:
             }
 
     def _is_buffer(self, given: Given) -> bool:
-        """Whether a buffer of a model is changed, which no gradient passes through."""
+        """Whether an operation changes a buffer of a model."""
         return bool(self._ends.buffers) and any(key_of(tensor) in self._ends.buffers for tensor in given.written)
 
     def _decays(self, given: Given) -> bool:
@@ -164,17 +139,11 @@ class Changes:
         return bool(self._ends.buffers) and given.keys[0] in self._ends.buffers and stalls(given, given.unit)
 
     def _persists(self, cell: Cell) -> bool:
-        """Whether a storage is a parameter, or was there before the gradients were: an optimizer's state."""
+        """Whether a storage is a parameter, or existed before the backward pass, as optimizer state does."""
         return cell.state.leaf is not None or cell.state.writer < self.last_backward
 
     def after(self, given: Given, result: Any, fresh: list[Tensor]) -> None:
-        """Compare what was changed with the same in float64.
-
-        Raises
-        ------
-        RuntimeError, NotImplementedError, TypeError, IndexError, ValueError
-            If the operator is not there in float64.
-        """
+        """Compare each change with the same change in float64."""
         if given.statistics:
             self._after_statistics(given)
             return
@@ -194,7 +163,7 @@ class Changes:
                 self.updates.append(replace(update, buffer=buffer, gap=gap, share=share))
 
     def _after_statistics(self, given: Given) -> None:
-        """Compare running statistics with what they should be."""
+        """Compare running statistics with the exact ones."""
         for one in moved(given.args, given.statistics):
             at = (given.line, given.operator.name, self._format_of[one.now.dtype])
             update = update_of(*at, None, one.before, one.now, one.exact)
@@ -203,7 +172,7 @@ class Changes:
                 self.updates.append(replace(update, gap=one.gap, share=one.share, buffer=name))
 
     def rebound(self, given: Given, now: Tensor) -> None:
-        """Compare a parameter that was not changed but bound anew, as ``w = w - rate * gradient`` does."""
+        """Compare a parameter that is replaced instead of changed, as in ``w = w - rate * gradient``."""
         assert given.rebound is not None
         leaf, before = given.rebound
         cell, first = self._shadows.cells[key_of(now)], given.args[0]
@@ -213,7 +182,7 @@ class Changes:
 
 
 def stalls(given: Given, unit: float) -> bool:
-    """Whether an average moves by so little, or a decay is so near one, that the format may not resolve it."""
+    """Whether an average moves so slowly, or a decay is so close to one, that the format may not resolve it."""
     name, args = bare(given.operator.name), given.args
     if name == "lerp" and isinstance(args[2], float):
         return 0.0 < abs(args[2]) * FAR < unit
@@ -221,7 +190,7 @@ def stalls(given: Given, unit: float) -> bool:
 
 
 def _average(given: Given, update: Update) -> tuple[float | None, float]:
-    """Distance of an average from what it moves towards, and the share by which it moves."""
+    """Return the distance of an average from its target, and the share of it that a step covers."""
     if bare(given.operator.name) != "lerp" or not isinstance(given.args[2], float) or update.leaf is not None:
         return None, 1.0
     share = abs(given.args[2])
@@ -231,7 +200,7 @@ def _average(given: Given, update: Update) -> tuple[float | None, float]:
 def _changed(
     given: Given, wide: dict[int, Tensor], again: Any, fresh: list[Tensor]
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Yield what was changed: as it is now, as it was, as it should be."""
+    """Yield each changed tensor with its old and its exact new value."""
     if given.rebound is not None and fresh:
         yield fresh[0], given.before[id(given.args[0])], tensors(again)[0]
         return

@@ -1,4 +1,4 @@
-"""Complex tensors have no shadow, but it is known which operation wrote them, and whether they are finite."""
+"""Complex tensors: their writers and whether they are finite; they have no shadow."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -21,7 +21,7 @@ def complex_tensors(value: Any) -> list[Tensor]:
 
 
 def states_of(read: Sequence[Tensor], shadows: Shadows) -> Iterator[Source]:
-    """Yield who wrote complex tensors; an unknown one is what the step started from."""
+    """Yield the state of each complex tensor; an unknown tensor belongs to the start of the step."""
     for tensor in read:
         cell = shadows.cells.get(key_of(tensor))
         if cell is None:
@@ -31,7 +31,7 @@ def states_of(read: Sequence[Tensor], shadows: Shadows) -> Iterator[Source]:
 
 
 def write(given: Given, tensor: Tensor, shadows: Shadows, operations: list[Operation]) -> None:
-    """Keep a complex result: whether it is finite, and what it was made of."""
+    """Store a complex result with its sources."""
     dtype = _REAL[tensor.dtype]
     number, unit = len(operations), max(UNIT[dtype], given.unit)
     nan, inf = bool(tensor.isnan().any()), bool(tensor.isinf().any())

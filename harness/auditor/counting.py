@@ -1,4 +1,4 @@
-"""Counts that stand still because their format has no next integer, and indices that were counted in such a format."""
+"""Counts that no longer change because their format has no next integer, and indices made of such counts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,11 +18,11 @@ _COUNTS = {"add", "sub", "cumsum", "sum", "mul", "arange"}
 """Operations that compute counts and offsets."""
 
 _STEPS_BACK = 3
-"""Number of operations before a conversion that are searched for a rounding, which chooses integers on purpose."""
+"""Number of operations before a conversion that are searched for a rounding."""
 
 
 def may_count(given: Given) -> bool:
-    """Whether an addition changes a number of an earlier step that its format cannot increase by one."""
+    """Whether an addition changes a number that its format may not be able to increase by one."""
     if given.backward or not given.sources:
         return False
     first = given.sources[0]
@@ -30,7 +30,7 @@ def may_count(given: Given) -> bool:
 
 
 def stands_still(given: Given, total: Tensor) -> tuple[str, str] | None:
-    """Return sentence and remedy of an addition of integers to integers that changes nothing; else ``None``."""
+    """Return sentence and remedy if adding an integer changes nothing; else ``None``."""
     term = given.args[1] if len(given.args) > 1 else None
     step = term if isinstance(term, Tensor) else torch.as_tensor(term, dtype=torch.float64)
     if not total.numel() or not bool(((step == step.round()) & (total == total.round())).all()):
@@ -45,14 +45,14 @@ def stands_still(given: Given, total: Tensor) -> tuple[str, str] | None:
 
 @dataclass(frozen=True, slots=True)
 class Indices:
-    """Integers that were made of floating-point counts.
+    """Integers that are converted from floating-point counts.
 
     Parameters
     ----------
     writer
-        Number of the operation that wrote the counts.
+        Number of the operation that computed the counts.
     wrong, size
-        Number of wrong integers, and of all; ``wrong`` is 0 if it is unknown.
+        Number of wrong integers, or 0 if it is unknown; number of all integers.
     dtype
         Format of the counts.
     """
@@ -72,7 +72,7 @@ class Indices:
 
 
 def indices_of(given: Given, result: Any, operations: Sequence[Operation]) -> Indices | None:
-    """Return what is wrong with a conversion of counts to integers; ``None`` if nothing is."""
+    """Return the wrong indices that a conversion of counts produces; ``None`` if there are none."""
     if (
         given.operator.name != "_to_copy"
         or not given.read
@@ -97,7 +97,7 @@ def indices_of(given: Given, result: Any, operations: Sequence[Operation]) -> In
 
 
 def _is_rounded(operations: Sequence[Operation], operation: Operation) -> bool:
-    """Whether integers were chosen by rounding, as a quantization does."""
+    """Whether the integers were chosen by rounding, as in a quantization."""
     for _ in range(_STEPS_BACK):
         if bare(operation.name) in _ROUNDS:
             return True

@@ -1,4 +1,4 @@
-"""How the error grows along a step: from line to line, in the order in which their operations were carried out."""
+"""Growth of the error along a step, in execution order."""
 
 import math
 from collections.abc import Iterator
@@ -14,13 +14,7 @@ MOST = 200
 
 
 def errors_along(watching: Watching) -> Iterator[Stretch]:
-    """Yield the stretches of a step, each with the largest error of what its operations gave.
-
-    Parameters
-    ----------
-    watching
-        An audit with shadows, when the step is done.
-    """
+    """Yield consecutive operations of a line, with their largest error."""
     stretches = groupby(watching.operations, key=lambda operation: (operation.line, operation.backward))
     for (line, backward), operations in islice(stretches, MOST):
         worst = max(operations, key=lambda operation: operation.worst)

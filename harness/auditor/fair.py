@@ -16,6 +16,9 @@ ACCURATE = 64
 SOME = 16
 """Roundings of the terms of a loss that count as harmless."""
 
+NEAR_ONE = 4.0
+"""Size up to which a value is compared with one, as a probability or a cosine is."""
+
 SMALL = 1e-3
 """Absolute error of a log-probability up to which it is harmless."""
 
@@ -48,7 +51,7 @@ def is_fair(
     if name in _RESIDUALS and _is_residual(given):
         return True
     if name in {"sub", "rsub", "add"} and len(operation.sources) == 1:
-        return True
+        return operation.sources[0].largest <= NEAR_ONE
     sources = [operations[source.writer] for source in operation.sources if source.writer >= 0]
     if name in _LOGARITHMS:
         return bool(sources) and bare(_made(operations, sources[0]).name) not in {"add", "sub", "rsub"}
@@ -59,9 +62,9 @@ def is_fair(
 
 
 def is_small(operation: Operation, loss_error: float) -> bool:
-    """Whether an absolute error of the loss is rounding beside the terms that cancel.
+    """Whether an absolute error of the loss is small compared with the terms that cancel.
 
-    Of a mean square it is the product of a small residual and a rounding error: a thousandth of the squares is ample.
+    In a mean square, the error is a small residual times a rounding error, so a thousandth of the squares is enough.
     """
     size = max((source.largest for source in operation.sources), default=0.0)
     rounding = SOME * operation.unit * math.sqrt(max(1, math.prod(operation.shape)))
@@ -69,13 +72,13 @@ def is_small(operation: Operation, loss_error: float) -> bool:
 
 
 def _is_residual(given: Given) -> bool:
-    """Whether one of two tensors depends on parameters and the other is a constant."""
+    """Whether one of two tensors depends on parameters and the other is constant."""
     pair = [value for value in given.args[:2] if isinstance(value, Tensor) and is_followed(value)]
     return len(pair) == 2 and pair[0].requires_grad is not pair[1].requires_grad
 
 
 def _made(operations: Sequence[Operation], operation: Operation) -> Operation:
-    """Return the operation that computed what only was moved since."""
+    """Return the operation that computed a value, skipping operations that only move it."""
     while bare(operation.name) in _MOVES and operation.sources and operation.sources[0].writer >= 0:
         operation = operations[operation.sources[0].writer]
     return operation

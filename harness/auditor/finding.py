@@ -1,4 +1,4 @@
-"""What an audit found: ends that are wrong, each led back to a line; rules; updates that were lost."""
+"""Findings of an audit: wrong results traced back to lines, violated rules, and lost updates."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,7 +23,7 @@ from harness.record.audit import RANKS, AuditFinding, AuditKind
 from harness.record.cell import cell
 
 HARMLESS = 0.05
-"""Relative error that a sum's terms explain by canceling: what remains of it is rounding, and was zero."""
+"""Relative error, explained by canceling terms, above which a gradient is zero up to rounding."""
 
 READ_WELL = 0.01
 """Maximum input error for which a sum is responsible for its own error."""
@@ -32,9 +32,9 @@ _COPIES = {"_to_copy", "clone", "copy_", "add_", "add"}
 
 
 def limit(end: End) -> float:
-    """The error from which on an end is wrong: all but a few of the digits its coarsest format carries are lost.
+    """Return the relative error above which a result is wrong.
 
-    Of float64 it is all that it has beyond float32.
+    All but a few digits of the coarsest format are lost there. For float64, those beyond float32 are lost.
     """
     most = 0.1 if end.kind in (Kind.LOSS, Kind.OUTPUT) else 0.7
     return min(most, max(1e4 * end.unit, UNIT[torch.float32]))
@@ -42,7 +42,7 @@ def limit(end: End) -> float:
 
 @dataclass
 class Found:
-    """What was found at one line, of one kind."""
+    """A cause with everything that it spoils."""
 
     cause: Cause
     kind: AuditKind
@@ -52,13 +52,7 @@ class Found:
 
 
 class Findings:
-    """Leads the ends of an audit back to lines.
-
-    Parameters
-    ----------
-    watching
-        The audit, when the step is done.
-    """
+    """Traces the results of an audit back to lines."""
 
     def __init__(self, watching: Watching) -> None:
         self.watching = watching
@@ -91,7 +85,7 @@ class Findings:
         if state.nan or state.inf or math.isinf(state.error):
             if operation.meant and not state.nan:
                 return
-            # Of a gradient that is rounding it is no fault: what an optimizer made of it is.
+            # An update of a gradient that is rounding error is blamed on the optimizer.
             is_rounding = end.kind is Kind.UPDATE and state.leaf in self._exempt
             first = blame_not_finite(self.operations, operation, beyond_poles=not is_rounding)
             self._add(first, str(end), is_loss=end.kind is Kind.LOSS and first.operation is operation)
@@ -106,7 +100,7 @@ class Findings:
                 return None
             worst = max((s for s in operation.sources if s.writer >= 0), key=lambda s: s.worst, default=None)
             if worst is None or max(source.error for source in operation.sources) <= limit(end):
-                return None  # absorbed here, which the rule on updates says
+                return None  # a lost update has its own finding
             operation = self.operations[worst.writer]
         cause = blame_error(self.operations, operation)
         if cause.operation.is_confirmed() is False:
@@ -122,13 +116,13 @@ class Findings:
         return cause
 
     def _loss_error(self, end: End) -> float:
-        """Return the absolute error of the loss that an end belongs to; infinity if there is none."""
+        """Return the absolute error of the loss that a result belongs to; infinity if there is none."""
         if end.kind in (Kind.OUTPUT, Kind.BUFFER):
             return end.off
         return max((other.off for other in self.watching.ends.found if other.kind is Kind.LOSS), default=math.inf)
 
     def _is_rounding(self, end: End, operation: Operation, cause: Cause) -> bool:
-        """Whether a gradient is zero in truth, as a key's bias has it, and what there is of it is rounding."""
+        """Whether the exact gradient is zero, as for the bias of attention keys, so that the rest is rounding error."""
         made = operation
         while made.name in _COPIES and made.sources:
             worst = max(made.sources, key=lambda source: source.error)
@@ -163,7 +157,7 @@ class Findings:
         self._found[key].reaches.append(reaches)
 
     def _miscounted(self, wrong: Indices) -> None:
-        """Lead wrong indices back to the line that counted them."""
+        """Trace wrong indices back to the line that counted them."""
         written = self.operations[wrong.writer]
         cause = blame_error(self.operations, written) if self.watching.full else Cause(written)
         kind = AuditKind.ACCUMULATION if is_sum(cause.operation) else AuditKind.INACCURATE
@@ -184,7 +178,7 @@ class Findings:
 
 
 def _harmless(operation: Operation) -> str:
-    """Say that a loss of digits is none to repair."""
+    """Return a note on a harmless loss of digits."""
     at = f"{cell(operation.line.file)}:{operation.line.number}"
     how = f"{known_as(operation.name)} at {at} has {digits(operation.worst, operation)} left"
     return f"{how}, since its terms cancel in a model that fits its data: harmless, and no other form keeps more"
@@ -200,7 +194,7 @@ _LAWS: Mapping[tuple[AuditKind, str], str] = {
     (AuditKind.CLAMPED, "binary_cross_entropy"): "gradient_not_lost --contract binary_cross_entropy_with_logits",
     (AuditKind.INACCURATE, "softplus"): "value --contract softplus",
 }
-"""The law that says of an operation with a contract what happens at a line, by the line's kind and operation."""
+"""Laws of contracts that describe a finding, by its kind and operation."""
 
 
 def _of_cause(found: Found) -> AuditFinding:
@@ -220,7 +214,7 @@ def _of_cause(found: Found) -> AuditFinding:
 
 
 def _oracle_of(cause: Cause) -> str | None:
-    """By what a loss of digits is known."""
+    """Return the evidence for a loss of digits."""
     if cause.read is None:
         return None
     return "ball arithmetic" if cause.operation.is_confirmed() else "float64 alone"
@@ -230,7 +224,7 @@ _NOT_FINITE = {AuditKind.OVERFLOW, AuditKind.POLE, AuditKind.INVALID, AuditKind.
 
 
 def _merged(findings: Sequence[AuditFinding]) -> list[AuditFinding]:
-    """One finding for each line and kind, forward and backward; what is not finite in both is one, too."""
+    """Merge findings of the same line and kind; NaN and infinity in forward and backward pass are one finding."""
     by_key: dict[tuple[str, int, AuditKind, str], AuditFinding] = {}
     forward = {(f.file, f.line): f.kind for f in reversed(findings) if f.kind in _NOT_FINITE and not f.backward}
     for finding in sorted(findings, key=lambda finding: finding.backward):

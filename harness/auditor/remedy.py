@@ -1,4 +1,4 @@
-"""What to do about a finding: remedies by operation, by format, and by what the operation read."""
+"""Remedies of findings, by operation, format and inputs."""
 
 from collections.abc import Iterator, Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""A loss that is scaled by ``torch.amp.GradScaler``: gradients count after unscaling, and a skipped step is a note."""
+"""Gradients under ``torch.amp.GradScaler``: they count after unscaling, and a skipped step is a note."""
 
 import math
 from collections.abc import Sequence
@@ -14,10 +14,10 @@ UNSCALE = "_amp_foreach_non_finite_check_and_unscale_"
 
 
 class Scaling:
-    """Takes back ends that are not finite because of the loss scale alone.
+    """Removes results that are only infinite because of the loss scale.
 
-    The scaler skips such a step and lowers the scale, which is what it is for. A NaN of the forward pass, a pole, and a
-    gradient beyond the format without the scale remain ends.
+    The scaler skips such a step and lowers the scale, as intended. A NaN of the forward pass, a pole, and a gradient
+    that overflows without the scale remain.
     """
 
     def __init__(self, ends: list[End], operations: Sequence[Operation]) -> None:
@@ -25,7 +25,7 @@ class Scaling:
         self._ends, self._operations = ends, operations
         self.is_used = False
         self._seen = 0
-        """Number of ends that belong to earlier unscaling."""
+        """Number of results of earlier backward passes."""
 
     def unscaled(self, given: Given) -> None:
         """Judge the gradients of a backward pass after the scaler has divided them by its scale."""

@@ -1,4 +1,4 @@
-"""Running statistics of a batch normalization: whether they move where they should."""
+"""Running statistics of batch normalization, compared with exact ones."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,10 +10,10 @@ from torch import Tensor
 from harness.auditor.operator import UNIT
 
 NORMALIZATIONS = {"native_batch_norm", "cudnn_batch_norm", "miopen_batch_norm", "_native_batch_norm_legit"}
-"""Batch normalizations, which agree in the order of their arguments."""
+"""Batch normalizations with the same order of arguments."""
 
 SLOW = 10
-"""Momentum, in unit roundoffs, from which on running statistics come near enough to those of the batch."""
+"""Momentum, in unit roundoffs, above which running statistics come close to those of the batch."""
 
 _MEAN, _VARIANCE, _TRAINING, _MOMENTUM = 3, 4, 5, 6
 
@@ -25,11 +25,11 @@ class Statistic:
     Parameters
     ----------
     now
-        The buffer, after the normalization.
+        The buffer after the update.
     before, exact
-        What it was before, and what it should be, in float64.
+        Its old value and its exact new value, in float64.
     gap, share
-        Distance from the statistic of the batch, relative to its own size, and the share of it by which it moves.
+        Relative distance from the statistic of the batch, and the share of it that a step covers.
     """
 
     now: Tensor
@@ -40,7 +40,7 @@ class Statistic:
 
 
 def running(args: Any) -> list[Tensor]:
-    """Return copies of the running statistics in float64, if their momentum is small enough that they may not move."""
+    """Return float64 copies of the running statistics, if the momentum is small enough to matter."""
     if len(args) <= _MOMENTUM or not args[_TRAINING] or not isinstance(args[_MEAN], Tensor):
         return []
     if not isinstance(args[_VARIANCE], Tensor) or not 0.0 < args[_MOMENTUM] <= SLOW * UNIT[args[_MEAN].dtype]:
@@ -49,7 +49,7 @@ def running(args: Any) -> list[Tensor]:
 
 
 def moved(args: Any, before: list[Tensor]) -> Iterator[Statistic]:
-    """Yield the running statistics as they are and as they should be."""
+    """Yield the running statistics with their exact values."""
     x = args[0].detach().to(torch.float64).transpose(0, 1).flatten(1)
     if x.shape[1] < 2:
         return

@@ -1,4 +1,4 @@
-"""Sentences and remedies of causes, one each."""
+"""Sentences and remedies of causes."""
 
 import math
 from collections.abc import Sequence
@@ -100,7 +100,7 @@ def _of_emptied_sum(operation: Operation, least: float) -> Said:
 
 
 def _emptied(operation: Operation, then: Operation | None) -> str:
-    """Say that results underflow to zero, and which later operation has no finite result for it."""
+    """Describe an underflow, and the later operation that is not finite because of it."""
     dtype, name = operation.dtype, known_as(operation.name)
     of = "" if operation.read_range is None else f"({operation.read_range[0]:.5g})"
     how = f"{name}{of} underflows to 0 in {dtype_name(dtype)}, whose smallest positive number is {SMALLEST[dtype]:.3g}"
@@ -214,17 +214,11 @@ CREPT = 0.01
 
 
 def stalled(operations: Sequence[Operation], last: Operation) -> str:
-    """Say from which term on a sum in 16 bits no longer grows by most of its terms; nothing where it always does.
-
-    Parameters
-    ----------
-    operations, last
-        All, and one of the additions of the sum.
-    """
+    """Say at which term a sum in 16 bits stops growing; return an empty string if it does not."""
     sums = [one.added for one in operations if one.line == last.line and one.name == last.name and one.added]
     before = [0.0, *(total for _, total in sums)]
     lost = [term > 0.0 and total == was for (term, total), was in zip(sums, before, strict=False)]
-    # From the end back, as long as at least half of the terms are lost.
+    # Search backwards while at least half of the terms are lost.
     start, kept = len(lost), 0
     for index in reversed(range(len(lost))):
         kept += 1 if lost[index] else -1
@@ -238,7 +232,7 @@ def stalled(operations: Sequence[Operation], last: Operation) -> str:
 
 
 def digits(error: float, operation: Operation) -> str:
-    """Say how many decimal digits of something are right, given its relative error."""
+    """Return the number of correct decimal digits for a relative error."""
     if error >= 0.5:
         return "0 digits"
     return f"{-math.log10(max(error, operation.unit)):.1f} digits"
