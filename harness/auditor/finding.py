@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -179,7 +180,7 @@ class Findings:
 
 def _harmless(operation: Operation) -> str:
     """Return a note on a harmless loss of digits."""
-    at = f"{cell(operation.line.file)}:{operation.line.number}"
+    at = f"{cell(Path(operation.line.file).name)}:{operation.line.number}"
     how = f"{known_as(operation.name)} at {at} has {digits(operation.worst, operation)} left"
     return f"{how}, since its terms cancel in a model that fits its data: harmless, and no other form keeps more"
 
