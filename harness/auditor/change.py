@@ -119,7 +119,7 @@ class Changes:
             if leaf is not None and not first.requires_grad and first is given.read[0]:
                 given.rebound = (leaf, first.to(torch.float64))
                 given.before[id(first)] = given.rebound[1]
-        elif operator.name == "mul" and self._decays(given):
+        elif operator.name == "mul" and given.cells and self._decays(given, grad=grad):
             given.rebound = (None, given.args[0].to(torch.float64))
             given.before[id(given.args[0])] = given.rebound[1]
         if operator.base in ("sub", "_foreach_sub") and self._ends.updated:
@@ -134,9 +134,12 @@ class Changes:
         """Whether an operation changes a buffer of a model."""
         return bool(self._ends.buffers) and any(key_of(tensor) in self._ends.buffers for tensor in given.written)
 
-    def _decays(self, given: Given) -> bool:
-        """Whether a buffer is multiplied by a number near one, as in ``mean = 0.999 * mean + 0.001 * batch_mean``."""
-        return bool(self._ends.buffers) and given.keys[0] in self._ends.buffers and stalls(given, given.unit)
+    def _decays(self, given: Given, *, grad: bool) -> bool:
+        """Whether a state is multiplied by a number near one, as in ``mean = 0.999 * mean + 0.001 * batch_mean``."""
+        if len(given.read) != 1 or not stalls(given, given.unit):
+            return False
+        is_state = not grad and given.cells[0].state.leaf is None and self._persists(given.cells[0])
+        return is_state or given.keys[0] in self._ends.buffers
 
     def _persists(self, cell: Cell) -> bool:
         """Whether a storage is a parameter, or existed before the backward pass, as optimizer state does."""

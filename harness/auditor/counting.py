@@ -25,7 +25,9 @@ def may_count(given: Given) -> bool:
     """Whether an addition changes a number that its format may not be able to increase by one."""
     if given.backward or not given.sources:
         return False
-    first = given.sources[0]
+    first, total = given.sources[0], given.args[0]
+    if not isinstance(total, Tensor) or total.requires_grad:
+        return False
     return first.writer < 0 and first.leaf is None and first.largest * UNIT[given.read[0].dtype] >= 1.0
 
 
@@ -35,7 +37,7 @@ def stands_still(given: Given, total: Tensor) -> tuple[str, str] | None:
     step = term if isinstance(term, Tensor) else torch.as_tensor(term, dtype=torch.float64)
     if not total.numel() or not bool(((step == step.round()) & (total == total.round())).all()):
         return None
-    is_lost = (step != 0) & (total + step.to(total.dtype) == total)
+    is_lost = (step > 0) & (total > 0) & (total + step.to(total.dtype) == total)
     if not bool(is_lost.any()):
         return None
     name, at = dtype_name(total.dtype), float(total[is_lost].flatten()[0])

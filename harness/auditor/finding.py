@@ -182,7 +182,7 @@ def _harmless(operation: Operation) -> str:
     """Return a note on a harmless loss of digits."""
     at = f"{cell(Path(operation.line.file).name)}:{operation.line.number}"
     how = f"{known_as(operation.name)} at {at} has {digits(operation.worst, operation)} left"
-    return f"{how}, since its terms cancel in a model that fits its data: harmless, and no other form keeps more"
+    return f"{how}, since its terms cancel: harmless, because the error of the loss is small compared with these terms"
 
 
 _LAWS: Mapping[tuple[AuditKind, str], str] = {

@@ -26,10 +26,11 @@ def lost_updates(updates: Sequence[Update], ends: Ends) -> Iterator[AuditFinding
 
 
 def _is_lost(update: Update) -> bool:
-    """Whether most of an update is lost; for an average whether it stops far from its target."""
+    """Whether most of an update is lost; for an average whether it does not move, or stops far from its target."""
+    is_still = update.lost > STILL and update.still > STILL * update.wanted
     if update.gap is not None:
-        return update.gap > FAR and update.stops_at > FAR
-    return update.lost > STILL and update.still > STILL * update.wanted
+        return update.stops_at > FAR and (is_still or update.gap > FAR)
+    return is_still
 
 
 def _finding(updates: Sequence[Update], ends: Ends) -> AuditFinding:
@@ -50,7 +51,7 @@ def _finding(updates: Sequence[Update], ends: Ends) -> AuditFinding:
 
 
 def _sentence(updates: Sequence[Update], ends: Ends, buffers: Sequence[str]) -> str:
-    first, whose = updates[0], f"buffer {buffers[0]}" if buffers else "state"
+    first, whose = updates[0], f"buffer {buffers[0]}" if buffers else "average"
     if first.gap is not None:
         return (
             f"the {whose} does not reach its target: a step covers {first.share:.1g} of the distance, and "
@@ -59,7 +60,13 @@ def _sentence(updates: Sequence[Update], ends: Ends, buffers: Sequence[str]) -> 
     share = sum(update.still for update in updates) / sum(update.wanted for update in updates)
     still, updated = {update.leaf for update in updates}, len(ends.updated)
     is_parameter = first.leaf is not None
-    what = "weights" if is_parameter else f"entries of the {whose}" if buffers else "entries of the optimizer's state"
+    what = (
+        "weights"
+        if is_parameter
+        else f"entries of the {whose}"
+        if buffers
+        else "entries of an average or of the optimizer's state"
+    )
     where = f" in {len(still):,} of {updated:,} tensors" if is_parameter and len(still) < updated else ""
     return f"{100 * share:.0f} % of the {what}{where} do not change: {_why(max(updates, key=lambda one: one.still))}"
 
