@@ -120,7 +120,8 @@ class Findings:
         """Return the absolute error of the loss that a result belongs to; infinity if there is none."""
         if end.kind in (Kind.OUTPUT, Kind.BUFFER):
             return end.off
-        return max((other.off for other in self.watching.ends.found if other.kind is Kind.LOSS), default=math.inf)
+        off = max((other.off for other in self.watching.ends.found if other.kind is Kind.LOSS), default=math.inf)
+        return off / (self.watching.scaling.scale or 1.0)
 
     def _is_rounding(self, end: End, operation: Operation, cause: Cause) -> bool:
         """Whether the exact gradient is zero, as for the bias of attention keys, so that the rest is rounding error."""

@@ -64,7 +64,7 @@ def _rooms(watching: Watching) -> Iterator[Room]:
     for operation in watching.operations:
         if operation.meant or operation.name in _HARMLESS:
             continue
-        if operation.backward and watching.scaling.is_used:
+        if operation.backward and watching.scaling.scale:
             continue  # a gradient scaler keeps gradients as near to the largest number as it can
         if operation.read_range is not None:
             yield from _of_input(operation)

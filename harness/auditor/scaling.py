@@ -23,15 +23,16 @@ class Scaling:
     def __init__(self, ends: list[End], operations: Sequence[Operation]) -> None:
         self.notes: list[str] = []
         self._ends, self._operations = ends, operations
-        self.is_used = False
+        self.scale = 0.0
+        """Largest scale so far; 0 without a scaler."""
         self._seen = 0
         """Number of results of earlier backward passes."""
 
     def unscaled(self, given: Given) -> None:
         """Judge the gradients of a backward pass after the scaler has divided them by its scale."""
-        self.is_used = True
         found, inverse = float(given.args[1]), float(given.args[2])
         scale = 1.0 / inverse if inverse > 0.0 else math.inf
+        self.scale = max(self.scale, scale)
         kept = self._ends[: self._seen]
         for end in self._ends[self._seen :]:
             is_scaled = found and end.kind in (Kind.GRADIENT, Kind.LOSS) and _is_spoiled(end)

@@ -300,6 +300,11 @@ class Watching(TorchDispatchMode):
             self.changes.rebound(given, fresh[0])
         if not fresh:
             self._write_complex(given, result)
+        self._apply_rules(given, result, fresh, counts=counts)
+
+    def _apply_rules(self, given: Given, result: Any, fresh: list[Tensor], *, counts: bool) -> None:
+        """Check what needs no shadow."""
+        operator = given.operator
         if fresh or given.written:
             target = fresh[0] if fresh else given.written[0]
             self.rules.look(given.line, operator, given.args, target, nan_read=given.nan)
