@@ -85,7 +85,7 @@ def test_agreement_is_decided_by_the_whole_interval() -> None:
     assert verdicts == ["within 3%", "beyond 3%", "undecided"]
     intervals = {"within 3%": (0.971, 1.029), "undecided": (0.969, 1.0), "beyond 3%": (0.89, 0.95)}
     for words, (low, high) in intervals.items():
-        assert agreement(Estimate(low, low, high, Method.BOOTSTRAP), 0.03) == words
+        assert agreement(Estimate(low, low, high, Method.BLOCKED), 0.03) == words
 
 
 def test_operations_stand_beside_the_fastest_of_their_contract() -> None:
