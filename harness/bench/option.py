@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from enum import Enum
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from harness.calling.own_cases import SHIPPED
 
@@ -66,6 +66,38 @@ def names(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",")) if text else ()
 
 
+class Shape(NamedTuple):
+    """Rows and columns of the input of an operation."""
+
+    rows: int
+    columns: int
+
+    def __str__(self) -> str:
+        """Return the shape as the option takes it."""
+        return f"{self.rows}x{self.columns}"
+
+
+class Shapes:
+    """Reads shapes such as ``256x10``, separated by commas."""
+
+    def __call__(self, text: str) -> tuple[Shape, ...]:
+        """Return the shapes.
+
+        Raises
+        ------
+        argparse.ArgumentTypeError
+            If the text has another form.
+        """
+        sides = [part.strip().split("x") for part in text.split(",")]
+        if not all(len(pair) == 2 and all(side.isdecimal() and int(side) > 0 for side in pair) for pair in sides):
+            raise argparse.ArgumentTypeError(f"{self}, got `{text}`")
+        return tuple(Shape(int(rows), int(columns)) for rows, columns in sides)
+
+    def __str__(self) -> str:
+        """Return the accepted form in words."""
+        return "shapes such as `256x10` separated by commas"
+
+
 class Switch(Enum):
     """How an option is given that takes no value."""
 
@@ -115,7 +147,7 @@ class Option:
     @property
     def takes_several(self) -> bool:
         """Whether its value is several numbers or names."""
-        return self.parse is names or isinstance(self.parse, Numbers)
+        return self.parse is names or isinstance(self.parse, Numbers | Shapes)
 
     def keywords(self) -> dict[str, Any]:
         """Return the keywords by which ``argparse`` declares it."""
@@ -143,6 +175,9 @@ class Settings:
     workers: Sequence[int] = _option("Numbers of workers, comma-separated.", "N,...", Numbers(0), absent=())
     sizes: Sequence[int] = _option(
         "Lengths of vectors or sides of matrices for vectorization, comma-separated.", "N,...", Numbers(1), absent=()
+    )
+    shapes: Sequence[Shape] = _option(
+        "Shapes for operations, comma-separated. [default: 256x10,1024x1024]", "ROWSxCOLUMNS,...", Shapes(), absent=()
     )
     data: Path | str | None = _option("Folder with the Fashion-MNIST files, or `synthetic`.", "FOLDER")
     images: int | None = _option("Maximum number of images in an epoch.", "N", int)

@@ -52,23 +52,18 @@ def loads_images(case: Case) -> bool:
     return contract_named(case.contract).form == "loader"
 
 
-def workload(case: Case, images: Path) -> Workload:
-    """Return what is timed of a case.
+def workload(case: Case, images: Path, sizes: Mapping[str, int] | None = None) -> Workload:
+    """Return the call that is timed for a case.
 
-    Parameters
-    ----------
-    case
-        A case that is timed.
-    images
-        Folder with images, for loaders.
+    Loaders read ``images``, a folder; an operation has axes of the given ``sizes``, or of the standard ones.
     """
     builder = _BUILDERS.get(contract_named(case.contract).form)
-    return _function(case) if builder is None else builder(case, images)
+    return _function(case, sizes) if builder is None else builder(case, images)
 
 
-def _function(case: Case) -> Workload:
+def _function(case: Case, sizes: Mapping[str, int] | None) -> Workload:
     contract = contract_named(case.contract)
-    named = standard_inputs(contract)
+    named = standard_inputs(contract, sizes)
     assert named is not None
     inputs = tuple(named.values())
     call = _direct(case)
@@ -88,6 +83,23 @@ def _direct(case: Case) -> Callable[..., Any]:
     return case.function if case.call is None else lambda *inputs: called(case, inputs)
 
 
+def sizes_of(contract: Contract, rows: int, columns: int) -> dict[str, int]:
+    """Return the lengths of the axes for a shape; where all arrays are vectors, they have as many elements."""
+    if _takes_vectors(contract) and not contract.signature.endswith("k]"):
+        return {"n": rows * columns}
+    return {"n": rows, "k": columns, "d": columns}
+
+
+def _takes_vectors(contract: Contract) -> bool:
+    """Whether the inputs are vectors and numbers only."""
+    return all((match["axes"] or "n") == "n" for match in _INPUT.finditer(_inputs_of(contract)))
+
+
+def _inputs_of(contract: Contract) -> str:
+    """Return the inputs in the signature of a contract."""
+    return contract.signature.partition("(")[2].partition(") ->")[0]
+
+
 def standard_inputs(
     contract: Contract, sizes: Mapping[str, int] | None = None, generator: torch.Generator | None = None
 ) -> dict[str, Any] | None:
@@ -104,12 +116,11 @@ def standard_inputs(
     generator
         Of the values; the same ones each time when absent.
     """
-    inner = contract.signature.partition("(")[2].partition(") ->")[0]
+    inner = _inputs_of(contract)
     arguments = list(_INPUT.finditer(inner))
     if "".join(match.group() for match in arguments) != inner:
         return None
-    vectors = all((match["axes"] or "n") == "n" for match in arguments)
-    sizes = {**SIZES, **({"n": VECTOR} if vectors else {}), **(sizes or {})}
+    sizes = {**SIZES, **({"n": VECTOR} if _takes_vectors(contract) else {}), **(sizes or {})}
     generator = generator or torch.Generator().manual_seed(0)
     inputs = {match["name"]: _input(match, contract, sizes, generator) for match in arguments}
     return None if any(value is None for value in inputs.values()) else inputs
@@ -120,7 +131,7 @@ def _input(
 ) -> Tensor | Any | None:
     name, axes = match["name"], contract.axes.get(match["name"])
     if match["axes"] is None:
-        return SCALARS.get(name)
+        return sizes.get(name, SCALARS.get(name))
     shape = tuple(sizes.get(axis, 1) for axis in match["axes"].split(",") if axis)
     if match["bool"]:
         return torch.rand(shape, generator=generator) > 0.25

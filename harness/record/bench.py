@@ -301,11 +301,14 @@ class TunerRecord(BenchRecord):
 
 
 class OperationRecord(BenchRecord):
-    """One call on the standard input of a contract, with its gradient where there is one."""
+    """One call on an input of a contract, including the gradient if the contract has one."""
 
     suite = "operations"
 
     contract: str = Field(description="contract the case claims")
+    shape: str | None = Field(
+        default=None, description="rows x columns of the input; a vector has as many elements; missing in older runs"
+    )
 
 
 class VectorizationRecord(BenchRecord):

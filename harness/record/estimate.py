@@ -1,7 +1,7 @@
 """Estimates of positive quantities: a point, its interval, the level and the method.
 
-The quantities scatter by a factor rather than by an amount, so all methods work on logarithms. How a series was measured
-decides which function to use:
+The quantities scatter by a factor rather than by an amount, so all methods work on logarithms. The function depends on
+how a series was measured:
 
 =========================  ========================================================================
 :func:`geometric_mean`     slices of one thing: the geometric mean

@@ -59,13 +59,13 @@ def of_means(logs: Rounds) -> tuple[float, float]:
 def bootstrapped(logs: Rounds) -> tuple[float, float]:
     """Return the percentile bootstrap of the median, which was used before."""
     resampled = stats.bootstrap((logs,), np.median, method="percentile", confidence_level=LEVEL, n_resamples=499, rng=0)
-    return resampled.confidence_interval
+    return float(resampled.confidence_interval.low), float(resampled.confidence_interval.high)
 
 
 def of_students_t(logs: Rounds) -> tuple[float, float]:
     """Return Student's t interval of all rounds, which was used before for means."""
     found = stats.ttest_1samp(logs, 0.0).confidence_interval(LEVEL)
-    return found.low, found.high
+    return float(found.low), float(found.high)
 
 
 def coverage(interval: Interval, noise: str, number: int, *, trials: int) -> float:
