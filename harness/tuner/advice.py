@@ -100,9 +100,17 @@ class Advice:
         """Whether receiving a batch from a worker clearly takes longer than making it, or is of no use."""
         return self.copies or self.hop_s >= CLEARLY * self.made_s
 
-    def sentences(self) -> list[str]:
-        """What the user should know, the kind of loader first."""
-        return [sentence for sentence in (self._on_batches(), self._on_items(), self._on_workers()) if sentence]
+    @property
+    def item(self) -> str:
+        """The time of an item in words."""
+        return f"an item takes {_us(self.items_s / self.batch_size)}"
+
+    def sentences(self, *, keeps_up: bool = False) -> list[str]:
+        """Return what the user should know, the kind of loader first.
+
+        Whether the loop ``keeps_up`` with the step was measured; a prediction must not contradict it.
+        """
+        return [sentence for sentence in (self._on_batches(), self._on_workers(keeps_up=keeps_up)) if sentence]
 
     def _on_batches(self) -> str:
         if not self.takes_batches:
@@ -112,38 +120,19 @@ class Advice:
             f"bit-identical to its items, {self.gain:.3g} times as fast; the suggested line uses it"
         )
 
-    def _on_items(self) -> str:
-        """Where no batched fetch is there, and what the items cost is beyond what settings can gain."""
+    def _on_workers(self, *, keeps_up: bool) -> str:
         if self.copies:
             return (
                 "do not use workers: each one delivers all samples; first divide the samples among them with "
                 "`get_worker_info()`"
             )
-        times = self.items_s / self.gather_s
-        if self.takes_batches or self.obstacle == ALREADY or times < 2 * self.cores:
-            return ""
-        item = f"an item takes {_us(self.items_s / self.batch_size)}"
-        if self.waits:
-            return f"{item}, mostly waiting rather than computing: try more workers than there are cores"
-        gains = (
-            f"{self.cores} cores gain at most a factor of {self.cores}" if self.cores > 1 else "one core gains nothing"
-        )
-        return (
-            f"the kind of loader is the problem, not its settings: {item}, {times:.2g} times as long as gathering its "
-            f"bytes from memory, and {gains}; batches cannot be fetched at once because "
-            f"{self.obstacle}; if the data fit into memory, add a `__getitems__(indices)` that makes a whole batch"
-        )
-
-    def _on_workers(self) -> str:
-        hop = f"receiving a batch of {self.batch_size} from a worker costs the training process {_us(self.hop_s)}"
-        cheaper = "batches of fewer and larger arrays reduce this cost"
-        if self.copies:
-            return ""
         if math.isinf(self.hop_s):
             return "do not use workers: shared memory has no room for two batches; enlarge /dev/shm"
+        hop = f"receiving a batch of {self.batch_size} from a worker costs the training process {_us(self.hop_s)}"
+        cheaper = "batches of fewer and larger arrays reduce this cost"
         if self.rules_workers_out:
             return f"do not use workers: {hop}, but making the batch there takes only {_us(self.made_s)}; {cheaper}"
-        if self.step_s is not None and self.hop_s >= self.step_s:
+        if self.step_s is not None and self.hop_s >= self.step_s and not keeps_up:
             return f"no number of workers keeps up: {hop}, and a step takes only {_us(self.step_s)}; {cheaper}"
         return ""
 

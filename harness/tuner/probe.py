@@ -11,7 +11,7 @@ from torch.utils.data import IterableDataset
 
 from harness.loading.reading import LoaderReading
 from harness.tuner.configuration import Choice
-from harness.tuner.search import Measured
+from harness.tuner.slices import Measured
 
 MOST_WORKERS = 4
 """Maximum number of open workers per core; the longest idle ones are closed first."""
@@ -59,7 +59,7 @@ class LoaderProbe:
         Workers deliver in bursts, one batch each. So a slice begins with the arrival of a batch that none of them had
         laid ready, and lasts whole turns of the workers.
         """
-        began = time.perf_counter()
+        began, is_cold = time.perf_counter(), False
         if choice in self._open:
             reading = self._open[choice] = self._open.pop(choice)  # now the last to end
             _empty(reading, choice, self._batch_s[choice])
@@ -68,12 +68,12 @@ class LoaderProbe:
             reading = self._opened(choice)
             first_s = reading.start().first_batch_s
             if not choice.workers and first_s >= seconds:
-                samples, wall_s = self._in_a_batch(choice), first_s
+                samples, wall_s, is_cold = self._in_a_batch(choice), first_s, True
             else:
                 skip = choice.workers if first_s < seconds else 0
                 samples, wall_s = _slice(reading, choice, seconds, skip=skip)
         self._batch_s[choice] = choice.batch_size * wall_s / samples
-        return Measured(samples, wall_s, time.perf_counter() - began)
+        return Measured(samples, wall_s, time.perf_counter() - began, is_cold)
 
     def _in_a_batch(self, choice: Choice) -> int:
         few = math.inf if isinstance(self.dataset, IterableDataset) else len(self.dataset)

@@ -10,13 +10,14 @@ from torch.utils.data import IterableDataset
 from harness.loading.budget import measure_budget
 from harness.loading.configuration import PREFETCH
 from harness.record.budget import Budget
-from harness.timing.clock import threads, without_garbage_collection
+from harness.timing.clock import current_accelerator, threads, without_garbage_collection
 from harness.tuner.advice import Advice, examine
 from harness.tuner.configuration import Choice, LoaderKind, grid
 from harness.tuner.loop import Loop, Waiting
 from harness.tuner.probe import LoaderProbe, more_workers_than_cores
-from harness.tuner.search import LoaderSearch, LoaderSearchSettings, Measured, SearchState
-from harness.tuner.step import Step, step_s
+from harness.tuner.search import LoaderSearch, LoaderSearchSettings, SearchState
+from harness.tuner.slices import Measured
+from harness.tuner.step import Step, step_s, synchronized
 
 LOOP_S = 1.0
 """Seconds for which the training loop is run with the choice."""
@@ -113,8 +114,10 @@ class Tuning:
     spent_s: float = 0.0
 
     def __post_init__(self) -> None:
-        """Begin with the largest batches, for which workers are worth the most, and no workers."""
+        """Begin without workers, at the largest batch size, for which workers gain most; wait for the accelerator."""
         self.looked_at = Choice(max(self.wish.batch_sizes))
+        if self.step is not None:
+            self.step = synchronized(self.step, current_accelerator())
 
     @property
     def shuffles(self) -> bool:

@@ -29,6 +29,7 @@ from harness.timing.clock import threads, without_garbage_collection
 from harness.tuner.advice import examine
 from harness.tuner.configuration import Choice, LoaderKind, worker_counts
 from harness.tuner.probe import LoaderProbe, more_workers_than_cores
+from harness.tuner.remark import remarks
 from harness.tuner.tuning import Tuning, Wish
 from harness.work.environment import usable_cores
 
@@ -85,6 +86,7 @@ def test_tuner(benchmark: Any, pytestconfig: pytest.Config, name: str, way: str,
     tuning = Tuning(dataset, wish, cores=_cores(), seconds=bound_s, seed=seed)
     benchmark.pedantic(lambda: list(tuning.run()), rounds=1, iterations=1)
     assert tuning.standing is not None
+    tuning.close_budget()
     to_best = beside(dataset, tuning.standing.best, _BEST[name], seconds) if name in _BEST else None
     keep(benchmark, TunerRecord(**about, way=way, seed=seed, to_best=to_best, **_tuned(tuning)))
 
@@ -154,9 +156,8 @@ def _exhausted(rates: dict[Choice, Estimate], seconds: float) -> dict[str, Any]:
 
 
 def _tuned(tuning: Tuning) -> dict[str, Any]:
-    standing, advice = tuning.standing, tuning.advice
+    standing = tuning.standing
     assert standing is not None
-    assert advice is not None
     return {
         "choice": str(standing.best),
         "low": standing.rate.low or None,
@@ -164,6 +165,6 @@ def _tuned(tuning: Tuning) -> dict[str, Any]:
         "reason": standing.reason.name.lower(),
         "slices": standing.slices,
         "measured": len(standing.rates),
-        "notes": advice.sentences(),
+        "notes": remarks(tuning),
         "spent_s": tuning.spent_s,
     }
