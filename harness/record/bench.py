@@ -198,6 +198,17 @@ class LoaderRecord(BenchRecord):
     start_method: str | None = Field(default=None, description="start method of the workers, if it was given")
     remark: str | None = Field(default=None, description="remark on the data set")
     budget: Budget | None = Field(default=None, description="where the time of a batch goes, in a training loop")
+    reference: str | None = Field(default=None, description="loader that took part in the same rounds, with workers")
+    reference_wall_us: Rounds = Field(default=(), description="microseconds per sample of the reference")
+    reference_cpu_us: Rounds = Field(default=(), description="CPU microseconds per sample of the reference")
+    other_load: float | None = Field(
+        default=None, description="cores that other processes used during the rounds, on average"
+    )
+
+    @property
+    def gain(self) -> Estimate:
+        """Rate relative to the reference, from the same rounds; unknown for older runs."""
+        return median_ratio(self.reference_wall_us, self.wall_us)
 
     @property
     def rate(self) -> Estimate:

@@ -14,7 +14,8 @@ from harness.bench.option import Settings, Shape
 from harness.bench.run import SUITES, USUAL, run_suite
 from harness.bench.suites import test_operations
 from harness.bench.suites.audited import audited_step
-from harness.bench.suites.loader_cell import FEWEST, MOST
+from harness.bench.suites.loader_cell import FEWEST
+from harness.bench.suites.loader_group import MOST
 from harness.bench.suites.test_audit import WAYS as AUDITED
 from harness.bench.suites.test_audit import peak_bytes, within_bound
 from harness.bench.suites.test_search import WAYS
@@ -294,6 +295,8 @@ def test_loaders_are_timed_with_and_without_workers(run: Run) -> None:
     assert 0.0 < parts < info.pop("first_batch_s")
     assert min(info.pop(name) for name in ("start_cpu_s", "shutdown_s", "pss_bytes", "slice_batches")) > 0
     assert info.pop("shared_bytes") >= 0
+    assert {len(info.pop(f"reference_{kind}_us")) for kind in ("wall", "cpu")} == {timed["stats"]["rounds"]}
+    assert info.pop("other_load") >= 0.0
     assert sum(info.pop("budget")["loop_s"]) > 0
     assert info == {
         "case": "mine.right",
@@ -310,6 +313,7 @@ def test_loaders_are_timed_with_and_without_workers(run: Run) -> None:
         "batches": 8,
         "data": "synthetic stand-in",
         "remark": None,
+        "reference": "mine.right with no workers",
     }
 
 
