@@ -10,7 +10,7 @@ What older runs lack is unknown, and keys that a record does not have are ignore
 
 import math
 import statistics
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
@@ -209,6 +209,21 @@ class LoaderRecord(BenchRecord):
     def gain(self) -> Estimate:
         """Rate relative to the reference, from the same rounds; unknown for older runs."""
         return median_ratio(self.reference_wall_us, self.wall_us)
+
+    @property
+    def exceeds_limit(self) -> bool:
+        """Whether the loader is faster than the memory limit by its whole interval."""
+        return self.share.is_known and self.share.low > 1.0
+
+    def on_workers(self, loaders: "Sequence[LoaderRecord]") -> str | None:
+        """Return what other records of the loader say about more workers; ``None`` if they say nothing."""
+        alike = [it for it in loaders if (it.case, it.batch_size, it.data) == (self.case, self.batch_size, self.data)]
+        more = [it for it in alike if it.workers > self.workers and it.wall_us]
+        if not more or not self.wall_us:
+            return None
+        best = max(more, key=lambda it: it.rate.point)
+        number = f"{best.workers} worker{'s' * (best.workers != 1)}"
+        return f"with {number} the rate of loading alone is {best.rate.point / self.rate.point:.2f} times as high"
 
     @property
     def rate(self) -> Estimate:

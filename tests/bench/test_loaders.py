@@ -31,6 +31,7 @@ from harness.bench.suites.peers import PEERS
 from harness.case import Case
 from harness.error import UsageError
 from harness.loading.configuration import Configuration
+from harness.record.bench import LoaderRecord
 from harness.show.bench.loader import print_loaders
 
 DATA = """
@@ -372,23 +373,57 @@ def test_a_peer_that_is_not_installed_says_so(monkeypatch: pytest.MonkeyPatch) -
 def entry(case: str, workers: int, wall_us: float, loader: str) -> dict[str, Any]:
     """Return a benchmark as the suite writes it."""
     facts = {"wall_us": [wall_us] * 9, "cpu_us": [wall_us] * 9, "limit_wall_us": [0.5] * 9}
-    facts |= {"limit_cpu_us": [0.5] * 9, "pss_bytes": None}
+    facts |= {"limit_cpu_us": [0.5] * 9, "pss_bytes": None, "other_load": 0.25 + workers}
+    facts |= {"reference": "f.book with no workers", "reference_wall_us": [50.0] * 9, "reference_cpu_us": [50.0] * 9}
     usual = {"prefetch": 2, "persistent": True, "pin": False, "start_method": None, "remark": None}
     info = {"case": case, "family": "f", "style": "scratch", "batch_size": 8, "workers": workers, "samples": 80}
     info |= {"batches": 10, "loader": loader, "first_batch_s": 0.01}
     return samples.benchmarks.benchmark(80e-6 * wall_us, **info, **facts, **usual)
 
 
-def test_the_table_says_what_is_fastest_beside_the_first_loader() -> None:
-    """Of all loaders and of torch's own; a loader of one's own is not torch's."""
+def table(*, fast: bool = False) -> str:
+    """Return the table of some loaders, perhaps with one that is faster than the limit."""
     torchs = "torch.utils.data.dataloader.DataLoader"
     entries = [entry("f.book", 0, 50.0, torchs), entry("f.book", 2, 25.0, torchs)]
     entries += [entry("f.batched", 0, 1.0, torchs), entry("f.memory", 0, 0.5, "mine.Memory")]
+    entries += [entry("f.fast", 1, 0.25, "mine.Memory")] * fast
     stream = StringIO()
     print_loaders(Console(file=stream, width=160), {"benchmarks": entries})
-    said = stream.getvalue()
-    assert "batch 8: the fastest is memory with no workers, 100.0 times as fast as book with no workers" in said
-    assert "batch 8: the fastest DataLoader is batched with no workers, 50.0 times as fast as book" in said
+    return stream.getvalue()
+
+
+def test_a_share_of_the_limit_above_100_percent_is_explained() -> None:
+    """By name; without such a loader nothing is said."""
+    assert "fast: more than 100 % of the limit. The limit gathers random rows" in " ".join(table(fast=True).split())
+    assert "more than 100 %" not in table()
+
+
+def test_the_load_of_the_machine_is_in_the_caption() -> None:
+    """From the quietest to the busiest rounds."""
+    assert "Meanwhile other processes used 0.2 to 2.2 cores on average." in table()
+
+
+def test_measured_workers_replace_what_a_budget_predicts() -> None:
+    """Two workers were measured: the sentence on the time of a batch predicts nothing else."""
+    entries = samples.benchmarks.loader_entries()
+    records = [LoaderRecord.model_validate(entry["extra_info"]) for entry in entries]
+    alone = next(record for record in records if record.workers == 0 and record.budget is not None)
+    assert alone.budget is not None
+    assert "could make this" in alone.budget.sentence
+    said = alone.budget.sentence_with(alone.on_workers(records) or "")
+    assert "could make this" not in said
+    assert "workers the rate of loading alone is 1.60 times as high" in said
+    assert alone.on_workers([alone]) is None
+
+
+def test_the_table_says_what_is_fastest_beside_the_first_loader() -> None:
+    """Of all loaders and of torch's own; a loader of one's own is not torch's."""
+    said = table()
+    assert (
+        "batch 8: the fastest is memory with no workers, 100.0 [100.0, 100.0] times as fast as book with no workers"
+        in said
+    )
+    assert "batch 8: the fastest DataLoader is batched with no workers, 50.0 [50.0, 50.0] times as fast as book" in said
     assert "which takes 100.0 times as much CPU time" in said
     assert said.count("100.0% [100.0%, 100.0%]") == 2
     assert "40.0k [40.0k, 40.0k]" in said
