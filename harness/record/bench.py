@@ -99,6 +99,21 @@ class StepRecord(BenchRecord):
     graph_s: float | None = Field(default=None, description="step replayed as a CUDA graph, timed by the host")
     graph_device_s: float | None = Field(default=None, description="step replayed as a CUDA graph, timed by events")
     graph_absent: str | None = Field(default=None, description="reason why there is no CUDA graph")
+    launch_rounds_s: Rounds = Field(default=(), description="time to queue a step, median of the interleaved rounds")
+    device_rounds_s: Rounds = Field(default=(), description="time by events, median of the interleaved rounds")
+    graph_rounds_s: Rounds = Field(
+        default=(), description="replayed step by the host's clock, median of the interleaved rounds"
+    )
+    graph_device_rounds_s: Rounds = Field(
+        default=(), description="replayed step by events, median of the interleaved rounds"
+    )
+    transfer_s: Rounds = Field(
+        default=(), description="time to copy a minibatch from the host to the accelerator, median of the rounds"
+    )
+    l2_bytes: int | None = Field(default=None, description="second-level cache of the accelerator")
+    clock_mhz: Rounds = Field(default=(), description="clock of the accelerator, mean of before and after the rounds")
+    memory_clock_mhz: Rounds = Field(default=(), description="its memory clock, mean of before and after the rounds")
+    power_limit_w: float | None = Field(default=None, description="its power limit in watts")
     steps_compared: int | None = Field(
         default=None, description="fresh steps compared with gradient descent in float64"
     )
@@ -106,6 +121,11 @@ class StepRecord(BenchRecord):
         default=None, description="2-norm of the difference of the parameters after these steps"
     )
     bound: float | None = Field(default=None, description="bound on that difference from rounding")
+
+    @property
+    def on_device(self) -> Estimate:
+        """Time on the accelerator by events, in seconds; unknown on the CPU and for older runs."""
+        return median_ratio(self.device_rounds_s, [1.0] * len(self.device_rounds_s))
 
 
 class AgreementRecord(BenchRecord):

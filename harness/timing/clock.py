@@ -6,7 +6,6 @@ that the order of things can be tested on a machine that has none.
 
 import gc
 import math
-import statistics
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -241,20 +240,6 @@ class DeviceTime:
 
     launch_s: float
     device_s: float
-
-
-def waited_time(
-    function: Callable[[], object], accelerator: Accelerator, *, calls: int, clock: Clock = time.perf_counter
-) -> float:
-    """Median seconds, by the host's clock, of a call that is waited for."""
-    durations = []
-    accelerator.synchronize()
-    for _ in range(calls):
-        start = clock()
-        function()
-        accelerator.synchronize()
-        durations.append(clock() - start)
-    return statistics.median(durations)
 
 
 def device_time(

@@ -239,6 +239,9 @@ def test_a_timed_step_carries_its_rounds_and_what_it_is(run: Run, tmp_path: Path
         "graph_s": None,
         "graph_device_s": None,
         "graph_absent": None,
+        **{f"{name}_rounds_s": [] for name in ("launch", "device", "graph", "graph_device")},
+        **{name: [] for name in ("transfer_s", "clock_mhz", "memory_clock_mhz")},
+        **dict.fromkeys(("l2_bytes", "power_limit_w")),
         "steps_compared": 64,
     }
     assert timed["params"] == {"case": "mine.right", "device": "cpu", "batch_size": 4}
