@@ -12,7 +12,7 @@ from harness.bench.suites.training import Problem, finite, problem, started
 from harness.case import Case
 from harness.record import median_ratio
 from harness.timing.clock import Accelerator, Clock, WarmUp, warm, without_garbage_collection
-from harness.timing.device import DeviceState, by_events, calls_in_queue, device_state, replayed
+from harness.timing.device import MOST_CALLS, DeviceState, by_events, calls_in_queue, device_state, replayed
 from harness.timing.graph import NotCapturableError
 from harness.timing.interleaving import (
     SLICE_S,
@@ -40,8 +40,8 @@ WITHIN = 0.03
 """Rounds stop when the interval of each step's ratio to the first is narrow enough, or when the requested seconds
 are over."""
 
-GAUGE_S, GAUGE_CALLS = 1e-3, 10
-"""Duration in seconds of a turn that measures a rate of the CPU, and maximum number of calls on an accelerator."""
+GAUGE_S = 1e-3
+"""Duration of a turn that measures a rate of the machine, in seconds."""
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,8 @@ def _gauged(gauge: Gauge, accelerator: Accelerator | None, clock: Clock) -> Arm:
     """Return the arm of a rate: waited calls on the CPU, queued calls between events on an accelerator."""
     if accelerator is None:
         return _arm(gauge.call, _nothing, clock, GAUGE_S)
-    calls = calls_in_queue(gauge.call, accelerator, clock, most=GAUGE_CALLS)
+    waited = warm(_waited(gauge.call, accelerator.synchronize), duration_s=0.0, clock=clock)
+    calls = calls_in_queue(gauge.call, accelerator, clock, most=calls_within(GAUGE_S, waited.warm_s))
     return Arm(by_events(gauge.call, accelerator, clock), calls)
 
 
@@ -228,13 +229,14 @@ def _lane(
         arms[_PHASES] = Arm(in_parts(_in_phases(step, X, y, settle), clock), calls)
     if accelerator is None:
         return _Lane(case.name, warmed, parameters, arms)
-    queued = calls_in_queue(launch, accelerator, clock)
+    most = min(MOST_CALLS, calls)
+    queued = calls_in_queue(launch, accelerator, clock, most=most)
     arms[_QUEUED] = Arm(by_events(launch, accelerator, clock), queued)
     try:
         replay = accelerator.capture(launch)
     except NotCapturableError as error:
         return _Lane(case.name, warmed, parameters, arms, str(error))
-    arms[_GRAPH] = Arm(replayed(replay, accelerator, clock), calls_in_queue(replay, accelerator, clock))
+    arms[_GRAPH] = Arm(replayed(replay, accelerator, clock), calls_in_queue(replay, accelerator, clock, most=most))
     return _Lane(case.name, warmed, parameters, arms)
 
 
