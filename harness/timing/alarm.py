@@ -19,10 +19,8 @@ def alarm(limit_s: float, overdue: Callable[[], BaseException | None], *, again_
     again_s
         Seconds until the alarm rings again, in case the code catches the first exception; zero for once.
 
-    Notes
-    -----
-    The alarm is the signal SIGALRM. Without this signal, or outside the main thread, nothing is interrupted. An operation
-    that never returns to the interpreter is not interrupted either.
+    Notes ----- The alarm is the signal SIGALRM. Without this signal, or outside the main thread, nothing is
+    interrupted. An operation that never returns to the interpreter is not interrupted either.
     """
 
     def ring(_: int, __: FrameType | None) -> None:

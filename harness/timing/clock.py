@@ -45,8 +45,8 @@ def threads(count: int = 1) -> Iterator[None]:
 def without_garbage_collection() -> Iterator[None]:
     """Collect garbage now and not again until the end; live objects are frozen.
 
-    A full collection within a measurement of a torch process makes it 1.6 to 2.4 times as long. If the caller has already
-    frozen objects, they stay frozen, and no others are.
+    A full collection within a measurement of a torch process makes it 1.6 to 2.4 times as long. If the caller has
+    already frozen objects, they stay frozen, and no others are.
     """
     enabled, frozen = gc.isenabled(), _aside.is_set() or gc.get_freeze_count() > 0
     gc.collect()
@@ -100,8 +100,8 @@ def warm(
 ) -> WarmUp:
     """Time the cold call, then repeat the call at least ``calls`` times and for ``duration_s`` seconds.
 
-    A function that uses an accelerator must wait for it. Rounds that are planned from a cold call are too few, by a factor
-    of hundreds for torch's first softmax.
+    A function that uses an accelerator must wait for it. Rounds that are planned from a cold call are too few, by a
+    factor of hundreds for torch's first softmax.
     """
     start = clock()
     function()

@@ -48,9 +48,9 @@ class _Times(ctypes.Structure):
 class Looking:
     """Calls back with the frame of the main thread from time to time.
 
-    The callback ``see`` receives the frame and the seconds it represents: the mean time between samples plus the delay of
-    the signal, during which C code kept the interpreter. Interrupted system calls resume. Without such a timer, and outside
-    the main thread, there are no samples.
+    The callback ``see`` receives the frame and the seconds it represents: the mean time between samples plus the delay
+    of the signal, during which C code kept the interpreter. Interrupted system calls resume. Without such a timer, and
+    outside the main thread, there are no samples.
     """
 
     def __init__(self, see: Callable[[FrameType, float], object], period_s: float = PERIOD_S) -> None:

@@ -47,8 +47,8 @@ class LoaderProbe:
     def __call__(self, choice: Choice, seconds: float) -> Measured:
         """Measure a slice of about the given seconds, after a start and warm-up if needed.
 
-        Workers deliver in bursts of one batch each. A slice therefore begins with a batch that none of them had prepared, and
-        each worker delivers equally often.
+        Workers deliver in bursts of one batch each. A slice therefore begins with a batch that none of them had
+        prepared, and each worker delivers equally often.
         """
         began, is_cold = time.perf_counter(), False
         if choice in self._open:

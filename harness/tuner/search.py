@@ -88,7 +88,7 @@ class LoaderSearchSettings:
 
 @dataclass(frozen=True)
 class SearchState:
-    """What the search knows so far.
+    """The state of a search.
 
     Parameters
     ----------
@@ -103,13 +103,13 @@ class SearchState:
     reason
         Why the search ended, or that it is still running.
     rates
-        Samples per second of all measured configurations.
+        Samples per second of every measured configuration.
     spent_s
-        Seconds so far.
+        Duration in seconds until now.
     slices
-        Number of slices so far.
+        Number of slices until now.
     alike
-        Measured configurations whose rates are not distinguishable from that of the best.
+        Measured configurations with rates that are not distinguishable from the best.
     """
 
     best: Choice
@@ -132,17 +132,7 @@ class _SearchEnd(Exception):  # noqa: N818 - a signal, not an error
 
 
 class LoaderSearch:
-    """One search: :meth:`run` measures, and :meth:`standing` returns the best configuration so far.
-
-    Parameters
-    ----------
-    grid
-        Configurations to choose from, one or more.
-    measure
-        Function that measures one of them.
-    settings
-        Settings of the search.
-    """
+    """One search: :meth:`run` measures, and :meth:`standing` returns the current state."""
 
     def __init__(self, grid: Sequence[Choice], measure: Measure, settings: LoaderSearchSettings) -> None:
         self.grid = tuple(grid)
@@ -160,7 +150,7 @@ class LoaderSearch:
         return math.fsum(measured.spent_s for slices in self._slices.values() for measured in slices)
 
     def run(self) -> Iterator[SearchState]:
-        """Measure slice by slice and yield what is known after each slice; the last state is the answer."""
+        """Measure slice by slice and yield the state after each; the last one is the answer."""
         try:
             for _ in self._course():
                 yield self.standing()
@@ -171,7 +161,7 @@ class LoaderSearch:
         yield self.standing()
 
     def standing(self) -> SearchState:
-        """Return what is known so far; at least one slice was measured."""
+        """Return the current state, after at least one slice."""
         rates = {choice: geometric_mean(rates_of(slices)) for choice, slices in self._slices.items()}
         leaders = self._leaders or self._by_rate()
         best, second = leaders[0], leaders[1] if len(leaders) > 1 else None

@@ -1,4 +1,4 @@
-"""Steps of one contract, device and batch size: measured in turns, with their phases and the floor beside them."""
+"""Steps of one contract, device and batch size, interleaved with their phases and the measurements of the floor."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -28,10 +28,10 @@ from harness.timing.interleaving import (
 from harness.timing.roofline import CACHED, COPY, MULTIPLY, READ, Gauge, Rates, Work, gauges, rates, work_of_step
 
 PHASES = ("forward", "loss", "backward", "update")
-"""The methods of a step whose phases can be timed apart."""
+"""Methods of a step whose phases can be timed separately."""
 
 FIRST_CALL_S = 120.0
-"""A first call that takes longer is given up: a compiler needs some ten seconds."""
+"""Time limit of a first call in seconds; a compiler needs about ten."""
 
 WARM_S = 0.03
 """Warm-up seconds for each step after its first call."""
@@ -116,10 +116,10 @@ def measure_group(
     seconds: float,
     clock: Clock = time.perf_counter,
 ) -> Group:
-    """Measure the steps of some cases of one contract on one minibatch, in turns.
+    """Measure the steps of some cases of one contract on one minibatch, interleaved.
 
-    A case that raises is left out. On an accelerator, each call and each phase is waited for; further turns time queued
-    calls by events, the step as a graph, and the copy of the minibatch to the device.
+    A case that raises leaves. On an accelerator, calls and phases are synchronized; further turns time queued calls by
+    events, the step as a graph, and the copy of the minibatch to the device.
     """
     place, settle = ("cpu", _nothing) if accelerator is None else (accelerator.name, accelerator.synchronize)
     lanes: dict[str, _Lane] = {}

@@ -46,11 +46,11 @@ TIMEOUT_S = 120.0
 """Default time limit for each configuration of a loader, in seconds."""
 
 
-# What there is to measure
+# Loaders and configurations
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Make an item for each loader and configuration; loaders of a group are adjacent, absent peers have one item."""
+    """Make an item for each loader and configuration; loaders of a group are adjacent."""
     names = _loaders(metafunc.config)
     settings = _configurations(metafunc.config)
     absent = {peer.case.name for peer in PEERS if peer.absence}
@@ -198,7 +198,7 @@ def test_steady_state(
     case: str,
     configuration: Configuration,
 ) -> None:
-    """Record the slices of a loader that was measured in turns with the others, and check what it delivered."""
+    """Record the slices of a loader that was interleaved with others, and check its samples."""
     if absence := {peer.case.name: peer.absence for peer in PEERS}.get(case):
         pytest.skip(absence)
     group = _group(pytestconfig, configuration, request)
@@ -225,7 +225,7 @@ def test_steady_state(
 
 
 def _group(config: pytest.Config, configuration: Configuration, request: pytest.FixtureRequest) -> LoaderGroup:
-    """Return the measurement of all loaders in a configuration; make it where there is none yet."""
+    """Return the measurement of all loaders in a configuration; measure them if needed."""
     known = config.stash.get(_GROUP, None)
     if known is None or known[0] != configuration:
         timeout_s = option(config, "timeout", TIMEOUT_S)
@@ -275,7 +275,7 @@ def _asked(
 def _explain(
     config: pytest.Config, source: Source, configuration: Configuration, fault: LoadingFault | None
 ) -> NoReturn:
-    """Fail with what the loader did instead of delivering, and with the sample at which it did it."""
+    """Fail with the fault of the loader, and with the sample at fault."""
     if fault is None:
         known = config.stash[_GIVEN_UP][source.case.name]
         _fail(source, configuration, known, "not run here, because this loader already hung")
@@ -283,7 +283,7 @@ def _explain(
 
 
 def _budget(config: pytest.Config, source: Source, configuration: Configuration) -> Budget:
-    """Return where the time of a batch goes; the loop of a user's data set has no step."""
+    """Return the breakdown of the time of a batch; the loop of a user's data set has no step."""
     step = None if source.dataset is not None else training_step(stepper_of(config))[0]
     try:
         with threads(1), within(option(config, "timeout", TIMEOUT_S)):
@@ -316,7 +316,7 @@ def _fail(source: Source, configuration: Configuration, fault: LoadingFault, *re
 
 
 def _validate(source: Source, cell: Cell, request: pytest.FixtureRequest, configuration: Configuration) -> None:
-    """Refuse the time of a loader that delivered something else than it should."""
+    """Refuse the time of a loader that delivered wrong samples."""
     if source.dataset is not None:
         _validate_lengths(source, cell, configuration)
     else:

@@ -1,7 +1,7 @@
-"""Training steps: forward, loss, backward, update, on the CPU and on the accelerator, against the batch size.
+"""Training steps by batch size: forward, loss, backward, update, on the CPU and on the accelerator.
 
-The steps of one contract, device and batch size are measured in turns, by the first of their benchmarks that runs; each
-benchmark then records its own rounds. Ratios between them are those within the rounds.
+The steps of one contract, device and batch size are interleaved, by the first of their benchmarks; each benchmark then
+records its own rounds. Ratios between steps are taken within the rounds.
 """
 
 import statistics
@@ -42,7 +42,7 @@ _GROUPS = pytest.StashKey[dict[StepKey, Group]]()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Make an item for each case, device and batch size; those that are measured in turns follow each other."""
+    """Make an item for each case, device and batch size; interleaved ones are adjacent."""
     batch_sizes = option(metafunc.config, "batch_sizes", BATCH_SIZES)
     cases = cases_of(metafunc.config, *CONTRACTS)
     items = [
@@ -59,7 +59,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.mark.benchmark(timer=TAPE.clock)
 def test_training_step(benchmark: Any, pytestconfig: pytest.Config, case: str, device: str, batch_size: int) -> None:
-    """Time one step on one minibatch in turns with the others, then compare fresh steps with gradient descent."""
+    """Time one step on one minibatch, interleaved with others, then compare fresh steps with gradient descent."""
     accelerator = None if device == "cpu" else current_accelerator()
     if device != "cpu" and accelerator is None:
         pytest.skip(NO_ACCELERATOR)
@@ -88,18 +88,18 @@ def test_training_step(benchmark: Any, pytestconfig: pytest.Config, case: str, d
 
 
 def _group(config: pytest.Config, key: StepKey, accelerator: Accelerator | None) -> Group:
-    """Return what was measured in turns; measure it where nothing was yet."""
+    """Return the interleaved measurement; make it if needed."""
     groups = config.stash.setdefault(_GROUPS, {})
     if key not in groups:
         contract, _, batch_size = key
         together = list(cases_of(config, contract).values())
-        groups.clear()  # what is alive of a group is its data
+        groups.clear()  # frees the data of the previous group
         groups[key] = measure_group(together, batch_size, accelerator, seconds=option(config, "seconds", SECONDS))
     return groups[key]
 
 
 def _explain(error: Exception) -> None:
-    """Skip where the machine lacks the compiler; else what went wrong with the step is the benchmark's failure."""
+    """Skip if the machine has no compiler; otherwise fail with the error of the step."""
     if reason := no_compiler(error):
         pytest.skip(reason)
     if isinstance(error, (NotApplicable, TimeoutError)):
@@ -119,7 +119,7 @@ def _floor(group: Group) -> dict[str, Any]:
 
 
 def on_the_device(timed: Timed, group: Group) -> dict[str, Any]:
-    """Return the times on an accelerator, with their rounds, and the state of the device; all unknown on the CPU."""
+    """Return times on an accelerator with their rounds, and the state of the device; unknown on the CPU."""
     before, after = group.states
     clocks = ("clock_mhz", "memory_clock_mhz")
     found: dict[str, Any] = {name: _median(timed.device_s.get(name, ())) for name in TIMES}
@@ -134,7 +134,7 @@ def _median(rounds: Sequence[float]) -> float | None:
 
 
 def _validated(case: Case, timed: Timed, accelerator: Accelerator | None, batch_size: int) -> dict[str, Any]:
-    """Refuse a fast wrong step; else say how far it is from gradient descent."""
+    """Refuse a wrong step; otherwise return its distance from gradient descent."""
     place = "cpu" if accelerator is None else accelerator.name
     where = f"{DTYPE}, {place}, batch {batch_size}"
     if not timed.finite:
