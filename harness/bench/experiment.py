@@ -28,7 +28,7 @@ Labelled = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True)
 class Training:
-    """Settings of an experiment; the defaults are those of the chapter for softmax regression."""
+    """Settings of an experiment; by default, the chapter's for softmax regression."""
 
     epochs: int = 10
     batch_size: int = 256
@@ -102,7 +102,7 @@ def softmax_regression(
     Epoch
         Mean cross-entropy and accuracy on both splits after each epoch.
     ClassWeights, Confusion
-        Learned weights and confused classes of each case on the test images.
+        Learned weights and confused classes on the test images, for every case.
     Image
         The first test images with the class that the last case predicts.
     """
@@ -224,7 +224,7 @@ def _softmax_epoch(
 
 
 def _weights(case: Case, data: Prepared, weight: Tensor) -> Iterator[ClassWeights]:
-    """Yield the weights of each class as an image, if they are finite."""
+    """Yield an image of the weights for every class, if they are finite."""
     if not weight.isfinite().all():
         return
     largest, side = float(weight.abs().max()), math.isqrt(weight.shape[1])

@@ -82,7 +82,7 @@ def replayed(replay: Callable[[], object], accelerator: Accelerator, clock: Cloc
 
 @dataclass(frozen=True)
 class DeviceState:
-    """Properties and clocks of an accelerator; what is unknown is ``None``.
+    """Properties and clocks of an accelerator; ``None`` if unknown.
 
     Parameters
     ----------

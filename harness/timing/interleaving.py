@@ -40,7 +40,7 @@ class Interleaved(NamedTuple):
     Parameters
     ----------
     times
-        Seconds per call of each arm, one tuple per round; a round has the same position in all lists.
+        Seconds per call and arm, one tuple per round; a round has the same position in all lists.
     failed
         Exceptions of arms that did not finish; they have no times.
     """
@@ -66,7 +66,7 @@ def whole(function: Callable[[], object], clock: Clock) -> Slice:
 
 
 def in_parts(parts: Callable[[Callable[[], None]], object], clock: Clock) -> Slice:
-    """Return a turn that times the parts of a call separately; ``parts`` makes one call and reports the end of each."""
+    """Return a turn that times the parts of a call separately; ``parts`` reports the end of a part."""
 
     def turn(calls: int) -> tuple[float, ...]:
         marks: list[float] = []
@@ -88,12 +88,12 @@ def calls_within(slice_s: float, warm_s: float) -> int:
 
 
 def rounds_for(budget_s: float, arms_s: float, arms: int) -> int:
-    """Return the rounds that take about ``budget_s`` seconds per arm, given the seconds of one round."""
+    """Return the rounds that take about ``budget_s`` seconds per arm, given the seconds of a round."""
     return min(max(int(budget_s * arms / max(arms_s, 1e-9)), FEWEST_ROUNDS), MOST)
 
 
 Times = dict[str, list[tuple[float, ...]]]
-"""Seconds per call of each arm, one tuple per round."""
+"""Seconds per call and arm, one tuple per round."""
 
 
 def interleave(

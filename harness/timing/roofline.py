@@ -29,7 +29,7 @@ SIDE, FILLING_SIDE = 512, 4096
 """Side of the square matrices that are multiplied on the CPU, and on an accelerator."""
 
 READ, COPY, MULTIPLY, CACHED = "read", "copy", "multiply", "read from the cache"
-"""Names of the measurements; the bandwidth is the fastest of those that move bytes."""
+"""Names of the measurements; the fastest one that moves bytes gives the bandwidth."""
 
 
 class Work(NamedTuple):
@@ -40,7 +40,7 @@ class Work(NamedTuple):
 
 
 def work_of_step(n: int, d: int, m: int, *, target_bytes: int, itemsize: int = 4) -> Work:
-    """Return the least work of one step; see the module."""
+    """Return the least work of a step; see the module."""
     parameters = m * d + m
     return Work(itemsize * (n * d + 2 * parameters + 1) + n * target_bytes, 4 * n * d * m)
 
@@ -84,5 +84,5 @@ class Rates(NamedTuple):
 
 
 def rates(read_per_s: float, copy_per_s: float, multiply_per_s: float, cached_per_s: float = 0.0) -> Rates:
-    """Return the rates of one round of measurements."""
+    """Return the rates of a round of measurements."""
     return Rates(max(read_per_s, copy_per_s, cached_per_s), multiply_per_s)

@@ -105,7 +105,7 @@ class Advice:
         return f"an item takes {_us(self.items_s / self.batch_size)}"
 
     def sentences(self, *, keeps_up: bool = False) -> list[str]:
-        """Return what the user should know, the kind of loader first.
+        """Return remarks for the user, the kind of loader first.
 
         Whether the loop ``keeps_up`` with the step was measured; a prediction must not contradict it.
         """
@@ -235,7 +235,7 @@ def _timed(function: Callable[[], object]) -> tuple[float, float]:
 
 
 class _Same(Dataset[Any]):
-    """Delivers copies of one batch, created in the worker, so that only the transfer takes time."""
+    """Delivers copies of a batch, created in the worker, so that only the transfer takes time."""
 
     def __init__(self, batch: Any) -> None:
         self.batch = batch

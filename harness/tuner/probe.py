@@ -26,7 +26,7 @@ def more_workers_than_cores() -> Iterator[None]:
 
 
 class LoaderProbe:
-    """Measures slices of the loaders of one data set.
+    """Measures slices of the loaders of a data set.
 
     At most ``most_workers`` are open at a time, by default :data:`MOST_WORKERS` per core.
     """
@@ -81,7 +81,7 @@ class LoaderProbe:
 
 
 def _empty(reading: LoaderReading, choice: Choice, batch_s: float) -> None:
-    """Read the prepared batches up to the first one that takes as long as a fresh batch."""
+    """Read the prepared batches up to the first fresh one, by its duration."""
     for _ in range(choice.ahead + 1):
         if reading.steady(batches=1).wall_s >= batch_s / 2:
             return

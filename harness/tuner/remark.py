@@ -19,7 +19,7 @@ WORTH_ADVICE = 0.25
 
 
 def remarks(tuning: Tuning) -> list[str]:
-    """Return what the user should know about the data set, the kind of loader first."""
+    """Return remarks on the data set, the kind of loader first."""
     advice, waiting = tuning.advice, tuning.waiting
     keeps_up = waiting is not None and waiting.share <= MOST_WAITING
     if advice is None:

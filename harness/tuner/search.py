@@ -2,16 +2,15 @@
 
 The search is pure: the function that measures is an argument, and so is the seed.
 
-Short slices of all contenders are interleaved in random order, so that drift of the machine affects all of them. After
+Short slices of all contenders are interleaved in random order, so that drift of the machine affects them equally. After
 each round the slower half leaves. A contender whose fastest slice is far behind the leader leaves earlier, but never
 after a single slice, which may have been cold. Rates are not unimodal in the number of workers: one worker is often
 worse than none where two are better. The search therefore compares no workers with as many as there are cores, and
 looks at other numbers only where workers are worth it.
 
 The two leaders are measured in pairs until the interval of their ratio separates them or shows that the cheaper one is
-as fast. Of configurations that the measurements do not distinguish, the search takes the one with the fewest workers,
-then the least memory. Where the time of a training step is known, the first configuration that keeps ahead of it ends
-the search.
+as fast. If measurements do not distinguish configurations, the search takes the fewest workers, then the least memory.
+If the time of a training step is known, the first configuration that keeps ahead of it ends the search.
 """
 
 import math
@@ -58,11 +57,11 @@ class LoaderSearchSettings:
     cores
         Workers that can work at once: the number of cores, or more if they wait.
     budget_s
-        Time limit in seconds; the search then ends with the best configuration so far. No limit if absent.
+        Time limit in seconds; the search then ends with its current best. No limit if absent.
     slice_s
         Seconds per slice in the first round; later rounds have longer slices.
     passes
-        Slices of each contender per round.
+        Slices per contender and round.
     dominated
         A contender leaves early if its fastest slice is below this share of the leader's rate.
     tie
@@ -230,7 +229,7 @@ class LoaderSearch:
         return max([seconds, *(measured.spent_s for measured in known[-1:])])
 
     def _cheapest_that_keeps_ahead(self, fresh: Sequence[Choice]) -> Iterator[None]:
-        """Measure the cheapest first, and end the search with one that keeps ahead by its whole interval."""
+        """Measure the cheapest first, and end the search if its whole interval keeps ahead of the step."""
         _, most = self.settings.couples
         for choice in sorted(fresh, key=lambda choice: choice.cost):
             loads: list[float] = []
@@ -267,7 +266,7 @@ class LoaderSearch:
             seconds *= 2
 
     def _undominated(self, slices: Mapping[Choice, Sequence[Measured]]) -> tuple[Choice, ...]:
-        """Return the contenders near the fastest, by rate. None leaves after one slice: it may have been cold."""
+        """Return the contenders near the fastest, by rate. A single slice, which may be cold, drops no contender."""
         rates = {choice: overall(own) for choice, own in slices.items()}
         least = self.settings.dominated * max(rates.values())
         near = [
@@ -278,7 +277,7 @@ class LoaderSearch:
         return tuple(sorted(near, key=lambda choice: -rates[choice]))
 
     def _around(self, leader: Choice) -> tuple[Choice, ...]:
-        """Return the configurations that differ from the leader by one step in one respect and were not measured."""
+        """Return the unmeasured configurations that differ from the leader by one step in one respect."""
         return tuple(choice for choice in self.grid if choice not in self._slices and self._is_next(choice, leader))
 
     def _is_next(self, choice: Choice, leader: Choice) -> bool:
@@ -304,7 +303,7 @@ class LoaderSearch:
         return overall(self._slices[choice])
 
     def _couple(self) -> Iterator[None]:
-        """Measure the two leaders in pairs, then the winner with one of fewer workers that may be as fast."""
+        """Measure the two leaders in pairs, then the winner with a cheaper one that may be as fast."""
         if len(self._leaders) < 2:
             for _ in range(self.settings.couples[0]):
                 self._look(self._leaders[0], _LONGER * self.settings.slice_s)

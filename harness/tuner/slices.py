@@ -36,7 +36,7 @@ class Measured:
 
 
 def overall(slices: Sequence[Measured]) -> float:
-    """Return the samples of all warm slices divided by their seconds.
+    """Return the total rate of the warm slices.
 
     The mean of the rates would favor slices without a slow item, if items are uneven.
     """
@@ -45,15 +45,15 @@ def overall(slices: Sequence[Measured]) -> float:
 
 
 def rates_of(slices: Sequence[Measured]) -> list[float]:
-    """Return the rates of all warm slices."""
+    """Return the rates of the warm slices."""
     return [measured.rate for measured in _warm(slices)]
 
 
 def differ(slices: Mapping[Choice, Sequence[Measured]], first: Choice, second: Choice, *, least: float) -> bool:
-    """Whether two rates differ by more than the scatter of all slices around their configurations explains.
+    """Whether two rates differ by more than scatter, as estimated from the slices of every configuration.
 
-    Few slices of one configuration say little about their scatter, so it is estimated from all of them. Before any
-    configuration has two slices, two rates differ if their ratio is below ``least``.
+    A few slices of a single configuration say little about scatter. Before any configuration has two slices, two rates
+    differ if their ratio is below ``least``.
     """
     if first == second:
         return False

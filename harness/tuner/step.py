@@ -1,4 +1,4 @@
-"""The training step that loading must keep up with: the user's own, or one of known duration."""
+"""The training step that loading must keep up with: a function of the user, or a known duration."""
 
 import statistics
 import time

@@ -64,7 +64,7 @@ class Wish:
 
 @dataclass
 class Tuning:
-    """A tuning of the loader of one data set.
+    """A tuning of the loader of a data set.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The outcome of each benchmark: stored in the JSON with the timings, and printed if results are missing."""
+"""The outcomes of benchmarks: stored in the JSON with the timings, and printed if results are missing."""
 
 from typing import Any
 

@@ -36,7 +36,7 @@ def pytest_configure(config: pytest.Config) -> None:
             setattr(config.option, f"harness_{name}", declared.default)
     config.pluginmanager.register(Account(), "harness-account")
     if config.option.harness_progress is not None:
-        # A killed command cannot end this process, and nobody would keep the results.
+        # A killed command cannot end this process, and its results would be lost.
         ending = config.option.harness_progress, config.option.harness_scratch
         threading.Thread(target=end_with_reader, args=ending, daemon=True).start()
         config.pluginmanager.register(Progress(config.option.harness_progress), NAME)

@@ -26,6 +26,6 @@ def budget_size(batch_sizes: Sequence[int]) -> int:
 def close_budget(
     make: Callable[[], Iterable[Any]], configuration: Configuration, step: Callable[[Any], object] | None
 ) -> Budget:
-    """Run a training loop, or one that only loads, and return the breakdown of the time of a batch."""
+    """Run a loop with or without a step, and return the breakdown of the time of a batch."""
     with more_workers_than_cores(), without_garbage_collection():
         return measure_budget(make, step, configuration, cores=usable_cores(), seconds=SECONDS, hop=hop_s)

@@ -62,7 +62,7 @@ class Asked:
     seconds
         Total seconds of its slices.
     limit
-        Memory limit; that of its own batches if absent.
+        Memory limit; if absent, it follows from its batches.
     needs_workers
         Whether to skip a loader that starts neither processes nor threads.
     """
@@ -218,7 +218,7 @@ class Lane:
         self._leave()
 
     def turn(self) -> None:
-        """Time a slice of the limit and one of the loader, then let its workers fill their queues."""
+        """Time a slice of the limit and of the loader, then let its workers fill their queues."""
         ahead, batches = self.asked.configuration.ahead, self.alone.plan.batches
         if self.alone.limit is not None:
             self.limits.append(self.alone.limit.slice(self.asked.configuration.batch_size, LIMIT_S))

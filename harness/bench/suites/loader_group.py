@@ -1,4 +1,4 @@
-"""Loaders of one batch size and number of workers, measured in turns.
+"""Interleaved measurement of the loaders with a common batch size and number of workers.
 
 Each round gives every loader one slice, in random order. The first loader with the fewest workers takes part in the
 rounds of every group, so that each loader has a ratio to it.
@@ -19,7 +19,7 @@ from harness.record import median_ratio
 from harness.timing.clock import without_garbage_collection
 
 REFERENCE = "reference"
-"""Key of the reference loader where it is not one of the group."""
+"""Key of the reference loader, if it does not belong to the group."""
 
 MOST, WITHIN, PATIENCE = 25, 0.05, 4
 """Rounds stop when all intervals are narrow enough, at the maximum number, or when the time is a multiple of the
@@ -35,7 +35,7 @@ class LoaderGroup:
     cells
         Measurements by loader.
     failed
-        What the others did instead of delivering.
+        Faults of the other loaders.
     skipped
         Loaders that start no workers.
     """
@@ -97,7 +97,7 @@ def _in_turns(
 
     order = random.Random(0)  # noqa: S311 - an order, no secret
     try:
-        # Threads of one loader must not run while the workers of another are forked.
+        # Loaders with threads start last, so that no threads run while workers are forked.
         for name in sorted(lanes, key=lambda name: lanes[name].alone.is_hidden):
             attempt(name, lanes[name].open)
         with without_garbage_collection(), _OtherLoad() as load:

@@ -32,7 +32,7 @@ class MemoryLimit:
         return cls(arrays) if arrays else None
 
     def slice(self, batch_size: int, seconds: float) -> Throughput:
-        """Gather batches for some seconds, after a first one that is not timed.
+        """Gather batches for some seconds, after an untimed first batch.
 
         The rows are chosen in advance. A batch stays alive until the next one exists, as in a loop over any loader: two
         batches need more of the processor cache than one.

@@ -13,7 +13,7 @@ NAME = "harness-progress"
 
 
 class Progress:
-    """A pytest plugin that writes JSON lines to a pipe: the number of items, and the start and end of each."""
+    """A pytest plugin that writes JSON lines to a pipe: the number of items, and each start and end."""
 
     def __init__(self, descriptor: int) -> None:
         self._stream: TextIO = os.fdopen(descriptor, "w", encoding="utf-8", buffering=1)

@@ -1,4 +1,4 @@
-"""Steps of one contract, device and batch size, interleaved with their phases and the measurements of the floor."""
+"""Steps with a common contract, device and batch size, interleaved with their phases and measurements of the floor."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -57,7 +57,7 @@ class Timed:
     rounds_s
         Seconds per call, one number per round.
     phases_s
-        Seconds of each phase, by name; empty if the step does not report its phases.
+        Seconds by name of the phase; empty if the step does not report its phases.
     finite
         Whether its parameters are finite afterwards.
     device_s
@@ -86,7 +86,7 @@ class Group:
     failed
         Errors of the other cases.
     work
-        Least work of one step.
+        Least work of a step.
     rates
         Rates of the machine in each round.
     transfer_s
@@ -116,7 +116,7 @@ def measure_group(
     seconds: float,
     clock: Clock = time.perf_counter,
 ) -> Group:
-    """Measure the steps of some cases of one contract on one minibatch, interleaved.
+    """Measure the steps of some cases on the same minibatch, interleaved.
 
     A case that raises leaves. On an accelerator, calls and phases are synchronized; further turns time queued calls by
     events, the step as a graph, and the copy of the minibatch to the device.
@@ -200,7 +200,7 @@ def _nothing() -> None:
 
 
 def _waited(call: Callable[[], object], settle: Callable[[], None]) -> Callable[[], object]:
-    """Return the call with the wait for what it queued."""
+    """Return the call with the wait for its queued work."""
     if settle is _nothing:
         return call
 
@@ -245,7 +245,7 @@ def _tells_phases(step: Any) -> bool:
 
 
 def _in_phases(step: Any, X: Tensor, y: Tensor, settle: Callable[[], None]) -> Callable[[Callable[[], None]], None]:
-    """Return a step that reports the end of each phase."""
+    """Return a step that reports when a phase ends."""
 
     def call(ended: Callable[[], None]) -> None:
         scores = step.forward(X)

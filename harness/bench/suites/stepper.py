@@ -19,7 +19,7 @@ RATE = 0.001
 
 
 def stepper_of(config: pytest.Config) -> Case:
-    """Return the concise step among the loaded cases, or that of the chapter."""
+    """Return the concise step among the loaded cases, or the chapter's."""
     own = list(cases_of(config, STEP).values())
     concise = [case for case in (*own, *load(SHIPPED)) if case.contract == STEP and case.style == "concise"]
     return concise[0]

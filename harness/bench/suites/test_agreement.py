@@ -21,7 +21,7 @@ from harness.timing.interleaving import SLICE_S, Arm, Slice, calls_within, inter
 
 BATCH_SIZES = (1, 256)
 SECONDS = 0.5
-"""Seconds of each timer per benchmark."""
+"""Seconds per benchmark and timer."""
 
 TOLERANCE = 0.03
 """Maximum relative difference between both timers."""
@@ -37,7 +37,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def by_timer(stmt: str, names: dict[str, Any]) -> Slice:
-    """Return a turn of the timer of torch, which makes warm-up calls of its own."""
+    """Return a turn of the timer of torch, which also makes warm-up calls."""
     timer = Timer(stmt, globals=names, num_threads=1)
     return lambda calls: tuple(timer.timeit(calls).raw_times)
 

@@ -1,8 +1,8 @@
 """Loaders: throughput in the steady state by batch size and workers, start, shutdown and memory.
 
 The loaders are the cases of the contract ``loader``, and installed peers of the shipped ones; for a user's data set,
-torch's ``DataLoader``. Loaders of one batch size and number of workers are measured in turns, by the first of their
-benchmarks; each benchmark then records its own rounds.
+torch's ``DataLoader``. Loaders with a common batch size and number of workers are interleaved. The first of their
+benchmarks measures all, and each benchmark records its own rounds.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -107,7 +107,7 @@ class Source:
     data
         Label of the data.
     limit
-        Memory limit; ``None`` for that of its own batches.
+        Memory limit; ``None`` if it follows from its batches.
     dataset
         The user's data set; ``None`` for a case.
     """
@@ -184,7 +184,7 @@ def image_limit(data: ImageData) -> MemoryLimit:
 # Measurement
 
 TAPE = Tape()
-"""Reports to pytest-benchmark the epoch time at the rate of each slice."""
+"""Reports the epoch time at the rate of a slice to pytest-benchmark."""
 
 _GROUP = pytest.StashKey[tuple[Configuration, LoaderGroup]]()
 
@@ -225,7 +225,7 @@ def test_steady_state(
 
 
 def _group(config: pytest.Config, configuration: Configuration, request: pytest.FixtureRequest) -> LoaderGroup:
-    """Return the measurement of all loaders in a configuration; measure them if needed."""
+    """Return the measurement of a configuration for every loader; measure if needed."""
     known = config.stash.get(_GROUP, None)
     if known is None or known[0] != configuration:
         timeout_s = option(config, "timeout", TIMEOUT_S)

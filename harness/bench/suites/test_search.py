@@ -2,7 +2,7 @@
 
 Every way examines rows of eight classes for the same time. Its score is the largest deviation it finds: in ulp for a
 softmax, and relative to the conditioned bound for a log-softmax, whose ulp means little near zero. Scores are relative
-to the best of all ways, including a longer search of ours. All ways draw from the whole domain of the contract, and
+to the best score, including a longer search. All ways draw from the whole domain of the contract, and
 none knows the thresholds.
 """
 

@@ -1,7 +1,7 @@
 """Training steps by batch size: forward, loss, backward, update, on the CPU and on the accelerator.
 
-The steps of one contract, device and batch size are interleaved, by the first of their benchmarks; each benchmark then
-records its own rounds. Ratios between steps are taken within the rounds.
+Steps with a common contract, device and batch size are interleaved. The first of their benchmarks measures all, and
+each benchmark records its own rounds. Ratios between steps are taken within the rounds.
 """
 
 import statistics
@@ -108,7 +108,7 @@ def _explain(error: Exception) -> None:
 
 
 def _floor(group: Group) -> dict[str, Any]:
-    """Return what the report needs for the floor."""
+    """Return the fields of the floor."""
     return {
         "bytes": group.work.bytes,
         "operations": group.work.operations,

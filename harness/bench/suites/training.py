@@ -59,7 +59,7 @@ class Problem:
         return replace(self, **there)
 
     def minibatch(self, number: int) -> tuple[Tensor, Tensor]:
-        """Return the features and targets of one step, contiguous."""
+        """Return the features and targets of a step, contiguous."""
         rows = slice(self.plan.batches[number][0], self.plan.batches[number][-1] + 1)
         return self.X[rows], self.y[rows]
 
@@ -68,7 +68,7 @@ def problem(case: Case, batch_size: int) -> Problem:
     """Return the problem of a contract: the line of the chapter with two features, or 784 pixels to 10 classes.
 
     The learning rates are small enough that thousands of steps on one minibatch neither diverge nor saturate. The
-    classes have unequal frequencies, so that the gradient of each bias is far above its rounding errors.
+    classes have unequal frequencies, so that all gradients of biases are far above rounding errors.
     """
     conventions = {**contract_named(case.contract).defaults, **case.declares}
     return _problem(case.contract, float(conventions.get("factor", 1.0)), batch_size)
