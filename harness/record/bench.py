@@ -243,7 +243,11 @@ class LoaderRecord(BenchRecord):
             return None
         best = max(more, key=lambda it: it.rate.point)
         number = f"{best.workers} worker{'s' * (best.workers != 1)}"
-        return f"with {number} the rate of loading alone is {best.rate.point / self.rate.point:.2f} times as high"
+        # Both have a ratio to the reference of their rounds; older runs have rates only.
+        own, other = (self.gain, best.gain) if self.gain.is_known and best.gain.is_known else (self.rate, best.rate)
+        if other.low <= own.high and own.low <= other.high:
+            return f"with {number} the rate of loading alone is not distinguishable"
+        return f"with {number} the rate of loading alone is {other.point / own.point:.2f} times as high"
 
     @property
     def rate(self) -> Estimate:

@@ -414,6 +414,8 @@ def test_measured_workers_replace_what_a_budget_predicts() -> None:
     assert "could make this" not in said
     assert "workers the rate of loading alone is 1.60 times as high" in said
     assert alone.on_workers([alone]) is None
+    same = alone.model_copy(update={"workers": 4})
+    assert alone.on_workers([alone, same]) == "with 4 workers the rate of loading alone is not distinguishable"
 
 
 def test_the_table_says_what_is_fastest_beside_the_first_loader() -> None:

@@ -77,6 +77,10 @@ class Clock:
         """Seconds."""
         return self.now
 
+    def thread_time(self) -> float:
+        """Seconds of computing."""
+        return self.computed
+
     def spend(self, computing: float, waiting: float = 0.0) -> None:
         """Let time pass."""
         self.now += computing + waiting

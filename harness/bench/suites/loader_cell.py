@@ -137,7 +137,7 @@ def measure_alone(asked: Asked, *, finish_s: float = FINISH_S) -> Alone | None:
     with LoaderReading(noting, count=asked.count) as reading:
         before = _helpers()
         start = reading.start()
-        has_helpers = _helpers() > before
+        has_helpers = bool(_helpers() - before)
         if asked.needs_workers and not has_helpers:
             return None
         if limit is None:
@@ -155,10 +155,10 @@ def measure_alone(asked: Asked, *, finish_s: float = FINISH_S) -> Alone | None:
     return Alone(name, start, used, shutdown_s, reading.epochs, last, plan, is_hidden, limit)
 
 
-def _helpers() -> int:
-    """Return the number of other processes and threads of this program."""
+def _helpers() -> set[int]:
+    """Return the identifiers of the processes and threads of this program; some may end at any time."""
     process = psutil.Process()
-    return len(process.children(recursive=True)) + process.num_threads()
+    return {child.pid for child in process.children(recursive=True)} | {thread.id for thread in process.threads()}
 
 
 def _one_batch(reading: LoaderReading) -> Any:
