@@ -70,16 +70,17 @@ def _on_part(tuning: Tuning, advice: Advice, budget: Budget) -> Iterator[str]:
     part = max(shares, key=lambda name: shares[name], default=None)
     if part is None or shares[part] < WORTH_ADVICE:
         return
-    workers = _more_workers(tuning, "{}, ") if budget.more_workers[0] else ""
-    remedy = _REMEDIES[part].format(workers=workers)
+    remedy = _REMEDIES[part].format(workers=_more_workers(tuning, "{}, "))
     if part == FETCH and advice.obstacle == ALREADY:
         remedy = "replace Python loops in `__getitems__` by operations on whole batches"
     yield f"{advice.item}; {_NAMES[part]} takes {shares[part]:.0%} of the time: {remedy}"
 
 
 def _more_workers(tuning: Tuning, words: str) -> str:
-    """Return the advice to use more workers in some words; nothing if a measurement contradicts it."""
+    """Return the advice to use more workers in some words; nothing if a measurement or the budget contradicts it."""
     if tuning.standing is None or on_workers(tuning) is not None:
+        return ""
+    if tuning.budget is not None and not tuning.budget.more_workers[0]:
         return ""
     number = tuning.standing.best.workers
     return words.format(f"more than {number} workers" if number else "workers")

@@ -104,10 +104,22 @@ def test_other_batch_sizes_and_kinds_say_nothing_about_workers() -> None:
 
 def test_items_that_are_waited_for_get_more_workers_unless_these_were_measured() -> None:
     """Waiting is no computing, so the number of cores is no limit."""
-    (said,) = remarks(_tuning({Choice(64, 8): 3200.0}, busy=0.1))
+    tuning = _tuning({Choice(64, 8): 3200.0}, busy=0.1)
+    assert tuning.budget is not None
+    tuning.budget = tuning.budget.model_copy(update={"busy": 0.0, "made_s": 1.0, "loop_s": (0.2,)})
+    (said,) = remarks(tuning)
     assert said == "an item takes 312 us, mostly waiting rather than computing; try more than 8 workers"
     (said,) = remarks(_tuning({Choice(64, 4): 3200.0, Choice(64, 8): 3000.0}, busy=0.1))
     assert said == "an item takes 312 us, mostly waiting rather than computing"
+
+
+def test_a_budget_that_expects_no_gain_and_the_advice_agree() -> None:
+    """Where the time of a batch says that more workers would not help, they are not recommended either."""
+    tuning = _tuning({Choice(64, 8): 3200.0}, part=HAND_OVER, busy=0.1)
+    assert tuning.budget is not None
+    tuning.budget = tuning.budget.model_copy(update={"made_s": 0.001})
+    assert tuning.budget.more_workers == (0, 1.0)
+    assert remarks(tuning) == ["an item takes 312 us, mostly waiting rather than computing"]
 
 
 def test_a_loader_that_keeps_up_with_the_step_needs_no_advice() -> None:
