@@ -10,7 +10,7 @@ What older runs lack is unknown, and keys that a record does not have are ignore
 
 import math
 import statistics
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
@@ -99,6 +99,21 @@ class StepRecord(BenchRecord):
     graph_s: float | None = Field(default=None, description="step replayed as a CUDA graph, timed by the host")
     graph_device_s: float | None = Field(default=None, description="step replayed as a CUDA graph, timed by events")
     graph_absent: str | None = Field(default=None, description="reason why there is no CUDA graph")
+    launch_rounds_s: Rounds = Field(default=(), description="time to queue a step, median of the interleaved rounds")
+    device_rounds_s: Rounds = Field(default=(), description="time by events, median of the interleaved rounds")
+    graph_rounds_s: Rounds = Field(
+        default=(), description="replayed step by the host's clock, median of the interleaved rounds"
+    )
+    graph_device_rounds_s: Rounds = Field(
+        default=(), description="replayed step by events, median of the interleaved rounds"
+    )
+    transfer_s: Rounds = Field(
+        default=(), description="time to copy a minibatch from the host to the accelerator, median of the rounds"
+    )
+    l2_bytes: int | None = Field(default=None, description="second-level cache of the accelerator")
+    clock_mhz: Rounds = Field(default=(), description="clock of the accelerator, mean of before and after the rounds")
+    memory_clock_mhz: Rounds = Field(default=(), description="its memory clock, mean of before and after the rounds")
+    power_limit_w: float | None = Field(default=None, description="its power limit in watts")
     steps_compared: int | None = Field(
         default=None, description="fresh steps compared with gradient descent in float64"
     )
@@ -106,6 +121,11 @@ class StepRecord(BenchRecord):
         default=None, description="2-norm of the difference of the parameters after these steps"
     )
     bound: float | None = Field(default=None, description="bound on that difference from rounding")
+
+    @property
+    def on_device(self) -> Estimate:
+        """Time on the accelerator by events, in seconds; unknown on the CPU and for older runs."""
+        return median_ratio(self.device_rounds_s, [1.0] * len(self.device_rounds_s))
 
 
 class AgreementRecord(BenchRecord):
@@ -198,6 +218,36 @@ class LoaderRecord(BenchRecord):
     start_method: str | None = Field(default=None, description="start method of the workers, if it was given")
     remark: str | None = Field(default=None, description="remark on the data set")
     budget: Budget | None = Field(default=None, description="where the time of a batch goes, in a training loop")
+    reference: str | None = Field(default=None, description="loader that took part in the same rounds, with workers")
+    reference_wall_us: Rounds = Field(default=(), description="microseconds per sample of the reference")
+    reference_cpu_us: Rounds = Field(default=(), description="CPU microseconds per sample of the reference")
+    other_load: float | None = Field(
+        default=None, description="cores that other processes used during the rounds, on average"
+    )
+
+    @property
+    def gain(self) -> Estimate:
+        """Rate relative to the reference, from the same rounds; unknown for older runs."""
+        return median_ratio(self.reference_wall_us, self.wall_us)
+
+    @property
+    def exceeds_limit(self) -> bool:
+        """Whether the loader is faster than the memory limit by its whole interval."""
+        return self.share.is_known and self.share.low > 1.0
+
+    def on_workers(self, loaders: "Sequence[LoaderRecord]") -> str | None:
+        """Return what other records of the loader say about more workers; ``None`` if they say nothing."""
+        alike = [it for it in loaders if (it.case, it.batch_size, it.data) == (self.case, self.batch_size, self.data)]
+        more = [it for it in alike if it.workers > self.workers and it.wall_us]
+        if not more or not self.wall_us:
+            return None
+        best = max(more, key=lambda it: it.rate.point)
+        number = f"{best.workers} worker{'s' * (best.workers != 1)}"
+        # Both have a ratio to the reference of their rounds; older runs have rates only.
+        own, other = (self.gain, best.gain) if self.gain.is_known and best.gain.is_known else (self.rate, best.rate)
+        if other.low <= own.high and own.low <= other.high:
+            return f"with {number} the rate of loading alone is not distinguishable"
+        return f"with {number} the rate of loading alone is {other.point / own.point:.2f} times as high"
 
     @property
     def rate(self) -> Estimate:
@@ -301,11 +351,14 @@ class TunerRecord(BenchRecord):
 
 
 class OperationRecord(BenchRecord):
-    """One call on the standard input of a contract, with its gradient where there is one."""
+    """One call on an input of a contract, including the gradient if the contract has one."""
 
     suite = "operations"
 
     contract: str = Field(description="contract the case claims")
+    shape: str | None = Field(
+        default=None, description="rows x columns of the input; a vector has as many elements; missing in older runs"
+    )
 
 
 class VectorizationRecord(BenchRecord):

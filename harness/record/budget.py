@@ -146,7 +146,11 @@ class Budget(BaseModel):
     @property
     def sentence(self) -> str:
         """What takes most of the time, with its line; what more workers would gain; what takes the rest."""
-        return "; ".join([self._most(), self._on_workers(), self._rest()])
+        return self.sentence_with(self._on_workers())
+
+    def sentence_with(self, on_workers: str) -> str:
+        """Return the sentence with something else about workers, such as a measurement."""
+        return "; ".join([self._most(), on_workers, self._rest()])
 
     def _most(self) -> str:
         part, share = self._ranked()[0]

@@ -60,7 +60,8 @@ def _settings(frame: pd.DataFrame, keys: list[str]) -> str:
 
 _ACCELERATED = (
     *(Header("accelerator step", "number"), Header("launch time", "number"), Header("device events", "number")),
-    *(Header("CUDA graph", "number"), Header("CUDA graph, events", "number"), Header("CPU / accelerator", "number")),
+    *(Header("CUDA graph", "number"), Header("CUDA graph, events", "number"), Header("copy to device", "number")),
+    Header("CPU / accelerator", "number"),
 )
 
 
@@ -273,5 +274,9 @@ def _accelerated(group: pd.DataFrame) -> tuple[str, ...]:
     row = rows.iloc[0]
     cpu = group[group["device"] == "cpu"]["median_s"]
     ratio = cpu.iloc[0] / row["median_s"] if len(cpu) else float("nan")
-    measured = ("median_s", "launch_s", "device_s", "graph_s", "graph_device_s")
-    return (*(duration(row[name]) for name in measured), times(ratio))
+    measured = ("graph_s", "graph_device_s", "transfer_s")
+    events = duration(row["device_s"])
+    if pd.notna(row["on_device_low"]):
+        events += f" ({duration(row['on_device_low'])} – {duration(row['on_device_high'])})"
+    host = (duration(row["median_s"]), duration(row["launch_s"]))
+    return (*host, events, *(duration(row[name]) for name in measured), times(ratio))

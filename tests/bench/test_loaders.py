@@ -1,6 +1,8 @@
 """The suite of loaders, on data sets and loaders of the user: measurements, failures, and messages."""
 
 import json
+import subprocess
+import sys
 import time
 import weakref
 from collections import deque
@@ -12,6 +14,7 @@ from statistics import median
 from threading import Event, Thread
 from typing import Any
 
+import psutil
 import pytest
 import samples.benchmarks
 import torch
@@ -21,12 +24,14 @@ from torch import Tensor
 from harness.bench import run as benchmark
 from harness.bench.option import Settings
 from harness.bench.run import run_suite
-from harness.bench.suites.loader_cell import FEWEST, MOST, PATIENCE, ROUNDS, WITHIN, measure_cell
+from harness.bench.suites.loader_cell import FEWEST, Asked, measure_alone
+from harness.bench.suites.loader_group import MOST, LoaderGroup, measure_loaders
 from harness.bench.suites.memory_limit import MemoryLimit
 from harness.bench.suites.peers import PEERS
+from harness.case import Case
 from harness.error import UsageError
 from harness.loading.configuration import Configuration
-from harness.record import median_ratio
+from harness.record.bench import LoaderRecord
 from harness.show.bench.loader import print_loaders
 
 DATA = """
@@ -162,37 +167,110 @@ class Pairs:
         return iter([(torch.zeros(5, 2), torch.zeros(5))] * 4)
 
 
-def cell(**more: Any) -> Any:
-    """Measure a configuration with a small budget."""
-    given = {"count": lambda batch: len(batch[1]), "limit": None, "epoch_batches": 4, "seconds": 0.01, **more}
-    return measure_cell(Pairs, Configuration(5), **given)
+class Slow(Pairs):
+    """The same, a millisecond late for each batch."""
+
+    def __iter__(self) -> Any:
+        for batch in super().__iter__():
+            time.sleep(1e-3)
+            yield batch
+
+
+class Failing(Pairs):
+    """Fails in its sixth epoch, so that it starts well."""
+
+    epochs = 0
+
+    def __iter__(self) -> Any:
+        Failing.epochs += 1
+        if Failing.epochs > 5:
+            raise OSError("the disk is gone")
+        return super().__iter__()
+
+
+def asked(make: Any = Pairs, **more: Any) -> Asked:
+    """Ask for a loader with a small budget."""
+    given = {"count": lambda batch: len(batch[1]), "configuration": Configuration(5), "epoch_batches": 4}
+    return Asked(make, **{**given, "seconds": 0.01, **more})
+
+
+def group(**loaders: Any) -> LoaderGroup:
+    """Measure loaders in turns, the first one as the reference."""
+    return measure_loaders(
+        {name: asked(make) for name, make in loaders.items()}, reference=next(iter(loaders)), timeout_s=5.0
+    )
 
 
 def test_a_loader_that_ignores_workers_is_not_measured_again() -> None:
     """It starts neither a process nor a thread."""
-    assert cell(needs_workers=True) is None
-    found = cell()
+    assert measure_alone(asked(needs_workers=True)) is None
+    found = measure_alone(asked())
+    assert found is not None
     assert found.loader.endswith("Pairs")
-    assert ROUNDS <= len(found.slices) == len(found.limits) <= MOST
     assert set(found.epochs) == {(20, 4)}
+    skipping = measure_loaders({"pairs": asked(needs_workers=True)}, reference=None, timeout_s=5.0)
+    assert skipping.skipped == {"pairs"}
+    assert not skipping.cells
 
 
-def test_rounds_go_on_until_the_rate_is_known_or_the_time_is_up() -> None:
-    """A noisy loader has more rounds than a steady one, and none exceeds its time."""
-    assert WITHIN < 0.1
-    found = cell(seconds=0.05)
-    rate = median_ratio([1.0] * len(found.slices), [it.wall_us for it in found.slices])
-    known = rate.high - rate.low <= 2 * WITHIN * rate.point
-    spent_s = sum(it.wall_s for it in found.slices)
-    assert known or len(found.slices) == MOST or spent_s <= PATIENCE * 0.05 + max(it.wall_s for it in found.slices)
+def test_all_loaders_have_a_slice_in_every_round() -> None:
+    """So has the limit; the ratio to the reference comes from the same rounds, with an interval."""
+    found = group(fast=Pairs, slow=Slow).cells
+    numbers = {len(cell.slices) for cell in found.values()} | {len(cell.limits) for cell in found.values()}
+    assert len(numbers) == 1
+    assert FEWEST <= numbers.pop() <= MOST
+    record = found["slow"].record(Case(Slow, "loader"), data="zeros", samples=20, remark=None, reference="fast")
+    assert record.reference == "fast"
+    assert record.gain.is_known
+    assert record.gain.high < 1.0
+    own = found["fast"].record(Case(Pairs, "loader"), data="zeros", samples=20, remark=None, reference="fast")
+    assert (own.gain.low, own.gain.point, own.gain.high) == (1.0, 1.0, 1.0)
+
+
+def test_the_load_by_other_processes_is_part_of_the_record() -> None:
+    """A busy process beside the measurement is counted, our own work is not."""
+    busy = "while True: pass"
+    quiet = group(slow=Slow).cells["slow"].other_load
+    with subprocess.Popen([sys.executable, "-c", busy]) as other:
+        try:
+            # A child of ours is ours; psutil sees it as such, and so its use is taken off.
+            own = group(slow=Slow).cells["slow"].other_load
+        finally:
+            other.kill()
+    assert quiet is not None
+    assert own is not None
+    assert 0.0 <= quiet <= psutil.cpu_count()
+    assert 0.0 <= own <= psutil.cpu_count()
+
+
+def test_a_loader_that_fails_in_its_turn_leaves_and_the_others_go_on() -> None:
+    """What it did is kept."""
+    Failing.epochs = 0
+    found = group(fast=Pairs, failing=Failing)
+    assert list(found.cells) == ["fast"]
+    assert found.failed["failing"].sentence == "loading raises: OSError: the disk is gone"
+    assert len(found.cells["fast"].slices) >= FEWEST
+
+
+def test_without_its_reference_a_loader_has_no_ratio() -> None:
+    """An unknown ratio is not one."""
+    Failing.epochs = 0
+    record = (
+        group(failing=Failing, fast=Pairs)
+        .cells["fast"]
+        .record(Case(Pairs, "loader"), data="zeros", samples=20, remark=None, reference="failing")
+    )
+    assert record.reference is None
+    assert not record.gain.is_known
 
 
 def test_slices_of_a_short_epoch_are_whole_epochs() -> None:
     """Some loaders shuffle before the first batch, which a part of an epoch would not include."""
-    found = cell()
-    assert found.batches % 4 == 0
-    assert {one.batches for one in found.slices} == {found.batches}
-    assert {one.samples for one in found.slices} == {5 * found.batches}
+    cell = group(fast=Pairs).cells["fast"]
+    batches = cell.alone.plan.batches
+    assert batches % 4 == 0
+    assert {one.batches for one in cell.slices} == {batches}
+    assert {one.samples for one in cell.slices} == {5 * batches}
 
 
 class Bursts:
@@ -226,10 +304,8 @@ class Bursts:
 def test_what_a_thread_laid_ready_is_not_taken_for_speed() -> None:
     """A batch takes at least a millisecond, though most are ready in advance."""
     limit = MemoryLimit([torch.zeros(100, 2)])
-    found = measure_cell(
-        Bursts, Configuration(5), count=lambda batch: len(batch[1]), limit=limit, epoch_batches=200, seconds=0.1
-    )
-    assert found is not None
+    bursts = asked(Bursts, limit=limit, epoch_batches=200, seconds=0.1)
+    found = measure_loaders({"bursts": bursts, "slow": asked(Slow)}, reference="slow", timeout_s=5.0).cells["bursts"]
     assert median(one.wall_us * one.samples / one.batches for one in found.slices) > 900.0
 
 
@@ -297,23 +373,59 @@ def test_a_peer_that_is_not_installed_says_so(monkeypatch: pytest.MonkeyPatch) -
 def entry(case: str, workers: int, wall_us: float, loader: str) -> dict[str, Any]:
     """Return a benchmark as the suite writes it."""
     facts = {"wall_us": [wall_us] * 9, "cpu_us": [wall_us] * 9, "limit_wall_us": [0.5] * 9}
-    facts |= {"limit_cpu_us": [0.5] * 9, "pss_bytes": None}
+    facts |= {"limit_cpu_us": [0.5] * 9, "pss_bytes": None, "other_load": 0.25 + workers}
+    facts |= {"reference": "f.book with no workers", "reference_wall_us": [50.0] * 9, "reference_cpu_us": [50.0] * 9}
     usual = {"prefetch": 2, "persistent": True, "pin": False, "start_method": None, "remark": None}
     info = {"case": case, "family": "f", "style": "scratch", "batch_size": 8, "workers": workers, "samples": 80}
     info |= {"batches": 10, "loader": loader, "first_batch_s": 0.01}
     return samples.benchmarks.benchmark(80e-6 * wall_us, **info, **facts, **usual)
 
 
-def test_the_table_says_what_is_fastest_beside_the_first_loader() -> None:
-    """It compares all loaders, and torch's loaders separately. A loader class of the user does not count as torch's."""
+def table(*, fast: bool = False) -> str:
+    """Return the table of some loaders, perhaps with one that is faster than the limit."""
     torchs = "torch.utils.data.dataloader.DataLoader"
     entries = [entry("f.book", 0, 50.0, torchs), entry("f.book", 2, 25.0, torchs)]
     entries += [entry("f.batched", 0, 1.0, torchs), entry("f.memory", 0, 0.5, "mine.Memory")]
+    entries += [entry("f.fast", 1, 0.25, "mine.Memory")] * fast
     stream = StringIO()
     print_loaders(Console(file=stream, width=160), {"benchmarks": entries})
-    said = stream.getvalue()
-    assert "batch 8: the fastest is memory with no workers, 100.0 times as fast as book with no workers" in said
-    assert "batch 8: the fastest DataLoader is batched with no workers, 50.0 times as fast as book" in said
+    return stream.getvalue()
+
+
+def test_a_share_of_the_limit_above_100_percent_is_explained() -> None:
+    """By name; without such a loader nothing is said."""
+    assert "fast: more than 100 % of the limit. The limit gathers random rows" in " ".join(table(fast=True).split())
+    assert "more than 100 %" not in table()
+
+
+def test_the_load_of_the_machine_is_in_the_caption() -> None:
+    """From the quietest to the busiest rounds."""
+    assert "Meanwhile other processes used 0.2 to 2.2 cores on average." in table()
+
+
+def test_measured_workers_replace_what_a_budget_predicts() -> None:
+    """Two workers were measured: the sentence on the time of a batch predicts nothing else."""
+    entries = samples.benchmarks.loader_entries()
+    records = [LoaderRecord.model_validate(entry["extra_info"]) for entry in entries]
+    alone = next(record for record in records if record.workers == 0 and record.budget is not None)
+    assert alone.budget is not None
+    assert "could make this" in alone.budget.sentence
+    said = alone.budget.sentence_with(alone.on_workers(records) or "")
+    assert "could make this" not in said
+    assert "workers the rate of loading alone is 1.60 times as high" in said
+    assert alone.on_workers([alone]) is None
+    same = alone.model_copy(update={"workers": 4})
+    assert alone.on_workers([alone, same]) == "with 4 workers the rate of loading alone is not distinguishable"
+
+
+def test_the_table_says_what_is_fastest_beside_the_first_loader() -> None:
+    """It compares all loaders, and torch's loaders separately. A loader class of the user does not count as torch's."""
+    said = table()
+    assert (
+        "batch 8: the fastest is memory with no workers, 100.0 [100.0, 100.0] times as fast as book with no workers"
+        in said
+    )
+    assert "batch 8: the fastest DataLoader is batched with no workers, 50.0 [50.0, 50.0] times as fast as book" in said
     assert "which takes 100.0 times as much CPU time" in said
     assert said.count("100.0% [100.0%, 100.0%]") == 2
     assert "40.0k [40.0k, 40.0k]" in said

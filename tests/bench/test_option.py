@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from harness.bench.option import FULL, OPTIONS, Settings, flag
+from harness.bench.option import FULL, OPTIONS, Settings, Shape, flag
 from harness.cli import app
 
 EVERYTHING = Settings(
@@ -14,6 +14,7 @@ EVERYTHING = Settings(
     batch_sizes=(1, 32),
     workers=(0, 2),
     sizes=(8,),
+    shapes=(Shape(4, 8), Shape(16, 2)),
     data="synthetic",
     images=5,
     seconds=0.5,
@@ -54,6 +55,13 @@ def test_what_is_no_number_is_refused_with_what_would_be(text: str) -> None:
     """The message has the rule and the text."""
     with pytest.raises(argparse.ArgumentTypeError, match="whole numbers from 0 separated by commas, got `"):
         OPTIONS["workers"].parse(text)
+
+
+@pytest.mark.parametrize("text", ["256", "4x", "0x3", "4x5x6", ""])
+def test_a_text_that_is_no_shape_is_refused_with_an_example(text: str) -> None:
+    """Rows, an `x`, and columns."""
+    with pytest.raises(argparse.ArgumentTypeError, match="shapes such as `256x10` separated by commas, got `"):
+        OPTIONS["shapes"].parse(text)
 
 
 def test_a_word_stands_for_the_whole_range() -> None:

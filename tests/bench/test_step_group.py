@@ -1,7 +1,7 @@
 """Steps in turns on a simulated machine: timings, synchronization, and failing steps."""
 
 from collections.abc import Callable
-from itertools import cycle
+from random import Random
 from typing import Any
 
 import pytest
@@ -11,6 +11,8 @@ from harness.bench.suites import step_group, test_steps
 from harness.bench.suites.step_group import PHASES, measure_group
 from harness.bench.suites.training import Problem, problem, steps_compared
 from harness.case import Case
+from harness.record.bench import StepRecord
+from harness.timing.device import DeviceState
 from harness.timing.graph import NotCapturableError
 from harness.timing.interleaving import FEWEST_ROUNDS
 from harness.timing.roofline import COPY, MULTIPLY, READ, Gauge
@@ -111,7 +113,7 @@ def case(step: Callable[..., Any], name: str) -> Case:
 def rates(monkeypatch: pytest.MonkeyPatch) -> None:
     """Return the rates of the machine without a real matrix."""
     found = {name: Gauge(lambda: None, 1) for name in (READ, COPY, MULTIPLY)}
-    monkeypatch.setattr(step_group, "gauges", lambda *_: found)
+    monkeypatch.setattr(step_group, "gauges", lambda *_, **__: found)
     monkeypatch.setattr(step_group, "GAUGE_S", 1e-8)
 
 
@@ -137,7 +139,7 @@ def test_on_an_accelerator_a_step_is_timed_until_the_device_is_done() -> None:
 
 def test_rounds_end_where_the_ratios_are_known_and_go_on_where_they_are_not() -> None:
     """The budget allows a hundred rounds: steady steps take the minimum, noisy ones take all."""
-    scatter = cycle([1.0, 1.5, 2.0, 1.2, 0.6])
+    scatter = Random(0)
 
     def measured(call: Callable[[], float]) -> int:
         machine = Ticking()
@@ -149,26 +151,36 @@ def test_rounds_end_where_the_ratios_are_known_and_go_on_where_they_are_not() ->
         return len(group.timed["a.other"].rounds_s)
 
     assert measured(lambda: 2.0) == FEWEST_ROUNDS
-    assert measured(lambda: next(scatter)) > 2 * FEWEST_ROUNDS
+    assert measured(lambda: scatter.uniform(0.6, 2.0)) > 2 * FEWEST_ROUNDS
 
 
 def test_host_and_device_time_and_those_of_the_graph_are_apart() -> None:
-    """The launch takes host time, events measure device time, and the replay is timed with the wait."""
+    """The launch takes the host's seconds, the events the device's; the replay is waited for and timed too.
+
+    All have their turns in every round, and so have an interval.
+    """
     machine = Ticking()
     group = measure_group([case(PhasedStep(machine), "a.step")], 4, machine, seconds=1.0, clock=machine.clock)
-    found = test_steps.on_the_device(group.timed["a.step"], machine, clock=machine.clock)
+    found = test_steps.on_the_device(group.timed["a.step"], group)
     assert found["launch_s"] == pytest.approx(3.625)
     assert found["device_s"] == pytest.approx(7.25)
     assert found["graph_s"] == pytest.approx(2.1)
     assert found["graph_device_s"] == pytest.approx(2.0)
     assert found["graph_absent"] is None
+    rounds = len(group.timed["a.step"].rounds_s)
+    assert {len(found[f"{name}_rounds_s"]) for name in ("launch", "device", "graph", "graph_device")} == {rounds}
+    assert len(found["transfer_s"]) == rounds
+    record = StepRecord(
+        case="a.step", family="a", style="foreign", device="cuda", batch_size=4, dtype="float32", threads=1, **found
+    )
+    assert record.on_device.low <= 7.2500001 <= record.on_device.high * (1 + 1e-6)
 
 
 def test_a_step_that_cannot_be_captured_has_a_reason_in_place_of_a_time() -> None:
     """It still has its other times."""
     machine = Ticking(capturable=False)
     group = measure_group([case(PhasedStep(machine), "a.step")], 4, machine, seconds=1.0, clock=machine.clock)
-    found = test_steps.on_the_device(group.timed["a.step"], machine, clock=machine.clock)
+    found = test_steps.on_the_device(group.timed["a.step"], group)
     assert found["graph_s"] is None
     assert found["graph_absent"] == "it cannot be recorded: it waits"
     assert found["device_s"] == pytest.approx(7.25)
@@ -179,8 +191,19 @@ def test_without_an_accelerator_there_are_no_such_times() -> None:
     machine = Ticking()
     group = measure_group([case(PhasedStep(machine), "a.step")], 4, None, seconds=1.0, clock=machine.clock)
     assert machine.waits == 0
-    assert set(test_steps.on_the_device(group.timed["a.step"], None).values()) == {None}
+    found = test_steps.on_the_device(group.timed["a.step"], group)
+    assert {value for value in found.values() if value != ()} == {None}
     assert group.timed["a.step"].rounds_s[0] == pytest.approx(3.625)
+
+
+def test_the_state_of_the_device_is_read_before_and_after_the_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both clocks are kept, with the cache and the power limit."""
+    states = iter([DeviceState(2**20, 1980.0, 2619.0, 700.0), DeviceState(2**20, 1755.0, 2619.0, 700.0)])
+    monkeypatch.setattr(step_group, "device_state", lambda _: next(states))
+    machine = Ticking()
+    group = measure_group([case(PhasedStep(machine), "a.step")], 4, machine, seconds=1.0, clock=machine.clock)
+    found = test_steps.on_the_device(group.timed["a.step"], group)
+    assert (found["l2_bytes"], found["clock_mhz"], found["power_limit_w"]) == (2**20, (1980.0, 1755.0), 700.0)
 
 
 def test_a_step_without_phases_is_timed_as_a_whole() -> None:

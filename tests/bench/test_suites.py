@@ -1,5 +1,6 @@
 """The benchmark suites on user cases: right cases are stored with their rounds, wrong ones fail."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,14 +10,18 @@ import pytest
 import torch
 from samples.apart import run_apart
 
-from harness.bench.option import Settings
+from harness.bench.option import Settings, Shape
 from harness.bench.run import SUITES, USUAL, run_suite
+from harness.bench.suites import test_operations
 from harness.bench.suites.audited import audited_step
-from harness.bench.suites.loader_cell import FEWEST, MOST
+from harness.bench.suites.loader_cell import FEWEST
+from harness.bench.suites.loader_group import MOST
 from harness.bench.suites.test_audit import WAYS as AUDITED
 from harness.bench.suites.test_audit import peak_bytes, within_bound
 from harness.bench.suites.test_search import WAYS
+from harness.bench.workload import sizes_of, standard_inputs
 from harness.calling.compiler import NO_COMPILER
+from harness.contracts import contract_named
 from harness.error import UsageError
 from harness.timing.interleaving import FEWEST_ROUNDS
 
@@ -139,7 +144,14 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     def run(suite: str, cases: str, *, target: str = "mine", images: int | None = None, first: str = "") -> Ran:
         (tmp_path / "mine.py").write_text(f"{SPECIMENS}\n{first}\nCASES = [{cases}]\n")
         settings = Settings(
-            batch_sizes=(4,), workers=(0, 1), sizes=(8,), data="synthetic", images=images, seconds=0.02, seeds=2
+            batch_sizes=(4,),
+            workers=(0, 1),
+            sizes=(8,),
+            shapes=(Shape(256, 10), Shape(64, 300)),
+            data="synthetic",
+            images=images,
+            seconds=0.02,
+            seeds=2,
         )
         code, output, document = run_apart(tmp_path, monkeypatch, suite, target=target, settings=settings)
         files = (str(found.relative_to(tmp_path)) for found in tmp_path.rglob("*") if found.is_file())
@@ -219,6 +231,9 @@ def test_a_timed_step_carries_its_rounds_and_what_it_is(run: Run, tmp_path: Path
         "graph_s": None,
         "graph_device_s": None,
         "graph_absent": None,
+        **{f"{name}_rounds_s": [] for name in ("launch", "device", "graph", "graph_device")},
+        **{name: [] for name in ("transfer_s", "clock_mhz", "memory_clock_mhz")},
+        **dict.fromkeys(("l2_bytes", "power_limit_w")),
         "steps_compared": 64,
     }
     assert timed["params"] == {"case": "mine.right", "device": "cpu", "batch_size": 4}
@@ -275,6 +290,8 @@ def test_loaders_are_timed_with_and_without_workers(run: Run) -> None:
     assert 0.0 < parts < info.pop("first_batch_s")
     assert min(info.pop(name) for name in ("start_cpu_s", "shutdown_s", "pss_bytes", "slice_batches")) > 0
     assert info.pop("shared_bytes") >= 0
+    assert {len(info.pop(f"reference_{kind}_us")) for kind in ("wall", "cpu")} == {timed["stats"]["rounds"]}
+    assert info.pop("other_load") >= 0.0
     assert sum(info.pop("budget")["loop_s"]) > 0
     assert info == {
         "case": "mine.right",
@@ -291,6 +308,7 @@ def test_loaders_are_timed_with_and_without_workers(run: Run) -> None:
         "batches": 8,
         "data": "synthetic stand-in",
         "remark": None,
+        "reference": "mine.right with no workers",
     }
 
 
@@ -304,11 +322,14 @@ def test_every_implementation_of_a_contract_is_timed_on_its_standard_input(run: 
         'Case(loader, "loader", name="mine.loader")',
     )
     assert ran.code == 1
-    assert list(ran.timed) == ["mine.right", "mine.known", "mine.softmax"]
-    assert "mine.half is wrong, so its time is not reported [float32, the standard input]" in ran.output
-    info = ran.timed["mine.softmax"]["extra_info"]
+    names = ["mine.right", "mine.known", "mine.softmax"]
+    assert list(ran.timed) == [f"{name}-{shape}" for name in names for shape in ("256x10", "64x300")]
+    assert "mine.half is wrong, so its time is not reported [float32, shape 256x10]" in ran.output
+    assert "mine.half is wrong, so its time is not reported [float32, shape 64x300]" in ran.output
+    info = ran.timed["mine.softmax-64x300"]["extra_info"]
     assert info.pop("cold_s") > 0.0
-    assert info == {"case": "mine.softmax", "family": "mine", "style": "foreign", "contract": "softmax"}
+    about = {"case": "mine.softmax", "family": "mine", "style": "foreign", "contract": "softmax"}
+    assert info == {**about, "shape": "64x300"}
 
 
 def test_vectorised_operations_are_held_against_their_laws(run: Run) -> None:
@@ -391,3 +412,20 @@ def test_there_are_ten_suites_and_no_other() -> None:
         match=r"unknown suite `step`: choose from `loaders`, `steps`, .*`tuner`, `search`; did you mean `steps`",
     ):
         run_suite("step", run_folder=Path("run"))
+
+
+def test_a_call_that_takes_too_long_at_a_large_shape_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reason names the shape; at the standard shape nothing is skipped."""
+    monkeypatch.setattr(test_operations, "LIMIT_S", 0.05)
+    with pytest.raises(pytest.skip.Exception, match=r"timing at shape 9x9 took longer than 0\.05 s"):
+        test_operations._measured(None, lambda: time.sleep(5.0), Shape(9, 9), 0.0)
+
+
+def test_a_large_shape_gives_each_kind_of_input_its_lengths() -> None:
+    """A vector has as many elements as a matrix; the number of classes is the number of columns."""
+    found = {name: contract_named(name) for name in ("add", "softmax", "one_hot")}
+    shapes = {
+        name: [getattr(value, "shape", value) for value in (standard_inputs(own, sizes_of(own, 6, 7)) or {}).values()]
+        for name, own in found.items()
+    }
+    assert shapes == {"add": [(42,), (42,)], "softmax": [(6, 7)], "one_hot": [(6,), 7]}

@@ -53,7 +53,7 @@ def test_equal_rounds_have_an_interval_of_no_width() -> None:
 
 
 def test_the_same_rounds_give_the_same_interval() -> None:
-    """The bootstrap has a fixed seed."""
+    """Nothing is drawn at random."""
     assert median_ratio(drifting(3), drifting(4)) == median_ratio(drifting(3), drifting(4))
 
 
@@ -97,7 +97,7 @@ def test_every_estimate_says_its_method_and_its_level() -> None:
         bounded_ratio([0.1]),
     )
     assert [estimate.method for estimate in made] == [
-        Method.STUDENT, Method.STUDENT, Method.BOOTSTRAP, Method.ONE_SIDED
+        Method.STUDENT, Method.STUDENT, Method.BLOCKED, Method.ONE_SIDED
     ]  # fmt: skip
     assert {estimate.level for estimate in (*made, made[0].inverse, made[0].through(math.sqrt))} == {LEVEL}
 

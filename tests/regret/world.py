@@ -64,6 +64,10 @@ class Clock:
         """Return the time."""
         return self.now
 
+    def thread_time(self) -> float:
+        """Seconds of computing."""
+        return self.computed
+
     def spend(self, computing: float, waiting: float = 0.0) -> None:
         """Advance the clock."""
         self.now += computing + waiting

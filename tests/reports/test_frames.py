@@ -128,7 +128,16 @@ def test_every_field_of_a_loader_and_of_a_step_is_a_column_but_for_a_few(suite: 
     assert (
         absent
         == {
-            "loaders": {"slice_batches", "wall_us", "limit_wall_us", "limit_cpu_us", "remark", "budget"},
+            "loaders": {
+                "slice_batches",
+                "wall_us",
+                "limit_wall_us",
+                "limit_cpu_us",
+                "remark",
+                "reference_wall_us",
+                "reference_cpu_us",
+                "budget",
+            },
             "steps": {"phases_s"},
         }[suite]
     )

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harness.tuner.configuration import Choice, grid
-from harness.tuner.search import LoaderSearch, LoaderSearchSettings, Measured, SearchState
+from harness.tuner.search import LoaderSearch, LoaderSearchSettings, SearchState
+from harness.tuner.slices import Measured
 
 GRID = grid((32, 128, 512), (0, 1, 2, 4), prefetch=(2, 4))
 CORES = 2

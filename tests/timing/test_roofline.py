@@ -2,7 +2,21 @@
 
 import pytest
 
-from harness.timing.roofline import COPY, LEAST_BYTES, MULTIPLY, READ, SIDE, Rates, Work, gauges, rates, work_of_step
+from harness.timing.roofline import (
+    CACHED,
+    COPY,
+    FILLING_BYTES,
+    FILLING_SIDE,
+    LEAST_BYTES,
+    MULTIPLY,
+    READ,
+    SIDE,
+    Rates,
+    Work,
+    gauges,
+    rates,
+    work_of_step,
+)
 
 
 def test_the_work_of_a_step_is_what_can_be_counted_by_hand() -> None:
@@ -31,3 +45,20 @@ def test_the_rates_are_measured_on_as_many_bytes_as_the_step_touches(bytes_: int
     assert found[MULTIPLY].amount == 2 * SIDE**3
     for gauge in found.values():
         gauge.call()
+
+
+def test_on_an_accelerator_buffers_and_matrices_fill_the_device() -> None:
+    """However small the step is; its cache is measured only if the step fits into it. The device has no memory here."""
+    small, large = Work(4000, 1), Work(2**26, 1)
+    found = gauges(small, "meta", l2_bytes=50 * 2**20)
+    assert found[READ].amount == found[COPY].amount == FILLING_BYTES
+    assert found[MULTIPLY].amount == 2 * FILLING_SIDE**3
+    assert found[CACHED].amount == pytest.approx(25 * 2**20)
+    assert CACHED not in gauges(large, "meta", l2_bytes=50 * 2**20)
+    assert CACHED not in gauges(small, "meta")
+    assert CACHED not in gauges(small, "cpu", l2_bytes=50 * 2**20)
+
+
+def test_the_cache_counts_where_it_was_measured() -> None:
+    """The floor of a step whose data lies in the cache must not come from the memory behind it."""
+    assert rates(3.0, 2.0, 7.0, 12.0) == (12.0, 7.0)
