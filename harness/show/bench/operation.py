@@ -19,15 +19,7 @@ _SCATTER = "Medians and quartiles of the rounds of this process: they show how r
 
 
 def print_operations(console: Console, document: Mapping[str, Any]) -> None:
-    """Print the time of a call of each implementation, contract by contract.
-
-    Parameters
-    ----------
-    console
-        Where to.
-    document
-        What pytest-benchmark wrote of the suite ``operations``.
-    """
+    """Print the time per call for each implementation, by contract and shape, from the suite ``operations``."""
 
     def kind(call: Benchmark[OperationRecord]) -> tuple[str, bool, str]:
         shape = call.record.shape or STANDARD
