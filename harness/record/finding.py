@@ -79,6 +79,11 @@ class Finding:
         return list(dict.fromkeys(verdict.where for verdict in self.verdicts if verdict.status not in milder))
 
     @property
+    def mistake(self) -> str:
+        """The frequent mistake that explains it; empty if none is recognized."""
+        return "" if self.violation is None else self.violation.mistake
+
+    @property
     def is_of_roundings(self) -> bool:
         """Whether all that is known is that answers in 16 bits are off by some of their digits."""
         return all(map(_rounds, self.verdicts))
@@ -162,8 +167,12 @@ def _of_case(verdicts: Sequence[Verdict]) -> Iterator[Finding]:
             # The digits that the format merely costs are of the same cause.
             groups += [group for milder in narrow.values() for group in milder]
             narrow.clear()
-        joined = [verdict for group in groups for verdict in group]
-        yield _of_group(joined, is_of_narrowness=len(groups) > 1)
+        if len(groups) == 1:
+            yield _of_group(groups[0])
+            continue
+        yield _of_group([one for group in groups for one in group if one.dtype in _NARROW], is_of_narrowness=True)
+        # The remedy is float32, so the digits that wider formats lose are other findings.
+        yield from (_of_group(wide) for group in groups if (wide := [one for one in group if one.dtype not in _NARROW]))
 
 
 def _beside(verdicts: Iterable[Verdict]) -> Iterator[Verdict]:
@@ -249,7 +258,7 @@ def _groups(verdicts: Sequence[Verdict]) -> Iterator[list[Verdict]]:
     for verdict in verdicts:
         if (event := _event(verdict)) is not None:
             marks_beside.setdefault(verdict.key, []).append(mark_of(event))
-    for verdict in sorted(verdicts, key=lambda verdict: _event(verdict) is None):
+    for verdict in sorted(verdicts, key=_is_unexplained):
         marks = _marks(verdict, wide)
         known = [group for mark in marks if (group := found.get(mark)) is not None]
         if _event(verdict) is None:
@@ -273,6 +282,10 @@ def _groups(verdicts: Sequence[Verdict]) -> Iterator[list[Verdict]]:
     yield from (group for group in groups if group)
 
 
+def _is_unexplained(verdict: Verdict) -> bool:
+    return _event(verdict) is None and not (verdict.violation and verdict.violation.mistake)
+
+
 def _event(verdict: Verdict) -> Event | None:
     return None if verdict.violation is None else verdict.violation.event
 
@@ -286,6 +299,8 @@ def _marks(verdict: Verdict, wide: Container[str] = ()) -> list[Hashable]:
     if verdict.status is Status.ERROR or verdict.violation is None:
         own_words = verdict.fault in {None, Fault.RAISED}
         return [(verdict.status, verdict.fault, _NUMBER.sub("#", verdict.reason or "") if own_words else None)]
+    if verdict.violation.mistake:
+        return [("mistake", verdict.violation.mistake), ("law", verdict.law)]
     if verdict.violation.seen:
         return [("law", verdict.law)]
     if (event := _event(verdict)) is not None:
@@ -310,8 +325,8 @@ def mark_of(event: Event) -> Hashable:
     return ("event", *event.step)
 
 
-_NUMBER = re.compile(r"\d+")
-"""Numbers, such as sizes and places, in which equal errors differ."""
+_NUMBER = re.compile(r"0x[0-9a-fA-F]+|\d+")
+"""Numbers, such as sizes, places and memory addresses, in which equal errors differ."""
 
 
 _NARROW = {"bfloat16": 8, "float16": 11}
@@ -330,7 +345,7 @@ def _rounds(verdict: Verdict) -> bool:
     Beside the smallest example the worst one: beyond its bound by more than that it is no sum of roundings.
     """
     violation = verdict.violation
-    if violation is None or violation.event is not None or verdict.group not in _ROUNDED:
+    if violation is None or violation.event is not None or violation.mistake or verdict.group not in _ROUNDED:
         return False
     if verdict.dtype not in _NARROW:
         return False

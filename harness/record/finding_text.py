@@ -51,7 +51,7 @@ def sentence(finding: Finding) -> str:
             f"{formats} {verb} too narrow for the intermediate results: compute in float32 and round once; then these "
             "laws hold"
         )
-    if finding.event is not None and finding.violation is not None:
+    if finding.violation is not None and (finding.event is not None or finding.mistake):
         return finding.violation.cause
     if finding.is_of_roundings:
         # Nothing was traced to an operation: this cause is likely, not known.
@@ -103,13 +103,19 @@ def facts(finding: Finding, checked: Sequence[Verdict] = (), *, options_only: bo
             shown.append(("smallest", f"[{finding.first.where}] {_outcome(violation, finding.first.unit)}"))
         if (worst := finding.worst) is not None:
             shown.append(("worst", f"[{worst.where}] {_worst(worst)}"))
-        if finding.event is None and not finding.is_of_roundings and not finding.is_of_narrowness:
+        if not _is_explained(finding):
             shown.append(("look at", violation.cause))
     verb = {Status.BROKEN: "breaks", Status.EXPECTED: "breaks"}.get(finding.status, "affects")
     shown.append((verb, _laws(finding, checked)))
     if violation is not None:
         shown.append(("rerun", again(violation.replay) if options_only else violation.replay))
     return shown
+
+
+def _is_explained(finding: Finding) -> bool:
+    """Whether the sentence has the cause."""
+    known = finding.event is not None or finding.mistake
+    return bool(known or finding.is_of_roundings or finding.is_of_narrowness)
 
 
 def _happened(finding: Finding) -> str:
@@ -304,9 +310,7 @@ def _further(finding: Finding, checked: Sequence[Verdict]) -> str:
 
 def _in_short(finding: Finding) -> str:
     """The sentence, or the law alone where that is what the sentence is about."""
-    if finding.violation is None or finding.violation.seen or finding.event is not None:
-        return sentence(finding)
-    if finding.is_of_roundings or finding.is_of_narrowness:
+    if finding.violation is None or finding.violation.seen or _is_explained(finding):
         return sentence(finding)
     return sentence(finding) if finding.status in {Status.ERROR, Status.UNEXPECTED} else _law(finding)
 

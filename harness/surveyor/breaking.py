@@ -197,7 +197,7 @@ def _facts(course: Course, place: int) -> dict[str, Any]:
         "expected": float(measurement.expected[at]),
         "deviation": float(measurement.deviation[at]),
         "bound": measurement.admitted(at),
-        "example": to_text(read),
+        "example": to_text(read, job.contract),
         "replay": _replay(job, read),
         **_form(course, place),
     }

@@ -30,8 +30,8 @@ from harness.verdict.late import EXAMPLES, is_asked_late
 from harness.verdict.late import late as asked_late
 from harness.verdict.shrink import minimise
 from harness.verdict.trial import Trials
-from harness.verdict.violation import measured, related, violation_of
-from harness.verdict.worst import Search
+from harness.verdict.violation import explained, measured, related, violation_of
+from harness.verdict.worst import Search, severity
 
 LOST_SUBNORMALS = "only results below the smallest normal number are off, and many platforms have no such numbers"
 """Reason for the status `loses digits` of a law that only subnormal results break."""
@@ -95,6 +95,7 @@ def decide(
         try:
             if example is not None:
                 violation = measured(trials, example, draws, counted=True)
+                violation = violation and explained(job, violation, [example])
             else:
                 failing = first_failing(trials, remembered, examples=budget, seed=seed, deadline=deadline)
                 if failing is not None:
@@ -234,15 +235,46 @@ def _status(
 
 def _confirmed(trials: Trials, failing: Example, draws: str, deadline: Deadline, *, minimal: bool) -> Violation:
     """Return the violation of an example that failed, made minimal where it shows each time."""
-    if minimal and trials.shows_each_time(failing):
-        failing = _minimal(trials, failing, deadline)
-    violation = measured(trials, failing, draws)
+    shown = _minimal(trials, failing, deadline) if minimal and trials.shows_each_time(failing) else failing
+    violation = measured(trials, shown, draws)
+    if violation is not None and shown is not failing:
+        violation = _clearer(trials, failing, violation, draws, deadline)
     if violation is None and trials.census.witness is not None:
         violation = violation_of(trials.job, *trials.census.witness, draws)
     if violation is None:
         name = trials.job.case.name
         raise CaseError(f"{name} breaks the law, but not when it is called again", Fault.UNREPEATABLE)
     return violation
+
+
+NEAR = 16.0
+"""Multiples of the bound within which an example shows too little: it may look like a false alarm."""
+
+CLEAR = 1024.0
+"""Multiples of the bound from which an example is clear."""
+
+
+def _clearer(trials: Trials, failing: Example, minimal: Violation, draws: str, deadline: Deadline) -> Violation:
+    """Return the violation of a simple example that fails clearly, if the minimal example of a defect barely fails."""
+    job, found = trials.job, trials.measure(failing).most_severe
+    barely = severity(minimal)
+    if job.when_broken[0] is not Status.BROKEN or barely > NEAR or not NEAR * barely <= found < math.inf:
+        return minimal
+    least = min(CLEAR, found)
+
+    def is_clear(smaller: Example) -> bool:
+        return not deadline.is_up and least <= trials.measure(smaller).most_severe < math.inf
+
+    def clear_rows(together: Example) -> NDArray[np.bool_] | None:
+        rows = None if deadline.is_up else trials.severity_of_rows(together)
+        return None if rows is None else (rows >= least) & np.isfinite(rows)
+
+    whole, axes = job.law.of_whole_numbers, job.axes
+    simple = minimise(failing, axes, job.format, is_clear, whole=whole, bisected=False, broken_rows=clear_rows)
+    clear = measured(trials, simple, draws)
+    if clear is None or (minimal.event is not None and minimal.event.step != (clear.event and clear.event.step)):
+        return minimal
+    return clear
 
 
 def _minimal(trials: Trials, example: Example, deadline: Deadline) -> Example:

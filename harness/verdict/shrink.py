@@ -66,6 +66,8 @@ class _Trial:
     """Whether numbers are whole, and stay so."""
     broken_rows: Callable[[Example], NDArray[np.bool_] | None] | None = None
     """Positions along the leading axis that break the law; used where many rows are quicker than many calls."""
+    bisected: bool = True
+    """Whether the last step is taken at all."""
     holding: set[Hashable] = field(default_factory=set)
     """Candidates that did not fail; the second pass repeats most of them."""
 
@@ -160,6 +162,7 @@ def minimise(
     *,
     exact: bool = True,
     whole: bool = False,
+    bisected: bool = True,
     broken_rows: Callable[[Example], NDArray[np.bool_] | None] | None = None,
 ) -> Example:
     """Return the simplest example found that still fails.
@@ -179,17 +182,20 @@ def minimise(
         the questions.
     whole
         Whether its numbers are whole, and stay so.
+    bisected
+        Whether the last step is taken at all.
     broken_rows
         Which rows of an example break the law, ``None`` where that is not told row by row: with it many steps are one
         question.
     """
-    trial = _Trial(axes, format_, Members(example, axes, format_), fails, exact, whole, broken_rows)
+    members = Members(example, axes, format_)
+    trial = _Trial(axes, format_, members, fails, exact, whole, broken_rows, bisected=bisected)
     # Twice, since rows and columns may be needed only as long as the numbers are large or many.
     minimal = _pass(_pass(example, trial), trial, again=True)
     if broken_rows is None or fails(minimal):
         return minimal
     # Rows knew of each other: what fails beside others need not alone.
-    return minimise(example, axes, format_, fails, exact=exact, whole=whole)
+    return minimise(example, axes, format_, fails, exact=exact, whole=whole, bisected=bisected)
 
 
 def _is_whole(value: object) -> bool:
@@ -205,7 +211,7 @@ def _pass(example: Example, trial: _Trial, *, again: bool = False) -> Example:
     for name in axes:
         if _has_values(axes[name], example[name]) and example[name].numel() <= _MANY:
             example = _simplify(example, name, trial, kept_from_growing=again and name == primary)
-    if again and example is before:
+    if (again and example is before) or not trial.bisected:
         # The entry was bisected, and nothing beside it has changed since.
         return example
     if primary is not None and _has_values(axes[primary], example[primary]) and 0 < example[primary].numel() <= _MANY:
