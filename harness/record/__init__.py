@@ -48,12 +48,12 @@ from harness.record.estimate import (
 from harness.record.fault import Fault
 from harness.record.finding import RANKS, WRONG, Finding, by_verdict, findings, mark_of
 from harness.record.finding_text import (
-    TITLES,
     facts,
     finding_block,
     finding_in_full,
     finding_in_short,
     sentence,
+    title_of,
     unclaimed_line,
 )
 from harness.record.folder import FILES, RUNS, Row, RunFolder, oldest_first
@@ -121,7 +121,6 @@ __all__ = [
     "RUNS",
     "SCHEMA",
     "SEED",
-    "TITLES",
     "WHAT_IF",
     "WRONG",
     "Accumulator",
@@ -221,6 +220,7 @@ __all__ = [
     "summing",
     "survey_line",
     "telling",
+    "title_of",
     "trend_line",
     "trends",
     "unanswered",

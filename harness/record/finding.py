@@ -69,14 +69,23 @@ class Finding:
 
     @property
     def laws(self) -> list[str]:
-        """The laws, in the order in which they are reported."""
+        """All laws, in the order in which they are reported."""
         return list(dict.fromkeys(verdict.law for verdict in self.verdicts))
 
     @property
+    def broken_laws(self) -> list[str]:
+        """The same laws, without those of a defect that only lose digits."""
+        return list(dict.fromkeys(verdict.law for verdict in self._counted))
+
+    @property
     def dtypes(self) -> list[str]:
-        """The dtypes, and the device where that is not the CPU; of what is broken, none that it merely costs digits."""
+        """The dtypes, and the device if it is not the CPU; without those in which a defect only loses digits."""
+        return list(dict.fromkeys(verdict.where for verdict in self._counted))
+
+    @property
+    def _counted(self) -> list[Verdict]:
         milder = {Status.LOST} - {self.status}
-        return list(dict.fromkeys(verdict.where for verdict in self.verdicts if verdict.status not in milder))
+        return [verdict for verdict in self.verdicts if verdict.status not in milder]
 
     @property
     def mistake(self) -> str:
@@ -149,7 +158,12 @@ def findings(verdicts: Iterable[Verdict], statuses: Sequence[Status] = WRONG) ->
         if verdict.status in statuses:
             by_case.setdefault((verdict.case, verdict.device), []).append(verdict)
     grouped = [finding for own in by_case.values() for finding in _of_case(own)]
-    return sorted(grouped, key=lambda finding: (RANKS.index(finding.status), finding.first.group != "value"))
+    return sorted(grouped, key=_order)
+
+
+def _order(finding: Finding) -> tuple[int, bool, bool]:
+    """Put the worst first; of these, a named mistake, then wrong values."""
+    return RANKS.index(finding.status), not finding.mistake, finding.first.group != "value"
 
 
 def _of_case(verdicts: Sequence[Verdict]) -> Iterator[Finding]:

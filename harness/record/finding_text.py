@@ -1,12 +1,11 @@
 """What findings say in words, wherever they are read: one sentence, what shows it, what follows, what mends it."""
 
-import math
 import shlex
 from collections.abc import Callable, Sequence
 
 from harness.record.finding import Finding, findings
-from harness.record.schema import ANY, SEED, EventKind, Input, Status, TensorText, Verdict, Violation
-from harness.record.text import count, filled, nested, violation_block
+from harness.record.schema import ANY, SEED, EventKind, Input, Status, TensorText, Verdict, Violation, WorstExample
+from harness.record.text import OF_DIGITS, count, filled, nested, violation_block
 
 NAMED = 3
 """Maximum number of laws that a finding names."""
@@ -20,6 +19,9 @@ SPELLED_OUT = 8
 PASTED = 240
 """More characters of options are not shown."""
 
+NOT_REQUIRED = "PROPERTY"
+"""Title of a finding about a law that need not hold and whose failure loses no digits."""
+
 TITLES = {
     Status.BROKEN: "DEFECT",
     Status.ERROR: "ERROR",
@@ -28,6 +30,13 @@ TITLES = {
     Status.EXPECTED: "declared",
 }
 """Title for each kind of finding."""
+
+
+
+def title_of(finding: Finding) -> str:
+    """Return the kind of a finding, in capitals."""
+    return NOT_REQUIRED if _is_no_loss(finding) else TITLES[finding.status]
+
 
 Facts = list[tuple[str, str]]
 """Labels and texts, in the order in which they are shown."""
@@ -63,13 +72,9 @@ def sentence(finding: Finding) -> str:
     return f"{_law(finding)}: {first.statement}"
 
 
-_OF_DIGITS = {"value", "length", "gradient"}
-"""Groups of laws that can lose digits."""
-
-
 def _is_no_loss(finding: Finding) -> bool:
     """Whether what is not kept is no digit, and need not be."""
-    return finding.status is Status.LOST and finding.first.group not in _OF_DIGITS
+    return finding.status is Status.LOST and finding.first.group not in OF_DIGITS
 
 
 def _law(finding: Finding) -> str:
@@ -100,9 +105,10 @@ def facts(finding: Finding, checked: Sequence[Verdict] = (), *, options_only: bo
         if violation.seen:
             shown.append(("law", finding.first.statement))
         else:
-            shown.append(("smallest", f"[{finding.first.where}] {_outcome(violation, finding.first.unit)}"))
+            shown.append(("example", f"[{finding.first.where}] {_outcome(violation, finding.first.unit)}"))
         if (worst := finding.worst) is not None:
-            shown.append(("worst", f"[{worst.where}] {_worst(worst)}"))
+            law = f", {worst.law}" if worst.law != finding.first.law else ""
+            shown.append(("worst", f"[{worst.where}{law}] {_worst(worst)}"))
         if not _is_explained(finding):
             shown.append(("look at", violation.cause))
     verb = {Status.BROKEN: "breaks", Status.EXPECTED: "breaks"}.get(finding.status, "affects")
@@ -152,15 +158,33 @@ def _outcome(violation: Violation, unit: str, spell: Callable[[float], str] = re
     """Return the inputs, the answer and the truth."""
     place = f" at {list(violation.place)}" if any(violation.place) else ""
     inputs = ", ".join(f"{name} = {_short(value, spell)}" for name, value in violation.example.items())
-    return f"{inputs}: {_number(violation.actual)}{place}, expected {_expected(violation, unit)}"
+    actual, expected = _distinct(violation.actual, violation.expected)
+    return f"{inputs}: {actual}{place}, expected {expected}{_off(violation, unit)}"
 
 
-def _expected(violation: Violation, unit: str) -> str:
-    """Return the truth, and how far off the answer is where both look alike."""
-    if _number(violation.actual) != _number(violation.expected):
-        return _number(violation.expected)
-    off = f"{_number(violation.deviation)} {unit} off, bound {_number(violation.bound)}"
-    return f"{violation.expected!r}, {off}"
+def _off(found: Violation | WorstExample, unit: str) -> str:
+    """Return the deviation and its bound if the numbers share leading digits; empty otherwise."""
+    if _number(found.actual, _SHARED) != _number(found.expected, _SHARED):
+        return ""
+    return f", {_number(found.deviation)} {unit} off, bound {_number(found.bound)}"
+
+
+_SHARED = 3
+"""Digits that two numbers share if their deviation is worth stating."""
+
+
+def _distinct(actual: float, expected: float) -> tuple[str, str]:
+    """Return two numbers in six digits, or in as many more as show that they differ."""
+    for digits in range(_DIGITS, _ALL_DIGITS):
+        shown = _number(actual, digits), _number(expected, digits)
+        if shown[0] != shown[1]:
+            # One more digit shows by how much.
+            return shown if digits == _DIGITS else (_number(actual, digits + 1), _number(expected, digits + 1))
+    return _number(actual, _ALL_DIGITS), _number(expected, _ALL_DIGITS)
+
+
+_DIGITS, _ALL_DIGITS = 6, 17
+"""Usual number of digits, and the number that identifies a float64."""
 
 
 def _worst(verdict: Verdict) -> str:
@@ -168,15 +192,12 @@ def _worst(verdict: Verdict) -> str:
     assert violation is not None
     found = violation.worst or violation
     inputs = ", ".join(f"{name} = {_short(value, spell=_input)}" for name, value in found.example.items())
-    finite = f", {_number(found.deviation)} {verdict.unit} off, bound {_number(found.bound)}"
-    off = finite if math.isfinite(found.deviation) else ""
-    alike = _number(found.actual) == _number(found.expected)
-    actual, expected = map(repr if alike else _number, (found.actual, found.expected))
-    return f"{inputs}: {actual}, expected {expected}{off}"
+    actual, expected = _distinct(found.actual, found.expected)
+    return f"{inputs}: {actual}, expected {expected}{_off(found, verdict.unit)}"
 
 
-def _number(value: float) -> str:
-    return f"{value:.6g}"
+def _number(value: float, digits: int = 6) -> str:
+    return f"{value:.{digits}g}"
 
 
 def _input(value: float) -> str:
@@ -198,7 +219,7 @@ def _short(value: Input, spell: Callable[[float], str] = repr) -> str:
 
 def _laws(finding: Finding, checked: Sequence[Verdict]) -> str:
     """Name the first few laws, and say in which dtypes."""
-    names = finding.laws
+    names = finding.broken_laws
     every, where = _every(finding, checked), _where(finding, checked)
     if len(every) == len({verdict.key for verdict in finding.verdicts}) > NAMED:
         return f"all checked laws{f', in {where}' if where else ''}"
@@ -265,8 +286,7 @@ def finding_block(
     name
         What stands before the sentence; the kind of finding where absent.
     """
-    title = f"{name or TITLES[finding.status]}  {sentence(finding)}"
-    lines = _filled(title, width, indent="  ")
+    lines = _filled(f"{name or title_of(finding)}  {sentence(finding)}", width, indent="  ")
     for label, text in facts(finding, checked, options_only=options_only):
         lines += _filled(f"  {label:<8}  {text}", width, indent=" " * 12, whole=label == "rerun")
     return "\n".join(lines)
@@ -280,7 +300,7 @@ def finding_in_full(finding: Finding, checked: Sequence[Verdict] = (), *, name: 
     finding, checked, name
         As :func:`finding_block` takes them.
     """
-    block = finding_block(finding, checked, name=name or f"{TITLES[finding.status]}  {finding.case}")
+    block = finding_block(finding, checked, name=name or f"{title_of(finding)}  {finding.case}")
     return block if finding.violation is None else f"{block}\n\n{violation_block(finding.first)}"
 
 
@@ -296,13 +316,13 @@ def finding_in_short(finding: Finding, checked: Sequence[Verdict] = (), *, width
     if finding.violation is not None and not finding.violation.seen and not _is_no_loss(finding):
         shown = f"; {_outcome(finding.violation, finding.first.unit, _input)}"
     further = _further(finding, checked)
-    title = f"{name or TITLES[finding.status]}  {_in_short(finding)}{shown}{f' ({further})' if further else ''}"
-    return "\n".join(_filled(title, width, indent="  "))
+    text = f"{name or title_of(finding)}  {_in_short(finding)}{shown}{f' ({further})' if further else ''}"
+    return "\n".join(_filled(text, width, indent="  "))
 
 
 def _further(finding: Finding, checked: Sequence[Verdict]) -> str:
     """Say how many laws follow beside the one that is named, and in which dtypes."""
-    others = len(finding.laws) - 1
+    others = len(finding.broken_laws) - 1
     more = f"and {count(others, 'more law')} " if others else ""
     where = _where(finding, checked)
     return f"{more}in {where}" if where else more.strip()

@@ -121,10 +121,12 @@ def _cap(value: Law, job: Job) -> float | None:
     measured = [job.subject.measure(value, example) for example in drawn]
     actual = np.concatenate([np.ravel(one.actual) for one in measured])
     expected = np.concatenate([np.ravel(one.expected) for one in measured])
-    if not np.isfinite(actual).any() or (cap := float(actual[np.isfinite(actual)].max())) <= 0.0:
+    cap = float(actual[np.isfinite(actual)].max(initial=0.0))
+    if cap == 0.0 or job.subject.declares.get("reduction") == "sum":
+        # A sum of several rows has no cap of its own.
         return None
     beyond = np.isfinite(expected) & (expected > CAPPED * cap)
-    return cap if beyond.sum() >= ENOUGH and bool(_is_at(actual[beyond], cap, job.format).all()) else None
+    return cap if (beyond & _is_at(actual, cap, job.format)).sum() >= ENOUGH else None
 
 
 def _is_at(actual: Any, cap: float, format_: Format) -> Any:

@@ -67,7 +67,9 @@ BINARY_CROSS_ENTROPY = (
 
 
 def _unbiased(x: Tensor, *, eps: float, **_: Any) -> Tensor:
-    return (x - x.mean(-1, keepdim=True)) / (x.var(-1, keepdim=True) + eps).sqrt()
+    centered = x - x.mean(-1, keepdim=True)
+    # The method var warns about rows of one entry, for which this is NaN, too.
+    return centered / (centered.square().sum(-1, keepdim=True) / (x.shape[-1] - 1) + eps).sqrt()
 
 
 def _uncentered(x: Tensor, *, eps: float, **_: Any) -> Tensor:
