@@ -32,7 +32,6 @@ TITLES = {
 """Title for each kind of finding."""
 
 
-
 def title_of(finding: Finding) -> str:
     """Return the kind of a finding, in capitals."""
     return NOT_REQUIRED if _is_no_loss(finding) else TITLES[finding.status]

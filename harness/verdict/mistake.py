@@ -92,7 +92,7 @@ def _close(first: Array, second: Array, format_: Format) -> Any:
 
 
 CAPPED = 1.2
-"""Factor by which the exact values exceed a cap that is recognized."""
+"""Factor by which the exact values exceed a cap that is recognized, and by which they differ among themselves."""
 
 
 def with_cap(job: Job, violation: Violation) -> Violation:
@@ -116,7 +116,7 @@ def _value(job: Job) -> Law | None:
 
 
 def _cap(value: Law, job: Job) -> float | None:
-    """Return the largest output, if many outputs are equal to it where the exact values exceed it by far."""
+    """Return the largest output, if many outputs are equal to it where the exact values differ and exceed it by far."""
     drawn = examples(value.inputs or job.contract.inputs, job.format)
     measured = [job.subject.measure(value, example) for example in drawn]
     actual = np.concatenate([np.ravel(one.actual) for one in measured])
@@ -126,7 +126,8 @@ def _cap(value: Law, job: Job) -> float | None:
         # A sum of several rows has no cap of its own.
         return None
     beyond = np.isfinite(expected) & (expected > CAPPED * cap)
-    return cap if (beyond & _is_at(actual, cap, job.format)).sum() >= ENOUGH else None
+    exact = expected[beyond & _is_at(actual, cap, job.format)]
+    return cap if exact.size >= ENOUGH and exact.max() > CAPPED * exact.min() else None
 
 
 def _is_at(actual: Any, cap: float, format_: Format) -> Any:

@@ -324,7 +324,9 @@ def test_an_answer_is_shown_with_enough_digits_to_differ_from_the_truth() -> Non
     close = broken(deviation=5.0, bound=3.0, actual=4.83378982543945, expected=4.833792344709238)
     assert "4.833790, expected 4.833792" not in (text := dict(facts(findings([close])[0]))["example"])
     assert ": 4.833790 " not in text
-    assert "4.83379, expected 4.833792, 5 ulp off" in text.replace("4.8337898", "4.83379").replace("4.8337923", "4.833792")
+    assert "4.83379, expected 4.833792, 5 ulp off" in text.replace("4.8337898", "4.83379").replace(
+        "4.8337923", "4.833792"
+    )
 
 
 def test_a_worst_example_of_another_law_names_that_law() -> None:

@@ -19,6 +19,11 @@ def clamped(logits: Tensor, targets: Tensor) -> Tensor:
     return torch.nn.functional.binary_cross_entropy(logits.sigmoid(), targets)
 
 
+def twice(logits: Tensor) -> Tensor:
+    """A softmax of a softmax, which is the more wrong the larger the gaps of its logits."""
+    return logits.softmax(-1).softmax(-1)
+
+
 def job(case: Case, law: str = "value") -> Job:
     """One law, in float32."""
     (found,) = jobs([case], laws=[law], dtypes=["float32"])
@@ -27,9 +32,9 @@ def job(case: Case, law: str = "value") -> Job:
 
 @pytest.fixture(scope="module")
 def found() -> Verdict:
-    """A violation that shows both."""
-    verdict = decide(job(Case(clamped, "binary_cross_entropy_with_logits"), "value_on_extreme_numbers"), corpora=())
-    assert verdict.status is Status.BROKEN
+    """A violation that shows both: lost digits, of which the smallest example is shown as it is."""
+    verdict = decide(job(Case(twice, "softmax"), "digits_not_lost"), corpora=())
+    assert verdict.status is Status.LOST
     return verdict
 
 
@@ -48,7 +53,7 @@ def test_the_worst_has_a_replay_of_its_own(found: Verdict) -> None:
     """Which measures the same."""
     assert found.violation is not None
     assert found.violation.worst is not None
-    target = job(Case(clamped, "binary_cross_entropy_with_logits"), "value_on_extreme_numbers")
+    target = job(Case(twice, "softmax"), "digits_not_lost")
     text = found.violation.worst.replay.partition("--example ")[2].strip("'")
     again = decide(target, example=from_json(text, target.contract, target.format))
     assert again.violation is not None
@@ -64,7 +69,7 @@ def test_what_is_infinitely_wrong_has_no_worse_example() -> None:
 
 
 def test_what_barely_fails_has_the_cause_of_what_fails_by_far() -> None:
-    """Two roundings of a mean say nothing; a row whose spread they swallow says what they are."""
+    """Two roundings of a mean say nothing; in a row whose spread they swallow, the subtraction shows them."""
 
     def narrow(x: Tensor) -> Tensor:
         mean = x.mean(-1, keepdim=True)
@@ -73,7 +78,7 @@ def test_what_barely_fails_has_the_cause_of_what_fails_by_far() -> None:
     (target,) = jobs([Case(narrow, "layer_norm")], laws=["rows_have_mean_zero"], dtypes=["float16"])
     violation = decide(target, corpora=()).violation
     assert violation is not None
-    assert violation.worst is not None
+    assert violation.deviation > 100.0 * violation.bound
     assert violation.event is not None
     assert (violation.event.kind, violation.event.operation) == (EventKind.CANCELLATION, "sub")
 
