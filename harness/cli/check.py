@@ -42,6 +42,7 @@ from harness.cli.options import (
     session,
 )
 from harness.cli.panels import CALLING, KNOWN, OUTPUT, THOROUGH, epilog
+from harness.cli.picture import record_picture
 from harness.error import UsageError
 from harness.record import SEED
 from harness.record.text import count
@@ -249,6 +250,8 @@ def check(
             return ending.code
         if not verdicts:
             raise UsageError(f"no law of `{target}` matches the options", remedy="see `harness list --laws`")
+        if run is not None and not early:
+            record_picture(opened, ending, campaign, verdicts, means)
         fails_strictly = any(one.fails(strict=strict) for one in properties.values())
         return _code(verdicts) or int(fails_strictly)
 

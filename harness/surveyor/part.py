@@ -14,7 +14,7 @@ from harness.record import Accumulator, Breaking
 from harness.surveyor.accumulator import accumulator
 from harness.surveyor.breaking import breaking
 from harness.surveyor.discovery import Discovery, Skip
-from harness.surveyor.passage import is_shown, passage
+from harness.surveyor.passage import is_drawn, is_shown, passage
 from harness.surveyor.profile import profile
 from harness.surveyor.search import Budget, Objective, search
 from harness.surveyor.worst import witness
@@ -50,6 +50,11 @@ class Part:
     def title(self) -> str:
         """What is explored."""
         return f"{self.job.case.name} [{self.job.format.name}]"
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether a passage along the ray may be part of a picture."""
+        return self.what == "ray" and is_drawn(self.job, self.ray)
 
     def findings(self) -> list[Discovery]:
         """Find it out; nothing of an implementation whose nature leaves the law nothing to say."""

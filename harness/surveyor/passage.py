@@ -42,10 +42,14 @@ _QUIET = MOVES | {"clone", "copy", "to", "fill", "zero"}
 
 
 def is_shown(job: Job, ray: Ray, point: Breaking) -> bool:
-    """Whether a ray is worth watching: the first of those with few entries, and every one of them that breaks."""
-    shown = [own.name for own in rays_of(job.contract) if own.name in SHOWN]
-    followed = job.law == first_value(job) and job.device == CPU and point.reason is None
-    return followed and ray.name in shown and (ray.name == shown[0] or point.value is not None)
+    """Whether to show a ray: the first of those with few entries, and every one of them that breaks."""
+    first = next((own.name for own in rays_of(job.contract) if own.name in SHOWN), None)
+    return is_drawn(job, ray) and point.reason is None and (ray.name == first or point.value is not None)
+
+
+def is_drawn(job: Job, ray: Ray) -> bool:
+    """Whether a ray changes few entries, and the law is that of the value."""
+    return ray.name in SHOWN and job.law == first_value(job) and job.device == CPU
 
 
 def passage(job: Job, ray: Ray, point: Breaking) -> Passage:

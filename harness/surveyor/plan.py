@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.calling.target import Loader, Target
-from harness.record import SEED
+from harness.record import SEED, Passage
 from harness.surveyor.discovery import DISCOVERIES, Discovery, unanswered
 from harness.work.carry_out import Hands, carry_out
 from harness.work.plan import Document
@@ -72,8 +72,15 @@ class Survey(Target):
         with carry_out(self, **means) as hands:
             yield from self.findings(hands)
 
+    def passages(self, hands: Hands) -> Iterator[Passage]:
+        """Yield what the cases compute along the rays that a report draws, and nothing else."""
+        drawn = [index for index, piece in enumerate(hands.pieces) if piece["drawn"]]
+        for answer in hands.answers(drawn):
+            found = [] if answer.said is None else DISCOVERIES.validate_python(answer.said["findings"])
+            yield from (one for one in found if isinstance(one, Passage))
+
     def findings(self, hands: Hands) -> Iterator[tuple[str, list[Discovery]]]:
-        """Yield of each part what it is about and what is found, as it is found."""
+        """Yield the subject of each part and its findings, as soon as they are known."""
         for answer in hands.answers(range(len(hands.pieces))):
             piece = hands.pieces[answer.index]
             if answer.said is None:
@@ -110,6 +117,7 @@ class Parts:
                 "case": part.job.case.name,
                 "first_call": f"{part.job.case.name} {part.job.format.name}",
                 "title": part.title,
+                "drawn": part.is_drawn,
                 "unanswered": part.unanswered("the command ended first").model_dump(mode="json"),
             }
             for part in self.parts
