@@ -52,7 +52,9 @@ class Figure:
     caveat
         What must be said about the data; see :func:`reports.source.caveat`.
     columns
-        Panels a row where the window is wide enough.
+        Panels in a row of a wide window.
+    claim
+        What the figure shows in this run, as a title; empty if the title says it.
     """
 
     kind: ClassVar[str] = "figure"
@@ -64,6 +66,7 @@ class Figure:
     frames: tuple[str, ...]
     caveat: str = ""
     columns: int = 3
+    claim: str = ""
 
     @property
     def heading(self) -> str:

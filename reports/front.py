@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from harness.record import Status
+from harness.record import Status, laws_in
 from reports.figure import Figure
 from reports.figures import front as figures
 from reports.figures.audit import headroom
@@ -127,7 +127,7 @@ def _watch(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
     part = watch(reading.passages)
     if part is None:
         return None
-    return Picture("Watch it break", "", part, of_contract(sheets, part.first.passage.contract))
+    return Picture(part.first.claim, "", part, of_contract(sheets, part.first.passage.contract))
 
 
 def _magnitude(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
@@ -138,7 +138,8 @@ def _magnitude(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
     if not contract:
         return None
     figure = figures.magnitude(frames.profiles, frames.breakings, contract)
-    return Picture(f"Error of {contract} for growing inputs", figure.caption, figure, of_contract(sheets, contract))
+    title = figures.claim_of_magnitudes(frames.profiles, contract)
+    return Picture(title, figure.caption, figure, of_contract(sheets, contract))
 
 
 def _headroom(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
@@ -149,7 +150,7 @@ def _headroom(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
         return None
     figure = figures.large("front-headroom", figure, figure.caption)
     target = next((sheet.name for sheet in sheets if sheet.name == "audit"), "")
-    return Picture("Headroom of a training step", figure.caption, figure, target)
+    return Picture(_claim(figure, "Headroom of a training step"), figure.caption, figure, target)
 
 
 def _time(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
@@ -160,7 +161,7 @@ def _time(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
     figure = figures.step_time(frame)
     family = str(frame["family"].iloc[0])
     target = next((sheet.name for sheet in sheets if (sheet.kind, sheet.title) == ("model", family)), "")
-    return Picture(f"Time of a training step: {family}", figure.caption, figure, target)
+    return Picture(_claim(figure, f"Time of a training step: {family}"), figure.caption, figure, target)
 
 
 def _loading(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
@@ -169,7 +170,7 @@ def _loading(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
         return None
     figure = figures.loading(reading.frames.loaders, reading.head.data)
     target = next((sheet.name for sheet in sheets if sheet.name == "loading"), "")
-    return Picture("Fastest configuration per data loader", figure.caption, figure, target)
+    return Picture(_claim(figure, "Fastest configuration per data loader"), figure.caption, figure, target)
 
 
 def _overfitting(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
@@ -188,6 +189,11 @@ def _spent(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
     figure = figures.spent(reading.frames.budgets, reading.head.data)
     target = next((sheet.name for sheet in sheets if sheet.name == "loading"), "")
     return Picture("Where the time of a batch goes", figure.caption, figure, target)
+
+
+def _claim(figure: Figure, title: str) -> str:
+    """Return the claim of a figure, or a title without one."""
+    return figure.claim or title
 
 
 PICTURES: tuple[PictureBuilder, ...] = (_watch, _headroom, _magnitude, _time, _loading, _spent, _overfitting)
@@ -215,14 +221,14 @@ def _index(reading: Reading, sheets: Sequence[Sheet]) -> Section:
 def _entry(sheet: Sheet, reading: Reading) -> Entry:
     """Return a sheet with what its laws say; what has none, with what is on it."""
     own = [verdict for verdict in reading.verdicts if sheet.kind == "operation" and verdict.contract == sheet.title]
-    counts = Counter(verdict.status for verdict in own)
-    ran = len(own) - counts[Status.SKIPPED]
+    ran = [verdict for verdict in own if verdict.status is not Status.SKIPPED]
     if not ran:
         return Entry(sheet.name, sheet.title, "" if sheet.kind == "run" else _contents(sheet))
-    failed = sum(counts[status] for status in Status if status.fails)
+    counts, laws = Counter(verdict.status for verdict in ran), count(laws_in(ran), "law")
+    failed = laws_in(verdict for verdict in ran if verdict.status.fails)
     cases = count(len({verdict.case for verdict in own}), "case")
-    said = f"{failed:,} of {ran:,} fail" if failed else f"{count(ran, 'verdict')}"
-    shares = tuple((status.value, round(100 * counts[status] / ran, 2)) for status in _BAR if counts[status])
+    said = f"{failed:,} of {laws} {'fails' if failed == 1 else 'fail'}" if failed else laws
+    shares = tuple((status.value, round(100 * counts[status] / len(ran), 2)) for status in _BAR if counts[status])
     return Entry(sheet.name, sheet.title, f"{cases}, {said}", shares, alarm=bool(failed))
 
 

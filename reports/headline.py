@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from harness.record import Audit, Status, early, failing, findings, sentence, verdict_line
+from harness.record import Audit, Status, early, failing, findings, laws_in, sentence, verdict_line
 from reports.figures import front as figures
 from reports.figures.audit import NEAR
 from reports.number import rate, times
@@ -52,8 +52,8 @@ def _rest(reading: Reading, causes: int, others: int) -> str:
     """Say what else is wrong, or that the rest holds."""
     if causes + others:
         return f"{count(causes + others, 'more finding')} below."
-    failed, ran = len(failing(reading.verdicts)), _ran(reading)
-    lost = sum(verdict.status is Status.LOST for verdict in reading.verdicts)
+    failed, ran = laws_in(failing(reading.verdicts)), _ran(reading)
+    lost = laws_in(verdict for verdict in reading.verdicts if verdict.status is Status.LOST)
     if ran <= failed + lost:
         return "No checked law holds."
     digits = f"{count(lost, 'law')} {'loses' if lost == 1 else 'lose'} digits; all" if lost else "All"
@@ -65,12 +65,12 @@ def _calm(reading: Reading) -> str:
     if early(reading.head.work, "check") or not _ran(reading):
         return _unchecked(reading)
     cases = list(dict.fromkeys(verdict.case for verdict in reading.verdicts))
-    known = sum(verdict.status is Status.EXPECTED for verdict in reading.verdicts)
-    failures = f", {count(known, 'known failure')}" if known else ""
-    defects, checks = "new defects" if known else "defects", count(_ran(reading), "check")
+    known = laws_in(verdict for verdict in reading.verdicts if verdict.status is Status.EXPECTED)
+    failures = f", {known:,} of which fail as declared" if known else ""
+    defects, laws = "new defects" if known else "defects", count(_ran(reading), "law")
     if len(cases) == 1:
-        return f"{cases[0]}: no {defects} in {checks}{failures}."
-    return f"No {defects}: {len(cases):,} implementations, {checks}{failures}."
+        return f"{cases[0]}: no {defects} in {laws}{failures}."
+    return f"No {defects}: {len(cases):,} implementations, {laws}{failures}."
 
 
 def _unchecked(reading: Reading) -> str:
@@ -119,7 +119,7 @@ def _measured(reading: Reading) -> str:
 
 
 def _ran(reading: Reading) -> int:
-    return sum(verdict.status is not Status.SKIPPED for verdict in reading.verdicts)
+    return laws_in(verdict for verdict in reading.verdicts if verdict.status is not Status.SKIPPED)
 
 
 def origin(reading: Reading) -> Iterator[tuple[str, str, str]]:
@@ -192,7 +192,7 @@ def _amount(reading: Reading) -> str:
     what = next(iter(cases)) if len(cases) == 1 else count(len(cases), "implementation")
     as_ = next(iter(contracts)) if len(contracts) == 1 else count(len(contracts), "operation")
     dtypes = list(dict.fromkeys(verdict.dtype for verdict in verdicts))
-    laws = len({(verdict.contract, verdict.law) for verdict in verdicts})
+    laws = laws_in(verdicts)
     examples = sum(verdict.examples for verdict in verdicts)
     frames = reading.frames
     kinds = [("data loader", frames.loaders), ("training step", frames.steps)]

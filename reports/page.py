@@ -20,6 +20,7 @@ from harness.record import (
     audit_line,
     early,
     failing,
+    laws_in,
     proof_line,
     survey_line,
     verdict_line,
@@ -127,16 +128,16 @@ def _markdown(environment: Environment, page: dict[str, Any]) -> str:
 def _badge(reading: Reading) -> dict[str, Any]:
     """Return the verdict as shields.io's endpoint schema has it."""
     ran = [verdict for verdict in reading.verdicts if verdict.status is not Status.SKIPPED]
-    number = len(failing(reading.verdicts))
+    number, laws = laws_in(failing(reading.verdicts)), laws_in(ran)
     ended = early(reading.head.work, "check")
     message, color = (
         (ended, "lightgrey")
         if ended and not number
         else ("none checked", "lightgrey")
         if not ran
-        else (f"{number:,} of {len(ran):,} fail", "red")
+        else (f"{number:,} of {laws:,} fail", "red")
         if number
-        else (f"no defect in {len(ran):,}", "brightgreen")
+        else (f"no defect in {laws:,}", "brightgreen")
     )
     return {"schemaVersion": 1, "label": "laws", "message": message, "color": color}
 

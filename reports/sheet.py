@@ -20,9 +20,10 @@ from reports.tables.heat import Heat
 from reports.tables.matrix import Matrix
 
 OPERATION = (
+    law.definition,
     law.wrong,
-    law.laws,
     survey.why,
+    law.laws,
     survey.survey,
     proof.proofs,
     operation.operations,

@@ -60,7 +60,7 @@ def found(finding: Finding) -> str:
     """Return one sentence on a finding: what is wrong, and how much follows."""
     first = finding.first
     what = cut(sentence(finding).splitlines()[0].rstrip("."), most=300)
-    laws = count(len(finding.verdicts), "law")
+    laws = count(len(finding.broken_laws), "law")
     return f"{finding.case}: {what} ({first.law} [{first.where}]{_amount(first)}; {laws})."
 
 
@@ -72,7 +72,7 @@ def declared(found: Sequence[Finding]) -> list[str]:
         of_reason.setdefault(f"{finding.case}: {what}", []).append(finding)
     said = []
     for what, together in of_reason.items():
-        laws = {verdict.key for finding in together for verdict in finding.verdicts}
+        laws = {verdict.law for finding in together for verdict in finding.verdicts}
         dtypes = list(dict.fromkeys(dtype for finding in together for dtype in finding.dtypes))
         said.append(f"{what} ({count(len(laws), 'law')}, in {listing(dtypes)}).")
     return said

@@ -109,7 +109,7 @@ from harness.record.survey_text import (
     undeclared,
     what_happens,
 )
-from harness.record.text import census_line, failing, skip_lines, verdict_line, violation_block
+from harness.record.text import census_line, failing, laws_in, skip_lines, verdict_line, violation_block
 from harness.record.work import Ended, Work, early, unfinished
 
 __all__ = [
@@ -203,6 +203,7 @@ __all__ = [
     "grades",
     "how_sure",
     "laws_held",
+    "laws_in",
     "mark_of",
     "mean_ratio",
     "median_ratio",

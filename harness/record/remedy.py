@@ -45,18 +45,21 @@ _REMEDIES: Mapping[Scope, Mapping[str, str]] = {
     "": {
         "shift": "keep the argument of exp at or below zero, or call a stable function such as torch.sigmoid",
         "log": "work with logarithms (logsigmoid, log1p)",
+        "underflow": "work with logarithms (logsigmoid, log1p)",
         "difference": "compute the difference directly, with sigmoid(-x) for 1 - sigmoid(x), expm1 or log1p",
         "near_one": "use log1p of the difference from one",
     },
     "rows": {
         "shift": "subtract the row maximum first",
         "log": "work with logarithms (log_softmax, logsumexp)",
+        "underflow": "subtract the row maximum first, or work with logarithms (log_softmax, logsumexp)",
         "difference": "compute the difference directly: center before squaring",
         "near_one": "use log_softmax, or log1p of the difference from one",
     },
     "sigmoid": {
         "shift": "use exp(-|x|) only",
         "log": "work with logarithms (logsigmoid)",
+        "underflow": "work with logarithms (logsigmoid)",
         "difference": "compute the difference directly, with sigmoid(-x) for 1 - sigmoid(x), expm1 or log1p",
         "near_one": "use logsigmoid, or log1p of the difference from one",
     },
@@ -158,7 +161,7 @@ _ADVICE: Mapping[EventKind, Mapping[str, _Advice]] = {
     },
     EventKind.UNDERFLOW: {
         "": _Advice(_UNDERFLOW, _SCALE),
-        **dict.fromkeys(("exp", "exp2"), _Advice(_UNDERFLOW, "{log}")),
+        **dict.fromkeys(("exp", "exp2"), _Advice(_UNDERFLOW, "{underflow}")),
         **dict.fromkeys(("softmax", "sigmoid"), _Advice(_UNDERFLOW, "{log}")),
         "add": _Advice(
             "the result of {op} is zero or subnormal in {dtype}{limit}",

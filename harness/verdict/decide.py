@@ -23,6 +23,7 @@ from harness.laws.subject import CaseError
 from harness.record import SEED, Fault, Status, Verdict, Violation
 from harness.record.property import SUBNORMALS
 from harness.verdict import corpus
+from harness.verdict.clear import clearer
 from harness.verdict.delivery import delivered
 from harness.verdict.draw import FURTHER, Deadline, first_failing
 from harness.verdict.job import Job
@@ -31,7 +32,7 @@ from harness.verdict.late import late as asked_late
 from harness.verdict.shrink import minimise
 from harness.verdict.trial import Trials
 from harness.verdict.violation import explained, measured, related, violation_of
-from harness.verdict.worst import Search, severity
+from harness.verdict.worst import Search
 
 LOST_SUBNORMALS = "only results below the smallest normal number are off, and many platforms have no such numbers"
 """Reason for the status `loses digits` of a law that only subnormal results break."""
@@ -238,43 +239,13 @@ def _confirmed(trials: Trials, failing: Example, draws: str, deadline: Deadline,
     shown = _minimal(trials, failing, deadline) if minimal and trials.shows_each_time(failing) else failing
     violation = measured(trials, shown, draws)
     if violation is not None and shown is not failing:
-        violation = _clearer(trials, failing, violation, draws, deadline)
+        violation = clearer(trials, failing, violation, draws, deadline)
     if violation is None and trials.census.witness is not None:
         violation = violation_of(trials.job, *trials.census.witness, draws)
     if violation is None:
         name = trials.job.case.name
         raise CaseError(f"{name} breaks the law, but not when it is called again", Fault.UNREPEATABLE)
     return violation
-
-
-NEAR = 16.0
-"""Multiples of the bound within which an example shows too little: it may look like a false alarm."""
-
-CLEAR = 1024.0
-"""Multiples of the bound from which an example is clear."""
-
-
-def _clearer(trials: Trials, failing: Example, minimal: Violation, draws: str, deadline: Deadline) -> Violation:
-    """Return the violation of a simple example that fails clearly, if the minimal example of a defect barely fails."""
-    job, found = trials.job, trials.measure(failing).most_severe
-    barely = severity(minimal)
-    if job.when_broken[0] is not Status.BROKEN or barely > NEAR or not NEAR * barely <= found < math.inf:
-        return minimal
-    least = min(CLEAR, found)
-
-    def is_clear(smaller: Example) -> bool:
-        return not deadline.is_up and least <= trials.measure(smaller).most_severe < math.inf
-
-    def clear_rows(together: Example) -> NDArray[np.bool_] | None:
-        rows = None if deadline.is_up else trials.severity_of_rows(together)
-        return None if rows is None else (rows >= least) & np.isfinite(rows)
-
-    whole, axes = job.law.of_whole_numbers, job.axes
-    simple = minimise(failing, axes, job.format, is_clear, whole=whole, bisected=False, broken_rows=clear_rows)
-    clear = measured(trials, simple, draws)
-    if clear is None or (minimal.event is not None and minimal.event.step != (clear.event and clear.event.step)):
-        return minimal
-    return clear
 
 
 def _minimal(trials: Trials, example: Example, deadline: Deadline) -> Example:

@@ -293,7 +293,7 @@ def _simpler_at(example: Example, name: str, index: tuple[int, ...], trial: _Tri
     largest = torch.finfo(example[name].dtype).max if example[name].is_floating_point() else np.inf
     if not np.isfinite(current) or (positive and current == 0.0):
         return
-    for simple in _simpler(current):
+    for simple in _simpler(current, *(() if trial.bisected else _POWERS)):
         # The largest number rounded to fewer digits is none of the format.
         if abs(simple) > (abs(current) if kept else largest):
             continue
@@ -304,11 +304,16 @@ def _simpler_at(example: Example, name: str, index: tuple[int, ...], trial: _Tri
             yield _Step(changed, at=(name, index))
 
 
-def _simpler(value: float) -> Iterator[float]:
+_POWERS = (10.0, 100.0, 1000.0)
+"""Numbers that an entry may become if it does not become the last one that fails."""
+
+
+def _simpler(value: float, *powers: float) -> Iterator[float]:
     yield 0.0
     if np.signbit(value):
         yield -0.0
     yield math.copysign(1.0, value)
+    yield from (math.copysign(power, value) for power in powers if power < abs(value))
     for digits in (1, 2, 3, 4):
         yield float(f"{value:.{digits - 1}e}")
 

@@ -20,6 +20,7 @@ from harness.laws.law import Example
 from harness.laws.subject import CaseError
 from harness.record import EventKind, Violation, WorstExample, mark_of
 from harness.verdict.cause import Cause, traced
+from harness.verdict.clear import clearer, severity
 from harness.verdict.consequence import BASES
 from harness.verdict.draw import Deadline, failing_rows
 from harness.verdict.job import Job
@@ -182,6 +183,8 @@ class Search:
             violation = None if self._is_large(candidate) else measured(self.trials, candidate, self.draws)
             if violation is None:
                 continue
+            if candidate is not example:
+                violation = clearer(self.trials, example, violation, self.draws, self.deadline)
             found = self._cause_of(violation)
             if found.is_known and not _is_of(found, own) and _mark(found) not in others:
                 others[_mark(found)] = related(
@@ -253,8 +256,3 @@ def _with(job: Job, violation: Violation, worst: _Worst | None, others: list[Vio
         if violation.event is None and worst.cause.event is not None and not violation.mistake:
             found |= {"event": worst.cause.event, "cause": repaired(job, worst.cause.event)}
     return violation.model_copy(update=found)
-
-
-def severity(found: Violation | WorstExample) -> float:
-    """Return the deviation as a multiple of its bound, or of half a unit if the bound is smaller."""
-    return found.deviation / max(found.bound, 0.5)

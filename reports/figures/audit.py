@@ -47,7 +47,8 @@ def headroom(audit: Audit) -> Figure | None:
         label=said,
         height_in=0.8 + 0.34 * len(rooms),
     )
-    return Figure("headroom-figure", "Headroom before a line breaks", (panel,), said, (), columns=1)
+    claim = f"{place(first)} breaks if its {first.operation} {first.quantity} grows {plain(first.factor)}×"
+    return Figure("headroom-figure", "Headroom before a line breaks", (panel,), said, (), columns=1, claim=claim)
 
 
 def _draw(axes: Axes, rooms: list[Headroom]) -> None:

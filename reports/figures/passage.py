@@ -94,6 +94,17 @@ class View:
         return f"breaks at t = {point!r}{f' = {self.passage.form}' if self.passage.form else ''}"
 
     @property
+    def claim(self) -> str:
+        """What goes wrong, and from where on, in one sentence without a full stop."""
+        name = ".".join(self.passage.case.split(".")[-2:])
+        point = self.passage.breaks_at
+        if point is None:
+            return f"{name} does not break on this ray"
+        station = self.passage.stations[self.at]
+        answer, exact = _entry(station.actual, self.plotted), station.expected[self.plotted]
+        return f"{name} {_failure(answer, exact)} from t = {plain(point, digits=4)} on"
+
+    @property
     def position(self) -> float | None:
         """How far from the left the breaking point is, in percent."""
         return None if self.passage.breaks_at is None else self.positions[self.at]
@@ -366,6 +377,16 @@ def _says(passage: Passage) -> Iterator[str]:
         exact = _text(station.expected[entry])
         verdict = "the law is broken" if station.broken else "the error is within its bound"
         yield f"t = {station.t!r}: {subject} is {answer}; the exact value is {exact}; {verdict}."
+
+
+def _failure(answer: float | None, exact: float) -> str:
+    if answer is None:
+        return "has the wrong shape"
+    if math.isnan(answer):
+        return "returns NaN"
+    if math.isinf(answer):
+        return "returns infinity"
+    return "returns 0" if answer == 0.0 != exact else "is silently wrong"
 
 
 def _entry(values: Sequence[float], entry: int) -> float | None:

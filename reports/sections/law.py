@@ -47,10 +47,17 @@ def declared(reading: Reading) -> Iterator[PagePart]:
     yield Note("The smallest example for every cause, with its replay and likely cause:", folded=True)
     for number, finding in enumerate(found, 1):
         what = shortened(sentence(finding).splitlines()[0], most=MOST_CHARACTERS)
-        heading = f"{finding.case}: {what} ({count(len(finding.verdicts), 'law')})"
+        heading = f"{finding.case}: {what} ({count(len(finding.laws), 'law')})"
         yield Block(
             f"declared-{number}", heading, finding_block(finding, reading.verdicts, options_only=True), folded=True
         )
+
+
+@section("Definition")
+def definition(reading: Reading) -> Iterator[PagePart]:
+    """Yield the statement of the law of the value: what every implementation is compared with."""
+    statements = dict.fromkeys(verdict.statement for verdict in reading.verdicts if verdict.law == "value")
+    yield from map(Note, list(statements)[:1])
 
 
 @section("Laws")
