@@ -299,7 +299,7 @@ def _show(
     verbose: bool,
 ) -> None:
     from harness.calling.own_cases import whence
-    from harness.record import census_line, unclaimed_line, verdict_line
+    from harness.record import census_line, glossary_line, unclaimed_line, verdict_line
     from harness.show.document import WRITERS
     from harness.show.verdict import print_properties, print_verdicts
 
@@ -312,7 +312,8 @@ def _show(
         place = whence(campaign.target)
         what = f"{campaign.target} ({place})" if place else campaign.target
         census = census_line(verdicts).replace("checked: ", f"checked: {what}, ", 1)
-        for line in (*written, census, verdict_line(verdicts, early), unclaimed_line(verdicts)):
+        verdict = verdict_line(verdicts, early)
+        for line in (*written, census, verdict, unclaimed_line(verdicts), glossary_line(verdicts)):
             if line:
                 say(line)
 

@@ -348,3 +348,19 @@ def unclaimed_line(verdicts: Sequence[Verdict]) -> str:
     dtypes = list(dict.fromkeys(dtype for finding in found for dtype in finding.dtypes))
     further = f", and {count(len(found) - 1, 'more finding')}" if len(found) > 1 else ""
     return f"not claimed: {sentence(found[0])}{further} (`--dtypes {','.join(dtypes)}` claims them)"
+
+
+_TERMS = {
+    Status.LOST: "lost digits",
+    Status.UNEXPECTED: "declared failure",
+    Status.BROKEN: "defect",
+    Status.UNCLAIMED: "claimed dtype",
+}
+"""Words of the glossary that the output uses for a status, those first that a reader knows least."""
+
+
+def glossary_line(verdicts: Sequence[Verdict]) -> str:
+    """Return the command that explains the least familiar term of the findings; empty without findings."""
+    seen = {verdict.status for verdict in verdicts}
+    term = next((term for status, term in _TERMS.items() if status in seen), "")
+    return f"for the meaning of {term}, run `harness explain {term.replace(' ', '-')}`" if term else ""

@@ -19,6 +19,7 @@ from harness.record import (
     finding_block,
     finding_in_short,
     findings,
+    glossary_line,
     sentence,
     verdict_line,
 )
@@ -375,6 +376,20 @@ def test_laws_that_only_lose_digits_are_not_counted_as_broken() -> None:
     verdicts = [broken(event=OVERFLOW), broken("kept", status=Status.LOST, event=OVERFLOW)]
     assert dict(facts(findings(verdicts)[0]))["breaks"] == "value, in float32"
     assert "1 of 2 laws" in verdict_line(verdicts)
+
+
+@pytest.mark.parametrize(
+    ("statuses", "line"),
+    [
+        ([], ""),
+        ([Status.BROKEN], "for the meaning of defect, run `harness explain defect`"),
+        ([Status.BROKEN, Status.LOST], "for the meaning of lost digits, run `harness explain lost-digits`"),
+    ],
+)
+def test_the_least_familiar_term_is_explained(statuses: list[Status], line: str) -> None:
+    """One line, and only if there is a finding."""
+    verdicts = [broken(f"law-{number}", status=status) for number, status in enumerate(statuses)]
+    assert glossary_line([*verdicts, samples.run.verdict(Status.HOLDS)]) == line
 
 
 def test_a_failure_that_loses_no_digits_is_a_property() -> None:
