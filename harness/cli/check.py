@@ -226,7 +226,7 @@ def check(
         processes = _processes(campaign, means)
         with Ending(verdicts) as ending, means.hands(campaign, processes=processes) as hands, progress() as bar:
             total, apart = len(hands.pieces), any(piece.get("apart") for piece in hands.pieces)
-            opened.plan(replace(campaign, late=None), total, "law", late_seed=campaign.late if apart else None)
+            opened.plan(replace(campaign, late=None), total, "verdict", late_seed=campaign.late if apart else None)
             task = bar.add_task("checking laws", total=total)
             for verdict in campaign.verdicts(hands, properties):
                 with undivided():
@@ -267,7 +267,7 @@ def _late(seed: int | None, example: str | None) -> int | None:
 
 def _early(ending: Ending, done: int, total: int) -> str:
     """Return how the check ended early, as the head of the run states it; empty if it did not."""
-    return f"{ending.early} after {done:,} of {count(total, 'law')}" if ending.early else ""
+    return f"{ending.early} after {done:,} of {count(total, 'verdict')}" if ending.early else ""
 
 
 def _code(verdicts: "list[Verdict]") -> int:

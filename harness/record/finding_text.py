@@ -168,7 +168,7 @@ def _off(found: Violation | WorstExample, unit: str) -> str:
     return f", {_number(found.deviation)} {unit} off, bound {_number(found.bound)}"
 
 
-_SHARED = 3
+_SHARED = 4
 """Digits that two numbers share if their deviation is worth stating."""
 
 
