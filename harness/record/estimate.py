@@ -1,18 +1,17 @@
-"""One kind of estimate: a point, its interval, the level and the method; and the methods there are.
+"""Estimates: a point, its interval, the level and the method; and the methods.
 
-What is estimated is positive and scatters by a factor rather than by an amount, so that every method works on
-logarithms. Which method a series asks for follows from how it was measured:
+The estimated quantities are positive and vary by factors rather than by amounts, so every method works on logarithms.
+The method for a series depends on the measurement:
 
 =========================  ========================================================================
-:func:`geometric_mean`     slices of one thing: Student's interval on the logarithms
-:func:`mean_ratio`         slices of two things in couples: the same, of the ratios of the couples
-:func:`median_ratio`       rounds of two things in turns: the median, which does not mind rounds that something else
-                           interrupted, with a bootstrap over the rounds
-:func:`bounded_ratio`      couples of processes: one-sided bounds, on which a gate may act
+:func:`geometric_mean`     slices of one case: Student's interval on the logarithms
+:func:`mean_ratio`         slices of two cases in pairs: the same, for the ratios of the pairs
+:func:`median_ratio`       interleaved rounds of two cases: the median, which is robust against
+                           interrupted rounds, with a bootstrap over the rounds
+:func:`bounded_ratio`      pairs of processes: one-sided bounds for the decision of a gate
 =========================  ========================================================================
 
-NumPy and SciPy are imported when something was measured: they take most of the time in which the command is ready, and
-start threads.
+NumPy and SciPy are imported lazily: their import takes most of the start time of the command, and starts threads.
 """
 
 import math
@@ -36,7 +35,7 @@ FEWEST = 5
 
 
 class Method(StrEnum):
-    """How an estimate was made."""
+    """Method of an estimate."""
 
     STUDENT = "geometric mean, Student's interval on the logarithms"
     BOOTSTRAP = "median of the ratios within the rounds, percentile bootstrap over the rounds"
@@ -45,18 +44,18 @@ class Method(StrEnum):
 
 @dataclass(frozen=True)
 class Estimate:
-    """A positive quantity and its interval; NaN where it is not known.
+    """A positive quantity and its interval; NaN if unknown.
 
     Parameters
     ----------
     point
         The estimate itself.
     low, high
-        Ends of the interval; 0 and infinity where one number says nothing about scatter.
+        Ends of the interval; 0 and infinity if a single number gives no spread.
     method
-        How they were made.
+        The method.
     level
-        Level of the interval; of each end where the method is one-sided.
+        Level of the interval, or of each end for a one-sided method.
     """
 
     point: float
@@ -115,15 +114,15 @@ def mean_ratio(numerator: Sequence[float], denominator: Sequence[float]) -> Esti
 
 
 def median_ratio(numerator: Sequence[float], denominator: Sequence[float]) -> Estimate:
-    """Return the ratio of two series, in which the same round has the same place.
+    """Return the ratio of two series whose rounds are paired by position.
 
     Notes
     -----
-    The ratio is taken within each round, where both have met the same machine; the median over the rounds does not
-    mind those that something else interrupted. Its interval is a percentile bootstrap over the rounds, with a fixed
-    seed. The rounds are those of one process: the interval says how well this process knows the ratio, not how the
-    ratio differs from one process to the next. Series that were not measured in turns, or too few rounds, give an
-    unknown ratio. What was drawn for two series is drawn once: a page asks for it in several places.
+    The ratio is taken within each round, in which both ran on the same machine state. The median over the rounds is
+    robust against interruptions. The interval is a percentile bootstrap over the rounds, with a fixed seed. All rounds
+    belong to one process: the interval shows how well this process knows the ratio, not its variation between
+    processes. Series that were not interleaved, or have too few rounds, give an unknown ratio. The result is cached,
+    since a page uses it in several places.
     """
     return _median_ratio(tuple(numerator), tuple(denominator))
 
@@ -163,15 +162,7 @@ def standard_error(values: "Sequence[float] | np.ndarray[tuple[int, ...], np.dty
 
 
 def one_sided_reach(error: float, number: int) -> float:
-    """Return the distance of a one-sided bound from the mean of so many numbers; infinite for fewer than two.
-
-    Parameters
-    ----------
-    error
-        Standard error of the mean.
-    number
-        How many numbers it is the mean of.
-    """
+    """Return the distance of a one-sided bound from a mean of ``number`` values; infinite for fewer than two."""
     return _quantile(LEVEL, number - 1) * error if number > 1 else math.inf
 
 

@@ -1,4 +1,4 @@
-"""What findings say in words, wherever they are read: one sentence, what shows it, what follows, what mends it."""
+"""The text of findings in all outputs: a sentence, an example, the affected laws and the remedy."""
 
 import shlex
 from collections.abc import Callable, Sequence
@@ -42,7 +42,7 @@ Facts = list[tuple[str, str]]
 
 
 def sentence(finding: Finding) -> str:
-    """Return what is wrong as one sentence."""
+    """Return the cause as one sentence."""
     first = finding.first
     match finding.status:
         case Status.UNCLAIMED if first.violation is None:
@@ -62,7 +62,7 @@ def sentence(finding: Finding) -> str:
     if finding.violation is not None and (finding.event is not None or finding.mistake):
         return finding.violation.cause
     if finding.is_of_roundings:
-        # Nothing was traced to an operation: this cause is likely, not known.
+        # The cause is likely, not known: no event was found.
         return (
             f"the last digits in {formats} are off, probably from accumulated rounding: compute in float32, round once"
         )
@@ -72,12 +72,12 @@ def sentence(finding: Finding) -> str:
 
 
 def _is_no_loss(finding: Finding) -> bool:
-    """Whether what is not kept is no digit, and need not be."""
+    """Whether a law that is not required fails without a loss of digits."""
     return finding.status is Status.LOST and finding.first.group not in OF_DIGITS
 
 
 def _law(finding: Finding) -> str:
-    """Say what is wrong with the law that stands for the finding."""
+    """Return the failure of the law that represents the finding."""
     first = finding.first
     if finding.status is not Status.LOST:
         return f"{first.law} is broken"
@@ -85,16 +85,16 @@ def _law(finding: Finding) -> str:
 
 
 def facts(finding: Finding, checked: Sequence[Verdict] = (), *, options_only: bool = False) -> Facts:
-    """Return what shows a finding, what follows from it and how it is seen again.
+    """Return the example, the affected laws and the replay of a finding.
 
     Parameters
     ----------
     finding
         The finding.
     checked
-        All verdicts of the run, among which the laws of the finding are counted.
+        All verdicts of the run, to count the laws and dtypes.
     options_only
-        Whether the reader has just given the command, so that what is added to it is enough to see the example again.
+        Whether to return only the options that the user adds to the last command.
     """
     violation = finding.violation
     shown: Facts = []
@@ -250,9 +250,9 @@ def _where(finding: Finding, checked: Sequence[Verdict]) -> str:
 
 
 def again(replay: str) -> str:
-    """Return what is added to the command to see the example again: the replay from its law on.
+    """Return the options that show the example again: the replay, starting at its law.
 
-    What a shell would not read is returned as it is, and so is what has no law.
+    A replay that a shell cannot read, or that names no law, is returned unchanged.
     """
     try:
         words = shlex.split(replay)
@@ -279,11 +279,11 @@ def finding_block(
     Parameters
     ----------
     finding, checked, options_only
-        As :func:`facts` takes them.
+        See :func:`facts`.
     width
-        Columns beyond which lines are broken between words; 0 for none.
+        Maximum line length; 0 for none.
     name
-        What stands before the sentence; the kind of finding where absent.
+        Text before the sentence; the kind of finding by default.
     """
     lines = _filled(f"{name or title_of(finding)}  {sentence(finding)}", width, indent="  ")
     for label, text in facts(finding, checked, options_only=options_only):
@@ -292,25 +292,13 @@ def finding_block(
 
 
 def finding_in_full(finding: Finding, checked: Sequence[Verdict] = (), *, name: str = "") -> str:
-    """Return a finding and, below it, the block of the verdict that stands for it.
-
-    Parameters
-    ----------
-    finding, checked, name
-        As :func:`finding_block` takes them.
-    """
+    """Return a finding and the block of its first verdict."""
     block = finding_block(finding, checked, name=name or f"{title_of(finding)}  {finding.case}")
     return block if finding.violation is None else f"{block}\n\n{violation_block(finding.first)}"
 
 
 def finding_in_short(finding: Finding, checked: Sequence[Verdict] = (), *, width: int = 0, name: str = "") -> str:
-    """Return a finding as its sentence, the smallest example and the number of laws that follow.
-
-    Parameters
-    ----------
-    finding, checked, width, name
-        As :func:`finding_block` takes them.
-    """
+    """Return a finding as its sentence, an example and the number of other laws."""
     shown = ""
     if finding.violation is not None and not finding.violation.seen and not _is_no_loss(finding):
         shown = f"; {_outcome(finding.violation, finding.first.unit, _input)}"
@@ -320,7 +308,7 @@ def finding_in_short(finding: Finding, checked: Sequence[Verdict] = (), *, width
 
 
 def _further(finding: Finding, checked: Sequence[Verdict]) -> str:
-    """Say how many laws follow beside the one that is named, and in which dtypes."""
+    """Return the number of other laws, and the dtypes."""
     others = len(finding.broken_laws) - 1
     more = f"and {count(others, 'more law')} " if others else ""
     where = _where(finding, checked)
@@ -328,7 +316,7 @@ def _further(finding: Finding, checked: Sequence[Verdict]) -> str:
 
 
 def _in_short(finding: Finding) -> str:
-    """The sentence, or the law alone where that is what the sentence is about."""
+    """Return the sentence, or only the law if the sentence is about the law."""
     if finding.violation is None or finding.violation.seen or _is_explained(finding):
         return sentence(finding)
     return sentence(finding) if finding.status in {Status.ERROR, Status.UNEXPECTED} else _law(finding)
@@ -341,7 +329,7 @@ def _filled(text: str, width: int, *, indent: str, whole: bool = False) -> list[
 
 
 def unclaimed_line(verdicts: Sequence[Verdict]) -> str:
-    """Return what is wrong in dtypes that are not claimed, on one line; empty if nothing is."""
+    """Return the failures in unclaimed dtypes on one line; empty if there are none."""
     found = findings(verdicts, [Status.UNCLAIMED])
     if not found:
         return ""

@@ -9,7 +9,7 @@ from harness.record.number import plain
 from harness.record.schema import Event, EventKind
 
 Scope = Literal["", "rows", "sigmoid"]
-"""Kind of function in which an event happens: elementwise, one that reduces rows, or one of the sigmoid family."""
+"""Kind of function in which an event happens: elementwise, a reduction of rows, or a member of the sigmoid family."""
 
 
 class _Advice(NamedTuple):

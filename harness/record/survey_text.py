@@ -1,4 +1,4 @@
-"""What the records of a survey say in words."""
+"""The text of the records of a survey."""
 
 import math
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ def how_sure(breaking: Breaking) -> str:
 
 
 def what_happens(breaking: Breaking) -> str:
-    """Return what the implementation answers at a breaking point, and what is true."""
+    """Return the answer of the implementation at a breaking point, and the exact value."""
     if breaking.reason is not None:
         return breaking.reason
     if breaking.actual is None or breaking.expected is None or breaking.deviation is None or breaking.bound is None:
@@ -47,7 +47,7 @@ def unanswered(breakings: Sequence[Breaking]) -> list[Breaking]:
 
 
 def undeclared(breakings: Sequence[Breaking], worst: Sequence[Worst]) -> list[Breaking | Worst]:
-    """Return what is broken although the case does not declare it, one for each law and dtype."""
+    """Return the undeclared failures, one for each law and dtype."""
     failures: list[Breaking | Worst] = [
         *(breaking for breaking in breakings if breaking.value is not None and not breaking.expected_break),
         *(case for case in worst if case.broken and case.declared is None),

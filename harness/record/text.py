@@ -172,7 +172,7 @@ def violation_block(verdict: Verdict) -> str:
 
 
 def _worst_line(worst: WorstExample, unit: str) -> str:
-    """Return the worst example found as one line; its bound is that of its own inputs."""
+    """Return the worst example as one line, with the bound for its inputs."""
     inputs = ", ".join(f"{name} = {spelled(value)}" for name, value in worst.example.items())
     outcome = f"{worst.actual!r}, expected {worst.expected!r},"
     return f"{worst.deviation:.6g} {unit}, bound {worst.bound:.6g}: {outcome} at {inputs}; replay {worst.replay}"
