@@ -1,4 +1,4 @@
-"""Parts of a survey: each finds out one thing, and is independent of the others and seeded by what it is about."""
+"""Parts of a survey: independent tasks, each seeded by its subject."""
 
 import zlib
 from dataclasses import dataclass, replace
@@ -27,16 +27,16 @@ SEARCH = Ray("search", "rows that a search draws", lambda *_: {}, lambda _: 0.0)
 
 @dataclass(frozen=True)
 class Part:
-    """One thing to find out.
+    """One task of a survey.
 
     Parameters
     ----------
     job
-        The law that is followed, of a case in a dtype.
+        The law to follow, for a case in a dtype.
     budget
-        Of a search; its seed is that of everything that is drawn.
+        Budget of a search; its seed is the seed of every draw.
     what
-        Where it breaks along a ray; the worst that a search finds; or how the case sums, whatever the law.
+        Kind of task: the breaking point along a ray, a search for the worst, or the order of sums.
     ray
         The ray.
     """
@@ -68,7 +68,7 @@ class Part:
                 return [self._skip(str(reason))]
 
     def of_probed(self, probe: Probe) -> list[Discovery]:
-        """Find it out of the case as it is judged, after what kind of thing that is."""
+        """Do the task for the case with its probed properties."""
         job, properties = probe.looked(self.job)
         return [*properties, *replace(self, job=job).findings()]
 
@@ -101,7 +101,7 @@ class Part:
         return findings
 
     def unanswered(self, reason: str) -> Breaking | Accumulator:
-        """What is recorded where the implementation does not answer."""
+        """Return the record of an implementation that does not answer."""
         if self.what == "sums":
             of_law = {"law", "group"}
             identity = {name: value for name, value in self.job.identity.items() if name not in of_law}

@@ -64,7 +64,7 @@ def _size(measurement: Measurement, objective: Objective) -> float:
 
 
 def _inside(job: Job, example: Example) -> NDArray[np.bool_]:
-    """Of which rows every number is within the contract's domain; of an input that has none, all or no rows."""
+    """Whether all numbers of each row are within the contract's domain."""
     inside = np.array([True])
     leading = next((axes.names[:1] for axes in job.axes.values()), ())
     for name, axes in job.axes.items():
