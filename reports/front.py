@@ -1,7 +1,7 @@
-"""The first layer of a report: what answers at once, and where the rest of it is.
+"""The first layer of a report: the answer, and an index of the details.
 
-What is drawn large is chosen of :data:`PICTURES`: the first four that the run has something for. A new picture is a
-function there.
+The large figures are the first four of :data:`PICTURES` for which the run has data. A new picture is a new function in
+that list.
 """
 
 from collections import Counter
@@ -26,20 +26,20 @@ MOST_PICTURES = 4
 
 @dataclass(frozen=True)
 class Picture:
-    """A large figure with what it shows in a sentence, and the sheet that has more.
+    """A large figure with a sentence, and the sheet with more details.
 
     Parameters
     ----------
     title
-        What it shows.
+        Title of the figure.
     sentence
-        What is to be seen on it.
+        Description of the figure.
     part
         The figure.
     target
         The sheet; empty for none.
     alone
-        Whether it has a row of its own, its words beside it.
+        Whether it fills a row, with its words at the side.
     """
 
     title: str
@@ -50,12 +50,12 @@ class Picture:
 
     @property
     def height(self) -> float:
-        """How high its drawing is, in pixels."""
+        """Height of its drawing, in pixels."""
         return 0.0 if isinstance(self.part, Watch) else max(panel.height for panel in self.part.panels)
 
     @property
     def caveat(self) -> str:
-        """What must be said about its data."""
+        """Caveat of its data."""
         return self.part.caveat if isinstance(self.part, Figure) else ""
 
 
@@ -79,13 +79,13 @@ class Front:
     headline
         The verdict in words.
     origin
-        Labels, texts and sheets: what was checked and where it came from.
+        Labels, texts and sheets on the subject and the environment of the run.
     pictures
         At most four.
     sections
         Findings by cause, and the index of the sheets.
     purpose
-        What the program does, in one sentence.
+        Purpose of the program, in one sentence.
     """
 
     headline: str
@@ -96,15 +96,7 @@ class Front:
 
 
 def front(reading: Reading, sheets: Sequence[Sheet]) -> Front:
-    """Return the first layer of a report.
-
-    Parameters
-    ----------
-    reading
-        The run.
-    sheets
-        The second layer.
-    """
+    """Return the first layer of a report, with links to the sheets of the second layer."""
     drawn = [picture for draw in PICTURES if (picture := draw(reading, sheets)) is not None]
     found = (attention.attention(reading), attention.declared(reading), _index(reading, sheets))
     sections = tuple(section for section in found if section is not None)
@@ -131,7 +123,7 @@ def _watch(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
 
 
 def _magnitude(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
-    """The error against the magnitude of the inputs, of what is watched breaking or of the first contract."""
+    """Return the error against the magnitude of the inputs, if possible for the contract of the first picture."""
     frames = reading.frames
     part = watch(reading.passages)
     contract = figures.shown(frames.profiles, "" if part is None else part.first.passage.contract)
@@ -143,7 +135,7 @@ def _magnitude(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
 
 
 def _headroom(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
-    """How far the lines of a training step are from breaking."""
+    """Return the headroom of the lines of a training step."""
     usual = (audit for audit in reading.audits if not audit.expected and audit.what_if is None)
     figure = next((figure for audit in usual if (figure := headroom(audit)) is not None), None)
     if figure is None:
@@ -165,7 +157,7 @@ def _time(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
 
 
 def _loading(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
-    """How fast the loaders are."""
+    """Return the rates of the loaders."""
     if reading.frames.loaders.empty:
         return None
     figure = figures.loading(reading.frames.loaders, reading.head.data)
@@ -174,7 +166,7 @@ def _loading(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
 
 
 def _overfitting(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
-    """What too many epochs do."""
+    """Return the effect of too many epochs."""
     figure = figures.overfits(reading.frames.epochs, reading.head.data)
     if figure is None:
         return None
@@ -183,7 +175,7 @@ def _overfitting(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
 
 
 def _spent(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
-    """Where the time of a batch goes."""
+    """Return the parts of the batch time."""
     if reading.frames.budgets.empty:
         return None
     figure = figures.spent(reading.frames.budgets, reading.head.data)
@@ -219,7 +211,7 @@ def _index(reading: Reading, sheets: Sequence[Sheet]) -> Section:
 
 
 def _entry(sheet: Sheet, reading: Reading) -> Entry:
-    """Return a sheet with what its laws say; what has none, with what is on it."""
+    """Return a sheet with the result of its laws, or with its content if it has no laws."""
     own = [verdict for verdict in reading.verdicts if sheet.kind == "operation" and verdict.contract == sheet.title]
     ran = [verdict for verdict in own if verdict.status is not Status.SKIPPED]
     if not ran:

@@ -1,4 +1,4 @@
-"""The first thing that a reader sees: the verdict in words, what was checked, and where it came from."""
+"""The head of a report: the verdict in words, and the subject and the environment of the run."""
 
 from collections.abc import Iterable, Iterator
 
@@ -19,13 +19,7 @@ MOST_CHARACTERS = 260
 
 
 def headline(reading: Reading) -> str:
-    """Return the verdict in words: what is wrong first and what mends it, or that nothing is.
-
-    Parameters
-    ----------
-    reading
-        The run.
-    """
+    """Return the verdict in words: the first finding and its remedy, or that there is none."""
     audited = [finding for audit in reading.audits for finding in audit.unexpected]
     found = findings(reading.verdicts, [status for status in Status if status.fails])
     others = [*further(reading), *(said for proof in reading.proofs for said in refuted(proof))]
@@ -103,7 +97,7 @@ def _nearest(audits: Iterable[Audit]) -> str:
 
 
 def _measured(reading: Reading) -> str:
-    """Say of a run that only measured what its loader spends its time on, or how fast what it measured is."""
+    """Return the main result of a run that only measured: the time budget of its loader, or the speed of its steps."""
     budgets, loaders = reading.frames.budgets, reading.frames.loaders
     if len(loaders):
         fastest = loaders.sort_values("samples_per_s", ascending=False, kind="stable").iloc[0]
@@ -123,13 +117,7 @@ def _ran(reading: Reading) -> int:
 
 
 def origin(reading: Reading) -> Iterator[tuple[str, str, str]]:
-    """Yield what was checked, where it came from, on what and what changed: labels, texts, sheets.
-
-    Parameters
-    ----------
-    reading
-        The run.
-    """
+    """Yield the subject of the run, its environment and its changes: labels, texts, sheets."""
     if reading.verdicts:
         yield "Checks", _amount(reading), "laws"
     if reading.audits:
@@ -155,7 +143,7 @@ def origin(reading: Reading) -> Iterator[tuple[str, str, str]]:
 
 
 def _words(reading: Reading) -> Iterator[str]:
-    """Yield the meaning of each term that the page uses and a new reader may not know."""
+    """Yield the meaning of each term that a new reader may not know."""
     statuses = {verdict.status for verdict in reading.verdicts}
     if statuses & {Status.EXPECTED, Status.UNEXPECTED}:
         yield "expected failure: declared in the code with its reason"
@@ -179,7 +167,7 @@ def _timed(reading: Reading) -> list[str]:
 
 
 def _audited(audit: Audit) -> str:
-    """Return a training step with what it is there for, and how much of it was looked at."""
+    """Return a training step with its purpose, and the extent of its audit."""
     expected = f", expected to show {listing([kind.value for kind in audit.expected])}" if audit.expected else ""
     *_, module, function = ["", *audit.case.split(".")]
     return f"{module}.{function} ({count(audit.operations, 'operation')}{expected})".removeprefix(".")

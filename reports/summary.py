@@ -1,4 +1,4 @@
-"""What needs attention, a sentence each. The verdict on the whole run is :func:`harness.record.verdict_line`."""
+"""The findings in one sentence each. The verdict on the whole run is :func:`harness.record.verdict_line`."""
 
 from collections.abc import Sequence
 
@@ -44,7 +44,7 @@ def in_short(reading: Reading) -> list[str]:
 
 
 def since(reading: Reading) -> list[str]:
-    """Return one sentence on what changed since the run before; none without one, or where all is as it was."""
+    """Return one sentence on the changes since the previous run; an empty list without one."""
     if reading.changes is None:
         return []
     counts = {change: number for change, number in tally(reading.changes).items() if change is not Change.UNCHANGED}
@@ -57,7 +57,7 @@ def since(reading: Reading) -> list[str]:
 
 
 def found(finding: Finding) -> str:
-    """Return one sentence on a finding: what is wrong, and how much follows."""
+    """Return one sentence on a finding: its cause and the number of broken laws."""
     first = finding.first
     what = cut(sentence(finding).splitlines()[0].rstrip("."), most=300)
     laws = count(len(finding.broken_laws), "law")
@@ -88,7 +88,7 @@ def refuted(proof: Proof) -> list[str]:
 
 
 def further(reading: Reading) -> list[str]:
-    """Return what a survey says that no verdict does, and of which steps no audit knows why they went wrong."""
+    """Return the results of a survey that no verdict has, and the failed steps without an audit."""
     known = {(verdict.case, verdict.law, verdict.dtype) for verdict in reading.verdicts if verdict.status.fails}
     survey = reading.survey
     new = Surveyed(
@@ -126,7 +126,7 @@ def _misplaced(breaking: Breaking) -> str:
 
 
 def remarks(run: Run) -> list[str]:
-    """Return what a reader must know about the run besides the laws, a sentence each."""
+    """Return remarks on the run itself, a sentence each."""
     sentences = [f"`harness {work.name}` {_was(work)}: its results are incomplete." for work in unfinished(run.work)]
     if run.data is not None and not run.data.genuine:
         sentences.append(f"The data set is not the published one: {run.data.note.rstrip('.')}.")

@@ -32,13 +32,7 @@ MOST_CHARACTERS = 24
 
 
 def accuracy_against_speed(frame: pd.DataFrame) -> Figure:
-    """Return one panel for each contract with several implementations whose values were checked.
-
-    Parameters
-    ----------
-    frame
-        The frame ``operations``.
-    """
+    """Return one panel for each contract with several implementations whose values were checked."""
     known = frame[frame["ratio"].notna()]
     groups = {str(contract): group for contract, group in known.groupby("contract", sort=False) if len(group) >= FEWEST}
     panels = [_panel(contract, group, number) for number, (contract, group) in enumerate(groups.items())]
@@ -105,10 +99,10 @@ def _panel(contract: str, frame: pd.DataFrame, number: int) -> Panel:
 
 
 def _dominated(groups: dict[str, pd.DataFrame]) -> str:
-    """Say where an implementation is both faster and more accurate than another one that keeps its bound, too."""
+    """Return which implementations are both faster and more accurate than another one that keeps its bound, too."""
     sentences = []
     for contract, every in groups.items():
-        # One that breaks the law of the value computes something else, and its time compares with nothing.
+        # An implementation that breaks the law of the value computes something else, so its time does not compare.
         group = every[every["ratio"] <= 1.0]
         if group.empty:
             continue

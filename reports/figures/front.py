@@ -25,7 +25,7 @@ MOST_CHARACTERS = 24
 
 
 def shown(profiles: pd.DataFrame, contract: str) -> str:
-    """Return the contract of which the error is drawn: the one that is named, else the first; empty for none."""
+    """Return the contract for the plot of errors: the named one, or the first; empty for none."""
     own = list(dict.fromkeys(map(str, profiles[profiles["dtype"] == DTYPE]["contract"])))
     return contract if contract in own else own[0] if own else ""
 
@@ -77,13 +77,7 @@ def steps_shown(steps: pd.DataFrame) -> pd.DataFrame:
 
 
 def step_time(frame: pd.DataFrame) -> Figure:
-    """Return the time of a step against the batch size.
-
-    Parameters
-    ----------
-    frame
-        As :func:`steps_shown` returns it.
-    """
+    """Return the time of a step against the batch size, from the frame of :func:`steps_shown`."""
     names, device = names_of(frame), str(frame["device"].iloc[0])
     on = "the CPU" if device == "cpu" else device
     largest = frame[frame["batch_size"] == frame["batch_size"].max()].sort_values("median_s", kind="stable")
@@ -199,7 +193,7 @@ def _bars(axes: Axes, rows: pd.DataFrame, cases: list[str], *, in_words: bool) -
 
 
 def spent(budgets: pd.DataFrame, source: DataSource | None) -> Figure:
-    """Return where the time of a batch goes, of each loader with as few workers as it was measured with."""
+    """Return the parts of the batch time of each loader, with the smallest measured number of workers."""
     fewest = budgets[budgets["workers"] == budgets["workers"].min()]
     figure = budget.budgets(fewest, source)
     return large("front-budget", figure, figure.caption)

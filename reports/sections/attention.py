@@ -1,4 +1,4 @@
-"""The findings of the first layer: by cause, the worst first; and what was declared and found."""
+"""The findings of the first layer: by cause, the worst first; and the declared failures that were found."""
 
 from collections.abc import Iterator, Sequence
 

@@ -15,7 +15,7 @@ NO_ACCELERATOR = "no accelerator on this machine"
 
 
 def operations(frame: pd.DataFrame) -> Table:
-    """Return the time of a call of each implementation, with its ratio to the fastest of its contract."""
+    """Return the time of a call of each implementation, and its ratio to the fastest with the same contract."""
     fastest = frame.groupby("contract", sort=False)["median_s"].transform("min")
     rows = [
         (
