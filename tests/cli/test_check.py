@@ -78,7 +78,7 @@ def test_fail_fast_stops_at_the_first_failure(harness: Command, homework: Path) 
     assert re.search(r"^grade: none, stopped at the first failure after 1 of \d+ verdicts$", done.stdout, re.MULTILINE)
     assert "checked: homework.py:softmax, 1 case, 1 verdict" in done.stdout
     assert re.search(
-        r"verdict: stopped at the first failure after 1 of \d+ laws, the rest was not checked; 1 d", done.stdout
+        r"verdict: stopped at the first failure after 1 of \d+ verdicts, the rest was not checked; 1 d", done.stdout
     )
 
 
