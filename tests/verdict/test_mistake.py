@@ -15,7 +15,7 @@ from harness.record import Status, Verdict, findings, sentence
 from harness.verdict.decide import decide
 from harness.verdict.job import jobs
 
-CONTRACTS = ("softmax", "log_softmax", "cross_entropy", "binary_cross_entropy_with_logits", "layer_norm")
+CONTRACTS = ("softmax", "log_softmax", "cross_entropy", "binary_cross_entropy_with_logits", "layer_norm", "gelu")
 """Contracts that list mistakes."""
 
 
