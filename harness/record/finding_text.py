@@ -301,7 +301,10 @@ def finding_in_short(finding: Finding, checked: Sequence[Verdict] = (), *, width
     """Return a finding as its sentence, an example and the number of other laws."""
     shown = ""
     if finding.violation is not None and not finding.violation.seen and not _is_no_loss(finding):
-        shown = f"; {_outcome(finding.violation, finding.first.unit, _input)}"
+        worst = finding.worst
+        is_clearer = worst is not None and (worst.law, worst.where) == (finding.first.law, finding.first.where)
+        own = _outcome(finding.violation, finding.first.unit, _input)
+        shown = f"; {_worst(worst) if worst is not None and is_clearer else own}"
     further = _further(finding, checked)
     text = f"{name or title_of(finding)}  {_in_short(finding)}{shown}{f' ({further})' if further else ''}"
     return "\n".join(_filled(text, width, indent="  "))
