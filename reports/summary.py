@@ -7,13 +7,18 @@ from harness.record import (
     Ended,
     Finding,
     Outcome,
+    Passage,
     Proof,
     Run,
     Status,
     Verdict,
     Work,
+    Worst,
+    by_case,
     disagreeing,
     findings,
+    first_loss,
+    in_words,
     ruin_line,
     sentence,
     unanswered,
@@ -100,21 +105,24 @@ def further(reading: Reading) -> list[str]:
         for audit in reading.audits
         if audit.run is not None and audit.run.is_open
     ]
-    return [*surveyed(new), *unseen]
+    return [*surveyed(new, reading.passages), *unseen]
 
 
-def surveyed(survey: Surveyed) -> list[str]:
+def surveyed(survey: Surveyed, passages: Sequence[Passage] = ()) -> list[str]:
     """Return a sentence on each law that broke elsewhere than declared, or along a ray without an answer."""
     wrong = [_misplaced(breaking) for breaking in disagreeing(survey.breakings)]
-    broken = [
-        f"{record.case} breaks {record.law} [{record.dtype}]: found by the survey, not declared."
-        for record in undeclared(survey.breakings, survey.worst)
-    ]
+    broken = [_broken(failures, passages) for failures in by_case(undeclared(survey.breakings, survey.worst))]
     silent = [
         f"{ray.case} gave no answer for {ray.law} [{ray.dtype}] along {ray.ray}: {_first_line(ray)}."
         for ray in unanswered(survey.breakings)
     ]
     return [*wrong, *broken, *silent]
+
+
+def _broken(failures: Sequence[Breaking | Worst], passages: Sequence[Passage]) -> str:
+    """Return the undeclared failures of one case, and the operation that causes them if calls show it."""
+    cause = first_loss(passages, failures[0].case)
+    return f"{in_words(failures)}, found by the survey{f': {cause}' if cause else ''}."
 
 
 def _misplaced(breaking: Breaking) -> str:
