@@ -16,7 +16,7 @@ from harness.cli import app
 from harness.cli.check import again_and_again
 from harness.cli.options import complete_contract, complete_law
 from harness.contracts import contracts
-from harness.record import RUNS, Property, RunFolder
+from harness.record import RUNS, Passage, Property, RunFolder
 
 NAIVE = "def softmax(x):\n    return x.exp() / x.exp().sum(-1, keepdim=True)\n"
 STABLE = "def softmax(x):\n    return x.softmax(-1)\n"
@@ -262,3 +262,13 @@ def test_laws_are_completed_for_the_contract_that_is_given() -> None:
 
     assert complete_law(Context("softmax"), "rows_") == ["rows_sum_to_one"]  # type: ignore[arg-type]
     assert len(complete_law(Context(None), "value")) > 1  # type: ignore[arg-type]
+
+
+def test_a_recorded_check_has_a_picture(harness: Command, homework: Path) -> None:
+    """What the function returns along the rays on which it breaks, in float32; the run stays whole."""
+    done = harness("check", "homework.py:softmax", "--contract", "softmax", "--dtypes", "float32", "--run", "mine")
+    assert done.returncode == 1
+    run = RunFolder(Path(".harness/runs/mine"))
+    passages = run.read(Passage)
+    assert {passage.breaks_at for passage in passages if passage.ray == "spike"} == {88.72283935546875}
+    assert [work.sentence.partition(" ")[0] for work in run.head().work] == ["finished"]

@@ -1,5 +1,6 @@
 """Beside the smallest example the worst: what barely fails looks like a false alarm."""
 
+import json
 import math
 from dataclasses import replace
 
@@ -8,10 +9,10 @@ import torch
 from torch import Tensor
 
 from harness.case import Case
-from harness.record import EventKind, Status, Verdict, census_line, violation_block
+from harness.record import EventKind, Status, TensorText, Verdict, census_line, violation_block
 from harness.verdict.decide import decide
 from harness.verdict.job import Job, jobs
-from harness.verdict.replay import from_json, from_text
+from harness.verdict.replay import from_json, from_text, to_json
 
 
 def clamped(logits: Tensor, targets: Tensor) -> Tensor:
@@ -144,3 +145,22 @@ def test_a_divergence_is_shown_of_distributions(law: str) -> None:
     for total in (example["p"].double().sum(-1), example["log_q"].double().exp().sum(-1)):
         assert float(total) == pytest.approx(1.0, abs=1e-5)
     assert bool((example["p"] == 0.0).any()) is (law == "zero_probability_adds_nothing")
+
+
+def test_an_example_has_the_shapes_of_the_signature() -> None:
+    """Labels of one axis and logits of two, in the record and in the replay, which measures the same."""
+
+    def without_the_tail(logits: Tensor, labels: Tensor) -> Tensor:
+        return torch.nn.functional.cross_entropy(logits.clamp(max=3.0), labels, reduction="none")
+
+    verdict = decide(job(Case(without_the_tail, "cross_entropy", declares={"reduction": "none"}), "value"), corpora=())
+    violation = verdict.violation
+    assert violation is not None
+    shapes = {name: len(value.shape) for name, value in violation.example.items() if isinstance(value, TensorText)}
+    assert shapes == {"logits": 2, "labels": 1}
+    target = job(Case(without_the_tail, "cross_entropy", declares={"reduction": "none"}), "value")
+    text = to_json(from_text(violation.example), target.contract, target.format)
+    assert json.loads(text)["labels"] == [0]
+    again = decide(target, example=from_json(text, target.contract, target.format))
+    assert again.violation is not None
+    assert (again.violation.deviation, again.violation.place) == (violation.deviation, violation.place)
