@@ -279,7 +279,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def _told(finding: "Finding", verdicts: "list[Verdict]", *, first: bool) -> str:
-    from harness.record import TITLES, finding_block, finding_in_short
+    from harness.record import finding_block, finding_in_short, title_of
 
     spell = finding_block if first else finding_in_short
-    return spell(finding, verdicts, width=WIDTH, name=f"{TITLES[finding.status]}  {finding.case}")
+    return spell(finding, verdicts, width=WIDTH, name=f"{title_of(finding)}  {finding.case}")

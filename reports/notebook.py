@@ -1,6 +1,6 @@
-"""What a notebook shows of a survey and of verdicts: a card with the figure that moves, and drawings.
+"""Notebook output of a survey and of verdicts: a card with the interactive figure, and drawings.
 
-A card is a page of its own in a frame, so that neither its style nor its script meets those of the notebook.
+A card is a page in a frame, so that its style and its script do not interfere with the notebook.
 """
 
 import math
@@ -32,20 +32,14 @@ _COLORS = f"--ink:{INK};--muted:{MUTED};--line:{LINE};--grid:{GRID};--paper:{PAP
 
 
 class Drawing:
-    """A drawing that a notebook shows, and that can be kept.
-
-    Parameters
-    ----------
-    svg
-        The element, as the page has it.
-    """
+    """A drawing for a notebook, as an SVG element that can be saved."""
 
     def __init__(self, svg: str) -> None:
         # An element has one style: with two, a file of it is no XML, and a notebook may take either.
         self.svg = svg.replace(' style="', f' style="{_COLORS};', 1)
 
     def _repr_svg_(self) -> str:
-        """Return what a notebook shows."""
+        """Return the HTML for a notebook."""
         return self.svg
 
     def save(self, path: str | Path) -> Path:
@@ -63,16 +57,16 @@ def survey_card(
     *,
     broken: bool,
 ) -> str:
-    """Return a survey as HTML: what it found in a sentence, the figure that moves, and the error against the inputs.
+    """Return a survey as HTML: its result in a sentence, the interactive figure, and the error against the inputs.
 
     Parameters
     ----------
     title, sentences
-        What was found, and what is to be said of it.
+        The result and remarks on it.
     passages, profiles, breakings
-        Of the survey.
+        Records of the survey.
     broken
-        Whether something breaks that is not declared.
+        Whether there is an undeclared failure.
     """
     page = (
         templates()
@@ -117,14 +111,9 @@ WIDEST = 2.0
 
 
 def rates_drawing(rates: Sequence[tuple[str, float, float, float]], choice: str) -> Drawing:
-    """Return rates with their intervals as bars, that of the choice in another color.
+    """Return rates with their intervals as bars; the bar of the choice has another color.
 
-    Parameters
-    ----------
-    rates
-        Names, points, and both ends of the intervals.
-    choice
-        The name of the one that was chosen.
+    ``rates`` has names, points, and both ends of the intervals.
     """
     names = [name for name, *_ in rates]
 

@@ -65,8 +65,8 @@ def no_drift(value: Law, inputs: Inputs) -> Law:
         "The rounding errors of the value are unbiased: their mean is nearly zero, both upward and away from zero.",
         source="Hoeffding (1963), over the signs of the rows' errors",
         bound="1/4 ulp, plus 6.5 standard errors of the mean",
-        cause="bits are dropped instead of rounded, as by a shift, a truncating conversion or another rounding "
-        "mode: round to nearest, ties to even",
+        cause="a constant has too few digits, or bits are dropped instead of rounded, as by a shift or another "
+        "rounding mode: write constants in full, and round to nearest, ties to even",
         group="value",
         measure=measure,
         reads=value.reads,

@@ -240,6 +240,25 @@ class Ray:
     laws: tuple[Law, ...] = ()
 
 
+@dataclass(frozen=True)
+class Mistake:
+    """A frequent mistake, as the function that an implementation with it computes.
+
+    Parameters
+    ----------
+    what
+        The mistake, as a sentence without a full stop.
+    remedy
+        The repair, in the imperative.
+    function
+        ``function(*inputs, **declares)``: the wrong output, from the inputs of the law ``value`` in float64.
+    """
+
+    what: str
+    remedy: str
+    function: Callable[..., Tensor]
+
+
 Form = Literal["function", "step", "training", "fit", "curves", "loader", "delivery"]
 """Form of an implementation: a function of tensors, a factory of minibatch steps, a training on minibatches, a fit of a
 model, the losses of a training epoch by epoch, a loader of images, or a factory of data loaders.
@@ -296,6 +315,8 @@ class Contract:
         is nothing to say.
     of_one_number
         What is said beside where one number is answered and a number for each row is expected; empty where nothing is.
+    mistakes
+        Frequent mistakes, which a finding names.
     of_model
         What takes a torch module, or a class of them, for the implementation where it is not itself the function of
         the inputs.
@@ -322,6 +343,7 @@ class Contract:
     of_model: AsStep | None = None
     remark: Callable[[], str | None] | None = None
     aliases: tuple[str, ...] = ()
+    mistakes: tuple[Mistake, ...] = ()
 
     @property
     def defaults(self) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from harness.laws.subject import CaseError
 from harness.record import SEED, Fault, Status, Verdict, Violation
 from harness.record.property import SUBNORMALS
 from harness.verdict import corpus
+from harness.verdict.clear import clearer
 from harness.verdict.delivery import delivered
 from harness.verdict.draw import FURTHER, Deadline, first_failing
 from harness.verdict.job import Job
@@ -30,7 +31,7 @@ from harness.verdict.late import EXAMPLES, is_asked_late
 from harness.verdict.late import late as asked_late
 from harness.verdict.shrink import minimise
 from harness.verdict.trial import Trials
-from harness.verdict.violation import measured, related, violation_of
+from harness.verdict.violation import explained, measured, related, violation_of
 from harness.verdict.worst import Search
 
 LOST_SUBNORMALS = "only results below the smallest normal number are off, and many platforms have no such numbers"
@@ -95,6 +96,7 @@ def decide(
         try:
             if example is not None:
                 violation = measured(trials, example, draws, counted=True)
+                violation = violation and explained(job, violation, [example])
             else:
                 failing = first_failing(trials, remembered, examples=budget, seed=seed, deadline=deadline)
                 if failing is not None:
@@ -234,9 +236,10 @@ def _status(
 
 def _confirmed(trials: Trials, failing: Example, draws: str, deadline: Deadline, *, minimal: bool) -> Violation:
     """Return the violation of an example that failed, made minimal where it shows each time."""
-    if minimal and trials.shows_each_time(failing):
-        failing = _minimal(trials, failing, deadline)
-    violation = measured(trials, failing, draws)
+    shown = _minimal(trials, failing, deadline) if minimal and trials.shows_each_time(failing) else failing
+    violation = measured(trials, shown, draws)
+    if violation is not None and shown is not failing:
+        violation = clearer(trials, failing, violation, draws, deadline)
     if violation is None and trials.census.witness is not None:
         violation = violation_of(trials.job, *trials.census.witness, draws)
     if violation is None:

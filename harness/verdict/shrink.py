@@ -66,6 +66,8 @@ class _Trial:
     """Whether numbers are whole, and stay so."""
     broken_rows: Callable[[Example], NDArray[np.bool_] | None] | None = None
     """Positions along the leading axis that break the law; used where many rows are quicker than many calls."""
+    bisected: bool = True
+    """Whether the last step is taken at all."""
     holding: set[Hashable] = field(default_factory=set)
     """Candidates that did not fail; the second pass repeats most of them."""
 
@@ -160,6 +162,7 @@ def minimise(
     *,
     exact: bool = True,
     whole: bool = False,
+    bisected: bool = True,
     broken_rows: Callable[[Example], NDArray[np.bool_] | None] | None = None,
 ) -> Example:
     """Return the simplest example found that still fails.
@@ -179,17 +182,20 @@ def minimise(
         the questions.
     whole
         Whether its numbers are whole, and stay so.
+    bisected
+        Whether the last step is taken at all.
     broken_rows
         Which rows of an example break the law, ``None`` where that is not told row by row: with it many steps are one
         question.
     """
-    trial = _Trial(axes, format_, Members(example, axes, format_), fails, exact, whole, broken_rows)
+    members = Members(example, axes, format_)
+    trial = _Trial(axes, format_, members, fails, exact, whole, broken_rows, bisected=bisected)
     # Twice, since rows and columns may be needed only as long as the numbers are large or many.
     minimal = _pass(_pass(example, trial), trial, again=True)
     if broken_rows is None or fails(minimal):
         return minimal
     # Rows knew of each other: what fails beside others need not alone.
-    return minimise(example, axes, format_, fails, exact=exact, whole=whole)
+    return minimise(example, axes, format_, fails, exact=exact, whole=whole, bisected=bisected)
 
 
 def _is_whole(value: object) -> bool:
@@ -205,7 +211,7 @@ def _pass(example: Example, trial: _Trial, *, again: bool = False) -> Example:
     for name in axes:
         if _has_values(axes[name], example[name]) and example[name].numel() <= _MANY:
             example = _simplify(example, name, trial, kept_from_growing=again and name == primary)
-    if again and example is before:
+    if (again and example is before) or not trial.bisected:
         # The entry was bisected, and nothing beside it has changed since.
         return example
     if primary is not None and _has_values(axes[primary], example[primary]) and 0 < example[primary].numel() <= _MANY:
@@ -287,7 +293,7 @@ def _simpler_at(example: Example, name: str, index: tuple[int, ...], trial: _Tri
     largest = torch.finfo(example[name].dtype).max if example[name].is_floating_point() else np.inf
     if not np.isfinite(current) or (positive and current == 0.0):
         return
-    for simple in _simpler(current):
+    for simple in _simpler(current, *(() if trial.bisected else _POWERS)):
         # The largest number rounded to fewer digits is none of the format.
         if abs(simple) > (abs(current) if kept else largest):
             continue
@@ -298,11 +304,16 @@ def _simpler_at(example: Example, name: str, index: tuple[int, ...], trial: _Tri
             yield _Step(changed, at=(name, index))
 
 
-def _simpler(value: float) -> Iterator[float]:
+_POWERS = (10.0, 100.0, 1000.0)
+"""Numbers that an entry may become if it does not become the last one that fails."""
+
+
+def _simpler(value: float, *powers: float) -> Iterator[float]:
     yield 0.0
     if np.signbit(value):
         yield -0.0
     yield math.copysign(1.0, value)
+    yield from (math.copysign(power, value) for power in powers if power < abs(value))
     for digits in (1, 2, 3, 4):
         yield float(f"{value:.{digits - 1}e}")
 

@@ -19,14 +19,15 @@ from harness.floats.oracle import confirming
 from harness.laws.law import Example
 from harness.laws.subject import CaseError
 from harness.record import EventKind, Violation, WorstExample, mark_of
-from harness.record.remedy import cause_of
 from harness.verdict.cause import Cause, traced
+from harness.verdict.clear import clearer, severity
 from harness.verdict.consequence import BASES
 from harness.verdict.draw import Deadline, failing_rows
+from harness.verdict.job import Job
 from harness.verdict.replay import MOST, replay_command, spelled_out, to_text
 from harness.verdict.shrink import minimise
 from harness.verdict.trial import Trials
-from harness.verdict.violation import magnitude, measured, related
+from harness.verdict.violation import magnitude, measured, related, repaired
 
 CLEARLY = 2.0
 """Factor on the excess over the bound from which the worst example is shown."""
@@ -86,15 +87,15 @@ class Search:
             self.trials, failing, examples=examples, seed=self.seed, deadline=self.deadline, unlike=base
         )
         telling = self._telling(rows, violation, failing)
-        least, own = CLEARLY * _severity(violation), self._cause_of(violation) if telling else Cause()
+        least, own = CLEARLY * severity(violation), self._cause_of(violation) if telling else Cause()
         worst, sought = None, not finite
         others: dict[Hashable, Violation] = {}
-        for row, severity in telling:
+        for row, excess in telling:
             if self.deadline.is_up:
                 break
             if sought and not base and row is not failing:
                 continue
-            seeks = not sought and severity >= least
+            seeks = not sought and excess >= least
             for example in [self._as_bad(row), row] if seeks else [row]:
                 cause = traced(self.trials.job, example)
                 if _is_of(cause, own):
@@ -102,9 +103,9 @@ class Search:
                         worst, sought = self._recorded(example, cause, least), True
                         own = own if own.is_known or worst is None else cause
                     break
-                if _is_apart(cause, own, is_worse=finite and math.isinf(severity)):
+                if _is_apart(cause, own, is_worse=finite and math.isinf(excess)):
                     self._note(others, example, cause, own)
-        return _with(violation, worst, list(others.values()))
+        return _with(self.trials.job, violation, worst, list(others.values()))
 
     def _telling(
         self, rows: list[tuple[Example, float]], violation: Violation, failing: Example
@@ -131,7 +132,10 @@ class Search:
     def _cause_of(self, violation: Violation) -> Cause:
         if violation.event is not None:
             return Cause(violation.event)
-        return next((traced(self.trials.job, example) for example in spelled_out(violation.example)), Cause())
+        return next(
+            (traced(self.trials.job, example) for example in spelled_out(violation.example, self.trials.job.contract)),
+            Cause(),
+        )
 
     def _as_bad(self, worst: Example) -> Example:
         """Make it smaller and simpler where it stays as bad."""
@@ -165,10 +169,10 @@ class Search:
             expected=float(measurement.expected[place]),
             deviation=float(measurement.deviation[place]),
             bound=measurement.admitted(place),
-            example=to_text(read),
+            example=to_text(read, job.contract),
             replay=replay_command(job.case, job.contract, job.law.name, job.format, read, "", device=job.device),
         )
-        return _Worst(recorded, cause) if _severity(recorded) >= least else None
+        return _Worst(recorded, cause) if severity(recorded) >= least else None
 
     def _note(self, others: dict[Hashable, Violation], example: Example, cause: Cause, own: Cause) -> None:
         """Add the violation of another cause, on the smallest example that it has, unless it is noted or that is large.
@@ -179,6 +183,8 @@ class Search:
             violation = None if self._is_large(candidate) else measured(self.trials, candidate, self.draws)
             if violation is None:
                 continue
+            if candidate is not example:
+                violation = clearer(self.trials, example, violation, self.draws, self.deadline)
             found = self._cause_of(violation)
             if found.is_known and not _is_of(found, own) and _mark(found) not in others:
                 others[_mark(found)] = related(
@@ -242,16 +248,11 @@ def _mark(cause: Cause) -> Hashable:
     return None if cause.event is None else mark_of(cause.event)
 
 
-def _with(violation: Violation, worst: _Worst | None, others: list[Violation]) -> Violation:
+def _with(job: Job, violation: Violation, worst: _Worst | None, others: list[Violation]) -> Violation:
     found: dict[str, object] = {"beside": tuple(others)} if others else {}
     if worst is not None:
         found["worst"] = worst.example
         # What barely fails may be a sum of roundings that says nothing, where what fails by far has a name.
-        if violation.event is None and worst.cause.event is not None:
-            found |= {"event": worst.cause.event, "cause": cause_of(worst.cause.event)}
+        if violation.event is None and worst.cause.event is not None and not violation.mistake:
+            found |= {"event": worst.cause.event, "cause": repaired(job, worst.cause.event)}
     return violation.model_copy(update=found)
-
-
-def _severity(found: Violation | WorstExample) -> float:
-    """How far beyond its bound, as :attr:`~harness.floats.measurement.Measurement.severity` has it."""
-    return found.deviation / max(found.bound, 0.5)

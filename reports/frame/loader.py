@@ -1,7 +1,7 @@
-"""The frames of loaders, of training loops and of the tuner; rates of loaders beside the limit of memory.
+"""The frames of loaders, of training loops and of the tuner, with the rates of loaders and the limit of memory.
 
-A field that is added to the record of a loader is a column without more. What is computed, or what the table of every
-loader configuration is to show, stands in this file, the table's columns below the frame.
+A new field in the record of a loader becomes a column automatically. This module has the computed columns, and the
+columns of the table of all configurations.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -147,7 +147,7 @@ def _rates(loader: Loader) -> dict[str, float | None]:
 
 
 def _efficiency(loader: Loader, alone: Loader | None) -> float | None:
-    """Return what each worker adds, as a share of what the loader does without any."""
+    """Return the contribution of each worker, as a share of the rate without workers."""
     if alone is None or not loader.record.workers:
         return None
     return _sample_s(alone) / _sample_s(loader) / loader.record.workers
@@ -199,7 +199,7 @@ def tuner(run: RunFolder) -> Iterator[Row]:
 
 
 def _beside(tuned: TunerRecord, exhaustive: TunerRecord) -> Row:
-    """Return how a choice of the tuner compares with the best of all."""
+    """Return the comparison of a tuner's choice with the best configuration."""
     return {
         "best": exhaustive.choice,
         "share_of_best": tuned.share_of_best(exhaustive),

@@ -1,4 +1,4 @@
-"""The frames of training steps: what is computed from the rounds that were measured in turns."""
+"""The frames of training steps: quantities computed from interleaved rounds."""
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby

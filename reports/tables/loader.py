@@ -1,4 +1,4 @@
-"""Tables on loaders: the best of each, batch size x workers beside the limit, and every configuration in full."""
+"""Tables on loaders: the best configuration of each, batch size x workers with the limit, and every configuration."""
 
 import pandas as pd
 
@@ -23,7 +23,7 @@ LIMIT = (
 
 
 def best_loaders(frame: pd.DataFrame, source: DataSource | None) -> Table:
-    """Return the fastest configuration of each loader beside its fastest one without workers."""
+    """Return the fastest configuration of each loader, and its fastest one without workers."""
     rows: list[tuple[str, ...]] = []
     base = float("nan")
     for number, (case, group) in enumerate(frame.groupby("case", sort=False)):
@@ -103,13 +103,7 @@ def shares(frame: pd.DataFrame, source: DataSource | None) -> Table:
 
 
 def spent(frame: pd.DataFrame) -> Table:
-    """Return what each loader spends the time of a batch on, and what would shorten it, in words.
-
-    Parameters
-    ----------
-    frame
-        The frame ``budgets``.
-    """
+    """Return the parts of the batch time of each loader, and the remedy, in words."""
     rows = [(str(row["case"]), str(row["workers"]), str(row["sentence"])) for _, row in first_rows(frame).iterrows()]
     return Table(
         name="budget-table",

@@ -16,7 +16,7 @@ from harness.cli import app
 from harness.cli.check import again_and_again
 from harness.cli.options import complete_contract, complete_law
 from harness.contracts import contracts
-from harness.record import RUNS, Property, RunFolder
+from harness.record import RUNS, Passage, Property, RunFolder
 
 NAIVE = "def softmax(x):\n    return x.exp() / x.exp().sum(-1, keepdim=True)\n"
 STABLE = "def softmax(x):\n    return x.softmax(-1)\n"
@@ -42,7 +42,10 @@ def test_a_declared_break_is_expected_in_the_dtypes_it_names(harness: Command, h
     check = ("check", "homework.py:softmax", "--contract", "softmax", "--law", "value")
     some = harness(*check, "--dtypes", "float32,float16", "--breaks", "value:float16=exp overflows")
     assert some.returncode == 1
-    assert "verdict: 1 defect in homework.softmax: 1 of 2 laws (0 hold, 1 expected failure)" in some.stdout
+    assert (
+        "verdict: 1 defect in homework.softmax: 1 of 1 law (2 verdicts: 0 hold, 1 expected failure, 1 broken)"
+        in some.stdout
+    )
     every = harness(*check, "--dtypes", "float32,float16", "--breaks", "value=exp overflows")
     assert every.returncode == 0
     wrong = harness(*check, "--breaks", "value:float8=no")
@@ -55,7 +58,7 @@ def test_the_formats_are_written_where_the_user_says(harness: Command, homework:
     files = ("--json", "out/v.json", "--junit", "out/v.xml", "--markdown", "out/v.md")
     done = harness("check", "homework.py:softmax", "--contract", "softmax", *ONE_LAW, *files)
     assert done.returncode == 1
-    line = done.stdout.splitlines()[-1]
+    line = done.stdout.splitlines()[-2]
     document = json.loads(Path("out/v.json").read_text(encoding="utf-8"), parse_constant=_refused)
     assert document["verdict"] == line
     assert [one["violation"]["actual"] for one in document["verdicts"]] == ["NaN"]
@@ -72,10 +75,10 @@ def test_fail_fast_stops_at_the_first_failure(harness: Command, homework: Path) 
     """The output states that it stopped. There is no grade, because not all laws were checked."""
     done = harness("check", "homework.py:softmax", "--contract", "softmax", "--dtypes", "float32", "--fail-fast")
     assert done.returncode == 1
-    assert re.search(r"^grade: none, stopped at the first failure after 1 of \d+ laws$", done.stdout, re.MULTILINE)
+    assert re.search(r"^grade: none, stopped at the first failure after 1 of \d+ verdicts$", done.stdout, re.MULTILINE)
     assert "checked: homework.py:softmax, 1 case, 1 verdict" in done.stdout
     assert re.search(
-        r"verdict: stopped at the first failure after 1 of \d+ laws, the rest was not checked; 1 d", done.stdout
+        r"verdict: stopped at the first failure after 1 of \d+ verdicts, the rest was not checked; 1 d", done.stdout
     )
 
 
@@ -223,7 +226,7 @@ def test_a_file_that_cannot_be_written_loses_no_result(harness: Command, homewor
     """The verdict is printed before the error."""
     done = harness("check", "homework.py:softmax", "--contract", "softmax", *ONE_LAW, "--json", "homework.py/h.json")
     assert done.returncode == 2
-    assert done.stdout.splitlines()[-1].startswith("verdict: 1 defect")
+    assert done.stdout.splitlines()[-2].startswith("verdict: 1 defect")
     assert done.stderr.startswith("harness: cannot write `homework.py/h.json`: ")
     assert len(done.stderr.splitlines()) == 1
 
@@ -259,3 +262,13 @@ def test_laws_are_completed_for_the_contract_that_is_given() -> None:
 
     assert complete_law(Context("softmax"), "rows_") == ["rows_sum_to_one"]  # type: ignore[arg-type]
     assert len(complete_law(Context(None), "value")) > 1  # type: ignore[arg-type]
+
+
+def test_a_recorded_check_has_a_picture(harness: Command, homework: Path) -> None:
+    """What the function returns along the rays on which it breaks, in float32; the run stays whole."""
+    done = harness("check", "homework.py:softmax", "--contract", "softmax", "--dtypes", "float32", "--run", "mine")
+    assert done.returncode == 1
+    run = RunFolder(Path(".harness/runs/mine"))
+    passages = run.read(Passage)
+    assert {passage.breaks_at for passage in passages if passage.ray == "spike"} == {88.72283935546875}
+    assert [work.sentence.partition(" ")[0] for work in run.head().work] == ["finished"]

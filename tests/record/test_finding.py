@@ -19,6 +19,7 @@ from harness.record import (
     finding_block,
     finding_in_short,
     findings,
+    glossary_line,
     sentence,
     verdict_line,
 )
@@ -302,7 +303,7 @@ def test_the_worst_example_is_shown_where_it_is_clearly_worse() -> None:
     """It is not shown if the minimal example already deviates by infinity."""
     worst = WorstExample(actual=7.0, expected=1.0, deviation=9e9, bound=3.0, example=logits(4.0), replay="r")
     near = broken(deviation=3.4, bound=3.1, worst=worst)
-    assert dict(facts(findings([near])[0]))["worst"].startswith("[float32] logits = [[4]]: 7, expected 1, 9e+09 ulp")
+    assert dict(facts(findings([near])[0]))["worst"] == "[float32] logits = [[4]]: 7, expected 1"
     assert "worst" not in dict(facts(findings([broken(deviation=math.inf, worst=worst)])[0]))
     assert "worst" not in dict(facts(findings([broken(deviation=3.4, bound=3.1)])[0]))
 
@@ -319,10 +320,88 @@ def test_the_same_example_is_shown_once_however_little_another_law_admits() -> N
 def test_an_answer_that_looks_like_the_truth_says_how_far_off_it_is() -> None:
     """Otherwise an example that barely fails looks like a false alarm."""
     near = broken(deviation=3.4, bound=3.1, actual=1.0, expected=1.0000001)
-    assert dict(facts(findings([near])[0]))["smallest"].endswith("expected 1.0000001, 3.4 ulp off, bound 3.1")
+    assert dict(facts(findings([near])[0]))["example"].endswith("expected 1.0000001, 3.4 ulp off, bound 3.1")
     worst = WorstExample(actual=1.0, expected=0.9999999, deviation=9e9, bound=3.0, example=logits(4.0), replay="r")
     far = broken(deviation=3.4, bound=3.1, worst=worst)
-    assert ": 1.0, expected 0.9999999, 9e+09 ulp" in dict(facts(findings([far])[0]))["worst"]
+    assert ": 1, expected 0.9999999, 9e+09 ulp" in dict(facts(findings([far])[0]))["worst"]
+
+
+def test_an_answer_is_shown_with_enough_digits_to_differ_from_the_truth() -> None:
+    """Both numbers have the same number of digits, and the last two tell them apart."""
+    close = broken(deviation=5.0, bound=3.0, actual=4.83378982543945, expected=4.833792344709238)
+    assert "4.833790, expected 4.833792" not in (text := dict(facts(findings([close])[0]))["example"])
+    assert ": 4.833790 " not in text
+    assert "4.83379, expected 4.833792, 5 ulp off" in text.replace("4.8337898", "4.83379").replace(
+        "4.8337923", "4.833792"
+    )
+
+
+def test_a_worst_example_of_another_law_names_that_law() -> None:
+    """Its numbers are not those of the first law."""
+    gradient = broken("gradient", 2.0, group="gradient", event=OVERFLOW, deviation=9e9, bound=3.0, actual=7.0)
+    near = broken(event=OVERFLOW, deviation=3.4, bound=3.1, actual=2.0, expected=1.0)
+    assert dict(facts(findings([near, gradient])[0]))["worst"].startswith("[float32, gradient] ")
+
+
+def test_a_mistake_is_one_finding_and_comes_first() -> None:
+    """It joins laws with other examples and causes, and precedes an overflow."""
+    known = {"mistake": "softmax is applied twice", "cause": "softmax is applied twice: apply it once"}
+    verdicts = [
+        broken("shift", event=OVERFLOW),
+        broken("value", 1.0, **known),
+        broken("gradient", 2.0, group="gradient", **known),
+    ]
+    first, second = findings(verdicts)
+    assert (sentence(first), first.laws) == (known["cause"], ["value", "gradient"])
+    assert second.laws == ["shift"]
+    assert "look at" not in dict(facts(first))
+
+
+def test_what_float32_mends_names_formats_of_16_bits_only() -> None:
+    """A float32 law that loses digits on the same line is another finding."""
+    mended = {"mended_wider": True, "dtype": "float16"}
+    first = OVERFLOW.model_copy(update={"dtype": "float16"})
+    second = first.model_copy(update={"operation": "sum", "kind": EventKind.CANCELLATION})
+    lost = broken("digits_not_lost", status=Status.LOST, event=second.model_copy(update={"dtype": "float32"}))
+    found = findings([broken(event=first, **mended), broken("sums", event=second, **mended), lost])
+    assert sentence(found[0]).startswith("float16 is too narrow")
+    assert [one.status for one in found] == [Status.BROKEN, Status.LOST]
+
+
+def test_errors_that_differ_in_a_memory_address_are_one_finding() -> None:
+    """The address of an object changes with each process."""
+    errors = [
+        samples.run.verdict(Status.ERROR, law=law, reason=f"E: <object at 0x{address}> fails")
+        for law, address in (("a", "7f3a90"), ("b", "7ffeb1"))
+    ]
+    assert len(findings(errors)) == 1
+
+
+def test_laws_that_only_lose_digits_are_not_counted_as_broken() -> None:
+    """The count is that of the verdict line."""
+    verdicts = [broken(event=OVERFLOW), broken("kept", status=Status.LOST, event=OVERFLOW)]
+    assert dict(facts(findings(verdicts)[0]))["breaks"] == "value, in float32"
+    assert "1 of 2 laws" in verdict_line(verdicts)
+
+
+@pytest.mark.parametrize(
+    ("statuses", "line"),
+    [
+        ([], ""),
+        ([Status.BROKEN], "for the meaning of defect, run `harness explain defect`"),
+        ([Status.BROKEN, Status.LOST], "for the meaning of lost digits, run `harness explain lost-digits`"),
+    ],
+)
+def test_the_least_familiar_term_is_explained(statuses: list[Status], line: str) -> None:
+    """One line, and only if there is a finding."""
+    verdicts = [broken(f"law-{number}", status=status) for number, status in enumerate(statuses)]
+    assert glossary_line([*verdicts, samples.run.verdict(Status.HOLDS)]) == line
+
+
+def test_a_failure_that_loses_no_digits_is_a_property() -> None:
+    """A law of any rank that need not hold says nothing about digits."""
+    (one,) = findings([broken("any_rank", group="implementation", status=Status.LOST)])
+    assert finding_in_short(one).startswith("PROPERTY  any_rank does not hold, but is not required")
 
 
 def test_an_input_near_an_integer_is_printed_with_all_digits() -> None:

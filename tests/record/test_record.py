@@ -191,14 +191,26 @@ def test_a_session_does_not_write_into_a_folder_of_something_else(workplace: Pat
         ([], "verdict: none, no law was checked"),
         ([verdict()], "verdict: no defect in 1 law (1 holds)"),
         ([verdict(status=Status.SKIPPED)], "verdict: none, every law was skipped (1 skipped)"),
-        ([verdict(), verdict(status=Status.BROKEN)], "verdict: 1 defect in a.b.c: 1 of 2 laws (1 holds)"),
         (
-            [verdict(), verdict(status=Status.EXPECTED)],
+            [verdict(), verdict(status=Status.BROKEN, law="b")],
+            "verdict: 1 defect in a.b.c: 1 of 2 laws (1 holds, 1 broken)",
+        ),
+        (
+            [verdict(), verdict(status=Status.EXPECTED, law="b")],
             "verdict: no undeclared defect in 2 laws (1 holds, 1 expected failure)",
         ),
         (
-            [verdict(status=Status.UNEXPECTED), verdict(status=Status.ERROR)],
-            "verdict: 1 declared failure not found in a.b.c: 1 of 2 laws; 1 error in a.b.c: 1 of 2 laws (0 hold)",
+            [verdict(status=Status.UNEXPECTED), verdict(status=Status.ERROR, law="b")],
+            "verdict: 1 declared failure not found in a.b.c: 1 of 2 laws; 1 error in a.b.c: 1 of 2 laws "
+            "(0 hold, 1 not found, 1 with an error)",
+        ),
+        (
+            [verdict(), verdict(dtype="float64", status=Status.BROKEN), verdict(law="b")],
+            "verdict: 1 defect in a.b.c: 1 of 2 laws (3 verdicts: 2 hold, 1 broken)",
+        ),
+        (
+            [verdict(status=Status.LOST), verdict(status=Status.LOST, law="any_rank", group="implementation")],
+            "verdict: no defect in 2 laws (0 hold, 1 loses digits, 1 not required)",
         ),
     ],
 )

@@ -1,5 +1,7 @@
 """Sentences for events."""
 
+import re
+
 import pytest
 
 from harness.record import Event, EventKind
@@ -13,8 +15,30 @@ def event(kind: EventKind, operation: str, **facts: object) -> Event:
 
 def test_an_overflow_names_place_operation_and_limit() -> None:
     """The input has all its digits, because they decide."""
-    said = cause_of(event(EventKind.OVERFLOW, "exp", place="mine.py:3", input=88.72283935546875))
-    assert said.startswith("exp overflows at 88.72283935546875 in float32 (mine.py:3): subtract the row")
+    said = cause_of(event(EventKind.OVERFLOW, "exp", place="mine.py:3", input=88.72283935546875), "rows")
+    assert said == "exp overflows at 88.72283935546875 in float32 (mine.py:3): subtract the row maximum first"
+
+
+def test_a_remedy_suits_the_kind_of_function() -> None:
+    """A sigmoid has no row, and a softmax has no use for exp(-|x|)."""
+    overflow = event(EventKind.OVERFLOW, "exp")
+    assert cause_of(overflow, "sigmoid").endswith(": use exp(-|x|) only")
+    assert "|x|" not in cause_of(overflow, "rows") + cause_of(overflow)
+    assert "row" not in cause_of(overflow) + cause_of(overflow, "sigmoid")
+
+
+@pytest.mark.parametrize("kind", EventKind)
+@pytest.mark.parametrize("operation", ["exp", "sum", "log", "mul", "logsumexp", "add"])
+@pytest.mark.parametrize(
+    ("dtype", "wider"), [("float64", None), ("float32", "float64"), ("float16", "float32"), ("bfloat16", "float32")]
+)
+def test_a_remedy_names_only_a_format_that_is_wider(
+    kind: EventKind, operation: str, dtype: str, wider: str | None
+) -> None:
+    """It does not tell a float32 function to compute in float32, or a float64 function to compute in any other."""
+    remedy = cause_of(event(kind, operation).model_copy(update={"dtype": dtype})).rpartition(": ")[2]
+    assert set(re.findall(r"b?float\d+", remedy)) <= {wider}
+    assert "wider" not in remedy
 
 
 def test_inputs_with_too_many_digits_are_rounded() -> None:

@@ -119,12 +119,8 @@ def test_the_first_layer_answers_and_the_second_has_a_page_for_each_thing(report
     ]
     assert {link[1:] for link in Outline(first).links if link.startswith("#")} >= {name for _, name in kinds}
     titles = re.findall(r"^## (.+)$", report.markdown, re.MULTILINE)
-    assert titles[:4] == [
-        "Watch it break",
-        "Error of softmax for growing inputs",
-        "Time of a training step: softmax_regression",
-        "Fastest configuration per data loader",
-    ]
+    claims = (r"returns NaN from t = ", "of 2 implementations of softmax break", "the time of", "fastest data loader")
+    assert all(re.search(claim, title) for claim, title in zip(claims, titles, strict=False)), titles[:4]
     assert "Environment" in titles
 
 
@@ -179,7 +175,7 @@ def test_the_verdict_line_is_returned_and_heads_both_pages(full: RunFolder, repo
     line, *_ = report.lines
     assert report.page == full.path / "report" / "report.html"
     assert line == (
-        "verdict: no undeclared defect in 380 laws (353 hold, 27 expected failures, 4 skipped); "
+        "verdict: no undeclared defect in 96 laws (384 verdicts: 353 hold, 27 expected failures, 4 skipped); "
         "proofs: 1 of 2 proved (4,471,586,816 inputs visited)"
     )
     assert f'id="verdict">{line}</p>' in unbroken(report.html)
@@ -195,9 +191,9 @@ OUTCOMES = [
         "good",
         "verdict: no undeclared defect in 3 laws (2 hold, 1 expected failure, 1 skipped)",
     ),
-    ([Status.BROKEN, Status.HOLDS], "bad", "verdict: 1 defect in case: 1 of 2 laws (1 holds)"),
-    ([Status.UNEXPECTED], "bad", "verdict: 1 declared failure not found in case: 1 of 1 law (0 hold)"),
-    ([Status.ERROR], "bad", "verdict: 1 error in case: 1 of 1 law (0 hold)"),
+    ([Status.BROKEN, Status.HOLDS], "bad", "verdict: 1 defect in case: 1 of 2 laws (1 holds, 1 broken)"),
+    ([Status.UNEXPECTED], "bad", "verdict: 1 declared failure not found in case: 1 of 1 law (0 hold, 1 not found)"),
+    ([Status.ERROR], "bad", "verdict: 1 error in case: 1 of 1 law (0 hold, 1 with an error)"),
 ]
 
 

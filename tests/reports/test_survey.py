@@ -132,7 +132,7 @@ def test_a_survey_has_the_second_line_after_laws(run: RunFolder) -> None:
         ),
         (
             {"expected_break": False, "declared": False, "form": None, "form_value": None, "agrees": None},
-            "breaks value [float32]: found by the survey, not declared.",
+            "breaks value in float32, found by the survey.",
         ),
         (
             {"value": None, "value_hex": None, "declared": False, "form": None, "reason": "it hung for 30 s.\nMore."},

@@ -49,7 +49,7 @@ def test_what_is_not_claimed_is_one_line_after_the_verdict() -> None:
     """It names the dtypes and the option to claim them."""
     verdicts = harness.check(naive_softmax, "softmax", laws=["value"], dtypes=None or (), corpora=())
     narrow = [verdict for verdict in verdicts if verdict.dtype in {"float16", "bfloat16"}]
-    assert verdict_line(narrow) == "verdict: no defect in 2 laws (0 hold, 2 not claimed)"
+    assert verdict_line(narrow) == "verdict: no defect in 1 law (2 verdicts: 0 hold, 2 not claimed)"
     line = unclaimed_line(narrow)
     assert line.startswith("not claimed: exp overflows at")
     assert line.endswith("(`--dtypes bfloat16,float16` claims them)")

@@ -1,5 +1,6 @@
 """The worst example is shown with the smallest, because an example that barely fails looks like a false alarm."""
 
+import json
 import math
 from dataclasses import replace
 
@@ -8,15 +9,20 @@ import torch
 from torch import Tensor
 
 from harness.case import Case
-from harness.record import EventKind, Status, Verdict, census_line, violation_block
+from harness.record import EventKind, Status, TensorText, Verdict, census_line, violation_block
 from harness.verdict.decide import decide
 from harness.verdict.job import Job, jobs
-from harness.verdict.replay import from_json, from_text
+from harness.verdict.replay import from_json, from_text, to_json
 
 
 def clamped(logits: Tensor, targets: Tensor) -> Tensor:
     """A binary cross-entropy that is slightly off at first, and never exceeds 100."""
     return torch.nn.functional.binary_cross_entropy(logits.sigmoid(), targets)
+
+
+def twice(logits: Tensor) -> Tensor:
+    """A softmax of a softmax, which is the more wrong the larger the gaps of its logits."""
+    return logits.softmax(-1).softmax(-1)
 
 
 def job(case: Case, law: str = "value") -> Job:
@@ -27,9 +33,9 @@ def job(case: Case, law: str = "value") -> Job:
 
 @pytest.fixture(scope="module")
 def found() -> Verdict:
-    """Return a violation with both examples."""
-    verdict = decide(job(Case(clamped, "binary_cross_entropy_with_logits"), "value_on_extreme_numbers"), corpora=())
-    assert verdict.status is Status.BROKEN
+    """A violation that shows both: lost digits, of which the smallest example is shown as it is."""
+    verdict = decide(job(Case(twice, "softmax"), "digits_not_lost"), corpora=())
+    assert verdict.status is Status.LOST
     return verdict
 
 
@@ -48,7 +54,7 @@ def test_the_worst_has_a_replay_of_its_own(found: Verdict) -> None:
     """The replay measures the same deviation."""
     assert found.violation is not None
     assert found.violation.worst is not None
-    target = job(Case(clamped, "binary_cross_entropy_with_logits"), "value_on_extreme_numbers")
+    target = job(Case(twice, "softmax"), "digits_not_lost")
     text = found.violation.worst.replay.partition("--example ")[2].strip("'")
     again = decide(target, example=from_json(text, target.contract, target.format))
     assert again.violation is not None
@@ -73,7 +79,7 @@ def test_what_barely_fails_has_the_cause_of_what_fails_by_far() -> None:
     (target,) = jobs([Case(narrow, "layer_norm")], laws=["rows_have_mean_zero"], dtypes=["float16"])
     violation = decide(target, corpora=()).violation
     assert violation is not None
-    assert violation.worst is not None
+    assert violation.deviation > 100.0 * violation.bound
     assert violation.event is not None
     assert (violation.event.kind, violation.event.operation) == (EventKind.CANCELLATION, "sub")
 
@@ -139,3 +145,22 @@ def test_a_divergence_is_shown_of_distributions(law: str) -> None:
     for total in (example["p"].double().sum(-1), example["log_q"].double().exp().sum(-1)):
         assert float(total) == pytest.approx(1.0, abs=1e-5)
     assert bool((example["p"] == 0.0).any()) is (law == "zero_probability_adds_nothing")
+
+
+def test_an_example_has_the_shapes_of_the_signature() -> None:
+    """Labels of one axis and logits of two, in the record and in the replay, which measures the same."""
+
+    def without_the_tail(logits: Tensor, labels: Tensor) -> Tensor:
+        return torch.nn.functional.cross_entropy(logits.clamp(max=3.0), labels, reduction="none")
+
+    verdict = decide(job(Case(without_the_tail, "cross_entropy", declares={"reduction": "none"}), "value"), corpora=())
+    violation = verdict.violation
+    assert violation is not None
+    shapes = {name: len(value.shape) for name, value in violation.example.items() if isinstance(value, TensorText)}
+    assert shapes == {"logits": 2, "labels": 1}
+    target = job(Case(without_the_tail, "cross_entropy", declares={"reduction": "none"}), "value")
+    text = to_json(from_text(violation.example), target.contract, target.format)
+    assert json.loads(text)["labels"] == [0]
+    again = decide(target, example=from_json(text, target.contract, target.format))
+    assert again.violation is not None
+    assert (again.violation.deviation, again.violation.place) == (violation.deviation, violation.place)

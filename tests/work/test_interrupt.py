@@ -79,9 +79,9 @@ def test_stored_results_are_counted(
     words = ["check", "torch:softmax", "--contract", "softmax", "--law", "rows_sum_to_one", "--run", "it"]
     done = harness_command(*words, "--dtypes", "float32,float16", "--jobs", "1")
     assert done.returncode == 130, done
-    assert "interrupted after 1 of 2 laws" in done.stdout
+    assert "interrupted after 1 of 2 verdicts" in done.stdout
     (work,) = RunFolder(RUNS / "it").head().work
-    assert work.sentence == "interrupted after 1 of 2 laws"
+    assert work.sentence == "interrupted after 1 of 2 verdicts"
     assert len(RunFolder(RUNS / "it").read(Verdict)) == 1
 
 
@@ -325,9 +325,9 @@ def test_a_command_in_the_background_is_ended_in_order(workplace: Path, number: 
         output, errors = running.communicate(timeout=60.0)
     assert running.returncode == 128 + number, errors
     assert "Traceback" not in errors
-    assert "verdict: interrupted after 1 of 2 laws, the rest was not checked; no defect in 1 law" in output
+    assert "verdict: interrupted after 1 of 2 verdicts, the rest was not checked; no defect in 1 law" in output
     (work,) = RunFolder(RUNS / "it").head().work
-    assert work.sentence == "interrupted after 1 of 2 laws"
+    assert work.sentence == "interrupted after 1 of 2 verdicts"
     assert [verdict.dtype for verdict in RunFolder(RUNS / "it").read(Verdict)] == ["float32"]
 
 
