@@ -3,7 +3,20 @@
 The quantities scatter by a factor rather than by an amount, so all methods work on logarithms. The function depends on
 how a series was measured:
 
-=========================  ================================================================="""
+=========================  ========================================================================
+:func:`geometric_mean`     slices of one thing: the geometric mean
+:func:`mean_ratio`         slices of two things in pairs: the geometric mean of the ratios of the pairs
+:func:`median_ratio`       interleaved rounds of two things: the median ratio, which ignores interrupted rounds
+:func:`bounded_ratio`      pairs of processes: one-sided bounds for a gate
+=========================  ========================================================================
+
+The first three cut the series into :data:`BLOCKS` blocks of consecutive values and apply Student's t to the means or
+medians of the blocks. Neighboring rounds resemble each other, and an interval that treats them as independent is too
+narrow. ``tests/record/test_coverage.py`` measures how often the intervals hold the truth.
+
+NumPy and SciPy are imported only after a measurement: importing them takes most of the startup time of the command, and
+starts threads.
+"""
 
 import math
 from collections.abc import Callable, Sequence
@@ -29,7 +42,7 @@ FEWEST = 5
 
 
 class Method(StrEnum):
-    """Method of an estimate."""
+    """How an estimate was made."""
 
     STUDENT = "geometric mean, Student's t interval from the means of blocks of rounds, on the logarithms"
     BLOCKED = "median of the ratios within the rounds, Student's t interval from the medians of blocks of rounds"
