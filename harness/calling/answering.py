@@ -17,12 +17,13 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 from . import bound, watch
-from .adapter import NotApplicable, as_tensors, called, detaches, instance, no_numpy
+from .adapter import NotApplicable, as_tensors, called, detaches, instance, no_numpy, switched
 from .compiler import no_compiler, uncompiled
 from .device import CPU, MisplacedError, called_on
 from .location import place
-from .memory import overwrite_freed, unset_is_nan
+from .memory import overwrite_freed
 from .model import AsStep
+from .modes import entered
 from .seen import Seen
 from .sequence import SEQUENCES, MisfitError
 from .trace.step import View, is_floating
@@ -143,12 +144,23 @@ class Server:
         heard: list[str] = []
         answer = getattr(self, f"_{question['of']}")
         hearing = heard_in(heard) if question["modes"]["hear"] else contextlib.nullcontext()
-        with hearing, _modes(question["modes"]):
+        with hearing, entered(question["modes"]), self._switched(question):
             for part in question["parts"]:
                 found.append(answer({**question, **part}))
                 if "value" not in found[-1]:
                     break
         return {"each": found, "heard": heard}
+
+    @contextlib.contextmanager
+    def _switched(self, question: dict[str, Any]) -> Iterator[None]:
+        """Let a copy of a module in its other mode stand for it in the body, where that is asked for."""
+        before, at = list(self._cases), question["case"]
+        if question["modes"]["switched"]:
+            self._cases = [*before[:at], switched(before[at]), *before[at + 1 :]]
+        try:
+            yield
+        finally:
+            self._cases = before
 
     def _call(self, question: dict[str, Any]) -> dict[str, Any]:
         case, inputs = self._cases[question["case"]], question["inputs"]
@@ -309,22 +321,6 @@ class Server:
             [s.operator, s.arguments, s.given, s.results, s.values, s.returned, s.line, s.node] for s in tape.steps
         ]
         return {"value": {"steps": steps, "started": [[n, x] for n, x in tape.started.items()], "length": tape.length}}
-
-
-@contextlib.contextmanager
-def _modes(modes: dict[str, Any]) -> Iterator[None]:
-    """The modes of whoever asks."""
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(bound.set_grad_enabled(modes["grad"]))
-        if modes["inference"]:
-            stack.enter_context(bound.inference_mode())
-        if modes["autocast"] is not None:
-            stack.enter_context(bound.autocast("cpu", modes["autocast"]))
-        if modes["eager"]:
-            stack.enter_context(uncompiled())
-        if modes["unset"]:
-            stack.enter_context(unset_is_nan())
-        yield
 
 
 def _special(value: Any) -> Any:

@@ -25,6 +25,8 @@ no_grad, set_grad_enabled, inference_mode, autocast = (
     torch.autocast,
 )
 detach, clone = Tensor.detach, Tensor.clone
+get_num_threads, set_num_threads = torch.get_num_threads, torch.set_num_threads
+get_default_dtype, set_default_dtype = torch.get_default_dtype, torch.set_default_dtype
 
 
 def grad(

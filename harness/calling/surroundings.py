@@ -14,14 +14,16 @@ from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
-from harness.calling.adapter import as_tensors, called, detaches, unbridged
+from harness.calling.adapter import as_tensors, called, detaches, switched, unbridged
 from harness.calling.compiler import uncompiled
 from harness.calling.device import CPU, called_on
 from harness.calling.memory import overwrite_freed, unset_is_nan
 from harness.calling.model import AsStep
+from harness.calling.modes import settings
 from harness.calling.seen import Seen
 from harness.calling.sequence import SEQUENCES
 from harness.calling.trace import Recording, RecordingHere
@@ -117,6 +119,11 @@ class Surroundings(Protocol):
     def uncompiled(self) -> AbstractContextManager[object]:
         """See :func:`harness.calling.compiler.uncompiled`."""
 
+    def modes(
+        self, *, threads: int | None = None, dtype: torch.dtype | None = None, switched: bool = False
+    ) -> AbstractContextManager[None]:
+        """Call in other modes in the body: threads, torch's default dtype, or the other mode of a module."""
+
     def seeing(self) -> AbstractContextManager[Seen]:
         """See what becomes of tensors in the calls of the body."""
 
@@ -148,6 +155,9 @@ class Surroundings(Protocol):
 class Here:
     """The process that asks."""
 
+    def __init__(self) -> None:
+        self._is_switched = False
+
     def watch(self, *, draws: bool) -> Watch:
         """Return what looks at calls."""
         return Watch(draws=draws)
@@ -156,6 +166,7 @@ class Here:
         self, case: Case, inputs: Sequence[Any], of_model: AsStep | None, device: str, sequence: str | None = None
     ) -> tuple[Any, bool]:
         """Call the implementation, or carry a sequence out on what it makes."""
+        case = switched(case) if self._is_switched else case
 
         def call(*given: Any) -> Any:
             return called(case, given, of_model)
@@ -186,6 +197,18 @@ class Here:
     def uncompiled(self) -> AbstractContextManager[object]:
         """Compile nothing here."""
         return uncompiled()
+
+    @contextmanager
+    def modes(
+        self, *, threads: int | None = None, dtype: torch.dtype | None = None, switched: bool = False
+    ) -> Iterator[None]:
+        """Change the settings of this process."""
+        before, self._is_switched = self._is_switched, switched
+        try:
+            with settings(threads=threads, dtype=dtype):
+                yield
+        finally:
+            self._is_switched = before
 
     def seeing(self) -> AbstractContextManager[Seen]:
         """See what is done here."""

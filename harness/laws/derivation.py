@@ -1,8 +1,10 @@
 """Deriving the laws that every operation has from the law of its value: how, and in which words."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
+
+from torch import Tensor
 
 from harness.floats import Measurement, compare_runs, to_array, worse
 from harness.laws.law import Example, Law
@@ -62,6 +64,11 @@ def between(arguments: tuple[Any, ...], places: list[int | None], first: int, en
         x if at is None else x.narrow(at, first, min(end, x.shape[at]) - first)
         for x, at in zip(arguments, places, strict=True)
     ]
+
+
+def other_inputs(arguments: Sequence[Any]) -> list[Any]:
+    """Other inputs of the same shapes: the same numbers, in the opposite order along every axis."""
+    return [x.flip(tuple(range(x.ndim))) if isinstance(x, Tensor) else x for x in arguments]
 
 
 def worst_of(*measured: Measurement) -> Measurement:

@@ -7,8 +7,9 @@ Where the value is wrong in both runs alike, these laws are silent: the value's 
 """
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from harness.calling.adapter import NotApplicable
 from harness.floats import Array, Measurement, compare_runs, to_array
-from harness.laws.derivation import about_every_operation, against, between, bound_to, rows_of
+from harness.laws.derivation import about_every_operation, against, between, bound_to, rows_of, worst_of
 from harness.laws.law import Example, Inputs, Law
 from harness.laws.mode import mode_law
 from harness.laws.repetition import repeatable, repeated
@@ -183,12 +184,18 @@ def any_position(subject: Subject, value: Law, inputs: Example) -> Measurement:
 
 
 def any_layout(subject: Subject, value: Law, inputs: Example) -> Measurement:
-    """Call on rows that are slices of longer ones, and on columns of columns."""
+    """Lay the inputs out in other ways, neighbors differently, and expand one row or one column to several."""
 
-    def laid_out(arrange: Callable[[Tensor], Tensor]) -> Subject:
-        return subject.arranged(lambda arguments: [arrange(x) if isinstance(x, Tensor) else x for x in arguments])
+    def laid_out(first: int) -> Subject:
+        return subject.arranged(
+            lambda arguments: [
+                _LAYOUTS[(first + at) % len(_LAYOUTS)](x) if isinstance(x, Tensor) else x
+                for at, x in enumerate(arguments)
+            ]
+        )
 
-    return against(subject, value, inputs, [laid_out(_sliced), laid_out(_transposed)])
+    measured = against(subject, value, inputs, map(laid_out, range(len(_LAYOUTS))))
+    return worst_of(measured, *_expanded(subject, value, inputs))
 
 
 def _sliced(x: Tensor) -> Tensor:
@@ -196,9 +203,72 @@ def _sliced(x: Tensor) -> Tensor:
     return torch.cat([x, _others(x)], -1)[..., : x.shape[-1]] if x.ndim else x
 
 
+def _interleaved(x: Tensor) -> Tensor:
+    """The same values, every second element along the last axis, beginning with the second."""
+    return torch.stack([_others(x), x], -1)[..., 1]
+
+
 def _transposed(x: Tensor) -> Tensor:
     """The same values, every second element of a transposed tensor."""
-    return torch.stack([x.mT, _others(x).mT], -1)[..., 0].mT if x.ndim > 1 else torch.stack([x, _others(x)], -1)[..., 0]
+    return torch.stack([x.mT, _others(x).mT], -1)[..., 0].mT if x.ndim > 1 else _interleaved(x)
+
+
+_LAYOUTS = (_interleaved, _sliced, _transposed)
+"""Layouts of an input; the next input has the next one."""
+
+_FEW = 4
+"""Number of rows that share their memory, and of groups of them."""
+
+
+def _expanded(subject: Subject, value: Law, inputs: Example) -> Iterator[Measurement]:
+    """Compare inputs whose rows or columns share their memory with copies that have memory of their own."""
+    given = tuple(inputs.values())
+    places, _ = rows_of(subject, value)
+    if subject.contract.grouped:
+        places = [0 if isinstance(x, Tensor) else None for x in given]
+    few = between(given, places, 0, _FEW)
+    rows, columns = _row_axes(subject, value), _column_axes(subject, value, few)
+    first, others = [*rows[:1], *(None for _ in rows[1:])], [None, *rows[1:]]
+    for how, axes in (("rows of the first input", first), ("rows of the other inputs", others), ("columns", columns)):
+        if any(axis is not None for axis in axes):
+            copies = [x.clone() if isinstance(x, Tensor) else x for x in _spread(few, axes)]
+            expanded = subject.arranged(partial(_spread, axes=axes))
+            found = against(subject, value, dict(zip(inputs, copies, strict=True)), [expanded])
+            yield replace(found, circumstance=f"where the {how} share their memory, as of expand()")
+
+
+def _row_axes(subject: Subject, value: Law) -> list[int | None]:
+    """Return the axis of the rows of each input, counted from the end."""
+    axes = subject.contract.axes
+    names = [axes[name].names if name in axes else () for name in value.reads]
+    return [own.index("n") - len(own) if "n" in own else None for own in names]
+
+
+def _column_axes(subject: Subject, value: Law, inputs: Sequence[Any]) -> list[int | None]:
+    """Return the last axis of each input of numbers that may be equal to each other; ``None`` for the others."""
+    axes = [subject.contract.axes.get(name) for name in value.reads]
+    return [
+        -1
+        if one is not None
+        and one.restore is None
+        and not one.kept
+        and one.names[-1:] not in {(), ("n",)}
+        and _is_float(x)
+        else None
+        for one, x in zip(axes, inputs, strict=True)
+    ]
+
+
+def _is_float(x: Any) -> bool:
+    return isinstance(x, Tensor) and x.is_floating_point()
+
+
+def _spread(arguments: Sequence[Any], axes: Sequence[int | None]) -> list[Any]:
+    """Expand the first entry along an axis to its whole length."""
+    return [
+        x if axis is None or not x.shape[axis] else x.narrow(axis, 0, 1).expand(x.shape)
+        for x, axis in zip(arguments, axes, strict=True)
+    ]
 
 
 def _others(x: Tensor) -> Tensor:

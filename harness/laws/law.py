@@ -75,6 +75,8 @@ class Law:
     lost_digits
         Why a careful engineer's implementation may break it all the same: only digits are lost then, which a better
         algorithm keeps. Empty where what breaks it is a defect.
+    loses_digits_only
+        Of a law of lost digits: whether zero, an infinity or NaN in place of an ordinary number is a defect.
     every_row
         Whether it measures every row that it is given, so that it can be followed along a ray.
     of_many
@@ -101,6 +103,7 @@ class Law:
     reads: tuple[str, ...] = ()
     intermittent: bool = False
     lost_digits: str = ""
+    loses_digits_only: bool = False
     every_row: bool = True
     of_many: bool = False
     shows_worst: bool = True

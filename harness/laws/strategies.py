@@ -389,7 +389,10 @@ def _structured(length: int, format_: Format, seed: int) -> Array:
         chosen[at % len(chosen)](rng, Shape(1, length), portable.exp2(exponents[at : at + 1, None]), format_)
         for at in range(count)
     ]
-    return np.concatenate(rows)
+    # The entry after the last whole block is the largest of its row, and overflows where it is not shifted.
+    last = portable.standard_normal(rng, (1, length))
+    last[:, -1] = 1.25 * format_.log_max
+    return np.concatenate([*(rows[:-1] if length in _SQUARE else rows), last])
 
 
 def masked(values: Tensor, rng: Generator) -> Tensor:

@@ -353,7 +353,14 @@ class Subject:
                 lengths.update(zip(input_axes.names[self.contract.grouped :], shape, strict=True))
         return tuple(lengths[name] for name in names) if lengths.keys() >= set(names) else None
 
-    def gradient(self, inputs: tuple[Tensor, ...], cotangent: Tensor | None = None, *, of: int = 0) -> Tensor:
+    def gradient(
+        self,
+        inputs: tuple[Tensor, ...],
+        cotangent: Tensor | None = None,
+        *,
+        of: int = 0,
+        before: Sequence[Any] | None = None,
+    ) -> Tensor:
         """Gradient in the case's own dtype, through autograd.
 
         Parameters
@@ -364,10 +371,11 @@ class Subject:
             Weights of the outputs, of the outputs' shape; ones when absent.
         of
             Position of the argument to differentiate by.
+        before
+            Arguments of another call, which is made before the backward pass.
         """
-        arguments = [argument.detach().clone() for argument in inputs]
-        arguments[of].requires_grad_()
-        output = self(*arguments)
+        arguments = _leaves(inputs, of)
+        output, *_ = [self(*arguments)] if before is None else self.each([arguments, _leaves(before, of)])
         weights = torch.ones_like(output) if cotangent is None else cotangent
         if not output.requires_grad:
             if self._returns_arrays:
@@ -400,6 +408,13 @@ _ELSEWHERE = {
     "raised": (Fault.RAISED, "{0} raises {1}{2}"),
 }
 """Messages for each kind of exception raised in another process."""
+
+
+def _leaves(inputs: Sequence[Any], of: int) -> list[Any]:
+    """Return copies of the arguments, one of which requires a gradient."""
+    arguments = [argument.detach().clone() for argument in inputs]
+    arguments[of].requires_grad_()
+    return arguments
 
 
 def _shapes(inputs: Sequence[Any]) -> tuple[torch.Size | None, ...]:

@@ -226,10 +226,25 @@ def _status(
         is_unclaimed = not job.claimed and trouble.fault is not Fault.ORACLE
         return Status.UNCLAIMED if is_unclaimed else Status.ERROR, str(trouble)
     if violation is not None:
-        return job.when_broken
+        return when_broken(job, violation)
     if declared := job.case.declared_break(job.law.name, job.format.name):
         return Status.UNEXPECTED, declared
     return Status.HOLDS, None
+
+
+def when_broken(job: Job, violation: Violation) -> tuple[Status, str | None]:
+    """Return the status of a broken law: digits are not all that is lost where nothing is left of a number."""
+    shown = [(violation.actual, violation.expected)]
+    if violation.worst is not None:
+        shown.append((violation.worst.actual, violation.worst.expected))
+    nothing_left = any(_is_lost_entirely(actual, expected, job.format.tiny) for actual, expected in shown)
+    is_defect = job.law.loses_digits_only and nothing_left
+    return (replace(job, strict=True) if is_defect else job).when_broken
+
+
+def _is_lost_entirely(actual: float, expected: float, tiny: float) -> bool:
+    """Whether a result is not finite where the exact one is, or zero where that is a normal number."""
+    return math.isfinite(expected) and (not math.isfinite(actual) or (actual == 0.0 and abs(expected) >= tiny))
 
 
 def _confirmed(trials: Trials, failing: Example, draws: str, deadline: Deadline, *, minimal: bool) -> Violation:

@@ -260,8 +260,9 @@ class _Look:
             self.subject.once(*_copies(self.call))
         autocast = FORMATS.get(seen.autocast)
         narrow = autocast or FLOAT32
-        narrows = autocast or seen.to_float32 or self.output.dtype == torch.float32
-        if narrow.precision >= self.job.format.precision or not (narrows or self._answers_float32_numbers()):
+        # A float32 accumulator of a float64 function is a defect: what computes in float32 returns float32 numbers.
+        narrows = autocast or self.output.dtype == torch.float32 or self._answers_float32_numbers()
+        if narrow.precision >= self.job.format.precision or not narrows:
             return None
         subject = replace(self.job, format=narrow).subject
         rounded = [_rounded(example, narrow, self.job.format) for example in self.drawn]

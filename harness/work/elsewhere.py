@@ -10,7 +10,7 @@ import shutil
 import sysconfig
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from harness.calling.device import CPU, MisplacedError
 from harness.calling.discovery import OBJECTS
 from harness.calling.importing import single_name
 from harness.calling.model import UNFIT, AsStep
+from harness.calling.modes import DEFAULT
 from harness.calling.seen import Seen
 from harness.calling.state import RESTORED
 from harness.calling.surroundings import ElsewhereError, Look, ReshapedError
@@ -62,7 +63,7 @@ class Elsewhere:
 
     def __init__(self, child: Child) -> None:
         self.child = child
-        self._modes: dict[str, Any] = {"eager": False, "unset": False, "see": False, "hear": False}
+        self._modes = dict(DEFAULT)
         self._heard: list[str] = []
         self._looks: list[Look] | None = None
         self._seen: Seen | None = None
@@ -279,27 +280,33 @@ class Elsewhere:
         self.ask("fill", byte=byte, sizes=list(sizes), device=device)
 
     @contextmanager
-    def _mode(self, name: str) -> Iterator[None]:
-        before, self._modes[name] = self._modes[name], True
+    def _mode(self, **modes: Any) -> Iterator[None]:
+        before, self._modes = self._modes, {**self._modes, **modes}
         try:
             yield
         finally:
-            self._modes[name] = before
+            self._modes = before
+
+    def modes(
+        self, *, threads: int | None = None, dtype: torch.dtype | None = None, switched: bool = False
+    ) -> AbstractContextManager[None]:
+        """Change the settings of that process while it is called."""
+        return self._mode(threads=threads, dtype=dtype, switched=switched)
 
     def unset_is_nan(self) -> Any:
         """Let torch fill what it hands out there."""
-        return self._mode("unset")
+        return self._mode(unset=True)
 
     def uncompiled(self) -> Any:
         """Compile nothing there."""
-        return self._mode("eager")
+        return self._mode(eager=True)
 
     @contextmanager
     def seeing(self) -> Iterator[Seen]:
         """See what becomes of tensors there."""
         self._seen = seen = Seen()
         try:
-            with self._mode("see"):
+            with self._mode(see=True):
                 yield seen
         finally:
             self._seen = None
@@ -309,7 +316,7 @@ class Elsewhere:
         """Collect the warnings that are issued there."""
         heard: list[str] = []
         self._heard = heard
-        with self._mode("hear"):
+        with self._mode(hear=True):
             yield heard
 
     @contextmanager

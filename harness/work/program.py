@@ -28,6 +28,7 @@ MODULES = (
     "calling.device",
     "calling.location",
     "calling.memory",
+    "calling.modes",
     "calling.seen",
     "calling.sequence",
     "calling.state",

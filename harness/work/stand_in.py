@@ -52,6 +52,7 @@ class StandIn:
         self.surroundings, self.index = surroundings, index
         self.is_adapted = facts["adapted"] is True
         self.is_object = facts["object"] is True
+        self.is_module = facts["model"] is True
         parameters = facts["parameters"]
         if parameters is not None:
             self.__signature__ = _signature(parameters)
