@@ -24,6 +24,7 @@ from .location import place
 from .memory import overwrite_freed
 from .model import AsStep
 from .modes import entered
+from .packed import checksum
 from .seen import Seen
 from .sequence import SEQUENCES, MisfitError
 from .trace.step import View, is_floating
@@ -279,33 +280,40 @@ class Server:
             return {"value": bound.stack([bound.detach(x) for x in found])}
         return {"value": found[:1]}
 
-    def _take(self, question: dict[str, Any]) -> dict[str, Any]:
-        """Take the inputs of a turn, where they are computed on, and let go of what was answered to the last."""
-        case, device = self._cases[question["case"]], question["device"]
+    def _make(self, question: dict[str, Any]) -> dict[str, Any]:
+        """Make the instance that is timed, before there are inputs that it could compute on."""
+        case = self._cases[question["case"]]
         self._given: list[Any] = []
-        self._on = device
         try:
             self._turned = instance(case)
-            self._taken = [[x.to(device) if isinstance(x, Tensor) else x for x in one] for one in question["inputs"]]
         except BaseException as error:  # noqa: BLE001 - as above
             return _raised(case, error)
         return {}
 
-    def _turn(self, _: dict[str, Any]) -> dict[str, Any]:
-        """Call on all of them, one after the other: whoever asks has the clock."""
+    def _take(self, question: dict[str, Any]) -> dict[str, Any]:
+        """Take the inputs of a turn to the device."""
+        self._on = question["device"]
         try:
-            with bound.no_grad():
-                self._given = [called(self._turned, inputs) for inputs in self._taken]
-            if self._on != CPU:
-                torch.accelerator.synchronize()
+            self._taken = [
+                [bound.to(x, self._on) if isinstance(x, Tensor) else x for x in one] for one in question["inputs"]
+            ]
         except BaseException as error:  # noqa: BLE001 - as above
             return _raised(self._turned, error)
         return {}
 
+    def _turn(self, _: dict[str, Any]) -> dict[str, Any]:
+        """Call on all of them, one after the other, and return a checksum of each result; the caller has the clock."""
+        try:
+            with bound.no_grad():
+                self._given = [as_tensors(called(self._turned, inputs)) for inputs in self._taken]
+                return {"value": [checksum(given) for given in self._given]}
+        except BaseException as error:  # noqa: BLE001 - as above
+            return _raised(self._turned, error)
+
     def _tell(self, question: dict[str, Any]) -> dict[str, Any]:
-        """Tell what was answered to some of them."""
-        values = (as_tensors(self._given[at]) for at in question["at"])
-        return {"value": [bound.detach(x).to(CPU) if isinstance(x, Tensor) else x for x in values]}
+        """Return the results for some of them."""
+        values = (self._given[at] for at in question["at"])
+        return {"value": [bound.to(bound.detach(x), CPU) if isinstance(x, Tensor) else x for x in values]}
 
     def _detaches(self, question: dict[str, Any]) -> dict[str, Any]:
         case = self._cases[question["case"]]

@@ -33,8 +33,9 @@ def mode_law(value: Law) -> Law:
         source="results do not depend on the mode; autocast: the value's law in bfloat16",
         bound="twice the value's bound; under autocast the value's bound in bfloat16, for inputs that bfloat16 "
         "represents",
-        cause="another code path runs in this mode, such as dropout or a fused kernel, a tensor takes the default "
-        "dtype, or autocast runs a sum in bfloat16: use one code path, name the dtype, and accumulate in float32",
+        cause="another code path runs in this mode, such as dropout or a fused kernel; a tensor takes the default "
+        "dtype; all results share one buffer; or autocast runs a sum in bfloat16: use one code path, name the dtype, "
+        "return new tensors, and accumulate in float32",
         group="implementation",
         measure=any_mode,
         examples=2,
