@@ -173,7 +173,8 @@ class Server:
         seen = Seen()
         try:
             output = self._carried_out(question, partial(_asked, case, question), seen)
-            value = as_tensors(output) if case.call is not None else output
+            with watch.limited():
+                value = as_tensors(output) if case.call is not None else output
         except BaseException as error:  # noqa: BLE001 - whatever it is, it is the answer
             return _raised(case, error)
         said = {"value": value, "arrays": value is not output, "seen": [seen.left, seen.to_float32, seen.autocast]}
@@ -400,7 +401,12 @@ def _same(a: Tensor, b: Tensor) -> bool:
 
 
 def _raised(case: Any, error: BaseException) -> dict[str, Any]:
-    """What is said of an exception."""
+    """Describe an exception, whose own text may take as long as a call."""
+    with watch.limited():
+        return _described(case, error)
+
+
+def _described(case: Any, error: BaseException) -> dict[str, Any]:
     if isinstance(error, NotApplicable):
         return {"inapplicable": str(error)}
     if isinstance(error, MisfitError):

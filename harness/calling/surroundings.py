@@ -142,6 +142,9 @@ class Surroundings(Protocol):
     def jax_is_narrow(self) -> bool:
         """Whether JAX is loaded there, and has no float64."""
 
+    def changed_at_import(self) -> str:
+        """Return what the import of the implementations changed in the process; nothing where that is not known."""
+
     def begin_alike(self) -> None:
         """Let whoever draws random numbers without a generator of his own begin anew."""
 
@@ -238,6 +241,10 @@ class Here:
         """Whether it is here."""
         jax = sys.modules.get("jax")
         return jax is not None and not jax.config.jax_enable_x64
+
+    def changed_at_import(self) -> str:
+        """Return nothing: they were imported before."""
+        return ""
 
     def begin_alike(self) -> None:
         """Seed the generators that everybody shares."""

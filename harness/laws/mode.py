@@ -17,6 +17,7 @@ from harness.floats import FORMATS, Measurement, compare_runs, to_array
 from harness.laws.derivation import bound_to, other_inputs, worst_of
 from harness.laws.law import Example, Law
 from harness.laws.subject import CaseError, Subject
+from harness.record import Fault
 
 _LEAST = 2.0**-100
 """Smaller inputs are taken for zero: processors flush subnormal numbers and products in bfloat16's dot products."""
@@ -48,6 +49,8 @@ def any_mode(subject: Subject, value: Law, inputs: Example) -> Measurement:
 
     An implementation that cannot be called on inputs that require a gradient has laws of gradients that say so.
     """
+    if changes := subject.surroundings.changed_at_import():
+        raise CaseError(f"the import of {subject.case.name} {changes}", Fault.STATE)
     first = subject.measure(value, inputs)
 
     usual = subject(*inputs.values())

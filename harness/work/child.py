@@ -38,6 +38,9 @@ UNASKED = "writes into files that it has not opened"
 STRAYS = "leaves a process running (with `--no-isolate`, an implementation may keep one, such as a compiler)"
 """Message about code that leaves processes running."""
 
+STOPS = "hangs: it stops its process, and a call did not return within {:g} s"
+"""Message about a process that receives SIGSTOP."""
+
 _GRACE_S = 1.0
 _FORK_S = 30.0
 _PR_SET_CHILD_SUBREAPER = 36
@@ -375,9 +378,11 @@ class Child:
         def take(buffer: memoryview) -> int:
             until = self._allowed.until if within is None else min(time.monotonic() + within, self._allowed.until)
             watched = [line, self._control] if line is not self._control else [line]
-            ready = select.select(watched, [], [], max(0.0, until - time.monotonic()))[0]
-            if not ready:
-                raise LostError(loss(None, "", self.limits))
+            while not (ready := select.select(watched, [], [], self._patience(until))[0]):
+                if time.monotonic() >= until:
+                    raise LostError(loss(None, "", self.limits))
+                if not self._sandbox and _is_stopped(self._server):
+                    raise LostError(Loss(Fault.HUNG, STOPS.format(self._allowed.call_s)))
             if line not in ready or (len(ready) > 1):
                 raise LostError(self._loss())
             count = line.recv_into(buffer)
@@ -386,6 +391,10 @@ class Child:
             return count
 
         return take
+
+    def _patience(self, until: float) -> float:
+        """Return the seconds after which to look at the process: no time limit of its own ends a stopped one."""
+        return max(0.0, min(until - time.monotonic(), self._allowed.call_s))
 
     def _loss(self) -> Loss:
         """How the process ended, which it has or is about to."""
@@ -424,6 +433,13 @@ def _reap_strays() -> None:
     """Have what loses its parent among the processes below become this one's child."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def _is_stopped(pid: int | None) -> bool:
+    """Return whether a process is stopped by a signal; not where the system does not say."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[:1] == ["T"]
+    return False
 
 
 def _children(pid: int | None) -> set[int]:

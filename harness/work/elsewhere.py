@@ -351,6 +351,11 @@ class Elsewhere:
         """Whether it is there."""
         return self.ask("jax")["value"] is True
 
+    def changed_at_import(self) -> str:
+        """Return the changes that were reported there."""
+        changes = self.child.about.get("changes")
+        return " and ".join(str(one)[:_SENTENCE] for one in changes) if isinstance(changes, list) else ""
+
     def begin_alike(self) -> None:
         """Have the generators seeded with the next question."""
         self._alike = True
