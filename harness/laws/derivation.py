@@ -52,7 +52,7 @@ def against(subject: Subject, value: Law, inputs: Example, others: Iterable[Subj
 
 
 def rows_of(subject: Subject, value: Law) -> tuple[list[int | None], bool]:
-    """Which axis of each argument of a call has the rows, if any, and whether the output's first one has."""
+    """Return the row axis of each argument, and whether the first axis of the output is the row axis."""
     axes: Mapping[str, Any] = subject.contract.axes
     own = [axes[name].names[subject.contract.grouped :] if name in axes else () for name in value.reads]
     return [names.index("n") if "n" in names else None for names in own], (subject.output_axes or ())[:1] == ("n",)
@@ -72,5 +72,5 @@ def other_inputs(arguments: Sequence[Any]) -> list[Any]:
 
 
 def worst_of(*measured: Measurement) -> Measurement:
-    """The one of several measurements that is furthest beyond its bound, with the circumstance it was taken in."""
+    """Return the measurement that is furthest beyond its bound, with its circumstance."""
     return max(measured, key=lambda one: float(one.ratio.max(initial=0.0)))

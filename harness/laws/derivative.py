@@ -26,16 +26,16 @@ LONGEST = 4_096
 
 
 def derivative_laws(gradient: Law, *long: Inputs, second: bool = True) -> tuple[Law, ...]:
-    """Derive the laws from that of the gradient in the first input that has one.
+    """Derive the laws from the law of the gradient in the first differentiable input.
 
     Parameters
     ----------
     gradient
-        The law; what it reads is what the implementation is called with, and the cotangent where it reads one.
+        The law of the gradient. Its inputs are the arguments of the implementation, and a cotangent if it reads one.
     long
-        Examples with long rows, without a cotangent, where the gradient is to be tried on those too.
+        Examples with long rows and without a cotangent, on which the gradient is also checked.
     second
-        Whether it depends on that input, so that there is something to differentiate.
+        Whether the gradient depends on that input, so that a second derivative exists.
     """
     derived = (_ANY_COTANGENT, _SECOND) if second else (_ANY_COTANGENT,)
     return *(_on_long_rows(gradient, inputs) for inputs in long), *(bound_to(law, gradient) for law in derived)
@@ -69,7 +69,7 @@ def _on_long_rows(gradient: Law, inputs: Inputs) -> Law:
 def any_cotangent(subject: Subject, gradient: Law, inputs: Example) -> Measurement:
     """Lay the incoming gradient out in other ways, scale that of a loss, and make another call before going back.
 
-    A law of the gradient that reads a cotangent looks at its values; one of a loss has ones.
+    The law of a loss has an incoming gradient of ones; other laws read a cotangent.
     """
     arguments = tuple(x for name, x in inputs.items() if name != "cotangent")
     if "cotangent" not in inputs:
@@ -98,9 +98,9 @@ def _strided(x: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class _Against:
-    """Compare with the first gradient times the factor, a power of two, within twice the first one's bound.
+    """Compare with the first gradient times the factor, a power of two, within twice the bound of the first.
 
-    What is infinite may have a finite half, and what is wrong is the business of the gradient's own law.
+    Infinite and wrong gradients are not compared: half of an infinite one may be finite, and another law judges them.
     """
 
     subject: Subject
@@ -134,8 +134,9 @@ class _Against:
 def second_derivative(subject: Subject, gradient: Law, inputs: Example) -> Measurement:
     """Differentiate the gradient along a direction, and compare with differences of the exact gradient.
 
-    Of the difference quotients at two steps the error is of the order of the square of the step: their difference is
-    three times that of the finer one, and is admitted beside half of the format's digits.
+    The error of a difference quotient is proportional to the square of its step. So the difference of the quotients at
+    two
+    steps is three times the error of the finer one. The bound is this difference plus half of the digits of the format.
     """
     few = {name: x[:_ROWS] if isinstance(x, Tensor) else x for name, x in inputs.items()}
     name = gradient.reads[gradient.differentiates]

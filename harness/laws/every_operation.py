@@ -1,9 +1,9 @@
-"""Laws that every operation has, derived from the law of its value.
+"""Laws of every operation, derived from the law of its value.
 
-What a sound implementation of anything keeps: the answer depends neither on the other rows, nor on a row's place, nor
-on the memory layout, nor on an earlier call; inputs stay as they are. Two runs may differ by their roundings, since
-torch takes another kernel for another layout: each is allowed the value's bound, and so their difference twice that.
-Where the value is wrong in both runs alike, these laws are silent: the value's law speaks.
+The result of a sound implementation does not depend on the other rows, the position of a row, the memory layout or an
+earlier call, and its inputs do not change. Two runs may round differently, since torch chooses kernels by layout. Each
+may deviate by the bound of the value, so their difference may be twice the bound. If both runs are wrong in the same
+way, the law of the value reports it, and these laws hold.
 """
 
 import warnings
@@ -43,16 +43,15 @@ def implementation_laws(
     Parameters
     ----------
     value
-        The law of the value; what it reads is what the implementation is called with.
+        The law of the value; its inputs are the arguments of the implementation.
     rows
-        Whether each row is answered for itself; not so for a reduction over the rows.
+        Whether rows are independent; false for a reduction over the rows.
     many, ranks
-        Of those that answer each row for itself: whether more rows are tried than a block holds, and rows along
-        several axes.
+        Whether the laws of many rows and of several row axes apply to an operation with independent rows.
     nan
-        Whether a NaN in the first input is to be seen in the output.
+        Whether a NaN in the first input must appear in the output.
     dtype
-        Whether the output is to have the dtype of the inputs.
+        Whether the output must have the dtype of the inputs.
     """
     laws = [
         about_every_operation(
@@ -221,7 +220,7 @@ _FEW = 4
 
 
 def _expanded(subject: Subject, value: Law, inputs: Example) -> Iterator[Measurement]:
-    """Compare inputs whose rows or columns share their memory with copies that have memory of their own."""
+    """Compare inputs whose rows or columns share memory with contiguous copies."""
     given = tuple(inputs.values())
     places, _ = rows_of(subject, value)
     if subject.contract.grouped:
@@ -238,14 +237,14 @@ def _expanded(subject: Subject, value: Law, inputs: Example) -> Iterator[Measure
 
 
 def _row_axes(subject: Subject, value: Law) -> list[int | None]:
-    """Return the axis of the rows of each input, counted from the end."""
+    """Return the row axis of each input, counted from the end."""
     axes = subject.contract.axes
     names = [axes[name].names if name in axes else () for name in value.reads]
     return [own.index("n") - len(own) if "n" in own else None for own in names]
 
 
 def _column_axes(subject: Subject, value: Law, inputs: Sequence[Any]) -> list[int | None]:
-    """Return the last axis of each input of numbers that may be equal to each other; ``None`` for the others."""
+    """Return the last axis of each input whose entries may be equal; ``None`` for other inputs."""
     axes = [subject.contract.axes.get(name) for name in value.reads]
     return [
         -1
@@ -272,12 +271,12 @@ def _spread(arguments: Sequence[Any], axes: Sequence[int | None]) -> list[Any]:
 
 
 def _others(x: Tensor) -> Tensor:
-    """What must not be read: NaN, or another integer."""
+    """Return values that must not be read: NaN, or another integer."""
     return torch.full_like(x, float("nan")) if x.is_floating_point() else torch.zeros_like(x)
 
 
 def _places(subject: Subject, value: Law) -> list[int | None]:
-    """Which axis of each argument has the rows, where each is answered for itself."""
+    """Return the row axis of each argument of an operation with independent rows."""
     places, per_row = rows_of(subject, value)
     if not per_row:
         raise NotApplicable(f"the reduction `{subject.declares['reduction']}` gives no result per row")
@@ -345,13 +344,13 @@ def calls_agree(subject: Subject, _: Law, inputs: Example) -> Measurement:
 
 
 def _calls(subject: Subject, inputs: Example) -> list[tuple[Any, ...]]:
-    """The arguments of each call that a batch of examples makes."""
+    """Return the arguments of each call for a batch of examples."""
     arguments = tuple(inputs.values())
     return list(zip(*arguments, strict=True)) if subject.contract.grouped else [arguments]
 
 
 def _counted(wrong: list[int]) -> Measurement:
-    """How many things were wrong in each call, where none may be."""
+    """Return a measurement of the number of faults in each call; the bound is zero."""
     count: Array = np.array(wrong, dtype=np.float64)
     return Measurement(np.where(count > 0, np.inf, 0.0), np.zeros(len(wrong)), count, np.zeros(len(wrong)))
 

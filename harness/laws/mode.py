@@ -26,7 +26,7 @@ Call = Callable[..., Any]
 
 
 def mode_law(value: Law) -> Law:
-    """Derive the law from that of the value."""
+    """Derive the law from the law of the value."""
     law = Law(
         "any_mode",
         "The value does not depend on gradient mode, autocast, number of threads, default dtype, a module's training "
@@ -93,7 +93,7 @@ def _settings(subject: Subject, **settings: Any) -> Iterator[None]:
 
 
 def _kept(subject: Subject, arguments: Sequence[Any]) -> Tensor:
-    """Return the result of a call, as it is after another call on inputs of the same shapes."""
+    """Return the result of a call after another call on inputs of the same shapes."""
     first, _ = subject.each([arguments, other_inputs(arguments)])
     return first
 
@@ -132,9 +132,9 @@ def _detached(output: Any) -> Any:
 
 
 def _under_autocast(subject: Subject, value: Law, inputs: Example) -> Measurement:
-    """The value's law in bfloat16, of an implementation that is given and may return float32.
+    """Measure the value's law in bfloat16; the implementation gets float32 and may return float32.
 
-    What it breaks without autocast as well is the business of other laws.
+    Rows that also fail without autocast are left to other laws.
     """
     narrow = FORMATS["bfloat16"]
     name = "under torch.autocast('cpu', torch.bfloat16)"
