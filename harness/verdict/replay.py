@@ -1,4 +1,4 @@
-"""Examples as text: what a violation shows, and the command that reproduces it alone, bit for bit."""
+"""Examples as text, and the command that reproduces a violation bit for bit."""
 
 import json
 import math
@@ -50,7 +50,7 @@ MOST = 1024
 
 
 def to_text(example: Example) -> dict[str, Any]:
-    """Spell every input out: tensors as :class:`~harness.record.TensorText`, numbers as they are."""
+    """Return every input as text: tensors as :class:`~harness.record.TensorText`, numbers unchanged."""
     return {name: _tensor_text(value) if isinstance(value, Tensor) else value for name, value in example.items()}
 
 
@@ -141,19 +141,18 @@ def replay_command(
 ) -> str:
     """Return the command that measures one law of one case on one example.
 
-    Of what a notebook or a program defines, which no command can import, it is the call that checks the law again: the
-    draws are those of the same seed.
+    A command cannot import code from a notebook. There, the result is a Python call with the same seed.
 
     Parameters
     ----------
     case, contract, law, format_
-        What is measured.
+        The law to measure.
     example
-        The inputs; given in the command where they are few.
+        The inputs; part of the command if they are short.
     draws
-        Options that draw the example again where it is too large to be spelled out.
+        Options that draw a long example again.
     device
-        Where it computes.
+        Device of the computation.
     """
     home, _, function = case.target.partition(":")
     if home == "__main__":
