@@ -63,7 +63,7 @@ def implementation_laws(
         ),
         about_every_operation(
             any_layout,
-            "Strided and transposed inputs give the same results as contiguous ones.",
+            "Strided, transposed and expanded inputs give the same results as contiguous ones.",
             "strides are ignored when memory is read: use them, or call contiguous(); if only a few digits in 16 "
             "bits differ, the sum runs in another order: accumulate in float32",
             bound="twice the value's bound",
