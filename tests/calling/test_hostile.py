@@ -16,7 +16,6 @@ DEADLY = {
     "holds_the_lock": (Fault.HUNG, "hangs: a call did not return within 2 s (deadly.py, line "),
     "ignores_the_alarm": (Fault.HUNG, "does not finish within 6 s"),
     "raises_an_endless_text": (Fault.HUNG, "hangs: a call did not return within 2 s (deadly.py, line "),
-    "stops_itself": (Fault.HUNG, "hangs: it stops its process, and a call did not return within 2 s"),
     "hangs_backwards": (Fault.HUNG, "hangs: a call did not return within 2 s (deadly.py, line "),
     "exits_with_success": (Fault.EXITED, "ends the process with exit code 0"),
     "exits_with_3": (Fault.EXITED, "ends the process with exit code 3"),

@@ -51,12 +51,6 @@ def raises_an_endless_text(x: Tensor) -> Tensor:
     raise EndlessError
 
 
-def stops_itself(x: Tensor) -> Tensor:
-    """No signal but two reaches a stopped process."""
-    os.kill(os.getpid(), signal.SIGSTOP)
-    return x.softmax(-1)
-
-
 def hangs_backwards(x: Tensor) -> Tensor:
     """Its value is right."""
     y = x.softmax(-1)
