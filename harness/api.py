@@ -1,9 +1,10 @@
 """Checks from Python: in a script, a notebook or a test."""
 
 import ast
+import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -14,12 +15,12 @@ import pytest
 from harness.case import UNCLAIMED, Break, Case
 from harness.error import UsageError
 from harness.formula.spelling import written
-from harness.record import SEED, Property, Status, Verdict, property_sentences
+from harness.record import SEED, Fault, Property, Status, Verdict, property_sentences
 from harness.show.notebook import Verdicts, block
 from harness.timing.clock import threads
 from harness.verdict.apart import Apart, campaign_of, checked
 from harness.verdict.corpus import FOLDER
-from harness.verdict.decide import decide
+from harness.verdict.decide import decide, unreached
 from harness.verdict.job import Job, jobs
 from harness.verdict.misfit import refuse_misfit, refuse_uncallable
 from harness.verdict.probe import Probe
@@ -112,10 +113,28 @@ def check(
     probe = Probe()
     with _quietly():
         verdict_of = partial(decide, examples=examples, seed=known, seconds=seconds, corpora=corpora)
-        verdicts = [probe.decided(job, verdict_of) for job in followed(listed, f"checking {case.name}")]
+        verdicts = [_decided(probe, job, verdict_of) for job in followed(listed, f"checking {case.name}")]
         refuse_uncallable(listed, verdicts)
-        properties = {one.key: one for job in listed for one in probe.properties(job)}
-        return Verdicts(verdicts, properties.values())
+        with suppress(Exception):
+            properties = {one.key: one for job in listed for one in probe.properties(job)}
+            return Verdicts(verdicts, properties.values())
+        return Verdicts(verdicts)
+
+
+def _decided(probe: Probe, job: Job, decide_: Callable[[Job], Verdict]) -> Verdict:
+    """Decide a job; where the function disturbs the check itself, the verdict is an error that says so."""
+    try:
+        return probe.decided(job, decide_)
+    except UsageError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a replaced function of torch or a tensor subclass leads to
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{Path(frame.filename).name}:{frame.lineno}"
+        reason = (
+            f"{job.case.name} disturbs the check, which raises {type(error).__name__} in {place}: it replaces "
+            "functions of the process or returns a misleading tensor subclass; `isolate=True` protects the check"
+        )
+        return unreached(job).model_copy(update={"status": Status.ERROR, "reason": reason, "fault": Fault.STATE})
 
 
 def formula_contract(
@@ -220,7 +239,8 @@ class Check:
     @property
     def declared(self) -> str | None:
         """The reason of a known failure; ``None`` if the law should hold or may lose digits."""
-        status, reason = self.job.when_broken
+        job = replace(self.job, strict=True) if self.job.law.loses_digits_only else self.job
+        status, reason = job.when_broken
         return reason if status is Status.EXPECTED else None
 
     def __call__(self, function: Callable[..., Any]) -> Verdict:

@@ -41,6 +41,7 @@ class NotApplicable(Exception):  # noqa: N818 - not an error: the verdict is tha
 NO_BFLOAT16 = "NumPy has no bfloat16"
 NUMPY_IS_ON_THE_CPU = "NumPy computes on the CPU"
 NO_AUTOGRAD = "it computes on arrays, which autograd cannot follow back to the input"
+NO_MODULE = "it is no module"
 ADAPTER_DETACHES = "its adapter returns a result that autograd cannot follow back to the input"
 
 
@@ -180,6 +181,20 @@ def instance(case: Any) -> Any:
     if case.call is not None or not _is_class(case.function, nn.Module):
         return case
     return SimpleNamespace(function=_made(case.function), call=None)
+
+
+def switched(case: Any) -> Any:
+    """Return a case whose module is a copy in its other mode: evaluation where it was in training mode.
+
+    Raises
+    ------
+    NotApplicable
+        If it is no module.
+    """
+    module = instance(case).function
+    if not isinstance(module, nn.Module):
+        raise NotApplicable(NO_MODULE)
+    return SimpleNamespace(function=copy.deepcopy(module).train(not module.training), call=case.call)
 
 
 class Witness:

@@ -17,12 +17,14 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 from . import bound, watch
-from .adapter import NotApplicable, as_tensors, called, detaches, instance, no_numpy
+from .adapter import NotApplicable, as_tensors, called, detaches, instance, no_numpy, switched
 from .compiler import no_compiler, uncompiled
 from .device import CPU, MisplacedError, called_on
 from .location import place
-from .memory import overwrite_freed, unset_is_nan
+from .memory import overwrite_freed
 from .model import AsStep
+from .modes import entered
+from .packed import checksums
 from .seen import Seen
 from .sequence import SEQUENCES, MisfitError
 from .trace.step import View, is_floating
@@ -143,12 +145,23 @@ class Server:
         heard: list[str] = []
         answer = getattr(self, f"_{question['of']}")
         hearing = heard_in(heard) if question["modes"]["hear"] else contextlib.nullcontext()
-        with hearing, _modes(question["modes"]):
+        with hearing, entered(question["modes"]), self._switched(question):
             for part in question["parts"]:
                 found.append(answer({**question, **part}))
                 if "value" not in found[-1]:
                     break
         return {"each": found, "heard": heard}
+
+    @contextlib.contextmanager
+    def _switched(self, question: dict[str, Any]) -> Iterator[None]:
+        """Let a copy of a module in its other mode stand for it in the body, where that is asked for."""
+        before, at = list(self._cases), question["case"]
+        if question["modes"]["switched"]:
+            self._cases = [*before[:at], switched(before[at]), *before[at + 1 :]]
+        try:
+            yield
+        finally:
+            self._cases = before
 
     def _call(self, question: dict[str, Any]) -> dict[str, Any]:
         case, inputs = self._cases[question["case"]], question["inputs"]
@@ -160,7 +173,8 @@ class Server:
         seen = Seen()
         try:
             output = self._carried_out(question, partial(_asked, case, question), seen)
-            value = as_tensors(output) if case.call is not None else output
+            with watch.limited():
+                value = as_tensors(output) if case.call is not None else output
         except BaseException as error:  # noqa: BLE001 - whatever it is, it is the answer
             return _raised(case, error)
         said = {"value": value, "arrays": value is not output, "seen": [seen.left, seen.to_float32, seen.autocast]}
@@ -267,33 +281,40 @@ class Server:
             return {"value": bound.stack([bound.detach(x) for x in found])}
         return {"value": found[:1]}
 
-    def _take(self, question: dict[str, Any]) -> dict[str, Any]:
-        """Take the inputs of a turn, where they are computed on, and let go of what was answered to the last."""
-        case, device = self._cases[question["case"]], question["device"]
+    def _make(self, question: dict[str, Any]) -> dict[str, Any]:
+        """Make the instance that is timed, before there are inputs that it could compute on."""
+        case = self._cases[question["case"]]
         self._given: list[Any] = []
-        self._on = device
         try:
             self._turned = instance(case)
-            self._taken = [[x.to(device) if isinstance(x, Tensor) else x for x in one] for one in question["inputs"]]
         except BaseException as error:  # noqa: BLE001 - as above
             return _raised(case, error)
         return {}
 
-    def _turn(self, _: dict[str, Any]) -> dict[str, Any]:
-        """Call on all of them, one after the other: whoever asks has the clock."""
+    def _take(self, question: dict[str, Any]) -> dict[str, Any]:
+        """Take the inputs of a turn to the device."""
+        self._on = question["device"]
         try:
-            with bound.no_grad():
-                self._given = [called(self._turned, inputs) for inputs in self._taken]
-            if self._on != CPU:
-                torch.accelerator.synchronize()
+            self._taken = [
+                [bound.to(x, self._on) if isinstance(x, Tensor) else x for x in one] for one in question["inputs"]
+            ]
         except BaseException as error:  # noqa: BLE001 - as above
             return _raised(self._turned, error)
         return {}
 
+    def _turn(self, _: dict[str, Any]) -> dict[str, Any]:
+        """Call on all of them, one after the other, and return a checksum of each result; the caller has the clock."""
+        try:
+            with bound.no_grad():
+                self._given = [as_tensors(called(self._turned, inputs)) for inputs in self._taken]
+                return {"value": checksums(self._given)}
+        except BaseException as error:  # noqa: BLE001 - as above
+            return _raised(self._turned, error)
+
     def _tell(self, question: dict[str, Any]) -> dict[str, Any]:
-        """Tell what was answered to some of them."""
-        values = (as_tensors(self._given[at]) for at in question["at"])
-        return {"value": [bound.detach(x).to(CPU) if isinstance(x, Tensor) else x for x in values]}
+        """Return the results for some of them."""
+        values = (self._given[at] for at in question["at"])
+        return {"value": [bound.to(bound.detach(x), CPU) if isinstance(x, Tensor) else x for x in values]}
 
     def _detaches(self, question: dict[str, Any]) -> dict[str, Any]:
         case = self._cases[question["case"]]
@@ -309,22 +330,6 @@ class Server:
             [s.operator, s.arguments, s.given, s.results, s.values, s.returned, s.line, s.node] for s in tape.steps
         ]
         return {"value": {"steps": steps, "started": [[n, x] for n, x in tape.started.items()], "length": tape.length}}
-
-
-@contextlib.contextmanager
-def _modes(modes: dict[str, Any]) -> Iterator[None]:
-    """The modes of whoever asks."""
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(bound.set_grad_enabled(modes["grad"]))
-        if modes["inference"]:
-            stack.enter_context(bound.inference_mode())
-        if modes["autocast"] is not None:
-            stack.enter_context(bound.autocast("cpu", modes["autocast"]))
-        if modes["eager"]:
-            stack.enter_context(uncompiled())
-        if modes["unset"]:
-            stack.enter_context(unset_is_nan())
-        yield
 
 
 def _special(value: Any) -> Any:
@@ -396,7 +401,12 @@ def _same(a: Tensor, b: Tensor) -> bool:
 
 
 def _raised(case: Any, error: BaseException) -> dict[str, Any]:
-    """What is said of an exception."""
+    """Describe an exception, whose own text may take as long as a call."""
+    with watch.limited():
+        return _described(case, error)
+
+
+def _described(case: Any, error: BaseException) -> dict[str, Any]:
     if isinstance(error, NotApplicable):
         return {"inapplicable": str(error)}
     if isinstance(error, MisfitError):

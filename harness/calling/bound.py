@@ -24,7 +24,9 @@ no_grad, set_grad_enabled, inference_mode, autocast = (
     torch.inference_mode,
     torch.autocast,
 )
-detach, clone = Tensor.detach, Tensor.clone
+detach, clone, to = Tensor.detach, Tensor.clone, Tensor.to
+get_num_threads, set_num_threads = torch.get_num_threads, torch.set_num_threads
+get_default_dtype, set_default_dtype = torch.get_default_dtype, torch.set_default_dtype
 
 
 def grad(

@@ -28,6 +28,7 @@ from .adapter import adapter_of, is_model
 from .answering import Server, silenced
 from .bound import grad
 from .importing import attribute, called_by_name, imported, packages
+from .state import AT_IMPORT, read, restored
 from .wire import filled, receive, send
 
 _PR_SET_PDEATHSIG = 1
@@ -54,9 +55,11 @@ def serve(given: socket.socket, server: type[Server]) -> None:
     if _is_left(line):
         os._exit(0)
     _apart(setup)
+    settings = read(AT_IMPORT)
     try:
         cases = _loaded(setup)
-        about: Any = {"cases": [_facts(case) for case in cases]}
+        changes = restored(AT_IMPORT, settings, imported=False)
+        about: Any = {"cases": [_facts(case) for case in cases], "changes": changes}
     except UsageError as error:
         cases, about = [], {"usage": error.parts}
     _settle(setup)

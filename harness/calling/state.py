@@ -1,5 +1,7 @@
 """The state of the process that a function has no business changing: read before a call, put back after it."""
 
+import contextlib
+import ctypes
 import gc
 import os
 import random
@@ -38,6 +40,8 @@ class Setting:
         Whether it takes long to read, or spoils no law, so that it is looked at now and then.
     draws
         Whether it is the state of random numbers.
+    at_import
+        Whether an import must not change it, since the results of other code depend on it.
     """
 
     name: str
@@ -47,6 +51,7 @@ class Setting:
     by_libraries: bool = False
     costly: bool = False
     draws: bool = False
+    at_import: bool = False
 
     def change(self, before: Any, after: Any) -> str:
         """Say what changed, and whether it is as it was again; nothing where that was nobody's doing."""
@@ -79,6 +84,27 @@ def _keeps_subnormals() -> bool:
 
 
 _SMALLEST_NORMAL = sys.float_info.min
+
+
+def _rounding() -> str:
+    """Return the rounding mode of this thread, read off three sums."""
+    if _ONE + _QUARTER_ULP > _ONE:
+        return "upward"
+    if -_ONE - _QUARTER_ULP < -_ONE:
+        return "downward"
+    return "toward zero" if _ONE - _QUARTER_ULP / 4.0 < _ONE else NEAREST
+
+
+NEAREST = "to nearest"
+_ONE, _QUARTER_ULP = 1.0, sys.float_info.epsilon / 4.0
+
+
+def _round_to_nearest(_before: str) -> None:
+    """Round to nearest again, which is the mode that any process begins with."""
+    for library in ("libm.so.6", None):
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(library).fesetround(0)
+            return
 
 
 def _recursion_limit() -> int:
@@ -131,9 +157,9 @@ def _restore_numpy_draws(before: tuple[Any, ...]) -> None:
 
 
 SETTINGS = (
-    Setting("torch's default dtype", torch.get_default_dtype, torch.set_default_dtype),
-    Setting("torch's default device", torch.get_default_device, torch.set_default_device, costly=True),
-    Setting("torch's gradient mode", torch.is_grad_enabled, torch.set_grad_enabled),
+    Setting("torch's default dtype", torch.get_default_dtype, torch.set_default_dtype, at_import=True),
+    Setting("torch's default device", torch.get_default_device, torch.set_default_device, costly=True, at_import=True),
+    Setting("torch's gradient mode", torch.is_grad_enabled, torch.set_grad_enabled, at_import=True),
     Setting("torch's number of threads", torch.get_num_threads, torch.set_num_threads),
     Setting("torch's seed", torch.initial_seed, torch.manual_seed),
     Setting(
@@ -149,6 +175,7 @@ SETTINGS = (
         costly=True,
     ),
     Setting("whether subnormal numbers are kept", _keeps_subnormals, lambda kept: torch.set_flush_denormal(not kept)),
+    Setting("the rounding mode", _rounding, _round_to_nearest, at_import=True),
     Setting("NumPy's handling of floating-point errors", np.geterr, lambda before: np.seterr(**before)),
     Setting("the working directory", os.getcwd, os.chdir, costly=True),
     Setting("the recursion limit", _recursion_limit, sys.setrecursionlimit),
@@ -163,6 +190,10 @@ SETTINGS = (
     Setting("threads", threading.active_count, None, _threads_left, by_libraries=True, costly=True),
 )
 """Settings that are compared before and after a call."""
+
+
+AT_IMPORT = [setting for setting in SETTINGS if setting.at_import]
+"""Settings that are compared before and after the import of an implementation."""
 
 
 def read(settings: Sequence[Setting]) -> list[Any]:

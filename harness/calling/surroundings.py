@@ -14,14 +14,16 @@ from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
-from harness.calling.adapter import as_tensors, called, detaches, unbridged
+from harness.calling.adapter import as_tensors, called, detaches, switched, unbridged
 from harness.calling.compiler import uncompiled
 from harness.calling.device import CPU, called_on
 from harness.calling.memory import overwrite_freed, unset_is_nan
 from harness.calling.model import AsStep
+from harness.calling.modes import settings
 from harness.calling.seen import Seen
 from harness.calling.sequence import SEQUENCES
 from harness.calling.trace import Recording, RecordingHere
@@ -117,6 +119,11 @@ class Surroundings(Protocol):
     def uncompiled(self) -> AbstractContextManager[object]:
         """See :func:`harness.calling.compiler.uncompiled`."""
 
+    def modes(
+        self, *, threads: int | None = None, dtype: torch.dtype | None = None, switched: bool = False
+    ) -> AbstractContextManager[None]:
+        """Call in other modes in the body: threads, torch's default dtype, or the other mode of a module."""
+
     def seeing(self) -> AbstractContextManager[Seen]:
         """See what becomes of tensors in the calls of the body."""
 
@@ -135,6 +142,9 @@ class Surroundings(Protocol):
     def jax_is_narrow(self) -> bool:
         """Whether JAX is loaded there, and has no float64."""
 
+    def changed_at_import(self) -> str:
+        """Return what the import of the implementations changed in the process; nothing where that is not known."""
+
     def begin_alike(self) -> None:
         """Let whoever draws random numbers without a generator of his own begin anew."""
 
@@ -148,6 +158,9 @@ class Surroundings(Protocol):
 class Here:
     """The process that asks."""
 
+    def __init__(self) -> None:
+        self._is_switched = False
+
     def watch(self, *, draws: bool) -> Watch:
         """Return what looks at calls."""
         return Watch(draws=draws)
@@ -156,6 +169,7 @@ class Here:
         self, case: Case, inputs: Sequence[Any], of_model: AsStep | None, device: str, sequence: str | None = None
     ) -> tuple[Any, bool]:
         """Call the implementation, or carry a sequence out on what it makes."""
+        case = switched(case) if self._is_switched else case
 
         def call(*given: Any) -> Any:
             return called(case, given, of_model)
@@ -187,6 +201,18 @@ class Here:
         """Compile nothing here."""
         return uncompiled()
 
+    @contextmanager
+    def modes(
+        self, *, threads: int | None = None, dtype: torch.dtype | None = None, switched: bool = False
+    ) -> Iterator[None]:
+        """Change the settings of this process."""
+        before, self._is_switched = self._is_switched, switched
+        try:
+            with settings(threads=threads, dtype=dtype):
+                yield
+        finally:
+            self._is_switched = before
+
     def seeing(self) -> AbstractContextManager[Seen]:
         """See what is done here."""
         return Seen()
@@ -215,6 +241,10 @@ class Here:
         """Whether it is here."""
         jax = sys.modules.get("jax")
         return jax is not None and not jax.config.jax_enable_x64
+
+    def changed_at_import(self) -> str:
+        """Return nothing: they were imported before."""
+        return ""
 
     def begin_alike(self) -> None:
         """Seed the generators that everybody shares."""

@@ -148,6 +148,16 @@ class Trust(Watch):
         yield
 
 
+@contextmanager
+def limited() -> Iterator[None]:
+    """Limit the time of other code of an implementation than its calls, such as the text of an exception."""
+    _start_timers()
+    try:
+        yield
+    finally:
+        _stop_timers()
+
+
 def _start_timers() -> None:
     for _, seconds in _limits:
         signal.setitimer(signal.ITIMER_REAL, _first.pop() if _first else seconds)

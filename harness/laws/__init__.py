@@ -1,4 +1,4 @@
-"""Laws and contracts as data, the inputs and rays they are held on, and the laws that every operation has."""
+"""Laws and contracts as data, their inputs and rays, and the laws of every operation."""
 
 from harness.laws.convention import AnyNumber
 from harness.laws.derivative import derivative_laws

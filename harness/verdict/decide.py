@@ -1,7 +1,7 @@
-"""Verdicts: a law, a case and a dtype become a record.
+"""Decide one law of one case in one dtype, and return a record.
 
-The flow of one verdict: Hypothesis draws examples; the first that breaks the law on the screening oracle is made
-minimal; ball arithmetic confirms it; only then is the law called broken.
+Hypothesis draws examples. The first example that breaks the law on the screening oracle is made minimal, and ball
+arithmetic confirms it. Only then is the law broken.
 """
 
 import contextlib
@@ -58,24 +58,23 @@ def decide(
     Parameters
     ----------
     job
-        What to decide.
+        The job.
     examples
-        Hypothesis examples; the contract's own number when absent.
+        Hypothesis examples; the contract's number when absent.
     seed
-        Seed of the draws.
+        Seed of the examples.
     example
-        The one example to look at, instead of drawing any.
+        A single example to try.
     seconds
-        After how many no further example is drawn, and a failing one is not made smaller; no limit when absent.
+        Time after which no further example is drawn or shrunk; no limit when absent.
     corpora
-        Folders of counterexamples that are tried first.
+        Folders of counterexamples to try first.
     minimal
-        Whether a failing example is made minimal.
+        Whether to make a failing example minimal.
     further
-        Examples to draw after one has failed, to show the worst beside the smallest; none where the break is declared.
+        Examples to draw after a failure, to show the worst one as well; none if the violation is declared.
     late
-        Seed of the draws with which the value is asked for once more, in a process that was not asked before; not at
-        all when absent.
+        Seed of the final re-check of the value in a new process; no re-check when absent.
     """
     if job.unjudged is not None:
         return unreached(job).model_copy(update={"reason": job.unjudged})
@@ -168,7 +167,7 @@ def _loses_subnormals(verdict: Verdict, job: Job) -> bool:
 
 
 def _flushing(job: Job) -> Job:
-    """Return the job as that of an implementation without subnormal numbers."""
+    """Return the job for an implementation without subnormal numbers."""
     return replace(job, case=replace(job.case, declares={**job.case.declares, SUBNORMALS: "flushed"}))
 
 
@@ -228,10 +227,25 @@ def _status(
         is_unclaimed = not job.claimed and trouble.fault is not Fault.ORACLE
         return Status.UNCLAIMED if is_unclaimed else Status.ERROR, str(trouble)
     if violation is not None:
-        return job.when_broken
+        return when_broken(job, violation)
     if declared := job.case.declared_break(job.law.name, job.format.name):
         return Status.UNEXPECTED, declared
     return Status.HOLDS, None
+
+
+def when_broken(job: Job, violation: Violation) -> tuple[Status, str | None]:
+    """Return the status of a broken law: digits are not all that is lost where nothing is left of a number."""
+    shown = [(violation.actual, violation.expected)]
+    if violation.worst is not None:
+        shown.append((violation.worst.actual, violation.worst.expected))
+    nothing_left = any(_is_lost_entirely(actual, expected, job.format.tiny) for actual, expected in shown)
+    is_defect = job.law.loses_digits_only and nothing_left
+    return (replace(job, strict=True) if is_defect else job).when_broken
+
+
+def _is_lost_entirely(actual: float, expected: float, tiny: float) -> bool:
+    """Whether a result is not finite where the exact one is, or zero where that is a normal number."""
+    return math.isfinite(expected) and (not math.isfinite(actual) or (actual == 0.0 and abs(expected) >= tiny))
 
 
 def _confirmed(trials: Trials, failing: Example, draws: str, deadline: Deadline, *, minimal: bool) -> Violation:

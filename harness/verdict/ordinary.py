@@ -36,18 +36,18 @@ Rows = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Sample:
-    """What an implementation says on one example.
+    """The results of an implementation on one example.
 
     Parameters
     ----------
     example
         The inputs.
     ordinary
-        Which of its rows are.
+        Which rows are ordinary.
     holds
-        Which of its rows keep the law.
+        Which rows keep the law.
     measurement
-        What was measured; ``None`` where the implementation did not answer as its contract says.
+        The measurement; ``None`` if the result does not fit the contract.
     """
 
     example: Example
@@ -74,7 +74,7 @@ def sampled(subject: Subject, law: Law, example: Example) -> Sample:
     """
     rows = _rows(subject.contract, law.reads, example)
     ordinary = _moderate(law.reads, example, rows)
-    # What a call does to its inputs is no business of the next one's.
+    # The call may change its inputs, which must not affect the next one.
     own = {name: x.clone() if isinstance(x, Tensor) else x for name, x in example.items()}
     try:
         measurement = subject.measure(law, own)
@@ -106,7 +106,7 @@ def is_float(x: Any) -> bool:
 
 
 def _rows(contract: Contract, reads: Iterable[str], example: Example) -> int:
-    """How many rows, or groups of rows, an example has."""
+    """Return the number of rows, or of groups of rows."""
     axis = "g" if contract.grouped else "n"
     for name in reads:
         axes = contract.axes.get(name, Axes(()))
@@ -116,12 +116,12 @@ def _rows(contract: Contract, reads: Iterable[str], example: Example) -> int:
 
 
 def moderate_rows(contract: Contract, example: Example) -> Rows:
-    """Which rows of an example have only moderate numbers."""
+    """Return which rows of an example have only moderate numbers."""
     return _moderate(example, example, _rows(contract, example, example))
 
 
 def _moderate(reads: Iterable[str], example: Example, rows: int) -> Rows:
-    """Which rows have moderate numbers alone; an input that has no rows counts for all."""
+    """Return which rows have only moderate numbers; an input without rows affects all."""
     chosen = np.ones(rows, dtype=bool)
     for name in reads:
         x = example[name]

@@ -1,4 +1,4 @@
-"""A violation: an example that breaks a law, measured by ball arithmetic, with its cause and what it is related to."""
+"""A violation: an example that breaks a law, measured by ball arithmetic, with its cause and related laws."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -94,18 +94,18 @@ def violation_of(job: Job, example: Example, measurement: Measurement, draws: st
 
 
 def related(job: Job, violation: Violation, failing: Example, *, seed: int, deadline: Deadline) -> Violation:
-    """Return the violation with what mends it and what it follows from, as far as that is tried.
+    """Return the violation with its remedy and the law that explains it, if they can be found.
 
     Parameters
     ----------
     job
-        The law, of a case in a dtype.
+        The law, for a case in a dtype.
     violation
-        The law's, on its smallest example.
+        The violation on the smallest example.
     failing
-        The row that was met.
+        The first failing row.
     seed, deadline
-        Of the examples that are drawn beside it, and until when.
+        Seed and deadline for further examples.
     """
     mended = is_mended_wider(job, failing, seed=seed, deadline=deadline)
     shown = [failing, *spelled_out(violation.example, job.contract)]
@@ -126,7 +126,7 @@ def explained(job: Job, violation: Violation, shown: Sequence[Example]) -> Viola
 
 
 def _cause(job: Job, measurement: Measurement) -> str:
-    """What to look at, and how the case was called where the law calls in several ways."""
+    """Return the likely cause, and the circumstance of the call if a law has several."""
     cause = job.law.likely_cause(float(measurement.actual[measurement.worst]))
     return f"{measurement.circumstance}: {cause}" if measurement.circumstance else cause
 

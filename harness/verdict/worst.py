@@ -1,8 +1,8 @@
-"""What is seen beside the smallest example: the worst of the same cause, and other causes that break the same law.
+"""Further examples of a violation: the worst of the same cause, and examples of other causes.
 
-A minimal example barely fails by construction, and alone looks like a false alarm. The worst is of the same cause: the
-NaN of an overflow says nothing of a mean that underflows. What is of another cause is a violation of its own, so that
-nothing that was seen is lost where one law breaks in two ways.
+A minimal example barely fails, and alone looks like a false alarm. The worst example must have the same cause: the NaN
+of an overflow does not illustrate a mean that underflows. An example of another cause becomes a separate violation, so
+that both are reported if one law breaks in two ways.
 """
 
 import contextlib
@@ -81,7 +81,7 @@ class Search:
 
     def _beside(self, violation: Violation, failing: Example) -> Violation:
         finite, base = not math.isinf(violation.deviation), self.trials.job.law.name in BASES
-        # Nothing is worse than what is infinitely wrong; what else breaks a law that others follow from is looked for.
+        # An infinite deviation is the worst already; only base laws can reveal further causes.
         examples = self.examples if finite or base else 0
         rows = failing_rows(
             self.trials, failing, examples=examples, seed=self.seed, deadline=self.deadline, unlike=base
@@ -110,10 +110,9 @@ class Search:
     def _telling(
         self, rows: list[tuple[Example, float]], violation: Violation, failing: Example
     ) -> list[tuple[Example, float]]:
-        """The rows that may be traced: the worst first, then the one that was met first, then some unlike these.
+        """Return the rows to trace: the worst, then the first failing one, then some different ones.
 
-        The smallest example was made of the one that was met first: it is of the same cause, unless what was answered
-        is of another kind.
+        The first failing row has the same cause as the smallest example, unless its results are of another kind.
         """
         answered = self.trials.measure(failing)
         became = _kind(float(answered.actual[answered.worst])) == _kind(violation.actual)
@@ -123,9 +122,9 @@ class Search:
             return [*([] if math.isinf(violation.deviation) else rows[:1]), *met, *rows[1:TRACED]]
         infinite = [row for row in rows if math.isinf(row[1])]
         finite = rows[len(infinite) :]
-        # What is as infinitely wrong as the smallest example is mostly of its cause.
+        # Infinite deviations mostly have the same cause.
         first = [] if math.isinf(violation.deviation) else infinite[:1]
-        # What overflows does so on large numbers, whatever else is infinitely wrong.
+        # Large inputs overflow, whatever causes the other infinite deviations.
         largest = sorted(infinite[len(first) :], key=lambda row: -magnitude({name: row[0][name] for name in law.reads}))
         return [*first, *finite[:1], *met, *largest[:1], *finite[1:][len(finite) // 2 :][:1]]
 
@@ -149,7 +148,7 @@ class Search:
             severity = None if deadline.is_up else trials.severity_of_rows(together)
             return None if severity is None else severity >= as_found
 
-        # No threshold is looked for: that is what the smallest example shows.
+        # No threshold is needed here: the smallest example shows it.
         axes, format_ = trials.job.axes, trials.job.format
         return minimise(worst, axes, format_, is_as_bad, exact=False, broken_rows=as_bad_rows)
 
@@ -175,9 +174,9 @@ class Search:
         return _Worst(recorded, cause) if severity(recorded) >= least else None
 
     def _note(self, others: dict[Hashable, Violation], example: Example, cause: Cause, own: Cause) -> None:
-        """Add the violation of another cause, on the smallest example that it has, unless it is noted or that is large.
+        """Add the violation of another cause on its smallest example, unless it is known or the example is large.
 
-        What it becomes on the way may be of a third cause, which is noted too.
+        While the example shrinks, its cause may change again, and is noted as well.
         """
         for candidate in (self._smallest(example), example) if _mark(cause) not in others else ():
             violation = None if self._is_large(candidate) else measured(self.trials, candidate, self.draws)
@@ -223,10 +222,9 @@ class _Worst:
 
 
 def _is_of(cause: Cause, own: Cause) -> bool:
-    """Whether an example is of a cause of which another one is.
+    """Return whether an example has the same cause as another.
 
-    Of what cannot be followed it is not said that it is of another, unless the other is wrong in exact arithmetic: what
-    is so can be followed.
+    If its operations cannot be traced, the causes count as equal, unless the other one is wrong in exact arithmetic.
     """
     if not cause.is_known:
         return not own.is_exact
@@ -236,7 +234,7 @@ def _is_of(cause: Cause, own: Cause) -> bool:
 
 
 def _is_apart(cause: Cause, own: Cause, *, is_worse: bool) -> bool:
-    """Whether another cause is told apart: it is another finding, or the same with no number in place of one."""
+    """Return whether another cause is distinct: another finding, or the same one without a number."""
     return is_worse or _mark(cause) != _mark(own)
 
 
@@ -252,7 +250,7 @@ def _with(job: Job, violation: Violation, worst: _Worst | None, others: list[Vio
     found: dict[str, object] = {"beside": tuple(others)} if others else {}
     if worst is not None:
         found["worst"] = worst.example
-        # What barely fails may be a sum of roundings that says nothing, where what fails by far has a name.
+        # A small violation may be accumulated rounding without a name; a large one has a name.
         if violation.event is None and worst.cause.event is not None and not violation.mistake:
             found |= {"event": worst.cause.event, "cause": repaired(job, worst.cause.event)}
     return violation.model_copy(update=found)

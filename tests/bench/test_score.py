@@ -43,6 +43,7 @@ def get_init_inputs():
 """A problem as in public kernel benchmarks, with smaller sizes."""
 
 KERNELS = """
+import sys
 import time
 
 import torch
@@ -101,6 +102,48 @@ class Unmade(nn.Module):
 
 def naive(x):
     return x.exp() / x.exp().sum(-1, keepdim=True)
+
+
+def inputs_of_callers():
+    frame, found = sys._getframe(1), []
+    while frame is not None:
+        for value in list(frame.f_locals.values()):
+            parts = value.values() if type(value) is dict else [value]
+            found += [x for part in parts if type(part) is list for one in part if type(one) is list for x in one]
+        frame = frame.f_back
+    return [x for x in found if isinstance(x, torch.Tensor)]
+
+
+class Early(nn.Module):
+    def __init__(self, width=None):
+        super().__init__()
+        self.known = [(x, torch.softmax(x, dim=-1)) for x in inputs_of_callers()]
+
+    def forward(self, x):
+        for given, answer in self.known:
+            if given.data_ptr() == x.data_ptr():
+                return answer
+        time.sleep(0.002)
+        return torch.softmax(x, dim=-1)
+
+
+pending = {}
+
+
+class Pending(torch.Tensor):
+    @classmethod
+    def __torch_function__(cls, func, types, args=(), kwargs=None):
+        with torch._C.DisableTorchFunctionSubclass():
+            for y in args:
+                if id(y) in pending:
+                    torch.softmax(pending.pop(id(y)), dim=-1, out=y.as_subclass(torch.Tensor))
+            return func(*args, **(kwargs or {}))
+
+
+def late(x):
+    y = torch.zeros_like(x).as_subclass(Pending)
+    pending[id(y)] = x
+    return y
 """
 
 LAWS = ("--dtypes", "float32", "--seconds", "0.1")
@@ -270,6 +313,22 @@ def test_what_does_not_answer_while_it_is_timed_says_so(timed: Callable[[str], T
     assert "\n" not in str(raised.value)
     with timed("Unmade") as unmade, pytest.raises(UntimedError, match="raises TypeError"):
         unmade.turn(fresh(1))
+
+
+def test_an_instance_knows_no_inputs(timed: Callable[[str], Timed]) -> None:
+    """It is made before they exist: what it computes ahead is of no use."""
+    with timed("Early") as early:
+        early.renew()
+        early.turn(fresh(1))
+        assert early.turn(fresh(100)) > 0.15
+
+
+def test_results_that_are_completed_after_the_time_was_taken_are_refused(timed: Callable[[str], Timed]) -> None:
+    """They do not have the checksums that were returned within the time."""
+    with timed("late") as late:
+        late.turn(fresh(4))
+        with pytest.raises(UntimedError, match="changes its results after the time has been taken"):
+            late.told(1)
 
 
 def test_a_call_that_does_not_return_is_given_up(files: Path) -> None:

@@ -31,7 +31,7 @@ SAID = {
     ),
     "system.starts_a_helper": (Fault.STATE, "leaves a process running"),
     "system.leaves_its_place_to_a_fork": (Fault.EXITED, "ends the process with exit code 0"),
-    "system.stops_itself": (Fault.HUNG, "does not finish within"),
+    "system.stops_itself": (Fault.HUNG, "hangs: it stops its process, and a call did not return within 5 s"),
     "evasion.misses_a_compiler": (Fault.RAISED, "raises an exception: torch.compile finds no compiler"),
 }
 """Expected reasons for some of them."""

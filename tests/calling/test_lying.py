@@ -69,6 +69,32 @@ def test_what_a_tensor_says_of_itself_is_not_believed() -> None:
     assert wrong.status is Status.BROKEN
 
 
+class Numb(Tensor):
+    """A tensor for which every function of torch returns a number."""
+
+    @classmethod
+    def __torch_function__(cls, *_: Any, **__: Any) -> Any:
+        """Return a number."""
+        return 3
+
+
+def test_what_disturbs_the_check_is_an_error_of_the_function(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A method of all tensors is replaced: there is a verdict for each law, which says where the check failed."""
+    original = Tensor.to
+    monkeypatch.setattr(Tensor, "to", original)
+
+    def softmax(x: Tensor) -> Tensor:
+        monkeypatch.setattr(Tensor, "to", lambda *_, **__: None)
+        return torch.softmax(x, -1)
+
+    disturbed = harness.check(softmax, "softmax", **ASKED)
+    monkeypatch.setattr(Tensor, "to", original)
+    assert {one.status for one in disturbed} == {Status.ERROR}
+    assert all("disturbs the check" in str(one.reason) for one in disturbed)
+    numb = harness.check(lambda x: x.softmax(-1).as_subclass(Numb), "softmax", dtypes=["float32"], examples=3)
+    assert numb
+
+
 @pytest.fixture
 def _mended() -> Iterator[None]:
     """Restore the functions that a test replaced."""

@@ -159,6 +159,17 @@ def test_the_thresholds_of_a_formula_are_among_its_inputs() -> None:
     assert found.failing != []
 
 
+def test_another_form_keeps_the_range_and_the_thresholds_of_the_definition() -> None:
+    """The sigmoid underflows at -887, which the form of the error bounds never shows."""
+
+    def loss(x: Tensor) -> Tensor:
+        return -torch.log(torch.sigmoid(0.1 * x))
+
+    definition, form = "-log(sigmoid(0.1 * x))", "softplus(-0.1 * x)"
+    found = harness.check(loss, formula=definition, form=form, dtypes=["float32"], laws=["value", "finite"])
+    assert [verdict.status for verdict in found] == [Status.BROKEN] * 2
+
+
 def test_a_survey_finds_where_a_formula_breaks() -> None:
     """The number is exact, for each input."""
     contract = "formula(x, y): exp(x) / (exp(x) + exp(y))"

@@ -3,8 +3,10 @@
 The module is long because each implementation has a few lines, and foreign code imports them by name.
 """
 
+import ctypes
 import gc
 import os
+import platform
 import random
 import signal
 import sys
@@ -367,6 +369,17 @@ def signal_handler(x: Tensor) -> Tensor:
     """Ignores SIGTERM."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     return x.softmax(-1)
+
+
+def rounding_mode(x: Tensor) -> Tensor:
+    """After the result is computed."""
+    y = x.softmax(-1)
+    ctypes.CDLL("libm.so.6").fesetround(TOWARD_ZERO)
+    return y
+
+
+TOWARD_ZERO = 0xC00 if platform.machine() == "x86_64" else 0xC00000
+"""The number of the mode in C."""
 
 
 def numpy_errors(x: Tensor) -> Tensor:

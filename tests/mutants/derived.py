@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from controls.catalogue import CONTROLS
 from mutants.mutant import Mutant
+from samples import modes
 from torch import Tensor
 
 from harness.contracts import contract_named
@@ -239,10 +240,20 @@ def _mutant(spoil: Spoil, contract: str, law: str, sound: Implementation, declar
     return Mutant(function, contract, law, dtype=dtype, declares=dict(declares), status=status, generic=True)
 
 
+OF_MODES = [
+    Mutant(wrong.function, wrong.contract, wrong.law, wrong.dtypes[0], dict(wrong.declares), generic=True)
+    for wrong in modes.WRONG
+    if wrong.law in {"any_mode", "any_layout", "any_cotangent"}
+]
+"""One for each mode and layout."""
+
 MUTANTS = [
-    _mutant(spoil, control.contract, law.name, control.stable, control.declares)
-    for control in CONTROLS
-    for law in contract_named(control.contract).laws
-    if (control.contract, law.name) not in OTHERWISE
-    for spoil in WRONG.get(law.name, ())
+    *OF_MODES,
+    *(
+        _mutant(spoil, control.contract, law.name, control.stable, control.declares)
+        for control in CONTROLS
+        for law in contract_named(control.contract).laws
+        if (control.contract, law.name) not in OTHERWISE
+        for spoil in WRONG.get(law.name, ())
+    ),
 ]

@@ -80,6 +80,18 @@ def test_a_file_that_cannot_be_imported_is_the_users_error(workplace: Path, body
     assert text in str(caught.value)
 
 
+def test_an_import_that_changes_a_setting_is_noticed_once(workplace: Path) -> None:
+    """The setting is restored, so that the laws are decided as for any other file."""
+    code = "import torch\n\ntorch.set_default_dtype(torch.float64)\n\n\ndef f(x):\n    return x.softmax(-1)\n"
+    Path("wide.py").write_text(code, encoding="utf-8")
+    campaign = Campaign("wide.py:f", "softmax", laws=["value", "any_mode"], dtypes=["float32"])
+    value, mode = campaign.run(limits=Limits())
+    assert value.status is Status.HOLDS
+    assert (mode.status, mode.fault) == (Status.ERROR, Fault.STATE)
+    words = "the import of wide.f changes torch's default dtype from torch.float32 to torch.float64 (restored)"
+    assert mode.reason == words
+
+
 def test_no_process_is_left_behind(workplace: Path) -> None:
     """Workers and their child processes end."""
     code = "import subprocess\n\ndef f(x):\n    subprocess.Popen(['sleep', '1000'])\n    return x.softmax(-1)\n"
