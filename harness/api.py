@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from harness.calling import known
+from harness.calling.importing import single_name
 from harness.case import UNCLAIMED, Break, Case
 from harness.error import UsageError
 from harness.formula.spelling import written
@@ -99,23 +101,31 @@ def check(
     Without ``isolate``, a function that hangs or ends the process does so to this process.
     """
     claim = formula_contract(contract, formula, form, inputs, over)
+    claim, call = known.completed(known.of_function(function), claim, call)
     if isolate:
         said = {"laws": tuple(laws), "dtypes": tuple(dtypes), "devices": tuple(devices), "strict": strict}
         said |= {"breaks": breaks or {}, "declares": declares or {}, "examples": examples, "seconds": seconds}
         return Verdicts(*checked(campaign_of(function, claim, call=call, corpora=corpora, seed=seed, **said)))
-    case = Case(function, claim or "", breaks=breaks or {}, declares=declares or {}, style="foreign", call=call)
-    known = SEED if seed is None else seed
+    case = _case(function, claim, breaks=breaks or {}, declares=declares or {}, call=call)
+    first = SEED if seed is None else seed
     unclaimed = () if dtypes else UNCLAIMED
     listed = jobs([case], laws=laws, dtypes=dtypes, devices=devices, strict=strict, unclaimed=unclaimed)
     if listed:
         refuse_misfit(listed[0].case, listed[0].contract)
     probe = Probe()
     with _quietly():
-        verdict_of = partial(decide, examples=examples, seed=known, seconds=seconds, corpora=corpora)
+        verdict_of = partial(decide, examples=examples, seed=first, seconds=seconds, corpora=corpora)
         verdicts = [probe.decided(job, verdict_of) for job in followed(listed, f"checking {case.name}")]
         refuse_uncallable(listed, verdicts)
         properties = {one.key: one for job in listed for one in probe.properties(job)}
         return Verdicts(verdicts, properties.values())
+
+
+def _case(function: Callable[..., Any], claim: str | None, **claims: Any) -> Case:
+    """Return the case of a function, which has the name that the command gives it if it is a library's."""
+    place = known.place_of(function) or ""
+    name = single_name(*place.split(":")) if place else ""
+    return Case(function, claim or "", style="foreign", name=name, target=place, **claims)
 
 
 def formula_contract(
@@ -258,8 +268,9 @@ class Check:
         return verdict
 
     def _decided_here(self, function: Callable[..., Any]) -> Verdict:
-        own, at = self.job.case, Case(function, self.job.case.contract)
-        case = replace(own, function=function, name=at.name, target=at.target)
+        own, at = self.job.case, _case(function, self.job.case.contract)
+        _, call = known.completed(known.of_function(function), own.contract, own.call)
+        case = replace(own, function=function, name=at.name, target=at.target, call=call)
         with _quietly():
             job = replace(self.job, case=case)
             verdict = self.probe.decided(job, partial(decide, **self.settings))
@@ -284,13 +295,13 @@ def checks(
     UsageError
         If a name does not exist.
     """
-    known = {name: value for name, value in settings.items() if value is not None}
+    given = {name: value for name, value in settings.items() if value is not None}
     unclaimed = () if dtypes else UNCLAIMED
     listed = jobs([Case(_nothing, contract, **claims)], laws=laws, dtypes=dtypes, strict=strict, unclaimed=unclaimed)
     probe = Probe()
-    said = {**claims, **known, "contract": contract, "laws": tuple(laws), "dtypes": tuple(dtypes), "strict": strict}
+    said = {**claims, **given, "contract": contract, "laws": tuple(laws), "dtypes": tuple(dtypes), "strict": strict}
     apart = Apart(said) if isolate else None
-    return [Check(job, known, probe, apart) for job in listed]
+    return [Check(job, given, probe, apart) for job in listed]
 
 
 def _nothing(*_: Any) -> None:

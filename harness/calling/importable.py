@@ -5,6 +5,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from harness.calling.known import place_of
 from harness.error import UsageError
 
 RULE = "an isolated process must be able to import it by name from a file"
@@ -32,6 +33,8 @@ def importable(function: Any) -> tuple[str, str | None]:
         If no module defines it under its own name: a closure, a lambda, an instance, what a notebook or a program
         defines that was started and not imported, or a name that stands for something else by now.
     """
+    if (place := place_of(function)) is not None:
+        return place, None
     name, home = getattr(function, "__qualname__", None), getattr(function, "__module__", None)
     if not isinstance(name, str) or not isinstance(home, str):
         raise _refusal(f"an object of {type(function).__name__} without a name")

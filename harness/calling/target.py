@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
 
+from harness.calling import known
 from harness.calling.discovery import is_shipped, load
 from harness.calling.own_cases import SHIPPED
 from harness.case import Break, Case
@@ -41,6 +42,12 @@ class Target:
     breaks: Mapping[str, str | Break] = field(default_factory=dict)
     call: str | None = None
     root: str | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        """Fill in the contract and the adapter of a library's function, if the user does not name another contract."""
+        contract, call = known.completed(known.entry(self.target), self.contract, self.call)
+        object.__setattr__(self, "contract", contract)
+        object.__setattr__(self, "call", call)
 
     @cached_property
     def is_foreign(self) -> bool:

@@ -198,8 +198,8 @@ def _many(model: Model) -> Inputs:
 
 
 def _shows_nan(formula: Formula) -> bool:
-    """Whether a NaN is to be seen in all of its row: not behind a branch, nor before it in a running sum."""
-    hiding = {"where", "cumsum"}
+    """Whether a NaN shows in all of its row: not behind a branch, beside a picked entry, or later in a running sum."""
+    hiding = {"where", "cumsum", "pick"}
     return not any(one.operation in hiding for one in order(formula.definition, formula.form))
 
 

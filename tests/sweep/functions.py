@@ -1,0 +1,77 @@
+"""The numeric functions of each library, and why the others are none."""
+
+from importlib import import_module
+
+from harness.calling.known import TABLES
+
+MODULES = tuple(TABLES)
+"""Modules in the order of the page."""
+
+COMPLETE = ("torch.nn.functional", "torch.special")
+"""Modules of which every public function is in the table of adapters, or has a reason here."""
+
+NO_CLOSED_FORM = "no exact formula: the formula language has no Bessel, gamma, zeta or inverse error function"
+_IN_PLACE = "changes its argument; the function without the underscore is checked"
+_RANDOM = "draws random numbers"
+_MOVES = "moves numbers and computes nothing"
+_INDICES = "returns a pair with indices; the function without `with_indices` is checked"
+_LONGER = "another name of a function that is checked"
+
+UNASKED: dict[str, dict[str, str]] = {
+    "torch.nn.functional": {
+        **dict.fromkeys(
+            "celu_ elu_ hardtanh_ leaky_relu_ relu_ rrelu_ selu_ threshold_".split(), _IN_PLACE
+        ),
+        **dict.fromkeys(
+            "alpha_dropout dropout dropout1d dropout2d dropout3d feature_alpha_dropout gumbel_softmax "
+            "fractional_max_pool2d fractional_max_pool2d_with_indices fractional_max_pool3d "
+            "fractional_max_pool3d_with_indices".split(),
+            _RANDOM,
+        ),
+        **dict.fromkeys(
+            "channel_shuffle native_channel_shuffle fold unfold pad pixel_shuffle pixel_unshuffle max_unpool1d "
+            "max_unpool2d max_unpool3d upsample_nearest".split(),
+            _MOVES,
+        ),
+        **dict.fromkeys(
+            [f"{kind}max_pool{n}d_with_indices" for kind in ("", "adaptive_") for n in (1, 2, 3)], _INDICES
+        ),
+        **dict.fromkeys(
+            "assert_int_or_pair boolean_dispatch handle_torch_function has_torch_function has_torch_function_unary "
+            "has_torch_function_variadic".split(),
+            "a helper of torch's own code",
+        ),
+        **dict.fromkeys(
+            "conv2d conv3d conv_tbc conv_transpose1d conv_transpose2d conv_transpose3d".split(),
+            "a convolution as `conv1d`, with more axes",
+        ),
+        **dict.fromkeys(
+            "interpolate upsample upsample_bilinear grid_sample affine_grid".split(),
+            "its weights depend on the shape: check one output with the formulas `linear_upsampling`, "
+            "`cubic_upsampling` and `bilinear`",
+        ),
+        **dict.fromkeys("grouped_mm scaled_mm scaled_grouped_mm".split(), "needs an accelerator"),
+        "linear_cross_entropy": "a linear map and `cross_entropy` in one",
+        "multi_head_attention_forward": "linear maps around `scaled_dot_product_attention`",
+    },
+    "torch.special": {
+        "psi": _LONGER,
+        "round": _MOVES,
+    },
+}
+"""Functions without a law, by module, each with the reason."""
+
+
+def public(module: str) -> list[str]:
+    """Return the public functions of a module that is installed."""
+    loaded = import_module(module)
+    names = [name for name in dir(loaded) if name[0].islower()]
+    return [name for name in names if callable(getattr(loaded, name)) and not isinstance(getattr(loaded, name), type)]
+
+
+def targets(module: str) -> list[str]:
+    """Return the targets of a module: what the adapters know, and in a complete module also what nobody knows."""
+    names = list(TABLES[module])
+    if module in COMPLETE:
+        names += [name for name in public(module) if name not in {*names, *UNASKED[module]}]
+    return [f"{module}:{name}" for name in names]
