@@ -25,6 +25,7 @@ from torch.utils.dlpack import from_dlpack
 
 from ..case import Case
 from ..error import UsageError, listed
+from . import jax_bridge
 from .importing import attribute
 from .model import UnfitModelError
 
@@ -51,14 +52,7 @@ def on_numpy(function: Callable[..., Any], *inputs: Any, **options: Any) -> Any:
 
 def on_jax(function: Callable[..., Any], *inputs: Any, **options: Any) -> Any:
     """Call on JAX arrays; float64 needs ``JAX_ENABLE_X64=1`` in the environment."""
-    from jax import numpy as jnp
-
-    def array(x: Tensor) -> Any:
-        if x.requires_grad:
-            raise NotApplicable(NO_AUTOGRAD)
-        return jnp.from_dlpack(x.contiguous())
-
-    return function(*(array(x) if isinstance(x, Tensor) else x for x in inputs), **options)
+    return jax_bridge.called(function, inputs, options)
 
 
 def _array(x: Tensor) -> Any:

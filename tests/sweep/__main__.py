@@ -1,6 +1,7 @@
-"""``python -m sweep [MODULE or TARGET ...]``: check every function of the libraries, and write the table in ``docs``."""
+"""``python -m sweep [MODULE or TARGET ...]``: check every function, and write the table in ``docs``."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from sweep.functions import MODULES, targets
@@ -25,7 +26,8 @@ def main() -> None:
         if options.again or target not in known:
             known[target] = found = checked(target, options.seconds)
             write(options.results, known)
-            print(f"{target}: {found.verdict} ({found.duration_s:.1f} s)", flush=True)
+            sys.stdout.write(f"{target}: {found.verdict} ({found.duration_s:.1f} s)\n")
+            sys.stdout.flush()
     if options.page:
         PAGE.write_text(page(known, options.seconds), encoding="utf-8")
 

@@ -17,47 +17,30 @@ _MOVES = "moves numbers and computes nothing"
 _INDICES = "returns a pair with indices; the function without `with_indices` is checked"
 _LONGER = "another name of a function that is checked"
 
+_FUNCTIONAL: dict[str, str] = {
+    _IN_PLACE: "celu_ elu_ hardtanh_ leaky_relu_ relu_ rrelu_ selu_ threshold_",
+    _RANDOM: "alpha_dropout dropout dropout1d dropout2d dropout3d feature_alpha_dropout gumbel_softmax "
+    "fractional_max_pool2d fractional_max_pool2d_with_indices fractional_max_pool3d "
+    "fractional_max_pool3d_with_indices",
+    _MOVES: "channel_shuffle native_channel_shuffle fold unfold pad pixel_shuffle pixel_unshuffle max_unpool1d "
+    "max_unpool2d max_unpool3d upsample_nearest",
+    _INDICES: "max_pool1d_with_indices max_pool2d_with_indices max_pool3d_with_indices "
+    "adaptive_max_pool1d_with_indices adaptive_max_pool2d_with_indices adaptive_max_pool3d_with_indices",
+    "a helper of torch's own code": "assert_int_or_pair boolean_dispatch handle_torch_function has_torch_function "
+    "has_torch_function_unary has_torch_function_variadic",
+    "a convolution as `conv1d`, with more axes": "conv2d conv3d conv_tbc conv_transpose1d conv_transpose2d "
+    "conv_transpose3d",
+    "its weights depend on the shape: check one output with the formulas `linear_upsampling`, `cubic_upsampling` and "
+    "`bilinear`": "interpolate upsample upsample_bilinear grid_sample affine_grid",
+    "needs an accelerator": "grouped_mm scaled_mm scaled_grouped_mm",
+    "a linear map and `cross_entropy` in one": "linear_cross_entropy",
+    "linear maps around `scaled_dot_product_attention`": "multi_head_attention_forward",
+}
+_SPECIAL: dict[str, str] = {_LONGER: "psi", _MOVES: "round"}
+
 UNASKED: dict[str, dict[str, str]] = {
-    "torch.nn.functional": {
-        **dict.fromkeys(
-            "celu_ elu_ hardtanh_ leaky_relu_ relu_ rrelu_ selu_ threshold_".split(), _IN_PLACE
-        ),
-        **dict.fromkeys(
-            "alpha_dropout dropout dropout1d dropout2d dropout3d feature_alpha_dropout gumbel_softmax "
-            "fractional_max_pool2d fractional_max_pool2d_with_indices fractional_max_pool3d "
-            "fractional_max_pool3d_with_indices".split(),
-            _RANDOM,
-        ),
-        **dict.fromkeys(
-            "channel_shuffle native_channel_shuffle fold unfold pad pixel_shuffle pixel_unshuffle max_unpool1d "
-            "max_unpool2d max_unpool3d upsample_nearest".split(),
-            _MOVES,
-        ),
-        **dict.fromkeys(
-            [f"{kind}max_pool{n}d_with_indices" for kind in ("", "adaptive_") for n in (1, 2, 3)], _INDICES
-        ),
-        **dict.fromkeys(
-            "assert_int_or_pair boolean_dispatch handle_torch_function has_torch_function has_torch_function_unary "
-            "has_torch_function_variadic".split(),
-            "a helper of torch's own code",
-        ),
-        **dict.fromkeys(
-            "conv2d conv3d conv_tbc conv_transpose1d conv_transpose2d conv_transpose3d".split(),
-            "a convolution as `conv1d`, with more axes",
-        ),
-        **dict.fromkeys(
-            "interpolate upsample upsample_bilinear grid_sample affine_grid".split(),
-            "its weights depend on the shape: check one output with the formulas `linear_upsampling`, "
-            "`cubic_upsampling` and `bilinear`",
-        ),
-        **dict.fromkeys("grouped_mm scaled_mm scaled_grouped_mm".split(), "needs an accelerator"),
-        "linear_cross_entropy": "a linear map and `cross_entropy` in one",
-        "multi_head_attention_forward": "linear maps around `scaled_dot_product_attention`",
-    },
-    "torch.special": {
-        "psi": _LONGER,
-        "round": _MOVES,
-    },
+    "torch.nn.functional": {name: why for why, names in _FUNCTIONAL.items() for name in names.split()},
+    "torch.special": {name: why for why, names in _SPECIAL.items() for name in names.split()},
 }
 """Functions without a law, by module, each with the reason."""
 

@@ -6,7 +6,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
-
 from sweep.functions import COMPLETE, MODULES, UNASKED
 from sweep.result import Found
 

@@ -62,7 +62,7 @@ def proved(verdict: Verdict, function: Any, claim: str, call: str) -> Proof:
     """Compute the example of a violation again, exactly and by the function."""
     violation = verdict.violation
     assert violation is not None
-    example = from_text({name: value for name, value in violation.example.items()})
+    example = from_text(violation.example)
     place, where = tuple(violation.place), ", ".join(f"{n} = {_shown(v)}" for n, v in violation.example.items())
     proof = Proof(verdict.law, verdict.dtype, where, f"{violation.actual!r}", f"{violation.expected!r}", None)
     definition = _definition(claim)
@@ -170,7 +170,7 @@ class _Numbers(ast.NodeTransformer):
     def __init__(self, source: str) -> None:
         self.source = source
 
-    def visit_Constant(self, node: ast.Constant) -> ast.AST:  # noqa: N802 - the name that Python asks for
+    def visit_Constant(self, node: ast.Constant) -> ast.AST:
         """Replace a number by one of mpmath."""
         text = ast.Constant(ast.get_source_segment(self.source, node))
         return ast.Call(ast.Name("mpf", ast.Load()), [text], [])

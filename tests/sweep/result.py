@@ -9,12 +9,13 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
+from sweep.proof import proved
+
 import harness
 from harness.calling.known import entry
 from harness.error import UsageError
 from harness.record import Status, Verdict
 from harness.record.finding_text import sentence
-from sweep.proof import proved
 
 
 @dataclass

@@ -56,7 +56,8 @@ _NORMS: Table = {
         ("input", "num_groups"),
     ),
     "instance_norm": Known(
-        "layer_norm", f"lambda f, x: f({_TWICE}).reshape(*x.shape[:-1], 2 * x.shape[-1])[..., :x.shape[-1]]",
+        "layer_norm",
+        f"lambda f, x: f({_TWICE}).reshape(*x.shape[:-1], 2 * x.shape[-1])[..., :x.shape[-1]]",
     ),
     "batch_norm": Known(
         "batch_norm_in_evaluation",
@@ -74,7 +75,9 @@ _LABEL_MARGIN = "formula(x, t: index): (sum(max(0, 1 - x[t] + x)) - 1) / count(x
 _LOSSES: Table = {
     **plain("cross_entropy binary_cross_entropy_with_logits"),
     "nll_loss": _each("formula(x, t: index): -x[t]", "x, t"),
-    "binary_cross_entropy": _each("formula(p: 0.001..0.999, y: unit constant): -(y * log(p) + (1 - y) * log(1 - p))", "p, y"),
+    "binary_cross_entropy": _each(
+        "formula(p: 0.001..0.999, y: unit constant): -(y * log(p) + (1 - y) * log(1 - p))", "p, y"
+    ),
     "mse_loss": Known("squared_error"),
     "l1_loss": _each("l1", "x, y"),
     "smooth_l1_loss": _each("huber", "x, y"),
@@ -103,9 +106,7 @@ _LOSSES: Table = {
         "x, y",
     ),
     "triplet_margin_loss": _each("triplet_margin", "a, p, n"),
-    "triplet_margin_with_distance_loss": Known(
-        "triplet_margin", "lambda f, a, p, n: f(a, p, n, reduction='none')"
-    ),
+    "triplet_margin_with_distance_loss": Known("triplet_margin", "lambda f, a, p, n: f(a, p, n, reduction='none')"),
     "ctc_loss": Known(
         "formula(a: -30..0 constant, b: -30..0 constant, c: -30..0 constant, d: -30..0 constant): "
         "-log(exp(a + c) + exp(a + d) + exp(b + c)) | -logaddexp(a + c, logaddexp(a + d, b + c))",

@@ -70,11 +70,15 @@ _POLYNOMIALS = {
 """Of degree three; torch has no gradient of them."""
 
 TORCH_SPECIAL: Table = {
-    **{name: entry for name, entry in SPECIAL.items() if name not in {"log_expit", "rel_entr", "huber", "pseudo_huber"}},
+    **{
+        name: entry for name, entry in SPECIAL.items() if name not in {"log_expit", "rel_entr", "huber", "pseudo_huber"}
+    },
     "softmax": Known("softmax", _LAST),
     "log_softmax": Known("log_softmax", _LAST),
     "logsumexp": Known("logsumexp", _LAST),
-    "gammainc": Known("formula(x: positive constant): 1 - exp(-x) | -expm1(-x)", "lambda f, x: f(torch.ones_like(x), x)"),
+    "gammainc": Known(
+        "formula(x: positive constant): 1 - exp(-x) | -expm1(-x)", "lambda f, x: f(torch.ones_like(x), x)"
+    ),
     "gammaincc": Known("formula(x: positive constant): exp(-x)", "lambda f, x: f(torch.ones_like(x), x)"),
     **{
         name: Known(f"formula(x: {'0..1' if 'shifted' in name else '-1..1'} constant): {text}", "lambda f, x: f(x, 3)")
