@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import mpmath
+import mpmath  # type: ignore[import-untyped]
 import numpy as np
 import torch
 
@@ -17,13 +17,18 @@ from harness.calling.adapter import adapter_of, as_tensors
 from harness.contracts import contract_named
 from harness.formula.catalogue import catalogue
 from harness.formula.spelling import is_formula, spelling
-from harness.record import TensorText, Verdict
+from harness.record import Verdict
 from harness.verdict.replay import from_text
 
 DIGITS = 400
 """Digits of every computation."""
 
 STEP = "1e-100"
+
+COTANGENT = "cotangent"
+
+_POISONED = {"nan_stays_in_its_row": ", with NaN for one entry of the first input"}
+"""Changes that a law makes to the example."""
 
 
 @dataclass
@@ -63,24 +68,26 @@ def proved(verdict: Verdict, function: Any, claim: str, call: str) -> Proof:
     violation = verdict.violation
     assert violation is not None
     example = from_text(violation.example)
-    place, where = tuple(violation.place), ", ".join(f"{n} = {_shown(v)}" for n, v in violation.example.items())
+    place = tuple(violation.place)
+    where = ", ".join(f"{name} = {_shown(x, place)}" for name, x in example.items() if name != COTANGENT)
+    where += _POISONED.get(verdict.law, "")
     proof = Proof(verdict.law, verdict.dtype, where, f"{violation.actual!r}", f"{violation.expected!r}", None)
     definition = _definition(claim)
     if definition is None or not _is_direct(verdict):
         return proof
     laws = {law.name: law for law in contract_named(claim).laws}
     law = laws[verdict.law]
-    names = [name for name in example if name != "cotangent"]
+    names = [name for name in example if name != COTANGENT]
     inputs = {name: example[name] for name in names}
     of = names[law.differentiates] if verdict.group == "gradient" else None
     with mpmath.workdps(DIGITS):
         try:
-            exact = _exact(definition, inputs, example.get("cotangent"), of, place)
+            exact = _exact(definition, inputs, example.get(COTANGENT), of, place)
         except (ZeroDivisionError, ValueError, TypeError, IndexError, OverflowError) as error:
             proof.exact += f" (mpmath: {type(error).__name__})"
             return proof
         proof.exact = mpmath.nstr(exact, 20)
-        actual = _again(function, call, inputs, example.get("cotangent"), of)
+        actual = _again(function, call, inputs, example.get(COTANGENT), of)
         value = float(actual[place]) if actual.ndim == len(place) else float("nan")
         proof.actual = repr(value)
         off = abs(mpmath.mpf(value) - exact) if np.isfinite(value) else mpmath.inf
@@ -102,18 +109,21 @@ def _definition(claim: str) -> str | None:
     return catalogue()[claim].definition if claim in catalogue() else DEFINITIONS.get(claim)
 
 
-def _shown(value: Any) -> str:
-    if not isinstance(value, TensorText):
-        return repr(value)
-    values = value.values[:6]
-    return f"[{', '.join(values)}{', ...' if len(value.values) > 6 else ''}]"
+def _shown(x: Any, place: tuple[int, ...]) -> str:
+    """Return the row of an input that gives the wrong number, with its first six entries."""
+    if not isinstance(x, torch.Tensor):
+        return repr(x)
+    row = x[place[0]] if place and x.ndim and place[0] < len(x) else x
+    values = [repr(value) for value in row.flatten().tolist()]
+    shown = ", ".join(values[:6]) + (", ..." if len(values) > 6 else "")
+    return f"[{shown}]" if row.ndim else shown
 
 
 # By mpmath
 
 
-def _elementwise(function: Callable[..., Any], count: int = 1) -> Callable[..., Any]:
-    return np.frompyfunc(function, count, 1)
+def _elementwise(function: Callable[..., Any]) -> Any:
+    return np.frompyfunc(function, 1, 1)
 
 
 def _largest(*values: Any) -> Any:
