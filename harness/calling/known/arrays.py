@@ -22,10 +22,6 @@ _OF_ROWS = {"softmax", "log_softmax", "logsumexp"}
 _SCIPY = {name: entry for name, entry in SPECIAL.items() if name not in {*_OF_ROWS, "sinc", "spherical_bessel_j0"}}
 _NOT_IN_JAX = {"erfcx", "huber", "pseudo_huber", "exp2", "expm1", "log1p", "log_expit"}
 _OF_JAX = {name: entry for name, entry in _SCIPY.items() if name not in _NOT_IN_JAX}
-    name: entry
-    for name, entry in _SCIPY.items()
-    if name not in {"erfcx", "huber", "pseudo_huber", "exp2", "expm1", "log1p", "log_expit"}
-}
 
 NUMPY: Table = {
     **with_call({name: entry for name, entry in _ELEMENTARY.items() if name != "rsqrt"}, "numpy"),
