@@ -139,17 +139,6 @@ def compiles_each_shape(case: Case) -> bool:
 def called(case: Case, inputs: Sequence[Any], of_model: Adapter | None = None, **options: Any) -> Any:
     """Call a case on the inputs of its contract.
 
-    Parameters
-    ----------
-    case
-        The case.
-    inputs
-        As its contract has them.
-    of_model
-        How its contract takes a module that is not itself the function of the inputs.
-    options
-        Keywords beside the inputs, of a function or of its adapter.
-
     Raises
     ------
     NotApplicable
@@ -203,15 +192,7 @@ class Witness:
 
 
 def detaches(case: Case, inputs: Sequence[Any]) -> bool:
-    """Whether it is a case's adapter, and not what it calls, that autograd cannot follow.
-
-    Parameters
-    ----------
-    case
-        A case whose output does not depend on its inputs, as autograd has it.
-    inputs
-        The inputs, one of which requires a gradient.
-    """
+    """Whether it is a case's adapter, and not what it calls, that autograd cannot follow."""
     if case.call is None:
         return False
     function = case.function

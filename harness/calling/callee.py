@@ -39,15 +39,7 @@ def main(given: socket.socket) -> None:
 
 
 def serve(given: socket.socket, server: type[Server]) -> None:
-    """Load what the first message names, say what it is, and let a server answer.
-
-    Parameters
-    ----------
-    given
-        The line to whoever asks.
-    server
-        Answers, in this process or in those that are forked of it.
-    """
+    """Load what the first message names, say what it is, and let a server answer."""
     _die_with_parent()
     line = socket.socket(fileno=os.dup(given.detach()))
     _, setup = receive(filled(line))

@@ -11,14 +11,6 @@ _REMEDY = "name the data set as `module:name` or `file.py:name`"
 def dataset(target: str, *, streams: bool = False) -> Any:
     """Load a data set.
 
-    Parameters
-    ----------
-    target
-        ``module:name`` or ``file.py:name`` of a data set, or of a function or class that makes one when it is called
-        without arguments.
-    streams
-        Whether it may be an ``IterableDataset``.
-
     Returns
     -------
     dataset

@@ -25,11 +25,6 @@ class MisplacedError(Exception):
 def known_device(name: str) -> str:
     """Return the name of a device that this machine has.
 
-    Parameters
-    ----------
-    name
-        ``cpu``, or the type of an accelerator, such as ``cuda``.
-
     Raises
     ------
     UsageError
@@ -60,15 +55,6 @@ def seed_all(seed: int) -> None:
 
 def called_on(device: str, call: Callable[..., Any], inputs: Sequence[Any]) -> Any:
     """Call with copies of the inputs on a device, and bring what it does back.
-
-    Parameters
-    ----------
-    device
-        Where to.
-    call
-        What is called with the copies.
-    inputs
-        Tensors on the CPU, and whatever else the call takes.
 
     Raises
     ------

@@ -29,18 +29,6 @@ def is_shipped(target: str) -> bool:
 def load(target: str = SHIPPED, *, contract: str | None = None, by_name: bool = False, **claims: Any) -> list[Case]:
     """Load the cases a target names.
 
-    Parameters
-    ----------
-    target
-        A package or module with a ``CASES`` list in it or in its subpackages; ``file.py:function``;
-        ``package.module:function``; or the name of an entry point of the group ``harness.cases``.
-    contract
-        The contract a single function claims.
-    by_name
-        Whether a single function may claim its contract by its name, which is left empty here.
-    claims
-        What else a single function claims: the fields ``declares``, ``breaks`` and ``call`` of a case.
-
     Raises
     ------
     UsageError

@@ -17,11 +17,6 @@ _REMEDY = "move it to the top level of a separate file, or leave out `isolate`"
 def importable(function: Any) -> tuple[str, str | None]:
     """Return the target that names a living object, and the folder from which its package is imported.
 
-    Parameters
-    ----------
-    function
-        A function or a class.
-
     Returns
     -------
     target, root

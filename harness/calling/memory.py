@@ -15,15 +15,6 @@ _SMALL, _FEW, _MANY = 1024, 4, 12
 def overwrite_freed(byte: int, *, sizes: Iterable[int] = (), device: str = "cpu") -> None:
     """Fill the blocks of memory that are handed out next, in less than a millisecond.
 
-    Parameters
-    ----------
-    byte
-        What each byte becomes.
-    sizes
-        Bytes of blocks to fill beside those of powers of two from 16 to 65,536; allocators keep blocks by size.
-    device
-        On this accelerator too.
-
     Notes
     -----
     Blocks are allocated, filled and freed again, through torch and through NumPy, which keeps small ones for itself.

@@ -65,18 +65,6 @@ def step_of_model(
 ) -> tuple[ModelStep, tuple[Tensor, Tensor]]:
     """Return the step of a model that starts from given parameters, and these.
 
-    Parameters
-    ----------
-    model
-        A module, which is copied, or a class of modules that is made without arguments. Its parameters are one weight
-        ``[m, d]`` and one bias ``[m]``; lazy ones become what the first features make them.
-    weight, bias
-        The start.
-    lr
-        Learning rate.
-    squared
-        Whether the loss is the mean squared error.
-
     Raises
     ------
     UnfitModelError

@@ -40,13 +40,7 @@ def _is_checkout(folder: Path) -> bool:
 
 
 def prefer(folder: Path) -> None:
-    """Let ``import cases`` find the package in a folder from now on, where it would find the shipped one.
-
-    Parameters
-    ----------
-    folder
-        The package.
-    """
+    """Let ``import cases`` find the package in a folder from now on, where it would find the shipped one."""
     spec = importlib.util.find_spec(SHIPPED)
     if spec is not None and Path(spec.origin or "").parent.resolve() != _BESIDE_US.resolve():
         return
@@ -57,13 +51,7 @@ def prefer(folder: Path) -> None:
 
 
 def whence(target: str) -> str | None:
-    """Say from where a target is taken, without importing it; ``None`` where it is a file, or that is not known.
-
-    Parameters
-    ----------
-    target
-        As :func:`harness.calling.discovery.load` takes it.
-    """
+    """Say from where a target is taken, without importing it; ``None`` where it is a file, or that is not known."""
     place = target.partition(":")[0]
     if place.endswith(".py"):
         return None

@@ -25,19 +25,6 @@ def train(
 ) -> Any:
     """Make a step, and take it on one minibatch after the other.
 
-    Parameters
-    ----------
-    make
-        ``make(weight, bias, lr)`` returns the step and the parameters that it updates in place.
-    X, y
-        All features ``[n, d]`` and targets ``[n]``.
-    batches
-        The rows of each minibatch.
-    lr
-        Learning rate.
-    start
-        Weight ``[m, d]`` and bias ``[m]``.
-
     Returns
     -------
     The parameters after the last step.
@@ -58,15 +45,6 @@ def train(
 
 def read(make: Callable[..., Any], root: str, *asked: Any) -> list[list[Any]]:
     """Make a loader of the files below a folder, and run through it.
-
-    Parameters
-    ----------
-    make
-        ``make(root, train, batch_size, workers, shuffle)`` returns an iterable of batches.
-    root
-        The folder.
-    asked
-        The other arguments, and how many epochs there are.
 
     Returns
     -------

@@ -171,17 +171,7 @@ def read(settings: Sequence[Setting]) -> list[Any]:
 
 
 def restored(settings: Sequence[Setting], before: Sequence[Any], *, imported: bool) -> list[str]:
-    """Put back what has changed since it was read, and return a phrase for each change that is not a library's.
-
-    Parameters
-    ----------
-    settings
-        Which to look at.
-    before
-        What :func:`read` returned of them.
-    imported
-        Whether modules were imported since then.
-    """
+    """Put back what has changed since it was read, and return a phrase for each change that is not a library's."""
     if read(settings) == before:
         return []
     changes = []

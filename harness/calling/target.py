@@ -57,11 +57,6 @@ class Target:
     def cases(self, elsewhere: Loader | None = None) -> list[Case]:
         """Load the cases.
 
-        Parameters
-        ----------
-        elsewhere
-            What loads them in another process; they are imported here when absent.
-
         Raises
         ------
         UsageError

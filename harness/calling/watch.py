@@ -33,17 +33,7 @@ _compiling: list[float] = []
 
 
 def limit_calls(seconds: float, first: float | None = None, compiling: float | None = None) -> None:
-    """From now on let SIGALRM come to this process when a call takes longer.
-
-    Parameters
-    ----------
-    seconds
-        Within which a call returns.
-    first
-        Within which the next one does, if that may take another time.
-    compiling
-        Within which ``torch.compile`` is done where a call has it compile anew, after which the call has its own time.
-    """
+    """From now on let SIGALRM come to this process when a call takes longer."""
     _limits[:] = [(os.getpid(), seconds)]
     _first[:] = [] if first is None else [first]
     if compiling is not None and not _compiling and compiler.tell(_give_compiler_time, _go_on):

@@ -59,19 +59,7 @@ class Alien:
 
 
 def send(line: socket.socket, mark: bytes, value: Any, special: Callable[[Any], Any] = lambda _: None) -> None:
-    """Write a message.
-
-    Parameters
-    ----------
-    line
-        Where to.
-    mark
-        Of the question.
-    value
-        Numbers, texts, tensors, and lists, tuples and dictionaries of such; of others the name of their kind is sent.
-    special
-        ``special(value)`` returns a value to send in place of an object; ``None`` for none.
-    """
+    """Write a message."""
     packed = Packed(value, special)
     header = json.dumps([packed.value, packed.tensors]).encode()
     parts: list[Any] = [memoryview(_PREFIX.pack(mark, len(header)) + header), *packed.parts]
@@ -133,13 +121,6 @@ def filled(line: socket.socket) -> Read:
 
 def receive(read: Read, special: Callable[[Any], Any] = lambda value: value) -> tuple[bytes, Any]:
     """Read a message, and return its mark and its value.
-
-    Parameters
-    ----------
-    read
-        Fills a buffer.
-    special
-        ``special(value)`` returns what stands for a value that was sent in place of an object.
 
     Raises
     ------

@@ -64,15 +64,6 @@ class Loss(NamedTuple):
 def first_loss(tape: Tape, arithmetic: Arithmetic, excess: Callable[[Replay], float]) -> Event | None:
     """Name the first operation on a tape that loses the truth.
 
-    Parameters
-    ----------
-    tape
-        The tape.
-    arithmetic
-        What is exact enough.
-    excess
-        How many times its bound the answer of a replay deviates: beyond one it is wrong.
-
     Returns
     -------
     The event; ``None`` where the answer is wrong without any rounding, right with all of them, or where what one

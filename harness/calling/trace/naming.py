@@ -10,17 +10,7 @@ _OF_WHOLE_ROWS = SUMS | {"softmax", "log_softmax", "logsumexp", "layer_norm", "p
 
 
 def event_of(step: Step, kind: EventKind, at: int | None = None) -> Event:
-    """Return the record of what an operation did.
-
-    Parameters
-    ----------
-    step
-        The operation.
-    kind
-        What it did.
-    at
-        The element of its result where it did it; ``None`` for no particular one.
-    """
+    """Return the record of what an operation did."""
     return Event(
         kind=kind,
         operation=step.operation,
