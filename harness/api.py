@@ -288,7 +288,7 @@ def checks(
     isolate: bool = False,
     **settings: Any,
 ) -> list[Check]:
-    """Return the checks of a contract, one for each law and dtype; the checks of one test share their processes.
+    """Return the checks of a contract, one for each law and dtype; the checks of a test share their processes.
 
     Raises
     ------

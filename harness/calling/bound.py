@@ -43,7 +43,7 @@ def grad(
 
 
 def backward(outputs: Sequence[Tensor], cotangents: Sequence[Tensor]) -> None:
-    """Accumulate the gradients of weighted outputs in all leaves of their graph, which is kept."""
+    """Accumulate the gradients of weighted outputs in all leaves, and retain the graph."""
     _run(outputs, cotangents, True, False, (), allow_unreachable=True, accumulate=True)  # noqa: FBT003 - the engine's
 
 

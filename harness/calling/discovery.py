@@ -22,7 +22,7 @@ def _is_named_cases(target: str) -> bool:
 
 
 def is_shipped(target: str) -> bool:
-    """Whether a target is among the reference cases, and so nobody else's code."""
+    """Whether a target is among the shipped cases."""
     return _is_named_cases(target) and own_cases() is None
 
 
@@ -65,7 +65,7 @@ def _single(target: str, contract: str | None, claims: Mapping[str, Any]) -> Cas
 
 
 def _prefer_own(name: str) -> None:
-    """Where the name is that of the shipped cases, the user's own are meant if there are any."""
+    """Prefer the user's package ``cases`` over the shipped one."""
     if _is_named_cases(name) and (own := own_cases()) is not None:
         prefer(own)
 

@@ -1,4 +1,4 @@
-"""Naming a living object for another process: by what a module of its own defines under its name, or not at all."""
+"""Find the import path of an object, so that another process can import it."""
 
 import sys
 from pathlib import Path
@@ -25,8 +25,8 @@ def importable(function: Any) -> tuple[str, str | None]:
     Raises
     ------
     UsageError
-        If no module defines it under its own name: a closure, a lambda, an instance, what a notebook or a program
-        defines that was started and not imported, or a name that stands for something else by now.
+        If no module defines the object under its name: closures, lambdas, instances, replaced functions, and objects of
+        a notebook or of the running program.
     """
     if (place := place_of(function)) is not None:
         return place, None

@@ -1,8 +1,8 @@
 """JAX functions on tensors: traced at each call, compiled once for each program and shape, and differentiable.
 
 A function is called on abstract arrays, which gives its program. Equal programs share one compiled executable, so that
-a call costs a trace and not a compilation of every operation. What Python code around the program does differently in
-another call gives another program, and is seen. A function that cannot be traced is called operation by operation.
+a call costs a trace and not a compilation of every operation. If the Python code behaves differently in another call,
+its program is another one too. A function that cannot be traced is called operation by operation.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ _compiled: dict[Any, Any] = {}
 def called(function: Function, inputs: Sequence[Any], options: dict[str, Any]) -> Any:
     """Call a function on JAX arrays, which share the tensors' memory, and let autograd follow the call.
 
-    A call without a gradient returns what the function returns.
+    A call without a gradient returns the JAX result itself.
     """
     whole = partial(function, **options) if options else function
     wanted = [isinstance(x, Tensor) and x.requires_grad for x in inputs]
@@ -39,7 +39,7 @@ def _array(x: Tensor) -> Any:
 
 
 def _of_tensors(function: Function, inputs: Sequence[Any]) -> Function:
-    """Return a function of the arrays among some inputs; the others stay as they are."""
+    """Return a function of the arrays among some inputs; the other inputs are fixed."""
     others = [None if isinstance(x, Tensor) else x for x in inputs]
     places = [at for at, x in enumerate(inputs) if isinstance(x, Tensor)]
 

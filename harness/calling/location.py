@@ -1,4 +1,4 @@
-"""Where in an implementation something happened: the innermost frame of a stack that is its author's."""
+"""Find the line of user code at which something happened: its innermost frame on the stack."""
 
 import sys
 import sysconfig
@@ -74,5 +74,5 @@ def _has_lines_of_its_own(file: str) -> bool:
 
 @cache
 def _torch() -> str:
-    """The folder of torch, which whoever is asked for a line has imported."""
+    """Return the folder of torch, which is already imported."""
     return str(Path(str(sys.modules["torch"].__file__)).parent)

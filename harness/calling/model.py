@@ -1,4 +1,4 @@
-"""A model as it is, taken for the training step of a linear or softmax regression: torch's loss, torch's SGD."""
+"""A model as the training step of a linear or softmax regression: torch's loss, torch's SGD."""
 
 import copy
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class ModelStep:
         self.trainer = torch.optim.SGD(model.parameters(), lr=lr)
 
     def forward(self, X: Tensor) -> Tensor:
-        """What the model says."""
+        """The output of the model."""
         scores: Tensor = self.model(X)
         return scores
 
@@ -85,7 +85,7 @@ def step_of_model(
 
 @dataclass(frozen=True)
 class AsStep:
-    """What takes a model for its training step.
+    """The adapter from a model to its training step.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
-"""Whose package ``cases`` is meant: that of the working directory, where there is one of the user's own.
+"""Choose the package ``cases``: the user's package in the working directory, or the shipped one.
 
-The reference cases are installed under a name that anybody's folder may have. A user who stands in a project with a
-package ``cases`` means that one. Whoever stands in a checkout of this project means what is installed, as the jobs of
-``tox`` do, which test the wheel: a checkout is told by the name in its ``pyproject.toml``, whatever was edited in it.
+The shipped cases have a common name. In a project with a package ``cases``, that package is used. In a checkout of this
+project, the installed package is used, because the ``tox`` jobs test the wheel. A checkout has the project's name in
+its ``pyproject.toml``.
 """
 
 import importlib

@@ -1,4 +1,4 @@
-"""Targets: the code that a check, a survey or a proof is about, as plain data."""
+"""Targets: the code for a check, a survey or a proof, as plain data."""
 
 import sys
 from collections.abc import Mapping
@@ -13,27 +13,27 @@ from harness.case import Break, Case
 
 
 class Loader(Protocol):
-    """What loads cases in another process, where they are called."""
+    """Loads cases in another process, which calls them."""
 
     def cases(self, target: str, contract: str | None, claims: Mapping[str, Any]) -> list[Case]:
-        """Return what a target names, each function standing in for one there."""
+        """Return the cases of a target, each with a stand-in for the function in the other process."""
 
     def begins_to_read_loaders(self) -> bool:
-        """Have loaders read there when cases are loaded again; whether they were not before."""
+        """Let the process read loaders from now on; return whether that is new."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """Cases to load, and what is claimed of them.
+    """Cases to load, and their claims.
 
     Parameters
     ----------
     target, contract
         As :func:`harness.calling.discovery.load` takes them.
     declares, breaks, call
-        What a single function claims: see :class:`harness.case.Case`.
+        Claims of a single function: see :class:`harness.case.Case`.
     root
-        A folder from which its package is imported before all others, as whoever names it has it; none when absent.
+        Folder from which its package is imported, before all others; none by default.
     """
 
     target: str = SHIPPED
@@ -51,7 +51,7 @@ class Target:
 
     @cached_property
     def is_foreign(self) -> bool:
-        """Whether the code is somebody else's, which is run in a process of its own; looked for in files once."""
+        """Whether the code is not shipped, so that it runs in an isolated process."""
         return not is_shipped(self.target)
 
     def cases(self, elsewhere: Loader | None = None) -> list[Case]:

@@ -1,7 +1,7 @@
-"""Functions of libraries that the harness knows how to call, each with the contract or formula that it claims.
+"""Functions of libraries that the harness can call, each with the contract or formula that it claims.
 
-The tables are data: what a function computes, and the adapter that calls it, as ``--contract``, ``--formula`` and
-``--call`` would say it. Nothing here imports a library, so that a target is looked up before its code is loaded.
+The tables are data: a contract or formula, and an adapter in the syntax of ``--call``. These modules import no library,
+so that a target can be looked up before its code is loaded.
 """
 
 import ast
@@ -32,7 +32,7 @@ TABLES: Mapping[str, Table] = {
 
 
 def entry(target: str) -> Known | None:
-    """Return what is known about a target, ``module:function`` or a wrapper ``file.py:function``."""
+    """Return the entry of a target, ``module:function`` or a wrapper ``file.py:function``."""
     module, _, name = target.partition(":")
     if module.endswith(".py"):
         return _wrapper(name, _required(Path(module), name))
@@ -50,7 +50,7 @@ def place_of(function: Any) -> str | None:
 
 
 def of_function(function: Any) -> Known | None:
-    """Return what is known about a function: one of a library, or a wrapper with the name and parameters of one."""
+    """Return the entry of a library's function, or of a wrapper with the same name and parameters."""
     place = place_of(function)
     if place is not None:
         return entry(place)
@@ -62,7 +62,7 @@ def of_function(function: Any) -> Known | None:
 
 
 def completed(known: Known | None, contract: str | None, call: Any) -> tuple[str | None, Any]:
-    """Return the contract and the adapter of a function: the user's, or else those that are known.
+    """Return the contract and the adapter of a function: the user's choice, or the known ones.
 
     An adapter is known for its own contract only.
     """

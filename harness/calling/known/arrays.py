@@ -77,4 +77,4 @@ KERAS: Table = {
     }.items()
     if name not in {"swish", "mish", "sigmoid"}
 }
-"""Of ``keras.activations`` on the torch backend."""
+"""Functions of ``keras.activations`` on the torch backend."""

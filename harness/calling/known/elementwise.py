@@ -34,7 +34,7 @@ ELEMENTARY: Table = {
         "formula(x, y): log(exp2(x) + exp2(y)) / log(2) | m = max(x, y); m + log1p(exp2(-abs(x - y))) / log(2)"
     ),
 }
-"""By the names of NumPy and of the array API."""
+"""Entries by the names of NumPy and the array API."""
 
 SPECIAL: Table = {
     **plain("expm1 log1p logit xlogy softmax log_softmax logsumexp erf erfc"),
@@ -52,11 +52,11 @@ SPECIAL: Table = {
     "huber": Known("formula(d: positive, r): where(abs(r) <= d, r * r / 2, d * (abs(r) - d / 2))"),
     "pseudo_huber": Known("formula(d: 0.1..10, r): d * d * (sqrt(1 + (r / d) ** 2) - 1)"),
 }
-"""By the names of SciPy and ``torch.special``."""
+"""Entries by the names of SciPy and ``torch.special``."""
 
 ACTIVATIONS: Table = {
     **plain("relu relu6 leaky_relu elu selu gelu silu mish tanh sigmoid softplus"),
     "celu": Known("elu"),
     "swish": Known("silu"),
 }
-"""By the names of torch, JAX and Keras."""
+"""Entries by the names of torch, JAX and Keras."""

@@ -1,10 +1,10 @@
-"""An entry of the tables: what a library's function computes, and how it is called."""
+"""An entry of the tables: the claim and the adapter of a library's function."""
 
 from typing import NamedTuple
 
 
 class Known(NamedTuple):
-    """What a function claims if the user names neither a contract nor a formula.
+    """The claim and the adapter of a function, if the user names neither.
 
     Parameters
     ----------
@@ -13,8 +13,8 @@ class Known(NamedTuple):
     call
         Adapter, as ``--call`` takes it; empty if the function takes the inputs of the contract.
     required
-        Names of the parameters without a default, if a function of the user's with the same name and the same
-        parameters is called in the same way.
+        Names of the parameters without a default. A user's function with this name and these parameters gets the same
+        entry; empty if it does not.
     """
 
     claim: str
@@ -27,7 +27,7 @@ Table = dict[str, Known]
 
 
 def plain(names: str) -> Table:
-    """Return entries of functions that have the name of their contract and are called as it is."""
+    """Return entries of functions that have the name and the inputs of their contract."""
     return {name: Known(name) for name in names.split()}
 
 

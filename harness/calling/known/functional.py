@@ -11,7 +11,7 @@ _EACH = "lambda f, {0}: f({0}, reduction='none')"
 
 
 def _each(claim: str, inputs: str) -> Known:
-    """A loss of each entry or row, without a reduction."""
+    """Return the entry of a loss, called without a reduction."""
     return Known(claim, _EACH.format(inputs))
 
 
@@ -159,4 +159,4 @@ _POOLING: Table = {
 }
 
 FUNCTIONAL: Table = {**_ACTIVATIONS, **_NORMS, **_LOSSES, **_DISTANCES, **_PRODUCTS, **_POOLING}
-"""By the names of ``torch.nn.functional``."""
+"""Entries of ``torch.nn.functional``."""

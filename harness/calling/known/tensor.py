@@ -45,7 +45,7 @@ TORCH: Table = {
     "matmul": Known("matrix_product", "lambda f, x, y: f(x[..., None, :], y[..., None]).reshape(x.shape[:-1])"),
     "einsum": Known("matrix_product", "lambda f, x, y: f('...i,...i->...', x, y)"),
 }
-"""By the names of ``torch``."""
+"""Entries of ``torch``."""
 
 LINALG: Table = {
     "vector_norm": Known("vector_norm", _DIM),
@@ -85,4 +85,4 @@ TORCH_SPECIAL: Table = {
         for name, text in _POLYNOMIALS.items()
     },
 }
-"""By the names of ``torch.special``."""
+"""Entries of ``torch.special``."""
