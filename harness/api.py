@@ -56,7 +56,8 @@ def check(
     function
         The implementation: a function with the contract's signature, a module or its class, or an optimizer.
     contract
-        Name of the contract; by default inferred from the name of the function.
+        Name of the contract; by default inferred from the name of the function. Functions of torch, NumPy, SciPy, JAX
+        and optax need neither a contract nor an adapter; ``docs/functions-that-can-be-checked.md`` lists them.
     formula, form, inputs, over
         Formula to check against instead of a contract; see :func:`formula_contract`.
     laws, dtypes
