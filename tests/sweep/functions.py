@@ -10,7 +10,7 @@ MODULES = tuple(TABLES)
 COMPLETE = ("torch.nn.functional", "torch.special")
 """Modules of which every public function is in the table of adapters, or has a reason here."""
 
-NO_CLOSED_FORM = "no exact formula: the formula language has no Bessel, gamma, zeta or inverse error function"
+NO_CLOSED_FORM = "no formula: the formula language has no Bessel, gamma, zeta or inverse error function"
 _IN_PLACE = "changes its argument; the function without the underscore is checked"
 _RANDOM = "draws random numbers"
 _MOVES = "moves numbers and computes nothing"

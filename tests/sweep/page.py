@@ -6,8 +6,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
-from sweep.functions import COMPLETE, MODULES, UNASKED
-from sweep.result import Found
+from sweep.functions import MODULES, NO_CLOSED_FORM, UNASKED, targets
+from sweep.result import Found, unmeasured
 
 PAGE = Path(__file__).parents[2] / "docs" / "functions-that-can-be-checked.md"
 
@@ -27,6 +27,7 @@ To check a function that is not listed, pass `--contract` or `--formula`, and `-
 Versions: {versions}. Processor features: {features}.
 """
 
+_COLUMNS = "| function | checked as | called by | verdict | seconds |"
 _PACKAGES = ("torch", "numpy", "scipy", "jax", "optax", "keras", "mpmath")
 
 
@@ -49,33 +50,36 @@ def _versions() -> str:
 
 
 def _of_module(module: str, results: Mapping[str, Found]) -> str:
-    own = [one for one in results.values() if one.target.startswith(f"{module}:") and one.laws]
-    asked = [one for one in results.values() if one.target.startswith(f"{module}:") and not one.laws]
-    if not own:
-        return ""
-    defects = sum(one.verdict == "DEFECT" for one in own)
-    lines = [f"## {module}", "", f"{len(own)} functions get a verdict; {defects} of them have a defect.", ""]
-    lines += ["| function | checked as | called by | verdict | seconds |", "|---|---|---|---|---|"]
-    lines += [_line(one) for one in own]
-    unasked = {**UNASKED.get(module, {}), **{one.target.partition(":")[2]: one.verdict for one in asked}}
-    if module in COMPLETE or asked:
+    every = {target: results.get(target) or unmeasured(target) for target in targets(module)}
+    listed = [one for one in every.values() if one.claim]
+    judged = [one for one in listed if one.laws]
+    defects = sum(one.verdict in {"DEFECT", "ERROR"} for one in judged)
+    head = f"{len(listed)} functions; {len(judged)} were checked, and {defects} of these have a defect."
+    lines = [
+        f"## {module}",
+        "",
+        head,
+        "",
+        "| function | checked as | called by | verdict | seconds |",
+        "|---|---|---|---|---|",
+    ]
+    lines += [_line(one) for one in listed]
+    reasons: dict[str, list[str]] = {}
+    for name, why in UNASKED.get(module, {}).items():
+        reasons.setdefault(why, []).append(f"`{name}`")
+    for one in every.values():
+        if not one.claim:
+            reasons.setdefault(NO_CLOSED_FORM, []).append(f"`{one.target.partition(':')[2]}`")
+    if reasons:
         lines += ["", "Not checked:", ""]
-        reasons: dict[str, list[str]] = {}
-        for name, why in sorted(unasked.items()):
-            reasons.setdefault(_reason(why), []).append(f"`{name}`")
-        lines += [f"* {', '.join(names)}: {why}" for why, names in reasons.items()]
+        lines += [f"* {', '.join(sorted(names))}: {why}" for why, names in reasons.items()]
     return "\n".join(lines)
-
-
-def _reason(why: str) -> str:
-    if why.startswith("not understood"):
-        return "the formula language has no Bessel, gamma, zeta or inverse error function; pass `--formula`"
-    return "not installed" if why.startswith("not installed") else why
 
 
 def _line(one: Found) -> str:
     name = one.target.partition(":")[2]
-    cells = [f"`{name}`", _code(one.claim), _code(one.call) if one.call else "-", one.verdict, f"{one.duration_s:.0f}"]
+    seconds = f"{one.duration_s:.0f}" if one.laws else "-"
+    cells = [f"`{name}`", _code(one.claim), _code(one.call) if one.call else "-", one.verdict, seconds]
     return f"| {' | '.join(cells)} |"
 
 
