@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, is_grad_enabled
 from torch.utils.dlpack import from_dlpack
 
 Function = Callable[..., Any]
@@ -26,7 +26,7 @@ def called(function: Function, inputs: Sequence[Any], options: dict[str, Any]) -
     """
     whole = partial(function, **options) if options else function
     wanted = [isinstance(x, Tensor) and x.requires_grad for x in inputs]
-    if any(wanted) and torch.is_grad_enabled():
+    if any(wanted) and is_grad_enabled():
         tensors = [x for x in inputs if isinstance(x, Tensor)]
         return _Call.apply(_of_tensors(whole, inputs), *tensors)  # type: ignore[no-untyped-call]
     return _run(whole, [_array(x) if isinstance(x, Tensor) else x for x in inputs])
