@@ -32,7 +32,7 @@ _ACTIVATIONS: Table = {
     "threshold": Known("formula(x): where(x <= 1, 20, x)", "lambda f, x: f(x, 1.0, 20.0)"),
     "rrelu": Known("formula(x): where(x < 0, 11 / 48 * x, x)"),
     "prelu": Known(
-        "formula(x, w): where(x < 0, w * x, x)",
+        "formula(x, w: -8..8): where(x < 0, w * x, x)",
         "lambda f, x, w: f(x.reshape(1, -1), w.reshape(-1)).reshape(x.shape)",
     ),
     "glu": Known("glu", "lambda f, x, y: f(torch.stack([x, y], -1)).squeeze(-1)"),
