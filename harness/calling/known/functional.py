@@ -60,7 +60,8 @@ _NORMS: Table = {
         f"lambda f, x: f({_TWICE}).reshape(*x.shape[:-1], 2 * x.shape[-1])[..., :x.shape[-1]]",
     ),
     "batch_norm": Known(
-        "batch_norm_in_evaluation",
+        "formula(x, m: -64..64 constant, v: positive constant, w: -8..8, b: -8..8): "
+        "(x - m) / sqrt(v + 0.00001) * w + b",
         f"lambda f, x, m, v, w, b: f({_PADDED}[None], *({_PADDED} for x in (m, v, w, b)))[0, :-1].reshape(x.shape)",
     ),
     "local_response_norm": Known(
