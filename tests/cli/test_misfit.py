@@ -9,7 +9,7 @@ OWN = """
 def softmax(x, dim):
     return x.softmax(dim)
 
-def layer_norm(x, normalized_shape, weight):
+def my_layer_norm(x, normalized_shape):
     return torch.nn.functional.layer_norm(x, normalized_shape)
 
 def inner(x):
@@ -31,7 +31,7 @@ def harness(harness_command: Command, one_worker: None, workplace: Path) -> Comm
 @pytest.mark.parametrize(
     ("words", "option"),
     [
-        (("own.py:layer_norm",), "'lambda f, x: f(x, normalized_shape=x.shape[-1:])'"),
+        (("own.py:my_layer_norm",), "'lambda f, x: f(x, normalized_shape=x.shape[-1:])'"),
         (("own.py:softmax",), "'lambda f, logits: f(logits, dim=-1)'"),
         (("own.py:softmax", "--formula", "softmax(x)"), "'lambda f, x: f(x, dim=-1)'"),
         (("own.py:scaled", "--contract", "sigmoid"), "'lambda f, x: f(x, factor=...)'`, or give its mathematics"),

@@ -91,7 +91,8 @@ _LOSSES: Table = {
         "lambda f, x, y: f(x, torch.where(y > 0, 1.0, -1.0).to(x.dtype), reduction='none')",
     ),
     "cosine_embedding_loss": Known(
-        "formula(x, y): 1 - sum(x * y) / sqrt((sum(x * x) + 1e-12) * (sum(y * y) + 1e-12))",
+        # Torch adds 1e-12 in float32, also to float64 numbers.
+        "formula(x, y): e = 9.999999960041971802e-13; 1 - sum(x * y) / sqrt((sum(x * x) + e) * (sum(y * y) + e))",
         "lambda f, x, y: f(x, y, torch.ones(x.shape[:-1], dtype=x.dtype), reduction='none')",
     ),
     "margin_ranking_loss": _each("formula(x, y, s: constant): max(0, -s * (x - y))", "x, y, s"),
