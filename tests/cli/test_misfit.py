@@ -6,6 +6,8 @@ import pytest
 from samples.command import Command
 
 OWN = """
+import torch
+
 def softmax(x, dim):
     return x.softmax(dim)
 
