@@ -112,9 +112,10 @@ _LOSSES: Table = {
     "ctc_loss": Known(
         "formula(a: -30..0 constant, b: -30..0 constant, c: -30..0 constant, d: -30..0 constant): "
         "-log(exp(a + c) + exp(a + d) + exp(b + c)) | -logaddexp(a + c, logaddexp(a + d, b + c))",
-        "lambda f, a, b, c, d: f(torch.stack([torch.stack([b, a], -1), torch.stack([d, c], -1)]), "
-        "torch.ones(len(a), 1, dtype=torch.long), torch.full((len(a),), 2), torch.ones(len(a), dtype=torch.long), "
-        "reduction='none')",
+        # One more sample, since torch refuses an empty batch.
+        "lambda f, a, b, c, d: f(F.pad(torch.stack([torch.stack([b, a], -1), torch.stack([d, c], -1)]), (0, 0, 0, 1)), "
+        "torch.ones(len(a) + 1, 1, dtype=torch.long), torch.full((len(a) + 1,), 2), "
+        "torch.ones(len(a) + 1, dtype=torch.long), reduction='none')[:-1]",
     ),
 }
 
