@@ -29,7 +29,7 @@ _OTHERWISE = {
     "sgd": "lambda f, parameter, gradient, lr: (p := parameter.clone().requires_grad_(), "
     "setattr(p, 'grad', gradient.clone()), f([p], lr, 1))[0].detach()",
 }
-"""Adapters of the forms that the book uses: weights with one column for each output, and parameters changed in place."""
+"""Adapters of the forms in the book: weights with a column for each output, and parameters changed in place."""
 
 _RAISED = re.compile(r" raises (\w+: .*?)(; it is called as .*)?")
 _OF_SHAPES = re.compile(r"shape|size|dimension")

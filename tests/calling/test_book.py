@@ -87,7 +87,7 @@ def test_the_example_of_the_column_is_one_that_a_reader_can_add_up() -> None:
 def test_weights_with_a_column_for_each_output_are_a_usage_error_with_the_call_to_paste() -> None:
     """The book's weights are the transpose of torch's; an error about something else is the function's."""
     asked = {"laws": ["value"], "dtypes": ["float32"], "examples": 2}
-    with pytest.raises(UsageError, match="cannot call .*linreg. as .*shapes") as refused:
+    with pytest.raises(UsageError, match=r"cannot call .*linreg. as .*shapes") as refused:
         harness.check(book.linreg, "linear", **asked)
     (call,) = re.findall('--call "(.*)"', str(refused.value))
     assert not harness.check(book.linreg, "linear", call=call, **asked).failing
