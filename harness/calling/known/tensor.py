@@ -76,10 +76,6 @@ TORCH_SPECIAL: Table = {
     "softmax": Known("softmax", _LAST),
     "log_softmax": Known("log_softmax", _LAST),
     "logsumexp": Known("logsumexp", _LAST),
-    "gammainc": Known(
-        "formula(x: positive constant): 1 - exp(-x) | -expm1(-x)", "lambda f, x: f(torch.ones_like(x), x)"
-    ),
-    "gammaincc": Known("formula(x: positive constant): exp(-x)", "lambda f, x: f(torch.ones_like(x), x)"),
     **{
         name: Known(f"formula(x: {'0..1' if 'shifted' in name else '-1..1'} constant): {text}", "lambda f, x: f(x, 3)")
         for name, text in _POLYNOMIALS.items()
