@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from harness.calling import known
+from harness.calling.importing import single_name
 from harness.case import UNCLAIMED, Break, Case
 from harness.error import UsageError
 from harness.formula.spelling import written
@@ -55,7 +57,8 @@ def check(
     function
         The implementation: a function with the contract's signature, a module or its class, or an optimizer.
     contract
-        Name of the contract; by default inferred from the name of the function.
+        Name of the contract; by default inferred from the name of the function. Functions of torch, NumPy, SciPy, JAX
+        and optax need neither a contract nor an adapter; ``docs/functions-that-can-be-checked.md`` lists them.
     formula, form, inputs, over
         Formula to check against instead of a contract; see :func:`formula_contract`.
     laws, dtypes
@@ -100,19 +103,20 @@ def check(
     Without ``isolate``, a function that hangs or ends the process does so to this process.
     """
     claim = formula_contract(contract, formula, form, inputs, over)
+    claim, call = known.completed(known.of_function(function), claim, call)
     if isolate:
         said = {"laws": tuple(laws), "dtypes": tuple(dtypes), "devices": tuple(devices), "strict": strict}
         said |= {"breaks": breaks or {}, "declares": declares or {}, "examples": examples, "seconds": seconds}
         return Verdicts(*checked(campaign_of(function, claim, call=call, corpora=corpora, seed=seed, **said)))
-    case = Case(function, claim or "", breaks=breaks or {}, declares=declares or {}, style="foreign", call=call)
-    known = SEED if seed is None else seed
+    case = _case(function, claim, breaks=breaks or {}, declares=declares or {}, call=call)
+    first = SEED if seed is None else seed
     unclaimed = () if dtypes else UNCLAIMED
     listed = jobs([case], laws=laws, dtypes=dtypes, devices=devices, strict=strict, unclaimed=unclaimed)
     if listed:
         refuse_misfit(listed[0].case, listed[0].contract)
     probe = Probe()
     with _quietly():
-        verdict_of = partial(decide, examples=examples, seed=known, seconds=seconds, corpora=corpora)
+        verdict_of = partial(decide, examples=examples, seed=first, seconds=seconds, corpora=corpora)
         verdicts = [_decided(probe, job, verdict_of) for job in followed(listed, f"checking {case.name}")]
         refuse_uncallable(listed, verdicts)
         with suppress(Exception):
@@ -135,6 +139,13 @@ def _decided(probe: Probe, job: Job, decide_: Callable[[Job], Verdict]) -> Verdi
             "functions of the process or returns a misleading tensor subclass; `isolate=True` protects the check"
         )
         return unreached(job).model_copy(update={"status": Status.ERROR, "reason": reason, "fault": Fault.STATE})
+
+
+def _case(function: Callable[..., Any], claim: str | None, **claims: Any) -> Case:
+    """Return the case of a function, which has the name that the command gives it if it is a library's."""
+    place = known.place_of(function) or ""
+    name = single_name(*place.split(":")) if place else ""
+    return Case(function, claim or "", style="foreign", name=name, target=place, **claims)
 
 
 def formula_contract(
@@ -278,8 +289,9 @@ class Check:
         return verdict
 
     def _decided_here(self, function: Callable[..., Any]) -> Verdict:
-        own, at = self.job.case, Case(function, self.job.case.contract)
-        case = replace(own, function=function, name=at.name, target=at.target)
+        own, at = self.job.case, _case(function, self.job.case.contract)
+        _, call = known.completed(known.of_function(function), own.contract, own.call)
+        case = replace(own, function=function, name=at.name, target=at.target, call=call)
         with _quietly():
             job = replace(self.job, case=case)
             verdict = self.probe.decided(job, partial(decide, **self.settings))
@@ -297,20 +309,20 @@ def checks(
     isolate: bool = False,
     **settings: Any,
 ) -> list[Check]:
-    """Return the checks of a contract, one for each law and dtype; the checks of one test share their processes.
+    """Return the checks of a contract, one for each law and dtype; the checks of a test share their processes.
 
     Raises
     ------
     UsageError
         If a name does not exist.
     """
-    known = {name: value for name, value in settings.items() if value is not None}
+    given = {name: value for name, value in settings.items() if value is not None}
     unclaimed = () if dtypes else UNCLAIMED
     listed = jobs([Case(_nothing, contract, **claims)], laws=laws, dtypes=dtypes, strict=strict, unclaimed=unclaimed)
     probe = Probe()
-    said = {**claims, **known, "contract": contract, "laws": tuple(laws), "dtypes": tuple(dtypes), "strict": strict}
+    said = {**claims, **given, "contract": contract, "laws": tuple(laws), "dtypes": tuple(dtypes), "strict": strict}
     apart = Apart(said) if isolate else None
-    return [Check(job, known, probe, apart) for job in listed]
+    return [Check(job, given, probe, apart) for job in listed]
 
 
 def _nothing(*_: Any) -> None:

@@ -1,4 +1,4 @@
-"""Answering questions about somebody's code, in the process in which it is called: one after the other, on a line."""
+"""Answer requests about user code, one after another, in the process that runs it."""
 
 import contextlib
 import os
@@ -43,7 +43,7 @@ _WATCHES = 64
 
 @contextlib.contextmanager
 def silenced() -> Iterator[None]:
-    """Nobody asks any longer, or there is no memory to answer with."""
+    """Exit quietly if the connection is closed or memory is exhausted."""
     try:
         yield
     except MemoryError:
@@ -53,7 +53,7 @@ def silenced() -> Iterator[None]:
 
 
 class Server:
-    """Who is asked, one question after the other."""
+    """Handles one request after another."""
 
     def __init__(self, line: socket.socket, cases: Sequence[Any]) -> None:
         self._line, self._cases = line, cases
@@ -66,7 +66,7 @@ class Server:
         """State of the random generators before the caller seeded them."""
 
     def serve(self) -> None:
-        """Answer until nobody asks any longer, and end at once: threads that were left running are not waited for."""
+        """Answer until the connection closes, then exit without waiting for threads."""
         read = filled(self._line)
         with silenced():
             while True:
@@ -78,7 +78,7 @@ class Server:
                 del question, said
 
     def special(self, value: Any) -> Any:
-        """What goes over the line in place of the objects on a tape."""
+        """Encode the objects of a tape for the wire."""
         return _special(value)
 
     def _answer(self, question: dict[str, Any]) -> dict[str, Any]:
@@ -125,7 +125,7 @@ class Server:
         return {}
 
     def _random_as_before(self) -> None:
-        """What draws random numbers goes on from where whoever asks had it begin anew."""
+        """Restore the random generators to their state before they were seeded."""
         if self._before is not None:
             random.setstate(self._before[0])
             np.random.set_state(self._before[1])  # noqa: NPY002 - as above
@@ -140,7 +140,7 @@ class Server:
         return {"value": jax is not None and not jax.config.jax_enable_x64}
 
     def _each(self, question: dict[str, Any]) -> dict[str, Any]:
-        """Several questions of one kind, until one has no answer."""
+        """Answer several requests with the same action, and stop at the first failure."""
         found: list[dict[str, Any]] = []
         heard: list[str] = []
         answer = getattr(self, f"_{question['of']}")
@@ -256,7 +256,7 @@ class Server:
         """Many calls on the same inputs in one exchange, for as long as there is time; or their gradients."""
         case, seconds, found = self._cases[question["case"]], question["seconds"], list[Any]()
         slopes = _Slopes(case, question["device"])
-        # Of the processor, which a busy machine shares out; whoever sleeps has a few times as long.
+        # CPU time, because the machine may be busy; a function that sleeps gets three times as long.
         until, at_most = time.process_time() + seconds, time.monotonic() + 3.0 * seconds
 
         def action() -> None:
@@ -333,7 +333,7 @@ class Server:
 
 
 def _special(value: Any) -> Any:
-    """What goes over the line in place of the objects on a tape."""
+    """Encode the objects of a tape for the wire."""
     if isinstance(value, View):
         return ["view", value.storage, list(value.size), list(value.stride), value.offset, value.dtype]
     if isinstance(value, torch._ops.OpOverload):
@@ -344,7 +344,7 @@ def _special(value: Any) -> Any:
 
 
 def _asked(case: Any, question: dict[str, Any]) -> Any:
-    """What a question is about: a call, or a sequence on what a call makes; a model may be taken for its step."""
+    """Carry out a request: a call, or a sequence of calls on its result; a model may stand for its training step."""
     inputs, device, options = question["inputs"], question["device"], question.get("options", {})
     sequence, squared = question.get("sequence"), question.get("squared")
     if sequence is None:
@@ -364,7 +364,7 @@ def _plainly(case: Any, inputs: Sequence[Any], device: str, **options: Any) -> A
 
 
 class _Slopes:
-    """The gradients of a weighted sum of what a call returns, in all inputs that can have one, in one row."""
+    """Gradients of a weighted sum of the result in all floating-point inputs, as one vector."""
 
     def __init__(self, case: Any, device: str) -> None:
         self._case, self._device = case, device
@@ -380,13 +380,13 @@ class _Slopes:
         if known is None or (known.shape, known.dtype, known.device) != (output.shape, output.dtype, output.device):
             # Not all alike: what sums to one has a gradient of zero then.
             self._weights = known = bound.linspace(0.5, 1.0, output.numel()).reshape(output.shape).to(output)
-        # Whoever goes back may write to what he is given.
+        # A backward pass may write to its cotangent.
         found = bound.grad([output], wanted, [bound.clone(known)])
         return bound.cat([x.flatten() for x in found if x is not None])
 
 
 def _became(inputs: Sequence[Any], before: Sequence[Any], outputs: Sequence[Tensor]) -> dict[str, Any]:
-    """Which inputs are other ones now, and which have memory that an output shares."""
+    """Return the inputs that changed, and the inputs whose memory an output shares."""
     pairs = [(at, x) for at, x in enumerate(inputs) if isinstance(x, Tensor)]
     changed = [(at, bound.detach(x)) for at, x in pairs if not _same(bound.detach(x), before[at])]
     where = {x.untyped_storage().data_ptr() for x in outputs if x.numel() and x.device.type == CPU}
@@ -428,7 +428,7 @@ def _described(case: Any, error: BaseException) -> dict[str, Any]:
 
 
 def in_words(error: BaseException) -> str:
-    """The first line of what an exception says of itself, which may fail too."""
+    """Return the first line of an exception's text."""
     text = "".join(traceback.format_exception_only(error)).strip()
     first = text.splitlines()[0] if text else type(error).__name__
     return first if len(first) <= MESSAGE else f"{first[:MESSAGE]}..."

@@ -37,19 +37,7 @@ def grad(
     keep: bool = False,
     create: bool = False,
 ) -> tuple[Tensor | None, ...]:
-    """Return the gradients of weighted outputs in some inputs; ``None`` for an input that has no part in them.
-
-    Parameters
-    ----------
-    outputs, inputs
-        Tensors of one graph.
-    cotangents
-        Weights of the outputs.
-    keep
-        Whether the graph can be used again.
-    create
-        Whether the gradients can be differentiated.
-    """
+    """Return the gradients of weighted outputs in some inputs; ``None`` for an input that has no part in them."""
     found: tuple[Tensor | None, ...] = _run(
         outputs, cotangents, keep or create, create, _tuple(inputs), allow_unreachable=True, accumulate=False
     )
@@ -57,7 +45,7 @@ def grad(
 
 
 def backward(outputs: Sequence[Tensor], cotangents: Sequence[Tensor]) -> None:
-    """Accumulate the gradients of weighted outputs in all leaves of their graph, which is kept."""
+    """Accumulate the gradients of weighted outputs in all leaves, and retain the graph."""
     _run(outputs, cotangents, True, False, (), allow_unreachable=True, accumulate=True)  # noqa: FBT003 - the engine's
 
 

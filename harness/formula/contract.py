@@ -221,8 +221,8 @@ def _many(model: Model) -> Inputs:
 
 
 def _shows_nan(formula: Formula) -> bool:
-    """Return whether a NaN reaches its whole row; branches and running sums can hide it."""
-    hiding = {"where", "cumsum"}
+    """Return whether a NaN reaches its whole row; branches, picked entries and running sums can hide it."""
+    hiding = {"where", "cumsum", "pick"}
     return not any(one.operation in hiding for one in order(formula.definition, formula.form))
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from harness.calling.known import completed, of_function
 from harness.case import Break, Case
 from harness.contracts import claimed
 from harness.error import UsageError, did_you_mean, listed
@@ -158,6 +159,7 @@ def survey(
     UsageError
         If the contract or a dtype does not exist, or the contract has no rays.
     """
+    contract, call = completed(of_function(function), contract, call)
     case = Case(function, contract or "", breaks=breaks or {}, declares=declares or {}, style="foreign", call=call)
     listed = explorations([case], Budget(batches, seed=seed), dtypes=dtypes)
     discoveries, probe = Discoveries(), Probe()

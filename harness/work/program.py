@@ -23,6 +23,7 @@ MODULES = (
     "calling.bound",
     "calling.importing",
     "calling.model",
+    "calling.jax_bridge",
     "calling.adapter",
     "calling.compiler",
     "calling.device",

@@ -1,5 +1,6 @@
 """Functions in the style of the book: each holds as it is, or has exactly its known defect."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -7,6 +8,7 @@ import pytest
 from samples import book
 
 import harness
+from harness.error import UsageError
 from harness.record import Status
 
 
@@ -82,18 +84,26 @@ def test_the_example_of_the_column_is_one_that_a_reader_can_add_up() -> None:
     assert rows.violation.cause.startswith("a column [2,1] of predictions with 2 targets gives 4 losses: ")
 
 
-def test_what_a_function_is_given_is_said_where_it_stumbles_over_the_shape() -> None:
-    """The book's weights are the transpose of torch's. Another error does not mention the shapes."""
+def test_weights_with_a_column_for_each_output_are_a_usage_error_with_the_call_to_paste() -> None:
+    """The book's weights are the transpose of torch's; an error about something else is the function's."""
     asked = {"laws": ["value"], "dtypes": ["float32"], "examples": 2}
-    (stumbles,) = harness.check(book.linreg, "linear", **asked)
-    assert stumbles.reason is not None
-    assert stumbles.reason.endswith(
-        "it is called as (X[n,d], weight[m,d], bias[m]) -> [n,m]; use `--call` to call it differently"
-    )
+    with pytest.raises(UsageError, match=r"cannot call .*linreg. as .*shapes") as refused:
+        harness.check(book.linreg, "linear", **asked)
+    (call,) = re.findall('--call "(.*)"', str(refused.value))
+    assert not harness.check(book.linreg, "linear", call=call, **asked).failing
     (refuses,) = harness.check(refuse, "linear", **asked)
     assert refuses.reason is not None
     assert "raises ValueError: not today" in refuses.reason
     assert "it is called as" not in refuses.reason
+
+
+def test_a_step_in_place_is_a_usage_error_with_the_call_to_paste() -> None:
+    """The book's step changes the parameters that it is given, by their gradients."""
+    asked = {"laws": ["value"], "dtypes": ["float32"], "examples": 2}
+    with pytest.raises(UsageError, match="changes a list of parameters in place") as refused:
+        harness.check(book.sgd_in_place, "sgd", **asked)
+    (call,) = re.findall('--call "(.*)"', str(refused.value))
+    assert not harness.check(book.sgd_in_place, "sgd", call=call, **asked).failing
 
 
 def refuse(*_: Any) -> None:

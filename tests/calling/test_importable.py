@@ -78,7 +78,7 @@ REFUSED: dict[str, Callable[[], Any]] = {
     "`softmax`, which is defined in the running program or notebook;": _of_a_cell,
     "an object of Softmax without a name;": lambda: torch.nn.Softmax(-1),
     "an object of partial without a name;": lambda: partial(softmax),
-    "`_VariableFunctionsClass.sigmoid`, which is another object in `torch`;": lambda: torch.sigmoid,
+    "`_VariableFunctionsClass.addmv`, which is another object in `torch`;": lambda: torch.addmv,
 }
 """Objects that no other process can import, by their message."""
 

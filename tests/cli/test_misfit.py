@@ -6,8 +6,13 @@ import pytest
 from samples.command import Command
 
 OWN = """
+import torch
+
 def softmax(x, dim):
     return x.softmax(dim)
+
+def my_layer_norm(x, normalized_shape):
+    return torch.nn.functional.layer_norm(x, normalized_shape)
 
 def inner(x):
     return softmax(x)
@@ -28,7 +33,7 @@ def harness(harness_command: Command, one_worker: None, workplace: Path) -> Comm
 @pytest.mark.parametrize(
     ("words", "option"),
     [
-        (("torch.nn.functional:layer_norm",), "'lambda f, x: f(x, normalized_shape=x.shape[-1:])'"),
+        (("own.py:my_layer_norm",), "'lambda f, x: f(x, normalized_shape=x.shape[-1:])'"),
         (("own.py:softmax",), "'lambda f, logits: f(logits, dim=-1)'"),
         (("own.py:softmax", "--formula", "softmax(x)"), "'lambda f, x: f(x, dim=-1)'"),
         (("own.py:scaled", "--contract", "sigmoid"), "'lambda f, x: f(x, factor=...)'`, or give its mathematics"),

@@ -50,6 +50,15 @@ def sgd(param: Tensor, grad: Tensor, lr: float) -> Tensor:
     return param - lr * grad
 
 
+def sgd_in_place(params: list[Tensor], lr: float, batch_size: int) -> None:
+    """One step on each parameter, as the book's training loop takes it."""
+    with torch.no_grad():
+        for param in params:
+            assert param.grad is not None
+            param -= lr * param.grad / batch_size
+            param.grad.zero_()
+
+
 def accuracy(y_hat: Tensor, y: Tensor) -> Tensor:
     """The share of rows whose largest score is at the label."""
     return (y_hat.argmax(dim=1) == y).float().mean()
