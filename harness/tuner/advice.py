@@ -24,7 +24,10 @@ WORTH_IT = 1.2
 """Minimum speed-up for which batches are fetched as a whole."""
 
 CLEARLY = 1.25
-"""Minimum ratio of receiving to creating a batch that rules workers out."""
+"""Minimum ratio of receiving to creating a batch that rules workers out, unless a measurement shows a gain."""
+
+FAR = 4.0
+"""Minimum ratio of receiving to creating a batch at which workers are not even measured."""
 
 ALREADY = "it already fetches batches by `__getitems__`"
 
@@ -95,6 +98,11 @@ class Advice:
         return self.busy < 0.5
 
     @property
+    def forbids_workers(self) -> bool:
+        """Whether workers are not worth a measurement: they repeat samples, or receiving a batch takes far too long."""
+        return self.copies or self.hop_s >= FAR * self.made_s
+
+    @property
     def rules_workers_out(self) -> bool:
         """Whether receiving a batch clearly takes longer than creating it, or workers only repeat samples."""
         return self.copies or self.hop_s >= CLEARLY * self.made_s
@@ -104,12 +112,14 @@ class Advice:
         """Return the time of an item in words."""
         return f"an item takes {_us(self.items_s / self.batch_size)}"
 
-    def sentences(self, *, keeps_up: bool = False) -> list[str]:
+    def sentences(self, *, keeps_up: bool = False, workers_gain: bool = False) -> list[str]:
         """Return remarks for the user, the kind of loader first.
 
-        Whether the loop ``keeps_up`` with the step was measured; a prediction must not contradict it.
+        A prediction must not contradict a measurement: that the loop ``keeps_up`` with the step, or that
+        ``workers_gain``.
         """
-        return [sentence for sentence in (self._on_batches(), self._on_workers(keeps_up=keeps_up)) if sentence]
+        on_workers = self._on_workers(keeps_up=keeps_up, workers_gain=workers_gain)
+        return [sentence for sentence in (self._on_batches(), on_workers) if sentence]
 
     def _on_batches(self) -> str:
         if not self.takes_batches:
@@ -119,7 +129,7 @@ class Advice:
             f"bit-identical to its items, {self.gain:.3g} times as fast; the suggested line uses it"
         )
 
-    def _on_workers(self, *, keeps_up: bool) -> str:
+    def _on_workers(self, *, keeps_up: bool, workers_gain: bool) -> str:
         if self.copies:
             return (
                 "do not use workers: each one delivers all samples; first divide the samples among them with "
@@ -129,7 +139,7 @@ class Advice:
             return "do not use workers: shared memory has no room for two batches; enlarge /dev/shm"
         hop = f"receiving a batch of {self.batch_size} from a worker costs the training process {_us(self.hop_s)}"
         cheaper = "batches of fewer and larger arrays reduce this cost"
-        if self.rules_workers_out:
+        if self.rules_workers_out and not workers_gain:
             return f"do not use workers: {hop}, but making the batch there takes only {_us(self.made_s)}; {cheaper}"
         if self.step_s is not None and self.hop_s >= self.step_s and not keeps_up:
             return f"no number of workers keeps up: {hop}, and a step takes only {_us(self.step_s)}; {cheaper}"

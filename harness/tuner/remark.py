@@ -24,7 +24,14 @@ def remarks(tuning: Tuning) -> list[str]:
     keeps_up = waiting is not None and waiting.share <= MOST_WAITING
     if advice is None:
         return []
-    return [*advice.sentences(keeps_up=keeps_up), *([] if keeps_up else _on_cause(tuning, advice))]
+    said = advice.sentences(keeps_up=keeps_up, workers_gain=_workers_may_gain(tuning))
+    return [*said, *([] if keeps_up else _on_cause(tuning, advice))]
+
+
+def _workers_may_gain(tuning: Tuning) -> bool:
+    """Whether workers were measured and are at least not distinguishable from the choice."""
+    state = tuning.standing
+    return state is not None and any(choice.workers for choice in (state.best, *state.alike))
 
 
 def on_workers(tuning: Tuning) -> str | None:

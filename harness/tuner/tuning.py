@@ -158,7 +158,7 @@ class Tuning:
                 self.step_s[number] = step_s(self.step, batch)
         self.advice = examine(self.dataset, size, cores=self.cores, step_s=self.step_s.get(size), seed=self.seed)
         kind = LoaderKind.BATCHES if self.advice.takes_batches else LoaderKind.ITEMS
-        return self.wish.grid(kind, workers=not self.advice.rules_workers_out)
+        return self.wish.grid(kind, workers=not self.advice.forbids_workers)
 
     def _train(self, step: Step) -> None:
         """Run the training loop with the choice, and measure its waiting."""

@@ -75,7 +75,8 @@ def main(names: Sequence[str]) -> int:
         workers = on_workers(tuning)
         said = [budget.sentence if workers is None else budget.sentence_with(workers), *remarks(tuning)]
         measured_more = any(choice.workers > state.best.workers for choice in state.rates)
-        wrong = [line for line in said if measured_more and any(word in line for word in PREDICTIONS)]
+        advised = [line for line in said if not line.startswith("do not use workers")]
+        wrong = [line for line in advised if measured_more and any(word in line for word in PREDICTIONS)]
         contradictions += len(wrong)
         lines = [
             f"{name}: chose {state.best}; best again {best}",

@@ -1,6 +1,7 @@
 """Output in a notebook: cards, drawings, progress, and a cell that is checked."""
 
 import html
+import math
 import re
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -12,13 +13,19 @@ import samples.audit
 import samples.run
 import samples.survey
 import torch
+from matplotlib.figure import Figure
 
 import harness
 from harness.error import UsageError
-from harness.record import Status, audit_html
+from harness.record import Estimate, Method, Status, audit_html
 from harness.show.notebook import Verdicts
+from harness.show.tuned import Tuned
 from harness.surveyor.discovery import Discoveries
+from harness.tuner.configuration import Choice
+from harness.tuner.search import Reason, SearchState
+from harness.tuner.tuning import Tuning, Wish
 from harness.work import progress
+from reports.notebook import rates_drawing
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +151,36 @@ def test_a_tuning_is_a_card_with_the_line_to_paste_and_a_figure() -> None:
     assert f"{found.choice}: " in str(found)
     assert found.plot().svg in card
     assert sorted(int(item) for batch in found.choice.load(items) for item in batch) == [*range(64)]
+
+
+def test_whiskers_stay_inside_the_axes_and_labels_are_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An interval that goes beyond the axes ends at an arrow; a long label has several lines."""
+    axes = Figure().add_subplot()
+
+    def drawn(draw: Any, **_: Any) -> str:
+        draw(axes)
+        return ""
+
+    monkeypatch.setattr("reports.notebook.drawn", drawn)
+    long = "batch 256, workers 2, prefetch 4, forkserver, pinned, fetched at once"
+    rates_drawing([("batch 256", 100.0, 90.0, 150.0), (long, 80.0, 1.0, 900.0), ("alone", 50.0, 0.0, math.inf)], long)
+    edge = axes.get_xlim()[1]
+    ends = [float(max(line.get_xdata())) for line in axes.lines]
+    assert max(ends) <= edge
+    assert edge >= 150.0
+    assert [line.get_marker() for line in axes.lines].count(">") == 1
+    assert [label.get_text().replace("\n", " ") for label in axes.get_yticklabels()] == ["batch 256", long, "alone"]
+
+
+def test_the_headline_compares_with_torchs_defaults() -> None:
+    """Not with the slowest configuration, which would flatter the choice."""
+    default, choice = Choice(64), Choice(64, 2)
+    rates = {one: Estimate(rate, rate, rate, Method.STUDENT) for one, rate in ((choice, 300.0), (default, 100.0))}
+    state = SearchState(choice, rates[choice], default, None, Reason.PARTED, rates, 1.0, 6)
+    tuning = Tuning([], Wish((64,), (0, 2)), cores=2, seconds=1.0)
+    assert str(Tuned(tuning, state)).startswith(f"{choice}: 300 samples/s, 3.0 times the rate of torch's defaults\n")
+    alone = SearchState(default, rates[default], choice, None, Reason.PARTED, rates, 1.0, 6)
+    assert str(Tuned(tuning, alone)).startswith(f"{default}: 100 samples/s\n")
 
 
 def test_a_data_set_that_does_not_deliver_is_one_sentence() -> None:

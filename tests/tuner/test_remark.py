@@ -96,6 +96,20 @@ def test_workers_that_were_ruled_out_are_not_predicted_to_help() -> None:
     assert "use workers" not in remarks(tuning)[1]
 
 
+def test_workers_that_were_measured_as_faster_are_not_ruled_out() -> None:
+    """Though receiving a batch was predicted to take longer than making it."""
+    tuning = _tuning({Choice(64, 2): 3200.0, Choice(64): 2000.0}, hop_s=0.1)
+    assert not any("do not use workers" in said for said in remarks(tuning))
+    alike = _tuning({Choice(64): 3200.0, Choice(64, 2): 3100.0}, hop_s=0.1, alike=(Choice(64, 2),))
+    assert not any("do not use workers" in said for said in remarks(alike))
+
+
+def test_workers_that_cannot_work_are_ruled_out_in_any_case() -> None:
+    """They would repeat all samples."""
+    tuning = _tuning({Choice(64, 2): 3200.0}, copies=True)
+    assert remarks(tuning)[0].startswith("do not use workers: each one delivers all samples")
+
+
 def test_other_batch_sizes_and_kinds_say_nothing_about_workers() -> None:
     """Only configurations that differ by workers do."""
     assert on_workers(_tuning({Choice(64): 3200.0, Choice(128, 2): 2000.0})) is None
