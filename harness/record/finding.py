@@ -12,7 +12,7 @@ from collections.abc import Container, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.record.fault import Fault
-from harness.record.schema import Event, EventKind, Status, TensorText, Verdict, Violation
+from harness.record.schema import Event, EventKind, Mistake, Status, TensorText, Verdict, Violation
 
 WRONG = (Status.BROKEN, Status.ERROR, Status.UNEXPECTED, Status.LOST)
 """The statuses of a finding, unless others are named."""
@@ -66,6 +66,11 @@ class Finding:
     def event(self) -> Event | None:
         """What happened in the computation; ``None`` where that is not known."""
         return None if self.violation is None else self.violation.event
+
+    @property
+    def mistake(self) -> Mistake | None:
+        """The named mistake from which all verdicts follow."""
+        return None if self.violation is None else self.violation.mistake
 
     @property
     def laws(self) -> list[str]:
@@ -144,13 +149,21 @@ def findings(verdicts: Iterable[Verdict], statuses: Sequence[Status] = WRONG) ->
         if verdict.status in statuses:
             by_case.setdefault((verdict.case, verdict.device), []).append(verdict)
     grouped = [finding for own in by_case.values() for finding in _of_case(own)]
-    return sorted(grouped, key=lambda finding: (RANKS.index(finding.status), finding.first.group != "value"))
+    return sorted(grouped, key=_order)
+
+
+def _order(finding: Finding) -> tuple[int, bool, bool]:
+    """Return the place of a finding: the worst first, of those a named mistake, then a wrong value."""
+    return RANKS.index(finding.status), finding.mistake is None, finding.first.group != "value"
 
 
 def _of_case(verdicts: Sequence[Verdict]) -> Iterator[Finding]:
     """Yield the findings of a case; of those that float32 mends there is one."""
+    named, others = _by_mistake([*verdicts, *_beside(verdicts)])
+    if named:
+        yield _of_group(named)
     narrow: dict[Status, list[list[Verdict]]] = {}
-    for group in _with_what_follows(list(_groups([*verdicts, *_beside(verdicts)]))):
+    for group in _with_what_follows(list(_groups(others))):
         if _is_of_narrowness(group):
             worst = min((verdict.status for verdict in group), key=RANKS.index)
             narrow.setdefault(worst, []).append(group)
@@ -166,6 +179,21 @@ def _of_case(verdicts: Sequence[Verdict]) -> Iterator[Finding]:
         yield _of_group(joined, is_of_narrowness=len(groups) > 1)
 
 
+def _by_mistake(verdicts: Sequence[Verdict]) -> tuple[list[Verdict], list[Verdict]]:
+    """Separate the verdicts that follow from a named mistake, directly or through a law that does."""
+    direct = [verdict for verdict in verdicts if verdict.violation is not None and verdict.violation.mistake]
+    bases = {(verdict.law, verdict.dtype): verdict for verdict in direct}
+
+    def base(verdict: Verdict) -> Verdict | None:
+        own = verdict.violation
+        return None if own is None or own.mistake or own.event else bases.get((own.follows, verdict.dtype))
+
+    indirect = [verdict for verdict in verdicts if base(verdict) is not None]
+    found = set(map(id, direct + indirect))
+    left = [verdict for verdict in verdicts if id(verdict) not in found]
+    return direct + indirect, left
+
+
 def _beside(verdicts: Iterable[Verdict]) -> Iterator[Verdict]:
     """Yield each verdict again with every other cause that its law is broken by."""
     for verdict in verdicts:
@@ -178,8 +206,9 @@ def _of_group(group: Sequence[Verdict], *, is_of_narrowness: bool = False) -> Fi
     infinite = {verdict.key for verdict in group if verdict.violation and math.isinf(verdict.violation.deviation)}
 
     def telling(verdict: Verdict) -> tuple[int, ...]:
+        named = verdict.violation is not None and verdict.violation.mistake is not None
         milder = verdict.violation is not None and not math.isinf(verdict.violation.deviation)
-        return (int(milder and verdict.key in infinite), *_telling(verdict))
+        return (int(not named), int(milder and verdict.key in infinite), *_telling(verdict))
 
     return Finding(tuple(sorted(group, key=telling)), is_of_narrowness)
 

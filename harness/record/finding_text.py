@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Callable, Sequence
 
 from harness.record.finding import Finding, findings
-from harness.record.schema import ANY, SEED, EventKind, Input, Status, TensorText, Verdict, Violation
+from harness.record.schema import ANY, SEED, EventKind, Input, Mistake, Status, TensorText, Verdict, Violation
 from harness.record.text import count, filled, nested, violation_block
 
 NAMED = 3
@@ -43,6 +43,8 @@ def sentence(finding: Finding) -> str:
             return first.reason or "no reason was recorded"
         case Status.UNEXPECTED:
             return f"declared failure of {first.law} not found in {count(first.examples, 'example')}: {first.reason}"
+    if finding.mistake is not None:
+        return finding.mistake.sentence
     formats = " and ".join(dict.fromkeys(verdict.dtype for verdict in finding.verdicts))
     if finding.is_of_narrowness:
         verb = "is" if " " not in formats else "are"
@@ -103,13 +105,32 @@ def facts(finding: Finding, checked: Sequence[Verdict] = (), *, options_only: bo
             shown.append(("smallest", f"[{finding.first.where}] {_outcome(violation, finding.first.unit)}"))
         if (worst := finding.worst) is not None:
             shown.append(("worst", f"[{worst.where}] {_worst(worst)}"))
-        if finding.event is None and not finding.is_of_roundings and not finding.is_of_narrowness:
+        if finding.mistake is not None:
+            shown += _declared(finding.mistake)
+        elif finding.event is None and not finding.is_of_roundings and not finding.is_of_narrowness:
             shown.append(("look at", violation.cause))
     verb = {Status.BROKEN: "breaks", Status.EXPECTED: "breaks"}.get(finding.status, "affects")
     shown.append((verb, _laws(finding, checked)))
     if violation is not None:
         shown.append(("rerun", again(violation.replay) if options_only else violation.replay))
     return shown
+
+
+def _declared(mistake: Mistake) -> Facts:
+    """Say how a mistake is declared if it is meant."""
+    return [("meant?", f"declare it with `{mistake.declare}`")] if mistake.declare else []
+
+
+def source_lines(mistake: Mistake | None) -> list[str]:
+    """Return the place of a mistake, its line of source, and carets under the expression."""
+    if mistake is None or mistake.place is None:
+        return []
+    code = mistake.line.strip()
+    indent = len(mistake.line) - len(mistake.line.lstrip())
+    lines = [f"  {mistake.place}", f"    {code}"]
+    if mistake.end > mistake.start >= indent:
+        lines.append(f"    {' ' * (mistake.start - indent)}{'^' * (mistake.end - mistake.start)}")
+    return lines
 
 
 def _happened(finding: Finding) -> str:
@@ -260,7 +281,7 @@ def finding_block(
         What stands before the sentence; the kind of finding where absent.
     """
     title = f"{name or TITLES[finding.status]}  {sentence(finding)}"
-    lines = _filled(title, width, indent="  ")
+    lines = _filled(title, width, indent="  ") + source_lines(finding.mistake)
     for label, text in facts(finding, checked, options_only=options_only):
         lines += _filled(f"  {label:<8}  {text}", width, indent=" " * 12, whole=label == "rerun")
     return "\n".join(lines)
@@ -304,7 +325,7 @@ def _further(finding: Finding, checked: Sequence[Verdict]) -> str:
 
 def _in_short(finding: Finding) -> str:
     """The sentence, or the law alone where that is what the sentence is about."""
-    if finding.violation is None or finding.violation.seen or finding.event is not None:
+    if finding.violation is None or finding.violation.seen or finding.event is not None or finding.mistake is not None:
         return sentence(finding)
     if finding.is_of_roundings or finding.is_of_narrowness:
         return sentence(finding)

@@ -236,33 +236,33 @@ def nll_in_bits(p: Tensor, labels: Tensor) -> Tensor:
 # binary_cross_entropy
 
 
-@wrong("binary_cross_entropy", "half")
+@wrong("binary_cross_entropy_with_logits", "half")
 def bce_one_term(x: Tensor, t: Tensor) -> Tensor:
     """The term of the other class is missing."""
     return -(t * functional.logsigmoid(x)).mean()
 
 
-@wrong("binary_cross_entropy", "clamp")
+@wrong("binary_cross_entropy_with_logits", "clamp")
 def bce_clamped(x: Tensor, t: Tensor) -> Tensor:
     """The probability is clamped on both sides."""
     p = torch.sigmoid(x).clamp(1e-7, 1 - 1e-7)
     return -(t * torch.log(p) + (1 - t) * torch.log(1 - p)).mean()
 
 
-@wrong("binary_cross_entropy", "eps")
+@wrong("binary_cross_entropy_with_logits", "eps")
 def bce_guarded(x: Tensor, t: Tensor) -> Tensor:
     """Both logarithms are guarded."""
     p = torch.sigmoid(x)
     return -(t * torch.log(p + 1e-6) + (1 - t) * torch.log(1 - p + 1e-6)).mean()
 
 
-@wrong("binary_cross_entropy", "twice")
+@wrong("binary_cross_entropy_with_logits", "twice")
 def bce_sigmoid_twice(x: Tensor, t: Tensor) -> Tensor:
     """The sigmoid is applied twice."""
     return functional.binary_cross_entropy_with_logits(torch.sigmoid(x), t)
 
 
-@wrong("binary_cross_entropy", "sign", "1 - t")
+@wrong("binary_cross_entropy_with_logits", "sign", "1 - t")
 def bce_other_class(x: Tensor, t: Tensor) -> Tensor:
     """The classes are exchanged."""
     return functional.binary_cross_entropy_with_logits(x, 1 - t)

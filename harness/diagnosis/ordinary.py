@@ -1,0 +1,107 @@
+"""Ordinary inputs for a diagnosis: small batches of many shapes, and rows far out that show a cap."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Generator, Tensor
+
+from harness.laws.law import Contract
+
+Example = tuple[Any, ...]
+"""The arguments of one call."""
+
+SHAPES = (
+    *((3, 5), (4, 3), (2, 6), (5, 4), (7, 2), (3, 3), (6, 8), (2, 9), (4, 7), (1, 4), (5, 2), (8, 3)),
+    *((3, 5), (2, 3), (6, 4), (5, 5), (3, 8), (4, 6), (1, 6), (9, 4), (2, 5), (7, 3), (3, 4), (5, 6)),
+)
+"""Rows and columns; few batches are square, and few have one row, because these hide mistakes."""
+
+SCALES = (1.0, 2.0, 0.5, 1.5, 3.0)
+
+FAR = (25.0, 14.0, 18.0, 9.0, 21.0)
+"""Distances of logits from the others in the rows that show a cap; several, because a clamp and a sum differ near it."""
+
+_PROBABILITIES = {"p", "q", "probabilities"}
+
+
+def examples(contract: Contract, *, dtype: torch.dtype, far: bool = False) -> list[Example]:
+    """Return the examples of a contract, the same ones each time; none if an input has an unknown kind."""
+    made = [_example(contract, number, far=far) for number in range(4 if far else len(SHAPES))]
+    return [tuple(_typed(x, dtype) for x in one) for one in made if one is not None]
+
+
+def _typed(x: Any, dtype: torch.dtype) -> Any:
+    return x.to(dtype) if isinstance(x, Tensor) and x.is_floating_point() else x
+
+
+def _example(contract: Contract, number: int, *, far: bool) -> Example | None:
+    """Draw the inputs of one call in the order of the signature."""
+    generator = torch.Generator().manual_seed(1 + number)
+    n, k = SHAPES[number]
+    sizes = {"n": n, "k": k, "d": k, "m": 2 + number % 3, "t": 1}
+    scale = SCALES[number % len(SCALES)]
+    drawn = [_input(contract, name, sizes, scale, generator, far=far) for name in _names(contract)]
+    return None if any(x is None for x in drawn) else tuple(drawn)
+
+
+def _names(contract: Contract) -> Sequence[str]:
+    """Return the names of the inputs."""
+    value = next((law for law in contract.laws if law.group in {"value", "data"}), contract.laws[0])
+    return value.reads
+
+
+def _input(
+    contract: Contract, name: str, sizes: Mapping[str, int], scale: float, generator: Generator, *, far: bool
+) -> Any:
+    """Draw one input by its name and its axes."""
+    if name == "lr":
+        return 0.1
+    if name == "k":
+        return sizes["k"]
+    axes = contract.axes.get(name)
+    if axes is None:
+        return None
+    names = axes.names[1:] if contract.grouped else axes.names
+    if not set(names) <= sizes.keys():
+        return None
+    shape = [sizes[axis] for axis in names]
+    if axes.index_of is not None:
+        return torch.randint(sizes[axes.index_of], shape, generator=generator)
+    drawn = torch.randn(shape, generator=generator, dtype=torch.float64)
+    if name == "keep":
+        kept = drawn > -0.3
+        kept[..., 0] = True
+        return kept
+    return _in_domain(name, drawn, scale, far=far, positive=axes.positive)
+
+
+def _in_domain(name: str, drawn: Tensor, scale: float, *, far: bool, positive: bool) -> Tensor:
+    """Make numbers of the kind that the input is to have."""
+    if name in _PROBABILITIES or name == "log_q":
+        logs = torch.log_softmax(_spread(drawn * scale, far=far and name != "p"), -1)
+        return logs if name == "log_q" else logs.exp()
+    if name == "variance":
+        return (drawn * 0.5).exp()
+    if name == "targets":
+        return torch.where(drawn > 0.5, 1.0, torch.where(drawn < -0.5, 0.0, torch.sigmoid(drawn)))
+    if positive:
+        return (drawn * 0.5).exp() * scale
+    return _spread(drawn * scale, far=far)
+
+
+def _spread(x: Tensor, *, far: bool) -> Tensor:
+    """Move one entry in three far out."""
+    if not far:
+        return x
+    place = torch.arange(x.numel()).reshape(x.shape)
+    distance = torch.tensor(FAR, dtype=x.dtype)[place % len(FAR)]
+    signed = torch.where(place % 2 == 0, distance, -distance)
+    return torch.where(place % 3 == 0, x + signed, x)
+
+
+def numbers(low: float, high: float, count: int = 31) -> tuple[float, ...]:
+    """Return numbers spaced evenly in their logarithm."""
+    step = (math.log(high) - math.log(low)) / (count - 1)
+    return tuple(math.exp(math.log(low) + step * i) for i in range(count))

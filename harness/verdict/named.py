@@ -1,0 +1,106 @@
+"""Named mistakes of verdicts: which violations follow from the mistake that the diagnosis of a case found."""
+
+import contextlib
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from harness.calling.adapter import NotApplicable
+from harness.diagnosis import Diagnosis, examined, imitation
+from harness.diagnosis.ordinary import examples as small_examples
+from harness.diagnosis.words import mistake_of
+from harness.floats import Measurement
+from harness.laws.law import Example
+from harness.laws.subject import CaseError
+from harness.record import Mistake, Status, Verdict, Violation
+from harness.verdict.job import Job
+from harness.verdict.ordinary import examples as drawn_examples
+from harness.verdict.replay import spelled_out
+from harness.verdict.violation import violation_of
+
+_WRONG = {Status.BROKEN, Status.LOST}
+"""Statuses for which a mistake is looked for."""
+
+_SHOWN = {*_WRONG, Status.EXPECTED, Status.UNCLAIMED}
+"""Statuses of violations that may follow from a mistake that was found."""
+
+
+class Names:
+    """The mistakes of cases, each looked for once in a process, when a first law is broken."""
+
+    def __init__(self) -> None:
+        self._found: dict[Any, tuple[Diagnosis, Mistake] | None] = {}
+
+    def named(self, job: Job, verdict: Verdict) -> Verdict:
+        """Return the verdict with the mistake from which its violation follows."""
+        if verdict.violation is None or verdict.status not in _SHOWN or job.contract.form != "function":
+            return verdict
+        known = self._looked_up(job, looks=verdict.status in _WRONG)
+        if known is None:
+            return verdict
+        diagnosis, mistake = known
+        follows = _Follows(job, diagnosis)
+        own, *others = (
+            one.model_copy(update={"mistake": mistake}) if follows.shows(one) else one
+            for one in (verdict.violation, *verdict.violation.beside)
+        )
+        if own.mistake is None and job.law.name == "value" and (shown := follows.on_ordinary_inputs()) is not None:
+            # The smallest example shows something else, such as an overflow, which is another finding.
+            own, others = (
+                shown.model_copy(update={"mistake": mistake}),
+                [own.model_copy(update={"beside": ()}), *others],
+            )
+        return verdict.model_copy(update={"violation": own.model_copy(update={"beside": tuple(others)})})
+
+    def _looked_up(self, job: Job, *, looks: bool) -> tuple[Diagnosis, Mistake] | None:
+        declares = str(
+            sorted((name, str(value)) for name, value in job.case.declares.items() if name in job.contract.conventions)
+        )
+        key = job.case.name, id(job.case.function), declares, job.contract.name, job.device
+        if key not in self._found and looks:
+            with torch.random.fork_rng(devices=[]):
+                diagnosis = examined(job.case, job.contract, job.device)
+            self._found[key] = (diagnosis, mistake_of(diagnosis, job.case, job.contract)) if diagnosis else None
+        return self._found.get(key)
+
+
+class _Follows:
+    """Whether violations of a law follow from a mistake: whether its imitation breaks the law in the same way."""
+
+    def __init__(self, job: Job, diagnosis: Diagnosis) -> None:
+        self._job = job
+        self._imitated = job.subject.calling(imitation(job.contract, diagnosis.setting, job.format))
+
+    def shows(self, violation: Violation) -> bool:
+        """Whether the imitation breaks the law on the same example, and is finite where the case is."""
+        given = spelled_out(violation.example) or drawn_examples(self._job.inputs, self._job.format)
+        return any(self._breaks(example, finite=math.isfinite(violation.actual)) for example in given)
+
+    def _breaks(self, example: Example, *, finite: bool) -> bool:
+        measured = self._measured(self._imitated, example)
+        return measured is not None and measured.broken and math.isfinite(measured.actual[measured.worst]) == finite
+
+    def _measured(self, subject: Any, example: Example) -> Measurement | None:
+        own = {name: x.clone() if isinstance(x, Tensor) else x for name, x in example.items()}
+        with contextlib.suppress(CaseError, NotApplicable, KeyError):
+            return subject.measure(self._job.law, own)  # type: ignore[no-any-return]
+        return None
+
+    def on_ordinary_inputs(self) -> Violation | None:
+        """Return a violation of the case's own on a small ordinary example that the imitation breaks, too."""
+        for example in self._ordinary():
+            measured = self._measured(self._job.subject, example)
+            if measured is not None and measured.broken and self._breaks(example, finite=True):
+                return violation_of(self._job, example, measured, "")
+        return None
+
+    def _ordinary(self) -> Sequence[Example]:
+        grouped, names = self._job.contract.grouped, self._job.law.reads
+        return [
+            {name: x[None] if grouped and isinstance(x, Tensor) else x for name, x in zip(names, one, strict=True)}
+            for far in (False, True)
+            for one in small_examples(self._job.contract, dtype=self._job.format.dtype, far=far)[:4]
+        ]
