@@ -6,7 +6,7 @@ examples and the contract does not.
 """
 
 from harness.diagnosis.blame import Blame, blamed
-from harness.diagnosis.examine import examined, imitation
+from harness.diagnosis.examine import examined, imitations
 from harness.diagnosis.operation import Choice, Operation, Setting
 from harness.diagnosis.search import Diagnosis, diagnose
 from harness.diagnosis.table import operation_of
@@ -20,6 +20,6 @@ __all__ = [
     "blamed",
     "diagnose",
     "examined",
-    "imitation",
+    "imitations",
     "operation_of",
 ]

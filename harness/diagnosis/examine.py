@@ -9,7 +9,7 @@ from torch import Tensor
 
 from harness.calling.adapter import NotApplicable
 from harness.case import Case
-from harness.diagnosis.operation import Setting
+from harness.diagnosis.operation import Operation, Setting
 from harness.diagnosis.ordinary import Example, examples
 from harness.diagnosis.search import Diagnosis, diagnose
 from harness.diagnosis.table import operation_of
@@ -64,13 +64,19 @@ def _is_narrow(answers: Sequence[Tensor]) -> bool:
     return all(bool((y.float().double() == y.double()).all()) for y in answers)
 
 
-def imitation(contract: Contract, setting: Setting, format_: Format) -> Callable[..., Tensor]:
-    """Return the variant as an implementation: computed in float64 and rounded once to the format of a check."""
+def imitations(contract: Contract, setting: Setting, format_: Format) -> list[Callable[..., Tensor]]:
+    """Return the variant as implementations: computed in float64, and in the format if it does not overflow there."""
     operation = operation_of(contract)
     assert operation is not None, "only contracts with known variants are diagnosed"
+    exact = _imitation(operation, setting, torch.float64, format_)
+    return [exact, _imitation(operation, setting, format_.dtype, format_)] if operation.is_stable else [exact]
+
+
+def _imitation(operation: Operation, setting: Setting, work: torch.dtype, format_: Format) -> Callable[..., Tensor]:
+    """Return the variant computed in one format and rounded to another."""
 
     def function(*inputs: Any) -> Tensor:
-        wide = [x.to(torch.float64) if isinstance(x, Tensor) and x.is_floating_point() else x for x in inputs]
+        wide = [x.to(work) if isinstance(x, Tensor) and x.is_floating_point() else x for x in inputs]
         return operation.value(setting, *wide).to(format_.dtype)
 
     return function

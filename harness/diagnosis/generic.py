@@ -86,7 +86,13 @@ OVER_COLUMNS = Choice(
     apply=lambda y, x, *_: y / x.shape[-1],
 )
 COMPLEMENT = Choice("complement", "1 minus the right result is returned", "{op} is not", apply=lambda y, *_: 1.0 - y)
-TRUNCATED = Choice("rounded", "the result is rounded to whole numbers", "{op} is not", apply=lambda y, *_: y.round())
+MAGNITUDE = Choice(
+    "magnitude",
+    "the sign of the result is lost",
+    "{op} keeps it",
+    (marks.calls("abs"),),
+    apply=lambda y, *_: y.abs(),
+)
 
 
 # Of the inputs

@@ -74,7 +74,8 @@ def _log(number: float, like: Tensor) -> Tensor:
 
 _SOFTMAX = Operation(
     _softmax,
-    {
+    is_stable=True,
+    slots={
         "axis": AXES,
         "shifted": generic.SHIFTED_AXES,
         "form": (
@@ -274,6 +275,9 @@ def _masked_softmax(s: Setting, x: Tensor, keep: Tensor) -> Tensor:
             return p * keep
         case "ignored":
             return p
+        case "axis":
+            e = torch.exp(x - x.amax()) * keep
+            return e / e.sum(0, keepdim=True)
         case "uniform":
             return torch.where(keep, torch.softmax(x.masked_fill(~keep, -torch.inf), -1), p)
     if s.key("fill"):
@@ -298,6 +302,12 @@ _MASKED_SOFTMAX = Operation(
                 "not normalized",
                 "the mask is applied after the softmax: rows do not sum to 1",
                 "{op} divides by the sum of the kept entries",
+            ),
+            Choice(
+                "axis",
+                "the columns of the batch are normalized (axis 0)",
+                "{op} normalizes each row (axis -1)",
+                (marks.other_axis,),
             ),
             Choice("ignored", "the mask is ignored", "{op} drops the entries where it is false"),
         ),

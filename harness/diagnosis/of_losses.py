@@ -203,6 +203,7 @@ _NLL = Operation(
             Choice("both", "the terms of the other classes are added", "{op} takes the term of the label only"),
         ),
         "before": (generic.labels(1), generic.labels(-1)),
+        "reduction": (*_REDUCTIONS, _PER_ELEMENT),
         "after": _LOGARITHMIC,
         "eps": (_LOG_EPS, _LOG_CLAMP),
     },
@@ -233,7 +234,8 @@ def _bce(s: Setting, x: Tensor, t: Tensor) -> Tensor:
             return reduced(s, functional.relu(1.0 - (2.0 * t - 1.0) * x))
         case "squares":
             return reduced(s, (torch.sigmoid(x) - t) ** 2)
-    return reduced(s, -(t * yes + (1.0 - t) * no))
+    weight = s.number("weight") if s.key("weight") else 1.0
+    return reduced(s, -(weight * t * yes + (1.0 - t) * no))
 
 
 _BCE = Operation(
@@ -253,6 +255,15 @@ _BCE = Operation(
             ),
         ),
         "before": (generic.SIGMOID_FIRST, generic.NEGATED_LOGITS),
+        "weight": (
+            Choice(
+                "weight",
+                "the term t ln p has the weight {c}",
+                "{op} gives both classes the weight 1",
+                (marks.keyword("pos_weight", "weight"), marks.number),
+                numbers=generic.FACTORS[9:],
+            ),
+        ),
         "reduction": _REDUCTIONS,
         "after": _LOGARITHMIC,
         "eps": (_LOG_EPS, _LOG_CLAMP, clamp("each probability", "clamp below", cap=generic.cap_of_log)),

@@ -134,7 +134,7 @@ _LAYER_NORM = Operation(
         "axis": AXES,
         "center": _CENTERS,
         "form": (_MULTIPLIED,),
-        "after": (generic.SIGN, generic.FACTOR, generic.CONSTANT),
+        "after": (generic.SIGN, generic.MAGNITUDE, generic.FACTOR, generic.CONSTANT),
         "eps": _EPS_PLACES,
     },
 )
@@ -216,7 +216,7 @@ _RMS_NORM = Operation(
         ),
         "axis": AXES,
         "form": (_MULTIPLIED,),
-        "after": (generic.SIGN, generic.FACTOR, generic.CONSTANT),
+        "after": (generic.SIGN, generic.MAGNITUDE, generic.FACTOR, generic.CONSTANT),
         "eps": _EPS_PLACES,
     },
 )

@@ -59,8 +59,8 @@ class Operation:
     compute: Callable[..., Tensor]
     """``compute(setting, *inputs)``; the contract's own value if the setting has no deviation."""
     slots: Mapping[str, tuple[Choice, ...]]
-    rival: str = ""
-    """What the operation is called in a sentence, if not by the contract's name."""
+    is_stable: bool = False
+    """Whether the value is also computed without overflow in the format of a check, whatever the setting."""
 
     def value(self, setting: Setting, *inputs: Any) -> Tensor:
         """Return the value under a setting, with the generic changes of inputs and output."""

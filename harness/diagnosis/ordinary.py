@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
+from harness.floats import FORMATS
 from harness.laws.law import Contract
 
 Example = tuple[Any, ...]
@@ -21,7 +22,7 @@ SHAPES = (
 SCALES = (1.0, 2.0, 0.5, 1.5, 3.0)
 
 FAR = (25.0, 14.0, 18.0, 9.0, 21.0)
-"""Distances of logits from the others in the rows that show a cap; several, because a clamp and a sum differ near it."""
+"""Distances of logits in the rows that show a cap; several, because a clamp and a sum differ near the cap."""
 
 _PROBABILITIES = {"p", "q", "probabilities"}
 
@@ -74,7 +75,10 @@ def _input(
         kept = drawn > -0.3
         kept[..., 0] = True
         return kept
-    return _in_domain(name, drawn, scale, far=far, positive=axes.positive)
+    value = _in_domain(name, drawn, scale, far=far, positive=axes.positive)
+    # The inputs of a formula have domains of their own, such as an interval.
+    restored = axes.restore(value, FORMATS["float64"]) if axes.restore is not None and not far else value
+    return value if restored is None else restored
 
 
 def _in_domain(name: str, drawn: Tensor, scale: float, *, far: bool, positive: bool) -> Tensor:

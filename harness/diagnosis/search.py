@@ -25,6 +25,9 @@ NARROW = 2e-5
 TELLING = 1e-3
 """Share of the differences from the contract that a variant may leave. It is never a tolerance of its own."""
 
+NEUTRAL = 1e-4
+"""Numbers this near to 1 are no deviation: as a factor they change nothing that a reader would see."""
+
 STEPS = 80
 """Bisections for a number."""
 
@@ -186,6 +189,8 @@ def _solved(seen: Seen, deviations: Deviations, slot: str) -> Setting | None:
         if below == 0.0 or (below < 0.0 < above) or (above < 0.0 < below):
             root = low if below == 0.0 else _bisected(excess, low, high, below)
             for value in _rounded(root):
+                if abs(value - 1.0) < NEUTRAL:
+                    continue
                 setting = seen.setting(deviations, {slot: value})
                 if seen.agrees(setting):
                     return setting

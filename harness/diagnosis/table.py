@@ -1,6 +1,7 @@
 """The operations with known variants, by contract."""
 
 from harness.diagnosis import of_elements, of_logits, of_losses, of_statistics
+from harness.diagnosis.of_formulas import operation_of_formula
 from harness.diagnosis.operation import Operation
 from harness.laws.law import Contract
 
@@ -13,5 +14,5 @@ _OPERATIONS: dict[str, Operation] = {
 
 
 def operation_of(contract: Contract) -> Operation | None:
-    """Return the operation of a contract; None if its variants are not known."""
-    return _OPERATIONS.get(contract.name)
+    """Return the operation of a contract or of a formula; None if its variants are not known."""
+    return _OPERATIONS.get(contract.name) or operation_of_formula(contract)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from harness.calling.adapter import NotApplicable
-from harness.diagnosis import Diagnosis, examined, imitation
+from harness.diagnosis import Diagnosis, examined, imitations
 from harness.diagnosis.ordinary import examples as small_examples
 from harness.diagnosis.words import mistake_of
 from harness.floats import Measurement
@@ -72,7 +72,8 @@ class _Follows:
 
     def __init__(self, job: Job, diagnosis: Diagnosis) -> None:
         self._job = job
-        self._imitated = job.subject.calling(imitation(job.contract, diagnosis.setting, job.format))
+        made = imitations(job.contract, diagnosis.setting, job.format)
+        self._imitated = [job.subject.calling(function) for function in made]
 
     def shows(self, violation: Violation) -> bool:
         """Whether the imitation breaks the law on the same example, and is finite where the case is."""
@@ -80,8 +81,9 @@ class _Follows:
         return any(self._breaks(example, finite=math.isfinite(violation.actual)) for example in given)
 
     def _breaks(self, example: Example, *, finite: bool) -> bool:
-        measured = self._measured(self._imitated, example)
-        return measured is not None and measured.broken and math.isfinite(measured.actual[measured.worst]) == finite
+        found = [self._measured(subject, example) for subject in self._imitated]
+        wrong = [one for one in found if one is not None and one.broken]
+        return any(math.isfinite(one.actual[one.worst]) == finite for one in wrong)
 
     def _measured(self, subject: Any, example: Example) -> Measurement | None:
         own = {name: x.clone() if isinstance(x, Tensor) else x for name, x in example.items()}
