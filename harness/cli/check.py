@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.calling.discovery import OBJECTS
+from harness.cli.fix import fixing, propose
 from harness.cli.means import Means, takes_means
 from harness.cli.options import (
     BreaksOption,
@@ -66,6 +67,8 @@ More examples:
     harness check
   one function, again each time its file is saved
     harness check homework.py:softmax --watch
+  a verified fix, as a diff; --write applies it
+    harness check homework.py:softmax --fix
   a function whose name is not the name of a contract
     harness check homework.py:attention_weights --contract softmax
   a function that computes on NumPy or JAX arrays
@@ -177,6 +180,11 @@ def check(
         bool,
         Option("--verbose", "-v", help="Show every law, and each finding with its example.", rich_help_panel=OUTPUT),
     ] = False,
+    fix: Annotated[bool, Option("--fix", help="Propose a verified fix of the first finding, as a diff.")] = False,
+    write: Annotated[bool, Option("--write", help="Apply the fix to the file.")] = False,
+    unsafe_fixes: Annotated[
+        bool, Option("--unsafe-fixes", help="Also try fixes that change the function's meaning.")
+    ] = False,
     run: RunOption = None,
     fresh: FreshOption = False,
     json: JsonOption = None,
@@ -189,6 +197,7 @@ def check(
     from harness.verdict.campaign import Campaign
 
     refuse_nothing(target, "check")
+    asked = fixing(target, fix=fix, write=write, unsafe=unsafe_fixes)
     if corpus is not None:
         from harness.record.corpus import refuse_damaged
 
@@ -244,6 +253,8 @@ def check(
             say(f"run: {remark}")
         early = _early(ending, len(verdicts), total)
         _show(campaign, verdicts, list(properties.values()), early, files, verbose=verbose)
+        if asked is not None and not early:
+            propose(asked, campaign, verdicts)
         ending.settle()
         if ending.code is not None:
             return ending.code
