@@ -108,5 +108,8 @@ def apply(asked: Fixing, text: str) -> None:
         raise UsageError(
             f"cannot apply the fix: {asked.file} changed during the check", remedy="check the new version again"
         )
-    write_atomically(asked.file, text)
+    file = asked.file.resolve()
+    mode = file.stat().st_mode
+    write_atomically(file, text)
+    file.chmod(mode)
     say(f"fix: wrote {asked.file}")

@@ -184,11 +184,15 @@ class _Replacing(cst.CSTTransformer):
 def replaced(code: Code, texts: Mapping[cst.CSTNode, str], name: str) -> str:
     """Return the text of the module with expressions replaced, and without assignments that nothing reads any more."""
     before = _reads(code.function)
-    module = code.module.visit(_Replacing(texts))
-    again = code_of(module.code, name)
-    assert again is not None, "the function is still there"
-    unread = {one for one in before if one not in _reads(again.function)}
-    return again.module.visit(_Dropping(again.function, unread)).code if unread else module.code
+    text = code.module.visit(_Replacing(texts)).code
+    while True:
+        again = code_of(text, name)
+        assert again is not None, "the function is still there"
+        # What a dropped assignment read may be read nowhere else.
+        shorter = again.module.visit(_Dropping(again.function, before - _reads(again.function))).code
+        if shorter == text:
+            return text
+        text = shorter
 
 
 def _reads(function: cst.FunctionDef) -> set[str]:

@@ -109,7 +109,8 @@ def _one_plus(code: Code, node: cst.BaseExpression) -> cst.BaseExpression | None
 
 
 def _negative(text: str) -> str:
-    return text[1:] if text.startswith("-") else f"-{text}"
+    bare = text[1:-1] if text.startswith("(-") and text[2:-1].isidentifier() else text
+    return bare[1:] if bare.startswith("-") else f"-{bare}"
 
 
 # Logarithms

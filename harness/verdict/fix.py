@@ -1,6 +1,5 @@
 """Verified fixes: candidates for the code of a broken function, judged by the laws of its contract."""
 
-import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -116,7 +115,7 @@ def _beside(file: Path, text: str) -> Iterator[Path]:
         own = file.resolve()
         for other in own.parent.iterdir():
             if other != own and other.name != "__pycache__":
-                os.symlink(other, Path(folder) / other.name)
+                (Path(folder) / other.name).symlink_to(other)
         copy = Path(folder) / own.name
         copy.write_text(text, encoding="utf-8", newline="")
         yield copy
