@@ -19,6 +19,12 @@ SHAPES = (
 )
 """Rows and columns; few batches are square, and few have one row, because these hide mistakes."""
 
+CLEAR = 40.0
+"""Logit of the unlikely label in the clearest example; -ln of its probability is as large."""
+
+STEP = 16.0
+"""Numbers are multiples of one sixteenth, which all formats have and which are short to read."""
+
 SCALES = (1.0, 2.0, 0.5, 1.5, 3.0)
 
 FAR = (25.0, 14.0, 18.0, 9.0, 21.0)
@@ -40,11 +46,24 @@ def _typed(x: Any, dtype: torch.dtype) -> Any:
 def _example(contract: Contract, number: int, *, far: bool) -> Example | None:
     """Draw the inputs of one call in the order of the signature."""
     generator = torch.Generator().manual_seed(1 + number)
-    n, k = SHAPES[number]
+    clear = far and number == 0
+    n, k = (1, 2) if clear else SHAPES[number]
     sizes = {"n": n, "k": k, "d": k, "m": 2 + number % 3, "t": 1}
     scale = SCALES[number % len(SCALES)]
     drawn = [_input(contract, name, sizes, scale, generator, far=far) for name in _names(contract)]
-    return None if any(x is None for x in drawn) else tuple(drawn)
+    if any(x is None for x in drawn):
+        return None
+    return tuple(map(_clear, _names(contract), drawn)) if clear else tuple(drawn)
+
+
+def _clear(name: str, x: Any) -> Any:
+    """Make the inputs of the clearest example: one row in which the label is very unlikely."""
+    if name in {"labels", "targets"}:
+        return torch.ones_like(x)
+    if name in {"logits", "x"}:
+        is_last = torch.arange(x.numel()).reshape(x.shape) == x.numel() - 1
+        return torch.where(is_last, torch.tensor(-CLEAR, dtype=x.dtype), torch.zeros_like(x))
+    return torch.softmax(_clear("logits", x), -1) if name in _PROBABILITIES else x
 
 
 def _names(contract: Contract) -> Sequence[str]:
@@ -97,6 +116,7 @@ def _in_domain(name: str, drawn: Tensor, scale: float, *, far: bool, positive: b
 
 def _spread(x: Tensor, *, far: bool) -> Tensor:
     """Move one entry in three far out."""
+    x = (x * STEP).round() / STEP
     if not far:
         return x
     place = torch.arange(x.numel()).reshape(x.shape)

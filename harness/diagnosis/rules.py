@@ -156,6 +156,21 @@ def logsumexp(code: Code, node: cst.BaseExpression) -> str | None:
     return f"{code.torch}.logsumexp({code.bare(inner)}{_axis(total, code, keep=True)})"
 
 
+def minus_log_sum(code: Code, node: cst.BaseExpression) -> str | None:
+    """Rewrite x - log(sum(exp(x))), also with logsumexp: the difference of large numbers cancels."""
+    pair = _binary(node, cst.Subtract)
+    if pair is None:
+        return None
+    total = code.called(pair[1], "logsumexp")
+    x = None if total is None else total.of
+    if total is None and (called := code.called(pair[1], "log")) is not None:
+        total = code.called(called.of, "sum")
+        x = None if total is None else _exponent(code, total.of)
+    if total is None or x is None or not code.same(x, pair[0]) or not _keeps(total, code):
+        return None
+    return f"{code.torch}.log_softmax({code.bare(x)}{_axis(total, code)})"
+
+
 def logaddexp(code: Code, node: cst.BaseExpression) -> str | None:
     """Rewrite log(exp(a) + exp(b))."""
     x = _log(code, node)
@@ -372,6 +387,7 @@ def natural(code: Code, node: cst.BaseExpression) -> str | None:
 
 SAFE = (
     Rewrite("take the logarithm of the softmax in one step", log_softmax),
+    Rewrite("take the logarithm of the softmax in one step", minus_log_sum),
     Rewrite("use logsumexp", logsumexp),
     Rewrite("use logaddexp", logaddexp),
     Rewrite("use logsigmoid", logsigmoid),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.diagnosis.candidates import Candidate
-from harness.record import Status, Verdict, findings
+from harness.record import Status, Verdict, findings, sentence
 from harness.verdict.apart import checked
 from harness.verdict.campaign import Campaign
 
@@ -69,7 +69,6 @@ def found_fix(
     if not wrong:
         return None
     first, deadline = wrong[0], time.perf_counter() + seconds
-    mended = {(verdict.law, verdict.dtype) for verdict in first.verdicts if verdict.status.fails}
     best: Fix | None = None
     for candidate in candidates:
         if time.perf_counter() > deadline:
@@ -79,7 +78,7 @@ def found_fix(
         if not screened or all(verdict.status.fails for verdict in screened):
             continue
         after = judge(candidate.text, None, None)
-        if not _helps(before, after, mended):
+        if not _helps(before, after, sentence(first)):
             continue
         if best is None or len(_broken(after)) < len(_broken(best.after)):
             best = Fix(candidate, before, after)
@@ -88,10 +87,10 @@ def found_fix(
     return best
 
 
-def _helps(before: Sequence[Verdict], after: Sequence[Verdict], mended: set[tuple[str, str]]) -> bool:
-    """Whether the finding is mended and no law is broken that was not broken before."""
-    broken = _broken(after)
-    return bool(after) and not broken & mended and broken <= _broken(before)
+def _helps(before: Sequence[Verdict], after: Sequence[Verdict], said: str) -> bool:
+    """Whether a finding is gone, fewer laws are broken, and none that was not broken before."""
+    again = any(sentence(finding) == said for finding in findings(after) if finding.status.fails)
+    return bool(after) and not again and _broken(after) < _broken(before)
 
 
 def isolated_judge(campaign: Campaign) -> Judge:

@@ -47,12 +47,12 @@ class Names:
             one.model_copy(update={"mistake": mistake}) if follows.shows(one) else one
             for one in (verdict.violation, *verdict.violation.beside)
         )
-        if own.mistake is None and job.law.name == "value" and (shown := follows.on_ordinary_inputs()) is not None:
-            # The smallest example shows something else, such as an overflow, which is another finding.
-            own, others = (
-                shown.model_copy(update={"mistake": mistake}),
-                [own.model_copy(update={"beside": ()}), *others],
-            )
+        if job.law.name == "value" and (own.mistake is None or _has_cap(diagnosis)):
+            shown = follows.on_clear_inputs()
+            if shown is not None:
+                # The smallest example shows something else, such as an overflow, or too little of a cap.
+                others = [*others, own.model_copy(update={"beside": ()})] if own.mistake is None else others
+                own = shown.model_copy(update={"mistake": mistake})
         return verdict.model_copy(update={"violation": own.model_copy(update={"beside": tuple(others)})})
 
     def _looked_up(self, job: Job, *, looks: bool) -> tuple[Diagnosis, Mistake] | None:
@@ -67,6 +67,18 @@ class Names:
         return self._found.get(key)
 
 
+def _smallest_first(given: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    return sorted(given, key=lambda one: sum(x.numel() for x in one if isinstance(x, Tensor)))
+
+
+_LARGE_PART = 0.5
+"""Share of a deviation that a mistake has to explain."""
+
+
+def _has_cap(diagnosis: Diagnosis) -> bool:
+    return any(choice.cap is not None for choice in diagnosis.choices)
+
+
 class _Follows:
     """Whether violations of a law follow from a mistake: whether its imitation breaks the law in the same way."""
 
@@ -77,8 +89,25 @@ class _Follows:
 
     def shows(self, violation: Violation) -> bool:
         """Whether the imitation breaks the law on the same example, and is finite where the case is."""
-        given = spelled_out(violation.example) or drawn_examples(self._job.inputs, self._job.format)
+        spelled = spelled_out(violation.example)
+        if any(self._explains(example, violation) for example in spelled):
+            return True
+        given = spelled or drawn_examples(self._job.inputs, self._job.format)
         return any(self._breaks(example, finite=math.isfinite(violation.actual)) for example in given)
+
+    def _explains(self, example: Example, violation: Violation) -> bool:
+        """Whether the imitation is off by at least half as much at the same place, in the same direction.
+
+        The smallest example lies just beyond the bound, and roundings of the case may be part of what it shows.
+        """
+        measured = self._measured(self._imitated[0], example)
+        if measured is None or len(violation.place) != measured.actual.ndim:
+            return False
+        if any(at >= size for at, size in zip(violation.place, measured.actual.shape, strict=True)):
+            return False
+        off = float(measured.actual[violation.place]) - float(measured.expected[violation.place])
+        seen = violation.actual - violation.expected
+        return math.isfinite(off) and math.isfinite(seen) and seen != 0.0 and off / seen >= _LARGE_PART
 
     def _breaks(self, example: Example, *, finite: bool) -> bool:
         found = [self._measured(subject, example) for subject in self._imitated]
@@ -91,18 +120,20 @@ class _Follows:
             return subject.measure(self._job.law, own)  # type: ignore[no-any-return]
         return None
 
-    def on_ordinary_inputs(self) -> Violation | None:
-        """Return a violation of the case's own on a small ordinary example that the imitation breaks, too."""
-        for example in self._ordinary():
+    def on_clear_inputs(self) -> Violation | None:
+        """Return a violation of the case's own on a small example that the imitation breaks, too."""
+        for example in self._small():
             measured = self._measured(self._job.subject, example)
             if measured is not None and measured.broken and self._breaks(example, finite=True):
                 return violation_of(self._job, example, measured, "")
         return None
 
-    def _ordinary(self) -> Sequence[Example]:
+    def _small(self) -> Sequence[Example]:
         grouped, names = self._job.contract.grouped, self._job.law.reads
         return [
             {name: x[None] if grouped and isinstance(x, Tensor) else x for name, x in zip(names, one, strict=True)}
-            for far in (False, True)
-            for one in small_examples(self._job.contract, dtype=self._job.format.dtype, far=far)[:4]
+            for far in (True, False)
+            for one in _smallest_first(
+                small_examples(self._job.contract, dtype=self._job.format.dtype, far=far)[: 1 if far else None]
+            )
         ]

@@ -39,9 +39,7 @@ FAULTY = (
         """def softmax_in_one_line(x):
     return torch.exp(x) / torch.exp(x).sum(dim=-1, keepdim=True)
 """,
-        (
-            "torch.exp(x - x.amax(-1, keepdim=True)) / torch.exp(x - x.amax(-1, keepdim=True)).sum(dim=-1, keepdim=True)",
-        ),
+        ("torch.exp(x - x.amax(-1, keepdim=True)) / torch.exp(x - x.amax(-1, keepdim=True)).sum(dim=-1",),
     ),
     Faulty(
         "softmax",
@@ -83,7 +81,7 @@ FAULTY = (
         """def minus_log_sum(x):
     return x - torch.log(torch.exp(x).sum(-1, keepdim=True))
 """,
-        ("x - torch.logsumexp(x, dim=-1, keepdim=True)",),
+        ("return torch.log_softmax(x, dim=-1)",),
     ),
     Faulty(
         "logsumexp",
