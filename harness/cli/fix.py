@@ -90,8 +90,8 @@ def _none(asked: Fixing, names: Sequence[str]) -> str:
 
 def difference(file: Path, before: str, after: str) -> list[str]:
     """Return a unified diff as lines."""
-    lines = (text.splitlines() for text in (before, after))
-    return list(difflib.unified_diff(*lines, f"a/{file}", f"b/{file}", lineterm=""))
+    old, new = before.splitlines(), after.splitlines()
+    return list(difflib.unified_diff(old, new, f"a/{file}", f"b/{file}", lineterm=""))
 
 
 def apply(asked: Fixing, text: str) -> None:

@@ -171,7 +171,7 @@ class _Replacing(cst.CSTTransformer):
         super().__init__()
         self._replaced = {id(node): text for node, text in replaced.items()}
 
-    def on_leave(self, original_node: cst.CSTNodeT, updated_node: cst.CSTNodeT) -> cst.CSTNodeT:  # type: ignore[override]
+    def on_leave(self, original_node: cst.CSTNodeT, updated_node: cst.CSTNodeT) -> cst.CSTNodeT:
         text = self._replaced.get(id(original_node))
         if text is None:
             return super().on_leave(original_node, updated_node)  # type: ignore[return-value]

@@ -54,7 +54,7 @@ def _softmax(s: Setting, x: Tensor) -> Tensor:
             case "by the maximum":
                 return torch.softmax(x, -1) / torch.softmax(x, -1).amax(-1, keepdim=True)
             case "by the norm":
-                return torch.softmax(x, -1) / torch.softmax(x, -1).norm(dim=-1, keepdim=True)
+                return functional.normalize(torch.softmax(x, -1), dim=-1)
             case "raw":
                 return x.exp()
             case "detached":

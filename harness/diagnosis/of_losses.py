@@ -282,7 +282,7 @@ def _squared_error(s: Setting, a: Tensor, b: Tensor) -> Tensor:
         case "plus":
             rows = (a + b) ** 2
         case "outer":
-            return ((a[:, None] - b) ** 2).mean() * s.declares.get("factor", 1.0)
+            return ((a[:, None] - b) ** 2).mean() * float(s.declares.get("factor", 1.0))
         case "fourth":
             rows = difference**4
         case "huber":

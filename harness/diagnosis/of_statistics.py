@@ -89,7 +89,7 @@ def _spread(s: Setting, x: Tensor) -> Tensor:
     c = x - x.mean(-1, keepdim=True)
     match s.key("spread"):
         case "n - 1":
-            return x.var(-1, keepdim=True)
+            return (c * c).sum(-1, keepdim=True) / (x.shape[-1] - 1)
         case "sum":
             return (c * c).sum(-1, keepdim=True)
         case "absolute":
@@ -156,7 +156,8 @@ def _rms_norm(s: Setting, x: Tensor) -> Tensor:
             case "variance":
                 spread = x.var(-1, keepdim=True, correction=0)
             case "unbiased":
-                spread = x.var(-1, keepdim=True)
+                c = x - x.mean(-1, keepdim=True)
+                spread = (c * c).sum(-1, keepdim=True) / (x.shape[-1] - 1)
             case "batch":
                 spread = x.square().mean(0, keepdim=True)
             case "none":

@@ -1,6 +1,7 @@
 """A diagnosis in words: what was computed, what the contract asks for, and the convention that declares it."""
 
 import math
+from dataclasses import asdict
 
 from harness.case import Case
 from harness.diagnosis.blame import blamed
@@ -25,13 +26,12 @@ def mistake_of(diagnosis: Diagnosis, case: Case, contract: Contract) -> Mistake:
     declare = " ".join(f"--declare {choice.declare}" for choice, _ in own)
     choice, number = own[0]
     found = blamed(case, choice.marks, number)
-    facts = {} if found is None else {"place": found.place, "line": found.line, "start": found.start, "end": found.end}
-    return Mistake(
+    mistake = Mistake(
         names=tuple(choice.key for choice, _ in own),
         sentence=f"{computed}{cap}; {wanted}",
         declare=declare if all(_has_convention(contract, choice) for choice, _ in own) else "",
-        **facts,
     )
+    return mistake if found is None else mistake.model_copy(update=asdict(found))
 
 
 def _has_convention(contract: Contract, choice: Choice) -> bool:

@@ -89,11 +89,22 @@ def test_what_is_not_the_expression_stays(source: str) -> None:
 
 def verdict(law: str, status: Status) -> Verdict:
     """A verdict on a law in float32."""
-    facts = {"case": "m.f", "family": "m", "style": "foreign", "contract": "softmax", "group": "value"}
     return Verdict(
-        **facts, law=law, dtype="float32", device="cpu", status=status, statement="", source="", examples=1, rows=1,
+        case="m.f",
+        family="m",
+        style="foreign",
+        contract="softmax",
+        law=law,
+        group="value",
+        dtype="float32",
+        device="cpu",
+        status=status,
+        statement="",
+        source="",
+        examples=1,
+        rows=1,
         duration_s=0.0,
-    )  # fmt: skip
+    )
 
 
 BEFORE = [verdict("value", Status.ERROR), verdict("finite", Status.ERROR), verdict("shape", Status.HOLDS)]
