@@ -270,7 +270,7 @@ def _sgd(s: Setting, parameter: Tensor, gradient: Tensor, lr: float) -> Tensor:
         case "sign of gradient":
             return parameter - lr * gradient.sign()
         case "unit":
-            return parameter - step / torch.linalg.vector_norm(gradient)
+            return parameter - step / (gradient * gradient).sum().sqrt()
         case "average":
             return parameter - lr * gradient.mean()
         case "unchanged":

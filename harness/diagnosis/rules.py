@@ -211,6 +211,20 @@ def logsigmoid(code: Code, node: cst.BaseExpression) -> str | None:
     return f"{code.functional}.logsigmoid({_negative(of)})"
 
 
+def entropy_term(code: Code, node: cst.BaseExpression) -> str | None:
+    """Rewrite p * log(p) for a softmax p: the logarithm of 0 is replaced by the smallest finite number."""
+    pair = _binary(node, cst.Multiply)
+    if pair is None:
+        return None
+    for p, other in (pair, pair[::-1]):
+        of, found = code.called(other, "log"), _softmax(code, p)
+        if of is not None and found is not None and code.same(of.of, p):
+            x, axis = found
+            clamped = f"clamp(min={code.torch}.finfo({x}.dtype).min)" if x.isidentifier() else ""
+            return f"{code.operand(p)} * {code.torch}.log_softmax({x}{axis}).{clamped}" if clamped else None
+    return None
+
+
 def xlogy(code: Code, node: cst.BaseExpression) -> str | None:
     """Rewrite x * log(x)."""
     pair = _binary(node, cst.Multiply)
@@ -386,6 +400,7 @@ def natural(code: Code, node: cst.BaseExpression) -> str | None:
 
 
 SAFE = (
+    Rewrite("keep 0 * ln 0 at 0", entropy_term),
     Rewrite("take the logarithm of the softmax in one step", log_softmax),
     Rewrite("take the logarithm of the softmax in one step", minus_log_sum),
     Rewrite("use logsumexp", logsumexp),
