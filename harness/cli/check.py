@@ -42,7 +42,7 @@ from harness.cli.options import (
     say_claim,
     session,
 )
-from harness.cli.panels import CALLING, KNOWN, OUTPUT, THOROUGH, epilog
+from harness.cli.panels import CALLING, FIXES, KNOWN, OUTPUT, THOROUGH, epilog
 from harness.error import UsageError
 from harness.record import SEED
 from harness.record.text import count
@@ -180,10 +180,18 @@ def check(
         bool,
         Option("--verbose", "-v", help="Show every law, and each finding with its example.", rich_help_panel=OUTPUT),
     ] = False,
-    fix: Annotated[bool, Option("--fix", help="Propose a verified fix of the first finding, as a diff.")] = False,
-    write: Annotated[bool, Option("--write", help="Apply the fix to the file.")] = False,
+    fix: Annotated[
+        bool,
+        Option("--fix", help="Show a fix of the first finding that the laws have verified.", rich_help_panel=FIXES),
+    ] = False,
+    write: Annotated[bool, Option("--write", help="Apply the fix to the file.", rich_help_panel=FIXES)] = False,
     unsafe_fixes: Annotated[
-        bool, Option("--unsafe-fixes", help="Also try fixes that change the function's meaning.")
+        bool,
+        Option(
+            "--unsafe-fixes",
+            help="Also try fixes that change the function, such as n - 1 to n.",
+            rich_help_panel=FIXES,
+        ),
     ] = False,
     run: RunOption = None,
     fresh: FreshOption = False,

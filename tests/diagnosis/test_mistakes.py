@@ -19,8 +19,12 @@ from harness.diagnosis.words import mistake_of
 from harness.formula.spelling import written
 from harness.record import Mistake
 
-UNNAMED: dict[str, str] = {"rms_norm_centred": "centred+eps"}
-"""Wrong functions whose mistake has another true name: the author of this one took another epsilon for the default."""
+UNNAMED: dict[str, str] = {
+    "rms_norm_centred": "centred+eps",
+    "rms_norm_by_length": "sum+eps",
+    "rms_norm_over_the_batch": "batch+eps",
+}
+"""Wrong functions whose mistake has another true name: their author took another epsilon for the default."""
 
 
 def named(function: object, contract: str, **declares: object) -> Mistake | None:
