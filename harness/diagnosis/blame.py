@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.calling.source import subject_of
 from harness.case import Case
 from harness.diagnosis.marks import returned
 from harness.diagnosis.operation import Mark
@@ -55,6 +56,10 @@ def _named(case: Case) -> tuple[Path | None, str]:
     module, _, name = case.target.partition(":")
     if module.endswith(".py"):
         return Path(module), name
+    if hasattr(case.function, "surroundings"):
+        # The function is in another process, and what stands in for it here has a source of its own.
+        known = subject_of(case.target)
+        return (Path(known.place), name) if known is not None and Path(known.place).is_file() else (None, "")
     function = inspect.unwrap(case.function) if callable(case.function) else case.function
     code = getattr(function, "__code__", None)
     own = function if code or inspect.isclass(function) else type(function)

@@ -340,7 +340,8 @@ def _filled(text: str, width: int, *, indent: str, whole: bool = False) -> list[
 
 def unclaimed_line(verdicts: Sequence[Verdict]) -> str:
     """Return what is wrong in dtypes that are not claimed, on one line; empty if nothing is."""
-    found = findings(verdicts, [Status.UNCLAIMED])
+    said = {finding.mistake.sentence for finding in findings(verdicts) if finding.mistake is not None}
+    found = [one for one in findings(verdicts, [Status.UNCLAIMED]) if one.mistake is None or sentence(one) not in said]
     if not found:
         return ""
     dtypes = list(dict.fromkeys(dtype for finding in found for dtype in finding.dtypes))
