@@ -206,11 +206,18 @@ def _of_group(group: Sequence[Verdict], *, is_of_narrowness: bool = False) -> Fi
     infinite = {verdict.key for verdict in group if verdict.violation and math.isinf(verdict.violation.deviation)}
 
     def telling(verdict: Verdict) -> tuple[int, ...]:
-        named = verdict.violation is not None and verdict.violation.mistake is not None
         milder = verdict.violation is not None and not math.isinf(verdict.violation.deviation)
-        return (int(not named), int(milder and verdict.key in infinite), *_telling(verdict))
+        return (*_shows_mistake(verdict), int(milder and verdict.key in infinite), *_telling(verdict))
 
     return Finding(tuple(sorted(group, key=telling)), is_of_narrowness)
+
+
+def _shows_mistake(verdict: Verdict) -> tuple[bool, bool, bool]:
+    """Return keys that put a finite wrong value first among the verdicts of a named mistake; equal without one."""
+    violation = verdict.violation
+    if violation is None or violation.mistake is None:
+        return True, True, True
+    return False, not math.isfinite(violation.actual), verdict.law != "value"
 
 
 def _is_of_narrowness(group: Sequence[Verdict]) -> bool:
