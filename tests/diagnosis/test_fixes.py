@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from diagnosis.faulty import FAULTY, Faulty
 
-from harness.cli.fix import Fixing, apply, difference
+from harness.cli.fix import Fixing, apply, difference, fixing
 from harness.diagnosis.candidates import Candidate, candidates
 from harness.error import UsageError
 from harness.record import Status, Verdict
@@ -145,6 +145,28 @@ def test_a_candidate_that_mends_nothing_is_refused() -> None:
 def test_what_a_fix_costs_is_said() -> None:
     """A law that held and now loses digits."""
     assert fix_of(a="hhl") == ("a", "verified: 2 of 3 laws hold; was 1; now loses digits: shape")
+
+
+# Asking
+
+
+def test_nothing_is_read_without_the_option() -> None:
+    """A check without `--fix` does not depend on the file."""
+    assert fixing("elsewhere.py:f", fix=False, write=False, unsafe=False) is None
+
+
+@pytest.mark.parametrize(("target", "asked_for", "words"), [
+    ("own.py:f", {"fix": False, "write": True, "unsafe": False}, "cannot use `--write` without `--fix`"),
+    ("own.py:f", {"fix": False, "write": False, "unsafe": True}, "cannot use `--unsafe-fixes` without `--fix`"),
+    ("cases", {"fix": True, "write": False, "unsafe": False}, "`--fix` needs `file.py:function`"),
+    ("torch:softmax", {"fix": True, "write": False, "unsafe": False}, "`--fix` needs `file.py:function`"),
+    ("missing.py:f", {"fix": True, "write": False, "unsafe": False}, "cannot read missing.py"),
+])  # fmt: skip
+def test_a_question_that_cannot_be_answered_is_refused(target: str, asked_for: dict[str, bool], words: str) -> None:
+    """Each in one sentence."""
+    with pytest.raises(UsageError) as refused:
+        fixing(target, **asked_for)
+    assert words in str(refused.value)
 
 
 # Writing
