@@ -98,7 +98,7 @@ def isolated_judge(campaign: Campaign) -> Judge:
     file, _, name = campaign.target.partition(":")
 
     def judge(text: str, laws: Sequence[str] | None, dtypes: Sequence[str] | None) -> Sequence[Verdict]:
-        with _beside(Path(file), text) as copy:
+        with beside(Path(file), text) as copy:
             asked = replace(campaign, target=f"{copy}:{name}", late=None, corpus=None)
             if laws is not None and dtypes is not None:
                 asked = replace(asked, laws=tuple(laws), dtypes=tuple(dtypes), examples=EXAMPLES, seconds=1.0)
@@ -108,7 +108,7 @@ def isolated_judge(campaign: Campaign) -> Judge:
 
 
 @contextmanager
-def _beside(file: Path, text: str) -> Iterator[Path]:
+def beside(file: Path, text: str) -> Iterator[Path]:
     """Write a module into a temporary folder that has links to everything else in the folder of a file."""
     with tempfile.TemporaryDirectory(prefix="harness-fix-") as folder:
         own = file.resolve()

@@ -44,14 +44,15 @@ class Names:
         diagnosis, mistake = known
         follows = _Follows(job, diagnosis)
         own, *others = (
-            _with(one, mistake) if follows.shows(one) else one for one in (verdict.violation, *verdict.violation.beside)
+            one.model_copy(update={"mistake": mistake}) if follows.shows(one) else one
+            for one in (verdict.violation, *verdict.violation.beside)
         )
         if job.law.name == "value" and not _is_clear(own, diagnosis):
             shown = follows.on_clear_inputs()
             if shown is not None:
                 # The smallest example shows something else, such as an overflow, or NaN, or too little of a cap.
                 others = [*others, own.model_copy(update={"beside": ()})] if own.mistake is None else others
-                own = _with(shown, mistake)
+                own = shown.model_copy(update={"mistake": mistake})
         return verdict.model_copy(update={"violation": own.model_copy(update={"beside": tuple(others)})})
 
     def _looked_up(self, job: Job, *, looks: bool) -> tuple[Diagnosis, Mistake] | None:
@@ -72,12 +73,6 @@ def _smallest_first(given: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
 
 _LARGE_PART = 0.5
 """Share of a deviation that a mistake has to explain."""
-
-
-def _with(violation: Violation, mistake: Mistake) -> Violation:
-    """Return the violation with its mistake, which is also its cause."""
-    place = f" ({mistake.place})" if mistake.place else ""
-    return violation.model_copy(update={"mistake": mistake, "cause": f"{mistake.sentence}{place}"})
 
 
 def _is_clear(violation: Violation, diagnosis: Diagnosis) -> bool:

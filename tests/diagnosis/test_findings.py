@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 import harness
-from harness.record import Mistake, Verdict, finding_block, findings, sentence
+from harness.record import Mistake, Verdict, finding_block, findings, sentence, violation_block
 from harness.record.finding_text import source_lines
 
 
@@ -60,6 +60,14 @@ def test_the_block_shows_the_line_with_carets() -> None:
     carets = lines[place + 2]
     start = carets.index("^")
     assert lines[place + 1][start : len(carets)] == "x.var(-1, keepdim=True)"
+
+
+def test_the_block_of_a_law_names_the_mistake() -> None:
+    """It is what a failed test prints; the usual cause of the law stays below."""
+    (verdict,) = checked(unbiased, "layer_norm", "value")
+    block = violation_block(verdict)
+    assert "mistake    the variance is divided by n - 1; layer_norm divides by n (" in block
+    assert "look at    the mean is not subtracted" in block
 
 
 def test_another_defect_stays_another_finding() -> None:

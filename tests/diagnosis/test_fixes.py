@@ -10,7 +10,7 @@ from harness.cli.fix import Fixing, apply, difference, fixing
 from harness.diagnosis.candidates import Candidate, candidates
 from harness.error import UsageError
 from harness.record import Status, Verdict
-from harness.verdict.fix import found_fix
+from harness.verdict.fix import beside, found_fix
 
 TORCH = "import torch\nimport torch.nn.functional as F\n\n\n"
 
@@ -145,6 +145,19 @@ def test_a_candidate_that_mends_nothing_is_refused() -> None:
 def test_what_a_fix_costs_is_said() -> None:
     """A law that held and now loses digits."""
     assert fix_of(a="hhl") == ("a", "verified: 2 of 3 laws hold; was 1; now loses digits: shape")
+
+
+def test_a_candidate_has_the_files_beside_it(tmp_path: Path) -> None:
+    """It imports what the function imports, and the user's folder stays as it is."""
+    (tmp_path / "own.py").write_text("import beside\n")
+    (tmp_path / "beside.py").write_text("a = 1\n")
+    with beside(tmp_path / "own.py", "changed = 1\n") as copy:
+        assert copy.name == "own.py"
+        assert copy.read_text() == "changed = 1\n"
+        assert (copy.parent / "beside.py").read_text() == "a = 1\n"
+    assert (tmp_path / "own.py").read_text() == "import beside\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["beside.py", "own.py"]
+    assert not copy.exists()
 
 
 # Asking
