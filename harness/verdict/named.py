@@ -67,12 +67,18 @@ class Names:
         return self._found.get(key)
 
 
+def _worst(measured: Measurement) -> tuple[tuple[int, ...], float, float]:
+    """Return the place of the largest deviation, and the answer and the exact value there."""
+    place = measured.worst
+    return place, float(measured.actual[place]), float(measured.expected[place])
+
+
 def _smallest_first(given: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     return sorted(given, key=lambda one: sum(x.numel() for x in one if isinstance(x, Tensor)))
 
 
-_LARGE_PART = 0.5
-"""Share of a deviation that a mistake has to explain."""
+_PART = 0.5
+"""Share of a deviation that a mistake may leave unexplained."""
 
 
 def _is_clear(violation: Violation, diagnosis: Diagnosis) -> bool:
@@ -90,26 +96,34 @@ class _Follows:
         self._imitated = [job.subject.calling(function) for function in made]
 
     def shows(self, violation: Violation) -> bool:
-        """Whether the imitation breaks the law on the same example, and is finite where the case is."""
-        spelled = spelled_out(violation.example)
-        if any(self._explains(example, violation) for example in spelled):
-            return True
-        given = spelled or drawn_examples(self._job.inputs, self._job.format)
-        return any(self._breaks(example, finite=math.isfinite(violation.actual)) for example in given)
+        """Whether the imitation is off in the same way on the example, or on others if it is not spelled out."""
+        for example in spelled_out(violation.example):
+            if self._is_imitated(example, violation.place, violation.actual, violation.expected):
+                return True
+        return not spelled_out(violation.example) and self._shows_on_drawn()
 
-    def _explains(self, example: Example, violation: Violation) -> bool:
-        """Whether the imitation is off by at least half as much at the same place, in the same direction.
+    def _shows_on_drawn(self) -> bool:
+        """Whether the imitation is off in the same way on the first drawn example that the case breaks."""
+        for example in drawn_examples(self._job.inputs, self._job.format):
+            own = self._measured(self._job.subject, example)
+            if own is not None and own.broken:
+                return self._is_imitated(example, *_worst(own))
+        return False
+
+    def _is_imitated(self, example: Example, place: tuple[int, ...], actual: float, expected: float) -> bool:
+        """Whether an imitation deviates as the case does at a place: not finite either, or by about as much.
 
         The smallest example lies just beyond the bound, and roundings of the case may be part of what it shows.
         """
+        if not (math.isfinite(actual) and math.isfinite(expected)):
+            return self._breaks(example, finite=math.isfinite(actual))
         measured = self._measured(self._imitated[0], example)
-        if measured is None or len(violation.place) != measured.actual.ndim:
+        if measured is None or len(place) != measured.actual.ndim:
             return False
-        if any(at >= size for at, size in zip(violation.place, measured.actual.shape, strict=True)):
+        if any(at >= size for at, size in zip(place, measured.actual.shape, strict=True)):
             return False
-        off = float(measured.actual[violation.place]) - float(measured.expected[violation.place])
-        seen = violation.actual - violation.expected
-        return math.isfinite(off) and math.isfinite(seen) and seen != 0.0 and off / seen >= _LARGE_PART
+        off = float(measured.actual[place]) - float(measured.expected[place])
+        return math.isfinite(off) and abs(off - (actual - expected)) <= _PART * abs(actual - expected)
 
     def _breaks(self, example: Example, *, finite: bool) -> bool:
         found = [self._measured(subject, example) for subject in self._imitated]
@@ -126,7 +140,7 @@ class _Follows:
         """Return a violation of the case's own on a small example that the imitation breaks, too."""
         for example in self._small():
             measured = self._measured(self._job.subject, example)
-            if measured is not None and measured.broken and self._breaks(example, finite=True):
+            if measured is not None and measured.broken and self._is_imitated(example, *_worst(measured)):
                 return violation_of(self._job, example, measured, "")
         return None
 
