@@ -62,7 +62,7 @@ def propose(asked: Fixing, campaign: "Campaign", verdicts: "Sequence[Verdict]") 
     if not wrong:
         say("fix: nothing to fix")
         return
-    names = [name for finding in wrong if finding.mistake is not None for name in finding.mistake.names]
+    names = [name for finding in wrong if finding.named is not None for name in finding.named.names]
     tried = candidates(asked.text, asked.name, names, unsafe=asked.unsafe)
     found = found_fix(tried, verdicts, isolated_judge(campaign))
     if found is None:

@@ -68,9 +68,9 @@ class Finding:
         return None if self.violation is None else self.violation.event
 
     @property
-    def mistake(self) -> Mistake | None:
+    def named(self) -> Mistake | None:
         """The named mistake from which all verdicts follow."""
-        return None if self.violation is None else self.violation.mistake
+        return None if self.violation is None else self.violation.named
 
     @property
     def laws(self) -> list[str]:
@@ -154,7 +154,7 @@ def findings(verdicts: Iterable[Verdict], statuses: Sequence[Status] = WRONG) ->
 
 def _order(finding: Finding) -> tuple[int, bool, bool]:
     """Return the place of a finding: the worst first, of those a named mistake, then a wrong value."""
-    return RANKS.index(finding.status), finding.mistake is None, finding.first.group != "value"
+    return RANKS.index(finding.status), finding.named is None, finding.first.group != "value"
 
 
 def _of_case(verdicts: Sequence[Verdict]) -> Iterator[Finding]:
@@ -181,12 +181,12 @@ def _of_case(verdicts: Sequence[Verdict]) -> Iterator[Finding]:
 
 def _by_mistake(verdicts: Sequence[Verdict]) -> tuple[list[Verdict], list[Verdict]]:
     """Separate the verdicts that follow from a named mistake, directly or through a law that does."""
-    direct = [verdict for verdict in verdicts if verdict.violation is not None and verdict.violation.mistake]
+    direct = [verdict for verdict in verdicts if verdict.violation is not None and verdict.violation.named]
     bases = {(verdict.law, verdict.dtype): verdict for verdict in direct}
 
     def base(verdict: Verdict) -> Verdict | None:
         own = verdict.violation
-        return None if own is None or own.mistake or own.event else bases.get((own.follows, verdict.dtype))
+        return None if own is None or own.named or own.event else bases.get((own.follows, verdict.dtype))
 
     indirect = [verdict for verdict in verdicts if base(verdict) is not None]
     found = set(map(id, direct + indirect))
@@ -215,7 +215,7 @@ def _of_group(group: Sequence[Verdict], *, is_of_narrowness: bool = False) -> Fi
 def _shows_mistake(verdict: Verdict) -> tuple[bool, bool, bool]:
     """Return keys that put a finite wrong value first among the verdicts of a named mistake; equal without one."""
     violation = verdict.violation
-    if violation is None or violation.mistake is None:
+    if violation is None or violation.named is None:
         return True, True, True
     return False, not math.isfinite(violation.actual), verdict.law != "value"
 

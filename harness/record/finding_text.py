@@ -43,8 +43,8 @@ def sentence(finding: Finding) -> str:
             return first.reason or "no reason was recorded"
         case Status.UNEXPECTED:
             return f"declared failure of {first.law} not found in {count(first.examples, 'example')}: {first.reason}"
-    if finding.mistake is not None:
-        return finding.mistake.sentence
+    if finding.named is not None:
+        return finding.named.sentence
     formats = " and ".join(dict.fromkeys(verdict.dtype for verdict in finding.verdicts))
     if finding.is_of_narrowness:
         verb = "is" if " " not in formats else "are"
@@ -105,8 +105,8 @@ def facts(finding: Finding, checked: Sequence[Verdict] = (), *, options_only: bo
             shown.append(("smallest", f"[{finding.first.where}] {_outcome(violation, finding.first.unit)}"))
         if (worst := finding.worst) is not None:
             shown.append(("worst", f"[{worst.where}] {_worst(worst)}"))
-        if finding.mistake is not None:
-            shown += _declared(finding.mistake)
+        if finding.named is not None:
+            shown += _declared(finding.named)
         elif finding.event is None and not finding.is_of_roundings and not finding.is_of_narrowness:
             shown.append(("look at", violation.cause))
     verb = {Status.BROKEN: "breaks", Status.EXPECTED: "breaks"}.get(finding.status, "affects")
@@ -281,7 +281,7 @@ def finding_block(
         What stands before the sentence; the kind of finding where absent.
     """
     title = f"{name or TITLES[finding.status]}  {sentence(finding)}"
-    lines = _filled(title, width, indent="  ") + source_lines(finding.mistake)
+    lines = _filled(title, width, indent="  ") + source_lines(finding.named)
     for label, text in facts(finding, checked, options_only=options_only):
         lines += _filled(f"  {label:<8}  {text}", width, indent=" " * 12, whole=label == "rerun")
     return "\n".join(lines)
@@ -325,7 +325,7 @@ def _further(finding: Finding, checked: Sequence[Verdict]) -> str:
 
 def _in_short(finding: Finding) -> str:
     """The sentence, or the law alone where that is what the sentence is about."""
-    if finding.violation is None or finding.violation.seen or finding.event is not None or finding.mistake is not None:
+    if finding.violation is None or finding.violation.seen or finding.event is not None or finding.named is not None:
         return sentence(finding)
     if finding.is_of_roundings or finding.is_of_narrowness:
         return sentence(finding)
@@ -340,8 +340,8 @@ def _filled(text: str, width: int, *, indent: str, whole: bool = False) -> list[
 
 def unclaimed_line(verdicts: Sequence[Verdict]) -> str:
     """Return what is wrong in dtypes that are not claimed, on one line; empty if nothing is."""
-    said = {finding.mistake.sentence for finding in findings(verdicts) if finding.mistake is not None}
-    found = [one for one in findings(verdicts, [Status.UNCLAIMED]) if one.mistake is None or sentence(one) not in said]
+    said = {finding.named.sentence for finding in findings(verdicts) if finding.named is not None}
+    found = [one for one in findings(verdicts, [Status.UNCLAIMED]) if one.named is None or sentence(one) not in said]
     if not found:
         return ""
     dtypes = list(dict.fromkeys(dtype for finding in found for dtype in finding.dtypes))

@@ -242,7 +242,7 @@ class Violation(Record):
     """Whether the law holds where the same code computes in float32 and rounds once, as far as that was tried."""
     follows: str = ""
     """The law, ``value`` or ``gradient``, wherever the code keeps which it keeps this one, as far as that was tried."""
-    mistake: Mistake | None = None
+    named: Mistake | None = None
     """The mistake that the violation follows from; ``None`` if none was named."""
     beside: tuple["Violation", ...] = ()
     """Failures of the law from other causes that were found, each with an example."""

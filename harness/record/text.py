@@ -136,7 +136,7 @@ def violation_block(verdict: Verdict) -> str:
     examples = [f"{name} = {spelled(value)}" for name, value in violation.example.items()]
     facts = [
         *([("observed", violation.seen)] if violation.seen else []),
-        *([("mistake", _mistake_line(violation.mistake))] if violation.mistake is not None else []),
+        *([("mistake", _mistake_line(violation.named))] if violation.named is not None else []),
         ("statement", verdict.statement),
         ("source", verdict.source),
         ("actual", f"{violation.actual!r} at {place}" if violation.place else f"{violation.actual!r}"),

@@ -44,15 +44,15 @@ class Names:
         diagnosis, mistake = known
         follows = _Follows(job, diagnosis)
         own, *others = (
-            one.model_copy(update={"mistake": mistake}) if follows.shows(one) else one
+            one.model_copy(update={"named": mistake}) if follows.shows(one) else one
             for one in (verdict.violation, *verdict.violation.beside)
         )
         if job.law.name == "value" and not _is_clear(own, diagnosis):
             shown = follows.on_clear_inputs()
             if shown is not None:
                 # The smallest example shows something else, such as an overflow, or NaN, or too little of a cap.
-                others = [*others, own.model_copy(update={"beside": ()})] if own.mistake is None else others
-                own = shown.model_copy(update={"mistake": mistake})
+                others = [*others, own.model_copy(update={"beside": ()})] if own.named is None else others
+                own = shown.model_copy(update={"named": mistake})
         return verdict.model_copy(update={"violation": own.model_copy(update={"beside": tuple(others)})})
 
     def _looked_up(self, job: Job, *, looks: bool) -> tuple[Diagnosis, Mistake] | None:
@@ -84,7 +84,7 @@ _PART = 0.5
 def _is_clear(violation: Violation, diagnosis: Diagnosis) -> bool:
     """Whether a violation shows the mistake as a finite number that is far from the right one."""
     has_cap = any(choice.cap is not None for choice in diagnosis.choices)
-    return violation.mistake is not None and math.isfinite(violation.actual) and not has_cap
+    return violation.named is not None and math.isfinite(violation.actual) and not has_cap
 
 
 class _Follows:

@@ -90,7 +90,7 @@ def test_a_sound_function_has_no_mistake() -> None:
         return e / e.sum(-1, keepdim=True)
 
     verdicts = checked(shifted, "softmax", "value", "digits_not_lost", "gradient")
-    assert all(verdict.violation is None or verdict.violation.mistake is None for verdict in verdicts)
+    assert all(verdict.violation is None or verdict.violation.named is None for verdict in verdicts)
 
 
 def test_a_mistake_survives_a_record() -> None:
