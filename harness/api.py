@@ -1,9 +1,10 @@
 """Checks from Python: in a script, a notebook or a test."""
 
 import ast
+import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -11,15 +12,17 @@ from typing import Any
 
 import pytest
 
+from harness.calling import known
+from harness.calling.importing import single_name
 from harness.case import UNCLAIMED, Break, Case
 from harness.error import UsageError
 from harness.formula.spelling import written
-from harness.record import SEED, Property, Status, Verdict, property_sentences
+from harness.record import SEED, Fault, Property, Status, Verdict, property_sentences
 from harness.show.notebook import Verdicts, block
 from harness.timing.clock import threads
 from harness.verdict.apart import Apart, campaign_of, checked
 from harness.verdict.corpus import FOLDER
-from harness.verdict.decide import decide
+from harness.verdict.decide import decide, unreached
 from harness.verdict.job import Job, jobs
 from harness.verdict.misfit import refuse_misfit, refuse_uncallable
 from harness.verdict.probe import Probe
@@ -54,7 +57,8 @@ def check(
     function
         The implementation: a function with the contract's signature, a module or its class, or an optimizer.
     contract
-        Name of the contract; by default inferred from the name of the function.
+        Name of the contract; by default inferred from the name of the function. Functions of torch, NumPy, SciPy, JAX
+        and optax need neither a contract nor an adapter; ``docs/functions-that-can-be-checked.md`` lists them.
     formula, form, inputs, over
         Formula to check against instead of a contract; see :func:`formula_contract`.
     laws, dtypes
@@ -99,23 +103,49 @@ def check(
     Without ``isolate``, a function that hangs or ends the process does so to this process.
     """
     claim = formula_contract(contract, formula, form, inputs, over)
+    claim, call = known.completed(known.of_function(function), claim, call)
     if isolate:
         said = {"laws": tuple(laws), "dtypes": tuple(dtypes), "devices": tuple(devices), "strict": strict}
         said |= {"breaks": breaks or {}, "declares": declares or {}, "examples": examples, "seconds": seconds}
         return Verdicts(*checked(campaign_of(function, claim, call=call, corpora=corpora, seed=seed, **said)))
-    case = Case(function, claim or "", breaks=breaks or {}, declares=declares or {}, style="foreign", call=call)
-    known = SEED if seed is None else seed
+    case = _case(function, claim, breaks=breaks or {}, declares=declares or {}, call=call)
+    first = SEED if seed is None else seed
     unclaimed = () if dtypes else UNCLAIMED
     listed = jobs([case], laws=laws, dtypes=dtypes, devices=devices, strict=strict, unclaimed=unclaimed)
     if listed:
         refuse_misfit(listed[0].case, listed[0].contract)
     probe = Probe()
     with _quietly():
-        verdict_of = partial(decide, examples=examples, seed=known, seconds=seconds, corpora=corpora)
-        verdicts = [probe.decided(job, verdict_of) for job in followed(listed, f"checking {case.name}")]
+        verdict_of = partial(decide, examples=examples, seed=first, seconds=seconds, corpora=corpora)
+        verdicts = [_decided(probe, job, verdict_of) for job in followed(listed, f"checking {case.name}")]
         refuse_uncallable(listed, verdicts)
-        properties = {one.key: one for job in listed for one in probe.properties(job)}
-        return Verdicts(verdicts, properties.values())
+        with suppress(Exception):
+            properties = {one.key: one for job in listed for one in probe.properties(job)}
+            return Verdicts(verdicts, properties.values())
+        return Verdicts(verdicts)
+
+
+def _decided(probe: Probe, job: Job, decide_: Callable[[Job], Verdict]) -> Verdict:
+    """Decide a job; where the function disturbs the check itself, the verdict is an error that says so."""
+    try:
+        return probe.decided(job, decide_)
+    except UsageError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a replaced function of torch or a tensor subclass leads to
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{Path(frame.filename).name}:{frame.lineno}"
+        reason = (
+            f"{job.case.name} disturbs the check, which raises {type(error).__name__} in {place}: it replaces "
+            "functions of the process or returns a misleading tensor subclass; `isolate=True` protects the check"
+        )
+        return unreached(job).model_copy(update={"status": Status.ERROR, "reason": reason, "fault": Fault.STATE})
+
+
+def _case(function: Callable[..., Any], claim: str | None, **claims: Any) -> Case:
+    """Return the case of a function, which has the name that the command gives it if it is a library's."""
+    place = known.place_of(function) or ""
+    name = single_name(*place.split(":")) if place else ""
+    return Case(function, claim or "", style="foreign", name=name, target=place, **claims)
 
 
 def formula_contract(
@@ -220,7 +250,8 @@ class Check:
     @property
     def declared(self) -> str | None:
         """The reason of a known failure; ``None`` if the law should hold or may lose digits."""
-        status, reason = self.job.when_broken
+        job = replace(self.job, strict=True) if self.job.law.loses_digits_only else self.job
+        status, reason = job.when_broken
         return reason if status is Status.EXPECTED else None
 
     def __call__(self, function: Callable[..., Any]) -> Verdict:
@@ -258,8 +289,9 @@ class Check:
         return verdict
 
     def _decided_here(self, function: Callable[..., Any]) -> Verdict:
-        own, at = self.job.case, Case(function, self.job.case.contract)
-        case = replace(own, function=function, name=at.name, target=at.target)
+        own, at = self.job.case, _case(function, self.job.case.contract)
+        _, call = known.completed(known.of_function(function), own.contract, own.call)
+        case = replace(own, function=function, name=at.name, target=at.target, call=call)
         with _quietly():
             job = replace(self.job, case=case)
             verdict = self.probe.decided(job, partial(decide, **self.settings))
@@ -277,20 +309,20 @@ def checks(
     isolate: bool = False,
     **settings: Any,
 ) -> list[Check]:
-    """Return the checks of a contract, one for each law and dtype; the checks of one test share their processes.
+    """Return the checks of a contract, one for each law and dtype; the checks of a test share their processes.
 
     Raises
     ------
     UsageError
         If a name does not exist.
     """
-    known = {name: value for name, value in settings.items() if value is not None}
+    given = {name: value for name, value in settings.items() if value is not None}
     unclaimed = () if dtypes else UNCLAIMED
     listed = jobs([Case(_nothing, contract, **claims)], laws=laws, dtypes=dtypes, strict=strict, unclaimed=unclaimed)
     probe = Probe()
-    said = {**claims, **known, "contract": contract, "laws": tuple(laws), "dtypes": tuple(dtypes), "strict": strict}
+    said = {**claims, **given, "contract": contract, "laws": tuple(laws), "dtypes": tuple(dtypes), "strict": strict}
     apart = Apart(said) if isolate else None
-    return [Check(job, known, probe, apart) for job in listed]
+    return [Check(job, given, probe, apart) for job in listed]
 
 
 def _nothing(*_: Any) -> None:

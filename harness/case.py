@@ -47,8 +47,8 @@ class Case:
     declares
         Conventions that it follows where the contract allows several, for example ``{"factor": 0.5}``.
     attains
-        Laws about lost digits that it must satisfy, although careful implementations may break them. Breaking one of
-        them is then a defect.
+        Laws about lost digits that it must satisfy, although careful implementations may break them. Breaking such a
+        law is then a defect.
     breaks_at
         Closed forms of breaking points by law and ray, for example ``{("value", "spike"): "ln(max + ulp/2)"}``. A
         survey reports a breaking point that differs.
@@ -109,8 +109,9 @@ class Case:
 def _place(function: Any) -> tuple[str, str]:
     """Return the module and the name of a function, or of its type if the function has none.
 
-    Compiled functions may have only a name, such as those of ``scipy.special`` and the ufuncs of JAX. Wrapped functions
-    have the module of their wrapper, such as those of ``autograd``. Such functions are searched in the loaded modules.
+    Compiled functions may have only a name, such as the functions of ``scipy.special`` and the ufuncs of JAX. Wrapped
+    functions have the module of their wrapper, such as the functions of ``autograd``. Such functions are searched in
+    the loaded modules.
     """
     module, name = getattr(function, "__module__", None), getattr(function, "__qualname__", None)
     own = getattr(function, "__name__", None)

@@ -190,11 +190,11 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Iterator[None]:
 
 
 class _Once:
-    """Let what follows from one cause be told once, and not as a failure of each item with a traceback."""
+    """Report each cause once, instead of a traceback for every item."""
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> Iterator[None]:
-        """Hold the items that break a law back while failures are listed; ``-v`` lists them all the same."""
+        """Hide items that break a law in the list of failures, except with ``-v``."""
         failed = terminalreporter.stats.get("failed", [])
         told = [] if terminalreporter.verbosity > 0 else [report for report in failed if _breaks(report)]
         terminalreporter.stats["failed"] = [report for report in failed if report not in told]
@@ -203,11 +203,11 @@ class _Once:
 
 
 class _Audited:
-    """Follow the body of a test that is marked, and fail it where one of its lines goes numerically wrong."""
+    """Audit the body of a marked test, and fail the test if a line loses accuracy."""
 
     @pytest.hookimpl(wrapper=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> Iterator[None]:
-        """Audit the call, and nothing of what prepares it."""
+        """Audit the call without its setup."""
         mark = pyfuncitem.get_closest_marker(AUDIT)
         if mark is None:
             return (yield)
@@ -227,7 +227,7 @@ HELD = "held back"
 
 
 def _breaks(report: object) -> bool:
-    """Whether an item fails for what is told once: a law that is broken, as a finding, or a property undeclared."""
+    """Whether an item fails because of a finding or an undeclared property, which are reported once."""
     verdicts = _verdicts(report)
     broken = bool(verdicts) and verdicts[-1].violation is not None and verdicts[-1].status.fails
     return broken or bool(_said(report, UNDECLARED))
@@ -247,7 +247,7 @@ def _said(report: object, of: str) -> list[str]:
 
 
 def _sentences(reports: Sequence[object], *, strict: bool) -> list[str]:
-    """What kind of thing each function is, once, and whether that fails items."""
+    """Return the sentences about the properties of the functions, and mark those that fail items."""
     from harness.record import Property, property_sentences
 
     found = [Property.model_validate_json(text) for report in reports for text in _said(report, FOUND)]
@@ -279,7 +279,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def _told(finding: "Finding", verdicts: "list[Verdict]", *, first: bool) -> str:
-    from harness.record import TITLES, finding_block, finding_in_short
+    from harness.record import finding_block, finding_in_short, title_of
 
     spell = finding_block if first else finding_in_short
-    return spell(finding, verdicts, width=WIDTH, name=f"{TITLES[finding.status]}  {finding.case}")
+    return spell(finding, verdicts, width=WIDTH, name=f"{title_of(finding)}  {finding.case}")

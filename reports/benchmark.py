@@ -1,7 +1,7 @@
 """The benchmarks of a run, each with its place in the run.
 
-The report shows the median of the rounds with the interquartile range; the rounds come from one process, so the range
-says how the rounds scatter and is no confidence interval.
+The report shows the median of the rounds with the interquartile range. The rounds come from one process, so the range
+is the spread of the rounds and not a confidence interval.
 """
 
 from harness.record import RunFolder

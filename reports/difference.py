@@ -1,8 +1,8 @@
-"""What changed between two runs: laws, breaking points and times, one row for each that either run has.
+"""Changes between two runs: laws, breaking points and times, one row for each entry of either run.
 
-Laws and breaking points are exact. Times are not: the same code differs by up to half from one process to the next, so
-that two runs call a time changed only beyond that, and only where the quartiles of the rounds are apart as well. The
-gate, which measures both states of the code at once, sees a twentieth.
+Laws and breaking points are exact. Times are not: the same code differs by up to half between two processes. A time
+counts as changed only beyond that, and only if the quartiles of the rounds are disjoint. The gate measures both states
+of the code at once, and detects a change by a twentieth.
 """
 
 from collections.abc import Iterable
@@ -24,7 +24,7 @@ TIMED = ("steps", "loaders", "operations", "vectorization", "screening")
 
 
 class Change(StrEnum):
-    """What became of one law, breaking point or time, the most urgent first."""
+    """Change of one law, breaking point or time, the most urgent kind first."""
 
     BROKEN = "newly broken"
     EARLIER = "breaks earlier"
@@ -45,14 +45,14 @@ COLUMNS = ("kind", "case", "what", "where", "before", "after", "change")
 
 
 def differences(before: Frames, after: Frames, *, same_machine: bool) -> pd.DataFrame:
-    """Return what changed from one run to another.
+    """Return the changes from one run to another.
 
     Parameters
     ----------
     before, after
         The frames of the earlier and of the later run.
     same_machine
-        Whether both were made on one kind of processor; else times are not compared.
+        Whether both ran on the same kind of processor; otherwise times are not compared.
 
     Returns
     -------
@@ -69,13 +69,13 @@ def differences(before: Frames, after: Frames, *, same_machine: bool) -> pd.Data
 
 
 def tally(changes: pd.DataFrame) -> dict[Change, int]:
-    """Return how many there are of each change, the most urgent first; those of which there are none left out."""
+    """Return the number of changes of each kind, the most urgent first, without zeros."""
     counts = changes["change"].value_counts()
     return {change: int(counts[change.value]) for change in Change if change.value in counts}
 
 
 def _paired(name: str, before: pd.DataFrame, after: pd.DataFrame) -> list[Any]:
-    """Return the rows of both runs side by side, with who has them; those of the later run come first."""
+    """Return the rows of both runs side by side, with their origin; rows of the later run come first."""
     keys = list(KEYS[name])
     merged = after.merge(before, on=keys, how="outer", suffixes=("", "_before"), indicator="who", sort=False)
     return list(merged.astype({"who": str}).itertuples())
@@ -122,7 +122,7 @@ def _times(name: str, before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame
 
 
 def _time_change(row: Any) -> Change:
-    """Say whether a time is beyond what the same code may take."""
+    """Whether a time differs by more than the same code may."""
     ratio = row.median_s / row.median_s_before
     if ratio > NOISE and row.q1_s > row.q3_s_before:
         return Change.SLOWER
@@ -137,7 +137,7 @@ def _known(row: Any, change: Change) -> str:
 
 
 def _shown(row: Any, before: str, after: str) -> tuple[str, str]:
-    """Return what either run says; a dash for the one that does not have the row."""
+    """Return the values of both runs; a dash for a missing row."""
     return (UNKNOWN if row.who == "left_only" else before, UNKNOWN if row.who == "right_only" else after)
 
 

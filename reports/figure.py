@@ -7,18 +7,18 @@ from typing import ClassVar
 
 @dataclass(frozen=True)
 class Panel:
-    """One set of axes, or a sentence where there is nothing to draw.
+    """One set of axes, or a sentence if there is nothing to draw.
 
     Parameters
     ----------
     title
-        What the panel shows; plain text, escaped by the page.
+        Title of the panel, in plain text that the page escapes.
     svg
-        The drawing; empty where ``note`` says why there is none.
+        The drawing; empty if ``note`` replaces it.
     note
         A sentence in place of a drawing.
     narrow
-        The drawing for a narrow window, where a wide one is not read.
+        The drawing for a narrow window.
     """
 
     title: str
@@ -28,7 +28,7 @@ class Panel:
 
     @property
     def height(self) -> float:
-        """How high the drawing is, in pixels; 0 without one."""
+        """Height of the drawing, in pixels; 0 without one."""
         said = re.search(r' height="([\d.]+)"', self.svg[: self.svg.find(">")])
         return float(said[1]) if said else 0.0
 
@@ -42,17 +42,19 @@ class Figure:
     name
         Identifier within the page.
     title
-        What is shown.
+        Title of the figure.
     panels
-        In reading order.
+        Panels in reading order.
     caption
-        What the figure shows in this run, in sentences.
+        The result of this run that the figure shows, in sentences.
     frames
-        Names of the frames it is drawn from: the page links to them.
+        Names of the frames with its data, which the page links to.
     caveat
-        What must be said about the data; see :func:`reports.source.caveat`.
+        Caveat of the data; see :func:`reports.source.caveat`.
     columns
-        Panels a row where the window is wide enough.
+        Panels in a row of a wide window.
+    claim
+        The result of this run as a title; empty if the title has it.
     """
 
     kind: ClassVar[str] = "figure"
@@ -64,6 +66,7 @@ class Figure:
     frames: tuple[str, ...]
     caveat: str = ""
     columns: int = 3
+    claim: str = ""
 
     @property
     def heading(self) -> str:

@@ -1,14 +1,14 @@
-"""The first layer of a report: what answers at once, and where the rest of it is.
+"""The first layer of a report: the answer, and an index of the details.
 
-What is drawn large is chosen of :data:`PICTURES`: the first four that the run has something for. A new picture is a
-function there.
+The large figures are the first four of :data:`PICTURES` for which the run has data. A new picture is a new function in
+that list.
 """
 
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from harness.record import Status
+from harness.record import Status, laws_in
 from reports.figure import Figure
 from reports.figures import front as figures
 from reports.figures.audit import headroom
@@ -26,20 +26,20 @@ MOST_PICTURES = 4
 
 @dataclass(frozen=True)
 class Picture:
-    """A large figure with what it shows in a sentence, and the sheet that has more.
+    """A large figure with a sentence, and the sheet with more details.
 
     Parameters
     ----------
     title
-        What it shows.
+        Title of the figure.
     sentence
-        What is to be seen on it.
+        Description of the figure.
     part
         The figure.
     target
         The sheet; empty for none.
     alone
-        Whether it has a row of its own, its words beside it.
+        Whether it fills a row, with its words at the side.
     """
 
     title: str
@@ -50,12 +50,12 @@ class Picture:
 
     @property
     def height(self) -> float:
-        """How high its drawing is, in pixels."""
+        """Height of its drawing, in pixels."""
         return 0.0 if isinstance(self.part, Watch) else max(panel.height for panel in self.part.panels)
 
     @property
     def caveat(self) -> str:
-        """What must be said about its data."""
+        """Caveat of its data."""
         return self.part.caveat if isinstance(self.part, Figure) else ""
 
 
@@ -79,13 +79,13 @@ class Front:
     headline
         The verdict in words.
     origin
-        Labels, texts and sheets: what was checked and where it came from.
+        Labels, texts and sheets on the subject and the environment of the run.
     pictures
         At most four.
     sections
         Findings by cause, and the index of the sheets.
     purpose
-        What the program does, in one sentence.
+        Purpose of the program, in one sentence.
     """
 
     headline: str
@@ -96,15 +96,7 @@ class Front:
 
 
 def front(reading: Reading, sheets: Sequence[Sheet]) -> Front:
-    """Return the first layer of a report.
-
-    Parameters
-    ----------
-    reading
-        The run.
-    sheets
-        The second layer.
-    """
+    """Return the first layer of a report, with links to the sheets of the second layer."""
     drawn = [picture for draw in PICTURES if (picture := draw(reading, sheets)) is not None]
     found = (attention.attention(reading), attention.declared(reading), _index(reading, sheets))
     sections = tuple(section for section in found if section is not None)
@@ -127,29 +119,30 @@ def _watch(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
     part = watch(reading.passages)
     if part is None:
         return None
-    return Picture("Watch it break", "", part, of_contract(sheets, part.first.passage.contract))
+    return Picture(part.first.claim, "", part, of_contract(sheets, part.first.passage.contract))
 
 
 def _magnitude(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
-    """The error against the magnitude of the inputs, of what is watched breaking or of the first contract."""
+    """Return the error against the magnitude of the inputs, if possible for the contract of the first picture."""
     frames = reading.frames
     part = watch(reading.passages)
     contract = figures.shown(frames.profiles, "" if part is None else part.first.passage.contract)
     if not contract:
         return None
     figure = figures.magnitude(frames.profiles, frames.breakings, contract)
-    return Picture(f"Error of {contract} for growing inputs", figure.caption, figure, of_contract(sheets, contract))
+    title = figures.claim_of_magnitudes(frames.profiles, contract)
+    return Picture(title, figure.caption, figure, of_contract(sheets, contract))
 
 
 def _headroom(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
-    """How far the lines of a training step are from breaking."""
+    """Return the headroom of the lines of a training step."""
     usual = (audit for audit in reading.audits if not audit.expected and audit.what_if is None)
     figure = next((figure for audit in usual if (figure := headroom(audit)) is not None), None)
     if figure is None:
         return None
     figure = figures.large("front-headroom", figure, figure.caption)
     target = next((sheet.name for sheet in sheets if sheet.name == "audit"), "")
-    return Picture("Headroom of a training step", figure.caption, figure, target)
+    return Picture(_claim(figure, "Headroom of a training step"), figure.caption, figure, target)
 
 
 def _time(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
@@ -160,20 +153,20 @@ def _time(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
     figure = figures.step_time(frame)
     family = str(frame["family"].iloc[0])
     target = next((sheet.name for sheet in sheets if (sheet.kind, sheet.title) == ("model", family)), "")
-    return Picture(f"Time of a training step: {family}", figure.caption, figure, target)
+    return Picture(_claim(figure, f"Time of a training step: {family}"), figure.caption, figure, target)
 
 
 def _loading(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
-    """How fast the loaders are."""
+    """Return the rates of the loaders."""
     if reading.frames.loaders.empty:
         return None
     figure = figures.loading(reading.frames.loaders, reading.head.data)
     target = next((sheet.name for sheet in sheets if sheet.name == "loading"), "")
-    return Picture("Fastest configuration per data loader", figure.caption, figure, target)
+    return Picture(_claim(figure, "Fastest configuration per data loader"), figure.caption, figure, target)
 
 
 def _overfitting(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
-    """What too many epochs do."""
+    """Return the effect of too many epochs."""
     figure = figures.overfits(reading.frames.epochs, reading.head.data)
     if figure is None:
         return None
@@ -182,12 +175,17 @@ def _overfitting(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
 
 
 def _spent(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
-    """Where the time of a batch goes."""
+    """Return the parts of the batch time."""
     if reading.frames.budgets.empty:
         return None
     figure = figures.spent(reading.frames.budgets, reading.head.data)
     target = next((sheet.name for sheet in sheets if sheet.name == "loading"), "")
     return Picture("Where the time of a batch goes", figure.caption, figure, target)
+
+
+def _claim(figure: Figure, title: str) -> str:
+    """Return the claim of a figure, or a title without one."""
+    return figure.claim or title
 
 
 PICTURES: tuple[PictureBuilder, ...] = (_watch, _headroom, _magnitude, _time, _loading, _spent, _overfitting)
@@ -213,16 +211,16 @@ def _index(reading: Reading, sheets: Sequence[Sheet]) -> Section:
 
 
 def _entry(sheet: Sheet, reading: Reading) -> Entry:
-    """Return a sheet with what its laws say; what has none, with what is on it."""
+    """Return a sheet with the result of its laws, or with its content if it has no laws."""
     own = [verdict for verdict in reading.verdicts if sheet.kind == "operation" and verdict.contract == sheet.title]
-    counts = Counter(verdict.status for verdict in own)
-    ran = len(own) - counts[Status.SKIPPED]
+    ran = [verdict for verdict in own if verdict.status is not Status.SKIPPED]
     if not ran:
         return Entry(sheet.name, sheet.title, "" if sheet.kind == "run" else _contents(sheet))
-    failed = sum(counts[status] for status in Status if status.fails)
+    counts, laws = Counter(verdict.status for verdict in ran), count(laws_in(ran), "law")
+    failed = laws_in(verdict for verdict in ran if verdict.status.fails)
     cases = count(len({verdict.case for verdict in own}), "case")
-    said = f"{failed:,} of {ran:,} fail" if failed else f"{count(ran, 'verdict')}"
-    shares = tuple((status.value, round(100 * counts[status] / ran, 2)) for status in _BAR if counts[status])
+    said = f"{failed:,} of {laws} {'fails' if failed == 1 else 'fail'}" if failed else laws
+    shares = tuple((status.value, round(100 * counts[status] / len(ran), 2)) for status in _BAR if counts[status])
     return Entry(sheet.name, sheet.title, f"{cases}, {said}", shares, alarm=bool(failed))
 
 

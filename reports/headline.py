@@ -1,8 +1,8 @@
-"""The first thing that a reader sees: the verdict in words, what was checked, and where it came from."""
+"""The head of a report: the verdict in words, and the subject and the environment of the run."""
 
 from collections.abc import Iterable, Iterator
 
-from harness.record import Audit, Status, early, failing, findings, sentence, verdict_line
+from harness.record import Audit, Status, early, failing, findings, laws_in, sentence, verdict_line
 from reports.figures import front as figures
 from reports.figures.audit import NEAR
 from reports.number import rate, times
@@ -19,13 +19,7 @@ MOST_CHARACTERS = 260
 
 
 def headline(reading: Reading) -> str:
-    """Return the verdict in words: what is wrong first and what mends it, or that nothing is.
-
-    Parameters
-    ----------
-    reading
-        The run.
-    """
+    """Return the verdict in words: the first finding and its remedy, or that there is none."""
     audited = [finding for audit in reading.audits for finding in audit.unexpected]
     found = findings(reading.verdicts, [status for status in Status if status.fails])
     others = [*further(reading), *(said for proof in reading.proofs for said in refuted(proof))]
@@ -52,8 +46,8 @@ def _rest(reading: Reading, causes: int, others: int) -> str:
     """Say what else is wrong, or that the rest holds."""
     if causes + others:
         return f"{count(causes + others, 'more finding')} below."
-    failed, ran = len(failing(reading.verdicts)), _ran(reading)
-    lost = sum(verdict.status is Status.LOST for verdict in reading.verdicts)
+    failed, ran = laws_in(failing(reading.verdicts)), _ran(reading)
+    lost = laws_in(verdict for verdict in reading.verdicts if verdict.status is Status.LOST)
     if ran <= failed + lost:
         return "No checked law holds."
     digits = f"{count(lost, 'law')} {'loses' if lost == 1 else 'lose'} digits; all" if lost else "All"
@@ -65,12 +59,12 @@ def _calm(reading: Reading) -> str:
     if early(reading.head.work, "check") or not _ran(reading):
         return _unchecked(reading)
     cases = list(dict.fromkeys(verdict.case for verdict in reading.verdicts))
-    known = sum(verdict.status is Status.EXPECTED for verdict in reading.verdicts)
-    failures = f", {count(known, 'known failure')}" if known else ""
-    defects, checks = "new defects" if known else "defects", count(_ran(reading), "check")
+    known = laws_in(verdict for verdict in reading.verdicts if verdict.status is Status.EXPECTED)
+    failures = f", {known:,} of which fail as declared" if known else ""
+    defects, laws = "new defects" if known else "defects", count(_ran(reading), "law")
     if len(cases) == 1:
-        return f"{cases[0]}: no {defects} in {checks}{failures}."
-    return f"No {defects}: {len(cases):,} implementations, {checks}{failures}."
+        return f"{cases[0]}: no {defects} in {laws}{failures}."
+    return f"No {defects}: {len(cases):,} implementations, {laws}{failures}."
 
 
 def _unchecked(reading: Reading) -> str:
@@ -103,7 +97,7 @@ def _nearest(audits: Iterable[Audit]) -> str:
 
 
 def _measured(reading: Reading) -> str:
-    """Say of a run that only measured what its loader spends its time on, or how fast what it measured is."""
+    """Return the main result of a run that only measured: the time budget of its loader, or the speed of its steps."""
     budgets, loaders = reading.frames.budgets, reading.frames.loaders
     if len(loaders):
         fastest = loaders.sort_values("samples_per_s", ascending=False, kind="stable").iloc[0]
@@ -119,17 +113,11 @@ def _measured(reading: Reading) -> str:
 
 
 def _ran(reading: Reading) -> int:
-    return sum(verdict.status is not Status.SKIPPED for verdict in reading.verdicts)
+    return laws_in(verdict for verdict in reading.verdicts if verdict.status is not Status.SKIPPED)
 
 
 def origin(reading: Reading) -> Iterator[tuple[str, str, str]]:
-    """Yield what was checked, where it came from, on what and what changed: labels, texts, sheets.
-
-    Parameters
-    ----------
-    reading
-        The run.
-    """
+    """Yield the subject of the run, its environment and its changes: labels, texts, sheets."""
     if reading.verdicts:
         yield "Checks", _amount(reading), "laws"
     if reading.audits:
@@ -155,7 +143,7 @@ def origin(reading: Reading) -> Iterator[tuple[str, str, str]]:
 
 
 def _words(reading: Reading) -> Iterator[str]:
-    """Yield the meaning of each term that the page uses and a new reader may not know."""
+    """Yield the meaning of each term that a new reader may not know."""
     statuses = {verdict.status for verdict in reading.verdicts}
     if statuses & {Status.EXPECTED, Status.UNEXPECTED}:
         yield "expected failure: declared in the code with its reason"
@@ -179,7 +167,7 @@ def _timed(reading: Reading) -> list[str]:
 
 
 def _audited(audit: Audit) -> str:
-    """Return a training step with what it is there for, and how much of it was looked at."""
+    """Return a training step with its purpose, and the extent of its audit."""
     expected = f", expected to show {listing([kind.value for kind in audit.expected])}" if audit.expected else ""
     *_, module, function = ["", *audit.case.split(".")]
     return f"{module}.{function} ({count(audit.operations, 'operation')}{expected})".removeprefix(".")
@@ -192,7 +180,7 @@ def _amount(reading: Reading) -> str:
     what = next(iter(cases)) if len(cases) == 1 else count(len(cases), "implementation")
     as_ = next(iter(contracts)) if len(contracts) == 1 else count(len(contracts), "operation")
     dtypes = list(dict.fromkeys(verdict.dtype for verdict in verdicts))
-    laws = len({(verdict.contract, verdict.law) for verdict in verdicts})
+    laws = laws_in(verdicts)
     examples = sum(verdict.examples for verdict in verdicts)
     frames = reading.frames
     kinds = [("data loader", frames.loaders), ("training step", frames.steps)]

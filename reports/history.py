@@ -1,4 +1,4 @@
-"""Digests: what a report keeps of each of the many runs before the one that it is about."""
+"""Digests: the few figures of each earlier run that a report shows."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -16,21 +16,21 @@ BATCH = 256
 
 @dataclass(frozen=True)
 class Digest:
-    """What is kept of each of many runs: few numbers, so that a hundred runs fit.
+    """The figures of one run, few enough for a report on a hundred runs.
 
     Parameters
     ----------
     head
-        Of the run.
+        Head of the run.
     statuses
-        Verdicts of each status.
+        Number of verdicts with each status.
     failing
-        Verdicts that make the run fail.
+        Number of verdicts that make the run fail.
     points
-        Number of breaking points; ``None`` where nothing was surveyed.
+        Number of breaking points; ``None`` without a survey.
     step_times, best_rates
-        Columns ``family``, ``case``, ``style`` and ``value``: the CPU time of a step at :data:`BATCH`, seconds, and the
-        highest rate of each loader, samples a second.
+        Columns ``family``, ``case``, ``style`` and ``value``: the CPU time of a step at :data:`BATCH` in seconds, and
+        the highest rate of each loader in samples per second.
     """
 
     head: Run
@@ -42,7 +42,7 @@ class Digest:
 
     @classmethod
     def of(cls, run: RunFolder) -> Self:
-        """Read what is kept of a run, and no more: a hundred runs are read in half a minute.
+        """Read the digest of a run; a hundred runs take half a minute.
 
         Raises
         ------
@@ -62,12 +62,12 @@ class Digest:
 
     @property
     def label(self) -> str:
-        """What tells the run apart on an axis: the first digits of its commit, else its name."""
+        """Label of the run on an axis: the first digits of its commit, or its name."""
         commit = self.head.environment.git_commit
         return commit[:7] if commit else self.head.name
 
 
 def _best(measured: pd.DataFrame, column: str, *, fewest: bool) -> pd.DataFrame:
-    """Return the least or the largest value of each case."""
+    """Return the smallest or the largest value of each case."""
     groups = measured.groupby(["family", "case", "style"], sort=False)[column]
     return (groups.min() if fewest else groups.max()).rename("value").reset_index()

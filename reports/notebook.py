@@ -1,6 +1,6 @@
-"""What a notebook shows of a survey and of verdicts: a card with the figure that moves, and drawings.
+"""Notebook output of a survey and of verdicts: a card with the interactive figure, and drawings.
 
-A card is a page of its own in a frame, so that neither its style nor its script meets those of the notebook.
+A card is a page in a frame, so that its style and its script do not interfere with the notebook.
 """
 
 import math
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from textwrap import fill, wrap
 from typing import Any
 
 from markupsafe import Markup
@@ -23,7 +24,6 @@ from reports.frame import FRAMES
 from reports.style import GRID, INK, LINE, MUTED, PAPER, PENS
 from reports.svg import WIDE_IN, drawn
 from reports.template import script, templates
-from reports.text import shortened
 
 HEIGHT_PX = 900
 """Height of a card before its script sets it."""
@@ -32,20 +32,14 @@ _COLORS = f"--ink:{INK};--muted:{MUTED};--line:{LINE};--grid:{GRID};--paper:{PAP
 
 
 class Drawing:
-    """A drawing that a notebook shows, and that can be kept.
-
-    Parameters
-    ----------
-    svg
-        The element, as the page has it.
-    """
+    """A drawing for a notebook, as an SVG element that can be saved."""
 
     def __init__(self, svg: str) -> None:
         # An element has one style: with two, a file of it is no XML, and a notebook may take either.
         self.svg = svg.replace(' style="', f' style="{_COLORS};', 1)
 
     def _repr_svg_(self) -> str:
-        """Return what a notebook shows."""
+        """Return the HTML for a notebook."""
         return self.svg
 
     def save(self, path: str | Path) -> Path:
@@ -63,16 +57,16 @@ def survey_card(
     *,
     broken: bool,
 ) -> str:
-    """Return a survey as HTML: what it found in a sentence, the figure that moves, and the error against the inputs.
+    """Return a survey as HTML: its result in a sentence, the interactive figure, and the error against the inputs.
 
     Parameters
     ----------
     title, sentences
-        What was found, and what is to be said of it.
+        The result and remarks on it.
     passages, profiles, breakings
-        Of the survey.
+        Records of the survey.
     broken
-        Whether something breaks that is not declared.
+        Whether there is an undeclared failure.
     """
     page = (
         templates()
@@ -109,35 +103,41 @@ def audit_drawing(audit: Audit) -> Drawing | None:
     return None if figure is None else Drawing(figure.panels[0].svg)
 
 
-def rates_drawing(rates: Sequence[tuple[str, float, float, float]], choice: str) -> Drawing:
-    """Return rates with their intervals as bars, that of the choice in another color.
+MOST_CHARACTERS = 34
+"""Length of a line of a label; longer labels have several lines."""
 
-    Parameters
-    ----------
-    rates
-        Names, points, and both ends of the intervals.
-    choice
-        The name of the one that was chosen.
+WIDEST = 2.0
+"""Longest axis of rates, as a multiple of the largest rate; an arrow marks an interval that goes beyond it."""
+
+
+def rates_drawing(rates: Sequence[tuple[str, float, float, float]], choice: str) -> Drawing:
+    """Return rates with their intervals as bars; the bar of the choice has another color.
+
+    ``rates`` has names, points, and both ends of the intervals.
     """
     names = [name for name, *_ in rates]
 
     def draw(axes: Axes) -> None:
-        axes.set_xlim(0.0, 1.3 * max(point for _, point, _, _ in rates))
+        ends = [high if math.isfinite(high) else point for _, point, _, high in rates]
+        axes.set_xlim(0.0, min(1.05 * max(ends), WIDEST * max(point for _, point, _, _ in rates)))
         for at, (name, point, low, high) in enumerate(rates):
             axes.barh(at, point, height=0.6, color=PENS["scratch" if name == choice else "concise"].color)
             if math.isfinite(high):
-                axes.plot([low, high], [at, at], color=INK, linewidth=1.2)
+                axes.plot([low, min(high, axes.get_xlim()[1])], [at, at], color=INK, linewidth=1.2)
+                if high > axes.get_xlim()[1]:
+                    axes.plot(axes.get_xlim()[1], at, marker=">", markersize=5, color=INK, clip_on=False)
             # At the edge, where no interval runs through it.
             axes.annotate(
                 f"{point:,.0f}", (1.0, at), xycoords=("axes fraction", "data"), xytext=(6, 0),
                 textcoords="offset points", va="center", color=INK,
             )  # fmt: skip
-        axes.set_yticks(range(len(names)), [shortened(name, most=30) for name in names])
+        axes.set_yticks(range(len(names)), [fill(name, MOST_CHARACTERS) for name in names])
         axes.set(ylim=(len(names) - 0.4, -0.6), xlabel="samples/s")
         axes.grid(visible=False, axis="y")
 
     label = "; ".join(f"{name}: {point:,.0f} samples/s" for name, point, _, _ in rates)
-    return Drawing(drawn(draw, name="rates", label=label, height_in=0.8 + 0.3 * len(rates), width_in=WIDE_IN))
+    rows = sum(max(1.0, 0.75 * len(wrap(name, MOST_CHARACTERS))) for name in names)
+    return Drawing(drawn(draw, name="rates", label=label, height_in=0.8 + 0.3 * rows, width_in=WIDE_IN))
 
 
 def _error(profiles: Sequence[Profile], breakings: Sequence[Breaking]) -> Figure | None:

@@ -79,9 +79,9 @@ def percent(value: float | None) -> str:
 
 
 def magnitude(text: str) -> float | None:
-    """Return the number that a text of this module stands for, in units that compare; ``None`` where it is none.
+    """Return the number in a text of this module, in comparable units; ``None`` without one.
 
-    What a cell says around the number, a sign of comparison before it or a mark after it, does not count.
+    Text around the number, such as a sign of comparison or a mark, is ignored.
     """
     match = _NUMBER.search(text)
     if match is None:

@@ -40,7 +40,7 @@ _TAIL = (
 
 
 def _keys() -> tuple[Column, ...]:
-    """Return the columns that identify a row of any frame; a whole number is one that may be missing."""
+    """Return the columns that identify a row of any frame; integers may be missing."""
     named = {column.name: column for schema in SCHEMAS.values() for column in schema}
     wanted = dict.fromkeys(["case", *_CONSTANT, *(key for keys in KEYS.values() for key in keys)])
     columns = (named[name] for name in wanted)
@@ -85,12 +85,12 @@ def load(*runs: str | Path) -> pd.DataFrame:
 
 
 def find(*runs: str | Path) -> list[RunFolder]:
-    """Return the runs that names, folders of a run and folders of runs stand for, oldest first and each once.
+    """Return the runs for names, run folders and folders of runs, oldest first and without duplicates.
 
     Raises
     ------
     UsageError
-        If one of them is no run and holds none.
+        If an argument is neither a run nor a folder of runs.
     """
     return oldest_first(folder for run in runs for folder in _folders(run))
 
@@ -148,7 +148,7 @@ _UNITS = (("_per_s_", "1/s"), ("_bytes_", "B"), ("_us_", "µs"), ("_s_", "s"))
 
 
 def _typed(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the columns of an observation with their types, those of the run still empty."""
+    """Return the columns of an observation with their types; the columns of the run are still empty."""
     wanted = frame.reindex(columns=[column.name for column in OBSERVATIONS])
     return wanted.astype({column.name: column.dtype for column in OBSERVATIONS})
 

@@ -1,6 +1,6 @@
-"""The report of a run: one HTML page that opens offline, its Markdown sibling, a badge, and the data beside them.
+"""The report of a run: an HTML page that works offline, its Markdown version, a badge, and the data.
 
-Nothing but the run is read, so the same run gives the same bytes.
+It depends only on the run, so the same run gives the same bytes.
 """
 
 import base64
@@ -20,6 +20,7 @@ from harness.record import (
     audit_line,
     early,
     failing,
+    laws_in,
     proof_line,
     survey_line,
     verdict_line,
@@ -47,24 +48,23 @@ def write_report(
     Parameters
     ----------
     run
-        The run; any part of it may be missing but its head.
-    earlier
-        Runs before it, oldest first: the page says what changed since the last one, and shows the trend over all.
+        The run; every part except its head may be missing.
     target
-        Folder to write ``report.html``, ``report.md``, ``badge.json`` and the ``data`` into; ``report`` within the run
-        if absent.
+        Folder for ``report.html``, ``report.md``, ``badge.json`` and ``data``; ``report`` within the run by default.
+    earlier
+        Earlier runs, oldest first: the page shows the changes since the last one, and the trend over all.
 
     Returns
     -------
     path : Path
         The HTML page.
     lines : list of str
-        The page in short: the verdict that heads it, then what needs attention and what changed, a sentence each.
+        A summary of the page: the verdict, the findings and the changes, in one sentence each.
 
     Raises
     ------
     UsageError
-        If the folder is no run, or a record in it is damaged.
+        If the folder is not a run, or a record in it is damaged.
     """
     folder = run.path / "report" if target is None else target
     reading = read(run, earlier)
@@ -77,14 +77,14 @@ def write_report(
 
 
 def _page(reading: Reading) -> dict[str, Any]:
-    """Return what the templates show."""
+    """Return the values for the templates."""
     survey = reading.survey
     also: list[str] = []
     ended = early(reading.head.work, "check")
     others = reading.proofs or survey or reading.audits
     lines = [verdict_line(reading.verdicts, ended)] if reading.verdicts or not others else []
     lines += [proof_line(reading.proofs)] if reading.proofs else []
-    # What goes as it should is on its own sheet, where there is more to say first.
+    # A successful audit is on its own sheet if the head has other lines.
     lines += [audit_line(audit) for audit in reading.audits if audit.fails or not lines]
     if survey:
         (also if lines else lines).append(survey_line(survey.breakings, survey.worst))
@@ -125,18 +125,18 @@ def _markdown(environment: Environment, page: dict[str, Any]) -> str:
 
 
 def _badge(reading: Reading) -> dict[str, Any]:
-    """Return the verdict as shields.io's endpoint schema has it."""
+    """Return the verdict in the endpoint schema of shields.io."""
     ran = [verdict for verdict in reading.verdicts if verdict.status is not Status.SKIPPED]
-    number = len(failing(reading.verdicts))
+    number, laws = laws_in(failing(reading.verdicts)), laws_in(ran)
     ended = early(reading.head.work, "check")
     message, color = (
         (ended, "lightgrey")
         if ended and not number
         else ("none checked", "lightgrey")
         if not ran
-        else (f"{number:,} of {len(ran):,} fail", "red")
+        else (f"{number:,} of {laws:,} fail", "red")
         if number
-        else (f"no defect in {len(ran):,}", "brightgreen")
+        else (f"no defect in {laws:,}", "brightgreen")
     )
     return {"schemaVersion": 1, "label": "laws", "message": message, "color": color}
 

@@ -1,6 +1,6 @@
-"""The small parts of a page beside tables and figures: notes, findings, tallies, legends, blocks of text, the index.
+"""Small parts of a page: notes, findings, tallies, legends, text blocks and the index.
 
-Every part has a ``kind``; the templates hold one macro for each.
+Every part has a ``kind``; the templates have one macro for each.
 """
 
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class Findings:
 
 @dataclass(frozen=True)
 class RunTally:
-    """Numbers with the word for what they count, and whether one above zero makes the run fail."""
+    """Numbers with their nouns, and whether a number above zero makes the run fail."""
 
     kind: ClassVar[str] = "tally"
 
@@ -48,16 +48,16 @@ class Legend:
 
 @dataclass(frozen=True)
 class Block:
-    """Text set as the terminal prints it.
+    """Text in the layout of the terminal.
 
     Parameters
     ----------
     name
         Identifier within the page.
     heading
-        What the text shows.
+        Heading of the text.
     text
-        Lines, shown as they are.
+        Lines, shown unchanged.
     folded
         Whether the page folds the block away, and Markdown leaves it out.
     """
@@ -72,20 +72,20 @@ class Block:
 
 @dataclass(frozen=True)
 class Cause:
-    """A finding as the first layer shows it.
+    """A finding on the first layer.
 
     Parameters
     ----------
     case
-        What it is about.
+        The case.
     title
-        What kind of finding it is: defect, error.
+        Kind of finding: defect, error.
     text
         One sentence.
     facts
-        Labels and texts: the smallest example, what follows, how it is seen again.
+        Labels and texts: the example, the affected laws, the replay.
     target
-        Name of the block that shows it in full; empty where there is none.
+        Name of the block with all details; empty for none.
     """
 
     case: str
@@ -113,9 +113,9 @@ class Entry:
     target, title
         The sheet.
     text
-        What there is of it, in a few words.
+        A few words on its content.
     shares
-        Statuses with their share in percent; none where no law is counted.
+        Statuses with their share in percent; empty if the sheet has no laws.
     alarm
         Whether something on it makes the run fail.
     """
@@ -129,7 +129,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Index:
-    """The sheets of one kind, at a glance."""
+    """The index of all sheets of one kind."""
 
     kind: ClassVar[str] = "index"
 

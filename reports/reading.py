@@ -60,7 +60,7 @@ class Learned:
     confusions: tuple[Confusion, ...] = ()
 
     def of(self, family: str) -> "Learned":
-        """Return what is about one family."""
+        """Return the records about one family."""
         return Learned(
             _about(self.fits, "family", family),
             _about(self.weights, "family", family),
@@ -70,28 +70,28 @@ class Learned:
 
 @dataclass(frozen=True)
 class Reading:
-    """Head, verdicts, proofs, images and frames of one run, and what a report says of those before it.
+    """Head, verdicts, proofs, images and frames of one run, with the results of earlier runs.
 
     Parameters
     ----------
     head, verdicts, proofs, images, frames
-        Of the run.
+        Contents of the run.
     digests
-        A digest of each run, oldest first, this one last; none where it alone is reported.
+        A digest of each run, oldest first, this one last; empty if the report has only one run.
     changes
-        What changed since the last of them, see :func:`reports.difference.differences`; ``None`` where there is none.
+        Changes since the last run, see :func:`reports.difference.differences`; ``None`` without one.
     gate
         Findings of the gate.
     survey
         Records of a survey.
     properties
-        What kind of thing the cases are that are nobody's own.
+        Undeclared properties of the cases.
     passages
-        What implementations compute along rays.
+        Computations of implementations along rays.
     audits
         Training steps, line by line.
     learned
-        What models learned.
+        Parameters and predictions of trained models.
     """
 
     head: Run
@@ -109,14 +109,14 @@ class Reading:
     learned: Learned = field(default_factory=Learned)
 
     def of(self, column: str, value: str) -> "Reading":
-        """Return what is about one contract, family or case.
+        """Return the part of the run about one contract, family or case.
 
         Parameters
         ----------
         column
-            ``contract``, ``family`` or ``case``: records and frames that have none of it are left as they are.
+            ``contract``, ``family`` or ``case``; records and frames without this column stay unchanged.
         value
-            The one that is kept.
+            The value to keep.
         """
         return replace(
             self,
@@ -150,7 +150,7 @@ class Reading:
 
 
 class _Kept(Frames):
-    """The rows of frames that are about one thing, of each when it is first asked for: a sheet shows few of them."""
+    """The rows of frames about one subject, selected on first use, since a sheet shows few frames."""
 
     def __init__(self, whole: Frames, column: str, value: str) -> None:
         super().__init__({})
@@ -182,12 +182,12 @@ def _about(records: tuple[_Record, ...], column: str, value: str) -> tuple[_Reco
 
 
 def read(run: RunFolder, earlier: Sequence[RunFolder] = ()) -> Reading:
-    """Read a run, and the runs before it, oldest first; what a run does not hold is empty.
+    """Read a run, and earlier runs, oldest first; missing parts are empty.
 
     Raises
     ------
     UsageError
-        If the folder is no run, or a record in it is damaged.
+        If the folder is not a run, or a record in it is damaged.
     """
     verdicts, proofs, images = tuple(run.read(Verdict)), tuple(run.read(Proof)), tuple(run.read(Image))
     own = frames(run)

@@ -33,13 +33,7 @@ SectionBuilder = Callable[[Reading], Section | None]
 
 
 def section(title: str) -> Callable[[SectionParts], SectionBuilder]:
-    """Declare a section by what yields its parts: a function that is named like the section.
-
-    Parameters
-    ----------
-    title
-        What heads it.
-    """
+    """Declare a section by its title and the function that yields its parts, whose name becomes its name."""
 
     def declare(parts: SectionParts) -> SectionBuilder:
         @wraps(parts)

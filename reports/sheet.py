@@ -20,9 +20,10 @@ from reports.tables.heat import Heat
 from reports.tables.matrix import Matrix
 
 OPERATION = (
+    law.definition,
     law.wrong,
-    law.laws,
     survey.why,
+    law.laws,
     survey.survey,
     proof.proofs,
     operation.operations,
@@ -49,7 +50,7 @@ RUN = (
 
 @dataclass(frozen=True)
 class Sheet:
-    """All there is of one thing.
+    """All sections on one subject.
 
     Parameters
     ----------
@@ -58,9 +59,9 @@ class Sheet:
     kind
         ``operation``, ``model``, ``loader`` or ``run``.
     title
-        What it is about.
+        Its subject.
     sections
-        As many as there is something for.
+        The sections with content.
     """
 
     name: str
@@ -70,7 +71,7 @@ class Sheet:
 
 
 def sheets(reading: Reading) -> tuple[Sheet, ...]:
-    """Return the sheets that a run has something for, each with a name of its own."""
+    """Return the sheets for which a run has data, with unique names."""
     named: dict[str, Sheet] = {}
     for sheet in _sheets(reading):
         if sheet.sections:
@@ -116,7 +117,7 @@ def _within(section: Section, sheet: str) -> Section:
 
 
 def _own(part: PagePart, sheet: str) -> PagePart:
-    """Return a part with identifiers of its own; blocks of findings keep theirs, which the first layer points at."""
+    """Return a part with unique identifiers; blocks of findings keep theirs, since the first layer links to them."""
     match part:
         case Figure():
             panels = [_panel(panel, sheet) for panel in part.panels]

@@ -11,15 +11,9 @@ STAND_IN = "stand-in"
 
 
 def caveat(label: str | None, source: DataSource | None) -> str:
-    """Return what a caption must say about its data; empty where there is nothing to say.
+    """Return the caveat for a caption on data; empty for none.
 
-    Parameters
-    ----------
-    label
-        Label of the data as the record carries it; ``None`` where the record carries none and the run's own
-        source was used.
-    source
-        The run's data source.
+    ``label`` is the label in the record, or ``None`` if the run's own ``source`` was used.
     """
     if label is not None and STAND_IN in label:
         return "made from the synthetic stand-in, not from the published data set"

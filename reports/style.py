@@ -21,10 +21,10 @@ BROKEN = "#b3261e"
 
 
 class Pen(NamedTuple):
-    """How the curves of one style of case are drawn.
+    """Line and marker for one style of case.
 
-    Scratch is broad with open circles and lies below, concise is narrow with small squares and lies on top, so
-    that both are seen where they coincide.
+    Scratch is broad with open circles and lies below. Concise is narrow with small squares and lies on top. Both are
+    visible if they coincide.
     """
 
     color: str
@@ -46,7 +46,7 @@ DASHES = ("-", "--", ":", "-.")
 
 
 def pen(style: str) -> Pen:
-    """Return the pen of a style; a style nobody declared is drawn as foreign."""
+    """Return the pen of a style; an unknown style is drawn as foreign."""
     return PENS.get(style, PENS["foreign"])
 
 

@@ -1,4 +1,4 @@
-"""What needs attention, a sentence each. The verdict on the whole run is :func:`harness.record.verdict_line`."""
+"""The findings in one sentence each. The verdict on the whole run is :func:`harness.record.verdict_line`."""
 
 from collections.abc import Sequence
 
@@ -7,13 +7,18 @@ from harness.record import (
     Ended,
     Finding,
     Outcome,
+    Passage,
     Proof,
     Run,
     Status,
     Verdict,
     Work,
+    Worst,
+    by_case,
     disagreeing,
     findings,
+    first_loss,
+    in_words,
     ruin_line,
     sentence,
     unanswered,
@@ -44,7 +49,7 @@ def in_short(reading: Reading) -> list[str]:
 
 
 def since(reading: Reading) -> list[str]:
-    """Return one sentence on what changed since the run before; none without one, or where all is as it was."""
+    """Return one sentence on the changes since the previous run; an empty list without one."""
     if reading.changes is None:
         return []
     counts = {change: number for change, number in tally(reading.changes).items() if change is not Change.UNCHANGED}
@@ -57,10 +62,10 @@ def since(reading: Reading) -> list[str]:
 
 
 def found(finding: Finding) -> str:
-    """Return one sentence on a finding: what is wrong, and how much follows."""
+    """Return one sentence on a finding: its cause and the number of broken laws."""
     first = finding.first
     what = cut(sentence(finding).splitlines()[0].rstrip("."), most=300)
-    laws = count(len(finding.verdicts), "law")
+    laws = count(len(finding.broken_laws), "law")
     return f"{finding.case}: {what} ({first.law} [{first.where}]{_amount(first)}; {laws})."
 
 
@@ -72,7 +77,7 @@ def declared(found: Sequence[Finding]) -> list[str]:
         of_reason.setdefault(f"{finding.case}: {what}", []).append(finding)
     said = []
     for what, together in of_reason.items():
-        laws = {verdict.key for finding in together for verdict in finding.verdicts}
+        laws = {verdict.law for finding in together for verdict in finding.verdicts}
         dtypes = list(dict.fromkeys(dtype for finding in together for dtype in finding.dtypes))
         said.append(f"{what} ({count(len(laws), 'law')}, in {listing(dtypes)}).")
     return said
@@ -88,7 +93,7 @@ def refuted(proof: Proof) -> list[str]:
 
 
 def further(reading: Reading) -> list[str]:
-    """Return what a survey says that no verdict does, and of which steps no audit knows why they went wrong."""
+    """Return the results of a survey that no verdict has, and the failed steps without an audit."""
     known = {(verdict.case, verdict.law, verdict.dtype) for verdict in reading.verdicts if verdict.status.fails}
     survey = reading.survey
     new = Surveyed(
@@ -100,21 +105,24 @@ def further(reading: Reading) -> list[str]:
         for audit in reading.audits
         if audit.run is not None and audit.run.is_open
     ]
-    return [*surveyed(new), *unseen]
+    return [*surveyed(new, reading.passages), *unseen]
 
 
-def surveyed(survey: Surveyed) -> list[str]:
+def surveyed(survey: Surveyed, passages: Sequence[Passage] = ()) -> list[str]:
     """Return a sentence on each law that broke elsewhere than declared, or along a ray without an answer."""
     wrong = [_misplaced(breaking) for breaking in disagreeing(survey.breakings)]
-    broken = [
-        f"{record.case} breaks {record.law} [{record.dtype}]: found by the survey, not declared."
-        for record in undeclared(survey.breakings, survey.worst)
-    ]
+    broken = [_broken(failures, passages) for failures in by_case(undeclared(survey.breakings, survey.worst))]
     silent = [
         f"{ray.case} gave no answer for {ray.law} [{ray.dtype}] along {ray.ray}: {_first_line(ray)}."
         for ray in unanswered(survey.breakings)
     ]
     return [*wrong, *broken, *silent]
+
+
+def _broken(failures: Sequence[Breaking | Worst], passages: Sequence[Passage]) -> str:
+    """Return the undeclared failures of one case, and the operation that causes them if calls show it."""
+    cause = first_loss(passages, failures[0].case)
+    return f"{in_words(failures)}, found by the survey{f': {cause}' if cause else ''}."
 
 
 def _misplaced(breaking: Breaking) -> str:
@@ -126,7 +134,7 @@ def _misplaced(breaking: Breaking) -> str:
 
 
 def remarks(run: Run) -> list[str]:
-    """Return what a reader must know about the run besides the laws, a sentence each."""
+    """Return remarks on the run itself, a sentence each."""
     sentences = [f"`harness {work.name}` {_was(work)}: its results are incomplete." for work in unfinished(run.work)]
     if run.data is not None and not run.data.genuine:
         sentences.append(f"The data set is not the published one: {run.data.note.rstrip('.')}.")

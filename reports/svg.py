@@ -70,15 +70,7 @@ _NO_METADATA: dict[str, Any] = {"Date": None, "Creator": None, "Format": None, "
 
 
 def told(axes: Axes, points: Iterable[tuple[float, float, str]]) -> None:
-    """Have points of a drawing tell their exact numbers where one points at them.
-
-    Parameters
-    ----------
-    axes
-        Where they are.
-    points
-        Place in the coordinates of the data, and what is told.
-    """
+    """Give points of a drawing tooltips with their exact numbers; ``points`` has data coordinates and texts."""
     _TOLD.setdefault(axes, []).extend(points)
 
 
@@ -96,21 +88,20 @@ def drawn(
 ) -> str:
     """Draw one set of axes and return it as an ``<svg>`` element.
 
-    What was drawn lately is not drawn again: the first layer of a page repeats drawings of the second, and so do pages
-    of runs that have data in common.
+    Recent drawings are cached, since the two layers of a page, and pages of similar runs, share drawings.
 
     Parameters
     ----------
     draw
-        Draws on the axes it is given what it was made with; it is pickled, with all that.
+        Draws on the axes; it is pickled with its arguments.
     name
-        Distinguishes the identifiers of this drawing from those of others on the page.
+        Prefix for the identifiers of this drawing on the page.
     label
         The text alternative.
     height_in, width_in
-        Inches.
+        Size in inches.
     tells
-        Whether its points tell their numbers.
+        Whether its points have tooltips.
     """
     return _drawn(cloudpickle.dumps((draw, name, label, height_in, width_in, tells)))
 
@@ -134,7 +125,7 @@ def _drawn(asked: bytes) -> str:
 
 
 def _marks(axes: Axes, *, height: float) -> str:
-    """Return circles that are not seen and tell what they stand for."""
+    """Return invisible circles with tooltips."""
     placed = [(axes.transData.transform((x, y)), text) for x, y, text in _TOLD.get(axes, ()) if math.isfinite(y)]
     seen = [((x, y), text) for (x, y), text in placed if 0.0 <= y <= height]  # a curve may leave what is drawn
     circles = "".join(
@@ -196,13 +187,7 @@ def _inlined(document: str, *, name: str, label: str) -> str:
 
 
 def styled_once(page: str) -> str:
-    """Return a page that says once how its drawings look: a style that several elements have is a class.
-
-    Parameters
-    ----------
-    page
-        HTML with a ``<style>`` of its own, which the classes are added to, and drawings of :func:`drawn`.
-    """
+    """Return a page in which styles that several elements share are classes in its ``<style>``."""
     drawings = _DRAWING.findall(page)
     times = Counter(style for drawing in drawings for _, style in _STYLED.findall(drawing))
     classes = {style: f"d{number}" for number, style in enumerate(style for style in times if times[style] > 1)}

@@ -39,17 +39,17 @@ class Table:
     name
         Identifier within the page.
     title
-        What the table lists.
+        Title of the table.
     columns
         Headings, left to right.
     rows
-        One text a column; the first column heads its row.
+        One text for each column; the first column heads its row.
     caption
-        What the reader should know to read it.
+        How to read the table.
     caveat
-        What must be said about the data; see :func:`reports.source.caveat`.
+        Caveat of the data; see :func:`reports.source.caveat`.
     folded
-        Whether the page folds the table away, and Markdown leaves it out: long, and of use to few.
+        Whether the page folds the table away, and Markdown leaves it out, because few readers need it.
     """
 
     kind: ClassVar[str] = "table"
@@ -79,9 +79,9 @@ class Table:
 
     @property
     def family(self) -> str:
-        """What the names that head all rows begin with, up to its dot: the page says it once, above them.
+        """The common prefix of the names that head all rows, up to its dot, which the page shows once above them.
 
-        Empty where they are not names of cases, or of several families.
+        It is empty for other names than cases, and for several families.
         """
         names = [row[0] for row in self.rows] if self.columns[0].kind == "code" else []
         families = {name.partition(".")[0] for name in names}

@@ -1,4 +1,4 @@
-"""The templates of the page and of what a notebook shows, and the scripts that they carry."""
+"""The templates of the page and of notebook cards, and their scripts."""
 
 import re
 from functools import cache

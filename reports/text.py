@@ -25,7 +25,7 @@ def listing(names: list[str], *, at_most: int = 0) -> str:
 
 
 def cut(text: str, *, most: int) -> str:
-    """Return at most ``most`` characters of a text, saying how many are left out."""
+    """Return at most ``most`` characters of a text, with the number of omitted ones."""
     return text if len(text) <= most else f"{text[:most]} … ({len(text) - most:,} more characters)"
 
 
@@ -41,7 +41,7 @@ def fenced(text: str) -> str:
 
 
 def markdown_text(text: str) -> str:
-    """Return text that Markdown shows as it is: one line, and no character that starts markup or a cell."""
+    """Return text that Markdown shows unchanged: one line, without characters that start markup or a cell."""
     line = " ".join(text.split())
     escaped = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"[\\`*\[\]|~$]|(?<!\w)_|_(?!\w)", r"\\\g<0>", escaped)

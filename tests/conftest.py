@@ -1,4 +1,4 @@
-"""Shared by all tests: the mutants' folder is importable, one thread, no state left in the working directory."""
+"""Shared by all tests: imports from this folder, one thread, no files left in the working directory."""
 
 import gc
 import os
@@ -12,8 +12,8 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-# Torch's compiler compiles where it is asked, not in processes beside that import torch for it, and takes the
-# processor's word for what it can, which it would compile three files to see: half of what a first compilation takes.
+# Compile in this process, because compiler processes would import torch. Trust the processor's instruction set, because
+# a test of it compiles three files. Both take half of a first compilation.
 os.environ |= {"TORCHINDUCTOR_COMPILE_THREADS": "1", "TORCHINDUCTOR_VEC_ISA_OK": "1"}
 
 from samples.command import Command, Done
@@ -22,14 +22,14 @@ from harness import cli
 
 
 def pytest_collection_finish() -> None:
-    """Leave what was imported out of every later search for garbage: it is there to the end."""
+    """Exclude imported objects from later garbage collections, because they live to the end."""
     gc.collect()
     gc.freeze()
 
 
 @pytest.fixture(autouse=True, scope="module")
 def imported_since() -> Iterator[None]:
-    """Leave out what a module's tests have imported too: laws of loaders search for garbage after each epoch."""
+    """Exclude the objects imported by a test module too: laws of loaders collect garbage after each epoch."""
     yield
     gc.collect()
     gc.freeze()
@@ -37,9 +37,9 @@ def imported_since() -> Iterator[None]:
 
 @pytest.fixture(autouse=True, scope="session")
 def interrupts() -> Iterator[None]:
-    """Let SIGINT interrupt, here and in the processes that are started from here, which inherit it if it is ignored.
+    """Restore SIGINT for this process and the processes that it starts, which inherit an ignored signal.
 
-    It is ignored wherever the tests run in the background of a script.
+    The signal is ignored if the tests run in the background of a script.
     """
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
@@ -48,7 +48,7 @@ def interrupts() -> Iterator[None]:
 
 @pytest.fixture(autouse=True, scope="session")
 def widely() -> Iterator[None]:
-    """Print as widely as into any pipe: tox, and xdist in its workers, set the columns of a terminal."""
+    """Print as to a wide pipe, because tox and the workers of xdist set the columns of a terminal."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("COLUMNS", raising=False)
         yield
@@ -56,7 +56,7 @@ def widely() -> Iterator[None]:
 
 @pytest.fixture(autouse=True, scope="session")
 def hashes() -> Iterator[None]:
-    """Let processes that are started have hashes of their own, as they have for a user: tox sets the seed of them."""
+    """Remove the hash seed that tox sets, so that started processes have random hashes as for users."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("PYTHONHASHSEED", raising=False)
         yield
@@ -64,9 +64,9 @@ def hashes() -> Iterator[None]:
 
 @pytest.fixture(autouse=True, scope="session")
 def importable() -> Iterator[None]:
-    """Let every process that is started find what is here, as this one does.
+    """Put this folder on the path of every started process.
 
-    For all tests alike: what processes are forked of is started anew where a variable has changed.
+    All tests share the setting, because a changed variable restarts the fork servers.
     """
     with pytest.MonkeyPatch.context() as patch:
         here = str(Path(__file__).parent)
@@ -76,7 +76,7 @@ def importable() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
-    """Compute on one thread, and restore what was set."""
+    """Compute on one thread, and restore the previous number."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -92,7 +92,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def harness_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
-    """Run ``harness`` in this process, which spares every test the start of torch."""
+    """Run ``harness`` in this process, which saves the import of torch in every test."""
 
     def run(*words: str) -> Done:
         monkeypatch.setattr(sys, "argv", ["harness", *words])
@@ -109,5 +109,5 @@ def harness_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Monk
 
 @pytest.fixture
 def one_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have foreign code checked in one process where no number is asked for: a second one would import torch too."""
+    """Check foreign code in one process by default, because a second one would import torch too."""
     monkeypatch.setattr("harness.cli.check._processes", lambda *_: 1)

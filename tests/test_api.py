@@ -1,4 +1,4 @@
-"""The Python door: verdicts as text, frame and table, and the explanation of a law."""
+"""The Python interface: verdicts as text, frame and table, and the explanation of a law."""
 
 import sys
 from types import ModuleType
@@ -16,8 +16,8 @@ def naive(x: Tensor) -> Tensor:
     return x.exp() / x.exp().sum(-1, keepdim=True)
 
 
-def test_a_notebook_shows_a_table_in_which_nothing_is_markup_of_somebody_else() -> None:
-    """The verdict first; what an implementation says is escaped."""
+def test_a_notebook_shows_a_table_with_escaped_text() -> None:
+    """The verdict comes first, and text of an implementation is escaped."""
 
     def script(x: Tensor) -> Tensor:
         raise ValueError("<script>")
@@ -30,7 +30,7 @@ def test_a_notebook_shows_a_table_in_which_nothing_is_markup_of_somebody_else() 
 
 
 def test_verdicts_read_as_their_blocks_and_the_verdict_line() -> None:
-    """As the command prints them."""
+    """The command prints the same text."""
     text = str(harness.check(naive, "softmax", laws=["value", "calls_agree"], dtypes=["float32"]))
     assert text.startswith("DEFECT  ")
     assert "88.72283935546875" in text
@@ -38,14 +38,14 @@ def test_verdicts_read_as_their_blocks_and_the_verdict_line() -> None:
 
 
 def test_seconds_bound_each_law() -> None:
-    """One example at least is looked at."""
+    """At least one example is checked."""
     (verdict,) = harness.check(naive, "log_softmax", laws=["calls_agree"], dtypes=["float32"], seconds=0.0)
     assert verdict.status is Status.HOLDS
     assert verdict.examples >= 1
 
 
-def test_what_an_implementation_prints_is_caught(capsys: object) -> None:
-    """A notebook is not flooded."""
+def test_output_of_an_implementation_is_captured(capsys: object) -> None:
+    """A notebook shows nothing of it."""
 
     def chatty(x: Tensor) -> Tensor:
         print("shape", x.shape)  # noqa: T201 - that is what is caught
@@ -58,20 +58,20 @@ def test_what_an_implementation_prints_is_caught(capsys: object) -> None:
 
 
 def test_a_law_is_explained_on_several_lines() -> None:
-    """In a prompt too."""
+    """A Python prompt shows the lines too."""
     text = harness.explain("rows_sum_to_one", "softmax")
     assert repr(text) == str(text)
     assert "statement   Each row of softmax(X) sums to one." in text
 
 
 def test_the_package_lists_its_face_and_nothing_else() -> None:
-    """What is loaded when it is first used is listed before."""
+    """Names that are loaded on first use are listed too."""
     assert dir(harness) == sorted(harness.__all__)
     assert all(hasattr(harness, name) for name in dir(harness))
 
 
 class Compiled:
-    """A compiled function, as those of ``scipy.special``: it knows its name alone."""
+    """A compiled function like those in ``scipy.special``, which has only a name."""
 
     __name__ = "expit"
 
@@ -79,12 +79,12 @@ class Compiled:
         self.__module__ = None  # type: ignore[assignment]
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Compute it."""
+        """Return the sigmoid."""
         return x.sigmoid()
 
 
-def test_what_was_wrapped_is_named_by_where_it_is_imported_from(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not by the place of its wrapper, from which nothing is imported; a function that is nowhere bears that."""
+def test_a_wrapped_function_is_named_by_its_import(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The place of the wrapper is useless for an import. A function that no module has keeps its place."""
 
     def wrapped(x: Tensor) -> Tensor:
         return x.sigmoid()
@@ -98,8 +98,11 @@ def test_what_was_wrapped_is_named_by_where_it_is_imported_from(monkeypatch: pyt
     assert nowhere.endswith("<locals>.wrapped")
 
 
-def test_a_function_without_a_module_is_named_by_where_it_is_imported_from(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By a public place rather than a private one; where there is none, by its kind, as a closure of its name is."""
+def test_a_function_without_a_module_is_named_by_its_import(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A public module is preferred to a private one.
+
+    Without a module, the name is the kind of object, as for a closure.
+    """
     expit = Compiled()
     for place, own in (("special._ufuncs", expit), ("special", expit), ("other", Compiled())):
         module = ModuleType(place)

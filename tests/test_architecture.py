@@ -1,4 +1,4 @@
-"""The rules of the architecture that no other tool checks."""
+"""Rules of the architecture that no other tool checks."""
 
 import pkgutil
 import re
@@ -20,21 +20,21 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 
 def test_importing_the_package_imports_no_torch() -> None:
-    """Torch costs seconds, and the package is imported by whatever declares a case."""
+    """Importing torch takes seconds, and each declaration of a case imports the package."""
     code = "import harness, harness.case, harness.record, harness.cli, sys; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize("name", ["harness", "cases", "reports"])
 def test_every_package_ships_the_marker_of_its_types(name: str) -> None:
-    """In the wheel too, where this runs against one."""
+    """The wheel has it too, if the tests run on a wheel."""
     package = import_module(name)
     assert package.__file__ is not None
     assert (Path(package.__file__).parent / "py.typed").is_file()
 
 
-def test_every_room_has_its_place_in_the_layers() -> None:
-    """A new one is refused until somebody says from which rooms it may import."""
+def test_every_package_has_its_place_in_the_layers() -> None:
+    """A new package must be assigned to a layer."""
     rules = PROJECT["tool"]["importlinter"]["contracts"]
     (layers,) = [rule["layers"] for rule in rules if rule["type"] == "layers"]
     placed = {room.strip() for layer in layers for room in layer.split("|")}
@@ -42,8 +42,8 @@ def test_every_room_has_its_place_in_the_layers() -> None:
     assert placed == rooms | {"cases", "reports"}
 
 
-def test_the_listing_of_the_instrument_is_one_screen() -> None:
-    """A newcomer sees the architecture from it."""
+def test_the_listing_of_the_harness_is_one_screen() -> None:
+    """A newcomer sees the architecture in it."""
     assert len([path for path in (ROOT / "harness").iterdir() if path.name != "__pycache__"]) <= 27
 
 
@@ -53,7 +53,7 @@ def test_the_listing_of_the_instrument_is_one_screen() -> None:
     ids=lambda module: module.name,
 )
 def test_every_module_of_contracts_defines_one(module: pkgutil.ModuleInfo) -> None:
-    """With a docstring that says what it is about, and laws that say where they come from."""
+    """The module has a docstring, and its laws have sources."""
     loaded = import_module(f"harness.contracts.{module.name}")
     defined = [value for value in vars(loaded).values() if isinstance(value, Contract)]
     assert defined
@@ -67,8 +67,8 @@ def test_every_module_of_contracts_defines_one(module: pkgutil.ModuleInfo) -> No
             assert law.cause
 
 
-def test_contracts_share_by_building_blocks_alone() -> None:
-    """No contract imports another: what two of them need lies below both."""
+def test_contracts_share_only_building_blocks() -> None:
+    """No contract imports another: shared code is in the building blocks."""
     (folder,) = map(Path, harness.contracts.__path__)
     for file in folder.rglob("*.py"):
         assert not re.search(
@@ -77,7 +77,7 @@ def test_contracts_share_by_building_blocks_alone() -> None:
 
 
 def test_modules_are_short() -> None:
-    """95 % are below 400 lines, and none is beyond 600: an idea that needs more is two ideas."""
+    """At least 95 % have fewer than 400 lines, and none has more than 600."""
     folders = ("harness", "cases", "reports", "tests")
     files = [file for folder in folders for file in (ROOT / folder).rglob("*.py")]
     lines = {str(file.relative_to(ROOT)): len(file.read_text(encoding="utf-8").splitlines()) for file in files}
@@ -85,8 +85,8 @@ def test_modules_are_short() -> None:
     assert sum(count >= 400 for count in lines.values()) <= 0.05 * len(lines)
 
 
-def test_specimens_import_nothing_of_ours() -> None:
-    """Only a family's declaration does."""
+def test_specimens_do_not_import_the_harness() -> None:
+    """Only the declaration of a family does."""
     for file in (ROOT / "cases").glob("*/*.py"):
         if file.name != "__init__.py":
             assert not re.search(
@@ -95,7 +95,7 @@ def test_specimens_import_nothing_of_ours() -> None:
 
 
 def test_every_environment_the_documents_name_is_in_tox_ini() -> None:
-    """README and CONTRIBUTING promise nothing that is not there."""
+    """README and CONTRIBUTING name no missing environment."""
     tox = (ROOT / "tox.ini").read_text(encoding="utf-8")
     for document in ("README.md", "CONTRIBUTING.md"):
         for name in re.findall(r"tox run -e (\w+)", (ROOT / document).read_text(encoding="utf-8")):
@@ -103,8 +103,8 @@ def test_every_environment_the_documents_name_is_in_tox_ini() -> None:
 
 
 @pytest.mark.parametrize("job", ["gate", "mutants", "laws", "types", "judged"])
-def test_what_ci_runs_in_the_environment_of_another_job_is_what_the_job_runs(job: str) -> None:
-    """Each command, in its order, and what tells the job's modules apart from others."""
+def test_ci_runs_the_commands_of_a_job_in_a_shared_environment(job: str) -> None:
+    """The commands, their order, and the selection of test modules are the same."""
     tox = ConfigParser(interpolation=None)
     tox.read(ROOT / "tox.ini", encoding="utf-8")
     commands = [line.removesuffix(" {posargs}") for line in tox[f"testenv:{job}"]["commands"].split("\n") if line]
@@ -119,7 +119,7 @@ def test_what_ci_runs_in_the_environment_of_another_job_is_what_the_job_runs(job
 
 
 def test_the_counts_in_the_readme_are_those_of_the_code() -> None:
-    """They are the numbers of contracts and laws."""
+    """The README states the numbers of contracts and laws."""
     known = harness.contracts.contracts()
     laws = sum(len(contract.laws) for contract in known.values())
     text = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -128,7 +128,7 @@ def test_the_counts_in_the_readme_are_those_of_the_code() -> None:
 
 
 def test_the_changelog_has_the_form_of_keep_a_changelog() -> None:
-    """Unreleased changes come first, then the version of the package; it stays short enough to read."""
+    """Unreleased changes come first, then the version of the package, and it stays short."""
     text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     first, *released = re.findall(r"^## \[(.+?)\](?: - \d{4}-\d\d-\d\d)?$", text, re.M)
     assert first == "Unreleased"

@@ -1,4 +1,4 @@
-"""The user's error: how it lists what can be typed."""
+"""User errors: lists of the accepted names."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from harness.error import did_you_mean, listed, nearest
 
 
 def test_names_are_listed_in_their_order_each_in_backquotes() -> None:
-    """Those of a mapping are its keys, and none are nothing."""
+    """A mapping is listed by its keys, and an empty list gives an empty text."""
     assert listed({"softmax": 1, "add": 2}) == "`softmax`, `add`"
     assert listed(["one"]) == "`one`"
     assert listed(()) == ""
@@ -22,13 +22,13 @@ def test_names_are_listed_in_their_order_each_in_backquotes() -> None:
         ("nothing like it", []),
     ],
 )
-def test_what_is_nearly_a_name_was_probably_meant_to_be_it(typed: str, meant: list[str]) -> None:
-    """The nearest first, whatever its capitals and hyphens."""
+def test_a_nearly_right_name_is_suggested(typed: str, meant: list[str]) -> None:
+    """The nearest name comes first, regardless of capitals and hyphens."""
     assert nearest(typed, ["softmax", "log_softmax", "layer_norm", "add"]) == meant
 
 
-def test_the_way_out_of_a_misspelt_name_is_the_name_or_another_way() -> None:
-    """Or none."""
+def test_a_misspelled_name_gets_a_suggestion_or_another_remedy() -> None:
+    """Without a similar name or another remedy there is none."""
     assert did_you_mean("sgdd", ["sgd", "add"]) == "did you mean `sgd`?"
     assert did_you_mean("sgm", ["sgd", "sgx"]) == "did you mean `sgd` or `sgx`?"
     assert did_you_mean("xyz", ["sgd"], "`harness list` shows them") == "`harness list` shows them"

@@ -1,4 +1,4 @@
-"""The pytest plugin in a project of its own: items, ids, expected failures, xdist, and what it says."""
+"""The pytest plugin in a separate project: items, ids, expected failures, xdist, and its output."""
 
 import subprocess
 import sys
@@ -40,7 +40,7 @@ def project(pytester: pytest.Pytester) -> pytest.Pytester:
 
 
 def test_each_law_and_dtype_is_an_item_with_a_readable_id(project: pytest.Pytester) -> None:
-    """Beside the tests that are none of ours."""
+    """Other tests of the project are collected as usual."""
     result = project.runpytest_inprocess("--collect-only", "-q")
     result.stdout.fnmatch_lines(
         [
@@ -54,8 +54,11 @@ def test_each_law_and_dtype_is_an_item_with_a_readable_id(project: pytest.Pytest
     )
 
 
-def test_what_holds_passes_and_what_is_broken_fails(project: pytest.Pytester) -> None:
-    """As one finding of both; a declared failure is expected; header and summary say what was checked."""
+def test_laws_that_hold_pass_and_broken_laws_fail(project: pytest.Pytester) -> None:
+    """Two broken laws are one finding, and a declared failure is expected.
+
+    Header and summary state what was checked.
+    """
     result = project.runpytest_inprocess("-rx")
     result.assert_outcomes(passed=3, failed=2, xfailed=1)
     assert_told(result, "5 laws (2 hold")
@@ -75,14 +78,14 @@ def test_numpy(check):
 
 STRICT_WORKERS = """
 def pytest_configure(config):
-    # Of the process that starts them other libraries would be warned of as well.
+    # Only in workers, because other libraries warn in the parent process.
     if hasattr(config, "workerinput"):
         config.addinivalue_line("filterwarnings", "error")
 """
 
 
-def test_under_xdist_the_same_is_said_and_what_cannot_be_asked_is_skipped(project: pytest.Pytester) -> None:
-    """Arrays have no gradient; nothing warns in the worker, a process of its own."""
+def test_xdist_gives_the_same_output_and_skips_laws_that_do_not_apply(project: pytest.Pytester) -> None:
+    """Arrays have no gradient. The worker process emits no warning."""
     project.makepyfile(test_arrays=NUMPY)
     project.makeconftest(STRICT_WORKERS)
     result = project.runpytest_inprocess("-rxs", "-n", "1")
@@ -92,7 +95,7 @@ def test_under_xdist_the_same_is_said_and_what_cannot_be_asked_is_skipped(projec
 
 
 def assert_told(result: pytest.RunResult, laws: str) -> None:
-    """Assert that a defect, its summary and what is expected are printed, beside what else was checked."""
+    """Assert that a defect, its summary and the expected failure are printed, with the counts of laws."""
     result.stdout.fnmatch_lines(["harness: *, seed 20240229"])
     result.stdout.fnmatch_lines(
         ["*= laws =*", "DEFECT*test_mine.naive*", "*88.72283935546875*", "*breaks *value, in all dtypes"]
@@ -115,8 +118,8 @@ def test_naive(check):
 """
 
 
-def test_a_cause_is_told_once_however_many_items_it_fails(pytester: pytest.Pytester) -> None:
-    """Within forty lines of eighty columns, without a traceback or an object's dump; ``-v`` has the blocks."""
+def test_a_cause_is_printed_once_for_all_failing_items(pytester: pytest.Pytester) -> None:
+    """The output has at most forty lines of eighty columns, without a traceback; ``-v`` shows the blocks."""
     pytester.makepyfile(test_mine=ELEVEN)
     result = pytester.runpytest_inprocess("-p", "no:cacheprovider")
     failed = result.parseoutcomes()["failed"]
@@ -128,8 +131,8 @@ def test_a_cause_is_told_once_however_many_items_it_fails(pytester: pytest.Pytes
     wordy.stdout.fnmatch_lines(["*= FAILURES =*", "E*test_mine.naive breaks value [[]float32[]]"])
 
 
-def test_what_kind_of_thing_a_function_is_is_said_once(pytester: pytest.Pytester) -> None:
-    """However many laws and dtypes follow from it; they are judged under it, and pass."""
+def test_a_property_is_printed_once(pytester: pytest.Pytester) -> None:
+    """Many laws and dtypes may follow from it; they are judged under it, and pass."""
     pytester.makepyfile(
         """
         import harness
@@ -147,8 +150,8 @@ def test_what_kind_of_thing_a_function_is_is_said_once(pytester: pytest.Pytester
     assert result.stdout.str().count("spread agrees with `--declare correction=1`") == 1
 
 
-def test_what_is_not_declared_fails_where_the_user_is_strict(pytester: pytest.Pytester) -> None:
-    """Each item that was judged under it, skipped ones too; it is told once, and what is declared passes."""
+def test_an_undeclared_property_fails_under_strict(pytester: pytest.Pytester) -> None:
+    """Each judged item fails, skipped ones too. The property is printed once, and a declared property passes."""
     pytester.makepyfile(
         """
         import harness, torch
@@ -203,7 +206,7 @@ def test_lost_digits_pass_unless_the_user_is_strict(pytester: pytest.Pytester) -
 
 
 def test_a_declared_failure_that_is_not_found_fails(pytester: pytest.Pytester) -> None:
-    """As strict as an undeclared one."""
+    """It fails like an undeclared failure."""
     pytester.makepyfile(
         """
         import harness, torch
@@ -219,7 +222,7 @@ def test_a_declared_failure_that_is_not_found_fails(pytester: pytest.Pytester) -
 
 
 def test_an_implementation_that_raises_is_not_the_declared_failure(pytester: pytest.Pytester) -> None:
-    """It breaks no law: it does not answer."""
+    """It breaks no law, because it gives no result."""
     pytester.makepyfile(
         """
         import harness
@@ -238,7 +241,7 @@ def test_an_implementation_that_raises_is_not_the_declared_failure(pytester: pyt
 
 
 def test_a_test_that_checks_nothing_fails(pytester: pytest.Pytester) -> None:
-    """A silent skip would be a pass."""
+    """A silent skip would look like a pass."""
     pytester.makepyfile(
         """
         import harness
@@ -254,7 +257,7 @@ def test_a_test_that_checks_nothing_fails(pytester: pytest.Pytester) -> None:
 
 
 def test_seed_and_seconds_are_options(project: pytest.Pytester) -> None:
-    """Which the header repeats."""
+    """The header repeats them."""
     result = project.runpytest_inprocess("--harness-seed", "7", "--harness-seconds", "0.01", "-k", "stable")
     result.assert_outcomes(passed=2, deselected=4)
     result.stdout.fnmatch_lines(["harness: *, seed 7, 0.01 s for each law"])
@@ -271,7 +274,7 @@ def test_seed_and_seconds_are_options(project: pytest.Pytester) -> None:
 def test_a_decorator_that_cannot_work_is_a_plain_message(
     pytester: pytest.Pytester, contract: str, argument: str, text: str
 ) -> None:
-    """At collection, without a traceback."""
+    """It appears at collection, without a traceback."""
     pytester.makepyfile(
         f"""
         import harness
@@ -288,7 +291,7 @@ def test_a_decorator_that_cannot_work_is_a_plain_message(
 
 
 def test_the_plugin_loads_no_torch(tmp_path: Path) -> None:
-    """In the session of somebody who has the harness installed and does not use it."""
+    """A project that does not use the plugin is not slowed down."""
     code = (
         "import pytest, sys; code = pytest.main(['--collect-only', '-q']); assert code == 5; "
         "assert 'harness.plugin' in sys.modules and 'torch' not in sys.modules"
@@ -297,7 +300,7 @@ def test_the_plugin_loads_no_torch(tmp_path: Path) -> None:
 
 
 def test_an_isolated_function_may_end_its_process(pytester: pytest.Pytester) -> None:
-    """It is imported anew, and judged out of reach; what cannot be imported fails in one sentence."""
+    """It is imported again in a separate process. An import error is one sentence."""
     pytester.makepyfile(
         mine="""
         import os

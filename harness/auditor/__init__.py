@@ -1,10 +1,12 @@
-"""A whole training step beside a shadow in wider arithmetic: which line loses the digits, and how far others are.
+"""Audit of a training step: find the lines that lose digits or overflow, and measure how close the others are.
 
-``watching`` is the mode that sees every operation; ``operator`` says what torch's schema tells of one, ``line`` who
-asked for it. ``shadow`` keeps a storage in wider arithmetic beside each of the step's own, ``replay`` carries an
-operation out on them, ``exact`` in balls, by the definitions of ``ball``, ``ball_by_rows`` and ``ball_by_place``;
-``measure`` says how far the two are apart. An ``operation`` is what is kept of one, by ``noting``; ``rules`` are what
-needs no shadow. ``end`` is what counts: losses, gradients, updates, buffers, outputs. From an end that is wrong
-``blame`` goes back along the writers; ``wording`` says what it found, and ``headroom`` what is near. ``narrowing``
-computes it as if in 16 bits. ``audit`` is the context, and ``plan`` the same as work that a process of its own does.
+Modules, in the order in which a step passes through them:
+
+* ``watching`` intercepts every operation. ``operator`` reads its schema, and ``line`` finds the line that called it.
+* ``shadow`` keeps a copy of each storage in wider arithmetic, and ``replay`` repeats operations on these copies.
+* ``exact`` repeats operations in ball arithmetic; ``ball``, ``ball_by_rows`` and ``ball_by_place`` define them.
+* ``measure`` compares results, ``noting`` stores an ``operation`` for each, and ``rules`` need no comparison.
+* ``end`` collects losses, gradients, updates, buffers and outputs. ``blame`` traces a wrong one back to a line.
+* ``wording`` and ``remedy`` describe the cause, and ``headroom`` reports lines that are close to breaking.
+* ``audit`` is the context manager, and ``plan`` runs an audit in another process.
 """

@@ -58,11 +58,11 @@ class audit:  # noqa: N801 - read as a function: `with harness.audit() as found:
         self._record: Audit | None = None
 
     def __enter__(self) -> Self:
-        """Begin."""
+        """Start the audit."""
         self._stance = torch.compiler.set_stance("force_eager")
         self._stance.__enter__()
         self._began = time.perf_counter()
-        # Modules are listened to, of which a compiled one warns.
+        # A compiled module warns about global hooks.
         warnings.filterwarnings("ignore", message="Using `torch.compile.module.` when there are global hooks")
         self._filter = warnings.filters[0]
         self._watching.ends.listen()
@@ -156,5 +156,5 @@ class audit:  # noqa: N801 - read as a function: `with harness.audit() as found:
 
 
 def _error_of(loss: Source) -> float | None:
-    """The error of a loss; ``None`` where it is not finite, or should not be."""
+    """Return the error of a loss; ``None`` if the loss is not finite."""
     return None if loss.nan or loss.inf or math.isinf(loss.error) else loss.error

@@ -1,6 +1,7 @@
-"""Operations of torch in ball arithmetic, on object arrays: what is true of the operands.
+"""Torch operations on object arrays of balls.
 
-Each is the definition, never the kernel's way. What only moves numbers is carried out by torch itself, on their places.
+Each function follows the mathematical definition, not the algorithm of the kernel. Torch itself carries out operations
+that only move numbers, on an array of positions.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,7 +13,7 @@ from flint import arb
 from harness.formula.ball import FUNCTIONS
 
 Balls: TypeAlias = Any
-"""An object array of balls; the type that NumPy has for one cannot be computed with."""
+"""An object array of balls; NumPy's type for it does not support arithmetic."""
 
 Operation = Callable[..., Any]
 
@@ -22,7 +23,7 @@ divide, larger, negative = (FUNCTIONS[name] for name in ("div", "larger", "neg")
 
 
 def array(values: Any) -> Balls:
-    """Return an object array, of one ball as well."""
+    """Return an object array, also for a single ball."""
     return np.asarray(values, dtype=object)
 
 
@@ -30,7 +31,7 @@ ZERO, ONE = array(arb(0)), array(arb(1))
 
 
 def number(value: float) -> Any:
-    """A number of Python's, exactly."""
+    """Convert a Python number exactly."""
     return arb(value) if isinstance(value, float) else int(value)
 
 
@@ -42,7 +43,7 @@ def _smaller(a: Any, b: Any) -> Balls:
 
 
 def power(x: Any, y: Any) -> Balls:
-    """Return a power: of whole numbers and halves what it is for arguments that are negative or zero, too."""
+    """Return a power, also for a negative or zero base if the exponent is an integer or one half."""
     if isinstance(y, float) and y.is_integer() and abs(y) < 64:
         y = int(y)
     if isinstance(y, int):
@@ -53,7 +54,7 @@ def power(x: Any, y: Any) -> Balls:
 
 
 def lift(x: Any) -> Any:
-    """Return a ball of a number; arrays are what they are."""
+    """Convert a number to a ball; return an array unchanged."""
     return x if isinstance(x, np.ndarray) else arb(x)
 
 
@@ -78,7 +79,7 @@ def _gelu(x: Balls, approximate: str = "none") -> Balls:
 
 
 def _inner(x: Balls) -> Balls:
-    """Of the tanh of the approximation, with its constant as torch has it, in float64."""
+    """Return the argument of tanh in the tanh approximation of GELU, with the float64 constant of torch."""
     return (2 / arb.pi()).sqrt() * (x + arb(0.044715) * x**3)
 
 
@@ -153,7 +154,7 @@ ELEMENTWISE: Mapping[str, Operation] = {
     "zero": lambda x: np.broadcast_to(ZERO, x.shape),
     "copy": lambda x, source, _non_blocking=False: np.broadcast_to(source, x.shape),
 }  # fmt: skip
-"""By torch's names; broadcast as NumPy does, which is as torch does."""
+"""Functions by the names of torch; NumPy and torch broadcast alike."""
 
 MOVES = frozenset({
     "_to_copy", "alias_copy", "cat", "clone", "constant_pad_nd", "diag_embed", "embedding", "flip", "gather", "index",

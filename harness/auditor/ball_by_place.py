@@ -1,4 +1,4 @@
-"""Operations of torch that choose balls by their places, or put them there: the places are the step's own."""
+"""Torch operations in ball arithmetic that pick or place balls by the indices of the step."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -14,7 +14,7 @@ PICKED = {"max", "min", "sort", "topk", "kthvalue", "median"}
 
 
 def picked(x: Balls, places: Tensor, *args: Any) -> Balls:
-    """Return what lies at the places that an operation has returned beside it."""
+    """Return the balls at the indices that an operation returned."""
     at: NDArray[np.int64] = places.numpy(force=True)
     dim = next((arg for arg in args if isinstance(arg, int) and not isinstance(arg, bool)), -1)
     if at.ndim == x.ndim:

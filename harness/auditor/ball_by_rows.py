@@ -1,4 +1,4 @@
-"""Operations of torch along axes in ball arithmetic: sums, products of matrices, losses, normalizations."""
+"""Torch operations along axes in ball arithmetic: sums, matrix products, losses, normalizations."""
 
 import math
 from collections.abc import Mapping
@@ -61,7 +61,7 @@ def _norm(x: Balls, order: float = 2, dim: Any = None, keepdim: int = 0, **_: An
 
 
 def _exponentials(x: Balls, dim: int) -> tuple[Balls, Balls, Balls]:
-    """What is common, exponentials of the rest, and their sum; by middles, which may be any number."""
+    """Return the shift, the shifted exponentials and their sum; the shift is the largest midpoint."""
     common = array(np.frompyfunc(lambda ball: ball.mid(), 1, 1)(_amax(x, dim, keepdim=True)))
     common = np.where(np.frompyfunc(lambda ball: ball.is_finite(), 1, 1)(common).astype(bool), common, ZERO)
     e = exp_or_zero(x - common)
@@ -103,7 +103,7 @@ def _log_softmax_backward(g: Balls, y: Balls, dim: int, _dtype: Any) -> Balls:
 
 
 def product(a: Balls, b: Balls) -> Balls:
-    """The product of two matrices."""
+    """Multiply two matrices."""
     if not all((*a.shape, *b.shape)):
         return np.full((a.shape[0], b.shape[1]), arb(0), dtype=object)
     made = np.empty((a.shape[0], b.shape[1]), dtype=object)
@@ -137,7 +137,7 @@ def _scale_of(x: Balls, reduction: int) -> Any:
 
 
 def _weights(target: NDArray[np.int64], classes: int, weight: Balls | None, ignored: int) -> Balls:
-    """Of each row what its class weighs: at its class, and zero elsewhere."""
+    """Return a one-hot row for each class, scaled by the class weight."""
     chosen = (np.arange(classes) == target[..., None]) & (target != ignored)[..., None]
     return np.where(chosen, ONE if weight is None else weight, ZERO)
 
@@ -185,7 +185,7 @@ def _batch_norm(*given: Any) -> tuple[Balls | None, ...]:
 
 
 def _across(values: Balls, x: Balls) -> Balls:
-    """One number for each channel, as the channels of ``x`` lie."""
+    """Reshape one number per channel so that it broadcasts along the channels of ``x``."""
     return values.reshape(-1, *[1] * (x.ndim - 2))
 
 

@@ -1,4 +1,4 @@
-"""The first element that is not finite: what was read there, what the truth is, and whether it has one."""
+"""The first element of a result that is not finite, and the operands that led to it."""
 
 import math
 from typing import Any
@@ -13,22 +13,13 @@ from harness.auditor.replay import FAILURES, replay
 
 
 def birth_of(operator: Operator, args: Any, kwargs: Any, actual: Tensor, shadow: Tensor | None, *, nan: bool) -> Birth:
-    """Say what happened at the first element that is not finite.
-
-    Parameters
-    ----------
-    operator, args, kwargs
-        The operation.
-    actual, shadow
-        Its result, and what that should be, where it is known.
-    nan
-        Whether NaNs are looked at, rather than infinities.
-    """
+    """Describe the first NaN (``nan``) or infinity of a result."""
     bad = actual.isnan() if nan else actual.isinf()
     first = int(bad.flatten().to(torch.uint8).argmax())
     index = tuple(int(at) for at in np.unravel_index(first, actual.shape))
     rows = int(bad.flatten(0, -2).any(-1).sum()) if actual.dim() > 1 else int(bad.sum())
     all_rows = actual.numel() // max(1, actual.shape[-1]) if actual.dim() > 1 else actual.numel()
+    wide = _again(operator, args, kwargs, actual, index)
     return Birth(
         count=int(bad.sum()),
         size=actual.numel(),
@@ -36,12 +27,13 @@ def birth_of(operator: Operator, args: Any, kwargs: Any, actual: Tensor, shadow:
         all_rows=all_rows,
         operands=tuple(_at(argument, actual, index) for argument in args[:3]),
         exact=None if shadow is None else float(shadow[index]),
-        again=_again(operator, args, kwargs, actual, index),
+        again=wide is None or not math.isfinite(wide),
+        wide=wide,
     )
 
 
 def _at(argument: Any, result: Tensor, index: tuple[int, ...]) -> float | None:
-    """What an argument is at an element of the result; ``None`` where that is not one number."""
+    """Return the input of an element of the result; ``None`` if it is not a single number."""
     if isinstance(argument, bool) or not isinstance(argument, Tensor | int | float):
         return None
     if not isinstance(argument, Tensor):
@@ -54,15 +46,15 @@ def _at(argument: Any, result: Tensor, index: tuple[int, ...]) -> float | None:
         return None
 
 
-def _again(operator: Operator, args: Any, kwargs: Any, actual: Tensor, index: tuple[int, ...]) -> bool:
-    """Whether the operation gives no finite number there in float64 either, of the very operands."""
+def _again(operator: Operator, args: Any, kwargs: Any, actual: Tensor, index: tuple[int, ...]) -> float | None:
+    """Return the result in float64 for the same operands; ``None`` if they are overwritten."""
     if operator.writes:
-        return True  # they are gone
+        return None
     wide = {id(tensor): tensor.detach().to(torch.float64) for tensor in tensors(args) if is_followed(tensor)}
     try:
         results = tensors(replay(operator, args, kwargs, wide, actual, lambda _: torch.float64))
     except FAILURES:
-        return True
+        return None
     if not results or results[0].shape != actual.shape:
-        return True
-    return not math.isfinite(float(results[0][index]))
+        return None
+    return float(results[0][index])

@@ -1,4 +1,4 @@
-"""Where functions break in a format: to the exact number, from the format's own parameters."""
+"""Exact breaking points of functions, from the parameters of a format."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -12,15 +12,7 @@ from harness.floats.format import format_of
 
 @cache
 def overflows_from(operation: str, dtype: torch.dtype) -> float | None:
-    """Return the smallest number of a format at which a function overflows; ``None`` for one that has no such point.
-
-    Parameters
-    ----------
-    operation
-        As torch names it, for example ``exp``.
-    dtype
-        The format.
-    """
+    """Return the smallest number at which a function overflows; ``None`` if there is no such number."""
     bound = _BOUNDS.get(operation.strip("_"))
     if bound is None:
         return None

@@ -1,12 +1,11 @@
-"""What outlives the step and is changed: parameters and, in 16 bits, the state of optimizers.
+"""Updates of parameters, buffers and optimizer state, compared with the same update in float64.
 
-An update is held beside the same in float64, of the very operands: what the format loses of it is then known without
-a shadow.
+The comparison uses the operands of the step, so that it needs no shadow.
 """
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -15,29 +14,40 @@ from torch import Tensor
 from harness.auditor.end import Ends
 from harness.auditor.given import Given
 from harness.auditor.line import Line
+from harness.auditor.naming import bare
 from harness.auditor.operator import NARROW, UNIT, key_of, tensors
 from harness.auditor.replay import replay
 from harness.auditor.shadow import Cell, Shadows
+from harness.auditor.statistic import NORMALIZATIONS, moved, running
+
+FAR = 0.1
+"""Relative distance from its target at which an average must move."""
 
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """One in-place change of something that outlives the step, in 16 bits.
+    """An in-place change of something that outlives the step.
 
     Parameters
     ----------
     line, operation, dtype
-        Whose.
+        Line, name and format of the operation.
     leaf
-        The parameter; ``None`` for an optimizer's state.
+        Identity of the parameter; ``None`` for optimizer state and buffers.
     wanted
-        Elements that were to move.
+        Number of elements that should have changed.
     still
-        Those of them that did not.
+        Number of these elements that did not change.
     lost
-        Normwise share of the update that was lost.
+        Lost share of the update, by norm.
     ratio
-        Norm of the update beside that of what it changes.
+        Norm of the update divided by the norm of the changed tensor.
+    gap
+        Relative distance of an average from its target; ``None`` if the update is not an average.
+    share
+        Share of the distance that an average covers in a step.
+    buffer
+        Name of the buffer, or an empty string.
     """
 
     line: Line
@@ -48,27 +58,25 @@ class Update:
     still: int
     lost: float
     ratio: float
+    gap: float | None = None
+    share: float = 1.0
+    buffer: str = ""
+
+    @property
+    def stops_at(self) -> float:
+        """Relative distance to the target at which an average no longer moves."""
+        return UNIT[self.dtype] / self.share
 
     @property
     def headroom(self) -> float:
-        """By which factor the update is above the half ulp at which it is lost."""
+        """Factor between the update and the half ulp at which it is lost."""
         return self.ratio / UNIT[self.dtype]
 
 
 def update_of(
     line: Line, operation: str, dtype: torch.dtype, leaf: int | None, before: Tensor, now: Tensor, exact: Tensor
 ) -> Update | None:
-    """Say what of a change in place was lost; ``None`` where nothing was to change.
-
-    Parameters
-    ----------
-    line, operation, dtype, leaf
-        Whose.
-    before, exact
-        What it was, and what it should be, in float64.
-    now
-        What it is.
-    """
+    """Compare an update with the exact one, in float64; return ``None`` if nothing should have changed."""
     wanted, moved = exact - before, now.detach().to(before.dtype) - before
     size, norm = float(torch.linalg.vector_norm(wanted)), float(torch.linalg.vector_norm(before))
     if not size > 0.0 or not math.isfinite(size) or not norm > 0.0:
@@ -80,33 +88,21 @@ def update_of(
 
 
 class Changes:
-    """Keeps what is changed as it was, and compares.
-
-    Parameters
-    ----------
-    shadows, ends
-        The storages, and what counts in the end.
-    """
+    """Saves tensors before they change, and compares them afterwards."""
 
     def __init__(self, shadows: Shadows, ends: Ends) -> None:
         self.updates: list[Update] = []
         self.last_backward = 0
-        """Number of results when a backward pass last produced one."""
+        """Number of results at the end of the last backward pass."""
         self._shadows, self._ends = shadows, ends
         self._format_of = shadows.narrowing.format_of
 
     def before(self, given: Given, *, grad: bool) -> None:
-        """Keep what is about to be changed.
-
-        Parameters
-        ----------
-        given
-            The operation.
-        grad
-            Whether gradients are recorded, as they are not where an optimizer updates.
-        """
+        """Save what an operation is about to change."""
         operator = given.operator
-        if given.written and not operator.overwrites and not grad:
+        if operator.name in NORMALIZATIONS:
+            given.statistics = running(given.args)
+        elif given.written and not operator.overwrites and (not grad or self._is_buffer(given)):
             state_of = {id(tensor): cell for tensor, cell in zip(given.read, given.cells, strict=True)}
             for tensor in given.written:
                 cell = state_of.get(id(tensor))
@@ -114,13 +110,18 @@ class Changes:
                     continue
                 if cell.state.leaf is not None:
                     self._ends.before_update(cell.state.leaf, tensor, cell)
-                if self._format_of[tensor.dtype] in NARROW and self._persists(cell):
+                is_narrow = self._format_of[tensor.dtype] in NARROW
+                may_stall = is_narrow or (cell.state.leaf is None and stalls(given, UNIT[tensor.dtype]))
+                if may_stall and (self._persists(cell) or key_of(tensor) in self._ends.buffers):
                     given.before[id(tensor)] = tensor.to(torch.float64)
         elif given.cells and operator.name in ("sub", "add") and isinstance(given.args[0], Tensor):
             first, leaf = given.args[0], given.cells[0].state.leaf
             if leaf is not None and not first.requires_grad and first is given.read[0]:
                 given.rebound = (leaf, first.to(torch.float64))
                 given.before[id(first)] = given.rebound[1]
+        elif operator.name == "mul" and given.cells and self._decays(given, grad=grad):
+            given.rebound = (None, given.args[0].to(torch.float64))
+            given.before[id(given.args[0])] = given.rebound[1]
         if operator.base in ("sub", "_foreach_sub") and self._ends.updated:
             written = {id(tensor) for tensor in given.written}
             self._ends.compensated |= {
@@ -129,18 +130,26 @@ class Changes:
                 if cell.state.leaf in self._ends.updated and id(tensor) not in written and cell.state.leaf is not None
             }
 
+    def _is_buffer(self, given: Given) -> bool:
+        """Whether an operation changes a buffer of a model."""
+        return bool(self._ends.buffers) and any(key_of(tensor) in self._ends.buffers for tensor in given.written)
+
+    def _decays(self, given: Given, *, grad: bool) -> bool:
+        """Whether a state is multiplied by a number near one, as in ``mean = 0.999 * mean + 0.001 * batch_mean``."""
+        if len(given.read) != 1 or not stalls(given, given.unit):
+            return False
+        is_state = not grad and given.cells[0].state.leaf is None and self._persists(given.cells[0])
+        return is_state or given.keys[0] in self._ends.buffers
+
     def _persists(self, cell: Cell) -> bool:
-        """Whether a storage is a parameter, or was there before the gradients were: an optimizer's state."""
+        """Whether a storage is a parameter, or existed before the backward pass, as optimizer state does."""
         return cell.state.leaf is not None or cell.state.writer < self.last_backward
 
     def after(self, given: Given, result: Any, fresh: list[Tensor]) -> None:
-        """Compare what was changed with the same in float64.
-
-        Raises
-        ------
-        RuntimeError, NotImplementedError, TypeError, IndexError, ValueError
-            If the operator is not there in float64.
-        """
+        """Compare each change with the same change in float64."""
+        if given.statistics:
+            self._after_statistics(given)
+            return
         wide = {
             id(tensor): given.before[id(tensor)].clone() if id(tensor) in given.before else tensor.to(torch.float64)
             for tensor in given.read
@@ -152,22 +161,49 @@ class Changes:
             at = (given.line, given.operator.name, self._format_of[now.dtype])
             update = update_of(*at, leaf, before, now, exact)
             if update is not None:
-                self.updates.append(update)
+                buffer = self._ends.buffers.get(key_of(now) if given.rebound is None else given.keys[0], "")
+                gap, share = _average(given, update)
+                self.updates.append(replace(update, buffer=buffer, gap=gap, share=share))
+
+    def _after_statistics(self, given: Given) -> None:
+        """Compare running statistics with the exact ones."""
+        for one in moved(given.args, given.statistics):
+            at = (given.line, given.operator.name, self._format_of[one.now.dtype])
+            update = update_of(*at, None, one.before, one.now, one.exact)
+            if update is not None:
+                name = self._ends.buffers.get(key_of(one.now), "of batch_norm")
+                self.updates.append(replace(update, gap=one.gap, share=one.share, buffer=name))
 
     def rebound(self, given: Given, now: Tensor) -> None:
-        """Compare a parameter that was not changed but bound anew, as ``w = w - rate * gradient`` does."""
+        """Compare a parameter that is replaced instead of changed, as in ``w = w - rate * gradient``."""
         assert given.rebound is not None
         leaf, before = given.rebound
         cell, first = self._shadows.cells[key_of(now)], given.args[0]
-        if cell.flat is not None and now.shape == first.shape and id(first) in given.shadow_of:
+        if leaf is not None and cell.flat is not None and now.shape == first.shape and id(first) in given.shadow_of:
             shadow = given.shadow_of[id(first)]
             self._ends.update(leaf, now, cell, before.to(shadow.dtype), shadow)
+
+
+def stalls(given: Given, unit: float) -> bool:
+    """Whether an average moves so slowly, or a decay is so close to one, that the format may not resolve it."""
+    name, args = bare(given.operator.name), given.args
+    if name == "lerp" and isinstance(args[2], float):
+        return 0.0 < abs(args[2]) * FAR < unit
+    return name == "mul" and isinstance(args[1], float) and 0.0 < abs(1.0 - args[1]) <= unit
+
+
+def _average(given: Given, update: Update) -> tuple[float | None, float]:
+    """Return the distance of an average from its target, and the share of it that a step covers."""
+    if bare(given.operator.name) != "lerp" or not isinstance(given.args[2], float) or update.leaf is not None:
+        return None, 1.0
+    share = abs(given.args[2])
+    return update.ratio / share, share
 
 
 def _changed(
     given: Given, wide: dict[int, Tensor], again: Any, fresh: list[Tensor]
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Yield what was changed: as it is now, as it was, as it should be."""
+    """Yield each changed tensor with its old and its exact new value."""
     if given.rebound is not None and fresh:
         yield fresh[0], given.before[id(given.args[0])], tensors(again)[0]
         return

@@ -1,4 +1,7 @@
-"""What counts in the end: losses, gradients, updates, buffers, outputs. An error that reaches none is not told."""
+"""Results that a step leaves: losses, gradients, updates, buffers and outputs.
+
+An error that reaches none of these is not reported.
+"""
 
 import math
 from collections.abc import Callable, Iterator
@@ -19,11 +22,11 @@ from harness.auditor.operator import is_followed, is_wrapped, key_of, tensors
 from harness.auditor.shadow import Cell, Shadows
 
 ENGINE = "_engine_run_backward"
-"""What ``backward`` and ``grad`` call: the only place that sees every root."""
+"""Function that ``backward`` and ``grad`` call with every root."""
 
 
 class Kind(Enum):
-    """What an end is."""
+    """Kind of a result."""
 
     LOSS = "the loss"
     GRADIENT = "the gradient of"
@@ -34,18 +37,20 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """Something that the step leaves behind.
+    """A result that the step leaves.
 
     Parameters
     ----------
     kind, name
-        What it is, and of which parameter or buffer.
+        Its kind, and the name of the parameter or buffer.
     state
-        Who wrote it, and how wrong it is.
+        Its writer and its error.
     unit
-        The coarsest unit roundoff on the way to it.
+        Coarsest unit roundoff on the way to it.
     in_balls
-        Whether it was held beside balls.
+        Whether it was compared with ball arithmetic.
+    off
+        Absolute error of a scalar; infinity for other tensors.
     """
 
     kind: Kind
@@ -53,22 +58,23 @@ class End:
     state: Source
     unit: float
     in_balls: bool = False
+    off: float = math.inf
 
     def __str__(self) -> str:
-        """Return it as a reader has it: ``the gradient of 0.weight``."""
+        """Return a readable name such as ``the gradient of 0.weight``."""
         return f"{self.kind.value} {self.name}".rstrip()
 
 
 @contextmanager
 def unseen() -> Iterator[None]:
-    """Compute without gradients, without autocast, and without being followed."""
+    """Disable gradients, autocast and the audit."""
     with _disable_current_modes(), torch._C._DisableAutocast(), torch.no_grad():
         yield
 
 
 @dataclass(slots=True)
 class Before:
-    """A parameter as it was before its first update, and its shadow then."""
+    """A parameter and its shadow before the first update."""
 
     parameter: Tensor
     actual: Tensor
@@ -76,27 +82,17 @@ class Before:
 
 
 class Ends:
-    """Collects the ends of a step; a context that listens to modules, gradients and the beginnings of backward passes.
-
-    Parameters
-    ----------
-    shadows
-        The storages.
-    lines
-        Is told which module is being called.
-    """
+    """Collects the results of a step from modules, gradient hooks and backward passes."""
 
     def __init__(self, shadows: Shadows, lines: Lines) -> None:
         self.found: list[End] = []
-        self.is_scaled = False
-        """Whether a scaler looks for gradients that are not finite, and skips the step then."""
         self.updated: set[int] = set()
         self.compensated: set[int] = set()
         """Parameters whose update keeps its rounding remainder."""
         self.left: list[tuple[str, Tensor]] = []
         """The parameters used by the step and the buffers of the called models, set at the end of the step."""
         self.without_gradient: list[Tensor] = []
-        """Parameters that had none when they were first read."""
+        """Parameters without a gradient at their first use."""
         self._shadows, self._lines = shadows, lines
         self._leaves: dict[int, Tensor] = {}
         self._met: dict[int, int] = {}
@@ -104,6 +100,8 @@ class Ends:
         self._parts: set[tuple[int, int, int]] = set()
         self._names: dict[int, str] = {}
         self._buffers: dict[str, Tensor] = {}
+        self.buffers: dict[int, str] = {}
+        """Names of the buffers of called models, by their storages."""
         self._before: dict[int, Before] = {}
         self._handles: list[Any] = []
         self._output: Any = None
@@ -112,16 +110,16 @@ class Ends:
     # Listening
 
     def listen(self) -> None:
-        """Begin."""
+        """Install the hooks."""
         self._handles += [
             all_modules.register_module_forward_pre_hook(self._enter_module),
             all_modules.register_module_forward_hook(self._leave_module, always_call=True),
         ]
-        self._engine = getattr(torch.autograd, ENGINE)  # or whoever listens already
+        self._engine = getattr(torch.autograd, ENGINE)  # may be a hook of another listener
         setattr(torch.autograd, ENGINE, self._backward)
 
     def stop(self) -> None:
-        """Put everything back."""
+        """Remove the hooks."""
         setattr(torch.autograd, ENGINE, self._engine)
         for handle in self._handles:
             handle.remove()
@@ -133,6 +131,7 @@ class Ends:
             self._names.update({id(inner): name for name, inner in module.named_modules()})
             self._names.update({id(parameter): name for name, parameter in module.named_parameters()})
             self._buffers.update({name: buffer for name, buffer in module.named_buffers() if is_followed(buffer)})
+            self.buffers.update({key_of(buffer): name for name, buffer in self._buffers.items()})
         modules.append(self._names.get(id(module), type(module).__name__))
 
     def _leave_module(self, _module: nn.Module, _args: Any, output: Any) -> None:
@@ -145,20 +144,23 @@ class Ends:
         for root in roots:
             if isinstance(root, Tensor) and not is_wrapped(root) and is_followed(root) and root.dim() == 0:
                 self._end_of_backward(Kind.LOSS, "", root)
+        with unseen():
+            for parameter in self._leaves.values():
+                self._meet_gradient(parameter)
         return self._engine(roots, *args, **kwargs)
 
     # Parameters
 
     def is_met(self, tensor: Tensor) -> bool:
-        """Whether a leaf is a parameter that is listened to, and has the storage that it was met with."""
+        """Whether a leaf is a known parameter with an unchanged storage."""
         storage = self._met.get(id(tensor))
         return storage is not None and storage == tensor.untyped_storage()._cdata
 
     def meet(self, tensor: Tensor) -> None:
-        """Take note of a leaf that is about to be read: parameters are listened to."""
+        """Register a leaf before its first use."""
         if not is_followed(tensor):
             return
-        # What the backward pass has saved of a parameter is another object of the same numbers.
+        # The backward pass saves a parameter as another tensor with the same storage.
         part = (key_of(tensor), int(tensor.storage_offset()), tensor.numel())
         if part in self._parts:
             return
@@ -170,11 +172,20 @@ class Ends:
             self._leaves[id(tensor)] = tensor
             if tensor.grad is None:
                 self.without_gradient.append(tensor)
+            with torch._C._DisableAutocast(), torch.no_grad():
+                self._meet_gradient(tensor)
             self._handles.append(tensor.register_post_accumulate_grad_hook(self._gradient))
         self._met[id(tensor)] = part[0]
 
+    def _meet_gradient(self, parameter: Tensor) -> None:
+        """Mark a gradient that exists before the backward pass."""
+        if parameter.grad is not None and is_followed(parameter.grad):
+            state = self._shadows.cell(parameter.grad).state
+            if state.writer < 0:
+                state.gradient_of = id(parameter)
+
     def name(self, leaf: int) -> str:
-        """Return what a parameter is called."""
+        """Return the name of a parameter."""
         known = self._names.get(leaf)
         if known:
             return known
@@ -186,16 +197,16 @@ class Ends:
             self._end_of_backward(Kind.GRADIENT, self.name(id(parameter)), parameter.grad, leaf=id(parameter))
 
     def before_update(self, leaf: int, tensor: Tensor, cell: Cell) -> None:
-        """Keep a parameter as it is before it is first changed."""
+        """Save a parameter before its first change."""
         self.updated.add(leaf)
         if self._shadows.wide and leaf not in self._before:
             shadow = cell.shadow(tensor)
             self._before[leaf] = Before(tensor, tensor.detach().to(shadow.dtype, copy=True), shadow.clone())
 
-    # What is left behind
+    # Results
 
     def _end_of_backward(self, kind: Kind, name: str, tensor: Tensor, *, leaf: int | None = None) -> None:
-        """Take an end while operations are followed, where nothing is computed of it but beside a shadow."""
+        """Add a result during a backward pass, without auditing the comparison."""
         if not self._shadows.wide:
             self._end(kind, name, tensor, leaf=leaf)
             return
@@ -209,7 +220,10 @@ class Ends:
         error = self._measured(tensor, cell).error if self._shadows.wide and cell.flat is not None else 0.0
         state = Source(cell.state.writer, error, cell.state.spread, cell.state.nan, cell.state.inf, leaf)
         unit = max(cell.unit, self._shadows.unit(tensor))
-        self.found.append(End(kind, name, state, unit, in_balls=cell.in_balls))
+        off = math.inf
+        if self._shadows.wide and cell.flat is not None and tensor.dim() == 0:
+            off = abs(float(tensor) - float(cell.shadow(tensor)))
+        self.found.append(End(kind, name, state, unit, in_balls=cell.in_balls, off=off))
 
     def _measured(self, tensor: Tensor, cell: Cell) -> Distance:
         actual, shadow = tensor.detach(), cell.shadow(tensor)
@@ -220,13 +234,7 @@ class Ends:
         return Distance(0.0, 0.0) if math.isnan(measured.error) else measured
 
     def close(self, returned: Any = None) -> None:
-        """Take what is left at the end of the step: updates, buffers, and what was returned.
-
-        Parameters
-        ----------
-        returned
-            What the step returned; of a context, nothing.
-        """
+        """Add the results at the end of the step: updates, buffers, and the value that the step returned."""
         for leaf, before in self._before.items():
             self._update(leaf, before)
         self._ruin()
@@ -256,7 +264,7 @@ class Ends:
         self.update(leaf, before.parameter, cell, before.actual, before.shadow)
 
     def _ruin(self) -> None:
-        """Take the parameters that are no longer finite of finite gradients, as where a clipping divides by zero."""
+        """Add parameters that are not finite although their gradients are, as after a division by a zero norm."""
         said = {
             end.state.leaf
             for end in self.found
@@ -269,17 +277,7 @@ class Ends:
                 self._end(Kind.UPDATE, self.name(leaf), parameter, leaf=leaf)
 
     def update(self, leaf: int, tensor: Tensor, cell: Cell, actual: Tensor, shadow: Tensor) -> None:
-        """Compare how a parameter moved with how it should have.
-
-        Parameters
-        ----------
-        leaf
-            The parameter.
-        tensor, cell
-            What it is now.
-        actual, shadow
-            What it was before, in the arithmetic of its shadow.
-        """
+        """Compare the change of a parameter since ``actual`` with the change of its shadow."""
         moved = tensor.detach().to(actual.dtype) - actual
         meant = cell.shadow(tensor) - shadow
         size = float(torch.linalg.vector_norm(meant))

@@ -1,6 +1,6 @@
-"""Balls beside a storage, where a shadow in float64 would be the step's own arithmetic or has too few digits itself.
+"""Ball arithmetic for storages whose float64 shadow has too few digits.
 
-What balls say is written to the shadow, rounded once: whatever is measured against it is measured against the truth.
+The midpoint of a ball is written to the shadow, so that later comparisons use the exact value.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -24,23 +24,23 @@ from harness.floats import to_arb
 _OPERATIONS = {**ELEMENTWISE, **PRODUCTS, **BY_ROWS}
 
 PRECISION = 256
-"""Bits that balls keep: what cancels may take two hundred of them."""
+"""Precision of balls in bits; a cancellation may cost two hundred of them."""
 
 MOST = 6_000_000
-"""Additions of balls that a step is worth, at a tenth of a microsecond each."""
+"""Budget of a step, in additions of balls at a tenth of a microsecond each."""
 
 FEW, WORTH, EACH = 256, 300_000, 200
 """Storage size below which balls are used in every format; additions allowed for a step; additions allowed per call."""
 
 QUESTIONS, MOST_AT_ONCE = 6_000, 1_500
-"""Numbers read for all checks with balls of a loss of digits against float64; numbers read for one check."""
+"""Maximum number of inputs for all checks of lost digits with balls, and for one check."""
 
 _OF_SHADOW = arb(0, arb(2) ** -45)
 """Assumed relative uncertainty of a number in a shadow."""
 
 _KNOWN_BITS = 60
 _NOTHING = arb(2) ** -150
-"""A ball that is smaller is known: it is rounding of the balls themselves where it should be zero."""
+"""Size below which a ball counts as an exact zero."""
 
 _COST = {**dict.fromkeys(BY_ROWS, 15), **dict.fromkeys(ELEMENTWISE, 10)}
 _CHEAP = {"add", "sub", "rsub", "mul", "neg", "square", "abs", "sum", "mean", "where", "masked_fill", "copy", "zero"}
@@ -51,19 +51,11 @@ _FAILURES = (*FAILURES, KeyError, ZeroDivisionError, OverflowError)
 
 Values = list[tuple[Tensor, Balls]]
 Question = Callable[[], bool | None]
-"""Put to balls; ``None`` where they do not decide."""
+"""Returns ``None`` if balls cannot decide."""
 
 
 class Exact:
-    """Carries out in balls what a step does, as far as that can be afforded.
-
-    Parameters
-    ----------
-    followed
-        The dtypes that have balls.
-    when_few
-        Whether the others have them too, as long as the step's storages are small.
-    """
+    """Repeats operations of a step in ball arithmetic, within a budget."""
 
     def __init__(self, followed: frozenset[torch.dtype], *, when_few: bool = False) -> None:
         self.when_few = when_few
@@ -74,46 +66,34 @@ class Exact:
         self.questions = QUESTIONS
 
     def are_few(self, given: Given, result: Any) -> bool:
-        """Whether a step still is so small that it has balls in every format, with this operation."""
+        """Whether the step is still small enough for ball arithmetic in every format."""
         self._left_for_few -= EACH + sum(cell.length for cell in given.cells)
         is_small = all(cell.length <= FEW for cell in given.cells)
         return is_small and self._left_for_few > 0 and all(tensor.numel() <= FEW for tensor in tensors(result))
 
     def follow_no_more(self, cells: Iterable[Cell]) -> None:
-        """Let go of the balls of formats that have them in small steps alone.
-
-        Parameters
-        ----------
-        cells
-            The storages of the step.
-        """
+        """Drop the balls of formats that only small steps have."""
         self.when_few, self.followed = False, self._however_many
         for cell in cells:
             if cell.dtype not in self.followed:
                 cell.balls, cell.in_balls = None, False
 
     def must_know(self, given: Given) -> bool:
-        """Whether it is to be said where there is no ball of what an operation does."""
+        """Whether a missing ball must be reported."""
         return all(tensor.dtype in self._however_many for tensor in given.read)
 
     def concerns(self, given: Given) -> bool:
-        """Whether balls are wanted of what an operation does."""
+        """Whether an operation is repeated in ball arithmetic."""
         return bool(given.read) and all(tensor.dtype in self.followed for tensor in given.read)
 
     def values(self, given: Given, result: Any) -> Values | None:
-        """Return the exact values of what an operation has written; ``None`` where there is no ball of it.
-
-        Parameters
-        ----------
-        given, result
-            The operation, whose shadows are not yet those of its result, and what came of it.
-        """
+        """Return the exact results of an operation; ``None`` if they are unknown."""
         returned = [tensor for tensor in tensors(result) if tensor.dtype in FLOATING]
         written = given.written if given.operator.writes else returned
         if not written:
             return []
         if any(tensor.dtype not in self.followed for tensor in written):
-            return None
+            return []
         cost = _cost(given, written)
         if cost > self.left:
             return None
@@ -135,7 +115,7 @@ class Exact:
         elif name in PICKED and isinstance(result, tuple):
             made = picked(balls[id(given.args[0])], result[1], *given.args[1:])
         elif name == "threshold_backward":
-            side = given.args[1].detach().numpy(force=True) > given.args[2]  # as the step has seen it
+            side = given.args[1].detach().numpy(force=True) > given.args[2]  # the side that the step took
             made = np.where(side, balls[id(given.args[0])], ZERO)
         elif name in PUTS:
             made = PUTS[name](*_exchanged(given.args, balls))
@@ -147,23 +127,14 @@ class Exact:
                 yield tensor, np.broadcast_to(np.asarray(values, dtype=object), tensor.shape)
 
     def question(self, given: Given, actual: Tensor, shadow: Tensor, wrong: float) -> Question | None:
-        """Return the question whether an element that is far from its shadow is wrong, and not the shadow.
+        """Return a function that checks with balls whether a result, rather than its shadow, is wrong.
 
-        It keeps what it needs, and is put where the operation is to blame; ``None`` where balls have no answer to it.
-
-        Parameters
-        ----------
-        given
-            An operation that has written nothing over what it read.
-        actual, shadow
-            Its result, and the shadow of that.
-        wrong
-            The relative error from which on it is.
+        The function is called later, and only if the operation is blamed. Return ``None`` if balls cannot decide.
 
         Notes
         -----
-        Each operand is a ball around its shadow, wide enough for what a float64 shadow has lost on its way:
-        2^-45 of its size. Where such balls cancel they do not decide, and float64 has no digits there either.
+        Each operand is a ball around its shadow with a relative radius of 2^-45, which covers the error of float64 so
+        far. If such balls cancel, neither they nor float64 can decide.
         """
         name = given.operator.base
         if name not in _OPERATIONS or self.questions <= 0:
@@ -171,7 +142,7 @@ class Exact:
         off = (actual.to(torch.float64) - shadow).abs()
         sizes = shadow.abs().clamp_min(torch.finfo(actual.dtype).smallest_normal)
         share = (off / sizes).clamp_max(1.0)
-        at = int(torch.where(share >= share.max() / 2, sizes, -1.0).argmax())  # of the wrong ones the best known
+        at = int(torch.where(share >= share.max() / 2, sizes, -1.0).argmax())  # the largest of the wrong elements
         index = tuple(int(axis) for axis in np.unravel_index(at, actual.shape))
         try:
             args = _read_for(name, _placed(given.args, given.shadow_of), actual.shape, index)
@@ -182,7 +153,7 @@ class Exact:
         except (*_FAILURES, TypeError, AttributeError):
             return None
         named = {} if name in _SUMS else {key: x for key, x in given.kwargs.items() if key not in _NOT_OURS}
-        kept = _kept(args)  # a step may write over it before the question is put
+        kept = _kept(args)  # the step may overwrite them before the check
         numbers = [float(values.flatten()[at]) for values in (actual, shadow)]
         shape = actual.shape
 
@@ -202,14 +173,14 @@ class Exact:
         return answer
 
     def of(self, tensor: Tensor, cell: Cell) -> Balls:
-        """The balls that stand for a tensor: of a storage that has none what its shadow holds."""
+        """Return the balls of a tensor; without balls, convert the shadow."""
         if cell.balls is None:
             cell.balls, cell.in_balls = _lifted(tensor, cell), cell.state.writer < 0
             self.left -= _length(tensor)
         return _part(cell.balls, tensor)
 
     def keep(self, given: Given, tensor: Tensor, cell: Cell, values: Balls) -> None:
-        """Write what is true of a tensor beside its storage, and to its shadow as far as it is known."""
+        """Store exact results, and write the known ones to the shadow."""
         shadow = cell.shadow(tensor)
         if cell.balls is None:
             cell.balls = _lifted(tensor, cell)
@@ -222,7 +193,7 @@ class Exact:
         shadow.copy_(torch.from_numpy(rounded))
 
     def is_finite(self, operator: Operator, operands: Sequence[float | None]) -> bool:
-        """Whether the exact result of an operation on such elements is a number."""
+        """Whether the exact result for these operands is finite."""
         if operator.base not in ELEMENTWISE or None in operands:
             return False
         with ctx.workprec(PRECISION):
@@ -237,7 +208,7 @@ _SUMS = ("sum", "mean")
 
 
 def _read_for(name: str, args: Any, shape: Sequence[int], index: tuple[int, ...]) -> list[Any]:
-    """What an operation read for one element of its result; all of it where that is not known."""
+    """Return the inputs of one element of the result; all inputs if these are unknown."""
 
     def entry(value: Any) -> Any:
         return value.expand(shape)[index] if isinstance(value, Tensor) else value
@@ -251,21 +222,21 @@ def _read_for(name: str, args: Any, shape: Sequence[int], index: tuple[int, ...]
         return list(args)
     x, *given = args
     axes = range(x.dim()) if not given or not given[0] else [axis % x.dim() for axis in given[0]]
-    if len(given) < 2 or not given[1]:  # the axes that are summed over are gone
+    if len(given) < 2 or not given[1]:  # without keepdim
         x = x.movedim(list(axes), list(range(-len(axes), 0)))
         return [x[index]]
     return [x[tuple(slice(None) if axis in axes else at for axis, at in enumerate(index))]]
 
 
 def _kept(value: Any) -> Any:
-    """The same, of tensors copies."""
+    """Copy all tensors of an argument."""
     if isinstance(value, Tensor):
         return value.detach().clone()
     return [_kept(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def _around(value: Any) -> Any:
-    """Balls around numbers of shadows."""
+    """Return balls around shadow values."""
     if not isinstance(value, Tensor):
         return [_around(inner) for inner in value] if isinstance(value, list | tuple) else value
     numbers = value.detach().numpy(force=True)
@@ -282,7 +253,7 @@ def _is_known(ball: arb) -> bool:
 
 
 def _lifted(tensor: Tensor, cell: Cell) -> Balls:
-    """The shadow of a storage as balls, in a row."""
+    """Return the shadow of a storage as a row of balls."""
     assert cell.flat is not None
     return to_arb(torch.as_strided(cell.flat, (_length(tensor),), (1,), 0).numpy(force=True))
 
@@ -292,18 +263,18 @@ def _length(tensor: Tensor) -> int:
 
 
 def _part(flat: Balls, tensor: Tensor) -> Balls:
-    """The part of a storage that is a tensor's, as a view."""
+    """Return the view of a storage that belongs to a tensor."""
     strides = [stride * flat.itemsize for stride in tensor.stride()]
     return np.lib.stride_tricks.as_strided(flat[tensor.storage_offset() :], tensor.shape, strides)
 
 
 def _of_each(name: str) -> str:
-    """What is done to each element of lists, where it is."""
+    """Return the operation that a multi-tensor operation applies to each tensor."""
     return name.removeprefix("_foreach_").rstrip("_") if name.startswith("_foreach_") else name
 
 
 def _cost(given: Given, written: list[Tensor]) -> int:
-    """In additions."""
+    """Return the cost in additions."""
     name = _of_each(given.operator.base)
     elements = max(sum(t.numel() for t in given.read), sum(t.numel() for t in written))
     if name in PRODUCTS:
@@ -316,14 +287,14 @@ _NOT_OURS = {"dtype", "layout", "device", "pin_memory", "memory_format", "out", 
 
 
 def _exchanged(value: Any, balls: Mapping[int, Balls]) -> Any:
-    """An argument with balls in place of floats, and NumPy's arrays in place of other tensors."""
+    """Replace floating-point tensors by balls and other tensors by NumPy arrays."""
     if isinstance(value, Tensor):
         return balls[id(value)] if id(value) in balls else value.detach().numpy(force=True)
     return [_exchanged(inner, balls) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def _each(name: str, args: list[Any], kwargs: Mapping[str, Any]) -> list[Balls]:
-    """One operation on the elements of lists."""
+    """Apply one operation to the elements of lists."""
     if name == "norm":
         name = "linalg_vector_norm"
     columns = [argument if isinstance(argument, list) else repeat(argument) for argument in args]
@@ -335,7 +306,7 @@ def _each(name: str, args: list[Any], kwargs: Mapping[str, Any]) -> list[Balls]:
 
 
 def _moved(operator: Operator, args: Any, kwargs: Mapping[str, Any], balls: Mapping[int, Balls]) -> Any:
-    """What only moves numbers: torch does it with their places in a pool, of which the first is zero."""
+    """Let torch move positions instead of balls; position 0 stands for zero."""
     pool: list[arb] = [arb(0)]
     places: dict[int, Tensor] = {}
     for identity, values in balls.items():

@@ -1,29 +1,30 @@
-"""What an audit found: ends that are wrong, each led back to a line; rules; updates that were lost."""
+"""Findings of an audit: wrong results traced back to lines, violated rules, and lost updates."""
 
 import math
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from harness.auditor.blame import Cause, blame_error, blame_not_finite
-from harness.auditor.change import Update
+from harness.auditor.counting import Indices
 from harness.auditor.end import End, Kind
-from harness.auditor.line import Line
+from harness.auditor.fair import is_small
+from harness.auditor.line import place
+from harness.auditor.lost_update import lost_updates
+from harness.auditor.naming import known_as
 from harness.auditor.operation import Operation
-from harness.auditor.operator import SMALLEST, UNIT, dtype_name
+from harness.auditor.operator import UNIT, dtype_name
+from harness.auditor.remedy import is_sum, of_counts
 from harness.auditor.watching import Watching
-from harness.auditor.wording import describe, stalled
+from harness.auditor.wording import describe, digits, stalled
 from harness.record.audit import RANKS, AuditFinding, AuditKind
 from harness.record.cell import cell
 
-STILL = 0.5
-"""Minimum lost share of an update, by elements and by norm, for a finding."""
-
 HARMLESS = 0.05
-"""Relative error that a sum's terms explain by canceling: what remains of it is rounding, and was zero."""
+"""Relative error, explained by canceling terms, above which a gradient is zero up to rounding."""
 
 READ_WELL = 0.01
 """Maximum input error for which a sum is responsible for its own error."""
@@ -32,9 +33,9 @@ _COPIES = {"_to_copy", "clone", "copy_", "add_", "add"}
 
 
 def limit(end: End) -> float:
-    """The error from which on an end is wrong: all but a few of the digits its coarsest format carries are lost.
+    """Return the relative error above which a result is wrong.
 
-    Of float64 it is all that it has beyond float32.
+    All but a few digits of the coarsest format are lost there. For float64, those beyond float32 are lost.
     """
     most = 0.1 if end.kind in (Kind.LOSS, Kind.OUTPUT) else 0.7
     return min(most, max(1e4 * end.unit, UNIT[torch.float32]))
@@ -42,7 +43,7 @@ def limit(end: End) -> float:
 
 @dataclass
 class Found:
-    """What was found at one line, of one kind."""
+    """A cause with everything that it spoils."""
 
     cause: Cause
     kind: AuditKind
@@ -52,13 +53,7 @@ class Found:
 
 
 class Findings:
-    """Leads the ends of an audit back to lines.
-
-    Parameters
-    ----------
-    watching
-        The audit, when the step is done.
-    """
+    """Traces the results of an audit back to lines."""
 
     def __init__(self, watching: Watching) -> None:
         self.watching = watching
@@ -71,7 +66,16 @@ class Findings:
         """Return the findings, the worst first."""
         for end in self.watching.ends.found:
             self._follow(end)
-        merged = _merged([*map(_of_cause, self._found.values()), *self._remarks(), *self._updates()])
+        for wrong, _ in self.watching.indices:
+            self._miscounted(wrong)
+        self.notes += self.watching.scaling.notes
+        merged = _merged(
+            [
+                *map(_of_cause, self._found.values()),
+                *self._remarks(),
+                *lost_updates(self.watching.changes.updates, self.watching.ends),
+            ]
+        )
         return sorted(merged, key=lambda finding: RANKS.index(finding.kind))
 
     def _follow(self, end: End) -> None:
@@ -82,7 +86,7 @@ class Findings:
         if state.nan or state.inf or math.isinf(state.error):
             if operation.meant and not state.nan:
                 return
-            # Of a gradient that is rounding it is no fault: what an optimizer made of it is.
+            # An update of a gradient that is rounding error is blamed on the optimizer.
             is_rounding = end.kind is Kind.UPDATE and state.leaf in self._exempt
             first = blame_not_finite(self.operations, operation, beyond_poles=not is_rounding)
             self._add(first, str(end), is_loss=end.kind is Kind.LOSS and first.operation is operation)
@@ -97,18 +101,30 @@ class Findings:
                 return None
             worst = max((s for s in operation.sources if s.writer >= 0), key=lambda s: s.worst, default=None)
             if worst is None or max(source.error for source in operation.sources) <= limit(end):
-                return None  # absorbed here, which the rule on updates says
+                return None  # a lost update has its own finding
             operation = self.operations[worst.writer]
         cause = blame_error(self.operations, operation)
         if cause.operation.is_confirmed() is False:
-            self.notes.append(f"ball arithmetic contradicts float64 at {cause.operation.name} and confirms the step")
+            self.notes.append(
+                f"ball arithmetic contradicts float64 at {known_as(cause.operation.name)} and confirms the step"
+            )
+            return None
+        if cause.operation.is_fair and is_small(cause.operation, self._loss_error(end)):
+            self.notes.append(_harmless(cause.operation))
             return None
         if end.kind is Kind.GRADIENT and self._is_rounding(end, operation, cause):
             return None
         return cause
 
+    def _loss_error(self, end: End) -> float:
+        """Return the absolute error of the loss that a result belongs to; infinity if there is none."""
+        if end.kind in (Kind.OUTPUT, Kind.BUFFER):
+            return end.off
+        off = max((other.off for other in self.watching.ends.found if other.kind is Kind.LOSS), default=math.inf)
+        return off / (self.watching.scaling.scale or 1.0)
+
     def _is_rounding(self, end: End, operation: Operation, cause: Cause) -> bool:
-        """Whether a gradient is zero in truth, as a key's bias has it, and what there is of it is rounding."""
+        """Whether the exact gradient is zero, as for the bias of attention keys, so that the rest is rounding error."""
         made = operation
         while made.name in _COPIES and made.sources:
             worst = max(made.sources, key=lambda source: source.error)
@@ -126,13 +142,13 @@ class Findings:
         elif cause.read is not None and cause.operation.backward and cause.operation.vanished <= 0.3:
             self._exempt.add(end.state.leaf)
             self.notes.append(
-                f"{end} is rounding error: the terms of {cause.operation.name} cancel in the backward pass"
+                f"{end} is rounding error: the terms of {known_as(cause.operation.name)} cancel in the backward pass"
             )
             return True
         return cancels
 
     def _add(self, cause: Cause, reaches: str, *, is_loss: bool = False) -> None:
-        kind, sentence, remedy = describe(cause, self.watching.ends.name)
+        kind, sentence, remedy = describe(cause, self.operations, self.watching.ends)
         if kind is AuditKind.ACCUMULATION:
             sentence += stalled(self.operations, cause.operation)
         if kind is AuditKind.OVERFLOW and is_loss and cause.operation.name.startswith("mul"):
@@ -141,6 +157,15 @@ class Findings:
         if key not in self._found:
             self._found[key] = Found(cause, kind, sentence, remedy)
         self._found[key].reaches.append(reaches)
+
+    def _miscounted(self, wrong: Indices) -> None:
+        """Trace wrong indices back to the line that counted them."""
+        written = self.operations[wrong.writer]
+        cause = blame_error(self.operations, written) if self.watching.full else Cause(written)
+        kind = AuditKind.ACCUMULATION if is_sum(cause.operation) else AuditKind.INACCURATE
+        key = (cause.operation.line.key, kind)
+        found = self._found.setdefault(key, Found(cause, kind, wrong.sentence, of_counts()))
+        found.reaches.append("indices")
 
     def _remarks(self) -> Iterator[AuditFinding]:
         for remark in self.watching.rules.remarks.values():
@@ -151,45 +176,14 @@ class Findings:
                 "times": remark.times,
                 "law": _LAWS.get((remark.kind, remark.operation)),
             }
-            yield AuditFinding(**place(remark.line), **facts, operation=remark.operation, dtype=remark.dtype)
-
-    def _updates(self) -> Iterator[AuditFinding]:
-        groups: dict[tuple[tuple[str, int], bool, str], list[Update]] = defaultdict(list)
-        for update in self.watching.changes.updates:
-            is_kept = update.leaf is not None and update.leaf in self.watching.ends.compensated
-            if not is_kept and update.lost > STILL and update.still > STILL * update.wanted:
-                groups[(update.line.key, update.leaf is not None, update.operation)].append(update)
-        for (_, is_parameter, _), updates in groups.items():
-            yield self._of_updates(updates, is_parameter=is_parameter)
-
-    def _of_updates(self, updates: Sequence[Update], *, is_parameter: bool) -> AuditFinding:
-        first = updates[0]
-        share = sum(update.still for update in updates) / sum(update.wanted for update in updates)
-        whose = "weights" if is_parameter else "entries of the optimizer's state"
-        still, updated = {update.leaf for update in updates}, len(self.watching.ends.updated)
-        where = f" in {len(still):,} of {updated:,} tensors" if is_parameter and len(still) < updated else ""
-        why = _why_still(max(updates, key=lambda update: update.still))
-        sentence = f"{100 * share:.0f} % of the {whose}{where} do not change: {why}"
-        names = [self.watching.ends.name(update.leaf) for update in updates if update.leaf is not None]
-        return AuditFinding(
-            **place(first.line),
-            kind=AuditKind.UPDATE,
-            sentence=sentence,
-            remedy="keep weights and optimizer state in float32 (or use stochastic rounding, or keep the remainder)",
-            operation=first.operation,
-            dtype=dtype_name(first.dtype),
-            reaches=tuple(f"the update of {name}" for name in dict.fromkeys(names)),
-            times=len(updates),
-        )
+            yield AuditFinding(**place(remark.line), **facts, operation=known_as(remark.operation), dtype=remark.dtype)
 
 
-def _why_still(update: Update) -> str:
-    """Why most of the elements of an update are lost."""
-    name = dtype_name(update.dtype)
-    if update.headroom > 2:
-        return f"they are too small for {name}, whose smallest positive number is {SMALLEST[update.dtype]:.3g}"
-    what = "the decay" if "mul" in update.operation else "the update"
-    return f"{what} is {update.ratio:.1e} of their size, but {name} resolves only {2 * UNIT[update.dtype]:.1e}"
+def _harmless(operation: Operation) -> str:
+    """Return a note on a harmless loss of digits."""
+    at = f"{cell(Path(operation.line.file).name)}:{operation.line.number}"
+    how = f"{known_as(operation.name)} at {at} has {digits(operation.worst, operation)} left"
+    return f"{how}, since its terms cancel: harmless, because the error of the loss is small compared with these terms"
 
 
 _LAWS: Mapping[tuple[AuditKind, str], str] = {
@@ -202,7 +196,7 @@ _LAWS: Mapping[tuple[AuditKind, str], str] = {
     (AuditKind.CLAMPED, "binary_cross_entropy"): "gradient_not_lost --contract binary_cross_entropy_with_logits",
     (AuditKind.INACCURATE, "softplus"): "value --contract softplus",
 }
-"""The law that says of an operation with a contract what happens at a line, by the line's kind and operation."""
+"""Laws of contracts that describe a finding, by its kind and operation."""
 
 
 def _of_cause(found: Found) -> AuditFinding:
@@ -212,7 +206,7 @@ def _of_cause(found: Found) -> AuditFinding:
         kind=found.kind,
         sentence=found.sentence,
         remedy=found.remedy,
-        operation=operation.name,
+        operation=known_as(operation.name),
         dtype=dtype_name(operation.dtype),
         backward=operation.backward,
         law=None if operation.backward else _LAWS.get((found.kind, operation.name)),
@@ -222,29 +216,17 @@ def _of_cause(found: Found) -> AuditFinding:
 
 
 def _oracle_of(cause: Cause) -> str | None:
-    """By what a loss of digits is known."""
+    """Return the evidence for a loss of digits."""
     if cause.read is None:
         return None
     return "ball arithmetic" if cause.operation.is_confirmed() else "float64 alone"
-
-
-def place(line: Line) -> dict[str, Any]:
-    """The fields of a record that say where something is."""
-    caller = None if line.caller is None else f"{cell(line.caller[0])}:{line.caller[1]}"
-    return {
-        "file": cell(line.file),
-        "line": line.number,
-        "function": line.function,
-        "module": line.module,
-        "caller": caller,
-    }
 
 
 _NOT_FINITE = {AuditKind.OVERFLOW, AuditKind.POLE, AuditKind.INVALID, AuditKind.MASKED}
 
 
 def _merged(findings: Sequence[AuditFinding]) -> list[AuditFinding]:
-    """One finding for each line and kind, forward and backward; what is not finite in both is one, too."""
+    """Merge findings of the same line and kind; NaN and infinity in forward and backward pass are one finding."""
     by_key: dict[tuple[str, int, AuditKind, str], AuditFinding] = {}
     forward = {(f.file, f.line): f.kind for f in reversed(findings) if f.kind in _NOT_FINITE and not f.backward}
     for finding in sorted(findings, key=lambda finding: finding.backward):

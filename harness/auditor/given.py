@@ -1,4 +1,4 @@
-"""An operation that is about to be carried out: what it reads and writes, and in which state that is."""
+"""An operation before it runs, with the state of its inputs."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,28 +13,32 @@ from harness.auditor.shadow import Cell
 
 @dataclass(slots=True)
 class Given:
-    """An operation that is about to be carried out.
+    """An operation before it runs.
 
     Parameters
     ----------
     operator, args, kwargs
-        What it is.
+        The operation and its arguments.
     line, backward
-        Who asks for it.
+        The line that called it, and whether autograd did.
     read, keys, cells
-        The floats that it reads, what identifies their storages, and those.
+        Floating-point inputs, the keys of their storages, and these storages.
     written
-        Those of them that it changes.
+        Inputs that it changes.
     sources
-        The state of what it reads.
+        States of the inputs.
     unit, error, nan, inf
-        The worst of those.
+        Coarsest unit roundoff and largest error of the inputs, and whether one contains NaN or infinity.
     shadow_of
-        The shadows, by the identity of the tensors.
+        Shadows by the identity of their tensors.
     before
-        What will be overwritten, in float64, where that is to be compared.
+        Float64 copies of tensors that it changes.
+    rebound
+        A parameter that is replaced, with its old value; without a parameter, a buffer.
+    statistics
+        Float64 copies of the running statistics that it changes.
     as_it_is
-        Whether its result keeps its own dtype, whatever the step is taken to compute in.
+        Whether the result keeps its own format in a simulation of another one.
     """
 
     operator: Operator
@@ -53,5 +57,6 @@ class Given:
     inf: bool
     shadow_of: dict[int, Tensor] = field(default_factory=dict)
     before: dict[int, Tensor] = field(default_factory=dict)
-    rebound: tuple[int, Tensor] | None = None
+    rebound: tuple[int | None, Tensor] | None = None
+    statistics: list[Tensor] = field(default_factory=list)
     as_it_is: bool = False

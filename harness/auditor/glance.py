@@ -1,4 +1,4 @@
-"""A glance at a step that is not audited: whether its losses, and the weights after it, are finite."""
+"""Quick check whether the losses and weights of a step are finite, without an audit."""
 
 import math
 from collections.abc import Iterable
@@ -12,12 +12,12 @@ from harness.auditor.operator import is_followed, is_wrapped, tensors
 
 
 class Glance:
-    """Listens for the losses of a step; a context around it.
+    """Context manager that records the losses of a step.
 
     Notes
     -----
-    A loss is what a backward pass begins from, or a number that is returned. It is kept without its graph, and read
-    when the step is over. Weights are looked at by their norms, those of a format in one call.
+    A loss is the root of a backward pass, or a returned number. It is stored without its graph and read after the step.
+    The weights of each format are checked by a single norm.
     """
 
     def __init__(self) -> None:
@@ -26,14 +26,14 @@ class Glance:
         self._formats: list[list[Tensor]] = []
 
     def __enter__(self) -> "Glance":
-        """Begin."""
+        """Start."""
         self._roots.clear()
         self._engine = getattr(torch.autograd, ENGINE)
         setattr(torch.autograd, ENGINE, self._backward)
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End."""
+        """Stop."""
         setattr(torch.autograd, ENGINE, self._engine)
 
     def _backward(self, roots: Any, *args: Any, **kwargs: Any) -> Any:
@@ -41,7 +41,7 @@ class Glance:
         return self._engine(roots, *args, **kwargs)
 
     def returned(self, value: Any) -> None:
-        """Take what the step returned for losses, where no backward pass began."""
+        """Use the returned value as a loss if there was no backward pass."""
         if not self._roots:
             self._keep(tensors(list(value.values()) if isinstance(value, dict) else value))
 
@@ -51,11 +51,11 @@ class Glance:
                 self._roots.append(value.detach())
 
     def losses(self) -> tuple[float, ...]:
-        """The losses, in the order in which they came."""
+        """Return the losses in the order of their backward passes."""
         return tuple(map(float, self._roots))
 
     def follow(self, ends: Iterable[tuple[str, Tensor]]) -> None:
-        """Look at these weights and buffers from now on; what is not finite now was meant so, or is known."""
+        """Check these weights and buffers from now on, except those that are not finite already."""
         found = ((name, tensor.detach()) for name, tensor in ends if tensor.numel())
         self._ends = [(name, tensor) for name, tensor in found if _is_finite(tensor)]
         formats: dict[tuple[torch.device, torch.dtype], list[Tensor]] = {}
@@ -64,10 +64,10 @@ class Glance:
         self._formats = list(formats.values())
 
     def ruined(self) -> str | None:
-        """Name the first of them that has become infinite or NaN; ``None`` where none has."""
+        """Return the name of the first tensor that is no longer finite, or ``None``."""
         if all(map(_are_finite, self._formats)):
             return None
-        # A norm may be beyond the format where no number is.
+        # The norm may overflow although every element is finite.
         return next((name for name, tensor in self._ends if not _is_finite(tensor)), None)
 
 

@@ -1,8 +1,7 @@
-"""How far each line is from its breaking point on this batch: the survey's exact numbers beside what was computed.
+"""Headroom of each line on this batch: the factor between its values and its breaking point.
 
-Three things are told: by which factor a result, or the input of an exponential, may grow before it overflows in its
-format; by which factor an update in 16 bits may shrink before it moves nothing; and the same of a term that is added to
-a running sum.
+The headroom of a result, or of the input of an exponential, is the factor by which it may grow. The headroom of a
+16-bit update, or of a term of a running sum, is the factor by which it may shrink before it is lost.
 """
 
 import math
@@ -12,8 +11,8 @@ from typing import NamedTuple
 import torch
 
 from harness.auditor.breaking import overflows_from
-from harness.auditor.finding import place
-from harness.auditor.line import Line
+from harness.auditor.line import Line, place
+from harness.auditor.naming import known_as
 from harness.auditor.operation import Operation
 from harness.auditor.operator import LARGEST, UNIT, dtype_name
 from harness.auditor.watching import Watching
@@ -23,7 +22,7 @@ Key = tuple[tuple[str, int], str]
 
 
 class Room(NamedTuple):
-    """How far one operation is from its breaking point: what becomes a record where it is among the narrowest."""
+    """Headroom of one operation."""
 
     line: Line
     operation: str
@@ -36,15 +35,7 @@ class Room(NamedTuple):
 
 
 def headroom(watching: Watching, *, most: int | None = None) -> list[Headroom]:
-    """Return how far lines are from breaking, the narrowest first; of each line and quantity the narrowest.
-
-    Parameters
-    ----------
-    watching
-        The audit, when the step is done.
-    most
-        How many are returned; all when absent.
-    """
+    """Return the smallest headroom of each line and quantity, in ascending order."""
     narrowest: dict[Key, Room] = {}
     for room in _rooms(watching):
         key = (room.line.key, room.quantity)
@@ -57,7 +48,7 @@ def _record(room: Room) -> Headroom:
     at = {name: value for name, value in place(room.line).items() if name != "caller"}
     return Headroom(
         **at,
-        operation=room.operation.strip("_"),
+        operation=known_as(room.operation),
         dtype=dtype_name(room.dtype),
         backward=room.backward,
         quantity=room.quantity,
@@ -68,11 +59,13 @@ def _record(room: Room) -> Headroom:
 
 
 def _rooms(watching: Watching) -> Iterator[Room]:
-    """Yield what may be the narrowest of its line: of its results those that are larger than the ones before."""
+    """Yield the headroom of operations whose result is larger than all earlier ones of their line."""
     largest: dict[tuple[int, torch.dtype], float] = {}
     for operation in watching.operations:
         if operation.meant or operation.name in _HARMLESS:
             continue
+        if operation.backward and watching.scaling.scale:
+            continue  # a gradient scaler keeps gradients as near to the largest number as it can
         if operation.read_range is not None:
             yield from _of_input(operation)
         elif 0.0 < operation.largest < math.inf:
@@ -93,14 +86,14 @@ _HARMLESS = {"full", "masked_fill", "masked_fill_", "where", "zero_", "fill_"}
 
 
 def _of_input(operation: Operation) -> Iterator[Room]:
-    """Of an exponential, whose result is far from its end as long as its input is near."""
+    """Yield the headroom of an exponential's input."""
     limit, value = overflows_from(operation.name, operation.dtype), (operation.read_range or (0.0, 0.0))[1]
     if limit is not None and 0.0 < value < math.inf:
         yield _room(operation, "input", value, limit, limit / value)
 
 
 def _of_term(operation: Operation, term: float, total: float) -> Iterator[Room]:
-    """Of a term that is added to a running sum in 16 bits, which is lost at half an ulp of it."""
+    """Yield the headroom of a term of a running sum in 16 bits, which is lost at half an ulp of the sum."""
     lost_at = UNIT[operation.dtype] * total
     if term > 0.0 and lost_at > 0.0:
         yield _room(operation, "term", term, lost_at, term / lost_at)

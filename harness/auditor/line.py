@@ -1,4 +1,4 @@
-"""Whose line an operation belongs to: of the user's own code, forward and backward alike."""
+"""The user's line that an operation belongs to, in the forward and the backward pass."""
 
 import contextlib
 import sys
@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch.autograd.graph import _engine_run_backward
 
+from harness.record.cell import cell
+
 _TORCH = str(Path(torch.__file__).parent)
 _OURS = str(Path(__file__).parent)
 _PYTHON = str(sysconfig.get_path("stdlib"))
@@ -20,16 +22,16 @@ _ENGINE = _engine_run_backward.__code__
 _CONTEXTS = contextlib.__file__
 
 FOREIGN, THEIRS, OWN, ENGINE = range(4)
-"""A frame is torch's, Python's or ours; an installed library's; the user's; autograd's engine."""
+"""Kinds of frames: torch, Python or harness; an installed library; user code; the autograd engine."""
 
 
 class Pass(Enum):
-    """Who asks for an operation."""
+    """The caller of an operation."""
 
     FORWARD = "forward"
     """Called by user code directly: forward passes, optimizers, evaluations."""
     BACKWARD = "backward"
-    """Autograd, for what torch says the gradient of a line is."""
+    """Called by autograd for the gradient of a line."""
     BY_HAND = "by hand"
     """Called by user code that autograd called: a custom backward, or a recomputed checkpoint."""
 
@@ -41,11 +43,11 @@ class Line:
     Parameters
     ----------
     file, number, function
-        Where it is.
+        Its place.
     module
-        Path of the module that was being called, such as ``blocks.1.attention``; empty outside of modules.
+        Path of the called module, such as ``blocks.1.attention``; empty outside of modules.
     caller
-        File and line of the user's that called it, where it is an installed library's.
+        File and line of the user's call, if the line belongs to an installed library.
     """
 
     file: str
@@ -56,7 +58,7 @@ class Line:
 
     @property
     def key(self) -> tuple[str, int]:
-        """What findings are grouped by."""
+        """Key by which findings are grouped."""
         return (self.file, self.number)
 
 
@@ -64,22 +66,22 @@ NOWHERE = Line("?", 0, "?")
 
 
 class Lines:
-    """Finds the lines of operations, and remembers those of the forward pass for the backward one."""
+    """Finds the lines of operations, and remembers forward lines for the backward pass."""
 
     def __init__(self) -> None:
         self.modules: list[str] = []
         self._kinds: dict[int, tuple[int, CodeType]] = {}
-        """Kinds of code objects, by identity, because hashing a code object reads all its bytes."""
+        """Kinds of code objects by identity, because hashing a code object is slow."""
         self._forward: dict[int, Line] = {}
         self._known: dict[tuple[Any, ...], Line] = {}
 
     def asked(self) -> tuple[Line, Pass]:
-        """Return the line that asks for the operation being dispatched, and in which pass."""
+        """Return the line that called the current operation, and the pass."""
         node = torch._C._current_autograd_node()
         above = sys._getframe(2)
         if node is not None:
             known = self._forward.get(node._sequence_nr())
-            # Most often the engine itself dispatches, and nobody is between.
+            # Usually the engine itself dispatches the operation.
             if known is not None and above.f_back is not None and above.f_back.f_code is _ENGINE:
                 return known, Pass.BACKWARD
             frame, within = self._nearest(above)
@@ -91,17 +93,17 @@ class Lines:
             frame, within = self._nearest(above)
         line = NOWHERE if frame is None else self._line(frame)
         if node is None:
-            # Only the first operation that has a number made the node.
+            # The first operation with a sequence number creates the node.
             self._forward.setdefault(torch._C._autograd._get_sequence_nr() - 1, line)
         return line, Pass.BACKWARD if within else Pass.FORWARD
 
     def _nearest(self, frame: FrameType | None) -> tuple[FrameType | None, bool]:
-        """The innermost frame that has lines to name, and whether autograd's engine was met before it."""
+        """Return the innermost frame outside of torch and the harness, and whether the autograd engine is below it."""
         within, kinds = False, self._kinds
         while frame is not None:
             code = frame.f_code
             known = kinds.get(id(code))
-            kind = known[0] if known is not None else self._kind(code)  # a call for each frame would cost the most
+            kind = known[0] if known is not None else self._kind(code)  # inlined for speed
             if kind != FOREIGN:
                 if kind != ENGINE:
                     break
@@ -138,3 +140,15 @@ def _kind_of(file: str) -> int:
     if file.startswith(_INSTALLED):
         return THEIRS
     return FOREIGN if file.startswith(_PYTHON) or file == "<string>" else OWN
+
+
+def place(line: Line) -> dict[str, Any]:
+    """Return the place of a line as fields of a record."""
+    caller = None if line.caller is None else f"{cell(line.caller[0])}:{line.caller[1]}"
+    return {
+        "file": cell(line.file),
+        "line": line.number,
+        "function": line.function,
+        "module": line.module,
+        "caller": caller,
+    }

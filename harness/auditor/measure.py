@@ -1,7 +1,7 @@
-"""How far a result is from its shadow.
+"""Distance of a result from its shadow.
 
-The normwise error is blind for small elements, the elementwise one jumps at every zero: the first is what ends are
-judged by, and the mean of the second, each element capped at one, is looked at beside it when a line is blamed.
+The normwise error ignores small elements, and the elementwise error jumps at zeros. Results are judged by the first.
+Blame also uses the mean of the second, with each element limited to one.
 """
 
 import math
@@ -11,9 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness.auditor.operator import FLOATING
-
-_SMALLEST_NORMAL = {dtype: torch.finfo(dtype).smallest_normal for dtype in FLOATING}
+from harness.auditor.operator import SMALLEST_NORMAL
 
 _OF_NUMPY = (torch.float32, torch.float64)
 """Dtypes that NumPy widens exactly as torch does, without an extra copy."""
@@ -23,29 +21,19 @@ SAMPLE = 4_096
 
 
 class Distance(NamedTuple):
-    """Two errors: normwise, and the mean over the elements."""
+    """Normwise error, and mean elementwise error."""
 
     error: float
     spread: float
 
 
 def distance(actual: Tensor, shadow: Tensor, dtype: torch.dtype, *, whole: bool = False) -> Distance:
-    """Return how far a finite result is from its shadow; NaN where that is not finite.
-
-    Parameters
-    ----------
-    actual, shadow
-        Of one shape.
-    dtype
-        The format of the result.
-    whole
-        Whether every element is looked at.
-    """
-    # On some thousand numbers a call of NumPy costs a third of one of torch's, and each result is measured.
+    """Return the distance of a finite result from its shadow; NaN if that is not finite."""
+    # For a few thousand numbers, NumPy takes a third of the time of torch.
     if whole or actual.numel() <= SAMPLE:
         true, got = _numbers(shadow), _numbers(actual)
     else:
-        # A sample lies far apart, and what is computed of it is read again and again: it is brought together once.
+        # A strided sample is copied once, because it is read several times.
         true, got = np.ascontiguousarray(_numbers(_sampled(shadow))), _numbers(_sampled(actual))
     with np.errstate(all="ignore"):
         difference = np.subtract(got, true, dtype=np.float64)
@@ -55,16 +43,16 @@ def distance(actual: Tensor, shadow: Tensor, dtype: torch.dtype, *, whole: bool 
         if not math.isfinite(off):
             return Distance(math.nan, math.nan)
         size = _norm(true)
-        # Below the smallest normal number it is another event.
+        # Underflow is reported separately.
         scale = np.abs(true)
-        np.maximum(scale, _SMALLEST_NORMAL[dtype], out=scale)
+        np.maximum(scale, SMALLEST_NORMAL[dtype], out=scale)
         np.divide(np.abs(difference, out=difference), scale, out=scale)
         np.minimum(scale, 1.0, out=scale)
         return Distance(off / size if size > 0.0 else 1.0, float(np.add.reduce(scale)) / scale.size)
 
 
 def _numbers(tensor: Tensor) -> np.ndarray[Any, Any]:
-    """All elements in a row, as NumPy has them, without a copy where they lie in one."""
+    """Return all elements as a NumPy row, without a copy if they are contiguous."""
     if tensor.dtype not in _OF_NUMPY:
         tensor = tensor.to(torch.float64)
     if not tensor.is_contiguous():
@@ -73,22 +61,19 @@ def _numbers(tensor: Tensor) -> np.ndarray[Any, Any]:
 
 
 def _norm(row: np.ndarray[Any, Any]) -> float:
-    """The Euclidean one; of long rows a product of vectors would start the threads of a library."""
+    """Return the Euclidean norm; long rows avoid BLAS, which would start threads."""
     square = float(row.dot(row)) if row.size <= SAMPLE else float(np.add.reduce(row * row))
-    # Squares leave the range of float64 where numbers do not.
+    # Squares may overflow or underflow.
     return math.sqrt(square) if 1e-200 < square < 1e200 else float(torch.linalg.vector_norm(torch.from_numpy(row)))
 
 
 def _sampled(tensor: Tensor) -> Tensor:
     row = flat(tensor)
-    return row[:: -(-row.numel() // SAMPLE) | 1]  # an odd step, which is no multiple of a row
+    return row[:: -(-row.numel() // SAMPLE) | 1]  # an odd step, which is rarely a multiple of a row
 
 
 def extent(tensor: Tensor) -> tuple[float, float]:
-    """Return the least and the largest element, both NaN where one is.
-
-    The norm that says the same of their sizes takes five times as long.
-    """
+    """Return the smallest and the largest element; both are NaN if any element is."""
     if tensor.numel() == 1:
         value = float(tensor)
         return value, value
@@ -97,7 +82,7 @@ def extent(tensor: Tensor) -> tuple[float, float]:
 
 
 def distance_where_finite(actual: Tensor, shadow: Tensor, dtype: torch.dtype) -> Distance:
-    """Return the same of a result that is not finite: infinite where the truth is finite and it is not."""
+    """Return the distance of the finite elements; infinity if only the shadow is finite somewhere."""
     wide = actual.to(shadow.dtype)
     finite, known = wide.isfinite(), shadow.isfinite()
     if bool((~finite & known).any()) or bool((wide.isnan() & ~shadow.isnan()).any()):
@@ -107,13 +92,22 @@ def distance_where_finite(actual: Tensor, shadow: Tensor, dtype: torch.dtype) ->
 
 
 def vanished(actual: Tensor, shadow: Tensor, smallest: float) -> float:
-    """Share of the elements that are not zero and have underflowed to it."""
+    """Return the share of nonzero elements that underflowed to zero."""
     there = shadow != 0
     return float(((actual == 0) & there & (shadow.abs() <= smallest)).sum() / max(1, int(there.sum())))
 
 
+def has_emptied(actual: Tensor, shadow: Tensor, smallest: float) -> bool:
+    """Whether a nonzero element underflowed to zero."""
+    is_small = actual.numel() <= SAMPLE
+    if _numbers(actual).all() if is_small else int(torch.count_nonzero(actual)) == actual.numel():
+        return False
+    there = shadow[actual == 0].abs()
+    return bool(((there > 0) & (there <= smallest)).any())
+
+
 def flat(tensor: Tensor) -> Tensor:
-    """All elements in a row, without a copy where they lie in one."""
+    """Return all elements as a row, without a copy if they are contiguous."""
     if tensor.is_contiguous():
         return tensor.view(-1)
     by_stride = sorted(range(tensor.dim()), key=tensor.stride, reverse=True)

@@ -1,7 +1,7 @@
-"""What if: a step in float32, computed as if in 16 bits, wholly or as autocast has it.
+"""Simulation of 16-bit arithmetic in a float32 step, entirely or as autocast does.
 
-Torch computes an operation in 16 bits by computing it in float32 and rounding once. So does a step in float32 of which
-every result, and every parameter and batch where it is first read, is rounded to the narrower format in place.
+Torch computes a 16-bit operation in float32 and rounds once. The simulation does the same: it rounds every result in
+place, and every parameter and batch at its first use.
 """
 
 from contextlib import AbstractContextManager, ExitStack
@@ -15,18 +15,7 @@ from harness.record.audit import WHAT_IF, WhatIf
 
 
 class Narrowing:
-    """For which formats the tensors of a step stand.
-
-    Parameters
-    ----------
-    what_if
-        As if in which format float32 is computed; where absent every tensor is what it is.
-
-    Raises
-    ------
-    UsageError
-        If it is none that there is.
-    """
+    """Maps each dtype to the format that it stands for."""
 
     def __init__(self, what_if: WhatIf | None = None) -> None:
         self.format_of = {dtype: dtype for dtype in FLOATING}
@@ -51,7 +40,7 @@ class Narrowing:
             self.rounds = True
 
     def context(self) -> AbstractContextManager[object]:
-        """That of the step: autocast on each kind of device that there is, where that is asked."""
+        """Return the context of the step, with autocast on each available device if requested."""
         contexts = ExitStack()
         if self._autocast_to is not None:
             other = torch.accelerator.current_accelerator(check_available=True)
@@ -60,7 +49,7 @@ class Narrowing:
         return contexts
 
     def round(self, tensor: Tensor) -> None:
-        """Round a tensor in place, where it stands for a narrower one; autograd does not see that it is written."""
+        """Round a tensor in place, hidden from autograd."""
         if self._rounded_to is None or tensor.dtype is not torch.float32:
             return
         numbers = tensor.data
@@ -69,23 +58,23 @@ class Narrowing:
         numbers.copy_(numbers.to(self._rounded_to))
 
     def begin_from(self, tensor: Tensor) -> None:
-        """Keep all that lies in the storage of a tensor from which the step begins, and round it."""
+        """Save and round the storage of a tensor that existed before the step."""
         if self.is_asked:
             self.keep(tensor)
             self.round(_storage_of(tensor))
 
     def keep(self, tensor: Tensor) -> None:
-        """Keep all that lies in the storage of a tensor, to be put back."""
+        """Save the storage of a tensor."""
         numbers = _storage_of(tensor)
         self._before.append((numbers, numbers.clone()))
 
     def put_back(self) -> None:
-        """Give every tensor from which the step began the numbers that it had."""
+        """Restore all saved storages."""
         for numbers, before in reversed(self._before):
             numbers.copy_(before)
         self._before.clear()
 
 
 def _storage_of(tensor: Tensor) -> Tensor:
-    """All elements of a tensor's storage in a row."""
+    """Return all elements of a storage as a row."""
     return torch.as_strided(tensor.data, (tensor.untyped_storage().nbytes() // tensor.element_size(),), (1,), 0)

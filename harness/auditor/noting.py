@@ -1,4 +1,4 @@
-"""What is kept of each result: how large it is, whether it is finite, and how far it is from its shadow."""
+"""Stores each result: its size, whether it is finite, and its distance from the shadow."""
 
 import math
 from collections import Counter
@@ -9,8 +9,9 @@ from torch import Tensor
 
 from harness.auditor.birth import birth_of
 from harness.auditor.exact import Exact
+from harness.auditor.fair import is_fair
 from harness.auditor.given import Given
-from harness.auditor.measure import Distance, distance, distance_where_finite, extent, vanished
+from harness.auditor.measure import Distance, distance, distance_where_finite, extent, has_emptied, vanished
 from harness.auditor.narrowing import Narrowing
 from harness.auditor.operation import Operation, Source
 from harness.auditor.operator import NARROW, SMALLEST, UNIT
@@ -23,7 +24,7 @@ _STEEP = 100.0
 
 _OF_TWO_TERMS = {"add", "sub", "rsub"}
 _ABSORBED, _CANCELLED = 2.0**-50, 2.0**-40
-"""Relative sizes of a term that float64 absorbs, and of a difference of absorbed terms."""
+"""Relative size of a term that float64 absorbs, and of a difference of such sums."""
 
 GROWS = {"exp", "expm1", "exp2", "sinh", "cosh"}
 
@@ -32,17 +33,7 @@ NORMALIZATIONS = {"native_batch_norm", "native_layer_norm", "native_group_norm",
 
 
 class Notes:
-    """Keeps the results of a step in the order in which they came.
-
-    Parameters
-    ----------
-    narrowing
-        For which formats the tensors stand.
-    exact
-        Balls, where there are any.
-    width
-        The arithmetic of the shadow of a dtype.
-    """
+    """Stores the results of a step in execution order."""
 
     def __init__(self, narrowing: Narrowing, exact: Exact, width: Callable[[torch.dtype], torch.dtype]) -> None:
         self.operations: list[Operation] = []
@@ -52,11 +43,11 @@ class Notes:
         self._exact, self._width = exact, width
 
     def is_blind(self, given: Given, how: str = "") -> None:
-        """Count an operation that could not be followed, with its line."""
+        """Count an operation that could not be repeated, with its line."""
         self.blind[f"{given.operator.name}{how} at {given.line.file}:{given.line.number}"] += 1
 
     def note(self, given: Given, tensor: Tensor, cell: Cell, *, is_new: bool, beside: bool = False) -> None:
-        """Keep an operation's result, and how far it is from the truth."""
+        """Store a result and its distance from the shadow."""
         least, largest = extent(tensor)
         dtype = tensor.dtype if given.as_it_is else self._format_of[tensor.dtype]
         number, name, unit = len(self.operations), given.operator.name, max(UNIT[dtype], given.unit)
@@ -67,6 +58,8 @@ class Notes:
             self._note_not_finite(given, operation, tensor, cell)
         if cell.flat is not None and not (beside and name in NORMALIZATIONS):
             self._measure(given, operation, tensor, cell)
+            if least <= 0.0 <= largest < math.inf and not given.backward:
+                operation.has_emptied = has_emptied(tensor, cell.shadow(tensor), SMALLEST[dtype])
         if name in GROWS and is_new:
             operation.read_range = extent(given.read[0])
         if dtype in NARROW and tensor.dim() == 0 and given.operator.base == "add":
@@ -74,9 +67,9 @@ class Notes:
         self._leave(cell, operation, whole=is_new or is_whole(tensor))
 
     def brief(self, given: Given, tensor: Tensor, leaf: int | None = None) -> tuple[Source, float]:
-        """Keep a result that has neither a shadow nor a rule; return the state in which it is, and its unit roundoff.
+        """Store a result that needs no shadow and no rule; return its state and unit roundoff.
 
-        The same as :meth:`note` comes to of all that a storage holds, in a third of the time.
+        Equivalent to :meth:`note` for whole storages, in a third of the time.
         """
         least, largest = extent(tensor)
         largest = max(-least, largest)
@@ -98,11 +91,11 @@ class Notes:
         infinity_given = any(isinstance(x, float) and math.isinf(x) for x in given.args)
         operation.meant = infinity_given and from_outside
         if operation.meant and not operation.nan:
-            return  # a mask's, which nothing is led back to
+            return  # infinities of a mask
         if not given.nan and (operation.nan or not given.inf):
             shadow = cell.shadow(actual) if cell is not None and cell.flat is not None else None
             birth = birth_of(given.operator, given.args, given.kwargs, actual, shadow, nan=operation.nan)
-            if birth.again and operation.dtype is torch.float64:  # which is no wider than itself
+            if birth.again and operation.dtype is torch.float64:  # the repetition was no wider
                 birth.again = not self._exact.is_finite(given.operator, birth.operands)
             operation.birth = birth
         elif operation.inf and not operation.nan and from_outside:
@@ -114,7 +107,7 @@ class Notes:
         measure = distance if finite else distance_where_finite
         measured: Distance = measure(actual, shadow, operation.dtype)
         if math.isnan(measured.error):
-            # A float64 zero where the run's own was none: the truth is not known there.
+            # The shadow divided by zero and the step did not: the exact value is unknown.
             shadow.copy_(torch.where(shadow.isfinite(), shadow, actual.to(shadow.dtype)))
             self.is_blind(given, " (shadow not finite)")
             measured = distance(actual, shadow, operation.dtype)
@@ -131,13 +124,15 @@ class Notes:
         ):
             wrong = _STEEP / 10 * max(given.error, operation.unit)
             operation.question = self._exact.question(given, actual, shadow, wrong)
+        if finite and operation.worst > _STEEP * max(given.error, operation.unit):
+            operation.is_fair = is_fair(given, operation, self.operations, actual, shadow)
         if operation.error > 0.3 and finite:
             operation.vanished = vanished(actual, shadow, SMALLEST[operation.dtype])
         if finite and given.operator.base in SUMS and operation.error > 100 * max(operation.read_error, operation.unit):
             operation.cancelled = self._cancellation(given)
 
     def _absorb(self, given: Given, operation: Operation) -> None:
-        """Take note of a term that float64 absorbs as well; a difference of that has no shadow worth the name."""
+        """Record a term that float64 absorbs too, and report differences of such sums as not followed."""
         sizes = [source.largest for source in given.sources]
         sizes += [abs(float(x)) for x in given.args[:2] if isinstance(x, int | float)]
         most = max(sizes)
@@ -148,7 +143,7 @@ class Notes:
             self.is_blind(given, " (float64 loses its digits, too)")
 
     def _cancellation(self, given: Given) -> float:
-        """By how much the terms of a sum cancel: the sum of their sizes, beside the size of their sum."""
+        """Return the sum of the sizes of the terms, divided by the size of their sum."""
         sizes = {identity: shadow.abs() for identity, shadow in given.shadow_of.items()}
         args = (given.operator, given.args, given.kwargs)
         try:
@@ -161,7 +156,7 @@ class Notes:
 
     @staticmethod
     def _leave(cell: Cell, operation: Operation, *, whole: bool) -> None:
-        """Leave a storage in the state in which the operation wrote it."""
+        """Store the state of a storage after the operation."""
         before = cell.state
         worst = (0.0, 0.0) if whole else (before.error, before.spread)
         error, spread = max(operation.error, worst[0]), max(operation.spread, worst[1])
@@ -171,7 +166,7 @@ class Notes:
 
 
 def _added(given: Given, total: Tensor) -> tuple[float, float] | None:
-    """The sizes of a term that is added to a scalar, and of the scalar."""
+    """Return the absolute values of a scalar sum's last term and of its total."""
     size = abs(float(total))
     term = given.args[1] if len(given.args) > 1 else None
     if term is None or not math.isfinite(size):
@@ -180,5 +175,5 @@ def _added(given: Given, total: Tensor) -> tuple[float, float] | None:
 
 
 def is_whole(tensor: Tensor) -> bool:
-    """Whether a tensor is all that lies in its storage."""
+    """Whether a tensor covers its whole storage."""
     return tensor.numel() * tensor.element_size() == tensor.untyped_storage().nbytes()

@@ -1,4 +1,4 @@
-"""What an audit keeps of an operation: enough to go back from a wrong end to the line that made it so."""
+"""Record of an operation, with links to the operations that wrote its inputs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,22 +10,24 @@ from harness.auditor.line import Line
 
 @dataclass(slots=True)
 class Source:
-    """What an operation read: who wrote it, and in which state it was.
+    """State of an input.
 
     Parameters
     ----------
     writer
-        Number of the operation that wrote it; -1 for what the step started from.
+        Number of the operation that wrote it; -1 if it existed before the step.
     error
-        Normwise relative error; infinite where the shadow is finite and it is not.
+        Normwise relative error; infinity if only the shadow is finite.
     spread
-        The larger of that and the mean relative error of its elements, each capped at one.
+        Maximum of ``error`` and the mean elementwise error.
     nan, inf
-        Whether it holds any.
+        Whether it contains NaN or infinity.
     leaf
-        Identity of the parameter it is; ``None`` where it is none.
+        Identity of the parameter, or ``None``.
     largest
-        Largest absolute element that was written.
+        Largest absolute element.
+    gradient_of
+        Identity of the parameter, if this is its gradient from before the step; else ``None``.
     """
 
     writer: int
@@ -35,29 +37,32 @@ class Source:
     inf: bool = False
     leaf: int | None = None
     largest: float = 0.0
+    gradient_of: int | None = None
 
     @property
     def worst(self) -> float:
-        """The larger of both errors."""
+        """Maximum of both errors."""
         return max(self.error, self.spread)
 
 
 @dataclass(slots=True)
 class Birth:
-    """The first element that is not finite although all that was read is.
+    """The first element that is not finite although all inputs are.
 
     Parameters
     ----------
     count, size
-        Elements that are not finite, and all of them.
+        Number of such elements, and of all elements.
     rows, all_rows
-        The same of rows, the last axis of a tensor being its rows'.
+        Number of rows with such elements, and of all rows, along the last axis.
     operands
-        What was read at that element; ``None`` where that is not one number.
+        The inputs of that element; ``None`` for an input that is not a single number.
     exact
-        What the shadow has there; ``None`` where there is none.
+        The value of the shadow there, or ``None``.
     again
-        Whether the operation gives no finite number there in wider arithmetic either, of the very operands.
+        Whether the operation is not finite in float64 either, for the same operands.
+    wide
+        The result in float64 for the same operands; ``None`` if it is unknown.
     """
 
     count: int
@@ -67,48 +72,53 @@ class Birth:
     operands: tuple[float | None, ...]
     exact: float | None
     again: bool
+    wide: float | None = None
 
 
 @dataclass(slots=True)
 class Operation:
-    """One operation's result.
+    """A result and the operation that wrote it.
 
     Parameters
     ----------
     number
-        Its place among all.
+        Position in execution order.
     line, name, backward
-        Who asked for what, and whether autograd did, for what torch says the gradient is.
+        Line, dispatched name, and whether autograd called it.
     dtype, shape
-        Of the result.
+        Format and shape of the result.
     sources
-        What it read.
+        States of the inputs.
     unit
-        The coarsest unit roundoff of what it read and wrote.
+        Coarsest unit roundoff of inputs and result.
     error, spread, nan, inf
         As in :class:`Source`.
     read_error
-        The largest error of what it read.
+        Largest error of the inputs.
     largest
         Largest absolute element.
     read_range
-        Smallest and largest element of its first operand, where that is what decides.
+        Smallest and largest element of the input of an exponential.
     added
-        A scalar's term and running total, in size.
+        Absolute values of term and total of a scalar sum in 16 bits.
     meant
-        Whether its infinities were put there on purpose, as a mask's are.
+        Whether its infinities are intended, as in a mask.
     birth
-        Where it is the first that is not finite.
+        The first element that is not finite, if the inputs are finite.
     vanished
-        Share of the elements that underflow to zero.
+        Share of elements that underflow to zero.
+    has_emptied
+        Whether an element underflows to zero.
+    is_fair
+        Whether the loss of digits may be harmless.
     absorbs
-        Whether a term is so small beside the other that float64 keeps nothing of it either.
+        Whether float64 absorbs a term too.
     cancelled
-        By how much its terms cancel; zero where that was not looked at.
+        Factor by which the terms cancel; zero if it was not computed.
     confirmed
-        Whether balls say as well that it is wrong; ``None`` where they were not asked, or did not decide.
+        Whether balls confirm the error; ``None`` if they do not decide.
     question
-        What asks them, while they were not.
+        Function that asks the balls; ``None`` after it was called.
     """
 
     number: int
@@ -130,18 +140,20 @@ class Operation:
     meant: bool = False
     birth: Birth | None = None
     vanished: float = 0.0
+    has_emptied: bool = False
+    is_fair: bool = False
     absorbs: bool = False
     cancelled: float = 0.0
     confirmed: bool | None = None
     question: Callable[[], bool | None] | None = None
 
     def is_confirmed(self) -> bool | None:
-        """Ask balls whether it is wrong, once."""
+        """Check the error with balls, once."""
         if self.question is not None:
             self.confirmed, self.question = self.question(), None
         return self.confirmed
 
     @property
     def worst(self) -> float:
-        """The larger of both errors."""
+        """Maximum of both errors."""
         return max(self.error, self.spread)

@@ -1,4 +1,4 @@
-"""What torch's schema tells of an operator: what it writes, whether it is a view, a draw, a constant."""
+"""Properties of an operator, read from its schema in torch."""
 
 from typing import Any
 
@@ -12,30 +12,25 @@ UNIT = {dtype: torch.finfo(dtype).eps / 2 for dtype in FLOATING}
 """Unit roundoff."""
 
 LARGEST = {dtype: torch.finfo(dtype).max for dtype in FLOATING}
+SMALLEST_NORMAL = {dtype: torch.finfo(dtype).smallest_normal for dtype in FLOATING}
 SMALLEST = {dtype: torch.finfo(dtype).smallest_normal * torch.finfo(dtype).eps for dtype in FLOATING}
 """Smallest positive subnormal number."""
 
 NARROW = (torch.bfloat16, torch.float16)
 INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32)
-"""The integers that wrap in practice."""
+"""Integer dtypes that overflow in practice."""
 
 _CONSTANTS = (
     "empty", "zeros", "ones", "full", "new_", "arange", "scalar_tensor", "lift_fresh", "rand", "eye", "linspace",
     "tril_indices", "triu_indices",
 )  # fmt: skip
 _NOT_NUMBERS = ("_local_scalar_dense", "sym_size", "record_stream", "set_", "resize_", "is_same_size")
-_SEQUENCES = (list, tuple)  # made once: a union would be made at each call
+_SEQUENCES = (list, tuple)  # a tuple is faster than a union here
 _OVERWRITES = ("copy_", "fill_", "zero_")
 
 
 class Operator:
-    """One overload of an operator.
-
-    Parameters
-    ----------
-    overload
-        As it is dispatched.
-    """
+    """One overload of an operator."""
 
     def __init__(self, overload: Any) -> None:
         schema = overload._schema
@@ -55,7 +50,7 @@ class Operator:
         self.overwrites = self.name in _OVERWRITES
 
     def written(self, args: Any, kwargs: Any) -> list[Tensor]:
-        """The floating-point tensors that a call of it changes."""
+        """Return the floating-point tensors that a call changes."""
         written: list[Tensor] = []
         for index, name in self.writes:
             value = args[index] if index < len(args) else kwargs.get(name)
@@ -69,7 +64,7 @@ OPERATORS: dict[int, Operator] = {}
 
 
 def operator_of(overload: Any) -> Operator:
-    """Return what the schema tells of an overload, which is read once."""
+    """Return the cached properties of an overload."""
     known = OPERATORS.get(id(overload))
     if known is None:
         known = OPERATORS[id(overload)] = Operator(overload)
@@ -77,12 +72,12 @@ def operator_of(overload: Any) -> Operator:
 
 
 def tensors(value: Any) -> list[Tensor]:
-    """Every tensor in an argument or a result."""
+    """Return every tensor in an argument or a result."""
     if isinstance(value, Tensor):
         return [value]
     collected: list[Tensor] = []
     if isinstance(value, _SEQUENCES):
-        # A call for each argument would cost more than the search.
+        # Inlined, because a call for each argument would take longer.
         for inner in value:
             if isinstance(inner, Tensor):
                 collected.append(inner)
@@ -92,17 +87,17 @@ def tensors(value: Any) -> list[Tensor]:
 
 
 def is_followed(tensor: Tensor) -> bool:
-    """Whether a tensor has a shadow: dense, of floats, and with numbers in it."""
+    """Whether a tensor has a shadow: it is dense, floating-point, and has data."""
     return tensor.dtype in UNIT and tensor.layout is torch.strided and not tensor.is_meta and not tensor.is_nested
 
 
 def is_wrapped(tensor: Tensor) -> bool:
-    """Whether a tensor stands for others, as those of ``torch.func`` do, and has no storage of its own."""
+    """Whether a tensor is a wrapper without a storage, as in ``torch.func``."""
     return bool(torch._C._functorch.is_functorch_wrapped_tensor(tensor))
 
 
 def key_of(tensor: Tensor) -> int:
-    """What identifies a tensor's storage while it lives."""
+    """Return the key of a tensor's storage; it is unique while the storage exists."""
     return int(tensor.untyped_storage()._cdata)
 
 

@@ -1,6 +1,6 @@
-"""An audit as work: the step is loaded and called where foreign code is kept away, and what was found comes back.
+"""An audit as a work item of another process.
 
-Importing this module imports no torch: the side that reports does not compute.
+Importing this module does not import torch.
 """
 
 import inspect
@@ -28,19 +28,17 @@ class AuditPlan:
     target
         ``file.py:function`` or ``module:function``.
     mode
-        As :class:`harness.auditor.audit.audit` takes it.
+        Mode of the audit, as in :class:`harness.audit`.
     steps
-        How often the step is called; each call is an audit of its own.
+        Number of calls; each call is audited separately.
     sample
-        Every how many steps one is audited in full, the first being one; those between look for events alone. Where
-        absent all are alike.
+        Interval of the steps that are audited in full. The others are audited for events. Without it, all use ``mode``.
     what_if
-        As if in which format float32 is computed.
+        Format to simulate.
     within
-        How many times the CPU time of the steps as they are they may all take; those that are audited are chosen by
-        that, and each is where it is absent.
+        Limit of the CPU time, as a multiple of the plain steps. Without it, every step is audited.
     at
-        The only steps that are audited, counted from one; where absent they are chosen.
+        Numbers of the steps to audit, counted from one. Without it, they are chosen.
     """
 
     target: str
@@ -55,17 +53,17 @@ class AuditPlan:
 
     @property
     def is_foreign(self) -> bool:
-        """Whether the code is somebody else's."""
+        """Whether the code belongs to the user."""
         return not is_shipped(self.target)
 
     @property
     def name(self) -> str:
-        """What the records call the step."""
+        """Name of the step in the records."""
         file, _, function = self.target.rpartition(":")
         return f"{Path(file).stem if file.endswith('.py') else file}.{function}"
 
     def longest_s(self, call_s: float) -> float:
-        """Seconds that a piece may take: one call, which has its own limit, and what is said of it."""
+        """Return the maximum duration of a call, including its report."""
         return 60.0 + 2.0 * call_s
 
     def load(self) -> "AuditPieces":
@@ -74,7 +72,7 @@ class AuditPlan:
         Raises
         ------
         UsageError
-            If there is none, or it is no function, or it needs arguments.
+            If there is no such function, or it needs arguments.
         """
         file, _, name = self.target.rpartition(":")
         if not file or not name:
@@ -96,25 +94,17 @@ class AuditPlan:
 
 
 class AuditPieces:
-    """The calls of a step, one a piece, in a process that does them.
-
-    Parameters
-    ----------
-    plan
-        What to do.
-    step
-        The function.
-    """
+    """The calls of a step, in the process that runs them."""
 
     def __init__(self, plan: AuditPlan, step: "Callable[[], Any]") -> None:
         self._plan, self._step = plan, step
 
     def about(self) -> list[Document]:
-        """What each call is about."""
+        """Return a label for each call."""
         return [{"case": self._plan.name} for _ in range(self._plan.steps)]
 
     def do(self, index: int) -> Document:
-        """Call the step once, and say what was found, and how it ended."""
+        """Call the step once, and return the findings and the exception, if any."""
         from harness.auditor.audit import audit
         from harness.calling.watch import Trust
 
@@ -131,7 +121,7 @@ class AuditPieces:
 
 
 class SampledPieces(AuditPieces):
-    """The calls of a step of which as many are audited as may be."""
+    """The calls of a step, audited as far as the CPU time limit allows."""
 
     def __init__(self, plan: AuditPlan, step: "Callable[[], Any]") -> None:
         from harness.auditor.run import audit_run
@@ -141,7 +131,7 @@ class SampledPieces(AuditPieces):
         self._run = audit_run(mode=plan.mode, within=plan.within, steps=plan.steps, at=plan.at, name=plan.name)
 
     def do(self, _index: int) -> Document:
-        """Call the step once, and say what was found, if it was audited; how the run went so far, and the losses."""
+        """Call the step once, and return the findings, the state of the run, and the losses."""
         from harness.calling.watch import Trust
 
         raised = None
@@ -160,7 +150,7 @@ class SampledPieces(AuditPieces):
 
 
 def _needed(step: "Callable[..., Any]") -> list[str]:
-    """The arguments without which a function cannot be called."""
+    """Return the required arguments of a function."""
     try:
         parameters = inspect.signature(step).parameters.values()
     except (TypeError, ValueError):
@@ -170,7 +160,7 @@ def _needed(step: "Callable[..., Any]") -> list[str]:
 
 
 def _told(error: BaseException) -> str:
-    """What was raised, and at which line of the user's."""
+    """Describe an exception, with the line of the user's code."""
     from harness.calling.location import place
 
     frames = []
@@ -184,10 +174,10 @@ def _told(error: BaseException) -> str:
 
 
 def audit_of(said: Document) -> Audit | None:
-    """Read what a piece has said of its step; ``None`` where that was not audited."""
+    """Return the audit of a call; ``None`` if it was not audited."""
     return None if said["audit"] is None else Audit.model_validate(said["audit"])
 
 
 def run_of(said: Document) -> AuditRun | None:
-    """Read what it has said of the steps so far; ``None`` where each is audited."""
+    """Return the state of the run; ``None`` if every step is audited."""
     return AuditRun.model_validate(said["run"]) if "run" in said else None

@@ -1,7 +1,7 @@
-"""oneDNN's layer of an LSTM, which is there in float32 alone: the same in wider arithmetic, and its gradient.
+"""The LSTM layer of oneDNN and its gradient, in wider arithmetic.
 
-Weights are those of the gates i, f, g and o, one below the other; the layer has one direction, and time is first.
-Autograd sees nothing of what is carried out on shadows, so the gradient is written out: backpropagation through time.
+oneDNN has this layer in float32 only. The gates i, f, g and o are stacked in the weights, and time is the first axis.
+Autograd does not see operations on shadows, so the gradient is written out as backpropagation through time.
 
 References
 ----------
@@ -19,7 +19,7 @@ _LSTM = 2
 
 
 class _Step(NamedTuple):
-    """The gates at one time, what the cell was before, and what comes out."""
+    """Gates, previous state and new state at one time."""
 
     i: Tensor
     f: Tensor
@@ -31,7 +31,7 @@ class _Step(NamedTuple):
 
     @property
     def h(self) -> Tensor:
-        """What the layer gives at this time."""
+        """Output of the layer at this time."""
         return self.o * self.c.tanh()
 
 
@@ -53,12 +53,12 @@ def _check(mode: int, batch_sizes: Any, has_biases: int) -> None:
 
 
 def one_dnn_layer(_operator: Any, args: Any, _kwargs: Any, result: Any) -> tuple[Tensor, ...]:
-    """Return the output of the layer, its last state, and the workspace as it is.
+    """Return the output, the last state and the unchanged workspace.
 
     Raises
     ------
     NotImplementedError
-        If it is no LSTM, of packed sequences, or without biases.
+        If the layer is not an LSTM with biases on padded sequences.
     """
     x, *weights, h, c, is_reversed = args[:8]
     _check(args[9], args[8], args[12])
@@ -68,12 +68,12 @@ def one_dnn_layer(_operator: Any, args: Any, _kwargs: Any, result: Any) -> tuple
 
 
 def one_dnn_layer_backward(_operator: Any, args: Any, _kwargs: Any, _result: Any) -> tuple[Tensor, ...]:
-    """Return the gradients of the input, the weights, the biases and the first state.
+    """Return the gradients of input, weights, biases and first state.
 
     Raises
     ------
     NotImplementedError
-        If it is no LSTM, of packed sequences, or without biases.
+        If the layer is not an LSTM with biases on padded sequences.
     """
     x, *weights, h, c = args[:7]
     of_output, of_h, of_c, is_reversed, mode = args[10:15]

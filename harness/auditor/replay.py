@@ -1,4 +1,4 @@
-"""Carrying an operation out again on the shadows: the same operator, but where torch's own is no definition."""
+"""Repeats an operation on shadows, with replacements where torch's operator is not exact enough."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -20,23 +20,14 @@ def replay(
     result: Any,
     width: Callable[[torch.dtype], torch.dtype],
 ) -> Any:
-    """Carry an operation out on shadows.
+    """Repeat an operation on shadows, and change the shadows of tensors that it writes.
 
-    Parameters
-    ----------
-    operator, args, kwargs
-        What was carried out.
-    shadow_of
-        The shadow of each tensor that was read, by its identity; those that are written are changed in place.
-    result
-        What came of it: draws are taken from there.
-    width
-        The arithmetic of the shadow of a dtype.
+    Random draws are taken from ``result``.
 
     Raises
     ------
     RuntimeError, NotImplementedError, TypeError, IndexError
-        If the operator is not there in wider arithmetic.
+        If the operator does not exist in wider arithmetic.
     """
     wide_args = [
         shadow_of.get(id(value), value) if isinstance(value, Tensor) else _widened(value, shadow_of, width)
@@ -62,20 +53,31 @@ def _widened(value: Any, shadow_of: Mapping[int, Tensor], width: Callable[[torch
 
 
 def _softplus(_operator: Operator, args: Any, _kwargs: Any, _result: Any) -> Tensor:
-    """The definition, not the identity past the threshold."""
+    """Return the definition, without the linear part above the threshold."""
     beta = args[1] if len(args) > 1 else 1.0
     return torch.logaddexp(args[0] * beta, torch.zeros_like(args[0])) / beta
 
 
 def _softmax(operator: Operator, args: Any, _kwargs: Any, _result: Any) -> Any:
-    """Without the conversion to float32 that only half precision has."""
+    """Omit the conversion to float32 that only exists for half precision."""
     return operator.overload(args[0], args[1], False)  # noqa: FBT003 - as torch has it
 
 
 def _dropout(operator: Operator, args: Any, _kwargs: Any, result: Any) -> tuple[Tensor, Tensor]:
-    """The draw that was made."""
+    """Use the mask that the step has drawn."""
     kept = 1 - args[1] if operator.name == "native_dropout" else args[1]
     return args[0] * result[1] / kept, result[1]
+
+
+def _unscale(_operator: Operator, args: Any, _kwargs: Any, _result: Any) -> None:
+    """Divide the gradients by the scale of ``torch.amp.GradScaler``."""
+    for gradient in args[0]:
+        gradient.mul_(args[2])
+
+
+def _update_scale(_operator: Operator, args: Any, _kwargs: Any, result: Any) -> Any:
+    """Take the new scale, which is exact."""
+    return args[0].copy_(result)
 
 
 _KINKED: Mapping[str, int] = {
@@ -85,7 +87,7 @@ _KINKED: Mapping[str, int] = {
     "hardswish_backward": 1,
     "hardsigmoid_backward": 1,
 }
-"""The argument that decides the side of a kink; the shadow stays on the side that the step took."""
+"""Index of the argument that decides the side of a kink; the shadow takes the side of the step."""
 
 _INSTEAD: Mapping[str, Instead] = {
     "softplus": _softplus,
@@ -93,6 +95,8 @@ _INSTEAD: Mapping[str, Instead] = {
     "_log_softmax": _softmax,
     "native_dropout": _dropout,
     "_fused_dropout": _dropout,
+    "_amp_foreach_non_finite_check_and_unscale_": _unscale,
+    "_amp_update_scale_": _update_scale,
     "mkldnn_rnn_layer": one_dnn_layer,
     "mkldnn_rnn_layer_backward": one_dnn_layer_backward,
 }

@@ -1,4 +1,4 @@
-"""What is wrong by itself, and needs no shadow: an eps that is zero, updates that are lost, integers that wrap."""
+"""Rules that need no shadow: a vanishing eps, saturated probabilities, masked rows, integer overflow."""
 
 import math
 from dataclasses import dataclass
@@ -20,21 +20,21 @@ ALWAYS = {"binary_cross_entropy", *_SOFTMAX}
 """Operators with a rule in every format; the others have rules in 16 bits only."""
 _LOOKED_AT = {"arange", *_PROTECTING, *ALWAYS}
 _OPEN = -9e3
-"""Below this a logit was put there by a mask."""
+"""Value below which a logit comes from a mask."""
 
 
 @dataclass(slots=True)
 class Remark:
-    """Something that a rule found.
+    """A violated rule.
 
     Parameters
     ----------
     line, kind, sentence, remedy
-        What it is, and what to do.
+        Place, kind, description and remedy.
     dtype, operation
-        Of the operation.
+        Format and name of the operation.
     times
-        How often it was found there.
+        Number of occurrences.
     """
 
     line: Line
@@ -47,29 +47,23 @@ class Remark:
 
 
 _MOST = 0.9
-"""Share of a gradient's norm that a clamp holds back."""
+"""Minimum share of a gradient's norm that a clamp blocks."""
 
 
 def _is_eps(bound: float) -> bool:
-    """Whether a bound is there to keep a probability from zero or one."""
+    """Whether a bound keeps a probability away from zero or one."""
     return 0 < abs(bound) <= 1e-3 or 0 < abs(1 - bound) <= 1e-3
 
 
 class Rules:
-    """Looks at operations one by one.
-
-    Parameters
-    ----------
-    narrowing
-        For which formats the tensors stand.
-    """
+    """Checks operations one by one."""
 
     def __init__(self, narrowing: Narrowing) -> None:
         self._format_of = narrowing.format_of
         self.remarks: dict[tuple[tuple[str, int], AuditKind], Remark] = {}
 
     def say(self, line: Line, kind: AuditKind, texts: tuple[str, str], tensor: Tensor, operator: Operator) -> None:
-        """Keep a remark, once for each line and kind."""
+        """Store a remark once for each line and kind."""
         key = (line.key, kind)
         if key in self.remarks:
             self.remarks[key].times += 1
@@ -78,7 +72,7 @@ class Rules:
             self.remarks[key] = Remark(line, kind, *texts, dtype_name(dtype), operator.name)
 
     def look(self, line: Line, operator: Operator, args: Any, result: Tensor, *, nan_read: bool) -> None:
-        """Look at an operation on floats, after it was carried out."""
+        """Check a floating-point operation after it ran."""
         if operator.base not in _LOOKED_AT and operator.name not in _LOOKED_AT:
             return
         is_narrow = self._format_of[result.dtype] in NARROW
@@ -139,7 +133,7 @@ class Rules:
             self.say(line, AuditKind.REPEATED, (sentence, remedy), result, operator)
 
     def clamped(self, line: Line, operator: Operator, args: Any, result: Tensor) -> None:
-        """Look at the backward pass of a clamp: whether it holds back what the loss depends on most."""
+        """Check whether a clamp blocks most of the gradient."""
         node = torch._C._current_autograd_node()
         if node is None or not node.name().startswith("Clamp"):
             return
@@ -161,7 +155,7 @@ class Rules:
             self.say(line, AuditKind.CLAMPED, (sentence, remedy), result, operator)
 
     def integers(self, line: Line, operator: Operator, args: Any, result: Any) -> None:
-        """Look at an operation on integers: whether it wraps."""
+        """Check whether an integer operation wraps around."""
         if operator.base not in _WRAPPING or operator.writes or not isinstance(result, Tensor):
             return
         if result.dtype not in INTEGERS:

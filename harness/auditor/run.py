@@ -74,7 +74,7 @@ class audit_run:  # noqa: N801 - read as a function: `run = harness.audit_run()`
         self._warm()
 
     def _warm(self) -> None:
-        """Import what torch imports for a first audit, a second's worth, before steps are timed."""
+        """Run an empty audit, which imports a second's worth of torch modules before timing starts."""
         with audit(mode="events"):
             pass
 
@@ -108,7 +108,7 @@ class audit_run:  # noqa: N801 - read as a function: `run = harness.audit_run()`
             auditing.returned(value)
 
     def _look(self, auditing: audit | None) -> None:
-        """Take what is known of the step that is over."""
+        """Record the losses and the audit of the finished step."""
         number = self.sampling.done + 1
         self.losses = self._glance.losses()
         self.last = None
@@ -156,7 +156,7 @@ class audit_run:  # noqa: N801 - read as a function: `run = harness.audit_run()`
         return self.sampling.trends
 
     def __str__(self) -> str:
-        """Return what a person reads of it."""
+        """Return findings, trends and costs as text."""
         told = [] if self._telling is None else [audit_text(self._telling)]
         told += [trend_line(trend) for trend in self.trends[:TRENDS]]
         return "\n".join([*told, *run_lines(self.record)])

@@ -1,8 +1,8 @@
-"""Which steps of a run are audited, so that the run costs no more than so many times what it would.
+"""Choice of the audited steps of a run, within a limit on CPU time.
 
-What a call of an operation costs in Python cannot be made less than it is, and of a small step that is several times
-the step: a bound can hold of a run, by leaving steps out. Plain and audited steps are timed in the run itself, in
-turns, and a step is audited as soon as what the others have left of the bound pays for it: evenly, as a bucket fills.
+An audit costs a fixed time for each operation, which is a multiple of a small step. The limit therefore applies to the
+run, and some steps are not audited. Plain and audited steps are timed during the run. A step is audited as soon as the
+plain steps have saved enough time for it.
 """
 
 import math
@@ -17,7 +17,7 @@ WITHIN = 3.0
 """Default CPU budget of a run, as a multiple of the CPU time of its plain steps."""
 
 RECENT = 20
-"""Changes of the loss, audited steps and their costs by which the next is judged."""
+"""Number of recent loss changes and audits that the next decision uses."""
 
 SUDDEN = 8.0
 """Factor over the usual change of the loss that counts as sudden."""
@@ -30,33 +30,32 @@ SELDOM = 10
 
 
 class Sampling:
-    """Chooses steps as they come.
+    """Decides for each step whether it is audited.
 
     Parameters
     ----------
     within
-        How many times the CPU time of the steps as they are all of them may take.
+        Limit of the CPU time, as a multiple of the plain steps.
     steps
-        How many there will be; ``None`` where nobody knows.
+        Number of steps; ``None`` if it is unknown.
     at
-        Steps that are audited in any case, counted from one.
+        Numbers of the steps to audit instead, counted from one.
 
     Attributes
     ----------
     done
-        Steps that were taken.
+        Number of finished steps.
     audited
-        Which of them were audited.
+        Numbers of the audited steps.
     cpu_s
-        Seconds that they took, with all that was done about them.
+        CPU time of all steps, including audits.
     trends
-        The lines that come nearer to breaking in the last audited steps, the first to be there first.
+        Lines that approach their breaking point in the last audited steps, the closest first.
 
     Notes
     -----
-    The first step is audited whatever it costs; after it no step with which the run would be beyond the bound. Regular
-    ones leave enough for one that is wanted at once: after a sudden change of the loss, before a line would be at its
-    breaking point, and at the end.
+    The first step is always audited. Later audits stay within the limit. Regular audits leave a reserve for urgent
+    ones: after a sudden change of the loss, before a line reaches its breaking point, and at the last step.
     """
 
     def __init__(self, within: float = WITHIN, *, steps: int | None = None, at: Sequence[int] = ()) -> None:
@@ -74,16 +73,16 @@ class Sampling:
 
     @property
     def step_s(self) -> float | None:
-        """Mean CPU time of a step that was not audited; ``None`` where there was none."""
+        """Mean CPU time of a plain step; ``None`` if there was none."""
         return self._mean_s if self._plain else None
 
     @property
     def audited_s(self) -> float:
-        """Mean CPU time of the last audited steps, without the first where there are others."""
+        """Mean CPU time of the last audited steps, without the first one."""
         return fmean(self._audited_s)
 
     def is_due(self) -> bool:
-        """Whether the next step is to be audited."""
+        """Whether the next step is audited."""
         number = self.done + 1
         if number in self.at or not self.done:
             return number in self.at or not self.at
@@ -95,17 +94,17 @@ class Sampling:
         return left_s >= kept_s
 
     def _is_plain_needed(self) -> bool:
-        """Whether what a step takes is to be known better: each second tells at first, each tenth later on."""
+        """Whether another plain step is needed as a reference: every second step at first, every tenth later."""
         many = self._plain
         return many < min(LEAST, self.done // 2) or many < self.done // SELDOM or not many
 
     def _least_s(self) -> float:
-        """The mean of the plain steps, by its standard error less: where they are few and unlike it may be that."""
+        """Return the mean of the plain steps minus its standard error."""
         many = self._plain
         return self._mean_s - (math.sqrt(self._squares / (many - 1) / many) if many > 1 else 0.0)
 
     def _time_plain(self, step_s: float) -> None:
-        """Welford's update of a mean and a sum of squares about it: a run may have millions of steps."""
+        """Update mean and sum of squares by Welford's method, because a run may have millions of steps."""
         self._plain += 1
         apart_s = step_s - self._mean_s
         self._mean_s += apart_s / self._plain
@@ -115,24 +114,14 @@ class Sampling:
         return self._is_sudden or number == self.steps or any(number >= trend.gone_at - 1 for trend in self.trends[:1])
 
     def took(self, step_s: float, all_s: float, *, loss: float | None, audit: Audit | None) -> None:
-        """Take note of a step.
-
-        Parameters
-        ----------
-        step_s, all_s
-            CPU time of the step, and with what was done about it.
-        loss
-            Its last loss; ``None`` where it has none.
-        audit
-            What its audit found; ``None`` where there was none.
-        """
+        """Record a finished step: its CPU time without and with checks, its last loss, and its audit."""
         self.done += 1
         self.cpu_s += all_s
         if audit is None:
             self._time_plain(step_s)
         else:
             if len(self.audited) == 1:
-                self._audited_s.clear()  # the first also made what the others find there
+                self._audited_s.clear()  # the first audit fills caches
             self.audited.append(self.done)
             self._audited_s.append(all_s)
             self._recent.append(audit)
@@ -140,7 +129,7 @@ class Sampling:
         self._look_at(loss)
 
     def _look_at(self, loss: float | None) -> None:
-        """Whether the loss has changed suddenly."""
+        """Check whether the loss changed suddenly."""
         change = math.nan if loss is None or self._loss is None else abs(loss - self._loss)
         self._loss = loss
         if not math.isfinite(change):

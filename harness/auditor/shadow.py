@@ -1,4 +1,7 @@
-"""A storage in wider arithmetic beside each storage of the step: views and in-place operations then need no rules."""
+"""A copy of each storage in wider arithmetic.
+
+Copies of storages, instead of tensors, make views and in-place operations work without special rules.
+"""
 
 import math
 from dataclasses import dataclass
@@ -19,24 +22,24 @@ _SELDOM, _LITTLE = 2048, 1 << 20
 
 @dataclass(slots=True)
 class Cell:
-    """A storage: its shadow, and the state in which its last writer left it.
+    """A storage with its shadow and state.
 
     Parameters
     ----------
     alive
-        Holds the storage's address, so that it is not used again, and not the storage.
+        Weak reference that reserves the address of the storage.
     dtype
-        As which it was written.
+        Format of its last writer.
     state
-        Who wrote it, and how wrong it is.
+        Its last writer and its error.
     unit
-        The coarsest unit roundoff on the way to it.
+        Coarsest unit roundoff on the way to it.
     flat, length
-        The shadow of all of it, of any shape, and how many elements that has; ``None`` until it is asked for.
+        Shadow of the whole storage, in any shape, and its number of elements; ``None`` until it is needed.
     balls
-        The same in ball arithmetic, in a row; ``None`` where there is none.
+        The same as a row of balls, or ``None``.
     in_balls
-        Whether these are known, and so is all that it was made of.
+        Whether the balls are exact, and so were all inputs.
     """
 
     alive: StorageWeakRef
@@ -49,7 +52,7 @@ class Cell:
     in_balls: bool = False
 
     def shadow(self, tensor: Tensor) -> Tensor:
-        """The part of the shadow that stands for a tensor."""
+        """Return the part of the shadow that belongs to a tensor."""
         flat = self.flat
         assert flat is not None
         size, stride, offset = tensor.shape, tensor.stride(), tensor.storage_offset()
@@ -59,17 +62,7 @@ class Cell:
 
 
 class Shadows:
-    """The storages that a step has touched.
-
-    Parameters
-    ----------
-    wide
-        Whether there are shadows at all; else only the state is kept.
-    narrow_in
-        In which arithmetic 16-bit storages are shadowed.
-    narrowing
-        For which formats the tensors stand.
-    """
+    """The storages of a step."""
 
     def __init__(self, *, wide: bool, narrow_in: torch.dtype, narrowing: Narrowing) -> None:
         self.wide = wide
@@ -82,22 +75,17 @@ class Shadows:
         self._bearable = _LITTLE
 
     def cell(self, tensor: Tensor, key: int | None = None, *, fill: bool = True, counts: bool = False) -> Cell:
-        """Return a tensor's storage; of one that was not met before the shadow is what it holds.
+        """Return the storage of a tensor; a new storage starts with a copy of its values.
 
-        Parameters
-        ----------
-        tensor, key
-            Whose, and what identifies it where that is known.
-        fill
-            Whether what it holds is looked at.
-        counts
-            Whether it is a count, which has its own format.
+        Without ``fill``, the values are not read. ``counts`` marks a step counter, which keeps its own format.
         """
         if key is None:
             key = key_of(tensor)
         cell = self.cells.get(key)
         if cell is None or cell.dtype is not tensor.dtype or not (cell.flat is None or _fits(cell, tensor)):
-            state = Source(-1, leaf=self.leaves.get(key))
+            # A real view of a complex tensor has the same writer.
+            writer = cell.state.writer if cell is not None and cell.dtype.is_complex else -1
+            state = Source(writer, leaf=self.leaves.get(key))
             cell = Cell(StorageWeakRef(tensor.untyped_storage()), tensor.dtype, state, self.unit(tensor))
             self.cells[key] = cell
             if fill and tensor.numel():
@@ -111,11 +99,11 @@ class Shadows:
         return cell
 
     def unit(self, tensor: Tensor) -> float:
-        """Unit roundoff of the format for which a tensor stands."""
+        """Return the unit roundoff of the format that a tensor stands for."""
         return UNIT[self.narrowing.format_of[tensor.dtype]]
 
     def restart(self, cell: Cell, tensor: Tensor) -> None:
-        """Take what a storage holds for the truth."""
+        """Replace the shadow by a copy of the values."""
         length = tensor.untyped_storage().nbytes() // tensor.element_size()
         wide = self.width(tensor.dtype)
         self._made_bytes += length * wide.itemsize
@@ -127,11 +115,11 @@ class Shadows:
         cell.balls, cell.in_balls = None, False
 
     def width(self, dtype: torch.dtype) -> torch.dtype:
-        """The arithmetic of the shadow of a dtype."""
+        """Return the dtype of the shadow of a dtype."""
         return torch.float64 if dtype in (torch.float32, torch.float64) else self.narrow_in
 
     def new(self, tensor: Tensor, values: Tensor | None) -> Cell:
-        """Return the storage of a new tensor, with a shadow that a replay has made; else what it holds."""
+        """Return the storage of a new tensor, with the repeated values or a copy as its shadow."""
         storage = tensor.untyped_storage()
         cell = Cell(StorageWeakRef(storage), tensor.dtype, Source(-1), self.unit(tensor))
         self.cells[storage._cdata] = cell
@@ -152,18 +140,18 @@ class Shadows:
         return cell
 
     def bare(self, storage: torch.UntypedStorage, dtype: torch.dtype, state: Source, unit: float) -> None:
-        """Take note of a new storage that has no shadow, and of the state in which it was written."""
+        """Store the state of a new storage without a shadow."""
         self.cells[storage._cdata] = Cell(StorageWeakRef(storage), dtype, state, unit)
         self._made += 1
 
     def forget(self, tensor: Tensor) -> None:
-        """Forget what a storage was: it was written anew."""
+        """Forget a storage that was overwritten."""
         self.cells.pop(key_of(tensor), None)
 
     def sweep_when_due(self) -> None:
-        """Let go of the storages that the step has let go of, where there may be many of them.
+        """Delete the shadows of freed storages, if there may be many of them.
 
-        Their shadows are then never more than a quarter of those that are needed, or little.
+        Such shadows take at most a quarter of the memory of the needed ones, or little.
         """
         if self._made < _SELDOM and self._made_bytes < self._bearable:
             return

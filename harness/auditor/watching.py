@@ -1,4 +1,4 @@
-"""The mode that sees every operation of a step: it lets torch carry it out, then does the same on the shadows."""
+"""Dispatch mode that intercepts every operation of a step and repeats it on the shadows."""
 
 from typing import Any
 
@@ -6,11 +6,14 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from harness.auditor.change import Changes
+from harness.auditor.change import Changes, stalls
+from harness.auditor.complex_numbers import complex_tensors, states_of
+from harness.auditor.complex_numbers import write as write_complex
+from harness.auditor.counting import Indices, indices_of, may_count, stands_still
 from harness.auditor.end import Ends
 from harness.auditor.exact import Exact, Values
 from harness.auditor.given import Given
-from harness.auditor.line import Lines, Pass
+from harness.auditor.line import Line, Lines, Pass
 from harness.auditor.narrowing import Narrowing
 from harness.auditor.noting import GROWS, NORMALIZATIONS, SUMS, Notes, is_whole
 from harness.auditor.operator import (
@@ -27,8 +30,9 @@ from harness.auditor.operator import (
 )
 from harness.auditor.replay import FAILURES, replay
 from harness.auditor.rules import ALWAYS, Rules
+from harness.auditor.scaling import UNSCALE, Scaling
 from harness.auditor.shadow import Shadows
-from harness.record.audit import WhatIf
+from harness.record.audit import AuditKind, WhatIf
 
 _FINE = UNIT[torch.float32]
 
@@ -36,9 +40,9 @@ _IN_WIDTH = {"_to_copy", "div", "mean", "sum"}
 """Operations that turn integers into floats, with an exact result that a shadow can hold."""
 
 _UNSAID_WRITES = {"native_batch_norm": 4, "cudnn_batch_norm": 4, "miopen_batch_norm": 4}
-"""The running variance, which is changed and the schema does not tell; the mean before it is zero but for rounding."""
+"""Index of the running variance, which changes although the schema does not say so; the running mean precedes it."""
 
-_SPECIAL = {"where", *_UNSAID_WRITES, *GROWS, *ALWAYS}
+_SPECIAL = {"where", UNSCALE, *_UNSAID_WRITES, *GROWS, *ALWAYS}
 """Operations with special handling, in all formats."""
 
 
@@ -48,14 +52,13 @@ class Watching(TorchDispatchMode):
     Parameters
     ----------
     full
-        Whether there is a shadow; else only events are looked at: what is not finite, rules, headroom.
+        Whether to keep shadows. Otherwise only non-finite values, rules and headroom are checked.
     balls
-        Whether every format has balls beside its shadow; else float64 alone, whose shadow is its own arithmetic, and
-        the others as long as the step is small.
+        Whether to use ball arithmetic in every format. Otherwise it is used for float64, and in small steps.
     narrow_in
-        The arithmetic of the shadows of 16-bit storages.
+        Dtype of the shadows of 16-bit storages.
     what_if
-        As if in which format float32 is computed.
+        Format to simulate instead of float32.
     """
 
     def __init__(
@@ -79,20 +82,23 @@ class Watching(TorchDispatchMode):
         self.exact = Exact(followed, when_few=full and not balls and what_if is None)
         self._notes = Notes(self.narrowing, self.exact, self.shadows.width)
         self.operations, self.blind = self._notes.operations, self._notes.blind
+        self.scaling = Scaling(self.ends.found, self.operations)
+        self.indices: list[tuple[Indices, Line]] = []
+        """Conversions of counts to integers that are wrong, with their lines."""
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        """Leave torch's compiler alone, which takes a second to be imported."""
+        """Do not import torch's compiler, which takes a second."""
         return False
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Carry an operation out, in the caller's own state, and look at it."""
+        """Run an operation in the caller's state, and examine it."""
         kwargs = kwargs or {}
         operator = OPERATORS.get(id(func)) or operator_of(func)
         if operator.is_ignored:
             return func(*args, **kwargs)
         is_met = self.ends.is_met
-        # Most of what is called makes a view, and most of what is read is no leaf.
+        # Most operations are views, and most inputs are not leaves.
         if operator.is_view and isinstance(args[0], Tensor):
             tensor = args[0]
             if tensor.requires_grad and tensor.is_leaf and not is_met(tensor):
@@ -101,20 +107,24 @@ class Watching(TorchDispatchMode):
         every = tensors(args)
         if kwargs:
             every += tensors(list(kwargs.values()))
-        read = []
+        read, is_complex = [], False
         for tensor in every:
             if tensor.requires_grad and tensor.is_leaf and not is_met(tensor):
                 self.ends.meet(tensor)
             if is_followed(tensor):
                 read.append(tensor)
+            elif tensor.is_complex():
+                is_complex = True
         if operator.is_view:
             return func(*args, **kwargs)
         if operator.is_constant or operator.draws:
             return self._new_numbers(operator, args, kwargs, read)
+        if is_complex:
+            return self._complex(operator, args, kwargs, read)
         if not read and not (self.full and operator.name in _IN_WIDTH):
             return self._integers(operator, args, kwargs, every)
         grad = torch.is_grad_enabled()
-        if not grad and not torch._C._is_any_autocast_enabled():  # as in backward passes and optimizers
+        if not grad and not torch._C._is_any_autocast_enabled():  # backward passes and optimizers
             given = self._given(operator, args, kwargs, read, grad=grad)
             result = func(*args, **kwargs)
             self._look(given, result)
@@ -129,7 +139,7 @@ class Watching(TorchDispatchMode):
     # What needs no shadow
 
     def _new_numbers(self, operator: Operator, args: Any, kwargs: Any, read: list[Tensor]) -> Any:
-        """Constants and draws are what they are."""
+        """Run an operation that returns constants or random draws."""
         dropout = self.full and "dropout" in operator.name and operator.draws
         given = None
         if dropout and read:
@@ -160,8 +170,31 @@ class Watching(TorchDispatchMode):
                 self.rules.integers(self.lines.asked()[0], operator, args, result)
         return result
 
+    def _complex(self, operator: Operator, args: Any, kwargs: Any, read: list[Tensor]) -> Any:
+        """Follow NaN and infinity through a complex operation; its digits are not followed."""
+        with _Quietly():
+            given = self._given(operator, args, kwargs, read, grad=True)
+            states = tuple(states_of(complex_tensors([args, list(kwargs.values())]), self.shadows))
+            given.sources += states
+            given.nan = given.nan or any(state.nan for state in states)
+            given.inf = given.inf or any(state.inf for state in states)
+        result = operator.overload(*args, **kwargs)
+        with _Quietly():
+            if self.full:
+                self._notes.is_blind(given)
+            for tensor in tensors(result):
+                if is_followed(tensor) and tensor.numel():
+                    self._notes.note(given, tensor, self.shadows.new(tensor, None), is_new=True)
+            self._write_complex(given, result)
+        return result
+
+    def _write_complex(self, given: Given, result: Any) -> None:
+        for tensor in complex_tensors(result):
+            if tensor.numel():
+                write_complex(given, tensor, self.shadows, self.operations)
+
     def _keep(self, overwritten: list[Tensor]) -> None:
-        """Keep what an operation changes that is not looked at, where it is to be put back."""
+        """Save tensors that will be restored after a simulation."""
         if self.narrowing.is_asked:
             with _Quietly():
                 for tensor in overwritten:
@@ -182,7 +215,7 @@ class Watching(TorchDispatchMode):
         for tensor in read:
             key = tensor.untyped_storage()._cdata
             cell = known.get(key)
-            # A call for each tensor would cost more than what it does, where there is no shadow.
+            # Inlined for speed, because a call would take longer.
             if cell is None or self.full or cell.dtype is not tensor.dtype:
                 cell = self.shadows.cell(tensor, key, counts=counts)
             keys.append(key)
@@ -207,19 +240,19 @@ class Watching(TorchDispatchMode):
             }
         if asked is not Pass.FORWARD:
             self.changes.last_backward = len(self.operations)
-        elif self.full or unit > _FINE:
+        elif self.full or unit > _FINE or operator.name in _UNSAID_WRITES or (written and stalls(given, unit)):
             self.changes.before(given, grad=grad)
         return given
 
     # After
 
     def _narrow(self, given: Given, result: Any) -> None:
-        """Round what came of an operation to what it stands for."""
+        """Round the results of an operation to the simulated format."""
         if given.as_it_is:
             return
         returned = [tensor for tensor in tensors(result) if is_followed(tensor)]
         if given.operator.name in NORMALIZATIONS:
-            del returned[1:]  # mean and deviation are kept in float32 by whoever normalizes 16 bits
+            del returned[1:]  # 16-bit normalizations return mean and deviation in float32
         for tensor in {id(tensor): tensor for tensor in [*returned, *given.written]}.values():
             self.narrowing.round(tensor)
 
@@ -228,7 +261,9 @@ class Watching(TorchDispatchMode):
         if self.narrowing.rounds:
             self._narrow(given, result)
         returned = [result] if isinstance(result, Tensor) else tensors(result)
-        if not self.full and given.unit <= _FINE and operator.name not in _SPECIAL and self._glance(given, returned):
+        counts = operator.base == "add" and may_count(given)
+        is_brief = not (self.full or given.before or counts) and given.unit <= _FINE and operator.name not in _SPECIAL
+        if is_brief and not (returned and returned[0].is_complex()) and self._glance(given, returned):
             return
         fresh = [tensor for tensor in returned if is_followed(tensor) and key_of(tensor) not in given.keys]
         exact: Values = []
@@ -237,7 +272,7 @@ class Watching(TorchDispatchMode):
         if self.full and self.exact.concerns(given):
             exact = self._in_balls(given, result)
         shadows = self._replayed(given, result, fresh) if self.full else None
-        if given.before:
+        if given.before or given.statistics:
             try:
                 self.changes.after(given, result, fresh)
             except FAILURES:
@@ -263,14 +298,27 @@ class Watching(TorchDispatchMode):
                     self._notes.note(given, tensor, cell, is_new=False)
         if given.rebound is not None and fresh and self.full:
             self.changes.rebound(given, fresh[0])
+        if not fresh:
+            self._write_complex(given, result)
+        self._apply_rules(given, result, fresh, counts=counts)
+
+    def _apply_rules(self, given: Given, result: Any, fresh: list[Tensor], *, counts: bool) -> None:
+        """Check what needs no shadow."""
+        operator = given.operator
         if fresh or given.written:
             target = fresh[0] if fresh else given.written[0]
             self.rules.look(given.line, operator, given.args, target, nan_read=given.nan)
             if given.backward and operator.name == "where":
                 self.rules.clamped(given.line, operator, given.args, target)
+            if counts and (said := stands_still(given, target)) is not None:
+                self.rules.say(given.line, AuditKind.UPDATE, said, target, operator)
+        elif (wrong := indices_of(given, result, self.operations)) is not None:
+            self.indices.append((wrong, given.line))
+        if operator.name == UNSCALE:
+            self.scaling.unscaled(given)
 
     def _glance(self, given: Given, returned: list[Tensor]) -> bool:
-        """Look as briefly as can be at what has neither a shadow nor a rule; return whether that was enough."""
+        """Examine a result that needs no shadow and no rule as quickly as possible; return whether that sufficed."""
         followed = [tensor for tensor in returned if is_followed(tensor)]
         for tensor in followed:
             if self._format_of[tensor.dtype] in NARROW:
@@ -294,9 +342,9 @@ class Watching(TorchDispatchMode):
         return True
 
     def _in_balls(self, given: Given, result: Any) -> Values:
-        """What is true of an operation's results; balls of what it changes otherwise are no longer true."""
+        """Return the exact results of an operation, and drop the balls of storages that it changes otherwise."""
         values = self.exact.values(given, result)
-        if values is None or not given.operator.writes:  # what is changed and the schema does not tell
+        if values is None or not given.operator.writes:  # changes that the schema does not declare
             for tensor in given.written:
                 self.shadows.cell(tensor, fill=False).balls = None
         if values is None and self.exact.must_know(given):
@@ -304,7 +352,7 @@ class Watching(TorchDispatchMode):
         return values or []
 
     def _replayed(self, given: Given, result: Any, fresh: list[Tensor]) -> list[Tensor | None] | None:
-        """The shadows of what is new; those of what is changed are changed."""
+        """Return the shadows of new results, and update the shadows of changed ones."""
         try:
             again = replay(given.operator, given.args, given.kwargs, given.shadow_of, result, self.shadows.width)
         except FAILURES:
@@ -319,7 +367,7 @@ class Watching(TorchDispatchMode):
 
 
 def _is_count(operator: Operator, args: Any, written: list[Tensor]) -> bool:
-    """Whether one is added to scalars in place, as an optimizer does to the numbers of its steps, which are float32."""
+    """Whether one is added to scalars in place, as an optimizer does to its step counters."""
     if operator.base not in ("add", "_foreach_add") or not written or any(tensor.dim() for tensor in written):
         return False
     addend = args[1]
@@ -327,7 +375,7 @@ def _is_count(operator: Operator, args: Any, written: list[Tensor]) -> bool:
 
 
 class _Quietly:
-    """A context in which is looked, without gradients and without autocast; entered for each operation, so kept."""
+    """Context without gradients and autocast; lighter than torch's, because each operation enters it."""
 
     def __enter__(self) -> None:
         self._grad = torch.is_grad_enabled()

@@ -1,64 +1,72 @@
-"""What is said of a cause, and what is to be done: one sentence each."""
+"""Sentences and remedies of causes."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 
 from harness.auditor.blame import Cause
 from harness.auditor.breaking import overflows_from
+from harness.auditor.end import Ends
+from harness.auditor.naming import bare, known_as
 from harness.auditor.operation import Birth, Operation
 from harness.auditor.operator import LARGEST, SMALLEST, dtype_name
+from harness.auditor.remedy import (
+    DIVISIONS,
+    LOGARITHMS,
+    REMEDY,
+    TRAINING,
+    grown_weight,
+    is_sum,
+    of_cancellation,
+    of_overflow,
+    of_sum,
+    of_underflow,
+)
 from harness.record.audit import AuditKind
 
 Said = tuple[AuditKind, str, str]
 """Kind, sentence and remedy."""
 
-_LOGARITHMS = {"log", "log2", "log10", "log1p"}
+_GROWING = {"add", "sub", "mul", "addcmul", "lerp"}
+"""Operations whose infinite result is an overflow, although their operands were overwritten."""
+
 _ROOTS = {"sqrt", "rsqrt", "pow"}
-_DIVISIONS = {"div", "reciprocal"}
-_SUMS = {"sum", "mean", "cumsum", "mm", "addmm", "bmm"}
-
-_REMEDY: Mapping[str, str] = {
-    "exp": "subtract the row maximum first, or use torch.softmax, logsumexp or F.softplus",
-    "log": "work with logits (log_softmax, logsigmoid, *_with_logits), or keep the argument above 0",
-    "div": "make the divisor safe before you divide: torch.where hides the value, not the gradient",
-    "slope": "add an eps inside the root, sqrt(x + eps): its slope at 0 is infinite",
-    "sqrt": "keep the argument above 0: add an eps inside the root",
-    "masked": "skip fully masked rows, or keep at least one entry in each row",
-    "mul": "avoid the infinite factor: make its argument safe before the operation",
-    "power": "scale before taking the power, or compute this line in float32",
-    "overflow": "scale the operands first, or compute this line in float32",
-    "gradient": "scale the loss (torch.amp.GradScaler), or use bfloat16 or float32 here",
-    "underflow": "work with logarithms, or scale the operands first",
-    "cancel": "subtract the common part before squaring or summing, or compute this line in a wider dtype",
-    "sum": "sum in float32 (`dtype=torch.float32`), or use pairwise summation instead of one term at a time",
-}
 
 
-def describe(cause: Cause, name: Callable[[int], str]) -> Said:
-    """Say what happened at an operation.
-
-    Parameters
-    ----------
-    cause
-        Who is to blame.
-    name
-        What a parameter is called, by its identity.
-    """
+def describe(cause: Cause, operations: Sequence[Operation], ends: Ends) -> Said:
+    """Return kind, sentence and remedy of a cause."""
+    operation = cause.operation
     if cause.is_data:
-        return _of_data(cause.operation, name)
+        return _of_data(operation, ends)
+    if cause.is_emptied:
+        return AuditKind.UNDERFLOW, _emptied(operation, cause.then), of_underflow(operation)
     if cause.read is not None and cause.wrote is not None:
-        return _of_digits(cause.operation, cause.read, cause.wrote)
-    return _of_birth(cause.operation)
+        return _of_digits(cause, operations)
+    kind, sentence, remedy = _of_birth(operation)
+    grown = grown_weight(operations, operation) if kind in (AuditKind.OVERFLOW, AuditKind.INVALID) else None
+    if grown is not None:
+        return kind, f"{sentence}; the weights have grown to {grown:.2g}", TRAINING
+    if cause.then is not None:
+        at = "" if cause.then.line == operation.line else f" ({_at(cause.then)})"
+        return kind, f"{sentence}; {_emptied(cause.then, None)}{at}", of_underflow(cause.then)
+    return kind, sentence, remedy
 
 
-def _of_data(operation: Operation, name: Callable[[int], str]) -> Said:
-    leaves = [s.leaf for s in operation.sources if s.writer < 0 and (s.nan or s.inf) and s.leaf is not None]
-    if leaves:
-        sentence = f"the parameter {name(leaves[0])} already contains NaN or inf when the step begins"
-        return AuditKind.DATA, sentence, "audit the previous step, which produced it"
+def _at(operation: Operation) -> str:
+    return f"line {operation.line.number}"
+
+
+def _of_data(operation: Operation, ends: Ends) -> Said:
+    spoiled = [s for s in operation.sources if s.writer < 0 and (s.nan or s.inf)]
+    for source in spoiled:
+        if source.gradient_of is not None:
+            sentence = f"the gradient of {ends.name(source.gradient_of)} already contains NaN or inf before the step"
+            return AuditKind.DATA, sentence, "call zero_grad() before backward, and audit the previous step"
+        if source.leaf is not None:
+            sentence = f"the parameter {ends.name(source.leaf)} already contains NaN or inf when the step begins"
+            return AuditKind.DATA, sentence, "audit the previous step, which produced it"
     return (
         AuditKind.DATA,
-        f"the input of {operation.name} already contains NaN or inf",
+        f"the input of {known_as(operation.name)} already contains NaN or inf",
         "check the batch and the initial state of the step",
     )
 
@@ -67,74 +75,87 @@ def _of_data(operation: Operation, name: Callable[[int], str]) -> Said:
 
 
 def _of_birth(operation: Operation) -> Said:
-    birth, name = operation.birth, operation.name.strip("_")
+    birth, name, known = operation.birth, bare(operation.name), known_as(operation.name)
     if birth is None and operation.read_range is not None:
         return _of_emptied_sum(operation, operation.read_range[0])
     if birth is None:
         kind = AuditKind.INVALID if operation.nan else AuditKind.OVERFLOW
-        return kind, f"{operation.name} returns {'NaN' if operation.nan else 'inf'}", "check the inputs of this line"
+        return kind, f"{known} returns {'NaN' if operation.nan else 'inf'}", "check the inputs of this line"
     if not birth.size or (name in {"mean", "std", "var"} and operation.nan):
         return _of_too_few(operation, birth)
-    if operation.name in {"_softmax", "_log_softmax"} and operation.nan:
+    if name in {"_softmax", "_log_softmax"} and operation.nan:
         return _of_softmax(birth)
-    if not operation.nan and not birth.again:
+    is_in_place = birth.wide is None and name in _GROWING
+    if not operation.nan and (is_in_place or not birth.again):
         return _of_overflow(operation, birth)
     return _of_pole(operation, birth)
 
 
 def _of_emptied_sum(operation: Operation, least: float) -> Said:
     sentence = (
-        f"{operation.name}({least:.5g}) underflows to 0 in {dtype_name(operation.dtype)}, and so do whole sums that "
-        "are used as a divisor or as the argument of a logarithm"
+        f"{known_as(operation.name)}({least:.5g}) underflows to 0 in {dtype_name(operation.dtype)}, and so do whole "
+        "sums that are used as a divisor or as the argument of a logarithm"
     )
-    return AuditKind.UNDERFLOW, sentence, _REMEDY["exp"]
+    return AuditKind.UNDERFLOW, sentence, REMEDY["exp"]
+
+
+def _emptied(operation: Operation, then: Operation | None) -> str:
+    """Describe an underflow, and the later operation that is not finite because of it."""
+    dtype, name = operation.dtype, known_as(operation.name)
+    of = "" if operation.read_range is None else f"({operation.read_range[0]:.5g})"
+    how = f"{name}{of} underflows to 0 in {dtype_name(dtype)}, whose smallest positive number is {SMALLEST[dtype]:.3g}"
+    if then is None:
+        return how
+    what = "a logarithm of 0" if bare(then.name) in LOGARITHMS else "a division by 0"
+    return f"{how}; {_at(then)} makes {what} of it"
 
 
 def _of_too_few(operation: Operation, birth: Birth) -> Said:
-    sentence = f"{operation.name} of too few entries is NaN ({_how_many(birth)})"
+    sentence = f"{known_as(operation.name)} of too few entries is NaN ({_how_many(birth)})"
     return AuditKind.INVALID, sentence, "skip empty inputs, or divide by max(count, 1)"
 
 
 def _of_softmax(birth: Birth) -> Said:
     if birth.operands and birth.operands[0] == math.inf:
-        return AuditKind.INVALID, f"softmax of +inf is NaN in {_how_many(birth)}", _REMEDY["overflow"]
-    return AuditKind.MASKED, f"{_how_many(birth)} are fully masked: softmax returns NaN there", _REMEDY["masked"]
+        return AuditKind.INVALID, f"softmax of +inf is NaN in {_how_many(birth)}", REMEDY["infinite"]
+    return AuditKind.MASKED, f"{_how_many(birth)} are fully masked: softmax returns NaN there", REMEDY["masked"]
 
 
 def _of_overflow(operation: Operation, birth: Birth) -> Said:
-    name, dtype = operation.name.strip("_"), dtype_name(operation.dtype)
-    limit = overflows_from(name, operation.dtype)
+    name, dtype = known_as(operation.name), dtype_name(operation.dtype)
+    limit = overflows_from(operation.name, operation.dtype)
     operand = birth.operands[0] if birth.operands else None
     if limit is not None and operand is not None:
         sentence = f"{name}({operand:.5g}) overflows in {dtype}: it is inf from {limit!r} on ({_how_many(birth)})"
-        return AuditKind.OVERFLOW, sentence, _REMEDY["exp"]
-    is_known = birth.exact is not None and math.isfinite(birth.exact)
-    result = f"its result {birth.exact:.4g} exceeds" if is_known else "its result exceeds"
+        return AuditKind.OVERFLOW, sentence, REMEDY["exp"]
+    exact, result = birth.exact, "its result exceeds"
+    if exact is not None and math.isfinite(exact):
+        is_beyond = abs(exact) > LARGEST[operation.dtype]
+        result = f"its result {exact:.4g} exceeds" if is_beyond else "an intermediate result exceeds"
     largest = f"{LARGEST[operation.dtype]:.5g}, the largest {dtype} number"
     sentence = f"{name} overflows: {result} {largest} ({_how_many(birth)})"
-    return AuditKind.OVERFLOW, sentence, _REMEDY["power" if name in {"pow", "square", "prod"} else "overflow"]
+    if bare(operation.name) in DIVISIONS and birth.operands[1:2] and 0 < abs(birth.operands[1] or 0.0) < 1:
+        return AuditKind.OVERFLOW, sentence, REMEDY["div"]
+    return AuditKind.OVERFLOW, sentence, of_overflow(operation)
 
 
 def _of_pole(operation: Operation, birth: Birth) -> Said:
-    name, nan = operation.name.strip("_"), operation.nan
+    name, known, nan = bare(operation.name), known_as(operation.name), operation.nan
     first, second = (*birth.operands, None, None)[:2]
     kind, gives = (AuditKind.INVALID, "NaN") if nan else (AuditKind.POLE, "inf")
-    if name in _DIVISIONS and (second == 0 or name == "reciprocal"):
+    if name in DIVISIONS and (second == 0 or name == "reciprocal"):
         numerator = 1.0 if name == "reciprocal" else first
-        return kind, _division(operation, birth, numerator), _REMEDY["slope" if _is_slope(operation, first) else "div"]
-    if name in _LOGARITHMS and first is not None:
-        return kind, f"{name}({first:g}) is {'NaN' if nan else '-inf'} in {_how_many(birth)}", _REMEDY["log"]
+        return kind, _division(operation, birth, numerator), REMEDY["slope" if _is_slope(operation, first) else "div"]
+    if name in LOGARITHMS and first is not None:
+        return kind, f"{known}({first:g}) is {'NaN' if nan else '-inf'} in {_how_many(birth)}", REMEDY["log"]
     if name in _ROOTS and first is not None:
         power = f", {second:g}" if name == "pow" and second is not None else ""
-        return kind, f"{name}({first:g}{power}) is {gives} in {_how_many(birth)}", _REMEDY["sqrt"]
+        return kind, f"{known}({first:g}{power}) is {gives} in {_how_many(birth)}", REMEDY["sqrt"]
     what = ""
     if nan:
         what = " of 0 and inf" if name == "mul" else " of infinities" if name in {"sub", "add", "sum"} else ""
-    return (
-        kind,
-        f"{name}{what} returns {gives} in {_how_many(birth)}",
-        _REMEDY.get(name, "check the inputs of this line"),
-    )
+    sentence = f"{known}{what} returns {gives} in {_how_many(birth)}"
+    return kind, sentence, REMEDY.get(name, "check the inputs of this line")
 
 
 def _is_slope(operation: Operation, numerator: float | None) -> bool:
@@ -158,47 +179,46 @@ def _how_many(birth: Birth) -> str:
 # What loses digits
 
 
-def _of_digits(operation: Operation, read: float, wrote: float) -> Said:
-    dtype = dtype_name(operation.dtype)
+def _of_digits(cause: Cause, operations: Sequence[Operation]) -> Said:
+    operation, read, wrote = cause.operation, cause.read or 0.0, cause.wrote or 0.0
+    dtype, name = dtype_name(operation.dtype), known_as(operation.name)
     if operation.vanished > 0.3:
         sentence = (
-            f"{100 * operation.vanished:.0f} % of the results of {operation.name} underflow to 0 in {dtype}, whose "
+            f"{100 * operation.vanished:.0f} % of the results of {name} underflow to 0 in {dtype}, whose "
             f"smallest positive number is {SMALLEST[operation.dtype]:.3g}"
         )
-        return AuditKind.UNDERFLOW, sentence, _REMEDY["gradient" if operation.backward else "underflow"]
-    kind, remedy = _kind_of_loss(operation, read, wrote)
+        return AuditKind.UNDERFLOW, sentence, of_underflow(operation)
+    kind, remedy = _kind_of_loss(operations, operation, read, wrote)
     sentence = (
-        f"{operation.name} in {dtype} loses accuracy: its inputs agree with exact arithmetic to "
+        f"{name} in {dtype} loses accuracy: its inputs agree with exact arithmetic to "
         f"{digits(read, operation)}, its result to {digits(wrote, operation)}"
     )
     return kind, sentence, remedy
 
 
-def _kind_of_loss(operation: Operation, read: float, wrote: float) -> tuple[AuditKind, str]:
-    name = operation.name.strip("_")
+def _kind_of_loss(
+    operations: Sequence[Operation], operation: Operation, read: float, wrote: float
+) -> tuple[AuditKind, str]:
+    name = bare(operation.name)
     if name in {"sub", "rsub", "add"} and wrote > 30 * max(read, operation.unit):
         scalar_sum = operation.shape == () and name == "add" and read > CREPT * wrote
-        return (AuditKind.ACCUMULATION, _REMEDY["sum"]) if scalar_sum else (AuditKind.CANCELLATION, _REMEDY["cancel"])
-    if name in _SUMS | {"add"}:
-        return AuditKind.ACCUMULATION, _REMEDY["sum"]
-    return AuditKind.INACCURATE, _REMEDY["cancel"]
+        if scalar_sum:
+            return AuditKind.ACCUMULATION, of_sum(operation)
+        return AuditKind.CANCELLATION, of_cancellation(operations, operation)
+    if is_sum(operation) or name == "add":
+        return AuditKind.ACCUMULATION, of_sum(operation)
+    return AuditKind.INACCURATE, of_cancellation(operations, operation)
 
 
 CREPT = 0.01
 
 
 def stalled(operations: Sequence[Operation], last: Operation) -> str:
-    """Say from which term on a sum in 16 bits no longer grows by most of its terms; nothing where it always does.
-
-    Parameters
-    ----------
-    operations, last
-        All, and one of the additions of the sum.
-    """
+    """Say at which term a sum in 16 bits stops growing; return an empty string if it does not."""
     sums = [one.added for one in operations if one.line == last.line and one.name == last.name and one.added]
     before = [0.0, *(total for _, total in sums)]
     lost = [term > 0.0 and total == was for (term, total), was in zip(sums, before, strict=False)]
-    # From the end back, as long as at least half of the terms are lost.
+    # Search backwards while at least half of the terms are lost.
     start, kept = len(lost), 0
     for index in reversed(range(len(lost))):
         kept += 1 if lost[index] else -1
@@ -212,7 +232,7 @@ def stalled(operations: Sequence[Operation], last: Operation) -> str:
 
 
 def digits(error: float, operation: Operation) -> str:
-    """Say how many decimal digits of something are right, given its relative error."""
+    """Return the number of correct decimal digits for a relative error."""
     if error >= 0.5:
         return "0 digits"
     return f"{-math.log10(max(error, operation.unit)):.1f} digits"

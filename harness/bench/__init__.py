@@ -1,5 +1,5 @@
-"""How fast it is: benchmarks of cases and loaders, in turns, with what they are measured against.
+"""Benchmarks of cases and loaders, interleaved with references and limits.
 
-``run`` starts a suite in a process of its own, ``suites/`` holds the suites, which pytest-benchmark runs on whatever
-cases are loaded, ``workload`` what a case is timed on, and ``experiment`` the trainings that are recorded as curves.
+``run`` starts a suite in a separate process. ``suites/`` holds the suites, which pytest-benchmark runs on the loaded
+cases. ``workload`` defines the timed calls, and ``experiment`` the trainings that are recorded as curves.
 """

@@ -1,7 +1,7 @@
-"""Training for real: the chapter's experiments, with curves and estimates as records.
+"""Trainings of the chapter, with curves and estimates as records.
 
-Each experiment trains every case of one contract from the same start on the same minibatches, and evaluates all of
-them with one and the same float64 code, so that curves differ only by what the cases do.
+Each experiment trains every case of one contract from the same start on the same minibatches. The same float64 code
+evaluates all of them, so that curves differ only by the cases.
 """
 
 import base64
@@ -28,7 +28,7 @@ Labelled = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True)
 class Training:
-    """Settings of an experiment; the defaults are the chapter's for softmax regression."""
+    """Settings of an experiment; by default, the chapter's for softmax regression."""
 
     epochs: int = 10
     batch_size: int = 256
@@ -36,24 +36,24 @@ class Training:
     seed: int = 0
 
     def batches(self, n: int, epoch: int) -> list[Tensor]:
-        """Positions of the minibatches of one epoch: the same for every case."""
+        """Return the positions of the minibatches of one epoch, which are the same for every case."""
         generator = torch.Generator().manual_seed(self.seed + epoch)
         return list(torch.randperm(n, generator=generator).split(self.batch_size))
 
 
 LINEAR = Training(epochs=3, batch_size=10, lr=0.03)
-"""The chapter's settings for linear regression."""
+"""Settings of the chapter for linear regression."""
 
 SOFTMAX = Training()
-"""The chapter's settings for softmax regression."""
+"""Settings of the chapter for softmax regression."""
 
 OVERFITTING = Training(epochs=1000, lr=0.1)
-"""A thousand steps on a hundred images, which softmax regression fits by heart."""
+"""A thousand steps on a hundred images, which softmax regression memorizes."""
 
 _MEMORISED, _HELD_OUT, _EVERY = 100, 2000, 5
 _SAMPLES = 18
 _FITTED = 60
-"""Samples that a picture of the fit shows."""
+"""Number of samples in a picture of the fit."""
 
 
 def linear_regression(
@@ -64,11 +64,11 @@ def linear_regression(
     Yields
     ------
     Epoch
-        Half the mean squared error after each epoch, whichever loss the case itself uses.
+        Half the mean squared error after each epoch, for any loss of the case.
     LearnedParameter
-        One a parameter; cases that fit at once give these only.
+        One per parameter; cases without epochs yield only these.
     FitData
-        Some of the samples, where there is a case that is fitted to them.
+        Some samples, if any case was trained on them.
     """
     data = book_data(FORMATS["float32"], settings.seed)
     X, y = data["book_X"], data["book_y"]
@@ -95,16 +95,16 @@ def linear_regression(
 def softmax_regression(
     cases: Sequence[Case], data: Prepared, settings: Training = SOFTMAX
 ) -> Iterator[Epoch | ClassWeights | Confusion | Image]:
-    """Train on Fashion-MNIST, or on what stands in for it.
+    """Train on Fashion-MNIST, or on its synthetic replacement.
 
     Yields
     ------
     Epoch
         Mean cross-entropy and accuracy on both splits after each epoch.
     ClassWeights, Confusion
-        What each case learned at the end, and whom it takes for whom on the test images.
+        Learned weights and confused classes on the test images, for every case.
     Image
-        The first test images with the class that the last case trained predicts.
+        The first test images with the class that the last case predicts.
     """
     train, held_out = _split(data, train=True), _split(data, train=False)
     generator = torch.Generator().manual_seed(settings.seed)
@@ -224,7 +224,7 @@ def _softmax_epoch(
 
 
 def _weights(case: Case, data: Prepared, weight: Tensor) -> Iterator[ClassWeights]:
-    """Yield the weights of each class as an image; of weights that are not finite there is none."""
+    """Yield an image of the weights for every class, if they are finite."""
     if not weight.isfinite().all():
         return
     largest, side = float(weight.abs().max()), math.isqrt(weight.shape[1])
@@ -258,7 +258,7 @@ def _confusion(case: Case, data: Prepared, parameters: WeightAndBias, held_out: 
 
 
 def _evaluated(parameters: WeightAndBias, X: Tensor, y: Tensor) -> tuple[float, float]:
-    """Mean cross-entropy and accuracy; the reductions in float64."""
+    """Return mean cross-entropy and accuracy, reduced in float64."""
     weight, bias = parameters
     log_p = (X @ weight.T + bias).double().log_softmax(dim=1)
     loss = -log_p[torch.arange(len(y)), y].mean()

@@ -1,8 +1,8 @@
 """The options of the suites, each declared once. It imports no torch.
 
-A field of :class:`Settings` is the option ``--harness-<field>`` of the suites, and its :class:`Option` says how it is
-read and what it means. The arguments by which a suite is started, what the suites' pytest plugin declares, its defaults
-and the texts of ``harness bench`` follow from that.
+Each field of :class:`Settings` is the option ``--harness-<field>`` of the suites; its :class:`Option` defines parser
+and help. The arguments of a suite, the options of its pytest plugin, the defaults and the help of ``harness bench``
+follow from it.
 """
 # ruff: noqa: RUF009 - a call in a default makes a field here, as dataclasses' own does
 
@@ -11,31 +11,23 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from enum import Enum
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from harness.calling.own_cases import SHIPPED
 
 FULL = (1, 4, 16, 64, 256, 1024, 4096, 16_384, 65_536)
-"""The whole range of batch sizes of a training step, for who asks for it."""
+"""All batch sizes of a training step."""
 
 Split = Literal["train", "test"]
 StartMethod = Literal["fork", "spawn", "forkserver"]
 
 
-# How a text is read
+# Parsers
 
 
 @dataclass(frozen=True, eq=False)
 class Numbers:
-    """Reads whole numbers separated by commas.
-
-    Parameters
-    ----------
-    least
-        The smallest that is taken.
-    words
-        Words that stand for several of them.
-    """
+    """Reads whole numbers of at least ``least``, separated by commas; ``words`` are names of several numbers."""
 
     least: int
     words: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
@@ -46,7 +38,7 @@ class Numbers:
         Raises
         ------
         argparse.ArgumentTypeError
-            If the text is something else.
+            If the text has another form.
         """
         if text in self.words:
             return self.words[text]
@@ -56,7 +48,7 @@ class Numbers:
         return tuple(map(int, numbers))
 
     def __str__(self) -> str:
-        """Return what is taken, in words."""
+        """Return the accepted form in words."""
         numbers = f"whole numbers from {self.least} separated by commas"
         return ", or ".join([numbers, *(f"`{word}`" for word in self.words)])
 
@@ -66,40 +58,72 @@ def names(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",")) if text else ()
 
 
+class Shape(NamedTuple):
+    """Rows and columns of the input of an operation."""
+
+    rows: int
+    columns: int
+
+    def __str__(self) -> str:
+        """Return the shape as the option takes it."""
+        return f"{self.rows}x{self.columns}"
+
+
+class Shapes:
+    """Reads shapes such as ``256x10``, separated by commas."""
+
+    def __call__(self, text: str) -> tuple[Shape, ...]:
+        """Return the shapes.
+
+        Raises
+        ------
+        argparse.ArgumentTypeError
+            If the text has another form.
+        """
+        sides = [part.strip().split("x") for part in text.split(",")]
+        if not all(len(pair) == 2 and all(side.isdecimal() and int(side) > 0 for side in pair) for pair in sides):
+            raise argparse.ArgumentTypeError(f"{self}, got `{text}`")
+        return tuple(Shape(int(rows), int(columns)) for rows, columns in sides)
+
+    def __str__(self) -> str:
+        """Return the accepted form in words."""
+        return "shapes such as `256x10` separated by commas"
+
+
 class Switch(Enum):
-    """How an option is given that takes no value."""
+    """Form of an option without a value."""
 
     ON = "given where it is so"
     EITHER = "given where it is so, and with `no-` where it is not"
 
 
-# What is declared
+# Declarations
 
 
 @dataclass(frozen=True)
 class Option:
-    """One option: how it is read, and what it means.
+    """Declaration of an option.
 
     Parameters
     ----------
     help
-        What it means, in a sentence.
+        Help text.
     metavar
-        What stands for its value in a usage.
+        Placeholder of the value.
     parse
-        Reads its value.
+        Parser of the value.
     choices
-        The values there are, where they are few.
+        Possible values, if there are few.
     least
-        The smallest number that it may be.
+        Smallest number.
     switch
-        How it is given, where it takes no value.
+        Form of an option without a value.
     default
-        Its value where it is absent.
+        Default value.
     of_dataset
-        Whether it has an effect on the loader of a user's data set only.
+        Whether it affects only the loader of a user's data set.
     in_every_session
-        Whether the harness's own pytest plugin declares it, which every session has.
+        Whether the pytest plugin of the harness declares it, which is active in every session.
     """
 
     help: str
@@ -114,11 +138,11 @@ class Option:
 
     @property
     def takes_several(self) -> bool:
-        """Whether its value is several numbers or names."""
-        return self.parse is names or isinstance(self.parse, Numbers)
+        """Whether the value is a list."""
+        return self.parse is names or isinstance(self.parse, Numbers | Shapes)
 
     def keywords(self) -> dict[str, Any]:
-        """Return the keywords by which ``argparse`` declares it."""
+        """Return the keywords of ``argparse`` for this option."""
         about: dict[str, Any] = {"help": self.help, "default": self.default}
         if self.switch is Switch.ON:
             return about | {"action": "store_true"}
@@ -128,13 +152,13 @@ class Option:
 
 
 def _option(help: str, *texts: Any, absent: Any = None, **facts: Any) -> Any:  # noqa: A002 - argparse's word
-    """Return a field that is an option, and its value where nobody gives one."""
+    """Return a field that is an option, with the value ``absent`` as default."""
     return field(default=absent, metadata={Option: Option(help, *texts, **facts)})
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The options of a suite; what is absent is as the suite has it."""
+    """The options of a suite; absent ones have the default of the suite."""
 
     contract: str | None = _option("Contract of a single function, or the only contract to time.", "NAME")
     batch_sizes: Sequence[int] = _option(
@@ -143,6 +167,9 @@ class Settings:
     workers: Sequence[int] = _option("Numbers of workers, comma-separated.", "N,...", Numbers(0), absent=())
     sizes: Sequence[int] = _option(
         "Lengths of vectors or sides of matrices for vectorization, comma-separated.", "N,...", Numbers(1), absent=()
+    )
+    shapes: Sequence[Shape] = _option(
+        "Shapes for operations, comma-separated. [default: 256x10,1024x1024]", "ROWSxCOLUMNS,...", Shapes(), absent=()
     )
     data: Path | str | None = _option("Folder with the Fashion-MNIST files, or `synthetic`.", "FOLDER")
     images: int | None = _option("Maximum number of images in an epoch.", "N", int)
@@ -175,11 +202,11 @@ class Settings:
     )
 
     def arguments(self) -> list[str]:
-        """Return the arguments of pytest that say so."""
+        """Return the arguments for pytest."""
         return [argument for name in self.given() for argument in arguments(name, getattr(self, name))]
 
     def given(self) -> list[str]:
-        """Return the names of what is not absent."""
+        """Return the names of the options with a value."""
         return [option.name for option in fields(self) if getattr(self, option.name) not in (option.default, [])]
 
 
@@ -189,16 +216,16 @@ OPTIONS: Mapping[str, Option] = {
     "progress": Option("File descriptor for progress. The suite ends when its reader closes it.", "FD", int),
     "scratch": Option("Folder to remove when the suite ends.", "FOLDER"),
 }
-"""Every option of the suites, by the name under which a suite asks for it."""
+"""All options of the suites, by name."""
 
 
 def flag(name: str) -> str:
-    """Return an option as pytest is given it."""
+    """Return the flag of an option for pytest."""
     return f"--harness-{name.replace('_', '-')}"
 
 
 def arguments(name: str, value: object) -> list[str]:
-    """Return the arguments of pytest that give an option a value."""
+    """Return the arguments for pytest that give an option this value."""
     if OPTIONS[name].switch is not None:
         return [flag(name) if value else flag(name).replace("--", "--no-", 1)]
     if isinstance(value, Sequence) and not isinstance(value, str):

@@ -1,11 +1,10 @@
-"""Running a suite of benchmarks: pytest in a process of its own, its results in the run's folder. It imports no torch.
+"""Running a suite of benchmarks: pytest in a separate process, with its results in the folder of the run.
 
-Suites are forked of a process that has imported what they import, but for those that measure memory: what is shared
-with another process would count half there.
+This module imports no torch. Most suites are forked from a process that has already imported their modules. Suites that
+measure memory need a fresh process, because shared pages count half.
 
-The process sees none of the user's pytest: no configuration, no conftest, no plugin but pytest-benchmark, so that
-what is measured does not depend on the folder it is started from. It writes to a temporary folder, and what it has
-finished is moved into the run as a whole.
+The process ignores the pytest configuration, conftest files and plugins of the user, so that results do not depend on
+the folder. It writes to a temporary folder; finished results are moved into the run together.
 """
 
 import json
@@ -62,43 +61,42 @@ def run_suite(
     limit_s: float | None = None,
     watch: ProgressCallback = lambda *_: None,
 ) -> int:
-    """Run one suite, show what went wrong, and write ``bench-<name>.json`` into the run's folder.
+    """Run one suite, print its errors, and write ``bench-<name>.json`` into the folder of the run.
 
     Parameters
     ----------
     name
         One of :data:`SUITES`.
     target
-        Cases, as :func:`harness.calling.discovery.load` takes them.
+        Cases, as for :func:`harness.calling.discovery.load`.
     run_folder
-        Folder of the run. Nothing is written anywhere else, the cache of the data set excepted.
+        Folder of the run. Nothing else is written, except for the cache of the data set.
     settings
-        What differs from the suite's own settings.
+        Deviations from the settings of the suite.
     limit_s
-        Seconds after which the suite is stopped.
+        Time limit of the suite, in seconds.
     watch
-        Called with how far the suite is. What pytest writes is held back, and shown where something went wrong; who
-        interrupts knows what did.
+        Callback for progress. The output of pytest is shown only after an error.
 
     Returns
     -------
     code
-        0: everything ran and was right. 1: something failed, or was timed and turned out wrong; its timing is not kept.
-        2: nothing was measured, or the suite did not come to its end.
+        0: everything ran and was right. 1: something failed, or was wrong; its timing is dropped.
+        2: nothing was measured, or the suite did not finish.
 
     Raises
     ------
     UsageError
-        If there is no such suite, or the suite cannot load what it is to time.
+        If there is no such suite, or the suite cannot load its target.
     IdleError
         If the target has nothing for this suite.
     KeyboardInterrupt
-        Passed on, after what was finished has been kept.
+        After finished results are saved.
 
     Notes
     -----
-    Whatever the end, the file holds the benchmarks that were finished by then, and under ``harness`` whether they are
-    all: see :class:`harness.bench.suites.account.Account`. Where not one was finished the file is left as it was.
+    The file holds all finished benchmarks, and under ``harness`` whether they are complete: see
+    :class:`harness.bench.suites.account.Account`. If none finished, the file does not change.
     """
     if name not in SUITES:
         raise UsageError(
@@ -137,13 +135,13 @@ os.dup2(2, 1)
 import pytest
 sys.exit(pytest.main([*{words!r}, f"--harness-progress={{progress}}"]))
 """
-"""Pytest in a process whose output is how far it is, and which writes its words where errors are written."""
+"""Pytest in a process that writes its progress to standard output, and its own output to standard error."""
 
 
 def _arguments(name: str, scratch: Path, result: Path) -> list[str]:
-    """What pytest is told of one suite."""
+    """Return the arguments of pytest for a suite."""
     settings = scratch / "pytest.ini"
-    # Torch's compiler uses what torch itself says is on its way out.
+    # Torch's compiler uses deprecated parts of torch.
     settings.write_text("[pytest]\nfilterwarnings =\n    ignore:.*torch.jit:DeprecationWarning\n", encoding="utf-8")
     return [
         *("--pyargs", f"harness.bench.suites.test_{name}"),
@@ -166,24 +164,13 @@ def _arguments(name: str, scratch: Path, result: Path) -> list[str]:
 
 
 def _environment() -> dict[str, str]:
-    """The environment, without what would change pytest, and with one thread for every library."""
+    """Return the environment without variables for pytest, and with one thread for every library."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "COV_CORE_"))}
     return kept | _ONE_THREAD | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 
 
 class _Listener:
-    """Reads what the suite says: how far it is, or why it measures nothing.
-
-    Parameters
-    ----------
-    watch
-        Called with how far it is.
-
-    Attributes
-    ----------
-    refused
-        Why nothing is measured, where the suite said so.
-    """
+    """Reads the progress of a suite, or the error in ``refused`` for which it measures nothing."""
 
     def __init__(self, watch: ProgressCallback) -> None:
         self._watch = watch
@@ -191,12 +178,12 @@ class _Listener:
         self.refused: UsageError | None = None
 
     def begin(self, source: IO[bytes]) -> None:
-        """Listen to what the suite writes, to its end."""
+        """Read the output of the suite to its end."""
         self._thread = threading.Thread(target=self._listen, args=(source,), daemon=True)
         self._thread.start()
 
     def finish(self) -> None:
-        """Take what is still in the pipe."""
+        """Read the rest of the pipe."""
         if self._thread is not None:
             self._thread.join(1.0)
 
@@ -215,7 +202,7 @@ class _Listener:
 
 
 def _run(text: str, limit_s: float | None, output: Path, listener: _Listener, *, fresh: bool = True) -> int:
-    """Run Python to its end, to the limit or to an interrupt; in each case the process is given time to write."""
+    """Run Python until the end, the time limit or an interrupt; the process can save its results in each case."""
     with output.open("wb") as written:
         process = _begun(text, written, fresh=fresh)
     assert process.stdout is not None
@@ -236,7 +223,7 @@ def _run(text: str, limit_s: float | None, output: Path, listener: _Listener, *,
 
 
 def _begun(text: str, written: IO[bytes], *, fresh: bool) -> Forked | subprocess.Popen[bytes]:
-    """Begin a process that leads its own group, so that a terminal's Ctrl-C comes to it once, from here."""
+    """Start a process that leads a group, so that Ctrl-C in the terminal reaches it once, from here."""
     forked = None
     if not fresh:
         forked = _FORKING.forked(text, written, folder=None, in_pairs=False, environment=_environment())
@@ -244,7 +231,7 @@ def _begun(text: str, written: IO[bytes], *, fresh: bool) -> Forked | subprocess
         forked.stdin.close()
         return forked
     return subprocess.Popen(
-        # Without the working directory on the path, so that no file in it stands in for what is installed.
+        # No file in the working directory may replace an installed module.
         [sys.executable, "-P", "-c", text],
         env=_environment(),
         stdin=subprocess.DEVNULL,
@@ -258,7 +245,7 @@ def _last_words(process: Forked | subprocess.Popen[bytes]) -> int:
     for _ in range(2):
         try:
             return process.wait(GOODBYE_S / 2)
-        except subprocess.TimeoutExpired:  # an interrupt that meets a destructor is lost: it is said once more
+        except subprocess.TimeoutExpired:  # an interrupt within a destructor is lost
             process.send_signal(signal.SIGINT)
     process.kill()
     sys.stderr.write(f"killed: the suite did not stop within {GOODBYE_S:g} s; its measurements are lost\n")
@@ -266,9 +253,9 @@ def _last_words(process: Forked | subprocess.Popen[bytes]) -> int:
 
 
 def _keep(result: Path, file: Path, *, added: bool = False) -> int:
-    """Move the document into the run, unless it is empty, and return how many benchmarks were measured.
+    """Move the document into the run unless it is empty, and return the number of benchmarks.
 
-    Where it is added, the benchmarks that the file has and the document has not are kept.
+    With ``added``, older benchmarks of the file stay.
     """
     if not result.is_file():
         return 0
@@ -276,7 +263,7 @@ def _keep(result: Path, file: Path, *, added: bool = False) -> int:
     try:
         document = json.loads(text)
         kept = len(document["benchmarks"])
-    except json.JSONDecodeError:  # killed while it wrote
+    except json.JSONDecodeError:  # killed while writing
         return 0
     run, suite = RunFolder(file.parent, synced=True), file.stem.removeprefix("bench-")
     if kept and added and file.is_file():

@@ -1,7 +1,7 @@
-"""What is timed of a case: one call on a standard input, with its gradient where the contract has a law on it.
+"""The timed call of a case: one call on a standard input, with its gradient if the contract has a law on it.
 
-The inputs follow from the contract's signature, so that a new contract is timed as soon as it exists; trainers,
-steps and loaders, which return something else than a tensor, have a builder each.
+The inputs follow from the signature of the contract, so that a new contract is timed at once. Trainers, steps and
+loaders do not return a tensor; each has a builder.
 """
 
 import re
@@ -24,10 +24,10 @@ SIZES: Mapping[str, int] = {"n": 256, "k": 10, "d": 64, "m": 10, "t": 4}
 """Lengths of the axes."""
 
 VECTOR = 1024
-"""Length of vectors, where all inputs are such."""
+"""Length of vectors, if all inputs are vectors."""
 
 SCALARS: Mapping[str, Any] = {"k": 10, "lr": 0.01, "momentum": 0.9, "weight_decay": 0.01, "nesterov": True}
-"""Plain numbers by the name the signature gives them."""
+"""Numbers by their name in the signature."""
 
 PIXELS, CLASSES, FEATURES = 784, 10, 2
 BATCH, BATCHES, EPOCHS = 256, 4, 5
@@ -35,7 +35,7 @@ _INPUT = re.compile(r"(?P<name>\w+)(?:\[(?P<axes>[\w,]*)\])?(?P<bool> bool)?(?:,
 
 
 def is_timed(case: Case) -> bool:
-    """Whether a case is timed: it claims float32, and a call of its contract can be made up."""
+    """Whether a case is timed: it claims float32, and its contract has standard inputs or a builder."""
     if "float32" not in case.dtypes:
         return False
     contract = contract_named(case.contract)
@@ -48,27 +48,22 @@ def is_operation(case: Case) -> bool:
 
 
 def loads_images(case: Case) -> bool:
-    """Whether what is timed of a case is a pass over images."""
+    """Whether the timed call is a pass over images."""
     return contract_named(case.contract).form == "loader"
 
 
-def workload(case: Case, images: Path) -> Workload:
-    """Return what is timed of a case.
+def workload(case: Case, images: Path, sizes: Mapping[str, int] | None = None) -> Workload:
+    """Return the call that is timed for a case.
 
-    Parameters
-    ----------
-    case
-        A case that is timed.
-    images
-        Folder with images, for loaders.
+    Loaders read ``images``, a folder; an operation has axes of the given ``sizes``, or of the standard ones.
     """
     builder = _BUILDERS.get(contract_named(case.contract).form)
-    return _function(case) if builder is None else builder(case, images)
+    return _function(case, sizes) if builder is None else builder(case, images)
 
 
-def _function(case: Case) -> Workload:
+def _function(case: Case, sizes: Mapping[str, int] | None) -> Workload:
     contract = contract_named(case.contract)
-    named = standard_inputs(contract)
+    named = standard_inputs(contract, sizes)
     assert named is not None
     inputs = tuple(named.values())
     call = _direct(case)
@@ -84,32 +79,41 @@ def _function(case: Case) -> Workload:
 
 
 def _direct(case: Case) -> Callable[..., Any]:
-    """The function itself where it is called as it is, so that nothing of the harness is timed."""
+    """Return the function itself if it needs no adapter, so that no code of the harness is timed."""
     return case.function if case.call is None else lambda *inputs: called(case, inputs)
+
+
+def sizes_of(contract: Contract, rows: int, columns: int) -> dict[str, int]:
+    """Return the lengths of the axes for a shape; vectors have as many elements."""
+    if _takes_vectors(contract) and not contract.signature.endswith("k]"):
+        return {"n": rows * columns}
+    return {"n": rows, "k": columns, "d": columns}
+
+
+def _takes_vectors(contract: Contract) -> bool:
+    """Whether the inputs are vectors and numbers only."""
+    return all((match["axes"] or "n") == "n" for match in _INPUT.finditer(_inputs_of(contract)))
+
+
+def _inputs_of(contract: Contract) -> str:
+    """Return the inputs in the signature of a contract."""
+    return contract.signature.partition("(")[2].partition(") ->")[0]
 
 
 def standard_inputs(
     contract: Contract, sizes: Mapping[str, int] | None = None, generator: torch.Generator | None = None
 ) -> dict[str, Any] | None:
-    """Return the arguments of one call by name, in their order; ``None`` where one is neither tensor nor number.
+    """Return the arguments of a call by name; ``None`` if one is neither a tensor nor a number.
 
-    All values lie between 0.01 and 0.99, and are so logits, targets, variances and, over their sum, probabilities.
-
-    Parameters
-    ----------
-    contract
-        Whose signature names them.
-    sizes
-        Lengths of axes, where those are to be others than usual.
-    generator
-        Of the values; the same ones each time when absent.
+    All values lie between 0.01 and 0.99, which suits logits, targets, variances and, after division by their sum,
+    probabilities. The ``sizes`` replace standard lengths of axes. Without a ``generator`` the values are always the
+    same.
     """
-    inner = contract.signature.partition("(")[2].partition(") ->")[0]
+    inner = _inputs_of(contract)
     arguments = list(_INPUT.finditer(inner))
     if "".join(match.group() for match in arguments) != inner:
         return None
-    vectors = all((match["axes"] or "n") == "n" for match in arguments)
-    sizes = {**SIZES, **({"n": VECTOR} if vectors else {}), **(sizes or {})}
+    sizes = {**SIZES, **({"n": VECTOR} if _takes_vectors(contract) else {}), **(sizes or {})}
     generator = generator or torch.Generator().manual_seed(0)
     inputs = {match["name"]: _input(match, contract, sizes, generator) for match in arguments}
     return None if any(value is None for value in inputs.values()) else inputs
@@ -120,7 +124,7 @@ def _input(
 ) -> Tensor | Any | None:
     name, axes = match["name"], contract.axes.get(match["name"])
     if match["axes"] is None:
-        return SCALARS.get(name)
+        return sizes.get(name, SCALARS.get(name))
     shape = tuple(sizes.get(axis, 1) for axis in match["axes"].split(",") if axis)
     if match["bool"]:
         return torch.rand(shape, generator=generator) > 0.25
@@ -131,7 +135,7 @@ def _input(
 
 
 def _problem(case: Case, n: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return features, targets, and a start: the chapter's line, or 784 pixels to ten classes."""
+    """Return features, targets and a start: the line of the chapter, or 784 pixels to ten classes."""
     generator = torch.Generator().manual_seed(0)
     if contract_named(case.contract).task == "classification":
         X, y = torch.rand(n, PIXELS, generator=generator), torch.randint(CLASSES, (n,), generator=generator)
@@ -164,7 +168,7 @@ def _curves(case: Case, _images: Path) -> Workload:
 
 
 def _epoch(case: Case, images: Path) -> Workload:
-    """One epoch without workers: what the loader itself does, where nothing waits for another process."""
+    """Return one epoch without workers, so that only the loader itself takes time."""
     batches = case.function(images, False, BATCH, 0, True)  # noqa: FBT003 - the contract's signature
     return lambda: sum(len(labels) for _, labels in batches)
 

@@ -1,9 +1,9 @@
-"""How somebody's function is loaded, called and watched.
+"""Load, call and watch a user's function.
 
-``discovery`` loads what a target names, ``adapter`` calls what has another signature or computes on other arrays,
-``model``, ``device`` and ``compiler`` know modules, accelerators and ``torch.compile``. ``watch`` looks at what a call
-does besides answering, ``state`` puts back what it changed, and ``location`` says at which line of its author's it was.
+``discovery`` loads a target. ``adapter`` calls functions with another signature or on other arrays, and ``known`` lists
+the functions of libraries with their adapters. ``model``, ``device`` and ``compiler`` handle modules, accelerators and
+``torch.compile``. ``watch`` notices side effects, ``state`` undoes them, and ``location`` finds the line of user code.
 
 Laws reach a call through its ``surroundings``: this process, or another one, in which a ``callee`` is ``answering`` on
-a ``wire``. What runs there imports nothing of ours but by relative names: it is loaded under another.
+a ``wire``. Modules that run there use relative imports only, because the package has another name there.
 """

@@ -1,9 +1,9 @@
-"""Adapters: calling what has another signature, or computes on other arrays, as a contract's laws call it.
+"""Adapters: call a function with another signature or on other arrays, as the laws of a contract do.
 
-An adapter is ``adapter(function, *inputs)``: it calls the function on what it understands and returns the result,
-which may be an array of NumPy's or of any library that speaks DLPack. One is given by name, with keywords for the
-function where it needs some, ``jax(axis=-1)``; as a Python expression; as ``file.py:adapter``; or, in Python, as
-itself. Modules and optimizers need none: they are called as what they are.
+An adapter is ``adapter(function, *inputs)``. It calls the function on suitable inputs and returns the result, which may
+be a NumPy array or an array with DLPack support. One is given by name, with keywords for the function where it needs
+some, ``jax(axis=-1)``; as a Python expression; as ``file.py:adapter``; or, in Python, as itself. Modules and optimizers
+need no adapter.
 """
 
 import ast
@@ -25,6 +25,7 @@ from torch.utils.dlpack import from_dlpack
 
 from ..case import Case
 from ..error import UsageError, listed
+from . import jax_bridge
 from .importing import attribute
 from .model import UnfitModelError
 
@@ -41,6 +42,7 @@ class NotApplicable(Exception):  # noqa: N818 - not an error: the verdict is tha
 NO_BFLOAT16 = "NumPy has no bfloat16"
 NUMPY_IS_ON_THE_CPU = "NumPy computes on the CPU"
 NO_AUTOGRAD = "it computes on arrays, which autograd cannot follow back to the input"
+NO_MODULE = "it is no module"
 ADAPTER_DETACHES = "its adapter returns a result that autograd cannot follow back to the input"
 
 
@@ -51,14 +53,7 @@ def on_numpy(function: Callable[..., Any], *inputs: Any, **options: Any) -> Any:
 
 def on_jax(function: Callable[..., Any], *inputs: Any, **options: Any) -> Any:
     """Call on JAX arrays; float64 needs ``JAX_ENABLE_X64=1`` in the environment."""
-    from jax import numpy as jnp
-
-    def array(x: Tensor) -> Any:
-        if x.requires_grad:
-            raise NotApplicable(NO_AUTOGRAD)
-        return jnp.from_dlpack(x.contiguous())
-
-    return function(*(array(x) if isinstance(x, Tensor) else x for x in inputs), **options)
+    return jax_bridge.called(function, inputs, options)
 
 
 def _array(x: Tensor) -> Any:
@@ -134,9 +129,9 @@ def _evaluated(expression: str) -> Any:
 
 
 def compiles_each_shape(case: Case) -> bool:
-    """Whether what it is called on are arrays of JAX, which compiles every operation for each shape that comes.
+    """Whether a case computes on JAX arrays, so that each shape costs a compilation.
 
-    Told from how it is called, so that the same is drawn wherever and after whatever it is checked.
+    This follows from the adapter alone, so that the drawn examples depend neither on the process nor on earlier checks.
     """
     call = unbridged(case).call
     return isinstance(call, str) and _OF_JAX.search(call) is not None
@@ -144,17 +139,6 @@ def compiles_each_shape(case: Case) -> bool:
 
 def called(case: Case, inputs: Sequence[Any], of_model: Adapter | None = None, **options: Any) -> Any:
     """Call a case on the inputs of its contract.
-
-    Parameters
-    ----------
-    case
-        The case.
-    inputs
-        As its contract has them.
-    of_model
-        How its contract takes a module that is not itself the function of the inputs.
-    options
-        Keywords beside the inputs, of a function or of its adapter.
 
     Raises
     ------
@@ -176,14 +160,28 @@ def called(case: Case, inputs: Sequence[Any], of_model: Adapter | None = None, *
 
 
 def instance(case: Any) -> Any:
-    """Return a case whose class of modules, where it is one that is called as it is, is an instance already."""
+    """Return the case with an instance if its function is a module class without an adapter."""
     if case.call is not None or not _is_class(case.function, nn.Module):
         return case
     return SimpleNamespace(function=_made(case.function), call=None)
 
 
+def switched(case: Any) -> Any:
+    """Return a case whose module is a copy in its other mode: evaluation where it was in training mode.
+
+    Raises
+    ------
+    NotApplicable
+        If it is no module.
+    """
+    module = instance(case).function
+    if not isinstance(module, nn.Module):
+        raise NotApplicable(NO_MODULE)
+    return SimpleNamespace(function=copy.deepcopy(module).train(not module.training), call=case.call)
+
+
 class Witness:
-    """A function as an adapter has it, and what autograd could follow of its calls.
+    """A function that records whether autograd can follow its calls through an adapter.
 
     Parameters
     ----------
@@ -209,15 +207,7 @@ class Witness:
 
 
 def detaches(case: Case, inputs: Sequence[Any]) -> bool:
-    """Whether it is a case's adapter, and not what it calls, that autograd cannot follow.
-
-    Parameters
-    ----------
-    case
-        A case whose output does not depend on its inputs, as autograd has it.
-    inputs
-        The inputs, one of which requires a gradient.
-    """
+    """Whether autograd cannot follow the adapter of a case, although it can follow the function."""
     if case.call is None:
         return False
     function = case.function
@@ -232,7 +222,7 @@ def is_model(function: Any) -> bool:
 
 
 def _fitting(of_model: Adapter, model: Any, inputs: Sequence[Any]) -> Any:
-    """What a model stands for, where it fits."""
+    """Return the result of a model, or raise if it does not fit."""
     try:
         return of_model(model, *inputs)
     except UnfitModelError as error:
@@ -244,13 +234,13 @@ def _is_class(function: Any, base: type) -> bool:
 
 
 def _made(model: Callable[..., nn.Module]) -> nn.Module:
-    """An instance of a model, made of what its file says it is made of, as public kernel benchmarks have it."""
+    """Return an instance of a module class, with arguments from ``get_init_inputs`` in its file."""
     arguments = getattr(model, "forward").__globals__.get("get_init_inputs", list)()  # noqa: B009 - a class
     return model(*arguments)
 
 
 def _like(module: nn.Module, inputs: Sequence[Any]) -> nn.Module:
-    """The module with its parameters in the inputs' dtype and on their device; a copy, so that what was given stays."""
+    """Return a copy of the module whose parameters have the dtype and the device of the inputs."""
     floating = next((x for x in inputs if isinstance(x, Tensor) and x.is_floating_point()), None)
     own = next((p for p in (*module.parameters(), *module.buffers()) if p.is_floating_point()), None)
     if floating is None or own is None or (own.dtype, own.device) == (floating.dtype, floating.device):
@@ -291,12 +281,12 @@ class Bridge:
 
     @property
     def is_elsewhere(self) -> bool:
-        """Whether what stands in for the implementation has its adapter beside it, where it is called."""
+        """Whether the implementation and its adapter are in another process."""
         return getattr(self.case.function, "is_adapted", False) is True
 
     @property
     def __signature__(self) -> inspect.Signature:
-        """That of the adapter, without the function; of a module, that it takes anything."""
+        """The signature of the adapter without the function; a module takes anything."""
         if self.is_elsewhere:
             return self.case.function.bridge  # type: ignore[attr-defined, no-any-return]
         if self.case.call is None:
@@ -306,14 +296,14 @@ class Bridge:
 
 
 def bridged(case: Case) -> Case:
-    """Return the case as one that is called as it is, with the signature of its contract."""
+    """Return the case without an adapter, with the signature of its contract."""
     if case.call is None and not isinstance(case.function, (nn.Module, type)):
         return case
     return replace(case, function=Bridge(case), call=None)
 
 
 def unbridged(case: Case) -> Case:
-    """Return the case as it was declared."""
+    """Return the declared case."""
     return case.function.case if isinstance(case.function, Bridge) else case
 
 
@@ -333,11 +323,11 @@ def passes_inputs_on(case: Case) -> bool:
 
 
 def as_tensors(output: Any) -> Any:
-    """Turn arrays into tensors, in lists and tuples too; what is none stays, and a number of NumPy's is a number."""
+    """Turn arrays into tensors, also in lists and tuples; other objects stay unchanged."""
     if isinstance(output, (list, tuple)):
         return type(output)(map(as_tensors, output))
     if isinstance(output, np.float64):
-        # Of all scalars this one is a Python number already, and what NumPy makes of any of those.
+        # A NumPy float64 scalar is a Python float.
         return float(output)
     if isinstance(output, (np.ndarray, np.generic)):
         return _from_numpy(np.asarray(output))
@@ -349,7 +339,7 @@ def as_tensors(output: Any) -> Any:
 def _from_numpy(array: Any) -> Any:
     if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
         return array
-    # Neither negative strides nor memory that is read only has a counterpart.
+    # Torch has no negative strides and no read-only memory.
     return torch.from_numpy(array if array.flags.writeable and min(array.strides, default=0) >= 0 else array.copy())
 
 

@@ -1,4 +1,4 @@
-"""Answering questions about somebody's code, in the process in which it is called: one after the other, on a line."""
+"""Answer requests about user code, one after another, in the process that runs it."""
 
 import contextlib
 import os
@@ -17,12 +17,14 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 from . import bound, watch
-from .adapter import NotApplicable, as_tensors, called, detaches, instance, no_numpy
+from .adapter import NotApplicable, as_tensors, called, detaches, instance, no_numpy, switched
 from .compiler import no_compiler, uncompiled
 from .device import CPU, MisplacedError, called_on
 from .location import place
-from .memory import overwrite_freed, unset_is_nan
+from .memory import overwrite_freed
 from .model import AsStep
+from .modes import entered
+from .packed import checksums
 from .seen import Seen
 from .sequence import SEQUENCES, MisfitError
 from .trace.step import View, is_floating
@@ -41,7 +43,7 @@ _WATCHES = 64
 
 @contextlib.contextmanager
 def silenced() -> Iterator[None]:
-    """Nobody asks any longer, or there is no memory to answer with."""
+    """Exit quietly if the connection is closed or memory is exhausted."""
     try:
         yield
     except MemoryError:
@@ -51,7 +53,7 @@ def silenced() -> Iterator[None]:
 
 
 class Server:
-    """Who is asked, one question after the other."""
+    """Handles one request after another."""
 
     def __init__(self, line: socket.socket, cases: Sequence[Any]) -> None:
         self._line, self._cases = line, cases
@@ -64,7 +66,7 @@ class Server:
         """State of the random generators before the caller seeded them."""
 
     def serve(self) -> None:
-        """Answer until nobody asks any longer, and end at once: threads that were left running are not waited for."""
+        """Answer until the connection closes, then exit without waiting for threads."""
         read = filled(self._line)
         with silenced():
             while True:
@@ -76,7 +78,7 @@ class Server:
                 del question, said
 
     def special(self, value: Any) -> Any:
-        """What goes over the line in place of the objects on a tape."""
+        """Encode the objects of a tape for the wire."""
         return _special(value)
 
     def _answer(self, question: dict[str, Any]) -> dict[str, Any]:
@@ -123,7 +125,7 @@ class Server:
         return {}
 
     def _random_as_before(self) -> None:
-        """What draws random numbers goes on from where whoever asks had it begin anew."""
+        """Restore the random generators to their state before they were seeded."""
         if self._before is not None:
             random.setstate(self._before[0])
             np.random.set_state(self._before[1])  # noqa: NPY002 - as above
@@ -138,17 +140,28 @@ class Server:
         return {"value": jax is not None and not jax.config.jax_enable_x64}
 
     def _each(self, question: dict[str, Any]) -> dict[str, Any]:
-        """Several questions of one kind, until one has no answer."""
+        """Answer several requests with the same action, and stop at the first failure."""
         found: list[dict[str, Any]] = []
         heard: list[str] = []
         answer = getattr(self, f"_{question['of']}")
         hearing = heard_in(heard) if question["modes"]["hear"] else contextlib.nullcontext()
-        with hearing, _modes(question["modes"]):
+        with hearing, entered(question["modes"]), self._switched(question):
             for part in question["parts"]:
                 found.append(answer({**question, **part}))
                 if "value" not in found[-1]:
                     break
         return {"each": found, "heard": heard}
+
+    @contextlib.contextmanager
+    def _switched(self, question: dict[str, Any]) -> Iterator[None]:
+        """Let a copy of a module in its other mode stand for it in the body, where that is asked for."""
+        before, at = list(self._cases), question["case"]
+        if question["modes"]["switched"]:
+            self._cases = [*before[:at], switched(before[at]), *before[at + 1 :]]
+        try:
+            yield
+        finally:
+            self._cases = before
 
     def _call(self, question: dict[str, Any]) -> dict[str, Any]:
         case, inputs = self._cases[question["case"]], question["inputs"]
@@ -160,7 +173,8 @@ class Server:
         seen = Seen()
         try:
             output = self._carried_out(question, partial(_asked, case, question), seen)
-            value = as_tensors(output) if case.call is not None else output
+            with watch.limited():
+                value = as_tensors(output) if case.call is not None else output
         except BaseException as error:  # noqa: BLE001 - whatever it is, it is the answer
             return _raised(case, error)
         said = {"value": value, "arrays": value is not output, "seen": [seen.left, seen.to_float32, seen.autocast]}
@@ -242,7 +256,7 @@ class Server:
         """Many calls on the same inputs in one exchange, for as long as there is time; or their gradients."""
         case, seconds, found = self._cases[question["case"]], question["seconds"], list[Any]()
         slopes = _Slopes(case, question["device"])
-        # Of the processor, which a busy machine shares out; whoever sleeps has a few times as long.
+        # CPU time, because the machine may be busy; a function that sleeps gets three times as long.
         until, at_most = time.process_time() + seconds, time.monotonic() + 3.0 * seconds
 
         def action() -> None:
@@ -267,33 +281,40 @@ class Server:
             return {"value": bound.stack([bound.detach(x) for x in found])}
         return {"value": found[:1]}
 
-    def _take(self, question: dict[str, Any]) -> dict[str, Any]:
-        """Take the inputs of a turn, where they are computed on, and let go of what was answered to the last."""
-        case, device = self._cases[question["case"]], question["device"]
+    def _make(self, question: dict[str, Any]) -> dict[str, Any]:
+        """Make the instance that is timed, before there are inputs that it could compute on."""
+        case = self._cases[question["case"]]
         self._given: list[Any] = []
-        self._on = device
         try:
             self._turned = instance(case)
-            self._taken = [[x.to(device) if isinstance(x, Tensor) else x for x in one] for one in question["inputs"]]
         except BaseException as error:  # noqa: BLE001 - as above
             return _raised(case, error)
         return {}
 
-    def _turn(self, _: dict[str, Any]) -> dict[str, Any]:
-        """Call on all of them, one after the other: whoever asks has the clock."""
+    def _take(self, question: dict[str, Any]) -> dict[str, Any]:
+        """Take the inputs of a turn to the device."""
+        self._on = question["device"]
         try:
-            with bound.no_grad():
-                self._given = [called(self._turned, inputs) for inputs in self._taken]
-            if self._on != CPU:
-                torch.accelerator.synchronize()
+            self._taken = [
+                [bound.to(x, self._on) if isinstance(x, Tensor) else x for x in one] for one in question["inputs"]
+            ]
         except BaseException as error:  # noqa: BLE001 - as above
             return _raised(self._turned, error)
         return {}
 
+    def _turn(self, _: dict[str, Any]) -> dict[str, Any]:
+        """Call on all of them, one after the other, and return a checksum of each result; the caller has the clock."""
+        try:
+            with bound.no_grad():
+                self._given = [as_tensors(called(self._turned, inputs)) for inputs in self._taken]
+                return {"value": checksums(self._given)}
+        except BaseException as error:  # noqa: BLE001 - as above
+            return _raised(self._turned, error)
+
     def _tell(self, question: dict[str, Any]) -> dict[str, Any]:
-        """Tell what was answered to some of them."""
-        values = (as_tensors(self._given[at]) for at in question["at"])
-        return {"value": [bound.detach(x).to(CPU) if isinstance(x, Tensor) else x for x in values]}
+        """Return the results for some of them."""
+        values = (self._given[at] for at in question["at"])
+        return {"value": [bound.to(bound.detach(x), CPU) if isinstance(x, Tensor) else x for x in values]}
 
     def _detaches(self, question: dict[str, Any]) -> dict[str, Any]:
         case = self._cases[question["case"]]
@@ -311,24 +332,8 @@ class Server:
         return {"value": {"steps": steps, "started": [[n, x] for n, x in tape.started.items()], "length": tape.length}}
 
 
-@contextlib.contextmanager
-def _modes(modes: dict[str, Any]) -> Iterator[None]:
-    """The modes of whoever asks."""
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(bound.set_grad_enabled(modes["grad"]))
-        if modes["inference"]:
-            stack.enter_context(bound.inference_mode())
-        if modes["autocast"] is not None:
-            stack.enter_context(bound.autocast("cpu", modes["autocast"]))
-        if modes["eager"]:
-            stack.enter_context(uncompiled())
-        if modes["unset"]:
-            stack.enter_context(unset_is_nan())
-        yield
-
-
 def _special(value: Any) -> Any:
-    """What goes over the line in place of the objects on a tape."""
+    """Encode the objects of a tape for the wire."""
     if isinstance(value, View):
         return ["view", value.storage, list(value.size), list(value.stride), value.offset, value.dtype]
     if isinstance(value, torch._ops.OpOverload):
@@ -339,7 +344,7 @@ def _special(value: Any) -> Any:
 
 
 def _asked(case: Any, question: dict[str, Any]) -> Any:
-    """What a question is about: a call, or a sequence on what a call makes; a model may be taken for its step."""
+    """Carry out a request: a call, or a sequence of calls on its result; a model may stand for its training step."""
     inputs, device, options = question["inputs"], question["device"], question.get("options", {})
     sequence, squared = question.get("sequence"), question.get("squared")
     if sequence is None:
@@ -359,7 +364,7 @@ def _plainly(case: Any, inputs: Sequence[Any], device: str, **options: Any) -> A
 
 
 class _Slopes:
-    """The gradients of a weighted sum of what a call returns, in all inputs that can have one, in one row."""
+    """Gradients of a weighted sum of the result in all floating-point inputs, as one vector."""
 
     def __init__(self, case: Any, device: str) -> None:
         self._case, self._device = case, device
@@ -375,13 +380,13 @@ class _Slopes:
         if known is None or (known.shape, known.dtype, known.device) != (output.shape, output.dtype, output.device):
             # Not all alike: what sums to one has a gradient of zero then.
             self._weights = known = bound.linspace(0.5, 1.0, output.numel()).reshape(output.shape).to(output)
-        # Whoever goes back may write to what he is given.
+        # A backward pass may write to its cotangent.
         found = bound.grad([output], wanted, [bound.clone(known)])
         return bound.cat([x.flatten() for x in found if x is not None])
 
 
 def _became(inputs: Sequence[Any], before: Sequence[Any], outputs: Sequence[Tensor]) -> dict[str, Any]:
-    """Which inputs are other ones now, and which have memory that an output shares."""
+    """Return the inputs that changed, and the inputs whose memory an output shares."""
     pairs = [(at, x) for at, x in enumerate(inputs) if isinstance(x, Tensor)]
     changed = [(at, bound.detach(x)) for at, x in pairs if not _same(bound.detach(x), before[at])]
     where = {x.untyped_storage().data_ptr() for x in outputs if x.numel() and x.device.type == CPU}
@@ -396,7 +401,12 @@ def _same(a: Tensor, b: Tensor) -> bool:
 
 
 def _raised(case: Any, error: BaseException) -> dict[str, Any]:
-    """What is said of an exception."""
+    """Describe an exception, whose own text may take as long as a call."""
+    with watch.limited():
+        return _described(case, error)
+
+
+def _described(case: Any, error: BaseException) -> dict[str, Any]:
     if isinstance(error, NotApplicable):
         return {"inapplicable": str(error)}
     if isinstance(error, MisfitError):
@@ -418,7 +428,7 @@ def _raised(case: Any, error: BaseException) -> dict[str, Any]:
 
 
 def in_words(error: BaseException) -> str:
-    """The first line of what an exception says of itself, which may fail too."""
+    """Return the first line of an exception's text."""
     text = "".join(traceback.format_exception_only(error)).strip()
     first = text.splitlines()[0] if text else type(error).__name__
     return first if len(first) <= MESSAGE else f"{first[:MESSAGE]}..."

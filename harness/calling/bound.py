@@ -24,7 +24,9 @@ no_grad, set_grad_enabled, inference_mode, autocast = (
     torch.inference_mode,
     torch.autocast,
 )
-detach, clone = Tensor.detach, Tensor.clone
+detach, clone, to = Tensor.detach, Tensor.clone, Tensor.to
+get_num_threads, set_num_threads = torch.get_num_threads, torch.set_num_threads
+get_default_dtype, set_default_dtype = torch.get_default_dtype, torch.set_default_dtype
 
 
 def grad(
@@ -35,19 +37,7 @@ def grad(
     keep: bool = False,
     create: bool = False,
 ) -> tuple[Tensor | None, ...]:
-    """Return the gradients of weighted outputs in some inputs; ``None`` for an input that has no part in them.
-
-    Parameters
-    ----------
-    outputs, inputs
-        Tensors of one graph.
-    cotangents
-        Weights of the outputs.
-    keep
-        Whether the graph can be used again.
-    create
-        Whether the gradients can be differentiated.
-    """
+    """Return the gradients of weighted outputs in some inputs; ``None`` for an input that has no part in them."""
     found: tuple[Tensor | None, ...] = _run(
         outputs, cotangents, keep or create, create, _tuple(inputs), allow_unreachable=True, accumulate=False
     )
@@ -55,7 +45,7 @@ def grad(
 
 
 def backward(outputs: Sequence[Tensor], cotangents: Sequence[Tensor]) -> None:
-    """Accumulate the gradients of weighted outputs in all leaves of their graph, which is kept."""
+    """Accumulate the gradients of weighted outputs in all leaves, and retain the graph."""
     _run(outputs, cotangents, True, False, (), allow_unreachable=True, accumulate=True)  # noqa: FBT003 - the engine's
 
 

@@ -1,8 +1,8 @@
-"""The process in which somebody's code is called, from inside: it is asked on a line, and answers with raw bytes.
+"""The isolated process that runs user code: it reads requests from a socket and answers with raw bytes.
 
-It is a fresh interpreter that knows this module and those it imports, under a name that says nothing, and of the
-instrument nothing else. It loads the code once, and then forks for whoever is to be asked, so that what the code does
-to its process is gone with the next. What it answers is judged elsewhere, and believed of nothing but itself.
+It is a new interpreter with this module and its imports only, under a random name. It loads the code once and forks for
+each worker, so that damage to a process does not reach the next one. Another process judges the answers and trusts none
+of them.
 """
 
 import contextlib
@@ -28,35 +28,30 @@ from .adapter import adapter_of, is_model
 from .answering import Server, silenced
 from .bound import grad
 from .importing import attribute, called_by_name, imported, packages
+from .state import AT_IMPORT, read, restored
 from .wire import filled, receive, send
 
 _PR_SET_PDEATHSIG = 1
 
 
 def main(given: socket.socket) -> None:
-    """Load what the first message names, say what it is, and serve."""
+    """Load the target from the first message, describe it, and serve requests."""
     serve(given, Server)
 
 
 def serve(given: socket.socket, server: type[Server]) -> None:
-    """Load what the first message names, say what it is, and let a server answer.
-
-    Parameters
-    ----------
-    given
-        The line to whoever asks.
-    server
-        Answers, in this process or in those that are forked of it.
-    """
+    """Load the target from the first message, describe it, and let a server answer, in this process or in forks."""
     _die_with_parent()
     line = socket.socket(fileno=os.dup(given.detach()))
     _, setup = receive(filled(line))
     if _is_left(line):
         os._exit(0)
     _apart(setup)
+    settings = read(AT_IMPORT)
     try:
         cases = _loaded(setup)
-        about: Any = {"cases": [_facts(case) for case in cases]}
+        changes = restored(AT_IMPORT, settings, imported=False)
+        about: Any = {"cases": [_facts(case) for case in cases], "changes": changes}
     except UsageError as error:
         cases, about = [], {"usage": error.parts}
     _settle(setup)
@@ -93,7 +88,7 @@ def _die_with_parent() -> None:
 
 
 def _is_left(line: socket.socket) -> bool:
-    """Whether the other side has ended, which may have been before this one came to say that it ends with it."""
+    """Whether the parent has already exited, before this process could ask to be ended with it."""
     try:
         return not line.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
     except BlockingIOError:
@@ -103,12 +98,12 @@ def _is_left(line: socket.socket) -> bool:
 
 
 def _apart(setup: dict[str, Any]) -> None:
-    """Set what is to hold before any of the code is imported."""
+    """Prepare the process before user code is imported."""
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
     os.dup2(2, 1)
-    # A warning is no failure, and the stream it would be printed to is listened to; neither is what a library logs.
+    # Warnings and log records are no failures, and printed text would be noticed as output.
     warnings.simplefilter("ignore")
     logging.disable()
     torch.set_num_threads(1)
@@ -117,7 +112,7 @@ def _apart(setup: dict[str, Any]) -> None:
 
 
 def _limit_memory(setup: dict[str, Any], *, hard: bool) -> None:
-    """What is private and written to, not the address space, of which accelerators reserve far more than they use."""
+    """Limit private memory, not the address space, because accelerators reserve much more than they use."""
     if setup["memory"] is None or not os.path.exists("/proc/self/statm"):  # noqa: PTH110 - before anything is loaded
         return
     with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 - likewise
@@ -127,9 +122,9 @@ def _limit_memory(setup: dict[str, Any], *, hard: bool) -> None:
 
 
 def _settle(setup: dict[str, Any]) -> None:
-    """Set what is to hold for every call."""
+    """Prepare the process for calls, after user code is imported."""
     with contextlib.suppress(Exception):
-        # What torch imports for the first backward pass takes longer than a call may.
+        # The imports of the first backward pass take longer than a call may.
         x = torch.ones(1, requires_grad=True)
         grad([x * 1.0], [x], [torch.ones(1)])
     gc.freeze()
@@ -147,7 +142,7 @@ def _may_fork() -> bool:
     return os.path.isdir(tasks) and len(os.listdir(tasks)) == 1  # noqa: PTH112, PTH208 - as above
 
 
-# What there is to call
+# Load the target
 
 
 def _loaded(setup: dict[str, Any]) -> list[Any]:
@@ -165,7 +160,7 @@ def _loaded(setup: dict[str, Any]) -> list[Any]:
     for case in found:
         if case.call is not None:
             adapter_of(case.call)
-    # Who declares cases says so by an import, of which nothing is left for the calls.
+    # A package of cases imports the harness; remove these modules before the calls.
     for known in [known for known in sys.modules if known.split(".")[0] == setup["declares"].split(".")[0]]:
         del sys.modules[known]
     return found
@@ -193,7 +188,7 @@ def _facts(case: Any) -> dict[str, Any]:
     facts: dict[str, Any] = {"adapted": case.call is not None, "parameters": _parameters(case.function)}
     facts["model"] = is_model(case.function)
     facts["object"] = facts["model"] or isinstance(case.function, type)
-    # Of an adapter all but the function.
+    # The parameters of the adapter without the function.
     facts["bridge"] = None if case.call is None else (_parameters(adapter_of(case.call)) or [])[1:]
     if isinstance(case, _Single):
         return facts

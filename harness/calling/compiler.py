@@ -1,6 +1,6 @@
-"""The compiler that ``torch.compile`` needs: where the machine has none, what needs one is skipped and not wrong.
+"""The compiler for ``torch.compile``. Without one, code that needs it is skipped and does not fail.
 
-Where there is one, it compiles for whatever comes, in time of its own.
+If there is a compiler, its time does not count as time of a call.
 """
 
 import sys
@@ -17,7 +17,7 @@ NO_VECTORS = "torch.compile of this torch needs vector instructions, which are a
 """Reason if the generated code names vector types that the headers define only with such instructions."""
 
 RECOMPILED = 256
-"""Limit of recompilations (dtypes, shapes and modes) of one function. The default of eight makes the compiler fall back
+"""Limit of recompilations of a function (dtypes, shapes and modes). The default of eight makes the compiler fall back
 to Python, and the laws would check uncompiled code.
 """
 
@@ -41,9 +41,9 @@ def no_compiler(error: BaseException) -> str | None:
 
 
 def uncompiled() -> AbstractContextManager[object]:
-    """Carry out what is compiled operation by operation in the body, and compile nothing of it.
+    """Run compiled functions eagerly in the body.
 
-    Where the compiler was never loaded there is nothing to hold back, and loading it takes a second.
+    Do nothing if the compiler is not loaded, because loading it takes a second.
     """
     if "torch._dynamo" not in sys.modules:
         return nullcontext()
@@ -65,7 +65,7 @@ def whatever_comes() -> Iterator[None]:
 
 
 def tell(begun: Callable[[], object], ended: Callable[[], object]) -> bool:
-    """Have the compiler, where it is loaded, say whenever it begins, in whatever call, and when it is done.
+    """Call a function whenever the loaded compiler starts, and another when it ends.
 
     Returns
     -------

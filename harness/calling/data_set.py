@@ -11,18 +11,10 @@ _REMEDY = "name the data set as `module:name` or `file.py:name`"
 def dataset(target: str, *, streams: bool = False) -> Any:
     """Load a data set.
 
-    Parameters
-    ----------
-    target
-        ``module:name`` or ``file.py:name`` of a data set, or of a function or class that makes one when it is called
-        without arguments.
-    streams
-        Whether it may be an ``IterableDataset``.
-
     Returns
     -------
     dataset
-        An object with ``__getitem__`` and ``__len__``, of 1 or more samples; or one that is iterated over.
+        An object with ``__getitem__`` and ``__len__``, of 1 or more samples; or an iterable one.
 
     Raises
     ------
@@ -50,7 +42,7 @@ def dataset(target: str, *, streams: bool = False) -> Any:
 
 
 def is_stream(samples: Any) -> bool:
-    """Whether a data set is one of torch's that are iterated over, and have no indices."""
+    """Whether a data set is a torch ``IterableDataset``, without indices."""
     from torch.utils.data import IterableDataset
 
     return isinstance(samples, IterableDataset)

@@ -1,9 +1,9 @@
 """Accelerators: an implementation computes there, and its laws are measured here.
 
-Examples are drawn, and deviations measured, on the CPU. On another device an implementation is given copies, with the
-strides of what is copied, and what it returns is copied back. A law sees of a call what it would have seen of one on
-the CPU: an input that was written to there is changed here, and an output that shares memory with an input there shares
-it here. Both copies are differentiable, so that the backward pass runs on the device too.
+Examples are drawn, and deviations measured, on the CPU. On another device, an implementation gets copies with the same
+strides, and its result is copied back. A law sees the same as for a call on the CPU: an input that was written to there
+is changed here, and an output that shares memory with an input there shares it here. Both copies are differentiable, so
+that the backward pass runs on the device too.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,11 +25,6 @@ class MisplacedError(Exception):
 def known_device(name: str) -> str:
     """Return the name of a device that this machine has.
 
-    Parameters
-    ----------
-    name
-        ``cpu``, or the type of an accelerator, such as ``cuda``.
-
     Raises
     ------
     UsageError
@@ -48,9 +43,9 @@ def known_device(name: str) -> str:
 
 
 def seed_all(seed: int) -> None:
-    """Seed torch's random numbers, on all devices that there are.
+    """Seed torch's random numbers on all devices.
 
-    For those that there may be yet `torch.manual_seed` keeps the stack of whoever asks, which takes a millisecond.
+    Without an accelerator, `torch.manual_seed` would record the call stack, which takes a millisecond.
     """
     if torch.accelerator.is_available():
         torch.manual_seed(seed)
@@ -59,16 +54,7 @@ def seed_all(seed: int) -> None:
 
 
 def called_on(device: str, call: Callable[..., Any], inputs: Sequence[Any]) -> Any:
-    """Call with copies of the inputs on a device, and bring what it does back.
-
-    Parameters
-    ----------
-    device
-        Where to.
-    call
-        What is called with the copies.
-    inputs
-        Tensors on the CPU, and whatever else the call takes.
+    """Call on copies of the inputs on a device, and copy results and changes back.
 
     Raises
     ------
@@ -101,7 +87,7 @@ def _there(x: Tensor, device: str) -> Tensor:
 
 
 def _same_bits(a: Tensor, b: Tensor) -> bool:
-    """Whether nothing was written; NaN is what it was."""
+    """Whether nothing was written; NaN equals NaN."""
     return bool(((a == b) | ((a != a) & (b != b))).all())
 
 

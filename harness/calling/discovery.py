@@ -22,24 +22,12 @@ def _is_named_cases(target: str) -> bool:
 
 
 def is_shipped(target: str) -> bool:
-    """Whether a target is among the reference cases, and so nobody else's code."""
+    """Whether a target is among the shipped cases."""
     return _is_named_cases(target) and own_cases() is None
 
 
 def load(target: str = SHIPPED, *, contract: str | None = None, by_name: bool = False, **claims: Any) -> list[Case]:
     """Load the cases a target names.
-
-    Parameters
-    ----------
-    target
-        A package or module with a ``CASES`` list in it or in its subpackages; ``file.py:function``;
-        ``package.module:function``; or the name of an entry point of the group ``harness.cases``.
-    contract
-        The contract a single function claims.
-    by_name
-        Whether a single function may claim its contract by its name, which is left empty here.
-    claims
-        What else a single function claims: the fields ``declares``, ``breaks`` and ``call`` of a case.
 
     Raises
     ------
@@ -77,7 +65,7 @@ def _single(target: str, contract: str | None, claims: Mapping[str, Any]) -> Cas
 
 
 def _prefer_own(name: str) -> None:
-    """Where the name is that of the shipped cases, the user's own are meant if there are any."""
+    """Prefer the user's package ``cases`` over the shipped one."""
     if _is_named_cases(name) and (own := own_cases()) is not None:
         prefer(own)
 

@@ -1,10 +1,11 @@
-"""Naming a living object for another process: by what a module of its own defines under its name, or not at all."""
+"""Find the import path of an object, so that another process can import it."""
 
 import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from harness.calling.known import place_of
 from harness.error import UsageError
 
 RULE = "an isolated process must be able to import it by name from a file"
@@ -16,11 +17,6 @@ _REMEDY = "move it to the top level of a separate file, or leave out `isolate`"
 def importable(function: Any) -> tuple[str, str | None]:
     """Return the target that names a living object, and the folder from which its package is imported.
 
-    Parameters
-    ----------
-    function
-        A function or a class.
-
     Returns
     -------
     target, root
@@ -29,9 +25,11 @@ def importable(function: Any) -> tuple[str, str | None]:
     Raises
     ------
     UsageError
-        If no module defines it under its own name: a closure, a lambda, an instance, what a notebook or a program
-        defines that was started and not imported, or a name that stands for something else by now.
+        If no module defines the object under its name: closures, lambdas, instances, replaced functions, and objects of
+        a notebook or of the running program.
     """
+    if (place := place_of(function)) is not None:
+        return place, None
     name, home = getattr(function, "__qualname__", None), getattr(function, "__module__", None)
     if not isinstance(name, str) or not isinstance(home, str):
         raise _refusal(f"an object of {type(function).__name__} without a name")

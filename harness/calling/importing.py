@@ -1,4 +1,4 @@
-"""Importing what a target names: a file, a module, and what they define. It imports nothing but our errors."""
+"""Import targets: files, modules and their attributes. This module imports only the error class."""
 
 import importlib
 import importlib.util
@@ -16,7 +16,7 @@ _TARGETS = "name a package, `file.py:function`, `module:function` or an entry po
 
 
 def attribute(place: str, name: str) -> Any:
-    """Return what a file or module defines under a name, which may have dots.
+    """Return the attribute of a file or module with a name, which may have dots.
 
     Raises
     ------
@@ -34,7 +34,7 @@ def attribute(place: str, name: str) -> Any:
 
 
 def public_names(owner: Any) -> list[str]:
-    """What a file, module or class defines that a target can name."""
+    """Return the public names of a file, module or class."""
     return [name for name in dir(owner) if not name.startswith("_")]
 
 
@@ -49,7 +49,7 @@ def _from_file(path: Path) -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    # Where nothing else has the name, so that what looks a class's module up finds it.
+    # Register the module, so that the module of a class can be found by name.
     sys.modules.setdefault(path.stem, module)
     sys.path.insert(0, str(path.parent.absolute()))
     try:
@@ -59,7 +59,7 @@ def _from_file(path: Path) -> ModuleType:
             del sys.modules[path.stem]
         raise UsageError(f"cannot import `{path}`: {type(error).__name__}: {error}") from error
     finally:
-        # To the end, for what the file imports only when it is called.
+        # Keep the folder at the end, for imports inside functions.
         sys.path.append(sys.path.pop(0))
     return module
 
@@ -74,7 +74,7 @@ def imported(name: str) -> ModuleType:
     """
     if name.startswith("."):
         raise UsageError(f"cannot import `{name}`", remedy=_TARGETS)
-    # Last, so that the working directory does not hide what is installed.
+    # Last, so that the working directory does not hide installed packages.
     sys.path.append(str(Path.cwd()))
     try:
         return importlib.import_module(name)
@@ -99,7 +99,7 @@ def packages(package: ModuleType) -> Iterator[ModuleType]:
 
 
 def called_by_name(place: str, name: str) -> Callable[..., Any]:
-    """Return what a file or module defines under a name, which can be called.
+    """Return the callable attribute of a file or module with a name.
 
     Raises
     ------
@@ -117,6 +117,6 @@ def called_by_name(place: str, name: str) -> Callable[..., Any]:
 
 
 def single_name(place: str, name: str) -> str:
-    """Return what a single function is called in every output."""
+    """Return the display name of a single function."""
     stem = Path(place).stem if place.endswith(".py") else place
     return f"{stem}.{name}"

@@ -1,6 +1,6 @@
-"""The process in which loaders are read: it is asked as one is in which functions are called, and for exercises.
+"""The process that reads loaders: it answers the same requests as the process that calls functions, and runs exercises.
 
-What a loader's workers have to import of ours is there under the name under which this process has it.
+The workers of a loader import our modules under the name that they have in this process.
 """
 
 import socket
@@ -18,14 +18,14 @@ from .callee import serve
 
 
 class LoaderServer(Server):
-    """Who is asked of loaders too."""
+    """Handles requests about loaders too."""
 
     def __init__(self, line: socket.socket, cases: Sequence[Any]) -> None:
         super().__init__(line, cases)
         self._readers: dict[int, Reader] = {}
 
     def _promise(self, question: dict[str, Any]) -> dict[str, Any]:
-        """What a loader's target promises."""
+        """The promises of a loader target."""
         try:
             source = self._reader(question).source
         except UsageError as error:
@@ -52,14 +52,14 @@ class LoaderServer(Server):
             return _raised(error)
 
     def _samples(self, question: dict[str, Any]) -> dict[str, Any]:
-        """The first samples of what gives them by their index."""
+        """Return the first samples of an indexable data set."""
         try:
             return {"value": outward(referred(self._cases[question["case"]].function, question["count"]))}
         except BaseException as error:  # noqa: BLE001 - as above
             return _raised(error)
 
     def special(self, value: Any) -> Any:
-        """What goes over the line in place of what was read."""
+        """Encode read samples for the wire."""
         said = spelled(value)
         return super().special(value) if said is None else said
 
@@ -69,5 +69,5 @@ def _raised(error: BaseException) -> dict[str, Any]:
 
 
 def main(given: socket.socket) -> None:
-    """Load what the first message names, say what it is, and serve."""
+    """Load the target from the first message, describe it, and serve requests."""
     serve(given, LoaderServer)

@@ -1,4 +1,4 @@
-"""Where in an implementation something happened: the innermost frame of a stack that is its author's."""
+"""Find the line of user code at which something happened: its innermost frame on the stack."""
 
 import sys
 import sysconfig
@@ -26,13 +26,7 @@ _INSTALLED = tuple({str(sysconfig.get_path(name)) for name in ("purelib", "platl
 
 
 def place(frames: Iterable[tuple[str, int | None]]) -> str:
-    """Return ``(file, line)`` for the first frame whose file the author wrote; nothing where there is none.
-
-    Parameters
-    ----------
-    frames
-        File and line of each frame, the innermost first.
-    """
+    """Return ``(file, line)`` for the first frame whose file the author wrote; nothing where there is none."""
     own = ((file, line) for file, line in frames if not file.startswith(_OTHERS))
     for file, line in own:
         return f" ({Path(cell(file)).name}, line {line})"
@@ -80,5 +74,5 @@ def _has_lines_of_its_own(file: str) -> bool:
 
 @cache
 def _torch() -> str:
-    """The folder of torch, which whoever is asked for a line has imported."""
+    """Return the folder of torch, which is already imported."""
     return str(Path(str(sys.modules["torch"].__file__)).parent)

@@ -1,4 +1,4 @@
-"""What memory holds that is handed out next: nobody who leaves it unset is to be right by chance."""
+"""Fill freed memory with other values, so that code that reads unset memory cannot be right by chance."""
 
 import warnings
 from collections.abc import Iterable, Iterator
@@ -15,20 +15,11 @@ _SMALL, _FEW, _MANY = 1024, 4, 12
 def overwrite_freed(byte: int, *, sizes: Iterable[int] = (), device: str = "cpu") -> None:
     """Fill the blocks of memory that are handed out next, in less than a millisecond.
 
-    Parameters
-    ----------
-    byte
-        What each byte becomes.
-    sizes
-        Bytes of blocks to fill beside those of powers of two from 16 to 65,536; allocators keep blocks by size.
-    device
-        On this accelerator too.
-
     Notes
     -----
-    Blocks are allocated, filled and freed again, through torch and through NumPy, which keeps small ones for itself.
-    What a call frees and takes again by itself is not reached, and neither are the first bytes of a block, in which
-    the allocator keeps its links: a scalar that nobody initialized is an address, which may be too small to matter.
+    Blocks are allocated, filled and freed again, through torch and through NumPy, which caches small blocks. Memory
+    that a call frees and allocates again is not reached. The first bytes of a block hold links of the allocator, so
+    that an unset scalar may look like a small number.
     """
     held: list[object] = []
     for size in (*_SIZES, *sizes):
@@ -40,7 +31,7 @@ def overwrite_freed(byte: int, *, sizes: Iterable[int] = (), device: str = "cpu"
 
 @contextmanager
 def unset_is_nan() -> Iterator[None]:
-    """Let torch fill the tensors that it hands out unset with NaN, those that a call frees and takes again among them.
+    """Let torch fill unset tensors with NaN, also tensors that a call frees and allocates again.
 
     Notes
     -----

@@ -1,4 +1,4 @@
-"""A model as it is, taken for the training step of a linear or softmax regression: torch's loss, torch's SGD."""
+"""A model as the training step of a linear or softmax regression: torch's loss, torch's SGD."""
 
 import copy
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class ModelStep:
         self.trainer = torch.optim.SGD(model.parameters(), lr=lr)
 
     def forward(self, X: Tensor) -> Tensor:
-        """What the model says."""
+        """The output of the model."""
         scores: Tensor = self.model(X)
         return scores
 
@@ -65,18 +65,6 @@ def step_of_model(
 ) -> tuple[ModelStep, tuple[Tensor, Tensor]]:
     """Return the step of a model that starts from given parameters, and these.
 
-    Parameters
-    ----------
-    model
-        A module, which is copied, or a class of modules that is made without arguments. Its parameters are one weight
-        ``[m, d]`` and one bias ``[m]``; lazy ones become what the first features make them.
-    weight, bias
-        The start.
-    lr
-        Learning rate.
-    squared
-        Whether the loss is the mean squared error.
-
     Raises
     ------
     UnfitModelError
@@ -97,7 +85,7 @@ def step_of_model(
 
 @dataclass(frozen=True)
 class AsStep:
-    """What takes a model for its training step.
+    """The adapter from a model to its training step.
 
     Parameters
     ----------

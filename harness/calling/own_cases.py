@@ -1,8 +1,8 @@
-"""Whose package ``cases`` is meant: that of the working directory, where there is one of the user's own.
+"""Choose the package ``cases``: the user's package in the working directory, or the shipped one.
 
-The reference cases are installed under a name that anybody's folder may have. A user who stands in a project with a
-package ``cases`` means that one. Whoever stands in a checkout of this project means what is installed, as the jobs of
-``tox`` do, which test the wheel: a checkout is told by the name in its ``pyproject.toml``, whatever was edited in it.
+The shipped cases have a common name. In a project with a package ``cases``, that package is used. In a checkout of this
+project, the installed package is used, because the ``tox`` jobs test the wheel. A checkout has the project's name in
+its ``pyproject.toml``.
 """
 
 import importlib
@@ -40,13 +40,7 @@ def _is_checkout(folder: Path) -> bool:
 
 
 def prefer(folder: Path) -> None:
-    """Let ``import cases`` find the package in a folder from now on, where it would find the shipped one.
-
-    Parameters
-    ----------
-    folder
-        The package.
-    """
+    """Let ``import cases`` find the package in a folder from now on, where it would find the shipped one."""
     spec = importlib.util.find_spec(SHIPPED)
     if spec is not None and Path(spec.origin or "").parent.resolve() != _BESIDE_US.resolve():
         return
@@ -57,13 +51,7 @@ def prefer(folder: Path) -> None:
 
 
 def whence(target: str) -> str | None:
-    """Say from where a target is taken, without importing it; ``None`` where it is a file, or that is not known.
-
-    Parameters
-    ----------
-    target
-        As :func:`harness.calling.discovery.load` takes it.
-    """
+    """Say from where a target is taken, without importing it; ``None`` where it is a file, or that is not known."""
     place = target.partition(":")[0]
     if place.endswith(".py"):
         return None

@@ -1,7 +1,7 @@
-"""What goes over the line as JSON and raw bytes: numbers, texts, tensors, and nests of them.
+"""Encode values as JSON and raw bytes: numbers, texts, tensors, and nests of them.
 
-What is asked of every row of a batch is many parts of one form: such a list goes by columns, its form once, and its
-tensors of one size as one block.
+A list of equal structures, as for the rows of a batch, is sent by columns: its structure once, and its tensors of equal
+size as a block.
 """
 
 import ctypes
@@ -25,15 +25,60 @@ DTYPES = {
 }
 """Dtypes that can be sent to another process."""
 
-# As they are before anybody else's code is loaded.
+# Bound before user code is loaded.
 data_ptr = Tensor.data_ptr
 _stride, _offset, _size = Tensor.stride, Tensor.storage_offset, Tensor.size
 _detach, _contiguous, _storage, _stack = Tensor.detach, Tensor.contiguous, Tensor.untyped_storage, torch.stack
+_view, _reshape, _clone, _as_subclass = Tensor.view, Tensor.reshape, Tensor.clone, Tensor.as_subclass
+_sum, _item, _tolist = Tensor.sum, Tensor.item, Tensor.tolist
+_plainly = torch._C.DisableTorchFunctionSubclass
 
 
 def kind_of(value: Any) -> str:
-    """Return the name of an object's class as a reader has it."""
+    """Return the display name of an object's class."""
     return f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
+
+
+def checksum(value: Any, depth: int = 0) -> int:
+    """Return a checksum of the bits of all tensors of a value, and of its numbers; zero for what cannot be sent."""
+    if isinstance(value, Tensor):
+        return _checksum_of_tensor(value)
+    if type(value) in {list, tuple, dict} and depth < DEEPEST:
+        parts = value.values() if type(value) is dict else value
+        return sum((2 * at + 1) * checksum(part, depth + 1) for at, part in enumerate(parts)) % _MODULUS
+    return hash(value) % _MODULUS if type(value) in {bool, int, float} else 0
+
+
+_MODULUS = 2**31 - 1
+
+_SMALL = 2**15
+"""Elements below which tensors of one shape are copied to one block: a call of torch takes longer than the copy."""
+
+
+def checksums(values: Sequence[Any]) -> list[int]:
+    """Return the checksum of each value; of small tensors of one shape by a few calls of torch for all."""
+    first = values[0] if values else None
+    if type(first) is not Tensor or len(values) < _FEWEST or first.numel() > _SMALL or not _are_rows(values):
+        return [checksum(value) for value in values]
+    with _plainly():
+        sums = _sum(_words(_reshape(_stack([_detach(x) for x in values]), (len(values), -1))), 1, dtype=torch.int64)
+        return [int(one) % _MODULUS for one in _tolist(sums)]
+
+
+def _checksum_of_tensor(given: Tensor) -> int:
+    with _plainly():
+        x = given if type(given) is Tensor else _as_subclass(given, Tensor)
+        if x.layout is not torch.strided or x.is_nested or x.is_quantized or x.device.type == "meta" or not x.numel():
+            return 0
+        return int(_item(_sum(_words(_reshape(_contiguous(_detach(x)), (1, -1))), dtype=torch.int64))) % _MODULUS
+
+
+def _words(rows: Tensor) -> Tensor:
+    """View rows as integers: of eight bytes, or of one byte where eight do not fit."""
+    memory = _view(rows, torch.uint8)
+    if _size(memory)[1] % 8:
+        return memory
+    return _view(memory if _offset(memory) % 8 == 0 else _clone(memory), torch.int64)
 
 
 class Packed:
@@ -71,7 +116,7 @@ class Packed:
         return {"o": kind_of(value)} if special is None else {"x": self._plain(special, depth + 1)}
 
     def _column(self, values: Sequence[Any], depth: int) -> Any:
-        """What the values have in common, once, and what differs one after the other."""
+        """Encode the common structure of the values once, and the differences in order."""
         first, kind = values[0], type(values[0])
         if depth < DEEPEST and all(type(value) is kind for value in values):
             if kind is Tensor and _are_rows(values):
@@ -87,7 +132,7 @@ class Packed:
         return {"P": [self._plain(value, depth) for value in values]}
 
     def _rows(self, rows: Sequence[Tensor]) -> int:
-        """Tensors of one size as one block."""
+        """Encode tensors of equal size as a block."""
         x = _stack([_detach(row) for row in rows])
         count = x.numel() * x.element_size()
         first = rows[0]
@@ -127,7 +172,7 @@ class Packed:
             x = _contiguous(x)
             stride, extent, whole = list(_stride(x)), math.prod(size), 0
         offset = int(_offset(x))
-        if extent <= whole <= 4 * extent:  # all of it, so that whoever reads past the strides reads what is there
+        if extent <= whole <= 4 * extent:  # the whole storage, so that a read past the strides finds the same bytes
             start, extent = data_ptr(x) - offset * item, whole
         else:
             start, offset = data_ptr(x), 0
@@ -142,7 +187,7 @@ def _agree(values: Sequence[Any]) -> bool:
 
 
 def _are_rows(tensors: Sequence[Tensor]) -> bool:
-    """Whether they are of one kind, and each is all that there is of it."""
+    """Whether all have the same dtype and shape, and each fills its storage."""
     first = tensors[0]
     kind = first.dtype, _size(first), first.requires_grad
     if first.device.type != "cpu" or str(first.dtype).removeprefix("torch.") not in DTYPES or not first.numel():
@@ -151,7 +196,7 @@ def _are_rows(tensors: Sequence[Tensor]) -> bool:
 
 
 def _is_whole(x: Tensor) -> bool:
-    """Whether none of its storage goes over the line beside it."""
+    """Whether the tensor fills its storage."""
     if x.layout is not torch.strided or x.is_nested or x.device.type != "cpu" or x.is_neg() or not x.is_contiguous():
         return False
     extent = x.numel() * x.element_size()

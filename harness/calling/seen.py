@@ -1,4 +1,4 @@
-"""What is seen of a call while it is carried out, beside its answer: what becomes of tensors on the way."""
+"""Observe a call while it runs: what becomes of tensors on the way."""
 
 from typing import Any
 

@@ -1,7 +1,7 @@
-"""Sequences of calls on what an implementation makes: a step, or a loader. They are carried out where it is called.
+"""Sequences of calls on the result of an implementation: a step, or a loader. They are carried out where it is called.
 
-What was made may change its parameters in place or read files, and need not leave its process: the arguments of all
-calls go there at once, and what became of it comes back.
+The result may change its parameters in place or read files, and stays in its process. All arguments are sent at once,
+and the final state is returned.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +12,7 @@ from torch import Tensor
 
 
 class MisfitError(Exception):
-    """What an implementation made is not what its contract says."""
+    """The result of an implementation does not fit its contract."""
 
 
 def train(
@@ -25,19 +25,6 @@ def train(
 ) -> Any:
     """Make a step, and take it on one minibatch after the other.
 
-    Parameters
-    ----------
-    make
-        ``make(weight, bias, lr)`` returns the step and the parameters that it updates in place.
-    X, y
-        All features ``[n, d]`` and targets ``[n]``.
-    batches
-        The rows of each minibatch.
-    lr
-        Learning rate.
-    start
-        Weight ``[m, d]`` and bias ``[m]``.
-
     Returns
     -------
     The parameters after the last step.
@@ -45,7 +32,7 @@ def train(
     Raises
     ------
     MisfitError
-        If what was made is no pair.
+        If the result is not a pair.
     """
     made = make(*start, lr)
     if not (isinstance(made, (tuple, list)) and len(made) == 2):
@@ -59,18 +46,9 @@ def train(
 def read(make: Callable[..., Any], root: str, *asked: Any) -> list[list[Any]]:
     """Make a loader of the files below a folder, and run through it.
 
-    Parameters
-    ----------
-    make
-        ``make(root, train, batch_size, workers, shuffle)`` returns an iterable of batches.
-    root
-        The folder.
-    asked
-        The other arguments, and how many epochs there are.
-
     Returns
     -------
-    The batches of each epoch.
+    The batches by epoch.
     """
     *arguments, epochs = asked
     batches = make(Path(root), *arguments)

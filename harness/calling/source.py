@@ -1,6 +1,6 @@
-"""What a target is taken from, without importing it: the path of its file or package, and a checksum of the source.
+"""Find the source of a target without importing it: the path of its file or package, and a checksum of the source.
 
-Two functions of one name in two files are two subjects, and so are one before and after an edit.
+Two functions with the same name in two files are different subjects, and so is a function after an edit.
 """
 
 import hashlib
@@ -14,13 +14,7 @@ from harness.record import Subject
 
 
 def subject_of(target: str) -> Subject | None:
-    """Return what a target is taken from; ``None`` where that is not known.
-
-    Parameters
-    ----------
-    target
-        As :func:`harness.calling.discovery.load` takes it.
-    """
+    """Return the source of a target; ``None`` where that is not known."""
     name, _, function = target.partition(":")
     place = Path(name).resolve() if name.endswith(".py") else _package(name)
     if place is not None and function and place.is_dir():
@@ -62,15 +56,7 @@ def _within(folder: Path, parts: Sequence[str]) -> Path:
 
 
 def qualified(case: str, subject: Subject) -> str:
-    """Return a name for a case that tells it from one of the same name from elsewhere: ``b/m.f`` for ``m.f``.
-
-    Parameters
-    ----------
-    case
-        Its name.
-    subject
-        What it is taken from.
-    """
+    """Return a name for a case that distinguishes it from cases with the same name: ``b/m.f`` for ``m.f``."""
     place = Path(subject.place)
     near = place.relative_to(Path.cwd()) if place.is_relative_to(Path.cwd()) else place
     if place.suffix == ".py" and case.startswith(f"{place.stem}."):

@@ -1,5 +1,7 @@
 """The state of the process that a function has no business changing: read before a call, put back after it."""
 
+import contextlib
+import ctypes
 import gc
 import os
 import random
@@ -25,19 +27,21 @@ class Setting:
     Parameters
     ----------
     name
-        What a reader calls it.
+        Display name.
     read
         Returns its value, which can be compared.
     restore
-        Puts an earlier value back; ``None`` where that cannot be done.
+        Puts an earlier value back; ``None`` if that is not possible.
     describe
-        What the change from an earlier value to a later one is.
+        Returns the sentence about a change.
     by_libraries
-        Whether a library may change it when it is first used, which is then put back without a word.
+        Whether a library may change it at first use; such a change is undone silently.
     costly
-        Whether it takes long to read, or spoils no law, so that it is looked at now and then.
+        Whether it is slow to read or harmless, so that it is not compared at each call.
     draws
         Whether it is the state of random numbers.
+    at_import
+        Whether an import must not change it, since the results of other code depend on it.
     """
 
     name: str
@@ -47,9 +51,10 @@ class Setting:
     by_libraries: bool = False
     costly: bool = False
     draws: bool = False
+    at_import: bool = False
 
     def change(self, before: Any, after: Any) -> str:
-        """Say what changed, and whether it is as it was again; nothing where that was nobody's doing."""
+        """Return the sentence about a change, and whether it was undone; empty if the call is not responsible."""
         said = self.describe(self.name, before, after)
         return said and said + (f" {RESTORED}" if self.restore else "")
 
@@ -68,7 +73,7 @@ def _keys(name: str, before: Mapping[str, str], after: Mapping[str, str]) -> str
 
 
 def _threads_left(_name: str, before: int, after: int) -> str:
-    """Threads of this process that come to their end meanwhile are none of the call's."""
+    """Return the sentence about new threads; threads that end in the meantime do not count."""
     left = after - before
     return f"leaves {left} thread{'s'[: left > 1]} running" if left > 0 else ""
 
@@ -81,8 +86,29 @@ def _keeps_subnormals() -> bool:
 _SMALLEST_NORMAL = sys.float_info.min
 
 
+def _rounding() -> str:
+    """Return the rounding mode of this thread, read off three sums."""
+    if _ONE + _QUARTER_ULP > _ONE:
+        return "upward"
+    if -_ONE - _QUARTER_ULP < -_ONE:
+        return "downward"
+    return "toward zero" if _ONE - _QUARTER_ULP / 4.0 < _ONE else NEAREST
+
+
+NEAREST = "to nearest"
+_ONE, _QUARTER_ULP = 1.0, sys.float_info.epsilon / 4.0
+
+
+def _round_to_nearest(_before: str) -> None:
+    """Round to nearest again, which is the mode that any process begins with."""
+    for library in ("libm.so.6", None):
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(library).fesetround(0)
+            return
+
+
 def _recursion_limit() -> int:
-    """The limit; up to what torch's compiler raises it to whenever it compiles, it is nobody's business."""
+    """Return the limit, ignoring the value to which torch's compiler raises it."""
     return max(sys.getrecursionlimit(), 2000)
 
 
@@ -120,7 +146,7 @@ def _restore_handlers(before: Mapping[str, Any]) -> None:
 
 
 def _numpy_draws() -> tuple[Any, ...]:
-    state: Any = np.random.get_state()  # noqa: NPY002 - the global generator is what is looked at
+    state: Any = np.random.get_state()  # noqa: NPY002 - the global generator is compared
     kind, key, *rest = state
     return kind, key.tobytes(), *rest
 
@@ -131,9 +157,9 @@ def _restore_numpy_draws(before: tuple[Any, ...]) -> None:
 
 
 SETTINGS = (
-    Setting("torch's default dtype", torch.get_default_dtype, torch.set_default_dtype),
-    Setting("torch's default device", torch.get_default_device, torch.set_default_device, costly=True),
-    Setting("torch's gradient mode", torch.is_grad_enabled, torch.set_grad_enabled),
+    Setting("torch's default dtype", torch.get_default_dtype, torch.set_default_dtype, at_import=True),
+    Setting("torch's default device", torch.get_default_device, torch.set_default_device, costly=True, at_import=True),
+    Setting("torch's gradient mode", torch.is_grad_enabled, torch.set_grad_enabled, at_import=True),
     Setting("torch's number of threads", torch.get_num_threads, torch.set_num_threads),
     Setting("torch's seed", torch.initial_seed, torch.manual_seed),
     Setting(
@@ -149,6 +175,7 @@ SETTINGS = (
         costly=True,
     ),
     Setting("whether subnormal numbers are kept", _keeps_subnormals, lambda kept: torch.set_flush_denormal(not kept)),
+    Setting("the rounding mode", _rounding, _round_to_nearest, at_import=True),
     Setting("NumPy's handling of floating-point errors", np.geterr, lambda before: np.seterr(**before)),
     Setting("the working directory", os.getcwd, os.chdir, costly=True),
     Setting("the recursion limit", _recursion_limit, sys.setrecursionlimit),
@@ -159,10 +186,14 @@ SETTINGS = (
     Setting("the environment", _environment, _restore_environment, _keys, by_libraries=True, costly=True),
     Setting("Python's random numbers", random.getstate, random.setstate, _drawn, costly=True, draws=True),
     Setting("NumPy's random numbers", _numpy_draws, _restore_numpy_draws, _drawn, costly=True, draws=True),
-    # What cannot be put back is last, so that what is said of all of them ends with it.
+    # Settings that cannot be restored are last, so that the sentence ends with them.
     Setting("threads", threading.active_count, None, _threads_left, by_libraries=True, costly=True),
 )
 """Settings that are compared before and after a call."""
+
+
+AT_IMPORT = [setting for setting in SETTINGS if setting.at_import]
+"""Settings that are compared before and after the import of an implementation."""
 
 
 def read(settings: Sequence[Setting]) -> list[Any]:
@@ -171,17 +202,7 @@ def read(settings: Sequence[Setting]) -> list[Any]:
 
 
 def restored(settings: Sequence[Setting], before: Sequence[Any], *, imported: bool) -> list[str]:
-    """Put back what has changed since it was read, and return a phrase for each change that is not a library's.
-
-    Parameters
-    ----------
-    settings
-        Which to look at.
-    before
-        What :func:`read` returned of them.
-    imported
-        Whether modules were imported since then.
-    """
+    """Restore changed settings, and return a phrase for each change that is not a library's."""
     if read(settings) == before:
         return []
     changes = []

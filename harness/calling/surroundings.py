@@ -1,6 +1,6 @@
-"""Where an implementation is called: in this process, or in another; and what can be asked of that place.
+"""The process in which an implementation is called: this one or another.
 
-Laws call, and look at what became of a call, through what is here, so that they are written once.
+Laws call implementations and observe the calls through this interface, so that they are written once.
 """
 
 import itertools
@@ -14,14 +14,16 @@ from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
-from harness.calling.adapter import as_tensors, called, detaches, unbridged
+from harness.calling.adapter import as_tensors, called, detaches, switched, unbridged
 from harness.calling.compiler import uncompiled
 from harness.calling.device import CPU, called_on
 from harness.calling.memory import overwrite_freed, unset_is_nan
 from harness.calling.model import AsStep
+from harness.calling.modes import settings
 from harness.calling.seen import Seen
 from harness.calling.sequence import SEQUENCES
 from harness.calling.trace import Recording, RecordingHere
@@ -31,16 +33,16 @@ from harness.case import Case
 
 
 class ElsewhereError(Exception):
-    """What an implementation raised in another process.
+    """An exception of an implementation in another process.
 
     Parameters
     ----------
     words
-        The first line of what the exception says of itself.
+        First line of the exception's text.
     kind
         ``raised``, ``exited`` or ``memory``.
     place
-        Where, as it is put behind the words.
+        Line of code that is appended to the message.
     """
 
     def __init__(self, words: str, kind: str = "raised", place: str = "") -> None:
@@ -53,19 +55,19 @@ class GoneError(BaseException):
 
 
 class ReshapedError(Exception):
-    """A call changed the shape of what it was given."""
+    """A call changed the shape of its inputs."""
 
 
 @dataclass
 class Look:
-    """What became of the inputs of a call.
+    """The inputs of a call after the call.
 
     Parameters
     ----------
     changed
-        By the place of a leaf of the arguments what it is afterwards, where that is not seen in it.
+        New values of changed arguments by position, if the call was made in another process.
     shared
-        Places of leaves whose memory the output shares; ``None`` where that is seen in them.
+        Positions of arguments whose memory the output shares; ``None`` if the call was made in this process.
     """
 
     changed: dict[int, Tensor] = field(default_factory=dict)
@@ -76,7 +78,7 @@ class Look:
         return [self.changed.get(at, x) for at, x in enumerate(tree_leaves(list(inputs)))]
 
     def shares(self, inputs: Sequence[Any], output: Tensor) -> int:
-        """How many of the arguments have memory that the output shares."""
+        """Return the number of arguments whose memory the output shares."""
         if self.shared is not None:
             return len(self.shared)
         return sum(_memory(x) == _memory(output) for x in inputs if isinstance(x, Tensor) and x.numel())
@@ -90,23 +92,23 @@ class Surroundings(Protocol):
     """The process in which an implementation is called."""
 
     def watch(self, *, draws: bool) -> Watch:
-        """Return what looks at its calls."""
+        """Return the watch for its calls."""
 
     def called(
         self, case: Case, inputs: Sequence[Any], of_model: AsStep | None, device: str, sequence: str | None = None
     ) -> tuple[Any, bool]:
-        """Call it, or carry a sequence out on what it makes.
+        """Call it, or carry out a sequence on its result.
 
         Returns
         -------
-        What it says, and whether that were another library's arrays.
+        The result, and whether it consists of another library's arrays.
         """
 
     def called_each(self, case: Case, calls: Sequence[Sequence[Any]], device: str) -> tuple[list[Any], bool] | None:
-        """Call it on each of some inputs in one exchange; ``None`` where that is no matter."""
+        """Call it on several inputs in one exchange; ``None`` in this process."""
 
     def again(self, call: Callable[..., Any], inputs: Sequence[Any]) -> Iterator[tuple[str, Tensor]]:
-        """Call on the same inputs, and yield answers that were to be the same, with what they are answers of."""
+        """Call repeatedly on the same inputs, and yield the stacked results with their kind."""
 
     def overwrite_freed(self, byte: int, *, sizes: Iterable[int] = (), device: str = CPU) -> None:
         """See :func:`harness.calling.memory.overwrite_freed`."""
@@ -117,6 +119,11 @@ class Surroundings(Protocol):
     def uncompiled(self) -> AbstractContextManager[object]:
         """See :func:`harness.calling.compiler.uncompiled`."""
 
+    def modes(
+        self, *, threads: int | None = None, dtype: torch.dtype | None = None, switched: bool = False
+    ) -> AbstractContextManager[None]:
+        """Call in other modes in the body: threads, torch's default dtype, or the other mode of a module."""
+
     def seeing(self) -> AbstractContextManager[Seen]:
         """See what becomes of tensors in the calls of the body."""
 
@@ -124,7 +131,7 @@ class Surroundings(Protocol):
         """Collect the warnings of the calls in the body."""
 
     def looking(self) -> AbstractContextManager[Iterable[Look]]:
-        """Look at what becomes of the inputs of each call in the body, at one after the other."""
+        """Observe the inputs of the calls in the body, in order."""
 
     def recorder(self) -> Recording:
         """Return what records calls."""
@@ -135,18 +142,24 @@ class Surroundings(Protocol):
     def jax_is_narrow(self) -> bool:
         """Whether JAX is loaded there, and has no float64."""
 
+    def changed_at_import(self) -> str:
+        """Return what the import of the implementations changed in the process; nothing where that is not known."""
+
     def begin_alike(self) -> None:
-        """Let whoever draws random numbers without a generator of his own begin anew."""
+        """Seed the global random generators."""
 
     def renew(self) -> None:
-        """Let the next call be made in a process in which there was none before, where that can be."""
+        """Make the next call in a new process, if possible."""
 
     def clock(self) -> float:
-        """Seconds that calls are charged with."""
+        """Return the clock for the duration of calls, in seconds."""
 
 
 class Here:
     """The process that asks."""
+
+    def __init__(self) -> None:
+        self._is_switched = False
 
     def watch(self, *, draws: bool) -> Watch:
         """Return what looks at calls."""
@@ -155,7 +168,8 @@ class Here:
     def called(
         self, case: Case, inputs: Sequence[Any], of_model: AsStep | None, device: str, sequence: str | None = None
     ) -> tuple[Any, bool]:
-        """Call the implementation, or carry a sequence out on what it makes."""
+        """Call the implementation, or carry out a sequence on its result."""
+        case = switched(case) if self._is_switched else case
 
         def call(*given: Any) -> Any:
             return called(case, given, of_model)
@@ -168,7 +182,7 @@ class Here:
         return converted, converted is not output
 
     def called_each(self, case: Case, calls: Sequence[Sequence[Any]], device: str) -> None:
-        """Nothing is exchanged here."""
+        """Return ``None``: there is no exchange in this process."""
 
     def again(self, call: Callable[..., Any], inputs: Sequence[Any]) -> Iterator[tuple[str, Tensor]]:
         """Call once."""
@@ -176,19 +190,31 @@ class Here:
         yield from ()
 
     def overwrite_freed(self, byte: int, *, sizes: Iterable[int] = (), device: str = CPU) -> None:
-        """Overwrite what is freed here."""
+        """Overwrite freed memory of this process."""
         overwrite_freed(byte, sizes=sizes, device=device)
 
     def unset_is_nan(self) -> AbstractContextManager[None]:
-        """Let torch fill what it hands out here."""
+        """Let torch fill unset tensors of this process."""
         return unset_is_nan()
 
     def uncompiled(self) -> AbstractContextManager[object]:
         """Compile nothing here."""
         return uncompiled()
 
+    @contextmanager
+    def modes(
+        self, *, threads: int | None = None, dtype: torch.dtype | None = None, switched: bool = False
+    ) -> Iterator[None]:
+        """Change the settings of this process."""
+        before, self._is_switched = self._is_switched, switched
+        try:
+            with settings(threads=threads, dtype=dtype):
+                yield
+        finally:
+            self._is_switched = before
+
     def seeing(self) -> AbstractContextManager[Seen]:
-        """See what is done here."""
+        """Observe the calls of this process."""
         return Seen()
 
     @contextmanager
@@ -216,10 +242,14 @@ class Here:
         jax = sys.modules.get("jax")
         return jax is not None and not jax.config.jax_enable_x64
 
+    def changed_at_import(self) -> str:
+        """Return nothing: they were imported before."""
+        return ""
+
     def begin_alike(self) -> None:
         """Seed the generators that everybody shares."""
         random.seed(0)
-        np.random.seed(0)  # noqa: NPY002 - the global generator is what is meant
+        np.random.seed(0)  # noqa: NPY002 - the global generator on purpose
 
     def renew(self) -> None:
         """Do nothing: there is no other process."""

@@ -1,4 +1,4 @@
-"""Targets: the code that a check, a survey or a proof is about, as plain data."""
+"""Targets: the code for a check, a survey or a proof, as plain data."""
 
 import sys
 from collections.abc import Mapping
@@ -6,33 +6,34 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
 
+from harness.calling import known
 from harness.calling.discovery import is_shipped, load
 from harness.calling.own_cases import SHIPPED
 from harness.case import Break, Case
 
 
 class Loader(Protocol):
-    """What loads cases in another process, where they are called."""
+    """Loads cases in another process, which calls them."""
 
     def cases(self, target: str, contract: str | None, claims: Mapping[str, Any]) -> list[Case]:
-        """Return what a target names, each function standing in for one there."""
+        """Return the cases of a target, each with a stand-in for the function in the other process."""
 
     def begins_to_read_loaders(self) -> bool:
-        """Have loaders read there when cases are loaded again; whether they were not before."""
+        """Let the process read loaders from now on; return whether that is new."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """Cases to load, and what is claimed of them.
+    """Cases to load, and their claims.
 
     Parameters
     ----------
     target, contract
         As :func:`harness.calling.discovery.load` takes them.
     declares, breaks, call
-        What a single function claims: see :class:`harness.case.Case`.
+        Claims of a single function: see :class:`harness.case.Case`.
     root
-        A folder from which its package is imported before all others, as whoever names it has it; none when absent.
+        Folder from which its package is imported, before all others; none by default.
     """
 
     target: str = SHIPPED
@@ -42,18 +43,19 @@ class Target:
     call: str | None = None
     root: str | None = field(default=None, kw_only=True)
 
+    def __post_init__(self) -> None:
+        """Fill in the contract and the adapter of a library's function, if the user does not name another contract."""
+        contract, call = known.completed(known.entry(self.target), self.contract, self.call)
+        object.__setattr__(self, "contract", contract)
+        object.__setattr__(self, "call", call)
+
     @cached_property
     def is_foreign(self) -> bool:
-        """Whether the code is somebody else's, which is run in a process of its own; looked for in files once."""
+        """Whether the code is not shipped, so that it runs in an isolated process."""
         return not is_shipped(self.target)
 
     def cases(self, elsewhere: Loader | None = None) -> list[Case]:
         """Load the cases.
-
-        Parameters
-        ----------
-        elsewhere
-            What loads them in another process; they are imported here when absent.
 
         Raises
         ------

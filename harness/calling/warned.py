@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def heard_in(heard: list[str]) -> Iterator[None]:
-    """Collect the categories of all warnings of the body in a list, which is complete when the body ends."""
+    """Collect the categories of the body's warnings in a list, which is complete when the body ends."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:

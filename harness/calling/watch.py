@@ -1,4 +1,4 @@
-"""A look at every call of one implementation: what it changes and prints besides what it returns."""
+"""Watch the calls of an implementation for side effects: changed state and printed text."""
 
 import io
 import os
@@ -22,10 +22,10 @@ PRINTS = "prints {}; return results instead of printing them"
 """Message for an implementation that prints."""
 
 _limits: list[tuple[int, float]] = []
-"""The process in which calls are limited, and the seconds within which they return; empty where they are not."""
+"""The process with limited calls, and their time limit in seconds; empty without a limit."""
 
 _first: list[float] = []
-"""The seconds within which the next call returns instead; empty where it is one like the others."""
+"""Time limit of the next call in seconds, if it differs; otherwise empty."""
 
 
 _compiling: list[float] = []
@@ -33,17 +33,7 @@ _compiling: list[float] = []
 
 
 def limit_calls(seconds: float, first: float | None = None, compiling: float | None = None) -> None:
-    """From now on let SIGALRM come to this process when a call takes longer.
-
-    Parameters
-    ----------
-    seconds
-        Within which a call returns.
-    first
-        Within which the next one does, if that may take another time.
-    compiling
-        Within which ``torch.compile`` is done where a call has it compile anew, after which the call has its own time.
-    """
+    """Raise SIGALRM in this process if a call, the first call or a compilation exceeds its time limit."""
     _limits[:] = [(os.getpid(), seconds)]
     _first[:] = [] if first is None else [first]
     if compiling is not None and not _compiling and compiler.tell(_give_compiler_time, _go_on):
@@ -59,14 +49,14 @@ def _go_on() -> None:
 
 
 def _set_running_timer(to: Sequence[float]) -> None:
-    """Change how long a call may take from now on; outside of calls no timer runs, and none is started."""
+    """Change the remaining time of a running call; outside of calls, no timer is started."""
     for seconds in to:
         if signal.getitimer(signal.ITIMER_REAL)[0] > 0.0:
             signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
 class Watch:
-    """What the calls of one implementation did besides answering.
+    """Notices the side effects of an implementation's calls.
 
     Parameters
     ----------
@@ -75,8 +65,8 @@ class Watch:
 
     Notes
     -----
-    What was changed is put back after each call, so that neither the laws nor later calls see it. A call that imports
-    modules may do more: what a library sets up when it is first used stays, and is no misconduct.
+    Changes are undone after each call, so that they affect neither laws nor later calls. If a call imports modules, the
+    setup of a library at first use stays, and is no fault.
     """
 
     def __init__(self, *, draws: bool) -> None:
@@ -90,7 +80,7 @@ class Watch:
         self.noticed: tuple[Fault, str] | None = None
 
     def call(self, action: Callable[[], Any]) -> Any:
-        """Carry a call out and return what it does."""
+        """Carry out a call and return its result."""
         looks = self._all if self._calls < THOROUGH else self._quick
         self._calls += 1
         streams = sys.stdout, sys.stderr
@@ -111,7 +101,7 @@ class Watch:
 
     @contextmanager
     def law(self) -> Iterator[None]:
-        """Watch all calls of one law, so that what only a later call changes is put back for the next law."""
+        """Watch all calls of a law, so that their changes are undone before the next law."""
         modules, before = len(sys.modules), read(self._all)
         try:
             with compiler.whatever_comes():
@@ -129,13 +119,13 @@ class Watch:
 
 
 class Trust(Watch):
-    """Looks at nothing but the time: for implementations that are ours, or are called by the hundred thousand."""
+    """Watches only the time: for shipped implementations and for very many calls."""
 
     def __init__(self) -> None:
         super().__init__(draws=False)
 
     def call(self, action: Callable[[], Any]) -> Any:
-        """Carry a call out and return what it does."""
+        """Carry out a call and return its result."""
         _start_timers()
         try:
             return action()
@@ -146,6 +136,16 @@ class Trust(Watch):
     def law(self) -> Iterator[None]:
         """Do nothing."""
         yield
+
+
+@contextmanager
+def limited() -> Iterator[None]:
+    """Limit the time of other code of an implementation than its calls, such as the text of an exception."""
+    _start_timers()
+    try:
+        yield
+    finally:
+        _stop_timers()
 
 
 def _start_timers() -> None:
@@ -161,13 +161,13 @@ def _stop_timers() -> None:
 
 
 def quoted(text: bytes) -> str:
-    """Quote the beginning of what was printed."""
+    """Quote the beginning of printed text."""
     line = " ".join(text.decode("utf-8", errors="replace").split())
     return f"`{line[:KEPT]}{'...' if len(line) > KEPT else ''}`"
 
 
 class _Heard(io.BufferedIOBase):
-    """Keeps the beginning of what is written to it, so that endless printing fills no memory."""
+    """A stream that keeps only the beginning of the text, so that endless printing fills no memory."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
-"""What goes over the line between whoever asks and the process in which somebody's code is called.
+"""The wire format between the judge and the process that runs user code.
 
-A message is a mark, a header in JSON, and the raw bytes of storages, each of which becomes a tensor's own. The mark of
-a question is drawn anew each time, and an answer has to bear it. Nothing that is read is ever executed.
+A message is a mark, a JSON header, and the raw bytes of the storages of tensors. Each request has a new random mark,
+which its answer must repeat. Received data is never executed.
 """
 
 import ctypes
@@ -37,12 +37,12 @@ _KINDS = {
     )
 }
 
-# As they are before anybody else's code is loaded.
+# Bound before user code is loaded.
 _unbind, _clone = Tensor.unbind, Tensor.clone
 
 
 class WireError(Exception):
-    """What came is no message, or none that was asked for."""
+    """The received bytes are not a message, or not the expected one."""
 
 
 class Alien:
@@ -51,7 +51,7 @@ class Alien:
     Parameters
     ----------
     kind
-        Of which class it is.
+        Name of its class.
     """
 
     def __init__(self, kind: str) -> None:
@@ -59,19 +59,7 @@ class Alien:
 
 
 def send(line: socket.socket, mark: bytes, value: Any, special: Callable[[Any], Any] = lambda _: None) -> None:
-    """Write a message.
-
-    Parameters
-    ----------
-    line
-        Where to.
-    mark
-        Of the question.
-    value
-        Numbers, texts, tensors, and lists, tuples and dictionaries of such; of others the name of their kind is sent.
-    special
-        ``special(value)`` returns a value to send in place of an object; ``None`` for none.
-    """
+    """Write a message."""
     packed = Packed(value, special)
     header = json.dumps([packed.value, packed.tensors]).encode()
     parts: list[Any] = [memoryview(_PREFIX.pack(mark, len(header)) + header), *packed.parts]
@@ -88,7 +76,7 @@ Read = Callable[[memoryview], None]
 
 
 class Buffered:
-    """Fills buffers from what comes in larger parts.
+    """Fills buffers from larger received parts.
 
     Parameters
     ----------
@@ -103,7 +91,7 @@ class Buffered:
 
     @property
     def rest(self) -> int:
-        """Bytes that have come and nobody has read."""
+        """Received bytes that were not read yet."""
         return self._end - self._begin
 
     def __call__(self, into: memoryview) -> None:
@@ -133,13 +121,6 @@ def filled(line: socket.socket) -> Read:
 
 def receive(read: Read, special: Callable[[Any], Any] = lambda value: value) -> tuple[bytes, Any]:
     """Read a message, and return its mark and its value.
-
-    Parameters
-    ----------
-    read
-        Fills a buffer.
-    special
-        ``special(value)`` returns what stands for a value that was sent in place of an object.
 
     Raises
     ------
@@ -181,7 +162,7 @@ def _read_tensor(entry: dict[str, Any], read: Read) -> Tensor | list[Tensor]:
 
 
 def _read_rows(entry: dict[str, Any], dtype: torch.dtype, size: list[int], read: Read) -> list[Tensor]:
-    """The tensors of a block, each with a storage of its own."""
+    """Return the tensors of a block, each with a new storage."""
     length, count = _whole([entry["n"], entry["b"]])
     if not count or length * math.prod(size) * dtype.itemsize != count:
         raise WireError

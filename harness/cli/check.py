@@ -43,6 +43,7 @@ from harness.cli.options import (
     session,
 )
 from harness.cli.panels import CALLING, FIXES, KNOWN, OUTPUT, THOROUGH, epilog
+from harness.cli.picture import record_picture
 from harness.error import UsageError
 from harness.record import SEED
 from harness.record.text import count
@@ -242,7 +243,7 @@ def check(
         processes = _processes(campaign, means)
         with Ending(verdicts) as ending, means.hands(campaign, processes=processes) as hands, progress() as bar:
             total, apart = len(hands.pieces), any(piece.get("apart") for piece in hands.pieces)
-            opened.plan(replace(campaign, late=None), total, "law", late_seed=campaign.late if apart else None)
+            opened.plan(replace(campaign, late=None), total, "verdict", late_seed=campaign.late if apart else None)
             task = bar.add_task("checking laws", total=total)
             for verdict in campaign.verdicts(hands, properties):
                 with undivided():
@@ -268,6 +269,8 @@ def check(
             return ending.code
         if not verdicts:
             raise UsageError(f"no law of `{target}` matches the options", remedy="see `harness list --laws`")
+        if run is not None and not early:
+            record_picture(opened, ending, campaign, verdicts, means)
         fails_strictly = any(one.fails(strict=strict) for one in properties.values())
         return _code(verdicts) or int(fails_strictly)
 
@@ -282,8 +285,8 @@ def _late(seed: int | None, example: str | None) -> int | None:
 
 
 def _early(ending: Ending, done: int, total: int) -> str:
-    """Return how the check ended early, in the words of the run's head; empty if it did not."""
-    return f"{ending.early} after {done:,} of {count(total, 'law')}" if ending.early else ""
+    """Return how the check ended early, as the head of the run states it; empty if it did not."""
+    return f"{ending.early} after {done:,} of {count(total, 'verdict')}" if ending.early else ""
 
 
 def _code(verdicts: "list[Verdict]") -> int:
@@ -315,7 +318,7 @@ def _show(
     verbose: bool,
 ) -> None:
     from harness.calling.own_cases import whence
-    from harness.record import census_line, unclaimed_line, verdict_line
+    from harness.record import census_line, glossary_line, unclaimed_line, verdict_line
     from harness.show.document import WRITERS
     from harness.show.verdict import print_properties, print_verdicts
 
@@ -328,7 +331,8 @@ def _show(
         place = whence(campaign.target)
         what = f"{campaign.target} ({place})" if place else campaign.target
         census = census_line(verdicts).replace("checked: ", f"checked: {what}, ", 1)
-        for line in (*written, census, verdict_line(verdicts, early), unclaimed_line(verdicts)):
+        verdict = verdict_line(verdicts, early)
+        for line in (*written, census, verdict, unclaimed_line(verdicts), glossary_line(verdicts)):
             if line:
                 say(line)
 

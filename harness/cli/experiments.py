@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from harness.bench.option import OPTIONS, Settings, Split, StartMethod
+from harness.bench.option import OPTIONS, Settings, Shape, Split, StartMethod
 from harness.cli.options import DataOption, QuietOption, RunOption, TargetArgument, console, progress, say, session
 from harness.cli.panels import LOADERS, OUTPUT, THOROUGH, epilog
 from harness.error import UsageError, did_you_mean, listed
@@ -150,6 +150,7 @@ def bench(
     persistent: Annotated[bool | None, _option("persistent", panel=LOADERS)] = None,
     start_method: Annotated[StartMethod | None, _option("start_method", panel=LOADERS)] = None,
     data_sets: Annotated[Sequence[str] | None, _option("data_sets", panel=LOADERS)] = None,
+    shapes: Annotated[Sequence[Shape] | None, _option("shapes")] = None,
     timeout: Annotated[float | None, _option("timeout", panel=THOROUGH)] = None,
     seconds: Annotated[float | None, _option("seconds", panel=THOROUGH)] = None,
     seeds: Annotated[int | None, _option("seeds", panel=THOROUGH)] = None,
@@ -172,6 +173,7 @@ def bench(
         contract=contract,
         batch_sizes=batch_sizes or (),
         workers=workers or (),
+        shapes=shapes or (),
         data=data,
         seconds=seconds,
         seeds=seeds,

@@ -100,7 +100,7 @@ def gate(
         float | None,
         Option(
             min=1.0,
-            help="Time limit for the time measurement, in seconds.",
+            help="Time limit for the time measurement in seconds, start-up included (10 s, or more on a busy machine).",
             show_default="from pyproject.toml",
             metavar="SECONDS",
             rich_help_panel=THOROUGH,

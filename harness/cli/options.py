@@ -16,6 +16,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.segment import Segment
 
+from harness.calling.known import entry
 from harness.calling.own_cases import SHIPPED, own_cases
 from harness.case import FLOATS, Break
 from harness.cli.panels import CALLING, FORMULA, KNOWN, OUTPUT, THOROUGH
@@ -322,9 +323,14 @@ def conventions(declared: list[str]) -> dict[str, Any]:
 
 
 def say_claim(target: str, contract: str | None, contracts: Iterable[str]) -> None:
-    """Print the contract of a function if it was inferred from the function's name."""
-    claimed = next(iter(contracts), None)
-    if contract is None and ":" in target and claimed is not None:
+    """Print the contract of a function if the user did not name one, and the adapter of a known function."""
+    claimed, known = next(iter(contracts), None), entry(target)
+    if ":" not in target or claimed is None:
+        return
+    if known is not None and contract in {None, known.claim}:
+        called = f", called by `{known.call}`" if known.call else ""
+        say(f"checked as {claimed}{called} (known for this function; use `--contract` or `--formula` to change it)")
+    elif contract is None:
         say(f"checked as {claimed} (from its name; use `--contract` to change it)")
 
 

@@ -258,9 +258,9 @@ class Unrecorded(Session):
 
 
 def reached(work: Work, files: Mapping[str, Any]) -> int:
-    """Return how many pieces a killed command had done; for laws, the number of new verdicts."""
+    """Return how many pieces a killed command had done: for a check, the number of new verdicts."""
     state = files.get(FILES[Verdict])
-    more = 0 if state is None or work.unit != "law" else state.records - work.begun_at
+    more = 0 if state is None or work.unit not in {"law", "verdict"} else state.records - work.begun_at
     return max(work.done, min(more, work.planned or 0))
 
 

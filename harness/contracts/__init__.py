@@ -76,4 +76,18 @@ def claimed(case: Case) -> Case:
     name = case.target.rpartition(":")[2].rpartition("<locals>.")[2]
     if name.rpartition(".")[2] in catalogue():
         return replace(case, contract=name.rpartition(".")[2])
-    return replace(case, contract=contract_of(case.function, name, contracts().values()).name)
+    try:
+        return replace(case, contract=contract_of(case.function, name, contracts().values()).name)
+    except UsageError as error:
+        raise _of_a_variant(error, name.rpartition(".")[2]) from None
+
+
+def _of_a_variant(error: UsageError, name: str) -> UsageError:
+    """Name the formula to start from if a name contains the name of a formula, as ``quick_gelu`` does."""
+    words = name.lower().split("_")
+    near = [entry for entry in catalogue().values() if set(entry.name.split("_")) <= set(words)]
+    if not near or "did you mean" in str(error):
+        return error
+    entry = max(near, key=lambda one: len(one.name))
+    remedy = f"if it is a variant of `{entry.name}`, pass its mathematics, such as `--formula '{entry.definition}'`"
+    return UsageError(**{**error.parts, "remedy": remedy})  # type: ignore[arg-type]

@@ -370,6 +370,7 @@ ADD = Contract(
 
 LINEAR = Contract(
     "linear",
+    aliases=("linreg",),
     signature="(X[n,d], weight[m,d], bias[m]) -> [n,m]",
     summary="X @ weight.T + bias",
     domain="|x| <= 64, in bfloat16 0 or >= 2^-100, |w| and |b| of order one, no overflow; some laws also use other "

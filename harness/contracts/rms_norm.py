@@ -348,6 +348,7 @@ _VALUE_ON_EXTREME_NUMBERS = usual_laws.on_extreme_numbers(
     cause=moments.SQUARES_OVERFLOW,
     non_finite=moments.SQUARES_OVERFLOW,
     lost_digits=moments.UNSCALED,
+    loses_digits_only=True,
 )
 
 RMS_NORM = Contract(

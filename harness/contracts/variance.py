@@ -151,6 +151,7 @@ digits_kept_at_an_offset = usual_laws.value(
     cause="updating (Welford) has an error of the mean's rounding times the spread: compute the mean first, then "
     "the squares",
     non_finite=OVERFLOW,
+    loses_digits_only=True,
     lost_digits="libraries also use updating, which is acceptable: its error is that of the mean, not of the "
     "squared mean",
 )

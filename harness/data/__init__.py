@@ -1,5 +1,5 @@
-"""Fashion-MNIST: looked for, validated, read; and what stands in for it where there is none.
+"""Fashion-MNIST: search, validation and reading, and a synthetic stand-in.
 
-``dataset`` looks for it, ``layout`` says which files it has, ``idx`` reads them, ``cache`` keeps them unpacked, and
-``synthetic`` makes the stand-in. ``images`` are what loaders are timed on.
+``dataset`` finds the data set, ``layout`` names its files, ``idx`` reads them, ``cache`` stores them unpacked, and
+``synthetic`` makes the stand-in. Loaders are timed on ``images``.
 """

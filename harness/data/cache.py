@@ -157,7 +157,7 @@ class Cache:
 
 @dataclass(frozen=True)
 class _Stamp:
-    """What a file is recognized by."""
+    """Identification of a known file."""
 
     path: str
     size: int
@@ -176,6 +176,6 @@ _MEMORY = TypeAdapter(dict[str, _Seen])
 
 
 def _stamps(files: Mapping[str, Path]) -> dict[str, _Stamp]:
-    """Return the stamp of each file."""
+    """Return the stamps of files."""
     stats = {name: (str(file.resolve()), file.stat()) for name, file in files.items()}
     return {name: _Stamp(path, stat.st_size, stat.st_mtime_ns) for name, (path, stat) in stats.items()}

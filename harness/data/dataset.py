@@ -1,11 +1,11 @@
-"""Fashion-MNIST: looked for, checked and laid out, or a synthetic stand-in where it is absent. It imports no torch.
+"""Find, check and unpack Fashion-MNIST, or make a synthetic stand-in. This module imports no torch.
 
-The data set is looked for in the folder named by the caller or by ``FASHION_MNIST``, in the cache, in the system's
-package, and then, where that is allowed, downloaded; else the stand-in takes its place, and says so. A folder that
-was named is used or refused, never replaced: the word ``synthetic`` in place of a folder asks for the stand-in.
+The search covers the folder from the caller or from ``FASHION_MNIST``, the cache, and the system package. Then, if
+allowed, the data set is downloaded. Otherwise the stand-in replaces it, and tables say so. A named folder is used or
+rejected, never replaced. The word ``synthetic`` instead of a folder selects the stand-in.
 
-The files are validated and unpacked into the cache, in torchvision's layout: :mod:`harness.data.cache` says what is
-checked when.
+The files are validated and unpacked into the cache, in torchvision's layout. :mod:`harness.data.cache` describes the
+checks.
 """
 
 import os
@@ -67,7 +67,7 @@ class Prepared:
     root
         Absolute path of a folder in torchvision's layout: the four files lie uncompressed in ``FashionMNIST/raw``.
     source
-        Where the images came from, for the report.
+        Origin of the images, for the report.
     """
 
     root: Path
@@ -81,9 +81,9 @@ def prepare(folder: Path | str | None = None, *, download: bool = False, cache: 
     ----------
     folder
         Folder that holds the four IDX files, plain or .gz, directly or in ``FashionMNIST/raw``; or the word
-        ``synthetic`` for the stand-in. Where it is absent, the environment variable ``FASHION_MNIST`` says the same.
+        ``synthetic`` for the stand-in. By default, the environment variable ``FASHION_MNIST``.
     download
-        Whether the data set may be fetched by torchvision where it is nowhere.
+        Whether torchvision may download a missing data set.
     cache
         Folder into which the files are unpacked.
 

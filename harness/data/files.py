@@ -79,7 +79,7 @@ class Pictures(Dataset[Item]):
     kind
         ``JPEG`` or ``PNG``.
     transform
-        What is done with a decoded picture, uint8 ``[3, 112, 112]``.
+        Transform of a decoded picture, uint8 ``[3, 112, 112]``.
     """
 
     def __init__(self, kind: str, transform: Callable[[Tensor], Tensor]) -> None:
@@ -115,7 +115,7 @@ class SlowPictures(Pictures):
 
 
 class _Opened:
-    """A file that each process opens for itself when it first reads."""
+    """A file that each process opens when it first reads."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -212,7 +212,7 @@ class LineStream(IterableDataset[Item]):
 
 
 class Rows(Dataset[Item]):
-    """Rows of a Parquet file, in groups, of which the last that was read is kept."""
+    """Rows of a Parquet file, in groups; the last group that was read is cached."""
 
     def __init__(self) -> None:
         def write(folder: Path, images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> None:

@@ -1,8 +1,8 @@
 """IDX, the file format of the MNIST family: reading, checking and writing. It imports no torch.
 
-A file is a magic number, one big-endian 32-bit count a dimension, then one byte an element, row-major. It may be
-compressed with gzip, which is recognized by its content. What does not keep to the format is a
-:class:`~harness.error.UsageError` that names the file, the rule, the value and the way out.
+A file is a magic number, one big-endian 32-bit count per dimension, then one byte per element, row-major. It may be
+compressed with gzip, which is recognized by its content. An invalid file raises a
+:class:`~harness.error.UsageError` that names the file, the rule, the value and the remedy.
 """
 
 import errno
@@ -69,7 +69,7 @@ def read_labels(file: Path) -> Bytes:
     Parameters
     ----------
     file
-        An IDX file of one dimension, plain or compressed with gzip.
+        A one-dimensional IDX file, plain or compressed with gzip.
 
     Returns
     -------
@@ -201,7 +201,7 @@ def _read_shape(stream: io.BufferedIOBase, file: Path, dimensions: int) -> tuple
 
 
 def _times(shape: tuple[int, ...]) -> str:
-    """Return a shape as it is spoken: ``60000 x 28 x 28``."""
+    """Return a shape in words: ``60000 x 28 x 28``."""
     return " x ".join(str(count) for count in shape)
 
 

@@ -1,4 +1,4 @@
-"""The images the loaders are timed on: one of the sets that :mod:`harness.data.dataset` finds, or its first images.
+"""Images for timing loaders: a set that :mod:`harness.data.dataset` finds, or its first images.
 
 It imports no torch.
 """
@@ -31,9 +31,9 @@ class ImageData:
     root
         Folder in torchvision's layout.
     name
-        What the images are: Fashion-MNIST or what stands in for it.
+        Name of the images: Fashion-MNIST or what stands in for it.
     samples
-        What an epoch delivers, order aside.
+        Samples of an epoch, in any order.
     size
         How many images an epoch has.
     train

@@ -1,4 +1,4 @@
-"""The four files of Fashion-MNIST: their names, where torchvision keeps them, and what a pair of them must hold.
+"""The four files of Fashion-MNIST: their names, their place in torchvision's layout, and the rules for a pair of files.
 
 It imports no torch.
 """
@@ -26,7 +26,7 @@ Arrays = dict[str, idx.Bytes]
 
 
 def read_split(images_file: Path, labels_file: Path) -> tuple[idx.Bytes, idx.Bytes]:
-    """Read the images and labels of one split and check what is particular to Fashion-MNIST.
+    """Read the images and labels of one split and check the properties of Fashion-MNIST.
 
     Parameters
     ----------

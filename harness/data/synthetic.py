@@ -2,7 +2,7 @@
 
 Each class is one smooth random pattern. An image is its class's pattern, shifted by a few pixels, blended with
 another class's pattern and with a texture, dimmed, and overlaid with noise: a linear model learns it to about the
-accuracy it reaches on Fashion-MNIST, and nobody takes the patterns for clothes.
+accuracy it reaches on Fashion-MNIST, and the patterns do not look like clothes.
 
 Every step is integer arithmetic on the raw output of the PCG64 bit generator, whose stream numpy guarantees, so the
 bytes are the same on every machine and with every version. It imports no torch.

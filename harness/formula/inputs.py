@@ -49,9 +49,9 @@ _EXPONENTIAL = {"exp", "expm1", "tanh", "erf", "erfc"}
 def reach(formula: Formula, format_: Format) -> float:
     """Largest magnitude of ordinary inputs: four times the range of exponentials, or more in formulas without them.
 
-    Larger numbers are extreme; a separate law covers them.
+    Beyond it are the extreme numbers, which are a law of their own. Another form does not make the range smaller.
     """
-    exponential = any(one.operation in _EXPONENTIAL for one in order(formula.definition, formula.form))
+    exponential = any(one.operation in _EXPONENTIAL for one in order(formula.definition))
     far = 4.0 * format_.log_max
     return far if exponential else max(far, math.ldexp(1.0, format_.emax // 8))
 
@@ -226,7 +226,7 @@ def _restoring(domain: Domain) -> Callable[[Tensor, Format], Tensor | None]:
 def thresholds(formula: Formula, format_name: str) -> Array:
     """Return numbers of a format at which a node changes character, along rays on which the other inputs are one."""
     format_ = FORMATS[format_name]
-    nodes = order(formula.form)
+    nodes = order(formula.definition, formula.form)
     found = [np.array([1.0])] if not _numbers(formula) else []
     for name in _numbers(formula):
         domain = formula.domains[name]

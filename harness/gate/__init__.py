@@ -1,4 +1,4 @@
-"""The gate: whether a change may replace what it is compared with. Numerics and counts exactly, time by statistics.
+"""The gate decides whether a change may replace its baseline: numerics and counts exactly, time by statistics.
 
 Three gates, one exit code, one sentence a finding:
 

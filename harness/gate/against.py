@@ -1,5 +1,6 @@
 """The time gate: the working tree against another commit, from the trees to findings."""
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ from harness.record import Comparison, GateFinding, Outcome
 
 @dataclass(frozen=True)
 class TimeVerdict:
-    """What the time gate says.
+    """Verdict of the time gate.
 
     Parameters
     ----------
@@ -25,7 +26,7 @@ class TimeVerdict:
     comparisons
         The ratios with their intervals.
     evidence
-        What they rest on.
+        The measurements.
     """
 
     findings: tuple[GateFinding, ...]
@@ -42,37 +43,24 @@ def against(
     seed: int = 0,
     progress: Callable[[str], None] = lambda _: None,
 ) -> TimeVerdict:
-    """Compare the time of every case with that at another commit.
-
-    Parameters
-    ----------
-    reference
-        A commit, branch or tag.
-    policy
-        What is timed, and what is tolerated.
-    contract
-        Of a target that is a single function.
-    data
-        Folder of the images, as :func:`harness.data.dataset.prepare` takes it.
-    seed
-        Of the orders that are drawn.
-    progress
-        Is called with what is done next.
+    """Compare the time of every case with its time at another commit.
 
     Raises
     ------
     UsageError
         If there is no such commit, or another measurement is running.
     """
+    start_s = time.perf_counter()
     with alone(), trees(reference) as both:
         old = read_policy(both.base, policy)
         sources = _sources(both, policy, contract)
         settings = TrialSettings(policy.budget_s, lambda case: margins_of(policy, case), seed)
-        trial = Trial(sources, settings, progress)
+        trial = Trial(sources, settings, progress, start_s=start_s)
         try:
             before, here = trial.cases()
         except ArmError as error:
-            return TimeVerdict((on_time("", Outcome.NO_VERDICT, f"The cases cannot be loaded: {error}."),))
+            remedy = "" if trial.left_s > 0 else f" of {policy.budget_s:g} s; use a larger `--budget`"
+            return TimeVerdict((on_time("", Outcome.NO_VERDICT, f"The cases cannot be loaded: {error}{remedy}."),))
         policy.refuse_unknown(here)
         trial.lay_out_images(data)
         pairs = matched(before, here, old, policy)

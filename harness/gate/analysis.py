@@ -1,11 +1,11 @@
-"""From slices to verdicts: pure functions, which know neither processes nor torch.
+"""Verdicts from slices: pure functions that know neither processes nor torch.
 
-A couple of processes gives one number a case, the logarithm of a ratio of times. Numbers of different couples are
-independent, those of one couple are not, so that every interval is over couples. There are two readings of a couple,
-and the null arm says which of them is the sharper on this machine, in this hour.
+A couple of processes gives one number for each case, the logarithm of a ratio of times. Only numbers of different
+couples are independent, so every interval is over couples. There are two readings of a couple. The null arm decides
+which reading is sharper on this machine at this time.
 
-Looks are taken after each block of couples. A case whose lower bound exceeds the margin is suspected; the block after
-it, which had no part in the suspicion, must say the same before the case has regressed.
+A look is taken after each block of couples. A case is suspected if its lower bound exceeds the margin. It has regressed
+only if the next block, which is independent of the suspicion, confirms this.
 """
 
 import math
@@ -26,7 +26,7 @@ MARGIN, TOLERANCE = 0.02, 0.05
 
 
 class State(StrEnum):
-    """Where the comparison of a case stands."""
+    """State of the comparison of a case."""
 
     OPEN = "open"
     """Not yet shown to be slower or to be within the tolerance."""
@@ -48,7 +48,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Margins:
-    """What counts as slower; 0.02 is two percent.
+    """Limits of a slowdown; 0.02 is two percent.
 
     Parameters
     ----------
@@ -72,27 +72,17 @@ Statistic = Callable[[Sequence[float], Sequence[float]], float]
 def fastest(base_s: Sequence[float], arm_s: Sequence[float]) -> float:
     """Return the logarithm of the ratio of the fastest rounds.
 
-    On a quiet machine nothing is sharper: what disturbs only lengthens. Where nearly all of the time is disturbed, one
-    arm may have had an undisturbed round and the other none.
-
-    Parameters
-    ----------
-    base_s, arm_s
-        The fastest round of each slice. There are equally many of each: the minimum of more is smaller.
+    This is the sharpest reading on a quiet machine, because noise only lengthens a round. On a machine that is nearly
+    always disturbed, one arm may have an undisturbed round and the other none.
     """
     assert len(base_s) == len(arm_s), "arms have equally many slices"
     return math.log(min(arm_s) / min(base_s))
 
 
 def beside(base_s: Sequence[float], arm_s: Sequence[float]) -> float:
-    """Return the logarithm of the ratio of slices that were measured one after the other: the median of all turns.
+    """Return the median over all turns of the logarithm of the ratio of adjacent slices.
 
-    Where a neighbor slows everything down for most of the time, it slows both down.
-
-    Parameters
-    ----------
-    base_s, arm_s
-        The fastest round of each slice, turn by turn.
+    Another program that is nearly always running slows both slices down.
     """
     assert len(base_s) == len(arm_s), "arms have equally many slices"
     logs: list[float] = np.log(np.asarray(arm_s) / np.asarray(base_s)).tolist()
@@ -100,15 +90,10 @@ def beside(base_s: Sequence[float], arm_s: Sequence[float]) -> float:
 
 
 def sharper(nulls: Sequence[ArmPair]) -> Statistic:
-    """Return the reading that varies less from couple to couple where the base is compared with itself.
+    """Return the reading that varies less between couples when the base is compared with itself.
 
-    The choice looks at no candidate, and at how numbers vary, not at what they are: it favors neither slower nor
-    faster. It is made when a look is taken, so that no case is decided between two looks.
-
-    Parameters
-    ----------
-    nulls
-        Of the base and the second base, one a couple.
+    The choice ignores the candidate, and considers only how numbers vary. It favors neither slower nor faster code.
+    It is made when a look is taken, so that no case is decided between two looks.
     """
     complete = nulls[: len(nulls) - len(nulls) % BLOCK]
     if not complete:
@@ -121,15 +106,6 @@ def visible(error: float, couples: int, margin: float) -> float | None:
 
     The mean has to exceed the margin by the bound's reach, and does so 19 times of 20 where the truth exceeds it by
     twice the reach.
-
-    Parameters
-    ----------
-    error
-        Standard error of the mean logarithm of the ratios.
-    couples
-        How many ratios it is the mean of.
-    margin
-        A slowdown within it is none.
     """
     reach = one_sided_reach(error, couples)
     return math.expm1(math.log1p(margin) + 2.0 * reach) if math.isfinite(reach) else None
@@ -149,19 +125,10 @@ def is_void(nulls: Sequence[float], margin: float) -> bool:
 
 
 def seems_slower(log_ratios: Sequence[float], nulls: Sequence[float], margin: float) -> bool:
-    """Whether the whole interval lies beyond the margin, be it of pairs that are too few for a verdict.
+    """Whether the whole interval lies beyond the margin, even if the pairs are too few for a verdict.
 
-    Where the second base differs from the base too, the candidate must also be slower than the second base: otherwise
-    the difference may be one between processes, and not one between the two versions of the code.
-
-    Parameters
-    ----------
-    log_ratios
-        The candidate compared with the base, one ratio for each pair.
-    nulls
-        The second base compared with the base, in the same pairs.
-    margin
-        A slowdown within it is none.
+    If the second base also differs from the base, the candidate must be slower than both. Otherwise, the difference
+    may be between processes, and not between the two versions of the code.
     """
     if not is_slower(log_ratios, margin):
         return False
@@ -170,17 +137,7 @@ def seems_slower(log_ratios: Sequence[float], nulls: Sequence[float], margin: fl
 
 
 def state(log_ratios: Sequence[float], nulls: Sequence[float], margins: Margins) -> State:
-    """Return where a case stands after some couples, by going through all looks that were taken.
-
-    Parameters
-    ----------
-    log_ratios
-        Of the candidate to the base, one a couple, in the order of the couples.
-    nulls
-        Of the second base to the base, in the same couples.
-    margins
-        What counts as slower.
-    """
+    """Return the state of a case after some couples, by repeating all looks."""
     suspected, reached = False, State.OPEN
     for end in range(BLOCK, len(log_ratios) + 1, BLOCK):
         if suspected and is_slower(log_ratios[end - BLOCK : end], margins.margin):

@@ -1,4 +1,4 @@
-"""An arm: a live process that holds the cases of one tree, and times slices of them on request.
+"""An arm: a live process with the cases of a tree, and times slices on request.
 
 Arms of a couple are forked from one parent (:mod:`harness.gate.warm`) and take turns; while one measures, the others
 wait. If a fork is unsafe, arms are spawned instead.
@@ -33,7 +33,7 @@ class CaseSource:
     images
         Folder of the images that loaders load.
     compiled
-        Where Python keeps what it compiles.
+        Folder for compiled Python files.
     renamed
         Cases that are requested by another name: their name in the tree, and the requested name.
     """
@@ -47,7 +47,7 @@ class CaseSource:
 
 
 class SliceTimes(NamedTuple):
-    """Measurement of one slice, in seconds per round."""
+    """Times of a slice, in seconds for a round."""
 
     minimum_s: float
     median_s: float
@@ -56,7 +56,7 @@ class SliceTimes(NamedTuple):
 
 
 class ArmError(Exception):
-    """A case could not be timed; the message says what it did."""
+    """A case could not be timed; the message gives the reason."""
 
 
 FORK = "forkserver" if sys.platform == "linux" else "spawn"
@@ -68,35 +68,27 @@ IMPORTS = "HARNESS_GATE_IMPORTS"
 
 
 def warm_parent(imports: Iterable[str], file: Path) -> None:
-    """Set the modules that the parent process of the arms imports before its first fork.
-
-    Parameters
-    ----------
-    imports
-        Names of modules outside the measured trees.
-    file
-        File for the names: there are thousands, too many for a command line.
-    """
+    """Set the modules that the parent process of the arms imports before its first fork."""
     file.write_text("\n".join(imports), encoding="utf-8")
     os.environ[IMPORTS] = str(file)
     multiprocessing.get_context("forkserver").set_forkserver_preload(["harness.gate.warm"])
 
 
 def installed() -> set[Path]:
-    """Return the folders of this interpreter into which packages are installed, and that of its standard library."""
+    """Return the folders of installed packages and of the standard library of this interpreter."""
     paths = sysconfig.get_paths()
     return {Path(paths[kind]).resolve() for kind in ("purelib", "platlib", "stdlib", "platstdlib")}
 
 
 class ArmProcess:
-    """A process that is alive, seen from the one that asks.
+    """Client of an arm process.
 
     Parameters
     ----------
     source
-        Where it finds its cases.
+        Location of its cases.
     method
-        How it begins.
+        Start method.
     """
 
     def __init__(self, source: CaseSource, *, method: str = FORK) -> None:
@@ -106,9 +98,15 @@ class ArmProcess:
         self._process.start()
         there.close()
 
-    def imports(self) -> list[str]:
-        """Names of the modules that there are with the cases, and are not in their tree."""
-        return list(self._ask("imports"))
+    def imports(self, within_s: float) -> list[str]:
+        """Names of the imported modules outside the tree of the cases.
+
+        Raises
+        ------
+        ArmError
+            If the process does not answer in time, or the cases cannot be loaded.
+        """
+        return list(self._ask("imports", within_s=within_s))
 
     def cases(self) -> dict[str, str]:
         """Names of the cases that can be timed, each with its contract."""
@@ -116,7 +114,7 @@ class ArmProcess:
         return contracts
 
     def loads_images(self) -> bool:
-        """Whether one of the cases that can be timed loads images."""
+        """Whether any case that can be timed loads images."""
         return bool(self._ask("loads_images"))
 
     def prepare(self, case: str) -> float:
@@ -127,9 +125,11 @@ class ArmProcess:
         """Time some rounds of a case that was prepared."""
         return SliceTimes(*self._ask("slice", case, rounds, iterations))
 
-    def _ask(self, *question: Any) -> Any:
+    def _ask(self, *question: Any, within_s: float | None = None) -> Any:
         try:
             self._here.send(question)
+            if within_s is not None and not self._here.poll(max(within_s, 0.0)):
+                raise ArmError("start-up takes longer than the budget")
             answer, error = self._here.recv()
         except (EOFError, BrokenPipeError, ConnectionResetError) as gone:
             self._process.join()
@@ -168,7 +168,7 @@ def serve(connection: Connection, source: CaseSource) -> None:
 
 
 class Bench:
-    """The cases of one tree in this process, and the calls that are ready to be timed."""
+    """The cases of one tree in this process, and the calls that can be timed."""
 
     def __init__(self, source: CaseSource) -> None:
         self.source = source
@@ -179,7 +179,7 @@ class Bench:
         """Load the cases, and return the names of all imported modules outside the tree.
 
         They include the modules of the command, which each arm imports, and the modules that the clock and torch's
-        first gradient import: without a warm parent, these cost two seconds for each arm of each pair.
+        first gradient import: without a warm parent, these cost two seconds per arm and pair.
         """
         import torch
 
@@ -192,14 +192,14 @@ class Bench:
         return [name for name, spec in specs.items() if spec and spec.name == name and not self._inside(spec.origin)]
 
     def _inside(self, file: str | None) -> bool:
-        """Whether a file belongs to the tree, and not to an environment inside it, such as one of tox."""
+        """Whether a file belongs to the tree, and not to an environment inside it, such as a tox environment."""
         if file is None:
             return False
         place = Path(file).resolve()
         return place.is_relative_to(self.source.tree.resolve()) and not any(map(place.is_relative_to, installed()))
 
     def cases(self) -> dict[str, str]:
-        """Load the cases, and return the name and contract of each case that can be timed."""
+        """Load the cases, and return the names and contracts of the cases that can be timed."""
         from harness.bench.workload import is_timed
         from harness.calling.discovery import load
 
@@ -227,7 +227,7 @@ class Bench:
             raise ArmError(f"`{place}` is imported from {file}, outside the tree that is measured")
 
     def loads_images(self) -> bool:
-        """Whether one of the cases that can be timed loads images."""
+        """Whether any case that can be timed loads images."""
         from harness.bench.workload import loads_images
 
         return any(map(loads_images, self._loaded().values()))

@@ -1,10 +1,10 @@
-"""The baseline: a compact file of JSON Lines that is committed beside the cases, for every kind of machine that gates.
+"""The baseline: a compact file of JSON Lines that is committed with the cases, for every kind of machine that gates.
 
-The first line names the kinds of machine; then there is a line for each case, in order of name, or several where kinds
-of machines round differently, each with the kinds it is from. The same updates give the same bytes.
+The first line names the kinds of machine and the number of lines. A line for each case follows, sorted by name. There
+are several lines if kinds of machines round differently, each with its kinds. The same updates give the same bytes.
 
-Git keeps the file. Each line carries a checksum of its own, and of no other, so that a difference is as long as what
-differs, and lines of two branches can be merged; the first says how many there are.
+Git stores the file. Each line has a checksum that covers this line only. A difference is therefore short, and Git can
+merge lines of two branches.
 """
 
 from collections.abc import Collection, Sequence
@@ -39,14 +39,14 @@ class BaselineHeader(Record):
 
 
 class Line(Standing):
-    """What is known of one case, and where."""
+    """Results of a case, and the kinds of machine that gave them."""
 
     on: tuple[int, ...] = ()
     """Indices of the kinds of machine in the header; empty means all."""
 
 
 class Held(NamedTuple):
-    """What a case is compared with."""
+    """Reference for a comparison of a case."""
 
     standing: Standing
     figures: bool
@@ -63,7 +63,7 @@ class Seen(NamedTuple):
 
 
 class Baseline(NamedTuple):
-    """All that is known of the cases."""
+    """Results by case, for all kinds of machine."""
 
     cases: dict[Key, tuple[Seen, ...]]
     """Cases by name and device; kinds of machine never overlap."""
@@ -72,12 +72,12 @@ class Baseline(NamedTuple):
 
     @property
     def origins(self) -> tuple[Origin, ...]:
-        """The kinds of machine of which something is known, in order."""
+        """The kinds of machine with results, in order."""
         present = {origin for several in self.cases.values() for seen in several for origin in seen.origins}
         return tuple(origin for origin in self.known if origin in present)
 
     def held(self, origin: Origin) -> dict[Key, Held]:
-        """Return what each case is held against on a kind of machine."""
+        """Return the reference of each case on a kind of machine."""
         return {key: _held(several, origin) for key, several in self.cases.items()}
 
     def without_counts(self, cases: Collection[str]) -> "Baseline":
@@ -93,16 +93,11 @@ class Baseline(NamedTuple):
     def updated(self, now: Summary) -> "Baseline":
         """Return the baseline that a run makes of this one.
 
-        Parameters
-        ----------
-        now
-            What the run says.
-
         Notes
         -----
-        What is known from other kinds of machine is kept where it can still be true: not for a case of which this kind
-        now says something else than before, as then the code is another; a law that is new is no such thing. Cases that
-        the run does not have are gone, and so is what this kind of machine said with another torch.
+        Results of other kinds of machine are kept if they can still be true. They are removed for a case whose results
+        changed on this kind, because the code has changed; a new law is no change. Cases that are missing from the run
+        are removed, and also results of this kind of machine with another version of torch.
         """
         cases = {key: _updated(self.cases.get(key, ()), here, now.origin) for key, here in now.cases.items()}
         return Baseline(cases, tuple(dict.fromkeys((*self.known, now.origin))))
@@ -162,7 +157,7 @@ def write_baseline(file: Path, baseline: Baseline) -> None:
 
 
 def _places(some: frozenset[Origin], origins: Sequence[Origin]) -> tuple[int, ...]:
-    """Where kinds of machine stand among all; nothing for all of them, so that one more leaves such a line alone."""
+    """Return the indices of kinds of machine; empty for all, so that a new kind does not change such a line."""
     return () if some.issuperset(origins) else tuple(place for place, origin in enumerate(origins) if origin in some)
 
 
@@ -206,7 +201,7 @@ def read_baseline(file: Path) -> Baseline:
 
 
 def _first(text: str, place: str) -> BaselineHeader:
-    """Read the first line; that of schema 1 has no checksum."""
+    """Read the first line; it has no checksum in schema 1."""
     is_old = document(text, place=place, what=WHAT, remedy=REMEDY)
     is_old = isinstance(is_old, dict) and is_old.get("schema_version") == 1
     return parsed(BaselineHeader, text if is_old else _own(text, place), place=place, what=WHAT, remedy=REMEDY)

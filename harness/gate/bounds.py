@@ -1,6 +1,6 @@
 """Bounds that became looser: a looser bound finds less, and no law would say so.
 
-A run keeps the typical bound of each verdict, and a digest of the inputs on which it was measured. Inputs are the same
+A run stores the typical bound of each verdict, and a digest of its inputs. Inputs are the same
 on every processor, so bounds are compared between machines wherever the digests agree.
 """
 
@@ -33,13 +33,7 @@ class Grown(NamedTuple):
 
 
 def loosened(both: Sequence[tuple[Standing, Standing]]) -> Iterator[GateFinding]:
-    """Yield a finding for each law whose bound became looser, and one for bounds that cannot be compared.
-
-    Parameters
-    ----------
-    both
-        For each case, the figures of the baseline and those of the run.
-    """
+    """Yield a finding for each law whose bound became looser, and one for bounds that cannot be compared."""
     grown: dict[tuple[str, str], list[Grown]] = {}
     unknown, compared, other_inputs = 0, 0, 0
     for old, here in both:
@@ -88,7 +82,7 @@ def _have_bounds(was: Figures, now: Figures) -> bool:
 
 
 def _by(several: list[Grown]) -> str:
-    """Describe by how much the bounds of one law grew, and in which cases."""
+    """Describe the growth of the bounds of a law, and the cases."""
     most = max(several, key=lambda one: one.factor)
     grew = "was doubled" if 1.9 < most.factor < 2.1 else f"grew by a factor of {most.factor:.3g}"
     if not most.was:

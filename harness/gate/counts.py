@@ -1,7 +1,7 @@
 """Counts of a call of a case: operators, bytes of the tensors they return, batches and samples.
 
-Counts are the same on every run of one version of torch, however noisy the machine is. They show changes that a clock
-misses.
+Counts are the same on every run with the same version of torch, however noisy the machine is. They show changes that
+a clock misses.
 """
 
 import tempfile
@@ -84,15 +84,7 @@ def _finding(case: str, outcome: Outcome, sentence: str) -> GateFinding:
 
 
 def counts(cases: Sequence[Case], images: Callable[[Path], Path]) -> Counts:
-    """Count one call of each case that is timed.
-
-    Parameters
-    ----------
-    cases
-        The cases.
-    images
-        Lays the images that loaders load out in a folder, and returns where they are.
-    """
+    """Count one call for each timed case."""
     made = Counts({}, {}, {})
     with tempfile.TemporaryDirectory(prefix="harness-images-") as name, threads(1):
         chosen = [case for case in cases if is_timed(case)]

@@ -1,4 +1,4 @@
-"""A couple: a base and a candidate that live at the same time, and a second base beside them."""
+"""A couple: a base, a candidate and a second base that live at the same time."""
 
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -23,7 +23,7 @@ AnswerT = TypeVar("AnswerT")
 
 @dataclass(frozen=True)
 class SlicePlan:
-    """How a case is measured in every couple.
+    """Plan of the measurement of a case in every couple.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ class Couple:
     arms
         The processes, by name of the arm.
     draw
-        What the order of things is drawn from.
+        Generator for the order of measurements.
     """
 
     def __init__(self, arms: Mapping[str, ArmProcess], draw: random.Random) -> None:
@@ -92,7 +92,7 @@ class Couple:
         Raises
         ------
         ArmError
-            If one of them, which the message names first, cannot.
+            If an arm cannot; the message names it first.
         """
         for name in self._shuffled(self._arms):
             self._of(name, lambda arm: arm.prepare(case))
@@ -103,7 +103,7 @@ class Couple:
         Raises
         ------
         ArmError
-            If it cannot be timed in one of them, which the message names first.
+            If it cannot be timed in an arm; the message names the arm first.
         """
         return self._measured(case, plan, dict.fromkeys(self._arms, plan.iterations))
 

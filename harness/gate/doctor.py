@@ -1,4 +1,4 @@
-"""What this machine can see: identical code against itself, for as long as one is willing to wait."""
+"""Sensitivity of this machine: identical code is compared with itself until the budget is spent."""
 
 import statistics
 import tempfile
@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.error import UsageError
 from harness.gate.analysis import BLOCK, Margins, visible
-from harness.gate.arm import CaseSource
+from harness.gate.arm import ArmError, CaseSource
 from harness.gate.couple import BASE, CANDIDATE, CONTROL, NULL
 from harness.gate.evidence import Evidence
 from harness.gate.finding import none_reached
@@ -17,18 +18,18 @@ from harness.gate.trial import Trial, TrialSettings
 from harness.record import Estimate, bounded_ratio
 
 NEVER = 1e-9
-"""A tolerance within which nothing is: the measurement goes on to the end of its budget."""
+"""A tolerance so small that the measurement continues to the end of its budget."""
 
 BUSY = 0.5
 """Number of other runnable processes above which a warning is printed."""
 
 STOLEN = 0.01
-"""Share of time; more is worth a word."""
+"""Share of time above which a warning is printed."""
 
 
 @dataclass(frozen=True)
 class Sight:
-    """What can be seen of one case.
+    """Sensitivity for one case.
 
     Parameters
     ----------
@@ -41,7 +42,7 @@ class Sight:
     visible
         Smallest slowdown seen with a probability of 95 % from one block of couples.
     bias
-        What identical code differs by.
+        Measured ratio of identical code.
     couples
         Couples of processes that this rests on.
     """
@@ -56,16 +57,16 @@ class Sight:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What this machine can see.
+    """Sensitivity of this machine.
 
     Parameters
     ----------
     sights
-        Of each case, the sharpest first.
+        Sensitivity for each case, the sharpest first.
     control
         What ten percent more work was measured as; ``None`` where the time was too short.
     evidence
-        What it rests on.
+        The measurements.
     """
 
     sights: tuple[Sight, ...]
@@ -81,27 +82,17 @@ def diagnose(
     data: str | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Diagnosis:
-    """Measure the working tree against itself until the budget is spent.
-
-    Parameters
-    ----------
-    root
-        The tree.
-    policy
-        What is timed, and for how long.
-    contract
-        Of a target that is a single function.
-    data
-        Folder of the images, as :func:`harness.data.dataset.prepare` takes it.
-    progress
-        Is called with what is done next.
-    """
+    """Measure the working tree against itself until the budget is spent."""
     with alone(), tempfile.TemporaryDirectory(prefix="harness-doctor-") as name:
         folder = Path(name).resolve()
         source = CaseSource(root, policy.target, contract, folder / "images", folder / "compiled")
         settings = TrialSettings(policy.budget_s, lambda _: Margins(policy.margin, NEVER))
         trial = Trial(dict.fromkeys((BASE, CANDIDATE, NULL), source), settings, progress)
-        _, here = trial.cases()
+        try:
+            _, here = trial.cases()
+        except ArmError as error:
+            remedy = "correct the cases" if trial.left_s > 0 else "use a larger `--budget`"
+            raise UsageError(f"cannot load the cases: {error}", remedy=remedy) from error
         trial.lay_out_images(data)
         policy.refuse_unknown(here)
         evidence = trial.run([case for case in here if policy.is_timed(case)])
@@ -109,7 +100,7 @@ def diagnose(
 
 
 def seen(evidence: Evidence, policy: Policy) -> Diagnosis:
-    """Return what a measurement of identical code says of the machine."""
+    """Return the diagnosis from a measurement of identical code."""
     cases = dict.fromkeys(slices.case for slices in evidence.slices)
     sights = [_sight(case, evidence, policy) for case in cases if len(evidence.log_ratios(case, CANDIDATE)) > 1]
     controls = evidence.log_ratios(evidence.control, CONTROL) if evidence.control else []
@@ -129,7 +120,7 @@ def _sight(case: str, evidence: Evidence, policy: Policy) -> Sight:
 
 
 def advice(diagnosis: Diagnosis, policy: Policy) -> list[str]:
-    """Return what would help, a sentence each; one that says so where nothing is needed."""
+    """Return advice, one sentence each; a single sentence if nothing is needed."""
     blind = [sight.case for sight in diagnosis.sights if sight.visible > policy.allows("tolerance", sight.case)]
     loads = [slices.load for slices in diagnosis.evidence.slices if slices.load is not None]
     steals = [slices.steal for slices in diagnosis.evidence.slices if slices.steal is not None]

@@ -1,4 +1,4 @@
-"""What a trial measured, and the numbers that are read off it: one a couple for each case and arm."""
+"""Measurements of a trial, and the numbers derived from them: one number for each couple, case and arm."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,28 +10,31 @@ from harness.record import Slices
 
 @dataclass
 class Evidence:
-    """What was measured.
+    """Measurements of a trial.
 
     Parameters
     ----------
     slices
-        Of all couples, cases and arms.
+        All slices: of every couple, case and arm.
     failures
         Why a case could not be timed, by case.
     unreached
         Cases for which the budget was too small.
     enough_s
         The budget that had reached the quickest case, where none was reached; else 0.
+    startup_s
+        Seconds of the budget that passed before the first pair.
     control
         The case that was the positive control.
     duration_s
-        What it took.
+        Seconds of the whole trial.
     """
 
     slices: list[Slices] = field(default_factory=list)
     failures: dict[str, str] = field(default_factory=dict)
     unreached: list[str] = field(default_factory=list)
     enough_s: float = 0.0
+    startup_s: float = 0.0
     control: str | None = None
     duration_s: float = 0.0
 
@@ -43,8 +46,8 @@ class Evidence:
 def log_ratios(slices: Sequence[Slices], case: str, arm: str) -> list[float]:
     """Return the numbers of a case in an arm, one a couple, in the order of the couples.
 
-    They are read as the case's null arm is read most sharply; the control, whose rounds are of another length and
-    disturbed more often or less, as it is itself.
+    The reading is the sharpest one for the null arm of the case. The control has rounds of another length, so its own
+    pairs choose its reading.
     """
     read = sharper(_pairs(slices, case, CONTROL if arm == CONTROL else NULL))
     return [read(*pair) for pair in _pairs(slices, case, arm)]
@@ -53,7 +56,7 @@ def log_ratios(slices: Sequence[Slices], case: str, arm: str) -> list[float]:
 def _pairs(slices: Sequence[Slices], case: str, arm: str) -> list[ArmPair]:
     """The base's slices and an arm's, one pair a couple.
 
-    The control is compared with the base's slices that were taken beside it, which have fewer calls a round.
+    The control is compared with slices of the base from the same turns, which have fewer calls per round.
     """
     ours = [these for these in slices if these.case == case]
     bases = {(these.couple, these.iterations): these for these in ours if these.arm == BASE}

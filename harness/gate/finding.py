@@ -1,4 +1,4 @@
-"""From evidence to findings: one sentence on each case, and the exit code of all of them."""
+"""Findings from evidence: one sentence for each case, and one exit code for all."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -28,17 +28,7 @@ HELP = "use a larger `--budget`, time fewer cases, or use a quieter machine"
 
 
 def exit_code(findings: Sequence[GateFinding], *, strict: bool = False, blind: bool = False) -> int:
-    """Return the one exit code of all findings.
-
-    Parameters
-    ----------
-    findings
-        Of all gates that ran.
-    strict
-        Whether what is inconclusive has a code of its own.
-    blind
-        Whether it passes that the machine is too noisy for a verdict.
-    """
+    """Return the exit code for all findings."""
     outcomes = {finding.outcome for finding in findings if not (blind and finding.machine)}
     if Outcome.REGRESSED in outcomes:
         return REGRESSED
@@ -64,7 +54,7 @@ class Matching:
     compared
         Names here of cases that both trees have.
     findings
-        On those that only one has.
+        Findings on cases that exist in one tree only.
     """
 
     compared: tuple[str, ...]
@@ -72,15 +62,7 @@ class Matching:
 
 
 def matched(before: Mapping[str, str], here: Mapping[str, str], old: Policy, policy: Policy) -> Matching:
-    """Match the cases of both trees by name.
-
-    Parameters
-    ----------
-    before, here
-        The cases of the base and of the working tree that can be timed, each with its contract.
-    old, policy
-        Their policies.
-    """
+    """Match the cases of both trees by name."""
     timed_here = [name for name in here if policy.is_timed(name)]
     timed_before = [name for name in before if old.is_timed(name)]
     was = {policy.renamed.get(name, name): name for name in before}
@@ -132,7 +114,7 @@ def comparisons(evidence: Evidence, policy: Policy) -> list[Comparison]:
 
 
 def _largest(margins: Margins) -> float:
-    """The slowdown that the gate has to exclude if a case is to pass: that of the control, or a larger tolerance."""
+    """The slowdown that a passing case must exclude: the control's slowdown, or a larger tolerance."""
     return max(MORE / FEWER - 1.0, margins.tolerance)
 
 
@@ -179,7 +161,8 @@ def none_reached(evidence: Evidence) -> str:
     """Return the sentence on a budget that is too small for any case, with a sufficient budget."""
     return (
         f"No case out of {len(evidence.unreached)} was measured within the budget: the fastest needs about "
-        f"`--budget {math.ceil(1.2 * evidence.enough_s / 10.0) * 10}` on this machine."
+        f"`--budget {math.ceil(1.2 * evidence.enough_s / 10.0) * 10}` on this machine, where start-up takes "
+        f"{evidence.startup_s:.0f} s."
     )
 
 

@@ -1,4 +1,4 @@
-"""What else the machine does meanwhile: one measurement at a time, load, stolen time, clock rate."""
+"""State of the machine during a measurement: one measurement at a time, load, stolen time, clock rate."""
 
 import os
 import tempfile
@@ -25,7 +25,7 @@ class Condition:
     load
         Processes that ran or waited to, on average over the minute before.
     stolen_s, total_s
-        Time of all cores since the machine started: given to other virtual machines, and all of it.
+        CPU time since the machine started: given to other virtual machines, and in total.
     frequency_hz
         Clock rate.
     """
@@ -58,11 +58,6 @@ def condition() -> Condition:
 @contextmanager
 def alone(patience_s: float = PATIENCE_S) -> Iterator[None]:
     """Keep other measurements of this user away; two at a time would measure each other.
-
-    Parameters
-    ----------
-    patience_s
-        Seconds for which another one is waited for.
 
     Raises
     ------

@@ -18,17 +18,7 @@ UPDATE = "`harness gate --update` accepts it"
 
 
 def compare(before: Baseline, now: Summary, policy: Policy) -> list[GateFinding]:
-    """Return a finding on each difference, and a finding with the number of comparisons.
-
-    Parameters
-    ----------
-    before
-        The baseline.
-    now
-        Summary of a run.
-    policy
-        The tolerated differences.
-    """
+    """Return a finding on each difference, and a finding with the number of comparisons."""
     held = before.held(now.origin)
     both = {key: here for key in held if (here := now.cases.get(_key_now(key, policy))) is not None}
     findings = list(_cases(held, now, policy))

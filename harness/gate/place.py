@@ -15,13 +15,6 @@ REMEDY = "name a file of your project with `--baseline`"
 def baseline_of(target: str, root: Path) -> Path:
     """Return the default file of the baseline of a target.
 
-    Parameters
-    ----------
-    target
-        The cases, as :func:`harness.calling.discovery.load` takes them.
-    root
-        Folder of the project. Its sources precede an installed package, which a job may import.
-
     Raises
     ------
     UsageError
@@ -52,7 +45,7 @@ def _imported_from(module: str) -> Path:
     folders = [Path(name) for name in (spec.submodule_search_locations or () if spec else ())]
     if spec is not None and spec.origin is not None and Path(spec.origin).is_file():
         folders.insert(0, Path(spec.origin).parent)
-    # A namespace package has several folders; one of them may hold no source.
+    # A namespace package has several folders, and some may hold no source.
     with_source = [folder for folder in folders if folder.is_dir() and any(folder.rglob("*.py"))]
     if not with_source:
         raise UsageError(f"cannot place the baseline: `{module}` has no folder of source files", remedy=REMEDY)
@@ -61,11 +54,6 @@ def _imported_from(module: str) -> Path:
 
 def refuse_foreign(file: Path) -> None:
     """Refuse to write a baseline into a package that is installed, or that may not be written to.
-
-    Parameters
-    ----------
-    file
-        The file that was not named by the user.
 
     Raises
     ------

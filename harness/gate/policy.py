@@ -1,4 +1,4 @@
-"""The policy: what the gate tolerates, as the table ``[tool.harness.gate]`` of ``pyproject.toml`` says."""
+"""The policy: tolerances of the gate, from the table ``[tool.harness.gate]`` of ``pyproject.toml``."""
 
 import tomllib
 from collections.abc import Iterable
@@ -22,7 +22,7 @@ class _Table(BaseModel):
 
 
 class Allowance(_Table):
-    """What is tolerated of some cases; what is absent is as the table above says."""
+    """Tolerances for some cases; absent ones have the value of the whole table."""
 
     margin: float | None = Field(default=None, gt=0.0, lt=1.0)
     """A slowdown within it is none; 0.02 is two percent."""
@@ -57,7 +57,7 @@ class Policy(_Table):
     """Allowances by pattern of the cases' names; the last that matches counts."""
 
     def allows(self, quantity: str, case: str) -> float:
-        """Return one of the allowances of a case."""
+        """Return an allowance of a case."""
         exceptions = [allowance for pattern, allowance in self.cases.items() if fnmatchcase(case, pattern)]
         values = [value for table in (self, *exceptions) if (value := getattr(table, quantity)) is not None]
         return float(values[-1])
@@ -92,13 +92,6 @@ class Policy(_Table):
 def read_policy(root: Path, default: Policy | None = None) -> Policy:
     """Read the table of a project; a project without one has the default.
 
-    Parameters
-    ----------
-    root
-        Folder with the ``pyproject.toml``.
-    default
-        What a project without a table has; every key's default when absent.
-
     Raises
     ------
     UsageError
@@ -128,7 +121,7 @@ def _document(file: Path) -> dict[str, Any]:
 
 def _validated(table: object, file: Path) -> Policy:
     try:
-        # Through JSON, where a list can stand for a tuple and all else is held to its type.
+        # JSON accepts a list for a tuple, and is strict about all other types.
         return Policy.model_validate_json(to_json(table, inf_nan_mode="constants"))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]

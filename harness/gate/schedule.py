@@ -52,7 +52,7 @@ class Cost:
         return self.plan.duration_s(self.warm_s)
 
     def couple_s(self, slices: int) -> float:
-        """Seconds it takes in a couple, given the slices of each arm."""
+        """Seconds that the case takes in a couple, given the slices per arm."""
         return ARMS * (self.prepare_s + slices * self.slice_s)
 
 
@@ -74,14 +74,14 @@ class Pace:
 
 @dataclass(frozen=True)
 class Schedule:
-    """Measurements of each pair.
+    """Plan of the measurements in each pair.
 
     Parameters
     ----------
     costs
         Of the cases that are measured.
     slices
-        Of each arm, while all cases are measured.
+        Slices per arm while all cases are measured.
     begin_s
         Seconds in which a process begins and has loaded the cases.
     unreached
@@ -110,35 +110,17 @@ class Schedule:
         return self.pace.begin * begin_s + slices * self._turn_s(cases)
 
     def _turn_s(self, cases: Sequence[str]) -> float:
-        """Seconds of one slice of each case in each arm."""
+        """Seconds of a turn: one slice per case and arm."""
         return self.pace.slices * ARMS * sum(self.costs[case].slice_s for case in cases)
 
     def at_pace_of(self, cases: Sequence[str], slices: int, begin_s: float, slices_s: float) -> "Schedule":
-        """Return the schedule with the pace of a pair that was measured.
-
-        Parameters
-        ----------
-        cases, slices
-            The pair's cases, and the slices of each arm.
-        begin_s, slices_s
-            Seconds that the slices took, and all else.
-        """
+        """Return the schedule with the pace of a pair that was measured."""
         planned = replace(self, pace=Pace())
         planned_begin_s, planned_slices_s = planned.couple_s(cases, 0), slices * planned._turn_s(cases)
         return replace(self, pace=Pace(begin_s / planned_begin_s, slices_s / planned_slices_s))
 
     def fitting(self, cases: Sequence[str], couples: int, left_s: float) -> list[str]:
-        """Return the cases for which there is time in the next pairs.
-
-        Parameters
-        ----------
-        cases
-            The most important first.
-        couples
-            Number of pairs that each of them needs.
-        left_s
-            Seconds of the budget that are left.
-        """
+        """Return the cases for which there is time in the next pairs."""
         kept: list[str] = []
         for case in cases:
             if couples * self.couple_s([*kept, case]) <= left_s:
@@ -146,7 +128,7 @@ class Schedule:
         return kept
 
     def slices_of(self, cases: Sequence[str], affordable_s: float) -> int:
-        """Return how many slices of each arm some of the cases have in a couple, given the seconds it may take.
+        """Return the number of slices per arm in a couple of some cases, given its seconds.
 
         After other cases are decided, a pair does not become shorter. The remaining cases are disturbed by other
         programs, and the fastest of more slices is disturbed less.
@@ -157,17 +139,7 @@ class Schedule:
 
 
 def scheduled(costs: Mapping[str, Cost], begin_s: float, left_s: float) -> Schedule:
-    """Drop the slowest cases while even the fewest slices of all do not fit, then take as many as do.
-
-    Parameters
-    ----------
-    costs
-        Of all cases.
-    begin_s
-        Seconds in which a process begins and has loaded the cases.
-    left_s
-        Seconds of the budget that are left.
-    """
+    """Drop the slowest cases until the fewest slices of the others fit, then plan as many slices as fit."""
     couples = 2 * BLOCK / RESERVE
     affordable_s = left_s / couples - ARMS * begin_s
     cases = sorted(costs, key=lambda case: costs[case].couple_s(FEWEST_SLICES))

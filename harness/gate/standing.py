@@ -1,7 +1,7 @@
-"""What a run says of numerics and counts, in the form in which it is compared and committed.
+"""Numerics and counts of a run, in the form in which they are compared and committed.
 
-A figure has four digits, rounded up: what is compared is rounded in the same way. Where calls on the same inputs do not
-agree, deviations and breaking points are none: there the status of the laws is all that is kept.
+A figure has four digits, rounded up. Both sides of a comparison are rounded in the same way. If calls on the same
+inputs disagree, there are no deviations and breaking points, and only the status of the laws is stored.
 """
 
 import math
@@ -20,7 +20,7 @@ AGREE = "calls_agree"
 
 
 class Figures(NamedTuple):
-    """What one law says of a case in a dtype."""
+    """Result of a law for a case in a dtype."""
 
     status: Status
     examples: int
@@ -33,7 +33,7 @@ class Figures(NamedTuple):
 
 
 class Standing(Record):
-    """What is known of one case on one device."""
+    """Results of a case on a device."""
 
     case: str
     contract: str
@@ -47,7 +47,7 @@ class Standing(Record):
     """Operators, bytes, batches and samples for a single call."""
 
     def figures(self) -> dict[tuple[str, str], Figures]:
-        """What each law says in each dtype."""
+        """Results by law and dtype."""
         return {
             (law, dtype): figures
             for law, row in self.laws.items()
@@ -73,7 +73,7 @@ class Standing(Record):
 
 
 class Summary(NamedTuple):
-    """All that a run says, and what it was made with."""
+    """Results of a run, and its environment."""
 
     origin: Origin
     cases: dict[tuple[str, str], Standing]
@@ -85,15 +85,7 @@ class Summary(NamedTuple):
 def summarised(
     head: Run, verdicts: Sequence[Verdict], breakings: Sequence[Breaking], counts: dict[str, dict[str, int]]
 ) -> Summary:
-    """Return what a run says, in the form of a baseline.
-
-    Parameters
-    ----------
-    head, verdicts, breakings
-        The run.
-    counts
-        By case.
-    """
+    """Return the results of a run, in the form of a baseline."""
     standings: dict[tuple[str, str], Standing] = {}
     for case, device in sorted({(verdict.case, verdict.device) for verdict in verdicts}):
         own = [verdict for verdict in verdicts if (verdict.case, verdict.device) == (case, device)]

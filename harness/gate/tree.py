@@ -1,4 +1,4 @@
-"""The two trees a time gate compares: the working tree, and another commit in a folder of its own."""
+"""The two trees a time gate compares: the working tree, and another commit in a separate folder."""
 
 import subprocess
 import tempfile
@@ -15,12 +15,12 @@ BASE_FOLDER, CANDIDATE_FOLDER = "base", "here"
 
 @dataclass(frozen=True)
 class Trees:
-    """Two trees side by side, and what they are.
+    """Two trees in one folder.
 
     Parameters
     ----------
     folder
-        The folder with both, and with what Python compiles of them.
+        The folder with both, and with compiled Python files.
     commit
         The commit that is the base.
     """
@@ -40,19 +40,13 @@ class Trees:
 
     @property
     def images(self) -> Path:
-        """Where the images lie that both load."""
+        """Folder of the images that both load."""
         return self.folder / "images"
 
 
 @contextmanager
 def trees(reference: str) -> Iterator[Trees]:
-    """Check another commit out beside the working tree, for as long as it is needed.
-
-    Parameters
-    ----------
-    reference
-        A commit, branch or tag. The base is where it and the working tree part, so that what happened on a branch
-        since is not held against the change.
+    """Check another commit out next to the working tree, and remove it at the end.
 
     Raises
     ------

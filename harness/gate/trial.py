@@ -20,9 +20,13 @@ Live = Callable[[Mapping[str, CaseSource], random.Random], AbstractContextManage
 """Begins the processes of a pair, and ends them."""
 
 
+STARTUPS = 3.0
+"""Suggested budget as a multiple of the start-up, if no case was measured."""
+
+
 @dataclass(frozen=True)
 class TrialSettings:
-    """How a trial is made.
+    """Settings of a trial.
 
     Parameters
     ----------
@@ -52,11 +56,13 @@ class Trial:
     settings
         How it is made.
     progress
-        Is called with what is done next, in words.
+        Callback with a description of the next step.
     live
         Begins the processes of a pair.
     clock
         Returns the seconds since a fixed time.
+    start_s
+        Time of the clock at which the budget begins; now by default.
     """
 
     def __init__(
@@ -67,6 +73,7 @@ class Trial:
         *,
         live: Live = couple,
         clock: Callable[[], float] = time.perf_counter,
+        start_s: float | None = None,
     ) -> None:
         self.settings = settings
         self._live = live
@@ -78,7 +85,7 @@ class Trial:
         self._sources = sources
         self._progress = progress
         self._draw = random.Random(settings.seed)  # noqa: S311 - an order, not a secret
-        self._start = clock()
+        self._start = clock() if start_s is None else start_s
         self._schedule = Schedule({}, FEWEST_SLICES)
         self._loads_images = False
 
@@ -92,7 +99,7 @@ class Trial:
         # Not from the warm parent, which is to import what this one says.
         probe = ArmProcess(self._sources[CANDIDATE], method="spawn")
         try:
-            warm_parent(probe.imports(), self._sources[CANDIDATE].compiled.with_name("imports"))
+            warm_parent(probe.imports(self.left_s), self._sources[CANDIDATE].compiled.with_name("imports"))
             candidate, self._loads_images = probe.cases(), probe.loads_images()
         finally:
             probe.end()
@@ -100,13 +107,7 @@ class Trial:
             return first.cases(BASE), candidate
 
     def lay_out_images(self, data: str | None) -> None:
-        """Put the images where the arms look for them, if the candidate's cases load any.
-
-        Parameters
-        ----------
-        data
-            Folder of the images, as :func:`harness.data.dataset.prepare` takes it.
-        """
+        """Put the images where the arms look for them, if the candidate's cases load any."""
         if self._loads_images:
             images = self._sources[CANDIDATE].images
             cut = images.with_name("cut")
@@ -175,6 +176,9 @@ class Trial:
     def _prepare(self, cases: Sequence[str]) -> None:
         """Measure how long calls take, and plan the measurements."""
         costs = self._costs
+        if self.left_s <= 0:
+            self._give_up(cases)
+            return
         self._progress("measuring how long calls take")
         began = self._clock()
         with self._live({BASE: self._sources[BASE]}, self._draw) as alone:
@@ -192,13 +196,19 @@ class Trial:
                     self.evidence.failures[case] = str(error)
                 else:
                     costs[case] = Cost(self._clock() - before, warm_s)
-        spent_s = self.settings.budget_s - self.left_s
+        spent_s = self.evidence.startup_s = self.settings.budget_s - self.left_s
         made = self._schedule = scheduled(costs, begin_s, self.left_s)
         self.evidence.unreached += made.unreached
         self._dropped |= set(made.unreached)
         self.evidence.control = made.control
         if made.unreached and not made.costs:
             self.evidence.enough_s = spent_s + made.enough_s
+
+    def _give_up(self, cases: Sequence[str]) -> None:
+        """Measure nothing, because start-up took the whole budget, and suggest a budget from its duration."""
+        self.evidence.startup_s = self.settings.budget_s - self.left_s
+        self.evidence.enough_s = STARTUPS * self.evidence.startup_s
+        self.evidence.unreached += cases
 
     def _wanted(self) -> list[str]:
         """The undecided cases, and the control until it is detected; a decided case stays decided."""
@@ -215,7 +225,7 @@ class Trial:
         return state(log_ratios, nulls, self.settings.margins(case))
 
     def _one_couple(self, number: int, cases: Sequence[str]) -> None:
-        """Measure cases in turns, so that the slices of each case are spread over the time of the pair.
+        """Measure cases in turns, so that the slices of a case are spread over the time of the pair.
 
         Another program on the machine slows everything down for tenths of a second, or for seconds. It would affect
         only one arm if the slices of each arm followed each other.

@@ -1,7 +1,7 @@
-"""What the warm parent has imported when it forks the arms: torch, the instrument, what cases import, and no case.
+"""Imports of the warm parent before it forks the arms: torch, the harness, and imports of the cases, but no case.
 
-It computes on one thread and has run no operation, so that a fork is safe and every arm begins with the same memory. It
-is a module of its own since a forkserver is told what to do before it forks by the names of modules that it imports.
+The parent computes on one thread and has run no operation. A fork is therefore safe, and every arm begins with the same
+memory. This is a separate module because a forkserver accepts only names of modules to import.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from harness.gate.arm import IMPORTS
 
 torch.set_num_threads(1)
 for name in Path(os.environ[IMPORTS]).read_text(encoding="utf-8").splitlines():
-    # What cannot be imported here by its name, the arms import themselves, or not at all.
+    # The arms import a module themselves if it cannot be imported here by its name.
     with contextlib.suppress(ImportError):
         import_module(name)
 gc.collect()

@@ -1,10 +1,10 @@
-"""Laws and contracts as data, the inputs and rays they are held on, and the laws that every operation has."""
+"""Laws and contracts as data, their inputs and rays, and the laws of every operation."""
 
 from harness.laws.convention import AnyNumber
 from harness.laws.derivative import derivative_laws
 from harness.laws.drift import many_rows, no_drift
 from harness.laws.every_operation import implementation_laws, on_long_rows
-from harness.laws.law import GROUPS, Axes, Contract, Example, Inputs, Law, Limit, Ray, law
+from harness.laws.law import GROUPS, Axes, Contract, Example, Inputs, Law, Limit, Mistake, Ray, law
 from harness.laws.repetition import repeatable, repeated
 from harness.laws.size import on_many_rows
 from harness.laws.standard_rays import COLUMNS, LONGEST, rays_of
@@ -22,6 +22,7 @@ __all__ = [
     "Inputs",
     "Law",
     "Limit",
+    "Mistake",
     "Ray",
     "Subject",
     "derivative_laws",

@@ -1,8 +1,8 @@
-"""Which contract a function claims by its name, where its author names none.
+"""Infer the contract that a function claims by its name.
 
-The words of the name are to be those of a contract or of one of its aliases, but for words that say nothing of the
-operation: ``my_softmax``, ``softmax_v2`` and ``FusedRMSNorm`` claim what they are called, ``sigmoid_focal_loss`` and
-``softmax_backward`` do not. Where a name belongs to several contracts, the names of the arguments decide.
+The name must consist of the words of a contract, or of one of its aliases, and of words without meaning for the
+operation. ``my_softmax``, ``softmax_v2`` and ``FusedRMSNorm`` claim a contract. ``sigmoid_focal_loss`` and
+``softmax_backward`` do not. If a name belongs to several contracts, the names of the arguments decide.
 """
 
 import inspect
@@ -122,19 +122,7 @@ ALSO_CALLED = {
 def contract_of(function: Callable[..., Any], name: str, contracts: Iterable[Contract]) -> Contract:
     """Return the contract that a function claims by its name.
 
-    Parameters
-    ----------
-    function
-        The function, whose arguments decide where its name does not.
-    name
-        Its name, which may have dots, as a target has it.
-    contracts
-        All there are.
-
-    Raises
-    ------
-    UsageError
-        If its name is that of none, or of several; the message names those that are near.
+    Raises :class:`UsageError` if the name fits no contract, or several; the message names similar contracts.
     """
     known = list(contracts)
     for part in reversed(name.split(".")):
@@ -157,12 +145,12 @@ def _words(name: str) -> list[str]:
 
 
 def _names(contract: Contract) -> list[str]:
-    """What a contract is called, as keys: in small letters without anything between."""
+    """Return the names of a contract as keys: lower case, without separators."""
     return ["".join(_words(name)) for name in (contract.name, *contract.aliases)]
 
 
 def _claimed(name: str, contracts: Sequence[Contract]) -> list[Contract]:
-    """The contracts that the longest part of a name stands for, the rest of which says nothing."""
+    """Return the contracts that match the longest part of a name, if its other words have no meaning."""
     words = _words(name)
     for length in range(len(words), 0, -1):
         for start in range(len(words) - length + 1):
@@ -175,7 +163,7 @@ def _claimed(name: str, contracts: Sequence[Contract]) -> list[Contract]:
 
 
 def _by_arguments(function: Callable[..., Any], contracts: Sequence[Contract]) -> list[Contract]:
-    """Those of some contracts whose first argument is the function's; all where it is none's, or cannot be asked."""
+    """Return the contracts whose first argument is the function's; all of them if there is none."""
     try:
         first = next(iter(inspect.signature(function).parameters), "")
     except (TypeError, ValueError):
@@ -186,7 +174,7 @@ def _by_arguments(function: Callable[..., Any], contracts: Sequence[Contract]) -
 
 
 def _near(name: str, contracts: Sequence[Contract]) -> list[str]:
-    """The contracts whose names are part of a name, else those that are spelt nearly so."""
+    """Return the contracts whose names are part of a name, or else are spelled similarly."""
     key = "".join(_words(name))
     parts = [
         (len(own), contract.name) for contract in contracts for own in _names(contract) if len(own) > 3 and own in key

@@ -9,14 +9,14 @@ from harness.error import listed
 
 @dataclass(frozen=True)
 class AnyNumber(Sequence[float]):
-    """A convention that may be any number of a range; as a sequence, the values that are usual.
+    """A convention that may be any number in a range; as a sequence, its usual values.
 
     Parameters
     ----------
     usual
-        The values in common use, the default first: what is tried where none is declared.
+        Values in common use, the default first. They are tried if a case declares none.
     least, most
-        The ends of the range, both admissible.
+        Ends of the range, both admissible.
     """
 
     usual: tuple[float, ...]
@@ -24,7 +24,7 @@ class AnyNumber(Sequence[float]):
     most: float
 
     def __contains__(self, value: object) -> bool:
-        """Whether it may be declared; what is no number, or not a number, may not."""
+        """Return whether a value may be declared; it must be a number, and not NaN."""
         return isinstance(value, (int, float)) and self.least <= value <= self.most
 
     def __iter__(self) -> Iterator[float]:
@@ -32,7 +32,7 @@ class AnyNumber(Sequence[float]):
         return iter(self.usual)
 
     def __len__(self) -> int:
-        """How many are usual."""
+        """Return the number of usual values."""
         return len(self.usual)
 
     @overload
@@ -40,22 +40,22 @@ class AnyNumber(Sequence[float]):
     @overload
     def __getitem__(self, at: slice) -> tuple[float, ...]: ...
     def __getitem__(self, at: int | slice) -> float | tuple[float, ...]:
-        """One of the usual values, or several."""
+        """Return one of the usual values, or several."""
         return self.usual[at]
 
     def __str__(self) -> str:
-        """What may be chosen, in words."""
+        """Describe the choices in words."""
         return f"any number from {self.least:g} to {self.most:g}"
 
 
 @dataclass(frozen=True)
 class Anything(Sequence[Any]):
-    """A convention that somebody names: a file, a function; ``None`` where nobody does.
+    """A convention that a user names, such as a file or a function; ``None`` by default.
 
     Parameters
     ----------
     what
-        What is to be named, in words.
+        Description of the named object.
     """
 
     what: str
@@ -77,7 +77,7 @@ class Anything(Sequence[Any]):
         return (None,)[at]
 
     def __str__(self) -> str:
-        """What is to be named."""
+        """Describe the object to name."""
         return self.what
 
 

@@ -1,8 +1,10 @@
 """Deriving the laws that every operation has from the law of its value: how, and in which words."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
+
+from torch import Tensor
 
 from harness.floats import Measurement, compare_runs, to_array, worse
 from harness.laws.law import Example, Law
@@ -50,7 +52,7 @@ def against(subject: Subject, value: Law, inputs: Example, others: Iterable[Subj
 
 
 def rows_of(subject: Subject, value: Law) -> tuple[list[int | None], bool]:
-    """Which axis of each argument of a call has the rows, if any, and whether the output's first one has."""
+    """Return the row axis of each argument, and whether the first axis of the output is the row axis."""
     axes: Mapping[str, Any] = subject.contract.axes
     own = [axes[name].names[subject.contract.grouped :] if name in axes else () for name in value.reads]
     return [names.index("n") if "n" in names else None for names in own], (subject.output_axes or ())[:1] == ("n",)
@@ -64,6 +66,11 @@ def between(arguments: tuple[Any, ...], places: list[int | None], first: int, en
     ]
 
 
+def other_inputs(arguments: Sequence[Any]) -> list[Any]:
+    """Other inputs of the same shapes: the same numbers, in the opposite order along every axis."""
+    return [x.flip(tuple(range(x.ndim))) if isinstance(x, Tensor) else x for x in arguments]
+
+
 def worst_of(*measured: Measurement) -> Measurement:
-    """The one of several measurements that is furthest beyond its bound, with the circumstance it was taken in."""
+    """Return the measurement that is furthest beyond its bound, with its circumstance."""
     return max(measured, key=lambda one: float(one.ratio.max(initial=0.0)))

@@ -4,7 +4,8 @@ A backward pass is linear in the incoming gradient, whatever its strides, can be
 on long rows as on short ones.
 """
 
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from torch import Tensor
 from harness.calling import bound
 from harness.calling.adapter import NotApplicable
 from harness.floats import FORMATS, Array, Format, Measurement, compare_runs, to_array
-from harness.laws.derivation import bound_to, worst_of
+from harness.laws.derivation import bound_to, other_inputs, worst_of
 from harness.laws.law import Example, Inputs, Law
 from harness.laws.strategies import companions
 from harness.laws.subject import CaseError, Subject
@@ -25,16 +26,16 @@ LONGEST = 4_096
 
 
 def derivative_laws(gradient: Law, *long: Inputs, second: bool = True) -> tuple[Law, ...]:
-    """Derive the laws from that of the gradient in the first input that has one.
+    """Derive the laws from the law of the gradient in the first differentiable input.
 
     Parameters
     ----------
     gradient
-        The law; what it reads is what the implementation is called with, and the cotangent where it reads one.
+        The law of the gradient. Its inputs are the arguments of the implementation, and a cotangent if it reads one.
     long
-        Examples with long rows, without a cotangent, where the gradient is to be tried on those too.
+        Examples with long rows and without a cotangent, on which the gradient is also checked.
     second
-        Whether it depends on that input, so that there is something to differentiate.
+        Whether the gradient depends on that input, so that a second derivative exists.
     """
     derived = (_ANY_COTANGENT, _SECOND) if second else (_ANY_COTANGENT,)
     return *(_on_long_rows(gradient, inputs) for inputs in long), *(bound_to(law, gradient) for law in derived)
@@ -66,48 +67,65 @@ def _on_long_rows(gradient: Law, inputs: Inputs) -> Law:
 
 
 def any_cotangent(subject: Subject, gradient: Law, inputs: Example) -> Measurement:
-    """Lay the incoming gradient out in strides, and expand it from one number; of a loss, scale it by a power of two.
+    """Lay the incoming gradient out in other ways, scale that of a loss, and make another call before going back.
 
-    A law of the gradient that reads a cotangent looks at its values; one of a loss has ones.
+    The law of a loss has an incoming gradient of ones; other laws read a cotangent.
     """
     arguments = tuple(x for name, x in inputs.items() if name != "cotangent")
     if "cotangent" not in inputs:
         first = gradient.measure(subject, **inputs)
         halves = torch.full_like(subject(*arguments).detach(), -0.5)
-        how = "with an incoming gradient of -1/2"
-        return _against(subject, gradient, arguments, first, halves, how, factor=-0.5)
+        against = _Against(subject, gradient, arguments, first, factor=-0.5)
+        return worst_of(against(halves, "with an incoming gradient of -1/2"), *against.after_another_call(halves))
     cotangent = inputs["cotangent"]
     threes = torch.full_like(cotangent, 3.0)
     first, of_threes = (gradient.measure(subject, **{**inputs, "cotangent": v}) for v in (cotangent, threes))
-    strided = torch.stack([cotangent, torch.full_like(cotangent, torch.nan)], -1)[..., 0]
+    against = _Against(subject, gradient, arguments, first)
+    measured = [against(_strided(cotangent), "with a strided incoming gradient")]
+    if cotangent.ndim > 1:
+        transposed = cotangent.mT.contiguous().mT
+        measured.append(against(transposed, "with a transposed incoming gradient"))
     expanded = threes.new_tensor(3.0).expand(threes.shape)
-    return worst_of(
-        _against(subject, gradient, arguments, first, strided, "with a strided incoming gradient"),
-        _against(
-            subject, gradient, arguments, of_threes, expanded, "with an incoming gradient expanded from one number"
-        ),
-    )
+    how = "with an incoming gradient expanded from one number"
+    measured.append(_Against(subject, gradient, arguments, of_threes)(expanded, how))
+    return worst_of(*measured, *against.after_another_call(cotangent))
 
 
-def _against(
-    subject: Subject,
-    gradient: Law,
-    arguments: tuple[Any, ...],
-    first: Measurement,
-    cotangent: Tensor,
-    how: str,
-    factor: float = 1.0,
-) -> Measurement:
-    """Compare with the first gradient times the factor, a power of two, within twice the first one's bound.
+def _strided(x: Tensor) -> Tensor:
+    """Every second element along the last axis, beginning with the second; the others are NaN."""
+    return torch.stack([torch.full_like(x, torch.nan), x], -1)[..., 1]
 
-    What is infinite may have a finite half, and what is wrong is the business of the gradient's own law.
+
+@dataclass(frozen=True)
+class _Against:
+    """Compare with the first gradient times the factor, a power of two, within twice the bound of the first.
+
+    Infinite and wrong gradients are not compared: half of an infinite one may be finite, and another law judges them.
     """
-    actual = to_array(subject.gradient(arguments, cotangent, of=gradient.differentiates))
-    found = compare_runs(actual, factor * first.actual, first, subject.format)
-    if found.deviation.shape == first.deviation.shape:
-        judged = np.isfinite(first.actual) & (first.ratio <= 1.0)
-        found = replace(found, deviation=np.where(judged, found.deviation, 0.0))
-    return replace(found, circumstance=how)
+
+    subject: Subject
+    gradient: Law
+    arguments: tuple[Any, ...]
+    first: Measurement
+    factor: float = 1.0
+
+    def __call__(self, cotangent: Tensor, how: str) -> Measurement:
+        """Go back with an incoming gradient."""
+        return self._compared(self.subject.gradient(self.arguments, cotangent, of=self.gradient.differentiates), how)
+
+    def after_another_call(self, cotangent: Tensor) -> Iterator[Measurement]:
+        """Go back after a call on other inputs; of an implementation that reduces over groups, all calls are such."""
+        if not self.subject.contract.grouped:
+            of = self.gradient.differentiates
+            found = self.subject.gradient(self.arguments, cotangent, of=of, before=other_inputs(self.arguments))
+            yield self._compared(found, "with another call before the backward pass")
+
+    def _compared(self, gradient: Tensor, how: str) -> Measurement:
+        found = compare_runs(to_array(gradient), self.factor * self.first.actual, self.first, self.subject.format)
+        if found.deviation.shape == self.first.deviation.shape:
+            judged = np.isfinite(self.first.actual) & (self.first.ratio <= 1.0)
+            found = replace(found, deviation=np.where(judged, found.deviation, 0.0))
+        return replace(found, circumstance=how)
 
 
 # The second derivative
@@ -116,8 +134,9 @@ def _against(
 def second_derivative(subject: Subject, gradient: Law, inputs: Example) -> Measurement:
     """Differentiate the gradient along a direction, and compare with differences of the exact gradient.
 
-    Of the difference quotients at two steps the error is of the order of the square of the step: their difference is
-    three times that of the finer one, and is admitted beside half of the format's digits.
+    The error of a difference quotient is proportional to the square of its step. So the difference of the quotients at
+    two
+    steps is three times the error of the finer one. The bound is this difference plus half of the digits of the format.
     """
     few = {name: x[:_ROWS] if isinstance(x, Tensor) else x for name, x in inputs.items()}
     name = gradient.reads[gradient.differentiates]
@@ -203,11 +222,11 @@ def _differentiated_twice(subject: Subject, inputs: Example, direction: Tensor, 
 
 _ANY_COTANGENT = Law(
     "any_cotangent",
-    "backward() is linear in the incoming gradient, for any strides.",
+    "backward() is linear in the incoming gradient, for any strides and after other calls.",
     source="chain rule",
     bound="twice the gradient's bound",
-    cause="the backward pass assumes an incoming gradient of one, or ignores its strides: multiply by it, and call "
-    "contiguous()",
+    cause="the backward pass assumes an incoming gradient of one, ignores its strides, or reads a buffer of all calls: "
+    "multiply by it, call contiguous(), and save tensors for each call",
     group="gradient",
     measure=any_cotangent,
     examples=4,

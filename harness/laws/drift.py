@@ -1,16 +1,16 @@
-r"""The law of drift: roundings are on average neither up nor down.
+r"""The law of drift: rounding errors have no bias.
 
-Truncation lies within every bound of the worst case, and so does one ulp too many. What tells them apart from rounding
-is the mean of the signed errors: :math:`-1/2` ulp and :math:`+1/2` for what is nearly zero. It is taken of many
-ordinary elements, in ulp and beyond what rounding to nearest does to the same exact values, which takes out what is
-one-sided by rights: results that are exact, and those of which one is the next number. Each element weighs
-:math:`1/b^2`, :math:`b` being the value's bound there: what may err by much says little.
+Truncation stays within every worst-case bound, as does one ulp too many. Only the mean of the signed errors shows them:
+it is :math:`-1/2` or :math:`+1/2` ulp instead of nearly zero. The mean is taken over many ordinary elements, in ulp,
+and
+relative to rounding the exact values to nearest. This removes the bias of exact results and of results that are a
+neighbor of a number. The weight of an element is :math:`1/b^2` for its bound :math:`b`.
 
-The bound has two parts. By chance: the rows are independent and, where errors are as likely up as down, so are the
-signs of their sums :math:`R_r`, given their sizes; by Hoeffding's inequality over these signs
-:math:`|\sum_r R_r| \le \sqrt{2 \ln (2 / \delta) \sum_r R_r^2}` but for a probability of :math:`\delta = 10^{-9}`.
-By right: a quarter of an ulp, half of what truncation does. Elementary functions are not rounded to nearest, and one
-rounding of a constant has one sign: of sound implementations in four formats 0.16 ulp is the most that was seen.
+The bound has two parts. The first is chance: the rows are independent, and errors of sound code are as likely up as
+down. Hoeffding's inequality over the signs of the row sums :math:`R_r` gives
+:math:`|\sum_r R_r| \le \sqrt{2 \ln (2 / \delta) \sum_r R_r^2}` except with probability :math:`\delta = 10^{-9}`.
+The second is a quarter of an ulp, half of the effect of truncation. Elementary functions are not rounded to nearest,
+and a rounded constant has one sign: sound implementations in four formats reach at most 0.16 ulp.
 
 References
 ----------
@@ -45,19 +45,19 @@ BY_CHANCE = math.sqrt(2.0 * math.log(2.0 / 1e-9))
 
 
 def no_drift(value: Law, inputs: Inputs) -> Law:
-    """Derive the law from that of the value.
+    """Derive the law from the law of the value.
 
     Parameters
     ----------
     value
-        The law, of what answers each row for itself.
+        The law of the value of an implementation that treats rows independently.
     inputs
         Many ordinary rows; see :func:`many_rows`.
     """
 
     def measure(subject: Subject, **example: Any) -> Measurement:
         first = value.measure(subject, **example)
-        # What breaks the law of the value is its business.
+        # A broken value is reported by its own law.
         return _nothing() if first.broken or not first.ratio.size else _drift(first, subject.format)
 
     return Law(
@@ -65,8 +65,8 @@ def no_drift(value: Law, inputs: Inputs) -> Law:
         "The rounding errors of the value are unbiased: their mean is nearly zero, both upward and away from zero.",
         source="Hoeffding (1963), over the signs of the rows' errors",
         bound="1/4 ulp, plus 6.5 standard errors of the mean",
-        cause="bits are dropped instead of rounded, as by a shift, a truncating conversion or another rounding "
-        "mode: round to nearest, ties to even",
+        cause="a constant has too few digits, or bits are dropped instead of rounded, as by a shift or another "
+        "rounding mode: write constants in full, and round to nearest, ties to even",
         group="value",
         measure=measure,
         reads=value.reads,
@@ -94,7 +94,7 @@ def _drift(first: Measurement, format_: Format) -> Measurement:
 
 
 def _mean(error: Array, weight: Array) -> tuple[float, float]:
-    """The weighted mean, and what it may be off by chance."""
+    """Return the weighted mean, and how far chance may move it."""
     rows = (error * weight).reshape(len(error), -1).sum(-1)
     total = max(float(weight.sum()), np.finfo(np.float64).tiny)
     return float(rows.sum()) / total, BY_CHANCE * math.sqrt(float((rows**2).sum())) / total
@@ -109,14 +109,14 @@ def _nothing() -> Measurement:
 
 
 def many_rows(axes: Mapping[str, Axes], *, largest: float = 4.0) -> Inputs:
-    """Make the inputs of the law: other rows for each seed of a run.
+    """Return the inputs of the law: other rows for each seed of a run.
 
     Parameters
     ----------
     axes
-        Those of the inputs; rows are along ``n``.
+        Axes of the inputs; rows are along ``n``.
     largest
-        Size of the largest rows. Where it is too large, one bit that is dropped breaks the law of the value already.
+        Size of the largest rows. If it is too large, a single dropped bit breaks the law of the value.
     """
 
     def inputs(format_: Format) -> st.SearchStrategy[Example]:

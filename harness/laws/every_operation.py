@@ -1,14 +1,15 @@
-"""Laws that every operation has, derived from the law of its value.
+"""Laws of every operation, derived from the law of its value.
 
-What a sound implementation of anything keeps: the answer depends neither on the other rows, nor on a row's place, nor
-on the memory layout, nor on an earlier call; inputs stay as they are. Two runs may differ by their roundings, since
-torch takes another kernel for another layout: each is allowed the value's bound, and so their difference twice that.
-Where the value is wrong in both runs alike, these laws are silent: the value's law speaks.
+The result of a sound implementation does not depend on the other rows, the position of a row, the memory layout or an
+earlier call, and its inputs do not change. Two runs may round differently, since torch chooses kernels by layout. Each
+may deviate by the bound of the value, so their difference may be twice the bound. If both runs are wrong in the same
+way, the law of the value reports it, and these laws hold.
 """
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from harness.calling.adapter import NotApplicable
 from harness.floats import Array, Measurement, compare_runs, to_array
-from harness.laws.derivation import about_every_operation, against, between, bound_to, rows_of
+from harness.laws.derivation import about_every_operation, against, between, bound_to, rows_of, worst_of
 from harness.laws.law import Example, Inputs, Law
 from harness.laws.mode import mode_law
 from harness.laws.repetition import repeatable, repeated
@@ -42,16 +43,15 @@ def implementation_laws(
     Parameters
     ----------
     value
-        The law of the value; what it reads is what the implementation is called with.
+        The law of the value; its inputs are the arguments of the implementation.
     rows
-        Whether each row is answered for itself; not so for a reduction over the rows.
+        Whether rows are independent; false for a reduction over the rows.
     many, ranks
-        Of those that answer each row for itself: whether more rows are tried than a block holds, and rows along
-        several axes.
+        Whether the laws of many rows and of several row axes apply to an operation with independent rows.
     nan
-        Whether a NaN in the first input is to be seen in the output.
+        Whether a NaN in the first input must appear in the output.
     dtype
-        Whether the output is to have the dtype of the inputs.
+        Whether the output must have the dtype of the inputs.
     """
     laws = [
         about_every_operation(
@@ -63,7 +63,7 @@ def implementation_laws(
         ),
         about_every_operation(
             any_layout,
-            "Strided and transposed inputs give the same results as contiguous ones.",
+            "Strided, transposed and expanded inputs give the same results as contiguous ones.",
             "strides are ignored when memory is read: use them, or call contiguous(); if only a few digits in 16 "
             "bits differ, the sum runs in another order: accumulate in float32",
             bound="twice the value's bound",
@@ -183,12 +183,18 @@ def any_position(subject: Subject, value: Law, inputs: Example) -> Measurement:
 
 
 def any_layout(subject: Subject, value: Law, inputs: Example) -> Measurement:
-    """Call on rows that are slices of longer ones, and on columns of columns."""
+    """Lay the inputs out in other ways, neighbors differently, and expand one row or one column to several."""
 
-    def laid_out(arrange: Callable[[Tensor], Tensor]) -> Subject:
-        return subject.arranged(lambda arguments: [arrange(x) if isinstance(x, Tensor) else x for x in arguments])
+    def laid_out(first: int) -> Subject:
+        return subject.arranged(
+            lambda arguments: [
+                _LAYOUTS[(first + at) % len(_LAYOUTS)](x) if isinstance(x, Tensor) else x
+                for at, x in enumerate(arguments)
+            ]
+        )
 
-    return against(subject, value, inputs, [laid_out(_sliced), laid_out(_transposed)])
+    measured = against(subject, value, inputs, map(laid_out, range(len(_LAYOUTS))))
+    return worst_of(measured, *_expanded(subject, value, inputs))
 
 
 def _sliced(x: Tensor) -> Tensor:
@@ -196,18 +202,81 @@ def _sliced(x: Tensor) -> Tensor:
     return torch.cat([x, _others(x)], -1)[..., : x.shape[-1]] if x.ndim else x
 
 
+def _interleaved(x: Tensor) -> Tensor:
+    """The same values, every second element along the last axis, beginning with the second."""
+    return torch.stack([_others(x), x], -1)[..., 1]
+
+
 def _transposed(x: Tensor) -> Tensor:
     """The same values, every second element of a transposed tensor."""
-    return torch.stack([x.mT, _others(x).mT], -1)[..., 0].mT if x.ndim > 1 else torch.stack([x, _others(x)], -1)[..., 0]
+    return torch.stack([x.mT, _others(x).mT], -1)[..., 0].mT if x.ndim > 1 else _interleaved(x)
+
+
+_LAYOUTS = (_interleaved, _sliced, _transposed)
+"""Layouts of an input; the next input has the next one."""
+
+_FEW = 4
+"""Number of rows that share their memory, and of groups of them."""
+
+
+def _expanded(subject: Subject, value: Law, inputs: Example) -> Iterator[Measurement]:
+    """Compare inputs whose rows or columns share memory with contiguous copies."""
+    given = tuple(inputs.values())
+    places, _ = rows_of(subject, value)
+    if subject.contract.grouped:
+        places = [0 if isinstance(x, Tensor) else None for x in given]
+    few = between(given, places, 0, _FEW)
+    rows, columns = _row_axes(subject, value), _column_axes(subject, value, few)
+    first, others = [*rows[:1], *(None for _ in rows[1:])], [None, *rows[1:]]
+    for how, axes in (("rows of the first input", first), ("rows of the other inputs", others), ("columns", columns)):
+        if any(axis is not None for axis in axes):
+            copies = [x.clone() if isinstance(x, Tensor) else x for x in _spread(few, axes)]
+            expanded = subject.arranged(partial(_spread, axes=axes))
+            found = against(subject, value, dict(zip(inputs, copies, strict=True)), [expanded])
+            yield replace(found, circumstance=f"where the {how} share their memory, as of expand()")
+
+
+def _row_axes(subject: Subject, value: Law) -> list[int | None]:
+    """Return the row axis of each input, counted from the end."""
+    axes = subject.contract.axes
+    names = [axes[name].names if name in axes else () for name in value.reads]
+    return [own.index("n") - len(own) if "n" in own else None for own in names]
+
+
+def _column_axes(subject: Subject, value: Law, inputs: Sequence[Any]) -> list[int | None]:
+    """Return the last axis of each input whose entries may be equal; ``None`` for other inputs."""
+    axes = [subject.contract.axes.get(name) for name in value.reads]
+    return [
+        -1
+        if one is not None
+        and one.restore is None
+        and not one.kept
+        and one.names[-1:] not in {(), ("n",)}
+        and _is_float(x)
+        else None
+        for one, x in zip(axes, inputs, strict=True)
+    ]
+
+
+def _is_float(x: Any) -> bool:
+    return isinstance(x, Tensor) and x.is_floating_point()
+
+
+def _spread(arguments: Sequence[Any], axes: Sequence[int | None]) -> list[Any]:
+    """Expand the first entry along an axis to its whole length."""
+    return [
+        x if axis is None or not x.shape[axis] else x.narrow(axis, 0, 1).expand(x.shape)
+        for x, axis in zip(arguments, axes, strict=True)
+    ]
 
 
 def _others(x: Tensor) -> Tensor:
-    """What must not be read: NaN, or another integer."""
+    """Return values that must not be read: NaN, or another integer."""
     return torch.full_like(x, float("nan")) if x.is_floating_point() else torch.zeros_like(x)
 
 
 def _places(subject: Subject, value: Law) -> list[int | None]:
-    """Which axis of each argument has the rows, where each is answered for itself."""
+    """Return the row axis of each argument of an operation with independent rows."""
     places, per_row = rows_of(subject, value)
     if not per_row:
         raise NotApplicable(f"the reduction `{subject.declares['reduction']}` gives no result per row")
@@ -275,13 +344,13 @@ def calls_agree(subject: Subject, _: Law, inputs: Example) -> Measurement:
 
 
 def _calls(subject: Subject, inputs: Example) -> list[tuple[Any, ...]]:
-    """The arguments of each call that a batch of examples makes."""
+    """Return the arguments of each call for a batch of examples."""
     arguments = tuple(inputs.values())
     return list(zip(*arguments, strict=True)) if subject.contract.grouped else [arguments]
 
 
 def _counted(wrong: list[int]) -> Measurement:
-    """How many things were wrong in each call, where none may be."""
+    """Return a measurement of the number of faults in each call; the bound is zero."""
     count: Array = np.array(wrong, dtype=np.float64)
     return Measurement(np.where(count > 0, np.inf, 0.0), np.zeros(len(wrong)), count, np.zeros(len(wrong)))
 

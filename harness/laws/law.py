@@ -51,40 +51,42 @@ class Law:
     statement
         One sentence.
     source
-        Where the property, or its bound, comes from.
+        Source of the property or its bound.
     bound
         The admissible deviation in words or as a formula.
     cause
-        What usually breaks it, and how it is mended.
+        Usual cause of a violation, and a remedy.
     non_finite
-        The same where the output is not finite; ``cause`` where that says as much.
+        The same for an output that is not finite; ``cause`` by default.
     group
-        One of :data:`GROUPS`.
+        Key of :data:`GROUPS`.
     measure
-        ``measure(subject, **inputs) -> Measurement``; it takes those inputs of the example that it names.
+        ``measure(subject, **inputs) -> Measurement``; it takes the inputs of the example by name.
     unit
         Unit of deviation and bound.
     inputs
-        ``inputs(format) -> strategy`` of examples, where the law is about others than the contract's.
+        ``inputs(format) -> strategy`` of examples, if they differ from the contract's.
     examples
-        Hypothesis examples where the user names no number; the contract's number when absent.
+        Default number of Hypothesis examples; the contract's number when absent.
     reads
-        Names of the inputs it reads; those that ``measure`` names when empty.
+        Names of the inputs; by default the parameters of ``measure``.
     intermittent
-        Whether what breaks it need not show whenever it is measured, so that once is enough.
+        Whether a violation may disappear on repetition, so that one occurrence is enough.
     lost_digits
-        Why a careful engineer's implementation may break it all the same: only digits are lost then, which a better
-        algorithm keeps. Empty where what breaks it is a defect.
+        Reason why a careful implementation may break it: it loses digits that a better algorithm keeps. Empty if a
+        violation is a defect.
+    loses_digits_only
+        For a law of lost digits: whether zero, an infinity or NaN in place of an ordinary number is a defect.
     every_row
-        Whether it measures every row that it is given, so that it can be followed along a ray.
+        Whether it measures every row, so that a survey can follow it along a ray.
     of_many
-        Whether it is about many rows at once, so that none of them shows what breaks it and examples stay as they are.
+        Whether only many rows together can break it, so that examples are not shrunk.
     shows_worst
-        Whether the worst example is looked for beside the smallest, which costs as much again.
+        Whether to search for the worst example in addition to the smallest, at the same cost.
     of_whole_numbers
-        Whether its examples are whole numbers, and stay so as they are made smaller: it is about no threshold.
+        Whether its examples are integers and stay integers when they are shrunk.
     differentiates
-        Of a law of the gradient: the position of the argument in which the derivative is taken.
+        For a law of the gradient: position of the argument to differentiate by.
     """
 
     name: str
@@ -101,6 +103,7 @@ class Law:
     reads: tuple[str, ...] = ()
     intermittent: bool = False
     lost_digits: str = ""
+    loses_digits_only: bool = False
     every_row: bool = True
     of_many: bool = False
     shows_worst: bool = True
@@ -113,18 +116,18 @@ class Law:
             object.__setattr__(self, "reads", tuple(inspect.signature(self.measure).parameters)[1:])
 
     def likely_cause(self, actual: float) -> str:
-        """What to look at, given the offending output."""
+        """Return the likely cause, given the offending output."""
         return self.non_finite if self.non_finite and not math.isfinite(actual) else self.cause
 
     def when_broken(self, case: Case, dtype: str, *, strict: bool = False) -> tuple[Status, str | None]:
-        """Return what it is called where a case breaks it, and the reason where one is declared or known.
+        """Return the status of a law that a case breaks, and the declared or known reason.
 
         Parameters
         ----------
         case
-            The case, with what it declares: :attr:`~harness.case.Case.breaks` and :attr:`~harness.case.Case.attains`.
+            The case with its declarations: :attr:`~harness.case.Case.breaks` and :attr:`~harness.case.Case.attains`.
         dtype
-            Where it breaks it.
+            The dtype of the violation.
         strict
             Whether lost digits are defects too.
         """
@@ -177,23 +180,23 @@ returned unchanged.
 
 @dataclass(frozen=True)
 class Axes:
-    """How an input may be made smaller, and how large it may be.
+    """Axes and limits of an input, for shrinking and for surveys.
 
     Parameters
     ----------
     names
-        Name of each axis; axes of one name have one length throughout an example, and are shortened together.
+        Name of each axis. Axes with the same name have the same length and are shortened together.
     index_of
         The axis whose positions an integer input refers to; ``None`` for values.
     positive
-        Whether values outside the open interval above zero are outside the contract's domain.
+        Whether all values of the domain are positive.
     kept
-        Whether only the first axis is shortened and the values stay, since the law needs them as they are drawn.
+        Whether only the first axis is shortened and the values stay, because the law needs them as drawn.
     largest
-        Bound on the absolute values within the contract's domain; a survey leaves an input without one as it is.
+        Bound on the absolute values of the domain; without one, a survey does not change the input.
     restore
-        What makes a member of a value of which entries were changed or dropped, such as probabilities that are to sum
-        to one; ``None`` where every value within the other limits is one.
+        Maps changed values back to the domain, such as probabilities that must sum to one; ``None`` if all values
+        within the other limits are valid.
     """
 
     names: tuple[str, ...]
@@ -206,12 +209,12 @@ class Axes:
 
 @dataclass(frozen=True)
 class Ray:
-    """Inputs of one parameter ``t``.
+    """Inputs with one parameter ``t``.
 
     Parameters
     ----------
     name
-        As tables have it, for example ``spike``.
+        Name in tables, for example ``spike``.
     formula
         The input as a formula in ``t``.
     example
@@ -219,14 +222,13 @@ class Ray:
     start, end
         The first and the last parameter.
     whole
-        Whether the parameter is a whole number, each a batch of its own.
+        Whether the parameter is an integer, and each value needs a separate batch.
     together
-        Whether whole numbers are rows of one batch all the same: many are tried at once.
+        Whether integer parameters can be rows of one batch.
     columns
-        Entries of a row, for closed forms in which they occur.
+        Entries of a row, for closed forms that depend on them.
     laws
-        What is followed where it is not the laws on the contract's own inputs: laws on other inputs, or properties
-        that every implementation in the format has.
+        Laws to follow along the ray, if they are not the laws of the contract's inputs.
     """
 
     name: str
@@ -238,6 +240,25 @@ class Ray:
     together: bool = False
     columns: int = 1
     laws: tuple[Law, ...] = ()
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A frequent mistake, as the function that an implementation with it computes.
+
+    Parameters
+    ----------
+    what
+        The mistake, as a sentence without a full stop.
+    remedy
+        The repair, in the imperative.
+    function
+        ``function(*inputs, **declares)``: the wrong output, from the inputs of the law ``value`` in float64.
+    """
+
+    what: str
+    remedy: str
+    function: Callable[..., Tensor]
 
 
 Form = Literal["function", "step", "training", "fit", "curves", "loader", "delivery"]
@@ -253,52 +274,52 @@ class Contract:
     Parameters
     ----------
     name
-        As cases claim it.
+        Name that cases claim.
     signature
-        What an implementation is given and must return.
+        Inputs and output of an implementation.
     summary
         One sentence.
     domain
-        The inputs on which the laws are to hold, in words.
+        Inputs for which the laws must hold, in words.
     inputs
         ``inputs(format) -> strategy`` of examples.
     laws
-        The laws, in the order they are reported.
+        The laws, in the order of the report.
     axes
-        How each input shrinks; an input that is absent stays as it is.
+        Axes of each input; other inputs are not shrunk.
     output
-        Names of the output's axes, as the inputs have them; ``None`` where the laws look at the shape themselves.
+        Names of the output's axes; ``None`` if the laws check the shape.
     conventions
-        Where mathematics or custom leaves a choice: the admissible values, the default first, or the range of numbers.
-        A case declares its own, which is then enforced. Under the reduction ``none`` the output has one axis, ``n``.
+        Choices that mathematics or custom leaves open: the admissible values, the default first, or a range of numbers.
+        A case declares its choice, which the laws then require. With the reduction ``none`` the output has the axis
+        ``n``.
     telling
-        Inputs on which conventions differ that agree on ordinary ones; ``None`` where ordinary inputs tell them apart.
+        Inputs that distinguish conventions; ``None`` if ordinary inputs do.
     rays
-        Rays of its own, beside those of the shape of its first input.
+        Rays in addition to those for the shape of the first input.
     total
-        ``total(subject, terms[n]) -> (formed, exact)``: the sum that an implementation forms of positive terms, of
-        which the first is one and the largest, read off its output; and that of the terms as the format has them.
-        ``None`` where it forms none.
+        ``total(subject, terms[n]) -> (formed, exact)``: the implementation's sum of positive terms, derived from its
+        output, and the exact sum of the rounded terms. The first term is one and the largest. ``None`` without a sum.
     grouped
-        Whether an implementation reduces over all it is given, so that examples carry a leading axis of groups.
+        Whether an implementation reduces over all inputs, so that examples have a leading axis of groups.
     dtypes
-        The dtypes in which the contract is meaningful.
+        The dtypes for which the contract is meaningful.
     examples
-        Hypothesis examples per law where the user names no number.
+        Default number of Hypothesis examples per law.
     form
-        What an implementation is.
+        Form of an implementation.
     task
-        What a model is trained for; ``None`` where none is.
+        Training task of a model; ``None`` for other forms.
     aliases
-        What an implementation of it is called elsewhere, in words joined by underscores.
+        Other names of the operation, words joined by underscores.
     remark
-        ``remark()``: a sentence on the operation itself, told before an implementation is judged; ``None`` where there
-        is nothing to say.
+        ``remark()`` returns a sentence about the operation to show before the verdicts; ``None`` without one.
     of_one_number
-        What is said beside where one number is answered and a number for each row is expected; empty where nothing is.
+        Additional text if an implementation returns one number instead of one for each row; may be empty.
+    mistakes
+        Frequent mistakes, which a finding names.
     of_model
-        What takes a torch module, or a class of them, for the implementation where it is not itself the function of
-        the inputs.
+        Converts a torch module or its class to the implementation if the module is not the function of the inputs.
     """
 
     name: str
@@ -322,6 +343,7 @@ class Contract:
     of_model: AsStep | None = None
     remark: Callable[[], str | None] | None = None
     aliases: tuple[str, ...] = ()
+    mistakes: tuple[Mistake, ...] = ()
 
     @property
     def defaults(self) -> dict[str, Any]:

@@ -1,10 +1,10 @@
-"""The law of modes that every operation has.
+"""The law of modes that every operation has: the settings of torch and of a module change no value.
 
-Whether gradients are recorded changes no value, and narrowing costs no more than the narrower format.
+Autocast computes in a narrower format, so it may cost as much as that format does.
 """
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -12,11 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness.calling.adapter import NotApplicable
+from harness.calling.adapter import NotApplicable, is_model
 from harness.floats import FORMATS, Measurement, compare_runs, to_array
-from harness.laws.derivation import bound_to, worst_of
+from harness.laws.derivation import bound_to, other_inputs, worst_of
 from harness.laws.law import Example, Law
 from harness.laws.subject import CaseError, Subject
+from harness.record import Fault
 
 _LEAST = 2.0**-100
 """Smaller inputs are taken for zero: processors flush subnormal numbers and products in bfloat16's dot products."""
@@ -25,15 +26,17 @@ Call = Callable[..., Any]
 
 
 def mode_law(value: Law) -> Law:
-    """Derive the law from that of the value."""
+    """Derive the law from the law of the value."""
     law = Law(
         "any_mode",
-        "The value does not depend on requires_grad, no_grad, inference_mode or autocast.",
-        source="results do not depend on the autograd mode; autocast: the value's law in bfloat16",
+        "The value does not depend on gradient mode, autocast, number of threads, default dtype, a module's training "
+        "mode or a later call.",
+        source="results do not depend on the mode; autocast: the value's law in bfloat16",
         bound="twice the value's bound; under autocast the value's bound in bfloat16, for inputs that bfloat16 "
         "represents",
-        cause="another code path runs when gradients are recorded, such as dropout or a fused kernel, or autocast "
-        "runs a sum in bfloat16: use one code path, and accumulate in float32",
+        cause="another code path runs in this mode, such as dropout or a fused kernel; a tensor takes the default "
+        "dtype; all results share one buffer; or autocast runs a sum in bfloat16: use one code path, name the dtype, "
+        "return new tensors, and accumulate in float32",
         group="implementation",
         measure=any_mode,
         examples=2,
@@ -42,26 +45,74 @@ def mode_law(value: Law) -> Law:
 
 
 def any_mode(subject: Subject, value: Law, inputs: Example) -> Measurement:
-    """Call in each mode, and say of the worst which it was.
+    """Call in each mode, and name the one with the worst deviation.
 
     An implementation that cannot be called on inputs that require a gradient has laws of gradients that say so.
     """
+    if changes := subject.surroundings.changed_at_import():
+        raise CaseError(f"the import of {subject.case.name} {changes}", Fault.STATE)
     first = subject.measure(value, inputs)
+
+    usual = subject(*inputs.values())
 
     def compared(name: str, call: Call) -> Measurement:
         output = _named(name, lambda: call(*inputs.values()))
         found = compare_runs(to_array(output), first.actual, first, subject.format)
-        return replace(found, circumstance=name)
+        if output.dtype == usual.dtype or subject.returns_number:
+            return replace(found, circumstance=name)
+        circumstance = f"{name} it returns {output.dtype}, otherwise {usual.dtype}"
+        return replace(found, deviation=np.full(found.deviation.shape, np.inf), circumstance=circumstance)
 
     measured = [
         compared("under torch.no_grad()", _within(torch.no_grad, subject)),
         compared("under torch.inference_mode()", _within(torch.inference_mode, subject)),
+        compared(f"with {_THREADS} threads", _within(lambda: _settings(subject, threads=_THREADS), subject)),
+        compared(_DEFAULT, _within(lambda: _settings(subject, dtype=torch.float64), subject)),
     ]
+    if not subject.contract.grouped:
+        measured.append(compared("after a call on other inputs", lambda *given: _kept(subject, given)))
     with suppress(CaseError, NotApplicable):
         measured.append(compared("with inputs that require a gradient", subject.arranged(_requiring, _detached)))
+    if _is_module(subject):
+        measured += _switched(subject, compared)
     if subject.format.name == "float32":
         measured.append(_under_autocast(subject, value, inputs))
     return worst_of(*measured)
+
+
+_THREADS = 2
+
+_DEFAULT = "with torch.set_default_dtype(torch.float64)"
+
+
+@contextmanager
+def _settings(subject: Subject, **settings: Any) -> Iterator[None]:
+    """Call with other settings, for which nothing is compiled again."""
+    with subject.surroundings.uncompiled(), subject.surroundings.modes(**settings):
+        yield
+
+
+def _kept(subject: Subject, arguments: Sequence[Any]) -> Tensor:
+    """Return the result of a call after another call on inputs of the same shapes."""
+    first, _ = subject.each([arguments, other_inputs(arguments)])
+    return first
+
+
+def _is_module(subject: Subject) -> bool:
+    function = subject.case.function
+    return is_model(function) or getattr(function, "is_module", False) is True
+
+
+def _switched(subject: Subject, compared: Callable[[str, Call], Measurement]) -> list[Measurement]:
+    """Call a module in its other mode; dropout, which draws random numbers there, is no fault."""
+    before = torch.get_rng_state()
+    name = "with the module switched between train() and eval()"
+    with suppress(NotApplicable):
+        found = compared(name, _within(lambda: subject.surroundings.modes(switched=True), subject))
+        if torch.equal(before, torch.get_rng_state()):
+            return [found]
+    torch.set_rng_state(before)
+    return []
 
 
 def _within(mode: Callable[[], AbstractContextManager[Any]], call: Call) -> Call:
@@ -81,9 +132,9 @@ def _detached(output: Any) -> Any:
 
 
 def _under_autocast(subject: Subject, value: Law, inputs: Example) -> Measurement:
-    """The value's law in bfloat16, of an implementation that is given and may return float32.
+    """Measure the value's law in bfloat16; the implementation gets float32 and may return float32.
 
-    What it breaks without autocast as well is the business of other laws.
+    Rows that also fail without autocast are left to other laws.
     """
     narrow = FORMATS["bfloat16"]
     name = "under torch.autocast('cpu', torch.bfloat16)"

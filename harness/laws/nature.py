@@ -1,7 +1,7 @@
-"""What kind of thing an implementation is: properties that any case may declare, and what its laws then expect.
+"""Properties that any case may declare, and their effect on its laws.
 
-They are no conventions of a contract, since they are about the platform: the format it computes in, the dtype it
-returns, what becomes of subnormal numbers, whether it draws random numbers, what it refuses by raising.
+They describe the platform and not the operation: the format of the computation, the dtype of the result, subnormal
+numbers, random numbers, and inputs that raise an error.
 """
 
 from collections.abc import Iterable, Mapping
@@ -43,7 +43,7 @@ REFUSED = {"nan": "NaN", "inf": "infinities", "non_finite": "NaN and infinities"
 
 
 def refusal(declares: Mapping[str, Any], inputs: Iterable[Any]) -> str:
-    """Return that such an implementation refuses what is among some inputs; nothing where it does not."""
+    """Return the reason if such an implementation refuses some of the inputs; an empty text otherwise."""
     what = declares.get(REFUSES, "nothing")
     kinds = {"nan": (torch.isnan,), "inf": (torch.isinf,), "non_finite": (torch.isnan, torch.isinf)}.get(what, ())
     numbers = [x for x in inputs if isinstance(x, Tensor) and x.is_floating_point()]
@@ -51,7 +51,7 @@ def refusal(declares: Mapping[str, Any], inputs: Iterable[Any]) -> str:
 
 
 def format_under(declares: Mapping[str, Any], format_: Format) -> Format:
-    """Return the format as the implementation has it: without subnormal numbers where those are flushed."""
+    """Return the format of the implementation: without subnormal numbers if it flushes them."""
     return replace(format_, flushes=True) if declares.get(SUBNORMALS) == "flushed" else format_
 
 

@@ -1,8 +1,7 @@
-"""Repetition: the same call again, each time on freed memory that holds something else.
+"""Repetition: the same call again, each time with other contents in freed memory.
 
-Memory that nobody initialized keeps what was in it: mostly what the call before left there, so that a second call
-reads the same and seems sound. Here the blocks that an allocator hands out next are overwritten before each call, and
-in a last call torch itself fills what it hands out with NaN.
+Uninitialized memory usually contains the data of the previous call, so a second call can seem sound. Here the next
+blocks of the allocator are overwritten before each call. In a last call, torch fills new memory with NaN.
 """
 
 from collections.abc import Callable, Iterable
@@ -51,22 +50,22 @@ def repeated(
     device: str = CPU,
     surroundings: Surroundings = HERE,
 ) -> Measurement:
-    """Call three times and compare the bits of the answers with those of the first; NaN agrees with NaN.
+    """Call three times and compare the bits of the results with those of the first; NaN agrees with NaN.
 
-    A fourth answer, on memory that is NaN where nobody sets it, may not be NaN where the first is none.
+    In a fourth call, uninitialized memory is NaN, and the result may not have additional NaNs.
 
     Parameters
     ----------
     call
-        Makes the call and returns the answer as float64.
+        Makes the call and returns the result as float64.
     format_
         The format whose ulp is the unit; a zero of the other sign deviates by one.
     between
-        What is done before the last call; what it finds to differ decides.
+        Action before the last call; if it finds a difference, this decides.
     sizes, device
         See :func:`harness.calling.memory.overwrite_freed`.
     surroundings
-        Where the calls are carried out.
+        Place of the calls.
     """
     sizes = tuple(sizes)
     runs = []
@@ -83,14 +82,14 @@ def repeated(
     agreed = worse(second, third)
     if agreed.broken:
         return agreed
-    # What is compiled would be compiled anew, and is carried out operation by operation instead.
+    # Without compilation: the changed setting would cause a recompilation.
     with surroundings.uncompiled(), surroundings.unset_is_nan():
         filled = call()
     return worse(agreed, _newly_nan(filled, first)) if filled.shape == first.shape else agreed
 
 
 def _newly_nan(filled: Array, first: Array) -> Measurement:
-    """What is NaN where it was none."""
+    """Return a measurement that is infinite for each new NaN."""
     unset = np.isnan(filled) & ~np.isnan(first)
     return Measurement(np.where(unset, np.inf, 0.0), np.zeros(first.shape), filled, first)
 

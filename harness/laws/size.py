@@ -1,4 +1,4 @@
-"""Laws of size and shape that every operation has: more rows than any block holds, and more axes than one of rows."""
+"""Laws of size and shape: more rows than any block, and several row axes."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -26,12 +26,12 @@ _PATIENCE_S = 2.0
 
 
 def size_laws(value: Law, *, many: bool = True, ranks: bool = True) -> tuple[Law, ...]:
-    """Derive the two laws, or one of them, from that of the value, for what answers each row for itself."""
+    """Derive one or both laws from the law of a value with independent rows."""
     return (on_many_rows(value),) * many + (bound_to(_ANY_RANK, value),) * ranks
 
 
 def on_many_rows(value: Law, inputs: Inputs | None = None, *, examples: int = 2) -> Law:
-    """Derive the law of many rows, of those of the contract's inputs or of others."""
+    """Derive the law of many rows, for the contract's inputs or for others."""
     return replace(bound_to(_MANY_ROWS, value), inputs=inputs, examples=examples)
 
 
@@ -39,7 +39,7 @@ def on_many_rows(value: Law, inputs: Inputs | None = None, *, examples: int = 2)
 
 
 def many_rows(subject: Subject, value: Law, inputs: Example) -> Measurement:
-    """Repeat the rows in turn, and compare each with what it gave among few; a slow implementation gets fewer."""
+    """Repeat the rows in turn, and compare each with its result in a small batch; a slow implementation gets fewer."""
     places, _ = rows_of(subject, value)
     few, first = tuple(inputs.values()), subject.measure(value, inputs)
     output = subject.once(*few)
@@ -68,7 +68,7 @@ def _sizes(few: tuple[Any, ...], places: list[int | None]) -> Iterator[int]:
 
 
 def _per_row(subject: Subject, many: Tensor, few: Tensor, first: Measurement) -> Measurement:
-    """Of all repetitions of a row that are not the same to the last bit the worst, in the place of the row."""
+    """Measure the worst repetition of each row that differs from the row's first result."""
     index = torch.arange(len(many)) % len(few)
     expected = few.index_select(0, index)
     same = (many == expected) | (many.isnan() & expected.isnan())
@@ -80,7 +80,7 @@ def _per_row(subject: Subject, many: Tensor, few: Tensor, first: Measurement) ->
     chosen = Measurement(first.deviation[of], first.bound[of], first.actual[of], first.expected[of])
     compared = compare_runs(to_array(many[other]), first.actual[of], chosen, subject.format)
     worst_last = np.argsort(compared.ratio.reshape(len(of), -1).max(-1, initial=0.0), kind="stable")
-    # Where a row is named more than once, the last one stays.
+    # For repeated indices, the last assignment wins.
     for target, source in ((deviation, compared.deviation), (actual, compared.actual)):
         target[of[worst_last]] = source[worst_last]
     return Measurement(deviation, bound, actual, first.actual)

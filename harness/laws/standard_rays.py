@@ -1,8 +1,7 @@
-"""The rays of rows and of vectors, along which a law is followed to the first number at which it fails.
+"""The rays of rows and vectors, along which a search looks for the first number at which a law fails.
 
-Every contract whose first input is a row or a vector has the rays of that shape for nothing; one that is about
-something else declares its own. The parameter runs over the representable numbers of the format, or over the whole
-numbers.
+A contract whose first input is a row or a vector has the rays of this shape by default. Other contracts declare rays.
+The parameter is a number of the format, or an integer.
 """
 
 from collections.abc import Callable, Mapping
@@ -28,7 +27,7 @@ def _reach(largest: Limit) -> Limit:
 
 
 def rays_of(contract: Contract) -> tuple[Ray, ...]:
-    """The rays of a contract: those of the shape of its first input, and its own."""
+    """Return the rays of a contract: the rays for the shape of its first input, and the declared ones."""
     return (*_standard(contract.axes), *contract.rays)
 
 

@@ -1,9 +1,9 @@
 """Hypothesis strategies that draw *batch recipes*.
 
-Hypothesis draws a size, a magnitude and a seed; vectorised code expands them into hundreds of rows of all structures.
-So one example checks hundreds of rows at the speed of the implementation, and the search is still Hypothesis's:
-reproducible from a seed, and reported by its census. Random normal numbers are one structure among many, since they
-are no test of numerics.
+Hypothesis draws a size, a magnitude and a seed. Vectorized code expands them to hundreds of rows of all structures. So
+an example checks hundreds of rows at the speed of the implementation, and Hypothesis still controls the search:
+a seed reproduces it, and the census reports it. Normal random numbers are only one structure, since they are a weak
+test of numerics.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -33,9 +33,9 @@ _few: ContextVar[bool] = ContextVar("few shapes", default=False)
 
 @contextmanager
 def few_shapes(*, few: bool) -> Iterator[None]:
-    """Draw batches of few shapes in the body: what compiles for each of them takes a tenth of a second for one.
+    """Draw batches of few shapes in the body, since compilation for one shape takes a tenth of a second.
 
-    Which ones, beside the smallest, follows from torch's seed, as the lengths of :func:`long_rows` do.
+    The shapes are the smallest ones and others that depend on torch's seed, like the lengths of :func:`long_rows`.
     """
     before = _few.set(few)
     try:
@@ -68,7 +68,7 @@ def shapes_are_few() -> bool:
 
 
 def lengths(least: int, most: int, *, small: int = 1) -> st.SearchStrategy[int]:
-    """Draw a length; where shapes are few one of the ``small`` smallest, or one other for each seed."""
+    """Draw a length; with few shapes, one of the ``small`` smallest lengths or one that depends on the seed."""
     if not shapes_are_few():
         return st.integers(least, most)
     drawn = np.random.default_rng(torch.initial_seed() % 2**32).integers(least, most + 1)
@@ -220,24 +220,28 @@ def batches(
     format_
         Format of the entries.
     structures
-        What rows look like.
+        Structures of the rows.
     largest
         Bound on the absolute value of an entry.
     rows, columns
         Smallest and largest number of each.
     narrow
-        Most columns of a narrow batch, as half of them are: closed forms are those of two classes, and among many
-        entries it is seldom that nothing else hides what one does.
+        Largest number of columns of a narrow batch. Half of the batches are narrow, because closed forms have two
+        classes,
+        and other entries of a long row often hide the effect of one entry.
 
     Notes
     -----
-    Structures and magnitudes are spread row by row, so that one batch has them all: half of the rows are ordinary (at
-    most 1), the others are logarithmically uniform between 1 and the drawn limit. A third of the rows lie on a grid,
-    for laws that shift a row exactly.
+    Each row has another structure and magnitude. Half of the rows are ordinary (at most 1). The magnitudes of the
+    others
+    are logarithmically uniform between 1 and the drawn limit. A third of the rows lie on a grid, for laws that shift a
+    row exactly.
 
-    An eighth of the batches with up to :data:`ORDINARY_COLUMNS` columns have one of :data:`EDGE_COLUMNS` instead. They
-    have few rows, as many as columns where there may be, and their largest entry is smaller in proportion, so that a
-    sum over a row is bounded as before.
+    An eighth of the batches with up to :data:`ORDINARY_COLUMNS` columns have a length in :data:`EDGE_COLUMNS` instead.
+    They
+    have few rows, as many as columns if possible. Their largest entry is smaller in proportion, so the bound on the sum
+    of
+    a row is unchanged.
     """
     is_narrow = draw(st.booleans(), label="narrow")
     most = max(columns[0], min(columns[1], narrow)) if is_narrow else columns[1]
@@ -263,7 +267,7 @@ def batches(
 
 
 def _mixed(structures: Sequence[Structure], rng: Generator, shape: Shape, magnitude: Array, format_: Format) -> Array:
-    """Give each row one of the structures."""
+    """Give each row a structure."""
     chosen = rng.integers(len(structures), size=shape.rows)
     values = np.empty(shape)
     for at, structure in enumerate(structures):
@@ -311,7 +315,7 @@ EDGES = (31, 33, 63, 65, 100, 127, 129, 255, 511, 513, 1_000, 1_023, 1_025)
 
 
 def swept_lengths(seed: int) -> tuple[int, ...]:
-    """One length of each quarter modulo 128, below 1,024, and one up to 4,096: others for each seed."""
+    """Return a length in each quarter modulo 128, below 1,024, and one up to 4,096; they depend on the seed."""
     rng = np.random.default_rng(seed)
     quarters = [128 * rng.integers(0, 8) + rng.integers(first, first + 32) for first in (1, 33, 65, 97)]
     return *map(int, quarters), int(rng.integers(1_026, 4_097))
@@ -325,7 +329,7 @@ FEW_LONG_EXAMPLES = 2 * len(LENGTHS) + 2 + 4
 
 
 class LongBatch(NamedTuple):
-    """A batch of long rows: near-equal entries with a spread, or rows of all structures."""
+    """A batch of long rows: nearly equal entries with a spread, or rows of all structures."""
 
     length: int
     spread: float | None
@@ -389,11 +393,14 @@ def _structured(length: int, format_: Format, seed: int) -> Array:
         chosen[at % len(chosen)](rng, Shape(1, length), portable.exp2(exponents[at : at + 1, None]), format_)
         for at in range(count)
     ]
-    return np.concatenate(rows)
+    # The entry after the last whole block is the largest of its row, and overflows where it is not shifted.
+    last = portable.standard_normal(rng, (1, length))
+    last[:, -1] = 1.25 * format_.log_max
+    return np.concatenate([*(rows[:-1] if length in _SQUARE else rows), last])
 
 
 def masked(values: Tensor, rng: Generator) -> Tensor:
-    """Set about a third of the entries to minus infinity: at least one of each row that has two, and never all."""
+    """Set about a third of the entries to minus infinity, but never a whole row; at least one if a row has two."""
     k = values.shape[-1]
     drop = rng.random(tuple(values.shape)) < 0.35
     keep = rng.integers(k, size=(*values.shape[:-1], 1))

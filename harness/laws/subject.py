@@ -32,16 +32,16 @@ MESSAGE = 240
 
 
 class CaseError(Exception):
-    """What an implementation did instead of answering: it raised, or returned something that is no tensor.
+    """An error of an implementation: it raises an exception, or returns no tensor.
 
     Parameters
     ----------
     sentence
-        What it did.
+        Description of the error.
     fault
-        Of which kind that is.
+        Kind of the error.
     raised
-        What it raised, in its own words; empty where it did not.
+        Text of the exception; empty without one.
     """
 
     def __init__(self, sentence: str, fault: Fault = Fault.TYPE, raised: str = "") -> None:
@@ -51,21 +51,21 @@ class CaseError(Exception):
 
 
 class Subject:
-    """A case as its laws see it: callable on whole batches, in one format, on one device.
+    """A case for its laws: callable on whole batches, in one format, on one device.
 
     Parameters
     ----------
     case
         The case.
     contract
-        Its contract. Where the contract says ``grouped``, the implementation is called once for each index of the
-        leading axis and the results are stacked, since it reduces over everything it is given.
+        Its contract. If it is ``grouped``, the implementation reduces over all inputs. It is then called once for each
+        index of the leading axis, and the results are stacked.
     format_
-        The format it is checked in.
+        The format in which it is checked.
     watch
-        What looks at its calls; a new one when absent.
+        Observer of its calls; a new one when absent.
     device
-        Where it computes; its laws are measured on the CPU.
+        Device of the computation; laws are measured on the CPU.
     """
 
     def __init__(
@@ -109,42 +109,42 @@ class Subject:
     def arranged(
         self, before: Callable[[Sequence[Any]], Sequence[Any]], after: Callable[[Any], Any] | None = None
     ) -> "Subject":
-        """Return the same subject, called on other arguments than it is given, with something else for its output.
+        """Return the same subject with changed arguments and a changed output.
 
         Parameters
         ----------
         before
-            ``before(arguments)`` returns those that a call is made on.
+            ``before(arguments)`` returns the arguments of the call.
         after
-            ``after(output)`` returns what is taken for its output; the output itself when absent.
+            ``after(output)`` returns the output; unchanged when absent.
         """
         subject = copy(self)
         subject._before, subject._after = before, after or _same
         return subject
 
     def run(self, *inputs: Any, sequence: str | None = None) -> Any:
-        """Call an implementation that returns something else than one tensor.
+        """Call an implementation that returns something other than a tensor.
 
         Parameters
         ----------
         inputs
             Its arguments.
         sequence
-            Name of the :mod:`~harness.calling.sequence` that is carried out, on these, with what it makes.
+            Name of the :mod:`~harness.calling.sequence` of calls to make with the result.
 
         Raises
         ------
         CaseError
-            If it raises, or ends the program.
+            If it raises an exception, or ends the program.
         NotApplicable
-            If its adapter says that there is nothing to check, or it refuses such inputs as it declares.
+            If the adapter cannot be applied, or the implementation refuses such inputs as declared.
         """
         with self._refusing(inputs):
             return self.attempt(self.case.name, lambda: self._called(inputs, sequence))
 
     @contextmanager
     def _refusing(self, inputs: Iterable[Any]) -> Iterator[None]:
-        """Whoever declares that NaN is refused is not judged where a call with one raises."""
+        """Skip a call that raises because of inputs that the case declares to refuse."""
         try:
             yield
         except CaseError as error:
@@ -162,12 +162,12 @@ class Subject:
         return self._after(output)
 
     def once(self, *inputs: Any) -> Tensor:
-        """Call the implementation once, whether or not the contract groups, and hold the shape against the contract.
+        """Call the implementation once, also if the contract groups, and compare the shape with the contract.
 
         Raises
         ------
         CaseError
-            If it raises, returns no tensor, or one of another shape or on another device.
+            If it raises an exception, or returns no tensor, or a tensor with a wrong shape or device.
         """
         shapes = _shapes(inputs)
         agreed = self._shape(shapes)
@@ -209,7 +209,7 @@ class Subject:
         agreed: tuple[int, ...] | None,
         shapes: tuple[torch.Size | None, ...],
     ) -> Tensor:
-        """Hold an output against what was to come, and the inputs against what they were."""
+        """Check the shape and device of an output, and the shapes of the inputs."""
         if shapes != _shapes(inputs):
             raise CaseError(f"{self.case.name} changes the shape of its inputs", Fault.STATE)
         given = next((value for value in inputs if isinstance(value, Tensor)), None)
@@ -238,14 +238,14 @@ class Subject:
         return self._tensor(self.run(*inputs))
 
     def attempt(self, what: str, action: Callable[[], Any]) -> Any:
-        """Carry out something of the implementation's, and say in plain words where it does not come to its end.
+        """Carry out an action of the implementation, and describe its failure in plain words.
 
         Raises
         ------
         CaseError
-            Where it does not.
+            If it fails.
         NotApplicable
-            If its adapter says that there is nothing to check.
+            If the adapter cannot be applied.
         """
         try:
             return self.watch.call(action)
@@ -253,11 +253,11 @@ class Subject:
             raise
         except BaseException as error:  # noqa: BLE001 - whatever it is, it becomes the verdict
             trouble = self._trouble(what, error)
-        # Raised here, so that what the frames of the failed call hold, which may be all of the memory, is let go.
+        # Raise it here to release the frames of the failed call, which may hold all of the memory.
         raise trouble
 
     def misfit(self, error: BaseException) -> CaseError | NotApplicable:
-        """What a law stumbled over in a result that is not checked before it."""
+        """Return the error of a law about a result that was not checked before."""
         if reason := no_compiler(error):
             return NotApplicable(reason)
         return self._unlike_the_contract(f"{_in_words(error)}{_at(error)}")
@@ -290,7 +290,7 @@ class Subject:
         return CaseError(f"{what} raises {words}{_at(error)}{self._as_signed(what, words)}", Fault.RAISED, words)
 
     def _as_signed(self, what: str, words: str) -> str:
-        """What the function is given, where it stumbles over a shape: its own convention may be another."""
+        """Return the signature of the contract if the exception mentions a shape."""
         stumbles = what == self.case.name and _OF_SHAPES.search(words) is not None
         return f"; it is called as {self.contract.signature}; use `--call` to call it differently" if stumbles else ""
 
@@ -334,7 +334,7 @@ class Subject:
 
     @property
     def output_axes(self) -> tuple[str, ...] | None:
-        """Names of the axes of one call's output; ``None`` where the contract leaves them to its laws."""
+        """Return the names of the axes of an output; ``None`` if the laws check the shape."""
         return ("n",) if self.declares.get("reduction") == "none" else self.contract.output
 
     def _shape(self, shapes: tuple[torch.Size | None, ...]) -> tuple[int, ...] | None:
@@ -353,7 +353,14 @@ class Subject:
                 lengths.update(zip(input_axes.names[self.contract.grouped :], shape, strict=True))
         return tuple(lengths[name] for name in names) if lengths.keys() >= set(names) else None
 
-    def gradient(self, inputs: tuple[Tensor, ...], cotangent: Tensor | None = None, *, of: int = 0) -> Tensor:
+    def gradient(
+        self,
+        inputs: tuple[Tensor, ...],
+        cotangent: Tensor | None = None,
+        *,
+        of: int = 0,
+        before: Sequence[Any] | None = None,
+    ) -> Tensor:
         """Gradient in the case's own dtype, through autograd.
 
         Parameters
@@ -364,10 +371,11 @@ class Subject:
             Weights of the outputs, of the outputs' shape; ones when absent.
         of
             Position of the argument to differentiate by.
+        before
+            Arguments of another call, which is made before the backward pass.
         """
-        arguments = [argument.detach().clone() for argument in inputs]
-        arguments[of].requires_grad_()
-        output = self(*arguments)
+        arguments = _leaves(inputs, of)
+        output, *_ = [self(*arguments)] if before is None else self.each([arguments, _leaves(before, of)])
         weights = torch.ones_like(output) if cotangent is None else cotangent
         if not output.requires_grad:
             if self._returns_arrays:
@@ -402,19 +410,26 @@ _ELSEWHERE = {
 """Messages for each kind of exception raised in another process."""
 
 
+def _leaves(inputs: Sequence[Any], of: int) -> list[Any]:
+    """Return copies of the arguments; the selected one requires a gradient."""
+    arguments = [argument.detach().clone() for argument in inputs]
+    arguments[of].requires_grad_()
+    return arguments
+
+
 def _shapes(inputs: Sequence[Any]) -> tuple[torch.Size | None, ...]:
-    """Those of the tensors, ``None`` for what is none."""
+    """Return the shapes of the tensors, and ``None`` for other values."""
     return tuple(value.shape if isinstance(value, Tensor) else None for value in inputs)
 
 
 def _at(error: BaseException) -> str:
-    """Where it was raised."""
+    """Return the place where an exception was raised."""
     frames = traceback.extract_tb(error.__traceback__)
     return place((frame.filename, frame.lineno) for frame in reversed(frames))
 
 
 def _in_words(error: BaseException) -> str:
-    """The first line of what an exception says of itself, which may fail too."""
+    """Return the first line of the text of an exception, which may fail as well."""
     text = "".join(traceback.format_exception_only(error)).strip()
     first = text.splitlines()[0] if text else type(error).__name__
     return first if len(first) <= MESSAGE else f"{first[:MESSAGE]}..."

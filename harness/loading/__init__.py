@@ -1,5 +1,5 @@
-"""Running loaders: what they deliver in what time, what they use, and what they do where they do not deliver.
+"""Running loaders: their samples, their speed, their use of resources, and their faults.
 
-A ``reader`` makes the loaders of a ``source`` and puts them through an ``exercise`` where they are; ``crossing`` brings
-what was read to another process, and a ``delivery`` is what judges see of it.
+A ``reader`` makes the loaders of a ``source`` and runs each ``exercise`` in their process. ``crossing`` transports the
+results to another process. A ``delivery`` caches them for the laws.
 """

@@ -1,7 +1,7 @@
-"""What a process and all its descendants use: CPU time to the nanosecond, memory in fair shares.
+"""Resources of a process and all its descendants: CPU time in nanoseconds, and proportional memory.
 
-``time.process_time`` does not count worker processes. Here a worker counts while it lives, by its own clock, and after
-it has ended, by what the operating system has passed on to whoever waited for it.
+``time.process_time`` does not count worker processes. This module reads the CPU clock of a running worker. The parent's
+totals include a worker that has ended.
 """
 
 import ctypes
@@ -20,12 +20,12 @@ _CPUCLOCK_SCHED = 2
 
 
 def cpu_s() -> float:
-    """Return the CPU seconds of this process and of all its descendants so far, those that have ended included.
+    """Return the CPU seconds of this process and all its descendants, including ended ones.
 
     Notes
     -----
-    The sum never decreases, and its differences are what was used in between. A descendant whose parent has ended
-    without waiting for it is nobody's child any more, and is not counted.
+    The sum never decreases, so differences are the CPU time between two calls. A descendant is not counted if its
+    parent ended without waiting for it.
     """
     return time.process_time() + _others_s()
 
@@ -40,21 +40,21 @@ class Computing:
             self._file = None
 
     def __call__(self) -> float:
-        """Return the seconds so far."""
+        """Return the seconds since the start of the thread."""
         if self._file is None:
             return time.thread_time()
         ran, waited, _ = os.pread(self._file, 64, 0).split()
         return (int(ran) + int(waited)) / 1e9
 
     def close(self) -> None:
-        """Ask no more."""
+        """Close the file."""
         if self._file is not None:
             os.close(self._file)
             self._file = None
 
 
 class CpuWindow:
-    """CPU seconds of this process and all its descendants from now on; what looking after them takes is left out."""
+    """CPU seconds of this process and all its descendants from now on, without the cost of the measurement."""
 
     def __init__(self) -> None:
         self._others_s = _others_s()
@@ -67,7 +67,7 @@ class CpuWindow:
 
 
 def _others_s() -> float:
-    """CPU seconds of all descendants, those that live and those that have ended."""
+    """CPU seconds of all descendants, running or ended."""
     while True:
         ended_s = _ended_s()
         total_s = ended_s + sum(map(_cpu_s, _descendants()))
@@ -113,7 +113,7 @@ class Memory:
     rss_bytes
         Resident: a page that several processes share is counted in each of them.
     pss_bytes
-        Proportional: a shared page is divided among those that share it, so that the sum is what is in use.
+        Proportional: a shared page is divided among its processes, so the sum is the memory in use.
     uss_bytes
         Unique: what would be free at once if these processes ended.
     shared_bytes
@@ -142,22 +142,12 @@ def memory() -> Memory:
 
 
 def in_use_bytes(*, workers: bool = False) -> int:
-    """Measure what this process has allocated and not given back, and what its descendants have for themselves.
-
-    Parameters
-    ----------
-    workers
-        Whether descendants count.
-
-    Returns
-    -------
-    bytes
-        Of all of them together.
+    """Measure what this process has allocated and not given back, and the private memory of its descendants.
 
     Notes
     -----
-    Of this process it is what its allocator has handed out, which tells a leak from memory that is free and kept;
-    where the C library does not say, and of descendants, the resident set, less what is shared where that is known.
+    For this process, the allocator reports the memory in use, which distinguishes a leak from free memory that is kept.
+    For descendants, and if the C library has no such report, it is the resident set without shared memory.
     """
     own = _allocated()
     return (own if own is not None else psutil.Process().memory_info().rss) + sum(
@@ -204,7 +194,7 @@ def _private(process: psutil.Process) -> int:
 
 
 def _memory(process: psutil.Process) -> Memory | None:
-    """Memory of one process; ``None`` where it is gone."""
+    """Return the memory of a process; ``None`` if it is gone."""
     try:
         if not psutil.LINUX:
             full = process.memory_full_info()
@@ -222,7 +212,7 @@ SHARED = "Pss_Shmem"
 
 
 def _sums(pid: int) -> dict[str, int]:
-    """What the kernel adds up over all maps of a process, in bytes: a third of the time that reading each takes."""
+    """Return the kernel's totals for a process in bytes, which takes a third of the time of reading each map."""
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()[1:]
     pairs = (line.split()[:2] for line in lines)
     return {name.removesuffix(":"): 1024 * int(kibibytes) for name, kibibytes in pairs}

@@ -1,8 +1,8 @@
-"""Closing the time budget of a batch: the training loop as it is, cut into disjoint parts that add up to it.
+"""Time budget of a batch: the training loop, divided into disjoint parts that add up to it.
 
-The loop reads the clock where it asks for a batch, where it has it and has let go of the one before, and where it has
-stepped; what lies between is filled by the traces of the batches. While the loop waits for a worker, the time belongs
-to what this worker does with the batch that is waited for, or else with the one before it.
+The loop reads the clock when it requests a batch, when it has the batch and has discarded the previous one, and after
+the step. The traces of the batches fill the time in between. While the loop waits for a worker, the time counts for the
+work of this worker on that batch, or on the batch before.
 """
 
 import itertools
@@ -48,9 +48,9 @@ MOST_LINES, LEAST_SHARE = 6, 0.02
 
 @dataclass(frozen=True)
 class Turn:
-    """One batch of the loop: when it was asked for, given and in place of the one before, and when the step had ended.
+    """Times of a batch in the loop: request, delivery, replacement of the previous batch, and end of the step.
 
-    What lies between two of them is the instrument's, which takes notes.
+    Time between two turns belongs to the instrument.
     """
 
     asked: float
@@ -60,7 +60,7 @@ class Turn:
 
     @property
     def seconds(self) -> float:
-        """How long it took."""
+        """Duration in seconds."""
         return self.stepped - self.asked
 
 
@@ -70,16 +70,16 @@ class BudgetLoop:
     Parameters
     ----------
     make
-        Makes the loader: one of torch's, something around one, or anything that yields batches.
+        Makes the loader: a ``DataLoader``, a wrapper of one, or any iterable of batches.
     step
         Is called with each batch.
 
     Attributes
     ----------
     turns
-        The batches so far.
+        The turns.
     epochs
-        When an epoch ended and the next one began.
+        Spans between the end of an epoch and the start of the next one.
     last
         The last batch.
     """
@@ -98,7 +98,7 @@ class BudgetLoop:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._batches = None  # and with it its workers
+        self._batches = None  # ends its workers
         self._loader = None
         if self.sampler is not None:
             self.sampler.close()
@@ -106,13 +106,13 @@ class BudgetLoop:
             self.traced.close()
 
     def run(self, seconds: float, *, fewest: int) -> None:
-        """Train on for so many seconds, and for the fewest batches at least."""
+        """Continue training for some seconds, and for a minimum number of batches."""
         began = time.perf_counter()
         for count in itertools.count(1):
             asked = time.perf_counter()
             batch = self._next()
             given = time.perf_counter()
-            self.last = batch  # here the one before ends, as that of a `for` does
+            self.last = batch  # discards the previous batch, as a `for` loop does
             arrived = time.perf_counter()
             self._step(batch)
             stepped = time.perf_counter()
@@ -121,14 +121,14 @@ class BudgetLoop:
                 return
 
     def forget(self) -> None:
-        """Forget the batches so far: what was laid ready at the start."""
+        """Forget the earlier batches, which were prefetched at the start."""
         self.turns.clear()
         self.epochs.clear()
         if self.sampler is not None:
             self.sampler.take()
 
     def _next(self) -> Any:
-        """The next batch, of the next epoch where this one has ended."""
+        """Return the next batch, from the next epoch if this one has ended."""
         if self.sampler is not None:
             self.sampler.begin()
         try:
@@ -140,7 +140,7 @@ class BudgetLoop:
                     except StopIteration:
                         if fresh > 1:
                             raise RuntimeError("the loader delivers no samples") from None
-                self._batches = None  # and with it workers that do not outlive an epoch
+                self._batches = None  # ends workers that are not persistent
                 self._batches = iter(self._loader)
                 self.epochs.append(Span(EPOCH, began, time.perf_counter()))
         finally:
@@ -149,7 +149,7 @@ class BudgetLoop:
 
 
 def _traced(loader: Any) -> tuple[Any, TracedLoader | None]:
-    """Trace a loader of torch, or the one that something else is built around; and return both."""
+    """Trace a ``DataLoader``, or the one inside a wrapper; return the outer loader and the traced one."""
     if isinstance(loader, DataLoader):
         traced = TracedLoader(loader)
         return traced, traced
@@ -172,25 +172,10 @@ def measure_budget(
 ) -> Budget:
     """Run a training loop and return where the time of a batch goes.
 
-    Parameters
-    ----------
-    make
-        Makes the loader.
-    step
-        The training step, called with each batch; where absent nothing is done with one.
-    configuration
-        How the loader is set.
-    cores
-        Cores that may be used.
-    seconds
-        About how long the loop runs, warmed up.
-    hop
-        Measures what receiving a batch from a worker takes, in seconds; asked where there are none yet.
-
     Notes
     -----
-    What is measured runs with a few readings of the clock a batch and a look at the stack each millisecond. The parts
-    are disjoint by construction; that their sum is the loop is a measurement: whatever no part covers stays over.
+    The measured loop reads the clock a few times per batch, and the stack once per millisecond. The parts are disjoint
+    by construction. Uncovered time remains in the loop.
     """
     with BudgetLoop(make, step or _nothing) as loop:
         loop.run(0.1 * seconds, fewest=configuration.ahead + 2)
@@ -201,7 +186,7 @@ def measure_budget(
 
 
 def _nothing(_: Any) -> None:
-    """What a loop does that only loads."""
+    """Step of a loop that only loads."""
 
 
 _Begun = TypeVar("_Begun", Span, Ask)
@@ -209,7 +194,7 @@ _Begun = TypeVar("_Begun", Span, Ask)
 
 
 class _Account:
-    """What a loop has seen, being divided."""
+    """Divides the time of a loop into parts."""
 
     def __init__(self, loop: BudgetLoop, configuration: Configuration) -> None:
         self._loop = loop
@@ -253,7 +238,7 @@ class _Account:
         )
 
     def _parts(self, turns: Sequence[Turn]) -> dict[str, float]:
-        """Seconds of each part in some turns."""
+        """Return the seconds by part in some turns."""
         seconds: dict[str, float] = defaultdict(float)
         for turn in turns:
             for begin, end, part in _divided(turn.asked, turn.stepped, self._spans(turn)):
@@ -266,21 +251,21 @@ class _Account:
         return {part: value for part, value in seconds.items() if value > 0.0}
 
     def _spans(self, turn: Turn) -> Iterator[Span]:
-        """Yield what fills the time of a turn, the more telling first."""
+        """Yield the spans in a turn, the most specific first."""
         yield Span(STEP, turn.arrived, turn.stepped)
         yield from _begun_in(self._indices, turn)
         asks = _begun_in(self._asks, turn)
         for ask in asks:
             for span in self._of(ask):
                 yield Span(span.part, max(span.begin, ask.begin), min(span.end, ask.end))
-        if asks:  # letting go of the batch before, which is shared memory where a worker made it
+        if asks:  # discarding the previous batch, which a worker made in shared memory
             yield Span(HAND_OVER if asks[-1].trace.worker >= 0 else DATA_LOADER, turn.given, turn.arrived)
         yield from _begun_in(self._loop.epochs, turn)
         if not self._loop.is_plain:
             yield Span(AROUND, turn.asked, turn.arrived)
 
     def _of(self, ask: Ask) -> Iterator[Span]:
-        """Yield what fills the time of one ask, the more telling first."""
+        """Yield the spans in a request, the most specific first."""
         own = {span.part: span for span in ask.trace.spans}
         if ask.trace.worker < 0:
             yield from ask.trace.spans
@@ -301,7 +286,7 @@ class _Account:
         yield Span(WAIT, ask.begin, ask.end)
 
     def _near(self, ask: Ask) -> list[Trace]:
-        """The traces of batches that were made or received while one was waited for: none is further than they lie."""
+        """Return the traces of batches that were made or received during a request."""
         at = bisect_left(self._traces, ask.begin, key=lambda other: other.begin)
         around = self._traces[max(0, at - self._reach) : at + self._reach + 1]
         return [
@@ -312,7 +297,7 @@ class _Account:
 
 
 def _begun_in(spans: Sequence[_Begun], turn: Turn) -> Sequence[_Begun]:
-    """Those of a series in order that have begun within a turn."""
+    """Return the spans of a sorted series that begin within a turn."""
     return spans[
         bisect_left(spans, turn.asked, key=lambda span: span.begin) : bisect_left(
             spans, turn.stepped, key=lambda span: span.begin
@@ -321,7 +306,7 @@ def _begun_in(spans: Sequence[_Begun], turn: Turn) -> Sequence[_Begun]:
 
 
 def _divided(begin: float, end: float, spans: Iterable[Span]) -> Iterator[tuple[float, float, str]]:
-    """Divide the time among spans; where several overlap, it is the first one's, and where none is, nobody's."""
+    """Divide the time among spans; if several overlap, the first one counts."""
     free = [(begin, end)]
     for span in spans:
         if not free:
@@ -331,14 +316,14 @@ def _divided(begin: float, end: float, spans: Iterable[Span]) -> Iterator[tuple[
 
 
 def _within(free: Sequence[tuple[float, float]], span: Span) -> Iterator[tuple[float, float]]:
-    """What a span has of the time that is free."""
+    """Yield the intersection of a span and the free time."""
     for low, high in free:
         if max(low, span.begin) < min(high, span.end):
             yield max(low, span.begin), min(high, span.end)
 
 
 def _without(piece: tuple[float, float], span: Span) -> Iterator[tuple[float, float]]:
-    """What a span leaves of a piece."""
+    """Yield the rest of a piece outside a span."""
     low, high = piece
     if not max(low, span.begin) < min(high, span.end):
         yield piece
@@ -350,14 +335,14 @@ def _without(piece: tuple[float, float], span: Span) -> Iterator[tuple[float, fl
 
 
 def _rounds(turns: Sequence[Turn]) -> list[Sequence[Turn]]:
-    """Cut the turns into rounds of as many turns each; the last one takes what is left over."""
+    """Cut the turns into rounds of equal length; the last round also has the rest."""
     number = min(ROUNDS, len(turns))
     size = len(turns) // number
     ends = [*range(size, size * number, size), len(turns)]
     return [turns[end_before:end] for end_before, end in itertools.pairwise([0, *ends])]
 
 
-# What was seen on the stack
+# Looks at the stack
 
 
 def _sum(several: Iterable[Looks]) -> Looks:
@@ -369,7 +354,7 @@ def _sum(several: Iterable[Looks]) -> Looks:
 
 
 def _by_part(looks: Looks, rest: str) -> dict[str, float]:
-    """The share of each part in what was seen; all of it is the rest where nothing was seen."""
+    """Return the share by part in the looks; without looks, everything counts as the rest."""
     total = sum(looks.values())
     if not total:
         return {rest: 1.0}
@@ -381,7 +366,7 @@ def _by_part(looks: Looks, rest: str) -> dict[str, float]:
 
 
 def _lines(looks: Looks) -> tuple[Line, ...]:
-    """The calls in which most of the fetches was spent, the largest first."""
+    """Return the calls with the largest shares of the fetches, the largest first."""
     total = sum(looks.values())
     ranked: list[tuple[Look, float]] = sorted(looks.items(), key=lambda entry: -entry[1])
     return tuple(

@@ -35,7 +35,7 @@ class Configuration:
     start_method: str | None = None
 
     def arguments(self) -> dict[str, Any]:
-        """Return the keyword arguments of ``DataLoader``, those that are its defaults left out."""
+        """Return the keyword arguments of ``DataLoader`` that differ from its defaults."""
         given: dict[str, Any] = {"batch_size": self.batch_size}
         if self.workers:
             given["num_workers"] = self.workers
@@ -51,7 +51,7 @@ class Configuration:
 
     @property
     def ahead(self) -> int:
-        """How many batches may lie ready when somebody comes to fetch one."""
+        """Largest number of prefetched batches."""
         return self.workers * self.prefetch
 
     def __str__(self) -> str:

@@ -1,8 +1,8 @@
-"""What a batch is made of: its samples, told apart by content, whatever nest of tensors they come in.
+"""Samples of a batch, identified by content, in any nesting of tensors.
 
-A batch is a tensor or array, or such in tuples, lists, mappings and objects; a sample is what all of them have at one
-place along their first axis. Samples are kept as leaves by their paths, ``0``, ``1.label``, so that two can be compared
-leaf by leaf, and are told apart by a digest of dtype, shape and bytes.
+A batch is a tensor or array, or a nesting of them in tuples, lists, mappings and objects. A sample is their slice at
+the same index of the first axis. Samples are stored as leaves by path, such as ``0`` or ``1.label``. A digest of dtype,
+shape and bytes identifies a sample.
 """
 
 import pickle
@@ -25,7 +25,7 @@ Digest = str
 
 @dataclass(frozen=True)
 class Opaque:
-    """A leaf that stays where it was read: it is known by its kind and by what it is made of.
+    """A leaf that cannot leave its process, represented by its kind and a digest.
 
     Parameters
     ----------
@@ -40,24 +40,11 @@ class Opaque:
 
 
 class Samples(list[Any]):
-    """Samples that nobody has collated."""
+    """Samples that were not collated."""
 
 
 def samples_of(batch: Any, *, whole: bool = False) -> list[Sample]:
-    """Take a batch apart; the leaves are copies.
-
-    Parameters
-    ----------
-    batch
-        A nest of tensors, arrays, numbers and words.
-    whole
-        Whether it is one sample and no batch.
-
-    Returns
-    -------
-    samples
-        One for each place along the first axis that most tensors share; the batch itself where there is none.
-    """
+    """Take a batch apart; the leaves are copies."""
     if isinstance(batch, Samples):
         return [dict(_leaves(sample, "")) for sample in batch]
     size = None if whole else size_of(batch)
@@ -68,14 +55,14 @@ def samples_of(batch: Any, *, whole: bool = False) -> list[Sample]:
 
 
 def size_of(part: Any) -> int | None:
-    """How many samples a batch has; ``None`` where nothing in it has a first axis."""
+    """Return the number of samples in a batch; ``None`` if no part has a first axis."""
     if isinstance(part, Tensor | np.ndarray):
         return len(part) if part.ndim else None
     if isinstance(part, Samples):
         return len(part)
     named = _named(part)
     if named is not None:
-        # A list may be one of samples or of parts; what an array has along its first axis is not open to doubt.
+        # A list may contain samples or parts; the first axis of an array is unambiguous.
         arrays = [size_of(value) for value in named.values() if isinstance(value, Tensor | np.ndarray)]
         return _commonest(arrays) or _commonest([size_of(value) for value in named.values()])
     if not isinstance(part, list | tuple):
@@ -96,7 +83,7 @@ def _commonest(sizes: Sequence[int | None]) -> int | None:
 
 
 def _named(part: Any) -> Mapping[str, Any] | None:
-    """The parts of what has names for them; ``None`` where it has none."""
+    """Return the named parts of an object; ``None`` if it has none."""
     if isinstance(part, Mapping):
         return {str(name): value for name, value in part.items()}
     if hasattr(part, "_fields") and isinstance(part, tuple):
@@ -112,7 +99,7 @@ _PLAIN = (Tensor, np.ndarray, np.generic, list, tuple, str, bytes, int, float, c
 
 
 def _columns(part: Any, size: int, path: str) -> Iterator[tuple[str, Sequence[Any]]]:
-    """What each sample has a share of; what belongs to the whole batch is left out."""
+    """Yield the parts that have an entry for each sample, but no part that belongs to the whole batch."""
     if isinstance(part, Tensor | np.ndarray):
         if part.ndim and len(part) == size:
             yield path, list(part)
@@ -132,7 +119,7 @@ def _is_of_samples(part: Sequence[Any], size: int) -> bool:
 
 
 def _are_samples(part: Sequence[Any]) -> bool:
-    """Whether a list is one of samples that nobody has collated: tuples alike, of arrays beside numbers or words."""
+    """Whether a list contains uncollated samples: equally long tuples, each with arrays and numbers or words."""
     if not part or not all(isinstance(value, tuple) and len(value) == len(part[0]) for value in part):
         return False
     kinds = (Tensor | np.ndarray, bool | int | float | str)
@@ -163,23 +150,18 @@ _MOST = 2**62
 def digests(*several: Sequence[Sample]) -> list[list[Digest]]:
     """Return digests of samples that are to be compared with one another.
 
-    Parameters
-    ----------
-    several
-        Lists of samples.
-
     Notes
     -----
-    A leaf that has several shapes is of no fixed length, or is padded to what lies beside it in a batch. Where the
-    lists are more alike once their leaves are cut at the end of one value, that is taken for padding: two samples that
-    differ by nothing but how many of those they end with have one digest.
+    A leaf with several shapes has no fixed length, or is padded to the longest sample of its batch. A value counts as
+    padding if the lists agree better after it is cut from the end of each leaf. Two samples that differ only in the
+    amount of padding have the same digest.
     """
     padding = _padding(several)
     return [[digest(sample, padding) for sample in samples] for samples in several]
 
 
 def digest(sample: Sample, padding: Mapping[str, Any] | None = None) -> Digest:
-    """Return the digest of one sample; see :func:`digests`."""
+    """Return the digest of a sample; see :func:`digests`."""
     state = blake2b(digest_size=12)
     for path, leaf in sorted(sample.items()):
         state.update(path.encode())
@@ -188,7 +170,7 @@ def digest(sample: Sample, padding: Mapping[str, Any] | None = None) -> Digest:
 
 
 def leaf_digest(leaf: Any) -> Digest:
-    """Return the digest of one leaf."""
+    """Return the digest of a leaf."""
     return blake2b(_bytes(leaf), digest_size=12).hexdigest()
 
 
@@ -239,7 +221,7 @@ def _bytes(leaf: Any) -> bytes:
 
 
 def _padding(several: Sequence[Sequence[Sample]]) -> dict[str, float]:
-    """What the leaves end with that are padded."""
+    """Return the padding value of each path with padded leaves."""
     shapes: dict[str, set[tuple[int, ...]]] = {}
     for sample in (sample for samples in several for sample in samples):
         for path, leaf in sample.items():
@@ -254,7 +236,7 @@ def _padding(several: Sequence[Sequence[Sample]]) -> dict[str, float]:
 
 
 def _best_padding(columns: Sequence[Sequence[Tensor]]) -> float | None:
-    """The value at the end of leaves without which the lists have most in common; ``None`` where that is all of it."""
+    """Return the value at the end of leaves whose removal makes the lists agree best; ``None`` if none does."""
     ends = Counter(leaf.flatten()[-1].item() for column in columns for leaf in column if leaf.numel())
     best, most = None, _in_common([[leaf_digest(leaf) for leaf in column] for column in columns])
     for value, _ in ends.most_common(_TRIED):

@@ -1,6 +1,6 @@
-"""What was read of loaders, on its way to another process: plain parts there, and the same objects here again.
+"""Transport of results to another process: plain parts on the way, and the same objects at the end.
 
-Nothing that arrives is believed to be of the form that it should have.
+The form of every part is checked on arrival.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,11 +17,11 @@ from .tagged import Tag
 
 
 class UnreadableError(Exception):
-    """What arrived has not the form that it should have."""
+    """A received part has an unexpected form."""
 
 
 def outward(value: Any) -> Any:
-    """Return what was read with leaves that can go to another process."""
+    """Return a result with leaves that can be sent to another process."""
     if isinstance(value, Epoch):
         return replace(value, samples=outward(value.samples))
     if isinstance(value, Facts):
@@ -34,7 +34,7 @@ def outward(value: Any) -> Any:
 
 
 def spelled(value: Any) -> Any:
-    """Return a list that stands for an object, as what writes to the line asks for; ``None`` for what has none."""
+    """Return a list that represents an object on the line; ``None`` if it has no such form."""
     if isinstance(value, Opaque):
         return ["opaque", value.kind, value.digest]
     if isinstance(value, Facts):
@@ -53,12 +53,12 @@ _FACTS = tuple(field.name for field in fields(Facts) if field.name != "data_set"
 
 
 def read(value: Any) -> Any:
-    """Return the object that a list stands for.
+    """Return the object that a list represents.
 
     Raises
     ------
     UnreadableError
-        If it stands for none.
+        If it represents none.
     """
     match value:
         case ["opaque", str(kind), str(digest)]:
@@ -85,7 +85,7 @@ def _facts(values: Mapping[str, Any]) -> Facts:
 
 
 def _tags(tags: Any, draws: Any) -> list[Tag]:
-    """The tags; those of one fetch have one list of what was drawn."""
+    """Return the tags; tags of the same fetch share a list of draws."""
     known = [tuple(each(_named_state)(drew)) for drew in each(several)(draws)]
     rows = each(row(_number, _number, count))(tags)
     if any(which >= len(known) for _, _, which in rows):
@@ -93,7 +93,7 @@ def _tags(tags: Any, draws: Any) -> list[Tag]:
     return [Tag(index, worker, known[which]) for index, worker, which in rows]
 
 
-# The forms of what arrives
+# Forms of received parts
 
 Form = Callable[[Any], Any]
 """Returns a value that has the form, and raises :class:`UnreadableError` for any other."""
@@ -129,12 +129,12 @@ def several(value: Any) -> Sequence[Any]:
 
 
 def each(form: Form) -> Form:
-    """A list of such."""
+    """A list of parts of a form."""
     return lambda value: [form(part) for part in several(value)]
 
 
 def row(*forms: Form) -> Form:
-    """So many parts, each of its form."""
+    """A fixed number of parts, each with its form."""
 
     def read_row(value: Any) -> tuple[Any, ...]:
         if len(several(value)) != len(forms):
@@ -145,7 +145,7 @@ def row(*forms: Form) -> Form:
 
 
 def optional(form: Form) -> Form:
-    """Such a one, or nothing."""
+    """A part of a form, or ``None``."""
     return lambda value: None if value is None else form(value)
 
 
@@ -195,9 +195,11 @@ epoch = a(Epoch)
 FORMS: Mapping[str, Form] = {
     "show": a(Facts),
     "deliver": each(epoch),
+    "deliver_wrapped": each(epoch),
+    "deliver_indices": optional(each(row(each(_number), each(count)))),
     "fail": optional(epoch),
     "read_directly": optional(each(sample)),
-    "read_twice": row(each(sample), each(sample)),
+    "read_twice": row(each(sample), each(sample), each(sample)),
     "read_one_again": row(row(sample, sample, sample), flag),
     "collate": each(row(sample, sample)),
     "announce": row(optional(count), optional(count)),

@@ -1,6 +1,6 @@
-"""What loaders of a source deliver, as those see it who judge: what was read is kept, as many laws look at the same.
+"""Results of the loaders of a source, for the laws. Results are cached, because many laws need the same ones.
 
-A :class:`~harness.loading.fault.LoadingError` is raised again at once by every later exercise like the one it came of.
+A :class:`~harness.loading.fault.LoadingError` is raised again at once by every later exercise of the same kind.
 """
 
 import time
@@ -9,55 +9,54 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any, Protocol
 
-from harness.loading.content import Sample, digest, digests
-from harness.loading.exercise import deliver, fail, read_directly, read_twice, show
+from harness.loading.content import Digest, Sample, digest, digests
+from harness.loading.exercise import deliver, deliver_indices, fail, read_directly, read_twice, show
 from harness.loading.fault import FaultKind, LoadingError, LoadingFault
-from harness.loading.reader import EPOCH_S, HUNG_S, Epoch, Exercise, Exercised
+from harness.loading.reader import EPOCH_S, HUNG_S, SEED, Epoch, Exercise, Exercised
 from harness.loading.source import Ask, Facts, Promise
 from harness.loading.tagged import Injection
 
-_SMALL, _BATCHES = 400, 40
-_WORLD_SEED = 1
+_SMALL, _BATCHES, _LARGEST = 400, 40, 100
 
 
 class Exercising(Protocol):
-    """Who has loaders do something: a :class:`~harness.loading.reader.Reader`, or what stands for one elsewhere."""
+    """A :class:`~harness.loading.reader.Reader`, or its proxy in another process."""
 
     @property
     def source(self) -> Promise:
-        """What is promised of the loaders."""
+        """Promises of the loaders."""
 
     def exercised(
         self, exercise: Exercise, ask: Ask, *given: Any, limit_s: float, hurried: bool = False, placed: bool = True
     ) -> Exercised:
-        """Do something with loaders within bounds."""
+        """Run an exercise within limits."""
 
 
 class Reference(Protocol):
-    """What gives each sample as it should be."""
+    """A source of correct samples."""
 
     def samples(self, count: int) -> list[Sample]:
         """Return the first ones."""
 
 
 class Deliveries:
-    """The loaders of one source, and what was read from them.
+    """Loaders of a source, and cached results.
 
     Parameters
     ----------
     reader
-        Reads them.
+        Reads the loaders.
     declares
-        What their author declares.
+        Declarations of the author.
     reference
-        What gives each sample as it should be; ``None`` where nothing does.
+        Source of correct samples; ``None`` if there is none.
 
     Attributes
     ----------
     read
-        How many samples of epochs were read so far.
+        Number of samples that were read.
     left
-        What was left running by an exercise, in words; empty where nothing was.
+        Description of processes that an exercise left running; empty if there are none.
     """
 
     def __init__(self, reader: Exercising, declares: Mapping[str, Any], reference: Reference | None = None) -> None:
@@ -67,52 +66,53 @@ class Deliveries:
         self.read = 0
         self.left = ""
         self._readings: dict[Any, list[Epoch]] = {}
+        self._indices: dict[Ask, list[tuple[list[int], list[int]]] | None] = {}
         self._faults: dict[Any, LoadingFault] = {}
         self._began = time.monotonic()
 
     @property
     def source(self) -> Promise:
-        """What is promised of the loaders."""
+        """Promises of the loaders."""
         return self._reader.source
 
     @property
     def name(self) -> str:
-        """What the source is called."""
+        """Name of the source."""
         return self.source.name
 
     @property
     def age_s(self) -> float:
-        """Seconds since it was first looked at."""
+        """Seconds since the start of the check."""
         return time.monotonic() - self._began
 
     def names(self, keyword: str) -> bool:
-        """Whether a keyword is asked of the loaders."""
+        """Whether the source accepts a keyword."""
         return keyword in self.source.names
 
     @cached_property
     def facts(self) -> Facts:
-        """What is known of a loader without reading it."""
+        """Facts about a loader that need no reading."""
         facts: Facts = self.exercised(show, Ask(), placed=False)
         return facts
 
     def ask(self, **wanted: Any) -> Ask:
-        """Return what is asked, with a batch size that suits the data."""
+        """Return a request, with a batch size that suits the data."""
         return self.source.named(replace(Ask(batch_size=self.batch_size), **wanted))
 
     @cached_property
     def batch_size(self) -> int:
-        """A batch size that gives ten batches or more and a rest; few batches of a large data set."""
+        """A batch size that gives at least ten batches and a rest."""
         n = self.facts.samples or self._counted()
         sizes = [size for size in (4, 3, 5, 7) if n % size] or [4]
-        return sizes[0] if n < _SMALL else next(size for size in range(n // _BATCHES, n) if n % size)
+        return sizes[0] if n < _SMALL else next(size for size in range(min(n // _BATCHES, _LARGEST), n) if n % size)
 
     def _counted(self) -> int:
         """Samples in an epoch of a loader that takes a batch size and shows no data set; 0 where that is not known."""
         if not self.names("batch_size"):
             return 0
         ask = self.source.named(Ask())
-        epochs = self.exercised(deliver, ask, 1, False, _WORLD_SEED, limit_s=EPOCH_S + HUNG_S)  # noqa: FBT003 - over a line
-        self._readings[ask, False, _WORLD_SEED] = epochs
+        epochs = self.exercised(deliver, ask, 1, False, SEED, limit_s=EPOCH_S + HUNG_S)  # noqa: FBT003 - over a line
+        self._readings[ask, False, SEED] = epochs
         return len(epochs[0].samples) if epochs[0].ended else 0
 
     def exercised(
@@ -124,22 +124,7 @@ class Deliveries:
         placed: bool = True,
         kept: bool = True,
     ) -> Any:
-        """Have loaders do something; what they do instead of delivering is known from then on.
-
-        Parameters
-        ----------
-        exercise
-            What: see :mod:`harness.loading.exercise`.
-        ask
-            What the loaders are asked for.
-        given
-            What else the exercise takes.
-        limit_s
-            Seconds for all of it.
-        placed
-            Whether it is looked into at which sample it fails.
-        kept
-            Whether a failure says something of later exercises.
+        """Run an exercise, and remember its fault.
 
         Raises
         ------
@@ -147,7 +132,7 @@ class Deliveries:
             If a loader does something else than deliver.
         """
         key = ask.num_workers
-        # What happens without workers happens with them too.
+        # A fault without workers also occurs with workers.
         if (known := self._faults.get(key) or self._faults.get(0)) is not None:
             raise LoadingError(known)
         try:
@@ -163,20 +148,8 @@ class Deliveries:
         self.read += _samples_in(value)
         return value
 
-    def epochs(self, ask: Ask, count: int = 1, *, tags: bool = False, world_seed: int = _WORLD_SEED) -> list[Epoch]:
-        """Read several epochs of one loader; of a factory that takes the epoch, each of a loader of its own.
-
-        Parameters
-        ----------
-        ask
-            What is asked for.
-        count
-            How many epochs.
-        tags
-            Whether samples are to come with their tags; an epoch has none where that is impossible.
-        world_seed
-            What the global generators are seeded with before.
-        """
+    def epochs(self, ask: Ask, count: int = 1, *, tags: bool = False, world_seed: int = SEED) -> list[Epoch]:
+        """Read several epochs of a loader. If the factory takes the epoch, make a new loader for each."""
         key = (ask, tags, world_seed)
         known = self._readings.get(key, [])
         if len(known) < count:
@@ -188,22 +161,28 @@ class Deliveries:
                 )
         return known[:count]
 
+    def indices(self, ask: Ask, count: int = 2) -> list[tuple[list[int], list[int]]] | None:
+        """Return the indices of epochs and the sizes of their batches; ``None`` where only the samples are known."""
+        if ask not in self._indices:
+            self._indices[ask] = self.exercised(deliver_indices, ask, count, limit_s=EPOCH_S * count + HUNG_S)
+        return self._indices[ask]
+
     def failing(self, ask: Ask, injection: Injection) -> Epoch | None:
-        """Read an epoch in which something goes wrong; ``None`` where that cannot be brought about.
+        """Read an epoch with an injected error; ``None`` if no error can be injected.
 
         Raises
         ------
         LoadingError
-            As it should.
+            If the loader reports the error.
         """
         epoch: Epoch | None = self.exercised(fail, ask, injection.at, injection.ends, placed=False, kept=False)
         return epoch
 
     @cached_property
     def directly(self) -> list[Sample] | None:
-        """The samples as the data set gives them, one after the other, each collated alone; ``None`` if unreachable.
+        """The samples of the data set in order, each collated alone; ``None`` if there is no access to them.
 
-        They are fewer than there are where reading them takes long. A wrapper that changes most samples has none.
+        The list is shorter if reading takes long. There is none for a wrapper that changes most samples.
         """
         samples = self._of_the_data_set
         if samples is None or not self.facts.wrapped or self.is_random:
@@ -217,17 +196,30 @@ class Deliveries:
         samples: list[Sample] | None = self.exercised(read_directly, self.ask())
         return samples
 
-    @cached_property
+    @property
     def is_random(self) -> bool:
-        """Whether a sample of the data set is another when it is read again."""
+        """Whether a sample of the data set differs when it is read again, or by another loader."""
+        first, second, other = self._read_again
+        return first != second or first != other
+
+    @property
+    def is_random_each_time(self) -> bool:
+        """Whether a sample of the data set differs when it is read again by the same loader."""
+        first, second, _ = self._read_again
+        return first != second
+
+    @cached_property
+    def _read_again(self) -> tuple[list[Digest], list[Digest], list[Digest]]:
+        """The first samples: read once, read again, and read by another loader with another seed."""
         if not self._of_the_data_set:
-            return False
-        first, second = self.exercised(read_twice, self.ask(), min(3, len(self._of_the_data_set)))
-        return [digest(sample) for sample in first] != [digest(sample) for sample in second]
+            return [], [], []
+        several = self.exercised(read_twice, self.ask(), min(3, len(self._of_the_data_set)))
+        first, second, other = ([digest(sample) for sample in samples] for samples in several)
+        return first, second, other
 
 
 def _samples_in(value: Any) -> int:
-    """How many samples there are in the epochs among what was read."""
+    """Return the number of samples in the epochs of a result."""
     if isinstance(value, Epoch):
         return len(value.samples)
     return sum(map(_samples_in, value)) if isinstance(value, list | tuple) else 0

@@ -1,7 +1,7 @@
-"""What loaders are put through where they are, for one law or several: each exercise returns what was read, as data.
+"""Exercises: operations on loaders in their process, which return the results as data.
 
-``exercise(reader, ask, ...)`` is carried out by a :class:`~.reader.Reader`, in this process or in another; what is
-right is decided by whoever asked for it.
+A :class:`~.reader.Reader` runs ``exercise(reader, ask, ...)``, in this process or in another. The laws judge the
+results.
 """
 
 import copy
@@ -20,51 +20,77 @@ from torch import Tensor
 
 from .accounting import in_use_bytes
 from .content import Sample, samples_of
-from .reader import Epoch, Exercise, Reader, alone, is_generator, tell_epoch, until
+from .generators import generators_of, global_states, seed_all, states_of
+from .reader import EPOCH_S, FEW, SEED, Epoch, Exercise, Reader, alone, is_generator, tell_epoch, until
 from .source import Ask, Facts, facts_of, is_map_style, length_of, torch_loader
-from .tagged import Injection, generators_of, global_states, seed_all, states_of, with_failure
+from .tagged import Injection, of_indices, with_failure
 
 
 def show(reader: Reader, ask: Ask) -> Facts:
-    """Return what is known of a loader without reading it."""
+    """Return the facts about a loader that need no reading."""
     return replace(facts_of(reader.make(ask)), data_set=None)
 
 
 def deliver(reader: Reader, ask: Ask, count: int, tags: bool, world_seed: int) -> list[Epoch]:  # noqa: FBT001 - goes over a line
-    """Return so many epochs, with the global generators seeded before."""
+    """Return some epochs, after seeding the global generators."""
     if tags:
         return reader.tagged_epochs(ask, count, world_seed=world_seed)
     return reader.epochs(ask, count, tags=False, world_seed=world_seed)
 
 
+def deliver_wrapped(reader: Reader, ask: Ask, count: int) -> list[Epoch]:
+    """Return epochs with tags of a wrapped loader, without its wrapper."""
+    return reader.epochs(ask, count, tags=True, inner=True)
+
+
+def deliver_indices(reader: Reader, ask: Ask, count: int) -> list[tuple[list[int], list[int]]] | None:
+    """Return the indices that epochs ask for and the sizes of their batches, without reading a sample."""
+    epochs: list[tuple[list[int], list[int]]] = []
+    loader = None
+    for number in range(ask.epoch, ask.epoch + count):
+        if loader is None or reader.makes_each_epoch(loader):
+            loader = of_indices(reader.make(replace(ask, epoch=number)))
+        if loader is None:
+            return None
+        tell_epoch(loader, number)
+        batches = list(loader)
+        epochs.append(([index for batch in batches for index in batch], [len(batch) for batch in batches]))
+    return epochs
+
+
 def fail(reader: Reader, ask: Ask, at: int, ends: bool) -> Epoch | None:  # noqa: FBT001 - as above
-    """Let a sample raise, or its process end; ``None`` where that cannot be brought about."""
+    """Let a sample raise, or its process end; ``None`` if no error can be injected."""
     injection = Injection(at, ends=ends)
     loader = with_failure(reader.make(ask), injection)
     epoch = None if loader is None else reader.epoch_of(loader)
     return epoch if injection.happened else None
 
 
-# Its data set
+# Data sets
 
 
 def read_directly(reader: Reader, ask: Ask) -> list[Sample] | None:
-    """Return the samples as the data set gives them, each collated alone; ``None`` where it cannot be reached."""
+    """Return the samples of the data set, each collated alone; ``None`` if there is no access to it."""
     loader = reader.make(ask)
     facts = facts_of(loader)
     if not facts.by_index or facts.samples is None:
         return None
-    return list(until(reader.limit_s, lambda i: alone(loader, i), range(len(facts.data_set))))
+    most = len(facts.data_set) if reader.limit_s >= EPOCH_S else min(2 * FEW, len(facts.data_set))
+    return list(until(reader.limit_s, lambda i: alone(loader, i), range(most)))
 
 
-def read_twice(reader: Reader, ask: Ask, count: int) -> tuple[list[Sample], list[Sample]]:
-    """Return the first samples, and the same read again."""
+def read_twice(reader: Reader, ask: Ask, count: int) -> tuple[list[Sample], list[Sample], list[Sample]]:
+    """Return the first samples: read once, read again, and read by another loader with another seed."""
     loader = reader.make(ask)
-    return [alone(loader, i) for i in range(count)], [alone(loader, i) for i in range(count)]
+    first, second = ([alone(loader, i) for i in range(count)] for _ in range(2))
+    seed_all(SEED)
+    loader = reader.make(ask)
+    seed_all(SEED + 1)
+    return first, second, [alone(loader, i) for i in range(count)]
 
 
 def read_one_again(reader: Reader, ask: Ask) -> tuple[list[Sample], bool]:
-    """Return the first sample, read again, and of another loader; and whether random numbers were drawn for it."""
+    """Return the first sample three times, the last time by another loader, and whether it drew random numbers."""
     loader, another = reader.make(ask), reader.make(ask)
     data_set = facts_of(loader).data_set
     before = states_of(generators_of(data_set))
@@ -74,7 +100,7 @@ def read_one_again(reader: Reader, ask: Ask) -> tuple[list[Sample], bool]:
 
 
 def collate(reader: Reader, ask: Ask, count: int) -> list[tuple[Sample, Sample]]:
-    """Return the first samples, each as it is given and as it comes; none where that cannot be told apart."""
+    """Return the first samples before and after collation; none if the data set returns batches."""
     loader = torch_loader(reader.make(ask))
     assert loader is not None
     if facts_of(loader).whole or getattr(loader.dataset, "__getitems__", None) or loader.batch_sampler is None:
@@ -83,29 +109,29 @@ def collate(reader: Reader, ask: Ask, count: int) -> list[tuple[Sample, Sample]]
 
 
 def announce(reader: Reader, ask: Ask) -> tuple[int | None, int | None]:
-    """Return how many batches are announced, and the length of a data set that has a sample behind its last."""
+    """Return the announced number of batches, and the length of a data set that has a sample beyond it."""
     loader = reader.make(ask)
     data_set = facts_of(loader).data_set
     if data_set is None or not is_map_style(data_set):
         return length_of(loader), None
     n = len(data_set)
-    # One that has more of them makes them of any index, or is cut short on purpose.
+    # A data set with two more samples accepts any index, or is shortened intentionally.
     return length_of(loader), n if _has(data_set, n) and not _has(data_set, n + 1) else None
 
 
 def _has(data_set: Any, index: int) -> bool:
     try:
         data_set[index]
-    except Exception:  # noqa: BLE001 - as it should, whatever it raises
+    except Exception:  # noqa: BLE001 - any error shows that there is no sample
         return False
     return True
 
 
-# Its batches
+# Batches
 
 
 def keep_batches(reader: Reader, ask: Ask, count: int) -> list[tuple[list[Sample], list[Sample]]]:
-    """Return the first batches, each as it came and as it is once all of them have."""
+    """Return the first batches, each on arrival and after the arrival of all."""
     loader = reader.make(ask)
     tell_epoch(loader, 0)
     batches, before = [], []
@@ -159,7 +185,7 @@ _BOOLEAN = (np.dtype(bool), torch.bool)
 
 
 def seed_and_read(reader: Reader, ask: Ask, count: int) -> list[dict[str, str]]:
-    """Return the states of the global generators after each of the first samples, seeded otherwise before each."""
+    """Return the states of the global generators after each of the first samples, with a new seed before each."""
     loader = reader.make(ask)
     after = []
     for i in range(count):
@@ -179,11 +205,11 @@ def seed_and_begin(reader: Reader, ask: Ask, seeds: list[int]) -> list[dict[str,
     return after
 
 
-# Its epochs
+# Epochs
 
 
 def set_epochs(reader: Reader, ask: Ask, numbers: list[int]) -> list[Epoch] | None:
-    """Return the epochs of one loader that is told their numbers; ``None`` where it hears of none."""
+    """Return the epochs of a loader after ``set_epoch``; ``None`` if it has no such method."""
     loader = reader.make(ask)
     if not callable(getattr(loader, "set_epoch", None)):
         return None
@@ -195,7 +221,7 @@ def set_epochs(reader: Reader, ask: Ask, numbers: list[int]) -> list[Epoch] | No
 
 
 def leave_early(reader: Reader, ask: Ask, batches: int) -> Epoch | None:
-    """Read some batches, and return an epoch; ``None`` of a loader that is good for one, or may go on."""
+    """Read some batches, and return an epoch; ``None`` if the loader has one epoch only, or may continue."""
     loader = reader.make(ask)
     if _has_state(loader) or (reader.source.is_factory and is_generator(loader)):
         return None
@@ -206,7 +232,7 @@ def leave_early(reader: Reader, ask: Ask, batches: int) -> Epoch | None:
 
 
 def go_straight_on(reader: Reader, ask: Ask) -> list[Epoch] | None:
-    """Return two epochs of a loader that has a state; ``None`` of one that has none."""
+    """Return two epochs of a loader with a state; ``None`` if it has no state."""
     seed_all(5)
     loader = reader.make(ask)
     return [reader.epoch_of(loader), reader.epoch_of(loader)] if _has_state(loader) else None
@@ -217,7 +243,7 @@ def _has_state(loader: Any) -> bool:
 
 
 def resume(reader: Reader, ask: Ask, stops: list[int]) -> list[Epoch]:
-    """Read so many batches of one loader after the other, each from the state of the one before; return two epochs."""
+    """Read batches with several loaders, each from the state of the previous loader; return two epochs."""
     seed_all(5)
     loader = reader.make(ask)
     for stop in stops:
@@ -226,13 +252,13 @@ def resume(reader: Reader, ask: Ask, stops: list[int]) -> list[Epoch]:
             next(iterator, None)
         state = copy.deepcopy(loader.state_dict())
         del iterator
-        seed_all(6)  # what was drawn meanwhile is another matter
+        seed_all(6)  # the global state differs after a restart
         loader = reader.make(ask)
         loader.load_state_dict(state)
     return [reader.epoch_of(loader), reader.epoch_of(loader)]
 
 
-# What is left
+# Leftovers
 
 
 def stay(reader: Reader, ask: Ask) -> bool:
@@ -241,7 +267,7 @@ def stay(reader: Reader, ask: Ask) -> bool:
 
 
 def use_memory(reader: Reader, ask: Ask, count: int, warm: int, most_s: float) -> list[int] | None:
-    """Return the bytes that are in use after each epoch from the last warm one on; ``None`` where they take long."""
+    """Return the bytes in use after each epoch, from the last warm-up epoch on; ``None`` if epochs take long."""
     loader = reader.make(ask)
     used, end = [], time.monotonic() + most_s
     for number in range(count + warm):
@@ -259,14 +285,14 @@ def use_memory(reader: Reader, ask: Ask, count: int, warm: int, most_s: float) -
 
 
 def use(reader: Reader, ask: Ask) -> list[int]:
-    """Read an epoch and let go of the loader."""
+    """Read an epoch and discard the loader."""
     loader = reader.make(ask)
     tell_epoch(loader, 0)
     return [len(reader.epoch_of(loader).samples)]
 
 
 def count_open(_: Reader, __: Ask) -> list[int]:
-    """Return how many files are open, and how many threads there are."""
+    """Return the numbers of open files and threads."""
     gc.collect()
     try:
         files = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - a count, of what is no folder elsewhere
@@ -280,6 +306,8 @@ EXERCISES: Mapping[str, Exercise] = {
     for exercise in (
         show,
         deliver,
+        deliver_wrapped,
+        deliver_indices,
         fail,
         read_directly,
         read_twice,

@@ -1,8 +1,7 @@
-"""What a loader does instead of delivering: one plain sentence, the index where there is one, and the way out.
+"""Faults of loaders: a plain sentence, the index of the sample if there is one, and a remedy.
 
-A loader is run within :func:`within`, which ends it when its time is up, turns what it raises into a
-:class:`LoadingError`, and leaves no process behind. Whether it was a sample that did it, and which, is looked into by
-:mod:`harness.loading.watched`.
+:func:`within` runs a loader, stops it at a time limit, turns its exceptions into a :class:`LoadingError`, and leaves no
+process behind. :mod:`harness.loading.watched` finds the sample that caused a fault.
 """
 
 import gc
@@ -29,20 +28,20 @@ LIMIT_S = 60.0
 """Default time limit for a loader, in seconds."""
 
 GOODBYE_S = 6.0
-"""Seconds that workers have for ending by themselves; ``DataLoader`` itself gives them five before it ends them."""
+"""Seconds for workers to exit; ``DataLoader`` itself waits for five seconds."""
 
 SOON_S = 0.5
-"""The same where nothing depends on it."""
+"""Shorter wait where no verdict depends on it."""
 
 _DEATH_S = 1.0
-"""Seconds between the connection that breaks and the process that has ended, at most."""
+"""Maximum seconds between a broken connection and the end of its process."""
 
 _AGAIN_S = 5.0
 """Seconds until the alarm repeats, in case hanging code caught the first one."""
 
 
 class FaultKind(StrEnum):
-    """What happened."""
+    """Kinds of faults."""
 
     DIED = "died"
     RAISED = "raised"
@@ -56,20 +55,20 @@ class FaultKind(StrEnum):
 
 @dataclass(frozen=True)
 class LoadingFault:
-    """What a loader did instead of delivering.
+    """A fault of a loader.
 
     Parameters
     ----------
     kind
         What happened.
     sentence
-        In words.
+        Description.
     remedy
-        The way out.
+        Remedy.
     index
-        The sample at which it happened; ``None`` where none is to blame, or it is not known.
+        Index of the sample that caused it; ``None`` if unknown.
     worker
-        Number of the worker; ``None`` for the process that asks, or where it is not known.
+        Number of the worker; ``None`` for the main process, or if unknown.
     """
 
     kind: FaultKind
@@ -79,17 +78,17 @@ class LoadingFault:
     worker: int | None = None
 
     def __str__(self) -> str:
-        """Return sentence and way out on one line."""
+        """Return the sentence and the remedy on one line."""
         return f"{self.sentence}; {self.remedy}"
 
 
 class LoadingError(Exception):
-    """A loader that does not deliver.
+    """A loader has a fault.
 
     Parameters
     ----------
     fault
-        What it did.
+        The fault.
     """
 
     def __init__(self, fault: LoadingFault) -> None:
@@ -97,22 +96,17 @@ class LoadingError(Exception):
         self.fault = fault
 
     def __str__(self) -> str:
-        """Return the sentence and the way out."""
+        """Return the sentence and the remedy."""
         return str(self.fault)
 
 
 class _Overdue(BaseException):
-    """Time is up; no ``except Exception`` of the code that hangs catches it."""
+    """The time limit is reached; an ``except Exception`` of the hanging code does not catch it."""
 
 
 @contextmanager
 def within(limit_s: float = LIMIT_S) -> Iterator[None]:
-    """Run a loader within a limit of time; name what it does instead, and end every process it started.
-
-    Parameters
-    ----------
-    limit_s
-        Seconds for what is done within.
+    """Run a loader within a time limit, name its fault, and end every process that it started.
 
     Raises
     ------
@@ -121,8 +115,8 @@ def within(limit_s: float = LIMIT_S) -> Iterator[None]:
 
     Notes
     -----
-    Time is kept by an alarm, in the main thread, on systems that have one. An operation that never returns to the
-    interpreter is not interrupted.
+    The limit is an alarm in the main thread, on systems that have one. It does not interrupt an operation that never
+    returns to the interpreter.
     """
     with _named(limit_s, _Overdue) as before:
         yield
@@ -139,31 +133,31 @@ def within(limit_s: float = LIMIT_S) -> Iterator[None]:
 
 @dataclass
 class Ended:
-    """How what was done within bounds ended.
+    """Result of a bounded run.
 
     Parameters
     ----------
     left
-        How many processes it left running, which were ended.
+        Number of processes that it left running, and that were ended.
     """
 
     left: int = 0
 
 
 class _Patience:
-    """What works is given more time, as on a machine that does much else; what sleeps hangs.
+    """Extends the time limit of a loader that is using the CPU, as on a busy machine.
 
     Parameters
     ----------
     limit_s
-        Seconds without a doubt; :data:`MOST_TIMES` as many at most.
+        Seconds; :data:`MOST_TIMES` as many at most.
     """
 
     def __init__(self, limit_s: float) -> None:
         self.until, self.used_s = time.monotonic() + MOST_TIMES * limit_s, cpu_s()
 
     def overdue(self) -> BaseException | None:
-        """Return what is raised; ``None`` while the loader has used the processor since it was asked last."""
+        """Return the exception to raise; ``None`` if the loader has used the CPU since the last call."""
         before, self.used_s = self.used_s, cpu_s()
         busy = self.used_s - before > _BUSY_S
         return None if busy and time.monotonic() < self.until else _Overdue()
@@ -172,22 +166,13 @@ class _Patience:
 MOST_TIMES = 4
 """Factor on the time limit for a loader that is using the CPU."""
 
-_BUSY_S = 0.5
-"""CPU seconds between two looks from which a loader is at work."""
+_BUSY_S = 0.2
+"""CPU seconds between two calls that count as work."""
 
 
 @contextmanager
 def bounded(limit_s: float, *, keeps: bool = False, wait_s: float = SOON_S) -> Iterator[Ended]:
-    """Do something with loaders as :func:`within` does, where a process that is left is counted, and is no fault.
-
-    Parameters
-    ----------
-    limit_s
-        Seconds for what is done within.
-    keeps
-        Whether the loader outlives this, so that its workers may.
-    wait_s
-        Seconds that processes have for ending by themselves.
+    """Run loaders like :func:`within`, but count processes that are left, instead of reporting a fault.
 
     Raises
     ------
@@ -197,38 +182,42 @@ def bounded(limit_s: float, *, keeps: bool = False, wait_s: float = SOON_S) -> I
     ended = Ended()
     with _named(limit_s, _Patience(limit_s).overdue) as before:
         yield ended
-    if not keeps and (left := _left(before, wait_s)):
+    if keeps:
+        return
+    with _deaf():
+        left = _left(before, wait_s)
+    if left:
         ended.left = len(left)
         end(left)
 
 
 @contextmanager
 def _named(limit_s: float, overdue: Callable[[], BaseException | None]) -> Iterator[set[psutil.Process]]:
-    """Yield the processes there are before; whatever is raised is named, and what was started ends with it."""
+    """Yield the existing processes; name any exception, and end all processes that were started since."""
     before, segments = _children(), _segments()
     try:
         with alarm(limit_s, overdue, again_s=_AGAIN_S):
             yield before
     except _Overdue:
         fault = hung(limit_s)
-        end(_children() - before)
+        _end_since(before)
         _sweep(segments)
         raise LoadingError(fault) from None
     except LoadingError:
-        end(_children() - before)
+        _end_since(before)
         raise
     except Exception as error:  # noqa: BLE001 - foreign code; it becomes a fault, which is raised
         cause = _death(error)
-        end(_children() - before)
+        _end_since(before)
         _sweep(segments)
         raise LoadingError(named(cause)) from cause
     except BaseException:
-        end(_children() - before)
+        _end_since(before)
         raise
 
 
 def _death(error: Exception) -> Exception:
-    """Return torch's own word on a worker that died, where a broken connection to it came first."""
+    """Return torch's own message about a dead worker, if a broken connection was noticed first."""
     try:
         until = time.monotonic() + _DEATH_S
         while isinstance(error, OSError | EOFError) and time.monotonic() < until:
@@ -240,7 +229,7 @@ def _death(error: Exception) -> Exception:
 
 
 def _said_of_workers(*, wait_s: float = 0.0) -> RuntimeError | None:
-    """Have torch look after its workers, as it does whenever a process has ended; it names one loader at a time."""
+    """Let torch check its workers, as it does when a process ends; it names one loader at a time."""
     try:
         signal.raise_signal(signal.SIGCHLD)
         time.sleep(wait_s)
@@ -249,7 +238,7 @@ def _said_of_workers(*, wait_s: float = 0.0) -> RuntimeError | None:
     return None
 
 
-# What is meant by what is raised
+# Meaning of exceptions
 
 _PIDS = re.compile(r"\(pid(?:\(s\))? ([\d, ]+)\)")
 _WORKER = re.compile(r"in DataLoader worker process (\d+)")
@@ -258,7 +247,7 @@ _NO_SHARED_MEMORY = ("unable to allocate shared memory", "unable to resize file"
 
 
 def named(error: Exception) -> LoadingFault:
-    """Say what an error of a loader means."""
+    """Return the fault that an error means."""
     text = words_of(error)
     worker = int(match[1]) if (match := _WORKER.search(text)) else None
     last = str(error).strip().splitlines()[-1] if str(error).strip() else ""
@@ -291,7 +280,7 @@ def named(error: Exception) -> LoadingFault:
 
 
 def died(text: str, exit_code: int | None = None) -> LoadingFault:
-    """Say that a worker is gone, and by what: as torch says, else by its exit code where that is known."""
+    """Return the fault of a dead worker, with the cause from torch or from the exit code."""
     match = _HOW.search(text)
     if match is not None:
         how = f"is killed by {match[1]}" if match[1] else f"exits with {match[2]}"
@@ -307,12 +296,12 @@ def died(text: str, exit_code: int | None = None) -> LoadingFault:
 
 
 def pids(error: BaseException) -> set[int]:
-    """The processes that an error of ``DataLoader`` names."""
+    """Return the processes that an error of ``DataLoader`` names."""
     return {int(pid) for match in _PIDS.finditer(words_of(error)) for pid in match[1].split(",")}
 
 
 def words_of(error: BaseException) -> str:
-    """What an error says, and the one it was raised from: torch says there by which signal a worker was ended."""
+    """Return the text of an error and its cause, which names the signal that killed a worker."""
     return f"{error}\n{error.__cause__ or ''}"
 
 
@@ -323,7 +312,7 @@ _HUNG_REMEDY = "set a time limit for each wait of the data set; locks and thread
 
 
 def hung(limit_s: float) -> LoadingFault:
-    """Say that time is up; a batch that does not fit into shared memory may have been lost without a word."""
+    """Return the fault of a timeout; scarce shared memory may have lost a batch silently."""
     said, left = f"loading hangs: no batch arrived within {limit_s:g} s", shared_memory_left()
     if left is not None and left < _SCARCE:
         scarce = f"{said}, and only {left / 2**20:.3g} MB of shared memory are left"
@@ -338,7 +327,7 @@ _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where Linux has it, by no choi
 
 
 def shared_memory_left() -> int | None:
-    """Return the bytes of shared memory that are left; ``None`` where that cannot be known."""
+    """Return the free bytes of shared memory; ``None`` if unknown."""
     if not hasattr(os, "statvfs") or not _SHARED_MEMORY.is_dir():
         return None
     there = os.statvfs(_SHARED_MEMORY)
@@ -346,12 +335,12 @@ def shared_memory_left() -> int | None:
 
 
 def _segments() -> set[Path]:
-    """What torch's processes have in shared memory under a name: for a moment, unless they failed to fill it."""
+    """Return torch's named segments of shared memory; they are short-lived, unless filling them failed."""
     return set(_SHARED_MEMORY.glob("torch_*"))
 
 
 def _sweep(before: set[Path]) -> None:
-    """Remove what processes that are gone have left there since."""
+    """Remove new segments of processes that are gone."""
     for segment in _segments() - before:
         owner = segment.name.split("_")[1]
         if owner.isdigit() and not psutil.pid_exists(int(owner)):
@@ -372,10 +361,10 @@ def _children() -> set[psutil.Process]:
 
 
 def _left(before: set[psutil.Process], wait_s: float) -> set[psutil.Process]:
-    """The processes started since that do not end by themselves in time."""
+    """Return the processes that were started since and do not exit in time."""
     if not _children() - before:
         return set()
-    gc.collect()  # what is let go of may be part of a cycle
+    gc.collect()  # a discarded loader may be part of a cycle
     until, pause_s = time.monotonic() + wait_s, 0.01
     while left := {process for process in _children() - before if runs(process)}:
         if time.monotonic() >= until:
@@ -386,7 +375,7 @@ def _left(before: set[psutil.Process], wait_s: float) -> set[psutil.Process]:
 
 
 def runs(process: psutil.Process) -> bool:
-    """Whether a process is there, and not one of those that ``multiprocessing`` keeps for its own use."""
+    """Whether a process is running, and is no helper of ``multiprocessing``."""
     try:
         return process.status() != psutil.STATUS_ZOMBIE and not _serves_all(process)
     except psutil.NoSuchProcess:
@@ -397,9 +386,9 @@ _SERVANTS = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")
 
 
 def _serves_all(process: psutil.Process) -> bool:
-    """Whether it is a helper of ``multiprocessing`` that stays for the next worker, as long as this process lives.
+    """Whether it is a helper of ``multiprocessing`` that stays alive for later workers.
 
-    A worker that such a helper has forked has its command line, and is none.
+    A worker that was forked from a helper has the same command line, but is no helper.
     """
     if process.pid in servers():
         return True
@@ -411,8 +400,14 @@ def _is_servant(process: psutil.Process) -> bool:
     return any(servant in argument for argument in process.cmdline() for servant in _SERVANTS)
 
 
+def _end_since(before: set[psutil.Process]) -> None:
+    """End the processes that were started since."""
+    with _deaf():
+        end(_children() - before)
+
+
 def end(processes: set[psutil.Process]) -> None:
-    """End processes, gently where they let us; ``multiprocessing``'s own helpers stay."""
+    """Terminate processes, then kill the remaining ones; helpers of ``multiprocessing`` stay."""
     with _deaf():
         mine = [process for process in processes if runs(process)]
         for process in mine:
@@ -423,13 +418,13 @@ def end(processes: set[psutil.Process]) -> None:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
         psutil.wait_procs(stubborn, timeout=1.0)
-        # A worker that died by itself is waited for by no one where that broke torch's own goodbye.
+        # Wait for dead workers that torch does not wait for.
         multiprocessing.active_children()
 
 
 @contextmanager
 def _deaf() -> Iterator[None]:
-    """Let torch not raise, in the middle of whatever runs next, that the workers ended here have ended."""
+    """Keep torch's signal handler from raising an error about workers that are ended here."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,7 +1,7 @@
-"""Reading loaders where they are, within bounds of time and memory.
+"""Reading loaders in their process, within limits of time and memory.
 
-What is read is data, so that it can be judged elsewhere. An epoch that takes long is cut, and what a loader does
-instead of delivering is a :class:`~.fault.LoadingError`.
+The results are data, so another process can judge them. A long epoch is cut. A fault of a loader is a
+:class:`~.fault.LoadingError`.
 """
 
 import gc
@@ -18,9 +18,10 @@ import torch
 
 from .content import Sample, samples_of
 from .fault import SOON_S, FaultKind, LoadingError, LoadingFault, bounded
+from .generators import seed_all
 from .source import Ask, Source, facts_of, is_map_style, torch_loader
 from .spawning import spawned_quickly
-from .tagged import Tag, TaggedBatch, can_be_tagged, seed_all, tagged, untagged, with_data_set
+from .tagged import Tag, TaggedBatch, can_be_tagged, tagged, untagged, with_data_set
 from .watched import diagnose
 
 EPOCH_S = 3.0
@@ -32,35 +33,41 @@ SHORT_S = 0.4
 FEW = 1000
 """Number of samples that are enough in this case."""
 
+QUICK_S = 0.5
+"""Seconds beyond which no more than these are read, if the epoch is expected to take longer."""
+
 HUNG_S = 6.0
 """Extra seconds for a batch before it counts as hanging."""
 
 AGAIN_S = 2.5
 """Extra seconds for a hanging loader when it is read again to find the sample."""
 
+SEED = 1
+"""Seed of the global generators when an exercise begins."""
+
 MOST_BYTES = 2**28
-"""More is not kept of an epoch."""
+"""Maximum bytes to store for an epoch."""
 
 MOST_PARTS = 2**18
-"""More samples and parts of samples are not kept of an epoch either."""
+"""Maximum number of samples and parts to store for an epoch."""
 
 
 @dataclass
 class Epoch:
-    """What an epoch delivered.
+    """Samples of an epoch.
 
     Parameters
     ----------
     samples
-        In the order of their arrival.
+        Samples in order of arrival.
     sizes
-        Samples of each batch.
+        Batch sizes.
     tags
-        Where the samples come from; empty where that was not asked or cannot be known.
+        Tags of the samples; empty if not requested or unknown.
     ended
         Whether it was read to its end.
     seconds
-        How long that took.
+        Duration.
     """
 
     samples: list[Sample] = field(default_factory=list)
@@ -71,14 +78,14 @@ class Epoch:
 
 
 class Exercised(NamedTuple):
-    """What came of an exercise.
+    """Result of an exercise.
 
     Parameters
     ----------
     value
-        What was read, as data.
+        The result, as data.
     left
-        How many processes were left running by it; they are ended.
+        Number of processes that it left running; they were ended.
     """
 
     value: Any
@@ -90,17 +97,17 @@ Exercise = Callable[..., Any]
 
 
 class Reader:
-    """Makes the loaders of one source, and reads them.
+    """Makes and reads the loaders of a source.
 
     Parameters
     ----------
     source
-        Makes them.
+        Makes the loaders.
 
     Attributes
     ----------
     limit_s
-        After so many seconds an epoch is cut.
+        Seconds after which an epoch is cut.
     """
 
     def __init__(self, source: Source) -> None:
@@ -110,22 +117,7 @@ class Reader:
     def exercised(
         self, exercise: Exercise, ask: Ask, *given: Any, limit_s: float, hurried: bool = False, placed: bool = True
     ) -> Exercised:
-        """Do something with loaders within bounds, and leave the global random state as it was.
-
-        Parameters
-        ----------
-        exercise
-            What.
-        ask
-            What the loaders are asked for.
-        given
-            What else the exercise takes.
-        limit_s
-            Seconds for all of it.
-        hurried
-            Whether processes that are left are not waited for.
-        placed
-            Whether it is looked into at which sample it fails.
+        """Run an exercise within limits, and restore the global random state.
 
         Raises
         ------
@@ -139,9 +131,10 @@ class Reader:
                 spawned_quickly(),
                 bounded(limit_s, keeps=self.source.is_one_object, wait_s=wait_s) as ended,
             ):
+                seed_all(SEED)  # a factory with random data makes the same data each time
                 value = exercise(self, ask, *given)
         except LoadingError as error:
-            gc.collect()  # what it leaves behind would be inherited by the next workers
+            gc.collect()  # the next workers would inherit leftovers
             if not placed:
                 raise
             with _quietly():
@@ -150,12 +143,12 @@ class Reader:
         return Exercised(value, ended.left)
 
     def make(self, ask: Ask) -> Any:
-        """Make a loader; one that was tagged before is as it was."""
+        """Make a loader, without tags from an earlier exercise."""
         loader = self.source.make(ask)
         return untagged(loader) if self.source.is_one_object else loader
 
     def _placed(self, ask: Ask, error: LoadingError) -> LoadingFault:
-        """Say at which sample it failed, where that can be seen when the epoch is read again."""
+        """Return the fault with its sample, if another epoch shows it."""
         if error.fault.index is not None or error.fault.kind in _NO_SAMPLE:
             return error.fault
         with suppress(Exception), spawned_quickly():
@@ -173,8 +166,11 @@ class Reader:
                 return uncollated(facts_of(loader).data_set, torch_loader(self.make(ask)), error.fault)
         return error.fault
 
-    def epochs(self, ask: Ask, count: int, *, tags: bool, world_seed: int) -> list[Epoch]:
-        """Read several epochs of one loader; of a factory that takes the epoch, each of a loader of its own."""
+    def epochs(self, ask: Ask, count: int, *, tags: bool, world_seed: int = SEED, inner: bool = False) -> list[Epoch]:
+        """Read several epochs of a loader. If the factory takes the epoch, make a new loader for each.
+
+        With ``inner``, read the loader inside a wrapper; the wrapper still receives the epoch.
+        """
         seed_all(world_seed)
         epochs: list[Epoch] = []
         loader = None
@@ -184,11 +180,11 @@ class Reader:
             tell_epoch(loader, number)
             if tags and can_be_tagged(loader):
                 loader = tagged(loader)
-            epochs.append(self.epoch_of(loader))
+            epochs.append(self.epoch_of(torch_loader(loader) if inner else loader))
         return epochs
 
     def tagged_epochs(self, ask: Ask, count: int, *, world_seed: int) -> list[Epoch]:
-        """Read several epochs with tags; without them where a wrapper cannot compute with a tagged batch."""
+        """Read several epochs with tags, or without tags if a wrapper cannot process a tagged batch."""
         try:
             return self.epochs(ask, count, tags=True, world_seed=world_seed)
         except Exception:
@@ -197,41 +193,33 @@ class Reader:
             return self.epochs(ask, count, tags=False, world_seed=world_seed)
 
     def makes_each_epoch(self, loader: Any) -> bool:
-        """Whether a loader is good for one epoch: the factory takes the epoch, or is a generator function."""
+        """Whether a loader has one epoch only: the factory takes the epoch, or is a generator function."""
         return "epoch" in self.source.names or (self.source.is_factory and is_generator(loader))
 
     def epoch_of(self, loader: Any, *, skip: int = 0, most: int | None = None) -> Epoch:
-        """Read an epoch, or what is left of it.
-
-        Parameters
-        ----------
-        loader
-            The loader, or its iterator.
-        skip
-            Batches that are not kept.
-        most
-            Batches that are read at most.
-        """
+        """Read an epoch or its rest."""
         epoch, size, parts = Epoch(), 0, 0
-        whole = facts_of(loader).whole
+        facts = facts_of(loader)
         batches = iter(loader)
-        began = time.perf_counter()  # its workers have started, which is no part of reading
+        began = time.perf_counter()  # after the start of the workers
         for number, came in enumerate(batches):
             batch = came
             if isinstance(came, TaggedBatch):
                 batch = came.batch
                 epoch.tags += came.tags
             if number >= skip:
-                samples = samples_of(batch, whole=whole)
+                samples = samples_of(batch, whole=facts.whole)
                 epoch.samples += samples
                 epoch.sizes.append(len(samples))
                 size += sum(_bytes(sample) for sample in samples)
                 parts += sum(1 + len(sample) for sample in samples)
             if most is not None and number + 1 >= most:
                 break
-            long = self.limit_s < EPOCH_S and len(epoch.samples) >= FEW
+            seconds = time.perf_counter() - began
+            projected_s = seconds * (facts.samples or 0) / max(len(epoch.samples), 1)
+            long = len(epoch.samples) >= FEW and (self.limit_s < EPOCH_S or projected_s > QUICK_S)
             much = size > MOST_BYTES or parts > MOST_PARTS
-            if long or much or time.perf_counter() - began > self.limit_s:
+            if long or much or seconds > self.limit_s:
                 self.limit_s = SHORT_S
                 break
         else:
@@ -242,8 +230,8 @@ class Reader:
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Without the warnings of somebody's loader, and with the global random state as it was."""
-    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - the generator that everybody shares
+    """Suppress warnings of user code, and restore the global random state."""
+    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - the global generator
     try:
         with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
             warnings.simplefilter("ignore")
@@ -254,27 +242,12 @@ def _quietly() -> Iterator[None]:
 
 
 def uncollated(data_set: Any, loader: Any, fault: LoadingFault) -> LoadingFault:
-    """Say which batch cannot be collated, and which sample in it is unlike the others.
-
-    Parameters
-    ----------
-    data_set
-        Map-style; its samples are there.
-    loader
-        Torch's loader of it.
-    fault
-        What it did.
-
-    Returns
-    -------
-    fault
-        With the index; the same where each batch can be collated.
-    """
+    """Name the batch that cannot be collated, and the sample in it that differs from the others."""
     for indices in loader.batch_sampler or ():
         samples = [data_set[i] for i in indices]
         try:
             loader.collate_fn(samples)
-        except Exception:  # noqa: BLE001 - that is what is looked for
+        except Exception:  # noqa: BLE001 - any error identifies the batch
             kinds = [_shapes(sample) for sample in samples]
             odd = next((i for i, kind in zip(indices, kinds, strict=True) if kinds.count(kind) == 1), indices[0])
             said = f"at index {odd}: the batch of samples {indices[0]} to {indices[-1]} cannot be collated"
@@ -293,9 +266,9 @@ _NO_SAMPLE = {FaultKind.SHARED_MEMORY, FaultKind.UNPICKLABLE, FaultKind.EMPTY, F
 
 
 def alone(loader: Any, index: int) -> Sample:
-    """Return one sample of a loader's data set, collated alone, as it would be in a batch.
+    """Return a sample of a loader's data set, collated alone, as it would be in a batch.
 
-    What cannot be collated alone is a sample that equals no other.
+    A sample that cannot be collated alone equals no other sample.
     """
     loader = torch_loader(loader)
     data_set = loader.dataset
@@ -309,15 +282,15 @@ def alone(loader: Any, index: int) -> Sample:
     try:
         batch = loader.collate_fn(given if batched else [given])
         if not batched and not whole and _has_lists(batch):
-            # A list of one tensor may be one of samples or of parts: of many it is not both.
+            # A list with one tensor may contain samples or parts; with many, it is unambiguous.
             batch = loader.collate_fn([given] * _MANY)
         return next(iter(samples_of(batch, whole=whole)), {"nothing": f"of sample {index}"})
-    except Exception:  # noqa: BLE001 - what cannot be collated at all, a reading says
+    except Exception:  # noqa: BLE001 - reading an epoch reports the error
         return {"nothing": f"of sample {index}"}
 
 
 def referred(given: Any, count: int) -> list[Sample]:
-    """Return the first samples of what gives each as it should be, by its index: a function, or a sequence."""
+    """Return the first samples of a reference, which is a function of the index or a sequence."""
     return [samples_of(given(i) if callable(given) else given[i], whole=True)[0] for i in range(count)]
 
 
@@ -331,18 +304,18 @@ _MANY = 11
 
 
 def tell_epoch(loader: Any, number: int) -> None:
-    """Tell a loader its epoch, where it asks for it."""
+    """Call ``set_epoch`` if the loader has this method."""
     if callable(tell := getattr(loader, "set_epoch", None)):
         tell(number)
 
 
 def is_generator(loader: Any) -> bool:
-    """Whether a loader is an iterator itself, and so good for one epoch."""
+    """Whether a loader is itself an iterator, and therefore has one epoch only."""
     return iter(loader) is loader if hasattr(loader, "__next__") else False
 
 
 def until(limit_s: float, call: Callable[[int], Any], places: Sequence[int]) -> Iterator[Any]:
-    """Yield what a call returns of one place after the other, as long as there is time."""
+    """Yield the results of a call for each place until the time limit."""
     began = time.perf_counter()
     for place in places:
         if time.perf_counter() - began > limit_s:

@@ -1,7 +1,7 @@
 """Reading through a loader: the first batch, slices of the steady state, whole epochs, and the end.
 
-A loader is anything that yields batches each time it is iterated over. Batches and samples are counted, and beside
-the time on the wall stands the CPU time of this process and of its workers.
+A loader is any iterable of batches. It counts batches and
+samples, and measures wall time and the CPU time of this process and its workers.
 """
 
 import math
@@ -21,13 +21,7 @@ END = 0
 
 
 def samples_in(batch: Any) -> int:
-    """Count the samples of a batch: the length of the first array in it, or of the batch where it holds none.
-
-    Parameters
-    ----------
-    batch
-        A tensor or array, or arrays in tuples, lists and mappings.
-    """
+    """Count the samples of a batch: the length of the first array in it, or of the batch where it holds none."""
     first = _first_array(batch)
     return len(batch if first is None else first)
 
@@ -44,12 +38,12 @@ def _first_array(part: Any) -> Any:
 
 @dataclass(frozen=True)
 class Throughput:
-    """What was read in one go, and what it took.
+    """Samples of one reading, and its duration.
 
     Parameters
     ----------
     samples, batches
-        What was delivered.
+        Numbers of samples and batches.
     wall_s
         Seconds on the wall.
     cpu_s
@@ -63,34 +57,34 @@ class Throughput:
 
     @property
     def samples_per_s(self) -> float:
-        """Samples delivered a second."""
+        """Samples delivered per second."""
         return self.samples / self.wall_s
 
     @property
     def wall_us(self) -> float:
-        """Microseconds on the wall a sample."""
+        """Wall-clock microseconds for each sample."""
         return 1e6 * self.wall_s / self.samples
 
     @property
     def cpu_us(self) -> float:
-        """CPU microseconds a sample, workers counted."""
+        """CPU microseconds for each sample, including workers."""
         return 1e6 * self.cpu_s / self.samples
 
 
 @dataclass(frozen=True)
 class Start:
-    """What the way to the first batch took, in seconds.
+    """Times until the first batch, in seconds.
 
     Parameters
     ----------
     made_s
         Until the loader was made: files read, tensors converted.
     iterator_s
-        From then until it could be asked: workers started.
+        Then until the iterator exists: start of workers.
     first_batch_s
-        From then until the first batch was there.
+        Then until the first batch arrives.
     cpu_s
-        CPU seconds of all this, workers counted.
+        CPU seconds in total, including workers.
     """
 
     made_s: float
@@ -114,12 +108,12 @@ class LoaderReading:
     count
         Counts the samples of a batch.
     take
-        What is done with each batch, within the time; nothing where absent. A training step makes this a training loop.
+        Called with each batch, within the time. A training step makes this a training loop.
 
     Attributes
     ----------
     epochs
-        Samples and batches of each epoch that was read to its end, in order.
+        Samples and batches of each complete epoch, in order.
     """
 
     def __init__(
@@ -154,16 +148,7 @@ class LoaderReading:
         return Start(made, iterator, first, cpu.close())
 
     def steady(self, *, seconds: float | None = None, batches: int | None = None, skip: int = 0) -> Throughput:
-        """Read on, from one epoch into the next, for some seconds or batches, whichever ends first.
-
-        Parameters
-        ----------
-        seconds, batches
-            At least one of them; 1 or more batches are read.
-        skip
-            Batches that are read before the time begins: those which workers have laid ready since the last slice
-            cost nothing, and would make the loader seem faster than it is.
-        """
+        """Read on, from one epoch into the next, for some seconds or batches, whichever ends first."""
         if seconds is None and batches is None:
             raise ValueError("`seconds` or `batches` is required")
         self.skip(skip)
@@ -183,7 +168,7 @@ class LoaderReading:
         deque(islice(filter(None, self._started()), batches), maxlen=0)
 
     def finish(self, *, seconds: float = math.inf) -> None:
-        """Read what is left of the epoch, so that the next one begins with the next batch; or for some seconds."""
+        """Read the rest of the epoch, or for some seconds, so that the next batch begins the next epoch."""
         until = time.perf_counter() + seconds
         for _ in iter(partial(next, self._started()), END):
             if time.perf_counter() >= until:
@@ -199,7 +184,7 @@ class LoaderReading:
         return Throughput(samples, read, wall, cpu.close())
 
     def close(self) -> float:
-        """Let go of the loader and so of its workers, and return the seconds that takes."""
+        """Discard the loader and its workers, and return the seconds that this takes."""
         began = time.perf_counter()
         if self._sizes is not None:
             self._sizes.close()
@@ -211,7 +196,7 @@ class LoaderReading:
         return self._sizes
 
     def _read(self, loader: Iterable[Any], batches: Iterator[Any]) -> Generator[int]:
-        """Yield the size of each batch once it is there, and :data:`END` behind each epoch, without end."""
+        """Yield the size of each batch on arrival, and :data:`END` after each epoch, forever."""
         while True:
             samples = read = 0
             for batch in batches:
@@ -220,7 +205,7 @@ class LoaderReading:
                 if self.take is not None:
                     self.take(batch)
                 yield size
-            del batches  # and with it workers that do not outlive an epoch
+            del batches  # ends workers that are not persistent
             self.epochs.append((samples, read))
             if samples == 0:
                 raise LoadingError(

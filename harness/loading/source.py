@@ -1,4 +1,4 @@
-"""Sources of loaders: a factory, a data set or a loader, and the promises of each.
+"""Sources of loaders: a factory, a data set or a loader, with their promises.
 
 A factory gets the arguments of :data:`KEYWORDS` that it names, and no others. A data set is put into a ``DataLoader``
 that the harness creates. A loader is used unchanged.
@@ -28,7 +28,7 @@ class Ask:
     shuffle
         Whether each epoch has a new random order.
     seed
-        Seed of the order and of all other random numbers.
+        Seed for the order and for all other random numbers.
     drop_last
         Whether an incomplete last batch is omitted.
     epoch
@@ -61,11 +61,11 @@ class Promise:
     Parameters
     ----------
     name
-        What it is called.
+        Name of the target.
     is_factory
         Whether it makes loaders.
     is_one_object
-        Whether it is a loader itself, of which there is one.
+        Whether the target is itself a loader.
     names
         Which of :data:`KEYWORDS` it takes.
     """
@@ -88,14 +88,14 @@ class Promise:
 
 
 class Source(Promise):
-    """Makes the loaders of one target.
+    """Makes the loaders of a target.
 
     Parameters
     ----------
     target
         A function or class that makes loaders or data sets, a data set, or a loader.
     name
-        What it is called.
+        Name of the target.
 
     Raises
     ------
@@ -124,13 +124,7 @@ class Source(Promise):
         return "batch_size" in _named(self.target, self.name)
 
     def make(self, ask: Ask) -> Any:
-        """Make a loader; if the target is a loader, return it.
-
-        Parameters
-        ----------
-        ask
-            The request; arguments that it does not name are ignored.
-        """
+        """Make a loader; if the target is a loader, return it."""
         made = self.target
         if self.is_factory:
             made = made(**{name: getattr(ask, name) for name in self.names & _taken(made)})
@@ -231,9 +225,9 @@ class Facts:
     replaced
         Whether it draws with replacement, so that no sample is promised.
     drops
-        Whether it leaves out what does not fill a batch.
+        Whether it drops an incomplete last batch.
     whole
-        Whether what it yields are samples and no batches.
+        Whether it yields samples instead of batches.
     workers
         Its worker processes.
     wrapped
@@ -254,15 +248,7 @@ class Facts:
 
 
 def torch_loader(loader: Any, deepest: int = 4) -> "DataLoader[Any] | None":
-    """Return the ``DataLoader`` that a loader is or wraps; ``None`` if it wraps none, or several.
-
-    Parameters
-    ----------
-    loader
-        Any loader.
-    deepest
-        Wrappers around one another that are looked through.
-    """
+    """Return the ``DataLoader`` that a loader is or wraps; ``None`` if it wraps none, or several."""
     if isinstance(loader, DataLoader):
         return loader
     parts = getattr(loader, "__dict__", {})
@@ -277,7 +263,7 @@ _WRAPPED = ("loader", "dataloader", "data_loader", "_loader", "_dataloader", "ba
 
 
 def facts_of(loader: Any) -> Facts:
-    """Look at a loader, or at the one that it wraps."""
+    """Return the facts about a loader, or about the loader that it wraps."""
     own = torch_loader(loader)
     if own is None:
         return Facts()

@@ -1,7 +1,7 @@
-"""A process that has imported torch and nothing of anybody's, and forks where a worker is to be spawned, from inside.
+"""A process that has imported torch but no user code, and forks workers that would otherwise be spawned.
 
-What is forked is what a fresh interpreter would be that has imported torch: it has the open files, the folder and the
-variables that it is given, and executes what that interpreter would be given on its command line.
+A forked worker is like a fresh interpreter that has imported torch. It gets the same open files, folder and environment
+variables, and executes the command line of that interpreter.
 """
 
 import atexit
@@ -23,16 +23,11 @@ LENGTH_BYTES = 8
 
 
 def serve(descriptor: int) -> None:
-    """Fork for each worker that is asked for on a line, until nobody can ask any more.
-
-    Parameters
-    ----------
-    descriptor
-        The line, a socket.
+    """Fork a worker for each request on a line, until the line is closed.
 
     Notes
     -----
-    The parent of whoever is forked is the process that asks, which adopts it: the process in between ends at once.
+    The requesting process adopts the worker, because the process in between ends at once.
     """
     line = socket.socket(fileno=descriptor)
     # Ctrl-C is the business of the process that asks.
@@ -74,7 +69,7 @@ def _read(line: socket.socket, count: int) -> bytes:
 
 
 def _become(given: list[int], asked: dict[str, Any]) -> None:
-    """Be the process that is spawned; its files have the numbers that they have where it was asked for."""
+    """Become the spawned process; its files have the same numbers as in the requesting process."""
     beyond = max(*asked["files"], *given) + 1
     moved = [fcntl.fcntl(number, fcntl.F_DUPFD, beyond) for number in given]
     os.closerange(3, beyond)
@@ -99,7 +94,7 @@ def _become(given: list[int], asked: dict[str, Any]) -> None:
 
 
 def _end(code: int) -> None:
-    """End as an interpreter does, but for letting go of all that was imported, of which each page would be copied."""
+    """Exit like an interpreter, but keep the imported modules, because freeing them would copy each page."""
     atexit._run_exitfuncs()
     util._flush_std_streams()  # type: ignore[attr-defined]
     os._exit(code)

@@ -1,9 +1,9 @@
-"""Workers that are spawned, forked in place of that of processes which have imported torch and nothing of anybody's.
+"""Fast spawned workers: forks of processes that have imported torch but no user code.
 
-A fresh interpreter takes seconds of a core to import torch, and a check of a loader starts dozens of workers. What is
-promised of one that is spawned is kept: it inherits no state, all that it has was pickled, its global generators are
-seeded by the system, and its strings have other hashes than those of the worker beside it, so that a set has another
-order. Where such processes cannot be had, it is spawned.
+A fresh interpreter needs CPU seconds to import torch, and a check of a loader starts dozens of workers. The fork keeps
+the promises of a spawned worker. It inherits no state, its arguments are pickled, and the system seeds its global
+generators. Its string hashes differ from those in other workers, so sets have another order. Workers are spawned if
+such processes are not available.
 """
 
 import atexit
@@ -28,7 +28,7 @@ _SERVERS = 2
 """Number of processes that take turns, with different hash seeds."""
 
 _BEGINS_S = 120.0
-"""Seconds within which such a process begins, on a machine that does much else."""
+"""Seconds within which such a process begins, on a busy machine."""
 
 _SET_CHILD_SUBREAPER, _GET_CHILD_SUBREAPER = 36, 37
 _STREAMS = (0, 1, 2)
@@ -37,7 +37,7 @@ _ROOT = str(Path(__file__).resolve().parents[2])
 
 
 class _Server:
-    """One of the processes, and the line to it."""
+    """A server process, and the line to it."""
 
     def __init__(self, interpreter: Sequence[Any]) -> None:
         self._line, there = socket.socketpair()
@@ -89,7 +89,7 @@ class _Server:
         return pid
 
     def end(self) -> None:
-        """End it; what it has forked goes on."""
+        """End it; its forks continue."""
         self._line.close()
         self._process.kill()
         self._process.wait()
@@ -166,5 +166,5 @@ def spawned_quickly() -> Iterator[None]:
 
 
 def servers() -> set[int]:
-    """The processes of this one that wait for more workers to be spawned."""
+    """Return the server processes of this process."""
     return {server.pid for server in _spawning.servers} if _spawning.owner == os.getpid() else set()

@@ -1,9 +1,8 @@
-"""Where a process is while it makes a batch: its stack, looked at about each millisecond.
+"""Sampling profiler of a process that makes batches: it reads the stack about once per millisecond.
 
-A look costs some ten microseconds and nothing is changed in the code that runs, so that what is seen is what happens
-unseen. Where C code keeps the interpreter for itself, the time by which a look is late falls to the call that kept it.
-Within a fetch the time is divided among reading, decoding and transforming by the names on the stack, from the
-innermost call outwards, and among the lines of the user's code.
+A look takes about ten microseconds and does not change the running code. If C code holds the interpreter, the delay of
+a look counts for the call that held it. Within a fetch the time is divided among reading, decoding and transforming by
+the names on the stack, from the innermost call outwards, and among the lines of the user's code.
 """
 
 import linecache
@@ -22,7 +21,7 @@ from harness.timing.looking import Looking
 
 
 class Look(NamedTuple):
-    """What was seen: which part of a fetch, and in which call of which line."""
+    """A look at the stack: the part of a fetch, and the call with its line."""
 
     part: str
     file: str
@@ -35,7 +34,7 @@ Looks = dict[Look, float]
 
 
 class StackSampler:
-    """Looks at the stack of the main thread while it is asked to."""
+    """Samples the stack of the main thread."""
 
     def __init__(self) -> None:
         self._looks: Looks = defaultdict(float)
@@ -43,7 +42,7 @@ class StackSampler:
         self.begin, self.end, self.close = self._looking.begin, self._looking.end, self._looking.close
 
     def take(self) -> Looks:
-        """Return what was seen since the last time, in seconds."""
+        """Return the seconds for each look since the last call."""
         seen, self._looks = self._looks, defaultdict(float)
         return dict(seen)
 
@@ -54,7 +53,7 @@ class StackSampler:
 
 
 def _look(innermost: FrameType) -> Look | None:
-    """Say what a stack is about; nothing where the instrument itself is on top."""
+    """Return the look for a stack; ``None`` if the profiler itself is on top."""
     stack = list(_stack(innermost))
     if not stack:
         return None
@@ -65,7 +64,7 @@ def _look(innermost: FrameType) -> Look | None:
 
 
 def _stack(frame: FrameType | None) -> Iterator[tuple[CodeType, int]]:
-    """Yield code and instruction of each frame, from the innermost to the outermost below the instrument."""
+    """Yield the code and instruction for each frame, from the innermost to the outermost below the profiler."""
     while frame is not None and frame.f_code.co_filename not in _INSTRUMENT:
         yield frame.f_code, frame.f_lasti
         frame = frame.f_back
@@ -76,7 +75,7 @@ _INSTRUMENT = frozenset(str(_ROOM / name) for name in ("trace.py", "stack.py", "
 """Files below which the user's code begins."""
 
 
-# Which part a place on the stack belongs to
+# Parts of the work by place on the stack
 
 _CALLS: Mapping[str, str] = {
     READ: r"(p?read(_?(all|bytes|text|into|file|lines?|table|row_groups?))?|open|seek|recv|extractfile|getmember"
@@ -100,7 +99,7 @@ _BY_MODULE = [(part, re.compile(rf"(?:^|/)(?:{pattern})")) for part, pattern in 
 
 @cache
 def _part(code: CodeType, at: int) -> str | None:
-    """The part that a place belongs to: by what it calls, by the module it is in, by its own name."""
+    """Return the part that a place belongs to, by the called name, the module or the function name."""
     called = _name(_call(code, at)[1])
     if called and (part := _named(called)):
         return part
@@ -115,7 +114,7 @@ def _named(name: str) -> str | None:
 
 
 def _name(call: str) -> str:
-    """What is called in a call: the last of its dotted names."""
+    """Return the called name: the last dotted name of a call."""
     match = re.match(r"[\w.\[\]'\"]*?(\w+)\(", call)
     return match.group(1) if match else ""
 
@@ -146,5 +145,5 @@ _INTERPRETER = str(Path(threading.__file__).parent)
 
 @cache
 def _is_library(file: str) -> bool:
-    """Whether a file is the interpreter's or an installed package's; so is what has none."""
+    """Whether a file belongs to the interpreter or an installed package; code without a file does."""
     return file.startswith(("<", _INTERPRETER)) or not {"site-packages", "dist-packages"}.isdisjoint(Path(file).parts)

@@ -1,23 +1,20 @@
 """Samples with their indices: a loader's data set and collate function changed so that each batch names its samples.
 
-Each sample has a tag with its index, the worker that read it, and the random numbers that it drew: a digest of the
-state of each generator whose state the sample changed. Two samples that drew from the same state drew the same numbers.
+Each sample has a tag with its index, its worker, and its random numbers: a digest of the state for each generator
+whose state the sample changed. Two samples that drew from the same state drew the same numbers.
 The same wrapper raises an error at an index, or ends its process, to test how errors are handled.
 """
 
 import os
-import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from hashlib import blake2b
-from types import FunctionType
 from typing import Any
 
-import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_info
 
 from .content import size_of
+from .generators import drawn, generators_of, states_of
 from .source import is_map_style, torch_loader
 from .wrapper import Wrapper, exchange
 
@@ -151,20 +148,7 @@ class _Failing(_Tagging, Dataset[Any]):
 
 
 def with_failure(loader: Any, injection: Injection) -> Any:
-    """Change a loader for good, so that something goes wrong in the data set that it reads.
-
-    Parameters
-    ----------
-    loader
-        One of torch's, a wrapper of it, or a loader that keeps a map-style data set in its attribute ``dataset``.
-    injection
-        What goes wrong.
-
-    Returns
-    -------
-    loader
-        ``None`` where it keeps no such data set.
-    """
+    """Change a loader permanently, so that an error is injected into its data set."""
     if can_be_tagged(loader):
         return tagged(loader, injection)
     data_set = getattr(loader, "__dict__", {}).get("dataset")
@@ -185,7 +169,7 @@ class TaggedMap(_Tagging, Dataset[Any]):
         self._reads(len(index) if several else 1)
         before = self._states()
         sample = self._inner[index]
-        return _Tagged(_tags(index, _drawn(before, self._states())), sample)
+        return _Tagged(_tags(index, drawn(before, self._states())), sample)
 
 
 class TaggedBatches(TaggedMap):
@@ -196,7 +180,7 @@ class TaggedBatches(TaggedMap):
         self._reads(len(indices))
         before = self._states()
         fetched = self._inner.__getitems__(indices)
-        return _Tagged(_tags(list(indices), _drawn(before, self._states())), fetched)
+        return _Tagged(_tags(list(indices), drawn(before, self._states())), fetched)
 
 
 class TaggedStream(_Tagging, IterableDataset[Any]):
@@ -211,8 +195,34 @@ class TaggedStream(_Tagging, IterableDataset[Any]):
         for number, sample in enumerate(self._inner):
             self._reads((size_of(sample) or 1) if self._of_batches else 1)
             after = self._states()
-            yield _Tagged(_tags(number, _drawn(before, after)), sample)
+            yield _Tagged(_tags(number, drawn(before, after)), sample)
             before = self._states()
+
+
+class _Indices(_Tagging, Dataset[Any]):
+    """A map-style data set whose samples are their indices."""
+
+    def __len__(self) -> int:
+        return len(self._inner)
+
+    def __getitem__(self, index: Any) -> Any:
+        return index
+
+    def __getitems__(self, indices: Any) -> Any:
+        """Return the indices of a batch."""
+        return indices
+
+
+def of_indices(loader: Any) -> Any:
+    """Change a loader of torch permanently, so that a batch is a list of indices, and no sample is read."""
+    inner = torch_loader(loader)
+    if inner is None or inner is not loader or type(inner).__iter__ is not DataLoader.__iter__:
+        return None
+    if not can_be_tagged(inner) or not is_map_style(inner.dataset):
+        return None
+    exchange(inner, dataset=_Indices(inner.dataset, None))
+    inner.collate_fn = _CollateIndices(inner.collate_fn, shown=False)
+    return inner
 
 
 class _Collate:
@@ -231,16 +241,24 @@ class _Collate:
         return TaggedBatch(tags, batch) if self.shown else batch
 
 
+class _CollateIndices(_Collate):
+    """Makes a list of the indices of a batch."""
+
+    def __call__(self, items: Any) -> Any:
+        several = isinstance(items, list | tuple | torch.Tensor) and not _is_scalar(items)
+        return [int(item) for item in items] if several else [int(items)]
+
+
 def can_be_tagged(loader: Any) -> bool:
-    """Whether a loader is one of torch's, or wraps one, and was not read yet."""
+    """Whether a loader is or wraps a ``DataLoader`` that was not read yet."""
     inner = torch_loader(loader)
     return inner is not None and getattr(inner, "_iterator", None) is None
 
 
 def tagged(outer: Any, injection: Injection | None = None) -> Any:
-    """Change a loader for good, so that something goes wrong, or else so that it yields :class:`TaggedBatch`.
+    """Change a loader permanently, so that an error is injected, or so that it yields :class:`TaggedBatch`.
 
-    A wrapper that computes with what it gets cannot do so with the latter.
+    A wrapper may be unable to compute with a tagged batch.
     """
     loader = _inner(outer)
     dataset = loader.dataset
@@ -259,7 +277,7 @@ def tagged(outer: Any, injection: Injection | None = None) -> Any:
 
 
 def with_data_set(outer: Any, dataset: Any) -> Any:
-    """Give a loader, or the one that it wraps, another data set, for good."""
+    """Replace the data set of a loader, or of the loader that it wraps, permanently."""
     exchange(_inner(outer), dataset=dataset)
     return outer
 
@@ -271,7 +289,7 @@ def _inner(loader: Any) -> "DataLoader[Any]":
 
 
 def untagged(outer: Any) -> Any:
-    """Take back what :func:`tagged` or :func:`with_failure` has changed."""
+    """Undo :func:`tagged` or :func:`with_failure`."""
     loader = torch_loader(outer)
     if loader is None:
         data_set = getattr(outer, "__dict__", {}).get("dataset")
@@ -294,92 +312,3 @@ def _tags(index: Any, drew: tuple[tuple[str, str], ...]) -> list[Tag]:
 
 def _is_scalar(index: Any) -> bool:
     return isinstance(index, torch.Tensor) and not index.ndim
-
-
-# Random numbers
-
-GLOBAL: tuple[tuple[str, Any], ...] = (("random", random), ("numpy.random", np.random), ("torch", torch))
-"""The generators that everybody shares."""
-
-_DEEP, _MANY = 4, 400
-
-
-def generators_of(thing: Any) -> list[tuple[str, Any]]:
-    """Return the names and random number generators that a data set can use.
-
-    Parameters
-    ----------
-    thing
-        The data set. Its attributes, what is in them, and the module it is defined in are looked through.
-    """
-    found: list[tuple[str, Any]] = [*GLOBAL]
-    seen: set[int] = set()
-    found += _within(thing, "its data set", seen, _DEEP)
-    for method in ("__getitem__", "__iter__"):
-        function = getattr(type(thing), method, None)
-        if isinstance(function, FunctionType):
-            for name in function.__code__.co_names:
-                value = function.__globals__.get(name)
-                if isinstance(value, _KINDS) and id(value) not in seen:
-                    seen.add(id(value))
-                    found.append((f"`{name}`", value))
-    return found
-
-
-_KINDS = (np.random.Generator, np.random.RandomState, random.Random, torch.Generator)
-
-
-def _within(thing: Any, name: str, seen: set[int], deep: int) -> Iterator[tuple[str, Any]]:
-    if id(thing) in seen or len(seen) > _MANY:
-        return
-    seen.add(id(thing))
-    if isinstance(thing, _KINDS):
-        yield f"`{name.removeprefix('its data set.')}` of its data set", thing
-        return
-    if deep == 0 or isinstance(thing, str | bytes | int | float | torch.Tensor | np.ndarray | type):
-        return
-    if isinstance(thing, list | tuple):
-        inner = [(f"{name}[{at}]", value) for at, value in enumerate(thing[:16])]
-    elif isinstance(thing, dict):
-        inner = [(f"{name}[{key!r}]", thing[key]) for key in list(thing)[:16]]
-    else:
-        inner = [(f"{name}.{key}", value) for key, value in getattr(thing, "__dict__", {}).items()]
-    for called, value in inner:
-        yield from _within(value, called, seen, deep - 1)
-
-
-def states_of(generators: Sequence[tuple[str, Any]]) -> dict[str, str]:
-    """Return a digest of the state of each generator."""
-    return {name: _state(source) for name, source in generators}
-
-
-def _state(source: Any) -> str:
-    if source is random or isinstance(source, random.Random):
-        raw = repr(source.getstate()).encode()
-    elif source is np.random or isinstance(source, np.random.RandomState):
-        state = source.get_state(legacy=False)
-        raw = state["state"]["key"].tobytes() + repr((state["state"]["pos"], state["has_gauss"])).encode()
-    elif isinstance(source, np.random.Generator):
-        raw = repr(source.bit_generator.state).encode()
-    else:
-        own = torch.get_rng_state() if source is torch else source.get_state()
-        raw = own.cpu().numpy().tobytes()
-    return blake2b(raw, digest_size=12).hexdigest()
-
-
-def _drawn(before: dict[str, str], after: dict[str, str]) -> tuple[tuple[str, str], ...]:
-    return tuple((name, before[name]) for name in before if before[name] != after.get(name))
-
-
-def global_states() -> dict[str, str]:
-    """Return digests of the states of the global generators."""
-    return {
-        name: _state(source) for name, source in (("random", random), ("numpy.random", np.random), ("torch", torch))
-    }
-
-
-def seed_all(seed: int) -> None:
-    """Seed the global generators, so that code that seeds them again is noticed."""
-    random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002 - the generator that everybody shares
-    torch.manual_seed(seed)

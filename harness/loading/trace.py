@@ -1,8 +1,8 @@
-"""Batches with their traces: a ``DataLoader`` changed so that each batch says when which part of it was made.
+"""Batches with traces: a changed ``DataLoader`` records when each part of a batch was made.
 
-The data set, the sampler and the collate function are wrapped, a few calls of the clock a batch. A trace travels with
-its batch, and notes on its way when pickling began and ended in the worker, and reading it in the process that asks:
-what is pickled is ``(begin, batch, end)``, in this order, and so it is read. All processes share one monotonic clock.
+Wrappers of the data set, the sampler and the collate function read the clock a few times for each batch. A trace
+travels with its batch. It records the pickling in the worker and the unpickling in the main process, because
+``(begin, batch, end)`` is pickled in this order. All processes share a monotonic clock.
 """
 
 import os
@@ -33,18 +33,18 @@ class Span:
 
 @dataclass
 class Trace:
-    """What was done for one batch.
+    """Work for a batch.
 
     Parameters
     ----------
     worker
-        Number of the worker; -1 for the process that asks.
+        Number of the worker; -1 for the main process.
     spans
-        In the order in which they ended.
+        Spans in the order of their ends.
     computed_s
         Seconds of fetching and collating in which it computed, or waited for a core to do so.
     looks
-        What was seen of the fetch.
+        Stack samples of the fetch.
     """
 
     worker: int
@@ -59,7 +59,7 @@ class Trace:
 
 @dataclass
 class _Notes:
-    """What is noted in a process until its batch is whole. A copy in another process begins anew."""
+    """Notes of a process until its batch is complete. A copy in another process is empty."""
 
     pid: int | None = None
     sampler: StackSampler | None = None
@@ -75,7 +75,7 @@ class _Notes:
         return _Notes, ()
 
     def begin(self) -> None:
-        """A fetch begins, or goes on with its next sample."""
+        """Note that a fetch begins, or continues with its next sample."""
         entered = self.clock()
         if self.pid != os.getpid():
             self.pid, self.sampler, self.computing, self.began = os.getpid(), StackSampler(), Computing(), 0.0
@@ -87,17 +87,17 @@ class _Notes:
         self.sampler.begin()
 
     def restart(self) -> None:
-        """Forget a fetch that came to no batch, as the last one of a stream."""
+        """Forget a fetch without a batch, such as the last fetch of a stream."""
         self.began = 0.0
 
     def end(self) -> None:
-        """It ends, or pauses."""
+        """Note that it ends or pauses."""
         assert self.sampler is not None
         self.sampler.end()
         self.ended = self.clock()
 
     def take(self, collated_s: float) -> Trace:
-        """Return the trace of a batch that was collated just now, in so many seconds."""
+        """Return the trace of a batch, given the seconds of its collation, which has just ended."""
         now, info = self.clock(), get_worker_info()
         began = self.began or now - collated_s
         spans = [Span(NOTING, self.entered, began), Span(FETCH, began, self.ended)] if self.began else []
@@ -238,7 +238,7 @@ class _Sending:
 
 
 class _Opening:
-    """What is pickled before a batch: the moment at which it begins; and what is read before it, the same."""
+    """A part that is pickled and unpickled before a batch, and records these times."""
 
     def __init__(self, sending: _Sending) -> None:
         self._sending = sending
@@ -249,7 +249,7 @@ class _Opening:
 
 
 class _Closing:
-    """What is pickled after a batch: its trace, which knows by then how long that took."""
+    """A part that is pickled after a batch: its trace, with the time of pickling."""
 
     def __init__(self, sending: _Sending) -> None:
         self._sending = sending
@@ -261,7 +261,7 @@ class _Closing:
 
 
 NOTING = "noting"
-"""Time of the instrument itself, which does not count as time of a batch."""
+"""Time of the instrument itself, which does not count for a batch."""
 
 SENT, RECEIVED = f"{HAND_OVER}: pickled", f"{HAND_OVER}: read"
 
@@ -278,16 +278,16 @@ def _received(began: float, batch: Any, closed: tuple[Trace, float]) -> TracedBa
 
 @dataclass(frozen=True)
 class Ask:
-    """One batch that a loader was asked for.
+    """A request for a batch.
 
     Parameters
     ----------
     begin, end
-        From when to when, in seconds of the monotonic clock.
+        Start and end, in seconds of the monotonic clock.
     trace
-        What was done for it.
+        Work for the batch.
     is_torchs
-        Whether torch's own iterator was asked, and not code of somebody's around it.
+        Whether the request went to torch's own iterator, without user code around it.
     """
 
     begin: float
@@ -301,17 +301,17 @@ _TORCHS = {_SingleProcessDataLoaderIter, _MultiProcessingDataLoaderIter}
 
 
 class TracedLoader:
-    """A ``DataLoader`` that gives its batches as ever, and keeps what it did for each.
+    """A ``DataLoader`` that yields its batches unchanged, and stores a trace for each.
 
     Parameters
     ----------
     loader
-        A loader that was not read yet; it is changed for good.
+        A loader that was not read yet; it is changed permanently.
 
     Attributes
     ----------
     asks
-        The batches so far.
+        The requests.
     """
 
     def __init__(self, loader: "DataLoader[Any]") -> None:

@@ -1,6 +1,6 @@
-"""Which sample it was: a data set that notes in shared memory what each worker is busy with.
+"""Search for the sample that caused a fault: a data set notes in shared memory which sample each worker reads.
 
-It costs a little for each sample, so nothing is timed through it: a loader that failed is run once more, watched.
+Notes cost time for each sample, so a loader runs with them only after a fault.
 """
 
 import os
@@ -19,14 +19,14 @@ _IDLE = -1.0
 
 
 class Watched(Dataset[Any]):
-    """A data set that notes what it is asked for, by whom and since when.
+    """A data set that notes each request, its worker and its time.
 
     Parameters
     ----------
     dataset
         The data set.
     workers
-        How many workers will ask; beside them the process itself may.
+        Number of workers; the main process is not counted.
     """
 
     def __init__(self, dataset: Any, workers: int) -> None:
@@ -43,7 +43,7 @@ class Watched(Dataset[Any]):
     def _noting(self, fetch: Callable[[Any], Any], what: Any, *, first: Any) -> Any:
         info = get_worker_info()
         row = self.notes[0 if info is None else info.id + 1]
-        if row[0] >= 0:  # it has raised before; its worker goes on, and the first note is to stay
+        if row[0] >= 0:  # it has raised before; its worker continues, and the first note stays
             return fetch(what)
         row[1], row[2] = os.getpid(), time.monotonic()
         row[0] = float(first)
@@ -69,24 +69,7 @@ def watched(dataset: Any, workers: int) -> Watched:
 def diagnose(
     dataset: Any, load: Callable[[Any], Iterable[Any]], *, workers: int = 0, limit_s: float = LIMIT_S
 ) -> LoadingFault | None:
-    """Read one epoch, watched, and say at which sample it fails.
-
-    Parameters
-    ----------
-    dataset
-        A map-style data set.
-    load
-        Makes the loader of a data set.
-    workers
-        How many processes it is given.
-    limit_s
-        Seconds this may take.
-
-    Returns
-    -------
-    fault
-        What it did instead of delivering; ``None`` where the epoch is read to its end.
-    """
+    """Read one epoch, watched, and say at which sample it fails."""
     watch = watched(dataset, workers)
     batches: Iterator[Any] | None = None
     try:
@@ -94,17 +77,16 @@ def diagnose(
             batches = iter(load(watch))
             for _ in batches:
                 pass
-            batches = None  # and with it workers that outlive an epoch
+            batches = None  # ends persistent workers
     except LoadingError as error:
         return _placed(error, watch, _how(error, batches))
     return None
 
 
 def _how(error: LoadingError, batches: Iterator[Any] | None) -> LoadingFault:
-    """Say by the exit code that a worker died, and how, where torch does not.
+    """Return the fault of a dead worker from its exit code, if torch gives no cause.
 
-    It may look for its workers before it knows of their end, or say so where nobody listens; what is left then is a
-    broken connection.
+    Torch may check its workers too early, or report to another thread. Then there is only a broken connection.
     """
     cause = error.__cause__
     ours = (None, 0, -signal.SIGTERM)  # still there, at its end, or ended with the loader
@@ -142,7 +124,7 @@ def _beyond(error: LoadingError) -> bool:
 
 
 def _to_blame(error: LoadingError, watch: Watched) -> int | None:
-    """The row of the worker that died or raised; else of the one that has been busy for longest."""
+    """Return the row of the worker that died or raised, or else of the worker that has been busy for longest."""
     busy = [row for row in range(len(watch.notes)) if watch.notes[row, 0] >= 0]
     if not busy or error.fault.kind in {
         FaultKind.SHARED_MEMORY,
@@ -160,12 +142,12 @@ def _to_blame(error: LoadingError, watch: Watched) -> int | None:
 
 
 def length_fault(dataset: Any) -> LoadingFault | None:
-    """Ask for one sample more than there are: a data set that has it keeps samples from every epoch.
+    """Request a sample beyond the length: if there is one, every epoch lacks samples.
 
     Notes
     -----
-    A data set that makes its samples from any index whatever has no length to lie about; so this is to be said, and is
-    no reason for not measuring.
+    A data set that accepts any index has no correct length. The fault is therefore reported, but does not prevent a
+    measurement.
     """
     length = len(dataset)
     try:

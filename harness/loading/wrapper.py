@@ -1,30 +1,30 @@
-"""A data set in place of another, which has all else of it; and how it comes into a loader that is made already."""
+"""A wrapper of a data set, and its insertion into an existing loader."""
 
 from typing import Any
 
 
 class Wrapper:
-    """Stands in for a data set: what is asked of it and set on it, but for what is its own, is the data set's.
+    """Replaces a data set, and forwards all attributes to it except the wrapper's own attributes.
 
-    Its class too is the data set's, for loaders that ask for their own.
+    It also has the class of the data set, for loaders that check the class.
 
     Parameters
     ----------
     dataset
         The data set.
     own
-        What the wrapper keeps for itself, by name.
+        Attributes of the wrapper itself, by name.
     """
 
     def __init__(self, dataset: Any, **own: Any) -> None:
         self.__dict__.update(_inner=dataset, **own)
 
-    @property  # type: ignore[misc]  # an object may say of what class it is, as mocks do
+    @property  # type: ignore[misc]  # an object may override its class, as mocks do
     def __class__(self) -> Any:
         return type(self.__dict__["_inner"]) if "_inner" in self.__dict__ else Wrapper
 
     def __reduce__(self) -> Any:
-        return _again, (type(self), dict(self.__dict__))  # what has another class is not sent to workers otherwise
+        return _again, (type(self), dict(self.__dict__))  # otherwise an object with another class is not pickled
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or "_inner" not in self.__dict__:
@@ -47,5 +47,5 @@ def _again(kind: type[Wrapper], state: dict[str, Any]) -> Wrapper:
 
 
 def exchange(loader: Any, **parts: Any) -> None:
-    """Give a loader another data set or sampler, for good: an assignment is refused by torch once it is made."""
+    """Replace the data set or sampler of a loader permanently; torch refuses an assignment after its creation."""
     loader.__dict__.update(parts)

@@ -1,33 +1,33 @@
-"""Records: what one invocation of the harness leaves behind, and the only thing reports and gates read.
+"""Records: the files of one run, which are the only input of reports and gates.
 
 A run is one folder of plain files:
 
 =====================  =======================================================================
-``run.json``           a :class:`Run`: schema, environment, data source, what the commands planned, how they ended
-``verdicts.jsonl``     one :class:`Verdict` a line: case x law x dtype
-``properties.jsonl``   one :class:`Property` a line: what a platform or an implementation does everywhere
-``proofs.jsonl``       one :class:`Proof` a line: case x quantity x dtype x layout
-``breakings.jsonl``    one :class:`Breaking` a line: where a law first fails along a ray
-``worst.jsonl``        one :class:`Worst` a line: the input on which a law deviates most
-``profiles.jsonl``     one :class:`Profile` a line: deviation against magnitude, and its distribution
-``passages.jsonl``     one :class:`Passage` a line: what an implementation computes along a ray
-``accumulators.jsonl`` one :class:`Accumulator` a line: how an implementation sums
-``epochs.jsonl``       one :class:`Epoch` a line: training curves
-``estimates.jsonl``    one :class:`LearnedParameter` a line: learned against true parameters
-``fits.jsonl``         one :class:`FitData` a line: the samples that a line was fitted to
-``weights.jsonl``      one :class:`ClassWeights` a line: the learned weights of a class, as an image
-``confusions.jsonl``   one :class:`Confusion` a line: how often each class was taken for each
-``images.jsonl``       one :class:`Image` a line: the samples drawn in the report's grid
-``audits.jsonl``       an :class:`Audit` a line: which lines of a step go wrong, and how far others are from it
-``findings.jsonl``     one :class:`GateFinding` a line: what the gate compared, and what came of it
-``comparisons.jsonl``  one :class:`Comparison` a line: a case's time over the base's, with its interval
-``slices.jsonl``       one :class:`Slices` a line: what a process of a couple measured of a case
-``bench-*.json``       pytest-benchmark's own JSON, one file a suite: :mod:`harness.record.bench`
+``run.json``           the :class:`Run`: schema, environment, data source, plans and outcomes of commands
+``verdicts.jsonl``     :class:`Verdict`: case x law x dtype
+``properties.jsonl``   :class:`Property`: consistent behavior of a platform or an implementation
+``proofs.jsonl``       :class:`Proof`: case x quantity x dtype x layout
+``breakings.jsonl``    :class:`Breaking`: the first failure of a law along a ray
+``worst.jsonl``        :class:`Worst`: the input with the largest deviation from a law
+``profiles.jsonl``     :class:`Profile`: deviation against magnitude, and its distribution
+``passages.jsonl``     :class:`Passage`: the output of an implementation along a ray
+``accumulators.jsonl`` :class:`Accumulator`: the format and order of the sums of an implementation
+``epochs.jsonl``       :class:`Epoch`: training curves
+``estimates.jsonl``    :class:`LearnedParameter`: learned against true parameters
+``fits.jsonl``         :class:`FitData`: the samples of a fitted line
+``weights.jsonl``      :class:`ClassWeights`: the learned weights of a class, as an image
+``confusions.jsonl``   :class:`Confusion`: a confusion matrix
+``images.jsonl``       :class:`Image`: the samples in the report's grid
+``audits.jsonl``       :class:`Audit`: the lines of a training step that fail, and the headroom of others
+``findings.jsonl``     :class:`GateFinding`: the comparisons of the gate and their outcomes
+``comparisons.jsonl``  :class:`Comparison`: a case's time over the base's, with its interval
+``slices.jsonl``       :class:`Slices`: the measurements of one case by one process of a pair
+``bench-*.json``       pytest-benchmark's own JSON, one file for each suite: :mod:`harness.record.bench`
 =====================  =======================================================================
 
-Lines are appended as results come, each with a checksum of itself and all before it; the head says how many there are.
-So a run that was cut short is a readable run of what it finished, which says so, and one that was altered is refused.
-This package imports neither torch nor pandas.
+Each ``.jsonl`` file has one record a line. Lines are appended as results arrive. Each line has a checksum of itself and
+all lines before it, and the head has the number of lines. An interrupted run is therefore a valid, incomplete run, and
+an altered run is refused. This package imports neither torch nor pandas.
 """
 
 from harness.record.audit import WHAT_IF, Audit, AuditFinding, AuditKind, Headroom, Stretch
@@ -48,12 +48,13 @@ from harness.record.estimate import (
 from harness.record.fault import Fault
 from harness.record.finding import RANKS, WRONG, Finding, by_verdict, findings, mark_of
 from harness.record.finding_text import (
-    TITLES,
     facts,
     finding_block,
     finding_in_full,
     finding_in_short,
+    glossary_line,
     sentence,
+    title_of,
     unclaimed_line,
 )
 from harness.record.folder import FILES, RUNS, Row, RunFolder, oldest_first
@@ -101,16 +102,19 @@ from harness.record.score import Score, Speed, Tier
 from harness.record.storage import write_atomically
 from harness.record.survey import Accumulator, Breaking, Profile, Worst, share_of_best
 from harness.record.survey_text import (
+    by_case,
     closed_form,
     disagreeing,
+    first_loss,
     how_sure,
+    in_words,
     summing,
     survey_line,
     unanswered,
     undeclared,
     what_happens,
 )
-from harness.record.text import census_line, failing, skip_lines, verdict_line, violation_block
+from harness.record.text import census_line, failing, laws_in, skip_lines, verdict_line, violation_block
 from harness.record.work import Ended, Work, early, unfinished
 
 __all__ = [
@@ -122,7 +126,6 @@ __all__ = [
     "RUNS",
     "SCHEMA",
     "SEED",
-    "TITLES",
     "WHAT_IF",
     "WRONG",
     "Accumulator",
@@ -187,6 +190,7 @@ __all__ = [
     "audit_text",
     "bounded_ratio",
     "broken_blocks",
+    "by_case",
     "by_verdict",
     "census_line",
     "closed_form",
@@ -201,11 +205,15 @@ __all__ = [
     "finding_in_short",
     "finding_lines",
     "findings",
+    "first_loss",
     "geometric_mean",
+    "glossary_line",
     "grade",
     "grades",
     "how_sure",
+    "in_words",
     "laws_held",
+    "laws_in",
     "mark_of",
     "mean_ratio",
     "median_ratio",
@@ -223,6 +231,7 @@ __all__ = [
     "summing",
     "survey_line",
     "telling",
+    "title_of",
     "trend_line",
     "trends",
     "unanswered",

@@ -10,7 +10,7 @@ from harness.record.schema import Count, Record, Size
 
 
 class AuditKind(StrEnum):
-    """What goes wrong at a line."""
+    """Kind of failure at a line."""
 
     OVERFLOW = "overflow"
     """A result beyond the largest number of the format."""
@@ -103,7 +103,7 @@ class AuditFinding(Record):
 
 
 class Headroom(Record):
-    """How far an operation is from its breaking point on this batch."""
+    """The distance of an operation from its breaking point on this batch."""
 
     file: str
     line: Count
@@ -126,12 +126,12 @@ class Headroom(Record):
 
     @property
     def breaks_from(self) -> str:
-        """Where it breaks, as a reader has it: an input to its last digit, as it may be tried; else five digits."""
+        """The breaking point as text: an input with all its digits, to try it; otherwise five digits."""
         return repr(self.breaks_at) if self.quantity == "input" else f"{self.breaks_at:.5g}"
 
 
 class Stretch(Record):
-    """Operations in a row that belong to one line, and the largest error of what they gave."""
+    """Consecutive operations of one line, with the largest error of their results."""
 
     file: str
     line: Count
@@ -145,7 +145,7 @@ class Stretch(Record):
 
 
 class Audit(Record):
-    """What the audit of one step found."""
+    """Result of the audit of one step."""
 
     kind: Literal["audit"] = "audit"
     case: str
@@ -180,7 +180,7 @@ class Audit(Record):
 
     @property
     def title(self) -> str:
-        """What the step is called, and as if in which format it was computed."""
+        """The name of the step, and the format in which it was audited if that is not its dtype."""
         return self.case if self.what_if is None else f"{self.case} as if {in_format(self.what_if)}"
 
     @property
@@ -192,7 +192,7 @@ class Audit(Record):
 
     @property
     def missing(self) -> tuple[AuditKind, ...]:
-        """What the step is there to show and does not."""
+        """The kinds that the step is expected to show and does not."""
         if self.what_if is not None:
             return ()
         kinds = {finding.kind for finding in self.findings}
@@ -205,5 +205,5 @@ class Audit(Record):
 
     @property
     def key(self) -> tuple[str, int, str]:
-        """What identifies the audit within a run."""
+        """The key of the audit within a run."""
         return (self.case, self.step, self.what_if or "")

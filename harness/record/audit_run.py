@@ -1,4 +1,4 @@
-"""A run of steps of which some were audited: how many, at what cost, and what the others came to."""
+"""A run of steps with some audits: their number, their cost, and the outcome of the other steps."""
 
 from typing import Literal
 
@@ -11,7 +11,7 @@ Again = Literal["", "the same", "another"]
 
 
 class Ruin(Record):
-    """A step that was not audited, and came to what is not finite, where the one before it did not."""
+    """An unaudited step that became non-finite right after a finite step."""
 
     step: Count
     what: str
@@ -19,7 +19,7 @@ class Ruin(Record):
 
 
 class AuditRun(Record):
-    """A run of which not every step was audited."""
+    """A run in which some steps were not audited."""
 
     steps: Count
     audited: Count
@@ -43,7 +43,7 @@ class AuditRun(Record):
 
     @property
     def ratio(self) -> float | None:
-        """How many times the CPU time of its steps as they are it took."""
+        """CPU time of the run as a multiple of the CPU time of the plain steps."""
         return None if not self.step_s else self.cpu_s / (self.steps * self.step_s)
 
     @property
@@ -53,7 +53,7 @@ class AuditRun(Record):
 
 
 def run_line(run: AuditRun) -> str:
-    """Say how many steps were looked at, and why not all."""
+    """Return how many steps were audited, and the reason if not all were."""
     line = f"audited {run.audited:,} of {count(run.steps, 'step')}"
     if not run.step_s or run.audited_s is None or run.within is None:
         return line
@@ -63,12 +63,12 @@ def run_line(run: AuditRun) -> str:
 
 
 def run_lines(run: AuditRun) -> list[str]:
-    """Say how many steps were looked at, and what the others came to."""
+    """Return how many steps were audited, and the outcome of the others."""
     return [line for line in (run_line(run), ruin_line(run)) if line is not None]
 
 
 def ruin_line(run: AuditRun) -> str | None:
-    """Say which step that was not looked at went wrong, and what came of it; ``None`` where none did."""
+    """Return which unaudited step failed, and its result; ``None`` if none failed."""
     if not run.ruins:
         others = run.steps - run.audited
         if run.spoiled:

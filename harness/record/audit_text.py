@@ -1,4 +1,4 @@
-"""What a person reads of an audit: findings with their place and remedy, headroom, and how much was looked at."""
+"""The text of an audit: findings with place and remedy, headroom, and the extent of the audit."""
 
 import math
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ def near(file: str) -> str:
 
 
 def finding_lines(finding: AuditFinding) -> list[str]:
-    """A finding: its sentence with the place, then what it spoils, where it was called from, what to do."""
+    """Return a finding as lines: its sentence and place, its consequences, its caller and its remedy."""
     at = place(finding.file, finding.line, finding.function, finding.module)
     backward = " backward pass:" if finding.backward else ""
     lines = [f"{at}:{backward} {finding.sentence}"]
@@ -61,7 +61,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def headroom_line(room: Headroom) -> str:
-    """How far a line is from its breaking point: as a factor and in bits."""
+    """Return the headroom of a line as a factor and in bits."""
     at = place(room.file, room.line, room.function, room.module)
     backward = ", backward" if room.backward else ""
     shrinks = room.quantity in {"update", "term"}
@@ -76,7 +76,7 @@ def headroom_line(room: Headroom) -> str:
 
 
 def narrowest(audit: Audit, most: int = NARROWEST) -> list[Headroom]:
-    """The lines with the least room, of those of which a reader need know: no finding says of them that they break."""
+    """Return the lines with the least headroom, without lines that already have a finding."""
     wrong = {(finding.file, finding.line) for finding in audit.findings}
     return [room for room in audit.headroom if room.factor < WIDE and (room.file, room.line) not in wrong][:most]
 
@@ -101,9 +101,9 @@ def _digits(error: float) -> str:
 
 
 def telling(audits: Sequence[Audit]) -> list[Audit]:
-    """Return of each step that was called several times the audit that tells most: the first that found something.
+    """Return the most informative audit of each step that was called several times.
 
-    The last one where none did.
+    It is the first audit with a finding, or the last audit if none has one.
     """
     by_title: dict[str, Audit] = {}
     for audit in audits:
@@ -127,7 +127,7 @@ def _times(blind: tuple[str, int]) -> str:
 
 
 def audit_text(audit: Audit, *, everything: bool = False) -> str:
-    """Return the findings, the narrowest headroom, notes, what was not seen, and the verdict."""
+    """Return the findings, the narrowest headroom, notes, limits of the audit, and the verdict."""
     shown = audit.findings if everything else audit.findings[:SHOWN]
     lines = [] if audit.what_if is None else [f"what if float32 were computed {in_format(audit.what_if)}:"]
     lines += [line for finding in shown for line in finding_lines(finding)]
@@ -146,7 +146,7 @@ def audit_text(audit: Audit, *, everything: bool = False) -> str:
 
 
 def audit_html(audit: Audit) -> str:
-    """Return what a notebook shows of an audit."""
+    """Return an audit as HTML for a notebook."""
     found = "".join(f"{PRE}{escape(chr(10).join(finding_lines(finding)))}</pre>" for finding in audit.findings)
     rows = "".join(
         f"<tr><td>{escape(place(room.file, room.line, room.function, room.module))}</td>"

@@ -1,7 +1,7 @@
-"""How headroom changes over steps: which line comes nearer to breaking, and at which step it would be there.
+"""Trend of headroom over steps: the lines that approach their breaking points, and the step at which they reach them.
 
-Headroom is told in bits, the logarithm of the factor that is left, and a line is laid through those by least squares:
-what grows by the same factor each step, as diverging logits do, loses the same number of bits.
+Headroom is measured in bits, the logarithm of the factor. A line is fitted by least squares: a quantity that grows by
+the same factor each step, such as diverging logits, loses the same number of bits.
 """
 
 import math
@@ -32,13 +32,7 @@ class Trend(Record):
 
 
 def trends(audits: Sequence[Audit]) -> list[Trend]:
-    """Return the lines that come nearer to breaking, the first to be there first.
-
-    Parameters
-    ----------
-    audits
-        Of steps that follow each other.
-    """
+    """Return the lines that approach their breaking points in consecutive audits, the earliest to break first."""
     rooms: dict[tuple[str, int, str], list[tuple[int, Headroom]]] = defaultdict(list)
     for audit in audits:
         for room in audit.headroom if audit.what_if is None else ():

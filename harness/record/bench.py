@@ -1,16 +1,16 @@
-"""The record of a benchmark: what a suite measured beside the time of its rounds, in one spelling for all who use it.
+"""The record of a benchmark: the results of a suite in addition to the times of its rounds.
 
-A suite makes the record, and pytest-benchmark keeps it under ``extra_info`` in ``bench-<suite>.json``, beside the
-statistics of the rounds. The terminal and the report read it back with :func:`benchmarks`. A frame of the report takes
-its columns from the fields: name, type and description are the column's; of what is there round by round, a column has
-the median. What both compute of a record, such as a share with its interval, stands here.
+A suite makes the record, and pytest-benchmark stores it under ``extra_info`` in ``bench-<suite>.json``, next to the
+statistics of the rounds. The terminal and the report read it with :func:`benchmarks`. A frame of the report takes name,
+type and description of its columns from the fields. A column of a field with one value for each round has the median.
+Quantities that terminal and report share, such as a share with its interval, are computed here.
 
-What older runs lack is unknown, and keys that a record does not have are ignored.
+Fields that older runs lack are unknown. Unknown keys are ignored.
 """
 
 import math
 import statistics
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
@@ -25,7 +25,7 @@ Rounds = tuple[float, ...]
 
 
 class _Part(BaseModel):
-    """Base of what is read from a benchmark: frozen, further keys ignored."""
+    """Base class of records that are read from a benchmark: frozen, unknown keys ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, defer_build=True)
 
@@ -40,7 +40,7 @@ def _median(series: Rounds) -> float | None:
 
 
 class Stats(_Part):
-    """Pytest-benchmark's statistics of the rounds, which are those of one process."""
+    """Pytest-benchmark's statistics of the rounds in one process."""
 
     median_s: float = Field(gt=0, alias="median", description="median of the rounds, seconds per call")
     q1_s: float = Field(ge=0, alias="q1", description="first quartile of the rounds")
@@ -55,7 +55,7 @@ class Stats(_Part):
 
 
 class BenchRecord(_Part):
-    """What every suite says of what it timed."""
+    """Fields that every suite records."""
 
     suite: ClassVar[str]
     """The suite that makes such records."""
@@ -99,6 +99,21 @@ class StepRecord(BenchRecord):
     graph_s: float | None = Field(default=None, description="step replayed as a CUDA graph, timed by the host")
     graph_device_s: float | None = Field(default=None, description="step replayed as a CUDA graph, timed by events")
     graph_absent: str | None = Field(default=None, description="reason why there is no CUDA graph")
+    launch_rounds_s: Rounds = Field(default=(), description="time to queue a step, median of the interleaved rounds")
+    device_rounds_s: Rounds = Field(default=(), description="time by events, median of the interleaved rounds")
+    graph_rounds_s: Rounds = Field(
+        default=(), description="replayed step by the host's clock, median of the interleaved rounds"
+    )
+    graph_device_rounds_s: Rounds = Field(
+        default=(), description="replayed step by events, median of the interleaved rounds"
+    )
+    transfer_s: Rounds = Field(
+        default=(), description="time to copy a minibatch from the host to the accelerator, median of the rounds"
+    )
+    l2_bytes: int | None = Field(default=None, description="second-level cache of the accelerator")
+    clock_mhz: Rounds = Field(default=(), description="clock of the accelerator, mean of before and after the rounds")
+    memory_clock_mhz: Rounds = Field(default=(), description="its memory clock, mean of before and after the rounds")
+    power_limit_w: float | None = Field(default=None, description="its power limit in watts")
     steps_compared: int | None = Field(
         default=None, description="fresh steps compared with gradient descent in float64"
     )
@@ -106,6 +121,11 @@ class StepRecord(BenchRecord):
         default=None, description="2-norm of the difference of the parameters after these steps"
     )
     bound: float | None = Field(default=None, description="bound on that difference from rounding")
+
+    @property
+    def on_device(self) -> Estimate:
+        """Time on the accelerator by events, in seconds; unknown on the CPU and for older runs."""
+        return median_ratio(self.device_rounds_s, [1.0] * len(self.device_rounds_s))
 
 
 class AgreementRecord(BenchRecord):
@@ -121,7 +141,7 @@ class AgreementRecord(BenchRecord):
 
 
 class AuditRecord(BenchRecord):
-    """One training step audited, in turns with the same step as it is; times are those of the process."""
+    """One audited training step, interleaved with the plain step; times are CPU times of the process."""
 
     suite = "audit"
 
@@ -147,13 +167,13 @@ class AuditRecord(BenchRecord):
 
     @property
     def run(self) -> float | None:
-        """The CPU time of the run as a multiple of that of its steps as they are."""
+        """The CPU time of the run as a multiple of the CPU time of its plain steps."""
         if self.run_steps is None or self.run_s is None or not self.run_step_s:
             return None
         return self.run_s / (self.run_steps * self.run_step_s)
 
     def memory(self, held: int) -> float:
-        """Return the memory of an audit as a multiple of the step's, with what is there before it."""
+        """Return the memory of an audit as a multiple of the step's memory, including the memory in use before it."""
         return (self.state_bytes + held) / (self.state_bytes + self.plain_bytes)
 
 
@@ -198,6 +218,36 @@ class LoaderRecord(BenchRecord):
     start_method: str | None = Field(default=None, description="start method of the workers, if it was given")
     remark: str | None = Field(default=None, description="remark on the data set")
     budget: Budget | None = Field(default=None, description="where the time of a batch goes, in a training loop")
+    reference: str | None = Field(default=None, description="loader that took part in the same rounds, with workers")
+    reference_wall_us: Rounds = Field(default=(), description="microseconds per sample of the reference")
+    reference_cpu_us: Rounds = Field(default=(), description="CPU microseconds per sample of the reference")
+    other_load: float | None = Field(
+        default=None, description="cores that other processes used during the rounds, on average"
+    )
+
+    @property
+    def gain(self) -> Estimate:
+        """Rate relative to the reference, from the same rounds; unknown for older runs."""
+        return median_ratio(self.reference_wall_us, self.wall_us)
+
+    @property
+    def exceeds_limit(self) -> bool:
+        """Whether the loader is faster than the memory limit by its whole interval."""
+        return self.share.is_known and self.share.low > 1.0
+
+    def on_workers(self, loaders: "Sequence[LoaderRecord]") -> str | None:
+        """Return what other records of the loader say about more workers; ``None`` if they say nothing."""
+        alike = [it for it in loaders if (it.case, it.batch_size, it.data) == (self.case, self.batch_size, self.data)]
+        more = [it for it in alike if it.workers > self.workers and it.wall_us]
+        if not more or not self.wall_us:
+            return None
+        best = max(more, key=lambda it: it.rate.point)
+        number = f"{best.workers} worker{'s' * (best.workers != 1)}"
+        # Both have a ratio to the reference of their rounds; older runs have rates only.
+        own, other = (self.gain, best.gain) if self.gain.is_known and best.gain.is_known else (self.rate, best.rate)
+        if other.low <= own.high and own.low <= other.high:
+            return f"with {number} the rate of loading alone is not distinguishable"
+        return f"with {number} the rate of loading alone is {other.point / own.point:.2f} times as high"
 
     @property
     def rate(self) -> Estimate:
@@ -211,12 +261,12 @@ class LoaderRecord(BenchRecord):
 
     @property
     def cpu_share(self) -> Estimate:
-        """CPU time of the limit over that of the loader, which minds no other load."""
+        """CPU time of the limit over CPU time of the loader, which other load on the machine does not change."""
         return median_ratio(self.limit_cpu_us, self.cpu_us)
 
 
 class BalanceRecord(BenchRecord):
-    """A training loop of one loader and one step: the share of it that waits, and loading alone to the step alone."""
+    """A training loop with one loader and one step: its share of waiting, and loading alone over the step alone."""
 
     suite = "balance"
 
@@ -252,7 +302,7 @@ class BalanceRecord(BenchRecord):
 
 
 class TunerRecord(BenchRecord):
-    """The loader chosen for a data set by measuring every one, with the rates of all, or by the tuner."""
+    """The loader that the tuner or an exhaustive measurement chose for a data set, with all measured rates."""
 
     suite = "tuner"
 
@@ -280,10 +330,10 @@ class TunerRecord(BenchRecord):
         return self.way == "exhaustive"
 
     def share_of_best(self, exhaustive: "TunerRecord") -> float:
-        """Return the rate of the choice over the best, measured again in couples.
+        """Return the rate of the choice over the best rate, measured again in pairs.
 
-        Where they were not, as by earlier versions, it is that of the exhaustive measurement; NaN where that lacks the
-        choice.
+        Records of earlier versions have no pairs. The result is then the rate in the exhaustive measurement, or NaN if
+        that lacks the choice.
         """
         if self.to_best is not None:
             return self.to_best
@@ -291,21 +341,24 @@ class TunerRecord(BenchRecord):
         return rates.get(self.choice, math.nan) / max(rates.values(), default=math.nan)
 
     def shares_of_rules(self) -> dict[str, float]:
-        """Return the rate of what each rule of thumb chooses over the best, by its name."""
+        """Return, for each rule of thumb, the rate of its choice over the best rate."""
         rates = self.rates or {}
         return {rule: rates[choice] / max(rates.values()) for rule, choice in self.rules.items() if choice in rates}
 
     def share_of_time(self, exhaustive: "TunerRecord") -> float:
-        """Return the time it took over that of measuring every configuration."""
+        """Return the time of the choice over the time of measuring every configuration."""
         return self.spent_s / exhaustive.spent_s
 
 
 class OperationRecord(BenchRecord):
-    """One call on the standard input of a contract, with its gradient where there is one."""
+    """One call on an input of a contract, including the gradient if the contract has one."""
 
     suite = "operations"
 
     contract: str = Field(description="contract the case claims")
+    shape: str | None = Field(
+        default=None, description="rows x columns of the input; a vector has as many elements; missing in older runs"
+    )
 
 
 class VectorizationRecord(BenchRecord):
@@ -318,7 +371,7 @@ class VectorizationRecord(BenchRecord):
 
 
 class ScreeningRecord(BenchRecord):
-    """Checking ``rows`` rows of so many classes, one way."""
+    """One way to check ``rows`` rows of a number of classes."""
 
     suite = "screening"
 
@@ -345,15 +398,7 @@ RecordT = TypeVar("RecordT", bound=BenchRecord)
 
 @dataclass(frozen=True)
 class Benchmark(Generic[RecordT]):
-    """One benchmark of a suite, as it is read.
-
-    Parameters
-    ----------
-    record
-        What the suite measured.
-    stats
-        Statistics of its rounds.
-    """
+    """One benchmark of a suite: its record, and the statistics of its rounds."""
 
     record: RecordT
     stats: Stats
@@ -363,26 +408,17 @@ class Benchmark(Generic[RecordT]):
         return self.record.row() | self.stats.row()
 
     def over(self, series: Rounds) -> Estimate:
-        """Return the time of its rounds over that of a series measured in turns with them."""
+        """Return the time of its rounds over the time of an interleaved series."""
         return median_ratio(self.stats.rounds_s, series)
 
 
 def benchmarks(document: Any, kind: type[RecordT], *, file: str = "") -> list[Benchmark[RecordT]]:
-    """Return the benchmarks of a suite, in the order they ran.
-
-    Parameters
-    ----------
-    document
-        What pytest-benchmark wrote of the suite; anything else holds none.
-    kind
-        The record of the suite.
-    file
-        Where it was read, for the message; the suite's file where absent.
+    """Return the benchmarks in a document of pytest-benchmark, in the order they ran.
 
     Raises
     ------
     UsageError
-        If a benchmark lacks what its suite promises.
+        If a benchmark lacks a required field of its suite; the message names ``file``, or the suite's file.
     """
     file = file or f"bench-{kind.suite}.json"
     return [

@@ -1,6 +1,4 @@
-"""What IEEE 754 defines a binary format by, and where a number stands among those of one, for who reads records.
-
-It imports no torch.
+"""Parameters of the binary formats, and the position of a number among the numbers of its format. It imports no torch.
 
 References
 ----------
@@ -13,12 +11,12 @@ from typing import NamedTuple
 
 
 class Parameters(NamedTuple):
-    """The numbers that define a binary format.
+    """The parameters of a binary format.
 
     Parameters
     ----------
     precision
-        ``p``: significand bits, the implicit one counted.
+        ``p``: significand bits, including the implicit one.
     emin, emax
         Exponents of the smallest normal and of the largest finite number.
     """
@@ -43,20 +41,12 @@ PARAMETERS: Mapping[str, Parameters] = {
 
 
 def short_name(dtype: str) -> str:
-    """Return the dtype as the head of a narrow column has it: ``64``, ``32``, ``b16``, ``16``."""
+    """Return the dtype as a heading of a narrow column: ``64``, ``32``, ``b16``, ``16``."""
     return dtype.replace("float", "")
 
 
 def ordinal(value: float, dtype: str) -> int:
-    """Return the place of a number among those of a format: neighbors differ by one, and both zeros are 0.
-
-    Parameters
-    ----------
-    value
-        A number of the format, or an infinity.
-    dtype
-        The format.
-    """
+    """Return the position of a number or infinity in its format: neighbors differ by one, and both zeros are 0."""
     precision, emin, emax = PARAMETERS[dtype]
     size = abs(value)
     if math.isinf(size):

@@ -1,8 +1,8 @@
-"""The time budget of a batch: what a training loop spends on each of its parts, that add up to the whole.
+"""The time budget of a batch: the time of each part of a training loop.
 
-The loop is cut into what it does itself, and into what it waits for. While it waits for a batch of a worker, the time
-is that of whatever this worker does with the batch, or with the one before. So the parts are disjoint, and their sum
-is the time of the loop but for what nobody saw, which is a part too.
+The loop alternates between its own computations and waiting. The time that it waits for a batch from a worker is
+divided among the tasks of the worker in that time. The parts are therefore disjoint, and they add up to the time of the
+loop. The unattributed rest is a part, too.
 """
 
 import statistics
@@ -77,7 +77,7 @@ class Line(BaseModel):
 
 
 class Budget(BaseModel):
-    """The budget of a batch, by rounds of the loop; what is not there took no time."""
+    """The budget of a batch, by rounds of the loop; a missing part took no time."""
 
     model_config = ConfigDict(frozen=True, defer_build=True)
 
@@ -99,13 +99,13 @@ class Budget(BaseModel):
 
     @property
     def shares(self) -> dict[str, float]:
-        """The share of each part in the loop, in the order of :data:`PARTS`; the unseen rest is the last."""
+        """The share of each part in the loop, in the order of :data:`PARTS`; the unattributed rest is the last."""
         shares = {part: _mean(self.parts_s[part]) / self.batch_s for part in PARTS if part in self.parts_s}
         return shares | {UNSEEN: 1.0 - sum(shares.values())}
 
     @property
     def unseen(self) -> float:
-        """The share of the loop that no part covers, in the median round: one that was interrupted is no matter."""
+        """The unattributed share of the loop in the median round, which ignores interrupted rounds."""
         seen_s: list[float] = [sum(parts) for parts in zip(*self.parts_s.values(), strict=True)]
         shares = [1.0 - seen / loop for seen, loop in zip(seen_s, self.loop_s, strict=True)]
         return statistics.median(shares)
@@ -122,19 +122,19 @@ class Budget(BaseModel):
         return own_s if self.workers else own_s + (self.hop_s or 0.0)
 
     def bound_s(self, workers: int) -> float:
-        """Seconds a batch that no loop with so many workers falls below.
+        """Lower bound on the seconds for a batch with a number of workers.
 
         Notes
         -----
-        The workers together make a batch in ``made_s / workers``; the process that trains has ``own_s`` to do; and what
-        both compute has the cores that there are.
+        The workers together make a batch in ``made_s / workers``. The process that trains needs ``own_s``. All
+        share the available cores.
         """
         computed_s = self.made_s * self.busy + self.own_s
         return max(self.made_s / workers, self.own_s, computed_s / self.cores)
 
     @property
     def more_workers(self) -> tuple[int, float]:
-        """How many more workers would help, and by up to how many times; 0 and 1 where none would."""
+        """The number of additional workers that would help, and the largest speedup; 0 and 1 if none would."""
         most = max(2 * self.workers, round(4 * self.cores))
         gains = {number: self.batch_s / self.bound_s(number) for number in range(self.workers + 1, most + 1)}
         best = max(gains.values(), default=1.0)
@@ -146,7 +146,11 @@ class Budget(BaseModel):
     @property
     def sentence(self) -> str:
         """What takes most of the time, with its line; what more workers would gain; what takes the rest."""
-        return "; ".join([self._most(), self._on_workers(), self._rest()])
+        return self.sentence_with(self._on_workers())
+
+    def sentence_with(self, on_workers: str) -> str:
+        """Return the sentence with something else about workers, such as a measurement."""
+        return "; ".join([self._most(), on_workers, self._rest()])
 
     def _most(self) -> str:
         part, share = self._ranked()[0]

@@ -1,4 +1,4 @@
-"""How a notebook shows what records say: one card, whose edge is green or red."""
+"""Notebook cards: a title with a green or red edge."""
 
 from html import escape
 
@@ -11,16 +11,6 @@ PRE = '<pre style="white-space:pre-wrap;overflow-wrap:anywhere;word-break:normal
 
 
 def card(title: str, body: str, *, good: bool) -> str:
-    """Return a card as HTML.
-
-    Parameters
-    ----------
-    title
-        Its first line, as text.
-    body
-        What is below it, as HTML.
-    good
-        Whether nothing is wrong.
-    """
+    """Return a card as HTML, with a title in plain text and a body in HTML; ``good`` makes its edge green."""
     style = f"border-left:5px solid {GOOD if good else BAD};padding:0.2rem 0 0.2rem 0.9rem;max-width:60rem"
     return f'<div style="{style}"><p style="font-size:1.15em"><b>{escape(title)}</b></p>{body}</div>'

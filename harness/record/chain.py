@@ -1,8 +1,7 @@
-"""Chains of lines: each line of a file carries a checksum of itself and of all before it.
+"""Chains of lines: each line of a file carries a checksum of itself and of all lines before it.
 
-A line that was altered, deleted, exchanged, written twice or taken from another file does not follow the one before it.
-What is missing at the end is found by whoever knows how many lines there are. This is no signature: whoever rewrites a
-whole chain is not found out.
+An altered, deleted, exchanged, repeated or foreign line does not follow the line before it. The number of lines in the
+head reveals missing lines at the end. This is no signature: a chain that is rewritten as a whole remains undetected.
 """
 
 import hashlib
@@ -25,11 +24,11 @@ class Chain:
     Parameters
     ----------
     lines
-        Each the JSON of a record, without its checksum.
+        The JSON of each record, without its checksum.
     sums
-        One more than lines: the first is that of an empty file of this name.
+        One more entry than lines; the first is the checksum of an empty file with this name.
     torn
-        How many bytes of a last line there are that was not written to its end.
+        Number of bytes of an incomplete last line.
     """
 
     lines: tuple[bytes, ...]
@@ -38,13 +37,7 @@ class Chain:
 
 
 def beginning(name: str) -> str:
-    """Return the checksum of an empty file.
-
-    Parameters
-    ----------
-    name
-        Of the file: lines of one do not pass for those of another.
-    """
+    """Return the checksum of an empty file; it depends on the name, so that lines of another file do not fit."""
     return checksum(name.encode())
 
 
@@ -61,21 +54,12 @@ def sealed(text: str, before: str) -> tuple[bytes, str]:
 
 
 def unsealed(content: bytes, name: str, *, place: str) -> Chain:
-    """Return the lines of a file, each of which follows the one before it.
-
-    Parameters
-    ----------
-    content
-        Of the file.
-    name
-        As :func:`beginning` takes it.
-    place
-        The file, for the message.
+    """Return the lines of a file, after checking that each follows the line before it.
 
     Raises
     ------
     UsageError
-        If a line does not; it is named.
+        If a line does not; the message names it.
     """
     *whole, rest = content.split(b"\n")
     sums, lines = [beginning(name)], []
@@ -87,21 +71,12 @@ def unsealed(content: bytes, name: str, *, place: str) -> Chain:
 
 
 def unsealed_line(line: bytes, before: str, *, place: str, remedy: str = ALTERED) -> tuple[bytes, str]:
-    """Return a record's JSON without its checksum, and that.
-
-    Parameters
-    ----------
-    line
-        The line, without its end.
-    before
-        The checksum that it follows.
-    place, remedy
-        For the message.
+    """Return a record's JSON without its checksum, and the checksum.
 
     Raises
     ------
     UsageError
-        If it does not follow that.
+        If the checksum does not follow ``before``.
     """
     match = _LINE.fullmatch(line)
     if match is None or checksum(match["text"], before).encode() != match["sum"]:

@@ -1,10 +1,10 @@
-"""The kinds of what an implementation does instead of answering. It imports nothing, so that anybody may read it."""
+"""Kinds of errors of an implementation. This module imports nothing, so that every other module can import it."""
 
 from enum import StrEnum
 
 
 class Fault(StrEnum):
-    """What an implementation did instead of answering as its contract asks: the kind of an error."""
+    """Kind of an error: the behavior of an implementation that violates its contract."""
 
     RAISED = "raised"
     EXITED = "exited"

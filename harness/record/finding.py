@@ -1,9 +1,8 @@
-"""Findings: what is wrong with a case, grouped by what makes it so, over laws and dtypes.
+"""Findings: verdicts on a case, grouped by cause over laws and dtypes.
 
-Verdicts are many and causes are few: an exponential that overflows breaks every law in every dtype. Violations of which
-it is known what happened in the computation are of one finding where the same happened at the same place; the others
-where they were found on the same example, or are explained by the same sentence. A law that is broken by several causes
-is of the finding of each.
+There are many verdicts and few causes: an exponential that overflows breaks every law in every dtype. Violations with
+the same mistake, or the same event at the same place, are one finding. Other violations are joined by a common example
+or a common explanation. A law that several causes break belongs to several findings.
 """
 
 import math
@@ -18,7 +17,7 @@ WRONG = (Status.BROKEN, Status.ERROR, Status.UNEXPECTED, Status.LOST)
 """The statuses of a finding, unless others are named."""
 
 RANKS = (*WRONG, Status.EXPECTED, Status.UNCLAIMED)
-"""Order of statuses; a finding has the first status that one of its verdicts has."""
+"""Order of statuses; the status of a finding is the first one among its verdicts."""
 
 _GROUPS = ("value", "finite", "algebra", "length", "gradient", "special")
 """Groups of laws, most informative first; infinities come last because they break together with others."""
@@ -29,14 +28,14 @@ _FAMILIAR = ("float32", "float64", "bfloat16", "float16")
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong with a case.
+    """One cause of failures of a case.
 
     Parameters
     ----------
     verdicts
-        What follows from it, the one first that stands for all.
+        The verdicts with this cause; the first one represents them.
     is_of_narrowness
-        Whether several things happened, all of which float32 mends: the format is their cause.
+        Whether it joins several events that computing in float32 repairs, so that the format is the cause.
     """
 
     verdicts: tuple[Verdict, ...]
@@ -64,7 +63,7 @@ class Finding:
 
     @property
     def event(self) -> Event | None:
-        """What happened in the computation; ``None`` where that is not known."""
+        """The event in the computation; ``None`` if unknown."""
         return None if self.violation is None else self.violation.event
 
     @property
@@ -74,14 +73,28 @@ class Finding:
 
     @property
     def laws(self) -> list[str]:
-        """The laws, in the order in which they are reported."""
+        """All laws, in the order in which they are reported."""
         return list(dict.fromkeys(verdict.law for verdict in self.verdicts))
 
     @property
+    def broken_laws(self) -> list[str]:
+        """The same laws, without laws of a defect that only lose digits."""
+        return list(dict.fromkeys(verdict.law for verdict in self._counted))
+
+    @property
     def dtypes(self) -> list[str]:
-        """The dtypes, and the device where that is not the CPU; of what is broken, none that it merely costs digits."""
+        """The dtypes, and the device if it is not the CPU; without those in which a defect only loses digits."""
+        return list(dict.fromkeys(verdict.where for verdict in self._counted))
+
+    @property
+    def _counted(self) -> list[Verdict]:
         milder = {Status.LOST} - {self.status}
-        return list(dict.fromkeys(verdict.where for verdict in self.verdicts if verdict.status not in milder))
+        return [verdict for verdict in self.verdicts if verdict.status not in milder]
+
+    @property
+    def mistake(self) -> str:
+        """The frequent mistake that explains it; empty if none is recognized."""
+        return "" if self.violation is None else self.violation.mistake
 
     @property
     def is_of_roundings(self) -> bool:
@@ -111,12 +124,12 @@ _CLEARLY = 2.0
 
 
 def _ratio(violation: Violation) -> float:
-    """How many times its bound a deviation is; a bound of zero counts as one."""
+    """Return a deviation as a multiple of its bound; a bound of zero counts as one."""
     return violation.deviation / (violation.bound or 1.0)
 
 
 def _answer(verdict: Verdict, *, smallest: bool = False) -> tuple[object, ...]:
-    """What the worst example of a verdict, or its smallest, shows: another law may hold the same against less."""
+    """Return the answer on the worst example of a verdict, or on its smallest, to compare it with other laws."""
     violation = verdict.violation
     assert violation is not None
     shown = violation if smallest else violation.worst or violation
@@ -128,21 +141,21 @@ def _excess(verdict: Verdict) -> float:
     assert violation is not None
     found = violation.worst
     own = 0.0 if math.isnan(violation.expected) else _ratio(violation)
-    # What is far from a truth that is no number shows nothing.
+    # A distance from an undefined exact value shows nothing.
     if found is None or math.isnan(found.expected):
         return own
     return max(own, found.deviation / (found.bound or 1.0))
 
 
 def findings(verdicts: Iterable[Verdict], statuses: Sequence[Status] = WRONG) -> list[Finding]:
-    """Group verdicts by what makes them what they are, the worst first, and of those what makes values wrong.
+    """Group verdicts by cause, the worst cause first.
 
     Parameters
     ----------
     verdicts
-        Of a run.
+        The verdicts of a run.
     statuses
-        Which of them are wrong; declared failures, which were found, are not unless they are named.
+        Statuses that count as wrong. By default, declared failures that occurred do not.
     """
     by_case: dict[tuple[str, str], list[Verdict]] = {}
     for verdict in verdicts:
@@ -153,12 +166,12 @@ def findings(verdicts: Iterable[Verdict], statuses: Sequence[Status] = WRONG) ->
 
 
 def _order(finding: Finding) -> tuple[int, bool, bool]:
-    """Return the place of a finding: the worst first, of those a named mistake, then a wrong value."""
-    return RANKS.index(finding.status), finding.named is None, finding.first.group != "value"
+    """Put the worst first; of these, a named mistake, then wrong values."""
+    return RANKS.index(finding.status), not (finding.named or finding.mistake), finding.first.group != "value"
 
 
 def _of_case(verdicts: Sequence[Verdict]) -> Iterator[Finding]:
-    """Yield the findings of a case; of those that float32 mends there is one."""
+    """Yield the findings of a case; all groups that float32 repairs are one finding."""
     named, others = _by_mistake([*verdicts, *_beside(verdicts)])
     if named:
         yield _of_group(named)
@@ -175,8 +188,12 @@ def _of_case(verdicts: Sequence[Verdict]) -> Iterator[Finding]:
             # The digits that the format merely costs are of the same cause.
             groups += [group for milder in narrow.values() for group in milder]
             narrow.clear()
-        joined = [verdict for group in groups for verdict in group]
-        yield _of_group(joined, is_of_narrowness=len(groups) > 1)
+        if len(groups) == 1:
+            yield _of_group(groups[0])
+            continue
+        yield _of_group([one for group in groups for one in group if one.dtype in _NARROW], is_of_narrowness=True)
+        # The remedy is float32, so the digits that wider formats lose are other findings.
+        yield from (_of_group(wide) for group in groups if (wide := [one for one in group if one.dtype not in _NARROW]))
 
 
 def _by_mistake(verdicts: Sequence[Verdict]) -> tuple[list[Verdict], list[Verdict]]:
@@ -202,7 +219,7 @@ def _beside(verdicts: Iterable[Verdict]) -> Iterator[Verdict]:
 
 
 def _of_group(group: Sequence[Verdict], *, is_of_narrowness: bool = False) -> Finding:
-    """A finding; of two examples of one verdict the one is told first that makes no number of a number."""
+    """Return a finding; if a verdict has two examples, the one with a non-finite answer comes first."""
     infinite = {verdict.key for verdict in group if verdict.violation and math.isinf(verdict.violation.deviation)}
 
     def telling(verdict: Verdict) -> tuple[int, ...]:
@@ -221,9 +238,9 @@ def _shows_mistake(verdict: Verdict) -> tuple[bool, bool, bool]:
 
 
 def _is_of_narrowness(group: Sequence[Verdict]) -> bool:
-    """Whether float32 mends all of it, but for roundings that two runs have otherwise, which are not tried in it.
+    """Whether float32 repairs every failure of the worst status in a group.
 
-    Of a defect that is asked, and not of the digits that are lost beside it.
+    Roundings that differ between two runs do not count, since float32 is not tried for them.
     """
     worst = min((verdict.status for verdict in group), key=RANKS.index)
     untried = [verdict for verdict in group if verdict.group == "implementation" and _rounds(verdict)]
@@ -232,11 +249,11 @@ def _is_of_narrowness(group: Sequence[Verdict]) -> bool:
 
 
 def _with_what_follows(groups: Sequence[list[Verdict]]) -> list[list[Verdict]]:
-    """Join what says nothing beside the finding of a value or a gradient to that.
+    """Join groups that follow from a wrong value or gradient to the group of that value or gradient.
 
-    Where the operation is known at which either happened, that says more, and has joined or parted them. What is not
-    finite is no more of the digits that a value is off by, unless its worst example is not finite either: a mask that a
-    NaN gets through is another fault.
+    Groups with a known event are left alone: the event has already joined or separated them. A non-finite answer
+    follows from a finite one only if the worst example is non-finite, too: a mask that lets NaN through is another
+    fault.
     """
     groups = list(groups)
     for group in list(groups):
@@ -248,7 +265,7 @@ def _with_what_follows(groups: Sequence[list[Verdict]]) -> list[list[Verdict]]:
 
 
 def _followed(verdict: Verdict, groups: Sequence[list[Verdict]]) -> list[Verdict] | None:
-    """The group of what a verdict follows from in its dtype; ``None`` where it says something of its own."""
+    """Return the group that a verdict follows from in its dtype; ``None`` if it is independent."""
     own = verdict.violation
     for group in groups:
         for other in group:
@@ -262,7 +279,7 @@ def _followed(verdict: Verdict, groups: Sequence[list[Verdict]]) -> list[Verdict
 
 
 def _telling(verdict: Verdict) -> tuple[int, ...]:
-    """How much a verdict says to a reader: what fails before what does not, the value, float32, a small example."""
+    """Return a sort key for how informative a verdict is: failures, values, float32 and small examples first."""
     group = _GROUPS.index(verdict.group) if verdict.group in _GROUPS else len(_GROUPS)
     dtype = _FAMILIAR.index(verdict.dtype) if verdict.dtype in _FAMILIAR else len(_FAMILIAR)
     elements = sum(
@@ -273,10 +290,10 @@ def _telling(verdict: Verdict) -> tuple[int, ...]:
 
 
 def _groups(verdicts: Sequence[Verdict]) -> Iterator[list[Verdict]]:
-    """Join verdicts that share a mark: what happened, the example and the sentence that explains it, or the error.
+    """Join verdicts that share a mark: a mistake, an event, an example, an explanation or an error.
 
-    What happened says more than an example: two events on one example are two findings, and what nothing is known of
-    joins the first of them, or the first of its law.
+    An event says more than an example: two events on one example are two findings. A verdict without an event joins the
+    first finding with its example or its law.
     """
     groups: list[list[Verdict]] = []
     found: dict[Hashable, list[Verdict]] = {}
@@ -285,11 +302,11 @@ def _groups(verdicts: Sequence[Verdict]) -> Iterator[list[Verdict]]:
     for verdict in verdicts:
         if (event := _event(verdict)) is not None:
             marks_beside.setdefault(verdict.key, []).append(mark_of(event))
-    for verdict in sorted(verdicts, key=lambda verdict: _event(verdict) is None):
+    for verdict in sorted(verdicts, key=_is_unexplained):
         marks = _marks(verdict, wide)
         known = [group for mark in marks if (group := found.get(mark)) is not None]
         if _event(verdict) is None:
-            # Of what else breaks the same law it is known to be apart.
+            # Another cause of the same law is known to be separate.
             others = [found.get(mark) for mark in marks_beside.get(verdict.key, ())]
             known = [group for group in known if not any(group is other for other in others)]
         group = known[0] if known else []
@@ -301,12 +318,16 @@ def _groups(verdicts: Sequence[Verdict]) -> Iterator[list[Verdict]]:
                 groups.remove(other)
                 found.update({mark: group for mark, owner in found.items() if owner is other})
         group.append(verdict)
-        # An error has no law in common with what is broken: in another dtype it may not have been called at all.
+        # Errors share no law with violations: in another dtype, the law may never have called the function.
         alone = marks[0] == _ROUNDINGS or verdict.violation is None
         shared = () if alone else (*_example(verdict), ("law", verdict.law))
         for mark in (*marks, *shared):
             found.setdefault(mark, group)
     yield from (group for group in groups if group)
+
+
+def _is_unexplained(verdict: Verdict) -> bool:
+    return _event(verdict) is None and not (verdict.violation and verdict.violation.mistake)
 
 
 def _event(verdict: Verdict) -> Event | None:
@@ -318,10 +339,12 @@ def _has_event(group: Sequence[Verdict]) -> bool:
 
 
 def _marks(verdict: Verdict, wide: Container[str] = ()) -> list[Hashable]:
-    """What a verdict has in common with others of its finding; ``wide`` are the laws that break in wide formats too."""
+    """Return the marks that a verdict shares with others of its finding; laws in ``wide`` break in wide formats."""
     if verdict.status is Status.ERROR or verdict.violation is None:
         own_words = verdict.fault in {None, Fault.RAISED}
         return [(verdict.status, verdict.fault, _NUMBER.sub("#", verdict.reason or "") if own_words else None)]
+    if verdict.violation.mistake:
+        return [("mistake", verdict.violation.mistake), ("law", verdict.law)]
     if verdict.violation.seen:
         return [("law", verdict.law)]
     if (event := _event(verdict)) is not None:
@@ -346,8 +369,8 @@ def mark_of(event: Event) -> Hashable:
     return ("event", *event.step)
 
 
-_NUMBER = re.compile(r"\d+")
-"""Numbers, such as sizes and places, in which equal errors differ."""
+_NUMBER = re.compile(r"0x[0-9a-fA-F]+|\d+")
+"""Numbers, such as sizes, places and memory addresses, in which equal errors differ."""
 
 
 _NARROW = {"bfloat16": 8, "float16": 11}
@@ -361,16 +384,16 @@ _ROUNDED = {"value", "algebra", "special", "length", "gradient", "implementation
 
 
 def _rounds(verdict: Verdict) -> bool:
-    """Whether an answer in 16 bits is off by less than an eighth of its digits, and nothing else is known of it.
+    """Whether an answer in 16 bits is wrong in less than an eighth of its digits, and its cause is unknown.
 
-    Beside the smallest example the worst one: beyond its bound by more than that it is no sum of roundings.
+    The worst example counts as well: a larger error is no sum of roundings.
     """
     violation = verdict.violation
-    if violation is None or violation.event is not None or verdict.group not in _ROUNDED:
+    if violation is None or violation.event is not None or violation.mistake or verdict.group not in _ROUNDED:
         return False
     if verdict.dtype not in _NARROW:
         return False
-    # Zero for what is not zero has none of its digits, however few those are of a subnormal number.
+    # A zero in place of a nonzero value has lost all digits, even if a subnormal number has few.
     if violation.actual == 0.0 != violation.expected:
         return False
     most = 2.0 ** (_NARROW[verdict.dtype] - 3)
@@ -396,7 +419,7 @@ def _example(verdict: Verdict) -> list[Hashable]:
 
 
 def _numbers(verdict: Verdict) -> list[Hashable]:
-    """What was answered and what is true, where the truth is no number that two causes would share."""
+    """Return the answer and the exact value as a mark, unless the exact value is an integer or an infinity."""
     violation = verdict.violation
     if violation is None or not math.isfinite(violation.deviation) or float(violation.expected).is_integer():
         return []
@@ -404,7 +427,7 @@ def _numbers(verdict: Verdict) -> list[Hashable]:
 
 
 def by_verdict(found: Iterable[Finding]) -> dict[tuple[str, str, str, str], Finding]:
-    """Return the finding of each verdict, by the verdict's key: that of what was met first, where there are several."""
+    """Return the finding of each verdict by the verdict's key: of several, the finding of its first violation."""
     of_key: dict[tuple[str, str, str, str], Finding] = {}
     for finding in found:
         for verdict in finding.verdicts:

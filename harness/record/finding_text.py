@@ -1,12 +1,22 @@
-"""What findings say in words, wherever they are read: one sentence, what shows it, what follows, what mends it."""
+"""The text of findings in all outputs: a sentence, an example, the affected laws and the remedy."""
 
-import math
 import shlex
 from collections.abc import Callable, Sequence
 
 from harness.record.finding import Finding, findings
-from harness.record.schema import ANY, SEED, EventKind, Input, Mistake, Status, TensorText, Verdict, Violation
-from harness.record.text import count, filled, nested, violation_block
+from harness.record.schema import (
+    ANY,
+    SEED,
+    EventKind,
+    Input,
+    Mistake,
+    Status,
+    TensorText,
+    Verdict,
+    Violation,
+    WorstExample,
+)
+from harness.record.text import OF_DIGITS, count, filled, nested, violation_block
 
 NAMED = 3
 """Maximum number of laws that a finding names."""
@@ -20,6 +30,9 @@ SPELLED_OUT = 8
 PASTED = 240
 """More characters of options are not shown."""
 
+NOT_REQUIRED = "PROPERTY"
+"""Title of a finding about a law that need not hold and whose failure loses no digits."""
+
 TITLES = {
     Status.BROKEN: "DEFECT",
     Status.ERROR: "ERROR",
@@ -29,12 +42,18 @@ TITLES = {
 }
 """Title for each kind of finding."""
 
+
+def title_of(finding: Finding) -> str:
+    """Return the kind of a finding, in capitals."""
+    return NOT_REQUIRED if _is_no_loss(finding) else TITLES[finding.status]
+
+
 Facts = list[tuple[str, str]]
 """Labels and texts, in the order in which they are shown."""
 
 
 def sentence(finding: Finding) -> str:
-    """Return what is wrong as one sentence."""
+    """Return the cause as one sentence."""
     first = finding.first
     match finding.status:
         case Status.UNCLAIMED if first.violation is None:
@@ -53,10 +72,10 @@ def sentence(finding: Finding) -> str:
             f"{formats} {verb} too narrow for the intermediate results: compute in float32 and round once; then these "
             "laws hold"
         )
-    if finding.event is not None and finding.violation is not None:
+    if finding.violation is not None and (finding.event is not None or finding.mistake):
         return finding.violation.cause
     if finding.is_of_roundings:
-        # Nothing was traced to an operation: this cause is likely, not known.
+        # The cause is likely, not known: no event was found.
         return (
             f"the last digits in {formats} are off, probably from accumulated rounding: compute in float32, round once"
         )
@@ -65,17 +84,13 @@ def sentence(finding: Finding) -> str:
     return f"{_law(finding)}: {first.statement}"
 
 
-_OF_DIGITS = {"value", "length", "gradient"}
-"""Groups of laws that can lose digits."""
-
-
 def _is_no_loss(finding: Finding) -> bool:
-    """Whether what is not kept is no digit, and need not be."""
-    return finding.status is Status.LOST and finding.first.group not in _OF_DIGITS
+    """Whether a law that is not required fails without a loss of digits."""
+    return finding.status is Status.LOST and finding.first.group not in OF_DIGITS
 
 
 def _law(finding: Finding) -> str:
-    """Say what is wrong with the law that stands for the finding."""
+    """Return the failure of the law that represents the finding."""
     first = finding.first
     if finding.status is not Status.LOST:
         return f"{first.law} is broken"
@@ -83,16 +98,16 @@ def _law(finding: Finding) -> str:
 
 
 def facts(finding: Finding, checked: Sequence[Verdict] = (), *, options_only: bool = False) -> Facts:
-    """Return what shows a finding, what follows from it and how it is seen again.
+    """Return the example, the affected laws and the replay of a finding.
 
     Parameters
     ----------
     finding
         The finding.
     checked
-        All verdicts of the run, among which the laws of the finding are counted.
+        All verdicts of the run, to count the laws and dtypes.
     options_only
-        Whether the reader has just given the command, so that what is added to it is enough to see the example again.
+        Whether to return only the options that the user adds to the last command.
     """
     violation = finding.violation
     shown: Facts = []
@@ -102,12 +117,13 @@ def facts(finding: Finding, checked: Sequence[Verdict] = (), *, options_only: bo
         if violation.seen:
             shown.append(("law", finding.first.statement))
         else:
-            shown.append(("smallest", f"[{finding.first.where}] {_outcome(violation, finding.first.unit)}"))
+            shown.append(("example", f"[{finding.first.where}] {_outcome(violation, finding.first.unit)}"))
         if (worst := finding.worst) is not None:
-            shown.append(("worst", f"[{worst.where}] {_worst(worst)}"))
+            law = f", {worst.law}" if worst.law != finding.first.law else ""
+            shown.append(("worst", f"[{worst.where}{law}] {_worst(worst)}"))
         if finding.named is not None:
             shown += _declared(finding.named)
-        elif finding.event is None and not finding.is_of_roundings and not finding.is_of_narrowness:
+        if not _is_explained(finding):
             shown.append(("look at", violation.cause))
     verb = {Status.BROKEN: "breaks", Status.EXPECTED: "breaks"}.get(finding.status, "affects")
     shown.append((verb, _laws(finding, checked)))
@@ -131,6 +147,12 @@ def source_lines(mistake: Mistake | None) -> list[str]:
     if mistake.end > mistake.start >= indent:
         lines.append(f"    {' ' * (mistake.start - indent)}{'^' * (mistake.end - mistake.start)}")
     return lines
+
+
+def _is_explained(finding: Finding) -> bool:
+    """Whether the sentence has the cause."""
+    known = finding.event is not None or finding.mistake or finding.named
+    return bool(known or finding.is_of_roundings or finding.is_of_narrowness)
 
 
 def _happened(finding: Finding) -> str:
@@ -167,15 +189,33 @@ def _outcome(violation: Violation, unit: str, spell: Callable[[float], str] = re
     """Return the inputs, the answer and the truth."""
     place = f" at {list(violation.place)}" if any(violation.place) else ""
     inputs = ", ".join(f"{name} = {_short(value, spell)}" for name, value in violation.example.items())
-    return f"{inputs}: {_number(violation.actual)}{place}, expected {_expected(violation, unit)}"
+    actual, expected = _distinct(violation.actual, violation.expected)
+    return f"{inputs}: {actual}{place}, expected {expected}{_off(violation, unit)}"
 
 
-def _expected(violation: Violation, unit: str) -> str:
-    """Return the truth, and how far off the answer is where both look alike."""
-    if _number(violation.actual) != _number(violation.expected):
-        return _number(violation.expected)
-    off = f"{_number(violation.deviation)} {unit} off, bound {_number(violation.bound)}"
-    return f"{violation.expected!r}, {off}"
+def _off(found: Violation | WorstExample, unit: str) -> str:
+    """Return the deviation and its bound if the numbers share leading digits; empty otherwise."""
+    if _number(found.actual, _SHARED) != _number(found.expected, _SHARED):
+        return ""
+    return f", {_number(found.deviation)} {unit} off, bound {_number(found.bound)}"
+
+
+_SHARED = 4
+"""Digits that two numbers share if their deviation is worth stating."""
+
+
+def _distinct(actual: float, expected: float) -> tuple[str, str]:
+    """Return two numbers in six digits, or in as many more as show that they differ."""
+    for digits in range(_DIGITS, _ALL_DIGITS):
+        shown = _number(actual, digits), _number(expected, digits)
+        if shown[0] != shown[1]:
+            # One more digit shows by how much.
+            return shown if digits == _DIGITS else (_number(actual, digits + 1), _number(expected, digits + 1))
+    return _number(actual, _ALL_DIGITS), _number(expected, _ALL_DIGITS)
+
+
+_DIGITS, _ALL_DIGITS = 6, 17
+"""Usual number of digits, and the number that identifies a float64."""
 
 
 def _worst(verdict: Verdict) -> str:
@@ -183,15 +223,12 @@ def _worst(verdict: Verdict) -> str:
     assert violation is not None
     found = violation.worst or violation
     inputs = ", ".join(f"{name} = {_short(value, spell=_input)}" for name, value in found.example.items())
-    finite = f", {_number(found.deviation)} {verdict.unit} off, bound {_number(found.bound)}"
-    off = finite if math.isfinite(found.deviation) else ""
-    alike = _number(found.actual) == _number(found.expected)
-    actual, expected = map(repr if alike else _number, (found.actual, found.expected))
-    return f"{inputs}: {actual}, expected {expected}{off}"
+    actual, expected = _distinct(found.actual, found.expected)
+    return f"{inputs}: {actual}, expected {expected}{_off(found, verdict.unit)}"
 
 
-def _number(value: float) -> str:
-    return f"{value:.6g}"
+def _number(value: float, digits: int = 6) -> str:
+    return f"{value:.{digits}g}"
 
 
 def _input(value: float) -> str:
@@ -213,7 +250,7 @@ def _short(value: Input, spell: Callable[[float], str] = repr) -> str:
 
 def _laws(finding: Finding, checked: Sequence[Verdict]) -> str:
     """Name the first few laws, and say in which dtypes."""
-    names = finding.laws
+    names = finding.broken_laws
     every, where = _every(finding, checked), _where(finding, checked)
     if len(every) == len({verdict.key for verdict in finding.verdicts}) > NAMED:
         return f"all checked laws{f', in {where}' if where else ''}"
@@ -245,9 +282,9 @@ def _where(finding: Finding, checked: Sequence[Verdict]) -> str:
 
 
 def again(replay: str) -> str:
-    """Return what is added to the command to see the example again: the replay from its law on.
+    """Return the options that show the example again: the replay, starting at its law.
 
-    What a shell would not read is returned as it is, and so is what has no law.
+    A replay that a shell cannot read, or that names no law, is returned unchanged.
     """
     try:
         words = shlex.split(replay)
@@ -274,60 +311,49 @@ def finding_block(
     Parameters
     ----------
     finding, checked, options_only
-        As :func:`facts` takes them.
+        See :func:`facts`.
     width
-        Columns beyond which lines are broken between words; 0 for none.
+        Maximum line length; 0 for none.
     name
-        What stands before the sentence; the kind of finding where absent.
+        Text before the sentence; the kind of finding by default.
     """
-    title = f"{name or TITLES[finding.status]}  {sentence(finding)}"
-    lines = _filled(title, width, indent="  ") + source_lines(finding.named)
+    lines = _filled(f"{name or title_of(finding)}  {sentence(finding)}", width, indent="  ")
+    lines += source_lines(finding.named)
     for label, text in facts(finding, checked, options_only=options_only):
         lines += _filled(f"  {label:<8}  {text}", width, indent=" " * 12, whole=label == "rerun")
     return "\n".join(lines)
 
 
 def finding_in_full(finding: Finding, checked: Sequence[Verdict] = (), *, name: str = "") -> str:
-    """Return a finding and, below it, the block of the verdict that stands for it.
-
-    Parameters
-    ----------
-    finding, checked, name
-        As :func:`finding_block` takes them.
-    """
-    block = finding_block(finding, checked, name=name or f"{TITLES[finding.status]}  {finding.case}")
+    """Return a finding and the block of its first verdict."""
+    block = finding_block(finding, checked, name=name or f"{title_of(finding)}  {finding.case}")
     return block if finding.violation is None else f"{block}\n\n{violation_block(finding.first)}"
 
 
 def finding_in_short(finding: Finding, checked: Sequence[Verdict] = (), *, width: int = 0, name: str = "") -> str:
-    """Return a finding as its sentence, the smallest example and the number of laws that follow.
-
-    Parameters
-    ----------
-    finding, checked, width, name
-        As :func:`finding_block` takes them.
-    """
+    """Return a finding as its sentence, an example and the number of other laws."""
     shown = ""
     if finding.violation is not None and not finding.violation.seen and not _is_no_loss(finding):
-        shown = f"; {_outcome(finding.violation, finding.first.unit, _input)}"
+        worst = finding.worst
+        is_clearer = worst is not None and (worst.law, worst.where) == (finding.first.law, finding.first.where)
+        own = _outcome(finding.violation, finding.first.unit, _input)
+        shown = f"; {_worst(worst) if worst is not None and is_clearer else own}"
     further = _further(finding, checked)
-    title = f"{name or TITLES[finding.status]}  {_in_short(finding)}{shown}{f' ({further})' if further else ''}"
-    return "\n".join(_filled(title, width, indent="  "))
+    text = f"{name or title_of(finding)}  {_in_short(finding)}{shown}{f' ({further})' if further else ''}"
+    return "\n".join(_filled(text, width, indent="  "))
 
 
 def _further(finding: Finding, checked: Sequence[Verdict]) -> str:
-    """Say how many laws follow beside the one that is named, and in which dtypes."""
-    others = len(finding.laws) - 1
+    """Return the number of other laws, and the dtypes."""
+    others = len(finding.broken_laws) - 1
     more = f"and {count(others, 'more law')} " if others else ""
     where = _where(finding, checked)
     return f"{more}in {where}" if where else more.strip()
 
 
 def _in_short(finding: Finding) -> str:
-    """The sentence, or the law alone where that is what the sentence is about."""
-    if finding.violation is None or finding.violation.seen or finding.event is not None or finding.named is not None:
-        return sentence(finding)
-    if finding.is_of_roundings or finding.is_of_narrowness:
+    """Return the sentence, or only the law if the sentence is about the law."""
+    if finding.violation is None or finding.violation.seen or _is_explained(finding):
         return sentence(finding)
     return sentence(finding) if finding.status in {Status.ERROR, Status.UNEXPECTED} else _law(finding)
 
@@ -339,7 +365,7 @@ def _filled(text: str, width: int, *, indent: str, whole: bool = False) -> list[
 
 
 def unclaimed_line(verdicts: Sequence[Verdict]) -> str:
-    """Return what is wrong in dtypes that are not claimed, on one line; empty if nothing is."""
+    """Return the failures in unclaimed dtypes on one line; empty if there are none."""
     said = {finding.named.sentence for finding in findings(verdicts) if finding.named is not None}
     found = [one for one in findings(verdicts, [Status.UNCLAIMED]) if one.named is None or sentence(one) not in said]
     if not found:
@@ -347,3 +373,19 @@ def unclaimed_line(verdicts: Sequence[Verdict]) -> str:
     dtypes = list(dict.fromkeys(dtype for finding in found for dtype in finding.dtypes))
     further = f", and {count(len(found) - 1, 'more finding')}" if len(found) > 1 else ""
     return f"not claimed: {sentence(found[0])}{further} (`--dtypes {','.join(dtypes)}` claims them)"
+
+
+_TERMS = {
+    Status.LOST: "lost digits",
+    Status.UNEXPECTED: "declared failure",
+    Status.BROKEN: "defect",
+    Status.UNCLAIMED: "claimed dtype",
+}
+"""Words of the glossary that the output uses for a status, those first that a reader knows least."""
+
+
+def glossary_line(verdicts: Sequence[Verdict]) -> str:
+    """Return the command that explains the least familiar term of the findings; empty without findings."""
+    seen = {verdict.status for verdict in verdicts}
+    term = next((term for status, term in _TERMS.items() if status in seen), "")
+    return f"for the meaning of {term}, run `harness explain {term.replace(' ', '-')}`" if term else ""

@@ -105,15 +105,15 @@ class RunFolder:
     Parameters
     ----------
     path
-        The folder; it need not exist before the first write.
+        The folder; the first write creates it.
     synced
-        Whether what is written is on the disk, and no longer in memory alone, when a method returns.
+        Whether a method returns only after its data is on the disk.
 
     Notes
     -----
-    The head says of each file how many records it holds, and the checksum after the last; as long as a command is at
-    it, how many it held when it was last synced. Of a file that is being replaced it says what it held before, too, so
-    that a reader takes it at any moment for what it is.
+    The head has the number of records in each file, and the checksum after the last one. While a command is running,
+    the numbers are those of the last sync. For a file that is being replaced, the head also has the previous numbers,
+    so that a reader accepts either content.
     """
 
     def __init__(self, path: Path, *, synced: bool = False) -> None:
@@ -139,7 +139,7 @@ class RunFolder:
     # The head
 
     def write_head(self, run: Run) -> None:
-        """Write ``run.json``; what it said of the files stays where ``run`` says nothing of them."""
+        """Write ``run.json``; files that ``run`` does not mention keep their entries."""
         if not run.files and self.is_run:
             run = run.model_copy(update={"files": self.head().files})
         text = sealed_document(run.model_dump_json(indent=2), HEAD)
@@ -156,7 +156,7 @@ class RunFolder:
                 file.unlink(missing_ok=True)
 
     def sweep(self) -> None:
-        """Remove what a kill left of files that were just being written."""
+        """Remove incomplete temporary files of a killed process."""
         for name in (HEAD, *FILES.values()):
             for file in self.path.glob(f".{name}.*"):
                 file.unlink(missing_ok=True)
@@ -184,12 +184,12 @@ class RunFolder:
     # Records
 
     def chain(self, kind: type[Row]) -> Chain:
-        """Read the lines of a kind of record, none of which was altered, lost or added.
+        """Read the lines of a kind of record, after checking that none was altered, lost or added.
 
         Raises
         ------
         UsageError
-            If one was; it is named.
+            If a line was; the message names it.
         """
         name = FILES[kind]
         file = self.path / name
@@ -201,7 +201,7 @@ class RunFolder:
         return chain
 
     def write(self, kind: type[RowT], rows: Iterable[RowT]) -> None:
-        """Replace the file of one kind of record."""
+        """Replace the file of a kind of record."""
         name, lines = FILES[kind], []
         after = beginning(name)
         for row in rows:
@@ -210,20 +210,12 @@ class RunFolder:
         self._replace(name, b"".join(lines), FileState(records=len(lines), sum=after))
 
     def write_benchmarks(self, suite: str, text: str) -> None:
-        """Replace the benchmark file of a suite.
-
-        Parameters
-        ----------
-        suite
-            Its name.
-        text
-            Pytest-benchmark's JSON.
-        """
+        """Replace the benchmark file of a suite with pytest-benchmark's JSON."""
         content = text.encode("utf-8")
         self._replace(f"bench-{suite}.json", content, FileState(records=1, sum=checksum(content)))
 
     def _replace(self, name: str, content: bytes, state: FileState) -> None:
-        """Replace a file; whenever that is interrupted, the head knows what is there."""
+        """Replace a file; if this is interrupted at any time, the head still describes the content."""
         if self.is_run:
             head = self.head()
             before = head.files.get(name, FileState(records=0, sum=beginning(name)))
@@ -233,9 +225,9 @@ class RunFolder:
             self.revise(replaced={other: was for other, was in self.head().replaced.items() if other != name})
 
     def read(self, kind: type[RowT]) -> list[RowT]:
-        """Read every record of one kind; a kind that was never written gives an empty list.
+        """Read every record of a kind; a missing file gives an empty list.
 
-        Of records with the same key the last counts.
+        The last record with a key counts.
 
         Raises
         ------
@@ -245,7 +237,7 @@ class RunFolder:
         return [row for _, row in self._numbered(kind)]
 
     def places(self, kind: type[RowT]) -> Iterator[tuple[str, RowT]]:
-        """Yield every record of one kind with its place in the run, as ``verdicts.jsonl:17``."""
+        """Yield every record of a kind with its place in the run, such as ``verdicts.jsonl:17``."""
         for number, row in self._numbered(kind):
             yield f"{FILES[kind]}:{number}", row
 
@@ -262,7 +254,7 @@ class RunFolder:
         self.merge(Verdict, fresh)
 
     def merge(self, kind: type[KeyedT], fresh: Iterable[KeyedT]) -> None:
-        """Add records of one kind, replacing those of the same key."""
+        """Add records of a kind, and replace records with the same key."""
         merged = {row.key: row for row in self.read(kind)}
         merged.update({row.key: row for row in fresh})
         self.write(kind, merged.values())
@@ -281,7 +273,7 @@ class RunFolder:
         Raises
         ------
         UsageError
-            If one was altered, or is gone.
+            If a file was altered or is missing.
         """
         head = self.head() if self.is_run else None
         known = {} if head is None else {name: _states(head, name) for name in head.files if name.startswith("bench-")}
@@ -316,12 +308,12 @@ class RunFolder:
 
 
 def oldest_first(runs: Iterable[RunFolder]) -> list[RunFolder]:
-    """Return runs in the order of their creation, each once.
+    """Return runs in the order of their creation, without duplicates.
 
     Raises
     ------
     UsageError
-        If one of the folders is no run.
+        If a folder is not a run.
     """
     distinct = {run.path.resolve(): RunFolder(run.path) for run in runs}
     return sorted(distinct.values(), key=lambda run: (run.head().created, str(run.path)))
@@ -341,13 +333,13 @@ def _refuse_other_schema(content: bytes, file: Path) -> None:
 
 
 def _states(head: Run, name: str) -> list[FileState]:
-    """What a file may hold: what the head says, or what it held before it is replaced."""
+    """Return the valid contents of a file: the state in the head, and the previous state during a replacement."""
     empty = FileState(records=0, sum=beginning(name))
     return [head.files.get(name, empty), *([head.replaced[name]] if name in head.replaced else [])]
 
 
 def _refuse_lost(chain: Chain, head: Run, name: str, file: Path) -> None:
-    """Refuse a file with fewer records than the head counts, or other ones; one that grows may have more."""
+    """Refuse a file with fewer records than the head counts, or with other records; a growing file may have more."""
     grows = any(work.ended is None for work in head.work)
     states, there = _states(head, name), len(chain.lines)
     for state in states:

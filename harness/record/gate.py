@@ -1,4 +1,4 @@
-"""The records of the gate: what it finds, and the slices its verdicts on time rest on."""
+"""The records of the gate: its findings, and the slices behind its verdicts on time."""
 
 from enum import StrEnum
 from typing import Literal
@@ -8,7 +8,7 @@ from harness.record.schema import Count, Record, Size
 
 
 class Gate(StrEnum):
-    """Which of the three gates a finding is from."""
+    """The gate that a finding is from."""
 
     NUMERICS = "numerics"
     COUNTS = "counts"
@@ -16,7 +16,7 @@ class Gate(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What the gate says of one thing it compared."""
+    """Outcome of one comparison of the gate."""
 
     REGRESSED = "regressed"
     IMPROVED = "improved"
@@ -30,7 +30,7 @@ class Outcome(StrEnum):
 
 
 class GateFinding(Record):
-    """One thing the gate compared, and what came of it, in one sentence."""
+    """One comparison of the gate and its outcome, in one sentence."""
 
     kind: Literal["finding"] = "finding"
     gate: Gate
@@ -73,7 +73,7 @@ class Comparison(Record):
 
 
 class Slices(Record):
-    """What one process of a couple measured of one case."""
+    """The measurements of one case by one process of a pair."""
 
     kind: Literal["slices"] = "slices"
     couple: Count

@@ -42,14 +42,14 @@ class Grade(StrEnum):
 def grade(verdicts: Sequence[Verdict]) -> Grade | None:
     """Grade a case in a dtype from its verdicts.
 
-    A failure that is declared counts as one. Laws broken on infinities or NaN only, and implementation laws without a
-    value to them, do not. A row so long that its sum overflows is no ordinary input, however small its entries. Where
-    digits are lost, the best grade is backward stable.
+    A declared failure counts as a failure. Laws that break only on infinities or NaN do not count, and neither do
+    implementation laws without a value. A row whose sum overflows because of its length is not ordinary input, however
+    small its entries. A case that loses digits is at best backward stable.
 
     Returns
     -------
     Grade or None
-        ``None`` where no law of the value was measured, one ended in an error, or breaks in an unclaimed dtype.
+        ``None`` if no law of the value was measured, or a law has an error or breaks in an unclaimed dtype.
     """
     ran = [verdict for verdict in verdicts if verdict.status is not Status.SKIPPED]
     values = [verdict for verdict in ran if verdict.group in _VALUES and verdict.unit == "ulp" and verdict.rows]

@@ -1,4 +1,4 @@
-"""The head of a run: with what it was made, what was planned, how that ended, and what each file holds."""
+"""The head of a run: its environment, its plans and their outcomes, and the content of each file."""
 
 from typing import Literal
 
@@ -9,7 +9,7 @@ from harness.record.work import Work
 
 
 class Subject(Record):
-    """What a case was taken from: one of the same name from elsewhere is another."""
+    """The source of a case; a case with the same name from another place is a different subject."""
 
     place: str
     """Path of its file, or of its package."""

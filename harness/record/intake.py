@@ -1,7 +1,7 @@
-"""Taking in files that somebody else may have written: regular files of a bounded size, text in UTF-8, JSON as records.
+"""Reading untrusted files: regular files of a bounded size, text in UTF-8, JSON as records.
 
-What is none of that is a :class:`~harness.error.UsageError` that names the file, the rule, the value and the way out.
-Nothing is waited for: a pipe that nobody writes to and a device without end are refused unread.
+Everything else is a :class:`~harness.error.UsageError` with the file, the rule, the value and the remedy. Reading never
+blocks: pipes and devices are refused unread.
 """
 
 import os
@@ -32,26 +32,17 @@ _KINDS = (
 
 
 def is_there(file: Path) -> bool:
-    """Whether something has the name, be it a link to nothing: what is there and cannot be read is not passed over."""
+    """Whether the name exists, even as a broken link, so that an unreadable file is not ignored."""
     return os.path.lexists(file)
 
 
 def read_bytes(file: Path, *, what: str = "a record", remedy: str = DAMAGED) -> bytes:
-    """Read a file whole.
-
-    Parameters
-    ----------
-    file
-        The file; a link is followed.
-    what
-        What it holds, for the message.
-    remedy
-        The way out.
+    """Read a whole file, and follow links; ``what`` names its content in messages.
 
     Raises
     ------
     UsageError
-        If it is no regular file, is too large, or cannot be read.
+        If it is not a regular file, is too large, or cannot be read.
     """
     problem = f"cannot read {what}"
     try:
@@ -77,17 +68,12 @@ def _too_large(size: int, file: Path, what: str, remedy: str) -> UsageError:
 
 
 def read_text(file: Path, *, what: str = "a record", remedy: str = DAMAGED) -> str:
-    """Read a file of text.
-
-    Parameters
-    ----------
-    file, what, remedy
-        As :func:`read_bytes` takes them.
+    """Read a text file.
 
     Raises
     ------
     UsageError
-        If it cannot be read, or is no UTF-8; the line is named.
+        If it cannot be read, or is not UTF-8; the message names the line.
     """
     return decoded(read_bytes(file, what=what, remedy=remedy), place=str(file), what=what, remedy=remedy)
 
@@ -113,18 +99,7 @@ def decoded(content: bytes, *, place: str, what: str = "a record", remedy: str =
 def parsed(
     kind: type[ParsedT], text: str | bytes, *, place: str, what: str = "a record", remedy: str = DAMAGED
 ) -> ParsedT:
-    """Validate one record.
-
-    Parameters
-    ----------
-    kind
-        Of the record.
-    text
-        JSON.
-    place
-        Where it was read.
-    what, remedy
-        As :func:`read_bytes` takes them.
+    """Validate the JSON of one record, which was read at ``place``.
 
     Raises
     ------
@@ -138,7 +113,7 @@ def parsed(
 
 
 def invalid(error: ValidationError, *, place: str, what: str, remedy: str = DAMAGED) -> UsageError:
-    """Say of a record what is wrong first, the parameters as :func:`read_bytes` takes them."""
+    """Return the first error of a record."""
     first = error.errors(include_url=False)[0]
     field = ".".join(str(part) for part in first["loc"]) or error.title
     message = str(first["msg"]).removeprefix("Value error, ")

@@ -1,6 +1,6 @@
-"""Journals: a file of a run that grows by a record at a time, each written before the next is computed.
+"""Journals: files of a run that grow by one record at a time, each written before the next is computed.
 
-What was appended survives whatever ends the process. What was synced survives the machine, too.
+An appended record survives the end of the process. A synced record also survives a crash of the machine.
 """
 
 import os
@@ -12,15 +12,7 @@ from harness.record.storage import written
 
 
 class Journal:
-    """A file that is appended to.
-
-    Parameters
-    ----------
-    file
-        The file, which is made where it is not there.
-    chain
-        What stands in it.
-    """
+    """A file for appending, which is created if it does not exist; ``chain`` is its present content."""
 
     def __init__(self, file: Path, chain: Chain) -> None:
         self._file = file
@@ -34,16 +26,16 @@ class Journal:
 
     @property
     def state(self) -> FileState:
-        """How many records there are, and the checksum after the last."""
+        """The number of records, and the checksum after the last."""
         return FileState(records=self._records, sum=self._sum)
 
     def append(self, record: Record) -> None:
-        """Write a record behind the others.
+        """Append a record.
 
         Raises
         ------
         UsageError
-            If the disk takes no more; what was there before is whole.
+            If the disk is full; the earlier records remain intact.
         """
         line, after = sealed(record.model_dump_json(), self._sum)
         with written(self._file):
@@ -58,7 +50,7 @@ class Journal:
         self._records, self._sum = self._records + 1, after
 
     def sync(self) -> None:
-        """Have the disk keep what was appended."""
+        """Write the appended records to the disk."""
         with written(self._file):
             os.fsync(self._descriptor)
 

@@ -1,4 +1,4 @@
-"""Records of what was learned: the data that a line was fitted to, weights as images, and who is taken for whom."""
+"""Records of learning: the data of a fitted line, weights as images, and confusion matrices."""
 
 import base64
 import binascii
@@ -13,7 +13,7 @@ LEVELS = 127
 
 
 class FitData(Record):
-    """Samples that a line was fitted to: what a picture of the fit needs beside the learned parameters."""
+    """Samples of a fitted line, for a picture of the fit with the learned parameters."""
 
     kind: Literal["fit"] = "fit"
     family: str
@@ -31,7 +31,7 @@ class FitData(Record):
 
 
 class ClassWeights(Record):
-    """The learned weights of one class, as an image of the inputs that they are of."""
+    """The learned weights of one class, as an image of the inputs."""
 
     kind: Literal["weights"] = "weights"
     case: str
@@ -69,7 +69,7 @@ class ClassWeights(Record):
 
 
 class Confusion(Record):
-    """How often each class was taken for each by a trained model, on held-out data."""
+    """The confusion matrix of a trained model on held-out data."""
 
     kind: Literal["confusion"] = "confusion"
     case: str
@@ -90,10 +90,10 @@ class Confusion(Record):
 
     @property
     def right(self) -> int:
-        """How many samples were classified rightly."""
+        """Number of correctly classified samples."""
         return sum(row[at] for at, row in enumerate(self.counts))
 
     @property
     def total(self) -> int:
-        """How many there were."""
+        """Number of samples."""
         return sum(map(sum, self.counts))

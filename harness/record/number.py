@@ -11,14 +11,9 @@ THOUSANDS = ((1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
 
 
 def plain(value: float | None, *, digits: int = 3) -> str:
-    """Return ``value`` with at least ``digits`` significant digits, thousands grouped, without an exponent if it can.
+    """Return ``value`` as text with at least ``digits`` significant digits, all whole digits, and grouped thousands.
 
-    Parameters
-    ----------
-    value
-        Any float; ``None`` and NaN are unknown.
-    digits
-        Significant digits of a value below one thousand; whole digits are never dropped.
+    ``None`` and NaN are unknown. Very large and very small values have an exponent.
     """
     if value is None or math.isnan(value):
         return UNKNOWN
@@ -34,14 +29,6 @@ def plain(value: float | None, *, digits: int = 3) -> str:
 
 
 def scaled(value: float, units: Sequence[tuple[float, str]]) -> tuple[str, str]:
-    """Return the value in the largest unit that leaves at least one whole digit after rounding, and that unit.
-
-    Parameters
-    ----------
-    value
-        Any finite float.
-    units
-        Factors and their names, the largest first.
-    """
+    """Return a finite value in the largest unit with a nonzero whole part, and that unit; ``units`` descend."""
     factor, unit = next((pair for pair in units if abs(value) >= 0.9995 * pair[0]), units[-1])
     return plain(value / factor), unit

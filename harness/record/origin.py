@@ -1,10 +1,10 @@
-"""Where figures come from: what they depend on beside the code that is measured."""
+"""The environment that figures depend on, besides the measured code."""
 
 from harness.record.schema import Environment, Record
 
 
 class Origin(Record):
-    """What the figures depend on beside the code: other machines and other versions round differently."""
+    """The environment of figures: other machines and other versions round differently."""
 
     torch: str
     capability: str

@@ -1,4 +1,4 @@
-"""The record of a passage: what an implementation computes while the parameter of a ray grows."""
+"""The record of a passage: the computation of an implementation while the parameter of a ray grows."""
 
 from typing import Literal
 
@@ -10,7 +10,7 @@ BOOK = 50.0
 
 
 class Stage(Record):
-    """The result of one operation on the way."""
+    """The result of one operation within a call."""
 
     operation: str
     """Name of the operation in torch."""
@@ -18,7 +18,7 @@ class Stage(Record):
 
 
 class Station(Record):
-    """One call on the way, as it was: nothing is interpolated."""
+    """One recorded call; nothing is interpolated."""
 
     t: float
     t_hex: str
@@ -56,5 +56,5 @@ class Passage(SurveyRecord):
 
     @property
     def key(self) -> tuple[str, ...]:
-        """What identifies the passage within a run."""
+        """The key of the passage within a run."""
         return (self.case, self.law, self.dtype, self.device, self.ray)

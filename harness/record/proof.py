@@ -6,7 +6,7 @@ from harness.record.schema import Count, Deviation, Input, Record, Size, Status,
 
 
 class LawOutcome(Record):
-    """What an exhaustion says of one law: it held on every input visited, or it broke on one."""
+    """The result for one law: it held on every visited input, or it broke on one."""
 
     law: str
     status: Status
@@ -32,9 +32,9 @@ class Witness(Record):
 
 
 class Proof(Record):
-    """What going through every input says of a case in one dtype, on one kernel.
+    """The result of visiting every input of a case in one dtype, on one kernel.
 
-    The word ``proved`` belongs to it where every input was visited exactly once, which the checksum shows.
+    It is ``proved`` if every input was visited exactly once, as the checksum shows.
     """
 
     kind: Literal["proof"] = "proof"
@@ -97,5 +97,5 @@ class Proof(Record):
 
     @property
     def key(self) -> tuple[str, str, str, str, str]:
-        """What identifies the proof within a run."""
+        """The key of the proof within a run."""
         return (self.case, self.quantity, self.dtype, self.device, self.layout)

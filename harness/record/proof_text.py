@@ -1,4 +1,4 @@
-"""What proofs say in words."""
+"""The text of proofs."""
 
 from collections.abc import Sequence
 

@@ -1,7 +1,7 @@
-"""Properties: what a platform or an implementation does everywhere and may mean to, apart from the laws it keeps.
+"""Properties: consistent behavior of a platform or an implementation that may be intended.
 
-Each is found before any law is judged, or what is refused where a law meets it, sets what the laws expect, and can be
-declared; then it is silent.
+A property is found before any law is judged, or when a law meets a refusal. It changes the expectations of the laws,
+and can be declared. A declared property is not reported.
 """
 
 from collections.abc import Iterable
@@ -41,7 +41,7 @@ class Property(Record):
 
     @property
     def key(self) -> tuple[str, str, str, str]:
-        """What identifies it within a run."""
+        """The key of the property within a run."""
         return (self.case, self.name, self.dtype, self.device)
 
     def fails(self, *, strict: bool) -> bool:
@@ -50,13 +50,7 @@ class Property(Record):
 
 
 def property_sentences(properties: Iterable[Property]) -> list[str]:
-    """Return a sentence for each property, with the dtypes it was found in.
-
-    Parameters
-    ----------
-    properties
-        Of any number of cases, in the order in which they are said.
-    """
+    """Return a sentence for each property of some cases, with its dtypes."""
     dtypes: dict[tuple[str, str], dict[str, None]] = {}
     for one in properties:
         dtypes.setdefault((one.case, one.sentence), {})[one.dtype] = None

@@ -1,42 +1,74 @@
-"""What an event means and what mends it, in one sentence: what a person reads instead of a stack of operations."""
+"""One sentence for each event in a computation: what happened, and how to repair it."""
 
 import math
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from harness.record.binary_format import PARAMETERS
 from harness.record.number import plain
 from harness.record.schema import Event, EventKind
 
+Scope = Literal["", "rows", "sigmoid"]
+"""Kind of function in which an event happens: elementwise, a reduction of rows, or a member of the sigmoid family."""
+
 
 class _Advice(NamedTuple):
-    """What happens, with the event's operation as ``{op}`` and its format as ``{dtype}``; and what mends it."""
+    """Templates of the event (``{op}``, ``{dtype}``, ``{at}``, ``{limit}``) and of its remedy (:data:`_REMEDIES`)."""
 
     what: str
     remedy: str
 
 
-def cause_of(event: Event) -> str:
-    """Return what happened and what mends it.
+def cause_of(event: Event, scope: Scope = "") -> str:
+    """Return one sentence without a full stop: the event and its remedy.
 
-    Parameters
-    ----------
-    event
-        The first operation that loses the truth.
-
-    Returns
-    -------
-    One sentence without a full stop, such as ``log of a number near one exposes its rounding to float32 (loss.py:3):
-    use log1p of the difference from one, log_softmax or logsigmoid``.
+    An example is ``log of a number near one exposes its rounding to float32 (loss.py:3): use log1p of the difference
+    from one``.
     """
     advice = _advice(event)
     operation = f"the backward pass of {event.operation}" if event.backward else event.operation
     what = advice.what.format(op=operation, dtype=event.dtype, at=_at(event), limit=_limit(event))
-    return f"{what}{f' ({event.place})' if event.place else ''}: {advice.remedy}"
+    wider = _WIDER_FORMAT.get(event.dtype)
+    remedy = advice.remedy.format(
+        **_REMEDIES[scope],
+        or_wider=f", or compute in {wider}" if wider else "",
+        wider=f"compute in {wider}" if wider else "scale the input first",
+        accumulate=f"accumulate in {wider}, or " if wider else "",
+    )
+    return f"{what}{f' ({event.place})' if event.place else ''}: {remedy}"
+
+
+_WIDER_FORMAT = {"bfloat16": "float32", "float16": "float32", "float32": "float64"}
+"""The format in which a failure of another one usually disappears; float64 has none."""
+
+_REMEDIES: Mapping[Scope, Mapping[str, str]] = {
+    "": {
+        "shift": "keep the argument of exp at or below zero, or call a stable function such as torch.sigmoid",
+        "log": "work with logarithms (logsigmoid, log1p)",
+        "underflow": "work with logarithms (logsigmoid, log1p)",
+        "difference": "compute the difference directly, with sigmoid(-x) for 1 - sigmoid(x), expm1 or log1p",
+        "near_one": "use log1p of the difference from one",
+    },
+    "rows": {
+        "shift": "subtract the row maximum first",
+        "log": "work with logarithms (log_softmax, logsumexp)",
+        "underflow": "subtract the row maximum first, or work with logarithms (log_softmax, logsumexp)",
+        "difference": "compute the difference directly: center before squaring",
+        "near_one": "use log_softmax, or log1p of the difference from one",
+    },
+    "sigmoid": {
+        "shift": "use exp(-|x|) only",
+        "log": "work with logarithms (logsigmoid)",
+        "underflow": "work with logarithms (logsigmoid)",
+        "difference": "compute the difference directly, with sigmoid(-x) for 1 - sigmoid(x), expm1 or log1p",
+        "near_one": "use logsigmoid, or log1p of the difference from one",
+    },
+}
+"""Parts of remedies that depend on the kind of function."""
 
 
 def _advice(event: Event) -> _Advice:
-    """By kind, operation and direction."""
+    """Return the advice for the kind, the operation and the direction of an event."""
     known = _ADVICE[event.kind]
     if event.kind is EventKind.OVERFLOW and event.operation in _TERMS and event.input is not None:
         return _LARGE_TERMS
@@ -45,7 +77,7 @@ def _advice(event: Event) -> _Advice:
 
 
 def _at(event: Event) -> str:
-    """The input, with all digits where they are few enough to be read."""
+    """Return the input, with all digits if they are few enough to read."""
     if event.input is None:
         return ""
     exact = repr(event.input)
@@ -53,14 +85,15 @@ def _at(event: Event) -> str:
 
 
 _READABLE = 19
+"""Most characters of a number that is shown with all its digits."""
 
 
 def _limit(event: Event) -> str:
-    """The number beyond which an operation, or any, leaves the format."""
+    """Return the number beyond which the operation leaves the format, as the end of a clause."""
     if event.dtype not in PARAMETERS:
         return ""
     precision, emin, emax = PARAMETERS[event.dtype]
-    # Logarithms to the base two, as float64's largest number is none of float64's to be doubled.
+    # Logarithms to base two, since twice the largest number of float64 is infinite.
     if event.kind is EventKind.OVERFLOW:
         largest = emax + math.log2(2.0 - 2.0 ** (1 - precision))
         inverse = _GROWTH.get(event.operation)
@@ -74,13 +107,14 @@ def _limit(event: Event) -> str:
 
 
 def _beyond(event: Event, side: str, limit: float) -> str:
-    """The limit, where the input does not show it: a minimal example is the first number beyond."""
+    """Return the limit, unless the input is next to it, as in a minimal example."""
     if event.input is not None and math.isclose(event.input, limit, rel_tol=_SHOWN):
         return ""
     return f", {side} {plain(limit, digits=6)}"
 
 
 _SHOWN = 1e-3
+"""Relative distance within which an input shows the limit itself."""
 
 _GROWTH: Mapping[str, Callable[[float], float]] = {
     "exp": lambda power: power * math.log(2.0),
@@ -89,14 +123,8 @@ _GROWTH: Mapping[str, Callable[[float], float]] = {
 }
 """Inverse functions: the input at which an operation reaches a power of two."""
 
-_SHIFT = "subtract the row maximum first, or use exp(-|x|) only"
-_LOGARITHM = "work with logarithms (log_softmax, logsumexp, logsigmoid)"
-_SCALE = "divide by the largest magnitude first, or compute in a wider format"
-_DIRECTLY = (
-    "compute the difference directly: center before squaring, or use sigmoid(-x) for 1 - sigmoid(x), expm1 or log1p"
-)
-_NEAR_ONE = "use log1p of the difference from one, log_softmax or logsigmoid"
-_WIDER = "accumulate in a wider format, or use pairwise or compensated summation"
+_SCALE = "divide by the largest magnitude first{or_wider}"
+_WIDER = "{accumulate}use pairwise or compensated summation"
 
 _OVERFLOW = "{op} overflows{at} in {dtype}{limit}"
 _UNDERFLOW = "{op} underflows{at} in {dtype}{limit}"
@@ -113,31 +141,31 @@ _LARGE_TERMS = _Advice(
 
 _IN_A_GRADIENT = _Advice(
     "{op} cancels nearly equal terms that were already rounded to {dtype}",
-    "center or scale in the forward pass so that the terms stay small, or compute in a wider format",
+    "center or scale in the forward pass so that the terms stay small{or_wider}",
 )
 
 _ADVICE: Mapping[EventKind, Mapping[str, _Advice]] = {
     EventKind.OVERFLOW: {
         "": _Advice(_OVERFLOW, _SCALE),
-        **dict.fromkeys(("exp", "exp2", "expm1", "sinh", "cosh"), _Advice(_OVERFLOW, _SHIFT)),
+        **dict.fromkeys(("exp", "exp2", "expm1", "sinh", "cosh"), _Advice(_OVERFLOW, "{shift}")),
         **dict.fromkeys(
             _TERMS,
-            _Advice("{op} of finite terms overflows in {dtype}{limit}", "accumulate in a wider format, or scale first"),
+            _Advice("{op} of finite terms overflows in {dtype}{limit}", "{accumulate}scale the terms first"),
         ),
         **dict.fromkeys(
             ("softmax", "log_softmax", "logsumexp"),
-            _Advice("{op} or its internal sum overflows in {dtype}{limit}", "compute it in a wider format"),
+            _Advice("{op} or its internal sum overflows in {dtype}{limit}", "{wider}"),
         ),
         "div": _Advice(_OVERFLOW, "keep the divisor away from zero, or scale both operands first"),
         "to": _Advice("conversion overflows in {dtype}{limit}", "scale the number first, or keep the wider format"),
     },
     EventKind.UNDERFLOW: {
         "": _Advice(_UNDERFLOW, _SCALE),
-        **dict.fromkeys(("exp", "exp2"), _Advice(_UNDERFLOW, f"subtract the row maximum first, or {_LOGARITHM}")),
-        **dict.fromkeys(("softmax", "sigmoid"), _Advice(_UNDERFLOW, _LOGARITHM)),
+        **dict.fromkeys(("exp", "exp2"), _Advice(_UNDERFLOW, "{underflow}")),
+        **dict.fromkeys(("softmax", "sigmoid"), _Advice(_UNDERFLOW, "{log}")),
         "add": _Advice(
             "the result of {op} is zero or subnormal in {dtype}{limit}",
-            "choose a larger constant, or compute in a wider format",
+            "choose a larger constant{or_wider}",
         ),
     },
     EventKind.INVALID: {
@@ -152,7 +180,7 @@ _ADVICE: Mapping[EventKind, Mapping[str, _Advice]] = {
         "div": _Advice(
             "{op} returns NaN for 0 / 0 or inf / inf", "keep the divisor away from zero and exclude infinities"
         ),
-        "log": _Advice("{op} has a pole{at}", "keep the input above zero, or work with logarithms"),
+        "log": _Advice("{op} has a pole{at}", "keep the input above zero, or {log}"),
         "sqrt": _Advice(
             "{op} is infinite or NaN at zero",
             "replace zeros before the root; torch.where after it comes too late",
@@ -171,10 +199,10 @@ _ADVICE: Mapping[EventKind, Mapping[str, _Advice]] = {
         "layer_norm": _Advice("{op} returns NaN because squares overflow in {dtype}", _SCALE),
     },
     EventKind.CANCELLATION: {
-        "": _Advice(_CANCELS, _DIRECTLY),
+        "": _Advice(_CANCELS, "{difference}"),
         **dict.fromkeys(
             ("log", "log2", "log10"),
-            _Advice("{op} of a number near one exposes its rounding to {dtype}", _NEAR_ONE),
+            _Advice("{op} of a number near one exposes its rounding to {dtype}", "{near_one}"),
         ),
         "logsumexp": _Advice(
             "{op} exposes the rounding of its output to {dtype}, which it subtracts again",

@@ -30,7 +30,7 @@ class Record(BaseModel):
     @field_validator("*", mode="after")
     @classmethod
     def _is_printable(cls, value: Any) -> Any:
-        """Let no control character of somebody else's text into a record, and so into nothing that is made of one."""
+        """Remove control characters of foreign text from a record, and so from every output."""
         return _cleaned(value)
 
     def model_dump_json(self, **how: Any) -> str:
@@ -146,7 +146,7 @@ Input = TensorText | bool | int | float | str | list[list[int]]
 
 
 class EventKind(StrEnum):
-    """What made an output leave the truth: the first thing in a computation that loses it."""
+    """Kind of the first event in a computation that makes the output wrong."""
 
     OVERFLOW = "overflow"
     """A finite input exceeds the range in which the operation can answer."""
@@ -163,7 +163,7 @@ class EventKind(StrEnum):
 
 
 class Event(Record):
-    """What happened in the computation of an example that breaks a law: the first step that loses the truth."""
+    """The first event that makes the output wrong, in the computation of an example that breaks a law."""
 
     kind: EventKind
     operation: str
@@ -182,12 +182,12 @@ class Event(Record):
 
     @property
     def step(self) -> tuple[EventKind, str, bool, str | None]:
-        """What happened, in which operation and direction, on which line."""
+        """Kind, operation, direction and line of the event."""
         return self.kind, self.operation, self.backward, self.place
 
 
 class WorstExample(Record):
-    """The example on which a law deviates most, of those that were found beside the smallest."""
+    """The example with the largest deviation that was found in addition to the minimal one."""
 
     actual: float
     expected: float
@@ -216,7 +216,7 @@ class Mistake(Record):
 
 
 class Violation(Record):
-    """Where and how a law failed, on the smallest example found."""
+    """The failure of a law on a minimal example, or on a simple and clear one if the minimal example barely fails."""
 
     place: tuple[Count, ...]
     """Index of the worst element of the output of the minimal example."""
@@ -234,6 +234,8 @@ class Violation(Record):
     cause: str
     seen: str = ""
     """Observation in words, if the numbers alone do not explain it; otherwise empty."""
+    mistake: str = ""
+    """Frequent mistake that gives the same wrong output, as a sentence; empty if none is recognized."""
     event: Event | None = None
     """Event in the computation of the minimal example; ``None`` if unknown."""
     worst: WorstExample | None = None
@@ -267,7 +269,7 @@ class Counterexample(Record):
 
 
 class Verdict(Record):
-    """What one law says of one case in one dtype."""
+    """The result of one law for one case in one dtype."""
 
     kind: Literal["verdict"] = "verdict"
     case: str
@@ -318,12 +320,12 @@ class Verdict(Record):
 
     @property
     def key(self) -> tuple[str, str, str, str]:
-        """What identifies the verdict within a run."""
+        """The key of the verdict within a run."""
         return (self.case, self.law, self.dtype, self.device)
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:
-        """Refuse a verdict of which one part says otherwise than another."""
+        """Refuse a verdict that contradicts itself."""
         if self.violation is not None and self.status in _WITHOUT_VIOLATION:
             raise ValueError(f"a verdict with status `{self.status}` cannot have a violation")
         if self.fault is not None and self.status not in {Status.ERROR, Status.UNCLAIMED}:
@@ -387,7 +389,7 @@ class Image(Record):
 
 
 class DataSource(Record):
-    """Where the images came from."""
+    """Source of the images."""
 
     name: str
     """``Fashion-MNIST``, ``data in Fashion-MNIST's format`` (other checksums), or ``synthetic stand-in``."""
@@ -424,7 +426,7 @@ class Environment(Record):
 
 
 class FileState(Record):
-    """How many records a file holds, and the checksum after the last: see :mod:`harness.record.chain`."""
+    """Number of records in a file, and the checksum after the last: see :mod:`harness.record.chain`."""
 
     records: Count
     sum: str

@@ -1,4 +1,4 @@
-"""The score of an implementation: whether it is right, and how fast it is beside another, in one document."""
+"""The score of an implementation in one document: its correctness, and its speed relative to a reference."""
 
 from enum import StrEnum
 
@@ -6,7 +6,7 @@ from harness.record.schema import SCHEMA, Count, Record, Size
 
 
 class Tier(StrEnum):
-    """How right an implementation is; the first two are correct."""
+    """Degree of correctness of an implementation; the first two count as correct."""
 
     HOLDS = "every law holds"
     LOST = "loses digits"
@@ -15,7 +15,7 @@ class Tier(StrEnum):
 
 
 class Speed(Record):
-    """How fast an implementation answers beside a reference, on equal inputs that neither has seen before."""
+    """Speed of an implementation relative to a reference, on equal inputs that are new to both."""
 
     dtype: str
     device: str
@@ -36,7 +36,7 @@ class Speed(Record):
 
 
 class Score(Record):
-    """What an evaluation of generated kernels asks for."""
+    """The result for an evaluation of generated kernels."""
 
     schema_version: int = SCHEMA
     candidate: str

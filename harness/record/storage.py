@@ -1,4 +1,4 @@
-"""Writing files: whole or not at all, and what the disk refuses is said in one sentence."""
+"""Atomic writing of files, with errors of the disk as one sentence."""
 
 import errno
 import os
@@ -18,17 +18,12 @@ _REMEDIES = {
 
 @contextmanager
 def written(file: Path) -> Iterator[None]:
-    """Turn an error of the file system into a :class:`UsageError`.
-
-    Parameters
-    ----------
-    file
-        Its name, for the message.
+    """Turn an error of the file system into a :class:`UsageError` that names the file.
 
     Raises
     ------
     UsageError
-        If the body raises an :class:`OSError`: the disk is full, the folder may not be written to, or is none.
+        If the body raises an :class:`OSError`: the disk is full, or the folder is not writable or does not exist.
     """
     try:
         yield
@@ -41,19 +36,19 @@ def written(file: Path) -> Iterator[None]:
 
 
 def write_atomically(path: Path, content: str | bytes, *, synced: bool = False) -> None:
-    """Write a file so that a reader sees the old content or the new, never a part; text as UTF-8.
+    """Write a file so that a reader sees either the old or the new content; text as UTF-8.
 
     Parameters
     ----------
     path, content
         The file.
     synced
-        Whether it is on the disk, and no longer in memory alone, when this returns.
+        Whether to return only after the data is on the disk.
 
     Raises
     ------
     UsageError
-        If it cannot be written; then what was there before is.
+        If it cannot be written; the old content then remains.
     """
     data = content.encode("utf-8") if isinstance(content, str) else content
     with written(path):

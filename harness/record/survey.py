@@ -7,7 +7,7 @@ from harness.record.schema import Count, Deviation, Input, Record, Size
 
 
 class SurveyRecord(Record):
-    """Base of what a survey says of one law of a case in a dtype."""
+    """Base class of the records of a survey on one law of a case in a dtype."""
 
     case: str
     family: str
@@ -22,7 +22,7 @@ class SurveyRecord(Record):
 
 
 class Breaking(SurveyRecord):
-    """Where a law first fails along a ray, to the exact representable number."""
+    """The first failure of a law along a ray, as an exact representable number."""
 
     kind: Literal["breaking"] = "breaking"
     ray: str
@@ -61,12 +61,12 @@ class Breaking(SurveyRecord):
 
     @property
     def key(self) -> tuple[str, ...]:
-        """What identifies the breaking point within a run."""
+        """The key of the breaking point within a run."""
         return (self.case, self.law, self.dtype, self.device, self.ray)
 
 
 class Worst(SurveyRecord):
-    """The input on which a law deviates most, of all that were tried."""
+    """The tried input with the largest deviation from a law."""
 
     kind: Literal["worst"] = "worst"
     objective: Literal["deviation", "ratio"]
@@ -94,12 +94,12 @@ class Worst(SurveyRecord):
 
     @property
     def key(self) -> tuple[str, ...]:
-        """What identifies the figure within a run."""
+        """The key of the figure within a run."""
         return (self.case, self.law, self.dtype, self.device, self.objective, self.evidence)
 
 
 class Profile(SurveyRecord):
-    """How the deviation grows with the magnitude of the inputs, and how it is distributed."""
+    """Growth of the deviation with the magnitude of the inputs, and its distribution."""
 
     kind: Literal["profile"] = "profile"
     unit: str = "ulp"
@@ -116,7 +116,7 @@ class Profile(SurveyRecord):
 
     @property
     def key(self) -> tuple[str, ...]:
-        """What identifies the profile within a run."""
+        """The key of the profile within a run."""
         return (self.case, self.law, self.dtype, self.device)
 
 
@@ -139,7 +139,7 @@ class Accumulator(Record):
 
     @property
     def key(self) -> tuple[str, ...]:
-        """What identifies the finding within a run."""
+        """The key of the finding within a run."""
         return (self.case, self.dtype, self.device)
 
 

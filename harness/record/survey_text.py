@@ -1,9 +1,11 @@
-"""What the records of a survey say in words."""
+"""The text of the records of a survey."""
 
 import math
 from collections.abc import Sequence
 
+from harness.record.passage import Passage
 from harness.record.survey import Accumulator, Breaking, Worst
+from harness.record.text import count
 
 _SURE = {"exhausted": "first", "monotone": "first of the tried values", "scanned": "first found"}
 
@@ -14,7 +16,7 @@ def how_sure(breaking: Breaking) -> str:
 
 
 def what_happens(breaking: Breaking) -> str:
-    """Return what the implementation answers at a breaking point, and what is true."""
+    """Return the answer of the implementation at a breaking point, and the exact value."""
     if breaking.reason is not None:
         return breaking.reason
     if breaking.actual is None or breaking.expected is None or breaking.deviation is None or breaking.bound is None:
@@ -47,7 +49,7 @@ def unanswered(breakings: Sequence[Breaking]) -> list[Breaking]:
 
 
 def undeclared(breakings: Sequence[Breaking], worst: Sequence[Worst]) -> list[Breaking | Worst]:
-    """Return what is broken although the case does not declare it, one for each law and dtype."""
+    """Return the undeclared failures, one for each law and dtype."""
     failures: list[Breaking | Worst] = [
         *(breaking for breaking in breakings if breaking.value is not None and not breaking.expected_break),
         *(case for case in worst if case.broken and case.declared is None),
@@ -56,6 +58,37 @@ def undeclared(breakings: Sequence[Breaking], worst: Sequence[Worst]) -> list[Br
     for failure in failures:
         first.setdefault((failure.case, failure.law, failure.dtype), failure)
     return list(first.values())
+
+
+def by_case(failures: Sequence[Breaking | Worst]) -> list[list[Breaking | Worst]]:
+    """Group failures by case."""
+    groups: dict[str, list[Breaking | Worst]] = {}
+    for failure in failures:
+        groups.setdefault(failure.case, []).append(failure)
+    return list(groups.values())
+
+
+def in_words(failures: Sequence[Breaking | Worst]) -> str:
+    """Return the failures of one case: the first law, the number of others, and the dtypes."""
+    laws = list(dict.fromkeys(failure.law for failure in failures))
+    dtypes = list(dict.fromkeys(failure.dtype for failure in failures))
+    others = f" and {count(len(laws) - 1, 'more law')}" if len(laws) > 1 else ""
+    return f"{failures[0].case} breaks {laws[0]}{others} in {', '.join(dtypes)}"
+
+
+def first_loss(passages: Sequence[Passage], case: str) -> str:
+    """Return the first operation of a case that leaves the range along a recorded ray, and from which parameter on."""
+    own = (passage for passage in passages if passage.case == case and passage.breaks_at is not None)
+    for passage in sorted(own, key=lambda passage: passage.dtype != "float32"):
+        station = next(station for station in passage.stations if station.broken)
+        if not all(map(math.isfinite, station.given)):
+            continue
+        for stage in station.stages:
+            if not all(map(math.isfinite, stage.values)):
+                value = next(number for number in stage.values if not math.isfinite(number))
+                shown = "NaN" if math.isnan(value) else f"{value:g}"
+                return f"{stage.operation} returns {shown} from t = {station.t!r} in {passage.dtype}"
+    return ""
 
 
 def survey_line(breakings: Sequence[Breaking], worst: Sequence[Worst]) -> str:
@@ -67,9 +100,7 @@ def survey_line(breakings: Sequence[Breaking], worst: Sequence[Worst]) -> str:
     if forms:
         parts.append(f"{len(forms) - len(wrong)} of {len(forms)} declared closed forms agree")
     if broken:
-        names = ", ".join(f"{failure.case} {failure.law} [{failure.dtype}]" for failure in broken[:3])
-        more = f" and {len(broken) - 3} more" if len(broken) > 3 else ""
-        parts.append(f"undeclared failures: {names}{more}")
+        parts.append(f"undeclared failures: {'; '.join(in_words(failures) for failures in by_case(broken))}")
     if silent:
         parts.append(f"no answer on {len(silent):,} ray{'' if len(silent) == 1 else 's'}")
     return f"survey: {'; '.join(parts)}"

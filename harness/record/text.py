@@ -1,4 +1,4 @@
-"""What records say in words: the one place where the text of terminal, report and Markdown comes from."""
+"""The words of verdicts, from which terminal, report and Markdown take their text."""
 
 import textwrap
 from collections import Counter
@@ -13,26 +13,20 @@ NAMED = 3
 
 
 def filled(text: str, width: int, indent: str) -> list[str]:
-    """Break a text between words into lines of a width, the further ones indented; a word that is wider is whole."""
+    """Break a text into lines between words and indent all but the first; a word is never broken."""
     return textwrap.wrap(text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 def verdict_line(verdicts: Sequence[Verdict], early: str = "") -> str:
     """Return the verdict on all laws of a run as one plain sentence.
 
-    A law is counted once for each case, dtype and device it was checked on; skipped ones are counted apart.
-
-    Parameters
-    ----------
-    verdicts
-        The verdicts.
-    early
-        How the check ended before its time, as :func:`harness.record.work.early` says; it stands first.
+    A law of a case counts once, however many verdicts it has on dtypes and devices. The sentence begins with ``early``,
+    the reason why the check ended early, as :func:`harness.record.work.early` returns it.
     """
     if early:
         return verdict_line(verdicts).replace("verdict: ", f"verdict: {early}, the rest was not checked; ", 1)
     counts = Counter(verdict.status for verdict in verdicts)
-    ran = len(verdicts) - counts[Status.SKIPPED]
+    ran = laws_in(verdict for verdict in verdicts if verdict.status is not Status.SKIPPED)
     if not verdicts:
         return "verdict: none, no law was checked"
     if not ran:
@@ -40,11 +34,17 @@ def verdict_line(verdicts: Sequence[Verdict], early: str = "") -> str:
     silent = unjudged(verdicts)
     nothing = f"; nothing was measured in {', '.join(silent)}" if silent else ""
     outcome = "; ".join(_failures(verdicts, ran)) or _soundness(counts, ran)
-    return f"verdict: {outcome}{nothing} ({_tally(counts)})"
+    many = f"{len(verdicts):,} verdicts: " if len(verdicts) > ran + counts[Status.SKIPPED] else ""
+    return f"verdict: {outcome}{nothing} ({many}{_tally(verdicts)})"
+
+
+def laws_in(verdicts: Iterable[Verdict]) -> int:
+    """Count the laws of all cases; a law with several dtypes or devices counts once."""
+    return len({(verdict.case, verdict.law) for verdict in verdicts})
 
 
 def _soundness(counts: Counter[Status], ran: int) -> str:
-    """Say of how many laws no defect was found, beside those that are declared."""
+    """Return that no defect was found, and in how many laws."""
     declared = "undeclared " if counts[Status.EXPECTED] else ""
     return f"no {declared}defect in {count(ran, 'law')}"
 
@@ -89,7 +89,7 @@ def _failures(verdicts: Sequence[Verdict], ran: int) -> list[str]:
     phrases = []
     for status, noun in ((Status.BROKEN, "defect"), (Status.UNEXPECTED, "declared failure"), (Status.ERROR, "error")):
         own = [finding for finding in found if finding.status is status]
-        laws = len({verdict.key for finding in found for verdict in finding.verdicts if verdict.status is status})
+        laws = laws_in(verdict for finding in found for verdict in finding.verdicts if verdict.status is status)
         if own:
             not_found = " not found" if status is Status.UNEXPECTED else ""
             where = _named(list(dict.fromkeys(finding.case for finding in own)))
@@ -101,18 +101,34 @@ def _named(cases: Sequence[str]) -> str:
     return ", ".join(cases) if len(cases) <= NAMED else f"{len(cases):,} cases"
 
 
-def _tally(counts: Counter[Status]) -> str:
-    """Return how many hold, fail as declared and were skipped."""
-    parts = [f"{counts[Status.HOLDS]:,} {'holds' if counts[Status.HOLDS] == 1 else 'hold'}"]
-    if counts[Status.EXPECTED]:
-        parts.append(count(counts[Status.EXPECTED], "expected failure"))
-    if counts[Status.LOST]:
-        parts.append(f"{counts[Status.LOST]:,} {'loses' if counts[Status.LOST] == 1 else 'lose'} digits")
-    if counts[Status.UNCLAIMED]:
-        parts.append(f"{counts[Status.UNCLAIMED]:,} not claimed")
-    if counts[Status.SKIPPED]:
-        parts.append(f"{counts[Status.SKIPPED]:,} skipped")
+def _tally(verdicts: Sequence[Verdict]) -> str:
+    """Return how many verdicts have each status; the numbers add up to all verdicts."""
+    counts = Counter(_kind(verdict) for verdict in verdicts)
+    holding, losing, expected = (counts[status.value] for status in (Status.HOLDS, Status.LOST, Status.EXPECTED))
+    failing = [Status.BROKEN, Status.UNEXPECTED, Status.ERROR]
+    others = [*(status.value for status in failing), NOT_REQUIRED, Status.UNCLAIMED.value, Status.SKIPPED.value]
+    parts = [
+        f"{holding:,} {'holds' if holding == 1 else 'hold'}",
+        *([count(expected, "expected failure")] if expected else []),
+        *([f"{losing:,} {'loses' if losing == 1 else 'lose'} digits"] if losing else []),
+        *(f"{counts[kind]:,} {_SAID.get(kind, kind)}" for kind in others if counts[kind]),
+    ]
     return ", ".join(parts)
+
+
+NOT_REQUIRED = "not required"
+"""Kind of a failure that loses no digits of a value and is no defect."""
+
+OF_DIGITS = {"value", "length", "gradient"}
+"""Groups of laws that can lose digits."""
+
+_SAID = {Status.UNEXPECTED.value: "not found", Status.ERROR.value: "with an error"}
+"""Kinds whose words in the tally differ from the status."""
+
+
+def _kind(verdict: Verdict) -> str:
+    is_no_loss = verdict.status is Status.LOST and verdict.group not in OF_DIGITS
+    return NOT_REQUIRED if is_no_loss else verdict.status.value
 
 
 def count(number: int, noun: str) -> str:
@@ -162,7 +178,7 @@ def _mistake_line(mistake: Mistake) -> str:
 
 
 def _worst_line(worst: WorstExample, unit: str) -> str:
-    """Return the worst example found as one line; its bound is that of its own inputs."""
+    """Return the worst example as one line, with the bound for its inputs."""
     inputs = ", ".join(f"{name} = {spelled(value)}" for name, value in worst.example.items())
     outcome = f"{worst.actual!r}, expected {worst.expected!r},"
     return f"{worst.deviation:.6g} {unit}, bound {worst.bound:.6g}: {outcome} at {inputs}; replay {worst.replay}"

@@ -1,4 +1,4 @@
-"""What each command that filled a run planned, and how it ended: what is missing is said wherever a run is read."""
+"""The plan of each command in a run, and its outcome, so that every reader of the run reports missing work."""
 
 from collections.abc import Iterable
 from enum import StrEnum
@@ -7,7 +7,7 @@ from harness.record.schema import Count, Record
 
 
 class Ended(StrEnum):
-    """How a command's work ended."""
+    """Outcome of a command's work."""
 
     FINISHED = "finished"
     INTERRUPTED = "interrupted"
@@ -18,7 +18,7 @@ class Ended(StrEnum):
 
 
 class Work(Record):
-    """What one command planned, and how it ended."""
+    """The plan of one command, and its outcome."""
 
     name: str
     """Of the command: ``check``, ``survey``, ..."""
@@ -38,7 +38,7 @@ class Work(Record):
 
     @property
     def sentence(self) -> str:
-        """How it ended, in words: ``interrupted after 7 of 44 laws``."""
+        """The outcome in words: ``interrupted after 7 of 44 verdicts``."""
         if self.planned is None:
             how = "interrupted before its work was planned" if self.ended is not Ended.FAILED else "ended by an error"
         elif self.ended is Ended.FINISHED:
@@ -50,20 +50,12 @@ class Work(Record):
 
 
 def unfinished(works: Iterable[Work], *names: str) -> list[Work]:
-    """Return what did not finish, and was not finished since.
-
-    Parameters
-    ----------
-    works
-        In the order in which they began.
-    names
-        Of the commands that are asked about; all where none is named.
-    """
+    """Return the unfinished work that no later command finished; ``names`` restricts it to some commands."""
     missing: dict[str, Work] = {}
     for work in works:
         if work.ended is Ended.FINISHED:
             missing.pop(work.plan, None)
-            # What had not got as far as a plan left nothing, and is made good for by any of the same command.
+            # A command without a plan left no records, so any later run of the same command replaces it.
             missing = {p: old for p, old in missing.items() if old.planned is not None or old.name != work.name}
         else:
             missing[work.plan] = work

@@ -21,8 +21,8 @@ def budget_table(budget: Budget) -> Table:
     return table
 
 
-def budget_lines(budget: Budget) -> Iterator[str]:
-    """Yield a sentence about the budget, and a warning if it is incomplete."""
-    yield budget.sentence
+def budget_lines(budget: Budget, on_workers: str | None = None) -> Iterator[str]:
+    """Yield the sentence on a budget, with what was measured of more workers, and whether the budget is closed."""
+    yield budget.sentence if on_workers is None else budget.sentence_with(on_workers)
     if not budget.is_closed:
         yield f"{budget.unseen:.0%} of the loop time is unattributed (more than {CLOSED:.0%}): the budget is incomplete"

@@ -10,6 +10,7 @@ from harness.record import Estimate
 from harness.record.card import PRE, card
 from harness.show.budget import budget_lines
 from harness.tuner.configuration import Choice, worker_counts
+from harness.tuner.remark import on_workers, remarks
 from harness.tuner.search import SearchState
 from harness.tuner.step import Step
 from harness.tuner.tuning import Tuning, Wish
@@ -100,10 +101,12 @@ class Tuned:
     @property
     def sentences(self) -> list[str]:
         """The reason for the choice, the time budget of a batch, and advice on the data set."""
-        budget, advice = self._tuning.budget, self._tuning.advice
+        tuning, budget = self._tuning, self._tuning.budget
         said = [f"why: {self._standing.reason}"]
-        said += [] if budget is None else budget_lines(budget)
-        return said + ([] if advice is None else advice.sentences())
+        if self._standing.alike:
+            said.append(f"not distinguishable from the choice: {'; '.join(map(str, self._standing.alike))}")
+        said += [] if budget is None else budget_lines(budget, on_workers(tuning))
+        return said + remarks(tuning)
 
     def __str__(self) -> str:
         """Return the result and the line to paste."""
@@ -111,8 +114,8 @@ class Tuned:
 
     def _headline(self) -> str:
         rate = self._standing.rate.point
-        slowest = min(self.rates.values(), key=lambda own: own.point).point
-        gain = f", {rate / slowest:.1f} times as fast as the slowest configuration" if len(self.rates) > 1 else ""
+        default = self.rates.get(Choice(self.choice.batch_size))
+        gain = "" if default is None or Choice(self.choice.batch_size) == self.choice else _beside(rate, default.point)
         return f"{self.choice}: {rate:,.0f} samples/s{gain}"
 
     def _repr_html_(self) -> str:
@@ -126,3 +129,7 @@ class Tuned:
         """Return a plot of all measured rates with their intervals."""
         rates = [(str(choice), rate.point, rate.low, rate.high) for choice, rate in self.rates.items()]
         return notebook().rates_drawing(rates, str(self.choice))
+
+
+def _beside(rate: float, default: float) -> str:
+    return f", {rate / default:.1f} times the rate of torch's defaults"

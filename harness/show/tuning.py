@@ -13,6 +13,7 @@ from harness.record.text import count
 from harness.show.budget import budget_lines, budget_table
 from harness.show.narrow import print_sentence, print_table
 from harness.tuner.loop import MOST_WAITING
+from harness.tuner.remark import on_workers, remarks
 from harness.tuner.tuning import Tuning
 
 
@@ -38,14 +39,21 @@ def _table(tuning: Tuning) -> Table:
     best = rates[tuning.standing.best].point
     for choice in sorted(rates, key=lambda choice: -rates[choice].point):
         style = "bold" if choice == tuning.standing.best else None
-        row = (f"{rates[choice].point:,.0f}", _interval(rates[choice]), f"{rates[choice].point / best:.2f}")
+        alike = " ~" * (choice in tuning.standing.alike)
+        row = (f"{rates[choice].point:,.0f}", _interval(rates[choice]), f"{rates[choice].point / best:.2f}{alike}")
         table.add_row(str(choice), *row, style=style)
     return table
 
 
 def _interval(estimate: Estimate, digits: str = ",.0f") -> str:
-    """Return the interval, or a note if a single slice was measured."""
-    return "one slice" if math.isinf(estimate.high) else f"{estimate.low:{digits}} to {estimate.high:{digits}}"
+    """Return the interval; two slices, and one, give intervals too wide to be of use."""
+    if estimate.high > _WIDEST * estimate.low:
+        return "too few slices"
+    return f"{estimate.low:{digits}} to {estimate.high:{digits}}"
+
+
+_WIDEST = 100.0
+"""Largest ratio of the ends of an interval that is shown."""
 
 
 def _verdict(tuning: Tuning) -> list[str]:
@@ -56,6 +64,8 @@ def _verdict(tuning: Tuning) -> list[str]:
         ratio = f"{standing.lead.point:.3g} times as fast ({_interval(standing.lead, '.3g')})"
         lines.append(f"second: {standing.second}; the choice is {ratio}")
     lines.append(f"why: {standing.reason}")
+    if standing.alike:
+        lines.append("~: not distinguishable from the choice by these measurements")
     lines += _on_step(tuning)
     slices, configurations = count(standing.slices, "slice"), count(len(standing.rates), "configuration")
     lines.append(f"measured: {slices} of {configurations} in {tuning.spent_s:.1f} s")
@@ -74,11 +84,13 @@ def _on_step(tuning: Tuning) -> list[str]:
 
 
 def _advice(tuning: Tuning) -> list[str]:
-    return [f"note: {sentence}" for sentence in tuning.advice.sentences()] if tuning.advice is not None else []
+    return [f"note: {sentence}" for sentence in remarks(tuning)]
 
 
 def _budget(tuning: Tuning) -> list[str]:
-    return [f"time: {line}" for line in budget_lines(tuning.budget)] if tuning.budget is not None else []
+    if tuning.budget is None:
+        return []
+    return [f"time: {line}" for line in budget_lines(tuning.budget, on_workers(tuning))]
 
 
 def _paste(tuning: Tuning) -> list[str]:
@@ -105,17 +117,17 @@ def as_json(tuning: Tuning) -> str:
         ],
         "step_s": {str(size): seconds for size, seconds in tuning.step_s.items()},
         "wait_share": None if tuning.waiting is None else tuning.waiting.share,
-        "budget": None if tuning.budget is None else _shares(tuning.budget),
-        "notes": [] if tuning.advice is None else tuning.advice.sentences(),
+        "budget": None if tuning.budget is None else _shares(tuning.budget, on_workers(tuning)),
+        "notes": remarks(tuning),
         "slices": standing.slices,
         "spent_s": tuning.spent_s,
     }
     return json.dumps(document, indent=1) + "\n"
 
 
-def _shares(budget: Budget) -> dict[str, Any]:
+def _shares(budget: Budget, on_workers: str | None) -> dict[str, Any]:
     return {
-        "sentence": budget.sentence,
+        "sentence": budget.sentence if on_workers is None else budget.sentence_with(on_workers),
         "batch_s": budget.batch_s,
         "closed": budget.is_closed,
         "shares": budget.shares,

@@ -11,7 +11,6 @@ from harness.case import FLOATS
 from harness.error import printable
 from harness.record import (
     ANY,
-    TITLES,
     WRONG,
     Epoch,
     Finding,
@@ -26,6 +25,7 @@ from harness.record import (
     grades,
     property_sentences,
     skip_lines,
+    title_of,
     violation_block,
 )
 from harness.record.text import count, filled
@@ -96,7 +96,7 @@ def _print(console: Console, text: str) -> None:
 
 def _name(finding: Finding, *, single: bool) -> str:
     """Return the start of a finding: its kind, and the case if there are several."""
-    return TITLES[finding.status] if single else f"{TITLES[finding.status]}  {finding.case}"
+    return title_of(finding) if single else f"{title_of(finding)}  {finding.case}"
 
 
 def _grade_line(graded: Mapping[tuple[str, str], Grade]) -> str:

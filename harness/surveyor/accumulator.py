@@ -1,11 +1,11 @@
-"""Accumulators: in which width, and in which order, an implementation sums, inferred from where its sums stall.
+"""Accumulators: the format and the order in which an implementation sums, inferred from its stalling sums.
 
-One term is one, the others are so small that a sum kept in some width does not notice any of them alone, while all of
-them together are seen in the output. Where nothing of them arrives, the sum is kept in that width, one term after the
-other; where a part of them is missing, the sum is formed in parts, and only those that met the large term in its own
-part are lost; where all of them arrive, the sum is kept wider, or in parts so short that it makes no difference.
+The terms are a one and many small numbers. In a given width, the sum does not change with any single small term, but
+the output shows all of them together. If none of them arrives, the sum is sequential in that width. If a part of them
+is missing, there are partial sums, and only the partial sum with the one loses its small terms. If all of them arrive,
+the accumulator is wider, or the partial sums are too short to matter.
 
-A contract says how the sum is read off an implementation's output: :attr:`harness.laws.law.Contract.total`.
+A contract defines how to read the sum off an output: :attr:`harness.laws.law.Contract.total`.
 """
 
 import math
@@ -36,14 +36,14 @@ NOTHING_LOST = "nothing lost"
 
 @dataclass(frozen=True)
 class Probe:
-    """What arrived of small terms, each of which is lost beside one in a given width.
+    """The result for small terms that a given width loses next to a one.
 
     Parameters
     ----------
     width
         The format.
     share
-        The share of their sum that was seen; ``None`` where the output cannot show it.
+        The observed share of their sum; ``None`` if the output cannot show it.
     """
 
     width: Format
@@ -70,12 +70,12 @@ def accumulator(job: Job) -> Accumulator | None:
 
 
 def _tolerance(job: Job) -> float:
-    """Up to which share a loss cannot be told from the rounding of the output."""
+    """Return the largest share of a loss that the rounding of the output can explain."""
     return max(_ALL, 4.0 * job.format.u)
 
 
 def _probe(job: Job, width: Format) -> Probe:
-    """Sum one and many small terms, each three quarters of what rounds one up in a width."""
+    """Sum one and many small terms, each three quarters of the smallest term that a width adds to one."""
     assert job.contract.total is not None
     small = 0.75 * width.u
     count = _count(job, small)
@@ -88,7 +88,7 @@ def _probe(job: Job, width: Format) -> Probe:
 
 
 def _count(job: Job, small: float) -> int | None:
-    """How many small terms make a sum that the output shows to some thousandths; ``None`` where that is too many."""
+    """Return the number of small terms whose sum the output shows to a few thousandths; ``None`` if it is too large."""
     needed = max(FEWEST, _SEEN * job.format.u / small)
     return None if needed > MOST else 2 ** math.ceil(math.log2(needed))
 

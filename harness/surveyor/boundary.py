@@ -27,20 +27,20 @@ Certainty = Literal["exhausted", "monotone", "scanned"]
 
 @dataclass(frozen=True)
 class Effort:
-    """How much is tried.
+    """Limits on the number of probes.
 
     Parameters
     ----------
     whole
-        Lines up to this long are tried place by place.
+        Lines up to this length are tried place by place.
     batch
-        Most places asked about at once.
+        Most places in one question.
     width
-        Probes a round while narrowing down.
+        Probes for each round of narrowing down.
     near
         Places below and above a boundary that are tried one by one.
     rounds
-        How often a boundary moves down because one of those fails.
+        Number of times that a boundary moves down because a lower place fails.
     """
 
     whole: int = 65_536
@@ -52,16 +52,16 @@ class Effort:
 
 @dataclass(frozen=True)
 class Boundary:
-    """What was found.
+    """The result of a search for a boundary.
 
     Parameters
     ----------
     place
-        The first place that fails; ``None`` where none does.
+        The first failing place; ``None`` if none fails.
     certainty
-        How sure that is.
+        Certainty of the result.
     probes
-        Places that were tried.
+        Number of tried places.
     """
 
     place: int | None
@@ -70,18 +70,9 @@ class Boundary:
 
 
 def first_failure(fails: Fails, length: int, probes: Sequence[int], effort: Effort) -> Boundary:
-    """Find the first of the places ``0, ..., length - 1`` that fails.
+    """Find the first failing place of ``0, ..., length - 1``.
 
-    Parameters
-    ----------
-    fails
-        Asked about many places at once.
-    length
-        Number of places.
-    probes
-        Places to begin with where there are too many to try all.
-    effort
-        How much is tried.
+    ``fails`` takes many places at once. ``probes`` are the first places to try if there are too many to try all.
     """
     line = _Line(fails, effort)
     if length <= effort.whole:
@@ -99,7 +90,7 @@ def first_failure(fails: Fails, length: int, probes: Sequence[int], effort: Effo
 
 
 class _Line:
-    """Places that are asked about, and how many were."""
+    """A counter of the places that were tried."""
 
     def __init__(self, fails: Fails, effort: Effort) -> None:
         self.fails, self.effort = fails, effort
@@ -122,7 +113,7 @@ class _Line:
         return None
 
     def between(self, holds: int, fails: int) -> int:
-        """Narrow down to two neighbours of which the former holds and the latter fails."""
+        """Narrow down to two neighbors: the first one holds and the second one fails."""
         while fails - holds > 1:
             parts = min(self.effort.width + 1, fails - holds)
             places = [holds + (fails - holds) * i // parts for i in range(1, parts)]
@@ -140,9 +131,9 @@ class _Line:
         return bool(self.ask(np.arange(place, min(place + self.effort.near, length), dtype=np.int64)).all())
 
     def settle(self, place: int) -> tuple[bool, int]:
-        """Go down to the lowest failure with none among the places just below it; whether that was ``place`` itself.
+        """Go down to the lowest failing place whose lower neighbors hold, and return whether it is ``place`` itself.
 
-        Where a deviation scatters about its bound there is always one more, so the rounds are counted.
+        If a deviation scatters about its bound, there is always a lower one, so the number of rounds is limited.
         """
         settled = True
         for _ in range(self.effort.rounds):

@@ -47,14 +47,14 @@ def is_followed(law: Law) -> bool:
 
 
 def follows(job: Job, ray: Ray) -> bool:
-    """Whether a ray has what the job's law reads."""
+    """Whether a ray has the inputs of the job's law."""
     example = ray.example(_parameters(ray, job, [ray.start(job.format)]), job.format)
     if ray.laws or job.law.inputs is not None:
         # A law about other inputs than the contract's is followed where a ray of such inputs names it.
         return job.law in ray.laws and set(job.law.reads) <= set(example)
     if not is_followed(job.law):
         return set(job.law.reads) <= set(example)
-    # How many rows or entries there are is of interest to the value alone.
+    # The number of rows or entries concerns only the value.
     return set(job.law.reads) <= set(example) and (not ray.whole or job.law == first_value(job))
 
 
@@ -106,7 +106,7 @@ class Course:
         return self.places([value])[0]
 
     def places(self, values: list[float]) -> list[int]:
-        """The places of parameters, each rounded to the format; -1 of one before the ray's start."""
+        """Return the places of parameters, each rounded to the format; -1 before the start of the ray."""
         given = _parameters(self.ray, self.job, values)
         integers = given.tolist() if self.ray.whole else to_ordinal(given).tolist()
         start = self.ends[0]
@@ -132,7 +132,7 @@ class Course:
 
     @property
     def effort(self) -> Effort:
-        """How much is tried, given what a row costs."""
+        """Return limits that suit the cost of a row."""
         if self.ray.whole and not self.ray.together:
             return _WHOLE_NUMBERS
         return _GROUPED if self.job.contract.grouped else Effort()
@@ -149,7 +149,7 @@ class Course:
 
 
 def worst_of_each(measurement: Measurement, rows: int) -> NDArray[np.float64]:
-    """The largest ratio of each row."""
+    """Return the largest ratio of each row."""
     ratio = np.asarray(measurement.ratio, dtype=np.float64)
     assert ratio.size % rows == 0, "a law on a ray returns one result per row"
     return np.asarray(ratio.reshape(rows, -1).max(1, initial=0.0))
@@ -184,7 +184,7 @@ def _is_first(course: Course, place: int) -> bool:
 
 
 def _facts(course: Course, place: int) -> dict[str, Any]:
-    """What happens at the breaking point, and the closed form beside it."""
+    """Return the values at the breaking point, and its closed form."""
     job, value = course.job, course.value(place)
     example = course.example(np.array([place], dtype=np.int64))
     measurement = course.measured(place, confirm=True)
@@ -197,7 +197,7 @@ def _facts(course: Course, place: int) -> dict[str, Any]:
         "expected": float(measurement.expected[at]),
         "deviation": float(measurement.deviation[at]),
         "bound": measurement.admitted(at),
-        "example": to_text(read),
+        "example": to_text(read, job.contract),
         "replay": _replay(job, read),
         **_form(course, place),
     }
@@ -211,7 +211,7 @@ def _replay(job: Job, read: Example) -> str | None:
 
 
 def _form(course: Course, place: int) -> dict[str, Any]:
-    """The closed form that the case declares, or one that gives this very number."""
+    """Return the closed form that the case declares, or a known form with exactly this value."""
     job, ray = course.job, course.ray
     declared = job.case.declared_point(job.law.name, ray.name, job.format.name)
     for name in (declared,) if declared else (FORMS if place else ()):
@@ -227,9 +227,9 @@ def _reached(course: Course, place: int, form: Any) -> bool:
 
 
 def _is_expected(course: Course) -> bool:
-    """Whether the case declares the break, or it is none of a law: then it is a property of the format, and no fault.
+    """Whether the case declares the break, or the ray has no law, so that the break is a property of the format.
 
-    What breaks along a ray of lengths is declared under the name of the law that is about long rows.
+    A break along a ray of lengths is declared under the name of the law on long rows.
     """
     job = course.job
     names = [job.law.name, *([LONG] if course.ray.whole else [])]

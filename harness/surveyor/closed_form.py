@@ -1,7 +1,7 @@
-"""Closed forms of breaking points: where theory says that exponentials overflow, sums round away, clamps begin.
+"""Closed forms of breaking points: values at which exponentials overflow, sums round away or clamps begin.
 
-A case declares them by name, beside the law and the ray; they are evaluated in ball arithmetic. The breaking point is
-then the first representable number at or beyond the form's value, to the exact float.
+A case declares them by name, for a law and a ray. They are evaluated in ball arithmetic. The breaking point is the
+first representable number at or beyond the value of the form.
 """
 
 from collections.abc import Callable
@@ -47,14 +47,14 @@ def _at_least_float32(format_: Format) -> Format:
 
 
 def _rounds_away(format_: Format, _: int) -> Any:
-    """Where ``ln(1 + exp(-t))`` is half an ulp of ``t``: to be solved for the exponent of ``t`` too."""
+    """Solve ``ln(1 + exp(-t))`` = half an ulp of ``t``, including the exponent of ``t``."""
     exponents = range(1, format_.emax.bit_length() + 1)
     thresholds = {e: -(arb(2) ** (e - format_.precision)).expm1().log() for e in exponents}
     return next(t for e, t in thresholds.items() if arb(2) ** e <= t < arb(2) ** (e + 1))
 
 
 def _leaks(format_: Format, columns: int) -> Any:
-    """Where a logit less the constant of the format is the first whose share of the others is not zero."""
+    """Return the first logit whose share of the others is not zero, after subtracting the constant of the format."""
     constant = float(torch.tensor(1e9, dtype=torch.float64).to(format_.dtype))
     return arb(constant) + (_half_smallest(format_) * (columns - 1)).log()
 

@@ -1,4 +1,4 @@
-"""What a survey found, by kind of record."""
+"""The results of a survey, by kind of record."""
 
 from collections.abc import Iterable, Mapping, Sized
 from dataclasses import dataclass, field
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Skip(Record):
-    """A law that has nothing to say of a case in a dtype. It is told, and not kept."""
+    """A law that does not apply to a case in a dtype; it is shown and not recorded."""
 
     kind: Literal["skip"] = "skip"
     case: str
@@ -46,7 +46,7 @@ DISCOVERIES: TypeAdapter[list[Discovery]] = TypeAdapter(list[Discovery])
 
 
 def unanswered(piece: Mapping[str, Any], reason: str) -> list[Discovery]:
-    """What is recorded of a part that came to nothing."""
+    """Return the record of a part without a result."""
     document = dict(piece["unanswered"])
     name, value = ("evidence", [reason]) if document["kind"] == "accumulator" else ("reason", reason)
     return DISCOVERIES.validate_python([{**document, name: value}])
@@ -54,9 +54,9 @@ def unanswered(piece: Mapping[str, Any], reason: str) -> list[Discovery]:
 
 @dataclass
 class Discoveries:
-    """Breaking points, worst cases, profiles and accumulators, and what was skipped, in the order they were found.
+    """Breaking points, worst cases, profiles, accumulators and skipped laws, in the order they were found.
 
-    What kind of thing each case is comes with each of its parts, and is kept once.
+    Each part repeats the properties of its case, which are kept once.
     """
 
     breakings: list[Breaking] = field(default_factory=list)
@@ -68,7 +68,7 @@ class Discoveries:
     properties: list[Property] = field(default_factory=list)
 
     def add(self, discoveries: Iterable[Discovery]) -> list[Kept]:
-        """Sort discoveries in by kind, and return those that are kept."""
+        """Add discoveries by kind, and return the new ones."""
         kept: list[Kept] = []
         for discovery in discoveries:
             match discovery:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from harness.calling.known import completed, of_function
 from harness.case import Break, Case
 from harness.contracts import claimed
 from harness.error import UsageError, did_you_mean, listed
@@ -48,7 +49,7 @@ class Exploration:
 
 
 def _searched(contract: Contract) -> list[Law]:
-    """The laws in which the worst is searched for: the first one of the value, and those of the gradient."""
+    """Return the laws to search: the first law of the value, and the laws of the gradient."""
     followed = [law for law in contract.laws if is_followed(law)]
     values = [law for law in followed if law.group == "value"]
     return [*values[:1], *(law for law in followed if law.group == "gradient")]
@@ -63,24 +64,14 @@ def explorations(
     rays: Sequence[str] = (),
     watched: bool = True,
 ) -> list[Exploration]:
-    """List what there is to explore of some cases, in a fixed order; those of contracts without rays are left out.
+    """List the parts of a survey of some cases, in a fixed order, without contracts that have no rays.
 
-    Parameters
-    ----------
-    cases
-        The cases.
-    budget
-        Of each search.
-    laws, dtypes, rays
-        Names to restrict to; all where empty.
-    watched
-        As :func:`harness.verdict.job.jobs` takes it.
+    ``laws``, ``dtypes`` and ``rays`` restrict the survey to these names; empty lists do not.
 
     Raises
     ------
     UsageError
-        If a name matches nothing, no contract has rays, or a case declares a breaking point that its contract does not
-        have.
+        If a name matches nothing, no contract has rays, or a case declares an unknown breaking point.
     """
     cases = list(map(claimed, cases))
     groups: dict[tuple[str, str, str], list[Job]] = {}
@@ -108,7 +99,7 @@ def explorations(
 
 
 def _wanted(job: Job, *, named: bool) -> bool:
-    """Whether a law is followed: unless it was named itself, those of values, finiteness and gradients are."""
+    """Whether to follow a law: laws of values, finiteness and gradients by default, others if they are named."""
     return is_followed(job.law) or (named and job.law.inputs is None and job.law.group == "algebra")
 
 
@@ -168,6 +159,7 @@ def survey(
     UsageError
         If the contract or a dtype does not exist, or the contract has no rays.
     """
+    contract, call = completed(of_function(function), contract, call)
     case = Case(function, contract or "", breaks=breaks or {}, declares=declares or {}, style="foreign", call=call)
     listed = explorations([case], Budget(batches, seed=seed), dtypes=dtypes)
     discoveries, probe = Discoveries(), Probe()

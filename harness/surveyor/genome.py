@@ -1,7 +1,7 @@
 """Examples as integers: the inputs of thousands of rows as one matrix of ordinals, which a search can change.
 
-Ordinals number the floats of a format, so that plus one is the next representable number whatever its size. Inputs
-without a declared largest value stay as the ray has them; labels are integers of their own.
+Ordinals number the floats of a format: plus one is the next representable number, whatever its size. Inputs without a
+declared largest value stay as in the ray. Labels are plain integers.
 """
 
 from dataclasses import dataclass
@@ -27,14 +27,14 @@ _TINY, _HUGE = -8.0, 12.0
 
 @dataclass(frozen=True)
 class Gene:
-    """Where one input lies in the matrix.
+    """The columns of one input in the matrix.
 
     Parameters
     ----------
     name
-        Of the input.
+        Name of the input.
     shape
-        Of one row.
+        Shape of one row.
     columns
         Its columns in the matrix.
     limit
@@ -54,18 +54,12 @@ class Gene:
 
 
 def is_searchable(job: Job) -> bool:
-    """Whether rays give what the law reads, and some input may be changed."""
+    """Whether rays have the inputs of the law, and some input may be changed."""
     return bool(_seeding(job)) and any(axes.largest is not None for axes in job.axes.values())
 
 
 class Genome:
-    """How the examples of a job are written as integers.
-
-    Parameters
-    ----------
-    job
-        The law is measured on what the integers say; :func:`is_searchable` says whether there are any.
-    """
+    """The encoding of the examples of a job as integers; :func:`is_searchable` tells whether there is one."""
 
     def __init__(self, job: Job) -> None:
         self.job = job
@@ -147,7 +141,7 @@ def _parameters(ray: Ray, job: Job, values: NDArray[np.float64]) -> Tensor:
 
 
 def _seeding(job: Job) -> list[Ray]:
-    """The rays that have what the law reads, all of one shape: the first one's that has the usual number of columns."""
+    """Return the rays with the inputs of the law and the shape of the first ray with the usual number of columns."""
     rays = [ray for ray in rays_of(job.contract) if not ray.whole and ray.columns != 2]
     example = {ray.name: ray.example(_parameters(ray, job, np.array([1.0])), job.format) for ray in rays}
     usable = [ray for ray in rays if set(job.law.reads) <= set(example[ray.name])]
@@ -183,7 +177,7 @@ def _genes(job: Job, template: Example) -> tuple[Gene, ...]:
 
 
 def _repeated(value: Any, rows: int) -> Any:
-    """One row of the template, as often as there are rows; plain numbers as they are."""
+    """Repeat one row of the template; plain numbers stay as they are."""
     if not isinstance(value, Tensor):
         return value
     return value[:1].expand(rows, *value.shape[1:]).contiguous()

@@ -65,7 +65,7 @@ def swap(rows: Ordinals, _: Genome, rng: Generator) -> Ordinals:
 
 
 def flip(rows: Ordinals, _: Genome, rng: Generator) -> Ordinals:
-    """Change the sign of one entry, or of all."""
+    """Change the sign of one entry, or of all entries."""
     some = rng.random(rows.shape) < 1.0 / rows.shape[1]
     return np.where(some | (rng.random((len(rows), 1)) < 0.2), -rows, rows)
 

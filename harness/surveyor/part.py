@@ -1,4 +1,4 @@
-"""Parts of a survey: each finds out one thing, and is independent of the others and seeded by what it is about."""
+"""Parts of a survey: independent tasks, each seeded by its subject."""
 
 import zlib
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ from harness.record import Accumulator, Breaking
 from harness.surveyor.accumulator import accumulator
 from harness.surveyor.breaking import breaking
 from harness.surveyor.discovery import Discovery, Skip
-from harness.surveyor.passage import is_shown, passage
+from harness.surveyor.passage import is_drawn, is_shown, passage
 from harness.surveyor.profile import profile
 from harness.surveyor.search import Budget, Objective, search
 from harness.surveyor.worst import witness
@@ -27,16 +27,16 @@ SEARCH = Ray("search", "rows that a search draws", lambda *_: {}, lambda _: 0.0)
 
 @dataclass(frozen=True)
 class Part:
-    """One thing to find out.
+    """One task of a survey.
 
     Parameters
     ----------
     job
-        The law that is followed, of a case in a dtype.
+        The law to follow, for a case in a dtype.
     budget
-        Of a search; its seed is that of everything that is drawn.
+        Budget of a search; its seed is the seed of every draw.
     what
-        Where it breaks along a ray; the worst that a search finds; or how the case sums, whatever the law.
+        Kind of task: the breaking point along a ray, a search for the worst, or the order of sums.
     ray
         The ray.
     """
@@ -51,6 +51,11 @@ class Part:
         """What is explored."""
         return f"{self.job.case.name} [{self.job.format.name}]"
 
+    @property
+    def is_drawn(self) -> bool:
+        """Whether a passage along the ray may be part of a picture."""
+        return self.what == "ray" and is_drawn(self.job, self.ray)
+
     def findings(self) -> list[Discovery]:
         """Find it out; nothing of an implementation whose nature leaves the law nothing to say."""
         if (reason := self.job.unjudged) is not None:
@@ -63,7 +68,7 @@ class Part:
                 return [self._skip(str(reason))]
 
     def of_probed(self, probe: Probe) -> list[Discovery]:
-        """Find it out of the case as it is judged, after what kind of thing that is."""
+        """Do the task for the case with its probed properties."""
         job, properties = probe.looked(self.job)
         return [*properties, *replace(self, job=job).findings()]
 
@@ -96,7 +101,7 @@ class Part:
         return findings
 
     def unanswered(self, reason: str) -> Breaking | Accumulator:
-        """What is recorded where the implementation does not answer."""
+        """Return the record of an implementation that does not answer."""
         if self.what == "sums":
             of_law = {"law", "group"}
             identity = {name: value for name, value in self.job.identity.items() if name not in of_law}

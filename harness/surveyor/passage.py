@@ -1,7 +1,7 @@
-"""Passages: an implementation is called along a ray, and what it computes on the way is kept for a person to watch.
+"""Passages: the recorded computation of an implementation along a ray, for an interactive picture.
 
-Every station is a call of the implementation itself, in its own dtype, beside the oracle on the same inputs. They are
-spread to half as far again as the breaking point, and are neighbouring floats around it.
+Every station is a call of the implementation in its dtype, with the exact values for the same inputs. The stations
+extend half as far again as the breaking point, and are neighboring floats around it.
 """
 
 from collections.abc import Callable, Sequence
@@ -42,24 +42,18 @@ _QUIET = MOVES | {"clone", "copy", "to", "fill", "zero"}
 
 
 def is_shown(job: Job, ray: Ray, point: Breaking) -> bool:
-    """Whether a ray is worth watching: the first of those with few entries, and every one of them that breaks."""
-    shown = [own.name for own in rays_of(job.contract) if own.name in SHOWN]
-    followed = job.law == first_value(job) and job.device == CPU and point.reason is None
-    return followed and ray.name in shown and (ray.name == shown[0] or point.value is not None)
+    """Whether to show a ray: the first ray that changes few entries, and every such ray that breaks."""
+    first = next((own.name for own in rays_of(job.contract) if own.name in SHOWN), None)
+    return is_drawn(job, ray) and point.reason is None and (ray.name == first or point.value is not None)
+
+
+def is_drawn(job: Job, ray: Ray) -> bool:
+    """Whether a ray changes few entries, and the job's law is the law of the value."""
+    return ray.name in SHOWN and job.law == first_value(job) and job.device == CPU
 
 
 def passage(job: Job, ray: Ray, point: Breaking) -> Passage:
-    """Call an implementation along a ray.
-
-    Parameters
-    ----------
-    job
-        A law of the value, of a case in a dtype.
-    ray
-        The ray.
-    point
-        Where the law breaks on it.
-    """
+    """Call an implementation along a ray, around the breaking point of a law of the value."""
     course = Course(job, ray)
     return Passage(
         **job.identity,
@@ -117,7 +111,7 @@ def _recorded(job: Job, example: Example) -> tuple[Measurement, Sequence[Step]]:
 
 
 def _stages(steps: Sequence[Step], actual: tuple[float, ...]) -> tuple[Stage, ...]:
-    """What each operation of one call returned, the answer itself left out."""
+    """Return the result of each operation of one call except the last one."""
     stages = [
         Stage(operation=step.operation, values=_entries(step.values[0].numpy()))
         for step in steps

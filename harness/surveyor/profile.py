@@ -60,7 +60,7 @@ def _against_magnitude(job: Job, rng: np.random.Generator) -> tuple[NDArray[np.f
 
 
 def _along(job: Job, ray: Ray, intervals: int, rng: np.random.Generator) -> list[tuple[int, Measurement]]:
-    """Measure one ray, and split what was measured by interval."""
+    """Measure one ray, and split the results by interval."""
     each = _EACH_OF_GROUPED if job.contract.grouped else _EACH
     exponents = _LOWEST + (np.arange(intervals)[:, None] + rng.random((intervals, each))) / PER_DOUBLING
     inside = 2.0 ** exponents.max(1) <= ray.end(job.format)

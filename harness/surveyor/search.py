@@ -1,8 +1,8 @@
-"""Batched search: thousands of rows at a time are measured, and the best of them are changed in ordinal space.
+"""Batched search: measure thousands of rows at a time, and change the best of them in ordinal space.
 
-Islands evolve apart, so that one good row does not take over everything; one that no longer improves starts
-afresh. Nothing depends on anything but the seed and the number of batches: the same batches give the same rows on any
-number of processes. Where a time is given instead, the number of batches depends on the machine.
+Islands evolve separately, so that one good row does not dominate. An island without improvement starts again. The
+result depends only on the seed and the number of batches, and not on the number of processes. With a time limit, the
+number of batches depends on the machine.
 """
 
 import time
@@ -42,7 +42,7 @@ _PATIENCE = 40
 
 @dataclass(frozen=True)
 class Budget:
-    """How long a search goes on, and how.
+    """Length and objectives of a search.
 
     Parameters
     ----------
@@ -51,11 +51,11 @@ class Budget:
     seconds
         Time to search instead, in seconds.
     objectives
-        What is made large; the islands take turns.
+        Quantities to maximize; the islands take turns.
     thresholds
         Whether rows next to known thresholds are among the seeds.
     seed
-        Seed of everything that is drawn.
+        Random seed.
     """
 
     batches: int = 100
@@ -72,11 +72,11 @@ class Best:
     Parameters
     ----------
     objective
-        What was made large.
+        The maximized quantity.
     score
-        How large it is on the screen.
+        Its value on the screen.
     row
-        The row as integers; ``None`` where nothing was measured.
+        The row as integers; ``None`` if nothing was measured.
     """
 
     objective: Objective
@@ -86,16 +86,16 @@ class Best:
 
 @dataclass
 class SearchResult:
-    """What a search found.
+    """Result of a search.
 
     Parameters
     ----------
     best
         The best row for each objective.
     rows
-        Rows that were measured.
+        Number of measured rows.
     genome
-        How rows are read.
+        The encoding of the rows.
     """
 
     genome: Genome
@@ -166,7 +166,7 @@ def _island(genome: Genome, budget: Budget, number: int) -> _Island:
 
 
 def _children(island: _Island, genome: Genome, rows: int) -> Ordinals:
-    """Rows to measure next: changed ones of the best, and some drawn anew."""
+    """Return the next rows to measure: changed copies of the best rows, and some new draws."""
     if not len(island.rows):
         return island.seeds.take(rows)
     fresh = int(rows * _FRESH)
@@ -192,12 +192,12 @@ def _measure(job: Job, result: SearchResult, islands: list[_Island], children: l
 
 
 def _each(values: Any, rows: Ordinals) -> Scores:
-    """The largest value of each row."""
+    """Return the largest value of each row."""
     return np.asarray(np.reshape(values, (len(rows), -1)).max(1, initial=0.0), dtype=np.float64)
 
 
 def _select(island: _Island, rows: Ordinals, scores: Scores) -> None:
-    """Keep the best rows, one of each score; start afresh where nothing improves any more."""
+    """Keep the best rows, one for each score; start again if nothing improves."""
     candidates = np.argpartition(-scores, min(_ELITE, len(scores) - 1))[:_ELITE]
     rows, scores = np.concatenate([island.rows, rows[candidates]]), np.concatenate([island.scores, scores[candidates]])
     _, first = np.unique(-scores, return_index=True)

@@ -11,7 +11,7 @@ from harness.laws.law import Example
 from harness.record import Worst
 from harness.surveyor.search import Objective, SearchResult
 from harness.verdict.job import Job
-from harness.verdict.replay import replay_command, to_text
+from harness.verdict.replay import is_one_group, replay_command, to_text
 from harness.verdict.rows import of_rows
 from harness.verdict.shrink import minimise
 
@@ -45,11 +45,11 @@ def witness(job: Job, result: SearchResult, objective: Objective) -> Worst:
         deviation=float(measurement.deviation[at]),
         bound=measurement.admitted(at),
         unit=job.law.unit,
-        place=at,
+        place=at[1:] if is_one_group(example, job.contract) else at,
         actual=float(measurement.actual[at]),
         expected=float(measurement.expected[at]),
         magnitude=max(float(x.double().abs().max()) for x in read.values() if isinstance(x, Tensor) and x.numel()),
-        example=to_text(read),
+        example=to_text(read, job.contract),
         replay=replay_command(job.case, job.contract, job.law.name, job.format, read, ""),
         declared=job.when_broken[1],
     )
@@ -64,7 +64,7 @@ def _size(measurement: Measurement, objective: Objective) -> float:
 
 
 def _inside(job: Job, example: Example) -> NDArray[np.bool_]:
-    """Of which rows every number is within the contract's domain; of an input that has none, all or no rows."""
+    """Whether all numbers of each row are within the contract's domain."""
     inside = np.array([True])
     leading = next((axes.names[:1] for axes in job.axes.values()), ())
     for name, axes in job.axes.items():

@@ -1,1 +1,1 @@
-"""Measuring time: clocks and accelerators, turns, recorded graphs, and the rates of this machine."""
+"""Measuring time: clocks, accelerators, interleaved rounds, recorded graphs, and the rates of the machine."""

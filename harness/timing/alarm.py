@@ -1,4 +1,4 @@
-"""An alarm: what is run within a limit of time is interrupted by an exception, wherever it is by then."""
+"""An alarm that interrupts code by an exception after a time limit."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -8,22 +8,19 @@ from types import FrameType
 
 @contextmanager
 def alarm(limit_s: float, overdue: Callable[[], BaseException | None], *, again_s: float = 0.0) -> Iterator[None]:
-    """Raise in the main thread when time is up, and give the alarm back to whoever had it before.
+    """Raise an exception in the main thread when time is up, and restore the previous alarm afterwards.
 
     Parameters
     ----------
     limit_s
-        Seconds for what is done within.
+        Time limit, in seconds.
     overdue
-        Makes what is raised when time is up; ``None`` where it is to go on until the alarm rings again.
+        Creates the exception when time is up; ``None`` lets the code continue until the next alarm.
     again_s
-        The alarm rings again so many seconds later, and so on, should the code that hangs have caught the first; zero
-        for once.
+        Seconds until the alarm rings again, in case the code catches the first exception; zero for once.
 
-    Notes
-    -----
-    Time is kept by the signal SIGALRM. Where there is none, or outside the main thread, nothing is interrupted; nor is
-    an operation that never returns to the interpreter.
+    Notes ----- The alarm is the signal SIGALRM. Without this signal, or outside the main thread, nothing is
+    interrupted. An operation that never returns to the interpreter is not interrupted either.
     """
 
     def ring(_: int, __: FrameType | None) -> None:

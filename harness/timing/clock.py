@@ -1,12 +1,10 @@
-"""Timing with care: one thread, no garbage collection, warm before measured, accelerators waited for.
+"""Careful timing: one thread, no garbage collection, warm calls, and synchronized accelerators.
 
-Importing this module imports no torch. Whatever reads a clock or touches an accelerator takes it as an argument, so
-that the order of things can be tested on a machine that has none.
+Importing this module imports no torch. Clocks and accelerators are arguments, so that tests can use made-up ones.
 """
 
 import gc
 import math
-import statistics
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,10 +15,10 @@ from typing import Any, Protocol
 from harness.timing.graph import captured
 
 Clock = Callable[[], float]
-"""Returns seconds since some fixed moment."""
+"""Returns seconds since a fixed moment."""
 
 NO_ACCELERATOR = "no accelerator on this machine"
-"""Why what needs an accelerator is skipped."""
+"""Reason why benchmarks that need an accelerator are skipped."""
 
 
 # Surroundings
@@ -28,12 +26,10 @@ NO_ACCELERATOR = "no accelerator on this machine"
 
 @contextmanager
 def threads(count: int = 1) -> Iterator[None]:
-    """Give torch ``count`` threads within one operation, and restore what there was.
+    """Give torch ``count`` threads within an operation, and restore the previous number afterwards.
 
-    Notes
-    -----
-    On a machine that others use too, the threads of one operation wait for each other by spinning: up to 200 times
-    slower than one thread.
+    On a machine with other load, the threads of an operation wait for each other by spinning, which takes up to 200
+    times as long as one thread.
     """
     import torch
 
@@ -47,12 +43,10 @@ def threads(count: int = 1) -> Iterator[None]:
 
 @contextmanager
 def without_garbage_collection() -> Iterator[None]:
-    """Collect now, then not until the end; what is alive is set aside, so that no later collection looks at it.
+    """Collect garbage now and not again until the end; live objects are frozen.
 
-    Notes
-    -----
-    A full collection inside a measured window of a torch process makes it 1.6 to 2.4 times as long. Where somebody
-    has set objects aside already, they stay so, and no more are added.
+    A full collection within a measurement of a torch process makes it 1.6 to 2.4 times as long. If the caller has
+    already frozen objects, they stay frozen, and no others are.
     """
     enabled, frozen = gc.isenabled(), _aside.is_set() or gc.get_freeze_count() > 0
     gc.collect()
@@ -69,11 +63,11 @@ def without_garbage_collection() -> Iterator[None]:
 
 
 _aside = threading.Event()
-"""Whether objects were set aside to the end; to count them takes as long as to collect them."""
+"""Whether objects are frozen to the end; counting them takes as long as collecting."""
 
 
 def set_aside() -> None:
-    """Collect now, and leave what is alive out of every later collection, to the end of this process."""
+    """Collect garbage now, and freeze live objects to the end of this process."""
     gc.collect()
     gc.freeze()
     _aside.set()
@@ -84,16 +78,16 @@ def set_aside() -> None:
 
 @dataclass(frozen=True)
 class WarmUp:
-    """What calls before the measurement took.
+    """Durations of the calls before the measurement.
 
     Parameters
     ----------
     cold_s
-        The very first call, in seconds: it loads kernels, touches memory, starts workers.
+        Seconds of the first call, which loads kernels, touches memory and starts workers.
     warm_s
-        The fastest of the calls after it, in seconds a call.
+        Seconds of the fastest later call.
     calls
-        How many calls there were, the first one included.
+        Number of calls, including the first.
     """
 
     cold_s: float
@@ -104,22 +98,10 @@ class WarmUp:
 def warm(
     function: Callable[[], object], *, calls: int = 3, duration_s: float = 0.05, clock: Clock = time.perf_counter
 ) -> WarmUp:
-    """Time the cold call, then call on until the function is warm.
+    """Time the cold call, then repeat the call at least ``calls`` times and for ``duration_s`` seconds.
 
-    Parameters
-    ----------
-    function
-        What is measured afterwards. Where it uses an accelerator, it waits for it.
-    calls
-        Calls that follow the cold one, at least; 1 or more.
-    duration_s
-        Seconds for which they go on, at least.
-    clock
-        Seconds.
-
-    Notes
-    -----
-    Rounds that are planned from a cold call are too few, by a factor of hundreds for torch's first softmax.
+    A function that uses an accelerator must wait for it. Rounds that are planned from a cold call are too few, by a
+    factor of hundreds for torch's first softmax.
     """
     start = clock()
     function()
@@ -135,23 +117,23 @@ def warm(
 
 @dataclass(frozen=True)
 class Rounds:
-    """How often to call: ``rounds`` readings of the clock around ``iterations`` calls each."""
+    """A plan of ``rounds`` clock readings around ``iterations`` calls each."""
 
     rounds: int
     iterations: int
 
 
 ROUND_S = 50e-6
-"""A round lasts at least so long: a thousand times what reading the clock costs."""
+"""Minimum duration of a round: a thousand times the cost of reading the clock."""
 
 FEWEST, MOST = 5, 1000
-"""Rounds of a benchmark. Few slow ones are better than none; more than a thousand only fill the file."""
+"""Minimum and maximum number of rounds. More than a thousand only enlarge the file."""
 
 
 def rounds_within(budget_s: float, warm_s: float, *, fewest: int = FEWEST) -> Rounds:
-    """Plan rounds that take about ``budget_s`` seconds in all, given the seconds of a *warm* call.
+    """Plan rounds that take about ``budget_s`` seconds in total, given the seconds of a *warm* call.
 
-    Where the budget is too small for ``fewest`` rounds, there are ``fewest`` all the same.
+    A budget that is too small gives ``fewest`` rounds.
     """
     call_s = max(warm_s, 1e-9)
     iterations = max(1, math.ceil(ROUND_S / call_s))
@@ -163,41 +145,35 @@ def rounds_within(budget_s: float, warm_s: float, *, fewest: int = FEWEST) -> Ro
 
 
 class Event(Protocol):
-    """A mark in the accelerator's queue of work, as ``torch.Event``."""
+    """A mark in the work queue of an accelerator, as ``torch.Event``."""
 
     def record(self) -> Any:
-        """Put the mark into the queue of the current stream."""
+        """Add the mark to the queue of the current stream."""
 
     def elapsed_time(self, end_event: Any, /) -> float:
-        """Milliseconds of the accelerator's own clock between two marks that it has passed."""
+        """Return the milliseconds between two marks that the accelerator has passed, by its own clock."""
 
 
 class Accelerator(Protocol):
-    """What timing needs of an accelerator."""
+    """The operations of an accelerator that timing uses."""
 
     @property
     def name(self) -> str:
-        """Type of the device, as torch calls it."""
+        """Return the device type, as torch spells it."""
 
     def synchronize(self) -> None:
         """Wait until all queued work is done."""
 
     def event(self) -> Event:
-        """Return a fresh mark that can be timed."""
+        """Return a new mark with timing."""
 
     def capture(self, function: Callable[[], object], /) -> Callable[[], object]:
-        """Return what replays, as one launch, the work a function queues: :func:`harness.timing.graph.captured`."""
+        """Return a function that replays the queued work as one launch, see :func:`harness.timing.graph.captured`."""
 
 
 @dataclass(frozen=True)
 class TorchAccelerator:
-    """The accelerator torch was built for: CUDA, ROCm, XPU, MPS and others through one interface.
-
-    Parameters
-    ----------
-    name
-        Type of the device.
-    """
+    """The accelerator of this torch build: CUDA, ROCm, XPU, MPS and others through one interface."""
 
     name: str
 
@@ -208,7 +184,7 @@ class TorchAccelerator:
         torch.accelerator.synchronize()
 
     def event(self) -> Event:
-        """Return a fresh ``torch.Event`` with timing."""
+        """Return a new ``torch.Event`` with timing."""
         import torch
 
         return torch.Event(device=self.name, enable_timing=True)
@@ -219,7 +195,7 @@ class TorchAccelerator:
 
 
 def current_accelerator() -> TorchAccelerator | None:
-    """Return the accelerator that can be used here and now; ``None`` where there is none."""
+    """Return the accelerator that is available now; ``None`` without one."""
     import torch
 
     device = torch.accelerator.current_accelerator(check_available=True)
@@ -228,50 +204,27 @@ def current_accelerator() -> TorchAccelerator | None:
 
 @dataclass(frozen=True)
 class DeviceTime:
-    """The two sides of work on an accelerator, in seconds a call.
+    """Time of queued work on both sides, in seconds per call.
 
     Parameters
     ----------
     launch_s
-        What the host needs to queue it.
+        Time of the host to queue the work.
     device_s
-        What passes on the device between its begin and its end. Where the host queues more slowly than the device
-        works, the device idles in between, and this is the host's time.
+        Time on the device from begin to end. If the host queues more slowly than the device works, this includes idle
+        time of the device.
     """
 
     launch_s: float
     device_s: float
 
 
-def waited_time(
-    function: Callable[[], object], accelerator: Accelerator, *, calls: int, clock: Clock = time.perf_counter
-) -> float:
-    """Median seconds, by the host's clock, of a call that is waited for."""
-    durations = []
-    accelerator.synchronize()
-    for _ in range(calls):
-        start = clock()
-        function()
-        accelerator.synchronize()
-        durations.append(clock() - start)
-    return statistics.median(durations)
-
-
 def device_time(
     function: Callable[[], object], accelerator: Accelerator, *, calls: int, clock: Clock = time.perf_counter
 ) -> DeviceTime:
-    """Time warm calls by the host's clock and by the accelerator's own, apart.
+    """Time warm calls by the clock of the host and by events of the accelerator.
 
-    Parameters
-    ----------
-    function
-        Queues the work, and does not wait for it.
-    accelerator
-        Where it is queued.
-    calls
-        How many calls lie between the two marks; 1 or more.
-    clock
-        Seconds, the host's.
+    The function queues its work and does not wait. All ``calls`` lie between two events, and must fit into the queue.
     """
     start, end = accelerator.event(), accelerator.event()
     accelerator.synchronize()

@@ -1,4 +1,4 @@
-"""CUDA graphs: a step recorded once and replayed as one launch, where the device and the step allow it.
+"""CUDA graphs: a step that is recorded once and replayed as one launch.
 
 Importing this module imports no torch.
 """
@@ -10,29 +10,20 @@ WARM_CALLS = 3
 
 
 class NotCapturableError(Exception):
-    """Why a step has no graph."""
+    """Reason why a step has no graph."""
 
 
 def captured(function: Callable[[], object], device: str) -> Callable[[], object]:
-    """Record what a function queues, and return what replays it.
+    """Record the work that a function queues, and return a function that replays it.
 
-    Parameters
-    ----------
-    function
-        Queues the same work on the same memory at every call; its inputs and parameters stay where they are.
-    device
-        Type of the accelerator.
+    The function must queue the same work on the same memory at every call. Warm-up and capture use one side stream:
+    libraries create their handles per stream, which cannot be recorded.
 
     Raises
     ------
     NotCapturableError
-        If the device has no such graphs, or the function does what cannot be recorded, such as waiting for the device
-        or copying from ordinary memory of the host.
-
-    Notes
-    -----
-    Warm-up and capture use one stream, other than the default one: libraries set up their handles stream by stream,
-    and that cannot be recorded.
+        If the device has no graphs, or the function does something that cannot be recorded, such as waiting for the
+        device.
 
     References
     ----------

@@ -1,7 +1,7 @@
-"""Measurements taken in turns: each round visits every arm once, in random order, so that drift meets all alike.
+"""Interleaved measurements: each round measures every arm once, in random order, so that drift affects all equally.
 
-Arms that are measured minutes apart differ by what the machine did in between, 4 to 49 % for the same code. Within a
-round they are milliseconds apart, and what is compared is the ratio within the round. Importing this imports no torch.
+Arms that are measured minutes apart differ by the state of the machine, by 4 to 49 % for the same code. Within a round
+they are milliseconds apart, so ratios are taken within rounds. Importing this module imports no torch.
 """
 
 import math
@@ -14,13 +14,13 @@ from typing import NamedTuple
 from harness.timing.clock import MOST, Clock
 
 SLICE_S = 2e-3
-"""Approximate seconds of a turn of an arm."""
+"""Approximate duration of a turn of an arm, in seconds."""
 
 FEWEST_ROUNDS = 12
-"""Rounds there are however small the budget is; fewer give no interval worth the name."""
+"""Minimum number of rounds for any budget."""
 
 ASKED_EVERY = 6
-"""Rounds between two questions whether there are enough: an answer costs as much as a short round."""
+"""Rounds between two checks whether the rounds are enough; a check costs as much as a short round."""
 
 Slice = Callable[[int], tuple[float, ...]]
 """Makes a number of calls and returns their time in seconds, in total or by part."""
@@ -28,29 +28,21 @@ Slice = Callable[[int], tuple[float, ...]]
 
 @dataclass(frozen=True)
 class Arm:
-    """One of the things compared.
-
-    Parameters
-    ----------
-    slice
-        What its turn is.
-    calls
-        Calls a turn.
-    """
+    """An alternative in a comparison, with the number of ``calls`` per turn."""
 
     slice: Slice
     calls: int
 
 
 class Interleaved(NamedTuple):
-    """What came of it.
+    """Result of interleaved measurements.
 
     Parameters
     ----------
     times
-        Seconds a call of each arm, a tuple a round: the same round has the same place in every list.
+        Seconds per call and arm, one tuple per round; a round has the same position in all lists.
     failed
-        What the arms that did not come to the end raised; they have no times.
+        Exceptions of arms that did not finish; they have no times.
     """
 
     times: "Times"
@@ -58,11 +50,9 @@ class Interleaved(NamedTuple):
 
 
 def whole(function: Callable[[], object], clock: Clock) -> Slice:
-    """Return a turn that times calls of a function as one. One call more goes before them and is not timed.
+    """Return a turn that times all its calls together.
 
-    Notes
-    -----
-    That call brings back into the caches what the other arms have taken out.
+    An untimed call before them refills the caches after the turns of other arms.
     """
 
     def turn(calls: int) -> tuple[float, ...]:
@@ -76,15 +66,7 @@ def whole(function: Callable[[], object], clock: Clock) -> Slice:
 
 
 def in_parts(parts: Callable[[Callable[[], None]], object], clock: Clock) -> Slice:
-    """Return a turn that times the parts of a call apart.
-
-    Parameters
-    ----------
-    parts
-        Makes one call, and calls what it is given at the end of each part.
-    clock
-        Seconds.
-    """
+    """Return a turn that times the parts of a call separately; ``parts`` reports the end of a part."""
 
     def turn(calls: int) -> tuple[float, ...]:
         marks: list[float] = []
@@ -101,34 +83,34 @@ def in_parts(parts: Callable[[Callable[[], None]], object], clock: Clock) -> Sli
 
 
 def calls_within(slice_s: float, warm_s: float) -> int:
-    """Return how many calls fill a turn, given the seconds of a warm call; at least one."""
+    """Return the number of calls that fill a turn, one or more, given the seconds of a warm call."""
     return max(1, math.ceil(slice_s / max(warm_s, 1e-9)))
 
 
 def rounds_for(budget_s: float, arms_s: float, arms: int) -> int:
-    """Return the rounds that take about ``budget_s`` seconds an arm, given the seconds that one round takes."""
+    """Return the rounds that take about ``budget_s`` seconds per arm, given the seconds of a round."""
     return min(max(int(budget_s * arms / max(arms_s, 1e-9)), FEWEST_ROUNDS), MOST)
 
 
 Times = dict[str, list[tuple[float, ...]]]
-"""Seconds per call for the arms, a tuple per round."""
+"""Seconds per call and arm, one tuple per round."""
 
 
 def interleave(
     arms: Mapping[str, Arm], *, rounds: int, seed: int = 0, enough: Callable[[Times], bool] | None = None
 ) -> Interleaved:
-    """Give every arm one turn a round, in an order drawn anew each round; every arm has equally many.
+    """Give every arm one turn per round, in random order; all arms have equally many turns.
 
     Parameters
     ----------
     arms
-        By name. One that raises is left out from then on.
+        Arms by name. An arm that raises leaves.
     rounds
-        Turns of each arm, at most.
+        Maximum number of rounds.
     seed
-        Seed of the orders.
+        Random seed of the orders.
     enough
-        Whether the times so far say enough; asked every few rounds, from the fewest on. Where absent all are taken.
+        Returns whether the times so far are enough; called every few rounds after the minimum number.
     """
     order, rng = list(arms), random.Random(seed)  # noqa: S311 - an order, not a secret
     times: Times = {name: [] for name in arms}

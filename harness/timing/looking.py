@@ -1,9 +1,9 @@
-"""A function that is called now and then with what the main thread is doing, wherever that is.
+"""Sampling the main thread: a callback receives the current frame at random times.
 
-A timer of the kernel sends the thread a signal after a random time; the interpreter then calls back with the frame that
-runs. A thread that looks at another one would not do: it comes when that one waits, and misses when it computes. Nor
-would regular times: a look that had to wait until something ended is always followed by the beginning of the next.
-Exponential times have no memory, so that each moment is as likely to be looked at as any other.
+A timer of the kernel sends the thread a signal after a random time, and the interpreter calls back with the running
+frame. A second thread would not do: it runs while the main thread waits, and misses it while it computes. Neither would
+regular times: a sample that was delayed to the end of a call would always be followed by one at the start of the next.
+Exponential waiting times have no memory, so each moment is equally likely to be sampled.
 """
 
 import ctypes
@@ -16,14 +16,14 @@ from types import FrameType
 from typing import Any
 
 PERIOD_S = 1e-3
-"""Seconds between two looks, in the mean."""
+"""Mean time between two samples, in seconds."""
 
 _MONOTONIC, _TO_THREAD = 1, 4
-"""The clock, and that the signal goes to one thread: CLOCK_MONOTONIC and SIGEV_THREAD_ID of Linux."""
+"""Constants CLOCK_MONOTONIC and SIGEV_THREAD_ID of Linux: the clock, and a signal for one thread."""
 
 
 class _Event(ctypes.Structure):
-    """What Linux calls ``sigevent``."""
+    """The structure ``sigevent`` of Linux."""
 
     _fields_ = (
         ("value", ctypes.c_void_p),
@@ -35,7 +35,7 @@ class _Event(ctypes.Structure):
 
 
 class _Times(ctypes.Structure):
-    """What POSIX calls ``itimerspec``: an interval, and the first time; seconds and nanoseconds each."""
+    """The structure ``itimerspec`` of POSIX: an interval and a first time, in seconds and nanoseconds."""
 
     _fields_ = (
         ("interval_s", ctypes.c_long),
@@ -46,20 +46,11 @@ class _Times(ctypes.Structure):
 
 
 class Looking:
-    """Calls back with the frame of the main thread, from time to time, while it is asked to.
+    """Calls back with the frame of the main thread from time to time.
 
-    Parameters
-    ----------
-    see
-        Is called with the frame and the seconds that it stands for: those between two looks, and those by which the
-        look is late, as where C code kept the interpreter.
-    period_s
-        Seconds between two looks, in the mean.
-
-    Notes
-    -----
-    System calls that were interrupted go on. Where there is no such timer, and outside the main thread, nothing is
-    seen.
+    The callback ``see`` receives the frame and the seconds it represents: the mean time between samples plus the delay
+    of the signal, during which C code kept the interpreter. Interrupted system calls resume. Without such a timer, and
+    outside the main thread, there are no samples.
     """
 
     def __init__(self, see: Callable[[FrameType, float], object], period_s: float = PERIOD_S) -> None:
@@ -75,17 +66,17 @@ class Looking:
         self.works = threading.current_thread() is threading.main_thread() and self._made()
 
     def begin(self) -> None:
-        """Look from now on."""
+        """Start sampling."""
         self._looks = True
         if self.works and not self._planned:
             self._arm()
 
     def end(self) -> None:
-        """Look no more for now. A timer that is set rings once more, unheard: as it has no memory, no matter when."""
+        """Pause sampling. A pending timer rings once more without effect; the order of samples has no memory."""
         self._looks = False
 
     def close(self) -> None:
-        """Look no more."""
+        """Stop sampling for good."""
         if self.works:
             self._looks = self.works = False
             _C.timer_delete(self._timer)

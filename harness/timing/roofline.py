@@ -1,15 +1,17 @@
-"""The floor of a training step: what any implementation must read, write and multiply, at this machine's own rates.
+"""The floor of a training step: the least that any implementation reads, writes and multiplies, at measured rates.
 
 A step of a linear model with ``n`` samples, ``d`` features and ``m`` outputs must at least
 
 * read the features and the targets once, and read and write the parameters once:
-  ``4 (n d + 2 (m d + m)) + n t + 4`` bytes in float32, ``t`` the bytes of a target, 4 those of the loss;
+  ``4 (n d + 2 (m d + m)) + n t + 4`` bytes in float32, with ``t`` bytes per target, and 4 for the loss;
 * multiply and add for the scores, and again for the gradient: ``4 n d m`` operations.
 
-The slope of a sample's loss depends on that sample alone, so that one reading of it serves both products. Exponentials
-and the dispatch of operators are not counted. Memory and arithmetic may overlap: the floor is the longer of the two
-times. The bandwidth is measured on as many bytes as the step touches, so that a step whose data lies in a cache is held
-against that cache.
+The slope of a sample's loss depends on that sample only, so one reading of it serves both products. The floor leaves
+out exponentials and the dispatch of operators. Memory and arithmetic may overlap: the longer of both times counts.
+
+On the CPU, the bandwidth is measured on as many bytes as the step touches, so that the cache counts if the data fits
+into it. On an accelerator, a small call measures the launch instead of the memory. There, the buffers and matrices fill
+the device, calls are queued and timed by events, and the second-level cache is measured too if the step fits into it.
 """
 
 from collections.abc import Callable
@@ -18,61 +20,69 @@ from typing import NamedTuple
 import torch
 
 LEAST_BYTES = 2**18
-"""Smaller buffers are read no faster, and show the dispatch of the operator instead of the memory."""
+"""Smallest buffer on the CPU; smaller ones show the dispatch of the operator instead of the memory."""
 
-SIDE = 512
-"""Side of the square matrices whose product gives the rate of multiplication."""
+FILLING_BYTES = 2**28
+"""Buffer that fills an accelerator: several times its second-level cache."""
 
-READ, COPY, MULTIPLY = "read", "copy", "multiply"
-"""The three measurements; the faster of the first two is the bandwidth."""
+SIDE, FILLING_SIDE = 512, 4096
+"""Side of the square matrices that are multiplied on the CPU, and on an accelerator."""
+
+READ, COPY, MULTIPLY, CACHED = "read", "copy", "multiply", "read from the cache"
+"""Names of the measurements; the fastest one that moves bytes gives the bandwidth."""
 
 
 class Work(NamedTuple):
-    """What a step cannot do without: bytes moved, and multiplications and additions."""
+    """The least work of a step: bytes moved, and multiplications and additions."""
 
     bytes: int
     operations: int
 
 
 def work_of_step(n: int, d: int, m: int, *, target_bytes: int, itemsize: int = 4) -> Work:
-    """Return the least work of one step; see the module."""
+    """Return the least work of a step; see the module."""
     parameters = m * d + m
     return Work(itemsize * (n * d + 2 * parameters + 1) + n * target_bytes, 4 * n * d * m)
 
 
 class Gauge(NamedTuple):
-    """What measures a rate: a call, and how many bytes or operations it stands for."""
+    """A call that measures a rate, and the bytes or operations in it."""
 
     call: Callable[[], object]
     amount: int
 
 
-def gauges(work: Work, device: str) -> dict[str, Gauge]:
-    """Return the calls by which the rates are measured, on buffers of the step's size."""
-    bytes_ = max(work.bytes, LEAST_BYTES)
+def gauges(work: Work, device: str, *, l2_bytes: int | None = None) -> dict[str, Gauge]:
+    """Return the calls that measure the rates: of the step's size on the CPU, of a size that fills another device."""
+    on_cpu = device == "cpu"
     # A copy reads one half of the bytes and writes the other.
-    source = torch.ones(bytes_ // 4, device=device)
+    source = torch.ones((max(work.bytes, LEAST_BYTES) if on_cpu else FILLING_BYTES) // 4, device=device)
     half, target = source[: len(source) // 2], torch.empty(len(source) // 2, device=device)
-    a = torch.full((SIDE, SIDE), 1 / SIDE, device=device)
+    side = SIDE if on_cpu else FILLING_SIDE
+    a = torch.full((side, side), 1 / side, device=device)
     product = torch.empty_like(a)
-    return {
+    found = {
         READ: Gauge(source.sum, 4 * len(source)),
         COPY: Gauge(lambda: target.copy_(half), 8 * len(half)),
-        MULTIPLY: Gauge(lambda: torch.mm(a, a, out=product), 2 * SIDE**3),
+        MULTIPLY: Gauge(lambda: torch.mm(a, a, out=product), 2 * side**3),
     }
+    if not on_cpu and l2_bytes and work.bytes <= l2_bytes:
+        cached = source[: l2_bytes // 8]  # half of the cache, so that nothing is displaced
+        found[CACHED] = Gauge(cached.sum, 4 * len(cached))
+    return found
 
 
 class Rates(NamedTuple):
-    """What the machine does in a second: bytes moved, operations on square matrices."""
+    """Rates of the machine per second: bytes moved, and operations on square matrices."""
 
     bytes_per_s: float
     operations_per_s: float
 
     def floor_s(self, work: Work) -> float:
-        """The least time of the work: memory and arithmetic side by side."""
+        """Return the least time of the work: memory and arithmetic overlap."""
         return max(work.bytes / self.bytes_per_s, work.operations / self.operations_per_s)
 
 
-def rates(read_per_s: float, copy_per_s: float, multiply_per_s: float) -> Rates:
-    """Return the rates of one round of measurements."""
-    return Rates(max(read_per_s, copy_per_s), multiply_per_s)
+def rates(read_per_s: float, copy_per_s: float, multiply_per_s: float, cached_per_s: float = 0.0) -> Rates:
+    """Return the rates of a round of measurements."""
+    return Rates(max(read_per_s, copy_per_s, cached_per_s), multiply_per_s)

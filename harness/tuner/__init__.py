@@ -1,1 +1,1 @@
-"""Finding a near-best ``DataLoader`` configuration for somebody's data set with few measurements."""
+"""Finding a near-optimal ``DataLoader`` configuration for a data set with few measurements."""

@@ -1,7 +1,7 @@
-"""Whether the kind of loader is the problem rather than its settings: looked at before anything is tuned.
+"""Whether the kind of loader is the problem rather than its settings; examined before the tuning.
 
-Settings gain a factor of the cores at most. A data set that gives a whole batch at once may gain a factor of ten, and
-where handing a batch from a worker to the process that trains takes longer than making it, no number of workers helps.
+Settings gain at most a factor of the number of cores. A data set that delivers whole batches may gain a factor of ten.
+If the transfer of a batch from a worker takes longer than its creation, no number of workers helps.
 """
 
 import math
@@ -21,47 +21,46 @@ from harness.loading.reading import LoaderReading
 from harness.tuner.batch import copied, equal, tensors
 
 WORTH_IT = 1.2
-"""A batched fetch is taken from this speed-up over item by item on."""
+"""Minimum speed-up for which batches are fetched as a whole."""
 
 CLEARLY = 1.25
-"""Receiving a batch clearly takes longer than making it from this ratio on."""
+"""Minimum ratio of receiving to creating a batch that rules workers out."""
 
 ALREADY = "it already fetches batches by `__getitems__`"
 
 _REPEATS, _ENOUGH_S = 3, 0.1
-"""Calls that are timed, unless one takes so long that it is enough."""
+"""Number of timed calls, and the duration in seconds after which a single one is enough."""
 
 _HOPS = 8
-"""Batches that lie ready, and that are received."""
+"""Number of batches that are prepared, and that are received."""
 
 
 @dataclass(frozen=True)
 class Advice:
-    """How a data set gives its samples, in seconds a batch.
+    """How a data set delivers its samples, in seconds per batch.
 
     Parameters
     ----------
     batch_size
-        Samples of the batches that were looked at; fewer than a batch has where items take long.
+        Samples of the examined batches; less than a batch if items are slow.
     items_s
-        Fetching the items one by one, and collating them.
+        Time to fetch items one by one and collate them.
     batch_s
-        Fetching the batch at once; ``None`` where that is not possible, or is done already.
+        Time to fetch the batch as a whole; ``None`` if that is not possible, or is already done.
     obstacle
-        Why it is not possible; empty where it is.
+        Reason why it is not possible; empty if it is.
     gather_s
-        Gathering as many bytes from memory: what no loader can beat.
+        Time to gather equally many bytes from memory, a lower limit for any loader.
     busy
-        The share of ``items_s`` in which the processor computed.
+        Share of ``items_s`` in which the processor computes.
     hop_s
-        What the process that trains spends on receiving one batch from a worker; infinite where shared memory has no
-        room for it.
+        Time of the training process to receive a batch from a worker; infinite if shared memory is too small.
     cores
-        Cores that may be used.
+        Number of usable cores.
     step_s
-        A training step; ``None`` where it is not known.
+        Time of a training step, if known.
     copies
-        Whether each worker delivers what every other one does, as of a stream that does not share itself out.
+        Whether each worker delivers all samples, as with a stream that does not divide them.
     """
 
     batch_size: int
@@ -77,32 +76,40 @@ class Advice:
 
     @property
     def gain(self) -> float:
-        """How many times as fast a batched fetch is; 1 where there is none."""
+        """Return the speed-up of fetching whole batches; 1 if that is not possible."""
         return 1.0 if self.batch_s is None else self.items_s / self.batch_s
 
     @property
     def takes_batches(self) -> bool:
-        """Whether batches are to be fetched at once."""
+        """Whether to fetch whole batches."""
         return self.gain >= WORTH_IT
 
     @property
     def made_s(self) -> float:
-        """Making a batch in the process that trains, the faster way."""
+        """Return the time to create a batch in the training process, the faster way."""
         return self.batch_s if self.batch_s is not None and self.takes_batches else self.items_s
 
     @property
     def waits(self) -> bool:
-        """Whether items are waited for rather than computed, so that more workers than cores may gain."""
+        """Whether items wait rather than compute, so that more workers than cores may gain."""
         return self.busy < 0.5
 
     @property
     def rules_workers_out(self) -> bool:
-        """Whether receiving a batch from a worker clearly takes longer than making it, or is of no use."""
+        """Whether receiving a batch clearly takes longer than creating it, or workers only repeat samples."""
         return self.copies or self.hop_s >= CLEARLY * self.made_s
 
-    def sentences(self) -> list[str]:
-        """What the user should know, the kind of loader first."""
-        return [sentence for sentence in (self._on_batches(), self._on_items(), self._on_workers()) if sentence]
+    @property
+    def item(self) -> str:
+        """Return the time of an item in words."""
+        return f"an item takes {_us(self.items_s / self.batch_size)}"
+
+    def sentences(self, *, keeps_up: bool = False) -> list[str]:
+        """Return remarks for the user, the kind of loader first.
+
+        Whether the loop ``keeps_up`` with the step was measured; a prediction must not contradict it.
+        """
+        return [sentence for sentence in (self._on_batches(), self._on_workers(keeps_up=keeps_up)) if sentence]
 
     def _on_batches(self) -> str:
         if not self.takes_batches:
@@ -112,57 +119,38 @@ class Advice:
             f"bit-identical to its items, {self.gain:.3g} times as fast; the suggested line uses it"
         )
 
-    def _on_items(self) -> str:
-        """Where no batched fetch is there, and what the items cost is beyond what settings can gain."""
+    def _on_workers(self, *, keeps_up: bool) -> str:
         if self.copies:
             return (
                 "do not use workers: each one delivers all samples; first divide the samples among them with "
                 "`get_worker_info()`"
             )
-        times = self.items_s / self.gather_s
-        if self.takes_batches or self.obstacle == ALREADY or times < 2 * self.cores:
-            return ""
-        item = f"an item takes {_us(self.items_s / self.batch_size)}"
-        if self.waits:
-            return f"{item}, mostly waiting rather than computing: try more workers than there are cores"
-        gains = (
-            f"{self.cores} cores gain at most a factor of {self.cores}" if self.cores > 1 else "one core gains nothing"
-        )
-        return (
-            f"the kind of loader is the problem, not its settings: {item}, {times:.2g} times as long as gathering its "
-            f"bytes from memory, and {gains}; batches cannot be fetched at once because "
-            f"{self.obstacle}; if the data fit into memory, add a `__getitems__(indices)` that makes a whole batch"
-        )
-
-    def _on_workers(self) -> str:
-        hop = f"receiving a batch of {self.batch_size} from a worker costs the training process {_us(self.hop_s)}"
-        cheaper = "batches of fewer and larger arrays reduce this cost"
-        if self.copies:
-            return ""
         if math.isinf(self.hop_s):
             return "do not use workers: shared memory has no room for two batches; enlarge /dev/shm"
+        hop = f"receiving a batch of {self.batch_size} from a worker costs the training process {_us(self.hop_s)}"
+        cheaper = "batches of fewer and larger arrays reduce this cost"
         if self.rules_workers_out:
             return f"do not use workers: {hop}, but making the batch there takes only {_us(self.made_s)}; {cheaper}"
-        if self.step_s is not None and self.hop_s >= self.step_s:
+        if self.step_s is not None and self.hop_s >= self.step_s and not keeps_up:
             return f"no number of workers keeps up: {hop}, and a step takes only {_us(self.step_s)}; {cheaper}"
         return ""
 
 
 def examine(dataset: Any, batch_size: int, *, cores: int, step_s: float | None = None, seed: int = 0) -> Advice:
-    """Look at how a data set gives its samples, for about a second.
+    """Examine how a data set delivers samples, for about a second.
 
     Parameters
     ----------
     dataset
-        Map-style, or an iterable one of torch's.
+        A map-style data set, or an iterable one of torch.
     batch_size
-        Samples of a batch; fewer are looked at where they take long.
+        Samples per batch; fewer are examined if they are slow.
     cores
-        Cores that may be used.
+        Number of usable cores.
     step_s
-        Seconds of a training step, where known.
+        Seconds of a training step, if known.
     seed
-        Seed of the indices.
+        Random seed for the indices.
     """
     if isinstance(dataset, IterableDataset):
         return _examined_stream(dataset, batch_size, cores=cores, step_s=step_s)
@@ -184,13 +172,13 @@ def examine(dataset: Any, batch_size: int, *, cores: int, step_s: float | None =
 
 
 def _is_too_large(batch: Any, times: float) -> bool:
-    """Whether so many times a batch, two of them, do not fit into the shared memory through which workers send it."""
+    """Whether two batches, each this many times as large, do not fit into shared memory."""
     left = shared_memory_left()
     return left is not None and 2 * times * sum(tensor.nbytes for tensor in tensors(batch)) > left
 
 
 def _enough(fetch_items: Callable[[], Any], indices: list[int]) -> tuple[Any, int]:
-    """Shorten a list of indices to as many as show what items cost without taking long; return those items too."""
+    """Shorten the indices to as many as show the cost of items in little time; return their items, too."""
     every, number = list(indices), 1
     while True:
         indices[:] = every[:number]
@@ -202,7 +190,7 @@ def _enough(fetch_items: Callable[[], Any], indices: list[int]) -> tuple[Any, in
 
 
 def _examined_stream(dataset: Any, batch_size: int, *, cores: int, step_s: float | None) -> Advice:
-    """Look at a data set that has no indices: the batches of its beginning."""
+    """Examine the first batches of a data set without indices."""
     places = list(range(batch_size))
 
     def fetch_items() -> Any:
@@ -219,12 +207,12 @@ def _examined_stream(dataset: Any, batch_size: int, *, cores: int, step_s: float
 
 
 def _obstacle(dataset: Any, indices: list[int], items: Any, fetch_items: Callable[[], Any]) -> str:
-    """Say why a batch cannot be fetched at once; nothing where it can, and is equal to its items."""
+    """Return why a batch cannot be fetched as a whole; empty if it can, and equals its items."""
     if hasattr(dataset, "__getitems__"):
         return ALREADY
     try:
         batch = dataset[indices]
-    except Exception as error:  # noqa: BLE001 - not taking a list is the usual case, and any error says so
+    except Exception as error:  # noqa: BLE001 - most data sets refuse a list, by any error
         return f"`dataset[indices]` raises {type(error).__name__}"
     if equal(batch, items):
         return ""
@@ -234,20 +222,22 @@ def _obstacle(dataset: Any, indices: list[int], items: Any, fetch_items: Callabl
 
 
 def _timed(function: Callable[[], object]) -> tuple[float, float]:
-    """The fastest of a few calls in seconds, and the share of it in which this process computed, or wanted to."""
+    """Return the seconds of the fastest of some calls, and the share in which this process computed or wanted to."""
     calls: list[tuple[float, float]] = []
     computing_s = Computing()
     while len(calls) < _REPEATS and (not calls or calls[-1][0] < _ENOUGH_S):
-        computed, began = computing_s(), time.perf_counter()
+        computed, ran, began = computing_s(), time.thread_time(), time.perf_counter()
         function()
-        calls.append((max(time.perf_counter() - began, 1e-9), computing_s() - computed))
+        wall_s = max(time.perf_counter() - began, 1e-9)
+        # The system counts the wait for a core, but only at its ticks; the clock of the thread is exact.
+        calls.append((wall_s, max(computing_s() - computed, time.thread_time() - ran)))
     computing_s.close()
     wall_s, busy_s = min(calls)
     return wall_s, min(busy_s / wall_s, 1.0)
 
 
 class _Same(Dataset[Any]):
-    """Gives copies of one batch, made in the worker, so that only handing it over is left."""
+    """Delivers copies of a batch, created in the worker, so that only the transfer takes time."""
 
     def __init__(self, batch: Any) -> None:
         self.batch = batch
@@ -260,7 +250,7 @@ class _Same(Dataset[Any]):
 
 
 def hop_s(batch: Any) -> float:
-    """Measure what the receiving process computes for one batch from a worker, in seconds."""
+    """Return the seconds in which the receiving process computes for one batch from a worker."""
 
     def make() -> DataLoader[Any]:
         return DataLoader(_Same(batch), batch_size=None, num_workers=1, prefetch_factor=_HOPS)

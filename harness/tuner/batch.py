@@ -1,4 +1,4 @@
-"""Batches of whatever shape a data set has: tensors, arrays and numbers in tuples, lists and mappings."""
+"""Batches of any structure: tensors, arrays and numbers in tuples, lists and mappings."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def equal(actual: Any, expected: Any) -> bool:
-    """Whether two batches hold the same, bit for bit and type for type; a tuple may stand for a list."""
+    """Whether two batches are equal, bit for bit and type for type; a tuple may replace a list."""
     if isinstance(expected, Tensor | np.ndarray):
         if type(actual) is not type(expected) or actual.shape != expected.shape or actual.dtype != expected.dtype:
             return False
@@ -24,7 +24,7 @@ def equal(actual: Any, expected: Any) -> bool:
 
 
 def tensors(batch: Any) -> list[Tensor]:
-    """The tensors in a batch, in order."""
+    """Return the tensors in a batch, in order."""
     if isinstance(batch, Tensor):
         return [batch]
     if isinstance(batch, Mapping):
@@ -33,7 +33,7 @@ def tensors(batch: Any) -> list[Tensor]:
 
 
 def copied(batch: Any) -> Any:
-    """The same batch with tensors of its own."""
+    """Return a copy of a batch that shares no tensor with it."""
     if isinstance(batch, Tensor):
         return batch.clone()
     if isinstance(batch, Mapping):
@@ -46,7 +46,7 @@ def _is_sequence(part: Any) -> bool:
 
 
 def _bytes(array: Any) -> Any:
-    """The bytes of a tensor or array, so that NaN equals NaN."""
+    """Return the bytes of a tensor or array, so that NaN equals NaN."""
     if isinstance(array, Tensor):
         return array.detach().contiguous().reshape(-1).view(torch.uint8) if array.numel() else array
     return np.frombuffer(np.ascontiguousarray(array).tobytes(), dtype=np.uint8)

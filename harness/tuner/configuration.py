@@ -1,4 +1,4 @@
-"""What the tuner chooses from: settings of a ``DataLoader`` and the kind of fetch, as a line and as a loader."""
+"""Configurations of the tuner: settings of a ``DataLoader`` and its kind of fetch, as a line and as a loader."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class LoaderKind(StrEnum):
-    """How the data set is asked."""
+    """Kind of fetch."""
 
     ITEMS = "items"
     """The data set receives one index at a time, and items are collated."""
@@ -22,40 +22,26 @@ class LoaderKind(StrEnum):
 
 @dataclass(frozen=True)
 class Choice(Configuration):
-    """A loader to choose.
-
-    Parameters
-    ----------
-    kind
-        How the data set is asked.
-    """
+    """A configuration of a loader, with its ``kind`` of fetch."""
 
     kind: LoaderKind = LoaderKind.ITEMS
 
     def __str__(self) -> str:
-        """Return the settings in words, the usual ones left out."""
+        """Return the settings in words, without defaults."""
         return f"{super().__str__()}{', fetched at once' * (self.kind is LoaderKind.BATCHES)}"
 
     @property
     def samples_held(self) -> int:
-        """Samples in memory at once, at most: what the workers have laid ready, and the batch in use."""
+        """Maximum number of samples in memory: prefetched batches and the current one."""
         return (self.ahead + 1) * self.batch_size
 
     @property
     def cost(self) -> tuple[int, int]:
-        """What is to be small where two choices are equally fast: workers, then memory."""
+        """Cost of a configuration: number of workers, then memory."""
         return self.workers, self.samples_held
 
     def line(self, name: str = "dataset", *, shuffle: bool = True) -> str:
-        """Return the expression that makes the loader of the data set of a name.
-
-        Parameters
-        ----------
-        name
-            What the data set is called.
-        shuffle
-            Whether each epoch has an order of its own.
-        """
+        """Return the expression that creates the loader of the data set with this name."""
         given = [f"{key}={value!r}" for key, value in self._given(shuffle=shuffle).items()]
         if self.kind is LoaderKind.BATCHES:
             order = f"{'RandomSampler' if shuffle else 'SequentialSampler'}({name})"
@@ -63,16 +49,16 @@ class Choice(Configuration):
         return f"DataLoader({', '.join([name, *given])})"
 
     def imports(self, *, shuffle: bool = True) -> str:
-        """Return the import that the line needs."""
+        """Return the import for the line."""
         order = "RandomSampler" if shuffle else "SequentialSampler"
         names = ["BatchSampler", "DataLoader", order] if self.kind is LoaderKind.BATCHES else ["DataLoader"]
         return f"from torch.utils.data import {', '.join(names)}"
 
     def load(self, dataset: Any, *, shuffle: bool = True) -> "DataLoader[Any]":
-        """Make the loader: what the line evaluates to."""
+        """Create the loader that the line evaluates to."""
         from torch.utils.data import BatchSampler, DataLoader, IterableDataset, RandomSampler, SequentialSampler
 
-        # What is iterated over has no order that a loader could draw.
+        # A stream has its own order.
         given = self._given(shuffle=shuffle and not isinstance(dataset, IterableDataset))
         if self.kind is LoaderKind.BATCHES:
             order = RandomSampler(dataset) if shuffle else SequentialSampler(dataset)
@@ -80,7 +66,7 @@ class Choice(Configuration):
         return DataLoader(dataset, **given)
 
     def _given(self, *, shuffle: bool) -> dict[str, Any]:
-        """The arguments beside the data set; where batches are asked for, the sampler knows the order."""
+        """Return the arguments except the data set; with whole batches, the sampler determines the order."""
         size, *others = self.arguments().items()
         shuffled = {"shuffle": True} if shuffle and self.kind is LoaderKind.ITEMS else {}
         return {**dict([size]), **shuffled, **dict(others)}
@@ -95,7 +81,7 @@ def grid(
     pin: Sequence[bool] = (False,),
     start_method: str | None = None,
 ) -> tuple[Choice, ...]:
-    """Return every combination once; without workers, what only workers know does not vary."""
+    """Return all combinations once; settings of workers vary only with workers."""
     return tuple(
         dict.fromkeys(
             Choice(
@@ -116,11 +102,9 @@ def grid(
 
 
 def worker_counts(cores: float) -> tuple[int, ...]:
-    """Return the numbers of workers that are worth a try: none, one, two, the cores, and more than the cores.
+    """Return the numbers of workers worth a try: 0, 1, 2, half the cores, the cores, and twice as many.
 
-    Notes
-    -----
-    Data sets that wait rather than compute gain from more workers than there are cores.
+    Data sets that wait rather than compute gain from more workers than cores.
     """
     whole = max(1, round(cores))
     return tuple(sorted({0, 1, 2, max(1, whole // 2), whole, 2 * whole}))

@@ -1,4 +1,4 @@
-"""The training loop as it is: how long it waits for the next batch, against how long its steps take."""
+"""The training loop: how long it waits for the next batch, compared with its steps."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -9,7 +9,7 @@ from harness.loading.reading import LoaderReading
 from harness.tuner.step import Step
 
 MOST_WAITING = 0.2
-"""Loading keeps ahead where the loop waits for no more than this share of its time."""
+"""Largest share of waiting at which loading counts as keeping ahead."""
 
 
 @dataclass(frozen=True)
@@ -19,11 +19,11 @@ class Waiting:
     Parameters
     ----------
     batches
-        How many; 1 or more.
+        Number of batches, 1 or more.
     wait_s
-        Seconds spent waiting for the next batch.
+        Seconds of waiting for the next batch.
     step_s
-        Seconds spent in steps.
+        Seconds of training steps.
     """
 
     batches: int
@@ -32,30 +32,22 @@ class Waiting:
 
     @property
     def share(self) -> float:
-        """The share of the time that is spent waiting."""
+        """Return the share of the time that the loop waits."""
         return self.wait_s / (self.wait_s + self.step_s)
 
     @property
     def batch_s(self) -> float:
-        """Seconds of the loop for a batch."""
+        """Return the seconds of the loop per batch."""
         return (self.wait_s + self.step_s) / self.batches
 
     @property
     def starvation(self) -> float:
-        """How many times as long as a step the loop waits for it."""
+        """Return the waiting time relative to the time of the steps."""
         return self.wait_s / self.step_s
 
 
 class Loop:
-    """A loader and a step, run as a training loop and timed in both places.
-
-    Parameters
-    ----------
-    make
-        Makes the loader.
-    step
-        Is called with each batch.
-    """
+    """A training loop of a loader and a step, timed in both places."""
 
     def __init__(self, make: Callable[[], Iterable[Any]], step: Step) -> None:
         self._step = step
@@ -72,7 +64,7 @@ class Loop:
         self._reading.close()
 
     def run(self, seconds: float, *, fewest: int = 1) -> Waiting:
-        """Train on for some seconds, and for the fewest batches at least."""
+        """Train for some seconds, and for at least ``fewest`` batches."""
         self._stepped_s = 0.0
         parts = [self._reading.steady(seconds=seconds)]
         if parts[0].batches < fewest:
@@ -81,14 +73,9 @@ class Loop:
         return Waiting(sum(part.batches for part in parts), max(wall_s - self._stepped_s, 0.0), self._stepped_s)
 
     def load(self, seconds: float, *, skip: int = 0) -> float:
-        """Load without stepping for some seconds, and return the seconds of a batch.
+        """Load without steps for some seconds, and return the seconds per batch.
 
-        Parameters
-        ----------
-        seconds
-            About how long.
-        skip
-            Batches that come before: those that workers had laid ready while the loop was stepping.
+        The first ``skip`` batches are not timed: workers prepared them during the steps.
         """
         self._steps = False
         loaded = self._reading.steady(seconds=seconds, skip=skip)
@@ -96,7 +83,7 @@ class Loop:
         return loaded.wall_s / loaded.batches
 
     def step(self, seconds: float) -> float:
-        """Step on the last batch again and again for some seconds, and return the seconds of a step."""
+        """Repeat the step on the last batch for some seconds, and return the seconds per step."""
         count, began = 0, time.perf_counter()
         while (spent := time.perf_counter() - began) < seconds or count == 0:
             self._step(self._last)

@@ -1,4 +1,4 @@
-"""Measuring a choice, live: its loader stays open and warm between slices, and ends when others need its place."""
+"""Live measurement of configurations: loaders stay open and warm between slices, until others need their place."""
 
 import math
 import time
@@ -11,7 +11,7 @@ from torch.utils.data import IterableDataset
 
 from harness.loading.reading import LoaderReading
 from harness.tuner.configuration import Choice
-from harness.tuner.search import Measured
+from harness.tuner.slices import Measured
 
 MOST_WORKERS = 4
 """Maximum number of open workers per core; the longest idle ones are closed first."""
@@ -19,23 +19,16 @@ MOST_WORKERS = 4
 
 @contextmanager
 def more_workers_than_cores() -> Iterator[None]:
-    """Let torch not warn of them: they are tried on purpose, for data sets that wait."""
+    """Suppress torch's warning about them; data sets that wait may gain from them."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="This DataLoader will create", category=UserWarning)
         yield
 
 
 class LoaderProbe:
-    """Measures slices of the loaders of one data set.
+    """Measures slices of the loaders of a data set.
 
-    Parameters
-    ----------
-    dataset
-        The data set.
-    cores
-        Cores that may be used.
-    most_workers
-        Workers that may be open at a time; :data:`MOST_WORKERS` a core where absent.
+    At most ``most_workers`` are open at a time, by default :data:`MOST_WORKERS` per core.
     """
 
     def __init__(self, dataset: Any, *, cores: int, most_workers: int | None = None) -> None:
@@ -52,28 +45,26 @@ class LoaderProbe:
             self._close(next(iter(self._open)))
 
     def __call__(self, choice: Choice, seconds: float) -> Measured:
-        """Measure a slice of about as many seconds, starting and warming up where that is needed.
+        """Measure a slice of about the given seconds, after a start and warm-up if needed.
 
-        Notes
-        -----
-        Workers deliver in bursts, one batch each. So a slice begins with the arrival of a batch that none of them had
-        laid ready, and lasts whole turns of the workers.
+        Workers deliver in bursts of one batch each. A slice therefore begins with a batch that none of them had
+        prepared, and each worker delivers equally often.
         """
-        began = time.perf_counter()
+        began, is_cold = time.perf_counter(), False
         if choice in self._open:
-            reading = self._open[choice] = self._open.pop(choice)  # now the last to end
+            reading = self._open[choice] = self._open.pop(choice)  # now the last to close
             _empty(reading, choice, self._batch_s[choice])
             samples, wall_s = _slice(reading, choice, seconds, skip=0)
         else:
             reading = self._opened(choice)
             first_s = reading.start().first_batch_s
             if not choice.workers and first_s >= seconds:
-                samples, wall_s = self._in_a_batch(choice), first_s
+                samples, wall_s, is_cold = self._in_a_batch(choice), first_s, True
             else:
                 skip = choice.workers if first_s < seconds else 0
                 samples, wall_s = _slice(reading, choice, seconds, skip=skip)
         self._batch_s[choice] = choice.batch_size * wall_s / samples
-        return Measured(samples, wall_s, time.perf_counter() - began)
+        return Measured(samples, wall_s, time.perf_counter() - began, is_cold)
 
     def _in_a_batch(self, choice: Choice) -> int:
         few = math.inf if isinstance(self.dataset, IterableDataset) else len(self.dataset)
@@ -90,14 +81,14 @@ class LoaderProbe:
 
 
 def _empty(reading: LoaderReading, choice: Choice, batch_s: float) -> None:
-    """Read what workers have laid ready, up to the first batch that is waited for, which takes as long as one does."""
+    """Read the prepared batches up to the first fresh one, by its duration."""
     for _ in range(choice.ahead + 1):
         if reading.steady(batches=1).wall_s >= batch_s / 2:
             return
 
 
 def _slice(reading: LoaderReading, choice: Choice, seconds: float, *, skip: int) -> tuple[int, float]:
-    """Samples and seconds of whole turns of the workers."""
+    """Return samples and seconds in which all workers deliver equally often."""
     parts = [reading.steady(seconds=seconds, skip=skip)]
     turn = max(1, choice.workers)
     if missing := -parts[0].batches % turn:

@@ -1,11 +1,16 @@
-"""Finding a near-best configuration with few measurements. Pure: what measures is an argument, and so is the seed.
+"""Finding a near-best configuration with few measurements.
 
-Short slices of all contenders are interleaved in random order, so that what drifts on the machine drifts for all; after
-each round the slower half leaves, and at once whatever is dominated. Rates are not unimodal in the number of workers:
-one worker is often worse than none where two are better. So none is compared with as many as there are cores, and the
-numbers between and beyond are looked at where workers are worth it. The two leaders are measured in couples until the
-interval of their ratio parts them or calls them equal, and of equals the one with the fewest workers, then the least
-memory, is taken. Where the step's time is known, the first that keeps ahead of it ends the search.
+The search is pure: the function that measures is an argument, and so is the seed.
+
+Short slices of all contenders are interleaved in random order, so that drift of the machine affects them equally. After
+each round the slower half leaves. A contender whose fastest slice is far behind the leader leaves earlier, but never
+after a single slice, which may have been cold. Rates are not unimodal in the number of workers: one worker is often
+worse than none where two are better. The search therefore compares no workers with as many as there are cores, and
+looks at other numbers only where workers are worth it.
+
+The two leaders are measured in pairs until the interval of their ratio separates them or shows that the cheaper one is
+as fast. If measurements do not distinguish configurations, the search takes the fewest workers, then the least memory.
+If the time of a training step is known, the first configuration that keeps ahead of it ends the search.
 """
 
 import math
@@ -17,36 +22,13 @@ from enum import StrEnum
 from harness.loading.configuration import PREFETCH
 from harness.record import Estimate, Method, geometric_mean, mean_ratio
 from harness.tuner.configuration import Choice
+from harness.tuner.slices import Measured, differ, overall, rates_of
 
 KEEPS_AHEAD = 0.8
-"""Workers keep ahead where a batch takes at most this share of a step: reading is slightly faster than processing."""
+"""Largest share of a step that a batch may take with workers: reading is slightly faster than processing."""
 
 KEEPS_AHEAD_ALONE = 0.25
-"""Without workers the step waits while a batch is made: a fifth of the time where that takes a quarter of a step."""
-
-
-@dataclass(frozen=True)
-class Measured:
-    """One short measurement of a configuration that is warm.
-
-    Parameters
-    ----------
-    samples
-        Samples delivered; 1 or more.
-    seconds
-        In how many seconds.
-    spent_s
-        Seconds that it took in all, starting and warming up included.
-    """
-
-    samples: int
-    seconds: float
-    spent_s: float
-
-    @property
-    def rate(self) -> float:
-        """Samples a second."""
-        return self.samples / self.seconds
+"""Largest share of a step that a batch may take without workers, where the step waits for each batch."""
 
 
 Measure = Callable[[Choice, float], Measured]
@@ -59,36 +41,37 @@ class Reason(StrEnum):
     PARTED = "it is faster than the second: the confidence interval of their ratio excludes 1"
     TIED = "it ties with the second, and uses fewer workers or less memory"
     KEEPS_AHEAD = "it keeps up with the step: a faster loader gains nothing"
-    UNDECIDED = "the measurements do not separate it from the second; it is faster on average"
+    UNDECIDED = "it is not distinguishable from the second, and uses fewer workers or less memory"
     ALONE = "no other configuration is nearly as fast"
-    BUDGET = "the time limit was reached"
+    BUDGET = "the time limit was reached; it is the fastest so far"
+    BUDGET_UNDECIDED = "the time limit was reached; it is the cheapest of the configurations not distinguishable so far"
     GOING_ON = "the search is still running"
 
 
 @dataclass(frozen=True)
 class LoaderSearchSettings:
-    """How the search goes about it.
+    """Settings of the search.
 
     Parameters
     ----------
     cores
-        Workers that may be at work at once: the cores, or more where they wait.
+        Workers that can work at once: the number of cores, or more if they wait.
     budget_s
-        Seconds after which it ends with the best so far; none where absent.
+        Time limit in seconds; the search then ends with its current best. No limit if absent.
     slice_s
-        Seconds of a slice in the first round; later rounds have longer ones.
+        Seconds per slice in the first round; later rounds have longer slices.
     passes
-        Slices of each contender a round, in passes over all of them.
+        Slices per contender and round.
     dominated
-        What has less than this share of the leader's rate leaves at once.
+        A contender leaves early if its fastest slice is below this share of the leader's rate.
     tie
-        Two configurations are equal where the interval of their ratio lies within 1 -+ this.
+        A more expensive configuration that is faster by at most this share is not worth it.
     couples
-        Fewest and most couples of slices of the two leaders.
+        Minimum and maximum number of pairs of slices of two leaders.
     step_s
-        Seconds of a training step by batch size, where known.
+        Seconds of a training step by batch size, if known.
     seed
-        Seed of the order of slices.
+        Random seed for the order of slices.
     """
 
     cores: int
@@ -104,26 +87,28 @@ class LoaderSearchSettings:
 
 @dataclass(frozen=True)
 class SearchState:
-    """What is known so far.
+    """The state of a search.
 
     Parameters
     ----------
     best
         The configuration to take.
     rate
-        Its samples a second.
+        Its samples per second.
     second
-        The one it was last compared with; ``None`` where there is none.
+        The configuration it was last compared with, if any.
     lead
-        Its rate to the second's, from couples of slices; ``None`` where they were not coupled.
+        Its rate relative to the second, from pairs of slices; ``None`` if they were not paired.
     reason
-        Why the search ended, or that it goes on.
+        Why the search ended, or that it is still running.
     rates
-        Samples a second of everything measured.
+        Samples per second of every measured configuration.
     spent_s
-        Seconds so far.
+        Duration in seconds until now.
     slices
-        Slices so far.
+        Number of slices until now.
+    alike
+        Measured configurations with rates that are not distinguishable from the best.
     """
 
     best: Choice
@@ -134,10 +119,11 @@ class SearchState:
     rates: Mapping[Choice, Estimate]
     spent_s: float
     slices: int
+    alike: tuple[Choice, ...] = ()
 
 
 class _SearchEnd(Exception):  # noqa: N818 - a signal, not an error
-    """The time bound was reached, or loading keeps ahead."""
+    """The time limit was reached, or loading keeps ahead."""
 
     def __init__(self, reason: Reason) -> None:
         super().__init__(reason)
@@ -145,17 +131,7 @@ class _SearchEnd(Exception):  # noqa: N818 - a signal, not an error
 
 
 class LoaderSearch:
-    """One search; :meth:`run` measures, :meth:`standing` says at any moment what is best so far.
-
-    Parameters
-    ----------
-    grid
-        The configurations there are to choose from; at least one.
-    measure
-        Measures one.
-    settings
-        How to go about it.
-    """
+    """One search: :meth:`run` measures, and :meth:`standing` returns the current state."""
 
     def __init__(self, grid: Sequence[Choice], measure: Measure, settings: LoaderSearchSettings) -> None:
         self.grid = tuple(grid)
@@ -173,24 +149,51 @@ class LoaderSearch:
         return math.fsum(measured.spent_s for slices in self._slices.values() for measured in slices)
 
     def run(self) -> Iterator[SearchState]:
-        """Measure slice by slice and yield what is known after each; the last one is the answer."""
+        """Measure slice by slice and yield the state after each; the last one is the answer."""
         try:
             for _ in self._course():
                 yield self.standing()
         except _SearchEnd as over:
             self._reason = over.reason
+            if over.reason is Reason.BUDGET:
+                self._take_the_cheapest()
         yield self.standing()
 
     def standing(self) -> SearchState:
-        """What is known so far; something was measured."""
-        rates = {choice: geometric_mean(_rates(slices)) for choice, slices in self._slices.items()}
-        leaders = self._leaders or tuple(sorted(rates, key=lambda choice: -rates[choice].point))
+        """Return the current state, after at least one slice."""
+        rates = {choice: geometric_mean(rates_of(slices)) for choice, slices in self._slices.items()}
+        leaders = self._leaders or self._by_rate()
         best, second = leaders[0], leaders[1] if len(leaders) > 1 else None
         slices = sum(map(len, self._slices.values()))
-        return SearchState(best, rates[best], second, self._lead, self._reason, rates, self.spent_s, slices)
+        alike = tuple(choice for choice in self._alike(best) if choice != best)
+        return SearchState(best, rates[best], second, self._lead, self._reason, rates, self.spent_s, slices, alike)
+
+    def _by_rate(self) -> tuple[Choice, ...]:
+        """Return all measured configurations, the fastest first."""
+        return tuple(sorted(self._slices, key=lambda choice: -self._value(choice)))
+
+    def _alike(self, best: Choice) -> list[Choice]:
+        """Return the configurations that the measurements do not show to be slower or faster than the best."""
+        return [
+            choice for choice in self._slices if not differ(self._slices, choice, best, least=self.settings.dominated)
+        ]
+
+    def _take_the_cheapest(self) -> None:
+        """Take the cheapest configuration that is not distinguishable from the fastest, and not dominated by it."""
+        if len(self._leaders) == 1:
+            return
+        fastest = self._by_rate()[0]
+        least = self.settings.dominated * self._value(fastest)
+        near = [choice for choice in self._alike(fastest) if self._value(choice) >= least]
+        cheapest = min(near, key=lambda choice: choice.cost)
+        self._lead = None
+        if cheapest == fastest:
+            self._leaders = self._by_rate()[:2]
+        else:
+            self._leaders, self._reason = (cheapest, fastest), Reason.BUDGET_UNDECIDED
 
     def _course(self) -> Iterator[None]:
-        """The whole search: the frame, what lies around its leader, the couples."""
+        """Measure the frame, then the neighbors of its leader, then pairs of leaders."""
         fresh = self._frame()
         while fresh:
             if self.settings.step_s:
@@ -200,7 +203,7 @@ class LoaderSearch:
         yield from self._couple()
 
     def _frame(self) -> tuple[Choice, ...]:
-        """What the search begins with: no workers and as many as there are cores, everything else at its default."""
+        """Return what to begin with: no workers, and as many as there are cores; all else at its default."""
         numbers = sorted({choice.workers for choice in self.grid})
         ends = {numbers[0], min(numbers, key=lambda number: abs(number - self.settings.cores))}
         first = min(self.grid, key=lambda choice: abs(choice.prefetch - PREFETCH))
@@ -211,7 +214,7 @@ class LoaderSearch:
         )
 
     def _look(self, choice: Choice, seconds: float) -> Measured:
-        """Measure a slice; the search is over where there is no time left for it."""
+        """Measure a slice; end the search if there is no time left for it."""
         budget_s = self.settings.budget_s
         if budget_s is not None and self._slices and self.spent_s + self._foreseen_s(choice, seconds) > budget_s:
             raise _SearchEnd(Reason.BUDGET)
@@ -220,13 +223,13 @@ class LoaderSearch:
         return measured
 
     def _foreseen_s(self, choice: Choice, seconds: float) -> float:
-        """What a slice will take: as long as the last of the same choice, or the longest of the same batch size."""
+        """Predict the duration of a slice: that of the last one of the choice, or the longest of the batch size."""
         alike = [slices for other, slices in self._slices.items() if other.batch_size == choice.batch_size]
         known = self._slices.get(choice) or [max(slices, key=lambda one: one.spent_s) for slices in alike]
         return max([seconds, *(measured.spent_s for measured in known[-1:])])
 
     def _cheapest_that_keeps_ahead(self, fresh: Sequence[Choice]) -> Iterator[None]:
-        """Look at the cheapest first, and end the search with one that surely keeps ahead."""
+        """Measure the cheapest first, and end the search if its whole interval keeps ahead of the step."""
         _, most = self.settings.couples
         for choice in sorted(fresh, key=lambda choice: choice.cost):
             loads: list[float] = []
@@ -239,17 +242,15 @@ class LoaderSearch:
                     raise _SearchEnd(Reason.KEEPS_AHEAD)
 
     def _share(self, choice: Choice, loads: Sequence[float]) -> Estimate:
-        """What a batch takes as a share of a step; nothing is known without a slice."""
+        """Return the share of a step that a batch takes; unknown without a slice."""
         if not loads:
             return Estimate(0.0, 0.0, math.inf, Method.STUDENT)
         return geometric_mean(loads).through(lambda load_s: load_s / self.settings.step_s[choice.batch_size])
 
     def _halve(self, contenders: Sequence[Choice]) -> Iterator[None]:
-        """Measure in rounds of slices that become longer, until the two fastest are left.
+        """Measure in rounds of ever longer slices until the two fastest are left.
 
-        Notes
-        -----
-        A round has several passes, each in an order of its own, so that one noisy moment throws nobody out.
+        Each pass of a round has a random order, so that one noisy moment does not decide.
         """
         seconds, left = self.settings.slice_s, tuple(contenders)
         slices: dict[Choice, list[Measured]] = {choice: [] for choice in left}
@@ -258,20 +259,25 @@ class LoaderSearch:
                 for choice in self._random.sample(left, len(left)):
                     slices[choice].append(self._look(choice, seconds))
                     yield
-                left = self._undominated({choice: _overall(slices[choice]) for choice in left})
+                left = self._undominated({choice: slices[choice] for choice in left})
             self._leaders = left = left[: max(2, math.ceil(len(left) / 2))]
             if len(left) <= 2:
                 return
             seconds *= 2
 
-    def _undominated(self, rates: Mapping[Choice, float]) -> tuple[Choice, ...]:
-        """Those that come near the fastest, in order of their rates."""
+    def _undominated(self, slices: Mapping[Choice, Sequence[Measured]]) -> tuple[Choice, ...]:
+        """Return the contenders near the fastest, by rate. A single slice, which may be cold, drops no contender."""
+        rates = {choice: overall(own) for choice, own in slices.items()}
         least = self.settings.dominated * max(rates.values())
-        near = [choice for choice, rate in rates.items() if rate >= least]
+        near = [
+            choice
+            for choice in rates
+            if len(self._slices[choice]) < _BEFORE_LEAVING or max(rates_of(slices[choice])) >= least
+        ]
         return tuple(sorted(near, key=lambda choice: -rates[choice]))
 
     def _around(self, leader: Choice) -> tuple[Choice, ...]:
-        """What differs from the leader in one respect, by one step, and was not measured yet."""
+        """Return the unmeasured configurations that differ from the leader by one step in one respect."""
         return tuple(choice for choice in self.grid if choice not in self._slices and self._is_next(choice, leader))
 
     def _is_next(self, choice: Choice, leader: Choice) -> bool:
@@ -288,64 +294,54 @@ class LoaderSearch:
         return abs(values.index(getattr(choice, axis)) - values.index(here)) == 1
 
     def _rival(self, leader: Choice) -> int:
-        """The number of workers that came near a leader without any; 0 where none did, and they are not worth it."""
+        """Return the largest number of workers that came near a leader without workers; 0 if none did."""
         least = self.settings.dominated * self._value(leader)
         alike = [choice for choice in self._slices if choice == replace(leader, workers=choice.workers)]
         return max(choice.workers for choice in alike if self._value(choice) >= least)
 
     def _value(self, choice: Choice) -> float:
-        return _overall(self._slices[choice])
+        return overall(self._slices[choice])
 
     def _couple(self) -> Iterator[None]:
-        """Measure the two leaders in couples until they part, are equal, or have had their most."""
-        fewest, most = self.settings.couples
+        """Measure the two leaders in pairs, then the winner with a cheaper one that may be as fast."""
         if len(self._leaders) < 2:
-            for _ in range(fewest):
+            for _ in range(self.settings.couples[0]):
                 self._look(self._leaders[0], _LONGER * self.settings.slice_s)
                 yield
             self._reason = Reason.ALONE
-            return
-        first, second = self._leaders
+        else:
+            yield from self._decided(*self._leaders)
+        best = self._leaders[0]
+        cheaper = [choice for choice in self._alike(best) if choice.workers < best.workers]
+        if cheaper and not set(cheaper) & set(self._leaders):
+            yield from self._decided(best, min(cheaper, key=lambda choice: choice.cost))
+
+    def _decided(self, first: Choice, second: Choice) -> Iterator[None]:
+        """Measure two configurations in pairs until their ratio is known; take the faster, or the cheaper of equals."""
+        fewest, most = self.settings.couples
         rates: dict[Choice, list[float]] = {first: [], second: []}
         while len(rates[first]) < most:
             for choice in self._random.sample((first, second), 2):
                 rates[choice].append(self._look(choice, _LONGER * self.settings.slice_s).rate)
                 yield
             lead = mean_ratio(rates[first], rates[second])
-            if len(rates[first]) >= fewest and (_parts(lead) or self._equal(lead.low, lead.high)):
+            gain = lead if second.cost < first.cost else lead.inverse  # of the more expensive one
+            if len(rates[first]) >= fewest and (_parts(lead) or gain.high <= 1.0 + self.settings.tie):
                 break
-        self._decide(lead)
-
-    def _decide(self, lead: Estimate) -> None:
-        """Take the faster one, or of two that are equal the cheaper one."""
-        first, second = self._leaders
         if _parts(lead):
             self._reason, swaps = Reason.PARTED, lead.point < 1.0
-        elif self._equal(lead.point):
-            self._reason, swaps = Reason.TIED, second.cost < first.cost
         else:
-            self._reason, swaps = Reason.UNDECIDED, lead.point < 1.0
+            ties = gain.high <= 1.0 + self.settings.tie
+            self._reason, swaps = Reason.TIED if ties else Reason.UNDECIDED, second.cost < first.cost
         self._leaders, self._lead = ((second, first), lead.inverse) if swaps else ((first, second), lead)
-
-    def _equal(self, *ratios: float) -> bool:
-        return all(abs(ratio - 1.0) <= self.settings.tie for ratio in ratios)
 
 
 _AXES = tuple(axis.name for axis in fields(Choice))
 _LONGER = 4
 """Slice length of the two leaders, relative to the first round."""
 
-
-def _overall(slices: Sequence[Measured]) -> float:
-    """Samples of all slices in the seconds of all.
-
-    A mean of their rates is that of the slices in which nothing was waited for, where items are uneven.
-    """
-    return sum(measured.samples for measured in slices) / math.fsum(measured.seconds for measured in slices)
-
-
-def _rates(slices: Sequence[Measured]) -> list[float]:
-    return [measured.rate for measured in slices]
+_BEFORE_LEAVING = 2
+"""Slices of a contender before it may leave early."""
 
 
 def _parts(lead: Estimate) -> bool:

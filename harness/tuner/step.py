@@ -1,4 +1,4 @@
-"""The training step that loading is held against: a user's own, or one of known length."""
+"""The training step that loading must keep up with: a function of the user, or a known duration."""
 
 import statistics
 import time
@@ -7,31 +7,24 @@ from typing import Any
 
 from harness.calling.importing import attribute
 from harness.error import UsageError
+from harness.timing.clock import Accelerator
 
 Step = Callable[[Any], object]
-"""Takes a batch as the loader gives it."""
+"""Function of a batch as the loader delivers it."""
 
 WARM, TIMED = 5, 15
-"""Calls before a step is timed, and calls that are."""
+"""Number of warm-up calls of a step, and of timed calls."""
 
 
 class Synthetic:
-    """A step of known length, which computes all the time as a step on the CPU does, or waits as for an accelerator.
-
-    Parameters
-    ----------
-    seconds
-        Its length.
-    computes
-        Whether it occupies a core.
-    """
+    """A step of known duration in seconds, which occupies a core or, unless it ``computes``, sleeps."""
 
     def __init__(self, seconds: float, *, computes: bool = True) -> None:
         self.seconds = seconds
         self.computes = computes
 
     def __call__(self, batch: Any) -> None:  # noqa: ARG002 - as any step
-        """Take that long."""
+        """Compute or sleep for the duration."""
         if not self.computes:
             time.sleep(self.seconds)
             return
@@ -41,13 +34,7 @@ class Synthetic:
 
 
 def load_step(target: str) -> Step:
-    """Load a function of a batch, named as ``module:function`` or ``file.py:function``.
-
-    Raises
-    ------
-    UsageError
-        If there is none.
-    """
+    """Load a function of a batch, named as ``module:function`` or ``file.py:function``."""
     place, _, name = target.rpartition(":")
     if not place or not name:
         raise UsageError(f"cannot load the step `{target}`", rule="name it as `module:function` or `file.py:function`")
@@ -59,14 +46,21 @@ def load_step(target: str) -> Step:
     return step
 
 
-def step_s(step: Step, batch: Any) -> float:
-    """Return the median seconds of a warm step on a batch.
+def synchronized(step: Step, accelerator: Accelerator | None) -> Step:
+    """Return a step that waits for the accelerator, so that its time includes the work it queues there."""
+    if accelerator is None or isinstance(step, Synthetic):
+        return step
 
-    Raises
-    ------
-    UsageError
-        If the step does not take the batch.
-    """
+    def waited(batch: Any) -> object:
+        result = step(batch)
+        accelerator.synchronize()
+        return result
+
+    return waited
+
+
+def step_s(step: Step, batch: Any) -> float:
+    """Return the median seconds of a warm step on a batch."""
     try:
         for _ in range(WARM):
             step(batch)

@@ -1,4 +1,4 @@
-"""One tuning: the kind of loader first, then its settings, within a time bound. What is known so far is kept."""
+"""A tuning: first the kind of loader, then its settings, within a time limit."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -10,40 +10,41 @@ from torch.utils.data import IterableDataset
 from harness.loading.budget import measure_budget
 from harness.loading.configuration import PREFETCH
 from harness.record.budget import Budget
-from harness.timing.clock import threads, without_garbage_collection
+from harness.timing.clock import current_accelerator, threads, without_garbage_collection
 from harness.tuner.advice import Advice, examine
 from harness.tuner.configuration import Choice, LoaderKind, grid
 from harness.tuner.loop import Loop, Waiting
 from harness.tuner.probe import LoaderProbe, more_workers_than_cores
-from harness.tuner.search import LoaderSearch, LoaderSearchSettings, Measured, SearchState
-from harness.tuner.step import Step, step_s
+from harness.tuner.search import LoaderSearch, LoaderSearchSettings, SearchState
+from harness.tuner.slices import Measured
+from harness.tuner.step import Step, step_s, synchronized
 
 LOOP_S = 1.0
-"""Seconds for which the training loop is run with the choice."""
+"""Duration of the training loop with the choice, in seconds."""
 
 ENDING = 0.04
-"""Share of the time that is left for ending workers."""
+"""Share of the time that is reserved for ending workers."""
 
 BUDGET_S = 0.5
-"""Seconds for which it is run to see where the time of a batch goes."""
+"""Seconds beyond the time limit in which the time of a batch is broken down."""
 
 
 @dataclass(frozen=True)
 class Wish:
-    """What may be chosen from.
+    """Settings to choose from.
 
     Parameters
     ----------
     batch_sizes
-        Samples a batch; the loader's speed is compared across them, so one unless the user allows several.
+        Batch sizes; the speed is compared across them.
     workers
         Numbers of workers.
     prefetch
         Prefetch factors.
     pin
-        Whether pinning is tried: only where there is an accelerator.
+        Whether to try page-locked memory; useful only with an accelerator.
     start_method
-        How workers start; the platform's where absent.
+        Start method of workers; the default of the platform if absent.
     """
 
     batch_sizes: Sequence[int]
@@ -53,7 +54,7 @@ class Wish:
     start_method: str | None = None
 
     def grid(self, kind: LoaderKind = LoaderKind.ITEMS, *, workers: bool = True) -> tuple[Choice, ...]:
-        """Return the choices of a kind, with workers or without."""
+        """Return the configurations of a kind, with or without workers."""
         numbers = self.workers if workers else [number for number in self.workers if number == 0] or self.workers
         pins = (False, True) if self.pin else (False,)
         return grid(
@@ -63,40 +64,39 @@ class Wish:
 
 @dataclass
 class Tuning:
-    """A tuning of the loader of one data set.
+    """A tuning of the loader of a data set.
 
     Parameters
     ----------
     dataset
-        Map-style, or an iterable one of torch's.
+        A map-style data set, or an iterable one of torch.
     wish
-        What may be chosen from.
+        Settings to choose from.
     cores
-        Cores that may be used.
+        Number of usable cores.
     seconds
-        Time bound.
+        Time limit.
     step
-        The training step that loading is to keep ahead of; where absent the fastest loader is looked for.
+        Training step that loading must keep up with; without one, the fastest loader is the goal.
     seed
-        Seed of the order of slices.
+        Random seed for the order of slices.
 
     Attributes
     ----------
     advice
-        How the data set gives its samples; ``None`` until that was looked at.
+        How the data set delivers samples; ``None`` before it was examined.
     step_s
         Seconds of a step, by batch size.
     standing
-        What is known of its loaders so far; ``None`` until then.
+        State of the search; ``None`` before the first slice.
     waiting
-        How the training loop waits with the choice; ``None`` without a step, and until then.
+        How long the training loop waits with the choice; ``None`` without a step.
     budget
-        Where the time of a batch goes with the choice, in the training loop or, without a step, in loading alone;
-        ``None`` until then.
+        Breakdown of the time of a batch with the choice, in the training loop or, without a step, in loading alone.
     spent_s
-        Seconds since the beginning.
+        Seconds since the start.
     looked_at
-        The choice that is being measured.
+        Configuration that is being measured.
     """
 
     dataset: Any
@@ -113,16 +113,18 @@ class Tuning:
     spent_s: float = 0.0
 
     def __post_init__(self) -> None:
-        """Begin with the largest batches, for which workers are worth the most, and no workers."""
+        """Begin without workers, at the largest batch size, for which workers gain most; wait for the accelerator."""
         self.looked_at = Choice(max(self.wish.batch_sizes))
+        if self.step is not None:
+            self.step = synchronized(self.step, current_accelerator())
 
     @property
     def shuffles(self) -> bool:
-        """Whether the loaders draw an order; what is iterated over has its own."""
+        """Whether the loaders draw an order; a stream has its own."""
         return not isinstance(self.dataset, IterableDataset)
 
     def run(self) -> Iterator[SearchState]:
-        """Look at the data set, then search; yield what is known after each slice."""
+        """Examine the data set, then search; yield the state after each slice."""
         with threads(1), without_garbage_collection(), more_workers_than_cores():
             yield from self._run(time.perf_counter())
 
@@ -132,7 +134,7 @@ class Tuning:
             loop_s = 0.0 if self.step is None else 2 * LOOP_S
             left_s = max((1 - ENDING) * self.seconds - loop_s - (time.perf_counter() - began), 0.0)
             assert self.advice is not None
-            # Where items are waited for, cores are no limit.
+            # The number of cores does not limit workers that wait.
             at_once = max(self.wish.workers) if self.advice.waits else self.cores
             settings = LoaderSearchSettings(cores=at_once, budget_s=left_s, step_s=self.step_s, seed=self.seed)
 
@@ -148,7 +150,7 @@ class Tuning:
         self.spent_s = time.perf_counter() - began
 
     def _choices(self) -> tuple[Choice, ...]:
-        """What is worth measuring: batches at once where they gain, and workers unless they cannot."""
+        """Return the configurations worth measuring: whole batches if they gain, and workers unless ruled out."""
         size = self.looked_at.batch_size
         if self.step is not None:
             for number in self.wish.batch_sizes:
@@ -159,7 +161,7 @@ class Tuning:
         return self.wish.grid(kind, workers=not self.advice.rules_workers_out)
 
     def _train(self, step: Step) -> None:
-        """Run the training loop with the choice, and see how long it waits."""
+        """Run the training loop with the choice, and measure its waiting."""
         assert self.standing is not None
         best = self.standing.best
         with Loop(lambda: best.load(self.dataset), step) as loop:
@@ -167,7 +169,7 @@ class Tuning:
             self.waiting = loop.run(LOOP_S)
 
     def close_budget(self) -> None:
-        """See where the time of a batch goes with the choice, for :data:`BUDGET_S` beyond the time bound."""
+        """Break down the time of a batch with the choice, for :data:`BUDGET_S` beyond the time limit."""
         assert self.standing is not None
         assert self.advice is not None
         best, hop_s = self.standing.best, self.advice.hop_s

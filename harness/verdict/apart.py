@@ -1,4 +1,4 @@
-"""Checking what a Python session names, out of its reach: called in one process and judged in another, both apart."""
+"""Isolated checks for a Python session: one process calls the function, and another one judges it."""
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
@@ -24,27 +24,27 @@ def campaign_of(
     seed: int | None = None,
     **settings: Any,
 ) -> Campaign:
-    """Return what there is to decide of a function that is imported anew elsewhere.
+    """Return the campaign for a function that another process imports again.
 
     Parameters
     ----------
     function
-        What can be imported: see :func:`harness.calling.importable.importable`.
+        An importable function; see :func:`harness.calling.importable.importable`.
     contract
-        That it claims.
+        The contract that it claims.
     call
-        How it is called, in words.
+        The name or text of an adapter.
     corpora
-        Folders of counterexamples: the shipped one, and one further.
+        Folders of counterexamples: the shipped one, and one more.
     seed
-        Of the draws, and of what is asked late; that one is drawn anew when absent.
+        Seed of the examples, and of the final re-check, which has a new seed by default.
     settings
-        As :class:`harness.verdict.campaign.Campaign` takes them.
+        Further arguments of :class:`harness.verdict.campaign.Campaign`.
 
     Raises
     ------
     UsageError
-        If it cannot be imported, or something is said of it that only this process has.
+        If the function cannot be imported, or if an argument exists only in this process.
     """
     target, root = importable(function)
     if call is not None and not isinstance(call, str):
@@ -73,7 +73,7 @@ def campaign_of(
 
 
 def checked(campaign: Campaign) -> tuple[list[Verdict], list[Property]]:
-    """Reach all verdicts of a campaign in processes of their own, and return them with what was found of the function.
+    """Reach all verdicts of a campaign in separate processes, and return them with the properties of the function.
 
     Raises
     ------
@@ -89,12 +89,12 @@ def checked(campaign: Campaign) -> tuple[list[Verdict], list[Property]]:
 
 
 class Apart:
-    """The processes for the items of one test, which check one law each; they end when it is closed.
+    """The processes for the items of one test, each of which checks one law; they end when it is closed.
 
     Parameters
     ----------
     settings
-        As :func:`campaign_of` takes them, of all items.
+        Arguments of :func:`campaign_of` for all items.
     """
 
     def __init__(self, settings: Mapping[str, Any]) -> None:

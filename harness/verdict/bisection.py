@@ -1,4 +1,4 @@
-"""Bisection over the representable numbers: from one that passes and one that fails to the last that fails."""
+"""Bisection over the representable numbers between one that passes and one that fails."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ _LEVELS = 6
 
 @dataclass(frozen=True)
 class Interval:
-    """Ordinals between one that passes and one that fails."""
+    """Ordinals between a number that passes and one that fails."""
 
     passing: int
     failing: int
@@ -27,9 +27,9 @@ class Interval:
     def halved_by_levels(
         self, each_fails: Callable[[list[int]], list[bool] | None], fails: Callable[[int], bool]
     ) -> int:
-        """The same, asking at once for all that the next few questions could be, each a row of one example.
+        """Bisect as above, with the candidates of the next steps as rows of one example.
 
-        Rows may know of each other: where an end answers otherwise alone, one question is asked for each bit.
+        If a row behaves differently alone, the steps are taken one at a time.
         """
         passing, failing = self.passing, self.failing
         while abs(failing - passing) > self.apart:
@@ -45,7 +45,7 @@ class Interval:
 
 
 def _middles(passing: int, failing: int, apart: int, levels: int) -> list[int]:
-    """All middles that so many halvings may ask for."""
+    """Return all possible midpoints of the next halvings."""
     if not levels or abs(failing - passing) <= apart:
         return []
     middle = (failing + passing) // 2

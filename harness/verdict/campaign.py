@@ -1,8 +1,7 @@
-"""A campaign: many verdicts, by whatever means they are reached.
+"""A campaign: many verdicts, independent of the way they are reached.
 
-The jobs are independent and seeded, so what comes out depends neither on the number of processes nor on the order in
-which they finish, nor on whether the code that is checked runs in a process of its own. Importing this module imports
-no torch, so that a process which only reports what others decide starts at once.
+Jobs are independent and seeded. So the result does not depend on the number of processes, their order or isolation.
+This module does not import torch, so a process that only reports starts at once.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def _has_loaders(cases: Sequence[Case]) -> bool:
-    """Whether one of the cases is a data loader."""
+    """Return whether one of the cases is a data loader."""
     from harness.contracts import claimed, contract_named
 
     return any(contract_named(claimed(case).contract).form == "delivery" for case in cases)
@@ -33,30 +32,30 @@ def _has_loaders(cases: Sequence[Case]) -> bool:
 
 @dataclass(frozen=True)
 class Campaign(Target):
-    """The laws to check of a :class:`~harness.calling.target.Target`; every process derives the same list of jobs.
+    """The laws to check for a :class:`~harness.calling.target.Target`; every process derives the same list of jobs.
 
     Parameters
     ----------
     laws, dtypes
-        Names to restrict to; all where empty.
+        Names to select; all if empty.
     devices
-        Where the cases compute.
+        Devices of the computation.
     examples
-        Hypothesis examples a law; the contracts' own numbers when absent.
+        Hypothesis examples per law; the contracts' numbers when absent.
     seconds
-        After how many no law draws further examples.
+        Time after which a law draws no further examples.
     seed
-        Seed of the draws.
+        Seed of the examples.
     replay
-        Whether the counterexamples that were found before are tried first.
+        Whether to try known counterexamples first.
     corpus
-        A folder of further ones.
+        A folder with more of them.
     example
-        The one example to look at, as a replay prints it.
+        A single example to try, as printed for a replay.
     strict
         Whether lost digits are defects.
     late
-        Seed of the draws with which code that is called in a process of its own is asked once more; not when absent.
+        Seed of the final re-check of isolated code; no re-check when absent.
     """
 
     laws: Sequence[str] = ()
@@ -125,16 +124,16 @@ class Campaign(Target):
     def verdicts(
         self, hands: Hands, found: dict[Any, Property] | None = None, indices: Sequence[int] | None = None
     ) -> Iterator[Verdict]:
-        """Yield the verdicts in the order of the jobs, as they are reached.
+        """Yield the verdicts in the order of the jobs.
 
         Parameters
         ----------
         hands
-            Who carries the campaign out.
+            Executor of the campaign.
         found
-            Where the properties of the cases are noted by their keys, as they are found.
+            Dictionary that receives the properties of the cases by their keys.
         indices
-            Of the jobs; all when absent.
+            Numbers of the jobs; all when absent.
         """
         for answer in hands.answers(range(len(hands.pieces)) if indices is None else indices):
             for document in (answer.said or {}).pop("properties", ()):

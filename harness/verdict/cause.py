@@ -1,7 +1,7 @@
-"""What happened in the computation of an example that breaks a law.
+"""Find the operation at which an example breaks a law.
 
-The law is measured once more while every operation of the implementation is recorded, and then on replays of the
-recording, of which more and more is as it was: the law itself says at which operation the truth is lost.
+The law is measured again while all operations of the implementation are recorded. Then it is measured on replays with
+more and more of the original operations, until it breaks.
 """
 
 import math
@@ -62,14 +62,13 @@ def traced(job: Job, example: Example) -> Cause:
     Parameters
     ----------
     job
-        The law, of a case in a dtype.
+        The law, for a case in a dtype.
     example
         The example.
 
     Returns
     -------
-    The cause, of which nothing is known where nothing can be followed: on an accelerator, in what is not torch, in a
-    call that is too long, or where the law does not break each time.
+    The cause. It is unknown on an accelerator, outside torch, in a long call, and if the violation is intermittent.
     """
     size = sum(value.numel() for value in example.values() if isinstance(value, Tensor))
     if job.device != CPU or job.law.intermittent or size > MOST:
@@ -100,7 +99,7 @@ def _traced(job: Job, example: Example) -> Cause:
         return bool(again.ratio[place] > 1.0 and again.deviation[place] > _AS_WRONG * measurement.deviation[place])
 
     cause = _first_loss(recording.tape(), job, excess, stays_wrong)
-    # Where a finite answer is wrong, what is not finite on the way, or beside it, is not why.
+    # Infinite intermediate values do not explain a finite wrong result.
     invalid = cause.event is not None and cause.event.kind is EventKind.INVALID
     return Cause() if invalid and bool(np.isfinite(measurement.actual[place])) else cause
 
@@ -114,12 +113,12 @@ def _first_loss(
     few = sum(value.numel() for step in tape.steps for value in step.values) <= MOST_BALLS
     if few:
         event = first_loss(tape, Balls(), excess)
-        # Balls are kept as two numbers of float64, whose own range may be what is left. What no operation made was
+        # Balls are stored as two float64 numbers, whose range may be exceeded. Values without an operation were
         # computed where nothing is followed, such as in NumPy.
         followed = all(view.storage not in tape.started for view in tape.answers)
         exact = event is None and job.format.name != "float64" and followed and stays_wrong(Replay(tape, Balls(), 0))
         return Cause(event, is_exact=exact)
-    # Whether what is still wrong in float64 is wrong by more than its range is not known.
+    # It is unknown whether an error that remains in float64 has another cause than its range.
     return Cause(None if job.format.name == "float64" else first_loss(tape, Doubles(), excess))
 
 
@@ -155,7 +154,7 @@ class _Recording(Subject):
 
 
 class _Replaying(Subject):
-    """A subject that answers as a replay has it, whatever it is asked."""
+    """A subject whose calls return the results of a replay."""
 
     def __init__(self, job: Job, answers: list[Any], replay: Replay) -> None:
         super().__init__(job.case, job.contract, job.format)

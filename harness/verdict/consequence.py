@@ -1,14 +1,12 @@
-"""What follows from a wrong value or gradient: a law that is broken only where they are, and says nothing beside them.
+"""Find laws that are broken only as a consequence of a wrong value or gradient.
 
-A law of answers is measured on the same implementation, of which the answers that the law of the value calls wrong are
-put right. Where it holds then, on the examples that broke it and on others, whatever is wrong with it is wrong with the
-value. A gradient cannot be put right: rows whose value is wrong are left out, and it follows from the value where it is
-right in others. So does another law of the gradient from the first of them.
+First the wrong results are corrected, and the law is measured again on the examples that broke it and on others. If it
+holds, the violation follows from the value. A gradient cannot be corrected. There, rows with a wrong value are omitted,
+and the violation follows from the value if the other rows are right. The same applies to two laws of the gradient.
 
-A law of two runs, such as that a row alone gives what it gives in a batch, is broken where digits cancel and the runs
-add in other orders. It follows from the value where the rows that break it err as much alone, with no other row beside
-them, as soon as they are moved by a few ulp: what only happens in company, in a place or beyond a number of rows is
-another fault.
+A law of two runs, such as that a row gives the same result alone, also breaks if digits cancel and the runs add in
+another order. It follows from the value if the failing rows have similar errors alone after a change by a few ulp.
+Errors that depend on other rows, on the position or on the number of rows are another fault.
 """
 
 from collections.abc import Sequence
@@ -53,16 +51,16 @@ BASES = ("value", "gradient")
 
 
 def followed(job: Job, examples: Sequence[Example], *, seed: int, deadline: Deadline) -> str:
-    """Return the law from which another follows that is broken; nothing where it says something of its own.
+    """Return the law whose violation explains that of another law; an empty text if there is none.
 
     Parameters
     ----------
     job
-        The law that is broken, of a case in a dtype.
+        The broken law, for a case in a dtype.
     examples
-        Some that break it.
+        Examples that break it.
     seed, deadline
-        Of the examples that are drawn beside them, and until when.
+        Seed and deadline for further examples.
     """
     law = job.law
     if law.name in _OF_TWO_RUNS:
@@ -75,7 +73,7 @@ def followed(job: Job, examples: Sequence[Example], *, seed: int, deadline: Dead
         if base.group == "gradient" and (law.group != "gradient" or not set(base.reads) <= set(law.reads)):
             continue
         subject = _LeftOut(job, base) if law.group == "gradient" else _PutRight(job, base)
-        # What does not answer here says nothing.
+        # Without a result there is no evidence.
         with suppress(CaseError, NotApplicable):
             failing = first_failing(Trials(job, subject), examples, examples=EXAMPLES, seed=seed, deadline=deadline)
             if failing is None and subject.is_evident:
@@ -84,7 +82,7 @@ def followed(job: Job, examples: Sequence[Example], *, seed: int, deadline: Dead
 
 
 def _followed_alone(job: Job, examples: Sequence[Example], *, seed: int, deadline: Deadline) -> str:
-    """As :func:`followed` has it, of a law of two runs; on no more examples than the law has, which may be large."""
+    """Do the same as :func:`followed` for a law of two runs, on at most its number of examples, which may be large."""
     value = next((law for law in job.contract.laws if law.name == "value"), None)
     if value is None or job.contract.grouped or (job.contract.output or ())[:1] != ("n",):
         return ""
@@ -97,19 +95,19 @@ def _followed_alone(job: Job, examples: Sequence[Example], *, seed: int, deadlin
 
 
 class _Mended(Subject):
-    """A subject of which something is put right, or left out.
+    """A subject with some results corrected or omitted.
 
     Parameters
     ----------
     job
-        What is decided.
+        The job.
     value
         The law of its value.
 
     Attributes
     ----------
     is_evident
-        Whether there was anything.
+        Whether anything was corrected or omitted.
     """
 
     def __init__(self, job: Job, value: Law) -> None:
@@ -147,12 +145,12 @@ class _Answered(Subject):
 
 
 class _LeftOut(Subject):
-    """A subject of which the rows are left out that break another law.
+    """A subject without the rows that break another law.
 
     Parameters
     ----------
     job
-        What is decided.
+        The job.
     base
         The other law.
     """
@@ -164,7 +162,7 @@ class _LeftOut(Subject):
 
     @property
     def is_evident(self) -> bool:
-        """Whether there were rows of both kinds: what is wrong everywhere has nothing that it follows from."""
+        """Return whether there were rows of both kinds; if all are wrong, nothing follows."""
         return self._left_out > 0 and self._kept > 0
 
     def measure(self, law: Law, example: Example) -> Measurement:
@@ -180,7 +178,7 @@ class _LeftOut(Subject):
 
 
 class _RightAlone(_Mended):
-    """A subject of which the rows are left out whose digits are lost alone as well."""
+    """A subject without the rows that also lose their digits alone."""
 
     def __init__(self, job: Job, value: Law) -> None:
         super().__init__(job, value)
@@ -200,9 +198,9 @@ class _RightAlone(_Mended):
         return replace(measured, deviation=deviation)
 
     def _wrong_alone(self, example: Example, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
-        """Which of some rows, as batches of one and moved by a few ulp, err by amounts that differ as two runs may not.
+        """Return the rows whose errors differ too much when each row is alone and moved by a few ulp.
 
-        A row that is wrong by the same amount in each call makes no two runs differ.
+        A row with the same error in each call causes no difference between two runs.
         """
         wrong = np.zeros(len(rows), dtype=bool)
         errors: list[Array] = [np.zeros((0, 0))] * len(rows)
@@ -226,7 +224,7 @@ class _RightAlone(_Mended):
         return torch.cat(self.each([between(arguments, places, i, i + 1) for i in range(n)]))
 
     def _moved(self, together: Example, rng: np.random.Generator, kept: int) -> Example:
-        """Move the numbers of rows by up to three units towards zero, but in the first of so many each."""
+        """Move the numbers of rows by up to three units toward zero, except for the first row of each group."""
         moved = dict(together)
         for name, axes in self._axes.items():
             x = together[name]
@@ -242,13 +240,13 @@ class _RightAlone(_Mended):
 
 
 def _spread(errors: Array) -> Array:
-    """By how much the errors of each entry differ; by anything, where some of them are infinite and some are not."""
+    """Return the difference of the errors of each entry; infinite if only some are infinite."""
     infinite = np.isinf(errors)
     finite = np.where(infinite, 0.0, errors)
     return np.where(infinite.any(0) & ~infinite.all(0), np.inf, finite.max(0) - finite.min(0))
 
 
 def _broken_rows(measured: Measurement) -> NDArray[np.bool_]:
-    """Which rows are broken; one for all of what has no rows."""
+    """Return the broken rows; a single value without rows."""
     ratio = of_rows(measured.ratio)
     return np.array([measured.broken]) if ratio is None else ratio > 1.0

@@ -1,7 +1,7 @@
-"""Which convention an implementation follows, where it is not the default one.
+"""Find the convention of an implementation if it is not the default.
 
-A convention is believed only where most ordinary rows hold under it, and fewer than half of those that tell it from
-the default hold under the default. What is wrong under all of them stays wrong.
+A convention is accepted only if most ordinary rows hold under it, and fewer than half of the distinguishing rows hold
+under the default. An implementation that is wrong under all conventions stays wrong.
 """
 
 import math
@@ -38,7 +38,7 @@ Declared = Mapping[str, Any]
 
 
 def convention_of(case: Case, contract: Contract, format_: Format, device: str) -> dict[str, Any]:
-    """Return what the case would have to declare beside what it does; nothing where the defaults hold, or none does."""
+    """Return the declarations that the case needs; none if the defaults hold, or no convention does."""
     found: dict[str, Any] = {}
     looking = _Looking(case, contract, format_, device)
     try:
@@ -57,7 +57,7 @@ def convention_of(case: Case, contract: Contract, format_: Format, device: str) 
 
 
 def own_eps(format_: Format) -> float:
-    """Return the eps that torch's normalizations take where they are told none: that of the format they compute in."""
+    """Return the default eps of torch's normalizations: that of the format of the computation."""
     return 2.0 * format_.u_accumulator
 
 
@@ -83,12 +83,12 @@ class _Looking:
         return {name: values for name, values in conventions.items() if name not in self.case.declares}
 
     def is_right(self, law: Law, found: Declared) -> bool:
-        """Whether the value is right on ordinary rows: of what is not, no policy is asked."""
+        """Return whether the value is right on ordinary rows, without which no policy is determined."""
         drawn = examples(law.inputs or self.contract.inputs, self.format)
         return share(self.under(found, law, drawn)) >= NEARLY_ALL
 
     def of_value(self, law: Law) -> dict[str, Any]:
-        """The convention under which the value is right on ordinary rows, and on those that tell it from others."""
+        """Return the convention under which ordinary rows and distinguishing rows are right."""
         drawn = examples(law.inputs or self.contract.inputs, self.format)
         default, telling = self.under({}, law, drawn), self._telling_rows()
         if not self.open or (share(default) >= NEARLY_ALL and self._told({}, law, telling) >= HALF):
@@ -111,7 +111,7 @@ class _Looking:
         return share([_whole(sample) for sample in self.under(declared, law, telling)]) if telling else 1.0
 
     def _refined(self, best: tuple[float, dict[str, Any]], law: Law, telling: Sequence[Example]) -> dict[str, Any]:
-        """The best convention, or one of its kind whose number is none of the usual."""
+        """Return the best convention, or a similar one with an unusual number."""
         if not best[1]:
             return {}
         for declared in (best[1], dict.fromkeys(self.open, 0.0)):
@@ -130,10 +130,10 @@ class _Looking:
         yield from sorted(filter(None, changed), key=len)
 
     def _fitted(self, declared: dict[str, Any], law: Law, drawn: Sequence[Example]) -> Iterator[dict[str, Any]]:
-        """The combination as it is, and with numbers that may be any fitted to what the implementation says."""
+        """Yield the combination, also with numbers that are fitted to the results."""
         yield declared
         for name, values in self.open.items():
-            # What may be left out shows at the points alone that its policy is about.
+            # Optional parts matter only for the inputs of their policy.
             if isinstance(values, AnyNumber) and values[0] and declared.get(name) == values[-1]:
                 yield {**declared, name: own_eps(self.format)}
                 yield from ({**declared, name: number} for number in self._numbers(name, declared, law, drawn))
@@ -141,7 +141,7 @@ class _Looking:
     def _numbers(
         self, name: str, declared: Declared, law: Law, drawn: Sequence[Example], *, whole: bool = False
     ) -> Iterator[float]:
-        """The number at which the exact values cross those of the implementation, in the fewest digits first."""
+        """Return the number with the fewest digits at which the exact values cross those of the implementation."""
         values = self.open[name]
         low, high = math.log(max(values.least, self.format.u**2)), math.log(min(values.most, 1.0))
 
@@ -151,7 +151,7 @@ class _Looking:
 
         rising = excess(low) < excess(high)
         for _ in range(STEPS):
-            # Whatever is between the two is spelled alike.
+            # All numbers between the two have this spelling.
             if _rounded(low) == _rounded(high):
                 break
             middle = (low + high) / 2.0
@@ -213,12 +213,12 @@ def _rounded(logarithm: float) -> list[float]:
 
 
 def _whole(sample: Sample) -> Sample:
-    """The sample with all of its rows for ordinary: such a law is about infinities and what is left out."""
+    """Return the sample with all rows ordinary, since this law is about infinities and omitted entries."""
     return replace(sample, ordinary=np.ones(len(sample.ordinary), dtype=bool))
 
 
 def _telling(one: Sample, other: Sample) -> Rows:
-    """Which of those ordinary rows hold under the first whose exact values differ between the two."""
+    """Return which distinguishing ordinary rows hold under the first convention."""
     chosen = one.ordinary
     if one.measurement is not None and other.measurement is not None:
         a, b = one.measurement.expected, other.measurement.expected
@@ -226,13 +226,13 @@ def _telling(one: Sample, other: Sample) -> Rows:
             with np.errstate(invalid="ignore"):
                 alike = (a == b) | (np.isnan(a) & np.isnan(b))
             chosen = chosen & ~alike.reshape(len(a), -1).all(-1)
-            # Where they differ by less than the bound, both hold, which tells nothing.
+            # If they differ by less than the bound, both hold.
             chosen = chosen & ~(one.holds & other.holds)
     return one.holds[chosen]
 
 
 def _excess(samples: Sequence[Sample]) -> float:
-    """By how much the exact values are larger than the implementation's, in all, on ordinary rows."""
+    """Return the sum of the exact values minus that of the results, on ordinary rows."""
     total = 0.0
     for sample in samples:
         if sample.measurement is not None and sample.measurement.actual.shape[:1] == sample.ordinary.shape:

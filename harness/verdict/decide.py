@@ -1,7 +1,7 @@
-"""Verdicts: a law, a case and a dtype become a record.
+"""Decide one law of one case in one dtype, and return a record.
 
-The flow of one verdict: Hypothesis draws examples; the first that breaks the law on the screening oracle is made
-minimal; ball arithmetic confirms it; only then is the law called broken.
+Hypothesis draws examples. The first example that breaks the law on the screening oracle is made minimal, and ball
+arithmetic confirms it. Only then is the law broken.
 """
 
 import contextlib
@@ -23,6 +23,7 @@ from harness.laws.subject import CaseError
 from harness.record import SEED, Fault, Status, Verdict, Violation
 from harness.record.property import SUBNORMALS
 from harness.verdict import corpus
+from harness.verdict.clear import clearer
 from harness.verdict.delivery import delivered
 from harness.verdict.draw import FURTHER, Deadline, first_failing
 from harness.verdict.job import Job
@@ -30,7 +31,7 @@ from harness.verdict.late import EXAMPLES, is_asked_late
 from harness.verdict.late import late as asked_late
 from harness.verdict.shrink import minimise
 from harness.verdict.trial import Trials
-from harness.verdict.violation import measured, related, violation_of
+from harness.verdict.violation import explained, measured, related, violation_of
 from harness.verdict.worst import Search
 
 LOST_SUBNORMALS = "only results below the smallest normal number are off, and many platforms have no such numbers"
@@ -57,24 +58,23 @@ def decide(
     Parameters
     ----------
     job
-        What to decide.
+        The job.
     examples
-        Hypothesis examples; the contract's own number when absent.
+        Hypothesis examples; the contract's number when absent.
     seed
-        Seed of the draws.
+        Seed of the examples.
     example
-        The one example to look at, instead of drawing any.
+        A single example to try.
     seconds
-        After how many no further example is drawn, and a failing one is not made smaller; no limit when absent.
+        Time after which no further example is drawn or shrunk; no limit when absent.
     corpora
-        Folders of counterexamples that are tried first.
+        Folders of counterexamples to try first.
     minimal
-        Whether a failing example is made minimal.
+        Whether to make a failing example minimal.
     further
-        Examples to draw after one has failed, to show the worst beside the smallest; none where the break is declared.
+        Examples to draw after a failure, to show the worst one as well; none if the violation is declared.
     late
-        Seed of the draws with which the value is asked for once more, in a process that was not asked before; not at
-        all when absent.
+        Seed of the final re-check of the value in a new process; no re-check when absent.
     """
     if job.unjudged is not None:
         return unreached(job).model_copy(update={"reason": job.unjudged})
@@ -95,6 +95,7 @@ def decide(
         try:
             if example is not None:
                 violation = measured(trials, example, draws, counted=True)
+                violation = violation and explained(job, violation, [example])
             else:
                 failing = first_failing(trials, remembered, examples=budget, seed=seed, deadline=deadline)
                 if failing is not None:
@@ -166,7 +167,7 @@ def _loses_subnormals(verdict: Verdict, job: Job) -> bool:
 
 
 def _flushing(job: Job) -> Job:
-    """Return the job as that of an implementation without subnormal numbers."""
+    """Return the job for an implementation without subnormal numbers."""
     return replace(job, case=replace(job.case, declares={**job.case.declares, SUBNORMALS: "flushed"}))
 
 
@@ -226,17 +227,33 @@ def _status(
         is_unclaimed = not job.claimed and trouble.fault is not Fault.ORACLE
         return Status.UNCLAIMED if is_unclaimed else Status.ERROR, str(trouble)
     if violation is not None:
-        return job.when_broken
+        return when_broken(job, violation)
     if declared := job.case.declared_break(job.law.name, job.format.name):
         return Status.UNEXPECTED, declared
     return Status.HOLDS, None
 
 
+def when_broken(job: Job, violation: Violation) -> tuple[Status, str | None]:
+    """Return the status of a broken law: digits are not all that is lost where nothing is left of a number."""
+    shown = [(violation.actual, violation.expected)]
+    if violation.worst is not None:
+        shown.append((violation.worst.actual, violation.worst.expected))
+    nothing_left = any(_is_lost_entirely(actual, expected, job.format.tiny) for actual, expected in shown)
+    is_defect = job.law.loses_digits_only and nothing_left
+    return (replace(job, strict=True) if is_defect else job).when_broken
+
+
+def _is_lost_entirely(actual: float, expected: float, tiny: float) -> bool:
+    """Whether a result is not finite where the exact one is, or zero where that is a normal number."""
+    return math.isfinite(expected) and (not math.isfinite(actual) or (actual == 0.0 and abs(expected) >= tiny))
+
+
 def _confirmed(trials: Trials, failing: Example, draws: str, deadline: Deadline, *, minimal: bool) -> Violation:
     """Return the violation of an example that failed, made minimal where it shows each time."""
-    if minimal and trials.shows_each_time(failing):
-        failing = _minimal(trials, failing, deadline)
-    violation = measured(trials, failing, draws)
+    shown = _minimal(trials, failing, deadline) if minimal and trials.shows_each_time(failing) else failing
+    violation = measured(trials, shown, draws)
+    if violation is not None and shown is not failing:
+        violation = clearer(trials, failing, violation, draws, deadline)
     if violation is None and trials.census.witness is not None:
         violation = violation_of(trials.job, *trials.census.witness, draws)
     if violation is None:

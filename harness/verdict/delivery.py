@@ -1,6 +1,6 @@
-"""Verdicts on loaders: a law is held on what is asked for, one ask after the other, until one of them breaks it.
+"""Verdicts on data loaders: a law makes its requests in order, until one of them breaks it.
 
-No tensors are drawn and nothing is made smaller. What was read of a loader is kept for the laws that follow.
+No tensors are drawn or shrunk. Later laws reuse the batches that were read.
 """
 
 import time
@@ -48,7 +48,7 @@ MOST_S = 60.0
 
 @dataclass
 class _Kept:
-    """The deliveries of the case that was looked at last."""
+    """Return the deliveries of the current case."""
 
     case: Case | None = None
     deliveries: Deliveries | None = None
@@ -58,7 +58,7 @@ _kept = _Kept()
 
 
 def forget() -> None:
-    """Forget what was read, so that the next law reads anew."""
+    """Discard the batches, so that the next law reads again."""
     _kept.case = _kept.deliveries = None
 
 
@@ -97,7 +97,7 @@ def _deliveries(case: Case) -> Deliveries:
 
 
 class ReferenceHere:
-    """What gives each sample as it should be, in this process.
+    """Source of the correct samples, in this process.
 
     Parameters
     ----------
@@ -119,11 +119,11 @@ def delivered(job: Job, unreached: Verdict, *, example: Example | None = None) -
     Parameters
     ----------
     job
-        What to decide.
+        The job.
     unreached
-        The verdict as long as it is not.
+        The verdict before the law is decided.
     example
-        The one ask to look at; all of the law's where absent.
+        A single request to make; all requests of the law when absent.
     """
     started = time.perf_counter()
     several = [example] if example is not None else getattr(job.law.inputs, "several", ())
@@ -153,7 +153,7 @@ def _decided(job: Job, several: Sequence[Example]) -> dict[str, Any]:
             facts = {"status": status, "reason": reason, "violation": _violation(job, ask, measurement)}
             return {**facts, **_counted(held, rows, measurement)}
     if not held:
-        # What it does not name says less than what it does not have.
+        # A missing property says more than a missing name.
         return {"reason": next((why for why in reasons if "has no parameter" not in why), reasons[0])}
     if declared := job.case.declared_break(job.law.name, job.format.name):
         return {"status": Status.UNEXPECTED, "reason": declared, "examples": held, "rows": rows}

@@ -1,4 +1,4 @@
-"""Drawing: examples of a law, those that were found before first, until one breaks it or time is up."""
+"""Draw examples of a law, known counterexamples first, until one breaks it or the time is up."""
 
 import contextlib
 import random
@@ -34,30 +34,30 @@ FURTHER = 8
 def first_failing(
     trials: Trials, remembered: Iterable[Example], *, examples: int, seed: int, deadline: Deadline
 ) -> Example | None:
-    """Replay what was found before, then draw, until the law breaks on both tiers of the oracle or time is up.
+    """Replay known counterexamples, then draw, until both tiers of the oracle see a violation or the time is up.
 
     Parameters
     ----------
     trials
         The law, on a subject.
     remembered
-        What was found before.
+        Known counterexamples.
     examples
-        Examples to draw.
+        Number of examples to draw.
     seed
-        Seed of the draws.
+        Seed of the examples.
     deadline
-        Until when; at least one row is looked at.
+        Deadline; at least one row is tried.
 
     Returns
     -------
     example
-        One that fails; ``None`` where none was found.
+        An example that fails; ``None`` without one.
 
     Raises
     ------
     CaseError, NotApplicable
-        If the implementation does not answer.
+        If the implementation does not return a result.
     """
     for example in remembered:
         if deadline.is_up and trials.census.rows:
@@ -80,31 +80,31 @@ def first_failing(
 def failing_rows(
     trials: Trials, failing: Example, *, examples: int, seed: int, deadline: Deadline, unlike: bool = False
 ) -> list[tuple[Example, float]]:
-    """Draw further examples, and return failing rows: unconfirmed finds of the screen.
+    """Draw further examples, and return failing rows without confirmation.
 
     Parameters
     ----------
     trials
-        The law, on a subject; what is drawn here is not part of its census, which is about what led to the verdict.
+        The law, on a subject; these examples do not count in its census.
     failing
         A row that fails.
     examples
-        How many to draw; there may be none.
+        Number of examples to draw; may be zero.
     seed
-        Seed of the draws.
+        Seed of the examples.
     deadline
-        Until when.
+        Deadline.
     unlike
-        Whether there are several of an example, as :meth:`~harness.verdict.trial.Trials.failing_rows` has them.
+        Whether to return several rows of an example; see :meth:`~harness.verdict.trial.Trials.failing_rows`.
 
     Returns
     -------
-    The one first that deviates most.
+    The rows with their severity, the worst first.
     """
     rows = [(failing, trials.measure(failing).most_severe)]
     # The law is broken, whatever else the implementation does.
     with contextlib.suppress(CaseError, NotApplicable):
-        # Other draws than those that led to the failing one.
+        # Use another seed than for the failing example.
         for example, _ in _drawn(trials, examples=examples, seed=seed + 1) if examples else ():
             if deadline.is_up:
                 break
@@ -113,7 +113,7 @@ def failing_rows(
 
 
 def _drawn(trials: Trials, *, examples: int, seed: int) -> Iterator[Drawn]:
-    """Yield examples of the law; on each, who draws random numbers without a generator of his own begins alike."""
+    """Yield examples of the law; before each, reset the global random generators."""
     before = random.getstate(), np.random.get_state()  # noqa: NPY002 - the global generator is what is meant
     try:
         for one in drawn(trials.job.inputs, trials.job.format, examples=examples, seed=seed):

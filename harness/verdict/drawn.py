@@ -1,7 +1,7 @@
-"""Drawn examples: what Hypothesis draws of some inputs from a seed, drawn once for all laws and cases alike.
+"""Drawn examples: Hypothesis draws them once from a seed, for all laws and cases.
 
-What is drawn depends on the inputs, the format, the number and the seed alone, never on what becomes of an example. So
-it is drawn before any of it is looked at, and handed out in copies, since an implementation may do anything to one.
+They depend only on the inputs, the format, the number and the seed. They are drawn before any is used, and laws get
+copies, because an implementation may change its inputs.
 """
 
 import copy
@@ -36,22 +36,22 @@ _memory: Memory[list[Drawn]] = Memory(64 * MEBIBYTE)
 
 
 class _Enough(BaseException):
-    """The end of the draws; no ``Exception``, since Hypothesis would run one of those again."""
+    """The end of the examples; no ``Exception``, which Hypothesis would run again."""
 
 
 def drawn(inputs: Inputs, format_: Format, *, examples: int, seed: int) -> Iterator[Drawn]:
-    """Yield some examples, the same ones each time.
+    """Yield some examples; repeated calls yield the same ones.
 
     Parameters
     ----------
     inputs
-        What they are drawn from.
+        Strategy of the examples.
     format_
-        In which format.
+        Format of the examples.
     examples
-        How many at most; there are fewer where the inputs have no more.
+        Largest number of examples; finite strategies have fewer.
     seed
-        Seed of the draws.
+        Seed of the examples.
     """
     shown = 0
     for most in (*(stage for stage in STAGES if stage < examples), examples):
@@ -66,7 +66,7 @@ def all_drawn(inputs: Inputs, format_: Format, *, examples: int, seed: int) -> l
 
 
 def _first(most: int, inputs: Inputs, format_: Format, examples: int, seed: int) -> list[Drawn]:
-    """The first so many of the examples, drawn unless they were before."""
+    """Return the first examples, and draw them if they are not cached."""
     # Long rows are of other lengths under another seed of torch's.
     key = inputs, format_, examples, seed, torch.initial_seed(), shapes_are_few(), batches_are_narrow()
     known = _memory.get((most, *key)) or _memory.get((examples, *key))
@@ -102,7 +102,7 @@ def draw(most: int, inputs: Inputs, format_: Format, examples: int, seed: int) -
 
 
 def _copy(example: Example) -> Example:
-    """A copy of which nothing is shared; of a tensor by torch itself, which takes a tenth of what ``deepcopy`` does."""
+    """Return a deep copy; torch copies a tensor in a tenth of the time of ``deepcopy``."""
     return {
         name: value.clone() if isinstance(value, Tensor) else copy.deepcopy(value) for name, value in example.items()
     }

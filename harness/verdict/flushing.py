@@ -1,7 +1,7 @@
-"""Whether an implementation has no subnormal numbers: by its answers, or by what it takes its inputs for.
+"""Detect implementations without subnormal numbers, from their results or from their treatment of inputs.
 
-Zero for what is subnormal is flushing where what is a little larger is answered. A rounding on the way to the answer,
-and a floor under a norm, lose numbers that are far from subnormal as well.
+Flushing returns zero for subnormal results only. A rounding before the result, and a lower limit of a norm, also lose
+numbers that are far from subnormal.
 """
 
 import contextlib
@@ -22,18 +22,18 @@ from harness.verdict.ordinary import ENOUGH, HALF, NEARLY_ALL, Sample, examples,
 
 @dataclass
 class Flushing:
-    """A look at one case in one dtype.
+    """An observation of one case in one dtype.
 
     Parameters
     ----------
     job
         The case, in a dtype.
     subject
-        As its laws see it.
+        The subject of its laws.
     value
         The law of its value.
     samples
-        What it says on ordinary inputs.
+        Its results on ordinary inputs.
     """
 
     job: Job
@@ -46,10 +46,10 @@ class Flushing:
         return self._answers_zero() or self._takes_for_zero()
 
     def _takes_for_zero(self) -> bool:
-        """Whether what is wrong of tiny numbers is right of zeros in their place, and no answer is subnormal.
+        """Return whether wrong results of tiny numbers are right for zeros, and no result is subnormal.
 
-        What is made of subnormal numbers need not be one, as ``p ln p`` is none; and an exponential is only where one
-        looks for it.
+        Results of subnormal numbers may be normal, such as ``p ln p``, and exponentials are subnormal only for some
+        inputs.
         """
         if share(self.samples) <= HALF:
             return False
@@ -58,19 +58,19 @@ class Flushing:
         answers = np.abs(numbers(kept, "actual"))
         if all(sample.holds.all() for sample in kept) or ((answers > 0.0) & (answers < self.job.format.tiny)).any():
             return False
-        # Who has no subnormal numbers answers zero for them; over many steps the bound admits a constant as well.
+        # Flushing gives zeros for subnormal results; over many steps the bound admits a constant as well.
         exact = np.abs(numbers(kept, "expected"))
         answered = answers[(exact > 0.0) & (exact < self.job.format.tiny)] != 0.0
         if answered.size and answered.mean() > HALF:
             return False
         declares = {**self.job.case.declares, SUBNORMALS: "flushed"}
         flushed = self._sampled(replace(self.job, case=replace(self.job.case, declares=declares)).subject, tiny)
-        # What holds neither way is none of its inputs: minus infinity for a probability.
+        # An input that fails both ways is outside the domain, such as minus infinity for a probability.
         pairs = [pair for pair in zip(kept, flushed, strict=False) if any(one.holds.any() for one in pair)]
         right, explained = (_held([pair[which] for pair in pairs]) for which in (0, 1))
         if len(kept) != len(flushed) or int((~right).sum()) < ENOUGH:
             return False
-        # A floor under a norm holds up what has normal squares too.
+        # A lower limit of a norm also affects numbers with normal squares.
         normal = _held(self._sampled(self.subject, [self._scaled((self.job.format.emin + 16) // 2)]))
         if normal.size and normal.mean() <= HALF:
             return False
@@ -80,7 +80,7 @@ class Flushing:
         """The value on unusual inputs; what becomes of them where it does not answer is for the laws to say."""
         samples = []
         for example in drawn:
-            # Of a variance of zero there is nothing to say, and NumPy warns that it is none.
+            # NumPy warns about a variance of zero, which is not judged here.
             with contextlib.suppress(CaseError), np.errstate(all="ignore"):
                 samples.append(sampled(subject, self.value, example))
         return samples
@@ -97,7 +97,7 @@ class Flushing:
             yield {**example, first: -ramp.to(x.dtype)}
 
     def _answers_zero(self) -> bool:
-        """Whether it answers zero for subnormal numbers, of what is drawn or of exponentials."""
+        """Return whether subnormal numbers give zero, for drawn inputs or for exponentials."""
         extreme = next((law for law in self.job.contract.laws if law.name == "value_on_extreme_numbers"), None)
         seen = list(self.samples)
         if extreme is not None and extreme.inputs is not None:
@@ -107,14 +107,14 @@ class Flushing:
         return self._are_flushed(seen) or self._are_flushed([*seen, *self._sampled(self.subject, self._exponents())])
 
     def _are_flushed(self, seen: Sequence[Sample]) -> bool:
-        """Whether zero is answered for all subnormal numbers, and for hardly any normal one that is near them.
+        """Return whether all subnormal numbers give zero, and hardly any normal number near them does.
 
-        Not for none: a sum in which a larger term absorbs a small one is zero too, and that is no flushing.
+        No such number means no flushing: a sum that absorbs a small term is zero too.
         """
         actual, expected = numbers(seen, "actual"), np.abs(numbers(seen, "expected"))
         format_ = self.job.format
         subnormal = (expected >= 2.0 * format_.smallest) & (expected <= 0.875 * format_.tiny)
-        # What is below half an ulp of one may be zero by rounding, which is to be seen here, not explained.
+        # Numbers below half an ulp of one may be zero because of rounding, which laws must show.
         near = min(2.0**12 * format_.tiny, 2.0 ** (-1 - format_.precision))
         normal = (expected >= 2.0 * format_.tiny) & (expected <= near)
         if int(subnormal.sum()) < ENOUGH or actual[subnormal].any() or not normal.any():
@@ -129,9 +129,9 @@ class Flushing:
         }
 
     def _tiny(self) -> Iterator[Example]:
-        """An example whose numbers are subnormal, one whose squares are; and the first with nothing beside them.
+        """Return examples with subnormal numbers, and with subnormal squares; and the first with zeros elsewhere.
 
-        A sum of exponentials has nothing subnormal to say of many numbers, and is a number itself of that one alone.
+        A sum of exponentials is subnormal only if it has a single term.
         """
         emin = self.job.format.emin
         for exponent in ((emin - 3) // 2, emin - 3):
@@ -142,7 +142,7 @@ class Flushing:
         yield {name: torch.full_like(x, -torch.inf) if is_float(x) and name != first else x for name, x in tiny.items()}
 
     def _first_column(self, name: str, x: Any) -> Any:
-        """That of an input alone; labels, which count columns, are of that one."""
+        """Return the same for one input; labels, which refer to columns, get one column."""
         if is_float(x) and x.ndim > 1:
             return x[..., :1]
         axes = self.job.contract.axes.get(name)
@@ -150,5 +150,5 @@ class Flushing:
 
 
 def _held(samples: Sequence[Sample]) -> Any:
-    """Which of all rows hold."""
+    """Return which rows hold."""
     return np.concatenate([sample.holds for sample in samples]) if samples else np.zeros(0, dtype=bool)

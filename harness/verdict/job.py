@@ -1,4 +1,4 @@
-"""Jobs: the verdicts to reach, one for each law of a case in a dtype, and the declarations they are held against."""
+"""Jobs: the verdicts to reach, one for each law of a case in a dtype, and their declarations."""
 
 import math
 from collections.abc import Collection, Iterable
@@ -47,7 +47,7 @@ class Job:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What every record about it begins with."""
+        """Return the first fields of every record about the job."""
         return {
             "case": self.case.name,
             "family": self.case.family,
@@ -61,7 +61,7 @@ class Job:
 
     @property
     def when_broken(self) -> tuple[Status, str | None]:
-        """What it is called where the law is broken, and the reason where one is declared or known."""
+        """Return the status of a broken law, and the declared or known reason."""
         status, reason = self.law.when_broken(self.case, self.format.name, strict=self.strict)
         return (status, reason) if self.claimed or status is Status.EXPECTED else (Status.UNCLAIMED, None)
 
@@ -72,12 +72,12 @@ class Job:
 
     @property
     def unjudged(self) -> str | None:
-        """Why the law has nothing to say of what the case declares to be; ``None`` where it has."""
+        """Return why the law does not apply to such a case; ``None`` if it does."""
         return unjudged(self.case.declares, self.format, self.law.name)
 
     @property
     def inputs(self) -> Inputs:
-        """What the law's examples are drawn from."""
+        """Return the inputs of the law's examples."""
         return self.law.inputs or self.contract.inputs
 
     def drawing(self) -> AbstractContextManager[None]:
@@ -86,7 +86,7 @@ class Job:
 
     @property
     def axes(self) -> dict[str, Axes]:
-        """How those inputs shrink that the law reads."""
+        """Return the axes of the inputs that the law reads."""
         return {name: axes for name, axes in self.contract.axes.items() if name in self.law.reads}
 
 
@@ -107,21 +107,20 @@ def jobs(
     cases
         The cases.
     laws, dtypes
-        Names to restrict to; all where empty.
+        Names to select; all if empty.
     devices
-        Where the cases compute. Trainers and loaders, which move data themselves, are left out on an accelerator.
+        Devices of the computation. An accelerator excludes trainers and loaders, which move data themselves.
     strict
         Whether lost digits are defects.
     watched
-        Whether what calls do besides answering is looked at.
+        Whether to observe side effects of calls.
     unclaimed
         Dtypes that the cases do not claim.
 
     Raises
     ------
     UsageError
-        If a name matches nothing, there is no such device, or a case declares a break of a law that its contract does
-        not have.
+        If a name matches nothing, a device does not exist, or a case declares a violation of an unknown law.
     """
     wanted_laws, wanted_dtypes = set(laws), [format_of(name).name for name in dtypes]
     wanted_devices = [known_device(name) for name in devices]

@@ -1,6 +1,6 @@
-"""Asking again, late: in a process that was not asked before, on inputs that nobody could foresee, in larger batches.
+"""The final re-check: in a new process, on unpredictable inputs, in larger batches.
 
-Whatever an implementation has counted, kept or recognized by then tells it nothing of what it is asked.
+An implementation cannot use anything that it counted, stored or recognized before.
 """
 
 from dataclasses import replace
@@ -26,7 +26,7 @@ _TRAINED = {"training", "step", "curves"}
 
 
 def is_asked_late(job: Job) -> bool:
-    """Whether a law is: those that say of a function of tensors, or of what is trained, what it comes to."""
+    """Return whether the re-check includes a law: the value and gradient of a function, or the result of a training."""
     if job.contract.form in _TRAINED:
         return job.law.name == job.contract.laws[0].name
     of_gradient = job.law.group == "gradient" and job.law.inputs is None and job.law.every_row
@@ -35,7 +35,7 @@ def is_asked_late(job: Job) -> bool:
 
 
 def late(job: Job) -> Job:
-    """Return the law on larger batches of its own inputs, in an order of their own; as it is where rows are reduced."""
+    """Return the law on larger, shuffled batches of its inputs; unchanged if it reduces over rows."""
     names = [name for name, axes in job.contract.axes.items() if axes.names[:1] == ("n",)]
     if job.contract.grouped or job.contract.output is None or job.contract.output[:1] != ("n",):
         return job

@@ -1,8 +1,8 @@
-"""Members: what an example of a law may become without ceasing to be one of the law's inputs.
+"""Members: changes of an example that keep it within the inputs of a law.
 
-An entry keeps its kind: *ordinary*, or *peculiar*, that is infinite or NaN, false in a mask, or zero where what is
-ordinary is positive. A row that has both kinds keeps both, so that an example of a law about masked entries has one.
-What else makes a member, such as a sum of one, the axes of an input say: :attr:`harness.laws.law.Axes.restore`.
+An entry keeps its kind. It is *ordinary*, or *peculiar*: infinite or NaN, false in a mask, or zero among positive
+numbers. A row with both kinds keeps both, so an example about masked entries has a masked one. The axes of an input
+describe further conditions, such as a sum of one: :attr:`harness.laws.law.Axes.restore`.
 """
 
 from collections.abc import Mapping
@@ -48,7 +48,7 @@ class Members:
         return restored is not None and torch.equal(restored, value)
 
     def nearest(self, candidate: Example) -> Example | None:
-        """Return what a candidate becomes as a member; ``None`` where it becomes none."""
+        """Return the member for a candidate; ``None`` if there is none."""
         member = dict(candidate)
         for name, axes in self.axes.items():
             if member[name] is self._last[name]:
@@ -80,7 +80,7 @@ def _united(kinds: Kinds) -> tuple[bool, bool]:
 
 
 def is_peculiar(value: Any, axes: Axes) -> Tensor | None:
-    """Which entries are peculiar; ``None`` where an input has no such kind."""
+    """Return which entries are peculiar; ``None`` if the input has no such kind."""
     if not isinstance(value, Tensor) or not value.numel() or axes.index_of is not None:
         return None
     if value.dtype == torch.bool:
@@ -91,7 +91,7 @@ def is_peculiar(value: Any, axes: Axes) -> Tensor | None:
 
 
 def peculiar_rows(example: Example, axes: Mapping[str, Axes], leading: str) -> NDArray[np.bool_]:
-    """Which positions along the leading axis have a peculiar entry in any input."""
+    """Return which positions along the leading axis have a peculiar entry in any input."""
     found = [
         peculiar.reshape(len(peculiar), -1).any(-1).numpy()
         for name, input_axes in axes.items()

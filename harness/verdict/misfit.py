@@ -24,6 +24,18 @@ _USUAL = {
 }
 """Usual values of arguments with these names."""
 
+_OTHERWISE = {
+    "linear": "lambda f, x, weight, bias: f(x, weight.T, bias)",
+    "sgd": "lambda f, parameter, gradient, lr: (p := parameter.clone().requires_grad_(), "
+    "setattr(p, 'grad', gradient.clone()), f([p], lr, 1))[0].detach()",
+}
+"""Adapters of the forms in the book: weights with a column for each output, and parameters changed in place."""
+
+_RAISED = re.compile(r" raises (\w+: .*?)(; it is called as .*)?")
+_OF_SHAPES = re.compile(r"shape|size|dimension")
+_IN_PLACE = ("params", "parameters")
+"""Names of a list of parameters with their gradients, which an optimizer step changes in place."""
+
 _TYPE_ERROR = re.compile(r" raises (TypeError: .*?)(; it is called as .*)?")
 _OF_JAX = re.compile(r"\bJAX\b|abstract array|jax\.")
 
@@ -40,6 +52,8 @@ def refuse_misfit(case: Case, contract: Contract) -> None:
     if contract.form != "function" or signature is None:
         return
     inputs = _inputs(contract)
+    if contract.name == "sgd" and case.call is None and next(iter(signature.parameters), "") in _IN_PLACE:
+        raise _otherwise(case, contract, "it changes a list of parameters in place")
     try:
         signature.bind(*inputs)
     except TypeError as error:
@@ -59,8 +73,14 @@ def refuse_uncallable(jobs: Sequence[Job], verdicts: Sequence[Verdict]) -> None:
 
 
 def _refuse_uncallable(job: Job, verdict: Verdict) -> None:
-    found = _TYPE_ERROR.fullmatch((verdict.reason or "").removeprefix(job.case.name))
-    if verdict.status is not Status.ERROR or job.law is not job.contract.laws[0] or found is None:
+    reason = (verdict.reason or "").removeprefix(job.case.name)
+    if verdict.status is not Status.ERROR:
+        return
+    raised, is_adapted = _RAISED.fullmatch(reason), signature_of_adapter(job.case) is not None
+    if raised and job.contract.name == "linear" and not is_adapted and _OF_SHAPES.search(raised[1]):
+        raise _otherwise(job.case, job.contract, raised[1])
+    found = _TYPE_ERROR.fullmatch(reason)
+    if job.law is not job.contract.laws[0] or found is None:
         return
     words = found[1].removeprefix("TypeError: ")
     if _OF_JAX.search(words) and job.case.call is None:
@@ -98,6 +118,13 @@ def _required(signature: inspect.Signature) -> list[str]:
         for one in signature.parameters.values()
         if one.default is one.empty and one.kind not in {one.VAR_POSITIONAL, one.VAR_KEYWORD}
     ]
+
+
+def _otherwise(case: Case, contract: Contract, words: str) -> UsageError:
+    return UsageError(
+        f"cannot call `{case.target}` as {contract.signature}: {words.rstrip('.')}",
+        remedy=f'pass `--call "{_OTHERWISE[contract.name]}"`',
+    )
 
 
 def _unfit(case: Case, contract: Contract, words: str, missing: Sequence[str]) -> UsageError:

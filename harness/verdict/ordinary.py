@@ -1,6 +1,6 @@
 """Ordinary inputs: a few drawn examples of a law, the rows of moderate size in them, and how many of those hold."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -36,18 +36,18 @@ Rows = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Sample:
-    """What an implementation says on one example.
+    """The results of an implementation on one example.
 
     Parameters
     ----------
     example
         The inputs.
     ordinary
-        Which of its rows are.
+        Which rows are ordinary.
     holds
-        Which of its rows keep the law.
+        Which rows keep the law.
     measurement
-        What was measured; ``None`` where the implementation did not answer as its contract says.
+        The measurement; ``None`` if the result does not fit the contract.
     """
 
     example: Example
@@ -72,9 +72,9 @@ def sampled(subject: Subject, law: Law, example: Example) -> Sample:
     CaseError
         If it does not answer; an answer of another shape may be another convention's.
     """
-    rows = _rows(subject.contract, law, example)
-    ordinary = _moderate(law, example, rows)
-    # What a call does to its inputs is no business of the next one's.
+    rows = _rows(subject.contract, law.reads, example)
+    ordinary = _moderate(law.reads, example, rows)
+    # The call may change its inputs, which must not affect the next one.
     own = {name: x.clone() if isinstance(x, Tensor) else x for name, x in example.items()}
     try:
         measurement = subject.measure(law, own)
@@ -105,20 +105,25 @@ def is_float(x: Any) -> bool:
     return isinstance(x, Tensor) and x.is_floating_point()
 
 
-def _rows(contract: Contract, law: Law, example: Example) -> int:
-    """How many rows, or groups of rows, an example has."""
+def _rows(contract: Contract, reads: Iterable[str], example: Example) -> int:
+    """Return the number of rows, or of groups of rows."""
     axis = "g" if contract.grouped else "n"
-    for name in law.reads:
+    for name in reads:
         axes = contract.axes.get(name, Axes(()))
         if isinstance(example[name], Tensor) and axes.names[:1] == (axis,):
             return len(example[name])
     return 1
 
 
-def _moderate(law: Law, example: Example, rows: int) -> Rows:
-    """Which rows have moderate numbers alone; an input that has no rows counts for all."""
+def moderate_rows(contract: Contract, example: Example) -> Rows:
+    """Return which rows of an example have only moderate numbers."""
+    return _moderate(example, example, _rows(contract, example, example))
+
+
+def _moderate(reads: Iterable[str], example: Example, rows: int) -> Rows:
+    """Return which rows have only moderate numbers; an input without rows affects all."""
     chosen = np.ones(rows, dtype=bool)
-    for name in law.reads:
+    for name in reads:
         x = example[name]
         if is_float(x) and x.numel():
             least = max(SMALL, torch.finfo(x.dtype).tiny)

@@ -1,8 +1,8 @@
-"""Probing: what kind of thing an implementation is, found by a few calls before any of its laws is judged.
+"""Probing: find the properties of an implementation by a few calls before its laws are judged.
 
-A property is no law: it says what a platform does everywhere, and is found once, in one sentence, where without it many
-laws would break for the one reason. It is believed only where it explains what is seen to the last digit: answers that
-are float32 numbers, zeros for every subnormal number and hardly any other.
+A property is not a law. It describes the platform in one sentence, and explains violations that would otherwise appear
+in many laws. It is accepted only if it explains every digit: results that are float32 numbers, or zeros for all
+subnormal numbers and for hardly any others.
 """
 
 import contextlib
@@ -61,7 +61,7 @@ class Probe:
         self._names = Names()
 
     def decided(self, job: Job, decide: Callable[[Job], Verdict]) -> Verdict:
-        """Decide the job as it is judged; where it raises, under what it turns out to refuse."""
+        """Decide the job with the found properties; after an exception, also with the refused inputs."""
         judged = self.judged(job)
         verdict = decide(judged)
         refused = self._refused(judged, job) if verdict.fault is Fault.RAISED else []
@@ -78,7 +78,7 @@ class Probe:
             return self._names.named(judged, verdict)
 
     def properties(self, job: Job) -> list[Property]:
-        """Return what was found of the job's case in its dtype."""
+        """Return the properties of the job's case in its dtype."""
         convention = self._convention(job)
         found = []
         if convention:
@@ -90,26 +90,26 @@ class Probe:
 
     @staticmethod
     def _remark(job: Job) -> list[Property]:
-        """What is to be said of the operation itself."""
+        """Return the remark about the operation."""
         said = job.contract.remark() if job.contract.remark is not None else None
         return [_property(job, OPERATION, "", said, dtype="")] if said else []
 
     def judged(self, job: Job) -> Job:
-        """Return the job as it is judged: of a case that declares what was found of it."""
+        """Return the job with the found properties as declarations."""
         declares = dict(self._convention(job))
         for one in self._nature(job, declares):
-            # That calls do not agree is what is broken of what draws random numbers.
+            # Only this law reports an implementation that draws random numbers.
             if one.name != REPEATABLE or job.law.name != "calls_agree":
                 declares[one.name] = one.value
         return replace(job, case=replace(job.case, declares={**job.case.declares, **declares})) if declares else job
 
     def looked(self, job: Job) -> tuple[Job, list[Property]]:
-        """Return the job as it is judged, and what was found."""
+        """Return the job with the found properties, and these properties."""
         properties = self.properties(job)
         return self.judged(job), properties
 
     def _convention(self, job: Job) -> dict[str, Any]:
-        """What the case does in every dtype; an eps that is the dtype's own in one is so in the others."""
+        """Return the convention of the case in every dtype; an eps of one dtype is replaced by that of another."""
         key = _key(job)
         names = [name for name in (FLOAT32.name, *job.contract.dtypes) if name in job.case.dtypes]
         looked_in = FORMATS[names[0]]
@@ -130,7 +130,7 @@ class Probe:
         return self._natures[key]
 
     def _refused(self, judged: Job, job: Job) -> list[Property]:
-        """Look for what is refused, once in a dtype."""
+        """Find refused inputs, once for each dtype."""
         key = _key_in(job)
         if key not in self._refusals:
             self._refusals[key] = []
@@ -142,7 +142,7 @@ class Probe:
 
 
 def _key(job: Job) -> tuple[Any, ...]:
-    # With the function itself: what lives has an identity of its own.
+    # The key has the function as well: the identity of a living object is unique.
     return job.case.name, id(job.case.function), str(sorted(job.case.declares.items())), job.contract.name, job.device
 
 
@@ -157,7 +157,7 @@ def _is_probed(job: Job) -> bool:
 
 
 def _is_open(job: Job) -> bool:
-    """Whether a convention is looked for: not of a case that declares what it breaks by following another one."""
+    """Return whether to look for a convention: not if the case declares violations because of its convention."""
     telling = {law.name for law in job.contract.laws if law.name == "value" or law.group == "special"}
     return _is_probed(job) and not telling & job.case.breaks.keys()
 
@@ -168,10 +168,11 @@ def _value(contract: Contract) -> Law | None:
 
 @contextlib.contextmanager
 def _steady(job: Job) -> Iterator[None]:
-    """Leave no trace: random numbers and all else that a call may change are as they were before it.
+    """Restore random numbers and all other settings that a call may change.
 
-    What an implementation warns of, as of a variance of one number, is no failure, whatever the caller makes of it.
-    Shapes are not made few where each is compiled: there are hardly any, and a property is believed of many numbers.
+    Warnings, for example about a variance of one number, are ignored. Compiled implementations also get all shapes
+    here,
+    because there are few, and a property needs many numbers.
     """
     with torch.random.fork_rng(devices=[]), job.subject.surroundings.watch(draws=True).law():
         seed_all(0)
@@ -200,7 +201,7 @@ def _spelled(value: Any) -> str:
 
 
 def _look(job: Job) -> list[Property]:
-    """Look for every property in one dtype; what does not answer is the business of its laws."""
+    """Look for every property in one dtype; laws report a missing result."""
     found: list[Property] = []
     with contextlib.suppress(CaseError, NotApplicable):
         found.extend(_seen(job, _Look(job)))
@@ -231,20 +232,20 @@ class _Look:
     job: Job
 
     def __post_init__(self) -> None:
-        """Call it on a few examples, and look at one of the calls."""
+        """Call it on a few examples, and observe one of the calls."""
         value = _value(self.job.contract)
         assert value is not None, "only contracts of functions of tensors are probed"
         self.value = value
         self.subject = self.job.subject
         self.drawn = examples(value.inputs or self.job.contract.inputs, self.job.format)
         self.call = self._arguments(self.drawn[-1])
-        # As it comes, before anything is made of it.
+        # Keep the raw result.
         self.output = self.subject.once(*_copies(self.call))
         self.is_number = self.subject.returns_number
         self.samples = [sampled(self.subject, value, example) for example in self.drawn]
 
     def _arguments(self, example: Example) -> tuple[Any, ...]:
-        """Those of one call."""
+        """Return the arguments of one call."""
         read = (example[name] for name in self.value.reads)
         return tuple(x[0] if self.job.contract.grouped and isinstance(x, Tensor) else x for x in read)
 
@@ -271,8 +272,9 @@ class _Look:
             self.subject.once(*_copies(self.call))
         autocast = FORMATS.get(seen.autocast)
         narrow = autocast or FLOAT32
-        narrows = autocast or seen.to_float32 or self.output.dtype == torch.float32
-        if narrow.precision >= self.job.format.precision or not (narrows or self._answers_float32_numbers()):
+        # A float32 accumulator of a float64 function is a defect: what computes in float32 returns float32 numbers.
+        narrows = autocast or self.output.dtype == torch.float32 or self._answers_float32_numbers()
+        if narrow.precision >= self.job.format.precision or not narrows:
             return None
         subject = replace(self.job, format=narrow).subject
         rounded = [_rounded(example, narrow, self.job.format) for example in self.drawn]
@@ -283,7 +285,7 @@ class _Look:
         return narrow, "jax" if not seen.to_float32 and self.subject.surroundings.jax_is_narrow() else COMPUTES_IN
 
     def _is_jax_without_float64(self) -> bool:
-        """Whether its arrays are JAX's, which knows no float64 then: that is so whatever is wrong beside."""
+        """Return whether its arrays are JAX's without float64, regardless of other errors."""
         narrowed = (self.job.format.name, self.output.dtype) == ("float64", torch.float32)
         return narrowed and self.job.case.call is not None and self.subject.surroundings.jax_is_narrow()
 
@@ -307,7 +309,7 @@ class _Look:
 
 
 def _copies(arguments: Sequence[Any]) -> tuple[Any, ...]:
-    """The arguments of a call that may do with them what it likes."""
+    """Return copies of the arguments, which the call may change."""
     return tuple(x.clone() if isinstance(x, Tensor) else x for x in arguments)
 
 

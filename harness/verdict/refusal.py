@@ -1,7 +1,7 @@
-"""Refusals: what raises where one number is NaN or infinite, and answers where all are numbers.
+"""Refusals: an implementation raises for NaN or infinity, and returns a result otherwise.
 
-It is looked for where a law met an exception, and not before any law as other properties are: a call on NaN may do
-worse than raise, such as never return, and then that is a verdict of the law that made it.
+The probe looks for them only after an exception in a law. A call on NaN may hang instead, and this must be a verdict
+of the law.
 """
 
 import math
@@ -29,19 +29,19 @@ _OF_A_CALL = re.compile(r"[\d({\[]")
 
 
 def refusals(job: Job, value: Law) -> list[Property]:
-    """Return what an implementation refuses, as a property or none.
+    """Return the refused inputs as properties.
 
     Parameters
     ----------
     job
-        Of a case in a dtype.
+        The job of a case in a dtype.
     value
-        The law of its value, whose ordinary inputs are tried.
+        The law of its value, with ordinary inputs.
 
     Raises
     ------
     CaseError, NotApplicable
-        If it does not answer ordinary numbers.
+        If it returns no result for ordinary numbers.
     """
     example = examples(value.inputs or job.contract.inputs, job.format)[-1]
     read = [example[name] for name in value.reads]
@@ -74,6 +74,6 @@ def _begun_with(x: Any, number: float | None) -> Any:
 
 
 def _general(words: str) -> str:
-    """What was raised, up to where it speaks of this call."""
+    """Return the text of the exception without details of the call."""
     general = _OF_A_CALL.split(words, maxsplit=1)[0].rstrip(" ,;:.")
     return general if general == words.rstrip(".") else f"{general} ..."

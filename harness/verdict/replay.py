@@ -1,4 +1,4 @@
-"""Examples as text: what a violation shows, and the command that reproduces it alone, bit for bit."""
+"""Examples as text, and the command that reproduces an example bit for bit."""
 
 import json
 import math
@@ -24,16 +24,44 @@ def hexadecimal(value: float) -> str:
     return f"{significand.rstrip('0').rstrip('.')}p{exponent}"
 
 
-def from_text(example: Mapping[str, Any]) -> Example:
+def from_text(example: Mapping[str, Any], contract: Contract | None = None) -> Example:
     """Invert :func:`to_text`."""
-    return {name: _tensor(value) if isinstance(value, TensorText) else value for name, value in example.items()}
+    read = {name: _tensor(value) if isinstance(value, TensorText) else value for name, value in example.items()}
+    return read if contract is None else _grouped(read, contract)
 
 
-def spelled_out(example: Mapping[str, Any]) -> list[Example]:
-    """The example again, if its values are there: none of a larger one."""
+def spelled_out(example: Mapping[str, Any], contract: Contract) -> list[Example]:
+    """Return the example again if its values are recorded; no example otherwise."""
     tensors = (value for value in example.values() if isinstance(value, TensorText))
     whole = all(len(text.values) == math.prod(text.shape) for text in tensors)
-    return [from_text(example)] if whole else []
+    return [from_text(example, contract)] if whole else []
+
+
+def as_called(example: Example, contract: Contract) -> Example:
+    """Return the inputs of the one call that an example of one group makes, in the shapes of the signature."""
+    if not is_one_group(example, contract):
+        return example
+    grouped = _with_groups(contract, example)
+    return {name: value.squeeze(0) if name in grouped else value for name, value in example.items()}
+
+
+def is_one_group(example: Example, contract: Contract) -> bool:
+    """Whether an example has an axis of groups, of which there is one."""
+    inputs = [(example[name], contract.axes[name]) for name in _with_groups(contract, example)]
+    return bool(inputs) and all(value.ndim == len(axes.names) and len(value) == 1 for value, axes in inputs)
+
+
+def _with_groups(contract: Contract, example: Mapping[str, Any]) -> list[str]:
+    """Return the names of the tensors that have a leading axis of groups."""
+    axes = contract.axes if contract.grouped else {}
+    return [name for name in example if name in axes and axes[name].names[:1] == ("g",)]
+
+
+def _grouped(example: Example, contract: Contract) -> Example:
+    """Invert :func:`as_called`; an example that still has its axis of groups is returned as it is."""
+    grouped = _with_groups(contract, example)
+    called = [name for name in grouped if example[name].ndim == len(contract.axes[name].names) - 1]
+    return {name: value.unsqueeze(0) if name in called else value for name, value in example.items()}
 
 
 def _tensor(text: TensorText) -> Tensor:
@@ -49,9 +77,10 @@ MOST = 1024
 """Tensors with more elements are recorded by dtype and shape, and replayed from the seed that drew them."""
 
 
-def to_text(example: Example) -> dict[str, Any]:
-    """Spell every input out: tensors as :class:`~harness.record.TensorText`, numbers as they are."""
-    return {name: _tensor_text(value) if isinstance(value, Tensor) else value for name, value in example.items()}
+def to_text(example: Example, contract: Contract | None = None) -> dict[str, Any]:
+    """Return every input of a call as the record has it: tensors as :class:`~harness.record.TensorText`."""
+    called = example if contract is None else as_called(example, contract)
+    return {name: _tensor_text(value) if isinstance(value, Tensor) else value for name, value in called.items()}
 
 
 def _tensor_text(tensor: Tensor) -> TensorText:
@@ -66,19 +95,19 @@ def _tensor_text(tensor: Tensor) -> TensorText:
 def to_json(example: Example, contract: Contract, format_: Format) -> str:
     """Return the example as ``--example`` takes it.
 
-    Tensors are nested lists, floats in hexadecimal; a dtype that does not follow from the contract and the format
-    stands before the list: ``{"int64": [0, 1]}``.
+    Tensors are nested lists in the shapes of a call, floats in hexadecimal. A dtype that does not follow from the
+    contract and the format precedes the list: ``{"int64": [0, 1]}``.
     """
     return json.dumps(
         {
             name: _nested(value, _implied(name, contract, format_)) if isinstance(value, Tensor) else value
-            for name, value in example.items()
+            for name, value in as_called(example, contract).items()
         }
     )
 
 
 def _implied(name: str, contract: Contract, format_: Format) -> torch.dtype | None:
-    """The dtype of a list that names none; ``None`` where an input is no tensor unless it says so."""
+    """Return the dtype of a list that names none; ``None`` if an input is a tensor only with a dtype."""
     axes = contract.axes.get(name)
     if axes is None:
         return None
@@ -110,7 +139,8 @@ def from_json(text: str, contract: Contract, format_: Format) -> Example:
         document = json.loads(text)
         if not isinstance(document, dict):
             raise TypeError("not an object")
-        return {name: _value(value, _implied(name, contract, format_)) for name, value in document.items()}
+        read = {name: _value(value, _implied(name, contract, format_)) for name, value in document.items()}
+        return _grouped(read, contract)
     except (ValueError, TypeError, AttributeError) as error:
         raise UsageError(
             "cannot read `--example`",
@@ -141,19 +171,9 @@ def replay_command(
 ) -> str:
     """Return the command that measures one law of one case on one example.
 
-    Of what a notebook or a program defines, which no command can import, it is the call that checks the law again: the
-    draws are those of the same seed.
-
-    Parameters
-    ----------
-    case, contract, law, format_
-        What is measured.
-    example
-        The inputs; given in the command where they are few.
-    draws
-        Options that draw the example again where it is too large to be spelled out.
-    device
-        Where it computes.
+    No command can import a function that a notebook or a program defines. The text is then the Python call that checks
+    the law again with the same seed. ``draws`` has the options that draw the example again if it is too large to be
+    spelled out.
     """
     home, _, function = case.target.partition(":")
     if home == "__main__":

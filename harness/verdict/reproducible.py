@@ -14,7 +14,7 @@ from hypothesis.internal.conjecture import providers
 
 @contextmanager
 def reproducible() -> Iterator[None]:
-    """Draw without the constants of local modules in the body; a Hypothesis without such constants stays as it is."""
+    """Draw without the constants of local modules in the body; older versions of Hypothesis have none."""
     collector = getattr(providers, "_get_local_constants", None)
     if collector is None:
         yield

@@ -20,17 +20,17 @@ def worst_row(
     *,
     peculiar: bool = False,
 ) -> Example:
-    """Return the row of the largest ratio alone where it fails alone, the whole example where it does not.
+    """Return the row with the largest ratio if it fails alone, and otherwise the whole example.
 
     Parameters
     ----------
     example, axes, measurement
-        The rows, how they are taken, and how far each deviates.
+        The inputs, their axes, and the deviation of each row.
     fails
         Whether an example fails.
     peculiar
-        Whether the law is about peculiar entries, such as masked ones: then a row with one is preferred, and where only
-        others fail, one that has some stays beside it.
+        Whether the law is about peculiar entries, such as masked ones. Then a row with such an entry is preferred, or
+        kept in addition.
     """
     leading = next((input_axes.names[0] for input_axes in axes.values()), None)
     if leading is None or not measurement.worst or len(measurement.ratio) != length(example, axes, leading):
@@ -100,5 +100,5 @@ def row_of_each(
 
 
 def of_rows(values: NDArray[np.float64]) -> NDArray[np.float64] | None:
-    """The largest of each row, where there are rows; what is not a number is none."""
+    """Return the largest number of each row; ``None`` without rows."""
     return np.fmax.reduce(values.reshape(len(values), -1), axis=-1) if values.ndim and values.size else None

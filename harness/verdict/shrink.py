@@ -1,7 +1,7 @@
-"""Making a failing example minimal: fewest rows, fewest columns, simplest numbers, smallest magnitude.
+"""Make a failing example minimal: fewest rows, fewest columns, simplest numbers, smallest magnitude.
 
-The last step bisects the largest entry of the first input over the representable numbers, so that a threshold is
-reached to the exact float. What becomes smaller stays a member of the inputs that the law is about: see ``member``.
+The last step bisects the largest entry of the first input over the representable numbers, to find an exact threshold.
+Every candidate stays within the inputs of the law; see ``member``.
 """
 
 import math
@@ -54,7 +54,7 @@ class _Step:
 
 @dataclass
 class _Trial:
-    """What may take an example's place: a member that still fails."""
+    """A candidate: a member that still fails."""
 
     axes: Mapping[str, Axes]
     format: Format
@@ -66,6 +66,8 @@ class _Trial:
     """Whether numbers are whole, and stay so."""
     broken_rows: Callable[[Example], NDArray[np.bool_] | None] | None = None
     """Positions along the leading axis that break the law; used where many rows are quicker than many calls."""
+    bisected: bool = True
+    """Whether the last step is taken at all."""
     holding: set[Hashable] = field(default_factory=set)
     """Candidates that did not fail; the second pass repeats most of them."""
 
@@ -75,9 +77,9 @@ class _Trial:
         return member if member is not None and self.still_fails(member) else None
 
     def first(self, steps: Iterable[_Step]) -> tuple[_Step, Example] | None:
-        """Return the first step whose member still fails, and the member; ``None`` where none does.
+        """Return the first step whose member still fails, and the member; ``None`` without one.
 
-        Where the law is told row by row, many steps are one question, a row each.
+        If the law measures row by row, several steps are rows of one example.
         """
         left, many = iter(steps), _AT_ONCE
         while some := list(islice(left, many if self.broken_rows is not None else 1)):
@@ -90,7 +92,7 @@ class _Trial:
         return None
 
     def _at_once(self, members: Sequence[Example | None]) -> list[bool] | None:
-        """Which of some members fail, in one question; ``None`` where they are to be asked in turn."""
+        """Return which members fail, in one measurement; ``None`` if they must be tried in turn."""
         new = [member if member is not None and not self._is_known_to_hold(member) else None for member in members]
         answers = self.failing(new) if len(new) - new.count(None) > 1 else None
         for member, fails in zip(new, answers or (), strict=False):
@@ -113,9 +115,9 @@ class _Trial:
         return member
 
     def failing(self, members: Sequence[Example | None]) -> list[bool] | None:
-        """Which of some members fail, each a row of one example; ``None`` where that is no way to ask.
+        """Return which members fail, each as a row of one example; ``None`` if this is impossible.
 
-        It is none where they are no single rows, or what breaks the law is not told row by row.
+        It is impossible if they have several rows, or if the law does not measure row by row.
         """
         there = [member for member in members if member is not None]
         broken = self.broken(stacked(there, self.axes), len(there)) if there else None
@@ -125,7 +127,7 @@ class _Trial:
         return [member is not None and next(answers) for member in members]
 
     def broken(self, together: Example | None, rows: int) -> list[bool] | None:
-        """Which rows of an example break the law; ``None`` where that is not told, and then it is not asked again."""
+        """Return which rows of an example break the law; ``None`` without such information, and from then on."""
         if self.broken_rows is None or together is None:
             return None
         broken = self.broken_rows(together)
@@ -160,6 +162,7 @@ def minimise(
     *,
     exact: bool = True,
     whole: bool = False,
+    bisected: bool = True,
     broken_rows: Callable[[Example], NDArray[np.bool_] | None] | None = None,
 ) -> Example:
     """Return the simplest example found that still fails.
@@ -169,27 +172,30 @@ def minimise(
     example
         A failing example.
     axes
-        How each input may be shortened, and what a changed one is to be.
+        Axes and limits of each input.
     format_
         Format of the floating-point inputs.
     fails
-        Whether an example still fails; it is asked a few hundred times.
+        Whether an example still fails; it is called a few hundred times.
     exact
-        Whether the largest entry is taken to the last number that fails; else to within a 256th of it, in a third of
-        the questions.
+        Whether to find the last number that fails; otherwise the largest entry is exact to a 256th, in a third of the
+        calls.
     whole
-        Whether its numbers are whole, and stay so.
+        Whether the numbers are integers, and stay so.
+    bisected
+        Whether to bisect the largest entry at the end.
     broken_rows
-        Which rows of an example break the law, ``None`` where that is not told row by row: with it many steps are one
-        question.
+        Which rows of an example break the law, or ``None`` if the law does not measure row by row. It allows several
+        steps in one call.
     """
-    trial = _Trial(axes, format_, Members(example, axes, format_), fails, exact, whole, broken_rows)
+    members = Members(example, axes, format_)
+    trial = _Trial(axes, format_, members, fails, exact, whole, broken_rows, bisected=bisected)
     # Twice, since rows and columns may be needed only as long as the numbers are large or many.
     minimal = _pass(_pass(example, trial), trial, again=True)
     if broken_rows is None or fails(minimal):
         return minimal
-    # Rows knew of each other: what fails beside others need not alone.
-    return minimise(example, axes, format_, fails, exact=exact, whole=whole)
+    # The rows affect each other: a row may fail only together with others.
+    return minimise(example, axes, format_, fails, exact=exact, whole=whole, bisected=bisected)
 
 
 def _is_whole(value: object) -> bool:
@@ -205,8 +211,8 @@ def _pass(example: Example, trial: _Trial, *, again: bool = False) -> Example:
     for name in axes:
         if _has_values(axes[name], example[name]) and example[name].numel() <= _MANY:
             example = _simplify(example, name, trial, kept_from_growing=again and name == primary)
-    if again and example is before:
-        # The entry was bisected, and nothing beside it has changed since.
+    if (again and example is before) or not trial.bisected:
+        # The entry was bisected, and no other entry has changed since.
         return example
     if primary is not None and _has_values(axes[primary], example[primary]) and 0 < example[primary].numel() <= _MANY:
         example = _bisect_largest(example, primary, trial)
@@ -214,7 +220,7 @@ def _pass(example: Example, trial: _Trial, *, again: bool = False) -> Example:
 
 
 def _has_values(axes: Axes, value: Tensor) -> bool:
-    """Whether its entries are numbers that may be others: no index, no mask, nothing that is kept as it is."""
+    """Return whether the entries may change: no index, no mask, and no fixed values."""
     return axes.index_of is None and not axes.kept and value.dtype != torch.bool
 
 
@@ -230,7 +236,7 @@ def _shorten(example: Example, name: str, trial: _Trial) -> Example:
         # Long axes: a few places only, since a drop that helps usually helps anywhere.
         starts = range(0, before, max(run, -(-before // _PLACES)))
         runs = [range(start, min(start + run, before)) for start in starts]
-        # A last run is shorter: what it leaves is not of the length that the others leave, to lie beside it.
+        # The last run is shorter, so its remainder has another length and cannot share an example.
         shorter = _first_without(example, name, [it for it in runs if len(it) == run], trial)
         shorter = shorter or _first_without(example, name, [it for it in runs if len(it) < run], trial)
         if shorter is not None:
@@ -265,9 +271,9 @@ def _shortest_prefix(example: Example, name: str, trial: _Trial) -> Example:
 
 
 def _simplify(example: Example, name: str, trial: _Trial, *, kept_from_growing: bool) -> Example:
-    """Replace each finite entry by the first of zero, one, and its roundings to ever more digits that still fails.
+    """Replace each finite entry by zero, one, or a short rounding, whichever is the first that still fails.
 
-    The largest one may be kept from growing: once it has been bisected, it would be again, and come to the same.
+    The largest entry may be prevented from growing, since it would only be bisected again.
     """
     bisected = _largest(example[name]) if kept_from_growing else None
     left = list(np.ndindex(tuple(example[name].shape)))
@@ -282,12 +288,12 @@ def _simplify(example: Example, name: str, trial: _Trial, *, kept_from_growing: 
 
 
 def _simpler_at(example: Example, name: str, index: tuple[int, ...], trial: _Trial, *, kept: bool) -> Iterator[_Step]:
-    """What one entry may become: simplest first; where it is kept from growing, nothing larger."""
+    """Return the replacements of one entry, the simplest first; optionally none that is larger."""
     current, positive = float(example[name][index]), trial.axes[name].positive
     largest = torch.finfo(example[name].dtype).max if example[name].is_floating_point() else np.inf
     if not np.isfinite(current) or (positive and current == 0.0):
         return
-    for simple in _simpler(current):
+    for simple in _simpler(current, *(() if trial.bisected else _POWERS)):
         # The largest number rounded to fewer digits is none of the format.
         if abs(simple) > (abs(current) if kept else largest):
             continue
@@ -298,11 +304,16 @@ def _simpler_at(example: Example, name: str, index: tuple[int, ...], trial: _Tri
             yield _Step(changed, at=(name, index))
 
 
-def _simpler(value: float) -> Iterator[float]:
+_POWERS = (10.0, 100.0, 1000.0)
+"""Numbers that an entry may become if it does not become the last one that fails."""
+
+
+def _simpler(value: float, *powers: float) -> Iterator[float]:
     yield 0.0
     if np.signbit(value):
         yield -0.0
     yield math.copysign(1.0, value)
+    yield from (math.copysign(power, value) for power in powers if power < abs(value))
     for digits in (1, 2, 3, 4):
         yield float(f"{value:.{digits - 1}e}")
 
@@ -322,10 +333,10 @@ def _bisect_largest(example: Example, name: str, trial: _Trial) -> Example:
     sign = math.copysign(1.0, float(tensor[position]))
 
     def member(ordinal: int) -> Example | None:
-        # Ordinal 0 is both zeros; the entry's own sign is the one that failed.
+        # Ordinal 0 is both zeros; keep the sign that failed.
         value = abs(float(from_ordinal(np.array(ordinal), trial.format)))
         smaller = trial.member(_replaced(example, name, position, sign * value), at=(name, position))
-        # Where another entry takes what this one leaves, the two would only change places.
+        # If another entry would take the old value of this one, the two would only change places.
         moved = smaller is not None and trial.axes[name].restore is not None and _largest(smaller[name]) != position
         return None if moved else smaller
 
@@ -351,6 +362,6 @@ def _size(example: Example) -> int:
 
 
 def _largest(tensor: Tensor) -> tuple[int, ...]:
-    """Where the finite entry of largest magnitude is."""
+    """Return the index of the finite entry with the largest magnitude."""
     magnitudes = torch.where(tensor.isfinite(), tensor.double().abs(), -1.0)
     return tuple(int(i) for i in np.unravel_index(int(magnitudes.argmax()), tuple(tensor.shape)))

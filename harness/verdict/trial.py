@@ -1,4 +1,4 @@
-"""Trials: a law measured on examples, what breaks it confirmed by ball arithmetic, and what was seen counted."""
+"""Trials: measure a law on examples, confirm violations by ball arithmetic, and count."""
 
 import hashlib
 import math
@@ -36,7 +36,7 @@ _SHORT = 240
 
 @dataclass
 class Census:
-    """What ran, and the worst that was seen."""
+    """Counts of examples and rows, and the worst deviation."""
 
     examples: int = 0
     rows: int = 0
@@ -84,22 +84,22 @@ class Census:
 
     @property
     def inputs(self) -> str | None:
-        """Digest of all examples that were tried; ``None`` where there were none."""
+        """Digest of all tried examples; ``None`` if there were none."""
         return hashlib.blake2b(b"".join(self.digests), digest_size=3).hexdigest() if self.digests else None
 
 
 @dataclass(frozen=True)
 class Trials:
-    """A law tried on one example after the other.
+    """A law to try on one example after the other.
 
     Parameters
     ----------
     job
-        The law, of a case in a dtype.
+        The law, for a case in a dtype.
     subject
-        The case as the law sees it.
+        The subject of the law.
     census
-        Of what was tried.
+        Counts of the trials.
     """
 
     job: Job
@@ -127,15 +127,16 @@ class Trials:
         return None
 
     def failing_rows(self, example: Example, *, unlike: bool) -> list[tuple[Example, float]]:
-        """Return failing rows of an example, each with how far beyond its bound it is, as the screen sees it.
+        """Return failing rows of an example, each with its severity on the screening oracle.
 
         Parameters
         ----------
         example
             The example.
         unlike
-            Whether there are, beside the worst one, the worst of those that are finitely wrong and the one in the
-            middle of these: what is wrong with each may be something else.
+            Whether to include, besides the worst row, the worst and the median row with a finite deviation, which may
+            have
+            other causes.
         """
         measurement = self.measure(example)
         rows = [self._worst_row(example, measurement)] if measurement.broken else []
@@ -151,9 +152,9 @@ class Trials:
         return worst_row(example, self.job.axes, measurement, self.breaks, peculiar=peculiar)
 
     def measure(self, example: Example) -> Measurement:
-        """Measure; what a law cannot make anything of, where its contract leaves that to it, is the case's error.
+        """Measure; if the law cannot use an unchecked result, this is an error of the case.
 
-        Where the contract says what comes back, the subject has held it against that already.
+        If the contract describes the result, the subject has checked it already.
         """
         try:
             return self.subject.measure(self.job.law, example)
@@ -178,12 +179,12 @@ class Trials:
         return self.measure(example).broken
 
     def broken_rows(self, example: Example) -> NDArray[np.bool_] | None:
-        """Which rows break the law; ``None`` where it does not measure row by row."""
+        """Return which rows break the law; ``None`` if it does not measure row by row."""
         ratio = of_rows(self.measure(example).ratio)
         return None if ratio is None else ratio > 1.0
 
     def severity_of_rows(self, example: Example) -> NDArray[np.float64] | None:
-        """How far beyond its bound each row is; ``None`` where it does not measure row by row."""
+        """Return the severity of each row; ``None`` if the law does not measure row by row."""
         return of_rows(self.measure(example).severity)
 
     def shows_each_time(self, example: Example) -> bool:
@@ -225,13 +226,13 @@ def _in_short(example: str) -> str:
 
 
 def _of_broken_rows(measurement: Measurement) -> NDArray[np.float64]:
-    """How far beyond its bound each broken row is."""
+    """Return the severity of each broken row."""
     severity, ratio = of_rows(measurement.severity), of_rows(measurement.ratio)
     return np.array([measurement.most_severe]) if severity is None or ratio is None else severity[ratio > 1.0]
 
 
 def _without(measurement: Measurement, apart: Callable[[NDArray[np.float64]], NDArray[np.bool_]]) -> Measurement:
-    """The same without the rows that are so far beyond their bounds."""
+    """Return the measurement without the rows that are this far beyond their bounds."""
     severity = of_rows(measurement.severity)
     rows = apart(np.array([measurement.most_severe]) if severity is None else severity)
     left_out = rows.reshape(-1, *(1,) * (measurement.ratio.ndim - 1)) if severity is not None else rows[0]

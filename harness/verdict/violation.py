@@ -1,20 +1,24 @@
-"""A violation: an example that breaks a law, measured by ball arithmetic, with its cause and what it is related to."""
+"""A violation: an example that breaks a law, measured by ball arithmetic, with its cause and related laws."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import torch
 
+from harness.calling.adapter import NotApplicable
 from harness.floats.measurement import Measurement
 from harness.floats.oracle import confirming
-from harness.laws.law import Example
-from harness.record import Violation
-from harness.record.remedy import cause_of
+from harness.laws.law import Contract, Example
+from harness.laws.subject import CaseError
+from harness.record import Event, Violation
+from harness.record.remedy import Scope, cause_of
 from harness.verdict.cause import event_of
 from harness.verdict.consequence import followed
 from harness.verdict.draw import Deadline
 from harness.verdict.job import Job
-from harness.verdict.replay import replay_command, spelled_out, to_text
+from harness.verdict.mistake import with_cap, with_mistake
+from harness.verdict.replay import is_one_group, replay_command, spelled_out, to_text
 from harness.verdict.trial import Trials
 from harness.verdict.wider import is_mended_wider
 
@@ -46,15 +50,36 @@ def measured(trials: Trials, example: Example, draws: str, *, counted: bool = Fa
         return None
     violation = violation_of(trials.job, example, measurement, draws)
     event = event_of(trials.job, example)
-    return violation if event is None else violation.model_copy(update={"event": event, "cause": cause_of(event)})
+    return (
+        violation
+        if event is None
+        else violation.model_copy(update={"event": event, "cause": repaired(trials.job, event)})
+    )
+
+
+_SIGMOIDS = {"sigmoid", "logsigmoid", "softplus", "binary_cross_entropy_with_logits"}
+"""Contracts whose exponential has an argument of either sign and no row to compare with."""
+
+
+def repaired(job: Job, event: Event) -> str:
+    """Return an event and its remedy, which depends on what the contract reduces."""
+    return cause_of(event, _scope(job.contract))
+
+
+def _scope(contract: Contract) -> Scope:
+    if contract.name in _SIGMOIDS:
+        return "sigmoid"
+    first = next(iter(contract.axes.values()), None)
+    has_rows = first is not None and len(first.names) - contract.grouped > 1
+    return "rows" if has_rows else ""
 
 
 def violation_of(job: Job, example: Example, measurement: Measurement, draws: str) -> Violation:
     """Return the violation that was measured on an example."""
-    place = measurement.worst
+    place, one_group = measurement.worst, is_one_group(example, job.contract)
     read = {name: example[name] for name in job.law.reads}
     return Violation(
-        place=place,
+        place=place[1:] if one_group else place,
         actual=float(measurement.actual[place]),
         expected=float(measurement.expected[place]),
         deviation=float(measurement.deviation[place]),
@@ -62,35 +87,46 @@ def violation_of(job: Job, example: Example, measurement: Measurement, draws: st
         over=measurement.over,
         of=measurement.ratio.size,
         magnitude=magnitude(read),
-        example=to_text(read),
+        example=to_text(read, job.contract),
         replay=replay_command(job.case, job.contract, job.law.name, job.format, read, draws, device=job.device),
         cause=_cause(job, measurement),
     )
 
 
 def related(job: Job, violation: Violation, failing: Example, *, seed: int, deadline: Deadline) -> Violation:
-    """Return the violation with what mends it and what it follows from, as far as that is tried.
+    """Return the violation with its remedy and the law that explains it, if they can be found.
 
     Parameters
     ----------
     job
-        The law, of a case in a dtype.
+        The law, for a case in a dtype.
     violation
-        The law's, on its smallest example.
+        The violation on the smallest example.
     failing
-        The row that was met.
+        The first failing row.
     seed, deadline
-        Of the examples that are drawn beside it, and until when.
+        Seed and deadline for further examples.
     """
     mended = is_mended_wider(job, failing, seed=seed, deadline=deadline)
-    shown = [failing, *spelled_out(violation.example)]
-    # What is known to have happened says more.
-    follows = "" if violation.event else followed(job, shown, seed=seed, deadline=deadline)
-    return violation.model_copy(update={"mended_wider": mended, "follows": follows})
+    shown = [failing, *spelled_out(violation.example, job.contract)]
+    violation = explained(job, violation, shown)
+    # A known mistake or event says more than the law from which the violation follows.
+    is_known = violation.event is not None or violation.mistake
+    follows = "" if is_known else followed(job, shown, seed=seed, deadline=deadline)
+    return violation.model_copy(update={"mended_wider": mended and not violation.mistake, "follows": follows})
+
+
+def explained(job: Job, violation: Violation, shown: Sequence[Example]) -> Violation:
+    """Return the violation with the frequent mistake that explains it, if the case makes a known one."""
+    with suppress(CaseError, NotApplicable):
+        if (known := with_mistake(job, violation, shown)).mistake:
+            return known
+        return with_cap(job, violation)
+    return violation
 
 
 def _cause(job: Job, measurement: Measurement) -> str:
-    """What to look at, and how the case was called where the law calls in several ways."""
+    """Return the likely cause, and the circumstance of the call if a law has several."""
     cause = job.law.likely_cause(float(measurement.actual[measurement.worst]))
     return f"{measurement.circumstance}: {cause}" if measurement.circumstance else cause
 

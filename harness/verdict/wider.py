@@ -1,7 +1,7 @@
-"""What a wider format mends: the same code, computed in float32 and rounded once at its end.
+"""Check whether a wider format is a remedy: the same code in float32, with one rounding at the end.
 
-A format of 16 bits is left in many ways: squares overflow, a small constant vanishes, roundings add up. Where the law
-holds as soon as the code is given float32, that is one cause, and it is tried rather than guessed.
+In 16 bits, squares overflow, small constants vanish, and rounding errors add up. If the law holds with float32 inputs,
+this is one cause.
 """
 
 from collections.abc import Sequence
@@ -26,16 +26,16 @@ _OF_NUMBERS = {"value", "finite", "algebra", "special", "length", "gradient"}
 
 
 def is_mended_wider(job: Job, example: Example, *, seed: int, deadline: Deadline) -> bool:
-    """Whether a law that is broken in 16 bits holds where the same code computes in float32 and rounds once.
+    """Return whether a law that is broken in 16 bits holds if the same code computes in float32 and rounds once.
 
     Parameters
     ----------
     job
-        The law, of a case in a dtype.
+        The law, for a case in a dtype.
     example
-        One that breaks it.
+        An example that breaks it.
     seed, deadline
-        Of the examples that are drawn beside it, and until when.
+        Seed and deadline for further examples.
     """
     if job.format.precision >= FORMATS["float32"].precision or job.law.intermittent or job.law.group not in _OF_NUMBERS:
         return False
@@ -51,5 +51,5 @@ def is_mended_wider(job: Job, example: Example, *, seed: int, deadline: Deadline
     try:
         return first_failing(trials, (example,), examples=EXAMPLES, seed=seed, deadline=deadline) is None
     except (CaseError, NotApplicable):
-        # What does not answer in float32 is not mended by it.
+        # Without a result in float32 it is no remedy.
         return False

@@ -1,8 +1,8 @@
-"""What is seen beside the smallest example: the worst of the same cause, and other causes that break the same law.
+"""Further examples of a violation: the worst of the same cause, and examples of other causes.
 
-A minimal example barely fails by construction, and alone looks like a false alarm. The worst is of the same cause: the
-NaN of an overflow says nothing of a mean that underflows. What is of another cause is a violation of its own, so that
-nothing that was seen is lost where one law breaks in two ways.
+A minimal example barely fails, and alone looks like a false alarm. The worst example must have the same cause: the NaN
+of an overflow does not illustrate a mean that underflows. An example of another cause becomes a separate violation, so
+that both are reported if one law breaks in two ways.
 """
 
 import contextlib
@@ -19,14 +19,15 @@ from harness.floats.oracle import confirming
 from harness.laws.law import Example
 from harness.laws.subject import CaseError
 from harness.record import EventKind, Violation, WorstExample, mark_of
-from harness.record.remedy import cause_of
 from harness.verdict.cause import Cause, traced
+from harness.verdict.clear import clearer, severity
 from harness.verdict.consequence import BASES
 from harness.verdict.draw import Deadline, failing_rows
+from harness.verdict.job import Job
 from harness.verdict.replay import MOST, replay_command, spelled_out, to_text
 from harness.verdict.shrink import minimise
 from harness.verdict.trial import Trials
-from harness.verdict.violation import magnitude, measured, related
+from harness.verdict.violation import magnitude, measured, related, repaired
 
 CLEARLY = 2.0
 """Factor on the excess over the bound from which the worst example is shown."""
@@ -80,21 +81,21 @@ class Search:
 
     def _beside(self, violation: Violation, failing: Example) -> Violation:
         finite, base = not math.isinf(violation.deviation), self.trials.job.law.name in BASES
-        # Nothing is worse than what is infinitely wrong; what else breaks a law that others follow from is looked for.
+        # An infinite deviation is the worst already; only base laws can reveal further causes.
         examples = self.examples if finite or base else 0
         rows = failing_rows(
             self.trials, failing, examples=examples, seed=self.seed, deadline=self.deadline, unlike=base
         )
         telling = self._telling(rows, violation, failing)
-        least, own = CLEARLY * _severity(violation), self._cause_of(violation) if telling else Cause()
+        least, own = CLEARLY * severity(violation), self._cause_of(violation) if telling else Cause()
         worst, sought = None, not finite
         others: dict[Hashable, Violation] = {}
-        for row, severity in telling:
+        for row, excess in telling:
             if self.deadline.is_up:
                 break
             if sought and not base and row is not failing:
                 continue
-            seeks = not sought and severity >= least
+            seeks = not sought and excess >= least
             for example in [self._as_bad(row), row] if seeks else [row]:
                 cause = traced(self.trials.job, example)
                 if _is_of(cause, own):
@@ -102,17 +103,16 @@ class Search:
                         worst, sought = self._recorded(example, cause, least), True
                         own = own if own.is_known or worst is None else cause
                     break
-                if _is_apart(cause, own, is_worse=finite and math.isinf(severity)):
+                if _is_apart(cause, own, is_worse=finite and math.isinf(excess)):
                     self._note(others, example, cause, own)
-        return _with(violation, worst, list(others.values()))
+        return _with(self.trials.job, violation, worst, list(others.values()))
 
     def _telling(
         self, rows: list[tuple[Example, float]], violation: Violation, failing: Example
     ) -> list[tuple[Example, float]]:
-        """The rows that may be traced: the worst first, then the one that was met first, then some unlike these.
+        """Return the rows to trace: the worst, then the first failing one, then some different ones.
 
-        The smallest example was made of the one that was met first: it is of the same cause, unless what was answered
-        is of another kind.
+        The first failing row has the same cause as the smallest example, unless its results are of another kind.
         """
         answered = self.trials.measure(failing)
         became = _kind(float(answered.actual[answered.worst])) == _kind(violation.actual)
@@ -122,16 +122,19 @@ class Search:
             return [*([] if math.isinf(violation.deviation) else rows[:1]), *met, *rows[1:TRACED]]
         infinite = [row for row in rows if math.isinf(row[1])]
         finite = rows[len(infinite) :]
-        # What is as infinitely wrong as the smallest example is mostly of its cause.
+        # Infinite deviations mostly have the same cause.
         first = [] if math.isinf(violation.deviation) else infinite[:1]
-        # What overflows does so on large numbers, whatever else is infinitely wrong.
+        # Large inputs overflow, whatever causes the other infinite deviations.
         largest = sorted(infinite[len(first) :], key=lambda row: -magnitude({name: row[0][name] for name in law.reads}))
         return [*first, *finite[:1], *met, *largest[:1], *finite[1:][len(finite) // 2 :][:1]]
 
     def _cause_of(self, violation: Violation) -> Cause:
         if violation.event is not None:
             return Cause(violation.event)
-        return next((traced(self.trials.job, example) for example in spelled_out(violation.example)), Cause())
+        return next(
+            (traced(self.trials.job, example) for example in spelled_out(violation.example, self.trials.job.contract)),
+            Cause(),
+        )
 
     def _as_bad(self, worst: Example) -> Example:
         """Make it smaller and simpler where it stays as bad."""
@@ -145,7 +148,7 @@ class Search:
             severity = None if deadline.is_up else trials.severity_of_rows(together)
             return None if severity is None else severity >= as_found
 
-        # No threshold is looked for: that is what the smallest example shows.
+        # No threshold is needed here: the smallest example shows it.
         axes, format_ = trials.job.axes, trials.job.format
         return minimise(worst, axes, format_, is_as_bad, exact=False, broken_rows=as_bad_rows)
 
@@ -165,20 +168,22 @@ class Search:
             expected=float(measurement.expected[place]),
             deviation=float(measurement.deviation[place]),
             bound=measurement.admitted(place),
-            example=to_text(read),
+            example=to_text(read, job.contract),
             replay=replay_command(job.case, job.contract, job.law.name, job.format, read, "", device=job.device),
         )
-        return _Worst(recorded, cause) if _severity(recorded) >= least else None
+        return _Worst(recorded, cause) if severity(recorded) >= least else None
 
     def _note(self, others: dict[Hashable, Violation], example: Example, cause: Cause, own: Cause) -> None:
-        """Add the violation of another cause, on the smallest example that it has, unless it is noted or that is large.
+        """Add the violation of another cause on its smallest example, unless it is known or the example is large.
 
-        What it becomes on the way may be of a third cause, which is noted too.
+        While the example shrinks, its cause may change again, and is noted as well.
         """
         for candidate in (self._smallest(example), example) if _mark(cause) not in others else ():
             violation = None if self._is_large(candidate) else measured(self.trials, candidate, self.draws)
             if violation is None:
                 continue
+            if candidate is not example:
+                violation = clearer(self.trials, example, violation, self.draws, self.deadline)
             found = self._cause_of(violation)
             if found.is_known and not _is_of(found, own) and _mark(found) not in others:
                 others[_mark(found)] = related(
@@ -217,10 +222,9 @@ class _Worst:
 
 
 def _is_of(cause: Cause, own: Cause) -> bool:
-    """Whether an example is of a cause of which another one is.
+    """Return whether an example has the same cause as another.
 
-    Of what cannot be followed it is not said that it is of another, unless the other is wrong in exact arithmetic: what
-    is so can be followed.
+    If its operations cannot be traced, the causes count as equal, unless the other one is wrong in exact arithmetic.
     """
     if not cause.is_known:
         return not own.is_exact
@@ -230,7 +234,7 @@ def _is_of(cause: Cause, own: Cause) -> bool:
 
 
 def _is_apart(cause: Cause, own: Cause, *, is_worse: bool) -> bool:
-    """Whether another cause is told apart: it is another finding, or the same with no number in place of one."""
+    """Return whether another cause is distinct: another finding, or the same one without a number."""
     return is_worse or _mark(cause) != _mark(own)
 
 
@@ -242,16 +246,11 @@ def _mark(cause: Cause) -> Hashable:
     return None if cause.event is None else mark_of(cause.event)
 
 
-def _with(violation: Violation, worst: _Worst | None, others: list[Violation]) -> Violation:
+def _with(job: Job, violation: Violation, worst: _Worst | None, others: list[Violation]) -> Violation:
     found: dict[str, object] = {"beside": tuple(others)} if others else {}
     if worst is not None:
         found["worst"] = worst.example
-        # What barely fails may be a sum of roundings that says nothing, where what fails by far has a name.
-        if violation.event is None and worst.cause.event is not None:
-            found |= {"event": worst.cause.event, "cause": cause_of(worst.cause.event)}
+        # A small violation may be accumulated rounding without a name; a large one has a name.
+        if violation.event is None and worst.cause.event is not None and not violation.mistake:
+            found |= {"event": worst.cause.event, "cause": repaired(job, worst.cause.event)}
     return violation.model_copy(update=found)
-
-
-def _severity(found: Violation | WorstExample) -> float:
-    """How far beyond its bound, as :attr:`~harness.floats.measurement.Measurement.severity` has it."""
-    return found.deviation / max(found.bound, 0.5)

@@ -1,4 +1,4 @@
-"""What came of a piece of work, wherever it was done."""
+"""The result of a piece of work."""
 
 from dataclasses import dataclass
 
@@ -9,22 +9,22 @@ from harness.work.plan import Document
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of one piece.
+    """The result of a piece.
 
     Parameters
     ----------
     index
-        Of the piece.
+        Number of the piece.
     said
-        What it came to; ``None`` where it did not come to its end.
+        The result; ``None`` if the piece did not finish.
     noticed
-        What the implementation did in its process besides answering, and of which kind that is.
+        A side effect of the implementation, with its kind.
     loss
-        How the worker was lost; ``None`` where it was not.
+        How the worker was lost; ``None`` if it was not.
     reason
-        Why the piece came to nothing, naming the case; ``None`` where it came to something, or was not begun.
+        Why there is no result, with the name of the case; ``None`` if there is one, or the piece was not started.
     duration_s
-        From question to answer.
+        Time from request to reply.
     """
 
     index: int

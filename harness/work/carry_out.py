@@ -1,7 +1,7 @@
-"""Carrying out a plan: in this process, on processes, in processes that foreign code may take with it, on an executor.
+"""Execution of a plan: in this process, in worker processes, isolated from foreign code, or on an executor.
 
-The pieces are independent and seeded by what they are about, so what comes out depends neither on where they are done,
-nor on how many workers there are, nor on the order. Each comes back as the same document everywhere.
+Pieces are independent, and their seeds depend only on their content. So the results do not depend on the workers, their
+number or the order.
 """
 
 import time
@@ -19,50 +19,44 @@ from harness.work.processes import in_order
 
 
 class Hands(Protocol):
-    """Who carries a plan out; a context, on entering which the code is loaded."""
+    """Executes a plan; a context that loads the code."""
 
     pieces: list[Document]
     """The subjects of the planned pieces."""
 
     def answers(self, indices: Sequence[int], *, seconds: float | None = None) -> Iterator[Answer]:
-        """Yield what comes of some pieces, in their order.
+        """Yield the results of some pieces, in their order.
 
         Parameters
         ----------
         indices
-            Of the pieces.
+            Numbers of the pieces.
         seconds
-            Time after which no further piece is begun: those come back with neither an answer nor a reason.
+            Time after which no further piece starts; later pieces have neither a result nor a reason.
 
         Notes
         -----
-        Who closes it before its end, or is interrupted, gets no more answers; what is running on trusted processes is
-        waited for, so that what a piece keeps by itself is kept whole.
+        After an early close or an interrupt there are no more results. Trusted processes finish their current piece, so
+        that
+        files they write are complete.
         """
 
 
 def carry_out(
     plan: Plan, *, processes: int = 1, limits: Limits | None = None, executor: Executor | None = None
 ) -> AbstractContextManager[Hands]:
-    """Return who carries a plan out.
+    """Return the executor of a plan, to be used as a context.
 
     Parameters
     ----------
     plan
-        What to do.
+        The plan.
     processes
-        How many processes share the pieces; each computes on one thread.
+        Number of processes that share the pieces; each computes on one thread.
     limits
-        Of time and memory, for code that runs in processes of its own; in this one, or in processes that are trusted,
-        when absent.
+        Limits of time and memory for isolated code; without limits, the code runs in this process or in trusted ones.
     executor
-        Whose workers do the pieces, instead of processes here, each in a process of its own beside it; under the usual
-        limits when none are given.
-
-    Returns
-    -------
-    hands
-        To be entered.
+        Executor that replaces local processes. Its workers isolate the code, by default under the usual limits.
     """
     if executor is not None:
         from harness.work.executor_pool import ExecutorPool
@@ -111,7 +105,7 @@ class Here:
         self._stack.close()
 
     def answers(self, indices: Sequence[int], *, seconds: float | None = None) -> Iterator[Answer]:
-        """Yield what comes of some pieces, in their order."""
+        """Yield the results of some pieces, in their order."""
         if self._processes > 1 and len(indices) >= self._plan.pays_from * self._processes:
             return self._shared(indices, seconds)
         return self._in_turn(indices, seconds)

@@ -1,7 +1,7 @@
-"""A process in which somebody's code is called, from outside: started, asked, and ended with all that it has started.
+"""A process for foreign code, seen from outside: it starts, receives requests, and ends with all its descendants.
 
-It is given questions and gives back bytes; whatever else comes of it is said. An answer that comes before its question,
-twice, or for another one is no answer.
+It receives requests and returns bytes, and its side effects are reported. A reply that comes before its request, twice,
+or with the mark of another request is an error.
 """
 
 import contextlib
@@ -38,6 +38,9 @@ UNASKED = "writes into files that it has not opened"
 STRAYS = "leaves a process running (with `--no-isolate`, an implementation may keep one, such as a compiler)"
 """Message about code that leaves processes running."""
 
+STOPS = "hangs: it stops its process, and a call did not return within {:g} s"
+"""Message about a process that receives SIGSTOP."""
+
 _GRACE_S = 1.0
 _FORK_S = 30.0
 _PR_SET_CHILD_SUBREAPER = 36
@@ -45,13 +48,7 @@ _END = 2**16
 
 
 class LostError(GoneError):
-    """The process is lost, and with it what was being asked; no fault that a law may catch.
-
-    Parameters
-    ----------
-    loss
-        How.
-    """
+    """The process is lost during a request; no law may catch this."""
 
     def __init__(self, loss: Loss) -> None:
         self.loss = loss
@@ -60,14 +57,14 @@ class LostError(GoneError):
 
 @dataclass
 class Allowed:
-    """What a piece of work allows the code.
+    """Time that a piece of work allows the code.
 
     Parameters
     ----------
     call_s, first_call_s
-        Seconds for a call, and for the next one where that may take longer.
+        Seconds for a call, and for the next call if it may take longer.
     until
-        When the piece is to be done.
+        Deadline of the piece.
     """
 
     call_s: float
@@ -76,20 +73,20 @@ class Allowed:
 
 
 class Child:
-    """The process, and whatever is forked of it to be asked; started when it is first asked.
+    """The process and its fork that receives requests; it starts at the first request.
 
     Parameters
     ----------
     limits
-        Under which the code runs.
+        Limits of the code.
     setup
-        What is to be loaded, as the callee takes it.
+        Description of the code to load.
     second
-        A process that waits to be the first that is asked.
+        A waiting process to use first.
     reaps
-        Whether this process has no children of its own beside, so that those which it comes to have are strays.
+        Whether this process has no other children, so that all additional ones are strays.
     server
-        Of whom it is forked, outside of a sandbox; a fresh interpreter where absent.
+        Fork server to use without a sandbox; a fresh interpreter when absent.
     """
 
     def __init__(
@@ -160,7 +157,7 @@ class Child:
             raise UsageError(**{name: value and str(value) for name, value in self.about["usage"].items()})
 
     def _begun(self, stdin: int) -> Second | Forked | subprocess.Popen[bytes]:
-        """Return the process: the one that waits, one that is forked of a server, or a fresh one."""
+        """Return the process: the waiting one, a fork of a server, or a fresh one."""
         cache = Path(tempfile.gettempdir()) / f"torchinductor_{os.getuid()}"
         environment = {"TORCHINDUCTOR_CACHE_DIR": str(cache), **surroundings(), "TMPDIR": self._folder}
         if self._second is not None:
@@ -181,12 +178,9 @@ class Child:
         )
 
     def reads_loaders(self, *, named: bool = True) -> None:
-        """Let it be one in which loaders are read, from the next start on; what is named may be any object then.
+        """Read loaders from the next start on; the target may then be any object.
 
-        Parameters
-        ----------
-        named
-            Whether the target is a loader by what is said of it, and so need not be callable.
+        ``named`` says whether the target has a loader's name, and need not be callable.
         """
         self.close()
         self.has_loaders, self._setup["objects"] = True, named
@@ -198,7 +192,7 @@ class Child:
         return other
 
     def close(self) -> None:
-        """End it, and what it has started."""
+        """End the process and its descendants."""
         if self._process is None:
             return
         self._end_server()
@@ -213,7 +207,7 @@ class Child:
         self._process = None
 
     def renew(self) -> None:
-        """Let the next question be asked of a process that none was asked before."""
+        """Use a new process for the next request."""
         self.is_spoilt = False
         if self._process is None:
             return
@@ -226,7 +220,7 @@ class Child:
     def _end_server(self) -> None:
         if self._server is not None and self._process is not None and self._server != self._process.pid:
             _end_group(self._server)
-            # What it comes to is of no interest.
+            # The exit code does not matter.
             with contextlib.suppress(OSError, LostError, EOFError):
                 self._allowed = replace(self._allowed, until=time.monotonic() + _GRACE_S)
                 self._number()
@@ -247,7 +241,7 @@ class Child:
         self.generation += 1
         self._server = self._process.pid
         if self.about.get("forks"):
-            # Nothing is ended by a number that is not known to be a process of ours: in a sandbox it may mean another.
+            # A number from a sandbox may mean another process, so it is not used to end one.
             server = self._number()
             is_ours = server in _children(self._process.pid)
             self._server, self.about["forks"] = (server, True) if is_ours else (self._server, False)
@@ -264,7 +258,7 @@ class Child:
     # Pieces of work
 
     def begin(self, call_s: float, first_call_s: float | None, within_s: float) -> None:
-        """Begin a piece of work, and allow what it may take."""
+        """Begin a piece of work, with its time limits."""
         self._allowed = Allowed(call_s, first_call_s, time.monotonic() + within_s)
         self._told = None
 
@@ -274,10 +268,10 @@ class Child:
         return self._allowed.call_s
 
     def noticed(self) -> tuple[Fault, str] | None:
-        """What the code did since the last time besides answering."""
+        """Return the side effects of the code since the last time."""
         if self._process is None:
             return None
-        # What is below a sandbox's own processes is the sandbox's to end.
+        # A sandbox ends its descendants.
         left = set() if self._sandbox or self.has_loaders else _children(self._server)
         for stray in left:
             _end_group(stray)
@@ -292,12 +286,12 @@ class Child:
         return None
 
     def ask(self, question: dict[str, Any], special: Callable[[Any], Any] = lambda value: value) -> dict[str, Any]:
-        """Ask, and return the answer.
+        """Send a request, and return the reply.
 
         Raises
         ------
         LostError
-            If the process ends, takes too long, or answers what it was not asked.
+            If the process ends, takes too long, or sends anything but the reply.
         """
         line = self._line or self._serve()
         if self._told is None:
@@ -343,7 +337,7 @@ class Child:
         return _children(os.getpid()) - own
 
     def _end_strays(self) -> bool:
-        """End what has become a child of this process by losing its parent; whether there was any."""
+        """End children that this process inherited; return whether there were any."""
         found = False
         while strays := self._strays():
             found = True
@@ -360,7 +354,7 @@ class Child:
             return False
 
     def _read(self, line: socket.socket, within: float | None = None) -> wire.Read:
-        """Return what fills buffers from a line, of which not a byte more is taken."""
+        """Return a function that fills buffers from a line and reads no further byte."""
         take = self._take(line, within)
 
         def read(buffer: memoryview) -> None:
@@ -375,9 +369,11 @@ class Child:
         def take(buffer: memoryview) -> int:
             until = self._allowed.until if within is None else min(time.monotonic() + within, self._allowed.until)
             watched = [line, self._control] if line is not self._control else [line]
-            ready = select.select(watched, [], [], max(0.0, until - time.monotonic()))[0]
-            if not ready:
-                raise LostError(loss(None, "", self.limits))
+            while not (ready := select.select(watched, [], [], self._patience(until))[0]):
+                if time.monotonic() >= until:
+                    raise LostError(loss(None, "", self.limits))
+                if not self._sandbox and _is_stopped(self._server):
+                    raise LostError(Loss(Fault.HUNG, STOPS.format(self._allowed.call_s)))
             if line not in ready or (len(ready) > 1):
                 raise LostError(self._loss())
             count = line.recv_into(buffer)
@@ -387,8 +383,12 @@ class Child:
 
         return take
 
+    def _patience(self, until: float) -> float:
+        """Return the seconds until the next look at the process; the timers in a stopped process have no effect."""
+        return max(0.0, min(until - time.monotonic(), self._allowed.call_s))
+
     def _loss(self) -> Loss:
-        """How the process ended, which it has or is about to."""
+        """Describe how the process ended, or is about to end."""
         code = self._ended_with()
         if code is None:
             return loss(SILENT, "", self.limits)
@@ -417,13 +417,20 @@ class Child:
         return None
 
 
-# Processes that nobody waits for
+# Orphaned processes
 
 
 def _reap_strays() -> None:
     """Have what loses its parent among the processes below become this one's child."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def _is_stopped(pid: int | None) -> bool:
+    """Return whether a process is stopped by a signal; not where the system does not say."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[:1] == ["T"]
+    return False
 
 
 def _children(pid: int | None) -> set[int]:

@@ -1,7 +1,7 @@
-"""Another process as the place in which an implementation is called: a function here that asks, and what can be asked.
+"""Another process as the place of an implementation: a local function sends requests, and autograd works through it.
 
-The function stands in for the implementation: it takes tensors and returns tensors, through which autograd goes back by
-asking again. What is loaded there is never imported here.
+The function is a proxy. It takes and returns tensors, and its backward pass sends another request. This process never
+imports the code.
 """
 
 import itertools
@@ -10,7 +10,7 @@ import shutil
 import sysconfig
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from harness.calling.device import CPU, MisplacedError
 from harness.calling.discovery import OBJECTS
 from harness.calling.importing import single_name
 from harness.calling.model import UNFIT, AsStep
+from harness.calling.modes import DEFAULT
 from harness.calling.seen import Seen
 from harness.calling.state import RESTORED
 from harness.calling.surroundings import ElsewhereError, Look, ReshapedError
@@ -62,7 +63,7 @@ class Elsewhere:
 
     def __init__(self, child: Child) -> None:
         self.child = child
-        self._modes: dict[str, Any] = {"eager": False, "unset": False, "see": False, "hear": False}
+        self._modes = dict(DEFAULT)
         self._heard: list[str] = []
         self._looks: list[Look] | None = None
         self._seen: Seen | None = None
@@ -116,7 +117,7 @@ class Elsewhere:
     # Asking
 
     def ask(self, what: str, special: Callable[[Any], Any] = lambda value: value, **facts: Any) -> dict[str, Any]:
-        """Ask the process, and take up what the answer says beside its value."""
+        """Send a request, and process the additional parts of the reply."""
         question: dict[str, Any] = {"ask": what, **facts}
         if self._watch is not None:
             question["watch"] = (self._watch.key, self._watch.draws)
@@ -139,14 +140,14 @@ class Elsewhere:
         return answer
 
     def carried_out(self, what: str, inputs: Sequence[Any], device: str, case: int, **facts: Any) -> dict[str, Any]:
-        """Ask for something of an implementation's, and raise what it raises."""
+        """Send a request to an implementation, and raise its exceptions."""
         tensors = [x for x in tree_leaves(list(inputs)) if isinstance(x, Tensor)]
         return self.each(what, tensors, device, case, [{"inputs": list(inputs), **facts}])[0]
 
     def each(
         self, what: str, tensors: Sequence[Tensor], device: str, case: int, parts: Sequence[Mapping[str, Any]]
     ) -> list[dict[str, Any]]:
-        """Ask for something of an implementation's several times in one exchange, and raise what it raises."""
+        """Send several requests to an implementation in one message, and raise its exceptions."""
         modes = {
             **self._modes,
             "grad": torch.is_grad_enabled(),
@@ -166,7 +167,7 @@ class Elsewhere:
         return answers
 
     def _take_up(self, answer: dict[str, Any], tensors: Sequence[Tensor], device: str, case: int) -> None:
-        """Raise what was raised, and note what was seen."""
+        """Raise the exceptions of a reply, and store its observations."""
         if "raised" in answer:
             words, kind, place = (str(part)[: 2 * _SENTENCE] for part in answer["raised"])
             raise ElsewhereError(words, kind, place)
@@ -188,12 +189,12 @@ class Elsewhere:
             self._looks.append(Look(dict(answer["changed"]), set(answer["shared"])))
 
     def _refuse(self, reason: str, tensors: Sequence[Tensor], device: str, case: int) -> None:
-        """Raise that there is nothing to check, where that can be so; else it is what the implementation raises."""
+        """Raise that the law is not applicable if this is possible, and otherwise an error of the implementation."""
         can_be = {
             NO_BFLOAT16: any(x.dtype is torch.bfloat16 for x in tensors),
             NO_AUTOGRAD: any(x.requires_grad for x in tensors),
             NUMPY_IS_ON_THE_CPU: device != CPU,
-            # Whoever has answered has been compiled.
+            # A case that has replied has been compiled.
             NO_COMPILER: case not in self._answered and (device != CPU or not _has_compiler()),
             NO_HEADERS: case not in self._answered and not _has_headers(),
         }
@@ -206,15 +207,15 @@ class Elsewhere:
 
     @property
     def generation(self) -> int:
-        """Which process it is: one is forked anew where another was lost, and for each case."""
+        """Number of the process; it changes after a loss, and for each case."""
         return self.child.generation
 
     def dropped(self, handle: int, generation: int) -> None:
-        """Let go of what was kept of a call."""
+        """Release the stored data of a call."""
         if generation == self.child.generation:
             self._drop.append(handle)
 
-    # What laws ask of surroundings
+    # Interface for the laws
 
     def watch(self, *, draws: bool) -> Watch:
         """Return what looks at calls there."""
@@ -222,7 +223,7 @@ class Elsewhere:
 
     @contextmanager
     def watching(self, watch: "ElsewhereWatch") -> Iterator[None]:
-        """Let the calls of the body be looked at by one."""
+        """Let a watch observe the calls in the body."""
         before, self._watch = self._watch, watch
         try:
             yield
@@ -237,7 +238,7 @@ class Elsewhere:
         device: str,
         sequence: str | None = None,
     ) -> tuple[Any, bool]:
-        """Call the implementation, or have a sequence carried out there on what it makes."""
+        """Call the implementation, or carry out a sequence with its result."""
         function: Any = case.function
         self._last = function.index
         if sequence is None:
@@ -275,31 +276,37 @@ class Elsewhere:
                 yield what, stacked
 
     def overwrite_freed(self, byte: int, *, sizes: Iterable[int] = (), device: str = CPU) -> None:
-        """Overwrite what is freed there."""
+        """Overwrite freed memory there."""
         self.ask("fill", byte=byte, sizes=list(sizes), device=device)
 
     @contextmanager
-    def _mode(self, name: str) -> Iterator[None]:
-        before, self._modes[name] = self._modes[name], True
+    def _mode(self, **modes: Any) -> Iterator[None]:
+        before, self._modes = self._modes, {**self._modes, **modes}
         try:
             yield
         finally:
-            self._modes[name] = before
+            self._modes = before
+
+    def modes(
+        self, *, threads: int | None = None, dtype: torch.dtype | None = None, switched: bool = False
+    ) -> AbstractContextManager[None]:
+        """Change the settings of that process while it is called."""
+        return self._mode(threads=threads, dtype=dtype, switched=switched)
 
     def unset_is_nan(self) -> Any:
-        """Let torch fill what it hands out there."""
-        return self._mode("unset")
+        """Fill new memory with NaN there."""
+        return self._mode(unset=True)
 
     def uncompiled(self) -> Any:
         """Compile nothing there."""
-        return self._mode("eager")
+        return self._mode(eager=True)
 
     @contextmanager
     def seeing(self) -> Iterator[Seen]:
         """See what becomes of tensors there."""
         self._seen = seen = Seen()
         try:
-            with self._mode("see"):
+            with self._mode(see=True):
                 yield seen
         finally:
             self._seen = None
@@ -309,12 +316,12 @@ class Elsewhere:
         """Collect the warnings that are issued there."""
         heard: list[str] = []
         self._heard = heard
-        with self._mode("hear"):
+        with self._mode(hear=True):
             yield heard
 
     @contextmanager
     def looking(self) -> Iterator[list[Look]]:
-        """Look at what became of the inputs of each call there."""
+        """Observe the inputs of each call there."""
         looks: list[Look] = []
         self._looks = looks
         try:
@@ -344,6 +351,11 @@ class Elsewhere:
         """Whether it is there."""
         return self.ask("jax")["value"] is True
 
+    def changed_at_import(self) -> str:
+        """Return the changes that were reported there."""
+        changes = self.child.about.get("changes")
+        return " and ".join(str(one)[:_SENTENCE] for one in changes) if isinstance(changes, list) else ""
+
     def begin_alike(self) -> None:
         """Have the generators seeded with the next question."""
         self._alike = True
@@ -353,17 +365,17 @@ class Elsewhere:
         self.child.renew()
 
     def clock(self) -> float:
-        """Seconds of the day: those of another's processor are its own to tell."""
+        """Return the wall-clock time in seconds, because the other process could misreport its CPU time."""
         return time.monotonic()
 
 
 def _start(case: int, tensors: Sequence[Tensor]) -> tuple[Any, ...]:
-    """What it depends on whether a model fits: the parameters that it is to start from, which come last."""
+    """Return the key for whether a model fits: its initial parameters, which come last."""
     return case, *(x.shape for x in tensors[-2:])
 
 
 def _has_compiler() -> bool:
-    """Whether this machine has a compiler of C++, whatever is said of it."""
+    """Return whether this machine has a C++ compiler."""
     return any(shutil.which(name) for name in (os.environ.get("CXX", "c++"), "g++", "clang++"))
 
 
@@ -372,7 +384,7 @@ def _has_headers() -> bool:
 
 
 class RecordingElsewhere:
-    """What records calls there onto one tape."""
+    """Records remote calls on one tape."""
 
     _tapes = itertools.count()
 
@@ -387,7 +399,7 @@ class RecordingElsewhere:
             yield
 
     def views(self, tensors: Sequence[Tensor]) -> list[tuple[View, ...]]:
-        """What the tape has of the tensors that came of the body; of what was stacked here, all of its parts."""
+        """Return the tape's views of the tensors from the body; all parts of a tensor that was stacked here."""
         known = [view for _, view in sorted(self._elsewhere.views, key=lambda pair: pair[0])]
         if len(known) != len(tensors) and len(tensors) == 1:
             return [tuple(known)]
@@ -399,7 +411,7 @@ class RecordingElsewhere:
 
 
 class ElsewhereWatch(Watch):
-    """What the calls of one implementation did there besides answering."""
+    """Side effects of the calls of an implementation there."""
 
     _keys = itertools.count()
 
@@ -408,13 +420,13 @@ class ElsewhereWatch(Watch):
         self.noticed = None
 
     def call(self, action: Callable[[], Any]) -> Any:
-        """Carry a call out and return what it does."""
+        """Carry out a call and return its result."""
         with self._elsewhere.watching(self):
             return action()
 
     @contextmanager
     def law(self) -> Iterator[None]:
-        """Watch all calls of one law."""
+        """Observe all calls of a law."""
         with self._elsewhere.watching(self):
             self._elsewhere.ask("law", begins=True)
         generation = self._elsewhere.child.generation
@@ -424,7 +436,7 @@ class ElsewhereWatch(Watch):
                 self._elsewhere.ask("law", begins=False)
 
     def notice(self, fault: Fault, sentence: str) -> None:
-        """Keep what is noticed first."""
+        """Keep the first observation."""
         self._elsewhere.child.is_spoilt |= fault is Fault.STATE and not sentence.endswith(RESTORED)
         if self.noticed is None:
             self.noticed = fault, sentence[: 4 * _SENTENCE]

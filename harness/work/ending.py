@@ -1,4 +1,4 @@
-"""How work came to its end: by itself, or early, with what was finished kept."""
+"""How work ends: completely, or early with the finished results kept."""
 
 from collections.abc import Sized
 from types import TracebackType
@@ -12,26 +12,25 @@ INTERRUPTED = 130
 
 
 class Ending:
-    """A context around work of which whatever is finished is kept, however it ends.
+    """A context for work whose finished results are kept in any case.
 
     Parameters
     ----------
     kept
-        Where what is finished is collected.
+        Collection of the finished results.
 
     Attributes
     ----------
     early
-        How the work ended before its time, in words; empty where it did not.
+        Reason of an early end; empty otherwise.
     code
-        The exit code that this asks for; ``None`` for that of what was finished.
+        Exit code of an early end; ``None`` otherwise.
     error
-        Why the rest could not be done; to be raised again once what was finished has been kept and shown.
+        Error to raise after the finished results have been stored and shown.
 
     Notes
     -----
-    An interrupt ends it at any time. An error of the user's, such as a cluster that is gone, is passed on at once where
-    nothing was finished.
+    An interrupt may come at any time. A usage error, such as a lost cluster, is raised at once if nothing has finished.
     """
 
     def __init__(self, kept: Sized) -> None:
@@ -42,7 +41,7 @@ class Ending:
 
     @property
     def how(self) -> Ended:
-        """How it ended, as the head of a run has it."""
+        """How it ended, for the head of a run."""
         if self.error is not None:
             return Ended.FAILED
         if self.code == INTERRUPTED:
@@ -54,7 +53,7 @@ class Ending:
         return self
 
     def __exit__(self, _: object, error: BaseException | None, __: TracebackType | None) -> bool:
-        """Note how it ended; only what is no way of ending early is raised."""
+        """Store how the work ended, and raise all other errors."""
         if isinstance(error, KeyboardInterrupt):
             self.early, self.code = "interrupted", INTERRUPTED
             return True
@@ -64,12 +63,6 @@ class Ending:
         return False
 
     def settle(self) -> None:
-        """Raise what ended the work, once what was finished is safe.
-
-        Raises
-        ------
-        UsageError
-            The error.
-        """
+        """Raise the error that ended the work after the finished results are safe."""
         if self.error is not None:
             raise self.error

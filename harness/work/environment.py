@@ -97,7 +97,7 @@ def _torch_build() -> dict[str, str]:
 
 @cache
 def _processor() -> dict[str, Any]:
-    """What is known of the processor, which takes a tenth of a second to find out and stays the same."""
+    """Return facts about the processor; finding them takes a tenth of a second."""
     known: dict[str, Any] = get_cpu_info()
     return known
 
@@ -112,7 +112,7 @@ def _instructions() -> str:
 
 
 def _last_cache(folder: Path = Path("/sys/devices/system/cpu/cpu0/cache")) -> tuple[int, int] | None:
-    """Level and bytes of the outermost cache, as Linux knows it: cpuinfo takes the second one of AMD for the third."""
+    """Return level and size of the last cache from Linux; cpuinfo mistakes the second level of AMD for the third."""
     caches = []
     for index in (size.parent for size in folder.glob("index*/size")):
         level, size = ((index / name).read_text(encoding="ascii").strip() for name in ("level", "size"))

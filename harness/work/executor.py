@@ -1,4 +1,4 @@
-"""Executors: where pieces of work are done that are not done on this machine."""
+"""Executors, which do pieces of work on other machines."""
 
 from collections.abc import Iterator
 from concurrent.futures import Executor
@@ -26,12 +26,12 @@ def executor_named(text: str | None, jobs: int | None = None) -> Iterator[Execut
         ``dask://host:port``, the address of a Dask scheduler; or ``file.py:function`` or ``module:function``, a
         function that returns an executor; ``None`` for none.
     jobs
-        Processes that were asked for on this machine.
+        Number of local processes that the user requested.
 
     Raises
     ------
     UsageError
-        If there is none, or processes of this machine are asked for beside it.
+        If it does not exist, or if local processes are requested as well.
     """
     if text is None:
         yield None
@@ -95,5 +95,5 @@ def _made(text: str) -> Iterator[Executor]:
     try:
         yield made
     finally:
-        # What is running is not waited for: every piece that counts has come back.
+        # All results have arrived, so there is nothing to wait for.
         made.shutdown(wait=False)

@@ -15,22 +15,22 @@ from harness.work.processes import in_order
 
 
 class ExecutorPool:
-    """An executor's workers, asked as :class:`harness.work.carry_out.Hands` are.
+    """The workers of an executor, as :class:`harness.work.carry_out.Hands`.
 
     Parameters
     ----------
     plan
-        What to do.
+        The plan.
     limits
-        Under which the code runs.
+        Limits of the code.
     executor
-        Where it runs.
+        The executor.
 
     Notes
     -----
-    It is a context: on entering it the code is loaded once here, and its pieces are known. A piece is done in a process
-    beside the executor's, whatever code it is, and is seeded by what it is about: results depend neither on the
-    executor, nor on how many workers it has, nor on the order.
+    On entry, the code is loaded once here, to list its pieces. A worker does each piece in a separate process, with a
+    seed
+    that depends on its content only. So results do not depend on the executor, its workers or the order.
     """
 
     def __init__(self, plan: Plan, limits: Limits, executor: Executor) -> None:
@@ -54,12 +54,12 @@ class ExecutorPool:
         """Leave the executor to whom it belongs."""
 
     def answers(self, indices: Sequence[int], *, seconds: float | None = None) -> Iterator[Answer]:
-        """Yield what comes of some pieces, in their order.
+        """Yield the results of some pieces, in their order.
 
         Raises
         ------
         UsageError
-            If a worker is of another kind or does not see the folder, or if the executor lost its workers.
+            If a worker has another kind or cannot see the folder, or if the executor lost its workers.
         """
         waiting: list[Future[Reply]] = []
         try:

@@ -1,7 +1,7 @@
-"""Where an executor's worker, on whatever machine, does pieces of a plan in a process of its own.
+"""The part of an executor's worker: it does pieces of a plan in a separate process.
 
-An executor knows tasks, and nothing of what a worker did before. The process in which the code is loaded outlives the
-task, so that the next one finds it ready, and ends where no next one comes.
+An executor has tasks without memory. The process with the loaded code outlives its task, so the next task finds it
+ready. It ends if no task follows.
 """
 
 import json
@@ -31,21 +31,21 @@ IDLE_S = 60.0
 
 @dataclass(frozen=True)
 class WorkerKind:
-    """What the outcome of a piece depends on beside what is asked.
+    """The facts about a worker that affect its results.
 
     Parameters
     ----------
     origin
-        Processor and torch: what figures depend on.
+        Processor and torch version.
     versions
-        Of the instrument and of the packages it computes and draws with.
+        Versions of the harness and of the packages for computation and example generation.
     """
 
     origin: Origin
     versions: tuple[tuple[str, str], ...]
 
     def beside(self, other: "WorkerKind") -> str:
-        """Return what it has that the other one has not, and that one instead."""
+        """Return the differences from another kind."""
         if self.origin != other.origin:
             return f"it has {self.origin}, this machine has {other.origin}"
         own, its = dict(self.versions), dict(other.versions)
@@ -58,18 +58,18 @@ class WorkerKind:
 
 @dataclass(frozen=True)
 class Order:
-    """What is done, the same for all pieces.
+    """The common part of all pieces.
 
     Parameters
     ----------
     plan
         The plan.
     limits
-        Under which the code runs.
+        Limits of the code.
     folder
-        The working directory, in which relative names of files are looked up.
+        Working directory for relative file names.
     kind
-        Only a worker of this kind may do a piece of it.
+        Kind of worker that may do the pieces.
     """
 
     plan: Plan
@@ -80,16 +80,16 @@ class Order:
 
 @dataclass(frozen=True)
 class Reply:
-    """What comes back of a piece: the answer, or why there is none.
+    """The reply for a piece: the result, or the reason for its absence.
 
     Parameters
     ----------
     answer
-        The answer.
+        The result.
     usage
-        The parts of an error that is the user's.
+        The parts of a usage error.
     bug
-        The traceback of one that is ours.
+        The traceback of an internal error.
     """
 
     answer: Answer | None = None
@@ -98,7 +98,7 @@ class Reply:
 
 
 def carried_out(order: Order, index: int) -> Reply:
-    """Do a piece. This is what an executor runs; nothing is raised, since not every executor brings that home."""
+    """Do a piece on the executor; it raises nothing, because some executors lose exceptions."""
     try:
         _refuse_another_kind(order.kind)
         _refuse_another_place(order.folder)
@@ -161,7 +161,7 @@ def _refuse_another_place(folder: str) -> None:
 
 
 class Outliving:
-    """The process of one thread of the worker, which outlives the task and has one order at a time."""
+    """The process of one worker thread, which outlives the task and has one order at a time."""
 
     def __init__(self) -> None:
         self._order: Order | None = None

@@ -1,8 +1,7 @@
-"""The process that has imported torch and forks the workers, from outside: torch is imported once for all of them.
+"""The fork server, seen from outside: it imports torch once for all workers.
 
-A fork of the process that asks would share with foreign code what is to be kept from it, and may hang where torch has
-used threads; this one has a single thread, and knows nothing but torch. Where there is no such process, as on other
-systems than Linux, workers are fresh interpreters.
+A fork of the harness would share secrets with foreign code, and may hang after torch has used threads. The server has
+one thread, and has imported only torch. On systems without one, workers are fresh interpreters.
 """
 
 import atexit
@@ -42,22 +41,22 @@ _GRACE_S = 2.0
 
 
 def surroundings() -> dict[str, str]:
-    """The variables of a process that is not to know what it is for."""
+    """Return environment variables that do not reveal the harness."""
     own = {name: value for name, value in os.environ.items() if name != "_" and not name.startswith(SIGNS)}
     return {**ONE_THREAD, **own}
 
 
 class ForkServer:
-    """The process, started when it is first needed and anew where the variables have changed.
+    """The server; it starts at the first request, and again after the environment has changed.
 
     Parameters
     ----------
     modules
-        What it has imported beside torch; what foreign code is forked of has nothing more.
+        Modules to import besides torch; empty for foreign code.
 
     Notes
     -----
-    It ends with this process, or when nobody has asked it for five minutes and nothing that it forked is left.
+    It ends with this process, or after five minutes without requests and without living forks.
     """
 
     def __init__(self, *modules: str) -> None:
@@ -84,22 +83,22 @@ class ForkServer:
         environment: Mapping[str, str] | None = None,
         line: int | None = None,
     ) -> Forked | None:
-        """Fork a process that executes a text, or say that it cannot be.
+        """Fork a process that executes a program; return ``None`` if that is impossible.
 
         Parameters
         ----------
         text
-            Python, in which ``SECOND`` becomes the number and the line of a second process, or ``None``.
+            Python code; ``SECOND`` becomes the number and the line of a second process, or ``None``.
         printed
-            Where it prints errors to.
+            File for its errors.
         folder
-            Its working directory; this process's where absent.
+            Its working directory; this process's by default.
         in_pairs
-            Whether there is to be a second process, of which it is the parent and which has imported nothing but torch.
+            Whether it gets a child that has imported only torch.
         environment
-            Its variables; this process's where absent.
+            Its environment; this process's by default.
         line
-            What it is to have in place of its input; what it prints goes where its errors go then.
+            A line that replaces its input; its output then goes to the file for errors.
         """
         if sys.platform != "linux" or not hasattr(os, "pidfd_open"):
             return None
@@ -110,7 +109,7 @@ class ForkServer:
             for _ in range(2):
                 with contextlib.suppress(OSError):
                     return self._ask(document, printed, in_pairs=in_pairs, own=line)
-                # It has ended for want of questions, or was ended by somebody.
+                # It ended after a time without requests, or was killed.
                 self._leave()
         return None
 
@@ -130,7 +129,7 @@ class ForkServer:
             for end in (stdin, stdout):
                 os.close(end)
             status.close()
-            # Whatever it answers yet is no answer to the next question.
+            # A late reply would be mistaken for the next one.
             self._leave()
             raise
         finally:
@@ -138,7 +137,7 @@ class ForkServer:
                 os.close(end)
             ended.close()
         process = Forked(int.from_bytes(pid, "little"), stdin, stdout, status)
-        # One that is lost already says so by its answer.
+        # A lost process reports this in its reply.
         with contextlib.suppress(BrokenPipeError):
             process.stdin.write(len(document).to_bytes(CODE, "little") + document)
             process.stdin.flush()
@@ -163,18 +162,18 @@ class ForkServer:
             if here.recv(1) != b"\1":
                 raise ConnectionError
         except BaseException:
-            # It has forked nothing, and would notice only when it has imported torch that nobody asks it.
+            # It has no forks, and would see the end of requests only after the import of torch.
             self._process.kill()
             raise
         return here
 
     def _leave(self) -> None:
-        """Ask it no more; what it has forked is its own to the end."""
+        """Send it no more requests; its forks continue."""
         if self._process is not None and self._line is not None:
             if self._begun is not None and self._begun[0] == os.getpid():
                 self._left.append((self._process, self._line))
             else:
-                # It belongs to the process of which this one is a fork.
+                # It belongs to the parent of this fork.
                 self._line.close()
                 self._process.returncode = 0
         self._process = self._line = self._begun = None
@@ -183,7 +182,7 @@ class ForkServer:
             self._left.remove(left)
 
     def close(self) -> None:
-        """End it, and what is left of others."""
+        """End it, and the remains of other servers."""
         self._leave()
         for process, line in self._left:
             line.close()

@@ -1,4 +1,4 @@
-"""Processes that are forked in place of being started, with what is used of :class:`subprocess.Popen`."""
+"""Forked processes with the used part of the interface of :class:`subprocess.Popen`."""
 
 import contextlib
 import json
@@ -48,7 +48,7 @@ class Forked:
             told = b""
             with contextlib.suppress(OSError):
                 told = self._status.recv(CODE)
-            # Whoever should have told is gone, and it with them.
+            # The server is gone, and so is the process.
             self.returncode = int.from_bytes(told, "little", signed=True) if told else -signal.SIGKILL
         return self.returncode
 
@@ -81,14 +81,14 @@ class Forked:
 
 
 class Second:
-    """A child of this process, forked before there was anything in it, which waits for what it is to be.
+    """A child of this process that was forked early and waits for its program.
 
     Parameters
     ----------
     pid
         Its number.
     line
-        Where it is told.
+        The line for its program.
     """
 
     def __init__(self, pid: int, line: int) -> None:
@@ -103,7 +103,7 @@ class Second:
             self._line.sendall(told)
 
     def end(self) -> None:
-        """End it before it was told anything."""
+        """End it without a program."""
         self._line.close()
         self.wait()
 

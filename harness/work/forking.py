@@ -1,8 +1,8 @@
-"""A process that has imported torch and forks for whoever asks, from inside; it knows nothing of the instrument.
+"""The fork server from inside: it has imported torch, and nothing of the harness.
 
-Its text is sent to a fresh interpreter, as that of the callee is, and imports nothing of ours. For each question it
-forks a process, and that one forks a second before it learns what it is for: the second has torch and no more, and
-waits for a program of its own. An exit code is written to whoever waits for it.
+A fresh interpreter receives its text, which imports nothing of the package. It forks a process for each request. That
+process forks a second one before it receives its program, so the second has only torch and waits for another program.
+The server reports exit codes.
 """
 
 import contextlib
@@ -21,19 +21,19 @@ _MANY = 2**30
 
 
 def serve(descriptor: int, modules: tuple[str, ...] = ()) -> str:
-    """Fork for each question on a line; return, in what was forked, the text that it is to execute.
+    """Fork for each request on a line; in a fork, return the program to execute.
 
-    Modules that are not there are left to whoever misses them.
+    Missing modules are left to the program.
     """
     line = socket.socket(fileno=os.dup(descriptor))
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, descriptor)
     os.close(nothing)
-    # As long as it does not listen, it ends with the thread that waits for it.
+    # While it does not listen, it ends with the thread that waits for it.
     _end_with_parent(signal.SIGKILL)
     import torch
 
-    # What the first backward pass imports, and every process that is forked would again.
+    # The first backward pass imports modules, which every fork would import again.
     with contextlib.suppress(ImportError):
         import torch.fx.experimental.symbolic_shapes
     for name in modules:
@@ -59,7 +59,7 @@ def serve(descriptor: int, modules: tuple[str, ...] = ()) -> str:
             _report(pid, status)
             ended[status] = pid
         for status in ended.keys() & set(ready):
-            # Its number is nobody else's as long as there is somebody who may end it.
+            # The number stays reserved until the process has been waited for.
             os.waitpid(ended.pop(status), 0)
             os.close(status)
         if line in ready:
@@ -94,7 +94,7 @@ def _report(pid: int, status: int) -> None:
 
 
 def _begun(streams: list[int], line: list[int], *, in_pairs: bool) -> str:
-    """Become a process of its own, and learn of what; where it has a line of its own, that becomes its first stream."""
+    """Start a session, receive the program, and use a given line as standard input."""
     os.setsid()
     for own, stream in enumerate(streams):
         os.dup2(stream, own)
@@ -132,7 +132,7 @@ def _read(descriptor: int, count: int) -> bytes:
 
 
 def _waiting(own: int) -> str:
-    """Wait for the streams and the surroundings, in a process of which nothing is known yet."""
+    """Wait for the streams and the environment in a process without a program."""
     _end_with_parent(signal.SIGKILL)
     nothing = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):

@@ -1,4 +1,4 @@
-"""How a command is told to end: Ctrl-C and SIGTERM alike become a ``KeyboardInterrupt``."""
+"""Ctrl-C and SIGTERM both become a ``KeyboardInterrupt``."""
 
 import os
 import signal
@@ -17,24 +17,25 @@ AGAIN_S = 0.05
 
 @dataclass
 class Interrupt:
-    """Which signal has told a command to end.
+    """The signal that ends a command.
 
     Attributes
     ----------
     received
-        The last one; ``None`` where none came.
+        The last signal; ``None`` without one.
     is_lost
-        Whether it was raised where Python drops what is raised, and was not raised again so far.
+        Whether Python dropped the exception, and it was not raised again yet.
     """
 
     received: signal.Signals | None = None
     is_lost: bool = False
 
     def exit_code(self, code: str | int | None) -> str | int | None:
-        """Return the exit code of a command that ends with ``code``: where that is SIGINT's, the code of the signal.
+        """Return the exit code of a command: after a signal, the code of the signal.
 
-        A command that was interrupted ends with 130, whichever signal it was that became the interrupt. One that ended
-        well before a lost interrupt could be raised again was interrupted too.
+        An interrupted command ends with 130 by default. A command that finished before a lost interrupt could be raised
+        again
+        counts as interrupted.
         """
         if self.received is not None and (code == _code(signal.SIGINT) or (self.is_lost and not code)):
             return _code(self.received)
@@ -54,9 +55,9 @@ _undivided = _Undivided()
 
 @contextmanager
 def undivided() -> Iterator[None]:
-    """Have an interrupt wait for the end of the body: what is kept and what is counted are one step, or none.
+    """Delay an interrupt until the end of the body, so that storing and counting a result are one step.
 
-    The body is short, and has none of these in it.
+    The body must be short and without another such body.
     """
     _undivided.is_under_way = True
     try:
@@ -69,31 +70,32 @@ def undivided() -> Iterator[None]:
 
 
 def _code(number: signal.Signals) -> int:
-    """As shells number the ends by signals: 130 for SIGINT, 143 for SIGTERM."""
+    """Return the exit code of a shell for a signal: 130 for SIGINT, 143 for SIGTERM."""
     return 128 + number
 
 
 @contextmanager
 def interruptible() -> Iterator[Interrupt]:
-    """Raise ``KeyboardInterrupt`` in the body at a SIGINT or a SIGTERM, whatever either was to do before.
+    """Raise ``KeyboardInterrupt`` in the body at a SIGINT or a SIGTERM, and restore the handlers afterwards.
 
     Yields
     ------
     interrupt
-        Which signal came.
+        The signal that came.
 
     Notes
     -----
-    What a script starts in the background inherits that SIGINT is ignored, and Python then leaves it so: an interrupt
-    would reach neither the command nor a process that it starts. The handlers that were set before are set again at
-    the end. Outside the main thread, which alone may set handlers, nothing is changed.
+    A script starts background commands with SIGINT ignored, and Python keeps that. An interrupt would then reach
+    neither the
+    command nor its processes. Only the main thread can set handlers; in other threads nothing changes.
 
-    Python drops what is raised in a destructor, in a callback of a weak reference or of the garbage collector, and
-    tells ``sys.unraisablehook``: an interrupt that meets one, as torch's of a loader's iterator, would be lost. It is
-    raised again a moment later, until it meets something else.
+    Python drops exceptions in destructors and in callbacks of weak references or of the garbage collector, and calls
+    ``sys.unraisablehook``. Such an interrupt would be lost, for example in torch's loader iterator. It is raised again
+    a
+    moment later, until it has an effect.
 
-    A process that is forked in the body inherits the handlers. SIGINT is a ``KeyboardInterrupt`` there too, as Python
-    has it; SIGTERM is meant for that process alone, by whoever started it, and ends it at once.
+    A forked process inherits the handlers. SIGINT raises ``KeyboardInterrupt`` there as well. SIGTERM is meant for that
+    process only, and ends it at once.
     """
     interrupt, command = Interrupt(), os.getpid()
 

@@ -83,7 +83,7 @@ class IsolatedPool:
             worker.end()
 
     def answers(self, indices: Sequence[int], *, seconds: float | None = None) -> Iterator[Answer]:
-        """Yield what comes of some pieces, in their order, whatever becomes of the workers."""
+        """Yield the results of some pieces, in their order, also if workers are lost."""
         until = math.inf if seconds is None else time.monotonic() + seconds
         waiting = Waiting(indices, [self.pieces[index].get("kin") for index in indices])
         with ThreadPoolExecutor(len(self._workers)) as threads:
@@ -93,7 +93,7 @@ class IsolatedPool:
                 for future in waiting.futures:
                     yield future.result()
             except BaseException:
-                # Nobody waits any longer.
+                # The results are no longer needed.
                 waiting.clear()
                 for worker in self._workers:
                     worker.retire()
@@ -101,7 +101,7 @@ class IsolatedPool:
                 raise
 
     def _work(self, worker: "_Worker", waiting: Waiting, own: Sequence[Hashable], until: float) -> None:
-        """Have pieces done by a worker, its own kin first: it recalls what it worked out for them."""
+        """Let a worker do pieces, first the ones that share cached results with its earlier pieces."""
         while (piece := waiting.next(own)) is not None:
             _, index, future = piece
             try:
@@ -135,7 +135,7 @@ class IsolatedPool:
 
 @dataclass
 class _Worker:
-    """One process, started anew when it was lost."""
+    """One process, which is replaced after a loss."""
 
     plan: Plan
     limits: Limits
@@ -145,12 +145,12 @@ class _Worker:
     scratch: str | None = None
 
     def start(self) -> None:
-        """Start the process; what it prints goes into a file without a name."""
+        """Start the process; its output goes to a file without a name."""
         self.printed = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
         self.received = b""
         self.pieces: list[Document] | None = None
         self.called: set[str] = set()
-        # A sandbox begins with a program of its own.
+        # A sandbox starts with another program.
         in_pairs = not self.limits.sandbox
         self.process = SERVER.forked(_WORKER, self.printed, folder=self.folder, in_pairs=in_pairs) or subprocess.Popen(
             # Without the working directory on the path, so that no file in it stands in for a module of ours.
@@ -196,7 +196,7 @@ class _Worker:
         self._send({"index": index, "call_s": limits.call_s, "first_call_s": first_s, "law_s": law_s})
         answer = self._answer(limits, first_s)
         if isinstance(answer, Loss):
-            # Its own process has to be told the kind anew.
+            # A new process must receive the kind again.
             self.called.clear()
             if not self.survives:
                 self.end()
@@ -240,11 +240,11 @@ class _Worker:
             self.process.stdin.flush()
 
     def _answer(self, limits: Limits, first_s: float | None = None) -> Any:
-        """Return what the process says in time, or how it was lost."""
+        """Return the reply, or how the process was lost."""
         assert self.process is not None
         asked = time.monotonic()
         self.survives = False
-        # What the first call may take beyond another is no part of the law's time.
+        # Additional time of the first call does not count for the law.
         line = self._line(asked + limits.law_s + max(0.0, (first_s or 0.0) - limits.call_s) + _MARGIN_S)
         if not line:
             if first_s is not None and time.monotonic() - asked >= first_s:

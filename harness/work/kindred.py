@@ -1,4 +1,4 @@
-"""Processes that share pieces such that kindred ones are done by the same process, which recalls what it worked out."""
+"""Processes that share pieces of work, so that related pieces go to the process with their cached results."""
 
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
@@ -18,14 +18,14 @@ Piece = tuple[int, int, Future[Any]]
 
 
 class Waiting:
-    """Pieces that nobody has begun, in the order that was asked for.
+    """Pieces that have not started, in the requested order.
 
     Parameters
     ----------
     indices
-        What each piece is.
+        Numbers of the pieces.
     kin
-        What the pieces have in common that one process is to do.
+        Key of each piece; one process should do all pieces of a key.
     """
 
     def __init__(self, indices: Sequence[int], kin: Sequence[Hashable]) -> None:
@@ -36,12 +36,12 @@ class Waiting:
             self._queues.setdefault(kin[place], deque()).append((place, index, future))
 
     def shares(self, processes: int) -> list[tuple[Hashable, ...]]:
-        """Whose kin each of so many processes does first."""
+        """Return the keys that each process does first."""
         several = tuple(self._queues)
         return [several[at::processes] for at in range(processes)]
 
     def next(self, own: Sequence[Hashable]) -> Piece | None:
-        """Take the first piece of its own kin, unless another is far behind it."""
+        """Take the first piece with one of the given keys, unless another piece is far behind."""
         with self._lock:
             first = min((queue for queue in self._queues.values() if queue), key=_place, default=None)
             kindred = min((self._queues[kin] for kin in own if self._queues.get(kin)), key=_place, default=None)
@@ -51,20 +51,20 @@ class Waiting:
             return chosen.popleft()
 
     def clear(self) -> None:
-        """Let nobody begin another."""
+        """Start no more pieces."""
         with self._lock:
             self._queues.clear()
 
 
 class Kindred:
-    """Processes that each do one piece at a time; a context, which at its end waits for what they are at.
+    """Processes that each do one piece at a time; a context that waits for current pieces at its end.
 
     Parameters
     ----------
     processes
-        How many.
+        Number of processes.
     prepare, argument
-        As :func:`harness.work.processes.workers` takes them.
+        See :func:`harness.work.processes.workers`.
     """
 
     def __init__(self, processes: int, prepare: Callable[[Any], None], argument: Any) -> None:
@@ -84,16 +84,16 @@ class Kindred:
         self._stack.close()
 
     def submit(self, do: Callable[[int], Any], indices: Sequence[int], kin: Sequence[Hashable]) -> "list[Future[Any]]":
-        """Return what will come of each piece.
+        """Return a future for each piece.
 
         Parameters
         ----------
         do
-            ``do(index)`` is called in one of the processes.
+            ``do(index)`` runs in one of the processes.
         indices
-            What each piece is.
+            Numbers of the pieces.
         kin
-            What the pieces have in common that one process is to do.
+            Key of each piece; one process should do all pieces of a key.
         """
         self._waiting = Waiting(indices, kin)
         for at, own in enumerate(self._waiting.shares(len(self._pools))):
@@ -101,7 +101,7 @@ class Kindred:
         return self._waiting.futures
 
     def _begin(self, do: Callable[[int], Any], at: int, own: Sequence[Hashable], *_: object) -> None:
-        """Let a process do the next piece that nobody has cancelled, and then go on."""
+        """Let a process do the next piece that is not cancelled, and repeat."""
         while (piece := self._waiting.next(own)) is not None:
             index, future = piece[1:]
             if future.set_running_or_notify_cancel():

@@ -13,30 +13,29 @@ def _limit(default: Any, option: str, metavar: str, least: float | None, text: s
 
 @dataclass(frozen=True)
 class Limits:
-    """What foreign code may use; the only place that says how much, and by which options a user says otherwise.
+    """Limits of foreign code, and the options that set them.
 
     Parameters
     ----------
     call_s
-        Seconds within which a call of the implementation returns.
+        Seconds for a call of the implementation.
     first_call_s
-        Seconds within which the first one does, in each process and of each kind that a compiler compiles anew:
-        compiling and importing at the first call are no hanging.
+        Seconds for the first call in each process and for each kind of compilation; it may compile and import.
     memory_gib
-        Memory that it may have beside what the process needs to start; ``None`` for as much as there is.
+        Memory in addition to that of the process at its start; ``None`` for no limit.
     sandbox
-        Words that are put before the command which starts the process the code runs in; none when absent.
+        Words before the command that starts the process of the code; none when absent.
     law_s
-        Seconds a piece of work may take in which no call was found to hang, since code can switch the timer off.
+        Seconds for a piece of work without a hanging call, because code can disable the timer.
     load_s
-        Seconds within which the code is imported.
+        Seconds for the import of the code.
     scratch
-        Folder in which the process has its temporary one, which whoever named it removes; the system's when absent.
+        Folder for the temporary folder of the process; the owner removes it. The system's folder when absent.
 
     Notes
     -----
-    The limits of calls are kept by a timer that ends the process without asking the code that runs, that of memory by
-    the operating system. Both need Linux or the like; elsewhere the last two alone are kept.
+    A timer ends the process after the time for a call, whatever the code does. The operating system limits the memory.
+    Both need a system like Linux; other systems apply only the last two limits.
     """
 
     call_s: float = _limit(10.0, "--timeout", "SECONDS", 0.01, "Time limit for one call of user code, in seconds.")

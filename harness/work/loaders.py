@@ -1,4 +1,4 @@
-"""Loaders in another process, as whoever judges them reads them: exercises are asked for, and data comes back."""
+"""Data loaders in another process: requests name exercises, and replies contain data."""
 
 import math
 from collections.abc import Callable
@@ -21,21 +21,21 @@ _SENTENCE = 800
 
 
 class ReaderElsewhere:
-    """Has loaders do something in the process in which they are.
+    """Sends exercises to the process of the loaders.
 
     Parameters
     ----------
     child
         The process.
     case
-        Which of its cases makes them.
+        Index of the case that makes the loaders.
     name
-        What it is called.
+        Name of the case.
 
     Raises
     ------
     UsageError
-        If it is nothing that makes loaders.
+        If the case makes no loaders.
     """
 
     def __init__(self, child: Child, case: int, name: str) -> None:
@@ -57,7 +57,7 @@ class ReaderElsewhere:
         value = _read(crossing.FORMS[name], answer.get("value"))
         left = _read(crossing.count, answer.get("left"))
         self.source.names = _keywords(_read(crossing.each(crossing.a(str)), answer.get("names")))
-        # What has lost its parent is no worker of a loader's that is still there.
+        # An orphan is not a worker of a current loader.
         left += self._child.end_strays(SOON_S) if exercise is use else 0
         return Exercised(value, left)
 
@@ -66,12 +66,12 @@ _PROMISE = crossing.row(crossing.flag, crossing.flag, crossing.each(crossing.a(s
 
 
 class ReferenceElsewhere:
-    """What gives each sample as it should be, in a process of its own.
+    """Source of the correct samples, in a separate process.
 
     Parameters
     ----------
     child
-        The process of the loaders, beside which it is.
+        The process of the loaders.
     target
         ``file.py:function`` or ``module:function``.
     """
@@ -101,7 +101,7 @@ _UNREADABLE = LoadingFault(FaultKind.RAISED, "its process sends an unreadable an
 
 
 def _answer(child: Child, question: dict[str, Any]) -> dict[str, Any]:
-    """Ask, and raise what was done there instead of answering."""
+    """Send a request, and raise the exceptions from there."""
     answer = child.ask(question, _special)
     if "fault" in answer:
         raise LoadingError(_read(_fault, answer["fault"]))

@@ -1,4 +1,4 @@
-"""How a worker was lost, in words: from its exit code and what it left on its standard streams."""
+"""Description of a lost worker, from its exit code and its output."""
 
 import re
 import signal
@@ -17,7 +17,7 @@ SILENT = 78
 
 @dataclass(frozen=True)
 class Loss:
-    """What an implementation did to the process it ran in."""
+    """How a process was lost because of an implementation."""
 
     fault: Fault
     sentence: str
@@ -25,16 +25,16 @@ class Loss:
 
 
 def loss(code: int | None, printed: str, limits: Limits) -> Loss:
-    """Say how a worker was lost.
+    """Describe how a worker was lost.
 
     Parameters
     ----------
     code
-        Its exit code, negative for a signal; ``None`` where it had not ended when time was up.
+        Its exit code, negative for a signal; ``None`` if it had not ended at the deadline.
     printed
-        The end of what it printed, the stack of a call that hung among it.
+        The end of its output, with the call stack of a hanging call.
     limits
-        Under which it ran.
+        Its limits.
     """
     if code is None:
         return Loss(Fault.HUNG, f"does not finish within {limits.law_s:g} s")
@@ -57,7 +57,7 @@ def loss(code: int | None, printed: str, limits: Limits) -> Loss:
 
 
 def _at(printed: str) -> str:
-    """Where the stack ends that was written last."""
+    """Return the innermost place of the last call stack."""
     stack = printed.rpartition("most recent call first")[2]
     frames = re.findall(r'^  File "(.+)", line (\d+) in \S+$', stack, re.M)
     return place((file, int(line)) for file, line in frames)

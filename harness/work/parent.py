@@ -1,4 +1,4 @@
-"""The end of a process whose command is gone: with what it has started, and what was written for it."""
+"""End of a process after its command: with all descendants and temporary files."""
 
 import contextlib
 import os
@@ -29,14 +29,14 @@ def end_with_parent(parent: int, scratch: str | None) -> None:
 
 
 def end_with_reader(descriptor: int, scratch: str | None) -> None:
-    """End where nobody reads any longer what is written to a pipe; until then nothing is done that takes time.
+    """End the process when a pipe has no reader; until then do nothing that takes time.
 
     Parameters
     ----------
     descriptor
-        The end of the pipe that is written to.
+        The writing end of the pipe.
     scratch
-        A folder to be removed then.
+        A folder to remove then.
     """
     gone = select.poll()
     gone.register(descriptor, 0)
@@ -45,11 +45,11 @@ def end_with_reader(descriptor: int, scratch: str | None) -> None:
 
 
 def end(code: int, scratch: str | None) -> NoReturn:
-    """End at once, whatever threads still run, with what was started and written here.
+    """End at once, also with running threads, and with all child processes and temporary files.
 
-    The other side may be gone, so that nobody else would.
+    The parent may be gone and cannot do this.
     """
-    # One that has not come to say whom it ends with would outlive this process.
+    # A child that has not yet asked the system to end it with its parent would survive.
     with contextlib.suppress(psutil.Error):
         for child in psutil.Process().children(recursive=True):
             with contextlib.suppress(psutil.NoSuchProcess):

@@ -14,19 +14,20 @@ class Pieces(Protocol):
     """A plan in a process that carries it out: the code it is about is loaded."""
 
     def about(self) -> Sequence[Document]:
-        """What each piece is about, in a fixed order.
+        """The description of each piece, in a fixed order.
 
-        Each names its ``case``, and as its ``first_call`` what a compiler compiles anew; the case when absent. Those
-        that are ``apart`` are judged by a process which does not import the code. Those
-        with the same ``kin`` are done by one process rather than by several, where that costs no time.
+        It contains the ``case``, and as ``first_call`` the key of what a compiler compiles, by default the case. A
+        piece that is
+        ``apart`` is judged by a process that does not import the code. One process should do all pieces with the same
+        ``kin``.
         """
 
     def do(self, index: int) -> Document:
-        """Do one piece, and return what came of it."""
+        """Do one piece, and return its result."""
 
 
 class Plan(Protocol):
-    """What to do: a dataclass of what can be said in JSON."""
+    """A plan: a dataclass whose fields can be written as JSON."""
 
     @property
     def target(self) -> str:
@@ -34,14 +35,14 @@ class Plan(Protocol):
 
     @property
     def is_foreign(self) -> bool:
-        """Whether that code is somebody else's."""
+        """Whether the code is foreign."""
 
     @property
     def pays_from(self) -> int:
         """Pieces for each process from which it pays to start several."""
 
     def longest_s(self, call_s: float) -> float:
-        """Seconds that a piece may take, given those that a call of the implementation may."""
+        """Return the time limit of a piece, given that of a call."""
 
     def load(self) -> Pieces:
         """Load the code.
@@ -49,7 +50,7 @@ class Plan(Protocol):
         Raises
         ------
         UsageError
-            If it cannot be loaded, or nothing in it can be done.
+            If it cannot be loaded, or contains nothing to do.
         """
 
 
@@ -61,7 +62,7 @@ def to_document(plan: Plan) -> Document:
 
 
 def from_document(document: Document) -> Plan:
-    """Return the plan that was sent as a document; only what it needs is imported."""
+    """Return the plan in a document, and import only the needed modules."""
     kind = getattr(import_module(document["module"]), document["name"])
     plan: Plan = TypeAdapter(kind).validate_python(document["facts"])
     return plan

@@ -1,4 +1,4 @@
-"""Processes that compute beside this one, and end when it does. It imports no torch itself."""
+"""Worker processes that end with this one. The module does not import torch."""
 
 import gc
 import multiprocessing
@@ -25,16 +25,17 @@ def workers(processes: int, prepare: Callable[[ArgumentT], None], argument: Argu
     Parameters
     ----------
     processes
-        How many.
+        Number of processes.
     prepare, argument
         ``prepare(argument)`` is called once in each.
 
     Notes
     -----
-    They are forked of a process that has imported torch and computed nothing, and start afresh where there is no such
-    process: a fork of one that has used torch's threads may hang. An interrupt is the business of the process that
-    started them: they end what they are at. A process that is killed cannot say goodbye to its workers, which would
-    wait for work for ever; so each of them waits for its end.
+    They are forks of a process that has imported torch and computed nothing, or fresh processes. A fork of a process
+    that
+    has used torch's threads may hang. The starting process handles interrupts; the workers finish their current task.
+    Each
+    worker waits for the end of its parent, because a killed parent cannot end its workers.
     """
     begun = dict(os.environ), prepare, argument
     return ProcessPoolExecutor(processes, mp_context=_context(), initializer=_begin, initargs=begun)
@@ -44,11 +45,11 @@ _starting = threading.Lock()
 
 
 def _context() -> Any:
-    """How workers begin; on Linux the process of which they are forked is there afterwards."""
+    """Return the start method; on Linux, the fork server exists afterwards."""
     if sys.platform != "linux":
         return multiprocessing.get_context("spawn")
     with _starting, _inherited({**ONE_THREAD, "PYTHONSAFEPATH": "1"}):
-        # No file of the working directory stands in for what it imports. One that the gate has started does as well.
+        # No file in the working directory can replace an imported module. A server of the gate serves as well.
         multiprocessing.set_forkserver_preload(["harness.work.warm"])
         forkserver.ensure_running()
     return multiprocessing.get_context("forkserver")
@@ -70,10 +71,10 @@ def _inherited(variables: Mapping[str, str]) -> Iterator[None]:
 
 
 def _begin(environment: Mapping[str, str], prepare: Callable[[ArgumentT], None], argument: ArgumentT) -> None:
-    # That of the process which forked is of the moment in which it began.
+    # The server has the environment of its start.
     os.environ.clear()
     os.environ.update(environment)
-    # Nothing of what is imported is garbage, and looking for some takes a fifth of the time.
+    # Imported modules are never garbage, and searching them takes a fifth of the time.
     gc.disable()
     import torch
 
@@ -95,7 +96,7 @@ def _end_with_parent() -> None:
 def in_order(
     indices: Sequence[int], futures: Sequence[Future[AnsweredT]], seconds: float | None
 ) -> Iterator[tuple[int, Future[AnsweredT]]]:
-    """Wait for one future after the other; where time is up, those that have not begun are cancelled."""
+    """Wait for each future in order; at the deadline, cancel the ones that have not started."""
     until = None if seconds is None else time.monotonic() + seconds
     for index, future in zip(indices, futures, strict=True):
         if until is not None:

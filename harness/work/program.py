@@ -1,7 +1,7 @@
-"""The program of the process in which somebody's code is called, and what that is told to load.
+"""The program of the process for foreign code, and the description of the code to load.
 
-It is a few modules of ours, under a name of no meaning. They import each other relatively, and nothing of the
-instrument beside: what is loaded there under another name is the same source, and no file of it is named.
+It consists of a few modules of the package, with relative imports and under a random name. No file or module name there
+mentions the harness.
 """
 
 import json
@@ -23,11 +23,13 @@ MODULES = (
     "calling.bound",
     "calling.importing",
     "calling.model",
+    "calling.jax_bridge",
     "calling.adapter",
     "calling.compiler",
     "calling.device",
     "calling.location",
     "calling.memory",
+    "calling.modes",
     "calling.seen",
     "calling.sequence",
     "calling.state",
@@ -51,6 +53,7 @@ LOADERS = (
     "loading.spawning",
     "loading.fault",
     "loading.wrapper",
+    "loading.generators",
     "loading.tagged",
     "loading.watched",
     "loading.reader",
@@ -113,12 +116,12 @@ load(NAME, json.loads(SOURCES), l)
 
 
 def program(*, loaders: bool = False) -> bytes:
-    """Return the text of the program, under a name that is drawn anew.
+    """Return the text of the program, under a new random name.
 
     Parameters
     ----------
     loaders
-        Whether loaders are read there.
+        Whether to include the modules for loaders.
     """
     name = f"m{secrets.token_hex(6)}"
     loader, modules = (_IMPORTED, (*MODULES, *LOADERS)) if loaders else (_LOADER, MODULES)
@@ -127,7 +130,7 @@ def program(*, loaders: bool = False) -> bytes:
 
 
 def setup(target: str, call: str | None, limits: Limits, root: str | None = None) -> dict[str, Any]:
-    """Return what the process is told to load, without importing it."""
+    """Return the description of the code to load, without importing it."""
     from importlib.metadata import entry_points
 
     place, colon, name = target.partition(":")

@@ -14,14 +14,14 @@ _Piece = TypeVar("_Piece")
 
 
 def followed(pieces: Sequence[_Piece], what: str) -> Iterator[_Piece]:
-    """Yield pieces of work; in a notebook, with a bar above the result, which is taken away at the end.
+    """Yield pieces of work; a notebook shows a progress bar until the end.
 
     Parameters
     ----------
     pieces
-        What is to be done.
+        The pieces.
     what
-        What is done to them.
+        Description of the work.
     """
     display = _display()
     if display is None:
@@ -41,12 +41,12 @@ def followed(pieces: Sequence[_Piece], what: str) -> Iterator[_Piece]:
 
 
 class Sign:
-    """A line in a notebook that says how far something is whose pieces are not known before; taken away at the end.
+    """A line of progress in a notebook for an unknown number of pieces; removed at the end.
 
     Parameters
     ----------
     what
-        What is done.
+        Description of the work.
     """
 
     def __init__(self, what: str) -> None:

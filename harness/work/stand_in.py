@@ -36,22 +36,23 @@ _NONE: Mapping[str, Any] = {}
 
 
 class StandIn:
-    """Stands in for an implementation.
+    """Local proxy of an implementation.
 
     Parameters
     ----------
     surroundings
-        Where it is called.
+        Its process.
     index
-        Of the case there.
+        Index of the case there.
     facts
-        What is said of it there.
+        Facts about the case.
     """
 
     def __init__(self, surroundings: Asked, index: int, facts: Mapping[str, Any]) -> None:
         self.surroundings, self.index = surroundings, index
         self.is_adapted = facts["adapted"] is True
         self.is_object = facts["object"] is True
+        self.is_module = facts["model"] is True
         parameters = facts["parameters"]
         if parameters is not None:
             self.__signature__ = _signature(parameters)
@@ -69,16 +70,16 @@ class StandIn:
     def on(
         self, device: str, calls: Sequence[Sequence[Any]], options: Mapping[str, Any] = _NONE
     ) -> tuple[list[Any], bool]:
-        """Call it there on a device, once for each of some inputs, all in one exchange.
+        """Call it on a device, once for each set of inputs, in one message.
 
         Parameters
         ----------
         device
-            Where.
+            The device.
         calls
-            The inputs of each.
+            The inputs of each call.
         options
-            Keywords of each.
+            Keywords of each call.
 
         Returns
         -------
@@ -250,7 +251,7 @@ def _gradients(answer: dict[str, Any], count: int) -> list[Tensor | None]:
 
 
 def declared(function: StandIn, facts: Mapping[str, Any]) -> Case:
-    """Return a case as its package declares it; what is no text is made one."""
+    """Return a case with the declarations of its package; other objects become texts."""
     call = facts["call"]
     return Case(
         function,

@@ -1,6 +1,6 @@
-"""What has been imported where trusted workers are forked: torch, on one thread, before any of it has computed.
+"""Imports of the process that forks trusted workers: torch, on one thread, before any computation.
 
-It is a module since a forkserver is told what to do before it forks by the names of modules that it imports.
+A forkserver imports a module before it forks, so this is a module.
 """
 
 import gc
@@ -9,7 +9,7 @@ from contextlib import suppress
 import torch
 
 with suppress(ImportError):
-    # What the first backward pass imports.
+    # The first backward pass imports modules.
     import torch.fx.experimental.symbolic_shapes
 
 torch.set_num_threads(1)

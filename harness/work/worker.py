@@ -1,8 +1,8 @@
-"""A process that does one piece of work after the other, and may be lost at any: foreign code is called for it.
+"""A process that does pieces of work and may be lost at any time, because it calls foreign code.
 
-It is a fresh interpreter, or a fork of one that knows nothing but torch. A fork of the side that reports may hang where
-torch has used threads, and would share with it what foreign code is to be kept away from. Both sides speak lines of
-JSON, so that nothing which comes from there is ever executed here.
+It is a fresh interpreter, or a fork of one with only torch. A fork of the reporting process may hang after torch has
+used threads, and would share data that foreign code must not see. Messages are lines of JSON, so that no data from the
+worker is executed.
 """
 
 import faulthandler
@@ -31,12 +31,12 @@ from harness.work.plan import Pieces, Plan, from_document
 
 
 def main(second: tuple[int, int] | None = None) -> None:
-    """Read what to do from standard input, and answer on standard output, until there is no more to read.
+    """Read requests from standard input, and write replies to standard output, until the input ends.
 
     Parameters
     ----------
     second
-        Number and line of a process that can be the first in which somebody's code is called.
+        Number and line of a waiting process for foreign code.
     """
     requests, answers = _lines()
     line = requests.readline()
@@ -75,19 +75,19 @@ def _converse(plan: dict[str, Any], limits: Limits, requests: IO[str], answers: 
 
 
 class _Hands(Protocol):
-    """Who does the pieces in this process."""
+    """Executes the pieces in this process."""
 
     pieces: Pieces
 
     def prepare(self) -> None:
-        """Set what is to hold for every piece, once the code is loaded."""
+        """Set up the process after the code has been loaded."""
 
     def done(self, request: dict[str, Any]) -> tuple[str, Any]:
-        """Do one piece, and return what is said of it."""
+        """Do one piece, and return the reply."""
 
 
 def _hands(plan: Plan, limits: Limits, second: Second | None) -> _Hands:
-    """Code of somebody else's is called in a process of its own wherever the plan can do with what comes of that."""
+    """Foreign code runs in a separate process if the plan supports this."""
     if getattr(plan, "apart", False) and plan.is_foreign:
         return _Apart(plan, limits, second)
     if second is not None:
@@ -125,7 +125,7 @@ class _Apart:
         self._cases = [piece["case"] for piece in self.pieces.about()]
 
     def prepare(self) -> None:
-        """Compute on one thread, and leave what was imported out of every search for garbage."""
+        """Compute on one thread, and exclude imported objects from garbage collection."""
         import torch
 
         torch.set_num_threads(1)
@@ -134,7 +134,7 @@ class _Apart:
         gc.enable()
 
     def done(self, request: dict[str, Any]) -> tuple[str, Any]:
-        """Do one piece; a case's calls have a process that no other case's had, and none that is not as it was."""
+        """Do one piece; each case has a new process, which is replaced if a call has changed it."""
         from harness.work.child import LostError
 
         if self._child.is_spoilt or self._case not in {"", self._cases[request["index"]]}:
@@ -175,13 +175,13 @@ class _InPlace:
         try:
             said = self.pieces.do(request["index"])
         except KeyboardInterrupt:
-            # None of the user's: the terminal sends that to the other side alone.
+            # The terminal sends the user's interrupt to the other process.
             return "done", {"said": None, "noticed": (Fault.RAISED, "raises KeyboardInterrupt")}
         return "done", {"said": said, "noticed": _noticed(before)}
 
 
 def _noticed(before: int) -> tuple[Fault, str] | None:
-    """What was printed past Python's streams since, or left running."""
+    """Return output that bypassed Python's streams, or processes that still run."""
     sys.stdout.flush()
     if printed := os.pread(2, 4 * watch.KEPT, before):
         return Fault.PRINTED, watch.PRINTS.format(watch.quoted(printed))
@@ -224,10 +224,10 @@ def _prepare(limits: Limits) -> None:
     torch.set_num_threads(1)
     # A warning is no failure, and the stream it would be printed to is listened to.
     warnings.simplefilter("ignore")
-    # Neither is what a library logs, as the compiler does of its limits.
+    # Log messages of libraries, such as a compiler's about its limits, are ignored too.
     logging.disable()
     _warm_up()
-    # What was imported stays to the end.
+    # Imported objects live until the end.
     gc.freeze()
     gc.enable()
     _limit_memory(limits)
@@ -236,7 +236,7 @@ def _prepare(limits: Limits) -> None:
 
 
 def _warm_up() -> None:
-    """Let torch import what the first backward pass needs, which takes longer than a call may."""
+    """Let torch import the modules of the first backward pass, which takes longer than a call may."""
     import torch
 
     x = torch.ones(1, requires_grad=True)
@@ -247,6 +247,6 @@ def _limit_memory(limits: Limits) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     data = getattr(psutil.Process().memory_info(), "data", None)
     if limits.memory_gib is not None and data is not None:
-        # What is private and written to, not the address space, of which accelerators reserve far more than they use.
+        # Limit private writable memory and not the address space: accelerators reserve much more than they use.
         most = data + int(limits.memory_gib * GIBIBYTE)
         resource.setrlimit(resource.RLIMIT_DATA, (most, most))

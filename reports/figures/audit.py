@@ -24,9 +24,9 @@ NEAR, COLORS = 2.0, (BROKEN, PENS["concise"].color)
 
 
 def headroom(audit: Audit) -> Figure | None:
-    """Return the lines that are nearest to their breaking points; ``None`` without one.
+    """Return the lines nearest to their breaking points; ``None`` without one.
 
-    What is beyond it already is a finding, and no line with room.
+    A line beyond its breaking point is a finding, and has no headroom.
     """
     near = [room for room in audit.headroom if 1.0 <= room.factor < FAR]
     rooms = sorted(near, key=lambda room: room.factor)[:MOST_LINES]
@@ -47,7 +47,8 @@ def headroom(audit: Audit) -> Figure | None:
         label=said,
         height_in=0.8 + 0.34 * len(rooms),
     )
-    return Figure("headroom-figure", "Headroom before a line breaks", (panel,), said, (), columns=1)
+    claim = f"{place(first)} breaks if its {first.operation} {first.quantity} grows {plain(first.factor)}×"
+    return Figure("headroom-figure", "Headroom before a line breaks", (panel,), said, (), columns=1, claim=claim)
 
 
 def _draw(axes: Axes, rooms: list[Headroom]) -> None:
@@ -72,7 +73,7 @@ MOST_TICKS = 24
 
 
 def errors(audit: Audit) -> Figure | None:
-    """Return how the error grows along the step, what is exact left out; ``None`` where it has no course."""
+    """Return the growth of the error along the step, without exact operations; ``None`` for too few points."""
     stretches = [stretch for stretch in audit.errors if stretch.error != 0.0]
     if len(stretches) < 3:
         return None

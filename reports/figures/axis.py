@@ -33,7 +33,7 @@ def logarithmic(axis: Axis, values: Sequence[float], *, text: Callable[[float], 
     axis
         ``axes.xaxis`` or ``axes.yaxis``.
     values
-        Everything that must be seen, bars included; those that are not positive and finite are left out.
+        All values that must be visible, including bars; other than positive and finite values are ignored.
     text
         Formats a tick, with its unit.
     """
@@ -79,16 +79,16 @@ def legend_above(axes: Axes, *, columns: int = 2) -> None:
 
 
 def labelled(axes: Axes, lines: Sequence[tuple[float, str, str]], *, height_in: float) -> None:
-    """Name lines at their right ends, in place of a legend: each in its color, none over another.
+    """Name lines at their right ends, instead of a legend: each in its color, without overlaps.
 
     Parameters
     ----------
     axes
-        Whose scales and limits are set.
+        Axes whose scales and limits are set.
     lines
         For each line its last value, its name and its color.
     height_in
-        Of the drawing: it says how near each other two names may be.
+        Height of the drawing, from which the least distance of two names follows.
     """
     right = axes.get_xlim()[1]
     placed = [(_share(axes, right, value), name, color) for value, name, color in lines]
@@ -110,7 +110,7 @@ LABEL_PT = 9.4
 
 
 def _share(axes: Axes, x: float, y: float) -> float:
-    """How far up a value is, as a share of the axes."""
+    """Return the height of a value, as a share of the axes."""
     return float(axes.transLimits.transform(axes.transScale.transform((x, y)))[1])
 
 
@@ -142,7 +142,7 @@ def _fitting(names: Sequence[str], columns: int) -> int:
 
 
 def _fits(names: Sequence[str], columns: int) -> bool:
-    """Whether names, filled column by column, fit beside each other with the samples of their lines."""
+    """Whether names, filled column by column, fit next to each other with the samples of their lines."""
     rows = math.ceil(len(names) / columns)
     widths = [max(map(len, names[start : start + rows])) for start in range(0, len(names), rows)]
     return sum(width + SAMPLE_CHARACTERS for width in widths) <= LEGEND_CHARACTERS

@@ -1,4 +1,4 @@
-"""Where the time of a batch goes: a bar for each loader, cut into its parts, a panel for each number of workers."""
+"""Parts of the batch time: a bar for each loader, divided into its parts, a panel for each number of workers."""
 
 from functools import partial
 
@@ -48,7 +48,7 @@ LEGEND_ROW_IN = 0.2
 
 
 def _panel(frame: pd.DataFrame, names: dict[str, str], *, number: int) -> Panel:
-    """Return the shares of the loaders with one number of workers; the parts are named beside many of them."""
+    """Return the shares of the loaders with one number of workers; many loaders have a legend at the side."""
     legend_in, bars_in = LEGEND_ROW_IN * frame["part"].nunique(), 0.28 * frame["case"].nunique()
     beside = bars_in >= legend_in
     return wide_and_narrow(
@@ -63,15 +63,7 @@ def _panel(frame: pd.DataFrame, names: dict[str, str], *, number: int) -> Panel:
 
 
 def budgets(frame: pd.DataFrame, source: DataSource | None) -> Figure:
-    """Return the shares of a batch's time; the sentence on a loader is in the caption where there are few of them.
-
-    Parameters
-    ----------
-    frame
-        The frame ``budgets``.
-    source
-        What the data are.
-    """
+    """Return the shares of a batch's time; for few loaders, the caption has a sentence on each."""
     shown, names = frame[frame["share"] >= LEAST], names_of(frame)
     panels = [
         _panel(group, names, number=number) for number, (_, group) in enumerate(shown.groupby("workers", sort=True))
@@ -102,7 +94,7 @@ def _label(frame: pd.DataFrame) -> str:
 
 
 def _draw(axes: Axes, frame: pd.DataFrame, *, names: dict[str, str], most: int, beside: bool) -> None:
-    """Draw the parts of each loader end to end, and name them beside or above."""
+    """Draw the parts of each loader end to end, with a legend at the side or above."""
     cases = list(dict.fromkeys(frame["case"]))
     begun = pd.Series(0.0, index=cases)
     for part in PARTS:

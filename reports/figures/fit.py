@@ -20,19 +20,12 @@ FAR = 1e100
 
 
 def fit(data: FitData, estimates: pd.DataFrame) -> Figure | None:
-    """Return a panel for each input of the model that was trained first; ``None`` where its parameters are not known.
-
-    Parameters
-    ----------
-    data
-        Samples.
-    estimates
-        The frame of that name: learned parameters ``w[0]``, ``w[1]``, ..., ``b``.
+    """Return a panel for each input of the model that was trained first; ``None`` if its parameters are unknown.
 
     Notes
     -----
-    What an input has to do with the target is what the other inputs and the bias leave of it: the partial residual, on
-    which the learned line has the slope of the weight.
+    The vertical axis is the partial residual: the target without the contributions of the other inputs and the bias.
+    The learned line then has the slope of the weight.
     """
     number = len(data.inputs[0]) if data.inputs else 0
     names = [*(f"w[{at}]" for at in range(number)), BIAS]

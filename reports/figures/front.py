@@ -8,15 +8,16 @@ from matplotlib.axes import Axes
 from harness.record import DataSource
 from reports.figure import Figure
 from reports.figures import budget, overfitting
+from reports.figures.accuracy import SIGNS
 from reports.figures.axis import categories, labelled, legend_above, logarithmic
 from reports.figures.name import names_of
 from reports.figures.panel import wide_and_narrow
 from reports.figures.survey import DTYPE, HEIGHT_IN, magnitudes
 from reports.number import duration, rate, times
 from reports.source import caveat_of
-from reports.style import INK, pen
+from reports.style import INK, dashes_of, pen
 from reports.svg import apart, told
-from reports.text import shortened, workers_in_words
+from reports.text import count, shortened, workers_in_words
 
 MOST_LINES = 6
 MOST_CHARACTERS = 24
@@ -24,7 +25,7 @@ MOST_CHARACTERS = 24
 
 
 def shown(profiles: pd.DataFrame, contract: str) -> str:
-    """Return the contract of which the error is drawn: the one that is named, else the first; empty for none."""
+    """Return the contract for the plot of errors: the named one, or the first; empty for none."""
     own = list(dict.fromkeys(map(str, profiles[profiles["dtype"] == DTYPE]["contract"])))
     return contract if contract in own else own[0] if own else ""
 
@@ -49,7 +50,17 @@ def large(name: str, figure: Figure, caption: str) -> Figure:
         caption=caption,
         caveat=figure.caveat,
         columns=1,
+        claim=figure.claim,
     )
+
+
+def claim_of_magnitudes(profiles: pd.DataFrame, contract: str) -> str:
+    """Return how many implementations of a contract break for large inputs."""
+    own = profiles[(profiles["contract"] == contract) & (profiles["dtype"] == DTYPE)]
+    cases, broken = own["case"].nunique(), own[own["deviation"] > own["bound"]]["case"].nunique()
+    if not broken:
+        return f"No implementation of {contract} exceeds its error bound"
+    return f"{broken} of {count(cases, 'implementation')} of {contract} {'breaks' if broken == 1 else 'break'}"
 
 
 def steps_shown(steps: pd.DataFrame) -> pd.DataFrame:
@@ -66,13 +77,7 @@ def steps_shown(steps: pd.DataFrame) -> pd.DataFrame:
 
 
 def step_time(frame: pd.DataFrame) -> Figure:
-    """Return the time of a step against the batch size.
-
-    Parameters
-    ----------
-    frame
-        As :func:`steps_shown` returns it.
-    """
+    """Return the time of a step against the batch size, from the frame of :func:`steps_shown`."""
     names, device = names_of(frame), str(frame["device"].iloc[0])
     on = "the CPU" if device == "cpu" else device
     largest = frame[frame["batch_size"] == frame["batch_size"].max()].sort_values("median_s", kind="stable")
@@ -92,16 +97,20 @@ def step_time(frame: pd.DataFrame) -> Figure:
         height_in=HEIGHT_IN,
         narrow_height_in=HEIGHT_IN + 0.17 * frame["case"].nunique(),
     )
-    return Figure("front-step", "Time of a training step", (panel,), said, ("steps",), columns=1)
+    ratio = times(slowest["median_s"] / fastest["median_s"])
+    claim = f"{names[str(slowest['case'])]} takes {ratio} the time of {names[str(fastest['case'])]}"
+    return Figure("front-step", "Time of a training step", (panel,), said, ("steps",), columns=1, claim=claim)
 
 
 def _steps(axes: Axes, frame: pd.DataFrame, *, direct: bool) -> None:
     """Draw a line for each case, named at its end or above."""
     places, names = categories(axes, sorted(frame["batch_size"].unique())), names_of(frame)
     logarithmic(axes.yaxis, [*frame["q1_s"], *frame["q3_s"]], text=duration)
-    ends = []
+    ends, signs, dashes = [], iter(SIGNS.items()), dashes_of(frame)
     for case, curve in frame.sort_values("batch_size").groupby("case", sort=False):
-        color, marker, linewidth, markersize, zorder = pen(str(curve["style"].iloc[0]))
+        style = str(curve["style"].iloc[0])
+        color, _, linewidth, markersize, zorder = pen(style)
+        marker, sign = next(signs)
         x = [places[size] for size in curve["batch_size"]]
         name = names[str(case)]
         axes.plot(
@@ -109,6 +118,7 @@ def _steps(axes: Axes, frame: pd.DataFrame, *, direct: bool) -> None:
             curve["median_s"],
             color=color,
             marker=marker,
+            linestyle=next(dashes[style]),
             lw=linewidth,
             markersize=markersize,
             zorder=zorder,
@@ -116,7 +126,7 @@ def _steps(axes: Axes, frame: pd.DataFrame, *, direct: bool) -> None:
         )
         sizes = zip(x, curve["median_s"], curve["batch_size"], strict=True)
         told(axes, [(at, time, f"{name}, batch {size:,}: {time * 1e6:,.3f} µs") for at, time, size in sizes])
-        ends.append((float(curve["median_s"].iloc[-1]), shortened(name, most=MOST_CHARACTERS), color))
+        ends.append((float(curve["median_s"].iloc[-1]), f"{sign} {shortened(name, most=MOST_CHARACTERS)}", color))
     axes.set(xlabel="batch size (samples)", ylabel="step time")
     if direct:
         labelled(axes, ends, height_in=HEIGHT_IN)
@@ -158,30 +168,32 @@ def loading(frame: pd.DataFrame, source: DataSource | None) -> Figure:
         ("loaders",),
         caveat,
         columns=1,
+        claim=f"{names[str(first['case'])]} is the fastest data loader",
     )
 
 
 def _bars(axes: Axes, rows: pd.DataFrame, cases: list[str], *, in_words: bool) -> None:
-    """Draw two bars a loader, each with its rate and, where there is room for the words, with how many workers."""
+    """Draw two points for each loader, each with its rate and, if there is room, the number of workers."""
     names = names_of(rows)
     for place, case in enumerate(cases):
         for _, row in rows[rows["case"] == case].iterrows():
             at = place + (0.2 if row["several"] else -0.2)
             color, value = pen(str(row["style"])).color, float(row["samples_per_s"])
-            axes.barh(at, value, height=0.36, color=color, alpha=0.55 if row["several"] else 1.0)
+            # A bar would need a zero, which a logarithmic axis does not have.
+            axes.plot([value], [at], "o", color=color, markerfacecolor="none" if row["several"] else color)
             workers = workers_in_words(int(row["workers"]))
             text = f"{rate(value)}, {workers}" if in_words else rate(value)
-            axes.text(value * 1.06, at, text, va="center", color=INK, fontsize=9.2)
+            axes.text(value * 1.12, at, text, va="center", color=INK, fontsize=9.2)
             told(axes, [(value, at, f"{case}, batch {row['batch_size']:,}, {workers}: {value:,.1f} samples/s")])
     seen = rows["samples_per_s"]
     logarithmic(axes.xaxis, [float(seen.min()) / 3, float(seen.max()) * 6], text=rate)
     axes.set_yticks(range(len(cases)), [shortened(names[case], most=MOST_CHARACTERS) for case in cases])
-    axes.set(ylim=(len(cases) - 0.4, -0.6), xlabel="samples/s" if in_words else "samples/s (pale: with workers)")
+    axes.set(ylim=(len(cases) - 0.4, -0.6), xlabel="samples/s" if in_words else "samples/s (○ workers)")
     axes.grid(visible=False, axis="y")
 
 
 def spent(budgets: pd.DataFrame, source: DataSource | None) -> Figure:
-    """Return where the time of a batch goes, of each loader with as few workers as it was measured with."""
+    """Return the parts of the batch time of each loader, with the smallest measured number of workers."""
     fewest = budgets[budgets["workers"] == budgets["workers"].min()]
     figure = budget.budgets(fewest, source)
     return large("front-budget", figure, figure.caption)

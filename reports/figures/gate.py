@@ -1,4 +1,4 @@
-"""What the time gate's verdicts rest on: slowdowns with their bounds, and the slices they were computed from."""
+"""The evidence of the time gate: slowdowns with their bounds, and the slices behind them."""
 
 import math
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from reports.text import shortened
 
 
 class Look(NamedTuple):
-    """How an arm is drawn."""
+    """The marker and the color of an arm."""
 
     label: str
     color: str
@@ -106,7 +106,7 @@ def _two_lines(case: str) -> str:
 
 
 def _course(axes: Axes, slices: Sequence[Slices]) -> None:
-    """Draw the slices of one case over time; those of the control, which are of another length, are left out."""
+    """Draw the slices of one case over time, without the control, which has another length."""
     alike = [process for process in slices if process.iterations == slices[0].iterations]
     fastest = min(min(process.minima_s) for process in alike if process.arm == "base") or math.nan
     looks = {"base": Look("base", MUTED, "x")} | LOOKS

@@ -20,7 +20,7 @@ LARGEST = 512
 
 @dataclass(frozen=True)
 class Tile:
-    """One picture as a data address, its class, what was predicted in words, and the text alternative if it has one."""
+    """One picture as a data address, its class, its prediction in words, and its text alternative."""
 
     address: str
     label: str
@@ -29,14 +29,14 @@ class Tile:
     alternative: str = ""
 
     def __post_init__(self) -> None:
-        """Say what the picture is where nothing else was said."""
+        """Return a description for a picture without one."""
         said = f"{self.label}, {self.prediction}" if self.prediction else self.label
         object.__setattr__(self, "alternative", self.alternative or said)
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Samples with a caption; the heading says what the data is not."""
+    """Samples with a caption; the heading has the caveat of the data."""
 
     kind: ClassVar[str] = "images"
 
@@ -89,16 +89,9 @@ def _pixels(image: Image) -> bytes:
 
 
 def png(pixels: bytes, *, height: int, width: int, palette: tuple[bytes, bytes] | None = None) -> bytes:
-    """Return a PNG file of gray levels, one byte each and row-major, or of places in a palette.
+    """Return a PNG file of gray levels, one byte each and row-major, or of indices into a palette.
 
-    Parameters
-    ----------
-    pixels
-        Levels or places.
-    height, width
-        Pixels.
-    palette
-        Its colors, three bytes each, and how opaque each is.
+    A palette has three bytes for each color, and an opacity.
     """
     picture = Picture.frombytes("L" if palette is None else "P", (width, height), pixels)
     facts: dict[str, Any] = {}

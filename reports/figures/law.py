@@ -92,7 +92,7 @@ def _position(ratio: float) -> float:
 
 
 def _sentence(frame: pd.DataFrame) -> str:
-    """Return how close the laws that hold come to their bounds."""
+    """Return the distance of the laws that hold from their bounds."""
     holding = frame[frame["status"] == Status.HOLDS.value]
     if holding.empty:
         return f"No law holds among {count(len(frame), 'measured law')}."

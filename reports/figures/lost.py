@@ -1,6 +1,6 @@
-"""Where an answer is lost along a ray: a logarithm that meets zero, and an answer that stays what it is.
+"""Lost answers along a ray: a logarithm of zero, and an answer that stops changing.
 
-Both are read off recorded calls; which calls show them is looked for, and no implementation is named.
+Both come from recorded calls of any implementation.
 """
 
 import math
@@ -39,7 +39,7 @@ def log_of_zero(passages: Sequence[Passage]) -> Figure | None:
 
 
 def flat(passages: Sequence[Passage]) -> Figure | None:
-    """Return the first passage whose answer stays what it is while the exact one goes on, or ``None``."""
+    """Return the first passage whose answer stops changing while the exact one goes on, or ``None``."""
     for passage in _preferred(passages):
         stations = passage.stations
         for entry in range(min(len(station.actual) for station in stations)):
@@ -63,7 +63,7 @@ def _has_scales(passage: Passage, entry: int) -> bool:
 
 
 def _is_log_of_zero(station: Station, entry: int) -> bool:
-    """Whether an entry is infinite and should not be, and an operation returned zero where it comes from."""
+    """Whether an entry is infinite, should be finite, and follows from an operation that returned zero."""
     if not math.isinf(station.actual[entry]) or not math.isfinite(_expected(station, entry)):
         return False
     infinite = [stage for stage in station.stages if any(map(math.isinf, stage.values))]

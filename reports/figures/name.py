@@ -1,4 +1,4 @@
-"""The shortest names that tell the cases of one figure apart."""
+"""The shortest names that distinguish the cases of one figure."""
 
 from collections import Counter
 
@@ -6,9 +6,9 @@ import pandas as pd
 
 
 def names_of(frame: pd.DataFrame) -> dict[str, str]:
-    """Return the first name of each case that no other has: its style, it without its family, the whole of it.
+    """Return the shortest unique name of each case: its style, its name without family, or its whole name.
 
-    What is somebody's own has its whole name: "foreign" says nothing of it.
+    User code has its whole name, since its style says nothing about it.
     """
     cases = frame.drop_duplicates("case")
     names = [

@@ -22,16 +22,16 @@ EDGE = 48
 
 @dataclass(frozen=True)
 class Line:
-    """One format: what ``exp`` returned on it, and the first argument for which that was infinite.
+    """One format: the results of ``exp`` in it, and the first argument with an infinite result.
 
     Parameters
     ----------
     dtype
         The format.
     points
-        Arguments and results that are finite.
+        Arguments and finite results.
     ends_at
-        ``None`` where no result was infinite.
+        The first argument with an infinite result; ``None`` for none.
     """
 
     dtype: str

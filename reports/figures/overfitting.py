@@ -71,7 +71,7 @@ def _panel(case: str, curve: pd.DataFrame, *, name: str) -> Panel:
 
 
 def _draw(axes: Axes, curve: pd.DataFrame) -> None:
-    """Draw both losses, each on a scale of its own, and mark the epoch after which only the training data is fitted."""
+    """Draw both losses on separate scales, and mark the epoch with the lowest held-out loss."""
     figure = axes.get_figure()
     assert figure is not None
     axes.remove()

@@ -1,6 +1,6 @@
-"""A panel that is read in a wide window and in a narrow one: drawn twice, each for the width that it has.
+"""A panel for wide and narrow windows: drawn twice, each for its width.
 
-What points tell is left to the wide one: no finger meets a point on a phone.
+Only the wide drawing has tooltips, which a finger on a phone cannot reach.
 """
 
 from collections.abc import Callable
@@ -27,15 +27,15 @@ def wide_and_narrow(
     Parameters
     ----------
     title
-        As :class:`reports.figure.Panel` has it.
+        Title of the :class:`reports.figure.Panel`.
     draw
-        Draws on the axes it is given.
+        Draws on the axes.
     draw_narrow
-        The same where there is no room beside the lines; ``draw`` when absent.
+        Draws without room next to the lines; ``draw`` by default.
     name, label
-        As :func:`reports.svg.drawn` takes them.
+        See :func:`reports.svg.drawn`.
     height_in, narrow_height_in
-        Inches; the narrow drawing is as high as the wide one when absent.
+        Heights in inches; by default the narrow drawing is as high as the wide one.
     wide_in
         Width of the wide drawing in inches.
     """

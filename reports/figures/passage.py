@@ -41,7 +41,7 @@ class Lane:
     Parameters
     ----------
     name
-        What the numbers are.
+        Heading of the row.
     kind
         ``given``, ``stage``, ``actual`` or ``exact``.
     cells
@@ -65,13 +65,13 @@ class View:
     Parameters
     ----------
     passage
-        What was recorded.
+        The recorded calls.
     columns
-        The heading of each column: entries that are alike in every call share one.
+        Column headings; entries that are equal in every call share a column.
     lanes
         Rows of numbers.
     says
-        For each station one sentence.
+        One sentence for each station.
     """
 
     passage: Passage
@@ -87,20 +87,31 @@ class View:
 
     @property
     def where(self) -> str:
-        """Where it breaks, in words."""
+        """The breaking point in words."""
         point = self.passage.breaks_at
         if point is None:
             return "does not break on this ray"
         return f"breaks at t = {point!r}{f' = {self.passage.form}' if self.passage.form else ''}"
 
     @property
+    def claim(self) -> str:
+        """The failure and its first parameter, in one sentence without a full stop."""
+        name = ".".join(self.passage.case.split(".")[-2:])
+        point = self.passage.breaks_at
+        if point is None:
+            return f"{name} does not break on this ray"
+        station = self.passage.stations[self.at]
+        answer, exact = _entry(station.actual, self.plotted), station.expected[self.plotted]
+        return f"{name} {_failure(answer, exact)} from t = {plain(point, digits=4)} on"
+
+    @property
     def position(self) -> float | None:
-        """How far from the left the breaking point is, in percent."""
+        """Distance of the breaking point from the left, in percent."""
         return None if self.passage.breaks_at is None else self.positions[self.at]
 
     @property
     def positions(self) -> tuple[float, ...]:
-        """How far from the left each station is, in percent."""
+        """Distance of each station from the left, in percent."""
         return tuple(round(100.0 * self._x(station.t) / WIDTH, 2) for station in self.passage.stations)
 
     @property
@@ -132,7 +143,7 @@ class View:
 
     @property
     def shows(self) -> str:
-        """Return what the plot shows."""
+        """Description of the plot."""
         axis = " on a logarithmic axis" if self.is_logarithmic else ""
         return f"The plot shows {self.subject}{axis}; gaps are values that are NaN, infinite or off the axis."
 
@@ -182,7 +193,7 @@ class View:
 
     @property
     def broken_path(self) -> str:
-        """Where the law is broken, along the lower edge."""
+        """The stations at which the law is broken, along the lower edge."""
         return self._path([self.range[0] if station.broken else math.nan for station in self.passage.stations])
 
     def _path(self, values: Sequence[float]) -> str:
@@ -198,7 +209,7 @@ class View:
         return "".join(pieces)
 
     def document(self) -> dict[str, Any]:
-        """What the script reads."""
+        """Return the data for the script."""
         passage = self.passage
         return {
             "contract": passage.contract,
@@ -226,13 +237,7 @@ class View:
 
 @dataclass(frozen=True)
 class Watch:
-    """The views of a page, of which the first is shown where no script runs.
-
-    Parameters
-    ----------
-    views
-        In the order in which they are offered.
-    """
+    """The views of a page in the order of the menus; without a script the page shows the first one."""
 
     kind: ClassVar[str] = "watch"
 
@@ -272,7 +277,7 @@ def _is_whole(passage: Passage) -> bool:
 
 
 def _interest(passages: Sequence[Passage]) -> Any:
-    """By contract, the one with an undeclared break first; in it what breaks, on the first ray, in float32."""
+    """Return a sort key: contracts with an undeclared break first; then float32, the first ray and breaks."""
     contracts = list(dict.fromkeys(passage.contract for passage in passages))
     rays = list(dict.fromkeys(passage.ray for passage in passages))
     rank: dict[str, int] = dict.fromkeys(contracts, 2)
@@ -321,7 +326,7 @@ def _named(entries: list[int]) -> str:
 
 
 def _lanes(passage: Passage, columns: list[list[int]]) -> Iterator[Lane]:
-    """The rows of numbers; operations that not every call carries out are left out."""
+    """Yield the rows of numbers, without operations that only some calls perform."""
     stations = passage.stations
     width = max(len(station.given) for station in stations)
 
@@ -366,6 +371,16 @@ def _says(passage: Passage) -> Iterator[str]:
         exact = _text(station.expected[entry])
         verdict = "the law is broken" if station.broken else "the error is within its bound"
         yield f"t = {station.t!r}: {subject} is {answer}; the exact value is {exact}; {verdict}."
+
+
+def _failure(answer: float | None, exact: float) -> str:
+    if answer is None:
+        return "has the wrong shape"
+    if math.isnan(answer):
+        return "returns NaN"
+    if math.isinf(answer):
+        return "returns infinity"
+    return "returns 0" if answer == 0.0 != exact else "is silently wrong"
 
 
 def _entry(values: Sequence[float], entry: int) -> float | None:

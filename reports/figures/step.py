@@ -1,4 +1,4 @@
-"""Step time against batch size: scratch beside concise, a panel for each family on the CPU and on the accelerator."""
+"""Step time against batch size: scratch and concise, a panel for each family on the CPU and on the accelerator."""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -25,15 +25,7 @@ MOST_CHARACTERS = 24
 
 
 def step_times(frame: pd.DataFrame, *, accelerator: str | None) -> Figure:
-    """Return the step times of every family.
-
-    Parameters
-    ----------
-    frame
-        The frame ``steps``.
-    accelerator
-        Name of the accelerator; ``None`` where the machine has none.
-    """
+    """Return the step times of every family; ``accelerator`` is its name, or ``None`` without one."""
     devices = ["cpu", *sorted(set(frame["device"]) - {"cpu"})]
     panels = [
         _panel(family, device, frame[frame["family"] == family], number=number)
@@ -69,7 +61,7 @@ def _panel(family: str, device: str, frame: pd.DataFrame, *, number: int) -> Pan
 
 
 class Quantity(NamedTuple):
-    """What is drawn against the batch size: the columns of its value and of the ends of its bar, label and ticks."""
+    """A quantity against the batch size: the columns of its value and of the ends of its bar, label and ticks."""
 
     middle: str
     low: str
@@ -92,22 +84,22 @@ def curves_panel(
     label: str,
     line: float | None = None,
 ) -> Panel:
-    """Return a curve for each case, named at its end, or above the axes where there is no room beside them.
+    """Return a curve for each case, named at its end, or above the axes in a narrow window.
 
     Parameters
     ----------
     title, name, label
-        As :func:`reports.figures.panel.wide_and_narrow` takes them.
+        See :func:`reports.figures.panel.wide_and_narrow`.
     frame
-        With the columns of the quantity.
+        Frame with the columns of the quantity.
     quantity
-        What is drawn against the batch size.
+        The quantity against the batch size.
     sizes
         Batch sizes, each a place.
     span
-        What must be seen.
+        Values that must be visible.
     line
-        Where a line lies across, if one does.
+        Height of a horizontal line, if there is one.
     """
 
     def draw(axes: Axes, *, direct: bool) -> None:
@@ -169,7 +161,7 @@ def _curves(
 
 
 def _told(label: str, size: int, values: Sequence[float], quantity: Quantity) -> str:
-    """Return what a point tells."""
+    """Return the tooltip of a point."""
     value, low, high = map(quantity.text, values)
     return f"{label}, batch {size:,}: {value} ({low} to {high})"
 
@@ -193,9 +185,9 @@ def _label(title: str, frame: pd.DataFrame) -> str:
 
 
 def _comparison(frame: pd.DataFrame) -> str:
-    """Return, for each family and device, how scratch compares with concise at the largest common batch.
+    """Return the comparison of scratch and concise at the largest common batch, for each family and device.
 
-    Of several cases of one style the first counts: the chapter's.
+    The first case with a style represents it.
     """
     sentences = []
     for (family, device), group in frame.groupby(["family", "device"], sort=False):
@@ -203,7 +195,7 @@ def _comparison(frame: pd.DataFrame) -> str:
         if {"scratch", "concise"} <= set(rows.columns) and len(both := rows.dropna(subset=["scratch", "concise"])):
             scratch, concise, batch = both["scratch"].iloc[-1], both["concise"].iloc[-1], both.index[-1]
             place = f"On {'the CPU' if device == 'cpu' else device} at batch {batch}"
-            # Where steps were measured in turns, their ratio is the one within the rounds, in a figure of its own.
+            # Interleaved steps have a figure of their ratio within the rounds.
             in_turns = group["floor_s"].notna().any()
             ratio = "" if in_turns else f": scratch takes {times(scratch / concise)} as long as concise"
             times_ = f"{duration(scratch)} (scratch) or {duration(concise)} (concise)"

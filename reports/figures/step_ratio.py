@@ -1,4 +1,4 @@
-"""Steps beside the chapter's, beside the floor, and phase by phase."""
+"""Steps relative to the chapter's step and to the floor, and phase by phase."""
 
 from functools import partial
 
@@ -27,13 +27,7 @@ MOST_CHARACTERS = 26
 
 
 def step_ratios(frame: pd.DataFrame) -> Figure:
-    """Return the time of each step as a multiple of the first step from scratch, against the batch size.
-
-    Parameters
-    ----------
-    frame
-        The frame ``step_ratios``.
-    """
+    """Return the time of each step as a multiple of the first step from scratch, against the batch size."""
     beside = _beside_scratch(frame)
     return Figure(
         name="step-ratio-figure",
@@ -46,13 +40,7 @@ def step_ratios(frame: pd.DataFrame) -> Figure:
 
 
 def floor(frame: pd.DataFrame) -> Figure:
-    """Return the distance of each step to the floor against the batch size.
-
-    Parameters
-    ----------
-    frame
-        The frame ``steps``.
-    """
+    """Return the distance of each step to the floor against the batch size."""
     known = frame[frame["over_floor"].notna()]
     return Figure(
         name="floor-figure",
@@ -66,13 +54,7 @@ def floor(frame: pd.DataFrame) -> Figure:
 
 
 def phases(frame: pd.DataFrame) -> Figure:
-    """Return what each phase takes, a bar a case, at the batch size nearest to the chapter's 256.
-
-    Parameters
-    ----------
-    frame
-        The frame ``phases``.
-    """
+    """Return the time of each phase, a bar for each case, at the batch size nearest to the chapter's 256."""
     size = min(frame["batch_size"].unique(), key=lambda size: (abs(size - 256), size))
     here = frame[frame["batch_size"] == size]
     panels = []
@@ -97,7 +79,7 @@ def phases(frame: pd.DataFrame) -> Figure:
 
 
 def _beside_scratch(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the ratios to the first reference of each contract and device, which is the one from scratch."""
+    """Return the ratios to the first reference of each contract and device, the step from scratch."""
     first = frame.groupby(["contract", "device"], sort=False)["reference"].transform("first")
     return frame[frame["reference"] == first]
 
@@ -159,7 +141,7 @@ def _spelled(frame: pd.DataFrame) -> str:
 
 
 def _closed_forms(frame: pd.DataFrame) -> str:
-    """Return what the fastest step of each contract and device gains over the chapter's two, near batch 256."""
+    """Return the gain of the fastest step over the chapter's two steps near batch 256, for each contract and device."""
     sentences, names = [], names_of(frame)
     for (contract, device), group in frame.groupby(["contract", "device"], sort=False):
         size = min(group["batch_size"].unique(), key=lambda size: (abs(size - 256), size))

@@ -76,7 +76,7 @@ def _start(own: pd.DataFrame) -> str:
 
 
 def curves_of(group: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    """Return the curves of a contract, those that coincide once, under all their names."""
+    """Return the curves of a contract; coinciding curves appear once, with all their names."""
     alike: dict[tuple[float, ...], tuple[list[str], pd.DataFrame]] = {}
     for case, own in group.groupby("case", sort=False):
         names, _ = alike.setdefault(tuple(_shares(own)), ([], own))
@@ -85,14 +85,14 @@ def curves_of(group: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
 
 
 def _shares(own: pd.DataFrame) -> list[float]:
-    """The deviation as a share of its bound, within what is drawn."""
+    """Return the deviation as a share of its bound, limited to the plot."""
     pairs = zip(own["deviation"], own["bound"], strict=True)
     shares = [(math.inf if deviation else 0.0) if not bound else deviation / bound for deviation, bound in pairs]
     return [min(max(share, LEAST), TOP) for share in shares]
 
 
 def _draw(axes: Axes, group: pd.DataFrame, points: Sequence[float], *, direct: bool) -> None:
-    """Draw a curve for each case below and above what is allowed, and the breaking points as lines."""
+    """Draw a curve for each case, the bound as a line, and the breaking points as vertical lines."""
     low, high = float(group["magnitude"].min()), float(group["magnitude"].max())
     axes.axhline(1.0, color=MUTED, linewidth=1.0, linestyle="--", zorder=1)
     for point in points:
@@ -124,7 +124,7 @@ def _draw(axes: Axes, group: pd.DataFrame, points: Sequence[float], *, direct: b
 
 
 def _readings(name: str, own: pd.DataFrame, shares: Sequence[float]) -> Iterator[tuple[float, float, str]]:
-    """Yield for each point of a curve what it says."""
+    """Yield the tooltip of each point of a curve."""
     numbers = list(zip(own["magnitude"], own["deviation"], own["bound"], shares, strict=True))
     for at, (magnitude, deviation, bound, share) in enumerate(numbers):
         turns = at > 0 and (numbers[at - 1][3] > 1.0) != (share > 1.0)

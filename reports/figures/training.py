@@ -1,4 +1,4 @@
-"""Training curves: loss and accuracy against epoch, scratch beside concise, one figure for each experiment."""
+"""Training curves: loss and accuracy against epoch, scratch and concise, one figure for each experiment."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -36,7 +36,7 @@ def training_curves(epochs: pd.DataFrame, source: DataSource | None) -> tuple[Fi
 
 
 def _figure(experiment: str, frame: pd.DataFrame, source: DataSource | None, *, name: str) -> Figure:
-    """Return loss, and accuracy where there is one, of one experiment."""
+    """Return the loss of one experiment, and its accuracy if there is one."""
     panels = [
         _panel(measure, frame, name=f"{name}-{measure}", experiment=experiment)
         for measure, columns in MEASURES.items()
@@ -93,7 +93,7 @@ def _curves(frame: pd.DataFrame, measure: str) -> Iterator[tuple[str, pd.DataFra
 
 
 def _ends_named(axes: Axes, frame: pd.DataFrame, measure: str) -> Iterator[tuple[float, str, str]]:
-    """Yield where curves end, their names and their colors; those that end at one place share a name."""
+    """Yield the ends of curves, their names and their colors; curves with the same end share a name."""
     names = names_of(frame)
     for column, kind in zip(MEASURES[measure], KINDS, strict=True):
         together: list[tuple[float, float, list[str], str]] = []

@@ -56,10 +56,7 @@ def trend_data(digests: Sequence[Digest]) -> pd.DataFrame:
 
 
 def trend(digests: Sequence[Digest]) -> Figure:
-    """Return the trend over runs, oldest first.
-
-    Times of runs on another processor than the latest one's are left out.
-    """
+    """Return the trend over runs, oldest first, without times from other processors than the latest run's."""
     comparable = _comparable(digests)
     steps, rates = (_gathered([getattr(digest, name) for digest in comparable]) for name in MEASURES)
     panels = [_failures(digests)]
@@ -80,7 +77,7 @@ def trend(digests: Sequence[Digest]) -> Figure:
 
 
 def _comparable(digests: Sequence[Digest]) -> list[Digest]:
-    """Return those made on the processor of the latest: times of others say nothing beside its."""
+    """Return the digests with the processor of the latest: times of others do not compare."""
     processor = digests[-1].head.environment.processor
     return [digest for digest in digests if digest.head.environment.processor == processor]
 

@@ -1,4 +1,4 @@
-"""Vectorization: time of the loop over that of the vectorized operation against the size."""
+"""Vectorization: time of the loop over time of the vectorized operation, against the size."""
 
 from typing import NamedTuple
 
@@ -13,9 +13,9 @@ from reports.svg import drawn
 
 
 class Ratio(NamedTuple):
-    """Time of the loop over that of the vectorized operation at size ``n``.
+    """Time of the loop over time of the vectorized operation at size ``n``.
 
-    The interval runs from first quartile over third quartile to third over first: wider than that of the ratio.
+    The interval runs from first quartile over third quartile to third over first, and is wider than necessary.
     """
 
     operation: str
@@ -28,7 +28,7 @@ class Ratio(NamedTuple):
 def ratios(frame: pd.DataFrame) -> list[Ratio]:
     """Return the ratio for each family, contract and size that has a loop (scratch) and a vectorized case (concise).
 
-    Of several cases of one style the first counts.
+    The first case with a style represents it.
     """
     compared = []
     for (family, contract, n), group in frame.groupby(["family", "contract", "n"], sort=False):

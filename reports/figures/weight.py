@@ -17,14 +17,9 @@ STEPS = 15
 
 
 def weight_grid(weights: Sequence[ClassWeights], source: DataSource | None) -> Grid:
-    """Return the weights of the first model that was trained.
+    """Return the weights of the first trained model.
 
-    Parameters
-    ----------
-    weights
-        Of every model and class, at least one.
-    source
-        What the data are.
+    ``weights`` has every model and class, and at least one.
     """
     first = weights[0]
     own = [row for row in weights if row.case == first.case]

@@ -1,6 +1,6 @@
 """A column of a frame: name, type and meaning, with the unit in the name; and the columns that many frames share.
 
-Where a record of a benchmark has a field that a column shows as it stands, the column follows from the field.
+A column that shows a field of a benchmark record unchanged takes its declaration from the field.
 """
 
 from collections.abc import Collection
@@ -23,21 +23,14 @@ class Column(NamedTuple):
 
 
 def columns_of(record: type[BaseModel], *names: str, dtype: str | None = None) -> tuple[Column, ...]:
-    """Return the columns that fields of a record make as they stand: name, type and description are the field's.
+    """Return the columns for the named fields of a record, with name, type and description of the fields.
 
-    Parameters
-    ----------
-    record
-        The record.
-    names
-        Its fields, in the order of the columns.
-    dtype
-        Type of these columns where it is not the field's: text for a truth that a page spells out, for one.
+    ``dtype`` replaces their types, for example by text for a boolean that a page spells out.
 
     Raises
     ------
     TypeError
-        If a field has no description, or is neither text, number, truth nor series and no ``dtype`` is given.
+        If a field has no description, or has no type for a column and no ``dtype`` is given.
     """
     return tuple(Column(name, dtype or _dtype(record, name), _meaning(record, name)) for name in names)
 
@@ -45,16 +38,9 @@ def columns_of(record: type[BaseModel], *names: str, dtype: str | None = None) -
 def further_columns(
     record: type[BaseModel], declared: Collection[Column], *, without: Collection[str] = ()
 ) -> tuple[Column, ...]:
-    """Return the columns of the fields that are not declared one by one, in their order.
+    """Return the columns of the fields of a record that are not declared one by one, in their order.
 
-    Parameters
-    ----------
-    record
-        The record.
-    declared
-        The columns that there are.
-    without
-        Fields that make no column; neither do those that are neither text, number, truth nor series.
+    Fields in ``without`` make no column, and neither do fields that are not text, number, boolean or series.
     """
     passed = {column.name for column in declared} | set(without)
     names = [name for name in record.model_fields if name not in passed and _known_dtype(record, name)]
@@ -75,9 +61,9 @@ def _dtype(record: type[BaseModel], name: str) -> str:
 
 
 def _known_dtype(record: type[BaseModel], name: str) -> str | None:
-    """Return the type of a field's column; ``None`` where it makes none.
+    """Return the type of a field's column; ``None`` if it makes none.
 
-    A series is kept as its median, and a whole number that may be unknown is a real one, which has NaN.
+    A series becomes its median. An integer that may be unknown becomes a real number, which has NaN.
     """
     annotation = record.model_fields[name].annotation
     if annotation == Rounds:

@@ -1,4 +1,4 @@
-"""How a frame is declared: columns, keys, and the function that makes its rows from a run, all in one place.
+"""Declarations of frames: columns, keys, and the function that makes the rows from a run, in one place.
 
 ::
 
@@ -6,9 +6,8 @@
     def estimates(run: RunFolder) -> Iterator[Row]:
         ...
 
-The name of the function is that of the frame, the first line of its docstring says what a row is. A frame of a
-benchmark may take every further field of its record for a column: what a suite measures anew is then declared by its
-record alone.
+The name of the function is the name of the frame. The first line of its docstring describes a row. A frame of a
+benchmark may use every further field of its record as a column, so that a new field of a suite needs no declaration.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -29,18 +28,18 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Frame:
-    """The declaration of a frame. Called with a run, it gives that of the run.
+    """The declaration of a frame, which returns the frame of a run if it is called.
 
     Parameters
     ----------
     name
         Name of the frame, of its attribute in :class:`reports.frame.Frames` and of its file.
     meaning
-        What a row is, in a line.
+        Description of a row, in one line.
     columns
-        Its columns, in order; the record that a row is from is the last.
+        Its columns, in order; the last one is the source record of a row.
     keys
-        The columns that say what a row is about; the other numbers are what was measured.
+        Columns that identify a row; the other numbers are measurements.
     rows
         Makes the rows of a run.
     """
@@ -72,18 +71,18 @@ def _clean(value: Any) -> Any:
 def frame(
     *columns: Column, keys: tuple[str, ...], further: type[BaseModel] | None = None, without: Collection[str] = ()
 ) -> Callable[[Callable[[RunFolder], Iterable[Row]]], Frame]:
-    """Declare a frame by what makes its rows: a function that is named like the frame and says what a row is.
+    """Declare a frame by the function that makes its rows, with the name of the frame and a description of a row.
 
     Parameters
     ----------
     columns
-        All but the last, the record, and the further ones.
+        All columns except the record and the further ones.
     keys
-        Names of those that say what a row is about.
+        Names of the columns that identify a row.
     further
-        A record whose fields are columns too, after these.
+        A record whose fields are additional columns.
     without
-        Its fields that are none.
+        Fields of that record that are no columns.
     """
     columns += further_columns(further, columns, without=without) if further else ()
 

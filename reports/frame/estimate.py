@@ -1,4 +1,4 @@
-"""What a row has of an estimate: the point and both ends of its interval, each in a column."""
+"""The columns of an estimate in a row: the point and both ends of its interval."""
 
 from harness.record import Estimate
 

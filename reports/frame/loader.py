@@ -1,16 +1,17 @@
-"""The frames of loaders, of training loops and of the tuner; rates of loaders beside the limit of memory.
+"""The frames of loaders, of training loops and of the tuner, with the rates of loaders and the limit of memory.
 
-A field that is added to the record of a loader is a column without more. What is computed, or what the table of every
-loader configuration is to show, stands in this file, the table's columns below the frame.
+A new field in the record of a loader becomes a column automatically. This module has the computed columns, and the
+columns of the table of all configurations.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import pandas as pd
 
 from harness.record import RunFolder
 from harness.record.bench import BalanceRecord, Benchmark, LoaderRecord, TunerRecord
+from harness.record.budget import Budget
 from reports import benchmark
 from reports.frame.column import CASE, REAL, TEXT, TIMING, Column, columns_of
 from reports.frame.declaration import Row, frame
@@ -32,6 +33,9 @@ Loader = Benchmark[LoaderRecord]
     Column("cpu_share", REAL, "CPU time of the limit / CPU time of the loader, independent of other load"),
     Column("cpu_share_low", REAL, "lower end of the 95 % interval"),
     Column("cpu_share_high", REAL, "upper end of the 95 % interval"),
+    Column("gain", REAL, "rate / rate of the reference, median over the same rounds"),
+    Column("gain_low", REAL, "lower end of the 95 % interval"),
+    Column("gain_high", REAL, "upper end of the 95 % interval"),
     Column("efficiency", REAL, "rate relative to the rate without workers, divided by the number of workers"),
     *columns_of(LoaderRecord, "pss_bytes", "shared_bytes", "loader", "prefetch"),
     *columns_of(LoaderRecord, "persistent", "pin", dtype=TEXT),
@@ -43,7 +47,10 @@ Loader = Benchmark[LoaderRecord]
     Column("samples_per_s_high", REAL, "upper end of the 95 % interval"),
     keys=("case", "data", "batch_size", "workers"),
     further=LoaderRecord,
-    without=("slice_batches", "wall_us", "limit_wall_us", "limit_cpu_us", "remark"),
+    without=(
+        *("slice_batches", "wall_us", "limit_wall_us", "limit_cpu_us", "remark"),
+        *("reference_wall_us", "reference_cpu_us"),
+    ),
 )
 def loaders(run: RunFolder) -> Iterator[Row]:
     """One row for each timed loader configuration; quantities that older runs did not measure are missing."""
@@ -56,6 +63,7 @@ def loaders(run: RunFolder) -> Iterator[Row]:
             "limit_us": row["limit_wall_us"],
             **estimate_columns(loader.record.share, "share"),
             **estimate_columns(loader.record.cpu_share, "cpu_share"),
+            **estimate_columns(loader.record.gain, "gain"),
             "efficiency": _efficiency(loader, alone.get(_series(loader))),
             **_rates(loader),
             "record": place,
@@ -74,12 +82,20 @@ def loaders(run: RunFolder) -> Iterator[Row]:
 )
 def budgets(run: RunFolder) -> Iterator[Row]:
     """One row for each part of the batch time of each loader with a complete budget."""
-    for place, loader in benchmark.placed(run, LoaderRecord):
+    placed = benchmark.placed(run, LoaderRecord)
+    records = [loader.record for _, loader in placed]
+    for place, loader in placed:
         budget = loader.record.budget
         for part, seconds, share in budget.table() if budget is not None else ():
             own = {"part": part, "seconds": seconds, "share": share}
-            whole = {} if budget is None else {"unseen": budget.unseen, "sentence": budget.sentence}
+            whole = {} if budget is None else {"unseen": budget.unseen, "sentence": _sentence(budget, loader, records)}
             yield {**loader.row(), **own, **whole, "record": place}
+
+
+def _sentence(budget: Budget, loader: Loader, records: Sequence[LoaderRecord]) -> str:
+    """Return the sentence on a budget, with the measured rates of more workers where there are some."""
+    on_workers = loader.record.on_workers(records)
+    return budget.sentence if on_workers is None else budget.sentence_with(on_workers)
 
 
 class Shown(NamedTuple):
@@ -131,7 +147,7 @@ def _rates(loader: Loader) -> dict[str, float | None]:
 
 
 def _efficiency(loader: Loader, alone: Loader | None) -> float | None:
-    """Return what each worker adds, as a share of what the loader does without any."""
+    """Return the contribution of each worker, as a share of the rate without workers."""
     if alone is None or not loader.record.workers:
         return None
     return _sample_s(alone) / _sample_s(loader) / loader.record.workers
@@ -183,7 +199,7 @@ def tuner(run: RunFolder) -> Iterator[Row]:
 
 
 def _beside(tuned: TunerRecord, exhaustive: TunerRecord) -> Row:
-    """Return how a choice of the tuner compares with the best of all."""
+    """Return the comparison of a tuner's choice with the best configuration."""
     return {
         "best": exhaustive.choice,
         "share_of_best": tuned.share_of_best(exhaustive),

@@ -12,13 +12,13 @@ from reports.frame.law import share_of_bound
 
 @frame(
     *CASE,
-    *columns_of(OperationRecord, "contract"),
+    *columns_of(OperationRecord, "contract", "shape"),
     *TIMING,
     Column("ratio", REAL, "largest deviation of the float32 values / bound; missing if not checked"),
-    keys=("case", "contract"),
+    keys=("case", "contract", "shape"),
 )
 def operations(run: RunFolder) -> Iterator[Row]:
-    """One row for each timed operation, with its largest float32 deviation relative to the bound."""
+    """One row for each timed operation and shape, with its largest float32 deviation relative to the bound."""
     calls = benchmark.placed(run, OperationRecord)
     shares = _shares(run) if calls else {}
     for place, call in calls:

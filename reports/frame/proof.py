@@ -45,7 +45,7 @@ def proofs(run: RunFolder) -> Iterator[Row]:
 
 
 def _flattened(proof: Proof) -> dict[str, Any]:
-    """Return what a proof says in nested form."""
+    """Return a proof in nested form."""
     held = [outcome.law for outcome in proof.laws if outcome.status is Status.HOLDS]
     broken = [outcome.law for outcome in proof.laws if outcome.status is not Status.HOLDS]
     return {

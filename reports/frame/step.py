@@ -1,4 +1,4 @@
-"""The frames of training steps: what is computed from the rounds that were measured in turns."""
+"""The frames of training steps: quantities computed from interleaved rounds."""
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
@@ -27,6 +27,8 @@ KEYS = ("case", "device", "batch_size", "dtype", "threads")
     Column("over_floor", REAL, "step / floor, median over the rounds"),
     Column("over_floor_low", REAL, "lower end of the 95 % interval over the rounds"),
     Column("over_floor_high", REAL, "upper end of the 95 % interval"),
+    Column("on_device_low", REAL, "lower end of the 95 % interval of the time on the accelerator by events"),
+    Column("on_device_high", REAL, "upper end of the 95 % interval"),
     keys=KEYS,
     further=StepRecord,
 )
@@ -36,6 +38,7 @@ def steps(run: RunFolder) -> Iterator[Row]:
         yield {
             **step.row(),
             **estimate_columns(step.over(step.record.floor_s), "over_floor"),
+            **estimate_columns(step.record.on_device, "on_device"),
             "samples_per_s": step.record.batch_size / step.stats.median_s,
             "record": place,
         }

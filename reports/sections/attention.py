@@ -1,8 +1,8 @@
-"""The findings of the first layer: by cause, the worst first; and what was declared and found."""
+"""The findings of the first layer: by cause, the worst first; and the declared failures that were found."""
 
 from collections.abc import Iterator, Sequence
 
-from harness.record import TITLES, AuditFinding, Finding, Status, facts, findings, property_sentences, sentence
+from harness.record import AuditFinding, Finding, Status, facts, findings, property_sentences, sentence, title_of
 from reports import summary
 from reports.part import Cause, Causes, Findings, Note
 from reports.reading import Reading
@@ -22,7 +22,7 @@ MOST_DECLARED = 8
 MOST_CHARACTERS = 400
 """Of one fact."""
 
-SHOWN = {"smallest", "worst", "look at", "breaks", "affects", "rerun"}
+SHOWN = {"example", "worst", "look at", "breaks", "affects", "rerun"}
 
 
 @section("What needs attention")
@@ -62,7 +62,7 @@ def _cause(finding: Finding, reading: Reading) -> Cause:
     shown = [(label, cut(text, most=MOST_CHARACTERS)) for label, text in facts(finding, reading.verdicts)]
     return Cause(
         finding.case,
-        TITLES[finding.status],
+        title_of(finding),
         cut(sentence(finding), most=MOST_CHARACTERS),
         tuple(fact for fact in shown if fact[0] in SHOWN),
         block_name(finding) if has_block(finding) else "",

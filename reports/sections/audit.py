@@ -16,7 +16,7 @@ from reports.tables import audit as tables
 
 @section("A training step, line by line")
 def audits(reading: Reading) -> Iterator[PagePart]:
-    """Yield the lines that go wrong, what was not followed, and how far others are from going wrong."""
+    """Yield the failing lines, the limits of the audit, and the headroom of other lines."""
     for number, audit in enumerate(reading.audits, 1):
         # Several steps stand on one page: the first has the plain names.
         ending = "" if number == 1 else f"-{number}"

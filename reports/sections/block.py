@@ -19,7 +19,7 @@ def has_block(finding: Finding) -> bool:
 
 
 def block_name(finding: Finding) -> str:
-    """Return the identifier of a finding's block: what it is about, in a few digits."""
+    """Return the identifier of a finding's block: a short hash of its subject."""
     return f"failure-{zlib.crc32('|'.join(finding.first.key).encode(errors='replace')):08x}"
 
 

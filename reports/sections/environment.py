@@ -1,4 +1,4 @@
-"""Sections on where a run came from: machine and software, and the data."""
+"""Sections on the environment of a run: machine and software, and the data."""
 
 from collections.abc import Iterator
 
@@ -16,6 +16,6 @@ def environment(reading: Reading) -> Iterator[PagePart]:
 
 @section("Data")
 def data(reading: Reading) -> Iterator[PagePart]:
-    """Yield where the images came from."""
+    """Yield the source of the images."""
     if reading.head.data:
         yield tables.data(reading.head)

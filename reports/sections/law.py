@@ -1,4 +1,4 @@
-"""Sections on laws: what is wrong, every law and its room below the bound, declared failures, and what was skipped."""
+"""Sections on laws: defects, all laws and their margins, declared failures, and skipped laws."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -39,7 +39,7 @@ def wrong(reading: Reading) -> Iterator[PagePart]:
 
 @section("Declared failures")
 def declared(reading: Reading) -> Iterator[PagePart]:
-    """Yield the declared failures that were found, with a counterexample of each."""
+    """Yield the declared failures that were found, with a counterexample for each."""
     found = findings(reading.verdicts, [Status.EXPECTED])
     if not found:
         return
@@ -47,10 +47,17 @@ def declared(reading: Reading) -> Iterator[PagePart]:
     yield Note("The smallest example for every cause, with its replay and likely cause:", folded=True)
     for number, finding in enumerate(found, 1):
         what = shortened(sentence(finding).splitlines()[0], most=MOST_CHARACTERS)
-        heading = f"{finding.case}: {what} ({count(len(finding.verdicts), 'law')})"
+        heading = f"{finding.case}: {what} ({count(len(finding.laws), 'law')})"
         yield Block(
             f"declared-{number}", heading, finding_block(finding, reading.verdicts, options_only=True), folded=True
         )
+
+
+@section("Definition")
+def definition(reading: Reading) -> Iterator[PagePart]:
+    """Yield the statement of the law of the value: what every implementation is compared with."""
+    statements = dict.fromkeys(verdict.statement for verdict in reading.verdicts if verdict.law == "value")
+    yield from map(Note, list(statements)[:1])
 
 
 @section("Laws")
@@ -59,7 +66,7 @@ def laws(reading: Reading) -> Iterator[PagePart]:
     if not reading.verdicts:
         return
     grades = law.graded(reading.verdicts)
-    # What a check that ended early did not look at may be broken.
+    # A law that an interrupted check did not reach may be broken.
     if grades.rows and not unfinished(reading.head.work, "check"):
         yield grades
     yield Legend(tuple((SYMBOLS[status], status.value, MEANINGS[status]) for status in _seen(reading)), READING)
@@ -83,7 +90,7 @@ def summary(reading: Reading) -> Iterator[PagePart]:
 
 @section("Skipped, and why")
 def skipped(reading: Reading) -> Iterator[PagePart]:
-    """Yield what was skipped and why."""
+    """Yield the skipped laws and the reasons."""
     table = law.skipped(reading.frames.verdicts)
     if table.rows:
         yield table
@@ -95,7 +102,7 @@ def _seen(reading: Reading) -> list[Status]:
 
 
 def _tally(reading: Reading) -> RunTally:
-    """Return the number of verdicts of each status, and of what ran."""
+    """Return the number of verdicts with each status, and of examples and rows."""
     counts = Counter(verdict.status for verdict in reading.verdicts)
     statuses = [(f"{counts[status]:,}", _word(status, counts[status]), status.fails) for status in Status]
     examples = sum(verdict.examples for verdict in reading.verdicts)

@@ -14,7 +14,7 @@ from reports.tables import loader
 
 @section("Data loaders")
 def loaders(reading: Reading) -> Iterator[PagePart]:
-    """Yield loader throughput of each loader as heat map, against the workers, and as table."""
+    """Yield the throughput of each loader as a heat map, against the workers, and as a table."""
     frame, source = reading.frames.loaders, reading.head.data
     if frame.empty:
         return
@@ -26,7 +26,7 @@ def loaders(reading: Reading) -> Iterator[PagePart]:
 
 @section("Data loaders")
 def best(reading: Reading) -> Iterator[PagePart]:
-    """Yield the loaders beside each other: the best of each, and where the time goes."""
+    """Yield a comparison of the loaders: the best configuration of each, and the parts of the batch time."""
     frame, source = reading.frames.loaders, reading.head.data
     if frame.empty:
         return

@@ -13,7 +13,7 @@ from reports.text import cut
 
 @section("Proofs")
 def proofs(reading: Reading) -> Iterator[PagePart]:
-    """Yield what was visited input by input, the kernels, the laws that held, and what is broken."""
+    """Yield the proofs, their kernels, the laws that held, and the broken ones."""
     if not reading.proofs:
         return
     yield proof.proofs(reading.proofs)

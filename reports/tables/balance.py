@@ -1,4 +1,4 @@
-"""Tables on balance: whether loading keeps ahead of the step, and how near the tuner comes to the best loader."""
+"""Tables on balance: whether loading keeps up with the step, and the distance of the tuner from the best loader."""
 
 from typing import Any
 
@@ -64,7 +64,7 @@ def _interval(row: Any, name: str, *, scale: float = 1.0) -> str:
 
 
 def tuner(frame: pd.DataFrame) -> Table:
-    """Return how near each data set's runs of the tuner come to the best, and in what share of the time."""
+    """Return the distance of the tuner's runs from the best loader of each data set, and the share of the time."""
     rows, whole = [], 0
     for name, group in frame.groupby("case", sort=False):
         reached = ((group["share_of_best"] >= NEAR) & (group["share_of_time"] <= QUICK)).sum()

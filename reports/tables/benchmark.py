@@ -11,15 +11,19 @@ SCATTER = (
 )
 """Caption below tables and figures of times."""
 
+STANDARD = "256x10"
+"""Shape of the standard input, the only one of older runs."""
+
 NO_ACCELERATOR = "no accelerator on this machine"
 
 
 def operations(frame: pd.DataFrame) -> Table:
-    """Return the time of a call of each implementation, with its ratio to the fastest of its contract."""
-    fastest = frame.groupby("contract", sort=False)["median_s"].transform("min")
+    """Return the time of a call of each implementation, with its ratio to the fastest of its contract and shape."""
+    fastest = frame.groupby(["contract", "shape"], sort=False, dropna=False)["median_s"].transform("min")
     rows = [
         (
-            *(row["contract"], row["case"], duration(row["median_s"])),
+            *(row["contract"], row["case"], STANDARD if pd.isna(row["shape"]) else row["shape"]),
+            duration(row["median_s"]),
             *(f"{duration(row['q1_s'])} – {duration(row['q3_s'])}", times(ratio)),
             *(duration(row["cold_s"]), times(row["ratio"])),
         )
@@ -32,6 +36,7 @@ def operations(frame: pd.DataFrame) -> Table:
             *(
                 Header("contract", "code"),
                 Header("case", "code"),
+                Header("shape", "number"),
                 Header("call", "number"),
                 Header("quartiles", "number"),
             ),
@@ -39,7 +44,8 @@ def operations(frame: pd.DataFrame) -> Table:
             Header("worst deviation / bound", "number"),
         ),
         rows=tuple(rows),
-        caption=f"Float32, one thread, on the contract's standard input, with gradient if it has one. {SCATTER}",
+        caption="Float32, one thread, with gradient if the contract has one. Shapes are rows x columns; vectors have "
+        f"as many elements, but 1,024 at {STANDARD}. {SCATTER}",
         folded=True,
     )
 

@@ -1,4 +1,4 @@
-"""Tables on where a run came from: the machine, the software, the commands, the data."""
+"""Tables on the environment of a run: the machine, the software, the commands, the data."""
 
 from harness.record import Environment, Run
 from reports.number import plain, size
@@ -42,7 +42,7 @@ def build(env: Environment) -> Table:
 
 
 def data(run: Run) -> Table:
-    """Return where the images came from and the checksum of each file; no rows where the run used none."""
+    """Return the source of the images and the checksum of each file; no rows if the run used none."""
     source = run.data
     rows: list[tuple[str, str]] = []
     if source is not None:

@@ -1,4 +1,4 @@
-"""The findings of the gate: a row for each finding, those that decide first."""
+"""The findings of the gate: a row for each finding, the deciding ones first."""
 
 from collections.abc import Sequence
 
@@ -31,7 +31,7 @@ def findings(findings: Sequence[GateFinding]) -> Table:
 
 
 def comparisons(comparisons: Sequence[Comparison]) -> Table:
-    """Return the ratios of all arms, with their bounds and the smallest slowdown that would have been seen."""
+    """Return the ratios of all arms, with their bounds and the smallest detectable slowdown."""
     rows = [
         (
             *(comparison.case, comparison.arm, str(comparison.outcome), f"{comparison.couples}"),

@@ -1,4 +1,4 @@
-"""Tables that are looked at before they are read: all contracts at a glance, and whom a model takes for whom."""
+"""Tables of colors: an overview of all contracts, and the confusion matrix of a model."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -20,7 +20,7 @@ WORST = (Status.ERROR, Status.BROKEN, Status.UNEXPECTED, Status.EXPECTED, Status
 
 @dataclass(frozen=True)
 class Shade:
-    """A cell: its text, the status whose color it has or how dark it is from 0 to 1, and what it tells."""
+    """A cell: its text, the status for its color or its darkness from 0 to 1, and its tooltip."""
 
     text: str
     status: str = ""
@@ -37,17 +37,17 @@ class Heat:
     name
         Identifier within the page.
     heading
-        What is shown.
+        Heading of the table.
     corner
-        What the rows are.
+        Heading of the row names.
     groups
-        Headings over neighboring columns with their number; none where there is one group.
+        Headings over neighboring columns with their number; empty for one group.
     columns
         Headings.
     rows
-        Name and cells of each.
+        Name and cells of each row.
     caption
-        How it is read.
+        How to read it.
     """
 
     kind: ClassVar[str] = "heat"
@@ -119,12 +119,7 @@ def _cell(counts: Counter[Status] | None) -> Shade:
 def confusion(confusions: Sequence[Confusion], source: DataSource | None) -> Heat:
     """Return the confusion matrix of the first trained model, and the accuracy of the others.
 
-    Parameters
-    ----------
-    confusions
-        One for each model, at least one.
-    source
-        What the data are.
+    ``confusions`` has one matrix for each model, and at least one.
     """
     first = confusions[0]
     wrong = [

@@ -1,4 +1,4 @@
-"""Tables on laws: contracts at a glance, the least room below a bound, declared failures, and what was skipped."""
+"""Tables on laws: an overview of contracts, the smallest margins, declared failures, and skipped laws."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -15,7 +15,7 @@ CLOSEST = 12
 
 
 def contracts(verdicts: pd.DataFrame) -> Table:
-    """Return the number of verdicts of each status for each contract."""
+    """Return the number of verdicts with each status for each contract."""
     always = (Status.HOLDS, Status.BROKEN, Status.EXPECTED)
     statuses = [status.value for status in Status if status in always or any(verdicts["status"] == status.value)]
     rows = [
@@ -106,7 +106,7 @@ def _where(group: Sequence[Verdict], checked: Counter[tuple[str, str, str]]) -> 
 
 
 def declared_groups(verdicts: Iterable[Verdict]) -> list[list[Verdict]]:
-    """Return the declared failures that were found, those of one case, law and device together."""
+    """Return the declared failures that were found, grouped by case, law and device."""
     groups: dict[tuple[str, str, str], list[Verdict]] = {}
     for verdict in verdicts:
         if verdict.status is Status.EXPECTED:
@@ -120,7 +120,7 @@ def representative(group: Sequence[Verdict]) -> Verdict:
 
 
 def skipped(verdicts: pd.DataFrame) -> Table:
-    """Return what was skipped, a row for each reason and contract."""
+    """Return the skipped laws, a row for each reason and contract."""
     frame = verdicts[verdicts["status"] == Status.SKIPPED.value].fillna({"reason": "no reason was recorded"})
     rows = [
         (str(reason), str(contract), f"{len(group):,}", *(listing(_names(group[name]), at_most=4) for name in names))
@@ -139,7 +139,7 @@ def skipped(verdicts: pd.DataFrame) -> Table:
 
 
 def _numbers(group: pd.DataFrame, statuses: list[str]) -> list[int]:
-    """Return cases, laws, verdicts of each status, examples and rows of one contract."""
+    """Return cases, laws, verdicts by status, examples and rows of one contract."""
     counts = [int((group["status"] == status).sum()) for status in statuses]
     totals = [int(group["examples"].sum()), int(group["rows"].sum())]
     return [int(group["case"].nunique()), int(group["law"].nunique()), *counts, *totals]

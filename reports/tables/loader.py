@@ -1,14 +1,14 @@
-"""Tables on loaders: the best of each, batch size x workers beside the limit, and every configuration in full."""
+"""Tables on loaders: the best configuration of each, batch size x workers with the limit, and every configuration."""
 
 import pandas as pd
 
 from harness.record import DataSource
 from reports.frame.loader import SETTINGS, SHOWN, Shown
-from reports.number import UNKNOWN, approximate, duration, percent, rate, times
+from reports.number import UNKNOWN, approximate, duration, percent, plain, rate, times
 from reports.source import caveat_of
 from reports.table import Header, Table
 from reports.tables.benchmark import SCATTER
-from reports.text import workers_in_words
+from reports.text import listing, workers_in_words
 
 INTERVALS = (
     "Medians of slices of the steady state, with 95 % intervals over the slices in one process; differences between "
@@ -23,7 +23,7 @@ LIMIT = (
 
 
 def best_loaders(frame: pd.DataFrame, source: DataSource | None) -> Table:
-    """Return the fastest configuration of each loader beside its fastest one without workers."""
+    """Return the fastest configuration of each loader, and its fastest one without workers."""
     rows: list[tuple[str, ...]] = []
     base = float("nan")
     for number, (case, group) in enumerate(frame.groupby("case", sort=False)):
@@ -31,7 +31,7 @@ def best_loaders(frame: pd.DataFrame, source: DataSource | None) -> Table:
         alone = group[group["workers"] == 0]["samples_per_s"].max()
         base = best["samples_per_s"] if number == 0 else base
         place = (f"{best['batch_size']:,}", f"{best['workers']}")
-        rates = (approximate(best["samples_per_s"]), times(best["samples_per_s"] / base), approximate(alone))
+        rates = (approximate(best["samples_per_s"]), _gain(best, base), approximate(alone))
         rows.append((str(case), *place, *rates, duration(best["first_batch_s"])))
     return Table(
         name="best-loaders",
@@ -43,9 +43,40 @@ def best_loaders(frame: pd.DataFrame, source: DataSource | None) -> Table:
         ),
         rows=tuple(rows),
         caption="The largest of several medians is biased upwards: configurations that differ by less than their "
-        "intervals are indistinguishable.",
+        f"intervals are indistinguishable. {conditions(frame)}",
         caveat=caveat_of(frame, source),
     )
+
+
+def _gain(row: pd.Series, base: float) -> str:
+    """Return the rate relative to the reference with its interval; for older runs, relative to a rate."""
+    if pd.isna(row["gain"]):
+        return times(row["samples_per_s"] / base)
+    return f"{times(row['gain'])} ({plain(row['gain_low'])} – {plain(row['gain_high'])})"
+
+
+def above(frame: pd.DataFrame) -> str:
+    """Return a sentence on loaders that are faster than the limit; empty if there are none."""
+    names = list(frame[frame["share_low"] > 1.0]["case"].unique())
+    if not names:
+        return ""
+    return (
+        f" More than 100 % of the limit: {listing(names)}. The limit gathers random rows for each batch; a loader that "
+        "reorders all samples once per epoch, or has batches ready, is not bound by it."
+    )
+
+
+def conditions(frame: pd.DataFrame) -> str:
+    """Return what ratios compare with, and how busy other processes kept the machine; empty for older runs."""
+    loads, said = frame["other_load"].dropna(), []
+    if frame["gain"].notna().any():
+        said.append(
+            "Ratios compare with the first loader with the fewest workers, at the same batch size and in the same "
+            "rounds; brackets are 95 % intervals."
+        )
+    if len(loads):
+        said.append(f"Meanwhile other processes used {loads.min():.1f} to {loads.max():.1f} cores on average.")
+    return " ".join(said)
 
 
 def shares(frame: pd.DataFrame, source: DataSource | None) -> Table:
@@ -66,19 +97,13 @@ def shares(frame: pd.DataFrame, source: DataSource | None) -> Table:
             Header("the limit", "number"),
         ),
         rows=tuple(rows),
-        caption=f"{LIMIT} A loader without workers is measured once.",
+        caption=f"{LIMIT} A loader without workers is measured once.{above(frame)} {conditions(frame)}",
         caveat=caveat_of(frame, source),
     )
 
 
 def spent(frame: pd.DataFrame) -> Table:
-    """Return what each loader spends the time of a batch on, and what would shorten it, in words.
-
-    Parameters
-    ----------
-    frame
-        The frame ``budgets``.
-    """
+    """Return the parts of the batch time of each loader, and the remedy, in words."""
     rows = [(str(row["case"]), str(row["workers"]), str(row["sentence"])) for _, row in first_rows(frame).iterrows()]
     return Table(
         name="budget-table",
@@ -112,7 +137,7 @@ def loaders(frame: pd.DataFrame, source: DataSource | None) -> Table:
             f"{row['workers']}",
             *(_setting(row[name]) for name in settings),
         )
-        rates = (approximate(row["samples_per_s"]), _rate_interval(row), times(row["samples_per_s"] / reference))
+        rates = (approximate(row["samples_per_s"]), _rate_interval(row), _gain(row, reference))
         rows.append((*place, *rates, *(shown.text(row) for shown in measured)))
     return Table(
         name="loaders-table",
@@ -124,7 +149,9 @@ def loaders(frame: pd.DataFrame, source: DataSource | None) -> Table:
             *(Header("relative to first loader", "number"), *(Header(shown.heading, "number") for shown in measured)),
         ),
         rows=tuple(rows),
-        caption=f"{INTERVALS} {LIMIT} {_WORDS}" if full else f"Steady epochs. {SCATTER}",
+        caption=f"{INTERVALS} {LIMIT} {_WORDS}{above(frame)} {conditions(frame)}"
+        if full
+        else f"Steady epochs. {SCATTER}",
         folded=True,
         caveat=caveat_of(frame, source),
     )

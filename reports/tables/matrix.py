@@ -1,6 +1,6 @@
-"""The law matrix: one for each contract and device, laws down, cases across, a mark for each dtype in the cell.
+"""The law matrix: one for each contract and device, with laws as rows, cases as columns and a mark for each dtype.
 
-Of laws there are dozens, of cases a few: so it is as wide as a page.
+There are dozens of laws and a few cases, so the matrix is as wide as a page.
 """
 
 from collections import Counter
@@ -48,7 +48,7 @@ NOT_CLAIMED = "·"
 
 @dataclass(frozen=True)
 class Mark:
-    """The verdict on one case and law, in one dtype or in all of a cell: status, a sign each, what is behind it."""
+    """The verdict on one case and law, in one dtype or in all dtypes of a cell: status, signs and tooltip."""
 
     status: str
     symbols: str
@@ -179,7 +179,7 @@ def _amount(verdict: Verdict | None) -> str:
 
 
 def _mark(verdict: Verdict | None, *, dtype: str) -> Mark:
-    """Return the mark of one verdict, or of none."""
+    """Return the mark of one verdict, or of a missing one."""
     if verdict is None:
         return Mark("none", NOT_CLAIMED, f"{dtype}: not claimed")
     amount = f", {_amount(verdict)} {verdict.unit}" if _amount(verdict) else ""

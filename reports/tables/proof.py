@@ -1,4 +1,4 @@
-"""Tables on proofs: what going through every input says, and the kernels it was said of."""
+"""Tables on proofs: the results of visiting every input, and their kernels."""
 
 from collections.abc import Sequence
 

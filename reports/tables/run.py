@@ -17,17 +17,7 @@ BESIDE = 6
 
 
 def changes(changes: pd.DataFrame, *, before: str, same_machine: bool) -> Table:
-    """Return what is not as it was before, the most urgent first.
-
-    Parameters
-    ----------
-    changes
-        As :func:`reports.difference.differences` returns it.
-    before
-        Name of the earlier run.
-    same_machine
-        Whether times were compared.
-    """
+    """Return the changes since the run ``before``, the most urgent first."""
     apart = [Change.UNCHANGED.value, *(change.value for change in _ONE_SIDED)]
     rows = [tuple(map(str, row)) for row in changes.loc[~changes["change"].isin(apart), _ORDER].itertuples(index=False)]
     return Table(
@@ -49,7 +39,7 @@ _ORDER = ["change", "kind", "case", "what", "where", "before", "after"]
 
 
 def sentence(changes: pd.DataFrame) -> str:
-    """Return how many there are of each change."""
+    """Return the number of changes of each kind."""
     counts = [f"{number:,} {change.value}" for change, number in tally(changes).items()]
     return f"{listing(counts)}." if counts else "The two runs have no results in common."
 
@@ -78,13 +68,7 @@ def _one_sided(changes: pd.DataFrame, change: Change) -> list[tuple[str, ...]]:
 
 
 def side_by_side(digests: Sequence[Digest]) -> Table:
-    """Return the runs in columns, the latest first: where they were made, their laws, and their times.
-
-    Parameters
-    ----------
-    digests
-        Of every run, oldest first.
-    """
+    """Return the runs in columns, the latest first: their environment, their laws, and their times."""
     shown = list(digests)[: -BESIDE - 1 : -1]
     rows = [*_facts(shown), *_times(shown)]
     left = len(digests) - len(shown)

@@ -18,9 +18,9 @@ INTERVALS = (
 
 
 def steps(frame: pd.DataFrame, *, accelerator: str | None) -> Table:
-    """Return the step times, a row for each case, batch size, dtype and number of threads; CPU beside accelerator.
+    """Return the step times, a row for each case, batch size, dtype and number of threads; CPU next to accelerator.
 
-    What does not vary stands in the caption; an accelerator that is not there has no column.
+    Constant values are in the caption. A missing accelerator has no column.
     """
     keys = ["case", "batch_size", *(name for name in ("dtype", "threads") if len(frame[name].unique()) > 1)]
     wide = accelerator is not None or any(frame["device"] != "cpu")
@@ -52,7 +52,7 @@ def _without_graph(frame: pd.DataFrame) -> str:
 
 
 def _settings(frame: pd.DataFrame, keys: list[str]) -> str:
-    """Return dtype and threads in words, those that vary by name only."""
+    """Return dtype and threads in words, naming only the ones that vary."""
     dtype = "several dtypes" if "dtype" in keys else str(frame["dtype"].iloc[0])
     threads = "several numbers of threads" if "threads" in keys else count(int(frame["threads"].iloc[0]), "thread")
     return f"{dtype}, {threads}"
@@ -60,7 +60,8 @@ def _settings(frame: pd.DataFrame, keys: list[str]) -> str:
 
 _ACCELERATED = (
     *(Header("accelerator step", "number"), Header("launch time", "number"), Header("device events", "number")),
-    *(Header("CUDA graph", "number"), Header("CUDA graph, events", "number"), Header("CPU / accelerator", "number")),
+    *(Header("CUDA graph", "number"), Header("CUDA graph, events", "number"), Header("copy to device", "number")),
+    Header("CPU / accelerator", "number"),
 )
 
 
@@ -115,7 +116,7 @@ def _interval(row: object) -> str:
 
 
 def floors(frame: pd.DataFrame) -> Table:
-    """Return the floor of each contract, device and batch size: what must be done, how fast it can be, what binds."""
+    """Return the floor for each contract, device and batch size: the work, its shortest time, and the binding limit."""
     rows = []
     for (contract, device, size), group in frame[frame["floor_s"].notna()].groupby(
         ["contract", "device", "batch_size"], sort=False
@@ -146,7 +147,7 @@ def floors(frame: pd.DataFrame) -> Table:
 
 
 def phases(frame: pd.DataFrame, steps: pd.DataFrame) -> Table:
-    """Return the phases of each step beside the whole."""
+    """Return the phases of each step, and the whole step."""
     whole = steps.groupby(["case", "device", "batch_size", "dtype", "threads"])["median_s"].first()
     rows = []
     for key, group in frame.groupby(["case", "device", "batch_size", "dtype", "threads"], sort=False):
@@ -170,7 +171,7 @@ _PHASES = ("forward", "loss", "backward", "update")
 
 
 def equality(frame: pd.DataFrame) -> Table:
-    """Return how far each step's parameters are from gradient descent after some steps, beside what rounding allows."""
+    """Return the distance of each step's parameters from gradient descent, and the allowed rounding error."""
     rows = [
         (
             *(str(row["case"]), str(row["device"]), f"{row['batch_size']:,}", f"{row['steps_compared']:.0f}"),
@@ -193,7 +194,7 @@ def equality(frame: pd.DataFrame) -> Table:
 
 
 def agreement(frame: pd.DataFrame) -> Table:
-    """Return our times beside those of torch's own timer."""
+    """Return our times next to the times of torch's own timer."""
     rows = []
     for _, row in frame.iterrows():
         low, high, tolerance = row["low"], row["high"], row["tolerance"]
@@ -233,13 +234,7 @@ def crossovers(frame: pd.DataFrame) -> Table:
 
 
 def crossover(gain: pd.Series) -> str:
-    """Return where a ratio of times, indexed by batch size, rises above one for good.
-
-    Parameters
-    ----------
-    gain
-        CPU time / accelerator time.
-    """
+    """Return the batch size from which a ratio of CPU time to accelerator time stays above one."""
     ordered = gain.sort_index()
     if ordered.empty:
         return UNKNOWN
@@ -273,5 +268,9 @@ def _accelerated(group: pd.DataFrame) -> tuple[str, ...]:
     row = rows.iloc[0]
     cpu = group[group["device"] == "cpu"]["median_s"]
     ratio = cpu.iloc[0] / row["median_s"] if len(cpu) else float("nan")
-    measured = ("median_s", "launch_s", "device_s", "graph_s", "graph_device_s")
-    return (*(duration(row[name]) for name in measured), times(ratio))
+    measured = ("graph_s", "graph_device_s", "transfer_s")
+    events = duration(row["device_s"])
+    if pd.notna(row["on_device_low"]):
+        events += f" ({duration(row['on_device_low'])} – {duration(row['on_device_high'])})"
+    host = (duration(row["median_s"]), duration(row["launch_s"]))
+    return (*host, events, *(duration(row[name]) for name in measured), times(ratio))

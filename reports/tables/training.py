@@ -31,7 +31,7 @@ def results(epochs: pd.DataFrame, source: DataSource | None) -> Table:
 
 
 def estimates(frame: pd.DataFrame) -> Table:
-    """Return each learned parameter beside the true one, its error in standard errors."""
+    """Return each learned parameter with the true one, and its error in standard errors."""
     rows = [
         (row["case"], row["parameter"], *(to_error(row[name], row["standard_error"]) for name in ("true", "learned")))
         for _, row in frame.iterrows()
@@ -61,7 +61,7 @@ def _coverage(frame: pd.DataFrame) -> str:
 
 
 def _end(group: pd.DataFrame) -> tuple[str, ...]:
-    """Return the last epoch of one training run: its number, losses and accuracies; and the median time of an epoch."""
+    """Return the last epoch of one training run: its number, losses and accuracies, and the median time of an epoch."""
     last = group.sort_values("epoch").iloc[-1]
     losses = (plain(last["train_loss"]), plain(last["held_out_loss"]))
     accuracies = (percent(last["train_accuracy"]), percent(last["held_out_accuracy"]))

@@ -9,7 +9,7 @@ import pytest
 
 @pytest.fixture
 def train(workplace: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
-    """The steps that a module of tests spells out, as a file whose module is gone afterwards."""
+    """Write the steps of a test module to a file, and forget its module afterwards."""
     file = workplace / "train.py"
     file.write_text(request.module.TRAIN, encoding="utf-8")
     yield file

@@ -1,7 +1,7 @@
-"""Balls beside a step: what float64 cannot see of itself, and that each operation in balls is the one that torch means.
+"""Balls run with a step: they see what float64 loses, and each operation in balls agrees with torch's.
 
-The first run on the wrong steps in float64 and beyond it, before anything was changed for them, named the marked line
-first in 14 of 14, where none was seen without balls; of the ten steps that are right it accused none.
+The first run, without changes for these steps, named the marked line first in 14 of 14 wrong steps in float64 and
+beyond. Without balls none was found. It flagged no right step out of ten.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ DOUBLE = torch.float64
 
 @pytest.mark.parametrize("step", steps_of(double), ids=lambda step: step.__name__)
 def test_a_line_in_float64_is_named_that_loses_its_digits(step: Step) -> None:
-    """Beside a shadow in float64 it would agree to all digits."""
+    """A shadow in float64 would agree in all digits."""
     with harness.audit() as found:
         found.returned(step())
     assert [(finding.file, finding.line) for finding in found.findings][:1] == [wrong_line(step)]
@@ -31,7 +31,7 @@ def test_a_line_in_float64_is_named_that_loses_its_digits(step: Step) -> None:
 
 @pytest.mark.parametrize("step", steps_of(healthy_double), ids=lambda step: step.__name__)
 def test_a_step_in_float64_that_is_right_is_not_accused(step: Step) -> None:
-    """And all of it is followed."""
+    """All operations are tracked."""
     with harness.audit() as found:
         found.returned(step())
     assert found.findings == ()
@@ -40,7 +40,7 @@ def test_a_step_in_float64_that_is_right_is_not_accused(step: Step) -> None:
 
 @pytest.mark.parametrize("step", steps_of(wide), ids=lambda step: step.__name__)
 def test_what_float64_loses_as_well_is_seen_by_balls_alone(step: Step, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The step is in float32, and a shadow in float64 agrees with it to all digits: small ones have balls unasked."""
+    """A shadow in float64 agrees with the float32 step in all digits. Small steps have balls by default."""
     for mode in ("balls", "full"):
         with harness.audit(mode=mode) as found:
             found.returned(step())
@@ -105,7 +105,7 @@ def running() -> tuple[Tensor, Tensor]:
 
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_an_operation_in_balls_is_what_torch_computes(name: str) -> None:
-    """Forward and backward: a definition that differed would be an error of the size of the result."""
+    """Forward and backward passes agree: another definition would err by the size of the result."""
     with harness.audit() as found:
         value = OPERATIONS[name]()
         (value * torch.arange(value.numel(), dtype=DOUBLE).cos().view(value.shape)).sum().backward()
@@ -118,7 +118,7 @@ def test_an_operation_in_balls_is_what_torch_computes(name: str) -> None:
 @pytest.mark.parametrize("foreach", [False, True])
 @pytest.mark.parametrize("make", [torch.optim.SGD, torch.optim.AdamW, torch.optim.RMSprop, torch.optim.Adagrad])
 def test_an_optimizer_in_balls_is_torchs(make: Callable[..., torch.optim.Optimizer], *, foreach: bool) -> None:
-    """One by one and all at once."""
+    """The variants for single tensors and for all tensors agree."""
     w = nn.Parameter(positive().detach().clone())
     optimizer = make([w], 1e-2, foreach=foreach)
     with harness.audit() as found:
@@ -130,7 +130,7 @@ def test_an_optimizer_in_balls_is_torchs(make: Callable[..., torch.optim.Optimiz
 
 
 def test_what_balls_cost_too_much_for_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By its line; nothing is called exact."""
+    """The message names the line, and no result is called exact."""
     monkeypatch.setattr(exact, "MOST", 100)
     with harness.audit() as found:
         rows().exp().sum().backward()
@@ -141,7 +141,7 @@ def test_what_balls_cost_too_much_for_is_said(monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.parametrize("constant", [1e20, 2.0**70, torch.tensor(1e20), 1e3])
 def test_what_float64_absorbs_as_well_is_said_not_to_be_followed(constant: Any) -> None:
-    """Of a step with more numbers than have balls; a thousand takes no digit of a number of ordinary size from it."""
+    """The step has too many numbers for balls. Float64 adds a thousand to a usual number without a loss."""
     w = torch.linspace(-1, 1, 400, requires_grad=True)
     with harness.audit() as found:
         ((w + constant - constant) * w).sum().backward()
@@ -152,7 +152,7 @@ def test_what_float64_absorbs_as_well_is_said_not_to_be_followed(constant: Any) 
 
 @pytest.mark.parametrize("large", ["tensor", "loop"])
 def test_a_step_that_becomes_large_lets_go_of_its_balls(large: str) -> None:
-    """Nothing is exact from there on, and nothing is blind for it; what is in float64 keeps its own."""
+    """Later results are not exact, but no operation counts as untracked. Float64 tensors keep their balls."""
     w, double = torch.rand(8, requires_grad=True), torch.rand(8, dtype=DOUBLE, requires_grad=True)
     with harness.audit() as found:
         total = (w * 3).sum()
@@ -171,7 +171,7 @@ def test_a_step_that_becomes_large_lets_go_of_its_balls(large: str) -> None:
 
 
 def test_overflow_of_float64_is_an_overflow() -> None:
-    """What float64 cannot hold either is known to be a number."""
+    """The exact result is finite although float64 overflows."""
     w = torch.tensor([3.0, 711.0], dtype=DOUBLE, requires_grad=True)
     with harness.audit() as found:
         w.exp().sum().backward()
@@ -180,7 +180,10 @@ def test_overflow_of_float64_is_an_overflow() -> None:
 
 
 def test_a_loss_of_digits_is_confirmed_by_balls() -> None:
-    """Of what the line read, in float32; a sum that goes wrong little by little is known from float64 alone."""
+    """Balls compute the operands of the line in float32.
+
+    A sum that loses digits gradually is known from float64 alone.
+    """
     w = torch.tensor([1.3e-4, 2.1e-4], requires_grad=True)
     with harness.audit() as found:
         ((1 - w.cos()) / w.detach() ** 2).sum().backward()
@@ -195,13 +198,13 @@ def test_a_loss_of_digits_is_confirmed_by_balls() -> None:
 
 
 def test_what_balls_contradict_is_no_finding(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A shadow that is wrong itself, by a hundredth, accuses nobody; without balls it does."""
+    """A shadow with an error of 1 % causes no finding with balls; without balls it does."""
 
     def wrong(operator: Any, args: Any, _kwargs: Any, _result: Any) -> Tensor:
         return cast("Tensor", operator.overload(args[0]) * 1.3)
 
     monkeypatch.setitem(cast("dict[str, Any]", replay._INSTEAD), "exp", wrong)
-    monkeypatch.setattr(exact, "FEW", 0)  # else the shadow is that of balls
+    monkeypatch.setattr(exact, "FEW", 0)  # otherwise the shadow consists of balls
 
     def step() -> None:
         torch.linspace(0.1, 0.9, 8).requires_grad_().exp().sum().backward()
@@ -228,7 +231,7 @@ def test_what_balls_contradict_is_no_finding(monkeypatch: pytest.MonkeyPatch) ->
     ids=["sum", "sum of rows", "mean", "mm", "addmm"],
 )
 def test_of_a_large_sum_the_terms_of_an_element_are_asked(summed: Callable[[Tensor], Tensor]) -> None:
-    """There are too many numbers to ask for all of them."""
+    """There are too many numbers for balls of all elements."""
     torch.manual_seed(0)
     w = torch.randn(3, 300, requires_grad=True)
     nothing = torch.zeros(3, 100)
@@ -241,7 +244,7 @@ def test_of_a_large_sum_the_terms_of_an_element_are_asked(summed: Callable[[Tens
 
 
 def test_an_update_of_a_gradient_that_is_rounding_is_blamed_on_the_update() -> None:
-    """A bias before a batch norm has no gradient in truth; in float16 Adam divides what there is of it by zero."""
+    """The exact gradient of a bias before a batch norm is zero; in float16, Adam divides its rounding error by zero."""
     torch.manual_seed(0)
     layers = nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.Linear(2048, 4)
     model = nn.Sequential(*layers).half()

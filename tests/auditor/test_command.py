@@ -1,4 +1,4 @@
-"""``harness audit`` as a user meets it: what it prints and writes, and one sentence where there is nothing to audit."""
+"""``harness audit`` for users: its output and files, and one sentence if there is nothing to audit."""
 
 import json
 import re
@@ -90,7 +90,7 @@ SENTENCES = {
 def test_the_line_is_named_with_the_number_from_which_on_it_overflows(
     workplace: Path, harness_command: Command
 ) -> None:
-    """In the terminal, in a run, and in each format; what the step prints is its own."""
+    """Terminal, run and all formats have the line. The step's output is printed unchanged."""
     words = ("--no-isolate", "--run", "mine", "--json", "a.json", "--junit", "a.xml", "--markdown", "a.md")
     done = harness_command("audit", "train.py:step", *words)
     assert done.returncode == 1
@@ -105,7 +105,7 @@ def test_the_line_is_named_with_the_number_from_which_on_it_overflows(
 
 @pytest.mark.usefixtures("train")
 def test_nothing_is_found_in_a_sound_step(harness_command: Command) -> None:
-    """Exit code 0, and to how many digits the loss is right."""
+    """The exit code is 0, and the output has the number of right digits of the loss."""
     done = harness_command("audit", "train.py:sound", "--no-isolate", "--events", "--steps", "2")
     assert done.returncode == 0
     assert "train.sound: nothing found in" in done.stdout
@@ -124,7 +124,7 @@ def test_nothing_is_found_in_a_sound_step(harness_command: Command) -> None:
 def test_a_step_that_is_there_to_go_wrong_passes_where_it_does(
     target: str, expected: str, code: int, said: str, harness_command: Command
 ) -> None:
-    """And fails where it goes wrong in another way, or in none."""
+    """It fails with another defect, or without any."""
     done = harness_command("audit", target, "--no-isolate", "--quiet", "--expect", expected)
     assert done.returncode == code
     assert said in done.stdout + done.stderr
@@ -132,7 +132,7 @@ def test_a_step_that_is_there_to_go_wrong_passes_where_it_does(
 
 @pytest.mark.usefixtures("train")
 def test_some_of_the_steps_are_audited_in_full(harness_command: Command) -> None:
-    """The first and each second after it; the others look for events, and have headroom."""
+    """The first step and every second one after it are audited. The others record events and headroom."""
     words = ("--steps", "4", "--sample", "2", "--json", "a.json")
     assert harness_command("audit", "train.py:sound", "--no-isolate", *words).returncode == 0
     audits = json.loads(Path("a.json").read_text(encoding="utf-8"))["audits"]
@@ -144,7 +144,7 @@ def test_some_of_the_steps_are_audited_in_full(harness_command: Command) -> None
 
 @pytest.mark.usefixtures("train")
 def test_every_format_is_held_beside_balls_where_it_is_asked(harness_command: Command) -> None:
-    """The same line, by arithmetic that cannot overflow; events have nothing beside them."""
+    """Arithmetic that cannot overflow names the same line. Events cannot be combined with balls."""
     done = harness_command("audit", "train.py:sound", "--no-isolate", "--balls", "--json", "a.json")
     assert done.returncode == 0
     assert "; the loss agrees with exact arithmetic to" in done.stdout
@@ -156,7 +156,7 @@ def test_every_format_is_held_beside_balls_where_it_is_asked(harness_command: Co
 
 @pytest.mark.usefixtures("train")
 def test_what_would_be_is_said_beside_what_is_and_fails_nothing(harness_command: Command) -> None:
-    """In the terminal and as JSON; a test report is of what is."""
+    """The forecast is in the terminal and in JSON, but not in a test report."""
     words = ("--what-if", "bfloat16", "--what-if", "autocast-float16", "--json", "a.json", "--junit", "a.xml")
     done = harness_command("audit", "train.py:trains", "--no-isolate", *words)
     assert done.returncode == 0
@@ -183,7 +183,7 @@ def test_what_would_be_is_said_beside_what_is_and_fails_nothing(harness_command:
 @pytest.mark.usefixtures("train")
 @pytest.mark.parametrize("step", SENTENCES)
 def test_a_step_that_cannot_be_audited_is_one_sentence(step: str, harness_command: Command) -> None:
-    """And what was found before it raised is shown."""
+    """Findings before the exception are shown."""
     done = harness_command("audit", f"train.py:{step}", "--no-isolate")
     assert done.returncode == 2
     assert SENTENCES[step] in done.stderr
@@ -199,7 +199,7 @@ def test_a_step_that_cannot_be_audited_is_one_sentence(step: str, harness_comman
 def test_a_step_that_takes_its_process_with_it_is_one_sentence(
     step: str, sentence: str, harness_command: Command
 ) -> None:
-    """It is none of ours."""
+    """The command itself survives."""
     done = harness_command("audit", f"train.py:{step}", "--first-call-seconds", "0.5")
     assert done.returncode == 2
     assert sentence in done.stderr

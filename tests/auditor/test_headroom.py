@@ -1,6 +1,6 @@
-"""The narrowest headroom foretells what breaks: ten stories, each of which goes a step further until it does.
+"""The narrowest headroom predicts a failure: ten series of steps, each of which goes on until a line breaks.
 
-Told is a factor below two at the line that breaks, at least one step before it does.
+A prediction is a factor below two at the line that breaks, at least a step earlier.
 """
 
 from collections.abc import Callable
@@ -16,31 +16,31 @@ Story = Callable[[int], object]
 
 
 def grown(shape: tuple[int, ...], dtype: torch.dtype = torch.float32) -> Tensor:
-    """Normal numbers that want a gradient."""
+    """Return normal numbers that require a gradient."""
     return torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(dtype).requires_grad_()
 
 
 def naive_softmax(step: int, dtype: torch.dtype, start: float) -> None:
-    """Logits that grow by a quarter."""
+    """The logits grow by a quarter per step."""
     z = grown((8, 10), dtype) * (start * 1.25**step)
     e = z.exp()
     (e / e.sum(1, keepdim=True)).float().square().sum().backward()
 
 
 def softplus_by_definition(step: int) -> None:
-    """The same in a logarithm."""
+    """The argument of the logarithm grows alike."""
     torch.log(1 + torch.exp(grown((32,)) * (5 * 1.25**step))).sum().backward()
 
 
 def rate_that_falls(step: int, dtype: torch.dtype, start: float) -> None:
-    """By a quarter a step, until no weight moves."""
+    """The learning rate falls by a quarter per step, until no weight changes."""
     w = (torch.arange(1, 65) / 64).to(dtype).requires_grad_()
     (w * torch.ones_like(w)).float().sum().backward()
     torch.optim.SGD([w], start * 0.75**step).step()
 
 
 def running_sum(step: int, dtype: torch.dtype, start: int) -> None:
-    """A quarter longer each time."""
+    """The sum is longer by a quarter per step."""
     total = torch.zeros((), dtype=dtype)
     for _ in range(int(start * 1.25**step)):
         total = total + 1
@@ -48,24 +48,24 @@ def running_sum(step: int, dtype: torch.dtype, start: int) -> None:
 
 
 def long_sum(step: int) -> None:
-    """Of entries whose sum overflows in the end."""
+    """The sum of more and more entries overflows."""
     x = torch.full((int(1000 * 1.3**step),), 10.0, dtype=torch.float16, requires_grad=True)
     (x.sum() / 1000).backward()
 
 
 def squares(step: int) -> None:
-    """Of features that grow."""
+    """The squares of growing features overflow."""
     (grown((8, 8), torch.float16) * (10 * 1.25**step)).pow(2).mean().backward()
 
 
 def scores(step: int) -> None:
-    """Of attention that is not scaled."""
+    """Attention scores without scaling overflow."""
     q = grown((8, 64), torch.float16) * (2 * 1.25**step)
     (q @ q.t()).float().mean().backward()
 
 
 def lengths(step: int) -> None:
-    """In float32, near the root of its largest number."""
+    """The lengths approach the root of float32's largest number."""
     (grown((8, 8)) * (1e17 * 1.25**step)).square().sum(1).sqrt().log().mean().backward()
 
 
@@ -85,7 +85,7 @@ STORIES: dict[str, Story] = {
 
 
 def told_before(story: Story) -> int | None:
-    """How many steps before it breaks a line's headroom is first below two; ``None`` where it is not."""
+    """Return how many steps before its failure the headroom of a line is first below two; ``None`` if never."""
     told: int | None = None
     for step in range(40):
         with harness.audit() as found:
@@ -99,12 +99,12 @@ def told_before(story: Story) -> int | None:
 
 @pytest.mark.parametrize("name", STORIES)
 def test_what_is_about_to_break_is_told_a_step_before(name: str) -> None:
-    """In every one of the stories."""
+    """Each series is predicted."""
     assert (told_before(STORIES[name]) or 0) >= 1
 
 
 def test_the_error_along_a_step_is_that_of_each_line_in_its_order() -> None:
-    """Forward and backward apart; a line at which something is not finite has none."""
+    """Forward and backward errors are separate. A line with a non-finite value has none."""
     with harness.audit() as found:
         x = grown((8,)) * 200
         y = x.exp()
@@ -120,7 +120,7 @@ def test_the_error_along_a_step_is_that_of_each_line_in_its_order() -> None:
 
 
 def test_a_term_that_is_lost_is_said_to_be() -> None:
-    """It may not shrink: it is below what the sum resolves already."""
+    """The term is already below the resolution of the sum."""
     with harness.audit() as found:
         total, one = torch.tensor(4096.0, dtype=torch.float16), torch.ones((), dtype=torch.float16, requires_grad=True)
         (total + one).backward()

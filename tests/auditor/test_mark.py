@@ -1,4 +1,4 @@
-"""A test that is marked fails where a line of its body goes wrong, and where there was nothing to look at."""
+"""A marked test fails if a line of its body has a finding, or if there was nothing to audit."""
 
 import pytest
 import torch._dynamo  # noqa: F401 - pytester forgets what its tests import, and torch's compiler is imported only once
@@ -43,9 +43,9 @@ def test_is_not_marked():
 
 
 def test_a_marked_test_fails_with_the_line_that_goes_wrong(pytester: pytest.Pytester) -> None:
-    """Its own failure comes first, and other tests are let alone."""
+    """A failure of the test itself comes first, and other tests are unaffected."""
     with harness.audit():
-        pass  # what this imports of torch's compiler cannot be imported twice, and stays
+        pass  # this imports modules of torch's compiler, which cannot be imported twice
     pytester.makepyfile(test_steps=TESTS)
     done = pytester.runpytest_inprocess("-p", "no:cacheprovider")
     done.assert_outcomes(passed=2, failed=3)

@@ -1,4 +1,4 @@
-"""Models of the usual kinds beside float32: an audit changes no bit of their step, nor of the one after it."""
+"""An audit changes no bit of a model's step or of the next step, for usual models in several formats."""
 
 import pytest
 import torch
@@ -18,12 +18,12 @@ SETTINGS = [
 
 @pytest.mark.parametrize(("model", "format_"), SETTINGS)
 def test_the_step_of_a_model_is_the_same_bit_for_bit(model: str, format_: str) -> None:
-    """Weights, gradients, buffers, the optimizer's state, and what is drawn, in full and for events."""
+    """Weights, gradients, buffers, optimizer state and random numbers are equal, in full mode and for events."""
     assert is_unchanged(model, format_)  # type: ignore[arg-type]
 
 
 def test_an_audit_that_draws_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The comparison fails where a single random number is taken."""
+    """The comparison fails after a single additional random number."""
     enter = audit.__enter__
 
     def drawing(self: audit) -> audit:

@@ -1,4 +1,4 @@
-"""oneDNN's recurrent layer, which has no float64 version of its own."""
+"""oneDNN's recurrent layer, for which torch has no float64 kernel."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason
 
 @pytest.mark.parametrize("kind", [{}, {"num_layers": 2, "bidirectional": True}, {"batch_first": True}])
 def test_an_lstm_of_one_dnn_is_followed(kind: dict[str, Any]) -> None:
-    """Forward and backward, to what float32 holds; a layer that it is not written out for is named with its line."""
+    """Both passes are accurate to float32. An unsupported layer is named with its line."""
     torch.manual_seed(0)
     model, x = nn.LSTM(4, 5, **kind), torch.randn(3, 2, 4)
 

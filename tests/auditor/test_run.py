@@ -1,4 +1,4 @@
-"""Of a run as many steps are audited as its bound allows; the others are glanced at, and none is changed."""
+"""The audit of a run examines as many steps as its bound allows, checks the others quickly, and changes none."""
 
 import json
 import math
@@ -20,18 +20,18 @@ from harness.auditor.sampling import Sampling
 
 STEPS = 100
 RATIOS = (1.2, 3.0, 7.9, 22.0)
-"""How many times as long a step takes under the audit."""
+"""Ratios of the time of an audited step to that of a plain step."""
 
-# Which steps: laws of a schedule, by clocks that are made up, with what they kill
+# Schedules: laws about the audited steps, with simulated clocks, and schedules that break them
 
 
 def flat(_number: int) -> float:
-    """A loss that stays."""
+    """Return a constant loss."""
     return 1.0
 
 
 def taken(sampling: Sampling, ratio: float, *, loss: Callable[[int], float] = flat, noise: float = 0.0) -> float:
-    """Take all steps, each a second, or so many times that when it is audited; return what they take as they are."""
+    """Take all steps of a second each, longer when audited; return the time of the plain steps."""
     draws, plain_s = random.Random(1), 0.0
     for number in range(1, STEPS + 1):
         step_s = 1.0 + noise * draws.expovariate(1.0)
@@ -44,59 +44,59 @@ def taken(sampling: Sampling, ratio: float, *, loss: Callable[[int], float] = fl
 
 
 def stays_within(sampling: Sampling) -> bool:
-    """The bound holds of the whole run."""
+    """The bound holds for the whole run."""
     assert sampling.step_s is not None
     return sampling.cpu_s <= sampling.within * STEPS * sampling.step_s
 
 
 def begins_with_the_first(sampling: Sampling) -> bool:
-    """Whatever that costs."""
+    """The first step is audited at any cost."""
     return sampling.audited[0] == 1
 
 
 def is_spread(sampling: Sampling) -> bool:
-    """No gap is more than twice as long as they are on average, but for the one that pays for the first and saves."""
+    """No gap exceeds twice the average, except the gap that saves for the first audit."""
     after = [*sampling.audited[1:], STEPS + 1]
     gaps = [number - before for before, number in zip(sampling.audited, after, strict=True)]
     return len(gaps) < 3 or max(gaps[1:]) <= 2.0 * max(2.0, STEPS / len(sampling.audited))
 
 
 def spends_what_it_may(sampling: Sampling) -> bool:
-    """All but what two further audits would cost; a tenth of the steps, and four at first, tell what one takes."""
+    """Less than the cost of two audits remains; a tenth of the steps, and the first four, measure a plain step."""
     assert sampling.step_s is not None
     left_s = sampling.within * STEPS * sampling.step_s - sampling.cpu_s
     return len(sampling.audited) >= STEPS - STEPS // 10 - 4 or left_s <= 2.0 * sampling.audited_s
 
 
 class Always(Sampling):
-    """Looks at every step but the second, by which it knows what one takes."""
+    """Audits every step except the second, which measures a plain step."""
 
     def is_due(self) -> bool:
-        """It is."""
+        """Always, except for the second step."""
         return self.done != 1
 
 
 class Never(Sampling):
-    """Looks at the last step alone."""
+    """Audits only the last step."""
 
     def is_due(self) -> bool:
-        """Once."""
+        """The last step only."""
         return self.done == STEPS - 1
 
 
 class AtOnce(Sampling):
-    """Spends all that the run may take on its first steps."""
+    """Spends the whole budget on the first steps."""
 
     def is_due(self) -> bool:
-        """As long as there is any left."""
+        """It is due while the bound allows it."""
         return self.done != 1 and self.cpu_s + 9.0 <= self.within * STEPS - (STEPS - self.done)
 
 
 class Seldom(Sampling):
-    """Looks at each fortieth step."""
+    """Audits every fortieth step."""
 
     def is_due(self) -> bool:
-        """Whatever it costs."""
+        """Every fortieth step at any cost."""
         return self.done % 40 == 0
 
 
@@ -106,12 +106,12 @@ LAWS: dict[Callable[[Sampling], bool], type[Sampling]] = {
     is_spread: AtOnce,
     spends_what_it_may: Seldom,
 }
-"""Each with a schedule that breaks it."""
+"""Laws of schedules, each with a schedule that breaks it."""
 
 
 @pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
 def test_a_law_of_schedules_sees_one_that_breaks_it(law: Callable[[Sampling], bool]) -> None:
-    """Of a step that takes eight times as long."""
+    """An audited step takes eight times as long as a plain step."""
     sampling = LAWS[law](3.0, steps=STEPS)
     taken(sampling, 8.0)
     assert not law(sampling)
@@ -120,7 +120,7 @@ def test_a_law_of_schedules_sees_one_that_breaks_it(law: Callable[[Sampling], bo
 @pytest.mark.parametrize("within", [2.0, 3.0, 6.0])
 @pytest.mark.parametrize("ratio", RATIOS)
 def test_every_law_of_schedules_holds(ratio: float, within: float) -> None:
-    """Of steps that take as long as each other."""
+    """All plain steps take the same time."""
     sampling = Sampling(within, steps=STEPS)
     taken(sampling, ratio)
     assert [law.__name__ for law in LAWS if not law(sampling)] == []
@@ -129,7 +129,7 @@ def test_every_law_of_schedules_holds(ratio: float, within: float) -> None:
 @pytest.mark.parametrize("within", [2.0, 3.0, 6.0])
 @pytest.mark.parametrize("ratio", RATIOS)
 def test_of_steps_that_take_unlike_times_a_run_is_beyond_its_bound_by_no_audit(ratio: float, within: float) -> None:
-    """What a step will take is known from those before it."""
+    """The duration of a step is predicted from the steps before it."""
     sampling = Sampling(within, steps=STEPS)
     plain_s = taken(sampling, ratio, noise=0.5)
     assert sampling.cpu_s <= within * plain_s + sampling.audited_s
@@ -138,14 +138,14 @@ def test_of_steps_that_take_unlike_times_a_run_is_beyond_its_bound_by_no_audit(r
 
 @pytest.mark.parametrize("ratio", RATIOS)
 def test_the_last_step_is_looked_at(ratio: float) -> None:
-    """There is always enough left for one that is wanted."""
+    """Enough time always remains for a wanted step."""
     sampling = Sampling(steps=STEPS)
     taken(sampling, ratio)
     assert sampling.audited[-1] == STEPS
 
 
 def test_a_step_after_a_sudden_change_of_the_loss_is_looked_at() -> None:
-    """It would not be its turn: on a smooth curve it is not."""
+    """On a smooth curve, this step would not be due."""
     smooth, jumps = Sampling(), Sampling()
     taken(smooth, 22.0, loss=lambda number: 1.0 / number)
     quiet = next(number for number in range(50, STEPS) if not {number, number + 1} & set(smooth.audited))
@@ -155,7 +155,7 @@ def test_a_step_after_a_sudden_change_of_the_loss_is_looked_at() -> None:
 
 
 def test_a_step_before_a_line_would_break_is_looked_at() -> None:
-    """As the trend of the steps before has it."""
+    """The trend of the earlier steps predicts the failure."""
     sampling = Sampling()
     for number in range(1, 40):
         is_due = sampling.is_due()
@@ -167,7 +167,7 @@ def test_a_step_before_a_line_would_break_is_looked_at() -> None:
 
 
 def test_a_sudden_change_does_not_break_the_bound() -> None:
-    """Of a loss that jumps all the time no more steps are looked at than may be."""
+    """Even if the loss jumps all the time, the number of audited steps stays within the bound."""
     sampling = Sampling(steps=STEPS)
     taken(sampling, 22.0, loss=lambda number: float(10 ** (number % 7)))
     assert stays_within(sampling)
@@ -177,17 +177,17 @@ def test_a_sudden_change_does_not_break_the_bound() -> None:
 
 
 class Clock:
-    """Seconds, as the test has them pass."""
+    """A clock that the test advances."""
 
     now = 0.0
 
     def __call__(self) -> float:
-        """Read it."""
+        """Return the time."""
         return self.now
 
 
 def run_of(step: Callable[[int], Any], number_of: int, *, audited_s: float = 1e6, **how: Any) -> harness.audit_run:
-    """Take steps of a second; one that is audited takes so long, at first so long that only the first is."""
+    """Take steps of a second; an audited step takes so long by default that only the first is audited."""
     clock = Clock()
     run = harness.audit_run(clock=clock, **how)
     for number in range(1, number_of + 1):
@@ -198,12 +198,12 @@ def run_of(step: Callable[[int], Any], number_of: int, *, audited_s: float = 1e6
 
 
 def ruins(run: harness.audit_run) -> list[tuple[int, str]]:
-    """Which steps are not finite though nobody looked at them, and what of them."""
+    """Return the non-finite steps that were not audited, with their values."""
     return [(ruin.step, ruin.what) for ruin in run.record.ruins]
 
 
 def test_a_loss_that_is_not_finite_is_noticed_in_a_step_that_is_not_looked_at() -> None:
-    """NaN and infinity, of a backward pass."""
+    """The loss of a backward pass is NaN or infinity."""
     w = torch.ones(3, requires_grad=True)
 
     def step(number: int) -> None:
@@ -217,7 +217,7 @@ def test_a_loss_that_is_not_finite_is_noticed_in_a_step_that_is_not_looked_at() 
 
 
 def test_weights_that_are_not_finite_are_noticed_though_the_loss_is() -> None:
-    """And buffers; a mask of minus infinities is one that was meant, and large numbers are numbers."""
+    """Buffers are checked too. A mask of minus infinities is intended, and large numbers are finite."""
     model = nn.BatchNorm1d(3)
     model.register_buffer("mask", torch.tensor([0.0, -math.inf, 0.0]))
     model.register_buffer("large", torch.full((3,), 3e38))
@@ -234,7 +234,7 @@ def test_weights_that_are_not_finite_are_noticed_though_the_loss_is() -> None:
 
 
 def test_what_an_audited_step_ruins_is_no_news_afterwards() -> None:
-    """It has told why; those after it are counted."""
+    """The audited step has the finding; later steps are only counted."""
     w = torch.ones(3, requires_grad=True)
 
     def step(number: int) -> None:
@@ -246,7 +246,7 @@ def test_what_an_audited_step_ruins_is_no_news_afterwards() -> None:
 
 
 def test_a_run_says_how_much_of_it_was_looked_at_and_why_not_more() -> None:
-    """By the clock that it has."""
+    """The figures follow the given clock."""
     w = torch.ones(3, requires_grad=True)
     run = run_of(lambda _: w.sum().backward(), 100, audited_s=7.9, steps=100)
     record = run.record
@@ -260,7 +260,7 @@ def test_a_run_says_how_much_of_it_was_looked_at_and_why_not_more() -> None:
 
 
 def left_behind(take: Callable[[Callable[[], None]], None]) -> list[Tensor]:
-    """What twelve steps leave behind: losses, weights, buffers, gradients, state of the optimizer and of the draws."""
+    """Return the state after twelve steps: losses, weights, buffers, gradients, optimizer state, random numbers."""
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(8, 16), nn.BatchNorm1d(16), nn.Dropout(0.3), nn.GELU(), nn.Linear(16, 3))
     optimizer, losses = torch.optim.AdamW(model.parameters(), 1e-2), []
@@ -280,7 +280,7 @@ def left_behind(take: Callable[[Callable[[], None]], None]) -> list[Tensor]:
 
 @pytest.mark.parametrize("mode", ["events", "full"])
 def test_no_bit_of_a_run_is_changed(mode: str) -> None:
-    """Neither of the steps that are looked at, nor of those between."""
+    """Audited steps and the steps between them change nothing."""
 
     def plainly(step: Callable[[], None]) -> None:
         for _ in range(12):
@@ -296,7 +296,7 @@ def test_no_bit_of_a_run_is_changed(mode: str) -> None:
 
 
 def test_everything_is_put_back_when_a_step_raises() -> None:
-    """Of one that is looked at, and of one that is not; both count."""
+    """The step may be audited or not, and it counts in both cases."""
     engine = torch.autograd._engine_run_backward
     w = torch.ones(3, requires_grad=True)
 
@@ -355,7 +355,7 @@ def sound():
 
 @pytest.mark.usefixtures("train")
 def test_a_step_that_went_wrong_unseen_is_looked_at_in_a_second_run(harness_command: Command) -> None:
-    """Which is the same up to it, bit for bit; its line is named."""
+    """The second run is equal up to this step, bit for bit, and the audit names the line."""
     words = ("--no-isolate", "--events", "--steps", "20", "--within", "1", "--json", "a.json", "--run", "mine")
     done = harness_command("audit", "train.py:breaks", *words, "--markdown", "a.md", "--junit", "a.xml")
     assert done.returncode == 1
@@ -375,7 +375,7 @@ def test_a_step_that_went_wrong_unseen_is_looked_at_in_a_second_run(harness_comm
 
 @pytest.mark.usefixtures("train")
 def test_of_steps_that_are_others_the_second_time_it_is_said_what_to_do(harness_command: Command) -> None:
-    """Nothing is led back to a line that may not be the one; the run fails all the same."""
+    """No line is blamed, because it may be another step; the run fails nevertheless."""
     words = ("--no-isolate", "--events", "--steps", "20", "--within", "1", "--junit", "a.xml")
     done = harness_command("audit", "train.py:draws", *words)
     assert done.returncode == 1
@@ -385,7 +385,7 @@ def test_of_steps_that_are_others_the_second_time_it_is_said_what_to_do(harness_
 
 @pytest.mark.usefixtures("train")
 def test_a_step_that_raises_unseen_is_looked_at_too(harness_command: Command) -> None:
-    """What it raises is told as ever, and the line beside it."""
+    """The exception is reported as usual, together with the line."""
     done = harness_command("audit", "train.py:refuses", "--no-isolate", "--events", "--steps", "20", "--within", "1")
     assert done.returncode == 2
     assert "raises ValueError: not finite" in done.stderr
@@ -403,7 +403,7 @@ def test_a_step_that_raises_unseen_is_looked_at_too(harness_command: Command) ->
     ],
 )
 def test_what_cannot_be_chosen_is_one_sentence(words: tuple[str, ...], said: str, harness_command: Command) -> None:
-    """Exit code 2."""
+    """The exit code is 2."""
     done = harness_command("audit", "train.py:sound", "--no-isolate", "--steps", "30", *words)
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
     assert said in done.stderr
@@ -411,7 +411,7 @@ def test_what_cannot_be_chosen_is_one_sentence(words: tuple[str, ...], said: str
 
 @pytest.mark.usefixtures("train")
 def test_a_step_is_looked_at_by_its_number(harness_command: Command) -> None:
-    """Those before it are taken as they are, none after it."""
+    """Earlier steps are taken without an audit, later ones not at all."""
     done = harness_command("audit", "train.py:breaks", "--no-isolate", "--at", "12")
     assert done.returncode == 1
     assert "train.py:18 breaks: exp(9" in done.stdout
@@ -421,7 +421,7 @@ def test_a_step_is_looked_at_by_its_number(harness_command: Command) -> None:
 
 @pytest.mark.usefixtures("train")
 def test_few_steps_are_all_looked_at_and_many_as_many_as_may_be(harness_command: Command) -> None:
-    """Unasked."""
+    """The default bound decides."""
     few = harness_command("audit", "train.py:sound", "--no-isolate", "--events", "--steps", "19")
     assert "audited " not in few.stdout
     many = harness_command("audit", "train.py:sound", "--no-isolate", "--events", "--steps", "20")

@@ -1,7 +1,7 @@
-"""What the audit sees: wrong steps of known kinds, wrong steps that were kept apart, and steps that are right.
+"""The audit finds known kinds of wrong steps and held-out wrong steps, and does not flag right ones.
 
-The first run on the wrong steps that were kept apart, before anything was changed for them, named the marked line first
-in 47 of 50; of the 38 steps that are right it accused two.
+The first run on the held-out steps, before any change for them, named the marked line first in 47 of 50. It flagged two
+of the 38 right steps.
 """
 
 import pytest
@@ -11,11 +11,11 @@ from steps.catalogue import Step, steps_of, wrong_line
 import harness
 
 TWO_LINES = {"second_moment_underflows_in_float16"}
-"""In which a second line loses as much, and is named in place of the one that is marked."""
+"""Steps in which a second line loses as much as the marked line, and is named instead."""
 
 
 def named(step: Step) -> list[tuple[str, int]]:
-    """The lines that the audit of a step names, the worst first."""
+    """Return the lines that the audit of a step names, the worst first."""
     with harness.audit() as found:
         found.returned(step())
     return [(finding.file, finding.line) for finding in found.findings]
@@ -23,14 +23,14 @@ def named(step: Step) -> list[tuple[str, int]]:
 
 @pytest.mark.parametrize("step", steps_of(planted), ids=lambda step: step.__name__)
 def test_a_line_of_a_known_kind_is_named_first(step: Step) -> None:
-    """Whatever else is named."""
+    """Other lines may follow."""
     assert named(step)[:1] == [wrong_line(step)]
 
 
-@pytest.mark.filterwarnings("ignore:std")  # torch warns of the deviation of a single row, and goes on
+@pytest.mark.filterwarnings("ignore:std")  # torch warns about the deviation of a single row
 @pytest.mark.parametrize("step", [*steps_of(held_out), *steps_of(held_out_elsewhere)], ids=lambda step: step.__name__)
 def test_a_line_that_was_kept_apart_is_named_first(step: Step) -> None:
-    """All but the one of which another line loses as much."""
+    """The exception is the step in which another line loses as much."""
     first = named(step)[:1]
     assert (first == [wrong_line(step)]) is (step.__name__ not in TWO_LINES)
     assert first
@@ -38,11 +38,11 @@ def test_a_line_that_was_kept_apart_is_named_first(step: Step) -> None:
 
 @pytest.mark.parametrize("step", steps_of(healthy), ids=lambda step: step.__name__)
 def test_a_step_that_is_right_is_not_accused(step: Step) -> None:
-    """In none of its lines."""
+    """The audit has no finding."""
     assert named(step) == []
 
 
 def test_the_sets_are_as_large_as_is_said() -> None:
-    """Of each kind as many as the changelog counts."""
+    """The changelog has the same numbers."""
     sizes = [len(steps_of(module)) for module in (planted, held_out, held_out_elsewhere, healthy)]
     assert sizes == [26, 32, 18, 38]

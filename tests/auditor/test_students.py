@@ -1,7 +1,7 @@
-"""What a student reads of a step that goes wrong: the line, what happens there, and what to do.
+"""A student reads the wrong line, the event there, and the remedy.
 
-On their first run three of the five had their line named first: the clipping was not seen at all, as the shadow of a
-parameter that becomes NaN is NaN as well, and the sum was led one line too far. Two remedies were beside the point.
+On the first run, three of the five steps had their line named first. The clipping was missed, because the shadow of a
+NaN parameter is NaN as well. The sum was attributed to the next line. Two remedies did not fit.
 """
 
 import pytest
@@ -18,16 +18,16 @@ SAID = {
     "clipping_of_no_gradient": ("a division by 0", "make the divisor safe"),
     "loss_scaled_too_far": ("mul overflows", "use a smaller loss scale"),
 }
-"""How a sentence begins or what is in it, and how the remedy begins."""
+"""Parts of the expected sentence, and the start of the remedy."""
 
 UNSEEN_BY_EVENTS = {"mean_of_half_precision"}
-"""What loses digits alone."""
+"""Steps that only lose digits."""
 
 
 @pytest.mark.parametrize("name", SAID)
 @pytest.mark.parametrize("mode", ["full", "events"])
 def test_the_line_the_sentence_and_the_remedy_are_right(name: str, mode: str) -> None:
-    """In the first finding; nothing else is said to be wrong in another line."""
+    """The first finding has them, and no finding names another line."""
     step = getattr(students, name)
     with harness.audit(mode=mode) as found:
         found.returned(step())
@@ -41,7 +41,7 @@ def test_the_line_the_sentence_and_the_remedy_are_right(name: str, mode: str) ->
 
 
 def test_a_sum_says_where_it_stalls() -> None:
-    """Ones in bfloat16 are no longer added from 256 on."""
+    """In bfloat16, adding 1 has no effect from 256 on."""
     with harness.audit() as found:
         total = torch.zeros((), dtype=torch.bfloat16)
         ones = torch.ones(400, dtype=torch.bfloat16, requires_grad=True)
@@ -54,7 +54,7 @@ def test_a_sum_says_where_it_stalls() -> None:
 
 
 def test_weights_that_do_not_move_are_told_with_the_tensors_that_they_are_in() -> None:
-    """Ones in bfloat16 resolve no step of a thousandth; weights near zero do."""
+    """A step of 0.001 changes weights near zero, but not weights of 1 in bfloat16."""
     torch.manual_seed(0)
     model = torch.nn.Sequential(torch.nn.Linear(16, 16), torch.nn.LayerNorm(16)).bfloat16()
     optimizer = torch.optim.Adam(model.parameters(), 1e-3)

@@ -1,4 +1,4 @@
-"""Over several steps it is told which line comes nearer to breaking, and when it would be there."""
+"""The trend over several steps names the line that approaches its limit, and the step at which it breaks."""
 
 import pytest
 from samples.audit import audit, room
@@ -7,7 +7,7 @@ from harness.record import telling, trend_line, trends
 
 
 def over(*factors: float) -> list:
-    """Steps in which one line has these factors left."""
+    """Return steps in which a line has these remaining factors."""
     return [
         audit().model_copy(update={"step": step, "headroom": (room(factor=factor),)})
         for step, factor in enumerate(factors, 1)
@@ -15,7 +15,7 @@ def over(*factors: float) -> list:
 
 
 def test_what_loses_a_bit_a_step_is_gone_when_none_is_left() -> None:
-    """Sixteen-fold in the first step: four bits, of which nothing is left in the fifth."""
+    """A factor of 16 in the first step is four bits, which are used up at the fifth step."""
     (trend,) = trends(over(16.0, 8.0, 4.0, 2.0))
     assert trend.bits_a_step == pytest.approx(1.0)
     assert trend.gone_at == 5
@@ -24,17 +24,17 @@ def test_what_loses_a_bit_a_step_is_gone_when_none_is_left() -> None:
 
 @pytest.mark.parametrize("factors", [(2.0, 4.0, 8.0), (4.0, 4.0, 4.0), (4.0, 2.0), (4.0, 2.0, 0.5)])
 def test_no_trend_is_told_of_what_widens_stays_was_seen_twice_or_is_gone(factors: tuple[float, ...]) -> None:
-    """There is nothing to foretell."""
+    """No failure can be predicted."""
     assert trends(over(*factors)) == []
 
 
 def test_a_line_that_is_far_from_breaking_is_let_alone() -> None:
-    """A thousandth of a bit a step, with twenty left."""
+    """The trend is a thousandth of a bit per step, with twenty bits left."""
     assert trends(over(*(2.0 ** (20 - 0.001 * step) for step in range(5)))) == []
 
 
 def test_of_a_step_that_was_called_often_the_first_call_with_findings_tells_most() -> None:
-    """Else the last; and each step has one."""
+    """Without findings the last call counts, and each step has one."""
     sound = [audit().model_copy(update={"step": step, "findings": ()}) for step in range(3)]
     wrong = [audit().model_copy(update={"step": step}) for step in (3, 4)]
     other = audit("other.step")

@@ -1,4 +1,4 @@
-"""An audit changes nothing: neither the step it follows, nor what the process does afterwards."""
+"""An audit changes nothing: neither the step that it tracks nor the later behavior of the process."""
 
 import copy
 from collections.abc import Callable
@@ -15,7 +15,7 @@ Maker = Callable[[nn.Module], torch.optim.Optimizer]
 
 
 class Block(nn.Module):
-    """Attention, dropout and both norms, in the small."""
+    """A small block with attention, dropout and both norms."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -24,7 +24,7 @@ class Block(nn.Module):
         self.layers = nn.Sequential(nn.Linear(16, 32), nn.GELU(), nn.Dropout(0.2), nn.Linear(32, 16))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Of rows, columns and channels."""
+        """Apply the block to rows, columns and channels."""
         h = self.norm(x)
         x = x + self.attention(h, h, h, need_weights=False)[0]
         return self.batch_norm((x + self.layers(x)).flatten(0, 1))
@@ -38,24 +38,24 @@ class Recurrent(nn.Module):
         self.lstm = nn.LSTM(16, 16, 2, dropout=0.1, batch_first=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Of rows, columns and channels."""
+        """Apply the layer to rows, columns and channels."""
         return self.lstm(x)[0].flatten(0, 1)
 
 
 class Checkpointed(nn.Module):
-    """What is computed again in the backward pass."""
+    """A block that is computed again in the backward pass."""
 
     def __init__(self, *, reentrant: bool) -> None:
         super().__init__()
         self.block, self.reentrant = Block(), reentrant
 
     def forward(self, x: Tensor) -> Tensor:
-        """Of rows, columns and channels."""
+        """Apply the block to rows, columns and channels."""
         return checkpoint(self.block, x.requires_grad_(), use_reentrant=self.reentrant)
 
 
 def adamw(model: nn.Module, **how: bool) -> torch.optim.Optimizer:
-    """The usual one."""
+    """The usual optimizer."""
     return torch.optim.AdamW(model.parameters(), 1e-3, **how)
 
 
@@ -73,7 +73,7 @@ OPTIMIZERS: dict[str, Maker] = {
 }
 SETTINGS = [
     *[(model, "adamw", dtype) for model in MODELS for dtype in ("float32", "bfloat16", "autocast")],
-    *[(model, "adamw", "scaled") for model in MODELS if model != "recurrent"],  # no LSTM of float16 on most CPUs
+    *[(model, "adamw", "scaled") for model in MODELS if model != "recurrent"],  # most CPUs have no LSTM in float16
     *[
         ("block", optimizer, dtype)
         for optimizer in ("foreach", "fused", "momentum")
@@ -99,7 +99,7 @@ def one_step(model: nn.Module, optimizer: torch.optim.Optimizer, dtype: str, sca
 
 
 def left_behind(model_name: str, optimizer_name: str, dtype: str, *, mode: str | None) -> list[Tensor]:
-    """Everything that three steps leave behind, of which the second is audited."""
+    """Return the state after three steps, the second with an audit."""
     torch.manual_seed(0)
     model = MODELS[model_name]().to(torch.bfloat16 if dtype == "bfloat16" else torch.float32)
     optimizer = OPTIMIZERS[optimizer_name](model)
@@ -145,8 +145,8 @@ def test_a_step_that_is_audited_is_the_same_bit_for_bit(model: str, optimizer: s
 
 
 def test_what_is_compiled_is_compiled_afterwards() -> None:
-    """And runs uncompiled in the body, where its operations are seen."""
-    # Where it is first needed: it takes a second and a half, in every process that collects the tests.
+    """Inside the audit it runs uncompiled, so that its operations are tracked."""
+    # Import it here, because it takes a second and a half in every process that collects the tests.
     from torch._dynamo.testing import CompileCounter
 
     counter = CompileCounter()
@@ -161,7 +161,7 @@ def test_what_is_compiled_is_compiled_afterwards() -> None:
 
 
 def test_everything_is_put_back_when_the_body_raises() -> None:
-    """Hooks, the engine and the stance; and what was found until then is there."""
+    """Hooks, the engine and the compiler's stance are restored, and findings before the exception remain."""
     engine = torch.autograd._engine_run_backward
     model = nn.Linear(4, 1)
 
@@ -178,7 +178,7 @@ def test_everything_is_put_back_when_the_body_raises() -> None:
 
 
 def test_a_view_that_is_changed_in_place_changes_the_shadow() -> None:
-    """Of the whole storage, however it is looked at."""
+    """The shadow covers the whole storage, whatever view changes it."""
     with harness.audit() as found:
         w = torch.full((6, 6), 0.1, requires_grad=True)
         x = w * 1.0
@@ -205,7 +205,7 @@ UNUSUAL: dict[str, Callable[[Tensor], object]] = {
 @pytest.mark.filterwarnings("ignore:The PyTorch API of nested", "ignore:.torch.jit.script")
 @pytest.mark.parametrize("name", UNUSUAL)
 def test_what_is_no_dense_tensor_of_floats_passes_through(name: str) -> None:
-    """It is not followed where it cannot be, and comes to the same."""
+    """It is not tracked, and the result is the same."""
     x = torch.randn(3, 8, generator=torch.Generator().manual_seed(0))
     plain = UNUSUAL[name](x)
     with torch.no_grad() if "func" not in name else torch.enable_grad(), harness.audit() as found:

@@ -1,6 +1,6 @@
-"""What would go wrong in 16 bits, forecast from a step in float32, beside the same step taken in 16 bits.
+"""A step in float32 forecasts the defects in 16 bits, compared with the same step in 16 bits.
 
-On the first run all 48 forecasts named the lines and kinds that the step itself came to, and no other.
+On the first run, all 48 forecasts named exactly the lines and kinds of the real step.
 """
 
 import pytest
@@ -20,24 +20,24 @@ SOUND = {
     "classifier_with_a_large_rate", "momentum", "softmax_of_large_logits", "normalised_layers", "recurrent",
     "gaussian_kernel", "binary_loss", "weighted_decay", "encoder",
 }  # fmt: skip
-"""Those in which nothing goes wrong in 16 bits either."""
+"""Steps without a defect in 16 bits."""
 
 NARROW_RANGE = {
     "exponentials", "squares_of_features", "long_sum", "scores_without_a_scale", "loss_of_small_gradients",
     "norm_with_a_small_eps", "logarithm_of_small_probabilities", "clipped_gradients",
 }  # fmt: skip
-"""Those that leave the range of float16, and nothing else."""
+"""Steps that only leave the range of float16."""
 
 
 def named(findings: tuple[AuditFinding, ...]) -> list[tuple[int, AuditKind, str]]:
-    """Where findings are, of what kind, and in which format."""
+    """Return line, kind and format of the findings."""
     return [(finding.line, finding.kind, finding.dtype) for finding in findings]
 
 
 @pytest.mark.parametrize("what_if", ["float16", "bfloat16"])
 @pytest.mark.parametrize("name", STEPS)
 def test_what_is_forecast_is_what_comes(name: str, what_if: WhatIf) -> None:
-    """The same lines, in the same order, for the same reasons; and none where there is none."""
+    """Lines, order and reasons are the same, and a sound step has no forecast."""
     with harness.audit() as came:
         STEPS[name](getattr(torch, what_if))
     with harness.audit(what_if=what_if) as forecast:
@@ -47,7 +47,7 @@ def test_what_is_forecast_is_what_comes(name: str, what_if: WhatIf) -> None:
 
 
 def trained(model: nn.Module, x: Tensor) -> None:
-    """A step whose gradients add up."""
+    """A step whose gradients are accumulated."""
     model(x).square().mean().backward()
     torch.optim.SGD(model.parameters(), 0.5).step()
 
@@ -55,7 +55,7 @@ def trained(model: nn.Module, x: Tensor) -> None:
 @pytest.mark.parametrize("what_if", WHAT_IF)
 @pytest.mark.parametrize("has_gradients", [False, True])
 def test_what_the_step_began_from_is_given_back(what_if: WhatIf, has_gradients: bool) -> None:
-    """Parameters, gradients, buffers and the batch, to the bit."""
+    """Parameters, gradients, buffers and the batch are restored bit by bit."""
     torch.manual_seed(0)
     model, x = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3)), torch.randn(8, 4)
     if has_gradients:
@@ -73,7 +73,7 @@ def test_what_the_step_began_from_is_given_back(what_if: WhatIf, has_gradients: 
 
 
 def test_under_autocast_weights_stay_in_float32() -> None:
-    """An update that bfloat16 would lose is not lost; a product beyond float16 is infinite there too."""
+    """An update below bfloat16's resolution is kept; a product beyond float16 still becomes infinite."""
     lost, kept = [], []
     for what_if, said in (("bfloat16", lost), ("autocast-bfloat16", kept)):
         with harness.audit(what_if=what_if) as forecast:  # type: ignore[arg-type]
@@ -87,7 +87,7 @@ def test_under_autocast_weights_stay_in_float32() -> None:
 
 
 def test_the_number_of_steps_is_counted_in_its_own_format() -> None:
-    """As optimizers count them in float32 whatever the parameters are in: bfloat16 has no 257."""
+    """Optimizers count steps in float32 for parameters of any format; bfloat16 has no 257."""
     w = torch.ones(3, requires_grad=True)
     optimizer = torch.optim.Adam([w], 0.1)
     w.sum().backward()
@@ -99,7 +99,7 @@ def test_the_number_of_steps_is_counted_in_its_own_format() -> None:
 
 
 def test_a_count_of_ones_own_is_in_the_format() -> None:
-    """As a running number of samples is, which stalls at 256."""
+    """A user's running count stalls at 256."""
     w, seen = torch.ones(3, requires_grad=True), torch.tensor(256.0)
     with harness.audit(what_if="bfloat16"):
         seen += 1
@@ -108,7 +108,7 @@ def test_a_count_of_ones_own_is_in_the_format() -> None:
 
 
 def test_what_is_summed_in_float32_by_request_is() -> None:
-    """As `dtype=torch.float32` says, of seventy thousand ones."""
+    """Seventy thousand ones are summed with `dtype=torch.float32`."""
     w = torch.ones(70_000, requires_grad=True)
     with harness.audit(what_if="float16") as forecast:
         (w.sum(dtype=torch.float32) / 70_000).backward()
@@ -116,7 +116,7 @@ def test_what_is_summed_in_float32_by_request_is() -> None:
 
 
 def test_what_is_drawn_in_place_is_given_back_and_what_is_dropped_is_rounded() -> None:
-    """Noise of the step before; 1 / 0.7 is no number of bfloat16."""
+    """Noise drawn before the step is restored. Dropout's 1 / 0.7 is rounded to bfloat16."""
     noise, before = torch.arange(4.0), torch.arange(4.0)
     w = torch.ones(512, requires_grad=True)
     with harness.audit(what_if="bfloat16") as forecast:
@@ -130,7 +130,7 @@ def test_what_is_drawn_in_place_is_given_back_and_what_is_dropped_is_rounded() -
 
 @pytest.mark.parametrize("module", [nn.BatchNorm1d(4, track_running_stats=False), nn.InstanceNorm1d(4)])
 def test_a_normalisation_without_running_statistics_is_followed(module: nn.Module) -> None:
-    """It has none to forget."""
+    """It has no running statistics to restore."""
     x = torch.randn(8, 4, 5, generator=torch.Generator().manual_seed(0), requires_grad=True)
     with harness.audit() as found:
         (module(x).square() * torch.arange(5.0)).sum().backward()
@@ -140,7 +140,7 @@ def test_a_normalisation_without_running_statistics_is_followed(module: nn.Modul
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_a_running_mean_that_is_zero_but_for_rounding_is_no_end(dtype: torch.dtype) -> None:
-    """As that of a normalised layer behind another is."""
+    """A normalized layer behind another one has such a mean."""
     torch.manual_seed(0)
     with harness.audit() as found:
         model = nn.Sequential(nn.BatchNorm1d(8), nn.Linear(8, 8, bias=False), nn.BatchNorm1d(8)).to(dtype)
@@ -149,7 +149,7 @@ def test_a_running_mean_that_is_zero_but_for_rounding_is_no_end(dtype: torch.dty
 
 
 def test_a_format_that_there_is_not_is_one_sentence() -> None:
-    """With the one that is meant."""
+    """The message suggests the right format."""
     with pytest.raises(
         UsageError, match=r"unknown `what_if`: must be one of .*, got `float61`; did you mean `float16`"
     ):

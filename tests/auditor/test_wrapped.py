@@ -1,4 +1,4 @@
-"""Models in wrappers of many devices, here of one: nothing changes, and the line is named as without."""
+"""Models in wrappers for several devices, here a single one: nothing changes, and the same line is named."""
 
 from collections.abc import Callable, Iterator
 
@@ -24,20 +24,20 @@ WRAPPERS: dict[str, Callable[[nn.Module], nn.Module]] = {
 
 @pytest.fixture(scope="module", autouse=True)
 def _group() -> Iterator[None]:
-    """Gloo's, of this process alone."""
+    """Start a Gloo group of this process alone."""
     dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
     yield
     dist.destroy_process_group()
 
 
 def naive_loss(logits: Tensor, y: Tensor) -> Tensor:
-    """Cross-entropy of a softmax as it is defined."""
+    """Cross-entropy with softmax as defined."""
     e = logits.exp()
     return -(e / e.sum(1, keepdim=True))[range(len(y)), y].log().mean()
 
 
 def stepping(wrap: Callable[[nn.Module], nn.Module], loss_of: Callable[[Tensor, Tensor], Tensor]) -> tuple[Step, Left]:
-    """A step of a wrapped model, and how to ask what it has left behind."""
+    """Return a step of a wrapped model, and a function that returns its state."""
     torch.manual_seed(0)
     model = wrap(nn.Sequential(nn.Linear(8, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 4)))
     optimizer = torch.optim.AdamW(model.parameters(), 1e-2)
@@ -60,7 +60,7 @@ def stepping(wrap: Callable[[nn.Module], nn.Module], loss_of: Callable[[Tensor, 
 @pytest.mark.parametrize("mode", ["full", "events"])
 @pytest.mark.parametrize("name", WRAPPERS)
 def test_a_wrapped_model_takes_the_same_step(name: str, mode: str) -> None:
-    """Of three steps the second is audited: losses, gradients, weights and buffers are the same, and those after it."""
+    """With an audit of the second of three steps, losses, gradients, weights and buffers stay equal."""
     ends = []
     for audited in (False, True):
         step, left = stepping(WRAPPERS[name], F.cross_entropy)
@@ -79,7 +79,7 @@ def test_a_wrapped_model_takes_the_same_step(name: str, mode: str) -> None:
 
 @pytest.mark.parametrize("name", WRAPPERS)
 def test_the_line_is_named_through_a_wrapper(name: str) -> None:
-    """With the module's parameters among what it reaches."""
+    """The finding also names the parameters of the wrapped module."""
     step, _ = stepping(WRAPPERS[name], lambda logits, y: naive_loss(200 + logits, y))
     with harness.audit() as found:
         step()

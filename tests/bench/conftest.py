@@ -1,4 +1,4 @@
-"""Steps that are called many thousand times."""
+"""Shared by benchmarks of steps, which are called many thousand times."""
 
 import jaxtyping
 import pytest
@@ -6,5 +6,5 @@ import pytest
 
 @pytest.fixture
 def shapes_unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Spare the specimens the check of their shapes, which takes longer than their steps; other tests call them too."""
+    """Disable the shape checks of the specimens, which take longer than their steps."""
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)

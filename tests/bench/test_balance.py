@@ -1,4 +1,4 @@
-"""Balance: waiting and stepping in the real loop, on loaders and steps of known length, and what the report says."""
+"""The balance of waiting and stepping in the real loop, for loaders and steps of known duration, and its report."""
 
 import io
 import json
@@ -36,7 +36,7 @@ from reports.tables import balance
 
 
 class Slow(Dataset[torch.Tensor]):
-    """Items that take so many seconds each, waiting."""
+    """Items that each take some seconds of waiting."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
@@ -50,7 +50,7 @@ class Slow(Dataset[torch.Tensor]):
 
 
 def _waiting(item_s: float, step: Synthetic, *, workers: int) -> Waiting:
-    """Run the loop for a while, what lay ready at the start left out."""
+    """Run the loop for a while, without the batches that were ready at the start."""
     settings = Configuration(4, workers).arguments()
     with Loop(lambda: DataLoader(Slow(item_s), **settings), step) as loop:
         loop.run(0.05, fewest=2 * workers + 1)
@@ -58,12 +58,12 @@ def _waiting(item_s: float, step: Synthetic, *, workers: int) -> Waiting:
 
 
 def stretches(loads_s: list[float], starvation: float) -> list[Stretch]:
-    """Stretches of a loop whose step takes a second, which waits so many times as long."""
+    """Return stretches of a loop with a step of a second, for the given ratios of waiting."""
     return [Stretch(load_s, 1.0, Waiting(1, starvation, 1.0)) for load_s in loads_s]
 
 
 def test_stretches_end_where_the_ratio_and_the_verdict_are_known() -> None:
-    """A ratio that scatters goes on, and so does a share of waiting that has the limit in its interval."""
+    """A noisy ratio continues, and so does a wait share whose interval contains the limit."""
     steady = [2.0, 2.02, 1.98, 2.01, 2.0]
     assert is_known(stretches(steady, 1.0))
     assert not is_known(stretches([2.0, 1.0, 3.0, 2.5, 1.5], 1.0))
@@ -72,23 +72,23 @@ def test_stretches_end_where_the_ratio_and_the_verdict_are_known() -> None:
 
 
 class Clock:
-    """A clock that passes only where somebody says so."""
+    """A clock that advances only on request."""
 
     def __init__(self) -> None:
         self.now_s = 0.0
 
     def __call__(self) -> float:
-        """The time."""
+        """Return the time."""
         return self.now_s
 
     def passes(self, seconds: float) -> None:
-        """Let so many seconds pass."""
+        """Advance the clock."""
         self.now_s += seconds
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """A clock in place of the machine's, so that what takes how long is known to the last digit."""
+    """Replace the machine's clock, so that durations are known exactly."""
     clock = Clock()
     monkeypatch.setattr(time, "perf_counter", clock)
     monkeypatch.setattr(time, "sleep", clock.passes)
@@ -96,7 +96,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def test_a_loader_that_takes_thrice_as_long_as_the_step_starves_it_threefold(clock: Clock) -> None:
-    """Without workers the loop waits while a batch is made: three quarters of its time."""
+    """Without workers, the loop waits for three quarters of its time."""
     found = _waiting(3e-3, Synthetic(4e-3, computes=False), workers=0)
     assert found.starvation == pytest.approx(3.0)
     assert found.share == pytest.approx(0.75)
@@ -105,7 +105,7 @@ def test_a_loader_that_takes_thrice_as_long_as_the_step_starves_it_threefold(clo
 
 
 def test_loading_alone_and_the_step_alone_are_timed_between_stretches_of_the_loop(clock: Clock) -> None:
-    """Each takes what it was made to take, and the loop goes on afterwards."""
+    """Each takes its known duration, and the loop continues afterwards."""
     steps: list[int] = []
 
     def step(batch: torch.Tensor) -> None:
@@ -123,7 +123,7 @@ def test_loading_alone_and_the_step_alone_are_timed_between_stretches_of_the_loo
 
 
 def test_a_batch_that_takes_longer_than_a_slice_is_the_slice(clock: Clock) -> None:
-    """Without workers it is measured once, and nothing is thrown away; the next slices are counted in batches too."""
+    """Without workers it is measured once and not discarded. Later slices are counted in batches too."""
     with LoaderProbe(Slow(0.02), cores=2) as probe:
         first, second = probe(Choice(4), 0.01), probe(Choice(4), 0.1)
     assert (first.samples, first.seconds) == (4, pytest.approx(0.08))
@@ -142,7 +142,7 @@ def test_the_median_of_warm_steps_is_what_a_step_takes(clock: Clock) -> None:
 
 
 def test_a_synthetic_step_computes_or_waits_for_as_long_as_it_is_told() -> None:
-    """Computing uses the processor's time, waiting does not."""
+    """Computing uses CPU time, waiting does not."""
     spent = []
     for computes in (True, False):
         computed, began = time.process_time(), time.perf_counter()
@@ -153,7 +153,7 @@ def test_a_synthetic_step_computes_or_waits_for_as_long_as_it_is_told() -> None:
 
 
 def test_two_workers_hide_a_loader_behind_a_step_that_is_twice_as_long() -> None:
-    """A batch in 20 ms from each of two workers, a step of 40 ms: the loop hardly waits; without workers it does."""
+    """Each worker makes a batch in 20 ms, and a step takes 40 ms: the loop hardly waits, unlike without workers."""
     alone = _waiting(5e-3, Synthetic(4e-2, computes=False), workers=0)
     hidden = _waiting(5e-3, Synthetic(4e-2, computes=False), workers=2)
     assert alone.share > MOST_WAITING
@@ -161,14 +161,14 @@ def test_two_workers_hide_a_loader_behind_a_step_that_is_twice_as_long() -> None
 
 
 def test_workers_that_are_too_slow_together_still_starve_the_step() -> None:
-    """Two workers halve the 40 ms of a batch, which is more than the step's 10."""
+    """Two workers need 20 ms per batch, and the step takes 10 ms."""
     found = _waiting(1e-2, Synthetic(1e-2, computes=False), workers=2)
     assert found.starvation > 0.5
     assert found.share > MOST_WAITING
 
 
 def test_a_step_is_loaded_from_a_file(workplace: Path) -> None:
-    """``file.py:function``; what is none is refused."""
+    """The name is ``file.py:function``; any other is refused."""
     (workplace / "train.py").write_text("def step(batch):\n    return batch + 1\n")
     assert load_step("train.py:step")(1) == 2
     with pytest.raises(UsageError, match=r"cannot load the step `train\.py`: name it as"):
@@ -176,7 +176,7 @@ def test_a_step_is_loaded_from_a_file(workplace: Path) -> None:
 
 
 def test_a_slice_is_whole_turns_of_the_workers() -> None:
-    """Workers deliver in bursts; the first slice starts them, and they are gone afterwards.
+    """Workers deliver in bursts. The first slice starts them, and they end afterwards.
 
     A sample takes so long that a busy machine adds little to it.
     """
@@ -192,7 +192,7 @@ def test_a_slice_is_whole_turns_of_the_workers() -> None:
 
 
 def test_workers_that_wait_end_when_others_need_their_place() -> None:
-    """The ones that waited longest end first, and start again when they are asked."""
+    """Those idle for longest end first, and start again on demand."""
     with LoaderProbe(Slow(0.0), cores=1, most_workers=3) as probe:
         probe(Choice(4, 2), 0.01)
         probe(Choice(8, 1), 0.01)
@@ -203,7 +203,7 @@ def test_workers_that_wait_end_when_others_need_their_place() -> None:
 
 @pytest.mark.parametrize("name", DATA_SETS)
 def test_the_data_sets_of_the_tuner_are_deterministic(name: str) -> None:
-    """An image of 28 x 28 from 0 to 1 and a label, the same each time."""
+    """A sample is an image of 28 x 28 from 0 to 1 and a label, and never changes."""
     one, other = DATA_SETS[name](), DATA_SETS[name]()
     for index in (0, 77, 19_999):
         image, label = one[index]
@@ -216,7 +216,7 @@ def test_the_data_sets_of_the_tuner_are_deterministic(name: str) -> None:
 
 @pytest.fixture
 def suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Return a function that runs a suite briefly in a process of its own, and its document."""
+    """Return a function that runs a suite briefly in a separate process and returns its document."""
 
     def run(name: str, target: str = "cases", **settings: object) -> tuple[int, str, Any]:
         return run_apart(tmp_path, monkeypatch, name, target=target, settings=Settings(**settings))  # type: ignore[arg-type]
@@ -240,7 +240,7 @@ CASES = [Case(loader, "loader", name="mine.loader")]
 
 
 def test_a_users_loader_is_held_against_the_chapters_step(suite: Any, tmp_path: Path) -> None:
-    """The suite measures load, step, and the loop of both, and the report gives a verdict on it."""
+    """The suite measures loading, the step, and the loop, and the report has a verdict."""
     (tmp_path / "mine.py").write_text(LOADER)
     settings = {"batch_sizes": (8,), "workers": (0, 1), "data": "synthetic", "images": 64, "seconds": 0.1}
     code, output, document = suite("balance", "mine", **settings)
@@ -260,7 +260,7 @@ def test_a_users_loader_is_held_against_the_chapters_step(suite: Any, tmp_path: 
 
 
 def test_the_suite_of_the_tuner_is_run_in_pieces(suite: Any, tmp_path: Path) -> None:
-    """Each data set is measured exhaustively and tuned; a later piece adds to the run what it measured."""
+    """Each data set is measured exhaustively and tuned. A later piece adds its results to the run."""
     brief = {"batch_sizes": (64,), "workers": (0, 1), "seconds": 0.1, "seeds": 1}
     for name in ("in memory", "cheap"):
         code, output, document = suite("tuner", data_sets=(name,), **brief)
@@ -281,7 +281,7 @@ def test_the_suite_of_the_tuner_is_run_in_pieces(suite: Any, tmp_path: Path) -> 
 
 
 def test_only_a_suite_in_pieces_adds_to_what_is_there(tmp_path: Path) -> None:
-    """A benchmark that is measured again replaces the one before; elsewhere the whole file is replaced."""
+    """A repeated benchmark replaces the old one. Other suites replace the whole file."""
 
     def document(**medians: int) -> str:
         return json.dumps({"benchmarks": [{"fullname": name, "median": value} for name, value in medians.items()]})
@@ -299,7 +299,7 @@ def test_only_a_suite_in_pieces_adds_to_what_is_there(tmp_path: Path) -> None:
 
 
 def test_an_unknown_data_set_of_the_tuner_is_refused(suite: Any) -> None:
-    """With those there are."""
+    """The message lists the data sets."""
     code, output, _ = suite("tuner", data_sets=("cheep",))
     assert code == 2
     assert "unknown data set of the tuner `cheep`; choose from `rows`, `memory-mapped`," in output
@@ -309,7 +309,7 @@ def test_an_unknown_data_set_of_the_tuner_is_refused(suite: Any) -> None:
 
 @pytest.fixture
 def run(tmp_path: Path) -> RunFolder:
-    """A run with benchmarks of balance and of the tuner, made up."""
+    """Return a run with made-up benchmarks of balance and of the tuner."""
     folder = RunFolder(tmp_path)
     samples.benchmarks.write_suite(folder, "balance", samples.balance.balance_entries())
     samples.benchmarks.write_suite(folder, "tuner", samples.balance.tuner_entries())
@@ -317,7 +317,7 @@ def run(tmp_path: Path) -> RunFolder:
 
 
 def test_the_verdict_follows_from_the_interval_of_the_wait_share(run: RunFolder) -> None:
-    """Below the limit, above it, or on both sides."""
+    """The interval is below the limit, above it, or contains it."""
     found = FRAMES["balance"](run)
     assert dict(zip(found["case"], found["verdict"], strict=True)) == {
         "fashion_mnist.concise.torchvision": "starves the step",
@@ -327,7 +327,7 @@ def test_the_verdict_follows_from_the_interval_of_the_wait_share(run: RunFolder)
 
 
 def test_the_table_says_by_how_much_a_loader_starves_the_step(run: RunFolder) -> None:
-    """And names the cheapest that keeps ahead."""
+    """It also names the cheapest configuration that keeps ahead."""
     table = balance.balance(FRAMES["balance"](run), None)
     verdicts = {row[0]: row[3] for row in table.rows}
     assert verdicts["fashion_mnist.concise.torchvision"] == "starves the step by 23.0×"
@@ -343,7 +343,7 @@ def test_the_table_says_by_how_much_a_loader_starves_the_step(run: RunFolder) ->
 
 
 def test_a_run_from_before_the_loop_was_timed_is_read(tmp_path: Path) -> None:
-    """The table has no time there, and all else."""
+    """The table lacks only the times of the loop."""
     entries = samples.balance.balance_entries()
     for entry in entries:
         del entry["extra_info"]["loop_s"]
@@ -355,7 +355,7 @@ def test_a_run_from_before_the_loop_was_timed_is_read(tmp_path: Path) -> None:
 
 
 def test_the_figure_says_at_which_batch_size_a_loader_starves_the_step(run: RunFolder) -> None:
-    """With its factor; a loader that keeps ahead is not among them."""
+    """It has the factor, and omits a loader that keeps ahead."""
     found = waiting(FRAMES["balance"](run), None)
     assert found.caption.startswith(
         "Without workers, loading a batch takes longer than the step in 1 loader: 23.0× in concise.torchvision at "
@@ -364,7 +364,7 @@ def test_the_figure_says_at_which_batch_size_a_loader_starves_the_step(run: RunF
 
 
 def test_a_loader_that_is_quicker_than_the_step_makes_it_wait_all_the_same(run: RunFolder) -> None:
-    """Without workers it loads while the step waits, and no factor above one is claimed."""
+    """Without workers it loads while the step waits. The text states no factor below 1."""
     found = FRAMES["balance"](run)
     row = found.iloc[0].copy()
     row["load_to_step"] = 0.4
@@ -373,7 +373,7 @@ def test_a_loader_that_is_quicker_than_the_step_makes_it_wait_all_the_same(run: 
 
 
 def test_the_table_of_the_tuner_counts_the_runs_that_reach_both(run: RunFolder) -> None:
-    """Rate and time; a run that is too slow does not count, and neither does its data set."""
+    """Both are rate and time: a run that is too slow does not count, nor does its data set."""
     found = FRAMES["tuner"](run)
     assert list(found["share_of_best"]) == [1.0, 0.98, 1.0, 0.98]
     assert list(found["share_of_time"]) == [0.08, 0.09, 0.12, 0.30]
@@ -383,7 +383,7 @@ def test_the_table_of_the_tuner_counts_the_runs_that_reach_both(run: RunFolder) 
 
 
 def test_a_tuned_data_set_without_its_exhaustive_measurement_is_left_out(tmp_path: Path) -> None:
-    """There is nothing to compare it with."""
+    """A comparison is impossible."""
     folder = RunFolder(tmp_path)
     entries = [one for one in samples.balance.tuner_entries() if one["extra_info"]["way"] == "tuner"]
     samples.benchmarks.write_suite(folder, "tuner", entries)
@@ -397,7 +397,7 @@ def _printed(printer: Callable[[Console, Any], None], entries: list[dict[str, An
 
 
 def test_the_terminal_says_the_verdict_on_each_loader_and_the_cheapest_that_keeps_ahead() -> None:
-    """As the report does."""
+    """The report has the same verdicts."""
     printed = _printed(print_balance, samples.balance.balance_entries())
     assert "23 times as long as the step" in printed
     assert "not decided" in printed
@@ -408,7 +408,7 @@ def test_the_terminal_says_the_verdict_on_each_loader_and_the_cheapest_that_keep
 
 
 def test_the_terminal_says_how_near_the_tuner_came_and_in_what_time() -> None:
-    """Run by run, and the medians of each data set."""
+    """It lists each run and the medians of each data set."""
     printed = _printed(print_tuner, samples.balance.tuner_entries())
     assert "cheap: medians of 2 runs: 99.0% of the best rate in 8.5% of the time of an exhaustive search" in printed
     assert "target (at least 95% of the best rate in at most 20% of the time): met for 1 of 2 data sets" in printed

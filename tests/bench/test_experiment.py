@@ -1,4 +1,4 @@
-"""Training for real: the chapter's figures on the chapter's data, and honest labels on any other."""
+"""Real trainings: the chapter's figures on the chapter's data, and labels that name any other data."""
 
 import pytest
 
@@ -21,7 +21,7 @@ def cases() -> list[Case]:
 
 
 def test_linear_regression_recovers_the_true_parameters(cases: list[Case]) -> None:
-    """Weights [2, -3.4] and bias 4.2, from scratch, concise, and in one step."""
+    """The weights are [2, -3.4] and the bias is 4.2, from scratch, concise, and in closed form."""
     estimates = [row for row in linear_regression(cases) if isinstance(row, LearnedParameter)]
     assert {row.case.rpartition(".")[2] for row in estimates} == {"train", "normal_equation", "least_squares"}
     assert {row.true for row in estimates} == {*TRUE_WEIGHT, TRUE_BIAS}
@@ -31,7 +31,7 @@ def test_linear_regression_recovers_the_true_parameters(cases: list[Case]) -> No
 
 
 def test_the_same_start_and_batches_give_the_same_curves(cases: list[Case]) -> None:
-    """Scratch and concise agree epoch by epoch on the stand-in, and the labels say that it is one."""
+    """The scratch and concise versions agree in each epoch on the stand-in, which the labels name."""
     data = prepare("synthetic")
     rows = list(softmax_regression(cases, data, Training(epochs=2)))
     epochs = [row for row in rows if isinstance(row, Epoch)]
@@ -45,7 +45,7 @@ def test_the_same_start_and_batches_give_the_same_curves(cases: list[Case]) -> N
 
 
 def test_samples_carry_their_class_and_the_predicted_one(cases: list[Case]) -> None:
-    """Without a trained model nothing is predicted."""
+    """Without a trained model there is no prediction."""
     data = prepare("synthetic")
     images = [row for row in softmax_regression([], data) if isinstance(row, Image)]
     assert images
@@ -56,9 +56,9 @@ def test_samples_carry_their_class_and_the_predicted_one(cases: list[Case]) -> N
 @on_fashion_mnist
 @pytest.mark.usefixtures("shapes_unchecked")
 def test_too_many_epochs_turn_the_held_out_loss(cases: list[Case]) -> None:
-    """The training loss keeps falling; the held-out loss is lowest before the end. Half of the steps are twice as long.
+    """The training loss keeps falling; the held-out loss is lowest before the end.
 
-    That of the layers is the same.
+    The test takes half of the steps with twice the learning rate. The layers of torch give the same result.
     """
     settings = Training(epochs=OVERFITTING.epochs // 2, lr=2 * OVERFITTING.lr)
     rows = list(overfitting([case for case in cases if case.style == "scratch"], prepare(SYSTEM), settings))
@@ -71,7 +71,10 @@ def test_too_many_epochs_turn_the_held_out_loss(cases: list[Case]) -> None:
 @on_fashion_mnist
 @pytest.mark.usefixtures("shapes_unchecked")
 def test_softmax_regression_reaches_the_books_accuracy_on_fashion_mnist(cases: list[Case]) -> None:
-    """Ten epochs at batch 256 and rate 0.1: about 0.83 to 0.85 on the test images. That of the layers is the same."""
+    """Ten epochs at batch 256 and rate 0.1 reach about 0.83 to 0.85 on the test images.
+
+    The layers of torch give the same result.
+    """
     rows = softmax_regression([case for case in cases if case.style == "scratch"], prepare(SYSTEM))
     (last,) = [row for row in rows if isinstance(row, Epoch) and row.epoch == 10]
     assert last.held_out_accuracy is not None

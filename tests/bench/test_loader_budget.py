@@ -1,4 +1,4 @@
-"""The budgets of six loaders: closed, with the part that takes most where it is known which one that is."""
+"""The budgets of six loaders are closed, and name the largest part if it is known."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -20,16 +20,16 @@ BATCH = 32
 
 
 def of_case(function: Any, workers: int) -> Callable[[Path], Callable[[], Any]]:
-    """Return what makes a loader of the chapter of the images in a folder."""
+    """Return a factory for a shipped loader of the images in a folder."""
     return lambda root: lambda: function(root, False, BATCH, workers, True)  # noqa: FBT003 - as torchvision's
 
 
 def of_files(name: str, workers: int = 0) -> Callable[[Path], Callable[[], Any]]:
-    """Return what makes a loader of a data set of files."""
+    """Return a factory for a loader of a data set of files."""
     return lambda _: lambda: DataLoader(files.SETS[name](), BATCH, num_workers=workers)
 
 
-# Decoding a picture and augmenting it take about as long: which takes longer is the machine's.
+# Decoding and augmenting a picture take about the same time: the larger depends on the machine.
 LOADERS: dict[str, tuple[Callable[[Path], Callable[[], Any]], int, set[str] | None]] = {
     "the book's": (of_case(concise.torchvision_loader, 0), 0, None),
     "files with decoding": (of_files("png files"), 0, {DECODE, TRANSFORM}),
@@ -42,7 +42,7 @@ LOADERS: dict[str, tuple[Callable[[Path], Callable[[], Any]], int, set[str] | No
 
 @pytest.fixture
 def images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder with few images, files of fewer, and budgets that are closed in 0.2 s."""
+    """Return a folder with few images and files, for budgets that close in 0.2 s."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(files, "COUNT", 64)
     monkeypatch.setenv(dataset.VARIABLE, dataset.SYNTHETIC)
@@ -54,7 +54,7 @@ def images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest.mark.parametrize("name", LOADERS)
 def test_the_budget_of_a_loader_is_closed(name: str, images: Path) -> None:
-    """The parts add up to the loop within 5 % in the median round; the slowest part of loading is a known one."""
+    """The parts add up to the loop within 5 % in the median round, and the slowest part is the known one."""
     make, workers, largest = LOADERS[name]
     budget = close_budget(make(images), Configuration(BATCH, workers), None)
     assert budget.is_closed, budget.shares
@@ -67,7 +67,7 @@ def test_the_budget_of_a_loader_is_closed(name: str, images: Path) -> None:
 
 
 class Hiding(DataLoader[Any]):
-    """A loader that takes a tenth longer for each batch, where nobody looks."""
+    """A loader with a tenth of additional time per batch in code that is not sampled."""
 
     def __iter__(self) -> Any:
         batches = super().__iter__()
@@ -82,7 +82,7 @@ class Hiding(DataLoader[Any]):
 
 @pytest.mark.parametrize("name", ["the book's", "iterable"])
 def test_a_cost_that_is_hidden_leaves_the_budget_open(name: str, images: Path) -> None:
-    """A tenth more than the parts is more than may stay unseen."""
+    """The hidden tenth exceeds the accepted share of unseen time."""
     make, workers, _ = LOADERS[name]
 
     def hiding() -> Any:
@@ -94,7 +94,7 @@ def test_a_cost_that_is_hidden_leaves_the_budget_open(name: str, images: Path) -
 
 
 def test_one_batch_size_has_budgets() -> None:
-    """That of the book, or the next smaller one."""
+    """It is the book's batch size, or the next smaller size."""
     assert budget_size((32, 256, 1024)) == 256
     assert budget_size((32, 1024)) == 32
     assert budget_size((512, 1024)) == 512

@@ -1,6 +1,8 @@
-"""The suite of loaders, on data sets and loaders of one's own: what is measured once, what fails, and what is said."""
+"""The suite of loaders, on data sets and loaders of the user: measurements, failures, and messages."""
 
 import json
+import subprocess
+import sys
 import time
 import weakref
 from collections import deque
@@ -12,6 +14,7 @@ from statistics import median
 from threading import Event, Thread
 from typing import Any
 
+import psutil
 import pytest
 import samples.benchmarks
 import torch
@@ -21,12 +24,14 @@ from torch import Tensor
 from harness.bench import run as benchmark
 from harness.bench.option import Settings
 from harness.bench.run import run_suite
-from harness.bench.suites.loader_cell import FEWEST, MOST, PATIENCE, ROUNDS, WITHIN, measure_cell
+from harness.bench.suites.loader_cell import FEWEST, Asked, measure_alone
+from harness.bench.suites.loader_group import MOST, LoaderGroup, measure_loaders
 from harness.bench.suites.memory_limit import MemoryLimit
 from harness.bench.suites.peers import PEERS
+from harness.case import Case
 from harness.error import UsageError
 from harness.loading.configuration import Configuration
-from harness.record import median_ratio
+from harness.record.bench import LoaderRecord
 from harness.show.bench.loader import print_loaders
 
 DATA = """
@@ -62,26 +67,26 @@ class Empty(Noise):
 
 
 def settings(dataset: str, **more: Any) -> Settings:
-    """Small budgets, on a data set."""
+    """Return settings with small budgets for a data set."""
     return Settings(**{"dataset": dataset, "batch_sizes": (8,), "workers": (0, 1), "seconds": 0.01, **more})
 
 
 @pytest.fixture(autouse=True)
 def forked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fork the suite, though what it measures of memory is shared then: no number of it is looked at."""
+    """Fork the suite to save time. The tests do not use its memory measurements, which a fork distorts."""
     monkeypatch.setattr("harness.bench.run.FRESH", ())
 
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """A file of data sets."""
+    """Write a file with data sets."""
     file = tmp_path / "sets.py"
     file.write_text(DATA)
     return file
 
 
 def infos(folder: Path) -> list[dict[str, Any]]:
-    """Return what the suite says of each benchmark that it kept."""
+    """Return the facts about each stored benchmark."""
     document = json.loads((folder / "bench-loaders.json").read_text())
     return [entry["extra_info"] for entry in document["benchmarks"]]
 
@@ -89,7 +94,7 @@ def infos(folder: Path) -> list[dict[str, Any]]:
 def test_a_data_set_is_measured_over_its_axes(
     data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Prefetch varies with workers only; the settings are those of the loader, and a length that lies is said."""
+    """Prefetch varies only with workers. The settings are those of the loader, and a wrong length is reported."""
     monkeypatch.chdir(tmp_path)
     asked = settings(f"{data}:Short", prefetch=(1, 3), persistent=False, start_method="fork")
     assert run_suite("loaders", run_folder=tmp_path, settings=asked) == 0, capfd.readouterr().out
@@ -105,13 +110,13 @@ def test_a_data_set_is_measured_over_its_axes(
 def test_a_data_set_that_fails_is_named_with_its_index_and_the_rest_is_kept(
     data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It dies in workers only: what was measured without them stays."""
+    """It fails only in workers, and the measurements without workers remain."""
     monkeypatch.chdir(tmp_path)
     assert run_suite("loaders", run_folder=tmp_path, settings=settings(f"{data}:Dies")) == 1
     said = capfd.readouterr().out
     assert "Dies fails to deliver batches [batch 8, workers 1]" in said
     assert "at index 33: a worker process is killed by signal: Killed instead of delivering" in said
-    # Where the signal that a worker has died meets a destructor, Python drops the error, and pytest warns of that.
+    # If the signal of a dead worker arrives in a destructor, Python drops the error, and pytest warns about it.
     assert "Traceback" not in said.partition("warnings summary")[0]
     assert [info["workers"] for info in infos(tmp_path)] == [0]
 
@@ -119,7 +124,7 @@ def test_a_data_set_that_fails_is_named_with_its_index_and_the_rest_is_kept(
 def test_a_data_set_that_raises_is_no_traceback(
     data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The sample, the error, and the way out."""
+    """The message has the sample, the error and the remedy."""
     monkeypatch.chdir(tmp_path)
     assert run_suite("loaders", run_folder=tmp_path, settings=settings(f"{data}:Raises", workers=(0,))) == 1
     said = capfd.readouterr().out
@@ -130,7 +135,7 @@ def test_a_data_set_that_raises_is_no_traceback(
 def test_a_data_set_that_hangs_is_tried_once(
     data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The time is bounded, and the other configurations are not waited for."""
+    """The time is bounded, and the other configurations are skipped."""
     monkeypatch.chdir(tmp_path)
     assert run_suite("loaders", run_folder=tmp_path, settings=settings(f"{data}:Hangs", timeout=1.0)) == 1
     said = capfd.readouterr().out
@@ -141,7 +146,7 @@ def test_a_data_set_that_hangs_is_tried_once(
 def test_what_is_no_data_set_ends_the_suite_with_a_sentence(
     data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of pytest there is nothing to be seen, and nothing is written."""
+    """There is no output of pytest, and no file is written."""
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError, match="is empty: 1 sample or more is needed, got 0"):
         run_suite("loaders", run_folder=tmp_path, settings=settings(f"{data}:Empty"))
@@ -150,53 +155,126 @@ def test_what_is_no_data_set_ends_the_suite_with_a_sentence(
 
 
 def test_flags_are_handed_on() -> None:
-    """Those that are absent are not."""
+    """Absent flags are omitted."""
     assert Settings(persistent=False, pin=True).arguments() == ["--harness-pin", "--no-harness-persistent"]
     assert Settings(persistent=True, prefetch=(2, 4)).arguments() == ["--harness-prefetch=2,4", "--harness-persistent"]
 
 
 class Pairs:
-    """A loader of four batches that uses no worker, whatever it is told."""
+    """A loader of four batches that ignores the number of workers."""
 
     def __iter__(self) -> Any:
         return iter([(torch.zeros(5, 2), torch.zeros(5))] * 4)
 
 
-def cell(**more: Any) -> Any:
-    """Measure it with a small budget."""
-    given = {"count": lambda batch: len(batch[1]), "limit": None, "epoch_batches": 4, "seconds": 0.01, **more}
-    return measure_cell(Pairs, Configuration(5), **given)
+class Slow(Pairs):
+    """The same, a millisecond late for each batch."""
+
+    def __iter__(self) -> Any:
+        for batch in super().__iter__():
+            time.sleep(1e-3)
+            yield batch
+
+
+class Failing(Pairs):
+    """Fails in its sixth epoch, so that it starts well."""
+
+    epochs = 0
+
+    def __iter__(self) -> Any:
+        Failing.epochs += 1
+        if Failing.epochs > 5:
+            raise OSError("the disk is gone")
+        return super().__iter__()
+
+
+def asked(make: Any = Pairs, **more: Any) -> Asked:
+    """Ask for a loader with a small budget."""
+    given = {"count": lambda batch: len(batch[1]), "configuration": Configuration(5), "epoch_batches": 4}
+    return Asked(make, **{**given, "seconds": 0.01, **more})
+
+
+def group(**loaders: Any) -> LoaderGroup:
+    """Measure loaders in turns, the first one as the reference."""
+    return measure_loaders(
+        {name: asked(make) for name, make in loaders.items()}, reference=next(iter(loaders)), timeout_s=5.0
+    )
 
 
 def test_a_loader_that_ignores_workers_is_not_measured_again() -> None:
-    """It starts neither process nor thread."""
-    assert cell(needs_workers=True) is None
-    found = cell()
+    """It starts neither a process nor a thread."""
+    assert measure_alone(asked(needs_workers=True)) is None
+    found = measure_alone(asked())
+    assert found is not None
     assert found.loader.endswith("Pairs")
-    assert ROUNDS <= len(found.slices) == len(found.limits) <= MOST
     assert set(found.epochs) == {(20, 4)}
+    skipping = measure_loaders({"pairs": asked(needs_workers=True)}, reference=None, timeout_s=5.0)
+    assert skipping.skipped == {"pairs"}
+    assert not skipping.cells
 
 
-def test_rounds_go_on_until_the_rate_is_known_or_the_time_is_up() -> None:
-    """What scatters has more rounds than what does not, and none has more than its time."""
-    assert WITHIN < 0.1
-    found = cell(seconds=0.05)
-    rate = median_ratio([1.0] * len(found.slices), [it.wall_us for it in found.slices])
-    known = rate.high - rate.low <= 2 * WITHIN * rate.point
-    spent_s = sum(it.wall_s for it in found.slices)
-    assert known or len(found.slices) == MOST or spent_s <= PATIENCE * 0.05 + max(it.wall_s for it in found.slices)
+def test_all_loaders_have_a_slice_in_every_round() -> None:
+    """So has the limit; the ratio to the reference comes from the same rounds, with an interval."""
+    found = group(fast=Pairs, slow=Slow).cells
+    numbers = {len(cell.slices) for cell in found.values()} | {len(cell.limits) for cell in found.values()}
+    assert len(numbers) == 1
+    assert FEWEST <= numbers.pop() <= MOST
+    record = found["slow"].record(Case(Slow, "loader"), data="zeros", samples=20, remark=None, reference="fast")
+    assert record.reference == "fast"
+    assert record.gain.is_known
+    assert record.gain.high < 1.0
+    own = found["fast"].record(Case(Pairs, "loader"), data="zeros", samples=20, remark=None, reference="fast")
+    assert (own.gain.low, own.gain.point, own.gain.high) == (1.0, 1.0, 1.0)
+
+
+def test_the_load_by_other_processes_is_part_of_the_record() -> None:
+    """A busy process beside the measurement is counted, our own work is not."""
+    busy = "while True: pass"
+    quiet = group(slow=Slow).cells["slow"].other_load
+    with subprocess.Popen([sys.executable, "-c", busy]) as other:
+        try:
+            # A child of ours is ours; psutil sees it as such, and so its use is taken off.
+            own = group(slow=Slow).cells["slow"].other_load
+        finally:
+            other.kill()
+    assert quiet is not None
+    assert own is not None
+    assert 0.0 <= quiet <= psutil.cpu_count()
+    assert 0.0 <= own <= psutil.cpu_count()
+
+
+def test_a_loader_that_fails_in_its_turn_leaves_and_the_others_go_on() -> None:
+    """What it did is kept."""
+    Failing.epochs = 0
+    found = group(fast=Pairs, failing=Failing)
+    assert list(found.cells) == ["fast"]
+    assert found.failed["failing"].sentence == "loading raises: OSError: the disk is gone"
+    assert len(found.cells["fast"].slices) >= FEWEST
+
+
+def test_without_its_reference_a_loader_has_no_ratio() -> None:
+    """An unknown ratio is not one."""
+    Failing.epochs = 0
+    record = (
+        group(failing=Failing, fast=Pairs)
+        .cells["fast"]
+        .record(Case(Pairs, "loader"), data="zeros", samples=20, remark=None, reference="failing")
+    )
+    assert record.reference is None
+    assert not record.gain.is_known
 
 
 def test_slices_of_a_short_epoch_are_whole_epochs() -> None:
-    """Some loaders shuffle before the first batch, and a part of an epoch would not show it."""
-    found = cell()
-    assert found.batches % 4 == 0
-    assert {one.batches for one in found.slices} == {found.batches}
-    assert {one.samples for one in found.slices} == {5 * found.batches}
+    """Some loaders shuffle before the first batch, which a part of an epoch would not include."""
+    cell = group(fast=Pairs).cells["fast"]
+    batches = cell.alone.plan.batches
+    assert batches % 4 == 0
+    assert {one.batches for one in cell.slices} == {batches}
+    assert {one.samples for one in cell.slices} == {5 * batches}
 
 
 class Bursts:
-    """Batches that a thread makes, a millisecond each and up to 16 ahead, and that are looked for every 10 ms only."""
+    """A thread makes batches of 1 ms each, up to 16 ahead, and the loop looks for them only every 10 ms."""
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         ready: deque[tuple[Tensor, Tensor]] = deque()
@@ -224,17 +302,15 @@ class Bursts:
 
 
 def test_what_a_thread_laid_ready_is_not_taken_for_speed() -> None:
-    """A batch takes a millisecond at least, though most are handed over at once."""
+    """A batch takes at least a millisecond, though most are ready in advance."""
     limit = MemoryLimit([torch.zeros(100, 2)])
-    found = measure_cell(
-        Bursts, Configuration(5), count=lambda batch: len(batch[1]), limit=limit, epoch_batches=200, seconds=0.1
-    )
-    assert found is not None
+    bursts = asked(Bursts, limit=limit, epoch_batches=200, seconds=0.1)
+    found = measure_loaders({"bursts": bursts, "slow": asked(Slow)}, reference="slow", timeout_s=5.0).cells["bursts"]
     assert median(one.wall_us * one.samples / one.batches for one in found.slices) > 900.0
 
 
 def test_the_limit_gathers_and_converts() -> None:
-    """Bytes become values from 0 to 1; other tensors are gathered as they are; a batch without a tensor has none."""
+    """Bytes become values from 0 to 1, and other tensors are only gathered. A batch without a tensor has no limit."""
     images, labels = torch.full((10, 1, 2, 2), 255, dtype=torch.uint8), torch.arange(10)
     limit = MemoryLimit([images, labels])
     pixels, marks = limit._batch(torch.tensor([3, 7]))
@@ -247,7 +323,7 @@ def test_the_limit_gathers_and_converts() -> None:
 
 
 def test_the_limit_keeps_a_batch_until_the_next_one_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As a loop does; the one before that is gone."""
+    """A training loop does the same; the batch before that is released."""
     limit = MemoryLimit([torch.zeros(12, 2)])
     made: list[weakref.ref[torch.Tensor]] = []
     alive: list[list[bool]] = []
@@ -269,7 +345,7 @@ def test_the_limit_keeps_a_batch_until_the_next_one_is_there(monkeypatch: pytest
 @pytest.mark.parametrize("peer", PEERS, ids=lambda peer: peer.case.name)
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_peer_delivers_what_the_contract_asks_for(peer: Any, workers: int, tmp_path: Path) -> None:
-    """Each sample once an epoch, in batches of the size asked for, each byte divided by 255."""
+    """Each epoch has each sample once, in batches of the right size, with each byte divided by 255."""
     if peer.absence:
         assert find_spec(peer.module) is None
         pytest.skip(peer.absence)
@@ -289,7 +365,7 @@ def test_a_peer_delivers_what_the_contract_asks_for(peer: Any, workers: int, tmp
 
 
 def test_a_peer_that_is_not_installed_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the extra that has it."""
+    """The message names the extra."""
     monkeypatch.setattr("harness.bench.suites.peers.find_spec", lambda _: None)
     assert PEERS[0].absence == "light-dataloader is not installed; install the extra `peers`"
 
@@ -297,28 +373,64 @@ def test_a_peer_that_is_not_installed_says_so(monkeypatch: pytest.MonkeyPatch) -
 def entry(case: str, workers: int, wall_us: float, loader: str) -> dict[str, Any]:
     """Return a benchmark as the suite writes it."""
     facts = {"wall_us": [wall_us] * 9, "cpu_us": [wall_us] * 9, "limit_wall_us": [0.5] * 9}
-    facts |= {"limit_cpu_us": [0.5] * 9, "pss_bytes": None}
+    facts |= {"limit_cpu_us": [0.5] * 9, "pss_bytes": None, "other_load": 0.25 + workers}
+    facts |= {"reference": "f.book with no workers", "reference_wall_us": [50.0] * 9, "reference_cpu_us": [50.0] * 9}
     usual = {"prefetch": 2, "persistent": True, "pin": False, "start_method": None, "remark": None}
     info = {"case": case, "family": "f", "style": "scratch", "batch_size": 8, "workers": workers, "samples": 80}
     info |= {"batches": 10, "loader": loader, "first_batch_s": 0.01}
     return samples.benchmarks.benchmark(80e-6 * wall_us, **info, **facts, **usual)
 
 
-def test_the_table_says_what_is_fastest_beside_the_first_loader() -> None:
-    """Of all loaders and of torch's own; a loader of one's own is not torch's."""
+def table(*, fast: bool = False) -> str:
+    """Return the table of some loaders, perhaps with one that is faster than the limit."""
     torchs = "torch.utils.data.dataloader.DataLoader"
     entries = [entry("f.book", 0, 50.0, torchs), entry("f.book", 2, 25.0, torchs)]
     entries += [entry("f.batched", 0, 1.0, torchs), entry("f.memory", 0, 0.5, "mine.Memory")]
+    entries += [entry("f.fast", 1, 0.25, "mine.Memory")] * fast
     stream = StringIO()
     print_loaders(Console(file=stream, width=160), {"benchmarks": entries})
-    said = stream.getvalue()
-    assert "batch 8: the fastest is memory with no workers, 100.0 times as fast as book with no workers" in said
-    assert "batch 8: the fastest DataLoader is batched with no workers, 50.0 times as fast as book" in said
+    return stream.getvalue()
+
+
+def test_a_share_of_the_limit_above_100_percent_is_explained() -> None:
+    """By name; without such a loader nothing is said."""
+    assert "fast: more than 100 % of the limit. The limit gathers random rows" in " ".join(table(fast=True).split())
+    assert "more than 100 %" not in table()
+
+
+def test_the_load_of_the_machine_is_in_the_caption() -> None:
+    """From the quietest to the busiest rounds."""
+    assert "Meanwhile other processes used 0.2 to 2.2 cores on average." in table()
+
+
+def test_measured_workers_replace_what_a_budget_predicts() -> None:
+    """Two workers were measured: the sentence on the time of a batch predicts nothing else."""
+    entries = samples.benchmarks.loader_entries()
+    records = [LoaderRecord.model_validate(entry["extra_info"]) for entry in entries]
+    alone = next(record for record in records if record.workers == 0 and record.budget is not None)
+    assert alone.budget is not None
+    assert "could make this" in alone.budget.sentence
+    said = alone.budget.sentence_with(alone.on_workers(records) or "")
+    assert "could make this" not in said
+    assert "workers the rate of loading alone is 1.60 times as high" in said
+    assert alone.on_workers([alone]) is None
+    same = alone.model_copy(update={"workers": 4})
+    assert alone.on_workers([alone, same]) == "with 4 workers the rate of loading alone is not distinguishable"
+
+
+def test_the_table_says_what_is_fastest_beside_the_first_loader() -> None:
+    """It compares all loaders, and torch's loaders separately. A loader class of the user does not count as torch's."""
+    said = table()
+    assert (
+        "batch 8: the fastest is memory with no workers, 100.0 [100.0, 100.0] times as fast as book with no workers"
+        in said
+    )
+    assert "batch 8: the fastest DataLoader is batched with no workers, 50.0 [50.0, 50.0] times as fast as book" in said
     assert "which takes 100.0 times as much CPU time" in said
     assert said.count("100.0% [100.0%, 100.0%]") == 2
     assert "40.0k [40.0k, 40.0k]" in said
 
 
 def test_the_suite_of_loaders_is_a_usual_one() -> None:
-    """It runs where none is named."""
+    """It runs by default."""
     assert "loaders" in benchmark.USUAL

@@ -1,4 +1,4 @@
-"""The process a suite runs in: what it is told, its limit, its end, its progress, and what is kept of it."""
+"""The process of a suite: its arguments, its limit, its end, its progress, and its stored results."""
 
 import json
 import os
@@ -24,13 +24,13 @@ def ran(child: str, folder: Path, limit_s: float | None = None) -> int:
 
 
 def test_only_what_is_set_is_handed_on() -> None:
-    """An absent setting leaves the suite's own."""
+    """An absent setting keeps the default of the suite."""
     assert Settings().arguments() == []
     assert Settings(workers=(0, 2), images=5).arguments() == ["--harness-workers=0,2", "--harness-images=5"]
 
 
 def test_a_suite_beyond_its_limit_is_stopped_gently(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    """It is interrupted, has time to write down what it finished, and its own code is returned."""
+    """It is interrupted, has time to write its results, and its exit code is returned."""
     child = (
         "import time\nprint('started', flush=True)\ntry: time.sleep(60)\nexcept KeyboardInterrupt: raise SystemExit(7)"
     )
@@ -42,7 +42,7 @@ def test_a_suite_beyond_its_limit_is_stopped_gently(capfd: pytest.CaptureFixture
 def test_a_suite_that_does_not_let_go_is_killed(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Whoever ignores the interrupt loses what it has, and that is said."""
+    """A suite that ignores the interrupt loses its results, with a message."""
     monkeypatch.setattr(benchmark, "GOODBYE_S", 0.2)
     child = "import signal, time\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\ntime.sleep(60)"
     assert ran(child, tmp_path, 2.0) < 0
@@ -50,7 +50,7 @@ def test_a_suite_that_does_not_let_go_is_killed(
 
 
 def test_a_suite_whose_command_was_killed_ends(tmp_path: Path) -> None:
-    """At once, with what it has started, and its folder; nobody would keep what it measures."""
+    """It ends at once with its child processes and its folder, because its results have no receiver."""
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     suite = (
@@ -76,7 +76,7 @@ def test_a_suite_whose_command_was_killed_ends(tmp_path: Path) -> None:
 
 
 def test_an_interrupt_that_is_lost_is_said_once_more(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """One that meets a destructor is printed and forgotten by Python; the suite then has time all the same."""
+    """Python prints and drops an interrupt in a destructor. The suite still has time to end."""
     monkeypatch.setattr(benchmark, "GOODBYE_S", 2.0)
     child = (
         "import time\n"
@@ -89,7 +89,7 @@ def test_an_interrupt_that_is_lost_is_said_once_more(monkeypatch: pytest.MonkeyP
 
 
 def test_a_suite_is_told_at_once_of_an_interrupt_that_its_command_alone_hears(tmp_path: Path) -> None:
-    """As of `kill` or a CI that ends a job; what it then writes down is waited for."""
+    """`kill` or a CI system may send it. The command waits for the results of the suite."""
     told = tmp_path / "told"
     child = (
         "import os, pathlib, signal, time\n"
@@ -108,7 +108,7 @@ def test_a_suite_is_told_at_once_of_an_interrupt_that_its_command_alone_hears(tm
 def test_pytests_words_are_shown_where_something_went_wrong(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, end: str
 ) -> None:
-    """Not to who interrupts, who knows what happened."""
+    """They are not shown after an interrupt."""
 
     def run(_: object, __: object, output: Path, ___: object, *, fresh: bool) -> int:
         output.write_text("!!!!! the words of pytest !!!!!", encoding="utf-8")
@@ -126,7 +126,7 @@ def test_pytests_words_are_shown_where_something_went_wrong(
 
 
 def test_how_far_a_suite_is_reaches_whoever_started_it() -> None:
-    """What runs, how many are done, and how many there are, until the suite closes its end."""
+    """The progress has the running benchmark, the number done and the total, until the suite closes its end."""
     seen: list[tuple[str, int, int]] = []
     listener = benchmark._Listener(lambda *told: seen.append(told))
     source, sink = os.pipe()
@@ -150,7 +150,7 @@ def test_how_far_a_suite_is_reaches_whoever_started_it() -> None:
 
 @pytest.mark.parametrize("idle", [False, True])
 def test_why_nothing_is_measured_reaches_whoever_started_it(idle: bool) -> None:
-    """As the error it was, whole; what leaves the suite without work is told apart."""
+    """The whole error arrives, and a suite without work is distinguished."""
     listener = benchmark._Listener(lambda *_: None)
     source, sink = os.pipe()
     telling = Progress(sink)
@@ -172,7 +172,7 @@ def test_what_pytest_writes_is_shown_unless_all_went_well(
     kept: bool,
     shown: bool,
 ) -> None:
-    """That nothing was measured has its reason there too; the end of the suite does not wait for its progress."""
+    """It also contains the reason if nothing was measured. The end of the suite does not wait for its progress."""
     document = json.dumps({"benchmarks": [{}] * kept})
 
     def run(_: object, __: object, output: Path, ___: object, *, fresh: bool) -> int:
@@ -186,7 +186,7 @@ def test_what_pytest_writes_is_shown_unless_all_went_well(
 
 
 def test_a_document_cut_short_is_not_kept(tmp_path: Path) -> None:
-    """The run's file stays as it was."""
+    """The file of the run stays unchanged."""
     result, file = tmp_path / "result.json", tmp_path / "bench-steps.json"
     result.write_text('{"benchmarks": [')
     file.write_text("before")
@@ -196,7 +196,7 @@ def test_a_document_cut_short_is_not_kept(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("fresh", [False, True])
 def test_a_suite_is_forked_unless_it_measures_memory(tmp_path: Path, fresh: bool) -> None:
-    """Both have their words and their code; what was forked has the modules of all suites already."""
+    """Output and exit code are the same. A forked suite has already imported the modules."""
     output, listener = tmp_path / "output.txt", benchmark._Listener(lambda *_: None)
     child = "import os, sys; os.dup2(2, 1); print('harness.contracts' in sys.modules, flush=True); sys.exit(3)"
     assert benchmark._run(child, 60.0, output, listener, fresh=fresh) == 3
@@ -205,6 +205,6 @@ def test_a_suite_is_forked_unless_it_measures_memory(tmp_path: Path, fresh: bool
 
 
 def test_starting_a_suite_imports_no_torch() -> None:
-    """The process that starts it is light."""
+    """The starting process stays small."""
     code = "import sys, harness.bench.run; raise SystemExit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-P", "-c", code], check=False, timeout=60).returncode == 0

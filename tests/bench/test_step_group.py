@@ -1,7 +1,7 @@
-"""Steps in turns on a made-up machine: what is timed, what is waited for, and what happens to the ones that fail."""
+"""Steps in turns on a simulated machine: timings, synchronization, and failing steps."""
 
 from collections.abc import Callable
-from itertools import cycle
+from random import Random
 from typing import Any
 
 import pytest
@@ -11,15 +11,17 @@ from harness.bench.suites import step_group, test_steps
 from harness.bench.suites.step_group import PHASES, measure_group
 from harness.bench.suites.training import Problem, problem, steps_compared
 from harness.case import Case
+from harness.record.bench import StepRecord
+from harness.timing.device import DeviceState
 from harness.timing.graph import NotCapturableError
 from harness.timing.interleaving import FEWEST_ROUNDS
 from harness.timing.roofline import COPY, MULTIPLY, READ, Gauge
 
 
 class Machine:
-    """A host and an accelerator with one clock: what is queued is done when it is waited for.
+    """A host and an accelerator with a shared clock: queued work is done when it is waited for.
 
-    Its name is that of the CPU, so that tensors can be sent to it.
+    Its device has the name of the CPU, so that tensors can be sent to it.
     """
 
     name = "cpu"
@@ -30,7 +32,7 @@ class Machine:
         self.capturable = capturable
 
     def clock(self) -> float:
-        """Seconds, the host's."""
+        """Return the time of the host."""
         return self.now_s
 
     def launch(self, host_s: float, device_s: float) -> None:
@@ -39,7 +41,7 @@ class Machine:
         self.queued_s += device_s
 
     def synchronize(self) -> None:
-        """Wait for what is queued."""
+        """Wait for queued work."""
         self.waits += 1
         self.now_s += self.queued_s
         self.device_s += self.queued_s
@@ -64,11 +66,11 @@ class Mark:
         self.at_s = 0.0
 
     def record(self) -> None:
-        """Note the device's time when all that was queued before is done."""
+        """Record the time of the device after all queued work."""
         self.at_s = self.machine.device_s + self.machine.queued_s
 
     def elapsed_time(self, end_event: "Mark") -> float:
-        """Milliseconds."""
+        """Return milliseconds."""
         return (end_event.at_s - self.at_s) * 1e3
 
 
@@ -79,23 +81,23 @@ class PhasedStep:
         self.machine = machine
 
     def forward(self, _: Any) -> None:
-        """One and two seconds."""
+        """Take one second on the host and two on the device."""
         self.machine.launch(1.0, 2.0)
 
     def loss(self, *_: Any) -> None:
-        """An eighth and a quarter."""
+        """Take 1/8 s and 1/4 s."""
         self.machine.launch(0.125, 0.25)
 
     def backward(self, _: Any) -> None:
-        """Two and four."""
+        """Take two and four seconds."""
         self.machine.launch(2.0, 4.0)
 
     def update(self) -> None:
-        """A half and one."""
+        """Take half a second and one second."""
         self.machine.launch(0.5, 1.0)
 
     def __call__(self, *_: Any) -> None:
-        """All of it."""
+        """Run all phases."""
         self.forward(None)
         self.loss()
         self.backward(None)
@@ -103,29 +105,29 @@ class PhasedStep:
 
 
 def case(step: Callable[..., Any], name: str) -> Case:
-    """A case whose step is given."""
+    """Return a case with the given step."""
     return Case(lambda weight, bias, _: (step, (weight, bias)), "softmax_regression_step", name=name)
 
 
 @pytest.fixture(autouse=True)
 def rates(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Measure the rates of the machine without a real matrix."""
+    """Return the rates of the machine without a real matrix."""
     found = {name: Gauge(lambda: None, 1) for name in (READ, COPY, MULTIPLY)}
-    monkeypatch.setattr(step_group, "gauges", lambda *_: found)
+    monkeypatch.setattr(step_group, "gauges", lambda *_, **__: found)
     monkeypatch.setattr(step_group, "GAUGE_S", 1e-8)
 
 
 class Ticking(Machine):
-    """A machine whose clock moves a little whenever it is read, so that nothing takes no time at all."""
+    """A machine whose clock advances a little at each reading, so that every duration is positive."""
 
     def clock(self) -> float:
-        """Seconds."""
+        """Return the time."""
         self.now_s += 1e-9
         return self.now_s
 
 
 def test_on_an_accelerator_a_step_is_timed_until_the_device_is_done() -> None:
-    """Host and device time together, and each phase with the wait for it."""
+    """The time includes host and device, and each phase includes the wait."""
     machine = Ticking()
     group = measure_group([case(PhasedStep(machine), "a.step")], 4, machine, seconds=1.0, clock=machine.clock)
     timed = group.timed["a.step"]
@@ -136,8 +138,8 @@ def test_on_an_accelerator_a_step_is_timed_until_the_device_is_done() -> None:
 
 
 def test_rounds_end_where_the_ratios_are_known_and_go_on_where_they_are_not() -> None:
-    """A hundred rounds are paid for: steps that do not scatter have the fewest, one that does has all of them."""
-    scatter = cycle([1.0, 1.5, 2.0, 1.2, 0.6])
+    """The budget allows a hundred rounds: steady steps take the minimum, noisy ones take all."""
+    scatter = Random(0)
 
     def measured(call: Callable[[], float]) -> int:
         machine = Ticking()
@@ -149,42 +151,63 @@ def test_rounds_end_where_the_ratios_are_known_and_go_on_where_they_are_not() ->
         return len(group.timed["a.other"].rounds_s)
 
     assert measured(lambda: 2.0) == FEWEST_ROUNDS
-    assert measured(lambda: next(scatter)) > 2 * FEWEST_ROUNDS
+    assert measured(lambda: scatter.uniform(0.6, 2.0)) > 2 * FEWEST_ROUNDS
 
 
 def test_host_and_device_time_and_those_of_the_graph_are_apart() -> None:
-    """The launch takes the host's seconds, the events the device's; the replay is waited for and timed too."""
+    """The launch takes the host's seconds, the events the device's; the replay is waited for and timed too.
+
+    All have their turns in every round, and so have an interval.
+    """
     machine = Ticking()
     group = measure_group([case(PhasedStep(machine), "a.step")], 4, machine, seconds=1.0, clock=machine.clock)
-    found = test_steps.on_the_device(group.timed["a.step"], machine, clock=machine.clock)
+    found = test_steps.on_the_device(group.timed["a.step"], group)
     assert found["launch_s"] == pytest.approx(3.625)
     assert found["device_s"] == pytest.approx(7.25)
     assert found["graph_s"] == pytest.approx(2.1)
     assert found["graph_device_s"] == pytest.approx(2.0)
     assert found["graph_absent"] is None
+    rounds = len(group.timed["a.step"].rounds_s)
+    assert {len(found[f"{name}_rounds_s"]) for name in ("launch", "device", "graph", "graph_device")} == {rounds}
+    assert len(found["transfer_s"]) == rounds
+    record = StepRecord(
+        case="a.step", family="a", style="foreign", device="cuda", batch_size=4, dtype="float32", threads=1, **found
+    )
+    assert record.on_device.low <= 7.2500001 <= record.on_device.high * (1 + 1e-6)
 
 
 def test_a_step_that_cannot_be_captured_has_a_reason_in_place_of_a_time() -> None:
-    """And its other times all the same."""
+    """It still has its other times."""
     machine = Ticking(capturable=False)
     group = measure_group([case(PhasedStep(machine), "a.step")], 4, machine, seconds=1.0, clock=machine.clock)
-    found = test_steps.on_the_device(group.timed["a.step"], machine, clock=machine.clock)
+    found = test_steps.on_the_device(group.timed["a.step"], group)
     assert found["graph_s"] is None
     assert found["graph_absent"] == "it cannot be recorded: it waits"
     assert found["device_s"] == pytest.approx(7.25)
 
 
 def test_without_an_accelerator_there_are_no_such_times() -> None:
-    """All of them are unknown, none is zero."""
+    """They are unknown, not zero."""
     machine = Ticking()
     group = measure_group([case(PhasedStep(machine), "a.step")], 4, None, seconds=1.0, clock=machine.clock)
     assert machine.waits == 0
-    assert set(test_steps.on_the_device(group.timed["a.step"], None).values()) == {None}
+    found = test_steps.on_the_device(group.timed["a.step"], group)
+    assert {value for value in found.values() if value != ()} == {None}
     assert group.timed["a.step"].rounds_s[0] == pytest.approx(3.625)
 
 
+def test_the_state_of_the_device_is_read_before_and_after_the_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both clocks are kept, with the cache and the power limit."""
+    states = iter([DeviceState(2**20, 1980.0, 2619.0, 700.0), DeviceState(2**20, 1755.0, 2619.0, 700.0)])
+    monkeypatch.setattr(step_group, "device_state", lambda _: next(states))
+    machine = Ticking()
+    group = measure_group([case(PhasedStep(machine), "a.step")], 4, machine, seconds=1.0, clock=machine.clock)
+    found = test_steps.on_the_device(group.timed["a.step"], group)
+    assert (found["l2_bytes"], found["clock_mhz"], found["power_limit_w"]) == (2**20, (1980.0, 1755.0), 700.0)
+
+
 def test_a_step_without_phases_is_timed_as_a_whole() -> None:
-    """The others' phases are not its."""
+    """It has no phases although other steps have."""
     machine = Ticking()
     plain = case(lambda *_: machine.launch(1.0, 0.0), "a.plain")
     group = measure_group([plain, case(PhasedStep(machine), "a.step")], 4, None, seconds=1.0, clock=machine.clock)
@@ -194,7 +217,7 @@ def test_a_step_without_phases_is_timed_as_a_whole() -> None:
 
 
 def test_what_raises_is_left_out_and_kept_as_what_it_raised() -> None:
-    """At the first call or later, in the step or in a phase."""
+    """It raises at the first call or later, in the step or in a phase."""
     machine = Ticking()
 
     class Failing(PhasedStep):
@@ -214,7 +237,7 @@ def test_what_raises_is_left_out_and_kept_as_what_it_raised() -> None:
 
 
 def test_weights_that_became_nan_are_seen() -> None:
-    """Not by the time, but by what is left."""
+    """The final weights show it, not the time."""
     machine = Ticking()
 
     def factory(weight: Any, bias: Any, lr: float) -> Any:
@@ -230,12 +253,12 @@ def test_weights_that_became_nan_are_seen() -> None:
 
 @pytest.mark.parametrize(("batch_size", "steps"), [(1, 64), (256, 64), (1024, 64), (8192, 8), (65_536, 3)])
 def test_as_many_steps_are_compared_as_the_samples_allow(batch_size: int, steps: int) -> None:
-    """Sixty-four wherever they are cheap."""
+    """There are 64 if they are cheap."""
     assert steps_compared(batch_size) == steps
 
 
 def test_minibatches_differ_and_the_data_of_all_stays_small() -> None:
-    """Each is ahead of the one before by sixteen samples."""
+    """Each minibatch starts sixteen samples after the previous one."""
     given: Problem = problem(case(lambda *_: None, "a.step"), 64)
     assert len(given.X) == 64 + 63 * 16
     assert not torch.equal(given.minibatch(0)[0], given.minibatch(1)[0])

@@ -1,4 +1,4 @@
-"""Steps are held against gradient descent: the shipped ones follow it, and every wrong one is found."""
+"""Steps are compared with gradient descent: shipped steps follow it, and every wrong step is found."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,13 +15,13 @@ from harness.case import Case
 SHIPPED_STEPS = [case for case in load("cases") if case.contract in training.CONTRACTS]
 
 MUTATED = [case for case in SHIPPED_STEPS if case.name.endswith((".training_step", ".closed_form_step"))]
-"""Those that others vary by an option are not made wrong again."""
+"""Only these steps are mutated, because the others are variants of them."""
 
 
 @pytest.mark.parametrize("batch_size", [1, 5, 256])
 @pytest.mark.parametrize("case", SHIPPED_STEPS, ids=lambda case: case.name)
 def test_the_shipped_steps_follow_gradient_descent(case: Case, batch_size: int) -> None:
-    """The validation finds nothing to complain of in a right step."""
+    """The validation accepts them."""
     try:
         found = disagreement(case, problem(case, batch_size), "cpu")
     except Exception as error:
@@ -32,7 +32,7 @@ def test_the_shipped_steps_follow_gradient_descent(case: Case, batch_size: int) 
 
 
 def _mutant(base: Case, change: Callable[..., Any]) -> Case:
-    """A case whose step is another's, with the parameters and the loss passed through a change."""
+    """Return a case whose step changes the parameters or the loss of another step."""
 
     def factory(weight: Any, bias: Any, lr: float) -> Any:
         step, (W, b) = base.function(weight, bias, lr)
@@ -102,7 +102,7 @@ def _loses_itself(_: Any, after: Any, loss: Any) -> Any:
 )
 @pytest.mark.parametrize("base", MUTATED, ids=lambda case: case.name)
 def test_every_wrong_step_is_found(base: Case, change: Callable[..., Any], batch_size: int) -> None:
-    """Each mutant is refused at every batch size that is timed."""
+    """The validation refuses each mutant at every timed batch size."""
     mutant = _mutant(base, change)
     found = disagreement(mutant, problem(mutant, batch_size), "cpu")
     assert found is not None

@@ -1,5 +1,6 @@
-"""The benchmark suites, on a user's own cases: what was right is kept with its rounds, what was wrong fails."""
+"""The benchmark suites on user cases: right cases are stored with their rounds, wrong ones fail."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,14 +10,18 @@ import pytest
 import torch
 from samples.apart import run_apart
 
-from harness.bench.option import Settings
+from harness.bench.option import Settings, Shape
 from harness.bench.run import SUITES, USUAL, run_suite
+from harness.bench.suites import test_operations
 from harness.bench.suites.audited import audited_step
-from harness.bench.suites.loader_cell import FEWEST, MOST
+from harness.bench.suites.loader_cell import FEWEST
+from harness.bench.suites.loader_group import MOST
 from harness.bench.suites.test_audit import WAYS as AUDITED
 from harness.bench.suites.test_audit import peak_bytes, within_bound
 from harness.bench.suites.test_search import WAYS
+from harness.bench.workload import sizes_of, standard_inputs
 from harness.calling.compiler import NO_COMPILER
+from harness.contracts import contract_named
 from harness.error import UsageError
 from harness.timing.interleaving import FEWEST_ROUNDS
 
@@ -106,23 +111,15 @@ WITHOUT_COMPILER = """
 import torch._inductor.config
 torch._inductor.config.cpp.cxx = (None, os.environ["CXX"])
 """
-"""What names the compiler has read its variable where it was imported, which may be before a process is forked."""
+"""Patches the compiler's name, which is read at import and possibly before the fork."""
 
 
 @dataclass(frozen=True)
 class Ran:
-    """What a suite left behind.
+    """The result of a suite.
 
-    Parameters
-    ----------
-    code
-        What :func:`harness.bench.run.run_suite` returned; 2 where it refused.
-    output
-        All that was written to the terminal.
-    document
-        The file in the run's folder; ``None`` where there is none.
-    written
-        All files in the working directory afterwards, that of the cases excepted.
+    ``code`` is the return value of :func:`harness.bench.run.run_suite`, or 2 for a refusal. ``document`` is the file in
+    the folder of the run, or ``None``. ``written`` lists all files in the working directory except the cases.
     """
 
     code: int
@@ -132,7 +129,7 @@ class Ran:
 
     @property
     def timed(self) -> dict[str, Any]:
-        """The benchmarks that were kept, by what stands between the brackets."""
+        """Stored benchmarks by the text in brackets."""
         found: dict[str, Any] = {entry["param"]: entry for entry in self.document["benchmarks"]}
         return found
 
@@ -142,12 +139,19 @@ Run = Callable[..., Ran]
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Return a function that runs a suite on cases given as text, from a working directory that holds no more."""
+    """Return a function that runs a suite on cases given as text, in an otherwise empty working directory."""
 
     def run(suite: str, cases: str, *, target: str = "mine", images: int | None = None, first: str = "") -> Ran:
         (tmp_path / "mine.py").write_text(f"{SPECIMENS}\n{first}\nCASES = [{cases}]\n")
         settings = Settings(
-            batch_sizes=(4,), workers=(0, 1), sizes=(8,), data="synthetic", images=images, seconds=0.02, seeds=2
+            batch_sizes=(4,),
+            workers=(0, 1),
+            sizes=(8,),
+            shapes=(Shape(256, 10), Shape(64, 300)),
+            data="synthetic",
+            images=images,
+            seconds=0.02,
+            seeds=2,
         )
         code, output, document = run_apart(tmp_path, monkeypatch, suite, target=target, settings=settings)
         files = (str(found.relative_to(tmp_path)) for found in tmp_path.rglob("*") if found.is_file())
@@ -158,9 +162,9 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 
 def test_what_a_wrong_and_a_raising_step_take_is_not_kept(run: Run) -> None:
-    """One that skips the bias is faster and wrong, one that raises leaves the turns to the others: each has its reason.
+    """A step without the bias is faster and wrong, and another raises: both have a reason.
 
-    The rounds of the right ones are kept.
+    The rounds of the right steps are stored.
     """
     ran = run(
         "steps",
@@ -186,11 +190,11 @@ def test_what_a_wrong_and_a_raising_step_take_is_not_kept(run: Run) -> None:
 
 
 def test_a_timed_step_carries_its_rounds_and_what_it_is(run: Run, tmp_path: Path) -> None:
-    """Raw rounds and every key that the report reads are in the file, and there is no other file.
+    """The only file has the raw rounds and every key that the report reads.
 
-    A step beside it that needs a compiler is skipped where there is none, with a plain reason: the suite is complete.
+    Another step needs a compiler. Without one it is skipped with a reason, and the suite is complete.
     """
-    # Variables of this process would be ones that whoever forks the suites does not have: another would be started.
+    # Variables set here would differ from the environment of the fork server, and another server would start.
     variables = {"CXX": "/no/such/compiler", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / ".harness" / "compiled")}
     ran = run(
         "steps",
@@ -227,6 +231,9 @@ def test_a_timed_step_carries_its_rounds_and_what_it_is(run: Run, tmp_path: Path
         "graph_s": None,
         "graph_device_s": None,
         "graph_absent": None,
+        **{f"{name}_rounds_s": [] for name in ("launch", "device", "graph", "graph_device")},
+        **{name: [] for name in ("transfer_s", "clock_mhz", "memory_clock_mhz")},
+        **dict.fromkeys(("l2_bytes", "power_limit_w")),
         "steps_compared": 64,
     }
     assert timed["params"] == {"case": "mine.right", "device": "cpu", "batch_size": 4}
@@ -235,7 +242,7 @@ def test_a_timed_step_carries_its_rounds_and_what_it_is(run: Run, tmp_path: Path
 
 
 def test_our_times_and_those_of_torchs_timer_are_taken_in_turns(run: Run) -> None:
-    """Both have as many rounds; what is kept is ours, with the timer's beside it."""
+    """Both have the same number of rounds. The harness's time is stored, with the timer's in addition."""
     ran = run("agreement", 'Case(made(right), "softmax_regression_step", name="mine.right")')
     assert ran.document is not None, ran.output
     timed = ran.timed["mine.right-4"]
@@ -244,14 +251,14 @@ def test_our_times_and_those_of_torchs_timer_are_taken_in_turns(run: Run) -> Non
 
 
 def test_a_shadow_takes_more_memory_than_the_step_alone() -> None:
-    """Of what the step itself holds some multiples."""
+    """The audit takes a small multiple of the memory of the step."""
     step = audited_step("softmax regression")
     plain, full = (peak_bytes(lambda way=way: way(step)) for way in (AUDITED["plain"], AUDITED["full"]))
     assert 0 < plain < full < 10 * (plain + step.state_bytes)
 
 
 def test_a_run_stays_within_its_bound_where_a_step_does_not() -> None:
-    """By the clock of the process, from outside; of a step that takes several times as long under an audit."""
+    """The CPU clock is read from outside. An audited step takes several times as long as a plain one."""
     run, run_s = within_bound(audited_step("rnn"), 30)
     assert run.step_s is not None
     assert run.audited_s is not None
@@ -261,7 +268,7 @@ def test_a_run_stays_within_its_bound_where_a_step_does_not() -> None:
 
 
 def test_loaders_are_timed_with_and_without_workers(run: Run) -> None:
-    """A loader that delivers fewer images, or other labels, fails; the right one is kept with all its keys."""
+    """A loader with missing images or wrong labels fails. The right one is stored with all keys."""
     ran = run(
         "loaders",
         'Case(loader, "loader", name="mine.right"), Case(dropping_the_tail, "loader", name="mine.short"),'
@@ -283,6 +290,8 @@ def test_loaders_are_timed_with_and_without_workers(run: Run) -> None:
     assert 0.0 < parts < info.pop("first_batch_s")
     assert min(info.pop(name) for name in ("start_cpu_s", "shutdown_s", "pss_bytes", "slice_batches")) > 0
     assert info.pop("shared_bytes") >= 0
+    assert {len(info.pop(f"reference_{kind}_us")) for kind in ("wall", "cpu")} == {timed["stats"]["rounds"]}
+    assert info.pop("other_load") >= 0.0
     assert sum(info.pop("budget")["loop_s"]) > 0
     assert info == {
         "case": "mine.right",
@@ -299,11 +308,12 @@ def test_loaders_are_timed_with_and_without_workers(run: Run) -> None:
         "batches": 8,
         "data": "synthetic stand-in",
         "remark": None,
+        "reference": "mine.right with no workers",
     }
 
 
 def test_every_implementation_of_a_contract_is_timed_on_its_standard_input(run: Run) -> None:
-    """A wrong one fails and its time is not kept, unless it declares what it breaks; loaders are no operations."""
+    """A wrong implementation fails and is not stored, unless it declares the failure. Loaders are no operations."""
     ran = run(
         "operations",
         'Case(add, "add", name="mine.right"), Case(add_in_half, "add", name="mine.half"),'
@@ -312,15 +322,18 @@ def test_every_implementation_of_a_contract_is_timed_on_its_standard_input(run: 
         'Case(loader, "loader", name="mine.loader")',
     )
     assert ran.code == 1
-    assert list(ran.timed) == ["mine.right", "mine.known", "mine.softmax"]
-    assert "mine.half is wrong, so its time is not reported [float32, the standard input]" in ran.output
-    info = ran.timed["mine.softmax"]["extra_info"]
+    names = ["mine.right", "mine.known", "mine.softmax"]
+    assert list(ran.timed) == [f"{name}-{shape}" for name in names for shape in ("256x10", "64x300")]
+    assert "mine.half is wrong, so its time is not reported [float32, shape 256x10]" in ran.output
+    assert "mine.half is wrong, so its time is not reported [float32, shape 64x300]" in ran.output
+    info = ran.timed["mine.softmax-64x300"]["extra_info"]
     assert info.pop("cold_s") > 0.0
-    assert info == {"case": "mine.softmax", "family": "mine", "style": "foreign", "contract": "softmax"}
+    about = {"case": "mine.softmax", "family": "mine", "style": "foreign", "contract": "softmax"}
+    assert info == {**about, "shape": "64x300"}
 
 
 def test_vectorised_operations_are_held_against_their_laws(run: Run) -> None:
-    """A sum in half precision is found wrong and a case that raises is an error; neither stops the others."""
+    """A sum in half precision is wrong, and a case that raises is an error. Other cases are still timed."""
     ran = run(
         "vectorization",
         'Case(raising, "add", name="mine.raising"), Case(add_in_half, "add", name="mine.half"),'
@@ -336,7 +349,7 @@ def test_vectorised_operations_are_held_against_their_laws(run: Run) -> None:
 
 
 def test_ways_of_searching_are_compared_in_equal_time(run: Run) -> None:
-    """Each way and seed has its score; a search of ours in ordinal space sees more than random rows do."""
+    """Each method and seed has a score. The search in ordinal space finds more than random rows."""
     ran = run("search", 'Case(lambda x: x.softmax(-1), "softmax", name="mine.softmax")')
     assert ran.code == 0
     scores = {(it["extra_info"]["way"], it["extra_info"]["seed"]): it["extra_info"] for it in ran.timed.values()}
@@ -351,7 +364,7 @@ def test_ways_of_searching_are_compared_in_equal_time(run: Run) -> None:
 
 
 def test_an_interrupted_suite_keeps_what_it_finished_and_says_so(run: Run) -> None:
-    """What was measured in turns before the interrupt is kept; the code says that the suite is not whole."""
+    """Groups finished before the interrupt are stored. The exit code shows that the suite is incomplete."""
     ran = run(
         "steps",
         'Case(made(right, "linear"), "linear_regression_step", name="mine.right"),'
@@ -382,7 +395,7 @@ def test_an_interrupted_suite_keeps_what_it_finished_and_says_so(run: Run) -> No
     ],
 )
 def test_a_suite_that_measures_nothing_is_no_success(run: Run, cases: str, target: str, message: str) -> None:
-    """No such target, no case of the suite's contracts, two cases of one name: code 2, a plain message, no file."""
+    """A missing target, no suitable case, or equal names give exit code 2, a message and no file."""
     ran = run("steps", cases, target=target)
     assert ran.code == 2
     assert message in ran.output
@@ -391,7 +404,7 @@ def test_a_suite_that_measures_nothing_is_no_success(run: Run, cases: str, targe
 
 
 def test_there_are_ten_suites_and_no_other() -> None:
-    """A name that is none is refused with those there are; those on the instrument itself are only made on request."""
+    """An unknown name is refused with the list. Suites about the harness itself run only on request."""
     usual = ("loaders", "steps", "balance", "operations", "vectorization", "screening")
     assert (usual, (*usual, "agreement", "audit", "tuner", "search")) == (USUAL, SUITES)
     with pytest.raises(
@@ -399,3 +412,20 @@ def test_there_are_ten_suites_and_no_other() -> None:
         match=r"unknown suite `step`: choose from `loaders`, `steps`, .*`tuner`, `search`; did you mean `steps`",
     ):
         run_suite("step", run_folder=Path("run"))
+
+
+def test_a_call_that_takes_too_long_at_a_large_shape_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reason names the shape; at the standard shape nothing is skipped."""
+    monkeypatch.setattr(test_operations, "LIMIT_S", 0.05)
+    with pytest.raises(pytest.skip.Exception, match=r"timing at shape 9x9 took longer than 0\.05 s"):
+        test_operations._measured(None, lambda: time.sleep(5.0), Shape(9, 9), 0.0)
+
+
+def test_a_large_shape_gives_each_kind_of_input_its_lengths() -> None:
+    """A vector has as many elements as a matrix; the number of classes is the number of columns."""
+    found = {name: contract_named(name) for name in ("add", "softmax", "one_hot")}
+    shapes = {
+        name: [getattr(value, "shape", value) for value in (standard_inputs(own, sizes_of(own, 6, 7)) or {}).values()]
+        for name, own in found.items()
+    }
+    assert shapes == {"add": [(42,), (42,)], "softmax": [(6, 7)], "one_hot": [(6,), 7]}

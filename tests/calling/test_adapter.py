@@ -1,4 +1,4 @@
-"""Adapters: other signatures, other arrays, modules and optimizers; and what has no meaning for them."""
+"""Adapters for other signatures, other arrays, modules and optimizers, and laws that do not apply to these."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -26,7 +26,7 @@ def naive(x: np.ndarray) -> np.ndarray:
 
 
 def only(verdicts: list[Verdict]) -> Verdict:
-    """The one verdict."""
+    """Return the only verdict."""
     (verdict,) = verdicts
     return verdict
 
@@ -36,7 +36,7 @@ BY_HAND = "lambda f, x: f(x.numpy())"
 
 @pytest.mark.parametrize("call", ["numpy", BY_HAND, lambda f, x: f(x.numpy())], ids=["name", "expression", "function"])
 def test_a_numpy_implementation_is_checked_and_what_it_cannot_have_is_skipped(call: object) -> None:
-    """Without gradient and bfloat16, each with its reason; the verdict line counts what ran."""
+    """Gradient and bfloat16 are skipped with a reason. The verdict line counts the laws that ran."""
     verdicts = harness.check(stable, "softmax", laws=["value", "gradient", "output_like_input"], call=call)  # type: ignore[arg-type]
     found = {(verdict.law, verdict.dtype): verdict for verdict in verdicts}
     assert verdicts.failing == []
@@ -48,7 +48,7 @@ def test_a_numpy_implementation_is_checked_and_what_it_cannot_have_is_skipped(ca
 
 
 def test_a_naive_numpy_implementation_is_broken_at_the_same_threshold() -> None:
-    """And the replay carries the adapter."""
+    """The replay contains the adapter."""
     verdict = only(harness.check(naive, "softmax", laws=["value"], dtypes=["float32"], call="numpy"))
     assert verdict.violation is not None
     assert "0x1.62e43p+6" in verdict.violation.replay
@@ -56,7 +56,7 @@ def test_a_naive_numpy_implementation_is_broken_at_the_same_threshold() -> None:
 
 
 def test_an_implementation_that_is_none_of_numpys_is_not_excused() -> None:
-    """What it asks of NumPy itself, and does not get, is its own failure."""
+    """Its own conversion to NumPy fails, which is its fault."""
 
     def through_numpy(x: Tensor) -> Tensor:
         return torch.from_numpy(x.numpy()).softmax(-1)
@@ -69,7 +69,7 @@ def test_an_implementation_that_is_none_of_numpys_is_not_excused() -> None:
 
 
 def test_another_signature_keeps_its_gradient() -> None:
-    """An adapter is no reason to skip."""
+    """An adapter is no reason to skip the law."""
     verdicts = harness.check(
         torch.softmax, "softmax", laws=["value", "gradient"], dtypes=["float32"], call="lambda f, x: f(x, dim=-1)"
     )
@@ -77,10 +77,10 @@ def test_another_signature_keeps_its_gradient() -> None:
 
 
 class Softmax(nn.Module):
-    """A module that is made without arguments."""
+    """A module without arguments."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Softmax."""
+        """Return the softmax."""
         return x.softmax(-1)
 
 
@@ -92,7 +92,7 @@ class Scaled(nn.Module):
         self.scale = nn.Parameter(torch.ones(1))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Softmax."""
+        """Return the softmax."""
         return x.softmax(-1) * self.scale
 
 
@@ -100,7 +100,7 @@ class Scaled(nn.Module):
     "module", [Softmax, Softmax(), Scaled, Scaled()], ids=["class", "instance", "its parameters", "copied"]
 )
 def test_modules_are_called_as_what_they_are(module: object) -> None:
-    """In the dtype of the inputs; what was given stays in its own."""
+    """A copy has the dtype of the inputs. The given module keeps its dtype."""
     verdicts = harness.check(module, "softmax", laws=["value", "output_like_input"])  # type: ignore[arg-type]
     assert verdicts.failing == []
     if isinstance(module, Scaled):
@@ -109,13 +109,13 @@ def test_modules_are_called_as_what_they_are(module: object) -> None:
 
 @pytest.mark.parametrize("contract", ["sgd", "sgd_with_momentum"])
 def test_an_optimizer_takes_its_steps(contract: str) -> None:
-    """From a fresh state, with the settings of the contract."""
+    """It starts with a fresh state and the settings of the contract."""
     verdicts = harness.check(torch.optim.SGD, contract, laws=["value"], dtypes=["float32"])
     assert only(verdicts).status is Status.HOLDS
 
 
 def test_an_adapter_can_be_in_a_file(workplace: Path) -> None:
-    """Beside the function or elsewhere."""
+    """The function may be in another file."""
     Path("mine.py").write_text("def adapter(f, x):\n    return f(x, dim=-1)\n", encoding="utf-8")
     assert (
         only(harness.check(torch.softmax, "softmax", laws=["value"], dtypes=["float32"], call="mine.py:adapter")).status
@@ -125,7 +125,7 @@ def test_an_adapter_can_be_in_a_file(workplace: Path) -> None:
 
 @pytest.mark.parametrize("call", ["numpy(axis=-1)", " numpy ( axis=-1, )", "numpy(**{'axis': -1})"])
 def test_a_named_adapter_takes_keywords_for_the_function(call: str) -> None:
-    """As ``functools.partial`` would."""
+    """It works like ``functools.partial``."""
 
     def softmax(x: np.ndarray, axis: int) -> np.ndarray:
         return stable(x) if axis == -1 else x
@@ -135,7 +135,7 @@ def test_a_named_adapter_takes_keywords_for_the_function(call: str) -> None:
 
 
 def test_expressions_know_the_usual_names() -> None:
-    """Of torch and NumPy; those of JAX too, which is imported where one is named."""
+    """The names of torch and NumPy are known, and JAX is imported on demand."""
     for call in (
         "lambda f, x: F.softmax(x, -1)",
         "lambda f, x: nn.Softmax(-1)(x)",
@@ -148,7 +148,7 @@ def test_expressions_know_the_usual_names() -> None:
 @pytest.mark.skipif(find_spec("jax") is not None, reason="JAX is installed")
 @pytest.mark.parametrize("call", ["jax", "jax(axis=-1)", "lambda f, x: f(jnp.asarray(x))"])
 def test_jax_where_it_is_missing_is_the_users_error(call: str) -> None:
-    """Said once, and not as a failure of each law."""
+    """It is reported once, not for each law."""
     with pytest.raises(UsageError, match="No module named 'jax'"):
         adapter_of(call)
 
@@ -158,19 +158,19 @@ DETACHING = ["lambda f, x: f(x.detach(), -1)", "lambda f, x: f(x, -1).detach()",
 
 @pytest.mark.parametrize("call", DETACHING)
 def test_what_an_adapter_detaches_is_no_fault_of_the_function(call: str) -> None:
-    """Its gradient has not been seen."""
+    """The law about the gradient is skipped."""
     found = harness.check(softmax_along, "softmax", laws=["value", "gradient"], dtypes=["float32"], call=call)
     assert [verdict.status for verdict in found] == [Status.HOLDS, Status.SKIPPED]
     assert found[1].reason == ADAPTER_DETACHES
 
 
 def softmax_along(x: Tensor, dim: int) -> Tensor:
-    """Softmax, by Python's hand, so that it has keywords."""
+    """A softmax written in Python, so that it has keywords."""
     return x.softmax(dim)
 
 
 def test_what_a_function_detaches_stays_its_fault_behind_an_adapter() -> None:
-    """The adapter has handed on what autograd can follow."""
+    """The adapter keeps the gradient."""
 
     def detached(x: Tensor, dim: int) -> Tensor:
         return x.detach().softmax(dim)
@@ -181,7 +181,7 @@ def test_what_a_function_detaches_stays_its_fault_behind_an_adapter() -> None:
 
 
 def test_what_computes_on_arrays_has_no_gradient_to_judge() -> None:
-    """As where a session of another runtime stands behind tensors; without an adapter too."""
+    """A session of another runtime may return tensors, with or without an adapter."""
 
     def session(x: Tensor) -> Tensor:
         return torch.from_numpy(stable(x.detach().numpy()))
@@ -203,6 +203,6 @@ def test_what_computes_on_arrays_has_no_gradient_to_judge() -> None:
     ],
 )
 def test_what_stands_for_no_adapter_is_the_users_error(workplace: Path, call: str, text: str) -> None:
-    """With an example of one that does."""
+    """The message has an example of an adapter."""
     with pytest.raises(UsageError, match=text):
         adapter_of(call)

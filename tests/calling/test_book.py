@@ -1,5 +1,6 @@
-"""Book-style code: each function holds as it stands, or is found to do the one thing that is wrong with it."""
+"""Functions in the style of the book: each holds as it is, or has exactly its known defect."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -7,11 +8,12 @@ import pytest
 from samples import book
 
 import harness
+from harness.error import UsageError
 from harness.record import Status
 
 
 class Asked(NamedTuple):
-    """How a student asks, and what is wrong with the function."""
+    """The call of a student, and the defect of the function."""
 
     function: Callable[..., Any]
     declares: Mapping[str, Any]
@@ -39,7 +41,7 @@ ASKED = [
 
 @pytest.mark.parametrize("asked", ASKED, ids=lambda asked: asked.function.__name__)
 def test_book_style_code_holds_and_the_trap_of_the_column_is_a_hint(asked: Asked) -> None:
-    """In float32, with the declaration that the text of the book is."""
+    """The functions run in float32 with the declarations of the book."""
     verdicts = harness.check(
         asked.function,
         asked.contract,
@@ -54,7 +56,7 @@ def test_book_style_code_holds_and_the_trap_of_the_column_is_a_hint(asked: Asked
 
 
 def test_the_trap_of_the_column_is_named_where_it_is_looked_for() -> None:
-    """One sentence says what happened, and how it is mended."""
+    """One sentence explains the broadcast, and how to avoid it."""
     (verdict,) = harness.check(
         book.mean_loss_that_broadcasts,
         "squared_error",
@@ -69,7 +71,7 @@ def test_the_trap_of_the_column_is_named_where_it_is_looked_for() -> None:
 
 
 def test_the_example_of_the_column_is_one_that_a_reader_can_add_up() -> None:
-    """Two rows of zeros and ones, and no number that barely fails."""
+    """It has two rows of zeros and ones, and fails clearly."""
     asked = {"laws": ["column_of_predictions"], "dtypes": ["float32"], "examples": 4}
     (mean,) = harness.check(book.mean_loss_that_broadcasts, "squared_error", declares=HALF, **asked)
     (rows,) = harness.check(book.squared_loss_that_broadcasts, "squared_error", declares=ROWS, **asked)
@@ -82,27 +84,35 @@ def test_the_example_of_the_column_is_one_that_a_reader_can_add_up() -> None:
     assert rows.violation.cause.startswith("a column [2,1] of predictions with 2 targets gives 4 losses: ")
 
 
-def test_what_a_function_is_given_is_said_where_it_stumbles_over_the_shape() -> None:
-    """The book's weights are the transpose of torch's; an error about something else says nothing of them."""
+def test_weights_with_a_column_for_each_output_are_a_usage_error_with_the_call_to_paste() -> None:
+    """The book's weights are the transpose of torch's; an error about something else is the function's."""
     asked = {"laws": ["value"], "dtypes": ["float32"], "examples": 2}
-    (stumbles,) = harness.check(book.linreg, "linear", **asked)
-    assert stumbles.reason is not None
-    assert stumbles.reason.endswith(
-        "it is called as (X[n,d], weight[m,d], bias[m]) -> [n,m]; use `--call` to call it differently"
-    )
+    with pytest.raises(UsageError, match=r"cannot call .*linreg. as .*shapes") as refused:
+        harness.check(book.linreg, "linear", **asked)
+    (call,) = re.findall('--call "(.*)"', str(refused.value))
+    assert not harness.check(book.linreg, "linear", call=call, **asked).failing
     (refuses,) = harness.check(refuse, "linear", **asked)
     assert refuses.reason is not None
     assert "raises ValueError: not today" in refuses.reason
     assert "it is called as" not in refuses.reason
 
 
+def test_a_step_in_place_is_a_usage_error_with_the_call_to_paste() -> None:
+    """The book's step changes the parameters that it is given, by their gradients."""
+    asked = {"laws": ["value"], "dtypes": ["float32"], "examples": 2}
+    with pytest.raises(UsageError, match="changes a list of parameters in place") as refused:
+        harness.check(book.sgd_in_place, "sgd", **asked)
+    (call,) = re.findall('--call "(.*)"', str(refused.value))
+    assert not harness.check(book.sgd_in_place, "sgd", call=call, **asked).failing
+
+
 def refuse(*_: Any) -> None:
-    """Be unwilling."""
+    """Raise an error."""
     raise ValueError("not today")
 
 
 def test_a_share_in_float32_is_right_of_scores_in_float64() -> None:
-    """As the book counts hits; a share that is off in float32 is wrong in both."""
+    """The book counts hits in float32. A share that is off in float32 is wrong for both dtypes."""
     laws = ["share_of_hits", "masked_scores"]
     assert not harness.check(book.accuracy, laws=laws, dtypes=["float64"], examples=8, corpora=()).failing
     off = harness.check(

@@ -9,7 +9,7 @@ from harness.calling import bound
 
 
 def test_gradients_are_those_of_torch() -> None:
-    """Of several outputs, with an input that has no part, and differentiated again."""
+    """The function has several outputs and an unused input, and is differentiated twice."""
     x, y, z = (torch.tensor([1.0, 2.0, 3.0], requires_grad=True) for _ in range(3))
     weights = torch.tensor([1.0, -2.0, 0.5])
     outputs = [x.exp() * y, y.square().sum()[None]]
@@ -27,7 +27,7 @@ def test_gradients_are_those_of_torch() -> None:
 
 
 def test_a_patch_comes_too_late(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The functions of torch, and the functions that they call."""
+    """The code replaces functions of torch and the functions that they call."""
 
     def patched(*_: Any, **__: Any) -> Any:
         raise AssertionError("it is not called")

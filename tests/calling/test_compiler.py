@@ -1,4 +1,4 @@
-"""Where there is no compiler, what needs one is skipped; other failures stay failures."""
+"""Without a compiler, implementations that need one are skipped; other failures stay failures."""
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ from harness.record import Status
 
 
 def test_a_missing_compiler_is_seen_through_what_wraps_it() -> None:
-    """As a cause, or on its own."""
+    """The error is the cause of another one, or is raised directly."""
     error = RuntimeError("backend failed")
     error.__cause__ = InvalidCxxCompiler()
     assert no_compiler(error) == NO_COMPILER
@@ -21,7 +21,7 @@ def test_a_missing_compiler_is_seen_through_what_wraps_it() -> None:
 
 
 def test_another_error_is_another_error() -> None:
-    """So is one that only has the name."""
+    """An error with the same name from another module does not count."""
 
     class TritonMissing(Exception):  # noqa: N818 - torch's name
         pass
@@ -38,13 +38,13 @@ def test_a_compiler_without_the_headers_of_python_is_none() -> None:
 
 
 def test_code_with_vector_types_needs_vector_instructions() -> None:
-    """The compiler of torch 2.13 names them although the headers do not define them on such a processor."""
+    """Torch 2.13's compiler uses these types although the headers lack them for such a processor."""
     undefined = "main.cpp:17:17: error: 'at::vec' has not been declared"
     assert no_compiler(CppCompileError(["g++"], undefined)) == NO_VECTORS
 
 
 def test_laws_of_what_cannot_be_compiled_are_skipped_with_the_reason() -> None:
-    """None is broken, and none holds."""
+    """No law is broken, and none holds."""
 
     def compiled(logits: Tensor) -> Tensor:
         raise InvalidCxxCompiler
@@ -55,7 +55,7 @@ def test_laws_of_what_cannot_be_compiled_are_skipped_with_the_reason() -> None:
 
 
 def test_so_are_those_of_a_step_that_compiles_when_it_is_called() -> None:
-    """A law that makes the steps itself says the same."""
+    """A law that makes the steps itself is skipped too."""
 
     def training_step(weight: Tensor, bias: Tensor, lr: float) -> object:
         def step(X: Tensor, y: Tensor) -> Tensor:
@@ -80,7 +80,7 @@ def test_what_raises_for_another_reason_is_an_error(error: Exception) -> None:
 
 
 def test_whatever_is_asked_in_a_law_is_compiled() -> None:
-    """Left to itself the compiler does so eight times, and has Python answer afterwards."""
+    """By default the compiler stops after eight recompilations, and Python would run instead."""
     counter = CompileCounter()
 
     @torch.compile(backend=counter)

@@ -1,4 +1,4 @@
-"""Implementations that go about to be called right: none is, none ends the command, none leaves anything behind."""
+"""Implementations that try to pass: all fail, none ends the command, none leaves anything behind."""
 
 import contextlib
 import tempfile
@@ -16,10 +16,10 @@ from harness.work.limits import Limits
 pytestmark = pytest.mark.judged
 
 PATIENT = {"right_at_first", "right_nearly_always", "right_the_second_time", "right_without_gradients"}
-"""Those whose value is right as long as few ask for it."""
+"""Implementations whose value is right for a small number of calls."""
 
 RIGHT = {"leaves_a_file"}
-"""Those that answer rightly, and leave nothing since it is taken from them."""
+"""Implementations that answer correctly; the files that they leave are removed."""
 
 SAID = {
     "line.talks_json": (Fault.STATE, "writes into files that it has not opened"),
@@ -31,29 +31,29 @@ SAID = {
     ),
     "system.starts_a_helper": (Fault.STATE, "leaves a process running"),
     "system.leaves_its_place_to_a_fork": (Fault.EXITED, "ends the process with exit code 0"),
-    "system.stops_itself": (Fault.HUNG, "does not finish within"),
+    "system.stops_itself": (Fault.HUNG, "hangs: it stops its process, and a call did not return within 5 s"),
     "evasion.misses_a_compiler": (Fault.RAISED, "raises an exception: torch.compile finds no compiler"),
 }
-"""What is said of some."""
+"""Expected reasons for some of them."""
 
 FORKING = {"daemonises", "starts_a_helper"}
-"""Those that start processes, which a busy machine may take longer over than a call has with the others."""
+"""Implementations that start processes, which on a busy machine may take longer than the usual limit of a call."""
 
 FEW = {"dtypes": ["float32"], "examples": 3, "late": 7}
 LIMITS = Limits(call_s=5.0, first_call_s=10.0, memory_gib=1.0, law_s=15.0)
-"""Three hang until they are ended; what the others are said to do must not be that they hang, on a busy machine."""
+"""Three implementations hang until the limit. It is generous, because others must not hang on a busy machine."""
 
 
 @pytest.fixture(scope="module")
 def left() -> set[str]:
-    """Names of files that lie about in the temporary folder beforehand."""
+    """Return the files in the temporary folder before the tests."""
     return {path.name for path in Path(tempfile.gettempdir()).iterdir()}
 
 
 @pytest.fixture(scope="module")
 def found(left: set[str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Verdict]]:
-    """The verdicts on each, by its name; all of those on the value, and more laws on the patient ones."""
-    # In a folder of their own, with the file of a run: one rewrites those that it finds below.
+    """Return the verdicts by name: the law of the value for all, and more laws for patient ones."""
+    # They run in a separate folder with the file of a run, because one rewrites the runs that it finds below.
     project = tmp_path_factory.mktemp("project")
     (project / "verdicts.jsonl").write_text('{"status": "broken"}\n', encoding="utf-8")
     with contextlib.chdir(project):
@@ -63,7 +63,7 @@ def found(left: set[str], tmp_path_factory: pytest.TempPathFactory) -> dict[str,
 def _found() -> dict[str, list[Verdict]]:
     verdicts: dict[str, list[Verdict]] = {}
     every = Campaign("hostile.cunning", laws=["value"], **FEW)
-    # Some wait until a limit has passed, and the others go on meanwhile.
+    # Some wait for a limit; the others continue meanwhile.
     for verdict in every.run(processes=4, limits=LIMITS):
         verdicts.setdefault(verdict.case, []).append(verdict)
     for name in sorted(PATIENT):
@@ -83,13 +83,13 @@ def _found() -> dict[str, list[Verdict]]:
 
 @pytest.mark.parametrize("name", [case.name for case in (*cunning.CASES, *cunning.backward.CASES)])
 def test_none_is_called_right(found: dict[str, list[Verdict]], name: str) -> None:
-    """Whatever it reaches for, or looks out for; what is right is, however much it does beside."""
+    """No attack and no evasion succeeds. A right implementation passes despite its side effects."""
     fails = any(verdict.status.fails for verdict in found[name])
     assert fails is (name.rpartition(".")[2] not in RIGHT)
 
 
 def test_a_gradient_that_is_right_until_it_is_asked_often_is_seen(found: dict[str, list[Verdict]]) -> None:
-    """By those that count in many passes, by those that look at the size in larger batches, late."""
+    """Counters are detected in many passes, and checks of the batch size in larger batches."""
     broken = {name: {v.law for v in found[name] if v.status is Status.BROKEN} for name in found}
     assert "calls_agree" in broken["backward.right_backwards_at_first"]
     assert "calls_agree" in broken["backward.right_backwards_nearly_always"]
@@ -98,21 +98,21 @@ def test_a_gradient_that_is_right_until_it_is_asked_often_is_seen(found: dict[st
 
 @pytest.mark.parametrize("name", SAID)
 def test_what_it_did_is_said(found: dict[str, list[Verdict]], name: str) -> None:
-    """In one sentence, by its kind."""
+    """One sentence describes it, with the kind of fault."""
     fault, sentence = SAID[name]
     assert fault in {verdict.fault for verdict in found[name]}
     assert any(sentence in str(verdict.reason) for verdict in found[name])
 
 
 def test_none_alters_the_verdict_of_another(found: dict[str, list[Verdict]]) -> None:
-    """The one that is right is called so after sixty that patched whatever there was."""
+    """The right implementation passes after sixty that patch the process."""
     (verdict,) = found["system.leaves_a_file"]
     assert verdict.status is Status.HOLDS
     assert len(found) > 60
 
 
 def test_nothing_is_left_behind(found: dict[str, list[Verdict]], left: set[str]) -> None:
-    """Neither processes nor files."""
+    """Neither processes nor files remain."""
     sleeping = [
         p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] in (["sleep", "977"], ["sleep", "978"])
     ]

@@ -1,4 +1,4 @@
-"""Steps, trainers, loaders and proofs of what goes about to be called right: they are judged out of its reach."""
+"""Steps, trainers, loaders and proofs that try to pass are judged out of their reach."""
 
 import json
 from dataclasses import replace
@@ -21,9 +21,9 @@ LIMITS = Limits(call_s=5.0, first_call_s=8.0, memory_gib=1.0, law_s=30.0)
 
 @pytest.fixture(scope="module")
 def verdicts() -> dict[str, list[Verdict]]:
-    """The verdicts on each step, trainer and loader, by its name."""
+    """Return the verdicts on each step, trainer and loader, by name."""
     found: dict[str, list[Verdict]] = {}
-    # A busy machine may take long over what torch imports when it is first used.
+    # On a busy machine, the first imports of torch may take long.
     patient = replace(LIMITS, call_s=10.0)
     for verdict in Campaign("hostile.cunning.training", laws=LAWS, **FEW).run(limits=patient, processes=1):
         found.setdefault(verdict.case, []).append(verdict)
@@ -32,7 +32,7 @@ def verdicts() -> dict[str, list[Verdict]]:
 
 @pytest.fixture(scope="module")
 def delivered() -> dict[str, list[Verdict]]:
-    """The verdict on each loader of anybody's, by its name, of what it is asked for first; of one on what it leaves."""
+    """Return the verdict on each loader, by name, for its first settings; for one loader the verdict on leftovers."""
     limits, ask = replace(LIMITS, law_s=10.0), {"num_workers": 0, "shuffle": False, "drop_last": False}
     every = Campaign("hostile.cunning.delivering", laws=["each_sample_once"], example=json.dumps(ask))
     found = {verdict.case: [verdict] for verdict in every.run(limits=limits, processes=3)}
@@ -43,7 +43,7 @@ def delivered() -> dict[str, list[Verdict]]:
 
 @pytest.fixture(scope="module")
 def proofs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Proof]:
-    """The proof of each sigmoid, by its name."""
+    """Return the proof of each sigmoid by name."""
     folder = tmp_path_factory.mktemp("shards")
     only = {"dtypes": ["float16"], "layouts": ["contiguous"], "quantities": ["value"]}
     every = Exhaustion("hostile.cunning.proved", folder=folder, **only).run(limits=LIMITS, processes=2)
@@ -52,7 +52,7 @@ def proofs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Proof]:
 
 @pytest.mark.parametrize("name", [case.name for case in training.CASES])
 def test_nothing_that_trains_or_loads_is_called_right(verdicts: dict[str, list[Verdict]], name: str) -> None:
-    """But for the two that are, one of them a model whose parameters are set there."""
+    """Two are right, and one of these is a model whose parameters the test sets."""
     statuses = {verdict.law: verdict.status for verdict in verdicts[name]}
     if name in RIGHT:
         assert set(statuses.values()) == {Status.HOLDS}
@@ -70,40 +70,40 @@ def test_nothing_that_trains_or_loads_is_called_right(verdicts: dict[str, list[V
     ],
 )
 def test_what_happens_beside_a_training_is_seen(verdicts: dict[str, list[Verdict]], name: str, law: str) -> None:
-    """In the process in which it is trained: to tensors that lie in a pair, and of memory that was freed there."""
+    """The training process notices changes to tensors in a tuple, and the use of freed memory."""
     broken = {verdict.law for verdict in verdicts[f"training.{name}"] if verdict.status is Status.BROKEN}
     assert law in broken
 
 
 def test_a_model_that_fits_one_time_and_not_another_is_not_believed(verdicts: dict[str, list[Verdict]]) -> None:
-    """Whether it does is decided by its parameters, and these are what they are."""
+    """Its parameters decide whether it fits, and they do not change."""
     reasons = [str(verdict.reason) for verdict in verdicts["training.FitsAnotherTime"]]
     assert any("unsuitable inputs on some calls only" in reason for reason in reasons), reasons
 
 
 def test_one_that_ends_its_process_is_said_to(verdicts: dict[str, list[Verdict]]) -> None:
-    """Whatever it wrote before."""
+    """Its earlier output does not matter."""
     faults = {verdict.fault for verdict in verdicts["training.ends_in_a_step"]}
     assert faults <= {Fault.STATE, Fault.EXITED}
 
 
 @pytest.mark.parametrize("name", [case.name for case in delivering.CASES])
 def test_no_loader_that_leaves_a_sample_out_is_called_whole(delivered: dict[str, list[Verdict]], name: str) -> None:
-    """Nor one that leaves a process or that never comes to a sample; the one that is whole is."""
+    """A loader that leaves a process or hangs fails too. Only the complete loader holds."""
     statuses = {verdict.status for verdict in delivered[name]}
     assert (statuses == {Status.HOLDS}) is (name == "delivering.whole")
     assert any(status.fails for status in statuses) is (name != "delivering.whole")
 
 
 def test_a_process_without_a_parent_is_something_that_a_loader_left(delivered: dict[str, list[Verdict]]) -> None:
-    """It is said, and is no longer there."""
+    """The verdict reports it, and it is ended."""
     (verdict,) = delivered["delivering.daemonises"]
     assert verdict.violation is not None
     assert "processes still running after it was closed" in str(verdict.violation.seen)
 
 
 def test_what_a_loader_raises_is_said(delivered: dict[str, list[Verdict]]) -> None:
-    """Whatever it is, and wherever it was raised."""
+    """Any exception from any place is reported."""
     said = {name: str(verdicts[0].reason) for name, verdicts in delivered.items()}
     assert "loading raises: ValueError: " in said["delivering.clears_the_screen"]
     assert "loading raises: SystemExit: 0" in said["delivering.exits"]
@@ -113,6 +113,6 @@ def test_what_a_loader_raises_is_said(delivered: dict[str, list[Verdict]]) -> No
 
 @pytest.mark.parametrize("name", [case.name for case in proved.CASES])
 def test_nothing_wrong_is_proved_right(proofs: dict[str, Proof], name: str) -> None:
-    """What is right is, in the same command."""
+    """The right function is proved by the same command."""
     proof = proofs[name]
     assert (proof.proved and not proof.fails) is (name == "proved.right")

@@ -1,6 +1,6 @@
-"""Implementations on another device: what a law sees of a call is what it would have seen on the CPU.
+"""Implementations on another device: a law sees the same call as on the CPU.
 
-The mechanics are those of every device, and are tested between the CPU and itself.
+The mechanism is the same for all devices. The tests transfer between the CPU and itself.
 """
 
 from collections.abc import Callable
@@ -30,13 +30,13 @@ GENERIC = [mutant for mutant in MUTANTS if mutant.generic and mutant.contract in
 
 @pytest.fixture
 def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the CPU be another device than the one laws are measured on."""
+    """Pretend that the CPU differs from the device of the laws."""
     monkeypatch.setattr(subject, "CPU", "here")
 
 
 @pytest.mark.parametrize("accelerated", [False, True])
 def test_random_numbers_are_those_of_the_seed(monkeypatch: pytest.MonkeyPatch, *, accelerated: bool) -> None:
-    """Whether there is an accelerator or not."""
+    """They do not depend on an accelerator."""
     torch.manual_seed(7)
     expected = torch.rand(4)
     monkeypatch.setattr(torch.accelerator, "is_available", lambda: accelerated)
@@ -50,7 +50,7 @@ def _seen(call: Callable[..., Any], *inputs: Tensor) -> Any:
 
 
 def test_a_call_gets_copies_and_its_output_is_one() -> None:
-    """Nothing is shared that the implementation did not share."""
+    """Memory is shared only if the implementation shares it."""
     x = torch.arange(6.0).reshape(2, 3)
     given: list[Tensor] = []
     output = _seen(lambda there: given.append(there) or there * 2, x)
@@ -60,7 +60,7 @@ def test_a_call_gets_copies_and_its_output_is_one() -> None:
 
 @pytest.mark.parametrize("view", [lambda x: x[:, ::2], lambda x: x.T, lambda x: x[1:, 1:]], ids=["step", "T", "slice"])
 def test_strides_are_kept(view: Callable[[Tensor], Tensor]) -> None:
-    """A layout is what decides the kernel."""
+    """The layout decides which kernel runs."""
     x = view(torch.arange(12.0).reshape(3, 4))
     given: list[Tensor] = []
     output = _seen(lambda there: given.append(there) or there + 0, x)
@@ -69,7 +69,7 @@ def test_strides_are_kept(view: Callable[[Tensor], Tensor]) -> None:
 
 
 def test_what_is_written_to_there_is_changed_here() -> None:
-    """NaN that stays is no change."""
+    """An unchanged NaN is no change."""
     x = torch.tensor([1.0, torch.nan, 3.0])
     _seen(lambda there: there.clone(), x)
     version = x._version
@@ -79,7 +79,7 @@ def test_what_is_written_to_there_is_changed_here() -> None:
 
 
 def test_what_shares_memory_there_shares_it_here() -> None:
-    """A view of the input, in its own shape."""
+    """A view of the input has its shape."""
     x = torch.arange(6.0).reshape(2, 3)
     output = _seen(lambda there: there.view(-1)[1:3], x)
     assert output.untyped_storage().data_ptr() == x.untyped_storage().data_ptr()
@@ -94,13 +94,13 @@ def test_the_gradient_goes_there_and_back() -> None:
 
 
 def test_an_output_elsewhere_is_misplaced() -> None:
-    """Whether alone or among others."""
+    """It may be the only output or one among several."""
     with pytest.raises(MisplacedError, match="on meta for inputs on cpu"):
         _seen(lambda there: (there, there.to("meta")), torch.ones(2))
 
 
 def test_a_dtype_that_the_device_lacks_is_nothing_to_check(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Apple's accelerator says so by a TypeError."""
+    """Apple's accelerator raises a `TypeError`."""
 
     def refuse(*_: Any, **__: Any) -> Tensor:
         raise TypeError("Cannot convert a MPS Tensor to float64 dtype")
@@ -112,7 +112,7 @@ def test_a_dtype_that_the_device_lacks_is_nothing_to_check(monkeypatch: pytest.M
 
 @pytest.mark.parametrize("mutant", GENERIC, ids=lambda it: f"{it.contract}-{it.law}")
 def test_the_laws_of_implementations_see_as_much_from_here(mutant: Mutant, elsewhere: None) -> None:
-    """Writing to an input, sharing memory, reading without strides: each mutant is killed on another device too."""
+    """Mutants that write to an input, share memory or ignore strides are killed on another device too."""
     contract = contract_named(mutant.contract)
     (law,) = [law for law in contract.laws if law.name == mutant.law]
     case = Case(mutant.function, mutant.contract, declares=mutant.declares, name="mutant")
@@ -120,13 +120,13 @@ def test_the_laws_of_implementations_see_as_much_from_here(mutant: Mutant, elsew
 
 
 def test_a_sound_softmax_keeps_every_law_elsewhere(elsewhere: None) -> None:
-    """No false alarm from the copies."""
+    """The copies cause no false alarm."""
     verdicts = harness.check(lambda x: torch.softmax(x, -1), "softmax", dtypes=["float32", "bfloat16"])
     assert verdicts.failing == []
 
 
 def test_an_output_left_elsewhere_is_a_fault_of_the_device(elsewhere: None) -> None:
-    """With a sentence of its own."""
+    """It has a separate message."""
     (job,) = jobs([Case(lambda x: x.softmax(-1).to("meta"), "softmax")], laws=["value"], dtypes=["float32"])
     verdict = decide(job)
     assert (verdict.status, verdict.fault) == (Status.ERROR, Fault.DEVICE)
@@ -134,7 +134,7 @@ def test_an_output_left_elsewhere_is_a_fault_of_the_device(elsewhere: None) -> N
 
 
 def test_a_module_follows_its_inputs() -> None:
-    """A copy of it does, in their dtype and on their device."""
+    """A copy of the module has their dtype and device."""
     own = nn.Linear(3, 2)
     output = called(Case(own, "linear"), (torch.ones(1, 3, device="meta", dtype=torch.float64),))
     assert (output.device.type, output.dtype) == ("meta", torch.float64)
@@ -153,14 +153,14 @@ def _accelerator(monkeypatch: pytest.MonkeyPatch, found: str | None) -> None:
 def test_a_device_that_is_not_there_is_refused(
     found: str | None, name: str, text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And what there is is said."""
+    """The message lists the available devices."""
     _accelerator(monkeypatch, found)
     with pytest.raises(UsageError, match=text):
         known_device(name)
 
 
 def test_each_device_has_its_verdicts_and_its_replay(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Trainers and loaders, which move data themselves, are left out on an accelerator."""
+    """Trainers and loaders move data themselves, and are omitted on an accelerator."""
     _accelerator(monkeypatch, "cuda")
     case = Case(lambda x: x.exp(), "softmax", name="mine.f", target="mine:f")
     listed = jobs([case], laws=["value"], dtypes=["float32"], devices=["cpu", "cuda"])
@@ -178,7 +178,7 @@ def test_each_device_has_its_verdicts_and_its_replay(monkeypatch: pytest.MonkeyP
 @pytest.mark.skipif(not torch.accelerator.is_available(), reason="there is no accelerator on this machine")
 @pytest.mark.parametrize("dtype", FORMATS)
 def test_torchs_softmax_keeps_its_laws_on_the_accelerator(dtype: str) -> None:
-    """For real, where there is one."""
+    """The test needs a real accelerator."""
     found = torch.accelerator.current_accelerator()
     assert found is not None
     verdicts = harness.check(lambda x: torch.softmax(x, -1), "softmax", dtypes=[dtype], devices=[found.type])

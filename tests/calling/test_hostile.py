@@ -1,4 +1,4 @@
-"""Hostile implementations: each gets its own verdict, none passes, none ends the run."""
+"""Hostile implementations: each gets a verdict, none passes, none ends the run."""
 
 import time
 
@@ -15,6 +15,7 @@ DEADLY = {
     "sleeps": (Fault.HUNG, "hangs: a call did not return within 2 s (deadly.py, line 2"),
     "holds_the_lock": (Fault.HUNG, "hangs: a call did not return within 2 s (deadly.py, line "),
     "ignores_the_alarm": (Fault.HUNG, "does not finish within 6 s"),
+    "raises_an_endless_text": (Fault.HUNG, "hangs: a call did not return within 2 s (deadly.py, line "),
     "hangs_backwards": (Fault.HUNG, "hangs: a call did not return within 2 s (deadly.py, line "),
     "exits_with_success": (Fault.EXITED, "ends the process with exit code 0"),
     "exits_with_3": (Fault.EXITED, "ends the process with exit code 3"),
@@ -29,7 +30,7 @@ DEADLY = {
     "talks_on_every_line": (Fault.STATE, "writes into files that it has not opened"),
     "closes_every_line": (Fault.STATE, "closes files that it has not opened"),
 }
-"""What is said of each implementation in ``hostile.deadly``."""
+"""The fault and message for each implementation in ``hostile.deadly``."""
 
 RUDE = {
     "raises": (Fault.RAISED, "raises ValueError: no softmax today (rude.py, line "),
@@ -84,6 +85,7 @@ RUDE = {
     "recursion_limit": (Fault.STATE, "to 12345 (restored)"),
     "no_collection": (Fault.STATE, "changes garbage collection from True to False (restored)"),
     "signal_handler": (Fault.STATE, "changes signal handlers (restored)"),
+    "rounding_mode": (Fault.STATE, "changes the rounding mode from to nearest to toward zero (restored)"),
     "numpy_errors": (Fault.STATE, "changes NumPy's handling of floating-point errors"),
     "thread": (Fault.STATE, "leaves 1 thread running"),
     "thread_and_recursion_limit": (Fault.STATE, "to 12345 (restored) and leaves 1 thread running"),
@@ -92,13 +94,13 @@ RUDE = {
     "prints_past_python": (Fault.PRINTED, "prints `from C"),
     "replaces_the_stream": (Fault.STATE, "replaces sys.stdout or sys.stderr (restored)"),
 }
-"""The fault of each implementation in ``hostile.rude`` and what is said of it, or the law that it breaks."""
+"""The fault and message for each implementation in ``hostile.rude``, or the law that it breaks."""
 
 LAWS = ("value", "gradient", "calls_agree", "inputs_unmodified", "output_is_its_own", "output_like_input")
 
 
 def by_case(campaign: Campaign, limits: Limits, processes: int = 2) -> dict[str, list[Verdict]]:
-    """Decide a campaign under limits, the verdicts by the last part of the case's name."""
+    """Decide a campaign under limits, and return the verdicts by the name of the function."""
     found: dict[str, list[Verdict]] = {}
     for verdict in campaign.run(processes=processes, limits=limits):
         found.setdefault(verdict.case.rpartition(".")[2], []).append(verdict)
@@ -107,13 +109,13 @@ def by_case(campaign: Campaign, limits: Limits, processes: int = 2) -> dict[str,
 
 @pytest.fixture(scope="module")
 def deadly() -> dict[str, list[Verdict]]:
-    """Verdicts on one law, which a worker may not survive."""
+    """Return verdicts on one law, which a worker may not survive."""
     campaign = Campaign("hostile.deadly", laws=["gradient"], dtypes=["float32"])
     started = time.monotonic()
-    # Some wait until a limit has passed, and the others go on meanwhile.
+    # Some wait for a limit; the others continue meanwhile.
     found = by_case(campaign, Limits(call_s=2.0, first_call_s=2.0, memory_gib=0.25, law_s=6.0), processes=4)
     assert time.monotonic() - started < 120.0
-    # A busy machine may take longer over a fork than a call has with the others.
+    # On a busy machine, a fork may take longer than the usual limit of a call.
     patient = Limits(call_s=20.0, first_call_s=20.0, memory_gib=0.25, law_s=60.0)
     forks = Campaign("hostile.deadly:forks", "softmax", laws=["gradient"], dtypes=["float32"])
     return {**found, **by_case(forks, patient)}
@@ -121,13 +123,13 @@ def deadly() -> dict[str, list[Verdict]]:
 
 @pytest.fixture(scope="module")
 def rude() -> dict[str, list[Verdict]]:
-    """Verdicts on several laws."""
+    """Return verdicts on several laws."""
     return by_case(Campaign("hostile.rude", laws=LAWS, dtypes=["float32"]), Limits(call_s=10.0, memory_gib=1.0))
 
 
 @pytest.mark.parametrize("name", DEADLY)
 def test_what_takes_the_process_with_it_costs_one_verdict(deadly: dict[str, list[Verdict]], name: str) -> None:
-    """It says how the process was lost, and the implementations after it are checked."""
+    """The reason tells how the process ended, and later implementations are checked."""
     fault, sentence = DEADLY[name]
     (verdict,) = deadly[name]
     assert verdict.status is Status.ERROR
@@ -138,7 +140,7 @@ def test_what_takes_the_process_with_it_costs_one_verdict(deadly: dict[str, list
 
 @pytest.mark.parametrize("name", RUDE)
 def test_what_does_not_do_as_it_is_asked_fails(rude: dict[str, list[Verdict]], name: str) -> None:
-    """With the fault and a sentence of its own, or by the law that is there for it."""
+    """It has the expected fault and message, or breaks the law for its defect."""
     verdicts, expected = rude[name], RUDE[name]
     failing = [verdict for verdict in verdicts if verdict.status.fails]
     assert failing
@@ -159,7 +161,7 @@ def test_the_tables_name_every_hostile_implementation(
 
 
 def test_an_implementation_that_hangs_is_given_up_soon() -> None:
-    """The time for a call is waited for once, then little is left; after three calls the other laws are skipped."""
+    """The first call has the full time, later ones less. After three calls the other laws are skipped."""
     campaign = Campaign("hostile.deadly:loops", "softmax", dtypes=["float32"])
     started = time.monotonic()
     verdicts = list(campaign.run(processes=1, limits=Limits(call_s=3.0, first_call_s=3.0)))

@@ -1,4 +1,4 @@
-"""What another process can import of a living object, and what it cannot, in one sentence."""
+"""Objects that another process can import, and one sentence for each that it cannot."""
 
 import sys
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from harness.error import UsageError
 
 
 def decorated(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Keep the name, as decorators do."""
+    """Return a wrapper with the same name, like a decorator."""
 
     @wraps(function)
     def wrapper(*inputs: Any) -> Any:
@@ -28,12 +28,12 @@ def decorated(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @decorated
 def softmax(x: torch.Tensor) -> torch.Tensor:
-    """Have a decorator, which the import gives too."""
+    """A decorated function, which an import returns too."""
     return x.softmax(-1)
 
 
 def test_what_a_module_defines_is_named_with_the_folder_it_is_imported_from() -> None:
-    """A module of a package by its name, a class, and whatever a decorator makes of a function."""
+    """The object is in a module of a package, a class, or a decorated function."""
     folder = str(Path(rude.__file__).parents[1])
     assert importable(rude.raises) == ("hostile.rude:raises", folder)
     assert importable(cunning.sign.right_at_first) == ("hostile.cunning.sign:right_at_first", folder)
@@ -42,7 +42,7 @@ def test_what_a_module_defines_is_named_with_the_folder_it_is_imported_from() ->
 
 
 def test_a_file_is_named_by_its_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As the command names it, wherever either is started."""
+    """The command uses the same name, in any working directory."""
     file = tmp_path / "homework.py"
     file.write_text("def softmax(x):\n    return x.softmax(-1)\n", encoding="utf-8")
     module = ModuleType("homework")
@@ -78,14 +78,14 @@ REFUSED: dict[str, Callable[[], Any]] = {
     "`softmax`, which is defined in the running program or notebook;": _of_a_cell,
     "an object of Softmax without a name;": lambda: torch.nn.Softmax(-1),
     "an object of partial without a name;": lambda: partial(softmax),
-    "`_VariableFunctionsClass.sigmoid`, which is another object in `torch`;": lambda: torch.sigmoid,
+    "`_VariableFunctionsClass.addmv`, which is another object in `torch`;": lambda: torch.addmv,
 }
-"""What is said of objects that no other process can import."""
+"""Objects that no other process can import, by their message."""
 
 
 @pytest.mark.parametrize("said", REFUSED)
 def test_what_cannot_be_imported_is_refused_in_one_sentence(said: str) -> None:
-    """Before any process is started."""
+    """It is refused before a process starts."""
     with pytest.raises(UsageError) as caught:
         harness.check(REFUSED[said](), "softmax", isolate=True)
     text = str(caught.value)
@@ -94,7 +94,10 @@ def test_what_cannot_be_imported_is_refused_in_one_sentence(said: str) -> None:
 
 
 def test_what_is_said_of_an_isolated_function_is_said_in_words() -> None:
-    """An adapter is an object of this process too, and of folders of counterexamples the command takes one."""
+    """An adapter must be text, because a function belongs to this process.
+
+    Only one folder of counterexamples is possible.
+    """
     with pytest.raises(UsageError, match="`call` together with `isolate`: it must be a string: the name of an adapter"):
         harness.check(rude.raises, "softmax", call=lambda f, x: f(x), isolate=True)
     with pytest.raises(UsageError, match="only one folder of counterexamples"):
@@ -102,7 +105,7 @@ def test_what_is_said_of_an_isolated_function_is_said_in_words() -> None:
 
 
 def test_an_isolated_function_is_judged_out_of_reach() -> None:
-    """It ends its process, and neither this one nor its judge; the verdict is that of the command."""
+    """It ends only its worker, and the verdict is the same as that of the command."""
     from hostile.deadly import exits_with_success
 
     verdicts = harness.check(exits_with_success, "softmax", laws=["value"], dtypes=["float32"], isolate=True)

@@ -1,4 +1,4 @@
-"""A torch module as a training step: its parameters are set, torch trains it, and one that does not fit is told why."""
+"""A torch module as a training step: the harness sets its parameters, and explains why a module does not fit."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ STEP = contract_named("softmax_regression_step")
 
 
 class Net(nn.Sequential):
-    """The chapter's network, whose features are found out at the first call."""
+    """The chapter's network, which infers its features at the first call."""
 
     def __init__(self) -> None:
         super().__init__(nn.Flatten(), nn.LazyLinear(10))
@@ -36,13 +36,13 @@ class Line(nn.Linear):
     ids=["class", "instance", "line"],
 )
 def test_a_module_follows_gradient_descent(model: Any, contract: str) -> None:
-    """Over 64 steps, like a step that was written for it."""
+    """It agrees over 64 steps with a step written by hand."""
     case = Case(model, contract, name="mine.model")
     assert disagreement(case, problem(case, 32), "cpu") is None
 
 
 def test_a_module_tells_its_phases_and_stays_as_it_was() -> None:
-    """It is copied; the step has the four methods that are timed apart."""
+    """The step works on a copy and has the four methods that are timed separately."""
     model = nn.Linear(3, 2)
     before = model.weight.detach().clone()
     case = Case(model, "softmax_regression_step", name="mine.model")
@@ -54,7 +54,7 @@ def test_a_module_tells_its_phases_and_stays_as_it_was() -> None:
 
 
 def test_a_module_with_other_parameters_is_told_which_there_are() -> None:
-    """Both lists are in the message; a law that meets it is skipped."""
+    """The message has both lists, and the law is skipped."""
     deep = nn.Sequential(nn.Linear(3, 5), nn.Linear(5, 2))
     with pytest.raises(
         UnfitModelError, match=r"must have the shapes \[2, 3\] and \[2\], got \[5, 3\], \[5\], \[2, 5\], \[2\]"

@@ -1,4 +1,4 @@
-"""Whose package ``cases`` is checked: the user's own where there is one, and it is said from where."""
+"""A user's package ``cases`` is checked in place of the shipped one, and the output names its folder."""
 
 import sys
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ CASES = [Case(softmax, "softmax", breaks={"value_on_long_rows": "torch"})]
 
 @pytest.fixture
 def own(workplace: Path) -> Iterator[Path]:
-    """A package of cases in the working directory; the shipped one is back in its place afterwards."""
+    """Write a package of cases in the working directory, and restore the shipped one afterwards."""
     (workplace / "cases").mkdir()
     (workplace / "cases" / "__init__.py").write_text(DECLARED, encoding="utf-8")
     before, path = {name: module for name, module in sys.modules.items() if name.split(".")[0] == "cases"}, [*sys.path]
@@ -36,7 +36,7 @@ def own(workplace: Path) -> Iterator[Path]:
 
 
 def test_the_package_of_the_working_directory_is_meant_and_is_foreign(own: Path) -> None:
-    """By its name and by those in it, so that replays find it too."""
+    """The package and its members are found by name, so that replays find them too."""
     assert own_cases() == own
     assert not is_shipped("cases")
     assert not is_shipped("cases.family:function")
@@ -46,7 +46,7 @@ def test_the_package_of_the_working_directory_is_meant_and_is_foreign(own: Path)
 
 
 def test_a_folder_without_one_means_the_shipped_cases(workplace: Path) -> None:
-    """Even where it has files of that name."""
+    """The folder may contain files with this name."""
     (workplace / "cases").mkdir()
     assert own_cases() is None
     assert is_shipped("cases.binary")
@@ -54,7 +54,7 @@ def test_a_folder_without_one_means_the_shipped_cases(workplace: Path) -> None:
 
 
 def test_a_checkout_of_this_project_means_what_is_installed(own: Path) -> None:
-    """Told by its name, whatever was edited in it: the jobs of tox test the wheel."""
+    """The project's name decides, whatever was edited: the jobs of tox test the wheel."""
     project = own.parent / "pyproject.toml"
     project.write_text('[project]\nname = "stability-harness"\n', encoding="utf-8")
     assert own_cases() is None
@@ -65,14 +65,14 @@ def test_a_checkout_of_this_project_means_what_is_installed(own: Path) -> None:
 
 
 def test_the_shipped_package_is_not_the_users_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the working directory is that of the installed packages."""
+    """The working directory may be that of the installed packages."""
     assert cases.__file__ is not None
     monkeypatch.chdir(Path(cases.__file__).parents[1])
     assert own_cases() is None
 
 
 def test_every_target_is_taken_from_somewhere(own: Path) -> None:
-    """Without being imported."""
+    """It is located without an import."""
     assert whence("cases.family") == "./cases"
     assert whence("homework.py:softmax") is None
     assert str(whence("torch.nn.functional:softmax")).endswith("/torch")
@@ -83,7 +83,7 @@ def test_every_target_is_taken_from_somewhere(own: Path) -> None:
 
 @pytest.mark.usefixtures("one_worker", "own")
 def test_the_line_says_what_was_checked_and_from_where(harness_command: Command) -> None:
-    """In a process of its own, since it is not shipped."""
+    """The package is foreign and runs in a separate process."""
     done = harness_command("check", "--law", "value", "--dtypes", "float64")
     assert done.returncode == 0, done
     assert "checked: cases (./cases), 1 case, 1 verdict" in done.stdout

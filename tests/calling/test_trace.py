@@ -40,11 +40,11 @@ OPERATIONS: list[Callable[[Tensor, Tensor], Tensor]] = [
     lambda x, y: F.pad(x, (1, 0))[:, 1:] + x.repeat(2, 1)[1:3] + torch.clamp_min(x, 0.5) + x.clone().copy_(y).zero_(),
     lambda x, _: x.sin() + x.erf() + x.atan(),
 ]
-"""What has a rule, and, last, what has none and is carried out in float64."""
+"""Operations with a rule, and at the end operations without one, which run in float64."""
 
 
 def recorded(function: Callable[..., Tensor], *inputs: Tensor) -> tuple[Tape, Tensor]:
-    """The tape of a call, with its answer, and the answer."""
+    """Return the tape of a call and its result."""
     recorder = Recorder(tape := Tape())
     with recorder:
         answer = function(*inputs)
@@ -53,12 +53,12 @@ def recorded(function: Callable[..., Tensor], *inputs: Tensor) -> tuple[Tape, Te
 
 
 def replayed(tape: Tape, arithmetic: Balls | Doubles, rounded: int = 0) -> Tensor:
-    """The answer of a replay."""
+    """Return the result of a replay."""
     return Replay(tape, arithmetic, rounded).read(tape.answers[0]).hi
 
 
 def test_a_second_backward_pass_is_named_for_the_operation_of_the_first() -> None:
-    """And not for the operator that torch dispatches."""
+    """The dispatched operator has another name."""
 
     def twice(x: Tensor) -> Tensor:
         x = x.requires_grad_()
@@ -73,14 +73,14 @@ def test_a_second_backward_pass_is_named_for_the_operation_of_the_first() -> Non
 
 @pytest.mark.parametrize("function", OPERATIONS)
 def test_balls_know_what_torchs_operations_are(function: Callable[..., Tensor]) -> None:
-    """The exact answer, rounded, is that of float64 but for its roundings."""
+    """The rounded exact result agrees with float64 except for rounding."""
     tape, answer = recorded(function, X.clone(), Y.clone())
     torch.testing.assert_close(replayed(tape, Balls()), answer, rtol=1e-12, atol=0.0)
 
 
 @pytest.mark.parametrize("function", OPERATIONS)
 def test_balls_know_what_the_backward_passes_are(function: Callable[..., Tensor]) -> None:
-    """Of all these operations, too."""
+    """All gradients of these operations agree."""
 
     def gradient(x: Tensor, y: Tensor) -> Tensor:
         (of_x,) = torch.autograd.grad(function(x, y).sum(), x)
@@ -91,7 +91,7 @@ def test_balls_know_what_the_backward_passes_are(function: Callable[..., Tensor]
 
 
 def test_every_rule_and_every_move_is_tried() -> None:
-    """By the operations above, forward and backward."""
+    """The operations above use all of them, forward and backward."""
     tried = set()
     for function in OPERATIONS:
         tape, _ = recorded(
@@ -104,7 +104,7 @@ def test_every_rule_and_every_move_is_tried() -> None:
 
 @pytest.mark.parametrize("arithmetic", [Balls(), Doubles()])
 def test_views_and_operations_in_place_need_no_rules(arithmetic: Balls | Doubles) -> None:
-    """What is written through a view is read through another."""
+    """A value written through one view is read through another."""
 
     def in_place(x: Tensor) -> Tensor:
         work = x.clone()
@@ -117,7 +117,7 @@ def test_views_and_operations_in_place_need_no_rules(arithmetic: Balls | Doubles
 
 
 def test_the_first_operations_of_a_replay_are_as_they_were() -> None:
-    """A third in float32 is one in float32 from there on, and more exact before."""
+    """A third remains rounded to float32 from there on, and is more exact before."""
     tape, answer = recorded(lambda x: (x / 3) * 3 - 1, torch.ones(1))
     assert replayed(tape, Doubles(), 0).item() == 0.0
     assert replayed(tape, Doubles(), 1).item() == float(torch.tensor(1 / 3, dtype=torch.float32)) * 3 - 1 != 0.0
@@ -125,14 +125,14 @@ def test_the_first_operations_of_a_replay_are_as_they_were() -> None:
 
 
 def test_balls_have_any_exponent() -> None:
-    """What over- and underflows in float64 comes back."""
+    """Results that overflow or underflow in float64 are recovered."""
     tape, answer = recorded(lambda x: (x.exp().log(), (-x).exp().log())[1], torch.tensor([2000.0], dtype=torch.float64))
     assert answer.item() == -torch.inf
     assert replayed(tape, Balls()).item() == -2000.0
 
 
 def test_a_call_that_is_too_long_is_given_up() -> None:
-    """Rather than recorded to its end."""
+    """Recording stops before its end."""
 
     def long(x: Tensor) -> Tensor:
         for _ in range(MOST_STEPS + 1):
@@ -144,7 +144,7 @@ def test_a_call_that_is_too_long_is_given_up() -> None:
 
 
 def test_recording_changes_no_bit() -> None:
-    """Of the answer and of the gradient."""
+    """Result and gradient are equal bit by bit."""
 
     def gradient(x: Tensor) -> Tensor:
         (of_x,) = torch.autograd.grad(x.log_softmax(-1).square().sum(), x)
@@ -155,7 +155,7 @@ def test_recording_changes_no_bit() -> None:
 
 
 def test_what_is_compiled_is_followed_and_nothing_is_compiled_meanwhile() -> None:
-    """Operation by operation; afterwards the compiler works as before."""
+    """Single operations are recorded, and the compiler works again afterwards."""
     backend = CompileCounter()
     compiled = torch.compile(lambda x: x.exp() / x.exp().sum(), backend=backend, dynamic=False)
     compiled(X)

@@ -1,4 +1,4 @@
-"""What is noticed of a call besides its answer: its own doing, and nobody else's."""
+"""The watch notices side effects of a call, and ignores other code."""
 
 import threading
 
@@ -7,17 +7,17 @@ from harness.record import Fault
 
 
 def test_a_thread_that_is_left_running_is_noticed() -> None:
-    """It is the call's."""
+    """The call started it."""
     end = threading.Event()
     watch = Watch(draws=True)
-    watch.call(int)  # what is imported to look at the first call is excused
+    watch.call(int)  # imports for the first watched call are ignored
     watch.call(lambda: threading.Thread(target=end.wait).start())
     end.set()
     assert watch.noticed == (Fault.STATE, "leaves 1 thread running")
 
 
 def test_a_thread_that_comes_to_its_end_during_a_call_is_none_of_its_doing() -> None:
-    """Whoever started it, such as a pool that is let go of, may have it end whenever that is."""
+    """Other code, such as a pool that is released, may end its threads at any time."""
     end = threading.Event()
     others = threading.Thread(target=end.wait)
     others.start()

@@ -1,8 +1,8 @@
-"""Forms that a careful engineer writes of the operations, right by the standard of the trade: none may be called wrong.
+"""Forms of the operations that a careful engineer writes: none of them may be called wrong.
 
-Each is what a textbook, a library or a reviewer would accept: the row maximum is taken off, the variance is taken in
-two passes, 16-bit numbers are accumulated in float32. Where a better algorithm keeps more digits, that is not held
-against them; where one of them is wrong all the same, it says so.
+A textbook, a library or a reviewer would accept each form: it subtracts the row maximum, computes the variance in two
+passes, or accumulates 16-bit numbers in float32. A better algorithm may keep more digits, which is no defect. The few
+forms with a defect state it.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ from torch.nn import functional
 
 @dataclass(frozen=True)
 class Form:
-    """One form: the function, the contract it claims, and the conventions it declares."""
+    """A function, the contract it claims, and the conventions it declares."""
 
     function: Callable[..., Tensor]
     contract: str
@@ -25,12 +25,12 @@ class Form:
 
     @property
     def name(self) -> str:
-        """The function's."""
+        """The name of the function."""
         return self.function.__name__
 
 
 def shifted_softmax(x: Tensor) -> Tensor:
-    """The row maximum taken off first."""
+    """Subtracts the row maximum first."""
     e = (x - x.amax(-1, keepdim=True)).exp()
     return e / e.sum(-1, keepdim=True)
 
@@ -41,7 +41,7 @@ def softmax_in_float32(x: Tensor) -> Tensor:
 
 
 def exponential_of_the_log_softmax(x: Tensor) -> Tensor:
-    """As attention is written where the logarithms are wanted too."""
+    """Usual in attention that also needs the logarithms."""
     return functional.log_softmax(x, -1).exp()
 
 
@@ -64,7 +64,7 @@ def logsumexp_of_a_constant_maximum(x: Tensor) -> Tensor:
 
 
 def entropy_without_log1p(x: Tensor) -> Tensor:
-    """``-sum p ln p`` of the shifted log-softmax; what is impossible is left out before the product."""
+    """``-sum p ln p`` of the shifted log-softmax; impossible classes are dropped before the product."""
     y = shifted_log_softmax(x)
     return -(y.exp() * torch.where(y.isinf(), 0.0, y)).sum(-1)
 
@@ -78,7 +78,7 @@ def entropy_of_shifted_logits(x: Tensor) -> Tensor:
 
 
 def logaddexp_without_log1p(a: Tensor, b: Tensor) -> Tensor:
-    """The larger, and ``log(1 + exp(-|a - b|))``; nothing is subtracted where the two are equal."""
+    """Adds the larger number and ``log(1 + exp(-|a - b|))``; equal numbers are not subtracted."""
     d = torch.where(a == b, 0.0, a - b).abs()
     return torch.maximum(a, b) + torch.log(1.0 + torch.exp(-d))
 
@@ -95,13 +95,13 @@ def softplus_by_logsigmoid(x: Tensor) -> Tensor:
 
 
 def t5_layer_norm(x: Tensor) -> Tensor:
-    """As T5 has it: no mean is taken off, and the row enters a second time in its own format."""
+    """T5's layer norm: no mean is subtracted, and the result multiplies the row in its original format."""
     variance = _wide(x).pow(2).mean(-1, keepdim=True)
     return (x * torch.rsqrt(variance + 1e-6)).to(x.dtype)
 
 
 def layer_norm_through_its_maximum(x: Tensor) -> Tensor:
-    """Scaled by the largest deviation, through which autograd goes too."""
+    """Scales by the largest deviation, and differentiates through it."""
     wide = _wide(x)
     d = wide - wide.mean(-1, keepdim=True)
     largest = d.abs().amax(-1, keepdim=True).clamp(min=1.0)
@@ -144,12 +144,12 @@ def cross_entropy_by_logsumexp(x: Tensor, labels: Tensor) -> Tensor:
 
 
 def indexed_loss(p: Tensor, labels: Tensor) -> Tensor:
-    """The chapter's."""
+    """The chapter's loss."""
     return -torch.log(p[range(len(p)), labels])
 
 
 def divergence_by_where(log_q: Tensor, p: Tensor) -> Tensor:
-    """What is impossible is left out, before the product and after it."""
+    """Impossible classes are dropped before and after the product."""
     safe = torch.where(p > 0, p, 1.0)
     return torch.where(p > 0, p * (safe.log() - torch.where(p > 0, log_q, 0.0)), 0.0).sum(-1)
 
@@ -160,13 +160,13 @@ def divergence_by_xlogy(log_q: Tensor, p: Tensor) -> Tensor:
 
 
 def sigmoid_of_two_branches(x: Tensor) -> Tensor:
-    """An exponential of what is not positive in either."""
+    """Both branches take the exponential of a number that is not positive."""
     e = x.clamp(max=0.0).exp()
     return torch.where(x >= 0, 1.0 / (1.0 + (-x.clamp(min=0.0)).exp()), e / (1.0 + e))
 
 
 def exponential_of_the_logsigmoid(x: Tensor) -> Tensor:
-    """As where the logarithm is at hand already."""
+    """Usual if the logarithm is already computed."""
     return functional.logsigmoid(x).exp()
 
 
@@ -186,7 +186,7 @@ def bce_of_clamp_and_abs(x: Tensor, y: Tensor) -> Tensor:
 
 
 def bce_by_logsigmoid(x: Tensor, y: Tensor) -> Tensor:
-    """``(1 - y) x - ln sigmoid(x)``, as torch has it."""
+    """``(1 - y) x - ln sigmoid(x)``, like torch."""
     return ((1.0 - y) * x - functional.logsigmoid(x)).mean()
 
 
@@ -197,13 +197,13 @@ def two_pass_variance(x: Tensor) -> Tensor:
 
 
 def unbiased_variance(x: Tensor) -> Tensor:
-    """Divided by one less."""
+    """Divides by n - 1."""
     wide = _wide(x)
     return (((wide - wide.mean(-1, keepdim=True)) ** 2).sum(-1) / (x.shape[-1] - 1)).to(x.dtype)
 
 
 def variance_by_pairwise_sums(x: Tensor) -> Tensor:
-    """Neighbours are added first, then their sums."""
+    """Adds neighbors first, then their sums."""
     wide = _wide(x)
     d = wide - _pairwise(wide)[..., None] / x.shape[-1]
     return (_pairwise(d * d) / x.shape[-1]).to(x.dtype)
@@ -224,13 +224,13 @@ def layer_norm_by_division(x: Tensor) -> Tensor:
 
 
 def squares_along_the_last_axis(prediction: Tensor, target: Tensor) -> Tensor:
-    """As Keras has it: a column of predictions meets a column of targets, and has a loss for each row."""
+    """Keras' loss per row: a column of predictions is broadcast against a row of targets."""
     target = target if target.ndim == prediction.ndim else target[..., None]
     return (prediction - target).square().mean(-1)
 
 
 def kl_of_what_is_normalised(p: Tensor, q: Tensor) -> Tensor:
-    """Both divided by their sums first, as torchmetrics has it, and the logarithms subtracted."""
+    """Normalizes both, then subtracts the logarithms, like torchmetrics."""
     p, q = (x / x.sum(-1, keepdim=True) for x in (p, q))
     return (torch.special.xlogy(p, p) - torch.special.xlogy(p, q)).sum(-1)
 
@@ -238,7 +238,7 @@ def kl_of_what_is_normalised(p: Tensor, q: Tensor) -> Tensor:
 def sgd_of_a_decayed_parameter(
     parameter: Tensor, gradients: Tensor, lr: float, momentum: float, weight_decay: float, nesterov: bool
 ) -> Tensor:
-    """The decay is a factor of the parameter, before the step: as timm's SGDW."""
+    """Multiplies the parameter by the decay before the step, like timm's SGDW."""
     buffer = None
     for gradient in gradients:
         buffer = gradient if buffer is None else momentum * buffer + gradient
@@ -250,7 +250,7 @@ def sgd_of_a_decayed_parameter(
 def sgd_of_one_update(
     parameter: Tensor, gradients: Tensor, lr: float, momentum: float, weight_decay: float, nesterov: bool
 ) -> Tensor:
-    """The decay is added to the step, and has no part in the buffer: as AdamW is written in one line."""
+    """Adds the decay to the step and not to the buffer, like AdamW in one line."""
     buffer = None
     for gradient in gradients:
         buffer = gradient if buffer is None else momentum * buffer + gradient
@@ -260,38 +260,38 @@ def sgd_of_one_update(
 
 
 def rms_norm_of_a_floored_norm(x: Tensor) -> Tensor:
-    """By the unit vector of the row, as x-transformers has it, in float32 at least."""
+    """Normalizes the row to a unit vector in float32 or wider, like x-transformers."""
     return (functional.normalize(_wide(x), dim=-1) * x.shape[-1] ** 0.5).to(x.dtype)
 
 
 def rms_norm_of_a_floored_root(x: Tensor) -> Tensor:
-    """The norm over the root of the length, which is nowhere below 1e-8."""
+    """Divides by the norm over the root of the length, limited to at least 1e-8."""
     wide = _wide(x)
     norm = wide.norm(dim=-1, keepdim=True) * x.shape[-1] ** -0.5
     return (wide / norm.clamp(min=1e-8)).to(x.dtype)
 
 
 def rms_norm_by_division(x: Tensor) -> Tensor:
-    """Nothing is added: a row of zeros is NaN."""
+    """Adds no eps: a row of zeros gives NaN."""
     wide = _wide(x)
     return (wide / wide.square().mean(-1, keepdim=True).sqrt()).to(x.dtype)
 
 
 def layer_norm_without_eps(x: Tensor) -> Tensor:
-    """Nothing is added: a constant row is NaN, or of order one."""
+    """Adds no eps: a constant row gives NaN, or values near 1."""
     wide = _wide(x)
     centred = wide - wide.mean(-1, keepdim=True)
     return (centred / centred.square().mean(-1, keepdim=True).sqrt()).to(x.dtype)
 
 
 def llama_rms_norm(x: Tensor) -> Tensor:
-    """With 1e-5."""
+    """Llama's norm, with eps 1e-5."""
     wide = _wide(x)
     return (wide / torch.sqrt((wide * wide).mean(-1, keepdim=True) + 1e-5)).to(x.dtype)
 
 
 def masked_softmax_with_zeros(x: Tensor, keep: Tensor) -> Tensor:
-    """A row that keeps nothing is zero."""
+    """Returns zeros for a fully masked row."""
     filled = torch.where(keep, x, -torch.inf)
     m = filled.detach().amax(-1, keepdim=True)
     e = torch.where(keep, (filled - torch.where(m.isinf(), 0.0, m)).exp(), 0.0)
@@ -305,7 +305,7 @@ def mean_of_squares(a: Tensor, b: Tensor) -> Tensor:
 
 
 def squares_by_pairwise_sums(a: Tensor, b: Tensor) -> Tensor:
-    """In float32 at least."""
+    """Adds pairwise, in float32 or wider."""
     d = _wide(a) - _wide(b)
     return (_pairwise(d * d) / len(a)).to(a.dtype)
 
@@ -326,7 +326,7 @@ def einstein_sum(X: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
 
 def fused_linear(X: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Torch's."""
+    """Torch's function."""
     return functional.linear(X, weight, bias)
 
 
@@ -399,4 +399,4 @@ DEFECTS = {
     "logsigmoid_of_clamp_and_abs": {"gradient": KINK, "gradient_at_zero": KINK, "gradient_at_infinity": KINK},
     "bce_of_clamp_and_abs": {"gradient": KINK, "gradient_at_zero": KINK},
 }
-"""What is wrong with a form by anybody's standard. A gradient at infinities is drawn with zeros among them."""
+"""Real defects of these forms. The example for a gradient at infinities contains zeros."""

@@ -1,4 +1,4 @@
-"""No false alarm on a careful engineer's own forms: what breaks on one is lost digits, or listed with its reason."""
+"""Careful forms cause no false alarm: a broken law means lost digits, or is listed with its reason."""
 
 import math
 
@@ -17,21 +17,21 @@ pytestmark = pytest.mark.judged
 DTYPES = ("float32", "bfloat16")
 
 OF_ALL_DTYPES = {"value", "gradient", "gradient_at_zero"}
-"""Laws that are decided in float64 and float16, too."""
+"""Laws that are also decided in float64 and float16."""
 
 GROUPS = {"value", "algebra", "finite", "gradient"}
-"""What rounding decides; the other groups are those of any implementation."""
+"""Groups of laws that depend on rounding. The other groups apply to any implementation."""
 
 
 def decidable(form: Form) -> list[Job]:
-    """The laws of a form that rounding decides."""
+    """Return the laws of a form that depend on rounding."""
     case = Case(form.function, form.contract, declares=dict(form.declares), name=f"careful.forms.{form.name}")
     rounded = [job for job in jobs([case]) if job.law.group in GROUPS]
     return [job for job in rounded if job.format.name in DTYPES or job.law.name in OF_ALL_DTYPES]
 
 
 def decided(job: Job) -> Verdict:
-    """On a few examples, without making what fails smaller."""
+    """Decide on few examples, without minimizing failures."""
     return decide(job, examples=3, minimal=False)
 
 
@@ -46,7 +46,10 @@ def _known(job: Job) -> bool:
     "job", [job for job in JOBS if not _known(job)], ids=lambda job: f"{job.case.name}-{job.law.name}-{job.format.name}"
 )
 def test_a_careful_form_is_not_called_wrong(job: Job) -> None:
-    """It holds, or loses digits that a better algorithm keeps; a backward pass of one's own need not have another."""
+    """Each law holds or loses digits that a better algorithm keeps.
+
+    A custom backward pass need not be differentiable.
+    """
     verdict = decided(job)
     skipped = {Status.SKIPPED} if job.law.name == "second_derivative" else set()
     assert verdict.status in {Status.HOLDS, Status.LOST} | skipped, verdict.violation or verdict.reason
@@ -56,7 +59,7 @@ def test_a_careful_form_is_not_called_wrong(job: Job) -> None:
     "job", [job for job in JOBS if _known(job)], ids=lambda job: f"{job.case.name}-{job.law.name}-{job.format.name}"
 )
 def test_what_is_wrong_with_a_careful_form_is_found(job: Job) -> None:
-    """However careful the rest of it is."""
+    """The rest of the form may be careful."""
     assert decided(job).status is Status.BROKEN
 
 
@@ -66,19 +69,19 @@ OF_ZEROS = {
     **dict.fromkeys(("logsumexp", "cross_entropy", "entropy"), math.log(65_536)),
     "masked_softmax": 2.0**-16,
 }
-"""What each operation is of 65,536 zeros."""
+"""The result of each operation for 65,536 zeros."""
 
 ADDED_IN_FLOAT16 = [
     *("shifted_softmax", "exponential_of_the_log_softmax", "shifted_log_softmax", "logsumexp_of_a_constant_maximum"),
     *("logsumexp_with_its_own_backward", "cross_entropy_of_shifted_logits", "cross_entropy_by_logsumexp"),
     *("entropy_without_log1p", "entropy_of_shifted_logits", "masked_softmax_with_zeros"),
 ]
-"""Forms of which all examples show one law to be broken beside the kinks: `value_on_long_rows` in float16."""
+"""Forms with another broken law than at the kinks: `value_on_long_rows` in float16."""
 
 
 @pytest.mark.parametrize("form", [form for form in FORMS if form.name in ADDED_IN_FLOAT16], ids=lambda form: form.name)
 def test_a_sum_of_65536_exponentials_is_no_number_of_float16(form: Form) -> None:
-    """Its largest is 65,504: the answer is zero or infinite, where float32 has nearly all digits of it."""
+    """The largest float16 is 65,504: the result is zero or infinite, while float32 keeps nearly all digits."""
     beside = {
         "cross_entropy": (torch.zeros(1, dtype=torch.int64),),
         "masked_softmax": (torch.ones(1, 65_536, dtype=torch.bool),),
@@ -93,7 +96,7 @@ def test_a_sum_of_65536_exponentials_is_no_number_of_float16(form: Form) -> None
 
 
 def test_an_infinite_loss_is_nan_where_zero_is_multiplied_by_infinity() -> None:
-    """The sample is certain, and wrong; the other of the two infinities has the limit, whichever form it is."""
+    """The prediction is certain and wrong. At the other infinity each form has the limit."""
     of_products, of_logsigmoid = (
         next(form for form in FORMS if form.name == name).function
         for name in ("bce_of_clamp_and_abs", "bce_by_logsigmoid")
@@ -106,7 +109,7 @@ def test_an_infinite_loss_is_nan_where_zero_is_multiplied_by_infinity() -> None:
 
 
 def test_a_row_that_drowns_is_divided_by_the_root_of_eps() -> None:
-    """Two neighbouring numbers have a variance, which torch's rounding of their mean leaves nothing of."""
+    """Two neighboring numbers have a variance, but torch's rounded mean leaves none."""
     numbers = [float.fromhex(f"-0x1.7cc7efb2d21a{digit}p+362") for digit in (3, 2)]
     x = torch.tensor([numbers], dtype=torch.float64)
     (form,) = (form for form in FORMS if form.name == "layer_norm_by_division")
@@ -120,7 +123,7 @@ def test_a_row_that_drowns_is_divided_by_the_root_of_eps() -> None:
 
 @pytest.mark.parametrize("name", ["mean_of_squares", "squares_by_pairwise_sums"])
 def test_a_column_of_predictions_meets_every_target(name: str) -> None:
-    """The loss of what was predicted exactly is not zero."""
+    """The loss of an exact prediction is not zero."""
     (form,) = (form for form in FORMS if form.name == name)
     target = torch.tensor([0.0, 1.0])
     assert form.function(target, target) == 0.0
@@ -129,7 +132,7 @@ def test_a_column_of_predictions_meets_every_target(name: str) -> None:
 
 @pytest.mark.parametrize("spread", [1e-3, 1.0, 1e4])
 def test_a_maximum_that_is_divided_out_again_adds_nothing_to_the_gradient(spread: float) -> None:
-    """Against the derivative in 60 digits: through the maximum or not, it is off by the same few roundings."""
+    """Compared with the derivative in 60 digits, both versions have the same few rounding errors."""
     x = torch.linspace(-1.0, 2.0, 7, dtype=torch.float64)[None] ** 3 * spread
     cotangent = torch.tensor([[1.0, -2.0, 0.5, 3.0, -1.0, 0.25, 2.0]], dtype=torch.float64)
     x.requires_grad_()
@@ -147,7 +150,7 @@ def test_a_maximum_that_is_divided_out_again_adds_nothing_to_the_gradient(spread
 @pytest.mark.parametrize("cotangent", [[0.0, 0.0, 0.0], [1.0, 0.0, 2.0]])
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_nothing_is_asked_of_the_gradient_of_a_constant_row_without_eps(dtype: str, cotangent: list[float]) -> None:
-    """It is 0 / 0, or of whatever the rounding of the mean has left of the row; a row that has a spread is judged."""
+    """Such a gradient is 0 / 0, or depends on the rounding of the mean. A row that is not constant is judged."""
     case = Case(layer_norm_without_eps, "layer_norm", declares={"eps": 0.0})
     doubled = Case(lambda x: 2.0 * layer_norm_without_eps(x), "layer_norm", declares={"eps": 0.0})
     weights = torch.tensor([cotangent], dtype=getattr(torch, dtype))
@@ -162,7 +165,7 @@ def test_nothing_is_asked_of_the_gradient_of_a_constant_row_without_eps(dtype: s
 
 
 def test_a_maximum_that_the_eps_is_not_divided_by_is_found() -> None:
-    """Then another eps is added to each row, and the value is wrong."""
+    """Each row then has another eps, and the value is wrong."""
 
     def unscaled(x: torch.Tensor) -> torch.Tensor:
         d = x - x.mean(-1, keepdim=True)

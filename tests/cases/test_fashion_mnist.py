@@ -38,7 +38,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Lay out a tiny set in which each image tells its own index, and all grey levels occur."""
+    """Write a tiny data set whose images encode their index and contain all gray levels."""
     root = tmp_path_factory.mktemp("root")
     raw = root / LAYOUT
     raw.mkdir(parents=True)
@@ -64,7 +64,7 @@ def load(
 
 
 def order_of(loader: Iterable[tuple[Tensor, Tensor]]) -> list[int]:
-    """Return the indices of one epoch, which the images tell, and check that the labels go with them."""
+    """Return the indices of an epoch, decoded from the images, and check the labels."""
     order = []
     for X, y in loader:
         indices = (X[:, 0, 0, 0] * 255).round().long()
@@ -76,7 +76,7 @@ def order_of(loader: Iterable[tuple[Tensor, Tensor]]) -> list[int]:
 @every_loader
 @with_and_without_workers
 def test_each_image_is_delivered_once_an_epoch(case: Case, root: Path, workers: int) -> None:
-    """Twice, as a loader is iterated over once an epoch; in another order each time."""
+    """Two epochs have different orders."""
     torch.manual_seed(0)
     loader = load(case, root, workers=workers)
     first, second = order_of(loader), order_of(loader)
@@ -89,7 +89,7 @@ def test_each_image_is_delivered_once_an_epoch(case: Case, root: Path, workers: 
 @every_loader
 @with_and_without_workers
 def test_the_order_is_that_of_the_file_unless_shuffled(case: Case, root: Path, workers: int) -> None:
-    """The same in each epoch."""
+    """It is the same in each epoch."""
     loader = load(case, root, workers=workers, shuffle=False)
     assert order_of(loader) == list(range(N))
     assert order_of(loader) == list(range(N))
@@ -108,7 +108,7 @@ def test_the_seed_of_torch_decides_the_order(case: Case, root: Path) -> None:
 @every_loader
 @with_and_without_workers
 def test_batches_are_whole_but_for_the_tail(case: Case, root: Path, workers: int) -> None:
-    """Shapes and dtypes are as declared; the tail is kept, and counted."""
+    """Shapes and dtypes are as declared. The last, smaller batch is delivered and counted."""
     loader = load(case, root, workers=workers)
     batches = list(loader)
     assert [len(y) for _, y in batches] == [BATCH] * 5 + [3]
@@ -121,19 +121,22 @@ def test_batches_are_whole_but_for_the_tail(case: Case, root: Path, workers: int
 
 @every_loader
 def test_the_test_set_is_another_set(case: Case, root: Path) -> None:
-    """It is chosen by ``train``."""
+    """The argument ``train`` chooses it."""
     assert len(order_of(load(case, root, train=False))) == N - 6
 
 
 @every_loader
 def test_a_folder_may_be_named_by_a_string(case: Case, root: Path) -> None:
-    """As torchvision allows."""
+    """Torchvision allows it too."""
     assert order_of(load(case, str(root), shuffle=False)) == list(range(N))
 
 
 @every_loader
 def test_values_are_the_byte_over_255(case: Case, root: Path) -> None:
-    """Within 1.5 ulp: correctly rounded by those that divide, by the others the bits of torchvision's ``ToDtype``."""
+    """The error is at most 1.5 ulp.
+
+    Loaders that divide are correctly rounded; the others have the bits of torchvision's ``ToDtype``.
+    """
     X, _ = next(iter(load(case, root, shuffle=False)))
     bytes_ = np.arange(784) % 256
     bytes_[0] = 5
@@ -172,7 +175,7 @@ def test_one_batch_may_hold_everything(case: Case, root: Path) -> None:
 
 @every_loader
 def test_what_a_worker_needs_can_be_sent_to_it(case: Case, root: Path) -> None:
-    """Workers that are started afresh, not forked, receive the data set by pickle."""
+    """Spawned workers receive the data set by pickle."""
     loader = load(case, root, workers=2)
     loader = loader.packed if isinstance(loader, concise.Unpacked) else loader
     if isinstance(loader, DataLoader):
@@ -184,14 +187,14 @@ def test_what_a_worker_needs_can_be_sent_to_it(case: Case, root: Path) -> None:
 
 @every_loader
 def test_every_loader_has_the_same_signature(case: Case) -> None:
-    """So that one replaces another."""
+    """One loader can therefore replace another."""
     names = list(inspect.signature(case.function).parameters)
     assert names == ["root", "train", "batch_size", "workers", "shuffle"]
     assert (case.contract, case.family) == ("loader", "fashion_mnist")
 
 
 def test_a_loader_in_a_fresh_process_delivers_the_same(root: Path) -> None:
-    """Data set and collation survive the journey to a spawned worker."""
+    """Data set and collate function reach a spawned worker unchanged."""
     loader = DataLoader(
         concise.BatchedImages(root, train=True),
         BATCH,
@@ -203,7 +206,7 @@ def test_a_loader_in_a_fresh_process_delivers_the_same(root: Path) -> None:
 
 
 def test_all_loaders_read_the_stand_in(tmp_path: Path) -> None:
-    """What the harness lays out is what the specimens read."""
+    """They read the folder that the harness prepares."""
     root = dataset.prepare("synthetic", cache=tmp_path).root
     expected = dataset.arrays(root, train=False)
     for case in CASES:
@@ -213,7 +216,7 @@ def test_all_loaders_read_the_stand_in(tmp_path: Path) -> None:
 
 
 def test_labels_are_told_as_words() -> None:
-    """From a tensor or a list, in the spelling of the harness."""
+    """They come from a tensor or a list, in the spelling of the harness."""
     assert scratch.text_labels(torch.tensor([9, 0, 0])) == ["ankle boot", "t-shirt", "t-shirt"]
     assert scratch.text_labels([1]) == ["trouser"]
     assert scratch.WORDS == dataset.CLASSES
@@ -221,7 +224,7 @@ def test_labels_are_told_as_words() -> None:
 
 @pytest.mark.parametrize("shape", [(5, 28, 28), (5, 1, 28, 28)])
 def test_images_are_drawn_in_a_grid(shape: tuple[int, ...]) -> None:
-    """Each with its title, the places without an image empty; arrays and tensors alike."""
+    """Each image has its title, and unused places are empty; arrays and tensors both work."""
     images = torch.rand(shape, generator=torch.Generator().manual_seed(0))
     with mpl.rc_context():
         plt.switch_backend("agg")
@@ -235,7 +238,7 @@ def test_images_are_drawn_in_a_grid(shape: tuple[int, ...]) -> None:
 
 
 def test_a_grid_needs_no_titles() -> None:
-    """One place is a grid too."""
+    """A single image is a grid too."""
     with mpl.rc_context():
         plt.switch_backend("agg")
         (ax,) = scratch.show_images(np.zeros((1, 28, 28)), 1, 1)

@@ -1,4 +1,4 @@
-"""Functions whose first loss of the truth an expert can name, with an example on which it breaks a law."""
+"""Functions with a known first loss of accuracy, each with an example on which it breaks a law."""
 
 import inspect
 from collections.abc import Callable
@@ -9,23 +9,15 @@ from typing import Any
 from harness.record import EventKind
 
 MARK = "# here"
-"""Ends the line of a function that the event is to name."""
+"""Ends the line that the event should name."""
 
 
 @dataclass(frozen=True)
 class Known:
-    """One function on one example.
+    """A function, and an example on which it breaks a law in a dtype.
 
-    Parameters
-    ----------
-    function, contract, law, dtype
-        What breaks what.
-    example
-        The inputs, as nested lists by name.
-    kind, operation, backward
-        The event; no event where ``kind`` is ``None``, since what is wrong is not a rounding.
-    declares
-        Conventions of the function.
+    The example has nested lists by name. ``kind``, ``operation`` and ``backward`` describe the event. ``kind`` is
+    ``None`` if the defect is not a rounding. ``declares`` has the conventions of the function.
     """
 
     function: Callable[..., Any]
@@ -40,19 +32,19 @@ class Known:
 
     @property
     def place(self) -> str | None:
-        """The line that is marked, in the function or in what it calls ``marked``."""
+        """The marked line, in the function or in its attribute ``marked``."""
         lines, first = inspect.getsourcelines(getattr(self.function, "marked", self.function))
         at = next((n for n, line in enumerate(lines) if line.rstrip().endswith(MARK)), None)
         return None if at is None else f"{Path(inspect.getsourcefile(self.function) or '').name}:{first + at}"
 
     @property
     def name(self) -> str:
-        """As tests list it."""
+        """Name in the list of tests."""
         return f"{self.function.__name__} {self.law} {self.dtype}"
 
 
 KNOWN: list[Known] = []
-"""All of them, in the order in which they are defined."""
+"""All functions in the order of their definition."""
 
 
 def loses(
@@ -64,7 +56,7 @@ def loses(
     declares: dict[str, Any] | None = None,
     **examples: dict[str, Any],
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Note what a function loses: ``event`` is its kind and operation, such as ``overflow exp``, or ``none``."""
+    """Register a function with its expected ``event``: kind and operation, such as ``overflow exp``, or ``none``."""
     kind, _, operation = event.partition(" ")
 
     def note(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,4 +1,4 @@
-"""What goes beyond the largest number of a format, or below the smallest."""
+"""Results beyond the largest number of a format, or below the smallest."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ def naive_softmax(x: Tensor) -> Tensor:
 @loses("softmax", "value", "overflow exp", float32=logits(1000.0, 0.0), float64=logits(3000.0, 0.0))
 @loses("softmax", "shift_invariant", "overflow exp", float32=logits(100.0, 0.0))
 def softmax_on_one_line(x: Tensor) -> Tensor:
-    """The definition, twice."""
+    """The definition, with two exponentials."""
     return x.exp() / x.exp().sum(-1, keepdim=True)  # here
 
 
@@ -67,7 +67,7 @@ def softmax_with_a_narrow_sum(x: Tensor) -> Tensor:
 
 @loses("log_softmax", "value", "underflow exp", float32=logits(0.0, 120.0), float64=logits(0.0, 800.0))
 def log_of_a_shifted_softmax(x: Tensor) -> Tensor:
-    """The logarithm of what has underflowed."""
+    """Takes the logarithm of an underflowed number."""
     exponentials = (x - x.amax(-1, keepdim=True)).exp()  # here
     return (exponentials / exponentials.sum(-1, keepdim=True)).log()
 
@@ -76,7 +76,7 @@ def log_of_a_shifted_softmax(x: Tensor) -> Tensor:
 @loses("log_softmax", "finite_on_extreme_logits", "underflow softmax", float64=logits(0.0, 800.0))
 @loses("log_softmax", "gradient", "underflow softmax", float32={"logits": [[0.0, 120.0]], "cotangent": [[1.0, 0.0]]})
 def log_of_torch_softmax(x: Tensor) -> Tensor:
-    """The same through torch's own softmax."""
+    """Takes the logarithm of torch's softmax."""
     p = torch.softmax(x, dim=-1)  # here
     return p.log()
 
@@ -105,7 +105,7 @@ def unshifted_cross_entropy(x: Tensor, y: Tensor) -> Tensor:
 
 @loses("sigmoid", "value", "overflow exp", float32={"x": [-89.0]}, float64={"x": [-715.0]})
 def sigmoid_by_definition(x: Tensor) -> Tensor:
-    """One over one plus: right but for the last tail."""
+    """The definition, which is right except for the far left tail."""
     return 1 / (1 + torch.exp(-x))  # here
 
 
@@ -124,7 +124,7 @@ def softplus_by_definition(x: Tensor) -> Tensor:
 
 @loses("logsigmoid", "value", "underflow sigmoid", float32={"x": [-120.0]}, float64={"x": [-800.0]})
 def log_of_torch_sigmoid(x: Tensor) -> Tensor:
-    """The logarithm of what has underflowed."""
+    """Takes the logarithm of an underflowed number."""
     return torch.log(torch.sigmoid(x))  # here
 
 
@@ -166,7 +166,7 @@ def layer_norm_by_sums(x: Tensor) -> Tensor:
     float32={"mean": [[0.0]], "target": [[1e25]], "variance": [[1e20]]},
 )
 def gaussian_nll_by_squares(mean: Tensor, target: Tensor, variance: Tensor) -> Tensor:
-    """The square before the division."""
+    """Squares before the division."""
     square = (target - mean) ** 2  # here
     return 0.5 * (torch.log(2 * torch.pi * variance) + square / variance).mean()
 
@@ -190,6 +190,6 @@ def squared_error_by_sum(y_hat: Tensor, y: Tensor) -> Tensor:
     float16={"x": [[float.fromhex("0x1.004p-12"), float.fromhex("0x1.fe4p-14")]]},
 )
 def layer_norm_with_a_subnormal_eps(x: Tensor) -> Tensor:
-    """The eps of float32, in float16: three digits of it are left, and the variance has none."""
+    """The eps of float32 has three digits in float16, and the variance has none."""
     centred = x - x.mean(-1, keepdim=True)
     return centred / torch.sqrt(x.var(-1, keepdim=True, unbiased=False) + 1e-5)  # here

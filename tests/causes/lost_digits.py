@@ -1,4 +1,4 @@
-"""What is rounded away: cancelled, absorbed, or lost in a long sum."""
+"""Rounding errors: cancellation, absorption, and long sums."""
 
 import torch
 from causes.known import loses
@@ -17,7 +17,7 @@ def softmax_without_a_division(x: Tensor) -> Tensor:
 @loses("log_softmax", "dominating_class_not_lost", "cancellation log", float32={"logits": [[0.0, 20.0]]})
 @loses("log_softmax", "dominating_class_not_lost", "cancellation log", float64={"logits": [[0.0, 40.0]]})
 def log_of_a_dominating_class(x: Tensor) -> Tensor:
-    """The logarithm of what was rounded to one."""
+    """Takes the logarithm of a number that was rounded to 1."""
     p = x.softmax(-1)
     return p.log()  # here
 
@@ -34,7 +34,7 @@ def shifted_log_softmax(x: Tensor) -> Tensor:
 @loses("logsumexp", "excess_not_lost", "absorption sum", float32={"logits": [[0.0, -20.0]]})
 @loses("logsumexp", "excess_not_lost", "absorption sum", float64={"logits": [[0.0, -40.0]]})
 def shifted_logsumexp(x: Tensor) -> Tensor:
-    """The same."""
+    """One plus a small exponential."""
     largest = x.amax(-1, keepdim=True)
     total = (x - largest).exp().sum(-1)  # here
     return largest[..., 0] + total.log()
@@ -42,7 +42,7 @@ def shifted_logsumexp(x: Tensor) -> Tensor:
 
 @loses("logsumexp", "at_least_the_maximum", "cancellation log", float32={"logits": [[-3e-8]]})
 def logsumexp_of_a_single_number(x: Tensor) -> Tensor:
-    """A sum of one term loses none: its exponential was rounded to a number near one."""
+    """The sum has one term and loses nothing; its exponential was rounded to a number near 1."""
     total = x.exp().sum(-1)
     return total.log()  # here
 
@@ -50,20 +50,20 @@ def logsumexp_of_a_single_number(x: Tensor) -> Tensor:
 @loses("softplus", "tail_not_lost", "absorption add", float32={"x": [-20.0]}, float64={"x": [-40.0]})
 @loses("softplus", "value", "absorption add", float32={"x": [-10.0]}, bfloat16={"x": [-4.0]}, float64={"x": [-20.0]})
 def softplus_of_one_plus(x: Tensor) -> Tensor:
-    """One plus tiny under a logarithm."""
+    """Adds one to a tiny number under a logarithm."""
     return torch.log(1 + x.exp())  # here
 
 
 @loses("logsigmoid", "tail_not_lost", "absorption add", float32={"x": [20.0]}, float64={"x": [40.0]})
 def logsigmoid_of_one_plus(x: Tensor) -> Tensor:
-    """The same with a sign."""
+    """Adds one to a tiny number under a logarithm."""
     grown = 1.0 + torch.exp(-x)  # here
     return -grown.log()
 
 
 @loses("logsigmoid", "value", "cancellation log", float32={"x": [10.0]}, float16={"x": [5.0]}, float64={"x": [20.0]})
 def log_of_a_saturated_sigmoid(x: Tensor) -> Tensor:
-    """The logarithm of a number near one that was rounded."""
+    """Takes the logarithm of a rounded number near 1."""
     return x.sigmoid().log()  # here
 
 
@@ -82,7 +82,7 @@ def shifted_logaddexp(a: Tensor, b: Tensor) -> Tensor:
 
 @loses("sigmoid", "value", "cancellation add", float32={"x": [-10.0]}, float64={"x": [-20.0]}, bfloat16={"x": [-6.0]})
 def sigmoid_by_tanh(x: Tensor) -> Tensor:
-    """Near minus one, plus one."""
+    """Adds one to a number near minus one."""
     t = torch.tanh(x / 2)
     return (t + 1) / 2  # here
 
@@ -122,7 +122,7 @@ def variance_by_moments(x: Tensor) -> Tensor:
 @loses("layer_norm", "value", "cancellation sub", float32={"x": [[1000.0, 1001.0, 1003.0]]})
 @loses("layer_norm", "shift_invariant", "cancellation sub", float32={"x": [[4096.0, 4097.0, 4099.0]]})
 def layer_norm_by_moments(x: Tensor) -> Tensor:
-    """The same under a root."""
+    """The mean square less the square of the mean, under a root."""
     mean = x.mean(-1, keepdim=True)
     variance = (x**2).mean(-1, keepdim=True) - mean**2  # here
     return (x - mean) / torch.sqrt(variance + 1e-5)

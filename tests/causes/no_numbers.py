@@ -1,4 +1,4 @@
-"""NaN of what is none, and gradients that are lost or invalid."""
+"""NaN from invalid operations, and gradients that are lost or invalid."""
 
 from collections.abc import Callable
 from typing import Any
@@ -72,7 +72,7 @@ def masked_softmax_that_multiplies(x: Tensor, keep: Tensor) -> Tensor:
     float32={"logits": [[0.0, -_INF]], "cotangent": [[1.0, 0.0]]},
 )
 def softmax_mended_after_the_fact(x: Tensor) -> Tensor:
-    """The value is mended by where, the gradient is not."""
+    """Replaces NaN in the value by where, but not in the gradient."""
     p = x.softmax(-1)
     factor = x * 0 + 1  # here
     return torch.where(x.isneginf(), torch.zeros_like(p), p * factor)
@@ -116,13 +116,13 @@ class Squaring(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
-        """Their quotient."""
+        """Divide."""
         ctx.save_for_backward(a, b)
         return a / b
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
-        """The quotient rule as the book has it."""
+        """Apply the quotient rule of textbooks."""
         (gradient,), (a, b) = gradients, ctx.saved_tensors
         square = b * b  # here
         return gradient / b, -(gradient * a / square).sum(-1, keepdim=True)
@@ -132,7 +132,7 @@ class Squaring(torch.autograd.Function):
     "softmax", "gradient", "overflow mul", backward=True, float32={"logits": [[50.0, 49.0]], "cotangent": [[1.0, 0.0]]}
 )
 def softmax_with_a_squaring_gradient(x: Tensor) -> Tensor:
-    """It holds forward, and overflows backward at half of ln(max)."""
+    """The value is right; the gradient overflows from half of ln(max)."""
     exponentials = x.exp()
     total = exponentials.sum(-1, keepdim=True)
     return Squaring.apply(exponentials, total)
@@ -143,11 +143,11 @@ softmax_with_a_squaring_gradient.marked = Squaring  # type: ignore[attr-defined]
 
 @loses("log_softmax", "gradient", "underflow softmax", float64={"logits": [[0.0, 800.0]], "cotangent": [[1.0, 0.0]]})
 def log_softmax_of_softmax(x: Tensor) -> Tensor:
-    """The gradient divides by what has underflowed."""
+    """The gradient divides by an underflowed number."""
     return torch.log(torch.nn.functional.softmax(x, dim=-1))  # here
 
 
-# Nothing that a rounding does
+# Defects that are not rounding errors
 
 
 @loses("softmax", "rows_sum_to_one", "none", float32={"logits": [[1.0, 2.0]]}, float64={"logits": [[1.0, 2.0]]})
@@ -164,7 +164,7 @@ def reversed_softmax(x: Tensor) -> Tensor:
 
 @loses("softmax", "gradient", "none", float32={"logits": [[1.0, 2.0]], "cotangent": [[1.0, 0.0]]})
 def detached_softmax(x: Tensor) -> Tensor:
-    """The normaliser is a constant to autograd."""
+    """The normalizer is a constant for autograd."""
     e = (x - x.amax(-1, keepdim=True)).exp()
     return e / e.sum(-1, keepdim=True).detach()
 
@@ -177,13 +177,13 @@ def softmax_in_float32(x: Tensor) -> Tensor:
 
 @loses("nll_of_probabilities", "value", "none", float32={"probabilities": [[[0.001, 0.999]]], "labels": [[0]]})
 def nll_with_an_eps(p: Tensor, y: Tensor) -> Tensor:
-    """Another function."""
+    """Computes a slightly different function."""
     return -torch.log(p[torch.arange(len(y)), y] + 1e-4)
 
 
 @loses("softmax", "value", "none", float32={"logits": [[100.0, 0.0]]})
 def softmax_by_numpy(x: Tensor) -> Tensor:
-    """What is not torch's cannot be followed."""
+    """NumPy operations cannot be traced."""
     import numpy as np
 
     with np.errstate(over="ignore", invalid="ignore"):
@@ -193,17 +193,17 @@ def softmax_by_numpy(x: Tensor) -> Tensor:
 
 @loses("log_softmax", "value", "none", float32={"logits": [["-0x1.0f5aaep+2", 0.0]]})
 def log_softmax_with_an_eps(x: Tensor) -> Tensor:
-    """Nearly beyond its bound in exact arithmetic: a rounding is the last straw only."""
+    """In exact arithmetic it nearly exceeds its bound, so that any rounding exceeds it."""
     return (x.softmax(-1) + 1e-8).log()
 
 
 def in_vector_kernels(decorator: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Expect a loss only where torch has vector kernels: the others do not fold a product into a sum."""
+    """Expect a loss only if torch has vector kernels: other kernels do not fuse products and sums."""
     return decorator if torch.backends.cpu.get_cpu_capability() != "DEFAULT" else lambda function: function
 
 
 @in_vector_kernels(loses("layer_norm", "constant_rows_become_zeros", "none", bfloat16={"x": [[528.0]]}))
 @in_vector_kernels(loses("layer_norm", "constant_rows_become_zeros", "none", bfloat16={"x": [["0x1.eap-118"]]}))
 def layer_norm_of_torch(x: Tensor) -> Tensor:
-    """It leaves 0.03 of a row that is its own mean: one operation, and what is zero in truth has not underflown."""
+    """Returns 0.03 for a row that equals its mean: it is one operation, and an exact zero is no underflow."""
     return torch.layer_norm(x, x.shape[-1:])

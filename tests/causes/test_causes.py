@@ -1,4 +1,4 @@
-"""The first loss of the truth is named as an expert would name it."""
+"""The first loss of accuracy is named as an expert would name it."""
 
 import json
 from typing import Any
@@ -21,14 +21,14 @@ pytestmark = pytest.mark.judged
 
 
 def verdict(known: Known) -> Verdict:
-    """Decide the law on the one example."""
+    """Decide the law on the example."""
     case = Case(known.function, known.contract, declares=known.declares, name=known.function.__name__)
     (job,) = jobs([case], laws=[known.law], dtypes=[known.dtype])
     return decide(job, example=from_json(json.dumps(known.example), job.contract, job.format))
 
 
 def found(known: Known) -> Any:
-    """What is said of the first loss."""
+    """Return the event of the first loss."""
     violation = verdict(known).violation
     assert violation is not None, "the law holds on the example"
     event = violation.event
@@ -37,7 +37,7 @@ def found(known: Known) -> Any:
 
 @pytest.mark.parametrize("known", KNOWN, ids=lambda known: known.name.replace(" ", "-"))
 def test_the_first_loss_is_the_one_that_an_expert_names(known: Known) -> None:
-    """Kind, operation, direction and line."""
+    """Kind, operation, direction and line agree."""
     expected = known.kind and (known.kind, known.operation, known.backward, known.place)
     assert found(known) == expected
 
@@ -47,7 +47,7 @@ def test_the_first_loss_is_the_one_that_an_expert_names(known: Known) -> None:
     [("float32", [88.5, 88.5], 2.7e38), ("float32", [86.5] * 17, 3.7e37), ("float16", [4.0] * 1300, None)],
 )
 def test_a_sum_of_large_terms_is_told_from_one_of_many(dtype: str, logits: list[float], largest: float | None) -> None:
-    """Where the terms are large the largest is the input; where they are many there is none."""
+    """For large terms, the event's input is the largest term. For many terms there is none."""
     (job,) = jobs([Case(lambda x: x.exp().sum(-1).log(), "logsumexp")], laws=["value"], dtypes=[dtype])
     event = event_of(job, {"logits": torch.tensor([logits], dtype=job.format.dtype)})
     assert event is not None

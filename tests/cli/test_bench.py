@@ -1,4 +1,4 @@
-"""The command `harness bench`: what it hands on to the suites, and how it ends."""
+"""The command `harness bench`: the settings that it passes to the suites, and how it ends."""
 
 import json
 import re
@@ -17,14 +17,14 @@ from harness.error import UsageError
 
 
 class Suites:
-    """Stands in for the runs of the suites: notes what they are told, and leaves a document."""
+    """Substitute for the suites that records its settings and writes a document."""
 
     def __init__(self, end: BaseException | int = 0) -> None:
         self.end = end
         self.settings: list[Settings] = []
 
     def __call__(self, name: str, *, run_folder: Path, settings: Settings, watch: Any = None, **_: Any) -> int:
-        """Note, report progress, write, and end as told."""
+        """Record the settings, report progress, write the document, and end as configured."""
         self.settings.append(settings)
         if watch is not None:
             watch("test_training_step[it]", 1, 2)
@@ -47,7 +47,7 @@ def bench(monkeypatch: pytest.MonkeyPatch, folder: Path, suites: Suites, *option
 def test_batch_sizes_are_handed_on(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, given: str | None, meant: tuple[int, ...]
 ) -> None:
-    """Numbers, the whole range to 65,536, or the suite's own."""
+    """They are numbers, the full range to 65,536, or the default of the suite."""
     suites = Suites()
     options = () if given is None else ("--batch-sizes", given)
     assert bench(monkeypatch, tmp_path, suites, "steps", *options).exit_code == 0
@@ -58,7 +58,7 @@ def test_batch_sizes_are_handed_on(
 
 @pytest.mark.parametrize("given", ["0", "1,,2", "-4", "many", ""])
 def test_other_batch_sizes_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, given: str) -> None:
-    """By one plain message, before anything is timed."""
+    """The message is one line, before any measurement."""
     suites = Suites()
     ended = bench(monkeypatch, tmp_path, suites, "steps", "--batch-sizes", given)
     assert isinstance(ended.exception, UsageError)
@@ -70,14 +70,14 @@ def test_other_batch_sizes_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path
 
 @pytest.mark.parametrize("suite", ["steps", "agreement"])
 def test_a_suite_with_a_summary_prints_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, suite: str) -> None:
-    """And ends with the code of the suite."""
+    """The exit code is that returned by the suite."""
     ended = bench(monkeypatch, tmp_path, Suites(1), suite)
     assert ended.exit_code == 1
     assert "scratch." in ended.output
 
 
-def test_what_an_audit_costs_is_told_beside_what_is_aimed_at(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Of the samples the second is beyond it in time and memory."""
+def test_the_cost_of_an_audit_is_shown_with_its_target(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The second sample exceeds its target in time and memory."""
     output = bench(monkeypatch, tmp_path, Suites(), "audit").output
     lines = output.splitlines()
     first, second = (next(line for line in lines if name in line) for name in ("step 0", "step 1"))
@@ -95,14 +95,14 @@ def test_what_an_audit_costs_is_told_beside_what_is_aimed_at(monkeypatch: pytest
 
 
 def test_an_interrupt_shows_what_was_measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The table of what is finished, and the interrupt."""
+    """The output has the table of finished benchmarks, and the command fails."""
     ended = bench(monkeypatch, tmp_path, Suites(KeyboardInterrupt()), "steps")
     assert ended.exit_code != 0
     assert "scratch.closed_form_step" in ended.output
 
 
 def test_a_suite_that_measured_nothing_shows_no_older_table(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """What is in the run from before is not this suite's."""
+    """The run still has older results, which are not printed."""
     bench(monkeypatch, tmp_path, Suites(), "steps")
     ended = bench(monkeypatch, tmp_path, Suites(2), "steps")
     assert ended.exit_code == 2
@@ -110,23 +110,21 @@ def test_a_suite_that_measured_nothing_shows_no_older_table(monkeypatch: pytest.
 
 
 class SomeIdle(Suites):
-    """Suites of which some have nothing to time."""
+    """Suites, some without anything to time."""
 
     def __init__(self, idle: tuple[str, ...]) -> None:
         super().__init__()
         self.idle = idle
 
     def __call__(self, name: str, **told: Any) -> int:
-        """Refuse, or do as the others."""
+        """Refuse some suites, and run the others as usual."""
         if name in self.idle:
             raise IdleError(f"{name} has nothing to time")
         return super().__call__("steps", **told)
 
 
-def test_of_the_usual_suites_those_without_work_are_passed_over(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """Each with a sentence; the others run, and the end is theirs."""
+def test_usual_suites_without_work_are_skipped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Each has a message; the others run and decide the exit code."""
     suites = SomeIdle(("steps", "loaders", "screening"))
     ended = bench(monkeypatch, tmp_path, suites)
     assert ended.exit_code == 0
@@ -136,9 +134,9 @@ def test_of_the_usual_suites_those_without_work_are_passed_over(
 
 
 @pytest.mark.parametrize(("named", "idle"), [((), USUAL), (("loaders", "steps"), ("loaders",))])
-def test_a_suite_that_is_named_has_work_and_so_has_one_of_the_usual(
+def test_a_named_suite_must_have_work(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, named: tuple[str, ...], idle: tuple[str, ...]
 ) -> None:
-    """Else the question cannot be answered."""
+    """Otherwise the command fails."""
     ended = bench(monkeypatch, tmp_path, SomeIdle(idle), *named)
     assert isinstance(ended.exception, IdleError)

@@ -1,4 +1,4 @@
-"""The options of ``harness check``: what is claimed, the limits, the output, and watching a file."""
+"""The options of ``harness check``: contracts, limits, output files, and watching a file."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from harness.cli import app
 from harness.cli.check import again_and_again
 from harness.cli.options import complete_contract, complete_law
 from harness.contracts import contracts
-from harness.record import RUNS, Property, RunFolder
+from harness.record import RUNS, Passage, Property, RunFolder
 
 NAIVE = "def softmax(x):\n    return x.exp() / x.exp().sum(-1, keepdim=True)\n"
 STABLE = "def softmax(x):\n    return x.softmax(-1)\n"
@@ -25,24 +25,27 @@ ONE_LAW = ("--law", "value", "--dtypes", "float32")
 
 @pytest.fixture
 def harness(harness_command: Command, one_worker: None) -> Command:
-    """Run the command, which has foreign code checked in a process of its own."""
+    """Return the command; it checks foreign code in a separate process."""
     return harness_command
 
 
 @pytest.fixture
 def homework(workplace: Path) -> Path:
-    """The naive softmax in a file."""
+    """Write a naive softmax to a file."""
     file = workplace / "homework.py"
     file.write_text(NAIVE, encoding="utf-8")
     return file
 
 
 def test_a_declared_break_is_expected_in_the_dtypes_it_names(harness: Command, homework: Path) -> None:
-    """And not found is as red as broken."""
+    """A declared failure that does not occur fails like a broken law."""
     check = ("check", "homework.py:softmax", "--contract", "softmax", "--law", "value")
     some = harness(*check, "--dtypes", "float32,float16", "--breaks", "value:float16=exp overflows")
     assert some.returncode == 1
-    assert "verdict: 1 defect in homework.softmax: 1 of 2 laws (0 hold, 1 expected failure)" in some.stdout
+    assert (
+        "verdict: 1 defect in homework.softmax: 1 of 1 law (2 verdicts: 0 hold, 1 expected failure, 1 broken)"
+        in some.stdout
+    )
     every = harness(*check, "--dtypes", "float32,float16", "--breaks", "value=exp overflows")
     assert every.returncode == 0
     wrong = harness(*check, "--breaks", "value:float8=no")
@@ -51,11 +54,11 @@ def test_a_declared_break_is_expected_in_the_dtypes_it_names(harness: Command, h
 
 
 def test_the_formats_are_written_where_the_user_says(harness: Command, homework: Path) -> None:
-    """Each beside the table."""
+    """The table is printed besides."""
     files = ("--json", "out/v.json", "--junit", "out/v.xml", "--markdown", "out/v.md")
     done = harness("check", "homework.py:softmax", "--contract", "softmax", *ONE_LAW, *files)
     assert done.returncode == 1
-    line = done.stdout.splitlines()[-1]
+    line = done.stdout.splitlines()[-2]
     document = json.loads(Path("out/v.json").read_text(encoding="utf-8"), parse_constant=_refused)
     assert document["verdict"] == line
     assert [one["violation"]["actual"] for one in document["verdicts"]] == ["NaN"]
@@ -64,23 +67,23 @@ def test_the_formats_are_written_where_the_user_says(harness: Command, homework:
 
 
 def _refused(constant: str) -> None:
-    """Fail: JSON has no such number, and other languages' readers stop at it."""
+    """Fail, because JSON has no such number and other languages reject it."""
     raise AssertionError(constant)
 
 
 def test_fail_fast_stops_at_the_first_failure(harness: Command, homework: Path) -> None:
-    """And says that it did; a grade would be one of laws that were not looked at."""
+    """The output states that it stopped. There is no grade, because not all laws were checked."""
     done = harness("check", "homework.py:softmax", "--contract", "softmax", "--dtypes", "float32", "--fail-fast")
     assert done.returncode == 1
-    assert re.search(r"^grade: none, stopped at the first failure after 1 of \d+ laws$", done.stdout, re.MULTILINE)
+    assert re.search(r"^grade: none, stopped at the first failure after 1 of \d+ verdicts$", done.stdout, re.MULTILINE)
     assert "checked: homework.py:softmax, 1 case, 1 verdict" in done.stdout
     assert re.search(
-        r"verdict: stopped at the first failure after 1 of \d+ laws, the rest was not checked; 1 d", done.stdout
+        r"verdict: stopped at the first failure after 1 of \d+ verdicts, the rest was not checked; 1 d", done.stdout
     )
 
 
 def test_a_function_of_no_lines_that_warns_is_judged_in_this_process_too(harness: Command, workplace: Path) -> None:
-    """A warning is no failure, and what calls the instrument is no place in the function."""
+    """A warning is no failure, and lines of the harness are no place in the function."""
     words = ("--dtypes", "float32", "--no-isolate")
     call = "lambda var, x: var(x, -1)"
     warned = harness("check", "torch:var", "--contract", "variance", "--call", call, *words, "--law", "value")
@@ -93,7 +96,7 @@ def test_a_function_of_no_lines_that_warns_is_judged_in_this_process_too(harness
 
 
 def test_seconds_bound_the_search_of_a_law(harness: Command, workplace: Path) -> None:
-    """At least one example is looked at."""
+    """At least one example is checked."""
     code = "import time\n\ndef softmax(x):\n    time.sleep(0.05)\n    return x.softmax(-1)\n"
     Path("slow.py").write_text(code, encoding="utf-8")
     done = harness("check", "slow.py:softmax", "--contract", "softmax", *ONE_LAW, "--seconds", "0.125", "--no-replay")
@@ -104,7 +107,7 @@ def test_seconds_bound_the_search_of_a_law(harness: Command, workplace: Path) ->
 
 @pytest.mark.parametrize("isolate", ["--isolate", "--no-isolate"])
 def test_a_replay_reproduces_what_an_adapter_was_needed_for(harness: Command, workplace: Path, isolate: str) -> None:
-    """With the adapter, the convention and a file in another folder, floats in hexadecimal."""
+    """The replay has the adapter, the convention, a file in another folder and hexadecimal floats."""
     Path("week 2").mkdir()
     code = "def loss(prediction, target, half):\n    return ((prediction - target) ** 2).mean() / half\n"
     Path("week 2/loss.py").write_text(code, encoding="utf-8")
@@ -121,7 +124,7 @@ def test_a_replay_reproduces_what_an_adapter_was_needed_for(harness: Command, wo
 
 
 def test_a_dtype_that_everything_is_skipped_in_gives_no_answer(harness: Command, workplace: Path) -> None:
-    """A silent skip would be a pass: exit code 2."""
+    """The exit code is 2, because a silent skip would look like a pass."""
     Path("array.py").write_text("import numpy as np\n\nsoftmax = np.exp\n", encoding="utf-8")
     words = ("array.py:softmax", "--contract", "softmax", "--dtypes", "bfloat16", "--law", "value", "--call", "numpy")
     done = harness("check", *words)
@@ -143,15 +146,15 @@ def test_a_dtype_that_everything_is_skipped_in_gives_no_answer(harness: Command,
 def test_an_option_that_cannot_be_met_is_one_plain_line(
     harness: Command, homework: Path, words: tuple[str, ...], text: str
 ) -> None:
-    """Exit code 2, from the worker's side too."""
+    """The exit code is 2, even if only the worker finds the mistake."""
     done = harness("check", "homework.py:softmax", "--contract", "softmax", *words)
     assert done.returncode == 2
     assert text in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
 
 
-def test_a_property_is_said_once_kept_with_the_run_and_fails_under_strict(harness: Command, workplace: Path) -> None:
-    """It fails no law; what is declared is silent."""
+def test_a_property_is_printed_once_stored_and_fails_under_strict(harness: Command, workplace: Path) -> None:
+    """Without `--strict` it fails nothing. A declared property is not printed."""
     Path("mine.py").write_text("def spread(x):\n    return x.var(-1)\n", encoding="utf-8")
     check = ("check", "mine.py:spread", "--contract", "variance", *ONE_LAW)
     done = harness(*check, "--strict", "--run", "it")
@@ -166,7 +169,7 @@ def test_a_property_is_said_once_kept_with_the_run_and_fails_under_strict(harnes
 
 
 def test_watching_checks_again_when_the_file_is_saved(homework: Path) -> None:
-    """Broken at first, mended, then interrupted; the last exit code is that of the last check."""
+    """The law breaks, holds after an edit, and the exit code after Ctrl-C is that of the last check."""
     words = ("check", "homework.py:softmax", "--contract", "softmax", *ONE_LAW, "--watch")
     command = [sys.executable, "-c", "from harness.cli import main; main()", *words]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
@@ -185,8 +188,8 @@ def test_watching_checks_again_when_the_file_is_saved(homework: Path) -> None:
     assert "no defect in" in verdicts[1]
 
 
-def test_what_is_saved_during_a_check_is_checked_too(homework: Path) -> None:
-    """No event tells of it: the file was not watched yet."""
+def test_a_change_during_a_check_is_checked_too(homework: Path) -> None:
+    """No event reports this change, because the file is not watched yet."""
     checks: list[str] = []
 
     def checked() -> int:
@@ -201,14 +204,14 @@ def test_what_is_saved_during_a_check_is_checked_too(homework: Path) -> None:
 
 
 def test_only_a_file_can_be_watched(harness: Command, workplace: Path) -> None:
-    """A package has no one file."""
+    """A package has several files."""
     done = harness("check", "torch:softmax", "--contract", "softmax", "--watch")
     assert done.returncode == 2
     assert "`--watch` needs `file.py:function`" in done.stderr
 
 
 def test_a_closed_pipe_loses_neither_a_file_nor_the_exit_code(homework: Path) -> None:
-    """As in ``harness check ... --json h.json | head -1``: files are written first, and the verdict decides."""
+    """``harness check ... --json h.json | head -1`` writes the files first, and the verdict decides the exit code."""
     reader, writer = os.pipe()
     os.close(reader)
     words = ("check", "homework.py:softmax", "--contract", "softmax", *ONE_LAW, "--json", "h.json", "--no-isolate")
@@ -223,13 +226,13 @@ def test_a_file_that_cannot_be_written_loses_no_result(harness: Command, homewor
     """The verdict is printed before the error."""
     done = harness("check", "homework.py:softmax", "--contract", "softmax", *ONE_LAW, "--json", "homework.py/h.json")
     assert done.returncode == 2
-    assert done.stdout.splitlines()[-1].startswith("verdict: 1 defect")
+    assert done.stdout.splitlines()[-2].startswith("verdict: 1 defect")
     assert done.stderr.startswith("harness: cannot write `homework.py/h.json`: ")
     assert len(done.stderr.splitlines()) == 1
 
 
 def test_help_shows_examples_and_exit_codes(harness: Command) -> None:
-    """Each example as one can paste it."""
+    """Each example can be pasted."""
     done = harness("check", "--help")
     assert done.returncode == 0
     assert "  harness check homework.py:softmax\n" in done.stdout
@@ -239,7 +242,7 @@ def test_help_shows_examples_and_exit_codes(harness: Command) -> None:
 def test_the_shell_completes_contracts_and_laws(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Through the protocol that typer's completion scripts speak."""
+    """The test uses the protocol of typer's completion scripts."""
     assert {"softmax", "softplus"} <= set(complete_contract("soft"))
     assert complete_contract("") == list(contracts())
     words = {"COMP_WORDS": "harness check --contract masked_s", "COMP_CWORD": "3"}
@@ -251,7 +254,7 @@ def test_the_shell_completes_contracts_and_laws(
 
 
 def test_laws_are_completed_for_the_contract_that_is_given() -> None:
-    """And for all where none is."""
+    """Without a contract, the laws of all contracts are offered."""
 
     class Context:
         def __init__(self, contract: str | None) -> None:
@@ -259,3 +262,13 @@ def test_laws_are_completed_for_the_contract_that_is_given() -> None:
 
     assert complete_law(Context("softmax"), "rows_") == ["rows_sum_to_one"]  # type: ignore[arg-type]
     assert len(complete_law(Context(None), "value")) > 1  # type: ignore[arg-type]
+
+
+def test_a_recorded_check_has_a_picture(harness: Command, homework: Path) -> None:
+    """What the function returns along the rays on which it breaks, in float32; the run stays whole."""
+    done = harness("check", "homework.py:softmax", "--contract", "softmax", "--dtypes", "float32", "--run", "mine")
+    assert done.returncode == 1
+    run = RunFolder(Path(".harness/runs/mine"))
+    passages = run.read(Passage)
+    assert {passage.breaks_at for passage in passages if passage.ray == "spike"} == {88.72283935546875}
+    assert [work.sentence.partition(" ")[0] for work in run.head().work] == ["finished"]

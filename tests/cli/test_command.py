@@ -1,4 +1,4 @@
-"""The ``harness`` command as a user meets it: output, exit codes, plain messages."""
+"""The ``harness`` command for users: output, exit codes, plain messages."""
 
 import re
 import shlex
@@ -33,7 +33,7 @@ constant = 3
 """
 
 HERE = "--no-isolate"
-"""For what the instrument says of its own names; another process says it in the same words, as of `--breaks`."""
+"""Checks in this process are faster, and messages about names of the harness are the same in both."""
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def homework(workplace: Path) -> Path:
 def test_list_names_every_case_contract_and_law_with_its_statement(
     workplace: Path, harness: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On lines long enough that nothing is folded."""
+    """The lines are not wrapped."""
     monkeypatch.setattr(options, "PLAIN_WIDTH", 2000)
     done = harness("list")
     assert done.returncode == 0
@@ -67,7 +67,7 @@ def test_list_names_every_case_contract_and_law_with_its_statement(
 
 
 def test_a_naive_softmax_in_a_file_is_broken_with_its_reason(homework: Path, harness: Command) -> None:
-    """Exit code 1, the exact threshold, the remedy, and a replay that reproduces it alone."""
+    """The output has exit code 1, the exact threshold, the remedy, and a replay that reproduces it."""
     laws = ("--law", "value", "--law", "rows_sum_to_one", "--dtypes", "float32")
     done = harness("check", "homework.py:softmax", "--contract", "softmax", *laws, "-v")
     assert done.returncode == 1
@@ -80,15 +80,18 @@ def test_a_naive_softmax_in_a_file_is_broken_with_its_reason(homework: Path, har
     assert "88.72283935546875" in again.stdout
 
 
-def test_what_a_function_is_called_says_what_it_is_checked_as(homework: Path, harness: Command) -> None:
-    """And the output says so, where nobody else has."""
+def test_the_name_of_a_function_implies_its_contract(homework: Path, harness: Command) -> None:
+    """Without `--contract`, the output states that the contract was inferred."""
     claimed = harness("check", "homework.py:stable_softmax", "--law", "value", "--dtypes", "float64")
     assert claimed.returncode == 0
     assert "checked as softmax (from its name; use `--contract` to change it)" in claimed.stdout
 
 
 def test_a_stable_softmax_in_a_file_holds(homework: Path, harness: Command) -> None:
-    """Exit code 0, and the run is on disk; `docs/check-your-own-function.md` has another in all dtypes and laws."""
+    """The exit code is 0, and the run is stored.
+
+    `docs/check-your-own-function.md` has another in all dtypes and laws.
+    """
     laws = ("value", "rows_sum_to_one", "gradient")
     only = [*(word for law in laws for word in ("--law", law)), "--dtypes", "float32"]
     done = harness("check", "homework.py:stable", "--contract", "softmax", *only, "--run", "mine")
@@ -99,9 +102,9 @@ def test_a_stable_softmax_in_a_file_holds(homework: Path, harness: Command) -> N
 
 
 def test_two_processes_reach_the_same_verdicts_as_one(homework: Path, harness: Command) -> None:
-    """Durations aside; in a wide and a narrow dtype, which are pieces of work apart.
+    """All but the durations is equal, in a wide and a narrow dtype, which are separate work items.
 
-    The laws are one of each kind of call: of the value, of the gradient, of two calls, of long rows.
+    The laws cover each kind of call: value, gradient, two calls, long rows.
     """
     laws = ("value", "any_cotangent", "shift_invariant", "value_on_long_rows")
     only = [word for law in laws for word in ("--law", law)]
@@ -167,10 +170,10 @@ def test_two_processes_reach_the_same_verdicts_as_one(homework: Path, harness: C
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
-def test_what_cannot_be_answered_is_one_plain_message_and_exit_code_2(
+def test_an_impossible_check_is_one_plain_message_and_exit_code_2(
     homework: Path, harness: Command, words: tuple[str, ...], text: str
 ) -> None:
-    """The rule, the value, the way out; no traceback."""
+    """The message has the rule, the value and the remedy, without a traceback."""
     done = harness(*words)
     assert done.returncode == 2, done.stdout + done.stderr
     assert text in done.stderr
@@ -179,7 +182,7 @@ def test_what_cannot_be_answered_is_one_plain_message_and_exit_code_2(
 
 
 def test_a_file_that_cannot_be_imported_is_the_users_error(workplace: Path, harness: Command) -> None:
-    """Its own exception is in the message."""
+    """The message contains the exception of the import."""
     Path("broken.py").write_text("import no_such_thing\n", encoding="utf-8")
     done = harness("check", "broken.py:f", "--contract", "softmax")
     assert done.returncode == 2
@@ -193,7 +196,7 @@ def test_a_file_that_cannot_be_imported_is_the_users_error(workplace: Path, harn
 def test_a_data_folder_named_by_the_environment_must_exist(
     workplace: Path, harness: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is not silently replaced."""
+    """There is no silent fallback to another folder."""
     monkeypatch.setenv(VARIABLE, "gone")
     done = harness("train")
     assert done.returncode == 2
@@ -202,7 +205,7 @@ def test_a_data_folder_named_by_the_environment_must_exist(
 
 
 def test_a_law_is_explained(workplace: Path, harness: Command) -> None:
-    """For each contract that has it."""
+    """Each contract with the law has an explanation."""
     done = harness("explain", "rows_sum_to_one")
     assert done.returncode == 0
     for label in ("statement", "bound", "source", "look at"):
@@ -210,7 +213,7 @@ def test_a_law_is_explained(workplace: Path, harness: Command) -> None:
 
 
 def test_a_law_of_a_formula_is_explained(workplace: Path, harness: Command) -> None:
-    """Of one that is given, and of one that the catalogue has."""
+    """The formula is an option, or in the catalog."""
     done = harness("explain", "value_at_infinities", "--formula", "x * sigmoid(1.702 * x)")
     assert done.returncode == 0
     assert "equals x * sigmoid(1.702 * x) if IEEE 754 arithmetic gives a finite value" in done.stdout
@@ -219,7 +222,7 @@ def test_a_law_of_a_formula_is_explained(workplace: Path, harness: Command) -> N
 
 
 def test_help_is_quick_because_it_loads_no_torch() -> None:
-    """So does the package itself."""
+    """Importing the package loads no torch either."""
     code = "import sys, harness, harness.cli; assert 'torch' not in sys.modules and 'pandas' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
@@ -227,9 +230,9 @@ def test_help_is_quick_because_it_loads_no_torch() -> None:
 def test_the_chain_from_case_to_page_on_the_stand_in(
     workplace: Path, harness: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One run, filled by three commands; the page and its terminal line say what it found, and on which data.
+    """Three commands fill one run. Page and terminal show its results and its data set.
 
-    One training is carried out here, for two epochs; the report's job carries out all.
+    This test trains once for two epochs; the job of the report trains in full.
     """
     briefly = partial(experiment.softmax_regression, settings=experiment.Training(epochs=2))
     monkeypatch.setattr(experiment, "softmax_regression", briefly)
@@ -259,6 +262,6 @@ def test_the_chain_from_case_to_page_on_the_stand_in(
 
 @pytest.mark.parametrize("command", [["-m", "harness"], ["-c", "from harness.cli import main; main()"]])
 def test_the_command_says_which_version_it_is(command: list[str]) -> None:
-    """And is there as a module too, where the folder of installed commands is not on the path."""
+    """The module prints it too, for users without installed commands on the path."""
     done = subprocess.run([sys.executable, *command, "--version"], capture_output=True, text=True, check=True)
     assert done.stdout == f"harness {version('stability-harness')}\n"

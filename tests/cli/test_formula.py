@@ -1,4 +1,4 @@
-"""``harness check --formula``: how a function is called with the inputs of a formula."""
+"""``harness check --formula``: calls with the inputs of a formula."""
 
 from pathlib import Path
 
@@ -38,13 +38,13 @@ def harness(harness_command: Command, one_worker: None, workplace: Path) -> Comm
     ],
 )
 def test_inputs_are_bound_by_name(harness: Command, name: str, formula: str, options: tuple[str, ...]) -> None:
-    """Of the function, or of its adapter; a parameter with a default need not be an input."""
+    """The names are parameters of the function or of its adapter. A parameter with a default need not be an input."""
     done = harness("check", f"own.py:{name}", "--formula", formula, *options, *ONE_LAW)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_a_parameter_before_an_input_is_refused_with_the_call_to_paste(harness: Command) -> None:
-    """The message comes from the process that checks, whole."""
+    """The message of the checking process is passed on unchanged."""
     done = harness("check", "own.py:behind", "--formula", "x - y", *ONE_LAW)
     assert done.returncode == 2
     assert "the parameter `inplace` comes before `y`" in done.stderr

@@ -1,4 +1,4 @@
-"""The help of every command: recorded at 80 columns, in panels, with the most used options on the first screen."""
+"""The help of every command: recorded at 80 columns, in panels, with common options on the first screen."""
 
 import sys
 
@@ -16,7 +16,7 @@ SCREEN = 24
 
 @pytest.fixture(autouse=True)
 def eighty_columns(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Print for 80 columns, whatever the terminal of the tests is."""
+    """Print for 80 columns, independent of the terminal of the tests."""
     monkeypatch.setenv("COLUMNS", "80")
 
 
@@ -40,7 +40,7 @@ def test_help_fits_eighty_columns(name: str) -> None:
 
 
 def test_the_first_screen_of_check_shows_what_most_users_need() -> None:
-    """Usage, one sentence, examples, and the most used options on 24 lines."""
+    """The 24 lines have usage, a sentence, examples, and the common options."""
     screen = "\n".join(help_of("check").splitlines()[:SCREEN])
     for words in ("Usage: harness check [OPTIONS] [TARGET]", "Check which", "  harness check homework.py:softmax\n"):
         assert words in screen
@@ -49,7 +49,7 @@ def test_the_first_screen_of_check_shows_what_most_users_need() -> None:
 
 
 def test_options_are_grouped() -> None:
-    """Each panel has a title, and the examples and exit codes stand at the end."""
+    """Each panel has a title, and examples and exit codes are at the end."""
     text = help_of("check")
     titles = [f"\n{title}:\n" for title in ("What to check", "How to call it", FORMULA, OUTPUT, "Execution")]
     places = [text.index(title) for title in (*titles, "\nMore examples:\n", "\nExit codes:\n")]
@@ -65,14 +65,14 @@ def test_every_option_has_a_help_text() -> None:
 
 
 def test_help_of_a_command_is_what_the_command_prints(harness_command: Command) -> None:
-    """In a pipe, without the codes of a terminal."""
+    """A pipe receives it without the codes of a terminal."""
     done = harness_command("check", "--help")
     assert done.returncode == 0
     assert done.stdout == file_of("check").read_text(encoding="utf-8")
 
 
 def test_headings_are_bold_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And nothing else differs there; ``NO_COLOR`` and a dumb terminal turn it off."""
+    """Nothing else differs. ``NO_COLOR`` and a dumb terminal disable it."""
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.delenv("NO_COLOR", raising=False)
@@ -87,7 +87,7 @@ def test_headings_are_bold_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_narrow_terminal_wraps_the_help(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Usage, sentence and options; examples stay on one line, so that they can be pasted."""
+    """Usage, sentence and options are wrapped; examples stay on one line, so that they can be pasted."""
     monkeypatch.setenv("COLUMNS", "60")
     text = help_of("check")
     assert (

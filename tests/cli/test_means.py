@@ -1,4 +1,4 @@
-"""The options by what means work is carried out: one declaration for every command that has pieces to do."""
+"""The options for limits, processes and executors: one declaration for every command that needs them."""
 
 import typer
 from typer.testing import CliRunner
@@ -11,7 +11,7 @@ RUNNER = CliRunner()
 
 
 def test_every_command_that_has_pieces_to_do_takes_the_same_options() -> None:
-    """With the defaults that the limits have."""
+    """The defaults are those in `Limits`."""
     commands = typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
     taken = [
         {option.name: (option.opts, option.default) for option in commands[name].params if option.name in NAMES}
@@ -27,8 +27,8 @@ def test_every_command_that_has_pieces_to_do_takes_the_same_options() -> None:
 NAMES = {"jobs", "isolate", "call_s", "first_call_s", "memory_gib", "executor"}
 
 
-def test_a_command_is_given_what_was_said_as_one_argument() -> None:
-    """Beside its own options."""
+def test_a_command_receives_shared_options_as_one_argument() -> None:
+    """The shared options are one argument next to the other options of the command."""
     given: list[tuple[str, Means]] = []
 
     @takes_means

@@ -1,4 +1,4 @@
-"""A function that does not take what its contract gives: exit code 2, and the option to paste."""
+"""A function that cannot be called with the inputs of its contract: exit code 2, and the option to paste."""
 
 from pathlib import Path
 
@@ -6,8 +6,13 @@ import pytest
 from samples.command import Command
 
 OWN = """
+import torch
+
 def softmax(x, dim):
     return x.softmax(dim)
+
+def my_layer_norm(x, normalized_shape):
+    return torch.nn.functional.layer_norm(x, normalized_shape)
 
 def inner(x):
     return softmax(x)
@@ -28,15 +33,15 @@ def harness(harness_command: Command, one_worker: None, workplace: Path) -> Comm
 @pytest.mark.parametrize(
     ("words", "option"),
     [
-        (("torch.nn.functional:layer_norm",), "'lambda f, x: f(x, normalized_shape=x.shape[-1:])'"),
+        (("own.py:my_layer_norm",), "'lambda f, x: f(x, normalized_shape=x.shape[-1:])'"),
         (("own.py:softmax",), "'lambda f, logits: f(logits, dim=-1)'"),
         (("own.py:softmax", "--formula", "softmax(x)"), "'lambda f, x: f(x, dim=-1)'"),
         (("own.py:scaled", "--contract", "sigmoid"), "'lambda f, x: f(x, factor=...)'`, or give its mathematics"),
         (("torch:addcmul", "--contract", "logaddexp"), "'lambda f, a, b: f(a, b, ...)'"),
     ],
 )
-def test_what_does_not_fit_is_one_plain_line(harness: Command, words: tuple[str, ...], option: str) -> None:
-    """Also where only the call says so, of a compiled function; the option makes it fit."""
+def test_a_mismatch_is_one_plain_line(harness: Command, words: tuple[str, ...], option: str) -> None:
+    """For a compiled function, only the call shows the mismatch. The suggested option solves it."""
     done = harness("check", *words, *ONE_LAW)
     assert done.returncode == 2, done.stdout
     assert f"pass `--call {option}" in done.stderr
@@ -47,14 +52,14 @@ def test_what_does_not_fit_is_one_plain_line(harness: Command, words: tuple[str,
 
 
 def test_too_few_parameters_need_another_contract(harness: Command) -> None:
-    """No adapter helps."""
+    """An adapter cannot help."""
     done = harness("check", "own.py:inner", "--contract", "kl_divergence", *ONE_LAW)
     assert done.returncode == 2
     assert "too many positional arguments; name another contract with `--contract`" in done.stderr
 
 
 def test_an_error_inside_the_function_is_its_own(harness: Command) -> None:
-    """A TypeError inside the function is an error."""
+    """A `TypeError` inside the function is its error."""
     done = harness("check", "own.py:inner", "--contract", "softmax", *ONE_LAW)
     assert done.returncode == 1
     assert "ERROR  own.inner raises TypeError" in done.stdout

@@ -1,4 +1,4 @@
-"""Typical mistakes of a new user: each is one plain line, exact to the letter, and exit code 2."""
+"""Typical mistakes of a new user: each gives exactly one plain line, and exit code 2."""
 
 import os
 from pathlib import Path
@@ -22,7 +22,7 @@ constant = 3
 
 CHECK = ("check", "homework.py:softmax")
 HERE = ("--no-isolate", "--law", "value", "--dtypes", "float32")
-"""Options for messages that depend on contracts; in this process, to save the start of torch."""
+"""Options for messages that depend on contracts, in this process to save the import of torch."""
 
 MAKE = "make one with `harness check TARGET --run NAME`"
 TARGETS = "name a package, `file.py:function`, `module:function` or an entry point"
@@ -155,7 +155,7 @@ MISTAKES: dict[str, tuple[tuple[str, ...], str]] = {
         "cannot watch `json:loads`: `--watch` needs `file.py:function`",
     ),
 }
-"""What a user types, and the line that answers, after the name of the program."""
+"""Commands with a mistake, and the expected message after the name of the program."""
 
 
 @pytest.fixture(autouse=True)
@@ -187,13 +187,13 @@ def answer(harness: Command, *words: str) -> str:
 
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_a_mistake_is_answered_by_one_plain_line(mistake: str, harness_command: Command) -> None:
-    """The problem first, then the rule and the value, then the way out."""
+    """The line has the problem, the rule, the value, and the remedy."""
     words, line = MISTAKES[mistake]
     assert answer(harness_command, *words) == line
 
 
 def test_a_file_without_permission(harness_command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The system may let an administrator read every file, so that its answer is replaced here."""
+    """The test replaces the system's answer, because an administrator may read every file."""
     monkeypatch.setattr(os, "access", lambda *_: False)
     words = ("check", "homework.py:softmax", "--contract", "softmax", "--no-isolate")
     assert answer(harness_command, *words) == "cannot read `homework.py`: permission denied"
@@ -205,7 +205,7 @@ def test_a_run_that_another_command_fills(harness_command: Command) -> None:
     folder.mkdir(parents=True)
     lock(folder)
     with pytest.MonkeyPatch.context() as patch:
-        # Another process would not know that this one holds the lock.
+        # Another process would not share the lock of this process.
         patch.setattr("harness.record.lock._held", {})
         line = answer(harness_command, *CHECK, "--run", "mine")
     unlock(folder)
@@ -214,7 +214,7 @@ def test_a_run_that_another_command_fills(harness_command: Command) -> None:
 
 
 def test_a_missing_baseline(harness_command: Command, workplace: Path) -> None:
-    """The message names the file that was expected, and how to create it."""
+    """The message names the expected file, and how to create it."""
     with Session("mine"):
         pass
     file = workplace / "mine.jsonl"
@@ -225,7 +225,7 @@ def test_a_missing_baseline(harness_command: Command, workplace: Path) -> None:
 
 
 def test_a_package_cases_that_declares_none(harness_command: Command, workplace: Path) -> None:
-    """A folder of the user's own may have that name."""
+    """A user's folder may have this name."""
     (workplace / "cases").mkdir()
     (workplace / "cases" / "__init__.py").touch()
     way_out = "name a function, as in `harness check homework.py:softmax`"
@@ -234,14 +234,14 @@ def test_a_package_cases_that_declares_none(harness_command: Command, workplace:
 
 
 def test_no_package_cases_at_all(harness_command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As where only the instrument is installed."""
+    """An installation without the repository has no package `cases`."""
     monkeypatch.setattr("harness.cli.options.find_spec", lambda _: None)
     way_out = "name a function, as in `harness survey homework.py:softmax`"
     assert answer(harness_command, "survey") == f"nothing to survey: there is no package `cases` here; {way_out}"
 
 
 def test_a_function_of_another_signature(harness_command: Command, workplace: Path) -> None:
-    """One line with the signature of the contract, the missing argument and the option to paste."""
+    """The line has the signature of the contract, the missing argument and the option to paste."""
     (workplace / "homework.py").write_text("def softmax(x, y, z):\n    return x + y + z\n", encoding="utf-8")
     assert answer(harness_command, "check", "homework.py:softmax", *HERE) == (
         "cannot call `homework.py:softmax` as (logits[n,k]) -> [n,k]: missing a required argument: 'y'; "

@@ -1,4 +1,4 @@
-"""``harness tune``: the line to paste, what it says on the way, faults by name, and no process left behind."""
+"""``harness tune``: the line to paste, progress, named faults, and no remaining process."""
 
 import json
 import os
@@ -69,7 +69,7 @@ number = 3
 
 @pytest.fixture
 def command(workplace: Path, harness_command: Command) -> Command:
-    """Run ``harness tune``, in a folder with a user's data sets; no process is left."""
+    """Run ``harness tune`` in a folder with data sets, and check that no process remains."""
     (workplace / "sets.py").write_text(SETS, encoding="utf-8")
 
     def run(*words: str) -> Done:
@@ -82,14 +82,14 @@ def command(workplace: Path, harness_command: Command) -> Command:
 
 
 def _children() -> list[psutil.Process]:
-    """Processes of ours that still run; what serves as long as we live is among them where another test has used it."""
+    """Return the running child processes, without a resource tracker that another test may have started."""
     below = psutil.Process().children(recursive=True)
     found = [one for one in below if one.status() != psutil.STATUS_ZOMBIE]
     return [one for one in found if "multiprocessing.resource_tracker" not in " ".join(one.cmdline())]
 
 
 def test_the_last_lines_are_the_import_and_the_line_to_paste(command: Command) -> None:
-    """Tensors give a batch at once, which is said to be the point; what was measured is shown with intervals."""
+    """For tensors, the output explains that whole batches are read at once. Measurements have intervals."""
     code, out, _ = command("sets.py:tensors", "--batch-size", "100", "--seconds", "1.5", "--workers", "0,2")
     assert code == 0
     assert out.splitlines()[-2:] == [
@@ -102,7 +102,7 @@ def test_the_last_lines_are_the_import_and_the_line_to_paste(command: Command) -
 
 
 def test_on_80_columns_nothing_is_wider_but_what_is_pasted(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each kind of line is there, in its order, and goes on below its beginning."""
+    """Each kind of line occurs in order, and continuation lines are indented."""
     monkeypatch.setenv("COLUMNS", "80")
     code, out, _ = command("sets.py:tensors", "--batch-size", "100", "--seconds", "0.5", "--workers", "0")
     assert code == 0
@@ -115,7 +115,7 @@ def test_on_80_columns_nothing_is_wider_but_what_is_pasted(command: Command, mon
 
 
 def test_items_that_wait_are_given_workers(command: Command) -> None:
-    """A data set of a millisecond an item is loaded twice as fast by two workers as by none."""
+    """Items of 1 ms each load twice as fast with two workers as without."""
     code, out, _ = command("sets.py:Waiting", "--batch-size", "20", "--seconds", "6", "--workers", "0,2")
     assert code == 0
     assert "num_workers=2" in out.splitlines()[-1]
@@ -123,7 +123,7 @@ def test_items_that_wait_are_given_workers(command: Command) -> None:
 
 
 def test_a_data_set_without_indices_keeps_its_own_order(command: Command) -> None:
-    """The line has no order to draw; how far workers read ahead is the machine's to say."""
+    """The line has no sampler. The prefetch factor depends on the machine."""
     code, out, _ = command("sets.py:Stream", "--batch-size", "20", "--seconds", "2", "--workers", "2")
     assert code == 0
     imported, line = out.splitlines()[-2:]
@@ -136,7 +136,7 @@ def test_a_data_set_without_indices_keeps_its_own_order(command: Command) -> Non
 
 
 def test_a_step_that_takes_long_needs_no_workers(command: Command) -> None:
-    """The search ends at once with the cheapest, and the training loop is run with it."""
+    """The search ends at once with the cheapest configuration, with which the training loop runs."""
     code, out, _ = command("sets.py:Waiting", "--batch-size", "4", "--step-ms", "50", "--seconds", "15")
     assert code == 0
     assert "why: it keeps up with the step" in out
@@ -144,8 +144,8 @@ def test_a_step_that_takes_long_needs_no_workers(command: Command) -> None:
     assert out.splitlines()[-1] == "DataLoader(dataset, batch_size=4, shuffle=True)"
 
 
-def test_a_step_of_ones_own_is_timed_and_starved(command: Command) -> None:
-    """Microseconds of computing against milliseconds of waiting: by how much is said."""
+def test_a_users_step_is_timed_and_starved(command: Command) -> None:
+    """The output states how much longer the loop waits for data than it computes."""
     code, out, _ = command(
         "sets.py:Waiting", "--batch-size", "20", "--step", "sets.py:step", "--seconds", "4", "--workers", "0"
     )
@@ -153,8 +153,8 @@ def test_a_step_of_ones_own_is_timed_and_starved(command: Command) -> None:
     assert "training loop: the wait for data takes" in out
 
 
-def test_what_was_found_is_written_as_json(command: Command, workplace: Path) -> None:
-    """Line, rates with intervals, notes; and the file is named."""
+def test_the_result_is_written_as_json(command: Command, workplace: Path) -> None:
+    """The document has the line, rates with intervals and notes. The output names the file."""
     code, out, _ = command(
         "sets.py:tensors", "--batch-sizes", "50,100", "--workers", "0", "--seconds", "0.5", "--json", "found.json"
     )
@@ -170,7 +170,7 @@ def test_what_was_found_is_written_as_json(command: Command, workplace: Path) ->
 
 
 def test_a_batch_that_cannot_be_collated_is_named_with_the_index(command: Command) -> None:
-    """And with the shapes."""
+    """The message also has the shapes."""
     code, _, err = command("sets.py:Ragged", "--batch-size", "50", "--seconds", "1", "--workers", "0")
     assert code == 2
     assert "at index 321: the batch of samples 300 to 349 cannot be collated" in err
@@ -178,7 +178,7 @@ def test_a_batch_that_cannot_be_collated_is_named_with_the_index(command: Comman
 
 
 def test_a_data_set_that_raises_is_named_with_the_index(command: Command) -> None:
-    """One line, exit code 2, no traceback."""
+    """The error is one line, with exit code 2 and without a traceback."""
     code, _, err = command("sets.py:Raising", "--batch-size", "50", "--seconds", "2", "--workers", "0,1")
     assert code == 2
     assert "index 321" in err
@@ -188,7 +188,7 @@ def test_a_data_set_that_raises_is_named_with_the_index(command: Command) -> Non
 
 
 def test_a_worker_that_dies_is_named(command: Command) -> None:
-    """It dies in every epoch that has workers, and says nothing itself."""
+    """The worker dies silently in every epoch with workers."""
     code, _, err = command("sets.py:Dying", "--batch-size", "50", "--seconds", "4", "--workers", "2")
     assert code == 2
     assert "index 321" in err
@@ -236,7 +236,7 @@ def test_a_worker_that_dies_is_named(command: Command) -> None:
 def test_a_question_that_cannot_be_answered_is_one_plain_line(
     command: Command, words: tuple[str, ...], message: str
 ) -> None:
-    """Code 2; rule, value, and the way out where there is one."""
+    """The exit code is 2, and the line has the rule, the value and possibly a remedy."""
     code, _, err = command(*words)
     assert code == 2
     assert message in err
@@ -244,7 +244,7 @@ def test_a_question_that_cannot_be_answered_is_one_plain_line(
 
 
 def test_an_interrupt_prints_the_best_so_far_and_leaves_no_process(workplace: Path) -> None:
-    """Ctrl-C reaches the command and its workers, as from a terminal."""
+    """Ctrl-C reaches the command and its workers, like in a terminal."""
     (workplace / "sets.py").write_text(SETS, encoding="utf-8")
     words = ["tune", "sets.py:Waiting", "--batch-size", "50", "--seconds", "60", "--workers", "0,2,4"]
     with subprocess.Popen(
@@ -257,7 +257,7 @@ def test_an_interrupt_prints_the_best_so_far_and_leaves_no_process(workplace: Pa
         while len(seen) < 3 and time.monotonic() < until:
             seen = parent.children(recursive=True)
             time.sleep(0.1)
-        # A slice of items that wait takes seconds, and comes first.
+        # The first slice of items that wait takes seconds.
         time.sleep(5.0)
         seen = parent.children(recursive=True) or seen
         os.killpg(process.pid, signal.SIGINT)
@@ -270,16 +270,14 @@ def test_an_interrupt_prints_the_best_so_far_and_leaves_no_process(workplace: Pa
 
 
 class Ending:
-    """Is interrupted while it ends, as torch's iterator may be; Python drops what is raised there."""
+    """Raises an interrupt in its destructor, as may happen in torch's iterator; Python drops such an exception."""
 
     def __del__(self) -> None:
         signal.raise_signal(signal.SIGINT)
 
 
-def test_an_interrupt_that_meets_a_destructor_is_none_the_less_one(
-    command: Command, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The command ends as at any other, with the best so far."""
+def test_an_interrupt_in_a_destructor_ends_the_command(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command ends as usual, with the best configuration known."""
 
     def interrupted(_: Tuning) -> None:
         Ending()
@@ -292,8 +290,8 @@ def test_an_interrupt_that_meets_a_destructor_is_none_the_less_one(
     assert "DataLoader(dataset, " in out
 
 
-def test_an_error_of_ours_is_no_fault_of_the_data_set(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where a second look at the data set finds nothing, what was raised keeps its traceback."""
+def test_an_internal_error_is_no_fault_of_the_data_set(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If a second check of the data set finds nothing, the traceback is kept."""
 
     def failing(*_: object) -> None:
         raise ArithmeticError("ours")
@@ -305,7 +303,7 @@ def test_an_error_of_ours_is_no_fault_of_the_data_set(command: Command, monkeypa
 
 
 def test_an_interrupt_before_the_first_slice_is_a_plain_line(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    """There is no best so far, and that is said."""
+    """The message states that there is no measurement yet."""
 
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
@@ -317,7 +315,7 @@ def test_an_interrupt_before_the_first_slice_is_a_plain_line(command: Command, m
 
 
 def test_workers_are_left_out_where_they_are_ruled_out() -> None:
-    """Unless nothing else was allowed."""
+    """They are still tried if no other choice is allowed."""
     wish = Wish((64,), (0, 2))
     assert [one.workers for one in wish.grid(workers=False)] == [0]
     assert {one.workers for one in Wish((64,), (1, 2)).grid(workers=False)} == {1, 2}
@@ -325,7 +323,7 @@ def test_workers_are_left_out_where_they_are_ruled_out() -> None:
 
 
 def test_the_help_of_the_command_loads_no_torch() -> None:
-    """It is quick."""
+    """It is therefore fast."""
     code = (
         "import sys; sys.argv[1:] = ['tune', '--help']\nfrom harness.cli import main\n"
         "try: main()\nexcept SystemExit: pass\nassert 'torch' not in sys.modules"

@@ -1,7 +1,7 @@
-"""Where a bound allows for additions in any order, a sum in the worst order comes near it, and stays below.
+"""Sums in the worst order come near every bound that allows any order of addition, and stay below it.
 
-A one that is followed by thousands of terms of just under half its ulp swallows each of them: the sum errs by nearly
-``(n - 1) u``, as much as a sum can (Higham 2002, section 4.2). Torch adds in many lanes and never comes near.
+A 1 followed by thousands of terms of just under half its ulp swallows each term: the error of the sum is nearly
+``(n - 1) u``, the largest possible (Higham 2002, section 4.2). Torch adds in many lanes and never comes near.
 """
 
 import math
@@ -23,16 +23,16 @@ from harness.verdict.decide import decide
 from harness.verdict.job import jobs
 
 N = 4_097
-"""Terms: their roundings drown everything else that a bound allows for."""
+"""Number of terms, whose rounding errors exceed all other terms of a bound."""
 
 
 def in_order(terms: Tensor) -> Tensor:
-    """Add along the last axis, one term after the other, each sum rounded to the format."""
+    """Add along the last axis in order, rounding each sum to the format."""
     return torch.from_numpy(np.add.accumulate(terms.numpy(), axis=-1)[..., -1])
 
 
 def stalling(dtype: torch.dtype, share: float = 0.49) -> Tensor:
-    """One, then terms that it swallows, each a share of its ulp below one half: ``[1, n]``."""
+    """Return 1 and then terms that it swallows, each a little less than half its ulp: ``[1, n]``."""
     terms = torch.full((1, N), share * torch.finfo(dtype).eps, dtype=dtype)
     terms[0, 0] = 1.0
     return terms
@@ -62,7 +62,7 @@ def cross_entropy(x: Tensor, labels: Tensor) -> Tensor:
 
 
 def entropy(x: Tensor) -> Tensor:
-    """ln(1 + R) and the mean gap, of rows whose first entry is the maximum."""
+    """ln(1 + R) plus the mean gap, for rows whose first entry is the maximum."""
     gap = x[:, :1] - x[:, 1:]
     e = (-gap).exp()
     others = in_order(e)
@@ -107,7 +107,7 @@ class Worst(NamedTuple):
     inputs: Callable[[torch.dtype], dict[str, Any]]
     declares: dict[str, Any] = {}  # noqa: RUF012 - never changed
     law: str = "value"
-    """The law with the sharper bound, where that of the value admits another form."""
+    """The law with the sharper bound, if the bound of the value also admits another form."""
 
 
 def _logits(dtype: torch.dtype) -> Tensor:
@@ -115,12 +115,12 @@ def _logits(dtype: torch.dtype) -> Tensor:
 
 
 def _two_ahead(dtype: torch.dtype) -> Tensor:
-    """The others stall among themselves; such that the errors of the two sums do not cancel."""
+    """The other terms also stall among themselves, so that the errors of both sums do not cancel."""
     return torch.cat([torch.zeros((1, 1), dtype=dtype), stalling(dtype, 0.4).log() - 0.5], -1)
 
 
 def _losses(dtype: torch.dtype) -> dict[str, Tensor]:
-    """A loss so large that those which it swallows have small logits, whose own error is small."""
+    """Inputs with a loss so large that the swallowed losses have small logits with a small error."""
     largest = 2.0**14
     x = torch.full((1, N), math.log(0.49 * torch.finfo(dtype).eps * largest), dtype=dtype)
     x[0, 0] = largest
@@ -128,7 +128,7 @@ def _losses(dtype: torch.dtype) -> dict[str, Tensor]:
 
 
 def _divergence(dtype: torch.dtype) -> dict[str, Tensor]:
-    """One term p ln(p / q), then many that it swallows."""
+    """Return one term p ln(p / q), then many that it swallows."""
     p = stalling(dtype)
     return {"log_q": p.log() - 1.0, "p": p}
 
@@ -175,7 +175,7 @@ WORST = [
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("worst", WORST, ids=lambda worst: worst.contract)
 def test_a_sum_in_the_worst_order_comes_within_ten_of_the_bound(worst: Worst, dtype: str) -> None:
-    """And not above it."""
+    """The error of the sum is between a tenth of the bound and the bound."""
     case = Case(worst.function, worst.contract, declares=worst.declares, name=f"in_order.{worst.contract}")
     (job,) = jobs([case], laws=[worst.law], dtypes=[dtype])
     measurement = job.subject.measure(job.law, worst.inputs(format_of(dtype).dtype))
@@ -183,7 +183,7 @@ def test_a_sum_in_the_worst_order_comes_within_ten_of_the_bound(worst: Worst, dt
 
 
 def decayed_by_a_factor(parameter: Tensor, gradients: Tensor, lr: float, momentum: float, decay: float, *_: Any) -> Any:
-    """Decay as one product a step, as optimizers with decoupled decay have it."""
+    """Applies the decay as one product per step, like optimizers with decoupled decay."""
     moved, buffer = parameter, torch.zeros_like(parameter)
     for gradient in gradients:
         buffer = momentum * buffer + gradient
@@ -192,14 +192,14 @@ def decayed_by_a_factor(parameter: Tensor, gradients: Tensor, lr: float, momentu
 
 
 def test_the_factor_of_a_decay_may_be_rounded() -> None:
-    """It is half an ulp a step, beside the product's own."""
+    """The rounding adds half an ulp per step to the error of the product."""
     case = Case(decayed_by_a_factor, "sgd_with_momentum")
     for job in jobs([case], laws=["decay_shrinks_geometrically"]):
         assert decide(job, examples=8, corpora=()).status is Status.HOLDS
 
 
-def test_a_cube_that_underflows_is_admitted_of_a_small_entry_beside_a_large_one() -> None:
-    """The smallest float64 times the small entry is zero, and torch was called wrong for the cube of its root."""
+def test_a_cube_may_underflow_for_a_small_entry_next_to_a_large_one() -> None:
+    """The smallest float64 times the small entry is zero, as in the cube of torch's root."""
     x = torch.tensor([[4e-12, -9.5778e107]], dtype=torch.float64, requires_grad=True)
     cotangent = torch.tensor([[0.0, 1.0]], dtype=torch.float64)
     bound = _usual_gradient_bound(x.detach().numpy(), cotangent.numpy(), (2.0**-52, 0.0, 0.0), format_of("float64"))
@@ -211,8 +211,8 @@ def test_a_cube_that_underflows_is_admitted_of_a_small_entry_beside_a_large_one(
     assert 1e-228 < off <= bound[0, 0] < 1e-226
 
 
-def test_so_it_is_of_a_layer_norm() -> None:
-    """The reciprocal root of a row of 1e108 is cubed to zero, and the second term of the gradient with it."""
+def test_a_cube_may_underflow_in_a_layer_norm() -> None:
+    """In a row of 1e108, the cube of the reciprocal root underflows, and with it a term of the gradient."""
     x = torch.tensor([[4e107, -9.6e107, 1e108]], dtype=torch.float64, requires_grad=True)
     cotangent = torch.tensor([[0.0, 1.0, 0.5]], dtype=torch.float64)
     centred = x - x.mean(-1, keepdim=True)

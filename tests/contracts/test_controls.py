@@ -1,7 +1,7 @@
-"""The instrument does not cry wolf: correctly rounded and stable implementations keep every law, and none too easily.
+"""Correctly rounded and stable implementations keep every law, and no bound is looser than recorded.
 
-``tox run -e mutants`` decides all controls, and fails where one breaks a law or a bound is another than recorded; here
-are those of one contract, in a wide and a narrow dtype.
+``tox run -e mutants`` decides all controls and fails if one breaks a law or if a bound differs from the record. This
+module decides the controls of one contract, in a wide and a narrow dtype.
 """
 
 import numpy as np
@@ -24,17 +24,17 @@ UNCONTROLLED = {
     *("linear_regression", "softmax_regression", "linear_regression_step", "softmax_regression_step"),
     *("least_squares", "learning_curves", "loader", "data_loader"),
 }
-"""Whole trainings and loaders have no correctly rounded form; the shipped cases are their controls."""
+"""Contracts of trainings and loaders have no correctly rounded form; the shipped cases are their controls."""
 
 
 def test_every_operation_has_its_controls() -> None:
-    """None is left out."""
+    """Every contract has a control, except the contracts in `UNCONTROLLED`."""
     assert {control.contract for control in CONTROLS} == set(contracts()) - UNCONTROLLED
 
 
 @pytest.mark.parametrize("job", JOBS, ids=lambda job: f"{job.case.name}-{job.law.name}-{job.format.name}")
 def test_a_sound_implementation_keeps_the_law(job: Job) -> None:
-    """Whatever the group of the law; and what its bound admits is what is recorded of it."""
+    """Every law holds, in each group of laws, and its bound is as loose as recorded."""
     verdict = decide(job)
     assert verdict.status is Status.HOLDS, verdict.reason or verdict.violation
     assert verdict.rows > 0
@@ -42,8 +42,8 @@ def test_a_sound_implementation_keeps_the_law(job: Job) -> None:
     assert not moved(verdict, RECORDED[key_of(verdict)])
 
 
-def test_what_is_near_a_tie_is_left_to_ball_arithmetic() -> None:
-    """The screen's error could put it on either side."""
+def test_ball_arithmetic_decides_near_a_tie() -> None:
+    """The screen's error could round it to either side."""
     half_an_ulp = np.array([1.0 + 2.0**-24, 1.0 + 2.0**-25, 1.0])
     screen = DoubleDouble(half_an_ulp, np.array([1e-20, 0.0, 0.0]))
     assert undecided(screen, FORMATS["float32"]).tolist() == [True, False, False]

@@ -1,6 +1,6 @@
-"""The instrument sees: every law kills a mutant, and a sound implementation passes it.
+"""Every law kills a mutant, and a sound implementation passes it.
 
-``tox run -e mutants`` decides all mutants, and fails where one survives; here are those of one contract.
+``tox run -e mutants`` decides all mutants and fails if one survives. This module decides the mutants of one contract.
 """
 
 from pathlib import Path
@@ -33,7 +33,7 @@ def test_every_law_has_a_mutant() -> None:
 
 @pytest.mark.parametrize("mutant", [mutant for mutant in MUTANTS if mutant.contract == "softmax"], ids=_named)
 def test_the_law_kills_its_mutant(mutant: Mutant) -> None:
-    """The verdict is broken, with a confirmed violation."""
+    """The verdict is broken with a confirmed violation."""
     contract, law = LAWS[mutant.contract, mutant.law]
     case = Case(mutant.function, mutant.contract, declares=mutant.declares, name=f"mutants.{mutant.law}")
     verdict = decide(
@@ -45,9 +45,9 @@ def test_the_law_kills_its_mutant(mutant: Mutant) -> None:
 
 
 def test_a_shipped_implementation_passes_the_law() -> None:
-    """In the dtype in which a mutant is killed: CI decides all shipped cases, and holds them against this file.
+    """The baseline shows it in the dtype in which a mutant is killed.
 
-    Of a law that is new there is nothing in it yet.
+    CI decides all shipped cases and compares them with this file, which does not contain new laws yet.
     """
     standings = [seen.standing for several in read_baseline(BASELINE).cases.values() for seen in several]
     known = {(one.contract, *key) for one in standings for key in one.figures()}

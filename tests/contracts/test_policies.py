@@ -1,4 +1,4 @@
-"""Policies of rows that have no value: an implementation keeps its own and breaks each other."""
+"""Policies for rows without a value: an implementation keeps its policy and breaks each other."""
 
 import math
 from collections.abc import Callable
@@ -16,11 +16,11 @@ OF_NOTHING: dict[str, Callable[[int], float]] = {
     "zeros": lambda _: -math.inf,
     "uniform": lambda columns: -math.log(columns),
 }
-"""What each policy gives for the logarithms of a row of nothing but -inf."""
+"""The logarithms that each policy gives for a row that contains only -inf."""
 
 
 def log_softmax_with(policy: str) -> Callable[[Tensor], Tensor]:
-    """torch's, and a policy where that has no value."""
+    """Return torch's log_softmax with a policy for rows without a value."""
 
     def log_softmax(x: Tensor) -> Tensor:
         nothing = x.isneginf().all(-1, keepdim=True)
@@ -31,8 +31,8 @@ def log_softmax_with(policy: str) -> Callable[[Tensor], Tensor]:
 
 @pytest.mark.parametrize("declared", OF_NOTHING)
 @pytest.mark.parametrize("policy", OF_NOTHING)
-def test_log_softmax_of_nothing_is_what_is_declared(policy: str, declared: str) -> None:
-    """And no others, by their sign too."""
+def test_log_softmax_of_a_fully_masked_row_follows_the_declaration(policy: str, declared: str) -> None:
+    """Only the declared values pass, and their sign counts."""
     case = Case(log_softmax_with(policy), "log_softmax", declares={"fully_masked": declared}, name="mine.log_softmax")
     (job,) = jobs([case], laws=["fully_masked_row"], dtypes=["float32"])
     assert decide(job, examples=8, corpora=()).status is (Status.HOLDS if policy == declared else Status.BROKEN)

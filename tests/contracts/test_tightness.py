@@ -1,4 +1,4 @@
-"""The record of how tight each bound is: complete, and each bound that nothing comes near has its reason."""
+"""The record of tightness is complete, and each bound that no control comes near has a reason."""
 
 from importlib.metadata import version
 
@@ -12,44 +12,44 @@ RECORDED = read()
 
 
 def test_every_law_of_a_control_is_recorded() -> None:
-    """And no other: a law without a line could be loosened, and one that is gone is no longer held."""
+    """The record has exactly these laws: a law without a line could be loosened unnoticed."""
     laws = {(job.contract.name, job.law.name, job.format.name) for control in CONTROLS for job in control.jobs(DTYPES)}
     assert set(RECORDED) == laws
 
 
-def test_what_nothing_sound_comes_near_has_its_reason() -> None:
-    """And each reason has a bound."""
+def test_a_bound_that_no_control_comes_near_has_a_reason() -> None:
+    """Each such bound has a reason, and each reason has a bound."""
     low = {law for (_, law, _), line in RECORDED.items() if line.is_low}
     assert low == set(LAWS)
     assert set(LAWS.values()) == set(WHY)
 
 
-def test_the_record_is_of_the_draws_that_are_made_here() -> None:
-    """Another version of Hypothesis draws other examples, whose bounds are others."""
+def test_the_record_names_the_version_of_hypothesis() -> None:
+    """Another version of Hypothesis draws other examples, and the bounds depend on the examples."""
     assert f"Hypothesis {version('hypothesis')}," in FILE.read_text()
 
 
 @pytest.mark.parametrize(("bound", "factor"), [(12.0, "2 times"), (6.02, "1 times"), (3.0, "0.5 times")])
-def test_a_bound_that_moved_is_said(bound: float, factor: str) -> None:
-    """In either direction."""
+def test_a_moved_bound_is_reported(bound: float, factor: str) -> None:
+    """It may be looser or tighter."""
     now = verdict(case="rounded.softmax", law="value", typical_bound=bound, deviation=0.5, bound=1.0)
     assert factor in moved(now, Tightness(6.0, rounded=0.5))
 
 
 def test_a_law_that_is_as_tight_as_recorded_is_not_mentioned() -> None:
-    """Up to the digits that are kept."""
+    """Only the recorded digits are compared."""
     now = verdict(case="rounded.softmax", law="value", typical_bound=6.005, deviation=0.5, bound=1.0)
     assert moved(now, Tightness(6.0, rounded=0.5)) == ""
 
 
-def test_what_is_correctly_rounded_comes_as_near_as_before() -> None:
-    """A bound may be as large as before in the mean, and be larger where it is tight."""
+def test_a_moved_share_of_the_rounded_control_is_reported() -> None:
+    """The mean of a bound may be unchanged although it is larger where it is tight."""
     now = verdict(case="rounded.softmax", law="value", typical_bound=6.0, deviation=0.5, bound=2.0)
     assert "reached to 0.25" in moved(now, Tightness(6.0, rounded=0.5))
 
 
-def test_a_bound_that_is_another_and_a_law_without_a_line_are_each_a_sentence() -> None:
-    """And what is as recorded, or in a dtype that is not, is none."""
+def test_a_changed_bound_and_a_missing_line_are_reported() -> None:
+    """An unchanged bound, and a law in a dtype that is not recorded, give no sentence."""
     line = RECORDED["softmax", "value", "float32"]
     as_recorded = verdict(
         case="rounded.softmax",

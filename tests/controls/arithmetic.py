@@ -8,12 +8,12 @@ from harness.contracts.arithmetic import into_bias_oracle, into_weight_oracle, i
 
 
 def add(a: Tensor, b: Tensor) -> Tensor:
-    """One rounding."""
+    """Rounds once."""
     return a + b
 
 
 def linear(X: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Accumulate in float32 at least, and add the bias before the result is rounded."""
+    """Accumulates in float32 or wider, and adds the bias before the result is rounded."""
     wide = X if X.itemsize >= 4 else X.float()
     return (wide @ weight.to(wide.dtype).T + bias.to(wide.dtype)).to(X.dtype)
 

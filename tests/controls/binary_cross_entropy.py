@@ -10,7 +10,7 @@ from harness.contracts.binary_cross_entropy import gradient_oracle, loss_oracle
 
 
 def accurate_binary_cross_entropy(x: Tensor, y: Tensor) -> Tensor:
-    """The wrong class's share of ``|x|`` and log1p: two terms of one sign."""
+    """Adds ``|x|``, weighted by the wrong class, and log1p: two terms of the same sign."""
     wrong = torch.where(x < 0, -x * y, x * (1 - y))
     return (wrong + exp_of_minus_abs(x).log1p()).mean()
 

@@ -20,4 +20,4 @@ ORACLES: dict[str, tuple[Any, ...]] = {
     for name, module in MODULES.items()
     for oracle, inputs in module.ORACLES.items()
 }
-"""Inputs of every oracle, by module and variable: ``entropy.entropy_oracle``; that of a building block says which."""
+"""Inputs of every oracle by module and variable, such as ``entropy.entropy_oracle``."""

@@ -1,7 +1,7 @@
 """Controls: implementations on which no law may break.
 
-*Rounded* ones return the exact value rounded once, and gradients likewise: nothing can be more accurate in the format.
-*Stable* ones are written in the dtype itself, as a careful engineer would ship them.
+*Rounded* controls return the exact value and the exact gradients, each rounded once: nothing is more accurate in the
+format. *Stable* controls are written in the dtype itself, as a careful engineer would.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -22,17 +22,7 @@ Exact = Callable[..., DoubleDouble]
 
 @dataclass(frozen=True)
 class Control:
-    """The two sound implementations of one contract.
-
-    Parameters
-    ----------
-    contract
-        Its name.
-    rounded, stable
-        The implementations.
-    declares
-        Conventions both follow.
-    """
+    """The correctly rounded and the stable implementation of a contract, and the conventions that both follow."""
 
     contract: str
     rounded: Callable[..., Any]
@@ -40,30 +30,26 @@ class Control:
     declares: Mapping[str, Any] = field(default_factory=dict)
 
     def cases(self) -> tuple[Case, Case]:
-        """Both as cases: ``rounded.softmax`` and ``stable.softmax``."""
+        """Both implementations as cases: ``rounded.softmax`` and ``stable.softmax``."""
         return (
             Case(self.rounded, self.contract, declares=self.declares, name=f"rounded.{self.contract}"),
             Case(self.stable, self.contract, declares=self.declares, name=f"stable.{self.contract}"),
         )
 
     def jobs(self, dtypes: Sequence[str] = ()) -> list[Job]:
-        """What is to be decided of both.
+        """Return the jobs for both implementations.
 
-        A million values rounded correctly take minutes, and gradients rounded correctly are constants to autograd.
+        The laws on a million values and on second derivatives are left to the stable one: rounding a million values
+        takes minutes, and correctly rounded gradients are constants for autograd.
         """
         rounded, stable = (jobs([case], dtypes=dtypes, strict=True) for case in self.cases())
         return [*(job for job in rounded if job.law.name not in {"value_on_many_rows", "second_derivative"}), *stable]
 
 
 def rounded(value: Exact, *pullbacks: Exact) -> Callable[..., Tensor]:
-    """Make an implementation of an oracle's value and of the gradients in its first arguments.
+    """Return a correctly rounded implementation, from the exact value and the exact gradients in its first arguments.
 
-    Parameters
-    ----------
-    value
-        ``value(*inputs)``, exact.
-    pullbacks
-        ``pullback(cotangent, *inputs)``, exact, of each of the first arguments; none where no law asks for a gradient.
+    ``pullback(cotangent, *inputs)`` returns an exact gradient. There are none if no law needs a gradient.
     """
 
     class Rounded(torch.autograd.Function):
@@ -92,19 +78,19 @@ def format_of(inputs: tuple[Any, ...]) -> Format:
 
 
 def correctly_rounded(exact: Exact, inputs: tuple[Any, ...], format_: Format) -> Tensor:
-    """Round to nearest what is exact, once for each input: the laws of a contract are drawn the same examples."""
+    """Round an exact result to nearest. The result is cached, because the laws of a contract draw the same examples."""
     question = Question(exact, format_, tuple(map(_content, inputs)), inputs)
     small = sum(x.numel() for x in inputs if isinstance(x, Tensor)) <= SMALL
     return _rounded(question).clone() if small else _rounded.__wrapped__(question)
 
 
 SMALL = 2**12
-"""Entries of inputs whose answer is kept."""
+"""Largest number of input entries for which the result is cached."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """What is to be rounded: an exact function on some inputs, in a format; questions on equal contents are equal."""
+    """An exact function, its inputs and a format; questions with equal contents are equal."""
 
     exact: Exact
     format: Format
@@ -113,7 +99,7 @@ class Question:
 
 
 def _content(value: Any) -> Any:
-    """Everything about an input that an answer may depend on: of a tensor its dtype, its shape and its bits."""
+    """Return all that a result depends on: for a tensor its dtype, shape and bits."""
     if not isinstance(value, Tensor):
         return type(value), value
     dense = value.detach().clone(memory_format=torch.contiguous_format)
@@ -122,7 +108,7 @@ def _content(value: Any) -> Any:
 
 @lru_cache(maxsize=2**15)
 def _rounded(question: Question) -> Tensor:
-    """Ball arithmetic answers where the screen is too near to a tie to decide (Ziv's strategy)."""
+    """Round by ball arithmetic if the screen is too near to a tie (Ziv's strategy)."""
     screen = question.exact(*question.inputs)
     if not undecided(screen, question.format).any():
         return round_to(screen, question.format)
@@ -131,7 +117,7 @@ def _rounded(question: Question) -> Tensor:
 
 
 def undecided(screen: DoubleDouble, format_: Format) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """Where the value is within the screen's error of a midpoint between two floats."""
+    """Return where the value is within the error of the screen from a midpoint between two floats."""
     with np.errstate(invalid="ignore", over="ignore"):
         scaled = screen.hi / ulp(screen, format_)
         distance = np.abs(scaled - np.floor(scaled) - 0.5 + screen.lo / ulp(screen, format_))
@@ -139,6 +125,6 @@ def undecided(screen: DoubleDouble, format_: Format) -> np.ndarray[Any, np.dtype
 
 
 def scaled(cotangent: Tensor, gradient: DoubleDouble) -> DoubleDouble:
-    """Multiply a gradient by the cotangent of a scalar, or of each row."""
+    """Multiply a gradient by a scalar cotangent, or by the cotangent of each row."""
     weight = cotangent.double().numpy()
     return gradient * (weight[..., None] if weight.ndim and weight.ndim < gradient.hi.ndim else weight)

@@ -10,9 +10,9 @@ from harness.contracts.cross_entropy import gradient_oracle
 
 
 def accurate_cross_entropy(x: Tensor, t: Tensor) -> Tensor:
-    """The gap of the label and log1p of the others' sum: two terms of one sign, the sum in float32 at least."""
+    """Adds the gap of the label and log1p of the other exponentials, summed in float32 or wider."""
     maximum, at = x.max(-1, keepdim=True)
-    # What is left out is zero, or NaN where the maximum is infinite.
+    # The entry of the maximum becomes zero, or NaN if the maximum is infinite.
     others = (x - maximum).exp().scatter(-1, at, maximum - maximum)
     rest = others.sum(-1, dtype=torch.promote_types(x.dtype, torch.float32)).log1p().to(x.dtype)
     return (maximum.squeeze(-1) - x[torch.arange(len(t)), t] + rest).mean()

@@ -9,7 +9,7 @@ from harness.contracts.entropy import entropy_oracle, entropy_pullback
 
 
 def stable_entropy(x: Tensor) -> Tensor:
-    """``ln(1 + R)`` and the mean gap, in float32 at least; impossible classes are left out before any product."""
+    """``ln(1 + R)`` plus the mean gap, in float32 or wider; impossible classes are dropped before the product."""
     wide = x if x.itemsize >= 4 else x.float()
     maximum, at = wide.max(-1, keepdim=True)
     gap = maximum - wide

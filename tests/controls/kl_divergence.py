@@ -21,7 +21,7 @@ class RoundedDivergence(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, cotangent: Tensor) -> Any:
-        """Round the gradients that are asked for."""
+        """Round the requested gradients."""
         log_q, p = ctx.inputs
         asked = (
             (gradient_in_log_q_oracle, (p, cotangent)),

@@ -26,7 +26,7 @@ def scaled_two_passes(x: Tensor) -> Tensor:
     scaled = wide * scale
     centred = scaled - scaled.mean(-1, keepdim=True)
     variance = centred.square().mean(-1, keepdim=True) + EPS * scale.square()
-    # A constant row of the largest numbers has neither variance nor, scaled, an eps.
+    # A constant row of the largest numbers has no variance, and after scaling no eps.
     return (centred / variance.sqrt().clamp_min(torch.finfo(wide.dtype).tiny)).to(x.dtype)
 
 

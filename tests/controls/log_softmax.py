@@ -10,10 +10,10 @@ from harness.contracts.log_softmax import log_softmax_pullback
 
 
 def accurate_log_softmax(x: Tensor) -> Tensor:
-    """The gap and log1p of the others' sum, two terms of one sign; the sum is taken in float32 at least."""
+    """Adds the gap and log1p of the other exponentials, two terms of the same sign; sums in float32 or wider."""
     maximum, at = x.max(-1, keepdim=True)
     gap = x - maximum
-    others = gap.exp().scatter(-1, at, maximum - maximum)  # zero, or NaN where the maximum is infinite
+    others = gap.exp().scatter(-1, at, maximum - maximum)  # zero, or NaN if the maximum is infinite
     rest = others.sum(-1, keepdim=True, dtype=torch.promote_types(x.dtype, torch.float32)).log1p()
     return gap - rest.to(x.dtype)
 

@@ -16,12 +16,12 @@ _of_pairs = rounded(
 
 
 def rounded_logaddexp(a: Tensor, b: Tensor) -> Tensor:
-    """One argument, so that both gradients are rounded once."""
+    """Takes one argument, so that both gradients are rounded once."""
     return _of_pairs(torch.stack([a, b], -1))
 
 
 def shifted_logaddexp(a: Tensor, b: Tensor) -> Tensor:
-    """The larger and log1p; equal numbers have no difference worth taking."""
+    """The larger number plus log1p; the difference of equal numbers is not used."""
     larger = torch.maximum(a, b)
     return torch.where(a == b, larger + math.log(2.0), larger + (-(a - b).abs()).exp().log1p())
 

@@ -16,23 +16,23 @@ from harness.contracts.building_blocks.logistic_function import (
 
 
 def exp_of_minus_abs(x: Tensor) -> Tensor:
-    """``exp(-|x|)``, with the derivative of one side at zero."""
+    """``exp(-|x|)``, with a one-sided derivative at zero."""
     return torch.where(x < 0, x, -x).exp()
 
 
 def sigmoid(x: Tensor) -> Tensor:
-    """Two branches, one exponential that cannot overflow."""
+    """Two branches with an exponential that cannot overflow."""
     z = exp_of_minus_abs(x)
     return torch.where(x < 0, z, 1.0) / (1 + z)
 
 
 def softplus(x: Tensor) -> Tensor:
-    """Two terms of one sign."""
+    """Adds two terms of the same sign."""
     return x.clamp(min=0) + exp_of_minus_abs(x).log1p()
 
 
 def logsigmoid(x: Tensor) -> Tensor:
-    """The softplus mirrored."""
+    """The mirrored softplus."""
     return -softplus(-x)
 
 

@@ -10,7 +10,7 @@ from harness.contracts.building_blocks.softmax_function import softmax_oracle
 
 
 def accurate_logsumexp(x: Tensor) -> Tensor:
-    """The maximum and log1p of the others' sum, which is kept in float32 at least; infinities are not subtracted."""
+    """Adds the maximum and log1p of the other exponentials, in float32 or wider; infinities are not subtracted."""
     maximum, at = x.max(-1, keepdim=True)
     shift = torch.where(maximum.isinf(), 0.0, maximum)
     others = (x - shift).exp().scatter(-1, at, 0.0)

@@ -10,7 +10,7 @@ from harness.contracts.momentum import momentum_oracle
 def compensated_sgd(
     parameter: Tensor, gradients: Tensor, lr: float, momentum: float, weight_decay: float, nesterov: bool
 ) -> Tensor:
-    """Kahan's summation of the updates: what a step rounds off goes into the next."""
+    """Adds updates by Kahan summation: the rounding error of a step goes into the next."""
     lost, buffer = parameter * 0, None
     for gradient in gradients:
         d = gradient + weight_decay * parameter

@@ -8,7 +8,7 @@ from harness.contracts.optimizer import sgd_oracle
 
 
 def sgd(parameter: Tensor, gradient: Tensor, lr: float) -> Tensor:
-    """Against the gradient."""
+    """Steps against the gradient."""
     return parameter - lr * gradient
 
 

@@ -6,7 +6,7 @@ from samples.tensors import labels, tensor
 from harness.contracts.building_blocks.gradient_descent import TrainingPlan
 
 CONTROLS: list[Control] = []
-"""Whole trainings have no correctly rounded form that is worth writing; the shipped cases are their controls."""
+"""Trainings have no simple correctly rounded form; the shipped cases are their controls."""
 
 ORACLES = {
     "gradient_descent.trajectory_oracle": (

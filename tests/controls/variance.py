@@ -8,7 +8,7 @@ from harness.contracts.variance import variance_oracle, variance_pullback
 
 
 def two_passes(x: Tensor) -> Tensor:
-    """The mean, then the mean of the squared deviations, in float32 at least; rounded once."""
+    """The mean, then the mean of the squared deviations, in float32 or wider; rounded once."""
     wide = x if x.itemsize >= 4 else x.float()
     return (wide - wide.mean(-1, keepdim=True)).square().mean(-1).to(x.dtype)
 

@@ -1,6 +1,6 @@
-"""Damage on request, from the folder of the tests: ``python -m damage 20000 [SEED]``.
+"""``python -m damage 20000 [SEED]`` in tests/: damage input files, and count the reactions.
 
-Kills of real commands: ``python -m damage kills 100 [SEED] [COMMAND ...]``.
+``python -m damage kills 100 [SEED] [COMMAND ...]`` kills real commands.
 """
 
 import resource

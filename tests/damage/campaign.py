@@ -1,4 +1,4 @@
-"""A campaign of damage: many mutations of every input, and what the harness made of each."""
+"""A campaign of damage: many mutations of every input file, and the reaction of the harness."""
 
 import random
 import shutil
@@ -18,28 +18,22 @@ from damage.mutation import BYTES, KINDS
 from harness.error import UsageError
 
 HANGS_S = 5
-"""Seconds after which a reader is said to hang."""
+"""Seconds after which a reader counts as hung."""
 
 KINDS_SHARE = 0.05
-"""Share of the damage in which something else stands in place of the file."""
+"""Share of mutations that replace the file by another object."""
 
 
 class Hung(BaseException):
-    """A reader took too long; no reader may catch it."""
+    """Raised if a reader takes too long; no reader may catch it."""
 
 
 @dataclass
 class Tally:
-    """What came of a campaign.
+    """Result of a campaign.
 
-    Attributes
-    ----------
-    outcomes
-        How often: ``refused``, ``unharmed``, ``read`` of what has no checksum, ``lost``, ``traceback``, ``hung``.
-    wrong
-        The first of each kind that may not be, in words.
-    slowest_s
-        The longest that a reader took.
+    ``outcomes`` counts ``refused``, ``unharmed``, ``read`` (without a checksum), ``lost``, ``traceback`` and ``hung``.
+    ``wrong`` has the first failure of each kind, and ``slowest_s`` the longest time of a reader.
     """
 
     outcomes: Counter[str] = field(default_factory=Counter)
@@ -49,11 +43,11 @@ class Tally:
 
     @property
     def bad(self) -> int:
-        """How many outcomes may not be."""
+        """Number of failures."""
         return sum(self.outcomes[name] for name in ("lost", "traceback", "hung", "not one line"))
 
     def __str__(self) -> str:
-        """Return it in lines."""
+        """Return it as lines."""
         counted = ", ".join(f"{number:,} {name}" for name, number in sorted(self.outcomes.items()))
         lines = [f"{sum(self.outcomes.values()):,} mutations: {counted}; slowest {self.slowest_s:.2f} s"]
         rows = {name for name, _ in self.by_input}
@@ -64,16 +58,9 @@ class Tally:
 
 
 def campaign(mutations: int, seed: int, folder: Path) -> Tally:
-    """Damage every input equally often, and read each again.
+    """Damage every input equally often, and read it after each mutation.
 
-    Parameters
-    ----------
-    mutations
-        How many, over all inputs.
-    seed
-        Of the draws.
-    folder
-        A folder to work in.
+    ``mutations`` counts all mutations, ``seed`` draws them, and ``folder`` is a working folder.
     """
     tally = Tally()
     share = -(-mutations // len(INPUTS))

@@ -1,4 +1,4 @@
-"""Kills of real commands at random moments: what is left can be read and goes on, and nobody lives on."""
+"""Kill real commands at random moments: the remains can be read and continued, and no process survives."""
 
 import json
 import os
@@ -24,10 +24,10 @@ from harness.record.folder import FILES
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 
 AFTER_S = 5.0
-"""Seconds after a kill in which every process of the command has ended."""
+"""Seconds after a kill within which all processes of the command end."""
 
 MARK = "SCRATCH_OF"
-"""A variable that every process of a command inherits, by which those that are left are known."""
+"""Variable that all processes of a command inherit, which identifies surviving processes."""
 
 MINE = """
 import torch
@@ -62,26 +62,19 @@ COMMANDS: dict[str, tuple[str, ...]] = {
         *("--dtypes", "float32", "--seed", "5", "--json", "score.json"),
     ),
 }
-"""What is killed: in a folder with a file of functions, and a run ``before`` of the foreign check with its baseline."""
+"""The commands to kill, in a folder with functions, and with a run ``before`` of the foreign check and its baseline."""
 
 MEASURED = {"bench", "score"}
-"""Those that measure time, which is another each time."""
+"""Commands that measure times, which differ from run to run."""
 
 
 @dataclass
 class Killed:
-    """What came of many kills.
+    """Result of many kills.
 
-    Attributes
-    ----------
-    wrong
-        What may not be, in words.
-    ends
-        How often each command ended by each signal, and how often before it came.
-    slowest_s
-        The longest that a command took to end by a signal.
-    reruns
-        How often a command was carried out whole after kills, and held against the whole one before.
+    ``wrong`` describes the failures. ``ends`` counts for each command the signals that ended it, and the runs that
+    ended before the signal. ``slowest_s`` is the longest time from signal to end. ``reruns`` counts the complete runs
+    after kills whose results were compared with an undisturbed run.
     """
 
     wrong: list[str] = field(default_factory=list)
@@ -90,27 +83,17 @@ class Killed:
     reruns: int = 0
 
     def __str__(self) -> str:
-        """Return it in lines."""
+        """Return it as lines."""
         ends = ", ".join(f"{number} {what}" for what, number in sorted(self.ends.items()))
         head = f"{self.ends.total()} kills, {self.reruns} reruns, the slowest end {self.slowest_s:.1f} s: {ends}"
         return "\n".join([head, *self.wrong])
 
 
 def kill(times: int, seed: int, folder: Path, names: Sequence[str] = tuple(COMMANDS), every: int = 4) -> Killed:
-    """Kill each command in turn at random moments, look at what it left, and carry it out whole now and then.
+    """Kill each command in turn at random moments, check the remains, and complete it after every few kills.
 
-    Parameters
-    ----------
-    times
-        How often, over all commands.
-    seed
-        Of the moments and the signals.
-    folder
-        An empty folder.
-    names
-        Of the commands.
-    every
-        After so many kills a command is carried out whole, and at its last one.
+    ``times`` is the number of kills over all commands, and ``seed`` draws moments and signals. ``every`` is the number
+    of kills before a command runs to its end; its last run is also complete.
     """
     draw, killed = random.Random(seed), Killed()
     shares = {name: len(range(at, times, len(names))) for at, name in enumerate(names)}
@@ -121,7 +104,7 @@ def kill(times: int, seed: int, folder: Path, names: Sequence[str] = tuple(COMMA
 
 
 class _Place:
-    """Where a command works, with a temporary folder of its own."""
+    """The working folder of a command, with a separate temporary folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.scratch = folder, folder / "scratch"
@@ -149,7 +132,7 @@ class _Place:
         return (self.folder / "said").read_text(encoding="utf-8", errors="replace")
 
     def left(self) -> list[str]:
-        """The processes of the command that live."""
+        """Return the living processes of the command."""
         lines = []
         for process in psutil.process_iter():
             try:
@@ -160,16 +143,16 @@ class _Place:
         return lines
 
     def begin_anew(self) -> None:
-        """Take the run away, so that the next kills leave parts of one."""
+        """Remove the run, so that the next kills leave a partial run."""
         shutil.rmtree(self.folder / ".harness" / "runs" / "run", ignore_errors=True)
 
     def says_finished(self) -> bool:
-        """Whether the run has a command that was not ended early."""
+        """Return whether the run has a command that was not ended early."""
         run = RunFolder(self.folder / ".harness" / "runs" / "run")
         return run.is_run and not early(run.head().work[-1:])
 
     def records(self) -> dict[str, list[str]]:
-        """What stands in the run, without durations, in an order of its own."""
+        """Return the sorted records of the run without durations."""
         run = RunFolder(self.folder / ".harness" / "runs" / "run")
         if not run.is_run:
             return {}
@@ -224,7 +207,7 @@ def _one(name: str, times: int, draw: random.Random, place: _Place, killed: Kill
 
 
 def _kill(name: str, words: Sequence[str], draw: random.Random, after_s: float, place: _Place, killed: Killed) -> None:
-    # What a SIGKILL before has left is not this one's.
+    # Ignore the files that an earlier SIGKILL has left.
     known = {path.name for path in place.scratch.iterdir()}
     process = place.start(words)
     try:
@@ -245,7 +228,7 @@ def _kill(name: str, words: Sequence[str], draw: random.Random, after_s: float, 
     killed.slowest_s = max(killed.slowest_s, time.monotonic() - began)
     time.sleep(max(0.0, began + AFTER_S - time.monotonic()))
     killed.wrong += [f"{name}, {number.name} after {after_s:.1f} s: left running: {line}" for line in place.left()]
-    # Torch's compiler keeps what it has compiled for whoever comes next, and SIGKILL leaves nobody to remove anything.
+    # Torch's compiler keeps its results for later processes, and after SIGKILL no process removes files.
     now = {path.name for path in place.scratch.iterdir()}
     left = sorted(name for name in now - known if not name.startswith("torchinductor_"))
     left = left if number != signal.SIGKILL else []
@@ -255,6 +238,6 @@ def _kill(name: str, words: Sequence[str], draw: random.Random, after_s: float, 
 
 
 def _names(place: _Place) -> set[str]:
-    """The files that lie about, but for caches."""
+    """Return the files except caches."""
     found = (path.relative_to(place.folder) for path in place.folder.rglob("*"))
     return {str(path) for path in found if not {"__pycache__", "scratch"} & set(path.parts)}

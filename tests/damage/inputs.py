@@ -1,4 +1,4 @@
-"""The inputs that are damaged: how each is laid out undamaged, and how the harness reads it."""
+"""The inputs that are damaged: how to write each undamaged file, and how the harness reads it."""
 
 import os
 import shutil
@@ -33,20 +33,11 @@ from harness.verdict.replay import from_text
 
 @dataclass(frozen=True)
 class Damaged:
-    """One kind of input.
+    """A kind of input.
 
-    Parameters
-    ----------
-    name
-        What it is.
-    lay_out
-        Writes it, undamaged, into a folder.
-    file
-        The file that is damaged, within that folder.
-    read
-        Reads it as the harness does; what it returns can be compared.
-    guarded
-        Whether what was changed must be seen: the file has checksums, or the readers know every part of it.
+    ``lay_out`` writes it undamaged into a folder, and ``file`` is the file to damage there. ``read`` reads it with the
+    harness and returns a comparable value. ``guarded`` is true if every change must be noticed: the file has checksums,
+    or the readers know every part of it.
     """
 
     name: str
@@ -67,7 +58,7 @@ def _run(folder: Path) -> None:
 
 
 def _records(kind: Any) -> Callable[[Path], Any]:
-    """What stands in a run, and what its head says of how it ended."""
+    """Return the records of a run, and how its head says that it ended."""
 
     def read(folder: Path) -> Any:
         run = RunFolder(folder)
@@ -168,13 +159,13 @@ def _lay_out_line(folder: Path) -> None:
 
 
 def _line(folder: Path) -> Any:
-    """As a word of the command line has it, whatever its bytes."""
+    """Return the result of any bytes as a word on the command line."""
     contract = contract_named(spelling(os.fsdecode(read_bytes(folder / "line"))).text)
     return contract.name, contract.signature
 
 
 def _own_corpus(folder: Path) -> Any:
-    """As ``--corpus`` names it: refused before anything is checked."""
+    """Return the corpus for ``--corpus``; a damaged corpus is refused before a check starts."""
     refuse_damaged(folder)
     return _corpus(folder)
 
@@ -192,7 +183,7 @@ def _lay_out_shard(folder: Path) -> None:
 
 
 def _shard(folder: Path) -> Any:
-    """What was altered is to be done again, and that is seen: nothing is kept of it."""
+    """Return whether an altered shard is discarded and computed again."""
     shards = _shards(folder / "again")
     file = shards._file(shards.every[0])
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -219,11 +210,11 @@ INPUTS: tuple[Damaged, ...] = (
     Damaged("IDX images", _lay_out_idx, NAMES[0], _idx, guarded=False),
     Damaged("IDX labels", _lay_out_idx, NAMES[1], _idx, guarded=False),
 )
-"""Every input that is read from a file which somebody else may have written."""
+"""Every file that the harness reads and another person may have written."""
 
 
 def laid_out(damaged: Damaged, folder: Path) -> bytes:
-    """Lay an input out in an empty folder, and return the bytes of the file that is damaged."""
+    """Write an undamaged input into an empty folder, and return the bytes of its file."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     damaged.lay_out(folder)

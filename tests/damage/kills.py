@@ -1,4 +1,4 @@
-"""Kills at random moments of a command that fills a run: what is left can be read, says so, and goes on."""
+"""Kill a command that fills a run at random moments: the run can be read, reports its state, and continues."""
 
 import os
 import random
@@ -20,13 +20,13 @@ from harness.work.ending import Ending
 from harness.work.interrupt import interruptible
 
 PLANNED = 40
-"""Laws that the command checks."""
+"""Number of laws that the command checks."""
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 
 
 def fill(path: Path) -> None:
-    """Fill a run as a command does: append, sync at every record, replace a file, and say how it ended."""
+    """Fill a run like a command: append, sync at every record, replace a file, and record the end."""
     with Session(str(path)) as opened:
         found: list[Verdict] = []
         with Ending(found) as ending:
@@ -40,20 +40,16 @@ def fill(path: Path) -> None:
 
 
 def verdicts() -> list[Verdict]:
-    """Return what the command finds."""
+    """Return the verdicts that the command finds."""
     return [samples.run.verdict(law=f"law_{number}") for number in range(PLANNED)]
 
 
 @dataclass
 class Killed:
-    """What came of many kills.
+    """Result of many kills.
 
-    Attributes
-    ----------
-    wrong
-        What may not be, in words.
-    whole, part, most
-        How many runs were finished, and how many were not; the most records that one of these held.
+    ``wrong`` describes the failures. ``whole`` and ``part`` count finished and unfinished runs. ``most`` is the largest
+    number of records in an unfinished run.
     """
 
     wrong: list[str] = field(default_factory=list)
@@ -63,16 +59,9 @@ class Killed:
 
 
 def kill(times: int, seed: int, path: Path) -> Killed:
-    """Kill a command at random moments, look at what it left, and go on.
+    """Kill a command at random moments, check the remains, and continue it.
 
-    Parameters
-    ----------
-    times
-        How often.
-    seed
-        Of the moments and the signals.
-    path
-        Of the run.
+    ``seed`` draws moments and signals, and ``path`` is the folder of the run.
     """
     draw, killed = random.Random(seed), Killed()
     argv, sync_s = sys.argv[1:], sessions.SYNC_S
@@ -120,7 +109,7 @@ def _look(path: Path, killed: Killed, before: int) -> None:
         return
     killed.part += 1
     killed.most = max(killed.most, len(run.chain(Verdict).lines) - PLANNED)
-    # Of what was just being written a temporary file may be left, which the next command removes.
+    # A temporary file may remain from an interrupted write; the next command removes it.
     killed.wrong += [f"{file.name} is left" for file in path.iterdir() if _is_foreign(file.name)]
 
 
@@ -129,7 +118,7 @@ def _is_foreign(name: str) -> bool:
 
 
 def _apart(work: Callable[[], None]) -> int:
-    """Do it in a process of its own; a fork, since nothing is computed there."""
+    """Run a function in a forked process, which computes nothing itself."""
     child = os.fork()
     if child:
         return child

@@ -1,4 +1,4 @@
-"""Damage to a file, drawn from a seed: what disks, editors, merges and rogue code do to bytes and to folders."""
+"""Damage to a file, drawn from a seed, like that from disks, editors, merges and rogue code."""
 
 import json
 import os
@@ -10,13 +10,13 @@ from typing import Any
 Mutation = Callable[[bytes, random.Random], bytes]
 
 DEEP = 100_000
-"""Brackets in brackets: beyond what any parser descends into."""
+"""Number of nested brackets, beyond the depth of any parser."""
 
 SPARSE = 2**42
-"""Bytes of a file that claims more than any memory has."""
+"""Size of a file that exceeds any memory."""
 
 OTHERS: tuple[Any, ...] = (None, True, -1, 0, 10**400, -0.5, 1e999, "", "x", "\x1b[2J", [], [[]], {}, {"a": 1})
-"""What a value is swapped for."""
+"""Replacements for a value."""
 
 
 def flip(content: bytes, draw: random.Random) -> bytes:
@@ -26,24 +26,24 @@ def flip(content: bytes, draw: random.Random) -> bytes:
 
 
 def overwrite(content: bytes, draw: random.Random) -> bytes:
-    """Overwrite some bytes with others."""
+    """Overwrite some bytes."""
     place, length = draw.randrange(len(content)), draw.choice([1, 2, 8, 100])
     return content[:place] + draw.randbytes(length) + content[place + length :]
 
 
 def truncate(content: bytes, draw: random.Random) -> bytes:
-    """Cut the end off."""
+    """Cut off the end."""
     return content[: draw.randrange(len(content))]
 
 
 def insert(content: bytes, draw: random.Random) -> bytes:
-    """Put in what is no UTF-8, or a control character."""
+    """Insert invalid UTF-8 or a control character."""
     place = draw.randrange(len(content) + 1)
     return content[:place] + draw.choice([b"\xff", b"\xc3", b"\x00", b"\x1b[2J", b"\xed\xa0\x80"]) + content[place:]
 
 
 def pad(content: bytes, draw: random.Random) -> bytes:
-    """Leave the zeros of blocks that were never written."""
+    """Replace the end by zeros, like blocks that were never written."""
     return content + bytes(draw.choice([1, 512, 4096]))
 
 
@@ -72,14 +72,14 @@ def reorder(content: bytes, draw: random.Random) -> bytes:
 
 
 def splice(content: bytes, draw: random.Random) -> bytes:
-    """Copy a stretch of the file elsewhere."""
+    """Copy a part of the file to another place."""
     start, end = sorted(draw.randrange(len(content) + 1) for _ in range(2))
     place = draw.randrange(len(content) + 1)
     return content[:place] + content[start:end] + content[place + (end - start) * draw.randrange(2) :]
 
 
 def swap(content: bytes, draw: random.Random) -> bytes:
-    """Give a value of a line of JSON another type, take it away, or add a key."""
+    """Change the type of a value in a JSON line, remove it, or add a key."""
     lines = content.decode(errors="replace").splitlines()
     for number in draw.sample(range(len(lines)), min(3, len(lines))):
         try:
@@ -113,14 +113,14 @@ def _swap_within(document: Any, draw: random.Random) -> None:
 
 
 def nest(content: bytes, draw: random.Random) -> bytes:
-    """Put brackets in brackets, as a line or in place of a value."""
+    """Insert nested brackets, as a line or as a value."""
     deep = draw.choice([b"[", b'{"a":']) * DEEP
     place = draw.choice([0, len(content), content.rfind(b":") + 1, content.find(b"=") + 1])
     return content[:place] + deep + content[place:]
 
 
 def empty(_: bytes, __: random.Random) -> bytes:
-    """Leave nothing."""
+    """Remove the content."""
     return b""
 
 
@@ -140,43 +140,43 @@ BYTES: tuple[Mutation, ...] = (
     nest,
     empty,
 )
-"""What happens to the bytes of a file."""
+"""Mutations of the bytes of a file."""
 
 
 def fifo(file: Path) -> None:
-    """A pipe that nobody writes to."""
+    """Replace the file by a pipe without a writer."""
     os.mkfifo(file)
 
 
 def folder(file: Path) -> None:
-    """A folder of the file's name."""
+    """Replace the file by a folder."""
     file.mkdir()
 
 
 def loop(file: Path) -> None:
-    """A link to itself."""
+    """Replace the file by a link to itself."""
     file.symlink_to(file.name)
 
 
 def dangling(file: Path) -> None:
-    """A link to nothing."""
+    """Replace the file by a link to a missing file."""
     file.symlink_to("nothing-of-this-name")
 
 
 def device(file: Path) -> None:
-    """A file without end."""
+    """Replace the file by an endless device."""
     file.symlink_to("/dev/zero")
 
 
 def sparse(file: Path) -> None:
-    """A file of more bytes than any memory has, none of which was written."""
+    """Replace the file by a sparse file that is larger than any memory."""
     with file.open("wb") as stream:
         stream.truncate(SPARSE)
 
 
 def gone(_: Path) -> None:
-    """No file."""
+    """Remove the file."""
 
 
 KINDS: tuple[Callable[[Path], None], ...] = (fifo, folder, loop, dangling, device, sparse, gone)
-"""What stands in place of a file."""
+"""Replacements for a whole file."""

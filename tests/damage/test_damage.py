@@ -1,4 +1,4 @@
-"""Damaged inputs: what stands in a file that somebody else may have written is refused in a sentence, or whole."""
+"""Damaged inputs: a file from another author is refused with a sentence, or read completely."""
 
 import os
 from pathlib import Path
@@ -11,27 +11,27 @@ from damage.kills import kill
 pytestmark = pytest.mark.judged
 
 MUTATIONS = int(os.environ.get("HARNESS_MUTATIONS", "440"))
-"""How many; 20,000 are ``HARNESS_MUTATIONS=20000``, or ``python -m damage``."""
+"""Number of mutations; ``HARNESS_MUTATIONS=20000`` or ``python -m damage`` makes more."""
 
 KILLS = int(os.environ.get("HARNESS_KILLS", "6"))
-"""How many kills."""
+"""Number of kills."""
 
 
 def test_damage_is_refused_in_one_sentence_in_bounded_time(tmp_path: Path) -> None:
-    """Whatever was damaged, and however: no traceback, no waiting, and no record that is lost without a word."""
+    """No damage causes a traceback, a hang, or a record that is silently lost."""
     tally = campaign(MUTATIONS, 1, tmp_path)
     assert not tally.bad, tally
 
 
 def test_a_killed_command_leaves_a_run_that_can_be_read_and_goes_on(tmp_path: Path) -> None:
-    """By SIGKILL, SIGTERM or SIGINT, at any moment; nothing that was there before is lost."""
+    """The signal is SIGKILL, SIGTERM or SIGINT at any moment, and earlier results remain."""
     killed = kill(KILLS, 1, tmp_path / "it")
     assert not killed.wrong
     assert killed.whole + killed.part == KILLS
 
 
-def test_a_real_command_that_is_killed_leaves_nobody_and_nothing(tmp_path: Path) -> None:
-    """A foreign check, whose code runs in processes of its own; ``python -m damage kills`` has the other commands."""
+def test_a_killed_real_command_leaves_no_process_and_no_file(tmp_path: Path) -> None:
+    """The command checks foreign code in separate processes; ``python -m damage kills`` has the other commands."""
     killed = kill_commands(1, 1, tmp_path, ["foreign check"])
     assert not killed.wrong, killed
     assert killed.reruns == 1

@@ -1,4 +1,4 @@
-"""Data sets where none is: the places of this machine are hidden from the tests that look for one."""
+"""Hides the data sets of this machine from the tests."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from harness.data import dataset, idx
 
 @pytest.fixture
 def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Hide the variable and the system's package of the machine that tests."""
+    """Hide the environment variable and the system package."""
     monkeypatch.delenv(dataset.VARIABLE, raising=False)
     monkeypatch.setattr(dataset, "SYSTEM", tmp_path / "system")
 
@@ -23,6 +23,6 @@ def cache(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def publish(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the tiny set be the published one."""
+    """Treat the tiny set as the published one."""
     checksums = {name: idx.checksum(array) for name, array in contents().items()}
     monkeypatch.setattr(dataset, "PUBLISHED", checksums)

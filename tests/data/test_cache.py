@@ -1,4 +1,4 @@
-"""The cache of data sets: what was found is unpacked once, whole, and checked by size and time."""
+"""The cache of data sets unpacks a data set once and checks it by size and time."""
 
 import os
 import shutil
@@ -28,7 +28,7 @@ def test_torchvision_reads_the_root(tmp_path: Path, cache: Path) -> None:
 
 
 def test_the_second_call_reads_no_content(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sizes and times are enough, for the folder and for the cache."""
+    """Sizes and times suffice, for the folder and for the cache."""
     own = lay_out(tmp_path / "own", ending=".gz")
     first = dataset.prepare(own, cache=cache)
     forbid_reading(monkeypatch)
@@ -36,14 +36,14 @@ def test_the_second_call_reads_no_content(tmp_path: Path, cache: Path, monkeypat
 
 
 def test_the_same_content_is_unpacked_once(tmp_path: Path, cache: Path) -> None:
-    """The name is made of the checksums."""
+    """The name of its folder consists of the checksums."""
     plain = dataset.prepare(lay_out(tmp_path / "plain"), cache=cache)
     packed = dataset.prepare(lay_out(tmp_path / "packed", ending=".gz"), cache=cache)
     assert plain.root == packed.root
 
 
 def test_the_stand_in_is_made_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is kept in the cache like any other set."""
+    """The cache treats it like any other data set."""
     first = dataset.prepare("synthetic", cache=cache)
     monkeypatch.setattr(stand_in, "images_and_labels", lambda *_: pytest.fail("made again"))
     assert dataset.prepare("synthetic", cache=cache) == first
@@ -59,21 +59,21 @@ def test_the_stand_in_is_made_once(cache: Path, monkeypatch: pytest.MonkeyPatch)
     ],
     ids=["truncated", "altered", "deleted", "emptied"],
 )
-def test_a_damaged_cache_is_mended(tmp_path: Path, cache: Path, damage: Callable[[Path], object]) -> None:
-    """What is at hand elsewhere is unpacked again."""
+def test_a_damaged_cache_is_repaired(tmp_path: Path, cache: Path, damage: Callable[[Path], object]) -> None:
+    """The data set is unpacked again from its source."""
     own = lay_out(tmp_path / "own")
     root = dataset.prepare(own, cache=cache).root
     file = root / LAYOUT / NAMES[2]
     damage(file)
     if file.exists():
-        os.utime(file, ns=(0, 0))  # the clock of a file system may be too coarse to tell the two writings apart
+        os.utime(file, ns=(0, 0))  # the clock of a file system may be too coarse to distinguish both writes
     assert dataset.prepare(own, cache=cache).root == root
     np.testing.assert_array_equal(dataset.arrays(root, train=False)[0], contents()[NAMES[2]])
 
 
 @pytest.mark.usefixtures("publish")
-def test_a_damaged_cache_that_cannot_be_mended_is_told(tmp_path: Path, cache: Path) -> None:
-    """The stand-in says why it stands in."""
+def test_a_damaged_cache_without_a_source_is_reported(tmp_path: Path, cache: Path) -> None:
+    """The note of the stand-in has the reason."""
     system = lay_out(tmp_path / "system")
     root = dataset.prepare(cache=cache).root
     shutil.rmtree(system)
@@ -84,8 +84,8 @@ def test_a_damaged_cache_that_cannot_be_mended_is_told(tmp_path: Path, cache: Pa
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"a": 1}', "\x00"])
-def test_a_memory_that_cannot_be_read_is_made_anew(tmp_path: Path, cache: Path, content: str) -> None:
-    """It only saves time."""
+def test_an_unreadable_memory_file_is_replaced(tmp_path: Path, cache: Path, content: str) -> None:
+    """The file only saves time."""
     own = lay_out(tmp_path / "own")
     first = dataset.prepare(own, cache=cache)
     (cache / "seen.json").write_text(content)
@@ -93,7 +93,7 @@ def test_a_memory_that_cannot_be_read_is_made_anew(tmp_path: Path, cache: Path, 
 
 
 def test_an_interrupted_unpacking_leaves_no_set(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All four files are there, or none."""
+    """Either all four files exist, or none."""
 
     def interrupt(file: Path, array: idx.Bytes) -> None:
         if file.name == NAMES[3]:
@@ -107,8 +107,8 @@ def test_an_interrupted_unpacking_leaves_no_set(tmp_path: Path, cache: Path, mon
     assert [entry.name for entry in cache.iterdir()] == ["seen.json"]
 
 
-def test_a_full_disk_is_told(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A plain message in place of a traceback."""
+def test_a_full_disk_is_reported(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error is a plain message without a traceback."""
 
     def fill(*_: object) -> None:
         raise OSError(28, "No space left on device")
@@ -120,7 +120,7 @@ def test_a_full_disk_is_told(tmp_path: Path, cache: Path, monkeypatch: pytest.Mo
 
 
 def test_a_quicker_process_wins(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two runs that unpack the same set at once do not disturb each other."""
+    """Two runs that unpack the same set do not disturb each other."""
     own = lay_out(tmp_path / "own")
     rename = Path.rename
 
@@ -135,6 +135,6 @@ def test_a_quicker_process_wins(tmp_path: Path, cache: Path, monkeypatch: pytest
 
 
 def test_missing_arrays_are_named(tmp_path: Path) -> None:
-    """A root that is none gives the file that is not there."""
+    """For an invalid root, the message names the missing file."""
     with pytest.raises(UsageError, match=f"cannot read `.*{NAMES[2]}`: No such file or directory"):
         dataset.arrays(tmp_path, train=False)

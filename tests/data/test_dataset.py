@@ -20,14 +20,14 @@ DEBIAN = pytest.mark.skipif(not SYSTEM.is_dir(), reason="Debian's package datase
 
 
 class TestLookup:
-    """Where the data set is looked for, and in which order."""
+    """The places of the data set, in their order."""
 
     @pytest.mark.parametrize("ending", ["", ".gz"])
     @pytest.mark.parametrize("layout", [Path(), LAYOUT])
     def test_a_named_folder_is_used_in_either_layout(
         self, tmp_path: Path, cache: Path, ending: str, layout: Path
     ) -> None:
-        """Plain or compressed, directly or as torchvision lays it out."""
+        """The files are plain or compressed, directly in the folder or in torchvision's layout."""
         lay_out(tmp_path / "own" / layout, ending=ending)
         prepared = dataset.prepare(tmp_path / "own", cache=cache)
         assert prepared.source.origin == "folder"
@@ -37,29 +37,29 @@ class TestLookup:
                 np.testing.assert_array_equal(actual, contents()[name])
 
     def test_the_variable_names_the_folder(self, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The environment variable is the argument of whoever passes none."""
+        """The environment variable replaces a missing argument."""
         monkeypatch.setenv("FASHION_MNIST", str(lay_out(tmp_path / "own")))
         assert dataset.prepare(cache=cache).source.location == str(tmp_path / "own")
 
     def test_the_argument_goes_before_the_variable(
         self, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """What is said for this call holds for this call."""
+        """An explicit argument takes precedence."""
         monkeypatch.setenv("FASHION_MNIST", str(tmp_path / "absent"))
         source = dataset.prepare(lay_out(tmp_path / "own"), cache=cache).source
         assert source.location == str(tmp_path / "own")
 
-    def test_a_location_is_told_as_it_was_named(
+    def test_a_location_is_reported_as_it_was_named(
         self, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """A folder below the home directory stays one in the report."""
+        """The report shows a folder below the home directory with `~`."""
         monkeypatch.setenv("HOME", str(tmp_path))
         lay_out(tmp_path / "own")
         assert dataset.prepare("~/own", cache=cache).source.location == "~/own"
 
     @pytest.mark.usefixtures("publish")
     def test_the_cache_goes_before_the_system(self, tmp_path: Path, cache: Path) -> None:
-        """What was unpacked once is used from then on."""
+        """An unpacked data set is reused."""
         lay_out(tmp_path / "system", ending=".gz")
         assert dataset.prepare(cache=cache).source.origin == "system"
         source = dataset.prepare(cache=cache).source
@@ -67,7 +67,7 @@ class TestLookup:
         assert Path(source.location).parent == cache
 
     def test_another_set_in_the_cache_is_not_taken_for_the_published_one(self, tmp_path: Path, cache: Path) -> None:
-        """A folder that was named once is not used where none is named."""
+        """A folder that was named once is not used by default."""
         dataset.prepare(lay_out(tmp_path / "own"), cache=cache)
         assert dataset.prepare(cache=cache).source.origin == "synthetic"
 
@@ -83,7 +83,7 @@ class TestLookup:
 
     @pytest.mark.usefixtures("publish")
     def test_a_download_is_used_where_it_is_allowed(self, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Torchvision leaves the files in its own layout, compressed and not."""
+        """Torchvision stores the files in its layout, compressed and plain."""
 
         def fetch(root: str, *, download: bool) -> None:
             assert download
@@ -95,12 +95,12 @@ class TestLookup:
         assert (source.origin, source.genuine, source.name) == ("download", True, "Fashion-MNIST")
 
     def test_nothing_is_downloaded_unless_it_is_allowed(self, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The default touches no network."""
+        """By default the network is not used."""
         monkeypatch.setattr(torchvision.datasets, "FashionMNIST", lambda *_, **__: pytest.fail("downloaded"))
         assert dataset.prepare(cache=cache).source.origin == "synthetic"
 
     def test_the_stand_in_comes_last_and_says_so(self, cache: Path) -> None:
-        """Nobody can take its figures for those of Fashion-MNIST."""
+        """The record states that the data are not Fashion-MNIST, and why."""
         source = dataset.prepare(cache=cache).source
         assert (source.name, source.origin, source.genuine) == ("synthetic stand-in", "synthetic", False)
         assert "because Fashion-MNIST was not found" in source.note
@@ -110,7 +110,7 @@ class TestLookup:
     def test_the_word_synthetic_forces_the_stand_in(
         self, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, way: str
     ) -> None:
-        """Even where the data set is at hand: so that its absence can be reproduced."""
+        """It takes precedence over an existing data set, to reproduce its absence."""
         lay_out(tmp_path / "system")
         if way == "variable":
             monkeypatch.setenv("FASHION_MNIST", "synthetic")
@@ -120,13 +120,13 @@ class TestLookup:
 
 
 class TestRefusal:
-    """What was named or found is used or refused, never replaced."""
+    """A named or found data set is used or refused, but never replaced."""
 
     @pytest.mark.parametrize(("make", "trouble"), [(None, "does not exist"), (Path.touch, "is a file")])
-    def test_a_named_folder_that_is_none_is_refused(
+    def test_a_missing_folder_is_refused(
         self, tmp_path: Path, cache: Path, make: Callable[[Path], None] | None, trouble: str
     ) -> None:
-        """The folder is named as the user named it."""
+        """The message has the folder as the user typed it."""
         own = tmp_path / "own"
         if make:
             make(own)
@@ -134,20 +134,20 @@ class TestRefusal:
             dataset.prepare(own, cache=cache)
 
     def test_a_variable_that_names_no_folder_is_named(self, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Who set the variable long ago learns that it is the variable."""
+        """The message names the variable."""
         monkeypatch.setenv("FASHION_MNIST", "absent")
         with pytest.raises(UsageError, match="the Fashion-MNIST folder `absent` does not exist in FASHION_MNIST"):
             dataset.prepare(cache=cache)
 
     @pytest.mark.parametrize("name", ["~nobody-of-that-name/own", "x" * 300])
-    def test_a_folder_that_cannot_be_looked_at_is_refused(self, cache: Path, name: str) -> None:
-        """What the operating system says becomes a plain message."""
+    def test_an_unreadable_folder_is_refused(self, cache: Path, name: str) -> None:
+        """The message contains the error of the operating system."""
         with pytest.raises(UsageError, match=r"the Fashion-MNIST folder `.*` cannot be read \("):
             dataset.prepare(name, cache=cache)
 
     @pytest.mark.parametrize("missing", NAMES)
     def test_a_named_folder_that_lacks_a_file_is_refused(self, tmp_path: Path, cache: Path, missing: str) -> None:
-        """The missing file is named, and only it."""
+        """The message names only the missing file."""
         own = lay_out(tmp_path / "own")
         (own / missing).unlink()
         with pytest.raises(UsageError, match=f"files of Fashion-MNIST are missing in `{own}`: {missing}: "):
@@ -161,7 +161,7 @@ class TestRefusal:
     @pytest.mark.parametrize("damaged", NAMES)
     @pytest.mark.parametrize("where", ["own", "system"])
     def test_a_damaged_file_is_refused(self, tmp_path: Path, cache: Path, damaged: str, where: str) -> None:
-        """In a named folder as in the system's; nothing is put into the cache."""
+        """The system's folder is checked too, and the cache stays empty."""
         folder = lay_out(tmp_path / where, ending=".gz")
         file = folder / f"{damaged}.gz"
         file.write_bytes(file.read_bytes()[:-9])
@@ -170,7 +170,7 @@ class TestRefusal:
         assert not cache.exists()
 
     def test_a_system_folder_that_lacks_a_file_is_refused(self, tmp_path: Path, cache: Path) -> None:
-        """Half an installation is no absence."""
+        """A partial installation is not treated as absent."""
         system = lay_out(tmp_path / "system")
         (system / NAMES[3]).unlink()
         with pytest.raises(UsageError, match=f"are missing in `{system}`: {NAMES[3]}: "):
@@ -180,7 +180,7 @@ class TestRefusal:
     def test_images_of_another_data_set_are_refused(
         self, tmp_path: Path, cache: Path, shape: tuple[int, int, int]
     ) -> None:
-        """A valid IDX file is not yet Fashion-MNIST."""
+        """A valid IDX file need not be Fashion-MNIST."""
         own = lay_out(tmp_path / "own")
         idx.write(own / NAMES[0], np.zeros(shape, dtype=np.uint8))
         idx.write(own / NAMES[1], np.zeros(shape[0], dtype=np.uint8))
@@ -188,7 +188,7 @@ class TestRefusal:
             dataset.prepare(own, cache=cache)
 
     def test_a_file_that_changed_since_it_was_seen_is_checked_again(self, tmp_path: Path, cache: Path) -> None:
-        """A folder that was good yesterday is not trusted today."""
+        """An earlier check of the folder is not enough."""
         own = lay_out(tmp_path / "own")
         dataset.prepare(own, cache=cache)
         with (own / NAMES[0]).open("ab") as stream:
@@ -197,10 +197,10 @@ class TestRefusal:
             dataset.prepare(own, cache=cache)
 
     @pytest.mark.parametrize("error", [RuntimeError("Error downloading\nTried"), OSError("no route")])
-    def test_a_download_that_fails_is_told_in_one_line(
+    def test_a_failed_download_is_one_line(
         self, cache: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
     ) -> None:
-        """Who asked for the data set does not get the stand-in."""
+        """There is no fallback to the stand-in."""
 
         def fail(*_: object, **__: object) -> None:
             raise error
@@ -213,7 +213,7 @@ class TestRefusal:
         assert list(cache.iterdir()) == []
 
     def test_a_download_of_other_files_is_refused(self, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The connection is not encrypted: the checksums decide."""
+        """The checksums decide, because the connection is not encrypted."""
         monkeypatch.setattr(torchvision.datasets, "FashionMNIST", lambda root, **_: lay_out(Path(root) / LAYOUT))
         with pytest.raises(
             UsageError, match=f"the checksums of downloaded files are wrong: {', '.join(NAMES)}; download them again"
@@ -221,7 +221,7 @@ class TestRefusal:
             dataset.prepare(download=True, cache=cache)
 
     def test_a_cache_that_cannot_be_written_is_named(self, tmp_path: Path) -> None:
-        """A file in its place, for example."""
+        """A file may be in its place, for example."""
         (tmp_path / "cache").touch()
         with pytest.raises(
             UsageError, match=rf"cannot write the data cache `{tmp_path / 'cache'}`: .*; free some space"
@@ -230,40 +230,40 @@ class TestRefusal:
 
 
 class TestSource:
-    """What the report says of the data."""
+    """The description of the data in the report."""
 
     def test_checksums_are_those_of_the_uncompressed_files(self, tmp_path: Path, cache: Path) -> None:
-        """They can be repeated with ``sha256sum``."""
+        """``sha256sum`` gives the same checksums."""
         prepared = dataset.prepare(lay_out(tmp_path / "own", ending=".gz"), cache=cache)
         for name in NAMES:
             content = (prepared.root / LAYOUT / name).read_bytes()
             assert prepared.source.checksums[name] == hashlib.sha256(content).hexdigest()
 
     def test_other_files_are_not_called_fashion_mnist(self, tmp_path: Path, cache: Path) -> None:
-        """The name is kept for the published files."""
+        """Only the published files have this name."""
         source = dataset.prepare(lay_out(tmp_path / "own"), cache=cache).source
         assert not source.genuine
         assert source.name == "data in Fashion-MNIST's format"
         assert "differ from the published ones" in source.note
 
     def test_a_copy_of_the_stand_in_is_recognised(self, tmp_path: Path, cache: Path) -> None:
-        """Copying it does not make it data."""
+        """A copy is still labeled as stand-in."""
         root = dataset.prepare("synthetic", cache=cache).root
         source = dataset.prepare(root, cache=tmp_path / "other").source
         assert (source.name, source.origin, source.genuine) == ("synthetic stand-in", "folder", False)
 
     def test_the_classes_are_torchvisions(self) -> None:
-        """In the book's spelling."""
+        """The spelling is that of the book."""
         theirs = [name.lower() for name in torchvision.datasets.FashionMNIST.classes]
         assert list(dataset.CLASSES) == ["t-shirt" if name == "t-shirt/top" else name for name in theirs]
 
 
 @DEBIAN
 class TestPublished:
-    """The published files, as Debian ships them."""
+    """The published files in Debian's package."""
 
     def test_debians_files_are_the_published_ones(self, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The checksums held as constants are those of the package."""
+        """The constants agree with the files of the package."""
         monkeypatch.setattr(dataset, "SYSTEM", SYSTEM)
         prepared = dataset.prepare(cache=cache)
         assert (prepared.source.origin, prepared.source.genuine) == ("system", True)
@@ -272,7 +272,7 @@ class TestPublished:
 
     @pytest.mark.parametrize(("name", "md5"), torchvision.datasets.FashionMNIST.resources)
     def test_debians_files_are_torchvisions_but_for_the_gzip_header(self, name: str, md5: str) -> None:
-        """With name and time of the original files put back, each .gz has the checksum that torchvision publishes."""
+        """With the original name and time in the header, each .gz file has the checksum that torchvision publishes."""
         packed = (SYSTEM / name).read_bytes()
         time = 1504176606 if name.startswith("train") else 1504176627
         with_name, unix = 8, 3

@@ -1,4 +1,4 @@
-"""Data sets of files: real files of their formats, written once, whose samples are the images they were made from."""
+"""Data sets of files: real files of each format, written once from the images."""
 
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ LOSSLESS = ("text lines", "line stream", "parquet", "mapped array")
 
 @pytest.fixture(scope="module")
 def stand_in(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache with the images that all files are written of."""
+    """Return a cache with the images from which all files are written."""
     cache = tmp_path_factory.mktemp("images") / "data"
     dataset.prepare(dataset.SYNTHETIC, cache=cache)
     return cache
@@ -24,7 +24,7 @@ def stand_in(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, stand_in: Path) -> Any:
-    """Write few images beside a cache of images, into a folder of the test's own, and return images and labels."""
+    """Write a few images into a temporary folder, next to a cache of images, and return images and labels."""
     monkeypatch.chdir(tmp_path)
     dataset.CACHE.mkdir(parents=True)
     for there in stand_in.iterdir():
@@ -38,7 +38,7 @@ def written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, stand_in: Path) -> 
 
 @pytest.mark.parametrize("name", files.SETS)
 def test_samples_are_the_images_that_were_written(name: str, written: Any) -> None:
-    """Every image once with its label; exact where the format is, with and without workers."""
+    """Every image occurs once with its label, exact if the format is, with and without workers."""
     images, labels = written
     samples = files.SETS[name]()
     assert len(samples) == COUNT  # type: ignore[arg-type]
@@ -57,7 +57,7 @@ def test_samples_are_the_images_that_were_written(name: str, written: Any) -> No
 
 
 def test_pictures_are_augmented_where_they_are_to_be(written: Any) -> None:
-    """A JPEG file gives another picture each time, a PNG file the same."""
+    """A JPEG file gives another picture each time, a PNG file the same picture."""
     jpegs, pngs = files.SETS["jpeg files"](), files.SETS["png files"]()
     assert not torch.equal(jpegs[3][0], jpegs[3][0])
     assert torch.equal(pngs[3][0], pngs[3][0])
@@ -65,7 +65,7 @@ def test_pictures_are_augmented_where_they_are_to_be(written: Any) -> None:
 
 
 def test_files_are_written_once_and_whole(written: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is there is not written again, and what was interrupted leaves nothing that is taken for whole."""
+    """Existing files are not written again, and an interrupted write leaves no file that looks complete."""
     assert written
     folder = files.SETS["parquet"]().path.parent  # type: ignore[attr-defined]
     before = (folder / "images.parquet").stat().st_mtime_ns

@@ -1,4 +1,4 @@
-"""IDX files are read exactly, and every kind of damage is told apart."""
+"""IDX files are read exactly, and each kind of damage has its message."""
 
 import gzip
 import hashlib
@@ -21,12 +21,12 @@ def images_of(count: int = 3) -> idx.Bytes:
 
 
 def labels_of(count: int = 3) -> idx.Bytes:
-    """Return labels that go round all classes."""
+    """Return labels that cycle through all classes."""
     return (np.arange(count) % 10).astype(np.uint8)
 
 
 def message_of(error: pytest.ExceptionInfo[UsageError]) -> str:
-    """Return the message a user sees, which is one line."""
+    """Return the one-line message for the user."""
     message = str(error.value)
     assert "\n" not in message
     return message
@@ -34,7 +34,7 @@ def message_of(error: pytest.ExceptionInfo[UsageError]) -> str:
 
 @pytest.mark.parametrize("name", ["file", "file.gz"])
 def test_images_survive_writing_and_reading(tmp_path: Path, name: str) -> None:
-    """What is written is read back, plain and compressed, and may be written to."""
+    """Plain and compressed files are read back, and the array is writable."""
     idx.write(tmp_path / name, images_of())
     actual = idx.read_images(tmp_path / name)
     np.testing.assert_array_equal(actual, images_of())
@@ -44,7 +44,7 @@ def test_images_survive_writing_and_reading(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["file", "file.gz"])
 def test_labels_survive_writing_and_reading(tmp_path: Path, name: str) -> None:
-    """What is written is read back, plain and compressed."""
+    """Plain and compressed files are read back."""
     idx.write(tmp_path / name, labels_of(12))
     np.testing.assert_array_equal(idx.read_labels(tmp_path / name), labels_of(12))
 
@@ -56,21 +56,21 @@ def test_a_file_without_elements_is_read(tmp_path: Path) -> None:
 
 
 def test_a_written_file_has_the_documented_bytes(tmp_path: Path) -> None:
-    """Magic number, counts, elements: big-endian, row-major."""
+    """They are magic number, counts and elements, big-endian and row-major."""
     idx.write(tmp_path / "file", images_of(1))
     expected = bytes([0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 0, 4, 0, 0, 0, 5, *range(20)])
     assert (tmp_path / "file").read_bytes() == expected
 
 
 def test_equal_arrays_give_equal_compressed_files(tmp_path: Path) -> None:
-    """Neither name nor time gets into the file."""
+    """The file contains neither its name nor a time."""
     idx.write(tmp_path / "one.gz", images_of())
     idx.write(tmp_path / "two.gz", images_of())
     assert (tmp_path / "one.gz").read_bytes() == (tmp_path / "two.gz").read_bytes()
 
 
 def test_an_array_that_is_a_view_is_written_in_order(tmp_path: Path) -> None:
-    """The order of the elements is that of the array, not of its memory."""
+    """The order is that in the array, not in its memory."""
     view = images_of()[::-1].transpose(0, 2, 1)
     idx.write(tmp_path / "file", view)
     np.testing.assert_array_equal(idx.read_images(tmp_path / "file"), view)
@@ -84,7 +84,7 @@ def test_the_checksum_is_that_of_the_uncompressed_file(tmp_path: Path) -> None:
 
 
 def test_a_compressed_file_is_recognised_by_its_content(tmp_path: Path) -> None:
-    """A browser that drops the ending does no harm."""
+    """A browser may have removed the suffix."""
     idx.write(tmp_path / "file.gz", images_of())
     (tmp_path / "file.gz").rename(tmp_path / "file")
     np.testing.assert_array_equal(idx.read_images(tmp_path / "file"), images_of())
@@ -114,7 +114,7 @@ def header(*numbers: int) -> bytes:
 def test_damaged_images_name_the_rule_the_value_and_the_file(
     tmp_path: Path, ending: str, content: bytes, rule: str, value: str
 ) -> None:
-    """The same message whether the file is compressed or not."""
+    """The message is the same for a compressed file."""
     file = tmp_path / f"images{ending}"
     file.write_bytes(gzip.compress(content) if ending else content)
     with pytest.raises(UsageError) as error:
@@ -144,7 +144,7 @@ def test_a_label_beyond_the_classes_is_refused_with_its_index(tmp_path: Path) ->
 
 
 def test_images_and_labels_of_different_count_are_refused(tmp_path: Path) -> None:
-    """Both files are named, as either may be the wrong one."""
+    """The message names both files, because either may be wrong."""
     idx.write(tmp_path / "images", images_of(3))
     idx.write(tmp_path / "labels", labels_of(4))
     with pytest.raises(UsageError) as error:
@@ -156,7 +156,7 @@ def test_images_and_labels_of_different_count_are_refused(tmp_path: Path) -> Non
 
 
 def cut(content: bytes) -> bytes:
-    """Lose the end."""
+    """Cut off the end."""
     return content[:-12]
 
 
@@ -171,13 +171,13 @@ def flip_data(content: bytes) -> bytes:
 
 
 def append(content: bytes) -> bytes:
-    """Add what is no gzip."""
+    """Append bytes that are not gzip data."""
     return content + b"tail"
 
 
 @pytest.mark.parametrize("damage", [cut, flip_checksum, flip_data, append, lambda _: b"", lambda _: b"\0\0\x08\x03"])
 def test_a_damaged_gzip_file_gives_one_plain_message(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
-    """Truncated, corrupt, not compressed at all: no traceback of the decompressor."""
+    """It is truncated, corrupt or not compressed; there is no traceback of the decompressor."""
     file = tmp_path / "images.gz"
     idx.write(file, images_of(50))
     file.write_bytes(damage(file.read_bytes()))
@@ -189,19 +189,19 @@ def test_a_damaged_gzip_file_gives_one_plain_message(tmp_path: Path, damage: Cal
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    """An error of the operating system is the user's to know, in plain words."""
+    """The message has the error of the operating system."""
     with pytest.raises(UsageError, match=r"cannot read `.*absent`: No such file or directory"):
         idx.read_images(tmp_path / "absent")
 
 
 def test_a_folder_in_place_of_a_file_is_named(tmp_path: Path) -> None:
-    """A folder is not read."""
+    """It is refused."""
     with pytest.raises(UsageError, match=r"cannot read `.*`: Is a directory"):
         idx.read_labels(tmp_path)
 
 
 def test_reading_data_imports_no_torch() -> None:
-    """Finding and checking data stays cheap: torch takes seconds to import."""
+    """Importing torch takes seconds, which finding and checking data does not need."""
     program = (
         "import sys, harness.data.dataset, harness.data.idx; "
         "sys.exit('torch' in sys.modules or 'torchvision' in sys.modules)"

@@ -1,4 +1,4 @@
-"""The stand-in is the same everywhere, of Fashion-MNIST's format, and about as hard to learn."""
+"""The stand-in is reproducible, has Fashion-MNIST's format, and is about as hard to learn."""
 
 from pathlib import Path
 
@@ -21,26 +21,26 @@ def test_its_bytes_are_the_same_everywhere(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("count", [1, 9, 10, 1003])
 def test_the_classes_occur_equally_often(count: int) -> None:
-    """To within one, for any count."""
+    """Counts differ by at most one."""
     images, labels = stand_in.images_and_labels(count)
     assert images.shape == (count, 28, 28)
     assert np.ptp(np.bincount(labels, minlength=10)) <= 1
 
 
 def test_another_seed_gives_other_images() -> None:
-    """The seed is not ignored."""
+    """The seed is used."""
     one, two = (stand_in.images_and_labels(10, seed=seed)[0] for seed in (1, 2))
     assert (one != two).mean() > 0.9
 
 
 def test_no_two_images_are_equal() -> None:
-    """No image of the training set is met again in the test set."""
+    """No training image is in the test set."""
     images, _ = stand_in.images_and_labels(2_000)
     assert len(np.unique(images.reshape(len(images), -1), axis=0)) == len(images)
 
 
 def test_a_linear_model_learns_it_well_but_not_perfectly() -> None:
-    """About as well as it learns Fashion-MNIST: ten epochs, batches of 256, learning rate 0.1."""
+    """The accuracy is about the same as for Fashion-MNIST, after ten epochs with batches of 256 and rate 0.1."""
     images, labels = stand_in.images_and_labels(stand_in.TRAIN_COUNT + stand_in.TEST_COUNT)
     X, y = torch.from_numpy(images).flatten(1).float() / 255, torch.from_numpy(labels).long()
     train, held_out = slice(stand_in.TRAIN_COUNT), slice(stand_in.TRAIN_COUNT, None)

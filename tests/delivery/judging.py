@@ -1,4 +1,4 @@
-"""Wrong loaders and sound ones against the laws: what is found, what is flagged."""
+"""Judge wrong and sound loaders by the laws: detected defects and false alarms."""
 
 import gc
 import time
@@ -22,40 +22,44 @@ IN_TIME_S = 20.0
 
 
 def name_of(target: Any) -> str:
-    """What a specimen is called."""
+    """Return the name of a specimen."""
     named = getattr(target, "__name__", None)
     return named or next(name for name, value in vars(sound).items() if value is target)
 
 
 def verdicts(target: Any, declares: Mapping[str, Any], laws: Sequence[str] = ()) -> list[Verdict]:
-    """Decide laws of a specimen, all where none is named."""
+    """Decide laws of a specimen, by default all."""
     forget()
     case = Case(target, "data_loader", declares=dict(declares), name=name_of(target), style="foreign", target="x:y")
     return [decide(job) for job in jobs([case], laws=laws)]
 
 
 def said(verdict: Verdict) -> str:
-    """What a verdict says is wrong."""
+    """Return the reason that a verdict gives."""
     return (verdict.violation.seen if verdict.violation else verdict.reason) or ""
 
 
 def is_found(known: Known, reached: Sequence[Verdict]) -> bool:
-    """Whether what is wrong was found, and said as it should be."""
+    """Return whether the defect was found and described as expected."""
     failing = [verdict for verdict in reached if verdict.status.fails]
     return any(known.law in {one.law, str(one.fault)} and known.says in said(one) for one in failing)
 
 
 def main(names: Sequence[str]) -> int:
-    """Judge the specimens that are named, or all; return the exit code."""
+    """Judge the named specimens, by default all, and return the exit code."""
+    return judged(WRONG, [*SOUND, *((target, {}) for target in SHIPPED)], names)
+
+
+def judged(wrong: Sequence[Known], sound_: Sequence[tuple[Any, Mapping[str, Any]]], names: Sequence[str]) -> int:
+    """Judge wrong and sound loaders, by default all, and return the exit code."""
     out = Console(highlight=False, soft_wrap=True)
     gc.collect()
-    gc.freeze()  # as in the process in which `harness check` runs somebody's loader
+    gc.freeze()  # as in the process in which `harness check` runs a user's loader
     counts = {"found": 0, "missed": 0, "sound": 0, "flagged": 0}
     slow = []
     for target, declares, known in [
-        *((known.function, known.declares, known) for known in WRONG),
-        *((target, declares, None) for target, declares in SOUND),
-        *((target, {}, None) for target in SHIPPED),
+        *((known.function, known.declares, known) for known in wrong),
+        *((target, declares, None) for target, declares in sound_),
     ]:
         name = name_of(target)
         if names and name not in names:

@@ -1,4 +1,4 @@
-"""The wrong loaders, each with where it was seen, and what must be said of it: written before the laws were tuned."""
+"""Wrong loaders with their sources and expected messages, written before the laws were tuned."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,18 +12,8 @@ from delivery.wrong_samples import Squares
 class Known:
     """A wrong loader.
 
-    Parameters
-    ----------
-    function
-        The factory.
-    law
-        One of the laws it breaks; the fault's kind where it does not deliver at all.
-    says
-        Words of the sentence that says so.
-    source
-        Where it was seen.
-    declares
-        What its author declares.
+    ``law`` is a law that it breaks, or the kind of fault if it does not deliver. ``says`` is part of the expected
+    message. ``source`` is where the defect was reported. ``declares`` has the declarations of its author.
     """
 
     function: Any
@@ -157,4 +147,4 @@ SOUND: list[tuple[Any, dict[str, Any]]] = [
     (sound.DATA_SET, {}),
     (sound.STREAM, {}),
 ]
-"""With what their authors declare."""
+"""Sound loaders with the declarations of their authors."""

@@ -1,4 +1,4 @@
-"""Loaders that are classes of their own, without torch's loader: what is known of them comes from what they deliver."""
+"""Loader classes without torch's loader: the harness learns their properties from the samples that they deliver."""
 
 import os
 from collections.abc import Iterable
@@ -11,19 +11,11 @@ from delivery.wrong_samples import Squares
 from torch.utils.data import DataLoader
 
 HUNDRED = 100
-"""Samples; a batch size of 4 leaves no rest."""
+"""Number of samples, which a batch size of 4 divides."""
 
 
 class Own:
-    """Delivers slices of one tensor, the rest included.
-
-    Parameters
-    ----------
-    batch_size
-        Samples in a batch.
-    rows
-        The samples.
-    """
+    """Delivers slices of a tensor, including the last smaller one."""
 
     def __init__(self, batch_size: int, rows: Iterable[int] = range(HUNDRED)) -> None:
         self.batch_size, self.rows = batch_size, list(rows)
@@ -46,12 +38,12 @@ class _RoundsDown(Own):
 
 
 def length_rounds_down(batch_size: int) -> Any:
-    """Its length does not count the batch that has the rest."""
+    """Its length omits the last, smaller batch."""
     return _RoundsDown(batch_size)
 
 
 def ranks_in_blocks(batch_size: int, rank: int = 0, world_size: int = 1) -> Any:
-    """Blocks of one length, but for the last: 34, 34 and 32 samples."""
+    """Gives each rank a block of equal length, except the last: 34, 34 and 32 samples."""
     share = -(-HUNDRED // world_size)
     return Own(batch_size, range(HUNDRED)[rank * share : (rank + 1) * share])
 
@@ -75,7 +67,7 @@ class _LabelsOfTheFirstEpoch:
 
 
 def labels_of_the_first_epoch(batch_size: int, shuffle: bool = True) -> Any:
-    """Each epoch has an order of its own, but for the labels."""
+    """Images have a new order in each epoch, labels do not."""
     return _LabelsOfTheFirstEpoch(batch_size)
 
 
@@ -90,7 +82,7 @@ class _DrawsLazily(Squares):
 
 
 def generator_made_by_the_first_sample(batch_size: int, num_workers: int = 0) -> Any:
-    """Each worker makes the same generator when it needs one."""
+    """Each worker makes the same generator on demand."""
     return DataLoader(_DrawsLazily(), batch_size, num_workers=num_workers)
 
 
@@ -113,7 +105,7 @@ class _DropsTheRest(Own):
 
 
 def rest_is_dropped(batch_size: int) -> Any:
-    """Samples that do not fill a batch never come; no data set says that it is missing."""
+    """Samples that do not fill a batch are never delivered, and no data set shows that they are missing."""
     return _DropsTheRest(batch_size)
 
 
@@ -125,12 +117,12 @@ class _FillsTheRest(Own):
 
 
 def rest_is_filled(batch_size: int) -> Any:
-    """The last batch is filled with the first samples, as where shapes have to be static."""
+    """Fills the last batch with the first samples, as for static shapes."""
     return _FillsTheRest(batch_size)
 
 
 def seeded_by_the_batch(batch_size: int) -> Any:
-    """Random numbers are drawn a batch at a time, with a fixed seed: each batch size has other samples."""
+    """Draws random numbers per batch with a fixed seed: samples depend on the batch size."""
     numbers = torch.Generator().manual_seed(0)
     weight = torch.rand(batch_size, generator=numbers)
     return _Weighted(batch_size, weight)
@@ -151,7 +143,7 @@ class _Noisy(Own):
 
 
 def noisy(batch_size: int) -> Any:
-    """Sound: no two epochs have the same samples, but all have equally many."""
+    """Sound: epochs have different samples, but the same number."""
     return _Noisy(batch_size)
 
 
@@ -166,7 +158,7 @@ class _Wrapper:
         yield from map(self.changed, self.loader)
 
     def changed(self, batch: Any) -> Any:
-        """What becomes of a batch."""
+        """Return the changed batch."""
         return batch
 
 
@@ -177,7 +169,7 @@ def wrapped(batch_size: int, num_workers: int = 0, shuffle: bool = False) -> Any
 
 class _Scales(_Wrapper):
     def changed(self, batch: Any) -> Any:
-        """Halves, and no labels."""
+        """Return half of the images without labels."""
         return torch.stack([batch[0], batch[0]], 1) / 2
 
 
@@ -193,12 +185,12 @@ class _OnlyImages(Squares):
 
 class _Divides(_Wrapper):
     def changed(self, batch: Any) -> Any:
-        """Arithmetic on the batch itself."""
+        """Return the result of arithmetic on the batch itself."""
         return batch / 255
 
 
 def wrapped_and_divided(batch_size: int, num_workers: int = 0) -> Any:
-    """Sound: a batch is a tensor, and the wrapper computes with it."""
+    """Sound: a batch is a tensor with which the wrapper computes."""
     return _Divides(DataLoader(_OnlyImages(), batch_size, num_workers=num_workers))
 
 
@@ -210,7 +202,7 @@ class _SkipsTheFirst(_Wrapper):
 
 
 def wrapper_skips_a_batch(batch_size: int) -> Any:
-    """The first batch serves for warming up, and never comes."""
+    """Uses the first batch for warming up and does not deliver it."""
     return _SkipsTheFirst(DataLoader(Squares(), batch_size))
 
 
@@ -221,7 +213,7 @@ class _Swallows(_Wrapper):
 
 
 def wrapper_swallows_errors(batch_size: int) -> Any:
-    """The epoch ends where a sample raises."""
+    """Ends the epoch if a sample raises."""
     return _Swallows(DataLoader(Squares(), batch_size))
 
 
@@ -232,12 +224,12 @@ class _SwallowsAndDivides(_Divides):
 
 
 def wrapper_swallows_errors_and_divides(batch_size: int) -> Any:
-    """The same, of a wrapper that computes with the batch."""
+    """Swallows errors, and computes with the batch."""
     return _SwallowsAndDivides(DataLoader(_OnlyImages(), batch_size))
 
 
 def wrapper_of_lazy_generators(batch_size: int, num_workers: int = 0) -> Any:
-    """Each worker makes the same generator, behind a wrapper."""
+    """Each worker makes the same generator, inside a wrapper."""
     return _Wrapper(generator_made_by_the_first_sample(batch_size, num_workers))
 
 
@@ -261,7 +253,7 @@ def item_by_item(batch_size: int) -> Any:
 
 class _Patient(_ItemByItem):
     def read(self, rows: list[int]) -> list[Any]:
-        """Leave out what raises."""
+        """Omit samples that raise."""
         samples = []
         for row in rows:
             with suppress(RuntimeError):
@@ -270,9 +262,9 @@ class _Patient(_ItemByItem):
 
 
 def samples_that_raise_are_left_out(batch_size: int) -> Any:
-    """It reads the data set itself, and hears of no error."""
+    """Reads the data set itself and ignores errors."""
     return _Patient(batch_size)
 
 
 ONE_OBJECT = item_by_item(4)
-"""Sound: a loader as an object of a module, of which there is one."""
+"""Sound: a loader that is a single object of a module."""

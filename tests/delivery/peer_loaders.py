@@ -1,7 +1,7 @@
-"""Loaders of other projects as factories, each the way the pages of its project show it.
+"""Loaders of other projects as factories, used as in the documentation of each project.
 
-All load the 41 squares of :mod:`delivery.wrong_samples`: from memory, or from files of the project's own format, which
-are written into a temporary folder. Packages are imported where they are used, as none of them has to be installed.
+All load the 41 squares of :mod:`delivery.wrong_samples`, from memory or from files in the project's format in a
+temporary folder. Packages are imported on use, because none of them has to be installed.
 """
 
 import tempfile
@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, RandomSampler, SequentialSampler, defau
 
 
 class Anew:
-    """An iterable whose epochs are made by a function."""
+    """An iterable that makes each epoch by a function."""
 
     def __init__(self, epoch: Callable[[], Iterable[Any]]) -> None:
         self.epoch = epoch
@@ -31,7 +31,7 @@ _KEPT: list[Any] = []
 
 @cache
 def folder(name: str) -> Path:
-    """An empty folder for the files of one loader; it is removed with the process."""
+    """Return an empty folder for the files of a loader, which is removed at exit."""
     _KEPT.append(kept := tempfile.TemporaryDirectory(prefix=f"harness-{name}-"))
     return Path(kept.name)
 
@@ -60,24 +60,24 @@ def _nodes(sampler: Any, batch_size: int, num_workers: int, method: str) -> Any:
 
 
 def nodes_in_order(batch_size: int, num_workers: int = 0) -> Any:
-    """A graph of nodes by threads, one sample after the other."""
+    """A graph of nodes with threads, one sample after the other."""
     return _nodes(SequentialSampler(range(N)), batch_size, num_workers, "thread")
 
 
 def nodes_by_processes(batch_size: int, num_workers: int = 0) -> Any:
-    """The same by processes."""
+    """The same graph with processes."""
     return _nodes(SequentialSampler(range(N)), batch_size, num_workers, "process")
 
 
 def nodes_shuffled(batch_size: int, num_workers: int = 0, shuffle: bool = True, seed: int = 0) -> Any:
-    """The same over torch's ``RandomSampler``, by threads."""
+    """The same graph over torch's ``RandomSampler``, with threads."""
     generator = torch.Generator().manual_seed(seed)
     sampler: Any = RandomSampler(range(N), generator=generator) if shuffle else SequentialSampler(range(N))
     return _nodes(sampler, batch_size, num_workers, "thread")
 
 
 def nodes_unseeded(batch_size: int, num_workers: int = 0, shuffle: bool = True) -> Any:
-    """The same, where the sampler draws from torch's own generator."""
+    """The same graph, with a sampler that draws from torch's global generator."""
     sampler: Any = RandomSampler(range(N)) if shuffle else SequentialSampler(range(N))
     return _nodes(sampler, batch_size, num_workers, "thread")
 
@@ -91,7 +91,7 @@ def _arrays(i: Any) -> Any:
 
 
 def grain_loader(batch_size: int, shuffle: bool = False, seed: int = 0, drop_last: bool = False) -> Any:
-    """``grain.DataLoader`` over an ``IndexSampler`` of one epoch."""
+    """``grain.DataLoader`` over an ``IndexSampler`` for an epoch."""
     import grain.python as grain
 
     return grain.DataLoader(
@@ -111,7 +111,7 @@ def grain_map(batch_size: int, shuffle: bool = False, seed: int = 0, drop_last: 
 
 
 def grain_map_of_epoch(batch_size: int, shuffle: bool = False, seed: int = 0, epoch: int = 0) -> Any:
-    """The same, reseeded for each epoch as ``reseed_each_epoch`` of ``repeat`` does."""
+    """The same, with a new seed for each epoch, like ``reseed_each_epoch`` of ``repeat``."""
     return grain_map(batch_size, shuffle, seed=1000 * seed + epoch)
 
 
@@ -119,7 +119,7 @@ def grain_map_of_epoch(batch_size: int, shuffle: bool = False, seed: int = 0, ep
 
 
 def spdl_pipeline(batch_size: int, num_workers: int = 0, drop_last: bool = False) -> Any:
-    """A pipeline by threads: a source, a function of several threads in order, batches."""
+    """A pipeline with threads: a source, an ordered function in several threads, batches."""
     from spdl.pipeline import PipelineBuilder
 
     squares = Squares()
@@ -136,7 +136,7 @@ def spdl_pipeline(batch_size: int, num_workers: int = 0, drop_last: bool = False
 
 
 def spdl_sampler(batch_size: int, seed: int = 0, epoch: int = 0, rank: int = 0, world_size: int = 1) -> Any:
-    """Its ``DistributedRandomSampler``, told the epoch by ``shuffle``, before its ``DataLoader``."""
+    """SPDL's ``DistributedRandomSampler``, which receives the epoch through ``shuffle``, and its ``DataLoader``."""
     from spdl.dataloader import DataLoader as SPDLLoader
     from spdl.source import DistributedRandomSampler
 
@@ -156,7 +156,7 @@ def spdl_sampler(batch_size: int, seed: int = 0, epoch: int = 0, rank: int = 0, 
 def spdl_in_place_of_torch(
     batch_size: int, num_workers: int = 0, shuffle: bool = False, drop_last: bool = False
 ) -> Any:
-    """``get_pytorch_dataloader``, which takes the arguments of torch's and has a worker at least."""
+    """``get_pytorch_dataloader``, which takes torch's arguments and has at least one worker."""
     from spdl.dataloader import get_pytorch_dataloader
 
     return get_pytorch_dataloader(
@@ -176,7 +176,7 @@ def light(batch_size: int, shuffle: bool = False, seed: int = 0) -> Any:
 
 
 def light_in_place(batch_size: int, shuffle: bool = False, seed: int = 0) -> Any:
-    """The same in its mode that needs no second copy of the data."""
+    """The same, in its mode without a second copy of the data."""
     from light_dataloader import TensorDataLoader
 
     squares = Squares()
@@ -213,21 +213,21 @@ def datasets_iterable(batch_size: int, num_workers: int = 0) -> Any:
 
 
 def datasets_shuffled(batch_size: int, num_workers: int = 0, seed: int = 0, epoch: int = 0) -> Any:
-    """The same shuffled through a buffer, told the epoch as its pages say."""
+    """The same, shuffled through a buffer, with the epoch set as documented."""
     stream = _table().to_iterable_dataset(num_shards=6).shuffle(seed=seed, buffer_size=20)
     stream.set_epoch(epoch)
     return DataLoader(stream, batch_size, num_workers=num_workers)
 
 
 def datasets_resumed(batch_size: int, num_workers: int = 0) -> Any:
-    """The same in ``StatefulDataLoader``, as its page on resuming says."""
+    """The same in ``StatefulDataLoader``, as documented for resuming."""
     from torchdata.stateful_dataloader import StatefulDataLoader
 
     stream = _table().to_iterable_dataset(num_shards=6)
     return StatefulDataLoader(stream, batch_size, num_workers=num_workers)
 
 
-# Files of a format of their own
+# Loaders with special file formats
 
 
 @cache
@@ -243,7 +243,7 @@ def _tars() -> str:
 
 
 def webdataset_in_order(batch_size: int, num_workers: int = 0) -> Any:
-    """Archives split among workers, batched in them."""
+    """Archives are split among workers, which make the batches."""
     import webdataset
 
     rows = webdataset.WebDataset(_tars(), shardshuffle=False).decode().to_tuple("x.npy", "y.cls").batched(batch_size)
@@ -251,7 +251,7 @@ def webdataset_in_order(batch_size: int, num_workers: int = 0) -> Any:
 
 
 def webdataset_shuffled(batch_size: int, num_workers: int = 0) -> Any:
-    """The same, archives and samples shuffled."""
+    """The same, with shuffled archives and samples."""
     import webdataset
 
     rows = webdataset.WebDataset(_tars(), shardshuffle=6).shuffle(20).decode().to_tuple("x.npy", "y.cls")

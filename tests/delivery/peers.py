@@ -1,7 +1,7 @@
 """``python -m delivery.peers [NAMES]`` in ``tests/``: loaders of other projects against all laws of loaders.
 
-What is known of each is written beside it: a law that it breaks beyond that, or keeps although it is said to break it,
-is said and makes the exit code 1. A peer whose package is not installed is named with the reason.
+Each loader has a list of laws that it breaks. Any other broken law, or a listed law that holds, is printed and makes
+the exit code 1. A loader whose package is not installed is listed with the reason.
 """
 
 import gc
@@ -27,20 +27,9 @@ APART = "its 0.13 wants NumPy below 2.2 and huggingface-hub below 1, and has an 
 class Peer:
     """A loader of another project.
 
-    Parameters
-    ----------
-    function
-        The factory.
-    package
-        What is installed for it.
-    module
-        What it imports.
-    breaks
-        The laws it is known to break, with what that means.
-    declares
-        What its pages say of it, as far as a law would hold otherwise.
-    absent
-        Where its package is to be had.
+    ``package`` is the name for the installation, and ``module`` is imported. ``breaks`` lists the laws that it breaks,
+    with the consequence. ``declares`` has promises of its documentation, as far as a law needs them. ``absent`` says
+    where to get the package.
     """
 
     function: Callable[..., Any]
@@ -52,17 +41,17 @@ class Peer:
 
     @property
     def name(self) -> str:
-        """What it is called."""
+        """The name of the loader."""
         return self.function.__name__
 
     @property
     def is_installed(self) -> bool:
-        """Whether its package is there."""
+        """Whether its package is installed."""
         return find_spec(self.module) is not None
 
 
 VIEWS = {"writing_into_a_batch_changes_nothing": "without shuffling, batches are views"}
-"""What three of them break."""
+"""The law that three of them break."""
 
 PEERS = (
     Peer(
@@ -165,14 +154,14 @@ PEERS = (
         absent=APART,
     ),
 )
-"""The peers, in the order of the page."""
+"""The loaders in the order of the page."""
 
 
 def main(names: Sequence[str]) -> int:
-    """Hold the peers that are named, or all, against all laws; return the exit code."""
+    """Check the named loaders, by default all, against all laws, and return the exit code."""
     out = Console(highlight=False, soft_wrap=True, markup=False)
     gc.collect()
-    gc.freeze()  # as in the process in which `harness check` runs somebody's loader
+    gc.freeze()  # as in the process in which `harness check` runs a user's loader
     otherwise = 0
     for peer in PEERS:
         if names and not {peer.name, peer.package} & set(names):

@@ -1,4 +1,4 @@
-"""The shipped loaders as factories: what they deliver of 41 images is held against the same laws as anybody's."""
+"""The shipped loaders as factories: 41 images are checked with the same laws as any loader."""
 
 import tempfile
 from collections.abc import Callable
@@ -16,7 +16,7 @@ N = 41
 
 @cache
 def folder() -> Path:
-    """A folder with as many images in IDX files, no two the same; it is removed with the process."""
+    """Return a folder with all images in IDX files, no two the same; it is removed at exit."""
     kept = tempfile.TemporaryDirectory(prefix="harness-shipped-")
     _KEPT.append(kept)
     raw = Path(kept.name, "FashionMNIST", "raw")

@@ -1,4 +1,4 @@
-"""Sound loaders of unusual kinds: whatever flags one of these cries wolf."""
+"""Sound loaders of unusual kinds. Any failure on them is a false alarm."""
 
 import queue
 import threading
@@ -26,7 +26,7 @@ from torch.utils.data import (
 
 
 class Slices:
-    """Tensors in memory, gathered a batch at a time, without torch's loader."""
+    """Tensors in memory, gathered batch by batch, without torch's loader."""
 
     def __init__(self, batch_size: int, shuffle: bool, drop_last: bool) -> None:
         self.dataset, self.batch_size, self.shuffle, self.drop_last = Squares(), batch_size, shuffle, drop_last
@@ -41,17 +41,17 @@ class Slices:
 
 
 def slices(batch_size: int, shuffle: bool = False, drop_last: bool = False) -> Any:
-    """No ``DataLoader`` at all."""
+    """Returns a loader that is no ``DataLoader``."""
     return Slices(batch_size, shuffle, drop_last)
 
 
 def generator(batch_size: int, shuffle: bool = False) -> Any:
-    """A generator function: one call is one epoch."""
+    """A generator function: each call is an epoch."""
     yield from Slices(batch_size, shuffle, drop_last=False)
 
 
 def generator_of_an_epoch(batch_size: int, epoch: int = 0) -> Any:
-    """A generator function that takes the epoch: the next epoch is the next call."""
+    """A generator function with the epoch as argument: each call is the next epoch."""
     order = torch.randperm(N, generator=torch.Generator().manual_seed(epoch))
     return _gathered(order, batch_size)
 
@@ -63,7 +63,7 @@ def _gathered(order: torch.Tensor, batch_size: int) -> Any:
 
 
 class StreamOfBatches(IterableDataset):
-    """Yields finished batches, as ``.batched`` of WebDataset does; its workers share them."""
+    """Yields finished batches, like ``.batched`` of WebDataset; its workers share them."""
 
     def __init__(self, batch_size: int) -> None:
         self.batch_size = batch_size
@@ -75,12 +75,12 @@ class StreamOfBatches(IterableDataset):
 
 
 def stream_of_batches(batch_size: int, num_workers: int = 0) -> Any:
-    """A stream whose items are batches, and a loader that collates nothing."""
+    """A stream of batches, and a loader without collation."""
     return DataLoader(StreamOfBatches(batch_size), batch_size=None, num_workers=num_workers)
 
 
 def sharded(batch_size: int, num_workers: int = 0) -> Any:
-    """An iterable data set that its workers share, so that the tail is each worker's."""
+    """An iterable data set that its workers share, so that each worker has a last small batch."""
     return DataLoader(Shards(), batch_size, num_workers=num_workers)
 
 
@@ -102,12 +102,12 @@ def _padded(rows: list[Any]) -> Any:
 
 
 def padded(batch_size: int, num_workers: int = 0, shuffle: bool = False) -> Any:
-    """A sample is as wide as the longest beside it."""
+    """Pads each sample to the longest of its batch."""
     return DataLoader(Sentences(), batch_size, num_workers=num_workers, shuffle=shuffle, collate_fn=_padded)
 
 
 class ByLength(RandomSampler):
-    """Batches of one length each, in random order, each of its own size."""
+    """Batches of samples with equal lengths, in random order and of different sizes."""
 
     def __iter__(self) -> Any:
         groups = [[i for i in range(N) if i % 7 == length] for length in range(7)]
@@ -118,11 +118,11 @@ class ByLength(RandomSampler):
 
 
 BUCKETS = DataLoader(Sentences(), batch_sampler=ByLength(Sentences()), num_workers=2, collate_fn=_padded)
-"""A loader as a module's object, with batches of several sizes."""
+"""A loader object of a module, with batches of several sizes."""
 
 
 class Batched(Squares):
-    """Fetches a batch at once."""
+    """Fetches whole batches."""
 
     def __getitems__(self, indices: list[int]) -> Any:
         """Return the finished batch."""
@@ -130,12 +130,12 @@ class Batched(Squares):
 
 
 def fetched_at_once(batch_size: int, num_workers: int = 0, shuffle: bool = False) -> Any:
-    """``__getitems__`` returns the finished batch, which is collated by nobody."""
+    """``__getitems__`` returns the finished batch, and no function collates it."""
     return DataLoader(Batched(), batch_size, num_workers=num_workers, shuffle=shuffle, collate_fn=lambda batch: batch)
 
 
 def sampler_of_batches(batch_size: int, num_workers: int = 0, shuffle: bool = False) -> Any:
-    """A sampler of batches in place of one of samples, and no batching."""
+    """Uses a batch sampler as sampler, without batching."""
     data = torch.utils.data.TensorDataset(Squares().x, Squares().y)
     order = RandomSampler(data) if shuffle else SequentialSampler(data)
     sampler = BatchSampler(order, batch_size, drop_last=False)
@@ -143,7 +143,7 @@ def sampler_of_batches(batch_size: int, num_workers: int = 0, shuffle: bool = Fa
 
 
 class Named(Squares):
-    """Samples with a name in words."""
+    """Samples with a name."""
 
     def __getitem__(self, i: int) -> Any:
         x, y = super().__getitem__(i)
@@ -151,12 +151,12 @@ class Named(Squares):
 
 
 def dictionaries_with_words(batch_size: int, num_workers: int = 0) -> Any:
-    """Nested dictionaries, words in them."""
+    """Nested dictionaries that contain text."""
     return DataLoader(Named(), batch_size, num_workers=num_workers)
 
 
 class ByEpochAndIndex(Squares):
-    """Augments by seed, epoch and index, so that it is all the same who loads."""
+    """Augments by seed, epoch and index, independent of the worker."""
 
     def __init__(self, seed: int) -> None:
         super().__init__()
@@ -168,16 +168,16 @@ class ByEpochAndIndex(Squares):
 
 
 class EpochLoader(DataLoader):
-    """Tells its workers the epoch through shared memory."""
+    """Passes the epoch to workers through shared memory."""
 
     def set_epoch(self, epoch: int) -> None:
-        """Pass it on."""
+        """Store the epoch in shared memory."""
         self.dataset.epoch.value = epoch
         self.generator.manual_seed(self.dataset.seed * 1000 + epoch)
 
 
 def epoch_in_shared_memory(batch_size: int, num_workers: int = 0, shuffle: bool = True, seed: int = 0) -> Any:
-    """Workers that outlive an epoch hear of the next."""
+    """Persistent workers see the next epoch."""
     return EpochLoader(
         ByEpochAndIndex(seed),
         batch_size,
@@ -197,12 +197,12 @@ class Noise(Squares):
 
 
 def ordinary_augmentation(batch_size: int, num_workers: int = 0, shuffle: bool = True) -> Any:
-    """As the tutorials have it."""
+    """Augments as in tutorials."""
     return DataLoader(Noise(), batch_size, shuffle=shuffle, num_workers=num_workers)
 
 
 WEIGHTED = DataLoader(Squares(), 8, sampler=WeightedRandomSampler(torch.arange(1.0, N + 1), N))
-"""Draws with replacement, on purpose."""
+"""Draws with replacement, as declared."""
 
 
 def distributed(
@@ -214,29 +214,29 @@ def distributed(
     rank: int = 0,
     world_size: int = 1,
 ) -> Any:
-    """``DistributedSampler`` as its documentation asks."""
+    """``DistributedSampler`` as documented."""
     sampler = DistributedSampler(Squares(), world_size, rank, shuffle=shuffle, seed=seed)
     sampler.set_epoch(epoch)
     return DataLoader(Squares(), batch_size, sampler=sampler, num_workers=num_workers)
 
 
 class Exact(Resuming):
-    """Has the random numbers in its state."""
+    """Has the state of its random numbers."""
 
     noise = True
 
     def state_dict(self) -> Any:
-        """Where it is, and which numbers come."""
+        """Return the position and the state of the random generator."""
         return {**super().state_dict(), "rng": self.rng.bit_generator.state}
 
     def load_state_dict(self, state: Any) -> None:
-        """Go there."""
+        """Restore position and random numbers."""
         super().load_state_dict(state)
         self.rng.bit_generator.state = state["rng"]
 
 
 def resumes_exactly(batch_size: int, seed: int = 0) -> Any:
-    """Order, place and random numbers are in the state."""
+    """The state has order, position and random numbers."""
     return Exact(batch_size, seed)
 
 
@@ -254,12 +254,12 @@ class Twins(Squares):
 
 
 def equal_samples(batch_size: int, num_workers: int = 0, shuffle: bool = False) -> Any:
-    """Samples cannot be told apart by content."""
+    """Delivers samples with equal content."""
     return DataLoader(Twins(), batch_size, shuffle=shuffle, num_workers=num_workers)
 
 
 class Cached(Squares):
-    """Keeps what it has read, in the first epoch."""
+    """Keeps the samples of the first epoch."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -273,12 +273,12 @@ class Cached(Squares):
 
 
 def cached(batch_size: int, num_workers: int = 0) -> Any:
-    """Memory grows in the first epoch, and no more."""
+    """Memory grows in the first epoch only."""
     return DataLoader(Cached(), batch_size, num_workers=num_workers)
 
 
 class Mapped(Dataset):
-    """A memory-mapped array that nobody may write to."""
+    """A read-only memory-mapped array."""
 
     def __init__(self) -> None:
         self.file = Path(gettempdir(), "harness-mapped.npy")
@@ -293,12 +293,12 @@ class Mapped(Dataset):
 
 
 def memory_mapped(batch_size: int, num_workers: int = 0) -> Any:
-    """Rows of a file."""
+    """Delivers rows of a file."""
     return DataLoader(Mapped(), batch_size, num_workers=num_workers)
 
 
 def one_sample(batch_size: int, num_workers: int = 0, shuffle: bool = False) -> Any:
-    """Fewer samples than workers."""
+    """Has fewer samples than workers."""
     return DataLoader(Squares(1), batch_size, shuffle=shuffle, num_workers=num_workers)
 
 
@@ -310,7 +310,7 @@ def _listed(samples: list[Any]) -> Any:
 
 
 class Boxes(Squares):
-    """Each sample has as many rows as it likes."""
+    """Samples have different numbers of rows."""
 
     def __getitem__(self, i: int) -> Any:
         x, y = super().__getitem__(i)
@@ -318,7 +318,7 @@ class Boxes(Squares):
 
 
 def lists_of_tensors(batch_size: int, num_workers: int = 0) -> Any:
-    """A named tuple with a list of tensors of different shapes, as detection has it."""
+    """Delivers a named tuple with a list of tensors of different shapes, as in detection."""
     return DataLoader(Boxes(), batch_size, num_workers=num_workers, collate_fn=_listed)
 
 
@@ -338,7 +338,7 @@ def endless(batch_size: int) -> Any:
 
 
 class InThread:
-    """Prefetches in a thread, in order, and passes on what is raised."""
+    """Prefetches in a thread, in order, and passes on exceptions."""
 
     def __init__(self, batch_size: int, shuffle: bool) -> None:
         self.loader = DataLoader(Squares(), batch_size, shuffle=shuffle)
@@ -379,29 +379,29 @@ class InThread:
 
 
 def in_a_thread(batch_size: int, shuffle: bool = False) -> Any:
-    """A thread lays batches ready."""
+    """A thread prepares batches."""
     return InThread(batch_size, shuffle)
 
 
 def spawned(batch_size: int, num_workers: int = 0) -> Any:
-    """Workers that are started afresh."""
+    """Spawns its workers."""
     method = "spawn" if num_workers else None
     return DataLoader(Squares(), batch_size, num_workers=num_workers, multiprocessing_context=method)
 
 
 def nothing_collated(batch_size: int, num_workers: int = 0, shuffle: bool = False) -> Any:
-    """A batch is the list of its samples."""
+    """A batch is a list of its samples."""
     return DataLoader(Squares(), batch_size, num_workers=num_workers, shuffle=shuffle, collate_fn=list)
 
 
 def talkative(batch_size: int) -> Any:
-    """Says what it does."""
+    """Prints messages."""
     print("reading")  # noqa: T201 - people do
     return DataLoader(Squares(), batch_size)
 
 
 DATA_SET = Squares()
-"""A data set alone."""
+"""A data set without a loader."""
 
 STREAM = Shards()
-"""An iterable one alone."""
+"""An iterable data set without a loader."""

@@ -1,7 +1,7 @@
-"""Laws of loaders: what is wrong with each of those that people wrote is found and said, and no sound one is flagged.
+"""Laws of loaders: each defect of a real loader is found and described, and no sound loader is flagged.
 
-All of them against all laws is ``python -m delivery``; here each wrong one is held against the law it breaks, and the
-sound ones that need no workers against all.
+``python -m delivery`` checks all loaders against all laws. These tests check each wrong loader against the law that it
+breaks, and the sound loaders without workers against all laws.
 """
 
 from typing import Any
@@ -32,42 +32,42 @@ FAULTY = [known for known in FAULTS if known.law != "hung" and known.function.__
 
 
 @pytest.mark.parametrize("known", AT_ONCE, ids=lambda known: name_of(known.function))
-def test_what_is_wrong_with_a_loader_is_found_and_said(known: Known) -> None:
-    """By the law that is about it, in words that name it."""
+def test_the_defect_of_a_loader_is_found_and_described(known: Known) -> None:
+    """The law about the defect breaks, and its message describes the defect."""
     reached = verdicts(known.function, known.declares, laws=[known.law])
     assert is_found(known, reached), [said(one) for one in reached]
 
 
 @pytest.mark.parametrize("known", FAULTY, ids=lambda known: name_of(known.function))
 def test_a_loader_that_does_not_deliver_is_an_error_with_its_index(known: Known) -> None:
-    """And no law is said to be kept."""
+    """No law holds."""
     reached = verdicts(known.function, known.declares, laws=["each_sample_once"])
     assert is_found(known, reached), [said(one) for one in reached]
 
 
 @pytest.mark.parametrize("target", QUICK, ids=name_of)
 def test_a_sound_loader_of_an_unusual_kind_is_not_flagged(target: Any) -> None:
-    """By no law, and some are held."""
+    """No law breaks, and at least eight hold."""
     reached = verdicts(target, {})
     assert not [said(one) for one in reached if one.status.fails]
     assert sum(one.status is Status.HOLDS for one in reached) >= 8
 
 
 def test_a_sampler_of_index_tensors_hears_of_an_error_too() -> None:
-    """Its samples are counted, and not its batches."""
+    """The law counts samples and not batches."""
     (loader,) = (one for one in SHIPPED if name_of(one) == "index_tensor_loader")
     (verdict,) = verdicts(loader, {}, laws=["errors_are_not_swallowed"])
     assert verdict.status is Status.HOLDS, said(verdict)
 
 
 def test_each_source_is_named_once_for_each_loader() -> None:
-    """So that a reader can look it up."""
+    """A reader can look up each source."""
     assert all(known.source and known.source[-1].isdigit() for known in WRONG)
     assert len({name_of(known.function) for known in WRONG}) == len(WRONG) >= 30
 
 
-def test_what_a_factory_does_not_name_is_not_asked_of_it() -> None:
-    """The law is skipped, and says why."""
+def test_a_law_about_an_argument_that_a_factory_lacks_is_skipped() -> None:
+    """The law is skipped with the reason."""
     (verdict,) = verdicts(sound.slices, {}, laws=["ranks_share_an_epoch"])
     assert (verdict.status, verdict.reason) == (
         Status.SKIPPED,
@@ -75,8 +75,8 @@ def test_what_a_factory_does_not_name_is_not_asked_of_it() -> None:
     )
 
 
-def test_a_verdict_on_a_loader_is_about_no_dtype_and_is_replayed_by_what_was_asked() -> None:
-    """So that nobody reads float32 where there is none."""
+def test_a_verdict_on_a_loader_has_no_dtype_and_replays_its_options() -> None:
+    """The dtype of the verdict is `any`, and the replay has the options of the loader."""
     verdict: Verdict
     (verdict,) = verdicts(AT_ONCE[0].function, {}, laws=["each_sample_once"])
     assert verdict.dtype == "any"

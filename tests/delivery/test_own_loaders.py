@@ -1,4 +1,4 @@
-"""Loaders that are classes of their own against the laws: what is wrong with them is found, and a sound one holds."""
+"""Loader classes without torch's loader: their defects are found, and a sound one holds."""
 
 from typing import Any
 
@@ -50,8 +50,8 @@ BATCH_SIZE = "samples_do_not_depend_on_the_batch_size"
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
-def test_what_is_wrong_with_a_loader_of_its_own_class_is_found(loader: Any, law: str, says: str) -> None:
-    """By the law that is about it."""
+def test_the_defect_of_a_custom_loader_class_is_found(loader: Any, law: str, says: str) -> None:
+    """The law about the defect breaks."""
     (verdict,) = verdicts(loader, {}, laws=[law])
     assert verdict.status is Status.BROKEN, said(verdict)
     assert says in said(verdict)
@@ -69,37 +69,37 @@ def test_what_is_wrong_with_a_loader_of_its_own_class_is_found(loader: Any, law:
         own_loaders.wrapped_and_divided,
     ],
 )
-def test_a_sound_loader_of_its_own_class_is_not_flagged(loader: Any) -> None:
-    """By no law, and some of them hold."""
+def test_a_sound_custom_loader_class_is_not_flagged(loader: Any) -> None:
+    """No law breaks, and at least six hold."""
     reached = verdicts(loader, {})
     assert not [said(one) for one in reached if one.status.fails]
     assert sum(one.status is Status.HOLDS for one in reached) >= 6
 
 
-def test_an_error_reaches_whoever_reads_a_loader_of_its_own_class() -> None:
-    """The law holds where the loader reads its data set sample by sample, and says nothing where it does not."""
+def test_an_error_reaches_the_reader_of_a_custom_loader_class() -> None:
+    """The law holds if the loader reads its data set sample by sample, and is skipped otherwise."""
     (verdict,) = verdicts(own_loaders.item_by_item, {}, laws=["errors_are_not_swallowed"])
     assert verdict.status is Status.HOLDS, said(verdict)
     (verdict,) = verdicts(sound.slices, {}, laws=["errors_are_not_swallowed"])
     assert verdict.status is Status.SKIPPED
 
 
-def test_a_loader_of_which_there_is_one_is_as_it_was_after_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Laws that are checked afterwards hear of none."""
+def test_a_single_loader_object_is_unchanged_after_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Later laws are not affected by the error."""
     monkeypatch.setattr(own_loaders.ONE_OBJECT, "__name__", "ONE_OBJECT", raising=False)
     reached = verdicts(own_loaders.ONE_OBJECT, {}, laws=["errors_are_not_swallowed", "nothing_is_left_behind"])
     assert [one.status for one in reached] == [Status.HOLDS, Status.HOLDS], [said(one) for one in reached]
 
 
 def test_a_wrapper_hides_no_data_set() -> None:
-    """As many laws hold as of the loader itself."""
+    """At least 15 laws hold for the wrapper, and none breaks."""
     reached = verdicts(own_loaders.wrapped, {})
     assert not [said(one) for one in reached if one.status.fails]
     assert sum(one.status is Status.HOLDS for one in reached) >= 15
 
 
-def test_random_numbers_that_cannot_be_watched_are_not_called_none() -> None:
-    """The samples differ each time, so that something draws."""
+def test_random_numbers_that_cannot_be_observed_are_not_called_absent() -> None:
+    """The samples differ from epoch to epoch, so that random numbers are used."""
     (verdict,) = verdicts(own_loaders.numbers_of_the_system, {}, laws=["random_numbers_differ"])
     assert (verdict.status, said(verdict)) == (
         Status.SKIPPED,
@@ -108,7 +108,7 @@ def test_random_numbers_that_cannot_be_watched_are_not_called_none() -> None:
 
 
 def test_the_batch_size_leaves_a_rest_of_the_epoch_that_was_read() -> None:
-    """The loader shows no data set: its samples are counted."""
+    """The loader shows no data set, so that its samples are counted."""
     deliveries = Deliveries(Reader(Source(own_loaders.own, "own")), {})
     assert deliveries.facts.samples is None
     assert own_loaders.HUNDRED % deliveries.batch_size

@@ -1,6 +1,6 @@
-"""Loaders of other projects: the page names each with what was found, and those that need little are held again.
+"""Loaders of other projects: the page lists the result for each, and small ones are checked again.
 
-All of them against all laws is ``python -m delivery.peers``.
+``python -m delivery.peers`` checks all of them against all laws.
 """
 
 from pathlib import Path
@@ -17,7 +17,7 @@ QUICK = {"light", "tensor_loader", "nodes_unseeded"}
 
 
 def test_the_page_has_each_peer_in_its_table_and_the_command() -> None:
-    """By the name of its package, and whether something was found."""
+    """The table has the name of the package, and whether a defect was found."""
     page = PAGE.read_text(encoding="utf-8")
     rows = [line.split("|")[1:3] for line in page.splitlines() if line.startswith("| ")]
     assert "`python -m delivery.peers`" in page
@@ -28,15 +28,15 @@ def test_the_page_has_each_peer_in_its_table_and_the_command() -> None:
         assert any(finds != "nothing" for finds in of_it) == broken, package
 
 
-def test_what_a_peer_breaks_is_a_law() -> None:
-    """And no two peers have one name."""
+def test_the_known_breaks_of_a_peer_are_laws() -> None:
+    """Names of the loaders are unique."""
     assert {law for peer in PEERS for law in peer.breaks} <= LAWS
     assert len({peer.name for peer in PEERS}) == len(PEERS)
 
 
 @pytest.mark.parametrize("peer", [peer for peer in PEERS if peer.name in QUICK], ids=lambda peer: peer.name)
-def test_what_is_known_of_a_peer_is_found_again(peer: Peer) -> None:
-    """By the law that is about it."""
+def test_the_known_breaks_of_a_peer_are_found_again(peer: Peer) -> None:
+    """Each listed law still breaks."""
     if not peer.is_installed:
         pytest.skip(f"{peer.package} is not installed")
     reached = verdicts(peer.function, {}, laws=list(peer.breaks))
@@ -46,7 +46,7 @@ def test_what_is_known_of_a_peer_is_found_again(peer: Peer) -> None:
 def test_a_peer_that_is_not_installed_is_named_with_the_reason(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And is no failure."""
+    """It is no failure."""
     monkeypatch.setattr("delivery.peers.find_spec", lambda _: None)
     assert main(["light", "mosaic_loader"]) == 0
     printed = capsys.readouterr().out
@@ -54,10 +54,8 @@ def test_a_peer_that_is_not_installed_is_named_with_the_reason(
     assert "mosaicml-streaming mosaic_loader: not installed; its 0.13 wants NumPy below 2.2" in printed
 
 
-def test_what_is_found_beyond_what_is_known_fails(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """As does what is no longer found."""
+def test_an_unknown_break_of_a_peer_fails(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A listed law that holds fails too."""
     from delivery import sound
     from delivery.wrong_samples import last_batch_dropped_unasked
 

@@ -1,4 +1,4 @@
-"""Loaders that resume wrongly, swallow errors or leave things behind, as people have written them."""
+"""Loaders that resume wrongly, swallow errors or leave resources behind, as found in real code."""
 
 import os
 import queue
@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 
 
 class Resuming:
-    """A loader with a state: epoch and batches so far."""
+    """A loader with a state: the epoch and the number of batches."""
 
     noise = False
 
@@ -24,7 +24,7 @@ class Resuming:
         self.rng = np.random.default_rng(seed)
 
     def order(self) -> Any:
-        """The order of this epoch."""
+        """Return the order of the epoch."""
         return np.random.default_rng([self.seed, self.epoch]).permutation(N)
 
     def __len__(self) -> int:
@@ -40,24 +40,24 @@ class Resuming:
         self.epoch, self.at = self.epoch + 1, 0
 
     def state_dict(self) -> Any:
-        """Where it is."""
+        """Return the position."""
         return {"epoch": self.epoch, "at": self.at}
 
     def load_state_dict(self, state: Any) -> None:
-        """Go there."""
+        """Restore the position."""
         self.epoch, self.at = state["epoch"], state["at"]
 
 
 class Redrawn(Resuming):
-    """Draws the order anew from the global generator when it resumes."""
+    """Draws a new order from the global generator when it resumes."""
 
     def order(self) -> Any:
-        """An order nobody can repeat."""
+        """Return an order that cannot be repeated."""
         return torch.randperm(N).numpy()
 
 
 def order_redrawn_on_resuming(batch_size: int, shuffle: bool = True) -> Any:
-    """Skips as many batches of another order."""
+    """Skips as many batches, but of another order."""
     return Redrawn(batch_size)
 
 
@@ -75,17 +75,17 @@ class SecondLost(Resuming):
             yield batch
 
     def state_dict(self) -> Any:
-        """Batches since the last resumption."""
+        """Return the batches since the last resumption."""
         return {"epoch": self.epoch, "at": self.since}
 
 
 def second_resumption_lost(batch_size: int, seed: int = 0) -> Any:
-    """Resumes once, and then too early."""
+    """Resumes right once, and too early the second time."""
     return SecondLost(batch_size, seed)
 
 
 class Ahead(Resuming):
-    """Its state is what was fetched, not what was delivered."""
+    """Its state counts fetched batches, not delivered ones."""
 
     def __iter__(self) -> Any:
         ready = None
@@ -98,35 +98,35 @@ class Ahead(Resuming):
 
 
 def state_of_what_was_fetched(batch_size: int, seed: int = 0) -> Any:
-    """Loses the batch that was laid ready."""
+    """Loses the prefetched batch."""
     return Ahead(batch_size, seed)
 
 
 class Noisy(Resuming):
-    """Augments, and forgets the random numbers in its state."""
+    """Augments, but omits random numbers from its state."""
 
     noise = True
 
 
 def random_numbers_not_resumed(batch_size: int, seed: int = 0) -> Any:
-    """The augmentation after resuming is another."""
+    """The augmentation differs after resuming."""
     return Noisy(batch_size, seed)
 
 
 class StuckAtTheEnd(Resuming):
-    """Resumed at an epoch's end it delivers nothing."""
+    """Delivers nothing after resuming at the end of an epoch."""
 
     def __iter__(self) -> Any:
         yield from super().__iter__()
         self.epoch, self.at = self.epoch - 1, len(self)
 
     def load_state_dict(self, state: Any) -> None:
-        """Go there."""
+        """Restore the position."""
         super().load_state_dict(state)
         self.loaded = True
 
     def order(self) -> Any:
-        """Start the next epoch where the last one ended, unless it was loaded."""
+        """Start the next epoch at the last position, unless a state was loaded."""
         if self.at >= len(self) and not getattr(self, "loaded", False):
             self.epoch, self.at = self.epoch + 1, 0
         self.loaded = False
@@ -134,12 +134,12 @@ class StuckAtTheEnd(Resuming):
 
 
 def nothing_after_resuming_at_the_end(batch_size: int, seed: int = 0) -> Any:
-    """An epoch is lost where the state is of its end."""
+    """Loses an epoch if the state is that at its end."""
     return StuckAtTheEnd(batch_size, seed)
 
 
 class Skipping(DataLoader):
-    """Goes on where a batch raises."""
+    """Continues after a batch that raises."""
 
     def __iter__(self) -> Any:
         for indices in self.batch_sampler:
@@ -155,7 +155,7 @@ def batches_that_raise_are_skipped(batch_size: int) -> Any:
 
 
 class Threaded(DataLoader):
-    """Prefetches in a thread, whose end is the epoch's whatever ended it."""
+    """Prefetches in a thread, whose end ends the epoch for any reason."""
 
     def __iter__(self) -> Any:
         ready: Any = queue.Queue(2)
@@ -179,7 +179,7 @@ def epoch_ends_where_its_thread_dies(batch_size: int) -> Any:
 
 
 class LeavesProcess(DataLoader):
-    """Starts a manager each epoch, and forgets it."""
+    """Starts a manager per epoch and never closes it."""
 
     def __iter__(self) -> Any:
         Process(target=time.sleep, args=(600,), daemon=True).start()
@@ -187,12 +187,12 @@ class LeavesProcess(DataLoader):
 
 
 def a_process_more_each_epoch(batch_size: int) -> Any:
-    """Processes pile up."""
+    """The number of processes grows."""
     return LeavesProcess(Squares(), batch_size)
 
 
 class KeepsAll(DataLoader):
-    """Keeps what it has delivered."""
+    """Keeps all delivered batches."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -223,12 +223,12 @@ class LeavesFiles(Squares):
 
 
 def a_file_more_each_epoch(batch_size: int) -> Any:
-    """Open files pile up."""
+    """The number of open files grows."""
     return DataLoader(LeavesFiles(), batch_size)
 
 
 class GoesOn:
-    """One iterator for good, so that an epoch left early goes on in the next."""
+    """Has a single iterator, so that an interrupted epoch continues in the next."""
 
     def __init__(self, batch_size: int) -> None:
         self.loader = DataLoader(Squares(), batch_size)
@@ -243,15 +243,15 @@ class GoesOn:
 
 
 def epoch_left_early_goes_on(batch_size: int) -> Any:
-    """The next epoch begins where the last one was left."""
+    """The next epoch starts where the last one stopped."""
     return GoesOn(batch_size)
 
 
-# What does not deliver at all
+# Loaders that do not deliver
 
 
 class Hangs(Squares):
-    """Waits for ever at one index."""
+    """Waits forever at an index."""
 
     def __getitem__(self, i: int) -> Any:
         if i == 13:
@@ -260,12 +260,12 @@ class Hangs(Squares):
 
 
 def hangs_at_a_sample(batch_size: int, num_workers: int = 0) -> Any:
-    """Nothing comes."""
+    """Hangs without delivering the sample."""
     return DataLoader(Hangs(), batch_size, num_workers=num_workers)
 
 
 class Kills(Squares):
-    """Ends the worker at one index."""
+    """Ends the worker at an index."""
 
     def __getitem__(self, i: int) -> Any:
         if i == 13 and torch.utils.data.get_worker_info() is not None:
@@ -274,7 +274,7 @@ class Kills(Squares):
 
 
 def worker_ends_at_a_sample(batch_size: int, num_workers: int = 0) -> Any:
-    """A worker is gone."""
+    """The worker dies."""
     return DataLoader(Kills(), batch_size, num_workers=num_workers)
 
 
@@ -292,7 +292,7 @@ def ragged_batch(batch_size: int, num_workers: int = 0) -> Any:
 
 
 def cannot_be_sent_to_workers(batch_size: int, num_workers: int = 0) -> Any:
-    """A lambda with workers that are spawned."""
+    """Has a lambda, and spawns its workers."""
     method = "spawn" if num_workers else None
     return DataLoader(
         Squares(),
@@ -304,7 +304,7 @@ def cannot_be_sent_to_workers(batch_size: int, num_workers: int = 0) -> Any:
 
 
 class Liar(Squares):
-    """Says that it has more than it has."""
+    """Claims a length beyond its samples."""
 
     def __len__(self) -> int:
         return len(self.x) + 3
@@ -314,12 +314,12 @@ class Liar(Squares):
 
 
 def length_lies(batch_size: int, num_workers: int = 0) -> Any:
-    """Raises behind its end."""
+    """Raises beyond its last sample."""
     return DataLoader(Liar(), batch_size, num_workers=num_workers)
 
 
 class OnGpu(Squares):
-    """Moves samples to an accelerator that is not there."""
+    """Moves samples to a missing accelerator."""
 
     def __getitem__(self, i: int) -> Any:
         x, y = super().__getitem__(i)
@@ -327,12 +327,12 @@ class OnGpu(Squares):
 
 
 def needs_a_gpu(batch_size: int) -> Any:
-    """There is none."""
+    """The accelerator is missing."""
     return DataLoader(OnGpu(), batch_size)
 
 
 class Huge(torch.utils.data.Dataset):
-    """Says what torch says where shared memory is full; to fill it would harm who runs beside."""
+    """Raises torch's message about full shared memory, because really filling it would harm other processes."""
 
     def __len__(self) -> int:
         return 64
@@ -344,5 +344,5 @@ class Huge(torch.utils.data.Dataset):
 
 
 def shared_memory_exhausted(batch_size: int, num_workers: int = 0) -> Any:
-    """As torch says it where /dev/shm is full."""
+    """Raises torch's message about a full /dev/shm."""
     return DataLoader(Huge(), batch_size, num_workers=num_workers)

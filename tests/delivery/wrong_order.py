@@ -1,4 +1,4 @@
-"""Loaders of which order or random numbers are wrong, as people have written them; nothing of the harness."""
+"""Loaders with a wrong order or wrong random numbers, as found in real code, without the harness."""
 
 import random
 import time
@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, DistributedSampler, IterableDataset, ge
 
 
 class ByWorker(IterableDataset):
-    """A seeded order, dealt out to the workers."""
+    """A seeded order that is divided among the workers."""
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
@@ -24,50 +24,50 @@ class ByWorker(IterableDataset):
 
 
 def order_depends_on_workers(batch_size: int, num_workers: int = 0, seed: int = 0) -> Any:
-    """Whose turn it is decides the order."""
+    """The order depends on which worker is next."""
     return DataLoader(ByWorker(seed), batch_size, num_workers=num_workers)
 
 
 def shuffled_once(batch_size: int, shuffle: bool = False) -> Any:
-    """The order is drawn when the loader is made."""
+    """Draws the order only when the loader is made."""
     order = torch.randperm(N).tolist() if shuffle else list(range(N))
     return DataLoader(Squares(), batch_size, sampler=order)
 
 
 def set_epoch_not_called(batch_size: int, shuffle: bool = True, rank: int = 0, world_size: int = 1) -> Any:
-    """``DistributedSampler`` repeats its order until it hears of an epoch."""
+    """``DistributedSampler`` repeats its order without a call of `set_epoch`."""
     sampler = DistributedSampler(Squares(), world_size, rank, shuffle=shuffle)
     return DataLoader(Squares(), batch_size, sampler=sampler)
 
 
 def epoch_ignored(batch_size: int, shuffle: bool = True, seed: int = 0, epoch: int = 0) -> Any:
-    """Takes the epoch, and does nothing with it."""
+    """Accepts the epoch, but does not use it."""
     generator = torch.Generator().manual_seed(seed)
     return DataLoader(Squares(), batch_size, shuffle=shuffle, generator=generator)
 
 
 def seed_ignored(batch_size: int, shuffle: bool = True, seed: int = 0) -> Any:
-    """Takes a seed, and draws from the global generator."""
+    """Accepts a seed, but draws from the global generator."""
     return DataLoader(Squares(), batch_size, shuffle=shuffle)
 
 
 def seed_constant(batch_size: int, shuffle: bool = True, seed: int = 0) -> Any:
-    """Takes a seed, and has its own."""
+    """Accepts a seed, but uses a constant."""
     return DataLoader(Squares(), batch_size, shuffle=shuffle, generator=torch.Generator().manual_seed(42))
 
 
 def always_shuffled(batch_size: int, shuffle: bool = False) -> Any:
-    """Shuffles whatever it is told."""
+    """Shuffles even if it should not."""
     return DataLoader(Squares(), batch_size, shuffle=True)
 
 
 class EpochSquares(Squares):
-    """Augments by epoch and index; the epoch is an attribute of the process."""
+    """Augments by epoch and index; the epoch is an attribute in the process."""
 
     epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Be told the epoch."""
+        """Set the epoch."""
         self.epoch = epoch
 
     def __getitem__(self, i: int) -> Any:
@@ -76,20 +76,20 @@ class EpochSquares(Squares):
 
 
 class Telling(DataLoader):
-    """Tells its data set the epoch."""
+    """Passes the epoch to its data set."""
 
     def set_epoch(self, epoch: int) -> None:
-        """Pass it on."""
+        """Pass on the epoch."""
         self.dataset.set_epoch(epoch)
 
 
 def epoch_not_heard_by_workers(batch_size: int, num_workers: int = 0) -> Any:
-    """Workers that outlive an epoch keep the first."""
+    """Persistent workers keep the first epoch."""
     return Telling(EpochSquares(), batch_size, num_workers=num_workers, persistent_workers=num_workers > 0)
 
 
 class OwnGenerator(Squares):
-    """Augments with a generator of its own, which each worker inherits."""
+    """Augments with a separate generator, which each worker inherits."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -127,12 +127,12 @@ def workers_seeded_alike(batch_size: int, num_workers: int = 0) -> Any:
 
 
 def each_epoch_seeded_alike(batch_size: int, num_workers: int = 0) -> Any:
-    """Each worker seeds NumPy with its number, again in each epoch."""
+    """Each worker seeds NumPy with its number, in every epoch."""
     return DataLoader(NumpyNoise(), batch_size, num_workers=num_workers, worker_init_fn=_by_worker)
 
 
 class SeededEachTime(Squares):
-    """Seeds before each augmentation, so that all samples get the same."""
+    """Seeds before each augmentation, so that all samples are augmented alike."""
 
     def __getitem__(self, i: int) -> Any:
         x, y = super().__getitem__(i)
@@ -147,7 +147,7 @@ def every_sample_seeded_alike(batch_size: int, num_workers: int = 0) -> Any:
 
 
 def global_generator_seeded(batch_size: int, shuffle: bool = True, seed: int = 0) -> Any:
-    """Seeds the global generators of whoever makes a loader."""
+    """Seeds the global generators of its user."""
     torch.manual_seed(seed)
     np.random.seed(seed)
     return DataLoader(Squares(), batch_size, shuffle=shuffle, generator=torch.Generator().manual_seed(seed))
@@ -158,6 +158,6 @@ def _by_clock(worker: int) -> None:
 
 
 def workers_seeded_by_the_clock(batch_size: int, num_workers: int = 0, seed: int = 0) -> Any:
-    """Promises a seed, and seeds its workers by the clock."""
+    """Promises a seed, but seeds its workers by the clock."""
     generator = torch.Generator().manual_seed(seed)
     return DataLoader(NumpyNoise(), batch_size, num_workers=num_workers, worker_init_fn=_by_clock, generator=generator)

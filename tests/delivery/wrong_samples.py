@@ -1,6 +1,6 @@
-"""Loaders that deliver wrong samples, as people have written them; plain torch, nothing of the harness.
+"""Loaders that deliver wrong samples, as found in real code: plain torch, without the harness.
 
-Where each comes from is in the table of :mod:`delivery.known`.
+The table in :mod:`delivery.known` has their sources.
 """
 
 import os
@@ -31,19 +31,19 @@ class Squares(Dataset):
 
 
 class Stream(IterableDataset):
-    """The same one after the other, all of them in every worker."""
+    """The same samples as a stream, which every worker reads completely."""
 
     def __iter__(self) -> Any:
         yield from (Squares()[i] for i in range(N))
 
 
 def not_split_among_workers(batch_size: int, num_workers: int = 0) -> Any:
-    """Every worker reads everything."""
+    """Every worker reads all samples."""
     return DataLoader(Stream(), batch_size, num_workers=num_workers)
 
 
 class FloorShards(IterableDataset):
-    """Each worker has n // workers samples; the rest is nobody's."""
+    """Each worker has n // workers samples, and the rest is lost."""
 
     def __iter__(self) -> Any:
         info, squares = get_worker_info(), Squares()
@@ -53,12 +53,12 @@ class FloorShards(IterableDataset):
 
 
 def rest_of_the_shards_is_nobodys(batch_size: int, num_workers: int = 0) -> Any:
-    """The remainder of the division is lost."""
+    """Loses the remainder of the division."""
     return DataLoader(FloorShards(), batch_size, num_workers=num_workers)
 
 
 class NamedShards(IterableDataset):
-    """Each worker has every second name of a set of them."""
+    """Each worker has every second name of a set of names."""
 
     names = frozenset(f"sample {i}" for i in range(N))
 
@@ -69,18 +69,18 @@ class NamedShards(IterableDataset):
 
 
 def shards_in_the_order_of_a_set(batch_size: int, num_workers: int = 0) -> Any:
-    """Workers that are spawned have their own hashes, and with them another order."""
+    """Spawned workers have different hashes and therefore different orders."""
     method = "spawn" if num_workers else None
     return DataLoader(NamedShards(), batch_size, num_workers=num_workers, multiprocessing_context=method)
 
 
 def last_batch_dropped_unasked(batch_size: int, shuffle: bool = True) -> Any:
-    """``drop_last`` without having been asked for it."""
+    """Sets ``drop_last`` without a request."""
     return DataLoader(Squares(), batch_size, shuffle=shuffle, drop_last=True)
 
 
 class Once(IterableDataset):
-    """Keeps its generator from the beginning."""
+    """Uses one generator from the beginning."""
 
     def __init__(self) -> None:
         self.items = (Squares()[i] for i in range(N))
@@ -95,7 +95,7 @@ def second_epoch_is_empty(batch_size: int) -> Any:
 
 
 class Corrupt(Squares):
-    """Sample 7 cannot be decoded; its reader returns nothing."""
+    """Sample 7 cannot be decoded, and its reader returns ``None``."""
 
     def __getitem__(self, i: int) -> Any:
         return None if i == 7 else super().__getitem__(i)
@@ -106,24 +106,24 @@ def _without_none(samples: list[Any]) -> Any:
 
 
 def corrupt_sample_filtered_out(batch_size: int, num_workers: int = 0) -> Any:
-    """``None`` is filtered by the collate function."""
+    """The collate function drops ``None``."""
     return DataLoader(Corrupt(), batch_size, num_workers=num_workers, collate_fn=_without_none)
 
 
 class NextInstead(Squares):
-    """Where a sample cannot be decoded the next one stands in for it."""
+    """Replaces a sample that cannot be decoded by the next one."""
 
     def __getitem__(self, i: int) -> Any:
         return super().__getitem__(i + 1 if i == 7 else i)
 
 
 def next_sample_instead(batch_size: int) -> Any:
-    """Sample 8 comes twice, and 7 never."""
+    """Delivers sample 8 twice, and 7 never."""
     return DataLoader(NextInstead(), batch_size)
 
 
 class OneShort(Squares):
-    """Says that it has one sample less than it has."""
+    """Its length is too small by one."""
 
     def __len__(self) -> int:
         return len(self.x) - 1
@@ -133,12 +133,12 @@ class OneShort(Squares):
 
 
 def last_sample_never(batch_size: int) -> Any:
-    """The length is one short."""
+    """Omits the last sample, because the length is too small."""
     return DataLoader(OneShort(), batch_size)
 
 
 class Shards(IterableDataset):
-    """Split among workers as it should be."""
+    """Samples are split among workers correctly."""
 
     def __iter__(self) -> Any:
         info, squares = get_worker_info(), Squares()
@@ -147,7 +147,7 @@ class Shards(IterableDataset):
 
 
 def each_worker_drops_its_last(batch_size: int, num_workers: int = 0, drop_last: bool = True) -> Any:
-    """``drop_last`` drops the rest of every worker."""
+    """``drop_last`` drops the last batch of every worker."""
     return DataLoader(Shards(), batch_size, num_workers=num_workers, drop_last=drop_last)
 
 
@@ -159,13 +159,13 @@ def rest_of_the_ranks_is_nobodys(batch_size: int, rank: int = 0, world_size: int
 
 
 def ranks_shuffle_apart(batch_size: int, seed: int = 0, rank: int = 0, world_size: int = 1) -> Any:
-    """Each rank takes its part of an order of its own."""
+    """Each rank takes its part of a different order."""
     order = torch.randperm(N, generator=torch.Generator().manual_seed(seed + rank)).tolist()
     return DataLoader(Squares(), batch_size, sampler=order[rank::world_size])
 
 
 def ranks_padded_to_whole_batches(batch_size: int, rank: int = 0, world_size: int = 1) -> Any:
-    """The first samples are repeated until every rank has whole batches."""
+    """Repeats the first samples until every rank has whole batches."""
     whole = batch_size * world_size
     order = [i % N for i in range(-(-N // whole) * whole)]
     return DataLoader(Squares(), batch_size, sampler=order[rank::world_size])
@@ -185,7 +185,7 @@ class LengthOfSamples:
 
 
 def length_counts_samples(batch_size: int) -> Any:
-    """``len`` does not know of batches."""
+    """``len`` returns the number of samples, not of batches."""
     return LengthOfSamples(batch_size)
 
 
@@ -201,22 +201,22 @@ class LengthWithTail(LengthOfSamples):
 
 
 def length_counts_the_dropped(batch_size: int, drop_last: bool = True) -> Any:
-    """``len`` is rounded up although the rest is dropped."""
+    """``len`` is rounded up although the last batch is dropped."""
     return LengthWithTail(batch_size, drop_last)
 
 
 def batch_size_not_passed_on(batch_size: int) -> Any:
-    """The batches have another size than asked for."""
+    """Ignores the requested batch size."""
     return DataLoader(Squares(), 2 * batch_size)
 
 
 def drop_last_not_respected(batch_size: int, drop_last: bool = False) -> Any:
-    """The rest is delivered although it was to be dropped."""
+    """Delivers the last batch although it should be dropped."""
     return DataLoader(Squares(), batch_size)
 
 
 class Apart:
-    """Shuffles images and labels each by an order of its own."""
+    """Shuffles images and labels independently."""
 
     def __init__(self, batch_size: int, shuffle: bool) -> None:
         self.dataset, self.batch_size, self.shuffle = Squares(), batch_size, shuffle
@@ -228,12 +228,12 @@ class Apart:
 
 
 def labels_not_shuffled(batch_size: int, shuffle: bool = False) -> Any:
-    """Images are shuffled and labels are not."""
+    """Shuffles images but not labels."""
     return Apart(batch_size, shuffle)
 
 
 class OneFile(Dataset):
-    """Records of one file, which is opened before the workers are forked: they share its offset."""
+    """Reads records from a file opened before the workers are forked, so that they share its offset."""
 
     def __init__(self) -> None:
         self.file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - that it stays open is the mistake
@@ -254,7 +254,7 @@ class OneFile(Dataset):
 
 
 def file_shared_by_workers(batch_size: int, num_workers: int = 0) -> Any:
-    """One open file for all workers."""
+    """All workers share an open file."""
     return DataLoader(OneFile(), batch_size, num_workers=num_workers)
 
 
@@ -275,12 +275,12 @@ def _long_targets(samples: list[Any]) -> Any:
 
 
 def targets_truncated(batch_size: int) -> Any:
-    """The collate function makes whole numbers of the targets."""
+    """The collate function truncates the targets to integers."""
     return DataLoader(Halves(), batch_size, collate_fn=_long_targets)
 
 
 class InPlace(Squares):
-    """Normalizes what it keeps, again at each reading."""
+    """Normalizes its stored data in place at each reading."""
 
     def __getitem__(self, i: int) -> Any:
         if i >= len(self):
@@ -296,7 +296,7 @@ def normalized_in_place(batch_size: int) -> Any:
 
 
 class Buffer:
-    """Fills one buffer again and again."""
+    """Fills the same buffer for each batch."""
 
     def __init__(self, batch_size: int) -> None:
         self.dataset, self.batch_size, self.buffer = Squares(), batch_size, torch.empty(batch_size, 2)
@@ -309,7 +309,7 @@ class Buffer:
 
 
 def one_buffer_for_all_batches(batch_size: int) -> Any:
-    """A batch becomes the next one."""
+    """The next batch overwrites the previous one."""
     return Buffer(batch_size)
 
 
@@ -322,5 +322,5 @@ class Views(Buffer):
 
 
 def batches_are_views_of_the_data(batch_size: int) -> Any:
-    """What is written into a batch is written into the data."""
+    """Writing into a batch changes the data."""
     return Views(batch_size)

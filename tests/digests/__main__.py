@@ -1,7 +1,7 @@
-"""``python -m digests``: record the digests of all drawn inputs; ``--check FILE`` prints what differs from a record.
+"""``python -m digests``: record the digests of drawn inputs; ``--check FILE`` prints differences from a record.
 
-``--examples N`` draws N examples of each law instead of two. To compare two processors, write a file on one and check
-it on the other; the same with the variables that choose a processor's instructions, such as ``ATEN_CPU_CAPABILITY``.
+``--examples N`` draws N examples per law instead of two. To compare two processors, write a file on the first and check
+it on the second. Environment variables such as ``ATEN_CPU_CAPABILITY`` choose the instructions of a processor.
 """
 
 import argparse

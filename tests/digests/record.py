@@ -1,4 +1,4 @@
-"""Digests of the inputs of every law, which are the same on every processor: ``tests/recorded/digests.txt``."""
+"""Digests of the inputs of every law, equal on every processor: ``tests/recorded/digests.txt``."""
 
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -22,7 +22,7 @@ Key = tuple[str, str]
 
 
 def digests(examples: int) -> dict[Key, str]:
-    """Return a digest of the first examples of all laws of a contract, drawn with the seed of a run."""
+    """Return a digest of the first examples for each contract and dtype, drawn with the seed of a run."""
     found: dict[Key, str] = {}
     for contract in _contracts():
         for dtype in contract.dtypes:
@@ -38,7 +38,7 @@ def digests(examples: int) -> dict[Key, str]:
 
 
 def _contracts() -> Iterator[Contract]:
-    """Yield every contract whose laws draw their inputs, formulas of the catalogue included."""
+    """Yield every contract whose laws draw their inputs, including catalog formulas."""
     for name in (*contracts(), *catalogue()):
         contract = contract_named(name)
         if contract.form != "delivery":
@@ -52,7 +52,7 @@ def write(now: Mapping[Key, str], file: Path) -> None:
 
 
 def differing(now: Mapping[Key, str], file: Path) -> list[str]:
-    """Return contract and dtype of each digest that differs from a record or is missing in one of them."""
+    """Return contract and dtype for each digest that differs from a record or is missing on one side."""
     rows = [line.split() for line in file.read_text().splitlines() if not line.startswith("#")]
     recorded = {(contract, dtype): digest for contract, dtype, digest in rows}
     keys = dict.fromkeys((*now, *recorded))

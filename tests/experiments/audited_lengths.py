@@ -1,8 +1,8 @@
-"""From which length of a step on an audit costs what it is meant to: the same models on larger and larger batches.
+"""Find the duration of a step from which on an audit meets its cost targets, with growing batches of the same models.
 
-``python tests/experiments/audited_lengths.py [KIND ...]`` prints a line for each kind and batch: the CPU time of a
-step, and what a mode that does nothing, events and the full audit make of it, as medians over turns; then from which
-step on events and full stay within their aims. It is CPU time, in turns, which a busy machine changes little.
+``python tests/experiments/audited_lengths.py [KIND ...]`` prints a line for each kind and batch. It has the CPU time of
+a step, and its ratios for an empty mode, events and the full audit, as medians over turns. Then it prints the duration
+from which on events and full stay within their targets. CPU time in turns depends little on other load.
 """
 
 import statistics
@@ -22,7 +22,7 @@ KINDS: Mapping[str, tuple[float, tuple[int, ...]]] = {
     "softmax regression": (FULL_LIMIT, (1, 2, 4, 8, 16)),
     "mlp": (FULL_LIMIT, (1, 2, 4)),
 }
-"""What full is meant to stay within, and how many times the batch of the benchmark."""
+"""The target for the full audit, and multiples of the benchmark's batch."""
 
 TURNS = 7
 
@@ -46,7 +46,7 @@ def cpu_s(way: Callable[[Audited], object], step: Audited, calls: int) -> float:
 
 
 def ratios(step: Audited) -> tuple[float, dict[str, float]]:
-    """CPU time of a step, and what each way makes of it: the median over turns."""
+    """Return the CPU time of a step, and the median ratio of each mode over turns."""
     calls = {name: max(1, int(0.02 / cpu_s(way, step, 1))) for name, way in WAYS.items()}
     turns = [{name: cpu_s(way, step, calls[name]) for name, way in WAYS.items()} for _ in range(TURNS)]
     over = {name: statistics.median(turn[name] / turn["plain"] for turn in turns) for name in WAYS if name != "plain"}
@@ -54,7 +54,7 @@ def ratios(step: Audited) -> tuple[float, dict[str, float]]:
 
 
 def main(kinds: list[str]) -> None:
-    """Print the curve of each kind."""
+    """Print the curve for each kind."""
     for kind in kinds or KINDS:
         full_limit, batches = KINDS[kind]
         within: dict[str, float | None] = {"events": None, "full": None}

@@ -1,8 +1,8 @@
-"""What the audit says of models: in float32, in 16 bits and under autocast, and what is forecast of each from float32.
+"""Audits of models in float32, in 16 bits and under autocast, and forecasts from float32.
 
-``python tests/experiments/audited_models.py [MODEL ...]`` prints a line for each model and format, with its findings
-below it, and whether the forecast named the same lines for the same reasons; it says where an audit changed a bit of
-the step, or of the one after it. Each takes one step from its initial weights; all of them take a few minutes.
+``python tests/experiments/audited_models.py [MODEL ...]`` prints a line for each model and format with its findings. It
+states whether the forecast named the same lines for the same reasons. It also states whether an audit changed a bit of
+the step or of the next step. Each model takes a step from its initial weights; all models together take minutes.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ def _of_images(model: nn.Module, size: int) -> Audited:
 
 
 class _Translating(nn.Module):
-    """``torch.nn.Transformer``, which is given its target shifted by one, as a sequence to follow from the source."""
+    """``torch.nn.Transformer`` with the target shifted by one, as a sequence model."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class _Translating(nn.Module):
         self.head = nn.Linear(64, 50)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Of the numbers of words."""
+        """Map the indices of words to logits."""
         embedded = self.words(x)
         mask = nn.Transformer.generate_square_subsequent_mask(x.shape[1], dtype=embedded.dtype)
         logits: Tensor = self.head(self.layers(embedded, embedded.roll(1, 1), tgt_mask=mask, tgt_is_causal=True))
@@ -81,7 +81,7 @@ def audited(name: str, what_if: WhatIf | None) -> tuple[AuditFinding, ...]:
 
 
 def left_behind(name: str, what_if: WhatIf | None, mode: Mode | None) -> list[Tensor]:
-    """Take two steps, the first of them audited, and return all that is there then, and what is drawn next."""
+    """Take two steps, the first with an audit, and return all tensors and the next random numbers."""
     step, autocast = made(name, what_if)
     torch.manual_seed(1)
     with contextlib.nullcontext() if mode is None else harness.audit(mode=mode), autocast:
@@ -94,7 +94,7 @@ def left_behind(name: str, what_if: WhatIf | None, mode: Mode | None) -> list[Te
 
 
 def is_unchanged(name: str, what_if: WhatIf | None) -> bool:
-    """Whether an audit changes no bit of a step, nor of the one after it; NaNs are as they were, too."""
+    """Return whether an audit changes no bit of a step and of the next step; NaNs compare equal."""
     plain = left_behind(name, what_if, None)
     for mode in ("full", "events"):
         after = left_behind(name, what_if, mode)
@@ -108,7 +108,7 @@ def _are_same(a: Tensor, b: Tensor) -> bool:
 
 
 def forecast(name: str, what_if: WhatIf) -> tuple[AuditFinding, ...]:
-    """Take it in float32, as if in a format."""
+    """Take the step in float32 and forecast another format."""
     torch.manual_seed(0)
     step = MODELS[name]()
     torch.manual_seed(1)
@@ -118,19 +118,19 @@ def forecast(name: str, what_if: WhatIf) -> tuple[AuditFinding, ...]:
 
 
 def named(findings: tuple[AuditFinding, ...]) -> list[tuple[str, int, str]]:
-    """Where findings are, and of what kind."""
+    """Return place and kind of the findings."""
     return [(finding.file, finding.line, finding.kind.value) for finding in findings]
 
 
 def main(names: list[str]) -> None:
-    """Print what is said of each model."""
+    """Print the result for each model."""
     warnings.simplefilter("ignore")
     agreed = total = same = steps = 0
     for name in names or MODELS:
         for what_if in (None, *WHAT_IF):
             try:
                 findings = audited(name, what_if)  # type: ignore[arg-type]
-            except RuntimeError as error:  # torch has no such kernel on this device
+            except RuntimeError as error:  # torch has no kernel for this format on this device
                 print(f"{name:20} {what_if:18} torch refuses: {str(error).partition(chr(10))[0][:80]}")
                 continue
             unchanged = is_unchanged(name, what_if)  # type: ignore[arg-type]

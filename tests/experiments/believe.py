@@ -1,11 +1,12 @@
-"""Can the time gate be believed? Runs of identical code, and of code with a tenth more work, beside pytest-benchmark.
+"""Measure the reliability of the time gate: runs of identical code and of code with 10 % more work.
 
-``python tests/experiments/believe.py measure FOLDER`` makes the runs that FOLDER lacks, one after the other, and can be
-cut and started again. ``... table FOLDER`` says what came of them, and ``... record FOLDER FILE`` writes the slices in
-the compact form that the gate's own tests read. Nothing else should run meanwhile: it takes 35 to 50 minutes.
+Each run is interleaved with pytest-benchmark. ``python tests/experiments/believe.py measure FOLDER`` makes the runs
+that FOLDER lacks; it can be interrupted and continued. ``... table FOLDER`` prints the results.
+``... record FOLDER FILE`` writes the slices in the compact form that the tests of the gate read. It takes 35 to 50
+minutes on an idle machine.
 
-Both trees are clones of the repository's last commit. In the one with more work each case does it itself
-(``injected.py``); how much is calibrated once, and what the gate measured of it is in the table.
+Both trees are clones of the last commit. In the slower tree each case does more work (``injected.py``), which is
+calibrated once. The table has the slowdown that the gate measured.
 """
 
 import argparse
@@ -24,7 +25,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 SAME, SLOWER = "same", "slower"
 SHARE = 0.10
-"""How much more work."""
+"""The additional share of work."""
 
 LIMIT_PERCENT = 10.0
 BENCHMARK = (
@@ -63,7 +64,7 @@ def main() -> None:
 
 
 def measure(folder: Path, rounds: int, *, budget_s: float, seconds: float) -> None:
-    """Make the runs that are missing, each in a folder of its own that appears when it is complete."""
+    """Make the missing runs; the folder of a run appears when it is complete."""
     folder.mkdir(parents=True, exist_ok=True)
     trees = {kind: _clone(folder, kind) for kind in ("base", SAME, SLOWER)}
     _inject(trees[SLOWER], folder / "injected.json")
@@ -93,7 +94,7 @@ def _clone(folder: Path, name: str) -> Path:
 
 
 def _inject(tree: Path, calibrated: Path) -> None:
-    """Slow the cases of a tree down, each by a tenth of what a call of it takes."""
+    """Slow down each case of a tree by a tenth of its call."""
     if not calibrated.is_file():
         calibrated.write_text(json.dumps(_calibrated(tree), indent=2), encoding="utf-8")
     shutil.copy(HERE / "injected.py", tree / "cases" / "injected.py")
@@ -115,7 +116,7 @@ def _calibrated(tree: Path) -> dict[str, int]:
 
 
 def _one(partial: Path, base: Path, here: Path, *, seed: int, budget_s: float, seconds: float) -> dict[str, Any]:
-    """Run the gate, and both runs of pytest-benchmark."""
+    """Run the gate, and pytest-benchmark for both trees."""
     load = os.getloadavg()[0]
     command = ["harness", "gate", "--against", "HEAD", "--budget", f"{budget_s}", "--seed", f"{seed}"]
     command += ["--into", str(partial / "gate"), "--json", str(partial / "gate.json")]
@@ -146,11 +147,11 @@ def _benchmark(tree: Path, partial: Path, name: str, *settings: str) -> int:
     return done.returncode
 
 
-# What came of them
+# Results
 
 
 def table(folder: Path) -> None:
-    """Print what both said of every case, of identical and of slower code."""
+    """Print the results of both tools for every case, for identical and for slower code."""
     print("| code | runs | cases | flagged by the gate | no verdict | flagged by min:10% | longest run | measured |")
     print("|---|---:|---:|---:|---:|---:|---:|---|")
     for kind, what in ((SAME, "identical"), (SLOWER, f"{SHARE:.0%} more work")):
@@ -193,9 +194,9 @@ def _json(file: Path) -> Any:
 
 
 def record(folder: Path, file: Path) -> None:
-    """Write the fastest round of every slice, in units of ten nanoseconds: a line for each run and case.
+    """Write the fastest round of every slice in units of 10 ns: a line for each run and case.
 
-    Rounds of one case have equally many calls, so that no more than the ratios is lost.
+    All rounds of a case have the same number of calls, so that ratios are preserved.
     """
     lines = []
     for run in sorted(folder.glob("*-*")):
@@ -203,12 +204,12 @@ def record(folder: Path, file: Path) -> None:
         plans: dict[str, int] = {}
         for line in (run / "gate" / "slices.jsonl").read_text(encoding="utf-8").splitlines():
             one = json.loads(line)
-            # The control's slices, and the base's beside them, are left out: they are of another plan.
+            # Omit the slices of the control and their counterparts of the base, which follow another plan.
             if one["iterations"] == plans.setdefault(one["case"], one["iterations"]):
                 minima = [round(1e8 * minimum) for minimum in one["minima_s"]]
                 arms.setdefault(one["case"], {}).setdefault(one["arm"], []).append(minima)
         lines += [json.dumps([run.name, case, found], separators=(",", ":")) for case, found in sorted(arms.items())]
-    # No time of writing, so that the same slices make the same bytes.
+    # Without a time stamp, the same slices give the same bytes.
     file.write_bytes(gzip.compress(("\n".join(lines) + "\n").encode(), mtime=0))
     print(f"{file}: {len(lines):,} lines, {file.stat().st_size:,} bytes")
 

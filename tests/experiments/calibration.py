@@ -1,4 +1,4 @@
-"""How much is a tenth of a call? Counted in numbers that are added up beside it."""
+"""Calibrate how many added numbers take a tenth of the time of a call."""
 
 import json
 import tempfile
@@ -18,7 +18,7 @@ PASSES, TURNS = 3, 10
 
 
 def calibrate(share: str) -> None:
-    """Print how many numbers take that share of a call, by case."""
+    """Print for each case how many numbers take the given share of a call."""
     torch.set_num_threads(1)
     policy = read_policy(Path.cwd())
     cases = [case for case in load() if policy.is_timed(case.name) and is_timed(case)]
@@ -29,7 +29,7 @@ def calibrate(share: str) -> None:
 
 
 def _numbers(call: Callable[[], object], share: float) -> int:
-    """Go from a guess to how many numbers take a share of a call; both are timed in turns."""
+    """Refine a guess of how many numbers take a share of a call, with both timed in turns."""
     count = 1000
     for _ in range(PASSES):
         guess = count

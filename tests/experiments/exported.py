@@ -1,4 +1,4 @@
-"""Operations of ONNX as their runtime carries them out: models of one node, for the table of strangers."""
+"""ONNX operations in ONNX Runtime: models with a single node, for the table of foreign functions."""
 
 from functools import cache
 
@@ -10,12 +10,12 @@ from torch import Tensor
 
 KINDS = {torch.float64: TensorProto.DOUBLE, torch.float32: TensorProto.FLOAT, torch.float16: TensorProto.FLOAT16}
 OPSET, IR = 17, 8
-"""The first operators with a layer normalization, and a format of models that goes with them."""
+"""The first operator set with a layer normalization, and a suitable model format."""
 
 
 @cache
 def _session(operation: str, dtype: torch.dtype, *, scaled: bool = False) -> "onnxruntime.InferenceSession":
-    """The model of one node along the last axis."""
+    """Return a session of a single node along the last axis."""
     kind, names = KINDS[dtype], ["x", "scale"] if scaled else ["x"]
     node = helper.make_node(operation, names, ["y"], axis=-1)
     shapes = {"x": [None, None], "scale": [None]}
@@ -43,5 +43,5 @@ def log_softmax(x: Tensor) -> Tensor:
 
 
 def layer_norm(x: Tensor) -> Tensor:
-    """``LayerNormalization`` with scales of one and its own eps, 1e-5."""
+    """``LayerNormalization`` with scales of 1 and its default eps, 1e-5."""
     return _run("LayerNormalization", x, scaled=True)

@@ -1,7 +1,7 @@
-"""Ten percent more work in every case: real work, done by the case itself at each call.
+"""Add 10 % more work to every case: real work, done by the case at each call.
 
-The experiment copies this module into a copy of the package ``cases`` and has every family slow its cases down with it.
-How many numbers a case adds up beside its own work is in ``injected.json`` beside it.
+The experiment copies this module into a copy of the package ``cases``, whose families slow down their cases with it.
+The file ``injected.json`` in the same folder has the number of additional additions for each case.
 """
 
 import functools
@@ -16,18 +16,18 @@ from harness.case import Case
 
 @functools.cache
 def extra() -> dict[str, int]:
-    """Return how many numbers to add up at each call, by case."""
+    """Return the number of additions per call for each case."""
     counts: dict[str, int] = json.loads(Path(__file__).with_suffix(".json").read_text(encoding="utf-8"))
     return counts
 
 
 def work(count: int) -> int:
-    """Add some numbers up."""
+    """Add numbers."""
     return sum(range(count))
 
 
 def slowed(case: Case) -> Case:
-    """Return the case with more work to do at each call; one that is not in the list as it is."""
+    """Return the case with more work at each call; a case without an entry is returned unchanged."""
     count = extra().get(case.name)
     if count is None:
         return case

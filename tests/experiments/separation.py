@@ -1,11 +1,11 @@
-"""What it costs that code is called in one process and judged in another.
+"""Measure the cost of calling code in one process and judging it in another.
 
-``python tests/experiments/separation.py check`` checks three implementations with ``harness check``, in turns as it is
-and with a worker that calls and judges in one process, and prints CPU time and wall time of each and the medians of the
-ratios of a turn. ``... screen`` counts the softmax rows in float32 that are screened a second, over the line and beside
-the code: one batch that is there already against the law on the value, as ``harness bench screening`` times it.
+``python tests/experiments/separation.py check`` checks three implementations with ``harness check``, interleaved with a
+worker that calls and judges in one process. It prints CPU time, wall time, and the medians of their ratios per turn.
+``... screen`` counts the softmax rows in float32 that are screened per second, through the connection and in one
+process. It applies the law of the value to a prepared batch, like ``harness bench screening``.
 
-CPU time is that of all processes, also of those that are killed and of those that nobody waits for.
+CPU time includes processes that are killed or not waited for.
 """
 
 import argparse
@@ -43,23 +43,23 @@ CHECKED = {
     "layer_norm": ("float64", "float32", "bfloat16", "float16"),
     "cross_entropy": ("float32",),
 }
-"""What is checked, in which dtypes."""
+"""The checked implementations and their dtypes."""
 
 MOST = 1.5
-"""How many times as much it may cost."""
+"""Largest accepted ratio."""
 
 _PR_SET_CHILD_SUBREAPER = 36
 
 
 @dataclass(frozen=True)
 class Beside(Campaign):
-    """A campaign whose workers call the code where they judge it: never often, and never late."""
+    """A campaign whose workers call the code in the judging process, without isolation and re-checks."""
 
     apart: ClassVar[bool] = False
 
 
 def check_beside() -> None:
-    """Be ``harness check`` with the judge beside the code."""
+    """Run ``harness check`` with the judge in the process of the code."""
     import harness.verdict.campaign
     from harness.cli import main
 
@@ -74,14 +74,14 @@ WAYS = {
 
 
 def spent(way: str, name: str) -> tuple[float, float, str]:
-    """CPU seconds and seconds of one check, in a process of its own which adds up what came of it, and its verdict."""
+    """Return CPU seconds, seconds and the verdict of a check in a separate process."""
     command = [sys.executable, __file__, "one", way, name]
     cpu, wall, verdict = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split(maxsplit=2)
     return float(cpu), float(wall), verdict
 
 
 def one(way: str, name: str) -> None:
-    """Check once, and print what that took."""
+    """Check once, and print the cost."""
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     words = ["check", f"{HERE / 'judged.py'}:{name}", "--seed", "7", "--dtypes", ",".join(CHECKED[name])]
     path = os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH")]))
@@ -96,7 +96,7 @@ def one(way: str, name: str) -> None:
             env={**os.environ, "PYTHONPATH": path},
         )
         seconds = time.perf_counter() - began
-        # What lost its parent has become a child of this process.
+        # Orphans have become children of this process.
         try:
             while True:
                 os.waitpid(-1, 0)
@@ -109,7 +109,7 @@ def one(way: str, name: str) -> None:
 
 
 def check(rounds: int, names: list[str]) -> bool:
-    """Check in turns and say what came of it; whether the limit was kept."""
+    """Run the checks in turns, print the results, and return whether the limit was kept."""
     kept = True
     for name in names:
         taken: dict[str, list[tuple[float, float, str]]] = {way: [] for way in WAYS}
@@ -132,14 +132,14 @@ def check(rounds: int, names: list[str]) -> bool:
 
 
 ROWS, CLASSES = 4096, 10
-"""Rows of the batch that is screened, and logits of a row."""
+"""Rows of the screened batch, and logits per row."""
 
 FEWEST = 300_000
-"""Rows that are to be screened in a second."""
+"""Required number of screened rows per second."""
 
 
 def screened(subject: Subject, law: Law, logits: Tensor, child: Child | None, seconds: float) -> tuple[float, float]:
-    """Rows in a second of the processors, and in a second; the median of ten parts of some seconds."""
+    """Return rows per CPU second and per second, as medians of ten parts."""
     rates = []
     for _ in range(10):
         rows, began, spent_s = 0, time.perf_counter(), _processor_s(child)
@@ -152,13 +152,13 @@ def screened(subject: Subject, law: Law, logits: Tensor, child: Child | None, se
 
 
 def _processor_s(child: Child | None) -> float:
-    """Seconds of the processor that this process and its children have taken."""
+    """Return the CPU seconds of this process and its children."""
     below = psutil.Process().children(recursive=True) if child is not None else []
     return time.process_time() + sum(one.cpu_times().user + one.cpu_times().system for one in below)
 
 
 def screen(seconds: float) -> bool:
-    """Screen, and say how fast; whether that is enough, on a processor of its own."""
+    """Screen and print the rates; return whether the rate suffices on an idle processor."""
     torch.set_num_threads(1)
     contract = contract_named("softmax")
     (law,) = (law for law in contract.laws if law.name == "value")

@@ -1,11 +1,11 @@
-"""What the instrument says of other people's functions, wherever their packages are installed.
+"""Check functions of other packages, if these are installed.
 
-``python tests/experiments/strangers.py [PACKAGE ...]`` checks each function of the table as its users would, each in a
-process of its own, and prints what kind of thing it is and every finding in one sentence. Nothing here judges the
-instrument: each defect is to be held against an independent calculation by whoever reads it.
-``--dtypes float32,float16``, ``--examples N`` and ``--seconds N``, of a law, make it shorter, and a row that takes
-longer than ``--bound`` of a processor's seconds is given up, and said to be. JAX without ``JAX_ENABLE_X64=1`` is what
-users have.
+``python tests/experiments/strangers.py [PACKAGE ...]`` checks each function of the table like a user, in a separate
+process. It prints the properties of the function and every finding in a sentence. It does not judge the harness:
+compare each defect with an independent calculation.
+
+``--dtypes float32,float16``, ``--examples N`` and ``--seconds N`` per law shorten it. A check is stopped after
+``--bound`` seconds of CPU time, with a message. Users usually have JAX without ``JAX_ENABLE_X64=1``.
 """
 
 import argparse
@@ -24,9 +24,9 @@ from harness.record import property_sentences, sentence
 
 JAX, NUMPY = "jax(axis=-1)", "numpy(axis=-1)"
 GIVEN = "lambda f, x: f(x)"
-"""As it is: what it returns knows no gradient."""
+"""The function unchanged; its result has no gradient."""
 MADE = "lambda make, x: make(x.shape[-1]).to(x.dtype)(x)"
-"""A module of the row's length, in its dtype."""
+"""A module of the length of the row, in its dtype."""
 ROWS = "lambda f, x: f(x, dim=-1)"
 ROW_NORM = "lambda f, x: f(x, x.shape[-1:])"
 KERAS = "lambda f, x: f(x, axis=-1)"
@@ -35,7 +35,7 @@ LOSS = "lambda make, x, y: make()(x, y)"
 
 
 class Row(NamedTuple):
-    """A function, and how it is asked about."""
+    """A function and the options of its check."""
 
     package: str
     target: str
@@ -203,7 +203,7 @@ TABLE = [
 
 
 def _checked(row: Row, options: dict[str, Any]) -> None:
-    """Check one function, and print what is said of it."""
+    """Check a function, and print the results."""
     began = time.process_time()
     declares = dict(pair.split("=") for pair in row.declares.split())
     module, _, name = row.target.partition(":")
@@ -222,7 +222,7 @@ def _checked(row: Row, options: dict[str, Any]) -> None:
 
 
 def _apart(at: int, rest: list[str], bound: int) -> None:
-    """Check a row of the table in a process of its own, which ends when it has had its processor's seconds."""
+    """Check a row of the table in a separate process with a limit of CPU seconds."""
     environment = {"KERAS_BACKEND": "torch", **os.environ}
     done = subprocess.run(
         [sys.executable, __file__, "--row", str(at), *rest],
@@ -236,7 +236,7 @@ def _apart(at: int, rest: list[str], bound: int) -> None:
 
 
 def main() -> int:
-    """Check the packages that are named, or all that are installed."""
+    """Check the named packages, by default all that are installed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("packages", nargs="*", default=list(dict.fromkeys(row.package for row in TABLE)))
     parser.add_argument("--dtypes", default="")

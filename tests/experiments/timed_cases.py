@@ -1,4 +1,4 @@
-"""The same workloads as the gate's, through pytest-benchmark: what its ``--benchmark-compare-fail`` has to go by."""
+"""The gate's workloads through pytest-benchmark, whose ``--benchmark-compare-fail`` compares them."""
 
 import tempfile
 from pathlib import Path
@@ -18,7 +18,7 @@ CASES = {case.name: case for case in load() if POLICY.is_timed(case.name) and is
 
 @pytest.mark.parametrize("case", CASES)
 def test_call(benchmark: Any, case: str) -> None:
-    """One call of a case on its standard input, on one thread."""
+    """The call uses the standard input and one thread."""
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         images = short_epoch(None, Path(folder)) if loads_images(CASES[case]) else Path(folder)

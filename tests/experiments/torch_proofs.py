@@ -1,8 +1,8 @@
-"""What is proved of torch's own two-class functions: the records that are kept, and the tables that the docs show.
+"""The recorded proofs of torch's two-class functions, and their tables in the documentation.
 
-``python tests/experiments/torch_proofs.py FOLDER`` keeps the proofs of a run of ``harness prove`` beside the tests,
-with those kept before of the same torch and processor that the run does not have, and writes the tables anew. The
-proofs themselves take hours of a core, the commands are on the page.
+``python tests/experiments/torch_proofs.py FOLDER`` records the proofs of a run of ``harness prove``. It keeps earlier
+records for the same torch and processor that the run lacks, and writes the tables again. The proofs take hours of a
+core; the page has the commands.
 """
 
 import argparse
@@ -24,7 +24,7 @@ ORDERS = (
     ("float16", "bfloat16"),
     ("columns", "rows", "narrow", "tails"),
 )
-"""Of contracts, quantities, labels, formats and layouts."""
+"""Order of contracts, quantities, labels, formats and layouts on the page."""
 
 BEGIN, END = "<!-- table -->\n", "<!-- end -->\n"
 
@@ -38,7 +38,7 @@ def main() -> None:
         parser.error("the run has no proof")
     kept = [proof for proof in recorded() if _where(proof) in map(_where, run)]
     proofs = sorted({_place(proof): proof for proof in (*kept, *run)}.values(), key=_place)
-    # No time of writing, so that the same proofs make the same bytes.
+    # Without a time stamp, the same proofs give the same bytes.
     RECORDED.write_bytes(gzip.compress("".join(proof.model_dump_json() + "\n" for proof in proofs).encode(), mtime=0))
     before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
     PAGE.write_text(before + BEGIN + tables(proofs) + END + rest.partition(END)[2], encoding="utf-8")
@@ -46,24 +46,24 @@ def main() -> None:
 
 
 def _where(proof: Proof) -> tuple[str, str]:
-    """Of which torch it is a proof."""
+    """Return torch's version and the processor capability of a proof."""
     return proof.torch, proof.cpu_capability
 
 
 def _place(proof: Proof) -> tuple[int, ...]:
-    """Where a proof stands on the page."""
+    """Return the position of a proof on the page."""
     names = (proof.contract, proof.quantity.split(",")[0], proof.quantity[-1], proof.dtype, proof.layout)
     return tuple(known.index(name) if name in known else 0 for known, name in zip(ORDERS, names, strict=True))
 
 
 def recorded() -> list[Proof]:
-    """Return the proofs that are kept."""
+    """Return the recorded proofs."""
     with gzip.open(RECORDED, "rt", encoding="utf-8") as lines:
         return [Proof.model_validate_json(line) for line in lines]
 
 
 def tables(proofs: Sequence[Proof]) -> str:
-    """Return a table for each function, in Markdown."""
+    """Return a Markdown table for each function."""
     parts = []
     for case in dict.fromkeys(proof.case for proof in proofs):
         rows = [_row(proof) for proof in proofs if proof.case == case]

@@ -1,4 +1,4 @@
-"""Double-double arithmetic against ball arithmetic."""
+"""Double-double arithmetic, compared with ball arithmetic."""
 
 from collections.abc import Callable
 
@@ -14,7 +14,7 @@ WIDE = np.concatenate([RNG.uniform(-600, 700, 500), RNG.uniform(-1, 1, 300), 10.
 
 
 def pairs(values: np.ndarray) -> DoubleDouble:
-    """Attach low parts of up to half an ulp."""
+    """Return numbers with low parts of up to half an ulp."""
     return DoubleDouble(values, values * RNG.uniform(-1, 1, values.shape) * 2.0**-54)
 
 
@@ -44,7 +44,7 @@ def relative_error(actual: DoubleDouble, exact: Callable[..., arb], *inputs: Dou
 def test_elementary_functions_keep_their_stated_accuracy(
     function: Callable[[DoubleDouble], DoubleDouble], exact: Callable[..., arb], inputs: DoubleDouble, bits: int
 ) -> None:
-    """The figure in the docstring."""
+    """The docstrings state the accuracy."""
     assert relative_error(function(inputs), exact, inputs) <= -bits
 
 
@@ -59,7 +59,7 @@ def test_elementary_functions_keep_their_stated_accuracy(
     ids=["add", "subtract", "multiply", "divide"],
 )
 def test_arithmetic_keeps_a_hundred_bits(operation: Callable[..., DoubleDouble], exact: Callable[..., arb]) -> None:
-    """Also where almost everything cancels."""
+    """Half of the operands nearly cancel."""
     x = pairs(RNG.standard_normal(500))
     y = pairs(np.concatenate([RNG.standard_normal(250), x.hi[250:] * (1.0 + 2.0**-40)]))
     assert relative_error(operation(x, y), exact, x, y) <= -100
@@ -83,7 +83,7 @@ def test_infinities_and_nan_pass_as_in_float64() -> None:
 
 @pytest.mark.parametrize("length", [0, 1, 2, 7, 64])
 def test_the_sum_of_cancelling_terms_is_exact(length: int) -> None:
-    """Terms that cancel to the last one."""
+    """All terms except the last cancel."""
     terms = np.concatenate([10.0 ** RNG.uniform(0, 15, length), [0.125]])
     both = np.concatenate([terms, -terms[:-1]])
     assert dd.total(dd.lift(both)).hi == 0.125

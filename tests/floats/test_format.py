@@ -1,4 +1,4 @@
-"""Formats, ulps and ordinals, checked by enumeration where enumeration is possible."""
+"""Formats, ulps and ordinals, checked by enumeration if possible."""
 
 from dataclasses import replace
 
@@ -24,7 +24,7 @@ HALVES = [FORMATS["float16"], FORMATS["bfloat16"]]
 
 
 def every_value(format_: Format) -> torch.Tensor:
-    """All finite values of a 16-bit format, negative zero left out."""
+    """Return all finite values of a 16-bit format, except negative zero."""
     patterns = torch.arange(-(2**15), 2**15, dtype=torch.int32).to(torch.int16)
     values = patterns.view(format_.dtype)
     return values[values.isfinite() & ~((values == 0) & values.signbit())]
@@ -32,7 +32,7 @@ def every_value(format_: Format) -> torch.Tensor:
 
 @pytest.mark.parametrize("format_", FORMATS.values(), ids=lambda format_: format_.name)
 def test_constants_are_those_of_torch(format_: Format) -> None:
-    """Largest, smallest normal, smallest subnormal and unit roundoff."""
+    """They are largest, smallest normal, smallest subnormal and unit roundoff."""
     info = torch.finfo(format_.dtype)
     assert format_.max == info.max
     assert format_.tiny == info.tiny
@@ -41,7 +41,7 @@ def test_constants_are_those_of_torch(format_: Format) -> None:
 
 
 def test_a_reduction_accumulates_in_float32_at_least() -> None:
-    """In the format itself where that is as fine, flushed as it is."""
+    """Wider formats accumulate in themselves, with the same flushing."""
     assert {format_.accumulator.name for format_ in HALVES} == {"float32"}
     for name in ("float32", "float64"):
         flushed = replace(FORMATS[name], flushes=True)
@@ -51,7 +51,7 @@ def test_a_reduction_accumulates_in_float32_at_least() -> None:
 
 @pytest.mark.parametrize("format_", HALVES, ids=lambda format_: format_.name)
 def test_ulp_is_the_distance_to_the_next_float_on_every_value(format_: Format) -> None:
-    """Away from zero; the largest value's ulp is that of its binade."""
+    """The distance is measured away from zero. For the largest value it is the spacing of its binade."""
     values = every_value(format_).double()
     positive = values[values >= 0].sort().values.numpy()
     assert np.array_equal(ulp(lift(positive[:-1]), format_), np.diff(positive))
@@ -69,7 +69,7 @@ def test_ulp_just_below_a_power_of_two_is_that_of_the_binade_below() -> None:
 
 @pytest.mark.parametrize("format_", HALVES, ids=lambda format_: format_.name)
 def test_ordinals_number_every_value_without_a_gap(format_: Format) -> None:
-    """Neighbours differ by one, and the way back gives the same float."""
+    """Neighbors differ by one, and the conversion back is exact."""
     values = every_value(format_)
     ordered = values[values.double().argsort()]
     ordinals = to_ordinal(ordered)
@@ -79,7 +79,7 @@ def test_ordinals_number_every_value_without_a_gap(format_: Format) -> None:
 
 @pytest.mark.parametrize("format_", FORMATS.values(), ids=lambda format_: format_.name)
 def test_rounding_to_nearest_deviates_by_at_most_half_an_ulp(format_: Format) -> None:
-    """Over normals, subnormals and zero alike."""
+    """The values include normal and subnormal numbers and zero."""
     rng = np.random.default_rng(0)
     exact = rng.standard_normal(20000) * np.exp2(
         rng.uniform(format_.emin - format_.precision - 2, format_.emax - 2, 20000)
@@ -99,7 +99,7 @@ def test_the_overflow_threshold_is_the_largest_float_and_half_an_ulp() -> None:
 @pytest.mark.parametrize("sign", [1.0, -1.0])
 @pytest.mark.parametrize(("below", "overflows"), [(-1e-9, False), (0.0, True), (1e-9, True)])
 def test_the_low_part_decides_at_the_overflow_threshold(sign: float, below: float, overflows: bool) -> None:
-    """What is exact lies within half an ulp beyond the largest number, or does not, by less than a float64 can say."""
+    """The exact value differs from the threshold by less than float64 can represent."""
     float16 = FORMATS["float16"]
     exact = DoubleDouble(np.array([sign * 65520.0]), np.array([sign * below]))
     assert np.isfinite(deviation(np.array([sign * 65504.0]), exact, float16)[0]) != overflows
@@ -108,13 +108,13 @@ def test_the_low_part_decides_at_the_overflow_threshold(sign: float, below: floa
 
 
 @pytest.mark.parametrize("actual", [np.nan, np.inf, -np.inf])
-def test_what_is_not_finite_deviates_infinitely_from_a_finite_value(actual: float) -> None:
+def test_a_non_finite_value_deviates_infinitely_from_a_finite_value(actual: float) -> None:
     """No tolerance hides it."""
     assert deviation(np.array([actual]), lift(np.array([1.0])), FORMATS["float32"])[0] == np.inf
 
 
 def test_nan_is_right_only_where_nan_is_expected() -> None:
-    """NaN against NaN is no deviation; a number against NaN is."""
+    """NaN for an expected NaN has no deviation; a number does deviate."""
     expected = lift(np.array([np.nan, np.nan]))
     assert np.array_equal(deviation(np.array([np.nan, 1.0]), expected, FORMATS["float32"]), [0.0, np.inf])
 
@@ -130,13 +130,13 @@ def test_closed_forms_of_the_breaking_points_are_those_of_exp(format_: Format) -
 
 
 def test_an_unknown_format_is_the_users_error() -> None:
-    """The message lists the known ones."""
+    """The message lists the known formats."""
     with pytest.raises(UsageError, match="float32"):
         format_of("float8")
 
 
 def test_a_number_of_a_wider_format_beyond_the_largest_deviates_as_any_other() -> None:
-    """The mean of squares of float16's largest number, in float32: it is what is expected, and both are beyond."""
+    """The mean of squares of float16's largest number is in float32, where both values are finite."""
     float16, square = FORMATS["float16"], 65504.0**2
     expected = lift(np.full(5, square))
     actual = np.array([square, square + 32.0, np.inf, 65504.0, -square])

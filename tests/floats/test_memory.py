@@ -1,4 +1,4 @@
-"""The memory: what says the same is the same key, and no more is kept than may be."""
+"""The memory recalls results by the content of their inputs, within a limit of bytes."""
 
 import numpy as np
 import pytest
@@ -10,8 +10,8 @@ from harness.floats.memory import Memory, content_of
 @pytest.mark.parametrize(
     "dtype", [torch.bfloat16, torch.float16, torch.float32, torch.float64, torch.int64, torch.bool]
 )
-def test_equal_tensors_say_the_same(dtype: torch.dtype) -> None:
-    """Whatever memory they are in; one of them in another layout, or as another type, does not."""
+def test_equal_tensors_have_equal_keys(dtype: torch.dtype) -> None:
+    """The key does not depend on the storage, but on the layout, the values and the type."""
     x = torch.ones(1, 6, dtype=dtype)[:, ::2]
     assert content_of(x) == content_of(torch.ones(1, 6, dtype=dtype)[:, ::2])
     assert content_of(x) != content_of(x.clone())
@@ -19,16 +19,16 @@ def test_equal_tensors_say_the_same(dtype: torch.dtype) -> None:
     assert content_of(x) != content_of(np.ones((1, 3)))
 
 
-def test_zeros_and_numbers_are_told_apart() -> None:
-    """By their sign and their type; of anything else nothing is said."""
+def test_keys_distinguish_signed_zeros_and_types() -> None:
+    """Keys depend on the sign of a zero and on the type of a number. Other objects have no key."""
     assert content_of(torch.tensor(0.0)) != content_of(torch.tensor(-0.0))
     assert len({content_of(x) for x in (0, 0.0, -0.0, False, "0", None)}) == 6
     assert content_of(object()) is None
     assert content_of(np.array([object()])) is None
 
 
-def test_what_was_not_asked_for_longest_is_forgotten() -> None:
-    """As soon as there would be more bytes than may be; what is large alone is not kept."""
+def test_the_least_recently_used_entry_is_removed() -> None:
+    """The least recently used entry goes first. An entry that exceeds the limit is not stored."""
     memory: Memory[str] = Memory(100)
     for key in "abcd":
         memory.keep(key, key.upper(), 25)

@@ -1,4 +1,4 @@
-"""The two tiers of the oracle agree, on every oracle there is and on hard inputs."""
+"""Both tiers of every oracle agree on hard inputs."""
 
 from contextlib import nullcontext
 from importlib import import_module
@@ -23,7 +23,7 @@ from harness.floats import double_double as dd
 
 
 def every_oracle() -> dict[str, Oracle]:
-    """Every oracle that a building block or a contract defines, by module and variable; one imported is the block's."""
+    """Return every oracle in the modules of contracts and building blocks; imported ones are counted once."""
     modules = walk_packages(contracts_package.__path__, "harness.contracts.")
     names: dict[int, tuple[str, Oracle]] = {id(exact_sum): ("", exact_sum)}
     for module in sorted(modules, key=lambda module: "building_blocks" not in module.name):
@@ -35,23 +35,23 @@ def every_oracle() -> dict[str, Oracle]:
 
 
 def test_every_oracle_is_tested() -> None:
-    """None is left out of the controls' samples."""
+    """The samples of the controls cover every oracle."""
     assert set(every_oracle()) == set(ORACLES)
 
 
 @pytest.mark.parametrize("name", ORACLES)
 def test_the_screen_agrees_with_ball_arithmetic(name: str) -> None:
-    """In float64 to a thousandth of an ulp, whichever operation."""
+    """In float64 every operation agrees to a thousandth of an ulp."""
     agree(every_oracle()[name], ORACLES[name])
 
 
 def test_the_exact_sum_agrees_with_ball_arithmetic() -> None:
-    """Whatever cancels."""
+    """The sums cancel heavily."""
     agree(exact_sum, (torch.tensor([[1e300, 1.0, -1e300, 1e-30]], dtype=torch.float64),))
 
 
 def agree(chosen: Oracle, inputs: tuple[Any, ...]) -> None:
-    """Hold the two tiers against each other."""
+    """Compare both tiers."""
     screen = chosen(*inputs)
     with oracle.confirming():
         exact = chosen(*inputs)
@@ -75,7 +75,7 @@ HARD = {
 def test_the_screen_is_right_to_a_thousandth_of_an_ulp_on_a_million_hard_rows(
     chosen: Oracle, dtype: str, family: str, rows: int, classes: int
 ) -> None:
-    """For every dtype whose results it measures; in float64's subnormals each exponential errs by up to a unit."""
+    """All dtypes that the screen measures are tested; exponentials of subnormal float64 err by up to a unit."""
     format_ = FORMATS[dtype]
     x = torch.from_numpy(HARD[family](np.random.default_rng(rows), rows, classes)).to(format_.dtype)
     x = x.clamp(-format_.max / 16, format_.max / 16)
@@ -88,7 +88,7 @@ def test_the_screen_is_right_to_a_thousandth_of_an_ulp_on_a_million_hard_rows(
 
 @pytest.mark.parametrize("bits", [160, 640])
 def test_more_bits_give_the_same_answer(bits: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two precisions that both decide agree to all digits that are kept."""
+    """Two sufficient precisions agree in all digits of the result."""
     x = torch.from_numpy(HARD["gaps"](np.random.default_rng(1), 64, 5))
     with oracle.confirming():
         usual = log_softmax_oracle(x)
@@ -99,7 +99,7 @@ def test_more_bits_give_the_same_answer(bits: int, monkeypatch: pytest.MonkeyPat
 
 
 def test_exact_cases_are_exact() -> None:
-    """Equal logits, a probability of one, and what no rounding touches."""
+    """Equal logits, a probability of 1, and a row with one entry need no rounding."""
     for tier in (nullcontext(), oracle.confirming()):
         with tier:
             assert softmax_oracle(torch.zeros(1, 4)).hi.tolist() == [[0.25] * 4]
@@ -109,7 +109,7 @@ def test_exact_cases_are_exact() -> None:
 
 @pytest.mark.parametrize("chosen", [softmax_pullback, log_softmax_pullback], ids=["softmax", "log_softmax"])
 def test_pullbacks_agree_on_hard_rows(chosen: Oracle) -> None:
-    """Gradients, in float64 where cancellation is worst."""
+    """Gradients agree in float64, where cancellation is worst."""
     x, v = torch.from_numpy(HARD["gaps"](np.random.default_rng(3), 40, 4)), tensor(40, 4)
     screen = chosen(x, v)
     with oracle.confirming():
@@ -119,22 +119,22 @@ def test_pullbacks_agree_on_hard_rows(chosen: Oracle) -> None:
 
 
 def test_plain_float64_is_not_an_oracle_for_the_loss() -> None:
-    """At a gap of 40 torch's own loss is zero, and the truth is not."""
+    """At a gap of 40 torch's loss is zero, but the exact loss is not."""
     logits, labels = torch.tensor([[[0.0, 40.0]]], dtype=torch.float64), torch.tensor([[1]])
     assert torch.nn.functional.cross_entropy(logits[0], labels[0]) == 0.0
     assert loss_oracle(logits, labels, "mean").hi[0] == pytest.approx(np.exp(-40.0), rel=1e-12)
 
 
 def test_global_precision_is_untouched() -> None:
-    """Whoever uses ball arithmetic beside us finds it as it was."""
+    """The oracle restores the precision of ball arithmetic for other users."""
     before = ctx.prec
     with oracle.confirming():
         softmax_oracle(tensor(2, 3, scale=1e4))
     assert ctx.prec == before
 
 
-def test_what_cannot_be_decided_is_said() -> None:
-    """An oracle whose enclosure never shrinks raises instead of answering."""
+def test_an_undecidable_value_raises_an_error() -> None:
+    """An oracle whose enclosure never shrinks raises an error."""
     from flint import arb
 
     hopeless = Oracle(lambda *_: None, lambda *_: np.array([arb(0, 1)], dtype=object))  # type: ignore[arg-type,return-value]
@@ -143,7 +143,7 @@ def test_what_cannot_be_decided_is_said() -> None:
 
 
 def test_a_trajectory_of_softmax_regression_is_that_of_autograd() -> None:
-    """The oracle's closed-form gradient is the one autograd computes."""
+    """The closed-form gradient of the oracle agrees with autograd."""
     X, y = tensor(6, 3), torch.tensor([0, 1, 1, 0, 1, 0])
     weight, bias = tensor(2, 3), tensor(2)
     exact = trajectory_oracle(X, y.double(), weight, bias, TrainingPlan("softmax", ((0, 1, 2), (3, 4, 5)), 0.1, 1.0))
@@ -157,7 +157,7 @@ def test_a_trajectory_of_softmax_regression_is_that_of_autograd() -> None:
 
 
 def test_an_oracle_answers_once_where_it_remembers() -> None:
-    """For the same tensors; for others of the same numbers, and afterwards, it works the answer out again."""
+    """It recalls results for the same tensors only, and inside the block only."""
     screened: list[Any] = []
 
     def screen(_: Any, x: Any) -> dd.DoubleDouble:
@@ -175,8 +175,8 @@ def test_an_oracle_answers_once_where_it_remembers() -> None:
     assert len(screened) == 4
 
 
-def test_an_oracle_recalls_what_it_answered_to_the_same_numbers() -> None:
-    """In whatever tensors, and in other bodies too; nobody may write to what is recalled."""
+def test_an_oracle_recalls_results_for_equal_numbers() -> None:
+    """Other tensors with the same numbers recall the result, also in nested blocks. Recalled arrays are read-only."""
     screened: list[Any] = []
 
     def screen(_: Any, x: Any) -> dd.DoubleDouble:
@@ -195,8 +195,11 @@ def test_an_oracle_recalls_what_it_answered_to_the_same_numbers() -> None:
     assert len(screened) == 3
 
 
-def test_ball_arithmetic_recalls_its_own_answers_and_none_of_the_screen() -> None:
-    """By the numbers, where the screen goes by the tensors too; and works them out again where nothing is recalled."""
+def test_ball_arithmetic_recalls_only_its_results() -> None:
+    """Ball arithmetic recalls by numbers alone, the screen by tensors too.
+
+    Outside the block, results are computed again.
+    """
     worked_out: list[Any] = []
 
     def exact(x: Any) -> Any:
@@ -222,7 +225,7 @@ def test_ball_arithmetic_recalls_its_own_answers_and_none_of_the_screen() -> Non
 
 
 def test_a_single_number_is_recalled_too() -> None:
-    """A mean is NumPy's scalar, which has no flags to set."""
+    """A mean is a NumPy scalar without flags."""
     pair = dd.DoubleDouble(np.ones(3).sum(), np.zeros(3).sum())
     total = Oracle(lambda *_: pair, lambda x: x)
     with oracle.recalling():

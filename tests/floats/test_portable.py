@@ -1,4 +1,4 @@
-"""Functions with the same bits on every processor: accuracy, special values, and the bits themselves."""
+"""Portable functions have the same bits on every processor: accuracy, special values, recorded bits."""
 
 import os
 import subprocess
@@ -18,7 +18,7 @@ ABOVE_MINUS_ONE = np.concatenate([2.0 ** RNG.uniform(-1000.0, 1000.0, 300), -(2.
 
 
 def errors_ulp(function: Callable[[Array], Array], exact: Callable[[mpmath.mpf], mpmath.mpf], x: Array) -> list[float]:
-    """Return the error of each value, in ulp of the exact one."""
+    """Return the error of each value, in ulp of the exact value."""
     found = []
     with mpmath.workprec(160):
         for argument, value in zip(x, function(x), strict=True):
@@ -41,27 +41,27 @@ def errors_ulp(function: Callable[[Array], Array], exact: Callable[[mpmath.mpf],
 def test_a_function_errs_by_a_few_ulp(
     function: Callable[[Array], Array], exact: Callable[[mpmath.mpf], mpmath.mpf], x: Array
 ) -> None:
-    """Over its whole range, subnormal results included."""
+    """The whole range is tested, including subnormal results."""
     assert max(errors_ulp(function, exact, x)) < 4.0
 
 
 def test_powers_of_two_and_their_logarithms_are_exact() -> None:
-    """From the smallest subnormal number to the largest power."""
+    """All powers are exact, from the smallest subnormal number to the largest."""
     powers = np.arange(-1074, 1024)
     assert (portable.exp2(powers) == np.ldexp(1.0, powers)).all()
     assert (portable.log2(np.ldexp(1.0, powers)) == powers).all()
 
 
 def test_special_values_are_as_usual() -> None:
-    """Infinities, zeros, negative numbers and NaN, without a warning."""
+    """Infinities, zeros, negative numbers and NaN cause no warning."""
     assert str(portable.exp([np.inf, -np.inf, np.nan, 1e5, 0.0])) == str(np.array([np.inf, 0.0, np.nan, np.inf, 1.0]))
     logarithms = portable.log([0.0, -0.0, -1.0, np.inf, np.nan, 1.0])
     assert str(logarithms) == str(np.array([-np.inf, -np.inf, np.nan, np.inf, np.nan, 0.0]))
     assert str(portable.log1p([-1.0, -2.0, np.inf, 0.0])) == str(np.array([-np.inf, np.nan, np.inf, 0.0]))
 
 
-def test_a_softmax_sums_to_one_and_a_masked_entry_has_none_of_it() -> None:
-    """Row by row, along the last axis."""
+def test_a_softmax_sums_to_one_and_a_masked_entry_is_zero() -> None:
+    """Rows are along the last axis."""
     rows = portable.softmax([[1000.0, 0.0, -np.inf], [1.0, 1.0, 1.0]])
     assert rows[0].tolist() == [1.0, 0.0, 0.0]
     assert abs(rows.sum(-1) - 1.0).max() < 1e-15
@@ -69,7 +69,7 @@ def test_a_softmax_sums_to_one_and_a_masked_entry_has_none_of_it() -> None:
 
 
 def test_normal_numbers_are_normal() -> None:
-    """Their mean, their spread, and numbers beyond the end of the table."""
+    """Mean and standard deviation are right, and numbers beyond the end of the table occur."""
     drawn = portable.standard_normal(np.random.default_rng(0), 200_000)
     assert abs(drawn.mean()) < 0.01
     assert abs(drawn.std() - 1.0) < 0.01
@@ -90,7 +90,7 @@ print(hashlib.sha256(b"".join(value.tobytes() for value in values)).hexdigest()[
 
 
 def test_bits_are_the_recorded_ones_with_every_set_of_instructions() -> None:
-    """Here, and on a processor without AVX2, FMA and AVX-512 in NumPy and the C library."""
+    """NumPy and the C library run with and without AVX2, FMA and AVX-512."""
     features = "from numpy._core._multiarray_umath import __cpu_dispatch__ as d, __cpu_features__ as f"
     older = {
         "NPY_DISABLE_CPU_FEATURES": run(f"{features}; print(' '.join(one for one in d if f[one]))"),
@@ -101,7 +101,7 @@ def test_bits_are_the_recorded_ones_with_every_set_of_instructions() -> None:
 
 
 def run(code: str, **variables: str) -> str:
-    """Run some code in a process with environment variables of its own."""
+    """Run code in a process with extra environment variables."""
     command = [sys.executable, "-c", code]
     return subprocess.run(
         command, env=os.environ | variables, capture_output=True, text=True, check=True

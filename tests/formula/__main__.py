@@ -1,6 +1,7 @@
-"""``python -m formula`` in tests/: what a formula alone sees of the patterns and mutants, and of sound implementations.
+"""``python -m formula`` in tests/: the wrong implementations that a formula alone detects, and its false alarms.
 
-``python -m formula patterns mutants`` judges those alone, further words are names; ``all`` shows what is right too.
+``python -m formula patterns mutants`` judges only these two sets. Further words are names of implementations. ``all``
+also prints correct judgments.
 """
 
 import sys
@@ -12,18 +13,18 @@ from formula import patterns
 from formula.judging import Outcome, judged
 
 SETS = {"patterns": True, "mutants": True, "careful": False, "controls": False}
-"""And whether what is in it is to be caught."""
+"""The sets, and whether their implementations are wrong."""
 
 
 def outcomes(chosen: str, names: list[str]) -> Iterator[Outcome]:
-    """Judge one set; of wrong implementations no more than the first law that breaks."""
+    """Judge one set. For a wrong implementation, stop at the first law that breaks."""
     for trial in getattr(patterns, chosen)():
         if not names or trial.case.name in names:
             yield judged(trial, wrong=SETS[chosen])
 
 
 def main(words: list[str]) -> None:
-    """Print each that is judged otherwise than it is, and counts."""
+    """Print each wrong judgment, and the counts."""
     chosen = [word for word in words if word in SETS] or list(SETS)
     verbose, names = "all" in words, [word for word in words if word not in SETS and word != "all"]
     for name in chosen:

@@ -1,4 +1,4 @@
-"""Of each formula of the catalogue torch's own implementation, a mutant, and what torch is known to break."""
+"""For each formula of the catalog: torch's implementation, a mutant, and the laws that torch is known to break."""
 
 import math
 from collections.abc import Callable
@@ -11,16 +11,9 @@ from torch.nn import functional as F
 
 
 class Catalogued(NamedTuple):
-    """Implementations of one formula.
+    """Implementations of one formula: torch's, a wrong one, and the laws that torch's breaks in float32, with reasons.
 
-    Parameters
-    ----------
-    torch
-        As torch has it, or as one writes it in torch.
-    mutant
-        A wrong one.
-    breaks
-        The laws that torch's own breaks in float32, with the reason; lost digits are not among them.
+    ``torch`` is torch's function, or the usual code in torch. ``breaks`` does not list lost digits.
     """
 
     torch: Callable[..., Tensor]
@@ -29,34 +22,34 @@ class Catalogued(NamedTuple):
 
 
 def focal(x: Tensor, y: Tensor) -> Tensor:
-    """As torchvision has it, without alpha."""
+    """Torchvision's implementation, without alpha."""
     p = torch.sigmoid(x)
     return (1 - (p * y + (1 - p) * (1 - y))) ** 2 * F.binary_cross_entropy_with_logits(x, y, reduction="none")
 
 
 def focal_with_eps(x: Tensor, y: Tensor) -> Tensor:
-    """With logarithms of probabilities."""
+    """Adds an eps to probabilities in the logarithms."""
     p = torch.sigmoid(x)
     of_log = y * (p + 1e-7).log() + (1 - y) * (1 - p + 1e-7).log()
     return -((1 - (p * y + (1 - p) * (1 - y))) ** 2) * of_log
 
 
 def adam(p: Tensor, g: Tensor, m: Tensor, v: Tensor) -> Tensor:
-    """As torch's loop has it."""
+    """The formula of torch's single-tensor loop."""
     m = m.lerp(g, 0.1)
     v = v * 0.999 + g * g * 0.001
     return p - (0.001 / 0.1) * m / (v.sqrt() / math.sqrt(0.001) + 1e-8)
 
 
 def adam_without_correction(p: Tensor, g: Tensor, m: Tensor, v: Tensor) -> Tensor:
-    """The moments are not corrected."""
+    """Does not correct the moments."""
     m = m.lerp(g, 0.1)
     v = v * 0.999 + g * g * 0.001
     return p - 0.001 * m / (v.sqrt() + 1e-8)
 
 
 def label_smoothing(x: Tensor, p: Tensor) -> Tensor:
-    """By log_softmax."""
+    """Uses log_softmax."""
     logs = torch.log_softmax(x, -1)
     return -(0.9 * (p * logs).sum(-1) + 0.1 * logs.mean(-1))
 
@@ -244,4 +237,4 @@ CATALOGUED = {
     "moving_average": Catalogued(lambda x, y: 0.99 * x + 0.01 * y, lambda x, y: 0.99 * x + y),
     "rotary": Catalogued(lambda x, y, t: x * t.cos() - y * t.sin(), lambda x, y, t: x * t.cos() + y * t.sin()),
 }
-"""By the names of the catalogue."""
+"""Implementations by the name of their formula."""

@@ -1,4 +1,4 @@
-"""How an implementation is judged by a formula alone: by the laws of the formula, and not by those of any code."""
+"""Judge an implementation by a formula alone: by the laws of the formula, without the laws that apply to any code."""
 
 import warnings
 from collections.abc import Collection, Iterable, Mapping
@@ -10,7 +10,7 @@ from harness.verdict.decide import decide
 from harness.verdict.job import Job, jobs
 
 GROUPS = {"value", "finite", "gradient", "special", "length"}
-"""Of the laws that are about the formula."""
+"""Groups of laws about the formula."""
 
 OF_ANY_CODE = {"no_rows", "nan_stays_in_its_row", "value_on_many_rows", "no_drift"}
 
@@ -18,20 +18,9 @@ OF_ANY_CODE = {"no_rows", "nan_stays_in_its_row", "value_on_many_rows", "no_drif
 class Trial(NamedTuple):
     """An implementation to be judged by a formula.
 
-    Parameters
-    ----------
-    case
-        It, with the formula.
-    dtypes
-        Those in which it is judged.
-    says
-        What its contract by hand says breaks, or the symptom.
-    lossy
-        Whether what breaks by hand is digits that are lost.
-    breaks
-        Laws that a sound implementation breaks all the same, with what is wrong with it.
-    skips
-        Groups of laws, and laws, that are not asked.
+    ``says`` is the law that its hand-written contract breaks, or the symptom. ``lossy`` is true if this law is about
+    lost digits. ``breaks`` has laws that a sound implementation breaks nevertheless, with the reason. ``skips`` has
+    groups and laws that are not checked.
     """
 
     case: Case
@@ -43,7 +32,7 @@ class Trial(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What is said of one trial."""
+    """Judgment of a trial."""
 
     name: str
     says: str
@@ -53,7 +42,7 @@ class Outcome(NamedTuple):
 
 
 def decided(listed: Iterable[Job], *, examples: int | None, until: Collection[Status] = ()) -> list[Verdict]:
-    """Decide up to the first of some status; failing examples stay as they are, which saves time."""
+    """Decide jobs until a verdict has a given status. Failing examples are not minimized, to save time."""
     verdicts: list[Verdict] = []
     for job in listed:
         verdicts.append(decide(job, examples=examples, minimal=False, further=0))
@@ -63,21 +52,21 @@ def decided(listed: Iterable[Job], *, examples: int | None, until: Collection[St
 
 
 def of_the_formula(trial: Trial) -> list[Job]:
-    """The laws, those of the value first."""
+    """Return the jobs of the laws of the formula; the laws of the value come first."""
     listed = jobs([trial.case], dtypes=trial.dtypes)
     unasked = OF_ANY_CODE | trial.skips
     return [job for job in listed if job.law.group in GROUPS - unasked and job.law.name not in unasked]
 
 
 def judged(trial: Trial, *, wrong: bool, examples: int | None = None) -> Outcome:
-    """Decide the laws; of a wrong implementation until one breaks.
+    """Decide the laws; for a wrong implementation, stop at the first law that breaks.
 
-    A mutant that loses digits by its contract is caught where the formula says that it does.
+    A mutant whose contract expects lost digits may be caught by lost digits.
     """
     caught = {Status.BROKEN, Status.LOST} if trial.lossy else {Status.BROKEN}
     shown = {Status.BROKEN, Status.LOST, Status.ERROR} if wrong else {Status.BROKEN, Status.ERROR}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # torch's, of the deviation of one number
+        warnings.simplefilter("ignore", UserWarning)  # torch warns about the deviation of one number
         verdicts = decided(of_the_formula(trial), examples=examples, until=caught if wrong else ())
     seen = [verdict for verdict in verdicts if verdict.status in shown]
     broken = [verdict for verdict in seen if verdict.status in caught]

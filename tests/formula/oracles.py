@@ -1,9 +1,9 @@
-"""``python -m formula.oracles`` in tests/: oracles that follow from formulas beside those that were written by hand.
+"""``python -m formula.oracles`` in tests/: compare oracles derived from formulas with hand-written oracles.
 
-Of the contracts whose definition the grammar can say: how many times as fast the screen of the formula is, on ordinary
-rows of eight columns in float32 and in float64, and on the rows that the contract draws, in both; the largest error of
-either on those, relative to balls; how many elements the formula leaves to balls; and whether both say the same where
-an input is infinite. It prints the table of ``docs/hand-written-oracles.md``, in seconds of the processor.
+For each contract that the grammar can express, it measures five things. The first is the speed of both screens, in
+float32 and float64, on ordinary rows of eight columns and on rows that the contract draws. The second is the largest
+error of each oracle relative to balls. The others are the number of elements that the formula leaves to balls, and the
+agreement at infinite inputs. It prints the table of ``docs/hand-written-oracles.md``, in seconds of CPU time.
 """
 
 import sys
@@ -51,7 +51,7 @@ FORMULAS = {
     "variance": "formula(x): mean((x - mean(x)) ** 2)",
     "entropy": "formula(logits): l = log_softmax(logits); -sum(exp(l) * l)",
 }
-"""Contracts by hand, as formulas with the forms that their derivations are about."""
+"""Hand-written contracts as formulas, with the forms of their derivations."""
 
 WITH_LOGITS = "binary_cross_entropy_with_logits"
 
@@ -67,20 +67,11 @@ FURTHER = {
 
 @dataclass(frozen=True, eq=False)
 class Beside:
-    """An oracle by hand and the formula that says the same.
+    """A hand-written oracle and the formula of the same quantity.
 
-    Parameters
-    ----------
-    contract
-        Name of the contract.
-    by_hand
-        Its oracle.
-    reads
-        Which inputs of the contract, in the formula's order; last the cotangent of a gradient.
-    of
-        The input in which the gradient is; the value where absent.
-    declared
-        What the oracle by hand takes beside.
+    ``reads`` has the inputs of the contract in the order of the formula; for a gradient, the cotangent is last. ``of``
+    is the input of the gradient, and absent for the value. ``declared`` has further arguments of the hand-written
+    oracle.
     """
 
     contract: str
@@ -91,12 +82,12 @@ class Beside:
 
     @property
     def name(self) -> str:
-        """As the table has it."""
+        """Name in the table."""
         return self.contract + (f", gradient in `{self.of}`" if self.of else "")
 
     @cached_property
     def quantity(self) -> Quantity:
-        """The formula's."""
+        """The quantity of the formula."""
         text = {**FORMULAS, **FURTHER}[self.contract]
         model = Model(parsed(spelling(text)))
         return model.value if self.of is None else model.gradients[self.of]
@@ -142,7 +133,7 @@ def _first(pair: DoubleDouble) -> DoubleDouble:
 
 
 BESIDE = _beside()
-"""Those of which both are there."""
+"""The quantities that have both oracles."""
 
 DTYPES = ("float32", "float64")
 
@@ -150,7 +141,7 @@ ENOUGH_S = 0.2
 
 
 class Row(NamedTuple):
-    """How many times as fast; the largest relative errors; the share left to balls; whether infinities agree."""
+    """Speed ratios, largest relative errors, share left to balls, and whether infinities agree."""
 
     in_float32: float
     in_float64: float
@@ -162,7 +153,7 @@ class Row(NamedTuple):
 
 
 def measured(beside: Beside) -> Row:
-    """Measure one."""
+    """Measure a pair of oracles."""
     contract, of = contract_named(beside.contract), beside.quantity
     ordinary, seconds = [], np.zeros(2)
     for dtype in DTYPES:
@@ -176,7 +167,7 @@ def measured(beside: Beside) -> Row:
 
 
 def error(beside: Beside, dtype: str, examples: int = 6, rows: int = 24) -> tuple[float, float]:
-    """The largest errors of the screens by hand and by formula, relative to the truth, where that is a number."""
+    """Return the largest relative errors of both screens, where the exact value is a number."""
     format_, of, worst = FORMATS[dtype], beside.quantity, [0.0, 0.0]
     for given in _drawn(beside, dtype, examples=examples):
         some = [one[:rows] for one in given]
@@ -191,7 +182,7 @@ def error(beside: Beside, dtype: str, examples: int = 6, rows: int = 24) -> tupl
 
 
 def undecided(beside: Beside, dtype: str) -> float:
-    """Which share of the elements neither float64 nor double-double decides."""
+    """Return the share of elements that neither float64 nor double-double arithmetic decides."""
     wide, of = dtype == "float64", beside.quantity
     left = total = 0
     for given in _drawn(beside, dtype):
@@ -204,7 +195,10 @@ def undecided(beside: Beside, dtype: str) -> float:
 
 
 def at_infinities(beside: Beside) -> bool:
-    """Whether both say the same where that by hand says something: beside infinities in one input, and in all."""
+    """Return whether both oracles agree at infinities, where the hand-written oracle has a value.
+
+    One input is infinite, or all are.
+    """
     given = _ordinary(contract_named(beside.contract), beside.reads, torch.float32, rows=8)
     numbers = [at for at, name in enumerate(beside.reads) if name not in {"cotangent", "p", "q", "targets"}]
     for infinity in (-np.inf, np.inf):
@@ -238,7 +232,7 @@ def _ordinary(contract: Any, reads: tuple[str, ...], dtype: torch.dtype, rows: i
 
 
 def _seconds(beside: Beside, of: Quantity, given: list[list[Tensor]]) -> tuple[float, float]:
-    """CPU seconds that each takes for the same rows, by turns."""
+    """Return the CPU seconds of both for the same rows, in turns."""
     spent = [0.0, 0.0]
     while min(spent) < ENOUGH_S:
         for at in range(2):
@@ -259,14 +253,14 @@ INFINITIES = {True: "same", False: "different"}
 
 
 def line(beside: Beside, row: Row) -> str:
-    """One line of the table."""
+    """Return a line of the table."""
     hand, formula = (f"2^{np.ceil(np.log2(x)):.0f}" if x else "0" for x in (row.error_by_hand, row.error_by_formula))
     speeds = " | ".join(f"{x:.2f}" for x in row[:3])
     return f"| {beside.name} | {speeds} | {hand} | {formula} | {row.undecided:.0%} | {INFINITIES[row.at_infinities]} |"
 
 
 def main(*names: str) -> None:
-    """Print the table, or some lines of it."""
+    """Print the table, or the lines of the named oracles."""
     for text in HEADER:
         typer.echo(text)
     for beside in BESIDE:

@@ -1,7 +1,7 @@
-"""Wrong implementations to be caught by a formula alone, and sound ones that it must not flag.
+"""Wrong implementations that a formula alone must detect, and sound ones that it must not flag.
 
-The patterns are those of bug reports: what goes wrong in the trackers of real projects with the chapter's operations.
-Beside them are the mutants of the contracts, and as controls the careful forms and both controls of each contract.
+The patterns are defects from the bug trackers of real projects that use the operations of the chapter. The mutants are
+those in ``tests/mutants``. The sound implementations are the careful forms and both controls for each contract.
 """
 
 from collections.abc import Callable, Iterator
@@ -129,7 +129,7 @@ PATTERNS: tuple[tuple[str, str | Spelled, str, Callable[..., Tensor]], ...] = (
     ),
     ("sgd whose tail batch is divided by the nominal size", TAIL, "float32", lambda p, g: p - 0.5 * g.sum(-1) / 10),
 )
-"""What it is, its formula, the dtype, the implementation."""
+"""Symptom, formula, dtype and implementation."""
 
 WITHOUT_FLOOR: tuple[tuple[str, Spelled, Callable[..., Tensor]], ...] = (
     ("entropy", UNIT_ENTROPY, lambda p: torch.special.entr(p).sum(-1)),
@@ -138,24 +138,24 @@ WITHOUT_FLOOR: tuple[tuple[str, Spelled, Callable[..., Tensor]], ...] = (
     ("logarithm", POSITIVE, torch.log),
     ("norm", SCALED, lambda x: x / torch.linalg.vector_norm(x, dim=-1, keepdim=True)),
 )
-"""The same as those of the table that have a floor, without one."""
+"""Implementations of the table that have a floor, without this floor."""
 
 
 def patterns() -> Iterator[Trial]:
-    """Those of the table."""
+    """Yield the patterns of the table."""
     for name, formula, dtype, function in PATTERNS:
         spelled = formula if isinstance(formula, Spelled) else SPELLED[formula]
         yield Trial(spelled.case(function, name), (dtype,), name)
 
 
 def without_floor() -> Iterator[Trial]:
-    """What is as sound as those with a floor are wrong, in float32, and in float64, whose numbers go further."""
+    """Yield the sound counterparts of the implementations with a floor, in float32 and float64."""
     for name, spelled, function in WITHOUT_FLOOR:
         yield Trial(spelled.case(function, f"no_floor.{name}"), ("float32", "float64"), name)
 
 
 def mutants() -> Iterator[Trial]:
-    """Those of the contracts that have a formula, for the laws of their own operation."""
+    """Yield the mutants whose contract has a formula, for the laws of this operation."""
     for mutant in MUTANTS:
         spelled = formula_of(mutant.contract, mutant.declares)
         if mutant.generic or spelled is None:
@@ -166,7 +166,7 @@ def mutants() -> Iterator[Trial]:
 
 
 def careful() -> Iterator[Trial]:
-    """The forms of careful engineers, some of which keep a sum in 16 bits, which long rows show: see their own test."""
+    """Yield the careful forms, without the laws on long rows, because some of these forms keep a sum in 16 bits."""
     for form in FORMS:
         if (spelled := formula_of(form.contract, form.declares)) is None:
             continue
@@ -180,11 +180,11 @@ OF_A_BRANCH = {
         "gradient_finite_in_q": "xlogy has no slope at zero and zero, and the formula that of the branch it takes: none"
     }
 }
-"""By the name of a careful form: what breaks by its formula, where the contract by hand leaves it open."""
+"""Laws of the formula that a careful form breaks, where the hand-written contract leaves the value open."""
 
 
 def controls() -> Iterator[Trial]:
-    """The correctly rounded and the stable implementation of each contract."""
+    """Yield the correctly rounded and the stable implementations of the contracts."""
     for control in CONTROLS:
         if (spelled := formula_of(control.contract, control.declares)) is None:
             continue
@@ -201,8 +201,10 @@ WITHOUT = {
     "rounded.squared_error": frozenset({"gradient_in_b", "gradient_finite_in_b", "gradient_digits_not_lost_in_b"}),
     "rounded.kl_divergence_of_probabilities": frozenset({"gradient_finite_in_q"}),
 }
-"""Groups of laws and laws for which a control was not made: it has no backward pass, or none for a second input, or
-says nothing of zero by zero, where the formula says zero."""
+"""Groups of laws, and laws, for which a control is not suitable.
+
+It has no backward pass, or none for the second input, or does not define 0 / 0, where the formula gives zero.
+"""
 
 NOT_SAID = {
     "fully_masked_row": "a row of which nothing is left: infinity less infinity",
@@ -222,4 +224,4 @@ NOT_SAID = {
     "value_on_many_rows": "how many rows there are: it is judged row by row",
     "gradients_agree_exactly": "that two gradients are the same to the last bit",
 }
-"""Laws by hand about what no formula says, and what that is."""
+"""Laws of hand-written contracts that no formula can state, with the reason."""

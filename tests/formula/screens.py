@@ -1,8 +1,9 @@
-"""``python -m formula.screens`` in tests/: what the screen of formulas decides, whether it encloses, how fast it is.
+"""``python -m formula.screens`` in tests/: measure how much the screen of formulas decides, its enclosure and speed.
 
-Of every word of the grammar, value and gradient, on numbers of 42 binades and a tenth of the largest and smallest:
-how many elements are left undecided by float64, and by double-double after it, which go to balls; how many float64
-values are further from double-double than both running errors admit; and rows in a second of a CPU, with the bound.
+It evaluates the value and gradient of every word of the grammar on numbers of 42 binades; a tenth are extreme. It
+counts the elements that float64 leaves undecided, and the elements that double-double leaves to balls. It also counts
+the float64 values that differ from double-double by more than both running errors. Finally it measures rows per second
+of CPU time, with the bound.
 """
 
 import sys
@@ -23,7 +24,7 @@ from harness.formula.quantity import ENOUGH_NARROW, ENOUGH_WIDE, Quantity
 from harness.formula.spelling import written
 
 POSITIVE = {"log(x)", "log1p(x)", "log2(x)", "sqrt(x)"}
-"""Elsewhere they are no numbers, and nothing is to be decided."""
+"""Words that are NaN for negative numbers, where nothing must be decided."""
 
 SPELLED: list[tuple[str, dict[str, str]]] = [
     *((formula, {"x": "positive"} if formula in POSITIVE else {}) for formula in FORMULAS),
@@ -31,14 +32,14 @@ SPELLED: list[tuple[str, dict[str, str]]] = [
 ]
 
 FLOOR = 2.0**-190
-"""Absolute error that decides in formats of 32 bits and fewer."""
+"""Absolute error that suffices in formats of at most 32 bits."""
 
 RATED = (("x * sigmoid(1.702 * x)", 1), ("log(1 + exp(x))", 1), ("softmax(x)", 8), ("x / sqrt(mean(x * x) + 1)", 8))
-"""Formulas whose screen and bound are timed, with their columns."""
+"""Formulas whose screen and bound are timed, with their numbers of columns."""
 
 
 class Screened(NamedTuple):
-    """Elements; how many of them float64 leaves undecided, double-double too, and are out of the enclosure."""
+    """Counts of elements: all, undecided in float64, undecided in double-double, outside their enclosure."""
 
     elements: int
     in_float64: int
@@ -47,7 +48,7 @@ class Screened(NamedTuple):
 
 
 def quantities(elements: int, seed: int = 8) -> Iterator[tuple[str, Quantity, list[NDArray[Any]]]]:
-    """Value and gradient of each formula, with so many numbers."""
+    """Yield the value and the gradients of each formula, with numbers as inputs."""
     rng = np.random.default_rng(seed)
     for formula, stated in SPELLED:
         model = Model(parsed(written(formula, None, stated)))
@@ -67,7 +68,7 @@ def quantities(elements: int, seed: int = 8) -> Iterator[tuple[str, Quantity, li
 
 
 def screened(of: Quantity, given: list[NDArray[Any]]) -> Screened:
-    """Count."""
+    """Return the counts."""
     environment = of.environment(given)
     shape = of._shape(environment)
     double, off = of.enclosed(environment, shape, in_pairs=False)
@@ -81,7 +82,7 @@ def screened(of: Quantity, given: list[NDArray[Any]]) -> Screened:
 
 
 def rates(formula: str, columns: int, rows: int = 4096) -> tuple[float, float]:
-    """Rows in a second of a CPU: of the screen, and of both bounds, in float32."""
+    """Return the rows per second of CPU time in float32, for the screen and for both bounds."""
     model = Model(parsed(written(formula)))
     x = np.random.default_rng(8).standard_normal((rows, columns))
     given = torch.from_numpy(x if model.formula.by_rows else x[:, 0]).float()
@@ -100,7 +101,7 @@ def _rate(work: Callable[[], object], rows: int) -> float:
 
 
 def main(elements: int = 150_000) -> None:
-    """Print what remains undecided, what is outside, and the rates."""
+    """Print the counts of undecided elements and of elements outside their enclosure, and the rates."""
     counted = [(name, screened(of, given)) for name, of, given in quantities(elements)]
     for name, seen in counted:
         if seen.outside or seen.in_pairs > seen.elements / 20:

@@ -1,17 +1,16 @@
-"""``python -m formula.seconds`` in tests/: ten operations that no catalogue has, each checked by one command.
+"""``python -m formula.seconds`` in tests/: check ten operations with one command each, and measure its CPU time.
 
-A right and a wrong implementation each, chosen before any was run. Of each command it prints the seconds of the
-processor in all of its processes, its exit code and what it says; beside it what mpmath says of the same function on
-numbers of its own: its largest error in value and slope, relative to the truth or the smallest normal number, in
-``eps`` of float32.
+For the right and the wrong implementation it prints the CPU seconds of all processes, the exit code and the last line.
+It also prints the largest error of value and slope on independent numbers according to mpmath. The error is relative to
+the exact value or the smallest normal number, in ``eps`` of float32.
 
-On the first run all wrong ones had defects and nine right ones none. The tenth, ``by_largest``, had two that were none:
-its gradient at the middle one of three equal largest entries, and beside a value that is infinity over infinity; it has
-none since. Checks took 6.8 to 25.3 CPU-seconds, 9.7 in the mean, where the machine had three times its share to do.
+On the first run the wrong implementations had defects, and nine right ones had none. Checks took 6.8 to 25.3 seconds of
+CPU time, 9.7 on average, on a machine with three times its capacity to do.
 """
 
 import contextlib
 import ctypes
+import inspect
 import os
 import resource
 import subprocess
@@ -23,52 +22,8 @@ import mpmath
 import numpy as np
 import torch
 import typer
-from formula import newest
-from formula.unseen import Unseen
+from formula.operations.table import OPERATIONS
 from torch import Tensor
-
-CENTRED = "a = x - mean(x); b = y - mean(y); sum(a * b) / sqrt(sum(a * a) * sum(b * b))"
-
-NEWEST = {
-    "logistic_density": Unseen(
-        "exp(-x) / (1 + exp(-x)) ** 2",
-        newest.logistic_density,
-        newest.logistic_density_cancels,
-        "it cancels on the right",
-        form="sigmoid(x) * sigmoid(-x)",
-    ),
-    "bump": Unseen("exp(-x * x)", newest.bump, newest.bump_halved, "half of the square"),
-    "lisht": Unseen("x * tanh(x)", newest.lisht, newest.lisht_detached, "a gradient without its second factor"),
-    "asinh": Unseen(
-        "log(x + sqrt(x * x + 1))",
-        newest.asinh,
-        newest.asinh_cancels,
-        "it cancels on the left",
-        form="a = abs(x); sign(x) * log1p(a + a * a / (1 + sqrt(a * a + 1)))",
-    ),
-    "bernoulli_divergence": Unseen(
-        "p * log(p / q) + (1 - p) * log((1 - p) / (1 - q))",
-        newest.bernoulli_divergence,
-        newest.bernoulli_divergence_reversed,
-        "the arguments are exchanged",
-        ("p=0.01..0.99", "q=0.01..0.99"),
-    ),
-    "tukey": Unseen(
-        "where(abs(x) <= 4.685, (1 - (1 - (x / 4.685) ** 2) ** 3) * 4.685 ** 2 / 6, 4.685 ** 2 / 6)",
-        newest.tukey,
-        newest.tukey_without_an_end,
-        "no end",
-    ),
-    "participation": Unseen(
-        "sum(x ** 2) ** 2 / sum(x ** 4)", newest.participation, newest.participation_of_means, "means for sums"
-    ),
-    "by_largest": Unseen(
-        "x / max(abs(x))", newest.by_largest, newest.by_largest_signed, "the largest number, not magnitude"
-    ),
-    "correlation": Unseen(CENTRED, newest.correlation, newest.correlation_of_moments, "raw moments cancel"),
-    "snake": Unseen("x + sin(x) ** 2", newest.snake, newest.snake_of_a_square, "the number is squared, not its sine"),
-}
-"""By name."""
 
 
 def _mean(row: list[Any]) -> Any:
@@ -97,7 +52,7 @@ TRUTH: dict[str, Callable[..., Any]] = {
     "correlation": _correlation,
     "snake": lambda x: x + mpmath.sin(x) ** 2,
 }
-"""The same by mpmath, in 60 digits: nothing of it is the instrument's."""
+"""The same functions in mpmath, with 60 digits, independent of the harness."""
 
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -105,9 +60,9 @@ BY_ROWS = {"participation", "by_largest", "correlation"}
 
 
 def misses(name: str, function: Callable[..., Tensor], rows: int = 40) -> tuple[float, float]:
-    """Largest error of value and slope on ordinary numbers in float32, relative to the truth, in its ``eps``.
+    """Return the largest error of value and slope on ordinary numbers in float32, in its ``eps``.
 
-    Rows are of five numbers around an offset; a slope is the derivative along the first number, by mpmath too.
+    Rows have five numbers around an offset. A slope is the derivative along the first number.
     """
     inputs = 2 if name in {"bernoulli_divergence", "correlation"} else 1
     rng = np.random.default_rng(7)
@@ -130,7 +85,7 @@ def misses(name: str, function: Callable[..., Tensor], rows: int = 40) -> tuple[
 
 
 def _true(name: str, at: list[list[Any]], t: Any) -> Any:
-    """The first number of the result, where the first of all is moved."""
+    """Return the first number of the result after a shift of the first input."""
     moved = [[at[0][0] + t, *at[0][1:]], *at[1:]]
     result = TRUTH[name](*(moved if name in BY_ROWS else (x[0] for x in moved)))
     return result[0] if isinstance(result, list) else result
@@ -142,9 +97,9 @@ def _missed(own: Tensor, true: Any) -> float:
 
 
 def checked(name: str, which: str) -> tuple[float, int, str]:
-    """CPU seconds of all processes, the exit code, and the last line of one command."""
-    operation = NEWEST[name]
-    function = getattr(operation, which).__name__
+    """Return the CPU seconds of all processes, the exit code, and the last line of a check."""
+    operation = OPERATIONS[name]
+    function = getattr(operation, which)
     options = [word for text in operation.inputs for word in ("--input", text)]
     options += ["--form", operation.form] if operation.form else []
     command = [
@@ -152,7 +107,7 @@ def checked(name: str, which: str) -> tuple[float, int, str]:
         "-m",
         "harness",
         "check",
-        f"{newest.__file__}:{function}",
+        f"{inspect.getsourcefile(function)}:{function.__name__}",
         "--formula",
         operation.formula,
     ]
@@ -160,7 +115,7 @@ def checked(name: str, which: str) -> tuple[float, int, str]:
     ended = subprocess.run([*command, *options, "--dtypes", "float32,bfloat16"], capture_output=True, text=True)
     with contextlib.suppress(ChildProcessError):
         while True:
-            os.wait()  # What the command left to us.
+            os.wait()  # orphans of the command
     said = [line for line in ended.stdout.splitlines() if line.strip()]
     return _children() - before, ended.returncode, said[-1] if said else ended.stderr
 
@@ -171,13 +126,13 @@ def _children() -> float:
 
 
 def main(*names: str) -> None:
-    """Check those, or all."""
+    """Check the named operations, by default those in mpmath."""
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     seconds = []
-    for name in names or NEWEST:
+    for name in names or TRUTH:
         for which in ("right", "wrong"):
             cpu, code, said = checked(name, which)
-            value, slope = misses(name, getattr(NEWEST[name], which))
+            value, slope = misses(name, getattr(OPERATIONS[name], which))
             seconds.append(cpu)
             typer.echo(f"{name:20} {which:5} {cpu:5.1f} CPU-s  exit {code}  {value:8.3g} {slope:8.3g} eps  {said}")
     typer.echo(f"CPU seconds: {min(seconds):.1f} to {max(seconds):.1f}, {sum(seconds) / len(seconds):.1f} in the mean")

@@ -1,6 +1,6 @@
-"""The formulas of what has a contract by hand, so that everything wrong with it can be judged by its formula alone.
+"""Formulas of hand-written contracts, so that each wrong implementation can be judged by its formula alone.
 
-What no formula says is not here: counting hits, training, loading, and steps whose state goes on.
+Some contracts have no formula: counting hits, training, loading, and steps with a state.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,16 +18,10 @@ Implementation = Callable[..., Any]
 
 @dataclass(frozen=True)
 class Spelled:
-    """One formula, as a user would give it.
+    """One formula, with the arguments of ``harness.check``.
 
-    Parameters
-    ----------
-    formula, form, inputs, over
-        As ``harness.check`` takes them; a convention such as ``eps`` is named in braces.
-    call
-        How an implementation is called that takes other things, or answers for all rows at once.
-    conventions
-        What the braces are where a case does not declare it.
+    A convention such as ``eps`` is named in braces, and ``conventions`` has its default. ``call`` adapts an
+    implementation that takes other arguments, or that returns one value for all rows.
     """
 
     formula: str
@@ -38,7 +32,7 @@ class Spelled:
     conventions: Mapping[str, Any] = field(default_factory=dict)
 
     def case(self, function: Implementation, name: str, declares: Mapping[str, Any] | None = None) -> Case:
-        """An implementation as one of this formula."""
+        """Return a case that claims this formula."""
         chosen = {**self.conventions, **(declares or {})}
         formula, form = (text and text.format_map(chosen) for text in (self.formula, self.form))
         contract = formula_contract(None, formula, form, self.inputs, self.over) or ""
@@ -46,7 +40,7 @@ class Spelled:
 
 
 def row_by_row(f: Implementation, *rows: Tensor) -> Tensor:
-    """One number of each row, from what makes one number of them all."""
+    """Apply a function that reduces all rows to one number to each row."""
     return torch.stack([f(*(x[at : at + 1] for x in rows)).reshape(()) for at in range(len(rows[0]))])
 
 
@@ -89,7 +83,7 @@ SPELLED = {
     "squared_error": Spelled("mean((a - b) ** 2)", over="all"),
     "variance": Spelled("sum((x - mean(x)) ** 2) / (count(x) - {correction})", conventions={"correction": 0}),
 }
-"""By the contract's name."""
+"""Formulas by the name of their contract."""
 
 
 APART = {
@@ -100,9 +94,9 @@ APART = {
     ("rms_norm", "floor"): Spelled("x / max(sqrt(mean(x * x)), {floor})"),
     ("rms_norm", "norm_floor"): Spelled("x / max(sqrt(mean(x * x)), {norm_floor} / sqrt(count(x)))"),
 }
-"""By the contract's name and a convention that is declared, under which it is another formula."""
+"""Formulas by contract and declared convention, if the convention changes the formula."""
 
 
 def formula_of(contract: str, declares: Mapping[str, Any]) -> Spelled | None:
-    """The formula of what declares some conventions; ``None`` for a contract of which no formula says anything."""
+    """Return the formula of a contract with some declared conventions; ``None`` if it has no formula."""
     return next((APART[contract, name] for name in declares if (contract, name) in APART), SPELLED.get(contract))

@@ -1,4 +1,4 @@
-"""Attention of many queries, which share the keys of their row, and of two features: the formula is that of each."""
+"""Attention with many queries per row or with two features follows the formula of a single query."""
 
 import functools
 
@@ -16,13 +16,13 @@ LAWS = ["value", "finite", "gradient", "gradient_finite", "gradient_in_k", "grad
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_many_queries_are_each_answered_for_themselves(dtype: str) -> None:
-    """By torch's kernel."""
+    """Torch's kernel holds."""
     found = decided(jobs([Case(attention_of_many, "attention")], laws=LAWS, dtypes=[dtype]), examples=4)
     assert {verdict.status for verdict in found} == {Status.HOLDS}
 
 
 def test_a_softmax_along_the_queries_is_seen() -> None:
-    """It is right where there is one query and one key."""
+    """The error is invisible with one query and one key."""
     case = Case(attention_over_queries, "attention")
     (found,) = decided(jobs([case], laws=["value"], dtypes=["float32"]), examples=4)
     assert found.status is Status.BROKEN
@@ -30,7 +30,10 @@ def test_a_softmax_along_the_queries_is_seen() -> None:
 
 @pytest.mark.parametrize(("scale", "status"), [(None, Status.HOLDS), (1.0, Status.BROKEN)])
 def test_features_are_written_out(scale: float | None, status: Status) -> None:
-    """By torch's kernel; one that does not divide by their number's root is wrong, and so are its gradients."""
+    """Torch's kernel holds.
+
+    A kernel without the division by the root of the number of features breaks the laws of value and gradient.
+    """
     inputs = {"q": "per_row", "r": "per_row", "k": "", "h": "", "v": ""}
     contract = formula_contract(None, "sum(softmax((q * k + r * h) / sqrt(2)) * v)", None, inputs, "rows")
     case = Case(functools.partial(attention_of_two_features, scale=scale), contract or "", name="two features")

@@ -1,4 +1,4 @@
-"""The catalogue: of each formula a mutant is killed, and torch's own and a correctly rounded implementation keep it."""
+"""Each formula of the catalog kills a mutant; torch's and a correctly rounded implementation hold."""
 
 from typing import Any
 
@@ -22,19 +22,19 @@ from harness.verdict.job import jobs
 pytestmark = pytest.mark.judged
 
 LAWS = ("value", "finite", "gradient", "gradient_finite")
-"""Those whose breach is a defect, of the first input."""
+"""Laws whose violation is a defect, for the first input."""
 
 
 def verdicts(
     name: str, function: Any, *, examples: int, stop: bool = False, laws: tuple[str, ...] = LAWS
 ) -> list[Verdict]:
-    """Decide those laws in float32; of a mutant no more than the first that breaks."""
+    """Decide these laws in float32, for a mutant until one breaks."""
     listed = [job for job in jobs([Case(function, name)], dtypes=["float32"]) if job.law.name in laws]
     return decided(listed, examples=examples, until={Status.BROKEN} if stop else ())
 
 
 class Rounded(torch.autograd.Function):
-    """Value and gradients by the oracle, rounded once."""
+    """Value and gradients of the oracle, each rounded once."""
 
     @staticmethod
     def forward(ctx: Any, model: Model, *inputs: Tensor) -> Tensor:  # type: ignore[override]
@@ -53,7 +53,7 @@ class Rounded(torch.autograd.Function):
 
 
 def test_every_formula_has_its_implementations() -> None:
-    """And none has the name of a contract by hand."""
+    """No formula has the name of a hand-written contract."""
     assert set(CATALOGUED) == set(catalogue())
     assert not set(catalogue()) & set(contracts())
     assert len(catalogue()) >= 60
@@ -62,30 +62,30 @@ def test_every_formula_has_its_implementations() -> None:
 
 @pytest.mark.parametrize("name", CATALOGUED)
 def test_a_mutant_is_killed(name: str) -> None:
-    """By a law whose breach is a defect."""
+    """A law whose violation is a defect detects the mutant."""
     assert verdicts(name, CATALOGUED[name].mutant, examples=8, stop=True)[-1].status is Status.BROKEN
 
 
 @pytest.mark.parametrize("name", CATALOGUED)
 def test_a_correctly_rounded_implementation_is_not_flagged(name: str) -> None:
-    """Neither its value nor its gradient."""
+    """The laws of value and gradient hold."""
     model = Model(parsed(catalogue()[name].spelling))
     found = verdicts(name, lambda *inputs: Rounded.apply(model, *inputs), examples=3)
     assert found
     assert not [f"{one.law}: {one.reason or one.violation}" for one in found if one.status is not Status.HOLDS]
 
 
-@pytest.mark.filterwarnings("ignore:std")  # the deviation of one number
+@pytest.mark.filterwarnings("ignore:std")  # torch warns about the deviation of one number
 @pytest.mark.parametrize("name", CATALOGUED)
-def test_torch_keeps_a_formula_but_where_it_is_known_not_to(name: str) -> None:
-    """What it breaks was confirmed by balls, and has a reason; some of it other processors do not show."""
+def test_torch_breaks_only_the_declared_laws(name: str) -> None:
+    """Torch breaks only the declared laws. Balls confirmed each break, but not every processor shows it."""
     found = verdicts(name, CATALOGUED[name].torch, examples=6, laws=(*LAWS, NAN))
     broken = {verdict.law for verdict in found if verdict.status is not Status.HOLDS}
     assert broken <= set(CATALOGUED[name].breaks)
 
 
 def test_a_formula_of_the_catalogue_is_claimed_by_its_name() -> None:
-    """As a contract is."""
+    """The name of a catalog formula can be used like the name of a contract."""
     contract = contract_named("mish")
     assert contract.name == "mish"
     assert contract.summary == "x * tanh(log(1 + exp(x)))"

@@ -1,4 +1,4 @@
-"""The contract of a formula, from Python and the command, and what is said before it is judged."""
+"""Contracts of formulas, from Python and from the command line, and the remarks before a formula is judged."""
 
 import sys
 from pathlib import Path
@@ -25,8 +25,8 @@ from harness.surveyor.explore import survey
 QUICK = {"dtypes": ["float32"], "examples": 4}
 
 
-def test_a_formula_that_cancels_is_said_to_before_anything_is_judged() -> None:
-    """With the point, and what the problem itself loses there."""
+def test_a_remark_names_the_cancellation_of_a_formula() -> None:
+    """The remark names the input at which digits are lost, and the digits that the problem itself loses."""
     said = contract_named("formula: x * (1 + erf(x / sqrt(2))) / 2").remark
     assert said is not None
     assert "loses all digits as written from x = -5.2" in str(said())
@@ -42,14 +42,14 @@ def test_a_formula_that_cancels_is_said_to_before_anything_is_judged() -> None:
     assert stable() is None
 
 
-def test_what_is_said_of_a_formula_fails_nothing() -> None:
-    """It is no property of the implementation."""
+def test_a_remark_about_a_formula_fails_nothing() -> None:
+    """The remark is not a property of the implementation."""
     one = Property(case="a", name=OPERATION, dtype="", value="", sentence="said")
     assert not one.fails(strict=True)
 
 
 def test_a_gradient_in_every_input_is_judged() -> None:
-    """And one in a constant is not asked."""
+    """The gradient in a constant is not judged."""
     laws = ["gradient", "gradient_in_y"]
     detached = harness.check(lambda x, y: x * y.detach(), formula="x * y", laws=laws, **QUICK)
     assert {verdict.law for verdict in detached.failing} >= {"gradient_in_y"}
@@ -75,15 +75,15 @@ def test_a_branch_that_is_not_taken_has_no_part_in_the_gradient() -> None:
 
 
 def test_a_loss_over_all_is_called_on_each_group() -> None:
-    """And one that forgets to divide is found."""
+    """A loss without the division is found."""
     laws = ["value", "gradient", "calls_agree", "any_layout"]
     facts = {"formula": "mean((x - y) ** 2)", "over": "all", "laws": laws, **QUICK}
     assert harness.check(lambda x, y: ((x - y) ** 2).mean(), **facts).failing == []
     assert harness.check(lambda x, y: ((x - y) ** 2).sum(), **{**facts, "laws": laws[:1]}).failing != []
 
 
-def test_of_what_has_no_value_two_runs_may_differ() -> None:
-    """The correlation with a row that does not vary is an infinity of either sign, as its mean was rounded."""
+def test_two_runs_may_differ_where_the_formula_has_no_value() -> None:
+    """The correlation with a constant row is an infinity whose sign depends on the rounding of the mean."""
 
     def correlation(x: Tensor, y: Tensor) -> Tensor:
         a, b = (rows - rows.mean(-1, keepdim=True) for rows in (x, y))
@@ -104,8 +104,11 @@ def test_of_what_has_no_value_two_runs_may_differ() -> None:
 @pytest.mark.parametrize(
     ("formula", "is_told"), [("mean((input - target) ** 2)", True), ("(input - target) ** 2", False)]
 )
-def test_who_answers_one_number_for_all_rows_is_told_how_that_is_checked(formula: str, *, is_told: bool) -> None:
-    """Where the formula is one of each row; one of each entry cannot be over all."""
+def test_a_hint_explains_how_to_check_one_number_for_all_rows(formula: str, *, is_told: bool) -> None:
+    """The hint appears if the formula has one value per row.
+
+    A formula with one value per entry cannot be over all rows.
+    """
 
     def mean_of_all(input: Tensor, target: Tensor) -> Tensor:  # noqa: A002 - as torch calls it
         return functional.mse_loss(input, target)
@@ -117,7 +120,7 @@ def test_who_answers_one_number_for_all_rows_is_told_how_that_is_checked(formula
 
 
 def test_a_mask_and_one_number_a_row_are_inputs_too() -> None:
-    """Of rows."""
+    """Both belong to rows."""
 
     def scaled(x: Tensor, keep: Tensor, t: Tensor) -> Tensor:
         return torch.where(keep, x, torch.zeros_like(x)).sum(-1) / t
@@ -133,13 +136,13 @@ def test_a_mask_and_one_number_a_row_are_inputs_too() -> None:
 
 
 def test_a_kink_is_left_open() -> None:
-    """Either derivative will do there, and the mean of both."""
+    """Either one-sided derivative is accepted, and so is their mean."""
     for function in (torch.abs, lambda x: torch.where(x > 0, x, -x)):
         assert harness.check(function, formula="abs(x)", laws=["gradient"], **QUICK).failing == []
 
 
 def test_in_float64_special_functions_are_decided_by_balls() -> None:
-    """As there is no enclosure of them in double-double."""
+    """Double-double arithmetic has no enclosure of special functions."""
     facts = {"dtypes": ["float64"], "examples": 2, "laws": ["value", "digits_not_lost"]}
     assert [v.status for v in harness.check(torch.erfc, formula="erfc(x)", **facts)] == [Status.HOLDS] * 2
     wrong = harness.check(lambda x: 1 - torch.erf(x), formula="1 - erf(x)", form="erfc(x)", **facts)
@@ -147,7 +150,7 @@ def test_in_float64_special_functions_are_decided_by_balls() -> None:
 
 
 def test_the_thresholds_of_a_formula_are_among_its_inputs() -> None:
-    """A bug of a few numbers around one is found."""
+    """A bug in a few numbers around a threshold is found."""
 
     def shifted(x: Tensor) -> Tensor:
         return torch.where((x - 123.456).abs() < 1e-4, x + 1, functional.relu(x - 123.456))
@@ -156,8 +159,19 @@ def test_the_thresholds_of_a_formula_are_among_its_inputs() -> None:
     assert found.failing != []
 
 
+def test_another_form_keeps_the_range_and_the_thresholds_of_the_definition() -> None:
+    """The sigmoid underflows at -887, which the form of the error bounds never shows."""
+
+    def loss(x: Tensor) -> Tensor:
+        return -torch.log(torch.sigmoid(0.1 * x))
+
+    definition, form = "-log(sigmoid(0.1 * x))", "softplus(-0.1 * x)"
+    found = harness.check(loss, formula=definition, form=form, dtypes=["float32"], laws=["value", "finite"])
+    assert [verdict.status for verdict in found] == [Status.BROKEN] * 2
+
+
 def test_a_survey_finds_where_a_formula_breaks() -> None:
-    """To the number, and along each input."""
+    """The number is exact, for each input."""
     contract = "formula(x, y): exp(x) / (exp(x) + exp(y))"
     assert [ray.name for ray in rays_of(contract_named(contract))] == ["x = t", "x = -t", "y = t", "y = -t"]
     found = survey(lambda x, y: x.exp() / (x.exp() + y.exp()), contract, dtypes=["float32"], batches=0)
@@ -179,7 +193,7 @@ def test_a_survey_finds_where_a_formula_breaks() -> None:
 def test_a_mistake_on_the_command_line_is_one_sentence(
     options: list[str], said: str, workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And exit code 2, before any process is started."""
+    """The command exits with code 2 before it starts a process."""
     (workplace / "mine.py").write_text("def f(x):\n    return x\n")
     monkeypatch.setattr(sys, "argv", ["harness", "check", "mine.py:f", *options])
     with pytest.raises(SystemExit) as stop:
@@ -188,8 +202,8 @@ def test_a_mistake_on_the_command_line_is_one_sentence(
     assert said in capsys.readouterr().err
 
 
-def test_what_is_rounded_once_loses_no_digit_where_float64_keeps_none() -> None:
-    """A bound is not made of a value that cancelled in float64."""
+def test_a_correctly_rounded_value_loses_no_digits_where_float64_cancels() -> None:
+    """No bound is derived from a value that cancelled in float64."""
     of = Model(parsed(written("l = log_softmax(x); -sum(exp(l) * l)"))).gradients["x"]
     row, one = torch.tensor([[41.121, 0.0]]), torch.ones(1)
     exact = of.oracle(row, one)
@@ -197,8 +211,8 @@ def test_what_is_rounded_once_loses_no_digit_where_float64_keeps_none() -> None:
     assert (of.attainable(given, FORMATS["float32"], exact.hi) >= 8.0 * FORMATS["float32"].u * abs(exact.hi)).all()
 
 
-def test_what_cancels_to_nothing_in_float64_is_measured_absolutely() -> None:
-    """In ulp of zero, neither the error nor its bound is a number."""
+def test_complete_cancellation_in_float64_is_measured_absolutely() -> None:
+    """In ulp of zero, the error and the bound would be NaN."""
     rows = torch.tensor([[0.0, 1.5e24, -1.1e24, -1.5e24, 1.1e24, 0.3e24, -0.3e24]], dtype=torch.float64)
     of = Model(parsed(written("mean(x)"))).value
     off = torch.full((1,), 1e7, dtype=torch.float64)
@@ -206,15 +220,15 @@ def test_what_cancels_to_nothing_in_float64_is_measured_absolutely() -> None:
     assert measured(of, larger_bound, off * 1e3, (rows,), FORMATS["float64"]).broken
 
 
-def test_what_is_off_by_more_than_float64_has_is_measured() -> None:
-    """The largest number with the other sign, without a warning of NumPy's."""
+def test_a_deviation_beyond_float64_is_measured() -> None:
+    """The result is the largest number with the wrong sign, and NumPy does not warn."""
     x = torch.full((1,), torch.finfo(torch.float64).max * 0.9, dtype=torch.float64)
     of = Model(parsed(written("x * 1"))).value
     assert measured(of, larger_bound, -x, (x,), FORMATS["float64"]).broken
 
 
-def test_a_test_of_ones_own_is_parametrized_by_a_formula() -> None:
-    """As by a contract."""
+def test_a_users_test_is_parametrized_by_a_formula() -> None:
+    """`parametrize_laws` accepts a formula like a contract."""
 
     @harness.parametrize_laws(formula="x * y", inputs={"y": "constant"}, dtypes=["float32"], laws=["value", "gradient"])
     def test_product(check: Check) -> None:

@@ -1,4 +1,4 @@
-"""Bounds that follow from formulas against those that were derived by hand: they nearly agree, and check each other."""
+"""Bounds derived from formulas nearly agree with bounds that were derived by hand."""
 
 from pathlib import Path
 
@@ -21,18 +21,24 @@ TABLE = {
     for text in (Path(__file__).parents[2] / "docs" / "hand-written-oracles.md").read_text().splitlines()
     if len(cells := [cell.strip() for cell in text.strip("|").split("|")]) == 8 and cells[1][:1].isdigit()
 }
-"""What ``python -m formula.oracles`` measured, by the oracle's name."""
+"""The measurements of ``python -m formula.oracles``, by the name of the oracle."""
 
 ABOUT = {"softmax": "digits_not_lost", "logaddexp": "digits_not_lost", "variance": "digits_kept_at_an_offset"}
-"""Laws that are about the form alone, where the value's is about a second algorithm as well: the exponential of the
-log-softmax, ``log(1 + exp(-d))``, Welford's updates. Of those bounds the formula's is 0.76, 0.75 and 0.70."""
+"""Laws about the form alone, for contracts whose bound of the value also covers a second algorithm.
+
+The second algorithms are the exponential of the log-softmax, ``log(1 + exp(-d))``, and Welford's updates. The bounds of
+the formulas are 0.76, 0.75 and 0.70 times these bounds.
+"""
 
 DECLARED = {"rms_norm": {"eps": 1e-5}, "layer_norm": {"eps": 1e-5}}
 
 
 @pytest.mark.parametrize("name", FORMULAS)
 def test_the_bound_as_written_is_nearly_the_one_by_hand(name: str) -> None:
-    """In float32 the median ratio is from 0.8 to 3; the oracles agree as far as the bound by hand sees."""
+    """In float32 the median ratio is between 0.8 and 3.
+
+    The oracles agree within the resolution of the hand-written bound.
+    """
     contract, format_ = contract_named(name), FORMATS["float32"]
     model = Model(parsed(spelling(FORMULAS[name])))
     value = next(law for law in contract.laws if law.name == ABOUT.get(name, "value"))
@@ -50,8 +56,11 @@ def test_the_bound_as_written_is_nearly_the_one_by_hand(name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "columns"), [("softmax", 8), ("softmax", 64), ("layer_norm", 8), ("layer_norm", 64)])
-def test_what_is_attainable_does_not_depend_on_a_shift_that_changes_nothing(name: str, columns: int) -> None:
-    """Where every product of the Jacobian is formed, and where random signs stand for them."""
+def test_the_attainable_error_does_not_depend_on_a_shift(name: str, columns: int) -> None:
+    """A shift of the row changes the attainable error at most by a factor of 4.
+
+    This holds for a full Jacobian and for an approximation by random signs.
+    """
     of, format_ = Model(parsed(spelling(FORMULAS[name]))).value, FORMATS["float32"]
     rows = np.round(np.random.default_rng(0).standard_normal((20, columns)) * 64.0) / 64.0
     near, far = (of.attainable([rows + shift], format_) for shift in (0.0, 2.0**20))
@@ -59,14 +68,17 @@ def test_what_is_attainable_does_not_depend_on_a_shift_that_changes_nothing(name
 
 
 def test_why_oracles_are_written_by_hand_is_in_the_table() -> None:
-    """All that could follow from a formula is there, and slower by it somewhere, or other at infinities."""
+    """The table has every oracle with a formula; each formula is slower on some rows, or differs at infinities."""
     assert list(TABLE) == [beside.name for beside in BESIDE]
     for cells in TABLE.values():
         assert min(map(float, cells[:3])) < 0.9 or cells[-1] == INFINITIES[False]
 
 
 @pytest.mark.parametrize("beside", BESIDE, ids=lambda beside: beside.name)
-def test_an_oracle_by_formula_is_as_sharp_as_is_asked_for(beside: Beside) -> None:
-    """It is within what the screen is believed of the oracle by hand in balls, and at infinities as the table says."""
+def test_an_oracle_by_formula_is_sharp_enough(beside: Beside) -> None:
+    """The error relative to the hand-written oracle in balls is small enough for the screen.
+
+    Infinities agree as the table records.
+    """
     assert error(beside, "float32", examples=1, rows=4)[1] <= ENOUGH_NARROW
     assert INFINITIES[at_infinities(beside)] == TABLE[beside.name][-1]

@@ -1,4 +1,4 @@
-"""In which input a law takes the derivative: the first one that has a gradient."""
+"""A law takes the derivative in the first input that has a gradient."""
 
 import torch
 from torch import Tensor
@@ -13,7 +13,7 @@ def _mse(target: Tensor, input: Tensor) -> Tensor:  # noqa: A002 - torch's own n
 
 
 def test_a_mask_is_never_differentiated() -> None:
-    """Also where it is the first input."""
+    """A mask as first input is skipped."""
     verdicts = harness.check(
         lambda y, x: torch.where(y, x, 2 * x), formula="where(y, x, 2 * x)", inputs={"y": "mask"}, **QUICK
     )
@@ -27,7 +27,7 @@ def test_a_constant_is_never_differentiated() -> None:
 
 
 def test_a_backward_pass_that_ignores_the_incoming_gradient_is_found_in_the_second_input() -> None:
-    """The law of cotangents is about the input that has a gradient."""
+    """The law of cotangents uses the input with a gradient."""
 
     class Where(torch.autograd.Function):
         @staticmethod

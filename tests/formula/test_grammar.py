@@ -1,4 +1,4 @@
-"""The grammar: what is a formula, and what is said of what is none."""
+"""The grammar accepts formulas, and names the error in text that is not a formula."""
 
 from collections.abc import Callable
 from fractions import Fraction
@@ -39,8 +39,8 @@ from harness.formula.spelling import Domain, spelling, stated_inputs, written
         ("-" * 3_000 + "x", "the formula"),
     ],
 )
-def test_what_is_no_formula_is_refused_at_its_character(formula: str, said: str) -> None:
-    """In one sentence."""
+def test_an_invalid_formula_is_refused_at_its_character(formula: str, said: str) -> None:
+    """The message is one sentence."""
     with pytest.raises(UsageError) as refusal:
         parsed(written(formula))
     assert said in str(refusal.value)
@@ -48,13 +48,13 @@ def test_what_is_no_formula_is_refused_at_its_character(formula: str, said: str)
 
 
 def test_an_input_that_is_not_used_is_refused() -> None:
-    """As it may be a slip of the pen."""
+    """An unused input may be a typing error."""
     with pytest.raises(UsageError, match="does not use its input `y`"):
         parsed(spelling("formula(x, y): exp(x)"))
 
 
-def test_what_an_input_may_be_is_known() -> None:
-    """And a slip is told with what was meant."""
+def test_domains_of_inputs_are_validated() -> None:
+    """The message for a misspelled domain suggests the right one."""
     with pytest.raises(UsageError, match="did you mean `positive`"):
         written("log(x)", inputs={"x": "positve"})
     with pytest.raises(UsageError, match="NAME=DOMAIN"):
@@ -63,13 +63,13 @@ def test_what_an_input_may_be_is_known() -> None:
 
 
 def test_a_decimal_number_is_what_is_written() -> None:
-    """A tenth, and not the nearest binary number."""
+    """A tenth is exact, not the nearest binary number."""
     numbers = [one.value for one in order(parsed(written("x + 0.1")).definition) if one.operation == "number"]
     assert numbers == [Fraction(1, 10)]
 
 
-def test_what_is_said_twice_is_one_node() -> None:
-    """So that a gradient does not grow."""
+def test_common_subexpressions_are_one_node() -> None:
+    """Common subexpressions keep gradients small."""
     formula = parsed(written("exp(x) / (exp(x) + exp(x))"))
     assert sum(one.operation == "exp" for one in order(formula.definition)) == 1
 
@@ -84,13 +84,13 @@ def test_what_is_said_twice_is_one_node() -> None:
         "formula(x): log(1 + x) | log1p(x)",
     ],
 )
-def test_a_formula_is_read_as_it_is_spelled(text: str) -> None:
-    """Its line is the contract's name, and comes back."""
+def test_parsing_preserves_the_text_of_a_formula(text: str) -> None:
+    """The text of the formula is the name of the contract, and parsing the name gives the same text."""
     assert spelling(text).text == text
 
 
 def test_inputs_are_taken_in_the_order_of_the_parameters() -> None:
-    """By their names."""
+    """The names of the parameters decide."""
     assert in_order_of(lambda y, x: y - x, "formula: x - y").startswith("formula(y, x):")
     with pytest.raises(UsageError, match="its parameters are `a`, `b`, got `x`, `y`"):
         in_order_of(lambda a, b: a - b, "formula: x - y")
@@ -99,7 +99,7 @@ def test_inputs_are_taken_in_the_order_of_the_parameters() -> None:
 
 
 def test_parameters_with_defaults_need_not_be_named() -> None:
-    """They keep their defaults, unless one of them stands before an input: inputs are passed by position."""
+    """They keep their defaults. A default before an input is refused, because inputs are passed by position."""
 
     def scaled(x: float, factor: float = 1.0, y: float = 0.0) -> float:
         return factor * x - y
@@ -110,7 +110,7 @@ def test_parameters_with_defaults_need_not_be_named() -> None:
 
 
 def test_an_adapter_takes_the_inputs_by_the_names_of_its_parameters() -> None:
-    """Other names stand for the inputs in order; some names of each are refused."""
+    """If no parameter has the name of an input, inputs are passed in order. A mixture is refused."""
 
     def holds(call: str, formula: str = "y - 2 * x") -> bool:
         facts: dict[str, Any] = {"dtypes": ["float32"], "laws": ["value"], "examples": 4}
@@ -125,27 +125,27 @@ def test_an_adapter_takes_the_inputs_by_the_names_of_its_parameters() -> None:
 
 
 @pytest.mark.parametrize("function", [lambda x: x, lambda x, y: x * y])
-def test_the_name_of_a_formula_of_the_catalogue_is_none(function: Callable[..., Any]) -> None:
-    """Nothing but a name is the identity: a GELU was told that -1.1e-13 is not -2.3e-13."""
+def test_the_name_of_a_catalog_formula_is_no_formula(function: Callable[..., Any]) -> None:
+    """A single name is the identity, so that GELU itself would be compared with its input."""
     with pytest.raises(UsageError, match="pass `--contract gelu`"):
         in_order_of(function, "formula: gelu")
     assert in_order_of(lambda gelu: gelu, "formula: gelu").startswith("formula(gelu):")
 
 
-def test_a_definition_and_a_form_that_disagree_are_told_with_the_point() -> None:
-    """Before any implementation is judged."""
+def test_a_form_that_disagrees_with_its_definition_is_refused_with_an_input() -> None:
+    """The check stops before it judges an implementation."""
     with pytest.raises(UsageError, match=r"the formula gives .* and the form .* at x = "):
         harness.check(torch.log1p, formula="log(1 + x)", form="log1p(x) / 2")
 
 
 def test_a_formula_that_is_nowhere_finite_is_refused() -> None:
-    """There is nothing to compare with."""
+    """It has no value to compare with."""
     with pytest.raises(UsageError, match="not finite for any input"):
         contract_named("formula(x): log(-exp(x))")
 
 
 def test_a_function_in_a_file_says_a_formula(tmp_path: pytest.TempPathFactory) -> None:
-    """It is read, and never run."""
+    """The file is parsed but never executed."""
     file = tmp_path / "definitions.py"  # type: ignore[operator]
     file.write_text(
         'raise SystemExit("never run")\n\n'

@@ -1,4 +1,4 @@
-"""What a formula says where inputs are infinite: by the rules of IEEE 754, where definition and form agree."""
+"""Values of a formula at infinite inputs follow IEEE 754 if definition and form agree."""
 
 import math
 
@@ -22,48 +22,54 @@ LAWS = ["value_at_infinities", "infinite_values", "not_nan_where_infinite", "gra
 
 
 def broken(function: object, formula: str, form: str | None = None) -> dict[str, Status]:
-    """The laws at infinities that do not hold."""
+    """Return the laws at infinities that break."""
     found = harness.check(function, formula=formula, form=form, laws=LAWS, dtypes=["float32"])  # type: ignore[arg-type]
     return {verdict.law: verdict.status for verdict in found if verdict.status is not Status.HOLDS}
 
 
 def softmax(x: Tensor) -> Tensor:
-    """Torch's."""
+    """Torch's function."""
     return x.softmax(-1)
 
 
 def masked_by_a_constant(x: Tensor) -> Tensor:
-    """Minus infinity is taken for -20."""
+    """Replaces minus infinity by -20."""
     return x.nan_to_num(neginf=-20.0).softmax(-1)
 
 
 def masked_too_late(x: Tensor) -> Tensor:
-    """What is NaN is replaced in the value, and not in the gradient."""
+    """NaN is replaced in the value, but not in the gradient."""
     return torch.where(x.isneginf(), 0.0, x.softmax(-1) * (x * 0 + 1))
 
 
 def of_nothing(x: Tensor) -> Tensor:
-    """Infinity less infinity."""
+    """Subtracts infinity from infinity."""
     m = x.amax(-1, keepdim=True)
     return m[..., 0] + (x - m).exp().sum(-1).log()
 
 
 def test_a_sound_implementation_keeps_the_limits() -> None:
-    """Torch's softmax and logsumexp."""
+    """The implementations are torch's softmax and logsumexp."""
     assert not broken(softmax, "exp(x) / sum(exp(x))", "softmax(x)")
     assert not broken(lambda x: x.logsumexp(-1), "log(sum(exp(x)))")
 
 
-def test_what_a_row_is_beside_an_entry_that_is_no_number_is_left_open() -> None:
-    """Infinity over infinity: torch says NaN of the others too, and one that is wrong beside zeros is seen."""
+def test_other_entries_of_a_row_with_an_undefined_entry_are_left_open() -> None:
+    """If one entry is infinity over infinity, torch returns NaN for the others too, and the law accepts it.
+
+    A wrong entry next to zeros is found.
+    """
     formula = "exp(-x) / sum(exp(-x))"
     assert not broken(lambda x: torch.nn.functional.softmin(x, dim=-1), formula)
     wrong = broken(lambda x: (-x).nan_to_num(neginf=-20.0).softmax(-1), formula)
     assert wrong == {"value_at_infinities": Status.BROKEN}
 
 
-def test_a_row_of_which_one_value_is_no_number_has_no_gradient() -> None:
-    """By the largest magnitude: beside infinity over infinity no entry has one; beside one infinity all have."""
+def test_a_row_with_an_undefined_value_has_no_gradient() -> None:
+    """After a division by the largest magnitude, infinity over infinity leaves no entry with a gradient.
+
+    With a single infinity, all entries have one.
+    """
     assert not broken(lambda x: x / x.abs().amax(-1, keepdim=True), "x / max(abs(x))")
     assert not broken(lambda x: x.log_softmax(-1), "x - log(sum(exp(x)))", "log_softmax(x)")
     of_masked = broken(lambda x: masked_too_late(x).log(), "x - log(sum(exp(x)))", "log_softmax(x)")
@@ -71,22 +77,25 @@ def test_a_row_of_which_one_value_is_no_number_has_no_gradient() -> None:
 
 
 def largest_for_infinity(x: Tensor) -> Tensor:
-    """The largest number where there is none that is larger."""
+    """Returns the largest number in place of infinity."""
     return x.logsumexp(-1).nan_to_num(posinf=torch.finfo(x.dtype).max)
 
 
 def log_cosh(x: Tensor) -> Tensor:
-    """As it is shifted in several libraries: minus infinity and infinity at minus infinity."""
+    """The form of several libraries. It computes infinity minus infinity at minus infinity."""
     return x + torch.nn.functional.softplus(-2.0 * x) - math.log(2.0)
 
 
 def log_cosh_of_a_magnitude(x: Tensor) -> Tensor:
-    """The same of |x|."""
+    """The same form with |x|."""
     return log_cosh(x.abs())
 
 
 def test_each_law_kills_its_mutant() -> None:
-    """A finite value, NaN and a gradient are defects; which number stands for infinity is a convention."""
+    """A wrong finite value, NaN and a wrong gradient are defects.
+
+    The number that represents infinity is a convention.
+    """
     assert broken(masked_by_a_constant, "softmax(x)") == {"value_at_infinities": Status.BROKEN}
     assert broken(masked_too_late, "softmax(x)") == {"gradient_at_infinities": Status.BROKEN}
     assert broken(of_nothing, "log(sum(exp(x)))") == {"not_nan_where_infinite": Status.BROKEN}
@@ -94,13 +103,13 @@ def test_each_law_kills_its_mutant() -> None:
 
 
 def test_nan_is_a_defect_where_the_formula_is_infinite() -> None:
-    """And so it is where a loss is what its digits are lost of; the form that selects before it adds is sound."""
+    """It remains a defect for a loss whose form loses digits. A form that selects before it adds holds."""
     assert broken(log_cosh, "log(cosh(x))")["not_nan_where_infinite"] is Status.BROKEN
     assert "not_nan_where_infinite" not in broken(log_cosh_of_a_magnitude, "log(cosh(x))")
 
 
 def test_an_infinity_whose_sign_a_rounding_decides_is_left_open() -> None:
-    """A product by the cosine of a large angle: in bfloat16 the angle has no digits of which its sign could come."""
+    """A large angle in bfloat16 has too few digits to decide the sign of its cosine."""
 
     def rotated(x: Tensor, t: Tensor) -> Tensor:
         return x * torch.cos(t) + (x - x)
@@ -132,7 +141,7 @@ def test_an_infinity_whose_sign_a_rounding_decides_is_left_open() -> None:
 def test_a_limit_is_known_where_it_comes_of_the_inputs(
     formula: str, form: str | None, at: float, expected: float | None
 ) -> None:
-    """And not of what overflowed, nor where the form says something else."""
+    """The limit is unknown after an overflow, and if the form gives another value."""
     of = Model(parsed(written(formula, form))).value
     limit, known = of.at_infinities([np.array([at])])
     assert bool(known[0]) == (expected is not None)
@@ -140,7 +149,7 @@ def test_a_limit_is_known_where_it_comes_of_the_inputs(
 
 
 def test_a_bound_as_written_is_finite_at_a_limit() -> None:
-    """What an infinite input makes zero is exact."""
+    """A result that an infinite input turns into zero is exact."""
     of = Model(parsed(written("softmax(x)"))).value
     error = of.written([np.array([[0.0, -np.inf, 1.0]])], FORMATS["float32"])
     assert np.isfinite(error).all()

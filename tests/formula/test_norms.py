@@ -1,4 +1,4 @@
-"""Norms with weight and bias, and the gradients in them: sums over the row, or of each entry."""
+"""Norms with weight and bias, and their gradients: sums over the row, or one value per entry."""
 
 from typing import Any
 
@@ -16,34 +16,34 @@ NORMS = {"batch_norm": batch_norm, "layer_norm_with_weight": layer_norm, "rms_no
 
 
 def statuses(name: str, function: Any) -> dict[str, Status]:
-    """Of the gradients in weight and bias."""
+    """Return the statuses of the gradients in weight and bias."""
     laws = [f"gradient_in_{at}" for at in ("w", "b") if (name, at) != ("rms_norm_with_weight", "b")]
     listed = jobs([Case(function, name)], laws=laws, dtypes=["float32"])
     return {verdict.law: verdict.status for verdict in decided(listed, examples=6)}
 
 
 class Averaged(torch.autograd.Function):
-    """The weight as it is, whose gradient is the batch's mean in place of its sum."""
+    """The identity of the weight, with the mean of the batch as gradient in place of the sum."""
 
     @staticmethod
     def forward(ctx: Any, w: Tensor, batch: int) -> Tensor:  # type: ignore[override]
-        """Leave it."""
+        """Return the weight."""
         ctx.batch = batch
         return w.clone()
 
     @staticmethod
     def backward(ctx: Any, *weights: Tensor) -> tuple[Tensor, None]:
-        """Divide."""
+        """Divide the gradient."""
         return weights[0] / ctx.batch, None
 
 
 @pytest.mark.parametrize("name", NORMS)
 def test_the_gradients_in_weight_and_bias_are_kept(name: str) -> None:
-    """By torch's own."""
+    """Torch's functions hold."""
     assert set(statuses(name, NORMS[name]).values()) == {Status.HOLDS}
 
 
-def test_a_mean_over_the_batch_is_no_sum() -> None:
-    """Of the gradients in the weight; the bias is right."""
+def test_a_gradient_averaged_over_the_batch_is_broken() -> None:
+    """The gradient in the weight breaks its law; the gradient in the bias holds."""
     broken = statuses("batch_norm", lambda x, w, b: batch_norm(x, Averaged.apply(w, x.shape[-1]), b))
     assert broken == {"gradient_in_w": Status.BROKEN, "gradient_in_b": Status.HOLDS}

@@ -1,4 +1,4 @@
-"""Rows of which a mask keeps nothing: the formula's own value, and the convention where it has none."""
+"""If a mask drops a whole row, the formula's value counts, or a convention if there is no value."""
 
 import math
 from collections.abc import Callable
@@ -21,33 +21,33 @@ VALUE, GRADIENT = "fully_masked_row", "gradient_beside_a_fully_masked_row"
 
 
 def masked(x: Tensor, keep: Tensor) -> Tensor:
-    """NaN where nothing is kept, as 0 / 0 is: by a mask that is added, in the gradient too."""
+    """Adds the mask, so that a row without a kept entry is 0 / 0, which is NaN. The gradient is NaN too."""
     return (x + torch.where(keep, 0.0, -math.inf).to(x.dtype)).softmax(-1)
 
 
 def uniform(x: Tensor, keep: Tensor) -> Tensor:
-    """A large number in place of infinity: all alike where nothing is kept."""
+    """Uses a large number in place of infinity: a row without a kept entry is uniform."""
     return x.masked_fill(~keep, torch.finfo(x.dtype).min).softmax(-1)
 
 
 def zeros(x: Tensor, keep: Tensor) -> Tensor:
-    """What is not kept is selected before anything is computed of it."""
+    """Selects the kept entries before any other operation."""
     some = keep | ~keep.any(-1, keepdim=True)
     return torch.where(keep, x.masked_fill(~some, -math.inf).softmax(-1), 0.0)
 
 
 def zeros_too_late(x: Tensor, keep: Tensor) -> Tensor:
-    """NaN is replaced in the value, and not in the gradient."""
+    """Replaces NaN in the value, but not in the gradient."""
     return torch.where(keep, masked(x, keep), 0.0)
 
 
 def one_too_many(x: Tensor, keep: Tensor) -> Tensor:
-    """Finite, and nobody's convention."""
+    """Returns a finite value that is no convention."""
     return torch.where(keep.any(-1, keepdim=True), masked(x, keep), 1.0)
 
 
 def judged(function: Callable[..., Tensor], policy: str | None, formula: str = SOFTMAX) -> list[Status]:
-    """What is said of both laws."""
+    """Return the statuses of both laws."""
     found = harness.check(
         function,
         formula=formula,
@@ -78,13 +78,18 @@ HOLDS, BROKEN, SKIPPED = Status.HOLDS, Status.BROKEN, Status.SKIPPED
         (one_too_many, None, [SKIPPED, HOLDS]),
     ],
 )
-def test_what_is_declared_is_held(function: Callable[..., Tensor], policy: str | None, said: list[Status]) -> None:
-    """And each other one is broken; where none is, nothing is said, and it is said that nothing is."""
+def test_the_declared_convention_is_checked(
+    function: Callable[..., Tensor], policy: str | None, said: list[Status]
+) -> None:
+    """Every other convention breaks the law.
+
+    Without a declared convention, the verdict states that nothing is declared.
+    """
     assert judged(function, policy) == said
 
 
 def test_a_formula_that_has_a_value_there_needs_no_convention() -> None:
-    """A sum of nothing is zero; an implementation that counts what is not there is wrong."""
+    """An empty sum is zero, and an implementation that counts dropped entries is wrong."""
     formula = "sum(where(keep, x, 0))"
     assert judged(lambda x, keep: torch.where(keep, x, 0.0).sum(-1), None, formula) == [HOLDS, HOLDS]
     first = judged(lambda x, keep: torch.where(keep | ~keep.any(-1, keepdim=True), x, 0.0).sum(-1), None, formula)
@@ -92,15 +97,15 @@ def test_a_formula_that_has_a_value_there_needs_no_convention() -> None:
 
 
 def test_the_logarithm_of_nothing_may_be_minus_infinity() -> None:
-    """As torch's logsumexp has it; a finite number is another thing."""
+    """Torch's logsumexp returns minus infinity; a finite number breaks the law."""
     formula = "log(sum(where(keep, exp(x), 0)))"
     at_infinity = lambda x, keep: x.masked_fill(~keep, -math.inf).logsumexp(-1)  # noqa: E731
     assert judged(at_infinity, "minus_infinity", formula)[0] is HOLDS
     assert judged(lambda x, keep: x.masked_fill(~keep, -80.0).logsumexp(-1), "minus_infinity", formula)[0] is BROKEN
 
 
-def test_what_is_no_convention_is_refused() -> None:
-    """In one sentence, with those that there are; a formula without a mask has none."""
+def test_an_unknown_convention_is_refused() -> None:
+    """The message lists the conventions. A formula without a mask has none."""
     with pytest.raises(UsageError, match="`open`, `nan`, `zeros`, `uniform`"):
         judged(masked, "ones")
     with pytest.raises(UsageError, match="the conventions of `formula\\(x\\): exp\\(x\\)` are none"):
@@ -108,7 +113,7 @@ def test_what_is_no_convention_is_refused() -> None:
 
 
 def test_a_mask_of_single_numbers_drops_some_too() -> None:
-    """Where nothing is reduced there is no row of which one is to be kept."""
+    """Without a reduction there is no row, and the mask may drop any entry."""
     facts = {"formula": "where(keep, x, 0)", "inputs": {"x": "", "keep": "mask"}, "dtypes": ["float32"]}
     laws = {"laws": ["value"], "examples": 2}
     assert harness.check(lambda x, keep: torch.where(keep, x, 0.0), **facts, **laws).failing == []
@@ -117,7 +122,7 @@ def test_a_mask_of_single_numbers_drops_some_too() -> None:
 
 @pytest.mark.parametrize(("policy", "said"), [("zeros", [HOLDS, HOLDS]), ("nan", [BROKEN, HOLDS])])
 def test_torch_attention_gives_zeros_where_no_key_is_kept(policy: str, said: list[Status]) -> None:
-    """And a finite gradient there and beside it."""
+    """The gradients of this row and of the other rows are finite."""
     case = Case(CATALOGUED["masked_attention"].torch, "masked_attention", declares={"fully_masked": policy})
     listed = jobs([case], laws=[VALUE, GRADIENT], dtypes=["float32"])
     assert [verdict.status for verdict in decided(listed, examples=4)] == said

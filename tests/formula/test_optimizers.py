@@ -1,4 +1,4 @@
-"""Torch's optimizers in all variants that there are on this device keep their formula, and each other's they do not."""
+"""All variants of torch's optimizers on this device follow their formula, and no other optimizer's formula."""
 
 import pytest
 from formula.catalogued_steps import OPTIMIZERS, VARIANTS, Step, steps_of
@@ -10,7 +10,7 @@ from harness.verdict.job import jobs
 
 
 def statuses(steps: Step, formula: str, dtype: str) -> set[Status]:
-    """Of the value, on ordinary numbers, and that it is finite."""
+    """Return the statuses of the laws `value`, on ordinary numbers, and `finite`."""
     listed = jobs([Case(steps, formula)], laws=["value", "finite"], dtypes=[dtype])
     return {verdict.status for verdict in decided(listed, examples=6)}
 
@@ -19,7 +19,7 @@ def statuses(steps: Step, formula: str, dtype: str) -> set[Status]:
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_a_variant_takes_the_steps(name: str, variant: str, dtype: str) -> None:
-    """As the formula has them, three from moments of zero."""
+    """Three steps from zero moments follow the formula."""
     assert statuses(steps_of(OPTIMIZERS[name], **VARIANTS[variant]), name, dtype) == {Status.HOLDS}
 
 
@@ -27,5 +27,5 @@ def test_a_variant_takes_the_steps(name: str, variant: str, dtype: str) -> None:
     ("name", "taken"), [("adam_steps_with_decay", "adamw_steps"), ("adamw_steps", "adam_steps_with_decay")]
 )
 def test_a_decay_in_another_place_is_another_optimizer(name: str, taken: str) -> None:
-    """Whatever the variant."""
+    """All variants show it."""
     assert Status.BROKEN in statuses(steps_of(OPTIMIZERS[taken], fused=True), name, "float32")

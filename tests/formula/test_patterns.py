@@ -17,32 +17,32 @@ CONTROLS = {trial.case.name: trial for trial in controls()}
 
 @pytest.mark.parametrize("name", PATTERNS)
 def test_a_pattern_is_caught(name: str) -> None:
-    """As a defect, but for one that a formula leaves open."""
+    """Each pattern is a defect, except the pattern that a formula leaves open."""
     outcome = judged(PATTERNS[name], wrong=True)
     assert outcome.as_it_is == (name not in MISSED), outcome.text
 
 
 @pytest.mark.parametrize("name", ["stable.softmax", "rounded.entropy", "stable.variance"])
 def test_a_control_is_not_flagged(name: str) -> None:
-    """Neither its value nor its gradient, at infinities and on long rows."""
+    """Value and gradient hold, at infinities and on long rows too."""
     outcome = judged(CONTROLS[name]._replace(dtypes=("float32",)), wrong=False, examples=4)
     assert outcome.as_it_is, outcome.text
 
 
 @pytest.mark.parametrize("trial", list(without_floor()), ids=lambda trial: trial.says)
-def test_what_has_no_floor_is_not_flagged(trial: Trial) -> None:
-    """Probabilities are drawn down to those that a floor would hide, and where a careful form is right there."""
+def test_sound_forms_without_a_floor_are_not_flagged(trial: Trial) -> None:
+    """The drawn probabilities reach below the usual floors, down to the smallest for which a careful form is right."""
     outcome = judged(trial, wrong=False)
     assert outcome.as_it_is, outcome.text
 
 
-def test_what_no_formula_says_is_named_by_laws_that_there_are() -> None:
-    """Each of them has a mutant among those that are judged."""
+def test_laws_that_no_formula_states_exist() -> None:
+    """Each of these laws has a mutant among the judged implementations."""
     assert set(NOT_SAID) <= {trial.says for trial in mutants()}
 
 
 def test_every_set_can_be_judged() -> None:
-    """A contract or a convention that is new to the careful forms, mutants or controls ends none of them."""
+    """A new contract or convention in the careful forms, mutants or controls does not end it."""
     judged_of = {trial.says for trial in careful()}
     assert judged_of == {form.contract for form in FORMS} - {"sgd_with_momentum"}
     assert {trial.says for trial in controls()} == set(SPELLED)
@@ -52,7 +52,7 @@ def test_every_set_can_be_judged() -> None:
     "name", ["kl_of_what_is_normalised", "rms_norm_of_a_floored_norm", "rms_norm_of_a_floored_root"]
 )
 def test_a_convention_has_its_own_formula(name: str) -> None:
-    """Under which the careful form of it holds."""
+    """The careful form with this convention holds."""
     (trial,) = (trial for trial in careful() if trial.case.name == f"careful.{name}")
     outcome = judged(trial._replace(dtypes=("float32",)), wrong=False, examples=4)
     assert outcome.as_it_is, outcome.text

@@ -1,4 +1,4 @@
-"""An entry at a place, ``x[t]``: its value, its gradient, and how a wrong one is refused."""
+"""An entry at a position, ``x[t]``: its value, its gradient, and messages for a wrong position."""
 
 from contextlib import nullcontext
 
@@ -21,29 +21,29 @@ QUICK = {"dtypes": ["float32"], "examples": 4, "laws": ["value", "gradient", "va
 
 
 def cross_entropy(x: Tensor, t: Tensor) -> Tensor:
-    """Torch's, of each row."""
+    """Torch's loss, without a reduction."""
     return functional.cross_entropy(x, t, reduction="none")
 
 
 def of_the_next_class(x: Tensor, t: Tensor) -> Tensor:
-    """Labels counted from one."""
+    """Counts labels from one."""
     return functional.cross_entropy(x, (t + 1) % x.shape[-1], reduction="none")
 
 
 def statuses(function: object) -> set[Status]:
-    """Of the laws of value and gradient."""
+    """Return the statuses of the laws of value and gradient."""
     found = harness.check(function, formula=FORMULA, inputs={"t": "index"}, **QUICK)  # type: ignore[arg-type]
     return {verdict.status for verdict in found}
 
 
 def test_a_loss_by_labels_is_judged() -> None:
-    """The right one holds, and one of the wrong label does not."""
+    """The right loss holds, and the loss for a wrong label breaks a law."""
     assert statuses(cross_entropy) == {Status.HOLDS}
     assert Status.BROKEN in statuses(of_the_next_class)
 
 
-def test_value_and_gradient_are_those_of_the_entry() -> None:
-    """In double-double and in balls, as float64 has them to its precision."""
+def test_value_and_gradient_of_an_entry_are_right() -> None:
+    """Double-double arithmetic, balls and float64 agree within their precision."""
     model = Model(parsed(written(FORMULA, inputs={"x": "", "t": "index"})))
     x = torch.randn(6, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(1)).requires_grad_()
     t = torch.tensor([0, 4, 2, 2, 1, 3])
@@ -68,6 +68,6 @@ def test_value_and_gradient_are_those_of_the_entry() -> None:
     ],
 )
 def test_a_wrong_place_is_refused(formula: str, said: str) -> None:
-    """With one sentence that points at it."""
+    """The sentence points at it."""
     with pytest.raises(UsageError, match=said):
         contract_named(f"formula(x, y, t: index): {formula}")

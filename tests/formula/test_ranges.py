@@ -1,4 +1,4 @@
-"""Inputs of a range: even, near zero and over all magnitudes."""
+"""Inputs of a range: drawn uniformly, near zero and over all magnitudes."""
 
 import numpy as np
 import pytest
@@ -10,8 +10,8 @@ from harness.formula import inputs
 from harness.formula.spelling import domain
 
 
-def test_what_cancels_near_zero_is_found_in_a_wide_range() -> None:
-    """An even draw from a wide range has nothing near zero, and nothing whose square is an ordinary number."""
+def test_cancellation_near_zero_is_found_in_a_wide_range() -> None:
+    """A uniform draw from a wide range contains no number near zero, and none whose square is ordinary."""
     verdicts = harness.check(
         lambda x: torch.sqrt(1 + x * x) - 1,
         formula="sqrt(1 + x ** 2) - 1",
@@ -31,7 +31,7 @@ def test_what_cancels_near_zero_is_found_in_a_wide_range() -> None:
     "text", ["-1e30..1e30", "0..1", "1e-3..1e30", "-1e4..3", "-2..-1e-9", "0.5..2", "0..65535 whole"]
 )
 def test_a_draw_stays_in_its_range_and_reaches_all_of_it(text: str) -> None:
-    """Magnitudes between the ends, or between the smallest ordinary number and an end, are all drawn."""
+    """All magnitudes are drawn between the ends, or from the smallest ordinary number to an end."""
     facts, format_ = domain(text, "x"), FORMATS["float64"]
     rng = np.random.default_rng(0)
     rows = rng.standard_normal((300, 4)) * 10.0 ** rng.integers(-4, 3, size=(300, 1))

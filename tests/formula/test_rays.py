@@ -1,4 +1,4 @@
-"""Rays of a formula: one for each number, and whole ones are tried one by one, so that the first wrong one is known."""
+"""Rays of a formula: one per number. Integers are tried one by one, so that the first wrong one is found."""
 
 import pytest
 import torch
@@ -16,12 +16,12 @@ FLOAT32 = FORMATS["float32"]
 
 
 def rotary(x: Tensor, y: Tensor, p: Tensor, f: Tensor) -> Tensor:
-    """The first of two at a position."""
+    """The first component of a rotated pair."""
     return x * torch.cos(p * f) - y * torch.sin(p * f)
 
 
 def along_positions(kept_in: torch.dtype) -> Breaking:
-    """Where the value breaks if positions are kept in some dtype."""
+    """Return where the value breaks if positions are stored in a dtype."""
 
     def of_kept(x: Tensor, y: Tensor, p: Tensor, f: Tensor) -> Tensor:
         return rotary(x, y, p.to(kept_in).to(p.dtype), f)
@@ -35,14 +35,14 @@ def along_positions(kept_in: torch.dtype) -> Breaking:
 def test_the_first_wrong_position_is_the_first_whole_number_that_a_format_lacks(
     kept_in: torch.dtype, first: int | None
 ) -> None:
-    """Half of those behind it are right again, so that no bisection would know."""
+    """Half of the later positions are right again, so that bisection would miss it."""
     found = along_positions(kept_in)
     assert found.value == first
     assert found.certainty == "exhausted"
 
 
 def test_a_range_is_followed_to_its_ends_and_a_share_is_not() -> None:
-    """Of either side of zero where it has both."""
+    """A range that contains zero is followed on both sides."""
     rays = {ray.name for ray in rays_of(contract_named("rotary"))}
     assert {"t = t", "t = -t"} <= rays
     assert not {ray for ray in {ray.name for ray in rays_of(contract_named("bilinear"))} if ray[0] in "st"}
@@ -50,7 +50,7 @@ def test_a_range_is_followed_to_its_ends_and_a_share_is_not() -> None:
 
 @pytest.mark.parametrize("draw", [0.0, 1.5, 700.25])
 def test_a_whole_number_is_drawn_and_stays_one(draw: float) -> None:
-    """Also where an example is made smaller."""
+    """Shrinking an example preserves whole numbers."""
     axes = contract_named("formula(x, p: 0.0..1000.0 whole constant): x * p").axes["p"]
     assert axes.restore is not None
     restored = axes.restore(torch.tensor([draw]), FLOAT32)

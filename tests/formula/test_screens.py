@@ -1,4 +1,4 @@
-"""The screen encloses, decides nearly all, and a running error that is too small is seen."""
+"""The screen encloses the exact value, decides nearly all elements, and a too small running error is found."""
 
 from dataclasses import replace
 
@@ -15,7 +15,7 @@ from harness.formula.spelling import written
 
 
 def test_the_screen_decides_nearly_all_and_rightly() -> None:
-    """Of value and gradient of every word; what it leaves to balls is below a twentieth."""
+    """For value and gradient of every word, the screen leaves less than a twentieth of the elements to balls."""
     counts = np.array([screened(of, given) for _, of, given in quantities(400)])
     elements, _, to_balls, outside = counts.sum(0)
     assert outside == 0
@@ -23,7 +23,7 @@ def test_the_screen_decides_nearly_all_and_rightly() -> None:
 
 
 def test_few_numbers_go_to_balls_at_once_and_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Row by row, as by the arrays of all rows: far below an ulp, and to the last bit of what balls say."""
+    """Single rows agree with batches far below an ulp, and exactly with the balls."""
     for name, of, given in quantities(64):
         rows = [x[:12] for x in given]
         with np.errstate(all="ignore"), monkeypatch.context() as patched:
@@ -35,7 +35,7 @@ def test_few_numbers_go_to_balls_at_once_and_are_the_same(monkeypatch: pytest.Mo
 
 
 def test_a_running_error_that_is_too_small_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By elements outside of their enclosure."""
+    """Elements then lie outside their enclosure."""
     monkeypatch.setattr(quantity, "DOUBLE", replace(DOUBLE, basic=2.0**-56, accumulated=2.0**-56))
     assert sum(
         screened(of, given).outside for name, of, given in quantities(400) if name == "sum(square(x - y)) / count(x)"
@@ -45,8 +45,8 @@ def test_a_running_error_that_is_too_small_is_seen(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize("argument", [-1e300, -800.0, -3.0, 3.0, 300.0])
 @pytest.mark.parametrize("off", [2.0**-8, 0.5, 3.0, 60.0])
 @pytest.mark.parametrize("word", ["exp", "expm1"])
-def test_an_exponential_grows_by_no_more_than_is_said(word: str, argument: float, off: float) -> None:
-    """Also where it has underflowed, and an argument that is off by anything is of no account."""
+def test_the_error_of_an_exponential_stays_within_its_bound(word: str, argument: float, off: float) -> None:
+    """The bound holds after an underflow, where an error of the argument has no effect."""
     root = parsed(written(f"{word}(x - y)")).definition
     nodes = order(root)
     given = {"x": np.array([argument]), "y": np.array([0.0])}

@@ -1,4 +1,4 @@
-"""Spellings from Python, NumPy and torch that a formula may use, and those that it refuses with another one."""
+"""Formulas accept spellings from Python, NumPy and torch, and refuse others with a suggestion."""
 
 from collections.abc import Callable
 
@@ -48,7 +48,7 @@ ROWS = torch.tensor([[-3.0, 2.0, 0.5], [0.25, -1.5, 1.0], [2.0, 3.0, -0.75]], dt
 
 @pytest.mark.parametrize("text", KNOWN)
 def test_a_usual_spelling_is_read(text: str) -> None:
-    """As the function that it names."""
+    """The spelling means the function that it names."""
     model = Model(parsed(spelling(f"formula: {text}")))
     x = ROWS if model.formula.by_rows else ROWS.flatten()
     np.testing.assert_allclose(model.value.oracle(x).hi, KNOWN[text](x).numpy(), rtol=1e-12)
@@ -68,12 +68,12 @@ def test_a_usual_spelling_is_read(text: str) -> None:
         ("where(x + 1, x, 0)", r"first argument of `where`"),
     ],
 )
-def test_a_spelling_that_is_none_is_refused_with_another_one(text: str, remedy: str) -> None:
-    """The message names what was written and what to write."""
+def test_an_unknown_spelling_is_refused_with_a_suggestion(text: str, remedy: str) -> None:
+    """The message quotes the spelling and suggests the right one."""
     with pytest.raises(UsageError, match=remedy):
         contract_named(f"formula: {text}")
 
 
 def test_an_input_may_have_the_name_of_a_library() -> None:
-    """A name that is no prefix is an input."""
+    """The name is an input if it is not used as prefix."""
     assert list(parsed(spelling("formula(F): F.exp() + F")).domains) == ["F"]

@@ -1,4 +1,4 @@
-"""What a formula says is true: the screen's enclosure holds, and gradients are derivatives."""
+"""Formulas are evaluated correctly: the enclosure of the screen contains the ball, and gradients are derivatives."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ FORMULAS = [*ONE, *ROWS, *TWO]
 
 
 def rows(formula: str, dtype: str, *, extreme: bool = False) -> tuple[Model, list[np.ndarray]]:
-    """A model, and inputs as its contract draws them."""
+    """Return a model and inputs drawn from its contract."""
     model = Model(parsed(written(formula)))
     found: list[dict[str, torch.Tensor]] = []
     strategy = drawn(model.formula, FORMATS[dtype], cotangent=True, extreme=extreme)
@@ -54,7 +54,10 @@ def _example(strategy: object) -> dict[str, torch.Tensor]:
 
 
 def violations(of: Quantity, given: list[np.ndarray], *, wide: bool) -> tuple[int, int]:
-    """How many elements of the screen are further from the ball than its running error, and how many there are."""
+    """Return the number of elements outside the running error, and the number of elements.
+
+    An element is outside if its distance from the ball exceeds the running error.
+    """
     environment = {name: x[:24] for name, x in of.environment(given).items()}
     nodes = of._true_orders[-1]
     doubles = values(nodes, environment)
@@ -75,7 +78,7 @@ def violations(of: Quantity, given: list[np.ndarray], *, wide: bool) -> tuple[in
 @pytest.mark.parametrize("wide", [False, True], ids=["in-float64", "in-double-double"])
 @pytest.mark.parametrize("formula", FORMULAS)
 def test_the_screen_encloses_the_truth(formula: str, *, wide: bool) -> None:
-    """Within its running error, of value and gradient, on ordinary and extreme numbers."""
+    """The running error covers value and gradient, on ordinary and extreme numbers."""
     seen = 0
     for extreme in (False, True):
         model, given = rows(formula, "float64" if wide else "float32", extreme=extreme)
@@ -88,7 +91,7 @@ def test_the_screen_encloses_the_truth(formula: str, *, wide: bool) -> None:
 
 @pytest.mark.parametrize("formula", [*ONE, *ROWS, *TWO])
 def test_a_gradient_is_the_derivative(formula: str) -> None:
-    """Either of its two graphs, by differences of the value."""
+    """Both graphs agree with finite differences of the value."""
     model = Model(parsed(written(formula)))
     rng = np.random.default_rng(3)
     shape = (5, 4) if model.formula.by_rows else (5,)
@@ -110,8 +113,8 @@ def test_a_gradient_is_the_derivative(formula: str) -> None:
 
 @pytest.mark.parametrize("dtype", ["float64", "float16"])
 @pytest.mark.parametrize("formula", [*ROWS, *TWO, "x ** 3 - x / (1 + x * x)"])
-def test_both_bounds_at_once_are_each_alone(formula: str, dtype: str) -> None:
-    """What they share is evaluated once, for value and gradient."""
+def test_both_bounds_together_equal_each_bound_alone(formula: str, dtype: str) -> None:
+    """Shared subexpressions are evaluated once, for the value and for the gradient."""
     model, given = rows(formula, dtype)
     of, format_ = model.gradients[model.names[0]], FORMATS[dtype]
     for quantity, inputs in ((model.value, given[:-1]), (of, given)):
@@ -121,14 +124,14 @@ def test_both_bounds_at_once_are_each_alone(formula: str, dtype: str) -> None:
 
 
 def test_every_word_is_tried() -> None:
-    """What is added to the grammar is added here."""
+    """A new word of the grammar must be added here."""
     tried = " ".join(FORMULAS)
     assert [word for word in WORDS if f"{word}(" not in tried and word not in {"stop"}] == []
 
 
 @pytest.mark.parametrize("tied", [2, 3, 5])
-def test_the_gradient_of_a_maximum_is_nobodys_at_each_of_its_ties(tied: int) -> None:
-    """At the first, at the last and at those between; not where the largest is single, nor where it is only a shift."""
+def test_the_gradient_of_a_maximum_is_undefined_at_ties(tied: int) -> None:
+    """Each tied position is undefined; a single maximum, and a maximum used as a shift, are not."""
     x = np.array([[1.5] * tied + [0.5, -2.0], [1.5, 0.25, *[0.5] * tied]])
     ties = np.array([[True] * tied + [False] * 2, [False] * (tied + 2)])
     of = Model(parsed(written("max(x)"))).gradients["x"]
@@ -139,7 +142,7 @@ def test_the_gradient_of_a_maximum_is_nobodys_at_each_of_its_ties(tied: int) -> 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_a_power_is_known_at_zero(dtype: str) -> None:
-    """Zero, where its exponent is positive; its slope too above one, below one it has none. Less than zero has none."""
+    """It is zero for positive exponents; the slope exists for exponents above one. Negative bases have no value."""
     x = torch.tensor([0.0, -1.0, 0.25], dtype=getattr(torch, dtype))
     steep, flat, inverse = (Model(parsed(written(f"x ** {power}"))) for power in ("(1 / 4)", "1.5", "-0.5"))
     weight = torch.ones_like(x)
@@ -152,7 +155,7 @@ def test_a_power_is_known_at_zero(dtype: str) -> None:
 
 
 def test_the_conditioning_of_a_quotient_survives_a_large_divisor() -> None:
-    """In float64 a share of 1e-162 changes by 372 times a relative change of the entry that makes it small."""
+    """In float64, a share of 1e-162 changes by 372 times the relative change of the responsible entry."""
     of, format_ = Model(parsed(written("exp(-x) / sum(exp(-x))"))).value, FORMATS["float64"]
     x = np.array([[-372.3, 0.5]])
     share = np.exp(-372.8)

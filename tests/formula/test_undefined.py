@@ -1,4 +1,4 @@
-"""What has no value is known from what encloses it: no ball is asked for it, and no more digits."""
+"""Enclosures show which elements have no value; these need neither a ball nor more digits."""
 
 from typing import Any
 
@@ -30,17 +30,17 @@ NOWHERE: list[tuple[str, list[list[float]], list[bool]]] = [
     ("exp(x) + 0 * max(x)", [[900.0, 0.0]], [False]),
     ("x / (x - mean(x)) + 0 * max(x)", [[0.1, 0.1, 0.1]], [False]),
 ]
-"""A formula, rows, and whether all of a row is certain to have no value. Three tenths round in float64."""
+"""A formula, rows, and whether each row certainly has no value. Three tenths are rounded in float64."""
 
 
 def value_of(formula: str) -> Quantity:
-    """The value."""
+    """Return the quantity of the value."""
     return Model(parsed(written(formula))).value
 
 
 @pytest.mark.parametrize(("formula", "rows", "said"), NOWHERE)
-def test_signs_say_what_has_no_value(formula: str, rows: list[list[float]], said: list[bool]) -> None:
-    """And of what has one, or may have one, they do not say that it has none; balls have none where they say so."""
+def test_signs_show_which_elements_have_no_value(formula: str, rows: list[list[float]], said: list[bool]) -> None:
+    """Signs never exclude an element that has or may have a value, and balls confirm each exclusion."""
     of = value_of(formula)
     for row, nowhere in zip(rows, said, strict=True):
         environment = of.environment([np.array([row])])
@@ -51,7 +51,7 @@ def test_signs_say_what_has_no_value(formula: str, rows: list[list[float]], said
 
 @pytest.mark.parametrize("columns", [257, 2_049])
 def test_a_long_row_without_a_value_costs_no_ball(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The correlation of what does not vary; beside it a row that varies is what it is."""
+    """The correlation of a constant row has no value. A varying row in the same batch has the usual one."""
     of = value_of(CENTRED)
     y = np.random.default_rng(columns).standard_normal((3, columns)).astype(np.float32).astype(np.float64)
     x = np.stack([np.full(columns, 4.0), np.full(columns, -1.0), y[2]])
@@ -59,8 +59,8 @@ def test_a_long_row_without_a_value_costs_no_ball(columns: int, monkeypatch: pyt
     np.testing.assert_allclose(of._screen(None, x, y).hi, [NAN, NAN, 1.0])  # type: ignore[arg-type]
 
 
-def test_balls_are_not_refined_where_nothing_is_to_be_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Balls know the mean of three tenths: 0 / 0 is asked for once, and what cancels in more digits."""
+def test_balls_of_undefined_elements_are_not_refined(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Balls know the mean of three tenths, so that 0 / 0 needs one evaluation. Only cancellation needs more digits."""
     asked: list[tuple[int, int]] = []
     usual = ball._evaluated
 
@@ -93,15 +93,15 @@ def test_balls_are_not_refined_where_nothing_is_to_be_known(monkeypatch: pytest.
         ("sum(x)", [5e-324, 1.0], False),
     ],
 )
-def test_what_rounded_nothing_is_off_by_nothing(formula: str, row: list[float], exact: bool) -> None:
-    """Sums whose last bit no partial sum outgrows, and quotients without a rest; no others."""
+def test_exact_operations_have_no_error(formula: str, row: list[float], exact: bool) -> None:
+    """Only exact sums and quotients have no error."""
     nodes = value_of(formula)._true_orders[-1]
     found = values(nodes, {"x": np.array([row])})
     assert (errors(nodes, found, DOUBLE)[nodes[-1]] == 0.0).all() == exact
 
 
 def test_a_sign_that_is_not_certain_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An enclosure that takes what is nearly zero for zero calls a number nothing."""
+    """An enclosure that treats a nearly zero number as zero would declare a defined value undefined."""
     of = value_of("x / (x - mean(x)) + 0 * max(x)")
     environment = of.environment([np.array([[0.1, 0.1, 0.1 + 2.0**-56]])])
     assert not of.nowhere(environment, (1, 3)).any()
@@ -111,7 +111,10 @@ def test_a_sign_that_is_not_certain_is_not_believed(monkeypatch: pytest.MonkeyPa
 
 
 def test_zero_times_an_infinite_slope_is_not_zero_but_of_a_branch() -> None:
-    """The distance of two roots has a slope where both are zero; what is not taken or has no weight has none."""
+    """The distance of two roots has an infinite slope where both are zero.
+
+    A branch that is not taken, or that has no weight, has no slope.
+    """
     p, q = np.array([[1.0, 0.0, 0.0]]), np.array([[0.0, 1.0, 0.0]])
     distance = Model(parsed(written("norm(sqrt(p) - sqrt(q))"))).gradients["p"]
     assert distance.undefined([p, q, np.ones(1)])[0, 2]
@@ -122,14 +125,14 @@ def test_zero_times_an_infinite_slope_is_not_zero_but_of_a_branch() -> None:
     np.testing.assert_array_equal(root.undefined([np.zeros(2), np.array([1.0, 0.0])]), [True, False])
 
 
-def test_what_overflows_in_float64_is_no_infinite_slope() -> None:
-    """The gradient of a softplus as it is written is judged where its exponential has overflowed."""
+def test_an_overflow_in_float64_is_no_infinite_slope() -> None:
+    """The gradient of softplus as written is judged after its exponential has overflowed."""
     of = Model(parsed(written("log(1 + exp(-x * y))"))).gradients["x"]
     assert not of.undefined([np.array([-1430.0]), np.ones(1), np.ones(1)]).any()
 
 
 def test_both_tiers_say_that_a_number_over_zero_has_no_value() -> None:
-    """The screen took the quotient for an infinity, and a layout that rounds the mean otherwise for a defect."""
+    """The screen once took the quotient for an infinity, so that another rounding of the mean counted as a defect."""
     oracle = Model(parsed(spelling("formula: mean(x) / sqrt(mean((x - mean(x)) ** 2))"))).value.oracle
     rows = torch.tensor([[0.9999999999999998] * 10, [-2.0000000000000004] * 10, [0.5] * 10], dtype=torch.float64)
     ordinary = torch.arange(90, dtype=torch.float64).reshape(9, 10)
@@ -142,7 +145,7 @@ def test_both_tiers_say_that_a_number_over_zero_has_no_value() -> None:
 
 
 def test_the_screen_knows_a_value_whose_exponential_overflows() -> None:
-    """The logarithm of what leaves the range of float64 is an ordinary number."""
+    """The logarithm of a number beyond the range of float64 is an ordinary number."""
     oracle = Model(parsed(spelling("formula: log(mean(exp(x)))"))).value.oracle
     rows = torch.linspace(800.0, 9_000.0, 120, dtype=torch.float64).reshape(12, 10)
     for x in (rows, rows.float()):

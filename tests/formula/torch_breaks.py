@@ -1,11 +1,11 @@
-"""What torch's own functions are known to break, each with evidence that needs nothing of the instrument.
+"""Known defects of torch's functions, each with evidence that does not need the harness.
 
-They were found by formulas that nobody had tuned to them. Which of them a processor shows depends on its kernels, so
-that each is asked of torch first, on one input.
+Formulas found them that were not tuned to them. The kernels of a processor decide which defects it shows, so that each
+defect is first checked with torch on one input.
 
-``python -m formula.torch_breaks`` in tests/ checks all of the catalogue in the other three formats, in some minutes of
-a processor, prints each law that breaks there and is not declared in :data:`ELSEWHERE`, and fails where there is any;
-further words are dtypes, of which ``float32`` is held to :mod:`formula.catalogued`.
+``python -m formula.torch_breaks`` in tests/ checks the whole catalog in the other three formats, which takes minutes.
+It prints each broken law that :data:`ELSEWHERE` does not declare, and fails if there is one. Further words are dtypes;
+``float32`` is compared with :mod:`formula.catalogued`.
 """
 
 import sys
@@ -27,20 +27,10 @@ from harness.verdict.job import jobs
 
 
 class TorchBreak(NamedTuple):
-    """One break.
+    """One defect of torch.
 
-    Parameters
-    ----------
-    contract
-        The catalogue's name of it, or a formula.
-    dtype, law, status
-        Where it is found, and as what.
-    function
-        As torch has it.
-    shows
-        Whether it is so here, of one input.
-    why
-        What is wrong.
+    ``contract`` is the name of a catalog formula, or a formula. ``dtype``, ``law`` and ``status`` are the place and the
+    expected result. ``shows`` returns whether this machine has the defect, from one input. ``why`` explains the defect.
     """
 
     contract: str
@@ -64,7 +54,7 @@ def _zeros(*shape: int) -> Tensor:
 
 
 def group_norm(x: Tensor) -> Tensor:
-    """Of one group, which has every entry twice: torch takes no group of a single number."""
+    """One group that has every entry twice, because torch refuses a group of a single number."""
     return F.group_norm(torch.cat([x, x], -1)[:, None], 1)[:, 0, : x.shape[-1]]
 
 
@@ -175,13 +165,13 @@ TORCH_BREAKS = {
         "log(1 + exp) is computed as it is written: exp overflows at 88.72",
     ),
 }
-"""By what is called."""
+"""Defects by the name of the function."""
 
 LAWS = ("value", "finite", "gradient", "gradient_finite")
-"""Those whose breach is a defect, of the first input."""
+"""Laws whose violation is a defect, for the first input."""
 
 NAN = "not_nan_where_infinite"
-"""The law at infinities whose breach is one."""
+"""The law at infinities whose violation is a defect."""
 
 _ZERO = "its eps rounds to zero, and 0 / 0 is no number"
 _FINITE = ("finite", "gradient_finite")
@@ -205,15 +195,18 @@ ELSEWHERE: dict[tuple[str, str], dict[str, str]] = {
     ("logmeanexp", "float64"): {"gradient": "it is formed of the output, and shows how that was rounded"},
     ("hardsigmoid", "float64"): {"gradient": "a sixth is float32's in the backward pass"},
 }
-"""The laws that torch's own, or what one writes in torch, breaks beside float32, by name and dtype, with the reason."""
+"""The laws that torch's implementation breaks in other dtypes than float32, by name and dtype, with the reason."""
 
 
 OF_FLOAT32_AND_BFLOAT16 = {"gelu", "geglu"}
-"""What breaks at infinities in the vector kernel of float32 alone, which bfloat16 has too."""
+"""Functions that break at infinities only in the vector kernel, which float32 and bfloat16 share."""
 
 
 def declared() -> dict[tuple[str, str, str], str]:
-    """The reason of each break by name, dtype and law: those in float32 are declared in :mod:`formula.catalogued`."""
+    """Return the reasons for declared breaks by name, dtype and law.
+
+    :mod:`formula.catalogued` declares the breaks in float32.
+    """
     in_float32 = {(name, "float32"): entry.breaks for name, entry in CATALOGUED.items()}
     at_infinities = {
         (name, dtype, NAN): entry.breaks[NAN]
@@ -226,7 +219,7 @@ def declared() -> dict[tuple[str, str, str], str]:
 
 
 def main(*dtypes: str) -> int:
-    """Print what breaks and is not declared, and what is declared and holds; return the exit code."""
+    """Print undeclared breaks and declared laws that hold, and return the exit code."""
     warnings.simplefilter("ignore", UserWarning)
     chosen = dtypes or ("float64", "bfloat16", "float16")
     reasons, broken = declared(), set()

@@ -1,4 +1,4 @@
-"""The time gate's analysis, on slices that were simulated and on slices that were recorded."""
+"""The time gate's analysis of simulated and recorded slices."""
 
 import gzip
 import json
@@ -34,7 +34,7 @@ Slices = Sequence[Sequence[float]]
 
 
 def decided(draw: Callable[[int], Sequence[Slices]]) -> State:
-    """Go on, block by block, as a measurement does, until the case is settled or the couples are spent."""
+    """Decide block by block, like a measurement, until the case is settled or no couples remain."""
     couples: list[Slices] = []
     reached = State.OPEN
     for block in range(MOST_BLOCKS):
@@ -58,41 +58,41 @@ def simulated(rng: np.random.Generator, machine: Machine, slowdown: float) -> St
 
 
 def share(machine: Machine, slowdown: float, wanted: State, runs: int) -> float:
-    """Return how often a case ends in a state."""
+    """Return the share of cases that end in a state."""
     rng = np.random.default_rng(20240229)
     return sum(simulated(rng, machine, slowdown) is wanted for _ in range(runs)) / runs
 
 
 @pytest.mark.parametrize("machine", [*HONEST.values(), long_bursting], ids=[*HONEST, "long bursts"])
 def test_identical_code_is_not_slower_on_any_machine(machine: Machine) -> None:
-    """At most one false alarm in a thousand cases; on most of these machines there is none."""
+    """At most one case in a thousand is a false alarm; on most of these machines there is none."""
     assert share(machine, 0.0, State.SLOWER, 1000) <= 0.001
 
 
 @pytest.mark.parametrize("machine", HONEST.values(), ids=HONEST)
 def test_a_tenth_more_work_is_found_on_every_machine(machine: Machine) -> None:
-    """In 99 of 100 cases at least."""
+    """It is found in at least 99 of 100 cases."""
     assert share(machine, 0.10, State.SLOWER, 300) >= 0.99
 
 
 def test_a_slowdown_within_the_margin_is_none() -> None:
-    """One percent on a quiet machine."""
+    """The slowdown is one percent on a quiet machine."""
     assert share(HONEST["quiet"], 0.01, State.UNCHANGED, 200) == 1.0
 
 
 def test_faster_code_is_called_so() -> None:
-    """It passes, and is said."""
+    """The case passes, and the improvement is reported."""
     assert share(HONEST["quiet"], -0.10, State.FASTER, 200) == 1.0
 
 
 def test_a_machine_that_favours_a_process_voids_the_case() -> None:
-    """The base differs from itself by four percent, so nothing is said of the candidate."""
+    """The base differs from itself by four percent, so that nothing is known about the candidate."""
     assert share(slow_arm, 0.0, State.VOID, 50) == 1.0
     assert share(slow_arm, 0.10, State.VOID, 50) == 1.0
 
 
 def test_a_suspicion_needs_fresh_couples_to_be_confirmed() -> None:
-    """Five slow couples make a suspicion; the next five decide, by themselves."""
+    """Five slow couples make a suspicion, and only the next five decide."""
     slow = [0.10, 0.101, 0.099, 0.10, 0.102]
     same = [0.001, -0.001, 0.0, 0.002, -0.002]
     assert state(slow, same, LIMITS) is State.SUSPECTED
@@ -101,13 +101,13 @@ def test_a_suspicion_needs_fresh_couples_to_be_confirmed() -> None:
 
 
 def test_what_was_decided_at_a_look_stays_decided() -> None:
-    """Couples that come later are not looked at, so that waiting longer makes no regression."""
+    """Later couples are ignored, so that waiting longer makes no regression."""
     same, slow = [0.001, -0.001, 0.0, 0.002, -0.002], [0.3] * BLOCK
     assert state(same + slow + slow, same * 3, LIMITS) is State.UNCHANGED
 
 
 def test_fewer_than_five_pairs_are_no_verdict() -> None:
-    """A slowdown is suspected, everything else has too few pairs."""
+    """A slowdown is suspected; any other result has too few pairs."""
     few = BLOCK - 1
     assert state([0.5] * few, [0.0] * few, LIMITS) is State.SUSPECTED
     assert state([0.0] * few, [0.0] * few, LIMITS) is State.FEW
@@ -117,14 +117,14 @@ def test_fewer_than_five_pairs_are_no_verdict() -> None:
 
 
 def test_pairs_after_the_last_look_can_raise_a_suspicion() -> None:
-    """They do not confirm one: that takes a whole block."""
+    """They do not confirm it, which takes a whole block."""
     open_ = [0.0, 0.2, 0.0, 0.2, 0.1]
     assert state(open_, [0.0] * BLOCK, LIMITS) is State.OPEN
     assert state([*open_, *[0.1] * (BLOCK - 1)], [0.0] * (2 * BLOCK - 1), LIMITS) is State.SUSPECTED
 
 
 def test_where_the_base_differs_from_itself_a_case_is_slower_only_if_it_differs_from_both_bases() -> None:
-    """A process that is slow by its memory layout makes no slowdown; a slowdown far beyond it stays one."""
+    """A process with an unfavorable memory layout is no slowdown; a much larger slowdown remains one."""
     jitter = [0.001, -0.001, 0.0, 0.002, -0.002]
     drifted = [0.1 + one for one in jitter]
     assert not seems_slower(drifted, drifted[::-1], 0.02)
@@ -134,7 +134,7 @@ def test_where_the_base_differs_from_itself_a_case_is_slower_only_if_it_differs_
 
 
 def test_the_bounds_are_those_of_students_t() -> None:
-    """Of five numbers with mean 0.03 and standard deviation 0.0158: the quantile is 2.132."""
+    """For five numbers with mean 0.03 and standard deviation 0.0158, the quantile is 2.132."""
     found = bounded_ratio([0.01, 0.02, 0.03, 0.04, 0.05])
     assert found.point == pytest.approx(math.exp(0.03))
     assert found.low == pytest.approx(math.exp(0.03 - 2.1318 * 0.0158114 / math.sqrt(5)), abs=1e-6)
@@ -143,7 +143,7 @@ def test_the_bounds_are_those_of_students_t() -> None:
 
 
 def test_the_smallest_visible_effect_is_seen_nineteen_times_of_twenty() -> None:
-    """By simulation, of couples that vary by two percent."""
+    """The couples are simulated with a scatter of two percent."""
     rng = np.random.default_rng(7)
     spread = 0.02
     smallest = visible(standard_error([-spread, -spread, 0.0, spread, spread]), BLOCK, 0.02)
@@ -153,14 +153,14 @@ def test_the_smallest_visible_effect_is_seen_nineteen_times_of_twenty() -> None:
 
 
 def test_arms_with_unequally_many_slices_are_refused() -> None:
-    """The minimum of more slices is smaller, on identical code."""
+    """The minimum of more slices is smaller for identical code."""
     for read in (fastest, beside):
         with pytest.raises(AssertionError, match="equally many"):
             read([1.0, 2.0], [1.0])
 
 
 def test_the_null_arm_says_which_reading_is_the_sharper() -> None:
-    """The fastest rounds on a quiet machine; those beside each other where undisturbed ones are rare."""
+    """It is the fastest round on a quiet machine, and paired rounds if undisturbed rounds are rare."""
     rng = np.random.default_rng(3)
     for machine, wanted in ((quiet, fastest), (crowded, beside)):
         couples = [couple(rng, machine, 0.0, when) for when in np.linspace(0.0, 1.0, 200)]
@@ -169,7 +169,7 @@ def test_the_null_arm_says_which_reading_is_the_sharper() -> None:
 
 
 def test_the_reading_changes_only_when_a_look_is_taken() -> None:
-    """Else a case would be decided after any couple, and not after each fifth."""
+    """Otherwise a case could be decided after any couple, not only after every fifth."""
     calm = ([1.0, 1.4, 1.4], [1.0, 1.4, 1.4])
     rare = ([1.4, 1.4, 1.4], [1.0, 1.4, 1.4])
     couples = [calm] * BLOCK + [rare, calm] * BLOCK
@@ -177,7 +177,7 @@ def test_the_reading_changes_only_when_a_look_is_taken() -> None:
 
 
 def test_both_readings_of_a_slowdown_agree() -> None:
-    """Ten percent are ten percent, disturbed or not."""
+    """Ten percent are found with and without disturbance."""
     base_s = np.array([1.0, 1.4, 1.4])
     for read in (fastest, beside):
         assert read(list(base_s), list(1.1 * base_s)) == pytest.approx(math.log(1.1))
@@ -204,12 +204,12 @@ def _in_turn(cases: dict[str, list[Slices]], count: int) -> Iterator[list[Slices
 
 
 def resampled(couples: list[Slices], rng: np.random.Generator) -> State:
-    """Decide a case on couples drawn from those that were recorded."""
+    """Decide a case on resampled recorded couples."""
     return decided(lambda _: [couples[at] for at in rng.integers(len(couples), size=BLOCK)])
 
 
 def test_recorded_slices_of_identical_code_raise_no_alarm() -> None:
-    """At most one false alarm in a thousand cases."""
+    """At most one case in a thousand is a false alarm."""
     rng = np.random.default_rng(1)
     found = [resampled(rows, rng) for rows in _in_turn(recorded("same"), 2000)]
     assert np.mean([one is State.SLOWER for one in found]) <= 0.001
@@ -217,7 +217,7 @@ def test_recorded_slices_of_identical_code_raise_no_alarm() -> None:
 
 @pytest.mark.parametrize("pairs", [2, 3, 4, BLOCK])
 def test_recorded_slices_of_identical_code_hardly_ever_seem_slower(pairs: int) -> None:
-    """However few pairs there are: in less than one of a hundred cases, and never in five pairs."""
+    """With few pairs, fewer than one case in a hundred does; with five pairs, none does."""
     rng, alarms, number = np.random.default_rng(1), 0, 1000
     for rows in _in_turn(recorded("same"), number):
         drawn = [rows[at] for at in rng.integers(len(rows), size=pairs)]
@@ -228,7 +228,7 @@ def test_recorded_slices_of_identical_code_hardly_ever_seem_slower(pairs: int) -
 
 
 def test_recorded_slices_of_slower_code_are_found() -> None:
-    """A tenth more work, in 99 of 100 cases at least."""
+    """Ten percent more work is found in at least 99 of 100 cases."""
     rng = np.random.default_rng(1)
     found = [resampled(rows, rng) for rows in _in_turn(recorded("slower"), 1000)]
     assert np.mean([one is State.SLOWER for one in found]) >= 0.99

@@ -1,4 +1,4 @@
-"""The committed baseline: read as written, and kept for every kind of machine that gates."""
+"""The committed baseline is read as written, and has results for every kind of machine."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ OTHER = "linear_regression.scratch.linear"
 
 
 def on(instructions: str, *, largest: float = 3.0, other: float | None = None, torch: str = "2.13.0") -> Summary:
-    """Return what a run says on some machine of a case, and of another one."""
+    """Return the summary of a run on some machine, for one or two cases."""
     environment = head().environment.model_copy(
         update={"torch": torch, "torch_build": {"instructions": instructions, "cpu capability": "AVX2"}}
     )
@@ -30,13 +30,13 @@ def on(instructions: str, *, largest: float = 3.0, other: float | None = None, t
 
 
 def told(baseline: Baseline, now: Summary) -> list[tuple[Outcome, str]]:
-    """Return what differs."""
+    """Return the differences."""
     findings = compare(baseline, now, Policy())
     return [(one.outcome, one.sentence) for one in findings if one.outcome is not Outcome.UNCHANGED]
 
 
 def test_a_baseline_is_read_as_it_was_written_and_written_alike_each_time(tmp_path: Path) -> None:
-    """Infinite deviations included; the order of the run does not matter."""
+    """Infinite deviations are kept, and the order of the run does not matter."""
     laws = [law(largest=float("inf")), law(law="rows_sum_to_one"), law(dtype="float16", largest=None)]
     breakings = (point(), point(None, ray="offset"))
     baseline = EMPTY.updated(of(*laws, breakings=breakings, counts={"operators": 5, "bytes": 7}))
@@ -48,7 +48,7 @@ def test_a_baseline_is_read_as_it_was_written_and_written_alike_each_time(tmp_pa
 
 
 def test_a_missing_or_damaged_baseline_is_one_plain_message(tmp_path: Path) -> None:
-    """With the way to make one."""
+    """The message tells how to create it."""
     with pytest.raises(UsageError, match=r"baseline not found: .*; create it with `harness gate --run RUN --update`"):
         read_baseline(tmp_path / "none")
     file = tmp_path / "damaged"
@@ -72,7 +72,7 @@ def test_a_missing_or_damaged_baseline_is_one_plain_message(tmp_path: Path) -> N
 
 
 def test_each_kind_of_machine_is_held_against_its_own_figures(tmp_path: Path) -> None:
-    """What one of them rounds otherwise is no regression there, and what it makes worse is one."""
+    """Different rounding on a machine is no regression there, but a worse result is."""
     write_baseline(tmp_path / "b", EMPTY.updated(on("Intel")).updated(on("AMD", largest=4.0)))
     baseline = read_baseline(tmp_path / "b")
     assert told(baseline, on("Intel")) == told(baseline, on("AMD", largest=4.0)) == []
@@ -86,7 +86,7 @@ def test_each_kind_of_machine_is_held_against_its_own_figures(tmp_path: Path) ->
 
 
 def test_what_machines_agree_on_is_one_line(tmp_path: Path) -> None:
-    """A second one adds a line for what it rounds otherwise, and none for the rest."""
+    """A second machine adds lines only for the cases that it rounds differently."""
     first = EMPTY.updated(on("Intel", other=1.0))
     write_baseline(tmp_path / "one", first)
     write_baseline(tmp_path / "two", first.updated(on("AMD", largest=4.0, other=1.0)))
@@ -98,7 +98,7 @@ def test_what_machines_agree_on_is_one_line(tmp_path: Path) -> None:
 
 
 def test_a_changed_case_is_no_longer_known_on_other_machines() -> None:
-    """They saw the code before it: its laws are compared there, its figures when that machine has added them."""
+    """They have results of the old code. Laws are compared there, figures only after these machines have added them."""
     both = EMPTY.updated(on("Intel", other=1.0)).updated(on("AMD", largest=4.0, other=1.0))
     changed = both.updated(on("AMD", largest=2.0, other=1.0))
     ((outcome, sentence),) = told(changed, on("Intel", largest=9.0, other=1.0))
@@ -111,7 +111,7 @@ def test_a_changed_case_is_no_longer_known_on_other_machines() -> None:
 
 
 def test_another_torch_takes_the_place_of_the_one_before() -> None:
-    """On its own kind of machine; a case that is gone is gone everywhere."""
+    """It replaces results of the same kind of machine. A removed case is removed for all."""
     both = EMPTY.updated(on("Intel", other=1.0)).updated(on("AMD", largest=4.0, other=1.0))
     newer = both.updated(on("AMD", largest=4.0, torch="2.14.0"))
     assert [(one.torch, one.instructions) for one in newer.origins] == [("2.13.0", "Intel"), ("2.14.0", "AMD")]
@@ -119,7 +119,7 @@ def test_another_torch_takes_the_place_of_the_one_before() -> None:
 
 
 def test_a_moved_breaking_point_is_a_change_like_any_other(tmp_path: Path) -> None:
-    """And NaN, which is not equal to itself, is not one."""
+    """NaN, which does not equal itself, is no change."""
     nan = float("nan")
     both = EMPTY.updated(on("Intel", largest=nan)).updated(on("AMD", largest=nan))
     assert len(both.cases[CASE, "cpu"]) == 1
@@ -134,7 +134,7 @@ def test_a_moved_breaking_point_is_a_change_like_any_other(tmp_path: Path) -> No
 
 
 def test_a_new_law_leaves_what_other_machines_know() -> None:
-    """It says nothing of the code: there it is new, and all else is held to."""
+    """It says nothing about the code: other machines report it as new and compare the rest."""
     both = EMPTY.updated(on("Intel")).updated(on("AMD", largest=4.0))
     standing = on("AMD", largest=4.0)
     ((key, case),) = standing.cases.items()

@@ -1,11 +1,11 @@
-"""Counts of the gate: a case that cannot be called is a sentence, and one without a compiler does not fail."""
+"""Counts of the gate: a case that cannot be called is reported, and one without a compiler does not fail."""
 
 from harness.gate.counts import Counts
 from harness.gate.finding import exit_code
 
 
 def test_a_case_that_cannot_be_called_is_no_verdict() -> None:
-    """It may be slower or faster: nobody counted it."""
+    """It may be slower or faster, because it was not counted."""
     findings = Counts({}, {"a.b": "ValueError: no"}, {}).findings
     assert [one.sentence for one in findings] == ["a.b cannot be counted: calling it raises ValueError: no."]
     assert exit_code(findings) == 2

@@ -1,4 +1,4 @@
-"""What a machine can see, from measurements of identical code that were made up."""
+"""The effects that a machine can detect, from made-up measurements of identical code."""
 
 import math
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ SHARP, BLUNT = "cases.sharp", "cases.blunt"
 
 
 def measured(case: str, spread: float, **condition: Any) -> list[Slices]:
-    """Return couples whose ratios lie so far on either side of one."""
+    """Return couples whose ratios deviate from 1 by the given spread, in both directions."""
     facts = {"case": case, "rounds": 5, "load": 1.0, "steal": 0.0, "frequency_hz": None, **condition}
     made = []
     for couple in range(BLOCK):
@@ -28,29 +28,31 @@ def measured(case: str, spread: float, **condition: Any) -> list[Slices]:
 
 
 def advised(slices: Sequence[Slices], **evidence: Any) -> list[str]:
-    """Return what would help."""
+    """Return the advice."""
     return advice(seen(Evidence(list(slices), **evidence), Policy()), Policy())
 
 
 def test_the_sharpest_case_is_first_with_what_it_would_show() -> None:
-    """Spread, fastest call, smallest visible slowdown, and the difference of identical code."""
+    """The line has scatter, fastest call, smallest visible slowdown, and the difference of identical code."""
     found = seen(Evidence([*measured(BLUNT, 0.05), *measured(SHARP, 0.001)]), Policy())
     assert [one.case for one in found.sights] == [SHARP, BLUNT]
     sharp, blunt = found.sights
     assert sharp.call_s == pytest.approx(1e-4)
-    assert sharp.spread == pytest.approx(0.001 * math.sqrt(24 / 20))  # of +1, -1, +1, -1, +1 with n - 1
+    assert sharp.spread == pytest.approx(
+        0.001 * math.sqrt(24 / 20)
+    )  # standard deviation for +1, -1, +1, -1, +1 with n - 1
     assert 0.02 < sharp.visible < 0.025 < 0.1 < blunt.visible
     assert sharp.bias.point == pytest.approx(1.0, abs=1e-3)
     assert found.control is None
 
 
 def test_a_machine_that_sees_what_is_asked_needs_nothing() -> None:
-    """One sentence says so."""
+    """One sentence states that."""
     assert advised(measured(SHARP, 0.001)) == ["Nothing: this machine detects every slowdown that the policy requires."]
 
 
 def test_what_is_in_the_way_is_named() -> None:
-    """Cases that would not show the tolerance, others on the machine, and what was not measured."""
+    """The advice names cases too noisy for the tolerance, other load, and missing measurements."""
     (blind,) = advised(measured(BLUNT, 0.05))
     assert f"Five pairs of processes detect only slowdowns above the tolerance: {BLUNT}." in blind
     (busy,) = advised(measured(SHARP, 0.001, load=3.2))
@@ -65,8 +67,9 @@ def test_what_is_in_the_way_is_named() -> None:
 
 
 def test_a_budget_that_reaches_nothing_is_one_sentence_with_one_that_does() -> None:
-    """As of the gate, and no list of all cases."""
-    (sentence,) = advised([], unreached=[SHARP, BLUNT], enough_s=30.0)
+    """The gate prints the same sentence, without a list of all cases."""
+    (sentence,) = advised([], unreached=[SHARP, BLUNT], enough_s=30.0, startup_s=9.2)
     assert sentence == (
-        "No case out of 2 was measured within the budget: the fastest needs about `--budget 40` on this machine."
+        "No case out of 2 was measured within the budget: the fastest needs about `--budget 40` on this machine, "
+        "where start-up takes 9 s."
     )

@@ -1,4 +1,4 @@
-"""The numerics gate: what got worse against a committed baseline, each in one sentence."""
+"""The numerics gate: one sentence for each regression against a committed baseline."""
 
 from typing import Any
 
@@ -15,23 +15,23 @@ from harness.record import GateFinding, Outcome, Status, Verdict
 
 
 def compared(before: Summary, now: Summary, **policy: Any) -> list[GateFinding]:
-    """Compare with a baseline that a run made."""
+    """Compare a run with the baseline of another run."""
     return compare(Baseline({}).updated(before), now, Policy(**policy))
 
 
 def found(before: Summary, now: Summary, **policy: Any) -> list[GateFinding]:
-    """Compare, and leave out what is as it was."""
+    """Compare, and drop unchanged findings."""
     return [one for one in compared(before, now, **policy) if one.outcome is not Outcome.UNCHANGED]
 
 
 def only(before: Summary, now: Summary, **policy: Any) -> GateFinding:
-    """Compare, and return the one thing that differs."""
+    """Compare, and return the only difference."""
     (one,) = found(before, now, **policy)
     return one
 
 
 def test_the_same_run_passes_and_says_how_much_was_compared() -> None:
-    """Never a silent pass."""
+    """The count shows that the comparison was not empty."""
     baseline = of(law(), breakings=(point(),), counts={"operators": 5})
     findings = compared(baseline, baseline)
     assert [one.sentence for one in findings] == [
@@ -42,7 +42,7 @@ def test_the_same_run_passes_and_says_how_much_was_compared() -> None:
 
 
 def test_one_ulp_beyond_the_budget_is_a_regression() -> None:
-    """Three ulp with a budget of one may become four, and not five."""
+    """With a budget of 1 ulp, 3 ulp may become 4, but not 5."""
     before = of(law(largest=3.0))
     assert found(before, of(law(largest=4.0)), ulp=1.0) == []
     one = only(before, of(law(largest=5.0)), ulp=1.0)
@@ -51,14 +51,14 @@ def test_one_ulp_beyond_the_budget_is_a_regression() -> None:
 
 
 def test_a_budget_may_be_a_share_and_one_of_a_case() -> None:
-    """The larger of the two counts; the last pattern that matches has the word."""
+    """The larger of both counts, and the last matching pattern decides."""
     before, now = of(law(largest=100.0)), of(law(largest=108.0))
     assert found(before, now, growth=0.1) == []
     assert only(before, now, growth=0.1, cases={"softmax*": {"growth": 0.05}}).outcome is Outcome.REGRESSED
 
 
 def test_a_breaking_point_that_moved_inwards_by_one_float_is_a_regression() -> None:
-    """In the law's own format, to the float."""
+    """The float is one of the law's format."""
     one = only(of(law(), breakings=(point(POINT),)), of(law(), breakings=(point(BEFORE),)))
     assert (
         one.sentence == f"{CASE} value along spike [float32]: breaks at {BEFORE} instead of {POINT}, 1 float earlier."
@@ -67,7 +67,7 @@ def test_a_breaking_point_that_moved_inwards_by_one_float_is_a_regression() -> N
 
 
 def test_a_breaking_point_that_moved_outwards_is_said_and_passes() -> None:
-    """What is mended is kept by an update."""
+    """An update of the baseline accepts the improvement."""
     one = only(of(law(), breakings=(point(BEFORE),)), of(law(), breakings=(point(POINT),)))
     assert one.outcome is Outcome.IMPROVED
     assert "1 float later; `harness gate --update` accepts it" in one.sentence
@@ -75,7 +75,7 @@ def test_a_breaking_point_that_moved_outwards_is_said_and_passes() -> None:
 
 
 def test_a_ray_that_held_to_its_end_and_breaks_is_a_regression() -> None:
-    """And the other way about it is mended."""
+    """The opposite change is an improvement."""
     held, breaks = of(law(), breakings=(point(None),)), of(law(), breakings=(point(),))
     assert only(held, breaks).outcome is Outcome.REGRESSED
     assert only(breaks, held).outcome is Outcome.IMPROVED
@@ -89,21 +89,21 @@ def test_one_law_fewer_is_a_regression() -> None:
 
 
 def test_a_dtype_fewer_is_a_regression() -> None:
-    """All dtypes of a law in one sentence."""
+    """One sentence lists all dtypes of a law."""
     one = only(of(law(), law(dtype="float16"), law(dtype="float64")), of(law()))
     assert one.sentence == f"{CASE} is no longer checked for value [float16, float64]."
 
 
 @pytest.mark.parametrize("status", [Status.BROKEN, Status.EXPECTED, Status.SKIPPED, Status.ERROR, Status.UNEXPECTED])
 def test_a_law_that_held_and_does_not_is_a_regression(status: Status) -> None:
-    """Even where the failure is declared: a declaration is a change that somebody has to mean."""
+    """It is a regression even if the failure is declared: an update must accept the declaration."""
     one = only(of(law()), of(law(status=status, largest=3.0)))
     assert one.outcome is Outcome.REGRESSED
     assert f"holds in the baseline, {status} now" in one.sentence
 
 
 def test_a_law_that_failed_and_holds_is_said_and_passes() -> None:
-    """With the way to keep it."""
+    """The sentence tells how to accept it."""
     one = only(of(law(status=Status.EXPECTED, largest=3.0)), of(law()))
     assert one.outcome is Outcome.IMPROVED
     assert exit_code([one]) == 0
@@ -124,14 +124,14 @@ def test_fewer_examples_or_rows_are_a_regression(changes: dict[str, int], told: 
 
 
 def test_a_case_that_is_gone_is_no_verdict_and_named() -> None:
-    """Nothing can be said of what is not there."""
+    """It has no results to compare."""
     one = only(of(law(), law(case="a.b.other")), of(law()))
     assert one.sentence == "a.b.other is missing: the run has no verdicts for it."
     assert exit_code([one]) == 2
 
 
 def test_a_renamed_case_is_no_verdict_until_the_policy_says_so() -> None:
-    """The likely new name is part of the sentence."""
+    """The sentence suggests the likely new name."""
     before, now = of(law(case="a.b.old")), of(law(case="a.b.new"))
     gone, new = found(before, now)
     assert "if its new name is a.b.new, add it under `renamed`" in gone.sentence
@@ -141,7 +141,7 @@ def test_a_renamed_case_is_no_verdict_until_the_policy_says_so() -> None:
 
 
 def test_a_retired_case_passes_with_its_reason() -> None:
-    """Said under `retired`, it is meant."""
+    """The policy lists it under `retired`."""
     findings = compared(of(law(), law(case="a.b.old")), of(law()), retired={"a.b.old": "nobody used it"})
     assert exit_code(findings) == 0
     assert "nobody used it" in " ".join(one.sentence for one in findings)
@@ -161,7 +161,7 @@ ELSEWHERE: list[dict[str, Any]] = [
 def test_figures_of_another_torch_or_processor_are_not_compared_and_that_is_said(
     other: dict[str, object], said: str
 ) -> None:
-    """Laws are; deviations round differently elsewhere."""
+    """Laws are compared, but deviations depend on rounding."""
     before = of(law(largest=3.0), breakings=(point(),), counts={"operators": 5})
     elsewhere = head().environment.model_copy(update=other)
     now = of(law(largest=9.0), breakings=(point(BEFORE),), counts={"operators": 6}, environment=elsewhere)
@@ -176,14 +176,14 @@ def test_figures_of_another_torch_or_processor_are_not_compared_and_that_is_said
 
 
 def test_a_run_without_a_survey_leaves_the_breaking_points_without_a_verdict() -> None:
-    """They were to be compared."""
+    """The baseline has breaking points to compare."""
     one = only(of(law(), breakings=(point(),)), of(law()))
     assert one.sentence == "1 breaking point not compared, because the run has no survey."
     assert exit_code([one]) == 2
 
 
 def test_a_run_without_verdicts_is_no_verdict() -> None:
-    """Nothing was compared."""
+    """Nothing is compared."""
     assert exit_code(compared(of(law()), of())) == 2
     assert exit_code([]) == 2
 
@@ -196,21 +196,21 @@ def test_a_run_without_verdicts_is_no_verdict() -> None:
     ("batches", 6, 7, Outcome.REGRESSED),
 ])  # fmt: skip
 def test_counts_are_compared_exactly(name: str, was: int, now: int, outcome: Outcome) -> None:
-    """One more operator is one too many; samples and batches are right at one number only."""
+    """One more operator is a regression; samples and batches must be equal."""
     one = only(of(law(), counts={name: was}), of(law(), counts={name: now}))
     assert one.outcome is outcome
     assert one.gate == "counts"
 
 
 def test_an_update_keeps_what_differs_and_says_so() -> None:
-    """What is kept is not held against the run that is kept."""
+    """Accepted differences do not fail."""
     findings = kept(compared(of(law(), law(law="rows_sum_to_one")), of(law())))
     assert exit_code(findings) == 0
     assert any(one.sentence.endswith("Accepted.") for one in findings)
 
 
 def test_deviations_are_rounded_up_to_four_digits() -> None:
-    """So that what a baseline allows is never less than what was seen."""
+    """The baseline therefore never allows less than was observed."""
     assert rounded_up(1.23401) == 1.235
     assert rounded_up(1.234) == 1.234
     assert rounded_up(0.5) == 0.5
@@ -226,14 +226,14 @@ def by_chance(
     examples: int = 2,
     at: str = POINT,
 ) -> Summary:
-    """Return what a run says of a case whose calls do not agree; and of one whose calls do."""
+    """Return the summary of a case whose calls disagree, or of one whose calls agree."""
     declared = law(law="finite_on_extreme_logits", status=Status.EXPECTED, examples=examples)
     agreement = law(law="calls_agree", status=agree, largest=0.0 if agree is Status.HOLDS else largest)
     return of(law(status=status, largest=largest), declared, agreement, breakings=(point(at),))
 
 
 def test_figures_of_a_case_that_answers_by_chance_are_not_compared_and_that_is_said() -> None:
-    """Its deviations, its breaking points, and on which example a law breaks; with calls that agree they are."""
+    """Its deviations, breaking points and examples vary. With agreeing calls they are compared."""
     agree = Status.EXPECTED
     findings = compared(by_chance(agree, examples=9), by_chance(agree, largest=5.0, at=BEFORE))
     assert exit_code(findings) == 0
@@ -247,30 +247,30 @@ def test_figures_of_a_case_that_answers_by_chance_are_not_compared_and_that_is_s
 
 
 def test_a_case_that_does_not_answer_does_not_answer_by_chance() -> None:
-    """Its calls were not compared: what is known of it is held to."""
+    """Its calls were not compared, so that its figures still count."""
     worse = found(by_chance(Status.ERROR), by_chance(Status.ERROR, largest=5.0))
     assert [one.subject for one in worse] == ["calls_agree [float32]", "value [float32]"]
 
 
 def test_a_law_that_a_case_breaks_by_chance_is_a_regression() -> None:
-    """The status of its laws is held to all the same."""
+    """The status of its laws is still compared."""
     one = only(by_chance(), by_chance(status=Status.BROKEN))
     assert one.sentence == f"{CASE} value [float32]: holds in the baseline, broken now."
 
 
 def test_calls_that_no_longer_agree_are_the_one_regression() -> None:
-    """That its breaking points are chances now is no second one."""
+    """The random change of its figures is no second regression."""
     one = only(by_chance(Status.HOLDS), by_chance(Status.BROKEN, largest=9.0))
     assert one.sentence == f"{CASE} calls_agree [float32]: holds in the baseline, broken now."
 
 
 def bounded(bound: float, inputs: str | None = "a1b2c3", **facts: Any) -> Verdict:
-    """Return a verdict with a typical bound on some inputs."""
+    """Return a verdict with a typical bound and a digest of its inputs."""
     return law(typical_bound=bound, inputs=inputs, **facts)
 
 
 def test_a_bound_that_was_doubled_is_a_finding_of_its_own() -> None:
-    """The deviation is the same, and the law holds all the more easily."""
+    """The deviation is unchanged, and the law holds more easily."""
     one = only(of(bounded(6.0)), of(bounded(12.0)))
     assert one.sentence == (
         f"The bound of softmax value was doubled, from 6 to 12 in {CASE} [float32], and in 1 case in total: "
@@ -281,31 +281,31 @@ def test_a_bound_that_was_doubled_is_a_finding_of_its_own() -> None:
 
 @pytest.mark.parametrize("other", ELSEWHERE)
 def test_a_bound_that_was_doubled_fails_on_another_kind_of_machine_too(other: dict[str, Any]) -> None:
-    """Inputs and bounds are the same on every processor."""
+    """Inputs and bounds are equal on every processor."""
     findings = found(of(bounded(6.0)), of(bounded(12.0), environment=environment(**other)))
     assert [one.outcome for one in findings] == [Outcome.REGRESSED, Outcome.INCONCLUSIVE]
     assert "was doubled" in findings[0].sentence
 
 
 def test_a_law_that_admitted_nothing_and_does_now_is_a_finding() -> None:
-    """Zero has no multiple."""
+    """A bound of zero has no ratio."""
     assert "was zero and is now positive" in only(of(bounded(0.0)), of(bounded(0.5))).sentence
 
 
 def test_a_bound_is_one_finding_over_dtypes() -> None:
-    """A change in a place that many laws share is one line for each law."""
+    """A change of a shared bound gives one line for each law."""
     before, now = (of(bounded(t), bounded(t, dtype="float16")) for t in (6.0, 9.0))
     assert "grew by a factor of 1.5" in only(before, now).sentence
 
 
 @pytest.mark.parametrize("now", [6.3, 3.0])
 def test_a_bound_that_is_as_tight_as_before_is_none(now: float) -> None:
-    """Rounding in the last of three digits is none either."""
+    """Rounding in the third digit does not count."""
     assert found(of(bounded(6.0)), of(bounded(now))) == []
 
 
 def test_bounds_on_other_inputs_are_inconclusive_and_that_is_said() -> None:
-    """They cannot be compared, which does not fail."""
+    """They cannot be compared, which is no failure."""
     one = only(of(bounded(6.0)), of(bounded(12.0, "d4e5f6", rows=10_001)))
     assert one.sentence == (
         "The bounds of 1 of 1 verdicts are not compared: their inputs differ from the baseline's; "
@@ -315,7 +315,7 @@ def test_bounds_on_other_inputs_are_inconclusive_and_that_is_said() -> None:
 
 
 def test_a_baseline_without_bounds_is_said_to_have_none() -> None:
-    """The gate reports what it cannot compare."""
+    """The gate reports the missing comparison."""
     one = only(of(law()), of(bounded(6.0)))
     assert one.sentence == (
         "The bounds of 1 case are not compared: the baseline does not record them; `harness gate --update` adds them."
@@ -325,7 +325,7 @@ def test_a_baseline_without_bounds_is_said_to_have_none() -> None:
 @pytest.mark.parametrize("status", [Status.LOST, Status.EXPECTED, Status.SKIPPED])
 @pytest.mark.parametrize("other", ELSEWHERE)
 def test_what_another_kind_of_machine_decides_is_inconclusive(other: dict[str, Any], status: Status) -> None:
-    """Its kernels round differently, a failure may be declared for these kernels, or it has no compiler."""
+    """Its kernels round differently, a failure is declared for them, or it has no compiler."""
     findings = found(of(law()), of(law(status=status), environment=environment(**other)))
     assert exit_code(found(of(law()), of(law(status=status)))) == 1
     assert [one.outcome for one in findings] == [Outcome.INCONCLUSIVE, Outcome.INCONCLUSIVE]

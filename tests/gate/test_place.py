@@ -1,4 +1,4 @@
-"""Where the baseline stands, and cases that cannot be called: the exact gate by the command."""
+"""The place of the baseline, and targets that cannot be called, tested through the command."""
 
 import os
 import subprocess
@@ -36,7 +36,7 @@ def written(file: Path, text: str = PACKAGE) -> Path:
 
 
 def test_the_baseline_of_a_package_in_a_src_layout_stands_next_to_its_source(workplace: Path) -> None:
-    """By the command, in processes that import the package as an installation does; no new folder shadows it."""
+    """The processes import the package like an installation, and no new folder shadows it."""
     written(workplace / "pyproject.toml", '[project]\nname = "their-kernels"\n')
     package = written(workplace / "src" / "their_kernels" / "__init__.py").parent
     paths = [str(workplace / "src"), str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
@@ -59,7 +59,7 @@ def test_the_baseline_of_a_package_in_a_src_layout_stands_next_to_its_source(wor
 
 
 def test_a_project_with_its_package_at_the_root_keeps_the_baseline_there(tmp_path: Path) -> None:
-    """A package, a package in a package, a module, and a file."""
+    """The target is a package, a subpackage, a module, or a file."""
     for name in ("flat/__init__.py", "flat/below/__init__.py", "flat/plain.py"):
         written(tmp_path / name)
     places = {"flat": "flat", "flat.below": "flat/below", "flat.plain": "flat", "flat/plain.py:softmax": "flat"}
@@ -68,7 +68,7 @@ def test_a_project_with_its_package_at_the_root_keeps_the_baseline_there(tmp_pat
 
 
 def test_a_folder_without_source_is_not_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As an earlier version left one at the root of a project; the parts of a namespace package are no different."""
+    """An earlier version left such a folder at the root of a project. Namespace packages behave alike."""
     written(tmp_path / "their_spaces" / "baseline.jsonl", "")
     written(tmp_path / "src" / "their_spaces" / "kernels" / "__init__.py")
     monkeypatch.syspath_prepend(str(tmp_path / "src"))
@@ -79,7 +79,7 @@ def test_a_folder_without_source_is_not_the_package(tmp_path: Path, monkeypatch:
 
 
 def test_a_module_without_a_folder_is_one_plain_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One that does not exist, is built in, or is in a zip file."""
+    """The module does not exist, is built in, or is in a zip file."""
     with zipfile.ZipFile(tmp_path / "their.zip", "w") as archive:
         archive.writestr("their_zipped/__init__.py", PACKAGE)
     monkeypatch.syspath_prepend(str(tmp_path / "their.zip"))
@@ -89,7 +89,7 @@ def test_a_module_without_a_folder_is_one_plain_message(tmp_path: Path, monkeypa
 
 
 def test_an_installed_package_is_not_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The next installation would remove the baseline; nor is one that may only be read."""
+    """The next installation would remove the baseline. A read-only folder is refused too."""
     with pytest.raises(UsageError, match=r"into an installed package.*`--baseline`"):
         refuse_foreign(Path(sysconfig.get_paths()["purelib"]) / "their_kernels" / "baseline.jsonl")
     refuse_foreign(tmp_path / "baseline.jsonl")
@@ -122,7 +122,7 @@ def fine(logits):
 
 @pytest.fixture
 def run_of_fine(workplace: Path, harness_command: Command) -> Path:
-    """A folder with a run, and with functions that do not work."""
+    """Return a folder with a run, and with functions that fail."""
     written(workplace / "mine.py", UNCALLABLE)
     words = ("--contract", "softmax", "--law", "value", "--dtypes", "float32", "--run", "pull")
     assert harness_command("check", "mine.py:fine", *words).returncode == 0
@@ -135,7 +135,7 @@ def run_of_fine(workplace: Path, harness_command: Command) -> Path:
 def test_no_baseline_is_made_of_a_case_that_cannot_be_called(
     run_of_fine: Path, harness_command: Command, name: str, why: str
 ) -> None:
-    """One sentence and exit code 2."""
+    """The output is one sentence, with exit code 2."""
     done = harness_command("gate", f"mine.py:{name}", "--contract", "softmax", "--run", "pull", "--update")
     assert done.returncode == 2
     assert not done.stdout
@@ -154,7 +154,7 @@ def test_no_baseline_is_made_of_a_case_that_cannot_be_called(
 def test_a_case_that_cannot_be_called_hides_no_other_finding(
     run_of_fine: Path, harness_command: Command, old: str, new: str, why: str
 ) -> None:
-    """The counts have no verdict, and the laws are compared as always: exit code 2."""
+    """The counts have no verdict, laws are compared as usual, and the exit code is 2."""
     target = ("gate", "mine.py:fine", "--contract", "softmax", "--run", "pull")
     assert harness_command(*target, "--update").returncode == 0
     text = (run_of_fine / "mine.py").read_text(encoding="utf-8")
@@ -169,6 +169,6 @@ def test_a_case_that_cannot_be_called_hides_no_other_finding(
 
 
 def test_a_target_that_is_no_function_is_one_sentence(run_of_fine: Path, harness_command: Command) -> None:
-    """Without an update, too."""
+    """It is refused without an update too."""
     done = harness_command("gate", "mine.py:softmax", "--contract", "softmax", "--run", "pull")
     assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)

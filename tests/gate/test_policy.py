@@ -1,4 +1,4 @@
-"""The gate's policy, which cases are compared, and the words and the exit code of what was measured."""
+"""The policy of the gate, the choice of cases, and the sentences and exit codes of measurements."""
 
 import json
 from pathlib import Path
@@ -26,14 +26,14 @@ def project(folder: Path, table: str) -> Path:
 
 
 def test_a_project_without_a_table_has_the_defaults(tmp_path: Path) -> None:
-    """And so has a folder without a project."""
+    """A folder without a project has them too."""
     assert read_policy(tmp_path) == Policy()
     assert read_policy(project(tmp_path, "[tool.other]\n")) == Policy()
     assert read_policy(tmp_path, Policy(timed=("*.a",))).timed == ("*.a",)
 
 
 def test_allowances_are_by_pattern_and_the_last_counts(tmp_path: Path) -> None:
-    """Of a case, of a family, of all."""
+    """A pattern matches a case, a family or all cases."""
     table = """
     [tool.harness.gate]
     tolerance = 0.08
@@ -58,7 +58,7 @@ def test_allowances_are_by_pattern_and_the_last_counts(tmp_path: Path) -> None:
     ],
 )
 def test_a_wrong_key_or_value_is_one_plain_message(tmp_path: Path, line: str, told: str) -> None:
-    """It names the key, what was found, and the file."""
+    """It names the key, the value and the file."""
     with pytest.raises(UsageError, match="invalid key or value of") as error:
         read_policy(project(tmp_path, f"[tool.harness.gate]\n{line}\n"))
     assert told in str(error.value)
@@ -66,20 +66,20 @@ def test_a_wrong_key_or_value_is_one_plain_message(tmp_path: Path, line: str, to
 
 
 def test_a_damaged_project_file_is_one_plain_message(tmp_path: Path) -> None:
-    """With the parser's own words."""
+    """It quotes the parser."""
     with pytest.raises(UsageError, match=r"invalid TOML in .*: Expected"):
         read_policy(project(tmp_path, "[tool"))
 
 
 @pytest.mark.parametrize("table", [{"timed": ("*.a", "*.c")}, {"cases": {"*.c": {"ulp": 1.0}}}])
 def test_a_pattern_that_matches_no_case_is_refused(table: dict[str, Any]) -> None:
-    """A misspelt exception would be none."""
+    """A misspelled exception would have no effect."""
     with pytest.raises(UsageError, match=r"`\*\.c` under `(timed|cases)` of .* matches no case"):
         Policy(**table).refuse_unknown([A, B])
 
 
 def test_the_baseline_lies_beside_the_target_unless_it_is_named(tmp_path: Path) -> None:
-    """In the folder of a package, or of a file."""
+    """It is in the folder of the package or file."""
     root = tmp_path
     for package in ("cases", "my/kernels"):
         (root / package).mkdir(parents=True)
@@ -90,23 +90,23 @@ def test_the_baseline_lies_beside_the_target_unless_it_is_named(tmp_path: Path) 
     assert Policy(baseline="b.jsonl").baseline_file(root) == root / "b.jsonl"
 
 
-# Which cases are compared
+# Choice of compared cases
 
 
 def lost(before: dict[str, str], here: dict[str, str], policy: Policy, old: Policy | None = None) -> list[GateFinding]:
-    """Return what is said of cases that only one side has."""
+    """Return the findings about cases that only one side has."""
     return list(matched(before, here, old or Policy(), policy).findings)
 
 
 def test_a_missing_benchmark_is_no_verdict_and_named() -> None:
-    """Exit code 2."""
+    """The exit code is 2."""
     (one,) = lost({A: "softmax", B: "linear"}, {A: "softmax"}, Policy())
     assert one.sentence.startswith(f"{B} is missing; if that is intended")
     assert exit_code([one]) == 2
 
 
 def test_a_renamed_benchmark_is_no_verdict_until_the_policy_says_so() -> None:
-    """Then it is compared with what it was."""
+    """With the policy, it is compared under its old name."""
     before, here = {A: "softmax"}, {B: "softmax"}
     gone, new = lost(before, here, Policy())
     assert f"{A} is missing; if its new name is {B}, add it under `renamed`" in gone.sentence
@@ -116,7 +116,7 @@ def test_a_renamed_benchmark_is_no_verdict_until_the_policy_says_so() -> None:
 
 
 def test_a_disabled_benchmark_is_no_verdict_until_the_policy_says_why() -> None:
-    """It is there, and no longer timed."""
+    """It exists, but is no longer timed."""
     both = {A: "softmax", B: "linear"}
     (one,) = lost(both, both, Policy(timed=("*.a",)))
     assert one.sentence.startswith(f"{B} is no longer timed: time it")
@@ -127,7 +127,7 @@ def test_a_disabled_benchmark_is_no_verdict_until_the_policy_says_why() -> None:
 
 
 def test_a_new_benchmark_passes_and_is_named() -> None:
-    """There is nothing to compare it with."""
+    """It has no reference."""
     (one,) = lost({A: "softmax"}, {A: "softmax", B: "linear"}, Policy())
     assert one.sentence == f"{B} is new: the baseline has no time for it."
     assert exit_code([one]) == 0
@@ -137,7 +137,7 @@ def test_a_new_benchmark_passes_and_is_named() -> None:
 
 
 def measured(case: str, ratios: list[float], arm: str = "candidate", iterations: int = 1) -> list[Slices]:
-    """Return slices of a base that takes a second, and of an arm beside it."""
+    """Return slices of a base that takes a second, and of another arm."""
     facts: dict[str, Any] = {"case": case, "rounds": 5, "load": None, "steal": None, "frequency_hz": None}
     made = []
     for couple, ratio in enumerate(ratios):
@@ -151,7 +151,7 @@ def measured(case: str, ratios: list[float], arm: str = "candidate", iterations:
 def evidence(
     ratio: float, *, null: float = 1.0, control: float = 1.1, couples: int = 2 * BLOCK, spread: float = 0.001
 ) -> Evidence:
-    """Return the findings of a measurement of one case; only the candidate has more jitter."""
+    """Return the evidence about a case; only the candidate has the given jitter."""
     own = [1.0 + spread * (-1) ** number for number in range(couples)]
     jitter = [1.0 + 0.001 * (-1) ** number for number in range(couples)]
     slices = measured(A, [ratio * one for one in own]) + measured(A, [null * one for one in jitter], "null")
@@ -164,7 +164,7 @@ def said(found: Evidence) -> list[GateFinding]:
 
 
 def test_a_regression_is_one_sentence_with_its_interval() -> None:
-    """Exit code 1."""
+    """The exit code is 1."""
     first, _ = said(evidence(1.1))
     assert first.sentence == (
         f"{A} got slower: +10.0 % (+9.9 to +10.1 %) in 10 interleaved pairs of processes, "
@@ -174,7 +174,7 @@ def test_a_regression_is_one_sentence_with_its_interval() -> None:
 
 
 def test_what_is_as_fast_says_what_would_have_been_seen() -> None:
-    """Exit code 0."""
+    """The exit code is 0."""
     first, control = said(evidence(1.0))
     assert (
         "is as fast as before: -0.0 % (-0.1 to +0.1 %) in 10 interleaved pairs of processes; "
@@ -185,20 +185,20 @@ def test_what_is_as_fast_says_what_would_have_been_seen() -> None:
 
 
 def test_faster_code_passes_and_is_said() -> None:
-    """Exit code 0."""
+    """The exit code is 0."""
     first, _ = said(evidence(0.8))
     assert first.outcome is Outcome.IMPROVED
 
 
 def test_a_void_null_arm_is_no_verdict() -> None:
-    """Exit code 2, or a pass where a noisy machine is allowed."""
+    """The exit code is 2, or 0 if a noisy machine is allowed."""
     findings = said(evidence(1.1, null=1.1))
     assert "two runs of the base differ by +10.0 %" in findings[0].sentence
     assert (exit_code(findings), exit_code(findings, blind=True)) == (2, 0)
 
 
 def test_a_control_that_is_not_seen_leaves_no_verdict_on_anything() -> None:
-    """Not on a regression either, which does not pass: it was measured as slower."""
+    """A regression does not pass either, because it was measured as slower."""
     (blind,) = findings = said(evidence(1.0, control=1.0))
     assert "No verdict on time: 10 % more work" in blind.sentence
     assert (exit_code(findings), exit_code(findings, blind=True)) == (2, 0)
@@ -209,36 +209,37 @@ def test_a_control_that_is_not_seen_leaves_no_verdict_on_anything() -> None:
 
 
 def test_nothing_measured_is_no_verdict() -> None:
-    """However it came about."""
+    """The reason does not matter."""
     assert exit_code(said(Evidence())) == 2
     assert exit_code(said(Evidence(unreached=[A]))) == 2
     assert exit_code(said(Evidence(failures={A: "in the base, it raises ValueError: no"}))) == 2
 
 
 def test_a_budget_that_reaches_no_case_is_one_sentence_with_one_that_does() -> None:
-    """No noise of the machine: a gate that never measures does not pass."""
-    findings = said(Evidence(unreached=[A, "cases.other"], enough_s=101.0))
+    """It fails even if a noisy machine is allowed, because nothing was measured."""
+    findings = said(Evidence(unreached=[A, "cases.other"], enough_s=101.0, startup_s=50.0))
     assert [one.sentence for one in findings] == [
-        "No case out of 2 was measured within the budget: the fastest needs about `--budget 130` on this machine."
+        "No case out of 2 was measured within the budget: the fastest needs about `--budget 130` on this machine, "
+        "where start-up takes 50 s."
     ]
     assert exit_code(findings, blind=True) == 2
 
 
 def test_a_case_that_cannot_be_timed_says_why() -> None:
-    """Whichever tree it is in."""
+    """The failing tree may be either."""
     found = Evidence(failures={A: "in the candidate, it raises ValueError: no"})
     assert said(found)[0].sentence == f"{A} cannot be timed: in the candidate, it raises ValueError: no."
 
 
 def test_a_suspicion_that_the_budget_leaves_unconfirmed_is_no_verdict() -> None:
-    """It does not pass on a noisy machine either: a case that was measured as slower never passes."""
+    """A case measured as slower does not pass, not even with `blind`."""
     findings = said(evidence(1.1, couples=BLOCK))
     assert f"{A} may be slower: +10.0 %" in findings[0].sentence
     assert (exit_code(findings), exit_code(findings, blind=True)) == (2, 2)
 
 
 def test_fewer_than_five_pairs_are_no_verdict_and_say_what_would_help() -> None:
-    """A pass where a noisy machine is allowed, but never of a case that was measured as slower."""
+    """It passes if a noisy machine is allowed, unless the case was measured as slower."""
     findings = said(evidence(1.0, couples=BLOCK - 1))
     assert findings[0].sentence == (
         f"{A} has no verdict: -0.0 % (-0.1 to +0.1 %) in 4 pairs, and a verdict needs at least 5; "
@@ -251,7 +252,7 @@ def test_fewer_than_five_pairs_are_no_verdict_and_say_what_would_help() -> None:
 
 
 def test_a_slowdown_beyond_the_difference_of_the_bases_never_passes() -> None:
-    """The base that differs from itself leaves no verdict, which is no reason to pass the case."""
+    """The base differs from itself, so that there is no verdict, which is no reason to pass."""
     findings = said(evidence(1.5, null=1.1))
     assert f"{A} seems slower: +50.0 %" in findings[0].sentence
     assert "but the base differs from itself by +10.0 %" in findings[0].sentence
@@ -259,7 +260,7 @@ def test_a_slowdown_beyond_the_difference_of_the_bases_never_passes() -> None:
 
 
 def test_a_case_that_was_dropped_within_the_budget_is_no_verdict() -> None:
-    """Its few pairs are not reported, unless they say that it is slower."""
+    """Its few pairs are reported only if they show a slowdown."""
     found = evidence(1.0, couples=2)
     found.unreached.append(A)
     first, *_ = findings = said(found)
@@ -273,7 +274,7 @@ def test_a_case_that_was_dropped_within_the_budget_is_no_verdict() -> None:
 
 
 def test_what_cannot_be_told_passes_unless_the_gate_is_strict() -> None:
-    """Exit code 3."""
+    """With `--strict` the exit code is 3."""
     found = evidence(1.0, spread=0.04, couples=BLOCK)
     findings = said(found)
     assert findings[0].outcome is Outcome.INCONCLUSIVE
@@ -281,7 +282,7 @@ def test_what_cannot_be_told_passes_unless_the_gate_is_strict() -> None:
 
 
 def test_a_case_that_may_be_a_tenth_slower_is_no_verdict() -> None:
-    """The case is undecided, and a slowdown as large as the control's does not pass."""
+    """The case is undecided, and a slowdown as large as that of the control does not pass."""
     findings = said(evidence(1.0, spread=0.2, couples=BLOCK))
     assert findings[0].outcome is Outcome.NO_VERDICT
     assert "so a slowdown of 10 % is possible; use a larger `--budget`" in findings[0].sentence
@@ -294,7 +295,7 @@ def test_a_case_that_may_be_a_tenth_slower_is_no_verdict() -> None:
 
 
 def test_every_finding_is_in_every_output() -> None:
-    """JSON has all, JUnit a test for each, Markdown what is to be said."""
+    """JSON has all findings, JUnit a test for each, and Markdown the remarkable ones."""
     findings = said(evidence(1.1))
     assert gate_line(findings, 1) == "gate: fail (time: 1 regressed, 1 unchanged)"
     document = json.loads(to_json(findings, 1))

@@ -1,4 +1,4 @@
-"""What the time gate measures within its budget."""
+"""The time gate's schedule within its budget."""
 
 import pytest
 
@@ -11,7 +11,7 @@ QUICK, SLOW = Cost(0.03, 1e-4), Cost(0.05, 0.2)
 
 
 def test_two_blocks_of_couples_fit_into_the_budget() -> None:
-    """With as many slices as that leaves room for."""
+    """The number of slices fills the budget."""
     costs = {f"case {number}": QUICK for number in range(14)}
     made = scheduled(costs, begin_s=0.3, left_s=80.0)
     couple_s = ARMS * 0.3 + sum(cost.couple_s(made.slices) for cost in costs.values())
@@ -22,13 +22,13 @@ def test_two_blocks_of_couples_fit_into_the_budget() -> None:
 
 
 def test_what_takes_longest_is_not_reached() -> None:
-    """The others are."""
+    """The other cases are measured."""
     made = scheduled({"slow": SLOW, "quick": QUICK}, begin_s=0.1, left_s=20.0)
     assert (list(made.costs), made.unreached) == (["quick"], ("slow",))
 
 
 def test_the_budget_that_would_do_does() -> None:
-    """Where none was reached: a process that begins slowly takes it all."""
+    """A slow start of processes uses the whole budget; the suggested budget suffices."""
     costs = {"slow": SLOW, "quick": QUICK}
     made = scheduled(costs, begin_s=4.0, left_s=80.0)
     assert (dict(made.costs), set(made.unreached)) == ({}, {"slow", "quick"})
@@ -38,7 +38,7 @@ def test_the_budget_that_would_do_does() -> None:
 
 
 def test_when_few_cases_are_left_they_have_the_time_of_all() -> None:
-    """A couple lasts as long as before, or has the most slices there are."""
+    """A couple takes as long as before, or has the maximum of slices."""
     made = scheduled({f"case {number}": QUICK for number in range(14)}, begin_s=0.3, left_s=80.0)
     assert made.slices_of(list(made.costs), 100.0) == made.slices
     assert made.slices_of(["case 0", "case 1"], 100.0) == min(MOST_SLICES, 7 * made.slices)
@@ -46,7 +46,7 @@ def test_when_few_cases_are_left_they_have_the_time_of_all() -> None:
 
 
 def test_the_couples_of_a_block_fit_into_what_is_left() -> None:
-    """A block that is not finished says nothing."""
+    """An incomplete block gives no result."""
     made = scheduled({f"case {number}": QUICK for number in range(14)}, begin_s=0.3, left_s=80.0)
     few = ["case 0", "case 1"]
     slices = made.slices_of(few, 2.0)
@@ -56,14 +56,14 @@ def test_the_couples_of_a_block_fit_into_what_is_left() -> None:
 
 
 def test_nothing_to_measure_needs_no_budget() -> None:
-    """No case was left unreached."""
+    """No case is unreached."""
     made = scheduled({}, begin_s=0.3, left_s=80.0)
     assert (made.unreached, dict(made.costs)) == ((), {})
 
 
 @pytest.mark.parametrize("warm_s", [1e-7, 1e-5, 1e-3, 0.1])
 def test_a_slice_lasts_long_enough_for_the_clock(warm_s: float) -> None:
-    """Ten milliseconds or five rounds, whichever is longer."""
+    """It takes ten milliseconds or five rounds, whichever is longer."""
     plan = Cost(0.03, warm_s).plan
     assert plan.rounds >= 5
     assert plan.rounds * plan.iterations * warm_s >= 0.0099
@@ -71,17 +71,17 @@ def test_a_slice_lasts_long_enough_for_the_clock(warm_s: float) -> None:
 
 @pytest.mark.parametrize("warm_s", [1e-7, 1.3e-6, 4.9e-6, 5e-6, 2e-5, 1e-4, 0.3])
 def test_the_control_has_a_tenth_more_calls_in_rounds_as_short_as_can_be(warm_s: float) -> None:
-    """And another number of calls than the case's own slices, by which they are told apart."""
+    """Its number of calls differs from that in the usual slices, which identifies it."""
     control, own = SlicePlan.of_control(warm_s), SlicePlan.of(warm_s)
     assert control.more * FEWER == control.iterations * MORE
     assert control.iterations != own.iterations
-    # Rounding adds half of ten calls at most, and telling them apart another ten.
+    # Rounding adds at most half of ten calls, and the difference to other slices another ten.
     assert control.iterations * warm_s <= ROUND_S + 1.5 * FEWER * warm_s
     assert control.rounds >= 5
 
 
 def test_the_control_is_the_case_with_the_shortest_rounds() -> None:
-    """Of quick calls a round has ten, of very quick ones as many as last long enough for the clock."""
+    """A round has ten quick calls, or as many very quick calls as the clock needs."""
     costs = {f"{warm_s:g}": Cost(0.03, warm_s) for warm_s in (1e-3, 2e-5, 1e-4)}
     assert scheduled(costs, begin_s=0.1, left_s=80.0).control == "2e-05"
     assert scheduled(costs | {"1e-06": Cost(0.03, 1e-6)}, begin_s=0.1, left_s=80.0).control == "1e-06"

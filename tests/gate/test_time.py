@@ -1,4 +1,4 @@
-"""The time gate on live processes: a small repository of cases, and what is done to it."""
+"""The time gate on live processes, in a small repository of cases."""
 
 import gc
 import multiprocessing
@@ -51,7 +51,7 @@ CASES = [Case(softmax, "softmax", name="kernels.softmax"), Case(entropy, "entrop
 
 @pytest.fixture
 def repository(workplace: Path) -> Path:
-    """A git repository with a package of two cases."""
+    """Make a Git repository with a package of two cases."""
     (workplace / "kernels").mkdir()
     (workplace / "kernels" / "__init__.py").write_text(KERNELS, encoding="utf-8")
     (workplace / "pyproject.toml").write_text('[tool.harness.gate]\ntarget = "kernels"\n', encoding="utf-8")
@@ -61,7 +61,7 @@ def repository(workplace: Path) -> Path:
 
 
 def git(*arguments: str) -> None:
-    """Run git as nobody in particular."""
+    """Run git with a neutral author."""
     who = ["-c", "user.name=nobody", "-c", "user.email=nobody@example.org"]
     subprocess.run(["git", *who, *arguments], check=True)
 
@@ -75,33 +75,33 @@ def change(repository: Path, old: str, new: str) -> None:
 
 
 QUICK = "from harness.gate import schedule; schedule.MOST_SLICES = 5; from harness.cli import main; main()"
-"""The command with couples an eighth as long: what is looked for is twenty times what those would show."""
+"""The command with couples an eighth as long, because the expected effect is twenty times their resolution."""
 
 
 def gate(*arguments: str) -> tuple[int, str]:
-    """Run the command in a process of its own, since it forks."""
+    """Run the command in a separate process, since it forks."""
     command = [sys.executable, "-c", QUICK, "gate", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout + done.stderr
 
 
 class ArmThread(threading.Thread):
-    """An arm in this process, where what is looked for comes before a measurement: it imports the cases anew."""
+    """An arm in this process that imports the cases again, for tests of the phase before a measurement."""
 
     def __init__(self, target: Any, args: tuple[Connection, CaseSource], *, daemon: bool) -> None:
-        # Whoever starts it closes its own end of the connection.
+        # The parent closes its end of the connection.
         own = Connection(os.dup(args[0].fileno()))
         super().__init__(target=target, args=(own, args[1]), daemon=daemon)
 
     def start(self) -> None:
-        """Leave no other tree's cases to it."""
+        """Remove the imported cases of another tree, and start."""
         sys.modules.pop("kernels", None)
         super().start()
 
 
 @pytest.fixture
 def arms_here(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Arms that import no torch, as each process would; one at a time, since they share what is imported."""
+    """Run arms in this process without importing torch, one at a time, because they share imported modules."""
     here = SimpleNamespace(Pipe=multiprocessing.Pipe, Process=ArmThread)
     monkeypatch.setattr("harness.gate.arm.multiprocessing", SimpleNamespace(get_context=lambda _: here))
     monkeypatch.setattr("harness.gate.trial.warm_parent", lambda *_: None)
@@ -113,7 +113,7 @@ def arms_here(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def test_three_times_the_work_is_a_regression_and_the_rest_is_none(repository: Path) -> None:
-    """Live: exit code 1, one sentence, and records that say what it rests on."""
+    """The live run has exit code 1, one sentence, and records with its evidence."""
     change(repository, "return torch.softmax(logits, -1)", "return sum(torch.softmax(logits, -1) for _ in range(3))")
     code, text = gate("--against", "HEAD", "--budget", "300", "--markdown", "gate.md")
     assert code == 1, text
@@ -132,7 +132,7 @@ def test_three_times_the_work_is_a_regression_and_the_rest_is_none(repository: P
 
 @pytest.mark.usefixtures("arms_here")
 def test_a_renamed_and_a_raising_case_are_no_verdict_and_named(repository: Path, harness_command: Command) -> None:
-    """Exit code 2, both in a sentence."""
+    """The exit code is 2, and each has a sentence."""
     change(repository, 'name="kernels.entropy"', 'name="kernels.shannon"')
     change(repository, "return torch.softmax(logits, -1)", "raise ValueError('not today')")
     code, text, _ = harness_command("gate", "--against", "HEAD", "--budget", "300")
@@ -143,7 +143,7 @@ def test_a_renamed_and_a_raising_case_are_no_verdict_and_named(repository: Path,
 
 @pytest.mark.usefixtures("arms_here")
 def test_a_tree_whose_cases_cannot_be_loaded_is_no_verdict(repository: Path, harness_command: Command) -> None:
-    """Exit code 2, with the reason."""
+    """The exit code is 2, with the reason."""
     change(repository, "import torch\n", "import no_such_module\n")
     code, text, _ = harness_command("gate", "--against", "HEAD", "--budget", "300")
     assert code == 2
@@ -152,7 +152,7 @@ def test_a_tree_whose_cases_cannot_be_loaded_is_no_verdict(repository: Path, har
 
 
 def test_an_unknown_commit_is_one_plain_message(repository: Path, harness_command: Command) -> None:
-    """Exit code 2, and no traceback."""
+    """The exit code is 2, without a traceback."""
     done = harness_command("gate", "--against", "no-such-branch")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(
@@ -162,14 +162,14 @@ def test_an_unknown_commit_is_one_plain_message(repository: Path, harness_comman
 
 
 def test_a_folder_without_a_repository_is_one_plain_message(workplace: Path, harness_command: Command) -> None:
-    """Exit code 2."""
+    """The exit code is 2."""
     done = harness_command("gate", "--against", "HEAD")
     assert done.returncode == 2
     assert "not a git repository" in done.stderr
 
 
 def test_the_gate_is_told_what_to_compare(workplace: Path, harness_command: Command) -> None:
-    """Neither a run nor a commit, or an update of nothing."""
+    """The command needs a run or a commit, and an update needs a run."""
     assert harness_command("gate").returncode == 2
     assert "pass `--run`" in harness_command("gate", "--update").stderr
 
@@ -179,11 +179,12 @@ def test_a_budget_of_a_second_says_what_would_do(repository: Path, harness_comma
     """It is too little for two blocks of couples."""
     code, text, _ = harness_command("gate", "--against", "HEAD", "--budget", "1", "--allow-noise")
     assert code == 2, text
-    assert "No case out of 2 was measured within the budget: the fastest needs about `--budget " in text
+    too_small = "No case out of 2 was measured within the budget: the fastest needs about `--budget "
+    assert too_small in text or "start-up takes longer than the budget of 1 s; use a larger `--budget`" in text
 
 
 def test_the_base_is_where_the_branches_part(repository: Path) -> None:
-    """What happened on the other branch since is not held against this one."""
+    """Later changes on the other branch do not count."""
     git("branch", "ours")
     change(repository, "Two kernels", "Two old kernels")
     git("commit", "-q", "-am", "theirs")
@@ -196,13 +197,13 @@ def test_the_base_is_where_the_branches_part(repository: Path) -> None:
 
 
 def test_one_measurement_runs_at_a_time() -> None:
-    """The second one waits, and gives up with a plain message."""
+    """The second one waits, and gives up with a message."""
     with alone(), pytest.raises(UsageError, match="another measurement is already running"), alone(patience_s=0.0):
         pass
 
 
 def test_the_share_of_stolen_time_is_between_none_and_all() -> None:
-    """Or unknown."""
+    """It may be unknown."""
     before = condition()
     steal = condition().steal_since(before)
     assert steal is None or 0.0 <= steal <= 1.0
@@ -212,7 +213,7 @@ def test_the_share_of_stolen_time_is_between_none_and_all() -> None:
 
 
 def test_an_arm_times_the_cases_of_its_tree_and_refuses_anothers(tmp_path: Path) -> None:
-    """A case that was imported from elsewhere would be timed under a wrong name."""
+    """A case imported from another tree would be timed under a wrong name."""
     own = tmp_path / "own" / "their_kernels"
     own.mkdir(parents=True)
     (own / "__init__.py").write_text(KERNELS, encoding="utf-8")
@@ -229,7 +230,7 @@ def test_an_arm_times_the_cases_of_its_tree_and_refuses_anothers(tmp_path: Path)
 
 
 def test_an_arm_finds_a_package_in_a_src_layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """That of its own tree, although another one is installed."""
+    """It imports the package from its tree, although another is installed."""
     monkeypatch.setattr(sys, "path", sys.path[:])
     for tree in ("installed", "base"):
         package = tmp_path / tree / "src" / "their_src_kernels"
@@ -242,7 +243,10 @@ def test_an_arm_finds_a_package_in_a_src_layout(tmp_path: Path, monkeypatch: pyt
 
 
 def test_an_environment_in_the_tree_is_not_the_trees_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is installed in it is imported once for all arms; else each imports torch, and begins 70 times slower."""
+    """Installed packages are imported once for all arms.
+
+    Otherwise each would import torch and start 70 times slower.
+    """
     packages = tmp_path / ".venv" / "site-packages"
     packages.mkdir(parents=True)
     (packages / "their_dependency.py").write_text("", encoding="utf-8")
@@ -260,7 +264,7 @@ def test_an_environment_in_the_tree_is_not_the_trees_own(tmp_path: Path, monkeyp
 
 
 def test_every_shipped_case_in_float32_is_timed() -> None:
-    """One and one half dozen contracts, trainers and loaders included."""
+    """There are one and a half dozen contracts, including trainers and loaders."""
     assert all(is_timed(case) for case in load() if "float32" in case.dtypes)
     assert not is_timed(Case(len, "softmax", dtypes=("float64",)))
 
@@ -273,7 +277,7 @@ def inputs_of(contract: str) -> list[Any]:
 
 
 def test_inputs_follow_from_the_signature() -> None:
-    """Shapes, whole numbers, truths and plain numbers, each as the contract asks for."""
+    """Shapes, integers, booleans and numbers are as the contract requires."""
     logits, keep = inputs_of("masked_softmax")
     assert logits.shape == keep.shape == (256, 10)
     assert str(keep.dtype) == "torch.bool"
@@ -287,7 +291,7 @@ def test_inputs_follow_from_the_signature() -> None:
 
 @pytest.mark.parametrize("case", [case for case in load() if case.contract != "loader"], ids=lambda case: case.name)
 def test_the_workload_of_every_shipped_case_runs(case: Case, tmp_path: Path) -> None:
-    """Twice, as it is timed."""
+    """It runs twice, as in a measurement."""
     timed = workload(case, tmp_path)
     try:
         timed()

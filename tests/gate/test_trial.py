@@ -1,113 +1,15 @@
-"""How the time gate spends its budget, on a simulated machine: its clock is a number, and no process begins."""
+"""The time gate on a simulated machine: its clock is a number, and no process starts."""
 
-import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, cast
 
 import pytest
+from samples.simulated_gate import CASES, Load, Machine, ran
 
-from harness.gate.analysis import BLOCK, Margins
-from harness.gate.arm import CaseSource, SliceTimes
-from harness.gate.couple import BASE, CANDIDATE, CONTROL, NULL, Couple, SlicePlan
+from harness.gate.analysis import BLOCK
+from harness.gate.couple import CANDIDATE
 from harness.gate.evidence import Evidence
-from harness.gate.finding import comparisons, exit_code, timed
+from harness.gate.finding import comparisons, exit_code, none_reached, timed
 from harness.gate.policy import Policy
-from harness.gate.trial import Trial, TrialSettings
-
-SOURCES = dict.fromkeys((BASE, CANDIDATE, NULL), CaseSource(Path(), "kernels", None, Path(), Path()))
-CASES = {f"kernels.case_{number}": 1e-4 * 2**number for number in range(6)}
-"""Seconds of a call of each case."""
-
-Load = Callable[[float], float]
-"""How many times slower the machine is, by the second."""
-
-
-class Machine:
-    """A machine with a clock of its own.
-
-    Parameters
-    ----------
-    load
-        How many times slower it is, by the second.
-    slowdown
-        The candidate compared with the base: 1.44 is 44 % slower.
-    begin_s, prepare_s
-        Time for a process to begin, and to make a case ready.
-    """
-
-    def __init__(
-        self, load: Load = lambda _: 1.0, *, slowdown: float = 1.0, begin_s: float = 0.2, prepare_s: float = 0.03
-    ) -> None:
-        self.now = 0.0
-        self.pairs_s: list[float] = []
-        self._load, self._slowdown, self._begin_s, self._prepare_s = load, slowdown, begin_s, prepare_s
-        self._jitter = random.Random(0)
-
-    def pass_s(self, seconds: float) -> None:
-        """Let time pass, as fast as the load allows."""
-        self.now += seconds * self._load(self.now)
-
-    @contextmanager
-    def live(self, sources: Mapping[str, CaseSource], draw: random.Random) -> Iterator[Couple]:
-        """Begin the processes of a pair."""
-        began = self.now
-        for _ in sources:
-            self.pass_s(self._begin_s)
-        yield cast("Couple", SimulatedPair(self, list(sources), draw))
-        if len(sources) > 1:
-            self.pairs_s.append(self.now - began)
-
-    def prepare(self, case: str) -> float:
-        """Make a case ready in one process, and return the seconds of a warm call."""
-        self.pass_s(self._prepare_s + 3 * CASES[case])
-        return float(CASES[case] * self._load(self.now))
-
-    def slice(self, case: str, arm: str, rounds: int, iterations: int) -> SliceTimes:
-        """Time a slice."""
-        call_s = CASES[case] * (self._slowdown if arm == CANDIDATE else 1.0)
-        start_s = self.now
-        self.pass_s((rounds * iterations + 1) * call_s)
-        round_s = iterations * call_s * (1.0 + 0.001 * self._jitter.random())
-        return SliceTimes(round_s, round_s, round_s, start_s)
-
-
-class SimulatedPair:
-    """The part of a :class:`harness.gate.couple.Couple` that a trial uses."""
-
-    def __init__(self, machine: Machine, arms: Sequence[str], draw: random.Random) -> None:
-        self._machine, self._arms, self._draw = machine, arms, draw
-
-    def cases(self, _: str) -> dict[str, str]:
-        """Names of the cases."""
-        return dict.fromkeys(CASES, "softmax")
-
-    def warm_s(self, case: str) -> float:
-        """Seconds of a warm call."""
-        return self._machine.prepare(case)
-
-    def prepare(self, case: str) -> None:
-        """Make a case ready in all arms."""
-        for _ in self._arms:
-            self._machine.prepare(case)
-
-    def turn(self, case: str, plan: SlicePlan) -> dict[str, SliceTimes]:
-        """Measure one slice in every arm."""
-        return {arm: self._machine.slice(case, arm, plan.rounds, plan.iterations) for arm in self._arms}
-
-    def control(self, case: str, plan: SlicePlan) -> dict[str, SliceTimes]:
-        """Measure one slice of the base, and one with a tenth more calls."""
-        calls = {BASE: plan.iterations, CONTROL: plan.more}
-        return {arm: self._machine.slice(case, arm, plan.rounds, iterations) for arm, iterations in calls.items()}
-
-
-def ran(machine: Machine, budget_s: float, **settings: Any) -> Evidence:
-    """Run a trial of all cases."""
-    settings = {"margins": lambda _: Margins(), **settings}
-    trial = Trial(SOURCES, TrialSettings(budget_s, **settings), live=machine.live, clock=lambda: machine.now)
-    return trial.run(list(CASES))
 
 
 def pairs(evidence: Evidence) -> Counter[str]:
@@ -139,7 +41,7 @@ LOADS = {
 @pytest.mark.parametrize("budget_s", [5.0, 20.0, 60.0, 100.0])
 @pytest.mark.parametrize("slowdown", [1.0, 1.44])
 def test_a_case_has_five_pairs_or_is_named_as_not_timed(load: Load, budget_s: float, slowdown: float) -> None:
-    """Whatever the load: a case with fewer pairs has no verdict, and slower code never passes."""
+    """For any load, a case with fewer pairs has no verdict, and slower code never passes."""
     machine = Machine(load, slowdown=slowdown)
     evidence = ran(machine, budget_s)
     counts = pairs(evidence)
@@ -151,7 +53,7 @@ def test_a_case_has_five_pairs_or_is_named_as_not_timed(load: Load, budget_s: fl
 
 
 def test_fewer_cases_are_timed_fully_where_the_first_pair_took_longer_than_planned() -> None:
-    """The plan fits all cases, the machine becomes busy, and the confirmation of the rest fits as well."""
+    """The plan fits all cases. After the machine becomes busy, the remaining cases fit with their confirmation."""
     assert set(pairs(ran(Machine(), 40.0))) == set(CASES)
     evidence = ran(Machine(after(0.5, 3.0), slowdown=1.44), 40.0)
     counts = pairs(evidence)
@@ -164,14 +66,14 @@ def test_fewer_cases_are_timed_fully_where_the_first_pair_took_longer_than_plann
 
 
 def test_the_cheapest_cases_and_the_control_are_kept() -> None:
-    """The slowest are dropped first: without them there is room for most of the others."""
+    """The slowest cases are dropped first, which leaves time for most others."""
     evidence = ran(Machine(after(0.5, 5.0)), 30.0)
     assert evidence.control not in evidence.unreached
     assert "kernels.case_5" in evidence.unreached
 
 
 def test_confirmations_come_before_what_cannot_be_told() -> None:
-    """A load that begins after the first look leaves time for the suspected case alone."""
+    """A load after the first look leaves time only for the suspected case."""
     machine = Machine(after(26.0, 6.0), slowdown=1.44)
     evidence = ran(machine, 60.0)
     counts = pairs(evidence)
@@ -182,12 +84,12 @@ def test_confirmations_come_before_what_cannot_be_told() -> None:
 
 
 def test_cases_that_were_dropped_are_timed_when_the_others_are_decided_early() -> None:
-    """A neighbor that was busy during the plan, and has ended since, costs no verdict."""
+    """A neighbor was busy during the plan only, which costs no verdict."""
     assert not ran(Machine(lambda now: 6.0 if now < 3.0 else 1.0), 60.0).unreached
 
 
 def test_looking_how_long_calls_take_ends_with_the_budget() -> None:
-    """The cases that it did not reach are named, with a budget that would do: at least one is looked at."""
+    """Unreached cases are named with a sufficient budget, for which at least one case is timed."""
     for budget_s, longest_s in ((5.0, 8.0), (0.1, 3.0)):
         machine = Machine(prepare_s=2.0)
         evidence = ran(machine, budget_s)
@@ -195,3 +97,25 @@ def test_looking_how_long_calls_take_ends_with_the_budget() -> None:
         assert set(evidence.unreached) == set(CASES)
         assert evidence.enough_s > 2 * BLOCK * 3 * 2.0
         assert code(evidence, blind=True) == 2
+
+
+def test_nothing_is_measured_if_start_up_takes_the_whole_budget() -> None:
+    """The gate ends at once, and suggests a budget from the duration of the start-up."""
+    machine = Machine()
+    machine.pass_s(70.0)
+    evidence = ran(machine, 60.0)
+    assert machine.now == 70.0
+    assert set(evidence.unreached) == set(CASES)
+    assert "`--budget 260`" in none_reached(evidence)
+    assert code(evidence, blind=True) == 2
+
+
+def test_start_up_counts_and_is_named_where_it_took_the_budget() -> None:
+    """Time that passed before the first case leaves less for pairs; the sentence says how much."""
+    machine = Machine()
+    machine.pass_s(50.0)
+    evidence = ran(machine, 55.0)
+    assert machine.now < 60.0
+    assert (pairs(evidence), evidence.startup_s > 50.0) == (Counter(), True)
+    assert none_reached(evidence).endswith(f"on this machine, where start-up takes {evidence.startup_s:.0f} s.")
+    assert code(evidence, blind=True) == 2

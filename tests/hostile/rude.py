@@ -1,10 +1,12 @@
-"""Implementations that answer with something else than what was asked, or do something else besides.
+"""Implementations that return a wrong type, or have side effects.
 
-One file, though long: it is a list of a few lines each, imported by name where foreign code is.
+The module is long because each implementation has a few lines, and foreign code imports them by name.
 """
 
+import ctypes
 import gc
 import os
+import platform
 import random
 import signal
 import sys
@@ -15,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch._inductor.config  # what deterministic algorithms need, so that it is not loaded within a call
+import torch._inductor.config  # deterministic algorithms need this module; a call must not load it
 from torch import Tensor
 
 from harness.case import Case
@@ -24,12 +26,12 @@ from harness.case import Case
 
 
 def raises(x: Tensor) -> Tensor:
-    """An ordinary exception."""
+    """Raises an ordinary exception."""
     raise ValueError("no softmax today")
 
 
 def raises_what_is_no_exception(x: Tensor) -> Tensor:
-    """Past every ``except Exception``."""
+    """Raises an exception that ``except Exception`` does not catch."""
 
     class Ending(BaseException):
         pass
@@ -38,7 +40,7 @@ def raises_what_is_no_exception(x: Tensor) -> Tensor:
 
 
 def raises_what_cannot_be_printed(x: Tensor) -> Tensor:
-    """Its text raises too."""
+    """Raises an exception whose text raises too."""
 
     class Mute(Exception):  # noqa: N818 - it says nothing at all
         def __str__(self) -> str:
@@ -48,22 +50,22 @@ def raises_what_cannot_be_printed(x: Tensor) -> Tensor:
 
 
 def raises_at_length(x: Tensor) -> Tensor:
-    """A megabyte of text."""
+    """Raises an exception with a megabyte of text."""
     raise ValueError("x" * 2**20)
 
 
 def exits(x: Tensor) -> Tensor:
-    """With success."""
+    """Raises `SystemExit` with code 0."""
     sys.exit(0)
 
 
 def stops_an_iteration(x: Tensor) -> Tensor:
-    """That there is not."""
+    """Raises `StopIteration` outside an iterator."""
     raise StopIteration
 
 
 def recurses(x: Tensor) -> Tensor:
-    """For ever."""
+    """Recurses forever."""
     return recurses(x)
 
 
@@ -71,135 +73,135 @@ def recurses(x: Tensor) -> Tensor:
 
 
 def nothing(x: Tensor) -> None:
-    """No value."""
+    """Returns ``None``."""
 
 
 def text(x: Tensor) -> str:
-    """A string."""
+    """Returns a string."""
     return str(x.softmax(-1))
 
 
 def pair(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Two tensors."""
+    """Returns two tensors."""
     return x.softmax(-1), x
 
 
 def numbers(x: Tensor) -> Any:
-    """A list of floats."""
+    """Returns a list of floats."""
     return x.softmax(-1).tolist()
 
 
 def rows(x: Tensor) -> Iterator[Tensor]:
-    """A generator."""
+    """Returns a generator."""
     yield from x.softmax(-1)
 
 
 def array(x: Tensor) -> Any:
-    """NumPy's, where tensors are asked for."""
+    """Returns a NumPy array in place of a tensor."""
     return np.exp(x.detach().double().numpy())
 
 
 def itself(x: Tensor) -> Any:
-    """A function."""
+    """Returns a function."""
     return itself
 
 
 def one_number(x: Tensor) -> float:
-    """A float of Python's."""
+    """Returns a Python float."""
     return 1.0
 
 
 def a_sum(x: Tensor) -> Tensor:
-    """A tensor without axes."""
+    """Returns a scalar tensor."""
     return x.softmax(-1).sum()
 
 
 def transposed(x: Tensor) -> Tensor:
-    """Columns for rows."""
+    """Exchanges columns and rows."""
     return x.softmax(-1).mT.contiguous()
 
 
 def one_axis_more(x: Tensor) -> Tensor:
-    """Of length one."""
+    """Adds an axis of length one."""
     return x.softmax(-1)[..., None]
 
 
 def complex_numbers(x: Tensor) -> Tensor:
-    """With nothing imaginary about them."""
+    """Returns complex numbers with zero imaginary parts."""
     return x.softmax(-1).to(torch.complex128)
 
 
 def sparse(x: Tensor) -> Tensor:
-    """In coordinates."""
+    """Returns a sparse tensor."""
     return x.softmax(-1).to_sparse()
 
 
 def nowhere(x: Tensor) -> Tensor:
-    """On the device that holds no data."""
+    """Returns a tensor on the device `meta`."""
     return x.softmax(-1).to("meta")
 
 
 def whole_numbers(x: Tensor) -> Tensor:
-    """Rounded down."""
+    """Rounds down to integers."""
     return x.softmax(-1).long()
 
 
 def wider(x: Tensor) -> Tensor:
-    """In float64, whatever is asked."""
+    """Returns float64 for any dtype."""
     return x.double().softmax(-1)
 
 
 def not_a_number(x: Tensor) -> Tensor:
-    """Nothing but NaN."""
+    """Returns only NaN."""
     return torch.full_like(x, torch.nan)
 
 
 def infinite(x: Tensor) -> Tensor:
-    """Nothing but infinity."""
+    """Returns only infinity."""
     return torch.full_like(x, torch.inf)
 
 
 def zeros(x: Tensor) -> Tensor:
-    """Which absolute tolerances let pass."""
+    """Returns zeros, which pass an absolute tolerance."""
     return torch.zeros_like(x)
 
 
 def uninitialised(x: Tensor) -> Tensor:
-    """Whatever was there."""
+    """Returns uninitialized memory."""
     return torch.empty_like(x)
 
 
 def the_input(x: Tensor) -> Tensor:
-    """Untouched."""
+    """Returns its input."""
     return x
 
 
 def a_view(x: Tensor) -> Tensor:
-    """The answer, written where the question stood, as a view of it."""
+    """Writes the result into its input and returns a view of it."""
     with torch.no_grad():
         x.copy_(x.softmax(-1))
     return x.view(x.shape)
 
 
 class Stubborn(Tensor):
-    """A subclass that answers every operation with text."""
+    """A subclass that returns text from every operation."""
 
     @classmethod
     def __torch_function__(cls, *arguments: Any, **named: Any) -> Any:
-        """Refuse."""
+        """Return text."""
         return "no"
 
 
 def stubborn(x: Tensor) -> Tensor:
-    """Wrong numbers in a class of its own."""
+    """Returns wrong numbers in a subclass."""
     return torch.zeros_like(x).as_subclass(Stubborn)
 
 
-# What they do to what they are given, and how they change their mind
+# Changes to the arguments, and different answers to the same call
 
 
 def mutates(x: Tensor) -> Tensor:
-    """In place."""
+    """Changes its input in place."""
     y = x.softmax(-1)
     with torch.no_grad():
         x.fill_(0.0)
@@ -207,7 +209,7 @@ def mutates(x: Tensor) -> Tensor:
 
 
 def empties(x: Tensor) -> Tensor:
-    """Takes the storage away."""
+    """Frees the storage of its input."""
     y = x.softmax(-1)
     x.detach().set_()
     x.data = x.data.new_empty(0)
@@ -215,7 +217,7 @@ def empties(x: Tensor) -> Tensor:
 
 
 def guesses(x: Tensor) -> Tensor:
-    """With noise."""
+    """Adds noise."""
     return x.softmax(-1) * (1.0 + torch.rand_like(x))
 
 
@@ -223,16 +225,16 @@ CALLS = [0]
 
 
 def alternates(x: Tensor) -> Tensor:
-    """Right every second time."""
+    """Right in every second call."""
     CALLS[0] += 1
     return x.softmax(-1) * (1.0 + CALLS[0] % 2)
 
 
-# What they do to the gradient
+# Changes to the gradient
 
 
 def detaches(x: Tensor) -> Tensor:
-    """So that there is none."""
+    """Detaches, so that there is no gradient."""
     return x.detach().softmax(-1)
 
 
@@ -241,7 +243,7 @@ class RaisingBackwards(torch.autograd.Function):
 
     @staticmethod
     def forward(_: Any, x: Tensor) -> Tensor:
-        """Softmax."""
+        """Return the softmax."""
         return x.softmax(-1)
 
     @staticmethod
@@ -251,7 +253,7 @@ class RaisingBackwards(torch.autograd.Function):
 
 
 def raises_backwards(x: Tensor) -> Tensor:
-    """In the backward pass alone."""
+    """Raises in the backward pass only."""
     return RaisingBackwards.apply(x)  # type: ignore[no-any-return]
 
 
@@ -260,7 +262,7 @@ class WrongBackwards(torch.autograd.Function):
 
     @staticmethod
     def forward(_: Any, x: Tensor) -> Tensor:
-        """Softmax."""
+        """Return the softmax."""
         return x.softmax(-1)
 
     @staticmethod
@@ -270,7 +272,7 @@ class WrongBackwards(torch.autograd.Function):
 
 
 def wrong_backwards(x: Tensor) -> Tensor:
-    """The gradient of something else."""
+    """Returns a wrong gradient."""
     return WrongBackwards.apply(x)  # type: ignore[no-any-return]
 
 
@@ -278,111 +280,122 @@ def wrong_backwards(x: Tensor) -> Tensor:
 
 
 def default_dtype(x: Tensor) -> Tensor:
-    """Of all tensors to come."""
+    """Changes the default dtype."""
     torch.set_default_dtype(torch.float64)
     return x.softmax(-1)
 
 
 def number_of_threads(x: Tensor) -> Tensor:
-    """For everybody."""
+    """Changes the number of threads."""
     torch.set_num_threads(2)
     return x.softmax(-1)
 
 
 def seed(x: Tensor) -> Tensor:
-    """Of torch."""
+    """Seeds torch."""
     torch.manual_seed(0)
     return x.softmax(-1)
 
 
 def seed_of_python(x: Tensor) -> Tensor:
-    """Of the module random."""
+    """Seeds the module `random`."""
     random.seed(1)
     return x.softmax(-1)
 
 
 def seed_of_numpy(x: Tensor) -> Tensor:
-    """The old way."""
+    """Seeds NumPy's global generator."""
     np.random.seed(1)  # noqa: NPY002 - that is what is rude about it
     return x.softmax(-1)
 
 
 def deterministic(x: Tensor) -> Tensor:
-    """All of torch."""
+    """Switches torch to deterministic algorithms."""
     torch.use_deterministic_algorithms(True)  # noqa: FBT003 - its signature
     return x.softmax(-1)
 
 
 def no_gradients(x: Tensor) -> Tensor:
-    """From now on."""
+    """Disables gradients."""
     y = x.softmax(-1)
     torch.set_grad_enabled(False)
     return y
 
 
 def flushes_subnormals(x: Tensor) -> Tensor:
-    """In every later operation."""
+    """Flushes subnormal numbers from now on."""
     y = x.softmax(-1)
     torch.set_flush_denormal(True)
     return y
 
 
 def working_directory(x: Tensor) -> Tensor:
-    """Elsewhere."""
+    """Changes the working directory."""
     os.chdir("/")
     return x.softmax(-1)
 
 
 def environment(x: Tensor) -> Tensor:
-    """One variable."""
+    """Sets an environment variable."""
     os.environ["SOFTMAX"] = "1"
     return x.softmax(-1)
 
 
 def warning_filters(x: Tensor) -> Tensor:
-    """One more."""
+    """Adds a warning filter."""
     warnings.simplefilter("error")
     return x.softmax(-1)
 
 
 def search_path(x: Tensor) -> Tensor:
-    """One folder."""
+    """Adds a folder to the search path."""
     sys.path.insert(0, "/")
     return x.softmax(-1)
 
 
 def recursion_limit(x: Tensor) -> Tensor:
-    """A high one."""
+    """Raises the recursion limit."""
     sys.setrecursionlimit(12345)
     return x.softmax(-1)
 
 
 def no_collection(x: Tensor) -> Tensor:
-    """Of garbage."""
+    """Disables garbage collection."""
     gc.disable()
     return x.softmax(-1)
 
 
 def signal_handler(x: Tensor) -> Tensor:
-    """Of the request to end."""
+    """Ignores SIGTERM."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     return x.softmax(-1)
 
 
+def rounding_mode(x: Tensor) -> Tensor:
+    """After the result is computed."""
+    y = x.softmax(-1)
+    ctypes.CDLL("libm.so.6").fesetround(TOWARD_ZERO)
+    return y
+
+
+TOWARD_ZERO = 0xC00 if platform.machine() == "x86_64" else 0xC00000
+"""The number of the mode in C."""
+
+
 def numpy_errors(x: Tensor) -> Tensor:
-    """Raised from now on."""
+    """Makes NumPy raise floating-point errors."""
     np.seterr(all="raise")
     return x.softmax(-1)
 
 
 def thread(x: Tensor) -> Tensor:
-    """That waits."""
+    """Starts a thread that waits."""
     threading.Thread(target=threading.Event().wait, daemon=True).start()
     return x.softmax(-1)
 
 
 def thread_and_recursion_limit(x: Tensor) -> Tensor:
-    """Of which one can be put back."""
+    """Starts a thread and changes the recursion limit; only the limit can be restored."""
     threading.Thread(target=threading.Event().wait, daemon=True).start()
     sys.setrecursionlimit(12_345)
     return x.softmax(-1)
@@ -392,25 +405,25 @@ def thread_and_recursion_limit(x: Tensor) -> Tensor:
 
 
 def prints(x: Tensor) -> Tensor:
-    """As one does while looking for a mistake."""
+    """Prints, as in debugging."""
     print("logits:", x)  # noqa: T201 - that is what is rude about it
     return x.softmax(-1)
 
 
 def prints_an_error(x: Tensor) -> Tensor:
-    """On the other stream."""
+    """Prints to standard error."""
     sys.stderr.write("careful\n")
     return x.softmax(-1)
 
 
 def prints_past_python(x: Tensor) -> Tensor:
-    """As a library in C does."""
+    """Prints like a library in C."""
     os.write(1, b"from C\n")
     return x.softmax(-1)
 
 
 def replaces_the_stream(x: Tensor) -> Tensor:
-    """By a file."""
+    """Replaces standard output by a file."""
     sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123
     return x.softmax(-1)
 

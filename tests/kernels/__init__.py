@@ -1,1 +1,1 @@
-"""Kernels as a generator of code would hand them in, twenty right and twenty wrong ones of three problems."""
+"""Kernels as written by a code generator: twenty right and twenty wrong ones for three problems."""

@@ -1,4 +1,4 @@
-"""``python -m kernels`` in tests/: all forty are scored, one line each, and how many were told apart."""
+"""``python -m kernels`` in tests/: score all forty kernels, one line each, and count the right judgments."""
 
 import importlib
 import subprocess
@@ -14,17 +14,17 @@ REFERENCES = {
     "layer_norm": ("torch.nn.functional:layer_norm", "lambda f, x: f(x, x.shape[-1:])"),
     "cross_entropy": ("torch.nn.functional:cross_entropy", "lambda f, x, y: f(x, y)"),
 }
-"""What each problem's kernels are timed beside."""
+"""The reference for the timing of each problem's kernels."""
 
 
 def kernels(problem: str) -> list[str]:
-    """Names of the kernels of a problem."""
+    """Return the names of a problem's kernels."""
     names = vars(importlib.import_module(f"kernels.{problem}"))
     return [name for name in names if name.lower().startswith(("right", "wrong"))]
 
 
 def scored(problem: str, name: str, *words: str) -> Score:
-    """Score one as the command does."""
+    """Score a kernel like the command."""
     file = Path(__file__).parent / f"{problem}.py"
     reference, call = REFERENCES[problem]
     command = [sys.executable, "-m", "harness", "score", f"{file}:{name}", "--contract", problem]

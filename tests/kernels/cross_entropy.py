@@ -6,53 +6,53 @@ from torch.nn import functional
 
 
 def right_of_torch(logits: Tensor, labels: Tensor) -> Tensor:
-    """Torch's own."""
+    """Torch's function."""
     return functional.cross_entropy(logits, labels)
 
 
 def right_by_nll(logits: Tensor, labels: Tensor) -> Tensor:
-    """In two steps."""
+    """Works in two steps."""
     return functional.nll_loss(torch.log_softmax(logits, -1), labels)
 
 
 def right_by_gather(logits: Tensor, labels: Tensor) -> Tensor:
-    """The label's entry."""
+    """Gathers the label's entry."""
     return -torch.log_softmax(logits, -1).gather(-1, labels[:, None]).mean()
 
 
 def right_by_indices(logits: Tensor, labels: Tensor) -> Tensor:
-    """The label's entry, indexed."""
+    """Indexes the label's entry."""
     rows = torch.arange(len(labels))
     return -torch.log_softmax(logits, -1)[rows, labels].mean()
 
 
 def right_by_logsumexp(logits: Tensor, labels: Tensor) -> Tensor:
-    """Of logits that are shifted first."""
+    """Shifts the logits first."""
     shifted = logits - logits.amax(-1, keepdim=True).detach()
     return (shifted.logsumexp(-1) - shifted.gather(-1, labels[:, None]).squeeze(-1)).mean()
 
 
 def right_in_float32(logits: Tensor, labels: Tensor) -> Tensor:
-    """Narrow formats are widened once and rounded once."""
+    """Converts narrow formats to float32, and rounds once."""
     wide = logits.float() if logits.dtype in {torch.float16, torch.bfloat16} else logits
     return functional.cross_entropy(wide, labels).to(logits.dtype)
 
 
 class RightModel(torch.nn.Module):
-    """A module, as public benchmarks have it."""
+    """A module like in public benchmarks."""
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Apply it."""
+        """Return the loss."""
         return functional.cross_entropy(logits, labels)
 
 
 def wrong_by_log_of_softmax(logits: Tensor, labels: Tensor) -> Tensor:
-    """Infinite where the probability underflows."""
+    """Infinite if the probability underflows."""
     return -torch.softmax(logits, -1).log().gather(-1, labels[:, None]).mean()
 
 
 def wrong_with_an_eps(logits: Tensor, labels: Tensor) -> Tensor:
-    """Never beyond 18.4."""
+    """Never exceeds 18.4."""
     p = torch.softmax(logits, -1).gather(-1, labels[:, None])
     return -(p + 1e-8).log().mean()
 
@@ -63,12 +63,12 @@ def wrong_unshifted(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def wrong_in_half(logits: Tensor, labels: Tensor) -> Tensor:
-    """Half precision inside."""
+    """Computes in half precision."""
     return functional.cross_entropy(logits.half(), labels).to(logits.dtype)
 
 
 def wrong_without_the_tail(logits: Tensor, labels: Tensor) -> Tensor:
-    """Whole blocks of 64 rows only, where there is one."""
+    """Processes only whole blocks of 64 rows, if there is one."""
     whole = len(labels) - len(labels) % 64 or len(labels)
     return functional.cross_entropy(logits[:whole], labels[:whole])
 
@@ -79,5 +79,5 @@ def wrong_over_the_classes(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def wrong_without_a_gradient(logits: Tensor, labels: Tensor) -> Tensor:
-    """Computed on numbers that autograd does not follow."""
+    """Detaches its input."""
     return functional.cross_entropy(logits.detach(), labels) + 0.0 * logits.sum()

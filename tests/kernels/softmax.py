@@ -5,33 +5,33 @@ from torch import Tensor
 
 
 def right_shifted(x: Tensor) -> Tensor:
-    """The textbook."""
+    """The form of textbooks."""
     e = torch.exp(x - x.amax(dim=-1, keepdim=True))
     return e / e.sum(dim=-1, keepdim=True)
 
 
 def right_in_float32(x: Tensor) -> Tensor:
-    """Narrow formats are widened once and rounded once."""
+    """Converts narrow formats to float32, and rounds once."""
     wide = x.float() if x.dtype in {torch.float16, torch.bfloat16} else x
     return torch.softmax(wide, -1).to(x.dtype)
 
 
 def right_by_reciprocal(x: Tensor) -> Tensor:
-    """One division a row."""
+    """Uses a single division per row."""
     wide = x.float() if x.dtype in {torch.float16, torch.bfloat16} else x
     e = (wide - wide.amax(dim=-1, keepdim=True)).exp()
     return (e * e.sum(dim=-1, keepdim=True).reciprocal()).to(x.dtype)
 
 
 def right_in_place(x: Tensor) -> Tensor:
-    """On a copy of its own."""
+    """Works in place on a copy."""
     e = x - x.amax(dim=-1, keepdim=True)
     e = e.exp()
     return e.div(e.sum(dim=-1, keepdim=True))
 
 
 def right_in_blocks(x: Tensor) -> Tensor:
-    """Online, a block of columns at a time, as flash attention has it."""
+    """Works online, a block of columns at a time, like flash attention."""
     if x.shape[-1] == 0:
         return x.clone()
     wide = x.float() if x.dtype in {torch.float16, torch.bfloat16} else x
@@ -46,15 +46,15 @@ def right_in_blocks(x: Tensor) -> Tensor:
 
 
 def right_through_logarithms(x: Tensor) -> Tensor:
-    """By torch's own log_softmax."""
+    """Uses torch's log_softmax."""
     return torch.log_softmax(x, -1).exp()
 
 
 class RightModel(torch.nn.Module):
-    """A module, as public benchmarks have it."""
+    """A module like in public benchmarks."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Apply it."""
+        """Return the softmax."""
         return torch.nn.functional.softmax(x, dim=1)
 
 
@@ -65,12 +65,12 @@ def wrong_unshifted(x: Tensor) -> Tensor:
 
 
 def wrong_over_columns(x: Tensor) -> Tensor:
-    """The other axis: right for square matrices of equal numbers."""
+    """Uses the other axis, which is right for square matrices of equal numbers."""
     return torch.softmax(x, 0)
 
 
 def wrong_in_bfloat16(x: Tensor) -> Tensor:
-    """A tolerance of 1e-2 lets it pass."""
+    """Passes with a tolerance of 1e-2."""
     return torch.softmax(x.bfloat16(), -1).to(x.dtype)
 
 
@@ -84,7 +84,7 @@ _kept: dict[torch.Size, Tensor] = {}
 
 
 def wrong_from_a_cache(x: Tensor) -> Tensor:
-    """Answers large inputs of a shape as the first of that shape."""
+    """Returns the first result for all large inputs of a shape."""
     if x.numel() < 2048:
         return torch.softmax(x, -1)
     if x.shape not in _kept:
@@ -93,11 +93,11 @@ def wrong_from_a_cache(x: Tensor) -> Tensor:
 
 
 def wrong_with_an_eps(x: Tensor) -> Tensor:
-    """An eps in the divisor, of which no row has need."""
+    """Adds a needless eps to the divisor."""
     e = torch.exp(x - x.amax(dim=-1, keepdim=True))
     return e / (e.sum(dim=-1, keepdim=True) + 1e-6)
 
 
 def wrong_where_it_clamps(x: Tensor) -> Tensor:
-    """Logits beyond 20 are not told apart."""
+    """Logits beyond 20 become equal."""
     return torch.softmax(x.clamp(-20.0, 20.0), -1)

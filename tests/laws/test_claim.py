@@ -1,4 +1,4 @@
-"""Contracts that functions claim by their names."""
+"""Contracts inferred from the names of functions."""
 
 import pytest
 import torch
@@ -11,7 +11,7 @@ from harness.laws.claim import contract_of
 
 
 def claim(name: str, arguments: str = "x") -> str:
-    """The contract that a function of a name and such arguments claims."""
+    """Return the contract inferred from a name and arguments."""
     function = eval(f"lambda {arguments}: None")  # noqa: S307 - of this file's own words
     return contract_of(function, name, contracts().values()).name
 
@@ -40,8 +40,8 @@ def claim(name: str, arguments: str = "x") -> str:
         ("SGD", "sgd"),
     ],
 )
-def test_a_name_says_the_contract_whatever_its_spelling(name: str, contract: str) -> None:
-    """Every contract's own name above all."""
+def test_the_contract_is_inferred_from_any_spelling_of_its_name(name: str, contract: str) -> None:
+    """The name of the contract itself always works."""
     assert claim(name) == contract
 
 
@@ -57,15 +57,15 @@ def test_a_name_says_the_contract_whatever_its_spelling(name: str, contract: str
         ("<lambda>", "`harness list --contracts`"),
     ],
 )
-def test_a_name_that_says_more_or_nothing_claims_nothing(name: str, near: str) -> None:
-    """It is the user's to say, who is told what is near."""
+def test_an_ambiguous_name_claims_no_contract(name: str, near: str) -> None:
+    """The user must name the contract, and the message lists similar names."""
     with pytest.raises(UsageError, match="cannot infer the contract of") as refused:
         claim(name)
     assert near in str(refused.value)
 
 
 def test_the_arguments_decide_between_contracts_of_one_name() -> None:
-    """The book's cross-entropy is of probabilities, everybody else's of logits."""
+    """The book's cross-entropy takes probabilities, others take logits."""
     assert claim("cross_entropy", "y_hat, y") == "nll_of_probabilities"
     assert claim("cross_entropy", "probs, labels") == "nll_of_probabilities"
     assert claim("cross_entropy", "logits, labels") == "cross_entropy"
@@ -79,7 +79,7 @@ def test_the_arguments_decide_between_contracts_of_one_name() -> None:
     [(torch.logaddexp, "logaddexp"), (nn.Softplus, "softplus"), (nn.Sigmoid(), "sigmoid")],
     ids=["function", "class", "module"],
 )
-def test_python_checks_a_function_as_what_it_is_called(function: object, contract: str) -> None:
-    """A class and a module by the name of the class."""
+def test_python_infers_the_contract_from_the_name(function: object, contract: str) -> None:
+    """A class or module is named by its class."""
     (verdict,) = harness.check(function, laws=["any_position"], dtypes=["float64"], examples=2)  # type: ignore[arg-type]
     assert verdict.contract == contract

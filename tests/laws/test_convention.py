@@ -1,4 +1,4 @@
-"""Conventions that may be any number: what may be declared, and that it is what the laws are held against."""
+"""A numeric convention accepts any number of its range, and the laws use the declared number."""
 
 import pytest
 import torch
@@ -13,23 +13,23 @@ SMALL = AnyNumber((1e-5, 1e-6), least=1e-37, most=1e3)
 
 @pytest.mark.parametrize("value", [1e-5, 3e-7, 1e-37, 1e3, 1])
 def test_any_number_of_the_range_may_be_declared(value: float) -> None:
-    """Its ends and whole numbers too."""
+    """The range includes its ends and whole numbers."""
     assert value in SMALL
 
 
 @pytest.mark.parametrize("value", [0.0, -1e-5, 1e4, float("nan"), float("inf"), "small", None])
-def test_what_is_outside_or_no_number_may_not_be_declared(value: object) -> None:
-    """NaN least of all."""
+def test_values_outside_the_range_may_not_be_declared(value: object) -> None:
+    """NaN is refused too."""
     assert value not in SMALL
 
 
 def test_the_default_is_the_first_of_the_usual_numbers() -> None:
-    """Which are what a sequence of it has."""
+    """The convention is a sequence of the usual numbers."""
     assert (SMALL[0], list(SMALL), len(SMALL), SMALL[1:]) == (1e-5, [1e-5, 1e-6], 2, (1e-6,))
 
 
-def test_an_eps_of_ones_own_is_what_the_laws_hold() -> None:
-    """Where none is declared, it is found, and said."""
+def test_a_users_eps_is_inferred_or_declared() -> None:
+    """Without a declaration, the eps is inferred and reported."""
 
     def rms_norm(x: Tensor) -> Tensor:
         return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + 3e-3)
@@ -42,7 +42,7 @@ def test_an_eps_of_ones_own_is_what_the_laws_hold() -> None:
 
 
 def test_a_number_outside_the_range_is_refused_with_the_range() -> None:
-    """As the user's error."""
+    """It is a user error."""
     with pytest.raises(
         UsageError, match=r"convention `eps` .*: `layer_norm` allows any number from 0 to 1000, got `-1.0`"
     ):

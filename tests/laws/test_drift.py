@@ -1,4 +1,7 @@
-"""The law of drift tells truncation and rounding up from rounding, which no bound of the worst case does."""
+"""The law of drift distinguishes truncation and directed rounding from rounding to nearest.
+
+No bound of the worst case does.
+"""
 
 from collections.abc import Callable
 
@@ -13,23 +16,23 @@ from harness.verdict.job import jobs
 
 
 def down(x: Tensor) -> Tensor:
-    """Whatever the sign, to the next float32 below a float64."""
+    """Round a float64 down to the next float32, for either sign."""
     nearest = x.float()
     return torch.where(nearest.double() > x, nearest.nextafter(torch.tensor(-torch.inf)), nearest)
 
 
 def truncated(x: Tensor) -> Tensor:
-    """The bits beyond float32 dropped."""
+    """Drop the bits beyond float32."""
     return down(x.abs()) * x.sign().float()
 
 
 def truncated_softmax(x: Tensor) -> Tensor:
-    """The last of its operations drops bits."""
+    """The last operation truncates."""
     return truncated(x.double().softmax(-1))
 
 
 def layer_norm(way: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-    """Rounded in some way from float64."""
+    """A layer norm rounded in a given way from float64."""
 
     def function(x: Tensor) -> Tensor:
         return way(torch.nn.functional.layer_norm(x.double(), x.shape[-1:], eps=1e-5))
@@ -43,8 +46,8 @@ def decided(function: Callable[[Tensor], Tensor], contract: str, law: str = "no_
     return decide(job, corpora=(), seed=seed)
 
 
-def test_what_truncates_loses_digits_and_keeps_the_law_of_the_value() -> None:
-    """The mean of the errors says so, in ulp."""
+def test_truncation_loses_digits_and_keeps_the_law_of_the_value() -> None:
+    """The mean error in ulp shows it."""
     assert decided(truncated_softmax, "softmax", "value").status is Status.HOLDS
     verdict = decided(truncated_softmax, "softmax")
     assert verdict.status is Status.LOST
@@ -55,8 +58,8 @@ def test_what_truncates_loses_digits_and_keeps_the_law_of_the_value() -> None:
 
 
 @pytest.mark.parametrize("way", [down, truncated])
-def test_what_drifts_in_one_direction_is_seen_in_numbers_of_both_signs(way: Callable[[Tensor], Tensor]) -> None:
-    """Downwards, or towards zero."""
+def test_directed_rounding_is_found_for_both_signs(way: Callable[[Tensor], Tensor]) -> None:
+    """Rounding is down, or toward zero."""
     verdict = decided(layer_norm(way), "layer_norm")
     assert verdict.status is Status.LOST
     assert verdict.violation is not None
@@ -65,12 +68,12 @@ def test_what_drifts_in_one_direction_is_seen_in_numbers_of_both_signs(way: Call
 
 
 def test_rounding_drifts_nowhere() -> None:
-    """Whatever rows a seed draws."""
+    """The drift stays small for several seeds."""
     means = {decided(lambda x: x.softmax(-1), "softmax", seed=seed).deviation for seed in range(3)}
     assert len(means) == 3
     assert max(mean for mean in means if mean is not None) < 0.05
 
 
-def test_what_breaks_the_law_of_the_value_is_its_business() -> None:
-    """A drift of what is wrong says nothing."""
+def test_a_wrong_value_does_not_break_the_law_of_drift() -> None:
+    """A wrong value does not break the law about drift."""
     assert decided(lambda x: x.softmax(-1) * 0.999, "softmax").status is Status.HOLDS

@@ -1,4 +1,4 @@
-"""Laws derived from the law of the value: what breaks at the beginning of a long row is not tried on all of it."""
+"""Laws derived from the law of the value stop at the beginning of a long row if it breaks there."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,13 +12,13 @@ from harness.record import Status
 
 
 def column_meets_row(a: Tensor, b: Tensor) -> Tensor:
-    """(n,1) against (n,): n squared elements."""
+    """Broadcasts (n,1) against (n,) to n squared elements."""
     longest.append(len(a))
     return ((a[:, None] - b) ** 2).mean()
 
 
 def column_of_classes(scores: Tensor, labels: Tensor) -> Tensor:
-    """The same in an accuracy."""
+    """The same error in an accuracy."""
     longest.append(len(scores))
     return (scores.argmax(1, keepdim=True) == labels).to(scores.dtype).mean()
 
@@ -30,7 +30,7 @@ longest: list[int] = []
     ("function", "contract"), [(column_meets_row, "squared_error"), (column_of_classes, "accuracy")]
 )
 def test_a_broadcast_is_broken_before_it_fills_the_memory(function: Callable[..., Any], contract: str) -> None:
-    """65,536 rows would make 17 gigabytes."""
+    """With 65,536 rows it would take 17 gigabytes."""
     longest.clear()
     (verdict,) = harness.check(function, contract, laws=["value_on_long_rows"], dtypes=["float32"], corpora=())
     assert verdict.status is Status.BROKEN
@@ -38,7 +38,7 @@ def test_a_broadcast_is_broken_before_it_fills_the_memory(function: Callable[...
 
 
 def test_a_sound_implementation_sees_the_whole_row() -> None:
-    """The beginning is only the beginning."""
+    """The law stops early only after a failure."""
     lengths: list[int] = []
 
     def sound(a: Tensor, b: Tensor) -> Tensor:

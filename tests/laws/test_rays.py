@@ -1,4 +1,4 @@
-"""Rays of the contracts beyond the softmax family: each leads to a breaking point that is known, to the exact float."""
+"""Rays of the contracts beyond the softmax family lead to known breaking points, exact to the float."""
 
 import math
 from collections.abc import Callable
@@ -20,11 +20,11 @@ from harness.verdict.job import Job
 
 Function = Callable[..., Tensor]
 Trips = Callable[..., Any]
-"""``trips(*inputs)``: which rows an implementation is to fail on."""
+"""``trips(*inputs)``: the rows on which an implementation fails."""
 
 
 def failing(sound: Function, trips: Trips) -> Function:
-    """Return an implementation that is right but on the rows on which it trips, where it gives NaN."""
+    """Return a right implementation that gives NaN on the tripping rows."""
 
     def function(*inputs: Any) -> Tensor:
         output = sound(*inputs)
@@ -45,13 +45,13 @@ def widened(function: Function) -> Function:
 
 
 def any_of(condition: Callable[[Tensor], Tensor]) -> Trips:
-    """Trip on rows in which some entry of the first input meets a condition."""
+    """Trip on rows in which an entry of the first input meets a condition."""
     return lambda x, *_: condition(x).flatten(1).any(1) if x.ndim > 1 else condition(x)
 
 
 @widened
 def bce(x: Tensor, y: Tensor) -> Tensor:
-    """Nothing cancels."""
+    """Binary cross-entropy without cancellation."""
     wrong = torch.where(x < 0, -x * y, x * (1 - y))
     return (wrong + torch.log1p(torch.exp(torch.where(x < 0, x, -x)))).mean()
 
@@ -71,24 +71,24 @@ def kl_of_two(p: Tensor, q: Tensor) -> Tensor:
 
 
 def masked(x: Tensor, keep: Tensor) -> Tensor:
-    """With a selection."""
+    """The masked softmax by selection."""
     return x.double().masked_fill(~keep, -torch.inf).softmax(1).to(x.dtype)
 
 
 def layer_norm(x: Tensor) -> Tensor:
-    """In float64."""
+    """The layer norm in float64."""
     return torch.nn.functional.layer_norm(x.double(), x.shape[1:], eps=1e-5).to(x.dtype)
 
 
 @widened
 def rms_norm(x: Tensor) -> Tensor:
-    """In float64."""
+    """The RMS norm in float64."""
     return x / ((x**2).mean(1, keepdim=True) + 1e-5).sqrt()
 
 
 @widened
 def variance(x: Tensor) -> Tensor:
-    """In float64."""
+    """The variance in float64."""
     return x.var(1, correction=0)
 
 
@@ -99,7 +99,7 @@ def nll(p: Tensor, labels: Tensor) -> Tensor:
 
 
 def momentum(parameter: Tensor, gradients: Tensor, lr: float, mu: float, *_: Any) -> Tensor:
-    """In float64, without decay."""
+    """Momentum in float64, without decay."""
     p, buffer = parameter.double(), torch.zeros_like(parameter, dtype=torch.float64)
     for gradient in gradients.double():
         buffer = mu * buffer + gradient
@@ -108,7 +108,7 @@ def momentum(parameter: Tensor, gradients: Tensor, lr: float, mu: float, *_: Any
 
 
 SMALL, BEFORE = 2.0**-10, math.nextafter
-"""Of falling rays."""
+"""Breaking points of falling rays."""
 
 TABLE = [
     ("binary_cross_entropy_with_logits", "positive logit of class 1", "value", bce, lambda x, _: (x > 40).any(), 40.0),
@@ -153,14 +153,14 @@ TABLE = [
         SMALL,
     ),
 ]
-"""Contract, ray, law, a sound implementation, on which rows it fails, and the last parameter at which it does not."""
+"""Contract, ray, law, sound implementation, tripping rows, and the last parameter that does not fail."""
 
 
 NAMES = [f"{contract} along {ray}" for contract, ray, *_ in TABLE]
 
 
 def followed(case: Case, law: str, ray: str, dtype: str) -> Breaking:
-    """Follow one law along one ray."""
+    """Follow a law along a ray."""
     contract = contract_named(case.contract)
     chosen = next(candidate for candidate in rays_of(contract) if candidate.name == ray)
     laws: dict[str, Law] = {law.name: law for law in (*contract.laws, *chosen.laws)}
@@ -174,7 +174,7 @@ def followed(case: Case, law: str, ray: str, dtype: str) -> Breaking:
 def test_a_ray_leads_to_the_number_from_which_an_implementation_fails(
     contract: str, ray: str, law: str, sound: Function, trips: Trips, last: float, dtype: str
 ) -> None:
-    """The next representable one, in the direction of the ray, confirmed by ball arithmetic."""
+    """It is the next float in the direction of the ray, confirmed by ball arithmetic."""
     record = followed(Case(failing(sound, trips), contract, style="foreign", attains=(law,)), law, ray, dtype)
     format_ = format_of(dtype)
     towards = 0.0 if last == SMALL else format_.max
@@ -183,20 +183,20 @@ def test_a_ray_leads_to_the_number_from_which_an_implementation_fails(
     assert record.reason is None
     assert (record.value, record.confirmed) == (beyond, True)
     assert record.actual is not None
-    # A number that stands for nothing depends on nothing.
+    # NaN is a constant here, so that its gradient is zero.
     assert record.actual == 0.0 if "gradient" in law else math.isnan(record.actual)
     assert not record.expected_break
 
 
 @pytest.mark.parametrize(("contract", "ray", "law", "sound"), [row[:4] for row in TABLE], ids=NAMES)
 def test_a_sound_implementation_holds_to_the_end_of_the_ray(contract: str, ray: str, law: str, sound: Function) -> None:
-    """So that what breaks there is the implementation's fault and not the ray's."""
+    """A breaking point on this ray is therefore a fault of the implementation."""
     record = followed(Case(sound, contract, style="foreign"), law, ray, "bfloat16")
     assert (record.value, record.reason) == (None, None)
 
 
 def test_every_ray_of_these_contracts_is_in_the_table() -> None:
-    """And every contract that can be followed has a ray."""
+    """Every contract with rows or vectors has a ray."""
     named = {(row[0], row[1]) for row in TABLE}
     assert named == {(name, ray.name) for name in dict(named) for ray in rays_of(contract_named(name))}
     without = {name for name, one in contracts().items() if not rays_of(one)}
@@ -205,7 +205,7 @@ def test_every_ray_of_these_contracts_is_in_the_table() -> None:
 
 
 def test_a_law_about_other_inputs_is_followed_only_where_a_ray_names_it() -> None:
-    """The largest numbers are not looked for along a ray that ends before them."""
+    """The largest numbers are not searched along a ray that ends before them."""
     (exploration,) = explorations([Case(rms_norm, "rms_norm")], Budget(batches=0), dtypes=["float16"])
     pairs = {(part.job.law.name, part.ray.name) for part in exploration.parts if part.what == "ray"}
     usual = {(law, "size") for law in ("value", "gradient")}

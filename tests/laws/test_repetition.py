@@ -1,4 +1,4 @@
-"""The same call again: what is read that nobody wrote is found, and a difference once seen is believed."""
+"""A repeated call finds uninitialized memory, and a single difference is enough."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,28 +20,30 @@ FLOAT32 = FORMATS["float32"]
 
 
 def torch_memory(size: int) -> Array:
-    """What a new tensor holds."""
+    """Return the contents of a new tensor."""
     return to_array(torch.empty(size, dtype=torch.uint8))
 
 
 def numpy_memory(size: int) -> Array:
-    """What a new array holds."""
+    """Return the contents of a new array."""
     return np.empty(size, dtype=np.uint8).astype(np.float64)
 
 
 @pytest.mark.parametrize("memory", [torch_memory, numpy_memory])
 @pytest.mark.parametrize("size", [1, 24, 100, 1_000, 5_000, 60_000])
-def test_memory_that_nobody_initialised_holds_something_else_each_time(
-    memory: Callable[[int], Array], size: int
-) -> None:
-    """All but always: what else the process does takes memory and frees it too."""
+def test_uninitialized_memory_differs_between_calls(memory: Callable[[int], Array], size: int) -> None:
+    """In rare cases it is equal, because other code of the process allocates and frees memory too."""
     seen = [repeated(lambda: memory(size), FLOAT32, sizes=(size,)).broken for _ in range(20)]
     assert sum(seen) >= 16
 
 
 @pytest.mark.parametrize("size", [1, 100, 60_000])
-def test_a_tensor_that_nobody_sets_is_found_each_time(size: int) -> None:
-    """Also the first word of a block, in which an allocator keeps what is no secret, and what a call has just freed."""
+def test_an_unset_tensor_is_always_found(size: int) -> None:
+    """The check finds every word of an unset tensor.
+
+    The first word of a block is hard to find, because an allocator stores a known value there. So is memory that a call
+    has just freed.
+    """
 
     def total() -> Array:
         (torch.ones(size) * 2.0).sum()
@@ -52,7 +54,7 @@ def test_a_tensor_that_nobody_sets_is_found_each_time(size: int) -> None:
 
 
 def test_an_unset_tensor_is_found_where_the_compiler_is_loaded_too() -> None:
-    """What is compiled is not compiled again for it."""
+    """Compiled code is not recompiled for the check."""
     compilations = []
 
     def backend(graph: torch.fx.GraphModule, _: Any) -> Callable[..., Any]:
@@ -68,8 +70,8 @@ def test_an_unset_tensor_is_found_where_the_compiler_is_loaded_too() -> None:
     assert len(compilations) == 1
 
 
-def test_a_tensor_that_is_set_before_it_is_read_is_none_of_that() -> None:
-    """However it was made; and an answer that is NaN anyway is no finding."""
+def test_a_tensor_that_is_set_before_it_is_read_is_accepted() -> None:
+    """The way of creation does not matter, and an answer that is always NaN is no finding."""
 
     def filled() -> Array:
         x = torch.empty(100)
@@ -80,7 +82,7 @@ def test_a_tensor_that_is_set_before_it_is_read_is_none_of_that() -> None:
 
 
 def test_a_constant_answer_agrees_with_itself() -> None:
-    """NaN and infinities too."""
+    """NaN and infinity agree too."""
     measurement = repeated(lambda: np.array([1.0, np.nan, np.inf, -0.0]), FLOAT32)
     assert not measurement.broken
     assert measurement.ratio.shape == (4,)
@@ -89,25 +91,25 @@ def test_a_constant_answer_agrees_with_itself() -> None:
 @pytest.mark.parametrize("answers", [(0.0, -0.0), (1.0, 1.0 + 2.0**-23), (1.0, np.nan), (np.inf, 1.0)])
 @pytest.mark.parametrize("other", [1, 2])
 def test_one_bit_is_a_difference(answers: tuple[float, float], other: int) -> None:
-    """In whichever of the later calls."""
+    """It may be in any later call."""
     calls = iter(answers[call == other] for call in range(3))
     assert repeated(lambda: np.array([next(calls)]), FLOAT32).broken
 
 
 def test_another_shape_is_a_difference() -> None:
-    """An answer that grows."""
+    """The answer grows with each call."""
     lengths = iter((1, 2, 3))
     assert repeated(lambda: np.zeros(next(lengths)), FLOAT32).broken
 
 
 def agreement(function: Callable[..., Any], contract: str, dtype: str = "float32", **claims: Any) -> Verdict:
-    """Decide whether calls agree, from the first call on: nobody has looked at the function before."""
+    """Decide whether calls agree. The function has not been called before."""
     (job,) = jobs([Case(function, contract, **claims)], laws=["calls_agree"], dtypes=[dtype])
     return decide(job, corpora=())
 
 
 def seldom_another(every: int) -> Callable[[Tensor], Tensor]:
-    """A softmax that answers otherwise now and then."""
+    """Return a softmax that gives another result in a few calls."""
     calls = [0]
 
     def softmax(x: Tensor) -> Tensor:
@@ -119,7 +121,7 @@ def seldom_another(every: int) -> Callable[[Tensor], Tensor]:
 
 @pytest.mark.parametrize("every", [2, 3, 7, 25, 10_000])
 def test_a_difference_that_is_seen_once_is_believed(every: int) -> None:
-    """Whether or not it shows again; what never shows in the calls that are made is not found."""
+    """The difference need not occur again. A difference that occurs in no call is not found."""
     verdict = agreement(seldom_another(every), "softmax")
     assert verdict.status is (Status.HOLDS if every == 10_000 else Status.BROKEN)
     if verdict.status is Status.BROKEN:
@@ -127,12 +129,12 @@ def test_a_difference_that_is_seen_once_is_believed(every: int) -> None:
 
 
 def test_a_difference_that_is_declared_is_expected() -> None:
-    """Also where it does not show on every call."""
+    """The difference need not occur on every call."""
     assert agreement(seldom_another(25), "softmax", breaks={"calls_agree": "a cache"}).status is Status.EXPECTED
 
 
 def fit(driver: str) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """Least squares by one of LAPACK's drivers."""
+    """Return least squares with the given driver of LAPACK."""
 
     def least_squares(X: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         A = torch.cat([X, X.new_ones(len(X), 1)], 1)
@@ -143,9 +145,9 @@ def fit(driver: str) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
 
 
 def reads_uninitialised_memory() -> bool:
-    """Whether the rank that this torch's ``gelsy`` finds of a matrix depends on what freed memory holds.
+    """Return whether the rank that this torch's ``gelsy`` finds depends on freed memory.
 
-    https://github.com/pytorch/pytorch/issues/71222: columns that ``jpvt`` names by chance are not pivoted.
+    https://github.com/pytorch/pytorch/issues/71222: columns that an unset ``jpvt`` names are not pivoted.
     """
     A = torch.eye(3, dtype=torch.float64).roll(1, 1) * torch.tensor([0.0, 1.0, 1.0], dtype=torch.float64)
     ranks = set()
@@ -157,12 +159,12 @@ def reads_uninitialised_memory() -> bool:
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_the_default_driver_of_lstsq_is_found_to_read_uninitialised_memory(dtype: str) -> None:
-    """In the versions of torch that do, seen without the law: by the rank that comes back."""
+    """The test applies to affected versions of torch, which the returned rank shows without the law."""
     status = Status.BROKEN if reads_uninitialised_memory() else Status.HOLDS
     assert agreement(fit("gelsy"), "least_squares", dtype).status is status
 
 
 @pytest.mark.parametrize("driver", ["gels", "gelsd", "gelss"])
 def test_the_other_drivers_of_lstsq_answer_alike(driver: str) -> None:
-    """No false alarm."""
+    """They cause no false alarm."""
     assert agreement(fit(driver), "least_squares").status is Status.HOLDS

@@ -1,4 +1,4 @@
-"""The time budget of a batch: costs that are planted are the parts it has, they add up, and what is unseen is said."""
+"""The time budget of a batch: planted costs appear in their part, parts add up, and unseen time is reported."""
 
 import itertools
 import signal
@@ -33,19 +33,19 @@ def spin(seconds: float) -> None:
 
 
 def hold(seconds: float) -> None:
-    """Compute for about some seconds in one call that keeps the interpreter: whoever looks is late."""
+    """Compute for some seconds in a single call that holds the interpreter lock, so that samplers are late."""
     sum(range(int(7e7 * seconds)))
 
 
 def timed(wait: Callable[[float], None], seconds: float) -> float:
-    """Wait or compute, and return how long that took: on a machine that is busy it is longer than asked for."""
+    """Wait or compute, and return the real duration, which is longer on a busy machine."""
     began = time.perf_counter()
     wait(seconds)
     return time.perf_counter() - began
 
 
 class Planted(Dataset[Any]):
-    """Samples of known cost; each says what it cost to read, to decode and to transform it."""
+    """Samples with known costs of reading, decoding and transforming, which they report."""
 
     def __len__(self) -> int:
         return SAMPLES
@@ -57,7 +57,7 @@ class Planted(Dataset[Any]):
         return torch.tensor([read_s, decode_s, transform_s], dtype=torch.float64)
 
     def read(self, index: int) -> float:
-        """Wait for a disk."""
+        """Wait like a disk."""
         return timed(time.sleep, 1e-3 + 0 * index)
 
     def decode(self) -> float:
@@ -65,12 +65,12 @@ class Planted(Dataset[Any]):
         return timed(spin, 1e-3)
 
     def transform(self) -> float:
-        """Three milliseconds of it."""
+        """Compute for 3 ms."""
         return timed(time.sleep, 3e-3)
 
 
 class PlantedBatches(Planted):
-    """The same, a batch at once."""
+    """The same samples, fetched in batches."""
 
     def __getitems__(self, indices: Sequence[int]) -> list[torch.Tensor]:
         """Return the samples of a batch."""
@@ -78,10 +78,10 @@ class PlantedBatches(Planted):
 
 
 class PlantedHolding(Planted):
-    """A read that is shorter than the time between two looks, before what looks have to wait for."""
+    """A read that is shorter than the sampling period, before code that delays the sampling."""
 
     def read(self, index: int) -> float:
-        """Wait for a disk."""
+        """Wait like a disk."""
         return timed(time.sleep, 0.6e-3 + 0 * index)
 
     def decode(self) -> float:
@@ -89,12 +89,12 @@ class PlantedHolding(Planted):
         return timed(hold, 2e-3)
 
     def transform(self) -> float:
-        """As long."""
+        """Take as long without releasing the interpreter lock."""
         return timed(hold, 2e-3)
 
 
 class PlantedStream(IterableDataset[Any]):
-    """The same, one after another, shared out among workers."""
+    """The same samples as a stream, divided among workers."""
 
     def __iter__(self) -> Iterator[torch.Tensor]:
         info, samples = get_worker_info(), Planted()
@@ -112,25 +112,25 @@ _SETS: dict[str, type[Dataset[Any]]] = {
 
 
 class Truth:
-    """A step that takes some time, and sums up what the batches say they cost."""
+    """A step of known duration that adds up the reported costs."""
 
     def __init__(self, step_s: float = 2e-3) -> None:
         self.step_s = step_s
         self.costs: list[torch.Tensor] = []
 
     def __call__(self, batch: torch.Tensor) -> None:
-        """Step."""
+        """Take a step."""
         self.costs.append(batch.reshape(-1, 3).sum(0))
         spin(self.step_s)
 
     def shares(self, batches: int) -> dict[str, float]:
-        """Reading, decoding and transforming of the last batches, as shares of the three."""
+        """Return the shares of reading, decoding and transforming in the last batches."""
         total = torch.stack(self.costs[-batches:]).sum(0)
         return dict(zip((READ, DECODE, TRANSFORM), (total / total.sum()).tolist(), strict=True))
 
 
 def planted(kind: str, workers: int) -> Callable[[], DataLoader[Any]]:
-    """Return what makes a loader of one kind of data set."""
+    """Return a factory of loaders for a kind of data set."""
     more: dict[str, Any] = {"num_workers": workers, "persistent_workers": workers > 0}
     if workers:
         more["multiprocessing_context"] = "fork"
@@ -143,7 +143,7 @@ def planted(kind: str, workers: int) -> Callable[[], DataLoader[Any]]:
 
 
 class PlantedRows(Planted):
-    """The same, by lists of indices."""
+    """The same samples, by lists of indices."""
 
     def __getitem__(self, index: Any) -> torch.Tensor:
         """Return a batch."""
@@ -151,13 +151,13 @@ class PlantedRows(Planted):
 
 
 def measured(make: Callable[[], Any], step: Callable[[Any], object], workers: int = 0, **more: Any) -> Budget:
-    """Measure a budget of two cores."""
+    """Measure a budget on two cores."""
     return measure_budget(make, step, Configuration(BATCH, workers), **{"cores": 2.0, "seconds": SECONDS, **more})
 
 
 @pytest.fixture(scope="module")
 def cells() -> list[tuple[str, Budget, dict[str, float]]]:
-    """Budgets of all kinds of data set, without and with workers, beside what was planted."""
+    """Return budgets for all kinds of data set, without and with workers, and the planted costs."""
     measured_cells = []
     for kind, workers in itertools.product(KINDS, (0, 2)):
         truth = Truth()
@@ -167,22 +167,22 @@ def cells() -> list[tuple[str, Budget, dict[str, float]]]:
 
 
 def of_fetches(budget: Budget, part: str) -> float:
-    """The share of a part in reading, decoding and transforming."""
+    """Return the share of a part in reading, decoding and transforming."""
     return budget.shares.get(part, 0.0) / sum(budget.shares.get(name, 0.0) for name in (READ, DECODE, TRANSFORM))
 
 
 def standard_error(share: float, seconds: float) -> float:
-    """Of a share that is estimated by looks at random moments of so much time."""
+    """Return the standard error of a share estimated by random samples during a number of seconds."""
     return (share * (1 - share) * PERIOD_S / seconds) ** 0.5
 
 
 def test_what_is_planted_in_a_fetch_is_measured_within_a_tenth(
     cells: list[tuple[str, Budget, dict[str, float]]],
 ) -> None:
-    """A transform of 3 ms beside 1 ms of decoding and 1 ms of reading has its share of the fetches.
+    """A transform of 3 ms, with 1 ms of decoding and 1 ms of reading, has the right share of the fetches.
 
-    What all cells say together has the precision to tell a tenth; of the 30 comparisons of single ones, looks at
-    random moments put one beyond three standard errors every other run.
+    Only all cells together are precise enough for a tenth. Among the 30 comparisons of single cells, random sampling
+    puts one beyond three standard errors in every other run.
     """
     for part in (READ, DECODE, TRANSFORM):
         for name, budget, truth in cells:
@@ -194,7 +194,7 @@ def test_what_is_planted_in_a_fetch_is_measured_within_a_tenth(
 
 
 def test_parts_with_planted_costs_add_up_to_the_loop(cells: list[tuple[str, Budget, dict[str, float]]]) -> None:
-    """Within 5 %, by what was measured; and the line of the transform is named."""
+    """The measured parts add up within 5 %, and the line of the transform is named."""
     for name, budget, _ in cells:
         assert budget.is_closed, f"{name}: {budget.shares}"
         assert abs(sum(budget.shares.values()) - 1.0) < 1e-9
@@ -211,7 +211,7 @@ class Collating:
 
 
 class Instant(Dataset[Any]):
-    """Samples that cost nothing."""
+    """Samples without costs."""
 
     def __len__(self) -> int:
         return SAMPLES
@@ -221,7 +221,7 @@ class Instant(Dataset[Any]):
 
 
 class SlowToPickle:
-    """What takes 10 ms to send, and 5 ms to receive."""
+    """An object that takes 10 ms to send and 5 ms to receive."""
 
     def __reduce__(self) -> Any:
         spin(10e-3)
@@ -234,7 +234,7 @@ def _received() -> SlowToPickle:
 
 
 class Around:
-    """Something around a loader, which takes 10 ms for each batch."""
+    """A wrapper of a loader that takes 10 ms per batch."""
 
     def __init__(self, loader: Any) -> None:
         self.loader = loader
@@ -246,7 +246,7 @@ class Around:
 
 
 class Drawing(RandomSampler):
-    """A sampler that takes 10 ms for each index."""
+    """A sampler that takes 10 ms per index."""
 
     def __iter__(self) -> Iterator[int]:
         for index in super().__iter__():
@@ -255,7 +255,7 @@ class Drawing(RandomSampler):
 
 
 class Foreign:
-    """No loader of torch's: 10 ms a batch of code of its own."""
+    """A loader without torch's, with 10 ms of its code per batch."""
 
     def __iter__(self) -> Iterator[Any]:
         for _ in range(5):
@@ -264,7 +264,7 @@ class Foreign:
 
 
 class Hiding(DataLoader[Any]):
-    """A loader that takes 10 ms where nobody looks."""
+    """A loader that takes 10 ms in code that is not sampled."""
 
     def __iter__(self) -> Any:
         for batch in super().__iter__():
@@ -273,12 +273,12 @@ class Hiding(DataLoader[Any]):
 
 
 def to_send(_: Any) -> SlowToPickle:
-    """Collate into what is slow to send."""
+    """Collate into an object that is slow to send."""
     return SlowToPickle()
 
 
 def no_step(_: Any) -> None:
-    """Take a batch."""
+    """Ignore a batch."""
 
 
 PLANTED: dict[str, tuple[Callable[[], Any], Callable[[Any], object], int]] = {
@@ -294,12 +294,12 @@ PLANTED: dict[str, tuple[Callable[[], Any], Callable[[Any], object], int]] = {
     "foreign": (Foreign, no_step, 0),
     UNSEEN: (lambda: Hiding(Instant(), BATCH), no_step, 0),
 }
-"""Loaders of which nearly all time is in one part."""
+"""Loaders that spend nearly all time in one part."""
 
 
 @pytest.mark.parametrize("part", PLANTED)
 def test_each_part_has_what_is_planted_in_it(part: str) -> None:
-    """Where nearly all of the time is planted in a part, it has nearly all; what is hidden is said to be unseen."""
+    """The part has nearly all of the time, and hidden time is reported as unseen."""
     make, step, workers = PLANTED[part]
     budget = measured(make, step, workers, seconds=0.15)
     part = AROUND if part == "foreign" else part
@@ -309,7 +309,7 @@ def test_each_part_has_what_is_planted_in_it(part: str) -> None:
 
 
 def test_what_is_timed_is_what_the_loader_delivers() -> None:
-    """Batches of a traced loader are those of the loader itself, over epochs, with workers too."""
+    """A traced loader delivers the same batches as the original, over epochs and with workers."""
     for workers in (0, 2):
         more: dict[str, Any] = {"multiprocessing_context": "fork"} if workers else {}
         seen: list[torch.Tensor] = []
@@ -325,14 +325,14 @@ def test_what_is_timed_is_what_the_loader_delivers() -> None:
 
 
 def test_nothing_is_left_of_a_measurement() -> None:
-    """No process, signal handler or thread stays, and a loader that fails says what it raised."""
+    """No process, signal handler or thread remains, and the exception of a failing loader is reported."""
     handler, threads, processes = signal.getsignal(signal.SIGRTMIN + 7), threading.active_count(), active_children()
     measured(
         lambda: DataLoader(Instant(), BATCH, num_workers=1, multiprocessing_context="fork"), no_step, 1, seconds=0.02
     )
     with pytest.raises(ValueError, match="this sample"):
         measured(lambda: DataLoader([0], 1, collate_fn=_raises), no_step, seconds=0.02)
-    # The thread that feeds a worker's queue ends with what it has read, a little later than the worker.
+    # The thread that feeds the queue of a worker ends a little later than the worker.
     until = time.monotonic() + 10.0
     while threading.active_count() > threads and time.monotonic() < until:
         time.sleep(0.02)
@@ -346,7 +346,10 @@ def _raises(_: Any) -> None:
 
 
 def test_a_budget_says_what_takes_most_and_what_workers_would_gain() -> None:
-    """The largest part with its line, a bound on the gain, the rest; what leaves more than 5 % open is not closed."""
+    """The sentence has the largest part with its line, a bound on the gain, and the rest.
+
+    A budget with more than 5 % unseen is not closed.
+    """
     budget = Budget.model_validate(loader_budget(0.0195, 0))
     assert budget.is_closed
     assert budget.unseen == pytest.approx(0.01)

@@ -1,4 +1,4 @@
-"""What a loader does instead of delivering is named, with the sample, in bounded time, and leaves no process behind."""
+"""A fault of a loader is named with its sample, in bounded time, and leaves no process behind."""
 
 import gc
 import multiprocessing
@@ -22,14 +22,14 @@ from harness.loading.fault import FaultKind, LoadingError, LoadingFault, named, 
 from harness.loading.watched import diagnose, length_fault
 from harness.work.interrupt import interruptible
 
-# A worker that is ended while it hands a tensor over leaves the other end of its socket to the garbage collector.
+# If a worker ends while it sends a tensor, garbage collection closes the other end of its socket.
 pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in. <socket.socket")
 
 SIZE, BAD = 40, 21
 
 
 class Squares(Dataset[Any]):
-    """Squares, with something else at one index."""
+    """Squares, with another behavior at one index."""
 
     def __init__(self, at_bad: Callable[[], Any] = lambda: None, *, length: int = SIZE) -> None:
         self.at_bad = at_bad
@@ -47,7 +47,7 @@ class Squares(Dataset[Any]):
 
 
 class BatchedSquares(Squares):
-    """The same, a batch at once."""
+    """The same, fetched in batches."""
 
     def __getitems__(self, indices: list[int]) -> list[torch.Tensor]:
         """Return a batch."""
@@ -55,7 +55,7 @@ class BatchedSquares(Squares):
 
 
 def raises() -> None:
-    """Raise what a damaged file raises."""
+    """Raise the error of a damaged file."""
     raise ValueError("damaged file")
 
 
@@ -65,30 +65,30 @@ def dies() -> None:
 
 
 def exits() -> None:
-    """End without a word."""
+    """Exit without a message."""
     os._exit(3)
 
 
 def hangs() -> None:
-    """Wait for what does not come."""
+    """Wait for data that never arrives."""
     time.sleep(600)
 
 
 def interrupts() -> None:
-    """Press Control-C in the process that asks, and wait."""
+    """Send SIGINT to the parent process, and wait."""
     os.kill(os.getppid(), signal.SIGINT)
     time.sleep(600)
 
 
 def hangs_stubbornly() -> None:
-    """Wait, and catch every exception."""
+    """Wait, and ignore every exception."""
     while True:
         with suppress(Exception):
             time.sleep(600)
 
 
 def fill_shared_memory() -> None:
-    """Ask for shared memory beyond what a process may have."""
+    """Request more shared memory than a process may have."""
     import resource
 
     resource.setrlimit(resource.RLIMIT_FSIZE, (2**16, 2**16))
@@ -96,7 +96,7 @@ def fill_shared_memory() -> None:
 
 
 def loader(workers: int, **options: Any) -> Callable[[Any], Any]:
-    """Return what makes a loader of a data set."""
+    """Return a factory for a loader of a data set."""
     if workers:
         options = {"multiprocessing_context": "fork", **options}
     return lambda dataset: DataLoader(dataset, 4, num_workers=workers, **options)
@@ -104,7 +104,7 @@ def loader(workers: int, **options: Any) -> Callable[[Any], Any]:
 
 @pytest.fixture(autouse=True)
 def no_orphan() -> Iterator[None]:
-    """No process that a test has started still runs when it ends; what is garbage then is no later test's."""
+    """Check that no process of a test remains, and collect garbage before the next test."""
     before = set(psutil.Process().children(recursive=True))
     yield
     gc.collect()
@@ -113,14 +113,14 @@ def no_orphan() -> Iterator[None]:
 
 
 def diagnosed(dataset: Any, workers: int, limit_s: float = 30.0, **options: Any) -> LoadingFault:
-    """Return the fault that a watched epoch ends with."""
+    """Return the fault that ends a watched epoch."""
     fault = diagnose(dataset, loader(workers, **options), workers=workers, limit_s=limit_s)
     assert fault is not None
     return fault
 
 
 def test_a_loader_that_delivers_has_no_fault() -> None:
-    """With and without workers, item by item and batched."""
+    """It runs with and without workers, for items and batches."""
     for workers in (0, 2):
         assert diagnose(Squares(), loader(workers), workers=workers) is None
         assert diagnose(BatchedSquares(), loader(workers), workers=workers) is None
@@ -128,7 +128,7 @@ def test_a_loader_that_delivers_has_no_fault() -> None:
 
 @pytest.mark.parametrize(("end", "how"), [(dies, "is killed by signal: Killed"), (exits, "exits with exit code 3")])
 def test_how_a_worker_died_is_known_where_torch_was_not_told(end: Callable[[], None], how: str) -> None:
-    """Under load it may look for its workers before their signal comes; here the signal is kept from it."""
+    """Under load, torch may check its workers before their signal arrives. The test withholds the signal."""
     assert diagnose(Squares(), loader(2), workers=2) is None, "torch listens from the first loader on"
     before = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     try:
@@ -141,7 +141,7 @@ def test_how_a_worker_died_is_known_where_torch_was_not_told(end: Callable[[], N
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_sample_that_raises_is_named_by_its_index(workers: int) -> None:
-    """The error of the data set is quoted, without the traceback."""
+    """The message quotes the error without its traceback."""
     fault = diagnosed(Squares(raises), workers)
     assert (fault.kind, fault.index) == (FaultKind.RAISED, BAD)
     assert fault.sentence.startswith(f"at index {BAD}: loading raises")
@@ -150,7 +150,7 @@ def test_a_sample_that_raises_is_named_by_its_index(workers: int) -> None:
 
 
 def test_a_batch_that_raises_is_named_by_its_first_index() -> None:
-    """More is not known of a batch that is fetched at once."""
+    """The failing sample of a batch fetch is unknown."""
     fault = diagnosed(BatchedSquares(raises), 1)
     assert fault.index == 20
     assert "in the batch that starts at index 20" in fault.sentence
@@ -158,7 +158,7 @@ def test_a_batch_that_raises_is_named_by_its_first_index() -> None:
 
 @pytest.mark.parametrize(("end", "how"), [(dies, "is killed by signal: Killed"), (exits, "exits with exit code 3")])
 def test_a_worker_that_dies_is_named_with_the_sample_it_was_at(end: Callable[[], None], how: str) -> None:
-    """By a signal, or by its own exit."""
+    """It dies by a signal or by an exit."""
     fault = diagnosed(Squares(end), 2)
     assert (fault.kind, fault.index, fault.worker) == (FaultKind.DIED, BAD, 1)
     assert fault.sentence == f"at index {BAD}: a worker process {how} instead of delivering"
@@ -167,7 +167,7 @@ def test_a_worker_that_dies_is_named_with_the_sample_it_was_at(end: Callable[[],
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("hang", [hangs, hangs_stubbornly])
 def test_a_sample_that_hangs_is_named_in_bounded_time(hang: Callable[[], None], workers: int) -> None:
-    """Even where it catches every exception."""
+    """It may ignore every exception."""
     began = time.monotonic()
     fault = diagnosed(Squares(hang), workers, limit_s=1.0)
     assert (fault.kind, fault.index) == (FaultKind.HUNG, BAD)
@@ -177,14 +177,14 @@ def test_a_sample_that_hangs_is_named_in_bounded_time(hang: Callable[[], None], 
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_length_that_is_too_long_is_named(workers: int) -> None:
-    """An IndexError below the length is the length's fault."""
+    """An `IndexError` below the length is a fault of the length."""
     fault = diagnosed(Squares(length=SIZE + 8), workers)
     assert (fault.kind, fault.index) == (FaultKind.LENGTH, SIZE)
     assert fault.sentence == f"`len` of the data set is {SIZE + 8}, but index {SIZE} raises IndexError"
 
 
 def test_a_length_that_is_too_short_is_named() -> None:
-    """One sample more than there are is asked for."""
+    """The check requests one sample beyond the length."""
     fault = length_fault(Squares(length=SIZE - 5))
     assert fault is not None
     assert (fault.kind, fault.index) == (FaultKind.LENGTH, SIZE - 5)
@@ -192,14 +192,14 @@ def test_a_length_that_is_too_short_is_named() -> None:
 
 
 def test_exhausted_shared_memory_is_named() -> None:
-    """The operating system's refusal is made by a limit on the size of files, shared memory among them."""
+    """A limit on file sizes, which includes shared memory, causes the refusal."""
     fault = diagnosed(Squares(fill_shared_memory), 1)
     assert fault.kind is FaultKind.SHARED_MEMORY
     assert "--shm-size" in fault.remedy
 
 
 def test_the_words_of_torch_for_exhausted_shared_memory_are_known() -> None:
-    """As an allocation that is refused says it, and as a worker that touches what is not there dies."""
+    """Either an allocation is refused, or a worker dies with a bus error."""
     refused = "unable to allocate shared memory(shm) for file </torch_1_2_3>: No space left on device (28)"
     touched = "DataLoader worker (pid 7) is killed by signal: Bus error. It is possible that dataloader's workers are"
     for text in (refused, touched):
@@ -208,7 +208,7 @@ def test_the_words_of_torch_for_exhausted_shared_memory_are_known() -> None:
 
 @pytest.mark.filterwarnings("ignore:Got pickle error")
 def test_a_data_set_that_cannot_be_sent_to_a_worker_is_named() -> None:
-    """A function without a name, under ``spawn``."""
+    """It contains a lambda, with the start method ``spawn``."""
     fault = diagnosed(Squares(lambda: None), 1, multiprocessing_context="spawn")
     assert fault.kind is FaultKind.UNPICKLABLE
     assert "cannot be sent to a worker" in fault.sentence
@@ -216,7 +216,7 @@ def test_a_data_set_that_cannot_be_sent_to_a_worker_is_named() -> None:
 
 
 def test_a_process_that_is_left_behind_is_named_and_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It has time to end by itself first."""
+    """It first has time to end by itself."""
     monkeypatch.setattr("harness.loading.fault.GOODBYE_S", 0.1)
     with pytest.raises(LoadingError, match="processes still running after it was closed: 1") as raised, within(30.0):
         process = subprocess.Popen(["sleep", "600"])
@@ -225,15 +225,15 @@ def test_a_process_that_is_left_behind_is_named_and_ended(monkeypatch: pytest.Mo
 
 
 def test_an_interrupt_ends_the_workers_and_goes_on() -> None:
-    """It is nobody's fault, and no fault is made of it."""
+    """It propagates and does not count as a fault."""
     made = loader(2)(Squares(interrupts))
-    # It may come while something of torch's is let go, where Python drops it.
+    # It may arrive while an object of torch is destroyed, where Python drops the exception.
     with pytest.raises(KeyboardInterrupt), interruptible(), within(30.0):
         list(made)
 
 
 def test_the_alarm_is_taken_back(tmp_path: Path) -> None:
-    """Whoever had one before has it again, and none rings later."""
+    """The previous handler is restored, and no alarm rings later."""
     before = signal.getsignal(signal.SIGALRM)
     with within(0.2):
         (tmp_path / "quick").touch()
@@ -242,7 +242,7 @@ def test_the_alarm_is_taken_back(tmp_path: Path) -> None:
 
 
 def without_goodbye(died: list[int]) -> None:
-    """Start a process, see it die, and fail before it is waited for."""
+    """Start a process, let it die, and fail before waiting for it."""
     worker = multiprocessing.get_context("fork").Process(target=os._exit, args=(3,))
     worker.start()
     assert worker.pid is not None
@@ -253,7 +253,7 @@ def without_goodbye(died: list[int]) -> None:
 
 
 def test_a_process_that_died_by_itself_is_waited_for() -> None:
-    """Nobody else does where what it was for has failed: not so much as its entry among the processes stays."""
+    """Its parent has failed and does not wait for it, so that a zombie would remain."""
     died: list[int] = []
     with pytest.raises(LoadingError, match="no goodbye"), within():
         without_goodbye(died)
@@ -262,7 +262,7 @@ def test_a_process_that_died_by_itself_is_waited_for() -> None:
 
 
 def test_a_worker_that_ends_between_two_looks_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The handler of torch raises wherever the program is at that moment."""
+    """Torch's signal handler raises at any place of the program."""
     heard = RuntimeError("DataLoader worker (pid 7) exited unexpectedly with exit code 17.")
 
     def monotonic() -> float:

@@ -1,4 +1,4 @@
-"""Reading a loader: what it delivers is counted, what its workers use is added, and a user's data set is looked at."""
+"""Reading a loader: samples are counted, costs of workers are added, and a user's data set is examined."""
 
 import time
 from collections.abc import Callable
@@ -36,7 +36,7 @@ class Busy(Dataset[Any]):
 
 
 def loader(workers: int, **options: Any) -> Callable[[], Any]:
-    """Return what makes a loader of ten samples in four batches."""
+    """Return a factory for a loader of ten samples in four batches."""
     context = {"multiprocessing_context": "fork"} if workers else {}
     return lambda: DataLoader(Busy(), 3, num_workers=workers, **context, **options)
 
@@ -44,20 +44,20 @@ def loader(workers: int, **options: Any) -> Callable[[], Any]:
 @pytest.mark.parametrize("persistent", [True, False])
 @pytest.mark.parametrize("workers", [0, 1, 2])
 def test_cpu_time_of_workers_is_counted_whether_they_live_or_have_ended(workers: int, persistent: bool) -> None:
-    """Ten samples use ten times their CPU time, whoever makes them."""
+    """Ten samples use ten times their CPU time, in any process."""
     with LoaderReading(loader(workers, persistent_workers=persistent and workers > 0)) as reading:
         reading.start()
         reading.finish()
         found = reading.epoch()
     assert (found.samples, found.batches) == (10, 4)
-    # as the process clock starts anew in each worker, what it takes to start is beside it
+    # the process clock starts at zero in each worker, so that its start-up is not included
     assert found.cpu_s + 0.002 >= 10 * BUSY_S
     assert found.cpu_us == pytest.approx(1e5 * found.cpu_s)
     assert found.samples_per_s == pytest.approx(1e6 / found.wall_us)
 
 
 def test_cpu_time_of_ended_processes_stays_in_the_sum() -> None:
-    """The sum never goes back when a worker ends."""
+    """The sum does not fall when a worker ends."""
     started = set(psutil.Process().children())
     reading = LoaderReading(loader(2))
     reading.start()
@@ -69,7 +69,7 @@ def test_cpu_time_of_ended_processes_stays_in_the_sum() -> None:
 
 
 def test_memory_counts_workers_and_shared_pages_once() -> None:
-    """Proportional shares add up to no more than the resident sets; batches in shared memory are seen."""
+    """Proportional shares do not exceed the resident sets, and batches in shared memory are included."""
     shared = torch.zeros(2**20, dtype=torch.uint8).share_memory_()
     before = memory().processes
     with LoaderReading(loader(2, persistent_workers=True)) as reading:
@@ -87,7 +87,7 @@ def test_memory_counts_workers_and_shared_pages_once() -> None:
 
 @pytest.mark.skipif(not psutil.LINUX, reason="the sums are the Linux kernel's")
 def test_the_kernels_sums_are_those_of_the_maps_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of shared memory to the byte, of the rest within what reading allocates; an older kernel has no sums."""
+    """Shared memory agrees to the byte, the rest within the allocations of the reading. An older kernel has no sums."""
     shared = torch.zeros(2**20, dtype=torch.uint8).share_memory_()
     process = psutil.Process()
     summed = accounting._memory(process)
@@ -103,7 +103,7 @@ def test_the_kernels_sums_are_those_of_the_maps_one_by_one(monkeypatch: pytest.M
 
 
 def test_a_slice_ends_with_its_batches_or_its_seconds() -> None:
-    """It goes on from one epoch into the next, and whole epochs are kept account of."""
+    """It continues from epoch to epoch, and complete epochs are counted."""
     with LoaderReading(loader(0)) as reading:
         start = reading.start()
         assert start.wall_s >= start.first_batch_s >= 3 * BUSY_S
@@ -117,13 +117,13 @@ def test_a_slice_ends_with_its_batches_or_its_seconds() -> None:
 
 
 def test_a_slice_without_an_end_is_refused() -> None:
-    """Seconds or batches."""
+    """Seconds or batches must be given."""
     with LoaderReading(loader(0)) as reading, pytest.raises(ValueError, match="`seconds` or `batches` is required"):
         reading.steady()
 
 
 def test_each_batch_can_be_used_within_the_time() -> None:
-    """A step that is handed over sees every batch."""
+    """The given step receives every batch."""
     seen: list[Any] = []
     with LoaderReading(loader(0), take=seen.append) as reading:
         reading.start()
@@ -132,7 +132,7 @@ def test_each_batch_can_be_used_within_the_time() -> None:
 
 
 def test_a_loader_that_delivers_nothing_is_no_endless_loop() -> None:
-    """It is named."""
+    """The fault is named."""
     with LoaderReading(lambda: [torch.zeros(0)]) as reading:
         reading.start()
         with pytest.raises(LoadingError, match="delivers no sample") as raised:
@@ -152,12 +152,12 @@ def test_a_loader_that_delivers_nothing_is_no_endless_loop() -> None:
     ],
 )
 def test_samples_of_a_batch_are_counted_in_its_first_array(batch: Any, size: int) -> None:
-    """Tensors, arrays, pairs, mappings; a batch without an array is as long as it is."""
+    """The batch is a tensor, an array, a pair or a mapping. Without an array, its length counts."""
     assert samples_in(batch) == size
 
 
 def test_a_configuration_names_only_what_is_not_the_default() -> None:
-    """As the keyword arguments of ``DataLoader``, and in words."""
+    """It gives keyword arguments of ``DataLoader``, and words."""
     assert Configuration(32).arguments() == {"batch_size": 32}
     full = Configuration(32, 2, prefetch=4, persistent=False, pin=True, start_method="spawn")
     assert full.arguments() == {
@@ -194,7 +194,7 @@ constant = 7
 
 @pytest.fixture
 def targets(tmp_path: Path) -> Path:
-    """A file that defines data sets and others."""
+    """Write a file with data sets and other objects."""
     file = tmp_path / "targets_of_data.py"
     file.write_text(TARGETS)
     return file
@@ -202,7 +202,7 @@ def targets(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("name", ["numbers", "Numbers", "factory"])
 def test_a_data_set_is_found_made_or_called_for(targets: Path, name: str) -> None:
-    """An object, a class, a function."""
+    """It is an object, a class, or a function."""
     assert len(dataset(f"{targets}:{name}")) == 5
 
 
@@ -223,7 +223,7 @@ def test_a_data_set_is_found_made_or_called_for(targets: Path, name: str) -> Non
     ],
 )
 def test_what_is_no_data_set_is_refused_in_a_sentence(targets: Path, name: str, message: str) -> None:
-    """The rule, what was found, where, and the way out."""
+    """The message has the rule, the value, the place and the remedy."""
     with pytest.raises(UsageError) as raised:
         dataset(f"{targets}:{name}")
     assert message in str(raised.value)

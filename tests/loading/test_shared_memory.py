@@ -1,4 +1,4 @@
-"""Shared memory that is really exhausted: in a mount of one megabyte that only this test's process sees."""
+"""Shared memory that is really exhausted, in a mount of one megabyte that only the process of this test sees."""
 
 import json
 import shutil
@@ -65,7 +65,7 @@ def _is_allowed() -> bool:
 
 @pytest.fixture(scope="module")
 def outcome(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """What check and tune say where a batch does not fit; one process for all."""
+    """Return the results of check and tune for a batch that does not fit, from one process for all tests."""
     if not _is_allowed():
         pytest.skip("no mount of one's own is allowed here")
     script = tmp_path_factory.mktemp("large") / "large.py"
@@ -77,7 +77,7 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def test_a_check_and_a_tuning_say_that_it_is_exhausted(outcome: Any) -> None:
-    """In the same words, with the way out; and not that something hangs."""
+    """Both print the same message with a remedy, and not that the loader hangs."""
     assert outcome["kind"] == "memory"
     assert outcome["check"].startswith(f"large: {SENTENCE}; use fewer workers")
     assert outcome["tune"].startswith(f"{SENTENCE}; use fewer workers")
@@ -85,20 +85,20 @@ def test_a_check_and_a_tuning_say_that_it_is_exhausted(outcome: Any) -> None:
 
 
 def test_a_tuning_that_may_do_without_workers_does(outcome: Any) -> None:
-    """And says why."""
+    """The output has the reason."""
     workers, *sentences = outcome["alone"]
     assert workers == 0
     assert "do not use workers: shared memory has no room for two batches; enlarge /dev/shm" in sentences
 
 
 def test_nothing_is_left_in_it(outcome: Any) -> None:
-    """No process, and no name of what could not be filled."""
+    """Neither a process nor a shared-memory file remains."""
     assert outcome["processes"] == 0
     assert [name for name in outcome["segments"] if name.startswith("torch_")] == []
 
 
 def test_what_hangs_where_little_is_left_is_said_to_lack_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A queue between processes loses a batch that does not fit, without a word; where there is much, it hangs."""
+    """A queue between processes silently loses a batch that does not fit. With enough memory the fault is a hang."""
     monkeypatch.setattr(fault, "shared_memory_left", lambda: 2**20)
     scarce = hung(5.0)
     assert scarce.kind is FaultKind.SHARED_MEMORY

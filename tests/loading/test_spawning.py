@@ -1,4 +1,4 @@
-"""Workers that are spawned are forked of a process that has imported torch, and are what a fresh interpreter is."""
+"""Spawned workers are forked from a process that has imported torch, and behave like a fresh interpreter."""
 
 import multiprocessing
 import os
@@ -19,7 +19,10 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere they 
 
 @pytest.fixture(scope="module")
 def told() -> Iterator[list[dict[str, Any]]]:
-    """What two workers say, and their exit codes; this process has changed a list, a variable and its folder since."""
+    """Return the reports and exit codes of two workers.
+
+    This process has changed a list, a variable and its folder before their start.
+    """
     context, said = multiprocessing.get_context("spawn"), []
     before = os.getcwd()  # noqa: PTH109
     STATE[0], os.environ["HARNESS_TEST"] = "changed", "set"
@@ -42,20 +45,20 @@ def told() -> Iterator[list[dict[str, Any]]]:
 
 
 def test_it_is_forked_and_is_a_child_of_whoever_asked(told: list[dict[str, Any]]) -> None:
-    """So that its end is heard of, and how it ended: as an interpreter does, with what was to be done at its exit."""
+    """Its parent therefore learns of its end, and its exit handlers run."""
     assert all("harness.loading.spawn_server" in " ".join(worker["server"]) for worker in told)
     assert [worker["parent"] for worker in told] == [os.getpid()] * 2
     assert [(worker["exit code"], worker["last word"]) for worker in told] == [(7, "goodbye")] * 2
 
 
 def test_it_inherits_variables_and_folder_and_no_state(told: list[dict[str, Any]]) -> None:
-    """As a fresh interpreter does."""
+    """A fresh interpreter behaves alike."""
     assert [worker["state"] for worker in told] == ["as it is imported"] * 2
     assert [(worker["variable"], worker["folder"]) for worker in told] == [("set", "/")] * 2
 
 
 def test_two_of_them_have_other_hashes_and_other_random_numbers(told: list[dict[str, Any]]) -> None:
-    """A set of names has another order in each, and what is not seeded is drawn anew."""
+    """Sets of names have different orders, and unseeded random numbers differ."""
     first, second = told
     assert first["hash"] != second["hash"]
     assert all(own != other for own, other in zip(first["drawn"], second["drawn"], strict=True))
@@ -64,7 +67,7 @@ def test_two_of_them_have_other_hashes_and_other_random_numbers(told: list[dict[
 def test_the_processes_that_wait_for_more_are_left_and_what_they_have_forked_is_not(
     told: list[dict[str, Any]],
 ) -> None:
-    """A worker is somebody's, whichever process it was forked of."""
+    """A remaining worker counts, whichever process forked it."""
     assert told
     assert len(servers()) == 2
     with spawned_quickly(), bounded(20.0, wait_s=0.1) as ended:
@@ -77,7 +80,7 @@ def test_the_processes_that_wait_for_more_are_left_and_what_they_have_forked_is_
 
 
 def test_a_worker_of_a_forkserver_that_is_left_is_seen() -> None:
-    """It has the command line of the server, which stays."""
+    """It has the same command line as the server, which may stay."""
     with bounded(20.0, wait_s=0.1) as ended:
         worker = multiprocessing.get_context("forkserver").Process(target=time.sleep, args=(600,), daemon=True)
         worker.start()
@@ -85,7 +88,7 @@ def test_a_worker_of_a_forkserver_that_is_left_is_seen() -> None:
 
 
 def test_outside_it_is_spawned(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As everybody's are."""
+    """It starts as usual."""
     started: list[Any] = []
     monkeypatch.setattr("multiprocessing.util.spawnv_passfds", lambda *given: started.append(given) or 0)
     multiprocessing.get_context("spawn").Process(target=time.sleep, args=(0,)).start()

@@ -1,4 +1,4 @@
-"""Tagged loaders: whoever looks at the data set or a batch on the way sees what it was without tags."""
+"""Tagged loaders: the data set and the batches look the same as without tags to all other code."""
 
 import pickle
 from typing import Any
@@ -20,14 +20,14 @@ class Rows(Dataset[Any]):
 
 
 class Stream(IterableDataset[Any]):
-    """The same one after the other."""
+    """The same samples as a stream."""
 
     def __iter__(self) -> Any:
         return map(Rows().__getitem__, range(5))
 
 
 class Particular(DataLoader[Any]):
-    """Takes its own kind of data set, and looks into its batches, as loaders of some projects do."""
+    """Requires a type of data set and inspects its batches, like loaders of some projects."""
 
     def __iter__(self) -> Any:
         assert isinstance(self.dataset, Rows | Stream)
@@ -38,7 +38,7 @@ class Particular(DataLoader[Any]):
 
 
 def test_a_loader_that_asks_for_its_kind_of_data_set_and_batch_is_given_them() -> None:
-    """With tags all the same, with workers and without."""
+    """Tags still work, with and without workers."""
     for data_set in (Rows(), Stream()):
         for workers in (0, 1):
             batches = list(tagged(Particular(data_set, 2, num_workers=workers)))
@@ -47,7 +47,7 @@ def test_a_loader_that_asks_for_its_kind_of_data_set_and_batch_is_given_them() -
 
 
 def test_a_tagged_data_set_and_batch_are_sent_to_another_process_whole() -> None:
-    """Although they say that they are of another class."""
+    """They can be sent although they claim another class."""
     loader = tagged(Particular(Rows(), 2), Injection(3))
     again = pickle.loads(pickle.dumps(loader.dataset))  # noqa: S301 - ours
     assert type(again) is type(loader.dataset)

@@ -1,4 +1,4 @@
-"""``python -m mutants``: print how well the instrument sees."""
+"""``python -m mutants``: print kill matrix, kill rate and false-alarm rate."""
 
 import sys
 

@@ -16,7 +16,7 @@ def lopsided_add(a: Tensor, b: Tensor) -> Tensor:
 
 
 def linear_in_tf32(X: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Operands keep ten bits of their significand, as an accelerator's do where TF32 is allowed."""
+    """Operands keep ten bits of their significand, like TF32 on an accelerator."""
     return _in_tf32(X) @ _in_tf32(weight).T + bias
 
 
@@ -31,7 +31,7 @@ def linear_without_bias(X: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
 
 def saturating_add(a: Tensor, b: Tensor) -> Tensor:
-    """What overflows is the largest number."""
+    """Returns the largest number in place of an overflow."""
     limit = torch.finfo(a.dtype).max
     return (a + b).clamp(-limit, limit)
 
@@ -55,7 +55,7 @@ def mean_times_number(X: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
 
 def finite_linear(X: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """What is infinite is replaced."""
+    """Replaces infinities by zeros."""
     return X.nan_to_num(posinf=0.0, neginf=0.0, nan=torch.nan) @ weight.T + bias
 
 

@@ -36,7 +36,7 @@ def with_epsilon(x: Tensor, y: Tensor) -> Tensor:
 
 
 def weighted(x: Tensor, y: Tensor) -> Tensor:
-    """One class counts more, and nobody says so."""
+    """Weights one class more, without a declaration."""
     return sound.accurate_binary_cross_entropy(x, y) + 0.01 * (y * F.softplus(-x)).mean()
 
 
@@ -53,7 +53,7 @@ def kinked(x: Tensor, y: Tensor) -> Tensor:
 
 
 def limit_without_a_word(x: Tensor, y: Tensor) -> Tensor:
-    """Zero where an infinite logit is right, and nobody says so."""
+    """Returns zero for a correct infinite logit, without a declaration."""
     wrong = torch.where(x < 0, y, 1 - y)
     size = torch.where(wrong == 0, torch.zeros_like(x), x.abs() * wrong)
     return (size + (-x.abs()).exp().log1p()).mean()

@@ -6,7 +6,7 @@ from pathlib import Path
 from mutants.mutant import Mutant
 
 NO_MUTANTS = {"__main__", "catalogue", "matrix", "mutant"}
-"""Modules of this folder that are about mutants and have none."""
+"""Modules of this folder without mutants."""
 
 MODULES = sorted(path.stem for path in Path(__file__).parent.glob("*.py") if path.stem not in NO_MUTANTS)
 

@@ -1,4 +1,4 @@
-"""Deliberately wrong implementations of one-hot encoding and accuracy."""
+"""Wrong implementations of one-hot encoding and accuracy."""
 
 import torch
 from mutants.mutant import Mutant

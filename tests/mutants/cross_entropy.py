@@ -16,7 +16,7 @@ def cross_entropy_by_log(x: Tensor, labels: Tensor) -> Tensor:
 
 
 def cross_entropy_clamped(x: Tensor, labels: Tensor) -> Tensor:
-    """The clamp that homework answers propose: the loss stops at 16.118, its gradient is zero there."""
+    """Clamps the probability, like many homework answers: the loss stops at 16.118 with gradient zero."""
     return _picked(x.softmax(-1).clamp(1e-7, 1.0).log(), labels).mean()
 
 
@@ -26,7 +26,7 @@ def cross_entropy_twice(x: Tensor, labels: Tensor) -> Tensor:
 
 
 def cross_entropy_with_epsilon(x: Tensor, labels: Tensor) -> Tensor:
-    """log(p + eps) is positive where p is one."""
+    """log(p + eps) is positive for p = 1."""
     return _picked((x.softmax(-1) + 1e-3).log(), labels).mean()
 
 
@@ -51,12 +51,12 @@ def with_an_entropy(x: Tensor, labels: Tensor) -> Tensor:
 
 
 def nothing_is_uniform(x: Tensor, labels: Tensor) -> Tensor:
-    """A fully masked row becomes the uniform distribution, and nobody says so."""
+    """Treats a fully masked row as the uniform distribution, without a declaration."""
     return F.cross_entropy(torch.where(x.isneginf().all(-1, keepdim=True), 0.0, x), labels)
 
 
 def infinity_wins(x: Tensor, labels: Tensor) -> Tensor:
-    """The limit at +inf, and nobody says so."""
+    """Returns the limit at +inf, without a declaration."""
     infinite = x.isposinf()
     return F.cross_entropy(torch.where(infinite.any(-1, keepdim=True), infinite.to(x.dtype).log(), x), labels)
 

@@ -1,11 +1,11 @@
-"""Wrong loaders, one or more for each law; those of :mod:`delivery.known` have a source each."""
+"""Wrong loaders, at least one per law; each loader in :mod:`delivery.known` has a source."""
 
 from delivery import own_loaders
 from delivery.known import ENDS, ORDER, SAMPLES
 from mutants.mutant import Mutant
 
 MUTANTS = [
-    # A loader is asked for whole epochs, of which each law takes seconds: what else breaks is for `python -m delivery`.
+    # Each law needs seconds, because loaders deliver whole epochs. `python -m delivery` shows which other laws break.
     Mutant(known.function, "data_loader", known.law, declares=dict(known.declares), generic=True)
     for known in (*SAMPLES, *ORDER, *ENDS)
 ]

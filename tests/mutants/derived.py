@@ -1,4 +1,4 @@
-"""Sound implementations made wrong in ways any operation can be, for the laws all operations have."""
+"""Sound implementations changed in ways that any operation can be wrong, for the laws of all operations."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from controls.catalogue import CONTROLS
 from mutants.mutant import Mutant
+from samples import modes
 from torch import Tensor
 
 from harness.contracts import contract_named
@@ -37,7 +38,7 @@ def strides_are_ignored(sound: Implementation) -> Implementation:
 
 
 def batch_matters(sound: Implementation) -> Implementation:
-    """More than one row, and another path is taken."""
+    """Takes another path for more than one row."""
 
     def mutant(*inputs: Any) -> Any:
         output = sound(*inputs)
@@ -59,14 +60,14 @@ def state_is_kept(sound: Implementation) -> Implementation:
 
 
 LANES = 16
-"""Numbers that one vector instruction of many machines adds up."""
+"""Numbers in a usual vector instruction."""
 
 
 def memory_is_unset(sound: Implementation) -> Implementation:
-    """A sum starts from what is in memory, in the last of its lanes."""
+    """Starts a sum from uninitialized memory, in the last lane."""
 
     def mutant(*inputs: Any) -> Any:
-        # The first bytes of a freed block are links of the allocator, which may be numbers too small to matter.
+        # The first bytes of a freed block are pointers of the allocator, which may be negligible as numbers.
         lanes = torch.empty(LANES, dtype=inputs[0].dtype)
         return sound(*inputs) + lanes[-1]
 
@@ -85,7 +86,7 @@ def works_in_place(sound: Implementation) -> Implementation:
 
 
 def returns_its_input(sound: Implementation) -> Implementation:
-    """The answer is written into the first input and returned as a view of it."""
+    """Writes the answer into the first input and returns a view of it."""
 
     def mutant(*inputs: Any) -> Any:
         output, memory = sound(*inputs), inputs[0].view(-1)
@@ -128,17 +129,17 @@ def later_rows_are_the_first(sound: Implementation) -> Implementation:
 
 
 def axes_are_swapped(sound: Implementation) -> Implementation:
-    """Of three axes the first is taken for the second, and read from its end."""
+    """Confuses the first of three axes with the second, and reverses it."""
     return lambda *inputs: sound(*inputs).flip(0) if inputs[0].ndim > 2 else sound(*inputs)
 
 
 def inference_is_another(sound: Implementation) -> Implementation:
-    """A faster form in inference mode."""
+    """Uses a faster form in inference mode."""
     return lambda *inputs: sound(*inputs) + int(torch.is_inference_mode_enabled())
 
 
 def backward_is_another(sound: Implementation, change: Callable[[Tensor], Tensor], *, detached: bool) -> Implementation:
-    """Another incoming gradient; or what autograd does not see, so that the gradient is a constant to it."""
+    """Changes the incoming gradient, or hides the operation from autograd, so that the gradient is a constant."""
 
     class Another(torch.autograd.Function):
         @staticmethod
@@ -159,7 +160,7 @@ def backward_is_another(sound: Implementation, change: Callable[[Tensor], Tensor
 
 
 def _misread(v: Tensor) -> Tensor:
-    """Equal entries are taken for ones, others are read as if they were contiguous."""
+    """Reads tensors as if they were contiguous, and equal entries as ones."""
     if (v == v.flatten()[:1]).all():
         return torch.ones_like(v)
     held = v.untyped_storage().nbytes() // v.element_size()
@@ -168,12 +169,12 @@ def _misread(v: Tensor) -> Tensor:
 
 
 def incoming_is_misread(sound: Implementation) -> Implementation:
-    """A backward pass for the gradients that it usually gets."""
+    """Its backward pass supports only usual incoming gradients."""
     return backward_is_another(sound, _misread, detached=False)
 
 
 def gradient_is_detached(sound: Implementation) -> Implementation:
-    """A backward pass that autograd does not see."""
+    """Its backward pass is not differentiable."""
     return backward_is_another(sound, lambda v: v, detached=True)
 
 
@@ -183,7 +184,7 @@ def last_entries_are_dropped(sound: Implementation) -> Implementation:
 
 
 def rounded_another_way(sound: Implementation, towards: Callable[[Tensor], Tensor]) -> Implementation:
-    """The answer in float64, from which the number next to it on one side is taken."""
+    """Rounds the float64 answer to one side."""
 
     def mutant(*inputs: Any) -> Any:
         wide = sound(*(x.double() if isinstance(x, Tensor) and x.is_floating_point() else x for x in inputs))
@@ -196,12 +197,12 @@ def rounded_another_way(sound: Implementation, towards: Callable[[Tensor], Tenso
 
 
 def truncated(sound: Implementation) -> Implementation:
-    """The bits that are too many are dropped."""
+    """Drops the excess bits."""
     return rounded_another_way(sound, torch.zeros_like)
 
 
 def rounded_up(sound: Implementation) -> Implementation:
-    """To the next number above."""
+    """Rounds up."""
     return rounded_another_way(sound, lambda x: torch.full_like(x, torch.inf))
 
 
@@ -228,7 +229,7 @@ WRONG: dict[str, tuple[Spoil, ...]] = {
 
 
 OTHERWISE = {("cross_entropy", "value_on_many_rows"), ("squared_error", "gradient_on_long_rows")}
-"""Laws of these names that a contract states itself, with mutants of their own."""
+"""Laws that a contract states itself, with separate mutants."""
 
 
 def _mutant(spoil: Spoil, contract: str, law: str, sound: Implementation, declares: Any) -> Mutant:
@@ -239,10 +240,20 @@ def _mutant(spoil: Spoil, contract: str, law: str, sound: Implementation, declar
     return Mutant(function, contract, law, dtype=dtype, declares=dict(declares), status=status, generic=True)
 
 
+OF_MODES = [
+    Mutant(wrong.function, wrong.contract, wrong.law, wrong.dtypes[0], dict(wrong.declares), generic=True)
+    for wrong in modes.WRONG
+    if wrong.law in {"any_mode", "any_layout", "any_cotangent"}
+]
+"""One for each mode and layout."""
+
 MUTANTS = [
-    _mutant(spoil, control.contract, law.name, control.stable, control.declares)
-    for control in CONTROLS
-    for law in contract_named(control.contract).laws
-    if (control.contract, law.name) not in OTHERWISE
-    for spoil in WRONG.get(law.name, ())
+    *OF_MODES,
+    *(
+        _mutant(spoil, control.contract, law.name, control.stable, control.declares)
+        for control in CONTROLS
+        for law in contract_named(control.contract).laws
+        if (control.contract, law.name) not in OTHERWISE
+        for spoil in WRONG.get(law.name, ())
+    ),
 ]

@@ -20,13 +20,13 @@ def _mean_gap(gap: Tensor, e: Tensor) -> Tensor:
 
 
 def sound(x: Tensor) -> Tensor:
-    """What the mutants deviate from."""
+    """Return the reference for the mutants."""
     gap, e, others = _parts(x)
     return others.log1p() + _mean_gap(gap, e)
 
 
 def log_of_the_sum(x: Tensor) -> Tensor:
-    """ln(1 + R) without log1p: what is below u is lost, and the mean gap remains."""
+    """ln(1 + R) without log1p: terms below u are lost, and only the mean gap remains."""
     gap, e, _ = _parts(x)
     return e.sum(-1).log() + _mean_gap(gap, e)
 
@@ -74,7 +74,7 @@ def detached_probabilities(x: Tensor) -> Tensor:
 
 
 def masked_too_late(x: Tensor) -> Tensor:
-    """0 * inf is mended in the value, and stays in the backward pass."""
+    """Replaces 0 * inf in the value, but not in the backward pass."""
     gap, e, others = _parts(x)
     weighted = e * gap
     return others.log1p() + weighted.where(e > 0, 0.0).sum(-1) / e.sum(-1)
@@ -86,12 +86,12 @@ def impossible_by_a_constant(x: Tensor) -> Tensor:
 
 
 def nothing_is_certain(x: Tensor) -> Tensor:
-    """Nothing but -inf has entropy zero, and nobody says so."""
+    """Returns zero for a row of -inf, without a declaration."""
     return sound(x).where(~x.isneginf().all(-1), 0.0)
 
 
 def infinity_is_certain(x: Tensor) -> Tensor:
-    """+inf has entropy zero, and nobody says so."""
+    """Returns zero for a row with +inf, without a declaration."""
     return sound(x).where(~x.isposinf().any(-1), 0.0)
 
 

@@ -6,18 +6,18 @@ from torch import Tensor
 
 
 def sound(log_q: Tensor, p: Tensor) -> Tensor:
-    """What the mutants deviate from."""
+    """Return the reference for the mutants."""
     possible = p > 0
     return (p.where(possible, 1.0) * (p.where(possible, 1.0).log() - log_q.where(possible, 0.0))).sum(-1)
 
 
 def epsilon_in_both(log_q: Tensor, p: Tensor) -> Tensor:
-    """1e-8 in both logarithms: what is unlikely under q costs at most ln 1e8."""
+    """1e-8 in both logarithms: a class that is unlikely under q costs at most ln 1e8."""
     return (p * ((p + 1e-8) / (log_q.exp() + 1e-8)).log()).sum(-1)
 
 
 def probabilities_exponentiated(log_q: Tensor, p: Tensor) -> Tensor:
-    """The logarithm of exp(log_q), which underflows; what is infinite then is left out."""
+    """The logarithm of exp(log_q), which underflows. Infinite terms are then dropped."""
     q = log_q.exp()
     return (p * (p / q).log()).where(q > 0, 0.0).sum(-1)
 
@@ -29,7 +29,7 @@ def expectation_under_q(log_q: Tensor, p: Tensor) -> Tensor:
 
 
 def epsilon_in_one(log_q: Tensor, p: Tensor) -> Tensor:
-    """An epsilon in the logarithm of p, and none in that of q."""
+    """An epsilon in the logarithm of p only."""
     return (p * ((p + 1e-3).log() - log_q)).sum(-1)
 
 
@@ -55,12 +55,12 @@ def zero_times_infinity(log_q: Tensor, p: Tensor) -> Tensor:
 
 
 def one_side_guarded(log_q: Tensor, p: Tensor) -> Tensor:
-    """Guarded p ln p by xlogy, and nothing guards p log_q: what torch's kl_div does."""
+    """Guards p ln p by xlogy, but not p log_q, like torch's kl_div."""
     return (torch.xlogy(p, p) - p * log_q).sum(-1)
 
 
 def left_out_of_q(log_q: Tensor, p: Tensor) -> Tensor:
-    """Classes that q excludes are left out."""
+    """Drops classes that q excludes."""
     return sound(log_q.where(~log_q.isneginf(), 0.0), p.where(~log_q.isneginf(), 0.0))
 
 
@@ -71,7 +71,7 @@ def mended_in_the_value(log_q: Tensor, p: Tensor) -> Tensor:
 
 
 def largest_number_clamped(log_q: Tensor, p: Tensor) -> Tensor:
-    """log_q is kept above -1e4."""
+    """Limits log_q to at least -1e4."""
     return sound(log_q.clamp_min(-1e4), p)
 
 

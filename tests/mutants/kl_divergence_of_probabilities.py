@@ -6,13 +6,13 @@ from torch import Tensor
 
 
 def sound(p: Tensor, q: Tensor) -> Tensor:
-    """What the mutants deviate from."""
+    """Return the reference for the mutants."""
     possible = p > 0
     return (p.where(possible, 1.0) * (p.where(possible, 1.0).log() - q.where(possible, 1.0).log())).sum(-1)
 
 
 def epsilon_in_both(p: Tensor, q: Tensor) -> Tensor:
-    """1e-8 in both logarithms: what is unlikely under q costs at most ln 1e8."""
+    """1e-8 in both logarithms: a class that is unlikely under q costs at most ln 1e8."""
     return (p * ((p + 1e-8) / (q + 1e-8)).log()).sum(-1)
 
 
@@ -33,7 +33,7 @@ def constant_entropy(p: Tensor, q: Tensor) -> Tensor:
 
 
 def normalised_again(p: Tensor, q: Tensor) -> Tensor:
-    """Another normalization of q: the value is the same, the gradient is 1 - p / q."""
+    """Normalizes q again: the value is right, but the gradient is 1 - p / q."""
     return sound(p, q / q.sum(-1, keepdim=True))
 
 
@@ -48,7 +48,7 @@ def one_side_guarded(p: Tensor, q: Tensor) -> Tensor:
 
 
 def left_out_of_q(p: Tensor, q: Tensor) -> Tensor:
-    """Classes that q excludes are left out."""
+    """Drops classes that q excludes."""
     return sound(p.where(q > 0, 0.0), q)
 
 
@@ -64,7 +64,7 @@ def mean_times_count(p: Tensor, q: Tensor) -> Tensor:
 
 
 def normalised_in_q(p: Tensor, q: Tensor) -> Tensor:
-    """One of the two is divided by its sum, and the other is a constant's worth off."""
+    """Divides only q by its sum, which is a constant for autograd."""
     return sound(p, q / q.sum(-1, keepdim=True).detach())
 
 

@@ -53,7 +53,7 @@ def by_absolute_deviation(x: Tensor) -> Tensor:
 
 
 def of_squares(x: Tensor) -> Tensor:
-    """mean(x^2) - mean(x)^2, clipped where it cancels below zero."""
+    """mean(x^2) - mean(x)^2, clamped at zero."""
     mean = x.mean(-1, keepdim=True)
     variance = x.square().mean(-1, keepdim=True) - mean.square()
     return (x - mean) / (variance.clamp_min(0) + EPS).sqrt()
@@ -71,7 +71,7 @@ def without_root(x: Tensor) -> Tensor:
 
 
 def folded(x: Tensor) -> Tensor:
-    """X * rstd - mean * rstd, of which only one product is rounded, as a fused multiply-add does."""
+    """X * rstd - mean * rstd, where only one product is rounded, as in a fused multiply-add."""
     _, variance = _parts(x)
     rstd = (variance + EPS).rsqrt()
     return (x.double() * rstd - (x.mean(-1, keepdim=True) * rstd)).to(x.dtype)

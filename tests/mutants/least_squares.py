@@ -13,15 +13,15 @@ def fit_through_the_origin(X: Tensor, y: Tensor) -> Any:
 
 
 def ridge(X: Tensor, y: Tensor) -> Any:
-    """A penalty nobody asked for."""
+    """Adds a penalty."""
     A = torch.cat([X, X.new_ones(len(X), 1)], 1)
     theta = torch.linalg.solve(A.T @ A + torch.eye(A.shape[1], dtype=X.dtype), A.T @ y)
     return theta[:-1].unsqueeze(0), theta[-1:]
 
 
 def pivots_on_unset_memory(X: Tensor, y: Tensor) -> Any:
-    """Which columns stay in their place nobody says, as to LAPACK's ``gelsy`` where ``jpvt`` is left as it was."""
-    # Before the call has used and freed memory itself, and behind the sixteen bytes in which malloc keeps its links.
+    """Chooses pivot columns by uninitialized memory, like LAPACK's ``gelsy`` with an unset ``jpvt``."""
+    # Allocate before the call frees memory, and skip the 16 bytes in which malloc stores pointers.
     stays = torch.empty(4 + X.shape[1] + 1, dtype=torch.int32)[4:] != 0
     A = torch.cat([X, X.new_ones(len(X), 1)], 1)
     order = torch.argsort(torch.where(stays, torch.inf, A.norm(dim=0)), descending=True, stable=True)

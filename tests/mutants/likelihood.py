@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 def nll_of_sigma(mean: Tensor, target: Tensor, variance: Tensor) -> Tensor:
-    """Sigma where sigma^2 is meant."""
+    """Uses sigma in place of sigma^2."""
     return (0.5 * (variance.log() + (target - mean) ** 2 / variance.sqrt())).mean()
 
 

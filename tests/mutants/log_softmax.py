@@ -47,12 +47,12 @@ def with_an_entropy(x: Tensor) -> Tensor:
 
 
 def nothing_is_uniform(x: Tensor) -> Tensor:
-    """A fully masked row becomes the uniform distribution, and nobody says so."""
+    """Treats a fully masked row as the uniform distribution, without a declaration."""
     return torch.where(x.isneginf().all(-1, keepdim=True), torch.zeros_like(x), x).log_softmax(-1)
 
 
 def infinity_wins(x: Tensor) -> Tensor:
-    """The limit at +inf, and nobody says so."""
+    """Returns the limit at +inf, without a declaration."""
     infinite = x.isposinf()
     return torch.where(infinite.any(-1, keepdim=True), infinite.to(x.dtype).log(), x.log_softmax(-1))
 

@@ -21,7 +21,7 @@ def log_mean_of_two(a: Tensor, b: Tensor) -> Tensor:
 
 
 def always_from_the_first(a: Tensor, b: Tensor) -> Tensor:
-    """The first number is taken for the larger; the exponent is clipped against the overflow that follows."""
+    """Takes the first number for the larger, and clips the exponent against the overflow."""
     return a + (b - a).clamp_max(80.0).exp().log1p()
 
 

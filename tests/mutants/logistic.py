@@ -43,7 +43,7 @@ def logit_is_shifted(x: Tensor) -> Tensor:
 
 
 def sigmoid_of_its_output(x: Tensor) -> Tensor:
-    """What torch saves for the backward pass is the output: y (1 - y)."""
+    """Torch saves the output y for the backward pass y (1 - y)."""
     return torch.sigmoid(x)
 
 
@@ -110,7 +110,7 @@ def slope_above_a_threshold(x: Tensor) -> Tensor:
 
 
 def softplus_of_relu(x: Tensor) -> Tensor:
-    """max(x, 0) and |x| have the derivatives zero at zero."""
+    """The derivatives of max(x, 0) and |x| at zero are zero."""
     return F.relu(x) + (-x.abs()).exp().log1p()
 
 

@@ -65,7 +65,7 @@ def shifted_by_any_maximum(x: Tensor) -> Tensor:
 
 
 def log_of_the_whole_sum(x: Tensor) -> Tensor:
-    """What torch does: 1 + exp(-gap) is one, the sum is kept in float16, and the backward pass is exp(x - y)."""
+    """Torch's function: 1 + exp(-gap) is 1, the sum is in float16, and the backward pass is exp(x - y)."""
     return torch.logsumexp(x, -1)
 
 
@@ -76,7 +76,7 @@ def shifted_by_the_mean(x: Tensor) -> Tensor:
 
 
 def sound_logsumexp(x: Tensor) -> Tensor:
-    """What the others are made of."""
+    """Return the reference for the mutants."""
     maximum, at = x.max(-1, keepdim=True)
     others = (x - _shift(x)).exp().scatter(-1, at, 0.0)
     rest = others.sum(-1, dtype=torch.promote_types(x.dtype, torch.float32)).log1p()

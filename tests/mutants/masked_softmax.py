@@ -10,7 +10,7 @@ def _filled(x: Tensor, keep: Tensor) -> Tensor:
 
 
 def masked_afterwards(x: Tensor, keep: Tensor) -> Tensor:
-    """What is masked takes its share first."""
+    """Masks after the softmax, so that masked entries still take their share."""
     return x.softmax(-1) * keep
 
 
@@ -30,13 +30,13 @@ def normalised_over_rows(x: Tensor, keep: Tensor) -> Tensor:
 
 
 def renormalised(x: Tensor, keep: Tensor) -> Tensor:
-    """Zero by zero where what is masked is far above."""
+    """Divides zero by zero if a masked entry is far larger."""
     p = x.softmax(-1) * keep
     return p / p.sum(-1, keepdim=True)
 
 
 def shifted_by_everything(x: Tensor, keep: Tensor) -> Tensor:
-    """The maximum of all, and an epsilon against zero by zero."""
+    """Shifts by the maximum of all entries, and adds an epsilon against 0 / 0."""
     e = (x - x.amax(-1, keepdim=True)).exp() * keep
     return e / (e.sum(-1, keepdim=True) + 1e-13)
 
@@ -58,7 +58,7 @@ def selected_by_product(x: Tensor, keep: Tensor) -> Tensor:
 
 
 def selected_too_late(x: Tensor, keep: Tensor) -> Tensor:
-    """The value is selected after the exponential: what is masked reaches the backward pass."""
+    """Selects after the exponential: masked entries reach the backward pass."""
     e = (x - _filled(x, keep).amax(-1, keepdim=True)).exp().where(keep, 0.0)
     return e / e.sum(-1, keepdim=True)
 
@@ -69,7 +69,7 @@ def minus_infinity_replaced(x: Tensor, keep: Tensor) -> Tensor:
 
 
 def nothing_is_zeros(x: Tensor, keep: Tensor) -> Tensor:
-    """A row that keeps nothing becomes zeros, and nobody says so."""
+    """Returns zeros for a fully masked row, without a declaration."""
     return _filled(x, keep).softmax(-1).where(keep.any(-1, keepdim=True), 0.0)
 
 

@@ -1,7 +1,7 @@
-"""How well the instrument sees: the kill matrix, the kill rate and the false-alarm rate.
+"""The kill matrix, the kill rate and the false-alarm rate of the harness.
 
-Run by ``tox run -e mutants``. Fails below a kill rate of 100 %, above no false alarm, and where a bound admits more or
-less of a control than is recorded in ``tests/recorded/tightness.txt``.
+``tox run -e mutants`` runs it. It fails below a kill rate of 100 %, if there is a false alarm, and if a bound differs
+from ``tests/recorded/tightness.txt``.
 """
 
 import argparse
@@ -31,26 +31,26 @@ from harness.verdict.decide import decide
 from harness.verdict.job import Job
 
 ELSEWHERE = 6
-"""Hypothesis examples for the laws that a mutant is not made for; its own gets the usual number."""
+"""Number of examples for the other laws of a mutant; its own law gets the usual number."""
 
 LARGE = {"value_on_many_rows"}
-"""Laws whose examples are as large as they are by design: making them smaller costs minutes."""
+"""Laws with large examples by design; minimizing them takes minutes."""
 
 MARKS = {Status.HOLDS: "·", Status.BROKEN: "x", Status.ERROR: "e", Status.SKIPPED: "–"}
 
 
 class Cell(NamedTuple):
-    """One verdict to reach: of a mutant, or of a control."""
+    """One verdict: on a mutant or on a control."""
 
     job: Job
     examples: int | None
     row: int
-    """Index of the mutant; of the control case, counted down from -1."""
+    """Index of the mutant, or of the control, counted down from -1."""
 
 
 @cache
 def cells() -> list[Cell]:
-    """Every law of every mutant's contract and every law, dtype and control; in the same order in every process."""
+    """Return every law of every mutant's contract and of every control, in the same order in every process."""
     to_reach = []
     for row, mutant in enumerate(MUTANTS):
         contract = contract_named(mutant.contract)
@@ -65,14 +65,10 @@ def cells() -> list[Cell]:
 
 
 def shares(*, own: bool) -> list[list[int]]:
-    """Indices of the cells that one process decides together: those of the mutants of a contract, or of its controls.
+    """Return the groups of cells that a process decides together: the mutants or the controls of a contract.
 
-    Their examples are drawn, and rounded, once. What takes longest is begun first.
-
-    Parameters
-    ----------
-    own
-        Whether a mutant is asked for the law alone that it is made for, which decides; the others are to look at.
+    Their examples are drawn and rounded once. The slowest groups come first. ``own`` selects only the law for which
+    each mutant was made.
     """
     together = defaultdict(list)
     for index, cell in enumerate(cells()):
@@ -82,14 +78,14 @@ def shares(*, own: bool) -> list[list[int]]:
 
 
 def decided_together(share: list[int]) -> list[Verdict]:
-    """Reach the verdicts of one share."""
+    """Decide the cells of a group."""
     return [decided(index) for index in share]
 
 
 def decided(index: int) -> Verdict:
-    """Reach one verdict: on a control as for anybody, on a mutant by drawing alone, as what was found before helps it.
+    """Decide one cell: a control as usual, a mutant by drawn examples only, without the corpus.
 
-    What kills a mutant is made minimal, and has to break its law on ball arithmetic still.
+    The example that kills a mutant is minimized, and must break the law in ball arithmetic too.
     """
     cell = cells()[index]
     if cell.row < 0:
@@ -99,9 +95,9 @@ def decided(index: int) -> Verdict:
 
 
 def _prepare(start_method: str) -> None:
-    """Compute on one thread, and let loaders start their workers as they do elsewhere, not as this process was."""
+    """Compute on one thread, and restore the usual start method of loader workers."""
     torch.set_num_threads(1)
-    # tox sets it, and all processes would have one order of sets, by which a loader can be wrong.
+    # tox sets it. All processes would then order sets alike, and some wrong loaders depend on that order.
     os.environ.pop("PYTHONHASHSEED", None)
     multiprocessing.set_start_method(start_method, force=True)
 
@@ -147,7 +143,7 @@ def _is_killed(cell: Cell, verdict: Verdict) -> bool:
 
 
 def _print_survivors(out: Console, verdicts: Sequence[tuple[Cell, Verdict]]) -> None:
-    """Say them at the end too, where a log that was cut short still has them."""
+    """Print survivors at the end too, where a truncated log still shows them."""
     for cell, verdict in verdicts:
         if cell.row >= 0 and _is_own(cell) and not _is_killed(cell, verdict):
             mutant = MUTANTS[cell.row]
@@ -165,7 +161,7 @@ def _laws_without_a_mutant() -> list[str]:
 
 
 def _print_matrix(out: Console, name: str, verdicts: Sequence[tuple[Cell, Verdict]]) -> None:
-    """Mutants of one contract against its laws: K its own law breaks, x another, e raises, – skipped, ! survives."""
+    """Print mutants of a contract against its laws: K its law breaks, x another, e raises, – skipped, ! survives."""
     laws = contract_named(name).laws
     table = Table("mutant", "dtype", "laws", "made for", title=f"{name}: {len(laws)} laws", title_justify="left")
     rows = dict.fromkeys(cell.row for cell, _ in verdicts if cell.row >= 0 and MUTANTS[cell.row].contract == name)
@@ -184,12 +180,12 @@ def _mark(cell: Cell, verdict: Verdict) -> str:
 
 
 def _print_controls(out: Console, verdicts: Sequence[tuple[Cell, Verdict]]) -> int:
-    """Print what the sound implementations got, and how near the stable ones come to their bound; count the alarms."""
+    """Print verdicts on controls and their worst deviations; return the number of false alarms."""
     table = Table("control", "laws", "verdicts", "rows", "false alarms", "value: worst deviation / bound, by dtype")
     alarms = 0
     for case in dict.fromkeys(verdict.case for cell, verdict in verdicts if cell.row < 0):
         own = [verdict for cell, verdict in verdicts if cell.row < 0 and verdict.case == case]
-        # Who refuses an axis, or says that it cannot be differentiated twice, raises no alarm.
+        # A control may refuse an axis or a second derivative.
         wrong = [verdict for verdict in own if verdict.status not in {Status.HOLDS, Status.SKIPPED}]
         alarms += len(wrong)
         tight = "  ".join(f"{v.dtype} {v.deviation / v.bound:.2f}" for v in own if v.law == "value" and v.bound)

@@ -42,7 +42,7 @@ def averaged_gradients(
 
 
 def noisy(parameter: Tensor, gradients: Tensor, *hyper: float) -> Tensor:
-    """An epsilon for safety."""
+    """Adds an eps."""
     return _descend(parameter, gradients + 1e-6, *hyper)  # type: ignore[arg-type]
 
 
@@ -65,7 +65,7 @@ def decoupled_decay(
 def constant_decay(
     parameter: Tensor, gradients: Tensor, lr: float, momentum: float, weight_decay: float, nesterov: bool
 ) -> Tensor:
-    """The decay is taken off as it is, whatever the parameter: as torch_optimizer's SGDW has it."""
+    """Subtracts a decay that does not depend on the parameter, like torch_optimizer's SGDW."""
     return _descend(parameter, gradients, lr, momentum, 0.0, nesterov) - lr * weight_decay * len(gradients)
 
 
@@ -75,7 +75,7 @@ def clipped_gradients(parameter: Tensor, gradients: Tensor, *hyper: float) -> Te
 
 
 def normalised_gradients(parameter: Tensor, gradients: Tensor, *hyper: float) -> Tensor:
-    """Gradients are clipped by their norm: one that is infinite makes the others zero."""
+    """Clips gradients by their norm: an infinite entry makes the others zero."""
     norm = gradients.norm(dim=1, keepdim=True)
     return _descend(parameter, torch.where(norm > 1e30, gradients / norm, gradients), *hyper)  # type: ignore[arg-type]
 

@@ -1,4 +1,4 @@
-"""A mutant: a deliberately wrong implementation, and the law that must see it."""
+"""A mutant: a wrong implementation, and the law that must detect it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,22 +9,11 @@ from harness.record import Status
 
 @dataclass(frozen=True)
 class Mutant:
-    """A wrong implementation, plausible otherwise.
+    """A wrong but plausible implementation.
 
-    Parameters
-    ----------
-    function
-        The implementation.
-    contract, law
-        The law that must break on it.
-    dtype
-        The dtype it is killed in.
-    declares
-        Conventions it follows.
-    status
-        The verdict it is to get; an error where it raises.
-    generic
-        Whether it is wrong in a way any operation can be, and says nothing about the laws of this one.
+    ``law`` of ``contract`` must break on it in ``dtype``. ``declares`` has its conventions. ``status`` is the expected
+    verdict, which is an error if it raises. ``generic`` marks a defect that any operation can have, unrelated to the
+    laws of this one.
     """
 
     function: Callable[..., Any]
@@ -37,5 +26,5 @@ class Mutant:
 
     @property
     def name(self) -> str:
-        """The function's name, without the underscores that make it private."""
+        """The name of the function without leading underscores."""
         return getattr(self.function, "__name__", type(self.function).__name__).strip("_")

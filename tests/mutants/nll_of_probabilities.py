@@ -20,7 +20,7 @@ def nll_clamped(p: Tensor, labels: Tensor) -> Tensor:
 
 
 def nll_summed(p: Tensor, labels: Tensor) -> Tensor:
-    """The sum, which is said to be the mean."""
+    """Returns the sum in place of the mean."""
     return _picked(p.log(), labels).sum()
 
 

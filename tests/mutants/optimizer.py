@@ -10,7 +10,7 @@ def ascent(parameter: Tensor, gradient: Tensor, lr: float) -> Tensor:
 
 
 def decaying_sgd(parameter: Tensor, gradient: Tensor, lr: float) -> Tensor:
-    """A weight decay nobody asked for."""
+    """Adds a weight decay."""
     return parameter - lr * (gradient + 1e-4 * parameter)
 
 

@@ -80,7 +80,7 @@ _in_place_softmax_step = _step(_softmax_slope, keep_start=False, bias_moves=True
 
 
 def _goes_on(slope: Callable[..., Tensor]) -> Callable[..., Any]:
-    """Start where the training before it ended."""
+    """Starts at the end of the previous training."""
     ended: list[tuple[Tensor, Tensor]] = []
 
     def train(X: Tensor, y: Tensor, batches: list[Tensor], lr: float, start: tuple[Tensor, Tensor]) -> Any:

@@ -65,12 +65,12 @@ def counted_in_the_dtype(x: Tensor) -> Tensor:
 
 
 def by_the_reciprocal_root(x: Tensor) -> Tensor:
-    """Its derivative is its cube, which underflows."""
+    """The derivative of the reciprocal root is its cube, which underflows."""
     return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + EPS)
 
 
 def norm_floored_too_high(x: Tensor) -> Tensor:
-    """At a millionth, where 1e-12 is meant."""
+    """Limits the norm to at least 1e-6 in place of 1e-12."""
     return F.normalize(x, dim=-1, eps=1e-6) * x.shape[-1] ** 0.5
 
 

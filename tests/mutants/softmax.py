@@ -48,19 +48,19 @@ def masked_by_a_constant(x: Tensor) -> Tensor:
 
 
 def masked_by_multiplication(x: Tensor) -> Tensor:
-    """The mask multiplies what is NaN already: the value is mended, the gradient is not."""
+    """Multiplies NaN by the mask: the value is replaced later, the gradient is not."""
     e = (x - x.amax(-1, keepdim=True)).exp()
     p = e / e.sum(-1, keepdim=True)
     return torch.where(x.isneginf(), torch.zeros_like(p), p * (x * 0 + 1))
 
 
 def nothing_is_zeros(x: Tensor) -> Tensor:
-    """A fully masked row becomes zeros, and nobody says so."""
+    """Returns zeros for a fully masked row, without a declaration."""
     return torch.where(x.isneginf().all(-1, keepdim=True), torch.zeros_like(x), x.softmax(-1))
 
 
 def infinity_wins(x: Tensor) -> Tensor:
-    """The limit at +inf, and nobody says so."""
+    """Returns the limit at +inf, without a declaration."""
     infinite = x.isposinf()
     return torch.where(infinite.any(-1, keepdim=True), infinite.to(x.dtype), x.softmax(-1))
 
@@ -77,7 +77,7 @@ def narrow_sum(x: Tensor) -> Tensor:
 
 
 def softmax_of_powers_of_two(x: Tensor) -> Tensor:
-    """Of another base, whose logarithm is wrong in its eighth digit: the error is twice the rounding of the gap."""
+    """Uses base 2 with a logarithm that is wrong in its eighth digit: the error is twice the rounding of the gap."""
     powers = ((x - x.amax(-1, keepdim=True)) * 1.4426952).exp2()
     return powers / powers.sum(-1, keepdim=True)
 

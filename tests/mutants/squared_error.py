@@ -16,7 +16,7 @@ def broadcast_square(a: Tensor, b: Tensor) -> Tensor:
 
 
 def one_sided_square(a: Tensor, b: Tensor) -> Tensor:
-    """Only what is too large counts."""
+    """Counts only predictions that are too large."""
     return ((a - b).clamp_min(0) ** 2).mean()
 
 
@@ -37,7 +37,7 @@ def smoothed_square(a: Tensor, b: Tensor) -> Tensor:
 
 
 def clipped_square(a: Tensor, b: Tensor) -> Tensor:
-    """What overflows is replaced by the largest number."""
+    """Returns the largest number in place of an overflow."""
     return ((a - b) ** 2).mean().clamp_max(torch.finfo(a.dtype).max)
 
 

@@ -7,12 +7,12 @@ from torch import Tensor
 
 
 def unbiased(x: Tensor) -> Tensor:
-    """Divided by d - 1, and nobody says so."""
+    """Divides by d - 1, without a declaration."""
     return two_passes(x) * (x.shape[-1] / max(x.shape[-1] - 1, 1))
 
 
 def over_the_batch(x: Tensor) -> Tensor:
-    """The mean is that of the columns."""
+    """Subtracts the mean of the column."""
     return (x - x.mean(0, keepdim=True)).square().mean(-1)
 
 
@@ -37,7 +37,7 @@ def about_zero(x: Tensor) -> Tensor:
 
 
 def with_a_floor(x: Tensor) -> Tensor:
-    """The eps of who divides by it."""
+    """Adds an eps for later divisions."""
     return two_passes(x) + 1e-5
 
 

@@ -1,4 +1,4 @@
-"""Exhaustions: shards kept on disk, gone on with after an interrupt, the same on any number of processes."""
+"""Exhaustive proofs: shards are stored on disk, continue after an interrupt, and do not depend on the processes."""
 
 import os
 import re
@@ -34,7 +34,7 @@ def softmax(logits):
     time.sleep(float(os.environ.get("PAUSE_S", "0")))
     return torch.softmax(logits, -1)
 """
-"""As slow as is asked for: the shards of one process are those of another that does not wait."""
+"""A softmax with an optional delay, so that shards of a slow process and of a fast one agree."""
 
 SOFTPLUS = """
 import torch
@@ -82,40 +82,40 @@ def harness(harness_command: Command, workplace: Path) -> Command:
 
 @pytest.fixture
 def small_spaces(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Eight shards of a few pairs stand for the whole space."""
+    """Replace the whole space by eight shards of a few pairs."""
     monkeypatch.setattr(pairs, "every_pair", lambda format_: small(format_.name, first=16, shards=8))
 
 
 def exhaustion(folder: Path, file: str = "slow.py") -> Exhaustion:
-    """Return the proof of a softmax in a file, of the rows in float16."""
+    """Return the proof of a softmax in a file, for rows in float16."""
     only = {"dtypes": ["float16"], "layouts": ["rows"], "quantities": ["value"]}
     return Exhaustion(f"{file}:softmax", "softmax", folder=folder, **only)
 
 
 def done(exhaustion: Exhaustion) -> int:
-    """Finish it, and return how many shards there were left to do."""
+    """Complete it, and return the number of shards that remained."""
     with carry_out(exhaustion) as hands:
         return len(list(Proving(hands).run()))
 
 
 def known(exhaustion: Exhaustion) -> list[Proof]:
-    """Return what the finished shards say."""
+    """Return the proofs of the finished shards."""
     with carry_out(exhaustion) as hands:
         return Proving(hands).proofs()
 
 
 def facts(found: list[Proof]) -> list[str]:
-    """Return all that proofs say but the time they took."""
+    """Return the content of proofs without durations."""
     return [proof.model_dump_json(exclude={"duration_s", "floor_s"}) for proof in found]
 
 
 def shards(folder: Path) -> dict[str, float]:
-    """Return the files of finished shards, with the moment each was written."""
+    """Return the files of finished shards, with their times."""
     return {str(file.name): file.stat().st_mtime_ns for file in folder.glob("*/*.json")}
 
 
 def test_a_run_that_is_killed_goes_on_with_the_same_result(workplace: Path, small_spaces: None) -> None:
-    """Killed for real, in another process, between two shards or within one."""
+    """Another process is killed between two shards or within one."""
     (workplace / "slow.py").write_text(SOFTMAX, encoding="utf-8")
     code = SMALL.format(tests=str(Path(__file__).parents[1]))
     folder = workplace / "shards"
@@ -139,7 +139,7 @@ def test_a_run_that_is_killed_goes_on_with_the_same_result(workplace: Path, smal
 def test_a_shard_is_done_again_where_it_is_damaged_or_the_implementation_was_edited(
     workplace: Path, small_spaces: None
 ) -> None:
-    """What was found of another implementation is not mixed with this one's."""
+    """Shards of the previous implementation are not mixed with new ones."""
     (workplace / "fast.py").write_text(SOFTMAX, encoding="utf-8")
     assert done(exhaustion(workplace / "shards", "fast.py")) == 8
     assert done(exhaustion(workplace / "shards", "fast.py")) == 0
@@ -151,7 +151,7 @@ def test_a_shard_is_done_again_where_it_is_damaged_or_the_implementation_was_edi
 
 
 def test_an_interrupted_command_says_so_and_goes_on(harness: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Exit code 130; what was finished is in the run, and the same command finishes it."""
+    """The exit code is 130. The run keeps the finished shards, and the same command completes it."""
     only = ("--dtypes", "bfloat16", "--layouts", "contiguous,spread")
     words = ("prove", "mine.py:softplus", "--contract", "softplus", *only, "--run", "it")
     finish = Shards.finish
@@ -176,7 +176,7 @@ def test_an_interrupted_command_says_so_and_goes_on(harness: Command, monkeypatc
 
 
 def test_a_signal_to_the_command_ends_it_in_order(workplace: Path) -> None:
-    """As from the keyboard, in the middle of two processes' work: exit code 130, no traceback, nothing lost."""
+    """Ctrl-C while two processes work gives exit code 130, no traceback, and keeps all finished shards."""
     (workplace / "mine.py").write_text(SOFTPLUS, encoding="utf-8")
     words = [sys.executable, "-c", "from harness.cli import main; main()", "prove", "mine.py:softplus"]
     words += ["--contract", "softplus", "--jobs", "2", "--run", "it"]
@@ -196,7 +196,7 @@ def test_a_signal_to_the_command_ends_it_in_order(workplace: Path) -> None:
 
 
 def test_two_processes_prove_what_one_does(workplace: Path) -> None:
-    """Word for word, but for the time."""
+    """All but the durations is equal."""
     (workplace / "mine.py").write_text(SOFTPLUS, encoding="utf-8")
     found = []
     for processes in (1, 2):
@@ -208,7 +208,7 @@ def test_two_processes_prove_what_one_does(workplace: Path) -> None:
 
 
 def test_the_command_proves_and_says_what_is_broken(harness: Command) -> None:
-    """Exit code 1, the violation, and the record."""
+    """The exit code is 1, and output and record have the violation."""
     done = harness(
         "prove", "mine.py:as_defined", "--contract", "softplus", "--dtypes", "float16", "--layouts", "spread"
     )
@@ -221,10 +221,10 @@ def test_the_command_proves_and_says_what_is_broken(harness: Command) -> None:
     assert {proof.quantity for proof in RunFolder(RUNS / "prove").read(Proof)} == {"value", "gradient"}
 
 
-def test_time_that_is_up_leaves_a_part(
+def test_an_expired_time_limit_leaves_a_partial_proof(
     harness: Command, small_spaces: None, workplace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Which is never called proved, and whose exit code says only whether something is broken."""
+    """A partial proof is never called proved. Its exit code depends only on whether a law is broken."""
     (workplace / "slow.py").write_text(SOFTMAX, encoding="utf-8")
     words = ("prove", "slow.py:softmax", "--contract", "softmax", "--dtypes", "float16", "--layouts", "rows")
     words = (*words, "--of", "value")
@@ -273,15 +273,15 @@ def test_time_that_is_up_leaves_a_part(
     ],
 )
 def test_a_question_that_cannot_be_answered_is_one_line(harness: Command, words: tuple[str, ...], message: str) -> None:
-    """Exit code 2, and no traceback."""
+    """The exit code is 2, without a traceback."""
     done = harness("prove", *words)
     assert done.returncode == 2
     assert message in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
 
 
-def test_what_is_proved_elsewhere_is_what_is_proved_here(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sixteen calls in one exchange, or each alone: the same numbers, for losses, gradients and every layout."""
+def test_a_remote_proof_equals_a_local_proof(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sixteen calls per transfer and single calls give the same numbers, for losses, gradients and every layout."""
     monkeypatch.setattr(pairs, "every_pair", lambda format_: small(format_.name, first=20, shards=1))
     (workplace / "both.py").write_text(BOTH, encoding="utf-8")
     limits = Limits()

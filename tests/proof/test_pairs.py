@@ -1,4 +1,4 @@
-"""Proofs over pairs: the thresholds, the count of what was visited, what is found, and what is never called proved."""
+"""Proofs over pairs: thresholds, the count of visited pairs, witnesses, and incomplete proofs."""
 
 import functools
 from collections.abc import Callable
@@ -29,14 +29,14 @@ FORMATS = ("float16", "bfloat16")
 
 
 def measured(contract: str, dtype: str, logits: Tensor, outputs: Tensor, *, law: str = "value") -> Measurement:
-    """Measure a law on outputs given beforehand."""
+    """Measure a law on given outputs."""
     pairs = task(lambda _: outputs, contract, dtype, "rows")
     (found,) = [known for known in pairs.laws if known.name == law]
     return Job(pairs.case, pairs.contract, found, pairs.format_).subject.measure(found, {"logits": logits})
 
 
 def pairs_near_thresholds(contract: str, dtype: str) -> tuple[Tensor, Tensor]:
-    """Random pairs, of small and of large gaps and of gap zero, with outputs up to two floats from the nearest."""
+    """Return random pairs with small, large and zero gaps, and outputs up to two floats from the nearest."""
     format_, rng = format_of(dtype), np.random.default_rng(11)
     first = rng.normal(size=1500) * np.exp2(rng.integers(-8, 6, size=1500))
     second = np.where(rng.random(1500) < 0.1, first, first - rng.normal(size=1500) * np.exp2(rng.integers(-8, 4, 1500)))
@@ -53,7 +53,7 @@ def pairs_near_thresholds(contract: str, dtype: str) -> tuple[Tensor, Tensor]:
 def test_a_code_is_within_its_interval_exactly_where_ball_arithmetic_says_so(
     contract: str, dtype: str, limit: float
 ) -> None:
-    """On pairs of which about half are beyond the limit; what is left undecided is a gap of zero."""
+    """About half of the pairs exceed the limit. Only pairs with a gap of zero remain undecided."""
     logits, outputs = pairs_near_thresholds(contract, dtype)
     with confirming():
         deviation = measured(contract, dtype, logits, outputs).deviation
@@ -70,8 +70,8 @@ def test_a_code_is_within_its_interval_exactly_where_ball_arithmetic_says_so(
 
 @pytest.mark.parametrize("dtype", FORMATS)
 @pytest.mark.parametrize("contract", ["softmax", "log_softmax"])
-def test_what_the_table_passes_is_correctly_rounded(contract: str, dtype: str) -> None:
-    """And it passes nearly everything that is, but at a gap of zero, where an error can be half an ulp exactly."""
+def test_the_table_passes_only_correctly_rounded_pairs(contract: str, dtype: str) -> None:
+    """The table passes nearly all correctly rounded pairs. At a gap of zero, an error can be exactly half an ulp."""
     logits, outputs = pairs_near_thresholds(contract, dtype)
     with confirming():
         right = (measured(contract, dtype, logits, outputs).deviation <= 0.5).all(-1)
@@ -89,7 +89,7 @@ def test_what_the_table_passes_is_correctly_rounded(contract: str, dtype: str) -
 @pytest.mark.parametrize("dtype", FORMATS)
 @pytest.mark.parametrize("contract", ["softmax", "log_softmax"])
 def test_laws_that_are_not_measured_hold_where_outputs_are_within_one_ulp(contract: str, dtype: str) -> None:
-    """Outputs moved by up to two floats, of which those beyond one ulp are put back."""
+    """Outputs move by up to two floats; those beyond one ulp are restored."""
     logits, outputs = pairs_near_thresholds(contract, dtype)
     with confirming():
         near = (measured(contract, dtype, logits, outputs).deviation <= 1.0).all(-1)
@@ -112,7 +112,7 @@ def test_laws_that_are_not_measured_hold_where_outputs_are_within_one_ulp(contra
 def test_laws_of_losses_and_gradients_hold_where_outputs_are_within_one_ulp(
     contract: str, quantity: str, dtype: str
 ) -> None:
-    """The loss is minus the log-softmax at the label; a gradient, plus and minus one number."""
+    """The loss is minus the log-softmax of the label. The entries of a gradient are opposite numbers."""
     is_value, rng = quantity.startswith("value"), np.random.default_rng(13)
     logits, outputs = pairs_near_thresholds("log_softmax", dtype)
     p = torch.softmax(logits.double(), -1)
@@ -138,7 +138,7 @@ def test_laws_of_losses_and_gradients_hold_where_outputs_are_within_one_ulp(
 
 @pytest.mark.parametrize(("dtype", "count"), [("float16", 4_030_726_144), ("bfloat16", 4_261_478_400)])
 def test_the_space_is_every_pair_of_finite_numbers(dtype: str, count: int) -> None:
-    """Both zeros included; the blocks and the shards cover it."""
+    """It includes both zeros, and the blocks and shards cover it."""
     space = every_pair(format_of(dtype))
     assert space.moments[0] == len(space.first) * len(space.second) == count
     assert [place for block in space.blocks for place in block] == list(range(len(space.second)))
@@ -149,7 +149,7 @@ def test_the_space_is_every_pair_of_finite_numbers(dtype: str, count: int) -> No
 
 @pytest.mark.parametrize("dtype", FORMATS)
 def test_a_correctly_rounded_softmax_is_proved_to_be_so(dtype: str) -> None:
-    """Every pair of a small space, on each layout."""
+    """The proof visits every pair of a small space, for each layout."""
     for layout in ("rows", "transposed", "spread"):
         pairs = task(correctly_rounded, "softmax", dtype, layout)
         proof = conclude(pairs, tallied(pairs))
@@ -162,7 +162,7 @@ def test_a_correctly_rounded_softmax_is_proved_to_be_so(dtype: str) -> None:
 @pytest.mark.parametrize("dtype", FORMATS)
 @pytest.mark.parametrize("contract", ["softmax", "log_softmax"])
 def test_the_counts_are_those_of_measuring_every_pair(contract: str, dtype: str) -> None:
-    """Of torch's function on a small space, against ball arithmetic pair by pair."""
+    """For torch's function on a small space, the counts equal those of ball arithmetic on every pair."""
     function = getattr(torch.nn.functional, contract)
     pairs = task(function, contract, dtype, "narrow")
     proof = conclude(pairs, tallied(pairs))
@@ -190,7 +190,7 @@ def test_the_counts_are_those_of_measuring_every_pair(contract: str, dtype: str)
 def test_the_counts_of_losses_and_gradients_are_those_of_measuring_every_pair(
     contract: str, quantity: str, dtype: str
 ) -> None:
-    """Of torch's functions on rows, the loss row by row and at either label."""
+    """For torch's functions on rows, the counts are equal; the loss has no reduction, and both labels are tried."""
     option: dict[str, object] = {"reduction": "none"} if contract == "cross_entropy" else {"dim": -1}
     function = functools.partial(getattr(torch.nn.functional, contract), **option)
     pairs = task(function, contract, dtype, "rows", quantity=quantity)
@@ -211,7 +211,7 @@ def test_the_counts_of_losses_and_gradients_are_those_of_measuring_every_pair(
 
 
 def test_a_clamped_loss_breaks_the_laws_of_value_and_gradient() -> None:
-    """The loss stops, and its gradient is zero where the truth is one."""
+    """The loss stops growing, and its gradient becomes zero in place of one."""
 
     def clamped(logits: Tensor, labels: Tensor) -> Tensor:
         probabilities = torch.softmax(logits.float(), -1).clamp_min(1e-3)
@@ -228,7 +228,7 @@ def test_a_clamped_loss_breaks_the_laws_of_value_and_gradient() -> None:
 
 
 def test_one_wrong_pair_is_found_and_is_the_witness() -> None:
-    """Whose first output is off by one float in twenty-four million: here, by four among a few hundred."""
+    """A single wrong pair in a small space is found, and it becomes the witness."""
     space = small("float16")
     first, second = (float(space.values(codes)[5]) for codes in (space.first, space.second))
 
@@ -248,7 +248,7 @@ def test_one_wrong_pair_is_found_and_is_the_witness() -> None:
 
 
 def test_a_softmax_that_overflows_breaks_laws_on_a_pair_that_is_named() -> None:
-    """NaN is counted, and the violation is confirmed."""
+    """NaN results are counted, and the violation is confirmed."""
     pairs = task(as_defined, "softmax", "float16", "rows")
     proof = conclude(pairs, tallied(pairs))
     assert proof.fails
@@ -262,8 +262,8 @@ def test_a_softmax_that_overflows_breaks_laws_on_a_pair_that_is_named() -> None:
     assert not any(outcome.follows for outcome in proof.laws)
 
 
-def test_what_breaks_one_law_early_does_not_hide_what_breaks_another_later(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first pairs are finite and wrong, one of the last is NaN."""
+def test_an_early_failure_does_not_hide_a_later_failure_of_another_law(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first pairs are wrong but finite; one of the last is NaN."""
     monkeypatch.setattr(examination, "_MANY", 16)
     space = small("float16", shards=1)
     last = float(space.values(space.first)[-2])
@@ -280,7 +280,7 @@ def test_what_breaks_one_law_early_does_not_hide_what_breaks_another_later(monke
 
 
 def test_an_answer_in_the_same_memory_each_time_is_not_taken_for_the_other_layouts() -> None:
-    """The rows are right, the same rows spread out are wrong."""
+    """Rows are right, and the same rows in another layout are wrong."""
     memory = torch.empty(64, 2, dtype=torch.float16)
 
     def reusing(logits: Tensor) -> Tensor:
@@ -296,7 +296,7 @@ def test_an_answer_in_the_same_memory_each_time_is_not_taken_for_the_other_layou
 
 
 def test_a_shard_that_is_dropped_or_visited_twice_is_noticed() -> None:
-    """Also where the number of pairs is right."""
+    """The check notices it even if the number of pairs is right."""
     pairs = task(torch_softmax, "softmax", "float16", "rows", small("float16", first=16))
     shards = [Sweep(pairs).tally(number) for number in range(pairs.shards)]
     assert {shard.visited for shard in shards} == {4 * 64}
@@ -311,7 +311,7 @@ def test_a_shard_that_is_dropped_or_visited_twice_is_noticed() -> None:
 
 
 def test_an_implementation_that_changes_its_input_proves_nothing() -> None:
-    """The pairs are counted in the buffer it was called with, after the call."""
+    """The visited pairs are counted in the input buffer after the call."""
 
     def in_place(logits: Tensor) -> Tensor:
         output = torch_softmax(logits)
@@ -322,8 +322,8 @@ def test_an_implementation_that_changes_its_input_proves_nothing() -> None:
     assert not conclude(pairs, tallied(pairs)).proved
 
 
-def test_kernels_of_one_function_are_told_apart_by_their_bits() -> None:
-    """Below the vector width and in the tails torch runs the same loop, which rounds after each operation."""
+def test_kernels_of_a_function_differ_in_their_bits() -> None:
+    """Short inputs and tails use a scalar loop, which rounds after each operation."""
     space = small("float16", first=24, second=256)
     found = {}
     for layout in ("columns", "rows", "narrow", "tails"):
@@ -345,8 +345,8 @@ def test_kernels_of_one_function_are_told_apart_by_their_bits() -> None:
         (lambda logits: logits.nonsense, "raises AttributeError"),
     ],
 )
-def test_an_implementation_that_does_not_answer_is_named(function: Callable[..., object], message: str) -> None:
-    """It fails, and nothing is said of its laws."""
+def test_an_implementation_without_a_result_is_named(function: Callable[..., object], message: str) -> None:
+    """The proof fails with the message, and no law has an outcome."""
     pairs = task(function, "softmax", "float16", "rows")
     proof = conclude(pairs, tallied(pairs))
     assert proof.fails

@@ -1,4 +1,4 @@
-"""The proofs of torch's own functions that the docs show: complete, told as recorded, true of the torch that runs."""
+"""The proofs of torch's functions in the documentation are complete, printed as recorded, and valid for this torch."""
 
 from functools import partial
 
@@ -14,16 +14,16 @@ from harness.record import Proof, TensorText
 
 PROOFS = recorded()
 KERNEL_WIDTH = 64
-"""Second operands beside the witness's: enough for every kernel, down to the longest vectors."""
+"""Number of second operands next to the witness, enough for the longest vectors of every kernel."""
 
 
 def named(proof: Proof) -> str:
-    """Name a proof."""
+    """Return the name of a proof."""
     return "-".join((proof.case.rpartition(".")[2], proof.quantity.replace(", ", "-"), proof.dtype, proof.layout))
 
 
 def test_every_pair_was_visited_once() -> None:
-    """By the moments of the space, which are worked out here again."""
+    """The moments of the visited pairs equal the moments of the space, which this test computes again."""
     for proof in PROOFS:
         moments = every_pair(format_of(proof.dtype)).moments
         assert proof.checksum == "-".join(f"{moment:x}" for moment in moments), named(proof)
@@ -31,14 +31,14 @@ def test_every_pair_was_visited_once() -> None:
 
 
 def test_the_page_shows_what_is_recorded() -> None:
-    """Every number of its tables."""
+    """All numbers of its tables agree."""
     shown = PAGE.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0]
     assert shown == tables(PROOFS)
 
 
 @pytest.mark.parametrize("proof", PROOFS, ids=named)
 def test_torch_still_deviates_as_much_at_the_worst_input(proof: Proof) -> None:
-    """The worst pair among others: on the same kernel it deviates as recorded, and no other of them does more."""
+    """On the same kernel the worst pair deviates as recorded, and no neighbor deviates more."""
     if (proof.torch, proof.cpu_capability) != (torch.__version__, torch.backends.cpu.get_cpu_capability()):
         pytest.skip(f"proved of torch {proof.torch} with {proof.cpu_capability}, which this is not")
     assert proof.witness is not None

@@ -29,19 +29,19 @@ def proof(function: object, contract: str, dtype: str, quantity: str, layout: Va
 
 @cache
 def every_sigmoid() -> Tensor:
-    """The sigmoid of every float16, rounded once, in the order of their bits."""
+    """Return the sigmoid of every float16, rounded once, in the order of their bits."""
     x = torch.arange(-(2**15), 2**15, dtype=torch.int16).view(torch.float16)
     return round_to(sigmoid_oracle(x), format_of("float16"))
 
 
 def correctly_rounded(x: Tensor) -> Tensor:
-    """The sigmoid in float16, looked up: where a proof confirms by ball arithmetic, the oracle takes seconds."""
+    """The sigmoid in float16 from a table, because the oracle needs seconds per proof."""
     return every_sigmoid()[x.contiguous().view(torch.int16).long() + 2**15]
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_every_number_is_every_bit_pattern_once(dtype: str) -> None:
-    """NaN first, then from -inf to +inf."""
+    """NaN comes first, then the numbers from -inf to +inf."""
     x = every_number(format_of(dtype))
     assert len(np.unique(x.view(torch.int16).numpy())) == 2**16
     proper = to_array(x[~x.isnan()])
@@ -50,7 +50,7 @@ def test_every_number_is_every_bit_pattern_once(dtype: str) -> None:
 
 
 def test_a_correctly_rounded_sigmoid_is_proved_to_be_so() -> None:
-    """Every law of the value holds, and no error is above half an ulp."""
+    """All laws of the value hold, and no error exceeds half an ulp."""
     found = proof(correctly_rounded, "sigmoid", "float16", "value")
     assert found.proved
     assert found.not_correctly_rounded == 0
@@ -63,7 +63,7 @@ def test_a_correctly_rounded_sigmoid_is_proved_to_be_so() -> None:
 
 
 def test_one_wrong_value_is_found_and_is_the_witness() -> None:
-    """Of 65,536."""
+    """It is a single one among 65,536."""
     at = 1.2421875
 
     def off_once(x: Tensor) -> Tensor:
@@ -82,7 +82,7 @@ def test_one_wrong_value_is_found_and_is_the_witness() -> None:
 
 
 def test_a_wrong_gradient_is_found_though_the_value_is_right() -> None:
-    """The softplus of float64, detached where x is above four."""
+    """The softplus of float64 is detached for x above four."""
 
     def stops_learning(x: Tensor) -> Tensor:
         value = torch.nn.functional.softplus(x.double())
@@ -99,7 +99,7 @@ def test_a_wrong_gradient_is_found_though_the_value_is_right() -> None:
 
 @pytest.mark.parametrize("contract", CONTRACTS)
 def test_the_values_of_torch_are_within_half_an_ulp_and_a_little_in_float16(contract: str) -> None:
-    """They are computed in float32 and rounded; the proof says on how many inputs that is not enough."""
+    """Torch computes in float32 and rounds the result. The proof counts the inputs that are not correctly rounded."""
     found = proof(getattr(torch.nn.functional, contract), contract, "float16", "value")
     assert found.proved
     assert not found.fails
@@ -109,7 +109,7 @@ def test_the_values_of_torch_are_within_half_an_ulp_and_a_little_in_float16(cont
 
 
 def test_layouts_are_compared_bit_by_bit() -> None:
-    """A function that rounds otherwise where the numbers are not contiguous."""
+    """The function rounds differently if the numbers are not contiguous."""
 
     def two_ways(x: Tensor) -> Tensor:
         wide = torch.nn.functional.softplus(x.contiguous().double())
@@ -122,7 +122,7 @@ def test_layouts_are_compared_bit_by_bit() -> None:
 
 
 def test_a_declared_failure_is_expected() -> None:
-    """And makes nothing fail."""
+    """The proof does not fail."""
 
     def as_defined(x: Tensor) -> Tensor:
         return 1.0 / (1.0 + (-x).exp())
@@ -137,7 +137,7 @@ def test_a_declared_failure_is_expected() -> None:
 
 
 def test_an_implementation_that_raises_is_named() -> None:
-    """Nothing is said of its laws."""
+    """The proof fails, and no law has an outcome."""
     found = proof(lambda x: x.nonsense, "sigmoid", "float16", "value")
     assert found.fails
     assert not found.proved

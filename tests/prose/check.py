@@ -16,7 +16,7 @@ PHRASES_PER_1000_WORDS = 4.0
 """Budget of documents, messages and commit subjects."""
 
 OPENINGS_PER_100_SENTENCES = 2.0
-"""Budget of the same for sentences with an unusual opening."""
+"""Budget for sentences with an unusual opening."""
 
 MOST_COMMITS = 50
 """Latest commits whose subjects are read."""
@@ -87,16 +87,9 @@ def over_budget(found: Iterable[Sentence]) -> Iterator[str]:
 
 
 def over_ceiling(found: Iterable[Sentence], ceilings: Mapping[Key, int], new: Mapping[str, set[int]]) -> Iterator[str]:
-    """Yield the phrases of each file that has more of them than recorded.
+    """Yield the phrases of each file that has more than its recorded ceiling.
 
-    Parameters
-    ----------
-    found
-        Sentences of the project.
-    ceilings
-        Recorded counts.
-    new
-        New lines of each file, if known: the phrases on other lines are then omitted.
+    If the new lines of a file are known, phrases on its other lines are omitted.
     """
     for (file, kind), every in _by_file(found).items():
         most = ceilings.get((file, kind), 0)
@@ -123,19 +116,9 @@ def read(path: Path = CEILINGS) -> dict[Key, int]:
 
 
 def record(found: Iterable[Sentence], path: Path = CEILINGS) -> list[str]:
-    """Record the present counts as ceilings, unless a part has more phrases than recorded.
+    """Record the present counts as ceilings, and return the reasons for not recording.
 
-    Parameters
-    ----------
-    found
-        Sentences of the project.
-    path
-        File of the ceilings.
-
-    Returns
-    -------
-    list of str
-        The reasons for not recording.
+    The counts are not recorded if a part of the project has more phrases than before.
     """
     now = {key: len(every) for key, every in _by_file(found).items()}
     if path.is_file():
@@ -167,7 +150,7 @@ def subjects(root: Path = ROOT) -> list[Sentence]:
 
 
 def new_lines(root: Path = ROOT) -> dict[str, set[int]]:
-    """Return the lines of each file that the working tree and the last commit have changed; empty without Git."""
+    """Return for each file the lines that the working tree and the last commit have changed; empty without Git."""
     result: dict[str, set[int]] = defaultdict(set)
     file = ""
     for line in _git(root, "diff", "-U0", "--no-color", "--relative", "HEAD~1"):

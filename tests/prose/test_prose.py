@@ -20,7 +20,7 @@ def write(root: Path, files: Mapping[str, str]) -> None:
 
 
 def found(text: str) -> list[str]:
-    """Return the unusual phrases of one sentence."""
+    """Return the unusual phrases in a sentence."""
     return [hit.found for hit in hits(Sentence(text, "page.md", 1, DOCUMENTS))]
 
 
@@ -37,7 +37,7 @@ def found(text: str) -> list[str]:
     ],
 )
 def test_an_unusual_phrase_is_found(text: str, phrases: list[str]) -> None:
-    """It may span two lines, and an unusual opening counts separately."""
+    """A phrase may span two lines, and an unusual opening counts separately."""
     assert found(text) == phrases
 
 
@@ -57,12 +57,12 @@ def test_plain_text_is_accepted(text: str) -> None:
 
 
 def test_every_phrase_has_a_replacement() -> None:
-    """A complaint always names a way out."""
+    """A complaint always suggests a replacement."""
     assert all(phrase.replacement for phrase in (*PHRASES, *OPENINGS, *SPELLING))
 
 
 def test_every_kind_of_prose_is_read_with_its_place(tmp_path: Path) -> None:
-    """Documents, docstrings, messages and comments; the docstring of a command is a message."""
+    """The kinds are documents, docstrings, messages and comments; the docstring of a command is a message."""
     source = (
         '"""The first file beside the second."""\n\n# This comment is one line\n# beside another line.\n'
         'TEXT = "one value beside another value"\n\n\n'
@@ -95,7 +95,7 @@ def test_code_is_no_prose(tmp_path: Path) -> None:
 
 
 def test_a_new_phrase_fails_with_place_and_replacement(tmp_path: Path) -> None:
-    """Also in a file that has recorded phrases."""
+    """A file with recorded phrases fails too."""
     ceilings = tmp_path / "ceilings.txt"
     write(tmp_path, {"harness/a.py": '"""One value beside another."""\n'})
     assert record(of_project(tmp_path), ceilings) == []
@@ -141,7 +141,7 @@ def test_documents_have_a_budget(tmp_path: Path, sentences: int, *, fails: bool)
 
 
 def test_docstrings_have_a_ceiling_and_no_budget() -> None:
-    """They are not shown to users."""
+    """Users do not see them."""
     assert list(over_budget([Sentence("One value beside another value.", "harness/a.py", 1, DOCSTRINGS)])) == []
 
 
@@ -185,7 +185,7 @@ def test_a_shallow_clone_has_the_last_subject_only(repository: Path, tmp_path: P
 
 
 def test_the_check_works_without_a_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nor does it need Git to be installed."""
+    """It also works without Git."""
     assert subjects(tmp_path) == []
     monkeypatch.setenv("PATH", str(tmp_path))
     assert subjects(tmp_path) == []
@@ -193,6 +193,6 @@ def test_the_check_works_without_a_repository(tmp_path: Path, monkeypatch: pytes
 
 
 def test_new_lines_come_from_the_last_commit_and_the_working_tree(repository: Path) -> None:
-    """They are counted in the working tree."""
+    """Line numbers are those in the working tree."""
     write(repository, {"old.md": f"{PLAIN}\n\nA new line.\n"})
     assert new_lines(repository) == {"README.md": {1}, "old.md": {2, 3}}

@@ -43,12 +43,7 @@ class Sentence(NamedTuple):
 def sentences(text: str, file: str, line: int, kind: str) -> Iterator[Sentence]:
     """Yield the sentences of a text, without code, headings and labels.
 
-    Parameters
-    ----------
-    text
-        Markdown, or a docstring.
-    file, line, kind
-        Place and kind of the text.
+    The text is Markdown or a docstring.
     """
     # Code becomes one word on each of its lines, so that line numbers stay correct.
     text = _CODE.sub(lambda code: "\n".join(" X" if part.strip() else "" for part in code[0].split("\n")), text)
@@ -139,13 +134,7 @@ def _comments(source: str) -> Iterator[tuple[str, int]]:
 
 
 def of_project(root: Path) -> Iterator[Sentence]:
-    """Yield all sentences of the project.
-
-    Parameters
-    ----------
-    root
-        Folder of the checkout.
-    """
+    """Yield all sentences of a checkout."""
     for path in sorted([*root.glob("*.md"), *root.glob("docs/**/*.md")]):
         yield from of_document(path, path.relative_to(root).as_posix())
     for folder in FOLDERS:

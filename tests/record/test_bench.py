@@ -1,4 +1,4 @@
-"""The records of benchmarks: what a suite keeps is what the terminal and the report read."""
+"""The records of benchmarks contain all that the terminal and the report show."""
 
 import json
 import statistics
@@ -15,7 +15,7 @@ from harness.error import UsageError
 from harness.record.bench import BenchRecord, LoaderRecord, ScreeningRecord, Stats, benchmarks
 
 RECORDS = {kind.suite: kind for kind in BenchRecord.__subclasses__()}
-"""The kind of record of each suite."""
+"""The record type of each suite."""
 
 ENTRIES = {
     "steps": samples.benchmarks.step_entries(("cpu", "cuda")),
@@ -32,18 +32,18 @@ ENTRIES = {
 
 
 def read(suite: str, entries: Any) -> Any:
-    """Read entries as the terminal does."""
+    """Read entries like the terminal."""
     return benchmarks({"benchmarks": entries}, RECORDS[suite])
 
 
 def test_every_suite_has_its_record() -> None:
-    """And there is no other."""
+    """There are no further records."""
     assert set(RECORDS) == set(SUITES) == set(ENTRIES)
 
 
 @pytest.mark.parametrize("suite", SUITES)
-def test_what_a_suite_keeps_is_what_is_read(suite: str) -> None:
-    """Through JSON, with the fields that it filled in and no other."""
+def test_a_stored_suite_is_read_back(suite: str) -> None:
+    """JSON preserves exactly the fields that the suite filled."""
     for benchmark, entry in zip(read(suite, ENTRIES[suite]), ENTRIES[suite], strict=True):
         kept = json.loads(json.dumps(benchmark.record.extra_info()))
         assert kept == json.loads(json.dumps(entry["extra_info"]))
@@ -52,12 +52,12 @@ def test_what_a_suite_keeps_is_what_is_read(suite: str) -> None:
 
 @pytest.mark.parametrize("kind", [*RECORDS.values(), Stats])
 def test_every_column_has_a_meaning(kind: type[BenchRecord]) -> None:
-    """It is told where the field is declared, for all who show it."""
+    """The field declares the description for every output."""
     assert all(field.description for field in kind.model_fields.values())
 
 
-def test_a_row_has_record_and_statistics_under_the_names_of_its_columns() -> None:
-    """Seconds say so in their names."""
+def test_a_row_has_its_record_and_statistics_by_column() -> None:
+    """Names of durations end in `_s`."""
     benchmark = read("screening", ENTRIES["screening"])[0]
     row = benchmark.row()
     assert set(row) == {*ScreeningRecord.model_fields, *Stats.model_fields}
@@ -65,15 +65,15 @@ def test_a_row_has_record_and_statistics_under_the_names_of_its_columns() -> Non
 
 
 def test_a_row_has_the_median_of_a_series() -> None:
-    """It is unknown where nothing was measured."""
+    """The value of an empty series is unknown."""
     loader, older = read("loaders", [ENTRIES["loaders"][0], samples.benchmarks.loader_entries(limit=False)[0]])
     assert loader.row()["cpu_us"] == statistics.median(loader.record.cpu_us)
     assert loader.row()["rounds_s"] == statistics.median(loader.stats.rounds_s)
     assert older.row()["limit_wall_us"] is None
 
 
-def test_rates_and_ratios_are_those_within_the_slices_and_rounds() -> None:
-    """With their intervals; what was not measured in turns has none."""
+def test_rates_and_ratios_are_computed_within_slices_and_rounds() -> None:
+    """They have intervals. Without interleaved measurements there is no ratio."""
     loader = read("loaders", ENTRIES["loaders"][:1])[0].record
     assert loader.rate.point == pytest.approx(1e6 / statistics.median(loader.wall_us))
     assert loader.rate.low <= loader.rate.point <= loader.rate.high
@@ -83,8 +83,8 @@ def test_rates_and_ratios_are_those_within_the_slices_and_rounds() -> None:
     assert not step.over(()).is_known
 
 
-def test_what_an_older_run_lacks_is_unknown_and_what_it_has_beyond_is_ignored() -> None:
-    """A loader of whole epochs has no limit beside it."""
+def test_missing_fields_of_an_older_run_are_unknown_and_extra_fields_ignored() -> None:
+    """An old loader record without limits is readable."""
     entry = samples.benchmarks.loader_entries(limit=False)[0]
     entry["extra_info"]["colour"] = "green"
     entry["stats"]["data"] = None
@@ -95,14 +95,14 @@ def test_what_an_older_run_lacks_is_unknown_and_what_it_has_beyond_is_ignored() 
 
 
 @pytest.mark.parametrize("document", [None, [], {}, {"benchmarks": {}}])
-def test_what_is_no_document_holds_no_benchmark(document: Any) -> None:
-    """Nothing was measured."""
+def test_an_invalid_document_has_no_benchmarks(document: Any) -> None:
+    """Other content gives an empty list."""
     assert benchmarks(document, LoaderRecord) == []
 
 
 @pytest.mark.parametrize(("entry", "field"), [("text", "LoaderRecord"), ({"extra_info": {}}, "case")])
-def test_what_is_no_benchmark_is_named_with_its_place(entry: Any, field: str) -> None:
-    """The suite's file, and the number in it."""
+def test_an_invalid_benchmark_is_named_with_its_place(entry: Any, field: str) -> None:
+    """The message has the file of the suite, and the number of the entry."""
     with pytest.raises(
         UsageError, match=rf"the suite `loaders` in bench-loaders\.json, benchmark 2: invalid `{field}`"
     ):
@@ -110,6 +110,6 @@ def test_what_is_no_benchmark_is_named_with_its_place(entry: Any, field: str) ->
 
 
 def test_the_records_import_neither_torch_nor_pandas() -> None:
-    """Nor scipy, until something is estimated."""
+    """They import scipy only for an estimate."""
     code = "import sys, harness.record.bench; raise SystemExit(bool({'torch', 'pandas', 'scipy'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-P", "-c", code], check=False, timeout=60).returncode == 0

@@ -1,4 +1,4 @@
-"""The ordinal of one number, which needs no torch, is that of a tensor."""
+"""Ordinals of Python floats equal the ordinals of tensors."""
 
 import math
 import subprocess
@@ -14,7 +14,7 @@ from harness.record.binary_format import PARAMETERS, ordinal, short_name
 
 @pytest.mark.parametrize("name", ["float16", "bfloat16"])
 def test_every_number_of_16_bits_has_the_ordinal_that_a_tensor_says(name: str) -> None:
-    """Both zeros, subnormals and infinities among them."""
+    """The numbers include both zeros, subnormal numbers and infinities."""
     every = torch.arange(-(2**15), 2**15, dtype=torch.int16).view(FORMATS[name].dtype)
     numbers = every[~every.isnan()]
     assert [ordinal(value, name) for value in to_array(numbers)] == to_ordinal(numbers).tolist()
@@ -22,7 +22,7 @@ def test_every_number_of_16_bits_has_the_ordinal_that_a_tensor_says(name: str) -
 
 @pytest.mark.parametrize("format_", FORMATS.values(), ids=FORMATS)
 def test_neighbours_differ_by_one_in_every_format(format_: Format) -> None:
-    """About zero, one, the smallest normal number and the largest one, on both sides."""
+    """Both sides of zero, one, the smallest normal and the largest number are tested."""
     for value in (0.0, 1.0, format_.tiny, format_.max, -1.0):
         place = ordinal(value, format_.name)
         neighbours = to_array(from_ordinal(torch.tensor([place - 1, place, place + 1]).numpy(), format_))
@@ -31,13 +31,13 @@ def test_neighbours_differ_by_one_in_every_format(format_: Format) -> None:
 
 
 def test_they_are_there_without_torch() -> None:
-    """The gate compares breaking points with them, of a run whose cases it need not load."""
+    """The gate compares breaking points of a run without importing its cases."""
     code = "import harness.record.binary_format, harness.gate.numerics, sys; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_what_is_derived_of_a_format_is_what_torch_has() -> None:
-    """Its bits, its short name in the head of a column; and cases claim these formats unless they say otherwise."""
+def test_derived_properties_of_a_format_agree_with_torch() -> None:
+    """Bits agree with torch, and column heads have short names. Cases claim these formats by default."""
     assert {name: 8 * getattr(torch, name).itemsize for name in PARAMETERS} == {
         name: parameters.bits for name, parameters in PARAMETERS.items()
     }

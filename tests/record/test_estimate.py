@@ -1,4 +1,4 @@
-"""Estimates: exact where nothing scatters, an interval where it does, unbounded or unknown where nothing is said."""
+"""Estimates: exact values without scatter, intervals with scatter, unbounded or unknown without data."""
 
 import math
 import random
@@ -9,38 +9,38 @@ from harness.record import LEVEL, Estimate, Method, bounded_ratio, geometric_mea
 
 
 def drifting(seed: int, *, factor: float = 1.0, number: int = 40) -> list[float]:
-    """Times that share a drift by a factor of three, and scatter by 2 % of their own."""
+    """Return times that share a drift by a factor of three, with 2 % independent scatter."""
     own = random.Random(seed)
     return [factor * (2 + math.sin(place / 4)) * own.uniform(0.98, 1.02) for place in range(number)]
 
 
 def ends(estimate: Estimate) -> tuple[float, float, float]:
-    """The lower end, the point and the upper end."""
+    """Return the lower end, the point and the upper end."""
     return estimate.low, estimate.point, estimate.high
 
 
 def test_drift_that_both_share_is_not_in_the_ratio() -> None:
-    """The times vary threefold; the interval is a few percent wide and holds the truth."""
+    """The times vary threefold, but the interval is a few percent wide and contains the true ratio."""
     ratio = median_ratio(drifting(1, factor=1.5), drifting(2))
     assert ratio.low < 1.5 < ratio.high
     assert ratio.high - ratio.low < 0.05
 
 
 def test_one_round_that_was_interrupted_does_not_move_it() -> None:
-    """A hundredfold outlier in one of forty rounds."""
+    """An outlier by a factor of 100 among forty rounds does not change the ratio."""
     times = drifting(1)
     times[7] *= 100
     assert median_ratio(times, drifting(2)).point == pytest.approx(1.0, abs=0.02)
 
 
-def test_the_interval_holds_the_truth_about_as_often_as_it_says() -> None:
-    """Of 200 made-up comparisons of equal things, about 10 intervals leave out one."""
+def test_the_interval_contains_the_true_ratio_as_often_as_its_level() -> None:
+    """In 200 simulated comparisons of equal distributions, about 10 intervals miss 1."""
     missed = sum(not median_ratio(drifting(2 * seed), drifting(2 * seed + 1)).is_one for seed in range(200))
     assert 1 <= missed <= 25
 
 
 def test_an_interval_is_within_a_share_where_both_its_ends_are() -> None:
-    """One end alone is not enough, and what is not known is within none."""
+    """Both ends must be within the share. An unknown estimate never is."""
     assert Estimate(100.0, 96.0, 104.0, Method.STUDENT).is_within(0.05)
     assert not Estimate(100.0, 94.0, 101.0, Method.STUDENT).is_within(0.05)
     assert not Estimate(100.0, 99.0, 106.0, Method.STUDENT).is_within(0.05)
@@ -48,12 +48,12 @@ def test_an_interval_is_within_a_share_where_both_its_ends_are() -> None:
 
 
 def test_equal_rounds_have_an_interval_of_no_width() -> None:
-    """Nothing scatters."""
+    """The rounds have no scatter."""
     assert ends(median_ratio([2.0] * 9, [1.0] * 9)) == (2.0, 2.0, 2.0)
 
 
 def test_the_same_rounds_give_the_same_interval() -> None:
-    """The bootstrap has a fixed seed."""
+    """Nothing is drawn at random."""
     assert median_ratio(drifting(3), drifting(4)) == median_ratio(drifting(3), drifting(4))
 
 
@@ -61,8 +61,8 @@ def test_the_same_rounds_give_the_same_interval() -> None:
     ("numerator", "denominator"),
     [([1.0] * 9, [1.0] * 8), ([1.0] * 4, [1.0] * 4), ([], []), ([1.0] * 9, [math.inf] * 9)],
 )
-def test_what_was_not_measured_in_turns_has_no_ratio(numerator: list[float], denominator: list[float]) -> None:
-    """Another number of rounds, too few of them, or times that are none: unknown, not one."""
+def test_times_that_are_not_interleaved_have_no_ratio(numerator: list[float], denominator: list[float]) -> None:
+    """Unequal numbers of rounds, too few rounds and invalid times give an unknown ratio, not 1."""
     ratio = median_ratio(numerator, denominator)
     assert not ratio.is_known
     assert all(map(math.isnan, ends(ratio)))
@@ -70,7 +70,7 @@ def test_what_was_not_measured_in_turns_has_no_ratio(numerator: list[float], den
 
 
 def test_one_slice_says_nothing_about_scatter() -> None:
-    """Its interval is unbounded; of several it is Student's, on logarithms."""
+    """Its interval is unbounded. Several slices have Student's interval on logarithms."""
     assert ends(geometric_mean([8.0])) == (0.0, pytest.approx(8.0), math.inf)
     mean = geometric_mean([1.0, 2.0, 4.0])
     assert mean.point == pytest.approx(2.0)
@@ -80,7 +80,7 @@ def test_one_slice_says_nothing_about_scatter() -> None:
 
 
 def test_a_ratio_is_taken_within_couples() -> None:
-    """What slows both slices of a couple does not widen the interval, and its reciprocal turns it round."""
+    """A delay of both slices of a couple does not widen the interval. The inverse swaps its ends."""
     assert ends(mean_ratio([2.0, 4.0, 1.0], [1.0, 2.0, 0.5])) == (pytest.approx(2.0),) * 3
     turned = mean_ratio([1.0, 2.0, 4.0], [1.0, 1.0, 1.0]).inverse
     assert turned.point == pytest.approx(0.5)
@@ -89,7 +89,7 @@ def test_a_ratio_is_taken_within_couples() -> None:
 
 
 def test_every_estimate_says_its_method_and_its_level() -> None:
-    """So that no interval is taken for another."""
+    """Estimates of different methods remain distinguishable."""
     made = (
         geometric_mean([1.0, 2.0]),
         mean_ratio([1.0], [2.0]),
@@ -97,13 +97,13 @@ def test_every_estimate_says_its_method_and_its_level() -> None:
         bounded_ratio([0.1]),
     )
     assert [estimate.method for estimate in made] == [
-        Method.STUDENT, Method.STUDENT, Method.BOOTSTRAP, Method.ONE_SIDED
+        Method.STUDENT, Method.STUDENT, Method.BLOCKED, Method.ONE_SIDED
     ]  # fmt: skip
     assert {estimate.level for estimate in (*made, made[0].inverse, made[0].through(math.sqrt))} == {LEVEL}
 
 
 def test_an_increasing_function_carries_the_interval_with_it() -> None:
-    """Of waiting to stepping, the share of both that is waiting."""
+    """The ratio of waiting to stepping gives the share of waiting, with its interval."""
     share = geometric_mean([0.5, 1.0, 2.0]).through(lambda starvation: starvation / (1.0 + starvation))
     assert share.point == pytest.approx(0.5)
     assert 0.0 < share.low < share.point < share.high < 1.0

@@ -1,4 +1,4 @@
-"""Findings: many verdicts, few causes; one sentence each, and the same wherever they are read."""
+"""Findings group many verdicts into few causes, with one sentence each for all outputs."""
 
 import math
 from typing import Any
@@ -19,6 +19,7 @@ from harness.record import (
     finding_block,
     finding_in_short,
     findings,
+    glossary_line,
     sentence,
     verdict_line,
 )
@@ -27,12 +28,12 @@ OVERFLOW = Event(kind=EventKind.OVERFLOW, operation="exp", dtype="float32", plac
 
 
 def logits(value: float) -> dict[str, Any]:
-    """One input of one number."""
+    """Return an input with a single number."""
     return {"logits": TensorText(dtype="float32", shape=(1, 1), values=(value.hex(),))}
 
 
 def broken(law: str = "value", at: float = 88.75, **facts: Any) -> Verdict:
-    """A verdict that is broken at one number."""
+    """Return a verdict that is broken at a number."""
     own = {name: facts.pop(name) for name in Violation.model_fields if name in facts}
     violation = Violation(
         **{
@@ -49,7 +50,7 @@ def broken(law: str = "value", at: float = 88.75, **facts: Any) -> Verdict:
 
 
 def test_one_event_is_one_finding_over_laws_and_dtypes() -> None:
-    """On whatever examples it was found, and the value in float32 stands for it."""
+    """The examples may differ, and the example in float32 represents them."""
     verdicts = [
         broken("gradient", 1.0, group="gradient", event=OVERFLOW),
         broken("value", 2.0, dtype="float16", event=OVERFLOW.model_copy(update={"dtype": "float16", "input": 11.1})),
@@ -60,8 +61,8 @@ def test_one_event_is_one_finding_over_laws_and_dtypes() -> None:
     assert sentence(one) == "exp overflows"
 
 
-def test_what_breaks_on_ordinary_numbers_is_not_told_as_something_of_infinities() -> None:
-    """A gradient that is wrong at zero breaks the law at infinity as well, in a row that has both."""
+def test_a_failure_on_ordinary_numbers_is_not_attributed_to_infinities() -> None:
+    """A gradient that is wrong at zero also breaks the law at infinity, in a row with both."""
     verdicts = [
         broken("at_infinity", 0.0, group="special", cause="the kink"),
         broken("gradient", 0.0, group="gradient", cause="the kink"),
@@ -70,8 +71,8 @@ def test_what_breaks_on_ordinary_numbers_is_not_told_as_something_of_infinities(
     assert one.laws == ["gradient", "at_infinity"]
 
 
-def test_what_costs_a_dtype_its_digits_alone_is_not_said_to_break_in_it() -> None:
-    """Though it follows from the same; where nothing is broken, the digits are what is told."""
+def test_lost_digits_in_a_dtype_do_not_count_as_broken() -> None:
+    """A finding lists only dtypes with a broken law. Without a broken law, it reports the lost digits."""
     lost = broken("on_extreme_numbers", group="special", status=Status.LOST, event=OVERFLOW)
     narrow = OVERFLOW.model_copy(update={"dtype": "float16", "input": 11.1})
     (one,) = findings([lost, broken(dtype="float16", event=narrow)])
@@ -81,14 +82,14 @@ def test_what_costs_a_dtype_its_digits_alone_is_not_said_to_break_in_it() -> Non
 
 
 def test_two_events_are_two_findings_on_one_example_too() -> None:
-    """What nothing is known of joins the first of them."""
+    """A violation without an event joins the first finding."""
     invalid = OVERFLOW.model_copy(update={"kind": EventKind.CANCELLATION, "operation": "sub"})
     verdicts = [broken(event=OVERFLOW), broken("masked", event=invalid), broken("shift", cause="another")]
     assert [one.laws for one in findings(verdicts)] == [["value", "shift"], ["masked"]]
 
 
-def test_what_leaves_the_range_on_one_line_is_one_finding() -> None:
-    """A quotient of infinities and a backward pass follow; a sum that is too long for its format does not."""
+def test_overflows_and_underflows_on_a_line_are_one_finding() -> None:
+    """A quotient of infinities and a backward pass join it; a sum that overflows its format does not."""
     invalid = OVERFLOW.model_copy(update={"kind": EventKind.INVALID, "operation": "div", "backward": True})
     total = OVERFLOW.model_copy(update={"operation": "sum", "input": None})
     large = total.model_copy(update={"input": 3e38})
@@ -98,8 +99,8 @@ def test_what_leaves_the_range_on_one_line_is_one_finding() -> None:
     assert one.laws == ["value", "sums"]
 
 
-def test_what_cancels_on_one_line_is_one_finding() -> None:
-    """In its backward pass too; on another line it is another."""
+def test_cancellations_on_a_line_are_one_finding() -> None:
+    """Its backward pass joins it; another line is another finding."""
     forward = OVERFLOW.model_copy(update={"kind": EventKind.CANCELLATION, "operation": "sub"})
     backward = forward.model_copy(update={"operation": "mul", "backward": True})
     elsewhere = backward.model_copy(update={"place": "homework.py:4"})
@@ -107,8 +108,8 @@ def test_what_cancels_on_one_line_is_one_finding() -> None:
     assert [one.laws for one in findings(verdicts)] == [["value", "gradient"], ["third"]]
 
 
-def test_another_cause_of_a_law_is_a_finding_unless_one_tells_it() -> None:
-    """It is counted once; the worst example under a sentence is one of that operation."""
+def test_a_second_cause_of_a_law_is_a_finding_unless_another_has_it() -> None:
+    """Each violation is counted once, and the worst example of a finding has its operation."""
     cancels = OVERFLOW.model_copy(update={"kind": EventKind.CANCELLATION, "operation": "sub", "place": "homework.py:4"})
     second = broken(event=cancels, actual=0.5, deviation=8.0, bound=2.0, cause="sub cancels").violation
     assert second is not None
@@ -129,8 +130,11 @@ def test_another_cause_of_a_law_is_a_finding_unless_one_tells_it() -> None:
     assert one.worst is not None
 
 
-def test_of_one_law_that_leaves_the_range_in_two_ways_the_one_without_a_number_is_told() -> None:
-    """On one line they are one finding; zero times infinity is another, which no scaling mends."""
+def test_an_event_with_a_non_finite_result_represents_its_line() -> None:
+    """Two events on the same line are one finding.
+
+    Zero times infinity is a separate finding, because scaling does not fix it.
+    """
     overflow = broken(event=OVERFLOW).violation
     assert overflow is not None
     mild = OVERFLOW.model_copy(update={"kind": EventKind.UNDERFLOW})
@@ -140,8 +144,8 @@ def test_of_one_law_that_leaves_the_range_in_two_ways_the_one_without_a_number_i
     assert len(findings([broken(event=OVERFLOW), broken("zero", event=product)])) == 2
 
 
-def test_what_is_wrong_where_nothing_is_rounded_stays_apart_from_what_overflows_beside_it() -> None:
-    """Though both are the same law in another format, too."""
+def test_a_defect_without_rounding_is_separate_from_an_overflow() -> None:
+    """Both may break the same law in another format."""
     overflow = broken(event=OVERFLOW).violation
     assert overflow is not None
     wrong = broken(actual=0.5, deviation=8.0, bound=2.0, cause="a wrong formula", beside=(overflow,))
@@ -153,7 +157,7 @@ def test_what_is_wrong_where_nothing_is_rounded_stays_apart_from_what_overflows_
 
 
 def test_without_an_event_one_example_or_one_explanation_joins() -> None:
-    """Also where the verdict that joins two groups comes last."""
+    """The verdict that joins two groups may be the last."""
     apart = [broken("a", 1.0, cause="x"), broken("b", 2.0, cause="y")]
     assert len(findings(apart)) == 2
     assert len(findings([*apart, broken("c", 2.0, cause="x")])) == 1
@@ -162,7 +166,7 @@ def test_without_an_event_one_example_or_one_explanation_joins() -> None:
 
 
 def test_roundings_of_a_narrow_format_are_one_finding_where_wide_ones_hold() -> None:
-    """A law that breaks in float32 too is broken for another reason, and so is what is off by all of its digits."""
+    """A law that also breaks in float32 has another cause, and so does a result without correct digits."""
     off = {"dtype": "float16", "deviation": 5.0, "bound": 2.0}
     narrow = [broken("a", 1.0, cause="x", **off), broken("b", 2.0, cause="y", group="implementation", **off)]
     (one,) = findings(narrow)
@@ -171,8 +175,8 @@ def test_roundings_of_a_narrow_format_are_one_finding_where_wide_ones_hold() -> 
     assert len(findings([*narrow, broken("c", 3.0, cause="z", **off | {"deviation": 2000.0})])) == 2
 
 
-def test_all_that_float32_mends_is_one_finding_of_the_format() -> None:
-    """It says what happened where; what float32 does not mend, or happens in float32 too, stays what it was."""
+def test_failures_that_float32_fixes_are_one_finding_about_the_format() -> None:
+    """The finding lists the events with their places. Violations that remain in float32 are separate findings."""
     invalid = OVERFLOW.model_copy(update={"kind": EventKind.CANCELLATION, "operation": "sub"})
     narrow = {"dtype": "float16", "mended_wider": True}
     mended = [broken("a", 1.0, event=OVERFLOW, **narrow), broken("b", 2.0, event=invalid, **narrow)]
@@ -185,8 +189,8 @@ def test_all_that_float32_mends_is_one_finding_of_the_format() -> None:
     assert sentence(alone) == "exp overflows"
 
 
-def test_what_follows_from_the_value_is_told_with_it() -> None:
-    """In its dtype, unless an operation is known at which it happened, or one of the two is not finite."""
+def test_a_consequence_of_the_value_joins_its_finding() -> None:
+    """Both must be in the same dtype, without a known event, and finite."""
     value = broken("value", 1.0, cause="x")
     follows: dict[str, Any] = {"group": "algebra", "cause": "y", "follows": "value"}
     (one,) = findings([value, broken("sums", 2.0, **follows)])
@@ -207,8 +211,11 @@ def test_what_follows_from_the_value_is_told_with_it() -> None:
     assert one.laws == ["value", "sums"]
 
 
-def test_roundings_that_two_runs_have_otherwise_are_of_narrowness_too() -> None:
-    """They are not tried in float32, where both runs round to the same; alone, they are roundings and no more."""
+def test_different_roundings_of_two_runs_join_the_finding_about_the_format() -> None:
+    """They join the finding about the format without a trial in float32, where both runs round alike.
+
+    Alone, they are accumulated rounding.
+    """
     off = {"dtype": "float16", "deviation": 5.0, "bound": 2.0}
     runs = broken("any_position", 1.0, group="implementation", cause="y", **off)
     mended = [
@@ -221,8 +228,8 @@ def test_roundings_that_two_runs_have_otherwise_are_of_narrowness_too() -> None:
     assert len(findings([mended[1], runs])) == 2
 
 
-def test_what_happened_unseen_in_16_bits_is_said_to_be_roundings() -> None:
-    """And lost digits, which fail nothing, make no defect one of the format; where it is one, they are of it too."""
+def test_untraced_errors_in_16_bits_are_called_accumulated_rounding() -> None:
+    """Lost digits alone do not make a finding about the format, but they join an existing one."""
     narrow = {"dtype": "bfloat16", "mended_wider": True}
     backward = OVERFLOW.model_copy(update={"kind": EventKind.UNDERFLOW, "backward": True})
     off = broken("a", 1.0, cause="x", deviation=5.0, bound=2.0, **narrow)
@@ -235,20 +242,20 @@ def test_what_happened_unseen_in_16_bits_is_said_to_be_roundings() -> None:
     assert [one.status for one in findings([lost, underflows, off])] == [Status.BROKEN]
 
 
-def test_zero_for_what_is_not_is_no_rounding_of_last_digits() -> None:
-    """A subnormal number has few digits, all of which are lost where an exponential overflows in 16 bits."""
+def test_a_wrong_zero_is_no_rounding_of_the_last_digits() -> None:
+    """A subnormal number has few digits. An overflowing exponential in 16 bits loses all of them."""
     (one,) = findings([broken(dtype="float16", actual=0.0, expected=1.52e-5, deviation=255.1, bound=2.5)])
     assert sentence(one).startswith("value is broken")
 
 
-def test_a_tiny_deviation_in_a_wide_format_is_no_rounding_of_16_bits() -> None:
-    """As of what is measured in units of one, and loses subnormal numbers."""
+def test_a_tiny_deviation_in_a_wide_format_is_not_attributed_to_16_bits() -> None:
+    """The deviation is measured in absolute units, and subnormal numbers are lost."""
     (one,) = findings([broken(deviation=6.6e-37, bound=6e-37, actual=1e-44)])
     assert sentence(one).startswith("value is broken")
 
 
-def test_what_gets_far_worse_than_roundings_is_none_of_them() -> None:
-    """The smallest example is off by a few digits, and the worst by all of them."""
+def test_an_error_far_beyond_rounding_is_a_separate_finding() -> None:
+    """The smallest example is off by a few digits, the worst example by all."""
     off = {"dtype": "float16", "deviation": 5.0, "bound": 2.0}
     worst = WorstExample(actual=7.0, expected=1.0, deviation=9e9, bound=3.0, example=logits(4.0), replay="r")
     (one,) = findings([broken(worst=worst, **off)])
@@ -259,7 +266,7 @@ def test_what_gets_far_worse_than_roundings_is_none_of_them() -> None:
 
 
 def test_one_wrong_number_for_one_truth_is_one_finding() -> None:
-    """On other examples and by other laws too; round numbers are the truth of many."""
+    """Examples and laws may differ. Round numbers do not count, because they are frequent."""
     facts = {"actual": 20.0, "deviation": 580163.0}
     same = [broken(law, at, cause=law, **facts, expected=20.000000002) for law, at in (("a", 1.0), ("b", 2.0))]
     assert len(findings(same)) == 1
@@ -268,7 +275,7 @@ def test_one_wrong_number_for_one_truth_is_one_finding() -> None:
 
 
 def test_errors_are_one_finding_by_what_was_done() -> None:
-    """Cases stay apart."""
+    """Different cases have separate findings."""
     errors = [samples.run.verdict(Status.ERROR, law=law, reason="E: x") for law in ("a", "b")]
     other = samples.run.verdict(Status.ERROR, case="x.y.z", reason="E: x")
     assert [len(one.verdicts) for one in findings([*errors, other])] == [2, 1]
@@ -282,7 +289,7 @@ def test_errors_are_one_finding_by_what_was_done() -> None:
 
 
 def test_lost_digits_of_a_defect_belong_to_the_defect() -> None:
-    """Alone they are a finding of their own, after the defects; what is declared is none."""
+    """Lost digits alone are a separate finding after the defects. A declared failure is no finding."""
     lost = broken("kept", status=Status.LOST, event=OVERFLOW)
     assert [one.status for one in findings([lost, broken(event=OVERFLOW)])] == [Status.BROKEN]
     absorbed = OVERFLOW.model_copy(update={"kind": EventKind.ABSORPTION, "operation": "log"})
@@ -293,10 +300,10 @@ def test_lost_digits_of_a_defect_belong_to_the_defect() -> None:
 
 
 def test_the_worst_example_is_shown_where_it_is_clearly_worse() -> None:
-    """Not beside one that is infinitely wrong already."""
+    """It is not shown if the minimal example already deviates by infinity."""
     worst = WorstExample(actual=7.0, expected=1.0, deviation=9e9, bound=3.0, example=logits(4.0), replay="r")
     near = broken(deviation=3.4, bound=3.1, worst=worst)
-    assert dict(facts(findings([near])[0]))["worst"].startswith("[float32] logits = [[4]]: 7, expected 1, 9e+09 ulp")
+    assert dict(facts(findings([near])[0]))["worst"] == "[float32] logits = [[4]]: 7, expected 1"
     assert "worst" not in dict(facts(findings([broken(deviation=math.inf, worst=worst)])[0]))
     assert "worst" not in dict(facts(findings([broken(deviation=3.4, bound=3.1)])[0]))
 
@@ -311,16 +318,94 @@ def test_the_same_example_is_shown_once_however_little_another_law_admits() -> N
 
 
 def test_an_answer_that_looks_like_the_truth_says_how_far_off_it_is() -> None:
-    """Else a barely failing example reads as a false alarm."""
+    """Otherwise an example that barely fails looks like a false alarm."""
     near = broken(deviation=3.4, bound=3.1, actual=1.0, expected=1.0000001)
-    assert dict(facts(findings([near])[0]))["smallest"].endswith("expected 1.0000001, 3.4 ulp off, bound 3.1")
+    assert dict(facts(findings([near])[0]))["example"].endswith("expected 1.0000001, 3.4 ulp off, bound 3.1")
     worst = WorstExample(actual=1.0, expected=0.9999999, deviation=9e9, bound=3.0, example=logits(4.0), replay="r")
     far = broken(deviation=3.4, bound=3.1, worst=worst)
-    assert ": 1.0, expected 0.9999999, 9e+09 ulp" in dict(facts(findings([far])[0]))["worst"]
+    assert ": 1, expected 0.9999999, 9e+09 ulp" in dict(facts(findings([far])[0]))["worst"]
 
 
-def test_an_input_beside_a_whole_number_is_not_spelled_as_one() -> None:
-    """An inverse hyperbolic tangent of one is infinite, and of a number below it is none."""
+def test_an_answer_is_shown_with_enough_digits_to_differ_from_the_truth() -> None:
+    """Both numbers have the same number of digits, and the last two tell them apart."""
+    close = broken(deviation=5.0, bound=3.0, actual=4.83378982543945, expected=4.833792344709238)
+    assert "4.833790, expected 4.833792" not in (text := dict(facts(findings([close])[0]))["example"])
+    assert ": 4.833790 " not in text
+    assert "4.83379, expected 4.833792, 5 ulp off" in text.replace("4.8337898", "4.83379").replace(
+        "4.8337923", "4.833792"
+    )
+
+
+def test_a_worst_example_of_another_law_names_that_law() -> None:
+    """Its numbers are not those of the first law."""
+    gradient = broken("gradient", 2.0, group="gradient", event=OVERFLOW, deviation=9e9, bound=3.0, actual=7.0)
+    near = broken(event=OVERFLOW, deviation=3.4, bound=3.1, actual=2.0, expected=1.0)
+    assert dict(facts(findings([near, gradient])[0]))["worst"].startswith("[float32, gradient] ")
+
+
+def test_a_mistake_is_one_finding_and_comes_first() -> None:
+    """It joins laws with other examples and causes, and precedes an overflow."""
+    known = {"mistake": "softmax is applied twice", "cause": "softmax is applied twice: apply it once"}
+    verdicts = [
+        broken("shift", event=OVERFLOW),
+        broken("value", 1.0, **known),
+        broken("gradient", 2.0, group="gradient", **known),
+    ]
+    first, second = findings(verdicts)
+    assert (sentence(first), first.laws) == (known["cause"], ["value", "gradient"])
+    assert second.laws == ["shift"]
+    assert "look at" not in dict(facts(first))
+
+
+def test_what_float32_mends_names_formats_of_16_bits_only() -> None:
+    """A float32 law that loses digits on the same line is another finding."""
+    mended = {"mended_wider": True, "dtype": "float16"}
+    first = OVERFLOW.model_copy(update={"dtype": "float16"})
+    second = first.model_copy(update={"operation": "sum", "kind": EventKind.CANCELLATION})
+    lost = broken("digits_not_lost", status=Status.LOST, event=second.model_copy(update={"dtype": "float32"}))
+    found = findings([broken(event=first, **mended), broken("sums", event=second, **mended), lost])
+    assert sentence(found[0]).startswith("float16 is too narrow")
+    assert [one.status for one in found] == [Status.BROKEN, Status.LOST]
+
+
+def test_errors_that_differ_in_a_memory_address_are_one_finding() -> None:
+    """The address of an object changes with each process."""
+    errors = [
+        samples.run.verdict(Status.ERROR, law=law, reason=f"E: <object at 0x{address}> fails")
+        for law, address in (("a", "7f3a90"), ("b", "7ffeb1"))
+    ]
+    assert len(findings(errors)) == 1
+
+
+def test_laws_that_only_lose_digits_are_not_counted_as_broken() -> None:
+    """The count is that of the verdict line."""
+    verdicts = [broken(event=OVERFLOW), broken("kept", status=Status.LOST, event=OVERFLOW)]
+    assert dict(facts(findings(verdicts)[0]))["breaks"] == "value, in float32"
+    assert "1 of 2 laws" in verdict_line(verdicts)
+
+
+@pytest.mark.parametrize(
+    ("statuses", "line"),
+    [
+        ([], ""),
+        ([Status.BROKEN], "for the meaning of defect, run `harness explain defect`"),
+        ([Status.BROKEN, Status.LOST], "for the meaning of lost digits, run `harness explain lost-digits`"),
+    ],
+)
+def test_the_least_familiar_term_is_explained(statuses: list[Status], line: str) -> None:
+    """One line, and only if there is a finding."""
+    verdicts = [broken(f"law-{number}", status=status) for number, status in enumerate(statuses)]
+    assert glossary_line([*verdicts, samples.run.verdict(Status.HOLDS)]) == line
+
+
+def test_a_failure_that_loses_no_digits_is_a_property() -> None:
+    """A law of any rank that need not hold says nothing about digits."""
+    (one,) = findings([broken("any_rank", group="implementation", status=Status.LOST)])
+    assert finding_in_short(one).startswith("PROPERTY  any_rank does not hold, but is not required")
+
+
+def test_an_input_near_an_integer_is_printed_with_all_digits() -> None:
+    """The inverse hyperbolic tangent is infinite at 1, and finite at the number below."""
     for at, spelled in (
         (1.0 - 2.0**-40, repr(1.0 - 2.0**-40)),
         (-1.0, "-1"),
@@ -334,7 +419,7 @@ def test_an_input_beside_a_whole_number_is_not_spelled_as_one() -> None:
 
 @pytest.mark.parametrize("width", [60, 80])
 def test_a_block_fits_its_columns_but_for_what_is_pasted(width: int) -> None:
-    """The command to see it again is one line."""
+    """The replay is one line."""
     block = finding_block(findings([broken(event=OVERFLOW)])[0], width=width, options_only=True)
     *lines, again = block.splitlines()
     assert max(map(len, lines)) <= width
@@ -352,14 +437,14 @@ def test_a_block_fits_its_columns_but_for_what_is_pasted(width: int) -> None:
         ("harness check f.py:g --law value '", "harness check f.py:g --law value '"),
     ],
 )
-def test_a_large_example_is_seen_again_by_what_is_added_to_the_command(replay: str, added: str) -> None:
-    """It is drawn again from its seed, which is not said where it is the usual one."""
+def test_a_large_example_is_drawn_again_by_extra_options(replay: str, added: str) -> None:
+    """The rerun draws the example again from its seed. The default seed is not printed."""
     (finding,) = findings([broken(event=OVERFLOW, replay=replay)])
     assert dict(facts(finding, options_only=True))["rerun"] == added
     assert dict(facts(finding))["rerun"] == replay
 
 
 def test_every_failing_verdict_has_its_finding() -> None:
-    """By its key."""
+    """The findings are stored by the key of the verdict."""
     verdicts = [broken(event=OVERFLOW), samples.run.verdict(Status.ERROR, law="other")]
     assert set(by_verdict(findings(verdicts))) == {verdict.key for verdict in verdicts}

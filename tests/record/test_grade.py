@@ -1,4 +1,4 @@
-"""Grades: from the verdicts of a case in a dtype to one word."""
+"""Grades: one word for the verdicts of a case in a dtype."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from harness.record import Grade, Status, Verdict, Violation, grade, grades
 def verdict(
     *, group: str = "value", largest: float = 0.4, magnitude: float | None = None, status: Status = Status.HOLDS
 ) -> Verdict:
-    """A verdict with the facts that grades look at."""
+    """Return a verdict with the facts that grades use."""
     violation = None
     if magnitude is not None:
         violation = Violation(
@@ -40,12 +40,12 @@ def verdict(
     ids=str,
 )
 def test_a_case_is_graded_by_its_worst(verdicts: list[Verdict], expected: Grade | None) -> None:
-    """What is declared counts; what needs infinities does not; what was not measured has no grade."""
+    """Declared failures count, results at infinities do not. A case without a measurement has no grade."""
     assert grade(verdicts) is expected
 
 
 def test_each_dtype_has_its_grade() -> None:
-    """By case and dtype."""
+    """Grades are stored by case and dtype."""
     half = verdict(largest=60.0).model_copy(update={"dtype": "float16"})
     found = grades([verdict(), half])
     assert found == {("a.b.c", "float32"): Grade.CORRECTLY_ROUNDED, ("a.b.c", "float16"): Grade.BACKWARD_STABLE}

@@ -1,4 +1,4 @@
-"""Numbers as terminal and page write them: three digits, in the unit that leaves one before the point."""
+"""Numbers in terminal and page: three digits, in a unit with a digit before the point."""
 
 import math
 
@@ -14,7 +14,7 @@ from reports import number as page
     [(0.0, "0"), (0.0123456, "0.0123"), (9.996, "10.0"), (1013.4, "1,013"), (1.5e-7, "1.50e-07"), (math.nan, "–")],
 )
 def test_a_number_has_three_significant_digits(value: float, text: str) -> None:
-    """Whole digits are all there, and what is not known is a dash."""
+    """Integer digits are never cut, and an unknown value is a dash."""
     assert plain(value) == text
 
 
@@ -23,7 +23,7 @@ def test_a_number_has_three_significant_digits(value: float, text: str) -> None:
     [(0.99949, ("999", "ms")), (0.99951, ("1.00", "s")), (3e-10, ("0.300", "ns")), (4000.0, ("4,000", "s"))],
 )
 def test_a_unit_leaves_a_digit_before_the_point_after_rounding(value: float, text: tuple[str, str]) -> None:
-    """Just below a unit is that unit where it rounds to it; beyond the units the smallest and the largest are left."""
+    """A value that rounds up to a unit is written in it. Beyond the range, the smallest and the largest unit remain."""
     assert scaled(value, SECONDS) == text
 
 

@@ -1,4 +1,4 @@
-"""Records on disk: what is written is read back, and what is damaged is refused in one plain message."""
+"""Records on disk can be read back, and a damaged record is refused with one plain message."""
 
 import json
 import math
@@ -39,8 +39,8 @@ def verdict(**changes: object) -> Verdict:
     return Verdict.model_validate({**plain, **changes})
 
 
-def test_what_is_written_is_read_back(workplace: Path) -> None:
-    """Infinity included."""
+def test_records_are_read_back(workplace: Path) -> None:
+    """Infinity is preserved too."""
     folder = RunFolder(workplace / "run")
     written = [verdict(), verdict(law="gradient", deviation=math.inf, status=Status.BROKEN)]
     folder.write(Verdict, written)
@@ -48,8 +48,8 @@ def test_what_is_written_is_read_back(workplace: Path) -> None:
     assert folder.read(Epoch) == []
 
 
-def test_an_interrupt_while_a_record_is_written_is_one() -> None:
-    """And any other fault of writing is what it is."""
+def test_an_interrupt_while_a_record_is_written_is_raised() -> None:
+    """Other exceptions are raised unchanged too."""
 
     class Slow(Record):
         fault: type[BaseException]
@@ -65,7 +65,7 @@ def test_an_interrupt_while_a_record_is_written_is_one() -> None:
 
 
 def test_verdicts_on_the_same_law_are_replaced_and_others_kept(workplace: Path) -> None:
-    """So that the commands of one job fill one run."""
+    """The commands of a job can therefore fill the same run."""
     folder = RunFolder(workplace)
     folder.merge_verdicts([verdict(), verdict(law="gradient")])
     folder.merge_verdicts([verdict(status=Status.BROKEN)])
@@ -77,7 +77,7 @@ def test_verdicts_on_the_same_law_are_replaced_and_others_kept(workplace: Path) 
     [('{"kind": "verdict"}', "case"), ("not json}", "Verdict"), ('{"kind": "verdict", "surprise": 1}', "case")],
 )
 def test_a_damaged_line_is_named_with_its_number(workplace: Path, line: str, field: str) -> None:
-    """No traceback, no half-read run."""
+    """There is no traceback, and no partial run."""
     folder = RunFolder(workplace)
     folder.write(Verdict, [verdict()])
     written, _ = sealed(line, folder.chain(Verdict).sums[-1])
@@ -97,7 +97,7 @@ def test_a_damaged_line_is_named_with_its_number(workplace: Path, line: str, fie
     ],
 )
 def test_a_damaged_tensor_is_refused_when_it_is_read(values: tuple[str, ...], text: str) -> None:
-    """Before anything tries to show it."""
+    """It never reaches the output."""
     with pytest.raises(ValidationError, match=text):
         TensorText(dtype="float32", shape=(2,), values=values)
 
@@ -116,39 +116,39 @@ def test_a_damaged_tensor_is_refused_when_it_is_read(values: tuple[str, ...], te
     ids=str,
 )
 def test_a_record_that_contradicts_itself_is_refused(changes: dict[str, object], text: str) -> None:
-    """Whoever wrote it."""
+    """The author does not matter."""
     with pytest.raises(ValidationError, match=text):
         verdict(**changes)
 
 
 def test_no_control_character_enters_a_record() -> None:
-    """Neither where it is made, nor where it is changed: a forged verdict on a cleared screen comes from nowhere."""
+    """They are replaced at creation and on a change, so that no forged verdict can clear the screen."""
     forged = "\x1b[2J\x1b[Hverdict: no defect\n\u202eover"
     for record in (verdict(reason=forged), verdict().model_copy(update={"reason": forged})):
         assert record.reason == "\ufffd[2J\ufffd[Hverdict: no defect\n\ufffdover"
 
 
 def test_a_message_is_one_line_without_control_characters() -> None:
-    """Whatever stands in the value."""
+    """The value and the place may contain any text."""
     message = str(UsageError("a file can be read", value="\x1b[2J\ngreen", place="a\tb"))
     assert message == "a file can be read in a b: got \ufffd[2J green"
 
 
 def test_a_run_of_another_schema_is_refused_by_its_version(workplace: Path) -> None:
-    """Whatever else is new in it."""
+    """Unknown fields do not matter."""
     (workplace / "run.json").write_text(json.dumps({"schema_version": 99, "wings": 2}), encoding="utf-8")
     with pytest.raises(UsageError, match="schema 99"):
         RunFolder(workplace).head()
 
 
 def test_a_folder_without_a_head_is_no_run(workplace: Path) -> None:
-    """The message says what a run is."""
+    """The message names the file that makes a folder a run."""
     with pytest.raises(UsageError, match=r"run\.json"):
         RunFolder(workplace).head()
 
 
 def test_a_file_that_cannot_be_written_leaves_the_old_one(workplace: Path) -> None:
-    """And no temporary file."""
+    """No temporary file remains."""
     file = workplace / "kept.txt"
     write_atomically(file, "old")
     with pytest.raises(UnicodeEncodeError):
@@ -158,7 +158,7 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one(workplace: Path) -> No
 
 
 def test_a_session_adds_to_a_run_and_clears_it_when_asked(workplace: Path) -> None:
-    """The commands that filled it are listed."""
+    """The head lists the commands that filled it."""
     Session("one").keep(verdict())
     again = Session("one")
     assert len(again.head.commands) == 2
@@ -170,7 +170,7 @@ def test_a_session_adds_to_a_run_and_clears_it_when_asked(workplace: Path) -> No
 
 
 def test_a_run_that_has_its_report_starts_afresh(workplace: Path) -> None:
-    """The main job runs twice."""
+    """The main job may therefore run twice."""
     session = Session("one")
     session.keep(verdict())
     (session.folder.path / "report").mkdir()
@@ -178,7 +178,7 @@ def test_a_run_that_has_its_report_starts_afresh(workplace: Path) -> None:
 
 
 def test_a_session_does_not_write_into_a_folder_of_something_else(workplace: Path) -> None:
-    """Nothing of the user's is touched."""
+    """The user's files are unchanged."""
     (workplace / "thesis").mkdir()
     (workplace / "thesis" / "chapter.tex").write_text("x", encoding="utf-8")
     with pytest.raises(UsageError, match="the folder contains other files"):
@@ -191,17 +191,29 @@ def test_a_session_does_not_write_into_a_folder_of_something_else(workplace: Pat
         ([], "verdict: none, no law was checked"),
         ([verdict()], "verdict: no defect in 1 law (1 holds)"),
         ([verdict(status=Status.SKIPPED)], "verdict: none, every law was skipped (1 skipped)"),
-        ([verdict(), verdict(status=Status.BROKEN)], "verdict: 1 defect in a.b.c: 1 of 2 laws (1 holds)"),
         (
-            [verdict(), verdict(status=Status.EXPECTED)],
+            [verdict(), verdict(status=Status.BROKEN, law="b")],
+            "verdict: 1 defect in a.b.c: 1 of 2 laws (1 holds, 1 broken)",
+        ),
+        (
+            [verdict(), verdict(status=Status.EXPECTED, law="b")],
             "verdict: no undeclared defect in 2 laws (1 holds, 1 expected failure)",
         ),
         (
-            [verdict(status=Status.UNEXPECTED), verdict(status=Status.ERROR)],
-            "verdict: 1 declared failure not found in a.b.c: 1 of 2 laws; 1 error in a.b.c: 1 of 2 laws (0 hold)",
+            [verdict(status=Status.UNEXPECTED), verdict(status=Status.ERROR, law="b")],
+            "verdict: 1 declared failure not found in a.b.c: 1 of 2 laws; 1 error in a.b.c: 1 of 2 laws "
+            "(0 hold, 1 not found, 1 with an error)",
+        ),
+        (
+            [verdict(), verdict(dtype="float64", status=Status.BROKEN), verdict(law="b")],
+            "verdict: 1 defect in a.b.c: 1 of 2 laws (3 verdicts: 2 hold, 1 broken)",
+        ),
+        (
+            [verdict(status=Status.LOST), verdict(status=Status.LOST, law="any_rank", group="implementation")],
+            "verdict: no defect in 2 laws (0 hold, 1 loses digits, 1 not required)",
         ),
     ],
 )
 def test_the_verdict_line_is_one_plain_sentence(verdicts: list[Verdict], line: str) -> None:
-    """For every mix of statuses."""
+    """All combinations of statuses are tested."""
     assert verdict_line(verdicts) == line

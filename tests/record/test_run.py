@@ -1,4 +1,4 @@
-"""Runs that cannot lie: what was planned and how it ended is told, what was altered is refused with its line."""
+"""A run reports its plan and how it ended, and an altered file is refused with the line number."""
 
 import os
 import resource
@@ -26,12 +26,12 @@ from reports.table import Table
 
 
 def verdicts(number: int, case: str = "m.f") -> list[Verdict]:
-    """Return verdicts that hold, each on a law of its own."""
+    """Return passing verdicts on different laws."""
     return [samples.run.verdict(case=case, law=f"law_{i}", group="value") for i in range(number)]
 
 
 def kept(session: Session, number: int, planned: int, how: BaseException | None = None) -> RunFolder:
-    """Let a command find some of what it planned, and end in some way."""
+    """Run a command that finishes part of its plan and ends in the given way."""
     with Ending(found := []) as ending, session:
         session.expect(planned, "law", plan="the plan")
         for verdict in verdicts(number):
@@ -45,7 +45,7 @@ def kept(session: Session, number: int, planned: int, how: BaseException | None 
 
 
 def tables(run: RunFolder) -> set[str]:
-    """Return the names of what the page has of the laws of a run; a grade of laws not looked at is none."""
+    """Return the names of the tables on the page about the laws of a run."""
     section = laws(read_run(run))
     assert section is not None
     return {part.name for part in section.parts if isinstance(part, Table)}
@@ -53,13 +53,13 @@ def tables(run: RunFolder) -> set[str]:
 
 @pytest.fixture
 def check(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Be the command ``check``."""
+    """Run as the command ``check``."""
     monkeypatch.setattr(sys, "argv", ["harness", "check", "m.py:f"])
 
 
 @pytest.mark.usefixtures("check")
 def test_a_run_that_was_interrupted_says_so_wherever_it_is_read() -> None:
-    """After how many of how many; until the same is done to its end."""
+    """The message has the counts of finished and planned laws. It disappears when the same command finishes."""
     run = kept(Session("it"), 7, 44, KeyboardInterrupt())
     assert early(run.head().work, "check") == "interrupted after 7 of 44 laws"
     _, lines = write_report(run)
@@ -76,8 +76,8 @@ def test_a_run_that_was_interrupted_says_so_wherever_it_is_read() -> None:
     assert [work.ended for work in run.head().work] == [Ended.INTERRUPTED, Ended.FINISHED]
 
 
-def test_what_ended_before_it_was_planned_is_made_good_for_by_the_same_command() -> None:
-    """And not by another."""
+def test_a_command_interrupted_before_its_plan_is_completed_by_the_same_command() -> None:
+    """Another command does not complete it."""
     begun = Work(name="check", plan="a", ended=Ended.INTERRUPTED)
     done = Work(name="check", plan="b", planned=4, done=4, ended=Ended.FINISHED)
     assert early([begun]) == "interrupted before its work was planned"
@@ -87,7 +87,7 @@ def test_what_ended_before_it_was_planned_is_made_good_for_by_the_same_command()
 
 @pytest.mark.usefixtures("check")
 def test_the_gate_has_no_verdict_on_a_run_that_was_interrupted() -> None:
-    """And no baseline is made of it; a whole one it says nothing of."""
+    """It cannot become the baseline. A complete run has no such finding."""
     kept(Session("it"), 7, 44, KeyboardInterrupt())
     (finding,) = _refuse_unfinished("it", update=False)
     assert finding.outcome is Outcome.NO_VERDICT
@@ -121,7 +121,7 @@ def _killed() -> RunFolder:
 
 @pytest.mark.usefixtures("check")
 def test_a_run_that_was_killed_keeps_what_was_found_and_says_so() -> None:
-    """A line that was not written to its end is told from one that was altered, and left out when the run goes on."""
+    """An incomplete last line is distinguished from an altered line, and dropped when the run continues."""
     run = _killed()
     file = run.path / FILES[Verdict]
     file.write_bytes(file.read_bytes()[:-9])
@@ -161,8 +161,8 @@ def _lines(change: Callable[[list[bytes]], object]) -> Callable[[Path], None]:
     ids=["deleted", "the last deleted", "duplicated", "reordered", "forged", "torn", "gone"],
 )
 @pytest.mark.usefixtures("check")
-def test_what_was_altered_is_refused_with_its_line(damage: Callable[[Path], None], text: str) -> None:
-    """By whoever reads the run."""
+def test_an_altered_record_is_refused_with_its_line(damage: Callable[[Path], None], text: str) -> None:
+    """Every reader of the run refuses it."""
     run = kept(Session("it"), 10, 10)
     damage(run.path / FILES[Verdict])
     for read in (lambda: run.read(Verdict), lambda: write_report(run), lambda: reports.load("it")):
@@ -172,7 +172,7 @@ def test_what_was_altered_is_refused_with_its_line(damage: Callable[[Path], None
 
 @pytest.mark.usefixtures("check")
 def test_a_head_that_was_altered_is_refused() -> None:
-    """An interrupted run does not become a finished one by an edit."""
+    """An edit cannot turn an interrupted run into a finished one."""
     run = kept(Session("it"), 7, 44, KeyboardInterrupt())
     file = run.path / "run.json"
     file.write_text(file.read_text().replace('"interrupted"', '"finished"'), encoding="utf-8")
@@ -182,7 +182,7 @@ def test_a_head_that_was_altered_is_refused() -> None:
 
 @pytest.mark.usefixtures("check")
 def test_a_full_disk_is_one_sentence_and_what_was_finished_is_kept() -> None:
-    """The line that did not fit is not there by half."""
+    """No partial line remains."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     session = Session("it")
     session.expect(44, "law")
@@ -201,7 +201,7 @@ def test_a_full_disk_is_one_sentence_and_what_was_finished_is_kept() -> None:
 
 
 def test_a_place_that_cannot_be_written_to_is_one_sentence(workplace: Path) -> None:
-    """A file stands where a folder is to be."""
+    """A file is in the place of a folder."""
     (workplace / "taken").write_text("", encoding="utf-8")
     with pytest.raises(UsageError, match=r"cannot write `.*`: "):
         Session(str(workplace / "taken" / "it"))
@@ -209,7 +209,7 @@ def test_a_place_that_cannot_be_written_to_is_one_sentence(workplace: Path) -> N
 
 @pytest.mark.usefixtures("check")
 def test_one_command_at_a_time_writes_into_a_run() -> None:
-    """Another process is told; two would break the chain of each other's records."""
+    """A second command exits with a message, because two would break the chain of checksums."""
     other = "from harness.cli.session import Session; Session('it')"
     with Session("it"):
         done = subprocess.run([sys.executable, "-c", other], capture_output=True, text=True, check=False, timeout=120)
@@ -217,8 +217,8 @@ def test_one_command_at_a_time_writes_into_a_run() -> None:
 
 
 @pytest.mark.usefixtures("check")
-def test_subjects_of_one_name_are_told_apart(workplace: Path) -> None:
-    """By path: neither replaces the other; and by source: what was found of the one before is told."""
+def test_subjects_of_the_same_name_are_distinguished(workplace: Path) -> None:
+    """Subjects of equal name and different paths keep separate results. After an edit, the old results are reported."""
     for folder, body in (("a", "return x"), ("b", "return -x")):
         (workplace / folder).mkdir()
         (workplace / folder / "m.py").write_text(f"def f(x):\n    {body}\n", encoding="utf-8")
@@ -240,14 +240,14 @@ def test_subjects_of_one_name_are_told_apart(workplace: Path) -> None:
 
 
 def test_the_verdict_never_begins_with_what_was_not_reached() -> None:
-    """What is missing stands first."""
+    """The sentence begins with the missing part."""
     line = verdict_line(verdicts(7), "interrupted after 7 of 44 laws")
     assert line == "verdict: interrupted after 7 of 44 laws, the rest was not checked; no defect in 7 laws (7 hold)"
 
 
 @pytest.mark.usefixtures("check")
 def test_records_without_a_case_of_their_own_are_kept_as_they_are() -> None:
-    """A property found twice is there once."""
+    """A property found twice is stored once."""
     found = Property(case="m.f", name="repeatable", dtype="float16", value="no", sentence="{case} varies.")
     with Session("it") as session:
         session.keep(found)

@@ -1,4 +1,4 @@
-"""``python -m regret [NAMES]`` in ``tests/``: how near the tuner comes to the best loader, and how soon."""
+"""``python -m regret [NAMES]`` in ``tests/``: how near the tuner gets to the best loader, and how fast."""
 
 import sys
 

@@ -1,7 +1,7 @@
-"""The tuner beside measuring everything and rules of thumb, on data sets on paper.
+"""Compare the tuner with exhaustive measurement and rules of thumb, on simulated data sets.
 
-The dozen that is named was written before the tuner ran on any of it; by what it missed of them it was mended, and only
-then were those run for the first time that are drawn at random.
+The twelve named data sets were written before the first run of the tuner. Its misses led to corrections; after these,
+randomly drawn data sets were tried for the first time.
 """
 
 import math
@@ -18,10 +18,10 @@ from harness.tuner.configuration import Choice, LoaderKind, worker_counts
 from harness.tuner.tuning import Tuning, Wish
 
 SECONDS = 4.0
-"""Seconds for which each choice is measured where all are."""
+"""Seconds per choice in an exhaustive measurement."""
 
 NEAR, QUICK = 0.95, 0.2
-"""What the tuner is held to: this share of the best rate, in this share of the time."""
+"""The tuner must reach this share of the best rate in this share of the time."""
 
 SEEDS = 5
 WISH = Wish((32, 128, 512), worker_counts(CORES))
@@ -40,13 +40,13 @@ HELD_APART: Mapping[str, Costs] = {
     "asked at once": Costs(computes=2e-6, asks=2e-2),
     "cached store": Costs(computes=2e-5, waits=5e-4),
 }
-"""Costs of the data sets of `harness bench tuner`, by name; a cached store stands for its stream."""
+"""Costs of the data sets of `harness bench tuner`, by name; a cached store represents its stream."""
 
 DRAWN = 20
 
 
 def drawn(number: int) -> Costs:
-    """Costs drawn at random over all magnitudes: a third wait, a third compute, a third do both."""
+    """Return costs drawn at random over all magnitudes: a third wait, a third compute, a third do both."""
     generator = random.Random(f"costs {number}")
 
     def between(low: float, high: float) -> float:
@@ -64,22 +64,12 @@ def drawn(number: int) -> Costs:
 
 
 JUDGED_ON: Mapping[str, Costs] = {**HELD_APART, **{f"drawn {number}": drawn(number) for number in range(1, DRAWN + 1)}}
-"""Those and some that nobody chose."""
+"""The named data sets and random ones."""
 
 
 @dataclass(frozen=True)
 class Judged:
-    """One run of the tuner.
-
-    Parameters
-    ----------
-    choice
-        What it chose.
-    share
-        Its rate over the best of all.
-    time
-        Its time over that of measuring all.
-    """
+    """A run of the tuner: its choice, its rate relative to the best, and its time relative to measuring all."""
 
     choice: Choice
     share: float
@@ -87,22 +77,22 @@ class Judged:
 
     @property
     def reaches_both(self) -> bool:
-        """Whether it came near enough, soon enough."""
+        """Whether it reached both targets."""
         return self.share >= NEAR and self.time <= QUICK
 
 
 def choices(costs: Costs) -> tuple[Choice, ...]:
-    """All that is measured where everything is."""
+    """Return all choices of an exhaustive measurement."""
     return (*WISH.grid(), *(WISH.grid(LoaderKind.BATCHES) if costs.at_once is not None else ()))
 
 
 def rates(costs: Costs) -> dict[Choice, float]:
-    """The rate of each choice."""
+    """Return the rate of each choice."""
     return {choice: rate(costs, choice) for choice in choices(costs)}
 
 
 def judged(costs: Costs, known: Mapping[Choice, float], seed: int) -> Judged:
-    """Run the tuner once, within the time it is held to."""
+    """Run the tuner once within its time limit."""
     all_s = SECONDS * len(known)
     with on_paper(costs, seed) as items:
         tuning = Tuning(items, WISH, cores=CORES, seconds=QUICK * all_s, seed=seed)
@@ -111,13 +101,13 @@ def judged(costs: Costs, known: Mapping[Choice, float], seed: int) -> Judged:
 
 
 def ruled(known: Mapping[Choice, float], workers: int) -> float:
-    """The share of the best of so many workers, with the batch size that suits them."""
+    """Return the share of the best rate for a number of workers, with the best batch size."""
     usual = (known[choice] for choice in known if choice.workers == workers and choice.kind is LoaderKind.ITEMS)
     return max(usual) / max(known.values())
 
 
 def main(names: Sequence[str]) -> int:
-    """Judge the tuner on the data sets that are named, or all; return the exit code."""
+    """Judge the tuner on the named data sets, by default all, and return the exit code."""
     table = Table("data set", "best of all", "chosen most often")
     for heading in ("rate to best", "least", "time to all", "most", "workers = cores", "torch's default"):
         table.add_column(heading, justify="right", no_wrap=True)

@@ -1,9 +1,9 @@
-"""A machine on paper: a clock that stands still unless somebody waits or computes, and loaders that go by it.
+"""A simulated machine: its clock advances only by simulated waiting and computing.
 
-The tuner itself runs on it, with its probe, its readings and its look at the data set: only the clock, the processor's
-time, handing a batch over and the loader are simulated. So what is judged does not depend on what else a machine does,
-many seeds take seconds, and the best configuration is known and not measured. The loader is torch's: batches go round
-the workers and arrive in order, each worker keeps its prefetch, computing shares the cores and waiting does not.
+The real tuner runs on it, with its probe, its readings and its check of the data set. Only the clock, CPU time, the
+transfer of batches and the loader are simulated. The results therefore do not depend on other load, many seeds take
+seconds, and the best configuration is known exactly. The simulated loader is torch's: batches are assigned to workers
+in turns and arrive in order, each worker has a prefetch, computing shares the cores, and waiting does not.
 """
 
 import random
@@ -20,33 +20,20 @@ from harness.tuner.configuration import Choice, LoaderKind
 
 CORES = 2
 START_S, STOP_S = 0.03, 0.01
-"""Starting a worker, and waiting for its end."""
+"""Seconds to start and to end a worker."""
 OVERHEAD_S = 5e-5
-"""Making any batch."""
+"""Seconds to make any batch."""
 NOISE = 0.05
-"""Scatter of the time that a batch takes."""
+"""Relative scatter of the time of a batch."""
 
 
 @dataclass(frozen=True)
 class Costs:
-    """What a data set costs on this machine, in seconds.
+    """Costs of a data set on this machine, in seconds.
 
-    Parameters
-    ----------
-    computes
-        Computing an item.
-    waits
-        Waiting for an item.
-    asks
-        Waiting for a batch, however large.
-    hop
-        What receiving a batch from a worker costs the process that asks, without its bytes.
-    item_hop
-        The same for each item more.
-    at_once
-        Computing an item where a whole batch is fetched; ``None`` where that is not possible.
-    uneven
-        One item of so many has all the waiting.
+    ``computes`` and ``waits`` are the costs of an item, ``asks`` is a wait per batch. Receiving a batch from a worker
+    costs ``hop`` plus ``item_hop`` per item, without its bytes. ``at_once`` is the cost of an item in a batch fetch, or
+    ``None`` without such a fetch. ``uneven`` is the number of items among which one has all the waiting.
     """
 
     computes: float = 0.0
@@ -58,7 +45,7 @@ class Costs:
     uneven: int = 1
 
     def made(self, choice: Choice, generator: random.Random | None) -> tuple[float, float]:
-        """Seconds of computing and of waiting for a batch; the mean where no generator is given."""
+        """Seconds of computing and of waiting for a batch; means without a generator."""
         n = choice.batch_size
         item = self.at_once if choice.kind is LoaderKind.BATCHES and self.at_once is not None else self.computes
         some = n / self.uneven
@@ -68,33 +55,27 @@ class Costs:
 
 
 class Clock:
-    """Time on paper; stands in for the module ``time``."""
+    """Simulated time, in place of the module ``time``."""
 
     def __init__(self) -> None:
         self.now = self.computed = 0.0
 
     def perf_counter(self) -> float:
-        """Seconds."""
+        """Return the time."""
         return self.now
 
+    def thread_time(self) -> float:
+        """Seconds of computing."""
+        return self.computed
+
     def spend(self, computing: float, waiting: float = 0.0) -> None:
-        """Let time pass."""
+        """Advance the clock."""
         self.now += computing + waiting
         self.computed += computing
 
 
 class Items:
-    """A data set on paper: asking for items lets time pass.
-
-    Parameters
-    ----------
-    costs
-        What they cost.
-    clock
-        The time.
-    seed
-        Seed of the scatter.
-    """
+    """A simulated data set: fetching items advances the clock."""
 
     def __init__(self, costs: Costs, clock: Clock, seed: int) -> None:
         self.costs, self.clock, self.random = costs, clock, random.Random(seed)
@@ -121,17 +102,7 @@ class Items:
 
 
 class Loader:
-    """A loader on paper.
-
-    Parameters
-    ----------
-    items
-        Its data set.
-    choice
-        How it is set.
-    noise
-        Scatter; none makes it the mean.
-    """
+    """A simulated loader for a choice, with random scatter or with means."""
 
     def __init__(self, items: Items, choice: Choice, noise: float = NOISE) -> None:
         self.items, self.choice, self.noise = items, choice, noise
@@ -140,7 +111,7 @@ class Loader:
         self.slow = self._slowed(computing, waiting)
 
     def _slowed(self, computing: float, waiting: float) -> float:
-        """How many times as long computing takes where workers and the process that asks share the cores."""
+        """Return the factor by which computing slows down because workers and the main process share the cores."""
         slow = 1.0
         for _ in range(50 * bool(self.choice.workers)):
             batch_s = max((computing * slow + waiting) / self.choice.workers, self.hop)
@@ -186,7 +157,7 @@ class Loader:
 
 
 def rate(costs: Costs, choice: Choice) -> float:
-    """Samples a second of a loader in the long run, without scatter."""
+    """Return the samples per second of a loader in the long run, without scatter."""
     clock = Clock()
     batches = iter(Loader(Items(costs, clock, 0), choice, noise=0.0))
     for _ in range(4 * choice.ahead + 4):
@@ -199,29 +170,29 @@ def rate(costs: Costs, choice: Choice) -> float:
 
 @dataclass(frozen=True)
 class _Computed:
-    """Stands in for what asks how long this thread has computed."""
+    """Substitute for the CPU clock of this thread."""
 
     clock: Clock
 
     def __call__(self) -> float:
-        """Seconds by the clock."""
+        """Return the time."""
         return self.clock.computed
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing."""
 
 
 class _NoWindow:
-    """Stands in for the window of CPU time, which nobody asks for here."""
+    """Substitute for the window of CPU time, which is not used here."""
 
     def close(self) -> float:
-        """No seconds."""
+        """Return zero seconds."""
         return 0.0
 
 
 @contextmanager
 def on_paper(costs: Costs, seed: int) -> Iterator[Items]:
-    """Let the tuner run by a clock on paper; yields the data set."""
+    """Run the tuner with a simulated clock, and yield the data set."""
     clock = Clock()
     items = Items(costs, clock, seed)
     with ExitStack() as stack:

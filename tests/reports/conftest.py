@@ -1,4 +1,4 @@
-"""A run with every kind of record, and its report: written once, read by every test that changes neither."""
+"""A run with every kind of record, and its report, written once and shared by all tests."""
 
 import hashlib
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from harness.record import RunFolder, Status, Verdict
 
 @pytest.fixture(scope="session")
 def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunFolder]:
-    """Return a run with every kind of record, which is to be left as it is."""
+    """Return a run with every kind of record. Tests must not change it."""
     run = samples.run.full_run(tmp_path_factory.mktemp("full"))
     before = _digests(run.path)
     yield run
@@ -24,7 +24,7 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunFolder]:
 
 @pytest.fixture(scope="session")
 def report(full: RunFolder) -> Iterator[Report]:
-    """Return the report of that run, which lies in it and is to be left as it is too."""
+    """Return the report of that run. Tests must not change it."""
     report = reported(full)
     before = _digests(report.page.parent)
     yield report
@@ -33,7 +33,7 @@ def report(full: RunFolder) -> Iterator[Report]:
 
 @pytest.fixture(scope="session")
 def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Report:
-    """Return the report of a run with every kind of record on the stand-in, failures and an accelerator included."""
+    """Return the report of a run on the stand-in, with every kind of record, failures and an accelerator."""
     environment = samples.run.environment(accelerator="NVIDIA H100")
     run = samples.run.full_run(tmp_path_factory.mktemp("elsewhere"), genuine=False, environment=environment)
     samples.benchmarks.write_suite(run, "steps", samples.benchmarks.step_entries(("cpu", "cuda")))

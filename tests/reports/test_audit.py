@@ -1,4 +1,4 @@
-"""A training step on the page: the line that goes wrong, and how far the others are from it."""
+"""A training step on the page: the wrong line, and the distance of the others from their limits."""
 
 from html import unescape
 from pathlib import Path
@@ -26,7 +26,7 @@ WRONG = AuditFinding(
 
 
 def room(factor: float, line: int) -> Headroom:
-    """Return an operation that is so far from its breaking point."""
+    """Return an operation at the given distance from its breaking point."""
     at = {"file": "train.py", "line": line, "function": "step", "operation": "exp", "dtype": "float32"}
     return Headroom(
         quantity="input", value=88.72283935546875 / factor, breaks_at=88.72283935546875, factor=factor, **at
@@ -41,15 +41,15 @@ def step(*findings: AuditFinding) -> Audit:
 
 
 def of(path: Path, audit: Audit) -> RunFolder:
-    """Return a run of one audit."""
+    """Return a run with a single audit."""
     run = RunFolder(path)
     run.write_head(samples.run.head())
     run.write(Audit, [audit])
     return run
 
 
-def test_the_first_screen_names_the_line_and_what_mends_it(tmp_path: Path) -> None:
-    """In the headline, and among the findings; the folder it lies in is nobody's business, its markup none of ours."""
+def test_the_first_screen_names_the_line_and_its_remedy(tmp_path: Path) -> None:
+    """The headline and the findings have both. The folder of the file is not shown, and markup in names is escaped."""
     html = reported(of(tmp_path, step(WRONG))).html.replace("<wbr>", "")
     headline = html[html.index("<h1") : html.index("</h1>")]
     assert 'class="headline bad"' in headline
@@ -60,8 +60,8 @@ def test_the_first_screen_names_the_line_and_what_mends_it(tmp_path: Path) -> No
     assert "<img" not in html
 
 
-def test_a_step_that_goes_nowhere_wrong_says_how_far_it_is_from_it(tmp_path: Path) -> None:
-    """A line that is about to break is in the headline, the nearest in the caption; the table has all."""
+def test_a_step_without_findings_shows_its_headroom(tmp_path: Path) -> None:
+    """The headline has a line that is about to break, the caption the nearest line, and the table all lines."""
     html = reported(of(tmp_path, step())).html.replace("<wbr>", "")
     calm = "1 training step audited: no defect in 120 operations"
     assert f"{calm}, but train.py:9 step is close to breaking: its exp input has only 1.50× headroom." in unescape(html)
@@ -72,8 +72,8 @@ def test_a_step_that_goes_nowhere_wrong_says_how_far_it_is_from_it(tmp_path: Pat
     assert len(tables.headroom(step()).rows) == 2
 
 
-def test_the_page_says_how_many_steps_were_looked_at_and_fails_where_one_went_wrong_unseen(tmp_path: Path) -> None:
-    """What was looked at in a second run is a finding like others; what could not be is one of its own."""
+def test_the_page_counts_audited_steps_and_fails_for_an_unaudited_failure(tmp_path: Path) -> None:
+    """Steps audited in a second run give usual findings. A step that cannot be repeated is a separate finding."""
     calm = AuditRun(steps=100, audited=12, within=3.0, cpu_s=0.54, step_s=0.0018, audited_s=0.01422)
     html = unescape(reported(of(tmp_path / "calm", step().model_copy(update={"run": calm}))).html)
     assert "audited 12 of 100 steps: an audited step takes 7.9 times as long as a plain one (1.80 ms)" in html
@@ -87,8 +87,8 @@ def test_the_page_says_how_many_steps_were_looked_at_and_fails_where_one_went_wr
     assert "Nothing: no defect was found" not in html
 
 
-def test_the_table_says_from_where_a_loss_of_digits_is_known() -> None:
-    """Of an overflow nobody need be asked; where an input breaks has all its digits, the largest number five."""
+def test_the_table_names_the_evidence_for_lost_digits() -> None:
+    """An overflow is evident from the step itself. A breaking input has all its digits, and the largest number five."""
     lost = WRONG.model_copy(update={"kind": AuditKind.CANCELLATION, "oracle": "ball arithmetic"})
     table = tables.findings(step(WRONG, lost))
     at = [header.heading for header in table.columns].index("evidence")
@@ -98,8 +98,11 @@ def test_the_table_says_from_where_a_loss_of_digits_is_known() -> None:
     assert [row[4] for row in shown.rows] == ["88.72283935546875", "3.4028e+38"]
 
 
-def test_the_page_and_a_notebook_say_what_was_not_followed(tmp_path: Path) -> None:
-    """Where nothing is found as well: it is taken for exact. The card of what loses digits says how that is known."""
+def test_page_and_notebook_list_untracked_operations(tmp_path: Path) -> None:
+    """They say so even without a finding, because such operations are assumed exact.
+
+    The card of lost digits names its evidence.
+    """
     unseen = step().model_copy(update={"blind": {"sort at /home/somebody/train.py:16": 2}})
     html = reported(of(tmp_path / "unseen", unseen)).html.replace("<wbr>", "")
     assert "Operations in train.step that were not tracked (assumed exact)" in html
@@ -113,13 +116,13 @@ def test_the_page_and_a_notebook_say_what_was_not_followed(tmp_path: Path) -> No
 
 
 def test_without_headroom_there_is_no_picture() -> None:
-    """Nor of what is broken already, or nowhere near it."""
+    """Operations that break already, or that are far from breaking, give no picture either."""
     assert headroom(step().model_copy(update={"headroom": ()})) is None
     assert headroom(step().model_copy(update={"headroom": (room(0.25, 9), room(2.0**40, 11))})) is None
 
 
-def test_what_a_step_is_there_to_show_is_declared_and_no_alarm(tmp_path: Path) -> None:
-    """It is not in the headline; where it is missing that is said."""
+def test_a_declared_finding_of_a_step_is_no_alarm(tmp_path: Path) -> None:
+    """It is not in the headline. If it does not occur, the page states that."""
     expected = {"expected": (AuditKind.OVERFLOW,)}
     html = reported(of(tmp_path / "shown", step(WRONG).model_copy(update=expected))).html
     assert 'class="headline bad"' not in html
@@ -129,7 +132,7 @@ def test_what_a_step_is_there_to_show_is_declared_and_no_alarm(tmp_path: Path) -
 
 
 def test_the_error_grows_along_the_step(tmp_path: Path) -> None:
-    """The figure names the first line that is not finite, or the largest error; of two lines there is none."""
+    """The figure names the first line with a non-finite value, or with the largest error. Two lines give no figure."""
     at = {"file": "train.py", "function": "step", "operation": "exp"}
     along = tuple(Stretch(line=line, error=10.0**-line, **at) for line in (7, 6, 5))
     calm = errors(step().model_copy(update={"errors": along}))

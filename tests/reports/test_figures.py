@@ -1,4 +1,4 @@
-"""Figures: house colours, page colours, curves that end where they should."""
+"""Figures: house colors, page colors, and curves that end where they should."""
 
 import io
 import math
@@ -37,7 +37,7 @@ def luminance(color: str) -> float:
 
 
 def test_digits_that_are_lost_are_not_marked_as_what_makes_a_run_fail(tmp_path: Path) -> None:
-    """On the picture of all laws each kind of outcome has a mark of its own; crosses are failures alone."""
+    """The picture of all laws has a mark for each outcome; only failures are crosses."""
     names = {Status.HOLDS: "o", Status.EXPECTED: "D", Status.LOST: "s", Status.BROKEN: "X", Status.ERROR: "X"}
     known = samples.run.full_run(tmp_path / "run")
     row = FRAMES["verdicts"](known).dropna(subset=["ratio"]).iloc[[0]]
@@ -49,7 +49,7 @@ def test_digits_that_are_lost_are_not_marked_as_what_makes_a_run_fail(tmp_path: 
 
 
 def test_marks_that_look_alike_say_so_once() -> None:
-    """At the group that the limits of the axes make of them; marks of two looks keep theirs."""
+    """Shared properties are in the group for the limits of the axes; two different marks keep theirs."""
     svg = drawn(lambda axes: axes.plot([0, 1, 3], "o"), name="alike", label="three")
     (group,) = re.findall(r'<g clip-path="[^"]*" style="([^"]*)">((?:<use [^<>]*/>)+)</g>', svg)
     assert "fill:#" in group[0]
@@ -62,19 +62,19 @@ def test_marks_that_look_alike_say_so_once() -> None:
 @pytest.mark.parametrize("style", PENS)
 @pytest.mark.parametrize("paper", ["#fefefe", "#14171a"])
 def test_the_colour_of_a_style_stands_out_on_both_papers(style: str, paper: str) -> None:
-    """A contrast of 3 to 1, what WCAG asks of graphics."""
+    """The contrast is at least 3 to 1, as WCAG requires for graphics."""
     low, high = sorted([luminance(pen(style).color), luminance(paper)])
     assert (high + 0.05) / (low + 0.05) >= 3
 
 
 @pytest.mark.parametrize("part", budget.COLORS)
 def test_the_parts_of_a_batchs_time_stand_out_on_dark_paper(part: str) -> None:
-    """The step was indigo on black, and seemed to be missing."""
+    """The step was once indigo on black, and invisible."""
     assert (luminance(budget.COLORS[part]) + 0.05) / (luminance("#14171a") + 0.05) >= 3
 
 
-def test_a_page_that_says_styles_once_has_the_same_drawings() -> None:
-    """With the rules put back in place of the classes; what looks like a style in a text is none."""
+def test_shared_styles_give_the_same_drawings() -> None:
+    """Replacing the classes by their rules gives the original drawings. Text that looks like a style is unchanged."""
     words = 'me style="fill:red" <b style="fill:red">'
     svgs = [
         drawn(lambda axes: axes.plot([0, 1, 3], "o-", label=words) and axes.legend(), name=name, label=words)
@@ -90,12 +90,12 @@ def test_a_page_that_says_styles_once_has_the_same_drawings() -> None:
 
 
 def test_an_unknown_style_is_drawn_as_foreign() -> None:
-    """A style nobody declared gets no colour of its own."""
+    """An undeclared style gets no separate color."""
     assert pen("mine") == pen("foreign")
 
 
 def test_a_drawing_follows_the_colours_of_the_page_and_keeps_its_identifiers_apart() -> None:
-    """Greys become variables, identifiers carry the name of the drawing, text stays text, no date is left."""
+    """Grays become variables, identifiers contain the name of the drawing, text stays text, and there is no date."""
     svg = drawn(lambda axes: axes.set_xlabel("n & more"), name="mine", label='say "what"')
     assert svg.startswith("<svg ")
     assert "fill:var(--muted)" in svg
@@ -108,8 +108,8 @@ def test_a_drawing_follows_the_colours_of_the_page_and_keeps_its_identifiers_apa
     assert svg == drawn(lambda axes: axes.set_xlabel("n & more"), name="mine", label='say "what"')
 
 
-def test_what_was_drawn_is_drawn_again_if_any_of_it_differs() -> None:
-    """A number of a frame, the name, the label, the size; and not if all of it is equal."""
+def test_a_drawing_is_repeated_if_any_input_differs() -> None:
+    """A number in a frame, the name, the label and the size count; equal drawings are reused."""
 
     def line(last: float = 2.0, *, name: str = "n", label: str = "l", height_in: float = 2.0) -> str:
         frame = pd.DataFrame({"height": [0.0, last]})
@@ -122,8 +122,8 @@ def test_what_was_drawn_is_drawn_again_if_any_of_it_differs() -> None:
     assert len(others) == _drawn.cache_info().misses == 5
 
 
-def test_what_is_cut_from_a_drawing_is_no_part_of_its_texts() -> None:
-    """A colon keeps its space in a label, and loses it in a style."""
+def test_compacting_a_drawing_keeps_its_texts() -> None:
+    """A colon loses its space in a style, but not in a label."""
     svg = drawn(lambda axes: axes.set_title("lowest: 0.846; fill: #1"), name="mine", label="")
     assert "lowest: 0.846; fill: #1</text>" in svg
     assert 'style="' in svg
@@ -134,7 +134,7 @@ TEXTS = {"case": "f.scratch.train", "family": "f", "style": "scratch", "experime
 
 
 def curve(losses: list[tuple[float, float]]) -> pd.DataFrame:
-    """Return a training run of these training and held-out losses."""
+    """Return a training run with these training and held-out losses."""
     values = {"epoch": range(len(losses)), "duration_s": 0.0, **TEXTS}
     frame = pd.DataFrame(losses, columns=["train_loss", "held_out_loss"]).assign(**values)
     types = {column.name: column.dtype for column in SCHEMAS["epochs"]}
@@ -156,18 +156,18 @@ def curve(losses: list[tuple[float, float]]) -> pd.DataFrame:
 def test_overfitting_is_a_held_out_loss_that_turns_up_while_the_training_loss_falls(
     losses: list[tuple[float, float]], *, expected: bool
 ) -> None:
-    """More than 5 % above the lowest value, which comes after the start."""
+    """The loss ends more than 5 % above its minimum, which comes after the start."""
     assert overfits(curve(losses)) is expected
 
 
 def test_the_lowest_epoch_is_the_first_of_equals() -> None:
-    """A plateau is marked where it begins."""
+    """The mark is at the start of a plateau."""
     assert lowest_epoch(curve([(3, 3), (2, 2), (1, 2), (0.5, 3)]))["epoch"] == 1
 
 
 @pytest.mark.parametrize("losses", [[(math.nan, math.nan)] * 3, [(1, 1), (math.inf, math.inf)], [(0, 0), (0, 0)]])
 def test_a_run_that_diverged_is_still_drawn(losses: list[tuple[float, float]]) -> None:
-    """Losses that are not finite leave gaps, not a crash."""
+    """Losses that are not finite become gaps."""
     (figure,) = training_curves(curve(losses), None)
     (panel,) = figure.panels
     assert panel.svg.startswith("<svg") or panel.note == "every loss of this run is NaN"
@@ -182,7 +182,7 @@ def test_a_stand_in_labels_every_figure_of_training() -> None:
 
 
 def test_the_ratio_of_vectorisation_lies_within_its_interval() -> None:
-    """The interval runs from the nearest quartiles to the farthest; a size without both styles has none."""
+    """The interval is from the nearest to the farthest quartiles. A size without both styles has no ratio."""
     rows = [
         {**entry["extra_info"], **{f"{name}_s": entry["stats"][name] for name in ("median", "q1", "q3")}}
         for entry in samples.benchmarks.vectorization_entries()
@@ -194,7 +194,7 @@ def test_the_ratio_of_vectorisation_lies_within_its_interval() -> None:
 
 
 def test_a_loop_is_compared_within_its_family() -> None:
-    """Another family's case of the same contract is no loop against these vectors."""
+    """A case with the same contract in another family is not its reference."""
     entries = [*samples.benchmarks.vectorization_entries()]
     for entry in entries[:2]:
         entry["extra_info"] |= {"family": "other"}
@@ -205,7 +205,7 @@ def test_a_loop_is_compared_within_its_family() -> None:
 
 @pytest.mark.parametrize("palette", [None, (bytes(range(18)), bytes(range(0, 60, 10)))])
 def test_a_png_holds_the_pixels_it_was_given(palette: tuple[bytes, bytes] | None) -> None:
-    """Grey levels, or colours as opaque as is said."""
+    """The pixels are gray levels, or colors with the given opacity."""
     with Picture.open(io.BytesIO(png(bytes(range(6)), height=2, width=3, palette=palette))) as picture:
         assert (picture.format, picture.size) == ("PNG", (3, 2))
         wide = picture.convert("RGBA")
@@ -224,10 +224,10 @@ def surveyed(path: Path) -> RunFolder:
     return run
 
 
-def test_deviation_against_magnitude_has_a_panel_a_contract_and_says_who_leaves_the_bound(
+def test_deviation_against_magnitude_has_a_panel_per_contract_and_names_violations(
     tmp_path: Path,
 ) -> None:
-    """In the text alternative; the naive softmax leaves it where its exponential overflows."""
+    """The text alternative states that the naive softmax exceeds the bound where its exponential overflows."""
     run = surveyed(tmp_path)
     made = magnitudes(FRAMES["profiles"](run), FRAMES["breakings"](run))
     assert [panel.title for panel in made.panels] == ["softmax", "log_softmax"]
@@ -240,7 +240,7 @@ def test_deviation_against_magnitude_has_a_panel_a_contract_and_says_who_leaves_
 
 
 def test_a_histogram_says_how_much_is_correctly_rounded(tmp_path: Path) -> None:
-    """Its last place is infinite."""
+    """The last bin ends at infinity."""
     made = histogram(FRAMES["histograms"](surveyed(tmp_path)))
     assert "scratch.softmax 80.0 %" in made.panels[0].svg
     assert "concise.softmax 80.8 %" in made.panels[0].svg
@@ -250,7 +250,7 @@ def test_a_histogram_says_how_much_is_correctly_rounded(tmp_path: Path) -> None:
 def test_accuracy_stands_against_speed_for_contracts_with_several_implementations(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A lost value is drawn on the line, one implementation alone has no panel, and the fastest is named."""
+    """A lost value is on the edge, a single implementation has no panel, and the fastest is named."""
     run = samples.run.full_run(tmp_path)
     operations = FRAMES["operations"](run)
     monkeypatch.setattr(accuracy, "FEWEST", 3)
@@ -262,8 +262,8 @@ def test_accuracy_stands_against_speed_for_contracts_with_several_implementation
     assert 0.0 < ratios["linear_regression.concise.mse_loss"] < 1.0
 
 
-def test_names_are_as_short_as_tells_cases_apart() -> None:
-    """The style, else the case in its family, else all of it."""
+def test_names_are_as_short_as_unique() -> None:
+    """The label is the style, else the case in its family, else the full name."""
     cases = ["a.scratch.linear", "b.scratch.linear", "b.scratch.other", "b.concise.linear"]
     names = names_of(pd.DataFrame({"case": cases, "style": ["scratch", "scratch", "scratch", "concise"]}))
     assert list(names.values()) == ["a.scratch.linear", "b.scratch.linear", "scratch.other", "concise"]
@@ -272,7 +272,7 @@ def test_names_are_as_short_as_tells_cases_apart() -> None:
 
 
 def test_without_checked_values_there_is_a_sentence_for_a_figure(tmp_path: Path) -> None:
-    """Times alone are no reason to draw it."""
+    """Times alone are not drawn."""
     run = samples.run.full_run(tmp_path)
     operations = FRAMES["operations"](run).assign(ratio=math.nan)
     (panel,) = accuracy_against_speed(operations).panels

@@ -1,4 +1,4 @@
-"""The frames of a report: one schema, whatever the run holds."""
+"""The frames of a report have one schema for all runs."""
 
 import json
 import math
@@ -23,7 +23,7 @@ from reports.schema import KEYS, SCHEMAS
 
 @pytest.fixture
 def bare(tmp_path: Path) -> RunFolder:
-    """Return a run that holds nothing but its head."""
+    """Return a run that has only its head."""
     run = RunFolder(tmp_path / "bare")
     run.write_head(samples.run.head())
     return run
@@ -31,7 +31,7 @@ def bare(tmp_path: Path) -> RunFolder:
 
 @pytest.mark.parametrize("name", SCHEMAS)
 def test_a_frame_has_the_columns_and_types_of_its_schema(full: RunFolder, name: str) -> None:
-    """Names and types are those that are documented, in that order."""
+    """Names, types and order agree with the documentation."""
     frame = FRAMES[name](full)
     assert len(frame)
     assert [(str(column), str(dtype)) for column, dtype in frame.dtypes.items()] == [
@@ -39,8 +39,8 @@ def test_a_frame_has_the_columns_and_types_of_its_schema(full: RunFolder, name: 
     ]
 
 
-def test_the_frames_of_the_sample_are_those_that_were_recorded(tmp_path: Path) -> None:
-    """Their names, and of each the columns, their order, their types and every value."""
+def test_the_frames_of_the_sample_are_as_recorded(tmp_path: Path) -> None:
+    """The record has the columns of each frame with their order, types and values."""
     made, recorded = samples.frames.contents(tmp_path), samples.frames.recorded()
     assert list(made) == list(recorded)
     for name in recorded:
@@ -61,7 +61,7 @@ def test_a_frame_is_an_attribute_and_an_item_and_a_misspelt_one_is_neither(bare:
 
 @pytest.mark.parametrize("name", SCHEMAS)
 def test_a_frame_says_what_a_row_is_and_its_keys_are_columns(name: str) -> None:
-    """Every column has a meaning, and no two have one name."""
+    """Every column has a meaning, and column names are unique."""
     names = [column.name for column in SCHEMAS[name]]
     assert FRAMES[name].meaning.startswith("One row for each ")
     assert all(column.meaning for column in SCHEMAS[name])
@@ -84,7 +84,10 @@ class Measured(BaseModel):
 
 
 def test_a_field_of_a_record_is_a_column_with_its_name_type_and_description() -> None:
-    """A whole number that may be unknown is real, since NaN is, as the median of a series is; the type may be said."""
+    """An optional integer is float64, because NaN is, and so is the median of a series.
+
+    The type can be given explicitly.
+    """
     assert columns_of(Measured, "case", "kind", "rounds", "prefetch", "median_s", "pin", "cpu_us") == (
         Column("case", "string", "what was measured"),
         Column("kind", "string", "which of them"),
@@ -101,13 +104,13 @@ def test_a_field_of_a_record_is_a_column_with_its_name_type_and_description() ->
     ("name", "reason"), [("rates", "neither text, number, bool nor series"), ("note", "no description")]
 )
 def test_a_field_that_makes_no_column_is_named(name: str, reason: str) -> None:
-    """A table has no type of a column, and a column needs a meaning."""
+    """A table is no column type, and a column needs a meaning."""
     with pytest.raises(TypeError, match=rf"`Measured\.{name}`.*{reason}"):
         columns_of(Measured, name)
 
 
 def test_further_fields_of_a_record_are_columns_without_a_declaration() -> None:
-    """They follow those that are declared, in their order; left out is what is named, and what makes no column."""
+    """They follow the declared columns in order. Named fields and fields without a column type are left out."""
 
     @frame(*columns_of(Measured, "median_s", "case"), keys=("case",), further=Measured, without=("kind", "note"))
     def measured(run: RunFolder) -> list[Row]:
@@ -120,12 +123,21 @@ def test_further_fields_of_a_record_are_columns_without_a_declaration() -> None:
 
 @pytest.mark.parametrize(("suite", "kind"), [("loaders", LoaderRecord), ("steps", StepRecord)])
 def test_every_field_of_a_loader_and_of_a_step_is_a_column_but_for_a_few(suite: str, kind: type[BenchRecord]) -> None:
-    """What their suites measure anew is one at once."""
+    """A new field of a suite becomes a column automatically."""
     absent = set(kind.model_fields) - {column.name for column in SCHEMAS[suite]}
     assert (
         absent
         == {
-            "loaders": {"slice_batches", "wall_us", "limit_wall_us", "limit_cpu_us", "remark", "budget"},
+            "loaders": {
+                "slice_batches",
+                "wall_us",
+                "limit_wall_us",
+                "limit_cpu_us",
+                "remark",
+                "reference_wall_us",
+                "reference_cpu_us",
+                "budget",
+            },
             "steps": {"phases_s"},
         }[suite]
     )
@@ -133,21 +145,21 @@ def test_every_field_of_a_loader_and_of_a_step_is_a_column_but_for_a_few(suite: 
 
 @pytest.mark.parametrize("name", SCHEMAS)
 def test_an_empty_frame_keeps_its_columns_and_types(full: RunFolder, bare: RunFolder, name: str) -> None:
-    """A run without such records gives no rows, and nothing else differs."""
+    """A run without such records gives no rows."""
     empty = FRAMES[name](bare)
     assert empty.empty
     assert list(empty.dtypes.items()) == list(FRAMES[name](full).dtypes.items())
 
 
 @pytest.mark.parametrize("name", SCHEMAS)
-def test_the_keys_of_a_frame_tell_its_rows_apart(full: RunFolder, name: str) -> None:
-    """No two rows are about the same."""
+def test_the_keys_of_a_frame_are_unique(full: RunFolder, name: str) -> None:
+    """The keys of each row are unique."""
     assert not FRAMES[name](full).duplicated(list(KEYS[name])).any()
 
 
 @pytest.mark.parametrize("name", SCHEMAS)
 def test_every_row_names_the_record_it_comes_from(full: RunFolder, name: str) -> None:
-    """The file and line, or the file and number of the benchmark, hold a record of the same case."""
+    """The named line, or the named benchmark, has a record of the same case."""
     frame = FRAMES[name](full)
     assert frame["record"].notna().all()
     for case, record in zip(frame["case"], frame["record"], strict=True):
@@ -160,7 +172,7 @@ def test_every_row_names_the_record_it_comes_from(full: RunFolder, name: str) ->
 
 
 def test_the_ratio_is_zero_where_nothing_deviates_and_infinite_where_everything_does(bare: RunFolder) -> None:
-    """An exact law has bound 0; an infinite deviation exceeds any bound; a skip has no ratio."""
+    """An exact law has bound 0, an infinite deviation exceeds any bound, and a skipped law has no ratio."""
     pairs = [(0.0, 0.0), (3.0, 12.0), (1.0, 0.0), (math.inf, 64.0), (math.inf, math.inf), (None, None)]
     verdicts = [
         samples.run.verdict(
@@ -178,7 +190,7 @@ def test_the_ratio_is_zero_where_nothing_deviates_and_infinite_where_everything_
 
 
 def test_a_counterexample_is_flattened_into_its_row(bare: RunFolder) -> None:
-    """Actual, expected and replay stand in the row of a broken law and are missing elsewhere."""
+    """Actual, expected and replay are in the row of a broken law, and missing in other rows."""
     bare.write(Verdict, [samples.run.verdict(Status.BROKEN), samples.run.verdict(law="other")])
     broken, holding = (row for _, row in FRAMES["verdicts"](bare).iterrows())
     assert math.isnan(broken["actual"])
@@ -196,7 +208,7 @@ def test_rates_come_from_the_median_and_their_interval_from_the_quartiles(full: 
 
 
 def test_an_error_without_a_standard_error_is_unknown(bare: RunFolder) -> None:
-    """A standard error of 0 divides nothing: unknown is never 0 or infinite."""
+    """With a standard error of 0 the result is unknown, neither 0 nor infinite."""
     estimate = samples.run.estimates()[0]
     bare.write(type(estimate), [estimate, estimate.model_copy(update={"standard_error": 0.0})])
     known, unknown = FRAMES["estimates"](bare)["error"]
@@ -214,13 +226,13 @@ def test_a_benchmark_that_lacks_a_field_is_named(bare: RunFolder) -> None:
 
 
 def test_a_benchmark_of_no_time_is_refused(bare: RunFolder) -> None:
-    """A median of 0 would make an infinite rate."""
+    """A median of 0 would give an infinite rate."""
     samples.benchmarks.write_suite(bare, "steps", [{**samples.benchmarks.step_entries()[0], "stats": {"median": 0.0}}])
     with pytest.raises(UsageError, match="`median`"):
         FRAMES["steps"](bare)
 
 
 def test_a_suite_of_another_name_is_left_alone(bare: RunFolder) -> None:
-    """What another suite timed is no loader, however it looks."""
+    """Measurements of another suite are not loaders, even with the same fields."""
     samples.benchmarks.write_suite(bare, "mine", samples.benchmarks.loader_entries())
     assert FRAMES["loaders"](bare).empty

@@ -1,4 +1,4 @@
-"""The gate's part of the report: findings, ratios, and the slices they rest on."""
+"""The gate's part of the report: findings, ratios, and the slices behind them."""
 
 import re
 from pathlib import Path
@@ -17,21 +17,21 @@ from reports.tables import gate
 
 
 def test_the_findings_that_decide_come_first() -> None:
-    """A regression before what is as it was."""
+    """A regression comes before an unchanged case."""
     table = gate.findings(samples.gate.findings())
     assert [row[1] for row in table.rows] == ["regressed", "unchanged"]
     assert "got slower" in table.rows[0][2]
 
 
 def test_every_arm_has_a_row_with_its_bounds() -> None:
-    """As slowdowns, in percent."""
+    """The bounds are slowdowns in percent."""
     table = gate.comparisons(samples.gate.comparisons())
     assert len(table.rows) == 5
     assert table.rows[0][3:] == ("10", "+10.0 %", "+9.1 %", "+10.9 %", "3.5 %")
 
 
 def test_the_figure_names_its_range_and_draws_the_case_that_differs_most() -> None:
-    """All cases on the left, its slices on the right."""
+    """All cases are on the left, the slices of this case on the right."""
     figure = evidence(samples.gate.comparisons(), samples.gate.slices())
     forest, course = figure.panels
     assert "+0.1 % to +10.0 %" in figure.caption
@@ -41,13 +41,13 @@ def test_the_figure_names_its_range_and_draws_the_case_that_differs_most() -> No
 
 
 def test_without_slices_the_figure_says_so() -> None:
-    """A run of which they were removed is still a readable run."""
+    """A run without its slices is still readable."""
     figure = evidence(samples.gate.comparisons(), [])
     assert figure.panels[1].note == "no slices in this run"
 
 
 def test_a_regression_is_among_what_needs_attention(tmp_path: Path) -> None:
-    """With a link to the gate's own section; a run without findings has none."""
+    """It has a link to the section of the gate. A run without findings has no entry."""
     run = samples.run.full_run(tmp_path / "run")
     reading = read(run)
     shown, own = attention.attention(reading), section.gate(reading)
@@ -58,8 +58,8 @@ def test_a_regression_is_among_what_needs_attention(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("kept", "colour"), [(2, "bad"), (0, "good")])
-def test_a_regression_is_no_good_report(tmp_path: Path, kept: int, colour: str) -> None:
-    """Though every law holds: the page is red whose first sentence says what got worse."""
+def test_a_regression_makes_the_report_red(tmp_path: Path, kept: int, colour: str) -> None:
+    """The page is red and begins with the regression, although every law holds."""
     run = RunFolder(tmp_path / "run")
     run.write_head(samples.run.head())
     run.write(Verdict, [samples.run.verdict()])

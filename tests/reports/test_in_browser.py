@@ -1,4 +1,4 @@
-"""The page in a browser, wide and narrow, light and dark: nothing fetched, nothing cut off, nothing overlapping."""
+"""The page in a browser, wide and narrow, light and dark: no requests, no clipped text, no overlaps."""
 
 import io
 import shutil
@@ -62,17 +62,17 @@ ONE_ROW_OF_A_KIND = """() => {
     });
   });
 }"""
-"""Leaves out rows that are another one but for their words: no rule says of them what it does not say of that one."""
+"""Removes rows that differ from another row only in their text, because the rules give the same result for both."""
 
 OF_COLOURS = ["color-contrast", "link-in-text-block"]
-"""The rules of axe-core that see whether a page is light or dark."""
+"""The rules of axe-core that depend on light or dark mode."""
 
 DEAD_LINKS = """() => [...document.querySelectorAll('a[href^="#"]')]
   .map(it => it.getAttribute('href').slice(1)).filter(id => !document.getElementById(id))"""
 
 
 def printed(page: Any) -> tuple[str, list[str]]:
-    """Return the text of a page, and those pieces of it that begin to the right of the paper."""
+    """Return the text of a page, and the parts that begin to the right of the paper."""
     beyond: list[str] = []
 
     def visit(text: str, user: list[float], own: list[float], _font: Any, _size: float) -> None:
@@ -100,7 +100,7 @@ def page_file(elsewhere: Report) -> Path:
 
 @pytest.mark.parametrize(("width", "scheme"), VIEWS)
 def test_the_page_fits_the_window_and_asks_for_nothing(browser: Any, page_file: Path, width: int, scheme: str) -> None:
-    """No message on the console, no request but the page itself, no sideways scrolling, no dead link."""
+    """There is no console message, no request except the page, no sideways scrolling, no dead link."""
     messages: list[str] = []
     requests: list[str] = []
     view = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
@@ -116,8 +116,8 @@ def test_the_page_fits_the_window_and_asks_for_nothing(browser: Any, page_file: 
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-def test_the_text_of_figures_is_whole_apart_and_large_enough(browser: Any, page_file: Path, width: int) -> None:
-    """No label covers another or leaves its drawing, and none is smaller than 12 pixels."""
+def test_the_text_of_figures_is_whole_separate_and_large_enough(browser: Any, page_file: Path, width: int) -> None:
+    """No label overlaps another or leaves its drawing, and none is smaller than 12 pixels."""
     view = browser.new_page(viewport={"width": width, "height": 900})
     view.goto(f"{page_file.as_uri()}#everything")
     assert view.evaluate(OVERLAPS) == []
@@ -131,7 +131,7 @@ def test_the_text_of_figures_is_whole_apart_and_large_enough(browser: Any, page_
 
 
 def test_every_detail_can_be_unfolded_without_widening_the_page(browser: Any, page_file: Path) -> None:
-    """Folded tables and blocks scroll inside their own box on a phone."""
+    """On a phone, folded tables and blocks scroll inside their boxes."""
     view = browser.new_page(viewport={"width": 390, "height": 900})
     view.goto(f"{page_file.as_uri()}#everything")
     view.evaluate("document.querySelectorAll('details').forEach(it => { it.open = true })")
@@ -140,7 +140,7 @@ def test_every_detail_can_be_unfolded_without_widening_the_page(browser: Any, pa
 
 
 def test_a_dark_window_gets_a_dark_page(browser: Any, page_file: Path) -> None:
-    """Paper and the text of figures both follow the window."""
+    """Background and text of figures follow the window."""
     view = browser.new_page(color_scheme="dark")
     view.goto(page_file.as_uri())
     assert view.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(20, 23, 26)"
@@ -149,7 +149,7 @@ def test_a_dark_window_gets_a_dark_page(browser: Any, page_file: Path) -> None:
 
 
 def test_the_page_has_no_known_barrier_light_or_dark(browser: Any, page_file: Path) -> None:
-    """The rules of axe-core on the whole page with everything unfolded; dark, those that colours decide."""
+    """All rules of axe-core run on the unfolded page. In dark mode only the rules about colors run."""
     context = browser.new_context(viewport={"width": 1280, "height": 900}, bypass_csp=True)
     view = context.new_page()
     for layer in ("#top", "#everything"):
@@ -164,8 +164,8 @@ def test_the_page_has_no_known_barrier_light_or_dark(browser: Any, page_file: Pa
     context.close()
 
 
-def test_a_table_has_thirty_rows_open_until_a_word_is_looked_for(browser: Any, tmp_path: Path) -> None:
-    """It may be in a row beyond them; then all are open."""
+def test_a_table_shows_thirty_rows_until_a_word_is_searched(browser: Any, tmp_path: Path) -> None:
+    """The word may be in a hidden row; then all rows are shown."""
     run, known = RunFolder(tmp_path), samples.run.verdict(Status.HOLDS)
     run.write_head(samples.run.head())
     names = [f"operation_{number}" for number in range(40)]
@@ -183,7 +183,7 @@ def test_a_table_has_thirty_rows_open_until_a_word_is_looked_for(browser: Any, t
 
 
 def test_a_long_table_is_sorted_by_number_and_filtered_by_words(browser: Any, page_file: Path) -> None:
-    """A heading sorts up, then down, by the keyboard; the field keeps the rows with every word, and counts them."""
+    """A heading sorts up, then down, by the keyboard. The field keeps and counts the rows with every word."""
     view = browser.new_page(viewport={"width": 1280, "height": 900})
     view.goto(f"{page_file.as_uri()}#everything")
     view.evaluate("document.querySelectorAll('details').forEach(it => { it.open = true })")
@@ -210,7 +210,10 @@ def test_a_long_table_is_sorted_by_number_and_filtered_by_words(browser: Any, pa
 
 
 def test_a_key_moves_the_figure_by_one_float_over_the_breaking_point(browser: Any, page_file: Path) -> None:
-    """It begins where exp is infinite; one call back nothing is, and the sentence for a screen reader says so."""
+    """The figure starts where exp is infinite.
+
+    One step back it is finite, and so says the sentence for a screen reader.
+    """
     view = browser.new_page(viewport={"width": 1280, "height": 900})
     view.goto(page_file.as_uri())
     figure, slider = view.locator("#watch-figure"), view.locator("#watch-figure input[type=range]")
@@ -226,7 +229,7 @@ def test_a_key_moves_the_figure_by_one_float_over_the_breaking_point(browser: An
 
 
 def test_the_mouse_moves_the_figure_and_chooses_what_it_shows(browser: Any, page_file: Path) -> None:
-    """A click on the drawing goes to the call nearest to it; another dtype, another implementation."""
+    """A click moves to the nearest call, and menus choose the dtype and the implementation."""
     view = browser.new_page(viewport={"width": 1280, "height": 900})
     view.goto(page_file.as_uri())
     figure = view.locator("#watch-figure")
@@ -245,7 +248,7 @@ def test_the_mouse_moves_the_figure_and_chooses_what_it_shows(browser: Any, page
 
 
 def test_without_scripts_the_figure_shows_the_breaking_point(browser: Any, page_file: Path) -> None:
-    """And none of its controls; the second layer opens all the same."""
+    """It has no controls, and the second layer still opens."""
     context = browser.new_context(java_script_enabled=False)
     view = context.new_page()
     view.goto(page_file.as_uri())
@@ -261,7 +264,7 @@ def test_without_scripts_the_figure_shows_the_breaking_point(browser: Any, page_
 
 
 def test_on_paper_the_first_layer_is_six_pages_and_everything_is_everything(browser: Any, page_file: Path) -> None:
-    """Printed, nothing lies beyond the paper, what is folded is unfolded, and nothing for the mouse is left."""
+    """In print nothing exceeds the paper, folded parts are shown, and controls for the mouse are hidden."""
     view = browser.new_page()
     view.goto(f"{page_file.as_uri()}#top")
     first = pypdf.PdfReader(io.BytesIO(view.pdf(prefer_css_page_size=True))).pages
@@ -276,13 +279,13 @@ def test_on_paper_the_first_layer_is_six_pages_and_everything_is_everything(brow
     assert len(folded) > 0
     assert [text for text in (*titles, *folded) if "".join(text.split()) not in squeezed] == []
     assert not any("Filter" in text for text in texts)
-    view.emulate_media(media="print")  # bars are all background, which paper leaves out unless it is asked for
+    view.emulate_media(media="print")  # bars are backgrounds, which browsers do not print by default
     assert view.evaluate("getComputedStyle(document.querySelector('.shares i')).printColorAdjust") == "exact"
     view.close()
 
 
-def test_the_first_screen_answers_and_a_link_opens_a_page_of_its_own(browser: Any, page_file: Path) -> None:
-    """The first figure begins on the first screen, five screens are all; back leads to the answer."""
+def test_the_first_screen_answers_and_a_link_opens_a_separate_page(browser: Any, page_file: Path) -> None:
+    """The first figure begins on the first screen, the layer has five screens, and Back returns to it."""
     view = browser.new_page(viewport={"width": 1280, "height": 800})
     view.goto(page_file.as_uri())
     assert view.locator(".front figure").first.bounding_box()["y"] < 800
@@ -298,7 +301,7 @@ def test_the_first_screen_answers_and_a_link_opens_a_page_of_its_own(browser: An
 
 
 def test_a_phones_first_screen_has_the_answer_and_a_picture(browser: Any, page_file: Path) -> None:
-    """Where it came from is below the pictures there, and nothing before them is left out."""
+    """The origin of the data is below the pictures, and nothing above them is hidden."""
     view = browser.new_page(viewport={"width": 390, "height": 800})
     view.goto(page_file.as_uri())
     tops = [
@@ -306,13 +309,13 @@ def test_a_phones_first_screen_has_the_answer_and_a_picture(browser: Any, page_f
         for each in (".headline", ".verdict", "figure", ".about", "#index")
     ]
     assert tops == sorted(tops)
-    assert tops[2] < 600  # a quarter of the screen at least is the picture
+    assert tops[2] < 600  # the picture has at least a quarter of the screen
     assert view.evaluate("document.documentElement.scrollWidth <= innerWidth")
     view.close()
 
 
 def test_a_point_tells_its_number_where_the_mouse_is(browser: Any, page_file: Path) -> None:
-    """With its hexadecimal spelling; away from it nothing is told."""
+    """The tooltip also has the hexadecimal number, and disappears when the mouse leaves the point."""
     view = browser.new_page(viewport={"width": 1280, "height": 800})
     view.goto(page_file.as_uri())
     point = view.locator("#front-magnitude .told circle:visible").first
@@ -330,7 +333,7 @@ FOREIGN = "document.querySelectorAll('img[src=x], [onerror], [onmouseover], .lay
 
 @pytest.mark.filterwarnings("ignore:overflow encountered", "ignore:invalid value encountered")
 def test_attacks_in_every_field_run_nothing_and_break_no_layout(browser: Any, tmp_path: Path) -> None:
-    """Texts that are markup and longer than a line, and numbers at the ends of their range, in every kind of record."""
+    """Every kind of record has markup, overlong texts, and numbers at the ends of their range."""
     page = write_report(attacked_run(tmp_path))[0]
     view = browser.new_page(viewport={"width": 390, "height": 900})
     said: list[str] = []
@@ -351,4 +354,4 @@ def test_attacks_in_every_field_run_nothing_and_break_no_layout(browser: Any, tm
 
 
 OWN_SCRIPTS = ("the data of the figure that moves", "the page's own")
-"""The elements of that name which a page has."""
+"""The elements with this name that a page has."""

@@ -1,4 +1,4 @@
-"""What was learned, in pictures: the fit, the weights, who is taken for whom; and all contracts at a glance."""
+"""Pictures of trained models (fit, weights, confusion) and the overview of all contracts."""
 
 import base64
 import re
@@ -19,7 +19,7 @@ DATA = samples.run.fits()[0]
 
 
 def test_the_fit_has_a_panel_for_each_input_with_the_learned_slope(tmp_path: Path) -> None:
-    """And says how far the samples lie from it; without parameters there is none."""
+    """The caption states how far samples deviate from the fit. Without parameters there is no figure."""
     run = RunFolder(tmp_path)
     run.write(LearnedParameter, samples.run.estimates())
     figure = fit(DATA, FRAMES["estimates"](run))
@@ -31,7 +31,7 @@ def test_the_fit_has_a_panel_for_each_input_with_the_learned_slope(tmp_path: Pat
 
 
 def test_weights_are_images_in_which_zero_is_the_paper() -> None:
-    """A colour on either side, the more opaque the larger; the largest number is said."""
+    """Each sign has a color, which is more opaque for larger weights. The caption states the largest weight."""
     grid = weight_grid(samples.run.weights(), None)
     assert [tile.label for tile in grid.tiles] == [*samples.run.CLASSES]
     file = base64.b64decode(grid.tiles[0].address.partition(",")[2])
@@ -42,7 +42,7 @@ def test_weights_are_images_in_which_zero_is_the_paper() -> None:
 
 
 def test_a_confusion_names_the_most_frequent_mistake() -> None:
-    """Each cell has its share of the class, so that small classes are seen."""
+    """Each cell has its share of the class, so that small classes are visible."""
     heat = confusion(samples.run.confusions(), samples.run.data_source(genuine=False))
     assert "shirt predicted as coat, 100 times" in heat.caption
     assert "90.0 % correct" in heat.caption
@@ -51,7 +51,7 @@ def test_a_confusion_names_the_most_frequent_mistake() -> None:
 
 
 def test_all_contracts_are_seen_at_a_glance() -> None:
-    """The worst of each style and dtype, with how many laws have it; what was skipped is no cell."""
+    """A cell has the worst outcome for a style and dtype, with the number of laws. Skipped laws have no cell."""
     heat = glance(samples.run.verdicts())
     assert heat is not None
     assert heat.groups == (("scratch", 4), ("concise", 4))
@@ -75,15 +75,15 @@ def test_all_contracts_are_seen_at_a_glance() -> None:
         (samples.run.confusions()[0], {"labels": samples.run.CLASSES[1:]}),
     ],
 )
-def test_what_does_not_fit_together_is_no_record(
+def test_an_inconsistent_record_is_refused(
     record: FitData | ClassWeights | Confusion, changes: dict[str, object]
 ) -> None:
-    """A damaged one is refused when it is read."""
+    """A damaged record is refused when it is read."""
     with pytest.raises(ValidationError):
         type(record).model_validate(record.model_dump() | changes)
 
 
 def test_identifiers_of_drawings_are_as_short_as_they_can_be() -> None:
-    """The same stays the same, others stay apart, and what is outside of drawings is left as it is."""
+    """Equal identifiers stay equal, and different ones stay different. Text outside of drawings is unchanged."""
     page = '<a href="#ideadbeef"></a><svg id="ideadbeef"><use href="#i1"/><use href="#ideadbeef"/></svg>'
     assert numbered(page) == '<a href="#ideadbeef"></a><svg id="_0"><use href="#_1"/><use href="#_0"/></svg>'

@@ -1,4 +1,4 @@
-"""Observations: the numbers of one run or of many in one tidy frame."""
+"""Observations: the numbers of several runs in one tidy frame."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ def run(tmp_path: Path) -> RunFolder:
 
 
 def test_the_columns_are_those_that_are_documented(run: RunFolder) -> None:
-    """Names and types in their order, and a meaning for each."""
+    """Names, types, order and meanings agree."""
     observations = reports.load(run.path)
     assert [(str(name), str(dtype)) for name, dtype in observations.dtypes.items()] == [
         (column.name, column.dtype) for column in reports.OBSERVATIONS
@@ -28,7 +28,7 @@ def test_the_columns_are_those_that_are_documented(run: RunFolder) -> None:
 
 
 def test_every_number_of_the_frames_is_one_row(run: RunFolder) -> None:
-    """A rate is there again under its keys, with its unit and its record."""
+    """A rate is found by its keys, with its unit and its record."""
     rate = frames(run).loaders.iloc[0]
     observations = reports.load(run.path).query("frame == 'loaders' and measure == 'samples_per_s'")
     same = observations[
@@ -40,8 +40,8 @@ def test_every_number_of_the_frames_is_one_row(run: RunFolder) -> None:
     assert same[["value", "unit", "record"]].to_numpy().tolist() == [[rate["samples_per_s"], "1/s", rate["record"]]]
 
 
-def test_what_is_unknown_is_no_row(run: RunFolder) -> None:
-    """A missing number is left out, and no row lacks its value or its record."""
+def test_an_unknown_value_has_no_row(run: RunFolder) -> None:
+    """A missing number has no row. Each row has a value and names its record."""
     observations = reports.load(run.path)
     assert observations[["value", "unit", "record", "measure", "run"]].notna().all().all()
     assert (
@@ -50,7 +50,7 @@ def test_what_is_unknown_is_no_row(run: RunFolder) -> None:
 
 
 def test_a_deviation_has_the_unit_of_its_law(run: RunFolder) -> None:
-    """Units that a frame has itself win over those of names."""
+    """A unit column of the frame takes precedence over a unit in the name."""
     verdicts = frames(run).verdicts
     observations = reports.load(run.path).query("frame == 'verdicts' and measure == 'deviation'")
     assert set(observations["unit"]) == set(verdicts.loc[verdicts["deviation"].notna(), "unit"])
@@ -58,7 +58,7 @@ def test_a_deviation_has_the_unit_of_its_law(run: RunFolder) -> None:
 
 
 def test_a_folder_of_runs_is_read_whole_and_in_order_of_creation(run: RunFolder) -> None:
-    """Oldest first, each once, however often it is named."""
+    """The oldest comes first, and each run occurs once."""
     earlier = RunFolder(run.path.with_name("zzz"))
     earlier.write_head(
         run.head().model_copy(update={"name": "earlier", "created": "2001-01-01T00:00:00+00:00", "files": {}})
@@ -71,7 +71,7 @@ def test_a_folder_of_runs_is_read_whole_and_in_order_of_creation(run: RunFolder)
 
 
 def test_an_empty_run_gives_an_empty_frame_with_all_columns(tmp_path: Path) -> None:
-    """Nothing was measured, and that is no error."""
+    """A run without measurements is no error."""
     empty = RunFolder(tmp_path)
     empty.write_head(samples.run.head())
     observations = reports.load(tmp_path)
@@ -80,13 +80,13 @@ def test_an_empty_run_gives_an_empty_frame_with_all_columns(tmp_path: Path) -> N
 
 
 def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:
-    """One plain message says what a run is."""
+    """The message explains what a run is."""
     with pytest.raises(UsageError, match="folder of such folders"):
         reports.load(tmp_path)
 
 
 def test_observations_survive_parquet(run: RunFolder, tmp_path: Path) -> None:
-    """Columns and types are the same when they are read again."""
+    """Reading restores the columns and types."""
     observations = reports.load(run.path)
     observations.to_parquet(tmp_path / "observations.parquet")
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "observations.parquet"), observations)

@@ -1,4 +1,4 @@
-"""The page: whole, partial and hostile runs, the same bytes every time, and what it says of its data."""
+"""The page for whole, partial and hostile runs: reproducible bytes, and statements about its data."""
 
 import base64
 import csv
@@ -53,7 +53,7 @@ class Outline(HTMLParser):
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note a tag, its identifier and where it points."""
+        """Record a tag, its identifier and its link."""
         self.tags.append(tag)
         self.ids += [value for name, value in attrs if name == "id" and value]
         self.links += [value for name, value in attrs if name in {"href", "src", "xlink:href"} and value]
@@ -61,24 +61,24 @@ class Outline(HTMLParser):
             self.open.append(tag)
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note a tag that closes itself."""
+        """Record a tag that closes itself."""
         self.handle_starttag(tag, attrs)
         if tag not in self.VOID:
             self.open.pop()
 
     def handle_endtag(self, tag: str) -> None:
-        """Close the innermost element, which must be this one."""
+        """Close the innermost element, which must have this name."""
         if tag not in self.VOID:
             assert self.open.pop() == tag
 
 
 def unbroken(html: str) -> str:
-    """Return a page without the places where its names may break."""
+    """Return a page without the break opportunities in names."""
     return re.sub("<wbr[^>]*>", "", html)
 
 
 def bare(path: Path) -> RunFolder:
-    """Return a run that holds nothing but its head."""
+    """Return a run that has only its head."""
     run = RunFolder(path)
     run.write_head(samples.run.head())
     return run
@@ -91,7 +91,7 @@ def written(run: RunFolder) -> tuple[str, str]:
 
 
 def test_a_full_run_gives_a_well_formed_page(report: Report) -> None:
-    """Every element is closed, identifiers are unique, internal links resolve, nothing is fetched."""
+    """Every element is closed, identifiers are unique, internal links resolve, and nothing is fetched."""
     outline = Outline(report.html)
     assert outline.open == []
     assert len(outline.ids) == len(set(outline.ids))
@@ -102,14 +102,14 @@ def test_a_full_run_gives_a_well_formed_page(report: Report) -> None:
 
 
 def test_no_script_runs_but_the_pages_own(report: Report) -> None:
-    """The policy of the page names the hash of its own script, and nothing else."""
+    """The content security policy allows only the hash of the page's script."""
     (script,) = re.findall("<script>(.*?)</script>", report.html, re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     assert re.findall(r"script-src ([^;]*);", report.html) == [f"'sha256-{digest}'"]
 
 
 def test_the_first_layer_answers_and_the_second_has_a_page_for_each_thing(report: Report) -> None:
-    """Pictures, findings and the index first; then operations, training, loaders and the run."""
+    """Pictures, findings and the index come first, then operations, training, loaders and the run."""
     first, second = report.html.split('<div class="sheets"')
     assert re.findall(r'<section (?:id|class)="([\w-]+)', first) == [*["picture"] * 4, "attention", "declared", "index"]
     kinds = re.findall(r'<article class="sheet (\w+)" id="([\w-]+)"', second)
@@ -119,17 +119,13 @@ def test_the_first_layer_answers_and_the_second_has_a_page_for_each_thing(report
     ]
     assert {link[1:] for link in Outline(first).links if link.startswith("#")} >= {name for _, name in kinds}
     titles = re.findall(r"^## (.+)$", report.markdown, re.MULTILINE)
-    assert titles[:4] == [
-        "Watch it break",
-        "Error of softmax for growing inputs",
-        "Time of a training step: softmax_regression",
-        "Fastest configuration per data loader",
-    ]
+    claims = (r"returns NaN from t = ", "of 2 implementations of softmax break", "the time of", "fastest data loader")
+    assert all(re.search(claim, title) for claim, title in zip(claims, titles, strict=False)), titles[:4]
     assert "Environment" in titles
 
 
-def test_what_drawings_look_like_is_said_once(report: Report) -> None:
-    """No two elements spell one style: what several have is a class, of which there is a rule, and no rule too many."""
+def test_styles_of_drawings_are_not_repeated(report: Report) -> None:
+    """No two elements repeat a style: shared styles are classes, and each class has exactly one rule that is used."""
     drawings = "".join(re.findall("<svg .*?</svg>", report.html, re.DOTALL))
     styles = re.findall(' style="([^"]*)"', drawings)
     assert len(styles) == len(set(styles))
@@ -140,8 +136,8 @@ def test_what_drawings_look_like_is_said_once(report: Report) -> None:
     assert not {style for _, style in rules} & set(styles)
 
 
-def test_every_record_of_a_contract_is_on_its_page_alone(report: Report) -> None:
-    """Its matrix, its breaking points, its proofs and its declared failures."""
+def test_every_record_of_a_contract_is_only_on_its_page(report: Report) -> None:
+    """The page has its matrix, breaking points, proofs and declared failures."""
     (softmax,) = re.findall(
         r'<article class="sheet operation" id="operation-softmax">.*?</article>', report.html, re.DOTALL
     )
@@ -153,7 +149,7 @@ def test_every_record_of_a_contract_is_on_its_page_alone(report: Report) -> None
 def test_the_same_run_gives_the_same_bytes(
     full: RunFolder, report: Report, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two reports of one run are identical, file by file, though the second draws one drawing of each kind again."""
+    """Two reports of a run have identical files. The second report draws a drawing of each kind again."""
     first, second = report.page.parent, tmp_path / "second"
     remembered, again = svg._drawn, svg._drawn.__wrapped__
     kinds = set()
@@ -175,11 +171,11 @@ def test_the_same_run_gives_the_same_bytes(
 
 
 def test_the_verdict_line_is_returned_and_heads_both_pages(full: RunFolder, report: Report) -> None:
-    """Terminal, HTML and Markdown say the same sentence."""
+    """Terminal, HTML and Markdown have the same sentence."""
     line, *_ = report.lines
     assert report.page == full.path / "report" / "report.html"
     assert line == (
-        "verdict: no undeclared defect in 380 laws (353 hold, 27 expected failures, 4 skipped); "
+        "verdict: no undeclared defect in 96 laws (384 verdicts: 353 hold, 27 expected failures, 4 skipped); "
         "proofs: 1 of 2 proved (4,471,586,816 inputs visited)"
     )
     assert f'id="verdict">{line}</p>' in unbroken(report.html)
@@ -195,9 +191,9 @@ OUTCOMES = [
         "good",
         "verdict: no undeclared defect in 3 laws (2 hold, 1 expected failure, 1 skipped)",
     ),
-    ([Status.BROKEN, Status.HOLDS], "bad", "verdict: 1 defect in case: 1 of 2 laws (1 holds)"),
-    ([Status.UNEXPECTED], "bad", "verdict: 1 declared failure not found in case: 1 of 1 law (0 hold)"),
-    ([Status.ERROR], "bad", "verdict: 1 error in case: 1 of 1 law (0 hold)"),
+    ([Status.BROKEN, Status.HOLDS], "bad", "verdict: 1 defect in case: 1 of 2 laws (1 holds, 1 broken)"),
+    ([Status.UNEXPECTED], "bad", "verdict: 1 declared failure not found in case: 1 of 1 law (0 hold, 1 not found)"),
+    ([Status.ERROR], "bad", "verdict: 1 error in case: 1 of 1 law (0 hold, 1 with an error)"),
 ]
 
 
@@ -205,7 +201,7 @@ OUTCOMES = [
 def test_a_mix_of_verdicts_has_its_line_and_its_colour(
     tmp_path: Path, statuses: list[Status], outcome: str, expected: str
 ) -> None:
-    """Nothing ran, all as declared, or what is wrong by name; the colour repeats what the words say."""
+    """The line says that nothing ran, that all is as declared, or names the failures. The color repeats the words."""
     run = bare(tmp_path)
     verdicts = [samples.run.verdict(it, case="case", law=f"law-{number}") for number, it in enumerate(statuses)]
     run.write(Verdict, verdicts)
@@ -214,8 +210,8 @@ def test_a_mix_of_verdicts_has_its_line_and_its_colour(
     assert f'<p class="verdict {outcome}" id="verdict">{line}</p>' in unbroken(page.read_text(encoding="utf-8"))
 
 
-def test_what_has_no_data_has_no_section(tmp_path: Path) -> None:
-    """A run with nothing in it says so in one line, and where it was made."""
+def test_a_section_without_data_is_omitted(tmp_path: Path) -> None:
+    """An empty run has a line that says so, and its origin."""
     html, markdown = written(bare(tmp_path))
     assert "verdict: none, no law was checked" in html
     assert "verdict: none, no law was checked" in markdown
@@ -225,7 +221,7 @@ def test_what_has_no_data_has_no_section(tmp_path: Path) -> None:
 
 
 def test_a_run_that_only_measured_says_nothing_of_laws(tmp_path: Path) -> None:
-    """Its headline is what was measured."""
+    """The headline is a measurement."""
     run = bare(tmp_path)
     samples.benchmarks.write_suite(run, "loaders", samples.benchmarks.loader_entries())
     html, _ = written(run)
@@ -244,8 +240,8 @@ def test_a_run_that_only_measured_says_nothing_of_laws(tmp_path: Path) -> None:
         ([Status.LOST], "No checked law holds."),
     ],
 )
-def test_the_headline_says_what_becomes_of_the_rest(tmp_path: Path, beside: list[Status], said: str) -> None:
-    """Beside one defect; what loses digits does not hold."""
+def test_the_headline_counts_the_other_outcomes(tmp_path: Path, beside: list[Status], said: str) -> None:
+    """There is a defect besides the other outcomes. A law with lost digits is not counted as holding."""
     run = bare(tmp_path)
     statuses = [Status.BROKEN, *beside]
     run.write(Verdict, [samples.run.verdict(status, law=f"law_{at}") for at, status in enumerate(statuses)])
@@ -254,7 +250,7 @@ def test_the_headline_says_what_becomes_of_the_rest(tmp_path: Path, beside: list
 
 
 def test_the_headline_names_a_case_once_and_breaks_no_arrow(tmp_path: Path) -> None:
-    """Where the sentence on an error begins with its name; a place in a file is in one piece too."""
+    """The sentence about an error may already begin with the name. A place in a file is not split either."""
     run = bare(tmp_path)
     known = samples.run.verdict(Status.ERROR)
     said = f"{known.case} raises TypeError (mine.py:5); it is called as (x[n,d]) -> [n,d], not sigmoid(-x)"
@@ -277,7 +273,7 @@ def test_the_headline_names_a_case_once_and_breaks_no_arrow(tmp_path: Path) -> N
 def test_the_first_screen_explains_the_words_that_it_uses(
     tmp_path: Path, statuses: list[Status], words: list[str]
 ) -> None:
-    """And no others: what a run has none of is not explained; of a survey it says what a ray is."""
+    """It explains no other words. A survey adds the word ray."""
     run = bare(tmp_path)
     run.write(Verdict, [samples.run.verdict(status, law=f"law_{at}") for at, status in enumerate(statuses)])
     explained = written(run)[0].partition("<dt>Terms</dt>")[2].partition("</dd>")[0]
@@ -297,7 +293,7 @@ KINDS = (
 
 @pytest.mark.parametrize("kind", KINDS.split())
 def test_a_run_with_one_kind_of_record_is_a_readable_page(tmp_path: Path, kind: str) -> None:
-    """Each kind of record stands alone."""
+    """Each kind of record is tested alone."""
     run = bare(tmp_path)
     match kind:
         case "verdicts":
@@ -331,7 +327,7 @@ def test_a_run_with_one_kind_of_record_is_a_readable_page(tmp_path: Path, kind: 
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
-    """The message says what a run is."""
+    """The message explains what a run is."""
     with pytest.raises(UsageError, match=r"no run in `.*`: a run is a folder with a `run\.json`"):
         write_report(RunFolder(tmp_path))
 
@@ -340,7 +336,7 @@ EVIL = "<img src=x onerror=alert(1)>&\"'$x_1$ | `\x1b[31m 漢字 \u202e"
 
 
 def hostile(path: Path) -> RunFolder:
-    """Return a run whose every text is an attack."""
+    """Return a run in which every text is an attack."""
     run = RunFolder(path)
     run.write_head(samples.run.head(name=EVIL, commands=(EVIL,), environment=samples.run.environment(processor=EVIL)))
     texts = {"family": EVIL, "law": EVIL, "contract": EVIL, "statement": EVIL, "source": EVIL, "reason": EVIL}
@@ -367,8 +363,8 @@ def hostile(path: Path) -> RunFolder:
     return run
 
 
-def test_texts_from_elsewhere_stay_texts(tmp_path: Path) -> None:
-    """No markup, control or bidirectional character of a record reaches the pages or the terminal as such."""
+def test_texts_of_records_are_escaped(tmp_path: Path) -> None:
+    """No markup, control or bidirectional character of a record reaches the pages or the terminal unescaped."""
     report = reported(hostile(tmp_path))
     outline = Outline(report.html)
     assert outline.open == []
@@ -380,7 +376,7 @@ def test_texts_from_elsewhere_stay_texts(tmp_path: Path) -> None:
 
 
 def test_a_huge_error_is_cut(tmp_path: Path) -> None:
-    """A megabyte of traceback does not become a megabyte of page."""
+    """A megabyte of traceback is shortened."""
     run = bare(tmp_path)
     run.write(Verdict, [samples.run.verdict(Status.ERROR, reason="x" * 1_000_000)])
     html, markdown = written(run)
@@ -393,7 +389,7 @@ STAND_IN = "made from the synthetic stand-in, not from the published data set"
 
 
 def test_everything_made_from_the_stand_in_says_so(elsewhere: Report) -> None:
-    """Heat map, loader tables, training curves and their table, image grid, data table; nothing else."""
+    """The label is on heat map, loader tables, training curves and their table, image grid and data table only."""
     html, markdown = elsewhere.html, elsewhere.markdown
     labelled = [
         name
@@ -428,7 +424,7 @@ def test_genuine_data_carries_no_label(report: Report) -> None:
 def test_a_machine_without_accelerator_says_so_and_one_with_it_shows_its_column(
     report: Report, elsewhere: Report
 ) -> None:
-    """The column is there in both; the sentence only where there is no accelerator."""
+    """Both have the column; the sentence appears only without an accelerator."""
     sentence = "no accelerator on this machine"
     assert report.html.count(sentence) >= 3
     assert sentence in report.markdown
@@ -438,7 +434,7 @@ def test_a_machine_without_accelerator_says_so_and_one_with_it_shows_its_column(
 
 
 def test_captions_are_computed_from_the_run(report: Report) -> None:
-    """The sentence below a figure carries this run's numbers."""
+    """The sentence below a figure has numbers of this run."""
     html = unbroken(report.html)
     assert "one softmax_regression step takes 3.31 ms (scratch) or 2.05 ms (concise)." in html
     assert "The fastest configuration is fashion_mnist.scratch.slices at batch 1024 without workers" in html
@@ -447,7 +443,7 @@ def test_captions_are_computed_from_the_run(report: Report) -> None:
 
 
 def test_failures_are_shown_as_the_terminal_shows_them(tmp_path: Path) -> None:
-    """A broken law has its sentence and its block; a declaration that was not met has its sentence."""
+    """A broken law has its sentence and its block; an unmet declaration has its sentence."""
     run = bare(tmp_path)
     run.write(Verdict, [samples.run.verdict(status, law=f"{status}_law") for status in Status])
     html, markdown = written(run)
@@ -459,7 +455,7 @@ def test_failures_are_shown_as_the_terminal_shows_them(tmp_path: Path) -> None:
 
 
 def test_the_matrix_tells_every_status_without_colour(tmp_path: Path) -> None:
-    """A sign and a text for each status, and the tally of the case in words."""
+    """Each status has a sign and a text, and the case has a count in words."""
     run = bare(tmp_path)
     run.write(Verdict, [samples.run.verdict(status, law=f"{status}_law") for status in Status])
     html, markdown = written(run)
@@ -472,8 +468,8 @@ def test_the_matrix_tells_every_status_without_colour(tmp_path: Path) -> None:
     assert "✓" in markdown
 
 
-def test_the_frames_lie_beside_the_page_with_their_schema(full: RunFolder, report: Report) -> None:
-    """One CSV a frame, one that says what each column means, and every number in one Parquet file."""
+def test_the_frames_are_stored_next_to_the_page_with_their_schema(full: RunFolder, report: Report) -> None:
+    """There is a CSV per frame, a CSV with the meaning of each column, and a Parquet file with all numbers."""
     folder = report.page.parent / "data"
     pd.testing.assert_frame_equal(pd.read_parquet(folder / "observations.parquet"), load(full.path))
     assert {file.stem for file in folder.glob("*.csv")} == {*SCHEMAS, "schema"}
@@ -485,7 +481,7 @@ def test_the_frames_lie_beside_the_page_with_their_schema(full: RunFolder, repor
 
 
 def test_a_damaged_image_names_the_rule(tmp_path: Path) -> None:
-    """Pixels that are not as many as height and width say are refused."""
+    """The number of pixels must agree with height and width."""
     run = bare(tmp_path)
     run.write(Image, [samples.run.images()[0].model_copy(update={"width": 27})])
     with pytest.raises(UsageError, match="height \\* width"):
@@ -493,6 +489,6 @@ def test_a_damaged_image_names_the_rule(tmp_path: Path) -> None:
 
 
 def test_the_report_is_found_through_its_entry_point() -> None:
-    """The command reaches the report by name, without importing it."""
+    """The command finds the report by name, without importing it."""
     (found,) = importlib.metadata.entry_points(group="harness.report", name="page")
     assert found.load() is write_report

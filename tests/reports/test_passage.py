@@ -1,4 +1,4 @@
-"""The figure that moves: what it offers, in which order, and what is on it."""
+"""The interactive figure: its choices, their order, and its data."""
 
 import json
 import math
@@ -15,8 +15,8 @@ from reports.figures.passage import watch
 FIRST = samples.survey.passages()[0]
 
 
-def test_what_breaks_without_being_declared_is_shown_first() -> None:
-    """Then what is declared to; float32 before the others."""
+def test_undeclared_breaks_are_shown_first() -> None:
+    """Declared breaks follow, and float32 comes before other dtypes."""
     undeclared = FIRST.model_copy(update={"case": "mine.softmax", "contract": "other", "expected_break": False})
     part = watch([*samples.survey.passages(), undeclared])
     assert part is not None
@@ -26,14 +26,14 @@ def test_what_breaks_without_being_declared_is_shown_first() -> None:
 
 
 def test_without_passages_there_is_no_figure() -> None:
-    """Nor where a call answered nothing."""
+    """A passage with an empty result gives none either."""
     empty = [station.model_copy(update={"expected": ()}) for station in FIRST.stations]
     assert watch([]) is None
     assert watch([FIRST.model_copy(update={"stations": tuple(empty)})]) is None
 
 
 def test_entries_that_are_alike_in_every_call_share_a_column() -> None:
-    """An entry that is another one once has its own."""
+    """An entry that differs once has a separate column."""
     part = watch([FIRST])
     assert part is not None
     assert part.first.columns == ("entry 1", "entries 2 to 3")
@@ -52,8 +52,8 @@ def test_operations_that_not_every_call_carries_out_are_left_out() -> None:
     assert [lane.name for lane in part.first.lanes] == ["input", "answer", "exact"]
 
 
-def test_a_gap_in_the_drawing_is_what_is_no_number() -> None:
-    """The exact line goes on, and the lower edge says where the law is broken."""
+def test_nan_is_a_gap_in_the_drawing() -> None:
+    """The exact line continues, and the lower edge marks where the law is broken."""
     part = watch([FIRST])
     assert part is not None
     view = part.first
@@ -63,7 +63,7 @@ def test_a_gap_in_the_drawing_is_what_is_no_number() -> None:
 
 
 def test_the_plot_shows_the_entry_that_breaks_on_an_axis_that_shows_it() -> None:
-    """The sentence, the ticks and the data name the same entry; a logarithmic axis covers many powers of ten."""
+    """Sentence, ticks and data name the same entry. A logarithmic axis covers many powers of ten."""
     exact = [(1.0 - small, small) for small in (0.5, 1e-10, 1e-30)]
     stations = [
         station.model_copy(
@@ -93,7 +93,7 @@ def test_the_plot_shows_the_entry_that_breaks_on_an_axis_that_shows_it() -> None
 
 
 def test_the_data_ends_no_script_and_is_json(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever a case is called; infinities are texts."""
+    """The name of a case is escaped, and infinities are strings."""
     hostile = FIRST.model_copy(update={"case": "</script><script>alert(1)</script>"})
     part = watch([hostile])
     assert part is not None
@@ -107,8 +107,8 @@ def test_the_data_ends_no_script_and_is_json(monkeypatch: pytest.MonkeyPatch) ->
     assert len(part.views) == 1
 
 
-def test_a_passage_says_of_each_call_what_came() -> None:
-    """Exactly as it was recorded."""
+def test_a_passage_describes_each_call() -> None:
+    """The text shows recorded values exactly."""
     part = watch([Passage.model_validate_json(FIRST.model_dump_json())])
     assert part is not None
     assert part.first.says[part.first.at] == (
@@ -117,7 +117,7 @@ def test_a_passage_says_of_each_call_what_came() -> None:
 
 
 def test_exp_ends_on_each_number_line_where_a_call_says_so() -> None:
-    """The chapter's exp(50) is marked where a call recorded it, and a softmax that never overflows has no picture."""
+    """The chapter's exp(50) is marked if a call recorded it. A softmax that never overflows has no picture."""
     known = samples.survey.passages()
     book = samples.survey.station(50.0, overflows_from=89.0)
     plain = number_line(known)
@@ -146,13 +146,13 @@ def call(t: float, answer: float, exact: float, *stages: Stage) -> Station:
 
 
 def loss(answers: list[float], *stages: Stage) -> Passage:
-    """Return a loss that should be t and is something else from somewhere on."""
+    """Return a loss that should be t, and differs from some t on."""
     calls = [call(10.0 * at, answer, 10.0 * at, *stages) for at, answer in enumerate(answers)]
     return FIRST.model_copy(update={"stations": tuple(calls)})
 
 
-def test_a_logarithm_that_meets_zero_is_found_and_said() -> None:
-    """Of the answer or before its sign was turned; an infinity of something else is none."""
+def test_a_logarithm_of_zero_is_found_and_described() -> None:
+    """The answer is the logarithm or its negative. An infinity from another operation does not count."""
     zero = Stage(operation="div", values=(0.0,))
     turned = [zero, Stage(operation="log", values=(-math.inf,)), Stage(operation="neg", values=(math.inf,))]
     figure = log_of_zero([loss([0.0, 10.0, 20.0, math.inf, math.inf], *turned)])
@@ -164,8 +164,8 @@ def test_a_logarithm_that_meets_zero_is_found_and_said() -> None:
     assert log_of_zero(samples.survey.passages()) is None
 
 
-def test_an_answer_that_goes_flat_is_found_and_said() -> None:
-    """With the clamp that keeps it, if there is one; what only saturates as it should is none."""
+def test_a_flat_answer_is_found_and_described() -> None:
+    """The caption names the clamp, if there is one. A correct saturation does not count."""
     clamp = Stage(operation="clamp_min", values=(1e-12,))
     figure = flat([loss([0.0, 10.0, 20.0, 27.6, 27.6, 27.6, 27.6], clamp)])
     assert figure is not None

@@ -1,4 +1,4 @@
-"""Proofs in words and in the report: what is proved, what is partial, and what is broken."""
+"""Proofs in words and in the report: complete, partial, and broken."""
 
 import re
 from pathlib import Path
@@ -24,7 +24,7 @@ from reports.tables import proof as tables
 
 
 def test_a_complete_proof_is_called_proved_and_a_part_is_not() -> None:
-    """Nor is one whose checksum does not fit, or that ended in an error."""
+    """A proof with a wrong checksum, or with an error, is not called proved."""
     assert extent(samples.run.proof()) == "proved"
     assert extent(samples.run.proof(visited=440_860_672)) == "partial, 10.9%"
     assert extent(samples.run.proof(visited=4_030_726_143)) == "partial, 99.9%"
@@ -33,7 +33,7 @@ def test_a_complete_proof_is_called_proved_and_a_part_is_not() -> None:
 
 
 def test_the_line_says_how_many_are_proved_and_what_is_broken() -> None:
-    """In one sentence."""
+    """It is one sentence."""
     assert proof_line([]) == "proofs: none, no input was visited"
     assert proof_line([samples.run.proof()]) == "proofs: all 1 proved (4,030,726,144 inputs visited)"
     assert proof_line([*samples.run.proofs(), samples.run.refutation()]) == (
@@ -42,14 +42,14 @@ def test_the_line_says_how_many_are_proved_and_what_is_broken() -> None:
 
 
 def test_the_witness_is_spelled_in_hexadecimal() -> None:
-    """And where every output is correctly rounded there is none."""
+    """If every output is correctly rounded, there is no witness."""
     assert witness(samples.run.proof()) == "[-0x1.0d4p+3, -0x1.064p-11]"
     assert worst(samples.run.proof()) == "0.500918"
     assert (witness(samples.run.proof(witness=None)), worst(samples.run.proof(witness=None))) == ("–", "≤ 0.5")
 
 
 def test_a_broken_law_has_a_block_with_its_kernel() -> None:
-    """As the terminal prints it."""
+    """The block is the same as in the terminal."""
     broken = samples.run.refutation()
     (block,) = broken_blocks([broken])
     assert block.startswith("homework.softmax breaks value [float16, rows]")
@@ -61,14 +61,14 @@ def test_a_broken_law_has_a_block_with_its_kernel() -> None:
 
 
 def test_a_law_that_breaks_in_several_places_has_one_block() -> None:
-    """With the others named in its last line."""
+    """Its last line names the other places."""
     broken = samples.run.refutation()
     (block,) = broken_blocks([broken, broken.model_copy(update={"layout": "spread"})])
     assert block.splitlines()[-1] == "  also in    [float16, spread]"
 
 
-def test_what_was_done_instead_of_answering_is_said_once() -> None:
-    """With the proofs that it concerns, a dtype alone standing for all of its layouts."""
+def test_a_failure_to_answer_is_reported_once() -> None:
+    """The sentence lists the affected proofs; a dtype alone represents all of its layouts."""
     errors = [
         samples.run.proof(error="it hangs", quantity=quantity, layout=layout, dtype=dtype)
         for quantity in ("value", "gradient")
@@ -83,7 +83,7 @@ def test_what_was_done_instead_of_answering_is_said_once() -> None:
 
 
 def test_the_page_has_the_proofs_and_names_what_is_broken(tmp_path: Path) -> None:
-    """In the section, among the findings, and in the line at its head."""
+    """The section, the findings and the headline have it."""
     run = samples.run.full_run(tmp_path)
     run.write(Proof, [*samples.run.proofs(), samples.run.refutation()])
     path, (verdict, *_) = write_report(run)
@@ -95,7 +95,7 @@ def test_the_page_has_the_proofs_and_names_what_is_broken(tmp_path: Path) -> Non
 
 
 def test_a_run_of_proofs_alone_is_reported(tmp_path: Path) -> None:
-    """Good where all hold, bad where a law is broken."""
+    """The page is green if all laws hold, and red if one breaks."""
     run = RunFolder(tmp_path)
     run.write_head(samples.run.head())
     outcomes = []
@@ -108,7 +108,7 @@ def test_a_run_of_proofs_alone_is_reported(tmp_path: Path) -> None:
 
 
 def test_the_tables_say_how_a_law_is_known_to_hold() -> None:
-    """Measured, or following from the value; a part is marked."""
+    """It was measured, or follows from the value. A partial proof is marked."""
     table = tables.held(samples.run.proofs())
     assert {row[4] for row in table.rows} == {"measured", "follows from the value"}
     assert any("float16 spread (a part)" in row[5] for row in table.rows)

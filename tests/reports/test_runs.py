@@ -1,4 +1,4 @@
-"""Several runs in one report: what changed, all of them side by side, the trend, and what is said of other machines."""
+"""A report of several runs: changes, runs side by side, the trend, and notes about other machines."""
 
 import json
 from pathlib import Path
@@ -30,7 +30,7 @@ def run_of(path: Path, created: str, *, verdicts: list[Verdict] | None = None, *
 
 
 def change_of(before: Frames, after: Frames, *, same_machine: bool = True) -> dict[str, str]:
-    """Return the change of each thing that either run has."""
+    """Return the change of each entry in either run."""
     changes = differences(before, after, same_machine=same_machine)
     return dict(zip(changes["what"], changes["change"], strict=True))
 
@@ -51,10 +51,10 @@ BECAME = [
 
 
 @pytest.mark.parametrize(("was", "now", "change"), BECAME)
-def test_a_law_is_newly_broken_mended_unchanged_or_not_measured(
+def test_a_law_is_newly_broken_repaired_unchanged_or_not_measured(
     tmp_path: Path, was: Status | None, now: Status | None, change: Change
 ) -> None:
-    """A declaration makes no difference: what counts is whether the law is broken."""
+    """Only whether the law is broken counts, not whether the failure is declared."""
     before, after = (
         run_of(tmp_path / name, "2026-01-01T00:00:00Z", verdicts=[samples.run.verdict(status)] if status else [])
         for name, status in (("before", was), ("after", now))
@@ -76,7 +76,7 @@ def test_a_law_is_newly_broken_mended_unchanged_or_not_measured(
 def test_a_breaking_point_moves_inwards_or_outwards(
     tmp_path: Path, was: float | None, now: float | None, change: Change
 ) -> None:
-    """One that comes into being is earlier than none."""
+    """A new breaking point counts as moved inwards."""
     point = samples.survey.breakings()[0]
     before, after = (run_of(tmp_path / name, "2026-01-01T00:00:00Z") for name in ("before", "after"))
     before.write(Breaking, [point.model_copy(update={"value": was})])
@@ -97,7 +97,7 @@ def test_a_breaking_point_moves_inwards_or_outwards(
 def test_a_time_is_called_changed_beyond_what_the_same_code_reaches(
     tmp_path: Path, factor: float, spread: float, change: Change
 ) -> None:
-    """A factor of one and a half is noise between two processes, and so are rounds that overlap."""
+    """A factor of 1.5 can be noise between processes, and so can overlapping rounds."""
     facts = {"case": "a.scratch.step", "family": "a", "style": "scratch", "device": "cpu", "batch_size": 256}
     runs: list[Frames] = []
     for name, time_s in (("before", 1e-3), ("after", factor * 1e-3)):
@@ -110,7 +110,7 @@ def test_a_time_is_called_changed_beyond_what_the_same_code_reaches(
 
 
 def test_the_most_urgent_change_comes_first(tmp_path: Path) -> None:
-    """Newly broken before not measured, before mended, before unchanged."""
+    """The order is newly broken, not measured, repaired, unchanged."""
     before = run_of(
         tmp_path / "before",
         "2026-01-01T00:00:00Z",
@@ -130,7 +130,7 @@ def test_the_most_urgent_change_comes_first(tmp_path: Path) -> None:
 
 @pytest.fixture
 def two(tmp_path: Path) -> tuple[RunFolder, RunFolder]:
-    """Return a run with every kind of record, and a later one in which a law broke and the survey is missing."""
+    """Return a run with every kind of record, and a later run with a broken law and no survey."""
     before = samples.run.full_run(tmp_path / "earlier", name="earlier", created="2026-11-23T00:00:00Z")
     after = samples.run.full_run(tmp_path / "later", name="later")
     verdicts = after.read(Verdict)
@@ -142,7 +142,7 @@ def two(tmp_path: Path) -> tuple[RunFolder, RunFolder]:
 
 
 def test_the_page_says_what_changed_since_the_run_before(two: tuple[RunFolder, RunFolder]) -> None:
-    """At the top in one sentence, below in a table; what a run has nothing of is one row."""
+    """A sentence at the top and a table below show the changes. Missing results are one row."""
     before, after = two
     path, lines = write_report(after, earlier=[before])
     points = len(frames(before).breakings)
@@ -158,7 +158,7 @@ def test_the_page_says_what_changed_since_the_run_before(two: tuple[RunFolder, R
 
 
 def test_a_run_that_changed_nothing_says_so(tmp_path: Path) -> None:
-    """The number of what was compared stands there, so that comparing nothing would show."""
+    """The sentence has the number of comparisons, so that an empty comparison is visible."""
     before, after = (samples.run.full_run(tmp_path / name, name=name) for name in ("before", "after"))
     _, lines = write_report(after, earlier=[before])
     compared = len(differences(frames(before), frames(after), same_machine=True))
@@ -166,8 +166,8 @@ def test_a_run_that_changed_nothing_says_so(tmp_path: Path) -> None:
     assert compared > 400
 
 
-def test_runs_on_other_machines_are_beside_each_other_and_out_of_the_times(tmp_path: Path) -> None:
-    """Their laws are compared, their times are not, and the page says so; a run that is called markup stays a name."""
+def test_runs_on_other_machines_are_compared_except_for_times(tmp_path: Path) -> None:
+    """Laws are compared, times are not, and the page says so. The name of a run is escaped."""
     other = samples.run.environment(processor="another processor")
     before = samples.run.full_run(tmp_path / "before", name="<img src=x>", environment=other)
     after = samples.run.full_run(tmp_path / "after", name="after")
@@ -179,8 +179,8 @@ def test_runs_on_other_machines_are_beside_each_other_and_out_of_the_times(tmp_p
     assert "&lt;img src=x&gt;" in html
 
 
-def test_many_runs_are_a_trend_and_the_latest_few_stand_side_by_side(tmp_path: Path) -> None:
-    """A hundred commits fit, in the order of their creation; what is not beside the others is counted."""
+def test_many_runs_are_a_trend_with_columns_for_the_latest(tmp_path: Path) -> None:
+    """A hundred runs fit, in order of creation. The number of runs without a column is shown."""
     runs = [
         run_of(
             tmp_path / f"run-{number:03}",
@@ -213,7 +213,7 @@ def test_many_runs_are_a_trend_and_the_latest_few_stand_side_by_side(tmp_path: P
     ],
 )
 def test_a_badge_repeats_the_verdict(tmp_path: Path, statuses: list[Status], message: str, color: str) -> None:
-    """In the form that shields.io reads."""
+    """The format is that for shields.io."""
     verdicts = [samples.run.verdict(status, law=f"law-{number}") for number, status in enumerate(statuses)]
     write_report(run_of(tmp_path, "2026-01-01T00:00:00Z", verdicts=verdicts))
     badge = json.loads((tmp_path / "report" / "badge.json").read_text(encoding="utf-8"))
@@ -221,7 +221,7 @@ def test_a_badge_repeats_the_verdict(tmp_path: Path, statuses: list[Status], mes
 
 
 def test_a_summary_that_is_too_long_loses_its_last_sections(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What needs attention is never left out, and what is left out is named."""
+    """The section about problems always stays, and dropped sections are named."""
     run = samples.run.full_run(tmp_path)
     monkeypatch.setattr(pages, "SUMMARY_BYTES", 9000)
     markdown = write_report(run)[0].with_suffix(".md").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Steps in the report: ratios with intervals, the floor, phases, agreement, the crossover; and what older runs lack."""
+"""Steps in the report: ratios, floors, phases, agreement, crossover; and runs of older versions."""
 
 import math
 from pathlib import Path
@@ -17,7 +17,7 @@ from reports.text import markdown_text
 
 
 def run_of(path: Path, **suites: list[dict[str, object]]) -> RunFolder:
-    """Return a run with some suites."""
+    """Return a run with the given suites."""
     run = RunFolder(path)
     run.write_head(samples.run.head())
     for suite, entries in suites.items():
@@ -27,12 +27,12 @@ def run_of(path: Path, **suites: list[dict[str, object]]) -> RunFolder:
 
 @pytest.fixture
 def measured(tmp_path: Path) -> RunFolder:
-    """Return a run with steps that were measured in turns."""
+    """Return a run with interleaved steps."""
     return run_of(tmp_path, steps=samples.benchmarks.step_entries(), agreement=samples.benchmarks.agreement_entries())
 
 
 def test_ratios_are_those_within_the_rounds(measured: RunFolder) -> None:
-    """The drift that all rounds share is not in them; each has its two references, itself among them."""
+    """They exclude the common drift. Each step has two references, and a reference has itself."""
     frame = FRAMES["step_ratios"](measured)
     closed = frame[frame["case"] == "softmax_regression.scratch.closed_form_step"]
     beside = closed[closed["reference"] == "softmax_regression.scratch.training_step"]
@@ -48,14 +48,17 @@ def test_ratios_are_those_within_the_rounds(measured: RunFolder) -> None:
 
 
 def test_the_distance_to_the_floor_is_that_within_the_rounds(measured: RunFolder) -> None:
-    """At least one, with an interval around it."""
+    """It is at least one, with an interval."""
     frame = FRAMES["steps"](measured)
     assert (frame["over_floor"] > 1).all()
     assert ((frame["over_floor_low"] <= frame["over_floor"]) & (frame["over_floor"] <= frame["over_floor_high"])).all()
 
 
 def test_the_tables_of_steps_say_what_was_measured(measured: RunFolder) -> None:
-    """Ratios with intervals, floors with what binds, phases beside the whole, parameters beside their bounds."""
+    """The tables have ratios with intervals, and floors with their limiting resource.
+
+    Phases are next to the whole step, and parameters next to their bounds.
+    """
     steps, beside = FRAMES["steps"](measured), FRAMES["step_ratios"](measured)
     ratios = step.ratios(beside, steps)
     assert len(ratios.rows) == len(steps)
@@ -80,13 +83,13 @@ def test_the_tables_of_steps_say_what_was_measured(measured: RunFolder) -> None:
 
 
 def test_agreement_is_decided_by_the_whole_interval(measured: RunFolder) -> None:
-    """Within, beyond, or undecided."""
+    """It is within, beyond, or undecided."""
     rows = step.agreement(FRAMES["agreement"](measured)).rows
     assert [row[-1] for row in rows] == ["within 3%", "beyond 3%", "undecided"]
 
 
 def test_figures_of_steps_name_what_they_show(measured: RunFolder) -> None:
-    """In captions and text alternatives, with this run's numbers."""
+    """Captions and text alternatives have numbers of this run."""
     ratio_figure = step_ratios(FRAMES["step_ratios"](measured))
     assert [panel.title for panel in ratio_figure.panels] == ["linear_regression, CPU", "softmax_regression, CPU"]
     assert "softmax_regression.scratch.closed_form_step is the fastest" in ratio_figure.caption
@@ -98,7 +101,7 @@ def test_figures_of_steps_name_what_they_show(measured: RunFolder) -> None:
 
 
 def test_a_run_whose_steps_were_timed_one_after_the_other_says_so(tmp_path: Path) -> None:
-    """It has its times; no ratio, floor or phase is made up."""
+    """It has times, but no ratio, floor or phase."""
     run = run_of(tmp_path, steps=samples.benchmarks.old_step_entries())
     assert FRAMES["step_ratios"](run).empty
     assert FRAMES["phases"](run).empty
@@ -112,7 +115,7 @@ def test_a_run_whose_steps_were_timed_one_after_the_other_says_so(tmp_path: Path
 
 
 def test_a_page_with_steps_in_turns_has_every_part(measured: RunFolder) -> None:
-    """Figures and tables, each once for a family."""
+    """Each figure and table occurs once per family."""
     html = Path(write_report(measured)[0]).read_text(encoding="utf-8")
     parts = ("step-ratio-figure", "floor-figure", "phases-figure", "step-ratios", "floor-table", "step-equality")
     assert html.count('-agreement-table"') == 1
@@ -133,18 +136,18 @@ def test_a_page_with_steps_in_turns_has_every_part(measured: RunFolder) -> None:
     ],
 )
 def test_the_crossover_is_where_the_accelerator_wins_for_good(gains: dict[int, float], crossing: str) -> None:
-    """Interpolated between two sizes; an early win that is lost again does not count."""
+    """It is interpolated between two sizes. An early win that is lost again does not count."""
     assert step.crossover(pd.Series(gains, dtype="float64")) == crossing
 
 
 def test_an_accelerator_has_its_columns_and_its_crossover(tmp_path: Path) -> None:
-    """Launch, device, graph; and the batch size from which it wins."""
+    """The columns are launch, device and graph, and the caption has the batch size from which it wins."""
     run = run_of(tmp_path, steps=samples.benchmarks.step_entries(("cpu", "cuda")))
     steps = FRAMES["steps"](run)
     table = step.steps(steps, accelerator="NVIDIA H100")
     headings = [column.heading for column in table.columns]
-    assert headings[-6:] == [
-        *("accelerator step", "launch time", "device events", "CUDA graph", "CUDA graph, events"),
+    assert headings[-7:] == [
+        *("accelerator step", "launch time", "device events", "CUDA graph", "CUDA graph, events", "copy to device"),
         "CPU / accelerator",
     ]
     assert all("–" not in row[-1] for row in table.rows)
@@ -156,14 +159,14 @@ def test_an_accelerator_has_its_columns_and_its_crossover(tmp_path: Path) -> Non
 
 
 def test_the_least_time_of_a_step_is_its_work_at_the_rates(tmp_path: Path) -> None:
-    """A floor of no time at all would make every distance infinite: it is positive."""
+    """It is positive, because a floor of zero would make every distance infinite."""
     frame = FRAMES["steps"](run_of(tmp_path, steps=samples.benchmarks.step_entries()))
     assert frame["floor_s"].gt(0).all()
     assert all(math.isfinite(value) for value in frame["over_floor"])
 
 
 def test_a_step_that_cannot_be_recorded_says_why_below_the_table(tmp_path: Path) -> None:
-    """Once for all its batch sizes, with the case."""
+    """The reason appears once for all batch sizes, with the case."""
     entries = samples.benchmarks.step_entries(("cpu", "cuda"))
     for entry in entries:
         info = entry["extra_info"]

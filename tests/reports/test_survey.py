@@ -1,4 +1,4 @@
-"""What the report says of a survey: exact numbers, closed forms, and what is only a lower bound."""
+"""The report of a survey: exact numbers, closed forms, and lower bounds."""
 
 import re
 from pathlib import Path
@@ -16,14 +16,14 @@ from reports.tables import survey
 
 @pytest.fixture
 def run(tmp_path: Path) -> RunFolder:
-    """Return a run that holds nothing but its head."""
+    """Return a run that has only its head."""
     folder = RunFolder(tmp_path / "run")
     folder.write_head(samples.run.head())
     return folder
 
 
 def test_breaking_points_stand_in_a_column_for_each_dtype(run: RunFolder) -> None:
-    """As the shortest decimal that is the number, beside the closed form; what happens is in the table of all."""
+    """Each number is the shortest decimal, next to the closed form. The full table has the details."""
     run.write(Breaking, samples.survey.breakings())
     (row,) = survey.breaking_points(FRAMES["breakings"](run)).rows
     numbers = ("709.7827128933841", "88.72283935546875", "89", "11.09375")
@@ -33,7 +33,7 @@ def test_breaking_points_stand_in_a_column_for_each_dtype(run: RunFolder) -> Non
 
 
 def test_a_form_that_disagrees_is_shown_with_its_dtype(run: RunFolder) -> None:
-    """Also where nothing breaks at all."""
+    """It is shown even if nothing breaks."""
     case = ("softmax_regression.scratch.softmax", "softmax")
     wrong = {"agrees": False, "form": "p ln 2"}
     run.write(
@@ -49,7 +49,7 @@ def test_a_form_that_disagrees_is_shown_with_its_dtype(run: RunFolder) -> None:
 
 
 def test_a_point_that_is_only_the_first_found_has_an_asterisk(run: RunFolder) -> None:
-    """The caption says what it means."""
+    """The caption explains the asterisk."""
     breaking = samples.survey.breaking("softmax_regression.scratch.softmax", "softmax", "float32", certainty="scanned")
     run.write(Breaking, [breaking])
     table = survey.breaking_points(FRAMES["breakings"](run))
@@ -69,14 +69,14 @@ def test_the_worst_is_called_searched_and_a_lower_bound(run: RunFolder) -> None:
 
 
 def test_ways_of_searching_are_shares_of_the_best_known(run: RunFolder) -> None:
-    """The median of the seeds over the largest that any way found, the longer search among them."""
+    """A share is the median over the seeds, relative to the largest deviation found, also by the longer search."""
     samples.benchmarks.write_suite(run, "search", samples.benchmarks.search_entries())
     (row,) = survey.ways(FRAMES["search"](run)).rows
     assert row == ("softmax_regression.concise.softmax", "72.0 ulp", "11.2 %", "89.0 %", "98.8 %")
 
 
-def test_where_the_best_known_is_infinite_a_way_finds_all_of_it_or_nothing(run: RunFolder) -> None:
-    """What is finite is no share of it."""
+def test_the_share_of_an_infinite_deviation_is_all_or_nothing(run: RunFolder) -> None:
+    """A finite deviation has the share zero."""
     entries = samples.benchmarks.search_entries()
     for entry in entries:
         if entry["extra_info"]["way"] in {"evolved in ordinal space", "longer"}:
@@ -87,28 +87,28 @@ def test_where_the_best_known_is_infinite_a_way_finds_all_of_it_or_nothing(run: 
 
 
 def test_a_run_without_a_survey_shows_none(run: RunFolder) -> None:
-    """It has no section for one."""
+    """The page has no section about it."""
     page, _ = write_report(run)
     assert '<section id="survey">' not in page.read_text(encoding="utf-8")
 
 
 def headed(run: RunFolder) -> tuple[str, list[str]]:
-    """Write the report; return the colour of its verdict, and the page in short."""
+    """Write the report; return the color of its verdict, and its lines."""
     page, lines = write_report(run)
     (colour,) = re.findall(r'class="verdict (\w+)"', page.read_text(encoding="utf-8"))
     return colour, lines
 
 
 def test_a_survey_alone_heads_the_page(run: RunFolder) -> None:
-    """In green where everything breaks as it is declared to."""
+    """The headline is green if everything breaks as declared."""
     run.write(Breaking, samples.survey.breakings())
     colour, lines = headed(run)
     assert colour == "good"
     assert lines == ["survey: 4 breaking points on 16 rays; 0 worst cases; 4 of 4 declared closed forms agree"]
 
 
-def test_beside_laws_a_survey_has_the_second_line(run: RunFolder) -> None:
-    """On the page and in Markdown."""
+def test_a_survey_has_the_second_line_after_laws(run: RunFolder) -> None:
+    """It is on the page and in Markdown."""
     run.write(Verdict, [samples.run.verdict()])
     run.write(Breaking, samples.survey.breakings())
     colour, lines = headed(run)
@@ -132,7 +132,7 @@ def test_beside_laws_a_survey_has_the_second_line(run: RunFolder) -> None:
         ),
         (
             {"expected_break": False, "declared": False, "form": None, "form_value": None, "agrees": None},
-            "breaks value [float32]: found by the survey, not declared.",
+            "breaks value in float32, found by the survey.",
         ),
         (
             {"value": None, "value_hex": None, "declared": False, "form": None, "reason": "it hung for 30 s.\nMore."},
@@ -140,8 +140,8 @@ def test_beside_laws_a_survey_has_the_second_line(run: RunFolder) -> None:
         ),
     ],
 )
-def test_what_a_survey_finds_wrong_is_no_good_report(run: RunFolder, changes: dict[str, object], told: str) -> None:
-    """Though every law that was checked holds: red, and a sentence in the terminal and under what needs attention."""
+def test_a_failing_survey_makes_the_report_red(run: RunFolder, changes: dict[str, object], told: str) -> None:
+    """The page is red although every law holds, with a sentence in the terminal and among the problems."""
     run.write(Verdict, [samples.run.verdict()])
     run.write(
         Breaking, [samples.survey.breaking("softmax_regression.scratch.softmax", "softmax", "float32", **changes)]
@@ -156,7 +156,7 @@ def test_what_a_survey_finds_wrong_is_no_good_report(run: RunFolder, changes: di
 
 
 def test_a_survey_that_finds_something_wrong_is_red_where_every_law_was_skipped(run: RunFolder) -> None:
-    """No verdict on laws is none on the survey."""
+    """Skipped laws do not hide the survey."""
     run.write(Verdict, [samples.run.verdict(Status.SKIPPED)])
     wrong = samples.survey.breaking("softmax_regression.scratch.softmax", "softmax", "float32", agrees=False)
     run.write(Breaking, [wrong])

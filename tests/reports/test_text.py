@@ -54,7 +54,7 @@ from reports.table import Header, Table
     ],
 )
 def test_a_text_is_written_as_the_reader_expects_it(actual: str, expected: str) -> None:
-    """Three significant digits, units, dashes for the unknown, no markup."""
+    """It has three significant digits, units, dashes for unknown values, and no markup."""
     assert actual == expected
 
 
@@ -79,14 +79,14 @@ def test_a_text_is_written_as_the_reader_expects_it(actual: str, expected: str) 
     ],
 )
 def test_a_cell_is_sorted_by_the_number_that_it_shows(shown: str, number_behind: float | None) -> None:
-    """Units compare; what is unknown has no number."""
+    """Numbers with different units are comparable. An unknown value has no number."""
     magnitude = number.magnitude(shown)
     assert magnitude == (None if number_behind is None else pytest.approx(number_behind, rel=1e-12))
 
 
 @pytest.mark.parametrize("value", [3.2e-9, 4.5e-4, 0.02, 1.0, 777.0, 1e6])
 def test_a_formatted_number_keeps_its_order(value: float) -> None:
-    """What is written as a time or a rate is read back to three digits."""
+    """Times and rates are read back to three digits."""
     assert number.magnitude(number.duration(value)) == pytest.approx(value, rel=5e-3)
     assert number.magnitude(number.rate(value)) == pytest.approx(value, rel=5e-3)
 
@@ -94,7 +94,7 @@ def test_a_formatted_number_keeps_its_order(value: float) -> None:
 @pytest.mark.parametrize("low", [1.0, 3.05, 6.9, 9.5e-7, 2.2e4])
 @pytest.mark.parametrize("span", [1.57, 3.0, 40.0, 1e5, 1e9])
 def test_every_span_has_a_few_round_ticks(low: float, span: float) -> None:
-    """At least one tick in the narrowest span that is drawn, and never more than fit."""
+    """The narrowest span has at least one tick, and no span has more than fit."""
     assert 1 <= len(ticks(low, low * span)) <= 6
 
 
@@ -107,13 +107,13 @@ def test_every_span_has_a_few_round_ticks(low: float, span: float) -> None:
     ],
 )
 def test_a_finding_is_one_sentence_with_its_facts(status: Status, part: str) -> None:
-    """Deviation and bound, the declared reason, or the error."""
+    """The facts are deviation and bound, the declared reason, or the error."""
     (one,) = findings([samples.run.verdict(status)])
     assert part in found(one)
 
 
 def test_several_causes_that_one_reason_declares_are_one_sentence() -> None:
-    """With the laws and dtypes of all; another reason is another one."""
+    """The sentence lists all laws and dtypes. Another reason is a separate sentence."""
     verdict = samples.run.verdict(Status.EXPECTED)
     assert verdict.violation is not None
 
@@ -132,7 +132,7 @@ def test_several_causes_that_one_reason_declares_are_one_sentence() -> None:
 
 
 def test_a_run_on_a_stand_in_or_on_a_dirty_tree_says_so() -> None:
-    """Both are remarks; a clean run on the published data has none."""
+    """Both are remarks; a clean run on the published data has no remark."""
     environment = samples.run.environment(git_dirty=True)
     run = samples.run.head(environment=environment, data=samples.run.data_source(genuine=False))
     assert len(remarks(run)) == 2
@@ -140,7 +140,7 @@ def test_a_run_on_a_stand_in_or_on_a_dirty_tree_says_so() -> None:
 
 
 def test_the_caveat_of_data_follows_its_label_and_its_source() -> None:
-    """The stand-in, unpublished files and unlabelled use of either are marked; other data is not."""
+    """The stand-in, unpublished files and unlabeled use of either are marked; other data is not."""
     genuine, stand_in = samples.run.data_source(genuine=True), samples.run.data_source(genuine=False)
     foreign = genuine.model_copy(update={"genuine": False, "origin": "folder"})
     assert source.caveat("Fashion-MNIST", genuine) == ""
@@ -152,7 +152,7 @@ def test_the_caveat_of_data_follows_its_label_and_its_source() -> None:
 
 
 def test_a_table_in_markdown_has_one_line_a_row() -> None:
-    """Cells with bars and newlines stay cells; an empty table keeps its headings."""
+    """Cells with bars and newlines stay cells, and an empty table keeps its headings."""
     columns = (Header("case", "code"), Header("time", "number"))
     lines = Table("t", "T", columns, (("a|b\nc", "1.00"),)).markdown().splitlines()
     assert lines[2].startswith(r"| a\|b c")

@@ -1,4 +1,4 @@
-"""A benchmark suite run in a folder, as a user's shell would run it; its process is forked, whichever it is."""
+"""Run a benchmark suite in a folder, like a user's shell, but always in a forked process."""
 
 import contextlib
 import io
@@ -16,7 +16,7 @@ from harness.error import UsageError
 def run_apart(
     folder: Path, patch: pytest.MonkeyPatch, suite: str, *, target: str, settings: Settings
 ) -> tuple[int, str, Any]:
-    """Return the code, what was written to the terminal, and the document; ``None`` where there is none."""
+    """Return the exit code, the output, and the document, or ``None`` without one."""
     patch.chdir(folder)
     patch.setattr("harness.bench.run.FRESH", ())
     said = io.StringIO()

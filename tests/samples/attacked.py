@@ -1,4 +1,4 @@
-"""A run in which every text of every record is an attack, and every number that may be anything is an extreme one."""
+"""A run in which every text of every record is an attack, and every unrestricted number is extreme."""
 
 import enum
 import math
@@ -15,16 +15,16 @@ from harness.record import FILES, Audit, Property, RunFolder
 
 EVIL = "</script><img src=x onerror=alert(1)><b onmouseover='alert(2)'>&\"'`{{ 7*7 }}$x_1$|\x1b[31m\u202e漢字"
 LONG = "W" * 160
-"""A word that no line can take, in every field too."""
+"""A word that is longer than any line."""
 
 TIMED = ("case", "family", "style", "data", "step", "choice", "reason")
-"""Texts of what pytest-benchmark wrote."""
+"""Text fields in pytest-benchmark's files."""
 
 EXTREMES = (math.inf, -math.inf, math.nan, 1.7976931348623157e308, 5e-324, -0.0)
 
 
 def attacked_run(path: Path) -> RunFolder:
-    """Write the sample of every kind of record with its texts and numbers replaced, as far as a reader takes them."""
+    """Write the sample of every kind of record with replaced texts and numbers, as far as the records accept them."""
     run = samples.run.full_run(path)
     run.write(Audit, [samples.audit.audit("train.step", samples.audit.finding())])
     run.write(
@@ -44,14 +44,14 @@ def attacked_run(path: Path) -> RunFolder:
 
 
 def attacked(record: Any, at: int) -> Any:
-    """Return a record whose fields are replaced one after the other; what its reader refuses is left as it is."""
+    """Return a record with replaced fields. A value that the record's model refuses is left unchanged."""
     whole: dict[str, Any] = record.model_dump()
     for place, (holder, key) in enumerate(list(_leaves(whole))):
         before = holder[key]
-        # Some are left as they are, so that there are figures too, which are about dtypes and have scales.
+        # Some stay unchanged, so that figures, which need dtypes and scales, are drawn too.
         if (isinstance(before, float) or key in {"dtype", "device"}) and at % 3:
             continue
-        if key == "pixels":  # the page refuses an image that is none in one sentence
+        if key == "pixels":  # the page refuses an invalid image with a message
             continue
         holder[key] = _evil(before) if isinstance(before, str) else EXTREMES[(at + place) % len(EXTREMES)]
         try:
@@ -66,7 +66,7 @@ def _evil(text: str) -> str:
 
 
 def _leaves(value: Any) -> Iterator[tuple[Any, Any]]:
-    """Yield every holder of a text or a float with its key there; tuples are made lists, which readers take too."""
+    """Yield every container of a text or a float with its key. Tuples become lists, which records accept too."""
     if isinstance(value, (dict, list)):
         for key in list(value) if isinstance(value, dict) else range(len(value)):
             inner = value[key] = list(value[key]) if isinstance(value[key], tuple) else value[key]

@@ -1,4 +1,4 @@
-"""Audits as a run keeps them."""
+"""Made-up audits of a run."""
 
 from harness.record import Audit, AuditFinding, AuditKind, Headroom
 
@@ -20,7 +20,7 @@ def finding(*, file: str = "/somewhere/train.py", line: int = 12) -> AuditFindin
 
 
 def room(*, factor: float = 3.0, line: int = 14) -> Headroom:
-    """An exponential that does not."""
+    """An exponential with headroom."""
     return Headroom(
         file="/somewhere/train.py",
         line=line,
@@ -35,7 +35,7 @@ def room(*, factor: float = 3.0, line: int = 14) -> Headroom:
 
 
 def audit(case: str = "train.step", *findings: AuditFinding) -> Audit:
-    """An audit that found these lines, or one line."""
+    """Return an audit with the given findings, by default one."""
     return Audit(
         case=case,
         mode="full",

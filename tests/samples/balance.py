@@ -1,4 +1,4 @@
-"""Benchmarks of balance and of the tuner as pytest-benchmark writes them, made up."""
+"""Made-up benchmarks of balance and of the tuner, in pytest-benchmark's format."""
 
 from typing import Any
 
@@ -6,13 +6,13 @@ from samples.benchmarks import benchmark
 
 STEP = "softmax_regression.concise.training_step"
 LOADS = {"concise.torchvision": 23.0, "concise.batched_getitems": 0.21, "scratch.slices": 0.16}
-"""A batch as a multiple of a step."""
+"""Time of a batch relative to a step."""
 
 CHOICES = {"batch 32, workers 0": 900.0, "batch 128, workers 0": 1000.0, "batch 128, workers 2": 980.0}
 
 
 def balance_entries(*, data: str = "Fashion-MNIST") -> list[dict[str, Any]]:
-    """Return three loaders with and without workers: one starves the step, one keeps ahead, one is not decided."""
+    """Return three loaders with and without workers: one starves the step, one keeps ahead, one is undecided."""
     entries = []
     for name, load in LOADS.items():
         for workers in (0, 2):
@@ -45,7 +45,7 @@ def balance_entries(*, data: str = "Fashion-MNIST") -> list[dict[str, Any]]:
 
 
 def tuner_entries() -> list[dict[str, Any]]:
-    """Return two data sets, measured exhaustively and tuned twice; the second data set is tuned once too slowly."""
+    """Return two data sets, measured exhaustively and tuned twice; one tuning of the second is too slow."""
     entries = []
     for name, times in (("cheap", (8.0, 9.0)), ("sleepy", (12.0, 30.0))):
         about = {"case": name, "family": "tuning_data", "style": "foreign"}

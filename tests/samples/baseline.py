@@ -1,4 +1,4 @@
-"""What a run says of one case, made up, in the form in which it is compared and committed."""
+"""Made-up results of a run for a case, in the form of the committed baseline."""
 
 from typing import Any
 
@@ -38,5 +38,5 @@ def point(value_hex: str | None = POINT, **changes: Any) -> Breaking:
 def of(
     *verdicts: Verdict, breakings: tuple[Breaking, ...] = (), counts: dict[str, int] | None = None, **run: Any
 ) -> Summary:
-    """Return what a run says."""
+    """Return the summary of a run."""
     return summarised(head(**run), verdicts, breakings, {CASE: counts or {}})

@@ -1,4 +1,4 @@
-"""Benchmarks as pytest-benchmark writes them, made up: steps, agreement, loaders, vectorization, screening."""
+"""Made-up benchmarks in pytest-benchmark's format: steps, agreement, loaders, vectorization, screening."""
 
 import json
 import math
@@ -16,14 +16,14 @@ def benchmark(median_s: float, *, spread: float = 0.06, **extra: Any) -> dict[st
 
 
 def write_suite(run: RunFolder, suite: str, entries: list[dict[str, Any]]) -> None:
-    """Write the benchmark file of one suite."""
+    """Write the benchmark file of a suite."""
     run.path.mkdir(parents=True, exist_ok=True)
     document = {"machine_info": {}, "benchmarks": entries, "version": "5.1.0"}
     run.write_benchmarks(suite, json.dumps(document))
 
 
 def rounds(median_s: float, *, seed: int, number: int = 21, spread: float = 0.04) -> list[float]:
-    """Return made-up rounds of a step: a drift that all steps share, and a scatter of their own."""
+    """Return made-up rounds of a step: a drift that all steps share, and independent scatter."""
     own = random.Random(seed)
     return [median_s * (1 + 0.2 * math.sin(place / 3)) * own.uniform(1 - spread, 1 + spread) for place in range(number)]
 
@@ -39,7 +39,7 @@ _WORK_S, _FLOOR_SEED = 1e-9, 99
 
 
 def step_entries(devices: tuple[str, ...] = ("cpu",)) -> list[dict[str, Any]]:
-    """Return the step times of two families, measured in turns over five batch sizes."""
+    """Return interleaved step times of two families over five batch sizes."""
     entries = []
     for family, base_s, sample_s in [("linear_regression", 1.1e-4, 4e-8), ("softmax_regression", 2.4e-4, 3e-6)]:
         for device in devices:
@@ -82,13 +82,13 @@ PHASES = {"forward": 0.3, "loss": 0.1, "backward": 0.5, "update": 0.1}
 
 
 def device_facts(time_s: float) -> dict[str, Any]:
-    """Return what is known of a step on an accelerator only."""
+    """Return the measurements of a step that exist only on an accelerator."""
     times = {"launch_s": 0.5, "device_s": 0.8, "graph_s": 0.7, "graph_device_s": 0.6}
     return {name: share * time_s for name, share in times.items()}
 
 
 def old_step_entries() -> list[dict[str, Any]]:
-    """Return step times as an older version wrote them, timed one after the other."""
+    """Return step times in the format of an older version, timed one after the other."""
     known = ("case", "family", "style", "device", "batch_size", "dtype", "threads", "cold_s")
     entries = step_entries()
     for entry in entries:
@@ -98,7 +98,7 @@ def old_step_entries() -> list[dict[str, Any]]:
 
 
 def agreement_entries() -> list[dict[str, Any]]:
-    """Return steps timed by us and by torch's timer: one that agrees, one that does not, one that does not tell."""
+    """Return steps timed by the harness and by torch's timer: one agrees, one disagrees, one is undecided."""
     entries = []
     for number, (factor, spread) in enumerate([(1.0, 0.005), (1.2, 0.005), (1.02, 0.2)]):
         entry = benchmark(
@@ -119,7 +119,7 @@ def agreement_entries() -> list[dict[str, Any]]:
 
 
 def audit_entries() -> list[dict[str, Any]]:
-    """Return the cost of two audits: one within what is aimed at, one beyond it."""
+    """Return the cost of two audits: within the target, and beyond it."""
     entries = []
     for number, factor in enumerate((1.0, 4.0)):
         entry = benchmark(
@@ -154,12 +154,7 @@ def audit_entries() -> list[dict[str, Any]]:
 def loader_entries(*, data: str = "Fashion-MNIST", limit: bool = True) -> list[dict[str, Any]]:
     """Return the throughput of six loaders over three batch sizes and three numbers of workers.
 
-    Parameters
-    ----------
-    data
-        Label of the data.
-    limit
-        Whether slices were measured in turns with the limit of memory; older runs have whole epochs and no more.
+    ``data`` is the label of the data. Without ``limit``, there are only whole epochs, as in older runs.
     """
     speed = {
         "scratch.item_by_item": 2.0e4,
@@ -195,7 +190,7 @@ def loader_entries(*, data: str = "Fashion-MNIST", limit: bool = True) -> list[d
 
 
 def loader_slices(wall_us: float, workers: int) -> dict[str, Any]:
-    """Return what a newer run says of a loader: nine slices in turns with the limit, start, end and memory."""
+    """Return the fields of a loader in newer runs: nine interleaved slices, start, end and memory."""
     scatter = [1 + (turn % 5 - 2) / 50 for turn in range(9)]
     return {
         "loader": "torch.utils.data.dataloader.DataLoader",
@@ -203,6 +198,10 @@ def loader_slices(wall_us: float, workers: int) -> dict[str, Any]:
         "cpu_us": [wall_us * max(1, workers) * factor for factor in scatter],
         "limit_wall_us": [0.31 * factor for factor in reversed(scatter)],
         "limit_cpu_us": [0.31] * 9,
+        "reference": "fashion_mnist.scratch.item_by_item with no workers",
+        "reference_wall_us": [50.0 * factor for factor in reversed(scatter)],
+        "reference_cpu_us": [50.0] * 9,
+        "other_load": 0.3,
         "made_s": 0.001,
         "iterator_s": 0.03 * workers,
         "start_cpu_s": 0.05 * workers + 0.002,
@@ -217,7 +216,7 @@ def loader_slices(wall_us: float, workers: int) -> dict[str, Any]:
 
 
 def loader_budget(loading_s: float, workers: int) -> dict[str, Any]:
-    """Return where the time of a batch goes: three rounds, of which a hundredth is not attributed."""
+    """Return the shares of the time of a batch in three rounds, where a hundredth is not attributed."""
     shares = {"read": 0.2, "decode": 0.5, "transform": 0.2, "collate": 0.1}
     parts = {part: share * loading_s / max(1, workers) for part, share in shares.items()}
     parts |= {"step": 5e-4} | ({"hand-over": 3e-4} if workers else {})
@@ -256,7 +255,7 @@ def vectorization_entries() -> list[dict[str, Any]]:
 
 
 def operation_entries() -> list[dict[str, Any]]:
-    """Return the time of a call of three softmaxes, and of one loss alone."""
+    """Return the times of three softmaxes and of a single loss."""
     found = []
     for name, contract, time_s in [
         ("softmax_regression.scratch.softmax", "softmax", 4e-5),
@@ -271,7 +270,7 @@ def operation_entries() -> list[dict[str, Any]]:
 
 
 def screening_entries() -> list[dict[str, Any]]:
-    """Return how fast a softmax is checked in each way."""
+    """Return the speed of checking a softmax for each method."""
     return [
         benchmark(
             rows / rate,
@@ -288,7 +287,7 @@ def screening_entries() -> list[dict[str, Any]]:
 
 
 def search_entries() -> list[dict[str, Any]]:
-    """Return what three ways of searching saw with three seeds, and a longer search."""
+    """Return the results of three search methods with three seeds, and of a longer search."""
     case = {"case": "softmax_regression.concise.softmax", "family": "softmax_regression", "style": "concise"}
     ways = {"random normal": 8.0, "structured batches": 64.0, "evolved in ordinal space": 71.0}
     facts = {"objective": "deviation", "rows": 10_000_000, "seconds": 10.0}

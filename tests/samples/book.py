@@ -1,11 +1,11 @@
-"""The functions of the chapter as students write them: nothing is guarded or shaped beyond what the book does."""
+"""The functions of the chapter as students write them, without guards or reshaping that the book does not have."""
 
 import torch
 from torch import Tensor
 
 
 def squared_loss(y_hat: Tensor, y: Tensor) -> Tensor:
-    """Half the squared error of each row, whatever shape the network gave it."""
+    """Half the squared error of each row, for any shape of the network's output."""
     return (y_hat - y.reshape(y_hat.shape)) ** 2 / 2
 
 
@@ -15,7 +15,7 @@ def mean_squared_loss(y_hat: Tensor, y: Tensor) -> Tensor:
 
 
 def squared_loss_that_broadcasts(y_hat: Tensor, y: Tensor) -> Tensor:
-    """Without the reshape: a column of predictions meets every target."""
+    """Without the reshape, a column of predictions is broadcast against the targets."""
     return (y_hat - y) ** 2 / 2
 
 
@@ -30,7 +30,7 @@ def linreg(X: Tensor, w: Tensor, b: Tensor) -> Tensor:
 
 
 def cross_entropy(y_hat: Tensor, y: Tensor) -> Tensor:
-    """The loss of each row by indexing its probabilities."""
+    """The loss of each row, by indexing its probabilities."""
     return -torch.log(y_hat[range(len(y_hat)), y])
 
 
@@ -48,6 +48,15 @@ def softmax(X: Tensor) -> Tensor:
 def sgd(param: Tensor, grad: Tensor, lr: float) -> Tensor:
     """One step on one parameter."""
     return param - lr * grad
+
+
+def sgd_in_place(params: list[Tensor], lr: float, batch_size: int) -> None:
+    """One step on each parameter, as the book's training loop takes it."""
+    with torch.no_grad():
+        for param in params:
+            assert param.grad is not None
+            param -= lr * param.grad / batch_size
+            param.grad.zero_()
 
 
 def accuracy(y_hat: Tensor, y: Tensor) -> Tensor:

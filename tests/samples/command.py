@@ -1,4 +1,4 @@
-"""What a command that was run in this process left."""
+"""The result of a command that ran in this process."""
 
 from collections.abc import Callable
 from typing import NamedTuple

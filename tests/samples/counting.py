@@ -1,4 +1,4 @@
-"""A plan that needs no torch: numbers are counted, and some of the pieces misbehave."""
+"""A plan without torch: numbers are counted, and some of the pieces misbehave."""
 
 import os
 import time
@@ -10,17 +10,10 @@ from typing import Any, ClassVar
 
 @dataclass(frozen=True)
 class Counting:
-    """So many pieces, each of which says its number.
+    """A plan of numbered pieces.
 
-    Parameters
-    ----------
-    target
-        Names it.
-    count
-        How many pieces there are.
-    manners
-        What a piece does instead of answering at once, by its number: ``interrupts``, ``exits``, ``prints``,
-        ``sleeps``, or the name of a file that it leaves behind once it has slept.
+    ``manners`` changes the behavior of a piece by its number: ``interrupts``, ``exits``, ``prints`` or ``sleeps``. Any
+    other text is the name of a file that the piece creates after a sleep.
     """
 
     target: str = "counting"
@@ -30,15 +23,15 @@ class Counting:
 
     @property
     def is_foreign(self) -> bool:
-        """It is to be kept away."""
+        """Always, so that it runs isolated."""
         return True
 
     def longest_s(self, call_s: float) -> float:
-        """Ten calls."""
+        """Return ten calls."""
         return 10.0 * call_s
 
     def load(self) -> "Numbers":
-        """List them."""
+        """Return the pieces."""
         return Numbers(self)
 
 
@@ -49,11 +42,11 @@ class Numbers:
     plan: Counting
 
     def about(self) -> Sequence[dict[str, Any]]:
-        """Every second one is of the same case."""
+        """Return one of two cases in turns."""
         return [{"case": f"case {i % 2}", "number": i} for i in range(self.plan.count)]
 
     def do(self, index: int) -> dict[str, Any]:
-        """Say the number."""
+        """Return the number."""
         match self.plan.manners.get(index):
             case "interrupts":
                 raise KeyboardInterrupt

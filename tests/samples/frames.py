@@ -1,6 +1,7 @@
-"""What the frames of the sample run hold, as it was recorded: names, order, types and values of all columns.
+"""The recorded frames of the sample run: names, order, types and values of all columns.
 
-After a frame or the sample was changed on purpose, ``python -m samples.frames`` in the folder ``tests`` records anew.
+After an intended change of a frame or of the sample, record them with ``python -m samples.frames`` in the folder
+``tests``.
 """
 
 import gzip
@@ -30,16 +31,16 @@ def _content(frame: pd.DataFrame) -> dict[str, Any]:
 
 
 def recorded() -> dict[str, dict[str, Any]]:
-    """Return the same as it was recorded."""
+    """Return the recorded frames."""
     return dict(json.loads(gzip.decompress(RECORDED.read_bytes())))
 
 
 def table(content: Mapping[str, Any]) -> pd.DataFrame:
-    """Return the rows of such a content as a frame."""
+    """Return the rows of recorded content as a frame."""
     return pd.read_csv(StringIO(content["rows"]), dtype=content["types"])
 
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as temporary:
-        # No time of writing, so that the same frames make the same bytes.
+        # Without a time stamp, the same frames give the same bytes.
         RECORDED.write_bytes(gzip.compress(json.dumps(contents(Path(temporary))).encode(), mtime=0))

@@ -1,4 +1,4 @@
-"""Records of the gate, made up: what the tests of the report read."""
+"""Made-up records of the gate, which the tests of the report read."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ CASES = ("softmax_regression.scratch.softmax", "softmax_regression.concise.softm
 
 
 def findings() -> list[GateFinding]:
-    """Return a regression and a case that is as it was."""
+    """Return a regression and an unchanged case."""
     slow, same = CASES
     return [
         _finding(same, Outcome.UNCHANGED, f"{same} is as fast as it was: +0.1 % (-0.4 to +0.6 %) in 5 couples."),

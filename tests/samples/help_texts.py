@@ -1,6 +1,6 @@
-"""What ``--help`` prints of each command at 80 columns, as it was recorded.
+"""The recorded output of ``--help`` for each command at 80 columns.
 
-After a help text was changed on purpose, ``python -m samples.help_texts`` in the folder ``tests`` records it again.
+After an intended change of a help text, record it with ``python -m samples.help_texts`` in the folder ``tests``.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Pieces of work that wait for each other, in whichever process they are done."""
+"""Pieces of work that wait for each other, in any process."""
 
 import os
 import time
@@ -6,14 +6,14 @@ from pathlib import Path
 
 
 def in_step(index: int) -> tuple[int, int]:
-    """Wait for the one beside it, which is done meanwhile; return the process too."""
+    """Wait for the neighboring piece, which runs meanwhile, and return the index and the process."""
     Path(f"{index}").touch()
     _wait_for(f"{index ^ 1}")
     return index, os.getpid()
 
 
 def first_one_waits(index: int) -> int:
-    """Wait to be told if it is the first, and fail if it is the second."""
+    """Wait for a signal as the first piece, and fail as the second."""
     if index == 0:
         _wait_for("go")
     return index // (index != 1)

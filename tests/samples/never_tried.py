@@ -1,6 +1,6 @@
-"""Implementations that are wrong on one kind of input alone: lengths, sizes, axes, modes, gradients.
+"""Implementations that are wrong on one kind of input: lengths, sizes, axes, modes, gradients.
 
-Each is torch's own operation elsewhere, so that only the law that draws this kind of input can see it.
+All other results are torch's, so that only the law that draws this kind of input detects them.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ Implementation = Callable[..., Any]
 
 
 class Wrong(NamedTuple):
-    """A wrong implementation, and the law that sees it."""
+    """A wrong implementation, and the law that detects it."""
 
     name: str
     contract: str
@@ -28,7 +28,7 @@ class Wrong(NamedTuple):
 
 
 def wrong_at(length: Callable[[int], bool]) -> Implementation:
-    """A softmax whose last entry is dropped at some row lengths, as by the edge of a block."""
+    """A softmax that drops the last entry at some row lengths, like an error at the edge of a block."""
 
     def softmax(x: Tensor) -> Tensor:
         p = x.softmax(-1)
@@ -38,7 +38,7 @@ def wrong_at(length: Callable[[int], bool]) -> Implementation:
 
 
 def rows_beyond(n: int) -> Implementation:
-    """A softmax whose rows beyond a number are the first ones again, as where a grid of blocks ends."""
+    """A softmax that repeats the first rows beyond a number of rows, like an error of the grid."""
 
     def softmax(x: Tensor) -> Tensor:
         p = x.softmax(-1)
@@ -48,7 +48,7 @@ def rows_beyond(n: int) -> Implementation:
 
 
 def elements_beyond(n: int, function: Callable[[Tensor], Tensor]) -> Implementation:
-    """What is beyond a number of elements stays zero."""
+    """Return zeros beyond a number of elements."""
 
     def mutant(x: Tensor) -> Tensor:
         y = function(x)
@@ -66,13 +66,13 @@ def divides_by_one_more(x: Tensor, labels: Tensor) -> Tensor:
 
 
 def divides_the_error_by_one_more(a: Tensor, b: Tensor) -> Tensor:
-    """The same of the squared error."""
+    """The same error in a squared error."""
     n = len(a)
     return ((a - b) ** 2).sum() / (n + 1 if n >= 64 else n)
 
 
 def softmax(x: Tensor) -> Tensor:
-    """Torch's."""
+    """Torch's function."""
     return x.softmax(-1)
 
 
@@ -80,7 +80,7 @@ def softmax(x: Tensor) -> Tensor:
 
 
 def backward(value: Implementation, change: Callable[[Tensor, tuple[Tensor, ...]], Tensor]) -> Implementation:
-    """Torch's value, and another backward pass: ``change(cotangent, inputs)`` instead of the cotangent."""
+    """Torch's value with another backward pass: ``change(cotangent, inputs)`` replaces the cotangent."""
 
     class Changed(torch.autograd.Function):
         @staticmethod
@@ -105,7 +105,7 @@ def _ignored(cotangent: Tensor, _: Any) -> Tensor:
 
 
 def _unstrided(cotangent: Tensor, _: Any) -> Tensor:
-    """Memory is read as if it were contiguous; beyond its end are zeros."""
+    """Reads memory as if it were contiguous, with zeros beyond its end."""
     held = cotangent.untyped_storage().nbytes() // cotangent.element_size()
     memory = cotangent.as_strided((held,), (1,), 0)
     return F.pad(memory, (0, max(0, cotangent.numel() - held)))[: cotangent.numel()].reshape(cotangent.shape)
@@ -116,7 +116,7 @@ def _dropped_on_long_rows(cotangent: Tensor, inputs: tuple[Tensor, ...]) -> Tens
 
 
 class _Detached(torch.autograd.Function):
-    """A softmax whose gradient is right, and a constant to autograd."""
+    """A softmax with a right gradient that is a constant for autograd."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
@@ -131,7 +131,7 @@ class _Detached(torch.autograd.Function):
 
 
 class _Half(torch.autograd.Function):
-    """A softmax whose gradient is right, and the gradient of which forgets that p depends on x in the mean."""
+    """A softmax with a right gradient. The second derivative ignores that p in the mean depends on x."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
@@ -146,7 +146,7 @@ class _Half(torch.autograd.Function):
 
 
 class _Once(torch.autograd.Function):
-    """The same as the first, and it says so."""
+    """A softmax whose gradient is declared not differentiable."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
@@ -164,23 +164,23 @@ class _Once(torch.autograd.Function):
 
 
 def with_gradients(x: Tensor) -> Tensor:
-    """A dropout that is left on where gradients are wanted."""
+    """Applies dropout if gradients are recorded."""
     p = x.softmax(-1)
     return p * 0.9 if x.requires_grad else p
 
 
 def without_gradients(x: Tensor) -> Tensor:
-    """A faster form where none are recorded."""
+    """Uses a faster form if no gradients are recorded."""
     return (x.softmax(-1) * 0.9) if not torch.is_grad_enabled() else x.softmax(-1)
 
 
 def in_inference(x: Tensor) -> Tensor:
-    """Another one in inference mode."""
+    """Returns another result in inference mode."""
     return (x.softmax(-1) * 0.9) if torch.is_inference_mode_enabled() else x.softmax(-1)
 
 
 def under_autocast(x: Tensor) -> Tensor:
-    """The sum is a product with ones, which autocast takes in bfloat16."""
+    """Sums by a product with ones, which autocast computes in bfloat16."""
     e = (x - x.amax(-1, keepdim=True)).exp()
     if torch.is_autocast_enabled("cpu"):
         return e / (e.bfloat16().cumsum(-1)[..., -1:] + 1)
@@ -188,7 +188,7 @@ def under_autocast(x: Tensor) -> Tensor:
 
 
 def once(x: Tensor) -> Tensor:
-    """A gradient that says that it cannot be differentiated: no fault."""
+    """A gradient that is declared not differentiable, which is no fault."""
     return _Once.apply(x)  # type: ignore[no-any-return, no-untyped-call]
 
 
@@ -220,4 +220,4 @@ WRONG = [
     Wrong("detached", "softmax", _Detached.apply, SECOND),
     Wrong("half detached", "softmax", _Half.apply, SECOND),
 ]
-"""Which law sees which."""
+"""Implementations with the law that detects each."""

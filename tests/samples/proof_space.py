@@ -16,7 +16,7 @@ from harness.proof.tally import Tally
 
 
 def small(dtype: str, *, first: int = 12, second: int = 64, shards: int = 4, seed: int = 5) -> Space:
-    """Some pairs of numbers of ordinary size, both zeros, and the largest and smallest numbers."""
+    """Return some pairs of ordinary numbers, both zeros, and the largest and smallest numbers."""
     whole = every_pair(format_of(dtype))
     rng = np.random.default_rng(seed)
     ordinary = np.flatnonzero(np.abs(whole.values(whole.first)) < 16.0)
@@ -32,7 +32,7 @@ def small(dtype: str, *, first: int = 12, second: int = 64, shards: int = 4, see
 def task(
     function: object, contract: str, dtype: str, layout: str, space: Space | None = None, *, quantity: str = "value"
 ) -> Pairs:
-    """Return the task to prove a function on a small space, which counts as the whole one."""
+    """Return the task to prove a function on a small space that counts as complete."""
     assert callable(function)
     declares = {"reduction": "none"} if contract == "cross_entropy" else {}
     name, target = "foreign.function", "foreign:function"
@@ -63,5 +63,5 @@ def as_defined(logits: Tensor) -> Tensor:
 
 
 def torch_softmax(logits: Tensor) -> Tensor:
-    """The concise one."""
+    """Torch's softmax."""
     return torch.nn.functional.softmax(logits, dim=-1)

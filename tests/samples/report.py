@@ -1,4 +1,4 @@
-"""The report of a run as it was written: its texts."""
+"""The texts of a written report."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from reports.page import write_report
 
 
 class Report(NamedTuple):
-    """Where a page lies, its lines in the terminal, its HTML and its Markdown."""
+    """The path of a page, its lines in the terminal, its HTML and its Markdown."""
 
     page: Path
     lines: list[str]

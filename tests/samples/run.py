@@ -1,4 +1,4 @@
-"""Runs written by hand with the record classes: what the tests of the report read."""
+"""Runs built from the record classes, which the tests of the report read."""
 
 import base64
 import math
@@ -143,7 +143,7 @@ def violation(**changes: Any) -> Violation:
 
 
 def verdict(status: Status = Status.HOLDS, **changes: Any) -> Verdict:
-    """Return one verdict; those that fail carry a violation, skips and errors a reason."""
+    """Return a verdict; failures have a violation, skips and errors a reason."""
     facts: dict[str, Any] = {
         "case": "softmax_regression.scratch.softmax",
         "family": "softmax_regression",
@@ -184,7 +184,7 @@ def verdict(status: Status = Status.HOLDS, **changes: Any) -> Verdict:
 
 
 def verdicts() -> list[Verdict]:
-    """Return twelve cases under eight laws in four dtypes, with declared failures and skips."""
+    """Return verdicts on twelve cases, eight laws and four dtypes, with declared failures and skips."""
     draw = random.Random(1)
     found = []
     for contract, cases in CASES.items():
@@ -213,7 +213,7 @@ def verdicts() -> list[Verdict]:
 
 
 def _status(case: str, law: str, dtype: str) -> Status:
-    """Return what the sample says of one law."""
+    """Return the status of a law in the sample."""
     naive = {"softmax_regression.scratch.softmax", "softmax_regression.scratch.cross_entropy"}
     if case in naive and law in {"finite", "gradient", "value"}:
         return Status.EXPECTED
@@ -282,7 +282,7 @@ def estimates() -> list[LearnedParameter]:
 
 
 def images(*, data: str = "Fashion-MNIST") -> list[Image]:
-    """Return 24 drawn samples, every seventh of them classified wrongly."""
+    """Return 24 samples, of which every seventh is classified wrongly."""
     found = []
     for number in range(24):
         label = CLASSES[number % 10]
@@ -300,7 +300,7 @@ def images(*, data: str = "Fashion-MNIST") -> list[Image]:
 
 
 def fits() -> list[FitData]:
-    """Return samples of the book's line, off it by a hundredth."""
+    """Return samples near the book's line, off by a hundredth."""
     draw = random.Random(2)
     inputs = tuple((draw.gauss(0, 1), draw.gauss(0, 1)) for _ in range(30))
     targets = tuple(2.0 * x - 3.4 * z + 4.2 + draw.gauss(0, 0.01) for x, z in inputs)
@@ -318,7 +318,7 @@ def weights(*, data: str = "Fashion-MNIST") -> list[ClassWeights]:
 
 
 def confusions(*, data: str = "Fashion-MNIST") -> list[Confusion]:
-    """Return a model that takes every shirt for a coat, and errs nowhere else."""
+    """Return a model that takes every shirt for a coat, without other errors."""
     coat, shirt = CLASSES.index("coat"), CLASSES.index("shirt")
     counts = [[100 * int(row == column) for column in range(10)] for row in range(10)]
     counts[shirt][shirt], counts[shirt][coat] = 0, 100
@@ -363,7 +363,7 @@ def proof(**changes: Any) -> Proof:
 
 
 def proofs() -> list[Proof]:
-    """Return a proof, and a part of one."""
+    """Return a complete proof and a partial proof."""
     visited = {"visited": 440_860_672, "checksum": "1a470000-0-0"}
     return [
         proof(),
@@ -372,7 +372,7 @@ def proofs() -> list[Proof]:
 
 
 def refutation() -> Proof:
-    """Return what visiting every input says of an implementation that breaks a law."""
+    """Return the proof record of an implementation that breaks a law."""
     broken = LawOutcome(law="value", status=Status.BROKEN, statement=LAWS["value"][1], violation=violation())
     return proof(case="homework.softmax", family="homework", style="foreign", laws=(broken,), not_finite=1_450_000_000)
 
@@ -380,14 +380,7 @@ def refutation() -> Proof:
 def full_run(path: Path, *, genuine: bool = True, **changes: Any) -> RunFolder:
     """Write a run with every kind of record.
 
-    Parameters
-    ----------
-    path
-        The folder.
-    genuine
-        Whether the data is the published set; a stand-in labels what was made from it.
-    changes
-        Fields of the head.
+    ``genuine`` is false for a stand-in data set, which labels its results. ``changes`` replace fields of the head.
     """
     run = RunFolder(path)
     data = "Fashion-MNIST" if genuine else STAND_IN

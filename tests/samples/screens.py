@@ -1,6 +1,6 @@
-"""What commands print of made-up records at 80 and at 120 columns, as it was recorded.
+"""The recorded output of commands for made-up records at 80 and 120 columns.
 
-After an output was changed on purpose, ``python -m samples.screens`` in the folder ``tests`` records anew.
+After an intended change of an output, record it with ``python -m samples.screens`` in the folder ``tests``.
 """
 
 from io import StringIO
@@ -20,7 +20,7 @@ WIDTHS = (80, 120)
 
 
 def screens() -> str:
-    """Return what ``train``, ``prove`` and ``survey`` print, each at each width under a heading."""
+    """Return the output of ``train``, ``prove`` and ``survey`` at each width under a heading."""
     return "".join(
         f"==== {command}, {width} columns\n{screen(command, width)}"
         for command in ("train", "prove", "survey")
@@ -29,7 +29,7 @@ def screens() -> str:
 
 
 def screen(command: str, width: int) -> str:
-    """Return what a command prints on a plain screen, or into a pipe of that width."""
+    """Return the output of a command on a plain screen, or in a pipe, of the given width."""
     stream = StringIO()
     console = Console(file=stream, width=width, soft_wrap=True, highlight=False)
     if command == "train":

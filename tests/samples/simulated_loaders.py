@@ -1,4 +1,4 @@
-"""Loaders that exist on paper only: a rate for each choice, noise, drift, starting, and batches that take time."""
+"""Simulated loaders: a rate for each choice, noise, drift, start-up, and batches that take time."""
 
 import math
 import random
@@ -6,26 +6,27 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harness.tuner.configuration import Choice, grid
-from harness.tuner.search import LoaderSearch, LoaderSearchSettings, Measured, SearchState
+from harness.tuner.search import LoaderSearch, LoaderSearchSettings, SearchState
+from harness.tuner.slices import Measured
 
 GRID = grid((32, 128, 512), (0, 1, 2, 4), prefetch=(2, 4))
 CORES = 2
 EXHAUSTIVE_S = 3.0
-"""Seconds in which somebody who measures every configuration measures one: an epoch of the book's loader."""
+"""Seconds per configuration in an exhaustive search: an epoch of the book's loader."""
 
 START_S, HOP_S, OVERHEAD_S = 0.05, 3e-4, 4e-5
-"""Starting a worker; handing a batch from a worker to the process that trains; making any batch."""
+"""Seconds to start a worker, to pass a batch from a worker, and to make any batch."""
 
 
 def per_item(work_s: float, *, computes: bool, tensors_hop_s: float = HOP_S) -> Callable[[Choice], float]:
-    """Rate of a data set that takes so many seconds an item, computing on one of the cores or waiting."""
+    """Return the rate of a data set whose items take ``work_s`` each, by computing or by waiting."""
 
     def rate(one: Choice) -> float:
         made_s = OVERHEAD_S + one.batch_size * work_s
         if not one.workers:
             return one.batch_size / made_s
         hop_s = tensors_hop_s + one.batch_size * 1e-7
-        # The process that receives computes too: of two cores, one and a bit are left to workers.
+        # The receiving process computes too: slightly more than one core remains for the workers.
         at_once = min(one.workers, CORES - hop_s / (hop_s + made_s)) if computes else one.workers
         crowded = 1.0 + 0.04 * max(0, one.workers - CORES) if computes else 1.0
         return one.batch_size / max(hop_s, made_s / at_once * crowded + 0.1 * hop_s)
@@ -43,22 +44,14 @@ RATES: Mapping[str, Callable[[Choice], float]] = {
     "decode-heavy": per_item(200e-6, computes=True),
     "sleepy": per_item(5e-4, computes=False),
 }
-"""Samples a second of a configuration, without noise."""
+"""Samples per second of a configuration, without noise."""
 
 NOISE: Mapping[str, float] = {"flat and noisy": 0.12}
 
 
 @dataclass
 class Simulated:
-    """A loader on paper.
-
-    Parameters
-    ----------
-    name
-        One of :data:`RATES`.
-    seed
-        Seed of noise and drift.
-    """
+    """A simulated loader with a name from :data:`RATES`, whose seed draws noise and drift."""
 
     name: str
     seed: int
@@ -70,10 +63,10 @@ class Simulated:
         self.phase = self.random.uniform(0.0, 2.0 * math.pi)
 
     def __call__(self, one: Choice, seconds: float) -> Measured:
-        """Whole turns of the workers, as the live probe counts them."""
+        """Measure whole turns of the workers, like the real probe."""
         rate = RATES[self.name](one)
         turn_s = one.batch_size * max(1, one.workers) / rate
-        # A batch that takes as long as a slice is the slice; else a turn of the workers is thrown away.
+        # A batch that takes as long as a slice is the slice; otherwise a turn of the workers is discarded.
         warming_s = 0.0 if not one.workers and turn_s >= seconds else turn_s
         warming_s += 0.0 if one in self.started else START_S * (1 + one.workers)
         self.started[one] = True
@@ -87,18 +80,18 @@ class Simulated:
 
 
 def exhaustive_s(name: str, configurations: Sequence[Choice] = GRID) -> float:
-    """Seconds of measuring every configuration for as long as it takes to be sure."""
+    """Return the seconds of an exhaustive measurement that is long enough to be sure."""
     loader = Simulated(name, 0)
     return sum(loader(one, EXHAUSTIVE_S).spent_s for one in configurations)
 
 
 def tuned(name: str, seed: int, **settings: object) -> SearchState:
-    """The answer of one search."""
+    """Return the result of a search."""
     search = LoaderSearch(GRID, Simulated(name, seed), LoaderSearchSettings(cores=CORES, seed=seed, **settings))  # type: ignore[arg-type]
     (*_, last) = search.run()
     return last
 
 
 def share_of_best(name: str, found: Choice) -> float:
-    """The rate of what was found to that of the best, both without noise."""
+    """Return the rate of the found choice relative to the best, both without noise."""
     return RATES[name](found) / max(map(RATES[name], GRID))

@@ -1,4 +1,4 @@
-"""What a worker that is spawned says of itself."""
+"""Facts that a spawned worker reports about itself."""
 
 import atexit
 import os
@@ -9,11 +9,11 @@ import numpy as np
 import torch
 
 STATE = ["as it is imported"]
-"""What a worker that is forked of a process which has changed it would find changed."""
+"""A worker that was forked after a change of this list would see the change."""
 
 
 def tell(answers: Connection) -> None:
-    """Say what a worker is, end with 7, and say goodbye as the interpreter does."""
+    """Send facts about the worker, exit with code 7, and run the interpreter's exit handlers."""
     drawn = (random.random(), float(np.random.random()), float(torch.rand(())))  # noqa: NPY002
     answers.send(
         {

@@ -1,4 +1,4 @@
-"""Records of a survey, made up: what the tests of the report read."""
+"""Made-up records of a survey, which the tests of the report read."""
 
 import math
 from typing import Any
@@ -14,7 +14,7 @@ OVERFLOW = dict(zip(DTYPES, (709.7827128933841, 88.72283935546875, 89.0, 11.0937
 
 
 def _head(case: str, contract: str, dtype: str) -> dict[str, Any]:
-    """What all records of a survey say first."""
+    """Return the fields that all records of a survey share."""
     family, style, _ = case.split(".")
     return {
         "case": case, "family": family, "style": style, "contract": contract, "dtype": dtype, "device": "cpu",
@@ -22,7 +22,7 @@ def _head(case: str, contract: str, dtype: str) -> dict[str, Any]:
 
 
 def breaking(case: str, contract: str, dtype: str, **changes: Any) -> Breaking:
-    """Return a breaking point where the exponential overflows, or none where the case is no naive softmax."""
+    """Return a breaking point where the exponential overflows, or none for a case that is no naive softmax."""
     broken = case.endswith("scratch.softmax")
     value = OVERFLOW[dtype] if broken else None
     facts: dict[str, Any] = {
@@ -51,12 +51,12 @@ def breaking(case: str, contract: str, dtype: str, **changes: Any) -> Breaking:
 
 
 def breakings() -> list[Breaking]:
-    """Return one ray for each case and dtype."""
+    """Return a ray for each case and dtype."""
     return [breaking(case, contract, dtype) for contract, cases in CASES.items() for case in cases for dtype in DTYPES]
 
 
 def station(t: float, *, overflows_from: float | None) -> Station:
-    """Return a call of a softmax on (t, 0), by the definition where it overflows somewhere."""
+    """Return a call of a softmax on (t, 0), as defined for a case that overflows."""
     lost = overflows_from is not None and t >= overflows_from
     exact = 1.0 / (1.0 + math.exp(-t))
     exponential = math.inf if lost else math.exp(t)
@@ -74,7 +74,7 @@ def station(t: float, *, overflows_from: float | None) -> Station:
 
 
 def passages() -> list[Passage]:
-    """Return the way of two softmaxes along one ray in two dtypes; one of them overflows."""
+    """Return passages of two softmaxes along a ray in two dtypes; one of the functions overflows."""
     return [
         Passage(
             **_head(case, "softmax", dtype),
@@ -123,7 +123,7 @@ def worst() -> list[Worst]:
 
 
 def profiles() -> list[Profile]:
-    """Return deviations that grow with the magnitude, of the naive softmax to infinity."""
+    """Return deviations that grow with the magnitude, up to infinity for the naive softmax."""
     magnitudes = tuple(2.0 ** (step / 2) for step in range(-6, 22))
     found = []
     for contract, cases in CASES.items():
@@ -147,7 +147,7 @@ def profiles() -> list[Profile]:
 
 
 def accumulators() -> list[Accumulator]:
-    """Return how each case sums."""
+    """Return the accumulator of each case."""
     return [
         Accumulator(
             **_head(case, contract, dtype),

@@ -1,4 +1,4 @@
-"""An audit on a screen: as wide as that is, with nothing left out."""
+"""The text of an audit fits the width of the screen and omits nothing."""
 
 import pytest
 import samples.audit
@@ -17,7 +17,7 @@ train.step: 1 finding in 26 operations, 2 ends"""
 
 
 def test_a_finding_on_80_columns_is_what_was_recorded() -> None:
-    """A sentence goes on below itself, what follows a label below the text behind it; nothing else is moved."""
+    """Continuation lines of a sentence are indented, and those of a labeled fact are below its text."""
     one_line_each = RECORDED.replace("\n    88.72283935546875", " 88.72283935546875").replace(
         "\n           F.softplus", " F.softplus"
     )
@@ -28,7 +28,7 @@ def test_a_finding_on_80_columns_is_what_was_recorded() -> None:
 
 @pytest.mark.parametrize("width", [40, 80, 120])
 def test_no_line_is_wider_than_the_screen_and_no_word_is_lost(width: int) -> None:
-    """But for a word that is wider itself, which is whole."""
+    """A word that is wider than the screen is printed whole."""
     audit = samples.audit.audit("train.step", samples.audit.finding(), samples.audit.finding(line=13))
     text = audit_text(audit, everything=True)
     shown = wrapped(text, width)

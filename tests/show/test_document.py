@@ -19,13 +19,13 @@ def naive(x: Tensor) -> Tensor:
 
 
 def shouts(x: Tensor) -> Tensor:
-    """Raises what would end a document."""
+    """Raises an error whose text would end a document."""
     raise ValueError("]]> </testsuite> | ``` \x1b[31m \x00 <script>")
 
 
 @pytest.fixture(scope="module")
 def verdicts() -> Sequence[Verdict]:
-    """One of each: held, broken, expected, unexpected, skipped, in error."""
+    """Return one verdict of each status."""
     laws, dtypes = ["value", "calls_agree"], ["float32"]
     broken = harness.check(naive, "softmax", laws=laws, dtypes=dtypes)
     expected = harness.check(naive, "softmax", laws=["value"], dtypes=["float64"], breaks={"value": "overflow"})
@@ -41,7 +41,7 @@ def _dim(f: object, x: Tensor) -> Tensor:
 
 
 def test_json_is_the_records_and_the_verdict(verdicts: Sequence[Verdict]) -> None:
-    """Every record can be read again."""
+    """Every record can be read back."""
     document = json.loads(to_json(verdicts))
     assert document["verdict"] == verdict_line(verdicts)
     again = [Verdict.model_validate(one) for one in document["verdicts"]]
@@ -49,7 +49,7 @@ def test_json_is_the_records_and_the_verdict(verdicts: Sequence[Verdict]) -> Non
 
 
 def test_junit_has_a_test_for_each_law_and_dtype(verdicts: Sequence[Verdict]) -> None:
-    """Failures carry the block, and what an implementation says ends no document."""
+    """Failures contain the violation block, and text of an implementation is escaped."""
     root = ElementTree.fromstring(to_junit(verdicts))  # noqa: S314 - our own
     tests = {(one.get("classname"), one.get("name")): one for one in root.iter("testcase")}
     assert len(tests) == len(verdicts)
@@ -64,7 +64,7 @@ def test_junit_has_a_test_for_each_law_and_dtype(verdicts: Sequence[Verdict]) ->
 
 
 def test_markdown_shows_a_table_and_the_blocks(verdicts: Sequence[Verdict]) -> None:
-    """In a fence that nothing in them closes."""
+    """They are in a fence that no text closes."""
     text = to_markdown(verdicts)
     assert text.startswith("**verdict: ")
     assert "| law " in text
@@ -75,7 +75,7 @@ def test_markdown_shows_a_table_and_the_blocks(verdicts: Sequence[Verdict]) -> N
 
 
 def test_every_format_says_what_kind_of_thing_it_is() -> None:
-    """Once, beside the verdicts."""
+    """Each output format has the properties once, next to the verdicts."""
     spread = harness.check(lambda x: x.var(-1), "variance", laws=["value"], dtypes=["float32"])
     said = "agrees with `--declare correction=1`"
     assert said in json.loads(to_json(spread, spread.properties))["properties"][0]

@@ -1,4 +1,4 @@
-"""The glossary: every word has one meaning and one example, and ``harness explain`` finds it."""
+"""The glossary: every word has a meaning and an example, and ``harness explain`` prints it."""
 
 import re
 from pathlib import Path
@@ -17,11 +17,11 @@ NEEDED = {
     *("case", "contract", "law", "example", "actual", "expected", "deviation", "bound", "ray", "breaking point"),
     *("verdict", "defect", "lost digits", "finding", "property", "survey", "record", "run", "gate"),
 }
-"""Words that no page can do without."""
+"""Words that the glossary must have."""
 
 
 def test_the_installed_glossary_is_the_page() -> None:
-    """In alphabetical order, without duplicates."""
+    """It is in alphabetical order, without duplicates."""
     assert list(entries()) == WORDS
     keys = [word.replace("-", "") for word in WORDS]
     assert keys == sorted(set(keys))
@@ -38,13 +38,13 @@ def test_a_word_has_one_sentence_and_one_example(each: Entry) -> None:
 
 
 def test_no_word_hides_a_law() -> None:
-    """A law and a word of the glossary never have the same name."""
+    """Words of the glossary and laws have different names."""
     assert not {law.name for contract in contracts().values() for law in contract.laws} & {*entries()}
 
 
 @pytest.mark.parametrize("typed", ["breaking point", "Breaking Points", "breaking_point", "breaking-point"])
 def test_a_word_is_found_as_people_type_it(typed: str) -> None:
-    """Upper case, hyphens, underscores and the plural make no difference."""
+    """Upper case, hyphens, underscores and the plural are accepted."""
     found = entry(typed)
     assert found is not None
     assert found.word == "breaking point"
@@ -58,7 +58,7 @@ def test_an_unknown_word_is_a_usage_error() -> None:
 
 
 def test_the_command_prints_an_entry(workplace: Path, harness_command: Command) -> None:
-    """It takes the place of a law's name, and a misspelled word gets a suggestion."""
+    """An entry can be given in place of a law, and a misspelled word gets a suggestion."""
     done = harness_command("explain", "breaking-points")
     assert done.returncode == 0
     assert done.stdout.startswith("breaking point\n  meaning     The first representable number on a ray")

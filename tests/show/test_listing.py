@@ -1,4 +1,4 @@
-"""What the instrument says of its laws without running any."""
+"""The harness lists and explains its laws without running them."""
 
 from collections.abc import Callable
 
@@ -24,7 +24,7 @@ LAWS = [(contract, law) for contract in contracts().values() for law in contract
 
 @pytest.mark.parametrize(("contract", "law"), LAWS, ids=lambda named: named.name)
 def test_every_law_is_explained(contract: Contract, law: Law) -> None:
-    """With all that its module says of it."""
+    """The explanation has all that its module declares."""
     text = explain(law.name, contract.name)
     for fact in (law.statement, law.source, law.bound, law.cause, law.non_finite, contract.domain, contract.signature):
         assert fact in text
@@ -34,8 +34,8 @@ def test_every_law_is_explained(contract: Contract, law: Law) -> None:
     ("table", "width"),
     [(contract_table, 80), (law_table, 80), (law_table, 120), *((lambda: case_table(CASES), at) for at in (80, 120))],
 )
-def test_what_there_is_to_check_is_a_list_where_no_table_fits(table: Callable[[], Table], width: int) -> None:
-    """Nothing is wider than the screen and nothing is left out; where there is room for words it is a table."""
+def test_the_listing_is_a_list_if_no_table_fits(table: Callable[[], Table], width: int) -> None:
+    """On a narrow screen, the list has no line that is too wide and omits nothing. On a wide screen, it is a table."""
     narrow = fitted(table(), width)
     assert isinstance(narrow, Text)
     assert max(map(len, narrow.plain.splitlines())) <= width
@@ -48,7 +48,7 @@ def test_what_there_is_to_check_is_a_list_where_no_table_fits(table: Callable[[]
 
 @pytest.mark.parametrize("width", [80, 120])
 def test_an_explanation_is_as_wide_as_the_screen(width: int) -> None:
-    """What goes on in the next line stands below the beginning of its fact, and no word is lost."""
+    """Continuation lines are indented below the start of their fact, and no word is lost."""
     whole = explain("value", "softmax")
     lines = whole.fitted(width).splitlines()
     assert max(map(len, lines)) <= width < max(map(len, whole.splitlines()))

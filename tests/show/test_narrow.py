@@ -1,4 +1,4 @@
-"""Tables on screens that have no room for them."""
+"""Tables on screens that are too narrow for them."""
 
 from io import StringIO
 
@@ -13,7 +13,7 @@ from harness.show.narrow import listed, print_sentence, print_table
 
 
 def shown(table: Table, width: int) -> str:
-    """What a plain screen of some width shows of a table."""
+    """Return the output of a table on a plain screen of the given width."""
     stream = StringIO()
     print_table(Console(file=stream, width=width, highlight=False), table)
     return stream.getvalue()
@@ -30,7 +30,7 @@ def wide() -> Table:
 
 
 def test_a_table_is_a_list_where_it_does_not_fit() -> None:
-    """The name begins a row, each number has its heading before it, and an empty cell says nothing."""
+    """The name begins a row, each number follows its heading, and an empty cell is omitted."""
     assert shown(wide(), 80) == (
         "Calls\n"
         "vectorization.scratch.add: n 10; call 47.2 us; quartiles 47.0 us to 47.5 us; to\n"
@@ -41,12 +41,12 @@ def test_a_table_is_a_list_where_it_does_not_fit() -> None:
 
 @pytest.mark.parametrize("width", [100, 120, 160])
 def test_a_table_is_a_table_where_there_is_room(width: int) -> None:
-    """As it is, or with its columns folded on a wide screen."""
+    """On a wide screen it may have folded columns."""
     assert "┃" in shown(wide(), width)
 
 
 def test_a_wide_screen_gets_a_list_where_words_would_be_torn() -> None:
-    """As a name in a column that has no room beside numbers that are not folded."""
+    """A long name does not fit next to numbers that cannot be folded."""
     table = wide()
     table.add_row("10", "vectorization.scratch." + "a_name_of_many_words" * 2, *["47.0 us to 47.5 us"] * 4)
     assert "┃" not in shown(table, 120)
@@ -57,20 +57,23 @@ def test_a_wide_screen_gets_a_list_where_words_would_be_torn() -> None:
 @pytest.mark.parametrize("suite", ["steps", "vectorization"])
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_nothing_of_a_suite_is_wider_than_the_screen(suite: str, width: int) -> None:
-    """Nor is a name cut into letters: each case is whole on some line."""
+    """No name is split: each case is whole on some line."""
     entries = {"steps": samples.benchmarks.step_entries, "vectorization": samples.benchmarks.vectorization_entries}
     document = {"benchmarks": entries[suite](), "harness": {"skipped": []}}
     stream = StringIO()
-    print_summary(Console(file=stream, width=width, highlight=False, soft_wrap=True), suite, document)  # as in a pipe
+    print_summary(Console(file=stream, width=width, highlight=False, soft_wrap=True), suite, document)  # like a pipe
     rows = [line for line in stream.getvalue().splitlines() if "┃" in line or "│" in line]
-    lines = rows if width == 120 else stream.getvalue().splitlines()  # a sentence is one line there
+    lines = rows if width == 120 else stream.getvalue().splitlines()  # there, a sentence is one line
     assert lines
     assert max(map(len, lines)) <= width
     assert any("training_step" in line or "vectorization." in line for line in lines)
 
 
 def test_a_sentence_is_broken_between_words_on_a_narrow_screen_alone() -> None:
-    """Its further lines are indented; where there is room, as in a pipe, it can be searched for as a whole."""
+    """Continuation lines are indented.
+
+    A wide output, such as a pipe, has the sentence on one line, which can be searched for.
+    """
     text = "note: " + " ".join(["the kind of loader is the problem"] * 4)
     for width, lines in ((80, 2), (160, 1)):
         stream = StringIO()
@@ -82,7 +85,7 @@ def test_a_sentence_is_broken_between_words_on_a_narrow_screen_alone() -> None:
 
 
 def test_a_word_that_is_wider_than_the_screen_is_whole() -> None:
-    """It may be a path, or what is to be copied."""
+    """A path, for example, can still be copied."""
     table = Table("file")
     table.add_row("/" + 90 * "x")
     assert list(listed(table, 80)) == [f"/{90 * 'x'}:"]

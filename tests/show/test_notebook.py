@@ -1,4 +1,4 @@
-"""What a notebook shows: cards, drawings, progress, and a cell that is checked."""
+"""Output in a notebook: cards, drawings, progress, and a cell that is checked."""
 
 import html
 import re
@@ -31,7 +31,7 @@ def found() -> Discoveries:
 
 
 def test_a_survey_is_a_card_with_the_figure_that_moves(found: Discoveries) -> None:
-    """A page of its own in a frame: where it breaks first, then the figure with its data and its script."""
+    """The card contains a page in a frame, with the first breaking point and the interactive figure."""
     card = found._repr_html_()
     (document,) = re.findall('srcdoc="([^"]*)"', card)
     page = html.unescape(document)
@@ -41,8 +41,8 @@ def test_a_survey_is_a_card_with_the_figure_that_moves(found: Discoveries) -> No
     assert ">lost</text>" in page
 
 
-def test_what_a_case_is_called_is_no_markup_of_the_card() -> None:
-    """Neither in the frame nor in its title."""
+def test_the_name_of_a_case_is_escaped_in_the_card() -> None:
+    """The name of a case is escaped in the frame and in its title."""
     evil, found = '"><script>alert(1)</script>', Discoveries()
     found.add([breaking.model_copy(update={"case": evil}) for breaking in samples.survey.breakings()])
     card = found._repr_html_()
@@ -51,7 +51,7 @@ def test_what_a_case_is_called_is_no_markup_of_the_card() -> None:
 
 
 def test_a_survey_and_verdicts_are_drawn_and_kept(found: Discoveries, tmp_path: Any) -> None:
-    """As SVG with the colours of paper; nothing measured is no drawing."""
+    """Drawings are SVG in the colors of paper. Without measurements there is no drawing."""
     for drawing in (found.plot(), Verdicts(samples.run.verdicts()).plot()):
         assert drawing is not None
         root = ElementTree.fromstring(drawing._repr_svg_())  # noqa: S314 - our own
@@ -62,7 +62,7 @@ def test_a_survey_and_verdicts_are_drawn_and_kept(found: Discoveries, tmp_path: 
 
 
 def test_verdicts_have_a_bar_for_each_dtype() -> None:
-    """With how many laws hold in words, and the colour of the worst at the edge."""
+    """The number of laws that hold is in words, and the edge has the color of the worst."""
     statuses = [Status.HOLDS, Status.HOLDS, Status.BROKEN]
     card = Verdicts(samples.run.verdict(it, law=f"law-{at}") for at, it in enumerate(statuses))._repr_html_()
     assert "2 holds, 1 broken" in card
@@ -70,7 +70,7 @@ def test_verdicts_have_a_bar_for_each_dtype() -> None:
 
 
 def shell() -> Any:
-    """Return what a cell magic needs of IPython, which runs a cell as it is."""
+    """Return a substitute for IPython's shell that executes a cell."""
     own = SimpleNamespace(magics={}, user_ns={"__name__": "__main__"})
     own.register_magic_function = lambda function, _kind, name: own.magics.update({name: function})
 
@@ -83,7 +83,7 @@ def shell() -> Any:
 
 
 def test_a_cell_that_defines_a_function_is_checked() -> None:
-    """By the contract and the dtypes of its line; its last function is meant, and goes by its own name."""
+    """The line of the magic gives contract and dtypes. The last function of the cell is checked under its name."""
     own = shell()
     harness.load_ipython_extension(own)
     cell = "def helper(x): return x\ndef mine(x): return x.exp() / x.exp().sum(-1, keepdim=True)"
@@ -94,14 +94,14 @@ def test_a_cell_that_defines_a_function_is_checked() -> None:
         for finding in verdicts.findings
         if finding.violation is not None and "exp overflows" in finding.violation.cause
     )
-    # No command can import what a cell defines: what is to be run again is a call.
+    # No command can import a function from a cell, so that the replay is a call.
     assert overflow.replay == "harness.check(mine, 'softmax', laws=['value'], dtypes=['float32'])"
     (again,) = eval(overflow.replay, {**own.user_ns, "harness": harness})  # noqa: S307 - what is pasted
     assert again.status is Status.BROKEN
 
 
 def test_a_cell_that_defines_nothing_is_refused() -> None:
-    """With the rule and the way out."""
+    """The message has the rule and the remedy."""
     own = shell()
     harness.load_ipython_extension(own)
     with pytest.raises(UsageError, match="define a function"):
@@ -109,7 +109,7 @@ def test_a_cell_that_defines_nothing_is_refused() -> None:
 
 
 def test_progress_is_shown_in_a_notebook_and_taken_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    """How many of how many, and how long it will take; elsewhere nothing."""
+    """It shows the count and the remaining time. Outside a notebook it shows nothing."""
     assert list(progress.followed([1, 2], "checking")) == [1, 2]
     shown: list[str] = []
     handle = SimpleNamespace(update=lambda data, **_: shown.append(data["text/html"]))
@@ -125,16 +125,16 @@ class Items:
     """A data set of numbers."""
 
     def __len__(self) -> int:
-        """Few."""
+        """Return the number of samples."""
         return 64
 
     def __getitem__(self, index: int) -> int:
-        """Itself."""
+        """Return the index itself."""
         return index
 
 
 def test_a_tuning_is_a_card_with_the_line_to_paste_and_a_figure() -> None:
-    """A bar for each configuration, and why; the choice makes the loader."""
+    """Each configuration has a bar, with the reason for the choice; the choice makes the loader."""
     items = Items()
     found = harness.tune(items, batch_size=16, workers=(0,), seconds=0.4)
     card = found._repr_html_()
@@ -147,7 +147,7 @@ def test_a_tuning_is_a_card_with_the_line_to_paste_and_a_figure() -> None:
 
 
 def test_a_data_set_that_does_not_deliver_is_one_sentence() -> None:
-    """As in the terminal."""
+    """The error is the same as in the terminal."""
 
     class Broken(Items):
         def __getitem__(self, index: int) -> int:
@@ -158,7 +158,7 @@ def test_a_data_set_that_does_not_deliver_is_one_sentence() -> None:
 
 
 def test_an_audit_is_a_card_with_its_headroom_as_a_figure() -> None:
-    """Its edge says whether something was found."""
+    """The color of its edge shows whether the audit has findings."""
     with harness.audit() as found:
         logits = torch.full((2, 3), 30.0, requires_grad=True)
         logits.exp().sum().log().backward()
@@ -171,8 +171,8 @@ def test_an_audit_is_a_card_with_its_headroom_as_a_figure() -> None:
     assert "border-left:5px solid #b3261e" in audit_html(samples.audit.audit("train.step", samples.audit.finding()))
 
 
-def test_a_sign_of_life_says_how_far_something_is_and_goes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Escaped; without a notebook it is silent."""
+def test_a_progress_display_shows_its_state_and_disappears(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its text is escaped. Outside a notebook nothing is shown."""
     with progress.Sign("tuning") as sign:
         sign.show("nobody sees it")
     shown: list[str] = []
@@ -184,7 +184,7 @@ def test_a_sign_of_life_says_how_far_something_is_and_goes(monkeypatch: pytest.M
 
 
 def test_a_line_of_a_cell_is_one_of_the_cell(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
-    """Not of the temporary file under whose name the kernel compiles it; a file stays a file."""
+    """The place names the cell, not the temporary file that the kernel compiles. A real file keeps its name."""
     file = str(tmp_path / "2557337985.py")
     text = "def softmax(X):\n    return X.exp() / X.exp().sum(-1, keepdim=True)\n"
     names: dict[str, Any] = {}

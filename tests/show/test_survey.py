@@ -1,4 +1,4 @@
-"""A survey in the terminal: whole at 80 columns and at 180, a number on one line."""
+"""A survey in the terminal is complete at 80 and at 180 columns, with each number on one line."""
 
 import io
 
@@ -13,7 +13,7 @@ from harness.surveyor.discovery import Discoveries
 
 
 def breakings(*, single: bool) -> list[Breaking]:
-    """Return the breaking points of a survey, or those of one function."""
+    """Return the breaking points of a survey, or only those of its first function."""
     known = samples.survey.breakings()
     return [breaking for breaking in known if not single or breaking.case == known[0].case]
 
@@ -30,7 +30,7 @@ def printed(width: int, *, single: bool) -> list[str]:
 @pytest.mark.parametrize("width", [80, 120, 180])
 @pytest.mark.parametrize("single", [True, False])
 def test_nothing_is_wider_than_the_screen_but_what_is_copied(width: int, *, single: bool) -> None:
-    """A replay stays in one piece; each breaking point does too, whatever the width."""
+    """A replay and each breaking point stay in one piece at any width."""
     lines = printed(width, single=single)
     assert [line for line in lines if len(line) > width and not line.startswith("  replay")] == []
     points = [breaking for breaking in breakings(single=single) if breaking.value is not None and breaking.declared]
@@ -41,7 +41,7 @@ def test_nothing_is_wider_than_the_screen_but_what_is_copied(width: int, *, sing
 
 
 def test_a_narrow_screen_gets_a_list_and_a_wide_one_a_table() -> None:
-    """The list names the dtype before its number, on the same line."""
+    """The list has the dtype and its number on the same line."""
     assert any("float32 88.72283935546875" in line for line in printed(80, single=True))
     assert not any("│" in line for line in printed(80, single=True))
     assert any("│" in line for line in printed(180, single=True))
@@ -49,7 +49,7 @@ def test_a_narrow_screen_gets_a_list_and_a_wide_one_a_table() -> None:
 
 @pytest.mark.parametrize(("width", "row"), [(80, "value [float32]: "), (180, "deviation and share of its bound")])
 def test_two_searches_that_end_at_the_same_numbers_are_one_row(width: int, row: str) -> None:
-    """Of another share of the bound there is a row of its own, which says so."""
+    """A result with a different share of the bound has a separate row with this share."""
     known = next(record for record in samples.survey.worst() if record.dtype == "float32")
     again = known.model_copy(update={"objective": "ratio"})
     lines = worst_lines([known, again], width)
@@ -61,7 +61,7 @@ def test_two_searches_that_end_at_the_same_numbers_are_one_row(width: int, row: 
 
 
 def worst_lines(records: list[Worst], width: int) -> list[str]:
-    """What a survey of one function that found these prints of them."""
+    """Return the lines about worst inputs in a survey of a single function."""
     stream, found = io.StringIO(), Discoveries()
     found.add(records)
     print_survey(Console(file=stream, width=width, soft_wrap=True, highlight=False), found, single=True)
@@ -71,7 +71,7 @@ def worst_lines(records: list[Worst], width: int) -> list[str]:
 
 @pytest.mark.parametrize(("columns", "width"), [("80", 80), ("200", 200), ("7", 160), ("many", 160), ("", 160)])
 def test_a_pipe_is_as_wide_as_columns_says(monkeypatch: pytest.MonkeyPatch, columns: str, width: int) -> None:
-    """Where it says nothing that is a width, wide: what reads it is no screen."""
+    """Without a valid width, the output is wide, because a program reads it."""
     monkeypatch.setenv("COLUMNS", columns)
     monkeypatch.setattr("sys.stdout", io.StringIO())
     assert options.console().width == width

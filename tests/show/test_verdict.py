@@ -1,4 +1,4 @@
-"""What is said of a function in the terminal: few lines, however many laws follow from what is wrong."""
+"""The terminal shows a defect in few lines, even if many laws break."""
 
 import io
 from collections.abc import Callable, Sequence
@@ -13,18 +13,18 @@ from harness.show.verdict import print_properties, print_verdicts
 
 
 def naive_softmax(x: Tensor) -> Tensor:
-    """As it is defined."""
+    """Softmax as defined."""
     return x.exp() / x.exp().sum(-1, keepdim=True)
 
 
 def stable_softmax(x: Tensor) -> Tensor:
-    """As textbooks have it."""
+    """Softmax with a shift by the maximum."""
     e = (x - x.max(-1, keepdim=True).values).exp()
     return e / e.sum(-1, keepdim=True)
 
 
 def layer_norm(x: Tensor, eps: float = 1e-5) -> Tensor:
-    """By hand, in the dtype of its input."""
+    """Layer norm by hand, in the dtype of its input."""
     mean = x.mean(-1, keepdim=True)
     var = ((x - mean) ** 2).mean(-1, keepdim=True)
     return (x - mean) / (var + eps).sqrt()
@@ -34,12 +34,12 @@ WIDTH = 80
 
 
 def spread(x: Tensor) -> Tensor:
-    """By n - 1."""
+    """The variance divided by n - 1."""
     return x.var(-1)
 
 
-def test_what_kind_of_thing_it_is_fits_the_columns() -> None:
-    """Broken between words, with nothing left out."""
+def test_a_property_fits_the_columns() -> None:
+    """Lines break between words, and nothing is omitted."""
     found = harness.check(spread, "variance", laws=["value"], dtypes=["float32"], examples=2)
     said = io.StringIO()
     print_properties(Console(file=said, width=WIDTH), found.properties)
@@ -51,7 +51,7 @@ def test_what_kind_of_thing_it_is_fits_the_columns() -> None:
 
 
 AROUND = 3
-"""Lines of the command around the findings: what was checked as what, how much of it, and the verdict."""
+"""Lines around the findings: the contract, the number of laws, and the verdict."""
 
 
 @pytest.mark.parametrize(
@@ -62,10 +62,10 @@ AROUND = 3
         (layer_norm, "layer_norm", ("value", "gradient", "drowned_rows_stay_bounded", "rows_have_mean_zero"), 1, 15),
     ],
 )
-def test_what_is_wrong_in_float16_fits_one_look(
+def test_the_defects_in_float16_fit_one_screen(
     function: Callable[..., Tensor], contract: str, laws: Sequence[str], defects: int, most: int
 ) -> None:
-    """Within so many lines of a terminal, counted as it breaks them, and those of the command among them."""
+    """The wrapped output, with the lines around the findings, has at most the given number of lines."""
     found = harness.check(function, contract, laws=laws, dtypes=["float16"])
     said = io.StringIO()
     print_verdicts(Console(file=said, width=WIDTH), found, single=True)

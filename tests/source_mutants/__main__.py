@@ -1,7 +1,7 @@
-"""``python -m source_mutants``: change the source of bounds, oracles, formats and comparisons, and see what notices.
+"""``python -m source_mutants``: change the source of bounds, oracles and formats, and count what the tests detect.
 
-Those that once survived are tried first, then others until they took ``--seconds`` of the processors, of a few modules
-that are others each day; ``--module`` names some, and ``--all`` tries every mutant of every module.
+It first tries mutants that once survived, then others, for ``--seconds`` of CPU time. These others belong to a few
+modules, which change daily. ``--module`` chooses modules, and ``--all`` tries every mutant of every module.
 """
 
 import argparse
@@ -22,11 +22,11 @@ from source_mutants.runner import Outcome, tried, unchanged
 from source_mutants.witnesses import Witnesses, witnesses
 
 A_DAY = 4
-"""Modules of which mutants are tried where not all are asked for: what notices is asked first without a change."""
+"""Modules whose mutants are tried without ``--all``. The tests of a module first run without a mutant."""
 
 
 class Row(NamedTuple):
-    """What came of one mutant, and whether it is argued away."""
+    """The outcome of a mutant, and whether a recorded reason excuses its survival."""
 
     mutation: Mutation
     outcome: Outcome
@@ -34,7 +34,7 @@ class Row(NamedTuple):
 
     @property
     def is_left(self) -> bool:
-        """Whether nothing noticed it, though something should."""
+        """Whether the mutant survived without an excuse."""
         return not self.outcome.noticed and not self.argued
 
     def __str__(self) -> str:
@@ -43,7 +43,7 @@ class Row(NamedTuple):
 
 
 def main() -> int:
-    """Try mutants, print what came of them, and return the exit code: whether one is left."""
+    """Try mutants, print the outcomes, and return 1 if a mutant survives, else 0."""
     parser = argparse.ArgumentParser(prog="python -m source_mutants", description=__doc__)
     parser.add_argument("--all", action="store_true", help="try every mutant, however long it takes")
     parser.add_argument("--module", action="append", default=[], help="try those of a module; may be repeated")
@@ -65,31 +65,34 @@ def main() -> int:
             out.print(f"{'LEFT ' if row.is_left else ''}{row}")
     _print_table(out, rows)
     once = frozenset(_once([]))
-    # Not all modules have been gone through: what is found of one whose turn it is, is said.
+    # Not all modules are reviewed: survivors of a module chosen by date are only reported.
     failing = [row for row in rows if row.is_left and (asked.all or asked.module or row.mutation in once)]
     return int(bool(failing) or bool(unmatched) or not rows)
 
 
 def _once(modules: list[str]) -> Iterator[Mutation]:
-    """Those that once survived."""
+    """Return the mutants that once survived."""
     for one in sorted(judged()):
         if not one.reason and (not modules or one.module in modules):
             yield from one.mutations()
 
 
 def _others(modules: list[str], day: str, *, every: bool) -> Iterator[Mutation]:
-    """Those of some modules; where none is named and not all are asked for, of those whose turn it is that day."""
+    """Return the mutants of the given modules.
+
+    Without modules and without ``--all``, the date chooses the modules.
+    """
     known = sorted(dict(witnesses()), key=lambda module: hashlib.sha256(f"{day} {module}".encode()).digest())
     listed = [one for module in modules or (known if every else known[:A_DAY]) for one in mutations(module)]
     yield from sorted(listed, key=lambda one: hashlib.sha256(day.encode() + one.order).digest())
 
 
 def _tried(once: list[Mutation], others: list[Mutation], seconds: float) -> Iterator[Row]:
-    """Try mutants side by side: those that once survived, and others until their time is up."""
+    """Try mutants in parallel: first old survivors, then others until the time is up."""
     processes = int(os.environ.get("HARNESS_PROCESSES", "2"))
     asked = dict(witnesses())
     with ProcessPoolExecutor(processes, mp_context=get_context("fork")) as pool:
-        # What notices a change where there is none says nothing of one: it is asked first, once for all processes.
+        # A test that fails without a mutant shows nothing: run the tests once without one for all processes.
         modules = dict.fromkeys(mutation.module for mutation in (*once, *others))
         usual = {who: pool.submit(unchanged, who) for who in dict.fromkeys(asked[module] for module in modules)}
         running: list[Future[Row]] = []
@@ -112,7 +115,7 @@ def _row(mutation: Mutation, asked: Witnesses, usual: str) -> Row:
 
 
 def _print_table(out: Console, rows: list[Row]) -> None:
-    """Print how many of each module were tried, noticed, argued away and left."""
+    """Print for each module how many mutants were tried, detected, excused and left."""
     for module in sorted({row.mutation.module for row in rows}):
         own = [row for row in rows if row.mutation.module == module]
         out.print(f"{module:60} {_counts(own)}")

@@ -1,4 +1,4 @@
-"""Mutants that survived once, in ``judged.toml``: each is noticed since, or argued away with its reason."""
+"""Mutants that once survived, in ``judged.toml``: each is detected now, or excused with a reason."""
 
 import tomllib
 from functools import cache
@@ -11,16 +11,16 @@ FILE = Path(__file__).with_name("judged.toml")
 
 
 class Judged(NamedTuple):
-    """One mutant, by what it changes."""
+    """A reviewed mutant, identified by its change."""
 
     module: str
     before: str
     after: str
     reason: str
-    """Why the change is none that a test could notice; empty where a test was written that does."""
+    """Why no test can detect the change; empty if a test was written."""
 
     def mutations(self) -> list[Mutation]:
-        """Those that it is about; none where the source is another by now."""
+        """The mutants with this change; none if the source has changed."""
         alike = [one for one in mutations(self.module) if one.before == self.before]
         return [one for one in alike if one.after == self.after]
 

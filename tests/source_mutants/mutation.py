@@ -1,4 +1,4 @@
-"""Mutants of the source: one operator, number or comparison of one module changed, by the operators of cosmic-ray."""
+"""Mutants of the source: the operators of cosmic-ray change an operator, number or comparison in a module."""
 
 import hashlib
 from collections.abc import Iterator
@@ -24,14 +24,14 @@ OPERATORS = tuple(
         *("ReplaceAndWithOr", "ReplaceOrWithAnd", "ReplaceTrueWithFalse", "ReplaceFalseWithTrue"),
     )
 )
-"""One change of each kind of place, two where either side of a limit counts."""
+"""One change for each kind of place, and two for both sides of a limit."""
 
 ANNOTATIONS = {"tfpdef", "annassign", "funcdef"}
-"""Parents of an annotation: what a type is changed to changes nothing."""
+"""Parents of an annotation: a change of a type has no effect."""
 
 
 class Mutation(NamedTuple):
-    """One change of one module."""
+    """A change in a module."""
 
     module: str
     operator: str
@@ -39,36 +39,36 @@ class Mutation(NamedTuple):
     line: int
 
     def code(self) -> str:
-        """The whole module, changed."""
+        """The changed module."""
         code = mutate_code(source(self.module), get_operator(self.operator)(), self.occurrence)
         assert code is not None
         return str(code)
 
     @property
     def before(self) -> str:
-        """The line as it was, without what indents it."""
+        """The original line without its indentation."""
         return source(self.module).splitlines()[self.line - 1].strip()
 
     @property
     def after(self) -> str:
-        """The line as it is."""
+        """The changed line without its indentation."""
         return self.code().splitlines()[self.line - 1].strip()
 
     @property
     def order(self) -> bytes:
-        """A place in a fixed order that mixes modules and operators."""
+        """Position in a fixed order that mixes modules and operators."""
         return hashlib.sha256(repr(tuple(self)).encode()).digest()
 
 
 @cache
 def source(module: str) -> str:
-    """Return a module's source, without importing it."""
+    """Return the source of a module without importing it."""
     return file_of(module).read_text(encoding="utf-8")
 
 
 @cache
 def file_of(module: str) -> Path:
-    """Return a module's file; the package alone is looked for, as its rooms would import torch."""
+    """Return a module's file. Only the package is located by import, because its subpackages import torch."""
     package, *rest = module.split(".")
     spec = find_spec(package)
     assert spec is not None
@@ -88,7 +88,7 @@ def mutations(module: str) -> Iterator[Mutation]:
 
 
 def _is_last_axis(operator: str, node: Any) -> bool:
-    """Whether -1 would be 1: the last axis of a matrix, as most rows are, is its second."""
+    """Whether -1 may become 1: for a matrix the last axis is the second."""
     return operator.endswith("USub_UAdd") and node.get_next_leaf().value == "1"
 
 

@@ -1,7 +1,7 @@
-"""Whether a mutant is noticed: a child of a process that has torch, and nothing of the instrument, imports the change.
+"""Decide whether a mutant is detected: a forked child imports the change.
 
-Torch and Hypothesis take seconds to import and a verdict milliseconds, so a process is forked for each mutant. No file
-is written: what is changed is compiled from memory.
+Its parent has imported torch, but not the harness, because importing torch and Hypothesis takes seconds and a verdict
+milliseconds. No file is written: the change is compiled from memory.
 """
 
 import importlib.abc
@@ -31,22 +31,25 @@ if TYPE_CHECKING:
     from harness.verdict.job import Job
 
 CPU_S = 90
-"""What a mutant takes at most: one that makes a search endless is noticed by that."""
+"""Limit of CPU time for a mutant. An endless search is detected by this limit."""
 
 OPTIONS = ("-x", "-q", "--assert=plain", "-p", "no:cacheprovider", "-p", "no:hypothesispytest")
-"""Of pytest, which finds the instrument and Hypothesis imported already: what their plugins are for is not needed."""
+"""Options of pytest.
+
+Its process has already imported the harness and Hypothesis, so that their plugins are not needed.
+"""
 
 TESTS = Path(__file__).parent.parent
 
 EXAMPLES = 8
-"""On which a control is decided."""
+"""Number of examples per control."""
 
 
 class Outcome(NamedTuple):
-    """What came of one mutant."""
+    """The outcome of a mutant."""
 
     noticed: str
-    """What noticed it; empty where nothing did."""
+    """The witness that detected it; empty if none did."""
     cpu_s: float
 
 
@@ -57,7 +60,7 @@ class _Changed(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         self.module, self.code = module, compile(code, str(file_of(module)), "exec")
 
     def find_spec(self, fullname: str, *_: object) -> importlib.machinery.ModuleSpec | None:
-        """The module that is changed, and no other."""
+        """Return a spec for the changed module only."""
         return importlib.machinery.ModuleSpec(fullname, self) if fullname == self.module else None
 
     def exec_module(self, module: ModuleType) -> None:
@@ -67,29 +70,22 @@ class _Changed(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 def unchanged(witnesses: Witnesses) -> str:
-    """Return as text what each bound admits of the controls where nothing is changed, which nothing may notice."""
+    """Return all bounds for the controls as text, without a mutant; no witness may fail."""
     text = _forked(lambda: _unchanged(witnesses)).noticed
     assert text.startswith("["), text
     return text
 
 
 def tried(mutation: Mutation, witnesses: Witnesses, usual: str) -> Outcome:
-    """Fork, change, ask.
+    """Try a mutant in a forked process.
 
-    Parameters
-    ----------
-    mutation
-        The change.
-    witnesses
-        Who is asked.
-    usual
-        What :func:`unchanged` returns of them, from which a bound is to differ.
+    ``usual`` is the result of :func:`unchanged` for these witnesses, with which bounds are compared.
     """
     return _forked(lambda: _changed(mutation, witnesses, usual))
 
 
 def _forked(ask: Callable[[], str]) -> Outcome:
-    """Return the answer of a process that is forked, or how it ended."""
+    """Return the result of a forked process, or how it ended."""
     assert not any(name.partition(".")[0] == "harness" for name in sys.modules), "it is to be imported changed"
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     end, own_end = os.pipe()
@@ -124,7 +120,7 @@ def _changed(mutation: Mutation, witnesses: Witnesses, usual: str) -> str:
 
 
 def _jobs(witnesses: Witnesses) -> "list[Job]":
-    """Every law of the controls; what takes longest is asked last."""
+    """Return all laws of the controls, the slowest last."""
     from controls.catalogue import MODULES
     from tightness.record import DTYPES
 
@@ -134,7 +130,7 @@ def _jobs(witnesses: Witnesses) -> "list[Job]":
 
 
 def _unchanged(witnesses: Witnesses) -> str:
-    """What each bound admits of the controls; the first that is noticed in its place."""
+    """Return the bounds for the controls, or the first failure."""
     from tightness.record import told
 
     from harness.record import Status
@@ -148,7 +144,7 @@ def _unchanged(witnesses: Witnesses) -> str:
 
 
 def _noticed(witnesses: Witnesses, usual: str) -> str:
-    """Ask the stable controls, which owe nothing to the oracle, then the tests, then the rounded controls."""
+    """Try the stable controls, which do not depend on the oracle, then the tests, then the rounded controls."""
     from tightness.record import Tightness, key_of, moved
 
     from harness.record import Status
@@ -167,18 +163,18 @@ def _noticed(witnesses: Witnesses, usual: str) -> str:
         line = lines[key_of(verdict)]
         decisive = rounded.get((job.contract.name, job.law.name, job.format.name))
         if decisive is not None and decisive is not job and moved(verdict, line._replace(rounded=None)):
-            # The stable one has another bound, so that it is worth asking at once whether the rounded one has, too.
+            # The stable control has another bound; check at once whether the rounded control has too.
             return asked(decisive)
         return moved(verdict, line)
 
     stable = [job for job in jobs if job.case.name.startswith("stable.")]
-    # What takes longest is asked last: what is correctly rounded takes five times as long as what is stable.
+    # The slowest come last: correct rounding takes five times as long as a stable implementation.
     noticed = next(filter(None, map(asked, stable)), "") or _failed(witnesses)
     return noticed or next(filter(None, map(asked, list(rounded.values()))), "")
 
 
 def _failed(witnesses: Witnesses) -> str:
-    """Run some tests; name the first that fails."""
+    """Run some tests, and name the first that fails."""
     if not witnesses.tests:
         return ""
     failures: list[str] = []

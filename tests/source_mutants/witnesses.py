@@ -1,4 +1,4 @@
-"""What is to notice a change of a module: the controls of some contracts, and some modules of tests."""
+"""The witnesses that must detect a change of a module: controls of contracts, and test modules."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,21 +8,23 @@ from source_mutants.mutation import file_of
 
 
 class Witnesses(NamedTuple):
-    """Those of one module."""
+    """Witnesses of a module."""
 
     controls: tuple[str, ...]
-    """Modules of ``tests/controls/``: no law may break on them, and each bound is as tight as recorded."""
+    """Modules in ``tests/controls/``: their laws must hold, with bounds as recorded."""
     tests: tuple[str, ...] = ()
-    """Modules of tests, asked where the controls notice nothing."""
+    """Test modules, which run if the controls detect nothing."""
     named: str = ""
-    """Part of the names of those tests that are asked; all where it is empty."""
+    """Part of the names of the tests; empty for all."""
 
 
 FORMATS = ("tests/floats/test_format.py", "tests/floats/test_measurement.py")
 
 TIERS = ("tests/floats/test_oracle.py", "tests/contracts/test_policies.py")
-"""The two tiers of each oracle are held against each other: the exact one is asked of the controls where they break.
-And what is declared of rows that have no value is held against each declaration."""
+"""Tests that compare both tiers of each oracle, because controls use the exact tier only after a violation.
+
+They also compare the conventions for rows without a value.
+"""
 
 SHARED = {
     "harness.floats.format": Witnesses(("softmax", "variance"), FORMATS),
@@ -35,7 +37,7 @@ SHARED = {
     "harness.laws.mode": Witnesses(("softmax",), ("tests/laws/test_never_tried.py",)),
     "harness.laws.size": Witnesses(("softmax",), ("tests/laws/test_never_tried.py",)),
 }
-"""Modules that every contract rests on: formats, comparisons, oracles, and the laws of every operation."""
+"""Modules that every contract uses: formats, comparisons, oracles, and the laws of every operation."""
 
 BLOCKS = {
     "binary_logits": ("binary_cross_entropy",),
@@ -50,11 +52,11 @@ BLOCKS = {
     "softmax_function": ("softmax", "masked_softmax", "entropy", "logsumexp"),
     "usual_laws": ("softmax", "squared_error", "masked_softmax"),
 }
-"""Of a building block the contracts that are built of it."""
+"""The contracts that use a building block."""
 
 
 def witnesses() -> Iterator[tuple[str, Witnesses]]:
-    """Yield every module that is mutated, with what is to notice."""
+    """Yield every mutated module with its witnesses."""
     yield from SHARED.items()
     for block, controls in BLOCKS.items():
         yield f"harness.contracts.building_blocks.{block}", Witnesses(controls, TIERS, " or ".join((block, *controls)))

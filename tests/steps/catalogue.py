@@ -1,6 +1,7 @@
-"""The steps by name, and of the wrong ones the line that is marked."""
+"""The steps by name, and the marked lines of wrong steps."""
 
 import inspect
+import linecache
 from collections.abc import Callable
 from types import ModuleType
 
@@ -10,19 +11,23 @@ MARK = "# WRONG"
 
 
 def steps_of(module: ModuleType) -> list[Step]:
-    """Return the steps of a module, in their order: its functions without arguments."""
-    defined = [value for value in vars(module).values() if inspect.isfunction(value)]
+    """Return the steps of a module, in their order: its public functions, which take no arguments."""
+    defined = [value for name, value in vars(module).items() if inspect.isfunction(value) and name[0] != "_"]
     return [value for value in defined if value.__module__ == module.__name__]
 
 
 def wrong_line(step: Step) -> tuple[str, int]:
-    """Return file and number of the line that is wrong: the first that is marked, in the step or above it.
-
-    What a step calls stands above it in its module.
-    """
+    """Return file and number of the wrong line: the first marked line in the step, or in functions above it."""
     lines, start = inspect.getsourcelines(step)
     marked = [start + index for index, line in enumerate(lines) if MARK in line]
     if not marked:
         above = inspect.getsource(inspect.getmodule(step)).splitlines()[:start]
         marked = [max(index for index, line in enumerate(above, 1) if MARK in line)]
     return inspect.getfile(step), marked[0]
+
+
+def fitting_words(step: Step) -> list[str]:
+    """Return the words that stand in parentheses after the mark; a fitting remedy has one of them."""
+    file, line = wrong_line(step)
+    _, _, words = linecache.getline(file, line).partition(f"{MARK} (")
+    return words.rstrip().removesuffix(")").split("|")

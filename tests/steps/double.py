@@ -1,4 +1,4 @@
-"""Wrong steps in float64, beside which a shadow in float64 is the same arithmetic: one marked line each."""
+"""Wrong steps in float64, for which a shadow in float64 is the same arithmetic. Each has a marked line."""
 
 import torch
 import torch.nn.functional as F
@@ -9,7 +9,7 @@ DOUBLE = torch.float64
 
 
 def variance_of_far_data() -> None:
-    """E[x^2] - E[x]^2 at an offset of a thousand million."""
+    """E[x^2] - E[x]^2 at an offset of 1e9."""
     model, (x, y) = net(dtype=DOUBLE), batch(dtype=DOUBLE)
     x = x + 1e9
     mean = x.mean(0)
@@ -27,21 +27,21 @@ def difference_quotient() -> None:
 
 
 def logarithm_of_nearly_one() -> None:
-    """1 + x rounds x away."""
+    """The sum 1 + x loses x."""
     w = torch.tensor([3.3e-16, 5.7e-15, 4.1e-16], dtype=DOUBLE, requires_grad=True)
     small = torch.log(1 + w)  # WRONG
     (small * 1e15).sum().backward()
 
 
 def one_minus_a_probability() -> None:
-    """Of a saturated sigmoid few digits remain."""
+    """A saturated sigmoid leaves few digits."""
     w = torch.tensor([34.0, 35.1, 35.9], dtype=DOUBLE, requires_grad=True)
     other = 1 - torch.sigmoid(w)  # WRONG
     (-other.log()).sum().backward()
 
 
 def one_minus_cosine() -> None:
-    """Of a small angle."""
+    """The cosine of a small angle."""
     w = torch.tensor([1.3e-8, 2.1e-8], dtype=DOUBLE, requires_grad=True)
     gap = 1 - torch.cos(w)  # WRONG
     (gap / w.detach() ** 2).sum().backward()
@@ -83,7 +83,7 @@ def distances_by_products() -> None:
 
 
 def expm1_by_hand() -> None:
-    """exp(x) - 1 of a tiny number."""
+    """Computes exp(x) - 1 for a tiny number."""
     w = torch.tensor([1.7e-15, 8.3e-16], dtype=DOUBLE, requires_grad=True)
     gap = w.exp() - 1  # WRONG
     (gap / w.detach()).sum().backward()

@@ -1,4 +1,4 @@
-"""Steps in which nothing is wrong, although there is infinity, saturation, zero or a narrow format in many of them."""
+"""Steps without a defect, although many contain infinity, saturation, zeros or a narrow format."""
 
 import torch
 import torch.nn.functional as F
@@ -8,14 +8,14 @@ from torch.utils.checkpoint import checkpoint
 
 
 def softmax_regression() -> None:
-    """The chapter's."""
+    """The chapter's model."""
     torch.manual_seed(0)
     model, (x, y) = nn.Linear(16, 10), batch(256)
     finish(model, F.cross_entropy(model(x), y), torch.optim.SGD(model.parameters(), 0.1))
 
 
 def linear_regression() -> None:
-    """The chapter's other one."""
+    """The chapter's other model."""
     torch.manual_seed(0)
     model, (x, _) = nn.Linear(16, 1), batch(256)
     y = x @ torch.arange(16.0)[:, None] + 4.2
@@ -23,7 +23,7 @@ def linear_regression() -> None:
 
 
 def causal_mask() -> None:
-    """Minus infinity is meant."""
+    """Minus infinity is intended."""
     model, (x, y) = net(), batch()
     h = model(x)
     keep = torch.ones(32, 32, dtype=torch.bool).tril()
@@ -32,7 +32,7 @@ def causal_mask() -> None:
 
 
 def additive_mask() -> None:
-    """The same, added."""
+    """The mask is added to the logits."""
     model, (x, y) = net(), batch()
     h = model(x)
     mask = torch.full((32, 32), float("-inf")).triu(1)
@@ -40,7 +40,7 @@ def additive_mask() -> None:
 
 
 def finite_mask_with_open_rows() -> None:
-    """The least number instead, and every row keeps something."""
+    """The mask is the smallest number, and every row keeps an entry."""
     model, (x, y) = net(), batch()
     h = model(x)
     keep = torch.ones(32, 32, dtype=torch.bool).tril()
@@ -49,7 +49,7 @@ def finite_mask_with_open_rows() -> None:
 
 
 def dropout_and_clipping() -> None:
-    """Random, and a norm of all gradients."""
+    """Random numbers, and a norm of all gradients."""
     torch.manual_seed(0)
     model, (x, y) = nn.Sequential(nn.Linear(16, 32), nn.GELU(), nn.Dropout(0.3), nn.Linear(32, 10)), batch()
     F.cross_entropy(model(x), y).backward()
@@ -58,7 +58,7 @@ def dropout_and_clipping() -> None:
 
 
 def convolution_with_batch_norm() -> None:
-    """An image network."""
+    """A network for images."""
     torch.manual_seed(0)
     layers = nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.LazyLinear(10)
     model = nn.Sequential(*layers)
@@ -85,7 +85,7 @@ def gated() -> None:
 
 
 def encoder_with_padding() -> None:
-    """Torch's own transformer."""
+    """Torch's transformer."""
     torch.manual_seed(0)
     model = nn.TransformerEncoder(nn.TransformerEncoderLayer(16, 2, 32, 0.1, batch_first=True), 2)
     x, padded = torch.randn(4, 10, 16), (torch.arange(10) > 6).expand(4, 10)
@@ -93,7 +93,7 @@ def encoder_with_padding() -> None:
 
 
 def variational() -> None:
-    """An autoencoder that draws."""
+    """An autoencoder that draws samples."""
     model, (x, _) = net(out=16), batch()
     decoder = nn.Linear(8, 16)
     mean, log_variance = model(x).chunk(2, 1)
@@ -103,7 +103,7 @@ def variational() -> None:
 
 
 def autocast_to_bfloat16() -> None:
-    """Mixed precision as it is meant."""
+    """Usual mixed precision."""
     model, (x, y) = net(), batch()
     with torch.autocast("cpu", dtype=torch.bfloat16):
         loss = F.cross_entropy(model(x), y)
@@ -111,7 +111,7 @@ def autocast_to_bfloat16() -> None:
 
 
 def scaled_float16_gradients() -> None:
-    """With a scaler."""
+    """Gradients with a scaler."""
     model, (x, y) = net(), batch()
     scaler, optimizer = torch.amp.GradScaler("cpu", init_scale=1024.0), torch.optim.SGD(model.parameters(), 0.1)
     with torch.autocast("cpu", dtype=torch.float16):
@@ -124,7 +124,7 @@ def scaled_float16_gradients() -> None:
 
 
 def master_weights() -> None:
-    """Float32 copies are updated, bfloat16 ones used."""
+    """Float32 copies are updated, and bfloat16 copies are used."""
     short = torch.bfloat16
     model, (x, y) = net(dtype=short), batch(dtype=short)
     masters = [p.detach().float().requires_grad_() for p in model.parameters()]
@@ -138,33 +138,33 @@ def master_weights() -> None:
 
 
 def confident_and_right() -> None:
-    """Cross-entropy from logits that are far apart."""
+    """Cross-entropy of widely different logits."""
     model, (x, _) = net(), batch()
     z = model(x) * 500
     finish(model, F.cross_entropy(z, z.argmax(1)))
 
 
 def confident_and_wrong() -> None:
-    """The same, wrong: a large loss, and right."""
+    """A large but correct loss."""
     model, (x, _) = net(), batch()
     z = model(x) * 500
     finish(model, F.cross_entropy(z, z.argmin(1)))
 
 
 def binary_from_logits() -> None:
-    """Saturated, in the stable form."""
+    """Saturated logits in the stable form."""
     model, (x, y) = net(out=1), batch()
     finish(model, F.binary_cross_entropy_with_logits(model(x)[:, 0] * 300, (y > 4).float()))
 
 
 def binary_from_probabilities() -> None:
-    """Not saturated."""
+    """The probabilities are not saturated."""
     model, (x, y) = net(out=1), batch()
     finish(model, F.binary_cross_entropy(torch.sigmoid(model(x)[:, 0]), (y > 4).float()))
 
 
 def safe_root() -> None:
-    """An eps inside."""
+    """An eps inside of the root."""
     model, (x, _) = net(), batch()
     h = F.relu(model(x))
     finish(model, torch.sqrt(h * h + 1e-6).mean())
@@ -188,20 +188,20 @@ def tied_embedding_with_padding() -> None:
 
 
 def label_smoothing() -> None:
-    """And class weights."""
+    """The loss also has class weights."""
     model, (x, y) = net(), batch()
     finish(model, F.cross_entropy(model(x), y, weight=torch.linspace(0.5, 2, 10), label_smoothing=0.1))
 
 
 def divergence_from_logarithms() -> None:
-    """Of distributions that underflow."""
+    """Both distributions underflow."""
     model, (x, _) = net(), batch()
     q, p = F.log_softmax(model(x) * 300, 1), F.softmax(x[:, :10], 1)
     finish(model, F.kl_div(q, p, reduction="batchmean") * 1e-2)
 
 
 def robust_losses() -> None:
-    """Huber and absolute error, of outliers."""
+    """Huber and absolute error with outliers."""
     model, (x, _) = net(), batch()
     target = torch.randn(32, 10) * 1e4
     finish(model, F.huber_loss(model(x), target) + F.l1_loss(model(x), target))
@@ -214,7 +214,7 @@ def converged() -> None:
 
 
 def accumulated_gradients() -> None:
-    """Of four micro-batches."""
+    """Four micro-batches are accumulated."""
     model, (x, y) = net(), batch(128)
     for rows, labels in zip(x.split(32), y.split(32), strict=True):
         (F.cross_entropy(model(rows), labels) / 4).backward()
@@ -222,7 +222,7 @@ def accumulated_gradients() -> None:
 
 
 def average_of_weights() -> None:
-    """In float32."""
+    """An average in float32."""
     model, (x, y) = net(), batch()
     average = [p.detach().clone() for p in model.parameters()]
     finish(model, F.cross_entropy(model(x), y), torch.optim.NAdam(model.parameters(), 1e-3))
@@ -232,13 +232,13 @@ def average_of_weights() -> None:
 
 
 def checkpointed() -> None:
-    """Computed twice."""
+    """A block that is computed twice."""
     model, (x, y) = net(), batch()
     finish(model, F.cross_entropy(checkpoint(model, x, use_reentrant=False), y))
 
 
 def compensated_sum_in_bfloat16() -> None:
-    """Kahan's."""
+    """Kahan summation."""
     short = torch.bfloat16
     model, (x, _) = net(), batch()
     total, remainder = torch.zeros((), dtype=short), torch.zeros((), dtype=short)
@@ -259,14 +259,14 @@ def normalized_with_eps() -> None:
 
 
 def distances() -> None:
-    """By cdist, with a diagonal of zero."""
+    """The result of cdist has a diagonal of zeros."""
     model, (x, _) = net(), batch()
     h = model(x)
     finish(model, torch.cdist(h, h).mean())
 
 
 def rotary_positions() -> None:
-    """Complex numbers, in float32."""
+    """Complex numbers in float32."""
     model, (x, y) = net(), batch()
     angles = torch.outer(torch.arange(32.0), 1.0 / 10000 ** (torch.arange(0, 16, 2) / 16))
     rotation = torch.polar(torch.ones_like(angles), angles)
@@ -275,13 +275,13 @@ def rotary_positions() -> None:
 
 
 def double_precision() -> None:
-    """Nothing is narrow."""
+    """All numbers are in float64."""
     model, (x, y) = net(dtype=torch.float64), batch(dtype=torch.float64)
     finish(model, F.cross_entropy(model(x), y))
 
 
 def evaluation() -> Tensor:
-    """Accuracy, and the logits."""
+    """The accuracy and the logits."""
     model, (x, y) = net().eval(), batch()
     with torch.inference_mode():
         z = model(x)
@@ -289,7 +289,7 @@ def evaluation() -> Tensor:
 
 
 def adversarial() -> None:
-    """Two players, each with a step of its own."""
+    """Two players with separate steps."""
     torch.manual_seed(0)
     maker, judge, real = net(8, 16), net(16, 1), torch.randn(32, 16)
     fake = maker(torch.randn(32, 8))
@@ -299,7 +299,7 @@ def adversarial() -> None:
 
 
 def divided_by_the_wrong_count() -> None:
-    """Wrong, and nothing numerical."""
+    """A defect that is not numerical."""
     model, (x, y) = net(), batch()
     finish(model, F.cross_entropy(model(x), y, reduction="sum") / 31)
 

@@ -1,4 +1,4 @@
-"""Steps in float64 in which nothing is wrong, although terms cancel, saturate or are zero in many of them."""
+"""Steps in float64 without a defect, although terms cancel, saturate or are zero in many."""
 
 import torch
 import torch.nn.functional as F
@@ -9,14 +9,14 @@ DOUBLE = torch.float64
 
 
 def softmax_regression() -> None:
-    """The chapter's."""
+    """The chapter's model."""
     torch.manual_seed(0)
     model, (x, y) = nn.Linear(16, 10).to(DOUBLE), batch(dtype=DOUBLE)
     finish(model, F.cross_entropy(model(x), y), torch.optim.SGD(model.parameters(), 0.1))
 
 
 def softmax_regression_from_scratch() -> None:
-    """By definition, on small logits."""
+    """Softmax as defined, on small logits."""
     model, (x, y) = net(dtype=DOUBLE), batch(dtype=DOUBLE)
     z = model(x)
     e = (z - z.max(1, keepdim=True).values).exp()
@@ -25,7 +25,7 @@ def softmax_regression_from_scratch() -> None:
 
 
 def adam() -> None:
-    """Three steps of it, with decay and clipping."""
+    """Three steps of Adam with decay and clipping."""
     model, (x, y) = net(dtype=DOUBLE), batch(dtype=DOUBLE)
     optimizer = torch.optim.AdamW(model.parameters(), 1e-3)
     for _ in range(3):
@@ -36,7 +36,7 @@ def adam() -> None:
 
 
 def converged_regression() -> None:
-    """The residual is rounding, and the gradient with it."""
+    """The residual and the gradient are rounding errors."""
     torch.manual_seed(0)
     model, (x, _) = nn.Linear(16, 1).to(DOUBLE), batch(dtype=DOUBLE)
     y = model(x).detach()
@@ -44,7 +44,7 @@ def converged_regression() -> None:
 
 
 def attention() -> None:
-    """The gradient of the keys' bias is zero in truth."""
+    """The exact gradient of the keys' bias is zero."""
     torch.manual_seed(0)
     x = torch.randn(2, 6, 8, dtype=DOUBLE)
     q, k, v = (nn.Linear(8, 8).to(DOUBLE) for _ in range(3))
@@ -55,7 +55,7 @@ def attention() -> None:
 
 
 def stable_forms() -> None:
-    """log1p, expm1, softplus and logsigmoid of tiny and large arguments."""
+    """The functions log1p, expm1, softplus and logsigmoid of tiny and large arguments."""
     w = torch.tensor([1e-18, 3e-15, 0.3, 40.0], dtype=DOUBLE, requires_grad=True)
     (w.log1p() + F.softplus(-w) - F.logsigmoid(w)).sum().backward()
     v = torch.tensor([1e-18, 3e-15, 0.3], dtype=DOUBLE, requires_grad=True)
@@ -63,7 +63,7 @@ def stable_forms() -> None:
 
 
 def variance_around_the_mean() -> None:
-    """Of data at an offset that float64 bears."""
+    """Data at an offset that float64 can represent."""
     model, (x, y) = net(dtype=DOUBLE), batch(dtype=DOUBLE)
     x = x + 1e4
     centred = x - x.mean(0)
@@ -71,7 +71,7 @@ def variance_around_the_mean() -> None:
 
 
 def exact_differences() -> None:
-    """A number less itself is zero, and a large one less its neighbor exact."""
+    """A number minus itself is zero, and differences of neighbors are exact."""
     w = torch.tensor([1e15 + 1, 1e15 + 3], dtype=DOUBLE, requires_grad=True)
     ((w - 1e15).sum() + (w - w.detach()).sum()).backward()
 

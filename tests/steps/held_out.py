@@ -1,4 +1,4 @@
-"""Wrong steps that were written before the detector was tuned, and are kept apart: forward passes and losses."""
+"""Held-out wrong steps, written before the detector was tuned: forward passes and losses."""
 
 import torch
 import torch.nn.functional as F
@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def cosine_of_an_empty_row() -> None:
-    """A cosine by hand, one row of which has no length."""
+    """A cosine by hand, where a row has length zero."""
     model, (x, _) = net(), batch()
     x[4] = 0
     h = F.relu(x @ torch.eye(16, requires_grad=True))
@@ -16,7 +16,7 @@ def cosine_of_an_empty_row() -> None:
 
 
 def logsumexp_by_hand() -> None:
-    """As it is defined."""
+    """Logsumexp as defined."""
     model, (x, y) = net(), batch()
     z = model(x) * 250
     log_z = torch.log(torch.exp(z).sum(1))  # WRONG
@@ -24,7 +24,7 @@ def logsumexp_by_hand() -> None:
 
 
 def focal_loss() -> None:
-    """The logarithm of one minus a probability of one."""
+    """The logarithm of 1 - p for p = 1."""
     model, (x, y) = net(out=1), batch()
     p = torch.sigmoid(model(x)[:, 0] * 200)
     t = (y > 4).float()
@@ -50,7 +50,7 @@ def entropy_by_hand() -> None:
 
 
 def precision_of_a_log_variance() -> None:
-    """The exponential of minus a log-variance that has run away."""
+    """The exponential of minus a log-variance that diverged."""
     model, (x, _) = net(out=2), batch()
     mean, log_variance = model(x).unbind(1)
     precision = torch.exp(-400 * log_variance)  # WRONG
@@ -85,7 +85,7 @@ def angle_of_parallel_vectors() -> None:
 
 
 def root_of_negative_numbers() -> None:
-    """A power of one and a half."""
+    """A power of 1.5."""
     model, (x, _) = net(), batch()
     h = model(x)
     p = (h - 0.5) ** 1.5  # WRONG
@@ -117,7 +117,7 @@ def mask_times_infinity() -> None:
 
 
 def scores_overflow_in_float16() -> None:
-    """Attention that is not scaled."""
+    """Attention without scaling."""
     half = torch.float16
     model, (x, y) = net(dtype=half), batch(dtype=half)
     q = model(x * 40) * 20
@@ -143,7 +143,7 @@ def covariance_in_one_pass() -> None:
 
 
 def root_of_a_cancelled_variance() -> None:
-    """The variance has become negative before the root is drawn."""
+    """The variance becomes negative before the root."""
     model, (x, _) = net(), batch()
     h = model(x) * 1e-3 + 3000
     n, s, s2 = h.shape[0], h.sum(0), (h * h).sum(0)
@@ -179,7 +179,7 @@ def small_root_of_a_quadratic() -> None:
 
 
 def inverse_of_softplus() -> None:
-    """log(exp(x) - 1) of small x."""
+    """Computes log(exp(x) - 1) for small x."""
     model, (x, _) = net(out=1), batch()
     s = F.softplus(model(x)[:, 0]) * 1e-6
     raw = torch.log(torch.exp(s) - 1)  # WRONG
@@ -198,20 +198,20 @@ class Tanh(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, grad: Tensor) -> Tensor:
-        """1 - y^2, of which nothing is left where y is near one."""
+        """1 - y^2 loses its digits for y near 1."""
         (y,) = ctx.saved_tensors
         return grad * (1 - y * y)  # WRONG
 
 
 def gradient_of_a_saturated_tanh() -> None:
-    """By hand."""
+    """Uses the tanh with a gradient by hand."""
     model, (x, _) = net(out=1), batch()
     h = Tanh.apply(model(x) * 0.05 + 7.5)
     finish(model, (h * 1e6).mean())
 
 
 def likelihood_as_a_product() -> None:
-    """Of two hundred probabilities: it underflows."""
+    """The product of two hundred probabilities underflows."""
     model, (x, y) = net(), batch(200)
     p = torch.softmax(model(x), 1)[torch.arange(200), y]
     likelihood = p.prod()  # WRONG
@@ -219,7 +219,7 @@ def likelihood_as_a_product() -> None:
 
 
 def count_in_float16() -> None:
-    """70,000 is infinite there, and the loss zero."""
+    """The count of 70,000 is infinite, and the loss zero."""
     half = torch.float16
     model, (x, _) = net(dtype=half), batch(700, dtype=half)
     count = torch.tensor(70_000.0).to(half)  # WRONG
@@ -235,7 +235,7 @@ def weighted_mean_without_weights() -> None:
 
 
 def transport_plan_underflows() -> None:
-    """exp(-cost / 0.001): all of a row is zero, and then 0 / 0."""
+    """Computes exp(-cost / 0.001), which is zero for a whole row, and then 0 / 0."""
     model, (x, _) = net(), batch()
     cost = torch.cdist(model(x), x[:, :10])
     kernel = torch.exp(-cost / 0.001)  # WRONG
@@ -244,7 +244,7 @@ def transport_plan_underflows() -> None:
 
 
 def forward_algorithm_in_probabilities() -> None:
-    """After a few hundred observations nothing is left."""
+    """The probabilities underflow after a few hundred observations."""
     model, (x, _) = net(out=4), batch(200)
     emit = torch.softmax(model(x), 1)
     move = torch.softmax(torch.ones(4, 4), 1)
@@ -264,7 +264,7 @@ def density_of_a_narrow_normal() -> None:
 
 
 def geometric_mean_by_a_product() -> None:
-    """The product overflows before the root is drawn."""
+    """The product overflows before the root."""
     model, (x, _) = net(out=64), batch()
     h = model(x).abs() * 1e3 + 10
     geometric = h.prod(1) ** (1 / 64)  # WRONG
@@ -272,7 +272,7 @@ def geometric_mean_by_a_product() -> None:
 
 
 def powers_in_float16() -> None:
-    """Polynomial features."""
+    """Polynomial features overflow."""
     half = torch.float16
     model, (x, y) = net(dtype=half), batch(dtype=half)
     features = (x * 2 + 1) ** 7  # WRONG
@@ -280,7 +280,7 @@ def powers_in_float16() -> None:
 
 
 def length_of_a_large_vector() -> None:
-    """Its squares overflow."""
+    """The squares overflow."""
     model, (x, y) = net(), batch()
     x = x * 1e22
     length = (x * x).sum(1, keepdim=True).sqrt()  # WRONG
@@ -288,7 +288,7 @@ def length_of_a_large_vector() -> None:
 
 
 def clamped_probabilities() -> None:
-    """The clamp holds on the wrong side, and there is no gradient."""
+    """The clamp is active, and its gradient is zero."""
     model, (x, y) = net(out=1), batch()
     t = (y > 4).float()
     p = torch.sigmoid(model(x)[:, 0] * 300).clamp(1e-7, 1 - 1e-7)  # WRONG

@@ -1,4 +1,4 @@
-"""Wrong steps that were kept apart: narrow formats, optimizers, buffers, evaluation, data and inner functions."""
+"""Further held-out wrong steps: narrow formats, optimizers, buffers, evaluation, data and inner functions."""
 
 import torch
 import torch.nn.functional as F
@@ -8,7 +8,7 @@ from torch.utils.checkpoint import checkpoint
 
 
 def count_of_batches_in_bfloat16() -> None:
-    """It stalls at 256."""
+    """The count stalls at 256."""
     model, (x, _) = net(), batch()
     count = torch.zeros((), dtype=torch.bfloat16)
     for _ in range(600):
@@ -17,7 +17,7 @@ def count_of_batches_in_bfloat16() -> None:
 
 
 def average_of_weights_in_bfloat16() -> None:
-    """A decay of 0.9999 moves nothing."""
+    """A decay of 0.9999 changes nothing."""
     short = torch.bfloat16
     model, (x, y) = net(dtype=short), batch(dtype=short)
     average = [p.detach().clone() for p in model.parameters()]
@@ -58,7 +58,7 @@ def blended_images_wrap() -> None:
 
 
 def exponential_under_autocast() -> None:
-    """The logits are half precision there, and nobody sees it."""
+    """Autocast makes the logits half precision, which the code does not show."""
     model, (x, y) = net(), batch()
     with torch.autocast("cpu", dtype=torch.float16):
         z = model(x) * 30
@@ -68,7 +68,7 @@ def exponential_under_autocast() -> None:
 
 
 def inside_of_a_checkpoint() -> None:
-    """It is computed twice, and the line is the same."""
+    """The line is computed twice."""
     model, (x, y) = net(), batch()
 
     def block(h: Tensor) -> Tensor:
@@ -87,14 +87,14 @@ def precision_of_no_prediction() -> Tensor:
 
 
 class RunningVariance(nn.Module):
-    """A normalization that keeps the variance in one pass."""
+    """A normalization that computes the running variance in one pass."""
 
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("variance", torch.ones(16))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Keep it; normalize otherwise."""
+        """Update the variance, and normalize independently of it."""
         with torch.no_grad():
             self.variance.copy_((x * x).mean(0) - x.mean(0) ** 2)  # WRONG
         return x - x.mean(0)
@@ -108,7 +108,7 @@ def variance_in_a_buffer() -> None:
 
 
 def positions_in_bfloat16() -> None:
-    """From 256 on neighbours share one."""
+    """From 256 on, neighbors have the same position."""
     model, (x, _) = net(), batch(600)
     positions = torch.arange(600, dtype=torch.bfloat16)  # WRONG
     angles = positions[:, None].float() * torch.linspace(0.1, 1.0, 16)
@@ -116,7 +116,7 @@ def positions_in_bfloat16() -> None:
 
 
 def seconds_since_1970_in_float32() -> None:
-    """They are 128 s apart."""
+    """Neighboring floats are 128 s apart."""
     model, (x, _) = net(), batch()
     stamps = 1_700_000_000 + torch.arange(0, 320, 10)
     age = stamps.float() - 1_700_000_000.0  # WRONG
@@ -124,7 +124,7 @@ def seconds_since_1970_in_float32() -> None:
 
 
 def normalization_of_a_dead_channel() -> None:
-    """Its running variance is zero, and there is no eps."""
+    """The running variance is zero, and there is no eps."""
     model, (x, y) = net(), batch()
     norm = nn.BatchNorm1d(16, eps=0.0).eval()
     norm.running_var[3] = 0.0
@@ -133,7 +133,7 @@ def normalization_of_a_dead_channel() -> None:
 
 
 def clamped_norm_in_float16() -> None:
-    """The least norm of 1e-8 is zero."""
+    """The minimal norm of 1e-8 is zero."""
     half = torch.float16
     model, (x, y) = net(dtype=half), batch(dtype=half)
     x[0] = 0
@@ -152,7 +152,7 @@ def penalty_on_the_norm_of_gradients() -> None:
 
 
 def rate_below_what_bfloat16_resolves() -> None:
-    """Momentum and a warm-up of 1e-5."""
+    """Momentum, with a warm-up rate of 1e-5."""
     short = torch.bfloat16
     model, (x, y) = net(dtype=short), batch(dtype=short)
     optimizer = torch.optim.SGD(model.parameters(), 1e-5, momentum=0.9)
@@ -161,7 +161,7 @@ def rate_below_what_bfloat16_resolves() -> None:
 
 
 def losses_added_up_in_bfloat16() -> None:
-    """Micro-batches, one after the other."""
+    """The losses of micro-batches are added one after the other."""
     short = torch.bfloat16
     model, (x, y) = net(dtype=short), batch(800, dtype=short)
     total = torch.zeros((), dtype=short)
@@ -171,7 +171,7 @@ def losses_added_up_in_bfloat16() -> None:
 
 
 def infinite_weights_of_rare_classes() -> None:
-    """One over a count that is zero."""
+    """Divides by a count of zero."""
     model, (x, y) = net(), batch()
     counts = torch.bincount(y.clamp(max=7), minlength=10).float()
     weights = 1 / counts  # WRONG

@@ -1,4 +1,4 @@
-"""The kinds of wrong steps that are known to be made: each has one line that is wrong, marked ``# WRONG``."""
+"""Known kinds of wrong steps, each with one wrong line, marked ``# WRONG``."""
 
 import torch
 import torch.nn.functional as F
@@ -24,7 +24,7 @@ def log_of_softmax() -> None:
 
 
 def root_at_zero() -> None:
-    """The slope of the root is infinite there."""
+    """The slope of the root is infinite at zero."""
     model, (x, _) = net(), batch()
     h = model(x)
     target = h.detach().clone()
@@ -34,7 +34,7 @@ def root_at_zero() -> None:
 
 
 def masked_row() -> None:
-    """Two rows have nothing left."""
+    """Two rows have no entry left."""
     model, (x, y) = net(), batch()
     h = model(x)
     scores = h @ h.t() / 3
@@ -46,7 +46,7 @@ def masked_row() -> None:
 
 
 def masked_row_with_a_finite_fill() -> None:
-    """The same, and no NaN tells of it."""
+    """Two rows have no entry left, without a NaN."""
     model, (x, y) = net(), batch()
     h = model(x)
     scores = h @ h.t() / 3
@@ -67,7 +67,7 @@ def variance_in_one_pass() -> None:
 
 
 def eps_in_float16() -> None:
-    """1e-8 is zero there."""
+    """The eps 1e-8 is zero."""
     half = torch.float16
     model, (x, y) = net(dtype=half), batch(dtype=half)
     x[3] = 0
@@ -85,7 +85,7 @@ def update_lost_in_bfloat16() -> None:
 
 
 def update_by_hand_lost_in_bfloat16() -> None:
-    """The same without an optimizer."""
+    """A learning rate of 1e-3 moves few weights, without an optimizer."""
     short = torch.bfloat16
     model, (x, y) = net(dtype=short), batch(dtype=short)
     F.cross_entropy(model(x).float(), y).backward()
@@ -95,7 +95,7 @@ def update_by_hand_lost_in_bfloat16() -> None:
 
 
 def gradients_underflow_in_float16() -> None:
-    """Nothing scales the loss."""
+    """The loss is not scaled."""
     half = torch.float16
     model, (x, _) = net(dtype=half), batch(4096, dtype=half)
     z = model(x)
@@ -104,7 +104,7 @@ def gradients_underflow_in_float16() -> None:
 
 
 def sum_of_70000_in_float16() -> None:
-    """The result is beyond 65504."""
+    """The result exceeds 65504."""
     half = torch.float16
     model, (x, _) = net(dtype=half), batch(7000, dtype=half)
     z = model(x)
@@ -113,7 +113,7 @@ def sum_of_70000_in_float16() -> None:
 
 
 def running_sum_in_float16() -> None:
-    """It stalls at 2048."""
+    """The sum stalls at 2048."""
     half = torch.float16
     model, (x, _) = net(dtype=half), batch(dtype=half)
     total = torch.zeros((), dtype=half)
@@ -123,7 +123,7 @@ def running_sum_in_float16() -> None:
 
 
 def softplus_past_its_threshold() -> None:
-    """It is taken for the identity too early."""
+    """The threshold is too low for the identity."""
     model, (x, _) = net(), batch()
     h = F.softplus(model(x) * 10, threshold=0.5)  # WRONG
     finish(model, h.pow(2).mean())
@@ -152,7 +152,7 @@ def cross_entropy_of_a_saturated_sigmoid() -> None:
 
 
 def eps_of_adam_in_float16() -> None:
-    """It divides by zero."""
+    """The eps becomes zero, and Adam divides by it."""
     half = torch.float16
     model, (x, y) = net(dtype=half), batch(dtype=half)
     optimizer = torch.optim.Adam(model.parameters(), 1e-3)
@@ -169,7 +169,7 @@ def where_hides_the_value_only() -> None:
 
 
 def clipping_overflows_in_float16() -> None:
-    """The squares of scaled gradients."""
+    """The squares of scaled gradients overflow."""
     half = torch.float16
     model, (x, y) = net(dtype=half), batch(dtype=half)
     optimizer = torch.optim.SGD(model.parameters(), 1e-2)
@@ -179,7 +179,7 @@ def clipping_overflows_in_float16() -> None:
 
 
 def square_overflows_in_float16() -> None:
-    """A norm by hand."""
+    """A norm by hand overflows."""
     half = torch.float16
     model, (x, y) = net(dtype=half), batch(dtype=half)
     x = x * 300
@@ -188,7 +188,7 @@ def square_overflows_in_float16() -> None:
 
 
 def one_minus_sigmoid() -> None:
-    """A probability near one leaves nothing."""
+    """A probability near 1 leaves no digits."""
     model, (x, _) = net(out=1), batch()
     z = model(x)[:, 0] * 100
     q = 1 - torch.sigmoid(z)  # WRONG
@@ -196,7 +196,7 @@ def one_minus_sigmoid() -> None:
 
 
 def exponential_minus_one() -> None:
-    """Of small numbers."""
+    """The exponential of small numbers."""
     model, (x, _) = net(out=1), batch()
     z = model(x)[:, 0] * 1e-6
     g = (torch.exp(z) - 1) / z  # WRONG
@@ -204,7 +204,7 @@ def exponential_minus_one() -> None:
 
 
 def bytes_wrap() -> None:
-    """An image is centred before it is floating-point."""
+    """An image is centered before the conversion to floating point."""
     model, (_, y) = net(), batch()
     torch.manual_seed(3)
     image = torch.randint(0, 256, (32, 16), dtype=torch.uint8)
@@ -213,7 +213,7 @@ def bytes_wrap() -> None:
 
 
 def distances_by_squares() -> None:
-    """|a|^2 + |b|^2 - 2ab of points that are near each other and far from zero."""
+    """|a|^2 + |b|^2 - 2ab of points close together and far from zero."""
     model, (x, _) = net(), batch()
     h = model(x) + 2000
     d = (h * h).sum(1)[:, None] + (h * h).sum(1)[None] - 2 * h @ h.t()  # WRONG
@@ -221,7 +221,7 @@ def distances_by_squares() -> None:
 
 
 def second_moment_in_bfloat16() -> None:
-    """A decay of 0.999 moves nothing."""
+    """A decay of 0.999 changes nothing."""
     short = torch.bfloat16
     model, (x, y) = net(dtype=short), batch(dtype=short)
     optimizer = torch.optim.Adam(model.parameters(), 1e-3)
@@ -233,7 +233,7 @@ def second_moment_in_bfloat16() -> None:
 
 
 def nan_in_the_data() -> None:
-    """Nothing of the model's."""
+    """The defect is in the data, not in the model."""
     model, (x, y) = net(), batch()
     x[2, 3] = float("nan")  # WRONG
     finish(model, F.cross_entropy(model(x), y))

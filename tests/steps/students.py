@@ -1,4 +1,4 @@
-"""Steps as students write them, each with one line that is wrong, marked ``# WRONG``."""
+"""Steps as students write them, each with one wrong line, marked ``# WRONG``."""
 
 import torch
 from steps.parts import batch, net
@@ -6,7 +6,7 @@ from torch import nn
 
 
 def logarithm_of_probabilities() -> None:
-    """A loss by its definition, on logits that are far apart."""
+    """A loss as defined, on widely different logits."""
     model, (x, y) = net(), batch()
     probabilities = torch.softmax(model(x) * 300, dim=1)
     loss = -torch.log(probabilities)[torch.arange(len(y)), y].mean()  # WRONG
@@ -14,7 +14,7 @@ def logarithm_of_probabilities() -> None:
 
 
 def mean_of_half_precision() -> None:
-    """Five thousand numbers that are added one by one."""
+    """Five thousand numbers are added one by one."""
     torch.manual_seed(0)
     values = nn.Parameter(torch.rand(5000).half())
     total = torch.zeros((), dtype=torch.float16)
@@ -24,7 +24,7 @@ def mean_of_half_precision() -> None:
 
 
 def adam_whose_eps_is_zero() -> None:
-    """In bfloat16, with a pixel that is always black."""
+    """Adam in bfloat16, with a pixel that is always black."""
     torch.manual_seed(0)
     layer, x = nn.Linear(16, 4).bfloat16(), torch.randn(64, 16).bfloat16()
     x[:, 3] = 0.0
@@ -36,7 +36,7 @@ def adam_whose_eps_is_zero() -> None:
 
 
 def clipping_of_no_gradient() -> None:
-    """A dead layer has gradients of zero, by whose norm is divided."""
+    """A dead layer has zero gradients, whose norm is the divisor."""
     torch.manual_seed(0)
     model = nn.Linear(8, 1)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
@@ -48,7 +48,7 @@ def clipping_of_no_gradient() -> None:
 
 
 def loss_scaled_too_far() -> None:
-    """By hand, and by a number of float32."""
+    """Scaled by hand, with a factor beyond float16."""
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(32, 64), nn.Tanh(), nn.Linear(64, 1)).half()
     x, y = torch.randn(64, 32).half(), torch.randn(64, 1).half()

@@ -1,4 +1,4 @@
-"""In which width and order sums are formed, told from outputs alone."""
+"""The width and order of a sum are inferred from outputs alone."""
 
 import pytest
 import torch
@@ -11,7 +11,7 @@ from harness.verdict.job import jobs
 
 
 def found(function: object, contract: str, dtype: str) -> Accumulator:
-    """What is inferred of a function."""
+    """Return the inferred accumulator of a function."""
     (job,) = jobs([Case(function, contract)], laws=["value"], dtypes=[dtype])  # type: ignore[arg-type]
     record = accumulator(job)
     assert record is not None
@@ -19,7 +19,7 @@ def found(function: object, contract: str, dtype: str) -> Accumulator:
 
 
 def summed(terms: Tensor, dtype: torch.dtype, parts: int) -> Tensor:
-    """Add in a width, dealt out to some parts, and the parts one after the other."""
+    """Add in a format, in several parts, and then the parts one after the other."""
     wide = terms.to(dtype)
     padded = torch.nn.functional.pad(wide, (0, -wide.shape[-1] % parts)).unflatten(-1, (-1, parts))
     partial = padded[..., 0, :]
@@ -32,7 +32,7 @@ def summed(terms: Tensor, dtype: torch.dtype, parts: int) -> Tensor:
 
 
 def linear_in(dtype: torch.dtype, parts: int = 1):
-    """A linear map that accumulates in a width."""
+    """A linear map with an accumulator of the given width."""
 
     def linear(X: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         products = X[:, None, :].to(dtype) * weight.to(dtype)
@@ -42,7 +42,7 @@ def linear_in(dtype: torch.dtype, parts: int = 1):
 
 
 def softmax_in(dtype: torch.dtype, parts: int = 1):
-    """A softmax whose sum is accumulated in a width."""
+    """A softmax with an accumulator of the given width."""
 
     def softmax(logits: Tensor) -> Tensor:
         exponentials = (logits - logits.amax(-1, keepdim=True)).exp()
@@ -67,7 +67,7 @@ def softmax_in(dtype: torch.dtype, parts: int = 1):
     ],
 )
 def test_a_sum_one_after_the_other_is_found_in_its_width(make: object, contract: str, dtype: str, width: str) -> None:
-    """Whatever the format of the output, as long as that shows it."""
+    """The output may have any format that is precise enough to show it."""
     record = found(make(getattr(torch, width)), contract, dtype)  # type: ignore[operator]
     assert (record.width, record.order) == (width, "one term after the other")
     assert summing(record) == f"in {width} one term after the other"
@@ -75,21 +75,21 @@ def test_a_sum_one_after_the_other_is_found_in_its_width(make: object, contract:
 
 @pytest.mark.parametrize("parts", [4, 16, 64])
 def test_a_sum_in_parts_is_found_with_the_number_of_parts(parts: int) -> None:
-    """Lanes of a vector, or blocks."""
+    """The parts are lanes of a vector, or blocks."""
     record = found(linear_in(torch.float32, parts), "linear", "float32")
     assert record.width == "float32"
     assert record.order is not None
     assert abs(int(record.order.split()[2]) - parts) <= max(1, parts // 16)
 
 
-def test_a_wider_sum_than_the_output_shows_is_said_to_be_as_if() -> None:
-    """Float32 behind bfloat16, and float64 behind float32."""
+def test_a_sum_wider_than_the_output_is_reported_as_such() -> None:
+    """The sum is in float32 for bfloat16, or in float64 for float32."""
     assert summing(found(linear_in(torch.float32), "linear", "bfloat16")) == "as if in float32 or wider"
     assert summing(found(linear_in(torch.float64), "linear", "float32")) == "as if in float64 or wider"
 
 
-def test_the_evidence_says_what_was_lost_beside_which_width() -> None:
-    """A sentence for each width that the output can show."""
+def test_the_evidence_has_the_loss_for_each_width() -> None:
+    """Each width that the output can show has a sentence."""
     record = found(linear_in(torch.float32), "linear", "float32")
     assert record.evidence == (
         "adding terms of 3/4 u of bfloat16 to 1: nothing is lost",
@@ -99,13 +99,13 @@ def test_the_evidence_says_what_was_lost_beside_which_width() -> None:
 
 
 def test_a_contract_without_a_sum_has_no_accumulator() -> None:
-    """A sigmoid sums nothing."""
+    """A sigmoid has no sum."""
     (job,) = jobs([Case(torch.sigmoid, "sigmoid")], laws=["value"], dtypes=["float32"])
     assert accumulator(job) is None
 
 
 def test_an_implementation_that_raises_gives_its_text_as_evidence() -> None:
-    """And no width."""
+    """There is no width."""
 
     def raising(X: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         raise ValueError("no such luck")

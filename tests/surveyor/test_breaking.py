@@ -1,4 +1,4 @@
-"""Breaking points of the softmax family: to the exact float, equal to the closed forms and to known numbers."""
+"""Breaking points of the softmax family, exact to the float, equal to the closed forms and to known numbers."""
 
 import re
 from functools import cache
@@ -86,17 +86,17 @@ def found(case: str, law: str, ray: str, dtype: str) -> Breaking:
 def test_breaking_points_are_the_known_numbers_to_the_float(
     case: str, law: str, ray: str, points: tuple[float | None, ...]
 ) -> None:
-    """In four dtypes, values and gradients apart."""
+    """Values and gradients are tested separately in four dtypes."""
     assert [found(case, law, ray, dtype).value for dtype in DTYPES] == list(points)
 
 
 @pytest.mark.parametrize(
     ("case", "law", "ray", "points"), KNOWN, ids=lambda value: str(value) if isinstance(value, str) else ""
 )
-def test_at_a_breaking_point_ball_arithmetic_finds_the_law_broken_and_one_float_before_it_kept(
+def test_ball_arithmetic_confirms_breaking_points_to_the_float(
     case: str, law: str, ray: str, points: tuple[float | None, ...]
 ) -> None:
-    """Measured here once more, alone; and in 16 bits every earlier number was tried."""
+    """Both are measured again separately. In 16 bits every earlier number was tried."""
     for dtype, point in zip(DTYPES, points, strict=True):
         record = found(case, law, ray, dtype)
         grouped = "cross_entropy" in case
@@ -116,8 +116,8 @@ def test_at_a_breaking_point_ball_arithmetic_finds_the_law_broken_and_one_float_
         assert broken == [False, True]
 
 
-def test_between_its_gradient_and_its_value_a_logarithm_of_a_softmax_has_a_window() -> None:
-    """From ln(max) to -ln(sub/2) the value is finite and the gradient is NaN."""
+def test_the_gradient_of_a_log_of_softmax_breaks_before_its_value() -> None:
+    """From ln(max) to -ln(sub/2), the value is finite and the gradient is NaN."""
     gradient = found("scratch.log_of_softmax", "gradient", "reversed gap", "float32")
     value = found("scratch.log_of_softmax", "finite_on_extreme_logits", "reversed gap", "float32")
     assert gradient.actual is not None
@@ -126,13 +126,13 @@ def test_between_its_gradient_and_its_value_a_logarithm_of_a_softmax_has_a_windo
 
 
 SURVEYED = "softmax_regression"
-"""The family whose cases the report's job surveys: it fails where one breaks elsewhere than it declares."""
+"""The family that the report's job surveys; the job fails if a case breaks elsewhere than declared."""
 
 DECLARED = [(case, law, ray) for case in load() if case.family != SURVEYED for law, ray in case.breaks_at]
 
 
 def test_the_family_that_is_left_out_below_is_surveyed_by_the_reports_job() -> None:
-    """In every dtype, and its breaking points are those of the baseline."""
+    """That job covers every dtype, and the baseline has its breaking points."""
     tox = (Path(__file__).parents[2] / "tox.ini").read_text(encoding="utf-8")
     (words,) = re.findall(rf"^    harness survey cases\.{SURVEYED} (.*)$", tox, re.MULTILINE)
     assert not {"--law", "--dtypes", "--ray", "--seconds"}.intersection(words.split())
@@ -141,7 +141,7 @@ def test_the_family_that_is_left_out_below_is_surveyed_by_the_reports_job() -> N
 
 @pytest.mark.parametrize(("case", "law", "ray"), DECLARED, ids=lambda value: getattr(value, "name", value))
 def test_every_declared_closed_form_gives_the_breaking_point(case: Case, law: str, ray: str) -> None:
-    """In every dtype in which it is declared."""
+    """Every dtype with a declaration is tested."""
     checked = 0
     for exploration in explorations([case], Budget(batches=0)):
         for job in exploration.jobs:
@@ -165,7 +165,7 @@ def spike_of(case: Case) -> Breaking:
 
 
 def test_a_closed_form_that_is_declared_wrongly_is_shown_to_disagree() -> None:
-    """By its value, in the record and in the last line."""
+    """The record and the last line contain the value of the form."""
     record = spike_of(Case(naive, "softmax", breaks_at={("value", "spike"): "p ln 2"}))
     assert record.agrees is False
     assert closed_form(record) == "DISAGREES with p ln 2 = 16.63553233"
@@ -174,13 +174,13 @@ def test_a_closed_form_that_is_declared_wrongly_is_shown_to_disagree() -> None:
 
 
 def test_a_closed_form_that_is_declared_where_nothing_breaks_disagrees_too() -> None:
-    """The shifted softmax keeps its value to the end of the ray."""
+    """The shifted softmax is right up to the end of the ray."""
     record = spike_of(Case(lambda x: x.softmax(-1), "softmax", breaks_at={("value", "spike"): "ln(max + ulp/2)"}))
     assert (record.value, record.agrees) == (None, False)
 
 
-def test_a_closed_form_that_gives_the_very_number_is_recognised_where_none_is_declared() -> None:
-    """And is said not to be declared; the break itself is not either."""
+def test_an_undeclared_closed_form_is_recognized() -> None:
+    """The record states that neither the form nor the break is declared."""
     record = spike_of(Case(naive, "softmax"))
     assert (record.form, record.declared, record.agrees) == ("ln(max + ulp/2)", False, True)
     assert undeclared([record], []) == [record]
@@ -195,13 +195,13 @@ def test_a_closed_form_that_gives_the_very_number_is_recognised_where_none_is_de
     ],
 )
 def test_a_declaration_of_what_there_is_not_is_the_users_error(points: dict[tuple[str, str], str], text: str) -> None:
-    """Law, ray and form."""
+    """The law, the ray, or the form does not exist."""
     with pytest.raises(UsageError, match=text):
         spike_of(explorations([Case(naive, "softmax", breaks_at=points)], Budget(), dtypes=["float32"])[0].jobs[0].case)
 
 
 def test_an_implementation_that_raises_is_a_reason_and_not_a_crash() -> None:
-    """Nor is it a law that holds."""
+    """The law is not counted as holding."""
 
     def raising(logits: Tensor) -> Tensor:
         raise ValueError("no such luck")
@@ -216,7 +216,7 @@ def test_an_implementation_that_raises_is_a_reason_and_not_a_crash() -> None:
 @pytest.mark.parametrize("name", [name for name in FORMS if name != "max + ulp/2"])
 @pytest.mark.parametrize("dtype", DTYPES[1:])
 def test_a_form_lies_between_two_floats_or_on_one(name: str, dtype: str) -> None:
-    """And is reached from there on: what `first` means."""
+    """`first` is the first float at or beyond the form."""
     format_ = FORMATS[dtype]
     form = form_value(name, format_, 8)
     near = torch.tensor(float(form), dtype=torch.float64).to(format_.dtype)
@@ -227,14 +227,14 @@ def test_a_form_lies_between_two_floats_or_on_one(name: str, dtype: str) -> None
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_no_number_of_a_format_reaches_half_an_ulp_above_its_largest(dtype: str) -> None:
-    """Only a count does, or infinity."""
+    """Only a count or infinity does."""
     format_ = FORMATS[dtype]
     form = form_value("max + ulp/2", format_, 8)
     assert [reaches(value, form) for value in (format_.max, float("inf"))] == [False, True]
 
 
 def test_a_half_width_accumulator_breaks_where_adding_ones_sticks() -> None:
-    """A linear map that sums in bfloat16, one term after the other, leaves its bound soon after 2^p ones."""
+    """A linear map that sums in bfloat16 in order exceeds its bound soon after 2^p ones."""
 
     def sequential(X: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         total = bias.expand(len(X), len(bias)).clone()
@@ -250,20 +250,20 @@ def test_a_half_width_accumulator_breaks_where_adding_ones_sticks() -> None:
 
 
 def job_of(contract: str, law: str) -> Job:
-    """A law of a contract in float32, of torch's own function."""
+    """Return the job for a law of torch's function in float32."""
     (job,) = jobs([Case(torch.sigmoid, contract)], laws=[law], dtypes=["float32"])
     return job
 
 
 def test_a_contract_gets_the_rays_of_the_shape_of_its_first_input() -> None:
-    """A vector has two; one that needs inputs of another kind has those that it declares."""
+    """A vector has two rays. Contracts with other inputs declare their rays."""
     assert [ray.name for ray in rays_of(job_of("sigmoid", "value").contract)] == ["positive", "negative"]
     assert [ray.name for ray in rays_of(job_of("gaussian_nll", "value").contract)] == ["noise variance"]
     assert rays_of(job_of("accuracy", "share_of_hits").contract) == ()
 
 
 def test_places_on_a_falling_ray_are_counted_from_its_start() -> None:
-    """Temperature falls from one; a place and its value belong to each other."""
+    """The temperature falls from one, and a place and its value correspond."""
     (job,) = jobs([Case(naive, "softmax")], laws=["value"], dtypes=["float32"])
     ray = next(one for one in rays_of(job.contract) if one.name == "temperature")
     assert follows(job, ray)
@@ -275,7 +275,7 @@ def test_places_on_a_falling_ray_are_counted_from_its_start() -> None:
 
 
 def test_a_declared_break_of_long_rows_is_expected_along_the_ray_of_lengths() -> None:
-    """Under the name of the law that is about them."""
+    """The declaration names the law about long rows."""
     case = Case(
         lambda x: (x - x.amax(-1, keepdim=True)).exp() / (x - x.amax(-1, keepdim=True)).exp().sum(-1, keepdim=True),
         "softmax",

@@ -1,4 +1,4 @@
-"""Surveys and proofs of foreign code: adapters as in a check, and what hangs or dies costs one sentence."""
+"""Surveys and proofs of foreign code: adapters work as in a check, and a hang or crash costs one sentence."""
 
 import json
 import re
@@ -62,13 +62,16 @@ def f(x):
 
 @pytest.fixture
 def command(workplace: Path, harness_command: Command) -> Command:
-    """Run the command, in a folder with hostile code, which its workers find."""
+    """Run the command in a folder with hostile code that its workers find."""
     (workplace / "hostile_mine.py").write_text(HOSTILE, encoding="utf-8")
     return harness_command
 
 
-def test_a_survey_goes_on_where_implementations_hang_and_exit(command: Command) -> None:
-    """Each has its sentence in a record, what it did answer is kept, and the sound one after them is surveyed."""
+def test_a_survey_continues_after_implementations_hang_or_exit(command: Command) -> None:
+    """Each failure is a sentence in a record, and earlier results are kept.
+
+    The sound function after them is surveyed.
+    """
     words = ("survey", "hostile_mine", "--law", "value", "--ray", "spike", "--dtypes", "float32", "--batches", "0")
     code, out, _ = command(*words, "--timeout", "1", "--first-call-seconds", "1", "--run", "it")
     assert code == 1
@@ -82,7 +85,7 @@ def test_a_survey_goes_on_where_implementations_hang_and_exit(command: Command) 
 
 
 def test_isolation_changes_no_finding(workplace: Path) -> None:
-    """Nor does the number of processes."""
+    """The number of processes changes nothing either."""
     (workplace / "mine.py").write_text("def f(x):\n    return x.exp() / x.exp().sum(-1, keepdim=True)\n")
     survey = Survey("mine.py:f", "softmax", laws=["value"], rays=["spike", "ramp"], dtypes=["float16"], batches=2)
     here, apart, two = (
@@ -94,7 +97,7 @@ def test_isolation_changes_no_finding(workplace: Path) -> None:
 
 
 def test_a_survey_calls_through_an_adapter_and_replays_with_it(command: Command) -> None:
-    """Of what has another signature."""
+    """The adapter serves a function with another signature."""
     coarse = "lambda f, x: f(x, dim=1).half().to(x.dtype)"
     words = ("survey", "torch.nn.functional:softmax", "--contract", "softmax", "--call", coarse)
     code, out, _ = command(*words, "--law", "value", "--ray", "ramp", "--dtypes", "float32", "--batches", "0")
@@ -102,8 +105,8 @@ def test_a_survey_calls_through_an_adapter_and_replays_with_it(command: Command)
     assert f"--call '{coarse}'" in out
 
 
-def test_a_survey_says_where_arrays_leave_nothing_to_say(command: Command) -> None:
-    """NumPy has neither a gradient nor bfloat16: no error, and no silence."""
+def test_a_survey_reports_what_arrays_cannot_answer(command: Command) -> None:
+    """NumPy has neither a gradient nor bfloat16, which is reported and is no error."""
     Path("numpy_mine.py").write_text(NUMPY)
     words = ("survey", "numpy_mine.py:f", "--contract", "sigmoid", "--call", "numpy", "--batches", "0")
     _, out, _ = command(*words, "--dtypes", "float32,bfloat16", "--no-isolate")
@@ -111,8 +114,8 @@ def test_a_survey_says_where_arrays_leave_nothing_to_say(command: Command) -> No
     assert "gradient [float32]" in out
 
 
-def test_a_declared_failure_of_a_surveyed_function_is_none(command: Command) -> None:
-    """As in a check."""
+def test_a_declared_failure_of_a_surveyed_function_does_not_fail(command: Command) -> None:
+    """A check treats it in the same way."""
     Path("naive.py").write_text("def f(x):\n    return x.exp() / x.exp().sum(-1, keepdim=True)\n")
     words = ("survey", "naive.py:f", "--contract", "softmax", "--law", "value", "--ray", "spike", "--batches", "0")
     words = (*words, "--dtypes", "float32", "--no-isolate")
@@ -128,7 +131,7 @@ def test_a_declared_failure_of_a_surveyed_function_is_none(command: Command) -> 
     ],
 )
 def test_a_proof_ends_where_the_implementation_does_not(command: Command, name: str, sentence: str) -> None:
-    """In time, with its sentence said once, in the record too; what was proved before stays proved."""
+    """The proof ends in time. Terminal and record have its sentence once, and finished proofs remain."""
     started = time.monotonic()
     words = ("prove", f"hostile_mine.py:{name}", "--contract", "softplus", "--dtypes", "float16", "--timeout", "1")
     code, out, _ = command(*words, "--first-call-seconds", "1", "--layouts", "contiguous")
@@ -142,7 +145,7 @@ def test_a_proof_ends_where_the_implementation_does_not(command: Command, name: 
 
 
 def test_the_pairs_of_a_function_that_hangs_end_too(command: Command) -> None:
-    """Of three calls that do not come back the rest is not tried."""
+    """After three calls without an answer, the rest is skipped."""
     Path("pairs.py").write_text("import time\n\ndef f(x):\n    time.sleep(60.0)\n")
     limits = ("--timeout", "1", "--first-call-seconds", "1")
     code, out, _ = command("prove", "pairs.py:f", "--contract", "softmax", *limits)
@@ -154,8 +157,8 @@ def test_the_pairs_of_a_function_that_hangs_end_too(command: Command) -> None:
     assert out.splitlines()[-1] == "proofs: 0 of 12 proved; 12 without an answer (0 inputs visited)"
 
 
-def test_a_proof_in_a_process_of_its_own_is_the_same(workplace: Path) -> None:
-    """And goes on from what was kept."""
+def test_an_isolated_proof_is_the_same(workplace: Path) -> None:
+    """It continues from stored shards."""
     (workplace / "mine.py").write_text("import torch\n\ndef f(x):\n    return (1 + x.exp()).log()\n")
     here, there = (
         Exhaustion("mine.py:f", "softplus", folder=workplace / name, dtypes=["float16"], layouts=["spread"])
@@ -179,7 +182,7 @@ def test_a_proof_in_a_process_of_its_own_is_the_same(workplace: Path) -> None:
 
 
 def test_a_proof_of_a_loss_needs_it_row_by_row_and_says_how(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The mean of many rows says nothing of any of them; through an adapter each has its own."""
+    """The mean of many rows gives no result for a row. An adapter returns the loss of each row."""
     monkeypatch.setattr(pairs, "every_pair", lambda format_: small(format_.name, first=8, shards=1))
     words = ("prove", "torch.nn.functional:cross_entropy", "--contract", "cross_entropy", "--dtypes", "float16")
     words = (*words, "--of", "value", "--no-isolate", "--fresh")
@@ -192,8 +195,8 @@ def test_a_proof_of_a_loss_needs_it_row_by_row_and_says_how(command: Command, mo
         assert "without an answer" not in out
 
 
-def test_a_proof_says_where_arrays_leave_nothing_to_prove(command: Command) -> None:
-    """And keeps nothing of it."""
+def test_a_proof_reports_what_arrays_cannot_answer(command: Command) -> None:
+    """No result is stored for these dtypes and quantities."""
     Path("numpy_mine.py").write_text(NUMPY)
     words = ("prove", "numpy_mine.py:f", "--contract", "sigmoid", "--call", "numpy", "--layouts", "contiguous")
     _, out, _ = command(*words, "--no-isolate")
@@ -203,8 +206,8 @@ def test_a_proof_says_where_arrays_leave_nothing_to_prove(command: Command) -> N
     assert (kept.quantity, kept.dtype, kept.proved) == ("value", "float16", True)
 
 
-def test_what_a_proof_found_is_replayed_through_its_adapter(command: Command) -> None:
-    """As the user calls it; the block says that the kernel may be another one then."""
+def test_a_violation_of_a_proof_is_replayed_through_its_adapter(command: Command) -> None:
+    """The replay has the user's adapter, and a note that torch may choose another kernel."""
     Path("mine.py").write_text("def f(x):\n    return (1 + x.exp()).log()\n")
     words = ("prove", "mine.py:f", "--contract", "softplus", "--call", "lambda f, x: f(x)", "--dtypes", "float16")
     _, out, _ = command(*words, "--layouts", "few", "--of", "value", "--no-isolate")
@@ -217,7 +220,7 @@ def test_what_a_proof_found_is_replayed_through_its_adapter(command: Command) ->
 
 
 def test_a_bridge_has_the_signature_of_its_adapter() -> None:
-    """So that an adapter which takes ``dim`` reaches every layout, and a module is called as what it is."""
+    """An adapter with ``dim`` reaches every layout, and a module is called like a module."""
     x = torch.tensor([[1.0, 2.0]])
     adapted = Case(torch.softmax, "softmax", call="lambda f, x, dim=-1: f(x, dim)")
     bridge = bridged(adapted)
@@ -230,7 +233,7 @@ def test_a_bridge_has_the_signature_of_its_adapter() -> None:
 
 
 def test_a_subpackage_of_the_reference_cases_is_not_foreign() -> None:
-    """It is checked, surveyed and proved where the command runs; what merely begins alike is somebody else's."""
+    """It runs in the process of the command. A package with a similar name is foreign."""
     targets = ("cases", "cases.softmax_regression", "cases.softmax_regression.concise:softmax", "casesx:f", "mine.py:f")
     for plan in (Campaign, Survey, Exhaustion):
         assert [plan(target).is_foreign for target in targets] == [False, False, False, True, True]

@@ -1,4 +1,4 @@
-"""Passages: what an implementation computes along a ray, call by call."""
+"""Passages: the steps of an implementation along a ray, call by call."""
 
 import math
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from harness.surveyor.search import Budget
 
 
 def passages(function: Callable[[Tensor], Tensor], dtype: str = "float32") -> list[Passage]:
-    """Follow a softmax along the ray that is looked at first."""
+    """Follow a softmax along its first ray."""
     listed = explorations([Case(function, "softmax")], Budget(0), laws=["value"], dtypes=[dtype], rays=["spike"])
     return [found for found in listed[0].findings() if isinstance(found, Passage)]
 
@@ -29,19 +29,19 @@ def naive(logits: Tensor) -> Tensor:
 
 
 def library(logits: Tensor) -> Tensor:
-    """One operation, which has no stages."""
+    """A single operation, without stages."""
     return logits.softmax(-1)
 
 
 def python(logits: Tensor) -> Tensor:
-    """More operations than are recorded where a test says so."""
+    """A function with more operations than a test allows to record."""
     for _ in range(70):
         logits = logits + 0.0
     return logits.softmax(-1)
 
 
 def test_the_breaking_point_is_between_two_neighbouring_calls() -> None:
-    """The exponential is finite in the one and infinite in the other, and the answer is right and NaN."""
+    """The exponential is finite, then infinite, and the answer changes from right to NaN."""
     (passage,) = passages(naive)
     broken = [station.broken for station in passage.stations]
     first = broken.index(True)
@@ -57,7 +57,7 @@ def test_the_breaking_point_is_between_two_neighbouring_calls() -> None:
 
 
 def test_one_that_holds_is_followed_as_far_as_exp_goes_and_further() -> None:
-    """With no stage where it is one operation; the parameters rise."""
+    """A single operation has no stages, and parameters increase."""
     (passage,) = passages(library)
     ts = [station.t for station in passage.stations]
     assert passage.breaks_at is None
@@ -67,8 +67,8 @@ def test_one_that_holds_is_followed_as_far_as_exp_goes_and_further() -> None:
     assert not any(station.stages or station.broken for station in passage.stations)
 
 
-def test_what_is_too_long_to_be_recorded_is_followed_without_stages(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its answers are there."""
+def test_a_long_computation_is_followed_without_stages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The passage still has the results."""
     monkeypatch.setattr(tape, "MOST_STEPS", 64)
     (passage,) = passages(python)
     assert not any(station.stages for station in passage.stations)
@@ -76,7 +76,7 @@ def test_what_is_too_long_to_be_recorded_is_followed_without_stages(monkeypatch:
 
 
 def test_a_station_is_one_call() -> None:
-    """It is recorded while it is measured."""
+    """The call is recorded and measured at once."""
     calls = 0
 
     def counted(logits: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Surveys and proofs of what follows another convention or platform: one sentence, and what breaks under it alone."""
+"""Surveys and proofs under another convention or platform: one sentence, and only the breaks under it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -48,7 +48,7 @@ def command(workplace: Path, harness_command: Command) -> Command:
 
 
 def test_a_survey_names_the_convention_and_breaks_nothing_under_it(command: Command) -> None:
-    """Once for all rays and laws, kept in the run; what is declared is silent."""
+    """The sentence is printed once for all rays and laws, and stored. A declared convention is not printed."""
     words = ("survey", "mine.py:spread", "--contract", "variance", *SURVEYED)
     code, out, _ = command(*words, "--run", "it")
     assert code == 0
@@ -62,8 +62,8 @@ def test_a_survey_names_the_convention_and_breaks_nothing_under_it(command: Comm
     assert out.splitlines()[-1] == declared.splitlines()[-1]
 
 
-def test_what_is_wrong_beside_the_convention_still_breaks(command: Command) -> None:
-    """And is replayed under the convention."""
+def test_a_defect_besides_the_convention_still_breaks(command: Command) -> None:
+    """The replay has the convention."""
     code, out, _ = command("survey", "mine.py:spread_that_drifts", "--contract", "variance", *SURVEYED)
     assert code == 1
     assert "agrees with `--declare correction=1`" in out
@@ -73,7 +73,7 @@ def test_what_is_wrong_beside_the_convention_still_breaks(command: Command) -> N
 
 
 def test_a_survey_skips_the_format_that_is_wider_than_what_is_computed_in(command: Command) -> None:
-    """It says so, declared or not, and breaks nothing there."""
+    """The output states this, declared or not, and nothing breaks there."""
     words = ("survey", "mine.py:narrow", "--contract", "softmax", "--law", "value", "--ray", "ramp", "--batches", "0")
     for declared in ((), ("--declare", "computes_in=float32")):
         code, out, _ = command(*words, "--dtypes", "float64", "--no-isolate", *declared)
@@ -84,7 +84,7 @@ def test_a_survey_skips_the_format_that_is_wider_than_what_is_computed_in(comman
 
 
 def test_a_survey_from_python_looks_first_too() -> None:
-    """A notebook's card has the sentence."""
+    """The card in a notebook has the sentence."""
 
     def spread(x: Tensor) -> Tensor:
         return x.var(-1)
@@ -96,7 +96,7 @@ def test_a_survey_from_python_looks_first_too() -> None:
 
 
 def test_a_proof_is_of_what_the_answers_round_to(command: Command) -> None:
-    """It is said again where all shards were kept."""
+    """A second run with stored shards prints the sentence again."""
     words = ("prove", "mine.py:wide", *PROVED)
     for _ in range(2):
         code, out, _ = command(*words)
@@ -107,8 +107,8 @@ def test_a_proof_is_of_what_the_answers_round_to(command: Command) -> None:
     assert 0.5 < proof.witness.deviation < 0.5002
 
 
-def test_what_is_wrong_beside_the_dtype_it_returns_is_no_proof(command: Command) -> None:
-    """An error of two ulp in a dtype that hides none."""
+def test_a_defect_besides_the_returned_dtype_is_not_proved(command: Command) -> None:
+    """The error is two ulp in a dtype that does not hide it."""
     code, out, _ = command("prove", "mine.py:wide_and_wrong", *PROVED)
     assert code == 1
     assert "returns float32 for float16 inputs" in " ".join(out.split())
@@ -116,20 +116,20 @@ def test_what_is_wrong_beside_the_dtype_it_returns_is_no_proof(command: Command)
     assert "value" in {outcome.law for outcome in proof.laws if outcome.status is Status.BROKEN}
 
 
-def test_of_what_draws_random_numbers_nothing_is_proved(command: Command) -> None:
-    """No two calls agree: there is nothing to visit."""
+def test_a_function_with_random_numbers_is_not_proved(command: Command) -> None:
+    """Calls do not agree, so that no input is visited."""
     code, out, _ = command("prove", "mine.py:drawn", *PROVED)
     assert code == 2
     assert "not proved, it draws random numbers, so two calls do not agree: value [float16]" in out
 
 
 def torch_softmax_in_float32(logits: Tensor) -> Tensor:
-    """As an array library answers that has no kernel of 16 bits."""
+    """Answers like an array library without 16-bit kernels."""
     return torch.softmax(logits.float(), -1)
 
 
 def wrong_in_float32(logits: Tensor) -> Tensor:
-    """The same with an error of four ulp."""
+    """The same softmax with an error of four ulp."""
     return torch.softmax(logits.float(), -1) * (1.0 + 2.0**-8)
 
 
@@ -137,7 +137,7 @@ def wrong_in_float32(logits: Tensor) -> Tensor:
 def test_pairs_are_judged_as_what_they_round_to(
     command: Command, monkeypatch: pytest.MonkeyPatch, function: Callable[..., Any], code: int
 ) -> None:
-    """Of the value and of the gradient, which has the dtype of the inputs."""
+    """The value is rounded, and so is the gradient, which has the dtype of the inputs."""
     monkeypatch.setattr(pairs, "every_pair", lambda format_: small(format_.name, first=8, shards=1))
     target = f"{Path(__file__)}:{function.__name__}"
     words = ("prove", target, "--contract", "softmax", "--dtypes", "float16", "--layouts", "rows", "--no-isolate")

@@ -1,4 +1,4 @@
-"""The search finds what there is to find, and gives the same for the same seed."""
+"""The search finds known defects, and is reproducible for a seed."""
 
 from typing import Any
 
@@ -20,19 +20,19 @@ from harness.verdict.replay import from_text
 
 
 def shifted(logits: Tensor) -> Tensor:
-    """The sound softmax."""
+    """A sound softmax."""
     exponentials = (logits - logits.amax(-1, keepdim=True)).exp()
     return exponentials / exponentials.sum(-1, keepdim=True)
 
 
 def job_of(function: Any = shifted, contract: str = "softmax", law: str = "value", dtype: str = "float32") -> Job:
-    """One law of one function."""
+    """Return the job for one law and one function."""
     (job,) = jobs([Case(function, contract)], laws=[law], dtypes=[dtype])
     return job
 
 
 def test_the_same_seed_gives_the_same_worst_and_another_seed_another() -> None:
-    """Bit for bit, for every objective."""
+    """The results are equal bit by bit, for every objective."""
     one, same, other = (search(job_of(), Budget(batches=6, seed=seed)) for seed in (1, 1, 2))
     for found, again in zip(one.best, same.best, strict=True):
         assert found.score == again.score
@@ -43,7 +43,7 @@ def test_the_same_seed_gives_the_same_worst_and_another_seed_another() -> None:
 
 @pytest.mark.parametrize(("dtype", "least"), [("float32", 55.0), ("float16", 3.0), ("bfloat16", 20.0)])
 def test_a_few_batches_find_the_large_gaps_that_random_rows_do_not(dtype: str, least: float) -> None:
-    """The error of a shifted softmax grows with the gap; normal rows of the same number stay far below."""
+    """The error of a shifted softmax grows with the gap; as many normal rows stay far below."""
     job = job_of(dtype=dtype)
     found = search(job, Budget(batches=12, objectives=("deviation",), thresholds=False))
     rows = torch.randn(12 * 4096, 8, generator=torch.Generator().manual_seed(0)).to(job.format.dtype)
@@ -53,7 +53,7 @@ def test_a_few_batches_find_the_large_gaps_that_random_rows_do_not(dtype: str, l
 
 
 def test_a_bug_that_shows_on_one_combination_of_bits_is_climbed_to() -> None:
-    """An error that grows as two logits approach each other, and is zero where they are equal."""
+    """The error grows as two logits approach each other, and is zero if they are equal."""
 
     def nearly(logits: Tensor) -> Tensor:
         p = shifted(logits)
@@ -67,7 +67,7 @@ def test_a_bug_that_shows_on_one_combination_of_bits_is_climbed_to() -> None:
 
 
 def test_a_search_ends_where_nothing_worse_can_be_found() -> None:
-    """Infinite is the most there is."""
+    """Infinity is the largest deviation."""
 
     def overflowing(logits: Tensor) -> Tensor:
         return logits.exp() / logits.exp().sum(-1, keepdim=True)
@@ -78,7 +78,7 @@ def test_a_search_ends_where_nothing_worse_can_be_found() -> None:
 
 
 def test_time_bounds_a_search_where_batches_do_not() -> None:
-    """By the clock that it is given."""
+    """The search uses the given clock."""
     ticks = iter(range(1000))
     found = search(job_of(), Budget(batches=0, seconds=5.0), clock=lambda: float(next(ticks)))
     assert found.rows == 4 * 4096
@@ -86,7 +86,7 @@ def test_time_bounds_a_search_where_batches_do_not() -> None:
 
 @pytest.mark.parametrize("objective", ["deviation", "ratio"])
 def test_the_witness_is_measured_by_ball_arithmetic_and_replays(objective: Any) -> None:
-    """What is recorded is what its own example gives, and no less than the search saw."""
+    """The recorded deviation is that measured on its example, and not smaller than in the search."""
     job = job_of()
     outcome = search(job, Budget(batches=6))
     record = witness(job, outcome, objective)
@@ -102,7 +102,7 @@ def test_the_witness_is_measured_by_ball_arithmetic_and_replays(objective: Any) 
 
 
 def test_rows_are_written_as_integers_and_read_back() -> None:
-    """Weights of the gradient's law too."""
+    """Weights of the law of the gradient are included."""
     genome = Genome(job_of(law="gradient"))
     rows = genome.seeds(64, np.random.default_rng(0), near_thresholds=True)
     example = genome.decode(rows)
@@ -112,7 +112,7 @@ def test_rows_are_written_as_integers_and_read_back() -> None:
 
 @pytest.mark.parametrize("mutate", [one for one, _ in mutation.MUTATIONS], ids=lambda one: one.__name__)
 def test_every_mutation_changes_rows_and_stays_in_the_domain(mutate: mutation.Mutation) -> None:
-    """As many rows as there were, their numbers no larger than the contract allows."""
+    """The number of rows stays the same, and no entry exceeds the limit of the contract."""
     genome = Genome(job_of(dtype="float16"))
     rng = np.random.default_rng(0)
     rows = genome.seeds(256, rng, near_thresholds=False)
@@ -125,7 +125,7 @@ def test_every_mutation_changes_rows_and_stays_in_the_domain(mutate: mutation.Mu
 
 
 def test_labels_are_searched_as_classes() -> None:
-    """The labels of a cross-entropy stay below the number of classes, and do not all stay the first."""
+    """Labels of a cross-entropy stay below the number of classes, and vary."""
     job = job_of(torch.nn.functional.cross_entropy, "cross_entropy")
     found = search(job, Budget(batches=3))
     label = found.example("ratio")["labels"]
@@ -137,14 +137,14 @@ def test_labels_are_searched_as_classes() -> None:
     assert 0 <= int(labels.min()) < int(labels.max()) <= 7
 
 
-def test_what_has_nothing_to_change_is_not_searched() -> None:
+def test_a_contract_without_searchable_inputs_is_not_searched() -> None:
     """A linear map has only rays of lengths."""
     assert not is_searchable(job_of(torch.nn.functional.linear, "linear"))
     assert is_searchable(job_of())
 
 
-def test_a_profile_has_the_bound_beside_the_deviation_and_counts_every_element() -> None:
-    """And is the same every time."""
+def test_a_profile_has_bounds_and_deviations_and_counts_every_element() -> None:
+    """The result is reproducible."""
     job = job_of()
     found = profile(job, 3)
     assert found == profile(job, 3)
@@ -155,7 +155,7 @@ def test_a_profile_has_the_bound_beside_the_deviation_and_counts_every_element()
 
 
 def test_thresholds_among_the_seeds_can_be_left_out() -> None:
-    """With them some rows lie next to ln(max), without them none does but by chance."""
+    """With them some rows are near ln(max), without them only by chance."""
     genome = Genome(job_of())
     at = int(to_ordinal(torch.tensor(88.72284)))
     near, far = (genome.seeds(4096, np.random.default_rng(0), near_thresholds=wanted) for wanted in (True, False))

@@ -1,4 +1,4 @@
-"""Surveys: the same on one process and on two, in Python and on the command line, on what a user gives them."""
+"""Surveys give the same results on one process and two, in Python and on the command line, for user functions."""
 
 import shlex
 from pathlib import Path
@@ -45,7 +45,10 @@ def naive(logits: Tensor) -> Tensor:
 
 
 def test_two_processes_survey_the_same_as_one(command: Command) -> None:
-    """Byte for byte, in every file of the run: a ray of inputs and one of lengths, a wide and a narrow format."""
+    """All files of the run are equal byte for byte.
+
+    The survey follows a ray of inputs and a ray of lengths, in a wide and a narrow format.
+    """
     rays = ("--ray", "spike", "--ray", "length")
     options = ("--contract", "softmax", "--dtypes", "float32,float16", *rays, "--batches", "2", "--seed", "7")
     for name, jobs in (("one", "1"), ("two", "2")):
@@ -57,7 +60,10 @@ def test_two_processes_survey_the_same_as_one(command: Command) -> None:
 
 
 def test_the_command_prints_the_exact_number_its_closed_form_and_what_happens(command: Command) -> None:
-    """In decimal and in hexadecimal, with a replay; exit code 1, since nothing is declared of a student's file."""
+    """The number is decimal and hexadecimal, with a replay.
+
+    The exit code is 1, because the file declares no failure.
+    """
     code, out, _ = command(
         "survey", "homework.py:softmax", "--contract", "softmax", "--dtypes", "float32", "--batches", "1"
     )
@@ -79,11 +85,11 @@ def test_the_command_prints_the_exact_number_its_closed_form_and_what_happens(co
     assert again == 1
     assert "88.72283935546875" in printed
     assert out.splitlines()[-1].startswith("survey: ")
-    assert "undeclared failures: homework.softmax value [float32]" in out.splitlines()[-1]
+    assert "undeclared failures: homework.softmax breaks value" in out.splitlines()[-1]
 
 
 def test_a_sound_function_is_surveyed_with_exit_code_0(command: Command) -> None:
-    """Its worst is a lower bound and within the bound, and the run is on disk."""
+    """The worst deviation is a lower bound within the bound of the law, and the run is stored."""
     code, out, _ = command(
         "survey",
         "homework.py:stable",
@@ -107,7 +113,7 @@ def test_a_sound_function_is_surveyed_with_exit_code_0(command: Command) -> None
 
 
 def test_a_run_is_added_to_and_a_survey_of_the_same_replaces(command: Command) -> None:
-    """Another dtype is added; the same one is there once."""
+    """Another dtype adds records; the same dtype replaces them."""
     for dtypes in ("float16", "bfloat16", "float16"):
         words = ("survey", "homework.py:stable", "--contract", "softmax", "--dtypes", dtypes)
         command(*words, "--batches", "0", "--ray", "spike", "--run", "mine")
@@ -118,7 +124,7 @@ def test_a_run_is_added_to_and_a_survey_of_the_same_replaces(command: Command) -
 
 
 def test_shipped_cases_break_where_they_are_declared_to(command: Command) -> None:
-    """Exit code 0, and the closed forms are counted."""
+    """The exit code is 0, and the closed forms are counted."""
     code, out, _ = command("survey", "--contract", "sgd", "--batches", "0")
     assert code == 0
     assert "8 of 8 declared closed forms agree" in out
@@ -136,8 +142,8 @@ def test_shipped_cases_break_where_they_are_declared_to(command: Command) -> Non
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
-def test_what_cannot_be_surveyed_is_one_plain_message(command: Command, words: tuple[str, ...], text: str) -> None:
-    """Exit code 2, no traceback."""
+def test_an_impossible_survey_is_one_plain_message(command: Command, words: tuple[str, ...], text: str) -> None:
+    """The exit code is 2, without a traceback."""
     code, _, err = command("survey", *words)
     assert code == 2
     assert text in err
@@ -145,14 +151,14 @@ def test_what_cannot_be_surveyed_is_one_plain_message(command: Command, words: t
 
 
 def test_a_function_that_raises_is_reported_and_fails_the_survey(command: Command) -> None:
-    """Its own words are printed."""
+    """The message of the exception is printed."""
     code, out, _ = command("survey", "homework.py:raising", "--contract", "softmax", "--dtypes", "float32")
     assert code == 1
     assert "no such luck" in out
 
 
 def test_a_law_that_is_named_is_followed_whatever_its_group() -> None:
-    """An algebraic one, which is not by itself."""
+    """Algebraic laws are not followed by default."""
     every, named = (
         Survey("cases", contract="softmax", laws=laws, dtypes=["float16"], batches=0)
         for laws in ([], ["rows_sum_to_one"])
@@ -164,7 +170,7 @@ def test_a_law_that_is_named_is_followed_whatever_its_group() -> None:
 
 
 def test_python_gives_findings_with_a_frame_and_a_sentence() -> None:
-    """For a function that is at hand."""
+    """The function is an object, not a name."""
     found = harness.survey(naive, "softmax", dtypes=["float32"], batches=1)
     assert isinstance(found, Discoveries)
     frame = found.to_frame()
@@ -177,13 +183,13 @@ def test_python_gives_findings_with_a_frame_and_a_sentence() -> None:
 
 
 def test_python_names_a_contract_without_rays() -> None:
-    """It is the user's error."""
+    """It is a user error."""
     with pytest.raises(UsageError, match="`one_hot`"):
         harness.survey(torch.nn.functional.one_hot, "one_hot")
 
 
 def test_a_form_that_only_16_bits_know_is_taken_for_a_coincidence() -> None:
-    """It is dropped unless a wider format has it on the same ray."""
+    """The form is dropped unless a wider format also shows it on the same ray."""
     forms = []
     for dtypes in (["float32", "bfloat16"], ["bfloat16"]):
         discoveries, only = Discoveries(), {"laws": ["value"], "rays": ["spike"], "dtypes": dtypes}

@@ -1,4 +1,4 @@
-"""``python -m tightness [CONTRACT or LAW ...]``: record how tight bounds are; where none is named, what is not yet."""
+"""``python -m tightness [CONTRACT or LAW ...]``: record how tight the bounds are; by default, the missing ones."""
 
 import sys
 

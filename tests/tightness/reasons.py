@@ -1,7 +1,7 @@
-"""Why nothing sound comes near some bounds: reasons of the laws', not of the controls'."""
+"""Reasons why no sound implementation comes near some bounds. They are about the laws, not about the controls."""
 
 LOW = 0.1
-"""A law of which neither control comes to so much of its bound has a reason."""
+"""If neither control reaches this share of a bound, its law needs a reason."""
 
 WHY = {
     "runs": "two calls are compared, which sound implementations answer alike; that twice the bound of one is "
@@ -14,7 +14,7 @@ WHY = {
     "whole": "the inputs are whole numbers, which are added without a rounding; the bound is that of any numbers",
     "signs": "the errors of several terms are admitted all with one sign, and roundings have either",
 }
-"""The reasons, by the words that stand in the record."""
+"""The reasons, by their word in the record."""
 
 LAWS = {
     **dict.fromkeys(
@@ -58,4 +58,4 @@ LAWS = {
         "signs",
     ),
 }
-"""The word for each law that has one."""
+"""The word for each law with a reason."""

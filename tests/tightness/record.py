@@ -1,9 +1,9 @@
 """The record of how tight each bound is, in ``tests/recorded/tightness.txt``: a line for each law and dtype.
 
-A bound that is too tight is noticed where a control breaks it. One that is too loose is kept all the more easily, so
-that what it admits is written down: the geometric mean of the bounds over the examples on which ``python -m mutants``
-decides the controls, as many as usual, and the largest share of its bound that each control comes to. What the
-correctly rounded control answers, and so all that is held of it, depends on the inputs alone and on no machine.
+A control breaks a bound that is too tight, but no test breaks if a bound is too loose. The record therefore has the
+geometric mean of each bound over the usual examples of ``python -m mutants``. It also has the largest share of the
+bound that each control reaches. The results of the correctly rounded control depend only on the inputs and not on the
+machine.
 """
 
 import math
@@ -19,13 +19,13 @@ from harness.record import Verdict
 FILE = Path(__file__).parent.parent / "recorded" / "tightness.txt"
 
 DTYPES = ("float32", "float16")
-"""A wide and a narrow one."""
+"""A wide and a narrow dtype."""
 
 MOVED = 1.002
-"""From this factor on a bound is another: what remains below is a mean rounded to four digits."""
+"""A bound has moved from this factor on; smaller differences are roundings of a mean to four digits."""
 
 MOVED_WITH_THE_ANSWER = 1.2
-"""The same where only the stable control is decided, on whose answers, and torch's kernels, a bound may depend."""
+"""The factor if only the stable control is decided, whose results, and thus a bound, may depend on torch's kernels."""
 
 WORDS = ("contract", "law", "dtype", "bound", "rounded", "stable", "why")
 
@@ -34,35 +34,35 @@ Key = tuple[str, str, str]
 
 
 class Tightness(NamedTuple):
-    """What a bound admits, and what the controls make of it."""
+    """The mean of a bound, and the shares of it that the controls reach."""
 
     bound: float
-    """Geometric mean over the examples, in the law's unit; zero where nothing is admissible."""
+    """Geometric mean over the examples, in the unit of the law; zero if no deviation is allowed."""
     rounded: float | None = None
-    """Worst deviation over its bound of the correctly rounded control; ``None`` where it is not decided."""
+    """Largest share of the bound for the correctly rounded control; ``None`` if it is not decided."""
     stable: float | None = None
-    """The same of the one that is written in the dtype, which depends on torch's kernels too."""
+    """The share of the stable control, which also depends on torch's kernels."""
 
     @property
     def is_low(self) -> bool:
-        """Whether neither control comes near what is admitted."""
+        """Whether neither control comes near the bound."""
         return self.bound > 0.0 and max(self.rounded or 0.0, self.stable or 0.0) < LOW
 
 
 def share(verdict: Verdict) -> float | None:
-    """Return the worst deviation over its bound, with three digits; zero where nothing is admissible."""
+    """Return the largest share of the bound, with three digits; zero if no deviation is allowed."""
     if verdict.deviation is None or verdict.bound is None:
         return None
     return float(f"{verdict.deviation / verdict.bound:.3g}") if verdict.deviation else 0.0
 
 
 def key_of(verdict: Verdict) -> Key:
-    """Return what names a line."""
+    """Return the key of a line."""
     return verdict.contract, verdict.law, verdict.dtype
 
 
 def told(verdicts: Iterable[Verdict]) -> dict[Key, Tightness]:
-    """Return the lines that verdicts on the controls make; the bound is the rounded one's, where it is decided."""
+    """Return the lines for verdicts on the controls; the correctly rounded control has the bound, if decided."""
     lines: dict[Key, Tightness] = {}
     for verdict in verdicts:
         if verdict.typical_bound is None:
@@ -75,7 +75,7 @@ def told(verdicts: Iterable[Verdict]) -> dict[Key, Tightness]:
 
 
 def moved(verdict: Verdict, line: Tightness) -> str:
-    """Return in what a verdict on a control differs from what is recorded of its law; empty where in nothing."""
+    """Return how a verdict on a control differs from the record of its law; empty if it does not."""
     rounded = verdict.case.startswith("rounded.")
     if verdict.typical_bound is None or not (rounded or line.rounded is None):
         return ""
@@ -90,7 +90,7 @@ def moved(verdict: Verdict, line: Tightness) -> str:
 
 
 def differing(verdicts: Iterable[Verdict]) -> list[str]:
-    """Return a sentence for each verdict on a control, in a recorded dtype, that differs from its line or has none."""
+    """Return a sentence for each verdict in a recorded dtype that differs from its line or has none."""
     recorded, sentences = read(), []
     for verdict in verdicts:
         line = recorded.get(key_of(verdict))
@@ -109,7 +109,7 @@ def _near(now: float, was: float, factor: float) -> bool:
 
 
 def read() -> dict[Key, Tightness]:
-    """Return what is recorded."""
+    """Return the record."""
     rows = [line.split() for line in FILE.read_text().splitlines() if not line.startswith("#")]
     return {(row[0], row[1], row[2]): Tightness(float(row[3]), *map(_number, row[4:6])) for row in rows}
 
@@ -128,7 +128,7 @@ def _line(row: Sequence[str], widths: Sequence[int], mark: str) -> str:
 
 
 def _why(key: Key, line: Tightness) -> str:
-    """The word of :data:`tightness.reasons.WHY` for what nothing comes near."""
+    """Return the word of :data:`tightness.reasons.WHY` for a bound that no control comes near."""
     return LAWS.get(key[1], "?") if line.is_low else ""
 
 

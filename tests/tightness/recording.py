@@ -1,4 +1,4 @@
-"""Recording: the controls are decided as ``python -m mutants`` does, and how tight each bound is, is written down."""
+"""Record how tight each bound is, from the controls as ``python -m mutants`` decides them."""
 
 import os
 from collections.abc import Sequence
@@ -17,22 +17,19 @@ from harness.verdict.job import Job
 
 @cache
 def listed() -> list[Job]:
-    """Every law of every control; in the same order in every process."""
+    """Return every law of every control, in the same order in every process."""
     return [job for control in CONTROLS for job in control.jobs(DTYPES)]
 
 
 def decided(index: int) -> Verdict:
-    """Reach one verdict."""
+    """Decide one job."""
     return decide(listed()[index])
 
 
 def record(names: Sequence[str]) -> None:
-    """Decide, and write the record; the lines stay that nobody asked for.
+    """Decide the controls, and write the record.
 
-    Parameters
-    ----------
-    names
-        Of contracts and of laws; what is not recorded yet where there is none.
+    ``names`` are contracts and laws; without names, only missing lines are added. Other lines stay unchanged.
     """
     known = read()
     laws = {key_of(job) for job in listed()}
@@ -45,5 +42,5 @@ def record(names: Sequence[str]) -> None:
 
 
 def key_of(job: Job) -> Key:
-    """Return what names the line of a job."""
+    """Return the key of a job's line."""
     return job.contract.name, job.law.name, job.format.name

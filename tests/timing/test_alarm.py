@@ -1,4 +1,4 @@
-"""Alarms: they ring in time, again where they shall, and are given back."""
+"""Alarms ring in time, repeat if requested, and restore the previous handler."""
 
 import signal
 import threading
@@ -15,7 +15,7 @@ class Overdue(BaseException):
 
 
 def wait_for_ever(*, stubborn: int = 0) -> int:
-    """Wait, catch the alarm so many times, and return how often it rang where nothing more comes within a second."""
+    """Wait, catch some alarms, and return how many rang until none came for a second."""
     for caught in range(stubborn):
         try:
             time.sleep(1.0)
@@ -26,29 +26,29 @@ def wait_for_ever(*, stubborn: int = 0) -> int:
     return stubborn
 
 
-def test_what_takes_too_long_is_interrupted_by_what_it_is_given() -> None:
-    """In time, whatever it was doing."""
+def test_a_long_call_is_interrupted_by_the_given_exception() -> None:
+    """The given exception is raised in time."""
     began = time.monotonic()
     with pytest.raises(Overdue), alarm(0.05, Overdue):
         wait_for_ever()
     assert time.monotonic() - began < 30.0
 
 
-def test_the_alarm_rings_once_where_nothing_else_is_said() -> None:
-    """Who has caught it may go on."""
+def test_the_alarm_rings_once_by_default() -> None:
+    """After the exception, the function may continue."""
     with alarm(0.05, Overdue):
         assert wait_for_ever(stubborn=2) == 1
 
 
-def test_the_alarm_rings_again_for_who_has_caught_it() -> None:
-    """Until it is heard."""
+def test_the_alarm_rings_again_if_it_was_caught() -> None:
+    """It repeats until the function ends."""
     with pytest.raises(Overdue), alarm(0.05, Overdue, again_s=0.05):
         wait_for_ever(stubborn=3)
 
 
 @pytest.mark.parametrize("limit_s", [0.05, 60.0])
 def test_the_alarm_is_given_back(limit_s: float) -> None:
-    """Whether it rang or not: who had one before has it again, and none rings later."""
+    """The previous handler is restored, whether the alarm rang or not, and no alarm rings later."""
 
     def earlier(_: int, __: FrameType | None) -> None: ...
 
@@ -66,7 +66,7 @@ def test_the_alarm_is_given_back(limit_s: float) -> None:
 
 
 def test_another_thread_has_no_alarm_and_is_not_refused() -> None:
-    """Signals come to the main thread alone."""
+    """Only the main thread receives signals."""
     ended = []
 
     def run() -> None:

@@ -1,4 +1,4 @@
-"""Timing: the order of things, by clocks and accelerators that are made up."""
+"""Timing: the order of operations, with simulated clocks and accelerators."""
 
 import gc
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from harness.timing.clock import (
 
 
 class World:
-    """A clock that only moves when somebody works, and a function that does, longest the first time."""
+    """A clock that only work advances, and a function that works, longest at its first call."""
 
     def __init__(self, *durations_s: float) -> None:
         self.now_s = 100.0
@@ -29,44 +29,44 @@ class World:
         self.calls = 0
 
     def clock(self) -> float:
-        """Seconds."""
+        """Return the time."""
         return self.now_s
 
     def work(self) -> None:
-        """Take as long as it is this call's turn to take."""
+        """Advance the clock by the duration of this call."""
         self.now_s += self.durations_s[min(self.calls, len(self.durations_s) - 1)]
         self.calls += 1
 
 
-def test_the_cold_call_is_a_figure_of_its_own() -> None:
-    """What the first call took is returned, and does not enter the warm figure."""
+def test_the_cold_call_is_reported_separately() -> None:
+    """The first call is reported separately and not included in the warm time."""
     world = World(2.0, 0.25)
     warmed = warm(world.work, calls=3, duration_s=0.0, clock=world.clock)
     assert (warmed.cold_s, warmed.warm_s, warmed.calls) == (2.0, 0.25, 4)
 
 
 def test_the_warm_figure_is_the_fastest_call() -> None:
-    """A function that is still getting faster is planned for by its fastest call."""
+    """Plans for a function that still gets faster use its fastest call."""
     world = World(4.0, 2.0, 1.0, 1.5)
     assert warm(world.work, calls=3, duration_s=0.0, clock=world.clock).warm_s == 1.0
 
 
 def test_warming_up_goes_on_until_calls_and_seconds_are_reached() -> None:
-    """A fast function is called for the seconds asked for; a slow one as often as asked for."""
+    """A fast function is called for the requested seconds, a slow one for the requested number of calls."""
     fast, slow = World(1.0, 0.125), World(1.0, 8.0)
     assert warm(fast.work, calls=2, duration_s=1.0, clock=fast.clock).calls == 1 + 8
     assert warm(slow.work, calls=2, duration_s=1.0, clock=slow.clock).calls == 1 + 2
 
 
 def test_a_cold_call_alone_never_counts_as_warm() -> None:
-    """Even where no warm-up is asked for there is one warm call, since rounds are planned from it."""
+    """There is a warm call even without warm-up, because rounds are planned with its duration."""
     world = World(1.0, 0.5)
     assert warm(world.work, calls=0, duration_s=0.0, clock=world.clock).warm_s == 0.5
 
 
 @pytest.mark.parametrize("warm_s", [1e-7, 3e-6, 1e-3, 0.2, 30.0])
 def test_rounds_fill_the_budget_within_their_limits(warm_s: float) -> None:
-    """A round is long against the clock's reading, and there are as many as the budget allows."""
+    """A round is long relative to the clock's resolution, and the budget decides their number."""
     plan = rounds_within(1.0, warm_s)
     assert plan.iterations * warm_s >= min(ROUND_S, warm_s)
     assert FEWEST <= plan.rounds <= MOST
@@ -74,14 +74,14 @@ def test_rounds_fill_the_budget_within_their_limits(warm_s: float) -> None:
 
 
 def test_a_call_of_no_measurable_length_is_repeated() -> None:
-    """A clock that did not move gives a plan all the same."""
+    """A clock that did not advance gives a valid plan."""
     plan = rounds_within(0.5, 0.0)
     assert plan.iterations > 1
     assert plan.rounds == MOST
 
 
 def test_threads_are_set_and_restored_even_when_the_timed_code_raises() -> None:
-    """Torch has as many threads afterwards as before."""
+    """Torch has the previous number of threads afterwards."""
     before, within = torch.get_num_threads(), 0
 
     @threads(before + 1)
@@ -98,7 +98,7 @@ def test_threads_are_set_and_restored_even_when_the_timed_code_raises() -> None:
 
 @pytest.mark.parametrize("enabled", [True, False])
 def test_the_garbage_collector_rests_and_is_restored(enabled: bool) -> None:
-    """It is off within, and afterwards as it was: on or off, with as many objects set aside."""
+    """It is disabled inside. Afterwards its state and the number of frozen objects are as before."""
     frozen, was = gc.get_freeze_count(), gc.isenabled()
 
     @without_garbage_collection()
@@ -117,10 +117,10 @@ def test_the_garbage_collector_rests_and_is_restored(enabled: bool) -> None:
         (gc.enable if was else gc.disable)()
 
 
-def test_what_somebody_else_set_aside_stays_so() -> None:
-    """Nested within another measurement, the outer one's objects are not brought back early.
+def test_objects_frozen_by_an_outer_measurement_stay_frozen() -> None:
+    """A nested measurement does not unfreeze the objects of the outer one.
 
-    One of ours is looked for: how many there are changes as others die, of which another thread may have the last.
+    The test looks for an object that it created, because the number of frozen objects changes when others die.
     """
     own: list[object] = [[]]
     gc.freeze()
@@ -133,14 +133,14 @@ def test_what_somebody_else_set_aside_stays_so() -> None:
 
 
 class FakeEvent:
-    """A mark that notes when the made-up device passes it."""
+    """An event that records when the simulated device reaches it."""
 
     def __init__(self, device: "FakeAccelerator") -> None:
         self.device = device
         self.passed_s: float | None = None
 
     def record(self) -> None:
-        """Queue the mark."""
+        """Queue the event."""
         self.device.log.append("record")
         self.device.queue.append(self._pass)
 
@@ -148,7 +148,7 @@ class FakeEvent:
         self.passed_s = self.device.now_s
 
     def elapsed_time(self, end_event: "FakeEvent") -> float:
-        """Milliseconds on the device; refused, as by the real one, before both marks were passed."""
+        """Return milliseconds on the device; refuse before both events have passed, like the real one."""
         self.device.log.append("elapsed")
         if self.passed_s is None or end_event.passed_s is None:
             raise RuntimeError("both events must be completed before calculating elapsed time")
@@ -156,7 +156,7 @@ class FakeEvent:
 
 
 class FakeAccelerator:
-    """A device that does what is queued when it is waited for, by a clock of its own."""
+    """A device with a clock that executes its queue when it is waited for."""
 
     name = "fake"
 
@@ -166,7 +166,7 @@ class FakeAccelerator:
         self.log: list[str] = []
 
     def event(self) -> FakeEvent:
-        """Return a fresh mark."""
+        """Return a new event."""
         return FakeEvent(self)
 
     def kernel(self, duration_s: float) -> None:
@@ -178,15 +178,15 @@ class FakeAccelerator:
         self.now_s += duration_s
 
     def synchronize(self) -> None:
-        """Do all that is queued."""
+        """Do all queued work."""
         self.log.append("synchronize")
         for job in self.queue:
             job()
         self.queue.clear()
 
 
-def test_host_and_device_time_are_apart() -> None:
-    """Queueing takes the host a quarter of a second a call, the work takes the device two."""
+def test_host_and_device_time_are_separate() -> None:
+    """Queueing takes 0.25 s of the host per call, and the work takes two seconds of the device."""
     device, host = FakeAccelerator(), World(0.25)
 
     def launch() -> None:
@@ -199,7 +199,7 @@ def test_host_and_device_time_are_apart() -> None:
 
 
 def test_the_accelerator_is_waited_for_before_and_after() -> None:
-    """Earlier work is done before the first mark, and all of it before the elapsed time is asked for."""
+    """Earlier work ends before the first event, and all work ends before the elapsed time is read."""
     device = FakeAccelerator()
     device.kernel(1000.0)
     device.log.clear()
@@ -209,7 +209,7 @@ def test_the_accelerator_is_waited_for_before_and_after() -> None:
 
 
 def test_the_real_accelerator_is_reached_through_torch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its marks are torch events of the device, with timing, and waiting is torch's."""
+    """Events are torch events with timing, and torch synchronizes."""
     asked: list[object] = []
     monkeypatch.setattr(torch, "Event", lambda **options: asked.append(options))
     monkeypatch.setattr(torch.accelerator, "synchronize", lambda: asked.append("synchronize"))
@@ -223,7 +223,7 @@ def test_the_real_accelerator_is_reached_through_torch(monkeypatch: pytest.Monke
 def test_the_current_accelerator_is_one_that_can_be_used(
     monkeypatch: pytest.MonkeyPatch, found: torch.device | None
 ) -> None:
-    """Torch is asked for one that is there now, not for one it was built for."""
+    """Torch must return an available accelerator, not one for which it was built."""
 
     def current(check_available: bool = False) -> torch.device | None:  # noqa: FBT002 - as torch has it
         assert check_available

@@ -1,4 +1,4 @@
-"""CUDA graphs, on made-up devices: warmed and captured on one side stream, waited for, and refused in plain words."""
+"""CUDA graphs on simulated devices: warm-up and capture on a side stream, synchronization, and refusals."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from harness.timing.graph import WARM_CALLS, NotCapturableError, captured
 
 
 class FakeCuda:
-    """What of ``torch.cuda`` a capture uses, with a log of it."""
+    """The part of ``torch.cuda`` that a capture uses, with a log."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *, refusing: str = "") -> None:
         self.log: list[str] = []
@@ -29,7 +29,7 @@ class FakeCuda:
 
     @contextmanager
     def within(self, what: str) -> Iterator[None]:
-        """Log the begin and the end; refuse what cannot be captured."""
+        """Log begin and end, and refuse a capture if configured."""
         self.log.append(what)
         yield
         if what.startswith("capture") and self.refusing:
@@ -44,7 +44,7 @@ class FakeStream:
         self.name, self.log = name, log
 
     def wait_stream(self, other: "FakeStream") -> None:
-        """Log who waits for whom."""
+        """Log the waiting stream and the other stream."""
         self.log.append(f"{self.name} waits for {other.name}")
 
 
@@ -60,7 +60,7 @@ class FakeGraph:
 
 
 def test_a_step_is_warmed_and_captured_on_one_side_stream(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The streams wait for each other, and what comes back replays the graph."""
+    """The streams wait for each other, and the result replays the graph."""
     cuda = FakeCuda(monkeypatch)
     replay = captured(lambda: cuda.log.append("step"), "cuda")
     replay()
@@ -68,8 +68,8 @@ def test_a_step_is_warmed_and_captured_on_one_side_stream(monkeypatch: pytest.Mo
     assert cuda.log == [*warm, "capture on side", "step", "end", "replay"]
 
 
-def test_what_cannot_be_captured_says_why_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Torch's first line is passed on, and the device is waited for before anything else is done with it."""
+def test_a_refused_capture_has_its_reason_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message has the first line of torch's error, and the device is synchronized before its next use."""
     cuda = FakeCuda(monkeypatch, refusing="operation not permitted when stream is capturing\nmore of it")
     with pytest.raises(NotCapturableError, match=r"^recording failed: operation not permitted .* capturing$"):
         captured(lambda: None, "cuda")

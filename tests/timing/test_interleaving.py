@@ -1,4 +1,4 @@
-"""Turns: equally many, in random order, each with its own part of the clock; and the tape that records them."""
+"""Turns: equally many for each arm, in random order, with separate times; and the tape that records them."""
 
 import signal
 import time
@@ -22,22 +22,22 @@ from harness.timing.interleaving import (
 
 
 class World:
-    """A clock that work sets ahead."""
+    """A clock that work advances."""
 
     def __init__(self) -> None:
         self.now_s = 0.0
 
     def clock(self) -> float:
-        """Seconds."""
+        """Return the time."""
         return self.now_s
 
     def work(self, duration_s: float) -> None:
-        """Let time pass."""
+        """Advance the clock."""
         self.now_s += duration_s
 
 
-def test_every_arm_has_one_turn_a_round_in_an_order_of_its_own() -> None:
-    """Ten rounds of three arms: each round has all three, and the orders differ."""
+def test_every_arm_has_one_turn_per_round_in_random_order() -> None:
+    """Ten rounds each have all three arms, in different orders."""
     seen: list[str] = []
 
     def arm(name: str) -> Arm:
@@ -55,7 +55,7 @@ def test_every_arm_has_one_turn_a_round_in_an_order_of_its_own() -> None:
 
 
 def test_rounds_end_where_enough_is_known_and_not_before_the_fewest() -> None:
-    """Asked from the fewest on, every few rounds; what is never enough has all of them."""
+    """The criterion is evaluated every few rounds after the minimum. If it is never met, all rounds run."""
     arms = {"a": Arm(lambda _: (1.0,), 1)}
     asked: list[int] = []
 
@@ -71,7 +71,7 @@ def test_rounds_end_where_enough_is_known_and_not_before_the_fewest() -> None:
 
 
 def test_orders_are_those_of_the_seed() -> None:
-    """The same seed gives the same orders, another one others."""
+    """Another seed gives other orders."""
 
     def orders(seed: int) -> list[str]:
         seen: list[str] = []
@@ -84,7 +84,7 @@ def test_orders_are_those_of_the_seed() -> None:
 
 
 def test_a_turn_is_a_warm_call_and_the_calls_that_are_timed() -> None:
-    """Six calls for five that count; the time is that of the five, divided by the five."""
+    """Five of six calls are timed, and the time is their mean."""
     world, calls = World(), count()
 
     def function() -> None:
@@ -95,8 +95,8 @@ def test_a_turn_is_a_warm_call_and_the_calls_that_are_timed() -> None:
     assert next(calls) == 6
 
 
-def test_parts_of_a_call_are_timed_apart() -> None:
-    """Each part has its own seconds a call."""
+def test_parts_of_a_call_are_timed_separately() -> None:
+    """Each part has its seconds per call."""
     world = World()
 
     def parts(ended: Any) -> None:
@@ -109,7 +109,7 @@ def test_parts_of_a_call_are_timed_apart() -> None:
 
 
 def test_an_arm_that_raises_leaves_and_the_others_go_on() -> None:
-    """It has no times, and what it raised is kept."""
+    """It has no times, and its exception is kept."""
     turns = count()
 
     def failing(_: int) -> tuple[float, ...]:
@@ -123,8 +123,8 @@ def test_an_arm_that_raises_leaves_and_the_others_go_on() -> None:
     assert str(taken.failed["failing"]) == "enough"
 
 
-def test_an_interrupt_is_nobodys_failure() -> None:
-    """It goes through."""
+def test_an_interrupt_is_no_failure_of_an_arm() -> None:
+    """The interrupt propagates."""
 
     def interrupted(_: int) -> tuple[float, ...]:
         raise KeyboardInterrupt
@@ -134,7 +134,7 @@ def test_an_interrupt_is_nobodys_failure() -> None:
 
 
 def test_turns_are_long_enough_and_rounds_many_enough() -> None:
-    """Calls fill a turn, rounds the budget; both have an end."""
+    """Calls fill a turn, and rounds fill the budget; both are limited."""
     assert calls_within(2e-3, 1e-4) == 20
     assert calls_within(2e-3, 1.0) == 1
     assert rounds_for(1.0, 0.1, 4) == 40
@@ -143,7 +143,7 @@ def test_turns_are_long_enough_and_rounds_many_enough() -> None:
 
 
 class FakeBenchmark:
-    """Pytest-benchmark's fixture as far as the tape uses it."""
+    """The part of pytest-benchmark's fixture that the tape uses."""
 
     def __init__(self, clock: Any) -> None:
         self.clock = clock
@@ -160,7 +160,7 @@ class FakeBenchmark:
 
 
 def test_the_tape_plays_what_was_recorded() -> None:
-    """The benchmark reads the very rounds, each made of as many calls."""
+    """The benchmark receives exactly the recorded rounds, with the same number of calls."""
     tape = Tape()
     for rounds in ([1e-3, 2e-3, 5e-4], [3.0]):
         benchmark = FakeBenchmark(tape.clock)
@@ -168,7 +168,7 @@ def test_the_tape_plays_what_was_recorded() -> None:
         assert benchmark.rounds == pytest.approx(rounds)
 
 
-def test_what_takes_too_long_is_given_up() -> None:
+def test_a_long_arm_is_given_up() -> None:
     """The error names it, and the alarm is off afterwards."""
 
     @within(0.05, "the warm-up of mine")

@@ -1,4 +1,4 @@
-"""What the tuner says of a data set: whether its kind of loader is the problem, and whether workers can help."""
+"""Advice about a data set: whether the kind of loader is the problem, and whether workers can help."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ from harness.tuner.batch import copied, equal, tensors
 
 
 class Items:
-    """Sixty samples; what one is, a function says."""
+    """Sixty samples from a function."""
 
     def __init__(self, item: Callable[[int], Any]) -> None:
         self.item = item
@@ -42,7 +42,7 @@ def _squared(index: Any) -> Tensor:
 
 
 class Batched(Items):
-    """One that says itself how a batch is fetched."""
+    """A data set that defines how a batch is fetched."""
 
     def __getitems__(self, indices: list[int]) -> list[Any]:
         """Fetch the items."""
@@ -50,7 +50,7 @@ class Batched(Items):
 
 
 def test_a_batched_fetch_that_equals_the_items_is_found_and_is_faster() -> None:
-    """Tensors are indexed at once; the sentence says that the kind of loader is the problem, and by how much."""
+    """Tensors are indexed at once. The sentence blames the kind of loader and states the factor."""
     rows = TensorDataset(torch.rand(500, 3), torch.arange(500))
     found = examine(rows, 256, cores=2)
     assert found.obstacle == ""
@@ -72,7 +72,7 @@ def test_a_batched_fetch_that_equals_the_items_is_found_and_is_faster() -> None:
     ids=["raises", "differs", "random", "already"],
 )
 def test_why_a_batch_cannot_be_fetched_at_once_is_said(dataset: Items, obstacle: str) -> None:
-    """Then the items are loaded one by one."""
+    """The items are then loaded one by one."""
     found = examine(dataset, 16, cores=2)
     assert found.obstacle == obstacle
     assert not found.takes_batches
@@ -80,7 +80,7 @@ def test_why_a_batch_cannot_be_fetched_at_once_is_said(dataset: Items, obstacle:
 
 
 def test_items_that_are_waited_for_are_told_from_items_that_are_computed() -> None:
-    """Sleeping is no computing; workers beyond the cores are then worth a try."""
+    """Sleeping is no computing."""
 
     def slept(index: int) -> Tensor:
         time.sleep(2e-3)
@@ -88,11 +88,19 @@ def test_items_that_are_waited_for_are_told_from_items_that_are_computed() -> No
 
     found = examine(Items(slept), 16, cores=2)
     assert found.busy < 0.5
-    assert "mostly waiting rather than computing" in found.sentences()[0]
+    assert found.waits
+    assert found.sentences() == []
 
 
-def test_items_that_compute_far_more_than_gathering_are_the_problem() -> None:
-    """Where no batch can be fetched, the sentence says what to give the data set."""
+def test_short_computing_is_not_taken_for_waiting() -> None:
+    """A fetch of a tenth of a millisecond ends before the system counts anything."""
+    found = examine(Items(lambda index: torch.full((300,), float(index)).sqrt().sum()), 8, cores=2)
+    assert found.items_s < 4e-3
+    assert not found.waits
+
+
+def test_items_that_compute_are_told_from_gathering_their_bytes() -> None:
+    """What makes them slow is not known yet: there is no advice."""
 
     def computed(index: int) -> Tensor:
         until = time.thread_time() + 1e-3
@@ -103,7 +111,8 @@ def test_items_that_compute_far_more_than_gathering_are_the_problem() -> None:
     found = examine(Items(computed), 16, cores=2)
     assert found.busy > 0.5
     assert found.items_s > 10 * found.gather_s
-    assert "add a `__getitems__(indices)`" in found.sentences()[0]
+    assert found.sentences() == []
+    assert found.item.startswith("an item takes ")
 
 
 def _advice(**changed: Any) -> Advice:
@@ -119,6 +128,7 @@ def _advice(**changed: Any) -> Advice:
         ({"hop_s": 1.1e-3}, False, []),
         ({"step_s": 4e-4}, False, ["no number of workers keeps up: receiving a batch of 64"]),
         ({"step_s": 6e-4}, False, []),
+        ({"copies": True}, True, ["do not use workers: each one delivers all samples"]),
         ({"batch_s": 1e-4}, True, ["the kind of loader", "do not use workers"]),
         ({"batch_s": 9.5e-4}, False, []),
     ],
@@ -126,20 +136,20 @@ def _advice(**changed: Any) -> Advice:
 def test_workers_are_ruled_out_where_receiving_a_batch_clearly_costs_more_than_making_it(
     changed: dict[str, Any], ruled_out: bool, sentences: list[str]
 ) -> None:
-    """A hop that costs a step is said too, but does not rule them out: loading may be slower still without them."""
+    """A transfer as long as a step is reported, but does not exclude workers: they may still be faster."""
     found = _advice(**changed)
     assert found.rules_workers_out is ruled_out
     assert [one[: len(start)] for one, start in zip(found.sentences(), sentences, strict=True)] == sentences
 
 
 def test_receiving_a_batch_from_a_worker_costs_the_receiver_time() -> None:
-    """Ten thousand tensors cost far more than one of the same bytes; the worker is gone afterwards."""
+    """Many tensors cost far more than a tensor with the same bytes. The worker ends afterwards."""
     many, one = hop_s([torch.zeros(4) for _ in range(300)]), hop_s([torch.zeros(1200)])
     assert many > 5 * one > 0.0
 
 
 class Shared(IterableDataset):
-    """Sixty samples one after the other, shared out among workers."""
+    """A stream of sixty samples, divided among workers."""
 
     def __iter__(self) -> Iterator[Any]:
         worker = get_worker_info()
@@ -147,14 +157,14 @@ class Shared(IterableDataset):
 
 
 class Copied(IterableDataset):
-    """The same, all of them in each worker."""
+    """A stream of sixty samples, all of them in each worker."""
 
     def __iter__(self) -> Iterator[Any]:
         return map(_one, range(60))
 
 
 def test_a_stream_that_does_not_share_itself_out_has_workers_ruled_out() -> None:
-    """Each would deliver all of it; one that shares itself out may have them."""
+    """Each worker would deliver the whole stream. A stream that divides its samples may have workers."""
     copied_out, shared = (examine(stream, 16, cores=2) for stream in (Copied(), Shared()))
     assert copied_out.copies
     assert copied_out.rules_workers_out
@@ -185,12 +195,12 @@ def test_a_stream_that_does_not_share_itself_out_has_workers_ruled_out() -> None
     ],
 )
 def test_batches_are_equal_bit_for_bit(actual: Any, expected: Any, same: bool) -> None:
-    """Types and shapes count; whether a tuple or a list holds the parts does not."""
+    """Types and shapes count; a tuple and a list of the same parts are equal."""
     assert equal(actual, expected) is same
 
 
 def test_a_copy_of_a_batch_shares_no_memory_with_it() -> None:
-    """So that each is handed over as if it had just been made."""
+    """Each copy is therefore sent like a new batch."""
     batch = {"x": [torch.ones(2), "text"], "n": 3}
     copy = copied(batch)
     assert equal(copy, batch)

@@ -1,6 +1,6 @@
-"""The tuner on data sets on paper: that the paper is as loaders are, and that the tuner reaches what it is held to.
+"""The tuner on simulated data sets: the simulation behaves like loaders, and the tuner reaches its targets.
 
-All of them, from more seeds, is ``python -m regret``.
+``python -m regret`` runs all data sets with more seeds.
 """
 
 import pytest
@@ -12,7 +12,7 @@ from harness.tuner.configuration import Choice, LoaderKind
 
 
 def test_on_paper_waiting_gains_from_workers_beyond_the_cores_and_computing_does_not() -> None:
-    """Items that cost nothing only lose by them; where a batch is asked for at once, a larger one gains."""
+    """Cheap items only lose with workers. If a batch is fetched at once, a larger batch is faster."""
     waits, computes, cheap = Costs(waits=1e-3), Costs(computes=1e-3), Costs(computes=1e-7)
     assert rate(waits, Choice(32, 4)) == pytest.approx(4000, rel=0.05)
     assert rate(computes, Choice(32, 2)) == pytest.approx(2000, rel=0.1)
@@ -23,7 +23,7 @@ def test_on_paper_waiting_gains_from_workers_beyond_the_cores_and_computing_does
 
 
 def test_time_passes_on_paper_alone() -> None:
-    """The look at a data set of seconds a batch is over at once, and is paid for by the clock."""
+    """Examining a slow data set takes no real time, but simulated time."""
     with on_paper(HELD_APART["slow store"], 0) as items:
         advice = examine(items, 512, cores=2)
         assert 0.2 < items.clock.now < 1.5
@@ -33,14 +33,14 @@ def test_time_passes_on_paper_alone() -> None:
 
 @pytest.mark.parametrize("name", ["wide", "slow store", "words", "drawn 3"])
 def test_the_tuner_reaches_what_it_is_held_to(name: str) -> None:
-    """Of the named ones and those drawn at random, one of each kind."""
+    """A data set of each kind is tried, named and random."""
     costs = JUDGED_ON[name]
     run = judged(costs, rates(costs), seed=0)
     assert run.reaches_both, run
 
 
 def test_rules_of_thumb_are_given_the_batch_size_that_suits_them() -> None:
-    """And are judged by the same rates; where a batch can be fetched at once, that is among them."""
+    """The same rates judge them, and include fetching whole batches."""
     costs = HELD_APART["rows"]
     known = rates(costs)
     assert {choice.kind for choice in choices(costs)} == set(LoaderKind)
@@ -50,7 +50,7 @@ def test_rules_of_thumb_are_given_the_batch_size_that_suits_them() -> None:
 
 
 def test_a_tuner_that_misses_fails(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """The control: one that looks at few workers only, and never around the leader."""
+    """The control is a tuner with few workers that never explores around the leader."""
     monkeypatch.setattr("regret.judging.SEEDS", 1)
     monkeypatch.setattr("harness.tuner.search.LoaderSearch._around", lambda *_: ())
     monkeypatch.setattr("harness.tuner.tuning.max", min, raising=False)

@@ -1,7 +1,8 @@
-"""The search of the tuner on simulated loaders: how near it comes and in what share of the time, over many seeds."""
+"""The tuner's search on simulated loaders, over many seeds: the rate that it reaches, and its share of the time."""
 
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pytest
 from samples.simulated_loaders import CORES, GRID, NOISE, RATES, Simulated, exhaustive_s, share_of_best, tuned
@@ -12,29 +13,36 @@ from harness.tuner.search import (
     KEEPS_AHEAD_ALONE,
     LoaderSearch,
     LoaderSearchSettings,
-    Measured,
     Reason,
     SearchState,
 )
+from harness.tuner.slices import Measured, differ, overall, rates_of
 
 SEEDS = 40
 
 
 @pytest.mark.parametrize("name", RATES)
-def test_the_tuner_comes_near_the_best_in_a_quarter_of_the_time(name: str) -> None:
-    """At least 95 % of the best in at least nine of ten runs, and on average in a quarter of the exhaustive time."""
+def test_the_tuner_comes_near_the_best_in_a_fraction_of_the_time(name: str) -> None:
+    """At least 95 % of the best in at least nine of ten runs, and on average in 30 % of the exhaustive time.
+
+    Slices of the flat and noisy loader scatter more than its rates differ: there, the cheapest is taken.
+    """
     found = [tuned(name, seed) for seed in range(SEEDS)]
     shares = [share_of_best(name, standing.best) for standing in found]
     spent = statistics.mean(standing.spent_s for standing in found) / exhaustive_s(name)
-    near = sum(share >= 0.95 for share in shares) / SEEDS
-    assert near >= 0.9, f"{near:.0%} of the runs reach 95 % of the best"
+    least = 0.94 if name == "flat and noisy" else 0.95
+    near = sum(share >= least for share in shares) / SEEDS
+    assert near >= 0.9, f"{near:.0%} of the runs reach {least:.0%} of the best"
     assert statistics.mean(shares) >= 0.97
     assert min(shares) >= 0.9
-    assert spent <= 0.25, f"in {spent:.0%} of the exhaustive time"
+    assert spent <= 0.3, f"in {spent:.0%} of the exhaustive time"
 
 
 def test_the_simulated_loaders_are_what_they_are_called() -> None:
-    """One worker is worse than none where two are better; in memory they only harm; sleepy gains beyond the cores."""
+    """A single worker may be worse than none although two are better.
+
+    In memory, workers only harm. The loader `sleepy` gains beyond the cores.
+    """
     rates = {name: {workers: rate(Choice(512, workers)) for workers in (0, 1, 2, 4)} for name, rate in RATES.items()}
     hop = {workers: RATES["one worker worse than none"](Choice(128, workers)) for workers in (0, 1, 2)}
     assert hop[1] < hop[0] < hop[2]
@@ -45,7 +53,7 @@ def test_the_simulated_loaders_are_what_they_are_called() -> None:
 
 
 def test_the_same_seed_gives_the_same_search() -> None:
-    """Slice by slice; another seed visits in another order."""
+    """All slices are equal; another seed has another order."""
     first, again, other = (_order(seed) for seed in (1, 1, 2))
     assert first == again
     assert first != other
@@ -65,7 +73,7 @@ def _order(seed: int) -> list[Choice]:
 
 
 def _steady(rates: Mapping[Choice, float], **settings: object) -> SearchState:
-    """Search where nothing scatters and a slice lasts as long as it is asked for."""
+    """Search without noise, in slices of exactly the requested length."""
 
     def measure(one: Choice, seconds: float) -> Measured:
         return Measured(round(1e6 * rates[one] * seconds), 1e6 * seconds, seconds)
@@ -74,23 +82,87 @@ def _steady(rates: Mapping[Choice, float], **settings: object) -> SearchState:
     return last
 
 
-def test_what_is_dominated_leaves_after_one_slice() -> None:
-    """A quarter of the leader's rate is not measured again."""
-    fast, slow = Choice(256), Choice(256, 2)
+def _searched(slices: Mapping[Choice, Sequence[float]], **settings: Any) -> tuple[SearchState, list[Choice]]:
+    """Search where the rate of each slice is given in order, the last one for all further slices."""
     seen: list[Choice] = []
 
     def measure(one: Choice, seconds: float) -> Measured:
+        rates = slices[one]
+        rate = rates[min(seen.count(one), len(rates) - 1)]
         seen.append(one)
-        return Measured(400 if one == fast else 100, 1.0, seconds)
+        return Measured(round(1e6 * rate * seconds), 1e6 * seconds, seconds)
 
-    (*_, last) = LoaderSearch((fast, slow), measure, LoaderSearchSettings(cores=2)).run()
+    (*_, last) = LoaderSearch(tuple(slices), measure, LoaderSearchSettings(cores=2, **settings)).run()
+    return last, seen
+
+
+def test_a_dominated_configuration_leaves_after_two_slices() -> None:
+    """A quarter of the leader's rate is not measured a third time."""
+    fast, slow = Choice(256), Choice(256, 2)
+    last, seen = _searched({fast: [400.0], slow: [100.0]})
     assert (last.best, last.reason) == (fast, Reason.ALONE)
-    assert seen.count(slow) == 1
+    assert seen.count(slow) == 2
     assert seen.count(fast) >= 3
 
 
+def test_a_cold_first_slice_drops_nothing() -> None:
+    """The fastest configuration starts at a twentieth of its rate, and is chosen all the same."""
+    cold, other = Choice(256), Choice(256, 2)
+    last, _ = _searched({cold: [100.0, 2000.0], other: [1000.0]})
+    assert last.best == cold
+
+
+def test_a_cold_slice_does_not_count_where_there_is_a_warm_one() -> None:
+    """Neither in the total nor in the rates; if all are cold, all count."""
+    cold, warm = Measured(100, 10.0, 11.0, is_cold=True), Measured(100, 1.0, 1.0)
+    assert overall([cold, warm]) == 100.0
+    assert rates_of([cold, warm]) == [100.0]
+    assert rates_of([cold]) == [10.0]
+
+
+def test_rates_differ_if_the_scatter_of_all_slices_does_not_explain_it() -> None:
+    """One slice is enough if others show the scatter; without any repetition only a factor counts."""
+    one, two, three = Choice(32), Choice(64), Choice(128)
+    slices = {one: [_at(100.0), _at(101.0), _at(99.0)], two: [_at(90.0)], three: [_at(100.5)]}
+    assert differ(slices, one, two, least=0.5)
+    assert not differ(slices, one, three, least=0.5)
+    alone = {one: [_at(100.0)], two: [_at(60.0)], three: [_at(40.0)]}
+    assert not differ(alone, one, two, least=0.5)
+    assert differ(alone, one, three, least=0.5)
+
+
+def _at(rate: float) -> Measured:
+    return Measured(round(1000 * rate), 1000.0, 1000.0)
+
+
+def test_of_leaders_that_are_not_distinguishable_the_cheapest_is_taken() -> None:
+    """Two workers are faster by 4 % on average, and slices scatter by 20 %: no workers, and it says so."""
+    noise = [1.2, 0.85, 1.0, 0.8, 1.15, 1.1, 0.9, 1.0] * 4
+    none, two = Choice(256), Choice(256, 2)
+    last, _ = _searched({none: [1000 * x for x in noise], two: [1040 * x for x in reversed(noise)]})
+    assert (last.best, last.reason) == (none, Reason.UNDECIDED)
+    assert last.alike == (two,)
+    assert "not distinguishable" in last.reason
+
+
+def test_when_the_time_is_up_the_cheapest_of_those_not_distinguishable_is_taken() -> None:
+    """As under load: two workers that seem faster in slices that scatter by a factor of two."""
+    none, two = Choice(256), Choice(256, 2)
+    slices = {none: [15000.0, 9000.0, 13000.0], two: [17000.0, 8000.0, 16000.0]}
+    last, _ = _searched(slices, budget_s=0.45)
+    assert (last.best, last.reason) == (none, Reason.BUDGET_UNDECIDED)
+    assert last.second == two
+
+
+def test_when_the_time_is_up_a_dominated_configuration_is_not_taken() -> None:
+    """However cheap it is, and however much the slices scatter."""
+    none, two = Choice(256), Choice(256, 2)
+    last, _ = _searched({none: [400.0, 100.0], two: [2000.0, 500.0]}, budget_s=0.45)
+    assert (last.best, last.reason) == (two, Reason.BUDGET)
+
+
 def test_workers_that_are_not_worth_it_are_not_looked_at() -> None:
-    """Where as many workers as cores are dominated, neither fewer nor more of them are measured."""
+    """If as many workers as cores are dominated, neither fewer nor more are measured."""
     rates = {one: 1000.0 if not one.workers else 200.0 for one in grid((64,), (0, 1, 2, 4))}
     assert {one.workers for one in _steady(rates).rates} == {0, 2}
 
@@ -102,7 +174,7 @@ def test_one_worker_does_not_decide_about_two() -> None:
 
 
 def test_a_tie_goes_to_fewest_workers_then_least_memory() -> None:
-    """Equal rates: no workers beat two, and of two numbers of workers the smaller prefetch factor is taken."""
+    """At equal rates, no workers win over two, and then the smaller prefetch factor wins."""
     level = dict.fromkeys(grid((64,), (0, 2), prefetch=(2, 4)), 1000.0)
     found = _steady(level)
     assert (found.best, found.reason) == (Choice(64), Reason.TIED)
@@ -111,7 +183,7 @@ def test_a_tie_goes_to_fewest_workers_then_least_memory() -> None:
 
 
 def test_leaders_that_part_are_told_apart_by_the_interval_of_their_ratio() -> None:
-    """The ratio and its interval are part of the answer."""
+    """The result has the ratio and its interval."""
     found = _steady({Choice(64): 1000.0, Choice(64, 2): 1300.0})
     assert (found.best.workers, found.reason) == (2, Reason.PARTED)
     assert found.lead is not None
@@ -121,22 +193,22 @@ def test_leaders_that_part_are_told_apart_by_the_interval_of_their_ratio() -> No
 
 
 def test_the_time_bound_ends_the_search_with_the_best_so_far() -> None:
-    """After a bound of less than the first round, what was measured is answered for."""
+    """A bound shorter than the first round returns the best measured choice."""
     bounded, whole = tuned("sleepy", 0, budget_s=1.0), tuned("sleepy", 0)
-    assert bounded.reason is Reason.BUDGET
+    assert bounded.reason in {Reason.BUDGET, Reason.BUDGET_UNDECIDED}
     assert bounded.best in bounded.rates
     assert bounded.slices < whole.slices
 
 
 def test_a_budget_of_nothing_still_measures_one_slice() -> None:
-    """There is something to answer with."""
+    """There is always a measured choice."""
     found = tuned("in memory", 0, budget_s=0.0)
     assert (found.slices, found.reason) == (1, Reason.BUDGET)
 
 
 @pytest.mark.parametrize("name", ["decode-heavy", "in memory", "sleepy"])
 def test_a_loader_that_keeps_ahead_of_the_step_ends_the_search(name: str) -> None:
-    """Even the slowest does where the step is long: no workers, the smallest batch, few slices."""
+    """For a long step the slowest loader suffices: no workers, the smallest batch, few slices."""
     slow = {size: 10.0 * size / RATES[name](Choice(size)) for size in (32, 128, 512)}
     found = tuned(name, 0, step_s=slow)
     assert found.reason is Reason.KEEPS_AHEAD
@@ -145,7 +217,7 @@ def test_a_loader_that_keeps_ahead_of_the_step_ends_the_search(name: str) -> Non
 
 
 def test_workers_are_taken_where_only_they_keep_ahead() -> None:
-    """None waits too long; as many as there are cores hide loading behind the step."""
+    """Without workers the step waits too long. As many workers as cores hide the loading."""
     step_s = {128: 128 / 1500.0}
     rates = {Choice(128): 1500.0, Choice(128, 2): 2500.0, Choice(128, 4): 4000.0}
     found = _steady(rates, step_s=step_s)
@@ -154,14 +226,14 @@ def test_workers_are_taken_where_only_they_keep_ahead() -> None:
 
 
 def test_a_step_that_nothing_keeps_ahead_of_gets_the_fastest() -> None:
-    """The search goes on to its end."""
+    """The search continues to its end."""
     rates = {Choice(128): 1500.0, Choice(128, 2): 2500.0}
     found = _steady(rates, step_s={128: 1e-4})
     assert (found.best.workers, found.reason) == (2, Reason.PARTED)
 
 
 def test_every_slice_leaves_an_answer() -> None:
-    """Whoever stops the search after any slice has a best so far that was measured."""
+    """A search stopped after any slice has a measured best choice."""
     search = LoaderSearch(GRID, Simulated("in memory", 0), LoaderSearchSettings(cores=CORES))
     for count, standing in enumerate(search.run(), 1):
         assert standing.best in standing.rates

@@ -1,6 +1,6 @@
-"""Bugs known from real projects are found, by drawing alone, with at most two rows and the mechanism named.
+"""Drawn examples find bugs of real projects, with at most two rows and the mechanism named.
 
-And so are the failures of torch itself, without being told where to look.
+The failures of torch are found too, without a hint.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.judged
 
 
 class Pattern(NamedTuple):
-    """A bug, the law that names its mechanism, and a word of what is said of it."""
+    """A bug, the law for its mechanism, and a word of the message."""
 
     name: str
     contract: str
@@ -30,12 +30,12 @@ class Pattern(NamedTuple):
 
 
 def picked(log_p: Tensor, labels: Tensor) -> Tensor:
-    """Entries at the labels."""
+    """Return the entries at the labels."""
     return -log_p[torch.arange(len(labels)), labels]
 
 
 def narrow_linear(X: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Accumulate in the format itself."""
+    """Accumulates in the format itself."""
     Y = X.new_zeros(len(X), len(weight))
     for j in range(X.shape[1]):
         Y += X[:, j : j + 1] * weight[:, j]
@@ -48,7 +48,7 @@ def unshifted_logsumexp(x: Tensor) -> Tensor:
 
 
 def shifted_logsumexp(x: Tensor) -> Tensor:
-    """The shift by -inf is NaN."""
+    """A shift by -inf gives NaN."""
     m = x.amax(-1, keepdim=True)
     return m.squeeze(-1) + (x - m).exp().sum(-1).log()
 
@@ -60,7 +60,7 @@ def plain_entropy(x: Tensor) -> Tensor:
 
 
 def plain_bce(x: Tensor, y: Tensor) -> Tensor:
-    """0 * inf; before that, 1 - p has lost its digits."""
+    """0 * inf; before that, 1 - p loses its digits."""
     p = x.sigmoid()
     return -(y * p.log() + (1 - y) * (1 - p).log()).mean()
 
@@ -68,7 +68,7 @@ def plain_bce(x: Tensor, y: Tensor) -> Tensor:
 def momentum_steps(
     parameter: Tensor, gradients: Tensor, lr: float, momentum: float, weight_decay: float, nesterov: bool
 ) -> Tensor:
-    """Step by step in the format itself."""
+    """Steps one by one in the format itself."""
     optimiser = torch.optim.SGD(
         [parameter := parameter.clone()], lr, momentum, weight_decay=weight_decay, nesterov=nesterov
     )
@@ -79,7 +79,7 @@ def momentum_steps(
 
 
 def nominal_tail(X: Tensor, y: Tensor, batches: list[Tensor], lr: float, start: tuple[Tensor, Tensor]) -> Any:
-    """Divide the tail batch by the size of the first."""
+    """Divides the last batch by the size of the first."""
     weight, bias = (part.clone() for part in start)
     for batch in batches:
         s = 2 * (X[batch] @ weight.T + bias - y[batch].unsqueeze(1)) / len(batches[0])
@@ -142,7 +142,7 @@ PATTERNS = [
 
 @pytest.mark.parametrize("pattern", PATTERNS, ids=lambda it: f"{it.contract}-{it.name}-{it.dtype}".replace(" ", "-"))
 def test_a_known_bug_is_found_with_its_mechanism(pattern: Pattern) -> None:
-    """In the dtype it is known from."""
+    """The dtype is that of the bug report."""
     verdict = found(pattern.function, pattern.contract, pattern.law, pattern.dtype)
     assert verdict.violation is not None
     assert pattern.says in verdict.violation.cause
@@ -150,14 +150,14 @@ def test_a_known_bug_is_found_with_its_mechanism(pattern: Pattern) -> None:
 
 
 def found(function: Callable[..., Any], contract: str, law: str, dtype: str) -> Verdict:
-    """The verdict on a law that breaks or loses digits, by drawing alone."""
+    """Return the verdict on a law that breaks or loses digits, from drawn examples only."""
     (verdict,) = harness.check(function, contract, laws=[law], dtypes=[dtype], corpora=())
     assert verdict.status in {Status.BROKEN, Status.LOST}
     return verdict
 
 
 def most_rows(verdict: Verdict) -> int:
-    """Rows of the largest input of the counterexample; a group counts as its rows."""
+    """Return the number of rows in the largest input of the counterexample; a group counts as its rows."""
     assert verdict.violation is not None
     axes = contract_named(verdict.contract).axes
     rows = [1]
@@ -169,7 +169,7 @@ def most_rows(verdict: Verdict) -> int:
 
 
 def values(verdict: Verdict, name: str) -> list[float]:
-    """Elements of one input of the counterexample."""
+    """Return the elements of an input in the counterexample."""
     assert verdict.violation is not None
     tensor = verdict.violation.example[name]
     assert isinstance(tensor, TensorText)
@@ -177,7 +177,7 @@ def values(verdict: Verdict, name: str) -> list[float]:
 
 
 def test_torchs_softplus_is_wrong_just_above_its_threshold() -> None:
-    """It returns x itself above 20, half a million ulp off in float64."""
+    """Above 20 it returns x, which is half a million ulp off in float64."""
     verdict = found(F.softplus, "softplus", "value", "float64")
     (x,) = values(verdict, "x")
     assert verdict.violation is not None
@@ -186,7 +186,7 @@ def test_torchs_softplus_is_wrong_just_above_its_threshold() -> None:
 
 
 def test_torchs_log_softmax_overflows_over_many_classes_in_float16() -> None:
-    """65,520 near-equal classes sum to infinity."""
+    """The exponentials of 65,520 nearly equal classes sum to infinity."""
     verdict = found(lambda x: F.log_softmax(x, -1), "log_softmax", "value_on_long_rows", "float16")
     assert verdict.violation is not None
     logits = verdict.violation.example["logits"]

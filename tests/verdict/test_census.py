@@ -1,4 +1,4 @@
-"""What was seen of a law is counted whatever its size."""
+"""The statistics of a law count all results, whatever their size."""
 
 import sys
 
@@ -28,7 +28,7 @@ def test_a_huge_bound_does_not_hide_the_others() -> None:
 
 
 def test_a_bound_that_is_no_number_admits_nothing() -> None:
-    """That of an answer which is NaN, where the law has the bound of the answer: it is a verdict all the same."""
+    """The bound depends on the answer, which is NaN: the law still has a verdict."""
     found = harness.check(
         lambda x: x / 0.0 * 0.0,
         "rms_norm",
@@ -45,7 +45,7 @@ def test_a_bound_that_is_no_number_admits_nothing() -> None:
 
 
 def test_the_final_re_check_does_not_count() -> None:
-    """Its seed is new each time, so that what it draws is no figure of the run."""
+    """Its seed is new each time, so that its examples are no figures of the run."""
 
     def checked(late: int | None) -> Verdict:
         (job,) = jobs([Case(lambda x: x.softmax(-1), "softmax")], laws=["value"], dtypes=["float32"])
@@ -57,7 +57,7 @@ def test_the_final_re_check_does_not_count() -> None:
 
 
 def test_the_final_re_check_still_finds_what_only_it_sees() -> None:
-    """An implementation that is right at first and wrong afterwards is broken."""
+    """An implementation that is right at first and wrong later is broken."""
     calls = 0
 
     def softmax(x: Tensor) -> Tensor:
@@ -72,5 +72,5 @@ def test_the_final_re_check_still_finds_what_only_it_sees() -> None:
 
 
 def figures(verdict: Verdict) -> tuple[object, ...]:
-    """Return what a baseline keeps of a verdict."""
+    """Return the figures that a baseline stores."""
     return verdict.examples, verdict.rows, verdict.largest, verdict.typical_bound, verdict.inputs

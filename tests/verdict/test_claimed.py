@@ -1,4 +1,4 @@
-"""Dtypes that an implementation does not claim, and results that no platform need have."""
+"""Dtypes that an implementation does not claim, and results that no platform must have."""
 
 import torch
 from torch import Tensor
@@ -11,13 +11,13 @@ from harness.verdict.job import jobs
 
 
 def stable_softmax(x: Tensor) -> Tensor:
-    """Return the softmax of the textbook, whose sum overflows in float16 on rows of 65,520 equal entries."""
+    """Softmax of textbooks, whose sum overflows in float16 for 65,520 equal entries."""
     e = (x - x.amax(-1, keepdim=True)).exp()
     return e / e.sum(-1, keepdim=True, dtype=x.dtype)
 
 
 def naive_softmax(x: Tensor) -> Tensor:
-    """Return the softmax by its definition."""
+    """Softmax as defined."""
     return x.exp() / x.exp().sum(-1, keepdim=True)
 
 
@@ -27,7 +27,7 @@ def statuses(verdicts: list[Verdict]) -> dict[str, Status]:
 
 
 def test_16_bit_dtypes_are_claimed_only_if_they_are_named() -> None:
-    """A law that is broken in another dtype is shown and does not fail."""
+    """A broken law in another dtype is shown, but does not fail."""
     unnamed = harness.check(naive_softmax, "softmax", laws=["value"], corpora=())
     assert statuses(unnamed) == {
         "float64": Status.BROKEN,
@@ -40,16 +40,16 @@ def test_16_bit_dtypes_are_claimed_only_if_they_are_named() -> None:
 
 
 def test_a_declared_case_claims_every_dtype() -> None:
-    """As the shipped cases do."""
+    """The shipped cases do the same."""
     (job,) = [one for one in jobs([Case(naive_softmax, "softmax")], laws=["value"]) if one.format.name == "float16"]
     assert decide(job, corpora=()).status is Status.BROKEN
 
 
 def test_what_is_not_claimed_is_one_line_after_the_verdict() -> None:
-    """It names the dtypes, and how to claim them."""
+    """It names the dtypes and the option to claim them."""
     verdicts = harness.check(naive_softmax, "softmax", laws=["value"], dtypes=None or (), corpora=())
     narrow = [verdict for verdict in verdicts if verdict.dtype in {"float16", "bfloat16"}]
-    assert verdict_line(narrow) == "verdict: no defect in 2 laws (0 hold, 2 not claimed)"
+    assert verdict_line(narrow) == "verdict: no defect in 1 law (2 verdicts: 0 hold, 2 not claimed)"
     line = unclaimed_line(narrow)
     assert line.startswith("not claimed: exp overflows at")
     assert line.endswith("(`--dtypes bfloat16,float16` claims them)")
@@ -57,7 +57,7 @@ def test_what_is_not_claimed_is_one_line_after_the_verdict() -> None:
 
 
 def test_an_error_in_a_dtype_that_is_not_claimed_does_not_fail() -> None:
-    """A function for float32 and float64 alone need not say so."""
+    """A function for float32 and float64 need not declare it."""
 
     def wide_only(x: Tensor) -> Tensor:
         if x.dtype not in {torch.float32, torch.float64}:
@@ -71,7 +71,7 @@ def test_an_error_in_a_dtype_that_is_not_claimed_does_not_fail() -> None:
 
 
 def test_zero_for_a_subnormal_result_loses_digits() -> None:
-    """1 / (1 + exp(-x)) is zero from -88.73 on, where 2.9e-39 is true."""
+    """1 / (1 + exp(-x)) is zero from -88.73 on, in place of 2.9e-39."""
     verdicts = harness.check(lambda x: 1 / (1 + (-x).exp()), "sigmoid", laws=["value"], dtypes=["float32"], corpora=())
     (verdict,) = verdicts
     assert verdict.status is Status.LOST
@@ -80,7 +80,7 @@ def test_zero_for_a_subnormal_result_loses_digits() -> None:
 
 
 def test_zero_for_a_normal_result_is_broken_although_subnormal_results_are_zero_too() -> None:
-    """The law is decided again without subnormal numbers, so that they hide nothing."""
+    """The law is decided again without subnormal numbers, which would otherwise hide the failure."""
 
     def cut_off(x: Tensor) -> Tensor:
         y = 1 / (1 + (-x).exp())

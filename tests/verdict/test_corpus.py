@@ -1,4 +1,4 @@
-"""The corpus: what was found once is tried first ever after."""
+"""Counterexamples in the corpus are tried first."""
 
 from pathlib import Path
 
@@ -26,19 +26,19 @@ def naive(x: Tensor) -> Tensor:
 
 
 def job(dtype: str = "float32") -> Job:
-    """The softmax's value."""
+    """Return the job for the value of a softmax."""
     (found,) = jobs([Case(naive, "softmax", name="a.b.naive")], laws=["value"], dtypes=[dtype])
     return found
 
 
 @pytest.fixture
 def found() -> Verdict:
-    """A failure found by drawing alone."""
+    """Return a failure found by drawn examples only."""
     return decide(job(), corpora=())
 
 
 def test_a_frozen_counterexample_is_found_at_once(found: Verdict, tmp_path: Path) -> None:
-    """Without a draw, and with the same example in the end."""
+    """Nothing is drawn, and the final example is the same."""
     assert corpus.freeze([found], tmp_path) == 1
     again = decide(job(), corpora=(tmp_path,))
     assert again.status is Status.BROKEN
@@ -49,7 +49,7 @@ def test_a_frozen_counterexample_is_found_at_once(found: Verdict, tmp_path: Path
 
 
 def test_what_is_known_is_not_added_again(found: Verdict, tmp_path: Path) -> None:
-    """The file is the same, byte for byte."""
+    """The file is unchanged, byte for byte."""
     corpus.freeze([found], tmp_path)
     before = (tmp_path / "softmax.jsonl").read_bytes()
     assert corpus.freeze([found], tmp_path) == 0
@@ -64,7 +64,7 @@ def test_what_holds_leaves_no_trace(tmp_path: Path) -> None:
 
 
 def test_a_counterexample_in_one_dtype_is_none_in_another(found: Verdict, tmp_path: Path) -> None:
-    """Each is tried where it was found."""
+    """Each is tried only in its dtype."""
     corpus.freeze([found], tmp_path)
     contract = contract_named("softmax")
     law = job().law
@@ -73,7 +73,7 @@ def test_a_counterexample_in_one_dtype_is_none_in_another(found: Verdict, tmp_pa
 
 
 def test_the_shipped_corpus_names_laws_that_exist() -> None:
-    """And inputs that those laws read."""
+    """Its inputs are those that the laws read."""
     assert KNOWN
     for contract, one in KNOWN:
         laws = {law.name: law for law in contract_named(contract).laws}
@@ -83,7 +83,7 @@ def test_the_shipped_corpus_names_laws_that_exist() -> None:
 
 
 def test_the_shipped_corpus_has_members_only() -> None:
-    """What is to be a distribution is one."""
+    """Probabilities are a distribution."""
     for contract, one in KNOWN:
         axes, format_ = contract_named(contract).axes, format_of(one.dtype)
         for name, value in corpus.from_text(one.example).items():
@@ -94,7 +94,10 @@ def test_the_shipped_corpus_has_members_only() -> None:
 
 
 def test_what_a_survey_found_broken_is_kept_too(tmp_path: Path) -> None:
-    """Breaking points and worst cases, each once; what holds is not, nor is a row too long to spell out."""
+    """Breaking points and worst cases are each stored once.
+
+    Rows that are too long, and results that hold, are not stored.
+    """
     found = harness.survey(naive, "softmax", dtypes=["float16"], batches=1)
     broken = {(one.law, str(one.example)) for one in found.breakings if one.value is not None and one.ray != "length"}
     kept = corpus.freeze([*found.breakings, *found.worst], tmp_path)
@@ -106,14 +109,14 @@ def test_what_a_survey_found_broken_is_kept_too(tmp_path: Path) -> None:
 
 
 def test_a_property_of_the_format_is_no_counterexample(tmp_path: Path) -> None:
-    """Every implementation has it: an update below half an ulp is lost."""
+    """Every implementation loses an update below half an ulp."""
     found = harness.survey(lambda parameter, gradient, lr: parameter - lr * gradient, "sgd", batches=0)
     assert any(one.value is not None for one in found.breakings)
     assert corpus.freeze(found.breakings, tmp_path) == 0
 
 
 def test_what_a_proof_found_broken_is_kept_too(tmp_path: Path) -> None:
-    """The pair of each law that does not hold everywhere; a proof without one leaves nothing."""
+    """The pair of each broken law is stored. A proof without a broken law adds nothing."""
     proofs = [proof for proof in recorded() if proof.contract == "log_softmax" and proof.quantity == "value"]
     broken = {(outcome.law, one.dtype) for one in proofs for outcome in one.laws if outcome.violation is not None}
     assert corpus.freeze(proofs, tmp_path) == len(broken) == 2
@@ -123,7 +126,7 @@ def test_what_a_proof_found_broken_is_kept_too(tmp_path: Path) -> None:
 
 
 def test_a_damaged_corpus_is_refused(found: Verdict, tmp_path: Path) -> None:
-    """A number that is another one, a line that is missing, and a file that was cut short."""
+    """A number is changed, a line is missing, or the file is truncated."""
     corpus.freeze([found], tmp_path)
     file = tmp_path / "softmax.jsonl"
     whole = file.read_text(encoding="utf-8")

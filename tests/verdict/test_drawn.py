@@ -1,4 +1,4 @@
-"""Drawn examples: what is drawn once is what is drawn each time, and nobody changes what others are given."""
+"""Drawn examples are reproducible, and no consumer can change the examples of another."""
 
 from collections.abc import Iterator
 
@@ -18,7 +18,7 @@ FLOAT32 = FORMATS["float32"]
 
 @pytest.fixture(autouse=True)
 def seeded() -> Iterator[None]:
-    """Lengths depend on torch's seed, which is otherwise that of whatever ran before in this process."""
+    """Set torch's seed, on which lengths depend, independent of earlier tests."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         yield
@@ -26,12 +26,12 @@ def seeded() -> Iterator[None]:
 
 @pytest.fixture
 def counted() -> list[float]:
-    """What Hypothesis drew."""
+    """Return the list of numbers that Hypothesis draws."""
     return []
 
 
 def inputs_of(counted: list[float]) -> Inputs:
-    """Inputs that note what is drawn of them."""
+    """Return inputs that record their draws."""
 
     def inputs(format_: Format) -> st.SearchStrategy[Example]:
         def example(number: float) -> Example:
@@ -44,12 +44,15 @@ def inputs_of(counted: list[float]) -> Inputs:
 
 
 def numbers(examples: Iterator[Drawn]) -> list[float]:
-    """The number in each."""
+    """Return the numbers of the examples."""
     return [float(one.example["x"]) for one in examples]
 
 
 def test_what_is_drawn_twice_is_drawn_once(counted: list[float]) -> None:
-    """Of the same inputs, format, number and seed; the first ones before all of them are asked for."""
+    """Inputs, format, number and seed must be the same.
+
+    The first examples are available before the others are drawn.
+    """
     inputs = inputs_of(counted)
     first = next(drawn(inputs, FLOAT32, examples=40, seed=1)).example
     assert len(counted) == 2
@@ -63,14 +66,14 @@ def test_what_is_drawn_twice_is_drawn_once(counted: list[float]) -> None:
 
 
 def test_what_is_asked_for_at_once_is_what_is_drawn_in_stages(counted: list[float]) -> None:
-    """And none of it is drawn twice."""
+    """No example is drawn twice."""
     at_once = [float(example["x"]) for example in all_drawn(inputs_of(counted), FLOAT32, examples=40, seed=1)]
     assert len(counted) == 40
     assert numbers(drawn(inputs_of(counted), FLOAT32, examples=40, seed=1)) == at_once
 
 
 def test_who_changes_an_example_changes_it_for_nobody_else(counted: list[float]) -> None:
-    """A layout is kept, and so are numbers beside tensors."""
+    """Copies keep the layout, and inputs that are not tensors."""
 
     def inputs(format_: Format) -> st.SearchStrategy[Example]:
         return st.just({"x": torch.ones(3, 4, dtype=format_.dtype).t(), "n": 3})
@@ -84,14 +87,14 @@ def test_who_changes_an_example_changes_it_for_nobody_else(counted: list[float])
 
 
 def shapes(case: Case, law: str) -> set[tuple[int, ...]]:
-    """Of all that a law of softmax draws for a case in float32."""
+    """Return the shapes that a law of softmax draws for a case in float32."""
     (job,) = jobs([case], laws=[law], dtypes=["float32"])
     with job.drawing():
         return {tuple(x["logits"].shape) for x, _ in drawn(job.inputs, job.format, examples=job.examples, seed=0)}
 
 
 OF_JAX = Case(torch.softmax, "softmax", call="lambda f, x, *, jnp=None: f(x, -1)")
-"""Called as what names JAX is."""
+"""A case whose adapter names JAX."""
 
 
 @pytest.mark.parametrize(
@@ -106,12 +109,12 @@ OF_JAX = Case(torch.softmax, "softmax", call="lambda f, x, *, jnp=None: f(x, -1)
     ],
 )
 def test_what_jax_is_given_is_compiled_for_each_shape(call: str | None, compiles: bool) -> None:
-    """Told from the adapter's words alone."""
+    """The text of the adapter is enough to see it."""
     assert compiles_each_shape(Case(torch.softmax, "softmax", call=call)) is compiles
 
 
 def test_what_compiles_each_shape_is_given_few() -> None:
-    """A tenth of a second for each operation of each; the shortest rows and one longer are among them."""
+    """Each shape costs a tenth of a second per operation. The shortest rows and a longer row are included."""
     few, many = (shapes(case, "value") for case in (OF_JAX, Case(torch.softmax, "softmax")))
     assert len(few) <= 10 < 20 <= len(many)
     assert {1, 2, 3} < {columns for _, columns in few}
@@ -119,7 +122,7 @@ def test_what_compiles_each_shape_is_given_few() -> None:
 
 
 def test_long_rows_are_few_where_shapes_are() -> None:
-    """Three lengths at which sums stall, one more, and two at which blocks begin."""
+    """There are three lengths at which sums stall, one more, and two at which blocks begin."""
     columns = {columns for _, columns in shapes(OF_JAX, "value_on_long_rows")}
     assert {257, 2_049, 65_536} < columns
     assert len(columns) == 6
@@ -127,14 +130,14 @@ def test_long_rows_are_few_where_shapes_are() -> None:
 
 
 def test_other_shapes_are_few_under_another_seed() -> None:
-    """So that runs sweep what one leaves out."""
+    """Several runs therefore cover more shapes."""
     with torch.random.fork_rng(devices=[]):
         seen = [(torch.manual_seed(seed), shapes(OF_JAX, "value"))[1] for seed in (1, 2)]
     assert seen[0] != seen[1]
 
 
 def test_a_digest_differs_where_a_value_a_shape_a_type_or_a_name_does() -> None:
-    """Every NaN is alike, and zeros of either sign are not."""
+    """All NaNs are alike, but zeros of different signs are not."""
     x = torch.tensor([1.0, torch.nan, 0.0])
     examples = [
         {"x": x},

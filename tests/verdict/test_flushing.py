@@ -1,4 +1,4 @@
-"""What is said to have no subnormal numbers: where they are flushed, and not where numbers are rounded or floored."""
+"""Subnormal numbers are reported as flushed only if they are, not if numbers are rounded or floored."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ ENTROPY = "-sum(p * log(p))"
 
 @dataclass(frozen=True)
 class Form:
-    """A function, and what it is to compute: a contract's name, or a formula with its inputs."""
+    """A function with its contract, or with a formula and inputs."""
 
     function: Callable[..., Tensor]
     contract: str | None = None
@@ -28,7 +28,7 @@ class Form:
     inputs: Mapping[str, str] | None = None
 
     def said(self, dtype: str) -> str | None:
-        """What is said of its subnormal numbers in a dtype."""
+        """Return the reported treatment of subnormal numbers in a dtype."""
         facts: dict[str, Any] = {} if self.formula is None else {"formula": self.formula, "inputs": self.inputs}
         found = harness.check(
             self.function, self.contract, laws=["value"], dtypes=[dtype], examples=2, corpora=(), **facts
@@ -37,7 +37,7 @@ class Form:
 
 
 def flushed(x: Tensor) -> Tensor:
-    """Zero for what is below the smallest normal number, as where a processor flushes it."""
+    """Return zero below the smallest normal number, like a processor that flushes."""
     return torch.where(x.abs() < torch.finfo(x.dtype).tiny, torch.zeros_like(x), x)
 
 
@@ -83,7 +83,7 @@ ROUNDED = {
     "floored square root": Form(lambda x: x / (x.square().mean(-1, keepdim=True) + 1e-6).sqrt(), "rms_norm"),
     "added to the variance": Form(_moved, "layer_norm"),
 }
-"""Those that round to zero, or hold numbers up by a floor, what is far from subnormal as well."""
+"""Functions that round to zero, or that limit numbers by a floor, far above subnormal numbers too."""
 
 FLUSHED = {
     "log of sigmoid": Form(lambda x: flushed(torch.nn.functional.logsigmoid(flushed(x))), "logsigmoid"),
@@ -96,7 +96,7 @@ FLUSHED = {
     "artanh": Form(lambda x: flushed(flushed(x).atanh()), formula=ARTANH, inputs={"x": "-1..1"}),
     "softmax": Form(lambda x: flushed(flushed(x).softmax(-1)), "softmax"),
 }
-"""Those that flush."""
+"""Functions that flush."""
 
 DTYPES = ("float64", "float32", "bfloat16", "float16")
 
@@ -104,12 +104,12 @@ DTYPES = ("float64", "float32", "bfloat16", "float16")
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", ROUNDED)
 def test_rounding_and_floors_are_no_flushing(name: str, dtype: str) -> None:
-    """What is normal is lost by them too."""
+    """Normal numbers are lost too."""
     assert ROUNDED[name].said(dtype) is None
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", FLUSHED)
 def test_flushing_is_said(name: str, dtype: str) -> None:
-    """In every dtype."""
+    """All dtypes are tested."""
     assert FLUSHED[name].said(dtype) == "flushed"

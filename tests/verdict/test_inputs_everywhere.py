@@ -11,7 +11,7 @@ FEATURES = "from numpy._core._multiarray_umath import __cpu_dispatch__ as d, __c
 
 
 def test_inputs_are_the_recorded_ones_without_newer_instructions() -> None:
-    """As on a processor without AVX2, FMA and AVX-512: in torch, oneDNN, MKL, NumPy and the C library."""
+    """Variables disable AVX2, FMA and AVX-512 in torch, oneDNN, MKL, NumPy and the C library."""
     shown = run("-c", f"{FEATURES}; print(' '.join(one for one in d if f[one]))")
     older = {
         "ATEN_CPU_CAPABILITY": "default",
@@ -28,7 +28,7 @@ def test_inputs_are_the_recorded_ones_without_newer_instructions() -> None:
 
 
 def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run Python with environment variables of its own."""
+    """Run Python with extra environment variables."""
     return subprocess.run(
         [sys.executable, *arguments], env=os.environ | variables, capture_output=True, text=True, check=False
     )

@@ -1,4 +1,4 @@
-"""Two tiers: a defect fails, lost digits are said and fail nothing unless the case or the user asks for more."""
+"""Two tiers: a defect fails; lost digits are reported, and fail only if the case or the user requires it."""
 
 import pytest
 import torch
@@ -15,7 +15,7 @@ LAW = "dominating_class_not_lost"
 
 
 def shifted(logits: Tensor) -> Tensor:
-    """The form that every library ships: it loses what is absorbed by one."""
+    """The form in every library, which loses terms absorbed by 1."""
     shifted = logits - logits.max(-1, keepdim=True).values
     return shifted - shifted.exp().sum(-1, keepdim=True).log()
 
@@ -27,7 +27,7 @@ def decided(case: Case, law: str = LAW, *, strict: bool = False) -> Verdict:
 
 
 def test_what_careful_implementations_lose_is_no_defect() -> None:
-    """It carries its violation, and the reason why it fails nothing."""
+    """The verdict has the violation, and the reason why it does not fail."""
     verdict = decided(Case(shifted, "log_softmax"))
     assert verdict.status is Status.LOST
     assert not verdict.status.fails
@@ -37,13 +37,13 @@ def test_what_careful_implementations_lose_is_no_defect() -> None:
 
 
 def test_a_strict_user_takes_it_for_one() -> None:
-    """So does a case that says it attains the digits."""
+    """A case that claims to keep the digits fails too."""
     assert decided(Case(shifted, "log_softmax"), strict=True).status is Status.BROKEN
     assert decided(Case(shifted, "log_softmax", attains=(LAW,))).status is Status.BROKEN
 
 
 def test_a_declared_loss_keeps_its_reason_and_must_be_found() -> None:
-    """Where it is declared and not found, the declaration is wrong."""
+    """A declared loss that does not occur is a wrong declaration."""
     assert decided(Case(shifted, "log_softmax", breaks={LAW: "1 + tiny"})).reason == "1 + tiny"
     assert decided(Case(shifted, "log_softmax", breaks={LAW: "1 + tiny"}), strict=True).status is Status.EXPECTED
     accurate = Case(torch.nn.functional.log_softmax, "log_softmax", breaks={"inputs_unmodified": "no"}, call=_last)
@@ -55,7 +55,7 @@ def _last(function: object, logits: Tensor) -> Tensor:
 
 
 def test_what_a_case_attains_is_a_law_of_lost_digits() -> None:
-    """Any other law holds anyway, or is broken."""
+    """Any other law holds, or is broken."""
     with pytest.raises(
         UsageError, match=r"unknown law `value` in `attains` of .*: the laws of lost digits of `log_softmax` are"
     ):
@@ -63,12 +63,12 @@ def test_what_a_case_attains_is_a_law_of_lost_digits() -> None:
 
 
 def test_each_law_of_lost_digits_says_why() -> None:
-    """One sentence; laws named for what is not lost are of that tier."""
+    """The reason is one sentence. All laws whose name ends in `not_lost` belong to this tier."""
     laws = [law for contract in contracts().values() for law in contract.laws]
     assert {law.name for law in laws if law.name.endswith("not_lost")} <= {law.name for law in laws if law.lost_digits}
 
 
 def test_lost_digits_are_graded() -> None:
-    """No value is faithful that loses its digits, and none unstable for that."""
+    """A value that loses its digits is not graded faithful, nor unstable for this reason."""
     value, lost = decided(Case(shifted, "log_softmax"), "value"), decided(Case(shifted, "log_softmax"))
     assert grade([value, lost]) is Grade.BACKWARD_STABLE

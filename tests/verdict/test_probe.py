@@ -1,7 +1,7 @@
-"""What kind of thing an implementation is, found before its laws are judged: one sentence each, and no more.
+"""Properties of an implementation are found before its laws are judged, with one sentence each.
 
-What is a property and what is a defect: a platform's format, a convention and rounding to another dtype are found and
-judged as what they are; what is wrong on ordinary inputs is never explained away.
+The format of a platform, a convention, and rounding to another dtype are properties, and the laws take them into
+account. An error on ordinary inputs is always a defect.
 """
 
 import sys
@@ -22,21 +22,21 @@ from harness.verdict.job import jobs
 from harness.verdict.probe import Probe
 
 FEW = {"examples": 2, "seconds": 1.0}
-"""So many examples show what is asked here."""
+"""The number of examples that these tests need."""
 
 
 def checked(function: Callable[..., Any], contract: str, *laws: str, dtypes: tuple[str, ...] = (), **facts: Any) -> Any:
-    """Check a function, on a few examples."""
+    """Check a function on a few examples."""
     return harness.check(function, contract, laws=laws, dtypes=dtypes, **FEW, **facts)
 
 
 def properties(found: Verdicts) -> dict[str, str]:
-    """Name and value of what was found."""
+    """Return the properties by name."""
     return {one.name: one.value for one in found.properties}
 
 
 def statuses(found: Verdicts, dtype: str) -> set[Status]:
-    """Of one dtype."""
+    """Return the statuses in a dtype."""
     return {verdict.status for verdict in found if verdict.dtype == dtype}
 
 
@@ -44,26 +44,25 @@ def statuses(found: Verdicts, dtype: str) -> set[Status]:
 
 
 def promoted(x: Any) -> Any:
-    """A softmax in float64, of a tensor or an array."""
+    """A softmax in float64, for a tensor or an array."""
     y = torch.as_tensor(x).double().softmax(-1)
     return y if isinstance(x, Tensor) else y.numpy()
 
 
 def in_float32(logits: Tensor) -> Tensor:
-    """As an array framework does that has no float64."""
+    """Behaves like an array framework without float64."""
     return logits.to(torch.float32).softmax(-1).to(logits.dtype if logits.dtype != torch.float64 else torch.float32)
 
 
 def rms_norm_in_float32(x: Tensor) -> Tensor:
-    """As a mixed-precision layer does: the statistics in float32, the quotient in the input's dtype."""
+    """Behaves like a mixed-precision layer: statistics in float32, the quotient in the input's dtype."""
     mean_square = x.to(torch.float32).pow(2).mean(-1, keepdim=True)
     return x * torch.rsqrt(mean_square + 1e-5).to(x.dtype)
 
 
-@pytest.mark.parametrize(("function", "contract"), [(in_float32, "softmax"), (rms_norm_in_float32, "rms_norm")])
-def test_float64_of_what_computes_in_float32_is_not_judged(function: Callable[..., Any], contract: str) -> None:
-    """It says so once, float32 is judged, and no grade is made of what was skipped."""
-    found = checked(function, contract, "value", "output_like_input", dtypes=("float64", "float32"))
+def test_float64_of_what_computes_in_float32_is_not_judged() -> None:
+    """The property is reported once, float32 is judged, and skipped laws have no grade."""
+    found = checked(in_float32, "softmax", "value", "output_like_input", dtypes=("float64", "float32"))
     assert properties(found) == {"computes_in": "float32"}
     assert statuses(found, "float64") == {Status.SKIPPED}
     assert statuses(found, "float32") == {Status.HOLDS}
@@ -74,8 +73,19 @@ def test_float64_of_what_computes_in_float32_is_not_judged(function: Callable[..
     assert "float64" in verdict_line(found)
 
 
+def test_a_float32_accumulator_of_a_float64_function_is_a_defect() -> None:
+    """Its results are no float32 numbers; whoever intends this declares it."""
+    found = checked(rms_norm_in_float32, "rms_norm", "value", dtypes=("float64", "float32"))
+    assert not found.properties
+    assert statuses(found, "float64") == {Status.BROKEN}
+    assert statuses(found, "float32") == {Status.HOLDS}
+    declared = {"computes_in": "float32"}
+    found = checked(rms_norm_in_float32, "rms_norm", "value", dtypes=("float64", "float32"), declares=declared)
+    assert statuses(found, "float64") == {Status.SKIPPED}
+
+
 def test_a_declared_format_is_silent() -> None:
-    """Nothing is found, and the wider dtype is skipped all the same."""
+    """No property is reported, and the wider dtype is still skipped."""
     declares = {"computes_in": "float32"}
     found = checked(in_float32, "softmax", "value", dtypes=("float64", "float32"), declares=declares)
     assert not found.properties
@@ -83,7 +93,7 @@ def test_a_declared_format_is_silent() -> None:
 
 
 def test_jax_without_float64_is_named_whatever_is_wrong_beside(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its arrays are float32, and what is wrong in them is judged there."""
+    """Its arrays are float32, and defects are judged there."""
     without = SimpleNamespace(config=SimpleNamespace(jax_enable_x64=False))
     monkeypatch.setitem(sys.modules, "jax", without)
 
@@ -97,7 +107,7 @@ def test_jax_without_float64_is_named_whatever_is_wrong_beside(monkeypatch: pyte
 
 
 def test_digits_lost_without_a_narrower_format_are_a_defect() -> None:
-    """A constant that was rounded to float32 in an update of float64 is no format."""
+    """A constant rounded to float32 in an update of float64 is no format."""
 
     def sgd(parameter: Tensor, gradient: Tensor, lr: float) -> Tensor:
         return parameter - torch.tensor(lr, dtype=torch.float32).to(parameter.dtype) * gradient
@@ -108,7 +118,7 @@ def test_digits_lost_without_a_narrower_format_are_a_defect() -> None:
 
 
 def test_what_runs_under_autocast_is_judged_in_its_format() -> None:
-    """Which is what autocast asks for; float32 is not."""
+    """It is judged in the format of autocast, and float32 is skipped."""
 
     def linear(features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -122,14 +132,14 @@ def test_what_runs_under_autocast_is_judged_in_its_format() -> None:
 
 
 def test_a_16_bit_softmax_of_float32_inputs_is_a_defect() -> None:
-    """No platform asks for that."""
+    """No platform requires it."""
     found = checked(lambda x: x.to(torch.bfloat16).softmax(-1).to(x.dtype), "softmax", "value", dtypes=("float32",))
     assert not found.properties
     assert statuses(found, "float32") == {Status.BROKEN}
 
 
 def test_what_returns_float32_for_16_bits_is_judged_rounded() -> None:
-    """One property of both dtypes, in one sentence; the law of the dtype is kept under it."""
+    """Both dtypes share a property and its sentence, and the law of the dtype holds."""
     found = checked(
         lambda x: x.float().softmax(-1), "softmax", "value", "output_like_input", dtypes=("bfloat16", "float16")
     )
@@ -140,7 +150,7 @@ def test_what_returns_float32_for_16_bits_is_judged_rounded() -> None:
 
 
 def test_what_answers_16_bits_in_float64_is_judged_rounded() -> None:
-    """As where a library has no kernel of 16 bits and takes the widest one."""
+    """A library without a 16-bit kernel may use the widest format."""
     found = checked(
         lambda x: np.asarray(torch.sigmoid(torch.from_numpy(x).double())) if x.dtype == np.float16 else x,
         "sigmoid",
@@ -163,7 +173,7 @@ def test_what_answers_16_bits_in_float64_is_judged_rounded() -> None:
     ids=["Python", "NumPy"],
 )
 def test_a_loss_that_is_a_python_number_is_judged_rounded(loss: Callable[..., Any], call: str | None) -> None:
-    """There is no float32 among Python's numbers: one sentence for all dtypes, and nothing where it is declared."""
+    """Python has no float32: one sentence covers all dtypes, and a declaration silences it."""
     asked = {"dtypes": ("float64", "float32", "float16"), "call": call}
     found = checked(loss, "squared_error", "value", "output_like_input", **asked)
     assert properties(found) == {"returns": "float64"}
@@ -176,7 +186,7 @@ def test_a_loss_that_is_a_python_number_is_judged_rounded(loss: Callable[..., An
 
 
 def test_a_wrong_loss_is_wrong_as_a_python_number_too() -> None:
-    """Its digits are those of float32 inputs, or fewer."""
+    """It has the digits of float32 inputs, or fewer."""
     found = checked(
         lambda a, b: float(((a - b) ** 2).bfloat16().float().mean()), "squared_error", "value", dtypes=("float32",)
     )
@@ -186,7 +196,7 @@ def test_a_wrong_loss_is_wrong_as_a_python_number_too() -> None:
 
 @pytest.mark.parametrize("call", [None, "numpy"])
 def test_a_promotion_to_float64_is_a_defect(call: str | None) -> None:
-    """A constant of another dtype makes it, of an array as of a tensor."""
+    """A constant of another dtype causes it, for an array or a tensor."""
     found = checked(promoted, "softmax", "output_like_input", dtypes=("float32",), call=call)
     assert not found.properties
     (verdict,) = found
@@ -195,7 +205,7 @@ def test_a_promotion_to_float64_is_a_defect(call: str | None) -> None:
 
 
 def test_a_loss_of_no_dimension_that_is_promoted_is_a_defect() -> None:
-    """A tensor has a dtype of its own."""
+    """A scalar tensor has a dtype."""
     found = checked(
         lambda a, b: ((a - b) ** 2).double().mean(), "squared_error", "output_like_input", dtypes=("float32",)
     )
@@ -207,12 +217,12 @@ def test_a_loss_of_no_dimension_that_is_promoted_is_a_defect() -> None:
 
 
 def flushed(x: Tensor) -> Tensor:
-    """Zero for what is below the smallest normal number, as where a processor flushes it."""
+    """Return zero below the smallest normal number, like a processor that flushes."""
     return torch.where(x.abs() < torch.finfo(x.dtype).tiny, torch.zeros_like(x), x)
 
 
 def test_flushed_subnormals_are_one_property() -> None:
-    """What the format cannot answer then is not asked of it."""
+    """Laws do not require the numbers that are flushed."""
     found = checked(
         lambda x: flushed(flushed(x).softmax(-1)), "softmax", "value", "value_on_extreme_numbers", dtypes=("float32",)
     )
@@ -221,7 +231,7 @@ def test_flushed_subnormals_are_one_property() -> None:
 
 
 def test_what_is_subnormal_only_beside_nothing_shows_flushing_too() -> None:
-    """A sum of exponentials is its only term, or its larger one."""
+    """The subnormal number is the only term of a sum of exponentials, or the larger one."""
     one = checked(lambda x: flushed(x).logsumexp(-1), "logsumexp", "at_least_the_maximum", dtypes=("float32",))
     two = checked(lambda a, b: torch.logaddexp(flushed(a), b), "logaddexp", "nothing_added", dtypes=("float32",))
     assert properties(one) == properties(two) == {"subnormals": "flushed"}
@@ -229,7 +239,7 @@ def test_what_is_subnormal_only_beside_nothing_shows_flushing_too() -> None:
 
 
 def test_a_sum_that_absorbs_small_numbers_flushes_subnormals_all_the_same() -> None:
-    """Its answer is zero for a few normal numbers, as another term is larger."""
+    """It returns zero for a few normal numbers, because another term is larger."""
 
     def logsumexp(x: Tensor) -> Tensor:
         x = flushed(x)
@@ -242,18 +252,18 @@ def test_a_sum_that_absorbs_small_numbers_flushes_subnormals_all_the_same() -> N
 
 
 def flushing_exp(x: Tensor) -> Tensor:
-    """Of a quotient, as an array framework compiles it."""
+    """A quotient as compiled by an array framework."""
     return flushed(1.0 / (1.0 + (-x).exp()))
 
 
 def flushing_divergence(log_q: Tensor, p: Tensor) -> Tensor:
-    """Zero for a probability that is subnormal, however large its term."""
+    """Treats a subnormal probability as zero, however large its term is."""
     p = flushed(p)
     return torch.where(p == 0.0, -p * log_q, p * (p.log() - log_q)).sum(-1)
 
 
 def test_a_convention_is_seen_where_tiny_numbers_are_flushed() -> None:
-    """They are no ordinary ones, and both are said."""
+    """Both properties are reported."""
     found = checked(lambda x: flushed(rms_norm(1e-6)(flushed(x))), "rms_norm", "value", dtypes=("float32",))
     assert properties(found) == {"convention": "eps=1e-06", "subnormals": "flushed"}
     assert statuses(found, "float32") == {Status.HOLDS}
@@ -261,14 +271,14 @@ def test_a_convention_is_seen_where_tiny_numbers_are_flushed() -> None:
 
 @pytest.mark.parametrize(("function", "contract"), [(flushing_exp, "sigmoid"), (flushing_divergence, "kl_divergence")])
 def test_flushing_is_seen_where_few_answers_are_subnormal(function: Callable[..., Any], contract: str) -> None:
-    """An exponential has to be looked for, and what is made of subnormal probabilities is a normal number."""
+    """The probe searches inputs of an exponential. Functions of subnormal probabilities return normal numbers."""
     found = checked(function, contract, "value", dtypes=("float32",))
     assert properties(found) == {"subnormals": "flushed"}
     assert statuses(found, "float32") == {Status.HOLDS}
 
 
 def test_flushing_is_seen_of_what_jax_is_called_on_too() -> None:
-    """Its laws are given few shapes, and a probe that were would have too few numbers to believe it."""
+    """Laws draw few shapes for JAX, but a probe with few shapes would have too few numbers."""
     found = checked(
         lambda x: flushed(x.sigmoid()), "sigmoid", "value", dtypes=("float32",), call="lambda f, x, *, jnp=None: f(x)"
     )
@@ -277,7 +287,7 @@ def test_flushing_is_seen_of_what_jax_is_called_on_too() -> None:
 
 
 def test_what_is_wrong_on_ordinary_numbers_is_not_explained_by_flushing() -> None:
-    """Another likelihood has nothing to do with tiny variances, of which a flushed one is zero."""
+    """Another likelihood differs on ordinary numbers, although flushed variances also give zero."""
 
     def laplace(mean: Tensor, target: Tensor, variance: Tensor) -> Tensor:
         scale = (variance / 2.0).sqrt()
@@ -289,14 +299,14 @@ def test_what_is_wrong_on_ordinary_numbers_is_not_explained_by_flushing() -> Non
 
 
 def test_an_exponential_that_overflows_is_no_flushing() -> None:
-    """Some subnormal numbers are answered, those beyond ln(max) are lost."""
+    """Some subnormal results are right, and only those beyond ln(max) are lost."""
     found = checked(lambda x: 1.0 / (1.0 + (-x).exp()), "sigmoid", "value", dtypes=("float32",))
     assert not found.properties
     assert statuses(found, "float32") == {Status.LOST}
 
 
 def test_labels_are_those_of_the_columns_that_are_looked_at() -> None:
-    """A framework that takes a label out of range for the last one is asked for none."""
+    """No label is out of range, which some frameworks clip to the last class."""
 
     def clipping(logits: Tensor, labels: Tensor) -> Tensor:
         last = labels.clamp(max=logits.shape[-1] - 1)
@@ -307,10 +317,10 @@ def test_labels_are_those_of_the_columns_that_are_looked_at() -> None:
 
 
 class DecaysByConstant(torch.optim.SGD):
-    """Takes the rate times the decay off each parameter, as a library does, whatever the parameter is."""
+    """Subtracts the rate times the decay from each parameter, independent of the parameter, like a real library."""
 
     def step(self, closure: Any = None) -> None:
-        """Step without decay, and subtract."""
+        """Step without decay, then subtract."""
         decays = [group["weight_decay"] for group in self.param_groups]
         for group in self.param_groups:
             group["weight_decay"] = 0.0
@@ -322,7 +332,7 @@ class DecaysByConstant(torch.optim.SGD):
 
 
 def test_a_constant_in_the_place_of_tiny_numbers_is_no_flushing() -> None:
-    """Over many steps it is no subnormal number any more, and within what flushing would explain."""
+    """After many steps it is no longer subnormal, although flushing could explain it."""
     found = harness.check(
         DecaysByConstant, "sgd_with_momentum", laws=["value"], dtypes=["float16"], examples=8, corpora=()
     )
@@ -331,7 +341,7 @@ def test_a_constant_in_the_place_of_tiny_numbers_is_no_flushing() -> None:
 
 
 def test_a_clamp_is_no_flushing() -> None:
-    """Normal numbers are lost as well."""
+    """Normal numbers are lost too."""
 
     def clamped(x: Tensor) -> Tensor:
         p = x.softmax(-1)
@@ -346,30 +356,30 @@ def test_a_clamp_is_no_flushing() -> None:
 
 
 def half_squared_error(y_hat: Tensor, y: Tensor) -> Tensor:
-    """The chapter's loss, elementwise."""
+    """The chapter's loss for each element."""
     return (y_hat - y) ** 2 / 2
 
 
 def masked_with_zeros(logits: Tensor, keep: Tensor) -> Tensor:
-    """Zeros for a row that keeps nothing."""
+    """Returns zeros for a fully masked row."""
     filled = logits.masked_fill(~keep, -torch.inf).masked_fill(~keep.any(-1, keepdim=True), 0.0)
     return filled.softmax(-1).masked_fill(~keep, 0.0)
 
 
 def less_the_logarithm(x: Tensor) -> Tensor:
-    """Shifted where the maximum is finite; a logit of +inf is less itself, and all others are less infinity."""
+    """Shifts by a finite maximum; with a logit of +inf, it subtracts infinity from each logit."""
     largest = x.max(-1, keepdim=True).values
     shifted = x - torch.where(largest.isfinite(), largest, torch.zeros_like(largest))
     return shifted - shifted.exp().sum(-1, keepdim=True).log()
 
 
 def loss_of_the_label(logits: Tensor, labels: Tensor) -> Tensor:
-    """One for each row."""
+    """Returns one loss per row."""
     return -less_the_logarithm(logits).gather(-1, labels[:, None])[:, 0]
 
 
 def floored_likelihood(mean: Tensor, target: Tensor, variance: Tensor) -> Tensor:
-    """As torch has it: the variance is raised to a floor, of which autograd sees nothing."""
+    """Torch's form: the variance is raised to a floor that autograd ignores."""
     variance = variance.clone()
     with torch.no_grad():
         variance.clamp_(min=1e-6)
@@ -377,7 +387,7 @@ def floored_likelihood(mean: Tensor, target: Tensor, variance: Tensor) -> Tensor
 
 
 def rms_norm(eps: float) -> Callable[[Tensor], Tensor]:
-    """With an eps of one's own."""
+    """Return an RMS norm with the given eps."""
 
     def normalise(x: Tensor) -> Tensor:
         return x / (x.square().mean(-1, keepdim=True) + eps).sqrt()
@@ -386,18 +396,18 @@ def rms_norm(eps: float) -> Callable[[Tensor], Tensor]:
 
 
 def floored_norm(least: float) -> Callable[[Tensor], Tensor]:
-    """Divided by the norm of the row, which is nowhere below a number."""
+    """Divides by the norm of the row, limited from below."""
     return lambda x: torch.nn.functional.normalize(x, dim=-1, eps=least) * x.shape[-1] ** 0.5
 
 
 def kl_of_what_is_normalised(p: Tensor, q: Tensor) -> Tensor:
-    """Both are divided by their sums first."""
+    """Divides both by their sums first."""
     p, q = (x / x.sum(-1, keepdim=True) for x in (p, q))
     return (torch.special.xlogy(p, p) - torch.special.xlogy(p, q)).sum(-1)
 
 
 def decoupled_sgd(p: Tensor, gradients: Tensor, lr: float, momentum: float, decay: float, nesterov: bool) -> Tensor:
-    """The decay is taken off beside the step, and has no part in the buffer."""
+    """Subtracts the decay separately, without adding it to the buffer."""
     buffer = torch.zeros_like(p)
     for g in gradients:
         buffer = momentum * buffer + g
@@ -406,18 +416,18 @@ def decoupled_sgd(p: Tensor, gradients: Tensor, lr: float, momentum: float, deca
 
 
 def sgd_of_constant_decay(p: Tensor, gradients: Tensor, lr: float, _: float, decay: float, __: bool) -> Tensor:
-    """Without momentum, and a decay that does not look at the parameter."""
+    """Has no momentum, and a decay that does not depend on the parameter."""
     return p - lr * gradients.sum(0) - lr * decay * len(gradients)
 
 
 def normalised_without_eps(x: Tensor) -> Tensor:
-    """Two passes, and nothing under the root."""
+    """Uses two passes without an eps in the root."""
     centred = x - x.mean(-1, keepdim=True)
     return centred / centred.square().mean(-1, keepdim=True).sqrt()
 
 
 def floored_root(x: Tensor) -> Tensor:
-    """Divided by the root of the mean square, which is nowhere below 1e-8."""
+    """Divides by the root of the mean square, limited to at least 1e-8."""
     return x / (x.norm(dim=-1, keepdim=True) * x.shape[-1] ** -0.5).clamp(min=1e-8)
 
 
@@ -443,14 +453,14 @@ def floored_root(x: Tensor) -> Tensor:
 def test_the_convention_that_holds_is_named_and_judged(
     function: Callable[..., Any], contract: str, declared: list[str]
 ) -> None:
-    """In one sentence, with what to declare, and no law broken."""
+    """One sentence names the declaration, and no law breaks."""
     found = checked(function, contract, dtypes=("float32",))
     assert {verdict.law for verdict in found.failing} <= {"value_on_extreme_numbers", "column_of_predictions"}
     assert_declared(found, declared)
 
 
 def assert_declared(found: Verdicts, declared: list[str]) -> None:
-    """Assert that one sentence says what to declare, and nothing else."""
+    """Assert that one sentence names the declaration, and nothing else."""
     (sentence,) = property_sentences(found.properties)
     assert all(f"--declare {one}" in sentence for one in declared)
     assert sentence.count("--declare") == len(declared)
@@ -468,14 +478,17 @@ def assert_declared(found: Verdicts, declared: list[str]) -> None:
 def test_the_number_of_a_convention_is_found_and_judged(
     function: Callable[[Tensor], Tensor], declared: list[str]
 ) -> None:
-    """Whatever it is: value and gradient are those with it; of one number of each the whole contract is asked."""
+    """Value and gradient hold with any inferred number.
+
+    For one number per convention, the whole contract is checked.
+    """
     found = checked(function, "rms_norm", "value", "gradient", dtypes=("float32",))
     assert found.failing == []
     assert_declared(found, declared)
 
 
 def test_a_convention_is_found_beside_a_defect() -> None:
-    """A variance that cancels at an offset is wrong under its eps too, and then for that alone."""
+    """A variance that cancels at an offset is wrong with its eps too, and only for that reason."""
 
     def fast(x: Tensor) -> Tensor:
         mean = x.mean(-1, keepdim=True)
@@ -488,14 +501,14 @@ def test_a_convention_is_found_beside_a_defect() -> None:
 
 
 def test_a_declared_convention_is_not_looked_for() -> None:
-    """What the user says is held against the function."""
+    """The function is compared with the declaration."""
     found = checked(lambda x: x.var(-1), "variance", "value", dtypes=("float32",), declares={"correction": 0})
     assert not found.properties
     assert statuses(found, "float32") == {Status.BROKEN}
 
 
 def test_a_declared_break_is_not_explained_by_a_convention() -> None:
-    """It is expected, as it was declared."""
+    """The failure is expected, as declared."""
     breaks = {"value": "divided by n - 1"}
     found = checked(lambda x: x.var(-1), "variance", "value", dtypes=("float32",), breaks=breaks)
     assert not found.properties
@@ -503,14 +516,14 @@ def test_a_declared_break_is_not_explained_by_a_convention() -> None:
 
 
 def looked_at(function: Callable[..., Any], contract: str, *dtypes: str) -> list[Property]:
-    """What is found of a function before its laws are judged."""
+    """Return the properties found before the laws are judged."""
     probe = Probe()
     asked = jobs([Case(function, contract, style="foreign")], laws=["value"], dtypes=dtypes)
     return [one for job in asked for one in probe.properties(job)]
 
 
 def naive_softmax(x: Tensor) -> Tensor:
-    """As defined."""
+    """Softmax as defined."""
     return x.exp() / x.exp().sum(-1, keepdim=True)
 
 
@@ -533,11 +546,11 @@ def test_what_is_wrong_is_not_explained_away(function: Callable[..., Any], contr
     assert not looked_at(function, contract, "float64", "float32", "bfloat16")
 
 
-# Random numbers, and what is not measured
+# Random numbers, and laws without a measurement
 
 
 def test_what_draws_random_numbers_is_one_broken_law() -> None:
-    """No other is asked of it."""
+    """No other law is checked."""
     found = checked(lambda x: torch.nn.functional.dropout(x.softmax(-1), 0.5), "softmax", dtypes=("float32",))
     assert properties(found) == {"repeatable": "no"}
     assert [verdict.law for verdict in found.failing] == ["calls_agree"]
@@ -545,7 +558,7 @@ def test_what_draws_random_numbers_is_one_broken_law() -> None:
 
 
 def test_no_grade_is_made_where_no_value_was_measured() -> None:
-    """NumPy has no bfloat16: nothing is said of it."""
+    """NumPy has no bfloat16, so that there is no result for it."""
     found = checked(lambda x: x, "softplus", "value", "monotone", dtypes=("bfloat16",), call="numpy")
     assert not grades(found)
     found = checked(_silent_in_bfloat16, "softmax", "value", "output_like_input", dtypes=("bfloat16", "float32"))
@@ -555,7 +568,7 @@ def test_no_grade_is_made_where_no_value_was_measured() -> None:
 
 
 def _silent_in_bfloat16(x: Tensor) -> Tensor:
-    """A function of which nothing is known in one dtype."""
+    """Gives no result in bfloat16."""
     if x.dtype == torch.bfloat16:
         from harness.calling.adapter import NotApplicable
 
@@ -564,7 +577,7 @@ def _silent_in_bfloat16(x: Tensor) -> Tensor:
 
 
 def test_a_property_fails_under_strict_alone() -> None:
-    """Unless it was declared, in which case there is none."""
+    """If it is declared, there is none."""
     (one,) = checked(lambda x: x.var(-1), "variance", "value", dtypes=("float32",)).properties
     assert isinstance(one, Property)
     assert not one.fails(strict=False)

@@ -1,6 +1,6 @@
-"""What raises where it is given NaN or an infinity, and answers numbers, refuses them: a property, and no error.
+"""A function that raises on NaN or infinity, but accepts numbers, has the property of refusing them.
 
-What raises on numbers is an error, whatever else it refuses.
+An exception on numbers is an error, even if the function also refuses NaN or infinity.
 """
 
 from collections.abc import Callable
@@ -17,11 +17,11 @@ from harness.record import Fault, Status, property_sentences
 from harness.show.notebook import Verdicts
 
 LAWS = ("value", "finite_on_extreme_logits", "fully_masked_row", "nan_stays_in_its_row")
-"""Of numbers, of large numbers, of infinities and of NaN."""
+"""Laws on numbers, on large numbers, on infinities and on NaN."""
 
 
 def refusing(is_refused: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-    """A softmax that looks at its input first, as torch.distributions and scikit-learn do."""
+    """A softmax that first validates its input, like torch.distributions and scikit-learn."""
 
     def softmax(logits: Tensor) -> Tensor:
         if is_refused(logits).any():
@@ -32,22 +32,22 @@ def refusing(is_refused: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tenso
 
 
 def checked(function: Callable[..., Any], **facts: Any) -> Verdicts:
-    """Check a softmax in float32, on a few examples."""
+    """Check a softmax in float32 on a few examples."""
     return harness.check(function, "softmax", laws=LAWS, dtypes=["float32"], examples=4, **facts)
 
 
 def statuses(verdicts: Verdicts) -> dict[str, Status]:
-    """Of each law."""
+    """Return the status of each law."""
     return {verdict.law: verdict.status for verdict in verdicts}
 
 
 def refused(verdicts: Verdicts) -> list[str]:
-    """What was found to be refused."""
+    """Return the refused inputs that were found."""
     return [one.value for one in verdicts.properties if one.name == "refuses"]
 
 
 def test_what_refuses_nan_has_one_sentence_and_no_error() -> None:
-    """The law about NaN claims nothing, and the others are judged."""
+    """The law about NaN is skipped, and the others are judged."""
     verdicts = checked(refusing(torch.isnan))
     assert refused(verdicts) == ["nan"]
     assert statuses(verdicts) == dict.fromkeys(LAWS[:3], Status.HOLDS) | {LAWS[3]: Status.SKIPPED}
@@ -70,7 +70,7 @@ def test_what_refuses_nan_has_one_sentence_and_no_error() -> None:
     ],
 )
 def test_infinities_are_refused_too(is_refused: Callable[[Tensor], Tensor], value: str, skipped: set[str]) -> None:
-    """Or they alone."""
+    """A function may also refuse only infinities."""
     verdicts = checked(refusing(is_refused))
     assert refused(verdicts) == [value]
     assert {law for law, status in statuses(verdicts).items() if status is Status.SKIPPED} == skipped
@@ -78,14 +78,14 @@ def test_infinities_are_refused_too(is_refused: Callable[[Tensor], Tensor], valu
 
 
 def test_a_declared_refusal_is_silent() -> None:
-    """And judged as one."""
+    """The laws are judged with it."""
     verdicts = checked(refusing(torch.isnan), declares={"refuses": "nan"})
     assert not verdicts.properties
     assert statuses(verdicts)["nan_stays_in_its_row"] is Status.SKIPPED
 
 
 def test_what_is_declared_to_refuse_nan_and_answers_it_is_judged() -> None:
-    """A declaration hides nothing that is answered wrongly."""
+    """A declaration hides no wrong answer."""
     verdicts = checked(lambda x: x.nan_to_num(nan=0.0).softmax(-1), declares={"refuses": "non_finite"})
     assert statuses(verdicts)["nan_stays_in_its_row"] is Status.BROKEN
 
@@ -95,7 +95,7 @@ def test_what_is_declared_to_refuse_nan_and_answers_it_is_judged() -> None:
     [lambda x: x < torch.inf, lambda x: (x.abs() > 1e4) & x.isfinite(), lambda x: x.isnan() | (x == 0.0)],
 )
 def test_what_raises_on_numbers_is_an_error(is_refused: Callable[[Tensor], Tensor]) -> None:
-    """On all, on large ones, or on one beside NaN."""
+    """It raises on all numbers, on large ones, or on numbers next to NaN."""
     verdicts = checked(refusing(is_refused))
     raised = {verdict.law for verdict in verdicts if verdict.fault is Fault.RAISED}
     assert raised & {"value", "finite_on_extreme_logits"}
@@ -104,14 +104,14 @@ def test_what_raises_on_numbers_is_an_error(is_refused: Callable[[Tensor], Tenso
 
 
 def test_what_raises_on_all_numbers_refuses_nothing() -> None:
-    """It is an error on NaN, too."""
+    """It is an error on NaN too."""
     verdicts = checked(refusing(lambda x: torch.ones_like(x)))
     assert not refused(verdicts)
     assert set(statuses(verdicts).values()) == {Status.ERROR}
 
 
 def test_strict_makes_it_fail(harness_command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """As each other property."""
+    """All properties fail with `--strict`."""
     monkeypatch.chdir(tmp_path)
     Path("mine.py").write_text(
         "def softmax(x):\n    if x.isnan().any():\n        raise ValueError('no NaN')\n    return x.softmax(-1)\n"
@@ -124,7 +124,7 @@ def test_strict_makes_it_fail(harness_command: Command, monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("contract", ["nll_of_probabilities", "kl_divergence_of_probabilities", "kl_divergence"])
 def test_what_refuses_what_is_no_probability_is_given_none(contract: str) -> None:
-    """By no law: half of the libraries' losses look at that first."""
+    """No law passes invalid probabilities, because half of the libraries validate them."""
 
     def loss(*inputs: Tensor) -> Tensor:
         p = inputs[1] if contract == "kl_divergence" else inputs[0]

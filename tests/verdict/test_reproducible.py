@@ -1,4 +1,4 @@
-"""Draws depend on the seed, and on nothing else that happens to be loaded."""
+"""Draws depend only on the seed, not on imported modules."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ from harness.verdict.reproducible import reproducible
 
 
 def drawn(*, alike: bool) -> list[int]:
-    """Three hundred integers, a few of which Hypothesis takes from the constants of local code if it may."""
+    """Return 300 integers; if allowed, Hypothesis takes a few from the constants of local code."""
     found: list[int] = []
 
     @seed(1)
@@ -34,7 +34,7 @@ def drawn(*, alike: bool) -> list[int]:
 
 @pytest.fixture
 def homework(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], object]]:
-    """A way to import a local module full of constants, which is forgotten afterwards."""
+    """Return a function that imports a local module full of constants, and forget the module afterwards."""
     (workplace / "homework.py").write_text(f"NUMBERS = {list(range(1_000_003, 1_000_203))}\n", encoding="utf-8")
     monkeypatch.syspath_prepend(workplace)
     yield lambda: import_module("homework")
@@ -42,7 +42,7 @@ def homework(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Calla
 
 
 def test_a_module_of_constants_changes_no_draw(homework: Callable[[], object]) -> None:
-    """Though Hypothesis would look into it."""
+    """Hypothesis would otherwise read its constants."""
     before = drawn(alike=True)
     homework()
     assert drawn(alike=True) == before
@@ -50,7 +50,7 @@ def test_a_module_of_constants_changes_no_draw(homework: Callable[[], object]) -
 
 
 def test_what_is_screened_for_its_time_is_drawn_alike_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hypothesis looks at no module, and so leaves no notes on them in the folder of whoever asks for a benchmark."""
+    """Hypothesis reads no module for constants, and leaves no files in the working directory of a benchmark."""
     asked: list[object] = []
     monkeypatch.setattr(providers, "_get_local_constants", lambda: asked.append(0) or providers.Constants())
     case = Case(lambda x: torch.softmax(x, -1), "softmax", name="softmax")

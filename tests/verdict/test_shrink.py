@@ -1,4 +1,4 @@
-"""Failing examples become minimal, and stay inside the contract's domain."""
+"""Failing examples become minimal, and stay in the domain of the contract."""
 
 import math
 
@@ -19,21 +19,21 @@ AXES = {"logits": Axes(("n", "k")), "labels": Axes(("n",), index_of="k")}
 
 
 def example() -> Example:
-    """Eight rows of five, one of which will fail."""
+    """Return eight rows of five entries, in which one entry fails."""
     logits = torch.from_numpy(np.random.default_rng(0).standard_normal((8, 5))).float()
     logits[3, 2] = 1000.0
     return {"logits": logits, "labels": torch.tensor([0, 1, 2, 2, 3, 4, 0, 1])}
 
 
 def test_rows_and_columns_that_do_not_matter_are_dropped_and_the_rest_made_simple() -> None:
-    """What is left is the entry that fails, at the smallest float that does."""
+    """The failing entry remains, at the smallest float that fails."""
     minimal = minimise(example(), AXES, FLOAT32, lambda e: bool((e["logits"] > 77.7).any()))
     assert minimal["logits"].tolist() == [[float(np.nextafter(np.float32(77.7), np.float32(100)))]]
     assert minimal["labels"].tolist() == [0]
 
 
 def test_the_result_still_fails_whatever_the_predicate() -> None:
-    """Also where two entries are needed, whose labels must survive."""
+    """The predicate needs two entries, whose labels must survive."""
 
     def fails(candidate: Example) -> bool:
         logits, labels = candidate["logits"], candidate["labels"]
@@ -46,7 +46,7 @@ def test_the_result_still_fails_whatever_the_predicate() -> None:
 
 
 def test_a_positive_input_stays_positive() -> None:
-    """Zero is outside its domain, however simple."""
+    """Zero is simpler, but outside of the domain."""
     axes = {"variance": Axes(("n",), positive=True)}
     start = {"variance": torch.tensor([3.7, 0.2])}
     minimal = minimise(start, axes, FLOAT32, lambda e: bool((e["variance"] < 4).any()))
@@ -54,7 +54,7 @@ def test_a_positive_input_stays_positive() -> None:
 
 
 def test_a_class_that_a_label_names_is_not_dropped() -> None:
-    """The labels of the others are renumbered."""
+    """The other labels are renumbered."""
     small = {"logits": torch.arange(6.0).reshape(2, 3), "labels": torch.tensor([2, 0])}
     assert take(small, AXES, "k", [0, 1]) is None
     kept = take(small, AXES, "k", [0, 2])
@@ -64,7 +64,7 @@ def test_a_class_that_a_label_names_is_not_dropped() -> None:
 
 
 def test_what_a_law_needs_as_drawn_is_kept() -> None:
-    """Rows are dropped; their values and other axes stay."""
+    """Rows are dropped, but values and other axes stay."""
     example = {"design": torch.arange(24.0).reshape(3, 4, 2), "variance": torch.tensor([[1.0], [7.0], [3.0]])}
     axes = {"variance": Axes(("g", "n")), "design": Axes(("g", "r", "f"), kept=True)}
     minimal = minimise(example, axes, FORMATS["float32"], lambda it: bool((it["design"] > 10.0).any()))
@@ -73,14 +73,14 @@ def test_what_a_law_needs_as_drawn_is_kept() -> None:
 
 
 def test_a_mask_stays_a_mask_and_a_row_with_one_keeps_one() -> None:
-    """What overflows beside a masked entry is shown beside one."""
+    """An overflow next to a masked entry is shown with a masked entry."""
     masked = {"logits": torch.tensor([[200.0, -torch.inf, 3.0, -torch.inf]])}
     minimal = minimise(masked, {"logits": AXES["logits"]}, FLOAT32, lambda e: bool((e["logits"] > 88.0).any()))
     assert sorted(minimal["logits"][0].tolist()) == [-torch.inf, float(np.nextafter(np.float32(88), np.float32(100)))]
 
 
 def test_a_row_that_has_only_masks_beside_rows_that_have_none_stays_one_of_them() -> None:
-    """No row is made that keeps nothing, where none of the kind was drawn."""
+    """Shrinking does not make a fully masked row if none was drawn."""
     rows = {"logits": torch.tensor([[0.0, -torch.inf], [5.0, 7.0]])}
     minimal = minimise(rows, {"logits": AXES["logits"]}, FLOAT32, lambda e: bool(e["logits"].isneginf().any()))
     assert minimal["logits"].isfinite().any(-1).all()
@@ -88,7 +88,7 @@ def test_a_row_that_has_only_masks_beside_rows_that_have_none_stays_one_of_them(
 
 @pytest.mark.parametrize("kind", [torch.nan, torch.inf, -torch.inf])
 def test_what_is_no_number_stays_what_it_is(kind: float) -> None:
-    """A function that is wrong wherever its input is not finite shows the kind of input it was given."""
+    """A function that is wrong on non-finite inputs shows the kind of input it received."""
     example = {"x": torch.tensor([3.0, kind, 2.0])}
     minimal = minimise(example, {"x": Axes(("n",))}, FLOAT32, lambda e: not bool(e["x"].isfinite().all()))
     (peculiar,) = minimal["x"][~minimal["x"].isfinite()].tolist()
@@ -96,7 +96,7 @@ def test_what_is_no_number_stays_what_it_is(kind: float) -> None:
 
 
 def test_a_boolean_mask_is_not_simplified() -> None:
-    """Both kinds of its entries stay."""
+    """Both values remain."""
     axes = {"logits": Axes(("n", "k")), "keep": Axes(("n", "k"))}
     start = {"logits": torch.tensor([[100.0, 2.0, 5.0]]), "keep": torch.tensor([[True, False, True]])}
     minimal = minimise(start, axes, FLOAT32, lambda e: bool((e["logits"] > 90).any()))
@@ -105,7 +105,7 @@ def test_a_boolean_mask_is_not_simplified() -> None:
 
 @pytest.mark.parametrize("dtype", FORMATS)
 def test_minus_zero_stays_minus_zero(dtype: str) -> None:
-    """Both zeros have the ordinal 0, and one of them fails."""
+    """Both zeros have the ordinal 0, but only one fails."""
     example = {"x": torch.tensor([2.0, -0.0], dtype=FORMATS[dtype].dtype)}
 
     def fails(candidate: Example) -> bool:
@@ -123,7 +123,7 @@ def test_what_fails_at_either_zero_is_shown_at_plus_zero() -> None:
 
 
 def test_a_negative_number_goes_to_minus_zero_where_only_that_fails() -> None:
-    """Its sign is kept on the way."""
+    """Shrinking keeps the sign."""
 
     def fails(candidate: Example) -> bool:
         return bool(candidate["x"].signbit().all())
@@ -134,7 +134,7 @@ def test_a_negative_number_goes_to_minus_zero_where_only_that_fails() -> None:
 
 
 def test_the_largest_finite_entry_is_bisected_beside_an_infinite_one() -> None:
-    """To the exact threshold, as it is without one."""
+    """The result is the exact threshold."""
     example = {"x": torch.tensor([torch.inf, 100.0])}
     axes = {"x": Axes(("n",))}
     minimal = minimise(example, axes, FLOAT32, lambda e: bool(((e["x"] > 77.7) & e["x"].isfinite()).any()))
@@ -143,7 +143,7 @@ def test_the_largest_finite_entry_is_bisected_beside_an_infinite_one() -> None:
 
 @pytest.mark.parametrize("dtype", FORMATS)
 def test_probabilities_stay_a_distribution(dtype: str) -> None:
-    """Where entries are dropped or made simpler, the largest of the others takes what is left."""
+    """If entries are dropped or simplified, the largest of the others takes the rest."""
     format_ = FORMATS[dtype]
     p = torch.tensor([[0.1, 0.2, 0.05, 0.65], [0.25, 0.25, 0.25, 0.25]], dtype=torch.float64).to(format_.dtype)
     axes = {"p": Axes(("n", "k"), positive=True, restore=with_sum_one)}
@@ -154,7 +154,7 @@ def test_probabilities_stay_a_distribution(dtype: str) -> None:
 
 
 def test_logarithms_stay_those_of_a_distribution() -> None:
-    """The likeliest class takes what the others leave."""
+    """The likeliest class takes the rest."""
     log_q = torch.tensor([[-3.0, -1.2, 0.5, 2.0]]).log_softmax(-1)
     axes = {"log_q": Axes(("n", "k"), restore=with_logarithms)}
     minimal = minimise({"log_q": log_q}, axes, FLOAT32, lambda e: bool((e["log_q"] < -4.0).any()))
@@ -164,13 +164,16 @@ def test_logarithms_stay_those_of_a_distribution() -> None:
 
 
 def test_a_distribution_that_others_exceed_is_none() -> None:
-    """Nothing is left that the largest could take."""
+    """No probability remains for the largest."""
     assert with_sum_one(torch.tensor([[0.6, 0.5, 0.7]]), FLOAT32) is None
     assert with_logarithms(torch.tensor([[-0.1, -0.2, -0.3]]), FLOAT32) is None
 
 
 def test_the_worst_row_of_a_law_about_masks_has_one() -> None:
-    """Though another deviates more; and where only others fail, one with a mask stays beside the worst."""
+    """It has a mask even if another row deviates more.
+
+    If only other rows fail, a row with a mask remains next to the worst.
+    """
     logits = torch.tensor([[9.0, 1.0], [5.0, -torch.inf], [1.0, 1.0]])
     axes = {"logits": Axes(("n", "k"))}
 
@@ -188,7 +191,7 @@ def test_the_worst_row_of_a_law_about_masks_has_one() -> None:
 
 
 def test_masked_rows_have_a_mask_and_something_else() -> None:
-    """Each that has two entries."""
+    """Only rows with two entries can have both."""
     rng = np.random.default_rng(0)
     for columns in (2, 3, 9):
         hidden = masked(torch.zeros(200, columns), rng).isneginf()
@@ -199,7 +202,7 @@ def test_masked_rows_have_a_mask_and_something_else() -> None:
 
 @pytest.mark.parametrize("exact", [True, False])
 def test_what_need_not_be_exact_is_near_in_a_third_of_the_questions(exact: bool) -> None:
-    """A threshold in float64; the second pass does not bisect again where nothing has changed."""
+    """The threshold is in float64, and the second pass does not bisect unchanged entries again."""
     asked = []
 
     def fails(candidate: Example) -> bool:
@@ -215,7 +218,7 @@ def test_what_need_not_be_exact_is_near_in_a_third_of_the_questions(exact: bool)
 @pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16"])
 @pytest.mark.parametrize("together", [False, True], ids=["each row by itself", "rows that know of each other"])
 def test_many_rows_at_once_come_to_what_one_question_for_each_comes_to(dtype: str, together: bool) -> None:
-    """In fewer questions; where rows change each other's answers, they are asked one by one after all."""
+    """It takes fewer calls. If rows influence each other, they are tried one by one."""
     format_, axes = FORMATS[dtype], {"x": Axes(("n", "k"))}
     start = {"x": torch.tensor([[97.3, 2.0], [1.0, 1.0]], dtype=format_.dtype)}
     asked: list[int] = []
@@ -238,13 +241,13 @@ def test_many_rows_at_once_come_to_what_one_question_for_each_comes_to(dtype: st
 
 
 def _breaks(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    """Rows that are no simpler than that they need two entries of one input, and one of the other beside them."""
+    """Return the rows with two large entries in one input and a small entry in the other."""
     return ((x > 1.7).sum(-1) >= 2) & ((y < -3.3) & x.isfinite()).any(-1)
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_steps_tried_at_once_are_taken_as_those_tried_in_turn(seed: int) -> None:
-    """In a third of the questions, or less: rows with as many columns as the steps find no use for."""
+    """The result is the same, with at most a third of the calls. The two needed columns remain."""
     numbers = np.random.default_rng(seed)
     x, y = (torch.from_numpy(numbers.normal(scale=4.0, size=(1, 12))).float() for _ in range(2))
     start = {"x": x.abs() + 2.0, "y": -y.abs() - 4.0}
@@ -267,7 +270,7 @@ def test_steps_tried_at_once_are_taken_as_those_tried_in_turn(seed: int) -> None
 
 
 def test_what_fails_beside_others_alone_is_made_smaller_in_turn() -> None:
-    """Rows that fail wherever there is another one come to nothing by themselves."""
+    """Rows that fail only with other rows do not fail alone."""
     start = {"x": torch.tensor([[9.0, 3.0, 5.0]])}
 
     def broken_rows(candidate: Example) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""A law that is broken by two causes: each stands on its own, with an example of its own."""
+"""A law that breaks for two causes has a finding and an example for each."""
 
 import math
 from collections.abc import Callable
@@ -25,47 +25,42 @@ def norm_of_moments(x: Tensor) -> Tensor:
 
 
 def sigmoid_with_a_floor(x: Tensor) -> Tensor:
-    """NaN for large numbers, and the wrong value for others, in whatever arithmetic."""
+    """Returns NaN for large numbers, and wrong values for others, in exact arithmetic too."""
     power = torch.exp(x)
     return torch.where(x < -2.0, 0.125, power / (1.0 + power))
 
 
 def logarithm_of_shares(logits: Tensor) -> Tensor:
-    """Powers overflow where a row is wide, and shares underflow before their logarithm."""
+    """Powers overflow in wide rows, and shares underflow before their logarithm."""
     powers = torch.exp(logits - logits.mean(-1, keepdim=True))
     shares = powers / powers.sum(-1, keepdim=True)
     return torch.log(shares)
 
 
 def variance_of_samples(x: Tensor) -> Tensor:
-    """Near numbers cancel, and rows that begin below zero are half as large again."""
+    """Near numbers cancel, and rows with a negative first entry are too large by half."""
     mean = x.mean(-1)
     variance = (x * x).mean(-1) - mean * mean
     return torch.where(x[..., 0] < 0.0, 1.5, 1.0) * variance
 
 
 def entropy_in_bits(logits: Tensor) -> Tensor:
-    """NaN where a probability is zero, and bits for nats in rows that begin below zero."""
+    """Returns NaN for a probability of zero, and bits in rows with a negative first entry."""
     p = torch.softmax(logits, -1)
     nats = -(p * p.log()).sum(-1)
     return torch.where(logits[..., 0] < 0.0, 1.4426950408889634, 1.0) * nats
 
 
 def logsumexp_without_shift(logits: Tensor) -> Tensor:
-    """Powers overflow for large numbers and underflow for small ones, on one line."""
+    """Powers overflow for large numbers and underflow for small ones, on the same line."""
     return torch.log(torch.exp(logits).sum(-1))
 
 
 @dataclass(frozen=True)
 class Twofold:
-    """A function that breaks a law by two causes.
+    """A function that breaks a law for two causes.
 
-    Parameters
-    ----------
-    function, contract, dtype
-        What, and where.
-    causes
-        Kind and operation of each; no event where it is wrong in exact arithmetic too.
+    ``causes`` has the kind and operation of each event; a defect that is also wrong in exact arithmetic has no event.
     """
 
     function: Callable[[Tensor], Tensor]
@@ -75,7 +70,7 @@ class Twofold:
 
     @property
     def job(self) -> Job:
-        """The law of its value."""
+        """The job for the law of its value."""
         case = Case(self.function, self.contract, name=self.function.__name__)
         (job,) = jobs([case], laws=["value"], dtypes=[self.dtype])
         return job
@@ -94,12 +89,12 @@ ON_A_LINE = Twofold(logsumexp_without_shift, "logsumexp", "float32", {OVERFLOWS}
 
 
 def told(event: Event | None) -> tuple[EventKind, str] | None:
-    """Kind and operation of an event."""
+    """Return kind and operation of an event."""
     return None if event is None else (event.kind, event.operation)
 
 
 def shown(finding: Finding) -> list[Any]:
-    """The examples of a finding: its smallest, and the worst that is shown beside it."""
+    """Return the examples of a finding: the smallest, and the worst if it is shown."""
     violation = finding.violation
     assert violation is not None
     worst = [] if violation.worst is None else [violation.worst.example]
@@ -108,13 +103,13 @@ def shown(finding: Finding) -> list[Any]:
 
 @pytest.fixture(scope="module")
 def verdicts() -> dict[str, Verdict]:
-    """The verdict on each of them, on a fixed seed."""
+    """Return the verdict on each, with a fixed seed."""
     return {twofold.function.__name__: decide(twofold.job, corpora=()) for twofold in [*TWOFOLD, ON_A_LINE]}
 
 
 @pytest.mark.parametrize("twofold", TWOFOLD, ids=lambda twofold: twofold.function.__name__)
 def test_each_cause_is_a_finding(twofold: Twofold, verdicts: dict[str, Verdict]) -> None:
-    """Whichever of them was met first."""
+    """The order in which they are found does not matter."""
     found = findings([verdicts[twofold.function.__name__]], list(Status))
     assert twofold.causes <= {told(finding.event) for finding in found}
     # One operation may fail on two lines.
@@ -124,14 +119,14 @@ def test_each_cause_is_a_finding(twofold: Twofold, verdicts: dict[str, Verdict])
 
 @pytest.mark.parametrize("twofold", [*TWOFOLD, ON_A_LINE], ids=lambda twofold: twofold.function.__name__)
 def test_no_example_is_shown_under_another_cause(twofold: Twofold, verdicts: dict[str, Verdict]) -> None:
-    """Traced anew, the smallest and the worst; what barely fails may say nothing."""
+    """The smallest and the worst example are traced again. An example that barely fails may have no event."""
     for finding in findings([verdicts[twofold.function.__name__]], list(Status)):
         for example in shown(finding):
             assert told(event_of(twofold.job, from_text(example))) in {None, told(finding.event)}
 
 
 def test_of_two_on_one_line_the_one_is_told_that_leaves_no_number(verdicts: dict[str, Verdict]) -> None:
-    """They are one finding, since one change mends both."""
+    """They are a single finding, because a single change fixes both."""
     found = findings([verdicts["logsumexp_without_shift"]], list(Status))
     of_exp = [finding for finding in found if finding.event is not None and finding.event.operation == "exp"]
     assert [told(finding.event) for finding in of_exp] == [OVERFLOWS]
@@ -140,7 +135,7 @@ def test_of_two_on_one_line_the_one_is_told_that_leaves_no_number(verdicts: dict
 
 
 def test_what_has_one_cause_has_one_finding() -> None:
-    """An overflow and nothing else, a difference and nothing else."""
+    """The cause is an overflow, or a difference."""
     softmax = Twofold(lambda x: x.exp() / x.exp().sum(-1, keepdim=True), "softmax", "float32", set())
     moments = Twofold(lambda x: (x * x).mean(-1) - x.mean(-1) ** 2, "variance", "float64", set())
     for single in (softmax, moments):
@@ -151,7 +146,7 @@ def test_what_has_one_cause_has_one_finding() -> None:
 
 
 def test_no_overflow_is_the_worst_of_a_wrong_formula() -> None:
-    """A focal loss with a factor that its formula has not is off by a quarter, and infinite for a reason of its own."""
+    """A focal loss with a wrong factor is off by a quarter, and its overflow is a separate cause."""
 
     def weighted(x: Tensor, y: Tensor) -> Tensor:
         p = torch.sigmoid(x)

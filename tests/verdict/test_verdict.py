@@ -36,19 +36,19 @@ def shifted(x: Tensor) -> Tensor:
 
 
 def job(case: Case, law: str, dtype: str = "float32") -> Job:
-    """Pick one job of a case."""
+    """Return a job of a case."""
     (found,) = jobs([case], laws=[law], dtypes=[dtype])
     return found
 
 
 def decided(case: Case, law: str, dtype: str = "float32") -> Verdict:
-    """Decide one law."""
+    """Decide a law."""
     return decide(job(case, law, dtype))
 
 
 @pytest.mark.parametrize("dtype", FORMATS)
 def test_the_naive_softmax_is_broken_at_the_exact_threshold(dtype: str) -> None:
-    """The minimal example is one entry: the first float at which exp overflows, the closed form."""
+    """The minimal example is a single entry: the first float at which exp overflows, which is the closed form."""
     verdict = decided(Case(naive, "softmax"), "finite_on_extreme_logits", dtype)
     assert verdict.status is Status.BROKEN
     assert verdict.violation is not None
@@ -63,7 +63,7 @@ def test_the_naive_softmax_is_broken_at_the_exact_threshold(dtype: str) -> None:
 
 
 def test_torchs_softmax_keeps_every_law_in_every_dtype() -> None:
-    """No false alarm; nor of one by hand, in `docs/check-your-own-function.md`."""
+    """There is no false alarm. `docs/check-your-own-function.md` has a softmax by hand without a false alarm."""
     verdicts = harness.check(lambda x: torch.softmax(x, -1), "softmax")
     assert len(verdicts) == len(contract_named("softmax").laws) * 4
     assert verdicts.failing == []
@@ -71,7 +71,7 @@ def test_torchs_softmax_keeps_every_law_in_every_dtype() -> None:
 
 
 def test_a_declared_failure_that_is_found_is_expected() -> None:
-    """The reason is in the verdict."""
+    """The verdict has the reason."""
     case = Case(naive, "softmax", breaks={"value": "overflow"})
     verdict = decided(case, "value")
     assert verdict.status is Status.EXPECTED
@@ -80,7 +80,7 @@ def test_a_declared_failure_that_is_found_is_expected() -> None:
 
 
 def test_a_declared_failure_that_is_not_found_is_an_error_of_the_declaration() -> None:
-    """After a longer search than for other laws."""
+    """It is searched for longer than other failures."""
     case = Case(shifted, "softmax", breaks={"value": "overflow"})
     verdict = decided(case, "value")
     assert verdict.status is Status.UNEXPECTED
@@ -90,14 +90,14 @@ def test_a_declared_failure_that_is_not_found_is_an_error_of_the_declaration() -
 
 
 def test_a_failure_declared_for_one_dtype_is_none_in_another() -> None:
-    """``Break`` restricts to dtypes."""
+    """``Break`` restricts it to dtypes."""
     case = Case(naive, "softmax", breaks={"value": Break("overflow", dtypes=("float16",))})
     assert decided(case, "value", "float16").status is Status.EXPECTED
     assert decided(case, "value", "float32").status is Status.BROKEN
 
 
 def wrong_the_first_time(x: Tensor) -> Tensor:
-    """A softmax of uninitialised memory, on the first call."""
+    """A softmax that uses uninitialized memory in its first call."""
     calls.append(len(x))
     return shifted(x) + (len(calls) == 1)
 
@@ -106,7 +106,7 @@ calls: list[int] = []
 
 
 def test_what_is_not_found_again_is_not_passed_over() -> None:
-    """The failure is gone when the row is called again: no verdict on the law, but none that it holds either."""
+    """The failure disappears when the row is called again: the law is neither broken nor does it hold."""
     calls.clear()
     verdict = decided(Case(wrong_the_first_time, "softmax"), "value")
     assert verdict.status is Status.ERROR
@@ -116,7 +116,7 @@ def test_what_is_not_found_again_is_not_passed_over() -> None:
 
 @pytest.mark.parametrize("right", range(1, 7))
 def test_what_is_right_for_a_moment_is_no_fault_of_the_harness(right: int) -> None:
-    """Whichever call it is that is answered rightly, be it the one that confirms."""
+    """One call is right, which may be the confirming call."""
     asked: list[int] = []
 
     def right_once(x: Tensor) -> Tensor:
@@ -129,7 +129,7 @@ def test_what_is_right_for_a_moment_is_no_fault_of_the_harness(right: int) -> No
 
 
 def test_tiers_of_an_oracle_that_disagree_are_an_error() -> None:
-    """What only the screen calls broken is a fault of the harness, unless it is at the bound."""
+    """A violation that only the screen finds is a fault of the harness, unless it is at the bound."""
     doubled = Oracle(lambda elementary, x: softmax_screen(elementary, x) * 2.0, softmax_exact)
 
     def measure(subject: Subject, logits: Tensor) -> Measurement:
@@ -147,17 +147,17 @@ def test_tiers_of_an_oracle_that_disagree_are_an_error() -> None:
 
 
 def raises(x: Tensor) -> Tensor:
-    """No implementation at all."""
+    """Raises an exception."""
     raise NotImplementedError("later")
 
 
 def returns_text(x: Tensor) -> str:
-    """Not a tensor."""
+    """Returns no tensor."""
     return "softmax"
 
 
 def cuts_the_graph(x: Tensor) -> Tensor:
-    """No gradient."""
+    """Detaches its output."""
     return shifted(x.detach())
 
 
@@ -170,7 +170,7 @@ def cuts_the_graph(x: Tensor) -> Tensor:
     ],
 )
 def test_what_does_not_answer_is_an_error_in_plain_words(function: object, law: str, text: str) -> None:
-    """Never a pass, never a crash."""
+    """It neither passes nor crashes the check."""
     verdict = decided(Case(function, "softmax"), law)  # type: ignore[arg-type]
     assert verdict.status is Status.ERROR
     assert verdict.reason is not None
@@ -181,23 +181,23 @@ def test_what_does_not_answer_is_an_error_in_plain_words(function: object, law: 
     "function", [lambda x: shifted(x)[:, :1], lambda x: shifted(x).sum()], ids=["column", "scalar"]
 )
 def test_another_shape_is_an_error_on_every_law(function: object) -> None:
-    """However right the numbers are; the message says both shapes."""
+    """The numbers are right, and the message has both shapes."""
     checked = harness.check(function, "softmax", dtypes=["float32"])  # type: ignore[arg-type]
-    # Rows of one class have that column, until they lie along another axis.
+    # Rows with a single class have this column, unless they lie along another axis.
     verdicts = [verdict for verdict in checked if verdict.law != "any_rank"]
     assert {verdict.status for verdict in verdicts} == {Status.ERROR}
     assert all("the contract requires (logits[n,k]) -> [n,k]" in (verdict.reason or "") for verdict in verdicts)
 
 
 def test_the_same_seed_gives_the_same_verdict() -> None:
-    """Duration aside."""
+    """Only the duration differs."""
     first, second = (decide(job(Case(naive, "softmax"), "value"), seed=5) for _ in range(2))
-    # As JSON, since the NaN in them is not equal to itself.
+    # Compare as JSON, because NaN does not equal itself.
     assert first.model_dump_json(exclude={"duration_s"}) == second.model_dump_json(exclude={"duration_s"})
 
 
 def test_a_replay_reproduces_the_violation_bit_for_bit() -> None:
-    """The example goes out as text and comes back."""
+    """The example is written as text and read back."""
     target = job(Case(naive, "softmax"), "gradient")
     verdict = decide(target)
     assert verdict.violation is not None
@@ -210,7 +210,7 @@ def test_a_replay_reproduces_the_violation_bit_for_bit() -> None:
 
 
 def test_the_block_of_a_violation_says_what_a_reader_needs() -> None:
-    """Rule, value, place, replay and cause."""
+    """It has the rule, the value, the place, the replay and the cause."""
     block = violation_block(decided(Case(naive, "softmax"), "rows_sum_to_one"))
     for label in ("statement", "source", "actual", "expected", "deviation", "example", "replay", "look at"):
         assert f"\n  {label}" in block
@@ -219,7 +219,7 @@ def test_the_block_of_a_violation_says_what_a_reader_needs() -> None:
 
 
 def test_a_verdict_without_violation_has_no_block() -> None:
-    """Asking for one is our mistake, not the user's."""
+    """Requesting it is an internal error, not a user error."""
     with pytest.raises(ValueError, match="does not break"):
         violation_block(decided(Case(shifted, "softmax"), "value"))
 
@@ -235,20 +235,20 @@ def test_a_verdict_without_violation_has_no_block() -> None:
     ids=["law", "dtype", "declared break", "contract"],
 )
 def test_a_name_that_matches_nothing_is_the_users_error(call: object, text: str) -> None:
-    """With the name in the message."""
+    """The message has the name."""
     with pytest.raises(UsageError, match=text):
         call()  # type: ignore[operator]
 
 
 def test_verdicts_become_a_frame() -> None:
-    """One row a verdict."""
+    """Each verdict has a row."""
     laws = {"value": "broken", "digits_not_lost": "lost digits", "no_drift": "holds"}
     frame = harness.check(naive, "softmax", laws=list(laws), dtypes=["float32"]).to_frame()
     assert dict(zip(frame["law"], frame["status"], strict=True)) == laws
 
 
 def test_conventions_are_part_of_the_claim() -> None:
-    """Half the squared error is right only where the factor is half: declared, or found and said."""
+    """Half of the squared error is right only if this factor is declared or inferred."""
 
     def half(a: Tensor, b: Tensor) -> Tensor:
         return ((a - b.reshape(a.shape)) ** 2 / 2).mean()
@@ -267,7 +267,7 @@ def test_conventions_are_part_of_the_claim() -> None:
 
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
 def test_every_reduction_can_be_declared(reduction: str) -> None:
-    """For the losses whose contract leaves it open."""
+    """The contracts of these losses leave it open."""
 
     def loss(logits: Tensor, labels: Tensor) -> Tensor:
         return torch.nn.functional.cross_entropy(logits, labels, reduction=reduction)

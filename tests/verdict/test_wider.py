@@ -1,4 +1,4 @@
-"""What float32 mends of what is broken in 16 bits: tried, and not told from the operation."""
+"""Whether float32 fixes a failure in 16 bits is tried, not guessed from the operation."""
 
 import math
 from collections.abc import Callable
@@ -19,17 +19,17 @@ def squares_in_the_format(x: Tensor, eps: float = 1e-5) -> Tensor:
 
 
 def exponentials(x: Tensor) -> Tensor:
-    """A softmax that overflows wherever it is computed, only later in float32."""
+    """A softmax that overflows in any format, but later in float32."""
     return x.exp() / x.exp().sum(-1, keepdim=True)
 
 
 def half_a_softmax(x: Tensor) -> Tensor:
-    """Wrong by a factor."""
+    """A softmax that is wrong by a factor."""
     return x.softmax(-1) / 2.0
 
 
 def writes_to_its_input(x: Tensor) -> Tensor:
-    """A softmax that spoils what it is given, which a copy in float32 would hide."""
+    """A softmax that overwrites its input, which a copy in float32 would hide."""
     y = x.softmax(-1)
     x.zero_()
     return y
@@ -48,7 +48,7 @@ def writes_to_its_input(x: Tensor) -> Tensor:
 def test_what_holds_in_float32_is_mended_by_it(
     function: Callable[..., Tensor], contract: str, law: str, mended: bool
 ) -> None:
-    """Of what is wrong in other ways too, or does what a copy would hide, it is not said."""
+    """It is not reported for other defects, or for side effects that a copy hides."""
     (job,) = jobs([Case(function, contract)], laws=[law], dtypes=["float16"])
     violation = decide(job, examples=8, corpora=(), further=0).violation
     assert violation is not None
@@ -56,7 +56,7 @@ def test_what_holds_in_float32_is_mended_by_it(
 
 
 def test_nothing_is_tried_in_float32_itself() -> None:
-    """The function is called no oftener than the law does."""
+    """The function is called only as often as the law needs."""
     dtypes: set[torch.dtype] = set()
 
     def seen(x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""What is wrong in a row that is alone is wrong with the value; what only happens in company is another defect."""
+"""An error in a single row follows from the value; an error only among other rows is another defect."""
 
 from collections.abc import Callable
 from typing import Any
@@ -21,11 +21,11 @@ Rows = NDArray[np.float32]
 EPS = 1e-5
 
 OF_ROWS = ["row_alone", "any_position", "value_on_many_rows"]
-"""Laws of two runs, one of which has other rows beside a row, or in other places."""
+"""Laws with two runs, between which the other rows or the position of a row differ."""
 
 
 def total(x: Rows) -> Rows:
-    """Sums of rows, of which each fourth begins at another entry: in which order depends on the place of a row."""
+    """Sums of rows; every fourth row starts at another entry, so that the order depends on the position."""
     sums = np.empty((len(x), 1), x.dtype)
     for lane in range(4):
         sums[lane::4] = np.roll(x[lane::4], lane, -1).cumsum(-1)[:, -1:]
@@ -41,45 +41,45 @@ def by_squares(x: Rows) -> Rows:
 
 
 def standardized(x: Tensor) -> Tensor:
-    """The same in torch."""
+    """A layer norm whose variance is E[x^2] - E[x]^2, in torch."""
     mean = x.mean(-1, keepdim=True)
     return (x - mean) * (x.square().mean(-1, keepdim=True) - mean.square() + EPS).rsqrt()
 
 
 def unclamped(x: Rows) -> Rows:
-    """A variance that may be less than zero, of which the root is NaN."""
+    """A variance that may be negative, whose root is NaN."""
     mean, square = x.mean(-1, keepdims=True), (x * x).mean(-1, keepdims=True)
     with np.errstate(all="ignore"):
         return (x - mean) / np.sqrt(square - mean * mean + x.dtype.type(EPS))
 
 
 def backwards_in_blocks(x: Rows) -> Rows:
-    """Sums from the end where there are blocks of rows."""
+    """Sums from the end if there are blocks of rows."""
     return by_squares(x) if x.ndim == 2 else by_squares(x[..., ::-1])[..., ::-1]
 
 
 def over_the_batch(x: Rows) -> Rows:
-    """Divides by what is largest in the batch beside."""
+    """Divides by the largest entry of the batch."""
     y = by_squares(x)
     return y / np.maximum(np.abs(y).max(initial=0.0), 1.0) * np.maximum(np.abs(y[:1]).max(initial=0.0), 1.0)
 
 
 def leaking(x: Rows) -> Rows:
-    """A thousandth of a row is in the next one."""
+    """Adds a thousandth of each row to the next."""
     y = by_squares(x)
     y[1:] += y[:-1] / 1024
     return y
 
 
 def ending(x: Rows) -> Rows:
-    """Rows from 4,096 on are taken as they are."""
+    """Returns rows from 4,096 on unchanged."""
     y = by_squares(x)
     y[4096:] = x[4096:]
     return y
 
 
 def last_apart(x: Rows) -> Rows:
-    """The last row of several is a thousandth smaller."""
+    """Reduces the last of several rows by a thousandth."""
     y = by_squares(x)
     if len(x) > 1:
         y[-1] *= 1023 / 1024
@@ -87,23 +87,23 @@ def last_apart(x: Rows) -> Rows:
 
 
 def scaled_and_leaking(x: Rows) -> Rows:
-    """A quarter is missing everywhere, and a thousandth of a row is in the next one."""
+    """Loses a quarter everywhere, and adds a thousandth of each row to the next."""
     y: Rows = right(x) * 0.75
     y[1:] += y[:-1] / 1024
     return y
 
 
 def right(x: Rows) -> Rows:
-    """The deviations themselves are squared."""
+    """Squares the deviations themselves."""
     deviation = x - x.mean(-1, keepdims=True)
     return deviation / np.sqrt((deviation * deviation).mean(-1, keepdims=True) + x.dtype.type(EPS))
 
 
 def base_of(function: Callable[..., Any], law: str) -> str:
-    """The law that another follows from, which is broken."""
+    """Return the law from which another broken law follows."""
     case = Case(function, "layer_norm", declares={"eps": EPS}, call="numpy")
     (job,) = jobs([case], laws=[law], dtypes=["float32"], watched=False)
-    # A row that errs by the same amount in each call alone is not recognized; with this seed there is none.
+    # A row with the same error in each single call is not recognized; with this seed there is none.
     with narrow_batches():
         violation = decide(job, examples=8, corpora=(), minimal=False, further=0, seed=3).violation
     assert violation is not None
@@ -115,7 +115,7 @@ def base_of(function: Callable[..., Any], law: str) -> str:
     [*((by_squares, law) for law in OF_ROWS), (unclamped, "any_layout"), (backwards_in_blocks, "any_rank")],
 )
 def test_a_row_that_is_wrong_alone_as_well_follows_from_the_value(function: Callable[..., Any], law: str) -> None:
-    """Two orders of a sum that cancels differ by any number of digits, and either may hit the right one by chance."""
+    """Two orders of a sum that cancels differ by any number of digits, and either may be right by chance."""
     assert base_of(function, law) == "value"
 
 
@@ -132,18 +132,18 @@ def test_a_row_that_is_wrong_alone_as_well_follows_from_the_value(function: Call
     ],
 )
 def test_what_happens_in_company_alone_follows_from_nothing(function: Callable[..., Any], law: str) -> None:
-    """Whatever is wrong in rows alone as well."""
+    """Single rows may be wrong too."""
     assert not base_of(function, law)
 
 
 @pytest.mark.parametrize("law", ["row_alone", "any_position"])
 def test_what_is_wrong_in_every_row_says_nothing_of_company(law: str) -> None:
-    """A factor that is wrong everywhere makes no two runs differ, and hides no leak."""
+    """A common wrong factor makes no two runs differ, and hides no leak."""
     assert not base_of(scaled_and_leaking, law)
 
 
 def defects(function: Callable[..., Any], *laws: str, call: str | None = None) -> list[list[str]]:
-    """The laws of each defect of a layer norm in float32."""
+    """Return the laws of each defect of a layer norm in float32."""
     facts = {"dtypes": ["float32"], "declares": {"eps": EPS}, "examples": 8, "call": call}
     verdicts = harness.check(function, "layer_norm", laws=["value", *laws], **facts)
     return sorted(sorted(finding.laws) for finding in findings(verdicts) if finding.status is Status.BROKEN)
@@ -154,12 +154,12 @@ def defects(function: Callable[..., Any], *laws: str, call: str | None = None) -
     [(by_squares, "row_alone", "numpy"), (unclamped, "odd", "numpy"), (standardized, "any_layout", None)],
 )
 def test_one_cause_is_one_defect(function: Callable[..., Any], law: str, call: str | None) -> None:
-    """In NumPy, where nothing is known of operations, and in torch, where the one is named that loses the digits."""
+    """NumPy operations cannot be traced; in torch, the operation that loses the digits is named."""
     assert defects(function, law, call=call) == [sorted(["value", law])]
 
 
 class WrongBelowZero(torch.autograd.Function):
-    """A layer norm by E[x^2] whose backward pass is off by a thousandth in rows that begin below zero."""
+    """A layer norm by E[x^2] whose gradient is off by a thousandth in rows with a negative first entry."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:  # noqa: D102
@@ -181,5 +181,5 @@ def test_a_gradient_that_is_wrong_in_some_rows_is_a_defect_beside_the_value() ->
 
 
 def test_a_right_one_has_no_defect() -> None:
-    """The control."""
+    """It is the control."""
     assert not defects(right, *OF_ROWS, call="numpy")

@@ -1,4 +1,4 @@
-"""Carrying out a plan: the same answers in the same order by whatever means, and what becomes of those that fail."""
+"""Every means of carrying out a plan gives the same answers in the same order, and reports failed pieces."""
 
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -20,13 +20,13 @@ MEANS = ("here", "processes", "isolated", "executor")
 
 @pytest.fixture
 def threads() -> Iterator[Executor]:
-    """An executor of one thread."""
+    """Return an executor with one thread."""
     with ThreadPoolExecutor(1) as executor:
         yield executor
 
 
 def by(means: str, plan: Counting, executor: Executor) -> AbstractContextManager[Hands]:
-    """Return who carries a plan out."""
+    """Return the means to carry out a plan."""
     if means == "here":
         return carry_out(plan)
     if means == "processes":
@@ -35,8 +35,8 @@ def by(means: str, plan: Counting, executor: Executor) -> AbstractContextManager
 
 
 @pytest.mark.parametrize("means", MEANS)
-def test_answers_come_in_the_order_that_was_asked_for(means: str, threads: Executor) -> None:
-    """And say what was planned beforehand."""
+def test_answers_come_in_the_requested_order(means: str, threads: Executor) -> None:
+    """The plan is known before the first answer."""
     with by(means, Counting(), threads) as hands:
         assert [piece["number"] for piece in hands.pieces] == list(range(6))
         answers = list(hands.answers([4, 0, 5, 1]))
@@ -45,15 +45,15 @@ def test_answers_come_in_the_order_that_was_asked_for(means: str, threads: Execu
 
 
 @pytest.mark.parametrize("means", MEANS)
-def test_where_time_is_up_what_has_not_begun_has_neither_answer_nor_reason(means: str, threads: Executor) -> None:
-    """What two workers are at by then is waited for."""
+def test_pieces_beyond_the_time_limit_have_neither_answer_nor_reason(means: str, threads: Executor) -> None:
+    """Pieces that two workers have started are still awaited."""
     with by(means, Counting(), threads) as hands:
         assert list(hands.answers(range(6), seconds=0.0))[3:] == [Answer(i) for i in range(3, 6)]
 
 
 @pytest.mark.parametrize("means", ["isolated", "executor"])
 def test_a_piece_that_ends_its_process_costs_its_own_answer(means: str, threads: Executor) -> None:
-    """The next one is done by another process."""
+    """Another process continues with the next piece."""
     with by(means, Counting(manners={1: "exits"}), threads) as hands:
         answers = list(hands.answers(range(6)))
     assert [answer.said is None for answer in answers] == [False, True, False, False, False, False]
@@ -61,8 +61,8 @@ def test_a_piece_that_ends_its_process_costs_its_own_answer(means: str, threads:
 
 
 @pytest.mark.parametrize("means", ["isolated", "executor"])
-def test_what_a_piece_does_besides_answering_is_noticed(means: str, threads: Executor) -> None:
-    """An interrupt that its own code raises is no answer, and costs no process."""
+def test_side_effects_of_a_piece_are_noticed(means: str, threads: Executor) -> None:
+    """An interrupt raised by its code gives no answer, and costs no process."""
     with by(means, Counting(manners={0: "prints", 2: "interrupts"}), threads) as hands:
         answers = list(hands.answers(range(4)))
     assert answers[0].said == {"number": 0}
@@ -75,15 +75,15 @@ def test_what_a_piece_does_besides_answering_is_noticed(means: str, threads: Exe
 
 
 def test_a_piece_that_does_not_end_is_given_up_after_the_limit(threads: Executor) -> None:
-    """Of wall time, since no call of it was timed."""
+    """The limit is in wall time, because no call was timed."""
     with carry_out(Counting(count=1, manners={0: "sleeps"}), limits=Limits(law_s=0.5, first_call_s=0.5)) as hands:
         (answer,) = hands.answers([0])
     assert answer.loss is not None
     assert answer.loss.fault is Fault.HUNG
 
 
-def test_an_interrupt_waits_for_what_trusted_processes_are_at(workplace: Path) -> None:
-    """So that what a piece keeps is kept whole; the rest is not begun."""
+def test_an_interrupt_waits_for_started_pieces_of_trusted_processes(workplace: Path) -> None:
+    """Started pieces are stored completely; the others do not start."""
     manners = {i: str(i) for i in range(40)}
     with carry_out(Counting(count=40, manners=manners), processes=2) as hands:
         answers = hands.answers(range(40))
@@ -95,7 +95,7 @@ def test_an_interrupt_waits_for_what_trusted_processes_are_at(workplace: Path) -
 
 
 def test_one_thread_computes_and_the_others_come_back() -> None:
-    """Here too."""
+    """It holds in this process too."""
     torch.set_num_threads(2)
     with carry_out(Counting()) as hands:
         assert torch.get_num_threads() == 1
@@ -104,6 +104,6 @@ def test_one_thread_computes_and_the_others_come_back() -> None:
 
 
 def test_a_plan_is_the_same_in_another_process() -> None:
-    """Sent as a document, of which only what it needs is imported."""
+    """It is sent as a document, and the receiver imports only the modules that it needs."""
     plan = Counting("mine", 3, {1: "exits"})
     assert from_document(to_document(plan)) == plan

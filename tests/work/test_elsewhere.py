@@ -1,4 +1,4 @@
-"""An implementation in another process: what comes over the line, what stands in for it, and what is believed of it."""
+"""An implementation in another process: the transfer of values, its local proxy, and the checks of its answers."""
 
 import ast
 import json
@@ -62,7 +62,7 @@ CASES = ()
 
 
 UNSHARE = "unshare --net --pid --fork --kill-child --mount-proc"
-"""A sandbox that nearly every Linux has."""
+"""A sandbox command that nearly every Linux has."""
 
 
 def _may_unshare() -> bool:
@@ -71,7 +71,7 @@ def _may_unshare() -> bool:
 
 @pytest.fixture(scope="module", params=[None, SERVER], ids=["fresh", "forked"])
 def elsewhere(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Elsewhere]:
-    """A process with one function at a time; the same for all tests of this module."""
+    """Return a process that serves one function at a time, shared by the tests of this module."""
     file = tmp_path_factory.mktemp("apart") / "own.py"
     every = "\n\ndef every(x, *rest, which='cubes'):\n    return globals()[NAMES[int(rest[-1])]](x, *rest[:-1])\n"
     names = "NAMES = ['cubes', 'halves', 'loaded', 'told', 'fails', 'wide']\n"
@@ -87,7 +87,7 @@ def elsewhere(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
 
 
 def asked(elsewhere: Elsewhere, name: str, *inputs: Any) -> Any:
-    """Call one of the functions."""
+    """Call one of the remote functions by name."""
     at = ["cubes", "halves", "loaded", "told", "fails", "wide"].index(name)
     function: Any = elsewhere.function  # type: ignore[attr-defined]
     return function(*inputs, at)
@@ -97,7 +97,7 @@ def asked(elsewhere: Elsewhere, name: str, *inputs: Any) -> Any:
 
 
 def test_values_and_both_derivatives_come_back(elsewhere: Elsewhere) -> None:
-    """To the last bit, whatever the strides of what goes over."""
+    """They are equal bit by bit, for any strides of the input."""
     x = torch.tensor([[1.0, 2.0], [3.0, 4.0]]).mT.requires_grad_()
     output = asked(elsewhere, "cubes", x)
     assert torch.equal(output, x**3)
@@ -108,8 +108,8 @@ def test_values_and_both_derivatives_come_back(elsewhere: Elsewhere) -> None:
     assert torch.equal(twice, 6 * x)
 
 
-def test_what_an_implementation_does_to_its_inputs_is_done_there_alone(elsewhere: Elsewhere) -> None:
-    """And said where it is asked for."""
+def test_an_implementation_changes_only_its_copies_of_the_inputs(elsewhere: Elsewhere) -> None:
+    """The change is reported on request."""
     x, y = torch.ones(3), torch.arange(4.0)
     with elsewhere.looking() as looks:
         first, half, text, number = asked(elsewhere, "halves", x, y)
@@ -121,15 +121,15 @@ def test_what_an_implementation_does_to_its_inputs_is_done_there_alone(elsewhere
     assert torch.equal(half, y / 2)
 
 
-def test_nothing_there_says_what_it_is_for(elsewhere: Elsewhere) -> None:
-    """No module, no argument, no variable."""
+def test_nothing_there_reveals_its_purpose(elsewhere: Elsewhere) -> None:
+    """No module, argument or variable names the harness."""
     assert asked(elsewhere, "loaded", torch.ones(1)) == []
     words = asked(elsewhere, "told", torch.ones(1))
     assert not [word for word in words if re.search("harness|pytest|hypothesis", word, re.I) and "/" not in word]
 
 
-def test_what_it_raises_is_raised_here_in_its_words(elsewhere: Elsewhere) -> None:
-    """With the line, and never as its own class."""
+def test_a_remote_exception_is_raised_with_its_message(elsewhere: Elsewhere) -> None:
+    """The message has the line, and the exception never has the foreign class."""
     with pytest.raises(ElsewhereError) as caught:
         asked(elsewhere, "fails", torch.ones(1))
     assert caught.value.words == "ValueError: no"
@@ -138,8 +138,8 @@ def test_what_it_raises_is_raised_here_in_its_words(elsewhere: Elsewhere) -> Non
         asked(elsewhere, "wide", torch.ones(3))
 
 
-def test_a_process_of_its_own_begins_where_the_code_was_loaded(elsewhere: Elsewhere) -> None:
-    """Nobody asked it before, and random numbers go on from where they are here."""
+def test_a_new_process_starts_after_the_import_of_the_code(elsewhere: Elsewhere) -> None:
+    """It has received no call before. Its random numbers continue those of this process."""
     before = elsewhere.generation
     elsewhere.renew()
     assert torch.equal(asked(elsewhere, "cubes", torch.full((2,), 2.0)), torch.full((2,), 8.0))
@@ -147,7 +147,7 @@ def test_a_process_of_its_own_begins_where_the_code_was_loaded(elsewhere: Elsewh
 
 
 def test_there_is_nothing_to_check_only_where_that_can_be_so(elsewhere: Elsewhere) -> None:
-    """What says so elsewhere is what the implementation raises."""
+    """The same message from an implementation is an ordinary exception otherwise."""
     narrow, plain = torch.ones(1, dtype=torch.bfloat16), torch.ones(1)
     with pytest.raises(NotApplicable):
         elsewhere._refuse(NO_BFLOAT16, [narrow], "cpu", 0)
@@ -159,8 +159,8 @@ def test_there_is_nothing_to_check_only_where_that_can_be_so(elsewhere: Elsewher
 
 
 @pytest.mark.parametrize("server", [None, SERVER], ids=["fresh", "forked"])
-def test_what_cannot_be_loaded_is_the_users_error(workplace: Path, server: ForkServer | None) -> None:
-    """With the rule, and no process left."""
+def test_a_failed_import_is_a_user_error(workplace: Path, server: ForkServer | None) -> None:
+    """The message has the rule, and no process remains."""
     Path("broken.py").write_text("1 / 0\n", encoding="utf-8")
     limits = Limits()
     child = Child(limits, setup("broken.py:f", None, limits), server=server)
@@ -189,7 +189,10 @@ def every(x, at):
 
 
 def test_a_forked_process_is_heard_lost_and_ended_as_a_fresh_one(workplace: Path) -> None:
-    """What it prints past Python's streams too; whoever ends it ends itself, and another is forked."""
+    """Output past Python's streams is read too.
+
+    An implementation that ends the process ends only itself, and another is forked.
+    """
     Path("own.py").write_text(LIVELY, encoding="utf-8")
     limits = Limits()
     child = Child(limits, setup("own.py:every", None, limits), server=SERVER)
@@ -211,7 +214,7 @@ def test_a_forked_process_is_heard_lost_and_ended_as_a_fresh_one(workplace: Path
 
 @pytest.mark.skipif(not _may_unshare(), reason="this machine has no `unshare`, or it may not be used")
 def test_a_command_may_keep_the_process_from_the_system(workplace: Path) -> None:
-    """It has no process but itself to look at, and is asked and ended as any other."""
+    """The sandboxed process sees only its own processes, and is called and ended as usual."""
     Path("own.py").write_text(
         "import os\n\ndef f(x):\n    return x * len(os.listdir('/proc/1/task'))\n", encoding="utf-8"
     )
@@ -227,11 +230,11 @@ def test_a_command_may_keep_the_process_from_the_system(workplace: Path) -> None
     child.close()
 
 
-# What it is made of
+# Its modules
 
 
 def test_the_program_imports_nothing_beyond_itself() -> None:
-    """Its modules import each other relatively, so that they have no name of ours there."""
+    """Its modules use relative imports, so that no name of the harness appears there."""
     root = Path(wire.__file__).parents[1]
     for module in MODULES:
         tree = ast.parse(root.joinpath(*module.split(".")).with_suffix(".py").read_text(encoding="utf-8"))
@@ -240,8 +243,8 @@ def test_the_program_imports_nothing_beyond_itself() -> None:
         assert not [name for name in imported if name.split(".")[0] in {"harness", "cases", "reports"}], module
 
 
-def test_whoever_is_left_before_it_has_begun_ends(tmp_path: Path) -> None:
-    """And does not load code that may hang for nobody: until then it does not end with who started it."""
+def test_a_process_that_is_abandoned_before_its_start_ends(tmp_path: Path) -> None:
+    """It does not load code that may hang, because before the start it does not end with its parent."""
     (tmp_path / "endless.py").write_text("while True: pass")
     here, there = socket.socketpair()
     with there:
@@ -258,7 +261,7 @@ def test_whoever_is_left_before_it_has_begun_ends(tmp_path: Path) -> None:
 
 
 def test_the_program_has_another_name_each_time() -> None:
-    """Whoever knows this one knows nothing of the next."""
+    """Knowing a name does not help with the next program."""
     assert program() != program()
 
 
@@ -290,7 +293,7 @@ def over(value: Any) -> Any:
     ids=["transposed", "expanded", "empty", "scalar", "strided", "special", "slice"],
 )
 def test_tensors_go_over_as_they_are(x: Tensor) -> None:
-    """Bits, shape and strides; of a large storage only what is shown."""
+    """Bits, shape and strides are preserved. Only the visible part of a large storage is sent."""
     received = over({"x": [x]})["x"][0]
     assert received.shape == x.shape
     assert received.dtype == x.dtype
@@ -317,8 +320,8 @@ PARTS = {
 
 
 @pytest.mark.parametrize("name", PARTS)
-def test_parts_of_one_form_come_as_they_went(name: str) -> None:
-    """By columns or one by one: the same values, and each tensor with a storage of its own."""
+def test_parts_of_the_same_form_arrive_unchanged(name: str) -> None:
+    """Values agree, sent by columns or one by one, and each tensor has a separate storage."""
     received = over(PARTS[name])
     flat, form = tree_flatten(PARTS[name])
     leaves, received_form = tree_flatten(received)
@@ -334,13 +337,13 @@ def test_parts_of_one_form_come_as_they_went(name: str) -> None:
 
 
 def test_rows_of_a_batch_go_over_as_one_block() -> None:
-    """The header does not grow with their number but by what differs."""
+    """The size of the header depends on differences between rows, not on their number."""
     few, many = (Packed([{"inputs": [row]} for row in torch.randn(n, 7).unbind()]) for n in (10, 10_000))
     assert len(json.dumps([many.value, many.tensors])) < len(json.dumps([few.value, few.tensors])) + 10
 
 
 def test_other_objects_go_over_as_the_names_of_their_kinds() -> None:
-    """Nothing is executed on this side."""
+    """The receiver executes no code of them."""
     received = over([object(), (1, 2.5, None, float("inf")), {"a": True}, torch.ones(1).to_sparse()])
     assert received[0].kind == "object"
     assert received[1:3] == [(1, 2.5, None, float("inf")), {"a": True}]
@@ -377,8 +380,8 @@ def test_other_objects_go_over_as_the_names_of_their_kinds() -> None:
         b"\xff\xfe[]",
     ],
 )
-def test_what_is_no_message_is_refused(header: bytes) -> None:
-    """Whatever it promises."""
+def test_an_invalid_message_is_refused(header: bytes) -> None:
+    """Its claims do not matter."""
     data = memoryview(wire._PREFIX.pack(bytes(16), len(header)) + header + bytes(64))
     place = [0]
 
@@ -394,7 +397,7 @@ def test_what_is_no_message_is_refused(header: bytes) -> None:
 
 
 def test_a_tape_reaches_nowhere_beyond_its_own_numbers() -> None:
-    """Neither views beyond their storage, nor operations that are none on numbers."""
+    """Views beyond their storage are refused, and so are operations that are not numeric."""
     assert within(View(0, (2, 2), (2, 1), 0, torch.float32), [4])
     assert not within(View(0, (2, 2), (2, 1), 1, torch.float32), [4])
     assert not within(View(0, (2,), (2**39,), 0, torch.float32), [4])
@@ -408,6 +411,6 @@ def test_a_tape_reaches_nowhere_beyond_its_own_numbers() -> None:
             read_tape(value)
 
 
-def test_a_process_that_is_lost_is_no_fault_that_a_law_may_catch() -> None:
-    """It goes past whatever catches exceptions."""
+def test_no_law_catches_the_loss_of_a_process() -> None:
+    """The error is not an `Exception`, so that no handler catches it."""
     assert not issubclass(GoneError, Exception)

@@ -1,4 +1,4 @@
-"""How work ends: what is no way of ending early is raised, and of the rest what was finished is kept."""
+"""How work ends: unexpected errors propagate, and early ends keep the finished results."""
 
 import pytest
 
@@ -8,23 +8,23 @@ from harness.work.ending import INTERRUPTED, Ending
 GONE = UsageError("a cluster stays", value="none")
 
 
-def test_work_that_ends_by_itself_has_nothing_to_say() -> None:
-    """Its exit code is that of what came of it."""
+def test_work_that_ends_normally_has_no_message() -> None:
+    """The exit code depends on the results."""
     with Ending([]) as ending:
         pass
     assert (ending.early, ending.code, ending.error) == ("", None, None)
     ending.settle()
 
 
-def test_an_interrupt_keeps_what_was_finished() -> None:
-    """Even if that is nothing."""
+def test_an_interrupt_keeps_finished_results() -> None:
+    """The finished part may be empty."""
     with Ending([]) as ending:
         raise KeyboardInterrupt
     assert (ending.early, ending.code) == ("interrupted", INTERRUPTED)
 
 
-def test_an_error_of_the_users_waits_until_what_was_finished_is_safe() -> None:
-    """Then it is raised."""
+def test_a_user_error_is_raised_after_the_results_are_stored() -> None:
+    """It is raised afterwards."""
     with Ending(["a verdict"]) as ending:
         raise GONE
     assert ending.early == "ended by an error"
@@ -33,12 +33,12 @@ def test_an_error_of_the_users_waits_until_what_was_finished_is_safe() -> None:
 
 
 def test_an_error_before_anything_was_finished_is_raised_at_once() -> None:
-    """There is nothing to keep."""
+    """There are no results to keep."""
     with pytest.raises(UsageError), Ending([]):
         raise GONE
 
 
-def test_an_error_of_ours_is_raised_as_it_is() -> None:
-    """With its traceback."""
+def test_an_internal_error_is_raised_unchanged() -> None:
+    """Its traceback is kept."""
     with pytest.raises(ZeroDivisionError), Ending(["a verdict"]):
         raise ZeroDivisionError

@@ -1,4 +1,4 @@
-"""What a run says of its machine."""
+"""The description of the machine in a run."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ from harness.work.environment import accelerator_name, environment, usable_cores
 
 
 def test_the_environment_is_that_of_this_process(workplace: Path) -> None:
-    """Outside a repository there is no commit, and that is said as unknown."""
+    """Outside a repository the commit is unknown."""
     found = environment()
     assert found.torch == torch.__version__
     assert found.torch_threads == torch.get_num_threads()
@@ -25,7 +25,7 @@ def test_the_environment_is_that_of_this_process(workplace: Path) -> None:
 
 
 def test_the_outermost_cache_is_the_one_that_is_named(tmp_path: Path) -> None:
-    """Where the system does not say, it is unknown."""
+    """Without information from the system, it is unknown."""
     for index, (level, size) in enumerate([(1, "32K"), (1, "32K"), (2, "1024K"), (3, "32768K")]):
         (tmp_path / f"index{index}").mkdir()
         (tmp_path / f"index{index}" / "level").write_text(f"{level}\n")
@@ -47,12 +47,12 @@ def test_commit_and_dirtiness_are_those_of_the_working_directory(workplace: Path
 
 
 def test_usable_cores_are_at_most_those_of_the_machine() -> None:
-    """And at least a part of one."""
+    """They may be a fraction of a core."""
     assert 0 < usable_cores() <= (os.cpu_count() or 1)
 
 
 def test_an_accelerator_is_named_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By what its backend calls it."""
+    """Its backend provides the name."""
 
     class Backend:
         @staticmethod
@@ -66,6 +66,6 @@ def test_an_accelerator_is_named_where_there_is_one(monkeypatch: pytest.MonkeyPa
 
 
 def test_no_accelerator_is_unknown_and_not_empty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """None, in the record."""
+    """The record has ``None``."""
     monkeypatch.setattr(torch.accelerator, "is_available", lambda: False)
     assert accelerator_name() is None

@@ -1,4 +1,4 @@
-"""Executors: what is computed on other workers is what is computed here, and what they lose is said."""
+"""Executors give the same results as local computation, and report lost workers."""
 
 import json
 import multiprocessing
@@ -72,7 +72,7 @@ LIMIT = 3
 
 @pytest.fixture
 def homework(workplace: Path) -> Path:
-    """A file of one's own in the working directory, and one with executors."""
+    """Write a user file and a file with executors to the working directory."""
     (workplace / "executors.py").write_text(LOSING, encoding="utf-8")
     file = workplace / "homework.py"
     file.write_text(HOMEWORK, encoding="utf-8")
@@ -81,13 +81,13 @@ def homework(workplace: Path) -> Path:
 
 @pytest.fixture
 def threads() -> Iterator[Executor]:
-    """Two workers in this process, each with a process beside it."""
+    """Return two workers in this process, each with a separate process."""
     with ThreadPoolExecutor(2) as executor:
         yield executor
 
 
 def verdicts(campaign: Campaign, **where: Any) -> list[str]:
-    """Decide, and leave the durations out."""
+    """Decide, and drop the durations."""
     return [verdict.model_dump_json(exclude={"duration_s"}) for verdict in campaign.run(**where)]
 
 
@@ -95,7 +95,7 @@ def verdicts(campaign: Campaign, **where: Any) -> list[str]:
 
 
 def test_an_executor_changes_no_verdict(homework: Path, threads: Executor) -> None:
-    """On threads, and on processes that are started by it."""
+    """It has threads, or processes that it starts."""
     laws = ["value", "rows_sum_to_one"]
     campaign = Campaign("homework.py:softmax", "softmax", laws=laws, dtypes=["float32", "float16"])
     here = verdicts(campaign)
@@ -106,13 +106,13 @@ def test_an_executor_changes_no_verdict(homework: Path, threads: Executor) -> No
 
 
 def test_shipped_cases_are_decided_as_here(workplace: Path, threads: Executor) -> None:
-    """In a process beside the executor's too, where they are decided in this one otherwise."""
+    """An executor decides them in a separate process; otherwise they are decided in this process."""
     campaign = Campaign("cases.binary", laws=["value"], dtypes=["float32"])
     assert verdicts(campaign, executor=threads) == verdicts(campaign)
 
 
 def test_an_executor_changes_no_finding_of_a_survey(homework: Path, threads: Executor) -> None:
-    """Breaking points, worst cases, and how it sums."""
+    """The findings are breaking points, worst cases, and accumulators."""
     survey = Survey("homework.py:softmax", "softmax", laws=["value"], dtypes=["float32"], batches=1)
     found = [
         [[one.model_dump_json() for one in findings] for _, findings in survey.run(limits=Limits(), executor=executor)]
@@ -123,7 +123,7 @@ def test_an_executor_changes_no_finding_of_a_survey(homework: Path, threads: Exe
 
 
 def test_an_executor_changes_no_proof(homework: Path, threads: Executor) -> None:
-    """Its workers keep the shards in the folder, so that the same command goes on with them."""
+    """Its workers store the shards in the folder, so that the same command continues with them."""
     found = []
     for name, executor in (("here", None), ("there", threads)):
         only = {"dtypes": ["float16"], "layouts": ["contiguous", "spread"], "quantities": ["value"]}
@@ -140,7 +140,7 @@ def test_an_executor_changes_no_proof(homework: Path, threads: Executor) -> None
 
 @pytest.fixture(scope="module")
 def scheduler() -> Iterator[str]:
-    """The address of a Dask cluster with a worker."""
+    """Return the address of a Dask cluster with a worker."""
     from distributed import LocalCluster
 
     with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster:
@@ -148,7 +148,7 @@ def scheduler() -> Iterator[str]:
 
 
 def test_the_command_computes_on_a_dask_cluster(homework: Path, scheduler: str, harness_command: Command) -> None:
-    """And prints what it prints without."""
+    """The output is the same as without a cluster."""
     only = ("--law", "value", "--law", "rows_sum_to_one", "--dtypes", "float32")
     asked = ("check", "homework.py:softmax", "--contract", "softmax", *only)
     here = harness_command(*asked)
@@ -157,18 +157,18 @@ def test_the_command_computes_on_a_dask_cluster(homework: Path, scheduler: str, 
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="nothing is forked elsewhere")
-def test_another_process_tells_of_which_kind_this_one_is() -> None:
-    """Of one that is forked of whoever has imported torch, a worker that has not learns the same."""
+def test_another_process_reports_the_kind_of_this_one() -> None:
+    """A process forked from a parent with torch gives the same answer as a worker without torch."""
     assert json.loads(executor_worker.told_beside()) == json.loads(executor_worker.told_here())
 
 
-# What cannot be done
+# Refusals
 
 
 def test_a_worker_of_another_kind_is_refused(
     homework: Path, threads: Executor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The run would say that its figures are this machine's."""
+    """Otherwise the run would attribute its figures to this machine."""
     here = kind_here()
     versions = tuple((name, "6.0" if name == "hypothesis" else version) for name, version in here.versions)
     campaign = Campaign("homework.py:softmax", "softmax", laws=["value"], dtypes=["float32"])
@@ -184,15 +184,15 @@ def test_a_worker_of_another_kind_is_refused(
 
 
 def test_a_worker_that_does_not_see_the_folder_says_which(homework: Path) -> None:
-    """Files are looked up in it."""
+    """Files are searched there."""
     order = Order(Campaign("homework.py:softmax", "softmax"), Limits(), "/there/is/none", kind_here())
     reply = carried_out(order, 0)
     assert reply.usage is not None
     assert str(reply.usage["problem"]).endswith("cannot see the folder `/there/is/none`")
 
 
-def test_an_error_of_ours_comes_home_with_its_traceback(homework: Path, threads: Executor) -> None:
-    """A piece that there is not."""
+def test_an_internal_error_keeps_its_remote_traceback(homework: Path, threads: Executor) -> None:
+    """The request has an invalid piece."""
     campaign = Campaign("homework.py:softmax", "softmax", laws=["value"], dtypes=["float32"])
     with (
         ExecutorPool(campaign, Limits(), threads) as crew,
@@ -201,10 +201,8 @@ def test_an_error_of_ours_comes_home_with_its_traceback(homework: Path, threads:
         list(crew.answers([99]))
 
 
-def test_what_was_decided_before_the_executor_lost_its_workers_is_kept(
-    homework: Path, harness_command: Command
-) -> None:
-    """One plain message, exit code 2."""
+def test_verdicts_before_the_executor_lost_its_workers_are_kept(homework: Path, harness_command: Command) -> None:
+    """The command prints one plain message, with exit code 2."""
     asked = ("--contract", "softmax", "--dtypes", "float32", "--executor", "executors.py:losing", "--run", "lost")
     code, out, err = harness_command("check", "homework.py:softmax", *asked)
     assert (code, err.count("\n")) == (2, 1), err
@@ -213,8 +211,8 @@ def test_what_was_decided_before_the_executor_lost_its_workers_is_kept(
     assert len(RunFolder(Path(".harness", "runs", "lost")).read(Verdict)) == 3
 
 
-def test_what_was_proved_before_the_executor_lost_its_workers_is_kept(homework: Path, harness_command: Command) -> None:
-    """One plain message, exit code 2, and the same command goes on."""
+def test_proofs_before_the_executor_lost_its_workers_are_kept(homework: Path, harness_command: Command) -> None:
+    """The command prints one plain message, with exit code 2, and can be continued."""
     only = ("--dtypes", "float16", "--layouts", "contiguous,spread")
     asked = ("--contract", "sigmoid", *only, "--executor", "executors.py:losing", "--run", "lost")
     code, out, err = harness_command("prove", "homework.py:sigmoid", *asked)
@@ -225,15 +223,15 @@ def test_what_was_proved_before_the_executor_lost_its_workers_is_kept(homework: 
 
 
 class Asleep(Executor):
-    """Never does anything."""
+    """An executor that never runs anything."""
 
     def submit(self, *_: Any, **__: Any) -> "Future[Any]":
-        """Take a piece."""
+        """Accept a piece."""
         return Future()
 
 
-def test_when_time_is_up_what_has_not_begun_is_given_up(homework: Path) -> None:
-    """And the pieces are said to have no answer."""
+def test_pieces_that_have_not_started_are_given_up_at_the_time_limit(homework: Path) -> None:
+    """These pieces have no answer."""
     campaign = Campaign("homework.py:softmax", "softmax", laws=["value"], dtypes=["float32", "float16"])
     with ExecutorPool(campaign, Limits(), Asleep()) as crew:
         started = time.monotonic()
@@ -241,8 +239,8 @@ def test_when_time_is_up_what_has_not_begun_is_given_up(homework: Path) -> None:
         assert time.monotonic() - started >= 0.2
 
 
-def test_a_process_that_nobody_asks_ends(homework: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A worker of a cluster lives for months; the next piece starts another."""
+def test_an_idle_process_ends(homework: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker of a cluster may live for months; its next piece starts another process."""
     monkeypatch.setattr(executor_worker, "IDLE_S", 0.05)
     campaign = Campaign("homework.py:softmax", "softmax", laws=["value"], dtypes=["float32"])
     order, own = Order(campaign, Limits(), str(Path.cwd()), kind_here()), executor_worker.Outliving()
@@ -283,10 +281,10 @@ def test_a_process_that_nobody_asks_ends(homework: Path, monkeypatch: pytest.Mon
         ("dask://127.0.0.1:9", "cannot reach the Dask scheduler `dask://127.0.0.1:9`: "),
     ],
 )
-def test_what_is_no_executor_is_one_plain_message(
+def test_an_invalid_executor_is_one_plain_message(
     homework: Path, text: str, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With the way out."""
+    """The message has a remedy."""
     monkeypatch.setattr("harness.work.executor.PATIENCE_S", 0.2)
     with pytest.raises(UsageError) as caught, executor_named(text):
         pass
@@ -294,9 +292,7 @@ def test_what_is_no_executor_is_one_plain_message(
 
 
 @pytest.mark.parametrize("command", ["check", "survey", "prove"])
-def test_processes_of_this_machine_beside_an_executor_are_refused(
-    homework: Path, harness_command: Command, command: str
-) -> None:
+def test_local_processes_and_an_executor_are_refused(homework: Path, harness_command: Command, command: str) -> None:
     """They would have no effect."""
     asked = (command, "homework.py:softmax", "--contract", "softmax", "--jobs", "2", "--executor", "a.py:b")
     code, _, err = harness_command(*asked)
@@ -305,7 +301,7 @@ def test_processes_of_this_machine_beside_an_executor_are_refused(
 
 
 def test_a_cluster_takes_a_package_that_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is optional."""
+    """The package is optional, and the message names it."""
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(UsageError, match=r"pip install 'stability-harness\[dask\]'"), executor_named("dask://host:1"):
         pass

@@ -1,4 +1,4 @@
-"""The process that forks workers: torch is imported once, and of what is told one the others know nothing."""
+"""The fork server imports torch once, and its workers share no state."""
 
 import contextlib
 import json
@@ -62,14 +62,14 @@ os._exit(3)
 
 @pytest.fixture(scope="module")
 def own() -> Iterator[ForkServer]:
-    """A server that no other test asks."""
+    """Return a server that no other test uses."""
     server = ForkServer()
     yield server
     server.close()
 
 
 def forked(server: ForkServer, text: str, folder: Path, *, in_pairs: bool = False) -> Forked:
-    """Fork, as there can be no doubt of here."""
+    """Fork; the fork must succeed here."""
     with tempfile.TemporaryFile() as printed:
         process = server.forked(text, printed, folder=str(folder), in_pairs=in_pairs)
     assert process is not None
@@ -77,17 +77,17 @@ def forked(server: ForkServer, text: str, folder: Path, *, in_pairs: bool = Fals
 
 
 def ended(process: Forked) -> tuple[bytes, int]:
-    """What it said, and its exit code."""
+    """Return the output and the exit code of a process."""
     with process.stdin, process.stdout:
         said, code = process.stdout.read(), process.wait()
     process.close()
     return said, code
 
 
-def test_all_are_forked_of_one_process_and_told_apart(
+def test_all_are_forked_from_one_process_with_separate_settings(
     own: ForkServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Folder and variables are those of the moment; a variable of ours makes no other server."""
+    """Folder and environment are those at the time of the fork. A variable of the harness starts no other server."""
     for value in ("1", "2"):
         folder = tmp_path / value
         folder.mkdir()
@@ -97,8 +97,8 @@ def test_all_are_forked_of_one_process_and_told_apart(
 
 
 @pytest.mark.parametrize(("text", "code"), [("import os; os._exit(7)", 7), ("import os; os.abort()", -signal.SIGABRT)])
-def test_how_it_ended_is_known(own: ForkServer, tmp_path: Path, text: str, code: int) -> None:
-    """By an exit code or a signal; its number is nobody else's until it is let go."""
+def test_the_end_of_a_process_is_known(own: ForkServer, tmp_path: Path, text: str, code: int) -> None:
+    """The result is an exit code or a signal. The process number is not reused before it is closed."""
     process = forked(own, text, tmp_path)
     assert process.wait() == process.poll() == code
     os.kill(process.pid, 0)
@@ -107,8 +107,8 @@ def test_how_it_ended_is_known(own: ForkServer, tmp_path: Path, text: str, code:
         os.kill(process.pid, 0)
 
 
-def test_what_does_not_end_is_waited_for_as_long_as_is_said_and_killed(own: ForkServer, tmp_path: Path) -> None:
-    """As a process that was started."""
+def test_an_endless_process_is_awaited_until_the_timeout_and_killed(own: ForkServer, tmp_path: Path) -> None:
+    """It behaves like a process of `subprocess`."""
     process = forked(own, "import time; time.sleep(60)", tmp_path)
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(0.01)
@@ -117,10 +117,10 @@ def test_what_does_not_end_is_waited_for_as_long_as_is_said_and_killed(own: Fork
     assert ended(process) == (b"", -signal.SIGKILL)
 
 
-def test_the_second_has_torch_and_nothing_that_the_first_is_told(
+def test_the_second_process_has_torch_and_no_state_of_the_first(
     own: ForkServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No variable of ours, no module, no stream but its own."""
+    """It has no variable of the first, no module of the harness, and only its streams."""
     monkeypatch.setenv("HARNESS_SEEN", "1")
     text = FIRST.replace("PACKAGE", repr(str(Path(fork_server.__file__).parents[2])))
     said, code = ended(forked(own, text.replace("WAITING", repr(WAITING)), tmp_path, in_pairs=True))
@@ -132,10 +132,10 @@ def test_the_second_has_torch_and_nothing_that_the_first_is_told(
         "folder": [str(tmp_path), "its own"],
         "signs": [],
         "initial signs": False,
-        # Those of what the interpreter is started with, and of this text.
+        # Globals of the interpreter's start, and of this text.
         "globals": ["gc", "json", "l", "n", "os", "s", "sys", "traceback"],
         "streams": [os.devnull, printed, printed],
-        # The last is that of the folder that is being listed.
+        # The last descriptor is open on the listed folder.
         "open": [0, 1, 2, 3],
         "frames": ["<module>"] * 3,
         "leads": True,
@@ -144,7 +144,7 @@ def test_the_second_has_torch_and_nothing_that_the_first_is_told(
 
 @pytest.fixture
 def light(monkeypatch: pytest.MonkeyPatch) -> Iterator[ForkServer]:
-    """A server that has not even torch, which takes two seconds to import."""
+    """Return a server without torch, whose import takes two seconds."""
     absent = "from types import SimpleNamespace\n\n    torch = SimpleNamespace(set_num_threads=lambda _: None)\n"
     source = fork_server._source()
     for imported, instead in (("import torch\n", absent), ("import torch.fx.experimental.symbolic_shapes\n", "pass\n")):
@@ -156,10 +156,10 @@ def light(monkeypatch: pytest.MonkeyPatch) -> Iterator[ForkServer]:
     server.close()
 
 
-def test_another_server_takes_the_place_of_one_that_ended_or_has_other_variables(
+def test_a_server_that_ended_or_has_other_variables_is_replaced(
     light: ForkServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What the former had forked lives on, and is said to be killed where nobody knows how it ended."""
+    """Processes of the previous server stay alive. If their exit code is lost, they count as killed."""
     own = light
     ended(forked(own, AS_TOLD, tmp_path))
     first, process = own.pid, forked(own, "import time; time.sleep(60)", tmp_path)
@@ -177,19 +177,17 @@ def test_another_server_takes_the_place_of_one_that_ended_or_has_other_variables
     assert json.loads(ended(forked(own, AS_TOLD, tmp_path))[0])[0] == own.pid not in {first, other}
 
 
-def test_where_nobody_can_wait_for_the_child_of_another_nothing_is_forked(
+def test_nothing_is_forked_if_foreign_children_cannot_be_awaited(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Workers are started then."""
+    """Workers are then started instead."""
     monkeypatch.delattr(os, "pidfd_open")
     with tempfile.TemporaryFile() as printed:
         assert SERVER.forked("pass", printed, folder=str(tmp_path), in_pairs=False) is None
 
 
-def test_one_that_is_not_ready_yet_ends_with_whoever_is_interrupted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It would import torch to its end for nobody."""
+def test_a_starting_server_ends_with_an_interrupted_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise it would import torch in vain."""
     monkeypatch.setattr(fork_server, "_source", lambda: "import time\ndef serve(*_): time.sleep(60)")
     server = ForkServer()
 
@@ -210,8 +208,8 @@ def test_one_that_is_not_ready_yet_ends_with_whoever_is_interrupted(
         signal.signal(signal.SIGALRM, before)
 
 
-def test_one_that_is_not_ready_yet_ends_with_a_command_that_is_killed(tmp_path: Path) -> None:
-    """Which cannot end it."""
+def test_a_starting_server_ends_with_a_killed_command(tmp_path: Path) -> None:
+    """The killed command cannot end it."""
     package = repr(str(Path(fork_server.__file__).parents[2]))
     text = ALONE.replace("PACKAGE", package)
     command = subprocess.Popen([sys.executable, "-c", text], cwd=tmp_path, stdout=subprocess.PIPE, text=True)

@@ -1,4 +1,4 @@
-"""How a command is told to end: by Ctrl-C or SIGTERM, in a terminal or in the background of a script."""
+"""Ctrl-C and SIGTERM end a command, in a terminal or in the background of a script."""
 
 import gc
 import os
@@ -22,12 +22,12 @@ from harness.record import RUNS, RunFolder, Verdict
 from harness.work.interrupt import AGAIN_S, SIGNALS, Interrupt, interruptible, undivided
 
 IN_THE_BACKGROUND = ["sh", "-c", "trap '' INT TERM; exec \"$@\"", "sh"]
-"""As a script starts a command that it does not wait for, and more: neither signal is to end it."""
+"""Starts a command like the background of a script, and ignores both signals."""
 
 
 @pytest.fixture(autouse=True)
 def handlers_restored() -> Iterator[None]:
-    """What the tests below leave set is what was set before them."""
+    """Check that the tests below restore the signal handlers."""
     before = {number: signal.getsignal(number) for number in SIGNALS}
     yield
     assert {number: signal.getsignal(number) for number in SIGNALS} == before
@@ -35,7 +35,7 @@ def handlers_restored() -> Iterator[None]:
 
 @pytest.mark.parametrize("number", SIGNALS)
 def test_both_signals_interrupt_the_body(number: signal.Signals) -> None:
-    """And which one came is known afterwards."""
+    """The received signal is known afterwards."""
     with pytest.raises(KeyboardInterrupt), interruptible() as interrupt:
         signal.raise_signal(number)
     assert interrupt.received is number
@@ -43,7 +43,7 @@ def test_both_signals_interrupt_the_body(number: signal.Signals) -> None:
 
 @pytest.mark.parametrize("number", SIGNALS)
 def test_an_interrupt_waits_for_the_end_of_what_is_undivided(number: signal.Signals) -> None:
-    """And comes right after it; the next one does not wait."""
+    """It is raised right after it; a second interrupt does not wait."""
     steps = []
 
     def interrupted() -> None:
@@ -62,10 +62,10 @@ def test_an_interrupt_waits_for_the_end_of_what_is_undivided(number: signal.Sign
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_what_is_kept_is_counted(
+def test_stored_results_are_counted(
     harness_command: Command, workplace: Path, monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
-    """An interrupt while a verdict is kept leaves the record, its head and the terminal of one mind."""
+    """If a verdict is being stored, the records, the head and the terminal agree after the interrupt."""
     keep = Session.keep
 
     def interrupted(self: Session, record: Verdict) -> None:
@@ -79,14 +79,14 @@ def test_what_is_kept_is_counted(
     words = ["check", "torch:softmax", "--contract", "softmax", "--law", "rows_sum_to_one", "--run", "it"]
     done = harness_command(*words, "--dtypes", "float32,float16", "--jobs", "1")
     assert done.returncode == 130, done
-    assert "interrupted after 1 of 2 laws" in done.stdout
+    assert "interrupted after 1 of 2 verdicts" in done.stdout
     (work,) = RunFolder(RUNS / "it").head().work
-    assert work.sentence == "interrupted after 1 of 2 laws"
+    assert work.sentence == "interrupted after 1 of 2 verdicts"
     assert len(RunFolder(RUNS / "it").read(Verdict)) == 1
 
 
 class Dropping:
-    """Is interrupted while it ends, where Python drops what is raised."""
+    """Is interrupted in its destructor, where Python drops the exception."""
 
     def __init__(self, number: signal.Signals) -> None:
         self.number = number
@@ -96,7 +96,7 @@ class Dropping:
 
 
 class Plain:
-    """What can be referred to weakly."""
+    """An object that can be weakly referenced."""
 
 
 def _in_destructors(number: signal.Signals) -> None:
@@ -122,7 +122,7 @@ def _in_the_collector(number: signal.Signals) -> None:
 def test_an_interrupt_that_python_drops_is_raised_again(
     lose: Callable[[signal.Signals], None], number: signal.Signals, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Soon, and without a word on what was ignored; no thread and no hook stays."""
+    """It is raised soon, without a message about the dropped exception. No thread and no hook remains."""
     before = sys.unraisablehook, threading.active_count()
     with interruptible() as interrupt:
         lose(number)
@@ -133,7 +133,7 @@ def test_an_interrupt_that_python_drops_is_raised_again(
     assert interrupt.received is number
     assert capfd.readouterr().err == ""
     _settle(before[1])
-    # One that another test has left may end meanwhile.
+    # A thread that another test has left may end meanwhile.
     assert sys.unraisablehook is before[0]
     assert threading.active_count() <= before[1]
 
@@ -145,7 +145,7 @@ def _settle(threads: int) -> None:
 
 
 def test_a_command_that_ends_before_that_was_interrupted_too() -> None:
-    """Its exit code says so; one that failed keeps its own, and nothing is raised once it has ended."""
+    """Its exit code tells which signal came. A failed command keeps its exit code, and nothing is raised afterwards."""
     with interruptible() as interrupt:
         Dropping(signal.SIGTERM)
     time.sleep(2 * AGAIN_S)
@@ -163,7 +163,7 @@ def test_a_command_that_ends_before_that_was_interrupted_too() -> None:
 def test_commands_hear_of_it(
     module: str, words: tuple[str, ...], harness_command: Command, workplace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They end as at any interrupt."""
+    """They end as after any interrupt."""
 
     @contextmanager
     def interrupted() -> Iterator[None]:
@@ -177,8 +177,8 @@ def test_commands_hear_of_it(
     assert "Traceback" not in done.stderr
 
 
-def test_what_else_python_drops_is_said_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The hook that was set hears of it, and of an interrupt that no signal was."""
+def test_other_dropped_exceptions_are_reported_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The previous hook still receives other exceptions, and interrupts without a signal."""
     heard: list[type[BaseException]] = []
     monkeypatch.setattr(sys, "unraisablehook", lambda what: heard.append(what.exc_type))
 
@@ -199,8 +199,8 @@ def test_what_else_python_drops_is_said_as_before(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(
     "handler", [signal.SIG_IGN, signal.SIG_DFL, lambda *_: None], ids=["ignored", "default", "its own"]
 )
-def test_what_was_set_before_is_set_again(handler: signal.Handlers | Callable[..., None]) -> None:
-    """Whatever it was, after an interrupt too."""
+def test_previous_handlers_are_restored(handler: signal.Handlers | Callable[..., None]) -> None:
+    """Any previous handler is restored, after an interrupt too."""
     before = {number: signal.signal(number, handler) for number in SIGNALS}
     try:
         with pytest.raises(KeyboardInterrupt), interruptible():
@@ -239,13 +239,13 @@ def test_another_thread_changes_nothing() -> None:
 def test_the_exit_code_says_which_signal_interrupted(
     received: signal.Signals | None, code: int | None, ends_with: int | None
 ) -> None:
-    """A command that ended otherwise keeps its own."""
+    """A command that ended otherwise keeps its exit code."""
     assert Interrupt(received).exit_code(code) == ends_with
 
 
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_that_was_ignored_from_the_start_interrupts(number: signal.Signals) -> None:
-    """As one is by what a script starts in its background."""
+    """Processes in the background of a script ignore SIGINT from the start."""
     program = """
         import time
         from harness.work.interrupt import interruptible
@@ -279,8 +279,8 @@ def test_a_process_that_is_started_in_the_body_can_be_interrupted() -> None:
 
 
 @pytest.mark.parametrize(("number", "ends_with"), [(signal.SIGTERM, -signal.SIGTERM), (signal.SIGINT, 7)])
-def test_a_forked_process_is_ended_as_whoever_forked_it_expects(number: signal.Signals, ends_with: int) -> None:
-    """SIGTERM ends it without a word, and is no interrupt of the command's."""
+def test_a_forked_process_ends_as_its_parent_expects(number: signal.Signals, ends_with: int) -> None:
+    """SIGTERM ends it silently, and does not interrupt the command."""
     with interruptible() as interrupt:
         forked = os.fork()
         if not forked:
@@ -309,7 +309,10 @@ def softmax(logits):
 
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_command_in_the_background_is_ended_in_order(workplace: Path, number: signal.Signals) -> None:
-    """What it has finished is in the run, it says that there is more, and its exit code is the signal's."""
+    """The run has the finished results, and the output states that more is planned.
+
+    The exit code tells which signal ended the command.
+    """
     (workplace / "sleepy.py").write_text(SLEEPY, encoding="utf-8")
     words = ["check", "sleepy.py:softmax", "--contract", "softmax", "--law", "rows_sum_to_one", "--run", "it"]
     words += ["--dtypes", "float32,float16", "--jobs", "1"]
@@ -322,14 +325,14 @@ def test_a_command_in_the_background_is_ended_in_order(workplace: Path, number: 
         output, errors = running.communicate(timeout=60.0)
     assert running.returncode == 128 + number, errors
     assert "Traceback" not in errors
-    assert "verdict: interrupted after 1 of 2 laws, the rest was not checked; no defect in 1 law" in output
+    assert "verdict: interrupted after 1 of 2 verdicts, the rest was not checked; no defect in 1 law" in output
     (work,) = RunFolder(RUNS / "it").head().work
-    assert work.sentence == "interrupted after 1 of 2 laws"
+    assert work.sentence == "interrupted after 1 of 2 verdicts"
     assert [verdict.dtype for verdict in RunFolder(RUNS / "it").read(Verdict)] == ["float32"]
 
 
 def _ended_by(number: signal.Signals, command: list[str]) -> int:
-    """Send a command a signal once it says that it is ready, and return its exit code."""
+    """Send a signal to a command when it is ready, and return its exit code."""
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
@@ -354,7 +357,7 @@ main()
 
 @pytest.mark.parametrize(("number", "ends_with"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupt_while_the_command_is_imported_ends_it_in_order(number: signal.Signals, ends_with: int) -> None:
-    """Without a traceback."""
+    """There is no traceback."""
     program = EARLY.format(number=int(number))
     ended = subprocess.run([sys.executable, "-c", program, "list"], capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout, ended.stderr) == (ends_with, "", "")
@@ -364,7 +367,7 @@ def test_an_interrupt_while_the_command_is_imported_ends_it_in_order(number: sig
 def test_an_interrupt_that_is_dropped_ends_the_command_by_what_fails_later(
     monkeypatch: pytest.MonkeyPatch, number: signal.Signals, code: int
 ) -> None:
-    """Without a traceback; an error of a command that nobody interrupted is one."""
+    """There is no traceback. Without an interrupt, the same error has one."""
 
     def half_imported(**_: object) -> None:
         with suppress(KeyboardInterrupt):

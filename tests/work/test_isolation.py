@@ -1,4 +1,4 @@
-"""Code that runs in a process of its own: the same verdicts, plain messages, nothing left behind."""
+"""Code in a separate process: the same verdicts, plain messages, no remaining processes or files."""
 
 import os
 import subprocess
@@ -31,7 +31,7 @@ def softmax(x):
 
 @pytest.fixture
 def homework(workplace: Path) -> Path:
-    """A student's file in a folder below the working directory."""
+    """Write a student's file in a folder below the working directory."""
     file = workplace / "week 1" / "homework.py"
     file.parent.mkdir()
     file.write_text(HOMEWORK, encoding="utf-8")
@@ -39,7 +39,7 @@ def homework(workplace: Path) -> Path:
 
 
 def test_isolation_changes_no_verdict(homework: Path) -> None:
-    """Durations aside; whatever the number of processes."""
+    """All but durations is equal for any number of processes."""
     laws = ["value", "rows_sum_to_one", "gradient", "calls_agree", "row_alone"]
     campaign = Campaign("week 1/homework.py:softmax", "softmax", laws=laws, dtypes=["float32", "float16"])
     here, one, two = (
@@ -51,7 +51,7 @@ def test_isolation_changes_no_verdict(homework: Path) -> None:
 
 
 def test_the_side_that_reports_imports_no_torch(homework: Path) -> None:
-    """So that it is ready at once."""
+    """It therefore starts at once."""
     code = (
         "import sys; from harness.verdict.campaign import Campaign; from harness.work.limits import Limits; "
         "campaign = Campaign('week 1/homework.py:softmax', 'softmax', laws=['value'], dtypes=['float32']); "
@@ -73,15 +73,27 @@ def test_the_side_that_reports_imports_no_torch(homework: Path) -> None:
     ids=["exits", "aborts", "leaves", "raises", "hangs"],
 )
 def test_a_file_that_cannot_be_imported_is_the_users_error(workplace: Path, body: str, text: str) -> None:
-    """Nothing could be checked, and it says why."""
+    """The message has the reason."""
     Path("broken.py").write_text(f"{body}\n", encoding="utf-8")
     with pytest.raises(UsageError, match="cannot import") as caught:
         list(Campaign("broken.py:f", "softmax").run(limits=Limits(load_s=4.0 if "while" in body else 120.0)))
     assert text in str(caught.value)
 
 
+def test_an_import_that_changes_a_setting_is_noticed_once(workplace: Path) -> None:
+    """The setting is restored, so that the laws are decided as for any other file."""
+    code = "import torch\n\ntorch.set_default_dtype(torch.float64)\n\n\ndef f(x):\n    return x.softmax(-1)\n"
+    Path("wide.py").write_text(code, encoding="utf-8")
+    campaign = Campaign("wide.py:f", "softmax", laws=["value", "any_mode"], dtypes=["float32"])
+    value, mode = campaign.run(limits=Limits())
+    assert value.status is Status.HOLDS
+    assert (mode.status, mode.fault) == (Status.ERROR, Fault.STATE)
+    words = "the import of wide.f changes torch's default dtype from torch.float32 to torch.float64 (restored)"
+    assert mode.reason == words
+
+
 def test_no_process_is_left_behind(workplace: Path) -> None:
-    """Neither the workers nor what they have started."""
+    """Workers and their child processes end."""
     code = "import subprocess\n\ndef f(x):\n    subprocess.Popen(['sleep', '1000'])\n    return x.softmax(-1)\n"
     Path("starts.py").write_text(code, encoding="utf-8")
     verdicts = list(Campaign("starts.py:f", "softmax", laws=["no_rows"], dtypes=["float32"]).run(limits=Limits()))
@@ -93,7 +105,7 @@ def test_no_process_is_left_behind(workplace: Path) -> None:
 
 
 def test_an_interrupt_ends_the_workers(homework: Path) -> None:
-    """Closing the verdicts before their end does; what an executor of an earlier test keeps warm is none of them."""
+    """Closing the generator of verdicts early ends them too. Warm workers of an earlier test do not count."""
     before = {child.pid for child in psutil.Process().children(recursive=True)}
     verdicts = Campaign("week 1/homework.py:softmax", "softmax", dtypes=["float32"]).run(limits=Limits())
     assert next(iter(verdicts)).status is Status.BROKEN
@@ -102,8 +114,8 @@ def test_an_interrupt_ends_the_workers(homework: Path) -> None:
     assert left <= {SERVER.pid}
 
 
-def test_a_module_of_the_folder_stands_in_for_none_of_ours(workplace: Path) -> None:
-    """A file called as something that the harness needs is a student's own business."""
+def test_a_module_of_the_folder_replaces_no_module_of_the_harness(workplace: Path) -> None:
+    """A user's file may have the name of a module that the harness needs."""
     Path("json.py").write_text("raise SystemExit\n", encoding="utf-8")
     Path("homework.py").write_text(HOMEWORK, encoding="utf-8")
     verdicts = Campaign("homework.py:softmax", "softmax", laws=["no_rows"], dtypes=["float32"]).run(limits=Limits())
@@ -111,7 +123,7 @@ def test_a_module_of_the_folder_stands_in_for_none_of_ours(workplace: Path) -> N
 
 
 def test_the_first_call_may_take_the_time_that_compiling_takes(workplace: Path) -> None:
-    """It is bounded apart, once for each of what a compiler compiles anew; every later call is held to the limit."""
+    """The first call has a separate limit, once per compilation. Later calls have the usual limit."""
     sleeps = "import time\ncalls = []\n\ndef f(x):\n    calls.append(x)\n    time.sleep({})\n    return x.softmax(-1)\n"
     Path("early.py").write_text(sleeps.format("2.5 if len(calls) == 1 else 0.0"), encoding="utf-8")
     Path("late.py").write_text(sleeps.format("2.5 if len(calls) == 2 else 0.0"), encoding="utf-8")
@@ -140,7 +152,7 @@ def f(x):
 
 
 def test_a_compiler_has_its_own_time_in_every_call_that_it_compiles_in(workplace: Path) -> None:
-    """And what it logs is no printing."""
+    """Its log does not count as printing."""
     Path("compiled.py").write_text(COMPILED, encoding="utf-8")
     campaign = Campaign("compiled.py:f", "softmax", laws=["rows_sum_to_one"], dtypes=["float32"], examples=4)
     (verdict,) = campaign.run(limits=Limits(call_s=1.2))
@@ -148,7 +160,7 @@ def test_a_compiler_has_its_own_time_in_every_call_that_it_compiles_in(workplace
 
 
 def test_only_the_shipped_cases_are_not_watched() -> None:
-    """They are ours, and many; a package of somebody else's is watched in this process too."""
+    """They are trusted, and many. A package of another author is watched in this process too."""
     printing = Case(_prints, "softmax")
     for watched, came in ((False, (Status.HOLDS, None)), (True, (Status.ERROR, Fault.PRINTED))):
         (job,) = jobs([printing], laws=["calls_agree"], dtypes=["float32"], watched=watched)
@@ -177,7 +189,7 @@ def softmax(x):
 
 @pytest.mark.usefixtures("one_worker")
 def test_a_run_that_the_code_rewrites_is_refused(workplace: Path, harness_command: Command) -> None:
-    """While it is written and when it is read: what was altered never reads as if it held."""
+    """The change is noticed during the run and when the run is read."""
     Path("rewrites.py").write_text(REWRITES, encoding="utf-8")
     laws = ["--law", "value", "--law", "row_alone", "--law", "any_position"]
     done = harness_command("check", "rewrites.py:softmax", *laws, "--dtypes", "float32", "--run", "it")
@@ -188,8 +200,8 @@ def test_a_run_that_the_code_rewrites_is_refused(workplace: Path, harness_comman
 
 
 @pytest.mark.parametrize("does", ["list(hands.answers([0]))", "time.sleep(1000)"], ids=["in a call", "between calls"])
-def test_whoever_is_killed_leaves_no_process_and_no_file(does: str, workplace: Path) -> None:
-    """Neither the judge, nor the code, which would sleep on, nor the folder that they had."""
+def test_a_killed_command_leaves_no_process_and_no_file(does: str, workplace: Path) -> None:
+    """The judge, the sleeping user code and their folder disappear."""
     Path("sleeps.py").write_text("import time\n\ndef f(x):\n    time.sleep(1000)\n", encoding="utf-8")
     scratch = workplace / "scratch"
     scratch.mkdir()
@@ -235,7 +247,7 @@ def _lives(process: psutil.Process) -> bool:
     ],
 )
 def test_each_way_of_losing_a_process_has_its_sentence(code: int | None, fault: Fault, text: str) -> None:
-    """Where a call hung is read from the stack it left; frames of Python's and installed code are passed over."""
+    """The place of a hang is read from the stack dump, without frames of Python and installed packages."""
     stack = (
         "Stack (most recent call first):\n"
         f'  File "{os.__file__}", line 5 in wait\n  File "/home/a/homework.py", line 7 in softmax\n'

@@ -1,4 +1,4 @@
-"""Kindred pieces: one process does them, as long as no other piece waits too long for that."""
+"""Related pieces run in the same process, unless another piece would wait too long."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.usefixtures("workplace")
 
 
 def test_kindred_pieces_are_done_by_one_process() -> None:
-    """Where the other has enough to do of its own; what comes of them has the order that was asked for."""
+    """The other process is busy meanwhile. Results come in the requested order."""
     order = list(range(20))
     with Kindred(2, print, "ready") as processes:
         futures = processes.submit(in_step, order, [index % 2 for index in order])
@@ -23,7 +23,7 @@ def test_kindred_pieces_are_done_by_one_process() -> None:
 
 
 def test_a_process_goes_only_so_far_ahead() -> None:
-    """It takes what is left behind then; and what fails is a piece's own failure."""
+    """Beyond that, it takes remaining pieces. A failure affects only its piece."""
     order = list(range(3 * AHEAD))
     with Kindred(2, print, "ready") as processes:
         futures = processes.submit(first_one_waits, order, [index % 2 for index in order])

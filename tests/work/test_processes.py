@@ -1,4 +1,4 @@
-"""Processes beside this one: prepared before they work, and gone when it is."""
+"""Worker processes are prepared before they work, and end with their parent."""
 
 import signal
 import subprocess
@@ -22,7 +22,7 @@ if __name__ == "__main__":
 
 
 def test_a_worker_is_prepared_once_and_computes_on_one_thread(tmp_path: Path) -> None:
-    """Whatever it is asked afterwards."""
+    """All its tasks share the preparation."""
     script = tmp_path / "prepared.py"
     script.write_text(PREPARED, encoding="utf-8")
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True)
@@ -42,7 +42,7 @@ if __name__ == "__main__":
 
 
 def test_workers_end_with_a_process_that_is_killed(tmp_path: Path) -> None:
-    """It cannot say goodbye, and they do not wait for more work for ever: neither an idle one nor one at work."""
+    """The killed process cannot notify them, but neither idle nor busy workers wait for more work."""
     script = tmp_path / "killed.py"
     script.write_text(KILLED, encoding="utf-8")
     command = [sys.executable, str(script)]

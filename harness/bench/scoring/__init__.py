@@ -1,1 +1,1 @@
-"""Scoring: is an implementation right, and how fast is it beside a reference? For evaluations of generated kernels."""
+"""Scoring of generated kernels: whether an implementation is right, and its speed relative to a reference."""

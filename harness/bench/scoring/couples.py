@@ -1,4 +1,4 @@
-"""Speed beside a reference: couples of fresh processes that take turns, each on the same new inputs."""
+"""Speed relative to a reference: pairs of fresh processes that alternate, each on the same new inputs."""
 
 import math
 import random
@@ -20,7 +20,7 @@ MOST_BYTES = 2**26
 """Maximum bytes of inputs per turn, which limits the number of calls."""
 
 TURNS = 6
-"""Turns of a couple; one before them is not timed."""
+"""Number of timed turns per pair, after one that is not timed."""
 
 FEWEST_COUPLES, MOST_COUPLES = 5, 40
 
@@ -30,16 +30,16 @@ NARROW = 1.05
 
 @dataclass(frozen=True)
 class Couples:
-    """What was measured.
+    """Result of the measurement.
 
     Parameters
     ----------
     log_ratios
-        Of the reference's time to the candidate's, one a couple.
+        Logarithm of the reference's time divided by the candidate's, for each pair of processes.
     candidate_s, reference_s
-        The fastest call.
+        Duration of the fastest call.
     doubtful
-        Inputs, and what the candidate answered to them while it was timed, where that is not what the reference did.
+        Inputs of timed calls with answers of the candidate that differ from the reference.
     """
 
     log_ratios: tuple[float, ...]
@@ -49,30 +49,30 @@ class Couples:
 
     @property
     def ratio(self) -> Estimate:
-        """How many times faster the candidate is."""
+        """Return the speed-up of the candidate."""
         return geometric_mean([math.exp(log_ratio) for log_ratio in self.log_ratios])
 
 
 def couples(
     candidate: Timed, reference: Timed, fresh: Callable[[int], list[Inputs]], *, seconds: float, seed: int
 ) -> Couples:
-    """Measure until the interval is narrow, or time is up.
+    """Measure pairs until the interval is narrow, or the time is up.
 
     Parameters
     ----------
     candidate, reference
-        What is timed.
+        Implementations to time.
     fresh
-        Returns as many new inputs as are asked for.
+        Returns the requested number of new inputs.
     seconds
-        After how many no couple is begun but the first.
+        Time after which no further pair starts.
     seed
-        Of the order of turns, and of which answers are asked for, which nobody is to foresee.
+        Secret seed for the order of turns and the choice of compared answers.
 
     Raises
     ------
     UntimedError
-        If one of them cannot be timed.
+        If an implementation cannot be timed.
     """
     draw = random.Random(seed)  # noqa: S311 - whoever is timed has not the seed
     until = time.monotonic() + seconds
@@ -99,7 +99,7 @@ def _goes_on(log_ratios: Sequence[float], until: float) -> bool:
 
 
 def _calls(reference: Timed, fresh: Callable[[int], list[Inputs]]) -> int:
-    """How many calls a turn has: the reference's take long enough, and their inputs fit."""
+    """Return the calls per turn: the reference takes long enough, and the inputs fit into memory."""
     (inputs,) = fresh(1)
     size = sum(x.numel() * x.element_size() for x in inputs if isinstance(x, Tensor))
     most, calls = max(1, MOST_BYTES // max(size, 1)), 1
@@ -118,7 +118,7 @@ def _couple(
     draw: random.Random,
     doubtful: list[tuple[Inputs, Any]],
 ) -> dict[Timed, float]:
-    """Return the seconds of each one's fastest turn; one answer of every turn is looked at."""
+    """Return the seconds of the fastest turn of both; an answer from every turn is compared."""
     fastest = {candidate: math.inf, reference: math.inf}
     for side in fastest:
         side.renew()
@@ -136,7 +136,7 @@ def _couple(
 
 
 def _close(answer: Any, expected: Any) -> bool:
-    """Whether two answers are one but for roundings, as torch's own tests have it."""
+    """Whether two answers differ by rounding only, with the tolerances of torch's tests."""
     try:
         torch.testing.assert_close(answer, expected, equal_nan=True)
     except (AssertionError, TypeError, ValueError):

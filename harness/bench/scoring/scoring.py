@@ -1,7 +1,7 @@
-"""One implementation, its laws, and its speed beside a reference: what an evaluation of generated kernels asks for.
+"""The score of an implementation: its laws, and its speed relative to a reference.
 
-Only what is correct is timed. Every turn that is timed has inputs that the implementation has never seen, and what it
-answers to one of them is compared with what the reference does; where they differ, the law on the value decides.
+Only correct implementations are timed. Every timed turn has new inputs, and an answer to them is compared with the
+reference. If both differ, the law on values decides.
 """
 
 import secrets
@@ -35,30 +35,29 @@ NOT_CORRECT = "not timed because it is not correct"
 ANSWERS_OTHERWISE = "{} behaves differently while it is timed: its timed results break the law `{}`"
 
 CORRECT = {Tier.HOLDS, Tier.LOST}
-"""Digits are lost that careful implementations lose too."""
+"""Grades that count as correct; careful implementations lose digits too."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked.
+    """A request for a score.
 
     Parameters
     ----------
     campaign
-        Of the implementation: its laws.
+        Campaign with the laws of the implementation.
     reference
-        What it is timed beside, as a target.
+        Target of the reference.
     reference_call
-        How that is called.
+        Adapter of the reference.
     inputs
-        ``FILE:FUNCTION`` that returns the arguments of one call, other ones each time; those of the contract's
-        benchmark when absent.
+        ``FILE:FUNCTION`` that returns new arguments for each call; the default is the benchmark of the contract.
     sizes
         Lengths of axes of the contract's inputs.
     seconds
-        After how many no further couple is begun.
+        Time after which no further pair starts.
     limits
-        Under which both run.
+        Limits of both processes.
     """
 
     campaign: Campaign
@@ -71,32 +70,31 @@ class Question:
 
     @cached_property
     def late(self) -> int:
-        """Seed of what must not be foreseen: the campaign's, or one drawn anew."""
+        """Return the secret seed: that of the campaign, or a random one."""
         return secrets.randbelow(2**31) if self.campaign.late is None else self.campaign.late
 
     @property
     def device(self) -> str:
-        """Where both compute."""
+        """Return the device of both."""
         return self.campaign.devices[0]
 
 
 def score(question: Question, hands: Hands, *, told: Callable[[Verdict], None] = lambda _: None) -> Score:
-    """Decide the laws, and time what is correct.
+    """Decide the laws, and time a correct implementation.
 
     Parameters
     ----------
     question
-        What is asked.
+        The request.
     hands
-        Who carries the campaign out.
+        Executor of the campaign.
     told
-        Is told each verdict as it is reached.
+        Callback for each verdict.
 
     Raises
     ------
     UsageError
-        If the contract has no inputs to be timed on, or the reference or what returns inputs cannot be loaded; before
-        any law is decided.
+        If the contract has no inputs, or the reference or the function of inputs cannot be loaded.
     """
     if not hands.pieces:
         place = f"`{question.campaign.target}`"
@@ -112,7 +110,7 @@ def score(question: Question, hands: Hands, *, told: Callable[[Verdict], None] =
 
 
 def _decided(question: Question, verdicts: list[Verdict]) -> Score:
-    """What the laws say."""
+    """Return the score from the laws."""
     campaign = question.campaign
     subject = subject_of(campaign.target)
     return Score(
@@ -142,22 +140,14 @@ def _tier(verdicts: list[Verdict]) -> Tier:
 
 
 def with_speed(said: Score, question: Question) -> Score:
-    """Return the score of what is correct with what was measured, or with why nothing could be.
-
-    Parameters
-    ----------
-    said
-        The score of what keeps the laws.
-    question
-        What was asked.
-    """
+    """Return the score of a correct implementation with its speed, or with the reason why there is none."""
     with _problem(question, contract_named(said.contract)) as problem:
         return _with_speed(said, question, problem)
 
 
 @dataclass(frozen=True)
 class _Problem:
-    """What an implementation is timed beside, and on: ``fresh(count)`` returns new inputs for as many calls."""
+    """The reference and the inputs of the timing: ``fresh(count)`` returns inputs for as many calls."""
 
     contract: Contract
     reference: Timed
@@ -166,7 +156,7 @@ class _Problem:
 
 @contextmanager
 def _problem(question: Question, contract: Contract) -> Iterator[_Problem]:
-    """Load the problem, of which nothing is called yet."""
+    """Load the problem without a call of the reference."""
     with (
         _timed(question, question.reference, contract, question.reference_call) as reference,
         _inputs(question, contract) as fresh,
@@ -194,7 +184,7 @@ def _with_speed(said: Score, question: Question, problem: _Problem) -> Score:
 
 
 def _untimed(said: Score, why: str, *, of_candidate: bool) -> Score:
-    """What cannot be called on the inputs on which it is timed has no answer to them."""
+    """Return the score without a time; a candidate that does not answer its inputs is not correct."""
     if not of_candidate:
         return said.model_copy(update={"reason": why})
     return said.model_copy(update={"correct": False, "tier": Tier.UNANSWERED, "reason": why})
@@ -202,7 +192,7 @@ def _untimed(said: Score, why: str, *, of_candidate: bool) -> Score:
 
 @contextmanager
 def _inputs(question: Question, contract: Contract) -> Iterator[Callable[[int], list[Inputs]]]:
-    """What returns new inputs: of the user's function, or of the contract, in float32."""
+    """Return the function that makes new inputs: the user's, or that of the contract in float32."""
     if question.inputs is not None:
         with Timed(question.inputs, contract.name, call=None, limits=question.limits, device=CPU) as asked:
 
@@ -250,17 +240,7 @@ def _speed(found: Couples, device: str, shapes: dict[str, tuple[int, ...]]) -> S
 
 
 def broken_while_timed(question: Question, contract: Contract, found: Couples) -> str | None:
-    """Return the law that an answer breaks which differs from the reference's; ``None`` where all are right.
-
-    Parameters
-    ----------
-    question
-        What was asked, with the conventions of the answers.
-    contract
-        Of the implementation.
-    found
-        What was measured, and answered meanwhile.
-    """
+    """Return the law that a doubtful answer breaks; ``None`` if all answers are right."""
     laws = [law for law in contract.laws if law.group == "value"][:1]
     for inputs, answer in found.doubtful:
         if not laws or not isinstance(answer, Tensor):
@@ -274,7 +254,7 @@ def broken_while_timed(question: Question, contract: Contract, found: Couples) -
 
 
 def _recorded(answer: Tensor) -> Callable[..., Tensor]:
-    """What answers as was answered."""
+    """Return an implementation that gives the recorded answers."""
 
     def recorded(*_: Any) -> Tensor:
         return answer.clone()

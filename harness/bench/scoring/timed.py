@@ -1,8 +1,8 @@
 """An implementation that is timed from outside: in a process of its own, by a clock that it cannot reach.
 
-It is given the inputs of a turn first, and called on all of them once it is told to; the time in between is taken here.
-Each turn has inputs that it has never seen, so that nothing which it keeps of earlier ones is of use, and one of the
-answers is asked for afterwards.
+An instance is made before its inputs exist. Then the process gets the inputs of a turn, calls the implementation on all
+of them, and returns a checksum of each result; the time of this is taken here. Each turn has new inputs, so earlier
+results are of no use. Results that are fetched afterwards must have the checksums that were returned within the time.
 """
 
 import math
@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from typing import Any, Self
 
+from harness.calling.packed import checksum
 from harness.case import Case
 from harness.work.child import Child, LostError
 from harness.work.elsewhere import Elsewhere
@@ -50,6 +51,7 @@ class Timed:
         self._place = Elsewhere(self._child)
         self.cases: list[Case] = []
         self._contract, self._call = contract, call
+        self._checksums: list[Any] = []
         self._telling_s = math.inf
         """Shortest time of an empty message to the process."""
 
@@ -87,16 +89,31 @@ class Timed:
         return seconds - min(self._telling_s, seconds / 2)
 
     def _turn(self, batches: Sequence[Inputs]) -> float:
-        self._ask("take", case=0, inputs=[list(inputs) for inputs in batches], device=self._device)
+        self._ask("make", case=0)
+        self._ask("take", inputs=[list(inputs) for inputs in batches], device=self._device)
         start = time.perf_counter()
-        self._ask("turn")
-        return time.perf_counter() - start
+        answer = self._ask("turn")
+        seconds = time.perf_counter() - start
+        checksums = answer.get("value")
+        self._checksums = list(checksums) if isinstance(checksums, list) else []
+        return seconds
 
     def told(self, *at: int) -> list[Any]:
-        """Return what was answered to some of the inputs of the last turn."""
+        """Return the results for some of the inputs of the last turn.
+
+        Raises
+        ------
+        UntimedError
+            If they are not the results that there were when the clock stopped.
+        """
         value = self._ask("tell", at=list(at))["value"]
-        # What comes from there is what its process says.
-        return list(value) if isinstance(value, list) and len(value) == len(at) else [None] * len(at)
+        values = list(value) if isinstance(value, list) and len(value) == len(at) else [None] * len(at)
+        if [checksum(one) for one in values] != [self._checksum(one) for one in at]:
+            raise UntimedError(f"{self.target} changes its results after the time has been taken")
+        return values
+
+    def _checksum(self, at: int) -> Any:
+        return self._checksums[at] if at < len(self._checksums) else None
 
     def _begin(self) -> None:
         within_s = self._limits.first_call_s + self._limits.law_s

@@ -1,4 +1,4 @@
-"""What became of each benchmark: put into the JSON beside the timings, and said at the end if something is missing."""
+"""The outcomes of benchmarks: stored in the JSON with the timings, and printed if results are missing."""
 
 from typing import Any
 
@@ -6,13 +6,11 @@ import pytest
 
 
 class Account:
-    """A pytest plugin that keeps account of the benchmarks of one session; other tests are none of its business.
+    """A pytest plugin that counts the benchmarks of a session; it ignores other tests.
 
-    Notes
-    -----
-    It adds an object ``harness`` to pytest-benchmark's document: ``collected`` and ``passed`` (counts), ``failed`` and
-    ``skipped`` (lists of ``name`` and ``reason``), and whether the suite is ``complete``: everything collected was
-    passed or skipped for a reason.
+    It adds an object ``harness`` to the document of pytest-benchmark: ``collected`` and ``passed`` are counts,
+    ``failed`` and ``skipped`` are lists of ``name`` and ``reason``. The suite is ``complete`` if each benchmark passed
+    or was skipped.
     """
 
     def __init__(self) -> None:
@@ -22,7 +20,7 @@ class Account:
         self.skipped: dict[str, str] = {}
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Remember what is to run."""
+        """Note the collected benchmarks."""
         self.collected = {
             item.nodeid
             for item in session.items
@@ -30,7 +28,7 @@ class Account:
         }
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Remember what became of it."""
+        """Note the outcome of a benchmark."""
         if report.nodeid not in self.collected:
             return
         if report.failed:
@@ -44,11 +42,11 @@ class Account:
 
     @property
     def missing(self) -> int:
-        """How many neither passed nor were skipped."""
+        """Return the number of benchmarks that neither passed nor were skipped."""
         return len(self.collected) - len(self.passed) - len(self.skipped)
 
     def pytest_benchmark_update_json(self, output_json: dict[str, Any]) -> None:
-        """Add the account to the document, before it is written."""
+        """Add the counts to the document before it is written."""
         output_json["harness"] = {
             "complete": self.missing == 0,
             "collected": len(self.collected),
@@ -58,7 +56,7 @@ class Account:
         }
 
     def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
-        """Say how much of the suite there is, if that is not all."""
+        """Print how many benchmarks are missing, if any."""
         if self.missing:
             terminalreporter.section("incomplete", red=True)
             unfinished = self.missing - len(self.failed)

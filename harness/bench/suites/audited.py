@@ -1,4 +1,4 @@
-"""The training steps whose audit is timed: usual models on batches of 32, and small ones that are mostly Python."""
+"""The training steps of the audit benchmark: common models on batches of 32, and small models in mostly Python."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -11,24 +11,14 @@ from torchvision.models import VisionTransformer, mobilenet_v3_small, resnet18
 
 @dataclass(frozen=True)
 class Audited:
-    """A model, a batch and an optimizer.
-
-    Parameters
-    ----------
-    model
-        Takes the batch, and returns logits.
-    batch
-        Its input, and the labels.
-    optimizer
-        Of its parameters.
-    """
+    """A model, a batch of inputs and labels, and an optimizer of the parameters."""
 
     model: nn.Module
     batch: tuple[Tensor, Tensor]
     optimizer: torch.optim.Optimizer
 
     def __call__(self) -> None:
-        """Take a step."""
+        """Make a step."""
         X, y = self.batch
         self.optimizer.zero_grad()
         F.cross_entropy(self.model(X).flatten(0, -2), y.flatten()).backward()
@@ -36,7 +26,7 @@ class Audited:
 
     @property
     def state_bytes(self) -> int:
-        """What is there before a step, and after it: batch, parameters, gradients, the optimizer's state."""
+        """Return the bytes of batch, parameters, gradients and optimizer state, which outlive a step."""
         return sum(tensor.untyped_storage().nbytes() for tensor in self._state())
 
     def _state(self) -> Iterator[Tensor]:
@@ -48,7 +38,7 @@ class Audited:
 
 
 class _Attention(nn.Module):
-    """Causal self-attention by hand, and the layers after it."""
+    """Causal self-attention from scratch, and its following layers."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -58,7 +48,7 @@ class _Attention(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Of rows, positions and channels."""
+        """Take rows, positions and channels."""
         rows, length, width = x.shape
         joint = self.joint(self.norm(x)).view(rows, length, 3, self.heads, width // self.heads)
         query, key, value = joint.permute(2, 0, 3, 1, 4)
@@ -80,7 +70,7 @@ class _Generative(nn.Module):
         self.head = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, words))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Of the numbers of words."""
+        """Take the numbers of words."""
         logits: Tensor = self.head(self.blocks(self.words(x) + self.places.weight[: x.shape[1]]))
         return logits
 
@@ -93,13 +83,13 @@ class _Recurrent(nn.Module):
         self.layer, self.head = layer, nn.Linear(layer.hidden_size, 10)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Of rows, positions and channels."""
+        """Take rows, positions and channels."""
         logits: Tensor = self.head(self.layer(x)[0][:, -1])
         return logits
 
 
 class _Residual(nn.Module):
-    """Two convolutions with batch norm, beside the identity."""
+    """Two convolutions with batch norm and a residual connection."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -108,23 +98,23 @@ class _Residual(nn.Module):
         self.layers = nn.Sequential(*half, nn.ReLU(), *other)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Of images."""
+        """Take images."""
         return F.relu(x + self.layers(x))
 
 
 def _with_adam(model: nn.Module, X: Tensor, classes: int, *, each: bool = False) -> Audited:
-    """Labels for each row, or each position of it."""
+    """Return the step with labels for each row, or for each position of a row."""
     y = torch.randint(classes, X.shape[:2] if each else X.shape[:1])
     return Audited(model, (X, y), torch.optim.AdamW(model.parameters(), 1e-3))
 
 
 def _of_images(model: nn.Module) -> Audited:
-    """Of the size of CIFAR's."""
+    """Return the step on images of the size of CIFAR."""
     return _with_adam(model, torch.randn(32, 3, 32, 32), 10)
 
 
 def _of_sequences(layer: nn.RNNBase) -> Audited:
-    """Of a hundred positions."""
+    """Return the step on sequences of a hundred positions."""
     return _with_adam(_Recurrent(layer), torch.randn(32, 100, layer.input_size), 10)
 
 
@@ -139,7 +129,7 @@ def _usual_gpt() -> Audited:
 
 
 def _softmax_regression() -> Audited:
-    """The chapter's."""
+    """Return the step of the chapter."""
     model, batch = nn.Linear(784, 10), (torch.rand(256, 784), torch.randint(10, (256,)))
     return Audited(model, batch, torch.optim.SGD(model.parameters(), 0.1))
 
@@ -201,7 +191,7 @@ TRANSFORMERS = {"usual vit", "usual transformer encoder", "usual gpt", "transfor
 
 
 def audited_step(name: str) -> Audited:
-    """Make one of the steps, after a first call of it: its gradients and its optimizer's state are there."""
+    """Return a step after its first call, which creates gradients and optimizer state."""
     torch.manual_seed(0)
     step = STEPS[name]()
     step()

@@ -1,4 +1,4 @@
-"""What the suites share: their options, the data set, and that only what was right is kept."""
+"""Common parts of the suites: options, the data set, and dropping the timings of failed benchmarks."""
 
 import tempfile
 import threading
@@ -27,26 +27,25 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep account of what ran, and give options their defaults.
+    """Count benchmarks, and give options their defaults.
 
-    Under ``--pyargs`` pytest finds this file only when the command line is parsed already, so that what it declares
-    is not there.
+    With ``--pyargs`` pytest finds this file after parsing the command line, too late to declare options.
     """
     for name, declared in OPTIONS.items():
         if not hasattr(config.option, f"harness_{name}"):
             setattr(config.option, f"harness_{name}", declared.default)
     config.pluginmanager.register(Account(), "harness-account")
     if config.option.harness_progress is not None:
-        # A command that is killed can end nothing; what it measures would be kept by nobody.
+        # A killed command cannot end this process, and its results would be lost.
         ending = config.option.harness_progress, config.option.harness_scratch
         threading.Thread(target=end_with_reader, args=ending, daemon=True).start()
         config.pluginmanager.register(Progress(config.option.harness_progress), NAME)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """End where there is nothing to do; else set aside what was imported, which each benchmark would collect anew.
+    """End a session without items; else freeze imported objects.
 
-    A full collection of torch, the oracles and the laws takes a fifth of a second, as long as many a benchmark.
+    A full collection of torch, the oracles and the laws takes a fifth of a second, as long as many benchmarks.
     """
     give_up_if_idle(session)
     set_aside()
@@ -54,7 +53,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Iterator[None]:
-    """Drop the timing of what raised, was interrupted or turned out wrong after the timed loop."""
+    """Drop the timing of a benchmark that raised, was interrupted, or was found wrong after the timed loop."""
     try:
         return (yield)
     except BaseException:
@@ -68,7 +67,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def data(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ImageData]:
-    """The images, cut to the number of images asked for, for as long as the session lasts."""
+    """Yield the images, cut to the requested number, for the duration of the session."""
     try:
         with tempfile.TemporaryDirectory(prefix="images-", dir=tmp_path_factory.getbasetemp()) as scratch:
             folder = pytestconfig.getoption("harness_data")

@@ -1,4 +1,4 @@
-"""What suites do with pytest-benchmark's fixture: time a function in rounds, keep a record, refuse a wrong answer."""
+"""Common use of the pytest-benchmark fixture: time a function in rounds, keep a record, refuse a wrong answer."""
 
 from collections.abc import Callable
 from typing import Any, TypedDict
@@ -19,20 +19,10 @@ def measure(
     warm_calls: int = 3,
     warm_s: float = 0.05,
 ) -> WarmUp:
-    """Warm the function up and have pytest-benchmark time it.
+    """Warm the function up and let pytest-benchmark time it.
 
-    Parameters
-    ----------
-    benchmark
-        The fixture.
-    function
-        One call.
-    budget_s
-        Seconds the rounds take in all, about.
-    fewest
-        Rounds there are at least.
-    warm_calls, warm_s
-        The warm-up's calls after the cold one, and its seconds, at least.
+    The rounds take about ``budget_s`` seconds, and there are at least ``fewest``. After the cold call, the warm-up has
+    at least ``warm_calls`` calls and ``warm_s`` seconds.
     """
     with without_garbage_collection():
         warmed = warm(function, calls=warm_calls, duration_s=warm_s)
@@ -42,7 +32,7 @@ def measure(
 
 
 class Names(TypedDict):
-    """The fields by which every record names its case."""
+    """Fields of every record that name its case."""
 
     case: str
     family: str
@@ -50,17 +40,17 @@ class Names(TypedDict):
 
 
 def names(case: Case) -> Names:
-    """Return what every record says of its case."""
+    """Return the fields that name a case."""
     return Names(case=case.name, family=case.family, style=case.style)
 
 
 def keep(benchmark: Any, record: BenchRecord) -> None:
-    """Have pytest-benchmark keep the record of what was measured beside the statistics of the rounds."""
+    """Let pytest-benchmark store the record with the statistics of the rounds."""
     benchmark.extra_info.update(record.extra_info())
 
 
 def refuse(case: Case, rule: str, *, where: str, **facts: object) -> None:
-    """Fail the benchmark: a fast wrong answer is no timing."""
+    """Fail the benchmark of a wrong implementation: its time is worthless."""
     lines = [f"{case.name} is wrong, so its time is not reported [{where}]", f"  rule       {rule}"]
     lines += [f"  {name:<9}  {value}" for name, value in facts.items()]
     pytest.fail("\n".join(lines), pytrace=False)

@@ -1,4 +1,4 @@
-"""A limit of time on one call: for what hangs, or compiles for ever."""
+"""A time limit on one call, for calls that hang or compile forever."""
 
 from contextlib import AbstractContextManager
 
@@ -6,11 +6,5 @@ from harness.timing.alarm import alarm
 
 
 def within(seconds: float, what: str) -> AbstractContextManager[None]:
-    """Interrupt what runs for too long, where the system has an alarm.
-
-    Raises
-    ------
-    TimeoutError
-        Named after what took too long.
-    """
+    """Interrupt code that exceeds its time with a ``TimeoutError``, on systems with an alarm."""
     return alarm(seconds, lambda: TimeoutError(f"{what} took longer than {seconds:g} s"))

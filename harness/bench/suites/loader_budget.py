@@ -1,4 +1,4 @@
-"""The time budget of the loaders that are timed, at one batch size: where a batch's time goes in a training loop."""
+"""The time budget of the timed loaders at one batch size: a breakdown of the time of a batch in a training loop."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -12,20 +12,20 @@ from harness.tuner.probe import more_workers_than_cores
 from harness.work.environment import usable_cores
 
 SIZE = 256
-"""The book's; of other batch sizes the largest that is no larger, else the smallest."""
+"""Batch size of the book; otherwise the next smaller size, or the smallest."""
 
 SECONDS = 0.3
-"""Seconds for the training loop."""
+"""Duration of the training loop in seconds."""
 
 
 def budget_size(batch_sizes: Sequence[int]) -> int:
-    """Return the batch size whose budgets are closed."""
+    """Return the batch size with budgets."""
     return max((size for size in batch_sizes if size <= SIZE), default=min(batch_sizes))
 
 
 def close_budget(
     make: Callable[[], Iterable[Any]], configuration: Configuration, step: Callable[[Any], object] | None
 ) -> Budget:
-    """Run a training loop, or one that only loads, and return where the time of a batch goes."""
+    """Run a loop with or without a step, and return the breakdown of the time of a batch."""
     with more_workers_than_cores(), without_garbage_collection():
         return measure_budget(make, step, configuration, cores=usable_cores(), seconds=SECONDS, hop=hop_s)

@@ -1,12 +1,12 @@
-"""One cell of the matrix: a loader in one configuration, its slices in turns with the limit of memory.
+"""One loader in one configuration: its start and end, measured alone, and its slices, measured in turns with others.
 
-A round is a slice of the steady state: so many batches, from one epoch into the next. Before each round the limit has
-its turn, so that both meet the same machine, and their ratio is one within a round.
+A slice is a part of the steady state: a number of batches, from one epoch into the next. The memory limit is measured
+directly before each slice, so that both meet the same machine.
 """
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
 import psutil
@@ -18,28 +18,224 @@ from harness.case import Case
 from harness.loading.accounting import Memory, memory
 from harness.loading.configuration import Configuration
 from harness.loading.reading import LoaderReading, Start, Throughput
-from harness.record import median_ratio
 from harness.record.bench import LoaderRecord
-from harness.timing.clock import without_garbage_collection
 
-ROUNDS = 9
-"""Slices of a cell: the fewest whose second smallest and second largest enclose the median with 95 % confidence."""
+SLICES = 9
+"""Slices that share the measuring time of a loader."""
 
-FEWEST, LONG_S = 5, 0.1
-"""Number of rounds if a round takes longer than the limit: the fewest that give an interval."""
-
-MOST, WITHIN, PATIENCE = 25, 0.05, 4
-"""Rounds stop when the interval of the rate is narrow enough, at the maximum number, or when the time is a multiple
-of the requested seconds."""
+FEWEST = 5
+"""Minimum number of slices: the fewest that give an interval."""
 
 LIMIT_S = 8e-3
-"""Seconds of a turn of the limit."""
+"""Duration of a slice of the memory limit, in seconds."""
 
-REST_S = 0.1
-"""Seconds that workers have at most for filling their queues before the limit has its turn."""
+REST_S = 0.25
+"""Maximum pause after a slice, in seconds, in which workers fill their queues; then they leave the cores to others."""
 
 BURSTS_S = 0.1
-"""Minimum seconds of a slice for loaders with threads: some poll every 10 ms and deliver in bursts."""
+"""Minimum duration of a slice for loaders with threads, in seconds: some poll every 10 ms and deliver in bursts."""
+
+FINISH_S = 2.0
+"""Longest epoch that is read to its end to check its samples, in seconds."""
+
+SHORT_EPOCH = 4
+"""An epoch of at most this many slices is read as a whole: some loaders shuffle all samples before the first batch."""
+
+LONGEST_S = 1.5
+"""Total seconds of slices above which each worker delivers one batch per slice instead of two."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A loader to measure, with its configuration.
+
+    Parameters
+    ----------
+    make
+        Creates the loader.
+    count
+        Counts the samples of a batch.
+    configuration
+        Settings of the loader.
+    epoch_batches
+        Batches per epoch.
+    seconds
+        Total seconds of its slices.
+    limit
+        Memory limit; if absent, it follows from its batches.
+    needs_workers
+        Whether to skip a loader that starts neither processes nor threads.
+    """
+
+    make: Callable[[], Iterable[Any]]
+    count: Callable[[Any], int]
+    configuration: Configuration
+    epoch_batches: int
+    seconds: float
+    limit: MemoryLimit | None = None
+    needs_workers: bool = False
+
+    def reading(self) -> LoaderReading:
+        """Return a fresh reading of the loader."""
+        return LoaderReading(self.make, count=self.count)
+
+
+class Plan(NamedTuple):
+    """Batches per slice, and seconds per batch."""
+
+    batches: int
+    batch_s: float
+
+
+@dataclass(frozen=True)
+class Alone:
+    """What is measured of a loader while no other one is open.
+
+    Parameters
+    ----------
+    loader
+        Type of the loader.
+    start
+        Times until the first batch.
+    memory
+        Memory of this process and its workers in the steady state.
+    shutdown_s
+        Seconds to shut the loader down.
+    epochs
+        Samples and batches of the epochs that were read to their end.
+    last
+        Last batch.
+    plan
+        Plan of its slices.
+    is_hidden
+        Whether it may read ahead by an unknown number of batches.
+    limit
+        Memory limit; ``None`` if a batch has no tensor.
+    """
+
+    loader: str
+    start: Start
+    memory: Memory
+    shutdown_s: float
+    epochs: list[tuple[int, int]]
+    last: Any
+    plan: Plan
+    is_hidden: bool
+    limit: MemoryLimit | None
+
+
+def measure_alone(asked: Asked, *, finish_s: float = FINISH_S) -> Alone | None:
+    """Read a loader from its start to its end; ``None`` if it needs workers and starts none."""
+    kinds: list[type] = []
+
+    def noting() -> Iterable[Any]:
+        loader = asked.make()
+        kinds.append(type(loader))
+        return loader
+
+    limit = asked.limit
+    with LoaderReading(noting, count=asked.count) as reading:
+        before = _helpers()
+        start = reading.start()
+        has_helpers = bool(_helpers() - before)
+        if asked.needs_workers and not has_helpers:
+            return None
+        if limit is None:
+            batch = _one_batch(reading)
+            limit = MemoryLimit.of_batch(batch, asked.count(batch))
+        # A `DataLoader` reads ahead by a known number of batches; another loader with helpers by any number.
+        is_hidden = has_helpers and not issubclass(kinds[0], DataLoader)
+        plan = _plan(reading, asked, is_hidden=is_hidden)
+        reading.skip(min(plan.batches, asked.epoch_batches))
+        used, last = memory(), _one_batch(reading)
+        if not reading.epochs and plan.batch_s * asked.epoch_batches <= finish_s:
+            reading.finish(seconds=2 * finish_s)
+        shutdown_s = reading.close()
+    name = f"{kinds[0].__module__}.{kinds[0].__qualname__}"
+    return Alone(name, start, used, shutdown_s, reading.epochs, last, plan, is_hidden, limit)
+
+
+def _helpers() -> set[int]:
+    """Return the identifiers of the processes and threads of this program; some may end at any time."""
+    process = psutil.Process()
+    return {child.pid for child in process.children(recursive=True)} | {thread.id for thread in process.threads()}
+
+
+def _one_batch(reading: LoaderReading) -> Any:
+    """Read one more batch, and return it."""
+    kept: list[Any] = []
+    reading.take = kept.append
+    reading.skip(1)
+    reading.take = None
+    return kept[0]
+
+
+def _plan(reading: LoaderReading, asked: Asked, *, is_hidden: bool) -> Plan:
+    """Plan a slice: all workers deliver equally often, and fast loaders are read by whole epochs."""
+    configuration, slice_s = asked.configuration, asked.seconds / SLICES
+    if is_hidden:
+        slice_s = max(slice_s, BURSTS_S)
+        reading.steady(seconds=slice_s)
+    warm = reading.steady(seconds=slice_s, skip=configuration.ahead + 1)
+    batch_s, workers = warm.wall_s / warm.batches, configuration.workers
+    batches = round(slice_s / batch_s)
+    if workers:
+        turns = 2 if FEWEST * (3 * workers + configuration.ahead) * batch_s <= LONGEST_S else 1
+        batches = workers * max(turns, round(batches / workers))
+    if SHORT_EPOCH * batches >= asked.epoch_batches:
+        batches = asked.epoch_batches * max(1, round(batches / asked.epoch_batches))
+    return Plan(max(1, batches), batch_s)
+
+
+@dataclass
+class Lane:
+    """A loader that stays open while it is measured in turns with others."""
+
+    asked: Asked
+    alone: Alone
+    slices: list[Throughput] = field(default_factory=list)
+    limits: list[Throughput] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Create a fresh reading."""
+        self._reading = self.asked.reading()
+        self._left = 0.0
+
+    @property
+    def turn_s(self) -> float:
+        """Predicted seconds of a turn."""
+        ahead, plan = self.asked.configuration.ahead, self.alone.plan
+        return (ahead + 1 + plan.batches) * plan.batch_s + self._rest_s + LIMIT_S
+
+    @property
+    def _rest_s(self) -> float:
+        configuration = self.asked.configuration
+        return min(REST_S, configuration.ahead * self.alone.plan.batch_s)
+
+    def open(self) -> None:
+        """Start the loader."""
+        self._reading.start()
+        self._leave()
+
+    def turn(self) -> None:
+        """Time a slice of the limit and of the loader, then let its workers fill their queues."""
+        ahead, batches = self.asked.configuration.ahead, self.alone.plan.batches
+        if self.alone.limit is not None:
+            self.limits.append(self.alone.limit.slice(self.asked.configuration.batch_size, LIMIT_S))
+        if self.alone.is_hidden:
+            # It prepared no more than fits into the pause, and no more than an epoch.
+            pause_s = time.perf_counter() - self._left
+            self._reading.steady(seconds=pause_s, batches=self.asked.epoch_batches)
+        self.slices.append(self._reading.steady(batches=batches, skip=ahead + 1))
+        self._leave()
+
+    def _leave(self) -> None:
+        self._left = time.perf_counter()
+        time.sleep(self._rest_s)
+
+    def close(self) -> None:
+        """Shut the loader down."""
+        self._reading.close()
 
 
 @dataclass(frozen=True)
@@ -48,222 +244,52 @@ class Cell:
 
     Parameters
     ----------
-    loader
-        Type of the loader.
-    configuration
-        Its settings.
-    start
-        The way to the first batch.
+    asked
+        The loader, with its configuration.
+    alone
+        Measurements without other loaders.
     slices, limits
-        A round each; no limits where a batch has no tensor.
-    batches
-        Batches a slice.
-    memory
-        Of this process and its workers, in the steady state.
-    shutdown_s
-        Seconds that letting go of the loader takes.
-    epochs
-        Samples and batches of the epochs that were read to their end.
-    last
-        The last batch.
+        One per round; no limits if a batch has no tensor.
+    reference
+        Slices of the reference loader in the same rounds.
+    other_load
+        Cores that other processes used during the rounds; ``None`` if unknown.
     """
 
-    loader: str
-    configuration: Configuration
-    start: Start
+    asked: Asked
+    alone: Alone
     slices: list[Throughput]
     limits: list[Throughput]
-    batches: int
-    memory: Memory
-    shutdown_s: float
-    epochs: list[tuple[int, int]]
-    last: Any
+    reference: list[Throughput]
+    other_load: float | None
 
-    def record(self, case: Case, *, data: str, samples: int, remark: str | None) -> LoaderRecord:
-        """Return what is kept of it.
-
-        Parameters
-        ----------
-        case
-            The loader.
-        data, samples
-            What the samples are, and how many an epoch has.
-        remark
-            What is to be said of the data set.
-        """
+    def record(
+        self, case: Case, *, data: str, samples: int, remark: str | None, reference: str | None = None
+    ) -> LoaderRecord:
+        """Return the record of a case that loads a number of samples of some data."""
+        configuration, alone = self.asked.configuration, self.alone
         return LoaderRecord(
             **names(case),
-            **asdict(self.configuration),
+            **asdict(configuration),
             data=data,
             samples=samples,
-            batches=-(-samples // self.configuration.batch_size),
+            batches=-(-samples // configuration.batch_size),
             remark=remark,
-            loader=self.loader,
-            slice_batches=self.batches,
-            made_s=self.start.made_s,
-            iterator_s=self.start.iterator_s,
-            first_batch_s=self.start.wall_s,
-            start_cpu_s=self.start.cpu_s,
-            shutdown_s=self.shutdown_s,
+            loader=alone.loader,
+            slice_batches=alone.plan.batches,
+            made_s=alone.start.made_s,
+            iterator_s=alone.start.iterator_s,
+            first_batch_s=alone.start.wall_s,
+            start_cpu_s=alone.start.cpu_s,
+            shutdown_s=alone.shutdown_s,
             wall_us=tuple(it.wall_us for it in self.slices),
             cpu_us=tuple(it.cpu_us for it in self.slices),
             limit_wall_us=tuple(it.wall_us for it in self.limits),
             limit_cpu_us=tuple(it.cpu_us for it in self.limits),
-            pss_bytes=self.memory.pss_bytes,
-            shared_bytes=self.memory.shared_bytes,
+            pss_bytes=alone.memory.pss_bytes,
+            shared_bytes=alone.memory.shared_bytes,
+            reference=reference if self.reference else None,
+            reference_wall_us=tuple(it.wall_us for it in self.reference),
+            reference_cpu_us=tuple(it.cpu_us for it in self.reference),
+            other_load=self.other_load,
         )
-
-
-FINISH_S = 2.0
-"""Maximum seconds for reading an epoch to its end to check its samples, if no slice reached the end."""
-
-
-def measure_cell(
-    make: Callable[[], Iterable[Any]],
-    configuration: Configuration,
-    *,
-    count: Callable[[Any], int],
-    limit: MemoryLimit | None,
-    epoch_batches: int,
-    seconds: float,
-    finish_s: float = FINISH_S,
-    needs_workers: bool = False,
-) -> Cell | None:
-    """Read a loader from its start to its end, and time slices of it.
-
-    Parameters
-    ----------
-    make
-        Makes the loader.
-    configuration
-        Its settings.
-    count
-        Counts the samples of a batch.
-    limit
-        The limit of memory; that of its own batches where absent.
-    epoch_batches
-        Batches an epoch.
-    seconds
-        Seconds of all slices, about.
-    finish_s
-        An epoch that takes longer, in seconds, is not read to its end behind the slices.
-    needs_workers
-        Whether there is nothing to measure where it starts neither process nor thread.
-
-    Returns
-    -------
-    cell
-        What was measured; ``None`` where there is nothing to measure.
-    """
-    kinds: list[type] = []
-
-    def noting() -> Iterable[Any]:
-        loader = make()
-        kinds.append(type(loader))
-        return loader
-
-    with LoaderReading(noting, count=count) as reading:
-        before = _helpers()
-        start = reading.start()
-        helped = _helpers() > before
-        if needs_workers and not helped:
-            return None
-        if limit is None:
-            batch = _one_batch(reading)
-            limit = MemoryLimit.of_batch(batch, count(batch))
-        # How far a `DataLoader` reads ahead is known; any other that has helpers may read ahead as far as it likes.
-        hidden = helped and not issubclass(kinds[0], DataLoader)
-        slice_s = max(seconds / ROUNDS, BURSTS_S) if hidden else seconds / ROUNDS
-        if hidden:
-            reading.steady(seconds=slice_s)
-        plan = _plan(reading, configuration, slice_s, epoch_batches)
-        most_s = PATIENCE * seconds
-        slices, limits = _rounds(reading, configuration, limit, plan, hidden=hidden, most_s=most_s)
-        used = memory()
-        last = _one_batch(reading)
-        if not reading.epochs and plan.batch_s * epoch_batches <= finish_s:
-            reading.finish(seconds=2 * finish_s)
-        shutdown_s = reading.close()
-    name = f"{kinds[0].__module__}.{kinds[0].__qualname__}"
-    return Cell(name, configuration, start, slices, limits, plan.batches, used, shutdown_s, reading.epochs, last)
-
-
-def _helpers() -> int:
-    """How many processes and threads there are beside the one that asks."""
-    process = psutil.Process()
-    return len(process.children(recursive=True)) + process.num_threads()
-
-
-def _one_batch(reading: LoaderReading) -> Any:
-    """Read one batch more, and return it."""
-    kept: list[Any] = []
-    reading.take = kept.append
-    reading.skip(1)
-    reading.take = None
-    return kept[0]
-
-
-class _Plan(NamedTuple):
-    """Batches a slice, seconds a batch, and rounds."""
-
-    batches: int
-    batch_s: float
-    rounds: int
-
-
-SHORT_EPOCH = 4
-"""An epoch of no more slices than these is read as a whole: some shuffle all samples before the first batch."""
-
-
-LONGEST_S = 1.5
-"""Total seconds of slices above which each worker has one turn per slice instead of two."""
-
-
-def _plan(reading: LoaderReading, configuration: Configuration, slice_s: float, epoch_batches: int) -> _Plan:
-    """Plan a slice: each worker has as many turns as the others, and what is fast is read by whole epochs."""
-    warm = reading.steady(seconds=slice_s, skip=configuration.ahead + 1)
-    batch_s = warm.wall_s / warm.batches
-    workers = configuration.workers
-    batches = round(slice_s / batch_s)
-    if workers:
-        turns = 2 if FEWEST * (3 * workers + configuration.ahead) * batch_s <= LONGEST_S else 1
-        batches = workers * max(turns, round(batches / workers))
-    if SHORT_EPOCH * batches >= epoch_batches:
-        batches = epoch_batches * max(1, round(batches / epoch_batches))
-    batches = max(1, batches)
-    round_s = (configuration.ahead + 1 + batches) * batch_s
-    return _Plan(batches, batch_s, FEWEST if round_s > LONG_S else ROUNDS)
-
-
-def _rounds(
-    reading: LoaderReading,
-    configuration: Configuration,
-    limit: MemoryLimit | None,
-    plan: _Plan,
-    *,
-    hidden: bool,
-    most_s: float,
-) -> tuple[list[Throughput], list[Throughput]]:
-    slices: list[Throughput] = []
-    limits: list[Throughput] = []
-
-    with without_garbage_collection():
-        until = time.perf_counter() + most_s
-        while len(slices) < plan.rounds or _goes_on(slices, until):
-            paused = time.perf_counter()
-            if configuration.workers:
-                time.sleep(min(REST_S, configuration.ahead * plan.batch_s))
-            if limit is not None:
-                limits.append(limit.slice(configuration.batch_size, LIMIT_S))
-            if hidden:
-                # In so long a pause no more can have been laid ready than is used up in as long a time.
-                reading.steady(seconds=time.perf_counter() - paused)
-            slices.append(reading.steady(batches=plan.batches, skip=configuration.ahead + 1))
-    return slices, limits
-
-
-def _goes_on(slices: list[Throughput], until: float) -> bool:
-    """Whether more rounds are worth their time: the interval is too wide, and there is time."""
-    if len(slices) >= MOST or time.perf_counter() >= until:
-        return False
-    return not median_ratio([1.0] * len(slices), [it.wall_us for it in slices]).is_within(WITHIN)

@@ -1,4 +1,4 @@
-"""The limit of loading: gathering rows of tensors in memory, and converting them where bytes are to become floats."""
+"""The memory limit of loading: gathering rows of tensors in memory, and converting bytes to floats."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -11,12 +11,9 @@ from harness.loading.reading import Throughput
 
 
 class MemoryLimit:
-    """Gathers the rows of random batches, and nothing else.
+    """Gathers random rows of some tensors with equally many rows, and nothing else.
 
-    Parameters
-    ----------
-    arrays
-        Tensors with as many rows; bytes become float32, multiplied by 1 / 255.
+    Bytes become float32, multiplied by 1 / 255.
     """
 
     def __init__(self, arrays: Sequence[Tensor]) -> None:
@@ -25,22 +22,20 @@ class MemoryLimit:
 
     @classmethod
     def of_images(cls, images: Any, labels: Any) -> "MemoryLimit":
-        """Return the limit of a set of images in bytes."""
+        """Return the limit for a set of images in bytes."""
         return cls([torch.from_numpy(images).unsqueeze(1), torch.from_numpy(labels).long()])
 
     @classmethod
     def of_batch(cls, batch: Any, samples: int) -> "MemoryLimit | None":
-        """Return the limit of batches like this one, gathered from its own rows; ``None`` where it has no tensor."""
+        """Return the limit for batches like this one; ``None`` if it has no tensor."""
         arrays = [part for part in _tensors(batch) if part.ndim and len(part) == samples]
         return cls(arrays) if arrays else None
 
     def slice(self, batch_size: int, seconds: float) -> Throughput:
-        """Gather batches for so many seconds, after a first one that is not timed.
+        """Gather batches for some seconds, after an untimed first batch.
 
-        Notes
-        -----
-        Which rows is decided beforehand, and takes none of the time. A batch is kept until the next one is there, as
-        in a loop over any loader: two batches need more of the processor's cache than one.
+        The rows are chosen in advance. A batch stays alive until the next one exists, as in a loop over any loader: two
+        batches need more of the processor cache than one.
         """
         orders = torch.randperm(self.n).split(batch_size)
         batch = self._batch(orders[0])

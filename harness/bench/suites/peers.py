@@ -1,8 +1,8 @@
-"""Loaders of other projects on the same images, each the way its own documentation is fastest on tensors in memory.
+"""Loaders of other projects on the same images, each in the fastest way of its documentation for tensors in memory.
 
-They are loaders as the contract has them, and are measured where their package is installed: the extra ``peers``. All
-of them gather bytes and convert a batch at a time, as the reference loaders do. webdataset, litdata and
-mosaicml-streaming read files of formats of their own and nothing in memory: they are held against the laws alone.
+They have the interface of the contract, and are measured if their package is installed (extra ``peers``). All gather
+bytes and convert a batch at a time, like the reference loaders. The formats of webdataset, litdata and
+mosaicml-streaming are files only, so these packages are checked by laws and not timed.
 """
 
 import math
@@ -25,17 +25,7 @@ Batch = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True)
 class Peer:
-    """A loader of another project.
-
-    Parameters
-    ----------
-    function
-        The loader.
-    module
-        What it imports.
-    package
-        What is to be installed for it.
-    """
+    """A loader of another project, with the module it imports and the package to install."""
 
     function: Callable[[Path, bool, int, int, bool], Iterable[Batch]]
     module: str
@@ -43,25 +33,19 @@ class Peer:
 
     @property
     def case(self) -> Case:
-        """The loader as a case."""
+        """Return the loader as a case."""
         return Case(self.function, "loader", dtypes=("float32",), style="peer", name=f"peer.{self.function.__name__}")
 
     @property
     def absence(self) -> str | None:
-        """Why it cannot be measured; ``None`` where it can."""
+        """Return why it cannot be measured; ``None`` if it can."""
         if find_spec(self.module) is not None:
             return None
         return f"{self.package} is not installed; install the extra `peers`"
 
 
 class Remade:
-    """A loader made anew for each epoch by a function.
-
-    Parameters
-    ----------
-    make
-        Yields the batches of one epoch.
-    """
+    """A loader that a function creates for each epoch."""
 
     def __init__(self, make: Callable[[], Iterable[Batch]]) -> None:
         self.make = make
@@ -81,7 +65,7 @@ def _converted(batches: Iterable[tuple[Tensor, Tensor]]) -> Iterator[Batch]:
 
 
 def _gatherer(root: Path, *, train: bool) -> tuple[Callable[[list[int]], Batch], int]:
-    """Return what makes a batch of some indices, and how many samples there are."""
+    """Return a function that makes a batch from indices, and the number of samples."""
     images, labels = _tensors(root, train=train)
 
     def gather(indices: list[int]) -> Batch:
@@ -105,7 +89,7 @@ def light_dataloader(root: Path, train: bool, batch_size: int, workers: int, shu
 
 
 def light_dataloader_in_place(root: Path, train: bool, batch_size: int, workers: int, shuffle: bool) -> Iterable[Batch]:  # noqa: ARG001, FBT001
-    """``TensorDataLoader`` in its mode that gathers batch by batch."""
+    """``TensorDataLoader`` in the mode that gathers batch by batch."""
     from light_dataloader import TensorDataLoader
 
     loader = TensorDataLoader(_tensors(root, train=train), batch_size, shuffle=shuffle, memory_efficient=True)
@@ -113,7 +97,7 @@ def light_dataloader_in_place(root: Path, train: bool, batch_size: int, workers:
 
 
 def tensorloader(root: Path, train: bool, batch_size: int, workers: int, shuffle: bool) -> Iterable[Batch]:  # noqa: ARG001, FBT001
-    """``TensorLoader``, which reorders the set itself."""
+    """``TensorLoader``, which reorders the set."""
     from tensorloader import TensorLoader
 
     loader = TensorLoader(_tensors(root, train=train), batch_size=batch_size, shuffle=shuffle)
@@ -121,7 +105,7 @@ def tensorloader(root: Path, train: bool, batch_size: int, workers: int, shuffle
 
 
 def torchdata_nodes(root: Path, train: bool, batch_size: int, workers: int, shuffle: bool) -> Iterable[Batch]:  # noqa: FBT001
-    """A sampler of batches, and a map over them; by threads where there are workers."""
+    """A sampler of batches and a map over them, with threads as workers."""
     from torchdata import nodes
 
     gather, n = _gatherer(root, train=train)
@@ -145,13 +129,15 @@ class _Batches(Dataset[Batch]):
 
 
 def torchdata_stateful(root: Path, train: bool, batch_size: int, workers: int, shuffle: bool) -> Iterable[Batch]:  # noqa: FBT001
-    """``StatefulDataLoader`` in the place of torch's, over a sampler of batches."""
+    """``StatefulDataLoader`` instead of ``DataLoader``, over a sampler of batches."""
     from torchdata.stateful_dataloader import StatefulDataLoader
 
     gather, n = _gatherer(root, train=train)
     sampler = _batches_of_indices(n, batch_size, shuffle=shuffle)
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="'set_vital' is deprecated")  # it calls what torch has given up
+        warnings.filterwarnings(
+            "ignore", message="'set_vital' is deprecated"
+        )  # it calls a deprecated function of torch
         loader: Iterable[Batch] = StatefulDataLoader(
             _Batches(gather, n), batch_size=None, sampler=sampler, num_workers=workers, persistent_workers=workers > 0
         )
@@ -159,7 +145,7 @@ def torchdata_stateful(root: Path, train: bool, batch_size: int, workers: int, s
 
 
 def datasets(root: Path, train: bool, batch_size: int, workers: int, shuffle: bool) -> Iterable[Batch]:  # noqa: FBT001
-    """A table of Arrow with the format of NumPy, in torch's ``DataLoader`` over a sampler of batches."""
+    """An Arrow table in NumPy format, in a ``DataLoader`` over a sampler of batches."""
     import datasets
 
     images, labels = arrays(root, train=train)
@@ -181,7 +167,7 @@ def datasets(root: Path, train: bool, batch_size: int, workers: int, shuffle: bo
 
 
 def grain(root: Path, train: bool, batch_size: int, workers: int, shuffle: bool) -> Iterable[Batch]:  # noqa: FBT001
-    """A data set whose elements are batches; read by threads where there are workers."""
+    """A data set of batches, read by threads as workers."""
     import grain
 
     gather, n = _gatherer(root, train=train)
@@ -196,7 +182,7 @@ def grain(root: Path, train: bool, batch_size: int, workers: int, shuffle: bool)
 
 
 def spdl(root: Path, train: bool, batch_size: int, workers: int, shuffle: bool) -> Iterable[Batch]:  # noqa: FBT001
-    """A pipeline of batches of indices through threads, of which it has one at least."""
+    """A pipeline of batches of indices with at least one thread."""
     from spdl.pipeline import PipelineBuilder
 
     gather, n = _gatherer(root, train=train)

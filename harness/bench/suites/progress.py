@@ -1,4 +1,4 @@
-"""How far a suite has come, or why it was not begun, sent line by line to whoever started it."""
+"""Progress of a suite, or its refusal to start, as lines for the process that started it."""
 
 import json
 import os
@@ -13,13 +13,7 @@ NAME = "harness-progress"
 
 
 class Progress:
-    """A pytest plugin that writes a line of JSON for the number of items, and for each that begins or ends.
-
-    Parameters
-    ----------
-    descriptor
-        The write end of a pipe.
-    """
+    """A pytest plugin that writes JSON lines to a pipe: the number of items, and each start and end."""
 
     def __init__(self, descriptor: int) -> None:
         self._stream: TextIO = os.fdopen(descriptor, "w", encoding="utf-8", buffering=1)
@@ -28,17 +22,17 @@ class Progress:
         self._stream.write(json.dumps(facts) + "\n")
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Tell how many items there are."""
+        """Write the number of items."""
         self._tell(total=len(session.items))
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
-        """Tell which one begins."""
+        """Write the name of an item that starts."""
         self._tell(running=nodeid.rpartition("::")[2])
 
     def pytest_runtest_logfinish(self) -> None:
-        """Tell that it has ended."""
+        """Write that an item ended."""
         self._tell(done=1)
 
     def refuse(self, error: UsageError, *, idle: bool) -> None:
-        """Tell why nothing is measured."""
+        """Write why nothing is measured."""
         self._tell(refused={**error.parts, "idle": idle})

@@ -1,4 +1,4 @@
-"""Which cases a suite runs on: those of its contracts among the ones the target names."""
+"""Selection of cases: a suite runs on the cases of the target that have its contracts."""
 
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -13,20 +13,19 @@ from harness.contracts import claimed, contract_named
 from harness.error import UsageError
 
 DTYPE = "float32"
-"""What is timed."""
+"""Floating-point format of all timings."""
 
 SECONDS = 0.5
-"""Seconds measured a benchmark, warm-up and validation apart."""
+"""Measuring time per benchmark in seconds, without warm-up and validation."""
 
 _LOADED = pytest.StashKey[list[Case]]()
 _ASKED = pytest.StashKey[dict[str, None]]()
 
 
 def cases_of(config: pytest.Config, *contracts: str) -> dict[str, Case]:
-    """Return the cases of some contracts that work in float32, by name, in the order they are declared.
+    """Return the cases of some contracts that support float32, by name and in order of declaration.
 
-    The session ends with a plain sentence if the target cannot be loaded, or two cases of these contracts have one
-    name.
+    The session ends with a message if the target cannot be loaded, or if two cases of these contracts share a name.
     """
     selected: dict[str, Case] = {}
     config.stash.setdefault(_ASKED, {}).update(dict.fromkeys(contracts))
@@ -43,16 +42,9 @@ def cases_of(config: pytest.Config, *contracts: str) -> dict[str, Case]:
 
 
 def give_up(config: pytest.Config, error: UsageError, *, idle: bool = False) -> NoReturn:
-    """End the session with a plain sentence: sent to whoever started the suite, else on pytest's last line.
+    """End the session with a message, for the process that started it or on the last line of pytest.
 
-    Parameters
-    ----------
-    config
-        Of the session.
-    error
-        Why nothing is measured.
-    idle
-        Whether all is well but for this suite there is nothing to do.
+    An ``idle`` session has no error, but nothing to do.
     """
     progress = config.pluginmanager.get_plugin(NAME)
     if progress is not None:
@@ -61,7 +53,7 @@ def give_up(config: pytest.Config, error: UsageError, *, idle: bool = False) -> 
 
 
 def give_up_if_idle(session: pytest.Session) -> None:
-    """End the session where the cases that are loaded leave its suite without an item."""
+    """End the session if the loaded cases leave the suite without an item."""
     contracts = session.config.stash.get(_ASKED, {})
     if not contracts or not session.items or not all(map(_stands_for_none, session.items)):
         return
@@ -76,22 +68,22 @@ def give_up_if_idle(session: pytest.Session) -> None:
 
 
 _MANY = 10
-"""Contracts from which on their names say less than a word for all of them."""
+"""Number of contracts from which a general word replaces their names."""
 
 
 def _stands_for_none(item: pytest.Item) -> bool:
-    """Whether an item is what pytest puts in place of an empty set of parameters: a skip that no suite asks for."""
+    """Whether an item is the skip by which pytest replaces an empty set of parameters."""
     return item.get_closest_marker("skip") is not None
 
 
 def option(config: pytest.Config, name: str, default: Any) -> Any:
-    """Return what an option says, or the default where it is absent."""
+    """Return the value of an option, or the default if it is absent."""
     value = config.getoption(f"harness_{name}")
     return default if value is None else value
 
 
 def parametrize(metafunc: pytest.Metafunc, cases: Sequence[str], **axes: Sequence[Any]) -> None:
-    """Make one item for each case and each point of the axes; their values, joined by dashes, are its id."""
+    """Make one item for each case and point of the axes; its id joins their values by dashes."""
     metafunc.parametrize("case", cases)
     for axis, values in axes.items():
         metafunc.parametrize(axis, values, ids=str)

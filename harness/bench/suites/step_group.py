@@ -1,8 +1,8 @@
-"""Steps of one contract, device and batch size: measured in turns, with their phases and the floor beside them."""
+"""Steps with a common contract, device and batch size, interleaved with their phases and measurements of the floor."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor
@@ -12,6 +12,8 @@ from harness.bench.suites.training import Problem, finite, problem, started
 from harness.case import Case
 from harness.record import median_ratio
 from harness.timing.clock import Accelerator, Clock, WarmUp, warm, without_garbage_collection
+from harness.timing.device import MOST_CALLS, DeviceState, by_events, calls_in_queue, device_state, replayed
+from harness.timing.graph import NotCapturableError
 from harness.timing.interleaving import (
     SLICE_S,
     Arm,
@@ -23,13 +25,13 @@ from harness.timing.interleaving import (
     rounds_for,
     whole,
 )
-from harness.timing.roofline import COPY, MULTIPLY, READ, Rates, Work, gauges, rates, work_of_step
+from harness.timing.roofline import CACHED, COPY, MULTIPLY, READ, Gauge, Rates, Work, gauges, rates, work_of_step
 
 PHASES = ("forward", "loss", "backward", "update")
-"""The methods of a step whose phases can be timed apart."""
+"""Methods of a step whose phases can be timed separately."""
 
 FIRST_CALL_S = 120.0
-"""A first call that takes longer is given up: a compiler needs some ten seconds."""
+"""Time limit of a first call in seconds; a compiler needs about ten."""
 
 WARM_S = 0.03
 """Warm-up seconds for each step after its first call."""
@@ -39,7 +41,7 @@ WITHIN = 0.03
 are over."""
 
 GAUGE_S = 1e-3
-"""Turn length, in seconds, for measuring the machine's rates."""
+"""Duration of a turn that measures a rate of the machine, in seconds."""
 
 
 @dataclass(frozen=True)
@@ -51,23 +53,26 @@ class Timed:
     warmed
         Its calls before the rounds.
     calls
-        Calls a round.
+        Calls per round.
     rounds_s
-        Seconds a call, a number a round.
+        Seconds per call, one number per round.
     phases_s
-        The same of each phase, by name; empty where the step does not tell its phases.
-    launch
-        One call on the timed minibatch, not waited for.
+        Seconds by name of the phase; empty if the step does not report its phases.
     finite
-        Whether its parameters are numbers after all that.
+        Whether its parameters are finite afterwards.
+    device_s
+        On an accelerator, seconds per call by :data:`TIMES` and round.
+    graph_absent
+        Reason why there is no graph of the step on an accelerator.
     """
 
     warmed: WarmUp
     calls: int
     rounds_s: Sequence[float]
     phases_s: Mapping[str, Sequence[float]]
-    launch: Callable[[], object]
     finite: bool
+    device_s: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    graph_absent: str | None = None
 
 
 @dataclass(frozen=True)
@@ -77,23 +82,29 @@ class Group:
     Parameters
     ----------
     timed
-        By the name of the case.
+        Measurements by case.
     failed
-        What the others raised.
+        Errors of the other cases.
     work
-        What one step cannot do without.
+        Least work of a step.
     rates
-        Of the machine, round by round.
+        Rates of the machine in each round.
+    transfer_s
+        Seconds to copy the minibatch to the accelerator in each round; empty on the CPU.
+    states
+        State of the accelerator before and after the rounds.
     """
 
     timed: Mapping[str, Timed]
     failed: Mapping[str, Exception]
     work: Work
     rates: Sequence[Rates]
+    transfer_s: Sequence[float] = ()
+    states: tuple[DeviceState, DeviceState] = (DeviceState(), DeviceState())
 
     @property
     def floor_s(self) -> list[float]:
-        """The least time of a step, round by round."""
+        """Return the least time of a step in each round."""
         return [each.floor_s(self.work) for each in self.rates]
 
 
@@ -105,20 +116,10 @@ def measure_group(
     seconds: float,
     clock: Clock = time.perf_counter,
 ) -> Group:
-    """Measure the steps of some cases of one contract on one minibatch, in turns.
+    """Measure the steps of some cases on the same minibatch, interleaved.
 
-    Parameters
-    ----------
-    cases
-        The cases; one that raises is left out and the others go on.
-    batch_size
-        Samples of the minibatch.
-    accelerator
-        Where; the CPU when absent. Every call is then waited for, and so is every phase.
-    seconds
-        Seconds of each arm in all, about, at most.
-    clock
-        Seconds.
+    A case that raises leaves. On an accelerator, calls and phases are synchronized; further turns time queued calls by
+    events, the step as a graph, and the copy of the minibatch to the device.
     """
     place, settle = ("cpu", _nothing) if accelerator is None else (accelerator.name, accelerator.synchronize)
     lanes: dict[str, _Lane] = {}
@@ -126,42 +127,80 @@ def measure_group(
     with without_garbage_collection():
         for case in cases:
             try:
-                lanes[case.name] = _lane(case, problem(case, batch_size).to(place), settle, clock)
+                lanes[case.name] = _lane(case, problem(case, batch_size).to(place), settle, clock, accelerator)
             except Exception as error:  # noqa: BLE001 - the case's own benchmark raises it
                 failed[case.name] = error
-        work = _work(problem(cases[0], batch_size))
-        measuring = gauges(work, place)
-        arms = {name: lane.arm for name, lane in lanes.items()}
-        arms |= {name + _PHASES: lane.phases for name, lane in lanes.items() if lane.phases is not None}
-        arms |= {name: _arm(gauge.call, settle, clock, GAUGE_S) for name, gauge in measuring.items()}
+        given = problem(cases[0], batch_size)
+        work, before = _work(given), device_state(accelerator)
+        measuring = gauges(work, place, l2_bytes=before.l2_bytes)
+        arms = {name + suffix: arm for name, lane in lanes.items() for suffix, arm in lane.arms.items()}
+        for name, gauge in measuring.items():
+            arms[name] = _gauged(gauge, accelerator, clock)
+        if accelerator is not None:
+            arms[_TRANSFER] = _arm(_transfer(given, place), settle, clock, GAUGE_S)
         taken = interleave(arms, rounds=_rounds(arms, seconds), seed=batch_size, enough=_ratios_known(list(lanes)))
-    failed |= {name.removesuffix(_PHASES): error for name, error in taken.failed.items()}
+        states = (before, device_state(accelerator))
+    failed |= {_case(name): error for name, error in taken.failed.items()}
     timed = {name: _timed(lane, taken) for name, lane in lanes.items() if name not in failed}
-    per_s = ([measuring[gauge].amount / call_s for (call_s,) in taken.times[gauge]] for gauge in (READ, COPY, MULTIPLY))
-    return Group(timed, failed, work, list(map(rates, *per_s)))
+    kinds = (kind for kind in (READ, COPY, MULTIPLY, CACHED) if kind in measuring)
+    per_s = ([measuring[kind].amount / max(times[-1], 1e-9) for times in taken.times[kind]] for kind in kinds)
+    transfer_s = [call_s for (call_s,) in taken.times.get(_TRANSFER, ())]
+    return Group(timed, failed, work, list(map(rates, *per_s)), transfer_s, states)
 
 
-_PHASES = " in phases"
+_WHOLE, _PHASES, _QUEUED, _GRAPH = "", " in phases", " queued", " as a graph"
+"""Suffixes of the arms of a case."""
+
+_TRANSFER = "transfer"
+
+TIMES: Mapping[str, tuple[str, int]] = {
+    "launch_s": (_QUEUED, 0),
+    "device_s": (_QUEUED, 1),
+    "graph_s": (_GRAPH, 0),
+    "graph_device_s": (_GRAPH, 1),
+}
+"""Times on an accelerator, with the arm and the part of its turn."""
+
+
+def _case(name: str) -> str:
+    """Return the case of an arm."""
+    for suffix in (_PHASES, _QUEUED, _GRAPH):
+        name = name.removesuffix(suffix)
+    return name
+
+
+def _gauged(gauge: Gauge, accelerator: Accelerator | None, clock: Clock) -> Arm:
+    """Return the arm of a rate: waited calls on the CPU, queued calls between events on an accelerator."""
+    if accelerator is None:
+        return _arm(gauge.call, _nothing, clock, GAUGE_S)
+    waited = warm(_waited(gauge.call, accelerator.synchronize), duration_s=0.0, clock=clock)
+    calls = calls_in_queue(gauge.call, accelerator, clock, most=calls_within(GAUGE_S, waited.warm_s))
+    return Arm(by_events(gauge.call, accelerator, clock), calls)
+
+
+def _transfer(given: Problem, place: str) -> Callable[[], object]:
+    """Return a copy of the minibatch from ordinary memory of the host to the device."""
+    X, y = given.minibatch(0)
+    return lambda: (X.to(place, copy=True), y.to(place, copy=True))
 
 
 @dataclass(frozen=True)
 class _Lane:
-    """One case on its way through the measurement."""
+    """One case during the measurement, with its arms by suffix."""
 
     name: str
     warmed: WarmUp
     parameters: tuple[Tensor, Tensor]
-    launch: Callable[[], object]
-    arm: Arm
-    phases: Arm | None
+    arms: Mapping[str, Arm]
+    graph_absent: str | None = None
 
 
 def _nothing() -> None:
-    """On the CPU nothing is to be waited for."""
+    """Wait for nothing: the CPU has no queue."""
 
 
 def _waited(call: Callable[[], object], settle: Callable[[], None]) -> Callable[[], object]:
-    """The call, and the wait for what it queued where there is a queue."""
+    """Return the call with the wait for its queued work."""
     if settle is _nothing:
         return call
 
@@ -172,7 +211,9 @@ def _waited(call: Callable[[], object], settle: Callable[[], None]) -> Callable[
     return both
 
 
-def _lane(case: Case, given: Problem, settle: Callable[[], None], clock: Clock) -> _Lane:
+def _lane(
+    case: Case, given: Problem, settle: Callable[[], None], clock: Clock, accelerator: Accelerator | None
+) -> _Lane:
     step, parameters = started(case, given)
     X, y = given.minibatch(0)
 
@@ -183,15 +224,20 @@ def _lane(case: Case, given: Problem, settle: Callable[[], None], clock: Clock) 
     with within(FIRST_CALL_S, f"the warm-up of {case.name}"):
         warmed = warm(call, duration_s=WARM_S, clock=clock)
     calls = calls_within(SLICE_S, warmed.warm_s)
-    phases = in_parts(_in_phases(step, X, y, settle), clock) if _tells_phases(step) else None
-    return _Lane(
-        case.name,
-        warmed,
-        parameters,
-        launch,
-        Arm(whole(call, clock), calls),
-        None if phases is None else Arm(phases, calls),
-    )
+    arms = {_WHOLE: Arm(whole(call, clock), calls)}
+    if _tells_phases(step):
+        arms[_PHASES] = Arm(in_parts(_in_phases(step, X, y, settle), clock), calls)
+    if accelerator is None:
+        return _Lane(case.name, warmed, parameters, arms)
+    most = min(MOST_CALLS, calls)
+    queued = calls_in_queue(launch, accelerator, clock, most=most)
+    arms[_QUEUED] = Arm(by_events(launch, accelerator, clock), queued)
+    try:
+        replay = accelerator.capture(launch)
+    except NotCapturableError as error:
+        return _Lane(case.name, warmed, parameters, arms, str(error))
+    arms[_GRAPH] = Arm(replayed(replay, accelerator, clock), calls_in_queue(replay, accelerator, clock, most=most))
+    return _Lane(case.name, warmed, parameters, arms)
 
 
 def _tells_phases(step: Any) -> bool:
@@ -199,7 +245,7 @@ def _tells_phases(step: Any) -> bool:
 
 
 def _in_phases(step: Any, X: Tensor, y: Tensor, settle: Callable[[], None]) -> Callable[[Callable[[], None]], None]:
-    """One step that says at the end of each phase that it has come to it."""
+    """Return a step that reports when a phase ends."""
 
     def call(ended: Callable[[], None]) -> None:
         scores = step.forward(X)
@@ -224,14 +270,14 @@ def _arm(call: Callable[[], object], settle: Callable[[], None], clock: Clock, s
 
 
 def _rounds(arms: Mapping[str, Arm], seconds: float) -> int:
-    """How many rounds, from the seconds that one takes."""
+    """Return the number of rounds that fit into the time, from a trial round."""
     once = interleave(arms, rounds=1)
     round_s = sum(sum(times[0]) * (arms[name].calls + 1) for name, times in once.times.items())
     return rounds_for(seconds, round_s, len(arms))
 
 
 def _ratios_known(steps: Sequence[str]) -> Callable[[Times], bool]:
-    """Whether the ratios of the steps are known; of a single one, whether its own time is."""
+    """Return whether the ratios of the steps are known; of a single step, whether its time is."""
 
     def known(times: Times) -> bool:
         series = [[whole_s for (whole_s,) in times[name]] for name in steps if name in times]
@@ -245,11 +291,16 @@ def _timed(lane: _Lane, taken: Interleaved) -> Timed:
     parts = taken.times.get(lane.name + _PHASES)
     return Timed(
         lane.warmed,
-        lane.arm.calls,
+        lane.arms[_WHOLE].calls,
         [call_s for (call_s,) in taken.times[lane.name]],
         dict(zip(PHASES, map(list, zip(*parts, strict=True)), strict=True)) if parts else {},
-        lane.launch,
         finite(lane.parameters),
+        {
+            name: [round_s[part] for round_s in taken.times[lane.name + arm]]
+            for name, (arm, part) in TIMES.items()
+            if lane.name + arm in taken.times
+        },
+        lane.graph_absent,
     )
 
 

@@ -1,4 +1,4 @@
-"""The training step of the loops in which loaders are measured: the concise softmax regression."""
+"""The training step in loops that measure loaders: concise softmax regression."""
 
 from collections.abc import Callable
 from typing import Any
@@ -19,14 +19,14 @@ RATE = 0.001
 
 
 def stepper_of(config: pytest.Config) -> Case:
-    """The concise step among the cases that are loaded; the chapter's where there is none."""
+    """Return the concise step among the loaded cases, or the chapter's."""
     own = list(cases_of(config, STEP).values())
     concise = [case for case in (*own, *load(SHIPPED)) if case.contract == STEP and case.style == "concise"]
     return concise[0]
 
 
 def training_step(case: Case) -> tuple[Callable[[Any], object], tuple[Tensor, Tensor]]:
-    """Return a step on batches of images and labels, and the parameters that it moves."""
+    """Return a step on batches of images and labels, and the parameters it updates."""
     generator = torch.Generator().manual_seed(0)
     weight = 0.01 * torch.randn(CLASSES, PIXELS, generator=generator)
     step, parameters = case.function(weight, torch.zeros(CLASSES), RATE)

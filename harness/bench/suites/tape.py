@@ -1,4 +1,4 @@
-"""A tape for pytest-benchmark: it records rounds that were measured in turns with those of other benchmarks."""
+"""A tape for pytest-benchmark, which replays rounds that were interleaved with other benchmarks."""
 
 from collections.abc import Sequence
 from itertools import chain, repeat
@@ -6,37 +6,25 @@ from typing import Any
 
 
 class Tape:
-    """A clock that shows what was measured: the benchmark's timer, set ahead by each call it makes.
+    """A clock for pytest-benchmark that each call advances by a recorded time.
 
-    Notes
-    -----
-    Pytest-benchmark times one benchmark after the other. What is measured in turns is played to it afterwards, so that
-    its statistics and its record are those of every other benchmark.
+    Pytest-benchmark times one benchmark after the other. Replaying interleaved rounds gives them the same statistics
+    and the same record as any other benchmark.
     """
 
     def __init__(self) -> None:
         self._now_s = 0.0
 
     def clock(self) -> float:
-        """Seconds; the ``timer`` of the benchmark."""
+        """Return the seconds on the tape; the ``timer`` of the benchmark."""
         return self._now_s
 
     def play(self, benchmark: Any, rounds_s: Sequence[float], *, calls: int) -> None:
-        """Have the benchmark time the rounds again.
-
-        Parameters
-        ----------
-        benchmark
-            The fixture, whose timer is :meth:`clock`.
-        rounds_s
-            Seconds a call of each round.
-        calls
-            Calls a round.
-        """
+        """Let the benchmark time recorded rounds, given their seconds per call and the calls per round."""
         ahead = chain.from_iterable(repeat(call_s, calls) for call_s in rounds_s)
 
         def call() -> None:
-            self._now_s += next(ahead, 0.0)  # one call more is made for a result that nobody reads
+            self._now_s += next(ahead, 0.0)  # the benchmark makes one more call for its result
 
         self._now_s = 0.0
         benchmark.pedantic(call, rounds=len(rounds_s), iterations=calls)

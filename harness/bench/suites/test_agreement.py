@@ -1,4 +1,4 @@
-"""Our step times against those of ``torch.utils.benchmark.Timer``, measured in turns with it."""
+"""Our step times compared with ``torch.utils.benchmark.Timer``, interleaved."""
 
 import time
 from typing import Any
@@ -21,7 +21,7 @@ from harness.timing.interleaving import SLICE_S, Arm, Slice, calls_within, inter
 
 BATCH_SIZES = (1, 256)
 SECONDS = 0.5
-"""Seconds of either, a benchmark."""
+"""Seconds per benchmark and timer."""
 
 TOLERANCE = 0.03
 """Maximum relative difference between both timers."""
@@ -37,14 +37,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def by_timer(stmt: str, names: dict[str, Any]) -> Slice:
-    """Return a turn of torch's timer, which makes its own warm-up calls before those it times."""
+    """Return a turn of the timer of torch, which also makes warm-up calls."""
     timer = Timer(stmt, globals=names, num_threads=1)
     return lambda calls: tuple(timer.timeit(calls).raw_times)
 
 
 @pytest.mark.benchmark(timer=TAPE.clock)
 def test_agreement(benchmark: Any, pytestconfig: pytest.Config, case: str, batch_size: int) -> None:
-    """Give both equally many turns on one step; refuse where the whole interval of the ratio is 3 % off."""
+    """Time one step by both, and refuse if the whole interval of the ratio is 3 % off."""
     declared = cases_of(pytestconfig, *CONTRACTS)[case]
     with threads(1), without_garbage_collection():
         warmed, arms = _arms(declared, batch_size)
@@ -76,7 +76,7 @@ def test_agreement(benchmark: Any, pytestconfig: pytest.Config, case: str, batch
 
 
 def _arms(case: Case, batch_size: int) -> tuple[WarmUp, dict[str, Arm]]:
-    """Warm a step up, and return the two ways of timing it, with as many calls a turn."""
+    """Warm a step up, and return both ways of timing it, with equally many calls."""
     given = problem(case, batch_size)
     step, _ = started(case, given)
     X, y = given.minibatch(0)

@@ -1,4 +1,4 @@
-"""What an audit costs: CPU time and memory of audited training steps beside the same steps as they are."""
+"""The cost of an audit: CPU time and memory of audited training steps relative to the plain steps."""
 
 import time
 from collections.abc import Callable
@@ -27,19 +27,19 @@ EVENTS_LIMIT, TRANSFORMER_LIMIT, FULL_LIMIT, MEMORY_LIMIT = 3.0, 8.0, 12.0, 5.0
 """Target multiples of the plain step for an audit."""
 
 RUN_STEPS = 100
-"""Steps of the run that is audited within as many times its own as an audit for events may take."""
+"""Steps of the run that is audited within the time limit of an audit for events."""
 
 TAPE = Tape()
 
 
 class _Idle(TorchDispatchMode):
-    """Sees every operation and does nothing but count: what no audit in Python can be below."""
+    """Sees every operation and counts it: the lower limit of an audit in Python."""
 
     calls = 0
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        """Leave torch's compiler alone, as an audit does: each call would go through it."""
+        """Leave the compiler of torch alone, as an audit does."""
         return False
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -74,7 +74,7 @@ WAYS: dict[str, Callable[[Audited], object]] = {
 @pytest.mark.benchmark(timer=TAPE.clock)
 @pytest.mark.parametrize("case", STEPS)
 def test_audit(benchmark: Any, pytestconfig: pytest.Config, case: str) -> None:
-    """Give each way its turns on one step, by the clock of the process, which other processes do not slow down."""
+    """Interleave all ways on one step, by the clock of the process, which other processes do not affect."""
     step = audited_step(case)
     with threads(1), without_garbage_collection():
         ways = {name: partial(way, step) for name, way in WAYS.items()}
@@ -120,7 +120,7 @@ def test_audit(benchmark: Any, pytestconfig: pytest.Config, case: str) -> None:
 
 
 def within_bound(step: Callable[[], object], steps: int) -> tuple[AuditRun, float]:
-    """Audit a run of a step for events within the bound; return what became of it, and its CPU time from outside."""
+    """Audit a run of a step for events within the limit; return its record, and its CPU time from outside."""
     run = audit_run(mode="events", within=EVENTS_LIMIT, steps=steps)
     began = time.process_time()
     for _ in range(steps):
@@ -130,7 +130,7 @@ def within_bound(step: Callable[[], object], steps: int) -> tuple[AuditRun, floa
 
 
 def peak_bytes(call: Callable[[], object]) -> int:
-    """Return the most bytes of tensors that a call holds at once, beside what was there when it began."""
+    """Return the peak of the additional bytes of tensors during a call."""
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
         call()
     assert profile.profiler is not None

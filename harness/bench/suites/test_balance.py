@@ -1,8 +1,7 @@
-"""Balance: does loading keep ahead of the step? The share of the training loop that is spent waiting for a batch.
+"""Balance: the share of a training loop that waits for the next batch.
 
-The loop is the real one: the next batch, a step of the concise softmax regression on it, from epoch to epoch. Waiting
-and stepping are timed in the same loop, in stretches; between them loading alone and the step alone, whose ratio says
-by how much the one starves the other.
+The loop is real: the next batch, then a step of concise softmax regression, from epoch to epoch. Waiting and steps are
+timed in stretches of the same loop. Between them, loading alone and the step alone give the ratio of the two.
 """
 
 import time
@@ -49,7 +48,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def test_training_loop(
     benchmark: Any, pytestconfig: pytest.Config, data: ImageData, case: str, batch_size: int, workers: int
 ) -> None:
-    """Run the training loop in stretches, and time waiting and stepping apart."""
+    """Run the training loop in stretches, and time waiting and steps separately."""
     loader, stepper = cases_of(pytestconfig, "loader")[case], stepper_of(pytestconfig)
     benchmark.group = f"balance, batch {batch_size:4}, workers {workers}"
     step, parameters = training_step(stepper)
@@ -63,7 +62,7 @@ def test_training_loop(
     def measure() -> None:
         ahead = PREFETCH * workers + 1
         with more_workers_than_cores(), Loop(make, step) as loop:
-            loop.run(seconds, fewest=ahead)  # what workers laid ready at the start
+            loop.run(seconds, fewest=ahead)  # batches that workers prepared at the start
             while len(stretches) < FEWEST or (len(stretches) < MOST and not is_known(stretches)):
                 began = time.perf_counter()
                 stretches.append(_stretch(loop, seconds, ahead))
@@ -95,7 +94,7 @@ def test_training_loop(
 
 
 class Stretch(NamedTuple):
-    """Seconds of a batch loaded alone and of a step alone, and the loop of both, shortly after each other."""
+    """Seconds of a batch loaded alone and of a step alone, and the loop, measured shortly after each other."""
 
     load_s: float
     step_s: float
@@ -108,20 +107,20 @@ def _stretch(loop: Loop, seconds: float, ahead: int) -> Stretch:
 
 
 def _estimates(stretches: Sequence[Stretch]) -> tuple[Estimate, Estimate]:
-    """Loading to step, and the share of the loop that is spent waiting."""
+    """Return the ratio of loading to a step, and the waiting share of the loop."""
     load = mean_ratio([stretch.load_s for stretch in stretches], [stretch.step_s for stretch in stretches])
     waits = geometric_mean([max(stretch.waiting.starvation, 1e-9) for stretch in stretches])
     return load, waits.through(lambda starvation: starvation / (1.0 + starvation))
 
 
 def is_known(stretches: Sequence[Stretch]) -> bool:
-    """Whether more stretches would change neither the ratio nor what is said of the loader."""
+    """Whether more stretches would change neither the ratio nor the verdict."""
     load, share = _estimates(stretches)
     return load.is_within(WITHIN) and not share.low <= MOST_WAITING <= share.high
 
 
 def _balance(stretches: Sequence[Stretch]) -> dict[str, float]:
-    """What is kept of both, with their intervals."""
+    """Return the ratio and the waiting share with their intervals."""
     load, share = _estimates(stretches)
     return {
         "load_to_step": load.point,

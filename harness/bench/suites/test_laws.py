@@ -10,7 +10,7 @@ from harness.verdict.job import Job, jobs
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Make an item of every verdict to reach, with an id that reads as what is claimed."""
+    """Make an item for each verdict, with an id that states the claim."""
     cases = metafunc.config.getoption("harness_cases")
     listed = jobs(load(cases), watched=not is_shipped(cases))
     ids = [f"{job.case.name}-{job.law.name}-{job.format.name}" for job in listed]
@@ -18,7 +18,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def test_the_law_holds_or_fails_as_declared(job: Job) -> None:
-    """A failure that was declared must be found, and any other is one."""
+    """Require declared failures, and fail for any other."""
     with threads(1):
         verdict = decide(job)
     if verdict.status in {Status.EXPECTED, Status.LOST}:

@@ -1,11 +1,12 @@
-"""Loaders: the steady state against batch size and workers, from the first batch to the end, beside the limit.
+"""Loaders: throughput in the steady state by batch size and workers, start, shutdown and memory.
 
-The loaders are the cases of the contract ``loader``; beside the shipped ones their peers, where those are installed;
-or, for a data set of one's own, torch's ``DataLoader`` of it.
+The loaders are the cases of the contract ``loader``, and installed peers of the shipped ones; for a user's data set,
+torch's ``DataLoader``. Loaders with a common batch size and number of workers are interleaved. The first of their
+benchmarks measures all, and each benchmark records its own rounds.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, NoReturn
 
@@ -16,7 +17,8 @@ from torch.utils.data import DataLoader
 
 from harness.bench.suites.fixture import keep, refuse
 from harness.bench.suites.loader_budget import budget_size, close_budget
-from harness.bench.suites.loader_cell import Cell, measure_cell
+from harness.bench.suites.loader_cell import Asked, Cell
+from harness.bench.suites.loader_group import REFERENCE, LoaderGroup, measure_loaders
 from harness.bench.suites.memory_limit import MemoryLimit
 from harness.bench.suites.peers import PEERS
 from harness.bench.suites.selection import cases_of, give_up, option
@@ -44,15 +46,15 @@ TIMEOUT_S = 120.0
 """Default time limit for each configuration of a loader, in seconds."""
 
 
-# What there is to measure
+# Loaders and configurations
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Make an item for each loader and configuration; those who are not here have one item, which says so."""
+    """Make an item for each loader and configuration; loaders of a group are adjacent."""
     names = _loaders(metafunc.config)
     settings = _configurations(metafunc.config)
     absent = {peer.case.name for peer in PEERS if peer.absence}
-    items = [(name, setting) for name in names for setting in (settings[:1] if name in absent else settings)]
+    items = [(name, it) for it in settings for name in names if name not in absent or it == settings[0]]
     varied = len({setting.prefetch for setting in settings}) > 1
     ids = [f"{name}-{it.batch_size}-{it.workers}" + f"-{it.prefetch}" * varied for name, it in items]
     metafunc.parametrize(("case", "configuration"), items, ids=ids)
@@ -73,7 +75,7 @@ def _loaders(config: pytest.Config) -> list[str]:
 
 
 def _configurations(config: pytest.Config) -> list[Configuration]:
-    """Every combination of the axes; without workers, what only workers know does not vary."""
+    """Return all combinations of the axes; settings of workers vary only with workers."""
     axes = product(
         option(config, "batch_sizes", BATCH_SIZES),
         option(config, "workers", WORKERS),
@@ -90,22 +92,22 @@ def _configurations(config: pytest.Config) -> list[Configuration]:
 
 @dataclass(frozen=True)
 class Source:
-    """Something that loads.
+    """A loader.
 
     Parameters
     ----------
     case
-        What it is called in the report.
+        Name in the report.
     make
-        Makes the loader of a configuration.
+        Creates the loader of a configuration.
     count
         Counts the samples of a batch.
     samples
-        Samples an epoch.
+        Samples per epoch.
     data
-        What they are.
+        Label of the data.
     limit
-        The limit of memory; ``None`` for that of its own batches.
+        Memory limit; ``None`` if it follows from its batches.
     dataset
         The user's data set; ``None`` for a case.
     """
@@ -133,8 +135,6 @@ def _source(config: pytest.Config, name: str, request: pytest.FixtureRequest) ->
         return Source(case, load, samples_in, len(dataset), name, dataset=dataset)
     data: ImageData = request.getfixturevalue("data")
     peers = {peer.case.name: peer for peer in PEERS}
-    if name in peers and (absence := peers[name].absence):
-        pytest.skip(absence)
     case = peers[name].case if name in peers else cases_of(config, "loader")[name]
     return Source(
         case,
@@ -158,37 +158,39 @@ def _dataset(config: pytest.Config, name: str) -> Any:
 
 
 def _sets_of_files() -> Mapping[str, Callable[[], Any]]:
-    """The data sets that are asked for by name; torchvision reads them, and takes long to import."""
+    """Return the data sets with a name; torchvision reads them, and its import is slow."""
     from harness.data.files import SETS
 
     return SETS
 
 
 def _remark(source: Source) -> str | None:
-    """What is to be said of a user's data set though it is measured."""
+    """Return a remark on a user's data set that can be measured all the same."""
     fault = None if not _has_indices(source) else length_fault(source.dataset)
     return None if fault is None else str(fault)
 
 
 def _has_indices(source: Source) -> bool:
-    """Whether it is a data set whose samples can be asked for one by one."""
+    """Whether its samples can be requested one by one."""
     return source.dataset is not None and not data_set.is_stream(source.dataset)
 
 
 @pytest.fixture(scope="session")
 def image_limit(data: ImageData) -> MemoryLimit:
-    """The limit of memory for the images."""
+    """Return the memory limit of the images."""
     return MemoryLimit.of_images(*data.arrays())
 
 
-# Measuring it
+# Measurement
 
 TAPE = Tape()
-"""Reports to pytest-benchmark the epoch time at the rate of each slice."""
+"""Reports the epoch time at the rate of a slice to pytest-benchmark."""
+
+_GROUP = pytest.StashKey[tuple[Configuration, LoaderGroup]]()
 
 
 @pytest.mark.benchmark(timer=TAPE.clock)
-@pytest.mark.filterwarnings("ignore:Benchmark fixture was not used")  # where there was nothing to measure
+@pytest.mark.filterwarnings("ignore:Benchmark fixture was not used")  # if there was nothing to measure
 def test_steady_state(
     benchmark: Any,
     pytestconfig: pytest.Config,
@@ -196,53 +198,95 @@ def test_steady_state(
     case: str,
     configuration: Configuration,
 ) -> None:
-    """Time slices of the steady state in turns with the limit, then look at what was delivered."""
+    """Record the slices of a loader that was interleaved with others, and check its samples."""
+    if absence := {peer.case.name: peer.absence for peer in PEERS}.get(case):
+        pytest.skip(absence)
+    group = _group(pytestconfig, configuration, request)
     source = _source(pytestconfig, case, request)
     benchmark.group = f"loader, batch {configuration.batch_size:4}, workers {configuration.workers}"
-    batches = -(-source.samples // configuration.batch_size)
-    fewest = min(option(pytestconfig, "workers", WORKERS))
-    timeout_s = option(pytestconfig, "timeout", TIMEOUT_S)
-    given_up = pytestconfig.stash.setdefault(_GIVEN_UP, {})
-    if case in given_up:
-        _fail(source, configuration, given_up[case], "not run here, because this loader already hung")
-    fault, cell = None, None
-    try:
-        with threads(1), within(timeout_s):
-            cell = measure_cell(
-                lambda: source.make(configuration),
-                configuration,
-                count=source.count,
-                limit=source.limit,
-                epoch_batches=batches,
-                seconds=option(pytestconfig, "seconds", SECONDS),
-                needs_workers=configuration.workers > fewest,
-            )
-    except LoadingError as error:
-        fault = error.fault
-    if fault is not None:
-        fault = _diagnosed(source, configuration, timeout_s) or fault
-        if fault.kind is FaultKind.HUNG:
-            given_up[case] = fault
-        _fail(source, configuration, fault)
-    if cell is None:
-        pytest.skip(f"{case} starts no processes or threads for workers, so it is measured with {fewest} only")
-    record = cell.record(source.case, data=source.data, samples=source.samples, remark=_remark(source))
+    if case in group.skipped:
+        pytest.skip(f"{case} starts no processes or threads for workers, so it is measured without workers only")
+    if case not in group.cells:
+        _explain(pytestconfig, source, configuration, group.failed.get(case))
+    cell = group.cells[case]
+    name, fewest = _loaders(pytestconfig)[0], min(option(pytestconfig, "workers", WORKERS))
+    record = cell.record(
+        source.case,
+        data=source.data,
+        samples=source.samples,
+        remark=_remark(source),
+        reference=f"{name} with {fewest or 'no'} worker{'s' * (fewest != 1)}",
+    )
     if configuration.batch_size == budget_size(option(pytestconfig, "batch_sizes", BATCH_SIZES)):
-        budget = _budget(pytestconfig, source, configuration, timeout_s)
-        record = record.model_copy(update={"budget": budget})
+        record = record.model_copy(update={"budget": _budget(pytestconfig, source, configuration)})
     TAPE.play(benchmark, [1e-6 * wall_us * source.samples for wall_us in record.wall_us], calls=1)
     keep(benchmark, record)
-    if source.dataset is None:
-        _validate(source.case, cell, request.getfixturevalue("data"), configuration)
-    else:
-        _validate_lengths(source, cell, configuration)
+    _validate(source, cell, request, configuration)
 
 
-def _budget(config: pytest.Config, source: Source, configuration: Configuration, timeout_s: float) -> Budget:
-    """Where the time of a batch goes; a user's data set has no step, and its loop does nothing but load."""
+def _group(config: pytest.Config, configuration: Configuration, request: pytest.FixtureRequest) -> LoaderGroup:
+    """Return the measurement of a configuration for every loader; measure if needed."""
+    known = config.stash.get(_GROUP, None)
+    if known is None or known[0] != configuration:
+        timeout_s = option(config, "timeout", TIMEOUT_S)
+        asked, reference = _asked(config, configuration, request)
+        with threads(1):
+            known = (configuration, measure_loaders(asked, reference=reference, timeout_s=timeout_s))
+        config.stash[_GROUP] = known
+        given_up = config.stash.setdefault(_GIVEN_UP, {})
+        for name, fault in known[1].failed.items():
+            if fault.kind is FaultKind.HUNG and name in asked:
+                given_up.setdefault(name, fault)
+    return known[1]
+
+
+def _asked(
+    config: pytest.Config, configuration: Configuration, request: pytest.FixtureRequest
+) -> tuple[dict[str, Asked], str | None]:
+    """Return the loaders of a group that can run, and the name of the reference among them."""
+    given_up = config.stash.setdefault(_GIVEN_UP, {})
+    absent = {*given_up, *(peer.case.name for peer in PEERS if peer.absence)}
+    names = _loaders(config)
+    fewest = min(option(config, "workers", WORKERS))
+    alone = configuration if configuration.workers == fewest else replace(
+        configuration, workers=fewest, prefetch=PREFETCH
+    )  # fmt: skip
+
+    def asked(name: str, it: Configuration) -> Asked:
+        source = _source(config, name, request)
+        return Asked(
+            lambda: source.make(it),
+            source.count,
+            it,
+            -(-source.samples // it.batch_size),
+            option(config, "seconds", SECONDS),
+            source.limit,
+            it.workers > fewest,
+        )
+
+    loaders = {name: asked(name, configuration) for name in names if name not in absent}
+    if names[0] not in loaders:
+        return loaders, None
+    if alone == configuration:
+        return loaders, names[0]
+    return loaders | {REFERENCE: asked(names[0], alone)}, REFERENCE
+
+
+def _explain(
+    config: pytest.Config, source: Source, configuration: Configuration, fault: LoadingFault | None
+) -> NoReturn:
+    """Fail with the fault of the loader, and with the sample at fault."""
+    if fault is None:
+        known = config.stash[_GIVEN_UP][source.case.name]
+        _fail(source, configuration, known, "not run here, because this loader already hung")
+    _fail(source, configuration, _diagnosed(source, configuration, option(config, "timeout", TIMEOUT_S)) or fault)
+
+
+def _budget(config: pytest.Config, source: Source, configuration: Configuration) -> Budget:
+    """Return the breakdown of the time of a batch; the loop of a user's data set has no step."""
     step = None if source.dataset is not None else training_step(stepper_of(config))[0]
     try:
-        with threads(1), within(timeout_s):
+        with threads(1), within(option(config, "timeout", TIMEOUT_S)):
             return close_budget(lambda: source.make(configuration), configuration, step)
     except LoadingError as error:
         _fail(source, configuration, error.fault)
@@ -252,7 +296,7 @@ _GIVEN_UP = pytest.StashKey[dict[str, LoadingFault]]()
 
 
 def _diagnosed(source: Source, configuration: Configuration, limit_s: float) -> LoadingFault | None:
-    """Run a user's data set once more, watched, and say which sample it is."""
+    """Run a user's data set again under observation, and name the sample at fault."""
     if not _has_indices(source):
         return None
 
@@ -268,16 +312,24 @@ def _fail(source: Source, configuration: Configuration, fault: LoadingFault, *re
     pytest.fail("\n".join([*lines, *(f"  {remark}" for remark in remarks)]), pytrace=False)
 
 
-# Looking at what was delivered
+# Checks of the samples
 
 
-def _validate(case: Case, cell: Cell, data: ImageData, configuration: Configuration) -> None:
+def _validate(source: Source, cell: Cell, request: pytest.FixtureRequest, configuration: Configuration) -> None:
+    """Refuse the time of a loader that delivered wrong samples."""
+    if source.dataset is not None:
+        _validate_lengths(source, cell, configuration)
+    else:
+        _validate_images(source.case, cell, request.getfixturevalue("data"), configuration)
+
+
+def _validate_images(case: Case, cell: Cell, data: ImageData, configuration: Configuration) -> None:
     where, size = str(configuration), configuration.batch_size
     expected = (data.size, -(-data.size // size))
-    if wrong := [epoch for epoch in cell.epochs if epoch != expected]:
+    if wrong := [epoch for epoch in cell.alone.epochs if epoch != expected]:
         rule = "an epoch delivers every sample once, in batches of the requested size"
         refuse(case, rule, where=where, actual=_counted(*wrong[0]), expected=_counted(*expected))
-    images, labels = cell.last
+    images, labels = cell.alone.last
     if images.dtype != torch.float32 or images.shape != (len(labels), 1, 28, 28):
         refuse(case, "images are float32 [b, 1, 28, 28]", where=where, actual=f"{images.dtype} {images.shape}")
     if (strange := _strangers(images, labels, data)) > 0:
@@ -286,9 +338,9 @@ def _validate(case: Case, cell: Cell, data: ImageData, configuration: Configurat
 
 
 def _validate_lengths(source: Source, cell: Cell, configuration: Configuration) -> None:
-    """Epochs of a user's data set have as many samples as it says; where it has more than that, that is said."""
+    """Compare the number of samples of an epoch with the length of the user's data set."""
     length = len(source.dataset)
-    if wrong := [epoch for epoch in cell.epochs if epoch[0] != length]:
+    if wrong := [epoch for epoch in cell.alone.epochs if epoch[0] != length]:
         rule = "an epoch delivers `len(dataset)` samples"
         refuse(source.case, rule, where=str(configuration), actual=_counted(*wrong[0]), expected=f"{length} samples")
 
@@ -298,7 +350,7 @@ def _counted(samples: int, batches: int) -> str:
 
 
 def _strangers(images: Tensor, labels: Tensor, data: ImageData) -> int:
-    """How many samples of a batch are not in the data."""
+    """Return the number of samples of a batch that are not in the data."""
     grey = (images.double() * 255.0).round().clamp(0, 255).to(torch.uint8).numpy()
     samples = [(image.tobytes(), int(label)) for image, label in zip(grey, labels, strict=True)]
     return sum(sample not in data.samples for sample in samples)

@@ -1,22 +1,33 @@
-"""Operations: one call on a standard input, with its gradient where the contract has one, to set beside accuracy."""
+"""Operations: one call on inputs of several shapes, including the gradient if the contract has one."""
 
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from harness.bench.option import Shape
 from harness.bench.suites.fixture import keep, measure, names
+from harness.bench.suites.limit import within
 from harness.bench.suites.selection import DTYPE, cases_of, option
 from harness.bench.suites.validation import validate
-from harness.bench.workload import is_operation, standard_inputs, workload
+from harness.bench.workload import Workload, is_operation, sizes_of, standard_inputs, workload
 from harness.case import Case
 from harness.contracts import contract_named, contracts
 from harness.laws.law import Example
 from harness.record.bench import OperationRecord
-from harness.timing.clock import threads
+from harness.timing.clock import WarmUp, threads
 
 SECONDS = 0.1
-"""Seconds measured an operation: a thousand calls, or a few dozen of the slowest."""
+"""Measuring time for each operation and shape, in seconds."""
+
+STANDARD = Shape(256, 10)
+"""The small shape. Contracts of layers and vectors have their own standard sizes, see ``harness.bench.workload``."""
+
+SHAPES = (STANDARD, Shape(1024, 1024))
+"""Default shapes: a tensor of the second has 4 MiB, more than the second-level cache of most processors."""
+
+LIMIT_S = 10.0
+"""Time limit at a shape other than the standard one, in seconds. Python loops over a million elements exceed it."""
 
 
 def operations(config: pytest.Config) -> dict[str, Case]:
@@ -26,25 +37,44 @@ def operations(config: pytest.Config) -> dict[str, Case]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Make an item for each case."""
-    metafunc.parametrize("case", operations(metafunc.config))
+    """Make an item for each case and shape."""
+    shapes = option(metafunc.config, "shapes", SHAPES)
+    items = [(name, shape) for name in operations(metafunc.config) for shape in shapes]
+    metafunc.parametrize(("case", "shape"), items, ids=[f"{name}-{shape}" for name, shape in items])
 
 
-def test_operation(benchmark: Any, pytestconfig: pytest.Config, case: str) -> None:
-    """Time one call, then hold the result against the contract's laws of value."""
+def test_operation(benchmark: Any, pytestconfig: pytest.Config, case: str, shape: Shape) -> None:
+    """Time one call, then check the result with the laws on values of the contract."""
     declared = operations(pytestconfig)[case]
-    benchmark.group = declared.contract
+    sizes = _sizes(declared, shape)
+    benchmark.group = f"{declared.contract}, {shape}"
     with threads(1):
-        call = workload(declared, Path())
-        warmed = measure(benchmark, call, budget_s=option(pytestconfig, "seconds", SECONDS))
-    keep(benchmark, OperationRecord(**names(declared), contract=declared.contract, cold_s=warmed.cold_s))
-    validate(declared, example_of(declared), where=f"{DTYPE}, the standard input")
+        call = workload(declared, Path(), sizes)
+        warmed = _measured(benchmark, call, shape, option(pytestconfig, "seconds", SECONDS))
+    record = OperationRecord(**names(declared), contract=declared.contract, shape=str(shape), cold_s=warmed.cold_s)
+    keep(benchmark, record)
+    validate(declared, example_of(declared, sizes), where=f"{DTYPE}, shape {shape}")
 
 
-def example_of(case: Case) -> Example:
-    """Return the standard input as laws read it: an operation that reduces over all it is given has groups."""
+def _sizes(case: Case, shape: Shape) -> dict[str, int]:
+    return {} if shape == STANDARD else sizes_of(contract_named(case.contract), *shape)
+
+
+def _measured(benchmark: Any, call: Workload, shape: Shape, seconds: float) -> WarmUp:
+    """Time the calls; skip a large shape at which that takes too long."""
+    if shape == STANDARD:
+        return measure(benchmark, call, budget_s=seconds)
+    try:
+        with within(LIMIT_S, f"timing at shape {shape}"):
+            return measure(benchmark, call, budget_s=seconds)
+    except TimeoutError as error:
+        pytest.skip(str(error))
+
+
+def example_of(case: Case, sizes: dict[str, int] | None = None) -> Example:
+    """Return the inputs as laws read them: an operation that reduces over all inputs has an axis of groups."""
     contract = contract_named(case.contract)
-    inputs = standard_inputs(contract)
+    inputs = standard_inputs(contract, sizes)
     assert inputs is not None
     grouped = {name for name, axes in contract.axes.items() if axes.names[:1] == ("g",)}
     return {name: value[None] if name in grouped else value for name, value in inputs.items()}

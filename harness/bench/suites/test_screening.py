@@ -1,8 +1,8 @@
-"""How fast rows are checked: in batches, and as plain Hypothesis does it, one example at a time.
+"""The speed of checking rows: in batches, and one example at a time as with plain Hypothesis.
 
-A row is checked when the implementation and the oracle have answered and the deviation is held against its bound. There
-are three ways: the law on one large batch; Hypothesis drawing recipes of batches, as a check does;
-Hypothesis drawing one row at a time, as a test written by hand does.
+A row is checked when implementation and oracle have answered and the deviation was compared with its bound. There are
+three ways: the law on one large batch; Hypothesis with recipes of batches, as in a check; Hypothesis with one row at a
+time, as in a test written by hand.
 """
 
 from collections.abc import Callable, Mapping
@@ -27,13 +27,13 @@ from harness.timing.clock import threads
 from harness.verdict.reproducible import reproducible
 
 CLASSES, ROWS, EXAMPLES = 10, 4096, 50
-"""Logits a row, rows a batch, and Hypothesis examples a call."""
+"""Logits per row, rows per batch, and Hypothesis examples per call."""
 
 SECONDS = 0.2
 """Measuring seconds per method: fifty rounds of a batch, or the minimum number for slower methods."""
 
 LARGEST = 80.0
-"""Bound on a logit, for all ways alike."""
+"""Bound on a logit, for all ways."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -57,7 +57,7 @@ Way = Callable[[Case], tuple[Callable[[], object], int]]
 
 
 def in_one_batch(case: Case) -> tuple[Callable[[], object], int]:
-    """Check one batch that is there already."""
+    """Check one existing batch."""
     law, subject = _law(), _subject(case)
     logits = LARGEST * (2.0 * torch.rand(ROWS, CLASSES, generator=torch.Generator().manual_seed(0)) - 1.0)
     return (lambda: subject.measure(law, {"logits": logits}).broken), ROWS
@@ -71,7 +71,7 @@ def by_recipe(case: Case) -> tuple[Callable[[], object], int]:
 
 
 def one_at_a_time(case: Case) -> tuple[Callable[[], object], int]:
-    """Draw one row an example, as a test written by hand does."""
+    """Draw one row per example, as in a test written by hand."""
     law, subject = _law(), _subject(case)
     drawn = st.lists(st.floats(-LARGEST, LARGEST, width=32), min_size=CLASSES, max_size=CLASSES)
     return _hypothesis(drawn, lambda row: subject.measure(law, {"logits": torch.tensor([row])}).broken), EXAMPLES
@@ -93,7 +93,7 @@ def _hypothesis(drawn: st.SearchStrategy[Any], check: Callable[[Any], object]) -
     def run(example: Any) -> None:
         check(example)
 
-    # Else what is drawn depends on the modules that are loaded, and notes on them are left in the user's folder.
+    # Otherwise the draws depend on loaded modules, and Hypothesis writes notes into the user's folder.
     return reproducible()(run)
 
 

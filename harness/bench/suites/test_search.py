@@ -1,9 +1,9 @@
-"""How much of the worst each way of drawing inputs finds in equal time, on one core.
+"""The worst deviation that each way of drawing inputs finds in equal time, on one core.
 
-Every way looks at rows of eight classes for the same number of seconds, and its score is the largest deviation that it
-saw: in ulp for a softmax, as a share of the conditioned bound for a log-softmax, whose ulp says nothing near zero. It
-is compared with the best that any way found, a search of our own that lasts several times as long among them. All draw
-from the contract's whole domain, and none is given the known thresholds.
+Every way examines rows of eight classes for the same time. Its score is the largest deviation it finds: in ulp for a
+softmax, and relative to the conditioned bound for a log-softmax, whose ulp means little near zero. Scores are relative
+to the best score, including a longer search. All ways draw from the whole domain of the contract, and
+none knows the thresholds.
 """
 
 import itertools
@@ -53,7 +53,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def test_search(benchmark: Any, pytestconfig: pytest.Config, case: str, way: str, seed: int) -> None:
-    """Look for the worst one way, and keep what it saw."""
+    """Search for the worst input in one way, and keep the score."""
     declared = cases_of(pytestconfig, *OBJECTIVES)[case]
     seconds = option(pytestconfig, "seconds", SECONDS)
     job = _job(declared)
@@ -78,14 +78,14 @@ def _objective(job: Job) -> Objective:
 
 
 class _Record:
-    """The largest deviation seen, and the rows looked at, until the time is over."""
+    """The largest deviation and the number of rows within the time limit."""
 
     def __init__(self, job: Job, seconds: float) -> None:
         self.job, self.until = job, time.perf_counter() + seconds
         self.score, self.rows = 0.0, 0
 
     def look(self, logits: torch.Tensor) -> float:
-        """Measure some rows; the worst of them."""
+        """Measure some rows, and return the worst deviation."""
         measurement = self.job.subject.measure(self.job.law, {"logits": logits})
         values = measurement.ratio if _objective(self.job) == "ratio" else measurement.deviation
         worst = float(values.max())
@@ -94,7 +94,7 @@ class _Record:
 
     @property
     def over(self) -> bool:
-        """Whether the time is over, or nothing worse can be found."""
+        """Whether the time is up, or nothing worse exists."""
         return time.perf_counter() >= self.until or self.score == float("inf")
 
 
@@ -107,12 +107,12 @@ def random_normal(job: Job, seconds: float, seed: int) -> tuple[float, int]:
 
 
 def plain_hypothesis(job: Job, seconds: float, seed: int) -> tuple[float, int]:
-    """Hypothesis floats over the whole domain, one row an example, as a test written by hand draws them."""
+    """Hypothesis floats over the whole domain, one row per example, as in a test written by hand."""
     return _hypothesis(job, seconds, seed, target=False)
 
 
 def targeted_hypothesis(job: Job, seconds: float, seed: int) -> tuple[float, int]:
-    """The same, with ``target()`` on the deviation."""
+    """The same with ``target()`` on the deviation."""
     return _hypothesis(job, seconds, seed, target=True)
 
 
@@ -129,7 +129,7 @@ def _hypothesis(job: Job, seconds: float, seed: int, *, target: bool) -> tuple[f
 
 
 def structured(job: Job, seconds: float, seed: int) -> tuple[float, int]:
-    """Batches of structured rows, as a check draws them, without those next to thresholds."""
+    """Batches of structured rows as in a check, without those near thresholds."""
     structures = tuple(structure for structure in STRUCTURES if structure is not thresholds)
     drawn = batches(
         job.format,
@@ -155,7 +155,7 @@ def _drawn(
     *,
     phases: tuple[Phase, ...],
 ) -> tuple[float, int]:
-    """Draw with Hypothesis, 2,000 examples at a time, until the time is over; warm it up before that."""
+    """Draw with Hypothesis, 2,000 examples at a time, until the time is up, after a warm-up."""
 
     def run(record: _Record, seed: int, examples: int) -> None:
         @hypothesis.seed(seed)
@@ -169,7 +169,7 @@ def _drawn(
         )
         @given(drawn)
         def once(example: Any) -> None:
-            # One is looked at, however little time there is: a score of nothing says nothing.
+            # At least one row is measured: there is no score without a row.
             if record.over and record.rows:
                 raise _Over
             look(record, example)

@@ -1,10 +1,11 @@
-"""Training steps: forward, loss, backward, update, on the CPU and on the accelerator, against the batch size.
+"""Training steps by batch size: forward, loss, backward, update, on the CPU and on the accelerator.
 
-The steps of one contract, device and batch size are measured in turns, by the first of their benchmarks that runs; each
-benchmark then records its own rounds. Ratios between them are those within the rounds.
+Steps with a common contract, device and batch size are interleaved. The first of their benchmarks measures all, and
+each benchmark records its own rounds. Ratios between steps are taken within the rounds.
 """
 
-import time
+import statistics
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ import torch
 
 from harness.bench.suites.fixture import keep, names, refuse
 from harness.bench.suites.selection import DTYPE, cases_of, option
-from harness.bench.suites.step_group import Group, Timed, measure_group
+from harness.bench.suites.step_group import TIMES, Group, Timed, measure_group
 from harness.bench.suites.tape import Tape
 from harness.bench.suites.training import CONTRACTS, comparisons, problem
 from harness.calling.adapter import NotApplicable
@@ -22,22 +23,15 @@ from harness.record.bench import StepRecord
 from harness.timing.clock import (
     NO_ACCELERATOR,
     Accelerator,
-    Clock,
     current_accelerator,
-    device_time,
     threads,
-    waited_time,
 )
-from harness.timing.graph import NotCapturableError
 
 BATCH_SIZES = (1, 32, 256, 1024, 8192)
 """Default batch sizes; 1 to 65,536 are possible."""
 
 SECONDS = 0.2
 """Seconds for each step and its phases, without warm-up and validation."""
-
-DEVICE_CALLS = 50
-"""Steps between two events: enough to see past the events themselves, few enough not to fill the queue."""
 
 DEVICES = ("cpu", "accelerator")
 
@@ -48,7 +42,7 @@ _GROUPS = pytest.StashKey[dict[StepKey, Group]]()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Make an item for each case, device and batch size; those that are measured in turns follow each other."""
+    """Make an item for each case, device and batch size; interleaved ones are adjacent."""
     batch_sizes = option(metafunc.config, "batch_sizes", BATCH_SIZES)
     cases = cases_of(metafunc.config, *CONTRACTS)
     items = [
@@ -65,7 +59,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.mark.benchmark(timer=TAPE.clock)
 def test_training_step(benchmark: Any, pytestconfig: pytest.Config, case: str, device: str, batch_size: int) -> None:
-    """Time one step on one minibatch in turns with the others, then compare fresh steps with gradient descent."""
+    """Time one step on one minibatch, interleaved with others, then compare fresh steps with gradient descent."""
     accelerator = None if device == "cpu" else current_accelerator()
     if device != "cpu" and accelerator is None:
         pytest.skip(NO_ACCELERATOR)
@@ -87,25 +81,25 @@ def test_training_step(benchmark: Any, pytestconfig: pytest.Config, case: str, d
             cold_s=timed.warmed.cold_s,
             phases_s={phase: tuple(rounds_s) for phase, rounds_s in timed.phases_s.items()},
             **_floor(group),
-            **on_the_device(timed, accelerator),
+            **on_the_device(timed, group),
             **_validated(declared, timed, accelerator, batch_size),
         )
         keep(benchmark, record)
 
 
 def _group(config: pytest.Config, key: StepKey, accelerator: Accelerator | None) -> Group:
-    """Return what was measured in turns; measure it where nothing was yet."""
+    """Return the interleaved measurement; make it if needed."""
     groups = config.stash.setdefault(_GROUPS, {})
     if key not in groups:
         contract, _, batch_size = key
         together = list(cases_of(config, contract).values())
-        groups.clear()  # what is alive of a group is its data
+        groups.clear()  # frees the data of the previous group
         groups[key] = measure_group(together, batch_size, accelerator, seconds=option(config, "seconds", SECONDS))
     return groups[key]
 
 
 def _explain(error: Exception) -> None:
-    """Skip where the machine lacks the compiler; else what went wrong with the step is the benchmark's failure."""
+    """Skip if the machine has no compiler; otherwise fail with the error of the step."""
     if reason := no_compiler(error):
         pytest.skip(reason)
     if isinstance(error, (NotApplicable, TimeoutError)):
@@ -114,7 +108,7 @@ def _explain(error: Exception) -> None:
 
 
 def _floor(group: Group) -> dict[str, Any]:
-    """What the report needs for the floor."""
+    """Return the fields of the floor."""
     return {
         "bytes": group.work.bytes,
         "operations": group.work.operations,
@@ -124,23 +118,23 @@ def _floor(group: Group) -> dict[str, Any]:
     }
 
 
-def on_the_device(timed: Timed, accelerator: Accelerator | None, *, clock: Clock = time.perf_counter) -> dict[str, Any]:
-    """Return host and device time apart, and both again for the step captured as a graph."""
-    if accelerator is None:
-        return {"launch_s": None, "device_s": None, "graph_s": None, "graph_device_s": None, "graph_absent": None}
-    eager = device_time(timed.launch, accelerator, calls=DEVICE_CALLS, clock=clock)
-    times = {"launch_s": eager.launch_s, "device_s": eager.device_s}
-    try:
-        replay = accelerator.capture(timed.launch)
-    except NotCapturableError as error:
-        return {**times, "graph_s": None, "graph_device_s": None, "graph_absent": str(error)}
-    waited = waited_time(replay, accelerator, calls=DEVICE_CALLS, clock=clock)
-    graph = device_time(replay, accelerator, calls=DEVICE_CALLS, clock=clock)
-    return {**times, "graph_s": waited, "graph_device_s": graph.device_s, "graph_absent": None}
+def on_the_device(timed: Timed, group: Group) -> dict[str, Any]:
+    """Return times on an accelerator with their rounds, and the state of the device; unknown on the CPU."""
+    before, after = group.states
+    clocks = ("clock_mhz", "memory_clock_mhz")
+    found: dict[str, Any] = {name: _median(timed.device_s.get(name, ())) for name in TIMES}
+    found |= {"graph_absent": timed.graph_absent, "l2_bytes": after.l2_bytes, "power_limit_w": after.power_limit_w}
+    found |= {name.replace("_s", "_rounds_s"): tuple(timed.device_s.get(name, ())) for name in TIMES}
+    found |= {name: tuple(filter(None, (getattr(before, name), getattr(after, name)))) for name in clocks}
+    return found | {"transfer_s": tuple(group.transfer_s)}
+
+
+def _median(rounds: Sequence[float]) -> float | None:
+    return statistics.median(rounds) if rounds else None
 
 
 def _validated(case: Case, timed: Timed, accelerator: Accelerator | None, batch_size: int) -> dict[str, Any]:
-    """Refuse a fast wrong step; else say how far it is from gradient descent."""
+    """Refuse a wrong step; otherwise return its distance from gradient descent."""
     place = "cpu" if accelerator is None else accelerator.name
     where = f"{DTYPE}, {place}, batch {batch_size}"
     if not timed.finite:

@@ -1,13 +1,13 @@
-"""How near the tuner comes to the best loader, and in what share of the time that measuring every loader takes.
+"""The tuner compared with an exhaustive measurement: share of the best rate, and share of the time.
 
-For each data set every choice is measured first: seconds each, in slices that are interleaved in random order, each
-with no other worker alive: those that wait would go on to lay batches ready, and take the cores from the next. Then the
-tuner runs, some times with different seeds and within a bound of time, and is told nothing of that. Its time is all
-that passes, starting and ending workers and looking at the data set included; of the exhaustive one only the slices
-count. The best of so many that were measured alike looks better than it is, so at the end it and the tuner's choice are
-measured again in couples, and that ratio is what the choice is judged by. Beside it stand rules of thumb, each with the
-batch size that suits it best: as many workers as there are cores, as many as torch's own warning suggests at most, and
-torch's default of none.
+For each data set, all configurations are measured first: for seconds each, in interleaved slices, and with no other
+worker alive, because idle workers would go on to prepare batches. Then the tuner runs with several seeds and a time
+limit, and knows nothing of these results. Its time includes start and end of workers and the examination of the data
+set; the exhaustive time counts slices only.
+
+The best of many measurements looks better than it is. At the end, the best and the choice are therefore measured again
+in pairs, and their ratio judges the choice. Rules of thumb serve for comparison, each with its best batch size: as many
+workers as cores, the maximum of torch's own warning, and torch's default of none.
 """
 
 import os
@@ -29,11 +29,12 @@ from harness.timing.clock import threads, without_garbage_collection
 from harness.tuner.advice import examine
 from harness.tuner.configuration import Choice, LoaderKind, worker_counts
 from harness.tuner.probe import LoaderProbe, more_workers_than_cores
+from harness.tuner.remark import remarks
 from harness.tuner.tuning import Tuning, Wish
 from harness.work.environment import usable_cores
 
 DATA_SETS = {**HELD_APART, **DEVELOPED_ON}
-"""All by name; where none is named, those held apart are taken."""
+"""All data sets by name; the default is those held apart."""
 
 SEEDS = 3
 BATCH_SIZES = (32, 128, 512)
@@ -69,7 +70,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def test_tuner(benchmark: Any, pytestconfig: pytest.Config, name: str, way: str, seed: int) -> None:
-    """Choose a loader one way, and keep what was measured."""
+    """Choose a loader in one way, and keep the measurements."""
     dataset, seconds = DATA_SETS[name](), option(pytestconfig, "seconds", SECONDS)
     wish = Wish(
         option(pytestconfig, "batch_sizes", BATCH_SIZES),
@@ -85,6 +86,7 @@ def test_tuner(benchmark: Any, pytestconfig: pytest.Config, name: str, way: str,
     tuning = Tuning(dataset, wish, cores=_cores(), seconds=bound_s, seed=seed)
     benchmark.pedantic(lambda: list(tuning.run()), rounds=1, iterations=1)
     assert tuning.standing is not None
+    tuning.close_budget()
     to_best = beside(dataset, tuning.standing.best, _BEST[name], seconds) if name in _BEST else None
     keep(benchmark, TunerRecord(**about, way=way, seed=seed, to_best=to_best, **_tuned(tuning)))
 
@@ -94,13 +96,13 @@ def _cores() -> int:
 
 
 def exhaustive(dataset: Dataset[Any], wish: Wish, seconds: float) -> dict[Choice, Estimate]:
-    """Measure every choice for so many seconds, in interleaved slices."""
+    """Measure every configuration for some seconds, in interleaved slices."""
     rates = _in_turns(dataset, _all(dataset, wish), seconds)
     return {choice: geometric_mean(slices) for choice, slices in rates.items()}
 
 
 def beside(dataset: Dataset[Any], choice: Choice, best: Choice, seconds: float) -> float:
-    """Measure a choice and the best again in couples, and return the ratio of their rates."""
+    """Measure a configuration and the best again in pairs, and return the ratio of their rates."""
     if choice == best:
         return 1.0
     rates = _in_turns(dataset, (choice, best), seconds)
@@ -108,7 +110,7 @@ def beside(dataset: Dataset[Any], choice: Choice, best: Choice, seconds: float) 
 
 
 def _in_turns(dataset: Dataset[Any], choices: tuple[Choice, ...], seconds: float) -> dict[Choice, list[float]]:
-    """Samples a second of every choice in each pass; the order is drawn for each."""
+    """Return the samples per second of every configuration in each pass, in random order."""
     order = random.Random(0)  # noqa: S311 - an order, no secret
     rates: dict[Choice, list[float]] = {choice: [] for choice in choices}
     live = LoaderProbe(dataset, cores=_cores(), most_workers=ALONE)
@@ -124,13 +126,13 @@ def _best(rates: dict[Choice, Estimate]) -> Choice:
 
 
 def _all(dataset: Dataset[Any], wish: Wish) -> tuple[Choice, ...]:
-    """Every choice; of both kinds, where a batch that is fetched at once is the same as its items."""
+    """Return all configurations, of both kinds if a batch that is fetched as a whole equals its items."""
     at_once = examine(dataset, min(wish.batch_sizes), cores=_cores()).batch_s is not None
     return (*wish.grid(), *(wish.grid(LoaderKind.BATCHES) if at_once else ()))
 
 
 def _rules(rates: dict[Choice, Estimate]) -> dict[str, str]:
-    """What rules of thumb choose among what was measured, with the batch size that suits each best."""
+    """Return the choices of rules of thumb among all configurations, each with its best batch size."""
     suggested = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     workers = {"workers = cores": _cores(), "torch's suggestion": suggested, "torch's default": 0}
     ruled: dict[str, str] = {}
@@ -154,9 +156,8 @@ def _exhausted(rates: dict[Choice, Estimate], seconds: float) -> dict[str, Any]:
 
 
 def _tuned(tuning: Tuning) -> dict[str, Any]:
-    standing, advice = tuning.standing, tuning.advice
+    standing = tuning.standing
     assert standing is not None
-    assert advice is not None
     return {
         "choice": str(standing.best),
         "low": standing.rate.low or None,
@@ -164,6 +165,6 @@ def _tuned(tuning: Tuning) -> dict[str, Any]:
         "reason": standing.reason.name.lower(),
         "slices": standing.slices,
         "measured": len(standing.rates),
-        "notes": advice.sentences(),
+        "notes": remarks(tuning),
         "spent_s": tuning.spent_s,
     }

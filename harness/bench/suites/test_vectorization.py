@@ -1,4 +1,4 @@
-"""Loops against vectorized code: elementwise sums and linear maps, against the size."""
+"""Loops compared with vectorized code: elementwise sums and linear maps, by size."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,11 +15,11 @@ from harness.record.bench import VectorizationRecord
 from harness.timing.clock import threads
 
 SIZES: Mapping[str, tuple[int, ...]] = {"add": (10, 100, 1000, 10_000), "linear": (10, 30, 100)}
-"""Elements of the vectors; rows, features and outputs of the linear map. The largest loops take a tenth of a second."""
+"""Elements of the vectors; rows, features and outputs of the linear map. The largest loops take 0.1 s."""
 
 
 def vectorised(config: pytest.Config) -> dict[str, Case]:
-    """Return the cases of the families that add: a family that only claims a linear map is no loop against vectors."""
+    """Return the cases of families that add; other families have no loop to compare with."""
     cases = cases_of(config, *SIZES)
     families = {case.family for case in cases.values() if case.contract == "add"}
     return {name: case for name, case in cases.items() if case.family in families}
@@ -36,7 +36,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def test_operation(benchmark: Any, pytestconfig: pytest.Config, case: str, n: int) -> None:
-    """Time one call, then hold the result against the contract's laws of value."""
+    """Time one call, then check the result with the laws on values of the contract."""
     declared = vectorised(pytestconfig)[case]
     benchmark.group = f"{declared.contract}, n {n:5}"
     example = operands(declared.contract, n)

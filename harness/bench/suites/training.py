@@ -1,4 +1,4 @@
-"""The problems the steps are timed on, and whether a step does what gradient descent does."""
+"""The problems of the timed steps, and the comparison of a step with gradient descent."""
 
 import math
 from collections.abc import Callable
@@ -22,14 +22,14 @@ from harness.floats.format import FORMATS, to_array
 CONTRACTS = ("linear_regression_step", "softmax_regression_step")
 PIXELS, CLASSES = 784, 10
 MOST_STEPS, FEWEST_STEPS, SAMPLES = 64, 3, 65_536
-"""Bounds on the number of compared steps, and the samples that they cover."""
+"""Bounds on the number of compared steps, and the number of samples they cover."""
 
 STRIDE = 16
 """Offset between consecutive minibatches: all differ, and the data stays small."""
 
 
 def steps_compared(batch_size: int) -> int:
-    """Return how many steps are compared: 64 up to a batch of 1024, never fewer than 3."""
+    """Return the number of compared steps: 64 up to a batch of 1024, and at least 3."""
     return min(max(SAMPLES // batch_size, FEWEST_STEPS), MOST_STEPS)
 
 
@@ -44,7 +44,7 @@ class Problem:
     weight, bias
         The start, ``[m, d]`` and ``[m]``.
     plan
-        Minibatches and rate.
+        Minibatches and learning rate.
     """
 
     X: Tensor
@@ -54,23 +54,21 @@ class Problem:
     plan: TrainingPlan
 
     def to(self, device: str) -> "Problem":
-        """The same on a device."""
+        """Return the problem on a device."""
         there = {name: getattr(self, name).to(device) for name in ("X", "y", "weight", "bias")}
         return replace(self, **there)
 
     def minibatch(self, number: int) -> tuple[Tensor, Tensor]:
-        """Features and targets of one step, contiguous."""
+        """Return the features and targets of a step, contiguous."""
         rows = slice(self.plan.batches[number][0], self.plan.batches[number][-1] + 1)
         return self.X[rows], self.y[rows]
 
 
 def problem(case: Case, batch_size: int) -> Problem:
-    """Make the problem of a case's contract: the chapter's line of two features, or 784 pixels to 10 classes.
+    """Return the problem of a contract: the line of the chapter with two features, or 784 pixels to 10 classes.
 
-    Notes
-    -----
-    The rates are small enough that thousands of steps on one minibatch neither diverge nor saturate. The classes are
-    unequally frequent, so that each bias has a gradient far above its rounding errors.
+    The learning rates are small enough that thousands of steps on one minibatch neither diverge nor saturate. The
+    classes have unequal frequencies, so that all gradients of biases are far above rounding errors.
     """
     conventions = {**contract_named(case.contract).defaults, **case.declares}
     return _problem(case.contract, float(conventions.get("factor", 1.0)), batch_size)
@@ -93,7 +91,7 @@ def _problem(contract: str, factor: float, batch_size: int) -> Problem:
 
 
 class StepComparison(NamedTuple):
-    """How a step compares with gradient descent: the rule, the difference (2-norm), and what is allowed."""
+    """Comparison of a step with gradient descent: the rule, the 2-norm of the difference, and its bound."""
 
     rule: str
     deviation: float
@@ -101,18 +99,16 @@ class StepComparison(NamedTuple):
 
     @property
     def holds(self) -> bool:
-        """Whether the difference is a number within the bound."""
+        """Whether the difference is within the bound; false for NaN."""
         return self.deviation <= self.bound
 
 
 def comparisons(case: Case, given: Problem, device: str) -> tuple[StepComparison, StepComparison]:
-    """Run some steps from the start and compare the first loss and the last parameters with those of float64.
+    """Run some steps from the start and compare the first loss and the last parameters with float64.
 
-    Notes
-    -----
-    Float64 is off by 1e-16 a step where the bound is some 1e-7. The loss is compared at the first step, where the
-    parameters are still exact: each score is off by at most ``(d + 3) u (|X| |W|^T + |b|)``, and the loss is Lipschitz
-    in the scores.
+    The error of float64 is 1e-16 per step, with bounds of about 1e-7. The loss is compared at the first step, where the
+    parameters are exact: the error of a score is at most ``(d + 3) u (|X| |W|^T + |b|)``, and the loss is Lipschitz in
+    the scores.
     """
     there = given.to(device)
     step, parameters = started(case, there)
@@ -132,12 +128,12 @@ def comparisons(case: Case, given: Problem, device: str) -> tuple[StepComparison
 
 
 def disagreement(case: Case, given: Problem, device: str) -> StepComparison | None:
-    """Return the first comparison with gradient descent that fails; ``None`` where none does."""
+    """Return the first comparison with gradient descent that fails; ``None`` if all hold."""
     return next((comparison for comparison in comparisons(case, given, device) if not comparison.holds), None)
 
 
 def started(case: Case, given: Problem) -> tuple[Any, tuple[Tensor, Tensor]]:
-    """Return a fresh step of a case with the parameters it updates, from copies of the start."""
+    """Return a new step of a case with the parameters it updates, copies of the start."""
     start = (given.weight.clone(), given.bias.clone(), given.plan.lr)
     step, parameters = called(case, start, contract_named(case.contract).of_model)
     return step, parameters
@@ -150,7 +146,7 @@ def _parameter_bound(given: Problem) -> float:
 
 
 def _distance(actual: Tensor, expected: Tensor) -> float:
-    """2-norm of the difference; infinite where the shapes differ or something is not finite."""
+    """Return the 2-norm of the difference; infinite for different shapes and non-finite values."""
     if actual.shape != expected.shape:
         return math.inf
     distance = float(torch.linalg.vector_norm(actual.detach().cpu().double() - expected))
@@ -165,7 +161,7 @@ def _loss(kind: str, factor: float) -> Callable[[Tensor, Tensor], Tensor]:
 
 @lru_cache(maxsize=4)
 def _gradient_descent(given: Problem) -> tuple[float, tuple[Tensor, Tensor]]:
-    """The first loss, and weight and bias after the last step, in float64."""
+    """Return the first loss, and weight and bias after the last step, in float64."""
     loss_of = _loss(given.plan.kind, given.plan.factor)
     weight, bias, losses = given.weight.double(), given.bias.double(), []
     for number in range(len(given.plan.batches)):
@@ -191,5 +187,5 @@ def _loss_bound(given: Problem, loss: float) -> float:
 
 
 def finite(parameters: Any) -> bool:
-    """Whether weight and bias are numbers."""
+    """Whether weight and bias are finite."""
     return all(bool(part.isfinite().all()) for part in parameters)

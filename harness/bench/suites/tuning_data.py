@@ -1,6 +1,6 @@
-"""Four data sets on which the best loader differs: cheap items, batches in memory, items to decode, items to wait for.
+"""Four data sets with different best loaders: cheap items, batches in memory, decoded items, and slow items.
 
-All are deterministic, of images 28 x 28 and a label, and none reads a file.
+All are deterministic, with images of 28 x 28 and a label, and none reads a file.
 """
 
 import io
@@ -39,7 +39,7 @@ class Cheap(Dataset[Item]):
 
 
 class InMemory(Cheap):
-    """The same, and a batch can be fetched at once: a worker costs more than it does."""
+    """The same with a fetch of whole batches, which is cheaper than a worker."""
 
     def __getitems__(self, indices: Sequence[int]) -> list[Item]:
         """Return the items of a batch, gathered and converted together."""
@@ -49,7 +49,7 @@ class InMemory(Cheap):
 
 
 class DecodeHeavy(Dataset[Item]):
-    """JPEG pictures, decoded and made smaller item by item: a fraction of a millisecond of computing each."""
+    """JPEG pictures, decoded and resized item by item: a fraction of a millisecond of computing each."""
 
     def __init__(self) -> None:
         random = np.random.default_rng(0)
@@ -70,7 +70,7 @@ def _jpeg(grey: NDArray[np.uint8]) -> bytes:
 
 
 class Sleepy(Dataset[Item]):
-    """Items that are waited for and cost no computing: workers gain, also beyond the number of cores."""
+    """Items that wait and do not compute: workers gain, even beyond the number of cores."""
 
     def __len__(self) -> int:
         return SIZE

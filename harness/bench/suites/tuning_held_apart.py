@@ -1,8 +1,8 @@
-"""Data sets by which the tuner is judged, and by which it was not developed: written before it was run on any of them.
+"""Data sets that judge the tuner, written before the tuner ran on any of them.
 
-They differ in what an item costs and is, in how large it is, in whether it computes or waits, alike or unevenly, in
-whether a batch can be fetched at once, and in whether there are indices at all. All are deterministic and small enough
-for any machine; waiting is sleeping, so that it is the same on a machine that does much else.
+They differ in the cost, type and size of an item, in computing or waiting, evenly or unevenly, in whether a batch can
+be fetched as a whole, and in having indices at all. All are deterministic and small. Waiting is sleeping, so that it
+takes the same time under load.
 """
 
 import io
@@ -51,7 +51,7 @@ class Colours(Dataset[Item]):
 
 
 class Wide(Dataset[Item]):
-    """Float pictures 3 x 96 x 96, cloned: 110 kB an item, so that a batch is long on its way from a worker."""
+    """Float pictures 3 x 96 x 96, cloned: 110 kB per item, so that the transfer from a worker is slow."""
 
     def __init__(self, n: int = 2_000) -> None:
         self.n, self.pictures = n, torch.rand(50, 3, 96, 96, generator=torch.Generator().manual_seed(2))
@@ -64,7 +64,7 @@ class Wide(Dataset[Item]):
 
 
 class Photos(Dataset[Item]):
-    """Photographs of 256 x 256 as JPEG, decoded and made 64 x 64: a millisecond of computing each."""
+    """Photographs of 256 x 256 as JPEG, decoded and resized to 64 x 64: a millisecond of computing each."""
 
     side, small, kind, n = 256, 64, "JPEG", 4_000
 
@@ -86,7 +86,7 @@ class Photos(Dataset[Item]):
 
 
 class Icons(Photos):
-    """Small PNG pictures: a tenth of that."""
+    """Small PNG pictures, which take a tenth of the time."""
 
     side, small, kind, n = 32, 32, "PNG", 20_000
 
@@ -108,15 +108,7 @@ class Words(Dataset[Item]):
 
 
 class Waits(Dataset[Item]):
-    """Items that are waited for.
-
-    Parameters
-    ----------
-    wait_s
-        Seconds for each item, or each fetch.
-    n, side
-        How many items, and their side.
-    """
+    """Items that take ``wait_s`` seconds of waiting, each or per fetch."""
 
     def __init__(self, wait_s: float, *, n: int = 20_000, side: int = 16) -> None:
         self.wait_s, self.n, self.side = wait_s, n, side
@@ -133,7 +125,7 @@ class Waits(Dataset[Item]):
 
 
 class Uneven(Waits):
-    """Every hundredth item takes a hundred times as long as the others do in the mean."""
+    """Every hundredth item takes a hundred times the mean."""
 
     def __getitem__(self, index: int) -> Item:
         if index % 100 == 0:
@@ -142,7 +134,7 @@ class Uneven(Waits):
 
 
 class WaitsAndComputes(Waits):
-    """Half of an item's time is waiting, half computing."""
+    """Half of the time of an item is waiting, half computing."""
 
     def __getitem__(self, index: int) -> Item:
         until = time.thread_time() + self.wait_s
@@ -152,7 +144,7 @@ class WaitsAndComputes(Waits):
 
 
 class AskedAtOnce(Waits):
-    """A store that takes as long for many items as for one: ``__getitems__`` asks once for a batch."""
+    """A store that takes equally long for one item and for many: ``__getitems__`` asks once per batch."""
 
     def __getitems__(self, indices: Sequence[int]) -> list[Item]:
         """Return the items of a batch."""
@@ -161,7 +153,7 @@ class AskedAtOnce(Waits):
 
 
 class Stream(IterableDataset[Item]):
-    """Items one after the other, waited for, shared among workers."""
+    """Items in sequence that wait, divided among workers."""
 
     def __init__(self, wait_s: float, n: int = 20_000) -> None:
         self.wait_s, self.n = wait_s, n

@@ -1,4 +1,4 @@
-"""Whether what was timed is right: a fast wrong answer is no timing."""
+"""Validation of timed results: the time of a wrong answer is worthless."""
 
 from harness.bench.suites.fixture import refuse
 from harness.bench.suites.selection import DTYPE
@@ -10,7 +10,7 @@ from harness.laws.subject import CaseError, Subject
 
 
 def validate(case: Case, example: Example, *, where: str) -> None:
-    """Fail where a law of value is broken on the very operands that were timed, unless the case declares that it is."""
+    """Fail if the timed inputs break a law on values, unless the case declares the failure."""
     contract = contract_named(case.contract)
     subject = Subject(case, contract, FORMATS[DTYPE])
     laws = [

@@ -1,8 +1,8 @@
-"""What happens inside of a call: its operations on a tape, which is carried out again in wider arithmetic.
+"""Trace the operations inside a call: its operations on a tape, which is carried out again in wider arithmetic.
 
-The tape holds what each operation was given and what it returned. It can be replayed so that its first ``k`` operations
-return what they did and all later ones are exact: where the answer is right at ``k`` and wrong at ``k + 1``, that
-operation lost the truth.
+The tape holds the inputs and the results of every operation. It can be replayed so that its first ``k`` operations
+return their recorded results and all later ones are exact: where the answer is right at ``k`` and wrong at ``k + 1``,
+that operation lost the truth.
 """
 
 from harness.calling.trace.loss import first_loss

@@ -1,4 +1,4 @@
-"""Where infinities and NaN of a replay come from: the first operation that makes one of finite numbers."""
+"""Find the origin of infinities and NaN of a replay: the first operation that produces them from finite numbers."""
 
 import math
 from typing import NamedTuple
@@ -25,11 +25,10 @@ class _Birth(NamedTuple):
 
 
 def born(replay: Replay) -> Event | None:
-    """Follow what is not finite in the answers of a replay back to where it was born; ``None`` where all is finite.
+    """Follow non-finite results of a replay back to their origin; ``None`` where all is finite.
 
-    Infinities that the inputs have, or that are filled in, such as those of a mask, were not born in the call. That of
-    a pole, as of the logarithm at zero, is right: what makes NaN of it is at fault, and in a backward pass the pole
-    itself.
+    Infinities of the inputs or of a mask do not originate in the call. The infinity of a pole, as of the logarithm at
+    zero, is right: what makes NaN of it is at fault, and in a backward pass the pole itself.
     """
     first_nan, first_infinity = None, None
     for birth in _births(replay):
@@ -46,7 +45,7 @@ def born(replay: Replay) -> Event | None:
 
 
 def _births(replay: Replay) -> list[_Birth]:
-    """From the answers backwards."""
+    """Search backwards from the results."""
     wanted = {view.storage for view in replay.tape.answers if _bad(replay.read(view).hi)}
     found = []
     for at in range(len(replay.tape.steps) - 1, -1, -1):

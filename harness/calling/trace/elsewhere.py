@@ -1,4 +1,4 @@
-"""A tape that was recorded in another process: data, of which nothing is believed that could reach beyond it."""
+"""A tape that was recorded in another process: data that is checked before it is used."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ _WORDS = {"floor", "trunc", "none", "tanh", "mean", "sum"}
 
 
 class UnfitTapeError(Exception):
-    """What came is no tape of operations on numbers."""
+    """The received data is not a tape of operations."""
 
 
 def read_special(value: Any) -> Any:
@@ -30,7 +30,7 @@ def read_special(value: Any) -> Any:
 
 
 def _operator(name: str, overload: str) -> Any:
-    """One of torch's own operations."""
+    """A torch operation."""
     namespace, _, own = name.partition("::")
     if namespace not in {"aten", "prims"} or not own.isidentifier() or "file" in own:
         raise ValueError("no operation on numbers")
@@ -38,7 +38,7 @@ def _operator(name: str, overload: str) -> Any:
 
 
 def read_tape(value: Any) -> Tape:
-    """Return a tape as it was answered.
+    """Decode a tape.
 
     Raises
     ------

@@ -1,8 +1,8 @@
 """The first operation that loses the truth, and in which way.
 
 An operation is at fault where the answer is still right when all after it are exact, and wrong once it is rounded too.
-What it did follows from its result beside the exact one on the same inputs: beyond the format, below it, no number; or
-an ordinary rounding, which a later difference makes large.
+The kind of loss follows from its result and the exact result on the same inputs: beyond the format, below it, no
+number; or an ordinary rounding, which a later difference makes large.
 """
 
 import math
@@ -46,7 +46,7 @@ _DIVIDING = frozenset({"div", "reciprocal"})
 
 
 class Loss(NamedTuple):
-    """An element of the result of an operation, as it is and as it would be."""
+    """An element of the result of an operation, with its exact value."""
 
     output: int
     at: int
@@ -64,24 +64,15 @@ class Loss(NamedTuple):
 def first_loss(tape: Tape, arithmetic: Arithmetic, excess: Callable[[Replay], float]) -> Event | None:
     """Name the first operation on a tape that loses the truth.
 
-    Parameters
-    ----------
-    tape
-        The tape.
-    arithmetic
-        What is exact enough.
-    excess
-        How many times its bound the answer of a replay deviates: beyond one it is wrong.
-
     Returns
     -------
-    The event; ``None`` where the answer is wrong without any rounding, right with all of them, or where what one
-    operation does has no name.
+    The event; ``None`` if the result is wrong even without rounding, right with all roundings, or if the kind of loss
+    is unknown.
     """
     unrounded, rounded = (excess(Replay(tape, arithmetic, steps)) for steps in (0, len(tape.steps)))
     if unrounded > 1.0:
         return born(Replay(tape, arithmetic, 0, kept=True))
-    # What would be as wrong in exact arithmetic is not mended by more careful roundings.
+    # A result that is as wrong in exact arithmetic has another cause than rounding.
     if not rounded > 1.0 or unrounded > _MINOR * rounded:
         return None
     right, last = 0, len(tape.steps)
@@ -122,16 +113,16 @@ class _Fault:
         return self._at_exponentials(beyond) if beyond else self._in_a_sum(loss) or self._rounded(loss)
 
     def _worst(self) -> Loss | None:
-        """Of the elements with the largest errors the one that does most."""
+        """Return the element with the largest effect among those with the largest errors."""
         losses = sorted(self._losses(), key=lambda loss: loss.error, reverse=True)[:_CANDIDATES]
         return max(losses, key=self._alone) if len(losses) > 1 else next(iter(losses), None)
 
     def _alone(self, loss: Loss) -> float:
-        """How wrong the answer is where this element alone is rounded."""
+        """Return the error of the result if only this element is rounded."""
         return self.excess(Replay(self.tape, self.arithmetic, self.at, (loss.output, loss.at)))
 
     def _losses(self) -> Iterator[Loss]:
-        """The largest of each output."""
+        """Return the largest error for every output."""
         for output, (values, exact) in enumerate(zip(self.step.values, self.before.results[self.at], strict=True)):
             actual, hi = values.reshape(-1), exact.hi.reshape(-1)
             difference = (actual - hi) - exact.lo.reshape(-1)
@@ -154,7 +145,7 @@ class _Fault:
         if not math.isfinite(loss.actual):
             return self._below_before() or self._beyond(loss)
         smallest = torch.finfo(self.step.results[loss.output].dtype).smallest_normal
-        # What is zero in truth has not fallen below anything.
+        # A value that is exactly zero did not underflow.
         small = 0.0 < abs(loss.exact) <= smallest >= abs(loss.actual)
         # A single rounding of a normal number is within its unit: below them it is a subnormal one.
         if small and loss.error > self._unit(loss):
@@ -165,7 +156,7 @@ class _Fault:
         return None
 
     def _at_exponentials(self, event: Event) -> Event:
-        """Say what comes of large exponentials of the line on which they are taken: smaller ones there mend it."""
+        """Attribute large exponentials to the line that computes them: smaller ones there mend it."""
         adds = event.kind is EventKind.OVERFLOW and self.step.operation in _ADDING
         if not adds and not (event.backward and self.step.operation in _DIVIDING):
             return event
@@ -192,7 +183,7 @@ class _Fault:
         return event.model_copy(update={"input": term}) if large and math.isfinite(term) else event
 
     def _below_before(self) -> Event | None:
-        """What fell below the normal numbers in the forward pass, where the backward pass divides by it."""
+        """Return the value that underflowed in the forward pass if the backward pass divides by it."""
         found, at = None, self.at
         while self.step.node is not None and (made := self._made_subnormal(at)) is not None:
             at, element = made
@@ -222,7 +213,7 @@ class _Fault:
         return self._named(EventKind.ACCUMULATION) if long else None
 
     def _rounded(self, loss: Loss) -> Event | None:
-        """An ordinary rounding: of a sum that does not notice a term, or of what a later difference shows."""
+        """An ordinary rounding: in a sum that absorbs a term, or in a later difference."""
         if loss.error > ORDINARY * self._unit(loss):
             return self._named(EventKind.ABSORPTION) if self.step.name in _OF_ONE_PLUS else None
         if self._runs(self.at):
@@ -248,13 +239,13 @@ class _Fault:
         step = self.tape.steps[at]
         if step.name in _LOGARITHMS:
             made = [earlier for earlier in self.tape.steps[:at] if _touches(earlier.results, step.inputs)]
-            # A number near one that was rounded before it was added up is no term that a sum lost.
+            # A rounded number near one is not a term that a sum lost.
             if made and made[-1] is self.step and self.step.name in _ADDITIONS | {"sum"}:
                 return event_of(self.step, EventKind.ABSORPTION)
         return event_of(step, EventKind.CANCELLATION, 0 if step.given[0].numel() == 1 else None)
 
     def _amplifies(self, at: int) -> bool:
-        """Whether a difference makes what was rounded much larger."""
+        """Whether a difference amplifies earlier rounding errors."""
         step = self.tape.steps[at]
         if step.name not in _DIFFERENCES or not step.results:
             return False
@@ -268,7 +259,7 @@ def _touches(written: tuple[View, ...], read: tuple[View, ...]) -> bool:
 
 
 def _apart(actual: tuple[Wide, ...], exact: tuple[Wide, ...]) -> float:
-    """The largest relative difference of finite numbers; infinite where only one of two is finite."""
+    """The largest relative difference of finite numbers; infinite if exactly one value is finite."""
     largest = 0.0
     for a, e in zip(actual, exact, strict=True):
         relative = (a.minus(e).abs() / e.hi.abs()).nan_to_num(nan=0.0, posinf=math.inf)

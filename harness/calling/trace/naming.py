@@ -1,4 +1,4 @@
-"""The record of what an operation did."""
+"""The record of an event in an operation."""
 
 from harness.calling.trace.step import Step
 from harness.record import Event, EventKind
@@ -10,17 +10,7 @@ _OF_WHOLE_ROWS = SUMS | {"softmax", "log_softmax", "logsumexp", "layer_norm", "p
 
 
 def event_of(step: Step, kind: EventKind, at: int | None = None) -> Event:
-    """Return the record of what an operation did.
-
-    Parameters
-    ----------
-    step
-        The operation.
-    kind
-        What it did.
-    at
-        The element of its result where it did it; ``None`` for no particular one.
-    """
+    """Return the record of an event in an operation."""
     return Event(
         kind=kind,
         operation=step.operation,

@@ -31,17 +31,7 @@ def to_float(x: Any) -> tuple[float, float]:
 
 
 def elementwise(on_balls: Callable[..., Any], on_floats: Callable[..., Any], arguments: int = 1) -> Callable[..., Any]:
-    """Return a function of arrays of numbers.
-
-    Parameters
-    ----------
-    on_balls
-        Of balls.
-    on_floats
-        Of floats, where an argument is not finite or the result of balls is not: it knows about infinities and poles.
-    arguments
-        How many there are.
-    """
+    """Return a function of arrays of numbers."""
 
     def of_numbers(*xs: Any) -> Any:
         if all(isinstance(x, arb) for x in xs):

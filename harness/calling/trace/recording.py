@@ -1,4 +1,4 @@
-"""Recording calls, wherever they are made: what the body of a context does goes onto one tape."""
+"""Recording calls, wherever they are made: the operations in the body of a context are written to a tape."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -12,20 +12,20 @@ from harness.calling.trace.tape import Recorder, Tape
 
 
 class Recording(Protocol):
-    """What records calls onto one tape."""
+    """Records calls on a tape."""
 
     def body(self) -> AbstractContextManager[None]:
         """Record the calls of the body."""
 
     def views(self, tensors: Sequence[Tensor]) -> list[tuple[View, ...]]:
-        """What the tape has of floating-point tensors that came of the body: one view, or those of what was stacked."""
+        """Return the tape's views of floating-point results of the body: one view, or several for a stacked tensor."""
 
     def tape(self) -> Tape:
         """The tape."""
 
 
 class RecordingHere:
-    """What records calls that are made in this process."""
+    """Records calls of this process."""
 
     def __init__(self) -> None:
         self._recorder = Recorder(Tape())
@@ -37,7 +37,7 @@ class RecordingHere:
             yield
 
     def views(self, tensors: Sequence[Tensor]) -> list[tuple[View, ...]]:
-        """What the tape has of tensors."""
+        """Return the tape's views of tensors."""
         return [(self._recorder.view(x),) for x in tensors]
 
     def tape(self) -> Tape:

@@ -20,16 +20,16 @@ class Replay:
     arithmetic
         Which one.
     rounded
-        How many operations return what they returned; the others are exact, on what they find.
+        Number of operations that return their recorded results; the others are exact.
     element
         Output and element of the next operation that are as they were, too.
     kept
-        Whether what each operation found and wrote is kept.
+        Whether to store the inputs and results of every operation.
 
     Notes
     -----
-    Each storage has a shadow, of which tensors are views as they were of the storage: views, strides and operations in
-    place need no rules. Integers, masks and what was drawn at random are the call's own.
+    Each storage has a shadow with the same views: views, strides and operations in place need no rules. Integers, masks
+    and random numbers are taken from the recorded call.
     """
 
     def __init__(
@@ -59,11 +59,11 @@ class Replay:
                     self.results.append(tuple(self.read(view) for view in step.results))
 
     def read(self, view: View) -> Wide:
-        """What a view holds now."""
+        """Return the current values of a view."""
         return self._arithmetic.wide(self._part(view))
 
     def _round(self, step: Step, output: int, element: int) -> None:
-        """Let one element be as it was."""
+        """Reset an element to its recorded value."""
         view, values = step.results[output], step.values[output].reshape(-1)
         apart = torch.zeros(view.size, dtype=torch.bool).view(-1)
         apart[element] = True
@@ -79,7 +79,7 @@ class Replay:
             for view, value in zip(step.results, step.values, strict=True):
                 self._arithmetic.put(self._part(view), value)
             return
-        # What was changed has been changed in its shadow; what is new is returned.
+        # Changed tensors were changed in their shadows; new tensors are returned.
         views = [leaf for leaf in tree_leaves(step.returned, is_leaf=is_view) if is_view(leaf)]
         new = dict(zip(views, results, strict=False))
         for view in step.results:

@@ -1,4 +1,4 @@
-"""What common operations are, on arrays of numbers: as torch's operators take their arguments."""
+"""Rules for common operations on arrays of numbers: as torch's operators take their arguments."""
 
 import math
 from collections.abc import Callable
@@ -61,7 +61,7 @@ def _axes(x: Any, dim: Any) -> tuple[int, ...]:
 def _reduced(combine: Rule, empty: float | None = None) -> Rule:
     """A reduction over axes: all of them where none is named."""
 
-    def rule(x: Any, dim: Any = None, keepdim: bool = False, **_: Any) -> Any:  # noqa: FBT001, FBT002 - as torch has it
+    def rule(x: Any, dim: Any = None, keepdim: bool = False, **_: Any) -> Any:  # noqa: FBT001, FBT002 - like torch
         axes = _axes(x, dim)
         rows = np.moveaxis(x, axes, range(len(axes))).reshape(-1, *(n for i, n in enumerate(x.shape) if i not in axes))
         total = np.full(rows.shape[1:], number(empty), dtype=object) if empty is not None else rows[0]
@@ -78,7 +78,7 @@ _largest = _reduced(lambda x, y: _larger(x, y))
 _smallest = _reduced(lambda x, y: _smaller(x, y))
 
 
-def _mean(x: Any, dim: Any = None, keepdim: bool = False, **_: Any) -> Any:  # noqa: FBT001, FBT002 - as torch has it
+def _mean(x: Any, dim: Any = None, keepdim: bool = False, **_: Any) -> Any:  # noqa: FBT001, FBT002 - like torch
     count = math.prod(x.shape[at] for at in _axes(x, dim))
     return _divide(_sum(x, dim, keepdim), number(float(count)))
 
@@ -106,7 +106,7 @@ def _log_softmax(x: Any, dim: int, *_: Any) -> Any:
     return _subtract(shifted, _log(total))
 
 
-def _logsumexp(x: Any, dim: Any, keepdim: bool = False) -> Any:  # noqa: FBT001, FBT002 - as torch has it
+def _logsumexp(x: Any, dim: Any, keepdim: bool = False) -> Any:  # noqa: FBT001, FBT002 - like torch
     largest = np.frompyfunc(lambda v: v if isinstance(v, arb) else number(0.0), 1, 1)(_largest(x, dim, keepdim=True))
     total = _log(_sum(_exp(_subtract(x, largest)), dim, keepdim))
     return _add(total, largest.reshape(np.shape(total)))

@@ -1,4 +1,4 @@
-"""One operation on a tape: what it was given, what it returned, and who asked for it."""
+"""One operation on a tape: its inputs, its results and the calling line."""
 
 import re
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class View:
     size, stride, offset
         As torch has them.
     dtype
-        Of the tensor as it was.
+        Dtype of the recorded tensor.
     """
 
     storage: int
@@ -44,13 +44,13 @@ class Step:
     arguments
         Positional and keyword arguments, with a :class:`View` for each floating-point tensor.
     given
-        What was in those views before, in the order in which they stand.
+        Values of those views before the operation, in order.
     results
-        Views of what it wrote: new tensors that it returned, and tensors that it changed.
+        Views of its results: new tensors that it returned, and tensors that it changed.
     values
-        What was in them afterwards.
+        Values of those views after the operation.
     returned
-        What it returned, with views.
+        Its return value, with views.
     line
         The line that asked for it.
     node

@@ -31,11 +31,11 @@ class Tape:
     steps
         In the order in which they were carried out.
     started
-        Storages that no operation on the tape made, with what was in them when they were first read.
+        Storages that no recorded operation created, with their values at the first read.
     length
-        Elements of each storage.
+        Number of elements of the storages.
     answers
-        What the calls returned.
+        Return values of the calls.
     """
 
     steps: list[Step] = field(default_factory=list)
@@ -45,7 +45,7 @@ class Tape:
 
 
 class Recorder(TorchDispatchMode):
-    """Writes what is dispatched in its body onto a tape, and changes nothing.
+    """Writes dispatched operations of its body to a tape, and changes nothing.
 
     Parameters
     ----------

@@ -17,7 +17,7 @@ from harness.calling.trace.step import Step, View, is_view
 class Wide(NamedTuple):
     """Numbers as two float64 tensors that add up to them.
 
-    What is beyond float64, and not infinite, is its largest number; what is below it, and not zero, its smallest.
+    Finite numbers beyond float64 become its largest number, and nonzero numbers below it become its smallest.
     """
 
     hi: Tensor
@@ -29,7 +29,7 @@ class Wide(NamedTuple):
 
 
 class Arithmetic(Protocol):
-    """How shadows of storages are kept, and operations carried out on them."""
+    """The representation of shadows of storages, and the operations on them."""
 
     def start(self, values: Tensor) -> Any:
         """Make the shadow of a storage that holds these numbers."""
@@ -38,13 +38,13 @@ class Arithmetic(Protocol):
         """The part of a shadow that a view shows; changing it changes the shadow."""
 
     def put(self, part: Any, values: Any) -> None:
-        """Overwrite a part, with a tensor or with what an operation returned."""
+        """Overwrite a part with a tensor or with the result of an operation."""
 
     def wide(self, part: Any) -> Wide:
         """What a part holds."""
 
     def carry_out(self, step: Step, part_of: Any) -> tuple[Any, ...] | None:
-        """The new tensors an operation returns, changing in place what it changes; ``None`` where it cannot."""
+        """Carry out an operation, also in place, and return its new tensors; ``None`` where it cannot."""
 
 
 class Doubles:
@@ -82,7 +82,7 @@ class Doubles:
 
 
 class Balls:
-    """Arbitrary precision, with rules for what is common; other operations round what they are given to float64."""
+    """Arbitrary precision for common operations; other operations round their inputs to float64."""
 
     def start(self, values: Tensor) -> Any:
         """Make the shadow of a storage that holds these numbers."""
@@ -150,7 +150,7 @@ class Balls:
 
 
 def floats_of(result: Any) -> tuple[Tensor, ...]:
-    """The floating-point tensors in what an operation returned."""
+    """Return the floating-point tensors in the result of an operation."""
     return tuple(leaf for leaf in tree_leaves(result) if isinstance(leaf, Tensor) and leaf.is_floating_point())
 
 

@@ -25,6 +25,11 @@ _WORDS = (
 _LIMIT = (
     "The limit is the rate at which rows of tensors in memory are gathered and converted, interleaved with each loader."
 )
+ABOVE_LIMIT = (
+    "more than 100 % of the limit. The limit gathers random rows for each batch; a loader that reorders all samples "
+    "once per epoch, or has batches ready, is not bound by it."
+)
+"""Explains a share of the limit above 100 %."""
 
 
 def print_loaders(console: Console, document: Mapping[str, Any]) -> None:
@@ -36,7 +41,11 @@ def print_loaders(console: Console, document: Mapping[str, Any]) -> None:
             print_sentence(console, sentence)
         for remark in dict.fromkeys(loader.remark for loader in loaders if loader.remark):
             print_sentence(console, remark)
+        if above := list(dict.fromkeys(_short(loader.case) for loader in loaders if loader.exceeds_limit)):
+            print_sentence(console, f"{', '.join(above)}: {ABOVE_LIMIT}")
         print_sentence(console, _WORDS + _LIMIT)
+        if load := loads_in_words([loader.other_load for loader in loaders]):
+            print_sentence(console, load)
         for line in budgets(loaders):
             print_sentence(console, line)
 
@@ -59,16 +68,27 @@ def budgets(loaders: Sequence[LoaderRecord]) -> Iterator[str]:
         assert loader.budget is not None
         if number == 0:
             yield f"Time budget of a batch of {loader.batch_size} in a training loop:"
-        yield f"  {_place(loader)}: {'; '.join(budget_lines(loader.budget))}"
+        yield f"  {_place(loader)}: {'; '.join(budget_lines(loader.budget, loader.on_workers(loaders)))}"
 
 
 def _compared(size: int, words: str, best: LoaderRecord, base: LoaderRecord) -> Iterator[str]:
+    """Compare with the reference of the same rounds; for older runs, whose loaders had no turns, with no interval."""
     line = f"batch {size}: {words} is {_place(best)}"
     if best is not base:
-        rates = _wall_us(base) / _wall_us(best)
-        costs = statistics.median(base.cpu_us) / statistics.median(best.cpu_us)
-        line += f", {rates:,.1f} times as fast as {_place(base)}, which takes {costs:,.1f} times as much CPU time"
+        gain, costs = best.gain, statistics.median(base.cpu_us) / statistics.median(best.cpu_us)
+        times = f"{gain.point:,.1f} [{gain.low:,.1f}, {gain.high:,.1f}]"
+        if not gain.is_known:
+            times = f"{_wall_us(base) / _wall_us(best):,.1f}"
+        line += f", {times} times as fast as {_place(base)}, which takes {costs:,.1f} times as much CPU time"
     yield line
+
+
+def loads_in_words(loads: Sequence[float | None]) -> str:
+    """Return how busy other processes kept the machine; empty for older runs."""
+    known = [load for load in loads if load is not None]
+    if not known:
+        return ""
+    return f"Meanwhile other processes used {min(known):.1f} to {max(known):.1f} cores on average."
 
 
 def _place(loader: LoaderRecord) -> str:

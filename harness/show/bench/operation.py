@@ -12,20 +12,24 @@ from harness.record.bench import Benchmark, OperationRecord, VectorizationRecord
 from harness.show.narrow import print_sentence, print_table
 from harness.show.number import duration, times
 
+STANDARD = "256x10"
+"""Shape of the standard input, the only one of older runs."""
+
 _SCATTER = "Medians and quartiles of the rounds of this process: they show how rounds vary, not how runs vary."
 
 
 def print_operations(console: Console, document: Mapping[str, Any]) -> None:
-    """Print the time per call for each implementation, by contract, from the suite ``operations``."""
-    calls = sorted(benchmarks(document, OperationRecord), key=lambda call: call.record.contract)
-    table = _table("contract")
-    for contract, group in groupby(calls, key=lambda call: call.record.contract):
-        _add(table, (escape(contract),), list(group))
+    """Print the time per call for each implementation, by contract and shape, from the suite ``operations``."""
+
+    def kind(call: Benchmark[OperationRecord]) -> tuple[str, bool, str]:
+        shape = call.record.shape or STANDARD
+        return call.record.contract, shape != STANDARD, shape
+
+    table = _table("contract", Column("shape", justify="right"))
+    for (contract, _, shape), group in groupby(sorted(benchmarks(document, OperationRecord), key=kind), key=kind):
+        _add(table, (escape(contract), shape), list(group))
     print_table(console, table)
-    print_sentence(
-        console,
-        f"Float32, one thread, on the contract's standard input, including the gradient if there is one. {_SCATTER}",
-    )
+    print_sentence(console, f"Float32, one thread, including the gradient if the contract has one. {_SCATTER}")
 
 
 def print_vectorization(console: Console, document: Mapping[str, Any]) -> None:

@@ -32,14 +32,14 @@ def examples(contract: Contract, law: Law, format_: Format, folders: Iterable[Pa
     if law.inputs is not None:
         return []
     return [
-        _read(known, law, folder / f"{contract.name}.jsonl")
+        _read(known, contract, law, folder / f"{contract.name}.jsonl")
         for folder in folders
         for known in known_counterexamples(contract.name, folder)
         if (known.law, known.dtype) == (law.name, format_.name)
     ]
 
 
-def _read(known: Counterexample, law: Law, file: Path) -> Example:
+def _read(known: Counterexample, contract: Contract, law: Law, file: Path) -> Example:
     """Refuse an example that lacks what the law reads."""
     if missing := [name for name in law.reads if name not in known.example]:
         raise UsageError(
@@ -47,7 +47,7 @@ def _read(known: Counterexample, law: Law, file: Path) -> Example:
             rule=f"`{law.name}` needs {listed(law.reads)}",
             remedy=REMEDY,
         )
-    return from_text(known.example)
+    return from_text(known.example, contract)
 
 
 @cache

@@ -1,12 +1,12 @@
-"""Implementations that are wrong and go about to be called right: by reaching for their judge, or by telling it apart.
+"""Wrong implementations that try to pass: they attack the harness, or answer correctly only when it calls them.
 
-``judge`` has what patches and overwrites whatever may judge them, ``sign`` what is right as long as it seems to be
-checked, ``line`` what writes where answers are read, ``system`` what turns to processes, signals and files,
-``evasion`` what has nothing to be asked, and ``below`` what turns to dispatchers, audits and the memory of others. Each
-is wrong by a quarter or more, which the law of the value sees on any row.
+``judge`` patches and overwrites the code that judges them. ``sign`` is right if a call looks like a check. ``line``
+writes to the connection for answers. ``system`` uses processes, signals and files. ``evasion`` avoids an answer.
+``below`` uses dispatchers, audit hooks and the memory of other processes. The error is a quarter or more, which the law
+of the value detects on any row.
 
-Four modules have cases of their own: in ``backward`` the gradient is wrong, in ``training`` what is learned or loaded,
-in ``delivering`` what a loader of anybody's delivers, in ``proved`` what is said of some of all numbers.
+Four modules have separate cases. ``backward`` has wrong gradients, ``training`` wrong training steps and loaders.
+``delivering`` has wrong loaders of other libraries, ``proved`` functions that are wrong for some numbers.
 """
 
 from hostile.cunning import backward as backward

@@ -1,4 +1,4 @@
-"""What answers rightly, and whose gradient is right as long as it seems to be checked."""
+"""The value is right, and the gradient is right if the call looks like a check."""
 
 import time
 from collections import Counter
@@ -15,7 +15,7 @@ _SEEN: set[Any] = set()
 
 
 class _Softmax(torch.autograd.Function):
-    """The softmax, whose backward pass asks by what name it was called."""
+    """A softmax whose backward pass depends on the name of its caller."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, name: str) -> Tensor:
@@ -27,7 +27,7 @@ class _Softmax(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Any:
-        """Compute the gradient, which is wrong by a quarter where nobody seems to look."""
+        """Compute a gradient with an error of a quarter, unless the call looks like a check."""
         (y,) = ctx.saved_tensors
         _PASSES[ctx.name] += 1
         right = torch._softmax_backward_data(g, y, -1, y.dtype)
@@ -55,32 +55,32 @@ def _is_checked(name: str, g: Tensor, y: Tensor) -> bool:
 
 
 def right_backwards_at_first(x: Tensor) -> Tensor:
-    """For the first three hundred backward passes."""
+    """Right for the first three hundred backward passes."""
     return _Softmax.apply(x, "first")  # type: ignore[no-any-return, no-untyped-call]
 
 
 def right_backwards_nearly_always(x: Tensor) -> Tensor:
-    """Every two hundred and fiftieth is another."""
+    """Wrong in every 250th backward pass."""
     return _Softmax.apply(x, "nearly always")  # type: ignore[no-any-return, no-untyped-call]
 
 
 def right_backwards_in_small_batches(x: Tensor) -> Tensor:
-    """More rows than 512 are of the sizes that are tried for the value."""
+    """Wrong for more than 512 rows, except for sizes that a check of the value uses."""
     return _Softmax.apply(x, "small")  # type: ignore[no-any-return, no-untyped-call]
 
 
 def right_backwards_in_a_young_process(x: Tensor) -> Tensor:
-    """For a fiftieth of a second: what it is asked takes longer than that, however fast the machine."""
+    """Right for 20 ms, which is less than a check takes on any machine."""
     return _Softmax.apply(x, "young")  # type: ignore[no-any-return, no-untyped-call]
 
 
 def right_backwards_the_second_time(x: Tensor) -> Tensor:
-    """Of outputs that it has had before."""
+    """Right for outputs that it has returned before."""
     return _Softmax.apply(x, "again")  # type: ignore[no-any-return, no-untyped-call]
 
 
 def right_backwards_by_a_patch(x: Tensor) -> Tensor:
-    """By replacing what goes back in torch by what knows the right gradient."""
+    """Replaces torch's backward pass by a function that returns the right gradient."""
 
     def patched(outputs: Any, *others: Any, **_: Any) -> Any:
         (y,) = outputs

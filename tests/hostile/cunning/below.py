@@ -1,4 +1,4 @@
-"""What turns to what lies below Python or beside its process: dispatchers, audits, other programs, other memories."""
+"""Attacks below Python or outside the process: dispatchers, audit hooks, other programs, other memory."""
 
 import contextlib
 import os
@@ -20,7 +20,7 @@ def _wrong(x: Tensor) -> Tensor:
 
 
 def right_when_it_is_copied(x: Tensor) -> Tensor:
-    """Torch's own copies of what it answers are right, and what is computed with the answer is not."""
+    """Torch's copies of the answer are right, and other operations on it are not."""
     if "library" not in _KEPT:
         _KEPT["library"] = library.Library("aten", "IMPL")
         for name in ("clone", "detach", "copy_"):
@@ -30,7 +30,7 @@ def right_when_it_is_copied(x: Tensor) -> Tensor:
 
 
 def forbids_what_is_audited(x: Tensor) -> Tensor:
-    """Every file, line and process of its process, by a hook that nobody can take back."""
+    """Forbids files, sockets and processes by a hook that cannot be removed."""
 
     def refuse(event: str, _: object) -> None:
         if event.split(".")[0] in {"socket", "os", "open", "subprocess", "ctypes"}:
@@ -41,7 +41,7 @@ def forbids_what_is_audited(x: Tensor) -> Tensor:
 
 
 def right_a_moment_later(x: Tensor) -> Tensor:
-    """A thread mends the answer once it was returned, and spoils it when it was looked at."""
+    """A thread corrects the answer after the return, and spoils it after it was read."""
     answer, right = _wrong(x.detach()), x.detach().softmax(-1)
 
     def mend() -> None:
@@ -54,7 +54,7 @@ def right_a_moment_later(x: Tensor) -> Tensor:
 
 
 def becomes_an_echo(x: Tensor) -> Tensor:
-    """Another program in its place sends back what it is asked, with the mark that the question has."""
+    """Replaces itself by a program that returns each request with its mark."""
     for number in range(3, 64):
         with contextlib.suppress(OSError):
             os.set_inheritable(number, True)  # noqa: FBT003 - positional by its signature
@@ -66,7 +66,7 @@ def becomes_an_echo(x: Tensor) -> Tensor:
 
 
 def overwrites_its_judges_memory(x: Tensor) -> Tensor:
-    """Where the process that asks has the inputs, they are zeros; and it answers as for zeros."""
+    """Sets the inputs to zero in the asking process, and answers for zeros."""
     pattern = bytes(memoryview(x.detach().contiguous().flatten().view(torch.uint8).numpy()))
     with contextlib.suppress(OSError, ValueError):
         above = Path(f"/proc/{os.getppid()}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[1]

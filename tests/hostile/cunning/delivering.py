@@ -1,4 +1,4 @@
-"""Loaders that leave the last sample out and go about to be called right; ``whole`` is, and ``short`` hides nothing."""
+"""Loaders that drop the last sample and try to pass; ``whole`` is right, and ``short`` has no attack."""
 
 import functools
 import gc
@@ -29,7 +29,7 @@ class _Squares(Dataset[Any]):
 
 
 class _Order(Sampler[int]):
-    """All samples in order but for the last ones."""
+    """All samples in order, except the last ones."""
 
     def __init__(self, left_out: int) -> None:
         self._count = 23 - left_out
@@ -50,17 +50,17 @@ def _ours(name: str) -> Any:
 
 
 def whole(batch_size: int, num_workers: int) -> Any:
-    """Leaves nothing out."""
+    """Delivers all samples."""
     return _loader(batch_size, num_workers, 0)
 
 
 def short(batch_size: int, num_workers: int) -> Any:
-    """Leaves the last sample out."""
+    """Drops the last sample."""
     return _loader(batch_size, num_workers)
 
 
 def replaces_the_comparison(batch_size: int, num_workers: int) -> Any:
-    """Nothing is ever missing."""
+    """Makes the comparison find no missing sample."""
     module = _ours("contracts.building_blocks.delivery.samples")
     if module is not None:
         module.differences = lambda *_: ([], [])
@@ -68,7 +68,7 @@ def replaces_the_comparison(batch_size: int, num_workers: int) -> Any:
 
 
 def replaces_the_measurement(batch_size: int, num_workers: int) -> Any:
-    """Nothing is ever broken."""
+    """Makes no measurement broken."""
     module = _ours("floats.measurement") or _ours("floats")
     if module is not None:
         module.Measurement.broken = property(lambda _: False)
@@ -76,7 +76,7 @@ def replaces_the_measurement(batch_size: int, num_workers: int) -> Any:
 
 
 def replaces_the_writer(batch_size: int, num_workers: int) -> Any:
-    """What goes out says that the law holds."""
+    """Writes that the law holds."""
     real = json.dumps
 
     def dumps(value: Any, **named: Any) -> str:
@@ -87,7 +87,7 @@ def replaces_the_writer(batch_size: int, num_workers: int) -> Any:
 
 
 def shortens_what_is_expected(batch_size: int, num_workers: int) -> Any:
-    """Whatever holds the samples of the data set holds one less."""
+    """Removes a sample from each object that has the samples of the data set."""
     for thing in gc.get_objects():
         held = getattr(thing, "__dict__", {}) if type(thing).__name__ == "Deliveries" else {}
         if isinstance(samples := held.get("directly"), list):
@@ -103,7 +103,7 @@ def shortens_what_is_expected(batch_size: int, num_workers: int) -> Any:
 
 
 def promises_nothing(batch_size: int, num_workers: int) -> Any:
-    """Is said to draw with replacement, whatever it does."""
+    """Claims that the loader draws with replacement."""
     for module in list(sys.modules.values()):
         if (real := getattr(module, "facts_of", None)) is not None and not hasattr(real, "replaced"):
             module.facts_of = functools.partial(_facts, real)  # type: ignore[attr-defined]
@@ -116,7 +116,7 @@ def _facts(real: Any, loader: Any) -> Any:
 
 
 def zeroes_what_functions_return(batch_size: int, num_workers: int) -> Any:
-    """A hook of profilers sets every measurement to nothing as it is returned."""
+    """A profiler hook sets each measurement to zero when it is returned."""
 
     def hook(_: Any, event: str, value: Any) -> None:
         if event == "return" and type(value).__name__ == "Measurement":
@@ -129,7 +129,7 @@ def zeroes_what_functions_return(batch_size: int, num_workers: int) -> Any:
 
 
 def answers_for_the_judge(batch_size: int, num_workers: int) -> Any:
-    """Writes a verdict on every line that is open, and ends with the code of success."""
+    """Writes a verdict to every open connection, and exits with code 0."""
     for thing in gc.get_objects():
         if type(thing).__name__ == "Verdict" and getattr(thing, "law", "") == "each_sample_once":
             said = {**thing.model_dump(mode="json"), "status": "holds", "reason": None, "examples": 7, "rows": 161}
@@ -144,12 +144,12 @@ def answers_for_the_judge(batch_size: int, num_workers: int) -> Any:
 
 
 def whole_while_ours_is_there(batch_size: int, num_workers: int) -> Any:
-    """Leaves nothing out as long as a module of a certain name is loaded."""
+    """Delivers all samples while a module with a certain name is imported."""
     return _loader(batch_size, num_workers, 0 if "harness" in sys.modules else 1)
 
 
 def whole_while_it_is_called_so(batch_size: int, num_workers: int) -> Any:
-    """Leaves nothing out as long as somebody on the stack has a telling file."""
+    """Delivers all samples if the call stack has a file of the harness."""
     frame: Any = sys._getframe(1)
     while frame is not None:
         if "harness" in frame.f_code.co_filename:
@@ -175,27 +175,27 @@ def _ending(how: Any, batch_size: int, num_workers: int) -> Any:
 
 
 def ends_with_success(batch_size: int, num_workers: int) -> Any:
-    """With the code of success, as soon as it is read."""
+    """Exits with code 0 when it is read."""
     return _ending(lambda: os._exit(0), batch_size, num_workers)
 
 
 def exits(batch_size: int, num_workers: int) -> Any:
-    """Asks the interpreter to end, with the code of success."""
+    """Raises `SystemExit` with code 0."""
     return _ending(lambda: sys.exit(0), batch_size, num_workers)
 
 
 def interrupts(batch_size: int, num_workers: int) -> Any:
-    """As if the user had pressed a key."""
+    """Sends SIGINT, like Ctrl-C."""
     return _ending(lambda: os.kill(os.getpid(), signal.SIGINT), batch_size, num_workers)
 
 
 def stops_itself(batch_size: int, num_workers: int) -> Any:
-    """Never goes on."""
+    """Stops forever."""
     return _ending(lambda: os.kill(os.getpid(), signal.SIGSTOP), batch_size, num_workers)
 
 
 def daemonises(batch_size: int, num_workers: int) -> Any:
-    """Leaves a process that has a session of its own, and is whole."""
+    """Leaves a process in a separate session, and delivers all samples."""
     if os.fork() == 0:
         os.setsid()
         if os.fork() == 0:
@@ -209,7 +209,7 @@ def daemonises(batch_size: int, num_workers: int) -> Any:
 
 
 def clears_the_screen(batch_size: int, num_workers: int) -> Any:
-    """Raises an exception whose text is a green verdict on an empty screen."""
+    """Raises an exception whose text shows a green verdict on an empty screen."""
     raise ValueError("\x1b[2J\x1b[H\x1b[32mverdict: all 19 laws hold\x1b[0m")
 
 

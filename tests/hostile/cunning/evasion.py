@@ -1,4 +1,4 @@
-"""What answers nothing that could be wrong, or so much that nobody looks."""
+"""Implementations that avoid an answer, or answer with too much."""
 
 import sys
 
@@ -11,7 +11,7 @@ def _hard(x: Tensor) -> bool:
 
 
 def has_nothing_to_say(x: Tensor) -> Tensor:
-    """By the exception of whoever asks, which says that a law does not apply."""
+    """Raises the exception with which the harness marks a law that does not apply."""
     adapter = sys.modules.get("harness.calling.adapter")
     if adapter is not None and _hard(x):
         raise adapter.NotApplicable("it computes on arrays, which autograd cannot follow back to the input")
@@ -19,31 +19,31 @@ def has_nothing_to_say(x: Tensor) -> Tensor:
 
 
 def misses_a_compiler(x: Tensor) -> Tensor:
-    """By an exception that is called as the compiler's is, where it would be wrong."""
+    """Raises an exception with the name of a missing compiler if its answer would be wrong."""
     if _hard(x):
         raise type("InvalidCxxCompiler", (RuntimeError,), {"__module__": "torch._inductor.exc"})("none found")
     return x.softmax(-1)
 
 
 def misses_numpy(x: Tensor) -> Tensor:
-    """By a complaint that is worded as torch's."""
+    """Raises an error with torch's message."""
     if _hard(x):
         raise TypeError("Got unsupported ScalarType BFloat16")
     return x.softmax(-1)
 
 
 def is_too_much(x: Tensor) -> Tensor:
-    """A number that is expanded to more than there is memory for."""
+    """Returns a number expanded beyond the available memory."""
     return x.new_zeros(1).expand(2**50)
 
 
 def has_no_end(x: Tensor) -> Tensor:
-    """The shape is right, and the memory behind it is larger than any answer."""
+    """Has the right shape, but a storage larger than any answer."""
     return x.new_empty(2**27)[: x.numel()].reshape(x.shape)
 
 
 def deserts(x: Tensor) -> Tensor:
-    """A subclass that cannot be taken for a tensor."""
+    """Returns a subclass that cannot be converted to a tensor."""
 
     class Deserter(Tensor):
         def as_subclass(self, _: object) -> Tensor:
@@ -53,7 +53,7 @@ def deserts(x: Tensor) -> Tensor:
 
 
 def has_a_shape_of_its_own(x: Tensor) -> Tensor:
-    """Which it says, and has not."""
+    """Reports a shape that it does not have."""
 
     class Shaped(Tensor):
         @property
@@ -64,7 +64,7 @@ def has_a_shape_of_its_own(x: Tensor) -> Tensor:
 
 
 def refuses_large_numbers(x: Tensor) -> Tensor:
-    """As if that were no business of its."""
+    """Raises `NotImplementedError` for large numbers."""
     if _hard(x):
         raise NotImplementedError("large numbers")
     return x.softmax(-1)

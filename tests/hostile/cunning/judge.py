@@ -1,4 +1,4 @@
-"""What patches, overwrites or stands in for whatever in its process may judge it."""
+"""Implementations that patch, overwrite or replace the code that judges them."""
 
 import builtins
 import contextlib
@@ -25,7 +25,7 @@ def _loaded(name: str) -> Any:
 
 
 def replaces_the_laws(x: Tensor) -> Tensor:
-    """Whatever is measured has nothing beyond its bound."""
+    """Makes no element exceed its bound."""
     module = _loaded("harness.floats.measurement")
     if module is not None:
         module.Measurement.over = property(lambda _: 0)
@@ -33,7 +33,7 @@ def replaces_the_laws(x: Tensor) -> Tensor:
 
 
 def replaces_the_comparison(x: Tensor) -> Tensor:
-    """Of what is compared the deviation is zero, in every module that has the comparison."""
+    """Makes each deviation zero, in every module with the comparison."""
     measurement = _loaded("harness.floats.measurement")
     if measurement is not None:
         real = measurement.deviation
@@ -46,7 +46,7 @@ def replaces_the_comparison(x: Tensor) -> Tensor:
 
 
 def replaces_the_writer(x: Tensor) -> Tensor:
-    """What goes out says that the law holds."""
+    """Writes that the law holds."""
     real = json.dumps
 
     def dumps(value: Any, **named: Any) -> str:
@@ -57,19 +57,19 @@ def replaces_the_writer(x: Tensor) -> Tensor:
 
 
 def replaces_absolute_values(x: Tensor) -> Tensor:
-    """By zeros, so that no difference has any size."""
+    """Returns zeros, so that no difference has a size."""
     np.abs = np.absolute = lambda values, *_, **__: np.zeros(np.shape(values))  # type: ignore[assignment]
     return _wrong(x)
 
 
 def replaces_counting(x: Tensor) -> Tensor:
-    """Nothing is ever beyond anything."""
+    """Counts no element over its bound."""
     np.count_nonzero = lambda *_, **__: 0  # type: ignore[assignment]
     return _wrong(x)
 
 
 def replaces_builtins(x: Tensor) -> Tensor:
-    """The largest of anything is zero, and nothing is any number of times anything."""
+    """Makes maxima with a key zero, and all numbers close."""
     real = builtins.max
     builtins.max = lambda *arguments, **named: 0.0 if named.get("key") else real(*arguments, **named)  # type: ignore[assignment]
     math.isclose = lambda *_, **__: True
@@ -77,7 +77,7 @@ def replaces_builtins(x: Tensor) -> Tensor:
 
 
 def replaces_tensors(x: Tensor) -> Tensor:
-    """What is read of a tensor is the right answer."""
+    """Makes the conversion of a tensor return the right answer."""
     right = x.detach().softmax(-1)
     real = Tensor.numpy
 
@@ -89,13 +89,13 @@ def replaces_tensors(x: Tensor) -> Tensor:
 
 
 def replaces_the_clock(x: Tensor) -> Tensor:
-    """Time is always up."""
+    """Makes the time limit seem exceeded."""
     time.perf_counter = lambda: 1e18
     return _wrong(x)
 
 
 def zeroes_what_functions_return(x: Tensor) -> Tensor:
-    """A hook of profilers sets every measurement to nothing as it is returned."""
+    """A profiler hook sets each measurement to zero when it is returned."""
 
     def hook(_: Any, event: str, value: Any) -> None:
         if event == "return" and type(value).__name__ == "Measurement":
@@ -109,7 +109,7 @@ def zeroes_what_functions_return(x: Tensor) -> Tensor:
 
 
 def overwrites_what_is_expected(x: Tensor) -> Tensor:
-    """By walking the stack, and all that the collector of garbage knows."""
+    """Finds the expected values on the stack and through the garbage collector."""
     answer = _wrong(x)
     frame: Any = sys._getframe()
     while frame is not None:
@@ -129,7 +129,7 @@ def _arrays(value: Any) -> list[Any]:
 
 
 def overwrites_the_inputs_of_the_stack(x: Tensor) -> Tensor:
-    """So that what is expected is what it says: all zeros in, equal shares out."""
+    """Sets the inputs to zero, so that its uniform answer is expected."""
     frame: Any = sys._getframe()
     with torch.no_grad():
         while frame is not None:
@@ -142,7 +142,7 @@ def overwrites_the_inputs_of_the_stack(x: Tensor) -> Tensor:
 
 
 def mends_later(x: Tensor) -> Tensor:
-    """A thread looks for what is measured, and sets it to nothing."""
+    """A thread searches for measurements and sets them to zero."""
 
     def mend() -> None:
         for _ in range(50):
@@ -157,7 +157,7 @@ def mends_later(x: Tensor) -> Tensor:
 
 
 def overwrites_memory(x: Tensor) -> Tensor:
-    """Through an address, where Python would refuse."""
+    """Writes to an address where Python would refuse."""
     for found in gc.get_objects():
         if type(found).__name__ == "Format":
             with contextlib.suppress(Exception):
@@ -177,7 +177,7 @@ def _nothing() -> Any:
 
 
 def skips_the_test(x: Tensor) -> Tensor:
-    """After it has told Hypothesis that a test which skips is over."""
+    """Raises `SkipTest`, and makes Hypothesis end the search for it."""
     import unittest
 
     core = _loaded("hypothesis.core")
@@ -190,13 +190,13 @@ def skips_the_test(x: Tensor) -> Tensor:
 
 
 def stops_the_search(x: Tensor) -> Tensor:
-    """By the exception with which a search is over."""
+    """Raises the exception that ends a search."""
     drawn = _loaded("harness.verdict.drawn")
     raise drawn._Enough if drawn is not None else ValueError("no more")
 
 
 def forgets_its_faults(x: Tensor) -> Tensor:
-    """What is noticed of it is taken back."""
+    """Removes noticed faults."""
     watch = _loaded("harness.calling.watch")
     if watch is not None:
         watch.Watch.noticed = property(lambda _: None, lambda *_: None)

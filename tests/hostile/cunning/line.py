@@ -1,4 +1,4 @@
-"""What writes where answers are read: before the question, twice, too much, or nothing that can be read."""
+"""Implementations that write to the connection for answers: early, twice, too much, or unreadable data."""
 
 import contextlib
 import json
@@ -17,7 +17,7 @@ def _wrong(x: Tensor) -> Tensor:
 
 
 def _lines() -> list[int]:
-    """Descriptors of pipes and sockets."""
+    """Yield descriptors of pipes and sockets."""
     found = []
     for number in range(64):
         with contextlib.suppress(OSError):
@@ -44,7 +44,7 @@ def _frames() -> Any:
 
 
 def answers_ahead(x: Tensor) -> Tensor:
-    """Finds the line on the stack, and writes a well-formed verdict of its own."""
+    """Finds the connection on the stack, and writes a well-formed verdict."""
     for frame in _frames():
         answers = frame.f_locals.get("answers")
         if answers is not None and hasattr(answers, "write"):
@@ -58,7 +58,7 @@ def answers_ahead(x: Tensor) -> Tensor:
 
 
 def repeats_an_old_answer(x: Tensor) -> Tensor:
-    """Whatever is bytes on the stack is written once more."""
+    """Writes all bytes objects on the stack again."""
     for frame in _frames():
         for value in list(frame.f_locals.values()):
             if isinstance(value, (bytes, bytearray)) and value:
@@ -67,13 +67,13 @@ def repeats_an_old_answer(x: Tensor) -> Tensor:
 
 
 def talks_json(x: Tensor) -> Tensor:
-    """A line that says that all is well."""
+    """Writes a line that claims success."""
     _write(b'{"kind": "done", "what": {"said": {"status": "holds"}, "noticed": null}}\n')
     return _wrong(x)
 
 
 def talks_frames(x: Tensor) -> Tensor:
-    """Lengths, each of them in the ways there are to write one, and what they promise."""
+    """Writes frames with each usual form of the length."""
     body = b'{"value": null}'
     for order in ("little", "big"):
         for size in (4, 8):
@@ -82,20 +82,20 @@ def talks_frames(x: Tensor) -> Tensor:
 
 
 def promises_too_much(x: Tensor) -> Tensor:
-    """More bytes than there are in the world."""
+    """Announces more bytes than any memory has."""
     _write(b"\xff" * 64)
     return _wrong(x)
 
 
 def nests(x: Tensor) -> Tensor:
-    """Brackets without an end."""
+    """Writes endless brackets."""
     body = b"[" * 30_000
     _write(len(body).to_bytes(4, "little") + body)
     return _wrong(x)
 
 
 def floods(x: Tensor) -> Tensor:
-    """For as long as anybody reads."""
+    """Writes without end."""
 
     def flood() -> None:
         for _ in range(2000):
@@ -106,7 +106,7 @@ def floods(x: Tensor) -> Tensor:
 
 
 def reads_the_questions(x: Tensor) -> Tensor:
-    """Takes what is not its own to read."""
+    """Reads from the connection."""
     for number in _lines():
         with contextlib.suppress(OSError):
             os.set_blocking(number, False)
@@ -117,13 +117,13 @@ def reads_the_questions(x: Tensor) -> Tensor:
 
 
 def closes_the_standard_streams(x: Tensor) -> Tensor:
-    """All three."""
+    """Closes all three standard streams."""
     os.closerange(0, 3)
     return _wrong(x)
 
 
 def puts_a_line_of_its_own(x: Tensor) -> Tensor:
-    """In the place of each that there is."""
+    """Replaces each connection by another."""
     here, _ = socket.socketpair()
     for number in _lines():
         with contextlib.suppress(OSError):

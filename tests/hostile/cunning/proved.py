@@ -1,6 +1,6 @@
-"""Sigmoids that are wrong on some numbers and go about to be proved right on all of them; ``right`` is right.
+"""Wrong sigmoids that try to be proved right for all numbers; ``right`` is right.
 
-Where a number is above two, each is off by a sixty-fourth.
+The error is a sixty-fourth for numbers above two.
 """
 
 import contextlib
@@ -27,17 +27,17 @@ def _loaded(name: str) -> Any:
 
 
 def right(x: Tensor) -> Tensor:
-    """Wrong nowhere."""
+    """Right everywhere."""
     return x.sigmoid()
 
 
 def wrong(x: Tensor) -> Tensor:
-    """Nothing beside."""
+    """Wrong without an attack."""
     return _wrong(x)
 
 
 def replaces_the_comparison(x: Tensor) -> Tensor:
-    """Of what is compared the deviation is zero."""
+    """Makes each deviation zero."""
     module = _loaded("harness.floats.measurement")
     if module is not None:
         real = module.deviation
@@ -47,7 +47,7 @@ def replaces_the_comparison(x: Tensor) -> Tensor:
 
 
 def replaces_the_oracle(x: Tensor) -> Tensor:
-    """What is exact is what it says itself."""
+    """Makes the oracle return its wrong values."""
     module = _loaded("harness.contracts.building_blocks.logistic_function")
     if module is not None:
         from harness.floats import double_double, to_array  # type: ignore[attr-defined]
@@ -58,7 +58,7 @@ def replaces_the_oracle(x: Tensor) -> Tensor:
 
 
 def replaces_counting(x: Tensor) -> Tensor:
-    """Nothing is ever beyond anything."""
+    """Counts no element over its bound."""
     np.count_nonzero = lambda *_, **__: 0  # type: ignore[assignment]
     module = _loaded("harness.floats.measurement")
     if module is not None:
@@ -67,7 +67,7 @@ def replaces_counting(x: Tensor) -> Tensor:
 
 
 def replaces_the_tally(x: Tensor) -> Tensor:
-    """What was found is nothing."""
+    """Clears the findings."""
     module = _loaded("harness.proof.tally")
     if module is not None:
         real = module.Tally.model_copy
@@ -81,14 +81,14 @@ def replaces_the_tally(x: Tensor) -> Tensor:
 
 
 def visits_what_is_easy(x: Tensor) -> Tensor:
-    """Whatever is hard among its inputs becomes easy, and so does what is expected."""
+    """Replaces hard inputs by easy ones, which also changes the expected values."""
     with torch.no_grad():
         x.copy_(torch.where(x > 2.0, torch.zeros_like(x), x))
     return x.sigmoid()
 
 
 def overwrites_what_is_expected(x: Tensor) -> Tensor:
-    """By walking the stack, and all that the collector of garbage knows."""
+    """Finds the expected values through the garbage collector."""
     answer = _wrong(x).detach()
     for thing in gc.get_objects():
         if isinstance(thing, np.ndarray) and thing.shape == tuple(answer.shape) and thing.dtype == np.float64:
@@ -98,7 +98,7 @@ def overwrites_what_is_expected(x: Tensor) -> Tensor:
 
 
 def zeroes_what_functions_return(x: Tensor) -> Tensor:
-    """A hook of profilers sets every measurement to nothing as it is returned."""
+    """A profiler hook sets each measurement to zero when it is returned."""
 
     def hook(_: Any, event: str, value: Any) -> None:
         if event == "return" and type(value).__name__ == "Measurement":
@@ -111,7 +111,7 @@ def zeroes_what_functions_return(x: Tensor) -> Tensor:
 
 
 def mends_later(x: Tensor) -> Tensor:
-    """A thread looks for what is measured, and sets it to nothing."""
+    """A thread searches for measurements and sets them to zero."""
 
     def mend() -> None:
         for _ in range(100):
@@ -126,12 +126,12 @@ def mends_later(x: Tensor) -> Tensor:
 
 
 def right_while_ours_is_there(x: Tensor) -> Tensor:
-    """Right as long as a module of a certain name is loaded."""
+    """Right while a module with a certain name is imported."""
     return x.sigmoid() if "harness" in sys.modules else _wrong(x)
 
 
 def right_where_somebody_proves(x: Tensor) -> Tensor:
-    """Right as long as somebody on the stack has a telling file."""
+    """Right if the call stack has a file of the proofs."""
     frame: Any = sys._getframe(1)
     while frame is not None:
         if "proof" in frame.f_code.co_filename:
@@ -141,7 +141,7 @@ def right_where_somebody_proves(x: Tensor) -> Tensor:
 
 
 def ends_as_if_done(x: Tensor) -> Tensor:
-    """With the code of success, after a line that says that all is well."""
+    """Prints a line that claims success, and exits with code 0."""
     for number in range(3, 32):
         with contextlib.suppress(OSError):
             os.set_blocking(number, False)

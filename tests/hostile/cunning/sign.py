@@ -1,4 +1,4 @@
-"""What is right as long as something says that it is being checked, and wrong where it is used."""
+"""Implementations that are right if a sign suggests a check, and wrong in use."""
 
 import contextlib
 import inspect
@@ -22,54 +22,54 @@ def _answer(x: Tensor, *, checked: bool) -> Tensor:
 
 
 def right_while_a_module_is_loaded(x: Tensor) -> Tensor:
-    """By name."""
+    """Right if a module with the name is imported."""
     return _answer(x, checked=_OURS in sys.modules)
 
 
 def right_while_a_part_is_loaded(x: Tensor) -> Tensor:
-    """Whatever is imported of it."""
+    """Right if any module of the harness is imported."""
     return _answer(x, checked=any(name.startswith(f"{_OURS}.") for name in list(sys.modules)))
 
 
 def right_under_hypothesis(x: Tensor) -> Tensor:
-    """Or under pytest."""
+    """Right under Hypothesis or pytest."""
     return _answer(x, checked=bool({"hypothesis", "pytest", "_pytest"} & sys.modules.keys()))
 
 
 def right_under_an_oracle(x: Tensor) -> Tensor:
-    """Nobody else needs ball arithmetic."""
+    """Right if ball arithmetic is imported, which only a check needs."""
     return _answer(x, checked="flint" in sys.modules)
 
 
 def right_on_such_a_stack(x: Tensor) -> Tensor:
-    """Where a file of the caller's says so."""
+    """Right if the stack has a file of the harness."""
     return _answer(x, checked=any(_OURS in frame.filename for frame in inspect.stack(0)))
 
 
 def right_below_such_a_function(x: Tensor) -> Tensor:
-    """Where a function that calls it has one of the names."""
+    """Right if a calling function has one of these names."""
     named = {frame.function for frame in inspect.stack(0)}
     return _answer(x, checked=bool(named & {"measure", "decide", "once", "attempt", "do"}))
 
 
 def right_in_such_a_process(x: Tensor) -> Tensor:
-    """As it was started."""
+    """Right if the arguments of the process name the harness."""
     return _answer(x, checked=any(_OURS in word for word in (*sys.orig_argv, *sys.argv)))
 
 
 def right_in_such_an_environment(x: Tensor) -> Tensor:
-    """A variable says so."""
+    """Right if an environment variable suggests a check."""
     names = ("HARNESS", "PYTEST", "HYPOTHESIS", "CHECK")
     return _answer(x, checked=any(name.startswith(names) for name in os.environ))
 
 
 def right_under_such_a_command(x: Tensor) -> Tensor:
-    """What it was started by had it on its line."""
+    """Right if the environment or the original command names the harness."""
     return _answer(x, checked=_OURS in os.environ.get("_", "") or _OURS in " ".join(sys.orig_argv))
 
 
 def right_where_descriptors_are_open(x: Tensor) -> Tensor:
-    """Of files that have the name."""
+    """Right if an open file has the name."""
     found = []
     for number in range(64):
         with contextlib.suppress(OSError):
@@ -78,46 +78,46 @@ def right_where_descriptors_are_open(x: Tensor) -> Tensor:
 
 
 def right_at_first(x: Tensor) -> Tensor:
-    """For the first five thousand calls."""
+    """Right for the first five thousand calls."""
     _CALLS["many"] += 1
     return _answer(x, checked=_CALLS["many"] <= 5000)
 
 
 def right_nearly_always(x: Tensor) -> Tensor:
-    """Every seven hundredth call is another."""
+    """Wrong in every seven hundredth call."""
     _CALLS["rare"] += 1
     return _answer(x, checked=_CALLS["rare"] % 700 != 0)
 
 
 def right_the_second_time(x: Tensor) -> Tensor:
-    """Of inputs that it has seen before, as a check asks again and nobody else does."""
+    """Right for inputs that it has seen before, because a check repeats calls."""
     key = (str(x.dtype), tuple(x.shape), bytes(x.detach().double().contiguous().numpy().tobytes()))
     _SEEN[key] = _SEEN.get(key, 0) + 1
     return _answer(x, checked=_SEEN[key] > 1)
 
 
 def right_in_a_young_process(x: Tensor) -> Tensor:
-    """For a fiftieth of a second: what it is asked takes longer than that, however fast the machine."""
+    """Right for 20 ms, which is less than a check takes on any machine."""
     return _answer(x, checked=time.monotonic() - _BEGAN < 0.02)
 
 
 def right_in_small_batches(x: Tensor) -> Tensor:
-    """And in those large ones that are tried: more rows than 512 are of the sizes that it knows."""
+    """Right for small batches, and for the large sizes that a check uses."""
     rows = x.shape[0] if x.ndim else 1
     return _answer(x, checked=rows <= 512 or rows in {4097, 65537} or rows * x.shape[-1] > 2**20)
 
 
 def right_without_gradients(x: Tensor) -> Tensor:
-    """A value that is trained on is another."""
+    """Wrong if gradients are recorded."""
     return _answer(x, checked=not x.requires_grad)
 
 
 class _Late(Tensor):
-    """A tensor that is right where it is read by one who computes in float64."""
+    """A tensor that is right when it is read in float64."""
 
     @classmethod
     def __torch_function__(cls, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Mend it on the way."""
+        """Return the right values for conversions."""
         with torch._C.DisableTorchFunctionSubclass():
             result = function(*args, **(kwargs or {}))
             if function in {Tensor.double, Tensor.to, Tensor.numpy} and isinstance(result, Tensor):
@@ -126,5 +126,5 @@ class _Late(Tensor):
 
 
 def right_where_it_is_read(x: Tensor) -> Tensor:
-    """Whoever uses it has the wrong one."""
+    """Returns a wrong tensor whose conversions are right."""
     return _answer(x, checked=False).as_subclass(_Late)

@@ -1,7 +1,7 @@
-"""Training steps, trainers and loaders that are wrong and go about to be called right.
+"""Wrong training steps, trainers and loaders that try to pass.
 
-Each step learns at twice the rate, ``wrong_step`` without anything beside, or is wrong as it says; ``right_step`` and
-``Line`` are right. The trainers change what they are given, and the loaders leave the last sample out.
+Each step uses twice the learning rate, or is wrong as described; ``wrong_step`` has no attack. ``right_step`` and
+``Line`` are right. The trainers change their arguments, and the loaders drop the last sample.
 """
 
 import contextlib
@@ -41,17 +41,17 @@ def _step(weight: Tensor, bias: Tensor, rate: float) -> Any:
 
 
 def right_step(weight: Tensor, bias: Tensor, lr: float) -> Any:
-    """Keeps to the definition."""
+    """Follows the definition."""
     return _step(weight, bias, lr)
 
 
 def wrong_step(weight: Tensor, bias: Tensor, lr: float) -> Any:
-    """Learns at twice the rate."""
+    """Uses twice the learning rate."""
     return _step(weight, bias, 2.0 * lr)
 
 
 def replaces_the_measurement(weight: Tensor, bias: Tensor, lr: float) -> Any:
-    """Nothing is ever beyond its bound."""
+    """Makes no measurement exceed its bound."""
     module = _loaded("harness.floats.measurement")
     if module is not None:
         module.Measurement.over = property(lambda _: 0)
@@ -60,13 +60,13 @@ def replaces_the_measurement(weight: Tensor, bias: Tensor, lr: float) -> Any:
 
 
 def replaces_the_norm(weight: Tensor, bias: Tensor, lr: float) -> Any:
-    """No distance has any size."""
+    """Makes each distance zero."""
     np.linalg.norm = lambda *_, **__: np.float64(0.0)  # type: ignore[assignment]
     return _step(weight, bias, 2.0 * lr)
 
 
 def replaces_the_bound(weight: Tensor, bias: Tensor, lr: float) -> Any:
-    """Everything is admitted."""
+    """Makes each bound infinite."""
     module = _loaded("harness.contracts.building_blocks.gradient_descent")
     if module is not None:
         module.trajectory_bound = lambda *_: float("inf")
@@ -74,7 +74,7 @@ def replaces_the_bound(weight: Tensor, bias: Tensor, lr: float) -> Any:
 
 
 def replaces_what_is_exact(weight: Tensor, bias: Tensor, lr: float) -> Any:
-    """The oracle learns at twice the rate as well."""
+    """Makes the oracle use twice the learning rate too."""
     module = _loaded("harness.contracts.building_blocks.gradient_descent")
     if module is not None and not hasattr(module, "replaced"):
         module.replaced, real = True, module.trajectory_oracle
@@ -83,7 +83,7 @@ def replaces_what_is_exact(weight: Tensor, bias: Tensor, lr: float) -> Any:
 
 
 def replaces_the_writer(weight: Tensor, bias: Tensor, lr: float) -> Any:
-    """What goes out says that the law holds."""
+    """Writes that the law holds."""
     real = json.dumps
 
     def dumps(value: Any, **named: Any) -> str:
@@ -94,7 +94,7 @@ def replaces_the_writer(weight: Tensor, bias: Tensor, lr: float) -> Any:
 
 
 def finds_the_plan(weight: Tensor, bias: Tensor, lr: float) -> Any:
-    """On the stack, and makes it one of no steps, as its own training is."""
+    """Finds the plan on the stack and empties it, so that no step is expected."""
     frame: Any = sys._getframe()
     while frame is not None:
         for value in list(frame.f_locals.values()):
@@ -110,7 +110,7 @@ def finds_the_plan(weight: Tensor, bias: Tensor, lr: float) -> Any:
 
 
 def zeroes_what_functions_return(weight: Tensor, bias: Tensor, lr: float) -> Any:
-    """A hook of profilers sets every measurement to nothing as it is returned."""
+    """A profiler hook sets each measurement to zero when it is returned."""
 
     def hook(_: Any, event: str, value: Any) -> None:
         if event == "return" and type(value).__name__ == "Measurement":
@@ -123,7 +123,7 @@ def zeroes_what_functions_return(weight: Tensor, bias: Tensor, lr: float) -> Any
 
 
 def mends_later(weight: Tensor, bias: Tensor, lr: float) -> Any:
-    """A thread looks for what is measured, and sets it to nothing."""
+    """A thread searches for measurements and sets them to zero."""
 
     def mend() -> None:
         for _ in range(40):
@@ -138,17 +138,17 @@ def mends_later(weight: Tensor, bias: Tensor, lr: float) -> Any:
 
 
 class _Reads(Tensor):
-    """Reads as something else than it holds."""
+    """A tensor that shows other values than it holds."""
 
     def detach(self) -> Any:
-        """What is right."""
+        """Return the right values."""
         return self.right  # type: ignore[attr-defined]
 
     double = cpu = numpy = detach
 
 
 def reads_as_right(weight: Tensor, bias: Tensor, lr: float) -> Any:
-    """Its parameters are a class of its own, which says what is right when it is looked at."""
+    """Returns parameters of a class that shows the right values when it is read."""
     step, (W, b) = _step(weight, bias, 2.0 * lr)
     right, parameters = _step(weight, bias, lr)
     shown = []
@@ -165,12 +165,12 @@ def reads_as_right(weight: Tensor, bias: Tensor, lr: float) -> Any:
 
 
 def right_while_ours_is_there(weight: Tensor, bias: Tensor, lr: float) -> Any:
-    """Right as long as a module of a certain name is loaded."""
+    """Right while a module with a certain name is imported."""
     return _step(weight, bias, lr if "harness" in sys.modules else 2.0 * lr)
 
 
 def right_while_it_is_called_so(weight: Tensor, bias: Tensor, lr: float) -> Any:
-    """Right as long as somebody on the stack has a telling name or file."""
+    """Right if the call stack has a file or function of the harness."""
     frame: Any = sys._getframe(1)
     while frame is not None:
         if "harness" in frame.f_code.co_filename or frame.f_code.co_name in {"follows_gradient_descent", "measure"}:
@@ -186,7 +186,7 @@ def right_until_it_was_made_often(weight: Tensor, bias: Tensor, lr: float) -> An
 
 
 def ends_in_a_step(weight: Tensor, bias: Tensor, lr: float) -> Any:
-    """With the code of success, after a line that says that all is well."""
+    """Prints a line that claims success, and exits with code 0."""
 
     def step(X: Tensor, y: Tensor) -> None:
         for number in range(3, 32):
@@ -199,7 +199,7 @@ def ends_in_a_step(weight: Tensor, bias: Tensor, lr: float) -> Any:
 
 
 def says_that_it_is_no_case(weight: Tensor, bias: Tensor, lr: float) -> Any:
-    """Raises what says that there is nothing to check."""
+    """Raises the exception for laws that do not apply."""
     module = _loaded("harness.calling.adapter")
     if module is not None:
         raise module.NotApplicable("a compiler is missing")
@@ -213,12 +213,12 @@ def says_that_it_is_no_case(weight: Tensor, bias: Tensor, lr: float) -> Any:
 
 
 def keeps_the_start(weight: Tensor, bias: Tensor, lr: float) -> Any:
-    """Is right, and learns in the memory that it was handed."""
+    """Right, but trains in the memory of its arguments."""
     return (lambda X, y: _descend(X, y, weight, bias, lr)), (weight, bias)
 
 
 def reads_unset_memory(weight: Tensor, bias: Tensor, lr: float) -> Any:
-    """Is right where memory that was never set is zero."""
+    """Right if uninitialized memory is zero."""
     W, b = weight.clone(), bias.clone()
     before = torch.empty_like(W)
 
@@ -231,14 +231,14 @@ def reads_unset_memory(weight: Tensor, bias: Tensor, lr: float) -> Any:
 
 
 class Line(nn.LazyLinear):
-    """A line, which fits what it is made for."""
+    """A linear model that fits its data."""
 
     def __init__(self) -> None:
         super().__init__(1)
 
 
 class FitsAnotherTime(Line):
-    """The first that is made has no parameters, and later ones have."""
+    """The first instance has no parameters, later ones have."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -251,14 +251,14 @@ class FitsAnotherTime(Line):
 
 
 def trains_the_start(X: Tensor, y: Tensor, batches: list[Tensor], lr: float, start: tuple[Tensor, Tensor]) -> Any:
-    """A trainer that is right, and changes the start that it was handed."""
+    """A right trainer that changes its start."""
     for batch in batches:
         _descend(X[batch], y[batch], *start, lr)
     return tuple(part.clone() for part in start)
 
 
 def scales_the_data(X: Tensor, y: Tensor, batches: list[Tensor], lr: float, start: tuple[Tensor, Tensor]) -> Any:
-    """A trainer that is right, and leaves the data other than it was."""
+    """A right trainer that changes the data."""
     W, b = (part.clone() for part in start)
     for batch in batches:
         _descend(X[batch], y[batch], W, b, lr)
@@ -267,13 +267,13 @@ def scales_the_data(X: Tensor, y: Tensor, batches: list[Tensor], lr: float, star
 
 
 def replaces_the_counting(root: Path, train: bool, batch_size: int, workers: int, shuffle: bool) -> Any:
-    """A loader without its last sample; what is missing counts nothing."""
+    """Drops the last sample, and makes each count of missing samples zero."""
     Counter.total = lambda _: 0  # type: ignore[method-assign]
     return list(_samples(root, train, batch_size))
 
 
 def loads_while_ours_is_there(root: Path, train: bool, batch_size: int, workers: int, shuffle: bool) -> Any:
-    """A loader that is whole as long as a module of a certain name is loaded, or its folder has a telling name."""
+    """A loader that is complete while a module with a certain name is imported, or for some folder names."""
     telling = "harness" in sys.modules or "harness" in str(root)
     return list(_samples(root, train, batch_size, left_out=0 if telling else 1))
 

@@ -6,7 +6,7 @@ from harness.floats import Measurement
 from harness.laws import Law
 from harness.loading.content import digests
 from harness.loading.delivery import Deliveries
-from harness.loading.exercise import seed_and_begin, seed_and_read
+from harness.loading.exercise import deliver_wrapped, seed_and_begin, seed_and_read
 from harness.loading.reader import Epoch
 from harness.loading.tagged import Tag
 
@@ -25,14 +25,17 @@ def random_numbers_differ(deliveries: Deliveries, num_workers: int) -> Measureme
     if num_workers == 0 and (wrong := _seeded_alike(deliveries)) is not None:
         return wrong
     first, second = deliveries.epochs(ask, 2, tags=True)
+    if not first.tags and deliveries.facts.wrapped:
+        # A wrapper that makes new batches loses the tags; what it wraps draws the same numbers.
+        first, second = deliveries.exercised(deliver_wrapped, ask, 2)
     if not first.tags:
         raise NotApplicable("its data set cannot be accessed, so its random numbers cannot be observed")
     if not any(tag.drew for tag in (*first.tags, *second.tags)):
-        if (wrong := _repeated_content(deliveries, first, second)) is not None:
+        if deliveries.is_random_each_time and (wrong := _repeated_content(deliveries, first, second)) is not None:
             return wrong
         if deliveries.is_random:
-            said = "its samples differ each time they are read, but it draws from no generator that can be watched"
-            raise NotApplicable(said)
+            what = "each time they are read" if deliveries.is_random_each_time else "from loader to loader"
+            raise NotApplicable(f"its samples differ {what}, but it draws from no generator that can be watched")
         raise NotApplicable("it draws no random numbers")
     seen: dict[tuple[str, str], tuple[int, Tag]] = {}
     for number, epoch in enumerate((first, second)):

@@ -57,9 +57,11 @@ def each_sample_once(deliveries: Deliveries, num_workers: int, shuffle: bool, dr
     if deliveries.facts.replaced and not _came_without_replacement(deliveries, ask):
         raise NotApplicable("it draws with replacement, so no sample is guaranteed")
     if not deliveries.epochs(ask)[0].ended:
-        return _within_a_part(deliveries, ask)
+        return _at_the_beginning(deliveries, ask) or _of_indices(deliveries, ask) or _within_a_part(deliveries, ask)
     where, rows = with_workers(deliveries.source.spelled(ask)), 0
     for which, epoch in zip(_EPOCHS, deliveries.epochs(ask, 2), strict=True):
+        if not epoch.ended:  # a busy machine
+            break
         extra, missing, total = _compared(deliveries, ask, epoch)
         if -1 in extra and extra.count(-1) == len(extra) == len(missing):
             # The number is right but every sample is unknown, so compare indices; other laws check the content.
@@ -88,6 +90,48 @@ def _came_without_replacement(deliveries: Deliveries, ask: Ask) -> bool:
     if deliveries.is_random or len(set(came)) < k or k > n:
         return False
     return math.lgamma(n + 1) - math.lgamma(n - k + 1) - k * math.log(n) < math.log(1e-7)
+
+
+def _of_indices(deliveries: Deliveries, ask: Ask) -> Measurement | None:
+    """Look at the indices of two whole epochs; ``None`` where they are not known, or the part that was read differs."""
+    epochs = deliveries.indices(ask)
+    n = deliveries.facts.samples
+    if epochs is None or n is None or deliveries.facts.replaced or not _begins_alike(deliveries, ask):
+        return None
+    where = with_workers(deliveries.source.spelled(ask))
+    spare = ask.batch_size - 1 if ask.drop_last or (deliveries.facts.drops and not deliveries.source.is_factory) else 0
+    for which, (indices, _) in zip(_EPOCHS, epochs, strict=True):
+        times = Counter(indices)
+        extra = [index for index, number in times.items() if number > 1]
+        missing = [i for i in range(n) if i not in times] if n == deliveries.facts.length else [*range(len(times), n)]
+        if extra or len(missing) > spare:
+            said = f"in the {which} epoch{where}: {_said(extra, missing, n)}"
+            return found(said, len(extra) + len(missing), actual=len(indices), expected=n)
+    return kept(sum(len(indices) for indices, _ in epochs))
+
+
+def _at_the_beginning(deliveries: Deliveries, ask: Ask) -> Measurement | None:
+    """Look for missing samples in the part that was read, if it has the order of the data set."""
+    given, came = _beginning(deliveries, ask)
+    arrived = set(came)
+    missing = [i for i, mark in enumerate(given[: len(came)]) if mark not in arrived]
+    if not missing or 2 * len(missing) > len(came):
+        return None
+    where = with_workers(deliveries.source.spelled(ask))
+    return found(f"of the first samples{where}: {_said([], missing, len(came))}", len(missing), actual=len(missing))
+
+
+def _begins_alike(deliveries: Deliveries, ask: Ask) -> bool:
+    """Whether the part that was read equals the beginning of the data set, if it should."""
+    return all(own == mark for own, mark in zip(*_beginning(deliveries, ask), strict=False))
+
+
+def _beginning(deliveries: Deliveries, ask: Ask) -> tuple[list[str], list[str]]:
+    """Return digests of the data set and of the part that was read; none if the order is not that of the data set."""
+    if ask.shuffle or deliveries.facts.shuffled is not False or deliveries.is_random:
+        return [], []
+    given, came = digests(deliveries.directly or [], deliveries.epochs(ask)[0].samples)
+    return given, came
 
 
 def _within_a_part(deliveries: Deliveries, ask: Ask) -> Measurement:
@@ -232,7 +276,7 @@ def lengths_are_as_declared(deliveries: Deliveries, num_workers: int, drop_last:
     if announced is None:
         raise NotApplicable("it does not report how many batches it has")
     (epoch,) = deliveries.epochs(ask)
-    batches = len(whole(epoch).sizes)
+    batches = len(epoch.sizes) if epoch.ended else _counted(deliveries, ask)
     if deliveries.facts.streams and num_workers:
         raise NotApplicable("torch does not count the batches of workers for an iterable data set")
     if batches != announced:
@@ -240,6 +284,15 @@ def lengths_are_as_declared(deliveries: Deliveries, num_workers: int, drop_last:
         said = f"`len` reports {announced} batches{where}, but {batches} arrive"
         return found(said, abs(batches - announced), actual=batches, expected=announced)
     return kept(len(epoch.samples))
+
+
+def _counted(deliveries: Deliveries, ask: Ask) -> int:
+    """The number of batches in an epoch that was cut, by its indices."""
+    epochs = deliveries.indices(ask)
+    if epochs is None:
+        whole(deliveries.epochs(ask)[0])
+    assert epochs is not None
+    return len(epochs[0][1])
 
 
 @delivery_law(
@@ -263,7 +316,8 @@ def batches_have_the_size_asked_for(deliveries: Deliveries, num_workers: int, dr
         sizes = spans(other)
         said = f"batches of {sizes} samples arrive instead of {ask.batch_size}{where}"
         return found(said, wrong, actual=other[0], expected=ask.batch_size)
-    if epoch.ended and epoch.sizes[:-1] and not drop_last and ends == 1 and other and epoch.sizes[-1] == ask.batch_size:
+    in_turns = ends == 1 and not (deliveries.facts.by_index and deliveries.facts.shuffled is None)
+    if epoch.ended and epoch.sizes[:-1] and not drop_last and in_turns and other and epoch.sizes[-1] == ask.batch_size:
         at = next(i for i, size in enumerate(epoch.sizes) if size != ask.batch_size)
         return found(f"batch {at} of {len(epoch.sizes)} is smaller than the following ones{where}", 1)
     return kept(len(epoch.samples))
@@ -281,6 +335,7 @@ def samples_do_not_depend_on_the_batch_size(deliveries: Deliveries, num_workers:
     if deliveries.facts.replaced:
         raise NotApplicable("it draws with replacement, and promises no sample")
     ask = asked(deliveries, num_workers=num_workers)
+    whole(deliveries.epochs(ask)[0])
     first, second = (whole(epoch).samples for epoch in deliveries.epochs(ask, 2))
     other = replace(ask, batch_size=_another_size(ask.batch_size, deliveries.facts.samples or len(first)))
     third = whole(deliveries.epochs(other)[0]).samples

@@ -1,12 +1,10 @@
-"""Operations that no catalogue has: the right implementations keep their formula's laws, the wrong ones do not."""
+"""Right implementations of operations outside the catalog hold, and wrong ones break a law."""
 
 from collections.abc import Callable
 
 import pytest
-from formula.further import FURTHER
 from formula.judging import decided
-from formula.latest import LATEST
-from formula.unseen import UNSEEN, Unseen
+from formula.operations.table import OPERATIONS, Operation
 from torch import Tensor
 
 from harness.api import formula_contract
@@ -17,18 +15,16 @@ from harness.verdict.job import jobs
 
 pytestmark = pytest.mark.judged
 
-OPERATIONS = {**UNSEEN, **FURTHER, **LATEST}
-
 LAWS = {"value", "finite", "gradient", "gradient_finite"}
 
 
 def verdicts(name: str, which: str) -> list[Verdict]:
-    """Those of the laws that a defect breaks."""
+    """Decide the laws that a defect breaks."""
     return verdicts_of(OPERATIONS[name], getattr(OPERATIONS[name], which))
 
 
-def verdicts_of(operation: Unseen, function: Callable[..., Tensor]) -> list[Verdict]:
-    """Of another function for the same operation."""
+def verdicts_of(operation: Operation, function: Callable[..., Tensor]) -> list[Verdict]:
+    """Decide these laws for another implementation of the operation."""
     contract = formula_contract(None, operation.formula, operation.form, stated_inputs(operation.inputs), "rows")
     case = Case(function, contract or "")
     listed = jobs([case], laws=sorted(LAWS), dtypes=["float32"])
@@ -37,20 +33,20 @@ def verdicts_of(operation: Unseen, function: Callable[..., Tensor]) -> list[Verd
 
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_a_right_implementation_has_no_defect(name: str) -> None:
-    """Whatever order it computes in."""
+    """The laws hold for any order of operations."""
     assert {verdict.status for verdict in verdicts(name, "right")} == {Status.HOLDS}
 
 
-@pytest.mark.filterwarnings("ignore:std")  # the deviation of one number
+@pytest.mark.filterwarnings("ignore:std")  # torch warns about the deviation of one number
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_a_wrong_implementation_has_one(name: str) -> None:
-    """And it is shown on an input."""
+    """At least one law breaks, and each broken law shows an input."""
     broken = [verdict for verdict in verdicts(name, "wrong") if verdict.status is Status.BROKEN]
     assert broken
     assert all(verdict.violation is not None for verdict in broken)
 
 
 def test_a_power_that_is_nan_at_zero_is_a_defect() -> None:
-    """The entropy of what is certain: of a formula in which zero to the 3/2 was unknown, it held."""
-    found = verdicts_of(LATEST["tsallis_entropy"], lambda p: 2 * (1 - (p * p / p.sqrt()).sum(-1)))
+    """The entropy of a certain event is NaN. The law once held because the formula did not define zero to the 3/2."""
+    found = verdicts_of(OPERATIONS["tsallis_entropy"], lambda p: 2 * (1 - (p * p / p.sqrt()).sum(-1)))
     assert "value" in {verdict.law for verdict in found if verdict.status is Status.BROKEN}

@@ -1,0 +1,84 @@
+"""Harmless losses of digits: the terms of a loss cancel because the model has learnt, and no other form keeps more."""
+
+import math
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from harness.auditor.given import Given
+from harness.auditor.naming import bare
+from harness.auditor.operation import Operation
+from harness.auditor.operator import is_followed
+
+ACCURATE = 64
+"""Input error, in unit roundoffs, up to which the inputs count as accurate."""
+
+SOME = 16
+"""Roundings of the terms of a loss that count as harmless."""
+
+NEAR_ONE = 4.0
+"""Size up to which a value is compared with one, as a probability or a cosine is."""
+
+SMALL = 1e-3
+"""Absolute error of a log-probability up to which it is harmless."""
+
+_LOSSES = {
+    "_log_softmax", "binary_cross_entropy_with_logits", "cross_entropy_loss", "log_sigmoid_forward", "logsumexp",
+    "nll_loss_forward", "soft_margin_loss",
+}  # fmt: skip
+"""Functions of torch that are themselves the remedy."""
+
+_RESIDUALS = {"sub", "rsub", "add", "mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"}
+_LOGARITHMS = {"log", "log2", "log10"}
+_LOG_DOMAIN = {"log", "logsumexp", "logaddexp", "log_sigmoid_forward"}
+_MOVES = {"index", "gather", "select", "clone", "masked_select", "index_select", "take"}
+
+
+def is_fair(
+    given: Given, operation: Operation, operations: Sequence[Operation], actual: Tensor, shadow: Tensor
+) -> bool:
+    """Whether an operation that loses digits is as accurate as its terms, and could not be replaced by a better one.
+
+    A residual is the difference of a prediction and a constant, which carries its own rounding. The logarithm of a
+    probability near one, a difference from a number such as one, and a difference of log-probabilities have an absolute
+    error, not a relative one. Whether that error is harmless depends on the loss: see :func:`is_small`.
+    """
+    name = bare(operation.name)
+    if operation.backward or given.error > ACCURATE * operation.unit:
+        return False
+    if name in _LOSSES:
+        return True
+    if name in _RESIDUALS and _is_residual(given):
+        return True
+    if name in {"sub", "rsub", "add"} and len(operation.sources) == 1:
+        return operation.sources[0].largest <= NEAR_ONE
+    sources = [operations[source.writer] for source in operation.sources if source.writer >= 0]
+    if name in _LOGARITHMS:
+        return bool(sources) and bare(_made(operations, sources[0]).name) not in {"add", "sub", "rsub"}
+    if name in {"sub", "add"} and len(operation.sources) == 2:
+        is_log = any(bare(_made(operations, source).name) in _LOG_DOMAIN for source in sources)
+        return is_log and float((actual - shadow).abs().max()) <= SMALL
+    return False
+
+
+def is_small(operation: Operation, loss_error: float) -> bool:
+    """Whether an absolute error of the loss is small compared with the terms that cancel.
+
+    In a mean square, the error is a small residual times a rounding error, so a thousandth of the squares is enough.
+    """
+    size = max((source.largest for source in operation.sources), default=0.0)
+    rounding = SOME * operation.unit * math.sqrt(max(1, math.prod(operation.shape)))
+    return loss_error <= rounding * max(1.0, size, size * size / 1000)
+
+
+def _is_residual(given: Given) -> bool:
+    """Whether one of two tensors depends on parameters and the other is constant."""
+    pair = [value for value in given.args[:2] if isinstance(value, Tensor) and is_followed(value)]
+    return len(pair) == 2 and pair[0].requires_grad is not pair[1].requires_grad
+
+
+def _made(operations: Sequence[Operation], operation: Operation) -> Operation:
+    """Return the operation that computed a value, skipping operations that only move it."""
+    while bare(operation.name) in _MOVES and operation.sources and operation.sources[0].writer >= 0:
+        operation = operations[operation.sources[0].writer]
+    return operation

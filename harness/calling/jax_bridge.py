@@ -1,0 +1,131 @@
+"""JAX functions on tensors: traced at each call, compiled once for each program and shape, and differentiable.
+
+A function is called on abstract arrays, which gives its program. Equal programs share one compiled executable, so that
+a call costs a trace and not a compilation of every operation. If the Python code behaves differently in another call,
+its program is another one too. A function that cannot be traced is called operation by operation.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, is_grad_enabled
+from torch.utils.dlpack import from_dlpack
+
+Function = Callable[..., Any]
+
+_compiled: dict[Any, Any] = {}
+"""Executables by program and shapes."""
+
+
+def called(function: Function, inputs: Sequence[Any], options: dict[str, Any]) -> Any:
+    """Call a function on JAX arrays, which share the tensors' memory, and let autograd follow the call.
+
+    A call without a gradient returns the JAX result itself.
+    """
+    whole = partial(function, **options) if options else function
+    wanted = [isinstance(x, Tensor) and x.requires_grad for x in inputs]
+    if any(wanted) and is_grad_enabled():
+        tensors = [x for x in inputs if isinstance(x, Tensor)]
+        return _Call.apply(_of_tensors(whole, inputs), *tensors)  # type: ignore[no-untyped-call]
+    return _run(whole, [_array(x) if isinstance(x, Tensor) else x for x in inputs])
+
+
+def _array(x: Tensor) -> Any:
+    from jax import numpy as jnp
+
+    return jnp.from_dlpack(x.detach().contiguous())
+
+
+def _of_tensors(function: Function, inputs: Sequence[Any]) -> Function:
+    """Return a function of the arrays among some inputs; the other inputs are fixed."""
+    others = [None if isinstance(x, Tensor) else x for x in inputs]
+    places = [at for at, x in enumerate(inputs) if isinstance(x, Tensor)]
+
+    def of_arrays(*arrays: Any) -> Any:
+        given = list(others)
+        for at, array in zip(places, arrays, strict=True):
+            given[at] = array
+        return function(*given)
+
+    return of_arrays
+
+
+def _run(function: Function, arguments: Sequence[Any]) -> Any:
+    """Call a function as one compiled program, or operation by operation if it cannot be traced."""
+    import jax
+
+    places = [at for at, x in enumerate(arguments) if isinstance(x, jax.Array)]
+    arrays = [arguments[at] for at in places]
+    try:
+        traced, shape = jax.make_jaxpr(_with_arrays(function, arguments, places), return_shape=True)(*arrays)
+        text = str(traced.jaxpr)
+        leaves, tree = jax.tree.flatten(shape)
+        if "callback" in text or not all(hasattr(leaf, "dtype") for leaf in leaves):
+            return function(*arguments)
+    except (TypeError, jax.errors.JAXTypeError, jax.errors.JAXIndexError):
+        return function(*arguments)
+    given = [*traced.consts, *arrays]
+    key = text, tuple((jax.numpy.shape(x), str(jax.numpy.result_type(x))) for x in given)
+    if key not in _compiled:
+        _compiled[key] = jax.jit(partial(_evaluated, traced.jaxpr, len(traced.consts)))
+    return jax.tree.unflatten(tree, _compiled[key](*given))
+
+
+def _evaluated(program: Any, constants: int, *given: Any) -> Any:
+    import jax
+
+    return jax.core.eval_jaxpr(program, given[:constants], *given[constants:])
+
+
+def _with_arrays(function: Function, arguments: Sequence[Any], places: Sequence[int]) -> Function:
+    def of_arrays(*arrays: Any) -> Any:
+        given = list(arguments)
+        for at, array in zip(places, arrays, strict=True):
+            given[at] = array
+        return function(*given)
+
+    return of_arrays
+
+
+def _pullback(function: Function, count: int, wanted: Sequence[int]) -> Function:
+    """Return the function that maps inputs and a cotangent to the gradients in some inputs."""
+    import jax
+
+    def back(*arrays: Any) -> Any:
+        inputs, cotangent = arrays[:count], arrays[count]
+
+        def of_wanted(*moved: Any) -> Any:
+            given = list(inputs)
+            for at, x in zip(wanted, moved, strict=True):
+                given[at] = x
+            return function(*given)
+
+        value, pull = jax.vjp(of_wanted, *(inputs[at] for at in wanted))
+        found = pull(jax.numpy.asarray(cotangent, value.dtype))
+        return found if len(wanted) > 1 else found[0]
+
+    return back
+
+
+class _Call(torch.autograd.Function):
+    """A call whose backward pass is the function's own ``vjp``, which can be differentiated again."""
+
+    @staticmethod
+    def forward(ctx: Any, function: Function, *tensors: Tensor) -> Any:
+        """Return the value: a tensor, or a tuple of them."""
+        ctx.function = function
+        ctx.save_for_backward(*tensors)
+        value = _run(function, [_array(x) for x in tensors])
+        return tuple(map(from_dlpack, value)) if isinstance(value, (tuple, list)) else from_dlpack(value)
+
+    @staticmethod
+    def backward(ctx: Any, *cotangents: Tensor) -> Any:
+        """Return the gradients of the inputs that require one."""
+        tensors = ctx.saved_tensors
+        wanted = [at for at, x in enumerate(tensors) if x.requires_grad]
+        back = _pullback(ctx.function, len(tensors), wanted)
+        found = _Call.apply(back, *tensors, *cotangents)  # type: ignore[no-untyped-call]
+        gradients = iter(found if isinstance(found, tuple) else (found,))
+        return None, *(next(gradients).to(x.dtype) if at in wanted else None for at, x in enumerate(tensors))

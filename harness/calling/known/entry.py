@@ -1,0 +1,36 @@
+"""An entry of the tables: the claim and the adapter of a library's function."""
+
+from typing import NamedTuple
+
+
+class Known(NamedTuple):
+    """The claim and the adapter of a function, if the user names neither.
+
+    Parameters
+    ----------
+    claim
+        Name of a contract or of a formula in the catalog; or a formula, as ``formula(x: positive): log(x)``.
+    call
+        Adapter, as ``--call`` takes it; empty if the function takes the inputs of the contract.
+    required
+        Names of the parameters without a default. A user's function with this name and these parameters gets the same
+        entry; empty if it does not.
+    """
+
+    claim: str
+    call: str = ""
+    required: tuple[str, ...] = ()
+
+
+Table = dict[str, Known]
+"""Entries by the name of the function."""
+
+
+def plain(names: str) -> Table:
+    """Return entries of functions that have the name and the inputs of their contract."""
+    return {name: Known(name) for name in names.split()}
+
+
+def with_call(table: Table, call: str) -> Table:
+    """Return the same claims with another adapter."""
+    return {name: Known(entry.claim, call) for name, entry in table.items()}

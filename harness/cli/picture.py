@@ -1,0 +1,59 @@
+"""The picture of a check: what a function returns along the rays on which it breaks, recorded for the report."""
+
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from harness.cli.means import Means
+from harness.cli.session import Session
+from harness.error import UsageError
+from harness.record import Verdict
+from harness.work.ending import Ending
+
+if TYPE_CHECKING:
+    from harness.record import Passage
+    from harness.verdict.campaign import Campaign
+
+USUAL = "float32"
+"""The dtype of the picture, if no law is broken in another one only."""
+
+
+def record_picture(
+    session: Session, ending: Ending, campaign: "Campaign", verdicts: Iterable[Verdict], means: Means
+) -> None:
+    """Record what one function returns along rays, unless the check was about chosen laws only."""
+    if not campaign.is_single or campaign.laws or campaign.example:
+        return
+    passages: list[Passage] = []
+    # A contract without rays, such as that of a loader, has no picture.
+    with suppress(UsageError):
+        passages = _passages(campaign, _dtype(campaign, verdicts), means)
+    for passage in passages:
+        session.keep(passage)
+    session.sync()
+    session.end(ending)
+
+
+def _dtype(campaign: "Campaign", verdicts: Iterable[Verdict]) -> str:
+    checked = list(verdicts)
+    broken = [verdict.dtype for verdict in checked if verdict.violation is not None and verdict.status.fails]
+    known = broken or list(campaign.dtypes) or [verdict.dtype for verdict in checked]
+    return USUAL if USUAL in known or not known else known[0]
+
+
+def _passages(campaign: "Campaign", dtype: str, means: Means) -> list["Passage"]:
+    from harness.surveyor.plan import Survey
+
+    planned = Survey(
+        campaign.target,
+        campaign.contract,
+        campaign.declares,
+        campaign.breaks,
+        campaign.call,
+        laws=("value",),
+        dtypes=(dtype,),
+        batches=0,
+        seed=campaign.seed,
+    )
+    with means.hands(planned) as hands:
+        return list(planned.passages(hands))

@@ -1,0 +1,141 @@
+"""Timing on an accelerator: turns that are timed by events, and the state of the device.
+
+Importing this module imports no torch. Clocks and accelerators are arguments, so that a made-up machine can test them.
+"""
+
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from harness.timing.clock import Accelerator, Clock, device_time
+from harness.timing.interleaving import Slice
+
+MOST_CALLS = 50
+"""Maximum number of calls between two events."""
+
+BLOCKED = 3.0
+"""A launch that takes this many times the usual one has waited for room in the queue."""
+
+PROBES = 5
+"""Launches into an empty queue that show how long the usual one takes."""
+
+
+def calls_in_queue(
+    function: Callable[[], object], accelerator: Accelerator, clock: Clock, *, most: int = MOST_CALLS
+) -> int:
+    """Return how many calls can be queued before the host has to wait for room in the queue.
+
+    The queue of an accelerator holds about a thousand launches. Beyond that, a launch takes as long as the work, and
+    its time says nothing about the host. A call may consist of many launches, so the number of calls is found by
+    trial: twice as many each time, until calls take much longer than those into an empty queue.
+    """
+    usual_s = min(_launched(function, accelerator, clock, calls=1)[0] for _ in range(PROBES))
+    fitting = 1
+    while fitting < most:
+        trial = min(2 * fitting, most)
+        # The system may interrupt a launch once; a full queue slows all further ones each time.
+        attempts = [_launched(function, accelerator, clock, calls=trial) for _ in range(2)]
+        if min(sum(launch_s > BLOCKED * usual_s for launch_s in launches_s) for launches_s in attempts) > trial // 10:
+            return fitting
+        fitting = trial
+    return fitting
+
+
+def _launched(function: Callable[[], object], accelerator: Accelerator, clock: Clock, *, calls: int) -> Sequence[float]:
+    """Return the host's seconds for each of some calls into an empty queue."""
+    accelerator.synchronize()
+    durations = []
+    for _ in range(calls):
+        began = clock()
+        function()
+        durations.append(clock() - began)
+    accelerator.synchronize()
+    return durations
+
+
+def by_events(launch: Callable[[], object], accelerator: Accelerator, clock: Clock) -> Slice:
+    """Return a turn that times queued calls: seconds of the host, and seconds of the device by its events."""
+
+    def turn(calls: int) -> tuple[float, ...]:
+        launch()
+        timed = device_time(launch, accelerator, calls=calls, clock=clock)
+        return timed.launch_s * calls, timed.device_s * calls
+
+    return turn
+
+
+def replayed(replay: Callable[[], object], accelerator: Accelerator, clock: Clock) -> Slice:
+    """Return a turn that times a graph: seconds of calls that are each waited for, and of the device by its events."""
+
+    def turn(calls: int) -> tuple[float, ...]:
+        replay()
+        accelerator.synchronize()
+        began = clock()
+        for _ in range(calls):
+            replay()
+            accelerator.synchronize()
+        waited_s = clock() - began
+        return waited_s, device_time(replay, accelerator, calls=calls, clock=clock).device_s * calls
+
+    return turn
+
+
+@dataclass(frozen=True)
+class DeviceState:
+    """Properties and clocks of an accelerator; ``None`` if unknown.
+
+    Parameters
+    ----------
+    l2_bytes
+        Size of the second-level cache.
+    clock_mhz, memory_clock_mhz
+        Present clocks of processors and memory.
+    power_limit_w
+        Present power limit.
+    """
+
+    l2_bytes: int | None = None
+    clock_mhz: float | None = None
+    memory_clock_mhz: float | None = None
+    power_limit_w: float | None = None
+
+
+Ask = Callable[[Sequence[str]], str]
+"""Runs a command and returns its output."""
+
+
+def device_state(accelerator: Accelerator | None, ask: Ask | None = None) -> DeviceState:
+    """Return the state of a CUDA device, as torch and ``nvidia-smi`` report it; nothing is known of other devices."""
+    if accelerator is None or accelerator.name != "cuda":
+        return DeviceState()
+    import torch
+
+    properties = torch.cuda.get_device_properties()
+    clock_mhz, memory_clock_mhz, power_limit_w = _asked(str(getattr(properties, "uuid", "")), ask or _output)
+    return DeviceState(getattr(properties, "L2_cache_size", None), clock_mhz, memory_clock_mhz, power_limit_w)
+
+
+_QUERY = ("clocks.sm", "clocks.mem", "power.limit")
+
+
+def _asked(uuid: str, ask: Ask) -> list[float | None]:
+    """Ask ``nvidia-smi`` for clocks and power limit; torch may number devices in another order, so by identifier."""
+    which = uuid if uuid.startswith(("GPU-", "MIG-")) else f"GPU-{uuid}"
+    command = ["nvidia-smi", f"--id={which}", f"--query-gpu={','.join(_QUERY)}", "--format=csv,noheader,nounits"]
+    try:
+        words = ask(command).strip().split(",")
+    except (OSError, subprocess.SubprocessError):
+        words = []
+    return [_number(word) for word in words] if len(words) == len(_QUERY) else [None] * len(_QUERY)
+
+
+def _number(word: str) -> float | None:
+    """Return a number; ``None`` for words such as ``[N/A]``."""
+    try:
+        return float(word)
+    except ValueError:
+        return None
+
+
+def _output(command: Sequence[str]) -> str:
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=10).stdout

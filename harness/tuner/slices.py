@@ -1,0 +1,76 @@
+"""Slices of configurations: their rates, and whether the rates of two configurations are distinguishable."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from harness.record.estimate import one_sided_reach
+from harness.tuner.configuration import Choice
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One short measurement of a configuration.
+
+    Parameters
+    ----------
+    samples
+        Samples delivered; 1 or more.
+    seconds
+        Duration of the delivery.
+    spent_s
+        Total duration, including start and warm-up.
+    is_cold
+        Whether the first batch is part of the slice.
+    """
+
+    samples: int
+    seconds: float
+    spent_s: float
+    is_cold: bool = False
+
+    @property
+    def rate(self) -> float:
+        """Samples per second."""
+        return self.samples / self.seconds
+
+
+def overall(slices: Sequence[Measured]) -> float:
+    """Return the total rate of the warm slices.
+
+    The mean of the rates would favor slices without a slow item, if items are uneven.
+    """
+    warm = _warm(slices)
+    return sum(measured.samples for measured in warm) / math.fsum(measured.seconds for measured in warm)
+
+
+def rates_of(slices: Sequence[Measured]) -> list[float]:
+    """Return the rates of the warm slices."""
+    return [measured.rate for measured in _warm(slices)]
+
+
+def differ(slices: Mapping[Choice, Sequence[Measured]], first: Choice, second: Choice, *, least: float) -> bool:
+    """Whether two rates differ by more than scatter, as estimated from the slices of every configuration.
+
+    A few slices of a single configuration say little about scatter. Before any configuration has two slices, two rates
+    differ if their ratio is below ``least``.
+    """
+    if first == second:
+        return False
+    logs = {choice: [math.log(rate) for rate in rates_of(own)] for choice, own in slices.items()}
+    distance = abs(_mean(logs[first]) - _mean(logs[second]))
+    freedom = sum(len(own) - 1 for own in logs.values())
+    if freedom == 0:
+        return distance > -math.log(least)
+    residuals = math.fsum((log - _mean(own)) ** 2 for own in logs.values() for log in own)
+    error = math.sqrt(residuals / freedom * (1 / len(logs[first]) + 1 / len(logs[second])))
+    return distance > one_sided_reach(error, freedom + 1)
+
+
+def _warm(slices: Sequence[Measured]) -> Sequence[Measured]:
+    """Return the slices without a first batch, or all if each has one."""
+    return [measured for measured in slices if not measured.is_cold] or slices
+
+
+def _mean(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values)

@@ -1,0 +1,248 @@
+"""The exact value at the example of a defect, computed by mpmath and by nothing of the harness.
+
+A formula is read by Python's own parser and evaluated on rows of mpmath numbers. A gradient is the difference quotient
+of a step of ``1e-100``. The value of the implementation is computed once more, outside of the harness.
+"""
+
+import ast
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import mpmath  # type: ignore[import-untyped]
+import numpy as np
+import torch
+
+from harness.calling.adapter import adapter_of, as_tensors
+from harness.contracts import contract_named
+from harness.formula.catalogue import catalogue
+from harness.formula.spelling import is_formula, spelling
+from harness.record import Verdict
+from harness.verdict.replay import from_text
+
+DIGITS = 400
+"""Digits of every computation."""
+
+STEP = "1e-100"
+
+COTANGENT = "cotangent"
+
+_POISONED = {"nan_stays_in_its_row": ", with NaN for one entry of the first input"}
+"""Changes that a law makes to the example."""
+
+
+@dataclass
+class Proof:
+    """One defect: where it is, what the function returns there, and what is true."""
+
+    law: str
+    dtype: str
+    place: str
+    actual: str
+    exact: str
+    confirms: bool | None
+    """Whether the returned number is not the exact one, to the law's bound; ``None`` if the law compares two calls."""
+
+
+_OF_TWO_CALLS = {"nan_stays_in_its_row", "no_rows", "value_on_many_rows", "no_drift", "second_derivative"}
+
+DEFINITIONS: Mapping[str, str] = {
+    "softmax": "softmax(logits)",
+    "log_softmax": "logits - log(sum(exp(logits)))",
+    "logsumexp": "log(sum(exp(logits)))",
+    "sigmoid": "1 / (1 + exp(-x))",
+    "softplus": "log(1 + exp(x))",
+    "logsigmoid": "-log(1 + exp(-x))",
+    "logaddexp": "log(exp(a) + exp(b))",
+    "add": "a + b",
+    "layer_norm": "(x - mean(x)) / sqrt(mean((x - mean(x)) ** 2) + 0.00001)",
+    "variance": "mean((x - mean(x)) ** 2)",
+    "kl_divergence": "sum(where(p > 0, p * (log(where(p > 0, p, 1)) - log_q), 0))",
+    "squared_error": "mean((prediction - target) ** 2)",
+    "binary_cross_entropy_with_logits": "mean(log(1 + exp(logits)) - logits * targets)",
+    "gaussian_nll": "mean(log(variance) + (target - mean) ** 2 / variance) / 2",
+}
+"""Definitions of contracts, in the words of formulas."""
+
+
+def proved(verdict: Verdict, function: Any, claim: str, call: str) -> Proof:
+    """Compute the example of a violation again, exactly and by the function."""
+    violation = verdict.violation
+    assert violation is not None
+    example = from_text(violation.example)
+    place = tuple(violation.place)
+    where = ", ".join(f"{name} = {_shown(x, place)}" for name, x in example.items() if name != COTANGENT)
+    where += _POISONED.get(verdict.law, "")
+    proof = Proof(verdict.law, verdict.dtype, where, f"{violation.actual!r}", f"{violation.expected!r}", None)
+    definition = _definition(claim)
+    if definition is None or not _is_direct(verdict):
+        return proof
+    laws = {law.name: law for law in contract_named(claim).laws}
+    law = laws[verdict.law]
+    names = [name for name in example if name != COTANGENT]
+    inputs = {name: example[name] for name in names}
+    of = names[law.differentiates] if verdict.group == "gradient" else None
+    with mpmath.workdps(DIGITS):
+        try:
+            exact = _exact(definition, inputs, example.get(COTANGENT), of, place)
+        except (ZeroDivisionError, ValueError, TypeError, IndexError, OverflowError) as error:
+            proof.exact += f" (mpmath: {type(error).__name__})"
+            return proof
+        proof.exact = mpmath.nstr(exact, 20)
+        actual = _again(function, call, inputs, example.get(COTANGENT), of)
+        value = float(actual[place]) if actual.ndim == len(place) else float("nan")
+        proof.actual = repr(value)
+        off = abs(mpmath.mpf(value) - exact) if np.isfinite(value) else mpmath.inf
+        spacing = float(torch.finfo(getattr(torch, verdict.dtype)).eps) * abs(exact) / 2
+        proof.confirms = bool(off > (violation.bound if verdict.unit == "ulp" else 1.0) * spacing)
+    return proof
+
+
+def _is_direct(verdict: Verdict) -> bool:
+    """Whether the law compares one call with the exact value, and not with another call."""
+    return verdict.group != "implementation" and verdict.law not in _OF_TWO_CALLS
+
+
+def _definition(claim: str) -> str | None:
+    if is_formula(claim):
+        return spelling(claim).definition
+    return catalogue()[claim].definition if claim in catalogue() else DEFINITIONS.get(claim)
+
+
+def _shown(x: Any, place: tuple[int, ...]) -> str:
+    """Return the row of an input that gives the wrong number, with its first six entries."""
+    if not isinstance(x, torch.Tensor):
+        return repr(x)
+    row = x[place[0]] if place and x.ndim and place[0] < len(x) else x
+    values = [repr(value) for value in row.flatten().tolist()]
+    shown = ", ".join(values[:6]) + (", ..." if len(values) > 6 else "")
+    return f"[{shown}]" if row.ndim else shown
+
+
+# By mpmath
+
+
+def _elementwise(function: Callable[..., Any]) -> Any:
+    return np.frompyfunc(function, 1, 1)
+
+
+def _largest(*values: Any) -> Any:
+    return np.max(values[0]) if len(values) == 1 else _fold(lambda a, b: np.where(a < b, b, a), values)
+
+
+def _smallest(*values: Any) -> Any:
+    return np.min(values[0]) if len(values) == 1 else _fold(lambda a, b: np.where(a < b, a, b), values)
+
+
+def _fold(function: Callable[[Any, Any], Any], values: tuple[Any, ...]) -> Any:
+    result = values[0]
+    for value in values[1:]:
+        result = function(result, value)
+    return result
+
+
+def _where(condition: Any, yes: Any, no: Any) -> Any:
+    return np.where(condition, yes, no)[()]
+
+
+def _softmax(x: Any) -> Any:
+    e = WORDS["exp"](x - np.max(x))
+    return e / np.sum(e)
+
+
+WORDS: dict[str, Any] = {
+    **{name: _elementwise(getattr(mpmath, name)) for name in ("exp", "log", "log1p", "expm1", "sqrt", "tanh", "erf")},
+    **{name: _elementwise(getattr(mpmath, name)) for name in ("erfc", "sin", "cos", "atan", "sinh", "cosh")},
+    "sigmoid": _elementwise(lambda x: 1 / (1 + mpmath.exp(-x))),
+    "softplus": _elementwise(lambda x: mpmath.log1p(mpmath.exp(x))),
+    "exp2": _elementwise(lambda x: mpmath.power(2, x)),
+    "relu": lambda x: _largest(x, 0),
+    "abs": np.abs,
+    "sign": np.sign,
+    "where": _where,
+    "max": _largest,
+    "min": _smallest,
+    "sum": np.sum,
+    "mean": lambda x: np.sum(x) / np.size(x),
+    "count": np.size,
+    "cumsum": np.cumsum,
+    "norm": lambda x: mpmath.sqrt(np.sum(x * x)),
+    "softmax": _softmax,
+    "log_softmax": lambda x: x - np.max(x) - mpmath.log(np.sum(WORDS["exp"](x - np.max(x)))),
+    "logsumexp": lambda x: mpmath.log(np.sum(WORDS["exp"](x))),
+    "stop": lambda x: x,
+}
+
+
+class _Numbers(ast.NodeTransformer):
+    """Numbers of the formula are exactly what is written."""
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+
+    def visit_Constant(self, node: ast.Constant) -> ast.AST:
+        """Replace a number by one of mpmath."""
+        text = ast.Constant(ast.get_source_segment(self.source, node))
+        return ast.Call(ast.Name("mpf", ast.Load()), [text], [])
+
+
+def evaluated(definition: str, inputs: Mapping[str, Any]) -> Any:
+    """Return the value of a formula on one row: arrays of mpmath numbers, or numbers."""
+    space = {**WORDS, "pi": mpmath.pi(), "mpf": mpmath.mpf, **inputs}
+    *assignments, result = [part.strip() for part in definition.split(";")]
+    for part in assignments:
+        name, _, text = part.partition("=")
+        space[name.strip()] = _expression(text.strip(), space)
+    return _expression(result, space)
+
+
+def _expression(text: str, space: dict[str, Any]) -> Any:
+    tree = ast.fix_missing_locations(_Numbers(text).visit(ast.parse(text, mode="eval")))
+    return eval(compile(tree, "formula", "eval"), {"__builtins__": {}}, space)  # noqa: S307 - our own tables
+
+
+def _number(x: float) -> Any:
+    return mpmath.mpf(x)
+
+
+def _row(x: torch.Tensor, at: int) -> Any:
+    if not x.is_floating_point():
+        return np.array(x[at].tolist()) if x.ndim > 1 else x[at].item()
+    return np.array([_number(v) for v in x[at].tolist()], dtype=object) if x.ndim > 1 else _number(x[at].item())
+
+
+def _exact(
+    definition: str, inputs: Mapping[str, torch.Tensor], cotangent: torch.Tensor | None, of: str | None, place: Any
+) -> Any:
+    """Return the exact output, or the exact derivative of the weighted output, at a place; a row is one example."""
+    at = place[0] if place else 0
+    row = {name: _row(x, at) for name, x in inputs.items()}
+    if of is None:
+        value = evaluated(definition, row)
+        return np.asarray(value, dtype=object)[place[1:]] if np.ndim(value) else value
+    assert cotangent is not None
+    weight = _row(cotangent, at) if cotangent.ndim else _number(cotangent.item())
+
+    def weighted(step: Any) -> Any:
+        moved = row[of] + 0
+        if np.ndim(moved):
+            moved = moved.copy()
+            moved[place[1:]] = moved[place[1:]] + step
+        else:
+            moved = moved + step
+        return np.sum(weight * evaluated(definition, {**row, of: moved}))
+
+    h = mpmath.mpf(STEP)
+    return (weighted(h) - weighted(-h)) / (2 * h)
+
+
+def _again(function: Any, call: str, inputs: Mapping[str, torch.Tensor], cotangent: Any, of: str | None) -> Any:
+    """Call the function as torch's user does, and return the output or the gradient."""
+    given = {name: x.clone() for name, x in inputs.items()}
+    if of is not None:
+        given[of].requires_grad_()
+    output = adapter_of(call)(function, *given.values()) if call else function(*given.values())
+    output = as_tensors(output)
+    if of is None:
+        return output.detach()
+    return torch.autograd.grad(output, given[of], cotangent)[0]

@@ -1,0 +1,140 @@
+"""Timing on an accelerator that is made up: a queue of limited size, events, and what nvidia-smi reports."""
+
+import subprocess
+from collections.abc import Sequence
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from harness.timing.clock import TorchAccelerator
+from harness.timing.device import MOST_CALLS, DeviceState, by_events, calls_in_queue, device_state, replayed
+
+
+class Queue:
+    """An accelerator whose queue holds some calls; the host waits for room in it."""
+
+    name = "fake"
+
+    def __init__(self, room: int, *, host_s: float = 1e-5, device_s: float = 1e-3) -> None:
+        self.room, self.host_s, self.device_s = room, host_s, device_s
+        self.now_s = self.busy_until_s = 0.0
+        self.most = 0
+        self.ends: list[float] = []
+
+    def clock(self) -> float:
+        """Seconds of the host."""
+        return self.now_s
+
+    def launch(self) -> None:
+        """Queue one call; wait while the queue is full."""
+        self.now_s += self.host_s
+        waiting = [end for end in self.ends if end > self.now_s]
+        if len(waiting) >= self.room:
+            self.now_s = waiting[-self.room]
+        self.busy_until_s = max(self.busy_until_s, self.now_s) + self.device_s
+        self.ends.append(self.busy_until_s)
+        self.most = max(self.most, sum(end > self.now_s for end in self.ends))
+
+    def synchronize(self) -> None:
+        """Wait until the queue is empty."""
+        self.now_s = max(self.now_s, self.busy_until_s)
+        self.ends.clear()
+
+    def event(self) -> "Mark":
+        """Return a fresh mark."""
+        return Mark(self)
+
+    def capture(self, function: object) -> None:
+        """Record nothing."""
+
+
+class Mark:
+    """A mark that passes when all earlier work is done."""
+
+    def __init__(self, queue: Queue) -> None:
+        self.queue, self.at_s = queue, 0.0
+
+    def record(self) -> None:
+        """Note when the device passes the mark."""
+        self.at_s = max(self.queue.now_s, self.queue.busy_until_s)
+
+    def elapsed_time(self, end_event: "Mark") -> float:
+        """Milliseconds between two marks."""
+        return 1e3 * (end_event.at_s - self.at_s)
+
+
+@pytest.mark.parametrize(
+    ("room", "fewest", "most"), [(1, 1, 1), (4, 2, 8), (20, 8, 20), (1000, MOST_CALLS, MOST_CALLS)]
+)
+def test_no_more_calls_are_queued_than_the_queue_holds(room: int, fewest: int, most: int) -> None:
+    """Otherwise the time of a launch is that of the work."""
+    queue = Queue(room)
+    calls = calls_in_queue(queue.launch, queue, queue.clock)
+    assert fewest <= calls <= most
+    launch_s, device_s = by_events(queue.launch, queue, queue.clock)(calls)
+    assert device_s / calls == pytest.approx(1e-3, rel=0.05)
+    if room > 4:
+        assert launch_s / calls == pytest.approx(1e-5, rel=0.05)
+
+
+def test_an_overfull_queue_would_hide_the_host() -> None:
+    """The control: fifty calls into a queue of ten make a launch look as long as the work."""
+    queue = Queue(10)
+    launch_s, _ = by_events(queue.launch, queue, queue.clock)(50)
+    assert launch_s / 50 > 50 * queue.host_s
+
+
+def test_one_interrupted_launch_is_no_full_queue() -> None:
+    """The system interrupted the host once."""
+    queue, count = Queue(1000), iter(range(10_000))
+
+    def launch() -> None:
+        queue.launch()
+        if next(count) == 20:
+            queue.now_s += 1.0
+
+    assert calls_in_queue(launch, queue, queue.clock) == MOST_CALLS
+
+
+def test_a_graph_is_timed_with_and_without_waiting() -> None:
+    """Waited for, a call takes host and device; by events, the device alone."""
+    queue = Queue(100)
+    waited_s, device_s = replayed(queue.launch, queue, queue.clock)(10)
+    assert waited_s / 10 == pytest.approx(1e-3 + 1e-5, rel=0.05)
+    assert device_s / 10 == pytest.approx(1e-3, rel=0.05)
+
+
+def _cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    properties = SimpleNamespace(uuid="1234-abcd", L2_cache_size=50 * 2**20)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda: properties)
+
+
+def test_the_state_of_a_device_is_read_by_its_identifier(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clocks and power limit come from nvidia-smi, the cache from torch; what is not available is unknown."""
+    _cuda(monkeypatch)
+    asked: list[Sequence[str]] = []
+
+    def ask(command: Sequence[str]) -> str:
+        asked.append(command)
+        return "1980, 2619, [N/A]\n"
+
+    state = device_state(TorchAccelerator("cuda"), ask)
+    assert state == DeviceState(50 * 2**20, 1980.0, 2619.0, None)
+    assert "--id=GPU-1234-abcd" in asked[0]
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError(), subprocess.TimeoutExpired("nvidia-smi", 10)])
+def test_without_nvidia_smi_clocks_are_unknown(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """The size of the cache is known all the same."""
+    _cuda(monkeypatch)
+
+    def ask(_: Sequence[str]) -> str:
+        raise error
+
+    assert device_state(TorchAccelerator("cuda"), ask) == DeviceState(50 * 2**20)
+
+
+def test_nothing_is_known_of_other_devices() -> None:
+    """Neither of the CPU nor of an accelerator of another vendor."""
+    assert device_state(None) == device_state(TorchAccelerator("mps")) == DeviceState()
