@@ -84,7 +84,9 @@ _PART = 0.5
 def _is_clear(violation: Violation, diagnosis: Diagnosis) -> bool:
     """Whether a violation shows the mistake as a finite number that is far from the right one."""
     has_cap = any(choice.cap is not None for choice in diagnosis.choices)
-    return violation.named is not None and math.isfinite(violation.actual) and not has_cap
+    # An example of a frequent mistake was chosen for clarity already.
+    is_telling = math.isfinite(violation.actual) and (not has_cap or bool(violation.mistake))
+    return violation.named is not None and is_telling
 
 
 class _Follows:
@@ -118,7 +120,11 @@ class _Follows:
         if not (math.isfinite(actual) and math.isfinite(expected)):
             return self._breaks(example, finite=math.isfinite(actual))
         measured = self._measured(self._imitated[0], example)
-        if measured is None or len(place) != measured.actual.ndim:
+        if measured is None:
+            return False
+        # A violation of one group is recorded without the axis of groups.
+        place = (0,) * (measured.actual.ndim - len(place)) + place
+        if len(place) != measured.actual.ndim:
             return False
         if any(at >= size for at, size in zip(place, measured.actual.shape, strict=True)):
             return False
