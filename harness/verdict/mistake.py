@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from harness.floats import Array, Format
@@ -117,7 +118,7 @@ def _value(job: Job) -> Law | None:
 
 def _cap(value: Law, job: Job) -> float | None:
     """Return the largest output, if many outputs are equal to it where the exact values differ and exceed it by far."""
-    drawn = examples(value.inputs or job.contract.inputs, job.format)
+    drawn = [*examples(value.inputs or job.contract.inputs, job.format), *_near_zero(value, job)]
     measured = [job.subject.measure(value, example) for example in drawn]
     actual = np.concatenate([np.ravel(one.actual) for one in measured])
     expected = np.concatenate([np.ravel(one.expected) for one in measured])
@@ -128,6 +129,15 @@ def _cap(value: Law, job: Job) -> float | None:
     beyond = np.isfinite(expected) & (expected > CAPPED * cap)
     exact = expected[beyond & _is_at(actual, cap, job.format)]
     return cap if exact.size >= ENOUGH and exact.max() > CAPPED * exact.min() else None
+
+
+def _near_zero(value: Law, job: Job) -> list[Example]:
+    """Return positive numbers down to the smallest normal one, for a function of one such number."""
+    names = [(name, job.contract.axes.get(name)) for name in value.reads]
+    if len(names) != 1 or names[0][1] is None or not names[0][1].positive or names[0][1].names != ("n",):
+        return []
+    least = math.log2(job.format.tiny)
+    return [{names[0][0]: torch.linspace(least, 0.0, ROWS, dtype=torch.float64).exp2().to(job.format.dtype)}]
 
 
 def _is_at(actual: Any, cap: float, format_: Format) -> Any:

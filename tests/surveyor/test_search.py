@@ -91,7 +91,7 @@ def test_the_witness_is_measured_by_ball_arithmetic_and_replays(objective: Any) 
     outcome = search(job, Budget(batches=6))
     record = witness(job, outcome, objective)
     with confirming():
-        measurement = job.subject.measure(job.law, from_text(record.example))
+        measurement = job.subject.measure(job.law, from_text(record.example, job.contract))
     assert record.deviation == float(measurement.deviation[record.place])
     assert record.bound == float(measurement.bound[record.place])
     score = next(one.score for one in outcome.best if one.objective == objective)

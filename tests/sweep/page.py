@@ -19,7 +19,8 @@ functions, and was written by `python -m sweep --page` in `tests/`.
 
 * *Checked as* is a contract, a name of the catalog of formulas, or a formula.
 * *Called by* is the adapter, as `--call` takes it. A dash means that the function takes the inputs of the contract.
-* *Seconds* is the time of the check on two busy processor cores, with at most {seconds:g} s for each law.
+* *Seconds* is the time of the check with at most {seconds:g} s for each law, on two processor cores that other programs
+  used too.
 * *Lost digits* does not fail a check. Each *DEFECT* has a proof below.
 
 To check a function that is not listed, pass `--contract` or `--formula`, and `--call` if it takes other arguments.

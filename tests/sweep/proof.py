@@ -175,13 +175,13 @@ WORDS: dict[str, Any] = {
 
 
 class _Numbers(ast.NodeTransformer):
-    """Numbers of the formula are exactly what is written."""
+    """Reads the decimal numbers of a formula exactly."""
 
     def __init__(self, source: str) -> None:
         self.source = source
 
     def visit_Constant(self, node: ast.Constant) -> ast.AST:
-        """Replace a number by one of mpmath."""
+        """Replace a number by an mpmath number."""
         text = ast.Constant(ast.get_source_segment(self.source, node))
         return ast.Call(ast.Name("mpf", ast.Load()), [text], [])
 

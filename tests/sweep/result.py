@@ -1,4 +1,4 @@
-"""What the check of one function says, with a proof of each defect, as a line of JSON."""
+"""Results of the check of a function, with proofs of its defects, as a line of JSON."""
 
 import json
 import time
@@ -20,7 +20,7 @@ from harness.record.finding_text import sentence
 
 @dataclass
 class Found:
-    """What was found of one function."""
+    """The result of the check of a function."""
 
     target: str
     claim: str = ""
@@ -38,7 +38,7 @@ class Found:
 
 
 def unmeasured(target: str) -> Found:
-    """Return what the table of adapters says of a function."""
+    """Return the entry of a function in the table of adapters, without a verdict."""
     known = entry(target)
     return Found(target, known.claim, known.call, "not run") if known is not None else Found(target)
 

@@ -92,7 +92,7 @@ PATTERNS = [
     Pattern("no shift", "softmax", lambda x: x.exp() / x.exp().sum(-1, keepdim=True), "value", "exp", "float16"),
     Pattern("division-free", "softmax", lambda x: (x - x.logsumexp(-1, keepdim=True)).exp(), "value", "cancels"),
     Pattern("clipped exponent", "softmax", lambda x: x.clamp(-50, 50).softmax(-1), "shift_invariant", "offset"),
-    Pattern("wrong axis", "softmax", lambda x: x.softmax(0), "rows_sum_to_one", "wrong axis"),
+    Pattern("wrong axis", "softmax", lambda x: x.softmax(0), "rows_sum_to_one", "first axis instead of"),
     Pattern("log of softmax", "log_softmax", lambda x: x.softmax(-1).log(), "finite_on_extreme_logits", "underflows"),
     Pattern("log of p + eps", "log_softmax", lambda x: (x.softmax(-1) + 1e-8).log(), "value", "epsilon"),
     Pattern("no shift", "logsumexp", unshifted_logsumexp, "value", "exp overflows"),
@@ -163,7 +163,7 @@ def most_rows(verdict: Verdict) -> int:
     rows = [1]
     for name, value in verdict.violation.example.items():
         if isinstance(value, TensorText) and name in axes:
-            lengths = dict(zip(axes[name].names, value.shape, strict=True))
+            lengths = dict(zip(axes[name].names[-len(value.shape) :], value.shape, strict=True))
             rows.append(lengths.get("g", 1) * lengths.get("n", 1))
     return max(rows)
 

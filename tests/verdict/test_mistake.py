@@ -141,3 +141,13 @@ def test_the_example_of_a_gradual_defect_is_clear() -> None:
     assert violation is not None
     assert violation.deviation > 1000.0 * violation.bound
     assert all(abs(float.fromhex(text)) in {0.0, 1.0} for text in violation.example["logits"].values)  # type: ignore[union-attr]
+
+
+def test_a_formula_of_a_positive_number_is_probed_near_zero() -> None:
+    """Drawn numbers of a formula stay far from the smallest ones."""
+
+    def loss(p: Tensor) -> Tensor:
+        return -torch.log(p + 1e-12)
+
+    found = harness.check(loss, formula="-log(p)", inputs={"p": "positive"}, laws=["value"], dtypes=["float32"])
+    assert "= -ln(1e-12)" in sentence(findings(found)[0])

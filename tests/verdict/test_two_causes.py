@@ -122,7 +122,7 @@ def test_no_example_is_shown_under_another_cause(twofold: Twofold, verdicts: dic
     """The smallest and the worst example are traced again. An example that barely fails may have no event."""
     for finding in findings([verdicts[twofold.function.__name__]], list(Status)):
         for example in shown(finding):
-            assert told(event_of(twofold.job, from_text(example))) in {None, told(finding.event)}
+            assert told(event_of(twofold.job, from_text(example, twofold.job.contract))) in {None, told(finding.event)}
 
 
 def test_of_two_on_one_line_the_one_is_told_that_leaves_no_number(verdicts: dict[str, Verdict]) -> None:

@@ -31,7 +31,11 @@ NUMPY: Table = {
     "linalg.norm": Known("vector_norm", "numpy(axis=-1)"),
     "vecdot": Known("dot", "numpy"),
 }
-SCIPY_SPECIAL: Table = {**with_call(_SCIPY, "numpy"), **with_call(_ROWS, "numpy(axis=-1)")}
+SCIPY_SPECIAL: Table = {
+    **with_call(_SCIPY, "numpy"),
+    **with_call(_ROWS, "numpy(axis=-1)"),
+    "pseudo_huber": SPECIAL["pseudo_huber"]._replace(call="lambda f, r, d: f(d.numpy(), r.numpy())"),
+}
 
 JAX_NUMPY: Table = {**with_call(_ELEMENTARY, "jax"), **with_call(_REDUCTIONS, "jax(axis=-1)")}
 JAX_SPECIAL: Table = {**with_call(_OF_JAX, "jax"), "logsumexp": Known("logsumexp", "jax(axis=-1)")}

@@ -50,7 +50,7 @@ SPECIAL: Table = {
     "sinc": Known("formula(x): where(x == 0, 1, sin(pi * x) / (pi * x))"),
     "spherical_bessel_j0": Known("formula(x: constant): where(x == 0, 1, sin(x) / x)"),
     "huber": Known("formula(d: positive, r): where(abs(r) <= d, r * r / 2, d * (abs(r) - d / 2))"),
-    "pseudo_huber": Known("formula(d: 0.1..10, r): d * d * (sqrt(1 + (r / d) ** 2) - 1)"),
+    "pseudo_huber": Known("formula(r, d: 0.1..10): d * d * (sqrt(1 + (r / d) ** 2) - 1)"),
 }
 """Entries by the names of SciPy and ``torch.special``."""
 
