@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.calling.discovery import OBJECTS
+from harness.cli.fix import fixing, propose
 from harness.cli.means import Means, takes_means
 from harness.cli.options import (
     BreaksOption,
@@ -41,7 +42,7 @@ from harness.cli.options import (
     say_claim,
     session,
 )
-from harness.cli.panels import CALLING, KNOWN, OUTPUT, THOROUGH, epilog
+from harness.cli.panels import CALLING, FIXES, KNOWN, OUTPUT, THOROUGH, epilog
 from harness.cli.picture import record_picture
 from harness.error import UsageError
 from harness.record import SEED
@@ -67,6 +68,8 @@ More examples:
     harness check
   one function, again each time its file is saved
     harness check homework.py:softmax --watch
+  a verified fix, as a diff; --write applies it
+    harness check homework.py:softmax --fix
   a function whose name is not the name of a contract
     harness check homework.py:attention_weights --contract softmax
   a function that computes on NumPy or JAX arrays
@@ -178,6 +181,19 @@ def check(
         bool,
         Option("--verbose", "-v", help="Show every law, and each finding with its example.", rich_help_panel=OUTPUT),
     ] = False,
+    fix: Annotated[
+        bool,
+        Option("--fix", help="Show a fix of the first finding that the laws have verified.", rich_help_panel=FIXES),
+    ] = False,
+    write: Annotated[bool, Option("--write", help="Apply the fix to the file.", rich_help_panel=FIXES)] = False,
+    unsafe_fixes: Annotated[
+        bool,
+        Option(
+            "--unsafe-fixes",
+            help="Also try fixes that change the function, such as n - 1 to n.",
+            rich_help_panel=FIXES,
+        ),
+    ] = False,
     run: RunOption = None,
     fresh: FreshOption = False,
     json: JsonOption = None,
@@ -190,6 +206,7 @@ def check(
     from harness.verdict.campaign import Campaign
 
     refuse_nothing(target, "check")
+    asked = fixing(target, fix=fix, write=write, unsafe=unsafe_fixes)
     if corpus is not None:
         from harness.record.corpus import refuse_damaged
 
@@ -245,6 +262,8 @@ def check(
             say(f"run: {remark}")
         early = _early(ending, len(verdicts), total)
         _show(campaign, verdicts, list(properties.values()), early, files, verbose=verbose)
+        if asked is not None and not early:
+            propose(asked, campaign, verdicts)
         ending.settle()
         if ending.code is not None:
             return ending.code

@@ -17,9 +17,10 @@ FORMULA = "About the formula"
 KNOWN = "What is known about it"
 LOADERS = "Data loaders"
 THOROUGH = "How thorough"
+FIXES = "Fixes"
 OUTPUT = "Output"
 EXECUTION = "Execution"
-ORDER = (CALLING, FORMULA, KNOWN, LOADERS, THOROUGH, OUTPUT, EXECUTION)
+ORDER = (CALLING, FORMULA, KNOWN, LOADERS, THOROUGH, FIXES, OUTPUT, EXECUTION)
 """The panels in the order of ``--help``; the first panel, with the subject of the command, precedes them."""
 
 WORKS_ON = {

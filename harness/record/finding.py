@@ -11,7 +11,7 @@ from collections.abc import Container, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.record.fault import Fault
-from harness.record.schema import Event, EventKind, Status, TensorText, Verdict, Violation
+from harness.record.schema import Event, EventKind, Mistake, Status, TensorText, Verdict, Violation
 
 WRONG = (Status.BROKEN, Status.ERROR, Status.UNEXPECTED, Status.LOST)
 """The statuses of a finding, unless others are named."""
@@ -65,6 +65,11 @@ class Finding:
     def event(self) -> Event | None:
         """The event in the computation; ``None`` if unknown."""
         return None if self.violation is None else self.violation.event
+
+    @property
+    def named(self) -> Mistake | None:
+        """The named mistake from which all verdicts follow."""
+        return None if self.violation is None else self.violation.named
 
     @property
     def laws(self) -> list[str]:
@@ -162,13 +167,16 @@ def findings(verdicts: Iterable[Verdict], statuses: Sequence[Status] = WRONG) ->
 
 def _order(finding: Finding) -> tuple[int, bool, bool]:
     """Put the worst first; of these, a named mistake, then wrong values."""
-    return RANKS.index(finding.status), not finding.mistake, finding.first.group != "value"
+    return RANKS.index(finding.status), not (finding.named or finding.mistake), finding.first.group != "value"
 
 
 def _of_case(verdicts: Sequence[Verdict]) -> Iterator[Finding]:
     """Yield the findings of a case; all groups that float32 repairs are one finding."""
+    named, others = _by_mistake([*verdicts, *_beside(verdicts)])
+    if named:
+        yield _of_group(named)
     narrow: dict[Status, list[list[Verdict]]] = {}
-    for group in _with_what_follows(list(_groups([*verdicts, *_beside(verdicts)]))):
+    for group in _with_what_follows(list(_groups(others))):
         if _is_of_narrowness(group):
             worst = min((verdict.status for verdict in group), key=RANKS.index)
             narrow.setdefault(worst, []).append(group)
@@ -188,6 +196,21 @@ def _of_case(verdicts: Sequence[Verdict]) -> Iterator[Finding]:
         yield from (_of_group(wide) for group in groups if (wide := [one for one in group if one.dtype not in _NARROW]))
 
 
+def _by_mistake(verdicts: Sequence[Verdict]) -> tuple[list[Verdict], list[Verdict]]:
+    """Separate the verdicts that follow from a named mistake, directly or through a law that does."""
+    direct = [verdict for verdict in verdicts if verdict.violation is not None and verdict.violation.named]
+    bases = {(verdict.law, verdict.dtype): verdict for verdict in direct}
+
+    def base(verdict: Verdict) -> Verdict | None:
+        own = verdict.violation
+        return None if own is None or own.named or own.event else bases.get((own.follows, verdict.dtype))
+
+    indirect = [verdict for verdict in verdicts if base(verdict) is not None]
+    found = set(map(id, direct + indirect))
+    left = [verdict for verdict in verdicts if id(verdict) not in found]
+    return direct + indirect, left
+
+
 def _beside(verdicts: Iterable[Verdict]) -> Iterator[Verdict]:
     """Yield each verdict again with every other cause that its law is broken by."""
     for verdict in verdicts:
@@ -201,9 +224,17 @@ def _of_group(group: Sequence[Verdict], *, is_of_narrowness: bool = False) -> Fi
 
     def telling(verdict: Verdict) -> tuple[int, ...]:
         milder = verdict.violation is not None and not math.isinf(verdict.violation.deviation)
-        return (int(milder and verdict.key in infinite), *_telling(verdict))
+        return (*_shows_mistake(verdict), int(milder and verdict.key in infinite), *_telling(verdict))
 
     return Finding(tuple(sorted(group, key=telling)), is_of_narrowness)
+
+
+def _shows_mistake(verdict: Verdict) -> tuple[bool, bool, bool]:
+    """Return keys that put a finite wrong value first among the verdicts of a named mistake; equal without one."""
+    violation = verdict.violation
+    if violation is None or violation.named is None:
+        return True, True, True
+    return False, not math.isfinite(violation.actual), verdict.law != "value"
 
 
 def _is_of_narrowness(group: Sequence[Verdict]) -> bool:

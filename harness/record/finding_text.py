@@ -4,7 +4,18 @@ import shlex
 from collections.abc import Callable, Sequence
 
 from harness.record.finding import Finding, findings
-from harness.record.schema import ANY, SEED, EventKind, Input, Status, TensorText, Verdict, Violation, WorstExample
+from harness.record.schema import (
+    ANY,
+    SEED,
+    EventKind,
+    Input,
+    Mistake,
+    Status,
+    TensorText,
+    Verdict,
+    Violation,
+    WorstExample,
+)
 from harness.record.text import OF_DIGITS, count, filled, nested, violation_block
 
 NAMED = 3
@@ -51,6 +62,8 @@ def sentence(finding: Finding) -> str:
             return first.reason or "no reason was recorded"
         case Status.UNEXPECTED:
             return f"declared failure of {first.law} not found in {count(first.examples, 'example')}: {first.reason}"
+    if finding.named is not None:
+        return finding.named.sentence
     formats = " and ".join(dict.fromkeys(verdict.dtype for verdict in finding.verdicts))
     if finding.is_of_narrowness:
         verb = "is" if " " not in formats else "are"
@@ -108,6 +121,8 @@ def facts(finding: Finding, checked: Sequence[Verdict] = (), *, options_only: bo
         if (worst := finding.worst) is not None:
             law = f", {worst.law}" if worst.law != finding.first.law else ""
             shown.append(("worst", f"[{worst.where}{law}] {_worst(worst)}"))
+        if finding.named is not None:
+            shown += _declared(finding.named)
         if not _is_explained(finding):
             shown.append(("look at", violation.cause))
     verb = {Status.BROKEN: "breaks", Status.EXPECTED: "breaks"}.get(finding.status, "affects")
@@ -117,9 +132,26 @@ def facts(finding: Finding, checked: Sequence[Verdict] = (), *, options_only: bo
     return shown
 
 
+def _declared(mistake: Mistake) -> Facts:
+    """Say how a mistake is declared if it is meant."""
+    return [("meant?", f"declare it with `{mistake.declare}`")] if mistake.declare else []
+
+
+def source_lines(mistake: Mistake | None) -> list[str]:
+    """Return the place of a mistake, its line of source, and carets under the expression."""
+    if mistake is None or mistake.place is None:
+        return []
+    code = mistake.line.strip()
+    indent = len(mistake.line) - len(mistake.line.lstrip())
+    lines = [f"  {mistake.place}", f"    {code}"]
+    if mistake.end > mistake.start >= indent:
+        lines.append(f"    {' ' * (mistake.start - indent)}{'^' * (mistake.end - mistake.start)}")
+    return lines
+
+
 def _is_explained(finding: Finding) -> bool:
     """Whether the sentence has the cause."""
-    known = finding.event is not None or finding.mistake
+    known = finding.event is not None or finding.mistake or finding.named
     return bool(known or finding.is_of_roundings or finding.is_of_narrowness)
 
 
@@ -286,6 +318,7 @@ def finding_block(
         Text before the sentence; the kind of finding by default.
     """
     lines = _filled(f"{name or title_of(finding)}  {sentence(finding)}", width, indent="  ")
+    lines += source_lines(finding.named)
     for label, text in facts(finding, checked, options_only=options_only):
         lines += _filled(f"  {label:<8}  {text}", width, indent=" " * 12, whole=label == "rerun")
     return "\n".join(lines)
@@ -333,7 +366,8 @@ def _filled(text: str, width: int, *, indent: str, whole: bool = False) -> list[
 
 def unclaimed_line(verdicts: Sequence[Verdict]) -> str:
     """Return the failures in unclaimed dtypes on one line; empty if there are none."""
-    found = findings(verdicts, [Status.UNCLAIMED])
+    said = {finding.named.sentence for finding in findings(verdicts) if finding.named is not None}
+    found = [one for one in findings(verdicts, [Status.UNCLAIMED]) if one.named is None or sentence(one) not in said]
     if not found:
         return ""
     dtypes = list(dict.fromkeys(dtype for finding in found for dtype in finding.dtypes))

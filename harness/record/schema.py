@@ -197,6 +197,24 @@ class WorstExample(Record):
     replay: str
 
 
+class Mistake(Record):
+    """What an implementation computes instead of its contract: it agrees with a known variant on ordinary inputs."""
+
+    names: tuple[str, ...]
+    """Keys of the deviations from the contract, one or two."""
+    sentence: str
+    """What is computed, and what the contract asks for."""
+    declare: str = ""
+    """Options that declare the deviations as conventions; empty if the contract has none."""
+    place: str | None = None
+    """``file:line`` of the expression; ``None`` if the source is not known."""
+    line: str = ""
+    """That line."""
+    start: Count = 0
+    end: Count = 0
+    """Columns of the expression in the line; equal if only the line is known."""
+
+
 class Violation(Record):
     """The failure of a law on a minimal example, or on a simple and clear one if the minimal example barely fails."""
 
@@ -226,6 +244,8 @@ class Violation(Record):
     """Whether the law holds where the same code computes in float32 and rounds once, as far as that was tried."""
     follows: str = ""
     """The law, ``value`` or ``gradient``, wherever the code keeps which it keeps this one, as far as that was tried."""
+    named: Mistake | None = None
+    """The mistake that the violation follows from; ``None`` if none was named."""
     beside: tuple["Violation", ...] = ()
     """Failures of the law from other causes that were found, each with an example."""
 

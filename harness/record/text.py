@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from harness.record.finding import findings
 from harness.record.property import unjudged
-from harness.record.schema import ANY, Status, TensorText, Verdict, WorstExample
+from harness.record.schema import ANY, Mistake, Status, TensorText, Verdict, WorstExample
 
 NAMED = 3
 """Maximum number of cases or laws that a line names."""
@@ -152,6 +152,7 @@ def violation_block(verdict: Verdict) -> str:
     examples = [f"{name} = {spelled(value)}" for name, value in violation.example.items()]
     facts = [
         *([("observed", violation.seen)] if violation.seen else []),
+        *([("mistake", _mistake_line(violation.named))] if violation.named is not None else []),
         ("statement", verdict.statement),
         ("source", verdict.source),
         ("actual", f"{violation.actual!r} at {place}" if violation.place else f"{violation.actual!r}"),
@@ -169,6 +170,11 @@ def violation_block(verdict: Verdict) -> str:
     lines = [f"{verdict.case} {verb} {verdict.law} [{verdict.where}]"]
     lines += [f"  {label:<9}  {text}" for label, text in facts]
     return "\n".join(lines)
+
+
+def _mistake_line(mistake: Mistake) -> str:
+    """Return the sentence of a named mistake with its place."""
+    return f"{mistake.sentence} ({mistake.place})" if mistake.place is not None else mistake.sentence
 
 
 def _worst_line(worst: WorstExample, unit: str) -> str:

@@ -25,6 +25,7 @@ from harness.record.property import COMPUTES_IN, CONVENTION, OPERATION, REFUSES,
 from harness.verdict.convention import convention_of, own_eps
 from harness.verdict.flushing import Flushing
 from harness.verdict.job import Job
+from harness.verdict.named import Names
 from harness.verdict.ordinary import ENOUGH, HALF, NEARLY_ALL, examples, is_float, numbers, sampled, share
 from harness.verdict.refusal import refusals
 
@@ -57,6 +58,7 @@ class Probe:
         self._conventions: dict[Any, dict[str, Any]] = {}
         self._natures: dict[Any, list[Property]] = {}
         self._refusals: dict[Any, list[Property]] = {}
+        self._names = Names()
 
     def decided(self, job: Job, decide: Callable[[Job], Verdict]) -> Verdict:
         """Decide the job with the found properties; after an exception, also with the refused inputs."""
@@ -64,7 +66,16 @@ class Probe:
         verdict = decide(judged)
         refused = self._refused(judged, job) if verdict.fault is Fault.RAISED else []
         declares = {**judged.case.declares, **{one.name: one.value for one in refused}}
-        return decide(replace(judged, case=replace(judged.case, declares=declares))) if refused else verdict
+        if refused:
+            return decide(replace(judged, case=replace(judged.case, declares=declares)))
+        return self._named(judged, verdict)
+
+    def _named(self, judged: Job, verdict: Verdict) -> Verdict:
+        """Name the mistake that a violation follows from."""
+        if verdict.violation is None or not _is_probed(judged):
+            return verdict
+        with _steady(judged):
+            return self._names.named(judged, verdict)
 
     def properties(self, job: Job) -> list[Property]:
         """Return the properties of the job's case in its dtype."""

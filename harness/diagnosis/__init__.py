@@ -1,0 +1,25 @@
+"""Diagnosis: which simple variant of an operation a wrong function computes, and the expression that makes it so.
+
+A contract has an :class:`~harness.diagnosis.operation.Operation`: its value as a short torch function, and the
+variants that people write by mistake. A mistake is named only if a variant agrees with the function on all ordinary
+examples and the contract does not.
+"""
+
+from harness.diagnosis.blame import Blame, blamed
+from harness.diagnosis.examine import examined, imitations
+from harness.diagnosis.operation import Choice, Operation, Setting
+from harness.diagnosis.search import Diagnosis, diagnose
+from harness.diagnosis.table import operation_of
+
+__all__ = [
+    "Blame",
+    "Choice",
+    "Diagnosis",
+    "Operation",
+    "Setting",
+    "blamed",
+    "diagnose",
+    "examined",
+    "imitations",
+    "operation_of",
+]

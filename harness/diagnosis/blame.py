@@ -1,0 +1,118 @@
+"""Blame: the expression in the source of a function that a named mistake points to."""
+
+import ast
+import inspect
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.calling.source import subject_of
+from harness.case import Case
+from harness.diagnosis.marks import returned
+from harness.diagnosis.operation import Mark
+
+
+@dataclass(frozen=True)
+class Blame:
+    """A line of source, and the columns of the expression on it."""
+
+    place: str
+    """``file:line``, relative to the working directory where the file is below it."""
+    line: str
+    start: int
+    end: int
+    """The columns, zero-based; both are zero if no expression is blamed."""
+
+
+Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+
+
+@dataclass(frozen=True)
+class Source:
+    """The definition of a case in its file."""
+
+    path: Path
+    text: str
+    node: Definition
+
+
+def source_of(case: Case) -> Source | None:
+    """Return where a case is defined, read from its file without importing it; None if that is not known."""
+    path, name = _named(case)
+    if path is None:
+        return None
+    try:
+        text = path.read_text(encoding="utf-8")
+        tree = ast.parse(text)
+    except (OSError, UnicodeDecodeError, SyntaxError, ValueError):
+        return None
+    node = _definition(tree, name)
+    return None if node is None else Source(path, text, node)
+
+
+def _named(case: Case) -> tuple[Path | None, str]:
+    """Return the file and the qualified name of a case."""
+    module, _, name = case.target.partition(":")
+    if module.endswith(".py"):
+        return Path(module), name
+    if hasattr(case.function, "surroundings"):
+        # The function is in another process, and what stands in for it here has a source of its own.
+        known = subject_of(case.target)
+        return (Path(known.place), name) if known is not None and Path(known.place).is_file() else (None, "")
+    function = inspect.unwrap(case.function) if callable(case.function) else case.function
+    code = getattr(function, "__code__", None)
+    own = function if code or inspect.isclass(function) else type(function)
+    try:
+        file = code.co_filename if code else inspect.getsourcefile(own)
+    except TypeError:
+        return None, ""
+    # A function of a notebook has a file name, but no file.
+    path = Path(file) if file and Path(file).is_file() else None
+    return path, str(getattr(own, "__qualname__", name))
+
+
+def _definition(tree: ast.AST, name: str) -> Definition | None:
+    """Return the last definition of a qualified name; functions inside functions count, too."""
+    node: ast.AST = tree
+    for part in (part for part in name.split(".") if part != "<locals>"):
+        found = [one for one in ast.walk(node) if isinstance(one, Definition) and one.name == part]
+        if not found:
+            return None
+        node = found[-1]
+    return node if isinstance(node, Definition) else None
+
+
+def blamed(case: Case, marks: Iterable[Mark], number: float | None) -> Blame | None:
+    """Return the first expression that has the earliest of the marks, else the returned one; None without source."""
+    source = source_of(case)
+    if source is None:
+        return None
+    nodes = [node for node in ast.walk(source.node) if hasattr(node, "lineno") and node is not source.node]
+    for mark in (*marks, returned):
+        found = [node for node in nodes if mark(node, number)]
+        if found:
+            return _at(source, _innermost(found), points=mark is not returned)
+    return None
+
+
+def _innermost(found: list[Any]) -> Any:
+    """Return the first marked node in the text; of nested ones the innermost."""
+    first = min(found, key=lambda node: (node.lineno, node.col_offset))
+    inside = [node for node in found if node in set(ast.walk(first))]
+    return min(inside, key=lambda node: ((node.end_lineno - node.lineno), node.end_col_offset - node.col_offset))
+
+
+def _at(source: Source, node: Any, *, points: bool) -> Blame:
+    line = source.text.splitlines()[node.lineno - 1]
+    # The columns of ast count bytes.
+    start = len(line.encode()[: node.col_offset].decode(errors="replace"))
+    stop = len(line.encode()[: node.end_col_offset].decode(errors="replace"))
+    end = stop if node.end_lineno == node.lineno else len(line.rstrip())
+    return Blame(f"{shown(source.path)}:{node.lineno}", line, start if points else 0, end if points else 0)
+
+
+def shown(path: Path) -> str:
+    """Return a path relative to the working directory where it is below it."""
+    whole, here = path.resolve(), Path.cwd()
+    return str(whole.relative_to(here)) if whole.is_relative_to(here) else str(path)

@@ -1,0 +1,116 @@
+"""Candidates for a fix: the text of a module with one rule or several applied to one function."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import libcst as cst
+
+from harness.diagnosis.code import Code, code_of, replaced
+from harness.diagnosis.rules import SAFE, UNSAFE, Rewrite
+
+MOST = 12
+"""Candidates that are tried."""
+
+ROUNDS = 6
+"""Rewrites in one candidate."""
+
+_FIRST = {
+    "divide by n": {"n - 1"},
+    "reduce along the last axis": {"axis", "all", "batch", "whole", "batch mean", "whole mean"},
+    "drop the epsilon or the clamp": {"eps", "clamp", "eps added", "eps unshifted", "clamp below", "eps outside"},
+    "pass the logits": {"twice"},
+    "use the natural logarithm": {"log2", "log10", "base2"},
+}
+"""The mistakes that each unsafe rule mends."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """The text of a module, and the rules that made it."""
+
+    text: str
+    titles: tuple[str, ...]
+    is_safe: bool
+
+
+def candidates(text: str, name: str, mistakes: Sequence[str] = (), *, unsafe: bool = False) -> list[Candidate]:
+    """Return the candidates in the order in which they are tried, each text once.
+
+    All safe rules together come first, then each alone. Unsafe ones are alone and followed by all safe ones; the rule
+    that mends a named mistake comes before everything.
+    """
+    found: dict[str, Candidate] = {}
+    start = Candidate(text, (), is_safe=True)
+    for candidate in _in_order(start, name, mistakes, unsafe=unsafe):
+        if candidate.titles and candidate.text != text:
+            found.setdefault(candidate.text, candidate)
+    return list(found.values())[:MOST]
+
+
+def _in_order(start: Candidate, name: str, mistakes: Sequence[str], *, unsafe: bool) -> Iterator[Candidate]:
+    rules = sorted(UNSAFE, key=lambda rule: not _FIRST[rule.title] & set(mistakes)) if unsafe else []
+    named = [rule for rule in rules if _FIRST[rule.title] & set(mistakes)]
+    for rule in named:
+        changed = _fixpoint(start, name, [rule])
+        if changed.titles:
+            yield _fixpoint(changed, name, SAFE)
+            yield changed
+    yield _fixpoint(start, name, SAFE)
+    for rule in SAFE:
+        yield _fixpoint(start, name, [rule])
+    for rule in rules:
+        changed = _fixpoint(start, name, [rule])
+        if changed.titles:
+            yield _fixpoint(changed, name, SAFE)
+            yield changed
+            yield from _single(start, name, rule)
+
+
+def _fixpoint(start: Candidate, name: str, rules: Sequence[Rewrite]) -> Candidate:
+    """Apply rules until none applies any more."""
+    for _ in range(ROUNDS):
+        changed = next((one for rule in rules for one in [_everywhere(start, name, rule)] if one is not None), None)
+        if changed is None:
+            return start
+        start = changed
+    return start
+
+
+def _everywhere(start: Candidate, name: str, rule: Rewrite) -> Candidate | None:
+    """Apply a rule to all outermost expressions to which it applies."""
+    code = code_of(start.text, name)
+    texts = {} if code is None else _matches(code, rule)
+    if code is None or not texts:
+        return None
+    return _next(start, replaced(code, texts, name), rule)
+
+
+def _single(start: Candidate, name: str, rule: Rewrite) -> Iterator[Candidate]:
+    """Apply a rule to one expression at a time."""
+    code = code_of(start.text, name)
+    if code is not None:
+        for node, text in _matches(code, rule).items():
+            yield _next(start, replaced(code, {node: text}, name), rule)
+
+
+def _matches(code: Code, rule: Rewrite) -> dict[cst.CSTNode, str]:
+    found: dict[cst.CSTNode, str] = {}
+    inside: set[int] = set()
+    for node in code.expressions:
+        if id(node) in inside:
+            continue
+        text = rule.rule(code, node)
+        if text is not None and text != code.bare(node):
+            found[node] = text
+            inside |= _below(node)
+    return found
+
+
+def _below(node: cst.CSTNode) -> set[int]:
+    """Return the identities of the nodes below a node."""
+    return {id(node)}.union(*(_below(child) for child in node.children))
+
+
+def _next(start: Candidate, text: str, rule: Rewrite) -> Candidate:
+    titles = tuple(dict.fromkeys((*start.titles, rule.title)))
+    return Candidate(text, titles, start.is_safe and rule.is_safe)

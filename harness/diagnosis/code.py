@@ -1,0 +1,234 @@
+"""Code of a function as LibCST sees it: calls in one form, names that are assigned once, and replacements."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import libcst as cst
+
+Rewritten = Mapping[cst.CSTNode, cst.CSTNode]
+"""Expressions, and what takes their place."""
+
+_MODULES = {"torch", "F", "functional", "nn"}
+"""Names of modules whose functions take the tensor as the first argument."""
+
+
+@dataclass(frozen=True)
+class Called:
+    """A call in one form for `torch.f(x, ...)`, `F.f(x, ...)` and `x.f(...)`."""
+
+    name: str
+    of: cst.BaseExpression
+    """The tensor."""
+    arguments: tuple[cst.BaseExpression, ...]
+    keywords: Mapping[str, cst.BaseExpression]
+    node: cst.Call
+
+    def axis(self) -> cst.BaseExpression | None:
+        """Return the axis that the call names."""
+        named = self.keywords.get("dim", self.keywords.get("axis"))
+        return named if named is not None else self.arguments[0] if self.arguments else None
+
+
+@dataclass(frozen=True)
+class Code:
+    """A module, and the function in it that is rewritten."""
+
+    module: cst.Module
+    function: cst.FunctionDef
+
+    def text(self, node: cst.CSTNode) -> str:
+        """Return the source of a node."""
+        return self.module.code_for_node(node).strip()
+
+    @cached_property
+    def expressions(self) -> list[cst.BaseExpression]:
+        """The expressions of the function in the order of the text."""
+        return [node for node in _walk(self.function.body) if isinstance(node, cst.BaseExpression)]
+
+    @cached_property
+    def torch(self) -> str:
+        """The name under which torch is imported."""
+        for node in _walk(self.module):
+            if isinstance(node, cst.ImportAlias) and self.text(node.name) == "torch":
+                return self.text(node.asname.name) if node.asname is not None else "torch"
+        return "torch"
+
+    @cached_property
+    def functional(self) -> str:
+        """The name of `torch.nn.functional`, if it is imported; otherwise its whole name."""
+        for node in _walk(self.module):
+            if isinstance(node, cst.ImportAlias) and self.text(node.name) in {"torch.nn.functional", "functional"}:
+                return self.text(node.asname.name) if node.asname is not None else self.text(node.name)
+        return f"{self.torch}.nn.functional"
+
+    @cached_property
+    def _assigned(self) -> dict[str, cst.BaseExpression]:
+        """The names that have one assignment, with their values; a value that uses a reassigned name does not count."""
+        values: dict[str, cst.BaseExpression] = {}
+        many = Counter(parameter.name.value for parameter in self.function.params.params)
+        for node in _walk(self.function.body):
+            if isinstance(node, cst.Assign):
+                for target in node.targets:
+                    names = [one.value for one in _walk(target.target) if isinstance(one, cst.Name)]
+                    many.update(names)
+                    if isinstance(target.target, cst.Name) and len(node.targets) == 1:
+                        values[target.target.value] = node.value
+            elif isinstance(node, cst.AugAssign | cst.AnnAssign | cst.For | cst.NamedExpr):
+                target_ = node.target
+                many.update({one.value: 2 for one in _walk(target_) if isinstance(one, cst.Name)})
+        return {name: value for name, value in values.items() if many[name] == 1 and self._is_steady(value, many)}
+
+    @staticmethod
+    def _is_steady(value: cst.BaseExpression, many: Mapping[str, int]) -> bool:
+        return all(many.get(one.value, 1) <= 1 for one in _walk(value) if isinstance(one, cst.Name))
+
+    def seen(self, node: cst.BaseExpression) -> cst.BaseExpression:
+        """Return the value of a name that is assigned once; other expressions stay."""
+        for _ in range(8):
+            if not isinstance(node, cst.Name) or node.value not in self._assigned:
+                return node
+            node = self._assigned[node.value]
+        return node
+
+    def called(self, node: cst.BaseExpression, *names: str) -> Called | None:
+        """Return the call of a function with one of the names, through names that are assigned once."""
+        node = self.seen(node)
+        if not isinstance(node, cst.Call):
+            return None
+        plain = [one.value for one in node.args if one.keyword is None and not one.star]
+        keywords = {one.keyword.value: one.value for one in node.args if one.keyword is not None}
+        if isinstance(node.func, cst.Name):
+            name, of, rest = node.func.value, plain[0] if plain else None, plain[1:]
+        elif isinstance(node.func, cst.Attribute):
+            owner = self.text(node.func.value)
+            is_module = owner.split(".")[-1] in _MODULES or owner in {self.torch, self.functional}
+            name = node.func.attr.value
+            of, rest = (plain[0] if plain else None, plain[1:]) if is_module else (node.func.value, plain)
+        else:
+            return None
+        if of is None:
+            of = keywords.pop("input", None)
+        return None if of is None or name not in names else Called(name, of, tuple(rest), keywords, node)
+
+    def is_number(self, node: cst.BaseExpression, value: float) -> bool:
+        """Whether a node is the literal of a number."""
+        found = number(node)
+        return found is not None and found == value
+
+    def same(self, one: cst.BaseExpression, other: cst.BaseExpression) -> bool:
+        """Whether two expressions have the same text, through names that are assigned once."""
+        return self.bare(self.seen(one)) == self.bare(self.seen(other))
+
+    def bare(self, node: cst.BaseExpression) -> str:
+        """Return the text of an expression without the parentheses around it."""
+        return self.text(node.with_changes(lpar=[], rpar=[]) if node.lpar else node)
+
+    def operand(self, node: cst.BaseExpression) -> str:
+        """Return the text of an expression that can stand in a difference or have a method called on it."""
+        simple = isinstance(node, cst.Name | cst.Call | cst.Attribute | cst.Subscript | cst.Integer | cst.Float)
+        return self.bare(node) if simple else f"({self.bare(node)})"
+
+
+def number(node: cst.BaseExpression) -> float | None:
+    """Return the number of a literal, also with a sign."""
+    if isinstance(node, cst.UnaryOperation) and isinstance(node.operator, cst.Minus):
+        found = number(node.expression)
+        return None if found is None else -found
+    return float(node.evaluated_value) if isinstance(node, cst.Integer | cst.Float) else None
+
+
+def _walk(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
+    yield node
+    for child in node.children:
+        yield from _walk(child)
+
+
+def code_of(text: str, name: str) -> Code | None:
+    """Return the function, or the method `forward` of the class, with a qualified name."""
+    module = cst.parse_module(text)
+    found: cst.CSTNode = module
+    for part in name.split("."):
+        inside = [
+            one
+            for one in _walk(found)
+            if isinstance(one, cst.FunctionDef | cst.ClassDef) and one is not found and one.name.value == part
+        ]
+        if not inside:
+            return None
+        found = inside[-1]
+    if isinstance(found, cst.ClassDef):
+        methods = [one for one in _walk(found) if isinstance(one, cst.FunctionDef)]
+        found = next((one for one in methods if one.name.value in {"forward", "__call__"}), found)
+    return Code(module, found) if isinstance(found, cst.FunctionDef) else None
+
+
+class _Replacing(cst.CSTTransformer):
+    """Puts expressions in the place of others, which are known by identity."""
+
+    def __init__(self, replaced: Mapping[cst.CSTNode, str]) -> None:
+        super().__init__()
+        self._replaced = {id(node): text for node, text in replaced.items()}
+
+    def on_leave(self, original_node: cst.CSTNodeT, updated_node: cst.CSTNodeT) -> cst.CSTNodeT:
+        text = self._replaced.get(id(original_node))
+        if text is None:
+            return super().on_leave(original_node, updated_node)  # type: ignore[return-value]
+        new = cst.parse_expression(text)
+        assert isinstance(original_node, cst.BaseExpression)
+        keeps = bool(original_node.lpar) and not isinstance(new, cst.Name | cst.Call | cst.Subscript | cst.Attribute)
+        return new.with_changes(lpar=original_node.lpar, rpar=original_node.rpar) if keeps else new  # type: ignore[return-value]
+
+
+def replaced(code: Code, texts: Mapping[cst.CSTNode, str], name: str) -> str:
+    """Return the text of the module with expressions replaced, and without assignments that nothing reads any more."""
+    before = _reads(code.function)
+    text = code.module.visit(_Replacing(texts)).code
+    while True:
+        again = code_of(text, name)
+        assert again is not None, "the function is still there"
+        # What a dropped assignment read may be read nowhere else.
+        shorter = again.module.visit(_Dropping(again.function, before - _reads(again.function))).code
+        if shorter == text:
+            return text
+        text = shorter
+
+
+def _reads(function: cst.FunctionDef) -> set[str]:
+    """Return the names that a function reads."""
+    targets = {
+        id(one)
+        for node in _walk(function.body)
+        if isinstance(node, cst.AssignTarget)
+        for one in _walk(node.target)
+        if isinstance(node.target, cst.Name)
+    }
+    return {one.value for one in _walk(function.body) if isinstance(one, cst.Name) and id(one) not in targets}
+
+
+class _Dropping(cst.CSTTransformer):
+    """Drops the assignments of names in a function."""
+
+    def __init__(self, function: cst.FunctionDef, names: set[str]) -> None:
+        super().__init__()
+        lines = [one for one in _walk(function.body) if isinstance(one, cst.SimpleStatementLine)]
+        self._dropped = {id(one) for one in lines if _assigns_only(one, names)}
+
+    def leave_SimpleStatementLine(  # noqa: N802 - the name that LibCST calls
+        self, original_node: cst.SimpleStatementLine, updated_node: cst.SimpleStatementLine
+    ) -> cst.SimpleStatementLine | cst.RemovalSentinel:
+        """Remove the line of such an assignment."""
+        return cst.RemoveFromParent() if id(original_node) in self._dropped else updated_node
+
+
+def _assigns_only(line: cst.SimpleStatementLine, names: set[str]) -> bool:
+    body: Sequence[cst.BaseSmallStatement] = line.body
+    if len(body) != 1 or not isinstance(body[0], cst.Assign) or len(body[0].targets) != 1:
+        return False
+    target = body[0].targets[0].target
+    return isinstance(target, cst.Name) and target.value in names
+
+
+Rule = Callable[[Code, cst.BaseExpression], "str | None"]
+"""``rule(code, expression)``: the text that takes the place of an expression; None if the rule does not apply."""

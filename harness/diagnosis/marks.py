@@ -1,0 +1,95 @@
+"""Marks: what a variant looks like in the source of a function."""
+
+import ast
+import math
+from typing import Any
+
+from harness.diagnosis.operation import Mark
+
+REDUCTIONS = {
+    *("sum", "mean", "softmax", "log_softmax", "logsumexp", "var", "std", "amax", "max", "norm", "vector_norm"),
+    *("square", "argmax", "softmin", "normalize"),
+}
+"""Names of functions that take an axis."""
+
+
+def name_of(node: Any) -> str:
+    """Return the last part of the name of a called function; empty if the node is no call."""
+    if not isinstance(node, ast.Call):
+        return ""
+    return node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+
+
+def calls(*names: str) -> Mark:
+    """Mark a call of a function with one of the names."""
+    return lambda node, _: name_of(node) in names
+
+
+def number(node: Any, value: float | None) -> bool:
+    """Mark the sum, the clamp or the other expression in which the number of the variant stands."""
+    if value is None or not isinstance(node, ast.BinOp | ast.Call):
+        return False
+    direct = [node.left, node.right] if isinstance(node, ast.BinOp) else [*node.args, *(k.value for k in node.keywords)]
+    return any(math.isclose(one, value, rel_tol=0.02) for one in map(_literal, direct) if one is not None)
+
+
+def _literal(node: ast.expr) -> float | None:
+    """Return the number of a literal, also with a sign."""
+    try:
+        found = ast.literal_eval(node)
+    except (ValueError, SyntaxError, TypeError):
+        return None
+    return float(found) if isinstance(found, int | float) and not isinstance(found, bool) else None
+
+
+def axis_of(node: ast.Call) -> Any:
+    """Return the axis that a call names: a number, None if it names none, or the text of an expression."""
+    named = [word.value for word in node.keywords if word.arg in {"dim", "axis"}]
+    of_torch = isinstance(node.func, ast.Attribute) and getattr(node.func.value, "id", "") in {
+        "torch",
+        "F",
+        "functional",
+    }
+    rest = node.args[1:] if of_torch or isinstance(node.func, ast.Name) else node.args
+    found = named or rest[:1]
+    if not found:
+        return None
+    literal = _literal(found[0])
+    return ast.unparse(found[0]) if literal is None else int(literal)
+
+
+def other_axis(node: Any, _: float | None) -> bool:
+    """Mark a reduction along axis 0."""
+    return name_of(node) in REDUCTIONS and axis_of(node) == 0
+
+
+def no_axis(node: Any, _: float | None) -> bool:
+    """Mark a reduction that names no axis."""
+    return name_of(node) in REDUCTIONS and axis_of(node) is None
+
+
+def reductions(*names: str) -> Mark:
+    """Mark a call of one of the reductions."""
+    return calls(*names)
+
+
+def minus(node: Any, _: float | None) -> bool:
+    """Mark a negation."""
+    return (
+        isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) and not isinstance(node.operand, ast.Constant)
+    )
+
+
+def operator(*kinds: type[ast.operator]) -> Mark:
+    """Mark a binary operation of one of the kinds."""
+    return lambda node, _: isinstance(node, ast.BinOp) and isinstance(node.op, kinds)
+
+
+def keyword(*names: str) -> Mark:
+    """Mark a call with one of the keywords."""
+    return lambda node, _: isinstance(node, ast.Call) and any(word.arg in names for word in node.keywords)
+
+
+def returned(node: Any, _: float | None) -> bool:
+    """Mark the returned expression."""
+    return isinstance(node, ast.Return)

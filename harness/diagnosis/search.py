@@ -1,0 +1,230 @@
+"""The search for the variant that a function computes: one deviation, then two, with unknown numbers solved for."""
+
+import math
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from harness.diagnosis.operation import Choice, Operation, Setting
+from harness.diagnosis.ordinary import Example
+
+SECONDS = 1.2
+"""Time for one search."""
+
+TOLERANCES = (1e-9, 1e-6)
+"""Relative differences within which values agree that were computed in float64. The second admits float32 constants."""
+
+NARROW = 2e-5
+"""The same for values that were computed in float32."""
+
+TELLING = 1e-3
+"""Share of the differences from the contract that a variant may leave. It is never a tolerance of its own."""
+
+NEUTRAL = 1e-4
+"""Numbers this near to 1 are no deviation: as a factor they change nothing that a reader would see."""
+
+STEPS = 80
+"""Bisections for a number."""
+
+LEAST = 6
+"""Fewest examples on which a variant must have a value."""
+
+Deviations = Sequence[tuple[str, Choice]]
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """A named mistake: the setting under which the operation agrees with the function."""
+
+    setting: Setting
+    is_far: bool = False
+    """Whether it shows only on rows far out."""
+
+    @property
+    def choices(self) -> list[Choice]:
+        """The deviations."""
+        return list(self.setting.choices.values())
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The answers of a function on some examples, and how closely values must agree with them."""
+
+    operation: Operation
+    declares: dict[str, Any]
+    examples: Sequence[Example]
+    answers: Sequence[Tensor]
+    tolerance: float
+
+    def setting(self, deviations: Deviations, numbers: dict[str, float] | None = None) -> Setting:
+        """Return the setting of some deviations."""
+        return Setting(dict(deviations), numbers or {}, self.declares)
+
+    def value(self, setting: Setting, number: int) -> Tensor | None:
+        """Return the value of a variant on an example; None if it has none there."""
+        try:
+            found = self.operation.value(setting, *self.examples[number])
+        except (RuntimeError, ValueError, IndexError, TypeError, ZeroDivisionError, OverflowError):
+            return None
+        return found
+
+    def differences(self, setting: Setting, number: int) -> float | None:
+        """Return the largest difference in units of the tolerance; None if the variant has no value there."""
+        value, answer = self.value(setting, number), self.answers[number]
+        if value is None or value.shape != answer.shape:
+            return math.inf
+        value = value.to(torch.float64)
+        if not bool(value.isfinite().all()):
+            return None
+        if not value.numel():
+            return None
+        admitted = self.tolerance * torch.maximum(value.abs(), answer.abs()) + self.tolerance * 0.1
+        return float(((value - answer).abs() / admitted).max())
+
+    def agrees(self, setting: Setting) -> bool:
+        """Whether the variant agrees on all examples on which it has a value."""
+        many = 0
+        for number in range(len(self.examples)):
+            found = self.differences(setting, number)
+            if found is not None and found > 1.0:
+                return False
+            many += found is not None
+        return many >= min(LEAST, len(self.examples))
+
+    def differs(self) -> bool:
+        """Whether the contract's own value differs on some example."""
+        return not self.agrees(self.setting(()))
+
+
+def diagnose(
+    operation: Operation,
+    declares: dict[str, Any],
+    call: Callable[[Sequence[Example]], Sequence[Tensor]],
+    ordinary: Sequence[Example],
+    far: Sequence[Example],
+    *,
+    narrow: bool = False,
+    seconds: float = SECONDS,
+) -> Diagnosis | None:
+    """Return the mistake of a function, or None if no variant agrees with it.
+
+    `call` returns the answers of the function on examples. Rows far out are looked at only if ordinary ones agree
+    with the contract.
+    """
+    deadline = time.perf_counter() + seconds
+    answers = [answer.detach().to(torch.float64) for answer in call(ordinary)]
+    tolerances = (NARROW,) if narrow else TOLERANCES
+    for tolerance in tolerances:
+        seen = _usable(Seen(operation, declares, ordinary, answers, tolerance))
+        if seen is None:
+            return None
+        if not seen.differs():
+            break
+        if found := _searched(seen, deadline):
+            return Diagnosis(found)
+    else:
+        return None
+    if not far:
+        return None
+    answers = [answer.detach().to(torch.float64) for answer in call(far)]
+    beyond = _usable(Seen(operation, declares, far, answers, NARROW), least=1)
+    if beyond is None or not beyond.differs():
+        return None
+    capped = [one for one in operation.singles() if one[0][1].numbers and one[0][1].key != "factor"]
+    found = _first(beyond, capped, deadline)
+    return None if found is None else Diagnosis(found, is_far=True)
+
+
+def _usable(seen: Seen, least: int = LEAST) -> Seen | None:
+    """Return what was seen on the examples with finite answers; None if they are too few."""
+    kept = [number for number, answer in enumerate(seen.answers) if bool(answer.isfinite().all())]
+    if len(kept) < min(least, len(seen.examples)):
+        return None
+    examples, answers = [seen.examples[i] for i in kept], [seen.answers[i] for i in kept]
+    return Seen(seen.operation, seen.declares, examples, answers, seen.tolerance)
+
+
+def _searched(seen: Seen, deadline: float) -> Setting | None:
+    """Return the first single deviation that agrees, else the first pair."""
+    return _first(seen, seen.operation.singles(), deadline) or _first(seen, seen.operation.pairs(), deadline)
+
+
+def _first(seen: Seen, variants: Iterable[Deviations], deadline: float) -> Setting | None:
+    for deviations in variants:
+        if time.perf_counter() > deadline:
+            return None
+        unknown = next((slot for slot, choice in deviations if choice.numbers), None)
+        found = _plain(seen, deviations) if unknown is None else _solved(seen, deviations, unknown)
+        if found is not None:
+            return found
+    return None
+
+
+def _plain(seen: Seen, deviations: Deviations) -> Setting | None:
+    setting = seen.setting(deviations)
+    return setting if seen.agrees(setting) else None
+
+
+def _solved(seen: Seen, deviations: Deviations, slot: str) -> Setting | None:
+    """Return the setting with the number under which the variant agrees on all examples."""
+    choice = dict(deviations)[slot]
+    at = _telling_element(seen, deviations, slot, choice)
+    if at is None:
+        return None
+    number, place = at
+
+    def excess(value: float) -> float:
+        found = seen.value(seen.setting(deviations, {slot: value}), number)
+        if found is None or found.shape != seen.answers[number].shape:
+            return math.nan
+        return float(found.reshape(-1)[place]) - float(seen.answers[number].reshape(-1)[place])
+
+    tried = [(value, excess(value)) for value in choice.numbers]
+    for (low, below), (high, above) in pairwise(tried):
+        if below == 0.0 or (below < 0.0 < above) or (above < 0.0 < below):
+            root = low if below == 0.0 else _bisected(excess, low, high, below)
+            for value in _rounded(root):
+                if abs(value - 1.0) < NEUTRAL:
+                    continue
+                setting = seen.setting(deviations, {slot: value})
+                if seen.agrees(setting):
+                    return setting
+    return None
+
+
+def _telling_element(seen: Seen, deviations: Deviations, slot: str, choice: Choice) -> tuple[int, int] | None:
+    """Return the example and the element at which the number matters most, of the first few examples."""
+    best: tuple[float, tuple[int, int] | None] = (0.0, None)
+    middle = choice.numbers[len(choice.numbers) // 2]
+    for number in range(min(3, len(seen.examples))):
+        one, other = (
+            seen.value(seen.setting(deviations, {slot: value}), number) for value in (choice.numbers[-1], middle)
+        )
+        if one is None or other is None or one.shape != seen.answers[number].shape:
+            return None
+        change = (one - other).abs().nan_to_num(0.0, 0.0).reshape(-1)
+        if change.numel() and float(change.max()) > best[0]:
+            best = (float(change.max()), (number, int(change.argmax())))
+    return best[1]
+
+
+def _bisected(excess: Callable[[float], float], low: float, high: float, below: float) -> float:
+    for _ in range(STEPS):
+        middle = math.sqrt(low * high) if low > 0 else (low + high) / 2
+        if not low < middle < high:
+            break
+        found = excess(middle)
+        if found == 0.0:
+            return middle
+        low, high = (middle, high) if (found < 0) == (below < 0) else (low, middle)
+    return low
+
+
+def _rounded(value: float) -> list[float]:
+    """Return the number in few digits, then as it was found."""
+    return [*dict.fromkeys(float(f"{value:.{digits}g}") for digits in (1, 2, 3, 4, 6)), value]

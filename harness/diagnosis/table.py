@@ -1,0 +1,18 @@
+"""The operations with known variants, by contract."""
+
+from harness.diagnosis import of_elements, of_logits, of_losses, of_statistics
+from harness.diagnosis.of_formulas import operation_of_formula
+from harness.diagnosis.operation import Operation
+from harness.laws.law import Contract
+
+_OPERATIONS: dict[str, Operation] = {
+    **of_logits.OPERATIONS,
+    **of_losses.OPERATIONS,
+    **of_statistics.OPERATIONS,
+    **of_elements.OPERATIONS,
+}
+
+
+def operation_of(contract: Contract) -> Operation | None:
+    """Return the operation of a contract or of a formula; None if its variants are not known."""
+    return _OPERATIONS.get(contract.name) or operation_of_formula(contract)

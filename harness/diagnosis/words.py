@@ -1,0 +1,64 @@
+"""A diagnosis in words: what was computed, what the contract asks for, and the convention that declares it."""
+
+import math
+from dataclasses import asdict
+
+from harness.case import Case
+from harness.diagnosis.blame import blamed
+from harness.diagnosis.operation import Choice
+from harness.diagnosis.search import Diagnosis
+from harness.formula.catalogue import catalogue
+from harness.formula.spelling import is_formula
+from harness.laws.law import Contract
+from harness.record import Mistake
+
+_OF_LOGARITHMS = {"log_softmax", "logsigmoid"}
+"""Contracts whose result is the logarithm itself, not its negative."""
+
+
+def mistake_of(diagnosis: Diagnosis, case: Case, contract: Contract) -> Mistake:
+    """Return the record of a diagnosis, with the line of source if it is known."""
+    own = [(choice, diagnosis.setting.numbers.get(slot)) for slot, choice in diagnosis.setting.choices.items()]
+    eps = {**contract.defaults, **case.declares}.get("eps")
+    computed = " and ".join(_filled(choice.computed, contract, number, eps) for choice, number in own)
+    wanted = _joined([_filled(choice.wanted, contract, number, eps) for choice, number in own], contract.name)
+    cap = next((_cap(choice, number, contract) for choice, number in own if choice.cap and number), "")
+    declare = " ".join(f"--declare {choice.declare}" for choice, _ in own)
+    choice, number = own[0]
+    found = blamed(case, choice.marks, number)
+    mistake = Mistake(
+        names=tuple(choice.key for choice, _ in own),
+        sentence=f"{computed}{cap}; {wanted}",
+        declare=declare if all(_has_convention(contract, choice) for choice, _ in own) else "",
+    )
+    return mistake if found is None else mistake.model_copy(update=asdict(found))
+
+
+def _has_convention(contract: Contract, choice: Choice) -> bool:
+    """Whether the contract has the convention that declares a deviation."""
+    return bool(choice.declare) and choice.declare.partition("=")[0] in contract.conventions
+
+
+def _filled(text: str, contract: Contract, number: float | None, eps: object) -> str:
+    """Fill in the number, the contract and its epsilon."""
+    is_of_formula = is_formula(contract.name) or contract.name in catalogue()
+    name = contract.summary if is_of_formula else contract.name
+    found = text.replace("{op}", name).replace("{eps}", f"eps = {eps:g}" if isinstance(eps, float) else "eps")
+    return found if number is None else found.replace("{c}", f"{number:.4g}")
+
+
+def _joined(clauses: list[str], name: str) -> str:
+    """Join clauses that begin with the same name."""
+    first, *rest = dict.fromkeys(clauses)
+    return " and ".join([first, *(clause.removeprefix(f"{name} ") for clause in rest)])
+
+
+def _cap(choice: Choice, number: float, contract: Contract) -> str:
+    """Say how large the result can be."""
+    assert choice.cap is not None, "only deviations with a cap are asked"
+    most = choice.cap(number)
+    if contract.name in _OF_LOGARITHMS:
+        return f", so the result cannot be less than {-most:.5g} = ln({number:g})"
+    # What an epsilon adds to a probability near 1 is negligible, so the cap is that of a probability of 0.
+    shown = f"{most:.3f}" if math.isfinite(most) else "infinity"
+    return f", so the loss cannot exceed {shown} = -ln({number:g})"

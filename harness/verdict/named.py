@@ -1,0 +1,161 @@
+"""Named mistakes of verdicts: which violations follow from the mistake that the diagnosis of a case found."""
+
+import contextlib
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from harness.calling.adapter import NotApplicable
+from harness.diagnosis import Diagnosis, examined, imitations
+from harness.diagnosis.ordinary import examples as small_examples
+from harness.diagnosis.words import mistake_of
+from harness.floats import Measurement
+from harness.laws.law import Example
+from harness.laws.subject import CaseError
+from harness.record import Mistake, Status, Verdict, Violation
+from harness.verdict.job import Job
+from harness.verdict.ordinary import examples as drawn_examples
+from harness.verdict.replay import spelled_out
+from harness.verdict.violation import violation_of
+
+_WRONG = {Status.BROKEN, Status.LOST}
+"""Statuses for which a mistake is looked for."""
+
+_SHOWN = {*_WRONG, Status.EXPECTED, Status.UNCLAIMED}
+"""Statuses of violations that may follow from a mistake that was found."""
+
+
+class Names:
+    """The mistakes of cases, each looked for once in a process, when a first law is broken."""
+
+    def __init__(self) -> None:
+        self._found: dict[Any, tuple[Diagnosis, Mistake] | None] = {}
+
+    def named(self, job: Job, verdict: Verdict) -> Verdict:
+        """Return the verdict with the mistake from which its violation follows."""
+        if verdict.violation is None or verdict.status not in _SHOWN or job.contract.form != "function":
+            return verdict
+        known = self._looked_up(job, looks=verdict.status in _WRONG)
+        if known is None:
+            return verdict
+        diagnosis, mistake = known
+        follows = _Follows(job, diagnosis)
+        own, *others = (
+            one.model_copy(update={"named": mistake}) if follows.shows(one) else one
+            for one in (verdict.violation, *verdict.violation.beside)
+        )
+        if job.law.name == "value" and not _is_clear(own, diagnosis):
+            shown = follows.on_clear_inputs()
+            if shown is not None:
+                # The smallest example shows something else, such as an overflow, or NaN, or too little of a cap.
+                others = [*others, own.model_copy(update={"beside": ()})] if own.named is None else others
+                own = shown.model_copy(update={"named": mistake})
+        return verdict.model_copy(update={"violation": own.model_copy(update={"beside": tuple(others)})})
+
+    def _looked_up(self, job: Job, *, looks: bool) -> tuple[Diagnosis, Mistake] | None:
+        declares = str(
+            sorted((name, str(value)) for name, value in job.case.declares.items() if name in job.contract.conventions)
+        )
+        key = job.case.name, id(job.case.function), declares, job.contract.name, job.device
+        if key not in self._found and looks:
+            with torch.random.fork_rng(devices=[]):
+                diagnosis = examined(job.case, job.contract, job.device)
+            self._found[key] = (diagnosis, mistake_of(diagnosis, job.case, job.contract)) if diagnosis else None
+        return self._found.get(key)
+
+
+def _worst(measured: Measurement) -> tuple[tuple[int, ...], float, float]:
+    """Return the place of the largest deviation, and the answer and the exact value there."""
+    place = measured.worst
+    return place, float(measured.actual[place]), float(measured.expected[place])
+
+
+def _smallest_first(given: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    return sorted(given, key=lambda one: sum(x.numel() for x in one if isinstance(x, Tensor)))
+
+
+_PART = 0.5
+"""Share of a deviation that a mistake may leave unexplained."""
+
+
+def _is_clear(violation: Violation, diagnosis: Diagnosis) -> bool:
+    """Whether a violation shows the mistake as a finite number that is far from the right one."""
+    has_cap = any(choice.cap is not None for choice in diagnosis.choices)
+    # An example of a frequent mistake was chosen for clarity already.
+    is_telling = math.isfinite(violation.actual) and (not has_cap or bool(violation.mistake))
+    return violation.named is not None and is_telling
+
+
+class _Follows:
+    """Whether violations of a law follow from a mistake: whether its imitation breaks the law in the same way."""
+
+    def __init__(self, job: Job, diagnosis: Diagnosis) -> None:
+        self._job = job
+        made = imitations(job.contract, diagnosis.setting, job.format)
+        self._imitated = [job.subject.calling(function) for function in made]
+
+    def shows(self, violation: Violation) -> bool:
+        """Whether the imitation is off in the same way on the example, or on others if it is not spelled out."""
+        for example in spelled_out(violation.example, self._job.contract):
+            if self._is_imitated(example, violation.place, violation.actual, violation.expected):
+                return True
+        return not spelled_out(violation.example, self._job.contract) and self._shows_on_drawn()
+
+    def _shows_on_drawn(self) -> bool:
+        """Whether the imitation is off in the same way on the first drawn example that the case breaks."""
+        for example in drawn_examples(self._job.inputs, self._job.format):
+            own = self._measured(self._job.subject, example)
+            if own is not None and own.broken:
+                return self._is_imitated(example, *_worst(own))
+        return False
+
+    def _is_imitated(self, example: Example, place: tuple[int, ...], actual: float, expected: float) -> bool:
+        """Whether an imitation deviates as the case does at a place: not finite either, or by about as much.
+
+        The smallest example lies just beyond the bound, and roundings of the case may be part of what it shows.
+        """
+        if not (math.isfinite(actual) and math.isfinite(expected)):
+            return self._breaks(example, finite=math.isfinite(actual))
+        measured = self._measured(self._imitated[0], example)
+        if measured is None:
+            return False
+        # A violation of one group is recorded without the axis of groups.
+        place = (0,) * (measured.actual.ndim - len(place)) + place
+        if len(place) != measured.actual.ndim:
+            return False
+        if any(at >= size for at, size in zip(place, measured.actual.shape, strict=True)):
+            return False
+        off = float(measured.actual[place]) - float(measured.expected[place])
+        return math.isfinite(off) and abs(off - (actual - expected)) <= _PART * abs(actual - expected)
+
+    def _breaks(self, example: Example, *, finite: bool) -> bool:
+        found = [self._measured(subject, example) for subject in self._imitated]
+        wrong = [one for one in found if one is not None and one.broken]
+        return any(math.isfinite(one.actual[one.worst]) == finite for one in wrong)
+
+    def _measured(self, subject: Any, example: Example) -> Measurement | None:
+        own = {name: x.clone() if isinstance(x, Tensor) else x for name, x in example.items()}
+        with contextlib.suppress(CaseError, NotApplicable, KeyError):
+            return subject.measure(self._job.law, own)  # type: ignore[no-any-return]
+        return None
+
+    def on_clear_inputs(self) -> Violation | None:
+        """Return a violation of the case's own on a small example that the imitation breaks, too."""
+        for example in self._small():
+            measured = self._measured(self._job.subject, example)
+            if measured is not None and measured.broken and self._is_imitated(example, *_worst(measured)):
+                return violation_of(self._job, example, measured, "")
+        return None
+
+    def _small(self) -> Sequence[Example]:
+        grouped, names = self._job.contract.grouped, self._job.law.reads
+        return [
+            {name: x[None] if grouped and isinstance(x, Tensor) else x for name, x in zip(names, one, strict=True)}
+            for far in (True, False)
+            for one in _smallest_first(
+                small_examples(self._job.contract, dtype=self._job.format.dtype, far=far)[: 1 if far else None]
+            )
+        ]

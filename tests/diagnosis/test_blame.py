@@ -1,0 +1,64 @@
+"""The blamed expression is found in the source without importing it."""
+
+from pathlib import Path
+
+import pytest
+
+from harness.case import Case
+from harness.diagnosis import blamed
+from harness.diagnosis.marks import calls, no_axis, number, other_axis
+from harness.diagnosis.operation import Mark
+
+SOURCE = '''"""A module."""
+import torch
+
+EPS = 1e-5
+
+
+class Norm(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+
+    def forward(self, x):
+        mean = x.mean(-1, keepdim=True)
+        return (x - mean) / torch.sqrt(x.var(-1, keepdim=True) + 1e-6)
+
+
+def softmax(x):
+    """Größe: ein Zeichen ist mehr als ein Byte."""
+    é = torch.exp(x); return é / é.sum(dim=0, keepdim=True)
+
+
+def total(x):
+    return torch.exp(x) / torch.sum(torch.exp(x))
+'''
+
+
+def blame(folder: Path, name: str, mark: Mark, value: float | None = None) -> tuple[int, str] | None:
+    """Return the line and the text of the blamed expression."""
+    file = folder / "own.py"
+    file.write_text(SOURCE, encoding="utf-8")
+    found = blamed(Case(lambda x: x, "softmax", target=f"{file}:{name}", name="own"), (mark,), value)
+    return None if found is None else (int(found.place.rpartition(":")[2]), found.line[found.start : found.end])
+
+
+@pytest.mark.parametrize(("name", "mark", "value", "expected"), [
+    ("Norm", calls("var"), None, (13, "x.var(-1, keepdim=True)")),
+    ("Norm", number, 1e-6, (13, "x.var(-1, keepdim=True) + 1e-6")),
+    ("softmax", other_axis, None, (18, "é.sum(dim=0, keepdim=True)")),
+    ("total", no_axis, None, (22, "torch.sum(torch.exp(x))")),
+    ("total", calls("var"), None, (22, "")),
+])  # fmt: skip
+def test_the_expression_is_found(
+    tmp_path: Path, name: str, mark: Mark, value: float | None, expected: tuple[int, str]
+) -> None:
+    """In a class, behind letters of several bytes; without a match the returned line is named."""
+    assert blame(tmp_path, name, mark, value) == expected
+
+
+def test_what_has_no_source_has_no_line(tmp_path: Path) -> None:
+    """Neither an unknown function nor an unreadable file is an error."""
+    assert blame(tmp_path, "missing", calls("var")) is None
+    (tmp_path / "own.py").write_text("def f(:\n")
+    case = Case(lambda x: x, "softmax", target=f"{tmp_path / 'own.py'}:f", name="own")
+    assert blamed(case, (calls("var"),), None) is None

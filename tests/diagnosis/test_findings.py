@@ -1,0 +1,109 @@
+"""A named mistake is the first line of a finding, and what follows from it is part of the finding."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+import harness
+from harness.record import Mistake, Verdict, finding_block, findings, sentence, violation_block
+from harness.record.finding_text import source_lines
+
+
+def softmax_of_columns(x: Tensor) -> Tensor:
+    """The textbook form along the wrong axis."""
+    e = torch.exp(x - x.amax(-1, keepdim=True))
+    return e / e.sum(0, keepdim=True)
+
+
+def unbiased(x: Tensor) -> Tensor:
+    """Layer normalization by n - 1."""
+    return (x - x.mean(-1, keepdim=True)) / torch.sqrt(x.var(-1, keepdim=True) + 1e-5)
+
+
+def guarded(x: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy with an epsilon."""
+    p = torch.softmax(x, -1)
+    return -torch.log(p[torch.arange(len(labels)), labels] + 1e-8).mean()
+
+
+def checked(function: Callable[..., Any], contract: str, *laws: str) -> list[Verdict]:
+    """Check a few laws in float32."""
+    return list(harness.check(function, contract, laws=laws, dtypes=["float32"], examples=3, seconds=0.3))
+
+
+@pytest.mark.parametrize(("function", "contract", "laws", "first"), [
+    (softmax_of_columns, "softmax", ("value", "rows_sum_to_one", "row_alone", "shift_invariant"), "columns (axis 0)"),
+    (unbiased, "layer_norm", ("value", "gradient", "mean_square_at_most_one"), "divided by n - 1"),
+    (guarded, "cross_entropy", ("value", "gradient", "impossible_label"), "cannot exceed 18.421 = -ln(1e-08)"),
+])  # fmt: skip
+def test_what_follows_from_a_mistake_is_one_finding(
+    function: Callable[..., Any], contract: str, laws: tuple[str, ...], first: str
+) -> None:
+    """All broken laws are in the first finding, whose sentence is the name of the mistake."""
+    verdicts = checked(function, contract, *laws)
+    broken = {verdict.law for verdict in verdicts if verdict.status.fails}
+    found = [finding for finding in findings(verdicts) if finding.status.fails]
+    assert first in sentence(found[0])
+    assert broken == set(found[0].laws)
+    assert len(found) <= 2
+
+
+def test_the_block_shows_the_line_with_carets() -> None:
+    """The line stands below the sentence."""
+    verdicts = checked(unbiased, "layer_norm", "value")
+    lines = finding_block(findings(verdicts)[0], verdicts, width=80).splitlines()
+    place = next(number for number, line in enumerate(lines) if "test_findings.py:" in line)
+    assert lines[place + 1].strip().startswith("return (x - x.mean(-1, keepdim=True))")
+    carets = lines[place + 2]
+    start = carets.index("^")
+    assert lines[place + 1][start : len(carets)] == "x.var(-1, keepdim=True)"
+
+
+def test_the_block_of_a_law_names_the_mistake() -> None:
+    """It is what a failed test prints; the usual cause of the law stays below."""
+    (verdict,) = checked(unbiased, "layer_norm", "value")
+    block = violation_block(verdict)
+    assert "mistake    the variance is divided by n - 1; layer_norm divides by n (" in block
+    assert "look at    the mean is not subtracted" in block
+
+
+def test_another_defect_stays_another_finding() -> None:
+    """The exponential overflows whatever the axis is."""
+
+    def softmax(x: Tensor) -> Tensor:
+        e = torch.exp(x)
+        return e / e.sum(0, keepdim=True)
+
+    found = findings(checked(softmax, "softmax", "value", "rows_sum_to_one", "finite_on_extreme_logits"))
+    assert "columns of the batch" in sentence(found[0])
+    assert any("exp overflows" in sentence(finding) for finding in found[1:])
+
+
+def test_a_sound_function_has_no_mistake() -> None:
+    """Lost digits are no mistake."""
+
+    def shifted(x: Tensor) -> Tensor:
+        e = torch.exp(x - x.amax(-1, keepdim=True))
+        return e / e.sum(-1, keepdim=True)
+
+    verdicts = checked(shifted, "softmax", "value", "digits_not_lost", "gradient")
+    assert all(verdict.violation is None or verdict.violation.named is None for verdict in verdicts)
+
+
+def test_a_mistake_survives_a_record() -> None:
+    """It is read again as it was written."""
+    mistake = Mistake(names=("n - 1",), sentence="a; b", place="own.py:3", line="    y = x.var()", start=8, end=15)
+    assert Mistake.model_validate_json(mistake.model_dump_json()) == mistake
+    assert source_lines(mistake) == ["  own.py:3", "    y = x.var()", "        ^^^^^^^"]
+
+
+def test_a_line_without_an_expression_has_no_carets() -> None:
+    """Only the place and the line are known."""
+    assert source_lines(Mistake(names=("a",), sentence="b", place="own.py:3", line="return x")) == [
+        "  own.py:3",
+        "    return x",
+    ]
+    assert source_lines(None) == []

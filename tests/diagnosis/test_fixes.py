@@ -1,0 +1,215 @@
+"""Fixes: candidates keep the layout and the axis, and only one that the laws accept is shown."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from diagnosis.faulty import FAULTY, Faulty
+
+from harness.cli.fix import Fixing, apply, difference, fixing
+from harness.diagnosis.candidates import Candidate, candidates
+from harness.error import UsageError
+from harness.record import Status, Verdict
+from harness.verdict.fix import beside, found_fix
+
+TORCH = "import torch\nimport torch.nn.functional as F\n\n\n"
+
+
+def rewritten(source: str, name: str = "f", *, unsafe: bool = False, mistakes: Sequence[str] = ()) -> list[str]:
+    """Return the texts of the candidates, without the imports."""
+    found = candidates(TORCH + source, name, mistakes, unsafe=unsafe)
+    return [one.text.removeprefix(TORCH) for one in found]
+
+
+@pytest.mark.parametrize("one", FAULTY, ids=lambda one: one.name)
+def test_the_first_candidate_is_the_fix(one: Faulty) -> None:
+    """The first candidate contains the repaired expression, and no assignment that became useless."""
+    first, *_ = candidates(one.text, one.name, one.mistakes, unsafe=one.unsafe)
+    assert all(part in first.text for part in one.fixed), first.text
+    body = first.text.partition(":\n")[2]
+    assert not any(part in body for part in one.gone), first.text
+    assert first.is_safe is not one.unsafe
+
+
+@pytest.mark.parametrize("one", [one for one in FAULTY if one.unsafe], ids=lambda one: one.name)
+def test_a_changed_meaning_needs_the_option(one: Faulty) -> None:
+    """Without `--unsafe-fixes`, every candidate is equal to the function over the real numbers."""
+    assert all(candidate.is_safe for candidate in candidates(one.text, one.name, one.mistakes))
+
+
+def test_the_axis_is_carried_over() -> None:
+    """The shift is written along the axis of the sum, whatever it is."""
+    body = "        e = torch.exp(x)\n        return e / e.sum(self.dim, keepdim=True)\n"
+    source = f"class M:\n    def forward(self, x):\n{body}"
+    assert "torch.exp(x - x.amax(self.dim, keepdim=True))" in rewritten(source, "M")[0]
+    assert "log_softmax(x, dim=axis)" in rewritten("def f(x, axis):\n    return F.softmax(x, axis).log()\n")[0]
+
+
+def test_layout_and_comments_stay() -> None:
+    """Only the expression changes."""
+    source = "def f( x ):\n    # a comment\n    y = ( torch.log( 1+torch.exp(x) ) )   # another\n\n\n    return y*2\n"
+    changed = rewritten(source)[0]
+    assert changed == source.replace("( torch.log( 1+torch.exp(x) ) )", "F.softplus(x)")
+
+
+def test_a_name_that_is_assigned_again_is_not_looked_through() -> None:
+    """The value of `p` is no longer a softmax of the current `x`."""
+    source = "def f(x):\n    p = torch.softmax(x, -1)\n    x = x * 2\n    return torch.log(p) + x\n"
+    assert not any("log_softmax" in text for text in rewritten(source))
+
+
+def test_a_name_that_is_still_read_stays() -> None:
+    """The probabilities are also returned."""
+    source = "def f(x):\n    p = torch.softmax(x, -1)\n    return torch.log(p) * p\n"
+    changed = rewritten(source)[0]
+    assert "p = torch.softmax(x, -1)" in changed
+
+
+def test_a_module_without_functional_gets_the_whole_name() -> None:
+    """The rewrite needs no new import."""
+    found = candidates("import torch as t\n\n\ndef f(x):\n    return t.log(t.sigmoid(x))\n", "f")
+    assert "return t.nn.functional.logsigmoid(x)" in found[0].text
+
+
+@pytest.mark.parametrize("source", [
+    "def f(x):\n    return torch.log(2 + torch.exp(x))\n",
+    "def f(x):\n    return torch.exp(x) - 2\n",
+    "def f(x):\n    return torch.log(x.sum(-1))\n",
+    "def f(x):\n    return torch.exp(x) / torch.exp(2 * x).sum(-1, keepdim=True)\n",
+    "def f(x, y):\n    return (x ** 2).mean(-1) - y.mean(-1) ** 2\n",
+    "def f(x, y):\n    return x * torch.log(y)\n",
+])  # fmt: skip
+def test_what_is_not_the_expression_stays(source: str) -> None:
+    """Expressions that look alike are not rewritten."""
+    assert rewritten(source) == []
+
+
+# Searching
+
+
+def verdict(law: str, status: Status) -> Verdict:
+    """A verdict on a law in float32."""
+    return Verdict(
+        case="m.f",
+        family="m",
+        style="foreign",
+        contract="softmax",
+        law=law,
+        group="value",
+        dtype="float32",
+        device="cpu",
+        status=status,
+        statement="",
+        source="",
+        examples=1,
+        rows=1,
+        duration_s=0.0,
+    )
+
+
+BEFORE = [verdict("value", Status.ERROR), verdict("finite", Status.ERROR), verdict("shape", Status.HOLDS)]
+
+
+def judged(after: dict[str, list[Verdict]]) -> object:
+    """A judge that knows the verdicts on each text."""
+    return lambda text, laws, _: [one for one in after[text] if laws is None or one.law in laws]
+
+
+def fix_of(**after: str) -> tuple[str, str] | None:
+    """Return the text of the fix and its sentence; verdicts are letters: h holds, b broken, l loses digits."""
+    status = {"h": Status.HOLDS, "b": Status.ERROR, "l": Status.LOST}
+    laws = ("value", "finite", "shape")
+    known = {
+        text: [verdict(law, status[one]) for law, one in zip(laws, said, strict=True)] for text, said in after.items()
+    }
+    tried = [Candidate(text, (text,), is_safe=True) for text in known]
+    found = found_fix(tried, BEFORE, judged(known))  # type: ignore[arg-type]
+    return None if found is None else (found.candidate.text, found.sentence)
+
+
+def test_the_first_whole_fix_wins() -> None:
+    """A candidate after which nothing is broken ends the search."""
+    assert fix_of(a="bbh", b="hhh", c="hhh") == ("b", "verified: 3 of 3 laws hold; was 1")
+
+
+def test_a_fix_that_breaks_another_law_is_refused() -> None:
+    """However much it mends."""
+    assert fix_of(a="hhb") is None
+
+
+def test_a_candidate_that_mends_nothing_is_refused() -> None:
+    """The first finding has to be gone."""
+    assert fix_of(a="bbh", b="bhh") is None
+
+
+def test_what_a_fix_costs_is_said() -> None:
+    """A law that held and now loses digits."""
+    assert fix_of(a="hhl") == ("a", "verified: 2 of 3 laws hold; was 1; now loses digits: shape")
+
+
+def test_a_candidate_has_the_files_beside_it(tmp_path: Path) -> None:
+    """It imports what the function imports, and the user's folder stays as it is."""
+    (tmp_path / "own.py").write_text("import beside\n")
+    (tmp_path / "beside.py").write_text("a = 1\n")
+    with beside(tmp_path / "own.py", "changed = 1\n") as copy:
+        assert copy.name == "own.py"
+        assert copy.read_text() == "changed = 1\n"
+        assert (copy.parent / "beside.py").read_text() == "a = 1\n"
+    assert (tmp_path / "own.py").read_text() == "import beside\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["beside.py", "own.py"]
+    assert not copy.exists()
+
+
+# Asking
+
+
+def test_nothing_is_read_without_the_option() -> None:
+    """A check without `--fix` does not depend on the file."""
+    assert fixing("elsewhere.py:f", fix=False, write=False, unsafe=False) is None
+
+
+@pytest.mark.parametrize(("target", "asked_for", "words"), [
+    ("own.py:f", {"fix": False, "write": True, "unsafe": False}, "cannot use `--write` without `--fix`"),
+    ("own.py:f", {"fix": False, "write": False, "unsafe": True}, "cannot use `--unsafe-fixes` without `--fix`"),
+    ("cases", {"fix": True, "write": False, "unsafe": False}, "`--fix` needs `file.py:function`"),
+    ("torch:softmax", {"fix": True, "write": False, "unsafe": False}, "`--fix` needs `file.py:function`"),
+    ("missing.py:f", {"fix": True, "write": False, "unsafe": False}, "cannot read missing.py"),
+])  # fmt: skip
+def test_a_question_that_cannot_be_answered_is_refused(target: str, asked_for: dict[str, bool], words: str) -> None:
+    """Each in one sentence."""
+    with pytest.raises(UsageError) as refused:
+        fixing(target, **asked_for)
+    assert words in str(refused.value)
+
+
+# Writing
+
+
+def asked(file: Path, text: str) -> Fixing:
+    """What a user asks for of a file."""
+    return Fixing(file, "f", text, write=True, unsafe=False)
+
+
+def test_the_fix_is_written_with_the_mode_of_the_file(tmp_path: Path) -> None:
+    """Line endings and permissions stay."""
+    file = tmp_path / "own.py"
+    file.write_bytes(b"a = 1\r\n")
+    file.chmod(0o700)
+    apply(asked(file, "a = 1\r\n"), "a = 2\r\n")
+    assert file.read_bytes() == b"a = 2\r\n"
+    assert file.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_file_that_changed_is_not_overwritten(tmp_path: Path) -> None:
+    """The user saved another version during the check."""
+    file = tmp_path / "own.py"
+    file.write_text("a = 3\n")
+    with pytest.raises(UsageError, match="changed during the check"):
+        apply(asked(file, "a = 1\n"), "a = 2\n")
+    assert file.read_text() == "a = 3\n"
+
+
+def test_the_diff_is_unified() -> None:
+    """It names the file twice and shows the changed line."""
+    shown = difference(Path("own.py"), "a = 1\nb = 2\n", "a = 1\nb = 3\n")
+    assert shown == ["--- a/own.py", "+++ b/own.py", "@@ -1,2 +1,2 @@", " a = 1", "-b = 2", "+b = 3"]
