@@ -380,7 +380,7 @@ def compensated(x: Tensor) -> Tensor:
     for column in (z * z).split(1, -1):
         term = column - rest
         new = total + term
-        total, rest = new, (new - total) - term
+        total, rest = new, torch.where(new.isfinite(), (new - total) - term, 0.0)
     return z / (total / x.shape[-1] + EPS / largest / largest).sqrt()
 
 
