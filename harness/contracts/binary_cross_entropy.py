@@ -31,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from harness.contracts.building_blocks import binary_logits, logistic_function, mistakes, usual_laws
+from harness.contracts.building_blocks import binary_logits, logistic_function, usual_laws
 from harness.contracts.building_blocks.logistic_function import choose, sigma, tail
 from harness.contracts.building_blocks.reduction import REDUCTIONS, reduced
 from harness.contracts.building_blocks.usual_laws import Exact, within
@@ -339,5 +339,4 @@ BINARY_CROSS_ENTROPY = Contract(
     rays=binary_logits.RAYS,
     conventions={**REDUCTIONS, "certain_and_right": ("nan", "zero")},
     grouped=True,
-    mistakes=mistakes.BINARY_CROSS_ENTROPY,
 )

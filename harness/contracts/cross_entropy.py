@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness.contracts.building_blocks import labelled_logits, logit_rows, mistakes, usual_laws
+from harness.contracts.building_blocks import labelled_logits, logit_rows, usual_laws
 from harness.contracts.building_blocks.log_domain import compare_near, log_softmax_absolute_bound
 from harness.contracts.building_blocks.reduction import REDUCTIONS, reduced
 from harness.contracts.building_blocks.softmax_function import (
@@ -326,5 +326,4 @@ CROSS_ENTROPY = Contract(
         "infinite_logit": ("nan", "limit", "difference"),
     },
     grouped=True,
-    mistakes=mistakes.CROSS_ENTROPY,
 )

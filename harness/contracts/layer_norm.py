@@ -37,7 +37,7 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from harness.contracts.building_blocks import mistakes, moments, usual_laws
+from harness.contracts.building_blocks import moments, usual_laws
 from harness.contracts.building_blocks.usual_laws import Exact
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, elementwise, exact_sum, portable, to_array
 from harness.floats import double_double as dd
@@ -430,6 +430,5 @@ LAYER_NORM = Contract(
         moments.neighbouring(moments.largest_normalised, _DROWNED_ROWS_STAY_BOUNDED),
     ),
     conventions={"eps": moments.EPS},
-    mistakes=mistakes.LAYER_NORM,
     telling=moments.sizes_of_rows,
 )

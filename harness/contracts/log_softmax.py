@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from harness.contracts.building_blocks import logit_rows, mistakes, usual_laws
+from harness.contracts.building_blocks import logit_rows, usual_laws
 from harness.contracts.building_blocks.log_domain import log_softmax_absolute_bound, log_softmax_oracle
 from harness.contracts.building_blocks.softmax_function import (
     BHH,
@@ -253,5 +253,4 @@ LOG_SOFTMAX = Contract(
     total=_total,
     output=("n", "k"),
     conventions={"fully_masked": ("nan", "zeros", "uniform"), "infinite_logit": ("nan", "limit", "difference")},
-    mistakes=mistakes.LOG_SOFTMAX,
 )

@@ -11,7 +11,7 @@ beyond the first.
 import numpy as np
 from torch import Tensor
 
-from harness.contracts.building_blocks import logit_rows, mistakes, usual_laws
+from harness.contracts.building_blocks import logit_rows, usual_laws
 from harness.contracts.building_blocks.log_domain import softmax_usual_bound
 from harness.contracts.building_blocks.softmax_function import (
     BHH,
@@ -213,5 +213,4 @@ SOFTMAX = Contract(
     total=_total,
     output=("n", "k"),
     conventions={"fully_masked": ("nan", "zeros", "uniform"), "infinite_logit": ("nan", "limit")},
-    mistakes=mistakes.SOFTMAX,
 )

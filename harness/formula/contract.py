@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from hypothesis import strategies as st
 from torch import Tensor
-from torch.nn import functional
 
 from harness.floats import Format, to_array
 from harness.formula import inputs as of_inputs
@@ -31,7 +30,6 @@ from harness.laws import (
     Example,
     Inputs,
     Law,
-    Mistake,
     Ray,
     implementation_laws,
     many_rows,
@@ -107,23 +105,6 @@ def _along(model: Model, name: str, sign: float) -> Callable[[Tensor, Format], d
     return example
 
 
-MISTAKES = {
-    "x * (1 + erf(x / sqrt(2))) / 2": (
-        Mistake(
-            "GELU is approximated with tanh",
-            "use erf, or claim the approximation with `--contract gelu_tanh`",
-            lambda x, **_: functional.gelu(x, approximate="tanh"),
-        ),
-        Mistake(
-            "GELU is approximated with a sigmoid",
-            "use erf, or claim `--formula 'x * sigmoid(1.702 * x)'`",
-            lambda x, **_: x * (1.702 * x).sigmoid(),
-        ),
-    )
-}
-"""Frequent mistakes of formulas, by definition."""
-
-
 @cache
 def contract_of(text: str, name: str = "") -> Contract:
     """Return the contract of a formula.
@@ -187,7 +168,6 @@ def contract_of(text: str, name: str = "") -> Contract:
         of_one_number=OVER_ALL if formula.by_rows and not model.whole else "",
         examples=EXAMPLES,
         remark=cache(lambda: remark(model)),
-        mistakes=MISTAKES.get(formula.spelling.definition, ()),
     )
 
 

@@ -4,7 +4,7 @@ from harness.laws.convention import AnyNumber
 from harness.laws.derivative import derivative_laws
 from harness.laws.drift import many_rows, no_drift
 from harness.laws.every_operation import implementation_laws, on_long_rows
-from harness.laws.law import GROUPS, Axes, Contract, Example, Inputs, Law, Limit, Mistake, Ray, law
+from harness.laws.law import GROUPS, Axes, Contract, Example, Inputs, Law, Limit, Ray, law
 from harness.laws.repetition import repeatable, repeated
 from harness.laws.size import on_many_rows
 from harness.laws.standard_rays import COLUMNS, LONGEST, rays_of
@@ -22,7 +22,6 @@ __all__ = [
     "Inputs",
     "Law",
     "Limit",
-    "Mistake",
     "Ray",
     "Subject",
     "derivative_laws",

@@ -242,25 +242,6 @@ class Ray:
     laws: tuple[Law, ...] = ()
 
 
-@dataclass(frozen=True)
-class Mistake:
-    """A frequent mistake, as the function that an implementation with it computes.
-
-    Parameters
-    ----------
-    what
-        The mistake, as a sentence without a full stop.
-    remedy
-        The repair, in the imperative.
-    function
-        ``function(*inputs, **declares)``: the wrong output, from the inputs of the law ``value`` in float64.
-    """
-
-    what: str
-    remedy: str
-    function: Callable[..., Tensor]
-
-
 Form = Literal["function", "step", "training", "fit", "curves", "loader", "delivery"]
 """Form of an implementation: a function of tensors, a factory of minibatch steps, a training on minibatches, a fit of a
 model, the losses of a training epoch by epoch, a loader of images, or a factory of data loaders.
@@ -316,8 +297,6 @@ class Contract:
         ``remark()`` returns a sentence about the operation to show before the verdicts; ``None`` without one.
     of_one_number
         Additional text if an implementation returns one number instead of one for each row; may be empty.
-    mistakes
-        Frequent mistakes, which a finding names.
     of_model
         Converts a torch module or its class to the implementation if the module is not the function of the inputs.
     """
@@ -343,7 +322,6 @@ class Contract:
     of_model: AsStep | None = None
     remark: Callable[[], str | None] | None = None
     aliases: tuple[str, ...] = ()
-    mistakes: tuple[Mistake, ...] = ()
 
     @property
     def defaults(self) -> dict[str, Any]:

@@ -92,11 +92,6 @@ class Finding:
         return [verdict for verdict in self.verdicts if verdict.status not in milder]
 
     @property
-    def mistake(self) -> str:
-        """The frequent mistake that explains it; empty if none is recognized."""
-        return "" if self.violation is None else self.violation.mistake
-
-    @property
     def is_of_roundings(self) -> bool:
         """Whether all that is known is that answers in 16 bits are off by some of their digits."""
         return all(map(_rounds, self.verdicts))
@@ -167,7 +162,7 @@ def findings(verdicts: Iterable[Verdict], statuses: Sequence[Status] = WRONG) ->
 
 def _order(finding: Finding) -> tuple[int, bool, bool]:
     """Put the worst first; of these, a named mistake, then wrong values."""
-    return RANKS.index(finding.status), not (finding.named or finding.mistake), finding.first.group != "value"
+    return RANKS.index(finding.status), not finding.named, finding.first.group != "value"
 
 
 def _of_case(verdicts: Sequence[Verdict]) -> Iterator[Finding]:
@@ -327,7 +322,7 @@ def _groups(verdicts: Sequence[Verdict]) -> Iterator[list[Verdict]]:
 
 
 def _is_unexplained(verdict: Verdict) -> bool:
-    return _event(verdict) is None and not (verdict.violation and verdict.violation.mistake)
+    return _event(verdict) is None and not (verdict.violation and verdict.violation.named)
 
 
 def _event(verdict: Verdict) -> Event | None:
@@ -343,8 +338,6 @@ def _marks(verdict: Verdict, wide: Container[str] = ()) -> list[Hashable]:
     if verdict.status is Status.ERROR or verdict.violation is None:
         own_words = verdict.fault in {None, Fault.RAISED}
         return [(verdict.status, verdict.fault, _NUMBER.sub("#", verdict.reason or "") if own_words else None)]
-    if verdict.violation.mistake:
-        return [("mistake", verdict.violation.mistake), ("law", verdict.law)]
     if verdict.violation.seen:
         return [("law", verdict.law)]
     if (event := _event(verdict)) is not None:
@@ -389,7 +382,7 @@ def _rounds(verdict: Verdict) -> bool:
     The worst example counts as well: a larger error is no sum of roundings.
     """
     violation = verdict.violation
-    if violation is None or violation.event is not None or violation.mistake or verdict.group not in _ROUNDED:
+    if violation is None or violation.event is not None or violation.named or verdict.group not in _ROUNDED:
         return False
     if verdict.dtype not in _NARROW:
         return False

@@ -72,7 +72,7 @@ def sentence(finding: Finding) -> str:
             f"{formats} {verb} too narrow for the intermediate results: compute in float32 and round once; then these "
             "laws hold"
         )
-    if finding.violation is not None and (finding.event is not None or finding.mistake):
+    if finding.violation is not None and finding.event is not None:
         return finding.violation.cause
     if finding.is_of_roundings:
         # The cause is likely, not known: no event was found.
@@ -151,7 +151,7 @@ def source_lines(mistake: Mistake | None) -> list[str]:
 
 def _is_explained(finding: Finding) -> bool:
     """Whether the sentence has the cause."""
-    known = finding.event is not None or finding.mistake or finding.named
+    known = finding.event is not None or finding.named
     return bool(known or finding.is_of_roundings or finding.is_of_narrowness)
 
 

@@ -234,8 +234,6 @@ class Violation(Record):
     cause: str
     seen: str = ""
     """Observation in words, if the numbers alone do not explain it; otherwise empty."""
-    mistake: str = ""
-    """Frequent mistake that gives the same wrong output, as a sentence; empty if none is recognized."""
     event: Event | None = None
     """Event in the computation of the minimal example; ``None`` if unknown."""
     worst: WorstExample | None = None

@@ -31,7 +31,7 @@ from harness.verdict.late import EXAMPLES, is_asked_late
 from harness.verdict.late import late as asked_late
 from harness.verdict.shrink import minimise
 from harness.verdict.trial import Trials
-from harness.verdict.violation import explained, measured, related, violation_of
+from harness.verdict.violation import measured, related, violation_of
 from harness.verdict.worst import Search
 
 LOST_SUBNORMALS = "only results below the smallest normal number are off, and many platforms have no such numbers"
@@ -95,7 +95,6 @@ def decide(
         try:
             if example is not None:
                 violation = measured(trials, example, draws, counted=True)
-                violation = violation and explained(job, violation, [example])
             else:
                 failing = first_failing(trials, remembered, examples=budget, seed=seed, deadline=deadline)
                 if failing is not None:

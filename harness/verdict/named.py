@@ -84,9 +84,7 @@ _PART = 0.5
 def _is_clear(violation: Violation, diagnosis: Diagnosis) -> bool:
     """Whether a violation shows the mistake as a finite number that is far from the right one."""
     has_cap = any(choice.cap is not None for choice in diagnosis.choices)
-    # An example of a frequent mistake was chosen for clarity already.
-    is_telling = math.isfinite(violation.actual) and (not has_cap or bool(violation.mistake))
-    return violation.named is not None and is_telling
+    return violation.named is not None and math.isfinite(violation.actual) and not has_cap
 
 
 class _Follows:

@@ -115,11 +115,6 @@ def _rows(contract: Contract, reads: Iterable[str], example: Example) -> int:
     return 1
 
 
-def moderate_rows(contract: Contract, example: Example) -> Rows:
-    """Return which rows of an example have only moderate numbers."""
-    return _moderate(example, example, _rows(contract, example, example))
-
-
 def _moderate(reads: Iterable[str], example: Example, rows: int) -> Rows:
     """Return which rows have only moderate numbers; an input without rows affects all."""
     chosen = np.ones(rows, dtype=bool)

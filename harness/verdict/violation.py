@@ -1,23 +1,19 @@
 """A violation: an example that breaks a law, measured by ball arithmetic, with its cause and related laws."""
 
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 
-from harness.calling.adapter import NotApplicable
 from harness.floats.measurement import Measurement
 from harness.floats.oracle import confirming
 from harness.laws.law import Contract, Example
-from harness.laws.subject import CaseError
 from harness.record import Event, Violation
 from harness.record.remedy import Scope, cause_of
 from harness.verdict.cause import event_of
 from harness.verdict.consequence import followed
 from harness.verdict.draw import Deadline
 from harness.verdict.job import Job
-from harness.verdict.mistake import with_cap, with_mistake
 from harness.verdict.replay import is_one_group, replay_command, spelled_out, to_text
 from harness.verdict.trial import Trials
 from harness.verdict.wider import is_mended_wider
@@ -109,20 +105,9 @@ def related(job: Job, violation: Violation, failing: Example, *, seed: int, dead
     """
     mended = is_mended_wider(job, failing, seed=seed, deadline=deadline)
     shown = [failing, *spelled_out(violation.example, job.contract)]
-    violation = explained(job, violation, shown)
-    # A known mistake or event says more than the law from which the violation follows.
-    is_known = violation.event is not None or violation.mistake
-    follows = "" if is_known else followed(job, shown, seed=seed, deadline=deadline)
-    return violation.model_copy(update={"mended_wider": mended and not violation.mistake, "follows": follows})
-
-
-def explained(job: Job, violation: Violation, shown: Sequence[Example]) -> Violation:
-    """Return the violation with the frequent mistake that explains it, if the case makes a known one."""
-    with suppress(CaseError, NotApplicable):
-        if (known := with_mistake(job, violation, shown)).mistake:
-            return known
-        return with_cap(job, violation)
-    return violation
+    # A known event says more than the law from which the violation follows.
+    follows = "" if violation.event else followed(job, shown, seed=seed, deadline=deadline)
+    return violation.model_copy(update={"mended_wider": mended, "follows": follows})
 
 
 def _cause(job: Job, measurement: Measurement) -> str:

@@ -251,6 +251,6 @@ def _with(job: Job, violation: Violation, worst: _Worst | None, others: list[Vio
     if worst is not None:
         found["worst"] = worst.example
         # A small violation may be accumulated rounding without a name; a large one has a name.
-        if violation.event is None and worst.cause.event is not None and not violation.mistake:
+        if violation.event is None and worst.cause.event is not None:
             found |= {"event": worst.cause.event, "cause": repaired(job, worst.cause.event)}
     return violation.model_copy(update=found)

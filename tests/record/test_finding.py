@@ -343,20 +343,6 @@ def test_a_worst_example_of_another_law_names_that_law() -> None:
     assert dict(facts(findings([near, gradient])[0]))["worst"].startswith("[float32, gradient] ")
 
 
-def test_a_mistake_is_one_finding_and_comes_first() -> None:
-    """It joins laws with other examples and causes, and precedes an overflow."""
-    known = {"mistake": "softmax is applied twice", "cause": "softmax is applied twice: apply it once"}
-    verdicts = [
-        broken("shift", event=OVERFLOW),
-        broken("value", 1.0, **known),
-        broken("gradient", 2.0, group="gradient", **known),
-    ]
-    first, second = findings(verdicts)
-    assert (sentence(first), first.laws) == (known["cause"], ["value", "gradient"])
-    assert second.laws == ["shift"]
-    assert "look at" not in dict(facts(first))
-
-
 def test_what_float32_mends_names_formats_of_16_bits_only() -> None:
     """A float32 law that loses digits on the same line is another finding."""
     mended = {"mended_wider": True, "dtype": "float16"}

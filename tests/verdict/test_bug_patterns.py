@@ -92,7 +92,7 @@ PATTERNS = [
     Pattern("no shift", "softmax", lambda x: x.exp() / x.exp().sum(-1, keepdim=True), "value", "exp", "float16"),
     Pattern("division-free", "softmax", lambda x: (x - x.logsumexp(-1, keepdim=True)).exp(), "value", "cancels"),
     Pattern("clipped exponent", "softmax", lambda x: x.clamp(-50, 50).softmax(-1), "shift_invariant", "offset"),
-    Pattern("wrong axis", "softmax", lambda x: x.softmax(0), "rows_sum_to_one", "first axis instead of"),
+    Pattern("wrong axis", "softmax", lambda x: x.softmax(0), "rows_sum_to_one", "wrong axis"),
     Pattern("log of softmax", "log_softmax", lambda x: x.softmax(-1).log(), "finite_on_extreme_logits", "underflows"),
     Pattern("log of p + eps", "log_softmax", lambda x: (x.softmax(-1) + 1e-8).log(), "value", "epsilon"),
     Pattern("no shift", "logsumexp", unshifted_logsumexp, "value", "exp overflows"),
