@@ -1,8 +1,8 @@
 """Recognizing a frequent mistake: an implementation that returns the values of a known wrong function.
 
 The contract lists the wrong functions. An implementation makes a mistake if nearly all its values on ordinary inputs
-are those of the wrong function, and many are not the exact ones. A violation comes from the mistake if the wrong
-function breaks the same law in the same way.
+equal the values of the wrong function. Many of them must also differ from the exact values. A violation comes from the
+mistake if the wrong function breaks the same law in the same way.
 """
 
 import math
@@ -39,7 +39,7 @@ def _explained(violation: Violation, what: str, remedy: str) -> Violation:
 
 
 def _is_made(mistake: Mistake, job: Job) -> bool:
-    """Whether the values on ordinary rows are those of the wrong function, and not the exact ones."""
+    """Whether the values on ordinary rows equal the values of the wrong function, and not the exact values."""
     if (value := _value(job)) is None:
         return False
     wrong = agreeing = entries = 0
@@ -86,7 +86,7 @@ def _subject(mistake: Mistake, job: Job) -> Subject:
 
 
 def _close(first: Array, second: Array, format_: Format) -> Any:
-    """Whether numbers agree in half of the digits of a format, their own or those of the largest."""
+    """Whether numbers agree in half of the digits of a format, relative to each number or to the largest."""
     half = math.ldexp(1.0, -(format_.precision // 2))
     largest = float(np.abs(second[np.isfinite(second)]).max(initial=0.0))
     return np.isclose(first, second, rtol=half, atol=half / 4.0 * largest, equal_nan=True)
@@ -124,7 +124,7 @@ def _cap(value: Law, job: Job) -> float | None:
     expected = np.concatenate([np.ravel(one.expected) for one in measured])
     cap = float(actual[np.isfinite(actual)].max(initial=0.0))
     if cap == 0.0 or job.subject.declares.get("reduction") == "sum":
-        # A sum of several rows has no cap of its own.
+        # The cap of a sum of several rows depends on their number.
         return None
     beyond = np.isfinite(expected) & (expected > CAPPED * cap)
     exact = expected[beyond & _is_at(actual, cap, job.format)]
