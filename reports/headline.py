@@ -60,7 +60,7 @@ def _calm(reading: Reading) -> str:
         return _unchecked(reading)
     cases = list(dict.fromkeys(verdict.case for verdict in reading.verdicts))
     known = laws_in(verdict for verdict in reading.verdicts if verdict.status is Status.EXPECTED)
-    failures = f", {known:,} of which fail as declared" if known else ""
+    failures = f" ({known:,} fail as declared)" if known else ""
     defects, laws = "new defects" if known else "defects", count(_ran(reading), "law")
     if len(cases) == 1:
         return f"{cases[0]}: no {defects} in {laws}{failures}."

@@ -96,7 +96,7 @@ _BY_NUMBER: Mapping[str, str] = {
     "tanh": "use torch.sigmoid: 1 - tanh(x) is 2 * sigmoid(-2 * x)",
     "_softmax": "sum the other probabilities instead of 1 - p, or use F.log_softmax",
 }
-"""What to use instead of a difference from one, by the function that is subtracted."""
+"""The replacement for a difference from one, by the function that is subtracted."""
 
 
 def _of_logarithm(operations: Sequence[Operation], inner: Operation) -> str | None:

@@ -13,7 +13,7 @@ NORMALIZATIONS = {"native_batch_norm", "cudnn_batch_norm", "miopen_batch_norm", 
 """Batch normalizations with the same order of arguments."""
 
 SLOW = 10
-"""Momentum, in unit roundoffs, above which running statistics come close to those of the batch."""
+"""Momentum, in unit roundoffs, above which running statistics come close to the statistics of the batch."""
 
 _MEAN, _VARIANCE, _TRAINING, _MOMENTUM = 3, 4, 5, 6
 

@@ -19,7 +19,7 @@ DEFAULT: Mapping[str, Any] = {
     "threads": None,
     "dtype": None,
 }
-"""Modes of an ordinary call, apart from those of autograd and autocast."""
+"""Modes of an ordinary call, without the modes of autograd and autocast."""
 
 
 def entered(modes: Mapping[str, Any]) -> AbstractContextManager[Any]:
@@ -50,7 +50,7 @@ def settings(*, threads: int | None = None, dtype: torch.dtype | None = None) ->
 
 @contextmanager
 def _changed(read: Callable[[], Any], write: Callable[[Any], object], value: Any) -> Iterator[None]:
-    """Change one setting in the body; ``None`` leaves it as it is."""
+    """Change one setting in the body; ``None`` leaves it unchanged."""
     if value is None:
         yield
         return

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Fixing:
-    """What the user asks for, and the file as it was before the check."""
+    """The request of the user, and the text of the file before the check."""
 
     file: Path
     name: str
@@ -26,7 +26,7 @@ class Fixing:
 
 
 def fixing(target: str, *, fix: bool, write: bool, unsafe: bool) -> Fixing | None:
-    """Return what is to be fixed; None without ``--fix``.
+    """Return the request for a fix; None without ``--fix``.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def _none(asked: Fixing, names: Sequence[str]) -> str:
 
     if not asked.unsafe and any(not one.is_safe for one in candidates(asked.text, asked.name, names, unsafe=True)):
         return "fix: none that keeps the meaning; `--unsafe-fixes` also tries rewrites that change it"
-    return "fix: none found that mends the first finding and breaks no law"
+    return "fix: none found that repairs the first finding and breaks no law"
 
 
 def difference(file: Path, before: str, after: str) -> list[str]:

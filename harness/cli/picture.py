@@ -1,4 +1,4 @@
-"""The picture of a check: what a function returns along the rays on which it breaks, recorded for the report."""
+"""The picture of a check: the results of a function along the rays on which it breaks, recorded for the report."""
 
 from collections.abc import Iterable
 from contextlib import suppress
@@ -21,7 +21,7 @@ USUAL = "float32"
 def record_picture(
     session: Session, ending: Ending, campaign: "Campaign", verdicts: Iterable[Verdict], means: Means
 ) -> None:
-    """Record what one function returns along rays, unless the check was about chosen laws only."""
+    """Record the results of one function along rays, unless the check was about chosen laws only."""
     if not campaign.is_single or campaign.laws or campaign.example:
         return
     passages: list[Passage] = []

@@ -57,7 +57,7 @@ def _named(case: Case) -> tuple[Path | None, str]:
     if module.endswith(".py"):
         return Path(module), name
     if hasattr(case.function, "surroundings"):
-        # The function is in another process, and what stands in for it here has a source of its own.
+        # The function is in another process, and its stand-in here has a different source.
         known = subject_of(case.target)
         return (Path(known.place), name) if known is not None and Path(known.place).is_file() else (None, "")
     function = inspect.unwrap(case.function) if callable(case.function) else case.function

@@ -21,7 +21,7 @@ _FIRST = {
     "pass the logits": {"twice"},
     "use the natural logarithm": {"log2", "log10", "base2"},
 }
-"""The mistakes that each unsafe rule mends."""
+"""The mistakes that each unsafe rule repairs."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def candidates(text: str, name: str, mistakes: Sequence[str] = (), *, unsafe: bo
     """Return the candidates in the order in which they are tried, each text once.
 
     All safe rules together come first, then each alone. Unsafe ones are alone and followed by all safe ones; the rule
-    that mends a named mistake comes before everything.
+    that repairs a named mistake comes before everything.
     """
     found: dict[str, Candidate] = {}
     start = Candidate(text, (), is_safe=True)

@@ -188,7 +188,7 @@ def replaced(code: Code, texts: Mapping[cst.CSTNode, str], name: str) -> str:
     while True:
         again = code_of(text, name)
         assert again is not None, "the function is still there"
-        # What a dropped assignment read may be read nowhere else.
+        # The names that a dropped assignment read may have no other reader.
         shorter = again.module.visit(_Dropping(again.function, before - _reads(again.function))).code
         if shorter == text:
             return text

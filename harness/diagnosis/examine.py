@@ -18,7 +18,7 @@ from harness.laws.law import Contract
 from harness.laws.subject import CaseError, Subject
 
 NARROW = ("float16", "bfloat16")
-"""Formats in which no mistake is looked for: their roundings are larger than most mistakes."""
+"""Formats without a search for mistakes: their roundings are larger than most mistakes."""
 
 
 def examined(case: Case, contract: Contract, device: str) -> Diagnosis | None:

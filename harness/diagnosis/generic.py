@@ -210,7 +210,7 @@ SHIFTED_AXES = (
 
 
 def along(axis: str, of_rows: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """Apply a function of rows along the axis of a deviation; it returns as many columns as it is given."""
+    """Apply a function of rows along the axis of a deviation; the function keeps the number of columns."""
     if axis == "axis":
         return of_rows(x.transpose(0, -1)).transpose(0, -1)
     if axis == "all":

@@ -1,4 +1,4 @@
-"""Marks: what a variant looks like in the source of a function."""
+"""Marks: signs of a variant in the source of a function."""
 
 import ast
 import math

@@ -184,7 +184,7 @@ _LOGSUMEXP = Operation(
                 "maximum", "the maximum is returned", "{op} is larger than the maximum", (marks.calls("amax", "max"),)
             ),
             Choice("sum", "the logits are summed", "{op} sums their exponentials", (marks.calls("sum"),)),
-            Choice("without the maximum", "the largest term is left out", "{op} sums all terms"),
+            Choice("without the maximum", "the largest term is omitted", "{op} sums all terms"),
         ),
         "before": _LOGITS,
         "after": (generic.BITS, generic.DECADES, generic.EXPONENTIAL, generic.SIGN, generic.FACTOR, generic.CONSTANT),

@@ -59,7 +59,7 @@ _REDUCTIONS = (
     Choice("first", "only the first row counts", "{op} takes the mean over all rows"),
     Choice("last", "only the last row counts", "{op} takes the mean over all rows"),
     Choice("largest", "the largest loss is returned", "{op} takes the mean", (marks.calls("max", "amax"),)),
-    Choice("without the last", "the last row is left out", "{op} takes the mean over all rows"),
+    Choice("without the last", "the last row is omitted", "{op} takes the mean over all rows"),
 )
 _PER_ELEMENT = Choice(
     "per element",
@@ -155,7 +155,7 @@ _CROSS_ENTROPY = Operation(
             Choice("all classes", "the terms of all classes are added", "{op} takes the term of the label only"),
             Choice("logit", "the logits are not normalized", "{op} takes the softmax of the logits first"),
             Choice("no maximum", "the logit of the label is not subtracted", "{op} subtracts it"),
-            Choice("binary", "each class has a binary cross-entropy of its own", "{op} normalizes over the classes"),
+            Choice("binary", "each class has a separate binary cross-entropy", "{op} normalizes over the classes"),
             Choice("squares", "the squared error of the probabilities is taken", "{op} takes -ln of the probability"),
             Choice("shift", "the row maximum is subtracted inside the sum only", "{op} shifts both terms"),
         ),

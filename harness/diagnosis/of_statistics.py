@@ -54,7 +54,7 @@ _EPS_PLACES = (
 
 
 def _with_eps(s: Setting, spread: Tensor) -> Tensor:
-    """Return the divisor of a variance, or of what takes its place."""
+    """Return the divisor that results from a variance or from its replacement."""
     own = float(s.declares.get("eps", 0.0))
     power = (lambda v: v) if s.key("spread") == "no root" else torch.sqrt
     match s.key("eps"):

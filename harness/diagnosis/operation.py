@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 Mark = Callable[[Any, float | None], bool]
-"""``mark(node, number)``: whether a node of the source is what a variant looks like there."""
+"""``mark(node, number)``: whether a node of the source looks like a variant."""
 
 
 @dataclass(frozen=True)
@@ -17,17 +17,17 @@ class Choice:
 
     key: str
     computed: str
-    """What the function does, as a clause; `{c}` stands for a number that is solved for."""
+    """A clause that describes the function; `{c}` stands for a number that the search finds."""
     wanted: str
-    """What the contract asks for, as a clause; `{op}` stands for its name."""
+    """A clause that describes the contract; `{op}` stands for its name."""
     marks: tuple[Mark, ...] = ()
-    """What to look for in the source, the most telling first."""
+    """Signs of the deviation in the source, the most telling first."""
     declare: str = ""
     """The convention that declares it, if the contract has one."""
     numbers: tuple[float, ...] = ()
     """Numbers between which the unknown number is searched; empty if there is none."""
     apply: Callable[..., Any] | None = None
-    """What it does to the inputs or the output, for the generic slots `before` and `after`."""
+    """The change of the inputs or the output, for the generic slots `before` and `after`."""
     is_plain: bool = True
     """Whether it is also tried together with another deviation."""
     cap: Callable[[float], float] | None = None

@@ -95,7 +95,7 @@ def _input(
         kept[..., 0] = True
         return kept
     value = _in_domain(name, drawn, scale, far=far, positive=axes.positive)
-    # The inputs of a formula have domains of their own, such as an interval.
+    # The inputs of a formula have their own domains, such as an interval.
     restored = axes.restore(value, FORMATS["float64"]) if axes.restore is not None and not far else value
     return value if restored is None else restored
 

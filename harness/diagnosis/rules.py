@@ -357,7 +357,7 @@ def _is_of_module(called: Called) -> bool:
     return any(one.value is called.of for one in called.node.args)
 
 
-# What is added or applied once too often
+# Superfluous additions and operations
 
 
 def without_eps(code: Code, node: cst.BaseExpression) -> str | None:

@@ -23,7 +23,7 @@ NARROW = 2e-5
 """The same for values that were computed in float32."""
 
 TELLING = 1e-3
-"""Share of the differences from the contract that a variant may leave. It is never a tolerance of its own."""
+"""Share of the differences from the contract that a variant may leave. It never serves as a tolerance by itself."""
 
 NEUTRAL = 1e-4
 """Numbers this near to 1 are no deviation: as a factor they change nothing that a reader would see."""
@@ -141,7 +141,7 @@ def diagnose(
 
 
 def _usable(seen: Seen, least: int = LEAST) -> Seen | None:
-    """Return what was seen on the examples with finite answers; None if they are too few."""
+    """Return the observations on the examples with finite answers; None if they are too few."""
     kept = [number for number, answer in enumerate(seen.answers) if bool(answer.isfinite().all())]
     if len(kept) < min(least, len(seen.examples)):
         return None
@@ -226,5 +226,5 @@ def _bisected(excess: Callable[[float], float], low: float, high: float, below: 
 
 
 def _rounded(value: float) -> list[float]:
-    """Return the number in few digits, then as it was found."""
+    """Return the number rounded to few digits, then the number itself."""
     return [*dict.fromkeys(float(f"{value:.{digits}g}") for digits in (1, 2, 3, 4, 6)), value]

@@ -1,4 +1,4 @@
-"""A diagnosis in words: what was computed, what the contract asks for, and the convention that declares it."""
+"""A diagnosis in words: the computation, the requirement of the contract, and the convention for the deviation."""
 
 import math
 from dataclasses import asdict
@@ -55,10 +55,10 @@ def _joined(clauses: list[str], name: str) -> str:
 
 def _cap(choice: Choice, number: float, contract: Contract) -> str:
     """Say how large the result can be."""
-    assert choice.cap is not None, "only deviations with a cap are asked"
+    assert choice.cap is not None, "the deviation has a cap"
     most = choice.cap(number)
     if contract.name in _OF_LOGARITHMS:
         return f", so the result cannot be less than {-most:.5g} = ln({number:g})"
-    # What an epsilon adds to a probability near 1 is negligible, so the cap is that of a probability of 0.
+    # An epsilon is negligible next to a probability near 1, so a probability of 0 determines the cap.
     shown = f"{most:.3f}" if math.isfinite(most) else "infinity"
     return f", so the loss cannot exceed {shown} = -ln({number:g})"

@@ -233,7 +233,7 @@ def _expanded(subject: Subject, value: Law, inputs: Example) -> Iterator[Measure
             copies = [x.clone() if isinstance(x, Tensor) else x for x in _spread(few, axes)]
             expanded = subject.arranged(partial(_spread, axes=axes))
             found = against(subject, value, dict(zip(inputs, copies, strict=True)), [expanded])
-            yield replace(found, circumstance=f"where the {how} share their memory, as of expand()")
+            yield replace(found, circumstance=f"if the {how} share memory, as after expand()")
 
 
 def _row_axes(subject: Subject, value: Law) -> list[int | None]:

@@ -325,7 +325,7 @@ class LoaderSearch:
                 rates[choice].append(self._look(choice, _LONGER * self.settings.slice_s).rate)
                 yield
             lead = mean_ratio(rates[first], rates[second])
-            gain = lead if second.cost < first.cost else lead.inverse  # of the more expensive one
+            gain = lead if second.cost < first.cost else lead.inverse  # the gain of the more expensive one
             if len(rates[first]) >= fewest and (_parts(lead) or gain.high <= 1.0 + self.settings.tie):
                 break
         if _parts(lead):

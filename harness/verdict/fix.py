@@ -27,7 +27,7 @@ Judge = Callable[[str, "Sequence[str] | None", "Sequence[str] | None"], Sequence
 
 @dataclass(frozen=True)
 class Fix:
-    """A candidate that mends the first finding and breaks no law, and the verdicts on it."""
+    """A candidate that repairs the first finding and breaks no law, and the verdicts on it."""
 
     candidate: Candidate
     before: Sequence[Verdict]
@@ -94,7 +94,7 @@ def _helps(before: Sequence[Verdict], after: Sequence[Verdict], said: str) -> bo
 
 
 def isolated_judge(campaign: Campaign) -> Judge:
-    """Return a judge that checks a module in processes of its own, next to links to the files beside it."""
+    """Return a judge that checks a module in separate processes, next to links to the neighboring files."""
     file, _, name = campaign.target.partition(":")
 
     def judge(text: str, laws: Sequence[str] | None, dtypes: Sequence[str] | None) -> Sequence[Verdict]:

@@ -22,7 +22,7 @@ from harness.verdict.replay import spelled_out
 from harness.verdict.violation import violation_of
 
 _WRONG = {Status.BROKEN, Status.LOST}
-"""Statuses for which a mistake is looked for."""
+"""Statuses that start a search for a mistake."""
 
 _SHOWN = {*_WRONG, Status.EXPECTED, Status.UNCLAIMED}
 """Statuses of violations that may follow from a mistake that was found."""
@@ -113,7 +113,7 @@ class _Follows:
     def _is_imitated(self, example: Example, place: tuple[int, ...], actual: float, expected: float) -> bool:
         """Whether an imitation deviates as the case does at a place: not finite either, or by about as much.
 
-        The smallest example lies just beyond the bound, and roundings of the case may be part of what it shows.
+        The smallest example lies just beyond the bound, so roundings of the case may contribute to its deviation.
         """
         if not (math.isfinite(actual) and math.isfinite(expected)):
             return self._breaks(example, finite=math.isfinite(actual))

@@ -46,7 +46,7 @@ def as_called(example: Example, contract: Contract) -> Example:
 
 
 def is_one_group(example: Example, contract: Contract) -> bool:
-    """Whether an example has an axis of groups, of which there is one."""
+    """Whether an example has an axis of groups with one group only."""
     inputs = [(example[name], contract.axes[name]) for name in _with_groups(contract, example)]
     return bool(inputs) and all(value.ndim == len(axes.names) and len(value) == 1 for value, axes in inputs)
 
@@ -58,7 +58,7 @@ def _with_groups(contract: Contract, example: Mapping[str, Any]) -> list[str]:
 
 
 def _grouped(example: Example, contract: Contract) -> Example:
-    """Invert :func:`as_called`; an example that still has its axis of groups is returned as it is."""
+    """Invert :func:`as_called`; an example that still has its axis of groups is returned unchanged."""
     grouped = _with_groups(contract, example)
     called = [name for name in grouped if example[name].ndim == len(contract.axes[name].names) - 1]
     return {name: value.unsqueeze(0) if name in called else value for name, value in example.items()}
@@ -78,7 +78,7 @@ MOST = 1024
 
 
 def to_text(example: Example, contract: Contract | None = None) -> dict[str, Any]:
-    """Return every input of a call as the record has it: tensors as :class:`~harness.record.TensorText`."""
+    """Return every input of a call in the form of the record: tensors as :class:`~harness.record.TensorText`."""
     called = example if contract is None else as_called(example, contract)
     return {name: _tensor_text(value) if isinstance(value, Tensor) else value for name, value in called.items()}
 

@@ -105,7 +105,7 @@ def _panel(contract: str, frame: pd.DataFrame, number: int) -> Panel:
 
 
 def _dominated(groups: dict[str, pd.DataFrame]) -> str:
-    """Return which implementations are both faster and more accurate than another one that keeps its bound, too."""
+    """Return sentences on implementations that are faster and more accurate than another; both keep their bounds."""
     sentences = []
     for contract, every in groups.items():
         # An implementation that breaks the law of the value computes something else, so its time does not compare.

@@ -67,7 +67,7 @@ _POLYNOMIALS = {
     "shifted_chebyshev_polynomial_v": "z = 2 * x - 1; 8 * z ** 3 - 4 * z ** 2 - 4 * z + 1",
     "shifted_chebyshev_polynomial_w": "z = 2 * x - 1; 8 * z ** 3 + 4 * z ** 2 - 4 * z - 1",
 }
-"""Of degree three; torch has no gradient of them."""
+"""Formulas of degree three; torch has no gradient of these polynomials."""
 
 TORCH_SPECIAL: Table = {
     **{

@@ -26,7 +26,7 @@ def random_numbers_differ(deliveries: Deliveries, num_workers: int) -> Measureme
         return wrong
     first, second = deliveries.epochs(ask, 2, tags=True)
     if not first.tags and deliveries.facts.wrapped:
-        # A wrapper that makes new batches loses the tags; what it wraps draws the same numbers.
+        # A wrapper that makes new batches loses the tags; the loader inside it draws the same numbers.
         first, second = deliveries.exercised(deliver_wrapped, ask, 2)
     if not first.tags:
         raise NotApplicable("its data set cannot be accessed, so its random numbers cannot be observed")

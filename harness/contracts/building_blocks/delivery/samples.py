@@ -118,7 +118,7 @@ def _at_the_beginning(deliveries: Deliveries, ask: Ask) -> Measurement | None:
     if not missing or 2 * len(missing) > len(came):
         return None
     where = with_workers(deliveries.source.spelled(ask))
-    return found(f"of the first samples{where}: {_said([], missing, len(came))}", len(missing), actual=len(missing))
+    return found(f"among the first samples{where}: {_said([], missing, len(came))}", len(missing), actual=len(missing))
 
 
 def _begins_alike(deliveries: Deliveries, ask: Ask) -> bool:
