@@ -160,11 +160,15 @@ def serve(connection: Connection, source: CaseSource) -> None:
         except (EOFError, KeyboardInterrupt):
             return
         try:
-            connection.send((getattr(bench, method)(*arguments), None))
+            answer = getattr(bench, method)(*arguments), None
         except ArmError as error:
-            connection.send((None, str(error)))
+            answer = None, str(error)
         except Exception as error:  # noqa: BLE001 - whatever the case does becomes a finding
-            connection.send((None, f"it raises {type(error).__name__}: {error}"))
+            answer = None, f"it raises {type(error).__name__}: {error}"
+        try:
+            connection.send(answer)
+        except BrokenPipeError:  # the budget was used up meanwhile
+            return
 
 
 class Bench:

@@ -276,10 +276,13 @@ def _explain(
     config: pytest.Config, source: Source, configuration: Configuration, fault: LoadingFault | None
 ) -> NoReturn:
     """Fail with the fault of the loader, and with the sample at fault."""
+    given_up = config.stash[_GIVEN_UP]
     if fault is None:
-        known = config.stash[_GIVEN_UP][source.case.name]
-        _fail(source, configuration, known, "not run here, because this loader already hung")
-    _fail(source, configuration, _diagnosed(source, configuration, option(config, "timeout", TIMEOUT_S)) or fault)
+        _fail(source, configuration, given_up[source.case.name], "not run here, because this loader already hung")
+    diagnosed = _diagnosed(source, configuration, option(config, "timeout", TIMEOUT_S)) or fault
+    if source.case.name in given_up:
+        given_up[source.case.name] = diagnosed
+    _fail(source, configuration, diagnosed)
 
 
 def _budget(config: pytest.Config, source: Source, configuration: Configuration) -> Budget:
