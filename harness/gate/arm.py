@@ -154,6 +154,7 @@ def serve(connection: Connection, source: CaseSource) -> None:
     torch.set_num_threads(1)
     sys.pycache_prefix = str(source.compiled)
     bench = Bench(source)
+    answer: tuple[Any, str | None]
     while True:
         try:
             method, *arguments = connection.recv()
