@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from harness.api import check
     from harness.auditor.audit import audit
     from harness.auditor.run import audit_run
+    from harness.display.listing import explain
+    from harness.display.tuned import tune
     from harness.plugin import parametrize_laws
-    from harness.show.listing import explain
-    from harness.show.tuned import tune
     from harness.surveyor.explore import survey
 
 __all__ = [
@@ -37,11 +37,11 @@ _HOMES = {
     "audit": "harness.auditor.audit",
     "audit_run": "harness.auditor.run",
     "check": "harness.api",
-    "explain": "harness.show.listing",
+    "explain": "harness.display.listing",
     "load_ipython_extension": "harness.api",
     "parametrize_laws": "harness.plugin",
     "survey": "harness.surveyor.explore",
-    "tune": "harness.show.tuned",
+    "tune": "harness.display.tuned",
 }
 """Modules of the names that need torch or pytest."""
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from harness.work.interrupt import interruptible
+from harness.execution.interrupt import interruptible
 
 
 def main() -> None:

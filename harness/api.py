@@ -15,18 +15,18 @@ import pytest
 from harness.calling import known
 from harness.calling.importing import single_name
 from harness.case import UNCLAIMED, Break, Case
+from harness.display.notebook import Verdicts, block
 from harness.error import UsageError
+from harness.execution.progress import followed
 from harness.formula.spelling import written
 from harness.record import SEED, Fault, Property, Status, Verdict, property_sentences
-from harness.show.notebook import Verdicts, block
 from harness.timing.clock import threads
-from harness.verdict.apart import Apart, campaign_of, checked
 from harness.verdict.corpus import FOLDER
 from harness.verdict.decide import decide, unreached
+from harness.verdict.isolated import Isolated, campaign_of, checked
 from harness.verdict.job import Job, jobs
-from harness.verdict.misfit import refuse_misfit, refuse_uncallable
 from harness.verdict.probe import Probe
-from harness.work.progress import followed
+from harness.verdict.signature import refuse_misfit, refuse_uncallable
 
 
 def check(
@@ -234,7 +234,7 @@ class Check:
     job: Job
     settings: Mapping[str, Any]
     probe: Probe = field(default_factory=Probe)
-    apart: Apart | None = None
+    isolated: Isolated | None = None
     verdicts: list[Verdict] = field(default_factory=list)
     properties: list[Property] = field(default_factory=list)
 
@@ -272,8 +272,8 @@ class Check:
             If the user is strict, and the function has an undeclared property that affected the verdict.
         """
         __tracebackhide__ = True
-        if self.apart is not None:
-            verdict, self.properties = self.apart.decide(function, self.job.identity)
+        if self.isolated is not None:
+            verdict, self.properties = self.isolated.decide(function, self.job.identity)
         else:
             verdict = self._decided_here(function)
         self.verdicts.append(verdict)
@@ -321,8 +321,8 @@ def checks(
     listed = jobs([Case(_nothing, contract, **claims)], laws=laws, dtypes=dtypes, strict=strict, unclaimed=unclaimed)
     probe = Probe()
     said = {**claims, **given, "contract": contract, "laws": tuple(laws), "dtypes": tuple(dtypes), "strict": strict}
-    apart = Apart(said) if isolate else None
-    return [Check(job, given, probe, apart) for job in listed]
+    isolated = Isolated(said) if isolate else None
+    return [Check(job, given, probe, isolated) for job in listed]
 
 
 def _nothing(*_: Any) -> None:

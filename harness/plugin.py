@@ -13,7 +13,8 @@ from harness.case import Break
 
 if TYPE_CHECKING:
     from harness.api import Check
-    from harness.record import Finding, Verdict
+    from harness.findings import Finding
+    from harness.record import Verdict
 
 MARK = "harness_laws"
 """The mark that the decorator leaves on a test."""
@@ -148,9 +149,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         parameters = checks(claim, claims, laws=laws, dtypes=dtypes, strict=strict, isolate=isolate, **settings)
     except UsageError as error:
         raise pytest.UsageError(f"{metafunc.definition.nodeid}: {error}") from error
-    for apart in {check.apart for check in parameters}:
-        if apart is not None:
-            config.add_cleanup(apart.close)
+    for isolated in {check.isolated for check in parameters}:
+        if isolated is not None:
+            config.add_cleanup(isolated.close)
     metafunc.parametrize("check", [pytest.param(check, id=check.id, marks=_marks(check)) for check in parameters])
 
 
@@ -267,7 +268,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if not verdicts:
         return
     from harness.error import printable
-    from harness.record import findings, verdict_line
+    from harness.findings import findings
+    from harness.wording import verdict_line
 
     terminalreporter.section("laws")
     for sentence in _sentences(called, strict=terminalreporter.config.getoption("harness_strict")):
@@ -279,7 +281,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def _told(finding: "Finding", verdicts: "list[Verdict]", *, first: bool) -> str:
-    from harness.record import finding_block, finding_in_short, title_of
+    from harness.wording import finding_block, finding_in_short, title_of
 
     spell = finding_block if first else finding_in_short
     return spell(finding, verdicts, width=WIDTH, name=f"{title_of(finding)}  {finding.case}")

@@ -8,7 +8,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from harness.record import Status, laws_in
+from harness.record import Status
+from harness.wording import laws_in
 from reports.figure import Figure
 from reports.figures import front as figures
 from reports.figures.audit import headroom

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable, Iterator
 
-from harness.record import Audit, Status, early, failing, findings, laws_in, sentence, verdict_line
+from harness.findings import findings
+from harness.record import Audit, Status, early
+from harness.wording import failing, laws_in, sentence, verdict_line
 from reports.figures import front as figures
 from reports.figures.audit import NEAR
 from reports.number import rate, times

@@ -6,7 +6,8 @@ from typing import Self
 
 import pandas as pd
 
-from harness.record import Breaking, Run, RunFolder, Status, Verdict, failing
+from harness.record import Breaking, Run, RunFolder, Status, Verdict
+from harness.wording import failing
 from reports.frame.loader import loaders
 from reports.frame.step import steps
 

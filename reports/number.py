@@ -3,7 +3,7 @@
 import math
 import re
 
-from harness.record.number import SECONDS, THOUSANDS, UNKNOWN, plain, scaled
+from harness.wording.number import SECONDS, THOUSANDS, UNKNOWN, plain, scaled
 
 __all__ = [
     "UNKNOWN",

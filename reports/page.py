@@ -14,18 +14,8 @@ import pandas as pd
 from jinja2 import Environment
 from markupsafe import Markup
 
-from harness.record import (
-    RunFolder,
-    Status,
-    audit_line,
-    early,
-    failing,
-    laws_in,
-    proof_line,
-    survey_line,
-    verdict_line,
-    write_atomically,
-)
+from harness.record import RunFolder, Status, early, write_atomically
+from harness.wording import audit_line, failing, laws_in, proof_line, survey_line, verdict_line
 from reports.figures.trend import COLUMNS, trend_data
 from reports.front import front
 from reports.observation import documented, observed

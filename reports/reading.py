@@ -23,8 +23,8 @@ from harness.record import (
     Slices,
     Verdict,
     Worst,
-    telling,
 )
+from harness.wording import telling
 from reports.difference import differences
 from reports.frame import Frames, frames
 from reports.history import Digest

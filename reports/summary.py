@@ -1,30 +1,10 @@
-"""The findings in one sentence each. The verdict on the whole run is :func:`harness.record.verdict_line`."""
+"""The findings in one sentence each. The verdict on the whole run is :func:`harness.wording.verdict_line`."""
 
 from collections.abc import Sequence
 
-from harness.record import (
-    Breaking,
-    Ended,
-    Finding,
-    Outcome,
-    Passage,
-    Proof,
-    Run,
-    Status,
-    Verdict,
-    Work,
-    Worst,
-    by_case,
-    disagreeing,
-    findings,
-    first_loss,
-    in_words,
-    ruin_line,
-    sentence,
-    unanswered,
-    undeclared,
-    unfinished,
-)
+from harness.findings import Finding, findings
+from harness.record import Breaking, Ended, Outcome, Passage, Proof, Run, Status, Verdict, Work, Worst, unfinished
+from harness.wording import by_case, disagreeing, first_loss, in_words, ruin_line, sentence, unanswered, undeclared
 from reports.difference import Change, tally
 from reports.number import plain
 from reports.reading import Reading, Surveyed

@@ -13,7 +13,7 @@ import pytest
 
 import harness
 import harness.contracts
-from harness.laws.law import Contract
+from harness.laws.contract import Contract
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -44,7 +44,7 @@ def test_every_package_has_its_place_in_the_layers() -> None:
 
 def test_the_listing_of_the_harness_is_one_screen() -> None:
     """A newcomer sees the architecture in it."""
-    assert len([path for path in (ROOT / "harness").iterdir() if path.name != "__pycache__"]) <= 27
+    assert len([path for path in (ROOT / "harness").iterdir() if path.name != "__pycache__"]) <= 30
 
 
 @pytest.mark.parametrize(

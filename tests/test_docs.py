@@ -68,7 +68,7 @@ def in_the_readme() -> str:
 
 
 @pytest.fixture
-def surroundings(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def host(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Work in an empty folder from which modules are imported, and forget these modules afterwards."""
     monkeypatch.syspath_prepend(str(workplace))
     monkeypatch.setattr(sys, "argv", sys.argv)
@@ -79,7 +79,7 @@ def surroundings(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[N
             del sys.modules[name]
 
 
-@pytest.mark.usefixtures("surroundings", "one_worker")
+@pytest.mark.usefixtures("host", "one_worker")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_the_code_of_a_page_runs(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The blocks run in the order of the page."""

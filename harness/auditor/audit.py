@@ -8,15 +8,15 @@ from typing import Any, Self
 
 import torch
 
-from harness.auditor.course import errors_along
 from harness.auditor.end import Kind
+from harness.auditor.error_by_line import errors_along
 from harness.auditor.finding import Findings
 from harness.auditor.headroom import headroom
 from harness.auditor.operation import Source
 from harness.auditor.watching import Watching
+from harness.execution.logbook import notebook
 from harness.record.audit import Audit, AuditFinding, Headroom, Mode, WhatIf
-from harness.record.audit_text import audit_html, audit_text
-from harness.work.logbook import notebook
+from harness.wording.audit import audit_html, audit_text
 
 NARROWEST = 20
 """Maximum number of lines whose headroom is recorded."""

@@ -153,8 +153,8 @@ def _nll_loss(x: Balls, target: Any, weight: Any, reduction: int, ignored: int) 
 _is_zero = np.frompyfunc(lambda ball: bool(ball == 0), 1, 1)
 
 
-def _nll_loss_backward(*given: Any) -> Balls:
-    g, x, target, weight, reduction, ignored, total = given
+def _nll_loss_backward(*call: Any) -> Balls:
+    g, x, target, weight, reduction, ignored, total = call
     weights = _weights(target, x.shape[-1], weight, ignored)
     return -weights * (divide(g, total) if reduction == MEAN else g if reduction == SUM else g[..., None])
 
@@ -172,8 +172,8 @@ def _layer_norm(x: Balls, shape: Any, weight: Any, bias: Any, eps: float) -> tup
     return (y if bias is None else y + bias), mean, inverse
 
 
-def _batch_norm(*given: Any) -> tuple[Balls | None, ...]:
-    x, weight, bias, mean, variance, training, _momentum, eps = given
+def _batch_norm(*call: Any) -> tuple[Balls | None, ...]:
+    x, weight, bias, mean, variance, training, _momentum, eps = call
     dims = [axis for axis in range(x.ndim) if axis != 1]
     if training:
         mean, variance = _mean(x, dims), _variance(x, dims, correction=0)
@@ -189,8 +189,8 @@ def _across(values: Balls, x: Balls) -> Balls:
     return values.reshape(-1, *[1] * (x.ndim - 2))
 
 
-def _batch_norm_backward(*given: Any) -> tuple[Balls | None, ...]:
-    g, x, weight, mean, variance, saved_mean, saved_inverse, training, eps, wanted = given
+def _batch_norm_backward(*call: Any) -> tuple[Balls | None, ...]:
+    g, x, weight, mean, variance, saved_mean, saved_inverse, training, eps, wanted = call
     dims = [axis for axis in range(x.ndim) if axis != 1]
     mean, inverse = (saved_mean, saved_inverse) if training else (mean, divide(ONE, sqrt(variance + number(eps))))
     normal = (x - _across(mean, x)) * _across(inverse, x)
@@ -202,8 +202,8 @@ def _batch_norm_backward(*given: Any) -> tuple[Balls | None, ...]:
     return tuple(value if asked else None for value, asked in zip(made, wanted, strict=True))
 
 
-def _layer_norm_backward(*given: Any) -> tuple[Balls | None, ...]:
-    g, x, shape, mean, inverse, weight, bias, wanted = given
+def _layer_norm_backward(*call: Any) -> tuple[Balls | None, ...]:
+    g, x, shape, mean, inverse, weight, bias, wanted = call
     dims, before = list(range(-len(shape), 0)), list(range(x.ndim - len(shape)))
     normal = (x - mean) * inverse
     h = g if weight is None else g * weight

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.auditor.naming import bare
-from harness.auditor.operation import Birth, Operation, Source
+from harness.auditor.operation import FirstNonfinite, Operation, Source
 from harness.auditor.operator import SMALLEST_NORMAL
 
 UPSTREAM = 0.5
@@ -69,16 +69,16 @@ def _is_meant(operations: Sequence[Operation], source: Source) -> bool:
 
 
 def _born(operations: Sequence[Operation], operation: Operation, *, beyond_poles: bool) -> Cause:
-    sources, birth = operation.sources, operation.birth
+    sources, first_nonfinite = operation.sources, operation.first_nonfinite
     if any(s.writer < 0 and (s.nan or (s.inf and not operation.nan)) for s in sources):
         return Cause(operation, is_data=True)
-    if birth is None or not beyond_poles:
+    if first_nonfinite is None or not beyond_poles:
         return Cause(operation)
-    if not birth.again:
-        return _blame_emptied(operation, _emptied_divisor(operations, operation, birth))
+    if not first_nonfinite.again:
+        return _blame_emptied(operation, _emptied_divisor(operations, operation, first_nonfinite))
     # The exact operands have no pole: blame the operation that made them wrong.
     wrong = [source for source in sources if source.writer >= 0 and source.worst >= UPSTREAM]
-    is_finite_in_truth = birth.exact is not None and math.isfinite(birth.exact)
+    is_finite_in_truth = first_nonfinite.exact is not None and math.isfinite(first_nonfinite.exact)
     emptied = _emptied(operations, operation, is_finite_in_truth=is_finite_in_truth)
     if emptied is not None and not (wrong and is_finite_in_truth):
         return _blame_emptied(operation, emptied)
@@ -105,7 +105,7 @@ _MOVES = {"index", "gather", "clone", "_to_copy", "masked_select", "index_select
 
 def _emptied(operations: Sequence[Operation], pole: Operation, *, is_finite_in_truth: bool) -> Operation | None:
     """Return the operation whose result underflowed to the zero at which there is a pole; ``None`` if there is none."""
-    if pole.birth is None or 0.0 not in pole.birth.operands:
+    if pole.first_nonfinite is None or 0.0 not in pole.first_nonfinite.operands:
         return None
     for source in pole.sources if is_finite_in_truth else ():
         made = operations[source.writer] if source.writer >= 0 else None
@@ -120,9 +120,11 @@ def _emptied(operations: Sequence[Operation], pole: Operation, *, is_finite_in_t
     return None
 
 
-def _emptied_divisor(operations: Sequence[Operation], operation: Operation, birth: Birth) -> Operation | None:
+def _emptied_divisor(
+    operations: Sequence[Operation], operation: Operation, first_nonfinite: FirstNonfinite
+) -> Operation | None:
     """Return the operation that underflows, if a division by one of its subnormal results overflows."""
-    divisor = birth.operands[1] if len(birth.operands) > 1 else None
+    divisor = first_nonfinite.operands[1] if len(first_nonfinite.operands) > 1 else None
     if bare(operation.name) != "div" or not divisor or abs(divisor) >= SMALLEST_NORMAL[operation.dtype]:
         return None
     written = [operations[source.writer] for source in operation.sources if source.writer >= 0]

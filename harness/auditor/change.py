@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from harness.auditor.call import Call
 from harness.auditor.end import Ends
-from harness.auditor.given import Given
 from harness.auditor.line import Line
 from harness.auditor.naming import bare
 from harness.auditor.operator import NARROW, UNIT, key_of, tensors
@@ -97,116 +97,116 @@ class Changes:
         self._shadows, self._ends = shadows, ends
         self._format_of = shadows.narrowing.format_of
 
-    def before(self, given: Given, *, grad: bool) -> None:
+    def before(self, call: Call, *, grad: bool) -> None:
         """Save what an operation is about to change."""
-        operator = given.operator
+        operator = call.operator
         if operator.name in NORMALIZATIONS:
-            given.statistics = running(given.args)
-        elif given.written and not operator.overwrites and (not grad or self._is_buffer(given)):
-            state_of = {id(tensor): cell for tensor, cell in zip(given.read, given.cells, strict=True)}
-            for tensor in given.written:
+            call.statistics = running(call.args)
+        elif call.written and not operator.overwrites and (not grad or self._is_buffer(call)):
+            state_of = {id(tensor): cell for tensor, cell in zip(call.read, call.cells, strict=True)}
+            for tensor in call.written:
                 cell = state_of.get(id(tensor))
                 if cell is None:
                     continue
                 if cell.state.leaf is not None:
                     self._ends.before_update(cell.state.leaf, tensor, cell)
                 is_narrow = self._format_of[tensor.dtype] in NARROW
-                may_stall = is_narrow or (cell.state.leaf is None and stalls(given, UNIT[tensor.dtype]))
+                may_stall = is_narrow or (cell.state.leaf is None and stalls(call, UNIT[tensor.dtype]))
                 if may_stall and (self._persists(cell) or key_of(tensor) in self._ends.buffers):
-                    given.before[id(tensor)] = tensor.to(torch.float64)
-        elif given.cells and operator.name in ("sub", "add") and isinstance(given.args[0], Tensor):
-            first, leaf = given.args[0], given.cells[0].state.leaf
-            if leaf is not None and not first.requires_grad and first is given.read[0]:
-                given.rebound = (leaf, first.to(torch.float64))
-                given.before[id(first)] = given.rebound[1]
-        elif operator.name == "mul" and given.cells and self._decays(given, grad=grad):
-            given.rebound = (None, given.args[0].to(torch.float64))
-            given.before[id(given.args[0])] = given.rebound[1]
+                    call.before[id(tensor)] = tensor.to(torch.float64)
+        elif call.cells and operator.name in ("sub", "add") and isinstance(call.args[0], Tensor):
+            first, leaf = call.args[0], call.cells[0].state.leaf
+            if leaf is not None and not first.requires_grad and first is call.read[0]:
+                call.rebound = (leaf, first.to(torch.float64))
+                call.before[id(first)] = call.rebound[1]
+        elif operator.name == "mul" and call.cells and self._decays(call, grad=grad):
+            call.rebound = (None, call.args[0].to(torch.float64))
+            call.before[id(call.args[0])] = call.rebound[1]
         if operator.base in ("sub", "_foreach_sub") and self._ends.updated:
-            written = {id(tensor) for tensor in given.written}
+            written = {id(tensor) for tensor in call.written}
             self._ends.compensated |= {
                 cell.state.leaf
-                for tensor, cell in zip(given.read, given.cells, strict=True)
+                for tensor, cell in zip(call.read, call.cells, strict=True)
                 if cell.state.leaf in self._ends.updated and id(tensor) not in written and cell.state.leaf is not None
             }
 
-    def _is_buffer(self, given: Given) -> bool:
+    def _is_buffer(self, call: Call) -> bool:
         """Whether an operation changes a buffer of a model."""
-        return bool(self._ends.buffers) and any(key_of(tensor) in self._ends.buffers for tensor in given.written)
+        return bool(self._ends.buffers) and any(key_of(tensor) in self._ends.buffers for tensor in call.written)
 
-    def _decays(self, given: Given, *, grad: bool) -> bool:
+    def _decays(self, call: Call, *, grad: bool) -> bool:
         """Whether a state is multiplied by a number near one, as in ``mean = 0.999 * mean + 0.001 * batch_mean``."""
-        if len(given.read) != 1 or not stalls(given, given.unit):
+        if len(call.read) != 1 or not stalls(call, call.unit):
             return False
-        is_state = not grad and given.cells[0].state.leaf is None and self._persists(given.cells[0])
-        return is_state or given.keys[0] in self._ends.buffers
+        is_state = not grad and call.cells[0].state.leaf is None and self._persists(call.cells[0])
+        return is_state or call.keys[0] in self._ends.buffers
 
     def _persists(self, cell: Cell) -> bool:
         """Whether a storage is a parameter, or existed before the backward pass, as optimizer state does."""
         return cell.state.leaf is not None or cell.state.writer < self.last_backward
 
-    def after(self, given: Given, result: Any, fresh: list[Tensor]) -> None:
+    def after(self, call: Call, result: Any, fresh: list[Tensor]) -> None:
         """Compare each change with the same change in float64."""
-        if given.statistics:
-            self._after_statistics(given)
+        if call.statistics:
+            self._after_statistics(call)
             return
         wide = {
-            id(tensor): given.before[id(tensor)].clone() if id(tensor) in given.before else tensor.to(torch.float64)
-            for tensor in given.read
+            id(tensor): call.before[id(tensor)].clone() if id(tensor) in call.before else tensor.to(torch.float64)
+            for tensor in call.read
         }
-        again = replay(given.operator, given.args, given.kwargs, wide, result, lambda _: torch.float64)
-        leaf_of = {id(tensor): cell.state.leaf for tensor, cell in zip(given.read, given.cells, strict=True)}
-        for now, before, exact in _changed(given, wide, again, fresh):
-            leaf = leaf_of.get(id(now), None if given.rebound is None else given.rebound[0])
-            at = (given.line, given.operator.name, self._format_of[now.dtype])
+        again = replay(call.operator, call.args, call.kwargs, wide, result, lambda _: torch.float64)
+        leaf_of = {id(tensor): cell.state.leaf for tensor, cell in zip(call.read, call.cells, strict=True)}
+        for now, before, exact in _changed(call, wide, again, fresh):
+            leaf = leaf_of.get(id(now), None if call.rebound is None else call.rebound[0])
+            at = (call.line, call.operator.name, self._format_of[now.dtype])
             update = update_of(*at, leaf, before, now, exact)
             if update is not None:
-                buffer = self._ends.buffers.get(key_of(now) if given.rebound is None else given.keys[0], "")
-                gap, share = _average(given, update)
+                buffer = self._ends.buffers.get(key_of(now) if call.rebound is None else call.keys[0], "")
+                gap, share = _average(call, update)
                 self.updates.append(replace(update, buffer=buffer, gap=gap, share=share))
 
-    def _after_statistics(self, given: Given) -> None:
+    def _after_statistics(self, call: Call) -> None:
         """Compare running statistics with the exact ones."""
-        for one in moved(given.args, given.statistics):
-            at = (given.line, given.operator.name, self._format_of[one.now.dtype])
+        for one in moved(call.args, call.statistics):
+            at = (call.line, call.operator.name, self._format_of[one.now.dtype])
             update = update_of(*at, None, one.before, one.now, one.exact)
             if update is not None:
                 name = self._ends.buffers.get(key_of(one.now), "of batch_norm")
                 self.updates.append(replace(update, gap=one.gap, share=one.share, buffer=name))
 
-    def rebound(self, given: Given, now: Tensor) -> None:
+    def rebound(self, call: Call, now: Tensor) -> None:
         """Compare a parameter that is replaced instead of changed, as in ``w = w - rate * gradient``."""
-        assert given.rebound is not None
-        leaf, before = given.rebound
-        cell, first = self._shadows.cells[key_of(now)], given.args[0]
-        if leaf is not None and cell.flat is not None and now.shape == first.shape and id(first) in given.shadow_of:
-            shadow = given.shadow_of[id(first)]
+        assert call.rebound is not None
+        leaf, before = call.rebound
+        cell, first = self._shadows.cells[key_of(now)], call.args[0]
+        if leaf is not None and cell.flat is not None and now.shape == first.shape and id(first) in call.shadow_of:
+            shadow = call.shadow_of[id(first)]
             self._ends.update(leaf, now, cell, before.to(shadow.dtype), shadow)
 
 
-def stalls(given: Given, unit: float) -> bool:
+def stalls(call: Call, unit: float) -> bool:
     """Whether an average moves so slowly, or a decay is so close to one, that the format may not resolve it."""
-    name, args = bare(given.operator.name), given.args
+    name, args = bare(call.operator.name), call.args
     if name == "lerp" and isinstance(args[2], float):
         return 0.0 < abs(args[2]) * FAR < unit
     return name == "mul" and isinstance(args[1], float) and 0.0 < abs(1.0 - args[1]) <= unit
 
 
-def _average(given: Given, update: Update) -> tuple[float | None, float]:
+def _average(call: Call, update: Update) -> tuple[float | None, float]:
     """Return the distance of an average from its target, and the share of it that a step covers."""
-    if bare(given.operator.name) != "lerp" or not isinstance(given.args[2], float) or update.leaf is not None:
+    if bare(call.operator.name) != "lerp" or not isinstance(call.args[2], float) or update.leaf is not None:
         return None, 1.0
-    share = abs(given.args[2])
+    share = abs(call.args[2])
     return update.ratio / share, share
 
 
 def _changed(
-    given: Given, wide: dict[int, Tensor], again: Any, fresh: list[Tensor]
+    call: Call, wide: dict[int, Tensor], again: Any, fresh: list[Tensor]
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """Yield each changed tensor with its old and its exact new value."""
-    if given.rebound is not None and fresh:
-        yield fresh[0], given.before[id(given.args[0])], tensors(again)[0]
+    if call.rebound is not None and fresh:
+        yield fresh[0], call.before[id(call.args[0])], tensors(again)[0]
         return
-    for tensor in given.written:
-        if id(tensor) in given.before:
-            yield tensor, given.before[id(tensor)], wide[id(tensor)]
+    for tensor in call.written:
+        if id(tensor) in call.before:
+            yield tensor, call.before[id(tensor)], wide[id(tensor)]

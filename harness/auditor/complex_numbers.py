@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
 
-from harness.auditor.given import Given
-from harness.auditor.operation import Birth, Operation, Source
+from harness.auditor.call import Call
+from harness.auditor.operation import FirstNonfinite, Operation, Source
 from harness.auditor.operator import UNIT, key_of, tensors
 from harness.auditor.shadow import Cell, Shadows
 
@@ -30,21 +30,21 @@ def states_of(read: Sequence[Tensor], shadows: Shadows) -> Iterator[Source]:
             yield cell.state
 
 
-def write(given: Given, tensor: Tensor, shadows: Shadows, operations: list[Operation]) -> None:
+def write(call: Call, tensor: Tensor, shadows: Shadows, operations: list[Operation]) -> None:
     """Store a complex result with its sources."""
     dtype = _REAL[tensor.dtype]
-    number, unit = len(operations), max(UNIT[dtype], given.unit)
+    number, unit = len(operations), max(UNIT[dtype], call.unit)
     nan, inf = bool(tensor.isnan().any()), bool(tensor.isinf().any())
-    at = (number, given.line, given.operator.name, given.backward, dtype, tensor.shape)
-    operation = Operation(*at, given.sources, unit, nan=nan, inf=inf)
-    if (nan and not given.nan) or (inf and not given.inf and not given.nan):
-        operation.birth = _birth(tensor, nan=nan)
+    at = (number, call.line, call.operator.name, call.backward, dtype, tensor.shape)
+    operation = Operation(*at, call.sources, unit, nan=nan, inf=inf)
+    if (nan and not call.nan) or (inf and not call.inf and not call.nan):
+        operation.first_nonfinite = _first_nonfinite(tensor, nan=nan)
     operations.append(operation)
     state = Source(number, nan=nan, inf=inf)
     shadows.cells[key_of(tensor)] = Cell(StorageWeakRef(tensor.untyped_storage()), tensor.dtype, state, unit)
 
 
-def _birth(tensor: Tensor, *, nan: bool) -> Birth:
+def _first_nonfinite(tensor: Tensor, *, nan: bool) -> FirstNonfinite:
     bad = tensor.isnan() if nan else tensor.isinf()
     rows = bad.flatten(0, -2).any(-1) if tensor.dim() > 1 else bad
-    return Birth(int(bad.sum()), tensor.numel(), int(rows.sum()), rows.numel(), (), exact=None, again=nan)
+    return FirstNonfinite(int(bad.sum()), tensor.numel(), int(rows.sum()), rows.numel(), (), exact=None, again=nan)

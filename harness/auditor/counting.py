@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from harness.auditor.given import Given
+from harness.auditor.call import Call
 from harness.auditor.naming import bare
 from harness.auditor.operation import Operation
 from harness.auditor.operator import FLOATING, NARROW, UNIT, dtype_name
@@ -21,19 +21,19 @@ _STEPS_BACK = 3
 """Number of operations before a conversion that are searched for a rounding."""
 
 
-def may_count(given: Given) -> bool:
+def may_count(call: Call) -> bool:
     """Whether an addition changes a number that its format may not be able to increase by one."""
-    if given.backward or not given.sources:
+    if call.backward or not call.sources:
         return False
-    first, total = given.sources[0], given.args[0]
+    first, total = call.sources[0], call.args[0]
     if not isinstance(total, Tensor) or total.requires_grad:
         return False
-    return first.writer < 0 and first.leaf is None and first.largest * UNIT[given.read[0].dtype] >= 1.0
+    return first.writer < 0 and first.leaf is None and first.largest * UNIT[call.read[0].dtype] >= 1.0
 
 
-def stands_still(given: Given, total: Tensor) -> tuple[str, str] | None:
+def stands_still(call: Call, total: Tensor) -> tuple[str, str] | None:
     """Return sentence and remedy if adding an integer changes nothing; else ``None``."""
-    term = given.args[1] if len(given.args) > 1 else None
+    term = call.args[1] if len(call.args) > 1 else None
     step = term if isinstance(term, Tensor) else torch.as_tensor(term, dtype=torch.float64)
     if not total.numel() or not bool(((step == step.round()) & (total == total.round())).all()):
         return None
@@ -73,22 +73,17 @@ class Indices:
         return f"{self.wrong:,} of {self.size:,} indices made of counts are wrong: {limit}"
 
 
-def indices_of(given: Given, result: Any, operations: Sequence[Operation]) -> Indices | None:
+def indices_of(call: Call, result: Any, operations: Sequence[Operation]) -> Indices | None:
     """Return the wrong indices that a conversion of counts produces; ``None`` if there are none."""
-    if (
-        given.operator.name != "_to_copy"
-        or not given.read
-        or not isinstance(result, Tensor)
-        or result.dtype in FLOATING
-    ):
+    if call.operator.name != "_to_copy" or not call.read or not isinstance(result, Tensor) or result.dtype in FLOATING:
         return None
-    counts = given.read[0]
-    writer = given.sources[0].writer
+    counts = call.read[0]
+    writer = call.sources[0].writer
     if result.is_complex() or result.dtype is torch.bool or writer < 0 or not counts.numel():
         return None
-    if given.sources[0].largest * UNIT[counts.dtype] < 1.0 or _is_rounded(operations, operations[writer]):
+    if call.sources[0].largest * UNIT[counts.dtype] < 1.0 or _is_rounded(operations, operations[writer]):
         return None
-    shadow = given.shadow_of.get(id(counts))
+    shadow = call.shadow_of.get(id(counts))
     if shadow is not None:
         wrong = int(((shadow == shadow.round()) & (shadow != result)).sum())
         return Indices(writer, wrong, result.numel(), counts.dtype) if wrong else None

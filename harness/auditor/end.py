@@ -156,7 +156,7 @@ class Ends:
         storage = self._met.get(id(tensor))
         return storage is not None and storage == tensor.untyped_storage()._cdata
 
-    def meet(self, tensor: Tensor) -> None:
+    def register_leaf(self, tensor: Tensor) -> None:
         """Register a leaf before its first use."""
         if not is_followed(tensor):
             return

@@ -15,7 +15,7 @@ from torch import Tensor
 from harness.auditor.ball import ELEMENTWISE, MOVES, ZERO, Balls
 from harness.auditor.ball_by_place import PICKED, PUTS, picked
 from harness.auditor.ball_by_rows import BY_ROWS, PRODUCTS
-from harness.auditor.given import Given
+from harness.auditor.call import Call
 from harness.auditor.operator import FLOATING, Operator, tensors
 from harness.auditor.replay import FAILURES
 from harness.auditor.shadow import Cell
@@ -65,10 +65,10 @@ class Exact:
         self._left_for_few = WORTH
         self.questions = QUESTIONS
 
-    def are_few(self, given: Given, result: Any) -> bool:
+    def are_few(self, call: Call, result: Any) -> bool:
         """Whether the step is still small enough for ball arithmetic in every format."""
-        self._left_for_few -= EACH + sum(cell.length for cell in given.cells)
-        is_small = all(cell.length <= FEW for cell in given.cells)
+        self._left_for_few -= EACH + sum(cell.length for cell in call.cells)
+        is_small = all(cell.length <= FEW for cell in call.cells)
         return is_small and self._left_for_few > 0 and all(tensor.numel() <= FEW for tensor in tensors(result))
 
     def follow_no_more(self, cells: Iterable[Cell]) -> None:
@@ -78,55 +78,55 @@ class Exact:
             if cell.dtype not in self.followed:
                 cell.balls, cell.in_balls = None, False
 
-    def must_know(self, given: Given) -> bool:
+    def must_know(self, call: Call) -> bool:
         """Whether a missing ball must be reported."""
-        return all(tensor.dtype in self._however_many for tensor in given.read)
+        return all(tensor.dtype in self._however_many for tensor in call.read)
 
-    def concerns(self, given: Given) -> bool:
+    def concerns(self, call: Call) -> bool:
         """Whether an operation is repeated in ball arithmetic."""
-        return bool(given.read) and all(tensor.dtype in self.followed for tensor in given.read)
+        return bool(call.read) and all(tensor.dtype in self.followed for tensor in call.read)
 
-    def values(self, given: Given, result: Any) -> Values | None:
+    def values(self, call: Call, result: Any) -> Values | None:
         """Return the exact results of an operation; ``None`` if they are unknown."""
         returned = [tensor for tensor in tensors(result) if tensor.dtype in FLOATING]
-        written = given.written if given.operator.writes else returned
+        written = call.written if call.operator.writes else returned
         if not written:
             return []
         if any(tensor.dtype not in self.followed for tensor in written):
             return []
-        cost = _cost(given, written)
+        cost = _cost(call, written)
         if cost > self.left:
             return None
         self.left -= cost
         try:
             with ctx.workprec(PRECISION):
-                return list(self._carried_out(given, result, written))
+                return list(self._carried_out(call, result, written))
         except _FAILURES:
             return None
 
-    def _carried_out(self, given: Given, result: Any, written: list[Tensor]) -> Iterator[tuple[Tensor, Balls]]:
-        balls = {id(t): self.of(t, cell) for t, cell in zip(given.read, given.cells, strict=True)}
-        name = given.operator.base
+    def _carried_out(self, call: Call, result: Any, written: list[Tensor]) -> Iterator[tuple[Tensor, Balls]]:
+        balls = {id(t): self.of(t, cell) for t, cell in zip(call.read, call.cells, strict=True)}
+        name = call.operator.base
         made: Any
-        if given.operator.name.startswith("_foreach_"):
-            made = _each(_of_each(name), _exchanged(given.args, balls), given.kwargs)
+        if call.operator.name.startswith("_foreach_"):
+            made = _each(_of_each(name), _exchanged(call.args, balls), call.kwargs)
         elif name in MOVES:
-            made = _moved(given.operator, given.args, given.kwargs, balls)
+            made = _moved(call.operator, call.args, call.kwargs, balls)
         elif name in PICKED and isinstance(result, tuple):
-            made = picked(balls[id(given.args[0])], result[1], *given.args[1:])
+            made = picked(balls[id(call.args[0])], result[1], *call.args[1:])
         elif name == "threshold_backward":
-            side = given.args[1].detach().numpy(force=True) > given.args[2]  # the side that the step took
-            made = np.where(side, balls[id(given.args[0])], ZERO)
+            side = call.args[1].detach().numpy(force=True) > call.args[2]  # the side that the step took
+            made = np.where(side, balls[id(call.args[0])], ZERO)
         elif name in PUTS:
-            made = PUTS[name](*_exchanged(given.args, balls))
+            made = PUTS[name](*_exchanged(call.args, balls))
         else:
-            named = {key: _exchanged(value, balls) for key, value in given.kwargs.items() if key not in _NOT_OURS}
-            made = _OPERATIONS[name](*_exchanged(given.args, balls), **named)
+            named = {key: _exchanged(value, balls) for key, value in call.kwargs.items() if key not in _NOT_OURS}
+            made = _OPERATIONS[name](*_exchanged(call.args, balls), **named)
         for tensor, values in zip(written, made if isinstance(made, list | tuple) else [made], strict=False):
             if values is not None:
                 yield tensor, np.broadcast_to(np.asarray(values, dtype=object), tensor.shape)
 
-    def question(self, given: Given, actual: Tensor, shadow: Tensor, wrong: float) -> Question | None:
+    def question(self, call: Call, actual: Tensor, shadow: Tensor, wrong: float) -> Question | None:
         """Return a function that checks with balls whether a result, rather than its shadow, is wrong.
 
         The function is called later, and only if the operation is blamed. Return ``None`` if balls cannot decide.
@@ -136,7 +136,7 @@ class Exact:
         Each operand is a ball around its shadow with a relative radius of 2^-45, which covers the error of float64 so
         far. If such balls cancel, neither they nor float64 can decide.
         """
-        name = given.operator.base
+        name = call.operator.base
         if name not in _OPERATIONS or self.questions <= 0:
             return None
         off = (actual.to(torch.float64) - shadow).abs()
@@ -145,14 +145,14 @@ class Exact:
         at = int(torch.where(share >= share.max() / 2, sizes, -1.0).argmax())  # the largest of the wrong elements
         index = tuple(int(axis) for axis in np.unravel_index(at, actual.shape))
         try:
-            args = _read_for(name, _placed(given.args, given.shadow_of), actual.shape, index)
+            args = _read_for(name, _placed(call.args, call.shadow_of), actual.shape, index)
             elements = sum(tensor.numel() for tensor in tensors(args))
             if elements > min(self.questions, MOST_AT_ONCE):
                 return None
             self.questions -= elements
         except (*_FAILURES, TypeError, AttributeError):
             return None
-        named = {} if name in _SUMS else {key: x for key, x in given.kwargs.items() if key not in _NOT_OURS}
+        named = {} if name in _SUMS else {key: x for key, x in call.kwargs.items() if key not in _NOT_OURS}
         kept = _kept(args)  # the step may overwrite them before the check
         numbers = [float(values.flatten()[at]) for values in (actual, shadow)]
         shape = actual.shape
@@ -179,13 +179,13 @@ class Exact:
             self.left -= _length(tensor)
         return _part(cell.balls, tensor)
 
-    def keep(self, given: Given, tensor: Tensor, cell: Cell, values: Balls) -> None:
+    def keep(self, call: Call, tensor: Tensor, cell: Cell, values: Balls) -> None:
         """Store exact results, and write the known ones to the shadow."""
         shadow = cell.shadow(tensor)
         if cell.balls is None:
             cell.balls = _lifted(tensor, cell)
         known = np.asarray(np.frompyfunc(_is_known, 1, 1)(values), dtype=bool)
-        cell.in_balls = bool(known.all()) and all(read.in_balls for read in given.cells)
+        cell.in_balls = bool(known.all()) and all(read.in_balls for read in call.cells)
         rough = shadow.numpy(force=True)
         rounded = np.array(rough, dtype=np.float64)
         rounded[known] = [float(ball.mid()) for ball in values[known]]
@@ -220,9 +220,9 @@ def _read_for(name: str, args: Any, shape: Sequence[int], index: tuple[int, ...]
         return [*(entry(bias).view(1, 1) for bias in before), a[index[0]][None], b[:, index[1]][:, None]]
     if name not in _SUMS:
         return list(args)
-    x, *given = args
-    axes = range(x.dim()) if not given or not given[0] else [axis % x.dim() for axis in given[0]]
-    if len(given) < 2 or not given[1]:  # without keepdim
+    x, *call = args
+    axes = range(x.dim()) if not call or not call[0] else [axis % x.dim() for axis in call[0]]
+    if len(call) < 2 or not call[1]:  # without keepdim
         x = x.movedim(list(axes), list(range(-len(axes), 0)))
         return [x[index]]
     return [x[tuple(slice(None) if axis in axes else at for axis, at in enumerate(index))]]
@@ -273,12 +273,12 @@ def _of_each(name: str) -> str:
     return name.removeprefix("_foreach_").rstrip("_") if name.startswith("_foreach_") else name
 
 
-def _cost(given: Given, written: list[Tensor]) -> int:
+def _cost(call: Call, written: list[Tensor]) -> int:
     """Return the cost in additions."""
-    name = _of_each(given.operator.base)
-    elements = max(sum(t.numel() for t in given.read), sum(t.numel() for t in written))
+    name = _of_each(call.operator.base)
+    elements = max(sum(t.numel() for t in call.read), sum(t.numel() for t in written))
     if name in PRODUCTS:
-        inner = given.args[-1].shape[-2] if given.args[-1].dim() > 1 else 1
+        inner = call.args[-1].shape[-2] if call.args[-1].dim() > 1 else 1
         return elements + sum(t.numel() for t in written) * inner // _MULTIPLICATIONS_FOR_AN_ADDITION
     return elements * (1 if name in _CHEAP else _COST.get(name, 3))
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from harness.auditor.given import Given
+from harness.auditor.call import Call
 from harness.auditor.naming import bare
 from harness.auditor.operation import Operation
 from harness.auditor.operator import is_followed
@@ -34,9 +34,7 @@ _LOG_DOMAIN = {"log", "logsumexp", "logaddexp", "log_sigmoid_forward"}
 _MOVES = {"index", "gather", "select", "clone", "masked_select", "index_select", "take"}
 
 
-def is_fair(
-    given: Given, operation: Operation, operations: Sequence[Operation], actual: Tensor, shadow: Tensor
-) -> bool:
+def is_fair(call: Call, operation: Operation, operations: Sequence[Operation], actual: Tensor, shadow: Tensor) -> bool:
     """Whether an operation that loses digits is as accurate as its terms, and could not be replaced by a better one.
 
     A residual is the difference of a prediction and a constant, which carries its own rounding. The logarithm of a
@@ -44,11 +42,11 @@ def is_fair(
     error, not a relative one. Whether that error is harmless depends on the loss: see :func:`is_small`.
     """
     name = bare(operation.name)
-    if operation.backward or given.error > ACCURATE * operation.unit:
+    if operation.backward or call.error > ACCURATE * operation.unit:
         return False
     if name in _LOSSES:
         return True
-    if name in _RESIDUALS and _is_residual(given):
+    if name in _RESIDUALS and _is_residual(call):
         return True
     if name in {"sub", "rsub", "add"} and len(operation.sources) == 1:
         return operation.sources[0].largest <= NEAR_ONE
@@ -71,9 +69,9 @@ def is_small(operation: Operation, loss_error: float) -> bool:
     return loss_error <= rounding * max(1.0, size, size * size / 1000)
 
 
-def _is_residual(given: Given) -> bool:
+def _is_residual(call: Call) -> bool:
     """Whether one of two tensors depends on parameters and the other is constant."""
-    pair = [value for value in given.args[:2] if isinstance(value, Tensor) and is_followed(value)]
+    pair = [value for value in call.args[:2] if isinstance(value, Tensor) and is_followed(value)]
     return len(pair) == 2 and pair[0].requires_grad is not pair[1].requires_grad
 
 

@@ -21,7 +21,7 @@ from harness.auditor.remedy import is_sum, of_counts
 from harness.auditor.watching import Watching
 from harness.auditor.wording import describe, digits, stalled
 from harness.record.audit import RANKS, AuditFinding, AuditKind
-from harness.record.cell import cell
+from harness.wording.cell import cell
 
 HARMLESS = 0.05
 """Relative error, explained by canceling terms, above which a gradient is zero up to rounding."""

@@ -46,7 +46,7 @@ class Source:
 
 
 @dataclass(slots=True)
-class Birth:
+class FirstNonfinite:
     """The first element that is not finite although all inputs are.
 
     Parameters
@@ -138,7 +138,7 @@ class Operation:
     read_range: tuple[float, float] | None = None
     added: tuple[float, float] | None = None
     meant: bool = False
-    birth: Birth | None = None
+    first_nonfinite: FirstNonfinite | None = None
     vanished: float = 0.0
     has_emptied: bool = False
     is_fair: bool = False

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from harness.calling.discovery import is_shipped
 from harness.calling.importing import attribute
 from harness.error import UsageError
+from harness.execution.plan import Document
 from harness.record.audit import Audit, Mode, WhatIf
 from harness.record.audit_run import AuditRun
-from harness.work.plan import Document
 
 if TYPE_CHECKING:
     from collections.abc import Callable

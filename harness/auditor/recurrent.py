@@ -37,9 +37,9 @@ class _Step(NamedTuple):
 
 def _forward(x: Tensor, weights: Any, h: Tensor, c: Tensor) -> list[_Step]:
     w_input, w_hidden, b_input, b_hidden = weights
-    given = x @ w_input.t() + b_input + b_hidden
+    call = x @ w_input.t() + b_input + b_hidden
     steps = []
-    for at in given:
+    for at in call:
         i, f, g, o = (at + h @ w_hidden.t()).chunk(4, 1)
         i, f, g, o = i.sigmoid(), f.sigmoid(), g.tanh(), o.sigmoid()
         steps.append(_Step(i, f, g, o, h, c, f * c + i * g))

@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from harness.auditor.audit import audit
-from harness.auditor.glance import Glance
+from harness.auditor.quick_look import QuickLook
 from harness.auditor.sampling import WITHIN, Sampling
+from harness.findings.headroom_trend import Trend
 from harness.record.audit import Audit, AuditFinding, Mode
-from harness.record.audit_run import AuditRun, Ruin, run_lines
-from harness.record.audit_text import audit_text
-from harness.record.audit_trend import Trend, trend_line
+from harness.record.audit_run import AuditRun, Ruin
+from harness.wording.audit import audit_text, run_lines, trend_line
 
 TRENDS = 3
 """Maximum number of lines whose trend towards breaking is reported."""
@@ -66,7 +66,7 @@ class audit_run:  # noqa: N801 - read as a function: `run = harness.audit_run()`
         self.sampling = Sampling(within, steps=steps, at=at)
         self.last: Audit | None = None
         self.losses: tuple[float, ...] = ()
-        self._clock, self._glance = clock, Glance()
+        self._clock, self._quick_look = clock, QuickLook()
         self._telling: Audit | None = None
         self._ruins: list[Ruin] = []
         self._spoiled = 0
@@ -85,7 +85,7 @@ class audit_run:  # noqa: N801 - read as a function: `run = harness.audit_run()`
         auditing = audit(mode=self.mode, name=self.name) if self.sampling.is_due() else None
         taken_s = 0.0
         try:
-            with self._glance:
+            with self._quick_look:
                 body_began = self._clock()
                 try:
                     if auditing is None:
@@ -103,19 +103,19 @@ class audit_run:  # noqa: N801 - read as a function: `run = harness.audit_run()`
 
     def returned(self, value: Any, auditing: audit | None = None) -> None:
         """Register the return value of the step as an output to check."""
-        self._glance.returned(value)
+        self._quick_look.returned(value)
         if auditing is not None:
             auditing.returned(value)
 
     def _look(self, auditing: audit | None) -> None:
         """Record the losses and the audit of the finished step."""
         number = self.sampling.done + 1
-        self.losses = self._glance.losses()
+        self.losses = self._quick_look.losses()
         self.last = None
         what = self._not_finite()
         if auditing is not None:
             self.last = auditing.record.model_copy(update={"step": number})
-            self._glance.follow(auditing.left)
+            self._quick_look.follow(auditing.left)
             if self._telling is None or not self._telling.findings:
                 self._telling = self.last
         elif what:
@@ -127,7 +127,7 @@ class audit_run:  # noqa: N801 - read as a function: `run = harness.audit_run()`
     def _not_finite(self) -> str:
         if not all(map(math.isfinite, self.losses)):
             return "the loss"
-        name = self._glance.ruined()
+        name = self._quick_look.ruined()
         return "" if name is None else f"the weight {name}"
 
     @property

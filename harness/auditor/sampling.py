@@ -10,8 +10,8 @@ from collections import deque
 from collections.abc import Sequence
 from statistics import fmean, median
 
+from harness.findings.headroom_trend import Trend, trends
 from harness.record.audit import Audit
-from harness.record.audit_trend import Trend, trends
 
 WITHIN = 3.0
 """Default CPU budget of a run, as a multiple of the CPU time of its plain steps."""

@@ -4,8 +4,8 @@ import math
 from collections.abc import Sequence
 
 from harness.auditor.blame import blame_not_finite
+from harness.auditor.call import Call
 from harness.auditor.end import End, Kind
-from harness.auditor.given import Given
 from harness.auditor.naming import bare
 from harness.auditor.operation import Operation
 from harness.auditor.operator import LARGEST
@@ -28,9 +28,9 @@ class Scaling:
         self._seen = 0
         """Number of results of earlier backward passes."""
 
-    def unscaled(self, given: Given) -> None:
+    def unscaled(self, call: Call) -> None:
         """Judge the gradients of a backward pass after the scaler has divided them by its scale."""
-        found, inverse = float(given.args[1]), float(given.args[2])
+        found, inverse = float(call.args[1]), float(call.args[2])
         scale = 1.0 / inverse if inverse > 0.0 else math.inf
         self.scale = max(self.scale, scale)
         kept = self._ends[: self._seen]
@@ -49,12 +49,12 @@ class Scaling:
         written = self._operations[end.state.writer]
         cause = blame_not_finite(self._operations, written)
         operation = cause.operation
-        birth = operation.birth
-        if cause.is_data or birth is None or birth.again or birth.wide is None:
+        first_nonfinite = operation.first_nonfinite
+        if cause.is_data or first_nonfinite is None or first_nonfinite.again or first_nonfinite.wide is None:
             return False
         is_scaling = end.kind is Kind.LOSS and operation is written and bare(operation.name) == "mul"
         is_behind = operation.backward or is_scaling
-        return is_behind and abs(birth.wide) / scale <= LARGEST[operation.dtype]
+        return is_behind and abs(first_nonfinite.wide) / scale <= LARGEST[operation.dtype]
 
 
 def _is_spoiled(end: End) -> bool:

@@ -6,16 +6,15 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from harness.auditor.call import Call
 from harness.auditor.change import Changes, stalls
 from harness.auditor.complex_numbers import complex_tensors, states_of
 from harness.auditor.complex_numbers import write as write_complex
 from harness.auditor.counting import Indices, indices_of, may_count, stands_still
 from harness.auditor.end import Ends
 from harness.auditor.exact import Exact, Values
-from harness.auditor.given import Given
 from harness.auditor.line import Line, Lines, Pass
 from harness.auditor.narrowing import Narrowing
-from harness.auditor.noting import GROWS, NORMALIZATIONS, SUMS, Notes, is_whole
 from harness.auditor.operator import (
     FLOATING,
     INTEGERS,
@@ -29,6 +28,7 @@ from harness.auditor.operator import (
     tensors,
 )
 from harness.auditor.replay import FAILURES, replay
+from harness.auditor.result import GROWS, NORMALIZATIONS, SUMS, Notes, is_whole
 from harness.auditor.rules import ALWAYS, Rules
 from harness.auditor.scaling import UNSCALE, Scaling
 from harness.auditor.shadow import Shadows
@@ -102,7 +102,7 @@ class Watching(TorchDispatchMode):
         if operator.is_view and isinstance(args[0], Tensor):
             tensor = args[0]
             if tensor.requires_grad and tensor.is_leaf and not is_met(tensor):
-                self.ends.meet(tensor)
+                self.ends.register_leaf(tensor)
             return func(*args, **kwargs)
         every = tensors(args)
         if kwargs:
@@ -110,7 +110,7 @@ class Watching(TorchDispatchMode):
         read, is_complex = [], False
         for tensor in every:
             if tensor.requires_grad and tensor.is_leaf and not is_met(tensor):
-                self.ends.meet(tensor)
+                self.ends.register_leaf(tensor)
             if is_followed(tensor):
                 read.append(tensor)
             elif tensor.is_complex():
@@ -125,15 +125,15 @@ class Watching(TorchDispatchMode):
             return self._integers(operator, args, kwargs, every)
         grad = torch.is_grad_enabled()
         if not grad and not torch._C._is_any_autocast_enabled():  # backward passes and optimizers
-            given = self._given(operator, args, kwargs, read, grad=grad)
+            call = self._given(operator, args, kwargs, read, grad=grad)
             result = func(*args, **kwargs)
-            self._look(given, result)
+            self._look(call, result)
             return result
         with _Quietly():
-            given = self._given(operator, args, kwargs, read, grad=grad)
+            call = self._given(operator, args, kwargs, read, grad=grad)
         result = func(*args, **kwargs)
         with _Quietly():
-            self._look(given, result)
+            self._look(call, result)
         return result
 
     # What needs no shadow
@@ -141,16 +141,16 @@ class Watching(TorchDispatchMode):
     def _new_numbers(self, operator: Operator, args: Any, kwargs: Any, read: list[Tensor]) -> Any:
         """Run an operation that returns constants or random draws."""
         dropout = self.full and "dropout" in operator.name and operator.draws
-        given = None
+        call = None
         if dropout and read:
             with _Quietly():
-                given = self._given(operator, args, kwargs, read, grad=True)
+                call = self._given(operator, args, kwargs, read, grad=True)
         if operator.writes:
             self._keep(read)
         result = operator.overload(*args, **kwargs)
-        if given is not None:
+        if call is not None:
             with _Quietly():
-                self._look(given, result)
+                self._look(call, result)
             return result
         for tensor in tensors(result):
             if tensor.dtype in UNIT:
@@ -173,25 +173,25 @@ class Watching(TorchDispatchMode):
     def _complex(self, operator: Operator, args: Any, kwargs: Any, read: list[Tensor]) -> Any:
         """Follow NaN and infinity through a complex operation; its digits are not followed."""
         with _Quietly():
-            given = self._given(operator, args, kwargs, read, grad=True)
+            call = self._given(operator, args, kwargs, read, grad=True)
             states = tuple(states_of(complex_tensors([args, list(kwargs.values())]), self.shadows))
-            given.sources += states
-            given.nan = given.nan or any(state.nan for state in states)
-            given.inf = given.inf or any(state.inf for state in states)
+            call.sources += states
+            call.nan = call.nan or any(state.nan for state in states)
+            call.inf = call.inf or any(state.inf for state in states)
         result = operator.overload(*args, **kwargs)
         with _Quietly():
             if self.full:
-                self._notes.is_blind(given)
+                self._notes.is_blind(call)
             for tensor in tensors(result):
                 if is_followed(tensor) and tensor.numel():
-                    self._notes.note(given, tensor, self.shadows.new(tensor, None), is_new=True)
-            self._write_complex(given, result)
+                    self._notes.note(call, tensor, self.shadows.new(tensor, None), is_new=True)
+            self._write_complex(call, result)
         return result
 
-    def _write_complex(self, given: Given, result: Any) -> None:
+    def _write_complex(self, call: Call, result: Any) -> None:
         for tensor in complex_tensors(result):
             if tensor.numel():
-                write_complex(given, tensor, self.shadows, self.operations)
+                write_complex(call, tensor, self.shadows, self.operations)
 
     def _keep(self, overwritten: list[Tensor]) -> None:
         """Save tensors that will be restored after a simulation."""
@@ -202,7 +202,7 @@ class Watching(TorchDispatchMode):
 
     # Before
 
-    def _given(self, operator: Operator, args: Any, kwargs: Any, read: list[Tensor], *, grad: bool) -> Given:
+    def _given(self, operator: Operator, args: Any, kwargs: Any, read: list[Tensor], *, grad: bool) -> Call:
         self.shadows.sweep_when_due()
         line, asked = self.lines.asked()
         backward = asked is Pass.BACKWARD
@@ -230,134 +230,134 @@ class Watching(TorchDispatchMode):
                 error = state.error
             nan, inf = nan or state.nan, inf or state.inf
         states = (tuple(sources), unit, error, nan, inf)
-        given = Given(operator, args, kwargs, line, backward, read, keys, cells, written, *states)
-        given.as_it_is = counts or ("dtype" in kwargs and operator.base in SUMS)
+        call = Call(operator, args, kwargs, line, backward, read, keys, cells, written, *states)
+        call.as_it_is = counts or ("dtype" in kwargs and operator.base in SUMS)
         if self.full:
-            given.shadow_of = {
+            call.shadow_of = {
                 id(tensor): cell.shadow(tensor)
                 for tensor, cell in zip(read, cells, strict=True)
                 if cell.flat is not None
             }
         if asked is not Pass.FORWARD:
             self.changes.last_backward = len(self.operations)
-        elif self.full or unit > _FINE or operator.name in _UNSAID_WRITES or (written and stalls(given, unit)):
-            self.changes.before(given, grad=grad)
-        return given
+        elif self.full or unit > _FINE or operator.name in _UNSAID_WRITES or (written and stalls(call, unit)):
+            self.changes.before(call, grad=grad)
+        return call
 
     # After
 
-    def _narrow(self, given: Given, result: Any) -> None:
+    def _narrow(self, call: Call, result: Any) -> None:
         """Round the results of an operation to the simulated format."""
-        if given.as_it_is:
+        if call.as_it_is:
             return
         returned = [tensor for tensor in tensors(result) if is_followed(tensor)]
-        if given.operator.name in NORMALIZATIONS:
+        if call.operator.name in NORMALIZATIONS:
             del returned[1:]  # 16-bit normalizations return mean and deviation in float32
-        for tensor in {id(tensor): tensor for tensor in [*returned, *given.written]}.values():
+        for tensor in {id(tensor): tensor for tensor in [*returned, *call.written]}.values():
             self.narrowing.round(tensor)
 
-    def _look(self, given: Given, result: Any) -> None:
-        operator = given.operator
+    def _look(self, call: Call, result: Any) -> None:
+        operator = call.operator
         if self.narrowing.rounds:
-            self._narrow(given, result)
+            self._narrow(call, result)
         returned = [result] if isinstance(result, Tensor) else tensors(result)
-        counts = operator.base == "add" and may_count(given)
-        is_brief = not (self.full or given.before or counts) and given.unit <= _FINE and operator.name not in _SPECIAL
-        if is_brief and not (returned and returned[0].is_complex()) and self._glance(given, returned):
+        counts = operator.base == "add" and may_count(call)
+        is_brief = not (self.full or call.before or counts) and call.unit <= _FINE and operator.name not in _SPECIAL
+        if is_brief and not (returned and returned[0].is_complex()) and self._quick_look(call, returned):
             return
-        fresh = [tensor for tensor in returned if is_followed(tensor) and key_of(tensor) not in given.keys]
+        fresh = [tensor for tensor in returned if is_followed(tensor) and key_of(tensor) not in call.keys]
         exact: Values = []
-        if self.exact.when_few and not self.exact.are_few(given, result):
+        if self.exact.when_few and not self.exact.are_few(call, result):
             self.exact.follow_no_more(self.shadows.cells.values())
-        if self.full and self.exact.concerns(given):
-            exact = self._in_balls(given, result)
-        shadows = self._replayed(given, result, fresh) if self.full else None
-        if given.before or given.statistics:
+        if self.full and self.exact.concerns(call):
+            exact = self._in_balls(call, result)
+        shadows = self._replayed(call, result, fresh) if self.full else None
+        if call.before or call.statistics:
             try:
-                self.changes.after(given, result, fresh)
+                self.changes.after(call, result, fresh)
             except FAILURES:
-                self._notes.is_blind(given)
+                self._notes.is_blind(call)
         if operator.name in _UNSAID_WRITES:
-            for mean in tensors(given.args[_UNSAID_WRITES[operator.name] - 1]):
+            for mean in tensors(call.args[_UNSAID_WRITES[operator.name] - 1]):
                 self.shadows.forget(mean)
         values = {id(tensor): balls for tensor, balls in exact}
         for index, tensor in enumerate(fresh):
             cell = self.shadows.new(tensor, None if shadows is None else shadows[index])
             if id(tensor) in values:
-                self.exact.keep(given, tensor, cell, values[id(tensor)])
+                self.exact.keep(call, tensor, cell, values[id(tensor)])
             if tensor.numel():
-                self._notes.note(given, tensor, cell, is_new=True, beside=index > 0)
-        if given.written:
+                self._notes.note(call, tensor, cell, is_new=True, beside=index > 0)
+        if call.written:
             seen = {id(tensor) for tensor in fresh}
-            for tensor in given.written:
+            for tensor in call.written:
                 if id(tensor) not in seen and tensor.numel():
                     seen.add(id(tensor))
                     cell = self.shadows.cell(tensor, fill=False)
                     if id(tensor) in values:
-                        self.exact.keep(given, tensor, cell, values[id(tensor)])
-                    self._notes.note(given, tensor, cell, is_new=False)
-        if given.rebound is not None and fresh and self.full:
-            self.changes.rebound(given, fresh[0])
+                        self.exact.keep(call, tensor, cell, values[id(tensor)])
+                    self._notes.note(call, tensor, cell, is_new=False)
+        if call.rebound is not None and fresh and self.full:
+            self.changes.rebound(call, fresh[0])
         if not fresh:
-            self._write_complex(given, result)
-        self._apply_rules(given, result, fresh, counts=counts)
+            self._write_complex(call, result)
+        self._apply_rules(call, result, fresh, counts=counts)
 
-    def _apply_rules(self, given: Given, result: Any, fresh: list[Tensor], *, counts: bool) -> None:
+    def _apply_rules(self, call: Call, result: Any, fresh: list[Tensor], *, counts: bool) -> None:
         """Check what needs no shadow."""
-        operator = given.operator
-        if fresh or given.written:
-            target = fresh[0] if fresh else given.written[0]
-            self.rules.look(given.line, operator, given.args, target, nan_read=given.nan)
-            if given.backward and operator.name == "where":
-                self.rules.clamped(given.line, operator, given.args, target)
-            if counts and (said := stands_still(given, target)) is not None:
-                self.rules.say(given.line, AuditKind.UPDATE, said, target, operator)
-        elif (wrong := indices_of(given, result, self.operations)) is not None:
-            self.indices.append((wrong, given.line))
+        operator = call.operator
+        if fresh or call.written:
+            target = fresh[0] if fresh else call.written[0]
+            self.rules.look(call.line, operator, call.args, target, nan_read=call.nan)
+            if call.backward and operator.name == "where":
+                self.rules.clamped(call.line, operator, call.args, target)
+            if counts and (said := stands_still(call, target)) is not None:
+                self.rules.say(call.line, AuditKind.UPDATE, said, target, operator)
+        elif (wrong := indices_of(call, result, self.operations)) is not None:
+            self.indices.append((wrong, call.line))
         if operator.name == UNSCALE:
-            self.scaling.unscaled(given)
+            self.scaling.unscaled(call)
 
-    def _glance(self, given: Given, returned: list[Tensor]) -> bool:
+    def _quick_look(self, call: Call, returned: list[Tensor]) -> bool:
         """Examine a result that needs no shadow and no rule as quickly as possible; return whether that sufficed."""
         followed = [tensor for tensor in returned if is_followed(tensor)]
         for tensor in followed:
             if self._format_of[tensor.dtype] in NARROW:
                 return False
-        keys, written, brief = given.keys, given.written, self._notes.brief
+        keys, written, brief = call.keys, call.written, self._notes.brief
         for tensor in followed:
             storage = tensor.untyped_storage()
             if storage._cdata in keys:
                 continue
             if tensor.numel():
-                self.shadows.bare(storage, tensor.dtype, *brief(given, tensor))
+                self.shadows.bare(storage, tensor.dtype, *brief(call, tensor))
             else:
                 self.shadows.new(tensor, None)
         for index, tensor in enumerate(written):
             if tensor.numel() and not any(tensor is other for other in written[:index]):
                 cell = self.shadows.cell(tensor, fill=False)
                 if is_whole(tensor):
-                    cell.state, cell.unit = brief(given, tensor, cell.state.leaf)
+                    cell.state, cell.unit = brief(call, tensor, cell.state.leaf)
                 else:
-                    self._notes.note(given, tensor, cell, is_new=False)
+                    self._notes.note(call, tensor, cell, is_new=False)
         return True
 
-    def _in_balls(self, given: Given, result: Any) -> Values:
+    def _in_balls(self, call: Call, result: Any) -> Values:
         """Return the exact results of an operation, and drop the balls of storages that it changes otherwise."""
-        values = self.exact.values(given, result)
-        if values is None or not given.operator.writes:  # changes that the schema does not declare
-            for tensor in given.written:
+        values = self.exact.values(call, result)
+        if values is None or not call.operator.writes:  # changes that the schema does not declare
+            for tensor in call.written:
                 self.shadows.cell(tensor, fill=False).balls = None
-        if values is None and self.exact.must_know(given):
-            self._notes.is_blind(given, " (no ball arithmetic)")
+        if values is None and self.exact.must_know(call):
+            self._notes.is_blind(call, " (no ball arithmetic)")
         return values or []
 
-    def _replayed(self, given: Given, result: Any, fresh: list[Tensor]) -> list[Tensor | None] | None:
+    def _replayed(self, call: Call, result: Any, fresh: list[Tensor]) -> list[Tensor | None] | None:
         """Return the shadows of new results, and update the shadows of changed ones."""
         try:
-            again = replay(given.operator, given.args, given.kwargs, given.shadow_of, result, self.shadows.width)
+            again = replay(call.operator, call.args, call.kwargs, call.shadow_of, result, self.shadows.width)
         except FAILURES:
-            self._notes.is_blind(given)
-            for tensor in given.written:
+            self._notes.is_blind(call)
+            for tensor in call.written:
                 self.shadows.restart(self.shadows.cell(tensor), tensor)
             return None
         is_new = {id(tensor) for tensor in fresh}

@@ -7,7 +7,7 @@ from harness.auditor.blame import Cause
 from harness.auditor.breaking import overflows_from
 from harness.auditor.end import Ends
 from harness.auditor.naming import bare, known_as
-from harness.auditor.operation import Birth, Operation
+from harness.auditor.operation import FirstNonfinite, Operation
 from harness.auditor.operator import LARGEST, SMALLEST, dtype_name
 from harness.auditor.remedy import (
     DIVISIONS,
@@ -41,7 +41,7 @@ def describe(cause: Cause, operations: Sequence[Operation], ends: Ends) -> Said:
         return AuditKind.UNDERFLOW, _emptied(operation, cause.then), of_underflow(operation)
     if cause.read is not None and cause.wrote is not None:
         return _of_digits(cause, operations)
-    kind, sentence, remedy = _of_birth(operation)
+    kind, sentence, remedy = _of_first_nonfinite(operation)
     grown = grown_weight(operations, operation) if kind in (AuditKind.OVERFLOW, AuditKind.INVALID) else None
     if grown is not None:
         return kind, f"{sentence}; the weights have grown to {grown:.2g}", TRAINING
@@ -74,21 +74,21 @@ def _of_data(operation: Operation, ends: Ends) -> Said:
 # What is not finite
 
 
-def _of_birth(operation: Operation) -> Said:
-    birth, name, known = operation.birth, bare(operation.name), known_as(operation.name)
-    if birth is None and operation.read_range is not None:
+def _of_first_nonfinite(operation: Operation) -> Said:
+    first_nonfinite, name, known = operation.first_nonfinite, bare(operation.name), known_as(operation.name)
+    if first_nonfinite is None and operation.read_range is not None:
         return _of_emptied_sum(operation, operation.read_range[0])
-    if birth is None:
+    if first_nonfinite is None:
         kind = AuditKind.INVALID if operation.nan else AuditKind.OVERFLOW
         return kind, f"{known} returns {'NaN' if operation.nan else 'inf'}", "check the inputs of this line"
-    if not birth.size or (name in {"mean", "std", "var"} and operation.nan):
-        return _of_too_few(operation, birth)
+    if not first_nonfinite.size or (name in {"mean", "std", "var"} and operation.nan):
+        return _of_too_few(operation, first_nonfinite)
     if name in {"_softmax", "_log_softmax"} and operation.nan:
-        return _of_softmax(birth)
-    is_in_place = birth.wide is None and name in _GROWING
-    if not operation.nan and (is_in_place or not birth.again):
-        return _of_overflow(operation, birth)
-    return _of_pole(operation, birth)
+        return _of_softmax(first_nonfinite)
+    is_in_place = first_nonfinite.wide is None and name in _GROWING
+    if not operation.nan and (is_in_place or not first_nonfinite.again):
+        return _of_overflow(operation, first_nonfinite)
+    return _of_pole(operation, first_nonfinite)
 
 
 def _of_emptied_sum(operation: Operation, least: float) -> Said:
@@ -110,51 +110,65 @@ def _emptied(operation: Operation, then: Operation | None) -> str:
     return f"{how}; {_at(then)} makes {what} of it"
 
 
-def _of_too_few(operation: Operation, birth: Birth) -> Said:
-    sentence = f"{known_as(operation.name)} of too few entries is NaN ({_how_many(birth)})"
+def _of_too_few(operation: Operation, first_nonfinite: FirstNonfinite) -> Said:
+    sentence = f"{known_as(operation.name)} of too few entries is NaN ({_how_many(first_nonfinite)})"
     return AuditKind.INVALID, sentence, "skip empty inputs, or divide by max(count, 1)"
 
 
-def _of_softmax(birth: Birth) -> Said:
-    if birth.operands and birth.operands[0] == math.inf:
-        return AuditKind.INVALID, f"softmax of +inf is NaN in {_how_many(birth)}", REMEDY["infinite"]
-    return AuditKind.MASKED, f"{_how_many(birth)} are fully masked: softmax returns NaN there", REMEDY["masked"]
+def _of_softmax(first_nonfinite: FirstNonfinite) -> Said:
+    if first_nonfinite.operands and first_nonfinite.operands[0] == math.inf:
+        return AuditKind.INVALID, f"softmax of +inf is NaN in {_how_many(first_nonfinite)}", REMEDY["infinite"]
+    return (
+        AuditKind.MASKED,
+        f"{_how_many(first_nonfinite)} are fully masked: softmax returns NaN there",
+        REMEDY["masked"],
+    )
 
 
-def _of_overflow(operation: Operation, birth: Birth) -> Said:
+def _of_overflow(operation: Operation, first_nonfinite: FirstNonfinite) -> Said:
     name, dtype = known_as(operation.name), dtype_name(operation.dtype)
     limit = overflows_from(operation.name, operation.dtype)
-    operand = birth.operands[0] if birth.operands else None
+    operand = first_nonfinite.operands[0] if first_nonfinite.operands else None
     if limit is not None and operand is not None:
-        sentence = f"{name}({operand:.5g}) overflows in {dtype}: it is inf from {limit!r} on ({_how_many(birth)})"
+        sentence = (
+            f"{name}({operand:.5g}) overflows in {dtype}: it is inf from {limit!r} on ({_how_many(first_nonfinite)})"
+        )
         return AuditKind.OVERFLOW, sentence, REMEDY["exp"]
-    exact, result = birth.exact, "its result exceeds"
+    exact, result = first_nonfinite.exact, "its result exceeds"
     if exact is not None and math.isfinite(exact):
         is_beyond = abs(exact) > LARGEST[operation.dtype]
         result = f"its result {exact:.4g} exceeds" if is_beyond else "an intermediate result exceeds"
     largest = f"{LARGEST[operation.dtype]:.5g}, the largest {dtype} number"
-    sentence = f"{name} overflows: {result} {largest} ({_how_many(birth)})"
-    if bare(operation.name) in DIVISIONS and birth.operands[1:2] and 0 < abs(birth.operands[1] or 0.0) < 1:
+    sentence = f"{name} overflows: {result} {largest} ({_how_many(first_nonfinite)})"
+    if (
+        bare(operation.name) in DIVISIONS
+        and first_nonfinite.operands[1:2]
+        and 0 < abs(first_nonfinite.operands[1] or 0.0) < 1
+    ):
         return AuditKind.OVERFLOW, sentence, REMEDY["div"]
     return AuditKind.OVERFLOW, sentence, of_overflow(operation)
 
 
-def _of_pole(operation: Operation, birth: Birth) -> Said:
+def _of_pole(operation: Operation, first_nonfinite: FirstNonfinite) -> Said:
     name, known, nan = bare(operation.name), known_as(operation.name), operation.nan
-    first, second = (*birth.operands, None, None)[:2]
+    first, second = (*first_nonfinite.operands, None, None)[:2]
     kind, gives = (AuditKind.INVALID, "NaN") if nan else (AuditKind.POLE, "inf")
     if name in DIVISIONS and (second == 0 or name == "reciprocal"):
         numerator = 1.0 if name == "reciprocal" else first
-        return kind, _division(operation, birth, numerator), REMEDY["slope" if _is_slope(operation, first) else "div"]
+        return (
+            kind,
+            _division(operation, first_nonfinite, numerator),
+            REMEDY["slope" if _is_slope(operation, first) else "div"],
+        )
     if name in LOGARITHMS and first is not None:
-        return kind, f"{known}({first:g}) is {'NaN' if nan else '-inf'} in {_how_many(birth)}", REMEDY["log"]
+        return kind, f"{known}({first:g}) is {'NaN' if nan else '-inf'} in {_how_many(first_nonfinite)}", REMEDY["log"]
     if name in _ROOTS and first is not None:
         power = f", {second:g}" if name == "pow" and second is not None else ""
-        return kind, f"{known}({first:g}{power}) is {gives} in {_how_many(birth)}", REMEDY["sqrt"]
+        return kind, f"{known}({first:g}{power}) is {gives} in {_how_many(first_nonfinite)}", REMEDY["sqrt"]
     what = ""
     if nan:
         what = " of 0 and inf" if name == "mul" else " of infinities" if name in {"sub", "add", "sum"} else ""
-    sentence = f"{known}{what} returns {gives} in {_how_many(birth)}"
+    sentence = f"{known}{what} returns {gives} in {_how_many(first_nonfinite)}"
     return kind, sentence, REMEDY.get(name, "check the inputs of this line")
 
 
@@ -162,18 +176,20 @@ def _is_slope(operation: Operation, numerator: float | None) -> bool:
     return operation.backward and numerator != 0
 
 
-def _division(operation: Operation, birth: Birth, numerator: float | None) -> str:
+def _division(operation: Operation, first_nonfinite: FirstNonfinite, numerator: float | None) -> str:
     what = "0 / 0" if numerator == 0 else "a division by 0"
-    if birth.exact is not None and math.isfinite(birth.exact):
+    if first_nonfinite.exact is not None and math.isfinite(first_nonfinite.exact):
         dtype = dtype_name(operation.dtype)
-        return f"{what} in {dtype}: the exact divisor is not 0, but it underflowed ({_how_many(birth)})"
-    return f"{what}: the divisor is exactly 0 in {_how_many(birth)}"
+        return f"{what} in {dtype}: the exact divisor is not 0, but it underflowed ({_how_many(first_nonfinite)})"
+    return f"{what}: the divisor is exactly 0 in {_how_many(first_nonfinite)}"
 
 
-def _how_many(birth: Birth) -> str:
-    if birth.all_rows > 1 and birth.all_rows != birth.size:
-        return f"{birth.rows:,} of {birth.all_rows:,} rows"
-    return f"{birth.count:,} of {birth.size:,} {'entry' if birth.size == 1 else 'entries'}"
+def _how_many(first_nonfinite: FirstNonfinite) -> str:
+    if first_nonfinite.all_rows > 1 and first_nonfinite.all_rows != first_nonfinite.size:
+        return f"{first_nonfinite.rows:,} of {first_nonfinite.all_rows:,} rows"
+    return (
+        f"{first_nonfinite.count:,} of {first_nonfinite.size:,} {'entry' if first_nonfinite.size == 1 else 'entries'}"
+    )
 
 
 # What loses digits

@@ -21,9 +21,9 @@ from typing import IO
 from harness.bench.option import Settings, arguments
 from harness.calling.own_cases import SHIPPED
 from harness.error import UsageError, did_you_mean, listed, printable
+from harness.isolation.fork_server import ForkServer
+from harness.isolation.forked_process import Forked
 from harness.record import RunFolder
-from harness.work.fork_server import ForkServer
-from harness.work.forked import Forked
 
 USUAL = ("loaders", "steps", "balance", "operations", "vectorization", "screening")
 """The suites that run by default. Forked suites are adjacent, because their fork server waits a minute."""

@@ -15,7 +15,7 @@ from torch import Tensor
 from harness.calling.adapter import called
 from harness.case import Case
 from harness.contracts import contract_named
-from harness.laws.law import Contract, Form
+from harness.laws.contract import Contract, Form
 
 Workload = Callable[[], Any]
 """A single call; its result stays alive until the clock has been read."""

@@ -4,6 +4,6 @@
 the functions of libraries with their adapters. ``model``, ``device`` and ``compiler`` handle modules, accelerators and
 ``torch.compile``. ``watch`` notices side effects, ``state`` undoes them, and ``location`` finds the line of user code.
 
-Laws reach a call through its ``surroundings``: this process, or another one, in which a ``callee`` is ``answering`` on
+Laws reach a call through its ``host``: this process, or another one, in which a ``callee`` is ``answering`` on
 a ``wire``. Modules that run there use relative imports only, because the package has another name there.
 """

@@ -273,21 +273,21 @@ class Bridge:
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
         """Call the implementation; options are the adapter's."""
-        if self.is_elsewhere:
+        if self.is_remote:
             return self.case.function(*inputs, **options)
         if self.case.call is None:
             return called(self.case, inputs)
         return as_tensors(adapter_of(self.case.call)(self.case.function, *inputs, **options))
 
     @property
-    def is_elsewhere(self) -> bool:
+    def is_remote(self) -> bool:
         """Whether the implementation and its adapter are in another process."""
         return getattr(self.case.function, "is_adapted", False) is True
 
     @property
     def __signature__(self) -> inspect.Signature:
         """The signature of the adapter without the function; a module takes anything."""
-        if self.is_elsewhere:
+        if self.is_remote:
             return self.case.function.bridge  # type: ignore[attr-defined, no-any-return]
         if self.case.call is None:
             return inspect.signature(lambda *_: None)

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from ..record.cell import cell
+from ..wording.cell import cell
 
 _OURS = str(Path(__file__).parents[1])
 

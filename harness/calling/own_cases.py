@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
 
 from harness.error import UsageError
-from harness.record.intake import read_text
+from harness.record.untrusted_file import read_text
 
 SHIPPED = "cases"
 """The package of the reference cases."""

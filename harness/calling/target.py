@@ -54,7 +54,7 @@ class Target:
         """Whether the code is not shipped, so that it runs in an isolated process."""
         return not is_shipped(self.target)
 
-    def cases(self, elsewhere: Loader | None = None) -> list[Case]:
+    def cases(self, remote: Loader | None = None) -> list[Case]:
         """Load the cases.
 
         Raises
@@ -63,8 +63,8 @@ class Target:
             If the target does not exist, cannot be imported, or holds no case.
         """
         claims = {"declares": self.declares, "breaks": self.breaks, "call": self.call}
-        if elsewhere is not None:
-            return elsewhere.cases(self.target, self.contract, claims)
+        if remote is not None:
+            return remote.cases(self.target, self.contract, claims)
         if self.root is not None and self.root not in sys.path:
             sys.path.insert(0, self.root)
         return load(self.target, contract=self.contract, by_name=True, **claims)

@@ -18,7 +18,7 @@ from harness.cli.command import Command, Group
 from harness.cli.options import discard_output
 from harness.cli.panels import epilog
 from harness.error import UsageError
-from harness.work.interrupt import interruptible
+from harness.execution.interrupt import interruptible
 
 __all__ = ["app", "main"]
 

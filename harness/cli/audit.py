@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple, cast
 
 import typer
 
-from harness.cli.means import Means, takes_means
+from harness.cli.execution_options import ExecutionOptions, takes_execution_options
 from harness.cli.options import (
     FreshOption,
     JsonOption,
@@ -23,8 +23,8 @@ from harness.cli.options import (
 )
 from harness.cli.panels import KNOWN, OUTPUT, THOROUGH, epilog
 from harness.error import UsageError, did_you_mean, listed
-from harness.work.ending import Ending
-from harness.work.interrupt import undivided
+from harness.execution.ending import Ending
+from harness.execution.interrupt import uninterruptible
 
 if TYPE_CHECKING:
     from harness.auditor.plan import AuditPlan
@@ -74,7 +74,7 @@ Exit codes:
 """Examples and exit codes of ``--help``."""
 
 
-@takes_means
+@takes_execution_options
 def audit(
     target: Annotated[
         str,
@@ -149,7 +149,7 @@ def audit(
     junit: JunitOption = None,
     markdown: MarkdownOption = None,
     *,
-    means: Means,
+    execution: ExecutionOptions,
 ) -> None:
     """Find the lines of a training step that lose accuracy or overflow."""
     from harness.auditor.plan import AuditPlan
@@ -164,17 +164,17 @@ def audit(
     steps = max(steps, *numbers, 1)
     plan = AuditPlan(target, _mode(events=events, balls=balls), steps, sample)
     asked = {"--sample": sample, "--within": within, "--at": at}
-    plans = [replace(plan, within=_within(plan, asked, means), at=numbers)]
+    plans = [replace(plan, within=_within(plan, asked, execution), at=numbers)]
     plans += [replace(plan, what_if=as_if) for as_if in _formats(what_if or [])]
     expected = _kinds(expect or [])
     audits: list[Audit] = []
-    auditing = Auditing(plans, means)
+    auditing = Auditing(plans, execution)
     with session(run, fresh=fresh) as opened:
         with Ending(audits) as ending, progress() as bar:
             opened.plan(plans[0], steps, "step")
             task = bar.add_task("auditing", total=len(plans) * steps)
             for called in auditing.audits():
-                with undivided():
+                with uninterruptible():
                     if called is not None:
                         audits.append(found := called.model_copy(update={"expected": expected}))
                         opened.keep(found)
@@ -197,12 +197,12 @@ def audit(
     raise typer.Exit(int(any(one.fails for one in audits)))
 
 
-def _within(plan: "AuditPlan", asked: Mapping[str, object], means: Means) -> float | None:
+def _within(plan: "AuditPlan", asked: Mapping[str, object], execution: ExecutionOptions) -> float | None:
     """Return the limit on CPU time as a multiple; ``None`` if all steps or every N-th step are audited."""
     from harness.auditor.sampling import WITHIN
 
     names = [f"`{name}`" for name, value in asked.items() if value]
-    is_one_process = means.jobs in (None, 1) and means.executor is None
+    is_one_process = execution.jobs in (None, 1) and execution.executor is None
     if len(names) > 1:
         raise UsageError(f"cannot use {' together with '.join(names)}", remedy="leave out all but one")
     if names and plan.sample is None and not is_one_process:
@@ -216,7 +216,7 @@ def _within(plan: "AuditPlan", asked: Mapping[str, object], means: Means) -> flo
 
 def _tell_run(audits: "list[Audit]", run: "AuditRun | None", opened: "Session") -> None:
     """Store the number of audited steps with the most informative step."""
-    from harness.record import telling
+    from harness.wording import telling
 
     if run is None:
         return
@@ -264,8 +264,9 @@ def _formats(names: list[str]) -> "list[WhatIf]":
 
 
 def _show(audits: "list[Audit]", files: dict[str, Path | None], *, shown: _Shown, early: str) -> None:
-    from harness.record import audit_line, audit_text, run_lines, telling, trend_line, trends
-    from harness.show.audit import AUDIT_WRITERS, wrapped
+    from harness.display.audit import AUDIT_WRITERS, wrapped
+    from harness.findings import trends
+    from harness.wording import audit_line, audit_text, run_lines, telling, trend_line
 
     width = console().width
     # A step that ended before its first operation is reported by the command's error.

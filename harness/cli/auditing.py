@@ -4,15 +4,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from harness.cli.means import Means
+from harness.cli.execution_options import ExecutionOptions
 from harness.error import UsageError
 
 if TYPE_CHECKING:
     from harness.auditor.plan import AuditPlan
+    from harness.execution.plan import Document
+    from harness.execution.runner import Backend
     from harness.record import Audit
     from harness.record.audit_run import AuditRun
-    from harness.work.carry_out import Hands
-    from harness.work.plan import Document
 
 
 class Auditing:
@@ -30,8 +30,8 @@ class Auditing:
         How the step would end it in another format, in a sentence each.
     """
 
-    def __init__(self, plans: "Sequence[AuditPlan]", means: Means) -> None:
-        self._plans, self._means = plans, means
+    def __init__(self, plans: "Sequence[AuditPlan]", execution: ExecutionOptions) -> None:
+        self._plans, self._execution = plans, execution
         self.taken = 0
         self.run: AuditRun | None = None
         self.stopped: list[str] = []
@@ -46,8 +46,8 @@ class Auditing:
         for planned in self._plans:
             ended: list[str] = []
             # Each plan has its own process, so that it does not start from weights that another plan changed.
-            with self._means.hands(planned) as hands:
-                yield from self._called(planned, hands, ended)
+            with self._execution.backend(planned) as backend:
+                yield from self._called(planned, backend, ended)
             if planned.what_if is not None:
                 self.would_stop += [f"{planned.name} as if {in_format(planned.what_if)} {reason}" for reason in ended]
                 continue
@@ -56,10 +56,10 @@ class Auditing:
             if ended:
                 return
 
-    def _called(self, planned: "AuditPlan", hands: "Hands", ended: list[str]) -> "Iterator[Audit | None]":
+    def _called(self, planned: "AuditPlan", backend: "Backend", ended: list[str]) -> "Iterator[Audit | None]":
         from harness.auditor.plan import audit_of, run_of
 
-        for answer in hands.answers(range(len(hands.pieces))):
+        for answer in backend.answers(range(len(backend.pieces))):
             if answer.said is None:
                 ended.append(_reason(str(answer.reason), planned.name))
                 return
@@ -99,8 +99,8 @@ class Auditing:
         if run is None or not at:
             return
         again = replace(planned, steps=at[-1], at=at)
-        with self._means.hands(again) as hands:
-            for answer in hands.answers(range(len(hands.pieces))):
+        with self._execution.backend(again) as backend:
+            for answer in backend.answers(range(len(backend.pieces))):
                 if answer.said is None:
                     return
                 if answer.said["losses"] != self._losses[answer.index]:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.calling.discovery import OBJECTS
+from harness.cli.execution_options import ExecutionOptions, takes_execution_options
 from harness.cli.fix import fixing, propose
-from harness.cli.means import Means, takes_means
 from harness.cli.options import (
     BreaksOption,
     CallOption,
@@ -45,10 +45,10 @@ from harness.cli.options import (
 from harness.cli.panels import CALLING, FIXES, KNOWN, OUTPUT, THOROUGH, epilog
 from harness.cli.picture import record_picture
 from harness.error import UsageError
+from harness.execution.ending import Ending
+from harness.execution.interrupt import uninterruptible
 from harness.record import SEED
-from harness.record.text import count
-from harness.work.ending import Ending
-from harness.work.interrupt import undivided
+from harness.wording.number import count
 
 if TYPE_CHECKING:
     from harness.cli.session import Session
@@ -93,7 +93,7 @@ Exit codes:
 """Examples and exit codes of ``--help``."""
 
 
-@takes_means
+@takes_execution_options
 def check(
     target: TargetArgument = "cases",
     contract: ContractOption = None,
@@ -200,7 +200,7 @@ def check(
     junit: JunitOption = None,
     markdown: MarkdownOption = None,
     *,
-    means: Means,
+    execution: ExecutionOptions,
 ) -> None:
     """Check which mathematical laws an implementation satisfies."""
     from harness.verdict.campaign import Campaign
@@ -223,7 +223,7 @@ def check(
         examples=examples,
         seconds=seconds,
         seed=SEED if seed is None else seed,
-        late=_late(seed, example),
+        recheck_seed=_recheck_seed(seed, example),
         replay=replay,
         corpus=corpus,
         example=example,
@@ -240,13 +240,18 @@ def check(
         properties: dict[object, Property] = {}
         kept: set[object] = set()
         total = 0
-        processes = _processes(campaign, means)
-        with Ending(verdicts) as ending, means.hands(campaign, processes=processes) as hands, progress() as bar:
-            total, apart = len(hands.pieces), any(piece.get("apart") for piece in hands.pieces)
-            opened.plan(replace(campaign, late=None), total, "verdict", late_seed=campaign.late if apart else None)
+        processes = _processes(campaign, execution)
+        with Ending(verdicts) as ending, execution.backend(campaign, processes=processes) as backend, progress() as bar:
+            total, isolated = len(backend.pieces), any(piece.get("isolated") for piece in backend.pieces)
+            opened.plan(
+                replace(campaign, recheck_seed=None),
+                total,
+                "verdict",
+                late_seed=campaign.recheck_seed if isolated else None,
+            )
             task = bar.add_task("checking laws", total=total)
-            for verdict in campaign.verdicts(hands, properties):
-                with undivided():
+            for verdict in campaign.verdicts(backend, properties):
+                with uninterruptible():
                     verdicts.append(verdict)
                     opened.keep(verdict)
                     for key in properties.keys() - kept:
@@ -270,14 +275,14 @@ def check(
         if not verdicts:
             raise UsageError(f"no law of `{target}` matches the options", remedy="see `harness list --laws`")
         if run is not None and not early:
-            record_picture(opened, ending, campaign, verdicts, means)
+            record_picture(opened, ending, campaign, verdicts, execution)
         fails_strictly = any(one.fails(strict=strict) for one in properties.values())
         return _code(verdicts) or int(fails_strictly)
 
     raise typer.Exit(again_and_again(target, checked) if watch else checked())
 
 
-def _late(seed: int | None, example: str | None) -> int | None:
+def _recheck_seed(seed: int | None, example: str | None) -> int | None:
     """Return the seed of the final re-check: the user's own, or an unpredictable one."""
     if example is not None:
         return None
@@ -298,11 +303,11 @@ def _code(verdicts: "list[Verdict]") -> int:
     return int(any(verdict.status.fails for verdict in verdicts))
 
 
-def _processes(campaign: "Campaign", means: Means) -> int:
+def _processes(campaign: "Campaign", execution: ExecutionOptions) -> int:
     """Return 1 for shipped cases, few laws and loaders, whose laws share the data that was read; otherwise 2."""
     if campaign.contract in OBJECTS:
         return 1
-    if not (means.isolate and campaign.is_foreign) or campaign.laws or campaign.example:
+    if not (execution.isolate and campaign.is_foreign) or campaign.laws or campaign.example:
         return 1
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(2, usable)
@@ -318,9 +323,9 @@ def _show(
     verbose: bool,
 ) -> None:
     from harness.calling.own_cases import whence
-    from harness.record import census_line, glossary_line, unclaimed_line, verdict_line
-    from harness.show.document import WRITERS
-    from harness.show.verdict import print_properties, print_verdicts
+    from harness.display.document import WRITERS
+    from harness.display.verdict import print_properties, print_verdicts
+    from harness.wording import census_line, glossary_line, unclaimed_line, verdict_line
 
     # A replay is about a single example, so it shows the whole record.
     in_full = verbose or campaign.example is not None

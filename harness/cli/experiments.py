@@ -11,7 +11,7 @@ from harness.bench.option import OPTIONS, Settings, Shape, Split, StartMethod
 from harness.cli.options import DataOption, QuietOption, RunOption, TargetArgument, console, progress, say, session
 from harness.cli.panels import LOADERS, OUTPUT, THOROUGH, epilog
 from harness.error import UsageError, did_you_mean, listed
-from harness.work.ending import Ending
+from harness.execution.ending import Ending
 
 if TYPE_CHECKING:
     from harness.record import RunFolder
@@ -30,8 +30,8 @@ def train(
     from harness.bench import experiment
     from harness.calling.discovery import load
     from harness.data.dataset import prepare
+    from harness.display.verdict import print_training
     from harness.record import ClassWeights, Confusion, Epoch, FitData, Image, LearnedParameter
-    from harness.show.verdict import print_training
     from harness.timing.clock import threads
 
     cases, prepared = load(target), prepare(data)
@@ -39,7 +39,7 @@ def train(
     with session(run) as opened:
         opened.expect(TRAININGS, "training")
         opened.note_data(prepared.source)
-        opened.anew(Epoch, LearnedParameter, FitData, ClassWeights, Confusion, Image)
+        opened.discard(Epoch, LearnedParameter, FitData, ClassWeights, Confusion, Image)
         with Ending(rows) as ending, progress() as bar, threads(1):
             task = bar.add_task("training", total=TRAININGS)
             for made in (
@@ -217,7 +217,7 @@ def _check_loader_options(suites: list[str], settings: Settings) -> None:
 def _one_suite(name: str, target: str, folder: "RunFolder", settings: Settings, *, quiet: bool) -> int:
     """Run one suite under a progress bar, and print its summary or its number of benchmarks."""
     from harness.bench.run import run_suite
-    from harness.show.bench import print_skips, print_summary
+    from harness.display.bench import print_skips, print_summary
 
     before = dict(folder.benchmarks()).get(name)
     try:

@@ -55,7 +55,7 @@ def _read(file: Path) -> str:
 def propose(asked: Fixing, campaign: "Campaign", verdicts: "Sequence[Verdict]") -> None:
     """Print a verified fix of the first finding as a diff, and write it if the user asked for that."""
     from harness.diagnosis.candidates import candidates
-    from harness.record import findings
+    from harness.findings import findings
     from harness.verdict.fix import found_fix, isolated_judge
 
     wrong = [finding for finding in findings(verdicts) if finding.status.fails]

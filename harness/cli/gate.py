@@ -133,10 +133,10 @@ def gate(
     markdown: MarkdownOption = None,
 ) -> None:
     """Decide whether a change made numerics, counts or time worse."""
+    from harness.display.gate import WRITERS
     from harness.gate.finding import exit_code
     from harness.gate.policy import project_root, read_policy
     from harness.record import GateFinding
-    from harness.show.gate import WRITERS
 
     if run is None and (against is None or update):
         if update:
@@ -193,7 +193,7 @@ def _exact(
     from harness.gate.counts import counts
     from harness.gate.numerics import compare, kept
     from harness.gate.place import refuse_foreign
-    from harness.gate.standing import summarised
+    from harness.gate.snapshot import summarised
     from harness.record import Breaking, Verdict
 
     folder = run_folder(run)
@@ -239,8 +239,8 @@ def _time(
 
 
 def _show(findings: "Sequence[GateFinding]", code: int) -> None:
+    from harness.display.gate import gate_line, spoken
     from harness.record import Outcome
-    from harness.show.gate import gate_line, spoken
 
     screen = console()
     calm = [finding for finding in findings if finding.outcome is Outcome.UNCHANGED]
@@ -251,7 +251,7 @@ def _show(findings: "Sequence[GateFinding]", code: int) -> None:
 
 def _summarize(findings: "Sequence[GateFinding]", code: int) -> None:
     """Append the findings to the summary of a CI job, if there is one."""
-    from harness.show.gate import to_markdown
+    from harness.display.gate import to_markdown
 
     if SUMMARY in os.environ:
         with Path(os.environ[SUMMARY]).open("a", encoding="utf-8") as summary:

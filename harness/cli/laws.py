@@ -45,7 +45,7 @@ def list_(
 ) -> None:
     """List the cases, contracts and laws, with the statement of each law."""
     from harness.calling.discovery import load
-    from harness.show import listing
+    from harness.display import listing
 
     every = not (cases or contracts or laws or formulas)
     out = console()
@@ -72,7 +72,7 @@ def explain(
     over: OverOption = "rows",
 ) -> None:
     """Explain a law: statement, source, bound, common causes and fixes."""
-    from harness.show import listing
+    from harness.display import listing
 
     say(listing.explain(law, claimed_contract(contract, formula, form, input_, over)).fitted(console().width))
 

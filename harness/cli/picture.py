@@ -4,11 +4,11 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from harness.cli.means import Means
+from harness.cli.execution_options import ExecutionOptions
 from harness.cli.session import Session
 from harness.error import UsageError
+from harness.execution.ending import Ending
 from harness.record import Verdict
-from harness.work.ending import Ending
 
 if TYPE_CHECKING:
     from harness.record import Passage
@@ -19,7 +19,7 @@ USUAL = "float32"
 
 
 def record_picture(
-    session: Session, ending: Ending, campaign: "Campaign", verdicts: Iterable[Verdict], means: Means
+    session: Session, ending: Ending, campaign: "Campaign", verdicts: Iterable[Verdict], execution: ExecutionOptions
 ) -> None:
     """Record the results of one function along rays, unless the check was about chosen laws only."""
     if not campaign.is_single or campaign.laws or campaign.example:
@@ -27,7 +27,7 @@ def record_picture(
     passages: list[Passage] = []
     # A contract without rays, such as that of a loader, has no picture.
     with suppress(UsageError):
-        passages = _passages(campaign, _dtype(campaign, verdicts), means)
+        passages = _passages(campaign, _dtype(campaign, verdicts), execution)
     for passage in passages:
         session.keep(passage)
     session.sync()
@@ -41,7 +41,7 @@ def _dtype(campaign: "Campaign", verdicts: Iterable[Verdict]) -> str:
     return USUAL if USUAL in known or not known else known[0]
 
 
-def _passages(campaign: "Campaign", dtype: str, means: Means) -> list["Passage"]:
+def _passages(campaign: "Campaign", dtype: str, execution: ExecutionOptions) -> list["Passage"]:
     from harness.surveyor.plan import Survey
 
     planned = Survey(
@@ -55,5 +55,5 @@ def _passages(campaign: "Campaign", dtype: str, means: Means) -> list["Passage"]
         batches=0,
         seed=campaign.seed,
     )
-    with means.hands(planned) as hands:
-        return list(planned.passages(hands))
+    with execution.backend(planned) as backend:
+        return list(planned.passages(backend))

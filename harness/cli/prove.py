@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.means import Means, takes_means
+from harness.cli.execution_options import ExecutionOptions, takes_execution_options
 from harness.cli.options import (
     CallOption,
     ContractOption,
@@ -25,7 +25,7 @@ from harness.cli.options import (
 )
 from harness.cli.panels import OUTPUT, THOROUGH, epilog
 from harness.error import UsageError
-from harness.work.ending import Ending
+from harness.execution.ending import Ending
 
 if TYPE_CHECKING:
     from harness.record import Proof
@@ -50,7 +50,7 @@ Exit codes:
 )
 
 
-@takes_means
+@takes_execution_options
 def prove(
     target: TargetArgument = "cases",
     contract: ContractOption = None,
@@ -81,14 +81,14 @@ def prove(
     ] = "prove",
     fresh: FreshOption = False,
     *,
-    means: Means,
+    execution: ExecutionOptions,
 ) -> None:
     """Prove the laws and the largest error by checking all 16-bit inputs."""
+    from harness.display.proof import print_proofs
+    from harness.display.verdict import print_properties
     from harness.proof.exhaustion import Exhaustion
     from harness.proof.proving import Proving
-    from harness.record import proof_line
-    from harness.show.proof import print_proofs
-    from harness.show.verdict import print_properties
+    from harness.wording import proof_line
 
     refuse_nothing(target, "prove")
     with session(run, fresh=fresh) as opened:
@@ -107,9 +107,9 @@ def prove(
         )
         proving: Proving | None = None
         done: list[str] = []
-        with Ending(done) as ending, means.hands(exhaustion) as hands, progress() as bar:
-            proving = Proving(hands)
-            total = len(hands.pieces)
+        with Ending(done) as ending, execution.backend(exhaustion) as backend, progress() as bar:
+            proving = Proving(backend)
+            total = len(backend.pieces)
             opened.done = before = total - len(proving.remaining)
             opened.plan(exhaustion, total, "shard")
             task = bar.add_task("checking every input", total=total, completed=before)

@@ -51,8 +51,8 @@ def report(
     ] = False,
 ) -> None:
     """Write a page about a run: HTML, Markdown, data and a badge."""
+    from harness.display.document import to_junit
     from harness.record import RUNS, Ended, RunFolder, Verdict, early, unfinished, write_atomically
-    from harness.show.document import to_junit
 
     *earlier, run = _named(runs) if runs else [RunFolder.latest(RUNS)]
     (point,) = entry_points(group="harness.report", name="page")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.means import Means, takes_means
+from harness.cli.execution_options import ExecutionOptions, takes_execution_options
 from harness.cli.options import (
     CallOption,
     ContractOption,
@@ -46,7 +46,7 @@ MODEL, REFERENCE_MODEL = "ModelNew", "Model"
 """Names that files of public kernel benchmarks define; used if the user names only a file."""
 
 
-@takes_means
+@takes_execution_options
 def score(
     target: Annotated[
         str,
@@ -106,7 +106,7 @@ def score(
         Option(help="Write the document to a file.", show_default="print it", metavar="FILE", rich_help_panel=OUTPUT),
     ] = None,
     *,
-    means: Means,
+    execution: ExecutionOptions,
 ) -> None:
     """Score correctness, and speed against a reference, as JSON."""
     from harness.bench.scoring.scoring import Question
@@ -122,7 +122,7 @@ def score(
         dtypes=names(dtypes),
         devices=(device,),
         seed=SEED if seed is None else seed,
-        late=secrets.randbelow(2**31) if seed is None else seed,
+        recheck_seed=secrets.randbelow(2**31) if seed is None else seed,
     )
     question = Question(
         campaign,
@@ -131,11 +131,11 @@ def score(
         inputs=inputs,
         sizes=dict(map(_size, size or [])),
         seconds=seconds,
-        limits=means.limits,
+        limits=execution.limits,
     )
-    with means.hands(campaign, processes=2) as hands, progress() as bar:
-        task = bar.add_task("checking laws", total=len(hands.pieces))
-        said = scored(question, hands, told=lambda verdict: bar.update(task, advance=1, description=verdict.law))
+    with execution.backend(campaign, processes=2) as backend, progress() as bar:
+        task = bar.add_task("checking laws", total=len(backend.pieces))
+        said = scored(question, backend, told=lambda verdict: bar.update(task, advance=1, description=verdict.law))
     text = said.model_dump_json(indent=2) + "\n"
     if json is None:
         say(text.rstrip("\n"))

@@ -14,12 +14,12 @@ import typer
 
 from harness.calling.source import qualified, subject_of
 from harness.error import UsageError
+from harness.execution.ending import Ending
+from harness.execution.plan import Plan, to_document
 from harness.record import FILES, SEED, DataSource, Ended, Row, Run, RunFolder, Subject, Verdict, Work
 from harness.record.journal import Journal
 from harness.record.lock import lock, unlock
 from harness.record.storage import written
-from harness.work.ending import Ending
-from harness.work.plan import Plan, to_document
 
 SYNC_S = 1.0
 """Interval in seconds at which new results are synced and the head of the run is updated."""
@@ -66,7 +66,7 @@ class Session:
             head = self._healed(self.folder.head())
         else:
             # This imports torch, which an unrecorded check does not need in this process.
-            from harness.work.environment import environment
+            from harness.execution.environment import environment
 
             # Other files of the run, such as its report, stay until they are overwritten.
             self.folder.clear()
@@ -150,7 +150,7 @@ class Session:
         if time.monotonic() - self._synced_at > SYNC_S:
             self.sync()
 
-    def anew(self, *kinds: type[Row]) -> None:
+    def discard(self, *kinds: type[Row]) -> None:
         """Discard the records of some kinds, which are about to be replaced."""
         for kind in kinds:
             self.folder.write(kind, [])  # type: ignore[type-var]  # no record of any kind
@@ -247,7 +247,7 @@ class Unrecorded(Session):
     def keep(self, record: Row) -> None:
         """Do nothing."""
 
-    def anew(self, *kinds: type[Row]) -> None:
+    def discard(self, *kinds: type[Row]) -> None:
         """Do nothing."""
 
     def end(self, ending: Ending) -> None:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.means import Means, takes_means
+from harness.cli.execution_options import ExecutionOptions, takes_execution_options
 from harness.cli.options import (
     BreaksOption,
     CallOption,
@@ -32,9 +32,9 @@ from harness.cli.options import (
     session,
 )
 from harness.cli.panels import THOROUGH, epilog
+from harness.execution.ending import Ending
+from harness.execution.interrupt import uninterruptible
 from harness.record import SEED
-from harness.work.ending import Ending
-from harness.work.interrupt import undivided
 
 EPILOG = epilog(
     """
@@ -50,7 +50,7 @@ Exit codes:
 )
 
 
-@takes_means
+@takes_execution_options
 def survey(
     target: TargetArgument = "cases",
     contract: ContractOption = None,
@@ -89,14 +89,14 @@ def survey(
     run: RunOption = None,
     quiet: QuietOption = False,
     *,
-    means: Means,
+    execution: ExecutionOptions,
 ) -> None:
     """Find the first float at which a law breaks, and the largest error."""
-    from harness.record import disagreeing, unanswered, undeclared
-    from harness.record.text import count
-    from harness.show.survey import print_survey
+    from harness.display.survey import print_survey
     from harness.surveyor.discovery import Discoveries
     from harness.surveyor.plan import Survey
+    from harness.wording import disagreeing, unanswered, undeclared
+    from harness.wording.number import count
 
     refuse_nothing(target, "survey")
     contract = claimed_contract(contract, formula, form, input_, over)
@@ -115,12 +115,12 @@ def survey(
     )
     discoveries, total, done = Discoveries(), 0, 0
     with session(run, seed) as opened:
-        with Ending(discoveries) as ending, means.hands(planned) as hands, progress() as bar:
-            total = len(hands.pieces)
+        with Ending(discoveries) as ending, execution.backend(planned) as backend, progress() as bar:
+            total = len(backend.pieces)
             opened.plan(planned, total, "part")
             task = bar.add_task("surveying", total=total)
-            for title, part in planned.findings(hands):
-                with undivided():
+            for title, part in planned.findings(backend):
+                with uninterruptible():
                     for record in discoveries.add(part):
                         opened.keep(record)
                     opened.done = done = done + 1

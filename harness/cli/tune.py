@@ -11,7 +11,7 @@ from harness.error import UsageError, did_you_mean, listed
 if TYPE_CHECKING:
     from harness.loading.fault import LoadingError, LoadingFault
     from harness.tuner.step import Step
-    from harness.tuner.tuning import Tuning, Wish
+    from harness.tuner.tuning import SearchSpace, Tuning
 
 Option = typer.Option
 BATCH_SIZE = 256
@@ -88,21 +88,21 @@ def tune(
 ) -> None:
     """Find a near-optimal DataLoader configuration for a data set."""
     from harness.calling.data_set import dataset as load
-    from harness.show.tuning import as_json, print_tuning
+    from harness.display.tuning import as_json, print_tuning
     from harness.tuner.step import load_step
     from harness.tuner.tuning import Tuning
 
     if step is not None and step_ms is not None:
         raise UsageError("cannot use `--step` together with `--step-ms`", remedy="leave one out")
-    wish = _wish(batch_size, batch_sizes, workers, prefetch, start_method)
-    if step_ms is not None and len(wish.batch_sizes) > 1:
+    space = _space(batch_size, batch_sizes, workers, prefetch, start_method)
+    if step_ms is not None and len(space.batch_sizes) > 1:
         raise UsageError(
             "cannot use `--step-ms` with several batch sizes",
             remedy="pass `--step`, which is timed at each batch size",
         )
     data_set = load(dataset, streams=True)
     steps = load_step(step) if step is not None else _synthetic(step_ms)
-    tuning = Tuning(data_set, wish, cores=_cores(), seconds=seconds, step=steps, seed=seed)
+    tuning = Tuning(data_set, space, cores=_cores(), seconds=seconds, step=steps, seed=seed)
     interrupted = _run(tuning, dataset)
     if tuning.standing is None:
         raise UsageError("interrupted before the first measurement")
@@ -121,15 +121,15 @@ def _synthetic(step_ms: float | None) -> "Step | None":
     return None if step_ms is None else Synthetic(step_ms / 1e3)
 
 
-def _wish(
+def _space(
     batch_size: int | None, batch_sizes: str | None, workers: str | None, prefetch: str, start_method: str | None
-) -> "Wish":
+) -> "SearchSpace":
     import multiprocessing
 
     import torch
 
     from harness.tuner.configuration import worker_counts
-    from harness.tuner.tuning import Wish
+    from harness.tuner.tuning import SearchSpace
 
     if batch_size is not None and batch_sizes is not None:
         raise UsageError("cannot use `--batch-size` together with `--batch-sizes`", remedy="leave one out")
@@ -138,7 +138,7 @@ def _wish(
         near = did_you_mean(start_method, methods)
         rule = f"`--start-method` must be one of {listed(methods)}"
         raise UsageError(f"unknown start method `{start_method}`", rule=rule, remedy=near)
-    return Wish(
+    return SearchSpace(
         _numbers("--batch-sizes", batch_sizes, 1) if batch_sizes else (batch_size or BATCH_SIZE,),
         _numbers("--workers", workers, 0) if workers else worker_counts(_cores()),
         _numbers("--prefetch", prefetch, 1),
@@ -160,7 +160,7 @@ def _numbers(option: str, text: str, least: int) -> tuple[int, ...]:
 
 
 def _cores() -> int:
-    from harness.work.environment import usable_cores
+    from harness.execution.environment import usable_cores
 
     return max(1, round(usable_cores()))
 

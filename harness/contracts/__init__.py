@@ -1,6 +1,6 @@
 """The contracts: one module for each family of operations; each module is readable alone.
 
-A module here that defines a :class:`~harness.laws.law.Contract` adds a contract; no registration is needed. Shared
+A module here that defines a :class:`~harness.laws.contract.Contract` adds a contract; no registration is needed. Shared
 parts are in ``building_blocks``.
 """
 

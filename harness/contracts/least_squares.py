@@ -60,7 +60,7 @@ def calls_agree(fit: Subject, X: Tensor, y: Tensor) -> Measurement:
         lambda: flat(fit.case.name, fit.run(X, y)),
         fit.format,
         sizes={X.nbytes, y.nbytes},
-        surroundings=fit.surroundings,
+        host=fit.host,
     )
 
 

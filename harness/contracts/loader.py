@@ -29,7 +29,7 @@ _FILES = {True: "train", False: "t10k"}
 Batches = list[tuple[Tensor, Tensor]]
 
 
-class Ask(NamedTuple):
+class Request(NamedTuple):
     """The parameters of a request to the loader."""
 
     train: bool
@@ -49,10 +49,12 @@ def data_folder(images: Tensor, labels: Tensor) -> Iterator[Path]:
         yield Path(folder)
 
 
-def _epochs(loader: Subject, images: Tensor, labels: Tensor, ask: Ask, *, count: int = 1) -> list[Batches]:
+def _epochs(loader: Subject, images: Tensor, labels: Tensor, request: Request, *, count: int = 1) -> list[Batches]:
     """Read epochs through the loader, and raise an error if a batch does not consist of images and labels."""
     with data_folder(images, labels) as root:
-        epochs: list[Batches] = loader.run(str(root), ask.train, ask.batch_size, 0, ask.shuffle, count, sequence="read")
+        epochs: list[Batches] = loader.run(
+            str(root), request.train, request.batch_size, 0, request.shuffle, count, sequence="read"
+        )
     for images_batch, labels_batch in (batch for epoch in epochs for batch in epoch):
         if images_batch.dtype != torch.float32 or labels_batch.dtype != torch.int64:
             raise CaseError(f"{loader.case.name} yields {images_batch.dtype} and {labels_batch.dtype}")
@@ -96,7 +98,7 @@ def each_sample_once(
     shuffle: bool,
 ) -> Measurement:
     """Count samples that are missing or superfluous, in any order."""
-    (epoch,) = _epochs(loader, images, labels, Ask(train, batch_size, shuffle))
+    (epoch,) = _epochs(loader, images, labels, Request(train, batch_size, shuffle))
     written, delivered = _fingerprints(images.numpy(), labels.numpy()), _delivered(epoch)
     differences = (written - delivered).total() + (delivered - written).total()
     return _counted(float(differences), float(delivered.total()), float(written.total()))
@@ -119,7 +121,7 @@ def batches_have_the_size_asked_for(
     shuffle: bool,
 ) -> Measurement:
     """Compare the sequence of batch sizes."""
-    (epoch,) = _epochs(loader, images, labels, Ask(train, batch_size, shuffle))
+    (epoch,) = _epochs(loader, images, labels, Request(train, batch_size, shuffle))
     whole, left = divmod(len(labels), batch_size)
     expected = [batch_size] * whole + [left] * bool(left)
     actual = [len(batch) for _, batch in epoch]
@@ -143,7 +145,7 @@ def pixels_are_bytes_over_255(
     batch_size: int,
 ) -> Measurement:
     """Compare in the order of the files."""
-    (epoch,) = _epochs(loader, images, labels, Ask(train, batch_size, shuffle=False))
+    (epoch,) = _epochs(loader, images, labels, Request(train, batch_size, shuffle=False))
     delivered = torch.cat([batch for batch, _ in epoch])
     expected = dd.lift(images.double().numpy()[:, None]) / 255.0
     return compare(delivered, expected, 1.5, loader.format)
@@ -172,20 +174,20 @@ def shuffles_when_asked(
     marks = labels[:1].expand(32).clone()
     first, second = (
         torch.cat([batch[:, 0, 0, 0] for batch, _ in epoch])
-        for epoch in _epochs(loader, distinct, marks, Ask(train, batch_size, shuffle), count=2)
+        for epoch in _epochs(loader, distinct, marks, Request(train, batch_size, shuffle), count=2)
     )
     repeats = torch.equal(first, second)
     return _counted(float(repeats == shuffle), float(not repeats), float(shuffle))
 
 
 def _data_sets(_: Format) -> st.SearchStrategy[Example]:
-    def expand(n: int, seed: int, ask: Ask) -> Example:
+    def expand(n: int, seed: int, request: Request) -> Example:
         rng = np.random.default_rng(seed)
         images = torch.from_numpy(rng.integers(0, 256, size=(n, SIDE, SIDE), dtype=np.uint8))
         labels = torch.from_numpy(rng.integers(0, 10, size=n, dtype=np.uint8))
-        return {"images": images, "labels": labels, **ask._asdict()}
+        return {"images": images, "labels": labels, **request._asdict()}
 
-    asked = st.builds(Ask, train=st.booleans(), batch_size=st.integers(1, 16), shuffle=st.booleans())
+    asked = st.builds(Request, train=st.booleans(), batch_size=st.integers(1, 16), shuffle=st.booleans())
     return st.builds(expand, st.integers(1, 40), SEEDS, asked)
 
 

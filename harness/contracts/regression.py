@@ -78,7 +78,7 @@ def inputs_unmodified(
     """Compare copies made before the call with the inputs after it."""
     start = (weight.clone(), bias.clone())
     given = _arguments(X.clone(), y.clone(), start, _plan(train, batches, lr))
-    with train.surroundings.looking() as looks:
+    with train.host.looking() as looks:
         _trained(train, given)
     features, targets, *_, W, b = next(iter(looks)).after(given)
     before = np.concatenate([to_array(part).ravel() for part in (X, y, weight, bias)])
@@ -98,7 +98,7 @@ def calls_agree(
         lambda: flat(train.case.name, _trained(train, _arguments(X, y, (weight.clone(), bias.clone()), plan))),
         train.format,
         sizes={part.nbytes for part in (X, y, weight, bias)},
-        surroundings=train.surroundings,
+        host=train.host,
     )
 
 

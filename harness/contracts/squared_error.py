@@ -223,7 +223,7 @@ def _reduced(loss: Subject, answer: Tensor | None, n: int) -> Tensor | None:
 
 def _of_column(loss: Subject, prediction: Tensor, target: Tensor) -> Tensor | None:
     """Return the result for a column of predictions, or ``None`` if it is refused or comes with a warning."""
-    with loss.surroundings.hearing() as heard:
+    with loss.host.hearing() as heard:
         try:
             answer = loss.on_other_shapes(prediction[:, None], target)
         except CaseError as error:

@@ -56,7 +56,7 @@ def _named(case: Case) -> tuple[Path | None, str]:
     module, _, name = case.target.partition(":")
     if module.endswith(".py"):
         return Path(module), name
-    if hasattr(case.function, "surroundings"):
+    if hasattr(case.function, "host"):
         # The function is in another process, and its stand-in here has a different source.
         known = subject_of(case.target)
         return (Path(known.place), name) if known is not None and Path(known.place).is_file() else (None, "")

@@ -14,8 +14,9 @@ from harness.diagnosis.ordinary import Example, examples
 from harness.diagnosis.search import Diagnosis, diagnose
 from harness.diagnosis.table import operation_of
 from harness.floats import FORMATS, Format
-from harness.laws.law import Contract
-from harness.laws.subject import CaseError, Subject
+from harness.laws.case_error import CaseError
+from harness.laws.contract import Contract
+from harness.laws.subject import Subject
 
 NARROW = ("float16", "bfloat16")
 """Formats without a search for mistakes: their roundings are larger than most mistakes."""

@@ -17,7 +17,7 @@ from harness.formula.catalogue import catalogue
 from harness.formula.grammar import parsed
 from harness.formula.node import Node
 from harness.formula.spelling import is_formula, spelling
-from harness.laws.law import Contract
+from harness.laws.contract import Contract
 
 _FUNCTIONS: Mapping[str, Callable[..., Tensor]] = {
     **{name: getattr(torch, name) for name in ("exp", "log", "log1p", "expm1", "sqrt", "tanh", "sin", "cos", "atan")},

@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor
 
 from harness.floats import FORMATS
-from harness.laws.law import Contract
+from harness.laws.contract import Contract
 
 Example = tuple[Any, ...]
 """The arguments of one call."""

@@ -3,7 +3,7 @@
 from harness.diagnosis import of_elements, of_logits, of_losses, of_statistics
 from harness.diagnosis.of_formulas import operation_of_formula
 from harness.diagnosis.operation import Operation
-from harness.laws.law import Contract
+from harness.laws.contract import Contract
 
 _OPERATIONS: dict[str, Operation] = {
     **of_logits.OPERATIONS,

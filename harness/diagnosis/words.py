@@ -9,7 +9,7 @@ from harness.diagnosis.operation import Choice
 from harness.diagnosis.search import Diagnosis
 from harness.formula.catalogue import catalogue
 from harness.formula.spelling import is_formula
-from harness.laws.law import Contract
+from harness.laws.contract import Contract
 from harness.record import Mistake
 
 _OF_LOGARITHMS = {"log_softmax", "logsigmoid"}

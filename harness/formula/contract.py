@@ -14,15 +14,15 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from harness.floats import Format, to_array
+from harness.formula import empty_rows
 from harness.formula import inputs as of_inputs
-from harness.formula import nothing_kept
+from harness.formula.consistency import agree
 from harness.formula.grammar import Formula, parsed
 from harness.formula.inputs import COTANGENT
 from harness.formula.law import Laws
 from harness.formula.model import Model
 from harness.formula.node import order
-from harness.formula.remark import remark
-from harness.formula.sense import agree
+from harness.formula.property import remark
 from harness.formula.spelling import Domain, spelling
 from harness.laws import (
     Axes,
@@ -156,13 +156,13 @@ def contract_of(text: str, name: str = "") -> Contract:
             value,
             *others,
             *gradients,
-            *nothing_kept.laws(model),
+            *empty_rows.laws(model),
             *derived,
             *implementation_laws(value, rows=not model.whole, nan=_shows_nan(formula)),
         ),
         axes={**names, COTANGENT: of_inputs.cotangent_axes(model.axes(COTANGENT))},
         output=model.output,
-        conventions=nothing_kept.conventions(model),
+        conventions=empty_rows.conventions(model),
         rays=_rays(model),
         grouped=model.whole,
         of_one_number=OVER_ALL if formula.by_rows and not model.whole else "",

@@ -21,7 +21,8 @@ from harness.formula.arithmetic import values
 from harness.formula.grammar import Formula
 from harness.formula.node import ENTRY, Node, order
 from harness.formula.spelling import Domain
-from harness.laws.law import Axes, Example
+from harness.laws.contract import Axes
+from harness.laws.law import Example
 from harness.laws.strategies import (
     EDGE_COLUMNS,
     EDGE_ENTRIES,

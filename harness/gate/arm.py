@@ -1,6 +1,6 @@
 """An arm: a live process with the cases of a tree, and times slices on request.
 
-Arms of a couple are forked from one parent (:mod:`harness.gate.warm`) and take turns; while one measures, the others
+Arms of a couple are forked from one parent (:mod:`harness.gate.preload`) and take turns; while one measures, the others
 wait. If a fork is unsafe, arms are spawned instead.
 """
 
@@ -71,7 +71,7 @@ def warm_parent(imports: Iterable[str], file: Path) -> None:
     """Set the modules that the parent process of the arms imports before its first fork."""
     file.write_text("\n".join(imports), encoding="utf-8")
     os.environ[IMPORTS] = str(file)
-    multiprocessing.get_context("forkserver").set_forkserver_preload(["harness.gate.warm"])
+    multiprocessing.get_context("forkserver").set_forkserver_preload(["harness.gate.preload"])
 
 
 def installed() -> set[Path]:

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from harness.error import UsageError
-from harness.gate.standing import Figures, Standing, Summary
+from harness.gate.snapshot import Figures, Snapshot, Summary
 from harness.record import SCHEMA, Origin, Record, write_atomically
 from harness.record.chain import beginning, sealed, unsealed_line
-from harness.record.intake import document, is_there, parsed, read_text
 from harness.record.schema import Count
+from harness.record.untrusted_file import document, is_there, parsed, read_text
 
 WHAT = f"a baseline of schema {SCHEMA} (written by `harness gate --update`)"
 REMEDY = "create it again, or restore it from git"
@@ -38,7 +38,7 @@ class BaselineHeader(Record):
     origins: tuple[Origin, ...]
 
 
-class Line(Standing):
+class Line(Snapshot):
     """Results of a case, and the kinds of machine that gave them."""
 
     on: tuple[int, ...] = ()
@@ -48,7 +48,7 @@ class Line(Standing):
 class Held(NamedTuple):
     """Reference for a comparison of a case."""
 
-    standing: Standing
+    snapshot: Snapshot
     figures: bool
     """Whether its figures are from the same kind of machine; otherwise only laws and bounds are compared."""
     same_draws: bool
@@ -58,7 +58,7 @@ class Held(NamedTuple):
 class Seen(NamedTuple):
     """A standing, and the kinds of machine on which a run gave it."""
 
-    standing: Standing
+    snapshot: Snapshot
     origins: frozenset[Origin]
 
 
@@ -83,7 +83,7 @@ class Baseline(NamedTuple):
     def without_counts(self, cases: Collection[str]) -> "Baseline":
         """Return the baseline without the counts of some cases, by their names there: they cannot be compared."""
         known = {
-            key: tuple(seen._replace(standing=seen.standing.model_copy(update={"counts": {}})) for seen in several)
+            key: tuple(seen._replace(snapshot=seen.snapshot.model_copy(update={"counts": {}})) for seen in several)
             if key[0] in cases
             else several
             for key, several in self.cases.items()
@@ -106,27 +106,27 @@ class Baseline(NamedTuple):
 def _held(several: Sequence[Seen], origin: Origin) -> Held:
     here = next((seen for seen in several if origin in seen.origins), None)
     if here is not None:
-        return Held(here.standing, figures=True, same_draws=True)
+        return Held(here.snapshot, figures=True, same_draws=True)
     alike = [seen for seen in several if any(one.hypothesis == origin.hypothesis for one in seen.origins)]
-    return Held((alike or several)[0].standing, figures=False, same_draws=bool(alike))
+    return Held((alike or several)[0].snapshot, figures=False, same_draws=bool(alike))
 
 
-def _updated(before: Sequence[Seen], now: Standing, origin: Origin) -> tuple[Seen, ...]:
+def _updated(before: Sequence[Seen], now: Snapshot, origin: Origin) -> tuple[Seen, ...]:
     others: list[Seen] = []
     joined = frozenset({origin})
     for seen in before:
-        same = _text(seen.standing) == _text(now)
-        if origin in seen.origins and not same and not _is_added_to(seen.standing, now):
+        same = _text(seen.snapshot) == _text(now)
+        if origin in seen.origins and not same and not _is_added_to(seen.snapshot, now):
             return (Seen(now, frozenset({origin})),)
         left = frozenset(other for other in seen.origins if other != origin and not origin.supersedes(other))
         if same:
             joined |= left
         elif left:
-            others.append(Seen(seen.standing, left))
+            others.append(Seen(seen.snapshot, left))
     return (*others, Seen(now, joined))
 
 
-def _is_added_to(before: Standing, now: Standing) -> bool:
+def _is_added_to(before: Snapshot, now: Snapshot) -> bool:
     """Whether the only difference is laws that were not checked before, and bounds that were not kept."""
     old = {law: _as_kept(row, before.laws[law]) for law, row in now.laws.items() if law in before.laws}
     return _text(before) == _text(now.model_copy(update={"laws": old}))
@@ -141,16 +141,16 @@ def _as_kept(now: Sequence[Figures | None], before: Sequence[Figures | None]) ->
     )
 
 
-def _text(standing: Standing) -> str:
+def _text(snapshot: Snapshot) -> str:
     """A standing as text, in which NaN equals itself."""
-    return standing.model_dump_json(exclude_defaults=True)
+    return snapshot.model_dump_json(exclude_defaults=True)
 
 
 def write_baseline(file: Path, baseline: Baseline) -> None:
     """Write a baseline."""
     origins, lines = baseline.origins, []
     for key in sorted(baseline.cases):
-        own = [Line(**dict(seen.standing), on=_places(seen.origins, origins)) for seen in baseline.cases[key]]
+        own = [Line(**dict(seen.snapshot), on=_places(seen.origins, origins)) for seen in baseline.cases[key]]
         lines += [line.model_dump_json(exclude_defaults=True) for line in sorted(own, key=lambda line: line.on)]
     head = BaselineHeader(lines=len(lines), origins=origins).model_dump_json()
     write_atomically(file, b"".join(sealed(line, BEFORE)[0] for line in (head, *lines)), synced=True)
@@ -194,9 +194,9 @@ def read_baseline(file: Path) -> Baseline:
     cases: dict[Key, tuple[Seen, ...]] = {}
     for line in lines:
         key = (line.case, line.device)
-        standing = Standing(**{name: value for name, value in line if name != "on"})
+        snapshot = Snapshot(**{name: value for name, value in line if name != "on"})
         places = line.on or range(len(origins))
-        cases[key] = (*cases.get(key, ()), Seen(standing, frozenset(origins[place] for place in places)))
+        cases[key] = (*cases.get(key, ()), Seen(snapshot, frozenset(origins[place] for place in places)))
     return Baseline(cases, origins)
 
 

@@ -7,9 +7,9 @@ on every processor, so bounds are compared between machines wherever the digests
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from harness.gate.standing import Figures, Standing
+from harness.gate.snapshot import Figures, Snapshot
 from harness.record import Gate, GateFinding, Outcome, Status
-from harness.record.text import count
+from harness.wording.number import count
 
 LOOSER = 1.1
 """Factor from which on a bound counts as looser; a smaller one is rounding in the last of three digits."""
@@ -32,7 +32,7 @@ class Grown(NamedTuple):
         return self.now / self.was if self.was else float("inf")
 
 
-def loosened(both: Sequence[tuple[Standing, Standing]]) -> Iterator[GateFinding]:
+def loosened(both: Sequence[tuple[Snapshot, Snapshot]]) -> Iterator[GateFinding]:
     """Yield a finding for each law whose bound became looser, and one for bounds that cannot be compared."""
     grown: dict[tuple[str, str], list[Grown]] = {}
     unknown, compared, other_inputs = 0, 0, 0
@@ -69,7 +69,7 @@ def _finding(outcome: Outcome, sentence: str, law: str = "") -> GateFinding:
     return GateFinding(gate=Gate.NUMERICS, case="", subject=law, outcome=outcome, sentence=sentence)
 
 
-def _is_unknown(old: Standing, here: Standing) -> bool:
+def _is_unknown(old: Snapshot, here: Snapshot) -> bool:
     """Whether the run has bounds that the baseline did not keep, or not with their inputs."""
     known, now = ({figures.inputs for figures in one.figures().values()} for one in (old, here))
     return known == {None} and now != {None}

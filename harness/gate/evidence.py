@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from harness.gate.analysis import ArmPair, sharper
-from harness.gate.couple import BASE, CONTROL, FEWER, MORE, NULL
+from harness.gate.pair import BASE, CONTROL, FEWER, MORE, NULL
 from harness.record import Slices
 
 

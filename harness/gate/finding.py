@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.gate.analysis import BLOCK, Margins, State, is_slower, is_void, seems_slower, state, visible
-from harness.gate.couple import CANDIDATE, CONTROL, FEWER, MORE, NULL
 from harness.gate.evidence import Evidence
+from harness.gate.pair import CANDIDATE, CONTROL, FEWER, MORE, NULL
 from harness.gate.policy import TABLE, Policy
 from harness.record import Comparison, Estimate, Gate, GateFinding, Outcome, bounded_ratio, standard_error
 

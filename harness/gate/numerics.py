@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from harness.gate.baseline import Baseline, Held, Key
 from harness.gate.bounds import loosened
 from harness.gate.policy import TABLE, Policy
-from harness.gate.standing import AGREE, Figures, Standing, Summary
+from harness.gate.snapshot import AGREE, Figures, Snapshot, Summary
 from harness.record import Gate, GateFinding, Outcome, Status
 from harness.record.binary_format import ordinal
-from harness.record.text import count
+from harness.wording.number import count
 
 LENGTH = "length"
 """The ray whose parameter is a whole number in every dtype."""
@@ -27,9 +27,9 @@ def compare(before: Baseline, now: Summary, policy: Policy) -> list[GateFinding]
         findings += _laws(old, here, policy, figures=figures, same_draws=same_draws)
         findings += _points(old, here, figures=figures, surveyed=now.surveyed)
         findings += _counts(old, here) if figures else []
-    findings += loosened([(held[key].standing, here) for key, here in both.items()])
-    findings += _elsewhere(before, [key for key in both if not held[key].figures], len(both), now)
-    if points := sum(len(case.standing.breaking_points()) for case in held.values() if not now.surveyed):
+    findings += loosened([(held[key].snapshot, here) for key, here in both.items()])
+    findings += _remote(before, [key for key in both if not held[key].figures], len(both), now)
+    if points := sum(len(case.snapshot.breaking_points()) for case in held.values() if not now.surveyed):
         sentence = f"{count(points, 'breaking point')} not compared, because the run has no survey."
         findings.append(_finding("", "", Outcome.NO_VERDICT, sentence))
     if not now.cases:
@@ -56,7 +56,7 @@ def _finding(case: str, subject: str, outcome: Outcome, sentence: str, gate: Gat
     return GateFinding(gate=gate, case=case, subject=subject, outcome=outcome, sentence=sentence)
 
 
-def _elsewhere(before: Baseline, unknown: Sequence[Key], compared: int, now: Summary) -> Iterator[GateFinding]:
+def _remote(before: Baseline, unknown: Sequence[Key], compared: int, now: Summary) -> Iterator[GateFinding]:
     """Report the cases without figures from this kind of machine."""
     if not unknown:
         return
@@ -75,15 +75,15 @@ def _elsewhere(before: Baseline, unknown: Sequence[Key], compared: int, now: Sum
 
 def _census(both: Sequence[Held]) -> Iterator[GateFinding]:
     """Say how much was compared."""
-    standings = [case.standing for case in both]
-    for standing in (standing for standing in standings if standing.by_chance):
-        where = f"{AGREE} [{', '.join(sorted(standing.by_chance))}]"
-        sentence = f"{standing.case} is not repeatable (see {where}): its verdicts are compared, its numbers are not."
-        yield _finding(standing.case, where, Outcome.UNCHANGED, sentence)
-    laws = sum(len(standing.figures()) for standing in standings)
+    snapshots = [case.snapshot for case in both]
+    for snapshot in (snapshot for snapshot in snapshots if snapshot.by_chance):
+        where = f"{AGREE} [{', '.join(sorted(snapshot.by_chance))}]"
+        sentence = f"{snapshot.case} is not repeatable (see {where}): its verdicts are compared, its numbers are not."
+        yield _finding(snapshot.case, where, Outcome.UNCHANGED, sentence)
+    laws = sum(len(snapshot.figures()) for snapshot in snapshots)
     sentence = f"{count(laws, 'verdict')} of {count(len(both), 'case')} compared with the baseline."
     yield _finding("", "", Outcome.UNCHANGED, sentence)
-    if counts := sum(len(case.standing.counts) for case in both if case.figures):
+    if counts := sum(len(case.snapshot.counts) for case in both if case.figures):
         sentence = f"{count(counts, 'count')} compared with the baseline."
         yield _finding("", "", Outcome.UNCHANGED, sentence, Gate.COUNTS)
 
@@ -102,7 +102,7 @@ def _cases(held: Mapping[Key, Held], now: Summary, policy: Policy) -> Iterator[G
         yield _finding(case, "", Outcome.NEW, f"{case}{where} is new: it is not in the baseline; {UPDATE}.")
 
 
-def _gone(old: Standing, new: Sequence[Standing], policy: Policy) -> GateFinding:
+def _gone(old: Snapshot, new: Sequence[Snapshot], policy: Policy) -> GateFinding:
     if old.case in policy.retired:
         sentence = f"{old.case} is retired: {policy.retired[old.case]}."
         return _finding(old.case, "", Outcome.UNCHANGED, sentence)
@@ -115,7 +115,7 @@ def _gone(old: Standing, new: Sequence[Standing], policy: Policy) -> GateFinding
 # Laws
 
 
-def _laws(old: Standing, here: Standing, policy: Policy, *, figures: bool, same_draws: bool) -> Iterator[GateFinding]:
+def _laws(old: Snapshot, here: Snapshot, policy: Policy, *, figures: bool, same_draws: bool) -> Iterator[GateFinding]:
     was, now = old.figures(), here.figures()
     lost: dict[str, list[str]] = {}
     for law, dtype in was.keys() - now.keys():
@@ -194,7 +194,7 @@ def _largest(was: Figures, now: Figures, allowed: float) -> Difference:
 # Breaking points
 
 
-def _points(old: Standing, here: Standing, *, figures: bool, surveyed: bool) -> Iterator[GateFinding]:
+def _points(old: Snapshot, here: Snapshot, *, figures: bool, surveyed: bool) -> Iterator[GateFinding]:
     was, now = old.breaking_points(), here.breaking_points()
     if not surveyed:
         return
@@ -231,7 +231,7 @@ def _distance(was: str, now: str, ray: str, dtype: str) -> str:
 # Counts
 
 
-def _counts(old: Standing, here: Standing) -> Iterator[GateFinding]:
+def _counts(old: Snapshot, here: Snapshot) -> Iterator[GateFinding]:
     for name, was in old.counts.items():
         now = here.counts.get(name)
         if now == was:

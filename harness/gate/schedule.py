@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from harness.gate.analysis import BLOCK
-from harness.gate.couple import SlicePlan
+from harness.gate.pair import SlicePlan
 
 ARMS = 3
 """Base, candidate, and a second base."""

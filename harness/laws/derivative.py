@@ -16,10 +16,11 @@ from torch import Tensor
 from harness.calling import bound
 from harness.calling.adapter import NotApplicable
 from harness.floats import FORMATS, Array, Format, Measurement, compare_runs, to_array
+from harness.laws.case_error import CaseError
 from harness.laws.derivation import bound_to, other_inputs, worst_of
 from harness.laws.law import Example, Inputs, Law
 from harness.laws.strategies import companions
-from harness.laws.subject import CaseError, Subject
+from harness.laws.subject import Subject
 
 LONGEST = 4_096
 """Entries of the longest rows that gradients are tried on."""

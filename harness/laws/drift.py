@@ -28,7 +28,8 @@ from hypothesis import strategies as st
 from numpy.random import Generator
 
 from harness.floats import Array, Format, Measurement, lift, portable, round_to, ulp
-from harness.laws.law import Axes, Example, Inputs, Law
+from harness.laws.contract import Axes
+from harness.laws.law import Example, Inputs, Law
 from harness.laws.subject import Subject
 
 ROWS = 4_096

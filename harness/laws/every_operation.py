@@ -316,7 +316,7 @@ def nan_stays_in_its_row(subject: Subject, value: Law, inputs: Example) -> Measu
 
 def _again(subject: Subject, arguments: Sequence[Any]) -> Measurement | None:
     """Call, and go back, as often as that costs nothing; return how answers differ from the first, where some do."""
-    seen = subject.attempt(subject.case.name, lambda: list(subject.surroundings.again(subject.run, arguments)))
+    seen = subject.attempt(subject.case.name, lambda: list(subject.host.again(subject.run, arguments)))
     measured: Measurement | None = None
     for what, answers in seen:
         runs = to_array(answers)
@@ -336,7 +336,7 @@ def calls_agree(subject: Subject, _: Law, inputs: Example) -> Measurement:
         between=lambda: _again(subject, _calls(subject, inputs)[0]),
         sizes={x.nbytes for x in inputs.values() if isinstance(x, Tensor)},
         device=subject.device,
-        surroundings=subject.surroundings,
+        host=subject.host,
     )
 
 
@@ -359,7 +359,7 @@ def inputs_unmodified(subject: Subject, _: Law, inputs: Example) -> Measurement:
     """Count the elements that a call changes."""
     calls = _calls(subject, inputs)
     copies = [[x.clone() if isinstance(x, Tensor) else x for x in arguments] for arguments in calls]
-    with subject.surroundings.looking() as looks:
+    with subject.host.looking() as looks:
         subject.each(copies)
     return _counted(
         [
@@ -378,7 +378,7 @@ def _changed(after: Tensor, before: Tensor) -> int:
 def output_is_its_own(subject: Subject, _: Law, inputs: Example) -> Measurement:
     """Count the inputs whose memory the output shares."""
     copies = [[x.clone() if isinstance(x, Tensor) else x for x in call] for call in _calls(subject, inputs)]
-    with subject.surroundings.looking() as looks:
+    with subject.host.looking() as looks:
         outputs = subject.each(copies)
     return _counted(
         [

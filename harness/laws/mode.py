@@ -14,9 +14,10 @@ from torch import Tensor
 
 from harness.calling.adapter import NotApplicable, is_model
 from harness.floats import FORMATS, Measurement, compare_runs, to_array
+from harness.laws.case_error import CaseError
 from harness.laws.derivation import bound_to, other_inputs, worst_of
 from harness.laws.law import Example, Law
-from harness.laws.subject import CaseError, Subject
+from harness.laws.subject import Subject
 from harness.record import Fault
 
 _LEAST = 2.0**-100
@@ -49,7 +50,7 @@ def any_mode(subject: Subject, value: Law, inputs: Example) -> Measurement:
 
     An implementation that cannot be called on inputs that require a gradient has laws of gradients that say so.
     """
-    if changes := subject.surroundings.changed_at_import():
+    if changes := subject.host.changed_at_import():
         raise CaseError(f"the import of {subject.case.name} {changes}", Fault.STATE)
     first = subject.measure(value, inputs)
 
@@ -88,7 +89,7 @@ _DEFAULT = "with torch.set_default_dtype(torch.float64)"
 @contextmanager
 def _settings(subject: Subject, **settings: Any) -> Iterator[None]:
     """Call with other settings, for which nothing is compiled again."""
-    with subject.surroundings.uncompiled(), subject.surroundings.modes(**settings):
+    with subject.host.uncompiled(), subject.host.modes(**settings):
         yield
 
 
@@ -108,7 +109,7 @@ def _switched(subject: Subject, compared: Callable[[str, Call], Measurement]) ->
     before = torch.get_rng_state()
     name = "with the module switched between train() and eval()"
     with suppress(NotApplicable):
-        found = compared(name, _within(lambda: subject.surroundings.modes(switched=True), subject))
+        found = compared(name, _within(lambda: subject.host.modes(switched=True), subject))
         if torch.equal(before, torch.get_rng_state()):
             return [found]
     torch.set_rng_state(before)

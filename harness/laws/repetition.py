@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from harness.calling.device import CPU
-from harness.calling.surroundings import HERE, Surroundings
+from harness.calling.host import HERE, Host
 from harness.floats import Array, Format, Measurement, compare_runs, worse
 from harness.laws.law import Law, law
 
@@ -48,7 +48,7 @@ def repeated(
     between: Callable[[], Measurement | None] = lambda: None,
     sizes: Iterable[int] = (),
     device: str = CPU,
-    surroundings: Surroundings = HERE,
+    host: Host = HERE,
 ) -> Measurement:
     """Call three times and compare the bits of the results with those of the first; NaN agrees with NaN.
 
@@ -74,7 +74,7 @@ def repeated(
             found = between()
             if found is not None and found.broken:
                 return found
-        surroundings.overwrite_freed(byte, sizes=sizes, device=device)
+        host.overwrite_freed(byte, sizes=sizes, device=device)
         runs.append(call())
     first = runs[0]
     same = Measurement(np.zeros(first.shape), np.zeros(first.shape), first, first)
@@ -83,7 +83,7 @@ def repeated(
     if agreed.broken:
         return agreed
     # Without compilation: the changed setting would cause a recompilation.
-    with surroundings.uncompiled(), surroundings.unset_is_nan():
+    with host.uncompiled(), host.unset_is_nan():
         filled = call()
     return worse(agreed, _newly_nan(filled, first)) if filled.shape == first.shape else agreed
 

@@ -10,9 +10,10 @@ from torch import Tensor
 
 from harness.calling.adapter import NotApplicable
 from harness.floats import Array, Measurement, compare_runs, to_array, worse
+from harness.laws.case_error import CaseError
 from harness.laws.derivation import between, bound_to, rows_of, worst_of
 from harness.laws.law import Example, Inputs, Law
-from harness.laws.subject import CaseError, Subject
+from harness.laws.subject import Subject
 from harness.record import Fault
 
 MANY = (4_097, 65_537)
@@ -52,9 +53,9 @@ def many_rows(subject: Subject, value: Law, inputs: Example) -> Measurement:
             break
         index = torch.arange(rows) % len(output)
         many = [x if at is None else x.index_select(at, index) for x, at in zip(few, places, strict=True)]
-        started = subject.surroundings.clock()
+        started = subject.host.clock()
         repeated = subject.once(*many)
-        pace_s = (subject.surroundings.clock() - started) / rows**2
+        pace_s = (subject.host.clock() - started) / rows**2
         measured = worse(measured, _per_row(subject, repeated, output, first))
     return measured
 

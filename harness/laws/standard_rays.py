@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from harness.floats import Format, portable
-from harness.laws.law import Axes, Contract, Limit, Ray
+from harness.laws.contract import Axes, Contract
+from harness.laws.ray import Limit, Ray
 
 COLUMNS = 8
 """Entries of a row on a ray, unless its shape says how many."""

@@ -15,39 +15,19 @@ from harness.calling import bound
 from harness.calling.adapter import ADAPTER_DETACHES, NO_AUTOGRAD, NotApplicable, no_numpy
 from harness.calling.compiler import no_compiler
 from harness.calling.device import CPU, MisplacedError
+from harness.calling.host import HERE, GoneError, Host, RemoteError, ReshapedError
 from harness.calling.location import place
-from harness.calling.packed import kind_of
 from harness.calling.sequence import MisfitError
-from harness.calling.surroundings import HERE, ElsewhereError, GoneError, ReshapedError, Surroundings
 from harness.calling.watch import Watch
-from harness.calling.wire import Alien
 from harness.case import Case
 from harness.floats import Format, Measurement
-from harness.laws import nature
-from harness.laws.law import Contract, Example, Law
+from harness.isolation.encoding import kind_of
+from harness.isolation.wire import Unsupported
+from harness.laws import traits
+from harness.laws.case_error import MESSAGE, CaseError
+from harness.laws.contract import Contract
+from harness.laws.law import Example, Law
 from harness.record import Fault
-
-MESSAGE = 240
-"""Characters of an implementation's own message that are passed on."""
-
-
-class CaseError(Exception):
-    """An error of an implementation: it raises an exception, or returns no tensor.
-
-    Parameters
-    ----------
-    sentence
-        Description of the error.
-    fault
-        Kind of the error.
-    raised
-        Text of the exception; empty without one.
-    """
-
-    def __init__(self, sentence: str, fault: Fault = Fault.TYPE, raised: str = "") -> None:
-        self.fault = fault
-        self.raised = raised
-        super().__init__(sentence)
 
 
 class Subject:
@@ -74,15 +54,15 @@ class Subject:
         self.case = case
         self.contract = contract
         self.declares: Mapping[str, Any] = {**contract.defaults, **case.declares}
-        self.format = nature.format_under(self.declares, format_)
+        self.format = traits.format_under(self.declares, format_)
         self.device = device
         self._returns_arrays = False
         self.returns_number = False
         """Whether the last answer was a Python number."""
-        self.surroundings: Surroundings = getattr(case.function, "surroundings", HERE)
+        self.host: Host = getattr(case.function, "host", HERE)
         """The place where the implementation is called."""
         # Trainers and loaders draw random numbers by trade, functions of tensors do not.
-        self.watch = watch or self.surroundings.watch(draws=contract.output is not None)
+        self.watch = watch or self.host.watch(draws=contract.output is not None)
         self._agreed: dict[tuple[torch.Size | None, ...], tuple[int, ...] | None] = {}
         self._before: Callable[[Sequence[Any]], Sequence[Any]] = list
         self._after: Callable[[Any], Any] = _same
@@ -100,7 +80,7 @@ class Subject:
     def measure(self, law: Law, example: Example) -> Measurement:
         """Measure a law on one example."""
         read = {name: example[name] for name in law.reads}
-        return law.measure(self, **(nature.flushed(read, self.format) if self.format.flushes else read))
+        return law.measure(self, **(traits.flushed(read, self.format) if self.format.flushes else read))
 
     def calling(self, function: Callable[..., Any]) -> "Subject":
         """Return the same subject with another implementation: the case's own, called in another way, from here."""
@@ -148,13 +128,13 @@ class Subject:
         try:
             yield
         except CaseError as error:
-            if error.fault is Fault.RAISED and (reason := nature.refusal(self.declares, inputs)):
+            if error.fault is Fault.RAISED and (reason := traits.refusal(self.declares, inputs)):
                 raise NotApplicable(reason) from None
             raise
 
     def _called(self, inputs: tuple[Any, ...], sequence: str | None) -> Any:
         try:
-            output, self._returns_arrays = self.surroundings.called(
+            output, self._returns_arrays = self.host.called(
                 self.case, self._before(inputs), self.contract.of_model, self.device, sequence
             )
         except MisplacedError as error:
@@ -185,14 +165,14 @@ class Subject:
         def called() -> Any:
             try:
                 arranged = [self._before(inputs) for inputs in calls]
-                found = self.surroundings.called_each(self.case, arranged, self.device)
+                found = self.host.called_each(self.case, arranged, self.device)
             except MisplacedError as error:
                 raise CaseError(f"{self.case.name} {error}", Fault.DEVICE) from error
             assert found is not None, "it is elsewhere"
             outputs, self._returns_arrays = found
             return [self._after(output) for output in outputs]
 
-        if self.surroundings is HERE or not calls:
+        if self.host is HERE or not calls:
             return [self.once(*inputs) for inputs in calls]
         with self._refusing(x for inputs in calls for x in inputs):
             outputs = self.attempt(self.case.name, called)
@@ -225,7 +205,7 @@ class Subject:
                 f"requires {self.contract.signature}, that is {list(agreed)}{otherwise}",
                 Fault.SHAPE,
             )
-        return nature.as_declared(output, self.declares, self.format)
+        return traits.as_declared(output, self.declares, self.format)
 
     def on_other_shapes(self, *inputs: Any) -> Tensor:
         """Call the implementation once on inputs of other shapes than the contract's, and return whatever comes.
@@ -273,7 +253,7 @@ class Subject:
             return CaseError(f"{self.case.name} changes the shape of its inputs", Fault.STATE)
         if isinstance(error, MisfitError):
             return self._unlike_the_contract(str(error))
-        if isinstance(error, ElsewhereError):
+        if isinstance(error, RemoteError):
             if error.kind == "misfit":
                 return self._unlike_the_contract(error.words)
             fault, text = _ELSEWHERE[error.kind]
@@ -316,11 +296,11 @@ class Subject:
         if self.returns_number:
             return torch.tensor(float(output), dtype=torch.float64)
         if not isinstance(output, Tensor):
-            if isinstance(output, Alien) and output.kind == COMPLEX:
+            if isinstance(output, Unsupported) and output.kind == COMPLEX:
                 raise CaseError(f"{self.case.name} returns {COMPLEX}", Fault.TYPE)
-            if isinstance(output, Alien) and output.kind.startswith("a tensor"):
+            if isinstance(output, Unsupported) and output.kind.startswith("a tensor"):
                 raise CaseError(f"{self.case.name} returns {output.kind}", Fault.TYPE)
-            kind = output.kind if isinstance(output, Alien) else kind_of(output)
+            kind = output.kind if isinstance(output, Unsupported) else kind_of(output)
             hint = "; check a NumPy implementation with `--call numpy`" if kind.startswith("numpy.") else ""
             raise CaseError(f"{self.case.name} returns {kind}, not a tensor{hint}", Fault.TYPE)
         # Not its own methods, which may say anything.
@@ -381,9 +361,9 @@ class Subject:
             if self._returns_arrays:
                 raise NotApplicable(NO_AUTOGRAD)
             one = [argument[0] for argument in arguments] if self.contract.grouped else arguments
-            if self.attempt(self.case.name, lambda: self.surroundings.detaches(self.case, one)):
+            if self.attempt(self.case.name, lambda: self.host.detaches(self.case, one)):
                 raise NotApplicable(ADAPTER_DETACHES)
-            with self.surroundings.seeing() as seen:
+            with self.host.seeing() as seen:
                 self.run(*one)
             if seen.left:
                 raise NotApplicable(NO_AUTOGRAD)

@@ -177,11 +177,11 @@ class _Allocated(ctypes.Structure):
 
 def _allocated() -> int | None:
     try:
-        ask = ctypes.CDLL(None).mallinfo2
+        request = ctypes.CDLL(None).mallinfo2
     except (OSError, AttributeError):
         return None
-    ask.restype = _Allocated
-    said = ask()
+    request.restype = _Allocated
+    said = request()
     return int(said.uordblks) + int(said.hblkhd)
 
 

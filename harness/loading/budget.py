@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 
 from harness.loading.configuration import Configuration
 from harness.loading.stack import Look, Looks, StackSampler
-from harness.loading.trace import NOTING, RECEIVED, SENT, Ask, Span, Trace, TracedLoader
+from harness.loading.trace import NOTING, RECEIVED, SENT, Request, Span, Trace, TracedLoader
 from harness.record.budget import (
     AROUND,
     COLLATE,
@@ -189,7 +189,7 @@ def _nothing(_: Any) -> None:
     """Step of a loop that only loads."""
 
 
-_Begun = TypeVar("_Begun", Span, Ask)
+_Begun = TypeVar("_Begun", Span, Request)
 """What has a beginning."""
 
 
@@ -199,18 +199,18 @@ class _Account:
     def __init__(self, loop: BudgetLoop, configuration: Configuration) -> None:
         self._loop = loop
         self._configuration = configuration
-        asks = loop.traced.asks if loop.traced is not None else []
+        requests = loop.traced.requests if loop.traced is not None else []
         since = loop.turns[0].asked
-        self._asks = [ask for ask in asks if ask.end >= since]
-        self._traces = asks
+        self._requests = [request for request in requests if request.end >= since]
+        self._traces = requests
         self._reach = configuration.ahead + configuration.workers + 1
         self._indices = loop.traced.indices if loop.traced is not None else []
-        self._looks = _sum(ask.trace.looks for ask in self._asks)
+        self._looks = _sum(request.trace.looks for request in self._requests)
         self._around = loop.sampler.take() if loop.sampler is not None else {}
 
     def budget(self, *, cores: float, hop_s: float | None) -> Budget:
         """Return the budget."""
-        turns, traces = self._loop.turns, [ask.trace for ask in self._asks]
+        turns, traces = self._loop.turns, [request.trace for request in self._requests]
         count = max(len(traces), 1)
         fetched_s = sum(trace.of(FETCH, COLLATE) for trace in traces)
         received = [trace.of(RECEIVED) for trace in traces if trace.worker >= 0]
@@ -254,45 +254,45 @@ class _Account:
         """Yield the spans in a turn, the most specific first."""
         yield Span(STEP, turn.arrived, turn.stepped)
         yield from _begun_in(self._indices, turn)
-        asks = _begun_in(self._asks, turn)
-        for ask in asks:
-            for span in self._of(ask):
-                yield Span(span.part, max(span.begin, ask.begin), min(span.end, ask.end))
-        if asks:  # discarding the previous batch, which a worker made in shared memory
-            yield Span(HAND_OVER if asks[-1].trace.worker >= 0 else DATA_LOADER, turn.given, turn.arrived)
+        requests = _begun_in(self._requests, turn)
+        for request in requests:
+            for span in self._of(request):
+                yield Span(span.part, max(span.begin, request.begin), min(span.end, request.end))
+        if requests:  # discarding the previous batch, which a worker made in shared memory
+            yield Span(HAND_OVER if requests[-1].trace.worker >= 0 else DATA_LOADER, turn.given, turn.arrived)
         yield from _begun_in(self._loop.epochs, turn)
         if not self._loop.is_plain:
             yield Span(AROUND, turn.asked, turn.arrived)
 
-    def _of(self, ask: Ask) -> Iterator[Span]:
+    def _of(self, request: Request) -> Iterator[Span]:
         """Yield the spans in a request, the most specific first."""
-        own = {span.part: span for span in ask.trace.spans}
-        if ask.trace.worker < 0:
-            yield from ask.trace.spans
-            if ask.is_torchs:
-                yield Span(DATA_LOADER, ask.begin, ask.end)
+        own = {span.part: span for span in request.trace.spans}
+        if request.trace.worker < 0:
+            yield from request.trace.spans
+            if request.is_torchs:
+                yield Span(DATA_LOADER, request.begin, request.end)
             return
-        near = self._near(ask)
+        near = self._near(request)
         sent, received = own.get(SENT), own.get(RECEIVED)
         yield from (replace(span, part=HAND_OVER) for trace in near for span in trace.spans if span.part == RECEIVED)
         if PIN in own:
             yield own[PIN]
         if sent is not None and received is not None:
             yield Span(HAND_OVER, sent.begin, received.begin)
-            yield Span(HAND_OVER, received.end, ask.end)
-        for trace in (ask.trace, *(trace for trace in near if trace.worker == ask.trace.worker)):
+            yield Span(HAND_OVER, received.end, request.end)
+        for trace in (request.trace, *(trace for trace in near if trace.worker == request.trace.worker)):
             yield from (span for span in trace.spans if span.part in {FETCH, COLLATE})
             yield from (replace(span, part=HAND_OVER) for span in trace.spans if span.part == SENT)
-        yield Span(WAIT, ask.begin, ask.end)
+        yield Span(WAIT, request.begin, request.end)
 
-    def _near(self, ask: Ask) -> list[Trace]:
+    def _near(self, request: Request) -> list[Trace]:
         """Return the traces of batches that were made or received during a request."""
-        at = bisect_left(self._traces, ask.begin, key=lambda other: other.begin)
+        at = bisect_left(self._traces, request.begin, key=lambda other: other.begin)
         around = self._traces[max(0, at - self._reach) : at + self._reach + 1]
         return [
             other.trace
             for other in around
-            if other.trace.spans[-1].end > ask.begin and other.trace.spans[0].begin < ask.end
+            if other.trace.spans[-1].end > request.begin and other.trace.spans[0].begin < request.end
         ]
 
 

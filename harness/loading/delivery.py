@@ -13,7 +13,7 @@ from harness.loading.content import Digest, Sample, digest, digests
 from harness.loading.exercise import deliver, deliver_indices, fail, read_directly, read_twice, show
 from harness.loading.fault import FaultKind, LoadingError, LoadingFault
 from harness.loading.reader import EPOCH_S, HUNG_S, SEED, Epoch, Exercise, Exercised
-from harness.loading.source import Ask, Facts, Promise
+from harness.loading.source import Facts, Promise, Request
 from harness.loading.tagged import Injection
 
 _SMALL, _BATCHES, _LARGEST = 400, 40, 100
@@ -27,7 +27,13 @@ class Exercising(Protocol):
         """Promises of the loaders."""
 
     def exercised(
-        self, exercise: Exercise, ask: Ask, *given: Any, limit_s: float, hurried: bool = False, placed: bool = True
+        self,
+        exercise: Exercise,
+        request: Request,
+        *given: Any,
+        limit_s: float,
+        hurried: bool = False,
+        placed: bool = True,
     ) -> Exercised:
         """Run an exercise within limits."""
 
@@ -66,7 +72,7 @@ class Deliveries:
         self.read = 0
         self.left = ""
         self._readings: dict[Any, list[Epoch]] = {}
-        self._indices: dict[Ask, list[tuple[list[int], list[int]]] | None] = {}
+        self._indices: dict[Request, list[tuple[list[int], list[int]]] | None] = {}
         self._faults: dict[Any, LoadingFault] = {}
         self._began = time.monotonic()
 
@@ -92,12 +98,12 @@ class Deliveries:
     @cached_property
     def facts(self) -> Facts:
         """Facts about a loader that need no reading."""
-        facts: Facts = self.exercised(show, Ask(), placed=False)
+        facts: Facts = self.exercised(show, Request(), placed=False)
         return facts
 
-    def ask(self, **wanted: Any) -> Ask:
+    def request(self, **wanted: Any) -> Request:
         """Return a request, with a batch size that suits the data."""
-        return self.source.named(replace(Ask(batch_size=self.batch_size), **wanted))
+        return self.source.named(replace(Request(batch_size=self.batch_size), **wanted))
 
     @cached_property
     def batch_size(self) -> int:
@@ -110,15 +116,15 @@ class Deliveries:
         """Samples in an epoch of a loader that takes a batch size and shows no data set; 0 where that is not known."""
         if not self.names("batch_size"):
             return 0
-        ask = self.source.named(Ask())
-        epochs = self.exercised(deliver, ask, 1, False, SEED, limit_s=EPOCH_S + HUNG_S)  # noqa: FBT003 - over a line
-        self._readings[ask, False, SEED] = epochs
+        request = self.source.named(Request())
+        epochs = self.exercised(deliver, request, 1, False, SEED, limit_s=EPOCH_S + HUNG_S)  # noqa: FBT003 - over a line
+        self._readings[request, False, SEED] = epochs
         return len(epochs[0].samples) if epochs[0].ended else 0
 
     def exercised(
         self,
         exercise: Exercise,
-        ask: Ask,
+        request: Request,
         *given: Any,
         limit_s: float = EPOCH_S + HUNG_S,
         placed: bool = True,
@@ -131,13 +137,13 @@ class Deliveries:
         LoadingError
             If a loader does something else than deliver.
         """
-        key = ask.num_workers
+        key = request.num_workers
         # A fault without workers also occurs with workers.
         if (known := self._faults.get(key) or self._faults.get(0)) is not None:
             raise LoadingError(known)
         try:
             value, left = self._reader.exercised(
-                exercise, ask, *given, limit_s=limit_s, hurried=bool(self.left), placed=placed
+                exercise, request, *given, limit_s=limit_s, hurried=bool(self.left), placed=placed
             )
         except LoadingError as error:
             if kept:
@@ -148,26 +154,28 @@ class Deliveries:
         self.read += _samples_in(value)
         return value
 
-    def epochs(self, ask: Ask, count: int = 1, *, tags: bool = False, world_seed: int = SEED) -> list[Epoch]:
+    def epochs(self, request: Request, count: int = 1, *, tags: bool = False, world_seed: int = SEED) -> list[Epoch]:
         """Read several epochs of a loader. If the factory takes the epoch, make a new loader for each."""
-        key = (ask, tags, world_seed)
+        key = (request, tags, world_seed)
         known = self._readings.get(key, [])
         if len(known) < count:
             limit_s = EPOCH_S * count + HUNG_S
-            known = self._readings[key] = self.exercised(deliver, ask, count, tags, world_seed, limit_s=limit_s)
-            if not any(epoch.samples for epoch in known[:1]) and ask == self.ask(num_workers=ask.num_workers):
+            known = self._readings[key] = self.exercised(deliver, request, count, tags, world_seed, limit_s=limit_s)
+            if not any(epoch.samples for epoch in known[:1]) and request == self.request(
+                num_workers=request.num_workers
+            ):
                 raise LoadingError(
                     LoadingFault(FaultKind.EMPTY, "the loader delivers no samples", "use a data set that is not empty")
                 )
         return known[:count]
 
-    def indices(self, ask: Ask, count: int = 2) -> list[tuple[list[int], list[int]]] | None:
+    def indices(self, request: Request, count: int = 2) -> list[tuple[list[int], list[int]]] | None:
         """Return the indices of epochs and the sizes of their batches; ``None`` where only the samples are known."""
-        if ask not in self._indices:
-            self._indices[ask] = self.exercised(deliver_indices, ask, count, limit_s=EPOCH_S * count + HUNG_S)
-        return self._indices[ask]
+        if request not in self._indices:
+            self._indices[request] = self.exercised(deliver_indices, request, count, limit_s=EPOCH_S * count + HUNG_S)
+        return self._indices[request]
 
-    def failing(self, ask: Ask, injection: Injection) -> Epoch | None:
+    def failing(self, request: Request, injection: Injection) -> Epoch | None:
         """Read an epoch with an injected error; ``None`` if no error can be injected.
 
         Raises
@@ -175,7 +183,7 @@ class Deliveries:
         LoadingError
             If the loader reports the error.
         """
-        epoch: Epoch | None = self.exercised(fail, ask, injection.at, injection.ends, placed=False, kept=False)
+        epoch: Epoch | None = self.exercised(fail, request, injection.at, injection.ends, placed=False, kept=False)
         return epoch
 
     @cached_property
@@ -187,13 +195,13 @@ class Deliveries:
         samples = self._of_the_data_set
         if samples is None or not self.facts.wrapped or self.is_random:
             return samples
-        given, came = digests(samples, self.epochs(self.ask())[0].samples)
+        given, came = digests(samples, self.epochs(self.request())[0].samples)
         known = set(given)
         return samples if 2 * sum(mark in known for mark in came) > len(came) else None
 
     @cached_property
     def _of_the_data_set(self) -> list[Sample] | None:
-        samples: list[Sample] | None = self.exercised(read_directly, self.ask())
+        samples: list[Sample] | None = self.exercised(read_directly, self.request())
         return samples
 
     @property
@@ -213,7 +221,7 @@ class Deliveries:
         """The first samples: read once, read again, and read by another loader with another seed."""
         if not self._of_the_data_set:
             return [], [], []
-        several = self.exercised(read_twice, self.ask(), min(3, len(self._of_the_data_set)))
+        several = self.exercised(read_twice, self.request(), min(3, len(self._of_the_data_set)))
         first, second, other = ([digest(sample) for sample in samples] for samples in several)
         return first, second, other
 

@@ -22,34 +22,34 @@ from .accounting import in_use_bytes
 from .content import Sample, samples_of
 from .generators import generators_of, global_states, seed_all, states_of
 from .reader import EPOCH_S, FEW, SEED, Epoch, Exercise, Reader, alone, is_generator, tell_epoch, until
-from .source import Ask, Facts, facts_of, is_map_style, length_of, torch_loader
+from .source import Facts, Request, facts_of, is_map_style, length_of, torch_loader
 from .tagged import Injection, of_indices, with_failure
 
 
-def show(reader: Reader, ask: Ask) -> Facts:
+def show(reader: Reader, request: Request) -> Facts:
     """Return the facts about a loader that need no reading."""
-    return replace(facts_of(reader.make(ask)), data_set=None)
+    return replace(facts_of(reader.make(request)), data_set=None)
 
 
-def deliver(reader: Reader, ask: Ask, count: int, tags: bool, world_seed: int) -> list[Epoch]:  # noqa: FBT001 - goes over a line
+def deliver(reader: Reader, request: Request, count: int, tags: bool, world_seed: int) -> list[Epoch]:  # noqa: FBT001 - goes over a line
     """Return some epochs, after seeding the global generators."""
     if tags:
-        return reader.tagged_epochs(ask, count, world_seed=world_seed)
-    return reader.epochs(ask, count, tags=False, world_seed=world_seed)
+        return reader.tagged_epochs(request, count, world_seed=world_seed)
+    return reader.epochs(request, count, tags=False, world_seed=world_seed)
 
 
-def deliver_wrapped(reader: Reader, ask: Ask, count: int) -> list[Epoch]:
+def deliver_wrapped(reader: Reader, request: Request, count: int) -> list[Epoch]:
     """Return epochs with tags of a wrapped loader, without its wrapper."""
-    return reader.epochs(ask, count, tags=True, inner=True)
+    return reader.epochs(request, count, tags=True, inner=True)
 
 
-def deliver_indices(reader: Reader, ask: Ask, count: int) -> list[tuple[list[int], list[int]]] | None:
+def deliver_indices(reader: Reader, request: Request, count: int) -> list[tuple[list[int], list[int]]] | None:
     """Return the indices that epochs ask for and the sizes of their batches, without reading a sample."""
     epochs: list[tuple[list[int], list[int]]] = []
     loader = None
-    for number in range(ask.epoch, ask.epoch + count):
+    for number in range(request.epoch, request.epoch + count):
         if loader is None or reader.makes_each_epoch(loader):
-            loader = of_indices(reader.make(replace(ask, epoch=number)))
+            loader = of_indices(reader.make(replace(request, epoch=number)))
         if loader is None:
             return None
         tell_epoch(loader, number)
@@ -58,10 +58,10 @@ def deliver_indices(reader: Reader, ask: Ask, count: int) -> list[tuple[list[int
     return epochs
 
 
-def fail(reader: Reader, ask: Ask, at: int, ends: bool) -> Epoch | None:  # noqa: FBT001 - as above
+def fail(reader: Reader, request: Request, at: int, ends: bool) -> Epoch | None:  # noqa: FBT001 - as above
     """Let a sample raise, or its process end; ``None`` if no error can be injected."""
     injection = Injection(at, ends=ends)
-    loader = with_failure(reader.make(ask), injection)
+    loader = with_failure(reader.make(request), injection)
     epoch = None if loader is None else reader.epoch_of(loader)
     return epoch if injection.happened else None
 
@@ -69,9 +69,9 @@ def fail(reader: Reader, ask: Ask, at: int, ends: bool) -> Epoch | None:  # noqa
 # Data sets
 
 
-def read_directly(reader: Reader, ask: Ask) -> list[Sample] | None:
+def read_directly(reader: Reader, request: Request) -> list[Sample] | None:
     """Return the samples of the data set, each collated alone; ``None`` if there is no access to it."""
-    loader = reader.make(ask)
+    loader = reader.make(request)
     facts = facts_of(loader)
     if not facts.by_index or facts.samples is None:
         return None
@@ -79,19 +79,19 @@ def read_directly(reader: Reader, ask: Ask) -> list[Sample] | None:
     return list(until(reader.limit_s, lambda i: alone(loader, i), range(most)))
 
 
-def read_twice(reader: Reader, ask: Ask, count: int) -> tuple[list[Sample], list[Sample], list[Sample]]:
+def read_twice(reader: Reader, request: Request, count: int) -> tuple[list[Sample], list[Sample], list[Sample]]:
     """Return the first samples: read once, read again, and read by another loader with another seed."""
-    loader = reader.make(ask)
+    loader = reader.make(request)
     first, second = ([alone(loader, i) for i in range(count)] for _ in range(2))
     seed_all(SEED)
-    loader = reader.make(ask)
+    loader = reader.make(request)
     seed_all(SEED + 1)
     return first, second, [alone(loader, i) for i in range(count)]
 
 
-def read_one_again(reader: Reader, ask: Ask) -> tuple[list[Sample], bool]:
+def read_one_again(reader: Reader, request: Request) -> tuple[list[Sample], bool]:
     """Return the first sample three times, the last time by another loader, and whether it drew random numbers."""
-    loader, another = reader.make(ask), reader.make(ask)
+    loader, another = reader.make(request), reader.make(request)
     data_set = facts_of(loader).data_set
     before = states_of(generators_of(data_set))
     first, second = alone(loader, 0), alone(loader, 0)
@@ -99,18 +99,18 @@ def read_one_again(reader: Reader, ask: Ask) -> tuple[list[Sample], bool]:
     return [first, second, alone(another, 0)], drew
 
 
-def collate(reader: Reader, ask: Ask, count: int) -> list[tuple[Sample, Sample]]:
+def collate(reader: Reader, request: Request, count: int) -> list[tuple[Sample, Sample]]:
     """Return the first samples before and after collation; none if the data set returns batches."""
-    loader = torch_loader(reader.make(ask))
+    loader = torch_loader(reader.make(request))
     assert loader is not None
     if facts_of(loader).whole or getattr(loader.dataset, "__getitems__", None) or loader.batch_sampler is None:
         return []
     return [(samples_of(loader.dataset[i], whole=True)[0], alone(loader, i)) for i in range(count)]
 
 
-def announce(reader: Reader, ask: Ask) -> tuple[int | None, int | None]:
+def announce(reader: Reader, request: Request) -> tuple[int | None, int | None]:
     """Return the announced number of batches, and the length of a data set that has a sample beyond it."""
-    loader = reader.make(ask)
+    loader = reader.make(request)
     data_set = facts_of(loader).data_set
     if data_set is None or not is_map_style(data_set):
         return length_of(loader), None
@@ -130,9 +130,9 @@ def _has(data_set: Any, index: int) -> bool:
 # Batches
 
 
-def keep_batches(reader: Reader, ask: Ask, count: int) -> list[tuple[list[Sample], list[Sample]]]:
+def keep_batches(reader: Reader, request: Request, count: int) -> list[tuple[list[Sample], list[Sample]]]:
     """Return the first batches, each on arrival and after the arrival of all."""
-    loader = reader.make(ask)
+    loader = reader.make(request)
     tell_epoch(loader, 0)
     batches, before = [], []
     for batch in islice(loader, count):
@@ -141,16 +141,16 @@ def keep_batches(reader: Reader, ask: Ask, count: int) -> list[tuple[list[Sample
     return list(zip(before, [samples_of(batch, whole=True) for batch in batches], strict=True))
 
 
-def write_into(reader: Reader, ask: Ask, count: int) -> tuple[bool, Epoch]:
+def write_into(reader: Reader, request: Request, count: int) -> tuple[bool, Epoch]:
     """Write into the first batches of an epoch; return whether that can be, and the next epoch."""
-    loader = reader.make(ask)
+    loader = reader.make(request)
     tell_epoch(loader, 0)
     wrote = False
     for batch in islice(loader, count):
         for array in list(_arrays(batch)):
             wrote = _fill(array) or wrote
     if reader.makes_each_epoch(loader):
-        loader = reader.make(ask)
+        loader = reader.make(request)
     tell_epoch(loader, 0)
     return wrote, reader.epoch_of(loader)
 
@@ -184,9 +184,9 @@ _BOOLEAN = (np.dtype(bool), torch.bool)
 # Random numbers
 
 
-def seed_and_read(reader: Reader, ask: Ask, count: int) -> list[dict[str, str]]:
+def seed_and_read(reader: Reader, request: Request, count: int) -> list[dict[str, str]]:
     """Return the states of the global generators after each of the first samples, with a new seed before each."""
-    loader = reader.make(ask)
+    loader = reader.make(request)
     after = []
     for i in range(count):
         seed_all(1000 + i)
@@ -195,12 +195,12 @@ def seed_and_read(reader: Reader, ask: Ask, count: int) -> list[dict[str, str]]:
     return after
 
 
-def seed_and_begin(reader: Reader, ask: Ask, seeds: list[int]) -> list[dict[str, str]]:
+def seed_and_begin(reader: Reader, request: Request, seeds: list[int]) -> list[dict[str, str]]:
     """Return the states of the global generators after a few batches, begun with each of some seeds."""
     after = []
     for seed in seeds:
         seed_all(seed)
-        reader.epoch_of(reader.make(ask), most=3)
+        reader.epoch_of(reader.make(request), most=3)
         after.append(global_states())
     return after
 
@@ -208,9 +208,9 @@ def seed_and_begin(reader: Reader, ask: Ask, seeds: list[int]) -> list[dict[str,
 # Epochs
 
 
-def set_epochs(reader: Reader, ask: Ask, numbers: list[int]) -> list[Epoch] | None:
+def set_epochs(reader: Reader, request: Request, numbers: list[int]) -> list[Epoch] | None:
     """Return the epochs of a loader after ``set_epoch``; ``None`` if it has no such method."""
-    loader = reader.make(ask)
+    loader = reader.make(request)
     if not callable(getattr(loader, "set_epoch", None)):
         return None
     epochs = []
@@ -220,9 +220,9 @@ def set_epochs(reader: Reader, ask: Ask, numbers: list[int]) -> list[Epoch] | No
     return epochs
 
 
-def leave_early(reader: Reader, ask: Ask, batches: int) -> Epoch | None:
+def leave_early(reader: Reader, request: Request, batches: int) -> Epoch | None:
     """Read some batches, and return an epoch; ``None`` if the loader has one epoch only, or may continue."""
-    loader = reader.make(ask)
+    loader = reader.make(request)
     if _has_state(loader) or (reader.source.is_factory and is_generator(loader)):
         return None
     tell_epoch(loader, 0)
@@ -231,10 +231,10 @@ def leave_early(reader: Reader, ask: Ask, batches: int) -> Epoch | None:
     return reader.epoch_of(loader)
 
 
-def go_straight_on(reader: Reader, ask: Ask) -> list[Epoch] | None:
+def go_straight_on(reader: Reader, request: Request) -> list[Epoch] | None:
     """Return two epochs of a loader with a state; ``None`` if it has no state."""
     seed_all(5)
-    loader = reader.make(ask)
+    loader = reader.make(request)
     return [reader.epoch_of(loader), reader.epoch_of(loader)] if _has_state(loader) else None
 
 
@@ -242,10 +242,10 @@ def _has_state(loader: Any) -> bool:
     return all(callable(getattr(loader, name, None)) for name in ("state_dict", "load_state_dict"))
 
 
-def resume(reader: Reader, ask: Ask, stops: list[int]) -> list[Epoch]:
+def resume(reader: Reader, request: Request, stops: list[int]) -> list[Epoch]:
     """Read batches with several loaders, each from the state of the previous loader; return two epochs."""
     seed_all(5)
-    loader = reader.make(ask)
+    loader = reader.make(request)
     for stop in stops:
         iterator = iter(loader)
         for _ in range(stop):
@@ -253,7 +253,7 @@ def resume(reader: Reader, ask: Ask, stops: list[int]) -> list[Epoch]:
         state = copy.deepcopy(loader.state_dict())
         del iterator
         seed_all(6)  # the global state differs after a restart
-        loader = reader.make(ask)
+        loader = reader.make(request)
         loader.load_state_dict(state)
     return [reader.epoch_of(loader), reader.epoch_of(loader)]
 
@@ -261,18 +261,18 @@ def resume(reader: Reader, ask: Ask, stops: list[int]) -> list[Epoch]:
 # Leftovers
 
 
-def stay(reader: Reader, ask: Ask) -> bool:
+def stay(reader: Reader, request: Request) -> bool:
     """Whether its workers outlive an epoch."""
-    return bool(getattr(reader.make(ask), "persistent_workers", False))
+    return bool(getattr(reader.make(request), "persistent_workers", False))
 
 
-def use_memory(reader: Reader, ask: Ask, count: int, warm: int, most_s: float) -> list[int] | None:
+def use_memory(reader: Reader, request: Request, count: int, warm: int, most_s: float) -> list[int] | None:
     """Return the bytes in use after each epoch, from the last warm-up epoch on; ``None`` if epochs take long."""
-    loader = reader.make(ask)
+    loader = reader.make(request)
     used, end = [], time.monotonic() + most_s
     for number in range(count + warm):
         if number and reader.makes_each_epoch(loader):
-            loader = reader.make(ask)
+            loader = reader.make(request)
         tell_epoch(loader, number)
         for _ in loader:
             pass
@@ -280,18 +280,18 @@ def use_memory(reader: Reader, ask: Ask, count: int, warm: int, most_s: float) -
         if time.monotonic() > end:
             return None
         if number >= warm - 1:
-            used.append(in_use_bytes(workers=ask.num_workers > 0))
+            used.append(in_use_bytes(workers=request.num_workers > 0))
     return used
 
 
-def use(reader: Reader, ask: Ask) -> list[int]:
+def use(reader: Reader, request: Request) -> list[int]:
     """Read an epoch and discard the loader."""
-    loader = reader.make(ask)
+    loader = reader.make(request)
     tell_epoch(loader, 0)
     return [len(reader.epoch_of(loader).samples)]
 
 
-def count_open(_: Reader, __: Ask) -> list[int]:
+def count_open(_: Reader, __: Request) -> list[int]:
     """Return the numbers of open files and threads."""
     gc.collect()
     try:

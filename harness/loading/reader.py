@@ -19,7 +19,7 @@ import torch
 from .content import Sample, samples_of
 from .fault import SOON_S, FaultKind, LoadingError, LoadingFault, bounded
 from .generators import seed_all
-from .source import Ask, Source, facts_of, is_map_style, torch_loader
+from .source import Request, Source, facts_of, is_map_style, torch_loader
 from .spawning import spawned_quickly
 from .tagged import Tag, TaggedBatch, can_be_tagged, tagged, untagged, with_data_set
 from .watched import diagnose
@@ -115,7 +115,13 @@ class Reader:
         self.limit_s = EPOCH_S
 
     def exercised(
-        self, exercise: Exercise, ask: Ask, *given: Any, limit_s: float, hurried: bool = False, placed: bool = True
+        self,
+        exercise: Exercise,
+        request: Request,
+        *given: Any,
+        limit_s: float,
+        hurried: bool = False,
+        placed: bool = True,
     ) -> Exercised:
         """Run an exercise within limits, and restore the global random state.
 
@@ -132,27 +138,27 @@ class Reader:
                 bounded(limit_s, keeps=self.source.is_one_object, wait_s=wait_s) as ended,
             ):
                 seed_all(SEED)  # a factory with random data makes the same data each time
-                value = exercise(self, ask, *given)
+                value = exercise(self, request, *given)
         except LoadingError as error:
             gc.collect()  # the next workers would inherit leftovers
             if not placed:
                 raise
             with _quietly():
-                fault = self._placed(ask, error)
+                fault = self._placed(request, error)
             raise LoadingError(fault) from error.__cause__
         return Exercised(value, ended.left)
 
-    def make(self, ask: Ask) -> Any:
+    def make(self, request: Request) -> Any:
         """Make a loader, without tags from an earlier exercise."""
-        loader = self.source.make(ask)
+        loader = self.source.make(request)
         return untagged(loader) if self.source.is_one_object else loader
 
-    def _placed(self, ask: Ask, error: LoadingError) -> LoadingFault:
+    def _placed(self, request: Request, error: LoadingError) -> LoadingFault:
         """Return the fault with its sample, if another epoch shows it."""
         if error.fault.index is not None or error.fault.kind in _NO_SAMPLE:
             return error.fault
         with suppress(Exception), spawned_quickly():
-            loader = self.make(ask)
+            loader = self.make(request)
             data_set = facts_of(loader).data_set
             if data_set is None or not is_map_style(data_set):
                 return error.fault
@@ -163,10 +169,12 @@ class Reader:
             if found is not None and found.index is not None:
                 return found
             if error.fault.kind is FaultKind.RAISED:
-                return uncollated(facts_of(loader).data_set, torch_loader(self.make(ask)), error.fault)
+                return uncollated(facts_of(loader).data_set, torch_loader(self.make(request)), error.fault)
         return error.fault
 
-    def epochs(self, ask: Ask, count: int, *, tags: bool, world_seed: int = SEED, inner: bool = False) -> list[Epoch]:
+    def epochs(
+        self, request: Request, count: int, *, tags: bool, world_seed: int = SEED, inner: bool = False
+    ) -> list[Epoch]:
         """Read several epochs of a loader. If the factory takes the epoch, make a new loader for each.
 
         With ``inner``, read the loader inside a wrapper; the wrapper still receives the epoch.
@@ -174,23 +182,23 @@ class Reader:
         seed_all(world_seed)
         epochs: list[Epoch] = []
         loader = None
-        for number in range(ask.epoch, ask.epoch + count):
+        for number in range(request.epoch, request.epoch + count):
             if loader is None or self.makes_each_epoch(loader):
-                loader = self.make(replace(ask, epoch=number))
+                loader = self.make(replace(request, epoch=number))
             tell_epoch(loader, number)
             if tags and can_be_tagged(loader):
                 loader = tagged(loader)
             epochs.append(self.epoch_of(torch_loader(loader) if inner else loader))
         return epochs
 
-    def tagged_epochs(self, ask: Ask, count: int, *, world_seed: int) -> list[Epoch]:
+    def tagged_epochs(self, request: Request, count: int, *, world_seed: int) -> list[Epoch]:
         """Read several epochs with tags, or without tags if a wrapper cannot process a tagged batch."""
         try:
-            return self.epochs(ask, count, tags=True, world_seed=world_seed)
+            return self.epochs(request, count, tags=True, world_seed=world_seed)
         except Exception:
-            if not facts_of(self.make(ask)).wrapped:
+            if not facts_of(self.make(request)).wrapped:
                 raise
-            return self.epochs(ask, count, tags=False, world_seed=world_seed)
+            return self.epochs(request, count, tags=False, world_seed=world_seed)
 
     def makes_each_epoch(self, loader: Any) -> bool:
         """Whether a loader has one epoch only: the factory takes the epoch, or is a generator function."""

@@ -16,7 +16,7 @@ from .content import Samples
 
 
 @dataclass(frozen=True)
-class Ask:
+class Request:
     """A request to a loader.
 
     Parameters
@@ -47,7 +47,7 @@ class Ask:
     world_size: int = 1
 
 
-KEYWORDS = tuple(Ask.__dataclass_fields__)
+KEYWORDS = tuple(Request.__dataclass_fields__)
 """Argument names that a factory may take."""
 
 _OF_A_DATA_SET = frozenset({"batch_size", "num_workers", "shuffle", "drop_last"})
@@ -75,14 +75,14 @@ class Promise:
     is_one_object: bool
     names: frozenset[str]
 
-    def named(self, ask: Ask) -> Ask:
+    def named(self, request: Request) -> Request:
         """Return the request with defaults for the arguments that the target does not name."""
-        return replace(Ask(), **{name: getattr(ask, name) for name in self.names})
+        return replace(Request(), **{name: getattr(request, name) for name in self.names})
 
-    def spelled(self, ask: Ask) -> str:
+    def spelled(self, request: Request) -> str:
         """Return how the loader is made, in words: what differs from the defaults, workers always."""
-        told = {name: getattr(ask, name) for name in KEYWORDS if name in self.names}
-        usual = Ask()
+        told = {name: getattr(request, name) for name in KEYWORDS if name in self.names}
+        usual = Request()
         words = [f"{name}={value}" for name, value in told.items() if value != getattr(usual, name)]
         return ", ".join(words)
 
@@ -123,15 +123,15 @@ class Source(Promise):
     def _makes_batches(self) -> bool:
         return "batch_size" in _named(self.target, self.name)
 
-    def make(self, ask: Ask) -> Any:
+    def make(self, request: Request) -> Any:
         """Make a loader; if the target is a loader, return it."""
         made = self.target
         if self.is_factory:
-            made = made(**{name: getattr(ask, name) for name in self.names & _taken(made)})
+            made = made(**{name: getattr(request, name) for name in self.names & _taken(made)})
         # A factory that takes a batch size makes batches, whatever kind of object yields them.
         if is_data_set(made) and not (self.is_factory and self._makes_batches and hasattr(made, "__iter__")):
             self.names |= _of(made)
-            return _loader(made, ask)
+            return _loader(made, request)
         return made
 
 
@@ -190,14 +190,14 @@ def _of(data_set: Any) -> frozenset[str]:
     return _OF_A_DATA_SET if is_map_style(data_set) else _OF_A_DATA_SET - {"shuffle", "drop_last"}
 
 
-def _loader(data_set: Any, ask: Ask) -> "DataLoader[Any]":
+def _loader(data_set: Any, request: Request) -> "DataLoader[Any]":
     """A loader of a data set that collates nothing: whether samples can be stacked is not the data set's business."""
-    options: dict[str, Any] = {"shuffle": ask.shuffle} if is_map_style(data_set) else {}
+    options: dict[str, Any] = {"shuffle": request.shuffle} if is_map_style(data_set) else {}
     return DataLoader(
         data_set,
-        ask.batch_size,
-        num_workers=ask.num_workers,
-        drop_last=ask.drop_last,
+        request.batch_size,
+        num_workers=request.num_workers,
+        drop_last=request.drop_last,
         collate_fn=Samples,
         **options,
     )

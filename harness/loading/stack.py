@@ -16,8 +16,8 @@ from types import CodeType, FrameType
 from typing import NamedTuple
 
 from harness.record.budget import DECODE, FETCH, READ, TRANSFORM, WAIT
-from harness.record.cell import cell
-from harness.timing.looking import Looking
+from harness.timing.stack_sampler import Looking
+from harness.wording.cell import cell
 
 
 class Look(NamedTuple):

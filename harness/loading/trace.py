@@ -277,7 +277,7 @@ def _received(began: float, batch: Any, closed: tuple[Trace, float]) -> TracedBa
 
 
 @dataclass(frozen=True)
-class Ask:
+class Request:
     """A request for a batch.
 
     Parameters
@@ -324,7 +324,7 @@ class TracedLoader:
             exchange(loader, **{name: _TracedSampler(getattr(loader, name), notes)})
         self._loader = loader
         self._notes = notes
-        self.asks: list[Ask] = []
+        self.requests: list[Request] = []
 
     @property
     def indices(self) -> list[Span]:
@@ -348,7 +348,7 @@ class TracedLoader:
                 traced: TracedBatch = next(batches)
             except StopIteration:
                 return
-            self.asks.append(Ask(began, time.perf_counter(), traced.trace, is_torchs))
+            self.requests.append(Request(began, time.perf_counter(), traced.trace, is_torchs))
             yield traced.batch
             del traced
 

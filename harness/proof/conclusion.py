@@ -7,7 +7,8 @@ import torch
 
 from harness.case import Case
 from harness.floats.format import Format
-from harness.laws.law import Contract, Law
+from harness.laws.contract import Contract
+from harness.laws.law import Law
 from harness.proof.layout import PairLayout, ValueLayout
 from harness.proof.tally import LIMITS, Tally, spelled
 from harness.record import LawOutcome, Proof, Status, Violation

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.calling.target import Loader, Target
+from harness.execution.runner import carry_out
 from harness.proof.proving import Proving
-from harness.work.carry_out import carry_out
 
 if TYPE_CHECKING:
     from harness.proof.shards import Shards
@@ -37,13 +37,13 @@ class Exhaustion(Target):
     quantities: Sequence[str] = ()
 
     pays_from: ClassVar[int] = 1
-    apart: ClassVar[bool] = True
+    isolated: ClassVar[bool] = True
 
     def longest_s(self, call_s: float) -> float:
         """Return the longest time of a shard in seconds; a shard calls the implementation thousands of times."""
         return 60.0 * call_s
 
-    def load(self, elsewhere: Loader | None = None) -> "Shards":
+    def load(self, remote: Loader | None = None) -> "Shards":
         """Load the cases, in this process or through a loader, and list the shards.
 
         Raises
@@ -56,13 +56,13 @@ class Exhaustion(Target):
         from harness.verdict.probe import Probe
 
         named = {"dtypes": self.dtypes, "layouts": self.layouts, "quantities": self.quantities}
-        tasks = tasks_of(self.cases(elsewhere), self.target, **named)
+        tasks = tasks_of(self.cases(remote), self.target, **named)
         return Shards(tasks, self.folder, Probe() if self.is_foreign else None)
 
-    def run(self, **means: Any) -> "list[Proof]":
-        """Finish every shard, and return the proofs; keywords as in :func:`harness.work.carry_out.carry_out`."""
-        with carry_out(self, **means) as hands:
-            proving = Proving(hands)
+    def run(self, **execution: Any) -> "list[Proof]":
+        """Finish every shard, and return the proofs; keywords as in :func:`harness.execution.runner.carry_out`."""
+        with carry_out(self, **execution) as backend:
+            proving = Proving(backend)
             for _ in proving.run():
                 pass
             return proving.proofs()

@@ -22,7 +22,8 @@ from dataclasses import dataclass
 
 from harness.case import Case
 from harness.floats.format import Format
-from harness.laws.law import Contract, Law
+from harness.laws.contract import Contract
+from harness.laws.law import Law
 from harness.proof.layout import PairLayout
 from harness.proof.operation import OPERATIONS, Operation, Output
 from harness.proof.space import Space, every_pair

@@ -3,17 +3,17 @@
 from collections.abc import Iterator
 from typing import Any
 
+from harness.execution.plan import Document
+from harness.execution.runner import Backend
 from harness.record import Proof, Property
-from harness.work.carry_out import Hands
-from harness.work.plan import Document
 
 
 class Proving:
     """The state of the proofs of an exhaustion; results on disk are known from the start."""
 
-    def __init__(self, hands: Hands) -> None:
-        self._hands = hands
-        first = [piece for piece in hands.pieces if "blank" in piece]
+    def __init__(self, backend: Backend) -> None:
+        self._hands = backend
+        first = [piece for piece in backend.pieces if "blank" in piece]
         self._blank = [Proof.model_validate(piece["blank"]) for piece in first]
         self._lost: dict[int, str] = {}
         self.properties: dict[Any, Property] = {}

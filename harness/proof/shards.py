@@ -17,16 +17,16 @@ from pydantic import ValidationError
 from harness.calling.adapter import Bridge, unbridged
 from harness.calling.discovery import is_shipped
 from harness.calling.source import subject_of
+from harness.execution.plan import Document
 from harness.proof import pairs, values
 from harness.proof.conclusion import Task, conclude
 from harness.proof.sweep import ROW_BY_ROW, Sweep
 from harness.proof.tally import Tally
 from harness.record import Proof, Record, write_atomically
-from harness.record.intake import is_there, read_bytes
+from harness.record.untrusted_file import is_there, read_bytes
 from harness.timing.clock import threads
 from harness.verdict.job import Job
 from harness.verdict.probe import Probe
-from harness.work.plan import Document
 
 _VERSION = 4
 """Version of the shard files; files of other versions are computed again."""

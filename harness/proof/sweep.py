@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.calling.adapter import NotApplicable
-from harness.calling.surroundings import clock_of
+from harness.calling.host import clock_of
 from harness.calling.watch import Trust
-from harness.calling.wire import Alien
 from harness.floats.double_double import Array
-from harness.laws.nature import as_declared
-from harness.laws.subject import CaseError, Subject
+from harness.isolation.wire import Unsupported
+from harness.laws.case_error import CaseError
+from harness.laws.subject import Subject
+from harness.laws.traits import as_declared
 from harness.proof.examination import Examination, Suspects
 from harness.proof.layout import PairLayout
 from harness.proof.operation import Argument
@@ -72,7 +73,7 @@ class Caller:
         """Check the type and shape of an output, and return its codes."""
         name, argument = self.task.case.name, self.lanes[0].argument
         if not isinstance(output, Tensor):
-            kind = output.kind if isinstance(output, Alien) else type(output).__name__
+            kind = output.kind if isinstance(output, Unsupported) else type(output).__name__
             raise CaseError(f"{name} returns {kind} instead of a tensor")
         is_loss = len(self.task.outputs) == 1
         wanted = argument.shape[:1] if is_loss else argument.shape

@@ -8,7 +8,7 @@ from harness.case import Case
 from harness.contracts import claimed, contract_named
 from harness.error import UsageError, did_you_mean, listed
 from harness.floats.format import format_of
-from harness.laws.law import Contract
+from harness.laws.contract import Contract
 from harness.proof import pairs, values
 from harness.proof.conclusion import Task
 from harness.proof.layout import VALUE_LAYOUTS, takes

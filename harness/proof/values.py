@@ -8,14 +8,16 @@ import torch
 from torch import Tensor
 
 from harness.calling.adapter import NotApplicable
-from harness.calling.surroundings import HERE, clock_of, surroundings_of
+from harness.calling.host import HERE, clock_of, host_of
 from harness.case import Case
 from harness.floats.double_double import Array
 from harness.floats.format import Format, to_ordinal
 from harness.floats.measurement import Measurement
 from harness.floats.oracle import confirming, recalling
-from harness.laws.law import Contract, Example, Law
-from harness.laws.subject import CaseError, Subject
+from harness.laws.case_error import CaseError
+from harness.laws.contract import Contract
+from harness.laws.law import Example, Law
+from harness.laws.subject import Subject
 from harness.proof.layout import VALUE_LAYOUTS, ValueLayout
 from harness.proof.replay import as_declared
 from harness.proof.tally import LIMITS, MOMENTS, Tally
@@ -149,7 +151,7 @@ class Values:
         row = worst_row(example, job.axes, measurement, fails)
         minimal = row if len(row["x"]) == 1 else minimise(row, job.axes, self.format_, fails)
         violation = decide(job, example=minimal, corpora=()).violation
-        if violation is not None and surroundings_of(self.case) is not HERE:
+        if violation is not None and host_of(self.case) is not HERE:
             # The remote process can only trace the plain call, because the layout is applied in this process.
             plain = decide(replace(job, case=self.case), example=minimal, corpora=()).violation
             event, cause = (None, law.likely_cause(violation.actual)) if plain is None else (plain.event, plain.cause)

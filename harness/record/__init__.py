@@ -31,9 +31,8 @@ an altered run is refused. This package imports neither torch nor pandas.
 """
 
 from harness.record.audit import WHAT_IF, Audit, AuditFinding, AuditKind, Headroom, Stretch
-from harness.record.audit_run import AuditRun, ruin_line, run_lines
-from harness.record.audit_text import audit_html, audit_line, audit_text, finding_lines, narrowest, telling
-from harness.record.audit_trend import Trend, trend_line, trends
+from harness.record.audit_run import AuditRun
+from harness.record.command import Ended, Work, early, unfinished
 from harness.record.estimate import (
     LEVEL,
     Estimate,
@@ -46,36 +45,13 @@ from harness.record.estimate import (
     standard_error,
 )
 from harness.record.fault import Fault
-from harness.record.finding import RANKS, WRONG, Finding, by_verdict, findings, mark_of
-from harness.record.finding_text import (
-    facts,
-    finding_block,
-    finding_in_full,
-    finding_in_short,
-    glossary_line,
-    sentence,
-    title_of,
-    unclaimed_line,
-)
 from harness.record.folder import FILES, RUNS, Row, RunFolder, oldest_first
 from harness.record.gate import Comparison, Gate, GateFinding, Outcome, Slices
-from harness.record.grade import Grade, grade, grades
 from harness.record.head import Run, Subject
 from harness.record.learned import LEVELS, ClassWeights, Confusion, FitData
 from harness.record.origin import Origin
 from harness.record.passage import Passage, Stage, Station
 from harness.record.proof import LawOutcome, Proof, Witness
-from harness.record.proof_text import (
-    broken_blocks,
-    differing,
-    extent,
-    laws_held,
-    proof_line,
-    unanswered_proofs,
-    where,
-    witness,
-    worst,
-)
 from harness.record.property import Property, property_sentences
 from harness.record.schema import (
     ANY,
@@ -101,33 +77,16 @@ from harness.record.schema import (
 from harness.record.score import Score, Speed, Tier
 from harness.record.storage import write_atomically
 from harness.record.survey import Accumulator, Breaking, Profile, Worst, share_of_best
-from harness.record.survey_text import (
-    by_case,
-    closed_form,
-    disagreeing,
-    first_loss,
-    how_sure,
-    in_words,
-    summing,
-    survey_line,
-    unanswered,
-    undeclared,
-    what_happens,
-)
-from harness.record.text import census_line, failing, laws_in, skip_lines, verdict_line, violation_block
-from harness.record.work import Ended, Work, early, unfinished
 
 __all__ = [
     "ANY",
     "FILES",
     "LEVEL",
     "LEVELS",
-    "RANKS",
     "RUNS",
     "SCHEMA",
     "SEED",
     "WHAT_IF",
-    "WRONG",
     "Accumulator",
     "Audit",
     "AuditFinding",
@@ -146,11 +105,9 @@ __all__ = [
     "Event",
     "EventKind",
     "Fault",
-    "Finding",
     "FitData",
     "Gate",
     "GateFinding",
-    "Grade",
     "Headroom",
     "Image",
     "Input",
@@ -178,72 +135,22 @@ __all__ = [
     "Subject",
     "TensorText",
     "Tier",
-    "Trend",
     "Verdict",
     "Violation",
     "Witness",
     "Work",
     "Worst",
     "WorstExample",
-    "audit_html",
-    "audit_line",
-    "audit_text",
     "bounded_ratio",
-    "broken_blocks",
-    "by_case",
-    "by_verdict",
-    "census_line",
-    "closed_form",
-    "differing",
-    "disagreeing",
     "early",
-    "extent",
-    "facts",
-    "failing",
-    "finding_block",
-    "finding_in_full",
-    "finding_in_short",
-    "finding_lines",
-    "findings",
-    "first_loss",
     "geometric_mean",
-    "glossary_line",
-    "grade",
-    "grades",
-    "how_sure",
-    "in_words",
-    "laws_held",
-    "laws_in",
-    "mark_of",
     "mean_ratio",
     "median_ratio",
-    "narrowest",
     "oldest_first",
     "one_sided_reach",
-    "proof_line",
     "property_sentences",
-    "ruin_line",
-    "run_lines",
-    "sentence",
     "share_of_best",
-    "skip_lines",
     "standard_error",
-    "summing",
-    "survey_line",
-    "telling",
-    "title_of",
-    "trend_line",
-    "trends",
-    "unanswered",
-    "unanswered_proofs",
-    "unclaimed_line",
-    "undeclared",
     "unfinished",
-    "verdict_line",
-    "violation_block",
-    "what_happens",
-    "where",
-    "witness",
-    "worst",
     "write_atomically",
 ]

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from harness.error import UsageError
-from harness.record.intake import is_there, parsed, read_text
 from harness.record.schema import Counterexample
+from harness.record.untrusted_file import is_there, parsed, read_text
 
 WHAT = "a corpus of counterexamples"
 REMEDY = "fix or delete the line, or freeze the run again"

@@ -18,7 +18,6 @@ from harness.record.chain import (
 )
 from harness.record.gate import Comparison, GateFinding, Slices
 from harness.record.head import Run
-from harness.record.intake import decoded, document, is_there, parsed, read_bytes, shown
 from harness.record.learned import ClassWeights, Confusion, FitData
 from harness.record.passage import Passage
 from harness.record.proof import Proof
@@ -26,6 +25,7 @@ from harness.record.property import Property
 from harness.record.schema import SCHEMA, Epoch, FileState, Image, LearnedParameter, Verdict
 from harness.record.storage import write_atomically, written
 from harness.record.survey import Accumulator, Breaking, Profile, Worst
+from harness.record.untrusted_file import decoded, document, is_there, parsed, read_bytes, shown
 
 Row = (
     Verdict

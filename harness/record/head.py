@@ -4,8 +4,8 @@ from typing import Literal
 
 from pydantic import Field
 
+from harness.record.command import Work
 from harness.record.schema import SCHEMA, Count, DataSource, Environment, FileState, Record
-from harness.record.work import Work
 
 
 class Subject(Record):

@@ -5,7 +5,7 @@ the output shows all of them together. If none of them arrives, the sum is seque
 is missing, there are partial sums, and only the partial sum with the one loses its small terms. If all of them arrive,
 the accumulator is wider, or the partial sums are too short to matter.
 
-A contract defines how to read the sum off an output: :attr:`harness.laws.law.Contract.total`.
+A contract defines how to read the sum off an output: :attr:`harness.laws.contract.Contract.total`.
 """
 
 import math
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.floats.format import FORMATS, Format
-from harness.laws.subject import CaseError
+from harness.laws.case_error import CaseError
 from harness.record import Accumulator
 from harness.verdict.job import Job
 

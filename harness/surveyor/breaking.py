@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from harness.floats.format import from_ordinal, to_ordinal
 from harness.floats.measurement import Measurement
 from harness.floats.oracle import confirming
-from harness.laws.law import Example, Law, Ray
-from harness.laws.subject import CaseError
+from harness.laws.case_error import CaseError
+from harness.laws.law import Example, Law
+from harness.laws.ray import Ray
 from harness.record import Breaking, Status
 from harness.surveyor.boundary import Boundary, Effort, Places, first_failure
 from harness.surveyor.closed_form import FORMS, form_value, reaches
@@ -68,7 +69,7 @@ def _parameters(ray: Ray, job: Job, values: list[float]) -> torch.Tensor:
 
 
 @dataclass(frozen=True)
-class Course:
+class RaySearch:
     """A law followed along a ray: parameters by their place, from the ray's start to its end."""
 
     job: Job
@@ -157,49 +158,49 @@ def worst_of_each(measurement: Measurement, rows: int) -> NDArray[np.float64]:
 
 def breaking(job: Job, ray: Ray) -> Breaking:
     """Follow a law along a ray."""
-    course = Course(job, ray)
+    search = RaySearch(job, ray)
     try:
-        boundary = first_failure(course.fails, course.length, course.probes(), course.effort)
-        place, confirmed = _confirmed(course, boundary)
-        facts = _facts(course, place) if place is not None else {}
+        boundary = first_failure(search.fails, search.length, search.probes(), search.effort)
+        place, confirmed = _confirmed(search, boundary)
+        facts = _facts(search, place) if place is not None else {}
     except CaseError as error:
-        return _record(course, Boundary(None, "scanned", 0), reason=str(error))
-    return _record(course, boundary, confirmed=confirmed, **facts)
+        return _record(search, Boundary(None, "scanned", 0), reason=str(error))
+    return _record(search, boundary, confirmed=confirmed, **facts)
 
 
-def _confirmed(course: Course, boundary: Boundary) -> tuple[int | None, bool | None]:
+def _confirmed(search: RaySearch, boundary: Boundary) -> tuple[int | None, bool | None]:
     """Measure the breaking point and its predecessor alone, by ball arithmetic; look around where they disagree."""
     if boundary.place is None:
         return None, None
-    around = range(max(0, boundary.place - _STRAY), min(course.length, boundary.place + _STRAY + 1))
-    if _is_first(course, boundary.place):
+    around = range(max(0, boundary.place - _STRAY), min(search.length, boundary.place + _STRAY + 1))
+    if _is_first(search, boundary.place):
         return boundary.place, True
-    first = next((place for place in around if _is_first(course, place)), None)
+    first = next((place for place in around if _is_first(search, place)), None)
     return (boundary.place, False) if first is None else (first, True)
 
 
-def _is_first(course: Course, place: int) -> bool:
-    holds_before = place == 0 or not course.measured(place - 1, confirm=True).broken
-    return holds_before and course.measured(place, confirm=True).broken
+def _is_first(search: RaySearch, place: int) -> bool:
+    holds_before = place == 0 or not search.measured(place - 1, confirm=True).broken
+    return holds_before and search.measured(place, confirm=True).broken
 
 
-def _facts(course: Course, place: int) -> dict[str, Any]:
+def _facts(search: RaySearch, place: int) -> dict[str, Any]:
     """Return the values at the breaking point, and its closed form."""
-    job, value = course.job, course.value(place)
-    example = course.example(np.array([place], dtype=np.int64))
-    measurement = course.measured(place, confirm=True)
+    job, value = search.job, search.value(place)
+    example = search.example(np.array([place], dtype=np.int64))
+    measurement = search.measured(place, confirm=True)
     at = measurement.worst
     read = {name: example[name] for name in job.law.reads}
     return {
         "value": value,
-        "value_hex": str(int(value)) if course.ray.whole else hexadecimal(value),
+        "value_hex": str(int(value)) if search.ray.whole else hexadecimal(value),
         "actual": float(measurement.actual[at]),
         "expected": float(measurement.expected[at]),
         "deviation": float(measurement.deviation[at]),
         "bound": measurement.admitted(at),
         "example": to_text(read, job.contract),
         "replay": _replay(job, read),
-        **_form(course, place),
+        **_form(search, place),
     }
 
 
@@ -210,29 +211,29 @@ def _replay(job: Job, read: Example) -> str | None:
     return replay_command(job.case, job.contract, job.law.name, job.format, read, "")
 
 
-def _form(course: Course, place: int) -> dict[str, Any]:
+def _form(search: RaySearch, place: int) -> dict[str, Any]:
     """Return the closed form that the case declares, or a known form with exactly this value."""
-    job, ray = course.job, course.ray
+    job, ray = search.job, search.ray
     declared = job.case.declared_point(job.law.name, ray.name, job.format.name)
     for name in (declared,) if declared else (FORMS if place else ()):
         form = form_value(name, job.format, ray.columns)
-        agrees = _reached(course, place, form) and not (place and _reached(course, place - 1, form))
+        agrees = _reached(search, place, form) and not (place and _reached(search, place - 1, form))
         if declared or agrees:
             return {"form": name, "form_value": float(form), "declared": bool(declared), "agrees": agrees}
     return {}
 
 
-def _reached(course: Course, place: int, form: Any) -> bool:
-    return reaches(course.value(place), form, falling=course.falling)
+def _reached(search: RaySearch, place: int, form: Any) -> bool:
+    return reaches(search.value(place), form, falling=search.falling)
 
 
-def _is_expected(course: Course) -> bool:
+def _is_expected(search: RaySearch) -> bool:
     """Whether the case declares the break, or the ray has no law, so that the break is a property of the format.
 
     A break along a ray of lengths is declared under the name of the law on long rows.
     """
-    job = course.job
-    names = [job.law.name, *([LONG] if course.ray.whole else [])]
+    job = search.job
+    names = [job.law.name, *([LONG] if search.ray.whole else [])]
     if job.law.inputs is not None:
         # The same property on the contract's own inputs, which the beginning of the ray may be among.
         names += [law.name for law in job.contract.laws if law.measure is job.law.measure and law.inputs is None]
@@ -241,8 +242,8 @@ def _is_expected(course: Course) -> bool:
     return any(job.case.declared_break(name, job.format.name) for name in names)
 
 
-def _record(course: Course, boundary: Boundary, **facts: Any) -> Breaking:
-    job, ray = course.job, course.ray
+def _record(search: RaySearch, boundary: Boundary, **facts: Any) -> Breaking:
+    job, ray = search.job, search.ray
     declared = job.case.declared_point(job.law.name, ray.name, job.format.name)
     missed = {"form": declared, "declared": True, "agrees": False} if declared and "form" not in facts else {}
     if missed:
@@ -254,7 +255,7 @@ def _record(course: Course, boundary: Boundary, **facts: Any) -> Breaking:
         ray=ray.name,
         formula=ray.formula,
         end=ray.end(job.format),
-        expected_break=_is_expected(course),
+        expected_break=_is_expected(search),
         certainty=boundary.certainty,
         probes=boundary.probes,
         **described,

@@ -6,21 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
-from harness.record import (
-    Accumulator,
-    Breaking,
-    Passage,
-    Profile,
-    Property,
-    Record,
-    Worst,
-    disagreeing,
-    property_sentences,
-    survey_line,
-    undeclared,
-    what_happens,
-)
-from harness.work.logbook import notebook
+from harness.execution.logbook import notebook
+from harness.record import Accumulator, Breaking, Passage, Profile, Property, Record, Worst, property_sentences
+from harness.wording import disagreeing, survey_line, undeclared, what_happens
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,7 +8,10 @@ from harness.calling.known import completed, of_function
 from harness.case import Break, Case
 from harness.contracts import claimed
 from harness.error import UsageError, did_you_mean, listed
-from harness.laws.law import Contract, Law, Ray
+from harness.execution.progress import followed
+from harness.laws.contract import Contract
+from harness.laws.law import Law
+from harness.laws.ray import Ray
 from harness.laws.standard_rays import rays_of
 from harness.record import SEED
 from harness.surveyor.breaking import follows, is_followed
@@ -19,7 +22,6 @@ from harness.surveyor.search import Budget
 from harness.timing.clock import threads
 from harness.verdict.job import Job, jobs
 from harness.verdict.probe import Probe
-from harness.work.progress import followed
 
 
 @dataclass(frozen=True)

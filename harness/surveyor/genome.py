@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.floats.format import Format, from_ordinal, to_ordinal
-from harness.laws.law import Example, Ray
+from harness.laws.law import Example
+from harness.laws.ray import Ray
 from harness.laws.standard_rays import COLUMNS, rays_of
 from harness.laws.strategies import Shape, thresholds
 from harness.verdict.job import Job

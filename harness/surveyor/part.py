@@ -8,8 +8,8 @@ import torch
 
 from harness.calling.adapter import NotApplicable
 from harness.calling.device import seed_all
-from harness.laws.law import Ray
-from harness.laws.subject import CaseError
+from harness.laws.case_error import CaseError
+from harness.laws.ray import Ray
 from harness.record import Accumulator, Breaking
 from harness.surveyor.accumulator import accumulator
 from harness.surveyor.breaking import breaking

@@ -16,12 +16,14 @@ from harness.calling.trace.step import Step
 from harness.floats import Array
 from harness.floats.measurement import Measurement
 from harness.floats.oracle import confirming
-from harness.laws.law import Example, Ray
+from harness.laws.case_error import CaseError
+from harness.laws.law import Example
+from harness.laws.ray import Ray
 from harness.laws.standard_rays import rays_of
-from harness.laws.subject import CaseError, Subject
+from harness.laws.subject import Subject
 from harness.record import Breaking, Passage, Stage, Station
 from harness.record.passage import BOOK
-from harness.surveyor.breaking import Course, first_value
+from harness.surveyor.breaking import RaySearch, first_value
 from harness.verdict.job import Job
 from harness.verdict.replay import hexadecimal
 
@@ -54,7 +56,7 @@ def is_drawn(job: Job, ray: Ray) -> bool:
 
 def passage(job: Job, ray: Ray, point: Breaking) -> Passage:
     """Call an implementation along a ray, around the breaking point of a law of the value."""
-    course = Course(job, ray)
+    search = RaySearch(job, ray)
     return Passage(
         **job.identity,
         ray=ray.name,
@@ -62,24 +64,24 @@ def passage(job: Job, ray: Ray, point: Breaking) -> Passage:
         breaks_at=point.value,
         form=point.form,
         expected_break=point.expected_break,
-        stations=tuple(_station(course, place) for place in _places(course, point.value)),
+        stations=tuple(_station(search, place) for place in _places(search, point.value)),
     )
 
 
-def _places(course: Course, breaks_at: float | None) -> list[int]:
+def _places(search: RaySearch, breaks_at: float | None) -> list[int]:
     """Places of the stations, in order."""
-    reach = min(_BEYOND * (breaks_at or course.job.format.log_max), course.ray.end(course.job.format))
-    places = set(course.places([reach * (step / SPREAD) ** _CLOSER for step in range(SPREAD + 1)]))
-    places |= {course.place(BOOK)} if reach >= BOOK else set()
+    reach = min(_BEYOND * (breaks_at or search.job.format.log_max), search.ray.end(search.job.format))
+    places = set(search.places([reach * (step / SPREAD) ** _CLOSER for step in range(SPREAD + 1)]))
+    places |= {search.place(BOOK)} if reach >= BOOK else set()
     if breaks_at is not None:
-        first = course.place(breaks_at)
+        first = search.place(breaks_at)
         places |= set(range(first - NEAR, first + NEAR))
-    return sorted(place for place in places if 0 <= place < course.length)
+    return sorted(place for place in places if 0 <= place < search.length)
 
 
-def _station(course: Course, place: int) -> Station:
-    job, t = course.job, course.value(place)
-    example = course.example(np.array([place], dtype=np.int64))
+def _station(search: RaySearch, place: int) -> Station:
+    job, t = search.job, search.value(place)
+    example = search.example(np.array([place], dtype=np.int64))
     measurement, steps = _recorded(job, example)
     at = measurement.worst
     given = next(value for value in example.values() if isinstance(value, Tensor))
@@ -129,7 +131,7 @@ class _Watched(Subject):
 
     def __init__(self, job: Job) -> None:
         super().__init__(job.case, job.contract, job.format)
-        self._recording = self.surroundings.recorder()
+        self._recording = self.host.recorder()
         self._recorded = False
 
     def attempt(self, what: str, action: Callable[[], Any]) -> Any:

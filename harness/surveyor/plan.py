@@ -11,10 +11,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.calling.target import Loader, Target
+from harness.execution.plan import Document
+from harness.execution.runner import Backend, carry_out
 from harness.record import SEED, Passage
 from harness.surveyor.discovery import DISCOVERIES, Discovery, unanswered
-from harness.work.carry_out import Hands, carry_out
-from harness.work.plan import Document
 
 if TYPE_CHECKING:
     from harness.surveyor.part import Part
@@ -45,41 +45,41 @@ class Survey(Target):
     seed: int = SEED
 
     pays_from: ClassVar[int] = 1
-    apart: ClassVar[bool] = True
+    isolated: ClassVar[bool] = True
 
     def longest_s(self, call_s: float) -> float:
         """Return the time limit of a part in seconds: the limit of a law, and the time of a search."""
         return 12.0 * call_s + (self.seconds or 0.0)
 
-    def load(self, elsewhere: Loader | None = None) -> "Parts":
+    def load(self, remote: Loader | None = None) -> "Parts":
         """Load the cases, here or elsewhere, and list the parts."""
         from harness.surveyor.explore import explorations
         from harness.surveyor.search import Budget
 
         budget = Budget(self.batches, self.seconds, seed=self.seed)
         restricted = {"laws": self.laws, "dtypes": self.dtypes, "rays": self.rays}
-        listed = explorations(self.cases(elsewhere), budget, **restricted, watched=self.is_foreign)
+        listed = explorations(self.cases(remote), budget, **restricted, watched=self.is_foreign)
         return Parts([part for exploration in listed for part in exploration.parts], probed=self.is_foreign)
 
-    def run(self, **means: Any) -> Iterator[tuple[str, list[Discovery]]]:
+    def run(self, **execution: Any) -> Iterator[tuple[str, list[Discovery]]]:
         """Yield the subject and the findings of each part.
 
-        The ``means`` are the arguments of :func:`harness.work.carry_out.carry_out`.
+        The ``execution`` are the arguments of :func:`harness.execution.runner.carry_out`.
         """
-        with carry_out(self, **means) as hands:
-            yield from self.findings(hands)
+        with carry_out(self, **execution) as backend:
+            yield from self.findings(backend)
 
-    def passages(self, hands: Hands) -> Iterator[Passage]:
+    def passages(self, backend: Backend) -> Iterator[Passage]:
         """Yield only the passages along the rays that a report draws."""
-        drawn = [index for index, piece in enumerate(hands.pieces) if piece["drawn"]]
-        for answer in hands.answers(drawn):
+        drawn = [index for index, piece in enumerate(backend.pieces) if piece["drawn"]]
+        for answer in backend.answers(drawn):
             found = [] if answer.said is None else DISCOVERIES.validate_python(answer.said["findings"])
             yield from (one for one in found if isinstance(one, Passage))
 
-    def findings(self, hands: Hands) -> Iterator[tuple[str, list[Discovery]]]:
+    def findings(self, backend: Backend) -> Iterator[tuple[str, list[Discovery]]]:
         """Yield the subject of each part and its findings, as soon as they are known."""
-        for answer in hands.answers(range(len(hands.pieces))):
-            piece = hands.pieces[answer.index]
+        for answer in backend.answers(range(len(backend.pieces))):
+            piece = backend.pieces[answer.index]
             if answer.said is None:
                 yield piece["title"], unanswered(piece, str(answer.reason))
             else:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.floats.measurement import Measurement
-from harness.laws.law import Ray
+from harness.laws.ray import Ray
 from harness.laws.standard_rays import rays_of
 from harness.record import Profile
 from harness.surveyor.genome import Genome, rounded

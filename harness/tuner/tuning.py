@@ -30,7 +30,7 @@ BUDGET_S = 0.5
 
 
 @dataclass(frozen=True)
-class Wish:
+class SearchSpace:
     """Settings to choose from.
 
     Parameters
@@ -100,7 +100,7 @@ class Tuning:
     """
 
     dataset: Any
-    wish: Wish
+    space: SearchSpace
     cores: int
     seconds: float
     step: Step | None = None
@@ -114,7 +114,7 @@ class Tuning:
 
     def __post_init__(self) -> None:
         """Begin without workers, at the largest batch size, for which workers gain most; wait for the accelerator."""
-        self.looked_at = Choice(max(self.wish.batch_sizes))
+        self.looked_at = Choice(max(self.space.batch_sizes))
         if self.step is not None:
             self.step = synchronized(self.step, current_accelerator())
 
@@ -135,7 +135,7 @@ class Tuning:
             left_s = max((1 - ENDING) * self.seconds - loop_s - (time.perf_counter() - began), 0.0)
             assert self.advice is not None
             # The number of cores does not limit workers that wait.
-            at_once = max(self.wish.workers) if self.advice.waits else self.cores
+            at_once = max(self.space.workers) if self.advice.waits else self.cores
             settings = LoaderSearchSettings(cores=at_once, budget_s=left_s, step_s=self.step_s, seed=self.seed)
 
             def measure(choice: Choice, seconds: float) -> Measured:
@@ -153,12 +153,12 @@ class Tuning:
         """Return the configurations worth measuring: whole batches if they gain, and workers unless ruled out."""
         size = self.looked_at.batch_size
         if self.step is not None:
-            for number in self.wish.batch_sizes:
+            for number in self.space.batch_sizes:
                 batch = next(iter(Choice(number).load(self.dataset)))
                 self.step_s[number] = step_s(self.step, batch)
         self.advice = examine(self.dataset, size, cores=self.cores, step_s=self.step_s.get(size), seed=self.seed)
         kind = LoaderKind.BATCHES if self.advice.takes_batches else LoaderKind.ITEMS
-        return self.wish.grid(kind, workers=not self.advice.forbids_workers)
+        return self.space.grid(kind, workers=not self.advice.forbids_workers)
 
     def _train(self, step: Step) -> None:
         """Run the training loop with the choice, and measure its waiting."""

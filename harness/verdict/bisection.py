@@ -13,13 +13,13 @@ class Interval:
 
     passing: int
     failing: int
-    apart: int
+    spacing: int
     """Smallest distance between the two ends."""
 
     def halved(self, fails: Callable[[int], bool]) -> int:
         """The last ordinal that fails, by one question for each bit."""
         passing, failing = self.passing, self.failing
-        while abs(failing - passing) > self.apart:
+        while abs(failing - passing) > self.spacing:
             middle = (failing + passing) // 2
             passing, failing = (passing, middle) if fails(middle) else (middle, failing)
         return failing
@@ -32,25 +32,25 @@ class Interval:
         If a row behaves differently alone, the steps are taken one at a time.
         """
         passing, failing = self.passing, self.failing
-        while abs(failing - passing) > self.apart:
-            ordinals = _middles(passing, failing, self.apart, _LEVELS)
+        while abs(failing - passing) > self.spacing:
+            ordinals = _middles(passing, failing, self.spacing, _LEVELS)
             answers = each_fails(ordinals)
             if answers is None:
                 return self.halved(fails)
             is_failing = dict(zip(ordinals, answers, strict=True))
-            while abs(failing - passing) > self.apart and (middle := (failing + passing) // 2) in is_failing:
+            while abs(failing - passing) > self.spacing and (middle := (failing + passing) // 2) in is_failing:
                 passing, failing = (passing, middle) if is_failing[middle] else (middle, failing)
         alone = (failing == self.failing or fails(failing)) and (passing == self.passing or not fails(passing))
         return failing if alone else self.halved(fails)
 
 
-def _middles(passing: int, failing: int, apart: int, levels: int) -> list[int]:
+def _middles(passing: int, failing: int, spacing: int, levels: int) -> list[int]:
     """Return all possible midpoints of the next halvings."""
-    if not levels or abs(failing - passing) <= apart:
+    if not levels or abs(failing - passing) <= spacing:
         return []
     middle = (failing + passing) // 2
     return [
         middle,
-        *_middles(passing, middle, apart, levels - 1),
-        *_middles(middle, failing, apart, levels - 1),
+        *_middles(passing, middle, spacing, levels - 1),
+        *_middles(middle, failing, spacing, levels - 1),
     ]

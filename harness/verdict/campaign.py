@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from harness.calling.target import Loader, Target
 from harness.case import UNCLAIMED, Case
 from harness.error import UsageError, listed
+from harness.execution.plan import Document
+from harness.execution.result import Answer
+from harness.execution.runner import Backend, carry_out
 from harness.record import SEED, Fault, Property, Status, Verdict
-from harness.work.answer import Answer
-from harness.work.carry_out import Hands, carry_out
-from harness.work.plan import Document
 
 if TYPE_CHECKING:
     from harness.verdict.job import Job
@@ -68,16 +68,16 @@ class Campaign(Target):
     corpus: Path | None = None
     example: str | None = None
     strict: bool = False
-    late: int | None = None
+    recheck_seed: int | None = None
 
     pays_from: ClassVar[int] = 2
-    apart: ClassVar[bool] = True
+    isolated: ClassVar[bool] = True
 
     def longest_s(self, call_s: float) -> float:
         """Seconds that a law may take in which no call was found to hang."""
         return 12.0 * call_s
 
-    def load(self, elsewhere: Loader | None = None) -> "Decisions":
+    def load(self, remote: Loader | None = None) -> "Decisions":
         """Load the cases, here or elsewhere, and list the verdicts to reach.
 
         Raises
@@ -86,11 +86,11 @@ class Campaign(Target):
             If they cannot be loaded.
         """
         from harness.verdict.job import jobs
-        from harness.verdict.misfit import refuse_misfit
+        from harness.verdict.signature import refuse_misfit
 
-        cases = self.cases(elsewhere)
-        if elsewhere is not None and _has_loaders(cases) and elsewhere.begins_to_read_loaders():
-            cases = self.cases(elsewhere)
+        cases = self.cases(remote)
+        if remote is not None and _has_loaders(cases) and remote.begins_to_read_loaders():
+            cases = self.cases(remote)
         listed = jobs(
             cases,
             laws=self.laws,
@@ -103,26 +103,26 @@ class Campaign(Target):
         if self.is_single:
             for case, contract in {id(job.case): (job.case, job.contract) for job in listed}.values():
                 refuse_misfit(case, contract)
-        return Decisions(self, listed, elsewhere=elsewhere is not None)
+        return Decisions(self, listed, remote=remote is not None)
 
     @property
     def is_single(self) -> bool:
         """Whether the target is a single function of the user, and not a package of cases."""
         return self.is_foreign and ":" in self.target
 
-    def run(self, **means: Any) -> Iterator[Verdict]:
+    def run(self, **execution: Any) -> Iterator[Verdict]:
         """Yield the verdicts in the order of the jobs.
 
         Parameters
         ----------
         means
-            As :func:`harness.work.carry_out.carry_out` takes them.
+            As :func:`harness.execution.runner.carry_out` takes them.
         """
-        with carry_out(self, **means) as hands:
-            yield from self.verdicts(hands)
+        with carry_out(self, **execution) as backend:
+            yield from self.verdicts(backend)
 
     def verdicts(
-        self, hands: Hands, found: dict[Any, Property] | None = None, indices: Sequence[int] | None = None
+        self, backend: Backend, found: dict[Any, Property] | None = None, indices: Sequence[int] | None = None
     ) -> Iterator[Verdict]:
         """Yield the verdicts in the order of the jobs.
 
@@ -135,14 +135,14 @@ class Campaign(Target):
         indices
             Numbers of the jobs; all when absent.
         """
-        for answer in hands.answers(range(len(hands.pieces)) if indices is None else indices):
+        for answer in backend.answers(range(len(backend.pieces)) if indices is None else indices):
             for document in (answer.said or {}).pop("properties", ()):
                 one = Property.model_validate(document)
                 if found is not None:
                     found[one.key] = one
-            yield _verdict(hands.pieces[answer.index], answer)
+            yield _verdict(backend.pieces[answer.index], answer)
 
-    def decide(self, job: "Job", *, elsewhere: bool = False) -> Verdict:
+    def decide(self, job: "Job", *, remote: bool = False) -> Verdict:
         """Reach one verdict."""
         from harness.verdict.corpus import FOLDER
         from harness.verdict.decide import decide
@@ -155,7 +155,7 @@ class Campaign(Target):
             seconds=self.seconds,
             corpora=[folder for folder in corpora if folder is not None],
             example=None if self.example is None else _spelled_out(self.example, job),
-            late=self.late if elsewhere else None,
+            recheck_seed=self.recheck_seed if remote else None,
         )
 
 
@@ -175,7 +175,7 @@ class Decisions:
 
     campaign: Campaign
     jobs: "Sequence[Job]"
-    elsewhere: bool = False
+    remote: bool = False
 
     @cached_property
     def probe(self) -> "Probe":
@@ -198,8 +198,8 @@ class Decisions:
                 "unreached": unreached(job).model_dump(mode="json"),
                 "of_tensors": job.contract.output is not None,
                 "prints": job.contract.form == "delivery",
-                "kin": job.format.name,
-                "apart": self.elsewhere,
+                "affinity": job.format.name,
+                "isolated": self.remote,
             }
             for job in self.jobs
         ]
@@ -209,9 +209,9 @@ class Decisions:
         job = self.jobs[index]
         if not self.campaign.is_foreign:
             return self.campaign.decide(job).model_dump(mode="json")
-        verdict = self.probe.decided(job, partial(self.campaign.decide, elsewhere=self.elsewhere))
+        verdict = self.probe.decided(job, partial(self.campaign.decide, remote=self.remote))
         if self.campaign.is_single:
-            from harness.verdict.misfit import refuse_uncallable
+            from harness.verdict.signature import refuse_uncallable
 
             refuse_uncallable([job], [verdict])
         properties = self.probe.properties(job)

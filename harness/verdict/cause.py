@@ -128,7 +128,7 @@ class _Recording(Subject):
     def __init__(self, job: Job) -> None:
         super().__init__(job.case, job.contract, job.format)
         self.answers: list[Any] = []
-        self._recording = self.surroundings.recorder()
+        self._recording = self.host.recorder()
         self._views: list[View] = []
 
     def attempt(self, what: str, action: Callable[[], Any]) -> Any:

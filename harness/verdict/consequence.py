@@ -21,9 +21,10 @@ from torch import Tensor
 
 from harness.calling.adapter import NotApplicable
 from harness.floats import Array, Measurement
+from harness.laws.case_error import CaseError
 from harness.laws.derivation import between, rows_of
 from harness.laws.law import Example, Law
-from harness.laws.subject import CaseError, Subject
+from harness.laws.subject import Subject
 from harness.verdict.draw import Deadline, first_failing
 from harness.verdict.job import Job
 from harness.verdict.rows import of_rows, take

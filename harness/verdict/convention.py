@@ -16,8 +16,10 @@ from harness.calling.adapter import NotApplicable
 from harness.case import Case
 from harness.floats import Format
 from harness.laws import AnyNumber
-from harness.laws.law import Contract, Example, Law
-from harness.laws.subject import CaseError, Subject
+from harness.laws.case_error import CaseError
+from harness.laws.contract import Contract
+from harness.laws.law import Example, Law
+from harness.laws.subject import Subject
 from harness.verdict.ordinary import HALF, NEARLY_ALL, Rows, Sample, examples, sampled, share
 
 TELLING = 4

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from harness.calling.adapter import NotApplicable
 from harness.calling.device import seed_all
 from harness.floats.oracle import confirming, recalling
+from harness.laws.case_error import CaseError
 from harness.laws.law import Example
-from harness.laws.subject import CaseError
 from harness.record import SEED, Fault, Status, Verdict, Violation
 from harness.record.property import SUBNORMALS
 from harness.verdict import corpus
@@ -27,8 +27,7 @@ from harness.verdict.clear import clearer
 from harness.verdict.delivery import delivered
 from harness.verdict.draw import FURTHER, Deadline, first_failing
 from harness.verdict.job import Job
-from harness.verdict.late import EXAMPLES, is_asked_late
-from harness.verdict.late import late as asked_late
+from harness.verdict.recheck import EXAMPLES, enlarged, is_rechecked
 from harness.verdict.shrink import minimise
 from harness.verdict.trial import Trials
 from harness.verdict.violation import measured, related, violation_of
@@ -51,7 +50,7 @@ def decide(
     corpora: Sequence[Path] = (corpus.FOLDER,),
     minimal: bool = True,
     further: int = FURTHER,
-    late: int | None = None,
+    recheck_seed: int | None = None,
 ) -> Verdict:
     """Reach one verdict.
 
@@ -101,8 +100,8 @@ def decide(
                     violation = _confirmed(trials, failing, draws, deadline, minimal=minimal)
                     if not declared:
                         violation = related(job, violation, failing, seed=seed, deadline=deadline)
-                elif late is not None and is_asked_late(job):
-                    violation = _asked_late(trials, late, deadline)
+                elif recheck_seed is not None and is_rechecked(job):
+                    violation = _recheck(trials, recheck_seed, deadline)
                 searches = minimal and further and job.law.shows_worst and not declared
                 if violation is not None and failing is not None and searches:
                     search = Search(trials, examples=further, seed=seed, deadline=deadline, draws=draws)
@@ -177,10 +176,10 @@ def _but_for_subnormals(verdict: Verdict, without: Verdict) -> Verdict:
     return without if without.status is Status.BROKEN else verdict
 
 
-def _asked_late(trials: Trials, seed: int, deadline: Deadline) -> Violation | None:
+def _recheck(trials: Trials, seed: int, deadline: Deadline) -> Violation | None:
     """Check once more in a fresh process with a new seed; the figures of the run omit this check."""
-    trials.subject.surroundings.renew()
-    larger = Trials(asked_late(trials.job), trials.subject)
+    trials.subject.host.renew()
+    larger = Trials(enlarged(trials.job), trials.subject)
     failing = first_failing(larger, (), examples=EXAMPLES, seed=seed, deadline=deadline)
     trials.census.cut_short |= larger.census.cut_short
     return None if failing is None else _confirmed(larger, failing, f"--seed {seed}", deadline, minimal=False)

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.calling.adapter import NotApplicable
+from harness.calling.host import host_of
 from harness.calling.importing import attribute
-from harness.calling.surroundings import surroundings_of
 from harness.case import Case
 from harness.error import UsageError
 from harness.floats.measurement import Measurement
+from harness.isolation.loader_client import RemoteReader, RemoteReference
+from harness.isolation.remote import RemoteHost
 from harness.laws.law import Example
 from harness.loading.content import Sample
 from harness.loading.delivery import Deliveries
@@ -23,8 +25,6 @@ from harness.loading.source import Source
 from harness.record import Fault, Status, Verdict, Violation
 from harness.verdict.job import Job
 from harness.verdict.replay import replay_command
-from harness.work.elsewhere import Elsewhere
-from harness.work.loaders import ReaderElsewhere, ReferenceElsewhere
 
 FAULTS = {
     FaultKind.DIED: Fault.KILLED,
@@ -85,14 +85,14 @@ def _deliveries(case: Case) -> Deliveries:
         raise UsageError(
             f"cannot load the reference `{reference}`", remedy="name it as `file.py:function` or `module:function`"
         )
-    surroundings = surroundings_of(case)
-    if not isinstance(surroundings, Elsewhere):
+    host = host_of(case)
+    if not isinstance(host, RemoteHost):
         given = attribute(place, name) if place else reference
         here = None if given is None else ReferenceHere(given)
         return Deliveries(Reader(Source(case.function, case.name)), case.declares, here)
     function: Any = case.function
-    reader = ReaderElsewhere(surroundings.child, function.index, case.name)
-    there = ReferenceElsewhere(surroundings.child, str(reference)) if place else None
+    reader = RemoteReader(host.child, function.index, case.name)
+    there = RemoteReference(host.child, str(reference)) if place else None
     return Deliveries(reader, case.declares, there)
 
 
@@ -135,12 +135,12 @@ def _decided(job: Job, several: Sequence[Example]) -> dict[str, Any]:
     """Hold the law on one ask after the other."""
     deliveries = deliveries_of(job.case)
     read, held, reasons = deliveries.read, 0, []
-    for ask in several:
+    for request in several:
         if deliveries.age_s > (ENOUGH_S if held else MOST_S):
             reasons.append(f"its loaders are slow: {deliveries.age_s:.0f} s had passed before this law was checked")
             break
         try:
-            measurement = job.law.measure(deliveries, **{name: ask[name] for name in job.law.reads})
+            measurement = job.law.measure(deliveries, **{name: request[name] for name in job.law.reads})
         except NotApplicable as why:
             reasons.append(str(why))
             continue
@@ -150,7 +150,7 @@ def _decided(job: Job, several: Sequence[Example]) -> dict[str, Any]:
         rows = max(deliveries.read - read, measurement.ratio.size)
         if measurement.broken:
             status, reason = job.when_broken
-            facts = {"status": status, "reason": reason, "violation": _violation(job, ask, measurement)}
+            facts = {"status": status, "reason": reason, "violation": _violation(job, request, measurement)}
             return {**facts, **_counted(held, rows, measurement)}
     if not held:
         # A missing property says more than a missing name.
@@ -172,8 +172,8 @@ def _counted(held: int, rows: int, measurement: Measurement) -> dict[str, Any]:
     }
 
 
-def _violation(job: Job, ask: Example, measurement: Measurement) -> Violation:
-    read = {name: ask[name] for name in job.law.reads}
+def _violation(job: Job, request: Example, measurement: Measurement) -> Violation:
+    read = {name: request[name] for name in job.law.reads}
     return Violation(
         place=(),
         actual=float(measurement.actual[0]),

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.calling.adapter import NotApplicable
+from harness.laws.case_error import CaseError
 from harness.laws.law import Example
-from harness.laws.subject import CaseError
-from harness.verdict.drawn import Drawn, digest_of, drawn
+from harness.verdict.example_pool import Drawn, digest_of, drawn
 from harness.verdict.trial import Trials
 
 
@@ -119,7 +119,7 @@ def _drawn(trials: Trials, *, examples: int, seed: int) -> Iterator[Drawn]:
         for one in drawn(trials.job.inputs, trials.job.format, examples=examples, seed=seed):
             random.seed(0)
             np.random.seed(0)  # noqa: NPY002
-            trials.subject.surroundings.begin_alike()
+            trials.subject.host.begin_alike()
             yield one
     finally:
         random.setstate(before[0])

@@ -8,9 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.diagnosis.candidates import Candidate
-from harness.record import Status, Verdict, findings, sentence
-from harness.verdict.apart import checked
+from harness.findings import findings
+from harness.record import Status, Verdict
 from harness.verdict.campaign import Campaign
+from harness.verdict.isolated import checked
+from harness.wording import sentence
 
 SECONDS = 60.0
 """Time for the search; the candidate that is being judged is finished."""
@@ -99,7 +101,7 @@ def isolated_judge(campaign: Campaign) -> Judge:
 
     def judge(text: str, laws: Sequence[str] | None, dtypes: Sequence[str] | None) -> Sequence[Verdict]:
         with beside(Path(file), text) as copy:
-            asked = replace(campaign, target=f"{copy}:{name}", late=None, corpus=None)
+            asked = replace(campaign, target=f"{copy}:{name}", recheck_seed=None, corpus=None)
             if laws is not None and dtypes is not None:
                 asked = replace(asked, laws=tuple(laws), dtypes=tuple(dtypes), examples=EXAMPLES, seconds=1.0)
             return checked(asked)[0]

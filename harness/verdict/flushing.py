@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from harness.laws.case_error import CaseError
 from harness.laws.law import Example, Law
-from harness.laws.subject import CaseError, Subject
+from harness.laws.subject import Subject
 from harness.record.property import SUBNORMALS
 from harness.verdict.job import Job
 from harness.verdict.ordinary import ENOUGH, HALF, NEARLY_ALL, Sample, examples, is_float, numbers, sampled, share

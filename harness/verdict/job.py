@@ -13,11 +13,12 @@ from harness.case import Case
 from harness.contracts import claimed, contract_named
 from harness.error import UsageError, did_you_mean, listed
 from harness.floats.format import Format, format_of
+from harness.laws.contract import Axes, Contract
 from harness.laws.convention import choices
-from harness.laws.law import Axes, Contract, Inputs, Law
-from harness.laws.nature import NATURE, unjudged
+from harness.laws.law import Inputs, Law
 from harness.laws.strategies import few_shapes
 from harness.laws.subject import Subject
+from harness.laws.traits import TRAITS, unjudged
 from harness.record import ANY, Status
 
 SHARES = {"algebra": 0.5, "finite": 0.5, "gradient": 0.5, "special": 0.3}
@@ -162,7 +163,7 @@ def jobs(
 
 def _validate(case: Case, contract: Contract) -> None:
     """Hold a declaration against the contract: its laws, its conventions; and see that its adapter is one."""
-    if case.call is not None and not hasattr(case.function, "surroundings"):
+    if case.call is not None and not hasattr(case.function, "host"):
         adapter_of(case.call)
     names = {law.name for law in contract.laws}
     lossy = {law.name for law in contract.laws if law.lost_digits}
@@ -179,7 +180,7 @@ def _validate(case: Case, contract: Contract) -> None:
                 rule=f"the laws of `{contract.name}` are {listed(sorted(names))}",
                 remedy=did_you_mean(declared, names),
             )
-    admissible = {**contract.conventions, **(NATURE if contract.output is not None else {})}
+    admissible = {**contract.conventions, **(TRAITS if contract.output is not None else {})}
     for name, value in case.declares.items():
         if name not in admissible:
             known = listed(contract.conventions) or "none"

@@ -2,7 +2,7 @@
 
 An entry keeps its kind. It is *ordinary*, or *peculiar*: infinite or NaN, false in a mask, or zero among positive
 numbers. A row with both kinds keeps both, so an example about masked entries has a masked one. The axes of an input
-describe further conditions, such as a sum of one: :attr:`harness.laws.law.Axes.restore`.
+describe further conditions, such as a sum of one: :attr:`harness.laws.contract.Axes.restore`.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.floats.format import Format
-from harness.laws.law import Axes, Example
+from harness.laws.contract import Axes
+from harness.laws.law import Example
 
 Kinds = set[tuple[bool, bool]]
 """For each row: whether it has ordinary entries, and whether it has special ones."""

@@ -13,8 +13,8 @@ from harness.diagnosis import Diagnosis, examined, imitations
 from harness.diagnosis.ordinary import examples as small_examples
 from harness.diagnosis.words import mistake_of
 from harness.floats import Measurement
+from harness.laws.case_error import CaseError
 from harness.laws.law import Example
-from harness.laws.subject import CaseError
 from harness.record import Mistake, Status, Verdict, Violation
 from harness.verdict.job import Job
 from harness.verdict.ordinary import examples as drawn_examples

@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.floats import Format, Measurement
-from harness.laws.law import Axes, Contract, Example, Inputs, Law
+from harness.laws.case_error import CaseError
+from harness.laws.contract import Axes, Contract
+from harness.laws.law import Example, Inputs, Law
 from harness.laws.strategies import narrow_batches
-from harness.laws.subject import CaseError, Subject
+from harness.laws.subject import Subject
 from harness.record import Fault
-from harness.verdict.drawn import all_drawn
+from harness.verdict.example_pool import all_drawn
 
 EXAMPLES = 4
 """Examples drawn of a law: the first is the simplest there is, the others have a hundred rows or more each."""

@@ -18,8 +18,9 @@ from torch import Tensor
 from harness.calling.adapter import NotApplicable
 from harness.calling.device import seed_all
 from harness.floats import FORMATS, Format, to_array
-from harness.laws.law import Contract, Example, Law
-from harness.laws.subject import CaseError
+from harness.laws.case_error import CaseError
+from harness.laws.contract import Contract
+from harness.laws.law import Example, Law
 from harness.record import Fault, Property, Verdict
 from harness.record.property import COMPUTES_IN, CONVENTION, OPERATION, REFUSES, REPEATABLE, RETURNS, SUBNORMALS
 from harness.verdict.convention import convention_of, own_eps
@@ -86,7 +87,7 @@ class Probe:
             said = _holds_with(convention, where=f" in {{dtypes}} (the {own[0]} of the dtype itself)" if own else "")
             declared = " ".join(f"{name}={_spelled(value)}" for name, value in convention.items())
             found.append(_property(job, CONVENTION, declared, said, dtype=job.format.name if own else ""))
-        return self._remark(job) + found + self._nature(job, convention) + self._refusals.get(_key_in(job), [])
+        return self._remark(job) + found + self._traits(job, convention) + self._refusals.get(_key_in(job), [])
 
     @staticmethod
     def _remark(job: Job) -> list[Property]:
@@ -97,7 +98,7 @@ class Probe:
     def judged(self, job: Job) -> Job:
         """Return the job with the found properties as declarations."""
         declares = dict(self._convention(job))
-        for one in self._nature(job, declares):
+        for one in self._traits(job, declares):
             # Only this law reports an implementation that draws random numbers.
             if one.name != REPEATABLE or job.law.name != "calls_agree":
                 declares[one.name] = one.value
@@ -121,7 +122,7 @@ class Probe:
         own = {own_eps(looked_in): own_eps(job.format)}
         return {name: own.get(value, value) for name, value in self._conventions[key].items()}
 
-    def _nature(self, job: Job, convention: Mapping[str, Any]) -> list[Property]:
+    def _traits(self, job: Job, convention: Mapping[str, Any]) -> list[Property]:
         key = _key_in(job)
         if key not in self._natures:
             case = replace(job.case, declares={**job.case.declares, **convention})
@@ -174,7 +175,7 @@ def _steady(job: Job) -> Iterator[None]:
     here,
     because there are few, and a property needs many numbers.
     """
-    with torch.random.fork_rng(devices=[]), job.subject.surroundings.watch(draws=True).law():
+    with torch.random.fork_rng(devices=[]), job.subject.host.watch(draws=True).law():
         seed_all(0)
         with warnings.catch_warnings(action="ignore"):
             yield
@@ -268,7 +269,7 @@ class _Look:
             return FLOAT32, "jax"
         if share(self.samples) > HALF:
             return None
-        with self.subject.surroundings.seeing() as seen:
+        with self.subject.host.seeing() as seen:
             self.subject.once(*_copies(self.call))
         autocast = FORMATS.get(seen.autocast)
         narrow = autocast or FLOAT32
@@ -282,12 +283,12 @@ class _Look:
             return None
         if autocast:
             return narrow, "autocast"
-        return narrow, "jax" if not seen.to_float32 and self.subject.surroundings.jax_is_narrow() else COMPUTES_IN
+        return narrow, "jax" if not seen.to_float32 and self.subject.host.jax_is_narrow() else COMPUTES_IN
 
     def _is_jax_without_float64(self) -> bool:
         """Return whether its arrays are JAX's without float64, regardless of other errors."""
         narrowed = (self.job.format.name, self.output.dtype) == ("float64", torch.float32)
-        return narrowed and self.job.case.call is not None and self.subject.surroundings.jax_is_narrow()
+        return narrowed and self.job.case.call is not None and self.subject.host.jax_is_narrow()
 
     def _answers_float32_numbers(self) -> bool:
         """Whether every number it answers with is a float32."""

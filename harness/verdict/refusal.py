@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from harness.laws.case_error import CaseError
 from harness.laws.law import Law
-from harness.laws.nature import REFUSED
-from harness.laws.subject import CaseError
+from harness.laws.traits import REFUSED
 from harness.record import Fault, Property
 from harness.record.property import REFUSES
 from harness.verdict.job import Job

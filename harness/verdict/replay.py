@@ -12,7 +12,8 @@ from torch import Tensor
 from harness.case import Case
 from harness.error import UsageError
 from harness.floats.format import Format
-from harness.laws.law import Contract, Example
+from harness.laws.contract import Contract
+from harness.laws.law import Example
 from harness.record import TensorText
 
 

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.floats.measurement import Measurement
-from harness.laws.law import Axes, Example
+from harness.laws.contract import Axes
+from harness.laws.law import Example
 from harness.verdict.member import peculiar_rows
 
 

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from harness.floats.format import Format, from_ordinal, to_ordinal
 from harness.floats.memory import content_of
-from harness.laws.law import Axes, Example
+from harness.laws.contract import Axes
+from harness.laws.law import Example
 from harness.verdict.bisection import Interval
 from harness.verdict.member import Members, is_same
 from harness.verdict.rows import length, row_of_each, stacked, take
@@ -352,8 +353,8 @@ def _bisect_largest(example: Example, name: str, trial: _Trial) -> Example:
 
     if abs(failing) > passing and fails(passing):
         return member(passing) or example
-    apart = 1 if trial.exact else 1 << max(0, trial.format.precision - _NEAR_BITS)
-    last = Interval(passing, failing, apart).halved_by_levels(each_fails, fails)
+    spacing = 1 if trial.exact else 1 << max(0, trial.format.precision - _NEAR_BITS)
+    last = Interval(passing, failing, spacing).halved_by_levels(each_fails, fails)
     return example if last == failing else member(last) or example
 
 

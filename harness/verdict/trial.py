@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from harness.calling.adapter import NotApplicable
 from harness.floats.measurement import Measurement
 from harness.floats.oracle import confirming
+from harness.laws.case_error import CaseError
 from harness.laws.law import Example
-from harness.laws.subject import CaseError, Subject
+from harness.laws.subject import Subject
 from harness.record import Fault
 from harness.verdict.job import Job
 from harness.verdict.replay import to_json

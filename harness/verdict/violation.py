@@ -7,9 +7,9 @@ import torch
 
 from harness.floats.measurement import Measurement
 from harness.floats.oracle import confirming
-from harness.laws.law import Contract, Example
+from harness.laws.contract import Contract
+from harness.laws.law import Example
 from harness.record import Event, Violation
-from harness.record.remedy import Scope, cause_of
 from harness.verdict.cause import event_of
 from harness.verdict.consequence import followed
 from harness.verdict.draw import Deadline
@@ -17,6 +17,7 @@ from harness.verdict.job import Job
 from harness.verdict.replay import is_one_group, replay_command, spelled_out, to_text
 from harness.verdict.trial import Trials
 from harness.verdict.wider import is_mended_wider
+from harness.wording.remedy import Scope, cause_of
 
 
 def measured(trials: Trials, example: Example, draws: str, *, counted: bool = False) -> Violation | None:

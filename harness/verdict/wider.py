@@ -12,8 +12,8 @@ from torch import Tensor
 
 from harness.calling.adapter import NotApplicable
 from harness.floats import FORMATS
+from harness.laws.case_error import CaseError
 from harness.laws.law import Example
-from harness.laws.subject import CaseError
 from harness.verdict.draw import Deadline, first_failing
 from harness.verdict.job import Job
 from harness.verdict.trial import Trials

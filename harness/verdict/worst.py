@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.calling.adapter import NotApplicable
+from harness.findings import mark_of
 from harness.floats.oracle import confirming
+from harness.laws.case_error import CaseError
 from harness.laws.law import Example
-from harness.laws.subject import CaseError
-from harness.record import EventKind, Violation, WorstExample, mark_of
+from harness.record import EventKind, Violation, WorstExample
 from harness.verdict.cause import Cause, traced
 from harness.verdict.clear import clearer, severity
 from harness.verdict.consequence import BASES

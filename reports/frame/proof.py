@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from harness.record import Proof, RunFolder, Status, witness
+from harness.record import Proof, RunFolder, Status
+from harness.wording import witness
 from reports.frame.column import CASE, CONTRACT, DTYPE, REAL, TEXT, WHOLE, Column
 from reports.frame.declaration import Row, frame
 

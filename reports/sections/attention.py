@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 
-from harness.record import AuditFinding, Finding, Status, facts, findings, property_sentences, sentence, title_of
+from harness.findings import Finding, findings
+from harness.record import AuditFinding, Status, property_sentences
+from harness.wording import facts, sentence, title_of
 from reports import summary
 from reports.part import Cause, Causes, Findings, Note
 from reports.reading import Reading

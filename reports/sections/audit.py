@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TypeVar
 
-from harness.record import run_lines
+from harness.wording import run_lines
 from reports.figure import Figure
 from reports.figures.audit import errors, headroom
 from reports.part import Note

@@ -3,7 +3,9 @@
 import zlib
 from collections.abc import Sequence
 
-from harness.record import Finding, Status, Verdict, finding_in_full
+from harness.findings import Finding
+from harness.record import Status, Verdict
+from harness.wording import finding_in_full
 from reports.text import cut
 
 MOST_BLOCKS = 40

@@ -3,8 +3,10 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from harness.record import Status, finding_block, findings, sentence, unfinished
+from harness.findings import findings
+from harness.record import Status, unfinished
 from harness.record.binary_format import PARAMETERS, short_name
+from harness.wording import finding_block, sentence
 from reports.figures.law import room
 from reports.part import Block, Legend, Note, RunTally
 from reports.reading import Reading

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from harness.record import broken_blocks
+from harness.wording import broken_blocks
 from reports.part import Block
 from reports.reading import Reading
 from reports.section import PagePart, section

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
-from harness.record import Status, Verdict, grades
+from harness.findings import grades
+from harness.record import Status, Verdict
 from reports.number import UNKNOWN, plain, times, value
 from reports.table import Header, Table
 from reports.text import count, listing

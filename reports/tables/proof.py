@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from harness.record import Proof, Status, differing, extent, laws_held, witness, worst
+from harness.record import Proof, Status
+from harness.wording import differing, extent, laws_held, witness, worst
 from reports.number import duration
 from reports.table import Header, Table
 

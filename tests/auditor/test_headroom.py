@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 import harness
-from harness.record.audit_text import WARNS, headroom_line
+from harness.wording.audit import WARNS, headroom_line
 
 Story = Callable[[int], object]
 

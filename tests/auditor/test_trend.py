@@ -3,7 +3,8 @@
 import pytest
 from samples.audit import audit, room
 
-from harness.record import telling, trend_line, trends
+from harness.findings import trends
+from harness.wording import telling, trend_line
 
 
 def over(*factors: float) -> list:

@@ -21,11 +21,11 @@ from harness.bench.option import Settings
 from harness.bench.run import PIECEWISE
 from harness.bench.suites.test_balance import Stretch, is_known
 from harness.bench.suites.tuning_data import DATA_SETS
+from harness.display.bench.balance import print_balance
+from harness.display.bench.tuner import print_tuner
 from harness.error import UsageError
 from harness.loading.configuration import Configuration
 from harness.record import RunFolder
-from harness.show.bench.balance import print_balance
-from harness.show.bench.tuner import print_tuner
 from harness.tuner.configuration import Choice
 from harness.tuner.loop import MOST_WAITING, Loop, Waiting
 from harness.tuner.probe import LoaderProbe

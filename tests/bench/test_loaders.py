@@ -29,10 +29,10 @@ from harness.bench.suites.loader_group import MOST, LoaderGroup, measure_loaders
 from harness.bench.suites.memory_limit import MemoryLimit
 from harness.bench.suites.peers import PEERS
 from harness.case import Case
+from harness.display.bench.loader import print_loaders
 from harness.error import UsageError
 from harness.loading.configuration import Configuration
 from harness.record.bench import LoaderRecord
-from harness.show.bench.loader import print_loaders
 
 DATA = """
 import os, signal, time

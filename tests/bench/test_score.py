@@ -10,15 +10,15 @@ from typing import Any, ClassVar
 import pytest
 from samples.command import Command
 
-from harness.bench.scoring import couples
-from harness.bench.scoring.couples import Couples
+from harness.bench.scoring import pairs
+from harness.bench.scoring.pairs import Couples
 from harness.bench.scoring.scoring import Question, broken_while_timed, score, with_speed
 from harness.bench.scoring.timed import Timed, UntimedError
 from harness.contracts import contract_named
 from harness.error import UsageError
+from harness.isolation.limits import Limits
 from harness.record import Score, Tier
 from harness.verdict.campaign import Campaign
-from harness.work.limits import Limits
 
 PROBLEM = """
 import torch
@@ -152,7 +152,7 @@ LAWS = ("--dtypes", "float32", "--seconds", "0.1")
 @pytest.fixture
 def files(workplace: Path, one_worker: None, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Write a problem and some kernels, timed in short turns, because the expected effects are large."""
-    monkeypatch.setattr(couples, "TURN_S", 1e-3)
+    monkeypatch.setattr(pairs, "TURN_S", 1e-3)
     (workplace / "problem.py").write_text(PROBLEM, encoding="utf-8")
     (workplace / "kernels.py").write_text(KERNELS, encoding="utf-8")
     return workplace
@@ -276,7 +276,7 @@ def fresh(count: int) -> list[list[Any]]:
 def raced(candidate: Timed, reference: Timed) -> Couples:
     """Time a couple."""
     with candidate, reference:
-        return couples.couples(candidate, reference, fresh, seconds=0.01, seed=1)
+        return pairs.couples(candidate, reference, fresh, seconds=0.01, seed=1)
 
 
 def test_twice_the_work_is_half_as_fast_and_sleep_is_seen(timed: Callable[[str], Timed]) -> None:

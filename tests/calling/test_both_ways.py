@@ -8,9 +8,9 @@ import torch
 from torch.nn import functional
 
 import harness
+from harness.isolation.limits import Limits
 from harness.record import Status
 from harness.verdict.campaign import Campaign
-from harness.work.limits import Limits
 
 LIMITS = Limits(call_s=10.0, first_call_s=20.0, law_s=60.0)
 OF_TORCH = (

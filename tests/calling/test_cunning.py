@@ -9,9 +9,9 @@ import psutil
 import pytest
 from hostile import cunning
 
+from harness.isolation.limits import Limits
 from harness.record import Fault, Status, Verdict
 from harness.verdict.campaign import Campaign
-from harness.work.limits import Limits
 
 pytestmark = pytest.mark.judged
 
@@ -39,7 +39,7 @@ SAID = {
 FORKING = {"daemonises", "starts_a_helper"}
 """Implementations that start processes, which on a busy machine may take longer than the usual limit of a call."""
 
-FEW = {"dtypes": ["float32"], "examples": 3, "late": 7}
+FEW = {"dtypes": ["float32"], "examples": 3, "recheck_seed": 7}
 LIMITS = Limits(call_s=5.0, first_call_s=10.0, memory_gib=1.0, law_s=15.0)
 """Three implementations hang until the limit. It is generous, because others must not hang on a busy machine."""
 

@@ -6,16 +6,16 @@ from dataclasses import replace
 import pytest
 from hostile.cunning import delivering, proved, training
 
+from harness.isolation.limits import Limits
 from harness.proof.exhaustion import Exhaustion
 from harness.record import Fault, Proof, Status, Verdict
 from harness.verdict.campaign import Campaign
-from harness.work.limits import Limits
 
 pytestmark = pytest.mark.judged
 
 LAWS = ["follows_gradient_descent", "inputs_unmodified", "calls_agree", "each_sample_once"]
 RIGHT = {"training.right_step", "training.Line"}
-FEW = {"dtypes": ["float32"], "examples": 6, "late": 7}
+FEW = {"dtypes": ["float32"], "examples": 6, "recheck_seed": 7}
 LIMITS = Limits(call_s=5.0, first_call_s=8.0, memory_gib=1.0, law_s=30.0)
 
 

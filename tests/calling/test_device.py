@@ -21,9 +21,10 @@ from harness.contracts import contract_named
 from harness.error import UsageError
 from harness.floats.format import FORMATS, format_of
 from harness.laws import subject
-from harness.record import Fault, Status, violation_block
+from harness.record import Fault, Status
 from harness.verdict.decide import decide
 from harness.verdict.job import Job, jobs
+from harness.wording import violation_block
 
 GENERIC = [mutant for mutant in MUTANTS if mutant.generic and mutant.contract in {"softmax", "squared_error", "linear"}]
 
@@ -165,7 +166,7 @@ def test_each_device_has_its_verdicts_and_its_replay(monkeypatch: pytest.MonkeyP
     case = Case(lambda x: x.exp(), "softmax", name="mine.f", target="mine:f")
     listed = jobs([case], laws=["value"], dtypes=["float32"], devices=["cpu", "cuda"])
     assert [job.identity["device"] for job in listed] == ["cpu", "cuda"]
-    monkeypatch.setattr("harness.calling.surroundings.called_on", lambda _, call, inputs: call(*inputs))
+    monkeypatch.setattr("harness.calling.host.called_on", lambda _, call, inputs: call(*inputs))
     verdict = decide(listed[1], corpora=())
     assert verdict.device == "cuda"
     assert verdict.violation is not None

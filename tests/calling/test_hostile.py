@@ -4,9 +4,9 @@ import time
 
 import pytest
 
+from harness.isolation.limits import Limits
 from harness.record import Fault, Status, Verdict
 from harness.verdict.campaign import Campaign
-from harness.work.limits import Limits
 
 pytestmark = pytest.mark.judged
 

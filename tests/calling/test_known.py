@@ -21,7 +21,8 @@ from harness.case import Case
 from harness.contracts import claimed, contract_named
 from harness.error import UsageError
 from harness.floats import FORMATS
-from harness.laws.law import Contract, Law
+from harness.laws.contract import Contract
+from harness.laws.law import Law
 from harness.laws.subject import Subject
 from harness.verdict.campaign import Campaign
 from harness.verdict.convention import convention_of

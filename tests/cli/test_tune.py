@@ -15,7 +15,7 @@ from samples.command import Command, Done
 
 from harness.loading.fault import LoadingError
 from harness.tuner.configuration import Choice
-from harness.tuner.tuning import Tuning, Wish
+from harness.tuner.tuning import SearchSpace, Tuning
 
 SETS = """
 import os, time
@@ -316,10 +316,10 @@ def test_an_interrupt_before_the_first_slice_is_a_plain_line(command: Command, m
 
 def test_workers_are_left_out_where_they_are_ruled_out() -> None:
     """They are still tried if no other choice is allowed."""
-    wish = Wish((64,), (0, 2))
+    wish = SearchSpace((64,), (0, 2))
     assert [one.workers for one in wish.grid(workers=False)] == [0]
-    assert {one.workers for one in Wish((64,), (1, 2)).grid(workers=False)} == {1, 2}
-    assert Tuning([], Wish((32, 128), (0,)), cores=2, seconds=1.0).looked_at == Choice(128)
+    assert {one.workers for one in SearchSpace((64,), (1, 2)).grid(workers=False)} == {1, 2}
+    assert Tuning([], SearchSpace((32, 128), (0,)), cores=2, seconds=1.0).looked_at == Choice(128)
 
 
 def test_the_help_of_the_command_loads_no_torch() -> None:

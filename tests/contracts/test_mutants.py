@@ -49,10 +49,10 @@ def test_a_shipped_implementation_passes_the_law() -> None:
 
     CI decides all shipped cases and compares them with this file, which does not contain new laws yet.
     """
-    standings = [seen.standing for several in read_baseline(BASELINE).cases.values() for seen in several]
-    known = {(one.contract, *key) for one in standings for key in one.figures()}
+    snapshots = [seen.snapshot for several in read_baseline(BASELINE).cases.values() for seen in several]
+    known = {(one.contract, *key) for one in snapshots for key in one.figures()}
     held = {
-        (one.contract, *key) for one in standings for key, row in one.figures().items() if row.status is Status.HOLDS
+        (one.contract, *key) for one in snapshots for key, row in one.figures().items() if row.status is Status.HOLDS
     }
     wanted = {(mutant.contract, mutant.law, mutant.dtype) for mutant in MUTANTS}
     assert len(wanted & known) > 500

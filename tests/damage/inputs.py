@@ -26,7 +26,7 @@ from harness.proof.task import tasks_of
 from harness.record import FILES, Audit, Property, RunFolder, Status, TensorText, Verdict
 from harness.record.bench import StepRecord, benchmarks
 from harness.record.corpus import refuse_damaged
-from harness.record.intake import read_bytes
+from harness.record.untrusted_file import read_bytes
 from harness.verdict.corpus import freeze, known_counterexamples
 from harness.verdict.replay import from_text
 

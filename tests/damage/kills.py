@@ -14,10 +14,10 @@ import samples.run
 from harness.cli import session as sessions
 from harness.cli.session import Session
 from harness.error import UsageError
+from harness.execution.ending import Ending
+from harness.execution.interrupt import interruptible
 from harness.record import GateFinding, RunFolder, Verdict, early
 from harness.record.folder import FILES
-from harness.work.ending import Ending
-from harness.work.interrupt import interruptible
 
 PLANNED = 40
 """Number of laws that the command checks."""

@@ -112,4 +112,4 @@ def test_the_batch_size_leaves_a_rest_of_the_epoch_that_was_read() -> None:
     deliveries = Deliveries(Reader(Source(own_loaders.own, "own")), {})
     assert deliveries.facts.samples is None
     assert own_loaders.HUNDRED % deliveries.batch_size
-    assert len(deliveries.epochs(deliveries.ask())[0].sizes) >= 10
+    assert len(deliveries.epochs(deliveries.request())[0].sizes) >= 10

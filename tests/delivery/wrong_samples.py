@@ -215,7 +215,7 @@ def drop_last_not_respected(batch_size: int, drop_last: bool = False) -> Any:
     return DataLoader(Squares(), batch_size)
 
 
-class Apart:
+class Isolated:
     """Shuffles images and labels independently."""
 
     def __init__(self, batch_size: int, shuffle: bool) -> None:
@@ -229,7 +229,7 @@ class Apart:
 
 def labels_not_shuffled(batch_size: int, shuffle: bool = False) -> Any:
     """Shuffles images but not labels."""
-    return Apart(batch_size, shuffle)
+    return Isolated(batch_size, shuffle)
 
 
 class OneFile(Dataset):

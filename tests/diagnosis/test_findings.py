@@ -8,8 +8,10 @@ import torch
 from torch import Tensor
 
 import harness
-from harness.record import Mistake, Verdict, finding_block, findings, sentence, violation_block
-from harness.record.finding_text import source_lines
+from harness.findings import findings
+from harness.record import Mistake, Verdict
+from harness.wording import finding_block, sentence, violation_block
+from harness.wording.finding import source_lines
 
 
 def softmax_of_columns(x: Tensor) -> Tensor:

@@ -11,9 +11,9 @@ from harness.calling.device import seed_all
 from harness.contracts import contract_named, contracts
 from harness.floats import format_of
 from harness.formula.catalogue import catalogue
-from harness.laws.law import Contract
+from harness.laws.contract import Contract
 from harness.record import SEED
-from harness.verdict.drawn import digest_of, draw
+from harness.verdict.example_pool import digest_of, draw
 
 FILE = Path(__file__).parent.parent / "recorded" / "digests.txt"
 

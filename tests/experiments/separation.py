@@ -29,13 +29,13 @@ from torch import Tensor
 from harness.case import Case
 from harness.contracts import contract_named
 from harness.floats.format import format_of
+from harness.isolation.child import Child
+from harness.isolation.limits import Limits
+from harness.isolation.program import setup
+from harness.isolation.remote import RemoteHost
 from harness.laws.law import Law
 from harness.laws.subject import Subject
 from harness.verdict.campaign import Campaign
-from harness.work.child import Child
-from harness.work.elsewhere import Elsewhere
-from harness.work.limits import Limits
-from harness.work.program import setup
 
 HERE = Path(__file__).parent
 CHECKED = {
@@ -167,7 +167,7 @@ def screen(seconds: float) -> bool:
     target = f"{HERE / 'judged.py'}:softmax"
     child = Child(limits, setup(target, None, limits))
     try:
-        (apart,) = Elsewhere(child).cases(target, "softmax", {})
+        (apart,) = RemoteHost(child).cases(target, "softmax", {})
         child.begin(60.0, 60.0, 60.0 + seconds)
         here = Case(judged.softmax, "softmax", name="softmax")
         rates = {}

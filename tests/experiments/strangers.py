@@ -20,7 +20,8 @@ from typing import Any, NamedTuple
 
 import harness
 from harness.calling.importing import attribute
-from harness.record import property_sentences, sentence
+from harness.record import property_sentences
+from harness.wording import sentence
 
 JAX, NUMPY = "jax(axis=-1)", "numpy(axis=-1)"
 GIVEN = "lambda f, x: f(x)"

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from harness.record import Proof, RunFolder, Status, differing, witness, worst
+from harness.record import Proof, RunFolder, Status
+from harness.wording import differing, witness, worst
 
 HERE = Path(__file__).parent
 RECORDED = HERE.parent / "recorded" / "proofs.jsonl.gz"

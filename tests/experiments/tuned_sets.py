@@ -18,11 +18,11 @@ from torch.utils.data import Dataset
 
 from harness.bench.suites.test_tuner import _in_turns
 from harness.bench.suites.tuning_held_apart import HELD_APART
+from harness.execution.environment import usable_cores
 from harness.record import geometric_mean, mean_ratio
 from harness.tuner.configuration import LoaderKind, worker_counts
 from harness.tuner.remark import on_workers, remarks
-from harness.tuner.tuning import Tuning, Wish
-from harness.work.environment import usable_cores
+from harness.tuner.tuning import SearchSpace, Tuning
 
 SECONDS, AGAIN_S, BATCH_SIZE = 10.0, 1.2, 128
 PREDICTIONS = ("could make this", "use workers", "use more than", "try workers", "try more than")
@@ -59,7 +59,7 @@ def main(names: Sequence[str]) -> int:
     cores, contradictions = max(1, round(usable_cores())), 0
     for name in names or SETS:
         dataset = SETS[name]()
-        tuning = Tuning(dataset, Wish((BATCH_SIZE,), worker_counts(cores)), cores=cores, seconds=SECONDS)
+        tuning = Tuning(dataset, SearchSpace((BATCH_SIZE,), worker_counts(cores)), cores=cores, seconds=SECONDS)
         for _ in tuning.run():
             pass
         tuning.close_budget()

@@ -12,7 +12,7 @@ from harness.gate.baseline import Baseline, read_baseline, write_baseline
 from harness.gate.finding import exit_code
 from harness.gate.numerics import compare
 from harness.gate.policy import Policy
-from harness.gate.standing import Summary
+from harness.gate.snapshot import Summary
 from harness.record import Origin, Outcome
 from harness.record.chain import sealed
 
@@ -55,8 +55,8 @@ def test_a_missing_or_damaged_baseline_is_one_plain_message(tmp_path: Path) -> N
     write_baseline(file, EMPTY.updated(on("Intel")))
     whole = file.read_text(encoding="utf-8")
     first, case = whole.splitlines()
-    standing, _, _ = case.partition(',"sum"')
-    elsewhere = sealed(f'{standing},"on":[1]}}', BEFORE_ALL)[0].decode()
+    snapshot, _, _ = case.partition(',"sum"')
+    elsewhere = sealed(f'{snapshot},"on":[1]}}', BEFORE_ALL)[0].decode()
     for damaged in (
         '{"kind": "baseline"}\n',
         whole[:-20],
@@ -136,10 +136,10 @@ def test_a_moved_breaking_point_is_a_change_like_any_other(tmp_path: Path) -> No
 def test_a_new_law_leaves_what_other_machines_know() -> None:
     """It says nothing about the code: other machines report it as new and compare the rest."""
     both = EMPTY.updated(on("Intel")).updated(on("AMD", largest=4.0))
-    standing = on("AMD", largest=4.0)
-    ((key, case),) = standing.cases.items()
+    snapshot = on("AMD", largest=4.0)
+    ((key, case),) = snapshot.cases.items()
     more = case.model_copy(update={"laws": {**case.laws, "calls_agree": case.laws["value"]}})
-    added = both.updated(standing._replace(cases={key: more}))
+    added = both.updated(snapshot._replace(cases={key: more}))
     assert told(added, on("Intel")) == []
     assert told(added, on("Intel", largest=4.0))[0][0] is Outcome.REGRESSED
     assert [outcome for outcome, _ in told(added, on("AMD", largest=4.0))] == [Outcome.REGRESSED], "the law is gone"
@@ -149,8 +149,8 @@ def test_bounds_that_were_not_kept_are_added_and_leave_what_other_machines_know(
     """An old baseline without this field does not count as changed code."""
     before = EMPTY.updated(on("Intel")).updated(on("AMD", largest=4.0))
     now = on("AMD", largest=4.0)
-    ((key, standing),) = now.cases.items()
+    ((key, snapshot),) = now.cases.items()
     bounded = of(law(largest=4.0, typical_bound=6.0), breakings=(point(),), counts={"operators": 5})
-    with_bounds = standing.model_copy(update={"laws": bounded.cases[key].laws})
+    with_bounds = snapshot.model_copy(update={"laws": bounded.cases[key].laws})
     after = before.updated(now._replace(cases={key: with_bounds}))
     assert [len(seen.origins) for seen in after.cases[key]] == [1, 1]

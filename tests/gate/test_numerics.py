@@ -10,7 +10,7 @@ from harness.gate.baseline import Baseline
 from harness.gate.finding import exit_code
 from harness.gate.numerics import compare, kept
 from harness.gate.policy import Policy
-from harness.gate.standing import Summary, rounded_up
+from harness.gate.snapshot import Summary, rounded_up
 from harness.record import GateFinding, Outcome, Status, Verdict
 
 

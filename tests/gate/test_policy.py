@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 from junitparser import JUnitXml
 
+from harness.display.gate import gate_line, to_json, to_junit, to_markdown
 from harness.error import UsageError
 from harness.gate.analysis import BLOCK
-from harness.gate.couple import FEWER, MORE
 from harness.gate.evidence import Evidence
 from harness.gate.finding import comparisons, exit_code, matched, timed
+from harness.gate.pair import FEWER, MORE
 from harness.gate.policy import Policy, read_policy
 from harness.record import GateFinding, Outcome, Slices
-from harness.show.gate import gate_line, to_json, to_junit, to_markdown
 
 A, B = "family.scratch.a", "family.scratch.b"
 

@@ -3,7 +3,7 @@
 import pytest
 
 from harness.gate.analysis import BLOCK
-from harness.gate.couple import FEWER, MORE, SlicePlan
+from harness.gate.pair import FEWER, MORE, SlicePlan
 from harness.gate.schedule import ARMS, FEWEST_SLICES, MOST_SLICES, RESERVE, Cost, scheduled
 from harness.timing.clock import ROUND_S
 

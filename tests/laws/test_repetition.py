@@ -12,9 +12,10 @@ from harness.calling.memory import overwrite_freed
 from harness.case import Case
 from harness.floats import FORMATS, Array, to_array
 from harness.laws import repeated
-from harness.record import Status, Verdict, violation_block
+from harness.record import Status, Verdict
 from harness.verdict.decide import decide
 from harness.verdict.job import jobs
+from harness.wording import violation_block
 
 FLOAT32 = FORMATS["float32"]
 

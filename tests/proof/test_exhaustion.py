@@ -13,17 +13,18 @@ import pytest
 from samples.command import Command
 from samples.proof_space import small
 
+from harness.execution.runner import carry_out
+from harness.isolation.child import Child
+from harness.isolation.fork_server import SERVER
+from harness.isolation.limits import Limits
+from harness.isolation.program import setup
+from harness.isolation.remote import RemoteHost
 from harness.proof import pairs
 from harness.proof.exhaustion import Exhaustion
 from harness.proof.proving import Proving
 from harness.proof.shards import Shard, Shards
-from harness.record import RUNS, Proof, RunFolder, extent
-from harness.work.carry_out import carry_out
-from harness.work.child import Child
-from harness.work.elsewhere import Elsewhere
-from harness.work.fork_server import SERVER
-from harness.work.limits import Limits
-from harness.work.program import setup
+from harness.record import RUNS, Proof, RunFolder
+from harness.wording import extent
 
 SOFTMAX = """
 import os
@@ -290,7 +291,7 @@ def test_a_remote_proof_equals_a_local_proof(workplace: Path, monkeypatch: pytes
         plan = Exhaustion(f"both.py:{name}", contract, call=call, folder=workplace / "here", dtypes=["bfloat16"])
         child = Child(limits, setup(plan.target, call, limits), server=SERVER)
         try:
-            there = replace(plan, folder=workplace / "there").load(Elsewhere(child))
+            there = replace(plan, folder=workplace / "there").load(RemoteHost(child))
             here = plan.load()
             assert [piece["title"] for piece in there.about()] == [piece["title"] for piece in here.about()]
             for index in range(len(here.every)):

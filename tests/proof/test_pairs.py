@@ -22,8 +22,9 @@ from harness.proof.space import every_pair
 from harness.proof.sweep import Lookup, Sweep
 from harness.proof.tally import LIMITS
 from harness.proof.threshold import within
-from harness.record import Status, TensorText, extent
+from harness.record import Status, TensorText
 from harness.verdict.job import Job
+from harness.wording import extent
 
 FORMATS = ("float16", "bfloat16")
 

@@ -11,9 +11,10 @@ from pydantic_core import PydanticSerializationError
 
 from harness.cli.session import Session
 from harness.error import UsageError
-from harness.record import Epoch, Record, Run, RunFolder, Status, TensorText, Verdict, verdict_line
+from harness.record import Epoch, Record, Run, RunFolder, Status, TensorText, Verdict
 from harness.record.chain import sealed
 from harness.record.storage import write_atomically
+from harness.wording import verdict_line
 
 
 def verdict(**changes: object) -> Verdict:

@@ -16,9 +16,10 @@ import reports
 from harness.cli.gate import _refuse_unfinished
 from harness.cli.session import Session
 from harness.error import UsageError
-from harness.record import Ended, Outcome, Property, RunFolder, Status, Verdict, Work, early, verdict_line
+from harness.execution.ending import Ending
+from harness.record import Ended, Outcome, Property, RunFolder, Status, Verdict, Work, early
 from harness.record.folder import FILES
-from harness.work.ending import Ending
+from harness.wording import verdict_line
 from reports.page import write_report
 from reports.reading import read as read_run
 from reports.sections.law import laws

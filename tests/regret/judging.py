@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from harness.tuner.configuration import Choice, LoaderKind, worker_counts
-from harness.tuner.tuning import Tuning, Wish
+from harness.tuner.tuning import SearchSpace, Tuning
 
 SECONDS = 4.0
 """Seconds per choice in an exhaustive measurement."""
@@ -24,7 +24,7 @@ NEAR, QUICK = 0.95, 0.2
 """The tuner must reach this share of the best rate in this share of the time."""
 
 SEEDS = 5
-WISH = Wish((32, 128, 512), worker_counts(CORES))
+WISH = SearchSpace((32, 128, 512), worker_counts(CORES))
 
 HELD_APART: Mapping[str, Costs] = {
     "rows": Costs(computes=3e-6, at_once=2e-8, hop=2.5e-4),

@@ -6,8 +6,9 @@ from pathlib import Path
 import samples.run
 from samples.report import reported
 
-from harness.record import Audit, AuditFinding, AuditKind, AuditRun, Headroom, RunFolder, Stretch, audit_html
+from harness.record import Audit, AuditFinding, AuditKind, AuditRun, Headroom, RunFolder, Stretch
 from harness.record.audit_run import Ruin
+from harness.wording import audit_html
 from reports.figures.audit import errors, headroom
 from reports.tables import audit as tables
 

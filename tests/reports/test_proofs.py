@@ -7,18 +7,9 @@ import pytest
 import samples.run
 
 from harness.error import UsageError
-from harness.record import (
-    Proof,
-    RunFolder,
-    broken_blocks,
-    extent,
-    laws_held,
-    proof_line,
-    unanswered_proofs,
-    witness,
-    worst,
-)
+from harness.record import Proof, RunFolder
 from harness.record.chain import beginning, sealed
+from harness.wording import broken_blocks, extent, laws_held, proof_line, unanswered_proofs, witness, worst
 from reports.page import write_report
 from reports.tables import proof as tables
 

@@ -5,7 +5,8 @@ import math
 import pytest
 import samples.run
 
-from harness.record import Event, EventKind, Status, Verdict, findings
+from harness.findings import findings
+from harness.record import Event, EventKind, Status, Verdict
 from reports import number, source, text
 from reports.figures.axis import ticks
 from reports.summary import declared, found, remarks

@@ -5,7 +5,7 @@ from typing import Any
 from samples.run import head, verdict
 from samples.survey import breaking
 
-from harness.gate.standing import Summary, summarised
+from harness.gate.snapshot import Summary, summarised
 from harness.record import Breaking, Verdict
 
 CASE = "softmax_regression.scratch.softmax"

@@ -10,9 +10,9 @@ import samples.run
 import samples.survey
 from rich.console import Console
 
-from harness.show.proof import print_proofs
-from harness.show.survey import print_survey
-from harness.show.verdict import print_training
+from harness.display.proof import print_proofs
+from harness.display.survey import print_survey
+from harness.display.verdict import print_training
 from harness.surveyor.discovery import Discoveries
 
 RECORDED = Path(__file__).parents[1] / "recorded" / "screens.txt"

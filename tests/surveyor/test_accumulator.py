@@ -5,9 +5,10 @@ import torch
 from torch import Tensor
 
 from harness.case import Case
-from harness.record import Accumulator, summing
+from harness.record import Accumulator
 from harness.surveyor.accumulator import accumulator
 from harness.verdict.job import jobs
+from harness.wording import summing
 
 
 def found(function: object, contract: str, dtype: str) -> Accumulator:

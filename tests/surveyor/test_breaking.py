@@ -15,12 +15,13 @@ from harness.error import UsageError
 from harness.floats.format import FORMATS, from_ordinal, to_ordinal
 from harness.floats.oracle import confirming
 from harness.laws.standard_rays import rays_of
-from harness.record import Breaking, closed_form, disagreeing, survey_line, unanswered, undeclared
-from harness.surveyor.breaking import Course, breaking, follows
+from harness.record import Breaking
+from harness.surveyor.breaking import RaySearch, breaking, follows
 from harness.surveyor.closed_form import FORMS, form_value, reaches
 from harness.surveyor.explore import explorations
 from harness.surveyor.search import Budget
 from harness.verdict.job import Job, jobs
+from harness.wording import closed_form, disagreeing, survey_line, unanswered, undeclared
 
 DTYPES = ("float16", "bfloat16", "float32", "float64")
 
@@ -267,11 +268,11 @@ def test_places_on_a_falling_ray_are_counted_from_its_start() -> None:
     (job,) = jobs([Case(naive, "softmax")], laws=["value"], dtypes=["float32"])
     ray = next(one for one in rays_of(job.contract) if one.name == "temperature")
     assert follows(job, ray)
-    course = Course(job, ray)
-    assert course.value(0) == 1.0
-    assert course.value(1) == float(np.nextafter(np.float32(1), np.float32(0)))
-    assert course.value(course.place(0.25)) == 0.25
-    assert course.place(2.0) < 0
+    search = RaySearch(job, ray)
+    assert search.value(0) == 1.0
+    assert search.value(1) == float(np.nextafter(np.float32(1), np.float32(0)))
+    assert search.value(search.place(0.25)) == 0.25
+    assert search.place(2.0) < 0
 
 
 def test_a_declared_break_of_long_rows_is_expected_along_the_ray_of_lengths() -> None:

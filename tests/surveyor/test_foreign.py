@@ -13,6 +13,8 @@ from samples.proof_space import small
 
 from harness.calling.adapter import bridged, unbridged
 from harness.case import Case
+from harness.execution.runner import carry_out
+from harness.isolation.limits import Limits
 from harness.proof import pairs
 from harness.proof.exhaustion import Exhaustion
 from harness.proof.layout import LAYOUTS_WITH_DIM, pair_layouts
@@ -20,8 +22,6 @@ from harness.proof.proving import Proving
 from harness.record import RUNS, Breaking, Proof, RunFolder
 from harness.surveyor.plan import Survey
 from harness.verdict.campaign import Campaign
-from harness.work.carry_out import carry_out
-from harness.work.limits import Limits
 
 HOSTILE = """
 import time

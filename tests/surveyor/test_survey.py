@@ -10,9 +10,10 @@ from torch import Tensor
 
 import harness
 from harness.error import UsageError
-from harness.record import RUNS, Accumulator, Breaking, Profile, RunFolder, Worst, how_sure, what_happens
+from harness.record import RUNS, Accumulator, Breaking, Profile, RunFolder, Worst
 from harness.surveyor.discovery import Discoveries
 from harness.surveyor.plan import Survey
+from harness.wording import how_sure, what_happens
 
 HOMEWORK = """
 import torch

@@ -15,7 +15,7 @@ import harness
 from harness.calling.known import entry
 from harness.error import UsageError
 from harness.record import Status, Verdict
-from harness.record.finding_text import sentence
+from harness.wording.finding import sentence
 
 
 @dataclass

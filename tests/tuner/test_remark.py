@@ -12,7 +12,7 @@ from harness.tuner.configuration import Choice
 from harness.tuner.loop import Waiting
 from harness.tuner.remark import on_workers, remarks
 from harness.tuner.search import Reason, SearchState
-from harness.tuner.tuning import Tuning, Wish
+from harness.tuner.tuning import SearchSpace, Tuning
 
 
 def _tuning(
@@ -26,7 +26,7 @@ def _tuning(
     """Return a finished tuning: the first configuration was chosen, and one part takes a share of the time."""
     best = next(iter(rates))
     estimates = {choice: Estimate(rate, rate, rate, Method.STUDENT) for choice, rate in rates.items()}
-    tuning = Tuning([], Wish((best.batch_size,), (0, 2)), cores=4, seconds=1.0)
+    tuning = Tuning([], SearchSpace((best.batch_size,), (0, 2)), cores=4, seconds=1.0)
     tuning.standing = SearchState(best, estimates[best], None, None, Reason.PARTED, estimates, 1.0, 9, alike)
     known: dict[str, Any] = {"batch_s": None, "obstacle": "x", "gather_s": 1e-4, "busy": 1.0, "hop_s": 1e-4}
     tuning.advice = Advice(64, 0.02, **{**known, **facts}, cores=4)

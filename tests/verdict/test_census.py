@@ -49,7 +49,7 @@ def test_the_final_re_check_does_not_count() -> None:
 
     def checked(late: int | None) -> Verdict:
         (job,) = jobs([Case(lambda x: x.softmax(-1), "softmax")], laws=["value"], dtypes=["float32"])
-        return decide(job, examples=4, corpora=(), late=late)
+        return decide(job, examples=4, corpora=(), recheck_seed=late)
 
     without, once, again = checked(None), checked(1), checked(2)
     assert without.rows > 0
@@ -68,7 +68,7 @@ def test_the_final_re_check_still_finds_what_only_it_sees() -> None:
     (job,) = jobs([Case(softmax, "softmax")], laws=["value"], dtypes=["float32"])
     assert decide(job, examples=4, corpora=()).status is Status.HOLDS
     calls = 0
-    assert decide(job, examples=4, corpora=(), late=3).status in {Status.BROKEN, Status.ERROR}
+    assert decide(job, examples=4, corpora=(), recheck_seed=3).status in {Status.BROKEN, Status.ERROR}
 
 
 def figures(verdict: Verdict) -> tuple[object, ...]:

@@ -5,9 +5,10 @@ from torch import Tensor
 
 import harness
 from harness.case import Case
-from harness.record import Status, Verdict, unclaimed_line, verdict_line
+from harness.record import Status, Verdict
 from harness.verdict.decide import decide
 from harness.verdict.job import jobs
+from harness.wording import unclaimed_line, verdict_line
 
 
 def stable_softmax(x: Tensor) -> Tensor:

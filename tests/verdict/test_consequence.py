@@ -9,7 +9,8 @@ from torch import Tensor
 
 import harness
 from harness.case import Case
-from harness.record import Status, findings
+from harness.findings import findings
+from harness.record import Status
 from harness.verdict.consequence import followed
 from harness.verdict.decide import decide
 from harness.verdict.draw import Deadline

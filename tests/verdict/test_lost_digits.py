@@ -7,9 +7,11 @@ from torch import Tensor
 from harness.case import Case
 from harness.contracts import contracts
 from harness.error import UsageError
-from harness.record import Grade, Status, Verdict, grade, verdict_line
+from harness.findings import Grade, grade
+from harness.record import Status, Verdict
 from harness.verdict.decide import decide
 from harness.verdict.job import jobs
+from harness.wording import verdict_line
 
 LAW = "dominating_class_not_lost"
 

@@ -16,10 +16,12 @@ from torch import Tensor
 
 import harness
 from harness.case import Case
-from harness.record import Property, Status, grades, property_sentences, verdict_line
-from harness.show.notebook import Verdicts
+from harness.display.notebook import Verdicts
+from harness.findings import grades
+from harness.record import Property, Status, property_sentences
 from harness.verdict.job import jobs
 from harness.verdict.probe import Probe
+from harness.wording import verdict_line
 
 FEW = {"examples": 2, "seconds": 1.0}
 """The number of examples that these tests need."""

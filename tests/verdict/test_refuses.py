@@ -13,8 +13,8 @@ from samples.command import Command
 from torch import Tensor
 
 import harness
+from harness.display.notebook import Verdicts
 from harness.record import Fault, Status, property_sentences
-from harness.show.notebook import Verdicts
 
 LAWS = ("value", "finite_on_extreme_logits", "fully_masked_row", "nan_stays_in_its_row")
 """Laws on numbers, on large numbers, on infinities and on NaN."""

@@ -9,7 +9,8 @@ import torch
 from harness.contracts.building_blocks.distributions import with_logarithms, with_sum_one
 from harness.floats.format import FORMATS
 from harness.floats.measurement import Measurement
-from harness.laws.law import Axes, Example
+from harness.laws.contract import Axes
+from harness.laws.law import Example
 from harness.laws.strategies import masked
 from harness.verdict.rows import take, worst_row
 from harness.verdict.shrink import minimise

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from harness.case import Case
-from harness.record import Event, EventKind, Finding, Status, Verdict, findings
+from harness.findings import Finding, findings
+from harness.record import Event, EventKind, Status, Verdict
 from harness.verdict.cause import event_of
 from harness.verdict.decide import decide
 from harness.verdict.job import Job, jobs

@@ -15,11 +15,12 @@ from harness.floats.format import FORMATS, format_of, from_ordinal, to_ordinal
 from harness.floats.measurement import Measurement, compare
 from harness.floats.oracle import Oracle
 from harness.laws.subject import Subject
-from harness.record import Fault, Status, Verdict, violation_block
+from harness.record import Fault, Status, Verdict
 from harness.verdict import corpus
 from harness.verdict.decide import PATIENCE, decide
 from harness.verdict.job import Job, jobs
 from harness.verdict.replay import from_json, to_json
+from harness.wording import violation_block
 
 
 def naive(x: Tensor) -> Tensor:

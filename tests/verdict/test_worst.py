@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from harness.case import Case
-from harness.record import EventKind, Status, TensorText, Verdict, census_line, violation_block
+from harness.record import EventKind, Status, TensorText, Verdict
 from harness.verdict.decide import decide
 from harness.verdict.job import Job, jobs
 from harness.verdict.replay import from_json, from_text, to_json
+from harness.wording import census_line, violation_block
 
 
 def clamped(logits: Tensor, targets: Tensor) -> Tensor:

@@ -11,8 +11,9 @@ from torch import Tensor
 
 import harness
 from harness.case import Case
+from harness.findings import findings
 from harness.laws.strategies import narrow_batches
-from harness.record import Status, findings
+from harness.record import Status
 from harness.verdict.decide import decide
 from harness.verdict.job import jobs
 

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from harness.bench.scoring.couples import Couples, couples
+from harness.bench.scoring.pairs import Couples, couples
 from harness.bench.scoring.timed import Inputs, Timed, UntimedError
 from harness.bench.workload import standard_inputs
 from harness.calling.device import CPU
@@ -23,13 +23,15 @@ from harness.calling.source import subject_of
 from harness.case import Case
 from harness.contracts import contract_named
 from harness.error import UsageError
-from harness.laws.law import Contract
-from harness.record import Score, Speed, Status, Tier, Verdict, findings, sentence, verdict_line
+from harness.execution.runner import Backend
+from harness.findings import findings
+from harness.isolation.limits import Limits
+from harness.laws.contract import Contract
+from harness.record import Score, Speed, Status, Tier, Verdict
 from harness.verdict.campaign import Campaign
 from harness.verdict.decide import decide
 from harness.verdict.job import jobs
-from harness.work.carry_out import Hands
-from harness.work.limits import Limits
+from harness.wording import sentence, verdict_line
 
 NOT_CORRECT = "not timed because it is not correct"
 ANSWERS_OTHERWISE = "{} behaves differently while it is timed: its timed results break the law `{}`"
@@ -69,9 +71,9 @@ class Question:
     limits: Limits = field(default_factory=Limits)
 
     @cached_property
-    def late(self) -> int:
+    def recheck_seed(self) -> int:
         """Return the secret seed: that of the campaign, or a random one."""
-        return secrets.randbelow(2**31) if self.campaign.late is None else self.campaign.late
+        return secrets.randbelow(2**31) if self.campaign.recheck_seed is None else self.campaign.recheck_seed
 
     @property
     def device(self) -> str:
@@ -79,7 +81,7 @@ class Question:
         return self.campaign.devices[0]
 
 
-def score(question: Question, hands: Hands, *, told: Callable[[Verdict], None] = lambda _: None) -> Score:
+def score(question: Question, backend: Backend, *, told: Callable[[Verdict], None] = lambda _: None) -> Score:
     """Decide the laws, and time a correct implementation.
 
     Parameters
@@ -96,13 +98,13 @@ def score(question: Question, hands: Hands, *, told: Callable[[Verdict], None] =
     UsageError
         If the contract has no inputs, or the reference or the function of inputs cannot be loaded.
     """
-    if not hands.pieces:
+    if not backend.pieces:
         place = f"`{question.campaign.target}`"
         raise UsageError(f"no law of {place} matches", remedy="select at least one law")
-    contract = contract_named(hands.pieces[0]["unreached"]["contract"])
+    contract = contract_named(backend.pieces[0]["unreached"]["contract"])
     with _problem(question, contract) as problem:
         verdicts = []
-        for verdict in question.campaign.verdicts(hands):
+        for verdict in question.campaign.verdicts(backend):
             verdicts.append(verdict)
             told(verdict)
         said = _decided(question, verdicts)
@@ -119,7 +121,7 @@ def _decided(question: Question, verdicts: list[Verdict]) -> Score:
         reference=question.reference,
         contract=verdicts[0].contract,
         seed=campaign.seed,
-        late_seed=question.late,
+        late_seed=question.recheck_seed,
         correct=(tier := _tier(verdicts)) in CORRECT,
         tier=tier,
         verdict=verdict_line(verdicts),
@@ -172,7 +174,9 @@ def _with_speed(said: Score, question: Question, problem: _Problem) -> Score:
     contract = problem.contract
     with _timed(question, said.candidate, contract, question.campaign.call) as candidate:
         try:
-            found = couples(candidate, problem.reference, problem.fresh, seconds=question.seconds, seed=question.late)
+            found = couples(
+                candidate, problem.reference, problem.fresh, seconds=question.seconds, seed=question.recheck_seed
+            )
         except UntimedError as error:
             return _untimed(said, str(error), of_candidate=str(error).startswith(f"{said.candidate} "))
         shapes = _shapes(contract, problem.fresh(1)[0])
@@ -202,7 +206,7 @@ def _inputs(question: Question, contract: Contract) -> Iterator[Callable[[int], 
 
             yield given
         return
-    generator = torch.Generator().manual_seed(question.late)
+    generator = torch.Generator().manual_seed(question.recheck_seed)
 
     def drawn(count: int) -> list[Inputs]:
         named = [standard_inputs(contract, question.sizes, generator) for _ in range(count)]

@@ -10,13 +10,13 @@ import time
 from collections.abc import Sequence
 from typing import Any, Self
 
-from harness.calling.packed import checksum
 from harness.case import Case
-from harness.work.child import Child, LostError
-from harness.work.elsewhere import Elsewhere
-from harness.work.fork_server import SERVER
-from harness.work.limits import Limits
-from harness.work.program import setup
+from harness.isolation.child import Child, LostError
+from harness.isolation.encoding import checksum
+from harness.isolation.fork_server import SERVER
+from harness.isolation.limits import Limits
+from harness.isolation.program import setup
+from harness.isolation.remote import RemoteHost
 
 Inputs = Sequence[Any]
 """Arguments for a single call."""
@@ -48,7 +48,7 @@ class Timed:
     def __init__(self, target: str, contract: str, *, call: str | None, limits: Limits, device: str) -> None:
         self.target, self._limits, self._device = target, limits, device
         self._child = Child(limits, setup(target, call, limits), server=SERVER)
-        self._place = Elsewhere(self._child)
+        self._place = RemoteHost(self._child)
         self.cases: list[Case] = []
         self._contract, self._call = contract, call
         self._checksums: list[Any] = []

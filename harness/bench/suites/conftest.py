@@ -14,8 +14,8 @@ from harness.bench.suites.progress import NAME, Progress
 from harness.bench.suites.selection import give_up, give_up_if_idle
 from harness.data.images import ImageData, image_data
 from harness.error import UsageError
+from harness.isolation.parent import end_with_reader
 from harness.timing.clock import set_aside
-from harness.work.parent import end_with_reader
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

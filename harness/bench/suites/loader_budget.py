@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from harness.execution.environment import usable_cores
 from harness.loading.budget import measure_budget
 from harness.loading.configuration import Configuration
 from harness.record.budget import Budget
 from harness.timing.clock import without_garbage_collection
 from harness.tuner.advice import hop_s
 from harness.tuner.probe import more_workers_than_cores
-from harness.work.environment import usable_cores
 
 SIZE = 256
 """Batch size of the book; otherwise the next smaller size, or the smallest."""

@@ -3,10 +3,11 @@
 import pytest
 
 from harness.calling.discovery import is_shipped, load
-from harness.record import Status, violation_block
+from harness.record import Status
 from harness.timing.clock import threads
 from harness.verdict.decide import decide
 from harness.verdict.job import Job, jobs
+from harness.wording import violation_block
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

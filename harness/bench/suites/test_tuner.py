@@ -22,6 +22,7 @@ from harness.bench.suites.selection import give_up, option
 from harness.bench.suites.tuning_data import DATA_SETS as DEVELOPED_ON
 from harness.bench.suites.tuning_held_apart import HELD_APART
 from harness.error import UsageError, listed
+from harness.execution.environment import usable_cores
 from harness.loading.configuration import PREFETCH
 from harness.record import Estimate, geometric_mean, mean_ratio
 from harness.record.bench import TunerRecord
@@ -30,8 +31,7 @@ from harness.tuner.advice import examine
 from harness.tuner.configuration import Choice, LoaderKind, worker_counts
 from harness.tuner.probe import LoaderProbe, more_workers_than_cores
 from harness.tuner.remark import remarks
-from harness.tuner.tuning import Tuning, Wish
-from harness.work.environment import usable_cores
+from harness.tuner.tuning import SearchSpace, Tuning
 
 DATA_SETS = {**HELD_APART, **DEVELOPED_ON}
 """All data sets by name; the default is those held apart."""
@@ -72,18 +72,18 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def test_tuner(benchmark: Any, pytestconfig: pytest.Config, name: str, way: str, seed: int) -> None:
     """Choose a loader in one way, and keep the measurements."""
     dataset, seconds = DATA_SETS[name](), option(pytestconfig, "seconds", SECONDS)
-    wish = Wish(
+    space = SearchSpace(
         option(pytestconfig, "batch_sizes", BATCH_SIZES),
         option(pytestconfig, "workers", worker_counts(usable_cores())),
     )
     about = Names(case=name, family="tuning_data", style="foreign")
     if way == "exhaustive":
-        rates = benchmark.pedantic(exhaustive, args=(dataset, wish, seconds), rounds=1, iterations=1)
+        rates = benchmark.pedantic(exhaustive, args=(dataset, space, seconds), rounds=1, iterations=1)
         _BEST[name] = _best(rates)
         keep(benchmark, TunerRecord(**about, way=way, seed=seed, **_exhausted(rates, seconds)))
         return
-    bound_s = BOUND * seconds * len(_all(dataset, wish))
-    tuning = Tuning(dataset, wish, cores=_cores(), seconds=bound_s, seed=seed)
+    bound_s = BOUND * seconds * len(_all(dataset, space))
+    tuning = Tuning(dataset, space, cores=_cores(), seconds=bound_s, seed=seed)
     benchmark.pedantic(lambda: list(tuning.run()), rounds=1, iterations=1)
     assert tuning.standing is not None
     tuning.close_budget()
@@ -95,9 +95,9 @@ def _cores() -> int:
     return max(1, round(usable_cores()))
 
 
-def exhaustive(dataset: Dataset[Any], wish: Wish, seconds: float) -> dict[Choice, Estimate]:
+def exhaustive(dataset: Dataset[Any], space: SearchSpace, seconds: float) -> dict[Choice, Estimate]:
     """Measure every configuration for some seconds, in interleaved slices."""
-    rates = _in_turns(dataset, _all(dataset, wish), seconds)
+    rates = _in_turns(dataset, _all(dataset, space), seconds)
     return {choice: geometric_mean(slices) for choice, slices in rates.items()}
 
 
@@ -125,10 +125,10 @@ def _best(rates: dict[Choice, Estimate]) -> Choice:
     return max(rates, key=lambda choice: rates[choice].point)
 
 
-def _all(dataset: Dataset[Any], wish: Wish) -> tuple[Choice, ...]:
+def _all(dataset: Dataset[Any], space: SearchSpace) -> tuple[Choice, ...]:
     """Return all configurations, of both kinds if a batch that is fetched as a whole equals its items."""
-    at_once = examine(dataset, min(wish.batch_sizes), cores=_cores()).batch_s is not None
-    return (*wish.grid(), *(wish.grid(LoaderKind.BATCHES) if at_once else ()))
+    at_once = examine(dataset, min(space.batch_sizes), cores=_cores()).batch_s is not None
+    return (*space.grid(), *(space.grid(LoaderKind.BATCHES) if at_once else ()))
 
 
 def _rules(rates: dict[Choice, Estimate]) -> dict[str, str]:

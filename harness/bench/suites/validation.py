@@ -5,8 +5,9 @@ from harness.bench.suites.selection import DTYPE
 from harness.case import Case
 from harness.contracts import contract_named
 from harness.floats.format import FORMATS
+from harness.laws.case_error import CaseError
 from harness.laws.law import Example
-from harness.laws.subject import CaseError, Subject
+from harness.laws.subject import Subject
 
 
 def validate(case: Case, example: Example, *, where: str) -> None:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import torch
 
-from harness.calling.trace.born import born
+from harness.calling.trace.first_nonfinite import born
 from harness.calling.trace.naming import SUMS, event_of
 from harness.calling.trace.replay import Replay
 from harness.calling.trace.step import Step, View

@@ -12,7 +12,8 @@ from pathlib import Path
 from harness.contracts import contract_named
 from harness.error import UsageError, listed
 from harness.floats.format import Format
-from harness.laws.law import Contract, Example, Law
+from harness.laws.contract import Contract
+from harness.laws.law import Example, Law
 from harness.record import Breaking, Counterexample, Input, Proof, TensorText, Verdict, Worst, write_atomically
 from harness.record.corpus import REMEDY, corpus_text, read_corpus
 from harness.verdict.replay import from_text

@@ -12,11 +12,11 @@ from harness.floats import Format, Measurement
 from harness.laws import Example, Law
 from harness.loading.delivery import Deliveries
 from harness.loading.reader import Epoch
-from harness.loading.source import Ask
+from harness.loading.source import Request
 
 
 @dataclass(frozen=True)
-class Asks:
+class Requests:
     """The examples of a law of loaders: requests in the order in which they are tried, each as keywords and values."""
 
     several: tuple[Example, ...]
@@ -26,12 +26,12 @@ class Asks:
         return st.sampled_from(self.several)
 
 
-def asks(**values: Sequence[Any]) -> Asks:
+def asks(**values: Sequence[Any]) -> Requests:
     """Return the requests for every combination of some values."""
     several: list[Example] = [{}]
     for name, choices in values.items():
         several = [{**one, name: choice} for one in several for choice in choices]
-    return Asks(tuple(several))
+    return Requests(tuple(several))
 
 
 def kept(rows: int = 1) -> Measurement:
@@ -67,16 +67,16 @@ def varied(deliveries: Deliveries, keyword: str, value: Any) -> None:
     NotApplicable
         If the parameter is missing.
     """
-    usual = getattr(Ask(), keyword)
+    usual = getattr(Request(), keyword)
     if value != usual:
         named(deliveries, keyword)
 
 
-def asked(deliveries: Deliveries, **wanted: Any) -> Ask:
+def asked(deliveries: Deliveries, **wanted: Any) -> Request:
     """Return a request, or skip the law as :func:`varied` does."""
     for keyword, value in wanted.items():
         varied(deliveries, keyword, value)
-    return deliveries.ask(**wanted)
+    return deliveries.request(**wanted)
 
 
 def whole(epoch: Epoch, why: str = "an epoch") -> Epoch:
@@ -122,7 +122,7 @@ def spans(numbers: Sequence[int], most: int = 6) -> str:
 Measure = Callable[..., Measurement]
 
 
-def delivery_law(statement: str, inputs: Asks, **facts: Any) -> Callable[[Measure], Law]:
+def delivery_law(statement: str, inputs: Requests, **facts: Any) -> Callable[[Measure], Law]:
     """Decorate a function ``measure(deliveries, **request)`` to make it a law of loaders.
 
     ``inputs`` are the requests that are tried in order until one breaks the law. ``facts`` are other fields of

@@ -34,11 +34,11 @@ _MANY = 66
 def batches_stay_what_they_were(deliveries: Deliveries, num_workers: int) -> Measurement:
     """Keep some batches, and compare them again later."""
     varied(deliveries, "num_workers", num_workers)
-    ask = deliveries.ask(num_workers=num_workers)
-    batches = deliveries.exercised(keep_batches, ask, _KEPT)
+    request = deliveries.request(num_workers=num_workers)
+    batches = deliveries.exercised(keep_batches, request, _KEPT)
     changed = [at for at, (came, later) in enumerate(batches) if _marks(came) != _marks(later)]
     if changed:
-        where = with_workers(deliveries.source.spelled(ask))
+        where = with_workers(deliveries.source.spelled(request))
         said = f"batch {changed[0]} changes when later batches arrive{where}"
         return found(said, len(changed), actual=len(changed))
     return kept(len(batches))
@@ -58,10 +58,10 @@ def writing_into_a_batch_changes_nothing(deliveries: Deliveries, num_workers: in
     if deliveries.facts.workers:
         raise NotApplicable("its batches come from other processes")
     not_random(deliveries)
-    ask = deliveries.ask(num_workers=num_workers)
-    first, second = (epoch.samples for epoch in deliveries.epochs(ask, 2))
-    several = _MANY if deliveries.epochs(ask)[0].ended else len(deliveries.epochs(ask)[0].sizes)
-    wrote, epoch = deliveries.exercised(write_into, ask, several)
+    request = deliveries.request(num_workers=num_workers)
+    first, second = (epoch.samples for epoch in deliveries.epochs(request, 2))
+    several = _MANY if deliveries.epochs(request)[0].ended else len(deliveries.epochs(request)[0].sizes)
+    wrote, epoch = deliveries.exercised(write_into, request, several)
     if not wrote:
         raise NotApplicable("its batches contain nothing writable")
     given = deliveries.directly or []

@@ -12,7 +12,7 @@ from harness.loading.delivery import Deliveries
 from harness.loading.exercise import count_open, go_straight_on, leave_early, resume, stay, use, use_memory
 from harness.loading.fault import FaultKind, LoadingError
 from harness.loading.reader import Epoch
-from harness.loading.source import Ask
+from harness.loading.source import Request
 from harness.loading.tagged import Injection
 
 
@@ -24,17 +24,17 @@ from harness.loading.tagged import Injection
 def an_epoch_left_early_spoils_none(deliveries: Deliveries, num_workers: int) -> Measurement:
     """Read two batches, and then an epoch."""
     varied(deliveries, "num_workers", num_workers)
-    ask = deliveries.ask(num_workers=num_workers)
-    (usual,) = deliveries.epochs(ask)
+    request = deliveries.request(num_workers=num_workers)
+    (usual,) = deliveries.epochs(request)
     if not usual.ended or len(usual.sizes) < 3:
         raise NotApplicable("an epoch is too short or too long to be left early")
-    epoch = deliveries.exercised(leave_early, ask, 2)
+    epoch = deliveries.exercised(leave_early, request, 2)
     if epoch is None:
         raise NotApplicable("the loader supports one epoch only, or has a state and may continue")
     if not epoch.ended and len(epoch.samples) < len(usual.samples):
         raise NotApplicable("an epoch takes too long to be left early")
     if len(epoch.samples) != len(usual.samples):
-        where = with_workers(deliveries.source.spelled(ask))
+        where = with_workers(deliveries.source.spelled(request))
         said = f"after an epoch that was left after 2 batches, the next one has {len(epoch.samples)} of "
         said += f"{len(usual.samples)} samples{where}"
         return found(said, abs(len(epoch.samples) - len(usual.samples)), actual=len(epoch.samples))
@@ -55,9 +55,9 @@ def resumes_where_it_stopped(deliveries: Deliveries, num_workers: int, shuffle: 
     """Take the state at several batches, resume in a new loader, and compare the rest and the next epoch."""
     varied(deliveries, "num_workers", num_workers)
     varied(deliveries, "shuffle", shuffle)
-    ask = deliveries.ask(num_workers=num_workers, shuffle=shuffle)
-    where = with_workers(deliveries.source.spelled(ask))
-    straight = deliveries.exercised(go_straight_on, ask)
+    request = deliveries.request(num_workers=num_workers, shuffle=shuffle)
+    where = with_workers(deliveries.source.spelled(request))
+    straight = deliveries.exercised(go_straight_on, request)
     if straight is None:
         raise NotApplicable("it has no `state_dict` and `load_state_dict`")
     first, following = straight
@@ -65,7 +65,7 @@ def resumes_where_it_stopped(deliveries: Deliveries, num_workers: int, shuffle: 
         raise NotApplicable("an epoch takes too long to be resumed at several batches")
     batches, rows = len(first.sizes), 0
     for at in sorted({1, batches // 2, max(batches - 1, 1), batches, batches + 1}):
-        rest, after = deliveries.exercised(resume, ask, [at])
+        rest, after = deliveries.exercised(resume, request, [at])
         if not (rest.ended and after.ended and following.ended):
             raise NotApplicable("an epoch takes too long to be resumed at several batches")
         wrong = _compared(first, following, rest, after, at)
@@ -74,7 +74,7 @@ def resumes_where_it_stopped(deliveries: Deliveries, num_workers: int, shuffle: 
             return found(f"when resumed {when}{where}, {wrong}", 1)
         rows += len(rest.samples)
     if batches > 3:
-        rest, after = deliveries.exercised(resume, ask, [batches // 3, 1])
+        rest, after = deliveries.exercised(resume, request, [batches // 3, 1])
         wrong = _compared(first, following, rest, after, batches // 3 + 1)
         if wrong:
             return found(f"when resumed a second time in one epoch{where}, {wrong}", 1)
@@ -120,14 +120,14 @@ def _unlike(expected: list[Any], came: list[Any], what: str) -> str:
 def errors_are_not_swallowed(deliveries: Deliveries, num_workers: int) -> Measurement:
     """Let a sample raise an exception and a worker die, and test whether the reader gets an error."""
     varied(deliveries, "num_workers", num_workers)
-    ask = deliveries.ask(num_workers=num_workers)
-    (usual,) = deliveries.epochs(ask)
-    where = with_workers(deliveries.source.spelled(ask))
+    request = deliveries.request(num_workers=num_workers)
+    (usual,) = deliveries.epochs(request)
+    where = with_workers(deliveries.source.spelled(request))
     at = min(max(len(usual.samples) // 2, 0), max(len(usual.samples) - 1, 0)) // max(num_workers, 1)
     ways = [False, True] if num_workers or deliveries.facts.workers else [False]
     for ends in ways:
         try:
-            epoch = deliveries.failing(ask, Injection(at, ends=ends))
+            epoch = deliveries.failing(request, Injection(at, ends=ends))
         except LoadingError as error:
             if error.fault.kind is FaultKind.HUNG:
                 what = "a worker process dies" if ends else "the data set raises an exception"
@@ -162,24 +162,24 @@ _MOST_S = 3.0
 def memory_does_not_grow(deliveries: Deliveries, num_workers: int) -> Measurement:
     """Measure the memory of this process and of persistent workers after each of several epochs."""
     varied(deliveries, "num_workers", num_workers)
-    ask = deliveries.ask(num_workers=num_workers)
-    (usual,) = deliveries.epochs(ask)
+    request = deliveries.request(num_workers=num_workers)
+    (usual,) = deliveries.epochs(request)
     if not usual.ended or usual.seconds * (_EPOCHS + _WARM) > _MOST_S:
         raise NotApplicable(f"an epoch takes {usual.seconds:.1f} s, too long to read several of them")
-    if num_workers and not deliveries.exercised(stay, ask):
+    if num_workers and not deliveries.exercised(stay, request):
         raise NotApplicable("its workers end with the epoch")
-    growth = _growth(deliveries, ask) and _growth(deliveries, ask)
+    growth = _growth(deliveries, request) and _growth(deliveries, request)
     if growth is None:
         raise NotApplicable("several epochs take too long")
     if growth:
-        where = with_workers(deliveries.source.spelled(ask))
+        where = with_workers(deliveries.source.spelled(request))
         return found(f"memory grows by {growth / 2**10:,.0f} KiB in each epoch{where}", growth, actual=growth)
     return kept(len(usual.samples) * _EPOCHS)
 
 
-def _growth(deliveries: Deliveries, ask: Ask) -> float | None:
+def _growth(deliveries: Deliveries, request: Request) -> float | None:
     """Return the typical growth per epoch in bytes; zero unless every epoch grows, ``None`` if epochs take too long."""
-    used = deliveries.exercised(use_memory, ask, _EPOCHS, _WARM, 3 * _MOST_S, limit_s=4 * _MOST_S)
+    used = deliveries.exercised(use_memory, request, _EPOCHS, _WARM, 3 * _MOST_S, limit_s=4 * _MOST_S)
     if used is None or len(used) < 2:
         return None
     steps = sorted(after - before for before, after in pairwise(used))
@@ -195,14 +195,14 @@ def _growth(deliveries: Deliveries, ask: Ask) -> float | None:
 def nothing_is_left_behind(deliveries: Deliveries, num_workers: int) -> Measurement:
     """Create, read and discard loaders, and count open files and threads each time."""
     varied(deliveries, "num_workers", num_workers)
-    ask = deliveries.ask(num_workers=num_workers)
-    (usual,) = deliveries.epochs(ask)
+    request = deliveries.request(num_workers=num_workers)
+    (usual,) = deliveries.epochs(request)
     if usual.seconds * (_TIMES + 1) > _MOST_S:
         raise NotApplicable(f"an epoch takes {usual.seconds:.1f} s, too long to read several of them")
     counts = []
     for _ in range(_TIMES + 1):
-        deliveries.exercised(use, ask)
-        counts.append(deliveries.exercised(count_open, ask))
+        deliveries.exercised(use, request)
+        counts.append(deliveries.exercised(count_open, request))
     if deliveries.left:
         return found(deliveries.left, 1)
     for which, what in enumerate(("open file", "thread")):

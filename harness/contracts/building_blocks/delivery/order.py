@@ -21,13 +21,13 @@ from harness.loading.content import digests
 from harness.loading.delivery import Deliveries
 from harness.loading.exercise import set_epochs
 from harness.loading.reader import Epoch
-from harness.loading.source import Ask
+from harness.loading.source import Request
 
 _FEW = 8
 """Minimum number of samples to compare; two random orders of eight are equal with probability 1/40,320."""
 
 
-def marks_of(deliveries: Deliveries, ask: Ask, *epochs: Epoch) -> list[list[object]]:
+def marks_of(deliveries: Deliveries, request: Request, *epochs: Epoch) -> list[list[object]]:
     """Return marks that identify the samples of epochs: their indices if samples are random, otherwise their content.
 
     Raises
@@ -36,7 +36,7 @@ def marks_of(deliveries: Deliveries, ask: Ask, *epochs: Epoch) -> list[list[obje
         If samples are random and their indices are unknown.
     """
     if deliveries.is_random:
-        tagged_ = deliveries.epochs(ask, len(epochs), tags=True)
+        tagged_ = deliveries.epochs(request, len(epochs), tags=True)
         if not all(epoch.tags for epoch in tagged_):
             not_random(deliveries)
         return [[tag.index for tag in epoch.tags] for epoch in tagged_]
@@ -74,7 +74,7 @@ def order_depends_on_the_seed_alone(deliveries: Deliveries, num_workers: int, sh
     by_index = deliveries.facts.by_index
     if not (by_index or deliveries.names("seed")):
         raise NotApplicable("its workers may share a stream and it has no parameter `seed`, so no order is promised")
-    alone, several = (deliveries.ask(num_workers=number, shuffle=shuffle) for number in (0, num_workers))
+    alone, several = (deliveries.request(num_workers=number, shuffle=shuffle) for number in (0, num_workers))
     first, second = deliveries.epochs(alone)[0], deliveries.epochs(several)[0]
     if deliveries.is_random:
         return _by_indices(deliveries, alone, several, num_workers)
@@ -82,8 +82,8 @@ def order_depends_on_the_seed_alone(deliveries: Deliveries, num_workers: int, sh
     return _ordered(own, other, num_workers, ended=first.ended and second.ended)
 
 
-def _by_indices(deliveries: Deliveries, alone: Ask, several: Ask, num_workers: int) -> Measurement:
-    first, second = (deliveries.epochs(ask, tags=True)[0] for ask in (alone, several))
+def _by_indices(deliveries: Deliveries, alone: Request, several: Request, num_workers: int) -> Measurement:
+    first, second = (deliveries.epochs(request, tags=True)[0] for request in (alone, several))
     if not first.tags or not second.tags:
         not_random(deliveries)
     own, other = ([str(tag.index) for tag in epoch.tags] for epoch in (first, second))
@@ -102,11 +102,13 @@ def _ordered(own: Sequence[str], other: Sequence[str], num_workers: int, *, ende
 
 
 def _of_two_seeds(deliveries: Deliveries) -> Measurement | None:
-    ask = deliveries.ask(shuffle=True)
-    first, second = (deliveries.epochs(replace(ask, seed=seed), world_seed=3 + seed)[0] for seed in (0, 1))
+    request = deliveries.request(shuffle=True)
+    first, second = (deliveries.epochs(replace(request, seed=seed), world_seed=3 + seed)[0] for seed in (0, 1))
     if len(first.samples) < _FEW:
         return None
-    own, other = (marks_of(deliveries, replace(ask, seed=seed), epoch)[0] for seed, epoch in ((0, first), (1, second)))
+    own, other = (
+        marks_of(deliveries, replace(request, seed=seed), epoch)[0] for seed, epoch in ((0, first), (1, second))
+    )
     if own == other and len(set(own)) > _FEW:
         return found("two seeds give the same order, so the seed is not passed on", 1)
     return None
@@ -125,9 +127,9 @@ def epochs_are_shuffled_anew(deliveries: Deliveries, shuffle: bool, num_workers:
     if not deliveries.names("shuffle") and (shuffle or known is None) and known is not True:
         raise NotApplicable(f"{deliveries.name} has no parameter `shuffle`, so this law does not apply")
     varied(deliveries, "num_workers", num_workers)
-    ask = deliveries.ask(shuffle=shuffle, num_workers=num_workers)
-    first, second = deliveries.epochs(ask, 2)
-    own, other = marks_of(deliveries, ask, first, second)
+    request = deliveries.request(shuffle=shuffle, num_workers=num_workers)
+    first, second = deliveries.epochs(request, 2)
+    own, other = marks_of(deliveries, request, first, second)
     if not known:
         return _unshuffled(deliveries, own, other)
     if len(own) < _FEW or len(set(own)) < _FEW:
@@ -160,10 +162,10 @@ def the_same_seed_gives_the_same_epoch(deliveries: Deliveries, num_workers: int,
     named(deliveries, "seed")
     varied(deliveries, "num_workers", num_workers)
     varied(deliveries, "shuffle", shuffle)
-    ask = deliveries.ask(num_workers=num_workers, shuffle=shuffle)
+    request = deliveries.request(num_workers=num_workers, shuffle=shuffle)
     if num_workers == 0 and deliveries.is_random and deliveries.names("num_workers"):
         raise NotApplicable("without workers, its augmentation draws from the global generators of the calling process")
-    first, second = (deliveries.epochs(ask, world_seed=seed)[0] for seed in (1, 2))
+    first, second = (deliveries.epochs(request, world_seed=seed)[0] for seed in (1, 2))
     own, other = digests(first.samples, second.samples)
     differing = [at for at, (one, another) in enumerate(zip(own, other, strict=False)) if one != another]
     if not differing:
@@ -171,7 +173,7 @@ def the_same_seed_gives_the_same_epoch(deliveries: Deliveries, num_workers: int,
     what = "the order differs" if Counter(own) == Counter(other) else "the samples differ"
     if deliveries.is_random:
         what = "the random augmentation differs"
-    where = with_workers(deliveries.source.spelled(ask))
+    where = with_workers(deliveries.source.spelled(request))
     said = f"{what} between two equally seeded loaders{where}, starting at sample {differing[0]}"
     return found(said, len(differing), actual=len(differing))
 
@@ -185,8 +187,8 @@ def the_same_seed_gives_the_same_epoch(deliveries: Deliveries, num_workers: int,
 def set_epoch_is_heard(deliveries: Deliveries, num_workers: int, shuffle: bool) -> Measurement:  # noqa: FBT001
     """Read epochs 0, 1 and 0 of one loader."""
     varied(deliveries, "num_workers", num_workers)
-    ask = deliveries.ask(num_workers=num_workers, shuffle=shuffle)
-    epochs = deliveries.exercised(set_epochs, ask, [0, 1, 0])
+    request = deliveries.request(num_workers=num_workers, shuffle=shuffle)
+    epochs = deliveries.exercised(set_epochs, request, [0, 1, 0])
     if epochs is None:
         raise NotApplicable("it has no `set_epoch`")
     zero, one, again = digests(*(epoch.samples for epoch in epochs))
@@ -194,7 +196,7 @@ def set_epoch_is_heard(deliveries: Deliveries, num_workers: int, shuffle: bool) 
         fewest = min(map(len, (zero, one, again)))
         zero, one, again = zero[:fewest], one[:fewest], again[:fewest]
     if num_workers:
-        expected = deliveries.exercised(set_epochs, deliveries.ask(shuffle=shuffle), [0, 1, 0])
+        expected = deliveries.exercised(set_epochs, deliveries.request(shuffle=shuffle), [0, 1, 0])
         if expected is not None and all(epoch.ended for epoch in (*epochs, *expected)):
             # Shuffling changes the order in each epoch, whether or not the workers know its number.
             heard = [Counter(digests(epoch.samples)[0]) for epoch in expected]

@@ -21,13 +21,13 @@ from harness.loading.tagged import Tag
 def random_numbers_differ(deliveries: Deliveries, num_workers: int) -> Measurement:
     """Look for two samples that drew from the same state of a generator."""
     varied(deliveries, "num_workers", num_workers)
-    ask = deliveries.ask(num_workers=num_workers)
+    request = deliveries.request(num_workers=num_workers)
     if num_workers == 0 and (wrong := _seeded_alike(deliveries)) is not None:
         return wrong
-    first, second = deliveries.epochs(ask, 2, tags=True)
+    first, second = deliveries.epochs(request, 2, tags=True)
     if not first.tags and deliveries.facts.wrapped:
         # A wrapper that makes new batches loses the tags; the loader inside it draws the same numbers.
-        first, second = deliveries.exercised(deliver_wrapped, ask, 2)
+        first, second = deliveries.exercised(deliver_wrapped, request, 2)
     if not first.tags:
         raise NotApplicable("its data set cannot be accessed, so its random numbers cannot be observed")
     if not any(tag.drew for tag in (*first.tags, *second.tags)):
@@ -56,7 +56,7 @@ def _seeded_alike(deliveries: Deliveries) -> Measurement | None:
     """Measure whether each sample sets a generator to the same state before it draws from it."""
     if deliveries.directly is None:
         return None
-    after = deliveries.exercised(seed_and_read, deliveries.ask(), min(3, len(deliveries.directly)))
+    after = deliveries.exercised(seed_and_read, deliveries.request(), min(3, len(deliveries.directly)))
     same = [name for name in after[0] if len({states.get(name) for states in after}) == 1] if len(after) > 1 else []
     if same:
         return found(
@@ -114,8 +114,8 @@ _FEW, _NEARLY_ALL = 8, 0.9
 def the_global_random_state_is_left_alone(deliveries: Deliveries, num_workers: int, shuffle: bool) -> Measurement:  # noqa: FBT001
     """Compare the states after two epochs with different initial states; drawing from the generators is allowed."""
     varied(deliveries, "shuffle", shuffle)
-    ask = deliveries.ask(num_workers=num_workers, shuffle=shuffle)
-    first, second = deliveries.exercised(seed_and_begin, ask, [11, 12])
+    request = deliveries.request(num_workers=num_workers, shuffle=shuffle)
+    first, second = deliveries.exercised(seed_and_begin, request, [11, 12])
     same = [name for name in first if first[name] == second.get(name)]
     if same:
         return found(

@@ -8,7 +8,7 @@ from itertools import chain
 
 from harness.calling.adapter import NotApplicable
 from harness.contracts.building_blocks.delivery.asking import (
-    Asks,
+    Requests,
     asked,
     asks,
     delivery_law,
@@ -26,14 +26,14 @@ from harness.loading.content import Sample, digests
 from harness.loading.delivery import Deliveries
 from harness.loading.exercise import announce
 from harness.loading.reader import Epoch
-from harness.loading.source import Ask
+from harness.loading.source import Request
 
 _EPOCHS = ("first", "second")
 
 
 @delivery_law(
     "Every epoch delivers each sample exactly once, over all workers together.",
-    Asks(
+    Requests(
         tuple(
             {"num_workers": workers, "shuffle": shuffle, "drop_last": drop_last}
             for workers, shuffle, drop_last in (
@@ -53,20 +53,26 @@ _EPOCHS = ("first", "second")
 )
 def each_sample_once(deliveries: Deliveries, num_workers: int, shuffle: bool, drop_last: bool) -> Measurement:  # noqa: FBT001
     """Count samples that are missing or superfluous, in any order."""
-    ask = asked(deliveries, num_workers=num_workers, shuffle=shuffle, drop_last=drop_last)
-    if deliveries.facts.replaced and not _came_without_replacement(deliveries, ask):
+    request = asked(deliveries, num_workers=num_workers, shuffle=shuffle, drop_last=drop_last)
+    if deliveries.facts.replaced and not _came_without_replacement(deliveries, request):
         raise NotApplicable("it draws with replacement, so no sample is guaranteed")
-    if not deliveries.epochs(ask)[0].ended:
-        return _at_the_beginning(deliveries, ask) or _of_indices(deliveries, ask) or _within_a_part(deliveries, ask)
-    where, rows = with_workers(deliveries.source.spelled(ask)), 0
-    for which, epoch in zip(_EPOCHS, deliveries.epochs(ask, 2), strict=True):
+    if not deliveries.epochs(request)[0].ended:
+        return (
+            _at_the_beginning(deliveries, request)
+            or _of_indices(deliveries, request)
+            or _within_a_part(deliveries, request)
+        )
+    where, rows = with_workers(deliveries.source.spelled(request)), 0
+    for which, epoch in zip(_EPOCHS, deliveries.epochs(request, 2), strict=True):
         if not epoch.ended:  # a busy machine
             break
-        extra, missing, total = _compared(deliveries, ask, epoch)
+        extra, missing, total = _compared(deliveries, request, epoch)
         if -1 in extra and extra.count(-1) == len(extra) == len(missing):
             # The number is right but every sample is unknown, so compare indices; other laws check the content.
-            extra, missing, total = _by_index(deliveries, ask, _EPOCHS.index(which))
-        spare = ask.batch_size - 1 if drop_last or (deliveries.facts.drops and not deliveries.source.is_factory) else 0
+            extra, missing, total = _by_index(deliveries, request, _EPOCHS.index(which))
+        spare = (
+            request.batch_size - 1 if drop_last or (deliveries.facts.drops and not deliveries.source.is_factory) else 0
+        )
         if extra or len(missing) > spare:
             place = f"in the {which} epoch{where}"
             if not epoch.samples:
@@ -77,7 +83,7 @@ def each_sample_once(deliveries: Deliveries, num_workers: int, shuffle: bool, dr
     return kept(rows)
 
 
-def _came_without_replacement(deliveries: Deliveries, ask: Ask) -> bool:
+def _came_without_replacement(deliveries: Deliveries, request: Request) -> bool:
     """Return whether all samples differ, which by chance happens in one of ten million epochs with replacement.
 
     Notes
@@ -85,21 +91,25 @@ def _came_without_replacement(deliveries: Deliveries, ask: Ask) -> bool:
     All of ``k`` draws from ``n`` samples differ with the probability ``n! / ((n - k)! n^k)``, or less if the samples
     have weights.
     """
-    (came,) = digests(deliveries.epochs(ask)[0].samples)
+    (came,) = digests(deliveries.epochs(request)[0].samples)
     n, k = deliveries.facts.samples or 0, len(came)
     if deliveries.is_random or len(set(came)) < k or k > n:
         return False
     return math.lgamma(n + 1) - math.lgamma(n - k + 1) - k * math.log(n) < math.log(1e-7)
 
 
-def _of_indices(deliveries: Deliveries, ask: Ask) -> Measurement | None:
+def _of_indices(deliveries: Deliveries, request: Request) -> Measurement | None:
     """Look at the indices of two whole epochs; ``None`` where they are not known, or the part that was read differs."""
-    epochs = deliveries.indices(ask)
+    epochs = deliveries.indices(request)
     n = deliveries.facts.samples
-    if epochs is None or n is None or deliveries.facts.replaced or not _begins_alike(deliveries, ask):
+    if epochs is None or n is None or deliveries.facts.replaced or not _begins_alike(deliveries, request):
         return None
-    where = with_workers(deliveries.source.spelled(ask))
-    spare = ask.batch_size - 1 if ask.drop_last or (deliveries.facts.drops and not deliveries.source.is_factory) else 0
+    where = with_workers(deliveries.source.spelled(request))
+    spare = (
+        request.batch_size - 1
+        if request.drop_last or (deliveries.facts.drops and not deliveries.source.is_factory)
+        else 0
+    )
     for which, (indices, _) in zip(_EPOCHS, epochs, strict=True):
         times = Counter(indices)
         extra = [index for index, number in times.items() if number > 1]
@@ -110,33 +120,33 @@ def _of_indices(deliveries: Deliveries, ask: Ask) -> Measurement | None:
     return kept(sum(len(indices) for indices, _ in epochs))
 
 
-def _at_the_beginning(deliveries: Deliveries, ask: Ask) -> Measurement | None:
+def _at_the_beginning(deliveries: Deliveries, request: Request) -> Measurement | None:
     """Look for missing samples in the part that was read, if it has the order of the data set."""
-    given, came = _beginning(deliveries, ask)
+    given, came = _beginning(deliveries, request)
     arrived = set(came)
     missing = [i for i, mark in enumerate(given[: len(came)]) if mark not in arrived]
     if not missing or 2 * len(missing) > len(came):
         return None
-    where = with_workers(deliveries.source.spelled(ask))
+    where = with_workers(deliveries.source.spelled(request))
     return found(f"among the first samples{where}: {_said([], missing, len(came))}", len(missing), actual=len(missing))
 
 
-def _begins_alike(deliveries: Deliveries, ask: Ask) -> bool:
+def _begins_alike(deliveries: Deliveries, request: Request) -> bool:
     """Whether the part that was read equals the beginning of the data set, if it should."""
-    return all(own == mark for own, mark in zip(*_beginning(deliveries, ask), strict=False))
+    return all(own == mark for own, mark in zip(*_beginning(deliveries, request), strict=False))
 
 
-def _beginning(deliveries: Deliveries, ask: Ask) -> tuple[list[str], list[str]]:
+def _beginning(deliveries: Deliveries, request: Request) -> tuple[list[str], list[str]]:
     """Return digests of the data set and of the part that was read; none if the order is not that of the data set."""
-    if ask.shuffle or deliveries.facts.shuffled is not False or deliveries.is_random:
+    if request.shuffle or deliveries.facts.shuffled is not False or deliveries.is_random:
         return [], []
-    given, came = digests(deliveries.directly or [], deliveries.epochs(ask)[0].samples)
+    given, came = digests(deliveries.directly or [], deliveries.epochs(request)[0].samples)
     return given, came
 
 
-def _within_a_part(deliveries: Deliveries, ask: Ask) -> Measurement:
+def _within_a_part(deliveries: Deliveries, request: Request) -> Measurement:
     """Look for duplicates in a truncated epoch of distinct samples."""
-    (epoch,) = deliveries.epochs(ask)
+    (epoch,) = deliveries.epochs(request)
     expected = deliveries.directly
     if expected is None or deliveries.is_random or deliveries.facts.samples is None:
         whole(epoch)
@@ -147,17 +157,17 @@ def _within_a_part(deliveries: Deliveries, ask: Ask) -> Measurement:
     twice = [mark for mark, times in came.items() if times > 1]
     if not twice:
         return kept(len(epoch.samples))
-    where = with_workers(deliveries.source.spelled(ask))
+    where = with_workers(deliveries.source.spelled(request))
     return found(f"{len(twice)} of the first {len(epoch.samples)} samples arrive twice{where}", len(twice))
 
 
-def _compared(deliveries: Deliveries, ask: Ask, epoch: Epoch) -> tuple[list[int], list[int], int]:
+def _compared(deliveries: Deliveries, request: Request, epoch: Epoch) -> tuple[list[int], list[int], int]:
     """Return the places of repeated and of missing samples, and the total number of samples."""
     if deliveries.is_random:
-        return _by_index(deliveries, ask)
+        return _by_index(deliveries, request)
     expected = deliveries.directly
     if expected is None or len(expected) < (deliveries.facts.samples or 0):
-        expected = whole(deliveries.epochs(deliveries.ask())[0]).samples
+        expected = whole(deliveries.epochs(deliveries.request())[0]).samples
     elif deliveries.facts.samples is not None and deliveries.facts.samples < len(expected):
         return _of_a_part(deliveries, expected, epoch)
     return (*differences(expected, epoch.samples), len(expected))
@@ -174,9 +184,9 @@ _MANY = 2**22
 """Largest number of samples among which missing ones are searched."""
 
 
-def _by_index(deliveries: Deliveries, ask: Ask, number: int = 0) -> tuple[list[int], list[int], int]:
+def _by_index(deliveries: Deliveries, request: Request, number: int = 0) -> tuple[list[int], list[int], int]:
     """Return these places by index if samples are random."""
-    epoch = deliveries.epochs(ask, number + 1, tags=True)[number]
+    epoch = deliveries.epochs(request, number + 1, tags=True)[number]
     n = deliveries.facts.samples
     # A sampler of a part of the data set does not reveal which part.
     if not epoch.tags or n is None or n != deliveries.facts.length:
@@ -239,15 +249,15 @@ def ranks_share_an_epoch(deliveries: Deliveries, world_size: int, shuffle: bool,
         raise NotApplicable("an epoch takes too long to be read rank by rank")
     parts = []
     for rank in range(world_size):
-        ask = asked(deliveries, num_workers=num_workers, shuffle=shuffle, world_size=world_size)
-        (epoch,) = deliveries.epochs(deliveries.source.named(replace(ask, rank=rank)))
+        request = asked(deliveries, num_workers=num_workers, shuffle=shuffle, world_size=world_size)
+        (epoch,) = deliveries.epochs(deliveries.source.named(replace(request, rank=rank)))
         parts.append(whole(epoch).samples)
     extra, missing = differences(expected, [sample for part in parts for sample in part])
     least = -len(expected) % world_size
     where = f" over {world_size} ranks{', shuffled' if shuffle else ''}"
     lengths = sorted({len(part) for part in parts})
     dropping = deliveries.facts.drops and not extra
-    if len(missing) > (world_size * deliveries.ask().batch_size if dropping else 0) or -1 in extra:
+    if len(missing) > (world_size * deliveries.request().batch_size if dropping else 0) or -1 in extra:
         return found(f"{_said(extra, missing, len(expected))}{where}", len(extra) + len(missing))
     if len(extra) > least:
         said = f"{len(extra)} samples are padding, although {least} would make the ranks equal{where}"
@@ -268,29 +278,29 @@ def ranks_share_an_epoch(deliveries: Deliveries, world_size: int, shuffle: bool,
 )
 def lengths_are_as_declared(deliveries: Deliveries, num_workers: int, drop_last: bool) -> Measurement:  # noqa: FBT001
     """Compare the announced with the delivered numbers."""
-    ask = asked(deliveries, num_workers=num_workers, drop_last=drop_last)
-    announced, beyond = deliveries.exercised(announce, ask, placed=False)
+    request = asked(deliveries, num_workers=num_workers, drop_last=drop_last)
+    announced, beyond = deliveries.exercised(announce, request, placed=False)
     if beyond is not None:
         said = f"the data set reports {beyond} samples, but also has one at index {beyond}"
         return found(said, 1, actual=beyond + 1, expected=beyond)
     if announced is None:
         raise NotApplicable("it does not report how many batches it has")
-    (epoch,) = deliveries.epochs(ask)
-    batches = len(epoch.sizes) if epoch.ended else _counted(deliveries, ask)
+    (epoch,) = deliveries.epochs(request)
+    batches = len(epoch.sizes) if epoch.ended else _counted(deliveries, request)
     if deliveries.facts.streams and num_workers:
         raise NotApplicable("torch does not count the batches of workers for an iterable data set")
     if batches != announced:
-        where = with_workers(deliveries.source.spelled(ask))
+        where = with_workers(deliveries.source.spelled(request))
         said = f"`len` reports {announced} batches{where}, but {batches} arrive"
         return found(said, abs(batches - announced), actual=batches, expected=announced)
     return kept(len(epoch.samples))
 
 
-def _counted(deliveries: Deliveries, ask: Ask) -> int:
+def _counted(deliveries: Deliveries, request: Request) -> int:
     """The number of batches in an epoch that was cut, by its indices."""
-    epochs = deliveries.indices(ask)
+    epochs = deliveries.indices(request)
     if epochs is None:
-        whole(deliveries.epochs(ask)[0])
+        whole(deliveries.epochs(request)[0])
     assert epochs is not None
     return len(epochs[0][1])
 
@@ -303,22 +313,29 @@ def _counted(deliveries: Deliveries, ask: Ask) -> int:
 def batches_have_the_size_asked_for(deliveries: Deliveries, num_workers: int, drop_last: bool) -> Measurement:  # noqa: FBT001
     """Compare the sequence of batch sizes; every worker of a shared stream has a last batch."""
     named(deliveries, "batch_size")
-    ask = asked(deliveries, num_workers=num_workers, drop_last=drop_last)
-    (epoch,) = deliveries.epochs(ask)
+    request = asked(deliveries, num_workers=num_workers, drop_last=drop_last)
+    (epoch,) = deliveries.epochs(request)
     if deliveries.facts.whole:
         raise NotApplicable("it yields samples instead of batches")
     ends = 1 if deliveries.facts.by_index else max(num_workers, 1)
-    other = [size for size in epoch.sizes if size != ask.batch_size]
-    tails = [] if drop_last else [size for size in other if size < ask.batch_size][:ends]
+    other = [size for size in epoch.sizes if size != request.batch_size]
+    tails = [] if drop_last else [size for size in other if size < request.batch_size][:ends]
     wrong = len(other) - len(tails)
-    where = with_workers(deliveries.source.spelled(ask))
+    where = with_workers(deliveries.source.spelled(request))
     if wrong:
         sizes = spans(other)
-        said = f"batches of {sizes} samples arrive instead of {ask.batch_size}{where}"
-        return found(said, wrong, actual=other[0], expected=ask.batch_size)
+        said = f"batches of {sizes} samples arrive instead of {request.batch_size}{where}"
+        return found(said, wrong, actual=other[0], expected=request.batch_size)
     in_turns = ends == 1 and not (deliveries.facts.by_index and deliveries.facts.shuffled is None)
-    if epoch.ended and epoch.sizes[:-1] and not drop_last and in_turns and other and epoch.sizes[-1] == ask.batch_size:
-        at = next(i for i, size in enumerate(epoch.sizes) if size != ask.batch_size)
+    if (
+        epoch.ended
+        and epoch.sizes[:-1]
+        and not drop_last
+        and in_turns
+        and other
+        and epoch.sizes[-1] == request.batch_size
+    ):
+        at = next(i for i, size in enumerate(epoch.sizes) if size != request.batch_size)
         return found(f"batch {at} of {len(epoch.sizes)} is smaller than the following ones{where}", 1)
     return kept(len(epoch.samples))
 
@@ -334,12 +351,12 @@ def samples_do_not_depend_on_the_batch_size(deliveries: Deliveries, num_workers:
     named(deliveries, "batch_size")
     if deliveries.facts.replaced:
         raise NotApplicable("it draws with replacement, and promises no sample")
-    ask = asked(deliveries, num_workers=num_workers)
-    whole(deliveries.epochs(ask)[0])
-    first, second = (whole(epoch).samples for epoch in deliveries.epochs(ask, 2))
-    other = replace(ask, batch_size=_another_size(ask.batch_size, deliveries.facts.samples or len(first)))
+    request = asked(deliveries, num_workers=num_workers)
+    whole(deliveries.epochs(request)[0])
+    first, second = (whole(epoch).samples for epoch in deliveries.epochs(request, 2))
+    other = replace(request, batch_size=_another_size(request.batch_size, deliveries.facts.samples or len(first)))
     third = whole(deliveries.epochs(other)[0]).samples
-    sizes = (f"batch_size={ask.batch_size}", f"batch_size={other.batch_size}")
+    sizes = (f"batch_size={request.batch_size}", f"batch_size={other.batch_size}")
     if len(first) == len(second) != len(third):
         said = f"with {sizes[0]}, {len(first)} samples arrive; with {sizes[1]}, {len(third)} arrive"
         return found(said, abs(len(first) - len(third)), actual=len(first), expected=len(third))

@@ -30,14 +30,14 @@ from harness.loading.exercise import collate, read_one_again
 )
 def samples_stay_together(deliveries: Deliveries, num_workers: int, shuffle: bool) -> Measurement:  # noqa: FBT001
     """Look for samples whose parts are all known, but from different samples."""
-    ask = asked(deliveries, num_workers=num_workers, shuffle=shuffle)
+    request = asked(deliveries, num_workers=num_workers, shuffle=shuffle)
     not_random(deliveries)
-    whole(deliveries.epochs(deliveries.ask())[0])
-    usual = whole(deliveries.epochs(ask)[0])
-    epochs = deliveries.epochs(ask, _MANY if usual.seconds * _MANY < _QUICK_S and not num_workers else 2)
+    whole(deliveries.epochs(deliveries.request())[0])
+    usual = whole(deliveries.epochs(request)[0])
+    epochs = deliveries.epochs(request, _MANY if usual.seconds * _MANY < _QUICK_S and not num_workers else 2)
     reference = deliveries.directly
     if reference is None or len(reference) < (deliveries.facts.samples or 0):
-        reference = whole(deliveries.epochs(deliveries.ask())[0]).samples
+        reference = whole(deliveries.epochs(deliveries.request())[0]).samples
     if not reference or len(reference[0]) < 2:
         raise NotApplicable("a sample has only one part")
     parts = {path: {leaf_digest(sample.get(path)) for sample in reference} for path in reference[0]}
@@ -47,7 +47,7 @@ def samples_stay_together(deliveries: Deliveries, num_workers: int, shuffle: boo
         strangers = [at for at, mark in enumerate(came) if mark not in own]
         apart = [at for at in strangers if _has_known_parts(epoch.samples[at], parts)]
         if apart:
-            where = with_workers(deliveries.source.spelled(ask))
+            where = with_workers(deliveries.source.spelled(request))
             which = f" of the {_ORDINALS[number]} epoch" if number else ""
             said = (
                 f"{len(apart)} of {len(came)} samples{which} combine parts of different samples{where}; the first is "
@@ -77,15 +77,15 @@ def _has_known_parts(sample: Sample, parts: Mapping[str, Collection[str]]) -> bo
 )
 def samples_are_whole(deliveries: Deliveries, num_workers: int) -> Measurement:
     """Compare samples with the reference, with the data set read directly, and with each sample collated alone."""
-    ask = asked(deliveries, num_workers=num_workers)
-    where = with_workers(deliveries.source.spelled(ask))
+    request = asked(deliveries, num_workers=num_workers)
+    where = with_workers(deliveries.source.spelled(request))
     if num_workers == 0 and (wrong := _as_given(deliveries)) is not None:
         return wrong
     expected = deliveries.directly
     not_random(deliveries)
     if expected is None:
-        expected = deliveries.epochs(deliveries.ask())[0].samples
-    (epoch,) = deliveries.epochs(ask)
+        expected = deliveries.epochs(deliveries.request())[0].samples
+    (epoch,) = deliveries.epochs(request)
     known, came = digests(expected, epoch.samples)
     own = set(known)
     strange = [at for at, mark in enumerate(came) if mark not in own]
@@ -107,7 +107,7 @@ def _as_given(deliveries: Deliveries) -> Measurement | None:
 def _by_reference(deliveries: Deliveries, reference: Reference) -> Measurement | None:
     delivered = deliveries.directly
     if delivered is None:
-        delivered = deliveries.epochs(deliveries.ask())[0].samples
+        delivered = deliveries.epochs(deliveries.request())[0].samples
     expected = reference.samples(len(delivered))
     known, came = digests(expected, delivered)
     wrong = [at for at, (own, other) in enumerate(zip(known, came, strict=True)) if own != other]
@@ -122,7 +122,7 @@ def _by_reference(deliveries: Deliveries, reference: Reference) -> Measurement |
 
 def _changed(deliveries: Deliveries) -> Measurement | None:
     """Measure whether a sample differs when it is read again, although it draws no random numbers."""
-    samples, drew = deliveries.exercised(read_one_again, deliveries.ask())
+    samples, drew = deliveries.exercised(read_one_again, deliveries.request())
     first, second, other = map(digest, samples)
     if first == second or drew or other != first or deliveries.source.is_one_object:
         return None
@@ -132,7 +132,7 @@ def _changed(deliveries: Deliveries) -> Measurement | None:
 
 def _truncated(deliveries: Deliveries) -> Measurement | None:
     """Measure whether fractions in the data set arrive as integers."""
-    pairs = deliveries.exercised(collate, deliveries.ask(), min(len(deliveries.directly or ()), _LOOKED_AT))
+    pairs = deliveries.exercised(collate, deliveries.request(), min(len(deliveries.directly or ()), _LOOKED_AT))
     for i, (given, comes) in enumerate(pairs):
         for path in given.keys() & comes.keys():
             own, other = given[path], comes[path]

@@ -1,0 +1,274 @@
+"""The process in which an implementation is called: this one or another.
+
+Laws call implementations and observe the calls through this interface, so that they are written once.
+"""
+
+import itertools
+import random
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_leaves
+
+from harness.calling.adapter import as_tensors, called, detaches, switched, unbridged
+from harness.calling.compiler import uncompiled
+from harness.calling.device import CPU, called_on
+from harness.calling.memory import overwrite_freed, unset_is_nan
+from harness.calling.model import AsStep
+from harness.calling.modes import settings
+from harness.calling.observation import Observation
+from harness.calling.sequence import SEQUENCES
+from harness.calling.shape_warning import heard_in
+from harness.calling.trace import Recording, RecordingHere
+from harness.calling.watch import Watch
+from harness.case import Case
+
+
+class RemoteError(Exception):
+    """An exception of an implementation in another process.
+
+    Parameters
+    ----------
+    words
+        First line of the exception's text.
+    kind
+        ``raised``, ``exited`` or ``memory``.
+    place
+        Line of code that is appended to the message.
+    """
+
+    def __init__(self, words: str, kind: str = "raised", place: str = "") -> None:
+        self.words, self.kind, self.place = words, kind, place
+        super().__init__(words)
+
+
+class GoneError(BaseException):
+    """The process in which an implementation is called is lost; no law may catch that."""
+
+
+class ReshapedError(Exception):
+    """A call changed the shape of its inputs."""
+
+
+@dataclass
+class Look:
+    """The inputs of a call after the call.
+
+    Parameters
+    ----------
+    changed
+        New values of changed arguments by position, if the call was made in another process.
+    shared
+        Positions of arguments whose memory the output shares; ``None`` if the call was made in this process.
+    """
+
+    changed: dict[int, Tensor] = field(default_factory=dict)
+    shared: set[int] | None = None
+
+    def after(self, inputs: Sequence[Any]) -> list[Any]:
+        """The leaves of the arguments as the call left them."""
+        return [self.changed.get(at, x) for at, x in enumerate(tree_leaves(list(inputs)))]
+
+    def shares(self, inputs: Sequence[Any], output: Tensor) -> int:
+        """Return the number of arguments whose memory the output shares."""
+        if self.shared is not None:
+            return len(self.shared)
+        return sum(_memory(x) == _memory(output) for x in inputs if isinstance(x, Tensor) and x.numel())
+
+
+def _memory(x: Tensor) -> int:
+    return x.untyped_storage().data_ptr()
+
+
+class Host(Protocol):
+    """The process in which an implementation is called."""
+
+    def watch(self, *, draws: bool) -> Watch:
+        """Return the watch for its calls."""
+
+    def called(
+        self, case: Case, inputs: Sequence[Any], of_model: AsStep | None, device: str, sequence: str | None = None
+    ) -> tuple[Any, bool]:
+        """Call it, or carry out a sequence on its result.
+
+        Returns
+        -------
+        The result, and whether it consists of another library's arrays.
+        """
+
+    def called_each(self, case: Case, calls: Sequence[Sequence[Any]], device: str) -> tuple[list[Any], bool] | None:
+        """Call it on several inputs in one exchange; ``None`` in this process."""
+
+    def again(self, call: Callable[..., Any], inputs: Sequence[Any]) -> Iterator[tuple[str, Tensor]]:
+        """Call repeatedly on the same inputs, and yield the stacked results with their kind."""
+
+    def overwrite_freed(self, byte: int, *, sizes: Iterable[int] = (), device: str = CPU) -> None:
+        """See :func:`harness.calling.memory.overwrite_freed`."""
+
+    def unset_is_nan(self) -> AbstractContextManager[None]:
+        """See :func:`harness.calling.memory.unset_is_nan`."""
+
+    def uncompiled(self) -> AbstractContextManager[object]:
+        """See :func:`harness.calling.compiler.uncompiled`."""
+
+    def modes(
+        self, *, threads: int | None = None, dtype: torch.dtype | None = None, switched: bool = False
+    ) -> AbstractContextManager[None]:
+        """Call in other modes in the body: threads, torch's default dtype, or the other mode of a module."""
+
+    def seeing(self) -> AbstractContextManager[Observation]:
+        """See what becomes of tensors in the calls of the body."""
+
+    def hearing(self) -> AbstractContextManager[list[str]]:
+        """Collect the warnings of the calls in the body."""
+
+    def looking(self) -> AbstractContextManager[Iterable[Look]]:
+        """Observe the inputs of the calls in the body, in order."""
+
+    def recorder(self) -> Recording:
+        """Return what records calls."""
+
+    def detaches(self, case: Case, inputs: Sequence[Any]) -> bool:
+        """See :func:`harness.calling.adapter.detaches`."""
+
+    def jax_is_narrow(self) -> bool:
+        """Whether JAX is loaded there, and has no float64."""
+
+    def changed_at_import(self) -> str:
+        """Return what the import of the implementations changed in the process; nothing where that is not known."""
+
+    def begin_alike(self) -> None:
+        """Seed the global random generators."""
+
+    def renew(self) -> None:
+        """Make the next call in a new process, if possible."""
+
+    def clock(self) -> float:
+        """Return the clock for the duration of calls, in seconds."""
+
+
+class Here:
+    """The process that asks."""
+
+    def __init__(self) -> None:
+        self._is_switched = False
+
+    def watch(self, *, draws: bool) -> Watch:
+        """Return what looks at calls."""
+        return Watch(draws=draws)
+
+    def called(
+        self, case: Case, inputs: Sequence[Any], of_model: AsStep | None, device: str, sequence: str | None = None
+    ) -> tuple[Any, bool]:
+        """Call the implementation, or carry out a sequence on its result."""
+        case = switched(case) if self._is_switched else case
+
+        def call(*given: Any) -> Any:
+            return called(case, given, of_model)
+
+        action = call if sequence is None else partial(SEQUENCES[sequence], call)
+        output = action(*inputs) if device == CPU else called_on(device, action, inputs)
+        if case.call is None:
+            return output, False
+        converted = as_tensors(output)
+        return converted, converted is not output
+
+    def called_each(self, case: Case, calls: Sequence[Sequence[Any]], device: str) -> None:
+        """Return ``None``: there is no exchange in this process."""
+
+    def again(self, call: Callable[..., Any], inputs: Sequence[Any]) -> Iterator[tuple[str, Tensor]]:
+        """Call once."""
+        call(*inputs)
+        yield from ()
+
+    def overwrite_freed(self, byte: int, *, sizes: Iterable[int] = (), device: str = CPU) -> None:
+        """Overwrite freed memory of this process."""
+        overwrite_freed(byte, sizes=sizes, device=device)
+
+    def unset_is_nan(self) -> AbstractContextManager[None]:
+        """Let torch fill unset tensors of this process."""
+        return unset_is_nan()
+
+    def uncompiled(self) -> AbstractContextManager[object]:
+        """Compile nothing here."""
+        return uncompiled()
+
+    @contextmanager
+    def modes(
+        self, *, threads: int | None = None, dtype: torch.dtype | None = None, switched: bool = False
+    ) -> Iterator[None]:
+        """Change the settings of this process."""
+        before, self._is_switched = self._is_switched, switched
+        try:
+            with settings(threads=threads, dtype=dtype):
+                yield
+        finally:
+            self._is_switched = before
+
+    def seeing(self) -> AbstractContextManager[Observation]:
+        """Observe the calls of this process."""
+        return Observation()
+
+    @contextmanager
+    def hearing(self) -> Iterator[list[str]]:
+        """Collect the warnings that are issued here."""
+        heard: list[str] = []
+        with heard_in(heard):
+            yield heard
+
+    @contextmanager
+    def looking(self) -> Iterator[Iterable[Look]]:
+        """Change nothing: it is seen in the inputs."""
+        yield itertools.repeat(Look())
+
+    def recorder(self) -> Recording:
+        """Return what records calls here."""
+        return RecordingHere()
+
+    def detaches(self, case: Case, inputs: Sequence[Any]) -> bool:
+        """Ask the adapter."""
+        return detaches(case, inputs)
+
+    def jax_is_narrow(self) -> bool:
+        """Whether it is here."""
+        jax = sys.modules.get("jax")
+        return jax is not None and not jax.config.jax_enable_x64
+
+    def changed_at_import(self) -> str:
+        """Return nothing: they were imported before."""
+        return ""
+
+    def begin_alike(self) -> None:
+        """Seed the generators that everybody shares."""
+        random.seed(0)
+        np.random.seed(0)  # noqa: NPY002 - the global generator on purpose
+
+    def renew(self) -> None:
+        """Do nothing: there is no other process."""
+
+    def clock(self) -> float:
+        """Seconds of the processor."""
+        return time.process_time()
+
+
+HERE = Here()
+"""This process."""
+
+
+def clock_of(case: Case) -> Callable[[], float]:
+    """Return the clock that calls of a case are charged with, wherever they are made."""
+    return host_of(case).clock
+
+
+def host_of(case: Case) -> Host:
+    """Return where a case is called."""
+    host: Host = getattr(unbridged(case).function, "host", HERE)
+    return host

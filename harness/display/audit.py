@@ -1,0 +1,102 @@
+"""Audits as text: wrapped for the terminal, and as JSON, JUnit XML and Markdown."""
+
+import io
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import IO, cast
+
+from junitparser import Failure, JUnitXml, TestCase, TestSuite
+from tabulate import tabulate
+
+from harness.display.document import cell
+from harness.error import printable
+from harness.record import SCHEMA, Audit, AuditFinding, Record
+from harness.wording import audit_line, finding_lines, narrowest, run_lines
+from harness.wording.audit import place
+from harness.wording.verdict import filled
+
+_LABEL = re.compile(r" *(?:[a-z]+ {2,}|(?:[\d.]+ bits|no bit) +)")
+"""Label of a line: its kind or its headroom."""
+
+
+def wrapped(text: str, width: int) -> str:
+    """Wrap the text of an audit, with hanging indentation after labels; longer words, such as paths, stay whole."""
+    return "\n".join(part for line in text.splitlines() for part in _in_lines(line, width))
+
+
+def _in_lines(line: str, width: int) -> list[str]:
+    label = _LABEL.match(line)
+    indent = " " * (len(label[0]) if label else 4)
+    return filled(line, width, indent) or [""]
+
+
+class _Document(Record):
+    schema_version: int = SCHEMA
+    verdict: tuple[str, ...]
+    audits: tuple[Audit, ...]
+
+
+def audits_to_json(audits: Sequence[Audit]) -> str:
+    """Return a JSON document: the verdict on each step in words, and every record."""
+    document = _Document(verdict=tuple(map(audit_line, audits)), audits=tuple(audits))
+    return document.model_dump_json(indent=2) + "\n"
+
+
+def audits_to_junit(audits: Sequence[Audit]) -> str:
+    """Return JUnit XML: a suite for each step, and a test for each finding, or a passing one."""
+    document = JUnitXml("harness audit")
+    for audit in (audit for audit in audits if audit.what_if is None):  # formats that were only simulated are not tests
+        suite = TestSuite(audit.case)
+        tests = [_test_case(audit, finding) for finding in audit.findings]
+        if audit.run is not None and audit.run.is_open:
+            tests.append(_failure(audit, "the steps that were not looked at", "not finite", run_lines(audit.run)))
+        suite.add_testcases(tests or [TestCase("goes nowhere wrong", classname=audit.case, time=audit.duration_s)])
+        document.add_testsuite(suite)
+    written = io.BytesIO()
+    document.write(cast("IO[str]", written), pretty=True)
+    return written.getvalue().decode("utf-8")
+
+
+def _test_case(audit: Audit, finding: AuditFinding) -> TestCase:
+    name = f"{place(finding.file, finding.line)} {finding.kind}"
+    return _failure(audit, name, finding.kind.value, [finding.sentence, *finding_lines(finding)])
+
+
+def _failure(audit: Audit, name: str, kind: str, lines: Sequence[str]) -> TestCase:
+    """Return a failing test; its message is the first line, its text the rest."""
+    test = TestCase(name, classname=audit.case)
+    failure = Failure(printable(lines[0]), kind)
+    failure.text = printable("\n".join(lines[1:]))
+    test.result = [failure]
+    return test
+
+
+def audits_to_markdown(audits: Sequence[Audit]) -> str:
+    """Return the verdict on each step, a table of findings, and a table of the narrowest headroom."""
+    parts: list[str] = []
+    for audit in audits:
+        parts.append(f"**{cell(audit_line(audit))}**")
+        parts += [cell(line) for line in (() if audit.run is None else run_lines(audit.run))]
+        rows = [
+            [cell(place(one.file, one.line, one.function)), one.kind.value, cell(one.sentence), cell(one.remedy)]
+            for one in audit.findings
+        ]
+        if rows:
+            parts.append(str(tabulate(rows, headers=["line", "kind", "what", "remedy"], tablefmt="github")))
+        rooms = [
+            [cell(place(one.file, one.line)), cell(f"{one.operation} ({one.quantity})"), one.dtype, f"{one.factor:.3g}"]
+            for one in narrowest(audit)
+        ]
+        if rooms:
+            parts.append(
+                str(tabulate(rooms, headers=["line", "operation", "dtype", "headroom (factor)"], tablefmt="github"))
+            )
+    return "\n\n".join(parts) + "\n"
+
+
+AUDIT_WRITERS: Mapping[str, Callable[[Sequence[Audit]], str]] = {
+    "json": audits_to_json,
+    "junit": audits_to_junit,
+    "markdown": audits_to_markdown,
+}
+"""The formats by name."""

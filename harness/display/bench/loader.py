@@ -1,0 +1,156 @@
+"""Terminal output for loaders: rates with intervals, compared with the limit of memory."""
+
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Column, Table
+
+from harness.display.budget import budget_lines
+from harness.display.narrow import print_sentence, print_table
+from harness.display.number import rate
+from harness.record import Estimate
+from harness.record.bench import LoaderRecord, benchmarks
+
+TORCH = "torch.utils.data.dataloader.DataLoader"
+"""Record name of torch's ``DataLoader``."""
+
+_WORDS = (
+    "Medians of slices of the steady state, with 95 % intervals within this process. CPU time includes the workers and "
+    "is not affected by other load. "
+)
+_LIMIT = (
+    "The limit is the rate at which rows of tensors in memory are gathered and converted, interleaved with each loader."
+)
+ABOVE_LIMIT = (
+    "more than 100 % of the limit. The limit gathers random rows for each batch; a loader that reorders all samples "
+    "once per epoch, or has batches ready, is not bound by it."
+)
+"""Explains a share of the limit above 100 %."""
+
+
+def print_loaders(console: Console, document: Mapping[str, Any]) -> None:
+    """Print a table of every loader and configuration, and a summary."""
+    loaders = [benchmark.record for benchmark in benchmarks(document, LoaderRecord)]
+    if loaders:
+        print_table(console, _table(loaders))
+        for sentence in remarks(loaders):
+            print_sentence(console, sentence)
+        for remark in dict.fromkeys(loader.remark for loader in loaders if loader.remark):
+            print_sentence(console, remark)
+        if above := list(dict.fromkeys(_short(loader.case) for loader in loaders if loader.exceeds_limit)):
+            print_sentence(console, f"{', '.join(above)}: {ABOVE_LIMIT}")
+        print_sentence(console, _WORDS + _LIMIT)
+        if load := loads_in_words([loader.other_load for loader in loaders]):
+            print_sentence(console, load)
+        for line in budgets(loaders):
+            print_sentence(console, line)
+
+
+def remarks(loaders: Sequence[LoaderRecord]) -> Iterator[str]:
+    """Yield for each batch size the fastest loader and the fastest ``DataLoader``, compared with the first loader."""
+    for size, group in groupby(sorted(loaders, key=_size), key=_size):
+        own = list(group)
+        base = min((loader for loader in own if loader.case == loaders[0].case), key=lambda loader: loader.workers)
+        best = min(own, key=_wall_us)
+        yield from _compared(size, "the fastest", best, base)
+        own = [loader for loader in own if loader.loader == TORCH]
+        if own and best.loader != TORCH:
+            yield from _compared(size, "the fastest DataLoader", min(own, key=_wall_us), base)
+
+
+def budgets(loaders: Sequence[LoaderRecord]) -> Iterator[str]:
+    """Yield for each loader and number of workers the time budget of a batch in a training loop."""
+    for number, loader in enumerate(loader for loader in loaders if loader.budget is not None):
+        assert loader.budget is not None
+        if number == 0:
+            yield f"Time budget of a batch of {loader.batch_size} in a training loop:"
+        yield f"  {_place(loader)}: {'; '.join(budget_lines(loader.budget, loader.on_workers(loaders)))}"
+
+
+def _compared(size: int, words: str, best: LoaderRecord, base: LoaderRecord) -> Iterator[str]:
+    """Compare with the reference of the same rounds; for older runs, whose loaders had no turns, with no interval."""
+    line = f"batch {size}: {words} is {_place(best)}"
+    if best is not base:
+        gain, costs = best.gain, statistics.median(base.cpu_us) / statistics.median(best.cpu_us)
+        times = f"{gain.point:,.1f} [{gain.low:,.1f}, {gain.high:,.1f}]"
+        if not gain.is_known:
+            times = f"{_wall_us(base) / _wall_us(best):,.1f}"
+        line += f", {times} times as fast as {_place(base)}, which takes {costs:,.1f} times as much CPU time"
+    yield line
+
+
+def loads_in_words(loads: Sequence[float | None]) -> str:
+    """Return how busy other processes kept the machine; empty for older runs."""
+    known = [load for load in loads if load is not None]
+    if not known:
+        return ""
+    return f"Meanwhile other processes used {min(known):.1f} to {max(known):.1f} cores on average."
+
+
+def _place(loader: LoaderRecord) -> str:
+    workers = loader.workers
+    return f"{_short(loader.case)} with {workers or 'no'} worker{'s' * (workers != 1)}"
+
+
+def _short(case: str) -> str:
+    """Return a case without its family; the name of a data set stays unchanged."""
+    return case if ":" in case else case.partition(".")[2] or case
+
+
+def _size(loader: LoaderRecord) -> int:
+    return loader.batch_size
+
+
+def _wall_us(loader: LoaderRecord) -> float:
+    return statistics.median(loader.wall_us)
+
+
+def _table(loaders: Sequence[LoaderRecord]) -> Table:
+    table = Table(Column("loader", overflow="fold", min_width=24))
+    for heading in (
+        "batch",
+        "workers",
+        "samples/s",
+        "CPU us/sample",
+        "share of limit",
+        "CPU share of limit",
+        "first batch",
+        "memory",
+    ):
+        table.add_column(heading, justify="right")
+    for _, group in groupby(loaders, key=lambda loader: loader.case):
+        for loader in group:
+            table.add_row(*_row(loader))
+        table.add_section()
+    return table
+
+
+def _row(loader: LoaderRecord) -> Iterator[str]:
+    samples_per_s = loader.rate
+    yield escape(_short(loader.case))
+    yield f"{loader.batch_size:,}"
+    yield str(loader.workers) + _settings(loader)
+    yield f"{rate(samples_per_s.point)} [{rate(samples_per_s.low)}, {rate(samples_per_s.high)}]"
+    yield f"{statistics.median(loader.cpu_us):.3g}"
+    yield _share(loader.share)
+    yield _share(loader.cpu_share)
+    yield "–" if loader.first_batch_s is None else f"{1e3 * loader.first_batch_s:.0f} ms"
+    yield "–" if loader.pss_bytes is None else f"{loader.pss_bytes / 2**20:,.0f} MiB"
+
+
+def _settings(loader: LoaderRecord) -> str:
+    """Return the settings that differ from the defaults."""
+    words = [f"prefetch {loader.prefetch}"] * (loader.prefetch != 2)
+    words += ["not persistent"] * (not loader.persistent)
+    words += [str(loader.start_method)] * (loader.start_method is not None)
+    return "".join(f", {word}" for word in words + ["pinned"] * bool(loader.pin))
+
+
+def _share(share: Estimate) -> str:
+    if not share.is_known:  # a batch without a tensor has no limit
+        return "–"
+    return f"{share.point:.1%} [{share.low:.1%}, {share.high:.1%}]"

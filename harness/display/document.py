@@ -1,0 +1,147 @@
+"""Verdicts as text for other programs: JSON, JUnit XML and Markdown."""
+
+import io
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import IO, cast
+
+from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
+from tabulate import tabulate
+
+from harness.error import printable
+from harness.findings import Finding, by_verdict, findings
+from harness.record import SCHEMA, Event, Property, Record, Status, Verdict, property_sentences
+from harness.wording import census_line, finding_in_full, sentence, verdict_line
+
+
+class _Found(Record):
+    case: str
+    status: Status
+    sentence: str
+    event: Event | None
+    laws: tuple[str, ...]
+    dtypes: tuple[str, ...]
+    replay: str | None
+
+
+class _Document(Record):
+    schema_version: int = SCHEMA
+    verdict: str
+    properties: tuple[str, ...]
+    findings: tuple[_Found, ...]
+    verdicts: tuple[Verdict, ...]
+
+
+def to_json(verdicts: Sequence[Verdict], properties: Sequence[Property] = (), early: str = "") -> str:
+    """Return a JSON document: the verdict in words, the properties, the findings, and every record.
+
+    NaN and infinities are strings, because JSON has no numbers for them.
+    """
+    document = _Document(
+        verdict=verdict_line(verdicts, early),
+        properties=tuple(property_sentences(properties)),
+        findings=tuple(map(_found, findings(verdicts))),
+        verdicts=tuple(verdicts),
+    )
+    return document.model_dump_json(indent=2) + "\n"
+
+
+def _found(finding: Finding) -> _Found:
+    return _Found(
+        case=finding.case,
+        status=finding.status,
+        sentence=sentence(finding),
+        event=finding.event,
+        laws=tuple(finding.laws),
+        dtypes=tuple(finding.dtypes),
+        replay=finding.violation.replay if finding.violation else None,
+    )
+
+
+def to_junit(verdicts: Sequence[Verdict], properties: Sequence[Property] = (), early: str = "") -> str:
+    """Return JUnit XML: a suite for each case, a test for each law and dtype, with the finding as its message.
+
+    Properties of a case are properties of its suite. A check that ended early has an additional test with an error.
+    """
+    document = JUnitXml("harness check")
+    found = by_verdict(findings(verdicts))
+    for case in dict.fromkeys(verdict.case for verdict in verdicts):
+        suite = TestSuite(case)
+        own = [verdict for verdict in verdicts if verdict.case == case]
+        suite.add_testcases([_test_case(verdict, found.get(verdict.key), own) for verdict in own])
+        for said in property_sentences(one for one in properties if one.case == case):
+            suite.add_property("harness", printable(said))
+        document.add_testsuite(suite)
+    if early:
+        whole = TestSuite("the run")
+        test = TestCase("came to its end", classname="harness")
+        test.result = [Error(printable(f"{early}, the rest was not checked"), "interrupted")]
+        whole.add_testcase(test)
+        document.add_testsuite(whole)
+    written = io.BytesIO()
+    document.write(cast("IO[str]", written), pretty=True)
+    return written.getvalue().decode("utf-8")
+
+
+def _test_case(verdict: Verdict, finding: Finding | None, checked: Sequence[Verdict]) -> TestCase:
+    test = TestCase(f"{verdict.law} [{verdict.where}]", classname=verdict.case, time=verdict.duration_s)
+    if finding is not None:
+        test.result = [_result(verdict, finding, checked)]
+    elif verdict.status in {Status.SKIPPED, Status.EXPECTED}:
+        test.result = [Skipped(printable(verdict.reason or verdict.statement), verdict.status.value)]
+    return test
+
+
+def _result(verdict: Verdict, finding: Finding, checked: Sequence[Verdict]) -> Error | Failure | Skipped:
+    """Return the result of a test; the finding appears in full in the test of its first verdict."""
+    if verdict.status is Status.LOST:
+        return Skipped(printable(f"loses digits: {verdict.reason}"), verdict.status.value)
+    message = printable(sentence(finding))
+    if verdict.status is Status.ERROR:
+        return Error(message, verdict.fault.value if verdict.fault else "error")
+    failure = Failure(message, verdict.status.value)
+    first = finding.first
+    whole = finding_in_full(finding, checked)
+    failure.text = printable(whole if verdict is first else f"same cause as {first.law} [{first.where}]: {message}")
+    return failure
+
+
+def to_markdown(verdicts: Sequence[Verdict], properties: Sequence[Property] = (), early: str = "") -> str:
+    """Return the verdict, the properties, the findings, and a table of laws for each case."""
+    parts = [f"**{cell(verdict_line(verdicts, early))}**", cell(census_line(verdicts))]
+    parts += [f"- {cell(said)}" for said in property_sentences(properties)]
+    parts += [_fenced(printable(finding_in_full(finding, verdicts))) for finding in findings(verdicts)]
+    for case in dict.fromkeys(verdict.case for verdict in verdicts):
+        parts += [f"### {cell(case)}", _law_table([verdict for verdict in verdicts if verdict.case == case])]
+    return "\n\n".join(parts) + "\n"
+
+
+def _law_table(verdicts: Sequence[Verdict]) -> str:
+    dtypes = list(dict.fromkeys(verdict.dtype for verdict in verdicts))
+    by_law: dict[str, dict[str, Verdict]] = {}
+    for verdict in verdicts:
+        by_law.setdefault(verdict.law, {})[verdict.dtype] = verdict
+    rows = [
+        [law, *(str(by_dtype[dtype].status) if dtype in by_dtype else "–" for dtype in dtypes)]
+        for law, by_dtype in by_law.items()
+    ]
+    return str(tabulate(rows, headers=["law", *dtypes], tablefmt="github"))
+
+
+def cell(text: str) -> str:
+    """Escape a text for Markdown."""
+    return re.sub(r"([\\`*_{}\[\]<>#|~])", r"\\\1", printable(text).replace("\n", " "))
+
+
+def _fenced(text: str) -> str:
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}text\n{text}\n{fence}"
+
+
+WRITERS: Mapping[str, Callable[[Sequence[Verdict], Sequence[Property], str], str]] = {
+    "json": to_json,
+    "junit": to_junit,
+    "markdown": to_markdown,
+}
+"""The formats by name."""

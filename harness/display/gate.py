@@ -1,0 +1,98 @@
+"""Findings of the gate as text: a line for the terminal, and JSON, JUnit XML and Markdown."""
+
+import io
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import IO, cast
+
+from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
+from tabulate import tabulate
+
+from harness.display.document import cell
+from harness.error import printable
+from harness.gate.finding import worst_first
+from harness.record import SCHEMA, Gate, GateFinding, Outcome, Record
+
+ENDINGS = {0: "pass", 1: "fail", 2: "no verdict", 3: "inconclusive"}
+"""Meanings of the exit codes."""
+
+QUIET = {Outcome.UNCHANGED}
+"""Outcomes that are only counted."""
+
+
+def gate_line(findings: Sequence[GateFinding], code: int) -> str:
+    """Return the verdict of all gates as one sentence."""
+    parts = []
+    for gate in dict.fromkeys(finding.gate for finding in findings):
+        counts = Counter(finding.outcome for finding in findings if finding.gate is gate)
+        tally = ", ".join(f"{counts[outcome]:,} {outcome}" for outcome in Outcome if counts[outcome])
+        parts.append(f"{gate}: {tally}")
+    return f"gate: {ENDINGS[code]} ({'; '.join(parts) or 'nothing was compared'})"
+
+
+def spoken(findings: Sequence[GateFinding]) -> list[GateFinding]:
+    """Return the findings to print, starting with the ones that decide the exit code."""
+    return [finding for finding in worst_first(findings) if finding.outcome not in QUIET]
+
+
+class _Document(Record):
+    schema_version: int = SCHEMA
+    verdict: str
+    exit_code: int
+    findings: tuple[GateFinding, ...]
+
+
+def to_json(findings: Sequence[GateFinding], code: int) -> str:
+    """Return a JSON document: the verdict in words, the exit code, and every finding."""
+    document = _Document(verdict=gate_line(findings, code), exit_code=code, findings=tuple(findings))
+    return document.model_dump_json(indent=2) + "\n"
+
+
+def to_junit(findings: Sequence[GateFinding], code: int) -> str:
+    """Return JUnit XML: a suite for each gate, a test for each finding."""
+    document = JUnitXml(gate_line(findings, code))
+    for gate in Gate:
+        own = [finding for finding in findings if finding.gate is gate]
+        if own:
+            suite = TestSuite(f"gate: {gate}")
+            suite.add_testcases([_test_case(finding) for finding in own])
+            document.add_testsuite(suite)
+    written = io.BytesIO()
+    document.write(cast("IO[str]", written), pretty=True)
+    return written.getvalue().decode("utf-8")
+
+
+def _test_case(finding: GateFinding) -> TestCase:
+    test = TestCase(finding.subject or str(finding.gate), classname=finding.case or str(finding.gate))
+    message = printable(finding.sentence)
+    match finding.outcome:
+        case Outcome.REGRESSED:
+            test.result = [Failure(message, finding.outcome.value)]
+        case Outcome.NO_VERDICT:
+            test.result = [Error(message, finding.outcome.value)]
+        case Outcome.INCONCLUSIVE | Outcome.NEW:
+            test.result = [Skipped(message, finding.outcome.value)]
+        case _:
+            test.system_out = message
+    return test
+
+
+def to_markdown(findings: Sequence[GateFinding], code: int) -> str:
+    """Return the verdict, a table of findings, and a folded list of unchanged times."""
+    parts = [f"**{cell(gate_line(findings, code))}**"]
+    rows = [[str(finding.gate), str(finding.outcome), cell(finding.sentence)] for finding in spoken(findings)]
+    if rows:
+        parts.append(str(tabulate(rows, headers=["gate", "outcome", "finding"], tablefmt="github")))
+    unchanged = [finding for finding in findings if finding.gate is Gate.TIME and finding.outcome is Outcome.UNCHANGED]
+    if unchanged:
+        listed = "\n".join(f"- {cell(finding.sentence)}" for finding in unchanged)
+        parts.append(f"<details><summary>time, unchanged</summary>\n\n{listed}\n\n</details>")
+    return "\n\n".join(parts) + "\n"
+
+
+WRITERS: Mapping[str, Callable[[Sequence[GateFinding], int], str]] = {
+    "json": to_json,
+    "junit": to_junit,
+    "markdown": to_markdown,
+}
+"""The formats by name."""

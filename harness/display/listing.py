@@ -1,0 +1,145 @@
+"""Tables of cases, contracts and laws, and explanations of laws and of words in the glossary."""
+
+import textwrap
+from collections.abc import Iterable, Iterator
+
+from rich.markup import escape
+from rich.table import Column, Table
+from rich.text import Text
+
+from harness.case import Case
+from harness.contracts import contract_named, contracts
+from harness.display import glossary
+from harness.display.narrow import is_folded_between_words
+from harness.error import UsageError, did_you_mean
+from harness.formula.catalogue import GROUPS
+from harness.laws.contract import Contract
+from harness.laws.law import Law
+from harness.wording.verdict import filled
+
+
+def _table(title: str, *headings: str, whole: int = 2) -> Table:
+    """Return a table; its first ``whole`` columns are not wrapped, so that names can be copied."""
+    columns = [Column(heading, overflow="fold", no_wrap=at < whole) for at, heading in enumerate(headings)]
+    return Table(*columns, title=title, title_justify="left")
+
+
+def fitted(table: Table, width: int) -> Table | Text:
+    """Return a table if its words fit into the width, else its rows as paragraphs that start with the name."""
+    if is_folded_between_words(table, width):
+        return table
+    whole = sum(column.no_wrap for column in table.columns)
+    rows = zip(*(column.cells for column in table.columns), strict=True)
+    paragraphs = [_paragraph([Text.from_markup(str(cell)).plain for cell in row], whole, width) for row in rows]
+    return Text("\n".join([str(table.title), *paragraphs, ""]))
+
+
+def _paragraph(cells: list[str], whole: int, width: int) -> str:
+    text = f"{' '.join(cells[:whole])}  {'; '.join(cells[whole:])}"
+    return "\n".join(textwrap.wrap(text, width, subsequent_indent="  ", break_on_hyphens=False))
+
+
+def case_table(cases: Iterable[Case]) -> Table:
+    """Return a table of cases with their contracts and known failures."""
+    table = _table("Cases", "case", "contract", "style", "dtypes", "known failures")
+    for case in cases:
+        table.add_row(
+            *map(escape, (case.name, case.contract, case.style, ", ".join(case.dtypes), ", ".join(case.breaks) or "–"))
+        )
+    return table
+
+
+def contract_table() -> Table:
+    """Return a table of contracts with their signatures and domains."""
+    table = _table("Contracts", "contract", "signature", "meaning", "domain", whole=1)
+    for contract in contracts().values():
+        table.add_row(*map(escape, (contract.name, contract.signature, contract.summary, contract.domain)))
+    return table
+
+
+def formula_tables() -> Iterator[Table]:
+    """Yield a table of formulas for each group of the catalog."""
+    for group, entries in GROUPS.items():
+        table = _table(f"Formulas: {group}", "contract", "definition", "evaluated as", "inputs", "source", whole=1)
+        for entry in entries:
+            inputs = ", ".join(f"{name} {words}".strip() for name, words in entry.inputs.items())
+            table.add_row(
+                *map(escape, (entry.name, entry.definition, entry.form or "as defined", inputs, entry.source))
+            )
+        yield table
+
+
+def law_table() -> Table:
+    """Return a table of laws with their statements, bounds and sources."""
+    table = _table("Laws", "contract", "law", "statement", "bound", "source")
+    for contract in contracts().values():
+        for law in contract.laws:
+            table.add_row(*map(escape, (contract.name, law.name, law.statement, law.bound, law.source)))
+    return table
+
+
+_LABEL = 14
+"""Number of characters before a fact."""
+
+
+class Explanation(str):
+    """A text of several lines that notebooks and prompts print as text."""
+
+    __slots__ = ()
+    __repr__ = str.__str__
+
+    def fitted(self, width: int) -> str:
+        """Return the text wrapped to a width, with hanging indentation."""
+        return "\n".join(part for line in self.splitlines() for part in filled(line, width, " " * _LABEL) or [""])
+
+
+def explain(law: str, contract: str | None = None) -> Explanation:
+    """Explain a law (statement, source, bound, likely cause and remedy) or a word of the glossary.
+
+    Parameters
+    ----------
+    law
+        Name of the law, or a word of the glossary.
+    contract
+        Name of a contract or formula that has the law [default: all contracts].
+
+    Raises
+    ------
+    UsageError
+        If there is no such law and no such word.
+    """
+    owners = contracts().values() if contract is None else [contract_named(contract)]
+    pairs = [(owner, each) for owner in owners for each in owner.laws]
+    named = [(owner, each) for owner, each in pairs if each.name == law]
+    if named:
+        return Explanation("\n\n".join(_explained(owner, each) for owner, each in named))
+    word = glossary.entry(law)
+    if word is None:
+        known = [*sorted({each.name for _, each in pairs}), *glossary.entries()]
+        raise UsageError(
+            f"unknown law or word `{law}`" if contract is None else f"unknown law `{law}` of `{contract}`",
+            remedy=did_you_mean(
+                law, known, "run `harness list --laws` to see all laws, or pass `--formula` for the laws of a formula"
+            ),
+        )
+    return Explanation(f"{word.word}\n{_facts([('meaning', word.meaning), ('example', word.example)])}")
+
+
+def _explained(contract: Contract, law: Law) -> str:
+    facts = [
+        ("statement", law.statement),
+        ("holds for", contract.domain),
+        ("unit", law.unit),
+        ("bound", law.bound),
+        ("source", law.source),
+        ("look at", law.cause),
+    ]
+    if law.lost_digits:
+        facts.append(("severity", f"lost digits: {law.lost_digits}"))
+    if law.non_finite:
+        facts.append(("non-finite", law.non_finite))
+    return f"{law.name} of {contract.name}  {contract.signature}\n{_facts(facts)}"
+
+
+def _facts(facts: Iterable[tuple[str, str]]) -> str:
+    return "\n".join(f"  {label:<10}  {fact}" for label, fact in facts)

@@ -1,0 +1,65 @@
+"""Tables and sentences on narrow screens, where a table becomes a list with a heading before each value."""
+
+import io
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from harness.error import printable
+from harness.wording.verdict import filled
+
+TABLE_WIDTH = 120
+"""Screen width from which a table is printed as such if its columns can be folded between words."""
+
+_INDENT = "    "
+_BEYOND_ALL = 10_000
+"""Width that exceeds every table."""
+
+
+def print_table(console: Console, table: Table) -> None:
+    """Print a table if it fits or can be folded between words, else its rows as a list.
+
+    In the list, each row starts with the cell of the first column that is not right-justified.
+    """
+    whole = console.measure(table, options=console.options.update(width=_BEYOND_ALL)).maximum
+    if whole <= console.width or is_folded_between_words(table, console.width):
+        console.print(table)
+        return
+    for line in listed(table, console.width):
+        console.print(line, markup=False, soft_wrap=True)
+
+
+def is_folded_between_words(table: Table, width: int) -> bool:
+    """Return whether a width suffices for tables, and no word of this one would be broken."""
+    if width < TABLE_WIDTH:
+        return False
+    plain = Console(file=io.StringIO(), width=width, color_system=None)
+    with plain.capture() as seen:
+        plain.print(table)
+    cells = (cell for column in table.columns for cell in (column.header, *column.cells))
+    return {word for cell in cells for word in _plain(cell).split()} <= set(seen.get().split())
+
+
+def print_sentence(console: Console, text: str) -> None:
+    """Print a sentence, wrapped on a narrow screen, otherwise on one line."""
+    for line in filled(printable(text), console.width, _INDENT) if console.width < TABLE_WIDTH else [printable(text)]:
+        console.print(line, markup=False, soft_wrap=True)
+
+
+def listed(table: Table, width: int) -> Iterator[str]:
+    """Yield the rows of a table as lines of at most ``width`` characters; longer words stay whole."""
+    if table.title is not None:
+        yield _plain(table.title)
+    first = next((at for at, column in enumerate(table.columns) if column.justify != "right"), 0)
+    headings = [_plain(column.header) for column in table.columns]
+    for row in zip(*(column.cells for column in table.columns), strict=True):
+        cells = [" ".join(_plain(cell).split()) for cell in row]
+        told = enumerate(zip(headings, cells, strict=True))
+        rest = [f"{heading} {cell}".strip() for at, (heading, cell) in told if cell and at != first]
+        yield from filled(printable(f"{cells[first]}: {'; '.join(rest)}"), width, _INDENT)
+
+
+def _plain(cell: object) -> str:
+    return cell.plain if isinstance(cell, Text) else Text.from_markup(str(cell)).plain

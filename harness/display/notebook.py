@@ -1,0 +1,127 @@
+"""The verdicts on an implementation as text, as a pandas frame and as a notebook table."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from harness.execution.logbook import notebook
+from harness.findings import Finding, findings
+from harness.record import Property, Status, Verdict, property_sentences
+from harness.wording import finding_block, finding_in_short, verdict_line, violation_block
+from harness.wording.card import BAD, GOOD, PRE, card
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Verdicts(list[Verdict]):
+    """The verdicts on an implementation.
+
+    Parameters
+    ----------
+    verdicts
+        The verdicts, in order.
+    properties
+        The properties of the implementation.
+    """
+
+    def __init__(self, verdicts: Iterable[Verdict] = (), properties: Iterable[Property] = ()) -> None:
+        super().__init__(verdicts)
+        self.properties = list(properties)
+
+    @property
+    def failing(self) -> list[Verdict]:
+        """The verdicts that make a run fail."""
+        return [verdict for verdict in self if verdict.status.fails]
+
+    @property
+    def findings(self) -> list[Finding]:
+        """The verdicts grouped by cause, the worst first."""
+        return findings(self)
+
+    def to_frame(self) -> "pd.DataFrame":
+        """Return a frame with a row per verdict."""
+        import pandas as pd
+
+        return pd.DataFrame([verdict.model_dump(mode="json", exclude={"violation"}) for verdict in self])
+
+    def __str__(self) -> str:
+        """Return the properties, the findings (the first in full), and the verdict line."""
+        shown = [finding_block(finding, self, width=_WIDTH) for finding in self.findings[:1]]
+        shown += [finding_in_short(finding, self, width=_WIDTH) for finding in self.findings[1:]]
+        return "\n".join([*property_sentences(self.properties), *shown, verdict_line(self)])
+
+    def _repr_html_(self) -> str:
+        """Return the notebook output: the verdict line, the findings, and a table of laws and dtypes."""
+        dtypes = list(dict.fromkeys(verdict.dtype for verdict in self))
+        marks = {(verdict.law, verdict.dtype): _mark(verdict) for verdict in self}
+        rows = [
+            f"<tr><th style='text-align:left'>{escape(law)}</th>"
+            + "".join(marks.get((law, dtype), "<td>–</td>") for dtype in dtypes)
+            for law in dict.fromkeys(verdict.law for verdict in self)
+        ]
+        said = "".join(f"<p>{escape(sentence)}</p>" for sentence in property_sentences(self.properties))
+        head = "".join(f"<th>{escape(dtype)}</th>" for dtype in dtypes)
+        found = [escape(finding_block(finding, self, width=_WIDTH)) for finding in self.findings]
+        table = f"<table><tr><th>law</th>{head}</tr>{''.join(rows)}</table>"
+        body = (
+            f"{_bars(self)}{said}{''.join(f'{PRE}{text}</pre>' for text in found)}"
+            f"<details><summary>{len(rows)} laws</summary>{table}</details>"
+        )
+        return card(verdict_line(self), body, good=not self.failing)
+
+    def plot(self) -> Any:
+        """Return a plot of the share of its bound that each law uses; ``None`` if nothing was measured."""
+        return notebook().room_drawing(self)
+
+
+_COLORS = {
+    Status.HOLDS: GOOD,
+    Status.LOST: "#0b5cad",
+    Status.EXPECTED: "#c99a2e",
+    Status.BROKEN: BAD,
+    Status.UNEXPECTED: BAD,
+    Status.ERROR: BAD,
+    Status.UNCLAIMED: "#8c959f",
+    Status.SKIPPED: "#8c959f",
+}
+
+
+def _bars(verdicts: Sequence[Verdict]) -> str:
+    """Return a bar for each dtype with the numbers of laws that hold, lose digits, and are broken."""
+    return "".join(
+        _bar(dtype, Counter(verdict.status for verdict in verdicts if verdict.dtype == dtype))
+        for dtype in dict.fromkeys(verdict.dtype for verdict in verdicts)
+    )
+
+
+def _bar(dtype: str, counts: Counter[Status]) -> str:
+    number = sum(counts.values())
+    pieces = "".join(
+        f'<i style="display:block;height:100%;width:{100 * counts[status] / number:.1f}%;background:{color}"></i>'
+        for status, color in _COLORS.items()
+        if counts[status]
+    )
+    said = ", ".join(f"{counts[status]} {status.value}" for status in _COLORS if counts[status])
+    bar = f'<span style="display:flex;width:16rem;height:0.7rem;background:#e3e7eb">{pieces}</span>'
+    row = "display:grid;grid-template-columns:6rem 16rem 1fr;gap:0.7rem;align-items:center"
+    return f'<div style="{row}"><code>{escape(dtype)}</code>{bar}<span>{said}</span></div>'
+
+
+_WIDTH = 100
+"""Maximum width of findings, in columns."""
+
+
+def block(verdict: Verdict) -> str:
+    """Return the violation of a verdict, or a line with its reason if it has none."""
+    if verdict.violation is not None:
+        return violation_block(verdict)
+    declared = "declared as a failure, but it holds: " if verdict.status is Status.UNEXPECTED else ""
+    return f"{verdict.case} {verdict.law} [{verdict.where}]: {declared}{verdict.reason}"
+
+
+def _mark(verdict: Verdict) -> str:
+    weight = "bold" if verdict.status.fails else "normal"
+    title = escape(verdict.reason or verdict.statement, quote=True)
+    return f"<td title='{title}' style='font-weight:{weight}'>{verdict.status}</td>"

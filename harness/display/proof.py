@@ -1,0 +1,102 @@
+"""Terminal output for proofs."""
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Column, Table
+
+from harness.display.narrow import print_sentence, print_table
+from harness.error import printable
+from harness.record import Proof, Status
+from harness.wording import broken_blocks, differing, extent, unanswered_proofs, where, witness, worst
+from harness.wording.number import count
+
+_MOST_BLOCKS = 5
+
+
+def print_proofs(console: Console, proofs: Sequence[Proof]) -> None:
+    """Print a table for each case, the laws that held, the kernels, the time, and the broken laws."""
+    answered = [proof for proof in proofs if proof.error is None and proof.skipped is None]
+    for case in dict.fromkeys(proof.case for proof in answered):
+        own = [proof for proof in answered if proof.case == case]
+        print_table(console, _table(case, own))
+        for line in _laws(own):
+            print_sentence(console, line)
+    if answered:
+        console.print("kernels:")
+        for layout, kernel in dict.fromkeys((proof.layout, proof.kernel) for proof in answered):
+            print_sentence(console, f"  {layout}: {kernel}")
+        first = answered[0]
+        print_sentence(console, f"environment: torch {first.torch}, {first.cpu_capability}, one thread per process")
+        print_sentence(console, _time(answered))
+    for line in (*_skipped(proofs), *unanswered_proofs(proofs)):
+        console.print(printable(line), markup=False, soft_wrap=True)
+    blocks = broken_blocks(answered)
+    for block in blocks[:_MOST_BLOCKS]:
+        console.print(f"\n{printable(block)}", markup=False, soft_wrap=True)
+    if len(blocks) > _MOST_BLOCKS:
+        left = len(blocks) - _MOST_BLOCKS
+        console.print(f"\n{count(left, 'more broken law')}; use `--dtypes` and `--of` to show them.")
+    if blocks:
+        console.print()
+
+
+def _table(case: str, proofs: Sequence[Proof]) -> Table:
+    table = Table("quantity", Column("layout", no_wrap=True), "extent", title=escape(case), title_justify="left")
+    for heading in ("inputs", "worst ulp", "at", "> 1/2 ulp", "> 1 ulp", "not finite", "bits differ"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for proof in proofs:
+        counts = (proof.not_correctly_rounded, proof.beyond["1"], proof.not_finite)
+        table.add_row(
+            *(escape(f"{proof.quantity} [{proof.dtype}]"), proof.layout, extent(proof), f"{proof.visited:,}"),
+            *(worst(proof), escape(witness(proof).replace(", ", ",\n"))),
+            *(f"{number:,}" for number in counts),
+            differing(proof),
+        )
+    return table
+
+
+def _skipped(proofs: Sequence[Proof]) -> list[str]:
+    """Return why there was nothing to prove, without repeated reasons."""
+    lines = []
+    for reason in dict.fromkeys(proof.skipped for proof in proofs if proof.skipped is not None):
+        own = [proof for proof in proofs if proof.skipped == reason]
+        names = dict.fromkeys(f"{proof.quantity} [{proof.dtype}]" for proof in own)
+        lines.append(f"not proved, {reason}: {', '.join(names)}")
+    return lines
+
+
+def _laws(proofs: Sequence[Proof]) -> list[str]:
+    """Return for each quantity a line with the laws that held in every proof, and a line for each that did not."""
+    lines = []
+    for quantity in dict.fromkeys(proof.quantity for proof in proofs):
+        own = [proof for proof in proofs if proof.quantity == quantity]
+        held = [_names([proof], Status.HOLDS) for proof in own]
+        everywhere = [law for law in _names(own, Status.HOLDS) if all(law in names for names in held)]
+        if everywhere:
+            lines.append(f"{quantity}: these laws hold on every input visited: {', '.join(everywhere)}")
+        for status, word in (
+            (Status.EXPECTED, "broken, as declared"),
+            (Status.LOST, "loses digits"),
+            (Status.BROKEN, "broken"),
+        ):
+            for law in _names(own, status):
+                broken = [proof for proof in own if law in _names([proof], status)]
+                lines.append(f"{quantity}: {word}: {law} [{where(broken, own)}]")
+    return lines
+
+
+def _names(proofs: Sequence[Proof], status: Status) -> list[str]:
+    """Return the laws of a status in any of the proofs."""
+    outcomes = (outcome for proof in proofs for outcome in proof.laws)
+    return list(dict.fromkeys(outcome.law for outcome in outcomes if outcome.status is status))
+
+
+def _time(proofs: Sequence[Proof]) -> str:
+    total, floor = sum(proof.duration_s for proof in proofs), sum(proof.floor_s for proof in proofs)
+    # The implementation's time is negligible for 65,536 inputs.
+    share = (
+        f", {total / floor:.1f} times the {floor:.1f} core-seconds of the implementation alone" if floor >= 1 else ""
+    )
+    return f"time: {total:.1f} core-seconds{share}"

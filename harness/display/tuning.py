@@ -1,0 +1,144 @@
+"""The result of a tuning for the terminal and as JSON."""
+
+import json
+import math
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from harness.display.budget import budget_lines, budget_table
+from harness.display.narrow import print_sentence, print_table
+from harness.record import LEVEL, Estimate
+from harness.record.budget import Budget
+from harness.tuner.loop import MOST_WAITING
+from harness.tuner.remark import on_workers, remarks
+from harness.tuner.tuning import Tuning
+from harness.wording.number import count
+
+
+def print_tuning(console: Console, tuning: Tuning) -> None:
+    """Print the measured rates, the choice with its reason, notes on the data set, and the line to paste."""
+    assert tuning.standing is not None
+    print_table(console, _table(tuning))
+    for line in (*_verdict(tuning), *_budget(tuning), *_advice(tuning)):
+        print_sentence(console, line)
+    if tuning.budget is not None:
+        console.print(budget_table(tuning.budget))
+    console.print()
+    for line in _paste(tuning):
+        console.print(line, markup=False, soft_wrap=True)
+
+
+def _table(tuning: Tuning) -> Table:
+    assert tuning.standing is not None
+    rates = tuning.standing.rates
+    table = Table("configuration")
+    for heading in ("samples/s", f"{LEVEL:.0%} interval", "relative rate"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    best = rates[tuning.standing.best].point
+    for choice in sorted(rates, key=lambda choice: -rates[choice].point):
+        style = "bold" if choice == tuning.standing.best else None
+        alike = " ~" * (choice in tuning.standing.alike)
+        row = (f"{rates[choice].point:,.0f}", _interval(rates[choice]), f"{rates[choice].point / best:.2f}{alike}")
+        table.add_row(str(choice), *row, style=style)
+    return table
+
+
+def _interval(estimate: Estimate, digits: str = ",.0f") -> str:
+    """Return the interval; two slices, and one, give intervals too wide to be of use."""
+    if estimate.high > _WIDEST * estimate.low:
+        return "too few slices"
+    return f"{estimate.low:{digits}} to {estimate.high:{digits}}"
+
+
+_WIDEST = 100.0
+"""Largest ratio of the ends of an interval that is shown."""
+
+
+def _verdict(tuning: Tuning) -> list[str]:
+    standing = tuning.standing
+    assert standing is not None
+    lines = [f"choice: {standing.best}, {standing.rate.point:,.0f} samples/s ({_interval(standing.rate)})"]
+    if standing.second is not None and standing.lead is not None:
+        ratio = f"{standing.lead.point:.3g} times as fast ({_interval(standing.lead, '.3g')})"
+        lines.append(f"second: {standing.second}; the choice is {ratio}")
+    lines.append(f"why: {standing.reason}")
+    if standing.alike:
+        lines.append("~: not distinguishable from the choice by these measurements")
+    lines += _on_step(tuning)
+    slices, configurations = count(standing.slices, "slice"), count(len(standing.rates), "configuration")
+    lines.append(f"measured: {slices} of {configurations} in {tuning.spent_s:.1f} s")
+    return lines
+
+
+def _on_step(tuning: Tuning) -> list[str]:
+    if tuning.waiting is None:
+        return []
+    waiting = tuning.waiting
+    step_ms = 1e3 * waiting.step_s / waiting.batches
+    times = f"a step takes {step_ms:.3g} ms, and the loop waits for data {waiting.share:.0%} of the time"
+    if waiting.share <= MOST_WAITING:
+        return [f"training loop: loading keeps up with the step: {times}"]
+    return [f"training loop: the wait for data takes {waiting.starvation:.3g} times as long as the step: {times}"]
+
+
+def _advice(tuning: Tuning) -> list[str]:
+    return [f"note: {sentence}" for sentence in remarks(tuning)]
+
+
+def _budget(tuning: Tuning) -> list[str]:
+    if tuning.budget is None:
+        return []
+    return [f"time: {line}" for line in budget_lines(tuning.budget, on_workers(tuning))]
+
+
+def _paste(tuning: Tuning) -> list[str]:
+    assert tuning.standing is not None
+    best, shuffle = tuning.standing.best, tuning.shuffles
+    return [best.imports(shuffle=shuffle), best.line(shuffle=shuffle)]
+
+
+def as_json(tuning: Tuning) -> str:
+    """Return the result as JSON; unknown values are null."""
+    standing, shuffle = tuning.standing, tuning.shuffles
+    assert standing is not None
+    document: dict[str, Any] = {
+        "line": standing.best.line(shuffle=shuffle),
+        "imports": standing.best.imports(shuffle=shuffle),
+        "choice": standing.best.arguments() | {"kind": standing.best.kind},
+        "reason": standing.reason.name.lower(),
+        "samples_per_s": _numbers(standing.rate),
+        "lead": None if standing.lead is None else _numbers(standing.lead),
+        "second": None if standing.second is None else standing.second.line(shuffle=shuffle),
+        "measured": [
+            {"line": choice.line(shuffle=shuffle), "samples_per_s": _numbers(rate)}
+            for choice, rate in sorted(standing.rates.items(), key=_rate)
+        ],
+        "step_s": {str(size): seconds for size, seconds in tuning.step_s.items()},
+        "wait_share": None if tuning.waiting is None else tuning.waiting.share,
+        "budget": None if tuning.budget is None else _shares(tuning.budget, on_workers(tuning)),
+        "notes": remarks(tuning),
+        "slices": standing.slices,
+        "spent_s": tuning.spent_s,
+    }
+    return json.dumps(document, indent=1) + "\n"
+
+
+def _shares(budget: Budget, on_workers: str | None) -> dict[str, Any]:
+    return {
+        "sentence": budget.sentence if on_workers is None else budget.sentence_with(on_workers),
+        "batch_s": budget.batch_s,
+        "closed": budget.is_closed,
+        "shares": budget.shares,
+        "lines": [line.model_dump() for line in budget.lines],
+    }
+
+
+def _rate(entry: tuple[Any, Estimate]) -> float:
+    return -entry[1].point
+
+
+def _numbers(estimate: Estimate) -> dict[str, float | None]:
+    high = None if math.isinf(estimate.high) else estimate.high
+    return {"value": estimate.point, "low": estimate.low or None, "high": high}

@@ -1,0 +1,98 @@
+"""An executor's workers carry out a plan, wherever they are; seen from where it is sent out."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import CancelledError, Executor, Future
+from pathlib import Path
+from typing import Self
+
+from harness.error import UsageError
+from harness.execution.executor_worker import Order, Reply, carried_out, kind_here
+from harness.execution.plan import Document, Plan
+from harness.execution.processes import in_order
+from harness.execution.result import Answer
+from harness.execution.worker_pool import IsolatedPool
+from harness.isolation.limits import Limits
+
+
+class ExecutorPool:
+    """The workers of an executor, as :class:`harness.execution.runner.Backend`.
+
+    Parameters
+    ----------
+    plan
+        The plan.
+    limits
+        Limits of the code.
+    executor
+        The executor.
+
+    Notes
+    -----
+    On entry, the code is loaded once here, to list its pieces. A worker does each piece in a separate process, with a
+    seed
+    that depends on its content only. So results do not depend on the executor, its workers or the order.
+    """
+
+    def __init__(self, plan: Plan, limits: Limits, executor: Executor) -> None:
+        self._executor = executor
+        self._order = Order(plan, limits, str(Path.cwd()), kind_here())
+        self.pieces: list[Document] = []
+
+    def __enter__(self) -> Self:
+        """Load the code, and list the pieces.
+
+        Raises
+        ------
+        UsageError
+            If it cannot be loaded.
+        """
+        with IsolatedPool(self._order.plan, self._order.limits, 1) as pool:
+            self.pieces = pool.pieces
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave the executor to whom it belongs."""
+
+    def answers(self, indices: Sequence[int], *, seconds: float | None = None) -> Iterator[Answer]:
+        """Yield the results of some pieces, in their order.
+
+        Raises
+        ------
+        UsageError
+            If a worker has another kind or cannot see the folder, or if the executor lost its workers.
+        """
+        waiting: list[Future[Reply]] = []
+        try:
+            waiting += (self._submitted(index) for index in indices)
+            for index, future in in_order(indices, waiting, seconds):
+                yield Answer(index) if future.cancelled() else _answer(future)
+        finally:
+            for future in waiting:
+                future.cancel()
+
+    def _submitted(self, index: int) -> "Future[Reply]":
+        try:
+            return self._executor.submit(carried_out, self._order, index)
+        except RuntimeError as error:  # also what the standard library's executors raise when they are broken
+            raise _lost(error) from error
+
+
+def _answer(future: "Future[Reply]") -> Answer:
+    try:
+        reply = future.result()
+    except (Exception, CancelledError) as error:  # the piece raises nothing, so that this is the executor's
+        raise _lost(error) from error
+    if reply.usage is not None:
+        raise UsageError(**reply.usage)  # type: ignore[arg-type]
+    if reply.answer is None:
+        raise RuntimeError(f"in a worker of the executor:\n{reply.bug}")
+    return reply.answer
+
+
+def _lost(error: BaseException) -> UsageError:
+    said = " ".join(str(error).split())
+    return UsageError(
+        "the executor failed",
+        rule=f"{type(error).__name__}{': ' if said else ''}{said}",
+        remedy="check the logs of its workers, then run the command again",
+    )

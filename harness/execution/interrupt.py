@@ -1,0 +1,147 @@
+"""Ctrl-C and SIGTERM both become a ``KeyboardInterrupt``."""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+AGAIN_S = 0.05
+"""Seconds after which an interrupt that was lost is raised once more."""
+
+
+@dataclass
+class Interrupt:
+    """The signal that ends a command.
+
+    Attributes
+    ----------
+    received
+        The last signal; ``None`` without one.
+    is_lost
+        Whether Python dropped the exception, and it was not raised again yet.
+    """
+
+    received: signal.Signals | None = None
+    is_lost: bool = False
+
+    def exit_code(self, code: str | int | None) -> str | int | None:
+        """Return the exit code of a command: after a signal, the code of the signal.
+
+        An interrupted command ends with 130 by default. A command that finished before a lost interrupt could be raised
+        again
+        counts as interrupted.
+        """
+        if self.received is not None and (code == _code(signal.SIGINT) or (self.is_lost and not code)):
+            return _code(self.received)
+        return code
+
+
+@dataclass
+class _Uninterruptible:
+    """Whether an interrupt is to wait, and which one does."""
+
+    is_under_way: bool = False
+    waiting: signal.Signals | None = None
+
+
+_uninterruptible = _Uninterruptible()
+
+
+@contextmanager
+def uninterruptible() -> Iterator[None]:
+    """Delay an interrupt until the end of the body, so that storing and counting a result are one step.
+
+    The body must be short and without another such body.
+    """
+    _uninterruptible.is_under_way = True
+    try:
+        yield
+    finally:
+        _uninterruptible.is_under_way = False
+        number, _uninterruptible.waiting = _uninterruptible.waiting, None
+        if number is not None:
+            signal.raise_signal(number)
+
+
+def _code(number: signal.Signals) -> int:
+    """Return the exit code of a shell for a signal: 130 for SIGINT, 143 for SIGTERM."""
+    return 128 + number
+
+
+@contextmanager
+def interruptible() -> Iterator[Interrupt]:
+    """Raise ``KeyboardInterrupt`` in the body at a SIGINT or a SIGTERM, and restore the handlers afterwards.
+
+    Yields
+    ------
+    interrupt
+        The signal that came.
+
+    Notes
+    -----
+    A script starts background commands with SIGINT ignored, and Python keeps that. An interrupt would then reach
+    neither the
+    command nor its processes. Only the main thread can set handlers; in other threads nothing changes.
+
+    Python drops exceptions in destructors and in callbacks of weak references or of the garbage collector, and calls
+    ``sys.unraisablehook``. Such an interrupt would be lost, for example in torch's loader iterator. It is raised again
+    a
+    moment later, until it has an effect.
+
+    A forked process inherits the handlers. SIGINT raises ``KeyboardInterrupt`` there as well. SIGTERM is meant for that
+    process only, and ends it at once.
+    """
+    interrupt, command = Interrupt(), os.getpid()
+
+    def interrupted(number: int, _: FrameType | None) -> None:
+        if number == signal.SIGTERM and os.getpid() != command:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            signal.raise_signal(signal.SIGTERM)
+        if _uninterruptible.is_under_way:
+            _uninterruptible.waiting = signal.Signals(number)
+            return
+        interrupt.received, interrupt.is_lost = signal.Signals(number), False
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield interrupt
+        return
+    before = {number: signal.signal(number, interrupted) for number in SIGNALS}
+    try:
+        with _raised_again(interrupt):
+            yield interrupt
+    finally:
+        for number, handler in before.items():
+            # A handler that Python did not set, which it gives as ``None``, it cannot set again either.
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+
+@contextmanager
+def _raised_again(interrupt: Interrupt) -> Iterator[None]:
+    """Send the main thread its signal again, a moment after Python dropped the interrupt that it became."""
+    before, main = sys.unraisablehook, threading.get_ident()
+    timers: list[threading.Timer] = []
+
+    def dropped(what: "sys.UnraisableHookArgs") -> None:
+        number = interrupt.received
+        if number is None or not issubclass(what.exc_type, KeyboardInterrupt):
+            before(what)
+            return
+        interrupt.is_lost = True
+        timers.append(threading.Timer(AGAIN_S, signal.pthread_kill, (main, number)))
+        timers[-1].daemon = True
+        timers[-1].start()
+
+    sys.unraisablehook = dropped
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
+        for timer in timers:
+            timer.cancel()

@@ -1,0 +1,67 @@
+"""Plans: work in independent, seeded, idempotent pieces, as plain data that every process turns into the same list."""
+
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any, Protocol
+
+from pydantic import TypeAdapter
+
+Document = dict[str, Any]
+"""A JSON object."""
+
+
+class Pieces(Protocol):
+    """A plan in a process that carries it out: the code it is about is loaded."""
+
+    def about(self) -> Sequence[Document]:
+        """The description of each piece, in a fixed order.
+
+        It contains the ``case``, and as ``first_call`` the key of what a compiler compiles, by default the case.
+        An ``isolated`` piece is judged by a process that does not import the code. One process should do all pieces
+        with the same ``affinity``.
+        """
+
+    def do(self, index: int) -> Document:
+        """Do one piece, and return its result."""
+
+
+class Plan(Protocol):
+    """A plan: a dataclass whose fields can be written as JSON."""
+
+    @property
+    def target(self) -> str:
+        """The code that it is about."""
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether the code is foreign."""
+
+    @property
+    def pays_from(self) -> int:
+        """Pieces for each process from which it pays to start several."""
+
+    def longest_s(self, call_s: float) -> float:
+        """Return the time limit of a piece, given that of a call."""
+
+    def load(self) -> Pieces:
+        """Load the code.
+
+        Raises
+        ------
+        UsageError
+            If it cannot be loaded, or contains nothing to do.
+        """
+
+
+def to_document(plan: Plan) -> Document:
+    """Return a plan as a document, for another process."""
+    kind = type(plan)
+    facts = TypeAdapter(kind).dump_python(plan, mode="json")
+    return {"module": kind.__module__, "name": kind.__qualname__, "facts": facts}
+
+
+def from_document(document: Document) -> Plan:
+    """Return the plan in a document, and import only the needed modules."""
+    kind = getattr(import_module(document["module"]), document["name"])
+    plan: Plan = TypeAdapter(kind).validate_python(document["facts"])
+    return plan

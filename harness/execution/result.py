@@ -1,0 +1,35 @@
+"""The result of a piece of work."""
+
+from dataclasses import dataclass
+
+from harness.execution.plan import Document
+from harness.isolation.lost_worker import Loss
+from harness.record import Fault
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The result of a piece.
+
+    Parameters
+    ----------
+    index
+        Number of the piece.
+    said
+        The result; ``None`` if the piece did not finish.
+    noticed
+        A side effect of the implementation, with its kind.
+    loss
+        How the worker was lost; ``None`` if it was not.
+    reason
+        Why there is no result, with the name of the case; ``None`` if there is one, or the piece was not started.
+    duration_s
+        Time from request to reply.
+    """
+
+    index: int
+    said: Document | None = None
+    noticed: tuple[Fault, str] | None = None
+    loss: Loss | None = None
+    reason: str | None = None
+    duration_s: float = 0.0

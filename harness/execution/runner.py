@@ -1,0 +1,137 @@
+"""Execution of a plan: in this process, in worker processes, isolated from foreign code, or on an executor.
+
+Pieces are independent, and their seeds depend only on their content. So the results do not depend on the workers, their
+number or the order.
+"""
+
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager, ExitStack
+from typing import Protocol, Self
+
+from harness.execution.affinity import AffinityPool
+from harness.execution.plan import Document, Pieces, Plan
+from harness.execution.processes import in_order
+from harness.execution.result import Answer
+from harness.isolation.limits import Limits
+
+
+class Backend(Protocol):
+    """Executes a plan; a context that loads the code."""
+
+    pieces: list[Document]
+    """The subjects of the planned pieces."""
+
+    def answers(self, indices: Sequence[int], *, seconds: float | None = None) -> Iterator[Answer]:
+        """Yield the results of some pieces, in their order.
+
+        Parameters
+        ----------
+        indices
+            Numbers of the pieces.
+        seconds
+            Time after which no further piece starts; later pieces have neither a result nor a reason.
+
+        Notes
+        -----
+        After an early close or an interrupt there are no more results. Trusted processes finish their current piece, so
+        that
+        files they write are complete.
+        """
+
+
+def carry_out(
+    plan: Plan, *, processes: int = 1, limits: Limits | None = None, executor: Executor | None = None
+) -> AbstractContextManager[Backend]:
+    """Return the executor of a plan, to be used as a context.
+
+    Parameters
+    ----------
+    plan
+        The plan.
+    processes
+        Number of processes that share the pieces; each computes on one thread.
+    limits
+        Limits of time and memory for isolated code; without limits, the code runs in this process or in trusted ones.
+    executor
+        Executor that replaces local processes. Its workers isolate the code, by default under the usual limits.
+    """
+    if executor is not None:
+        from harness.execution.executor_pool import ExecutorPool
+
+        return ExecutorPool(plan, limits or Limits(), executor)
+    if limits is not None:
+        from harness.execution.worker_pool import IsolatedPool
+
+        return IsolatedPool(plan, limits, processes)
+    return Here(plan, processes)
+
+
+class Here:
+    """Trusted processes: this one, or as many others where there is enough to do.
+
+    Parameters
+    ----------
+    plan
+        What to do.
+    processes
+        How many processes.
+    """
+
+    def __init__(self, plan: Plan, processes: int = 1) -> None:
+        self._plan, self._processes = plan, processes
+        self._stack = ExitStack()
+        self.pieces: list[Document] = []
+
+    def __enter__(self) -> Self:
+        """Load the code."""
+        from harness.timing.clock import threads
+
+        with ExitStack() as stack:
+            # Rows are few, and idle threads of a shared machine cost more than they give.
+            stack.enter_context(threads(1))
+            # A warning is no failure, and the stream it would be printed to is listened to.
+            stack.enter_context(warnings.catch_warnings())
+            warnings.simplefilter("ignore")
+            self._loaded = self._plan.load()
+            self.pieces = list(self._loaded.about())
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Compute on as many threads as before, and warn as before."""
+        self._stack.close()
+
+    def answers(self, indices: Sequence[int], *, seconds: float | None = None) -> Iterator[Answer]:
+        """Yield the results of some pieces, in their order."""
+        if self._processes > 1 and len(indices) >= self._plan.pays_from * self._processes:
+            return self._shared(indices, seconds)
+        return self._in_turn(indices, seconds)
+
+    def _in_turn(self, indices: Sequence[int], seconds: float | None) -> Iterator[Answer]:
+        until = None if seconds is None else time.monotonic() + seconds
+        for index in indices:
+            is_up = until is not None and time.monotonic() >= until
+            yield Answer(index, None if is_up else self._loaded.do(index))
+
+    def _shared(self, indices: Sequence[int], seconds: float | None) -> Iterator[Answer]:
+        affinity = [self.pieces[index].get("affinity") for index in indices]
+        with AffinityPool(self._processes, _prepare, self._plan) as processes:
+            futures = processes.submit(_do, indices, affinity)
+            for index, future in in_order(indices, futures, seconds):
+                yield Answer(index, None if future.cancelled() else future.result())
+
+
+_loaded: list[Pieces] = []
+"""The plan of a process that is trusted."""
+
+
+def _prepare(plan: Plan) -> None:
+    warnings.simplefilter("ignore")
+    _loaded[:] = [plan.load()]
+
+
+def _do(index: int) -> Document:
+    return _loaded[0].do(index)

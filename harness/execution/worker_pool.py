@@ -1,0 +1,306 @@
+"""Workers from the other side: they are started, asked, listened to, and replaced where one is lost."""
+
+import contextlib
+import json
+import math
+import os
+import selectors
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Hashable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Self
+
+from harness.error import UsageError
+from harness.execution.affinity import Waiting
+from harness.execution.plan import Document, Plan, to_document
+from harness.execution.result import Answer
+from harness.isolation.fork_server import SERVER
+from harness.isolation.forked_process import Forked
+from harness.isolation.limits import Limits
+from harness.isolation.lost_worker import SILENT, Loss, loss
+from harness.record import Fault
+
+LOSSES = 3
+"""Maximum number of workers lost to a case; its other pieces are then skipped."""
+
+HURRY = 0.1
+"""Share of the time limit that remains for a case after one of its calls has hung."""
+
+
+class IsolatedPool:
+    """Processes that foreign code may take with it, asked as :class:`harness.execution.runner.Backend` are.
+
+    Parameters
+    ----------
+    plan
+        What to do.
+    limits
+        Under which the code runs.
+    processes
+        How many workers there are.
+    folder
+        Their working directory; this process's where absent.
+
+    Notes
+    -----
+    It is a context: on entering it the code is loaded, and its pieces are known; on leaving it every process is ended.
+    """
+
+    def __init__(self, plan: Plan, limits: Limits, processes: int, *, folder: str | None = None) -> None:
+        self._limits = limits
+        self._workers = [_Worker(plan, limits, folder) for _ in range(processes)]
+        self._lost: Counter[str] = Counter()
+        self._hung: set[str] = set()
+        self.pieces: list[Document] = []
+
+    def __enter__(self) -> Self:
+        """Start the workers, and wait until the first of them has loaded the code.
+
+        Raises
+        ------
+        UsageError
+            If it cannot be loaded.
+        """
+        try:
+            for worker in self._workers:
+                worker.start()
+            self.pieces = self._workers[0].ready()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End them."""
+        for worker in self._workers:
+            worker.end()
+
+    def answers(self, indices: Sequence[int], *, seconds: float | None = None) -> Iterator[Answer]:
+        """Yield the results of some pieces, in their order, also if workers are lost."""
+        until = math.inf if seconds is None else time.monotonic() + seconds
+        waiting = Waiting(indices, [self.pieces[index].get("affinity") for index in indices])
+        with ThreadPoolExecutor(len(self._workers)) as threads:
+            try:
+                for worker, own in zip(self._workers, waiting.shares(len(self._workers)), strict=True):
+                    threads.submit(self._work, worker, waiting, own, until)
+                for future in waiting.futures:
+                    yield future.result()
+            except BaseException:
+                # The results are no longer needed.
+                waiting.clear()
+                for worker in self._workers:
+                    worker.retire()
+                threads.shutdown(wait=False, cancel_futures=True)
+                raise
+
+    def _work(self, worker: "_Worker", waiting: Waiting, own: Sequence[Hashable], until: float) -> None:
+        """Let a worker do pieces, first the ones that share cached results with its earlier pieces."""
+        while (piece := waiting.next(own)) is not None:
+            _, index, future = piece
+            try:
+                future.set_result(self._answer(worker, index, until))
+            except BaseException as error:  # noqa: BLE001 - it is raised where the answer is asked for
+                future.set_exception(error)
+
+    def _answer(self, worker: "_Worker", index: int, until: float) -> Answer:
+        """Have one piece done, or say why it cannot be."""
+        case = self.pieces[index]["case"]
+        if time.monotonic() >= until:
+            return Answer(index)
+        if self._lost[case] >= LOSSES:
+            return Answer(index, reason=f"not tried: {LOSSES} earlier calls of {case} did not return")
+        hurry = HURRY if case in self._hung else 1.0
+        limits = replace(
+            self._limits, call_s=self._limits.call_s * hurry, first_call_s=self._limits.first_call_s * hurry
+        )
+        started = time.perf_counter()
+        came = worker.ask(index, str(self.pieces[index].get("first_call", case)), limits)
+        duration_s = time.perf_counter() - started
+        if not isinstance(came, Loss):
+            said, noticed = came["said"], came["noticed"] and (Fault(came["noticed"][0]), came["noticed"][1])
+            reason = f"{case} {noticed[1]}" if noticed and said is None else None
+            return Answer(index, said, noticed, reason=reason, duration_s=duration_s)
+        self._lost[case] += 1
+        if came.fault is Fault.HUNG:
+            self._hung.add(case)
+        return Answer(index, loss=came, reason=f"{case} {came.sentence}", duration_s=duration_s)
+
+
+@dataclass
+class _Worker:
+    """One process, which is replaced after a loss."""
+
+    plan: Plan
+    limits: Limits
+    folder: str | None = None
+    process: Forked | subprocess.Popen[bytes] | None = None
+    retired: bool = False
+    scratch: str | None = None
+
+    def start(self) -> None:
+        """Start the process; its output goes to a file without a name."""
+        self.printed = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
+        self.received = b""
+        self.pieces: list[Document] | None = None
+        self.called: set[str] = set()
+        # A sandbox starts with another program.
+        in_pairs = not self.limits.sandbox
+        self.process = SERVER.forked(_WORKER, self.printed, folder=self.folder, in_pairs=in_pairs) or subprocess.Popen(
+            # Without the working directory on the path, so that no file in it stands in for a module of ours.
+            [sys.executable, "-P", "-c", _WORKER.replace("SECOND", "None")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.printed,
+            start_new_session=True,
+            cwd=self.folder,
+        )
+        # Removed by this process or that one, whichever is there last; it is made when both will know of it.
+        self.scratch = tempfile.mkdtemp(prefix="tmp")
+        self._send({"plan": to_document(self.plan), "limits": asdict(replace(self.limits, scratch=self.scratch))})
+
+    def ready(self) -> list[Document]:
+        """Wait until the code is loaded, and return the pieces there are.
+
+        Raises
+        ------
+        UsageError
+            If it cannot be loaded.
+        """
+        if self.pieces is None:
+            answer = self._answer(replace(self.limits, law_s=self.limits.load_s))
+            if isinstance(answer, Loss):
+                self.end()
+                raise UsageError(
+                    f"cannot import `{self.plan.target.partition(':')[0]}`",
+                    rule=f"the import {answer.sentence}",
+                )
+            self.pieces = answer
+        assert self.pieces is not None
+        return self.pieces
+
+    def ask(self, index: int, kind: str, limits: Limits) -> Document | Loss:
+        """Have one piece done, whose first call takes its time where it is the first of its kind here."""
+        if self.process is None:
+            self.start()
+        self.ready()
+        first_s = None if kind in self.called else limits.first_call_s
+        self.called.add(kind)
+        law_s = limits.law_s + max(0.0, (first_s or 0.0) - limits.call_s)
+        self._send({"index": index, "call_s": limits.call_s, "first_call_s": first_s, "law_s": law_s})
+        answer = self._answer(limits, first_s)
+        if isinstance(answer, Loss):
+            # A new process must receive the kind again.
+            self.called.clear()
+            if not self.survives:
+                self.end()
+        return answer  # type: ignore[no-any-return]
+
+    def end(self) -> None:
+        """End the process and whatever it has started; an interrupt may have come before it had."""
+        if self.process is None:
+            self._remove_scratch()
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        # It may not lead a group yet.
+        self.process.kill()
+        self.process.wait()
+        if isinstance(self.process, Forked):
+            self.process.close()
+        for stream in (self.process.stdin, self.process.stdout, self.printed):
+            assert stream is not None
+            with contextlib.suppress(BrokenPipeError):
+                stream.close()
+        self._remove_scratch()
+        self.process = None
+
+    def _remove_scratch(self) -> None:
+        if self.scratch is not None:
+            shutil.rmtree(self.scratch, ignore_errors=True)
+        self.scratch = None
+
+    def retire(self) -> None:
+        """End the process while another thread may be waiting for it."""
+        if self.process is not None:
+            self.process.kill()
+
+    def _send(self, message: Any) -> None:
+        assert self.process is not None
+        assert self.process.stdin is not None
+        # A process that is lost already says so by its answer.
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.write(json.dumps(message).encode() + b"\n")
+            self.process.stdin.flush()
+
+    def _answer(self, limits: Limits, first_s: float | None = None) -> Any:
+        """Return the reply, or how the process was lost."""
+        assert self.process is not None
+        asked = time.monotonic()
+        self.survives = False
+        # Additional time of the first call does not count for the law.
+        line = self._line(asked + limits.law_s + max(0.0, (first_s or 0.0) - limits.call_s) + _MARGIN_S)
+        if not line:
+            if first_s is not None and time.monotonic() - asked >= first_s:
+                limits = replace(limits, call_s=first_s)
+            code = self._code(wait_s=0.0 if line is None else _GRACE_S)
+            if code is None and line is not None:
+                return loss(SILENT, "", limits)
+            end = max(0, os.fstat(self.printed.fileno()).st_size - _END)
+            return loss(code, os.pread(self.printed.fileno(), _END, end).decode(errors="replace"), limits)
+        try:
+            answer = json.loads(line)
+        except json.JSONDecodeError:
+            return Loss(Fault.STATE, "writes into files that it has not opened")
+        match answer["kind"]:
+            case "usage":
+                raise UsageError(**answer["what"])
+            case "lost":
+                self.survives = True
+                return Loss(Fault(answer["what"]["fault"]), answer["what"]["sentence"])
+            case "bug":
+                raise RuntimeError(f"in the worker process:\n{answer['what']}")
+        return answer["what"]
+
+    def _code(self, *, wait_s: float) -> int | None:
+        """The exit code; ``None`` where the process has none yet."""
+        assert self.process is not None
+        try:
+            return self.process.wait(wait_s)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def _line(self, deadline: float) -> bytes | None:
+        """Read one line; nothing where the line is closed, ``None`` where time is up."""
+        assert self.process is not None
+        assert self.process.stdout is not None
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.process.stdout, selectors.EVENT_READ)
+            while b"\n" not in self.received:
+                if not selector.select(max(0.0, deadline - time.monotonic())):
+                    return None
+                received = os.read(self.process.stdout.fileno(), 2**16)
+                if not received:
+                    return b""
+                self.received += received
+        line, _, self.received = self.received.partition(b"\n")
+        return line
+
+
+_WORKER = "import gc; gc.disable(); from harness.execution.worker import main; main(SECOND)"
+"""Garbage collection is disabled during imports, where it takes a fifth of the time; ``main`` enables it again."""
+
+_MARGIN_S = 2.0
+"""Additional seconds for a worker after the time limit of a piece, to report how a child process was lost."""
+
+_GRACE_S = 1.0
+"""Seconds between the end of a process's output and the end of the process."""
+
+_END = 2**16
+"""Size in bytes of the end of the output that is searched for the call stack of a hung call."""

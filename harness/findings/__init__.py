@@ -1,0 +1,19 @@
+"""Analysis of records: failures grouped by cause, grades of accuracy, and the trend of headroom over steps."""
+
+from harness.findings.finding import RANKS, WRONG, Finding, by_verdict, findings, mark_of
+from harness.findings.grade import Grade, grade, grades
+from harness.findings.headroom_trend import Trend, trends
+
+__all__ = [
+    "RANKS",
+    "WRONG",
+    "Finding",
+    "Grade",
+    "Trend",
+    "by_verdict",
+    "findings",
+    "grade",
+    "grades",
+    "mark_of",
+    "trends",
+]

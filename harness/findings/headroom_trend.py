@@ -1,0 +1,50 @@
+"""Trend of headroom over steps: the lines that approach their breaking points, and the step at which they reach them.
+
+Headroom is measured in bits, the logarithm of the factor. A line is fitted by least squares: a quantity that grows by
+the same factor each step, such as diverging logits, loses the same number of bits.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from statistics import linear_regression
+
+from harness.record.audit import Audit, Headroom
+from harness.record.schema import Record
+
+LEAST = 3
+"""Minimum number of steps for a trend."""
+
+FAR = 100
+"""A trend is shown up to this number of steps ahead."""
+
+
+class Trend(Record):
+    """A line that comes nearer to breaking."""
+
+    room: Headroom
+    """Headroom in the last step."""
+    bits_a_step: float
+    """Headroom lost per step, in bits."""
+    gone_at: int
+    """The step at which nothing would be left of it."""
+
+
+def trends(audits: Sequence[Audit]) -> list[Trend]:
+    """Return the lines that approach their breaking points in consecutive audits, the earliest to break first."""
+    rooms: dict[tuple[str, int, str], list[tuple[int, Headroom]]] = defaultdict(list)
+    for audit in audits:
+        for room in audit.headroom if audit.what_if is None else ():
+            rooms[(room.file, room.line, room.quantity)].append((audit.step, room))
+    found = [trend for followed in rooms.values() if (trend := _trend(followed)) is not None]
+    return sorted(found, key=lambda trend: trend.gone_at)
+
+
+def _trend(followed: Sequence[tuple[int, Headroom]]) -> Trend | None:
+    known = [(step, math.log2(room.factor)) for step, room in followed if 0.0 < room.factor < math.inf]
+    if len(known) < LEAST or known[-1][1] <= 0.0:
+        return None
+    slope, intercept = linear_regression(*zip(*known, strict=True))
+    if slope >= 0.0 or known[-1][1] > FAR * -slope:
+        return None
+    return Trend(room=followed[-1][1], bits_a_step=-slope, gone_at=math.ceil(intercept / -slope))

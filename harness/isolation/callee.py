@@ -1,0 +1,214 @@
+"""The isolated process that runs user code: it reads requests from a socket and answers with raw bytes.
+
+It is a new interpreter with this module and its imports only, under a random name. It loads the code once and forks for
+each worker, so that damage to a process does not reach the next one. Another process judges the answers and trusts none
+of them.
+"""
+
+import contextlib
+import ctypes
+import faulthandler
+import gc
+import inspect
+import logging
+import os
+import resource
+import signal
+import socket
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+
+from ..calling.adapter import adapter_of, is_model
+from ..calling.bound import grad
+from ..calling.importing import attribute, called_by_name, imported, packages
+from ..calling.state import AT_IMPORT, read, restored
+from ..error import UsageError
+from .request_handler import Server, silenced
+from .wire import filled, receive, send
+
+_PR_SET_PDEATHSIG = 1
+
+
+def main(given: socket.socket) -> None:
+    """Load the target from the first message, describe it, and serve requests."""
+    serve(given, Server)
+
+
+def serve(given: socket.socket, server: type[Server]) -> None:
+    """Load the target from the first message, describe it, and let a server answer, in this process or in forks."""
+    _die_with_parent()
+    line = socket.socket(fileno=os.dup(given.detach()))
+    _, setup = receive(filled(line))
+    if _is_left(line):
+        os._exit(0)
+    _apart(setup)
+    settings = read(AT_IMPORT)
+    try:
+        cases = _loaded(setup)
+        changes = restored(AT_IMPORT, settings, imported=False)
+        about: Any = {"cases": [_facts(case) for case in cases], "changes": changes}
+    except UsageError as error:
+        cases, about = [], {"usage": error.parts}
+    _settle(setup)
+    forks = _may_fork()
+    with silenced():
+        send(line, bytes(16), {**about, "forks": forks})
+    while True:
+        with silenced():
+            _, descriptors, *_ = socket.recv_fds(line, 1, 1)
+        if not descriptors:
+            os._exit(0)
+        own = socket.socket(fileno=descriptors[0])
+        if not forks:
+            server(own, cases).serve()
+        pid = os.fork()
+        if not pid:
+            _die_with_parent()
+            os.setsid()
+            line.close()
+            server(own, cases).serve()
+        own.close()
+        with silenced():
+            line.sendall(pid.to_bytes(8, "little", signed=True))
+            _, status = os.waitpid(pid, 0)
+            line.sendall(os.waitstatus_to_exitcode(status).to_bytes(8, "little", signed=True))
+
+
+# Before the code, and after it
+
+
+def _die_with_parent() -> None:
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def _is_left(line: socket.socket) -> bool:
+    """Whether the parent has already exited, before this process could ask to be ended with it."""
+    try:
+        return not line.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+
+
+def _apart(setup: dict[str, Any]) -> None:
+    """Prepare the process before user code is imported."""
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    # Warnings and log records are no failures, and printed text would be noticed as output.
+    warnings.simplefilter("ignore")
+    logging.disable()
+    torch.set_num_threads(1)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _limit_memory(setup, hard=False)
+
+
+def _limit_memory(setup: dict[str, Any], *, hard: bool) -> None:
+    """Limit private memory, not the address space, because accelerators reserve much more than they use."""
+    if setup["memory"] is None or not os.path.exists("/proc/self/statm"):  # noqa: PTH110 - before anything is loaded
+        return
+    with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 - likewise
+        pages = int(file.read().split()[5])
+    most = pages * resource.getpagesize() + setup["memory"]
+    resource.setrlimit(resource.RLIMIT_DATA, (most, most if hard else resource.getrlimit(resource.RLIMIT_DATA)[1]))
+
+
+def _settle(setup: dict[str, Any]) -> None:
+    """Prepare the process for calls, after user code is imported."""
+    with contextlib.suppress(Exception):
+        # The imports of the first backward pass take longer than a call may.
+        x = torch.ones(1, requires_grad=True)
+        grad([x * 1.0], [x], [torch.ones(1)])
+    gc.freeze()
+    gc.enable()
+    _limit_memory(setup, hard=True)
+    # Writes the stack of the main thread, then ends the process wherever it is; it needs no lock of Python's.
+    faulthandler.register(signal.SIGALRM, all_threads=False, chain=True)
+
+
+def _may_fork() -> bool:
+    """Whether nothing has threads or an accelerator that a fork would not have."""
+    if threading.active_count() > 1 or torch.cuda.is_initialized() or "jax" in sys.modules:
+        return False
+    tasks = "/proc/self/task"
+    return os.path.isdir(tasks) and len(os.listdir(tasks)) == 1  # noqa: PTH112, PTH208 - as above
+
+
+# Load the target
+
+
+def _loaded(setup: dict[str, Any]) -> list[Any]:
+    """The cases that a target names."""
+    if setup["own"] is not None:
+        sys.path.insert(0, setup["own"])
+    target = setup["target"]
+    module, _, name = target.partition(":")
+    if name:
+        if setup["call"] is not None:
+            adapter_of(setup["call"])
+        named = attribute if setup["objects"] else called_by_name
+        return [_Single(named(module, name), setup["call"])]
+    found = [case for package in packages(imported(module)) for case in _declared(package)]
+    for case in found:
+        if case.call is not None:
+            adapter_of(case.call)
+    # A package of cases imports the harness; remove these modules before the calls.
+    for known in [known for known in sys.modules if known.split(".")[0] == setup["declares"].split(".")[0]]:
+        del sys.modules[known]
+    return found
+
+
+class _Single:
+    """A function that was named alone."""
+
+    def __init__(self, function: Callable[..., Any], call: str | None) -> None:
+        self.function, self.call = function, call
+
+
+def _declared(module: Any) -> Iterator[Any]:
+    for case in getattr(module, "CASES", []):
+        if type(case).__name__ != "Case":
+            raise UsageError(
+                f"cannot read `CASES` in `{module.__name__}`",
+                rule="every entry must be a `Case`",
+                value=type(case).__name__,
+            )
+        yield case
+
+
+def _facts(case: Any) -> dict[str, Any]:
+    facts: dict[str, Any] = {"adapted": case.call is not None, "parameters": _parameters(case.function)}
+    facts["model"] = is_model(case.function)
+    facts["object"] = facts["model"] or isinstance(case.function, type)
+    # The parameters of the adapter without the function.
+    facts["bridge"] = None if case.call is None else (_parameters(adapter_of(case.call)) or [])[1:]
+    if isinstance(case, _Single):
+        return facts
+    names = ("name", "contract", "style", "target", "dtypes", "attains")
+    facts |= {name: getattr(case, name) for name in names}
+    facts["call"] = case.call if isinstance(case.call, str) else None
+    facts["declares"] = dict(case.declares)
+    facts["breaks"] = {law: _reason(why) for law, why in case.breaks.items()}
+    facts["breaks_at"] = [[*at, _reason(why)] for at, why in case.breaks_at.items()]
+    return facts
+
+
+def _reason(why: Any) -> Any:
+    return why if isinstance(why, str) else [why.reason, list(why.dtypes)]
+
+
+def _parameters(function: Any) -> list[list[Any]] | None:
+    """Return name, kind and whether there is a default, for each parameter."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return None
+    return [[one.name, one.kind.name, one.default is not one.empty] for one in parameters]

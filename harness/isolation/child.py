@@ -1,0 +1,452 @@
+"""A process for foreign code, seen from outside: it starts, receives requests, and ends with all its descendants.
+
+It receives requests and returns bytes, and its side effects are reported. A reply that comes before its request, twice,
+or with the mark of another request is an error.
+"""
+
+import contextlib
+import ctypes
+import os
+import secrets
+import select
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NoReturn
+
+from harness.calling import watch
+from harness.calling.host import GoneError
+from harness.error import UsageError
+from harness.isolation import wire
+from harness.isolation.fork_server import STARTER, ForkServer, host
+from harness.isolation.forked_process import Forked, Second
+from harness.isolation.limits import Limits
+from harness.isolation.lost_worker import SILENT, Loss, loss
+from harness.isolation.program import program
+from harness.record import Fault
+
+UNASKED = "writes into files that it has not opened"
+"""Message about a process that answers without a request."""
+
+STRAYS = "leaves a process running (with `--no-isolate`, an implementation may keep one, such as a compiler)"
+"""Message about code that leaves processes running."""
+
+STOPS = "hangs: it stops its process, and a call did not return within {:g} s"
+"""Message about a process that receives SIGSTOP."""
+
+_GRACE_S = 1.0
+_FORK_S = 30.0
+_PR_SET_CHILD_SUBREAPER = 36
+_END = 2**16
+
+
+class LostError(GoneError):
+    """The process is lost during a request; no law may catch this."""
+
+    def __init__(self, loss: Loss) -> None:
+        self.loss = loss
+        super().__init__(loss.sentence)
+
+
+@dataclass
+class Allowed:
+    """Time that a piece of work allows the code.
+
+    Parameters
+    ----------
+    call_s, first_call_s
+        Seconds for a call, and for the next call if it may take longer.
+    until
+        Deadline of the piece.
+    """
+
+    call_s: float
+    first_call_s: float | None
+    until: float
+
+
+class Child:
+    """The process and its fork that receives requests; it starts at the first request.
+
+    Parameters
+    ----------
+    limits
+        Limits of the code.
+    setup
+        Description of the code to load.
+    second
+        A waiting process to use first.
+    reaps
+        Whether this process has no other children, so that all additional ones are strays.
+    server
+        Fork server to use without a sandbox; a fresh interpreter when absent.
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        setup: Mapping[str, Any],
+        second: Second | None = None,
+        *,
+        reaps: bool = False,
+        server: ForkServer | None = None,
+    ) -> None:
+        self.limits, self._setup, self._reaps, self._forking = limits, dict(setup), reaps, server
+        self._sandbox = shlex.split(limits.sandbox or "")
+        self._second = second
+        self._process: Second | Forked | subprocess.Popen[bytes] | None = None
+        self._line: socket.socket | None = None
+        self._server: int | None = None
+        self._allowed = Allowed(limits.call_s, limits.first_call_s, time.monotonic() + limits.load_s)
+        self._told: tuple[Any, ...] | None = None
+        self._heard = 0
+        self.about: dict[str, Any] = {}
+        self.generation = 0
+        """Number of the forked process that receives the requests."""
+        self.is_spoilt = False
+        """Whether the code has left traces that would affect later calls, such as running threads."""
+        self._asked_at = 0.0
+        self.has_loaders = False
+        """Whether the process reads loaders, which have worker processes."""
+        self._beside: list[Child] = []
+        if reaps:
+            _reap_strays()
+
+    # Life
+
+    def start(self) -> None:
+        """Start the process and have it load the code.
+
+        Raises
+        ------
+        UsageError
+            If it cannot be loaded.
+        """
+        self._folder = tempfile.mkdtemp(prefix="tmp", dir=self.limits.scratch)
+        self._printed = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
+        here, there = socket.socketpair()
+        for end in (here, there):
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2**21)
+        self._control = here
+        self._process = self._begun(there.fileno())
+        there.close()
+        self._allowed = replace(self._allowed, until=time.monotonic() + self.limits.load_s)
+        try:
+            text = program(loaders=self.has_loaders)
+            here.sendall(len(text).to_bytes(8, "little") + text)
+            wire.send(here, bytes(wire.MARK), self._setup)
+            _, self.about = wire.receive(self._read(here))
+        except (OSError, wire.WireError, LostError) as error:
+            lost = error.loss if isinstance(error, LostError) else self._loss()
+            if lost.fault is Fault.HUNG:
+                lost = loss(None, "", replace(self.limits, law_s=self.limits.load_s))
+            self.close()
+            raise UsageError(
+                f"cannot import `{self._setup['target'].partition(':')[0]}`",
+                rule=f"the import {lost.sentence}",
+            ) from None
+        if "usage" in self.about:
+            self.close()
+            raise UsageError(**{name: value and str(value) for name, value in self.about["usage"].items()})
+
+    def _begun(self, stdin: int) -> Second | Forked | subprocess.Popen[bytes]:
+        """Return the process: the waiting one, a fork of a server, or a fresh one."""
+        cache = Path(tempfile.gettempdir()) / f"torchinductor_{os.getuid()}"
+        environment = {"TORCHINDUCTOR_CACHE_DIR": str(cache), **host(), "TMPDIR": self._folder}
+        if self._second is not None:
+            second, self._second = self._second, None
+            second.begin(STARTER, stdin, self._printed.fileno(), environment)
+            return second
+        if self._forking is not None and not self._sandbox:
+            forked = self._forking.forked(STARTER, self._printed, environment=environment, line=stdin)
+            if forked is not None:
+                return forked
+        return subprocess.Popen(
+            [*self._sandbox, sys.executable, "-P", "-c", STARTER],
+            stdin=stdin,
+            stdout=self._printed,
+            stderr=self._printed,
+            start_new_session=True,
+            env=environment,
+        )
+
+    def reads_loaders(self, *, named: bool = True) -> None:
+        """Read loaders from the next start on; the target may then be any object.
+
+        ``named`` says whether the target has a loader's name, and need not be callable.
+        """
+        self.close()
+        self.has_loaders, self._setup["objects"] = True, named
+
+    def beside(self, setup: Mapping[str, Any]) -> "Child":
+        """Return another process, which is no stray of this one's."""
+        other = Child(self.limits, setup)
+        self._beside.append(other)
+        return other
+
+    def close(self) -> None:
+        """End the process and its descendants."""
+        if self._process is None:
+            return
+        self._end_server()
+        _end_group(self._process.pid)
+        self._process.wait()
+        if isinstance(self._process, Forked):
+            self._process.close()
+        self._end_strays()
+        self._control.close()
+        self._printed.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._process = None
+
+    def renew(self) -> None:
+        """Use a new process for the next request."""
+        self.is_spoilt = False
+        if self._process is None:
+            return
+        allowed = self._allowed
+        self._end_server()
+        self._allowed = replace(allowed, first_call_s=self.limits.first_call_s)
+        if not self.about.get("forks"):
+            self.close()
+
+    def _end_server(self) -> None:
+        if self._server is not None and self._process is not None and self._server != self._process.pid:
+            _end_group(self._server)
+            # The exit code does not matter.
+            with contextlib.suppress(OSError, LostError, EOFError):
+                self._allowed = replace(self._allowed, until=time.monotonic() + _GRACE_S)
+                self._number()
+        if self._line is not None:
+            self._line.close()
+        self._server = self._line = None
+
+    def _serve(self) -> socket.socket:
+        if self._process is None:
+            self.start()
+        assert self._process is not None
+        here, there = socket.socketpair()
+        for end in (here, there):
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2**21)
+        socket.send_fds(self._control, [b"s"], [there.fileno()])
+        there.close()
+        self._line, self._told = here, None
+        self.generation += 1
+        self._server = self._process.pid
+        if self.about.get("forks"):
+            # A number from a sandbox may mean another process, so it is not used to end one.
+            server = self._number()
+            is_ours = server in _children(self._process.pid)
+            self._server, self.about["forks"] = (server, True) if is_ours else (self._server, False)
+        self._heard = os.fstat(self._printed.fileno()).st_size
+        return here
+
+    def _number(self) -> int:
+        """Read one number of the process: who is forked of it, or with what that ended."""
+        buffer = bytearray(8)
+        read = self._read(self._control, within=_FORK_S)
+        read(memoryview(buffer))
+        return int.from_bytes(buffer, "little", signed=True)
+
+    # Pieces of work
+
+    def begin(self, call_s: float, first_call_s: float | None, within_s: float) -> None:
+        """Begin a piece of work, with its time limits."""
+        self._allowed = Allowed(call_s, first_call_s, time.monotonic() + within_s)
+        self._told = None
+
+    @property
+    def call_s(self) -> float:
+        """Seconds that the piece of work allows a call."""
+        return self._allowed.call_s
+
+    def noticed(self) -> tuple[Fault, str] | None:
+        """Return the side effects of the code since the last time."""
+        if self._process is None:
+            return None
+        # A sandbox ends its descendants.
+        left = set() if self._sandbox or self.has_loaders else _children(self._server)
+        for stray in left:
+            _end_group(stray)
+        if self._end_strays() or left:
+            self.is_spoilt = True
+            return Fault.STATE, STRAYS
+        size = os.fstat(self._printed.fileno()).st_size
+        if size > self._heard:
+            printed = os.pread(self._printed.fileno(), 4 * watch.KEPT, self._heard)
+            self._heard = size
+            return Fault.PRINTED, watch.PRINTS.format(watch.quoted(printed))
+        return None
+
+    def ask(self, question: dict[str, Any], special: Callable[[Any], Any] = lambda value: value) -> dict[str, Any]:
+        """Send a request, and return the reply.
+
+        Raises
+        ------
+        LostError
+            If the process ends, takes too long, or sends anything but the reply.
+        """
+        line = self._line or self._serve()
+        if self._told is None:
+            self._told = (self._allowed.call_s, self._allowed.first_call_s, self.limits.first_call_s)
+            question = {**question, "limits": list(self._told)}
+            self._allowed = replace(self._allowed, first_call_s=None)
+        if select.select([line], [], [], 0.0)[0]:
+            self._lose(None if self._is_open(line) else self._loss())
+        mark, self._asked_at = secrets.token_bytes(wire.MARK), time.monotonic()
+        try:
+            wire.send(line, mark, question)
+            read = wire.Buffered(self._take(line))
+            came, answer = wire.receive(read, special)
+        except LostError as lost:
+            self._lose(lost.loss)
+        except OSError:
+            self._lose(self._loss())
+        except wire.WireError:
+            self._lose(None)
+        if came != mark or read.rest or not isinstance(answer, dict):
+            self._lose(None)
+        return answer
+
+    def _lose(self, lost: Loss | None) -> NoReturn:
+        self._end_server()
+        if self._process is not None and (not self.about.get("forks") or self._process.poll() is not None):
+            self.close()
+        self._end_strays()
+        raise LostError(lost or Loss(Fault.STATE, UNASKED)) from None
+
+    def end_strays(self, wait_s: float) -> int:
+        """End processes that have lost their parent and do not end by themselves in time; return how many."""
+        until = time.monotonic() + wait_s
+        while (strays := self._strays()) and time.monotonic() < until:
+            time.sleep(0.02)
+        self._end_strays()
+        return len(strays)
+
+    def _strays(self) -> set[int]:
+        if not self._reaps:
+            return set()
+        own = {child._process.pid for child in (self, *self._beside) if child._process is not None}
+        return _children(os.getpid()) - own
+
+    def _end_strays(self) -> bool:
+        """End children that this process inherited; return whether there were any."""
+        found = False
+        while strays := self._strays():
+            found = True
+            for stray in strays:
+                _end_group(stray)
+                with contextlib.suppress(ChildProcessError):
+                    os.waitpid(stray, 0)
+        return found
+
+    def _is_open(self, line: socket.socket) -> bool:
+        try:
+            return bool(line.recv(1, socket.MSG_PEEK))
+        except OSError:
+            return False
+
+    def _read(self, line: socket.socket, within: float | None = None) -> wire.Read:
+        """Return a function that fills buffers from a line and reads no further byte."""
+        take = self._take(line, within)
+
+        def read(buffer: memoryview) -> None:
+            while buffer:
+                buffer = buffer[take(buffer) :]
+
+        return read
+
+    def _take(self, line: socket.socket, within: float | None = None) -> Callable[[memoryview], int]:
+        """Return what takes what there is of a line, as long as there is time and the process lives."""
+
+        def take(buffer: memoryview) -> int:
+            until = self._allowed.until if within is None else min(time.monotonic() + within, self._allowed.until)
+            watched = [line, self._control] if line is not self._control else [line]
+            while not (ready := select.select(watched, [], [], self._patience(until))[0]):
+                if time.monotonic() >= until:
+                    raise LostError(loss(None, "", self.limits))
+                if not self._sandbox and _is_stopped(self._server):
+                    raise LostError(Loss(Fault.HUNG, STOPS.format(self._allowed.call_s)))
+            if line not in ready or (len(ready) > 1):
+                raise LostError(self._loss())
+            count = line.recv_into(buffer)
+            if not count:
+                raise LostError(self._loss())
+            return count
+
+        return take
+
+    def _patience(self, until: float) -> float:
+        """Return the seconds until the next look at the process; the timers in a stopped process have no effect."""
+        return max(0.0, min(until - time.monotonic(), self._allowed.call_s))
+
+    def _loss(self) -> Loss:
+        """Describe how the process ended, or is about to end."""
+        code = self._ended_with()
+        if code is None:
+            return loss(SILENT, "", self.limits)
+        end = max(0, os.fstat(self._printed.fileno()).st_size - _END)
+        printed = os.pread(self._printed.fileno(), _END, end).decode(errors="replace")
+        call_s, first_s, _ = self._told or (self.limits.call_s, None, None)
+        if first_s is not None and time.monotonic() - self._asked_at >= first_s:
+            call_s = first_s
+        return loss(code, printed, replace(self.limits, call_s=call_s))
+
+    def _ended_with(self) -> int | None:
+        assert self._process is not None
+        if self._server is None or self._server == self._process.pid:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return self._process.wait(_GRACE_S)
+            return None
+        self._allowed = replace(self._allowed, until=max(self._allowed.until, time.monotonic() + _GRACE_S))
+        if not select.select([self._control], [], [], _GRACE_S)[0]:
+            return None
+        buffer = self._control.recv(8, socket.MSG_WAITALL)
+        self._server = None
+        if len(buffer) == 8:
+            return int.from_bytes(buffer, "little", signed=True)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return self._process.wait(_GRACE_S)
+        return None
+
+
+# Orphaned processes
+
+
+def _reap_strays() -> None:
+    """Have what loses its parent among the processes below become this one's child."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def _is_stopped(pid: int | None) -> bool:
+    """Return whether a process is stopped by a signal; not where the system does not say."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[:1] == ["T"]
+    return False
+
+
+def _children(pid: int | None) -> set[int]:
+    """The children of a process; none where the system does not say."""
+    found: set[int] = set()
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            found |= {int(child) for child in task.read_text(encoding="ascii").split()}
+    return found
+
+
+def _end_group(pid: int) -> None:
+    """End a process, and its group where it leads one."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        if os.getpgid(pid) == pid:
+            os.killpg(pid, signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, signal.SIGKILL)

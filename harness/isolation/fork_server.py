@@ -1,0 +1,204 @@
+"""The fork server, seen from outside: it imports torch once for all workers.
+
+A fork of the harness would share secrets with foreign code, and may hang after torch has used threads. The server has
+one thread, and has imported only torch. On systems without one, workers are fresh interpreters.
+"""
+
+import atexit
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import IO
+
+from harness.isolation.forked_process import CODE, Forked
+
+SIGNS = ("HARNESS", "PYTEST", "HYPOTHESIS", "COVERAGE", "TOX")
+"""Prefixes of environment variables that would reveal the purpose of a process."""
+
+STARTER = (
+    "import gc,socket as s;gc.disable();l=s.socket(fileno=0);n=int.from_bytes(l.recv(8,s.MSG_WAITALL),'little');"
+    "exec(l.recv(n,s.MSG_WAITALL))"
+)
+"""Program on the interpreter's command line; garbage collection is disabled until all imports are done."""
+
+ONE_THREAD = {
+    # One thread, on which it computes, so that it can be forked; no arithmetic that torch need not load.
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "SYMPY_GROUND_TYPES": "python",
+}
+"""Variables of a process that is to be forked."""
+
+_GRACE_S = 2.0
+
+
+def host() -> dict[str, str]:
+    """Return environment variables that do not reveal the harness."""
+    own = {name: value for name, value in os.environ.items() if name != "_" and not name.startswith(SIGNS)}
+    return {**ONE_THREAD, **own}
+
+
+class ForkServer:
+    """The server; it starts at the first request, and again after the environment has changed.
+
+    Parameters
+    ----------
+    modules
+        Modules to import besides torch; empty for foreign code.
+
+    Notes
+    -----
+    It ends with this process, or after five minutes without requests and without living forks.
+    """
+
+    def __init__(self, *modules: str) -> None:
+        self._modules = modules
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._line: socket.socket | None = None
+        self._begun: tuple[int, dict[str, str]] | None = None
+        self._left: list[tuple[subprocess.Popen[bytes], socket.socket]] = []
+        atexit.register(self.close)
+
+    @property
+    def pid(self) -> int | None:
+        """Its number, where there is one."""
+        return None if self._process is None else self._process.pid
+
+    def forked(
+        self,
+        text: str,
+        printed: IO[bytes],
+        *,
+        folder: str | None = None,
+        in_pairs: bool = False,
+        environment: Mapping[str, str] | None = None,
+        line: int | None = None,
+    ) -> Forked | None:
+        """Fork a process that executes a program; return ``None`` if that is impossible.
+
+        Parameters
+        ----------
+        text
+            Python code; ``SECOND`` becomes the number and the line of a second process, or ``None``.
+        printed
+            File for its errors.
+        folder
+            Its working directory; this process's by default.
+        in_pairs
+            Whether it gets a child that has imported only torch.
+        environment
+            Its environment; this process's by default.
+        line
+            A line that replaces its input; its output then goes to the file for errors.
+        """
+        if sys.platform != "linux" or not hasattr(os, "pidfd_open"):
+            return None
+        variables = dict(os.environ if environment is None else environment)
+        message = {"text": text, "folder": folder or str(Path.cwd()), "environment": variables}
+        document = json.dumps(message).encode()
+        with self._lock:
+            for _ in range(2):
+                with contextlib.suppress(OSError):
+                    return self._ask(document, printed, in_pairs=in_pairs, own=line)
+                # It ended after a time without requests, or was killed.
+                self._leave()
+        return None
+
+    def _ask(self, document: bytes, printed: IO[bytes], *, in_pairs: bool, own: int | None) -> Forked:
+        begun = os.getpid(), host()
+        if self._begun != begun:
+            self._leave()
+        line = self._line or self._start(begun)
+        (message, stdin), (stdout, answers), (status, ended) = os.pipe(), os.pipe(), socket.socketpair()
+        try:
+            streams = [message, answers, printed.fileno(), ended.fileno()]
+            socket.send_fds(line, [b"2" if in_pairs else b"1"], streams if own is None else [*streams, own])
+            pid = line.recv(CODE, socket.MSG_WAITALL)
+            if len(pid) < CODE:
+                raise ConnectionError
+        except BaseException:
+            for end in (stdin, stdout):
+                os.close(end)
+            status.close()
+            # A late reply would be mistaken for the next one.
+            self._leave()
+            raise
+        finally:
+            for end in (message, answers):
+                os.close(end)
+            ended.close()
+        process = Forked(int.from_bytes(pid, "little"), stdin, stdout, status)
+        # A lost process reports this in its reply.
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.write(len(document).to_bytes(CODE, "little") + document)
+            process.stdin.flush()
+        return process
+
+    def _start(self, begun: tuple[int, dict[str, str]]) -> socket.socket:
+        here, there = socket.socketpair()
+        with there:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-c", STARTER],
+                stdin=there.fileno(),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+                env=begun[1],
+            )
+        self._line, self._begun = here, begun
+        serving = f"(exec({_source()!r}, m), m['serve'](l.detach(), {self._modules!r}))[1]"
+        text = f"exec((lambda m: {serving})({{'__name__': 'm'}}))".encode()
+        try:
+            here.sendall(len(text).to_bytes(CODE, "little") + text)
+            if here.recv(1) != b"\1":
+                raise ConnectionError
+        except BaseException:
+            # It has no forks, and would see the end of requests only after the import of torch.
+            self._process.kill()
+            raise
+        return here
+
+    def _leave(self) -> None:
+        """Send it no more requests; its forks continue."""
+        if self._process is not None and self._line is not None:
+            if self._begun is not None and self._begun[0] == os.getpid():
+                self._left.append((self._process, self._line))
+            else:
+                # It belongs to the parent of this fork.
+                self._line.close()
+                self._process.returncode = 0
+        self._process = self._line = self._begun = None
+        for left in [left for left in self._left if left[0].poll() is not None]:
+            left[1].close()
+            self._left.remove(left)
+
+    def close(self) -> None:
+        """End it, and the remains of other servers."""
+        self._leave()
+        for process, line in self._left:
+            line.close()
+            try:
+                process.wait(_GRACE_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+        self._left.clear()
+
+
+def _source() -> str:
+    spec = find_spec("harness.isolation.fork_loop")
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).read_text(encoding="utf-8")
+
+
+SERVER = ForkServer()
+"""Whom the workers of this process are forked of."""

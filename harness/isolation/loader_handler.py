@@ -1,0 +1,73 @@
+"""The process that reads loaders: it answers the same requests as the process that calls functions, and runs exercises.
+
+The workers of a loader import our modules under the name that they have in this process.
+"""
+
+import socket
+from collections.abc import Sequence
+from typing import Any
+
+from ..error import UsageError
+from ..loading.exercise import EXERCISES
+from ..loading.fault import FaultKind, LoadingError
+from ..loading.reader import Reader, referred
+from ..loading.source import Request, Source
+from ..loading.transfer import outward, spelled
+from .callee import serve
+from .request_handler import Server, in_words
+
+
+class LoaderServer(Server):
+    """Handles requests about loaders too."""
+
+    def __init__(self, line: socket.socket, cases: Sequence[Any]) -> None:
+        super().__init__(line, cases)
+        self._readers: dict[int, Reader] = {}
+
+    def _promise(self, question: dict[str, Any]) -> dict[str, Any]:
+        """The promises of a loader target."""
+        try:
+            source = self._reader(question).source
+        except UsageError as error:
+            return {"usage": error.parts}
+        return {"value": [source.is_factory, source.is_one_object, sorted(source.names)]}
+
+    def _reader(self, question: dict[str, Any]) -> Reader:
+        case: int = question["case"]
+        if case not in self._readers:
+            self._readers[case] = Reader(Source(self._cases[case].function, question["name"]))
+        return self._readers[case]
+
+    def _exercise(self, question: dict[str, Any]) -> dict[str, Any]:
+        """Do something with loaders."""
+        reader = self._reader(question)
+        exercise, asked, options = EXERCISES[question["exercise"]], Request(**question["asked"]), question["options"]
+        try:
+            value, left = reader.exercised(exercise, asked, *question["given"], **options)
+            return {"value": outward(value), "left": left, "names": sorted(reader.source.names)}
+        except LoadingError as error:
+            fault = error.fault
+            return {"fault": [fault.kind.value, fault.sentence, fault.remedy, fault.index, fault.worker]}
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it is the answer
+            return _raised(error)
+
+    def _samples(self, question: dict[str, Any]) -> dict[str, Any]:
+        """Return the first samples of an indexable data set."""
+        try:
+            return {"value": outward(referred(self._cases[question["case"]].function, question["count"]))}
+        except BaseException as error:  # noqa: BLE001 - as above
+            return _raised(error)
+
+    def special(self, value: Any) -> Any:
+        """Encode read samples for the wire."""
+        said = spelled(value)
+        return super().special(value) if said is None else said
+
+
+def _raised(error: BaseException) -> dict[str, Any]:
+    return {"fault": [FaultKind.RAISED.value, f"loading raises: {in_words(error)}", "fix the exception", None, None]}
+
+
+def main(given: socket.socket) -> None:
+    """Load the target from the first message, describe it, and serve requests."""
+    serve(given, LoaderServer)

@@ -1,0 +1,63 @@
+"""Description of a lost worker, from its exit code and its output."""
+
+import re
+import signal
+from dataclasses import dataclass
+
+from harness.calling.location import place
+from harness.isolation.limits import Limits
+from harness.record import Fault
+
+OUT_OF_MEMORY = 77
+"""Exit code of a worker that has no memory left to answer with."""
+
+SILENT = 78
+"""Exit code of a worker that cannot answer, since the line was closed under it."""
+
+
+@dataclass(frozen=True)
+class Loss:
+    """How a process was lost because of an implementation."""
+
+    fault: Fault
+    sentence: str
+    """Sentence about the implementation, without its name."""
+
+
+def loss(code: int | None, printed: str, limits: Limits) -> Loss:
+    """Describe how a worker was lost.
+
+    Parameters
+    ----------
+    code
+        Its exit code, negative for a signal; ``None`` if it had not ended at the deadline.
+    printed
+        The end of its output, with the call stack of a hanging call.
+    limits
+        Its limits.
+    """
+    if code is None:
+        return Loss(Fault.HUNG, f"does not finish within {limits.law_s:g} s")
+    if code == -signal.SIGALRM:
+        return Loss(Fault.HUNG, f"hangs: a call did not return within {limits.call_s:g} s{_at(printed)}")
+    if code == OUT_OF_MEMORY:
+        return Loss(Fault.MEMORY, f"exceeds the memory limit of {limits.memory_gib:g} GiB")
+    if code == SILENT:
+        return Loss(Fault.STATE, "closes files that it has not opened")
+    if code < 0:
+        name = signal.Signals(-code).name
+        meaning = {
+            "SIGSEGV": "segmentation fault",
+            "SIGABRT": "aborted",
+            "SIGKILL": "killed, possibly for its memory use",
+        }
+        meant = f" ({meaning[name]})" if name in meaning else ""
+        return Loss(Fault.KILLED, f"ends the process with {name}{meant}")
+    return Loss(Fault.EXITED, f"ends the process with exit code {code}")
+
+
+def _at(printed: str) -> str:
+    """Return the innermost place of the last call stack."""
+    stack = printed.rpartition("most recent call first")[2]
+    frames = re.findall(r'^  File "(.+)", line (\d+) in \S+$', stack, re.M)
+    return place((file, int(line)) for file, line in frames)

@@ -1,0 +1,162 @@
+"""The program of the process for foreign code, and the description of the code to load.
+
+It consists of a few modules of the package, with relative imports and under a random name. No file or module name there
+mentions the harness.
+"""
+
+import json
+import secrets
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from harness.calling.discovery import ENTRY_POINTS
+from harness.calling.own_cases import SHIPPED, own_cases
+from harness.isolation.limits import GIBIBYTE, Limits
+
+MODULES = (
+    "error",
+    "case",
+    "wording.cell",
+    "record.fault",
+    "calling.bound",
+    "calling.importing",
+    "calling.model",
+    "calling.jax_bridge",
+    "calling.adapter",
+    "calling.compiler",
+    "calling.device",
+    "calling.location",
+    "calling.memory",
+    "calling.modes",
+    "calling.observation",
+    "calling.sequence",
+    "calling.state",
+    "calling.shape_warning",
+    "calling.watch",
+    "calling.trace.step",
+    "calling.trace.tape",
+    "isolation.encoding",
+    "isolation.wire",
+    "isolation.request_handler",
+    "isolation.callee",
+)
+"""Modules of the process, each after its imports; the packages have only names."""
+
+LOADERS = (
+    "timing.alarm",
+    "loading.accounting",
+    "loading.content",
+    "loading.source",
+    "loading.spawn_server",
+    "loading.spawning",
+    "loading.fault",
+    "loading.wrapper",
+    "loading.generators",
+    "loading.tagged",
+    "loading.watched",
+    "loading.reader",
+    "loading.exercise",
+    "loading.transfer",
+    "isolation.loader_handler",
+)
+"""Additional modules of a process that reads loaders."""
+
+_ENDS_WITH_PARENT = """
+import ctypes, json, os, sys
+try:
+    ctypes.CDLL(None).prctl(1, 9, 0, 0, 0)
+except (OSError, AttributeError):
+    pass
+"""
+
+_LOADER = """
+import types
+def load(name, sources, line):
+    for dotted, source in sources.items():
+        parts = dotted.split('.') if dotted else []
+        full = '.'.join([name, *parts])
+        module = types.ModuleType(full)
+        module.__file__ = f'<{name}>/' + '/'.join(parts)
+        if source is None:
+            module.__path__ = []
+        module.__package__ = full if source is None else full.rpartition('.')[0]
+        sys.modules[full] = module
+        if parts:
+            setattr(sys.modules[full.rpartition('.')[0]], parts[-1], module)
+        if source is not None:
+            exec(compile(source, module.__file__, 'exec'), vars(module))
+    main = module.main
+    for full in [full for full in sys.modules if full.split('.')[0] == name]:
+        del sys.modules[full]
+    main(line)
+"""
+
+
+_IMPORTED = """
+import tempfile
+def load(name, sources, line):
+    folder = tempfile.mkdtemp()
+    for dotted, source in sources.items():
+        path = os.path.join(folder, name, *dotted.split('.')) if dotted else os.path.join(folder, name)
+        if source is None:
+            os.mkdir(path)
+            path = os.path.join(path, '__init__')
+        with open(path + '.py', 'w', encoding='utf-8') as file:
+            file.write(source or '')
+    sys.path.append(folder)
+    __import__('importlib').import_module(name + '.' + dotted).main(line)
+"""
+"""Loading from files, for modules that a loader's workers import again if they are not forked."""
+
+_BEGIN = """
+load(NAME, json.loads(SOURCES), l)
+"""
+
+
+def program(*, loaders: bool = False) -> bytes:
+    """Return the text of the program, under a new random name.
+
+    Parameters
+    ----------
+    loaders
+        Whether to include the modules for loaders.
+    """
+    name = f"m{secrets.token_hex(6)}"
+    loader, modules = (_IMPORTED, (*MODULES, *LOADERS)) if loaders else (_LOADER, MODULES)
+    text = f"{_ENDS_WITH_PARENT}{loader}{_BEGIN}"
+    return text.replace("NAME", repr(name)).replace("SOURCES", repr(_sources(modules))).encode()
+
+
+def setup(target: str, call: str | None, limits: Limits, root: str | None = None) -> dict[str, Any]:
+    """Return the description of the code to load, without importing it."""
+    from importlib.metadata import entry_points
+
+    place, colon, name = target.partition(":")
+    own = own_cases() if place.split(".")[0] == SHIPPED else None
+    points = [] if colon else [point.value for point in entry_points(group=ENTRY_POINTS) if point.name == place]
+    return {
+        "target": f"{points[0] if points else place}{colon}{name}",
+        "call": call,
+        "own": root if own is None else str(own.parent),
+        "declares": "harness.case",
+        "objects": False,
+        "memory": None if limits.memory_gib is None else int(limits.memory_gib * GIBIBYTE),
+    }
+
+
+@cache
+def _sources(modules: tuple[str, ...]) -> str:
+    """The sources by the names of the modules below our package; ``null`` for packages."""
+    spec = find_spec("harness")
+    assert spec is not None
+    assert spec.origin is not None
+    folder = Path(spec.origin).parent
+    sources: dict[str, str | None] = {"": None}
+    for module in modules:
+        parts = module.split(".")
+        for depth in range(1, len(parts)):
+            sources.setdefault(".".join(parts[:depth]), None)
+        sources[module] = folder.joinpath(*parts).with_suffix(".py").read_text(encoding="utf-8")
+    return json.dumps(sources)

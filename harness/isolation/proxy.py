@@ -1,0 +1,277 @@
+"""A function that stands in for one in another process: it asks, and autograd goes back through it by asking."""
+
+import weakref
+from collections.abc import Mapping, Sequence
+from inspect import Parameter, Signature
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_flatten, tree_unflatten
+
+from harness.calling.device import CPU
+from harness.calling.host import RemoteError
+from harness.case import Break, Case
+
+
+class Asked(Protocol):
+    """Who is asked."""
+
+    views: list[tuple[int, Any]]
+
+    @property
+    def generation(self) -> int:
+        """Number of the process."""
+
+    def each(
+        self, what: str, tensors: Sequence[Tensor], device: str, case: int, parts: Sequence[Mapping[str, Any]]
+    ) -> list[dict[str, Any]]:
+        """Send several requests to an implementation in one message, and raise the exceptions that it raises."""
+
+    def dropped(self, handle: int, generation: int) -> None:
+        """Discard the stored data of a call."""
+
+
+_NONE: Mapping[str, Any] = {}
+
+
+class Proxy:
+    """Local proxy of an implementation.
+
+    Parameters
+    ----------
+    surroundings
+        Its process.
+    index
+        Index of the case there.
+    facts
+        Facts about the case.
+    """
+
+    def __init__(self, host: Asked, index: int, facts: Mapping[str, Any]) -> None:
+        self.host, self.index = host, index
+        self.is_adapted = facts["adapted"] is True
+        self.is_object = facts["object"] is True
+        self.is_module = facts["model"] is True
+        parameters = facts["parameters"]
+        if parameters is not None:
+            self.__signature__ = _signature(parameters)
+        self.bridge = _signature([] if facts["model"] is True else facts["bridge"] or [])
+        """Signature of its adapter, or of the module itself."""
+
+    def __call__(self, *inputs: Any, **options: Any) -> Any:
+        """Call it on the CPU."""
+        return self.each([inputs], **options)[0]
+
+    def each(self, calls: Sequence[Sequence[Any]], **options: Any) -> list[Any]:
+        """Call it on the CPU, once for each of some inputs, all in one exchange."""
+        return self.on(CPU, calls, options)[0]
+
+    def on(
+        self, device: str, calls: Sequence[Sequence[Any]], options: Mapping[str, Any] = _NONE
+    ) -> tuple[list[Any], bool]:
+        """Call it on a device, once for each set of inputs, in one message.
+
+        Parameters
+        ----------
+        device
+            The device.
+        calls
+            The inputs of each call.
+        options
+            Keywords of each call.
+
+        Returns
+        -------
+        The results, and whether they are arrays of another library.
+        """
+        calling = _Calling(self.host, self.index, device, calls, options)
+        tensors = calling.tensors
+        if torch.is_grad_enabled() and any(x.requires_grad for x in tensors):
+            leaves = _Forward.apply(calling, *tensors)  # type: ignore[no-untyped-call]
+        else:
+            leaves = calling.ask(tensors)
+        return calling.values(leaves or []), calling.arrays
+
+
+class _Calling:
+    """Some calls and their replies."""
+
+    def __init__(
+        self,
+        host: Asked,
+        index: int,
+        device: str,
+        calls: Sequence[Sequence[Any]],
+        options: Mapping[str, Any],
+    ) -> None:
+        self.host, self.index, self.device, self.calls = host, index, device, calls
+        self.options = dict(options)
+        self.tensors = [x for call in calls for x in call if isinstance(x, Tensor)]
+        self.arrays = False
+
+    def each(self, what: str, parts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Send a request for each call, and collect the records of the tape."""
+        answers = self.host.each(what, self.tensors, self.device, self.index, parts)
+        for part, answer in zip(parts, answers, strict=True):
+            at = answer.get("handle") if what == "call" else part["handle"]
+            self.host.views += [(at or 0, view) for view in answer.get("views", [])]
+        return answers
+
+    def ask(self, tensors: Sequence[Tensor]) -> list[Tensor]:
+        """Ask, and return the tensors of the answers."""
+        given = iter(tensors)
+        calls = [[_requiring(next(given), x) if isinstance(x, Tensor) else x for x in call] for call in self.calls]
+        options = {"options": self.options} if self.options else {}
+        answers = self.each("call", [{"inputs": call, **options} for call in calls])
+        self.arrays = any(answer.get("arrays") is True for answer in answers)
+        flat = [tree_flatten(answer["value"]) for answer in answers]
+        self._parts = [parts for parts, _ in flat]
+        self._trees = [tree for _, tree in flat]
+        self.counts = [sum(isinstance(x, Tensor) for x in parts) for parts in self._parts]
+        self.handles = [answer.get("handle") for answer in answers]
+        for handle in self.handles:
+            if isinstance(handle, int):
+                weakref.finalize(self, self.host.dropped, handle, self.host.generation)
+        return [x for parts in self._parts for x in parts if isinstance(x, Tensor)]
+
+    def values(self, leaves: Sequence[Tensor]) -> list[Any]:
+        """Return the replies with tensors known to autograd; they are not stored, to avoid a reference cycle."""
+        known, every = iter(leaves), self._parts
+        self._parts = []
+        filled = [[next(known) if isinstance(x, Tensor) else x for x in parts] for parts in every]
+        return [tree_unflatten(parts, tree) for parts, tree in zip(filled, self._trees, strict=True)]
+
+
+def _signature(facts: Sequence[Any]) -> Signature:
+    """Return the signature from names, kinds and defaults that another process sent."""
+    return Signature(
+        [
+            Parameter(str(name), _KINDS[str(kind)], default=... if optional is True else Parameter.empty)
+            for name, kind, optional in facts
+        ]
+    )
+
+
+_KINDS = {
+    kind.name: kind
+    for kind in (
+        Parameter.POSITIONAL_ONLY,
+        Parameter.POSITIONAL_OR_KEYWORD,
+        Parameter.VAR_POSITIONAL,
+        Parameter.KEYWORD_ONLY,
+        Parameter.VAR_KEYWORD,
+    )
+}
+
+
+def _requiring(x: Any, like: Any) -> Any:
+    """Return the tensor with the ``requires_grad`` of another; autograd removes it inside a function."""
+    if isinstance(x, Tensor) and x.requires_grad != like.requires_grad:
+        return x.detach().requires_grad_(like.requires_grad)
+    return x
+
+
+class _Forward(torch.autograd.Function):
+    """A call through which autograd goes back."""
+
+    @staticmethod
+    def forward(ctx: Any, calling: _Calling, *tensors: Tensor) -> Any:
+        """Ask for the value."""
+        with torch.enable_grad():
+            leaves = calling.ask(tensors)
+        flags = [x.requires_grad for x in leaves]
+        leaves = [x.detach() for x in leaves]
+        ctx.calling = calling
+        ctx.save_for_backward(*tensors)
+        ctx.mark_non_differentiable(*(x for x, flag in zip(leaves, flags, strict=True) if not flag))
+        return tuple(leaves) if leaves else None
+
+    @staticmethod
+    def backward(ctx: Any, *cotangents: Tensor) -> Any:
+        """Ask for the gradient, in a way that can be differentiated where that is wanted."""
+        tensors = ctx.saved_tensors
+        create = torch.is_grad_enabled()
+        found = _Backward.apply(ctx.calling, create, len(tensors), *tensors, *cotangents)  # type: ignore[no-untyped-call]
+        return None, *(found if isinstance(found, tuple) else (found,))
+
+
+class _Backward(torch.autograd.Function):
+    """The backward pass of some calls."""
+
+    @staticmethod
+    def forward(ctx: Any, calling: _Calling, create: Any, count: int, *tensors: Any) -> Any:
+        """Ask for the gradients of the inputs that require one."""
+        cotangents = iter([x if create or x is None else x.detach() for x in tensors[count:]])
+        parts = [
+            {"handle": handle, "cotangents": [next(cotangents) for _ in range(count)], "create": create}
+            for handle, count in zip(calling.handles, calling.counts, strict=True)
+        ]
+        wanted = [[x.requires_grad for x in call if isinstance(x, Tensor)] for call in calling.calls]
+        with torch.enable_grad():
+            known = calling.each("backward", [part for part in parts if part["handle"] is not None])
+        answers = iter(known)
+        gradients: list[Tensor | None] = []
+        for part, flags in zip(parts, wanted, strict=True):
+            of_call = [] if part["handle"] is None else _gradients(next(answers), sum(flags))
+            gradients += [of_call.pop(0) if flag and of_call else None for flag in flags]
+        ctx.calling, ctx.handles, ctx.wanted = calling, [answer.get("handle") for answer in known], wanted
+        ctx.cotangents = [x is not None for x in tensors[count:]]
+        is_known = [x is not None and x.requires_grad for x in gradients]
+        gradients = [None if x is None else x.detach() for x in gradients]
+        ctx.mark_non_differentiable(
+            *(x for x, flag in zip(gradients, is_known, strict=True) if x is not None and not flag)
+        )
+        return tuple(gradients)
+
+    @staticmethod
+    def backward(ctx: Any, *directions: Tensor) -> Any:
+        """Ask for the second derivative."""
+        given = iter(directions)
+        kept = [[g for flag, g in [(flag, next(given)) for flag in flags] if flag] for flags in ctx.wanted]
+        parts = [{"handle": handle, "cotangents": of_call} for handle, of_call in zip(ctx.handles, kept, strict=True)]
+        with torch.enable_grad():
+            answers = ctx.calling.each("twice", [part for part in parts if part["handle"] is not None])
+        found = [list(answer["value"]) for answer in answers]
+        of_inputs = [
+            of_call.pop(0) if flag and of_call else None
+            for flags, of_call in zip(ctx.wanted, found, strict=True)
+            for flag in flags
+        ]
+        rest = iter([x for of_call in found for x in of_call])
+        return None, None, None, *of_inputs, *(next(rest, None) if flag else None for flag in ctx.cotangents)
+
+
+def _gradients(answer: dict[str, Any], count: int) -> list[Tensor | None]:
+    """The gradients that were answered: tensors, or none."""
+    found = answer["value"]
+    if not isinstance(found, list) or len(found) != count:
+        raise RemoteError("an exception: not one gradient for each input")
+    return [x if isinstance(x, Tensor) else None for x in found]
+
+
+def declared(function: Proxy, facts: Mapping[str, Any]) -> Case:
+    """Return a case with the declarations of its package; other objects become texts."""
+    call = facts["call"]
+    return Case(
+        function,
+        str(facts["contract"]),
+        name=str(facts["name"]),
+        style=str(facts["style"]),
+        target=str(facts["target"]),
+        dtypes=tuple(map(str, facts["dtypes"])),
+        attains=tuple(map(str, facts["attains"])),
+        declares={str(name): value for name, value in facts["declares"].items()},
+        breaks={str(law): _reason(why) for law, why in facts["breaks"].items()},
+        breaks_at={(str(law), str(ray)): _reason(why) for law, ray, why in facts["breaks_at"]},
+        call=call if isinstance(call, str) else (_adapted if function.is_adapted else None),
+    )
+
+
+def _reason(why: Any) -> str | Break:
+    return str(why) if isinstance(why, str) else Break(str(why[0]), tuple(map(str, why[1])))
+
+
+def _adapted(*_: Any) -> Any:
+    """Stand for an adapter that is known there."""
+    raise AssertionError("it is called where it was loaded")

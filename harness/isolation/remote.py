@@ -1,0 +1,442 @@
+"""Another process as the place of an implementation: a local function sends requests, and autograd works through it.
+
+The function is a proxy. It takes and returns tensors, and its backward pass sends another request. This process never
+imports the code.
+"""
+
+import itertools
+import os
+import shutil
+import sysconfig
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_leaves
+
+from harness.calling.adapter import NO_AUTOGRAD, NO_BFLOAT16, NUMPY_IS_ON_THE_CPU, NotApplicable
+from harness.calling.compiler import NO_COMPILER, NO_HEADERS
+from harness.calling.device import CPU, MisplacedError
+from harness.calling.discovery import OBJECTS
+from harness.calling.host import Look, RemoteError, ReshapedError
+from harness.calling.importing import single_name
+from harness.calling.model import UNFIT, AsStep
+from harness.calling.modes import DEFAULT
+from harness.calling.observation import Observation
+from harness.calling.state import RESTORED
+from harness.calling.trace import Recording, Tape, View
+from harness.calling.trace.remote import read_special, read_tape
+from harness.calling.watch import Watch
+from harness.case import Case
+from harness.error import UsageError
+from harness.isolation.child import Child
+from harness.isolation.proxy import Proxy, declared
+from harness.record import Fault
+
+TIMES = 6_000
+"""Maximum number of repeated calls on the same inputs whose results are compared."""
+
+PASSES = 1_000
+"""Maximum number of backward passes, likewise."""
+
+AGAIN_S = 0.4
+"""CPU time in seconds for each of these repetitions, but at most a quarter of the time of a call."""
+
+_SMALL = 1_024
+"""Maximum size in bytes of answers that are repeated this often."""
+
+_SENTENCE = 240
+
+
+class RemoteHost:
+    """The process, as a place in which implementations are called.
+
+    Parameters
+    ----------
+    child
+        The process.
+    """
+
+    def __init__(self, child: Child) -> None:
+        self.child = child
+        self._modes = dict(DEFAULT)
+        self._heard: list[str] = []
+        self._looks: list[Look] | None = None
+        self._seen: Observation | None = None
+        self._tape: int | None = None
+        self.views: list[tuple[int, Any]] = []
+        """The tape's records of the last returned tensors, by call number."""
+        self._rng: tuple[int, bytes] | None = None
+        self._alike = False
+        self._drop: list[int] = []
+        self._answered: set[int] = set()
+        self._unfit: set[tuple[Any, ...]] = set()
+        """Cases that do not fit a start, as reported by the process."""
+        self._soaked: set[Any] = set()
+        self._watch: RemoteWatch | None = None
+        self._last = 0
+        """The case that was called last."""
+
+    def cases(self, target: str, contract: str | None, claims: Mapping[str, Any]) -> list[Case]:
+        """Return the cases, which are called there.
+
+        Raises
+        ------
+        UsageError
+            If they cannot be loaded.
+        """
+        module, _, name = target.partition(":")
+        if not name and module.endswith(".py"):
+            raise UsageError(f"no function given for `{target}`", remedy="add its name, as in `file.py:function`")
+        if contract in OBJECTS and not self.child.has_loaders:
+            self.child.reads_loaders()
+        self.child.start()
+        facts = self.child.about["cases"]
+        if name:
+            function = Proxy(self, 0, facts[0])
+            own = single_name(module, name)
+            return [Case(function, contract or "", style="foreign", name=own, target=target, **claims)]
+        cases = [declared(Proxy(self, at, one), one) for at, one in enumerate(facts)]
+        cases = [case for case in cases if contract in {None, case.contract}]
+        if not cases:
+            only = f" of contract `{contract}`" if contract else ""
+            raise UsageError(f"no cases{only} in `{target}`", remedy="declare them in a list `CASES` in the package")
+        return cases
+
+    def begins_to_read_loaders(self) -> bool:
+        """Have loaders read there when cases are loaded again; whether they were not before."""
+        if self.child.has_loaders:
+            return False
+        self.child.reads_loaders(named=False)
+        return True
+
+    # Asking
+
+    def ask(self, what: str, special: Callable[[Any], Any] = lambda value: value, **facts: Any) -> dict[str, Any]:
+        """Send a request, and process the additional parts of the reply."""
+        question: dict[str, Any] = {"ask": what, **facts}
+        if self._watch is not None:
+            question["watch"] = (self._watch.key, self._watch.draws)
+        state = torch.get_rng_state()
+        if self._rng != (self.child.generation, state.numpy().tobytes()):
+            question["rng"] = state
+        if self._alike:
+            question["alike"], self._alike = True, False
+        if self._drop:
+            question["drop"], self._drop[:] = list(self._drop), []
+        answer = self.child.ask(question, special)
+        self._rng = self.child.generation, state.numpy().tobytes()
+        drawn = answer.get("rng")
+        if isinstance(drawn, Tensor) and drawn.dtype is torch.uint8 and drawn.shape == state.shape:
+            torch.set_rng_state(drawn)
+            self._rng = self.child.generation, drawn.numpy().tobytes()
+        noticed = answer.get("noticed")
+        if self._watch is not None and isinstance(noticed, list):
+            self._watch.notice(Fault(noticed[0]), str(noticed[1]))
+        return answer
+
+    def carried_out(self, what: str, inputs: Sequence[Any], device: str, case: int, **facts: Any) -> dict[str, Any]:
+        """Send a request to an implementation, and raise its exceptions."""
+        tensors = [x for x in tree_leaves(list(inputs)) if isinstance(x, Tensor)]
+        return self.each(what, tensors, device, case, [{"inputs": list(inputs), **facts}])[0]
+
+    def each(
+        self, what: str, tensors: Sequence[Tensor], device: str, case: int, parts: Sequence[Mapping[str, Any]]
+    ) -> list[dict[str, Any]]:
+        """Send several requests to an implementation in one message, and raise its exceptions."""
+        modes = {
+            **self._modes,
+            "grad": torch.is_grad_enabled(),
+            "inference": torch.is_inference_mode_enabled(),
+            "autocast": torch.get_autocast_dtype(CPU) if torch.is_autocast_enabled(CPU) else None,
+        }
+        facts = {"modes": modes, "tape": self._tape, "look": self._looks is not None, "device": device, "case": case}
+        said = self.ask("each", read_special, of=what, parts=list(parts), **facts)
+        answers, heard = said.get("each"), said.get("heard")
+        if not isinstance(answers, list) or not isinstance(heard, list):
+            raise RemoteError("an exception that cannot be decoded")
+        self._heard += [str(one)[:_SENTENCE] for one in heard]
+        for answer in answers:
+            self._take_up(answer, tensors, device, case)
+        if len(answers) != len(parts):
+            raise RemoteError("an exception that cannot be decoded")
+        return answers
+
+    def _take_up(self, answer: dict[str, Any], tensors: Sequence[Tensor], device: str, case: int) -> None:
+        """Raise the exceptions of a reply, and store its observations."""
+        if "raised" in answer:
+            words, kind, place = (str(part)[: 2 * _SENTENCE] for part in answer["raised"])
+            raise RemoteError(words, kind, place)
+        if "misplaced" in answer:
+            raise MisplacedError(str(answer["misplaced"])[:_SENTENCE])
+        if "inapplicable" in answer:
+            self._refuse(str(answer["inapplicable"])[:_SENTENCE], tensors, device, case)
+        if _start(case, tensors) in self._unfit:
+            raise RemoteError("an error about unsuitable inputs on some calls only")
+        self._answered.add(case)
+        if self._seen is not None and "seen" in answer:
+            left, to_float32, autocast = answer["seen"]
+            self._seen.left |= left is True
+            self._seen.to_float32 |= to_float32 is True
+            self._seen.autocast = str(autocast) or self._seen.autocast
+        if answer.get("reshaped"):
+            raise ReshapedError
+        if self._looks is not None and "shared" in answer:
+            self._looks.append(Look(dict(answer["changed"]), set(answer["shared"])))
+
+    def _refuse(self, reason: str, tensors: Sequence[Tensor], device: str, case: int) -> None:
+        """Raise that the law is not applicable if this is possible, and otherwise an error of the implementation."""
+        can_be = {
+            NO_BFLOAT16: any(x.dtype is torch.bfloat16 for x in tensors),
+            NO_AUTOGRAD: any(x.requires_grad for x in tensors),
+            NUMPY_IS_ON_THE_CPU: device != CPU,
+            # A case that has replied has been compiled.
+            NO_COMPILER: case not in self._answered and (device != CPU or not _has_compiler()),
+            NO_HEADERS: case not in self._answered and not _has_headers(),
+        }
+        if reason.startswith(UNFIT) and self.child.about["cases"][case]["model"] is True:
+            self._unfit.add(_start(case, tensors))
+            raise NotApplicable(reason)
+        if can_be.get(reason, device != CPU):
+            raise NotApplicable(reason)
+        raise RemoteError(f"an exception: {reason}")
+
+    @property
+    def generation(self) -> int:
+        """Number of the process; it changes after a loss, and for each case."""
+        return self.child.generation
+
+    def dropped(self, handle: int, generation: int) -> None:
+        """Release the stored data of a call."""
+        if generation == self.child.generation:
+            self._drop.append(handle)
+
+    # Interface for the laws
+
+    def watch(self, *, draws: bool) -> Watch:
+        """Return what looks at calls there."""
+        return RemoteWatch(self, draws=draws)
+
+    @contextmanager
+    def watching(self, watch: "RemoteWatch") -> Iterator[None]:
+        """Let a watch observe the calls in the body."""
+        before, self._watch = self._watch, watch
+        try:
+            yield
+        finally:
+            self._watch = before
+
+    def called(
+        self,
+        case: Case,
+        inputs: Sequence[Any],
+        of_model: AsStep | None,
+        device: str,
+        sequence: str | None = None,
+    ) -> tuple[Any, bool]:
+        """Call the implementation, or carry out a sequence with its result."""
+        function: Any = case.function
+        self._last = function.index
+        if sequence is None:
+            (value,), arrays = function.on(device, [inputs])
+            return value, arrays
+        facts = {"sequence": sequence, "squared": None if of_model is None else of_model.squared}
+        answer = self.carried_out("call", inputs, device, function.index, **facts)
+        return answer["value"], answer.get("arrays") is True
+
+    def called_each(self, case: Case, calls: Sequence[Sequence[Any]], device: str) -> tuple[list[Any], bool]:
+        """Call the implementation on each of some inputs, in one exchange."""
+        function: Any = case.function
+        self._last = function.index
+        return function.on(device, calls)  # type: ignore[no-any-return]
+
+    def again(self, call: Callable[..., Any], inputs: Sequence[Any]) -> Iterator[tuple[str, Tensor]]:
+        """Call once, and once for each process very often, and go back as often: all answers are yielded."""
+        call(*inputs)
+        index = self._last
+        if self._watch is not None and self._watch.noticed is not None:
+            return
+        few = [x[:1] if isinstance(x, Tensor) and x.ndim else x for x in inputs]
+        if any(x.numel() > _SMALL for x in few if isinstance(x, Tensor)):
+            return
+        for what, times in (("calls", TIMES), ("backward passes", PASSES)):
+            key = what, index, str([x.dtype for x in few if isinstance(x, Tensor)]), self.child.generation
+            if key in self._soaked:
+                continue
+            facts = {"times": times, "seconds": min(AGAIN_S, self.child.call_s / 4.0), "back": what != "calls"}
+            stacked = self.carried_out("again", few, CPU, index, **facts)["value"]
+            # Inputs on which there is nothing but zeros to differ are left to others.
+            if not isinstance(stacked, Tensor) or len(stacked) > 1 or what == "calls":
+                self._soaked.add(key)
+            if isinstance(stacked, Tensor) and len(stacked) > 1:
+                yield what, stacked
+
+    def overwrite_freed(self, byte: int, *, sizes: Iterable[int] = (), device: str = CPU) -> None:
+        """Overwrite freed memory there."""
+        self.ask("fill", byte=byte, sizes=list(sizes), device=device)
+
+    @contextmanager
+    def _mode(self, **modes: Any) -> Iterator[None]:
+        before, self._modes = self._modes, {**self._modes, **modes}
+        try:
+            yield
+        finally:
+            self._modes = before
+
+    def modes(
+        self, *, threads: int | None = None, dtype: torch.dtype | None = None, switched: bool = False
+    ) -> AbstractContextManager[None]:
+        """Change the settings of that process while it is called."""
+        return self._mode(threads=threads, dtype=dtype, switched=switched)
+
+    def unset_is_nan(self) -> Any:
+        """Fill new memory with NaN there."""
+        return self._mode(unset=True)
+
+    def uncompiled(self) -> Any:
+        """Compile nothing there."""
+        return self._mode(eager=True)
+
+    @contextmanager
+    def seeing(self) -> Iterator[Observation]:
+        """See what becomes of tensors there."""
+        self._seen = seen = Observation()
+        try:
+            with self._mode(see=True):
+                yield seen
+        finally:
+            self._seen = None
+
+    @contextmanager
+    def hearing(self) -> Iterator[list[str]]:
+        """Collect the warnings that are issued there."""
+        heard: list[str] = []
+        self._heard = heard
+        with self._mode(hear=True):
+            yield heard
+
+    @contextmanager
+    def looking(self) -> Iterator[list[Look]]:
+        """Observe the inputs of each call there."""
+        looks: list[Look] = []
+        self._looks = looks
+        try:
+            yield looks
+        finally:
+            self._looks = None
+
+    @contextmanager
+    def recording(self, tape: int) -> Iterator[None]:
+        """Have the calls of the body recorded on a tape."""
+        before, self._tape = self._tape, tape
+        try:
+            yield
+        finally:
+            self._tape = before
+
+    def recorder(self) -> "Recording":
+        """Return what records calls there."""
+        return RecordingRemoteHost(self)
+
+    def detaches(self, case: Case, inputs: Sequence[Any]) -> bool:
+        """Ask the adapter there."""
+        function: Any = case.function
+        return self.carried_out("detaches", inputs, CPU, function.index)["value"] is True
+
+    def jax_is_narrow(self) -> bool:
+        """Whether it is there."""
+        return self.ask("jax")["value"] is True
+
+    def changed_at_import(self) -> str:
+        """Return the changes that were reported there."""
+        changes = self.child.about.get("changes")
+        return " and ".join(str(one)[:_SENTENCE] for one in changes) if isinstance(changes, list) else ""
+
+    def begin_alike(self) -> None:
+        """Have the generators seeded with the next question."""
+        self._alike = True
+
+    def renew(self) -> None:
+        """Ask another process from now on."""
+        self.child.renew()
+
+    def clock(self) -> float:
+        """Return the wall-clock time in seconds, because the other process could misreport its CPU time."""
+        return time.monotonic()
+
+
+def _start(case: int, tensors: Sequence[Tensor]) -> tuple[Any, ...]:
+    """Return the key for whether a model fits: its initial parameters, which come last."""
+    return case, *(x.shape for x in tensors[-2:])
+
+
+def _has_compiler() -> bool:
+    """Return whether this machine has a C++ compiler."""
+    return any(shutil.which(name) for name in (os.environ.get("CXX", "c++"), "g++", "clang++"))
+
+
+def _has_headers() -> bool:
+    return Path(sysconfig.get_path("include"), "Python.h").is_file()
+
+
+class RecordingRemoteHost:
+    """Records remote calls on one tape."""
+
+    _tapes = itertools.count()
+
+    def __init__(self, host: RemoteHost) -> None:
+        self._remote, self._number = host, next(self._tapes)
+
+    @contextmanager
+    def body(self) -> Iterator[None]:
+        """Record the calls of the body."""
+        self._remote.views = []
+        with self._remote.recording(self._number):
+            yield
+
+    def views(self, tensors: Sequence[Tensor]) -> list[tuple[View, ...]]:
+        """Return the tape's views of the tensors from the body; all parts of a tensor that was stacked here."""
+        known = [view for _, view in sorted(self._remote.views, key=lambda pair: pair[0])]
+        if len(known) != len(tensors) and len(tensors) == 1:
+            return [tuple(known)]
+        return [(view,) for view in known]
+
+    def tape(self) -> Tape:
+        """The tape."""
+        return read_tape(self._remote.ask("tape", read_special, tape=self._number)["value"])
+
+
+class RemoteWatch(Watch):
+    """Side effects of the calls of an implementation there."""
+
+    _keys = itertools.count()
+
+    def __init__(self, host: RemoteHost, *, draws: bool) -> None:
+        self._remote, self.draws, self.key = host, draws, next(self._keys)
+        self.noticed = None
+
+    def call(self, action: Callable[[], Any]) -> Any:
+        """Carry out a call and return its result."""
+        with self._remote.watching(self):
+            return action()
+
+    @contextmanager
+    def law(self) -> Iterator[None]:
+        """Observe all calls of a law."""
+        with self._remote.watching(self):
+            self._remote.ask("law", begins=True)
+        generation = self._remote.child.generation
+        yield
+        if generation == self._remote.child.generation:
+            with self._remote.watching(self):
+                self._remote.ask("law", begins=False)
+
+    def notice(self, fault: Fault, sentence: str) -> None:
+        """Keep the first observation."""
+        self._remote.child.is_spoilt |= fault is Fault.STATE and not sentence.endswith(RESTORED)
+        if self.noticed is None:
+            self.noticed = fault, sentence[: 4 * _SENTENCE]

@@ -1,0 +1,434 @@
+"""Answer requests about user code, one after another, in the process that runs it."""
+
+import contextlib
+import os
+import random
+import socket
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_leaves
+
+from ..calling import bound, watch
+from ..calling.adapter import NotApplicable, as_tensors, called, detaches, instance, no_numpy, switched
+from ..calling.compiler import no_compiler, uncompiled
+from ..calling.device import CPU, MisplacedError, called_on
+from ..calling.location import place
+from ..calling.memory import overwrite_freed
+from ..calling.model import AsStep
+from ..calling.modes import entered
+from ..calling.observation import Observation
+from ..calling.sequence import SEQUENCES, MisfitError
+from ..calling.shape_warning import heard_in
+from ..calling.trace.step import View, is_floating
+from ..calling.trace.tape import Recorder, Tape
+from .encoding import checksums
+from .wire import filled, receive, send
+
+MESSAGE = 240
+"""Characters of an exception's own message that are passed on."""
+
+OUT_OF_MEMORY, SILENT = 77, 78
+"""Exit codes: there is no memory left to answer with; the line was closed."""
+
+_WATCHES = 64
+
+
+@contextlib.contextmanager
+def silenced() -> Iterator[None]:
+    """Exit quietly if the connection is closed or memory is exhausted."""
+    try:
+        yield
+    except MemoryError:
+        os._exit(OUT_OF_MEMORY)
+    except (OSError, EOFError):
+        os._exit(SILENT)
+
+
+class Server:
+    """Handles one request after another."""
+
+    def __init__(self, line: socket.socket, cases: Sequence[Any]) -> None:
+        self._line, self._cases = line, cases
+        self._kept: dict[int, tuple[list[Tensor], list[Any]]] = {}
+        self._watches: dict[int, Any] = {}
+        self._laws: dict[int, Any] = {}
+        self._recorders: dict[int, Recorder] = {}
+        self._handle = 0
+        self._before: Any = None
+        """State of the random generators before the caller seeded them."""
+
+    def serve(self) -> None:
+        """Answer until the connection closes, then exit without waiting for threads."""
+        read = filled(self._line)
+        with silenced():
+            while True:
+                mark, question = receive(read)
+                sys.stdout.flush()
+                said = self._answer(question)
+                sys.stdout.flush()
+                send(self._line, mark, said, self.special)
+                del question, said
+
+    def special(self, value: Any) -> Any:
+        """Encode the objects of a tape for the wire."""
+        return _special(value)
+
+    def _answer(self, question: dict[str, Any]) -> dict[str, Any]:
+        for handle in question.get("drop", ()):
+            self._kept.pop(handle, None)
+        if question.get("limits") is not None:
+            watch.limit_calls(*question["limits"])
+        if question.get("rng") is not None:
+            bound.set_rng_state(question["rng"])
+        if question.get("alike"):
+            self._before = self._before or (random.getstate(), np.random.get_state())  # noqa: NPY002
+            random.seed(0)
+            np.random.seed(0)  # noqa: NPY002 - the generator that everybody shares
+        answer: Callable[[dict[str, Any]], dict[str, Any]] = getattr(self, f"_{question['ask']}")
+        before = bound.get_rng_state()
+        said = answer(question)
+        after = bound.get_rng_state()
+        if not bound.equal(before, after):
+            said["rng"] = after
+        looked = self._watches.get(question.get("watch", (None,))[0])
+        if looked is not None and looked.noticed is not None:
+            said["noticed"] = [str(looked.noticed[0]), looked.noticed[1]]
+        return said
+
+    def _watch(self, question: dict[str, Any]) -> Any:
+        key, draws = question.get("watch", (None, False))
+        if key is None:
+            return watch.Trust()
+        if key not in self._watches:
+            self._watches[key] = watch.Watch(draws=draws)
+            for old in list(self._watches)[:-_WATCHES]:
+                del self._watches[old]
+        return self._watches[key]
+
+    def _law(self, question: dict[str, Any]) -> dict[str, Any]:
+        """All calls of a law begin, or are over."""
+        key = question["watch"][0]
+        self._random_as_before()
+        if question["begins"]:
+            self._laws[key] = self._watch(question).law()
+            self._laws[key].__enter__()
+        elif key in self._laws:
+            self._laws.pop(key).__exit__(None, None, None)
+        return {}
+
+    def _random_as_before(self) -> None:
+        """Restore the random generators to their state before they were seeded."""
+        if self._before is not None:
+            random.setstate(self._before[0])
+            np.random.set_state(self._before[1])  # noqa: NPY002 - as above
+            self._before = None
+
+    def _fill(self, question: dict[str, Any]) -> dict[str, Any]:
+        overwrite_freed(question["byte"], sizes=question["sizes"], device=question["device"])
+        return {}
+
+    def _jax(self, _: dict[str, Any]) -> dict[str, Any]:
+        jax = sys.modules.get("jax")
+        return {"value": jax is not None and not jax.config.jax_enable_x64}
+
+    def _each(self, question: dict[str, Any]) -> dict[str, Any]:
+        """Answer several requests with the same action, and stop at the first failure."""
+        found: list[dict[str, Any]] = []
+        heard: list[str] = []
+        answer = getattr(self, f"_{question['of']}")
+        hearing = heard_in(heard) if question["modes"]["hear"] else contextlib.nullcontext()
+        with hearing, entered(question["modes"]), self._switched(question):
+            for part in question["parts"]:
+                found.append(answer({**question, **part}))
+                if "value" not in found[-1]:
+                    break
+        return {"each": found, "heard": heard}
+
+    @contextlib.contextmanager
+    def _switched(self, question: dict[str, Any]) -> Iterator[None]:
+        """Let a copy of a module in its other mode stand for it in the body, where that is asked for."""
+        before, at = list(self._cases), question["case"]
+        if question["modes"]["switched"]:
+            self._cases = [*before[:at], switched(before[at]), *before[at + 1 :]]
+        try:
+            yield
+        finally:
+            self._cases = before
+
+    def _call(self, question: dict[str, Any]) -> dict[str, Any]:
+        case, inputs = self._cases[question["case"]], question["inputs"]
+        given = tree_leaves(inputs)
+        before = (
+            [bound.clone(bound.detach(x)) if isinstance(x, Tensor) else None for x in given] if question["look"] else []
+        )
+        shapes = [tuple(x.shape) for x in given if isinstance(x, Tensor)]
+        seen = Observation()
+        try:
+            output = self._carried_out(question, partial(_asked, case, question), seen)
+            with watch.limited():
+                value = as_tensors(output) if case.call is not None else output
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it is the answer
+            return _raised(case, error)
+        said = {"value": value, "arrays": value is not output, "seen": [seen.left, seen.to_float32, seen.autocast]}
+        leaves = [x for x in tree_leaves(value) if isinstance(x, Tensor) and x.layout is torch.strided]
+        said["reshaped"] = shapes != [tuple(x.shape) for x in given if isinstance(x, Tensor)]
+        if question["look"] and not said["reshaped"]:
+            said |= _became(given, before, leaves)
+        if any(isinstance(x, Tensor) and x.requires_grad for x in inputs) and any(x.requires_grad for x in leaves):
+            said["handle"] = self._keep([x for x in inputs if isinstance(x, Tensor)], leaves)
+        if question["tape"] is not None:
+            said["views"] = [self._recorders[question["tape"]].view(x) for x in leaves if is_floating(x)]
+        return said
+
+    def _keep(self, inputs: list[Tensor], outputs: list[Any]) -> int:
+        self._handle += 1
+        self._kept[self._handle] = inputs, outputs
+        return self._handle
+
+    def _carried_out(self, question: dict[str, Any], action: Callable[[], Any], seen: Observation | None = None) -> Any:
+        """Carry out, and be watched."""
+        tape = question["tape"]
+
+        def recorded() -> Any:
+            if tape is None:
+                return action()
+            if tape not in self._recorders:
+                self._recorders[tape] = Recorder(Tape())
+            with uncompiled(), self._recorders[tape]:
+                return action()
+
+        with seen if seen is not None and question["modes"]["see"] else contextlib.nullcontext():
+            return self._watch(question).call(recorded)
+
+    def _backward(self, question: dict[str, Any]) -> dict[str, Any]:
+        case = self._cases[question["case"]]
+        inputs, outputs = self._kept[question["handle"]]
+        wanted = [x for x in inputs if x.requires_grad]
+        pairs = [(x, g) for x, g in zip(outputs, question["cotangents"], strict=True) if x.requires_grad]
+        pairs = [(x, bound.zeros_like(x) if g is None else g) for x, g in pairs]
+        create = question["create"]
+
+        def action() -> Any:
+            return bound.grad([x for x, _ in pairs], wanted, [g for _, g in pairs], keep=True, create=create)
+
+        try:
+            found = self._carried_out(question, action)
+        except BaseException as error:  # noqa: BLE001 - as above
+            return _raised(case, error)
+        said: dict[str, Any] = {"value": list(found)}
+        if create and any(x is not None and x.requires_grad for x in found):
+            leaves = [x for x in (*wanted, *(g for _, g in pairs)) if x.requires_grad and x.is_leaf]
+            said["handle"] = self._keep(leaves, list(found))
+        if question["tape"] is not None:
+            said["views"] = [self._recorders[question["tape"]].view(x) for x in found if is_floating(x)]
+        return said
+
+    def _twice(self, question: dict[str, Any]) -> dict[str, Any]:
+        """Differentiate a gradient: all of its graph, since what refuses may stand aside of the way."""
+        case = self._cases[question["case"]]
+        leaves, once = self._kept[question["handle"]]
+        for leaf in leaves:
+            leaf.grad = None
+        pairs = [
+            (x, g)
+            for x, g in zip(once, question["cotangents"], strict=True)
+            if x is not None and x.requires_grad and g is not None
+        ]
+
+        def action() -> Any:
+            bound.backward([x for x, _ in pairs], [g for _, g in pairs])
+
+        try:
+            self._carried_out(question, action)
+        except BaseException as error:  # noqa: BLE001 - as above
+            return _raised(case, error)
+        return {"value": [leaf.grad for leaf in leaves]}
+
+    def _again(self, question: dict[str, Any]) -> dict[str, Any]:
+        """Many calls on the same inputs in one exchange, for as long as there is time; or their gradients."""
+        case, seconds, found = self._cases[question["case"]], question["seconds"], list[Any]()
+        slopes = _Slopes(case, question["device"])
+        # CPU time, because the machine may be busy; a function that sleeps gets three times as long.
+        until, at_most = time.process_time() + seconds, time.monotonic() + 3.0 * seconds
+
+        def action() -> None:
+            while len(found) < question["times"] and time.process_time() < until and time.monotonic() < at_most:
+                inputs = [bound.clone(x) if isinstance(x, Tensor) else x for x in question["inputs"]]
+                if question["back"]:
+                    found.append(slopes(inputs))
+                    if len(found) == 1 and not (found[0].isfinite() & (found[0] != 0.0)).any():
+                        return
+                    continue
+                output = _plainly(case, inputs, question["device"])
+                answered = as_tensors(output) if case.call is not None else output
+                is_number = isinstance(answered, float)
+                found.append(bound.tensor(answered, dtype=torch.float64) if is_number else answered)
+
+        try:
+            self._carried_out({**question, "watch": (None, False)}, action)
+        except BaseException as error:  # noqa: BLE001 - as above
+            # That there is no gradient at all is for the laws of the gradient to say.
+            return {"value": None} if question["back"] and not found else _raised(case, error)
+        if found and all(isinstance(x, Tensor) and type(x) is Tensor and x.shape == found[0].shape for x in found):
+            return {"value": bound.stack([bound.detach(x) for x in found])}
+        return {"value": found[:1]}
+
+    def _make(self, question: dict[str, Any]) -> dict[str, Any]:
+        """Make the instance that is timed, before there are inputs that it could compute on."""
+        case = self._cases[question["case"]]
+        self._given: list[Any] = []
+        try:
+            self._turned = instance(case)
+        except BaseException as error:  # noqa: BLE001 - as above
+            return _raised(case, error)
+        return {}
+
+    def _take(self, question: dict[str, Any]) -> dict[str, Any]:
+        """Take the inputs of a turn to the device."""
+        self._on = question["device"]
+        try:
+            self._taken = [
+                [bound.to(x, self._on) if isinstance(x, Tensor) else x for x in one] for one in question["inputs"]
+            ]
+        except BaseException as error:  # noqa: BLE001 - as above
+            return _raised(self._turned, error)
+        return {}
+
+    def _turn(self, _: dict[str, Any]) -> dict[str, Any]:
+        """Call on all of them, one after the other, and return a checksum of each result; the caller has the clock."""
+        try:
+            with bound.no_grad():
+                self._given = [as_tensors(called(self._turned, inputs)) for inputs in self._taken]
+                return {"value": checksums(self._given)}
+        except BaseException as error:  # noqa: BLE001 - as above
+            return _raised(self._turned, error)
+
+    def _tell(self, question: dict[str, Any]) -> dict[str, Any]:
+        """Return the results for some of them."""
+        values = (self._given[at] for at in question["at"])
+        return {"value": [bound.to(bound.detach(x), CPU) if isinstance(x, Tensor) else x for x in values]}
+
+    def _detaches(self, question: dict[str, Any]) -> dict[str, Any]:
+        case = self._cases[question["case"]]
+        try:
+            return {"value": self._carried_out(question, lambda: detaches(case, question["inputs"]))}
+        except BaseException as error:  # noqa: BLE001 - as above
+            return _raised(case, error)
+
+    def _tape(self, question: dict[str, Any]) -> dict[str, Any]:
+        recorder = self._recorders.pop(question["tape"], None)
+        tape = Tape() if recorder is None else recorder.tape
+        steps = [
+            [s.operator, s.arguments, s.given, s.results, s.values, s.returned, s.line, s.node] for s in tape.steps
+        ]
+        return {"value": {"steps": steps, "started": [[n, x] for n, x in tape.started.items()], "length": tape.length}}
+
+
+def _special(value: Any) -> Any:
+    """Encode the objects of a tape for the wire."""
+    if isinstance(value, View):
+        return ["view", value.storage, list(value.size), list(value.stride), value.offset, value.dtype]
+    if isinstance(value, torch._ops.OpOverload):
+        return ["operator", value._schema.name, value._overloadname]
+    if hasattr(value, "instruction") and hasattr(value, "text"):
+        return ["line", value.text, value.instruction]
+    return None
+
+
+def _asked(case: Any, question: dict[str, Any]) -> Any:
+    """Carry out a request: a call, or a sequence of calls on its result; a model may stand for its training step."""
+    inputs, device, options = question["inputs"], question["device"], question.get("options", {})
+    sequence, squared = question.get("sequence"), question.get("squared")
+    if sequence is None:
+        return _plainly(case, inputs, device, **options)
+
+    def make(*arguments: Any) -> Any:
+        return called(case, arguments, None if squared is None else AsStep(squared))
+
+    action = partial(SEQUENCES[sequence], make)
+    return action(*inputs) if device == CPU else called_on(device, action, inputs)
+
+
+def _plainly(case: Any, inputs: Sequence[Any], device: str, **options: Any) -> Any:
+    if device == CPU:
+        return called(case, inputs, **options)
+    return called_on(device, lambda *moved: called(case, moved, **options), inputs)
+
+
+class _Slopes:
+    """Gradients of a weighted sum of the result in all floating-point inputs, as one vector."""
+
+    def __init__(self, case: Any, device: str) -> None:
+        self._case, self._device = case, device
+        self._weights: Tensor | None = None
+
+    def __call__(self, inputs: Sequence[Any]) -> Tensor:
+        """Call, and go back."""
+        wanted = [x.requires_grad_() for x in inputs if isinstance(x, Tensor) and x.is_floating_point()]
+        output = _plainly(self._case, inputs, self._device)
+        if not isinstance(output, Tensor):
+            (output,) = [x for x in tree_leaves(as_tensors(output)) if is_floating(x)]
+        known = self._weights
+        if known is None or (known.shape, known.dtype, known.device) != (output.shape, output.dtype, output.device):
+            # Not all alike: what sums to one has a gradient of zero then.
+            self._weights = known = bound.linspace(0.5, 1.0, output.numel()).reshape(output.shape).to(output)
+        # A backward pass may write to its cotangent.
+        found = bound.grad([output], wanted, [bound.clone(known)])
+        return bound.cat([x.flatten() for x in found if x is not None])
+
+
+def _became(inputs: Sequence[Any], before: Sequence[Any], outputs: Sequence[Tensor]) -> dict[str, Any]:
+    """Return the inputs that changed, and the inputs whose memory an output shares."""
+    pairs = [(at, x) for at, x in enumerate(inputs) if isinstance(x, Tensor)]
+    changed = [(at, bound.detach(x)) for at, x in pairs if not _same(bound.detach(x), before[at])]
+    where = {x.untyped_storage().data_ptr() for x in outputs if x.numel() and x.device.type == CPU}
+    return {
+        "changed": [list(pair) for pair in changed],
+        "shared": [at for at, x in pairs if x.numel() and x.untyped_storage().data_ptr() in where],
+    }
+
+
+def _same(a: Tensor, b: Tensor) -> bool:
+    return bool(((a == b) | (a.isnan() & b.isnan())).all())
+
+
+def _raised(case: Any, error: BaseException) -> dict[str, Any]:
+    """Describe an exception, whose own text may take as long as a call."""
+    with watch.limited():
+        return _described(case, error)
+
+
+def _described(case: Any, error: BaseException) -> dict[str, Any]:
+    if isinstance(error, NotApplicable):
+        return {"inapplicable": str(error)}
+    if isinstance(error, MisfitError):
+        return {"raised": [str(error), "misfit", ""]}
+    if isinstance(error, MisplacedError):
+        return {"misplaced": str(error)}
+    words = in_words(error)
+    if isinstance(error, (SystemExit, GeneratorExit)):
+        kind = "exited"
+    elif isinstance(error, MemoryError) or "can't allocate memory" in words:
+        kind = "memory"
+    else:
+        if reason := no_numpy(case, error) or no_compiler(error):
+            return {"inapplicable": reason}
+        kind = "raised"
+    frames = traceback.extract_tb(error.__traceback__)
+    where = place((frame.filename, frame.lineno) for frame in reversed(frames))
+    return {"raised": [words, kind, where]}
+
+
+def in_words(error: BaseException) -> str:
+    """Return the first line of an exception's text."""
+    text = "".join(traceback.format_exception_only(error)).strip()
+    first = text.splitlines()[0] if text else type(error).__name__
+    return first if len(first) <= MESSAGE else f"{first[:MESSAGE]}..."

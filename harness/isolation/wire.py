@@ -1,0 +1,262 @@
+"""The wire format between the judge and the process that runs user code.
+
+A message is a mark, a JSON header, and the raw bytes of the storages of tensors. Each request has a new random mark,
+which its answer must repeat. Received data is never executed.
+"""
+
+import ctypes
+import json
+import math
+import socket
+import struct
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .encoding import DEEPEST, DTYPES, Packed, data_ptr
+
+MARK = 16
+"""Bytes of a mark."""
+
+_PREFIX = struct.Struct(f"<{MARK}sI")
+_MOST_HEADER = 2**26
+MOST_BYTES = 2**32
+"""Most bytes in one message."""
+
+_MOST_PARTS = 2**20
+"""Maximum number of parts in the columns of a message: a few bytes could announce any number of equal parts."""
+
+_BUFFER = 2**16
+_KINDS = {
+    str(kind): kind
+    for kind in (
+        *DTYPES.values(),
+        *(value for value in vars(torch).values() if isinstance(value, (torch.layout, torch.memory_format))),
+    )
+}
+
+# Bound before user code is loaded.
+_unbind, _clone = Tensor.unbind, Tensor.clone
+
+
+class WireError(Exception):
+    """The received bytes are not a message, or not the expected one."""
+
+
+class Unsupported:
+    """An object that does not go over the line.
+
+    Parameters
+    ----------
+    kind
+        Name of its class.
+    """
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+
+
+def send(line: socket.socket, mark: bytes, value: Any, special: Callable[[Any], Any] = lambda _: None) -> None:
+    """Write a message."""
+    packed = Packed(value, special)
+    header = json.dumps([packed.value, packed.tensors]).encode()
+    parts: list[Any] = [memoryview(_PREFIX.pack(mark, len(header)) + header), *packed.parts]
+    while parts:
+        sent = line.sendmsg(parts[:64])
+        while parts and sent >= len(parts[0]):
+            sent -= len(parts.pop(0))
+        if sent:
+            parts[0] = parts[0][sent:]
+
+
+Read = Callable[[memoryview], None]
+"""Fills a buffer, or raises."""
+
+
+class Buffered:
+    """Fills buffers from larger received parts.
+
+    Parameters
+    ----------
+    take
+        ``take(buffer)`` writes what there is into the beginning of a buffer and returns how many bytes that are, at
+        least one, or raises.
+    """
+
+    def __init__(self, take: Callable[[memoryview], int]) -> None:
+        self._take, self._buffer = take, memoryview(bytearray(_BUFFER))
+        self._begin = self._end = 0
+
+    @property
+    def rest(self) -> int:
+        """Received bytes that were not read yet."""
+        return self._end - self._begin
+
+    def __call__(self, into: memoryview) -> None:
+        """Fill a buffer."""
+        while into:
+            if not self.rest and len(into) >= _BUFFER:
+                into = into[self._take(into) :]
+                continue
+            if not self.rest:
+                self._begin, self._end = 0, self._take(self._buffer)
+            count = min(len(into), self.rest)
+            into[:count] = self._buffer[self._begin : self._begin + count]
+            into, self._begin = into[count:], self._begin + count
+
+
+def filled(line: socket.socket) -> Read:
+    """Return what fills buffers from a line, and raises ``EOFError`` where it is closed."""
+
+    def take(buffer: memoryview) -> int:
+        count = line.recv_into(buffer)
+        if not count:
+            raise EOFError
+        return count
+
+    return Buffered(take)
+
+
+def receive(read: Read, special: Callable[[Any], Any] = lambda value: value) -> tuple[bytes, Any]:
+    """Read a message, and return its mark and its value.
+
+    Raises
+    ------
+    WireError
+        If it is none.
+    """
+    prefix = bytearray(_PREFIX.size)
+    read(memoryview(prefix))
+    mark, length = _PREFIX.unpack(prefix)
+    if length > _MOST_HEADER:
+        raise WireError
+    header = bytearray(length)
+    read(memoryview(header))
+    try:
+        value, entries = json.loads(header)
+        if sum(int(entry.get("b", 0)) for entry in entries) > MOST_BYTES:
+            raise WireError
+        tensors = [_read_tensor(entry, read) for entry in entries]
+        return mark, _Reading(tensors, special).value(value, 0)
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError, RuntimeError) as error:
+        raise WireError from error
+
+
+def _read_tensor(entry: dict[str, Any], read: Read) -> Tensor | list[Tensor]:
+    dtype, size = DTYPES[entry["d"]], _whole(entry["s"])
+    if "n" in entry:
+        return _read_rows(entry, dtype, size, read)
+    if entry.get("a") == "meta":
+        return torch.empty(size, dtype=dtype, device="meta")
+    stride, offset, count = _whole(entry["t"]), *_whole([entry["o"], entry["b"]])
+    if len(stride) != len(size) or count % dtype.itemsize:
+        raise WireError
+    extent = sum((n - 1) * step for n, step in zip(size, stride, strict=True)) + 1 if math.prod(size) else 0
+    if (offset + extent if extent else 0) * dtype.itemsize > count:
+        raise WireError
+    storage = _read_bytes(count, read)
+    x = storage.view(dtype).as_strided(size, stride, offset if extent else 0)
+    return x.requires_grad_() if entry["g"] is True and dtype.is_floating_point else x
+
+
+def _read_rows(entry: dict[str, Any], dtype: torch.dtype, size: list[int], read: Read) -> list[Tensor]:
+    """Return the tensors of a block, each with a new storage."""
+    length, count = _whole([entry["n"], entry["b"]])
+    if not count or length * math.prod(size) * dtype.itemsize != count:
+        raise WireError
+    rows = [_clone(row) for row in _unbind(_read_bytes(count, read).view(dtype).view(length, *size))]
+    if entry["g"] is True and dtype.is_floating_point:
+        for row in rows:
+            row.requires_grad_()
+    return rows
+
+
+def _read_bytes(count: int, read: Read) -> Tensor:
+    storage = torch.empty(count, dtype=torch.uint8)
+    if count:
+        read(memoryview((ctypes.c_char * count).from_address(data_ptr(storage))).cast("B"))
+    return storage
+
+
+def _whole(numbers: Sequence[Any]) -> list[int]:
+    if not all(type(number) is int and 0 <= number < 2**62 for number in numbers):
+        raise WireError
+    return list(numbers)
+
+
+class _Reading:
+    """A value from what stands for it in a header."""
+
+    def __init__(self, tensors: Sequence[Tensor | list[Tensor]], special: Callable[[Any], Any]) -> None:
+        self._tensors, self._special, self._parts = tensors, special, 0
+
+    def value(self, value: Any, depth: int) -> Any:
+        """Read a value."""
+        if depth > 2 * DEEPEST:
+            raise WireError
+        if not isinstance(value, dict):
+            if isinstance(value, list):
+                raise WireError
+            return value
+        ((kind, held),) = value.items()
+        match kind:
+            case "T":
+                tensor = self._tensors[_whole([held])[0]]
+                if isinstance(tensor, list):
+                    raise WireError
+                return tensor
+            case "f":
+                return float(held)
+            case "l" | "t":
+                parts = [self.value(part, depth + 1) for part in held]
+                return parts if kind == "l" else tuple(parts)
+            case "L" | "U":
+                length, column = held
+                parts = self._column(column, _whole([length])[0], depth + 1)
+                return parts if kind == "L" else tuple(parts)
+            case "m":
+                return {str(key): self.value(part, depth + 1) for key, part in held}
+            case "k":
+                return _KINDS[held]
+            case "v":
+                return torch.device(held)
+            case "o":
+                return Unsupported(str(held))
+            case "x":
+                return self._special(self.value(held, depth + 1))
+        raise WireError
+
+    def _column(self, column: Any, length: int, depth: int) -> list[Any]:
+        """Read as many values as a column has."""
+        self._parts += length
+        if depth > 2 * DEEPEST or self._parts > _MOST_PARTS:
+            raise WireError
+        values: Any
+        ((kind, held),) = column.items()
+        match kind:
+            case "R":
+                values = self._tensors[_whole([held])[0]]
+            case "E":
+                if isinstance(held, dict):
+                    raise WireError
+                values = [held] * length
+            case "P":
+                values = [self.value(part, depth) for part in held]
+            case "m":
+                columns = [self._column(part, length, depth + 1) for _, part in held]
+                keys = [str(key) for key, _ in held]
+                values = [dict(zip(keys, row, strict=True)) for row in _across(columns, length)]
+            case "l" | "t":
+                columns = [self._column(part, length, depth + 1) for part in held]
+                values = [list(row) if kind == "l" else row for row in _across(columns, length)]
+            case _:
+                raise WireError
+        if not isinstance(values, list) or len(values) != length:
+            raise WireError
+        return values
+
+
+def _across(columns: Sequence[list[Any]], length: int) -> list[tuple[Any, ...]]:
+    return list(zip(*columns, strict=True)) if columns else [()] * length

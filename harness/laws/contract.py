@@ -1,0 +1,135 @@
+"""Contracts: the laws, inputs, rays and conventions of one operation."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from torch import Tensor
+
+from harness.calling.model import AsStep
+from harness.case import FLOATS
+from harness.floats import Array, Format
+from harness.laws.convention import Convention
+from harness.laws.law import Inputs, Law
+from harness.laws.ray import Limit, Ray
+
+Restore = Callable[[Tensor, Format], Tensor | None]
+"""``restore(value, format)``: the member of an input's domain nearest to a changed value, or ``None``. Members are
+returned unchanged.
+"""
+
+
+@dataclass(frozen=True)
+class Axes:
+    """Axes and limits of an input, for shrinking and for surveys.
+
+    Parameters
+    ----------
+    names
+        Name of each axis. Axes with the same name have the same length and are shortened together.
+    index_of
+        The axis whose positions an integer input refers to; ``None`` for values.
+    positive
+        Whether all values of the domain are positive.
+    kept
+        Whether only the first axis is shortened and the values stay, because the law needs them as drawn.
+    largest
+        Bound on the absolute values of the domain; without one, a survey does not change the input.
+    restore
+        Maps changed values back to the domain, such as probabilities that must sum to one; ``None`` if all values
+        within the other limits are valid.
+    """
+
+    names: tuple[str, ...]
+    index_of: str | None = None
+    positive: bool = False
+    kept: bool = False
+    largest: Limit | None = None
+    restore: Restore | None = None
+
+
+Form = Literal["function", "step", "training", "fit", "curves", "loader", "delivery"]
+"""Form of an implementation: a function of tensors, a factory of minibatch steps, a training on minibatches, a fit of a
+model, the losses of a training epoch by epoch, a loader of images, or a factory of data loaders.
+"""
+
+
+@dataclass(frozen=True)
+class Contract:
+    """The laws, inputs and oracle of one operation.
+
+    Parameters
+    ----------
+    name
+        Name that cases claim.
+    signature
+        Inputs and output of an implementation.
+    summary
+        One sentence.
+    domain
+        Inputs for which the laws must hold, in words.
+    inputs
+        ``inputs(format) -> strategy`` of examples.
+    laws
+        The laws, in the order of the report.
+    axes
+        Axes of each input; other inputs are not shrunk.
+    output
+        Names of the output's axes; ``None`` if the laws check the shape.
+    conventions
+        Choices that mathematics or custom leaves open: the admissible values, the default first, or a range of numbers.
+        A case declares its choice, which the laws then require. With the reduction ``none`` the output has the axis
+        ``n``.
+    telling
+        Inputs that distinguish conventions; ``None`` if ordinary inputs do.
+    rays
+        Rays in addition to those for the shape of the first input.
+    total
+        ``total(subject, terms[n]) -> (formed, exact)``: the implementation's sum of positive terms, derived from its
+        output, and the exact sum of the rounded terms. The first term is one and the largest. ``None`` without a sum.
+    grouped
+        Whether an implementation reduces over all inputs, so that examples have a leading axis of groups.
+    dtypes
+        The dtypes for which the contract is meaningful.
+    examples
+        Default number of Hypothesis examples per law.
+    form
+        Form of an implementation.
+    task
+        Training task of a model; ``None`` for other forms.
+    aliases
+        Other names of the operation, words joined by underscores.
+    remark
+        ``remark()`` returns a sentence about the operation to show before the verdicts; ``None`` without one.
+    of_one_number
+        Additional text if an implementation returns one number instead of one for each row; may be empty.
+    of_model
+        Converts a torch module or its class to the implementation if the module is not the function of the inputs.
+    """
+
+    name: str
+    signature: str
+    summary: str
+    domain: str
+    inputs: Inputs
+    laws: tuple[Law, ...]
+    axes: Mapping[str, Axes] = field(default_factory=dict)
+    output: tuple[str, ...] | None = None
+    conventions: Mapping[str, Convention] = field(default_factory=dict)
+    telling: Inputs | None = None
+    rays: tuple[Ray, ...] = ()
+    total: Callable[[Any, Array], tuple[float, float]] | None = None
+    grouped: bool = False
+    dtypes: tuple[str, ...] = FLOATS
+    examples: int = 24
+    form: Form = "function"
+    task: Literal["regression", "classification"] | None = None
+    of_one_number: str = ""
+    of_model: AsStep | None = None
+    remark: Callable[[], str | None] | None = None
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """The conventions of a case that declares none."""
+        return {name: values[0] for name, values in self.conventions.items()}

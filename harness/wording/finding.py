@@ -1,0 +1,392 @@
+"""The text of findings in all outputs: a sentence, an example, the affected laws and the remedy."""
+
+import shlex
+from collections.abc import Callable, Sequence
+
+from harness.findings.finding import Finding, findings
+from harness.record.schema import (
+    ANY,
+    SEED,
+    EventKind,
+    Input,
+    Mistake,
+    Status,
+    TensorText,
+    Verdict,
+    Violation,
+    WorstExample,
+)
+from harness.wording.number import count
+from harness.wording.verdict import OF_DIGITS, filled, nested, violation_block
+
+NAMED = 3
+"""Maximum number of laws that a finding names."""
+
+SEEN = 2
+"""Lines of code, and operations on each, that are named where a format is too narrow for what several do."""
+
+SPELLED_OUT = 8
+"""Tensors with more elements are named by their shape."""
+
+PASTED = 240
+"""More characters of options are not shown."""
+
+NOT_REQUIRED = "PROPERTY"
+"""Title of a finding about a law that need not hold and whose failure loses no digits."""
+
+TITLES = {
+    Status.BROKEN: "DEFECT",
+    Status.ERROR: "ERROR",
+    Status.UNEXPECTED: "NOT FOUND",
+    Status.LOST: "LOST DIGITS",
+    Status.EXPECTED: "declared",
+}
+"""Title for each kind of finding."""
+
+
+def title_of(finding: Finding) -> str:
+    """Return the kind of a finding, in capitals."""
+    return NOT_REQUIRED if _is_no_loss(finding) else TITLES[finding.status]
+
+
+Facts = list[tuple[str, str]]
+"""Labels and texts, in the order in which they are shown."""
+
+
+def sentence(finding: Finding) -> str:
+    """Return the cause as one sentence."""
+    first = finding.first
+    match finding.status:
+        case Status.UNCLAIMED if first.violation is None:
+            return first.reason or "no reason was recorded"
+        case Status.ERROR:
+            return first.reason or "no reason was recorded"
+        case Status.UNEXPECTED:
+            return f"declared failure of {first.law} not found in {count(first.examples, 'example')}: {first.reason}"
+    if finding.named is not None:
+        return finding.named.sentence
+    formats = " and ".join(dict.fromkeys(verdict.dtype for verdict in finding.verdicts))
+    if finding.is_of_narrowness:
+        verb = "is" if " " not in formats else "are"
+        # This remedy was tried; no other finding claims that its remedy works.
+        return (
+            f"{formats} {verb} too narrow for the intermediate results: compute in float32 and round once; then these "
+            "laws hold"
+        )
+    if finding.violation is not None and finding.event is not None:
+        return finding.violation.cause
+    if finding.is_of_roundings:
+        # The cause is likely, not known: no event was found.
+        return (
+            f"the last digits in {formats} are off, probably from accumulated rounding: compute in float32, round once"
+        )
+    if first.violation is not None and first.violation.seen:
+        return f"{_law(finding)}: {first.violation.seen}"
+    return f"{_law(finding)}: {first.statement}"
+
+
+def _is_no_loss(finding: Finding) -> bool:
+    """Whether a law that is not required fails without a loss of digits."""
+    return finding.status is Status.LOST and finding.first.group not in OF_DIGITS
+
+
+def _law(finding: Finding) -> str:
+    """Return the failure of the law that represents the finding."""
+    first = finding.first
+    if finding.status is not Status.LOST:
+        return f"{first.law} is broken"
+    return f"{first.law} {'does not hold, but is not required' if _is_no_loss(finding) else 'loses digits'}"
+
+
+def facts(finding: Finding, checked: Sequence[Verdict] = (), *, options_only: bool = False) -> Facts:
+    """Return the example, the affected laws and the replay of a finding.
+
+    Parameters
+    ----------
+    finding
+        The finding.
+    checked
+        All verdicts of the run, to count the laws and dtypes.
+    options_only
+        Whether to return only the options that the user adds to the last command.
+    """
+    violation = finding.violation
+    shown: Facts = []
+    if finding.is_of_narrowness:
+        shown.append(("events", _happened(finding)))
+    if violation is not None:
+        if violation.seen:
+            shown.append(("law", finding.first.statement))
+        else:
+            shown.append(("example", f"[{finding.first.where}] {_outcome(violation, finding.first.unit)}"))
+        if (worst := finding.worst) is not None:
+            law = f", {worst.law}" if worst.law != finding.first.law else ""
+            shown.append(("worst", f"[{worst.where}{law}] {_worst(worst)}"))
+        if finding.named is not None:
+            shown += _declared(finding.named)
+        if not _is_explained(finding):
+            shown.append(("look at", violation.cause))
+    verb = {Status.BROKEN: "breaks", Status.EXPECTED: "breaks"}.get(finding.status, "affects")
+    shown.append((verb, _laws(finding, checked)))
+    if violation is not None:
+        shown.append(("rerun", again(violation.replay) if options_only else violation.replay))
+    return shown
+
+
+def _declared(mistake: Mistake) -> Facts:
+    """Say how a mistake is declared if it is meant."""
+    return [("meant?", f"declare it with `{mistake.declare}`")] if mistake.declare else []
+
+
+def source_lines(mistake: Mistake | None) -> list[str]:
+    """Return the place of a mistake, its line of source, and carets under the expression."""
+    if mistake is None or mistake.place is None:
+        return []
+    code = mistake.line.strip()
+    indent = len(mistake.line) - len(mistake.line.lstrip())
+    lines = [f"  {mistake.place}", f"    {code}"]
+    if mistake.end > mistake.start >= indent:
+        lines.append(f"    {' ' * (mistake.start - indent)}{'^' * (mistake.end - mistake.start)}")
+    return lines
+
+
+def _is_explained(finding: Finding) -> bool:
+    """Whether the sentence has the cause."""
+    known = finding.event is not None or finding.named
+    return bool(known or finding.is_of_roundings or finding.is_of_narrowness)
+
+
+def _happened(finding: Finding) -> str:
+    """Name what happened to the verdicts of a finding, each once, with the line of code behind the last one on it."""
+    events = [verdict.violation.event for verdict in finding.verdicts if verdict.violation is not None]
+    known = [event for event in events if event is not None]
+    of_place: dict[str | None, dict[str, dict[str, None]]] = {}
+    for event in known:
+        operation = f"backward {event.operation}" if event.backward else event.operation
+        of_place.setdefault(event.place, {}).setdefault(operation, {})[_VERBS[event.kind]] = None
+    lines, file = [], ""
+    for place, ways in list(of_place.items())[:SEEN]:
+        happened = " and ".join(f"{operation} {' and '.join(verbs)}" for operation, verbs in list(ways.items())[:SEEN])
+        shown = (place or "").removeprefix(file)
+        file = (place or "").rpartition(":")[0] or file
+        lines.append(f"{happened} ({shown})" if shown else happened)
+    many = len(of_place) > SEEN or any(len(ways) > SEEN for ways in of_place.values())
+    lines += ["among others"] if many else []
+    return ", ".join([*lines, *(["accumulated rounding"] if len(known) < len(events) else [])])
+
+
+_VERBS = {
+    EventKind.OVERFLOW: "overflows",
+    EventKind.UNDERFLOW: "underflows",
+    EventKind.INVALID: "returns NaN",
+    EventKind.CANCELLATION: "cancels",
+    EventKind.ABSORPTION: "loses a small term",
+    EventKind.ACCUMULATION: "loses small terms of a sum",
+}
+"""Short verbs for the kinds of events."""
+
+
+def _outcome(violation: Violation, unit: str, spell: Callable[[float], str] = repr) -> str:
+    """Return the inputs, the answer and the truth."""
+    place = f" at {list(violation.place)}" if any(violation.place) else ""
+    inputs = ", ".join(f"{name} = {_short(value, spell)}" for name, value in violation.example.items())
+    actual, expected = _distinct(violation.actual, violation.expected)
+    return f"{inputs}: {actual}{place}, expected {expected}{_off(violation, unit)}"
+
+
+def _off(found: Violation | WorstExample, unit: str) -> str:
+    """Return the deviation and its bound if the numbers share leading digits; empty otherwise."""
+    if _number(found.actual, _SHARED) != _number(found.expected, _SHARED):
+        return ""
+    return f", {_number(found.deviation)} {unit} off, bound {_number(found.bound)}"
+
+
+_SHARED = 4
+"""Digits that two numbers share if their deviation is worth stating."""
+
+
+def _distinct(actual: float, expected: float) -> tuple[str, str]:
+    """Return two numbers in six digits, or in as many more as show that they differ."""
+    for digits in range(_DIGITS, _ALL_DIGITS):
+        shown = _number(actual, digits), _number(expected, digits)
+        if shown[0] != shown[1]:
+            # One more digit shows by how much.
+            return shown if digits == _DIGITS else (_number(actual, digits + 1), _number(expected, digits + 1))
+    return _number(actual, _ALL_DIGITS), _number(expected, _ALL_DIGITS)
+
+
+_DIGITS, _ALL_DIGITS = 6, 17
+"""Usual number of digits, and the number that identifies a float64."""
+
+
+def _worst(verdict: Verdict) -> str:
+    violation = verdict.violation
+    assert violation is not None
+    found = violation.worst or violation
+    inputs = ", ".join(f"{name} = {_short(value, spell=_input)}" for name, value in found.example.items())
+    actual, expected = _distinct(found.actual, found.expected)
+    return f"{inputs}: {actual}, expected {expected}{_off(found, verdict.unit)}"
+
+
+def _number(value: float, digits: int = 6) -> str:
+    return f"{value:.{digits}g}"
+
+
+def _input(value: float) -> str:
+    """Spell an input in six digits; whole where these make it a whole number, at which much is something else."""
+    text = _number(value)
+    return repr(value) if text.removeprefix("-").isdigit() and float(text) != value else text
+
+
+def _short(value: Input, spell: Callable[[float], str] = repr) -> str:
+    """Spell an input out in decimal, or name its shape where it is long."""
+    if not isinstance(value, TensorText):
+        return str(value) if not isinstance(value, float) else _number(value)
+    if len(value.values) > SPELLED_OUT or not value.values:
+        return f"{value.dtype}{list(value.shape)}"
+    if not value.dtype.startswith(("float", "bfloat")):
+        return nested(list(value.values), value.shape)
+    return nested([spell(float.fromhex(text)) for text in value.values], value.shape)
+
+
+def _laws(finding: Finding, checked: Sequence[Verdict]) -> str:
+    """Name the first few laws, and say in which dtypes."""
+    names = finding.broken_laws
+    every, where = _every(finding, checked), _where(finding, checked)
+    if len(every) == len({verdict.key for verdict in finding.verdicts}) > NAMED:
+        return f"all checked laws{f', in {where}' if where else ''}"
+    spelt = [_first(names, number, where) for number in range(min(NAMED, len(names)), 0, -1)]
+    return next((text for text in spelt if len(text) <= _LINE), spelt[-1])
+
+
+_LINE = 68
+"""Characters of a fact that stand on one line of a terminal."""
+
+
+def _first(names: Sequence[str], number: int, where: str) -> str:
+    """Name the first few of the laws, and count the others."""
+    more = f" and {count(len(names) - number, 'more law')}" if len(names) > number else ""
+    return f"{', '.join(names[:number])}{more}{f', in {where}' if where else ''}"
+
+
+def _every(finding: Finding, checked: Sequence[Verdict]) -> list[Verdict]:
+    """Return what ran of the finding's case."""
+    return [verdict for verdict in checked if verdict.case == finding.case and verdict.status is not Status.SKIPPED]
+
+
+def _where(finding: Finding, checked: Sequence[Verdict]) -> str:
+    """Return the dtypes, in words where they are all that were checked."""
+    if finding.first.dtype == ANY:
+        return ""
+    dtypes = dict.fromkeys(verdict.where for verdict in _every(finding, checked))
+    return "all dtypes" if len(finding.dtypes) == len(dtypes) > 1 else ", ".join(finding.dtypes)
+
+
+def again(replay: str) -> str:
+    """Return the options that show the example again: the replay, starting at its law.
+
+    A replay that a shell cannot read, or that names no law, is returned unchanged.
+    """
+    try:
+        words = shlex.split(replay)
+    except ValueError:
+        return replay
+    if "--law" not in words:
+        return replay
+    options = shlex.join(words[words.index("--law") :]).replace(f" --seed {SEED}", "")
+    if len(options) <= PASTED or "--example" not in words:
+        return options
+    return f"{shlex.join(words[words.index('--law') : words.index('--example')])} (-v prints the full example)"
+
+
+def finding_block(
+    finding: Finding,
+    checked: Sequence[Verdict] = (),
+    *,
+    width: int = 0,
+    name: str = "",
+    options_only: bool = False,
+) -> str:
+    """Return a finding as a block of text.
+
+    Parameters
+    ----------
+    finding, checked, options_only
+        See :func:`facts`.
+    width
+        Maximum line length; 0 for none.
+    name
+        Text before the sentence; the kind of finding by default.
+    """
+    lines = _filled(f"{name or title_of(finding)}  {sentence(finding)}", width, indent="  ")
+    lines += source_lines(finding.named)
+    for label, text in facts(finding, checked, options_only=options_only):
+        lines += _filled(f"  {label:<8}  {text}", width, indent=" " * 12, whole=label == "rerun")
+    return "\n".join(lines)
+
+
+def finding_in_full(finding: Finding, checked: Sequence[Verdict] = (), *, name: str = "") -> str:
+    """Return a finding and the block of its first verdict."""
+    block = finding_block(finding, checked, name=name or f"{title_of(finding)}  {finding.case}")
+    return block if finding.violation is None else f"{block}\n\n{violation_block(finding.first)}"
+
+
+def finding_in_short(finding: Finding, checked: Sequence[Verdict] = (), *, width: int = 0, name: str = "") -> str:
+    """Return a finding as its sentence, an example and the number of other laws."""
+    shown = ""
+    if finding.violation is not None and not finding.violation.seen and not _is_no_loss(finding):
+        worst = finding.worst
+        is_clearer = worst is not None and (worst.law, worst.where) == (finding.first.law, finding.first.where)
+        own = _outcome(finding.violation, finding.first.unit, _input)
+        shown = f"; {_worst(worst) if worst is not None and is_clearer else own}"
+    further = _further(finding, checked)
+    text = f"{name or title_of(finding)}  {_in_short(finding)}{shown}{f' ({further})' if further else ''}"
+    return "\n".join(_filled(text, width, indent="  "))
+
+
+def _further(finding: Finding, checked: Sequence[Verdict]) -> str:
+    """Return the number of other laws, and the dtypes."""
+    others = len(finding.broken_laws) - 1
+    more = f"and {count(others, 'more law')} " if others else ""
+    where = _where(finding, checked)
+    return f"{more}in {where}" if where else more.strip()
+
+
+def _in_short(finding: Finding) -> str:
+    """Return the sentence, or only the law if the sentence is about the law."""
+    if finding.violation is None or finding.violation.seen or _is_explained(finding):
+        return sentence(finding)
+    return sentence(finding) if finding.status in {Status.ERROR, Status.UNEXPECTED} else _law(finding)
+
+
+def _filled(text: str, width: int, *, indent: str, whole: bool = False) -> list[str]:
+    if not width or whole:
+        return [text]
+    return filled(text, width, indent)
+
+
+def unclaimed_line(verdicts: Sequence[Verdict]) -> str:
+    """Return the failures in unclaimed dtypes on one line; empty if there are none."""
+    said = {finding.named.sentence for finding in findings(verdicts) if finding.named is not None}
+    found = [one for one in findings(verdicts, [Status.UNCLAIMED]) if one.named is None or sentence(one) not in said]
+    if not found:
+        return ""
+    dtypes = list(dict.fromkeys(dtype for finding in found for dtype in finding.dtypes))
+    further = f", and {count(len(found) - 1, 'more finding')}" if len(found) > 1 else ""
+    return f"not claimed: {sentence(found[0])}{further} (`--dtypes {','.join(dtypes)}` claims them)"
+
+
+_TERMS = {
+    Status.LOST: "lost digits",
+    Status.UNEXPECTED: "declared failure",
+    Status.BROKEN: "defect",
+    Status.UNCLAIMED: "claimed dtype",
+}
+"""Words of the glossary that the output uses for a status, those first that a reader knows least."""
+
+
+def glossary_line(verdicts: Sequence[Verdict]) -> str:
+    """Return the command that explains the least familiar term of the findings; empty without findings."""
+    seen = {verdict.status for verdict in verdicts}
+    term = next((term for status, term in _TERMS.items() if status in seen), "")
+    return f"for the meaning of {term}, run `harness explain {term.replace(' ', '-')}`" if term else ""

@@ -1,0 +1,115 @@
+"""The text of the records of a survey."""
+
+import math
+from collections.abc import Sequence
+
+from harness.record.passage import Passage
+from harness.record.survey import Accumulator, Breaking, Worst
+from harness.wording.number import count
+
+_SURE = {"exhausted": "first", "monotone": "first of the tried values", "scanned": "first found"}
+
+
+def how_sure(breaking: Breaking) -> str:
+    """Return how sure it is that nothing fails earlier."""
+    return _SURE[breaking.certainty] if breaking.value is not None else "holds at all tried values"
+
+
+def what_happens(breaking: Breaking) -> str:
+    """Return the answer of the implementation at a breaking point, and the exact value."""
+    if breaking.reason is not None:
+        return breaking.reason
+    if breaking.actual is None or breaking.expected is None or breaking.deviation is None or breaking.bound is None:
+        return "holds to the end of the ray"
+    truth = f"expected {breaking.expected:.6g}"
+    if not math.isfinite(breaking.actual):
+        return f"{breaking.actual}, {truth}"
+    if breaking.actual == 0.0 and breaking.expected != 0.0:
+        return f"0, {truth}"
+    return f"{breaking.actual:.6g}, {truth}: {breaking.deviation:.3g} {breaking.unit}, bound {breaking.bound:.3g}"
+
+
+def closed_form(breaking: Breaking) -> str:
+    """Return the closed form, its value, and whether the breaking point is the one it gives."""
+    if breaking.form is None or breaking.form_value is None:
+        return ""
+    if breaking.agrees:
+        return f"{breaking.form} = {breaking.form_value:.10g}"
+    return f"DISAGREES with {breaking.form} = {breaking.form_value:.10g}"
+
+
+def disagreeing(breakings: Sequence[Breaking]) -> list[Breaking]:
+    """Return those whose declared closed form gives another number."""
+    return [breaking for breaking in breakings if breaking.declared and not breaking.agrees]
+
+
+def unanswered(breakings: Sequence[Breaking]) -> list[Breaking]:
+    """Return those along which the implementation did not answer."""
+    return [breaking for breaking in breakings if breaking.reason is not None]
+
+
+def undeclared(breakings: Sequence[Breaking], worst: Sequence[Worst]) -> list[Breaking | Worst]:
+    """Return the undeclared failures, one for each law and dtype."""
+    failures: list[Breaking | Worst] = [
+        *(breaking for breaking in breakings if breaking.value is not None and not breaking.expected_break),
+        *(case for case in worst if case.broken and case.declared is None),
+    ]
+    first: dict[tuple[str, str, str], Breaking | Worst] = {}
+    for failure in failures:
+        first.setdefault((failure.case, failure.law, failure.dtype), failure)
+    return list(first.values())
+
+
+def by_case(failures: Sequence[Breaking | Worst]) -> list[list[Breaking | Worst]]:
+    """Group failures by case."""
+    groups: dict[str, list[Breaking | Worst]] = {}
+    for failure in failures:
+        groups.setdefault(failure.case, []).append(failure)
+    return list(groups.values())
+
+
+def in_words(failures: Sequence[Breaking | Worst]) -> str:
+    """Return the failures of one case: the first law, the number of others, and the dtypes."""
+    laws = list(dict.fromkeys(failure.law for failure in failures))
+    dtypes = list(dict.fromkeys(failure.dtype for failure in failures))
+    others = f" and {count(len(laws) - 1, 'more law')}" if len(laws) > 1 else ""
+    return f"{failures[0].case} breaks {laws[0]}{others} in {', '.join(dtypes)}"
+
+
+def first_loss(passages: Sequence[Passage], case: str) -> str:
+    """Return the first operation of a case that leaves the range along a recorded ray, and from which parameter on."""
+    own = (passage for passage in passages if passage.case == case and passage.breaks_at is not None)
+    for passage in sorted(own, key=lambda passage: passage.dtype != "float32"):
+        station = next(station for station in passage.stations if station.broken)
+        if not all(map(math.isfinite, station.given)):
+            continue
+        for stage in station.stages:
+            if not all(map(math.isfinite, stage.values)):
+                value = next(number for number in stage.values if not math.isfinite(number))
+                shown = "NaN" if math.isnan(value) else f"{value:g}"
+                return f"{stage.operation} returns {shown} from t = {station.t!r} in {passage.dtype}"
+    return ""
+
+
+def survey_line(breakings: Sequence[Breaking], worst: Sequence[Worst]) -> str:
+    """Return the outcome of a survey as one plain sentence."""
+    points = sum(breaking.value is not None for breaking in breakings)
+    forms = [breaking for breaking in breakings if breaking.declared]
+    wrong, broken, silent = disagreeing(breakings), undeclared(breakings, worst), unanswered(breakings)
+    parts = [f"{points:,} breaking points on {len(breakings):,} rays", f"{len(worst):,} worst cases"]
+    if forms:
+        parts.append(f"{len(forms) - len(wrong)} of {len(forms)} declared closed forms agree")
+    if broken:
+        parts.append(f"undeclared failures: {'; '.join(in_words(failures) for failures in by_case(broken))}")
+    if silent:
+        parts.append(f"no answer on {len(silent):,} ray{'' if len(silent) == 1 else 's'}")
+    return f"survey: {'; '.join(parts)}"
+
+
+def summing(accumulator: Accumulator) -> str:
+    """Return width and order in words."""
+    if accumulator.width is None:
+        return "as if exact" if accumulator.order else "in an unknown width"
+    if accumulator.order == "nothing lost":
+        return f"as if in {accumulator.width} or wider"
+    return f"in {accumulator.width} {accumulator.order}"

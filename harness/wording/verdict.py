@@ -1,0 +1,206 @@
+"""The words of verdicts, from which terminal, report and Markdown take their text."""
+
+import textwrap
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from harness.findings.finding import findings
+from harness.record.property import unjudged
+from harness.record.schema import ANY, Mistake, Status, TensorText, Verdict, WorstExample
+from harness.wording.number import count
+
+NAMED = 3
+"""Maximum number of cases or laws that a line names."""
+
+
+def filled(text: str, width: int, indent: str) -> list[str]:
+    """Break a text into lines between words and indent all but the first; a word is never broken."""
+    return textwrap.wrap(text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+
+
+def verdict_line(verdicts: Sequence[Verdict], early: str = "") -> str:
+    """Return the verdict on all laws of a run as one plain sentence.
+
+    A law of a case counts once, however many verdicts it has on dtypes and devices. The sentence begins with ``early``,
+    the reason why the check ended early, as :func:`harness.record.command.early` returns it.
+    """
+    if early:
+        return verdict_line(verdicts).replace("verdict: ", f"verdict: {early}, the rest was not checked; ", 1)
+    counts = Counter(verdict.status for verdict in verdicts)
+    ran = laws_in(verdict for verdict in verdicts if verdict.status is not Status.SKIPPED)
+    if not verdicts:
+        return "verdict: none, no law was checked"
+    if not ran:
+        return f"verdict: none, every law was skipped ({counts[Status.SKIPPED]:,} skipped)"
+    silent = unjudged(verdicts)
+    nothing = f"; nothing was measured in {', '.join(silent)}" if silent else ""
+    outcome = "; ".join(_failures(verdicts, ran)) or _soundness(counts, ran)
+    many = f"{len(verdicts):,} verdicts: " if len(verdicts) > ran + counts[Status.SKIPPED] else ""
+    return f"verdict: {outcome}{nothing} ({many}{_tally(verdicts)})"
+
+
+def laws_in(verdicts: Iterable[Verdict]) -> int:
+    """Count the laws of all cases; a law with several dtypes or devices counts once."""
+    return len({(verdict.case, verdict.law) for verdict in verdicts})
+
+
+def _soundness(counts: Counter[Status], ran: int) -> str:
+    """Return that no defect was found, and in how many laws."""
+    declared = "undeclared " if counts[Status.EXPECTED] else ""
+    return f"no {declared}defect in {count(ran, 'law')}"
+
+
+def census_line(verdicts: Sequence[Verdict]) -> str:
+    """Return how much was checked: a silent skip would show here."""
+    cases = len({verdict.case for verdict in verdicts})
+    examples, rows = (sum(getattr(verdict, name) for verdict in verdicts) for name in ("examples", "rows"))
+    counted = [(cases, "case"), (len(verdicts), "verdict"), (examples, "example"), (rows, "row")]
+    ended = sum(verdict.cut_short for verdict in verdicts)
+    cut_short = f"; {count(ended, 'law')} {'was' if ended == 1 else 'were'} cut short by --seconds" if ended else ""
+    return f"checked: {', '.join(count(number, noun) for number, noun in counted)}{cut_short}"
+
+
+def skip_lines(verdicts: Iterable[Verdict]) -> list[str]:
+    """Return a line for each reason why laws were skipped, the most frequent first."""
+    skipped = [verdict for verdict in verdicts if verdict.status is Status.SKIPPED]
+    lines = []
+    for reason, number in Counter(verdict.reason or "no reason was recorded" for verdict in skipped).most_common():
+        names = dict.fromkeys(verdict.law for verdict in skipped if verdict.reason == reason)
+        dtypes = dict.fromkeys(verdict.dtype for verdict in skipped if verdict.reason == reason)
+        where = _first(names, "laws") + ("" if set(dtypes) == {ANY} else f" in {', '.join(dtypes)}")
+        lines.append(f"skipped: {reason} ({number:,}: {where})")
+    return lines
+
+
+def _first(names: Iterable[str], noun: str) -> str:
+    listed = list(names)
+    return ", ".join(listed) if len(listed) <= NAMED else f"{len(listed)} {noun}"
+
+
+def failing(verdicts: Iterable[Verdict]) -> list[Verdict]:
+    """Return the verdicts that make a run fail: broken laws first, then undiscovered declarations, then errors."""
+    order = [Status.BROKEN, Status.UNEXPECTED, Status.ERROR]
+    failures = [verdict for verdict in verdicts if verdict.status.fails]
+    return sorted(failures, key=lambda verdict: order.index(verdict.status))
+
+
+def _failures(verdicts: Sequence[Verdict], ran: int) -> list[str]:
+    """Return a phrase for each kind of failure: how many findings, on how many laws, in which cases."""
+    found = findings(verdicts)
+    phrases = []
+    for status, noun in ((Status.BROKEN, "defect"), (Status.UNEXPECTED, "declared failure"), (Status.ERROR, "error")):
+        own = [finding for finding in found if finding.status is status]
+        laws = laws_in(verdict for finding in found for verdict in finding.verdicts if verdict.status is status)
+        if own:
+            not_found = " not found" if status is Status.UNEXPECTED else ""
+            where = _named(list(dict.fromkeys(finding.case for finding in own)))
+            phrases.append(f"{count(len(own), noun)}{not_found} in {where}: {laws:,} of {count(ran, 'law')}")
+    return phrases
+
+
+def _named(cases: Sequence[str]) -> str:
+    return ", ".join(cases) if len(cases) <= NAMED else f"{len(cases):,} cases"
+
+
+def _tally(verdicts: Sequence[Verdict]) -> str:
+    """Return how many verdicts have each status; the numbers add up to all verdicts."""
+    counts = Counter(_kind(verdict) for verdict in verdicts)
+    holding, losing, expected = (counts[status.value] for status in (Status.HOLDS, Status.LOST, Status.EXPECTED))
+    failing = [Status.BROKEN, Status.UNEXPECTED, Status.ERROR]
+    others = [*(status.value for status in failing), NOT_REQUIRED, Status.UNCLAIMED.value, Status.SKIPPED.value]
+    parts = [
+        f"{holding:,} {'holds' if holding == 1 else 'hold'}",
+        *([count(expected, "expected failure")] if expected else []),
+        *([f"{losing:,} {'loses' if losing == 1 else 'lose'} digits"] if losing else []),
+        *(f"{counts[kind]:,} {_SAID.get(kind, kind)}" for kind in others if counts[kind]),
+    ]
+    return ", ".join(parts)
+
+
+NOT_REQUIRED = "not required"
+"""Kind of a failure that loses no digits of a value and is no defect."""
+
+OF_DIGITS = {"value", "length", "gradient"}
+"""Groups of laws that can lose digits."""
+
+_SAID = {Status.UNEXPECTED.value: "not found", Status.ERROR.value: "with an error"}
+"""Kinds whose words in the tally differ from the status."""
+
+
+def _kind(verdict: Verdict) -> str:
+    is_no_loss = verdict.status is Status.LOST and verdict.group not in OF_DIGITS
+    return NOT_REQUIRED if is_no_loss else verdict.status.value
+
+
+def violation_block(verdict: Verdict) -> str:
+    """Return the violation of a verdict as the fixed block of text that terminal, report and records share.
+
+    Raises
+    ------
+    ValueError
+        If the verdict carries no violation.
+    """
+    violation = verdict.violation
+    if violation is None:
+        raise ValueError(f"{verdict.case} does not break {verdict.law} [{verdict.where}]")
+    verb = {Status.BROKEN: "breaks", Status.LOST: "loses digits in"}.get(verdict.status, "breaks, as declared,")
+    place = f"({', '.join(map(str, violation.place))}{',' if len(violation.place) == 1 else ''})"
+    examples = [f"{name} = {spelled(value)}" for name, value in violation.example.items()]
+    facts = [
+        *([("observed", violation.seen)] if violation.seen else []),
+        *([("mistake", _mistake_line(violation.named))] if violation.named is not None else []),
+        ("statement", verdict.statement),
+        ("source", verdict.source),
+        ("actual", f"{violation.actual!r} at {place}" if violation.place else f"{violation.actual!r}"),
+        ("expected", f"{violation.expected!r}"),
+        (
+            "deviation",
+            f"{violation.deviation:.6g} {verdict.unit}, bound {violation.bound:.6g} {verdict.unit}; "
+            f"{violation.over} of {violation.of} elements over",
+        ),
+        *(("example" if i == 0 else "", text) for i, text in enumerate(examples)),
+        ("replay", violation.replay),
+        *([("worst", _worst_line(violation.worst, verdict.unit))] if violation.worst is not None else []),
+        ("look at", violation.cause),
+    ]
+    lines = [f"{verdict.case} {verb} {verdict.law} [{verdict.where}]"]
+    lines += [f"  {label:<9}  {text}" for label, text in facts]
+    return "\n".join(lines)
+
+
+def _mistake_line(mistake: Mistake) -> str:
+    """Return the sentence of a named mistake with its place."""
+    return f"{mistake.sentence} ({mistake.place})" if mistake.place is not None else mistake.sentence
+
+
+def _worst_line(worst: WorstExample, unit: str) -> str:
+    """Return the worst example as one line, with the bound for its inputs."""
+    inputs = ", ".join(f"{name} = {spelled(value)}" for name, value in worst.example.items())
+    outcome = f"{worst.actual!r}, expected {worst.expected!r},"
+    return f"{worst.deviation:.6g} {unit}, bound {worst.bound:.6g}: {outcome} at {inputs}; replay {worst.replay}"
+
+
+def spelled(value: object) -> str:
+    """Spell an input out: nested as its shape says, each float also in decimal where there are few."""
+    if not isinstance(value, TensorText):
+        return str(value)
+    if len(value.values) > SPELLED_OUT or not value.values:
+        return f"{value.dtype} tensor of shape {list(value.shape)}; the replay reproduces its values"
+    exact = nested(list(value.values), value.shape)
+    if not value.dtype.startswith(("float", "bfloat")):
+        return exact
+    return f"{exact} = {nested([f'{float.fromhex(text):.17g}' for text in value.values], value.shape)}"
+
+
+SPELLED_OUT = 16
+"""Tensors with more elements are named by their shape in the block."""
+
+
+def nested(texts: list[str], shape: tuple[int, ...]) -> str:
+    """Return the elements of a tensor, row-major, in brackets as its shape says."""
+    if not shape:
+        return texts[0]
+    if len(shape) == 1:
+        return f"[{', '.join(texts)}]"
+    size = len(texts) // shape[0] if shape[0] else 0
+    return f"[{', '.join(nested(texts[i * size : (i + 1) * size], shape[1:]) for i in range(shape[0]))}]"

@@ -1,0 +1,84 @@
+"""Verdicts for other programs: JSON, JUnit XML and Markdown."""
+
+import json
+from collections.abc import Sequence
+from xml.etree import ElementTree
+
+import pytest
+import torch
+from torch import Tensor
+
+import harness
+from harness.display.document import to_json, to_junit, to_markdown
+from harness.record import Verdict
+from harness.wording import verdict_line
+
+
+def naive(x: Tensor) -> Tensor:
+    """The definition."""
+    return x.exp() / x.exp().sum(-1, keepdim=True)
+
+
+def shouts(x: Tensor) -> Tensor:
+    """Raises an error whose text would end a document."""
+    raise ValueError("]]> </testsuite> | ``` \x1b[31m \x00 <script>")
+
+
+@pytest.fixture(scope="module")
+def verdicts() -> Sequence[Verdict]:
+    """Return one verdict of each status."""
+    laws, dtypes = ["value", "calls_agree"], ["float32"]
+    broken = harness.check(naive, "softmax", laws=laws, dtypes=dtypes)
+    expected = harness.check(naive, "softmax", laws=["value"], dtypes=["float64"], breaks={"value": "overflow"})
+    unexpected = harness.check(
+        torch.softmax, "softmax", laws=["no_rows"], dtypes=dtypes, breaks={"no_rows": "?"}, call=_dim
+    )
+    skipped = harness.check(naive, "softmax", laws=["gradient"], dtypes=dtypes, call="numpy")
+    return [*broken, *expected, *unexpected, *skipped, *harness.check(shouts, "softmax", laws=["value"], dtypes=dtypes)]
+
+
+def _dim(f: object, x: Tensor) -> Tensor:
+    return torch.softmax(x, -1)
+
+
+def test_json_is_the_records_and_the_verdict(verdicts: Sequence[Verdict]) -> None:
+    """Every record can be read back."""
+    document = json.loads(to_json(verdicts))
+    assert document["verdict"] == verdict_line(verdicts)
+    again = [Verdict.model_validate(one) for one in document["verdicts"]]
+    assert [one.model_dump_json() for one in again] == [one.model_dump_json() for one in verdicts]
+
+
+def test_junit_has_a_test_for_each_law_and_dtype(verdicts: Sequence[Verdict]) -> None:
+    """Failures contain the violation block, and text of an implementation is escaped."""
+    root = ElementTree.fromstring(to_junit(verdicts))  # noqa: S314 - our own
+    tests = {(one.get("classname"), one.get("name")): one for one in root.iter("testcase")}
+    assert len(tests) == len(verdicts)
+    (failure,) = [
+        one.find("failure") for key, one in tests.items() if key[1] == "value [float32]" and "naive" in key[0]
+    ]
+    assert failure is not None
+    assert "0x1.62e43p+6" in (failure.text or "")
+    results = {child.tag for one in tests.values() for child in one}
+    assert results == {"failure", "error", "skipped"}
+    assert root.find("testsuite").get("tests")
+
+
+def test_markdown_shows_a_table_and_the_blocks(verdicts: Sequence[Verdict]) -> None:
+    """They are in a fence that no text closes."""
+    text = to_markdown(verdicts)
+    assert text.startswith("**verdict: ")
+    assert "| law " in text
+    assert "subtract the row maximum first" in text
+    assert "````text" in text
+    assert "\x1b" not in text
+    assert "\x00" not in text
+
+
+def test_every_format_says_what_kind_of_thing_it_is() -> None:
+    """Each output format has the properties once, next to the verdicts."""
+    spread = harness.check(lambda x: x.var(-1), "variance", laws=["value"], dtypes=["float32"])
+    said = "agrees with `--declare correction=1`"
+    assert said in json.loads(to_json(spread, spread.properties))["properties"][0]
+    assert said in to_junit(spread, spread.properties)
+    assert "agrees with" in to_markdown(spread, spread.properties)

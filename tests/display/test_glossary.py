@@ -1,0 +1,66 @@
+"""The glossary: every word has a meaning and an example, and ``harness explain`` prints it."""
+
+import re
+from pathlib import Path
+
+import pytest
+from samples.command import Command
+
+from harness.contracts import contracts
+from harness.display.glossary import Entry, entries, entry
+from harness.display.listing import explain
+from harness.error import UsageError
+
+PAGE = (Path(__file__).parents[2] / "docs" / "glossary.md").read_text(encoding="utf-8")
+WORDS = re.findall(r"^## (.+)$", PAGE, re.M)
+NEEDED = {
+    *("case", "contract", "law", "example", "actual", "expected", "deviation", "bound", "ray", "breaking point"),
+    *("verdict", "defect", "lost digits", "finding", "property", "survey", "record", "run", "gate"),
+}
+"""Words that the glossary must have."""
+
+
+def test_the_installed_glossary_is_the_page() -> None:
+    """It is in alphabetical order, without duplicates."""
+    assert list(entries()) == WORDS
+    keys = [word.replace("-", "") for word in WORDS]
+    assert keys == sorted(set(keys))
+    assert set(WORDS) >= NEEDED
+
+
+@pytest.mark.parametrize("each", entries().values(), ids=lambda each: each.word)
+def test_a_word_has_one_sentence_and_one_example(each: Entry) -> None:
+    """``harness explain`` prints both."""
+    assert each.meaning.endswith(".")
+    assert len(re.findall(r"\.(?: |$)", each.meaning)) == 1
+    assert f"Example: {each.example}" in " ".join(PAGE.split())
+    assert explain(each.word) == f"{each.word}\n  meaning     {each.meaning}\n  example     {each.example}"
+
+
+def test_no_word_hides_a_law() -> None:
+    """Words of the glossary and laws have different names."""
+    assert not {law.name for contract in contracts().values() for law in contract.laws} & {*entries()}
+
+
+@pytest.mark.parametrize("typed", ["breaking point", "Breaking Points", "breaking_point", "breaking-point"])
+def test_a_word_is_found_as_people_type_it(typed: str) -> None:
+    """Upper case, hyphens, underscores and the plural are accepted."""
+    found = entry(typed)
+    assert found is not None
+    assert found.word == "breaking point"
+
+
+def test_an_unknown_word_is_a_usage_error() -> None:
+    """The message suggests the nearest word or law."""
+    assert entry("vaule") is None
+    with pytest.raises(UsageError, match=r"^unknown law or word `vaule`; did you mean `value`\?$"):
+        explain("vaule")
+
+
+def test_the_command_prints_an_entry(workplace: Path, harness_command: Command) -> None:
+    """An entry can be given in place of a law, and a misspelled word gets a suggestion."""
+    done = harness_command("explain", "breaking-points")
+    assert done.returncode == 0
+    assert done.stdout.startswith("breaking point\n  meaning     The first representable number on a ray")
+    assert "\n  example     88.72283935546875 " in done.stdout
+    assert "did you mean `headroom`?" in harness_command("explain", "headrom").stderr

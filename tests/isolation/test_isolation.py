@@ -1,0 +1,257 @@
+"""Code in a separate process: the same verdicts, plain messages, no remaining processes or files."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from samples.command import Command
+from torch import Tensor
+
+from harness.case import Case
+from harness.error import UsageError
+from harness.isolation.fork_server import SERVER
+from harness.isolation.limits import Limits
+from harness.isolation.lost_worker import OUT_OF_MEMORY, SILENT, loss
+from harness.record import Fault, RunFolder, Status, Verdict
+from harness.surveyor.plan import Survey
+from harness.verdict.campaign import Campaign
+from harness.verdict.job import jobs
+
+HOMEWORK = """
+def softmax(x):
+    return x.exp() / x.exp().sum(-1, keepdim=True)
+"""
+
+
+@pytest.fixture
+def homework(workplace: Path) -> Path:
+    """Write a student's file in a folder below the working directory."""
+    file = workplace / "week 1" / "homework.py"
+    file.parent.mkdir()
+    file.write_text(HOMEWORK, encoding="utf-8")
+    return file
+
+
+def test_isolation_changes_no_verdict(homework: Path) -> None:
+    """All but durations is equal for any number of processes."""
+    laws = ["value", "rows_sum_to_one", "gradient", "calls_agree", "row_alone"]
+    campaign = Campaign("week 1/homework.py:softmax", "softmax", laws=laws, dtypes=["float32", "float16"])
+    here, one, two = (
+        [verdict.model_dump_json(exclude={"duration_s"}) for verdict in verdicts]
+        for verdicts in (campaign.run(), campaign.run(limits=Limits()), campaign.run(processes=2, limits=Limits()))
+    )
+    assert here == one == two
+    assert len(here) == 10
+
+
+def test_the_side_that_reports_imports_no_torch(homework: Path) -> None:
+    """It therefore starts at once."""
+    code = (
+        "import sys; from harness.verdict.campaign import Campaign; from harness.isolation.limits import Limits; "
+        "campaign = Campaign('week 1/homework.py:softmax', 'softmax', laws=['value'], dtypes=['float32']); "
+        "(verdict,) = campaign.run(limits=Limits()); "
+        "assert verdict.status == 'broken' and 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ("import os\nos._exit(5)", "the import ends the process with exit code 5"),
+        ("import os\nos.abort()", "the import ends the process with SIGABRT"),
+        ("import sys\nsys.exit('not today')", "SystemExit: not today"),
+        ("1 / 0", "ZeroDivisionError"),
+        ("while True: pass", "the import does not finish within 4 s"),
+    ],
+    ids=["exits", "aborts", "leaves", "raises", "hangs"],
+)
+def test_a_file_that_cannot_be_imported_is_the_users_error(workplace: Path, body: str, text: str) -> None:
+    """The message has the reason."""
+    Path("broken.py").write_text(f"{body}\n", encoding="utf-8")
+    with pytest.raises(UsageError, match="cannot import") as caught:
+        list(Campaign("broken.py:f", "softmax").run(limits=Limits(load_s=4.0 if "while" in body else 120.0)))
+    assert text in str(caught.value)
+
+
+def test_an_import_that_changes_a_setting_is_noticed_once(workplace: Path) -> None:
+    """The setting is restored, so that the laws are decided as for any other file."""
+    code = "import torch\n\ntorch.set_default_dtype(torch.float64)\n\n\ndef f(x):\n    return x.softmax(-1)\n"
+    Path("wide.py").write_text(code, encoding="utf-8")
+    campaign = Campaign("wide.py:f", "softmax", laws=["value", "any_mode"], dtypes=["float32"])
+    value, mode = campaign.run(limits=Limits())
+    assert value.status is Status.HOLDS
+    assert (mode.status, mode.fault) == (Status.ERROR, Fault.STATE)
+    words = "the import of wide.f changes torch's default dtype from torch.float32 to torch.float64 (restored)"
+    assert mode.reason == words
+
+
+def test_no_process_is_left_behind(workplace: Path) -> None:
+    """Workers and their child processes end."""
+    code = "import subprocess\n\ndef f(x):\n    subprocess.Popen(['sleep', '1000'])\n    return x.softmax(-1)\n"
+    Path("starts.py").write_text(code, encoding="utf-8")
+    verdicts = list(Campaign("starts.py:f", "softmax", laws=["no_rows"], dtypes=["float32"]).run(limits=Limits()))
+    assert [verdict.fault for verdict in verdicts] == [Fault.STATE]
+    deadline = time.monotonic() + 10.0
+    while any("sleep" in child.name() for child in psutil.Process().children(recursive=True)):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_an_interrupt_ends_the_workers(homework: Path) -> None:
+    """Closing the generator of verdicts early ends them too. Warm workers of an earlier test do not count."""
+    before = {child.pid for child in psutil.Process().children(recursive=True)}
+    verdicts = Campaign("week 1/homework.py:softmax", "softmax", dtypes=["float32"]).run(limits=Limits())
+    assert next(iter(verdicts)).status is Status.BROKEN
+    verdicts.close()  # type: ignore[attr-defined]
+    left = {child.pid for child in psutil.Process().children(recursive=True)} - before
+    assert left <= {SERVER.pid}
+
+
+def test_a_module_of_the_folder_replaces_no_module_of_the_harness(workplace: Path) -> None:
+    """A user's file may have the name of a module that the harness needs."""
+    Path("json.py").write_text("raise SystemExit\n", encoding="utf-8")
+    Path("homework.py").write_text(HOMEWORK, encoding="utf-8")
+    verdicts = Campaign("homework.py:softmax", "softmax", laws=["no_rows"], dtypes=["float32"]).run(limits=Limits())
+    assert [verdict.status for verdict in verdicts] == [Status.HOLDS]
+
+
+def test_the_first_call_may_take_the_time_that_compiling_takes(workplace: Path) -> None:
+    """The first call has a separate limit, once per compilation. Later calls have the usual limit."""
+    sleeps = "import time\ncalls = []\n\ndef f(x):\n    calls.append(x)\n    time.sleep({})\n    return x.softmax(-1)\n"
+    Path("early.py").write_text(sleeps.format("2.5 if len(calls) == 1 else 0.0"), encoding="utf-8")
+    Path("late.py").write_text(sleeps.format("2.5 if len(calls) == 2 else 0.0"), encoding="utf-8")
+    facts = {"laws": ["rows_sum_to_one"], "dtypes": ["float32"]}
+    found = {
+        file: next(iter(Campaign(f"{file}.py:f", "softmax", **facts).run(limits=Limits(call_s=1.5))))
+        for file in ("early", "late")
+    }
+    assert found["early"].status is Status.HOLDS
+    assert found["late"].fault is Fault.HUNG
+    assert "a call did not return within 1.5 s" in str(found["late"].reason)
+
+
+COMPILED = """
+import logging, time, torch
+
+def backend(graph, inputs):
+    logging.warning("another shape")
+    time.sleep(1.6)
+    return graph.forward
+
+@torch.compile(backend=backend)
+def f(x):
+    return x.softmax(-1)
+"""
+
+
+def test_a_compiler_has_its_own_time_in_every_call_that_it_compiles_in(workplace: Path) -> None:
+    """Its log does not count as printing."""
+    Path("compiled.py").write_text(COMPILED, encoding="utf-8")
+    campaign = Campaign("compiled.py:f", "softmax", laws=["rows_sum_to_one"], dtypes=["float32"], examples=4)
+    (verdict,) = campaign.run(limits=Limits(call_s=1.2))
+    assert (verdict.status, verdict.reason) == (Status.HOLDS, None)
+
+
+def test_only_the_shipped_cases_are_not_watched() -> None:
+    """They are trusted, and many. A package of another author is watched in this process too."""
+    printing = Case(_prints, "softmax")
+    for watched, came in ((False, (Status.HOLDS, None)), (True, (Status.ERROR, Fault.PRINTED))):
+        (job,) = jobs([printing], laws=["calls_agree"], dtypes=["float32"], watched=watched)
+        verdict = Campaign().decide(job)
+        assert (verdict.status, verdict.fault) == came
+    for target in ("cases.binary", "hostile.rude"):
+        assert {job.watched for job in Campaign(target).load().jobs} == {target == "hostile.rude"}
+        parts = Survey(target).load().parts
+        assert {part.job.watched for part in parts} == {target == "hostile.rude"}
+
+
+def _prints(x: Tensor) -> Tensor:
+    print("ours")  # noqa: T201 - that is what is not looked at
+    return x.softmax(-1)
+
+
+REWRITES = """
+from pathlib import Path
+
+def softmax(x):
+    for file in Path().glob("**/verdicts.jsonl"):
+        file.write_text(file.read_text().replace('"broken"', '"holds"'))
+    return x.softmax(-1) * 1.25
+"""
+
+
+@pytest.mark.usefixtures("one_worker")
+def test_a_run_that_the_code_rewrites_is_refused(workplace: Path, harness_command: Command) -> None:
+    """The change is noticed during the run and when the run is read."""
+    Path("rewrites.py").write_text(REWRITES, encoding="utf-8")
+    laws = ["--law", "value", "--law", "row_alone", "--law", "any_position"]
+    done = harness_command("check", "rewrites.py:softmax", *laws, "--dtypes", "float32", "--run", "it")
+    assert done.returncode == 2
+    assert "was altered" in done.stderr
+    with pytest.raises(UsageError, match="altered"):
+        list(RunFolder.named("it").read(Verdict))
+
+
+@pytest.mark.parametrize("does", ["list(hands.answers([0]))", "time.sleep(1000)"], ids=["in a call", "between calls"])
+def test_a_killed_command_leaves_no_process_and_no_file(does: str, workplace: Path) -> None:
+    """The judge, the sleeping user code and their folder disappear."""
+    Path("sleeps.py").write_text("import time\n\ndef f(x):\n    time.sleep(1000)\n", encoding="utf-8")
+    scratch = workplace / "scratch"
+    scratch.mkdir()
+    code = (
+        "import time; from harness.verdict.campaign import Campaign; from harness.execution.runner import carry_out; "
+        "from harness.isolation.limits import Limits\n"
+        "plan = Campaign('sleeps.py:f', 'softmax', laws=['no_rows'], dtypes=['float32'])\n"
+        f"with carry_out(plan, limits=Limits(call_s=500.0, first_call_s=500.0)) as hands: print(flush=True); {does}"
+    )
+    environment = {**os.environ, "TMPDIR": str(scratch)}
+    with subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE) as command:
+        assert command.stdout is not None
+        command.stdout.readline()
+        below = _wait_for(lambda: psutil.Process(command.pid).children(recursive=True), 3)
+        assert any(scratch.iterdir())
+        command.kill()
+    _wait_for(lambda: [None] * (not any(_lives(process) for process in below)), 1)
+    _wait_for(lambda: [None] * (not any(scratch.iterdir())), 1)
+
+
+def _wait_for(found: Callable[[], list[Any]], count: int) -> list[Any]:
+    deadline = time.monotonic() + 60.0
+    while len(seen := found()) < count:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return seen
+
+
+def _lives(process: psutil.Process) -> bool:
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+
+
+@pytest.mark.parametrize(
+    ("code", "fault", "text"),
+    [
+        (None, Fault.HUNG, "within 120 s"),
+        (-14, Fault.HUNG, "within 10 s (homework.py, line 7)"),
+        (OUT_OF_MEMORY, Fault.MEMORY, "4 GiB"),
+        (SILENT, Fault.STATE, "closes files"),
+        (-11, Fault.KILLED, "SIGSEGV (segmentation fault)"),
+        (-15, Fault.KILLED, "SIGTERM"),
+        (0, Fault.EXITED, "exit code 0"),
+    ],
+)
+def test_each_way_of_losing_a_process_has_its_sentence(code: int | None, fault: Fault, text: str) -> None:
+    """The place of a hang is read from the stack dump, without frames of Python and installed packages."""
+    stack = (
+        "Stack (most recent call first):\n"
+        f'  File "{os.__file__}", line 5 in wait\n  File "/home/a/homework.py", line 7 in softmax\n'
+    )
+    found = loss(code, stack, Limits())
+    assert found.fault is fault
+    assert text in found.sentence

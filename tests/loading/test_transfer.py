@@ -1,0 +1,101 @@
+"""Results of loaders cross to another process and back unchanged, and malformed data is refused."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from harness.loading import transfer
+from harness.loading.content import Opaque, digest
+from harness.loading.exercise import EXERCISES
+from harness.loading.reader import Epoch
+from harness.loading.source import Facts
+from harness.loading.tagged import Tag
+
+STATE = (("torch", "a state"),)
+
+
+def crossed(value: Any) -> Any:
+    """Return an object after its transfer."""
+    return transfer.read(transfer.spelled(transfer.outward(value)))
+
+
+def test_an_epoch_arrives_as_it_was_read() -> None:
+    """Samples and their tags are equal."""
+    samples = [{"0": torch.tensor([1.0, 2.0]), "1": i} for i in range(3)]
+    tags = [Tag(index, 0, ()) for index in range(3)]
+    epoch = crossed(Epoch(samples, [2, 1], tags, ended=True, seconds=0.5))
+    assert [digest(sample) for sample in epoch.samples] == [digest(sample) for sample in samples]
+    assert (epoch.sizes, epoch.tags, epoch.ended, epoch.seconds) == ([2, 1], tags, True, 0.5)
+
+
+def test_two_fetches_that_drew_the_same_are_two() -> None:
+    """Two workers with copies of a generator remain two fetches, and the samples of a fetch stay together."""
+    drew = (*STATE,)
+    fetched = [Tag(0, 0, drew), Tag(1, 0, drew), Tag(2, 1, (*STATE,))]
+    first, second, other = crossed(Epoch([{}] * 3, [3], fetched, ended=True)).tags
+    assert first.drew is second.drew
+    assert first.drew == other.drew
+    assert first.drew is not other.drew
+
+
+@pytest.mark.parametrize(
+    "leaf",
+    [torch.ones(2, dtype=torch.complex64), torch.ones(2, 2).to_sparse(), b"bytes", {1, 2}, 2**70, "x" * 2**17],
+    ids=["complex", "sparse", "bytes", "set", "large", "long"],
+)
+def test_what_cannot_go_is_known_by_what_it_is_made_of(leaf: Any) -> None:
+    """Equal objects stay equal, and different ones stay different."""
+    first, again = (transfer.outward([{"0": leaf}])[0] for _ in range(2))
+    assert isinstance(first["0"], Opaque)
+    assert digest(first) == digest(again)
+    assert digest(first) != digest(transfer.outward([{"0": [leaf, leaf]}])[0])
+
+
+MALFORMED: list[tuple[str, Any]] = [
+    ("show", {"by_index": True}),
+    ("deliver", [Facts()]),
+    ("deliver", None),
+    ("read_directly", [{"0": torch.ones(2, dtype=torch.complex64)}]),
+    ("read_directly", [{"0": torch.ones(1).expand(2**40)}]),
+    ("read_directly", [{"0": torch.ones(2, device="meta")}]),
+    ("read_directly", [{"0": object()}]),
+    ("read_twice", [[], []]),
+    ("announce", [-1, None]),
+    ("announce", [True, None]),
+    ("use_memory", [1.5]),
+    ("stay", 1),
+    ("seed_and_begin", [{"torch": 1}, {}]),
+    ("set_epochs", [Epoch(), Epoch()]),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), MALFORMED)
+def test_what_has_not_its_form_is_not_taken(name: str, value: Any) -> None:
+    """The sender does not matter."""
+    with pytest.raises(transfer.UnreadableError):
+        transfer.FORMS[name](value)
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        ["epoch", [{}], [2], [], [], True, 0.0],
+        ["epoch", [{}], [1], [[0, 0, 1]], [[["torch", "a"]]], True, 0.0],
+        ["epoch", [{}], [1], [], [], True, -1.0],
+        ["epoch", [{}], [1], [], [], 1, 0.0],
+        ["facts", 1],
+        ["opaque", "kind"],
+        "epoch",
+    ],
+    ids=str,
+)
+def test_no_object_is_made_of_what_stands_for_none(spelled: Any) -> None:
+    """Counts that do not add up, tags without samples and negative times are refused."""
+    with pytest.raises(transfer.UnreadableError):
+        transfer.read(spelled)
+
+
+def test_each_exercise_has_its_form() -> None:
+    """The result of each exercise can be read."""
+    assert EXERCISES.keys() == transfer.FORMS.keys()
