@@ -102,6 +102,15 @@ def test_every_environment_the_documents_name_is_in_tox_ini() -> None:
             assert f"[testenv:{name}]" in tox
 
 
+def test_every_file_that_contributing_names_exists() -> None:
+    """Its table says where to make a change, so it has to name files that exist."""
+    named = re.findall(
+        r"`((?:harness|reports|tests|docs)/[\w/.*]+)`", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    )
+    assert len(named) > 25
+    assert [name for name in named if not list(ROOT.glob(name))] == []
+
+
 @pytest.mark.parametrize("job", ["gate", "mutants", "laws", "types", "judged"])
 def test_ci_runs_the_commands_of_a_job_in_a_shared_environment(job: str) -> None:
     """The commands, their order, and the selection of test modules are the same."""

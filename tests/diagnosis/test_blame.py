@@ -25,7 +25,7 @@ class Norm(torch.nn.Module):
 
 
 def softmax(x):
-    """Größe: ein Zeichen ist mehr als ein Byte."""
+    """Größe: é takes two bytes."""
     é = torch.exp(x); return é / é.sum(dim=0, keepdim=True)
 
 
