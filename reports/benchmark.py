@@ -1,6 +1,6 @@
 """The benchmarks of a run, each with its place in the run.
 
-The report shows the median of the rounds with the interquartile range. The rounds come from one process, so the range
+The report shows the median of the rounds with the interquartile range. All rounds run in a single process, so the range
 is the spread of the rounds and not a confidence interval.
 """
 

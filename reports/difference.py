@@ -45,21 +45,7 @@ COLUMNS = ("kind", "case", "what", "where", "before", "after", "change")
 
 
 def differences(before: Frames, after: Frames, *, same_machine: bool) -> pd.DataFrame:
-    """Return the changes from one run to another.
-
-    Parameters
-    ----------
-    before, after
-        The frames of the earlier and of the later run.
-    same_machine
-        Whether both ran on the same kind of processor; otherwise times are not compared.
-
-    Returns
-    -------
-    changes
-        Columns ``kind`` (law, breaking point or time), ``case``, ``what``, ``where``, ``before``, ``after`` and
-        ``change``, all text, the most urgent first.
-    """
+    """Return the changes between two runs, the most urgent first; compare times only on the same machine."""
     parts = [_laws(before.verdicts, after.verdicts), _points(before.breakings, after.breakings)]
     if same_machine:
         parts += [_times(name, before[name], after[name]) for name in TIMED]
@@ -69,7 +55,7 @@ def differences(before: Frames, after: Frames, *, same_machine: bool) -> pd.Data
 
 
 def tally(changes: pd.DataFrame) -> dict[Change, int]:
-    """Return the number of changes of each kind, the most urgent first, without zeros."""
+    """Count the changes by kind, the most urgent first, without zeros."""
     counts = changes["change"].value_counts()
     return {change: int(counts[change.value]) for change in Change if change.value in counts}
 

@@ -54,7 +54,7 @@ class Figure:
     columns
         Panels in a row of a wide window.
     claim
-        The result of this run as a title; empty if the title has it.
+        The result of this run as a title; empty if the title states the result.
     """
 
     kind: ClassVar[str] = "figure"

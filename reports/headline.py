@@ -145,7 +145,7 @@ def origin(reading: Reading) -> Iterator[tuple[str, str, str]]:
 
 
 def _words(reading: Reading) -> Iterator[str]:
-    """Yield the meaning of each term that a new reader may not know."""
+    """Yield the meaning of every term that a new reader may not know."""
     statuses = {verdict.status for verdict in reading.verdicts}
     if statuses & {Status.EXPECTED, Status.UNEXPECTED}:
         yield "expected failure: declared in the code with its reason"

@@ -1,4 +1,4 @@
-"""Digests: the few figures of each earlier run that a report shows."""
+"""Digests: the few figures of every earlier run that a report shows."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ BATCH = 256
 
 @dataclass(frozen=True)
 class Digest:
-    """The figures of one run, few enough for a report on a hundred runs.
+    """The figures of a run, few enough for a report on a hundred runs.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ class Digest:
         Number of breaking points; ``None`` without a survey.
     step_times, best_rates
         Columns ``family``, ``case``, ``style`` and ``value``: the CPU time of a step at :data:`BATCH` in seconds, and
-        the highest rate of each loader in samples per second.
+        the highest rate per loader in samples per second.
     """
 
     head: Run
@@ -69,6 +69,6 @@ class Digest:
 
 
 def _best(measured: pd.DataFrame, column: str, *, fewest: bool) -> pd.DataFrame:
-    """Return the smallest or the largest value of each case."""
+    """Return the smallest or the largest value per case."""
     groups = measured.groupby(["family", "case", "style"], sort=False)[column]
     return (groups.min() if fewest else groups.max()).rename("value").reset_index()

@@ -57,17 +57,7 @@ def survey_card(
     *,
     broken: bool,
 ) -> str:
-    """Return a survey as HTML: its result in a sentence, the interactive figure, and the error against the inputs.
-
-    Parameters
-    ----------
-    title, sentences
-        The result and remarks on it.
-    passages, profiles, breakings
-        Records of the survey.
-    broken
-        Whether there is an undeclared failure.
-    """
+    """Return a survey as HTML: its result in a sentence, the interactive figure, and the error against the inputs."""
     page = (
         templates()
         .get_template("card.html.j2")

@@ -1,6 +1,6 @@
-"""Observations: every number of one or many runs in one tidy frame, one row a number.
+"""Observations: every number of one or many runs in one tidy frame, with a row for each number.
 
-This is what a notebook starts from::
+A notebook starts with these lines::
 
     import reports
 
@@ -62,9 +62,9 @@ def load(*runs: str | Path) -> pd.DataFrame:
     Returns
     -------
     observations
-        One row for each number: the run, what the number is about, ``measure``, ``value``, ``unit``, and the ``record``
-        it is from. Its columns are :data:`OBSERVATIONS`; what does not concern a number is missing. Rows stand in the
-        order of the runs' creation.
+        One row for each number: the run, the subject of the number, ``measure``, ``value``, ``unit``, and its
+        ``record``. The columns are :data:`OBSERVATIONS`; columns that do not concern a number are missing. The rows
+        follow the order of the runs' creation.
 
     Raises
     ------
@@ -74,7 +74,7 @@ def load(*runs: str | Path) -> pd.DataFrame:
     Warns
     -----
     UserWarning
-        If a command that filled a run did not come to its end.
+        If a command that filled a run ended early.
     """
     found = find(*runs)
     for run in found:
@@ -107,7 +107,7 @@ def _folders(run: str | Path) -> list[RunFolder]:
 
 
 def observed(head: Run, frames: Frames) -> pd.DataFrame:
-    """Return the observations of one run."""
+    """Return the observations of a run."""
     long = [_melted(name, frame) for name, frame in frames.items() if len(frame)]
     rows = _typed(pd.concat([part for part in long if len(part)] or [pd.DataFrame()], ignore_index=True))
     facts = (head.name, pd.Timestamp(head.created), head.environment.processor, head.environment.torch)

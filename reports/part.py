@@ -129,7 +129,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Index:
-    """The index of all sheets of one kind."""
+    """The index of the sheets of a kind."""
 
     kind: ClassVar[str] = "index"
 

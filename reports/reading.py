@@ -70,14 +70,14 @@ class Learned:
 
 @dataclass(frozen=True)
 class Reading:
-    """Head, verdicts, proofs, images and frames of one run, with the results of earlier runs.
+    """Head, verdicts, proofs, images and frames of a run, with the results of earlier runs.
 
     Parameters
     ----------
     head, verdicts, proofs, images, frames
         Contents of the run.
     digests
-        A digest of each run, oldest first, this one last; empty if the report has only one run.
+        Digests of the runs, oldest first, this one last; empty if the report has only one run.
     changes
         Changes since the last run, see :func:`reports.difference.differences`; ``None`` without one.
     gate
@@ -109,15 +109,7 @@ class Reading:
     learned: Learned = field(default_factory=Learned)
 
     def of(self, column: str, value: str) -> "Reading":
-        """Return the part of the run about one contract, family or case.
-
-        Parameters
-        ----------
-        column
-            ``contract``, ``family`` or ``case``; records and frames without this column stay unchanged.
-        value
-            The value to keep.
-        """
+        """Return the part about one contract, family or case; keep records and frames without this column unchanged."""
         return replace(
             self,
             verdicts=_about(self.verdicts, column, value),

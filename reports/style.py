@@ -1,7 +1,7 @@
 """The house style of figures: one color a style, the Okabe-Ito palette, and the sheet every figure is drawn under.
 
-Vermilion, blue and green keep a contrast of at least 3 to 1 on the light and on the dark page, and stay apart for
-the common kinds of color blindness. No figure relies on them alone: marker and line width differ too.
+Vermilion, blue and green have a contrast of at least 3 to 1 on the light and on the dark page. They remain distinct for
+the common kinds of color blindness. Markers and line widths also differ, so no figure relies on colors alone.
 """
 
 from collections.abc import Iterator

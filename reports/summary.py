@@ -100,7 +100,7 @@ def surveyed(survey: Surveyed, passages: Sequence[Passage] = ()) -> list[str]:
 
 
 def _broken(failures: Sequence[Breaking | Worst], passages: Sequence[Passage]) -> str:
-    """Return the undeclared failures of one case, and the operation that causes them if calls show it."""
+    """Return the undeclared failures of a case, and the operation that causes them if calls show it."""
     cause = first_loss(passages, failures[0].case)
     return f"{in_words(failures)}, found by the survey{f': {cause}' if cause else ''}."
 

@@ -86,23 +86,7 @@ def drawn(
     width_in: float = WIDTH_IN,
     tells: bool = True,
 ) -> str:
-    """Draw one set of axes and return it as an ``<svg>`` element.
-
-    Recent drawings are cached, since the two layers of a page, and pages of similar runs, share drawings.
-
-    Parameters
-    ----------
-    draw
-        Draws on the axes; it is pickled with its arguments.
-    name
-        Prefix for the identifiers of this drawing on the page.
-    label
-        The text alternative.
-    height_in, width_in
-        Size in inches.
-    tells
-        Whether its points have tooltips.
-    """
+    """Draw one set of axes as an ``<svg>`` element, and cache it, because the layers of a page share drawings."""
     return _drawn(cloudpickle.dumps((draw, name, label, height_in, width_in, tells)))
 
 

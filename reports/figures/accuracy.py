@@ -32,13 +32,7 @@ MOST_CHARACTERS = 24
 
 
 def accuracy_against_speed(frame: pd.DataFrame) -> Figure:
-    """Return one panel for each contract with several implementations whose values were checked.
-
-    Parameters
-    ----------
-    frame
-        The frame ``operations``.
-    """
+    """Return one panel for each contract with several checked implementations in the frame ``operations``."""
     known = frame[frame["ratio"].notna()].drop_duplicates("case")  # the standard shape comes first
     groups = {str(contract): group for contract, group in known.groupby("contract", sort=False) if len(group) >= FEWEST}
     panels = [_panel(contract, group, number) for number, (contract, group) in enumerate(groups.items())]

@@ -26,17 +26,7 @@ LEGEND_CHARACTERS, SAMPLE_CHARACTERS = 34, 4
 
 
 def logarithmic(axis: Axis, values: Sequence[float], *, text: Callable[[float], str]) -> None:
-    """Scale an axis logarithmically around positive ``values``, with ticks at 1, 2, 5 or at powers of ten.
-
-    Parameters
-    ----------
-    axis
-        ``axes.xaxis`` or ``axes.yaxis``.
-    values
-        All values that must be visible, including bars; other than positive and finite values are ignored.
-    text
-        Formats a tick, with its unit.
-    """
+    """Scale an axis logarithmically around the positive ``values``, with ticks at 1, 2, 5 or at powers of ten."""
     seen = [value for value in values if value > 0 and math.isfinite(value)] or [1.0]
     low, high = max(min(seen) / 1.25, SMALLEST), min(max(seen) * 1.25, LARGEST)
     low, high = min(low, LARGEST / 10.0), max(high, SMALLEST * 10.0)
@@ -79,17 +69,7 @@ def legend_above(axes: Axes, *, columns: int = 2) -> None:
 
 
 def labelled(axes: Axes, lines: Sequence[tuple[float, str, str]], *, height_in: float) -> None:
-    """Name lines at their right ends, instead of a legend: each in its color, without overlaps.
-
-    Parameters
-    ----------
-    axes
-        Axes whose scales and limits are set.
-    lines
-        For each line its last value, its name and its color.
-    height_in
-        Height of the drawing, from which the least distance of two names follows.
-    """
+    """Name lines, given as last value, name and color, at their right ends, in their color and without overlaps."""
     right = axes.get_xlim()[1]
     placed = [(_share(axes, right, value), name, color) for value, name, color in lines]
     gap = 1.3 * LABEL_PT / (72 * 0.78 * height_in)

@@ -94,7 +94,7 @@ def _label(frame: pd.DataFrame) -> str:
 
 
 def _draw(axes: Axes, frame: pd.DataFrame, *, names: dict[str, str], most: int, beside: bool) -> None:
-    """Draw the parts of each loader end to end, with a legend at the side or above."""
+    """Draw the parts of every loader end to end, with a legend at the side or above."""
     cases = list(dict.fromkeys(frame["case"]))
     begun = pd.Series(0.0, index=cases)
     for part in PARTS:

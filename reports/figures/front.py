@@ -135,7 +135,7 @@ def _steps(axes: Axes, frame: pd.DataFrame, *, direct: bool) -> None:
 
 
 def loading(frame: pd.DataFrame, source: DataSource | None) -> Figure:
-    """Return the best rate of each loader, without workers and with them."""
+    """Return the best rate per loader, without workers and with them."""
     best = frame.sort_values("samples_per_s", ascending=False, kind="stable")
     rows = pd.concat([best[best["workers"] == 0], best[best["workers"] > 0]]).assign(
         several=lambda rows: rows["workers"] > 0
@@ -193,7 +193,7 @@ def _bars(axes: Axes, rows: pd.DataFrame, cases: list[str], *, in_words: bool) -
 
 
 def spent(budgets: pd.DataFrame, source: DataSource | None) -> Figure:
-    """Return the parts of the batch time of each loader, with the smallest measured number of workers."""
+    """Return the parts of the batch time per loader, with the smallest measured number of workers."""
     fewest = budgets[budgets["workers"] == budgets["workers"].min()]
     figure = budget.budgets(fewest, source)
     return large("front-budget", figure, figure.caption)

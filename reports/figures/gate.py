@@ -106,7 +106,7 @@ def _two_lines(case: str) -> str:
 
 
 def _course(axes: Axes, slices: Sequence[Slices]) -> None:
-    """Draw the slices of one case over time, without the control, which has another length."""
+    """Draw the slices of a case over time, without the control, which has another length."""
     alike = [process for process in slices if process.iterations == slices[0].iterations]
     fastest = min(min(process.minima_s) for process in alike if process.arm == "base") or math.nan
     looks = {"base": Look("base", MUTED, "x")} | LOOKS

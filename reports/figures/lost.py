@@ -1,6 +1,6 @@
 """Lost answers along a ray: a logarithm of zero, and an answer that stops changing.
 
-Both come from recorded calls of any implementation.
+Both use recorded calls of any implementation.
 """
 
 import math

@@ -6,7 +6,7 @@ import pandas as pd
 
 
 def names_of(frame: pd.DataFrame) -> dict[str, str]:
-    """Return the shortest unique name of each case: its style, its name without family, or its whole name.
+    """Return the shortest unique name of every case: its style, its name without family, or its whole name.
 
     User code has its whole name, since its style says nothing about it.
     """

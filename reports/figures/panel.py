@@ -22,23 +22,7 @@ def wide_and_narrow(
     narrow_height_in: float | None = None,
     wide_in: float = WIDE_IN,
 ) -> Panel:
-    """Return a panel with both drawings.
-
-    Parameters
-    ----------
-    title
-        Title of the :class:`reports.figure.Panel`.
-    draw
-        Draws on the axes.
-    draw_narrow
-        Draws without room next to the lines; ``draw`` by default.
-    name, label
-        See :func:`reports.svg.drawn`.
-    height_in, narrow_height_in
-        Heights in inches; by default the narrow drawing is as high as the wide one.
-    wide_in
-        Width of the wide drawing in inches.
-    """
+    """Return a panel with a wide and a narrow drawing, which has no room next to the lines; sizes are in inches."""
     wide = drawn(draw, name=name, label=label, height_in=height_in, width_in=wide_in)
     narrow_in = height_in if narrow_height_in is None else narrow_height_in
     narrow = drawn(

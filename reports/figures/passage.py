@@ -111,7 +111,7 @@ class View:
 
     @property
     def positions(self) -> tuple[float, ...]:
-        """Distance of each station from the left, in percent."""
+        """Distances of the stations from the left, in percent."""
         return tuple(round(100.0 * self._x(station.t) / WIDTH, 2) for station in self.passage.stations)
 
     @property

@@ -48,7 +48,7 @@ def _absence(accelerator: str | None) -> str:
 
 
 def _panel(family: str, device: str, frame: pd.DataFrame, *, number: int) -> Panel:
-    """Return one family on one device; the times of all devices share the scale."""
+    """Return one family on one device; all devices share the time scale."""
     place = "the CPU" if device == "cpu" else device
     title = f"{family}, {'CPU' if device == 'cpu' else device}"
     here = frame[frame["device"] == device]
@@ -84,23 +84,7 @@ def curves_panel(
     label: str,
     line: float | None = None,
 ) -> Panel:
-    """Return a curve for each case, named at its end, or above the axes in a narrow window.
-
-    Parameters
-    ----------
-    title, name, label
-        See :func:`reports.figures.panel.wide_and_narrow`.
-    frame
-        Frame with the columns of the quantity.
-    quantity
-        The quantity against the batch size.
-    sizes
-        Batch sizes, each a place.
-    span
-        Values that must be visible.
-    line
-        Height of a horizontal line, if there is one.
-    """
+    """Return a curve for each case, named at its end, or above the axes in a narrow window."""
 
     def draw(axes: Axes, *, direct: bool) -> None:
         if line is not None:
@@ -185,10 +169,7 @@ def _label(title: str, frame: pd.DataFrame) -> str:
 
 
 def _comparison(frame: pd.DataFrame) -> str:
-    """Return the comparison of scratch and concise at the largest common batch, for each family and device.
-
-    The first case with a style represents it.
-    """
+    """Compare the first scratch and concise cases at the largest common batch, for each family and device."""
     sentences = []
     for (family, device), group in frame.groupby(["family", "device"], sort=False):
         rows = group.pivot_table(index="batch_size", columns="style", values="median_s", aggfunc="first")

@@ -27,7 +27,7 @@ MOST_CHARACTERS = 26
 
 
 def step_ratios(frame: pd.DataFrame) -> Figure:
-    """Return the time of each step as a multiple of the first step from scratch, against the batch size."""
+    """Return the time per step as a multiple of the first step from scratch, against the batch size."""
     beside = _beside_scratch(frame)
     return Figure(
         name="step-ratio-figure",
@@ -40,7 +40,7 @@ def step_ratios(frame: pd.DataFrame) -> Figure:
 
 
 def floor(frame: pd.DataFrame) -> Figure:
-    """Return the distance of each step to the floor against the batch size."""
+    """Return the distance of every step to the floor against the batch size."""
     known = frame[frame["over_floor"].notna()]
     return Figure(
         name="floor-figure",
@@ -54,7 +54,7 @@ def floor(frame: pd.DataFrame) -> Figure:
 
 
 def phases(frame: pd.DataFrame) -> Figure:
-    """Return the time of each phase, a bar for each case, at the batch size nearest to the chapter's 256."""
+    """Return the time per phase, a bar for each case, at the batch size nearest to the chapter's 256."""
     size = min(frame["batch_size"].unique(), key=lambda size: (abs(size - 256), size))
     here = frame[frame["batch_size"] == size]
     panels = []
@@ -79,7 +79,7 @@ def phases(frame: pd.DataFrame) -> Figure:
 
 
 def _beside_scratch(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the ratios to the first reference of each contract and device, the step from scratch."""
+    """Return the ratios to the first reference per contract and device, the step from scratch."""
     first = frame.groupby(["contract", "device"], sort=False)["reference"].transform("first")
     return frame[frame["reference"] == first]
 
@@ -105,7 +105,7 @@ def _panels(frame: pd.DataFrame, quantity: Quantity, *, name: str, with_line: bo
 
 
 def _bars(axes: Axes, frame: pd.DataFrame) -> None:
-    """Draw the phases of each case end to end."""
+    """Draw the phases of every case end to end."""
     names, cases = names_of(frame), list(dict.fromkeys(frame["case"]))
     begun = [0.0] * len(cases)
     for phase, color in PHASES.items():
@@ -124,7 +124,7 @@ def _title(contract: object, device: object) -> str:
 
 
 def _extremes(frame: pd.DataFrame, quantity: Quantity) -> str:
-    """Return the range of each case over the batch sizes."""
+    """Return the range per case over the batch sizes."""
     phrases = []
     for case, group in frame.groupby("case", sort=False):
         low, high = group[quantity.middle].min(), group[quantity.middle].max()

@@ -124,7 +124,7 @@ def _draw(axes: Axes, group: pd.DataFrame, points: Sequence[float], *, direct: b
 
 
 def _readings(name: str, own: pd.DataFrame, shares: Sequence[float]) -> Iterator[tuple[float, float, str]]:
-    """Yield the tooltip of each point of a curve."""
+    """Yield the tooltips of the points of a curve."""
     numbers = list(zip(own["magnitude"], own["deviation"], own["bound"], shares, strict=True))
     for at, (magnitude, deviation, bound, share) in enumerate(numbers):
         turns = at > 0 and (numbers[at - 1][3] > 1.0) != (share > 1.0)
@@ -168,7 +168,7 @@ def _distribution(contract: str, group: pd.DataFrame, *, number: int) -> Panel:
 
 
 def _bars(axes: Axes, group: pd.DataFrame, *, direct: bool) -> None:
-    """Draw the shares of each case as steps over the classes."""
+    """Draw the shares of every case as steps over the classes."""
     edges = sorted(set(group["up_to"]))
     dashes, ends = dashes_of(group), []
     for case, own in group.groupby("case", sort=False):

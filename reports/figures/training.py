@@ -36,7 +36,7 @@ def training_curves(epochs: pd.DataFrame, source: DataSource | None) -> tuple[Fi
 
 
 def _figure(experiment: str, frame: pd.DataFrame, source: DataSource | None, *, name: str) -> Figure:
-    """Return the loss of one experiment, and its accuracy if there is one."""
+    """Return the loss of an experiment, and its accuracy if there is one."""
     panels = [
         _panel(measure, frame, name=f"{name}-{measure}", experiment=experiment)
         for measure, columns in MEASURES.items()
@@ -84,7 +84,7 @@ def _draw(axes: Axes, frame: pd.DataFrame, *, measure: str, direct: bool) -> Non
 
 
 def _curves(frame: pd.DataFrame, measure: str) -> Iterator[tuple[str, pd.DataFrame, str]]:
-    """Yield name, epochs and column of each curve."""
+    """Yield name, epochs and column per curve."""
     names = names_of(frame)
     for case, curve in frame.groupby("case", sort=False):
         for column, kind in zip(MEASURES[measure], KINDS, strict=True):
@@ -117,7 +117,7 @@ NEAR = 0.02
 
 
 def draw_curve(axes: Axes, curve: pd.DataFrame, column: str, *, label: str) -> None:
-    """Draw one column of one training run against the epoch."""
+    """Draw one column of a training run against the epoch."""
     color, marker, linewidth, markersize, zorder = pen(str(curve["style"].iloc[0]))
     dash = KINDS["held out" if column.startswith("held_out") else "training"]
     every = max(1, len(curve) // 12)

@@ -101,7 +101,7 @@ def _sentences(ratios: list[Ratio]) -> str:
 
 
 def _by_operation(ratios: list[Ratio]) -> dict[str, list[Ratio]]:
-    """Return the ratios of each operation."""
+    """Return the ratios per operation."""
     groups: dict[str, list[Ratio]] = {}
     for ratio in ratios:
         groups.setdefault(ratio.operation, []).append(ratio)

@@ -23,7 +23,7 @@ FRAMES: Mapping[str, Frame] = {
 
 
 class Frames(Mapping[str, pd.DataFrame]):
-    """The frames of one run by name, each also an attribute: ``frames.loaders`` is ``frames["loaders"]``."""
+    """The frames of a run by name, each also an attribute: ``frames.loaders`` is ``frames["loaders"]``."""
 
     def __init__(self, frames: Mapping[str, pd.DataFrame]) -> None:
         vars(self).update(frames)

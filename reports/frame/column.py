@@ -61,10 +61,7 @@ def _dtype(record: type[BaseModel], name: str) -> str:
 
 
 def _known_dtype(record: type[BaseModel], name: str) -> str | None:
-    """Return the type of a field's column; ``None`` if it makes none.
-
-    A series becomes its median. An integer that may be unknown becomes a real number, which has NaN.
-    """
+    """Return the column type, if any: a series becomes its median, an optional integer a real number with NaN."""
     annotation = record.model_fields[name].annotation
     if annotation == Rounds:
         return REAL

@@ -7,7 +7,7 @@
         ...
 
 The name of the function is the name of the frame. The first line of its docstring describes a row. A frame of a
-benchmark may use every further field of its record as a column, so that a new field of a suite needs no declaration.
+benchmark may use every further field of its record as a column. A new field of a suite therefore needs no declaration.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -71,19 +71,7 @@ def _clean(value: Any) -> Any:
 def frame(
     *columns: Column, keys: tuple[str, ...], further: type[BaseModel] | None = None, without: Collection[str] = ()
 ) -> Callable[[Callable[[RunFolder], Iterable[Row]]], Frame]:
-    """Declare a frame by the function that makes its rows, with the name of the frame and a description of a row.
-
-    Parameters
-    ----------
-    columns
-        All columns except the record and the further ones.
-    keys
-        Names of the columns that identify a row.
-    further
-        A record whose fields are additional columns.
-    without
-        Fields of that record that are no columns.
-    """
+    """Declare a frame by the function that makes its rows, with the name of the frame and a description of a row."""
     columns += further_columns(further, columns, without=without) if further else ()
 
     def declare(rows: Callable[[RunFolder], Iterable[Row]]) -> Frame:

@@ -1,7 +1,7 @@
 """The frames of loaders, of training loops and of the tuner, with the rates of loaders and the limit of memory.
 
 A new field in the record of a loader becomes a column automatically. This module has the computed columns, and the
-columns of the table of all configurations.
+columns of the table of configurations.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -147,7 +147,7 @@ def _rates(loader: Loader) -> dict[str, float | None]:
 
 
 def _efficiency(loader: Loader, alone: Loader | None) -> float | None:
-    """Return the contribution of each worker, as a share of the rate without workers."""
+    """Return the contribution per worker, as a share of the rate without workers."""
     if alone is None or not loader.record.workers:
         return None
     return _sample_s(alone) / _sample_s(loader) / loader.record.workers

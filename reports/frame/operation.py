@@ -26,7 +26,7 @@ def operations(run: RunFolder) -> Iterator[Row]:
 
 
 def _shares(run: RunFolder) -> dict[str, float | None]:
-    """Return the share of its bound that the value of each case reaches in float32 on the CPU."""
+    """Return the share of its bound that the value of every case reaches in float32 on the CPU."""
     return {
         verdict.case: share_of_bound(verdict.deviation, verdict.bound)
         for verdict in run.read(Verdict)

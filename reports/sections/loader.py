@@ -14,7 +14,7 @@ from reports.tables import loader
 
 @section("Data loaders")
 def loaders(reading: Reading) -> Iterator[PagePart]:
-    """Yield the throughput of each loader as a heat map, against the workers, and as a table."""
+    """Yield the throughput per loader as a heat map, against the workers, and as a table."""
     frame, source = reading.frames.loaders, reading.head.data
     if frame.empty:
         return
@@ -26,7 +26,7 @@ def loaders(reading: Reading) -> Iterator[PagePart]:
 
 @section("Data loaders")
 def best(reading: Reading) -> Iterator[PagePart]:
-    """Yield a comparison of the loaders: the best configuration of each, and the parts of the batch time."""
+    """Yield a comparison of the loaders: their best configurations, and the parts of the batch time."""
     frame, source = reading.frames.loaders, reading.head.data
     if frame.empty:
         return
@@ -41,7 +41,7 @@ def best(reading: Reading) -> Iterator[PagePart]:
 
 @section("Loading compared with the step")
 def balance(reading: Reading) -> Iterator[PagePart]:
-    """Yield whether loading keeps ahead of the step, and how near the tuner comes to the best loader."""
+    """Yield whether loading keeps ahead of the step, and how close the tuner is to the best loader."""
     frame, tuned, source = reading.frames.balance, reading.frames.tuner, reading.head.data
     if len(frame):
         yield waiting(frame, source)

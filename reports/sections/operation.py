@@ -11,7 +11,7 @@ from reports.tables import benchmark
 
 @section("Accuracy and speed")
 def operations(reading: Reading) -> Iterator[PagePart]:
-    """Yield the accuracy and the speed of the implementations of each contract."""
+    """Yield the accuracy and the speed of the implementations per contract."""
     frame = reading.frames.operations
     if len(frame):
         if frame["ratio"].notna().sum() >= FEWEST:

@@ -15,7 +15,7 @@ from reports.tables.heat import confusion
 
 @section("Training curves")
 def training(reading: Reading) -> Iterator[PagePart]:
-    """Yield the curves of each experiment and their last epochs."""
+    """Yield the curves of every experiment and their last epochs."""
     frame, source = reading.frames.epochs, reading.head.data
     if len(frame):
         yield from training_curves(frame, source)

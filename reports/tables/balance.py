@@ -64,7 +64,7 @@ def _interval(row: Any, name: str, *, scale: float = 1.0) -> str:
 
 
 def tuner(frame: pd.DataFrame) -> Table:
-    """Return the distance of the tuner's runs from the best loader of each data set, and the share of the time."""
+    """Return the distance of the tuner's runs from the best loader per data set, and the share of the time."""
     rows, whole = [], 0
     for name, group in frame.groupby("case", sort=False):
         reached = ((group["share_of_best"] >= NEAR) & (group["share_of_time"] <= QUICK)).sum()

@@ -18,7 +18,7 @@ NO_ACCELERATOR = "no accelerator on this machine"
 
 
 def operations(frame: pd.DataFrame) -> Table:
-    """Return the time of a call of each implementation, with its ratio to the fastest of its contract and shape."""
+    """Return the time of a call per implementation, with its ratio to the fastest of its contract and shape."""
     fastest = frame.groupby(["contract", "shape"], sort=False, dropna=False)["median_s"].transform("min")
     rows = [
         (

@@ -42,7 +42,7 @@ def build(env: Environment) -> Table:
 
 
 def data(run: Run) -> Table:
-    """Return the source of the images and the checksum of each file; no rows if the run used none."""
+    """Return the source of the images and the checksums of the files; no rows if the run used none."""
     source = run.data
     rows: list[tuple[str, str]] = []
     if source is not None:

@@ -31,7 +31,7 @@ def findings(findings: Sequence[GateFinding]) -> Table:
 
 
 def comparisons(comparisons: Sequence[Comparison]) -> Table:
-    """Return the ratios of all arms, with their bounds and the smallest detectable slowdown."""
+    """Return the ratios of the arms, with their bounds and the smallest detectable slowdown."""
     rows = [
         (
             *(comparison.case, comparison.arm, str(comparison.outcome), f"{comparison.couples}"),

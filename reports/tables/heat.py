@@ -45,7 +45,7 @@ class Heat:
     columns
         Headings.
     rows
-        Name and cells of each row.
+        Names and cells of the rows.
     caption
         How to read it.
     """

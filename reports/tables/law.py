@@ -140,7 +140,7 @@ def skipped(verdicts: pd.DataFrame) -> Table:
 
 
 def _numbers(group: pd.DataFrame, statuses: list[str]) -> list[int]:
-    """Return cases, laws, verdicts by status, examples and rows of one contract."""
+    """Return cases, laws, verdicts by status, examples and rows of a contract."""
     counts = [int((group["status"] == status).sum()) for status in statuses]
     totals = [int(group["examples"].sum()), int(group["rows"].sum())]
     return [int(group["case"].nunique()), int(group["law"].nunique()), *counts, *totals]

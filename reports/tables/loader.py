@@ -23,7 +23,7 @@ LIMIT = (
 
 
 def best_loaders(frame: pd.DataFrame, source: DataSource | None) -> Table:
-    """Return the fastest configuration of each loader, and its fastest one without workers."""
+    """Return the fastest configuration per loader, and its fastest one without workers."""
     rows: list[tuple[str, ...]] = []
     base = float("nan")
     for number, (case, group) in enumerate(frame.groupby("case", sort=False)):
@@ -103,7 +103,7 @@ def shares(frame: pd.DataFrame, source: DataSource | None) -> Table:
 
 
 def spent(frame: pd.DataFrame) -> Table:
-    """Return the parts of the batch time of each loader, and the remedy, in words."""
+    """Return the parts of the batch time per loader, and the remedy, in words."""
     rows = [(str(row["case"]), str(row["workers"]), str(row["sentence"])) for _, row in first_rows(frame).iterrows()]
     return Table(
         name="budget-table",

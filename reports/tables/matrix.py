@@ -78,7 +78,7 @@ class LawRow:
 
 @dataclass(frozen=True)
 class Matrix:
-    """The laws of one contract on one device."""
+    """The laws of a contract on a device."""
 
     kind: ClassVar[str] = "matrix"
 
@@ -113,7 +113,7 @@ class Matrix:
 
 
 def matrices(verdicts: Sequence[Verdict]) -> tuple[Matrix, ...]:
-    """Return the matrix of each contract and device, in the order they were first checked."""
+    """Return a matrix for each contract and device, in the order they were first checked."""
     by_place: dict[tuple[str, str], list[Verdict]] = {}
     for verdict in verdicts:
         by_place.setdefault((verdict.contract, verdict.device), []).append(verdict)
@@ -121,7 +121,7 @@ def matrices(verdicts: Sequence[Verdict]) -> tuple[Matrix, ...]:
 
 
 def _matrix(verdicts: Sequence[Verdict], *, name: str) -> Matrix:
-    """Lay out the verdicts of one contract on one device."""
+    """Lay out the verdicts of a contract on a device."""
     by_place = {(verdict.case, verdict.law, verdict.dtype): verdict for verdict in verdicts}
     dtypes = _ordered(list(dict.fromkeys(verdict.dtype for verdict in verdicts)))
     families: dict[str, list[str]] = {}
@@ -179,7 +179,7 @@ def _amount(verdict: Verdict | None) -> str:
 
 
 def _mark(verdict: Verdict | None, *, dtype: str) -> Mark:
-    """Return the mark of one verdict, or of a missing one."""
+    """Return the mark of a verdict, or of a missing one."""
     if verdict is None:
         return Mark("none", NOT_CLAIMED, f"{dtype}: not claimed")
     amount = f", {_amount(verdict)} {verdict.unit}" if _amount(verdict) else ""

@@ -39,7 +39,7 @@ _ORDER = ["change", "kind", "case", "what", "where", "before", "after"]
 
 
 def sentence(changes: pd.DataFrame) -> str:
-    """Return the number of changes of each kind."""
+    """Count the changes by kind."""
     counts = [f"{number:,} {change.value}" for change, number in tally(changes).items()]
     return f"{listing(counts)}." if counts else "The two runs have no results in common."
 
@@ -103,7 +103,7 @@ def _facts(shown: Sequence[Digest]) -> list[tuple[str, ...]]:
 
 
 def _times(shown: Sequence[Digest]) -> list[tuple[str, ...]]:
-    """Return the step time of each case at one batch size, and the best rate of each loader."""
+    """Return the step time per case at one batch size, and the best rate per loader."""
     steps, rates = ([_by_case(getattr(digest, name)) for digest in shown] for name in ("step_times", "best_rates"))
     return [
         *((f"step, batch {BATCH}: {case}", *(duration(run.get(case)) for run in steps)) for case in _cases(steps)),

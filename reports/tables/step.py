@@ -147,7 +147,7 @@ def floors(frame: pd.DataFrame) -> Table:
 
 
 def phases(frame: pd.DataFrame, steps: pd.DataFrame) -> Table:
-    """Return the phases of each step, and the whole step."""
+    """Return the phases of every step, and the whole step."""
     whole = steps.groupby(["case", "device", "batch_size", "dtype", "threads"])["median_s"].first()
     rows = []
     for key, group in frame.groupby(["case", "device", "batch_size", "dtype", "threads"], sort=False):
@@ -171,7 +171,7 @@ _PHASES = ("forward", "loss", "backward", "update")
 
 
 def equality(frame: pd.DataFrame) -> Table:
-    """Return the distance of each step's parameters from gradient descent, and the allowed rounding error."""
+    """Return the distance of every step's parameters from gradient descent, and the allowed rounding error."""
     rows = [
         (
             *(str(row["case"]), str(row["device"]), f"{row['batch_size']:,}", f"{row['steps_compared']:.0f}"),

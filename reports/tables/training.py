@@ -9,7 +9,7 @@ from reports.table import Header, Table
 
 
 def results(epochs: pd.DataFrame, source: DataSource | None) -> Table:
-    """Return the last epoch of each training run."""
+    """Return the last epoch of every training run."""
     rows = [
         (str(experiment), str(case), *_end(group))
         for experiment, frame in epochs.groupby("experiment", sort=False)
@@ -61,7 +61,7 @@ def _coverage(frame: pd.DataFrame) -> str:
 
 
 def _end(group: pd.DataFrame) -> tuple[str, ...]:
-    """Return the last epoch of one training run: its number, losses and accuracies, and the median time of an epoch."""
+    """Return the last epoch of a training run: its number, losses and accuracies, and the median time of an epoch."""
     last = group.sort_values("epoch").iloc[-1]
     losses = (plain(last["train_loss"]), plain(last["held_out_loss"]))
     accuracies = (percent(last["train_accuracy"]), percent(last["held_out_accuracy"]))
