@@ -1,4 +1,4 @@
-"""Bisection over the representable numbers between one that passes and one that fails."""
+"""Bisection over the representable numbers between a number that passes and a number that fails."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class Interval:
     """Smallest distance between the two ends."""
 
     def halved(self, fails: Callable[[int], bool]) -> int:
-        """The last ordinal that fails, by one question for each bit."""
+        """Return the last ordinal that fails, with one test per bit."""
         passing, failing = self.passing, self.failing
         while abs(failing - passing) > self.spacing:
             middle = (failing + passing) // 2
@@ -27,9 +27,9 @@ class Interval:
     def halved_by_levels(
         self, each_fails: Callable[[list[int]], list[bool] | None], fails: Callable[[int], bool]
     ) -> int:
-        """Bisect as above, with the candidates of the next steps as rows of one example.
+        """Bisect as above, with the candidates of the next steps as rows of an example.
 
-        If a row behaves differently alone, the steps are taken one at a time.
+        If a row behaves differently alone, each step needs a separate call.
         """
         passing, failing = self.passing, self.failing
         while abs(failing - passing) > self.spacing:

@@ -1,7 +1,7 @@
-"""A campaign: many verdicts, independent of the way they are reached.
+"""A campaign: many verdicts, independent of the way they are computed.
 
-Jobs are independent and seeded. So the result does not depend on the number of processes, their order or isolation.
-This module does not import torch, so a process that only reports starts at once.
+Jobs are independent and seeded. Therefore, the result does not depend on the number of processes, their order or
+isolation. This module does not import torch, so a process that only reports starts at once.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def _has_loaders(cases: Sequence[Case]) -> bool:
-    """Return whether one of the cases is a data loader."""
+    """Return whether any case is a data loader."""
     from harness.contracts import claimed, contract_named
 
     return any(contract_named(claimed(case).contract).form == "delivery" for case in cases)
@@ -161,16 +161,16 @@ class Campaign(Target):
 
 @dataclass(frozen=True)
 class Decisions:
-    """The verdicts of a campaign, one a piece, in a process that reaches them.
+    """The verdicts of a campaign, one per job, in the process that computes them.
 
     Parameters
     ----------
     campaign
-        How they are reached.
+        The campaign.
     jobs
-        What there is to decide.
+        The jobs to decide.
     elsewhere
-        Whether their cases are called in another process.
+        Whether another process calls the cases.
     """
 
     campaign: Campaign
@@ -205,7 +205,7 @@ class Decisions:
         ]
 
     def do(self, index: int) -> Document:
-        """Reach one verdict; of foreign code, once it is known what kind of thing it is."""
+        """Return the verdict of a job; for foreign code, detect its properties first."""
         job = self.jobs[index]
         if not self.campaign.is_foreign:
             return self.campaign.decide(job).model_dump(mode="json")
@@ -219,7 +219,7 @@ class Decisions:
 
 
 def _verdict(piece: Document, answer: Answer) -> Verdict:
-    """The verdict that was reached, what spoils it, or how it was lost."""
+    """Return the verdict, or the side effect or the loss of the process that invalidates it."""
     if answer.said is not None:
         verdict = Verdict.model_validate(answer.said)
         holds = verdict.status in {Status.HOLDS, Status.EXPECTED, Status.LOST, Status.UNCLAIMED}
@@ -235,7 +235,7 @@ def _verdict(piece: Document, answer: Answer) -> Verdict:
 
 
 def _spoilt(verdict: Verdict, answer: Answer, *, of_tensors: bool) -> Verdict:
-    """The verdict, unless the implementation did what none may besides; a loader may have processes at work."""
+    """Return an error if the call had a forbidden side effect; a loader may have running processes."""
     if answer.noticed is None or (answer.noticed[0] is Fault.STATE and not of_tensors):
         return verdict
     fault, sentence = answer.noticed

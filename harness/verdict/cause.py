@@ -38,7 +38,7 @@ _AS_WRONG = 0.5
 
 
 class Cause(NamedTuple):
-    """Why a law breaks on an example, as far as that can be followed."""
+    """The reason why a law breaks on an example, if the operations can be traced."""
 
     event: Event | None = None
     """The first operation that loses the truth; ``None`` where none does, or none can be named."""
@@ -47,12 +47,12 @@ class Cause(NamedTuple):
 
     @property
     def is_known(self) -> bool:
-        """Whether anything is known of it."""
+        """Whether anything is known about the cause."""
         return self.event is not None or self.is_exact
 
 
 def event_of(job: Job, example: Example) -> Event | None:
-    """Name the first operation that loses the truth on an example that breaks a law, as :func:`traced` finds it."""
+    """Name the first wrong operation on an example that breaks a law, as :func:`traced` finds it."""
     return traced(job, example).event
 
 
@@ -107,7 +107,7 @@ def _traced(job: Job, example: Example) -> Cause:
 def _first_loss(
     tape: Tape, job: Job, excess: Callable[[Replay], float], stays_wrong: Callable[[Replay], bool]
 ) -> Cause:
-    """In float64 where that is wider and its range suffices, else with balls."""
+    """Find the first wrong operation in float64 if it is wider and its range suffices, else with balls."""
     if job.format.name != "float64" and excess(Replay(tape, Doubles(), 0)) <= 1.0:
         return Cause(first_loss(tape, Doubles(), excess))
     few = sum(value.numel() for step in tape.steps for value in step.values) <= MOST_BALLS
@@ -132,7 +132,7 @@ class _Recording(Subject):
         self._views: list[View] = []
 
     def attempt(self, what: str, action: Callable[[], Any]) -> Any:
-        """Carry out something of the implementation's, and record it."""
+        """Call the implementation, and record its operations."""
 
         def recorded() -> Any:
             with self._recording.body():
@@ -147,7 +147,7 @@ class _Recording(Subject):
         return result
 
     def tape(self) -> Tape:
-        """What was recorded."""
+        """The recorded operations."""
         tape = self._recording.tape()
         tape.answers += self._views
         return tape

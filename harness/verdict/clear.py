@@ -1,4 +1,4 @@
-"""Clear examples: an example that fails by far, in place of a minimal example that barely fails.
+"""Clear examples: an example that fails clearly, instead of a minimal example that barely fails.
 
 The minimal example of a gradual defect is off by hardly more than its bound, and looks like a false alarm.
 """

@@ -4,9 +4,9 @@ First the wrong results are corrected, and the law is measured again on the exam
 holds, the violation follows from the value. A gradient cannot be corrected. There, rows with a wrong value are omitted,
 and the violation follows from the value if the other rows are right. The same applies to two laws of the gradient.
 
-A law of two runs, such as that a row gives the same result alone, also breaks if digits cancel and the runs add in
-another order. It follows from the value if the failing rows have similar errors alone after a change by a few ulp.
-Errors that depend on other rows, on the position or on the number of rows are another fault.
+An example of a law of two runs is that a row gives the same result alone. Such a law also breaks if digits cancel and
+the runs add in another order. It follows from the value if the failing rows have similar errors alone after a change by
+a few ulp. Errors that depend on other rows, on the position or on the number of rows are another fault.
 """
 
 from collections.abc import Sequence
@@ -52,7 +52,7 @@ BASES = ("value", "gradient")
 
 
 def followed(job: Job, examples: Sequence[Example], *, seed: int, deadline: Deadline) -> str:
-    """Return the law whose violation explains that of another law; an empty text if there is none.
+    """Return the law whose violation explains the violation of another law; an empty text if there is none.
 
     Parameters
     ----------
@@ -118,10 +118,10 @@ class _Mended(Subject):
 
 
 class _PutRight(_Mended):
-    """A subject whose wrong values are right."""
+    """A subject whose wrong values are replaced by the exact ones."""
 
     def __call__(self, *inputs: Any) -> Any:
-        """Call the implementation; answer exactly, rounded to the format, in each row in which it is wrong."""
+        """Call the implementation; replace each wrong row by the exact result, rounded to the format."""
         output = super().__call__(*inputs)
         measured = self._value.measure(_Answered(self, output), **dict(zip(self._value.reads, inputs, strict=True)))
         wrong = _broken_rows(measured)
@@ -134,14 +134,14 @@ class _PutRight(_Mended):
 
 
 class _Answered(Subject):
-    """A subject that has answered already."""
+    """A subject that returns a known result."""
 
     def __init__(self, asked: Subject, answer: Tensor) -> None:
         super().__init__(asked.case, asked.contract, asked.format, asked.watch, asked.device)
         self._answer = answer
 
     def __call__(self, *_: Any) -> Tensor:
-        """Return the answer."""
+        """Return the known result."""
         return self._answer
 
 
@@ -187,7 +187,7 @@ class _RightAlone(_Mended):
         self._leading = next(axes.names[0] for axes in job.axes.values() if axes.names)
 
     def measure(self, law: Law, example: Example) -> Measurement:
-        """Measure in the rows that are right alone, as far as that was tried."""
+        """Measure without the broken rows if all tried ones are also wrong alone."""
         measured = super().measure(law, example)
         broken = np.flatnonzero(_broken_rows(measured))
         tried = broken[np.linspace(0, len(broken) - 1, min(len(broken), ALONE)).astype(int)]
@@ -225,7 +225,7 @@ class _RightAlone(_Mended):
         return torch.cat(self.each([between(arguments, places, i, i + 1) for i in range(n)]))
 
     def _moved(self, together: Example, rng: np.random.Generator, kept: int) -> Example:
-        """Move the numbers of rows by up to three units toward zero, except for the first row of each group."""
+        """Move the numbers of rows by up to three units toward zero, except for the first row per group."""
         moved = dict(together)
         for name, axes in self._axes.items():
             x = together[name]
@@ -241,7 +241,7 @@ class _RightAlone(_Mended):
 
 
 def _spread(errors: Array) -> Array:
-    """Return the difference of the errors of each entry; infinite if only some are infinite."""
+    """Return the range of the errors per entry; infinite if only some are infinite."""
     infinite = np.isinf(errors)
     finite = np.where(infinite, 0.0, errors)
     return np.where(infinite.any(0) & ~infinite.all(0), np.inf, finite.max(0) - finite.min(0))

@@ -59,13 +59,13 @@ def convention_of(case: Case, contract: Contract, format_: Format, device: str) 
 
 
 def own_eps(format_: Format) -> float:
-    """Return the default eps of torch's normalizations: that of the format of the computation."""
+    """Return the default eps of torch's normalizations, which is the eps of the accumulator's format."""
     return 2.0 * format_.u_accumulator
 
 
 @dataclass(frozen=True)
 class _Looking:
-    """A look at one case in one format."""
+    """The search for the convention of a case in a format."""
 
     case: Case
     contract: Contract
@@ -109,7 +109,7 @@ class _Looking:
         return examples(self.contract.telling, self.format)[1:] if self.contract.telling is not None else []
 
     def _told(self, declared: Declared, law: Law, telling: Sequence[Example]) -> float:
-        """The share that holds of the rows on which conventions differ that agree on ordinary ones."""
+        """Return the share of the distinguishing rows that hold under a convention."""
         return share([_whole(sample) for sample in self.under(declared, law, telling)]) if telling else 1.0
 
     def _refined(self, best: tuple[float, dict[str, Any]], law: Law, telling: Sequence[Example]) -> dict[str, Any]:
@@ -125,7 +125,7 @@ class _Looking:
         return best[1]
 
     def _combined(self) -> Iterator[dict[str, Any]]:
-        """Every combination of usual values, those first that differ least from the defaults."""
+        """Yield every combination of usual values, the closest to the defaults first."""
         names = list(self.open)
         every = [dict(zip(names, values, strict=True)) for values in product(*self.open.values())]
         changed = [{name: value for name, value in one.items() if value != self.open[name][0]} for one in every]
@@ -143,7 +143,7 @@ class _Looking:
     def _numbers(
         self, name: str, declared: Declared, law: Law, drawn: Sequence[Example], *, whole: bool = False
     ) -> Iterator[float]:
-        """Return the number with the fewest digits at which the exact values cross those of the implementation."""
+        """Yield numbers for which the exact values agree with the implementation, the fewest digits first."""
         values = self.open[name]
         low, high = math.log(max(values.least, self.format.u**2)), math.log(min(values.most, 1.0))
 
@@ -184,7 +184,7 @@ class _Looking:
         return held.size >= min(TELLING, len(drawn)) and float(held.mean()) < HALF
 
     def of_policy(self, law: Law, found: Declared) -> dict[str, Any]:
-        """The policy of a law about points that mathematics leaves open."""
+        """Return the policy of a law about points that mathematics does not define."""
         left = [name for name in self.open if name not in found]
         if not left:
             return {}
@@ -210,7 +210,7 @@ def _first(pair: tuple[float, dict[str, Any]]) -> float:
 
 
 def _rounded(logarithm: float) -> list[float]:
-    """The number of a logarithm, in the fewest digits first."""
+    """Return the number with this logarithm, rounded to several numbers of digits, fewest first."""
     return [float(f"{math.exp(logarithm):.{digits - 1}e}") for digits in DIGITS]
 
 
@@ -234,7 +234,7 @@ def _telling(one: Sample, other: Sample) -> Rows:
 
 
 def _excess(samples: Sequence[Sample]) -> float:
-    """Return the sum of the exact values minus that of the results, on ordinary rows."""
+    """Return the sum of the exact values minus the sum of the results, on ordinary rows."""
     total = 0.0
     for sample in samples:
         if sample.measurement is not None and sample.measurement.actual.shape[:1] == sample.ordinary.shape:

@@ -1,4 +1,4 @@
-"""Decide one law of one case in one dtype, and return a record.
+"""Decide a law of a case in a dtype, and return a record.
 
 Hypothesis draws examples. The first example that breaks the law on the screening oracle is made minimal, and ball
 arithmetic confirms it. Only then is the law broken.
@@ -232,7 +232,7 @@ def _status(
 
 
 def when_broken(job: Job, violation: Violation) -> tuple[Status, str | None]:
-    """Return the status of a broken law: digits are not all that is lost where nothing is left of a number."""
+    """Return the status of a broken law: a number without any correct digit is more than a loss of digits."""
     shown = [(violation.actual, violation.expected)]
     if violation.worst is not None:
         shown.append((violation.worst.actual, violation.worst.expected))

@@ -1,4 +1,4 @@
-"""Verdicts on data loaders: a law makes its requests in order, until one of them breaks it.
+"""Verdicts on data loaders: a law makes its requests in order, until a request breaks it.
 
 No tensors are drawn or shrunk. Later laws reuse the batches that were read.
 """
@@ -63,12 +63,12 @@ def forget() -> None:
 
 
 def deliveries_of(case: Case) -> Deliveries:
-    """Return what reads the loaders of a case; the same for each of its laws, one after the other.
+    """Return the reader of the loaders of a case, which all its laws share.
 
     Raises
     ------
     UsageError
-        If it is nothing that makes loaders.
+        If the case does not make loaders.
     """
     known = _kept.case
     same = known is not None and known.function is case.function and known.declares == case.declares
@@ -109,12 +109,12 @@ class ReferenceHere:
         self._given = given
 
     def samples(self, count: int) -> list[Sample]:
-        """Return the first ones."""
+        """Return the first samples."""
         return referred(self._given, count)
 
 
 def delivered(job: Job, unreached: Verdict, *, example: Example | None = None) -> Verdict:
-    """Reach the verdict of one law of loaders.
+    """Return the verdict on a law of loaders.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ def delivered(job: Job, unreached: Verdict, *, example: Example | None = None) -
 
 
 def _decided(job: Job, several: Sequence[Example]) -> dict[str, Any]:
-    """Hold the law on one ask after the other."""
+    """Check the law on each request in turn."""
     deliveries = deliveries_of(job.case)
     read, held, reasons = deliveries.read, 0, []
     for request in several:

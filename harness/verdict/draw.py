@@ -17,13 +17,13 @@ from harness.verdict.trial import Trials
 
 @dataclass(frozen=True)
 class Deadline:
-    """Until when to search."""
+    """The end of a search."""
 
     end: float
 
     @property
     def is_up(self) -> bool:
-        """Whether it is later."""
+        """Whether the deadline has passed."""
         return time.perf_counter() > self.end
 
 

@@ -61,7 +61,7 @@ def drawn(inputs: Inputs, format_: Format, *, examples: int, seed: int) -> Itera
 
 
 def all_drawn(inputs: Inputs, format_: Format, *, examples: int, seed: int) -> list[Example]:
-    """Return the same examples, drawn at once: for whoever looks at all of them in any case."""
+    """Return the same examples, drawn at once, for callers that need all of them."""
     return [_copy(example) for example, _ in _first(examples, inputs, format_, examples, seed)]
 
 

@@ -42,7 +42,7 @@ class Fix:
 
     @property
     def sentence(self) -> str:
-        """What was verified."""
+        """The result of the verification."""
         held, of = (_held(verdicts) for verdicts in (self.before, self.after))
         said = f"verified: {of} of {len(self.after)} laws hold; was {held}"
         lost = sorted({law for law, _ in _lost(self.after) - _lost(self.before) - _broken(self.before)})
@@ -66,7 +66,7 @@ def _lost(verdicts: Sequence[Verdict]) -> set[tuple[str, str]]:
 def found_fix(
     candidates: Sequence[Candidate], before: Sequence[Verdict], judge: Judge, *, seconds: float = SECONDS
 ) -> Fix | None:
-    """Return the first candidate after which nothing is broken, else the best one; None if no candidate helps."""
+    """Return the first candidate after which nothing is broken, else the best one, if any helps."""
     wrong = [finding for finding in findings(before) if finding.status.fails]
     if not wrong:
         return None

@@ -23,7 +23,7 @@ from harness.verdict.ordinary import ENOUGH, HALF, NEARLY_ALL, Sample, examples,
 
 @dataclass
 class Flushing:
-    """An observation of one case in one dtype.
+    """An observation of a case in a dtype.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class Flushing:
     samples: Sequence[Sample]
 
     def is_seen(self) -> bool:
-        """Whether it is."""
+        """Whether the implementation has no subnormal numbers."""
         return self._answers_zero() or self._takes_for_zero()
 
     def _takes_for_zero(self) -> bool:
@@ -78,7 +78,7 @@ class Flushing:
         return min(float(explained.mean()), float(explained[~right].mean())) >= NEARLY_ALL
 
     def _sampled(self, subject: Subject, drawn: Iterable[Example]) -> list[Sample]:
-        """The value on unusual inputs; what becomes of them where it does not answer is for the laws to say."""
+        """Measure the value on unusual inputs; the laws report a missing result."""
         samples = []
         for example in drawn:
             # NumPy warns about a variance of zero, which is not judged here.
@@ -115,7 +115,7 @@ class Flushing:
         actual, expected = numbers(seen, "actual"), np.abs(numbers(seen, "expected"))
         format_ = self.job.format
         subnormal = (expected >= 2.0 * format_.smallest) & (expected <= 0.875 * format_.tiny)
-        # Numbers below half an ulp of one may be zero because of rounding, which laws must show.
+        # Numbers below half an ulp of 1 may be zero because of rounding, which laws must show.
         near = min(2.0**12 * format_.tiny, 2.0 ** (-1 - format_.precision))
         normal = (expected >= 2.0 * format_.tiny) & (expected <= near)
         if int(subnormal.sum()) < ENOUGH or actual[subnormal].any() or not normal.any():

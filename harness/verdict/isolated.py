@@ -89,7 +89,7 @@ def checked(campaign: Campaign) -> tuple[list[Verdict], list[Property]]:
 
 
 class Isolated:
-    """The processes for the items of one test, each of which checks one law; they end when it is closed.
+    """The processes for the items of a test, where each item checks one law; they end when it is closed.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ class Isolated:
         self._opened: dict[str, tuple[Campaign, IsolatedPool]] = {}
 
     def decide(self, function: Any, identity: Mapping[str, Any]) -> tuple[Verdict, list[Property]]:
-        """Reach the verdict on the law and dtype of an identity; the first on a function starts its processes.
+        """Return the verdict on the law and dtype of an identity; the first verdict on a function starts its processes.
 
         Raises
         ------

@@ -43,7 +43,7 @@ class Job:
 
     @property
     def subject(self) -> Subject:
-        """The case as the law sees it."""
+        """The subject of the law."""
         return Subject(self.case, self.contract, self.format, None if self.watched else Trust(), self.device)
 
     @property
@@ -68,7 +68,7 @@ class Job:
 
     @property
     def examples(self) -> int:
-        """Hypothesis examples where the user names no number."""
+        """Default number of Hypothesis examples."""
         return self.law.examples or math.ceil(self.contract.examples * SHARES.get(self.law.group, 1.0))
 
     @property
@@ -82,7 +82,7 @@ class Job:
         return self.law.inputs or self.contract.inputs
 
     def drawing(self) -> AbstractContextManager[None]:
-        """Draw examples in the body as the case is to be given them."""
+        """Draw examples in the body in the form that the case requires."""
         return few_shapes(few=compiles_each_shape(self.case))
 
     @property
@@ -162,7 +162,7 @@ def jobs(
 
 
 def _validate(case: Case, contract: Contract) -> None:
-    """Hold a declaration against the contract: its laws, its conventions; and see that its adapter is one."""
+    """Check that the laws and conventions of a declaration exist in the contract, and that its adapter exists."""
     if case.call is not None and not hasattr(case.function, "host"):
         adapter_of(case.call)
     names = {law.name for law in contract.laws}

@@ -2,7 +2,7 @@
 
 An entry keeps its kind. It is *ordinary*, or *peculiar*: infinite or NaN, false in a mask, or zero among positive
 numbers. A row with both kinds keeps both, so an example about masked entries has a masked one. The axes of an input
-describe further conditions, such as a sum of one: :attr:`harness.laws.contract.Axes.restore`.
+describe further conditions, such as the sum 1: :attr:`harness.laws.contract.Axes.restore`.
 """
 
 from collections.abc import Mapping
@@ -102,5 +102,5 @@ def peculiar_rows(example: Example, axes: Mapping[str, Axes], leading: str) -> N
 
 
 def is_same(first: float, second: float) -> bool:
-    """Whether two finite numbers are one, their signs at zero included."""
+    """Whether two finite numbers are equal, including the signs of zeros."""
     return first == second and bool(np.signbit(first) == np.signbit(second))

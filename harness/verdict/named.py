@@ -29,7 +29,7 @@ _SHOWN = {*_WRONG, Status.EXPECTED, Status.UNCLAIMED}
 
 
 class Names:
-    """The mistakes of cases, each looked for once in a process, when a first law is broken."""
+    """The mistakes of cases, searched once per process, when a first law is broken."""
 
     def __init__(self) -> None:
         self._found: dict[Any, tuple[Diagnosis, Mistake] | None] = {}
@@ -120,7 +120,7 @@ class _Follows:
         measured = self._measured(self._imitated[0], example)
         if measured is None:
             return False
-        # A violation of one group is recorded without the axis of groups.
+        # The record of a violation with a single group has no axis of groups.
         place = (0,) * (measured.actual.ndim - len(place)) + place
         if len(place) != measured.actual.ndim:
             return False
@@ -141,7 +141,7 @@ class _Follows:
         return None
 
     def on_clear_inputs(self) -> Violation | None:
-        """Return a violation of the case's own on a small example that the imitation breaks, too."""
+        """Return a violation of the case on a small example that the imitation breaks, too."""
         for example in self._small():
             measured = self._measured(self._job.subject, example)
             if measured is not None and measured.broken and self._is_imitated(example, *_worst(measured)):

@@ -72,7 +72,7 @@ def sampled(subject: Subject, law: Law, example: Example) -> Sample:
     NotApplicable
         If there is nothing to measure.
     CaseError
-        If it does not answer; an answer of another shape may be another convention's.
+        If there is no result; a result of another shape may follow another convention.
     """
     rows = _rows(subject.contract, law.reads, example)
     ordinary = _moderate(law.reads, example, rows)
@@ -91,13 +91,13 @@ def sampled(subject: Subject, law: Law, example: Example) -> Sample:
 
 
 def share(samples: Sequence[Sample]) -> float:
-    """Share of the ordinary rows on which the law holds; one where there are none."""
+    """Share of the ordinary rows on which the law holds; one if there are none."""
     held = np.concatenate([sample.holds[sample.ordinary] for sample in samples])
     return float(held.mean()) if held.size else 1.0
 
 
 def numbers(samples: Sequence[Sample], name: Literal["actual", "expected"]) -> NDArray[np.float64]:
-    """All that was answered, or is exact."""
+    """Return all results, or all exact values, in one array."""
     seen = [np.ravel(getattr(sample.measurement, name)) for sample in samples if sample.measurement is not None]
     return np.concatenate(seen) if seen else np.zeros(0)
 

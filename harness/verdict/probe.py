@@ -53,7 +53,7 @@ SENTENCES = {
 
 
 class Probe:
-    """The properties of cases, each looked for once in a process; they depend on nothing but the case."""
+    """The properties of cases, searched once per process; they depend only on the case."""
 
     def __init__(self) -> None:
         self._conventions: dict[Any, dict[str, Any]] = {}
@@ -72,7 +72,7 @@ class Probe:
         return self._named(judged, verdict)
 
     def _named(self, judged: Job, verdict: Verdict) -> Verdict:
-        """Name the mistake that a violation follows from."""
+        """Return the verdict with the mistake that causes the violation."""
         if verdict.violation is None or not _is_probed(judged):
             return verdict
         with _steady(judged):
@@ -110,7 +110,7 @@ class Probe:
         return self.judged(job), properties
 
     def _convention(self, job: Job) -> dict[str, Any]:
-        """Return the convention of the case in every dtype; an eps of one dtype is replaced by that of another."""
+        """Return the convention of the case in every dtype; each dtype has a separate default eps."""
         key = _key(job)
         names = [name for name in (FLOAT32.name, *job.contract.dtypes) if name in job.case.dtypes]
         looked_in = FORMATS[names[0]]
@@ -171,9 +171,8 @@ def _value(contract: Contract) -> Law | None:
 def _steady(job: Job) -> Iterator[None]:
     """Restore random numbers and all other settings that a call may change.
 
-    Warnings, for example about a variance of one number, are ignored. Compiled implementations also get all shapes
-    here,
-    because there are few, and a property needs many numbers.
+    Warnings, for example about the variance of a single number, are ignored. Compiled implementations also get all
+    shapes here, because there are few, and a property needs many numbers.
     """
     with torch.random.fork_rng(devices=[]), job.subject.host.watch(draws=True).law():
         seed_all(0)
@@ -228,12 +227,12 @@ def _seen(job: Job, look: "_Look") -> Iterator[Property]:
 
 @dataclass
 class _Look:
-    """A look at one case in one dtype."""
+    """The search for the properties of a case in a dtype."""
 
     job: Job
 
     def __post_init__(self) -> None:
-        """Call it on a few examples, and observe one of the calls."""
+        """Draw a few examples, and observe a call on the last one."""
         value = _value(self.job.contract)
         assert value is not None, "only contracts of functions of tensors are probed"
         self.value = value
@@ -246,12 +245,12 @@ class _Look:
         self.samples = [sampled(self.subject, value, example) for example in self.drawn]
 
     def _arguments(self, example: Example) -> tuple[Any, ...]:
-        """Return the arguments of one call."""
+        """Return the arguments of a call."""
         read = (example[name] for name in self.value.reads)
         return tuple(x[0] if self.job.contract.grouped and isinstance(x, Tensor) else x for x in read)
 
     def draws(self) -> bool:
-        """Whether calls differ that begin with different random numbers, and agree that begin with the same."""
+        """Whether calls with equal random states agree, and calls with different ones differ."""
         seed_all(0)
         before = torch.get_rng_state()
         first = to_array(self.subject.once(*_copies(self.call)))
@@ -264,7 +263,7 @@ class _Look:
         return again and not other
 
     def computes_in(self) -> tuple[Format, str] | None:
-        """The narrower format in which it computes, and which sentence says so; ``None`` where there is none."""
+        """Return the narrower format of the computation and its remark; ``None`` if it is not narrower."""
         if self._is_jax_without_float64():
             return FLOAT32, "jax"
         if share(self.samples) > HALF:
@@ -291,14 +290,14 @@ class _Look:
         return narrowed and self.job.case.call is not None and self.subject.host.jax_is_narrow()
 
     def _answers_float32_numbers(self) -> bool:
-        """Whether every number it answers with is a float32."""
+        """Whether all results are float32 numbers."""
         actual = numbers(self.samples, "actual")
         actual = actual[np.isfinite(actual) & (actual != 0.0)]
         with np.errstate(over="ignore", under="ignore"):
             return actual.size >= ENOUGH and bool((actual.astype(np.float32).astype(np.float64) == actual).all())
 
     def returns_wider(self) -> str | None:
-        """The wider format in which inputs are answered: of 16 bits, or of whatever is answered by a number.
+        """Return the wider format of the result, for 16-bit inputs or for a result that is a Python number.
 
         A library may have no kernel of 16 bits, and a Python number has no other format; a tensor of float64 for
         float32 inputs was promoted on the way.
@@ -315,5 +314,5 @@ def _copies(arguments: Sequence[Any]) -> tuple[Any, ...]:
 
 
 def _rounded(example: Example, narrow: Format, wide: Format) -> Example:
-    """The example on numbers that the narrower format has."""
+    """Return the example, rounded to numbers of the narrower format."""
     return {name: x.to(narrow.dtype).to(wide.dtype) if is_float(x) else x for name, x in example.items()}

@@ -47,7 +47,7 @@ def enlarged(job: Job) -> Job:
 
 
 def _enlarged(example: Example, rows: int, seed: int, names: list[str]) -> Example:
-    """The rows of an example, drawn again and again."""
+    """Return an example with random rows of a smaller one."""
     few = next((len(example[name]) for name in names if isinstance(example.get(name), Tensor)), 0)
     if few == 0:
         return example

@@ -64,7 +64,7 @@ def refusals(job: Job, value: Law) -> list[Property]:
 
 
 def _begun_with(x: Any, number: float | None) -> Any:
-    """A copy of an argument; of floating-point numbers the first is another one, if any is given."""
+    """Copy an argument; if a number is given, it replaces the first floating-point entry."""
     if not isinstance(x, Tensor):
         return x
     copy = x.clone(memory_format=torch.contiguous_format)

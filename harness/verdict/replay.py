@@ -39,7 +39,7 @@ def spelled_out(example: Mapping[str, Any], contract: Contract) -> list[Example]
 
 
 def as_called(example: Example, contract: Contract) -> Example:
-    """Return the inputs of the one call that an example of one group makes, in the shapes of the signature."""
+    """Return the inputs of the call for an example with a single group, in the shapes of the signature."""
     if not is_one_group(example, contract):
         return example
     grouped = _with_groups(contract, example)
@@ -94,7 +94,7 @@ def _tensor_text(tensor: Tensor) -> TensorText:
 
 
 def to_json(example: Example, contract: Contract, format_: Format) -> str:
-    """Return the example as ``--example`` takes it.
+    """Return the example in the format of ``--example``.
 
     Tensors are nested lists in the shapes of a call, floats in hexadecimal. A dtype that does not follow from the
     contract and the format precedes the list: ``{"int64": [0, 1]}``.
@@ -127,7 +127,7 @@ def _spelled(nested: Any) -> Any:
 
 
 def from_json(text: str, contract: Contract, format_: Format) -> Example:
-    """Read what :func:`to_json` wrote.
+    """Read the output of :func:`to_json`.
 
     Floating-point inputs may be hexadecimal strings or plain JSON numbers; they are rounded to the format.
 
@@ -170,7 +170,7 @@ def _parsed(nested: Any) -> Any:
 def replay_command(
     case: Case, contract: Contract, law: str, format_: Format, example: Example, draws: str, *, device: str = "cpu"
 ) -> str:
-    """Return the command that measures one law of one case on one example.
+    """Return the command that measures a law of a case on an example.
 
     No command can import a function that a notebook or a program defines. The text is then the Python call that checks
     the law again with the same seed. ``draws`` has the options that draw the example again if it is too large to be

@@ -1,8 +1,8 @@
-"""Drawing the same examples whatever else is loaded.
+"""Draw the same examples regardless of the loaded modules.
 
-Hypothesis mixes constants of the local modules that are loaded into its draws. That is a gain where a test looks at the
-code around it; here it would make a verdict depend on the process and on the folder it was reached in. There is no
-setting for it, so its collector is replaced for as long as examples are drawn.
+Hypothesis mixes constants of the local modules that are loaded into its draws. These constants help tests of the
+surrounding code. Here, they would make a verdict depend on the process and on its folder. Hypothesis has no setting to
+disable them, so this module replaces their collector while examples are drawn.
 """
 
 from collections.abc import Iterator

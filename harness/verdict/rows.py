@@ -1,4 +1,4 @@
-"""Rows of an example: taken, counted, laid one under the other, and the worst of them."""
+"""Rows of an example: select, count and stack them, and find the worst one."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -26,7 +26,7 @@ def worst_row(
     Parameters
     ----------
     example, axes, measurement
-        The inputs, their axes, and the deviation of each row.
+        The inputs, their axes, and the deviations of the rows.
     fails
         Whether an example fails.
     peculiar
@@ -47,7 +47,7 @@ def worst_row(
 
 
 def take(example: Example, axes: Mapping[str, Axes], name: str, kept: list[int]) -> Example | None:
-    """Keep the given positions of one axis in every input; ``None`` where an index refers to a dropped one."""
+    """Keep the given positions of an axis in every input; ``None`` if an index refers to a dropped one."""
     taken = dict(example)
     for key, input_axes in axes.items():
         value: Tensor = taken[key]
@@ -70,7 +70,7 @@ def length(example: Example, axes: Mapping[str, Axes], name: str) -> int:
 
 
 def stacked(rows: Sequence[Example], axes: Mapping[str, Axes]) -> Example | None:
-    """One example of some that have one row each; ``None`` where they are none, or share no leading axis."""
+    """Stack examples with a single row; ``None`` if one has more rows, or if they share no leading axis."""
     leading = next((input_axes.names[0] for input_axes in axes.values() if input_axes.names), None)
     together = dict(rows[0])
     for name, input_axes in axes.items():
@@ -89,7 +89,7 @@ def stacked(rows: Sequence[Example], axes: Mapping[str, Axes]) -> Example | None
 def row_of_each(
     example: Example, axes: Mapping[str, Axes], name: str, index: tuple[int, ...], values: Tensor
 ) -> Example | None:
-    """One example with a row for each of some values of an entry; ``None`` where it has more rows than one itself."""
+    """Return an example with a row for each value of an entry; ``None`` if the example has several rows."""
     if stacked([example], axes) is None or not index:
         return None
     leading, together = axes[name].names[0], dict(example)
@@ -101,5 +101,5 @@ def row_of_each(
 
 
 def of_rows(values: NDArray[np.float64]) -> NDArray[np.float64] | None:
-    """Return the largest number of each row; ``None`` without rows."""
+    """Return the largest number per row; ``None`` without rows."""
     return np.fmax.reduce(values.reshape(len(values), -1), axis=-1) if values.ndim and values.size else None

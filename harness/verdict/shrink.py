@@ -80,7 +80,7 @@ class _Trial:
     def first(self, steps: Iterable[_Step]) -> tuple[_Step, Example] | None:
         """Return the first step whose member still fails, and the member; ``None`` without one.
 
-        If the law measures row by row, several steps are rows of one example.
+        If the law measures row by row, several steps are rows of a single example.
         """
         left, many = iter(steps), _AT_ONCE
         while some := list(islice(left, many if self.broken_rows is not None else 1)):
@@ -102,10 +102,7 @@ class _Trial:
         return answers
 
     def member(self, candidate: Example | None, *, at: Place | None = None) -> Example | None:
-        """The member nearest to a candidate; ``None`` where the step is refused.
-
-        Nearest is what gives a row of probabilities its sum again; where that undoes the step, the step is refused.
-        """
+        """Return the member nearest to a candidate; ``None`` if the step is refused."""
         member = None if candidate is None else self.members.nearest(candidate)
         if candidate is None or member is None:
             return None
@@ -116,7 +113,7 @@ class _Trial:
         return member
 
     def failing(self, members: Sequence[Example | None]) -> list[bool] | None:
-        """Return which members fail, each as a row of one example; ``None`` if this is impossible.
+        """Return which members fail, each as a row of an example; ``None`` if this is impossible.
 
         It is impossible if they have several rows, or if the law does not measure row by row.
         """
@@ -128,7 +125,7 @@ class _Trial:
         return [member is not None and next(answers) for member in members]
 
     def broken(self, together: Example | None, rows: int) -> list[bool] | None:
-        """Return which rows of an example break the law; ``None`` without such information, and from then on."""
+        """Return which rows of an example break the law; without such information, ``None`` now and later."""
         if self.broken_rows is None or together is None:
             return None
         broken = self.broken_rows(together)
@@ -138,7 +135,7 @@ class _Trial:
         return list(map(bool, broken))
 
     def still_fails(self, member: Example) -> bool:
-        """Whether a member fails; what did not once is not asked again."""
+        """Whether a member fails; a member that held before is not measured again."""
         if self._is_known_to_hold(member):
             return False
         fails = self.fails(member)
@@ -173,7 +170,7 @@ def minimise(
     example
         A failing example.
     axes
-        Axes and limits of each input.
+        Axes and limits of the inputs.
     format_
         Format of the floating-point inputs.
     fails
@@ -249,7 +246,7 @@ def _shorten(example: Example, name: str, trial: _Trial) -> Example:
 
 
 def _first_without(example: Example, name: str, runs: Sequence[range], trial: _Trial) -> Example | None:
-    """Without the first of some runs of positions that can be dropped."""
+    """Return the example without the first run of positions that can be dropped."""
     every = range(length(example, trial.axes, name))
     kept = ([i for i in every if i not in run] for run in runs)
     left = trial.first(_Step(take(example, trial.axes, name, some) if some else None) for some in kept)
@@ -257,7 +254,7 @@ def _first_without(example: Example, name: str, runs: Sequence[range], trial: _T
 
 
 def _shortest_prefix(example: Example, name: str, trial: _Trial) -> Example:
-    """Bisect a long axis for the length from which the example fails, as it does where only the length matters."""
+    """Bisect a long axis for the shortest length that fails, if only the length matters."""
     failing, passing = length(example, trial.axes, name), 0
     if failing <= _MANY:
         return example
@@ -289,7 +286,7 @@ def _simplify(example: Example, name: str, trial: _Trial, *, kept_from_growing: 
 
 
 def _simpler_at(example: Example, name: str, index: tuple[int, ...], trial: _Trial, *, kept: bool) -> Iterator[_Step]:
-    """Return the replacements of one entry, the simplest first; optionally none that is larger."""
+    """Yield the replacements of an entry, the simplest first; optionally none that is larger."""
     current, positive = float(example[name][index]), trial.axes[name].positive
     largest = torch.finfo(example[name].dtype).max if example[name].is_floating_point() else np.inf
     if not np.isfinite(current) or (positive and current == 0.0):
@@ -326,7 +323,7 @@ def _replaced(example: Example, name: str, index: tuple[int, ...], value: float)
 
 
 def _bisect_largest(example: Example, name: str, trial: _Trial) -> Example:
-    """Move the finite entry of largest magnitude towards zero, to the last representable number that still fails."""
+    """Move the finite entry of largest magnitude toward zero, to the last representable number that still fails."""
     tensor, position = example[name], _largest(example[name])
     if not tensor[position].isfinite():
         return example

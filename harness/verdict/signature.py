@@ -1,4 +1,4 @@
-"""Functions that cannot be called with what their contract gives: a usage error with the option to paste."""
+"""Functions that cannot be called with the inputs of their contract: a usage error with the option to paste."""
 
 import inspect
 import re

@@ -61,7 +61,7 @@ class Census:
             self.rows += len(measurement.ratio) if measurement.ratio.ndim else 1
 
     def note(self, measurement: Measurement) -> None:
-        """Keep the worst that was seen, relative to its bound, and the largest deviation."""
+        """Keep the worst ratio of a deviation to its bound, and the largest deviation."""
         if measurement.ratio.size == 0:
             return
         self.largest = max(self.largest or 0.0, float(measurement.deviation.max()))
@@ -76,7 +76,7 @@ class Census:
 
     @property
     def typical_bound(self) -> float | None:
-        """Geometric mean of the bounds up to ``2**40``, each example counted once; zero where none admits anything."""
+        """Geometric mean of the bounds up to ``2**40``, each example counted once; zero without positive bounds."""
         if self.bound is None:
             return None
         if not self.magnitudes:
@@ -85,7 +85,7 @@ class Census:
 
     @property
     def inputs(self) -> str | None:
-        """Digest of all tried examples; ``None`` if there were none."""
+        """Digest of the tried examples; ``None`` if there were none."""
         return hashlib.blake2b(b"".join(self.digests), digest_size=3).hexdigest() if self.digests else None
 
 
@@ -108,7 +108,7 @@ class Trials:
     census: Census = field(default_factory=Census)
 
     def failing(self, example: Example) -> Example | None:
-        """Measure one example; return its worst row where it breaks the law and ball arithmetic agrees."""
+        """Measure an example; return its worst row if it breaks the law and ball arithmetic agrees."""
         measurement = self.measure(example)
         self.census.count(measurement)
         if measurement.broken and self.job.law.intermittent:
@@ -167,7 +167,7 @@ class Trials:
             raise self.subject.misfit(error) from error
 
     def measure_until_broken(self, example: Example) -> Measurement:
-        """Measure where the law is expected to break; until it does, where that does not show each time."""
+        """Measure an example that should break the law; repeat this if the law is intermittent."""
         measurement = self.measure(example)
         for _ in range(ATTEMPTS - 1 if self.job.law.intermittent else 0):
             if measurement.broken:
@@ -176,7 +176,7 @@ class Trials:
         return measurement
 
     def breaks(self, example: Example) -> bool:
-        """Whether an example breaks the law, on the tier of the oracle that is in force."""
+        """Whether an example breaks the law, on the current tier of the oracle."""
         return self.measure(example).broken
 
     def broken_rows(self, example: Example) -> NDArray[np.bool_] | None:
@@ -185,20 +185,20 @@ class Trials:
         return None if ratio is None else ratio > 1.0
 
     def severity_of_rows(self, example: Example) -> NDArray[np.float64] | None:
-        """Return the severity of each row; ``None`` if the law does not measure row by row."""
+        """Return the severities of the rows; ``None`` if the law does not measure row by row."""
         return of_rows(self.measure(example).severity)
 
     def shows_each_time(self, example: Example) -> bool:
-        """Whether what breaks the law does so whenever it is measured."""
+        """Whether the examples that break the law do so in every measurement."""
         return not self.job.law.intermittent or all(self.breaks(example) for _ in range(TRIES))
 
     def _agree(self, row: Example, confirmed: Measurement) -> None:
-        """Refuse to pass over what only the screen found, unless it is as near to its bound as the screen is exact.
+        """Raise an error for a violation that only the screen found, unless rounding of the screen explains it.
 
         Raises
         ------
         CaseError
-            If the implementation answers otherwise when it is called again, or the two tiers of the oracle disagree.
+            If a second call gives another result, or the two tiers of the oracle disagree.
         """
         job = self.job
         first, second = self.measure(row), self.measure(row)
@@ -222,12 +222,12 @@ class Trials:
 
 
 def _in_short(example: str) -> str:
-    """Return an example as the end of a sentence, or nothing where it has many rows."""
+    """Return an example as the end of a sentence, or an empty text if it has many rows."""
     return f", on {example}" if len(example) <= _SHORT else ""
 
 
 def _of_broken_rows(measurement: Measurement) -> NDArray[np.float64]:
-    """Return the severity of each broken row."""
+    """Return the severities of the broken rows."""
     severity, ratio = of_rows(measurement.severity), of_rows(measurement.ratio)
     return np.array([measurement.most_severe]) if severity is None or ratio is None else severity[ratio > 1.0]
 

@@ -21,7 +21,7 @@ from harness.wording.remedy import Scope, cause_of
 
 
 def measured(trials: Trials, example: Example, draws: str, *, counted: bool = False) -> Violation | None:
-    """Measure an example with ball arithmetic, and name what happened.
+    """Measure an example with ball arithmetic, and name the event that breaks the law.
 
     Parameters
     ----------
@@ -30,13 +30,13 @@ def measured(trials: Trials, example: Example, draws: str, *, counted: bool = Fa
     example
         The example.
     draws
-        Options with which an example that is too large to be spelled out is drawn again.
+        Options that draw an example again if it is too large to be spelled out.
     counted
         Whether it is part of the census.
 
     Returns
     -------
-    The violation; ``None`` where the law holds.
+    The violation; ``None`` if the law holds.
     """
     with confirming():
         measurement = trials.measure_until_broken(example)
@@ -59,7 +59,7 @@ _SIGMOIDS = {"sigmoid", "logsigmoid", "softplus", "binary_cross_entropy_with_log
 
 
 def repaired(job: Job, event: Event) -> str:
-    """Return an event and its remedy, which depends on what the contract reduces."""
+    """Return an event and its remedy, which depends on the reduction of the contract."""
     return cause_of(event, _scope(job.contract))
 
 
@@ -72,7 +72,7 @@ def _scope(contract: Contract) -> Scope:
 
 
 def violation_of(job: Job, example: Example, measurement: Measurement, draws: str) -> Violation:
-    """Return the violation that was measured on an example."""
+    """Return the violation on a measured example."""
     place, one_group = measurement.worst, is_one_group(example, job.contract)
     read = {name: example[name] for name in job.law.reads}
     return Violation(

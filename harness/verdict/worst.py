@@ -45,16 +45,16 @@ _GRADUAL = {EventKind.CANCELLATION, EventKind.ABSORPTION, EventKind.ACCUMULATION
 
 @dataclass(frozen=True)
 class Search:
-    """A look at what else breaks a law.
+    """The search for other examples that break a law.
 
     Parameters
     ----------
     trials
         The law, on a subject.
     examples, seed, deadline
-        How many further examples are drawn, from which seed, and until when.
+        Number, seed and deadline of the further examples.
     draws
-        Options with which an example that is too large to be spelled out is drawn again.
+        Options that draw an example again if it is too large to be spelled out.
     """
 
     trials: Trials
@@ -64,12 +64,12 @@ class Search:
     draws: str
 
     def beside(self, violation: Violation, failing: Example) -> Violation:
-        """Return the violation with the worst example of its cause, where that is clearly worse, and with other causes.
+        """Return the violation with the worst example of its cause, if it is clearly worse, and with other causes.
 
         Parameters
         ----------
         violation
-            The law's, on its smallest example.
+            The violation on the smallest example.
         failing
             The row that was found first.
         """
@@ -138,7 +138,7 @@ class Search:
         )
 
     def _as_bad(self, worst: Example) -> Example:
-        """Make it smaller and simpler where it stays as bad."""
+        """Make an example smaller and simpler while its severity remains."""
         trials, deadline = self.trials, self.deadline
         as_found = trials.measure(worst).most_severe * (1.0 - _SLACK)
 
@@ -154,7 +154,7 @@ class Search:
         return minimise(worst, axes, format_, is_as_bad, exact=False, broken_rows=as_bad_rows)
 
     def _recorded(self, example: Example, cause: Cause, least: float) -> "_Worst | None":
-        """Measure by ball arithmetic; ``None`` where it is not bad enough, or too large to be spelled out."""
+        """Measure by ball arithmetic; ``None`` if the deviation is too small or the example too large."""
         job = self.trials.job
         read = {name: example[name] for name in job.law.reads}
         if self._is_large(example):
@@ -194,7 +194,7 @@ class Search:
                 break
 
     def _smallest(self, example: Example) -> Example:
-        """Make it minimal where it stays wrong, and infinitely or finitely so."""
+        """Make an example minimal; an infinite deviation stays infinite, a finite one finite."""
         trials, job = self.trials, self.trials.job
         infinite = math.isinf(trials.measure(example).most_severe)
 

@@ -1,7 +1,7 @@
-"""The corpus: counterexamples that were found before, replayed before any are drawn.
+"""The corpus: known counterexamples, which are replayed before new examples are drawn.
 
-One file of JSON Lines for each contract lies beside this module. An example is tried on whatever implementation claims
-the contract: what broke one breaks others of its kind, and a mended one must not break again.
+This folder has one file of JSON Lines for each contract. An example is tried on every implementation of the contract,
+because similar implementations have the same defects, and a repaired defect must not return.
 """
 
 import json
@@ -25,10 +25,10 @@ LARGEST = 64
 
 
 def examples(contract: Contract, law: Law, format_: Format, folders: Iterable[Path] = (FOLDER,)) -> list[Example]:
-    """Return the known counterexamples to a law in a format; none to a law about inputs of its own.
+    """Return the known counterexamples to a law in a format; none for a law with separate inputs.
 
-    Such a law is drawn from few and peculiar examples, and a counterexample that was made minimal is no longer one of
-    them: it would break implementations that the law is not about.
+    Such a law has few and peculiar examples, and a minimal counterexample no longer belongs to them. It would break
+    implementations that the law does not concern.
     """
     if law.inputs is not None:
         return []
@@ -41,7 +41,7 @@ def examples(contract: Contract, law: Law, format_: Format, folders: Iterable[Pa
 
 
 def _read(known: Counterexample, contract: Contract, law: Law, file: Path) -> Example:
-    """Refuse an example that lacks what the law reads."""
+    """Return the example; raise an error if it lacks an input that the law reads."""
     if missing := [name for name in law.reads if name not in known.example]:
         raise UsageError(
             f"cannot read a counterexample in `{file}`: {listed(missing)} missing",
@@ -53,12 +53,12 @@ def _read(known: Counterexample, contract: Contract, law: Law, file: Path) -> Ex
 
 @cache
 def known_counterexamples(contract: str, folder: Path = FOLDER) -> tuple[Counterexample, ...]:
-    """Read the corpus of a contract; empty where there is none.
+    """Read the corpus of a contract; empty if it does not exist.
 
     Raises
     ------
     UsageError
-        If a line is no counterexample.
+        If a line is not a counterexample.
     """
     return read_corpus(folder / f"{contract}.jsonl")
 
@@ -75,7 +75,7 @@ def freeze(findings: Iterable[Recorded], folder: Path = FOLDER) -> int:
         Verdicts, breaking points and worst cases; those on which no law is broken, or with large inputs, are passed
         over.
     folder
-        Where the corpus lies.
+        Folder of the corpus.
     """
     added = 0
     fresh: dict[str, list[Counterexample]] = {}
@@ -100,7 +100,7 @@ def _counterexamples(finding: Recorded) -> Iterator[Counterexample]:
 
 
 def _broken_on(finding: Recorded) -> Iterator[tuple[str, dict[str, Input]]]:
-    """Yield each law that was found broken, with the inputs that it was broken on."""
+    """Yield each broken law with the inputs that break it."""
     match finding:
         case Verdict(violation=violation) if violation is not None:
             yield finding.law, violation.example
