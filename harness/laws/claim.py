@@ -1,8 +1,8 @@
 """Infer the contract that a function claims by its name.
 
-The name must consist of the words of a contract, or of one of its aliases, and of words without meaning for the
-operation. ``my_softmax``, ``softmax_v2`` and ``FusedRMSNorm`` claim a contract. ``sigmoid_focal_loss`` and
-``softmax_backward`` do not. If a name belongs to several contracts, the names of the arguments decide.
+The name must consist of the words of a contract or of an alias, and of words without meaning for the operation.
+``my_softmax``, ``softmax_v2`` and ``FusedRMSNorm`` claim a contract. ``sigmoid_focal_loss`` and ``softmax_backward`` do
+not. If a name belongs to several contracts, the names of the arguments decide.
 """
 
 import inspect
@@ -140,7 +140,7 @@ def contract_of(function: Callable[..., Any], name: str, contracts: Iterable[Con
 
 
 def _words(name: str) -> list[str]:
-    """The words of a name in either spelling."""
+    """Return the words of a name in snake or camel case."""
     return [word.lower() for word in _WORD.findall(name)]
 
 

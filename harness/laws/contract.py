@@ -1,4 +1,4 @@
-"""Contracts: the laws, inputs, rays and conventions of one operation."""
+"""Contracts: the laws, inputs, rays and conventions of an operation."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ class Axes:
     Parameters
     ----------
     names
-        Name of each axis. Axes with the same name have the same length and are shortened together.
+        Names of the axes. Axes with the same name have the same length and are shortened together.
     index_of
         The axis whose positions an integer input refers to; ``None`` for values.
     positive
@@ -56,7 +56,7 @@ model, the losses of a training epoch by epoch, a loader of images, or a factory
 
 @dataclass(frozen=True)
 class Contract:
-    """The laws, inputs and oracle of one operation.
+    """The laws, inputs and oracle of an operation.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ class Contract:
     laws
         The laws, in the order of the report.
     axes
-        Axes of each input; other inputs are not shrunk.
+        Axes of the inputs; other inputs are not shrunk.
     output
         Names of the output's axes; ``None`` if the laws check the shape.
     conventions
@@ -102,7 +102,7 @@ class Contract:
     remark
         ``remark()`` returns a sentence about the operation to show before the verdicts; ``None`` without one.
     of_one_number
-        Additional text if an implementation returns one number instead of one for each row; may be empty.
+        Additional text if an implementation returns a single number instead of a number for each row; may be empty.
     of_model
         Converts a torch module or its class to the implementation if the module is not the function of the inputs.
     """
@@ -131,5 +131,5 @@ class Contract:
 
     @property
     def defaults(self) -> dict[str, Any]:
-        """The conventions of a case that declares none."""
+        """The default conventions."""
         return {name: values[0] for name, values in self.conventions.items()}

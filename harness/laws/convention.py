@@ -1,4 +1,4 @@
-"""Conventions: where mathematics or custom leaves a choice, what may be chosen."""
+"""Conventions: the admissible choices where mathematics or custom leaves a choice."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class AnyNumber(Sequence[float]):
         return isinstance(value, (int, float)) and self.least <= value <= self.most
 
     def __iter__(self) -> Iterator[float]:
-        """The usual values."""
+        """Yield the usual values."""
         return iter(self.usual)
 
     def __len__(self) -> int:
@@ -40,7 +40,7 @@ class AnyNumber(Sequence[float]):
     @overload
     def __getitem__(self, at: slice) -> tuple[float, ...]: ...
     def __getitem__(self, at: int | slice) -> float | tuple[float, ...]:
-        """Return one of the usual values, or several."""
+        """Return usual values by position."""
         return self.usual[at]
 
     def __str__(self) -> str:
@@ -61,11 +61,11 @@ class Anything(Sequence[Any]):
     what: str
 
     def __contains__(self, value: object) -> bool:
-        """Whether it may be declared: whoever reads it will see."""
+        """Return true, since the reader of the object checks it."""
         return True
 
     def __len__(self) -> int:
-        """There is no usual one."""
+        """Return 1, for the default ``None``."""
         return 1
 
     @overload
@@ -86,5 +86,5 @@ Convention = tuple[Any, ...] | AnyNumber | Anything
 
 
 def choices(convention: Convention) -> str:
-    """Return what may be declared, as a message lists it."""
+    """Return the admissible values as text for a message."""
     return str(convention) if isinstance(convention, AnyNumber | Anything) else listed(convention)

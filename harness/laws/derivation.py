@@ -1,4 +1,4 @@
-"""Deriving the laws that every operation has from the law of its value: how, and in which words."""
+"""Functions that derive the laws of every operation from the law of its value."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -20,7 +20,7 @@ def about_every_operation(
     bound: str = "no tolerance",
     group: str = "implementation",
 ) -> Law:
-    """Make a law, in the usual words, of ``measure(subject, value, inputs)``; see :func:`bound_to`."""
+    """Make a law of ``measure(subject, value, inputs)`` with the usual descriptions; see :func:`bound_to`."""
     return Law(
         measure.__name__,
         statement,
@@ -34,7 +34,7 @@ def about_every_operation(
 
 
 def bound_to(law: Law, value: Law) -> Law:
-    """Hand the value's law to the measure, and let it read what that reads."""
+    """Bind the law of the value to a law, which then reads the same inputs."""
 
     def measure(subject: Subject, **inputs: Any) -> Measurement:
         return law.measure(subject, value, inputs)
@@ -43,7 +43,7 @@ def bound_to(law: Law, value: Law) -> Law:
 
 
 def against(subject: Subject, value: Law, inputs: Example, others: Iterable[Subject]) -> Measurement:
-    """Compare other ways of calling with the plain one."""
+    """Compare other ways to call an implementation with the plain call."""
     first = subject.measure(value, inputs)
     against_first = [
         compare_runs(to_array(other(*inputs.values())), first.actual, first, subject.format) for other in others
@@ -52,14 +52,14 @@ def against(subject: Subject, value: Law, inputs: Example, others: Iterable[Subj
 
 
 def rows_of(subject: Subject, value: Law) -> tuple[list[int | None], bool]:
-    """Return the row axis of each argument, and whether the first axis of the output is the row axis."""
+    """Return the row axes of the arguments, and whether the first axis of the output is the row axis."""
     axes: Mapping[str, Any] = subject.contract.axes
     own = [axes[name].names[subject.contract.grouped :] if name in axes else () for name in value.reads]
     return [names.index("n") if "n" in names else None for names in own], (subject.output_axes or ())[:1] == ("n",)
 
 
 def between(arguments: tuple[Any, ...], places: list[int | None], first: int, end: int) -> list[Any]:
-    """The same arguments with the rows from ``first`` to ``end`` alone."""
+    """Return the arguments with only the rows from ``first`` to ``end``."""
     return [
         x if at is None else x.narrow(at, first, min(end, x.shape[at]) - first)
         for x, at in zip(arguments, places, strict=True)
@@ -67,7 +67,7 @@ def between(arguments: tuple[Any, ...], places: list[int | None], first: int, en
 
 
 def other_inputs(arguments: Sequence[Any]) -> list[Any]:
-    """Other inputs of the same shapes: the same numbers, in the opposite order along every axis."""
+    """Return other inputs of the same shapes: the same numbers in reverse order along every axis."""
     return [x.flip(tuple(range(x.ndim))) if isinstance(x, Tensor) else x for x in arguments]
 
 

@@ -1,7 +1,7 @@
 """Laws of derivatives that differentiable operations have, derived from the law of the gradient.
 
-A backward pass is linear in the incoming gradient, whatever its strides, can be differentiated again, and is as right
-on long rows as on short ones.
+A backward pass is linear in the incoming gradient, whatever its strides. It can be differentiated again, and is as
+accurate on long rows as on short ones.
 """
 
 from collections.abc import Iterator
@@ -68,7 +68,7 @@ def _on_long_rows(gradient: Law, inputs: Inputs) -> Law:
 
 
 def any_cotangent(subject: Subject, gradient: Law, inputs: Example) -> Measurement:
-    """Lay the incoming gradient out in other ways, scale that of a loss, and make another call before going back.
+    """Change the layout of the incoming gradient or scale it, and make another call before the backward pass.
 
     The law of a loss has an incoming gradient of ones; other laws read a cotangent.
     """
@@ -93,7 +93,7 @@ def any_cotangent(subject: Subject, gradient: Law, inputs: Example) -> Measureme
 
 
 def _strided(x: Tensor) -> Tensor:
-    """Every second element along the last axis, beginning with the second; the others are NaN."""
+    """Return the tensor as every second element along the last axis of another one, with NaN in between."""
     return torch.stack([torch.full_like(x, torch.nan), x], -1)[..., 1]
 
 
@@ -111,11 +111,11 @@ class _Against:
     factor: float = 1.0
 
     def __call__(self, cotangent: Tensor, how: str) -> Measurement:
-        """Go back with an incoming gradient."""
+        """Compute the backward pass with an incoming gradient."""
         return self._compared(self.subject.gradient(self.arguments, cotangent, of=self.gradient.differentiates), how)
 
     def after_another_call(self, cotangent: Tensor) -> Iterator[Measurement]:
-        """Go back after a call on other inputs; of an implementation that reduces over groups, all calls are such."""
+        """Compute the backward pass after a call on other inputs; grouped implementations make such calls anyway."""
         if not self.subject.contract.grouped:
             of = self.gradient.differentiates
             found = self.subject.gradient(self.arguments, cotangent, of=of, before=other_inputs(self.arguments))
@@ -135,9 +135,9 @@ class _Against:
 def second_derivative(subject: Subject, gradient: Law, inputs: Example) -> Measurement:
     """Differentiate the gradient along a direction, and compare with differences of the exact gradient.
 
-    The error of a difference quotient is proportional to the square of its step. So the difference of the quotients at
-    two
-    steps is three times the error of the finer one. The bound is this difference plus half of the digits of the format.
+    The error of a difference quotient is proportional to the square of its step. Therefore, the difference of the
+    quotients at two steps is three times the error of the finer one. The bound is this difference plus half of the
+    digits of the format.
     """
     few = {name: x[:_ROWS] if isinstance(x, Tensor) else x for name, x in inputs.items()}
     name = gradient.reads[gradient.differentiates]
@@ -156,7 +156,7 @@ def second_derivative(subject: Subject, gradient: Law, inputs: Example) -> Measu
     unit = 2.0 * subject.format.u * size
     with np.errstate(invalid="ignore"):
         error = np.where(np.isfinite(actual), np.abs(actual - exact), np.inf)
-    # A row of one has no variance with a correction of 1.
+    # A row of a single entry has no variance with a correction of 1.
     error, bound = np.where(np.isfinite(exact), error, 0.0), np.nan_to_num(bound)
     return Measurement(error / unit, bound / unit, actual, exact)
 

@@ -2,9 +2,8 @@ r"""The law of drift: rounding errors have no bias.
 
 Truncation stays within every worst-case bound, as does one ulp too many. Only the mean of the signed errors shows them:
 it is :math:`-1/2` or :math:`+1/2` ulp instead of nearly zero. The mean is taken over many ordinary elements, in ulp,
-and
-relative to rounding the exact values to nearest. This removes the bias of exact results and of results that are a
-neighbor of a number. The weight of an element is :math:`1/b^2` for its bound :math:`b`.
+and relative to rounding the exact values to the nearest number. This removes the bias of exact results and of results
+that are a neighbor of a number. The weight of an element is :math:`1/b^2` for its bound :math:`b`.
 
 The bound has two parts. The first is chance: the rows are independent, and errors of sound code are as likely up as
 down. Hoeffding's inequality over the signs of the row sums :math:`R_r` gives
@@ -81,7 +80,7 @@ def no_drift(value: Law, inputs: Inputs) -> Law:
 
 
 def _drift(first: Measurement, format_: Format) -> Measurement:
-    """The mean signed error upwards, and away from zero."""
+    """Measure the mean signed error upward, and away from zero."""
     exact = lift(first.expected)
     with np.errstate(invalid="ignore", over="ignore"):
         error = (first.actual - round_to(exact, format_).double().numpy()) / ulp(exact, format_)
@@ -95,7 +94,7 @@ def _drift(first: Measurement, format_: Format) -> Measurement:
 
 
 def _mean(error: Array, weight: Array) -> tuple[float, float]:
-    """Return the weighted mean, and how far chance may move it."""
+    """Return the weighted mean, and its largest deviation by chance."""
     rows = (error * weight).reshape(len(error), -1).sum(-1)
     total = max(float(weight.sum()), np.finfo(np.float64).tiny)
     return float(rows.sum()) / total, BY_CHANCE * math.sqrt(float((rows**2).sum())) / total
@@ -137,6 +136,6 @@ def many_rows(axes: Mapping[str, Axes], *, largest: float = 4.0) -> Inputs:
 
 
 def _normal(rng: Generator, shape: tuple[int, ...], largest: float) -> Array:
-    """Normal numbers of sizes from a quarter up, another one for each row."""
+    """Draw normal numbers, with a separate size of at least a quarter for each row."""
     size = portable.exp2(rng.uniform(-2.0, float(portable.log2(largest)), size=(shape[0],) + (1,) * (len(shape) - 1)))
     return np.asarray(portable.standard_normal(rng, shape) * size)

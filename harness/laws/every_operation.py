@@ -1,9 +1,9 @@
 """Laws of every operation, derived from the law of its value.
 
 The result of a sound implementation does not depend on the other rows, the position of a row, the memory layout or an
-earlier call, and its inputs do not change. Two runs may round differently, since torch chooses kernels by layout. Each
-may deviate by the bound of the value, so their difference may be twice the bound. If both runs are wrong in the same
-way, the law of the value reports it, and these laws hold.
+earlier call. Its inputs do not change. Two runs may round differently, since torch chooses kernels by layout. Each may
+deviate by the bound of the value, so their difference may be twice the bound. If both runs are wrong in the same way,
+the law of the value reports it, and these laws hold.
 """
 
 import warnings
@@ -126,10 +126,10 @@ _MIXED = (
 
 
 def on_long_rows(value: Law, inputs: Inputs, *, cause: str, examples: int = LONG_EXAMPLES) -> Law:
-    """Derive the law of the group ``length``: the value's, on rows at which narrow accumulators stall or blocks end.
+    """Derive the law of the group ``length``: the value on rows where narrow accumulators stall or blocks end.
 
-    A reduction over rows that breaks on the first few hundred already is not tried on more: a column that meets a row
-    and broadcasts would ask for tens of gigabytes.
+    A reduction over rows that breaks on the first few hundred rows is not tried on more: broadcasting a column against
+    a row would need tens of gigabytes.
     """
 
     def measure(subject: Subject, **example: Any) -> Measurement:
@@ -153,7 +153,7 @@ def on_long_rows(value: Law, inputs: Inputs, *, cause: str, examples: int = LONG
 
 
 def _beginning(subject: Subject, example: Example) -> Example:
-    """The first entries along the longest axis; labels are taken modulo their number."""
+    """Return the first entries along the longest axis; labels are taken modulo their number."""
     tensors = [x for x in example.values() if isinstance(x, Tensor)]
     longest = max((length for x in tensors for length in x.shape), default=0)
     shortened = dict(example)
@@ -183,7 +183,7 @@ def any_position(subject: Subject, value: Law, inputs: Example) -> Measurement:
 
 
 def any_layout(subject: Subject, value: Law, inputs: Example) -> Measurement:
-    """Lay the inputs out in other ways, neighbors differently, and expand one row or one column to several."""
+    """Change the layouts of the inputs, different ones for neighbors, and expand one row or one column to several."""
 
     def laid_out(first: int) -> Subject:
         return subject.arranged(
@@ -198,17 +198,17 @@ def any_layout(subject: Subject, value: Law, inputs: Example) -> Measurement:
 
 
 def _sliced(x: Tensor) -> Tensor:
-    """The same values, followed by others along the last axis."""
+    """Return the same values, followed by others along the last axis."""
     return torch.cat([x, _others(x)], -1)[..., : x.shape[-1]] if x.ndim else x
 
 
 def _interleaved(x: Tensor) -> Tensor:
-    """The same values, every second element along the last axis, beginning with the second."""
+    """Return the same values, as every second element along the last axis of another tensor."""
     return torch.stack([_others(x), x], -1)[..., 1]
 
 
 def _transposed(x: Tensor) -> Tensor:
-    """The same values, every second element of a transposed tensor."""
+    """Return the same values, as every second element of a transposed tensor."""
     return torch.stack([x.mT, _others(x).mT], -1)[..., 0].mT if x.ndim > 1 else _interleaved(x)
 
 
@@ -237,14 +237,14 @@ def _expanded(subject: Subject, value: Law, inputs: Example) -> Iterator[Measure
 
 
 def _row_axes(subject: Subject, value: Law) -> list[int | None]:
-    """Return the row axis of each input, counted from the end."""
+    """Return the row axes of the inputs, counted from the end."""
     axes = subject.contract.axes
     names = [axes[name].names if name in axes else () for name in value.reads]
     return [own.index("n") - len(own) if "n" in own else None for own in names]
 
 
 def _column_axes(subject: Subject, value: Law, inputs: Sequence[Any]) -> list[int | None]:
-    """Return the last axis of each input whose entries may be equal; ``None`` for other inputs."""
+    """Return the last axis for each input whose entries may be equal; ``None`` for other inputs."""
     axes = [subject.contract.axes.get(name) for name in value.reads]
     return [
         -1
@@ -276,7 +276,7 @@ def _others(x: Tensor) -> Tensor:
 
 
 def _places(subject: Subject, value: Law) -> list[int | None]:
-    """Return the row axis of each argument of an operation with independent rows."""
+    """Return the row axes of the arguments of an operation with independent rows."""
     places, per_row = rows_of(subject, value)
     if not per_row:
         raise NotApplicable(f"the reduction `{subject.declares['reduction']}` gives no result per row")
@@ -315,7 +315,7 @@ def nan_stays_in_its_row(subject: Subject, value: Law, inputs: Example) -> Measu
 
 
 def _again(subject: Subject, arguments: Sequence[Any]) -> Measurement | None:
-    """Call, and go back, as often as that costs nothing; return how answers differ from the first, where some do."""
+    """Repeat the call and the backward pass while they are cheap; return how the results differ, if they do."""
     seen = subject.attempt(subject.case.name, lambda: list(subject.host.again(subject.run, arguments)))
     measured: Measurement | None = None
     for what, answers in seen:
@@ -329,7 +329,7 @@ def _again(subject: Subject, arguments: Sequence[Any]) -> Measurement | None:
 
 
 def calls_agree(subject: Subject, _: Law, inputs: Example) -> Measurement:
-    """Call three times, with one call more before the last, or every second one could be another."""
+    """Call three times, with an additional call before the last one to detect results that alternate."""
     return repeated(
         lambda: to_array(subject(*inputs.values())),
         subject.format,
@@ -344,7 +344,7 @@ def calls_agree(subject: Subject, _: Law, inputs: Example) -> Measurement:
 
 
 def _calls(subject: Subject, inputs: Example) -> list[tuple[Any, ...]]:
-    """Return the arguments of each call for a batch of examples."""
+    """Return the arguments of the calls for a batch of examples."""
     arguments = tuple(inputs.values())
     return list(zip(*arguments, strict=True)) if subject.contract.grouped else [arguments]
 
@@ -389,7 +389,7 @@ def output_is_its_own(subject: Subject, _: Law, inputs: Example) -> Measurement:
 
 
 def output_like_input(subject: Subject, _: Law, inputs: Example) -> Measurement:
-    """Count one where the output has another dtype or device."""
+    """Count one if the output has another dtype or device."""
     wrong, others = [], dict[str, None]()
     calls = _calls(subject, inputs)
     for arguments, output in zip(calls, subject.each(calls), strict=True):

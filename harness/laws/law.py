@@ -1,7 +1,7 @@
-"""Laws, rays and contracts: properties as data, each with a small function that returns the deviation it measured.
+"""Laws, rays and contracts: properties as data, each with a small function that measures a deviation.
 
-A law does not assert. It is written once and runs on every dtype and device; what happens with a deviation
-beyond its bound is decided elsewhere.
+A law does not assert. It is written once and runs on every dtype and device; other modules handle a deviation beyond
+its bound.
 """
 
 import inspect
@@ -139,25 +139,25 @@ class Law:
         Parameters
         ----------
         inputs
-            The examples it is drawn from.
+            The new inputs.
         name, statement
             Its own.
         facts
-            What else differs.
+            Other fields that differ.
         """
         return replace(self, name=name, statement=statement, inputs=inputs, **facts)
 
 
 def law(statement: str, **facts: Any) -> Callable[[Callable[..., Measurement]], Law]:
-    """Make a law of the function below, whose name becomes the law's.
+    """Make a law of the function below, whose name becomes the name of the law.
 
     Parameters
     ----------
     statement
         One sentence.
     facts
-        The other fields of :class:`Law`: ``source``, ``bound``, ``cause`` and ``group``, and what differs from its
-        default.
+        The other fields of :class:`Law`: ``source``, ``bound``, ``cause`` and ``group``, and others that differ from
+        their defaults.
     """
 
     def decorate(measure: Callable[..., Measurement]) -> Law:

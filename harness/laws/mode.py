@@ -1,6 +1,6 @@
 """The law of modes that every operation has: the settings of torch and of a module change no value.
 
-Autocast computes in a narrower format, so it may cost as much as that format does.
+Autocast computes in a narrower format, so the bound of that format applies.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -48,7 +48,7 @@ def mode_law(value: Law) -> Law:
 def any_mode(subject: Subject, value: Law, inputs: Example) -> Measurement:
     """Call in each mode, and name the one with the worst deviation.
 
-    An implementation that cannot be called on inputs that require a gradient has laws of gradients that say so.
+    If an implementation refuses inputs that require a gradient, its laws of gradients report this.
     """
     if changes := subject.host.changed_at_import():
         raise CaseError(f"the import of {subject.case.name} {changes}", Fault.STATE)
@@ -88,7 +88,7 @@ _DEFAULT = "with torch.set_default_dtype(torch.float64)"
 
 @contextmanager
 def _settings(subject: Subject, **settings: Any) -> Iterator[None]:
-    """Call with other settings, for which nothing is compiled again."""
+    """Call with other settings, without a new compilation."""
     with subject.host.uncompiled(), subject.host.modes(**settings):
         yield
 
@@ -105,7 +105,7 @@ def _is_module(subject: Subject) -> bool:
 
 
 def _switched(subject: Subject, compared: Callable[[str, Call], Measurement]) -> list[Measurement]:
-    """Call a module in its other mode; dropout, which draws random numbers there, is no fault."""
+    """Call a module in its other mode; random numbers of dropout are not a fault there."""
     before = torch.get_rng_state()
     name = "with the module switched between train() and eval()"
     with suppress(NotApplicable):
@@ -169,7 +169,7 @@ def _as(dtype: torch.dtype, x: Any) -> Any:
 
 
 def _named(name: str, action: Callable[[], Any]) -> Any:
-    """Carry out, and say in which mode where it fails."""
+    """Run an action, and name the mode if it fails."""
     try:
         return action()
     except CaseError as error:

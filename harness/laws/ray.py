@@ -30,7 +30,7 @@ class Ray:
     whole
         Whether the parameter is an integer, and each value needs a separate batch.
     together
-        Whether integer parameters can be rows of one batch.
+        Whether integer parameters can be rows of the same batch.
     columns
         Entries of a row, for closed forms that depend on them.
     laws

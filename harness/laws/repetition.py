@@ -22,7 +22,7 @@ EXAMPLES = 8
 
 
 def repeatable(statement: str) -> Callable[[Callable[..., Measurement]], Law]:
-    """Make the law of the function below that calls on the same inputs agree.
+    """Make a law of the function below: calls on the same inputs agree.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def repeated(
     device: str = CPU,
     host: Host = HERE,
 ) -> Measurement:
-    """Call three times and compare the bits of the results with those of the first; NaN agrees with NaN.
+    """Call three times and compare the bits of the results with the first result; NaN agrees with NaN.
 
     In a fourth call, uninitialized memory is NaN, and the result may not have additional NaNs.
 
@@ -95,7 +95,7 @@ def _newly_nan(filled: Array, first: Array) -> Measurement:
 
 
 def _bits(measured: Measurement) -> Measurement:
-    """Tell zeros by their sign, which numbers do not."""
+    """Return the measurement with a deviation of one for zeros of the other sign."""
     if measured.actual.shape != measured.expected.shape:
         return measured
     other_zero = (measured.actual == measured.expected) & (np.signbit(measured.actual) != np.signbit(measured.expected))

@@ -61,7 +61,7 @@ def many_rows(subject: Subject, value: Law, inputs: Example) -> Measurement:
 
 
 def _sizes(few: tuple[Any, ...], places: list[int | None]) -> Iterator[int]:
-    """Numbers of rows; the last one so large that the largest input has the elements."""
+    """Yield numbers of rows; for the last one, the largest input has at least :data:`ELEMENTS` elements."""
     widest = max(x.numel() // max(1, x.shape[at]) for x, at in zip(few, places, strict=True) if at is not None)
     yield from MANY
     if widest * MANY[-1] < ELEMENTS:
@@ -69,7 +69,7 @@ def _sizes(few: tuple[Any, ...], places: list[int | None]) -> Iterator[int]:
 
 
 def _per_row(subject: Subject, many: Tensor, few: Tensor, first: Measurement) -> Measurement:
-    """Measure the worst repetition of each row that differs from the row's first result."""
+    """Measure, for every row, the worst repetition that differs from the row's first result."""
     index = torch.arange(len(many)) % len(few)
     expected = few.index_select(0, index)
     same = (many == expected) | (many.isnan() & expected.isnan())
@@ -127,7 +127,7 @@ def any_rank(subject: Subject, value: Law, inputs: Example) -> Measurement:
 def _flattened(
     subject: Subject, output: Any, lengths: tuple[int, ...], first: Measurement, given: list[Any]
 ) -> Measurement:
-    """The answer with one axis of rows again against the first; infinitely far where its shape is another."""
+    """Compare the flattened result with the first one; the deviation is infinite if its shape differs."""
     axes = len(lengths) + first.actual.ndim - 1
     if isinstance(output, Tensor) and tuple(output.shape[: len(lengths)]) == lengths and output.ndim == axes:
         found = compare_runs(to_array(output.flatten(0, len(lengths) - 1)), first.actual, first, subject.format)
@@ -139,7 +139,7 @@ def _flattened(
 
 
 def _splits(n: int) -> tuple[tuple[int, ...], ...]:
-    """Lengths of two and of three axes for as many of the rows as there are; unequal ones, where there are enough."""
+    """Return the lengths of two and of three axes, unequal if there are enough rows."""
     if n < 6:
         return (min(n, 2), n // min(n, 2)), (1, min(n, 2), n // min(n, 2))
     return (2, 3 * (n // 6)), (2, 3, n // 6)

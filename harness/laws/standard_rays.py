@@ -23,7 +23,7 @@ LONGEST = 66_000
 
 
 def _reach(largest: Limit) -> Limit:
-    """The end of a ray: beyond the numbers that laws are drawn at, as long as a difference of two stays finite."""
+    """Return the end of a ray: beyond the drawn numbers, while the difference of two numbers stays finite."""
     return lambda format_: min(8.0 * largest(format_), format_.max / 2.0)
 
 
@@ -33,7 +33,7 @@ def rays_of(contract: Contract) -> tuple[Ray, ...]:
 
 
 def _standard(axes: Mapping[str, Axes]) -> tuple[Ray, ...]:
-    """The rays of rows or of a vector; none where another input than weights and labels goes with it."""
+    """Return the rays of rows or of a vector; none if there are inputs other than weights and labels."""
     name, first = next(iter(axes.items()), ("", None))
     others = {other: facts for other, facts in axes.items() if other != name}
     if first is None or first.largest is None or not all(_follows(*pair) for pair in others.items()):
@@ -56,7 +56,7 @@ def _follows(name: str, axes: Axes) -> bool:
 
 
 def _companion(axes: Axes, lengths: Mapping[str, int], rows: Tensor) -> Tensor:
-    """Labels of the first class; or weights, one at the first output of a row and zero at its others."""
+    """Return labels of the first class, or weights that are one at the first output of a row and zero elsewhere."""
     shape = [lengths[name] for name in axes.names]
     if axes.index_of is not None:
         return torch.zeros(shape, dtype=torch.int64)
@@ -110,7 +110,7 @@ SHAPES: tuple[tuple[str, str, int, RayShape], ...] = (
 
 
 def _row_rays(complete: Complete, largest: Limit, *, grouped: bool) -> tuple[Ray, ...]:
-    """The rays of rows; an implementation that reduces over all it is given gets each row as a batch."""
+    """Return the rays of rows; an implementation that reduces over all inputs gets each row as a batch."""
 
     def placed(rows: Tensor) -> dict[str, Any]:
         return complete(rows[:, None, :] if grouped else rows)

@@ -1,9 +1,9 @@
 """Hypothesis strategies that draw *batch recipes*.
 
-Hypothesis draws a size, a magnitude and a seed. Vectorized code expands them to hundreds of rows of all structures. So
-an example checks hundreds of rows at the speed of the implementation, and Hypothesis still controls the search:
-a seed reproduces it, and the census reports it. Normal random numbers are only one structure, since they are a weak
-test of numerics.
+Hypothesis draws a size, a magnitude and a seed. Vectorized code expands them to hundreds of rows with different
+structures. An example therefore checks hundreds of rows at the speed of the implementation, and Hypothesis still
+controls the search: a seed reproduces it, and the census reports it. Normal random numbers are only one structure,
+since they are a weak test of numerics.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -49,7 +49,7 @@ _narrow: ContextVar[bool] = ContextVar("narrow batches", default=False)
 
 @contextmanager
 def narrow_batches() -> Iterator[None]:
-    """Draw no batches with :data:`EDGE_COLUMNS` in the body: a first look needs many ordinary rows."""
+    """Draw no batches with :data:`EDGE_COLUMNS` in the body: a probe needs many ordinary rows."""
     before = _narrow.set(True)
     try:
         yield
@@ -63,12 +63,12 @@ def batches_are_narrow() -> bool:
 
 
 def shapes_are_few() -> bool:
-    """Whether batches are of few shapes here: then others are drawn of the same inputs."""
+    """Whether batches have few shapes here."""
     return _few.get()
 
 
 def lengths(least: int, most: int, *, small: int = 1) -> st.SearchStrategy[int]:
-    """Draw a length; with few shapes, one of the ``small`` smallest lengths or one that depends on the seed."""
+    """Draw a length; with few shapes, a length among the ``small`` smallest or a length that depends on the seed."""
     if not shapes_are_few():
         return st.integers(least, most)
     drawn = np.random.default_rng(torch.initial_seed() % 2**32).integers(least, most + 1)
@@ -151,7 +151,7 @@ BLOCK = 32
 
 
 def block_maxima(rng: Generator, shape: Shape, magnitude: Array, _: Format) -> Array:
-    """Entries of order one, with one larger entry in each block; the largest one is in any of them."""
+    """Entries of order one, with one larger entry in each block; any block may have the largest one."""
     rows = portable.standard_normal(rng, shape)
     for first in range(0, shape.columns, BLOCK):
         at = first + rng.integers(min(BLOCK, shape.columns - first), size=shape.rows)
@@ -224,24 +224,20 @@ def batches(
     largest
         Bound on the absolute value of an entry.
     rows, columns
-        Smallest and largest number of each.
+        Smallest and largest numbers of rows and columns.
     narrow
         Largest number of columns of a narrow batch. Half of the batches are narrow, because closed forms have two
-        classes,
-        and other entries of a long row often hide the effect of one entry.
+        classes. Also, the other entries of a long row often hide the effect of a single entry.
 
     Notes
     -----
-    Each row has another structure and magnitude. Half of the rows are ordinary (at most 1). The magnitudes of the
-    others
-    are logarithmically uniform between 1 and the drawn limit. A third of the rows lie on a grid, for laws that shift a
-    row exactly.
+    Each row has another structure and magnitude. Half of the rows are ordinary (at most 1). The magnitudes of the other
+    rows are logarithmically uniform between 1 and the drawn limit. A third of the rows lie on a grid, for laws that
+    shift a row exactly.
 
     An eighth of the batches with up to :data:`ORDINARY_COLUMNS` columns have a length in :data:`EDGE_COLUMNS` instead.
-    They
-    have few rows, as many as columns if possible. Their largest entry is smaller in proportion, so the bound on the sum
-    of
-    a row is unchanged.
+    These batches have few rows, as many as columns if possible. Their largest entry is smaller in proportion, so the
+    bound on the sum of a row is unchanged.
     """
     is_narrow = draw(st.booleans(), label="narrow")
     most = max(columns[0], min(columns[1], narrow)) if is_narrow else columns[1]
@@ -278,13 +274,13 @@ def _mixed(structures: Sequence[Structure], rng: Generator, shape: Shape, magnit
 
 
 def on_a_grid(rows: Array, format_: Format) -> Array:
-    """Round each row towards zero to multiples of two ulp of its largest entry: differences of entries are exact."""
+    """Round each row toward zero to multiples of two ulp of its largest entry: differences of entries are exact."""
     unit = 2.0 * ulp(lift(np.abs(rows).max(-1, keepdims=True)), format_)
     return np.asarray(np.trunc(rows / unit) * unit)
 
 
 def special_numbers(format_: Format) -> Array:
-    """Both zeros, the smallest and the largest numbers of either sign, and one with its neighbours."""
+    """Return both zeros, the smallest and the largest numbers of either sign, and one with its neighbors."""
     positive = [
         format_.smallest,
         format_.tiny,
@@ -329,7 +325,7 @@ FEW_LONG_EXAMPLES = 2 * len(LENGTHS) + 2 + 4
 
 
 class LongBatch(NamedTuple):
-    """A batch of long rows: nearly equal entries with a spread, or rows of all structures."""
+    """A batch of long rows: nearly equal entries with a spread, or rows of every structure."""
 
     length: int
     spread: float | None
@@ -342,7 +338,7 @@ def long_rows(format_: Format, *, few: bool = False) -> st.SearchStrategy[Tensor
     Near-equal entries are around 0, 1, -1 and 4, so that only the length of the row can break an implementation. Rows
     of every structure are at :data:`EDGE_COLUMNS`, with magnitudes up to where exponentials overflow.
 
-    There are :data:`LONG_EXAMPLES` such batches, so that as many examples are all of them. The lengths between the
+    There are :data:`LONG_EXAMPLES` such batches, so this number of examples covers all of them. The lengths between the
     edges follow from torch's seed, which the seed of a run sets. With ``few`` there are :data:`FEW_LONG_EXAMPLES`, of
     other lengths for each seed: two of near-equal entries besides those at which sums stall, and four structured ones,
     one around each power of two.
@@ -381,7 +377,7 @@ _FEW_STRUCTURES = 4
 
 
 def _structured(length: int, format_: Format, seed: int) -> Array:
-    """Rows of every structure, whose magnitudes are spread up to a little beyond where the exponential overflows."""
+    """Return rows of every structure, with magnitudes up to slightly beyond the overflow of the exponential."""
     rng = np.random.default_rng((seed, length))
     chosen = list(LONG_STRUCTURES)
     if length > EDGE_ENTRIES // len(chosen):

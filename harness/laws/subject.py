@@ -83,7 +83,7 @@ class Subject:
         return law.measure(self, **(traits.flushed(read, self.format) if self.format.flushes else read))
 
     def calling(self, function: Callable[..., Any]) -> "Subject":
-        """Return the same subject with another implementation: the case's own, called in another way, from here."""
+        """Return the same subject with another implementation, which calls the case in another way in this process."""
         return Subject(replace(self.case, function=function, call=None), self.contract, self.format, self.watch)
 
     def arranged(
@@ -154,7 +154,7 @@ class Subject:
         return self._held(self._tensor(self.run(*inputs)), inputs, agreed, shapes)
 
     def each(self, calls: Sequence[Sequence[Any]]) -> list[Tensor]:
-        """Call the implementation once for each of some inputs, in one exchange where there is one.
+        """Call the implementation once per input, in a single message to another process if there is one.
 
         Raises
         ------
@@ -208,7 +208,7 @@ class Subject:
         return traits.as_declared(output, self.declares, self.format)
 
     def on_other_shapes(self, *inputs: Any) -> Tensor:
-        """Call the implementation once on inputs of other shapes than the contract's, and return whatever comes.
+        """Call the implementation once on inputs with shapes outside the contract, and return any tensor.
 
         Raises
         ------
@@ -218,7 +218,7 @@ class Subject:
         return self._tensor(self.run(*inputs))
 
     def attempt(self, what: str, action: Callable[[], Any]) -> Any:
-        """Carry out an action of the implementation, and describe its failure in plain words.
+        """Run an action of the implementation, and describe its failure in plain words.
 
         Raises
         ------
@@ -318,7 +318,7 @@ class Subject:
         return ("n",) if self.declares.get("reduction") == "none" else self.contract.output
 
     def _shape(self, shapes: tuple[torch.Size | None, ...]) -> tuple[int, ...] | None:
-        """The shape the contract asks for; ``None`` where it leaves that to its laws."""
+        """Return the shape that the contract requires; ``None`` if its laws check the shape."""
         if shapes not in self._agreed:
             self._agreed[shapes] = self._shape_asked_for(shapes)
         return self._agreed[shapes]
@@ -341,14 +341,14 @@ class Subject:
         of: int = 0,
         before: Sequence[Any] | None = None,
     ) -> Tensor:
-        """Gradient in the case's own dtype, through autograd.
+        """Return the gradient in the dtype of the case, through autograd.
 
         Parameters
         ----------
         inputs
             Arguments of the implementation.
         cotangent
-            Weights of the outputs, of the outputs' shape; ones when absent.
+            Weights of the outputs, with the same shape; ones when absent.
         of
             Position of the argument to differentiate by.
         before

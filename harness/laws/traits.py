@@ -29,7 +29,7 @@ OF_ANY_CALL = {"inputs_unmodified", "output_is_its_own", "output_like_input", "n
 
 
 def unjudged(declares: Mapping[str, Any], format_: Format, law: str) -> str | None:
-    """Return why a law has nothing to say of such an implementation in a format; ``None`` where it has."""
+    """Return why a law does not apply to such an implementation in a format; ``None`` if it applies."""
     computes_in = declares.get(COMPUTES_IN)
     if computes_in is not None and FORMATS[computes_in].precision < format_.precision:
         return f"it computes in {computes_in}, so {format_.name} inputs give no {format_.name} results"
@@ -56,7 +56,7 @@ def format_under(declares: Mapping[str, Any], format_: Format) -> Format:
 
 
 def flushed(example: Mapping[str, Any], format_: Format) -> dict[str, Any]:
-    """Return an example with zeros for subnormal numbers, which the implementation takes them for."""
+    """Return an example with zeros for subnormal numbers, as the implementation treats them."""
     return {name: _flush(x, format_) if isinstance(x, Tensor) else x for name, x in example.items()}
 
 
@@ -65,6 +65,6 @@ def _flush(x: Tensor, format_: Format) -> Tensor:
 
 
 def as_declared(output: Tensor, declares: Mapping[str, Any], format_: Format) -> Tensor:
-    """Return an output rounded to the format, where it has the dtype that was declared and that is another."""
+    """Return the output, rounded to the format if the case declares another dtype for it and it has this dtype."""
     name = str(output.dtype).removeprefix("torch.")
     return output.to(format_.dtype) if declares.get(RETURNS) == name != format_.name else output
