@@ -1,11 +1,11 @@
-"""Accumulators: the format and the order in which an implementation sums, inferred from its stalling sums.
+"""Accumulators: the format and the order in which an implementation sums, inferred from sums that stall.
 
 The terms are a one and many small numbers. In a given width, the sum does not change with any single small term, but
 the output shows all of them together. If none of them arrives, the sum is sequential in that width. If a part of them
 is missing, there are partial sums, and only the partial sum with the one loses its small terms. If all of them arrive,
 the accumulator is wider, or the partial sums are too short to matter.
 
-A contract defines how to read the sum off an output: :attr:`harness.laws.contract.Contract.total`.
+A contract defines how to obtain the sum from an output: :attr:`harness.laws.contract.Contract.total`.
 """
 
 import math
@@ -51,7 +51,7 @@ class Probe:
 
 
 def accumulator(job: Job) -> Accumulator | None:
-    """Infer how a case sums; ``None`` where its contract forms no sum that can be read off."""
+    """Infer how a case sums; ``None`` if its contract has no sum that the output shows."""
     if job.contract.total is None:
         return None
     try:
@@ -94,7 +94,7 @@ def _count(job: Job, small: float) -> int | None:
 
 
 def _wider_than(width: Format) -> str | None:
-    """The next wider format, which is the narrowest that loses nothing; ``None`` beyond float64."""
+    """Return the next wider format, which is the narrowest that loses nothing; ``None`` beyond float64."""
     wider = [name for name in WIDTHS if FORMATS[name].precision > width.precision]
     return wider[0] if wider else None
 

@@ -1,9 +1,9 @@
 """The first place on a line of integers at which something fails.
 
-Places are offsets along a ray: neighbouring representable numbers are neighbouring integers, and nothing here is a
-float, since float64 cannot tell the ordinals of float64 apart. Failing need not be monotone: a line that is too long to
-be tried whole is probed on a grid, the boundary is narrowed down between the last probe that holds and the first
-that fails, and then every place next to it is tried.
+Places are offsets along a ray: neighboring representable numbers are neighboring integers. This module uses no floats,
+since float64 cannot represent all ordinals of float64. Failures need not be monotone. If a line is too long to try
+every place, a grid of places is tried. The search then narrows the boundary down between the last place that holds and
+the first that fails, and tries every place next to it.
 """
 
 from collections.abc import Callable, Sequence
@@ -32,11 +32,11 @@ class Effort:
     Parameters
     ----------
     whole
-        Lines up to this length are tried place by place.
+        Largest length of a line on which every place is tried.
     batch
-        Most places in one question.
+        Largest number of places in a single call.
     width
-        Probes for each round of narrowing down.
+        Probes per round of narrowing down.
     near
         Places below and above a boundary that are tried one by one.
     rounds
@@ -90,7 +90,7 @@ def first_failure(fails: Fails, length: int, probes: Sequence[int], effort: Effo
 
 
 class _Line:
-    """A counter of the places that were tried."""
+    """A counter of the tried places."""
 
     def __init__(self, fails: Fails, effort: Effort) -> None:
         self.fails, self.effort = fails, effort
@@ -98,7 +98,7 @@ class _Line:
         self.consistent = True
 
     def ask(self, places: Places) -> NDArray[np.bool_]:
-        """Ask about any number of places."""
+        """Return which places fail."""
         self.tried += len(places)
         batch = self.effort.batch
         return np.concatenate([self.fails(places[i : i + batch]) for i in range(0, len(places), batch)])

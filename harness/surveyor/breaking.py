@@ -1,7 +1,7 @@
 """Breaking points: a law followed along a ray to the exact number at which it first fails.
 
-The screen looks at thousands of parameters at once; the breaking point and the number before it are then measured
-alone, by ball arithmetic.
+The screen measures thousands of parameters at once. Ball arithmetic then measures the breaking point and the number
+before it, one at a time.
 """
 
 from dataclasses import dataclass
@@ -99,7 +99,7 @@ class RaySearch:
         return torch.from_numpy(integers) if self.ray.whole else from_ordinal(integers, self.job.format)
 
     def value(self, place: int) -> float:
-        """The parameter at one place."""
+        """Return the parameter at a place."""
         return float(self.parameters(np.array([place], dtype=np.int64))[0])
 
     def place(self, value: float) -> int:
@@ -139,7 +139,7 @@ class RaySearch:
         return _GROUPED if self.job.contract.grouped else Effort()
 
     def probes(self) -> list[int]:
-        """Where to begin: spread over the ordinals, and denser where exponentials live."""
+        """Return the first places to try: spread over the ordinals, and denser in the range of exponentials."""
         if self.ray.whole:
             wide = self.job.format.precision > _COUNTED
             lengths = (256, 2048, 65_520, 65_536) if wide else (*(2**i for i in range(1, 17)), 65_520)
@@ -150,7 +150,7 @@ class RaySearch:
 
 
 def worst_of_each(measurement: Measurement, rows: int) -> NDArray[np.float64]:
-    """Return the largest ratio of each row."""
+    """Return the largest ratio per row."""
     ratio = np.asarray(measurement.ratio, dtype=np.float64)
     assert ratio.size % rows == 0, "a law on a ray returns one result per row"
     return np.asarray(ratio.reshape(rows, -1).max(1, initial=0.0))
@@ -169,7 +169,7 @@ def breaking(job: Job, ray: Ray) -> Breaking:
 
 
 def _confirmed(search: RaySearch, boundary: Boundary) -> tuple[int | None, bool | None]:
-    """Measure the breaking point and its predecessor alone, by ball arithmetic; look around where they disagree."""
+    """Measure the breaking point and its predecessor alone, by ball arithmetic; search nearby if they disagree."""
     if boundary.place is None:
         return None, None
     around = range(max(0, boundary.place - _STRAY), min(search.length, boundary.place + _STRAY + 1))
@@ -205,7 +205,7 @@ def _facts(search: RaySearch, place: int) -> dict[str, Any]:
 
 
 def _replay(job: Job, read: Example) -> str | None:
-    """The command that measures the breaking point alone; ``None`` where the input is too large to be spelled out."""
+    """Return the command that measures the breaking point; ``None`` if the input is too large to be spelled out."""
     if any(value.numel() > MOST for value in read.values() if isinstance(value, torch.Tensor)):
         return None
     return replay_command(job.case, job.contract, job.law.name, job.format, read, "")

@@ -20,17 +20,17 @@ FormValue = Callable[[Format, int], Any]
 
 
 def _largest(format_: Format) -> Any:
-    """Half an ulp above the largest finite number: from here on a result rounds to infinity."""
+    """Return the largest finite number plus half an ulp, from which results round to infinity."""
     return (2 - arb(2) ** -format_.precision) * arb(2) ** format_.emax
 
 
 def _half_smallest(format_: Format) -> Any:
-    """Half of the smallest subnormal number: up to here a result rounds to zero."""
+    """Return half of the smallest subnormal number, up to which results round to zero."""
     return arb(2) ** (format_.emin - format_.precision)
 
 
 def _below(number: float, format_: Format) -> Any:
-    """Half an ulp below a constant of the format: a result at or below that rounds to something smaller."""
+    """Return a constant of the format minus half an ulp, at or below which results round to a smaller number."""
     constant = torch.tensor(number, dtype=torch.float64).to(format_.dtype)
     lower = torch.nextafter(constant, torch.zeros_like(constant))
     return (arb(float(constant)) + arb(float(lower))) / 2
@@ -42,7 +42,7 @@ def _summed(format_: Format, columns: int) -> int:
 
 
 def _at_least_float32(format_: Format) -> Format:
-    """The format in which numbers of this one are widened."""
+    """Return the format, or float32 if it is narrower."""
     return max(format_, FORMATS["float32"], key=lambda known: known.precision)
 
 

@@ -44,7 +44,7 @@ def unanswered(piece: Mapping[str, Any], reason: str) -> list[Discovery]:
 class Discoveries:
     """Breaking points, worst cases, profiles, accumulators and skipped laws, in the order they were found.
 
-    Each part repeats the properties of its case, which are kept once.
+    The properties of a case, which every part repeats, appear once.
     """
 
     breakings: list[Breaking] = field(default_factory=list)
@@ -87,7 +87,7 @@ class Discoveries:
         return sum(map(len, kinds))
 
     def _doubted(self, breaking: Breaking) -> Breaking:
-        """Drop a closed form that was recognized in 16 bits alone, where coincidences are many."""
+        """Drop a closed form that was recognized only in 16 bits, where coincidences are frequent."""
         wide = {"float64", "float32"}
         if breaking.form is None or breaking.declared or breaking.dtype in wide:
             return breaking
@@ -118,7 +118,7 @@ class Discoveries:
         return card
 
     def _headline(self) -> str:
-        """Return the first breaking point that is not declared, in float32 where there is one; that none was found."""
+        """Return a sentence about the first undeclared breaking point, preferably in float32, or that there is none."""
         points = [breaking for breaking in self.breakings if breaking.value is not None]
         points.sort(key=lambda breaking: (breaking.expected_break, breaking.dtype != "float32"))
         if not points:

@@ -26,7 +26,7 @@ from harness.verdict.probe import Probe
 
 @dataclass(frozen=True)
 class Exploration:
-    """One case in one dtype: the laws that are followed, and how."""
+    """A case in a dtype, with the laws to follow and the settings."""
 
     jobs: tuple[Job, ...]
     budget: Budget
@@ -34,7 +34,7 @@ class Exploration:
 
     @property
     def parts(self) -> list[Part]:
-        """The laws along the rays, the searches for the worst, and how it sums."""
+        """Return the laws along the rays, the searches for the worst case, and the order of sums."""
         parts = [Part(job, self.budget, "ray", ray) for job in self.jobs for ray in self._rays(job)]
         if self.budget.batches or self.budget.seconds is not None:
             searched = (job for job in self.jobs if job.law in _searched(job.contract) and is_searchable(job))
@@ -42,7 +42,7 @@ class Exploration:
         return [*parts, Part(self.jobs[0], self.budget, "sums")]
 
     def findings(self) -> list[Discovery]:
-        """Find all of it out."""
+        """Return the findings of all parts."""
         return [finding for part in self.parts for finding in part.findings()]
 
     def _rays(self, job: Job) -> list[Ray]:
@@ -106,7 +106,7 @@ def _wanted(job: Job, *, named: bool) -> bool:
 
 
 def _validate(case: Case, contract: Contract, rays: Sequence[Ray]) -> None:
-    """Hold the declared breaking points against the contract."""
+    """Check that the declared breaking points exist in the contract."""
     laws = {law.name for law in (*contract.laws, *(law for ray in rays for law in ray.laws))}
     names = {ray.name for ray in rays}
     for law, ray in case.breaks_at:

@@ -1,6 +1,6 @@
 """Examples as integers: the inputs of thousands of rows as one matrix of ordinals, which a search can change.
 
-Ordinals number the floats of a format: plus one is the next representable number, whatever its size. Inputs without a
+Ordinals number the floats of a format: the next ordinal is the next representable number of any size. Inputs without a
 declared largest value stay as in the ray. Labels are plain integers.
 """
 
@@ -28,14 +28,14 @@ _TINY, _HUGE = -8.0, 12.0
 
 @dataclass(frozen=True)
 class Gene:
-    """The columns of one input in the matrix.
+    """The columns of an input in the matrix.
 
     Parameters
     ----------
     name
         Name of the input.
     shape
-        Shape of one row.
+        Shape of a row.
     columns
         Its columns in the matrix.
     limit
@@ -60,7 +60,7 @@ def is_searchable(job: Job) -> bool:
 
 
 class Genome:
-    """The encoding of the examples of a job as integers; :func:`is_searchable` tells whether there is one."""
+    """The encoding of the examples of a job as integers; :func:`is_searchable` returns whether it exists."""
 
     def __init__(self, job: Job) -> None:
         self.job = job
@@ -70,7 +70,7 @@ class Genome:
 
     @property
     def width(self) -> int:
-        """Columns of the matrix."""
+        """Number of columns of the matrix."""
         return int(self.genes[-1].columns.stop)
 
     def encode(self, example: Example) -> Ordinals:
@@ -122,7 +122,7 @@ class Genome:
         seeds[rows, gene.columns] = self.ordinals_of(rng.uniform(-1.0, 1.0, size=(int(rows.sum()), width)))
 
     def ordinals_of(self, values: NDArray[np.float64]) -> Ordinals:
-        """The numbers of the format nearest to some values, as integers."""
+        """Return the nearest numbers of the format, as integers."""
         return to_ordinal(rounded(values, self.job.format))
 
     def within(self, ordinals: Ordinals) -> Ordinals:
@@ -133,7 +133,7 @@ class Genome:
 
 
 def rounded(values: NDArray[np.float64], format_: Format) -> Tensor:
-    """The numbers of a format nearest to some values."""
+    """Return the nearest numbers of a format."""
     return torch.from_numpy(values).to(format_.dtype)
 
 
@@ -178,7 +178,7 @@ def _genes(job: Job, template: Example) -> tuple[Gene, ...]:
 
 
 def _repeated(value: Any, rows: int) -> Any:
-    """Repeat one row of the template; plain numbers stay as they are."""
+    """Repeat the first row of the template; return plain numbers unchanged."""
     if not isinstance(value, Tensor):
         return value
     return value[:1].expand(rows, *value.shape[1:]).contiguous()

@@ -1,6 +1,6 @@
 """Changes of rows in ordinal space: by a few ulp, by leaps, by copying, swapping and crossing entries, by setting gaps.
 
-Every mutation takes the rows it is given and returns as many; what leaves the domain is brought back by the genome.
+Every mutation returns as many rows as it gets. The genome moves entries outside the domain back into it.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ _FEW = 8
 
 
 def _one_each(rows: Ordinals, rng: Generator) -> NDArray[np.intp]:
-    """A random column for each row."""
+    """Draw a random column for each row."""
     return rng.integers(rows.shape[1], size=len(rows))
 
 
@@ -57,7 +57,7 @@ def copy(rows: Ordinals, _: Genome, rng: Generator) -> Ordinals:
 
 
 def swap(rows: Ordinals, _: Genome, rng: Generator) -> Ordinals:
-    """Exchange two entries: sums have an order."""
+    """Exchange two entries, since the order of a sum matters."""
     changed, every = rows.copy(), np.arange(len(rows))
     first, second = _one_each(rows, rng), _one_each(rows, rng)
     changed[every, first], changed[every, second] = rows[every, second], rows[every, first]
@@ -65,7 +65,7 @@ def swap(rows: Ordinals, _: Genome, rng: Generator) -> Ordinals:
 
 
 def flip(rows: Ordinals, _: Genome, rng: Generator) -> Ordinals:
-    """Change the sign of one entry, or of all entries."""
+    """Change the sign of a random entry or of the whole row."""
     some = rng.random(rows.shape) < 1.0 / rows.shape[1]
     return np.where(some | (rng.random((len(rows), 1)) < 0.2), -rows, rows)
 
@@ -76,7 +76,7 @@ def cross(rows: Ordinals, _: Genome, rng: Generator) -> Ordinals:
 
 
 def gap(rows: Ordinals, genome: Genome, rng: Generator) -> Ordinals:
-    """Set one entry of the first input to its largest entry less a gap of any magnitude where exponentials live."""
+    """Set one entry of the first input to its largest entry minus a gap in the range of exponentials."""
     example = genome.decode(rows)
     first = genome.genes[0]
     values = example[first.name].double().numpy().reshape(len(rows), -1)
@@ -102,7 +102,7 @@ MUTATIONS: tuple[tuple[Mutation, float], ...] = (
 
 
 def mutated(parents: Ordinals, genome: Genome, rng: Generator) -> Ordinals:
-    """Change every row in one of the ways."""
+    """Change every row by a mutation."""
     shares = np.cumsum([share for _, share in MUTATIONS])
     ends = (shares / shares[-1] * len(parents)).astype(int)
     children = []

@@ -48,7 +48,7 @@ class Part:
 
     @property
     def title(self) -> str:
-        """What is explored."""
+        """Description of the task."""
         return f"{self.job.case.name} [{self.job.format.name}]"
 
     @property
@@ -57,7 +57,7 @@ class Part:
         return self.what == "ray" and is_drawn(self.job, self.ray)
 
     def findings(self) -> list[Discovery]:
-        """Find it out; nothing of an implementation whose nature leaves the law nothing to say."""
+        """Do the task; return a skip if the law does not apply to the implementation."""
         if (reason := self.job.unjudged) is not None:
             return [self._skip(reason)]
         with torch.random.fork_rng(devices=[]):
@@ -101,7 +101,7 @@ class Part:
         return findings
 
     def unanswered(self, reason: str) -> Breaking | Accumulator:
-        """Return the record of an implementation that does not answer."""
+        """Return the record of an implementation without a result."""
         if self.what == "sums":
             of_law = {"law", "group"}
             identity = {name: value for name, value in self.job.identity.items() if name not in of_law}

@@ -1,7 +1,7 @@
 """Passages: the recorded computation of an implementation along a ray, for an interactive picture.
 
 Every station is a call of the implementation in its dtype, with the exact values for the same inputs. The stations
-extend half as far again as the breaking point, and are neighboring floats around it.
+extend to 1.5 times the breaking point, and are neighboring floats around it.
 """
 
 from collections.abc import Callable, Sequence
@@ -69,7 +69,7 @@ def passage(job: Job, ray: Ray, point: Breaking) -> Passage:
 
 
 def _places(search: RaySearch, breaks_at: float | None) -> list[int]:
-    """Places of the stations, in order."""
+    """Return the places of the stations, in order."""
     reach = min(_BEYOND * (breaks_at or search.job.format.log_max), search.ray.end(search.job.format))
     places = set(search.places([reach * (step / SPREAD) ** _CLOSER for step in range(SPREAD + 1)]))
     places |= {search.place(BOOK)} if reach >= BOOK else set()
@@ -103,7 +103,7 @@ def _entries(values: Array) -> tuple[float, ...]:
 
 
 def _recorded(job: Job, example: Example) -> tuple[Measurement, Sequence[Step]]:
-    """Measure one call by ball arithmetic, and record its operations; none of a call that is too long for that."""
+    """Measure a call by ball arithmetic, and record its operations; none if the call is too long."""
     watched = _Watched(job)
     with confirming():
         try:
@@ -113,7 +113,7 @@ def _recorded(job: Job, example: Example) -> tuple[Measurement, Sequence[Step]]:
 
 
 def _stages(steps: Sequence[Step], actual: tuple[float, ...]) -> tuple[Stage, ...]:
-    """Return the result of each operation of one call except the last one."""
+    """Return the results of the operations of a call except the last one."""
     stages = [
         Stage(operation=step.operation, values=_entries(step.values[0].numpy()))
         for step in steps
@@ -135,7 +135,7 @@ class _Watched(Subject):
         self._recorded = False
 
     def attempt(self, what: str, action: Callable[[], Any]) -> Any:
-        """Carry out something of the implementation's, and record it if it is the first."""
+        """Call the implementation, and record the first call."""
         if self._recorded:
             return super().attempt(what, action)
         self._recorded = True
@@ -148,5 +148,5 @@ class _Watched(Subject):
 
     @property
     def steps(self) -> list[Step]:
-        """What was recorded."""
+        """The recorded operations."""
         return self._recording.tape().steps

@@ -32,7 +32,7 @@ class Survey(Target):
     batches
         Batches for each search; zero for no search.
     seconds
-        Time of each search in seconds instead; the results then depend on the machine.
+        Time per search in seconds instead; the results then depend on the machine.
     seed
         Random seed.
     """
@@ -62,7 +62,7 @@ class Survey(Target):
         return Parts([part for exploration in listed for part in exploration.parts], probed=self.is_foreign)
 
     def run(self, **execution: Any) -> Iterator[tuple[str, list[Discovery]]]:
-        """Yield the subject and the findings of each part.
+        """Yield the subject and the findings of every part.
 
         The ``execution`` are the arguments of :func:`harness.execution.runner.carry_out`.
         """
@@ -77,7 +77,7 @@ class Survey(Target):
             yield from (one for one in found if isinstance(one, Passage))
 
     def findings(self, backend: Backend) -> Iterator[tuple[str, list[Discovery]]]:
-        """Yield the subject of each part and its findings, as soon as they are known."""
+        """Yield the subject and the findings of every part immediately after it ends."""
         for answer in backend.answers(range(len(backend.pieces))):
             piece = backend.pieces[answer.index]
             if answer.said is None:
@@ -87,7 +87,7 @@ class Survey(Target):
 
 
 class Parts:
-    """The parts of a survey in a process that does them; ``probed`` if the properties of the cases are found first."""
+    """The parts of a survey in the process that does them; ``probed`` if it finds the properties of the cases first."""
 
     def __init__(self, parts: "list[Part]", *, probed: bool = False) -> None:
         self.parts, self.probed = parts, probed
@@ -100,7 +100,7 @@ class Parts:
         return Probe()
 
     def about(self) -> list[Document]:
-        """Return the subject of each part, and its record in case there is no answer."""
+        """Return the subject of every part, and its record for a missing result."""
         return [
             {
                 "case": part.job.case.name,

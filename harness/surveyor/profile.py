@@ -45,7 +45,7 @@ def profile(job: Job, seed: int) -> Profile:
 
 
 def _against_magnitude(job: Job, rng: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The deviation with the largest share of its bound in each interval, over the rays that grow; and that bound."""
+    """Return the deviation with the largest share of its bound per interval over the growing rays, and that bound."""
     intervals = (_HIGHEST - _LOWEST) * PER_DOUBLING
     ratios, deviations, bounds = np.full(intervals, -1.0), np.zeros(intervals), np.full(intervals, np.nan)
     for ray in rays_of(job.contract):

@@ -103,21 +103,21 @@ class SearchResult:
     rows: int = 0
 
     def example(self, objective: Objective) -> Example:
-        """The best row as inputs."""
+        """Return the best row as inputs."""
         (best,) = (best for best in self.best if best.objective == objective)
         assert best.row is not None
         return self.genome.decode(best.row[None])
 
 
 class _Seeds:
-    """Rows drawn from the rays, many at a time, and dealt out in portions."""
+    """Rows drawn from the rays, many at a time, and returned in portions."""
 
     def __init__(self, genome: Genome, rng: Generator, *, near_thresholds: bool) -> None:
         self.genome, self.rng, self.near_thresholds = genome, rng, near_thresholds
         self.left = np.empty((0, genome.width), dtype=np.int64)
 
     def take(self, rows: int) -> Ordinals:
-        """The next rows."""
+        """Return the next rows."""
         if len(self.left) < rows:
             self.left = self.genome.seeds(max(rows, ROWS), self.rng, near_thresholds=self.near_thresholds)
         taken, self.left = self.left[:rows], self.left[rows:]
@@ -176,7 +176,7 @@ def _children(island: _Island, genome: Genome, rows: int) -> Ordinals:
 
 
 def _measure(job: Job, result: SearchResult, islands: list[_Island], children: list[Ordinals]) -> None:
-    """Measure the rows of all islands as one batch, and keep the best."""
+    """Measure the rows of the islands as a single batch, and keep the best."""
     everything = np.concatenate(children)
     measurement = job.subject.measure(job.law, result.genome.decode(everything))
     scores = {"deviation": _each(measurement.deviation, everything), "ratio": _each(measurement.ratio, everything)}
@@ -192,7 +192,7 @@ def _measure(job: Job, result: SearchResult, islands: list[_Island], children: l
 
 
 def _each(values: Any, rows: Ordinals) -> Scores:
-    """Return the largest value of each row."""
+    """Return the largest value per row."""
     return np.asarray(np.reshape(values, (len(rows), -1)).max(1, initial=0.0), dtype=np.float64)
 
 

@@ -1,4 +1,4 @@
-"""The worst that a search found: made minimal, measured by ball arithmetic, and recorded with its replay."""
+"""The worst case of a search: minimal, measured by ball arithmetic, and recorded with its replay."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,7 +64,7 @@ def _size(measurement: Measurement, objective: Objective) -> float:
 
 
 def _inside(job: Job, example: Example) -> NDArray[np.bool_]:
-    """Whether all numbers of each row are within the contract's domain."""
+    """Return which rows have only numbers within the domain of the contract."""
     inside = np.array([True])
     leading = next((axes.names[:1] for axes in job.axes.values()), ())
     for name, axes in job.axes.items():
