@@ -1,8 +1,8 @@
-"""Trace the operations inside a call: its operations on a tape, which is carried out again in wider arithmetic.
+"""Trace a call: record its operations on a tape, and replay the tape in wider arithmetic.
 
 The tape holds the inputs and the results of every operation. It can be replayed so that its first ``k`` operations
-return their recorded results and all later ones are exact: where the answer is right at ``k`` and wrong at ``k + 1``,
-that operation lost the truth.
+return their recorded results and all later ones are exact. If the result is right at ``k`` and wrong at ``k + 1``, that
+operation is at fault.
 """
 
 from harness.calling.trace.loss import first_loss

@@ -16,7 +16,7 @@ _HAVE_POLES = frozenset({"log", "log2", "log10", "log1p", "div", "reciprocal", "
 
 
 class _FirstNonfinite(NamedTuple):
-    """An operation whose result has what its inputs have not: an infinity, or NaN."""
+    """An operation whose result contains an infinity or NaN, although its inputs do not."""
 
     step: Step
     element: int
@@ -25,10 +25,10 @@ class _FirstNonfinite(NamedTuple):
 
 
 def born(replay: Replay) -> Event | None:
-    """Follow non-finite results of a replay back to their origin; ``None`` where all is finite.
+    """Follow non-finite results of a replay back to their origin; ``None`` if all are finite.
 
-    Infinities of the inputs or of a mask do not originate in the call. The infinity of a pole, as of the logarithm at
-    zero, is right: what makes NaN of it is at fault, and in a backward pass the pole itself.
+    Infinities of the inputs or of a mask do not originate in the call. The infinity of a pole, such as the logarithm at
+    zero, is right. The operation that turns it into NaN is at fault, and in a backward pass the pole itself.
     """
     first_nan, first_infinity = None, None
     for first_nonfinite in _all_nonfinite(replay):
@@ -45,7 +45,7 @@ def born(replay: Replay) -> Event | None:
 
 
 def _all_nonfinite(replay: Replay) -> list[_FirstNonfinite]:
-    """Search backwards from the results."""
+    """Search backward from the results."""
     wanted = {view.storage for view in replay.tape.answers if _bad(replay.read(view).hi)}
     found = []
     for at in range(len(replay.tape.steps) - 1, -1, -1):

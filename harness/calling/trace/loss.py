@@ -1,8 +1,8 @@
-"""The first operation that loses the truth, and in which way.
+"""The first operation whose rounding makes the result wrong, and the kind of loss.
 
-An operation is at fault where the answer is still right when all after it are exact, and wrong once it is rounded too.
-The kind of loss follows from its result and the exact result on the same inputs: beyond the format, below it, no
-number; or an ordinary rounding, which a later difference makes large.
+An operation is at fault if the result is right while it and all later operations are exact, and wrong after it is
+rounded too. The kind of loss follows from its result and the exact result on the same inputs. The result is beyond the
+format, below it, or NaN; or it is an ordinary rounding, which a later difference amplifies.
 """
 
 import math
@@ -56,13 +56,13 @@ class Loss(NamedTuple):
 
     @property
     def error(self) -> float:
-        """Relative to the exact value."""
+        """Error relative to the exact value."""
         error = abs(self.difference) / abs(self.exact) if self.exact else math.inf
         return math.inf if math.isnan(error) else error
 
 
 def first_loss(tape: Tape, arithmetic: Arithmetic, excess: Callable[[Replay], float]) -> Event | None:
-    """Name the first operation on a tape that loses the truth.
+    """Name the first operation on a tape whose rounding makes the result wrong.
 
     Returns
     -------
@@ -84,7 +84,7 @@ def first_loss(tape: Tape, arithmetic: Arithmetic, excess: Callable[[Replay], fl
 
 
 def _largest_growth(tape: Tape, arithmetic: Arithmetic, at: int, excess: Callable[[Replay], float]) -> int:
-    """The operation that contributes most to an answer which the one given makes wrong: the last straw need not."""
+    """Return the operation that adds most to the error, which may be an earlier one than the given one."""
     before, after = (excess(Replay(tape, arithmetic, rounded)) for rounded in (at, at + 1))
     if before < _MINOR * after or at > _SCANNED:
         return at
@@ -93,7 +93,7 @@ def _largest_growth(tape: Tape, arithmetic: Arithmetic, at: int, excess: Callabl
 
 
 class _Fault:
-    """The operation at fault, between the replay where it is exact and the one where it is rounded."""
+    """The operation at fault, with a replay where it is exact and a replay where it is rounded."""
 
     def __init__(self, tape: Tape, arithmetic: Arithmetic, at: int, excess: Callable[[Replay], float]) -> None:
         self.tape = tape
@@ -105,7 +105,7 @@ class _Fault:
         self.excess = excess
 
     def event(self) -> Event | None:
-        """What it did."""
+        """Return the event of the operation; ``None`` if it is unknown."""
         loss = self._worst()
         if loss is None:
             return None
@@ -122,7 +122,7 @@ class _Fault:
         return self.excess(Replay(self.tape, self.arithmetic, self.at, (loss.output, loss.at)))
 
     def _losses(self) -> Iterator[Loss]:
-        """Return the largest error for every output."""
+        """Yield the largest errors for every output."""
         for output, (values, exact) in enumerate(zip(self.step.values, self.before.results[self.at], strict=True)):
             actual, hi = values.reshape(-1), exact.hi.reshape(-1)
             difference = (actual - hi) - exact.lo.reshape(-1)
@@ -139,7 +139,7 @@ class _Fault:
         return event_of(step or self.step, kind, None if loss is None else loss.at)
 
     def _out_of_range(self, loss: Loss) -> Event | None:
-        """Beyond the largest number, no number, or below the smallest."""
+        """Return the event of an overflow, a NaN or an underflow; ``None`` otherwise."""
         if math.isnan(loss.actual):
             return self._named(EventKind.INVALID, loss)
         if not math.isfinite(loss.actual):
@@ -156,7 +156,7 @@ class _Fault:
         return None
 
     def _at_exponentials(self, event: Event) -> Event:
-        """Attribute large exponentials to the line that computes them: smaller ones there mend it."""
+        """Attribute an overflow after large exponentials to the line that computes them."""
         adds = event.kind is EventKind.OVERFLOW and self.step.operation in _ADDING
         if not adds and not (event.backward and self.step.operation in _DIVIDING):
             return event
@@ -173,7 +173,7 @@ class _Fault:
         return event
 
     def _beyond(self, loss: Loss) -> Event:
-        """An overflow; of a sum whose terms are large rather than many, the largest is its input."""
+        """Return the event of an overflow; for a sum with large terms, its input is the largest term."""
         event = self._named(EventKind.OVERFLOW, loss)
         if self.step.name not in SUMS or len(self.step.given) != 1 or self.step.node is not None:
             return event
@@ -191,7 +191,7 @@ class _Fault:
         return found
 
     def _made_subnormal(self, at: int) -> tuple[int, int] | None:
-        """The operation of the forward pass that made a subnormal input of this one, and the element."""
+        """Return the forward operation that wrote a subnormal input of this one, and the element."""
         wanted = {view.storage for view in self.tape.steps[at].inputs}
         for earlier in range(at - 1, -1, -1):
             step = self.tape.steps[earlier]
@@ -202,7 +202,7 @@ class _Fault:
         return None
 
     def _in_a_sum(self, loss: Loss) -> Event | None:
-        """A sum that is far from what its terms add up to."""
+        """Return the event of a sum with a large error: cancellation or accumulation."""
         if self.step.name not in SUMS or loss.error <= ORDINARY * self._unit(loss):
             return None
         terms = sum(float(values.abs().sum()) for values in self.step.given[:1])
@@ -213,7 +213,7 @@ class _Fault:
         return self._named(EventKind.ACCUMULATION) if long else None
 
     def _rounded(self, loss: Loss) -> Event | None:
-        """An ordinary rounding: in a sum that absorbs a term, or in a later difference."""
+        """Return the event of an ordinary rounding, in a sum that absorbs a term or in a later difference."""
         if loss.error > ORDINARY * self._unit(loss):
             return self._named(EventKind.ABSORPTION) if self.step.name in _OF_ONE_PLUS else None
         if self._runs(self.at):
@@ -225,7 +225,7 @@ class _Fault:
         return None if running is None else self._named(EventKind.ACCUMULATION, step=self.tape.steps[running])
 
     def _runs(self, at: int) -> bool:
-        """Whether an operation adds to the result of the same line, again and again."""
+        """Whether an operation repeatedly adds to the result of the same line."""
         step = self.tape.steps[at]
         # A backward pass adds gradients up as often as something was used, which is no sum of many.
         if step.name not in _ADDITIONS or any(other.node for other in self.tape.steps[: at + 1]):
@@ -235,7 +235,7 @@ class _Fault:
         return len(same) >= REPEATED and sum(bool(made & {v.storage for v in o.inputs}) for o in same) >= REPEATED - 1
 
     def _shown_by(self, at: int) -> Event:
-        """What a difference shows; a logarithm of a sum shows that the sum has rounded a term away."""
+        """Return the event of a difference; a logarithm of a sum shows that the sum lost a term."""
         step = self.tape.steps[at]
         if step.name in _LOGARITHMS:
             made = [earlier for earlier in self.tape.steps[:at] if _touches(earlier.results, step.inputs)]
@@ -259,7 +259,7 @@ def _touches(written: tuple[View, ...], read: tuple[View, ...]) -> bool:
 
 
 def _apart(actual: tuple[Wide, ...], exact: tuple[Wide, ...]) -> float:
-    """The largest relative difference of finite numbers; infinite if exactly one value is finite."""
+    """Return the largest relative difference of finite numbers; infinite if exactly one value is finite."""
     largest = 0.0
     for a, e in zip(actual, exact, strict=True):
         relative = (a.minus(e).abs() / e.hi.abs()).nan_to_num(nan=0.0, posinf=math.inf)

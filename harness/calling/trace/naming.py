@@ -22,7 +22,7 @@ def event_of(step: Step, kind: EventKind, at: int | None = None) -> Event:
 
 
 def _argument(step: Step, at: int) -> float | None:
-    """The one input at an element; ``None`` where there are several, or a row of them."""
+    """Return the single input of an element; ``None`` if it has several inputs, or a row."""
     if step.name in _OF_WHOLE_ROWS or len(step.given) != 1:
         return None
     (given,) = step.given

@@ -1,4 +1,4 @@
-"""Numbers of two hundred bits and any exponent: a ball's midpoint where finite, a float where infinite or NaN."""
+"""Numbers of two hundred bits and any exponent: a ball's midpoint if finite, a float if infinite or NaN."""
 
 import math
 from collections.abc import Callable
@@ -19,7 +19,7 @@ def number(x: float) -> Any:
 
 
 def to_float(x: Any) -> tuple[float, float]:
-    """Return a number as two floats that add up to it, kept within float64 where it is finite, and off zero."""
+    """Return a number as the sum of two floats; finite numbers stay finite, and nonzero ones nonzero."""
     if not isinstance(x, arb):
         return float(x), 0.0
     hi = float(x)

@@ -1,4 +1,4 @@
-"""Recording calls, wherever they are made: the operations in the body of a context are written to a tape."""
+"""Record calls in this or another process: a context writes the operations of its body to a tape."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager

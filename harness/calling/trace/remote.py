@@ -1,4 +1,4 @@
-"""A tape that was recorded in another process: data that is checked before it is used."""
+"""Read a tape from another process, and check its data before use."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ class UnfitTapeError(Exception):
 
 
 def read_special(value: Any) -> Any:
-    """Return what stands on a tape for a value that was sent in its place."""
+    """Decode a view, an operator or a line."""
     match value:
         case ["view", int(storage), list(size), list(stride), int(offset), torch.dtype() as dtype]:
             return View(storage, tuple(size), tuple(stride), offset, dtype)
@@ -30,7 +30,7 @@ def read_special(value: Any) -> Any:
 
 
 def _operator(name: str, overload: str) -> Any:
-    """A torch operation."""
+    """Return a torch operation."""
     namespace, _, own = name.partition("::")
     if namespace not in {"aten", "prims"} or not own.isidentifier() or "file" in own:
         raise ValueError("no operation on numbers")
@@ -43,7 +43,7 @@ def read_tape(value: Any) -> Tape:
     Raises
     ------
     UnfitTapeError
-        If it is none.
+        If the data is not a tape.
     """
     try:
         length = [int(count) for count in value["length"]]
@@ -60,7 +60,7 @@ def read_tape(value: Any) -> Tape:
 
 
 def _fits(step: Step, length: list[int]) -> bool:
-    """Whether all of a step are numbers of the tape's own storages."""
+    """Whether a step only has numbers in storages of the tape."""
     leaves = list(_leaves((step.arguments, step.results, step.returned)))
     views = [leaf for leaf in leaves if isinstance(leaf, View)]
     return (
@@ -77,7 +77,7 @@ def _fits(step: Step, length: list[int]) -> bool:
 
 
 def within(view: View, length: list[int]) -> bool:
-    """Whether a view is of a storage, and all of it within that."""
+    """Whether a view lies within a storage of the tape."""
     numbers = (*view.size, *view.stride, view.offset)
     if not (0 <= view.storage < len(length) and all(type(n) is int and 0 <= n < 2**40 for n in numbers)):
         return False

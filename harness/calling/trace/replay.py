@@ -1,4 +1,4 @@
-"""Replaying a tape: the first operations as they were, the others in wider arithmetic."""
+"""Replay a tape: the first operations return recorded results, and the others use wider arithmetic."""
 
 from typing import Any
 
@@ -11,24 +11,24 @@ from harness.calling.trace.wide import Arithmetic, Wide
 
 
 class Replay:
-    """A tape carried out again in wider arithmetic.
+    """A replay of a tape in wider arithmetic.
 
     Parameters
     ----------
     tape
         The tape.
     arithmetic
-        Which one.
+        The arithmetic of the exact operations.
     rounded
         Number of operations that return their recorded results; the others are exact.
     element
-        Output and element of the next operation that are as they were, too.
+        Output and element of the next operation that keeps its recorded value, too.
     kept
         Whether to store the inputs and results of every operation.
 
     Notes
     -----
-    Each storage has a shadow with the same views: views, strides and operations in place need no rules. Integers, masks
+    Each storage has a shadow with the same views: views, strides and in-place operations need no rules. Integers, masks
     and random numbers are taken from the recorded call.
     """
 

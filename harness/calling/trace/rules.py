@@ -1,4 +1,4 @@
-"""Rules for common operations on arrays of numbers: as torch's operators take their arguments."""
+"""Rules for common operations on arrays of numbers, with the arguments of torch's operators."""
 
 import math
 from collections.abc import Callable
@@ -34,7 +34,7 @@ _LN2 = number(2.0)
 
 
 def _numbers(x: Any) -> Any:
-    """An argument as an array of numbers: a scalar is exact, a tensor of integers or booleans the call's own."""
+    """Convert an argument to an array of numbers, exactly."""
     if isinstance(x, np.ndarray):
         return x
     if isinstance(x, Tensor):
@@ -43,12 +43,12 @@ def _numbers(x: Any) -> Any:
 
 
 def _of(function: Rule, arguments: int = 1) -> Rule:
-    """A rule that takes tensors and scalars, and whatever options that change nothing."""
+    """Return a rule for tensors and scalars that ignores further options."""
     return lambda *args, **_: function(*map(_numbers, args[:arguments]))
 
 
 def _scaled(combine: Rule) -> Rule:
-    """``x + alpha y`` and its like."""
+    """Return a rule for ``x + alpha y`` or a similar operation."""
     return lambda x, y, alpha=1: combine(_numbers(x), _multiply(_numbers(y), _numbers(alpha)))
 
 
@@ -59,7 +59,7 @@ def _axes(x: Any, dim: Any) -> tuple[int, ...]:
 
 
 def _reduced(combine: Rule, empty: float | None = None) -> Rule:
-    """A reduction over axes: all of them where none is named."""
+    """Return a reduction over the given axes, or over all axes by default."""
 
     def rule(x: Any, dim: Any = None, keepdim: bool = False, **_: Any) -> Any:  # noqa: FBT001, FBT002 - like torch
         axes = _axes(x, dim)
@@ -91,7 +91,7 @@ def _variance(x: Any, dim: Any = None, *, correction: float | None = 1, keepdim:
 
 
 def _shifted(x: Any, dim: int) -> tuple[Any, Any]:
-    """A row less its maximum, and the sum of the exponentials."""
+    """Return the rows minus their maxima, and the sums of the exponentials."""
     shifted = _subtract(x, _largest(x, dim, keepdim=True))
     return shifted, _sum(_exp(shifted), dim, keepdim=True)
 

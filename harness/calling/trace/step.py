@@ -21,7 +21,7 @@ class View:
     storage
         Number of the storage.
     size, stride, offset
-        As torch has them.
+        Size, strides and offset of the tensor.
     dtype
         Dtype of the recorded tensor.
     """
@@ -40,7 +40,7 @@ class Step:
     Parameters
     ----------
     operator
-        As torch dispatched it.
+        The operator that torch dispatched.
     arguments
         Positional and keyword arguments, with a :class:`View` for each floating-point tensor.
     given
@@ -52,9 +52,9 @@ class Step:
     returned
         Its return value, with views.
     line
-        The line that asked for it.
+        The line that called it.
     node
-        Name of the backward node that was being carried out; ``None`` in the forward pass.
+        Name of the running backward node; ``None`` in the forward pass.
     """
 
     operator: Any
@@ -68,22 +68,22 @@ class Step:
 
     @property
     def inputs(self) -> tuple[View, ...]:
-        """Views of the floating-point tensors that it was given."""
+        """Views of the floating-point inputs."""
         return tuple(leaf for leaf in tree_leaves(self.arguments, is_leaf=is_view) if is_view(leaf))
 
     @property
     def place(self) -> str | None:
-        """File and line that asked for it."""
+        """File and line of the call."""
         return None if self.line is None else self.line.text
 
     @property
     def name(self) -> str:
-        """The operation that is carried out, as torch's users name it."""
+        """Public name of the operation."""
         return spoken(self.operator.overloadpacket.__name__)
 
     @property
     def operation(self) -> str:
-        """The operation to speak of: in the backward pass the one whose gradient this is, where torch has it."""
+        """Name of the operation for messages: in the backward pass, the forward operation if torch names it."""
         found = _NODE.fullmatch(self.node or "")
         return self.name if found is None else spoken(_UPPER.sub("_", found[1]).lower().removesuffix("_backward"))
 
@@ -107,19 +107,19 @@ _SPOKEN = {
 
 
 def spoken(name: str) -> str:
-    """An operator's name without the marks of its variants."""
+    """Return an operator's name without the marks of its variants."""
     plain = name.strip("_")
     return _SPOKEN.get(plain, plain)
 
 
 def is_view(leaf: Any) -> bool:
-    """Whether it stands for a tensor."""
+    """Whether a value is a view."""
     return isinstance(leaf, View)
 
 
 @cache
 def written_arguments(operator: Any) -> tuple[tuple[int, str], ...]:
-    """Position and name of the arguments that an operator changes."""
+    """Return position and name of the arguments that an operator changes."""
     schema = operator._schema.arguments
     return tuple(
         (at, argument.name)

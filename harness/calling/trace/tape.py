@@ -1,4 +1,4 @@
-"""Recording a call: every operation that torch dispatches, forward and backward."""
+"""Record every operation that torch dispatches in a call, forward and backward."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,12 +24,12 @@ class TooLongError(Exception):
 
 @dataclass
 class Tape:
-    """The operations of a call, and the numbers it started from.
+    """The operations of a call, and its initial numbers.
 
     Parameters
     ----------
     steps
-        In the order in which they were carried out.
+        Operations in the order of execution.
     started
         Storages that no recorded operation created, with their values at the first read.
     length
@@ -50,7 +50,7 @@ class Recorder(TorchDispatchMode):
     Parameters
     ----------
     tape
-        The tape; several calls go onto one.
+        The tape, which may hold several calls.
     """
 
     def __init__(self, tape: Tape) -> None:
@@ -63,11 +63,11 @@ class Recorder(TorchDispatchMode):
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        """Leave torch's compiler alone, which takes a second to be imported."""
+        """Do not import torch's compiler, which takes a second."""
         return False
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Carry an operation out and write it down."""
+        """Run an operation and record it."""
         arguments = (args, kwargs or {})
         read = [leaf for leaf in tree_leaves(arguments) if is_floating(leaf)]
         views = [self.view(tensor) for tensor in read]
@@ -94,7 +94,7 @@ class Recorder(TorchDispatchMode):
         self.tape.steps.append(Step(func, kept, inputs[1], results, values, returned, line, node))
 
     def _asked(self) -> tuple[Line | None, str | None]:
-        """The line that asked for the operation, and the backward node; its forward line where it has none itself."""
+        """Return the calling line of the operation, or else its forward line, and the backward node."""
         node, line = torch._C._current_autograd_node(), line_that_asked()
         if node is None:
             # Only the first operation that has a number made the node.
@@ -108,7 +108,7 @@ class Recorder(TorchDispatchMode):
         return leaf.detach().clone() if isinstance(leaf, Tensor) else leaf
 
     def view(self, tensor: Tensor, *, made: bool = False) -> View:
-        """Return what stands for a tensor; ``made`` where an operation on the tape has just made it."""
+        """Return the view of a tensor; ``made`` if an operation on the tape created it."""
         number = self._number(tensor, made=made)
         return View(number, tuple(tensor.shape), tensor.stride(), int(tensor.storage_offset()), tensor.dtype)
 
@@ -125,7 +125,7 @@ class Recorder(TorchDispatchMode):
 
 
 def _changed(func: Any, arguments: Any) -> list[Tensor]:
-    """The tensors that an operation changed."""
+    """Return the tensors that an operation changed."""
     args, kwargs = arguments
     named = [args[at] if at < len(args) else kwargs.get(name) for at, name in written_arguments(func)]
     return [leaf for leaf in tree_leaves(named) if is_floating(leaf)]
@@ -136,6 +136,6 @@ def _copy(tensor: Tensor) -> Tensor:
 
 
 def _flat(tensor: Tensor) -> Tensor:
-    """All of the storage that a tensor is a part of."""
+    """Return the whole storage of a tensor as a row."""
     length = tensor.untyped_storage().nbytes() // tensor.element_size()
     return tensor.detach().as_strided((length,), (1,), 0)

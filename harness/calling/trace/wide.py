@@ -82,7 +82,7 @@ class Doubles:
 
 
 class Balls:
-    """Arbitrary precision for common operations; other operations round their inputs to float64."""
+    """Balls for common operations; other operations round their inputs to float64."""
 
     def start(self, values: Tensor) -> Any:
         """Make the shadow of a storage that holds these numbers."""
