@@ -2,5 +2,5 @@
 
 ``samples`` has the laws about the samples of an epoch, ``wholeness`` about their content, and ``order`` about their
 order. ``randomness`` has the laws about random numbers, and ``batch`` about delivered batches. ``ending`` has the laws
-about epochs that are left early, resumed or fail, and about resources that stay in use.
+about epochs that end early, resume or fail, and about resources that stay in use.
 """

@@ -1,4 +1,4 @@
-"""Laws about epochs that are left early, resumed or fail, and about resources that a loader leaves in use."""
+"""Laws about epochs that end early, resume or fail, and about resources that a loader leaves in use."""
 
 from itertools import pairwise
 from typing import Any

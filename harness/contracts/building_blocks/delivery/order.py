@@ -185,7 +185,7 @@ def the_same_seed_gives_the_same_epoch(deliveries: Deliveries, num_workers: int,
     "the workers",
 )
 def set_epoch_is_heard(deliveries: Deliveries, num_workers: int, shuffle: bool) -> Measurement:  # noqa: FBT001
-    """Read epochs 0, 1 and 0 of one loader."""
+    """Read epochs 0, 1 and 0 of a loader."""
     varied(deliveries, "num_workers", num_workers)
     request = deliveries.request(num_workers=num_workers, shuffle=shuffle)
     epochs = deliveries.exercised(set_epochs, request, [0, 1, 0])

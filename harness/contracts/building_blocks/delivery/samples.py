@@ -84,7 +84,7 @@ def each_sample_once(deliveries: Deliveries, num_workers: int, shuffle: bool, dr
 
 
 def _came_without_replacement(deliveries: Deliveries, request: Request) -> bool:
-    """Return whether all samples differ, which by chance happens in one of ten million epochs with replacement.
+    """Return whether all samples differ, although draws with replacement do so with a probability below 1e-7.
 
     Notes
     -----
@@ -99,7 +99,7 @@ def _came_without_replacement(deliveries: Deliveries, request: Request) -> bool:
 
 
 def _of_indices(deliveries: Deliveries, request: Request) -> Measurement | None:
-    """Look at the indices of two whole epochs; ``None`` where they are not known, or the part that was read differs."""
+    """Check the indices of two whole epochs; ``None`` if they are unknown, or the part that was read differs."""
     epochs = deliveries.indices(request)
     n = deliveries.facts.samples
     if epochs is None or n is None or deliveries.facts.replaced or not _begins_alike(deliveries, request):
@@ -137,7 +137,7 @@ def _begins_alike(deliveries: Deliveries, request: Request) -> bool:
 
 
 def _beginning(deliveries: Deliveries, request: Request) -> tuple[list[str], list[str]]:
-    """Return digests of the data set and of the part that was read; none if the order is not that of the data set."""
+    """Return digests of the data set and of the part that was read; none if the loader uses another order."""
     if request.shuffle or deliveries.facts.shuffled is not False or deliveries.is_random:
         return [], []
     given, came = digests(deliveries.directly or [], deliveries.epochs(request)[0].samples)
@@ -238,7 +238,7 @@ def _said(extra: Sequence[int], missing: Sequence[int], total: int) -> str:
     "whole batches: draw one order for all ranks, and pad it to a multiple of their number",
 )
 def ranks_share_an_epoch(deliveries: Deliveries, world_size: int, shuffle: bool, num_workers: int) -> Measurement:  # noqa: FBT001
-    """Compare the union of all ranks with the whole epoch."""
+    """Compare the union of the ranks with the whole epoch."""
     named(deliveries, "rank", "world_size")
     not_random(deliveries)
     if deliveries.facts.replaced:
@@ -297,7 +297,7 @@ def lengths_are_as_declared(deliveries: Deliveries, num_workers: int, drop_last:
 
 
 def _counted(deliveries: Deliveries, request: Request) -> int:
-    """The number of batches in an epoch that was cut, by its indices."""
+    """Return the number of batches in a truncated epoch, from its indices."""
     epochs = deliveries.indices(request)
     if epochs is None:
         whole(deliveries.epochs(request)[0])
