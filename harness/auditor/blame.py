@@ -1,7 +1,8 @@
 """Trace a wrong loss, gradient, update, buffer or output back to the operation that caused it.
 
-A NaN or infinity comes from the first operation whose inputs were finite. Lost digits come from the *line* over which
-the error grows most. The growth is summed over the operations of a line, so that a slow accumulation is found too.
+The cause of a NaN or infinity is the first operation whose inputs were finite. The cause of lost digits is the *line*
+over which the error grows most. The growth is summed over the operations of a line, so that a slow accumulation is
+found too.
 """
 
 import math
@@ -123,7 +124,7 @@ def _emptied(operations: Sequence[Operation], pole: Operation, *, is_finite_in_t
 def _emptied_divisor(
     operations: Sequence[Operation], operation: Operation, first_nonfinite: FirstNonfinite
 ) -> Operation | None:
-    """Return the operation that underflows, if a division by one of its subnormal results overflows."""
+    """Return the operation that underflows, if a division by a subnormal result of it overflows."""
     divisor = first_nonfinite.operands[1] if len(first_nonfinite.operands) > 1 else None
     if bare(operation.name) != "div" or not divisor or abs(divisor) >= SMALLEST_NORMAL[operation.dtype]:
         return None

@@ -98,7 +98,7 @@ class Changes:
         self._format_of = shadows.narrowing.format_of
 
     def before(self, call: Call, *, grad: bool) -> None:
-        """Save what an operation is about to change."""
+        """Save the tensors that an operation is about to change."""
         operator = call.operator
         if operator.name in NORMALIZATIONS:
             call.statistics = running(call.args)

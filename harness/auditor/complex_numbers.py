@@ -21,7 +21,7 @@ def complex_tensors(value: Any) -> list[Tensor]:
 
 
 def states_of(read: Sequence[Tensor], shadows: Shadows) -> Iterator[Source]:
-    """Yield the state of each complex tensor; an unknown tensor belongs to the start of the step."""
+    """Yield the states of complex tensors; an unknown tensor belongs to the start of the step."""
     for tensor in read:
         cell = shadows.cells.get(key_of(tensor))
         if cell is None:

@@ -54,7 +54,7 @@ class Indices:
     writer
         Number of the operation that computed the counts.
     wrong, size
-        Number of wrong integers, or 0 if it is unknown; number of all integers.
+        Number of wrong integers, or 0 if it is unknown; total number of integers.
     dtype
         Format of the counts.
     """

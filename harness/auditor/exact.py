@@ -133,8 +133,8 @@ class Exact:
 
         Notes
         -----
-        Each operand is a ball around its shadow with a relative radius of 2^-45, which covers the error of float64 so
-        far. If such balls cancel, neither they nor float64 can decide.
+        Each operand is a ball around its shadow with a relative radius of 2^-45, which covers the previous errors of
+        float64. If such balls cancel, neither they nor float64 can decide.
         """
         name = call.operator.base
         if name not in _OPERATIONS or self.questions <= 0:
@@ -208,7 +208,7 @@ _SUMS = ("sum", "mean")
 
 
 def _read_for(name: str, args: Any, shape: Sequence[int], index: tuple[int, ...]) -> list[Any]:
-    """Return the inputs of one element of the result; all inputs if these are unknown."""
+    """Return the inputs of a single element of the result; all inputs if these are unknown."""
 
     def entry(value: Any) -> Any:
         return value.expand(shape)[index] if isinstance(value, Tensor) else value

@@ -38,8 +38,9 @@ def is_fair(call: Call, operation: Operation, operations: Sequence[Operation], a
     """Whether an operation that loses digits is as accurate as its terms, and could not be replaced by a better one.
 
     A residual is the difference of a prediction and a constant, which carries its own rounding. The logarithm of a
-    probability near one, a difference from a number such as one, and a difference of log-probabilities have an absolute
-    error, not a relative one. Whether that error is harmless depends on the loss: see :func:`is_small`.
+    probability near one has an absolute error, not a relative one. The same applies to a difference from a number such
+    as one, and to a difference of log-probabilities. Whether that error is harmless depends on the loss: see
+    :func:`is_small`.
     """
     name = bare(operation.name)
     if operation.backward or call.error > ACCURATE * operation.unit:
@@ -70,7 +71,7 @@ def is_small(operation: Operation, loss_error: float) -> bool:
 
 
 def _is_residual(call: Call) -> bool:
-    """Whether one of two tensors depends on parameters and the other is constant."""
+    """Whether exactly one input tensor depends on parameters, and the other is constant."""
     pair = [value for value in call.args[:2] if isinstance(value, Tensor) and is_followed(value)]
     return len(pair) == 2 and pair[0].requires_grad is not pair[1].requires_grad
 

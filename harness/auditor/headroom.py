@@ -1,7 +1,7 @@
-"""Headroom of each line on this batch: the factor between its values and its breaking point.
+"""Headroom on this batch: the factor between the values of a line and its breaking point.
 
-The headroom of a result, or of the input of an exponential, is the factor by which it may grow. The headroom of a
-16-bit update, or of a term of a running sum, is the factor by which it may shrink before it is lost.
+The headroom of a result, or of the input of an exponential, is the factor by which it may grow. A 16-bit update, or a
+term of a running sum, may shrink by its headroom before it is lost.
 """
 
 import math
@@ -22,7 +22,7 @@ Key = tuple[tuple[str, int], str]
 
 
 class Room(NamedTuple):
-    """Headroom of one operation."""
+    """Headroom of an operation."""
 
     line: Line
     operation: str
@@ -35,7 +35,7 @@ class Room(NamedTuple):
 
 
 def headroom(watching: Watching, *, most: int | None = None) -> list[Headroom]:
-    """Return the smallest headroom of each line and quantity, in ascending order."""
+    """Return the smallest headroom per line and quantity, in ascending order."""
     narrowest: dict[Key, Room] = {}
     for room in _rooms(watching):
         key = (room.line.key, room.quantity)

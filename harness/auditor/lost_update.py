@@ -15,7 +15,7 @@ STILL = 0.5
 
 
 def lost_updates(updates: Sequence[Update], ends: Ends) -> Iterator[AuditFinding]:
-    """Yield one finding for each line that loses updates of one sort."""
+    """Yield a finding for each line and kind of lost update."""
     groups: dict[tuple[tuple[str, int], bool, str], list[Update]] = defaultdict(list)
     for update in updates:
         is_kept = update.leaf is not None and update.leaf in ends.compensated

@@ -52,9 +52,9 @@ class FirstNonfinite:
     Parameters
     ----------
     count, size
-        Number of such elements, and of all elements.
+        Number of such elements, and total number of elements.
     rows, all_rows
-        Number of rows with such elements, and of all rows, along the last axis.
+        Number of rows with such elements, and total number of rows, along the last axis.
     operands
         The inputs of that element; ``None`` for an input that is not a single number.
     exact

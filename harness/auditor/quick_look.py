@@ -17,7 +17,7 @@ class QuickLook:
     Notes
     -----
     A loss is the root of a backward pass, or a returned number. It is stored without its graph and read after the step.
-    The weights of each format are checked by a single norm.
+    A single norm checks all weights with the same format.
     """
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ class QuickLook:
         return tuple(map(float, self._roots))
 
     def follow(self, ends: Iterable[tuple[str, Tensor]]) -> None:
-        """Check these weights and buffers from now on, except those that are not finite already."""
+        """Check these weights and buffers from now on, except the ones that are already not finite."""
         found = ((name, tensor.detach()) for name, tensor in ends if tensor.numel())
         self._ends = [(name, tensor) for name, tensor in found if _is_finite(tensor)]
         formats: dict[tuple[torch.device, torch.dtype], list[Tensor]] = {}

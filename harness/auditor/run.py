@@ -49,7 +49,7 @@ class audit_run:  # noqa: N801 - read as a function: `run = harness.audit_run()`
     Notes
     -----
     After a step that is not audited, the run checks that the loss and all weights and buffers of the last audit are
-    finite. The results of all steps are unchanged, bit for bit.
+    finite. The run does not change the results of any step, bit for bit.
     """
 
     def __init__(

@@ -48,7 +48,7 @@ class Sampling:
     audited
         Numbers of the audited steps.
     cpu_s
-        CPU time of all steps, including audits.
+        CPU time of the steps, including audits.
     trends
         Lines that approach their breaking point in the last audited steps, the closest first.
 

@@ -1,4 +1,4 @@
-"""A copy of each storage in wider arithmetic.
+"""Copies of storages in wider arithmetic.
 
 Copies of storages, instead of tensors, make views and in-place operations work without special rules.
 """

@@ -136,7 +136,7 @@ class Watching(TorchDispatchMode):
             self._look(call, result)
         return result
 
-    # What needs no shadow
+    # Operations that need no shadow
 
     def _new_numbers(self, operator: Operator, args: Any, kwargs: Any, read: list[Tensor]) -> Any:
         """Run an operation that returns constants or random draws."""
