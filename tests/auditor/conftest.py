@@ -1,4 +1,4 @@
-"""Shared by the tests of audits: a file with steps."""
+"""A fixture for tests of audits: a file with steps."""
 
 import sys
 from collections.abc import Iterator

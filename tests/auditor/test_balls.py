@@ -1,4 +1,4 @@
-"""Balls run with a step: they see what float64 loses, and each operation in balls agrees with torch's.
+"""Balls run with a step: they detect the losses of float64, and each operation in balls agrees with torch.
 
 The first run, without changes for these steps, named the marked line first in 14 of 14 wrong steps in float64 and
 beyond. Without balls none was found. It flagged no right step out of ten.
@@ -231,7 +231,7 @@ def test_what_balls_contradict_is_no_finding(monkeypatch: pytest.MonkeyPatch) ->
     ids=["sum", "sum of rows", "mean", "mm", "addmm"],
 )
 def test_of_a_large_sum_the_terms_of_an_element_are_asked(summed: Callable[[Tensor], Tensor]) -> None:
-    """There are too many numbers for balls of all elements."""
+    """There are too many numbers for balls of every element."""
     torch.manual_seed(0)
     w = torch.randn(3, 300, requires_grad=True)
     nothing = torch.zeros(3, 100)

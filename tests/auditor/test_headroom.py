@@ -1,4 +1,4 @@
-"""The narrowest headroom predicts a failure: ten series of steps, each of which goes on until a line breaks.
+"""The narrowest headroom predicts a failure: ten series of steps, which each continue until a line breaks.
 
 A prediction is a factor below two at the line that breaks, at least a step earlier.
 """
@@ -28,7 +28,7 @@ def naive_softmax(step: int, dtype: torch.dtype, start: float) -> None:
 
 
 def softplus_by_definition(step: int) -> None:
-    """The argument of the logarithm grows alike."""
+    """The argument of the logarithm grows in the same way."""
     torch.log(1 + torch.exp(grown((32,)) * (5 * 1.25**step))).sum().backward()
 
 
@@ -85,7 +85,7 @@ STORIES: dict[str, Story] = {
 
 
 def told_before(story: Story) -> int | None:
-    """Return how many steps before its failure the headroom of a line is first below two; ``None`` if never."""
+    """Return the number of steps between the first headroom below two and the failure of a line; ``None`` if never."""
     told: int | None = None
     for step in range(40):
         with harness.audit() as found:

@@ -31,7 +31,7 @@ def flat(_number: int) -> float:
 
 
 def taken(sampling: Sampling, ratio: float, *, loss: Callable[[int], float] = flat, noise: float = 0.0) -> float:
-    """Take all steps of a second each, longer when audited; return the time of the plain steps."""
+    """Take all steps, which last a second or longer when audited; return the time of the plain steps."""
     draws, plain_s = random.Random(1), 0.0
     for number in range(1, STEPS + 1):
         step_s = 1.0 + noise * draws.expovariate(1.0)

@@ -2,8 +2,8 @@
 
 The steps were written before the audit was changed for them. On the first run, a full audit named the wrong line first
 in 15 of 27 faulty steps, 9 of these with a fitting remedy, and accused 7 of the 20 sound steps. An audit for events
-named 11 lines, 8 of these with a fitting remedy, and accused one sound step. One of the missed steps did not overflow
-as it was first written, and was corrected.
+named 11 lines, 8 of these with a fitting remedy, and accused one sound step. The first version of a missed step did not
+overflow, and was corrected.
 """
 
 import pytest

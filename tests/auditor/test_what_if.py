@@ -73,7 +73,7 @@ def test_what_the_step_began_from_is_given_back(what_if: WhatIf, has_gradients: 
 
 
 def test_under_autocast_weights_stay_in_float32() -> None:
-    """An update below bfloat16's resolution is kept; a product beyond float16 still becomes infinite."""
+    """An update below bfloat16's resolution remains; a product beyond float16 still becomes infinite."""
     lost, kept = [], []
     for what_if, said in (("bfloat16", lost), ("autocast-bfloat16", kept)):
         with harness.audit(what_if=what_if) as forecast:  # type: ignore[arg-type]
