@@ -27,7 +27,7 @@ def wrong_line(step: Step) -> tuple[str, int]:
 
 
 def fitting_words(step: Step) -> list[str]:
-    """Return the words that stand in parentheses after the mark; a fitting remedy has one of them."""
+    """Return the words in parentheses after the mark; a fitting remedy has at least one."""
     file, line = wrong_line(step)
     _, _, words = linecache.getline(file, line).partition(f"{MARK} (")
     return words.rstrip().removesuffix(")").split("|")

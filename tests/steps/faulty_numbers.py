@@ -1,6 +1,6 @@
 """Wrong steps that were written before the audit was changed for them: underflow, cancellation, recurrent layers.
 
-Each has one wrong line, marked ``# WRONG``. The words in parentheses are what a fitting remedy names, one of them.
+Each has one wrong line, marked ``# WRONG``. A fitting remedy names a word in parentheses.
 """
 
 import torch
@@ -10,7 +10,7 @@ from torch import nn
 
 
 def logarithm_of_an_underflowed_kernel() -> None:
-    """The kernel of a few far pairs is 0, the others are ordinary numbers."""
+    """The kernel of a few far pairs is 0, and the other entries are ordinary numbers."""
     model, (x, _) = net(), batch()
     gap = (model(x)[:, 0] * 2).square() + 200.0 * (torch.arange(32) % 8 == 5)
     kernel = torch.exp(-gap)  # WRONG (logarithm|log)
@@ -43,7 +43,7 @@ def returns_over_underflowed_discounts() -> None:
 
 
 def spectrum_of_silence() -> None:
-    """The logarithm of the magnitudes of a signal, two rows of which are silent."""
+    """The logarithm of the magnitudes of a signal with two silent rows."""
     torch.manual_seed(0)
     model = nn.Conv1d(1, 2, 5, bias=False)
     x = torch.randn(4, 1, 64)
@@ -96,7 +96,7 @@ def advantages_of_equal_rewards() -> None:
 
 
 def mean_of_embeddings_without_words() -> None:
-    """One of the sequences is padding alone."""
+    """A sequence has only padding."""
     torch.manual_seed(0)
     embed, head = nn.Embedding(20, 16, padding_idx=0), nn.Linear(16, 4)
     words = torch.randint(1, 20, (8, 6))

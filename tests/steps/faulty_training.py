@@ -1,6 +1,6 @@
 """Wrong steps that were written before the audit was changed for them: scalers, buffers, counters, optimizers.
 
-Each has one wrong line, marked ``# WRONG``. The words in parentheses are what a fitting remedy names, one of them.
+Each has one wrong line, marked ``# WRONG``. A fitting remedy names a word in parentheses.
 """
 
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 
 def nan_behind_a_scaler() -> None:
-    """The scaler skips the first steps as it should; the NaN of the last one is true."""
+    """The scaler correctly skips the first steps; the NaN of the last step is an error."""
     model, (x, y) = net(), batch()
     optimizer, scaler = torch.optim.SGD(model.parameters(), 0.1), torch.amp.GradScaler("cpu", init_scale=2.0**40)
     for number in range(6):
@@ -40,7 +40,7 @@ def weights_explode_at_a_large_rate() -> None:
 
 
 def nan_gradients_from_before() -> None:
-    """The step before left NaN, and nobody set the gradients to zero."""
+    """The previous step left NaN, and the gradients were not set to zero."""
     model, (x, y) = net(), batch()
     for p in model.parameters():
         p.grad = torch.full_like(p, float("nan"))
@@ -51,7 +51,7 @@ def nan_gradients_from_before() -> None:
 
 
 class Counting(nn.Module):
-    """Counts the samples that it has seen, in a buffer."""
+    """Counts the samples in a buffer."""
 
     def __init__(self, start: float, dtype: torch.dtype) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ def counter_in_float32() -> None:
 
 
 def counter_of_adam_in_bfloat16() -> None:
-    """The number of steps stays 256, and the bias correction with it."""
+    """The number of steps stays 256, and so does the bias correction."""
     model, (x, y) = net(), batch()
     count = torch.tensor(256.0, dtype=torch.bfloat16)
     F.cross_entropy(model(x), y).backward()
@@ -92,7 +92,7 @@ def statistics_of_batch_norm_in_bfloat16() -> None:
 
 
 class RunningMean(nn.Module):
-    """Subtracts a mean that is kept in a buffer of bfloat16."""
+    """Subtracts a mean in a buffer of bfloat16."""
 
     def __init__(self) -> None:
         super().__init__()

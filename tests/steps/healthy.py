@@ -15,7 +15,7 @@ def softmax_regression() -> None:
 
 
 def linear_regression() -> None:
-    """The chapter's other model."""
+    """The second model of the chapter."""
     torch.manual_seed(0)
     model, (x, _) = nn.Linear(16, 1), batch(256)
     y = x @ torch.arange(16.0)[:, None] + 4.2
@@ -49,7 +49,7 @@ def finite_mask_with_open_rows() -> None:
 
 
 def dropout_and_clipping() -> None:
-    """Random numbers, and a norm of all gradients."""
+    """Random numbers, and the norm of the gradients."""
     torch.manual_seed(0)
     model, (x, y) = nn.Sequential(nn.Linear(16, 32), nn.GELU(), nn.Dropout(0.3), nn.Linear(32, 10)), batch()
     F.cross_entropy(model(x), y).backward()

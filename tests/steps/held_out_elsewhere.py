@@ -108,7 +108,7 @@ def variance_in_a_buffer() -> None:
 
 
 def positions_in_bfloat16() -> None:
-    """From 256 on, neighbors have the same position."""
+    """Neighbors have the same position from 256 on."""
     model, (x, _) = net(), batch(600)
     positions = torch.arange(600, dtype=torch.bfloat16)  # WRONG
     angles = positions[:, None].float() * torch.linspace(0.1, 1.0, 16)
@@ -161,7 +161,7 @@ def rate_below_what_bfloat16_resolves() -> None:
 
 
 def losses_added_up_in_bfloat16() -> None:
-    """The losses of micro-batches are added one after the other."""
+    """The losses of micro-batches are added one by one."""
     short = torch.bfloat16
     model, (x, y) = net(dtype=short), batch(800, dtype=short)
     total = torch.zeros((), dtype=short)

@@ -181,7 +181,7 @@ def gaussian_kernel(dtype: torch.dtype) -> None:
 
 
 def clipped_gradients(dtype: torch.dtype) -> None:
-    """The norm of all gradients, which are large."""
+    """The norm of large gradients."""
     model, (x, _) = net(dtype=dtype), batch(dtype=dtype)
     (model(x) * 300).square().sum().backward()
     nn.utils.clip_grad_norm_(model.parameters(), 1.0)

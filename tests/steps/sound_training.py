@@ -1,4 +1,4 @@
-"""Steps in which nothing is wrong, written before the audit was changed: trained models, scalers, buffers, layers."""
+"""Sound steps, written before the audit was changed: trained models, scalers, buffers, layers."""
 
 import math
 
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 def scaler_that_skips() -> None:
-    """The scale is far too large at first, and halved until it fits."""
+    """The scale is far too large at first; the scaler halves it until it fits."""
     model, (x, y) = net(), batch()
     optimizer, scaler = torch.optim.SGD(model.parameters(), 0.1), torch.amp.GradScaler("cpu", init_scale=2.0**22)
     for _ in range(8):
@@ -105,7 +105,7 @@ def lstm_with_projections_and_lengths() -> None:
 
 
 def simple_recurrence_truncated() -> None:
-    """A tanh layer over two windows, the second of which begins from the detached state."""
+    """A tanh layer over two windows, where the second one starts from the detached state."""
     torch.manual_seed(0)
     rnn = nn.RNN(4, 8, batch_first=True)
     x, optimizer = torch.randn(3, 20, 4), torch.optim.SGD(rnn.parameters(), 0.1, weight_decay=1e-2)
@@ -116,7 +116,7 @@ def simple_recurrence_truncated() -> None:
 
 
 def batch_norm_in_bfloat16_that_has_settled() -> None:
-    """The statistics are those of the batch, and do not move any more."""
+    """The statistics equal the statistics of the batch, and no longer move."""
     torch.manual_seed(0)
     norm, head = nn.BatchNorm1d(16).bfloat16(), nn.Linear(16, 10).bfloat16()
     x, y = batch(256, dtype=torch.bfloat16)
@@ -144,7 +144,7 @@ class Averaging(nn.Module):
 
 
 def buffers_that_have_settled() -> None:
-    """The mean moves by less than a unit in the last place: it is where it belongs."""
+    """The mean moves by less than a unit in the last place, because it is correct."""
     model, (x, y) = net(), batch()
     model = nn.Sequential(Averaging(x.mean(0) * (1 + 1e-6)), model)
     finish(model, F.cross_entropy(model(x), y))
@@ -180,7 +180,7 @@ def padded_words() -> None:
 
 
 def end_of_a_cosine_schedule() -> None:
-    """The rate is 1e-9 in the last step, and few weights of float32 move: that is what the schedule is for."""
+    """The rate is 1e-9 in the last step, and few weights of float32 move, as the schedule intends."""
     model, (x, y) = net(), batch()
     optimizer = torch.optim.AdamW(model.parameters(), 1e-3)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 0.5 * (1 + math.cos(math.pi * step / 1000)))
