@@ -1,4 +1,4 @@
-"""Faulty functions as text, with the expressions that a fix is to contain."""
+"""Faulty functions as text, with the expressions that a fix must contain."""
 
 from dataclasses import dataclass
 

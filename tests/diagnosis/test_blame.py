@@ -52,12 +52,12 @@ def blame(folder: Path, name: str, mark: Mark, value: float | None = None) -> tu
 def test_the_expression_is_found(
     tmp_path: Path, name: str, mark: Mark, value: float | None, expected: tuple[int, str]
 ) -> None:
-    """In a class, behind letters of several bytes; without a match the returned line is named."""
+    """The code is in a class, after multi-byte letters; without a match, the line of the return is named."""
     assert blame(tmp_path, name, mark, value) == expected
 
 
 def test_what_has_no_source_has_no_line(tmp_path: Path) -> None:
-    """Neither an unknown function nor an unreadable file is an error."""
+    """An unknown function or an unreadable file is not an error."""
     assert blame(tmp_path, "missing", calls("var")) is None
     (tmp_path / "own.py").write_text("def f(:\n")
     case = Case(lambda x: x, "softmax", target=f"{tmp_path / 'own.py'}:f", name="own")

@@ -1,4 +1,4 @@
-"""A named mistake is the first line of a finding, and what follows from it is part of the finding."""
+"""A named mistake is the first line of a finding, and its consequences are part of the finding."""
 
 from collections.abc import Callable
 from typing import Any
@@ -65,7 +65,7 @@ def test_the_block_shows_the_line_with_carets() -> None:
 
 
 def test_the_block_of_a_law_names_the_mistake() -> None:
-    """It is what a failed test prints; the usual cause of the law stays below."""
+    """A failed test prints this block; the usual cause of the law stays below."""
     (verdict,) = checked(unbiased, "layer_norm", "value")
     block = violation_block(verdict)
     assert "mistake    the variance is divided by n - 1; layer_norm divides by n (" in block
@@ -73,7 +73,7 @@ def test_the_block_of_a_law_names_the_mistake() -> None:
 
 
 def test_another_defect_stays_another_finding() -> None:
-    """The exponential overflows whatever the axis is."""
+    """The exponential overflows for every axis."""
 
     def softmax(x: Tensor) -> Tensor:
         e = torch.exp(x)
@@ -85,7 +85,7 @@ def test_another_defect_stays_another_finding() -> None:
 
 
 def test_a_sound_function_has_no_mistake() -> None:
-    """Lost digits are no mistake."""
+    """Lost digits are not a mistake."""
 
     def shifted(x: Tensor) -> Tensor:
         e = torch.exp(x - x.amax(-1, keepdim=True))
@@ -96,7 +96,7 @@ def test_a_sound_function_has_no_mistake() -> None:
 
 
 def test_a_mistake_survives_a_record() -> None:
-    """It is read again as it was written."""
+    """The record returns the same mistake."""
     mistake = Mistake(names=("n - 1",), sentence="a; b", place="own.py:3", line="    y = x.var()", start=8, end=15)
     assert Mistake.model_validate_json(mistake.model_dump_json()) == mistake
     assert source_lines(mistake) == ["  own.py:3", "    y = x.var()", "        ^^^^^^^"]

@@ -1,4 +1,4 @@
-"""Fixes: candidates keep the layout and the axis, and only one that the laws accept is shown."""
+"""Fixes: candidates keep the layout and the axis, and only a candidate that the laws accept is shown."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,7 +38,7 @@ def test_a_changed_meaning_needs_the_option(one: Faulty) -> None:
 
 
 def test_the_axis_is_carried_over() -> None:
-    """The shift is written along the axis of the sum, whatever it is."""
+    """The shift uses the axis of the sum."""
     body = "        e = torch.exp(x)\n        return e / e.sum(self.dim, keepdim=True)\n"
     source = f"class M:\n    def forward(self, x):\n{body}"
     assert "torch.exp(x - x.amax(self.dim, keepdim=True))" in rewritten(source, "M")[0]
@@ -128,27 +128,27 @@ def fix_of(**after: str) -> tuple[str, str] | None:
 
 
 def test_the_first_whole_fix_wins() -> None:
-    """A candidate after which nothing is broken ends the search."""
+    """A candidate that breaks no law ends the search."""
     assert fix_of(a="bbh", b="hhh", c="hhh") == ("b", "verified: 3 of 3 laws hold; was 1")
 
 
 def test_a_fix_that_breaks_another_law_is_refused() -> None:
-    """However much it mends."""
+    """The number of repaired laws does not matter."""
     assert fix_of(a="hhb") is None
 
 
 def test_a_candidate_that_mends_nothing_is_refused() -> None:
-    """The first finding has to be gone."""
+    """The fix must remove the first finding."""
     assert fix_of(a="bbh", b="bhh") is None
 
 
 def test_what_a_fix_costs_is_said() -> None:
-    """A law that held and now loses digits."""
+    """A law held before the fix and now loses digits."""
     assert fix_of(a="hhl") == ("a", "verified: 2 of 3 laws hold; was 1; now loses digits: shape")
 
 
 def test_a_candidate_has_the_files_beside_it(tmp_path: Path) -> None:
-    """It imports what the function imports, and the user's folder stays as it is."""
+    """The copy can import the neighboring files, and the user's folder does not change."""
     (tmp_path / "own.py").write_text("import beside\n")
     (tmp_path / "beside.py").write_text("a = 1\n")
     with beside(tmp_path / "own.py", "changed = 1\n") as copy:
@@ -176,7 +176,7 @@ def test_nothing_is_read_without_the_option() -> None:
     ("missing.py:f", {"fix": True, "write": False, "unsafe": False}, "cannot read missing.py"),
 ])  # fmt: skip
 def test_a_question_that_cannot_be_answered_is_refused(target: str, asked_for: dict[str, bool], words: str) -> None:
-    """Each in one sentence."""
+    """Each error is a single sentence."""
     with pytest.raises(UsageError) as refused:
         fixing(target, **asked_for)
     assert words in str(refused.value)
@@ -186,7 +186,7 @@ def test_a_question_that_cannot_be_answered_is_refused(target: str, asked_for: d
 
 
 def asked(file: Path, text: str) -> Fixing:
-    """What a user asks for of a file."""
+    """Return the options of a user for a file."""
     return Fixing(file, "f", text, write=True, unsafe=False)
 
 

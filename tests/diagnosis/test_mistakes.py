@@ -50,7 +50,7 @@ def test_a_careful_form_has_no_mistake(form: Form) -> None:
 
 @pytest.mark.parametrize("control", CONTROLS, ids=lambda control: control.contract)
 def test_a_sound_implementation_has_no_mistake(control: Control) -> None:
-    """The same for the controls of all contracts."""
+    """The controls of every contract have no mistake."""
     for function in (control.rounded, control.stable):
         assert named(function, control.contract, **control.declares) is None
 
@@ -62,7 +62,7 @@ def unbiased(x: Tensor) -> Tensor:
 
 
 def test_the_expression_is_shown() -> None:
-    """The line is the one of the variance, and the columns are those of the call."""
+    """The line contains the variance, and the columns enclose its call."""
     mistake = named(unbiased, "layer_norm")
     assert mistake is not None
     assert mistake.sentence == "the variance is divided by n - 1; layer_norm divides by n"
@@ -132,7 +132,7 @@ def test_a_function_that_raises_has_no_mistake() -> None:
 
 
 def test_the_search_keeps_its_time() -> None:
-    """A function without a name costs no more than the time of one search."""
+    """A function without a name costs no more than the time of a search."""
     contract = contract_named("cross_entropy")
     operation = operation_of(contract)
     assert operation is not None

@@ -59,7 +59,7 @@ def softmax_with_guard(x: Tensor) -> Tensor:
 
 @wrong("softmax", "temperature")
 def softmax_scaled(x: Tensor) -> Tensor:
-    """Scaled as attention scores are."""
+    """The logits are scaled like attention scores."""
     return torch.softmax(x / math.sqrt(x.shape[-1]), -1)
 
 
@@ -276,5 +276,5 @@ def mse_double(a: Tensor, b: Tensor) -> Tensor:
 
 @wrong("squared_error", "plus")
 def mse_of_sum(a: Tensor, b: Tensor) -> Tensor:
-    """Plus for minus."""
+    """A plus sign instead of a minus sign."""
     return ((a + b) ** 2).mean()

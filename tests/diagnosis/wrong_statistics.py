@@ -29,7 +29,7 @@ def layer_norm_eps_outside(x: Tensor) -> Tensor:
 
 @wrong("layer_norm", "axis")
 def layer_norm_over_the_batch(x: Tensor) -> Tensor:
-    """As batch normalization does."""
+    """Statistics of the batch, as in batch normalization."""
     m, v = x.mean(0, keepdim=True), x.var(0, keepdim=True, correction=0)
     return (x - m) / torch.sqrt(v + 1e-5)
 
@@ -241,7 +241,7 @@ def logaddexp_in_bits(a: Tensor, b: Tensor) -> Tensor:
 
 @wrong("masked_softmax", "inverted")
 def masked_softmax_inverted(x: Tensor, keep: Tensor) -> Tensor:
-    """The mask is taken for what is dropped."""
+    """The mask selects the dropped entries."""
     return torch.softmax(x.masked_fill(keep, -torch.inf), -1)
 
 
