@@ -12,7 +12,7 @@ RESULTS = Path(".harness/sweep.jsonl")
 
 
 def main() -> None:
-    """Check what is not in the results yet, one function after the other, and write the page."""
+    """Check the functions without a result one by one, and write the page."""
     parser = argparse.ArgumentParser(prog="sweep")
     parser.add_argument("names", nargs="*", help="modules or targets; default: all modules")
     parser.add_argument("--seconds", type=float, default=0.5, help="time limit for each law (default: 0.5)")

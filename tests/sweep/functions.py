@@ -1,4 +1,4 @@
-"""The numeric functions of each library, and why the others are none."""
+"""The numeric functions of every library, and the reasons to omit the others."""
 
 from importlib import import_module
 
@@ -53,7 +53,7 @@ def public(module: str) -> list[str]:
 
 
 def targets(module: str) -> list[str]:
-    """Return the targets of a module: what the adapters know, and in a complete module also what nobody knows."""
+    """Return the targets of a module: its table of adapters, and in a complete module also the remaining functions."""
     names = list(TABLES[module])
     if module in COMPLETE:
         names += [name for name in public(module) if name not in {*names, *UNASKED[module]}]

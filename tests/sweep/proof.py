@@ -1,7 +1,7 @@
-"""The exact value at the example of a defect, computed by mpmath and by nothing of the harness.
+"""The exact value at the example of a defect, computed by mpmath, without the harness.
 
-A formula is read by Python's own parser and evaluated on rows of mpmath numbers. A gradient is the difference quotient
-of a step of ``1e-100``. The value of the implementation is computed once more, outside of the harness.
+Python's parser reads a formula, which is evaluated on rows of mpmath numbers. A gradient is the difference quotient
+of a step of ``1e-100``. The value of the implementation is computed again, outside the harness.
 """
 
 import ast
@@ -33,7 +33,7 @@ _POISONED = {"nan_stays_in_its_row": ", with NaN for one entry of the first inpu
 
 @dataclass
 class Proof:
-    """One defect: where it is, what the function returns there, and what is true."""
+    """A defect: its place, the result of the function there, and the exact value."""
 
     law: str
     dtype: str
@@ -237,7 +237,7 @@ def _exact(
 
 
 def _again(function: Any, call: str, inputs: Mapping[str, torch.Tensor], cotangent: Any, of: str | None) -> Any:
-    """Call the function as torch's user does, and return the output or the gradient."""
+    """Call the function as a user of torch does, and return the output or the gradient."""
     given = {name: x.clone() for name, x in inputs.items()}
     if of is not None:
         given[of].requires_grad_()
