@@ -1,8 +1,8 @@
-"""Changes between two runs: laws, breaking points and times, one row for each entry of either run.
+"""Changes between two runs: laws, breaking points and times, with a row for each entry of either run.
 
 Laws and breaking points are exact. Times are not: the same code differs by up to half between two processes. A time
-counts as changed only beyond that, and only if the quartiles of the rounds are disjoint. The gate measures both states
-of the code at once, and detects a change by a twentieth.
+counts as changed only if the difference is larger, and the quartiles of the rounds are disjoint. The gate measures both
+states of the code at once, and detects a change by a twentieth.
 """
 
 from collections.abc import Iterable
@@ -108,7 +108,7 @@ def _times(name: str, before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame
 
 
 def _time_change(row: Any) -> Change:
-    """Whether a time differs by more than the same code may."""
+    """Whether a time differs by more than runs of the same code may differ."""
     ratio = row.median_s / row.median_s_before
     if ratio > NOISE and row.q1_s > row.q3_s_before:
         return Change.SLOWER
@@ -118,7 +118,7 @@ def _time_change(row: Any) -> Change:
 
 
 def _known(row: Any, change: Change) -> str:
-    """Return the change where both runs have the row."""
+    """Return the change if both runs have the row."""
     return {"left_only": Change.NEW, "right_only": Change.UNMEASURED}.get(row.who, change).value
 
 

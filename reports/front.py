@@ -105,7 +105,7 @@ def front(reading: Reading, sheets: Sequence[Sheet]) -> Front:
 
 
 def _placed(pictures: Sequence[Picture]) -> list[Picture]:
-    """Return pictures so that in rows of two no lower one leaves a gap: of an odd number the lowest has a row alone."""
+    """Order pictures for rows of two without gaps; if their number is odd, the lowest picture has a separate row."""
     whole = [picture for picture in pictures if isinstance(picture.part, Watch)]
     halves = [picture for picture in pictures if not isinstance(picture.part, Watch)]
     if len(halves) % 2:
@@ -116,7 +116,7 @@ def _placed(pictures: Sequence[Picture]) -> list[Picture]:
 
 
 def _watch(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
-    """Where it breaks: the figure that moves."""
+    """Return the interactive figure of a breaking point."""
     part = watch(reading.passages)
     if part is None:
         return None
@@ -147,7 +147,7 @@ def _headroom(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
 
 
 def _time(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
-    """The time of a training step."""
+    """Return the time of a training step."""
     frame = figures.steps_shown(reading.frames.steps)
     if frame.empty:
         return None

@@ -45,7 +45,7 @@ def headline(reading: Reading) -> str:
 
 
 def _rest(reading: Reading, causes: int, others: int) -> str:
-    """Say what else is wrong, or that the rest holds."""
+    """Return a sentence on the other findings, or that the rest holds."""
     if causes + others:
         return f"{count(causes + others, 'more finding')} below."
     failed, ran = laws_in(failing(reading.verdicts)), _ran(reading)
@@ -57,7 +57,7 @@ def _rest(reading: Reading, causes: int, others: int) -> str:
 
 
 def _calm(reading: Reading) -> str:
-    """Say that nothing is wrong, and how much that is about."""
+    """Return that nothing is wrong, and the number of checks."""
     if early(reading.head.work, "check") or not _ran(reading):
         return _unchecked(reading)
     cases = list(dict.fromkeys(verdict.case for verdict in reading.verdicts))
@@ -87,7 +87,7 @@ def _unchecked(reading: Reading) -> str:
 
 
 def _nearest(audits: Iterable[Audit]) -> str:
-    """Say which line is about to break, if one is."""
+    """Return the line that is about to break, if any."""
     near = [room for audit in audits for room in audit.headroom if 1.0 <= room.factor < NEAR]
     if not near:
         return ""
@@ -156,13 +156,13 @@ def _words(reading: Reading) -> Iterator[str]:
 
 
 def _outermost(places: Iterable[str]) -> list[str]:
-    """Return each place once, and none that lies in another."""
+    """Return each place once, without places inside another."""
     known = dict.fromkeys(places)
     return [place for place in known if not any(place.startswith(f"{other}/") for other in known)]
 
 
 def _timed(reading: Reading) -> list[str]:
-    """Return of how much the time was measured."""
+    """Return the number of timed objects."""
     frames = reading.frames
     kinds = (("training step", frames.steps), ("data loader", frames.loaders), ("single call", frames.operations))
     return [count(frame["case"].nunique(), kind) for kind, frame in kinds if len(frame)]
@@ -176,7 +176,7 @@ def _audited(audit: Audit) -> str:
 
 
 def _amount(reading: Reading) -> str:
-    """Return how many implementations, operations, laws and examples there were, and in which dtypes."""
+    """Return the number of implementations, operations, laws and examples, and the dtypes."""
     verdicts = reading.verdicts
     cases, contracts = ({getattr(verdict, name) for verdict in verdicts} for name in ("case", "contract"))
     what = next(iter(cases)) if len(cases) == 1 else count(len(cases), "implementation")

@@ -75,20 +75,20 @@ def survey_card(
 
 
 def error_drawing(profiles: Sequence[Profile], breakings: Sequence[Breaking]) -> Drawing | None:
-    """Return the error against the magnitude of the inputs; ``None`` where none was measured."""
+    """Return the error against the magnitude of the inputs; ``None`` if it was not measured."""
     figure = _error(profiles, breakings)
     return None if figure is None else Drawing(figure.panels[0].svg)
 
 
 def room_drawing(verdicts: Sequence[Verdict]) -> Drawing | None:
-    """Return the share of its bound that each law uses up; ``None`` where none was measured."""
+    """Return the share of its bound that each law uses; ``None`` if it was not measured."""
     with TemporaryDirectory() as folder:
         frame = FRAMES["verdicts"](_run(Path(folder), verdicts))
     return Drawing(room(frame).panels[0].svg) if frame["ratio"].notna().any() else None
 
 
 def audit_drawing(audit: Audit) -> Drawing | None:
-    """Return how far lines are from breaking, else how the error grows along the step; ``None`` where nothing was."""
+    """Return the headroom of lines, or else the growth of the error along the step; ``None`` without both."""
     figure = headroom(audit) or errors(audit)
     return None if figure is None else Drawing(figure.panels[0].svg)
 
@@ -139,7 +139,7 @@ def _error(profiles: Sequence[Profile], breakings: Sequence[Breaking]) -> Figure
 
 
 def _run(folder: Path, *records: Sequence[Any]) -> RunFolder:
-    """Write records into a run, from which alone frames are made."""
+    """Write records into a run, because frames are made only from runs."""
     run = RunFolder(folder)
     for own in records:
         if own:

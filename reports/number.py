@@ -1,4 +1,4 @@
-"""Numbers as text: three significant digits, a unit, and a dash where the value is unknown."""
+"""Numbers as text: three significant digits, a unit, and a dash for an unknown value."""
 
 import math
 import re
@@ -43,7 +43,7 @@ def to_error(number: float, error: float) -> str:
 
 
 def tick(text: str) -> str:
-    """Return the text of a number without the zeros that end its decimals: what stands at a tick is exact."""
+    """Return the text of a number without trailing zeros, since a tick is exact."""
     return re.sub(r"\.(\d*?)0+(?=(?:e[+-]\d+)?\D*$)", lambda decimals: f".{decimals[1]}" if decimals[1] else "", text)
 
 

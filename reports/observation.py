@@ -136,7 +136,7 @@ def _is_number(column: Column) -> bool:
 
 
 def _unit(measure: str) -> str:
-    """Return the unit that the end of a name gives."""
+    """Return the unit at the end of a name."""
     return next((unit for part, unit in _UNITS if part in f"{measure}_"), "1")
 
 
@@ -154,7 +154,7 @@ def _typed(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def documented() -> Iterator[tuple[str, str, str, str]]:
-    """Yield frame, column, type and meaning of every column there is, :func:`load`'s first."""
+    """Yield frame, column, type and meaning of every column, first the columns of :func:`load`."""
     for name, columns in (("observations", OBSERVATIONS), *SCHEMAS.items()):
         for column in columns:
             yield (name, *column)

@@ -99,12 +99,12 @@ def _page(reading: Reading) -> dict[str, Any]:
 
 
 def _written(environment: Environment, page: dict[str, Any]) -> str:
-    """Return the page as HTML, its drawings as short as they can be."""
+    """Return the page as HTML, with shortened drawings."""
     return numbered(styled_once(environment.get_template("report.html.j2").render(page)))
 
 
 def _markdown(environment: Environment, page: dict[str, Any]) -> str:
-    """Return the page as Markdown, cut before the first sheet with which it is too long for a summary."""
+    """Return the page as Markdown, without the sheets that make it too long for a summary."""
     template = environment.get_template("report.md.j2")
     found = page["sheets"]
     for number in range(len(found), -1, -1):

@@ -19,7 +19,7 @@ class Note:
 
 @dataclass(frozen=True)
 class Findings:
-    """Sentences that need attention, each with the name of the block that shows it or nothing; else one sentence."""
+    """Sentences that need attention, each with the name of its block, if any; otherwise a single sentence."""
 
     kind: ClassVar[str] = "findings"
 
@@ -38,7 +38,7 @@ class RunTally:
 
 @dataclass(frozen=True)
 class Legend:
-    """Signs with their status and meaning, and how a cell is read."""
+    """Signs with their status and meaning, and an explanation of a cell."""
 
     kind: ClassVar[str] = "legend"
 

@@ -1,4 +1,4 @@
-"""Everything a report reads from a run and from those before it, read once."""
+"""All data that a report reads from a run and from the runs before it, read once."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -32,7 +32,7 @@ from reports.history import Digest
 
 @dataclass(frozen=True)
 class Gated:
-    """The findings of the gate in a run, and what its verdicts on time rest on."""
+    """The findings of the gate in a run, and the evidence for its verdicts on time."""
 
     findings: tuple[GateFinding, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
@@ -47,13 +47,13 @@ class Surveyed:
     worst: tuple[Worst, ...] = ()
 
     def __bool__(self) -> bool:
-        """Whether there is anything."""
+        """Whether there are any records."""
         return bool(self.breakings or self.worst)
 
 
 @dataclass(frozen=True)
 class Learned:
-    """What models learned: samples of a fit, weights as images, who is taken for whom."""
+    """What models learned: samples of a fit, weights as images, confused classes."""
 
     fits: tuple[FitData, ...] = ()
     weights: tuple[ClassWeights, ...] = ()
@@ -125,19 +125,19 @@ class Reading:
 
     @property
     def only_measures(self) -> bool:
-        """Whether nothing was judged in the run, and how fast something is was measured."""
+        """Whether the run has timings but no verdicts."""
         frames = self.frames
         judged = self.verdicts or self.survey or self.proofs or self.audits or self.gate.findings
         return not judged and bool(len(frames.loaders) or len(frames.steps))
 
     @property
     def before(self) -> Run:
-        """The head of the run that the changes are since."""
+        """The head of the previous run, with which the changes compare."""
         return self.digests[-2].head
 
     @property
     def same_machine(self) -> bool:
-        """Whether the run before was made on the same kind of processor."""
+        """Whether the previous run used the same kind of processor."""
         return self.before.environment.processor == self.head.environment.processor
 
 

@@ -1,4 +1,4 @@
-"""The schema of the frames: the columns of each, and a description of its rows, as declared in :mod:`reports.frame`."""
+"""The schema of the frames: their columns and descriptions of their rows, as declared in :mod:`reports.frame`."""
 
 from collections.abc import Mapping
 

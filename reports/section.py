@@ -1,4 +1,4 @@
-"""A section of the page: identifier, title, and the parts that a run gives it, tables and figures among them."""
+"""A section of the page: identifier, title, and parts such as tables and figures."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
-"""The sheets of a report, its second layer: one for each operation, loader, model and proof, with all there is of it.
+"""The sheets of a report, its second layer: a sheet for each operation, loader, model and proof, with all its results.
 
-A sheet is the sections of the report on a reading that holds one thing alone. The page shows one at a time.
+A sheet contains the sections of the report for a reading of a single subject. The page shows one sheet at a time.
 """
 
 import re
@@ -81,7 +81,7 @@ def sheets(reading: Reading) -> tuple[Sheet, ...]:
 
 
 def of_contract(found: Sequence[Sheet], contract: str) -> str:
-    """Return the name of a contract's sheet; empty where it has none."""
+    """Return the name of a contract's sheet; empty if it has none."""
     return next((sheet.name for sheet in found if (sheet.kind, sheet.title) == ("operation", contract)), "")
 
 
@@ -104,14 +104,14 @@ def _sheet(kind: str, title: str, builders: Sequence[SectionBuilder], reading: R
 
 
 def _name(sheet: Sheet, taken: dict[str, Sheet]) -> str:
-    """Return an identifier that the title reads as, and that no other sheet has."""
+    """Return a unique identifier that resembles the title."""
     words = re.sub(r"[^a-z0-9]+", "-", sheet.title.lower())[:60].strip("-")
     name = sheet.name or f"{sheet.kind}-{words}"
     return name if name not in taken else f"{name}-{len(taken)}"
 
 
 def _within(section: Section, sheet: str) -> Section:
-    """Return a section whose identifiers are of its sheet alone."""
+    """Return a section with identifiers that are unique to its sheet."""
     parts = tuple(_own(part, sheet) for part in section.parts)
     return replace(section, name=f"{sheet}-{section.name}", parts=parts)
 

@@ -1,4 +1,4 @@
-"""The label of the data: every table and figure that is not made from the published data set says so."""
+"""The label of the data: it marks tables and figures that do not use the published data set."""
 
 from collections.abc import Iterable
 

@@ -1,4 +1,4 @@
-"""The house style of figures: one color a style, the Okabe-Ito palette, and the sheet every figure is drawn under.
+"""The house style of figures: a color per style of case, the Okabe-Ito palette, and the style sheet of all figures.
 
 Vermilion, blue and green have a contrast of at least 3 to 1 on the light and on the dark page. They remain distinct for
 the common kinds of color blindness. Markers and line widths also differ, so no figure relies on colors alone.
@@ -51,12 +51,12 @@ def pen(style: str) -> Pen:
 
 
 def dashes_of(frame: pd.DataFrame) -> dict[str, Iterator[str]]:
-    """Return, for each style in a frame, the line styles of its cases one after the other."""
+    """Return the line styles of the cases for each style in a frame, in order."""
     return {str(style): cycle(DASHES) for style in frame["style"].unique()}
 
 
 @contextmanager
 def house() -> Iterator[None]:
-    """Draw under the house style, on top of matplotlib's defaults and of nothing the user configured."""
+    """Draw under the house style, with the defaults of matplotlib and without the user's configuration."""
     with matplotlib.style.context(["default", str(Path(__file__).with_name("house.mplstyle"))]):
         yield

@@ -18,7 +18,7 @@ IN_SHORT = 5
 
 
 def in_short(reading: Reading) -> list[str]:
-    """Return what needs attention and what changed, a sentence each, the rest as a number."""
+    """Return the findings that need attention and the changes as sentences, and the number of the rest."""
     sentences = [
         found(finding) for finding in findings(reading.verdicts, [status for status in Status if status.fails])
     ]
@@ -50,7 +50,7 @@ def found(finding: Finding) -> str:
 
 
 def declared(found: Sequence[Finding]) -> list[str]:
-    """Return a sentence on each declared failure that was found; several causes may have been declared in one."""
+    """Return a sentence on each observed declared failure; a declaration may cover several causes."""
     of_reason: dict[str, list[Finding]] = {}
     for finding in found:
         what = cut((finding.first.reason or sentence(finding)).splitlines()[0].rstrip("."), most=200)
@@ -64,7 +64,7 @@ def declared(found: Sequence[Finding]) -> list[str]:
 
 
 def refuted(proof: Proof) -> list[str]:
-    """Return a sentence on each law that broke on some input and was not declared to, or on what kept it unanswered."""
+    """Return a sentence on each law with an undeclared break, or on the reason for a missing result."""
     where = f"[{proof.dtype}, {proof.layout}]"
     if proof.error is not None:
         return [f"No proof for {proof.case} {where}: {cut(proof.error, most=300)}."]
@@ -89,7 +89,7 @@ def further(reading: Reading) -> list[str]:
 
 
 def surveyed(survey: Surveyed, passages: Sequence[Passage] = ()) -> list[str]:
-    """Return a sentence on each law that broke elsewhere than declared, or along a ray without an answer."""
+    """Return a sentence on each law that broke at an undeclared place, or had no result along a ray."""
     wrong = [_misplaced(breaking) for breaking in disagreeing(survey.breakings)]
     broken = [_broken(failures, passages) for failures in by_case(undeclared(survey.breakings, survey.worst))]
     silent = [
@@ -106,7 +106,7 @@ def _broken(failures: Sequence[Breaking | Worst], passages: Sequence[Passage]) -
 
 
 def _misplaced(breaking: Breaking) -> str:
-    """Return where a law breaks, and where it was declared to."""
+    """Return the actual and the declared breaking point of a law."""
     where = "does not break" if breaking.value is None else f"breaks at {plain(breaking.value, digits=10)}"
     form = f"{breaking.form} = {plain(breaking.form_value, digits=10)}"
     what = f"{breaking.case} {breaking.law} [{breaking.dtype}]"
@@ -128,7 +128,7 @@ def _was(work: Work) -> str:
 
 
 def _amount(verdict: Verdict) -> str:
-    """Return how far a broken law is beyond its bound; empty where that was not recorded."""
+    """Return the deviation of a broken law relative to its bound; empty if it was not recorded."""
     if verdict.deviation is None or verdict.bound is None:
         return ""
     return f": deviation {plain(verdict.deviation)} {verdict.unit}, bound {plain(verdict.bound)} {verdict.unit}"

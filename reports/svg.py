@@ -1,4 +1,4 @@
-"""A drawing as inline SVG: the same bytes every time, following the colors of the page around it."""
+"""A drawing as inline SVG, with reproducible bytes and the colors of the page."""
 
 import io
 import math
@@ -92,7 +92,7 @@ def drawn(
 
 @lru_cache(MOST_REMEMBERED)
 def _drawn(asked: bytes) -> str:
-    """Return the drawing that the arguments of :func:`drawn` ask for: equal bytes have all of them in common."""
+    """Return the drawing that the arguments of :func:`drawn` ask for: equal bytes mean equal arguments."""
     draw, name, label, height_in, width_in, tells = cloudpickle.loads(asked)
     stream = io.StringIO()
     with house(), matplotlib.rc_context({"svg.hashsalt": name}), warnings.catch_warnings():
@@ -119,7 +119,7 @@ def _marks(axes: Axes, *, height: float) -> str:
 
 
 def _ungrouped(body: str) -> str:
-    """Leave out groups that group for no reason: those without an attribute."""
+    """Omit groups without an attribute, which have no effect."""
     kept, bare = [], []
     for piece in re.split(r"(<g>|<g [^>]*[^/]>|</g>)", body):
         if piece.startswith("<g"):
@@ -132,12 +132,12 @@ def _ungrouped(body: str) -> str:
 
 
 def _joined(body: str) -> str:
-    """Make one line of lines that follow each other and look alike, such as the bars of a curve."""
+    """Join consecutive lines of the same style, such as the bars of a curve."""
     return _ALIKE.sub(lambda lines: f'<path d="{"".join(_D.findall(lines[0]))}"{lines[1]}/>', body)
 
 
 def _marked(body: str) -> str:
-    """Say once how the marks of a curve look, at their group: they take it from there."""
+    """Move the common style of the marks of a curve to their group."""
 
     def said_once(group: re.Match[str]) -> str:
         clip, marks, style = group.groups(default="")
@@ -147,12 +147,12 @@ def _marked(body: str) -> str:
 
 
 def apart(svg: str, name: str) -> str:
-    """Return a drawing whose identifiers are of a name: the same is on one page twice."""
+    """Return a drawing with identifiers that depend on a name, since a page may contain it twice."""
     return _IDENTIFIER.sub(lambda at: f"{at[1]}i{zlib.crc32(f'{name}/{at[2]}'.encode(errors='replace')):x}", svg)
 
 
 def _inlined(document: str, *, name: str, label: str) -> str:
-    """Cut a document down to its element and tie it to the page: text alternative, own identifiers, page colors."""
+    """Reduce a document to its element for a page, with text alternative, unique identifiers and page colors."""
     body = document[document.index("<svg") :].partition(">")[2]
     body = re.sub(r"<metadata>.*?</metadata>\s*", "", body, flags=re.DOTALL)
     body = re.sub(r"<!--.*?-->|\n\s*", lambda gap: "" if gap[0].startswith("<!") else " ", body, flags=re.DOTALL)
@@ -186,7 +186,7 @@ def styled_once(page: str) -> str:
 
 
 def numbered(page: str) -> str:
-    """Return a page in whose drawings identifiers are as short as they can be: in the order in which they come."""
+    """Return a page with short identifiers in its drawings, numbered in order of appearance."""
     names: dict[str, str] = {}
 
     def short(identifier: re.Match[str]) -> str:

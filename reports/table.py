@@ -74,33 +74,33 @@ class Table:
 
     @property
     def is_cut(self) -> bool:
-        """Whether the page shows the first rows, and all of them when asked."""
+        """Whether the page shows only the first rows until the reader requests all."""
         return len(self.rows) > OPEN
 
     @property
     def family(self) -> str:
         """The common prefix of the names that head all rows, up to its dot, which the page shows once above them.
 
-        It is empty for other names than cases, and for several families.
+        It is empty for names that are not cases, and for several families.
         """
         names = [row[0] for row in self.rows] if self.columns[0].kind == "code" else []
         families = {name.partition(".")[0] for name in names}
         return f"{families.pop()}." if len(families) == 1 and all(map(_CASE.fullmatch, names)) else ""
 
     def sort_key(self, cell: str) -> str:
-        """Return the number by which a cell is sorted, as text; empty where it has none."""
+        """Return the number by which a cell is sorted, as text; empty if it has none."""
         number = magnitude(cell)
         return "" if number is None else f"{number:.9g}"
 
     def needs_key(self, cell: str) -> bool:
-        """Whether a cell's number is not what its text alone reads as."""
+        """Whether the text of a cell is not its number."""
         try:
             return not cell or not math.isfinite(float(cell.replace(",", "")))
         except ValueError:
             return True
 
     def markdown(self) -> str:
-        """Return the table as GitHub-flavoured Markdown."""
+        """Return the table as GitHub-flavored Markdown."""
         headings = [markdown_text(column.heading) for column in self.columns]
         frame = pd.DataFrame([[markdown_text(cell) for cell in row] for row in self.rows], columns=headings)
         align = ["right" if column.kind == "number" else "left" for column in self.columns]

@@ -14,7 +14,7 @@ SCRIPTS = ("table.js", "watch.js")
 
 
 def script() -> str:
-    """Return the page's script: the policy of the page allows this text and no other."""
+    """Return the page's script: the policy of the page allows only this text."""
     return "".join(files("reports").joinpath("templates", name).read_text(encoding="utf-8") for name in SCRIPTS)
 
 

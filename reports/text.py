@@ -1,4 +1,4 @@
-"""Phrases, and texts from elsewhere made fit to be shown: no control characters, no markup, no endless length."""
+"""Phrases, and safe versions of external texts: without control characters or markup, and with limited length."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Accuracy against speed: how near its bound each implementation comes, against its time, contract by contract."""
+"""Accuracy against speed: the share of the bound that each implementation uses, against its time, by contract."""
 
 from functools import partial
 from itertools import cycle
@@ -99,7 +99,7 @@ def _panel(contract: str, frame: pd.DataFrame, number: int) -> Panel:
 
 
 def _dominated(groups: dict[str, pd.DataFrame]) -> str:
-    """Return sentences on implementations that are faster and more accurate than another; both keep their bounds."""
+    """Return sentences on implementations that are faster and more accurate than another sound implementation."""
     sentences = []
     for contract, every in groups.items():
         # An implementation that breaks the law of the value computes something else, so its time does not compare.

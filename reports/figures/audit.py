@@ -1,4 +1,4 @@
-"""A training step line by line: how the error grows along it, and by how much each line may grow before it breaks."""
+"""A training step line by line: the growth of the error, and the headroom of its lines."""
 
 from collections.abc import Sequence
 
@@ -52,7 +52,7 @@ def headroom(audit: Audit) -> Figure | None:
 
 
 def _draw(axes: Axes, rooms: list[Headroom]) -> None:
-    """Draw a bar for each line, its factor at the end."""
+    """Draw a bar for each line, with its factor at the end."""
     for at, room in enumerate(rooms):
         factor = room.factor
         axes.barh(at, factor, height=0.6, color=COLORS[room.factor > NEAR])
@@ -91,7 +91,7 @@ def errors(audit: Audit) -> Figure | None:
 
 
 def _draw_errors(axes: Axes, stretches: Sequence[Stretch]) -> None:
-    """Draw a point for each stretch, and a cross where something is not finite."""
+    """Draw a point for each group of operations, and a cross at values that are not finite."""
     heights = [WRONG if stretch.error is None else min(stretch.error, WRONG) for stretch in stretches]
     axes.step(range(len(heights)), heights, where="mid", color=COLORS[1])
     for backward, marker in ((False, "o"), (True, "s")):

@@ -40,7 +40,7 @@ def logarithmic(axis: Axis, values: Sequence[float], *, text: Callable[[float], 
 
 
 def ticks(low: float, high: float) -> list[float]:
-    """Return at most :data:`MOST_TICKS` round numbers between two positive ones, the finest set that is that small."""
+    """Return at most :data:`MOST_TICKS` round numbers between two positive ones, as many as possible."""
     decades = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 1)
     between: list[float] = []
     for mantissas, every in _GRIDS:
@@ -53,7 +53,7 @@ def ticks(low: float, high: float) -> list[float]:
 
 
 def categories(axes: Axes, sizes: Sequence[int]) -> dict[int, int]:
-    """Put each measured size at its own place along x, label as many as fit, and return the places."""
+    """Put each measured size at a separate place along x, label as many as fit, and return the places."""
     places = {size: place for place, size in enumerate(sizes)}
     shown = sizes[:: 1 + len(sizes) // 8]
     axes.set_xticks([places[size] for size in shown], [_short(size) for size in shown])
@@ -95,7 +95,7 @@ def _share(axes: Axes, x: float, y: float) -> float:
 
 
 def _apart(heights: Sequence[float], gap: float) -> list[float]:
-    """Move heights until none is nearer to another than ``gap``, in their order; from the top down, and up again."""
+    """Move heights until their distances are at least ``gap``, in their order, first down and then up."""
     order = sorted(range(len(heights)), key=lambda place: -heights[place])
     moved = list(heights)
     for above, below in pairwise(order):
@@ -108,7 +108,7 @@ def _apart(heights: Sequence[float], gap: float) -> list[float]:
 
 
 def legend_rows(labels: Sequence[str], *, columns: int = 2) -> int:
-    """Return how many rows such a legend has, for which a drawing needs room."""
+    """Return the number of rows of such a legend, for which a drawing needs room."""
     return math.ceil(len(labels) / _fitting([_cut(label) for label in labels], columns))
 
 
@@ -117,7 +117,7 @@ def _cut(label: str) -> str:
 
 
 def _fitting(names: Sequence[str], columns: int) -> int:
-    """In how many columns names fit."""
+    """Return the number of columns in which names fit."""
     return next((number for number in range(columns, 1, -1) if _fits(names, number)), 1)
 
 
@@ -129,7 +129,7 @@ def _fits(names: Sequence[str], columns: int) -> bool:
 
 
 def _short(size: int) -> str:
-    """Return a size in at most four characters where it is a power of two or of ten."""
+    """Return a size in at most four characters if it is a power of two or ten."""
     for factor, unit in [(2**20, "Mi"), (10**6, "M"), (10**3, "k")]:
         if size >= 10_000 and size % factor == 0:
             return f"{size // factor}{unit}"

@@ -32,7 +32,7 @@ def waiting(frame: pd.DataFrame, source: DataSource | None) -> Figure:
 
 
 def _starving(frame: pd.DataFrame) -> str:
-    """Return how many loaders starve the step without workers, and by how much the least and the most do."""
+    """Return the number of loaders that starve the step without workers, and the range of this effect."""
     starving = frame[(frame["verdict"] == "starves the step") & (frame["load_to_step"] >= 1) & (frame["workers"] == 0)]
     if starving.empty:
         return ""

@@ -1,4 +1,4 @@
-"""The fit of a linear model: what each input has to do with the target, and the learned line through it."""
+"""The fit of a linear model: the effect of each input on the target, and the learned line."""
 
 from collections.abc import Sequence
 

@@ -25,7 +25,7 @@ MOST_CHARACTERS = 24
 
 
 def shown(profiles: pd.DataFrame, contract: str) -> str:
-    """Return the contract for the plot of errors: the named one, or the first; empty for none."""
+    """Return the contract for the plot of errors: the named or the first one; empty for none."""
     own = list(dict.fromkeys(map(str, profiles[profiles["dtype"] == DTYPE]["contract"])))
     return contract if contract in own else own[0] if own else ""
 
@@ -55,7 +55,7 @@ def large(name: str, figure: Figure, caption: str) -> Figure:
 
 
 def claim_of_magnitudes(profiles: pd.DataFrame, contract: str) -> str:
-    """Return how many implementations of a contract break for large inputs."""
+    """Return the number of implementations of a contract that break for large inputs."""
     own = profiles[(profiles["contract"] == contract) & (profiles["dtype"] == DTYPE)]
     cases, broken = own["case"].nunique(), own[own["deviation"] > own["bound"]]["case"].nunique()
     if not broken:
@@ -64,7 +64,7 @@ def claim_of_magnitudes(profiles: pd.DataFrame, contract: str) -> str:
 
 
 def steps_shown(steps: pd.DataFrame) -> pd.DataFrame:
-    """Return the steps that are drawn: of the last family, on one device, the fewest that tell most."""
+    """Return the steps that are drawn: a few steps of the last family on one device."""
     if steps.empty:
         return steps
     family = steps["family"].iloc[-1]

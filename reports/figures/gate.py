@@ -76,7 +76,7 @@ def _range(comparisons: Sequence[Comparison]) -> str:
 
 
 def _forest(axes: Axes, comparisons: Sequence[Comparison], cases: Sequence[str]) -> None:
-    """Draw a row for each case, its arms a little apart."""
+    """Draw a row for each case, with its arms slightly apart."""
     first = comparisons[0]
     axes.axvline(0.0, color=LINE, linewidth=0.9)
     axes.axvline(100.0 * first.margin, color=MUTED, linewidth=0.9, linestyle="--")

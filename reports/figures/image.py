@@ -1,4 +1,4 @@
-"""The image grid: samples of the data set with their class, and the predicted class where a model was at hand."""
+"""The image grid: samples of the data set with their class, and the predicted class if the run has a model."""
 
 import base64
 import binascii
@@ -52,7 +52,7 @@ def grid(images: Sequence[Image], source: DataSource | None) -> Grid:
     Raises
     ------
     UsageError
-        If the pixels of an image are not as many as its height and width say.
+        If the number of pixels of an image does not match its height and width.
     """
     caveat = caveats([image.data for image in images], source)
     names = ", ".join(dict.fromkeys(image.data for image in images))
@@ -72,7 +72,7 @@ def _tile(image: Image) -> Tile:
 
 
 def _pixels(image: Image) -> bytes:
-    """Return the gray levels of an image, as many as it claims."""
+    """Return the gray levels of an image, and check their number."""
     try:
         pixels = base64.b64decode(image.pixels, validate=True)
     except (binascii.Error, ValueError):
@@ -104,7 +104,7 @@ def png(pixels: bytes, *, height: int, width: int, palette: tuple[bytes, bytes] 
 
 
 def _sentence(images: Sequence[Image]) -> str:
-    """Return how many samples there are and how many of them were classified correctly."""
+    """Return the number of samples and the number of correct classifications."""
     predicted = [image for image in images if image.predicted is not None]
     right = sum(image.predicted == image.label for image in predicted)
     samples = count(len(images), "sample")

@@ -36,7 +36,7 @@ LANES = {"scratch": 0.35, "concise": 0.5, "foreign": 0.65}
 
 
 def room(verdicts: pd.DataFrame) -> Figure:
-    """Return the share of the bound that each law uses up, wherever something was measured."""
+    """Return the share of the bound that each measured law uses."""
     measured = verdicts.dropna(subset=["ratio"])
     contracts = list(dict.fromkeys(measured["contract"]))
 
@@ -84,7 +84,7 @@ def _draw(axes: Axes, frame: pd.DataFrame, *, contracts: list[str], most: int) -
 
 
 def _position(ratio: float) -> float:
-    """Return the decimal logarithm of a share, to some steps a decade away from the line, kept between the edges."""
+    """Return the decimal logarithm of a share, rounded away from the line and limited to the edges."""
     if ratio <= 0 or math.isinf(ratio):
         return LOW if ratio <= 0 else HIGH
     steps = STEPS * math.log10(ratio)

@@ -68,7 +68,7 @@ def _draw(axes: Axes, table: pd.DataFrame, *, norm: LogNorm) -> None:
 
 
 def _ink(value: float, norm: LogNorm) -> str:
-    """Return black or white, whichever reads better on the color of a value; the page's ink on an empty cell."""
+    """Return black or white for the best contrast with the color of a value; the page's ink on an empty cell."""
     if pd.isna(value):
         return INK
     red, green, blue, _ = colormaps[MAP](norm(value))
@@ -93,7 +93,7 @@ def _bar(axes: Axes, low: float, high: float) -> None:
 
 
 def _sentences(frame: pd.DataFrame) -> str:
-    """Return the fastest configuration, and what workers do to each loader."""
+    """Return the fastest configuration, and the effect of workers on each loader."""
     best = frame.sort_values("samples_per_s", ascending=False, kind="stable").iloc[0]
     workers = int(best["workers"])
     with_workers = f"with {count(workers, 'worker')}" if workers else "without workers"

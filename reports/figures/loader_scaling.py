@@ -1,4 +1,4 @@
-"""Loader throughput against the number of workers: a panel a loader, a line a batch size, intervals as bars."""
+"""Loader throughput against the number of workers: a panel per loader, a line per batch size, intervals as bars."""
 
 from collections.abc import Sequence
 
@@ -80,7 +80,7 @@ def _draw(axes: Axes, frame: pd.DataFrame, *, workers: Sequence[int], span: Sequ
 
 
 def _bars(frame: pd.DataFrame) -> list[pd.Series] | None:
-    """Return the lengths of the bars; ``None`` where a run has no intervals."""
+    """Return the lengths of the bars; ``None`` if a run has no intervals."""
     if frame["samples_per_s_low"].isna().all():
         return None
     down = frame["samples_per_s"] - frame["samples_per_s_low"]
@@ -89,7 +89,7 @@ def _bars(frame: pd.DataFrame) -> list[pd.Series] | None:
 
 
 def _sentences(frame: pd.DataFrame, several: pd.DataFrame) -> str:
-    """Return the efficiency of the most workers, and who has none."""
+    """Return the efficiency of the largest number of workers, and the loaders measured only without workers."""
     most = several["workers"].max()
     best = several[several["workers"] == most].groupby("case", sort=False)["efficiency"].max().dropna()
     phrases = [f"{case} {percent(value)}" for case, value in best.items()]

@@ -1,4 +1,4 @@
-"""Lost answers along a ray: a logarithm of zero, and an answer that stops changing.
+"""Wrong results along a ray: a logarithm of zero, and a result that stops changing.
 
 Both use recorded calls of any implementation.
 """
@@ -29,7 +29,7 @@ DTYPES = ("float32", "float64", "float16", "bfloat16")
 
 
 def log_of_zero(passages: Sequence[Passage]) -> Figure | None:
-    """Return the first passage on which an operation before the answer is zero and the answer infinite, or ``None``."""
+    """Return the first passage on which an operation before the result is zero and the result infinite, or ``None``."""
     for passage in _preferred(passages):
         for at, station in enumerate(passage.stations):
             entry = next(filter(lambda own: _is_log_of_zero(station, own), range(len(station.actual))), None)
@@ -39,7 +39,7 @@ def log_of_zero(passages: Sequence[Passage]) -> Figure | None:
 
 
 def flat(passages: Sequence[Passage]) -> Figure | None:
-    """Return the first passage whose answer stops changing while the exact one goes on, or ``None``."""
+    """Return the first passage whose result stops changing while the exact one continues, or ``None``."""
     for passage in _preferred(passages):
         stations = passage.stations
         for entry in range(min(len(station.actual) for station in stations)):
@@ -50,13 +50,13 @@ def flat(passages: Sequence[Passage]) -> Figure | None:
 
 
 def _preferred(passages: Sequence[Passage]) -> list[Passage]:
-    """Passages in the usual dtype first."""
+    """Return the passages, first the ones in the usual dtype."""
     known = [passage for passage in passages if len(passage.stations) > FEWEST and passage.dtype in DTYPES]
     return sorted(known, key=lambda passage: DTYPES.index(passage.dtype))
 
 
 def _has_scales(passage: Passage, entry: int) -> bool:
-    """Whether the exact answers, and the calls, lie where they can be drawn."""
+    """Whether the exact results and the parameters are within the range of the drawing."""
     exact = [_expected(station, entry) for station in passage.stations]
     ts = [station.t for station in passage.stations]
     return all(abs(value) < FAR for value in (*exact, *ts)) and max(ts) > min(ts)
@@ -72,7 +72,7 @@ def _is_log_of_zero(station: Station, entry: int) -> bool:
 
 
 def _is_log(station: Station) -> bool:
-    """Whether the infinity is of a logarithm's: minus infinity, of the answer or before its sign was turned."""
+    """Whether the infinity is minus infinity, as of a logarithm, in the result or in an operation."""
     return -math.inf in station.actual or any(-math.inf in stage.values for stage in station.stages)
 
 
@@ -81,7 +81,7 @@ def _expected(station: Station, entry: int) -> float:
 
 
 def _flat_from(stations: Sequence[Station], entry: int) -> int | None:
-    """The first of the last calls whose answer is the same while the exact one leaves it; ``None`` for fewer."""
+    """Return the first of the last calls with equal results although the exact ones differ; ``None`` for too few."""
     last = stations[-1].actual[entry]
     first = len(stations)
     while first > 0 and stations[first - 1].actual[entry] == last and stations[first - 1].broken:

@@ -8,7 +8,7 @@ import pandas as pd
 def names_of(frame: pd.DataFrame) -> dict[str, str]:
     """Return the shortest unique name of every case: its style, its name without family, or its whole name.
 
-    User code has its whole name, since its style says nothing about it.
+    User code has its whole name, since its style does not describe it.
     """
     cases = frame.drop_duplicates("case")
     names = [
@@ -25,5 +25,5 @@ def _levels(case: str, style: str) -> tuple[str, str, str]:
 
 
 def without_family(case: str) -> str:
-    """Return a case without its family, where it has one."""
+    """Return a case without its family, if it has one."""
     return case.partition(".")[2] or case

@@ -1,4 +1,4 @@
-"""The number lines of the formats, exp(50) and where exp ends on each: from recorded calls of an implementation."""
+"""The number lines of the formats, with exp(50) and the overflow of exp, from recorded calls of an implementation."""
 
 import math
 from collections.abc import Sequence
@@ -46,19 +46,19 @@ class Line:
 
     @property
     def normal(self) -> float:
-        """The smallest normal number, likewise."""
+        """The smallest normal number, as a power of ten."""
         return PARAMETERS[self.dtype].emin * math.log10(2.0)
 
     @property
     def largest(self) -> float:
-        """The largest number, likewise."""
+        """The largest number, as a power of ten."""
         return (PARAMETERS[self.dtype].emax + 1) * math.log10(2.0)
 
 
 def number_line(passages: Sequence[Passage]) -> Figure | None:
     """Return the number lines of the formats in which an implementation called ``exp``.
 
-    ``None`` where none is known to have overflowed: then there is nothing to see on them.
+    Return ``None`` if no call overflowed, because the lines would show nothing.
     """
     known = [(passage, line) for passage in passages if (line := _line(passage)) is not None]
     case = next((passage.case for passage, line in known if line.ends_at is not None), None)
@@ -83,7 +83,7 @@ def number_line(passages: Sequence[Passage]) -> Figure | None:
 
 
 def _line(passage: Passage) -> Line | None:
-    """Return what ``exp`` returned on the first entry of the calls; ``None`` where it was not called."""
+    """Return the results of ``exp`` on the first entry of the calls; ``None`` without such calls."""
     calls = [
         (station.given[0], stage.values[0])
         for station in passage.stations

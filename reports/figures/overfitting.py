@@ -1,4 +1,4 @@
-"""Overfitting: experiments whose held-out loss turns up again while the training loss goes on falling."""
+"""Overfitting: experiments whose held-out loss rises again while the training loss continues to fall."""
 
 import math
 
@@ -103,7 +103,7 @@ FAR = 2.0
 
 
 def _limits(curve: pd.DataFrame, column: str) -> tuple[float | None, float | None]:
-    """Return the scale on which the end of a loss is seen; the whole of it where the start is not far above."""
+    """Return a scale that shows the end of a loss; the whole range if the start is not much higher."""
     seen = curve.sort_values("epoch", kind="stable")[column].dropna()
     finite = seen[seen.abs() < math.inf]
     if finite.empty:
@@ -116,7 +116,7 @@ def _limits(curve: pd.DataFrame, column: str) -> tuple[float | None, float | Non
 
 
 def _sentence(case: str, curve: pd.DataFrame) -> str:
-    """Return where the held-out loss of a run was lowest and where it ended."""
+    """Return the lowest and the last held-out loss of a run."""
     lowest, last = lowest_epoch(curve), curve.sort_values("epoch").iloc[-1]
     later = int(last["epoch"] - lowest["epoch"])
     return (

@@ -1,4 +1,4 @@
-"""A panel for wide and narrow windows: drawn twice, each for its width.
+"""A panel for wide and narrow windows, drawn once for each width.
 
 Only the wide drawing has tooltips, which a finger on a phone cannot reach.
 """

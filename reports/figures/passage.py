@@ -1,7 +1,7 @@
-"""The interactive figure: an implementation compared with the exact answer while the parameter of a ray grows.
+"""The interactive figure: an implementation compared with the exact result while the parameter of a ray grows.
 
-Every number on it was recorded, none is computed by the page: its script swaps texts, widths and paths. Without scripts
-the page shows the breaking point of the first view.
+The page computes no number: its script only exchanges recorded texts, widths and paths. Without scripts the page shows
+the breaking point of the first view.
 """
 
 import json
@@ -54,7 +54,7 @@ class Lane:
 
     @property
     def texts(self) -> list[list[str]]:
-        """The texts alone: the script makes the bars of them."""
+        """The texts, from which the script makes the bars."""
         return [[text for text, _ in row] for row in self.cells]
 
 
@@ -81,7 +81,7 @@ class View:
 
     @property
     def at(self) -> int:
-        """The station to begin with: the breaking point, or the last."""
+        """The first station to show: the breaking point, or the last."""
         ts = [station.t for station in self.passage.stations]
         return ts.index(self.passage.breaks_at) if self.passage.breaks_at in ts else len(ts) - 1
 
@@ -182,12 +182,12 @@ class View:
 
     @property
     def exact_path(self) -> str:
-        """The plotted entry of the exact answer."""
+        """The plotted entry of the exact result."""
         return self._path([self._height(value) for value in self._exact])
 
     @property
     def actual_path(self) -> str:
-        """The plotted entry of the returned answer; a value that is not a number or off the axis leaves a gap."""
+        """The plotted entry of the returned result; a value that is not a number or off the axis leaves a gap."""
         answers = [_entry(station.actual, self.plotted) for station in self.passage.stations]
         return self._path([math.nan if value is None else self._height(value) for value in answers])
 
@@ -245,17 +245,17 @@ class Watch:
 
     @property
     def first(self) -> View:
-        """The one to begin with."""
+        """The first view to show."""
         return self.views[0]
 
     @property
     def data(self) -> Markup:
-        """The views as JSON that ends no script."""
+        """The views as JSON that cannot end a script element."""
         return Markup(f"[{','.join(map(_as_json, self.views))}]".replace("<", "\\u003c"))  # noqa: S704 - ends no script
 
 
 def watch(passages: Sequence[Passage]) -> Watch | None:
-    """Return the views of some passages, what breaks and is not declared first; ``None`` without any."""
+    """Return the views of some passages, undeclared breaks first; ``None`` without any."""
     views: list[View] = []
     characters = 0
     for passage in sorted(filter(_is_whole, passages), key=_interest(passages)):
@@ -301,7 +301,7 @@ def _view(passage: Passage) -> View:
 
 
 def _columns(passage: Passage) -> list[list[int]]:
-    """The entries of a row, those together that are alike in every call."""
+    """Return the entries of a row, grouped if they are equal in every call."""
     width = max(len(station.given) for station in passage.stations)
     alike: dict[tuple[str, ...], list[int]] = {}
     for entry in range(width):
@@ -357,7 +357,7 @@ def _share(value: float, scale: float) -> int:
 
 
 def _text(value: float) -> str:
-    """Eight digits: the data has all of them."""
+    """Return a number with eight digits; the data has all of them."""
     return "nan" if math.isnan(value) else f"{value:.{_DIGITS}g}"
 
 

@@ -157,7 +157,7 @@ def _named(frame: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
 
 
 def _series(frame: pd.DataFrame) -> list[str]:
-    """Return the columns that make a curve: the case, and what else varies."""
+    """Return the columns that identify a curve: the case, and other columns that vary."""
     return ["case", *(name for name in ("dtype", "threads") if len(frame[name].unique()) > 1)]
 
 
@@ -185,7 +185,7 @@ def _comparison(frame: pd.DataFrame) -> str:
 
 
 def _rounds(frame: pd.DataFrame) -> str:
-    """Return how many rounds a point rests on, and what that allows."""
+    """Return the number of rounds behind a point, and the missing significance test."""
     low, high = frame["rounds"].min(), frame["rounds"].max()
     number = f"{low:,}" if low == high else f"{low:,} to {high:,}"
     return f"{number} rounds in one process, without a significance test" if len(frame) else SCATTER

@@ -160,7 +160,7 @@ def _closed_forms(frame: pd.DataFrame) -> str:
 
 
 def _nearest(frame: pd.DataFrame) -> str:
-    """Return which step comes nearest to the floor."""
+    """Return the step with the smallest distance to the floor."""
     sentences, names = [], names_of(frame)
     for (contract, device), group in frame.groupby(["contract", "device"], sort=False):
         best = group.sort_values("over_floor", kind="stable").iloc[0]

@@ -70,7 +70,7 @@ def _panel(contract: str, group: pd.DataFrame, breakings: pd.DataFrame, *, numbe
 
 
 def _start(own: pd.DataFrame) -> str:
-    """Return from which magnitude on a case is beyond its bound."""
+    """Return the magnitude from which a case exceeds its bound."""
     over = own[own["deviation"] > own["bound"]]["magnitude"]
     return f"exceeds its bound from {plain(float(over.min()))}" if len(over) else "stays within its bound"
 
@@ -134,7 +134,7 @@ def _readings(name: str, own: pd.DataFrame, shares: Sequence[float]) -> Iterator
 
 
 def histogram(histograms: pd.DataFrame) -> Figure:
-    """Return how the deviations are distributed, a panel for each contract."""
+    """Return the distribution of the deviations, a panel for each contract."""
     own = histograms[histograms["dtype"] == DTYPE]
     panels = [
         _distribution(str(contract), group, number=number)
@@ -202,5 +202,5 @@ def _height(group: pd.DataFrame) -> float:
 
 
 def _power(value: float) -> str:
-    """Return a number, from a thousand on as a power of ten."""
+    """Return a number as text; numbers from a thousand on are powers of ten."""
     return f"1e{math.log10(value):.0f}" if value >= 1e3 else f"{value:g}"

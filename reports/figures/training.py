@@ -143,7 +143,7 @@ def _spans_decades(frame: pd.DataFrame) -> bool:
 
 
 def _ends(frame: pd.DataFrame) -> str:
-    """Return where each case ended, a sentence for each."""
+    """Return a sentence on the last epoch of every case."""
     names = names_of(frame)
     sentences = []
     for case, curve in frame.groupby("case", sort=False):

@@ -44,7 +44,7 @@ COLUMNS = (
 
 
 def trend_data(digests: Sequence[Digest]) -> pd.DataFrame:
-    """Return what :func:`trend` draws: a row for each run and failures, step time or loader rate."""
+    """Return the data of :func:`trend`: a row for each run and failures, step time or loader rate."""
     comparable = _comparable(digests)
     failures = pd.DataFrame([(digest.head.name, digest.failing) for digest in digests], columns=["run", "value"])
     parts = [failures.assign(case="", measure="verdicts that fail")]
@@ -77,7 +77,7 @@ def trend(digests: Sequence[Digest]) -> Figure:
 
 
 def _comparable(digests: Sequence[Digest]) -> list[Digest]:
-    """Return the digests with the processor of the latest: times of others do not compare."""
+    """Return the digests with the processor of the latest run, since times on others are not comparable."""
     processor = digests[-1].head.environment.processor
     return [digest for digest in digests if digest.head.environment.processor == processor]
 
@@ -148,7 +148,7 @@ def _marker(marker: str, runs: int) -> str:
 
 
 def _named(axes: Axes, digests: Sequence[Digest]) -> None:
-    """Name the runs along x, the latest always, as many as fit."""
+    """Name as many runs along x as fit, always including the latest."""
     every = -(-len(digests) // MOST_LABELS)
     places = list(range(len(digests)))[::-1][::every][::-1]
     axes.set_xticks(places, [digests[place].label[:10] for place in places], rotation=40, ha="right")
@@ -156,7 +156,7 @@ def _named(axes: Axes, digests: Sequence[Digest]) -> None:
 
 
 def _moved(steps: pd.DataFrame) -> str:
-    """Say whose step moved most between the first and the last run that have it."""
+    """Return the step whose time changed most between the first and the last run with this step."""
     ratios = {}
     for case, line in steps.groupby("case", sort=False):
         if len(line) > 1:

@@ -94,7 +94,7 @@ def _range(ratios: list[Ratio]) -> str:
 
 
 def _sentences(ratios: list[Ratio]) -> str:
-    """Return what vectorization gains, a phrase for each operation."""
+    """Return the gain of vectorization, a phrase for each operation."""
     groups = _by_operation(ratios)
     phrases = [f"{operation}: {_range(sorted(own, key=lambda ratio: ratio.n))}" for operation, own in groups.items()]
     return f"Loop time relative to the vectorized time: {'; '.join(phrases)}."

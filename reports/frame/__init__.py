@@ -1,7 +1,7 @@
-"""Frames: the records of a run as tidy tables, one row an observation, units in the names of the columns.
+"""Frames: the records of a run as tidy tables, with a row per observation and units in the names of the columns.
 
-A frame is declared where its rows are made, in the module of its theme; nothing else lists it. It keeps its columns
-where the run has no such records. Unknown numbers are NaN, unknown texts are missing.
+The module that makes the rows of a frame also declares it; no other list exists. A frame keeps its columns if the run
+has no such records. Unknown numbers are NaN, unknown texts are missing.
 """
 
 from collections.abc import Iterator, Mapping

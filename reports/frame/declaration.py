@@ -56,7 +56,7 @@ class Frame:
         Raises
         ------
         UsageError
-            If a record or a benchmark that it is made from is damaged.
+            If a record or a benchmark of the frame is damaged.
         """
         names = [column.name for column in self.columns]
         rows = [{name: _clean(row.get(name)) for name in names} for row in self.rows(run)]
@@ -64,7 +64,7 @@ class Frame:
 
 
 def _clean(value: Any) -> Any:
-    """Let no control character into a frame, and so into no CSV and no Parquet file."""
+    """Remove control characters, which must not be in a frame, CSV file or Parquet file."""
     return clean(value) if isinstance(value, str) else value
 
 

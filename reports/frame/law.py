@@ -42,14 +42,14 @@ def verdicts(run: RunFolder) -> Iterator[Row]:
 
 
 def _counterexample(verdict: Verdict) -> dict[str, Any]:
-    """Return the scalar facts of a violation; none where the law holds."""
+    """Return the scalar facts of a violation; none if the law holds."""
     if verdict.violation is None:
         return {}
     return verdict.violation.model_dump(include={"actual", "expected", "magnitude", "cause", "replay"})
 
 
 def share_of_bound(deviation: float | None, bound: float | None) -> float | None:
-    """Return deviation / bound: 0 where nothing deviates, inf where an infinite deviation meets any bound."""
+    """Return deviation / bound: 0 without a deviation, inf for an infinite deviation."""
     if deviation is None or math.isnan(deviation):
         return None
     if deviation == 0 or math.isinf(deviation):

@@ -93,7 +93,7 @@ def budgets(run: RunFolder) -> Iterator[Row]:
 
 
 def _sentence(budget: Budget, loader: Loader, records: Sequence[LoaderRecord]) -> str:
-    """Return the sentence on a budget, with the measured rates of more workers where there are some."""
+    """Return the sentence on a budget, with the measured rates of more workers if there are any."""
     on_workers = loader.record.on_workers(records)
     return budget.sentence if on_workers is None else budget.sentence_with(on_workers)
 
@@ -132,12 +132,12 @@ def _beside_the_limit(row: pd.Series, name: str) -> str:
 
 
 def _series(loader: Loader) -> tuple[str, int]:
-    """Return what configurations have in common that differ in their workers."""
+    """Return the common facts of configurations that differ only in their workers."""
     return (loader.record.case, loader.record.batch_size)
 
 
 def _rates(loader: Loader) -> dict[str, float | None]:
-    """Return samples a second from the rounds, and the interval over the slices; unknown where there are none."""
+    """Return samples per second from the rounds, and the interval over the slices; unknown without them."""
     samples, stats = loader.record.samples, loader.stats
     return estimate_columns(loader.record.rate, "samples_per_s") | {
         "samples_per_s": samples / stats.median_s,
@@ -172,7 +172,7 @@ def balance(run: RunFolder) -> Iterator[Row]:
 
 
 def _verdict(balance: BalanceRecord) -> str:
-    """Say whether loading keeps ahead, as far as the interval of the share that waits tells."""
+    """Say whether loading keeps ahead, if the interval of the waiting share shows it."""
     if balance.keeps_ahead:
         return "keeps ahead"
     return "starves the step" if balance.is_decided else "not decided"

@@ -65,12 +65,12 @@ def step_ratios(run: RunFolder) -> Iterator[Row]:
 
 
 def _in_turns(step: StepRecord) -> tuple[object, ...]:
-    """Return what steps have in common that were measured in turns."""
+    """Return the common facts of steps that were measured in turns."""
     return (step.contract, step.device, step.batch_size, step.dtype, step.threads)
 
 
 def _references(steps: Sequence[Step]) -> list[Step]:
-    """Return the first step from scratch and the first concise one, of those there are."""
+    """Return the first step from scratch and the first concise one, if they exist."""
     first: dict[str, Step] = {}
     for step in steps:
         first.setdefault(step.record.style, step)

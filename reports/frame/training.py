@@ -1,4 +1,4 @@
-"""The frames of training: its course, and the parameters that were learned."""
+"""The frames of training: its course, and the learned parameters."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""The findings of the first layer: by cause, the worst first; and the declared failures that were found."""
+"""The findings of the first layer by cause, the worst first, and the observed declared failures."""
 
 from collections.abc import Iterator, Sequence
 
@@ -29,7 +29,7 @@ SHOWN = {"example", "worst", "look at", "breaks", "affects", "rerun"}
 
 @section("What needs attention")
 def attention(reading: Reading) -> Iterator[PagePart]:
-    """Yield each finding, its example and its remedy; and a sentence on what else there is."""
+    """Yield each finding, its example and its remedy, and a sentence on the other results."""
     found = findings(reading.verdicts, [status for status in Status if status.fails])
     if said := property_sentences(reading.properties):
         yield Note(f"Properties of the implementations: {'; '.join(said)}.")
@@ -47,7 +47,7 @@ def attention(reading: Reading) -> Iterator[PagePart]:
 
 @section("Known failures")
 def declared(reading: Reading) -> Iterator[PagePart]:
-    """Yield the declared failures that were found, a sentence on each cause."""
+    """Yield the observed declared failures, with a sentence for each cause."""
     found = findings(reading.verdicts, [Status.EXPECTED])
     shown = [finding for audit in reading.audits for finding in audit.findings if finding.kind in audit.expected]
     lines = [(f"{place(finding)}: {cut(finding.sentence, most=MOST_CHARACTERS)}.", "audit") for finding in shown]
@@ -88,7 +88,7 @@ def _line(finding: AuditFinding) -> Cause:
 
 
 def _further(found: Sequence[Finding]) -> Iterator[tuple[str, str]]:
-    """Yield a sentence on each further finding and the name of its block, and how many are left."""
+    """Yield a sentence on each further finding, the name of its block, and the number of the rest."""
     for finding in found[:MOST_SENTENCES]:
         yield summary.found(finding), block_name(finding) if has_block(finding) else ""
     if left := len(found[MOST_SENTENCES:]):
@@ -96,7 +96,7 @@ def _further(found: Sequence[Finding]) -> Iterator[tuple[str, str]]:
 
 
 def _others(reading: Reading) -> Iterator[tuple[str, str]]:
-    """Yield a sentence on each finding besides those on laws, with the sheet that shows it."""
+    """Yield a sentence on each finding that is not about laws, with the sheet that shows it."""
     said = [sentence_ for proof in reading.proofs for sentence_ in summary.refuted(proof)]
     said += summary.further(reading)
     yield from ((sentence_, "") for sentence_ in said[:MOST_SENTENCES])
@@ -108,7 +108,7 @@ def _others(reading: Reading) -> Iterator[tuple[str, str]]:
 
 
 def _calm(reading: Reading) -> str:
-    """Return what stands where no finding needs attention."""
+    """Return the text for a run without findings that need attention."""
     if reading.verdicts or reading.survey or reading.proofs or reading.audits:
         return "Nothing: this run has no undeclared defect."
     return "No law was checked in this run."

@@ -1,4 +1,4 @@
-"""Blocks of text on findings, as the terminal prints them, and how many of them a page has room for."""
+"""Blocks of text on findings, as the terminal prints them, and their largest number on a page."""
 
 import zlib
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ MOST_CHARACTERS = 4000
 
 
 def has_block(finding: Finding) -> bool:
-    """Whether there is more to show of a finding than its sentence."""
+    """Whether a finding has details beyond its sentence."""
     return finding.violation is not None or finding.status is Status.ERROR
 
 
@@ -26,5 +26,5 @@ def block_name(finding: Finding) -> str:
 
 
 def block_text(finding: Finding, checked: Sequence[Verdict]) -> str:
-    """Return a finding in full, with the block of the verdict that stands for it."""
+    """Return a finding in full, with the block of its representative verdict."""
     return cut(finding_in_full(finding, checked), most=MOST_CHARACTERS)

@@ -10,7 +10,7 @@ from reports.tables import gate as tables
 
 @section("Gate")
 def gate(reading: Reading) -> Iterator[PagePart]:
-    """Yield the findings of the gate, and what its verdicts on time rest on."""
+    """Yield the findings of the gate, and the evidence for its verdicts on time."""
     findings, comparisons, slices = reading.gate.findings, reading.gate.comparisons, reading.gate.slices
     if not findings:
         return

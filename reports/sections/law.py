@@ -41,7 +41,7 @@ def wrong(reading: Reading) -> Iterator[PagePart]:
 
 @section("Declared failures")
 def declared(reading: Reading) -> Iterator[PagePart]:
-    """Yield the declared failures that were found, with a counterexample for each."""
+    """Yield the observed declared failures, with a counterexample for each."""
     found = findings(reading.verdicts, [Status.EXPECTED])
     if not found:
         return
@@ -57,7 +57,7 @@ def declared(reading: Reading) -> Iterator[PagePart]:
 
 @section("Definition")
 def definition(reading: Reading) -> Iterator[PagePart]:
-    """Yield the statement of the law of the value: what every implementation is compared with."""
+    """Yield the statement of the law of the value, with which every implementation is compared."""
     statements = dict.fromkeys(verdict.statement for verdict in reading.verdicts if verdict.law == "value")
     yield from map(Note, list(statements)[:1])
 
@@ -77,7 +77,7 @@ def laws(reading: Reading) -> Iterator[PagePart]:
 
 @section("Laws")
 def summary(reading: Reading) -> Iterator[PagePart]:
-    """Yield the tally, the contracts, and the laws with the least room over all of them."""
+    """Yield the tally, the contracts, and the laws with the smallest margins."""
     frame = reading.frames.verdicts
     if not reading.verdicts:
         return
@@ -99,7 +99,7 @@ def skipped(reading: Reading) -> Iterator[PagePart]:
 
 
 def _seen(reading: Reading) -> list[Status]:
-    """Return the statuses that there are."""
+    """Return the statuses of the verdicts."""
     return [status for status in Status if any(verdict.status is status for verdict in reading.verdicts)]
 
 

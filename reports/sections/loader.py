@@ -1,4 +1,4 @@
-"""Sections on loaders: how fast they are, and whether loading keeps ahead of the step."""
+"""Sections on loaders: their rates, and whether loading keeps ahead of the step."""
 
 from collections.abc import Iterator
 

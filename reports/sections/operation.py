@@ -28,6 +28,6 @@ def vectorization(reading: Reading) -> Iterator[PagePart]:
 
 @section("Speed of checking")
 def screening(reading: Reading) -> Iterator[PagePart]:
-    """Yield how fast rows are checked."""
+    """Yield the speed of checking rows."""
     if len(reading.frames.screening):
         yield benchmark.screening(reading.frames.screening)

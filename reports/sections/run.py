@@ -1,4 +1,4 @@
-"""Sections on several runs: what changed since the one before, and all of them side by side."""
+"""Sections on several runs: the changes since the previous run, and all runs side by side."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ from reports.tables import run
 
 @section("Changes")
 def changes(reading: Reading) -> Iterator[PagePart]:
-    """Yield what changed since the run before."""
+    """Yield the changes since the previous run."""
     if reading.changes is not None:
         yield run.changes(reading.changes, before=reading.before.name, same_machine=reading.same_machine)
 

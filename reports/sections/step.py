@@ -26,7 +26,7 @@ def steps(reading: Reading) -> Iterator[PagePart]:
 
 
 def _in_turns(frames: Frames) -> Iterator[PagePart]:
-    """Yield what only steps have that were measured in turns; a sentence where they were not."""
+    """Yield the figures of steps that were measured in turns; otherwise a sentence."""
     if frames.steps["floor_s"].isna().all():
         yield Note("These steps were timed one after the other, so their ratios, floor and phases are unknown.")
         return

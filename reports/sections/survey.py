@@ -12,14 +12,14 @@ from reports.tables import survey as tables
 
 @section("Why it breaks")
 def why(reading: Reading) -> Iterator[PagePart]:
-    """Yield exp on the number lines, the logarithm of zero and the answer that goes flat, where calls show them."""
+    """Yield exp on the number lines, the logarithm of zero and the result that stops changing, if calls show them."""
     figures = (draw(reading.passages) for draw in (number_line, log_of_zero, flat))
     yield from (figure for figure in figures if figure is not None)
 
 
 @section("Breaking points and worst cases")
 def survey(reading: Reading) -> Iterator[PagePart]:
-    """Yield breaking points, deviations against magnitude and by size, the worst, and how sums are formed."""
+    """Yield breaking points, deviations against magnitude and by size, the worst cases, and the order of sums."""
     frames = reading.frames
     if len(frames.breakings):
         if frames.breakings["declared"].any():
@@ -36,6 +36,6 @@ def survey(reading: Reading) -> Iterator[PagePart]:
 
 @section("Search methods")
 def searching(reading: Reading) -> Iterator[PagePart]:
-    """Yield how much of the worst each way of searching finds."""
+    """Yield the share of the worst deviation that each search method finds."""
     if len(reading.frames.search):
         yield tables.ways(reading.frames.search)

@@ -24,7 +24,7 @@ def training(reading: Reading) -> Iterator[PagePart]:
 
 @section("Learned parameters")
 def learned(reading: Reading) -> Iterator[PagePart]:
-    """Yield the fit, learned against true parameters, weights as images, and who is taken for whom."""
+    """Yield the fit, learned against true parameters, weights as images, and the confusion of classes."""
     estimates, known, source = reading.frames.estimates, reading.learned, reading.head.data
     for data in known.fits:
         if (figure := fit(data, estimates)) is not None:
@@ -39,7 +39,7 @@ def learned(reading: Reading) -> Iterator[PagePart]:
 
 @section("Overfitting")
 def overfitting(reading: Reading) -> Iterator[PagePart]:
-    """Yield the experiments in which the held-out loss turns up."""
+    """Yield the experiments in which the held-out loss rises again."""
     yield from figures.overfitting(reading.frames.epochs, reading.head.data)
 
 

@@ -1,1 +1,1 @@
-"""The tables of the report: one module a subject, each from frames or records to :class:`reports.table.Table`."""
+"""The tables of the report: one module per subject, each from frames or records to :class:`reports.table.Table`."""

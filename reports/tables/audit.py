@@ -1,4 +1,4 @@
-"""Tables of an audit: the lines of a step that go wrong, and how far others are from it."""
+"""Tables of an audit: the failing lines of a step, and the headroom of other lines."""
 
 from pathlib import PurePath
 
@@ -9,7 +9,7 @@ from reports.text import listing
 
 
 def place(record: AuditFinding | Headroom | Stretch) -> str:
-    """Return the name of the file and the line, and the function; the folder depends on who reports."""
+    """Return file name, line and function, without the folder, which differs between users."""
     backward = ", backward" if record.backward else ""
     module = f" [{record.module}]" if record.module else ""
     return f"{PurePath(record.file).name}:{record.line} {record.function}{module}{backward}"
@@ -44,7 +44,7 @@ def findings(audit: Audit) -> Table:
 
 
 def blind(audit: Audit) -> Table:
-    """Return what could not be followed, and is taken for exact."""
+    """Return the operations that could not be followed, and are assumed to be exact."""
     rows = []
     for said, times in sorted(audit.blind.items()):
         what, _, at = said.rpartition(" at ")
@@ -58,7 +58,7 @@ def blind(audit: Audit) -> Table:
 
 
 def headroom(audit: Audit) -> Table:
-    """Return how far operations are from their breaking points on this batch, the narrowest first."""
+    """Return the headroom of operations on this batch, the smallest first."""
     return Table(
         name="audit-headroom",
         title=f"Headroom in {audit.title}",

@@ -15,7 +15,7 @@ NEAR, QUICK = 0.95, 0.25
 
 
 def balance(frame: pd.DataFrame, source: DataSource | None) -> Table:
-    """Return how long each training loop waits for its loader, and the verdict."""
+    """Return the time that each training loop waits for its loader, and the verdict."""
     rows = []
     for _, row in frame.iterrows():
         place = (str(row["case"]), f"{row['batch_size']:,}", f"{row['workers']}")
@@ -41,7 +41,7 @@ def balance(frame: pd.DataFrame, source: DataSource | None) -> Table:
 
 
 def verdict(row: Any) -> str:
-    """Return the verdict on one loop, with by how much a batch that takes longer than a step starves it."""
+    """Return the verdict on a loop, with the ratio of batch time to step time if the loader is slower."""
     if row["verdict"] == "starves the step" and row["load_to_step"] >= 1:
         return f"starves the step by {times(row['load_to_step'])}"
     words = {"keeps ahead": "loading keeps ahead", "not decided": "not decided", "starves the step": "the step waits"}

@@ -51,7 +51,7 @@ def operations(frame: pd.DataFrame) -> Table:
 
 
 def screening(frame: pd.DataFrame) -> Table:
-    """Return the rows checked a second in each way, with the ratio to one at a time in the same run."""
+    """Return the rows checked per second by each method, with the ratio to one row at a time in the same run."""
     rows = []
     for case, group in frame.groupby("case", sort=False):
         alone = group[group["way"] == "one-at-a-time"]["rows_per_s"].max()

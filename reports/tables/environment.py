@@ -30,7 +30,7 @@ def machine(run: Run) -> Table:
 
 
 def build(env: Environment) -> Table:
-    """Return how torch was built and every version in use."""
+    """Return the build of torch and all versions."""
     rows = [*(("torch: " + name, value) for name, value in env.torch_build.items()), *env.versions.items()]
     return Table(
         name="versions",

@@ -61,7 +61,7 @@ class Heat:
     caption: str
 
     def markdown(self) -> str:
-        """Return it as GitHub-flavoured Markdown."""
+        """Return it as GitHub-flavored Markdown."""
         over = [f"{group} " for group, number in self.groups for _ in range(number)] or [""] * len(self.columns)
         heads = [self.corner, *(f"{group}{column}" for group, column in zip(over, self.columns, strict=True))]
         rows = [[name, *(cell.text for cell in cells)] for name, cells in self.rows]
@@ -70,7 +70,7 @@ class Heat:
 
 
 def glance(verdicts: Sequence[Verdict]) -> Heat | None:
-    """Return the worst that befalls each contract, by style and dtype; ``None`` where nothing ran."""
+    """Return the worst status per contract, style and dtype; ``None`` if nothing ran."""
     ran = [verdict for verdict in verdicts if verdict.status is not Status.SKIPPED]
     if not ran:
         return None

@@ -74,7 +74,7 @@ def graded(verdicts: Sequence[Verdict]) -> Table:
 
 
 def declared(verdicts: Sequence[Verdict]) -> Table:
-    """Return the declared failures that were found, a row for each case, reason and set of dtypes."""
+    """Return the observed declared failures, with a row for each case, reason and set of dtypes."""
     alike: dict[tuple[str, str, str], list[Verdict]] = {}
     checked = Counter((verdict.case, verdict.law, verdict.device) for verdict in verdicts)
     for group in declared_groups(verdicts):
@@ -101,13 +101,13 @@ def declared(verdicts: Sequence[Verdict]) -> Table:
 
 
 def _where(group: Sequence[Verdict], checked: Counter[tuple[str, str, str]]) -> str:
-    """Return the dtypes in which a case breaks a law; in words where it breaks it in every one it was checked in."""
+    """Return the dtypes in which a case breaks a law, as words if these are all checked dtypes."""
     number = checked[group[0].case, group[0].law, group[0].device]
     return "all dtypes" if len(group) == number > 1 else listing([verdict.dtype for verdict in group])
 
 
 def declared_groups(verdicts: Iterable[Verdict]) -> list[list[Verdict]]:
-    """Return the declared failures that were found, grouped by case, law and device."""
+    """Return the observed declared failures, grouped by case, law and device."""
     groups: dict[tuple[str, str, str], list[Verdict]] = {}
     for verdict in verdicts:
         if verdict.status is Status.EXPECTED:
@@ -116,7 +116,7 @@ def declared_groups(verdicts: Iterable[Verdict]) -> list[list[Verdict]]:
 
 
 def representative(group: Sequence[Verdict]) -> Verdict:
-    """Return the verdict that stands for a group: float32 where it is among them, else the first."""
+    """Return the representative verdict of a group: float32 if possible, else the first."""
     return next((verdict for verdict in group if verdict.dtype == "float32"), group[0])
 
 

@@ -67,7 +67,7 @@ def above(frame: pd.DataFrame) -> str:
 
 
 def conditions(frame: pd.DataFrame) -> str:
-    """Return what ratios compare with, and how busy other processes kept the machine; empty for older runs."""
+    """Return the reference of ratios, and the load of the machine by other processes; empty for older runs."""
     loads, said = frame["other_load"].dropna(), []
     if frame["gain"].notna().any():
         said.append(
@@ -114,14 +114,14 @@ def spent(frame: pd.DataFrame) -> Table:
 
 
 def first_rows(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return a row for each loader: without workers where it was measured so."""
+    """Return a row for each loader, without workers if possible."""
     return frame.sort_values("workers", kind="stable").drop_duplicates("case")
 
 
 def loaders(frame: pd.DataFrame, source: DataSource | None) -> Table:
     """Return every configuration: rate, CPU time, share of the limit, start, end and memory.
 
-    Runs that were made before these were measured keep the columns they have.
+    Older runs, which did not measure these, have fewer columns.
     """
     first = frame[frame["case"] == frame["case"].iloc[0]] if len(frame) else frame
     base = first.drop_duplicates(["batch_size", "workers"]).set_index(["batch_size", "workers"])["samples_per_s"]
@@ -172,6 +172,6 @@ def _setting(value: object) -> str:
 
 
 def _rate_interval(row: pd.Series) -> str:
-    """Return the interval of a rate; the quartiles of a run that has none."""
+    """Return the interval of a rate, or else its quartiles."""
     ends = ("low", "high") if pd.notna(row["samples_per_s_low"]) else ("q1", "q3")
     return " – ".join(approximate(row[f"samples_per_s_{end}"]) for end in ends)

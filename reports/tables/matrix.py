@@ -91,7 +91,7 @@ class Matrix:
 
     @property
     def short_dtypes(self) -> tuple[str, ...]:
-        """The dtypes as they head the marks of a cell."""
+        """The dtypes as headings for the marks of a cell."""
         return tuple(short_name(dtype) for dtype in self.dtypes)
 
     @property
@@ -149,12 +149,12 @@ def _matrix(verdicts: Sequence[Verdict], *, name: str) -> Matrix:
 
 
 def _column(case: str, family: str, verdicts: Sequence[Verdict]) -> CaseColumn:
-    """Return what heads the marks of a case."""
+    """Return the heading of the marks of a case."""
     return CaseColumn(case.removeprefix(f"{family}."), _tally([own for own in verdicts if own.case == case]))
 
 
 def _cell(verdicts: Sequence[Verdict | None], dtypes: Sequence[str]) -> tuple[Mark, ...]:
-    """Return the marks of a cell; one where all of them say the same, as most do."""
+    """Return the marks of a cell; a single mark if all are equal, as in most cells."""
     marks = [_mark(verdict, dtype=dtype) for verdict, dtype in zip(verdicts, dtypes, strict=True)]
     first = marks[0]
     same = {mark.status for mark in marks} == {first.status} and len({_reason(verdict) for verdict in verdicts}) == 1

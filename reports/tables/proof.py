@@ -40,7 +40,7 @@ def proofs(proofs: Sequence[Proof]) -> Table:
 
 
 def kernels(proofs: Sequence[Proof]) -> Table:
-    """Return what each layout makes torch run, on what, and how long it took."""
+    """Return the layouts and kernels of the proofs, with the number of proofs and the times."""
     rows = []
     for key in dict.fromkeys((proof.layout, proof.kernel, proof.cpu_capability, proof.torch) for proof in proofs):
         own = [proof for proof in proofs if (proof.layout, proof.kernel, proof.cpu_capability, proof.torch) == key]
@@ -59,7 +59,7 @@ def kernels(proofs: Sequence[Proof]) -> Table:
 
 
 def held(proofs: Sequence[Proof]) -> Table:
-    """Return which laws held on every input, and how that is known."""
+    """Return the laws that held on every input, and the evidence."""
     rows: dict[tuple[str, ...], list[str]] = {}
     for proof in proofs:
         for outcome in proof.laws:

@@ -1,4 +1,4 @@
-"""Tables on several runs: what changed since the one before, and all of them side by side."""
+"""Tables on several runs: the changes since the previous run, and all runs side by side."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -54,7 +54,7 @@ def _on_times(*, same_machine: bool) -> str:
 
 
 def _one_sided(changes: pd.DataFrame, change: Change) -> list[tuple[str, ...]]:
-    """Return a row for each case and thing that only one run has; one row where it has nothing else of that kind."""
+    """Return a row for each case and entry that only one run has, or a single row for a kind without other entries."""
     rows: list[tuple[str, ...]] = []
     for kind, group in changes[changes["change"] == change.value].groupby("kind", sort=False):
         if len(group) == len(changes[changes["kind"] == kind]):

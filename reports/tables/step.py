@@ -43,7 +43,7 @@ def steps(frame: pd.DataFrame, *, accelerator: str | None) -> Table:
 
 
 def _without_graph(frame: pd.DataFrame) -> str:
-    """Return why steps have no CUDA graph, where some were to have one."""
+    """Return the reason for a missing CUDA graph, if steps should have one."""
     reasons = frame[frame["graph_absent"].notna()].groupby("graph_absent", sort=False)["case"].unique()
     phrases = [
         f"No CUDA graph of {listing([str(case) for case in cases])}: {reason}. " for reason, cases in reasons.items()
@@ -97,7 +97,7 @@ def _rows(frame: pd.DataFrame, keys: list[str]) -> Iterator[tuple[object, ...]]:
 
 
 def _references(frame: pd.DataFrame, row: pd.Series) -> Sequence[str]:
-    """Return the two references of a step's contract, each an empty name where there is none."""
+    """Return the two references of a step's contract; a missing one is an empty name."""
     own = frame[(frame["contract"] == row["contract"]) & (frame["device"] == row["device"])]
     styles = {**dict.fromkeys(("scratch", "concise"), "")}
     for reference in own["reference"].unique():
@@ -194,7 +194,7 @@ def equality(frame: pd.DataFrame) -> Table:
 
 
 def agreement(frame: pd.DataFrame) -> Table:
-    """Return our times next to the times of torch's own timer."""
+    """Return the measured times next to the times of torch's timer."""
     rows = []
     for _, row in frame.iterrows():
         low, high, tolerance = row["low"], row["high"], row["tolerance"]

@@ -1,4 +1,4 @@
-"""Tables of a survey: breaking points by implementation and dtype, the worst found, accumulators, ways of searching."""
+"""Tables of a survey: breaking points by implementation and dtype, worst cases, accumulators, search methods."""
 
 from collections.abc import Iterator
 
@@ -35,7 +35,7 @@ def breaking_points(frame: pd.DataFrame) -> Table:
 
 
 def every_point(frame: pd.DataFrame) -> Table:
-    """Return every breaking point, and what happens there."""
+    """Return every breaking point, and the event there."""
     return Table(
         name="every-breaking-point",
         title="All breaking points",
@@ -69,14 +69,14 @@ def _cells(group: pd.DataFrame) -> tuple[str, ...]:
 
 
 def _happens(group: pd.DataFrame) -> str:
-    """Say what happens, in float32 if it breaks there."""
+    """Return the event at a breaking point, preferably in float32."""
     broken = group[group["value"].notna()]
     shown = (broken if len(broken) else group).sort_values("dtype", key=lambda dtype: dtype != "float32").iloc[0]
     return str(shown["happens"])
 
 
 def _cell(row: pd.Series) -> str:
-    """Return the breaking point as the shortest decimal that is the number."""
+    """Return the breaking point as the shortest decimal that identifies the float."""
     if pd.isna(row["value"]):
         return UNKNOWN
     text = (
@@ -86,7 +86,7 @@ def _cell(row: pd.Series) -> str:
 
 
 def _forms(group: pd.DataFrame) -> str:
-    """Return the closed forms, and in which dtypes the breaking points are not theirs."""
+    """Return the closed forms, and the dtypes whose breaking points differ from them."""
     known = group[group["form"].notna()]
     wrong = [
         "" if agrees is True else f" DISAGREES in {dtype}"
@@ -101,7 +101,7 @@ def _truths(known: pd.DataFrame) -> list[bool]:
 
 
 def worst(frame: pd.DataFrame) -> Table:
-    """Return the worst that was found: the largest deviation and the largest share of the bound."""
+    """Return the worst cases: the largest deviation and the largest share of the bound."""
     rows = []
     for _, row in frame.iterrows():
         share = row["deviation"] / row["bound"] if row["bound"] else float("inf" if row["deviation"] else 0)
@@ -124,7 +124,7 @@ def worst(frame: pd.DataFrame) -> Table:
 
 
 def accumulators(frame: pd.DataFrame) -> Table:
-    """Return in which width, and in how many parts, each case sums."""
+    """Return the width and the number of parts of the sums of every case."""
     rows = []
     for case, group in frame.groupby("case", sort=False):
         cells = {str(row["dtype"]): str(row["sums"]) for _, row in group.iterrows()}
@@ -140,7 +140,7 @@ def accumulators(frame: pd.DataFrame) -> Table:
 
 
 def ways(frame: pd.DataFrame) -> Table:
-    """Return what share of the best known deviation each way of drawing finds: the median over the seeds."""
+    """Return the share of the best known deviation that each search method finds, as the median over the seeds."""
     names = [way for way in dict.fromkeys(frame["way"]) if way != "longer"]
     rows = []
     for case, group in frame.groupby("case", sort=False):

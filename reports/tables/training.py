@@ -1,4 +1,4 @@
-"""Tables on training: where each run ended, and learned against true parameters."""
+"""Tables on training: the last epochs of the runs, and learned against true parameters."""
 
 import pandas as pd
 
@@ -52,7 +52,7 @@ def estimates(frame: pd.DataFrame) -> Table:
 
 
 def _coverage(frame: pd.DataFrame) -> str:
-    """Return how many parameters lie within two standard errors, and what that means."""
+    """Return the number of parameters within two standard errors, and an explanation."""
     within, known = int((frame["error"].abs() <= 2).sum()), int(frame["error"].notna().sum())
     return (
         f"{within} of {known} lie within two standard errors of the true value. The standard error refers to the "
