@@ -24,7 +24,7 @@ TIMED = ("steps", "loaders", "operations", "vectorization", "screening")
 
 
 class Change(StrEnum):
-    """Change of one law, breaking point or time, the most urgent kind first."""
+    """Kind of change of a law, a breaking point or a time, the most urgent first."""
 
     BROKEN = "newly broken"
     EARLIER = "breaks earlier"

@@ -1,4 +1,4 @@
-"""The house style of figures: a color per style of case, the Okabe-Ito palette, and the style sheet of all figures.
+"""The house style of figures: a color per style of case, the Okabe-Ito palette, and the style sheet of the figures.
 
 Vermilion, blue and green have a contrast of at least 3 to 1 on the light and on the dark page. They remain distinct for
 the common kinds of color blindness. Markers and line widths also differ, so no figure relies on colors alone.

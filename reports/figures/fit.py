@@ -1,4 +1,4 @@
-"""The fit of a linear model: the effect of each input on the target, and the learned line."""
+"""The fit of a linear model: the effects of the inputs on the target, and the learned line."""
 
 from collections.abc import Sequence
 

@@ -31,7 +31,7 @@ def shown(profiles: pd.DataFrame, contract: str) -> str:
 
 
 def magnitude(profiles: pd.DataFrame, breakings: pd.DataFrame, contract: str) -> Figure:
-    """Return the error of one contract against the magnitude of its inputs."""
+    """Return the error of a contract against the magnitude of its inputs."""
     figure = magnitudes(profiles[profiles["contract"] == contract], breakings)
     return large("front-magnitude", figure, figure.caption)
 

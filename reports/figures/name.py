@@ -1,4 +1,4 @@
-"""The shortest names that distinguish the cases of one figure."""
+"""The shortest names that distinguish the cases of a figure."""
 
 from collections import Counter
 

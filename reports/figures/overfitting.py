@@ -21,7 +21,7 @@ RISE = 0.05
 
 
 def overfits(curve: pd.DataFrame) -> bool:
-    """Whether the held-out loss of one training run ends more than :data:`RISE` above its lowest value.
+    """Whether the held-out loss of a training run ends more than :data:`RISE` above its lowest value.
 
     The lowest value must come after the start, and the training loss must have fallen further since.
     """

@@ -1,4 +1,4 @@
-"""Tables of colors: an overview of all contracts, and the confusion matrix of a model."""
+"""Tables of colors: an overview of the contracts, and the confusion matrix of a model."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence

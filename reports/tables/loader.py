@@ -1,4 +1,4 @@
-"""Tables on loaders: the best configuration of each, batch size x workers with the limit, and every configuration."""
+"""Tables on loaders: the best configurations, batch size x workers with the limit, and every configuration."""
 
 import pandas as pd
 

@@ -1,7 +1,7 @@
 """Steps of a training run: scalers, buffers, trained models, recurrent layers, underflow, remedies.
 
 The steps were written before the audit was changed for them. On the first run, a full audit named the wrong line first
-in 15 of 27 faulty steps, 9 of these with a fitting remedy, and accused 7 of the 20 sound steps. An audit for events
+in 15 of 27 faulty steps, 9 of these with a fitting remedy. It accused 7 of the 20 sound steps. An audit for events
 named 11 lines, 8 of these with a fitting remedy, and accused one sound step. The first version of a missed step did not
 overflow, and was corrected.
 """
