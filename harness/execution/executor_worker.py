@@ -111,8 +111,8 @@ def carried_out(order: Order, index: int) -> Reply:
 
 _TELLS = """
 import sys
-from harness.execution.executor_worker import told_here
-sys.stdout.write(told_here())
+from harness.execution.executor_worker import capabilities
+sys.stdout.write(capabilities())
 """
 
 

@@ -40,7 +40,7 @@ class Proxy:
 
     Parameters
     ----------
-    surroundings
+    host
         Its process.
     index
         Index of the case there.

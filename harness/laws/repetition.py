@@ -64,7 +64,7 @@ def repeated(
         Action before the last call; if it finds a difference, this decides.
     sizes, device
         See :func:`harness.calling.memory.overwrite_freed`.
-    surroundings
+    host
         Place of the calls.
     """
     sizes = tuple(sizes)

@@ -46,6 +46,14 @@ class Computing:
         ran, waited, _ = os.pread(self._file, 64, 0).split()
         return (int(ran) + int(waited)) / 1e9
 
+    def ran(self) -> float:
+        """Return the CPU seconds of the thread, which are exact."""
+        return time.thread_time()
+
+    def waited(self) -> float:
+        """Return the seconds for which the thread was ready and had no core; 0 if the system does not count them."""
+        return 0.0 if self._file is None else int(os.pread(self._file, 64, 0).split()[1]) / 1e9
+
     def close(self) -> None:
         """Close the file."""
         if self._file is not None:

@@ -232,18 +232,18 @@ def _obstacle(dataset: Any, indices: list[int], items: Any, fetch_items: Callabl
 
 
 def _timed(function: Callable[[], object]) -> tuple[float, float]:
-    """Return the seconds of the fastest of some calls, and the share in which this process computed or wanted to."""
+    """Return the seconds of the fastest of some calls, and the share of computing, without the wait for a core."""
     calls: list[tuple[float, float]] = []
-    computing_s = Computing()
+    computing = Computing()
     while len(calls) < _REPEATS and (not calls or calls[-1][0] < _ENOUGH_S):
-        computed, ran, began = computing_s(), time.thread_time(), time.perf_counter()
+        waited, ran, began = computing.waited(), computing.ran(), time.perf_counter()
         function()
         wall_s = max(time.perf_counter() - began, 1e-9)
-        # The system counts the wait for a core, but only at its ticks; the clock of the thread is exact.
-        calls.append((wall_s, max(computing_s() - computed, time.thread_time() - ran)))
-    computing_s.close()
-    wall_s, busy_s = min(calls)
-    return wall_s, min(busy_s / wall_s, 1.0)
+        # On a busy machine, a thread waits for a core after each sleep. This wait is neither computing nor sleeping.
+        ran, waited = computing.ran() - ran, computing.waited() - waited
+        calls.append((wall_s, ran / max(wall_s - waited, ran, 1e-9)))
+    computing.close()
+    return min(calls)
 
 
 class _Same(Dataset[Any]):

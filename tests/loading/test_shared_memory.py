@@ -18,7 +18,7 @@ import psutil, torch
 from torch.utils.data import DataLoader, Dataset
 from harness.case import Case
 from harness.loading.fault import LoadingError, within
-from harness.tuner.tuning import Tuning, Wish
+from harness.tuner.tuning import SearchSpace, Tuning
 from harness.verdict.decide import decide
 from harness.verdict.job import jobs
 
@@ -34,14 +34,14 @@ def make_loader(batch_size, num_workers=2):
 
 case = Case(make_loader, "data_loader", name="large", style="foreign", target="x:y")
 verdict, = (decide(job) for job in jobs([case], laws=["each_sample_once"]))
-wish = Wish((8,), (2,))
+space = SearchSpace((8,), (2,))
 try:
     with within(30):
-        list(Tuning(Large(), wish, cores=2, seconds=1.0).run())
+        list(Tuning(Large(), space, cores=2, seconds=1.0).run())
     tuned = "tuned"
 except LoadingError as error:
     tuned = str(error.fault)
-alone = Tuning(Large(), Wish((8,), (0, 2)), cores=2, seconds=0.3)
+alone = Tuning(Large(), SearchSpace((8,), (0, 2)), cores=2, seconds=0.3)
 list(alone.run())
 print(json.dumps({
     "check": verdict.reason,

@@ -178,6 +178,14 @@ class _Computed:
         """Return the time."""
         return self.clock.computed
 
+    def ran(self) -> float:
+        """Return the time spent computing."""
+        return self.clock.computed
+
+    def waited(self) -> float:
+        """Return zero seconds: there is always a core."""
+        return 0.0
+
     def close(self) -> None:
         """Do nothing."""
 
