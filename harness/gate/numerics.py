@@ -27,7 +27,7 @@ def compare(before: Baseline, now: Summary, policy: Policy) -> list[GateFinding]
         findings += _laws(old, here, policy, figures=figures, same_draws=same_draws)
         findings += _points(old, here, figures=figures, surveyed=now.surveyed)
         findings += _counts(old, here) if figures else []
-    findings += loosened([(held[key].snapshot, here) for key, here in both.items()])
+    findings += loosened([(held[key], here) for key, here in both.items()])
     findings += _remote(before, [key for key in both if not held[key].figures], len(both), now)
     if points := sum(len(case.snapshot.breaking_points()) for case in held.values() if not now.surveyed):
         sentence = f"{count(points, 'breaking point')} not compared, because the run has no survey."

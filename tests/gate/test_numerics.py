@@ -287,6 +287,15 @@ def test_a_bound_that_was_doubled_fails_on_another_kind_of_machine_too(other: di
     assert "was doubled" in findings[0].sentence
 
 
+def test_a_bound_of_the_worst_of_several_calls_is_compared_on_one_kind_of_machine_only() -> None:
+    """Which layout is the worst depends on the kernels, and its bound with it."""
+    before, after = bounded(6.0, law="any_layout"), bounded(12.0, law="any_layout")
+    assert exit_code(found(of(before), of(after))) == 1
+    findings = found(of(before), of(after, environment=environment(**ELSEWHERE[0])))
+    assert {one.outcome for one in findings} == {Outcome.INCONCLUSIVE}
+    assert findings[0].sentence.startswith("The bounds of 1 verdicts on any_cotangent, any_layout")
+
+
 def test_a_law_that_admitted_nothing_and_does_now_is_a_finding() -> None:
     """A bound of zero has no ratio."""
     assert "was zero and is now positive" in only(of(bounded(0.0)), of(bounded(0.5))).sentence
