@@ -35,18 +35,18 @@ HURRY = 0.1
 
 
 class IsolatedPool:
-    """Processes that foreign code may take with it, asked as :class:`harness.execution.runner.Backend` are.
+    """Worker processes for foreign code, which may end them; a :class:`harness.execution.runner.Backend`.
 
     Parameters
     ----------
     plan
-        What to do.
+        The work.
     limits
-        Under which the code runs.
+        Limits of the code.
     processes
-        How many workers there are.
+        Number of workers.
     folder
-        Their working directory; this process's where absent.
+        Their working directory; by default the one of this process.
 
     Notes
     -----

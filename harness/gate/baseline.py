@@ -56,7 +56,7 @@ class Held(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """A standing, and the kinds of machine on which a run gave it."""
+    """A snapshot, and the kinds of machine on which a run gave it."""
 
     snapshot: Snapshot
     origins: frozenset[Origin]
@@ -142,7 +142,7 @@ def _as_kept(now: Sequence[Figures | None], before: Sequence[Figures | None]) ->
 
 
 def _text(snapshot: Snapshot) -> str:
-    """A standing as text, in which NaN equals itself."""
+    """Return a snapshot as text, in which NaN equals itself."""
     return snapshot.model_dump_json(exclude_defaults=True)
 
 

@@ -259,7 +259,7 @@ def blocks_of_128_are_not_rescaled(x: Tensor) -> Tensor:
 
 
 def last_block_is_not_shifted(x: Tensor) -> Tensor:
-    """What is beyond a multiple of 1,024 is added without the shift."""
+    """Adds the entries after the last multiple of 1,024 without the shift."""
     whole = x.shape[-1] // 1_024 * 1_024
     if not whole or whole == x.shape[-1]:
         return x.logsumexp(-1)

@@ -1,4 +1,4 @@
-"""What is said after a tuning: advice follows from the cause, and contradicts no measurement."""
+"""The advice after a tuning follows from the cause, and contradicts no measurement."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -34,7 +34,7 @@ def job(case: Case, law: str = "value") -> Job:
 
 @pytest.fixture(scope="module")
 def found() -> Verdict:
-    """A violation that shows both: lost digits, of which the smallest example is shown as it is."""
+    """Return a violation with both examples; lost digits keep their smallest example."""
     verdict = decide(job(Case(twice, "softmax"), "digits_not_lost"), corpora=())
     assert verdict.status is Status.LOST
     return verdict

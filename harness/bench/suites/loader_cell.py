@@ -89,7 +89,7 @@ class Plan(NamedTuple):
 
 @dataclass(frozen=True)
 class Alone:
-    """What is measured of a loader while no other one is open.
+    """Measurement of a loader while no other one is open.
 
     Parameters
     ----------
@@ -240,7 +240,7 @@ class Lane:
 
 @dataclass(frozen=True)
 class Cell:
-    """What was measured of a loader in one configuration.
+    """Measurement of a loader in one configuration.
 
     Parameters
     ----------

@@ -164,7 +164,7 @@ class _OtherLoad:
 
 
 def _busy_s() -> float | None:
-    """Return the CPU seconds of all processes of the machine so far, and of other guests on the same host."""
+    """Return the CPU seconds that all processes of the machine have used, other guests on the host included."""
     try:
         times = psutil.cpu_times()
     except (OSError, RuntimeError):
