@@ -71,6 +71,13 @@ def test_a_second_backward_pass_is_named_for_the_operation_of_the_first() -> Non
     assert not any(name.endswith("_backward") for name in named)
 
 
+def test_the_backward_pass_of_log1p_has_the_public_name() -> None:
+    """Autograd calls it Log1PBackward0."""
+    x = torch.tensor([0.5], dtype=torch.float64, requires_grad=True)
+    tape, _ = recorded(lambda x: torch.autograd.grad(x.log1p().sum(), x)[0], x)
+    assert {step.operation for step in tape.steps if step.node is not None} == {"log1p"}
+
+
 @pytest.mark.parametrize("function", OPERATIONS)
 def test_balls_know_what_torchs_operations_are(function: Callable[..., Tensor]) -> None:
     """The rounded exact result agrees with float64 except for rounding."""

@@ -94,6 +94,7 @@ _UPPER = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _SPOKEN = {
     "rsub": "sub",
     "to_copy": "to",
+    "log1_p": "log1p",  # from the node Log1PBackward0
     "log_sigmoid_forward": "logsigmoid",
     "log_sigmoid": "logsigmoid",
     "native_layer_norm": "layer_norm",
