@@ -4,7 +4,7 @@ import ast
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -119,10 +119,14 @@ def check(
         verdict_of = partial(decide, examples=examples, seed=first, seconds=seconds, corpora=corpora)
         verdicts = [_decided(probe, job, verdict_of) for job in followed(listed, f"checking {case.name}")]
         refuse_uncallable(listed, verdicts)
-        with suppress(Exception):
+        try:
             properties = {one.key: one for job in listed for one in probe.properties(job)}
-            return Verdicts(verdicts, properties.values())
-        return Verdicts(verdicts)
+        except Exception:
+            # A function that disturbs its laws disturbs this too, and its verdicts say so.
+            if all(one.status is not Status.ERROR for one in verdicts):
+                raise
+            properties = {}
+        return Verdicts(verdicts, properties.values())
 
 
 def _decided(probe: Probe, job: Job, decide_: Callable[[Job], Verdict]) -> Verdict:
