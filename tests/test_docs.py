@@ -8,7 +8,6 @@ shown on a page for the same command.
 import re
 import shlex
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -68,15 +67,10 @@ def in_the_readme() -> str:
 
 
 @pytest.fixture
-def host(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Work in an empty folder from which modules are imported, and forget these modules afterwards."""
+def host(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work in an empty folder from which modules are imported."""
     monkeypatch.syspath_prepend(str(workplace))
     monkeypatch.setattr(sys, "argv", sys.argv)
-    before = set(sys.modules)
-    yield
-    for name in set(sys.modules) - before:
-        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(workplace)):
-            del sys.modules[name]
 
 
 @pytest.mark.usefixtures("host", "one_worker")

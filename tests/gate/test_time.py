@@ -108,7 +108,6 @@ def arms_here(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(sys, "pycache_prefix", sys.pycache_prefix)
     monkeypatch.setattr(sys, "path", sys.path[:])
     yield
-    sys.modules.pop("kernels", None)
     gc.enable()
 
 

@@ -148,11 +148,13 @@ def fit(driver: str) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
 def reads_uninitialised_memory() -> bool:
     """Return whether the rank that this torch's ``gelsy`` finds depends on freed memory.
 
-    https://github.com/pytorch/pytorch/issues/71222: columns that an unset ``jpvt`` names are not pivoted.
+    https://github.com/pytorch/pytorch/issues/71222: columns that an unset ``jpvt`` names are not pivoted. With 64 of
+    them, the links of the allocator cover only the first few.
     """
-    A = torch.eye(3, dtype=torch.float64).roll(1, 1) * torch.tensor([0.0, 1.0, 1.0], dtype=torch.float64)
+    A = torch.eye(64, dtype=torch.float64)
+    A[40, 40] = 0
     ranks = set()
-    for byte in (0, 255, 66) * 20:
+    for byte in (0, 255) * 5:
         overwrite_freed(byte)
         ranks.add(int(torch.linalg.lstsq(A, A[:, :1], driver="gelsy").rank))
     return len(ranks) > 1

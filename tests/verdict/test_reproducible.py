@@ -1,7 +1,6 @@
 """Draws depend only on the seed, not on imported modules."""
 
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import nullcontext
 from importlib import import_module
 from pathlib import Path
@@ -33,12 +32,11 @@ def drawn(*, alike: bool) -> list[int]:
 
 
 @pytest.fixture
-def homework(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], object]]:
-    """Return a function that imports a local module full of constants, and forget the module afterwards."""
+def homework(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], object]:
+    """Return a function that imports a local module full of constants."""
     (workplace / "homework.py").write_text(f"NUMBERS = {list(range(1_000_003, 1_000_203))}\n", encoding="utf-8")
     monkeypatch.syspath_prepend(workplace)
-    yield lambda: import_module("homework")
-    sys.modules.pop("homework", None)
+    return lambda: import_module("homework")
 
 
 def test_a_module_of_constants_changes_no_draw(homework: Callable[[], object]) -> None:
