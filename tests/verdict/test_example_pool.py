@@ -1,6 +1,7 @@
 """Drawn examples are reproducible, and no consumer can change the examples of another."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import torch
@@ -139,7 +140,7 @@ def test_other_shapes_are_few_under_another_seed() -> None:
 def test_a_digest_differs_where_a_value_a_shape_a_type_or_a_name_does() -> None:
     """All NaNs are alike, but zeros of different signs are not."""
     x = torch.tensor([1.0, torch.nan, 0.0])
-    examples = [
+    examples: list[dict[str, Any]] = [
         {"x": x},
         {"x": torch.nextafter(x, torch.tensor(2.0))},
         {"x": x[None]},
