@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from harness.auditor.naming import bare
 from harness.auditor.operation import FirstNonfinite, Operation, Source
-from harness.auditor.operator import SMALLEST_NORMAL
+from harness.exact.operator import SMALLEST_NORMAL
 
 UPSTREAM = 0.5
 """Input error above which a pole is not blamed on the operation that hits it."""

@@ -6,7 +6,7 @@ from functools import cache
 
 import torch
 
-from harness.auditor.operator import dtype_name
+from harness.exact.operator import dtype_name
 from harness.floats.format import format_of
 
 

@@ -15,10 +15,10 @@ from harness.auditor.call import Call
 from harness.auditor.end import Ends
 from harness.auditor.line import Line
 from harness.auditor.naming import bare
-from harness.auditor.operator import NARROW, UNIT, key_of, tensors
-from harness.auditor.replay import replay
 from harness.auditor.shadow import Cell, Shadows
 from harness.auditor.statistic import NORMALIZATIONS, moved, running
+from harness.exact.doubles import replay
+from harness.exact.operator import NARROW, UNIT, key_of, tensors
 
 FAR = 0.1
 """Relative distance from its target at which an average must move."""

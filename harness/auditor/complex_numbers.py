@@ -9,8 +9,8 @@ from torch.multiprocessing.reductions import StorageWeakRef
 
 from harness.auditor.call import Call
 from harness.auditor.operation import FirstNonfinite, Operation, Source
-from harness.auditor.operator import UNIT, key_of, tensors
 from harness.auditor.shadow import Cell, Shadows
+from harness.exact.operator import UNIT, key_of, tensors
 
 _REAL = {torch.complex32: torch.float16, torch.complex64: torch.float32, torch.complex128: torch.float64}
 

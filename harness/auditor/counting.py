@@ -10,8 +10,8 @@ from torch import Tensor
 from harness.auditor.call import Call
 from harness.auditor.naming import bare
 from harness.auditor.operation import Operation
-from harness.auditor.operator import FLOATING, NARROW, UNIT, dtype_name
 from harness.auditor.remedy import of_counts
+from harness.exact.operator import FLOATING, NARROW, UNIT, dtype_name
 
 _ROUNDS = {"round", "floor", "ceil", "trunc", "frac"}
 _COUNTS = {"add", "sub", "cumsum", "sum", "mul", "arange"}

@@ -18,8 +18,8 @@ from torch.utils._python_dispatch import _disable_current_modes
 from harness.auditor.line import Lines
 from harness.auditor.measure import Distance, distance, distance_where_finite
 from harness.auditor.operation import Source
-from harness.auditor.operator import is_followed, is_wrapped, key_of, tensors
 from harness.auditor.shadow import Cell, Shadows
+from harness.exact.operator import is_followed, is_wrapped, key_of, tensors
 
 ENGINE = "_engine_run_backward"
 """Function that ``backward`` and ``grad`` call with every root."""

@@ -16,10 +16,10 @@ from harness.auditor.line import place
 from harness.auditor.lost_update import lost_updates
 from harness.auditor.naming import known_as
 from harness.auditor.operation import Operation
-from harness.auditor.operator import UNIT, dtype_name
 from harness.auditor.remedy import is_sum, of_counts
 from harness.auditor.watching import Watching
 from harness.auditor.wording import describe, digits, stalled
+from harness.exact.operator import UNIT, dtype_name
 from harness.record.audit import RANKS, AuditFinding, AuditKind
 from harness.wording.cell import cell
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from harness.auditor.operation import FirstNonfinite
-from harness.auditor.operator import FLOATING, Operator, is_followed, tensors
-from harness.auditor.replay import FAILURES, replay
+from harness.exact.doubles import replay
+from harness.exact.operator import FAILURES, FLOATING, Operator, is_followed, tensors
 
 
 def find_first_nonfinite(

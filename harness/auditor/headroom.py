@@ -14,8 +14,8 @@ from harness.auditor.breaking import overflows_from
 from harness.auditor.line import Line, place
 from harness.auditor.naming import known_as
 from harness.auditor.operation import Operation
-from harness.auditor.operator import LARGEST, UNIT, dtype_name
 from harness.auditor.watching import Watching
+from harness.exact.operator import LARGEST, UNIT, dtype_name
 from harness.record.audit import Headroom
 
 Key = tuple[tuple[str, int], str]

@@ -7,7 +7,7 @@ from harness.auditor.change import FAR, Update
 from harness.auditor.end import Ends
 from harness.auditor.line import place
 from harness.auditor.naming import known_as
-from harness.auditor.operator import NARROW, SMALLEST, UNIT, dtype_name
+from harness.exact.operator import NARROW, SMALLEST, UNIT, dtype_name
 from harness.record.audit import AuditFinding, AuditKind
 
 STILL = 0.5

@@ -9,8 +9,8 @@ from contextlib import AbstractContextManager, ExitStack
 import torch
 from torch import Tensor
 
-from harness.auditor.operator import FLOATING
 from harness.error import UsageError, did_you_mean, listed
+from harness.exact.operator import FLOATING
 from harness.record.audit import WHAT_IF, WhatIf
 
 

@@ -161,7 +161,7 @@ def _needed(step: "Callable[..., Any]") -> list[str]:
 
 def _told(error: BaseException) -> str:
     """Describe an exception, with the line of the user's code."""
-    from harness.calling.location import place
+    from harness.exact.location import place
 
     frames = []
     trace = error.__traceback__

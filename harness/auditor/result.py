@@ -7,16 +7,16 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from harness.auditor.balls import Exact
 from harness.auditor.call import Call
-from harness.auditor.exact import Exact
 from harness.auditor.fair import is_fair
 from harness.auditor.first_nonfinite import find_first_nonfinite
 from harness.auditor.measure import Distance, distance, distance_where_finite, extent, has_emptied, vanished
 from harness.auditor.narrowing import Narrowing
 from harness.auditor.operation import Operation, Source
-from harness.auditor.operator import NARROW, SMALLEST, UNIT
-from harness.auditor.replay import FAILURES, replay
 from harness.auditor.shadow import Cell
+from harness.exact.doubles import replay
+from harness.exact.operator import FAILURES, NARROW, SMALLEST, UNIT
 
 SUMS = {"sum", "mm", "bmm", "addmm", "mean"}
 _STEEP = 100.0

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from harness.auditor.line import Line
 from harness.auditor.narrowing import Narrowing
-from harness.auditor.operator import INTEGERS, NARROW, SMALLEST, Operator, dtype_name
+from harness.exact.operator import INTEGERS, NARROW, SMALLEST, Operator, dtype_name
 from harness.record.audit import AuditKind
 
 EPS_FROM = {torch.float16: "1e-4", torch.bfloat16: "1e-8"}

@@ -8,7 +8,7 @@ from harness.auditor.call import Call
 from harness.auditor.end import End, Kind
 from harness.auditor.naming import bare
 from harness.auditor.operation import Operation
-from harness.auditor.operator import LARGEST
+from harness.exact.operator import LARGEST
 
 UNSCALE = "_amp_foreach_non_finite_check_and_unscale_"
 

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
 
-from harness.auditor.ball import Balls
 from harness.auditor.measure import extent
 from harness.auditor.narrowing import Narrowing
 from harness.auditor.operation import Source
-from harness.auditor.operator import UNIT, key_of
+from harness.exact.elementwise import Balls
+from harness.exact.operator import UNIT, key_of
 
 _SELDOM, _LITTLE = 2048, 1 << 20
 """New storages and shadow bytes between searches for freed storages."""

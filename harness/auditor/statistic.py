@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from harness.auditor.operator import UNIT
+from harness.exact.operator import UNIT
 
 NORMALIZATIONS = {"native_batch_norm", "cudnn_batch_norm", "miopen_batch_norm", "_native_batch_norm_legit"}
 """Batch normalizations with the same order of arguments."""

@@ -6,16 +6,22 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from harness.auditor.balls import Exact, Values
 from harness.auditor.call import Call
 from harness.auditor.change import Changes, stalls
 from harness.auditor.complex_numbers import complex_tensors, states_of
 from harness.auditor.complex_numbers import write as write_complex
 from harness.auditor.counting import Indices, indices_of, may_count, stands_still
 from harness.auditor.end import Ends
-from harness.auditor.exact import Exact, Values
 from harness.auditor.line import Line, Lines, Pass
 from harness.auditor.narrowing import Narrowing
-from harness.auditor.operator import (
+from harness.auditor.result import GROWS, NORMALIZATIONS, SUMS, Notes, is_whole
+from harness.auditor.rules import ALWAYS, Rules
+from harness.auditor.scaling import UNSCALE, Scaling
+from harness.auditor.shadow import Shadows
+from harness.exact.doubles import replay
+from harness.exact.operator import (
+    FAILURES,
     FLOATING,
     INTEGERS,
     NARROW,
@@ -27,11 +33,6 @@ from harness.auditor.operator import (
     operator_of,
     tensors,
 )
-from harness.auditor.replay import FAILURES, replay
-from harness.auditor.result import GROWS, NORMALIZATIONS, SUMS, Notes, is_whole
-from harness.auditor.rules import ALWAYS, Rules
-from harness.auditor.scaling import UNSCALE, Scaling
-from harness.auditor.shadow import Shadows
 from harness.record.audit import AuditKind, WhatIf
 
 _FINE = UNIT[torch.float32]

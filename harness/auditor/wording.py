@@ -8,7 +8,6 @@ from harness.auditor.breaking import overflows_from
 from harness.auditor.end import Ends
 from harness.auditor.naming import bare, known_as
 from harness.auditor.operation import FirstNonfinite, Operation
-from harness.auditor.operator import LARGEST, SMALLEST, dtype_name
 from harness.auditor.remedy import (
     DIVISIONS,
     LOGARITHMS,
@@ -21,6 +20,7 @@ from harness.auditor.remedy import (
     of_sum,
     of_underflow,
 )
+from harness.exact.operator import LARGEST, SMALLEST, dtype_name
 from harness.record.audit import AuditKind
 
 Said = tuple[AuditKind, str, str]

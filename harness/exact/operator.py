@@ -49,14 +49,13 @@ class Operator:
         self.is_constant = self.name.startswith(_CONSTANTS)
         self.overwrites = self.name in _OVERWRITES
 
+    def changed(self, args: Any, kwargs: Any) -> list[Any]:
+        """Return the arguments that a call changes."""
+        return [args[index] if index < len(args) else kwargs.get(name) for index, name in self.writes]
+
     def written(self, args: Any, kwargs: Any) -> list[Tensor]:
         """Return the floating-point tensors that a call changes."""
-        written: list[Tensor] = []
-        for index, name in self.writes:
-            value = args[index] if index < len(args) else kwargs.get(name)
-            if value is not None:
-                written += [tensor for tensor in tensors(value) if is_followed(tensor)]
-        return written
+        return [tensor for tensor in tensors(self.changed(args, kwargs)) if is_followed(tensor)]
 
 
 OPERATORS: dict[int, Operator] = {}
@@ -104,3 +103,7 @@ def key_of(tensor: Tensor) -> int:
 def dtype_name(dtype: torch.dtype) -> str:
     """Return ``float32`` for ``torch.float32``."""
     return str(dtype).removeprefix("torch.")
+
+
+FAILURES = (RuntimeError, NotImplementedError, TypeError, IndexError, ValueError)
+"""Errors that torch raises if an operator does not exist in wider arithmetic or rejects mixed dtypes."""

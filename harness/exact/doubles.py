@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from harness.auditor.operator import FLOATING, Operator
-from harness.auditor.recurrent import one_dnn_layer, one_dnn_layer_backward
+from harness.exact.operator import FLOATING, Operator
+from harness.exact.recurrent import one_dnn_layer, one_dnn_layer_backward
 
 Instead = Callable[..., Any]
 
@@ -34,8 +34,13 @@ def replay(
         for value in args
     ]
     wide_kwargs = {name: _widened(value, shadow_of, width) for name, value in kwargs.items()} if kwargs else {}
+    return repeated(operator, wide_args, wide_kwargs, args, result)
+
+
+def repeated(operator: Operator, wide_args: Any, wide_kwargs: Any, args: Any, result: Any) -> Any:
+    """Repeat an operation on wide tensors; ``args`` and ``result`` are from the step."""
     if (kink := _KINKED.get(operator.name)) is not None:
-        wide_args[kink] = args[kink].to(wide_args[kink].dtype)
+        wide_args = [*wide_args[:kink], args[kink].to(wide_args[kink].dtype), *wide_args[kink + 1 :]]
     instead = _INSTEAD.get(operator.name)
     if instead is not None:
         return instead(operator, wide_args, wide_kwargs, result)
@@ -100,6 +105,3 @@ _INSTEAD: Mapping[str, Instead] = {
     "mkldnn_rnn_layer": one_dnn_layer,
     "mkldnn_rnn_layer_backward": one_dnn_layer_backward,
 }
-
-FAILURES = (RuntimeError, NotImplementedError, TypeError, IndexError, ValueError)
-"""Errors that torch raises if an operator does not exist in wider arithmetic or rejects mixed dtypes."""
