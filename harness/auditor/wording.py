@@ -4,7 +4,6 @@ import math
 from collections.abc import Sequence
 
 from harness.auditor.blame import Cause
-from harness.auditor.breaking import overflows_from
 from harness.auditor.end import Ends
 from harness.auditor.naming import bare, known_as
 from harness.auditor.operation import FirstNonfinite, Operation
@@ -21,6 +20,7 @@ from harness.auditor.remedy import (
     of_underflow,
 )
 from harness.exact.operator import LARGEST, SMALLEST, dtype_name
+from harness.findings.closed_form import overflows_from
 from harness.record.audit import AuditKind
 
 Said = tuple[AuditKind, str, str]
@@ -127,7 +127,7 @@ def _of_softmax(first_nonfinite: FirstNonfinite) -> Said:
 
 def _of_overflow(operation: Operation, first_nonfinite: FirstNonfinite) -> Said:
     name, dtype = known_as(operation.name), dtype_name(operation.dtype)
-    limit = overflows_from(operation.name, operation.dtype)
+    limit = overflows_from(operation.name, dtype)
     operand = first_nonfinite.operands[0] if first_nonfinite.operands else None
     if limit is not None and operand is not None:
         sentence = (

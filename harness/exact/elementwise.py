@@ -65,7 +65,7 @@ def to_float(x: arb) -> tuple[float, float]:
 def _function(on_balls: Callable[..., Any], on_floats: Callable[..., Any], arguments: int = 1) -> Operation:
     """Return a function of arrays; ``on_floats`` decides the result at poles and at infinity."""
 
-    def of_balls(*xs: arb) -> arb:
+    def of_balls(*xs: arb) -> Any:
         if all(x.is_finite() for x in xs):
             ball = on_balls(*xs)
             if ball.is_finite():
