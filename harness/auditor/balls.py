@@ -152,7 +152,7 @@ class Exact:
     def of(self, tensor: Tensor, cell: Cell) -> Balls:
         """Return the balls of a tensor; without balls, convert the shadow."""
         if cell.balls is None:
-            cell.balls, cell.in_balls = _lifted(tensor, cell), cell.state.writer < 0
+            cell.balls, cell.in_balls = _lifted(tensor, cell), cell.state.writer is None
             self.left -= _length(tensor)
         return _part(cell.balls, tensor)
 

@@ -16,7 +16,6 @@ from harness.auditor.end import Ends
 from harness.auditor.line import Line
 from harness.auditor.naming import bare
 from harness.auditor.shadow import Cell, Shadows
-from harness.auditor.statistic import NORMALIZATIONS, moved, running
 from harness.exact.doubles import replay
 from harness.exact.operator import NARROW, UNIT, key_of, tensors
 
@@ -100,8 +99,8 @@ class Changes:
     def before(self, call: Call, *, grad: bool) -> None:
         """Save the tensors that an operation is about to change."""
         operator = call.operator
-        if operator.name in NORMALIZATIONS:
-            call.statistics = running(call.args)
+        if operator.name in BATCH_NORMALIZATIONS:
+            call.statistics = _running(call.args)
         elif call.written and not operator.overwrites and (not grad or self._is_buffer(call)):
             state_of = {id(tensor): cell for tensor, cell in zip(call.read, call.cells, strict=True)}
             for tensor in call.written:
@@ -143,7 +142,8 @@ class Changes:
 
     def _persists(self, cell: Cell) -> bool:
         """Whether a storage is a parameter, or existed before the backward pass, as optimizer state does."""
-        return cell.state.leaf is not None or cell.state.writer < self.last_backward
+        writer = cell.state.writer
+        return cell.state.leaf is not None or writer is None or writer.number < self.last_backward
 
     def after(self, call: Call, result: Any, fresh: list[Tensor]) -> None:
         """Compare each change with the same change in float64."""
@@ -154,7 +154,7 @@ class Changes:
             id(tensor): call.before[id(tensor)].clone() if id(tensor) in call.before else tensor.to(torch.float64)
             for tensor in call.read
         }
-        again = replay(call.operator, call.args, call.kwargs, wide, result, lambda _: torch.float64)
+        again = replay(call.operator, call.args, call.kwargs, wide, result)
         leaf_of = {id(tensor): cell.state.leaf for tensor, cell in zip(call.read, call.cells, strict=True)}
         for now, before, exact in _changed(call, wide, again, fresh):
             leaf = leaf_of.get(id(now), None if call.rebound is None else call.rebound[0])
@@ -167,7 +167,7 @@ class Changes:
 
     def _after_statistics(self, call: Call) -> None:
         """Compare running statistics with the exact ones."""
-        for one in moved(call.args, call.statistics):
+        for one in _moved(call.args, call.statistics):
             at = (call.line, call.operator.name, self._format_of[one.now.dtype])
             update = update_of(*at, None, one.before, one.now, one.exact)
             if update is not None:
@@ -210,3 +210,56 @@ def _changed(
     for tensor in call.written:
         if id(tensor) in call.before:
             yield tensor, call.before[id(tensor)], wide[id(tensor)]
+
+
+# Running statistics of batch normalization
+
+BATCH_NORMALIZATIONS = {"native_batch_norm", "cudnn_batch_norm", "miopen_batch_norm", "_native_batch_norm_legit"}
+"""Batch normalizations with the same order of arguments."""
+
+SLOW = 10
+"""Momentum, in unit roundoffs, above which running statistics come close to the statistics of the batch."""
+
+_MEAN, _VARIANCE, _TRAINING, _MOMENTUM = 3, 4, 5, 6
+
+
+@dataclass(frozen=True, slots=True)
+class _Statistic:
+    """A running mean or variance.
+
+    Parameters
+    ----------
+    now
+        The buffer after the update.
+    before, exact
+        Its old value and its exact new value, in float64.
+    gap, share
+        Relative distance from the statistic of the batch, and the share of it that a step covers.
+    """
+
+    now: Tensor
+    before: Tensor
+    exact: Tensor
+    gap: float
+    share: float
+
+
+def _running(args: Any) -> list[Tensor]:
+    """Return float64 copies of the running statistics, if the momentum is small enough to matter."""
+    if len(args) <= _MOMENTUM or not args[_TRAINING] or not isinstance(args[_MEAN], Tensor):
+        return []
+    if not isinstance(args[_VARIANCE], Tensor) or not 0.0 < args[_MOMENTUM] <= SLOW * UNIT[args[_MEAN].dtype]:
+        return []
+    return [args[_MEAN].to(torch.float64, copy=True), args[_VARIANCE].to(torch.float64, copy=True)]
+
+
+def _moved(args: Any, before: list[Tensor]) -> Iterator[_Statistic]:
+    """Yield the running statistics with their exact values."""
+    x = args[0].detach().to(torch.float64).transpose(0, 1).flatten(1)
+    if x.shape[1] < 2:
+        return
+    deviation, momentum = x.std(1), float(args[_MOMENTUM])
+    for index, then, of_batch in zip((_MEAN, _VARIANCE), before, (x.mean(1), deviation.square()), strict=True):
+        scale = torch.maximum(then.abs(), deviation) if index == _MEAN else then.abs()
+        gap = float(torch.linalg.vector_norm(of_batch - then)) / max(float(torch.linalg.vector_norm(scale)), 1e-300)
+        yield _Statistic(args[index], then, then + momentum * (of_batch - then), gap, momentum)

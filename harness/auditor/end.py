@@ -181,7 +181,7 @@ class Ends:
         """Mark a gradient that exists before the backward pass."""
         if parameter.grad is not None and is_followed(parameter.grad):
             state = self._shadows.cell(parameter.grad).state
-            if state.writer < 0:
+            if state.writer is None:
                 state.gradient_of = id(parameter)
 
     def name(self, leaf: int) -> str:
@@ -215,7 +215,7 @@ class Ends:
 
     def _end(self, kind: Kind, name: str, tensor: Tensor, *, leaf: int | None = None) -> None:
         cell = self._shadows.cells.get(key_of(tensor))
-        if cell is None or cell.state.writer < 0 or not tensor.numel():
+        if cell is None or cell.state.writer is None or not tensor.numel():
             return
         error = self._measured(tensor, cell).error if self._shadows.wide and cell.flat is not None else 0.0
         state = Source(cell.state.writer, error, cell.state.spread, cell.state.nan, cell.state.inf, leaf)
@@ -259,7 +259,7 @@ class Ends:
 
     def _update(self, leaf: int, before: Before) -> None:
         cell = self._shadows.cells.get(key_of(before.parameter))
-        if cell is None or cell.flat is None or cell.state.writer < 0:
+        if cell is None or cell.flat is None or cell.state.writer is None:
             return
         self.update(leaf, before.parameter, cell, before.actual, before.shadow)
 

@@ -57,7 +57,6 @@ class Findings:
 
     def __init__(self, watching: Watching) -> None:
         self.watching = watching
-        self.operations: Sequence[Operation] = watching.operations
         self.notes: list[str] = []
         self._found: dict[tuple[tuple[str, int], AuditKind], Found] = {}
         self._exempt: set[int | None] = set()
@@ -66,7 +65,7 @@ class Findings:
         """Return the findings, the worst first."""
         for end in self.watching.ends.found:
             self._follow(end)
-        for wrong, _ in self.watching.indices:
+        for wrong in self.watching.indices:
             self._miscounted(wrong)
         self.notes += self.watching.scaling.notes
         merged = _merged(
@@ -80,15 +79,15 @@ class Findings:
 
     def _follow(self, end: End) -> None:
         state = end.state
-        if state.writer < 0:
+        if state.writer is None:
             return
-        operation = self.operations[state.writer]
+        operation = state.writer
         if state.nan or state.inf or math.isinf(state.error):
             if operation.meant and not state.nan:
                 return
             # An update of a gradient that is rounding error is blamed on the optimizer.
             is_rounding = end.kind is Kind.UPDATE and state.leaf in self._exempt
-            first = blame_not_finite(self.operations, operation, beyond_poles=not is_rounding)
+            first = blame_not_finite(operation, beyond_poles=not is_rounding)
             self._add(first, str(end), is_loss=end.kind is Kind.LOSS and first.operation is operation)
         elif self.watching.full and state.error > limit(end):
             cause = self._cause_of_error(end, operation)
@@ -99,11 +98,11 @@ class Findings:
         if end.kind is Kind.UPDATE:
             if end.state.leaf in self._exempt:
                 return None
-            worst = max((s for s in operation.sources if s.writer >= 0), key=lambda s: s.worst, default=None)
-            if worst is None or max(source.error for source in operation.sources) <= limit(end):
+            worst = operation.worst_source
+            if worst is None or worst.writer is None or max(source.error for source in operation.sources) <= limit(end):
                 return None  # a lost update has its own finding
-            operation = self.operations[worst.writer]
-        cause = blame_error(self.operations, operation)
+            operation = worst.writer
+        cause = blame_error(operation)
         if cause.operation.is_confirmed() is False:
             self.notes.append(
                 f"ball arithmetic contradicts float64 at {known_as(cause.operation.name)} and confirms the step"
@@ -128,9 +127,9 @@ class Findings:
         made = operation
         while made.name in _COPIES and made.sources:
             worst = max(made.sources, key=lambda source: source.error)
-            if worst.writer < 0:
+            if worst.writer is None:
                 break
-            made = self.operations[worst.writer]
+            made = worst.writer
         carried = max(made.read_error, made.unit)
         cancels = carried <= READ_WELL and made.cancelled * carried >= HARMLESS
         if cancels:
@@ -148,9 +147,9 @@ class Findings:
         return cancels
 
     def _add(self, cause: Cause, reaches: str, *, is_loss: bool = False) -> None:
-        kind, sentence, remedy = describe(cause, self.operations, self.watching.ends)
+        kind, sentence, remedy = describe(cause, self.watching.ends)
         if kind is AuditKind.ACCUMULATION:
-            sentence += stalled(self.operations, cause.operation)
+            sentence += stalled(self.watching.operations, cause.operation)
         if kind is AuditKind.OVERFLOW and is_loss and cause.operation.name.startswith("mul"):
             remedy = "use a smaller loss scale, or let torch.amp.GradScaler choose it: it lowers a scale that overflows"
         key = (cause.operation.line.key, kind)
@@ -160,8 +159,7 @@ class Findings:
 
     def _miscounted(self, wrong: Indices) -> None:
         """Trace wrong indices back to the line that counted them."""
-        written = self.operations[wrong.writer]
-        cause = blame_error(self.operations, written) if self.watching.full else Cause(written)
+        cause = blame_error(wrong.writer) if self.watching.full else Cause(wrong.writer)
         kind = AuditKind.ACCUMULATION if is_sum(cause.operation) else AuditKind.INACCURATE
         key = (cause.operation.line.key, kind)
         found = self._found.setdefault(key, Found(cause, kind, wrong.sentence, of_counts()))

@@ -1,6 +1,6 @@
 """Remedies of findings, by operation, format and inputs."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 import torch
 
@@ -78,12 +78,12 @@ def or_wider(what: str, dtype: torch.dtype) -> str:
     return f"{what}, or compute this line in {wider}" if wider else what
 
 
-def of_cancellation(operations: Sequence[Operation], operation: Operation) -> str:
+def of_cancellation(operation: Operation) -> str:
     """Return the remedy of a difference, or of a logarithm near one: the function that does not cancel, if known."""
-    name, writers = bare(operation.name), _writers(operations, operation)
+    name, writers = bare(operation.name), operation.writers
     is_by_number = len(operation.sources) == 1
     if name in LOGARITHMS and writers:
-        return _of_logarithm(operations, writers[0]) or _subtract_first(operation)
+        return _of_logarithm(writers[0]) or _subtract_first(operation)
     if name in {"sub", "rsub", "add"} and is_by_number and writers and 0.25 <= operation.sources[0].largest <= 4.0:
         return _BY_NUMBER.get(bare(writers[0].name)) or _subtract_first(operation)
     return _subtract_first(operation)
@@ -99,8 +99,8 @@ _BY_NUMBER: Mapping[str, str] = {
 """The replacement for a difference from one, by the function that is subtracted."""
 
 
-def _of_logarithm(operations: Sequence[Operation], inner: Operation) -> str | None:
-    name, writers = bare(inner.name), _writers(operations, inner)
+def _of_logarithm(inner: Operation) -> str | None:
+    name, writers = bare(inner.name), inner.writers
     if name not in {"add", "sub", "rsub"} or len(inner.sources) != 1:
         return None
     if name == "add" and writers and bare(writers[0].name) == "exp":
@@ -112,30 +112,26 @@ def _subtract_first(operation: Operation) -> str:
     return or_wider("subtract the common part before squaring or summing", operation.dtype)
 
 
-def _writers(operations: Sequence[Operation], operation: Operation) -> list[Operation]:
-    return [operations[source.writer] for source in operation.sources if source.writer >= 0]
-
-
 def is_sum(operation: Operation) -> bool:
     """Whether an operation adds many terms."""
     return bare(operation.name) in _SUMS
 
 
-def grown_weight(operations: Sequence[Operation], operation: Operation) -> float | None:
+def grown_weight(operation: Operation) -> float | None:
     """Return the size of the largest weight nearby, if it is so large that the run diverges; else ``None``."""
-    most = max((source.largest for source in _weights(operations, operation)), default=0.0)
+    most = max((source.largest for source in _weights(operation)), default=0.0)
     return most if most > GROWN else None
 
 
-def _weights(operations: Sequence[Operation], operation: Operation) -> Iterator[Source]:
+def _weights(operation: Operation) -> Iterator[Source]:
     """Yield the parameters that the operation and those before it read, the nearest first."""
-    waiting, seen = [operation], {operation.number}
+    waiting, seen = [operation], {operation}
     for _ in range(NEAREST):
         if not waiting:
             return
         for source in waiting.pop(0).sources:
             if source.leaf is not None:
                 yield source
-            elif source.writer >= 0 and source.writer not in seen:
+            elif source.writer is not None and source.writer not in seen:
                 seen.add(source.writer)
-                waiting.append(operations[source.writer])
+                waiting.append(source.writer)

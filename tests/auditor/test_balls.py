@@ -11,21 +11,22 @@ import pytest
 import torch
 import torch.nn.functional as F
 from steps import double, healthy_double, wide
-from steps.catalogue import Step, steps_of, wrong_line
+from steps.catalogue import Step, audited, steps_of, wrong_line
 from torch import Tensor, nn
 
 import harness
 from harness.auditor import balls
 from harness.exact import doubles
+from harness.record.audit import Mode
 
 DOUBLE = torch.float64
+MODES: tuple[Mode, ...] = ("balls", "full")
 
 
 @pytest.mark.parametrize("step", steps_of(double), ids=lambda step: step.__name__)
 def test_a_line_in_float64_is_named_that_loses_its_digits(step: Step) -> None:
     """A shadow in float64 would agree in all digits."""
-    with harness.audit() as found:
-        found.returned(step())
+    found = audited(step)
     assert [(finding.file, finding.line) for finding in found.findings][:1] == [wrong_line(step)]
     assert found.record.blind == {}
 
@@ -33,24 +34,19 @@ def test_a_line_in_float64_is_named_that_loses_its_digits(step: Step) -> None:
 @pytest.mark.parametrize("step", steps_of(healthy_double), ids=lambda step: step.__name__)
 def test_a_step_in_float64_that_is_right_is_not_accused(step: Step) -> None:
     """All operations are tracked."""
-    with harness.audit() as found:
-        found.returned(step())
-    assert found.findings == ()
-    assert found.record.blind == {}
+    found = audited(step)
+    assert (found.findings, found.record.blind) == ((), {})
 
 
 @pytest.mark.parametrize("step", steps_of(wide), ids=lambda step: step.__name__)
 def test_what_float64_loses_as_well_is_seen_by_balls_alone(step: Step, monkeypatch: pytest.MonkeyPatch) -> None:
     """A shadow in float64 agrees with the float32 step in all digits. Small steps have balls by default."""
-    for mode in ("balls", "full"):
-        with harness.audit(mode=mode) as found:
-            found.returned(step())
+    for mode in MODES:
+        found = audited(step, mode)
         assert [(finding.file, finding.line) for finding in found.findings][:1] == [wrong_line(step)]
         assert found.findings[0].oracle == "ball arithmetic"
     monkeypatch.setattr(balls, "FEW", 0)
-    with harness.audit() as beside_float64:
-        beside_float64.returned(step())
-    assert beside_float64.findings == ()
+    assert audited(step).findings == ()
 
 
 def rows() -> Tensor:
