@@ -171,7 +171,6 @@ def _errors_along(watching: Watching) -> Iterator[Stretch]:
     stretches = groupby(watching.operations, key=lambda operation: (operation.line, operation.backward))
     for (line, backward), operations in islice(stretches, STRETCHES):
         worst = max(operations, key=lambda operation: operation.worst)
-        at = {name: value for name, value in place(line).items() if name != "caller"}
         is_finite = math.isfinite(worst.worst) and not worst.nan
         error = worst.worst if is_finite else None
-        yield Stretch(**at, backward=backward, operation=known_as(worst.name), error=error)
+        yield Stretch(**place(line), backward=backward, operation=known_as(worst.name), error=error)

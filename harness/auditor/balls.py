@@ -14,8 +14,8 @@ from torch import Tensor
 from harness.auditor.call import Call
 from harness.auditor.shadow import Cell
 from harness.exact.by_rows import BY_ROWS, PRODUCTS
-from harness.exact.elementwise import ELEMENTWISE, PRECISION, Balls
-from harness.exact.operator import FLOATING, Operator, tensors
+from harness.exact.elementwise import ELEMENTWISE, PRECISION, Balls, strided
+from harness.exact.operator import FLOATING, Operator, length_of, tensors
 from harness.exact.operators import NOT_OURS, OPERATIONS, UNKNOWN, carried_out, of_each
 from harness.floats import to_arb
 
@@ -153,7 +153,7 @@ class Exact:
         """Return the balls of a tensor; without balls, convert the shadow."""
         if cell.balls is None:
             cell.balls, cell.in_balls = _lifted(tensor, cell), cell.state.writer is None
-            self.left -= _length(tensor)
+            self.left -= length_of(tensor)
         return _part(cell.balls, tensor)
 
     def keep(self, call: Call, tensor: Tensor, cell: Cell, values: Balls) -> None:
@@ -232,17 +232,12 @@ def _is_known(ball: arb) -> bool:
 def _lifted(tensor: Tensor, cell: Cell) -> Balls:
     """Return the shadow of a storage as a row of balls."""
     assert cell.flat is not None
-    return to_arb(torch.as_strided(cell.flat, (_length(tensor),), (1,), 0).numpy(force=True))
-
-
-def _length(tensor: Tensor) -> int:
-    return tensor.untyped_storage().nbytes() // tensor.element_size()
+    return to_arb(torch.as_strided(cell.flat, (length_of(tensor),), (1,), 0).numpy(force=True))
 
 
 def _part(flat: Balls, tensor: Tensor) -> Balls:
     """Return the view of a storage that belongs to a tensor."""
-    strides = [stride * flat.itemsize for stride in tensor.stride()]
-    return np.lib.stride_tricks.as_strided(flat[tensor.storage_offset() :], tensor.shape, strides)
+    return strided(flat, tensor.shape, tensor.stride(), int(tensor.storage_offset()))
 
 
 def _cost(call: Call, written: list[Tensor]) -> int:

@@ -9,7 +9,7 @@ from torch import Tensor
 from harness.auditor.call import Call
 from harness.auditor.naming import bare
 from harness.auditor.operation import Operation
-from harness.auditor.remedy import of_counts
+from harness.auditor.remedy import COUNTS
 from harness.exact.operator import FLOATING, NARROW, UNIT, dtype_name
 
 _ROUNDS = {"round", "floor", "ceil", "trunc", "frac"}
@@ -41,7 +41,7 @@ def stands_still(call: Call, total: Tensor) -> tuple[str, str] | None:
         return None
     name, at = dtype_name(total.dtype), float(total[is_lost].flatten()[0])
     sentence = f"the count does not change any more: {name} has not every integer above {1 / UNIT[total.dtype]:,.0f}"
-    return f"{sentence}, and it is at {at:,.0f}", of_counts()
+    return f"{sentence}, and it is at {at:,.0f}", COUNTS
 
 
 @dataclass(frozen=True, slots=True)

@@ -166,14 +166,15 @@ class Ends:
             return
         self._parts.add(part)
         self._shadows.leaves[part[0]] = id(tensor)
+        is_new = id(tensor) not in self._leaves
         with torch._C._DisableAutocast(), torch.no_grad():
             self._shadows.cell(tensor).state.leaf = id(tensor)
-        if id(tensor) not in self._leaves:
+            if is_new:
+                self._meet_gradient(tensor)
+        if is_new:
             self._leaves[id(tensor)] = tensor
             if tensor.grad is None:
                 self.without_gradient.append(tensor)
-            with torch._C._DisableAutocast(), torch.no_grad():
-                self._meet_gradient(tensor)
             self._handles.append(tensor.register_post_accumulate_grad_hook(self._gradient))
         self._met[id(tensor)] = part[0]
 

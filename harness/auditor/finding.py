@@ -12,11 +12,11 @@ from harness.auditor.blame import Cause, blame_error, blame_not_finite
 from harness.auditor.counting import Indices
 from harness.auditor.end import End, Kind
 from harness.auditor.fair import is_small
-from harness.auditor.line import place
+from harness.auditor.line import place_and_caller
 from harness.auditor.lost_update import lost_updates
 from harness.auditor.naming import known_as
 from harness.auditor.operation import Operation
-from harness.auditor.remedy import is_sum, of_counts
+from harness.auditor.remedy import COUNTS, is_sum
 from harness.auditor.watching import Watching
 from harness.auditor.wording import describe, digits, stalled
 from harness.exact.operator import UNIT, dtype_name
@@ -162,7 +162,7 @@ class Findings:
         cause = blame_error(wrong.writer) if self.watching.full else Cause(wrong.writer)
         kind = AuditKind.ACCUMULATION if is_sum(cause.operation) else AuditKind.INACCURATE
         key = (cause.operation.line.key, kind)
-        found = self._found.setdefault(key, Found(cause, kind, wrong.sentence, of_counts()))
+        found = self._found.setdefault(key, Found(cause, kind, wrong.sentence, COUNTS))
         found.reaches.append("indices")
 
     def _remarks(self) -> Iterator[AuditFinding]:
@@ -174,7 +174,9 @@ class Findings:
                 "times": remark.times,
                 "law": _LAWS.get((remark.kind, remark.operation)),
             }
-            yield AuditFinding(**place(remark.line), **facts, operation=known_as(remark.operation), dtype=remark.dtype)
+            yield AuditFinding(
+                **place_and_caller(remark.line), **facts, operation=known_as(remark.operation), dtype=remark.dtype
+            )
 
 
 def _harmless(operation: Operation) -> str:
@@ -200,7 +202,7 @@ _LAWS: Mapping[tuple[AuditKind, str], str] = {
 def _of_cause(found: Found) -> AuditFinding:
     operation = found.cause.operation
     return AuditFinding(
-        **place(operation.line),
+        **place_and_caller(operation.line),
         kind=found.kind,
         sentence=found.sentence,
         remedy=found.remedy,

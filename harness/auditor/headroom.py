@@ -45,9 +45,8 @@ def headroom(watching: Watching, *, most: int | None = None) -> list[Headroom]:
 
 
 def _record(room: Room) -> Headroom:
-    at = {name: value for name, value in place(room.line).items() if name != "caller"}
     return Headroom(
-        **at,
+        **place(room.line),
         operation=known_as(room.operation),
         dtype=dtype_name(room.dtype),
         backward=room.backward,

@@ -39,7 +39,8 @@ _OF_UNDERFLOW: Mapping[str, str] = {
     "_softmax": "work with logits: use F.log_softmax or F.cross_entropy",
 }
 
-_COUNTS = "count in an integer dtype such as torch.int64, and convert the result"
+COUNTS = "count in an integer dtype such as torch.int64, and convert the result"
+"""Remedy of a count or an index that its format cannot hold."""
 
 
 def of_overflow(operation: Operation) -> str:
@@ -65,11 +66,6 @@ def of_sum(operation: Operation) -> str:
     if wider is None:
         return "use pairwise summation instead of one term at a time, or math.fsum"
     return f"sum in {wider} (`dtype=torch.{wider}`), or use pairwise summation instead of one term at a time"
-
-
-def of_counts() -> str:
-    """Return the remedy of a count or an index that its format cannot hold."""
-    return _COUNTS
 
 
 def or_wider(what: str, dtype: torch.dtype) -> str:

@@ -14,7 +14,7 @@ from harness.auditor.measure import extent
 from harness.auditor.narrowing import Narrowing
 from harness.auditor.operation import Source
 from harness.exact.elementwise import Balls
-from harness.exact.operator import UNIT, key_of
+from harness.exact.operator import UNIT, key_of, length_of, whole
 
 _SELDOM, _LITTLE = 2048, 1 << 20
 """New storages and shadow bytes between searches for freed storages."""
@@ -103,12 +103,12 @@ class Shadows:
 
     def restart(self, cell: Cell, tensor: Tensor) -> None:
         """Replace the shadow by a copy of the values."""
-        length = tensor.untyped_storage().nbytes() // tensor.element_size()
+        length = length_of(tensor)
         self._made_bytes += length * torch.float64.itemsize
         if not length:
             cell.flat, cell.length = torch.empty(0, dtype=torch.float64, device=tensor.device), 0
             return
-        cell.flat = torch.as_strided(tensor.detach(), (length,), (1,), 0).to(torch.float64, copy=True)
+        cell.flat = whole(tensor.detach()).to(torch.float64, copy=True)
         cell.length = length
         cell.balls, cell.in_balls = None, False
 
@@ -123,7 +123,7 @@ class Shadows:
         if values is None:
             self.restart(cell, tensor)
             return cell
-        length = storage.nbytes() // tensor.element_size()
+        length = length_of(tensor)
         self._made_bytes += length * torch.float64.itemsize
         cell.length = length
         if _is_laid_out_as(values, tensor, length):
@@ -156,7 +156,7 @@ class Shadows:
 
 
 def _fits(cell: Cell, tensor: Tensor) -> bool:
-    return cell.length == tensor.untyped_storage().nbytes() // tensor.element_size()
+    return cell.length == length_of(tensor)
 
 
 def _is_laid_out_as(values: Tensor, tensor: Tensor, length: int) -> bool:
@@ -165,5 +165,5 @@ def _is_laid_out_as(values: Tensor, tensor: Tensor, length: int) -> bool:
         and values.stride() == tensor.stride()
         and values.shape == tensor.shape
         and values.storage_offset() == tensor.storage_offset() == 0
-        and values.untyped_storage().nbytes() == length * values.element_size()
+        and length_of(values) == length
     )

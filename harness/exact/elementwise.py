@@ -4,7 +4,7 @@ Each function follows the mathematical definition, not the algorithm of the kern
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -26,6 +26,11 @@ _LARGEST, _SMALLEST = np.finfo(np.float64).max, 5e-324
 def array(values: Any) -> Balls:
     """Return an object array, also for a single ball."""
     return np.asarray(values, dtype=object)
+
+
+def strided(flat: Balls, size: Sequence[int], stride: Sequence[int], offset: int) -> Balls:
+    """Return a view of a row of balls, as torch has it of a storage."""
+    return np.lib.stride_tricks.as_strided(flat[offset:], size, [step * flat.itemsize for step in stride])
 
 
 ZERO, ONE, TWO = array(arb(0)), array(arb(1)), array(arb(2))
@@ -109,12 +114,12 @@ _pairs_larger = np.frompyfunc(_larger, 2, 1)
 
 
 def larger(a: Balls, b: Balls) -> Balls:
-    """Return the larger one of each pair; NaN if one of them is."""
+    """Return the maximum of each pair, or NaN if either is NaN."""
     return array(_pairs_larger(a, b))
 
 
 def smaller(a: Balls, b: Balls) -> Balls:
-    """Return the smaller one of each pair; NaN if one of them is."""
+    """Return the minimum of each pair, or NaN if either is NaN."""
     return array(-larger(-a, -b))
 
 

@@ -100,6 +100,16 @@ def key_of(tensor: Tensor) -> int:
     return int(tensor.untyped_storage()._cdata)
 
 
+def length_of(tensor: Tensor) -> int:
+    """Return the number of elements of a tensor's storage."""
+    return tensor.untyped_storage().nbytes() // tensor.element_size()
+
+
+def whole(tensor: Tensor) -> Tensor:
+    """Return all elements of a tensor's storage as a row."""
+    return torch.as_strided(tensor, (length_of(tensor),), (1,), 0)
+
+
 def dtype_name(dtype: torch.dtype) -> str:
     """Return ``float32`` for ``torch.float32``."""
     return str(dtype).removeprefix("torch.")

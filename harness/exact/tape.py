@@ -9,7 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
 from .location import Line, line_that_asked
-from .operator import operator_of
+from .operator import operator_of, whole
 from .step import Step, View, is_floating
 
 MOST_STEPS = 1024
@@ -118,7 +118,7 @@ class Recorder(TorchDispatchMode):
         if storage._cdata not in self._number_of:
             self._number_of[storage._cdata] = number = len(self.tape.length)
             self._held.append(storage)
-            flat = _flat(tensor)
+            flat = whole(tensor.detach())
             self.tape.length.append(flat.numel())
             if not made:
                 self.tape.started[number] = flat.double()
@@ -127,9 +127,3 @@ class Recorder(TorchDispatchMode):
 
 def _copy(tensor: Tensor) -> Tensor:
     return tensor.detach().to(torch.float64, copy=True)
-
-
-def _flat(tensor: Tensor) -> Tensor:
-    """Return the whole storage of a tensor as a row."""
-    length = tensor.untyped_storage().nbytes() // tensor.element_size()
-    return tensor.detach().as_strided((length,), (1,), 0)

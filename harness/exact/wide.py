@@ -5,12 +5,11 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import torch
 from flint import ctx
-from numpy.lib.stride_tricks import as_strided
 from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
 
 from harness.exact.doubles import repeated
-from harness.exact.elementwise import PRECISION, middle, to_float
+from harness.exact.elementwise import PRECISION, middle, strided, to_float
 from harness.exact.operator import FAILURES
 from harness.exact.operators import UNKNOWN, carried_out
 from harness.exact.step import Step, View, is_view
@@ -94,8 +93,7 @@ class Balls:
 
     def part(self, shadow: Any, view: View) -> Any:
         """The part of a shadow that a view shows; changing it changes the shadow."""
-        size = shadow.itemsize
-        return as_strided(shadow[view.offset :], view.size, [size * step for step in view.stride])
+        return strided(shadow, view.size, view.stride, view.offset)
 
     def put(self, part: Any, values: Any) -> None:
         """Overwrite a part."""
