@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from harness.findings.closed_form import overflows_from
+from harness.findings.closed_form import FORMS, form_value, overflows_from, reaches
+from harness.floats import FORMATS, from_ordinal, to_ordinal
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
@@ -24,3 +25,23 @@ def test_a_function_overflows_at_its_closed_form_and_not_before(operation: str, 
 def test_other_functions_have_no_such_number() -> None:
     """A logarithm does not overflow."""
     assert overflows_from("log", "float32") is None
+
+
+@pytest.mark.parametrize("name", [name for name in FORMS if name != "max + ulp/2"])
+@pytest.mark.parametrize("dtype", ["bfloat16", "float32", "float64"])
+def test_a_form_lies_between_two_floats_or_on_one(name: str, dtype: str) -> None:
+    """`first` is the first float at or beyond the form."""
+    format_ = FORMATS[dtype]
+    form = form_value(name, dtype, 8)
+    near = torch.tensor(float(form), dtype=torch.float64).to(format_.dtype)
+    around = [float(from_ordinal(to_ordinal(near) + step, format_)) for step in (-2, 2)]
+    assert [reaches(value, form) for value in around] == [False, True]
+    assert [reaches(value, form, falling=True) for value in around] == [True, False]
+
+
+@pytest.mark.parametrize("dtype", FORMATS)
+def test_no_number_of_a_format_reaches_half_an_ulp_above_its_largest(dtype: str) -> None:
+    """Only a count or infinity does."""
+    format_ = FORMATS[dtype]
+    form = form_value("max + ulp/2", dtype, 8)
+    assert [reaches(value, form) for value in (format_.max, float("inf"))] == [False, True]
