@@ -167,12 +167,12 @@ class Changes:
 
     def _after_statistics(self, call: Call) -> None:
         """Compare running statistics with the exact ones."""
-        for one in _moved(call.args, call.statistics):
-            at = (call.line, call.operator.name, self._format_of[one.now.dtype])
-            update = update_of(*at, None, one.before, one.now, one.exact)
+        for now, before, exact, gap in _moved(call.args, call.statistics):
+            at = (call.line, call.operator.name, self._format_of[now.dtype])
+            update = update_of(*at, None, before, now, exact)
             if update is not None:
-                name = self._ends.buffers.get(key_of(one.now), "of batch_norm")
-                self.updates.append(replace(update, gap=one.gap, share=one.share, buffer=name))
+                name = self._ends.buffers.get(key_of(now), "of batch_norm")
+                self.updates.append(replace(update, gap=gap, share=float(call.args[_MOMENTUM]), buffer=name))
 
     def rebound(self, call: Call, now: Tensor) -> None:
         """Compare a parameter that is replaced instead of changed, as in ``w = w - rate * gradient``."""
@@ -223,27 +223,6 @@ SLOW = 10
 _MEAN, _VARIANCE, _TRAINING, _MOMENTUM = 3, 4, 5, 6
 
 
-@dataclass(frozen=True, slots=True)
-class _Statistic:
-    """A running mean or variance.
-
-    Parameters
-    ----------
-    now
-        The buffer after the update.
-    before, exact
-        Its old value and its exact new value, in float64.
-    gap, share
-        Relative distance from the statistic of the batch, and the share of it that a step covers.
-    """
-
-    now: Tensor
-    before: Tensor
-    exact: Tensor
-    gap: float
-    share: float
-
-
 def _running(args: Any) -> list[Tensor]:
     """Return float64 copies of the running statistics, if the momentum is small enough to matter."""
     if len(args) <= _MOMENTUM or not args[_TRAINING] or not isinstance(args[_MEAN], Tensor):
@@ -253,8 +232,8 @@ def _running(args: Any) -> list[Tensor]:
     return [args[_MEAN].to(torch.float64, copy=True), args[_VARIANCE].to(torch.float64, copy=True)]
 
 
-def _moved(args: Any, before: list[Tensor]) -> Iterator[_Statistic]:
-    """Yield the running statistics with their exact values."""
+def _moved(args: Any, before: list[Tensor]) -> Iterator[tuple[Tensor, Tensor, Tensor, float]]:
+    """Yield each running statistic: new, old and exact value, and relative distance from that of the batch."""
     x = args[0].detach().to(torch.float64).transpose(0, 1).flatten(1)
     if x.shape[1] < 2:
         return
@@ -262,4 +241,4 @@ def _moved(args: Any, before: list[Tensor]) -> Iterator[_Statistic]:
     for index, then, of_batch in zip((_MEAN, _VARIANCE), before, (x.mean(1), deviation.square()), strict=True):
         scale = torch.maximum(then.abs(), deviation) if index == _MEAN else then.abs()
         gap = float(torch.linalg.vector_norm(of_batch - then)) / max(float(torch.linalg.vector_norm(scale)), 1e-300)
-        yield _Statistic(args[index], then, then + momentum * (of_batch - then), gap, momentum)
+        yield args[index], then, then + momentum * (of_batch - then), gap

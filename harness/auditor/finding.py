@@ -1,10 +1,9 @@
 """Findings of an audit: wrong results traced back to lines, violated rules, and lost updates."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -16,7 +15,7 @@ from harness.auditor.line import place_and_caller
 from harness.auditor.lost_update import lost_updates
 from harness.auditor.naming import known_as
 from harness.auditor.operation import Operation
-from harness.auditor.remedy import COUNTS, is_sum
+from harness.auditor.remedy import COUNTS, LAWS, is_sum
 from harness.auditor.watching import Watching
 from harness.auditor.wording import describe, digits, stalled
 from harness.exact.operator import UNIT, dtype_name
@@ -71,7 +70,7 @@ class Findings:
         merged = _merged(
             [
                 *map(_of_cause, self._found.values()),
-                *self._remarks(),
+                *self.watching.rules.findings.values(),
                 *lost_updates(self.watching.changes.updates, self.watching.ends),
             ]
         )
@@ -165,38 +164,12 @@ class Findings:
         found = self._found.setdefault(key, Found(cause, kind, wrong.sentence, COUNTS))
         found.reaches.append("indices")
 
-    def _remarks(self) -> Iterator[AuditFinding]:
-        for remark in self.watching.rules.remarks.values():
-            facts: dict[str, Any] = {
-                "kind": remark.kind,
-                "sentence": remark.sentence,
-                "remedy": remark.remedy,
-                "times": remark.times,
-                "law": _LAWS.get((remark.kind, remark.operation)),
-            }
-            yield AuditFinding(
-                **place_and_caller(remark.line), **facts, operation=known_as(remark.operation), dtype=remark.dtype
-            )
-
 
 def _harmless(operation: Operation) -> str:
     """Return a note on a harmless loss of digits."""
     at = f"{cell(Path(operation.line.file).name)}:{operation.line.number}"
     how = f"{known_as(operation.name)} at {at} has {digits(operation.worst, operation)} left"
     return f"{how}, since its terms cancel: harmless, because the error of the loss is small compared with these terms"
-
-
-_LAWS: Mapping[tuple[AuditKind, str], str] = {
-    (AuditKind.OVERFLOW, "exp"): "finite_on_extreme_logits --contract softmax",
-    (AuditKind.OVERFLOW, "expm1"): "finite_on_extreme_logits --contract softmax",
-    (AuditKind.UNDERFLOW, "exp"): "digits_not_lost --contract softmax",
-    (AuditKind.POLE, "log"): "finite_on_extreme_logits --contract log_softmax",
-    (AuditKind.MASKED, "_softmax"): "fully_masked_row --contract masked_softmax",
-    (AuditKind.CANCELLATION, "sub"): "digits_kept_at_an_offset --contract variance",
-    (AuditKind.CLAMPED, "binary_cross_entropy"): "gradient_not_lost --contract binary_cross_entropy_with_logits",
-    (AuditKind.INACCURATE, "softplus"): "value --contract softplus",
-}
-"""Laws of contracts that describe a finding, by its kind and operation."""
 
 
 def _of_cause(found: Found) -> AuditFinding:
@@ -209,7 +182,7 @@ def _of_cause(found: Found) -> AuditFinding:
         operation=known_as(operation.name),
         dtype=dtype_name(operation.dtype),
         backward=operation.backward,
-        law=None if operation.backward else _LAWS.get((found.kind, operation.name)),
+        law=None if operation.backward else LAWS.get((found.kind, operation.name)),
         reaches=tuple(dict.fromkeys(found.reaches)),
         oracle=_oracle_of(found.cause),
     )

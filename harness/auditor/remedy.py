@@ -6,6 +6,7 @@ import torch
 
 from harness.auditor.naming import bare
 from harness.auditor.operation import Operation, Source
+from harness.record.audit import AuditKind
 
 LOGARITHMS = {"log", "log2", "log10", "log1p"}
 DIVISIONS = {"div", "reciprocal", "addcdiv"}
@@ -131,3 +132,16 @@ def _weights(operation: Operation) -> Iterator[Source]:
             elif source.writer is not None and source.writer not in seen:
                 seen.add(source.writer)
                 waiting.append(source.writer)
+
+
+LAWS: Mapping[tuple[AuditKind, str], str] = {
+    (AuditKind.OVERFLOW, "exp"): "finite_on_extreme_logits --contract softmax",
+    (AuditKind.OVERFLOW, "expm1"): "finite_on_extreme_logits --contract softmax",
+    (AuditKind.UNDERFLOW, "exp"): "digits_not_lost --contract softmax",
+    (AuditKind.POLE, "log"): "finite_on_extreme_logits --contract log_softmax",
+    (AuditKind.MASKED, "_softmax"): "fully_masked_row --contract masked_softmax",
+    (AuditKind.CANCELLATION, "sub"): "digits_kept_at_an_offset --contract variance",
+    (AuditKind.CLAMPED, "binary_cross_entropy"): "gradient_not_lost --contract binary_cross_entropy_with_logits",
+    (AuditKind.INACCURATE, "softplus"): "value --contract softplus",
+}
+"""Laws of contracts that describe a finding, by its kind and operation."""
