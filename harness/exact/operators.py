@@ -23,14 +23,14 @@ UNKNOWN = (*FAILURES, KeyError, ZeroDivisionError, OverflowError, AttributeError
 """Errors of operations, or of arguments, that ball arithmetic does not have."""
 
 MOVES = frozenset({
-    "cat", "constant_pad_nd", "diag_embed", "embedding", "flip", "gather", "index",
-    "index_select", "masked_select", "repeat", "roll", "select_backward", "slice_backward",
-    "stack", "take", "tril", "triu", "_unsafe_view", "diagonal_backward",
-    "select_scatter", "slice_scatter", "scatter",
+    "cat", "constant_pad_nd", "diag_embed", "diagonal_backward", "embedding", "flip", "gather", "index",
+    "index_select", "masked_select", "repeat", "roll", "scatter", "select_backward", "select_scatter",
+    "slice_backward", "slice_scatter", "stack", "take", "tril", "triu", "_unsafe_view",
 })  # fmt: skip
 """Operations that only move numbers or pad them with zeros."""
 
 COPIES = frozenset({"clone", "_to_copy"})
+"""Operations that change at most the format."""
 
 PICKED = {"max", "min", "sort", "topk", "kthvalue", "median"}
 """Operations that return indices next to values."""
