@@ -2,10 +2,10 @@
 
 Modules, in the order in which a step passes through them:
 
-* ``watching`` intercepts every operation. ``operator`` reads its schema, and ``line`` finds the line that called it.
-* ``shadow`` keeps copies of storages in wider arithmetic, and ``replay`` repeats operations on these copies.
-* ``exact`` repeats operations in ball arithmetic; ``ball``, ``ball_by_rows`` and ``ball_by_place`` define them.
-* ``measure`` compares results, ``noting`` stores an ``operation`` for each, and ``rules`` need no comparison.
+* ``watching`` intercepts every operation, and ``line`` finds the line that called it.
+* ``shadow`` keeps copies of storages in float64, on which ``harness.exact`` repeats the operations.
+* ``balls`` repeats operations in ball arithmetic, within a budget.
+* ``measure`` compares results, ``result`` stores an ``operation`` for each, and ``rules`` need no comparison.
 * ``end`` collects losses, gradients, updates, buffers and outputs. ``blame`` traces a wrong one back to a line.
 * ``wording`` and ``remedy`` describe the cause, and ``headroom`` reports lines that are close to breaking.
 * ``audit`` is the context manager, and ``plan`` runs an audit in another process.

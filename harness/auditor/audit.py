@@ -3,23 +3,29 @@
 import math
 import time
 import warnings
+from collections.abc import Iterator
+from itertools import groupby, islice
 from types import TracebackType
 from typing import Any, Self
 
 import torch
 
 from harness.auditor.end import Kind
-from harness.auditor.error_by_line import errors_along
 from harness.auditor.finding import Findings
 from harness.auditor.headroom import headroom
+from harness.auditor.line import place
+from harness.auditor.naming import known_as
 from harness.auditor.operation import Source
 from harness.auditor.watching import Watching
 from harness.execution.logbook import notebook
-from harness.record.audit import Audit, AuditFinding, Headroom, Mode, WhatIf
+from harness.record.audit import Audit, AuditFinding, Headroom, Mode, Stretch, WhatIf
 from harness.wording.audit import audit_html, audit_text
 
 NARROWEST = 20
 """Maximum number of lines whose headroom is recorded."""
+
+STRETCHES = 200
+"""Maximum number of recorded stretches; later ones appear only in findings."""
 
 
 class audit:  # noqa: N801 - read as a function: `with harness.audit() as found:`
@@ -54,7 +60,7 @@ class audit:  # noqa: N801 - read as a function: `with harness.audit() as found:
         self.mode: Mode = mode
         self.what_if = what_if
         asked = {"full": mode != "events", "balls": mode == "balls"}
-        self._watching = Watching(**asked, narrow_in=torch.float64, what_if=what_if)
+        self._watching = Watching(**asked, what_if=what_if)
         self._record: Audit | None = None
 
     def __enter__(self) -> Self:
@@ -113,7 +119,7 @@ class audit:  # noqa: N801 - read as a function: `with harness.audit() as found:
                 blind=dict(watching.blind),
                 operations=len(watching.operations),
                 ends=len(watching.ends.found),
-                errors=tuple(errors_along(watching)) if watching.full else (),
+                errors=tuple(_errors_along(watching)) if watching.full else (),
                 loss_error=_error_of(losses[-1].state) if losses and watching.full else None,
                 loss_in_balls=bool(losses) and losses[-1].in_balls,
                 duration_s=time.perf_counter() - self._began,
@@ -158,3 +164,13 @@ class audit:  # noqa: N801 - read as a function: `with harness.audit() as found:
 def _error_of(loss: Source) -> float | None:
     """Return the error of a loss; ``None`` if the loss is not finite."""
     return None if loss.nan or loss.inf or math.isinf(loss.error) else loss.error
+
+
+def _errors_along(watching: Watching) -> Iterator[Stretch]:
+    """Yield consecutive operations of a line, with their largest error."""
+    stretches = groupby(watching.operations, key=lambda operation: (operation.line, operation.backward))
+    for (line, backward), operations in islice(stretches, STRETCHES):
+        worst = max(operations, key=lambda operation: operation.worst)
+        is_finite = math.isfinite(worst.worst) and not worst.nan
+        error = worst.worst if is_finite else None
+        yield Stretch(**place(line), backward=backward, operation=known_as(worst.name), error=error)

@@ -7,12 +7,11 @@ found too.
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.auditor.naming import bare
 from harness.auditor.operation import FirstNonfinite, Operation, Source
-from harness.auditor.operator import SMALLEST_NORMAL
+from harness.exact.operator import SMALLEST_NORMAL
 
 UPSTREAM = 0.5
 """Input error above which a pole is not blamed on the operation that hits it."""
@@ -47,7 +46,7 @@ class Cause:
     then: Operation | None = None
 
 
-def blame_not_finite(operations: Sequence[Operation], operation: Operation, *, beyond_poles: bool = True) -> Cause:
+def blame_not_finite(operation: Operation, *, beyond_poles: bool = True) -> Cause:
     """Return the first operation that had finite inputs; infinities of a mask count as finite.
 
     With ``beyond_poles``, a pole is blamed on the operation whose result was wrong there.
@@ -56,36 +55,37 @@ def blame_not_finite(operations: Sequence[Operation], operation: Operation, *, b
         sources = operation.sources
         found = (
             [s for s in sources if s.nan]
-            or [s for s in sources if s.inf and not _is_meant(operations, s)]
+            or [s for s in sources if s.inf and not _is_meant(s)]
             or [s for s in sources if math.isinf(s.error) and not s.inf]
         )
-        made = [source.writer for source in found if source.writer >= 0]
+        made = [source.writer for source in found if source.writer is not None]
         if not made:
-            return _born(operations, operation, beyond_poles=beyond_poles)
-        operation = operations[min(made)]
+            return _born(operation, beyond_poles=beyond_poles)
+        operation = min(made, key=lambda one: one.number)
 
 
-def _is_meant(operations: Sequence[Operation], source: Source) -> bool:
-    return source.writer < 0 or operations[source.writer].meant
+def _is_meant(source: Source) -> bool:
+    return source.writer is None or source.writer.meant
 
 
-def _born(operations: Sequence[Operation], operation: Operation, *, beyond_poles: bool) -> Cause:
+def _born(operation: Operation, *, beyond_poles: bool) -> Cause:
     sources, first_nonfinite = operation.sources, operation.first_nonfinite
-    if any(s.writer < 0 and (s.nan or (s.inf and not operation.nan)) for s in sources):
+    if any(s.writer is None and (s.nan or (s.inf and not operation.nan)) for s in sources):
         return Cause(operation, is_data=True)
     if first_nonfinite is None or not beyond_poles:
         return Cause(operation)
     if not first_nonfinite.again:
-        return _blame_emptied(operation, _emptied_divisor(operations, operation, first_nonfinite))
+        return _blame_emptied(operation, _emptied_divisor(operation, first_nonfinite))
     # The exact operands have no pole: blame the operation that made them wrong.
-    wrong = [source for source in sources if source.writer >= 0 and source.worst >= UPSTREAM]
+    worst = operation.worst_source
+    wrong = worst is not None and worst.worst >= UPSTREAM
     is_finite_in_truth = first_nonfinite.exact is not None and math.isfinite(first_nonfinite.exact)
-    emptied = _emptied(operations, operation, is_finite_in_truth=is_finite_in_truth)
+    emptied = _emptied(operation, is_finite_in_truth=is_finite_in_truth)
     if emptied is not None and not (wrong and is_finite_in_truth):
         return _blame_emptied(operation, emptied)
-    if not wrong or not is_finite_in_truth:
-        return Cause(_emptied_sum(operations, operation) or operation)
-    return blame_error(operations, operations[max(wrong, key=lambda source: source.worst).writer])
+    if worst is None or worst.writer is None or not wrong or not is_finite_in_truth:
+        return Cause(_emptied_sum(operation) or operation)
+    return blame_error(worst.writer)
 
 
 def _blame_emptied(operation: Operation, emptied: Operation | None) -> Cause:
@@ -101,61 +101,44 @@ def _blame_emptied(operation: Operation, emptied: Operation | None) -> Cause:
 _NEVER_ZERO = {"exp", "exp2", "sigmoid", "softplus", "_softmax", "cosh", "erfc"}
 """Functions whose result is zero only by underflow, or at infinity."""
 
-_MOVES = {"index", "gather", "clone", "_to_copy", "masked_select", "index_select", "select", "cat", "neg"}
 
-
-def _emptied(operations: Sequence[Operation], pole: Operation, *, is_finite_in_truth: bool) -> Operation | None:
+def _emptied(pole: Operation, *, is_finite_in_truth: bool) -> Operation | None:
     """Return the operation whose result underflowed to the zero at which there is a pole; ``None`` if there is none."""
     if pole.first_nonfinite is None or 0.0 not in pole.first_nonfinite.operands:
         return None
-    for source in pole.sources if is_finite_in_truth else ():
-        made = operations[source.writer] if source.writer >= 0 else None
-        if made is not None and made.has_emptied:
-            return _first_emptied(operations, made)
-    for source in pole.sources:
-        made = operations[source.writer] if source.writer >= 0 else None
-        while made is not None and bare(made.name) in _MOVES and made.sources and made.sources[0].writer >= 0:
-            made = operations[made.sources[0].writer]
-        if made is not None and bare(made.name) in _NEVER_ZERO and not any(s.inf for s in made.sources):
-            return made
-    return None
+    emptied = [made for made in pole.writers if made.has_emptied] if is_finite_in_truth else []
+    if emptied:
+        return _first_emptied(emptied[0])
+    computed = [made.computed for made in pole.writers]
+    always_positive = [made for made in computed if bare(made.name) in _NEVER_ZERO]
+    return next((made for made in always_positive if not any(s.inf for s in made.sources)), None)
 
 
-def _emptied_divisor(
-    operations: Sequence[Operation], operation: Operation, first_nonfinite: FirstNonfinite
-) -> Operation | None:
+def _emptied_divisor(operation: Operation, first_nonfinite: FirstNonfinite) -> Operation | None:
     """Return the operation that underflows, if a division by a subnormal result of it overflows."""
     divisor = first_nonfinite.operands[1] if len(first_nonfinite.operands) > 1 else None
     if bare(operation.name) != "div" or not divisor or abs(divisor) >= SMALLEST_NORMAL[operation.dtype]:
         return None
-    written = [operations[source.writer] for source in operation.sources if source.writer >= 0]
-    made = next((one for one in written if one.has_emptied), None)
-    return None if made is None else _first_emptied(operations, made)
+    made = next((one for one in operation.writers if one.has_emptied), None)
+    return None if made is None else _first_emptied(made)
 
 
-def _first_emptied(operations: Sequence[Operation], operation: Operation) -> Operation:
+def _first_emptied(operation: Operation) -> Operation:
     while True:
-        before = [operations[source.writer] for source in operation.sources if source.writer >= 0]
-        made = next((one for one in before if one.has_emptied), None)
+        made = next((one for one in operation.writers if one.has_emptied), None)
         if made is None:
             return operation
         operation = made
 
 
-def _emptied_sum(operations: Sequence[Operation], operation: Operation) -> Operation | None:
+def _emptied_sum(operation: Operation) -> Operation | None:
     """Return the exponential that underflowed, if the zero is a sum of exponentials, which is always positive."""
-    for source in operation.sources:
-        summed = operations[source.writer] if source.writer >= 0 else None
-        if summed is None or summed.name not in ("sum", "mean"):
-            continue
-        for inner in summed.sources:
-            made = operations[inner.writer] if inner.writer >= 0 else None
-            if made is not None and made.name.startswith("exp") and made.read_range is not None:
-                return made
-    return None
+    sums = [one for one in operation.writers if one.name in ("sum", "mean")]
+    terms = [made for summed in sums for made in summed.writers]
+    return next((made for made in terms if made.name.startswith("exp") and made.read_range is not None), None)
 
 
-def blame_error(operations: Sequence[Operation], operation: Operation) -> Cause:
+def blame_error(operation: Operation) -> Cause:
     """Follow the largest input error back, and return the line over which the error grows most."""
     growth: dict[tuple[tuple[str, int], bool], float] = defaultdict(float)
     steepest: dict[tuple[tuple[str, int], bool], tuple[float, Operation]] = {}
@@ -163,21 +146,17 @@ def blame_error(operations: Sequence[Operation], operation: Operation) -> Cause:
     while True:
         read = max((source.worst for source in operation.sources), default=0.0)
         if math.isinf(operation.worst):
-            return blame_not_finite(operations, operation)
+            return blame_not_finite(operation)
         grown = _grown(operation, read)
         key = (operation.line.key, operation.backward)
         growth[key] += grown
         ends[key] = (read, ends.get(key, (0.0, operation.worst))[1])
         if key not in steepest or grown >= steepest[key][0]:
             steepest[key] = (grown, operation)
-        worst = max(
-            (source for source in operation.sources if source.writer >= 0),
-            key=lambda source: source.worst,
-            default=None,
-        )
-        if worst is None or worst.worst <= CALM * operation.unit:
+        worst = operation.worst_source
+        if worst is None or worst.writer is None or worst.worst <= CALM * operation.unit:
             break
-        operation = operations[worst.writer]
+        operation = worst.writer
     key = max(growth, key=growth.__getitem__)
     return Cause(steepest[key][1], *ends[key])
 

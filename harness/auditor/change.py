@@ -15,10 +15,9 @@ from harness.auditor.call import Call
 from harness.auditor.end import Ends
 from harness.auditor.line import Line
 from harness.auditor.naming import bare
-from harness.auditor.operator import NARROW, UNIT, key_of, tensors
-from harness.auditor.replay import replay
 from harness.auditor.shadow import Cell, Shadows
-from harness.auditor.statistic import NORMALIZATIONS, moved, running
+from harness.exact.doubles import replay
+from harness.exact.operator import NARROW, UNIT, key_of, tensors
 
 FAR = 0.1
 """Relative distance from its target at which an average must move."""
@@ -100,8 +99,8 @@ class Changes:
     def before(self, call: Call, *, grad: bool) -> None:
         """Save the tensors that an operation is about to change."""
         operator = call.operator
-        if operator.name in NORMALIZATIONS:
-            call.statistics = running(call.args)
+        if operator.name in BATCH_NORMALIZATIONS:
+            call.statistics = _running(call.args)
         elif call.written and not operator.overwrites and (not grad or self._is_buffer(call)):
             state_of = {id(tensor): cell for tensor, cell in zip(call.read, call.cells, strict=True)}
             for tensor in call.written:
@@ -143,7 +142,8 @@ class Changes:
 
     def _persists(self, cell: Cell) -> bool:
         """Whether a storage is a parameter, or existed before the backward pass, as optimizer state does."""
-        return cell.state.leaf is not None or cell.state.writer < self.last_backward
+        writer = cell.state.writer
+        return cell.state.leaf is not None or writer is None or writer.number < self.last_backward
 
     def after(self, call: Call, result: Any, fresh: list[Tensor]) -> None:
         """Compare each change with the same change in float64."""
@@ -154,7 +154,7 @@ class Changes:
             id(tensor): call.before[id(tensor)].clone() if id(tensor) in call.before else tensor.to(torch.float64)
             for tensor in call.read
         }
-        again = replay(call.operator, call.args, call.kwargs, wide, result, lambda _: torch.float64)
+        again = replay(call.operator, call.args, call.kwargs, wide, result)
         leaf_of = {id(tensor): cell.state.leaf for tensor, cell in zip(call.read, call.cells, strict=True)}
         for now, before, exact in _changed(call, wide, again, fresh):
             leaf = leaf_of.get(id(now), None if call.rebound is None else call.rebound[0])
@@ -167,12 +167,12 @@ class Changes:
 
     def _after_statistics(self, call: Call) -> None:
         """Compare running statistics with the exact ones."""
-        for one in moved(call.args, call.statistics):
-            at = (call.line, call.operator.name, self._format_of[one.now.dtype])
-            update = update_of(*at, None, one.before, one.now, one.exact)
+        for now, before, exact, gap in _moved(call.args, call.statistics):
+            at = (call.line, call.operator.name, self._format_of[now.dtype])
+            update = update_of(*at, None, before, now, exact)
             if update is not None:
-                name = self._ends.buffers.get(key_of(one.now), "of batch_norm")
-                self.updates.append(replace(update, gap=one.gap, share=one.share, buffer=name))
+                name = self._ends.buffers.get(key_of(now), "of batch_norm")
+                self.updates.append(replace(update, gap=gap, share=float(call.args[_MOMENTUM]), buffer=name))
 
     def rebound(self, call: Call, now: Tensor) -> None:
         """Compare a parameter that is replaced instead of changed, as in ``w = w - rate * gradient``."""
@@ -210,3 +210,35 @@ def _changed(
     for tensor in call.written:
         if id(tensor) in call.before:
             yield tensor, call.before[id(tensor)], wide[id(tensor)]
+
+
+# Running statistics of batch normalization
+
+BATCH_NORMALIZATIONS = {"native_batch_norm", "cudnn_batch_norm", "miopen_batch_norm", "_native_batch_norm_legit"}
+"""Batch normalizations with the same order of arguments."""
+
+SLOW = 10
+"""Momentum, in unit roundoffs, above which running statistics come close to the statistics of the batch."""
+
+_MEAN, _VARIANCE, _TRAINING, _MOMENTUM = 3, 4, 5, 6
+
+
+def _running(args: Any) -> list[Tensor]:
+    """Return float64 copies of the running statistics, if the momentum is small enough to matter."""
+    if len(args) <= _MOMENTUM or not args[_TRAINING] or not isinstance(args[_MEAN], Tensor):
+        return []
+    if not isinstance(args[_VARIANCE], Tensor) or not 0.0 < args[_MOMENTUM] <= SLOW * UNIT[args[_MEAN].dtype]:
+        return []
+    return [args[_MEAN].to(torch.float64, copy=True), args[_VARIANCE].to(torch.float64, copy=True)]
+
+
+def _moved(args: Any, before: list[Tensor]) -> Iterator[tuple[Tensor, Tensor, Tensor, float]]:
+    """Yield each running statistic: new, old and exact value, and relative distance from that of the batch."""
+    x = args[0].detach().to(torch.float64).transpose(0, 1).flatten(1)
+    if x.shape[1] < 2:
+        return
+    deviation, momentum = x.std(1), float(args[_MOMENTUM])
+    for index, then, of_batch in zip((_MEAN, _VARIANCE), before, (x.mean(1), deviation.square()), strict=True):
+        scale = torch.maximum(then.abs(), deviation) if index == _MEAN else then.abs()
+        gap = float(torch.linalg.vector_norm(of_batch - then)) / max(float(torch.linalg.vector_norm(scale)), 1e-300)
+        yield args[index], then, then + momentum * (of_batch - then), gap

@@ -9,8 +9,8 @@ from torch.multiprocessing.reductions import StorageWeakRef
 
 from harness.auditor.call import Call
 from harness.auditor.operation import FirstNonfinite, Operation, Source
-from harness.auditor.operator import UNIT, key_of, tensors
 from harness.auditor.shadow import Cell, Shadows
+from harness.exact.operator import UNIT, key_of, tensors
 
 _REAL = {torch.complex32: torch.float16, torch.complex64: torch.float32, torch.complex128: torch.float64}
 
@@ -25,7 +25,7 @@ def states_of(read: Sequence[Tensor], shadows: Shadows) -> Iterator[Source]:
     for tensor in read:
         cell = shadows.cells.get(key_of(tensor))
         if cell is None:
-            yield Source(-1, nan=bool(tensor.isnan().any()), inf=bool(tensor.isinf().any()))
+            yield Source(None, nan=bool(tensor.isnan().any()), inf=bool(tensor.isinf().any()))
         else:
             yield cell.state
 
@@ -40,7 +40,7 @@ def write(call: Call, tensor: Tensor, shadows: Shadows, operations: list[Operati
     if (nan and not call.nan) or (inf and not call.inf and not call.nan):
         operation.first_nonfinite = _first_nonfinite(tensor, nan=nan)
     operations.append(operation)
-    state = Source(number, nan=nan, inf=inf)
+    state = Source(operation, nan=nan, inf=inf)
     shadows.cells[key_of(tensor)] = Cell(StorageWeakRef(tensor.untyped_storage()), tensor.dtype, state, unit)
 
 

@@ -1,6 +1,5 @@
 """Counts that no longer change because their format has no next integer, and indices made of such counts."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +9,8 @@ from torch import Tensor
 from harness.auditor.call import Call
 from harness.auditor.naming import bare
 from harness.auditor.operation import Operation
-from harness.auditor.operator import FLOATING, NARROW, UNIT, dtype_name
-from harness.auditor.remedy import of_counts
+from harness.auditor.remedy import COUNTS
+from harness.exact.operator import FLOATING, NARROW, UNIT, dtype_name
 
 _ROUNDS = {"round", "floor", "ceil", "trunc", "frac"}
 _COUNTS = {"add", "sub", "cumsum", "sum", "mul", "arange"}
@@ -28,7 +27,7 @@ def may_count(call: Call) -> bool:
     first, total = call.sources[0], call.args[0]
     if not isinstance(total, Tensor) or total.requires_grad:
         return False
-    return first.writer < 0 and first.leaf is None and first.largest * UNIT[call.read[0].dtype] >= 1.0
+    return first.writer is None and first.leaf is None and first.largest * UNIT[call.read[0].dtype] >= 1.0
 
 
 def stands_still(call: Call, total: Tensor) -> tuple[str, str] | None:
@@ -42,7 +41,7 @@ def stands_still(call: Call, total: Tensor) -> tuple[str, str] | None:
         return None
     name, at = dtype_name(total.dtype), float(total[is_lost].flatten()[0])
     sentence = f"the count does not change any more: {name} has not every integer above {1 / UNIT[total.dtype]:,.0f}"
-    return f"{sentence}, and it is at {at:,.0f}", of_counts()
+    return f"{sentence}, and it is at {at:,.0f}", COUNTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +51,14 @@ class Indices:
     Parameters
     ----------
     writer
-        Number of the operation that computed the counts.
+        The operation that computed the counts.
     wrong, size
         Number of wrong integers, or 0 if it is unknown; total number of integers.
     dtype
         Format of the counts.
     """
 
-    writer: int
+    writer: Operation
     wrong: int
     size: int
     dtype: torch.dtype
@@ -73,32 +72,32 @@ class Indices:
         return f"{self.wrong:,} of {self.size:,} indices made of counts are wrong: {limit}"
 
 
-def indices_of(call: Call, result: Any, operations: Sequence[Operation]) -> Indices | None:
+def indices_of(call: Call, result: Any) -> Indices | None:
     """Return the wrong indices that a conversion of counts produces; ``None`` if there are none."""
     if call.operator.name != "_to_copy" or not call.read or not isinstance(result, Tensor) or result.dtype in FLOATING:
         return None
     counts = call.read[0]
     writer = call.sources[0].writer
-    if result.is_complex() or result.dtype is torch.bool or writer < 0 or not counts.numel():
+    if result.is_complex() or result.dtype is torch.bool or writer is None or not counts.numel():
         return None
-    if call.sources[0].largest * UNIT[counts.dtype] < 1.0 or _is_rounded(operations, operations[writer]):
+    if call.sources[0].largest * UNIT[counts.dtype] < 1.0 or _is_rounded(writer):
         return None
     shadow = call.shadow_of.get(id(counts))
     if shadow is not None:
         wrong = int(((shadow == shadow.round()) & (shadow != result)).sum())
         return Indices(writer, wrong, result.numel(), counts.dtype) if wrong else None
-    is_counted = counts.dtype in NARROW and bare(operations[writer].name) in _COUNTS
+    is_counted = counts.dtype in NARROW and bare(writer.name) in _COUNTS
     if is_counted and bool((counts == counts.round()).all()):
         return Indices(writer, 0, result.numel(), counts.dtype)
     return None
 
 
-def _is_rounded(operations: Sequence[Operation], operation: Operation) -> bool:
+def _is_rounded(operation: Operation) -> bool:
     """Whether the integers were chosen by rounding, as in a quantization."""
     for _ in range(_STEPS_BACK):
         if bare(operation.name) in _ROUNDS:
             return True
-        if not operation.sources or operation.sources[0].writer < 0:
+        if not operation.sources or operation.sources[0].writer is None:
             return False
-        operation = operations[operation.sources[0].writer]
+        operation = operation.sources[0].writer
     return False

@@ -18,8 +18,8 @@ from torch.utils._python_dispatch import _disable_current_modes
 from harness.auditor.line import Lines
 from harness.auditor.measure import Distance, distance, distance_where_finite
 from harness.auditor.operation import Source
-from harness.auditor.operator import is_followed, is_wrapped, key_of, tensors
 from harness.auditor.shadow import Cell, Shadows
+from harness.exact.operator import is_followed, is_wrapped, key_of, tensors
 
 ENGINE = "_engine_run_backward"
 """Function that ``backward`` and ``grad`` call with every root."""
@@ -166,14 +166,15 @@ class Ends:
             return
         self._parts.add(part)
         self._shadows.leaves[part[0]] = id(tensor)
+        is_new = id(tensor) not in self._leaves
         with torch._C._DisableAutocast(), torch.no_grad():
             self._shadows.cell(tensor).state.leaf = id(tensor)
-        if id(tensor) not in self._leaves:
+            if is_new:
+                self._meet_gradient(tensor)
+        if is_new:
             self._leaves[id(tensor)] = tensor
             if tensor.grad is None:
                 self.without_gradient.append(tensor)
-            with torch._C._DisableAutocast(), torch.no_grad():
-                self._meet_gradient(tensor)
             self._handles.append(tensor.register_post_accumulate_grad_hook(self._gradient))
         self._met[id(tensor)] = part[0]
 
@@ -181,7 +182,7 @@ class Ends:
         """Mark a gradient that exists before the backward pass."""
         if parameter.grad is not None and is_followed(parameter.grad):
             state = self._shadows.cell(parameter.grad).state
-            if state.writer < 0:
+            if state.writer is None:
                 state.gradient_of = id(parameter)
 
     def name(self, leaf: int) -> str:
@@ -215,7 +216,7 @@ class Ends:
 
     def _end(self, kind: Kind, name: str, tensor: Tensor, *, leaf: int | None = None) -> None:
         cell = self._shadows.cells.get(key_of(tensor))
-        if cell is None or cell.state.writer < 0 or not tensor.numel():
+        if cell is None or cell.state.writer is None or not tensor.numel():
             return
         error = self._measured(tensor, cell).error if self._shadows.wide and cell.flat is not None else 0.0
         state = Source(cell.state.writer, error, cell.state.spread, cell.state.nan, cell.state.inf, leaf)
@@ -259,7 +260,7 @@ class Ends:
 
     def _update(self, leaf: int, before: Before) -> None:
         cell = self._shadows.cells.get(key_of(before.parameter))
-        if cell is None or cell.flat is None or cell.state.writer < 0:
+        if cell is None or cell.flat is None or cell.state.writer is None:
             return
         self.update(leaf, before.parameter, cell, before.actual, before.shadow)
 

@@ -1,14 +1,13 @@
 """Harmless losses of digits: the terms of a loss cancel because the model has learnt, and no other form keeps more."""
 
 import math
-from collections.abc import Sequence
 
 from torch import Tensor
 
 from harness.auditor.call import Call
 from harness.auditor.naming import bare
 from harness.auditor.operation import Operation
-from harness.auditor.operator import is_followed
+from harness.exact.operator import is_followed
 
 ACCURATE = 64
 """Input error, in unit roundoffs, up to which the inputs count as accurate."""
@@ -31,10 +30,9 @@ _LOSSES = {
 _RESIDUALS = {"sub", "rsub", "add", "mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"}
 _LOGARITHMS = {"log", "log2", "log10"}
 _LOG_DOMAIN = {"log", "logsumexp", "logaddexp", "log_sigmoid_forward"}
-_MOVES = {"index", "gather", "select", "clone", "masked_select", "index_select", "take"}
 
 
-def is_fair(call: Call, operation: Operation, operations: Sequence[Operation], actual: Tensor, shadow: Tensor) -> bool:
+def is_fair(call: Call, operation: Operation, actual: Tensor, shadow: Tensor) -> bool:
     """Whether an operation that loses digits is as accurate as its terms, and could not be replaced by a better one.
 
     A residual is the difference of a prediction and a constant, which carries its own rounding. The logarithm of a
@@ -51,12 +49,11 @@ def is_fair(call: Call, operation: Operation, operations: Sequence[Operation], a
         return True
     if name in {"sub", "rsub", "add"} and len(operation.sources) == 1:
         return operation.sources[0].largest <= NEAR_ONE
-    sources = [operations[source.writer] for source in operation.sources if source.writer >= 0]
+    computed = [bare(writer.computed.name) for writer in operation.writers]
     if name in _LOGARITHMS:
-        return bool(sources) and bare(_made(operations, sources[0]).name) not in {"add", "sub", "rsub"}
+        return bool(computed) and computed[0] not in {"add", "sub", "rsub"}
     if name in {"sub", "add"} and len(operation.sources) == 2:
-        is_log = any(bare(_made(operations, source).name) in _LOG_DOMAIN for source in sources)
-        return is_log and float((actual - shadow).abs().max()) <= SMALL
+        return not _LOG_DOMAIN.isdisjoint(computed) and float((actual - shadow).abs().max()) <= SMALL
     return False
 
 
@@ -74,10 +71,3 @@ def _is_residual(call: Call) -> bool:
     """Whether exactly one input tensor depends on parameters, and the other is constant."""
     pair = [value for value in call.args[:2] if isinstance(value, Tensor) and is_followed(value)]
     return len(pair) == 2 and pair[0].requires_grad is not pair[1].requires_grad
-
-
-def _made(operations: Sequence[Operation], operation: Operation) -> Operation:
-    """Return the operation that computed a value, skipping operations that only move it."""
-    while bare(operation.name) in _MOVES and operation.sources and operation.sources[0].writer >= 0:
-        operation = operations[operation.sources[0].writer]
-    return operation

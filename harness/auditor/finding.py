@@ -1,10 +1,9 @@
 """Findings of an audit: wrong results traced back to lines, violated rules, and lost updates."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -12,14 +11,14 @@ from harness.auditor.blame import Cause, blame_error, blame_not_finite
 from harness.auditor.counting import Indices
 from harness.auditor.end import End, Kind
 from harness.auditor.fair import is_small
-from harness.auditor.line import place
+from harness.auditor.line import place_and_caller
 from harness.auditor.lost_update import lost_updates
 from harness.auditor.naming import known_as
 from harness.auditor.operation import Operation
-from harness.auditor.operator import UNIT, dtype_name
-from harness.auditor.remedy import is_sum, of_counts
+from harness.auditor.remedy import COUNTS, LAWS, is_sum
 from harness.auditor.watching import Watching
 from harness.auditor.wording import describe, digits, stalled
+from harness.exact.operator import UNIT, dtype_name
 from harness.record.audit import RANKS, AuditFinding, AuditKind
 from harness.wording.cell import cell
 
@@ -57,7 +56,6 @@ class Findings:
 
     def __init__(self, watching: Watching) -> None:
         self.watching = watching
-        self.operations: Sequence[Operation] = watching.operations
         self.notes: list[str] = []
         self._found: dict[tuple[tuple[str, int], AuditKind], Found] = {}
         self._exempt: set[int | None] = set()
@@ -66,13 +64,13 @@ class Findings:
         """Return the findings, the worst first."""
         for end in self.watching.ends.found:
             self._follow(end)
-        for wrong, _ in self.watching.indices:
+        for wrong in self.watching.indices:
             self._miscounted(wrong)
         self.notes += self.watching.scaling.notes
         merged = _merged(
             [
                 *map(_of_cause, self._found.values()),
-                *self._remarks(),
+                *self.watching.rules.findings.values(),
                 *lost_updates(self.watching.changes.updates, self.watching.ends),
             ]
         )
@@ -80,15 +78,15 @@ class Findings:
 
     def _follow(self, end: End) -> None:
         state = end.state
-        if state.writer < 0:
+        if state.writer is None:
             return
-        operation = self.operations[state.writer]
+        operation = state.writer
         if state.nan or state.inf or math.isinf(state.error):
             if operation.meant and not state.nan:
                 return
             # An update of a gradient that is rounding error is blamed on the optimizer.
             is_rounding = end.kind is Kind.UPDATE and state.leaf in self._exempt
-            first = blame_not_finite(self.operations, operation, beyond_poles=not is_rounding)
+            first = blame_not_finite(operation, beyond_poles=not is_rounding)
             self._add(first, str(end), is_loss=end.kind is Kind.LOSS and first.operation is operation)
         elif self.watching.full and state.error > limit(end):
             cause = self._cause_of_error(end, operation)
@@ -99,11 +97,11 @@ class Findings:
         if end.kind is Kind.UPDATE:
             if end.state.leaf in self._exempt:
                 return None
-            worst = max((s for s in operation.sources if s.writer >= 0), key=lambda s: s.worst, default=None)
-            if worst is None or max(source.error for source in operation.sources) <= limit(end):
+            worst = operation.worst_source
+            if worst is None or worst.writer is None or max(source.error for source in operation.sources) <= limit(end):
                 return None  # a lost update has its own finding
-            operation = self.operations[worst.writer]
-        cause = blame_error(self.operations, operation)
+            operation = worst.writer
+        cause = blame_error(operation)
         if cause.operation.is_confirmed() is False:
             self.notes.append(
                 f"ball arithmetic contradicts float64 at {known_as(cause.operation.name)} and confirms the step"
@@ -128,9 +126,9 @@ class Findings:
         made = operation
         while made.name in _COPIES and made.sources:
             worst = max(made.sources, key=lambda source: source.error)
-            if worst.writer < 0:
+            if worst.writer is None:
                 break
-            made = self.operations[worst.writer]
+            made = worst.writer
         carried = max(made.read_error, made.unit)
         cancels = carried <= READ_WELL and made.cancelled * carried >= HARMLESS
         if cancels:
@@ -148,9 +146,9 @@ class Findings:
         return cancels
 
     def _add(self, cause: Cause, reaches: str, *, is_loss: bool = False) -> None:
-        kind, sentence, remedy = describe(cause, self.operations, self.watching.ends)
+        kind, sentence, remedy = describe(cause, self.watching.ends)
         if kind is AuditKind.ACCUMULATION:
-            sentence += stalled(self.operations, cause.operation)
+            sentence += stalled(self.watching.operations, cause.operation)
         if kind is AuditKind.OVERFLOW and is_loss and cause.operation.name.startswith("mul"):
             remedy = "use a smaller loss scale, or let torch.amp.GradScaler choose it: it lowers a scale that overflows"
         key = (cause.operation.line.key, kind)
@@ -160,23 +158,11 @@ class Findings:
 
     def _miscounted(self, wrong: Indices) -> None:
         """Trace wrong indices back to the line that counted them."""
-        written = self.operations[wrong.writer]
-        cause = blame_error(self.operations, written) if self.watching.full else Cause(written)
+        cause = blame_error(wrong.writer) if self.watching.full else Cause(wrong.writer)
         kind = AuditKind.ACCUMULATION if is_sum(cause.operation) else AuditKind.INACCURATE
         key = (cause.operation.line.key, kind)
-        found = self._found.setdefault(key, Found(cause, kind, wrong.sentence, of_counts()))
+        found = self._found.setdefault(key, Found(cause, kind, wrong.sentence, COUNTS))
         found.reaches.append("indices")
-
-    def _remarks(self) -> Iterator[AuditFinding]:
-        for remark in self.watching.rules.remarks.values():
-            facts: dict[str, Any] = {
-                "kind": remark.kind,
-                "sentence": remark.sentence,
-                "remedy": remark.remedy,
-                "times": remark.times,
-                "law": _LAWS.get((remark.kind, remark.operation)),
-            }
-            yield AuditFinding(**place(remark.line), **facts, operation=known_as(remark.operation), dtype=remark.dtype)
 
 
 def _harmless(operation: Operation) -> str:
@@ -186,30 +172,17 @@ def _harmless(operation: Operation) -> str:
     return f"{how}, since its terms cancel: harmless, because the error of the loss is small compared with these terms"
 
 
-_LAWS: Mapping[tuple[AuditKind, str], str] = {
-    (AuditKind.OVERFLOW, "exp"): "finite_on_extreme_logits --contract softmax",
-    (AuditKind.OVERFLOW, "expm1"): "finite_on_extreme_logits --contract softmax",
-    (AuditKind.UNDERFLOW, "exp"): "digits_not_lost --contract softmax",
-    (AuditKind.POLE, "log"): "finite_on_extreme_logits --contract log_softmax",
-    (AuditKind.MASKED, "_softmax"): "fully_masked_row --contract masked_softmax",
-    (AuditKind.CANCELLATION, "sub"): "digits_kept_at_an_offset --contract variance",
-    (AuditKind.CLAMPED, "binary_cross_entropy"): "gradient_not_lost --contract binary_cross_entropy_with_logits",
-    (AuditKind.INACCURATE, "softplus"): "value --contract softplus",
-}
-"""Laws of contracts that describe a finding, by its kind and operation."""
-
-
 def _of_cause(found: Found) -> AuditFinding:
     operation = found.cause.operation
     return AuditFinding(
-        **place(operation.line),
+        **place_and_caller(operation.line),
         kind=found.kind,
         sentence=found.sentence,
         remedy=found.remedy,
         operation=known_as(operation.name),
         dtype=dtype_name(operation.dtype),
         backward=operation.backward,
-        law=None if operation.backward else _LAWS.get((found.kind, operation.name)),
+        law=None if operation.backward else LAWS.get((found.kind, operation.name)),
         reaches=tuple(dict.fromkeys(found.reaches)),
         oracle=_oracle_of(found.cause),
     )

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from harness.auditor.operation import FirstNonfinite
-from harness.auditor.operator import FLOATING, Operator, is_followed, tensors
-from harness.auditor.replay import FAILURES, replay
+from harness.exact.doubles import replay
+from harness.exact.operator import FAILURES, FLOATING, Operator, is_followed, tensors
 
 
 def find_first_nonfinite(
@@ -54,7 +54,7 @@ def _again(operator: Operator, args: Any, kwargs: Any, actual: Tensor, index: tu
         return None
     wide = {id(tensor): tensor.detach().to(torch.float64) for tensor in tensors(args) if is_followed(tensor)}
     try:
-        results = tensors(replay(operator, args, kwargs, wide, actual, lambda _: torch.float64))
+        results = tensors(replay(operator, args, kwargs, wide, actual))
     except FAILURES:
         return None
     if not results or results[0].shape != actual.shape:

@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 import torch
 
-from harness.auditor.breaking import overflows_from
 from harness.auditor.line import Line, place
 from harness.auditor.naming import known_as
 from harness.auditor.operation import Operation
-from harness.auditor.operator import LARGEST, UNIT, dtype_name
 from harness.auditor.watching import Watching
+from harness.exact.operator import LARGEST, UNIT, dtype_name
+from harness.findings.closed_form import overflows_from
 from harness.record.audit import Headroom
 
 Key = tuple[tuple[str, int], str]
@@ -45,9 +45,8 @@ def headroom(watching: Watching, *, most: int | None = None) -> list[Headroom]:
 
 
 def _record(room: Room) -> Headroom:
-    at = {name: value for name, value in place(room.line).items() if name != "caller"}
     return Headroom(
-        **at,
+        **place(room.line),
         operation=known_as(room.operation),
         dtype=dtype_name(room.dtype),
         backward=room.backward,
@@ -87,7 +86,7 @@ _HARMLESS = {"full", "masked_fill", "masked_fill_", "where", "zero_", "fill_"}
 
 def _of_input(operation: Operation) -> Iterator[Room]:
     """Yield the headroom of an exponential's input."""
-    limit, value = overflows_from(operation.name, operation.dtype), (operation.read_range or (0.0, 0.0))[1]
+    limit, value = overflows_from(operation.name, dtype_name(operation.dtype)), (operation.read_range or (0.0, 0.0))[1]
     if limit is not None and 0.0 < value < math.inf:
         yield _room(operation, "input", value, limit, limit / value)
 

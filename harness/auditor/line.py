@@ -144,11 +144,10 @@ def _kind_of(file: str) -> int:
 
 def place(line: Line) -> dict[str, Any]:
     """Return the place of a line as fields of a record."""
+    return {"file": cell(line.file), "line": line.number, "function": line.function, "module": line.module}
+
+
+def place_and_caller(line: Line) -> dict[str, Any]:
+    """Return the place of a line and of its caller as fields of a finding."""
     caller = None if line.caller is None else f"{cell(line.caller[0])}:{line.caller[1]}"
-    return {
-        "file": cell(line.file),
-        "line": line.number,
-        "function": line.function,
-        "module": line.module,
-        "caller": caller,
-    }
+    return {**place(line), "caller": caller}

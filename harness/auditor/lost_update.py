@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 
 from harness.auditor.change import FAR, Update
 from harness.auditor.end import Ends
-from harness.auditor.line import place
+from harness.auditor.line import place_and_caller
 from harness.auditor.naming import known_as
-from harness.auditor.operator import NARROW, SMALLEST, UNIT, dtype_name
+from harness.exact.operator import NARROW, SMALLEST, UNIT, dtype_name
 from harness.record.audit import AuditFinding, AuditKind
 
 STILL = 0.5
@@ -39,7 +39,7 @@ def _finding(updates: Sequence[Update], ends: Ends) -> AuditFinding:
     names = [ends.name(update.leaf) for update in updates if update.leaf is not None]
     of_weights = [f"the update of {name}" for name in dict.fromkeys(names)]
     return AuditFinding(
-        **place(first.line),
+        **place_and_caller(first.line),
         kind=AuditKind.UPDATE,
         sentence=_sentence(updates, ends, buffers),
         remedy=_remedy(first),

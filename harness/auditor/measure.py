@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness.auditor.operator import SMALLEST_NORMAL
+from harness.exact.operator import SMALLEST_NORMAL
 
 _OF_NUMPY = (torch.float32, torch.float64)
 """Dtypes that NumPy widens exactly as torch does, without an extra copy."""

@@ -9,8 +9,8 @@ from contextlib import AbstractContextManager, ExitStack
 import torch
 from torch import Tensor
 
-from harness.auditor.operator import FLOATING
 from harness.error import UsageError, did_you_mean, listed
+from harness.exact.operator import FLOATING, whole
 from harness.record.audit import WHAT_IF, WhatIf
 
 
@@ -54,18 +54,18 @@ class Narrowing:
             return
         numbers = tensor.data
         if any(stride == 0 and size > 1 for stride, size in zip(tensor.stride(), tensor.size(), strict=True)):
-            numbers = _storage_of(tensor)
+            numbers = whole(tensor.data)
         numbers.copy_(numbers.to(self._rounded_to))
 
     def begin_from(self, tensor: Tensor) -> None:
         """Save and round the storage of a tensor that existed before the step."""
         if self.is_asked:
             self.keep(tensor)
-            self.round(_storage_of(tensor))
+            self.round(whole(tensor.data))
 
     def keep(self, tensor: Tensor) -> None:
         """Save the storage of a tensor."""
-        numbers = _storage_of(tensor)
+        numbers = whole(tensor.data)
         self._before.append((numbers, numbers.clone()))
 
     def put_back(self) -> None:
@@ -73,8 +73,3 @@ class Narrowing:
         for numbers, before in reversed(self._before):
             numbers.copy_(before)
         self._before.clear()
-
-
-def _storage_of(tensor: Tensor) -> Tensor:
-    """Return all elements of a storage as a row."""
-    return torch.as_strided(tensor.data, (tensor.untyped_storage().nbytes() // tensor.element_size(),), (1,), 0)

@@ -15,7 +15,7 @@ class Source:
     Parameters
     ----------
     writer
-        Number of the operation that wrote it; -1 if it existed before the step.
+        The operation that wrote it; ``None`` if it existed before the step.
     error
         Normwise relative error; infinity if only the shadow is finite.
     spread
@@ -30,7 +30,7 @@ class Source:
         Identity of the parameter, if this is its gradient from before the step; else ``None``.
     """
 
-    writer: int
+    writer: "Operation | None"
     error: float = 0.0
     spread: float = 0.0
     nan: bool = False
@@ -75,7 +75,7 @@ class FirstNonfinite:
     wide: float | None = None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Operation:
     """A result and the operation that wrote it.
 
@@ -157,3 +157,25 @@ class Operation:
     def worst(self) -> float:
         """Maximum of both errors."""
         return max(self.error, self.spread)
+
+    @property
+    def writers(self) -> list["Operation"]:
+        """The operations of the step that wrote its inputs."""
+        return [source.writer for source in self.sources if source.writer is not None]
+
+    @property
+    def worst_source(self) -> Source | None:
+        """The input from the step with the largest error."""
+        written = [source for source in self.sources if source.writer is not None]
+        return max(written, key=lambda source: source.worst, default=None)
+
+    @property
+    def computed(self) -> "Operation":
+        """The operation that computed its value, if it only moves a value, else itself."""
+        operation = self
+        while operation.name.rstrip("_") in _MOVES and operation.sources and operation.sources[0].writer is not None:
+            operation = operation.sources[0].writer
+        return operation
+
+
+_MOVES = {"index", "gather", "clone", "_to_copy", "masked_select", "index_select", "select", "cat", "neg", "take"}

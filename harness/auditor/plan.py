@@ -4,7 +4,9 @@ Importing this module does not import torch.
 """
 
 import inspect
+import traceback
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -106,18 +108,23 @@ class AuditPieces:
     def do(self, index: int) -> Document:
         """Call the step once, and return the findings and the exception, if any."""
         from harness.auditor.audit import audit
-        from harness.calling.watch import Trust
 
-        raised = None
         plan = self._plan
         is_between = plan.sample is not None and index % plan.sample != 0
         with audit(mode="events" if is_between else plan.mode, name=plan.name, what_if=plan.what_if) as found:
-            try:
-                found.returned(Trust().call(self._step))
-            except (Exception, SystemExit) as error:  # noqa: BLE001 - it is told, with what was found before
-                raised = _told(error)
+            raised = self._call(found.returned)
         record = found.record.model_copy(update={"step": index + 1})
         return {"audit": record.model_dump(mode="json"), "raised": raised}
+
+    def _call(self, returned: "Callable[[Any], None]") -> str | None:
+        """Call the step and register its result; return the description of an exception."""
+        from harness.calling.watch import Trust
+
+        try:
+            returned(Trust().call(self._step))
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - the description is part of the result
+            return _described(error)
+        return None
 
 
 class SampledPieces(AuditPieces):
@@ -132,15 +139,9 @@ class SampledPieces(AuditPieces):
 
     def do(self, _index: int) -> Document:
         """Call the step once, and return the findings, the state of the run, and the losses."""
-        from harness.calling.watch import Trust
-
-        raised = None
         run = self._run
         with run.step() as auditing:
-            try:
-                run.returned(Trust().call(self._step), auditing)
-            except (Exception, SystemExit) as error:  # noqa: BLE001 - it is told, with what was found before
-                raised = _told(error)
+            raised = self._call(partial(run.returned, auditing=auditing))
         return {
             "audit": None if run.last is None else run.last.model_dump(mode="json"),
             "raised": raised,
@@ -159,15 +160,11 @@ def _needed(step: "Callable[..., Any]") -> list[str]:
     return [one.name for one in parameters if one.default is one.empty and one.kind not in kinds]
 
 
-def _told(error: BaseException) -> str:
+def _described(error: BaseException) -> str:
     """Describe an exception, with the line of the user's code."""
-    from harness.calling.location import place
+    from harness.exact.location import place
 
-    frames = []
-    trace = error.__traceback__
-    while trace is not None:
-        frames.append((trace.tb_frame.f_code.co_filename, trace.tb_lineno))
-        trace = trace.tb_next
+    frames = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
     if isinstance(error, SystemExit):
         return f"ends the program with exit code {error.code}{place(reversed(frames))}"
     return f"raises {type(error).__name__}: {error}{place(reversed(frames))}"

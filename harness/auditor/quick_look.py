@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from harness.auditor.end import ENGINE
-from harness.auditor.operator import is_followed, is_wrapped, tensors
+from harness.exact.operator import is_followed, is_wrapped, tensors
 
 
 class QuickLook:

@@ -1,11 +1,12 @@
 """Remedies of findings, by operation, format and inputs."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 import torch
 
 from harness.auditor.naming import bare
 from harness.auditor.operation import Operation, Source
+from harness.record.audit import AuditKind
 
 LOGARITHMS = {"log", "log2", "log10", "log1p"}
 DIVISIONS = {"div", "reciprocal", "addcdiv"}
@@ -39,7 +40,8 @@ _OF_UNDERFLOW: Mapping[str, str] = {
     "_softmax": "work with logits: use F.log_softmax or F.cross_entropy",
 }
 
-_COUNTS = "count in an integer dtype such as torch.int64, and convert the result"
+COUNTS = "count in an integer dtype such as torch.int64, and convert the result"
+"""Remedy of a count or an index that its format cannot hold."""
 
 
 def of_overflow(operation: Operation) -> str:
@@ -67,23 +69,18 @@ def of_sum(operation: Operation) -> str:
     return f"sum in {wider} (`dtype=torch.{wider}`), or use pairwise summation instead of one term at a time"
 
 
-def of_counts() -> str:
-    """Return the remedy of a count or an index that its format cannot hold."""
-    return _COUNTS
-
-
 def or_wider(what: str, dtype: torch.dtype) -> str:
     """Add the next wider format as an alternative, if there is one."""
     wider = _WIDER.get(dtype)
     return f"{what}, or compute this line in {wider}" if wider else what
 
 
-def of_cancellation(operations: Sequence[Operation], operation: Operation) -> str:
+def of_cancellation(operation: Operation) -> str:
     """Return the remedy of a difference, or of a logarithm near one: the function that does not cancel, if known."""
-    name, writers = bare(operation.name), _writers(operations, operation)
+    name, writers = bare(operation.name), operation.writers
     is_by_number = len(operation.sources) == 1
     if name in LOGARITHMS and writers:
-        return _of_logarithm(operations, writers[0]) or _subtract_first(operation)
+        return _of_logarithm(writers[0]) or _subtract_first(operation)
     if name in {"sub", "rsub", "add"} and is_by_number and writers and 0.25 <= operation.sources[0].largest <= 4.0:
         return _BY_NUMBER.get(bare(writers[0].name)) or _subtract_first(operation)
     return _subtract_first(operation)
@@ -99,8 +96,8 @@ _BY_NUMBER: Mapping[str, str] = {
 """The replacement for a difference from one, by the function that is subtracted."""
 
 
-def _of_logarithm(operations: Sequence[Operation], inner: Operation) -> str | None:
-    name, writers = bare(inner.name), _writers(operations, inner)
+def _of_logarithm(inner: Operation) -> str | None:
+    name, writers = bare(inner.name), inner.writers
     if name not in {"add", "sub", "rsub"} or len(inner.sources) != 1:
         return None
     if name == "add" and writers and bare(writers[0].name) == "exp":
@@ -112,30 +109,39 @@ def _subtract_first(operation: Operation) -> str:
     return or_wider("subtract the common part before squaring or summing", operation.dtype)
 
 
-def _writers(operations: Sequence[Operation], operation: Operation) -> list[Operation]:
-    return [operations[source.writer] for source in operation.sources if source.writer >= 0]
-
-
 def is_sum(operation: Operation) -> bool:
     """Whether an operation adds many terms."""
     return bare(operation.name) in _SUMS
 
 
-def grown_weight(operations: Sequence[Operation], operation: Operation) -> float | None:
+def grown_weight(operation: Operation) -> float | None:
     """Return the size of the largest weight nearby, if it is so large that the run diverges; else ``None``."""
-    most = max((source.largest for source in _weights(operations, operation)), default=0.0)
+    most = max((source.largest for source in _weights(operation)), default=0.0)
     return most if most > GROWN else None
 
 
-def _weights(operations: Sequence[Operation], operation: Operation) -> Iterator[Source]:
+def _weights(operation: Operation) -> Iterator[Source]:
     """Yield the parameters that the operation and those before it read, the nearest first."""
-    waiting, seen = [operation], {operation.number}
+    waiting, seen = [operation], {operation}
     for _ in range(NEAREST):
         if not waiting:
             return
         for source in waiting.pop(0).sources:
             if source.leaf is not None:
                 yield source
-            elif source.writer >= 0 and source.writer not in seen:
+            elif source.writer is not None and source.writer not in seen:
                 seen.add(source.writer)
-                waiting.append(operations[source.writer])
+                waiting.append(source.writer)
+
+
+LAWS: Mapping[tuple[AuditKind, str], str] = {
+    (AuditKind.OVERFLOW, "exp"): "finite_on_extreme_logits --contract softmax",
+    (AuditKind.OVERFLOW, "expm1"): "finite_on_extreme_logits --contract softmax",
+    (AuditKind.UNDERFLOW, "exp"): "digits_not_lost --contract softmax",
+    (AuditKind.POLE, "log"): "finite_on_extreme_logits --contract log_softmax",
+    (AuditKind.MASKED, "_softmax"): "fully_masked_row --contract masked_softmax",
+    (AuditKind.CANCELLATION, "sub"): "digits_kept_at_an_offset --contract variance",
+    (AuditKind.CLAMPED, "binary_cross_entropy"): "gradient_not_lost --contract binary_cross_entropy_with_logits",
+    (AuditKind.INACCURATE, "softplus"): "value --contract softplus",
+}
+"""Laws of contracts that describe a finding, by its kind and operation."""

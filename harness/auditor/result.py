@@ -2,21 +2,20 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
+from harness.auditor.balls import Exact
 from harness.auditor.call import Call
-from harness.auditor.exact import Exact
 from harness.auditor.fair import is_fair
 from harness.auditor.first_nonfinite import find_first_nonfinite
 from harness.auditor.measure import Distance, distance, distance_where_finite, extent, has_emptied, vanished
 from harness.auditor.narrowing import Narrowing
 from harness.auditor.operation import Operation, Source
-from harness.auditor.operator import NARROW, SMALLEST, UNIT
-from harness.auditor.replay import FAILURES, replay
 from harness.auditor.shadow import Cell
+from harness.exact.doubles import replay
+from harness.exact.operator import FAILURES, NARROW, SMALLEST, UNIT
 
 SUMS = {"sum", "mm", "bmm", "addmm", "mean"}
 _STEEP = 100.0
@@ -35,12 +34,12 @@ NORMALIZATIONS = {"native_batch_norm", "native_layer_norm", "native_group_norm",
 class Notes:
     """Stores the results of a step in execution order."""
 
-    def __init__(self, narrowing: Narrowing, exact: Exact, width: Callable[[torch.dtype], torch.dtype]) -> None:
+    def __init__(self, narrowing: Narrowing, exact: Exact) -> None:
         self.operations: list[Operation] = []
         self.blind: Counter[str] = Counter()
         """Operations that could not be followed, by name and line."""
         self._format_of = narrowing.format_of
-        self._exact, self._width = exact, width
+        self._exact = exact
 
     def is_blind(self, call: Call, how: str = "") -> None:
         """Count an operation that could not be repeated, with its line."""
@@ -81,13 +80,13 @@ class Notes:
         self.operations.append(operation)
         if not largest < math.inf:
             self._note_not_finite(call, operation, tensor, None)
-        return Source(number, 0.0, 0.0, operation.nan, operation.inf, leaf, largest), unit
+        return Source(operation, 0.0, 0.0, operation.nan, operation.inf, leaf, largest), unit
 
     def _note_not_finite(self, call: Call, operation: Operation, actual: Tensor, cell: Cell | None) -> None:
         sources = call.sources
         operation.nan = math.isnan(operation.largest)
         operation.inf = not operation.nan or bool(actual.isinf().any())
-        from_outside = all(s.writer < 0 or self.operations[s.writer].meant for s in sources if s.inf)
+        from_outside = all(s.writer is None or s.writer.meant for s in sources if s.inf)
         infinity_given = any(isinstance(x, float) and math.isinf(x) for x in call.args)
         operation.meant = infinity_given and from_outside
         if operation.meant and not operation.nan:
@@ -127,7 +126,7 @@ class Notes:
             wrong = _STEEP / 10 * max(call.error, operation.unit)
             operation.question = self._exact.question(call, actual, shadow, wrong)
         if finite and operation.worst > _STEEP * max(call.error, operation.unit):
-            operation.is_fair = is_fair(call, operation, self.operations, actual, shadow)
+            operation.is_fair = is_fair(call, operation, actual, shadow)
         if operation.error > 0.3 and finite:
             operation.vanished = vanished(actual, shadow, SMALLEST[operation.dtype])
         if finite and call.operator.base in SUMS and operation.error > 100 * max(operation.read_error, operation.unit):
@@ -140,7 +139,7 @@ class Notes:
         most = max(sizes)
         operation.absorbs = len(sizes) > 1 and 0.0 < min(sizes) <= _ABSORBED * most
         if operation.largest <= _CANCELLED * most and any(
-            source.writer >= 0 and self.operations[source.writer].absorbs for source in call.sources
+            source.writer is not None and source.writer.absorbs for source in call.sources
         ):
             self.is_blind(call, " (float64 loses its digits, too)")
 
@@ -149,8 +148,8 @@ class Notes:
         sizes = {identity: shadow.abs() for identity, shadow in call.shadow_of.items()}
         args = (call.operator, call.args, call.kwargs)
         try:
-            above = replay(*args, sizes, None, self._width)
-            below = replay(*args, call.shadow_of, None, self._width)
+            above = replay(*args, sizes, None)
+            below = replay(*args, call.shadow_of, None)
         except FAILURES:
             return 0.0
         size = float(torch.linalg.vector_norm(below))
@@ -163,7 +162,7 @@ class Notes:
         worst = (0.0, 0.0) if whole else (before.error, before.spread)
         error, spread = max(operation.error, worst[0]), max(operation.spread, worst[1])
         largest = operation.largest if whole else max(operation.largest, before.largest)
-        cell.state = Source(operation.number, error, spread, operation.nan, operation.inf, before.leaf, largest)
+        cell.state = Source(operation, error, spread, operation.nan, operation.inf, before.leaf, largest)
         cell.unit = operation.unit if whole else max(operation.unit, cell.unit)
 
 

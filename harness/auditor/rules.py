@@ -1,16 +1,17 @@
 """Rules that need no shadow: a vanishing eps, saturated probabilities, masked rows, integer overflow."""
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from harness.auditor.line import Line
+from harness.auditor.line import Line, place_and_caller
+from harness.auditor.naming import known_as
 from harness.auditor.narrowing import Narrowing
-from harness.auditor.operator import INTEGERS, NARROW, SMALLEST, Operator, dtype_name
-from harness.record.audit import AuditKind
+from harness.auditor.remedy import LAWS
+from harness.exact.operator import INTEGERS, NARROW, SMALLEST, Operator, dtype_name
+from harness.record.audit import AuditFinding, AuditKind
 
 EPS_FROM = {torch.float16: "1e-4", torch.bfloat16: "1e-8"}
 _PROTECTING = {"add", "clamp", "clamp_min", "maximum", "_foreach_add", "_foreach_clamp_min", "_foreach_maximum"}
@@ -21,29 +22,6 @@ ALWAYS = {"binary_cross_entropy", *_SOFTMAX}
 _LOOKED_AT = {"arange", *_PROTECTING, *ALWAYS}
 _OPEN = -9e3
 """Value below which a logit comes from a mask."""
-
-
-@dataclass(slots=True)
-class Remark:
-    """A violated rule.
-
-    Parameters
-    ----------
-    line, kind, sentence, remedy
-        Place, kind, description and remedy.
-    dtype, operation
-        Format and name of the operation.
-    times
-        Number of occurrences.
-    """
-
-    line: Line
-    kind: AuditKind
-    sentence: str
-    remedy: str
-    dtype: str
-    operation: str
-    times: int = 1
 
 
 _MOST = 0.9
@@ -60,16 +38,25 @@ class Rules:
 
     def __init__(self, narrowing: Narrowing) -> None:
         self._format_of = narrowing.format_of
-        self.remarks: dict[tuple[tuple[str, int], AuditKind], Remark] = {}
+        self.findings: dict[tuple[tuple[str, int], AuditKind], AuditFinding] = {}
 
     def say(self, line: Line, kind: AuditKind, texts: tuple[str, str], tensor: Tensor, operator: Operator) -> None:
-        """Store a remark once for each line and kind."""
+        """Store a finding once for each line and kind."""
         key = (line.key, kind)
-        if key in self.remarks:
-            self.remarks[key].times += 1
-        else:
-            dtype = self._format_of.get(tensor.dtype, tensor.dtype)
-            self.remarks[key] = Remark(line, kind, *texts, dtype_name(dtype), operator.name)
+        known = self.findings.get(key)
+        if known is not None:
+            self.findings[key] = known.model_copy(update={"times": known.times + 1})
+            return
+        sentence, remedy = texts
+        self.findings[key] = AuditFinding(
+            **place_and_caller(line),
+            kind=kind,
+            sentence=sentence,
+            remedy=remedy,
+            operation=known_as(operator.name),
+            dtype=dtype_name(self._format_of.get(tensor.dtype, tensor.dtype)),
+            law=LAWS.get((kind, operator.name)),
+        )
 
     def look(self, line: Line, operator: Operator, args: Any, result: Tensor, *, nan_read: bool) -> None:
         """Check a floating-point operation after it ran."""

@@ -1,14 +1,12 @@
 """Gradients under ``torch.amp.GradScaler``: they count after unscaling, and a skipped step is a note."""
 
 import math
-from collections.abc import Sequence
 
 from harness.auditor.blame import blame_not_finite
 from harness.auditor.call import Call
 from harness.auditor.end import End, Kind
 from harness.auditor.naming import bare
-from harness.auditor.operation import Operation
-from harness.auditor.operator import LARGEST
+from harness.exact.operator import LARGEST
 
 UNSCALE = "_amp_foreach_non_finite_check_and_unscale_"
 
@@ -20,9 +18,9 @@ class Scaling:
     that overflows without the scale remain.
     """
 
-    def __init__(self, ends: list[End], operations: Sequence[Operation]) -> None:
+    def __init__(self, ends: list[End]) -> None:
         self.notes: list[str] = []
-        self._ends, self._operations = ends, operations
+        self._ends = ends
         self.scale = 0.0
         """Largest scale so far; 0 without a scaler."""
         self._seen = 0
@@ -46,8 +44,9 @@ class Scaling:
         self._seen = len(kept)
 
     def _is_of_scale(self, end: End, scale: float) -> bool:
-        written = self._operations[end.state.writer]
-        cause = blame_not_finite(self._operations, written)
+        written = end.state.writer
+        assert written is not None
+        cause = blame_not_finite(written)
         operation = cause.operation
         first_nonfinite = operation.first_nonfinite
         if cause.is_data or first_nonfinite is None or first_nonfinite.again or first_nonfinite.wide is None:
@@ -58,4 +57,4 @@ class Scaling:
 
 
 def _is_spoiled(end: End) -> bool:
-    return end.state.writer >= 0 and (end.state.nan or end.state.inf or math.isinf(end.state.error))
+    return end.state.writer is not None and (end.state.nan or end.state.inf or math.isinf(end.state.error))

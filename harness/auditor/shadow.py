@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
 
-from harness.auditor.ball import Balls
 from harness.auditor.measure import extent
 from harness.auditor.narrowing import Narrowing
 from harness.auditor.operation import Source
-from harness.auditor.operator import UNIT, key_of
+from harness.exact.elementwise import Balls
+from harness.exact.operator import UNIT, key_of, length_of, whole
 
 _SELDOM, _LITTLE = 2048, 1 << 20
 """New storages and shadow bytes between searches for freed storages."""
@@ -64,10 +64,9 @@ class Cell:
 class Shadows:
     """The storages of a step."""
 
-    def __init__(self, *, wide: bool, narrow_in: torch.dtype, narrowing: Narrowing) -> None:
+    def __init__(self, *, wide: bool, narrowing: Narrowing) -> None:
         self.wide = wide
         self.narrowing = narrowing
-        self.narrow_in = narrow_in
         self.cells: dict[int, Cell] = {}
         self.leaves: dict[int, int] = {}
         """Parameters by their storages."""
@@ -84,7 +83,7 @@ class Shadows:
         cell = self.cells.get(key)
         if cell is None or cell.dtype is not tensor.dtype or not (cell.flat is None or _fits(cell, tensor)):
             # A real view of a complex tensor has the same writer.
-            writer = cell.state.writer if cell is not None and cell.dtype.is_complex else -1
+            writer = cell.state.writer if cell is not None and cell.dtype.is_complex else None
             state = Source(writer, leaf=self.leaves.get(key))
             cell = Cell(StorageWeakRef(tensor.untyped_storage()), tensor.dtype, state, self.unit(tensor))
             self.cells[key] = cell
@@ -104,24 +103,19 @@ class Shadows:
 
     def restart(self, cell: Cell, tensor: Tensor) -> None:
         """Replace the shadow by a copy of the values."""
-        length = tensor.untyped_storage().nbytes() // tensor.element_size()
-        wide = self.width(tensor.dtype)
-        self._made_bytes += length * wide.itemsize
+        length = length_of(tensor)
+        self._made_bytes += length * torch.float64.itemsize
         if not length:
-            cell.flat, cell.length = torch.empty(0, dtype=wide, device=tensor.device), 0
+            cell.flat, cell.length = torch.empty(0, dtype=torch.float64, device=tensor.device), 0
             return
-        cell.flat = torch.as_strided(tensor.detach(), (length,), (1,), 0).to(wide, copy=True)
+        cell.flat = whole(tensor.detach()).to(torch.float64, copy=True)
         cell.length = length
         cell.balls, cell.in_balls = None, False
-
-    def width(self, dtype: torch.dtype) -> torch.dtype:
-        """Return the dtype of the shadow of a dtype."""
-        return torch.float64 if dtype in (torch.float32, torch.float64) else self.narrow_in
 
     def new(self, tensor: Tensor, values: Tensor | None) -> Cell:
         """Return the storage of a new tensor, with the repeated values or a copy as its shadow."""
         storage = tensor.untyped_storage()
-        cell = Cell(StorageWeakRef(storage), tensor.dtype, Source(-1), self.unit(tensor))
+        cell = Cell(StorageWeakRef(storage), tensor.dtype, Source(None), self.unit(tensor))
         self.cells[storage._cdata] = cell
         self._made += 1
         if not self.wide:
@@ -129,13 +123,13 @@ class Shadows:
         if values is None:
             self.restart(cell, tensor)
             return cell
-        length, wide = storage.nbytes() // tensor.element_size(), self.width(tensor.dtype)
-        self._made_bytes += length * wide.itemsize
+        length = length_of(tensor)
+        self._made_bytes += length * torch.float64.itemsize
         cell.length = length
-        if _is_laid_out_as(values, tensor, length, wide):
+        if _is_laid_out_as(values, tensor, length):
             cell.flat = values if values.numel() == length else torch.as_strided(values, (length,), (1,), 0)
         else:
-            cell.flat = torch.zeros(length, dtype=wide, device=tensor.device)
+            cell.flat = torch.zeros(length, dtype=torch.float64, device=tensor.device)
             cell.shadow(tensor).copy_(values)
         return cell
 
@@ -162,14 +156,14 @@ class Shadows:
 
 
 def _fits(cell: Cell, tensor: Tensor) -> bool:
-    return cell.length == tensor.untyped_storage().nbytes() // tensor.element_size()
+    return cell.length == length_of(tensor)
 
 
-def _is_laid_out_as(values: Tensor, tensor: Tensor, length: int, wide: torch.dtype) -> bool:
+def _is_laid_out_as(values: Tensor, tensor: Tensor, length: int) -> bool:
     return (
-        values.dtype == wide
+        values.dtype is torch.float64
         and values.stride() == tensor.stride()
         and values.shape == tensor.shape
         and values.storage_offset() == tensor.storage_offset() == 0
-        and values.untyped_storage().nbytes() == length * values.element_size()
+        and length_of(values) == length
     )

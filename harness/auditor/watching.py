@@ -6,16 +6,22 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from harness.auditor.balls import Exact, Values
 from harness.auditor.call import Call
 from harness.auditor.change import Changes, stalls
 from harness.auditor.complex_numbers import complex_tensors, states_of
 from harness.auditor.complex_numbers import write as write_complex
 from harness.auditor.counting import Indices, indices_of, may_count, stands_still
 from harness.auditor.end import Ends
-from harness.auditor.exact import Exact, Values
-from harness.auditor.line import Line, Lines, Pass
+from harness.auditor.line import Lines, Pass
 from harness.auditor.narrowing import Narrowing
-from harness.auditor.operator import (
+from harness.auditor.result import GROWS, NORMALIZATIONS, SUMS, Notes, is_whole
+from harness.auditor.rules import ALWAYS, Rules
+from harness.auditor.scaling import UNSCALE, Scaling
+from harness.auditor.shadow import Shadows
+from harness.exact.doubles import replay
+from harness.exact.operator import (
+    FAILURES,
     FLOATING,
     INTEGERS,
     NARROW,
@@ -27,11 +33,6 @@ from harness.auditor.operator import (
     operator_of,
     tensors,
 )
-from harness.auditor.replay import FAILURES, replay
-from harness.auditor.result import GROWS, NORMALIZATIONS, SUMS, Notes, is_whole
-from harness.auditor.rules import ALWAYS, Rules
-from harness.auditor.scaling import UNSCALE, Scaling
-from harness.auditor.shadow import Shadows
 from harness.record.audit import AuditKind, WhatIf
 
 _FINE = UNIT[torch.float32]
@@ -55,8 +56,6 @@ class Watching(TorchDispatchMode):
         Whether to keep shadows. Otherwise only non-finite values, rules and headroom are checked.
     balls
         Whether to use ball arithmetic in every format. Otherwise it is used for float64, and in small steps.
-    narrow_in
-        Dtype of the shadows of 16-bit storages.
     what_if
         Format to simulate instead of float32.
     """
@@ -66,25 +65,24 @@ class Watching(TorchDispatchMode):
         *,
         full: bool = True,
         balls: bool = False,
-        narrow_in: torch.dtype = torch.float64,
         what_if: WhatIf | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.full = full
         self.narrowing = Narrowing(what_if)
         self._format_of = self.narrowing.format_of
-        self.shadows = Shadows(wide=full, narrow_in=narrow_in, narrowing=self.narrowing)
+        self.shadows = Shadows(wide=full, narrowing=self.narrowing)
         self.lines = Lines()
         self.ends = Ends(self.shadows, self.lines)
         self.rules = Rules(self.narrowing)
         self.changes = Changes(self.shadows, self.ends)
         followed = frozenset(FLOATING if balls else (torch.float64,))
         self.exact = Exact(followed, when_few=full and not balls and what_if is None)
-        self._notes = Notes(self.narrowing, self.exact, self.shadows.width)
+        self._notes = Notes(self.narrowing, self.exact)
         self.operations, self.blind = self._notes.operations, self._notes.blind
-        self.scaling = Scaling(self.ends.found, self.operations)
-        self.indices: list[tuple[Indices, Line]] = []
-        """Conversions of counts to integers that are wrong, with their lines."""
+        self.scaling = Scaling(self.ends.found)
+        self.indices: list[Indices] = []
+        """Conversions of counts to integers that are wrong."""
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -312,8 +310,8 @@ class Watching(TorchDispatchMode):
                 self.rules.clamped(call.line, operator, call.args, target)
             if counts and (said := stands_still(call, target)) is not None:
                 self.rules.say(call.line, AuditKind.UPDATE, said, target, operator)
-        elif (wrong := indices_of(call, result, self.operations)) is not None:
-            self.indices.append((wrong, call.line))
+        elif (wrong := indices_of(call, result)) is not None:
+            self.indices.append(wrong)
         if operator.name == UNSCALE:
             self.scaling.unscaled(call)
 
@@ -354,7 +352,7 @@ class Watching(TorchDispatchMode):
     def _replayed(self, call: Call, result: Any, fresh: list[Tensor]) -> list[Tensor | None] | None:
         """Return the shadows of new results, and update the shadows of changed ones."""
         try:
-            again = replay(call.operator, call.args, call.kwargs, call.shadow_of, result, self.shadows.width)
+            again = replay(call.operator, call.args, call.kwargs, call.shadow_of, result)
         except FAILURES:
             self._notes.is_blind(call)
             for tensor in call.written:

@@ -4,11 +4,9 @@ import math
 from collections.abc import Sequence
 
 from harness.auditor.blame import Cause
-from harness.auditor.breaking import overflows_from
 from harness.auditor.end import Ends
 from harness.auditor.naming import bare, known_as
 from harness.auditor.operation import FirstNonfinite, Operation
-from harness.auditor.operator import LARGEST, SMALLEST, dtype_name
 from harness.auditor.remedy import (
     DIVISIONS,
     LOGARITHMS,
@@ -21,6 +19,8 @@ from harness.auditor.remedy import (
     of_sum,
     of_underflow,
 )
+from harness.exact.operator import LARGEST, SMALLEST, dtype_name
+from harness.findings.closed_form import overflows_from
 from harness.record.audit import AuditKind
 
 Said = tuple[AuditKind, str, str]
@@ -32,7 +32,7 @@ _GROWING = {"add", "sub", "mul", "addcmul", "lerp"}
 _ROOTS = {"sqrt", "rsqrt", "pow"}
 
 
-def describe(cause: Cause, operations: Sequence[Operation], ends: Ends) -> Said:
+def describe(cause: Cause, ends: Ends) -> Said:
     """Return kind, sentence and remedy of a cause."""
     operation = cause.operation
     if cause.is_data:
@@ -40,9 +40,9 @@ def describe(cause: Cause, operations: Sequence[Operation], ends: Ends) -> Said:
     if cause.is_emptied:
         return AuditKind.UNDERFLOW, _emptied(operation, cause.then), of_underflow(operation)
     if cause.read is not None and cause.wrote is not None:
-        return _of_digits(cause, operations)
+        return _of_digits(cause)
     kind, sentence, remedy = _of_first_nonfinite(operation)
-    grown = grown_weight(operations, operation) if kind in (AuditKind.OVERFLOW, AuditKind.INVALID) else None
+    grown = grown_weight(operation) if kind in (AuditKind.OVERFLOW, AuditKind.INVALID) else None
     if grown is not None:
         return kind, f"{sentence}; the weights have grown to {grown:.2g}", TRAINING
     if cause.then is not None:
@@ -56,7 +56,7 @@ def _at(operation: Operation) -> str:
 
 
 def _of_data(operation: Operation, ends: Ends) -> Said:
-    spoiled = [s for s in operation.sources if s.writer < 0 and (s.nan or s.inf)]
+    spoiled = [s for s in operation.sources if s.writer is None and (s.nan or s.inf)]
     for source in spoiled:
         if source.gradient_of is not None:
             sentence = f"the gradient of {ends.name(source.gradient_of)} already contains NaN or inf before the step"
@@ -127,7 +127,7 @@ def _of_softmax(first_nonfinite: FirstNonfinite) -> Said:
 
 def _of_overflow(operation: Operation, first_nonfinite: FirstNonfinite) -> Said:
     name, dtype = known_as(operation.name), dtype_name(operation.dtype)
-    limit = overflows_from(operation.name, operation.dtype)
+    limit = overflows_from(operation.name, dtype)
     operand = first_nonfinite.operands[0] if first_nonfinite.operands else None
     if limit is not None and operand is not None:
         sentence = (
@@ -195,7 +195,7 @@ def _how_many(first_nonfinite: FirstNonfinite) -> str:
 # What loses digits
 
 
-def _of_digits(cause: Cause, operations: Sequence[Operation]) -> Said:
+def _of_digits(cause: Cause) -> Said:
     operation, read, wrote = cause.operation, cause.read or 0.0, cause.wrote or 0.0
     dtype, name = dtype_name(operation.dtype), known_as(operation.name)
     if operation.vanished > 0.3:
@@ -204,7 +204,7 @@ def _of_digits(cause: Cause, operations: Sequence[Operation]) -> Said:
             f"smallest positive number is {SMALLEST[operation.dtype]:.3g}"
         )
         return AuditKind.UNDERFLOW, sentence, of_underflow(operation)
-    kind, remedy = _kind_of_loss(operations, operation, read, wrote)
+    kind, remedy = _kind_of_loss(operation, read, wrote)
     sentence = (
         f"{name} in {dtype} loses accuracy: its inputs agree with exact arithmetic to "
         f"{digits(read, operation)}, its result to {digits(wrote, operation)}"
@@ -212,18 +212,16 @@ def _of_digits(cause: Cause, operations: Sequence[Operation]) -> Said:
     return kind, sentence, remedy
 
 
-def _kind_of_loss(
-    operations: Sequence[Operation], operation: Operation, read: float, wrote: float
-) -> tuple[AuditKind, str]:
+def _kind_of_loss(operation: Operation, read: float, wrote: float) -> tuple[AuditKind, str]:
     name = bare(operation.name)
     if name in {"sub", "rsub", "add"} and wrote > 30 * max(read, operation.unit):
         scalar_sum = operation.shape == () and name == "add" and read > CREPT * wrote
         if scalar_sum:
             return AuditKind.ACCUMULATION, of_sum(operation)
-        return AuditKind.CANCELLATION, of_cancellation(operations, operation)
+        return AuditKind.CANCELLATION, of_cancellation(operation)
     if is_sum(operation) or name == "add":
         return AuditKind.ACCUMULATION, of_sum(operation)
-    return AuditKind.INACCURATE, of_cancellation(operations, operation)
+    return AuditKind.INACCURATE, of_cancellation(operation)
 
 
 CREPT = 0.01

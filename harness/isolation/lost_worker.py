@@ -4,7 +4,7 @@ import re
 import signal
 from dataclasses import dataclass
 
-from harness.calling.location import place
+from harness.exact.location import place
 from harness.isolation.limits import Limits
 from harness.record import Fault
 

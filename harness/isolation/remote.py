@@ -27,12 +27,14 @@ from harness.calling.importing import single_name
 from harness.calling.model import UNFIT, AsStep
 from harness.calling.modes import DEFAULT
 from harness.calling.observation import Observation
+from harness.calling.recording import Recording
 from harness.calling.state import RESTORED
-from harness.calling.trace import Recording, Tape, View
-from harness.calling.trace.remote import read_special, read_tape
 from harness.calling.watch import Watch
 from harness.case import Case
 from harness.error import UsageError
+from harness.exact.step import View
+from harness.exact.tape import Tape
+from harness.exact.untrusted_tape import read_special, read_tape
 from harness.isolation.child import Child
 from harness.isolation.proxy import Proxy, declared
 from harness.record import Fault

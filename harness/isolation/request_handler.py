@@ -20,15 +20,15 @@ from ..calling import bound, watch
 from ..calling.adapter import NotApplicable, as_tensors, called, detaches, instance, no_numpy, switched
 from ..calling.compiler import no_compiler, uncompiled
 from ..calling.device import CPU, MisplacedError, called_on
-from ..calling.location import place
 from ..calling.memory import overwrite_freed
 from ..calling.model import AsStep
 from ..calling.modes import entered
 from ..calling.observation import Observation
 from ..calling.sequence import SEQUENCES, MisfitError
 from ..calling.shape_warning import heard_in
-from ..calling.trace.step import View, is_floating
-from ..calling.trace.tape import Recorder, Tape
+from ..exact.location import place
+from ..exact.step import View, is_floating
+from ..exact.tape import Recorder, Tape
 from .encoding import checksums
 from .wire import filled, receive, send
 

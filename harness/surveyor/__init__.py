@@ -3,7 +3,7 @@
 =====================================  =====================================================================
 :mod:`~harness.surveyor.boundary`      the first failing place on a line of integers
 :mod:`~harness.surveyor.breaking`      breaking points of laws along the rays of a contract
-:mod:`~harness.surveyor.closed_form`   breaking points from theory
+:mod:`~harness.findings.closed_form`   breaking points from theory
 :mod:`~harness.surveyor.genome`        inputs as integers that a search can change
 :mod:`~harness.surveyor.mutation`      the changes
 :mod:`~harness.surveyor.search`        a batched search that changes the best rows

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from harness.findings.closed_form import FORMS, form_value, reaches
 from harness.floats.format import from_ordinal, to_ordinal
 from harness.floats.measurement import Measurement
 from harness.floats.oracle import confirming
@@ -20,7 +21,6 @@ from harness.laws.law import Example, Law
 from harness.laws.ray import Ray
 from harness.record import Breaking, Status
 from harness.surveyor.boundary import Boundary, Effort, Places, first_failure
-from harness.surveyor.closed_form import FORMS, form_value, reaches
 from harness.verdict.job import Job
 from harness.verdict.replay import MOST, hexadecimal, replay_command, to_text
 
@@ -216,7 +216,7 @@ def _form(search: RaySearch, place: int) -> dict[str, Any]:
     job, ray = search.job, search.ray
     declared = job.case.declared_point(job.law.name, ray.name, job.format.name)
     for name in (declared,) if declared else (FORMS if place else ()):
-        form = form_value(name, job.format, ray.columns)
+        form = form_value(name, job.format.name, ray.columns)
         agrees = _reached(search, place, form) and not (place and _reached(search, place - 1, form))
         if declared or agrees:
             return {"form": name, "form_value": float(form), "declared": bool(declared), "agrees": agrees}
@@ -247,7 +247,7 @@ def _record(search: RaySearch, boundary: Boundary, **facts: Any) -> Breaking:
     declared = job.case.declared_point(job.law.name, ray.name, job.format.name)
     missed = {"form": declared, "declared": True, "agrees": False} if declared and "form" not in facts else {}
     if missed:
-        missed["form_value"] = float(form_value(str(declared), job.format, ray.columns))
+        missed["form_value"] = float(form_value(str(declared), job.format.name, ray.columns))
     described = {"value": None, "value_hex": None, **missed, **facts}
     return Breaking(
         **job.identity,

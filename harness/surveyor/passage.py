@@ -11,8 +11,8 @@ import numpy as np
 from torch import Tensor
 
 from harness.calling.device import CPU
-from harness.calling.trace.rules import MOVES
-from harness.calling.trace.step import Step
+from harness.exact.operators import MOVES
+from harness.exact.step import Step
 from harness.floats import Array
 from harness.floats.measurement import Measurement
 from harness.floats.oracle import confirming

@@ -16,7 +16,11 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
 
 from harness.calling.device import CPU
-from harness.calling.trace import Balls, Doubles, Replay, Tape, View, first_loss, is_floating
+from harness.exact.loss import first_loss
+from harness.exact.replay import Replay
+from harness.exact.step import View, is_floating
+from harness.exact.tape import Tape
+from harness.exact.wide import Balls, Doubles
 from harness.floats.oracle import confirming, remembering
 from harness.laws.law import Example
 from harness.laws.subject import Subject

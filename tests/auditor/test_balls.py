@@ -11,20 +11,22 @@ import pytest
 import torch
 import torch.nn.functional as F
 from steps import double, healthy_double, wide
-from steps.catalogue import Step, steps_of, wrong_line
+from steps.catalogue import Step, audited, steps_of, wrong_line
 from torch import Tensor, nn
 
 import harness
-from harness.auditor import exact, replay
+from harness.auditor import balls
+from harness.exact import doubles
+from harness.record.audit import Mode
 
 DOUBLE = torch.float64
+MODES: tuple[Mode, ...] = ("balls", "full")
 
 
 @pytest.mark.parametrize("step", steps_of(double), ids=lambda step: step.__name__)
 def test_a_line_in_float64_is_named_that_loses_its_digits(step: Step) -> None:
     """A shadow in float64 would agree in all digits."""
-    with harness.audit() as found:
-        found.returned(step())
+    found = audited(step)
     assert [(finding.file, finding.line) for finding in found.findings][:1] == [wrong_line(step)]
     assert found.record.blind == {}
 
@@ -32,24 +34,19 @@ def test_a_line_in_float64_is_named_that_loses_its_digits(step: Step) -> None:
 @pytest.mark.parametrize("step", steps_of(healthy_double), ids=lambda step: step.__name__)
 def test_a_step_in_float64_that_is_right_is_not_accused(step: Step) -> None:
     """All operations are tracked."""
-    with harness.audit() as found:
-        found.returned(step())
-    assert found.findings == ()
-    assert found.record.blind == {}
+    found = audited(step)
+    assert (found.findings, found.record.blind) == ((), {})
 
 
 @pytest.mark.parametrize("step", steps_of(wide), ids=lambda step: step.__name__)
 def test_what_float64_loses_as_well_is_seen_by_balls_alone(step: Step, monkeypatch: pytest.MonkeyPatch) -> None:
     """A shadow in float64 agrees with the float32 step in all digits. Small steps have balls by default."""
-    for mode in ("balls", "full"):
-        with harness.audit(mode=mode) as found:
-            found.returned(step())
+    for mode in MODES:
+        found = audited(step, mode)
         assert [(finding.file, finding.line) for finding in found.findings][:1] == [wrong_line(step)]
         assert found.findings[0].oracle == "ball arithmetic"
-    monkeypatch.setattr(exact, "FEW", 0)
-    with harness.audit() as beside_float64:
-        beside_float64.returned(step())
-    assert beside_float64.findings == ()
+    monkeypatch.setattr(balls, "FEW", 0)
+    assert audited(step).findings == ()
 
 
 def rows() -> Tensor:
@@ -60,59 +57,6 @@ def rows() -> Tensor:
 def positive() -> Tensor:
     """Numbers above zero."""
     return torch.linspace(0.31, 2.9, 24, dtype=DOUBLE).view(4, 6).requires_grad_()
-
-
-LABELS = torch.tensor([0, 5, 2, -100])
-MASK = torch.arange(24).view(4, 6) % 3 == 0
-
-OPERATIONS: dict[str, Callable[[], Tensor]] = {
-    "arithmetic": lambda: 2 - rows() * 3 / positive() + (rows() - 1).square() - (-rows()).abs(),
-    "powers": lambda: rows() ** 3 + positive() ** 1.5 + positive() ** -2 + 2 ** rows() + positive() ** rows(),
-    "roots": lambda: positive().sqrt() + positive().rsqrt() + positive().reciprocal(),
-    "exponentials": lambda: rows().exp() + rows().expm1() + rows().exp2() + rows().sinh() + rows().cosh(),
-    "logarithms": lambda: positive().log() + positive().log1p() + positive().log2() + positive().log10(),
-    "angles": lambda: rows().sin() + rows().cos() + rows().atan() + (rows() / 3).tan(),
-    "normal": lambda: rows().erf() + rows().erfc(),
-    "saturating": lambda: rows().tanh() + rows().sigmoid() + F.softplus(rows(), beta=2) + F.logsigmoid(rows()),
-    "activations": lambda: F.gelu(rows()) + F.gelu(rows(), approximate="tanh") + F.silu(rows()) + rows().relu(),
-    "bounds": lambda: rows().clamp(-1, 1) + rows().clamp_min(0.5) + rows().maximum(positive()) - rows().sign(),
-    "choices": lambda: torch.where(MASK, rows(), positive()) + rows().masked_fill(MASK, 3.0),
-    "of pairs": lambda: torch.logaddexp(rows(), positive()) + rows().lerp(positive(), 0.3),
-    "fused": lambda: torch.addcmul(rows(), positive(), rows(), value=0.5) + rows().addcdiv(rows(), positive()),
-    "sums": lambda: rows().sum(0) + rows().mean(0, keepdim=True) + rows().cumsum(1) + rows().prod(0),
-    "extremes": lambda: rows().amax(1) + rows().amin(1) + rows().max(1).values + rows().sort(1).values[:, 0],
-    "spreads": lambda: rows().var(1) + rows().std(1, correction=0) + rows().norm(dim=1) + rows().norm(p=1, dim=1),
-    "of exponentials": lambda: rows().logsumexp(1, keepdim=True) + rows().softmax(1) + rows().log_softmax(0),
-    "products": lambda: rows() @ positive().t() + torch.addmm(torch.ones(4, 4, dtype=DOUBLE), rows(), rows().t()),
-    "of batches": lambda: rows().view(2, 2, 6) @ positive().view(2, 6, 2) + (rows() @ positive()[0])[:2, None],
-    "cross entropy": lambda: F.cross_entropy(rows(), LABELS) + F.cross_entropy(rows(), LABELS, reduction="sum"),
-    "weighted": lambda: F.cross_entropy(rows(), LABELS, positive()[0].detach(), label_smoothing=0.1),
-    "squared error": lambda: F.mse_loss(rows(), positive()) + F.mse_loss(rows(), positive(), reduction="none"),
-    "layer norm": lambda: F.layer_norm(rows(), (6,), positive()[0], rows()[0]) + F.layer_norm(rows(), (6,)),
-    "batch norm": lambda: F.batch_norm(rows(), *running(), positive()[0], rows()[0], training=True),
-    "running norm": lambda: F.batch_norm(rows(), *running(), positive()[0], rows()[0]),
-    "picked": lambda: rows()[[0, 2, 0], [1, 1, 1]] + rows().gather(1, MASK.long())[:3, 0] + rows()[1:, 2]
-    + rows().index_select(0, LABELS[:1])[0, :3],
-    "joined": lambda: torch.cat([rows(), positive()], 1).flip(0).roll(1, 1) + torch.stack([rows()] * 2, 1).view(4, 12),
-    "triangles": lambda: rows().tril() + rows().triu(1) + F.pad(rows(), (1, 1))[:, 1:-1] + rows().repeat(2, 1)[:4],
-}  # fmt: skip
-
-
-def running() -> tuple[Tensor, Tensor]:
-    """A running mean and variance."""
-    return torch.linspace(-0.2, 0.4, 6, dtype=DOUBLE), torch.linspace(0.5, 2.0, 6, dtype=DOUBLE)
-
-
-@pytest.mark.parametrize("name", OPERATIONS)
-def test_an_operation_in_balls_is_what_torch_computes(name: str) -> None:
-    """Forward and backward passes agree: another definition would err by the size of the result."""
-    with harness.audit() as found:
-        value = OPERATIONS[name]()
-        (value * torch.arange(value.numel(), dtype=DOUBLE).cos().view(value.shape)).sum().backward()
-    assert found.record.blind == {}
-    errors = [stretch.error for stretch in found.record.errors]
-    assert all(error is not None and error < 1e-13 for error in errors), found.record.errors
-    assert found.record.loss_in_balls
 
 
 @pytest.mark.parametrize("foreach", [False, True])
@@ -131,7 +75,7 @@ def test_an_optimizer_in_balls_is_torchs(make: Callable[..., torch.optim.Optimiz
 
 def test_what_balls_cost_too_much_for_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     """The message names the line, and no result is called exact."""
-    monkeypatch.setattr(exact, "MOST", 100)
+    monkeypatch.setattr(balls, "MOST", 100)
     with harness.audit() as found:
         rows().exp().sum().backward()
     assert any(name.startswith("exp (no ball arithmetic) at ") and __file__ in name for name in found.record.blind)
@@ -176,7 +120,7 @@ def test_overflow_of_float64_is_an_overflow() -> None:
     with harness.audit() as found:
         w.exp().sum().backward()
     assert found.findings[0].kind == "overflow"
-    assert found.findings[0].sentence.startswith("exp(711) overflows in float64: it is inf from 709.782712893384 on")
+    assert found.findings[0].sentence.startswith("exp(711) overflows in float64: it is inf from 709.7827128933841 on")
 
 
 def test_a_loss_of_digits_is_confirmed_by_balls() -> None:
@@ -203,8 +147,8 @@ def test_what_balls_contradict_is_no_finding(monkeypatch: pytest.MonkeyPatch) ->
     def wrong(operator: Any, args: Any, _kwargs: Any, _result: Any) -> Tensor:
         return cast("Tensor", operator.overload(args[0]) * 1.3)
 
-    monkeypatch.setitem(cast("dict[str, Any]", replay._INSTEAD), "exp", wrong)
-    monkeypatch.setattr(exact, "FEW", 0)  # otherwise the shadow consists of balls
+    monkeypatch.setitem(cast("dict[str, Any]", doubles._INSTEAD), "exp", wrong)
+    monkeypatch.setattr(balls, "FEW", 0)  # otherwise the shadow consists of balls
 
     def step() -> None:
         torch.linspace(0.1, 0.9, 8).requires_grad_().exp().sum().backward()
@@ -213,7 +157,7 @@ def test_what_balls_contradict_is_no_finding(monkeypatch: pytest.MonkeyPatch) ->
         step()
     assert found.findings == ()
     assert found.record.notes == ("ball arithmetic contradicts float64 at exp and confirms the step",)
-    monkeypatch.setattr(exact, "QUESTIONS", 0)
+    monkeypatch.setattr(balls, "QUESTIONS", 0)
     with harness.audit() as found:
         step()
     assert [finding.oracle for finding in found.findings] == ["float64 alone"]

@@ -6,9 +6,7 @@ of the 38 right steps.
 
 import pytest
 from steps import healthy, held_out, held_out_elsewhere, planted
-from steps.catalogue import Step, steps_of, wrong_line
-
-import harness
+from steps.catalogue import Step, audited, steps_of, wrong_line
 
 TWO_LINES = {"second_moment_underflows_in_float16"}
 """Steps in which a second line loses as much as the marked line, and is named instead."""
@@ -16,9 +14,7 @@ TWO_LINES = {"second_moment_underflows_in_float16"}
 
 def named(step: Step) -> list[tuple[str, int]]:
     """Return the lines that the audit of a step names, the worst first."""
-    with harness.audit() as found:
-        found.returned(step())
-    return [(finding.file, finding.line) for finding in found.findings]
+    return [(finding.file, finding.line) for finding in audited(step).findings]
 
 
 @pytest.mark.parametrize("step", steps_of(planted), ids=lambda step: step.__name__)

@@ -8,9 +8,8 @@ overflow, and was corrected.
 
 import pytest
 from steps import faulty_numbers, faulty_training, sound_training
-from steps.catalogue import Step, fitting_words, steps_of, wrong_line
+from steps.catalogue import Step, audited, fitting_words, steps_of, wrong_line
 
-import harness
 from harness.record.audit import Mode
 
 FAULTY = [*steps_of(faulty_numbers), *steps_of(faulty_training)]
@@ -21,9 +20,7 @@ SOUND = steps_of(sound_training)
 @pytest.mark.parametrize("step", FAULTY, ids=lambda step: step.__name__)
 def test_the_wrong_line_is_named_first_with_a_fitting_remedy(step: Step) -> None:
     """A full audit finds every one."""
-    with harness.audit() as found:
-        found.returned(step())
-    first = found.findings[0]
+    first = audited(step).findings[0]
     assert (first.file, first.line) == wrong_line(step)
     assert any(word in first.remedy for word in fitting_words(step)), first.remedy
 
@@ -42,9 +39,7 @@ UNSEEN_BY_EVENTS = {
 @pytest.mark.parametrize("step", FAULTY, ids=lambda step: step.__name__)
 def test_events_name_the_line_if_no_digits_must_be_compared(step: Step) -> None:
     """All other lines are named first as well."""
-    with harness.audit(mode="events") as found:
-        found.returned(step())
-    named = [(finding.file, finding.line) for finding in found.findings]
+    named = [(finding.file, finding.line) for finding in audited(step, "events").findings]
     assert (named[:1] == [wrong_line(step)]) is (step.__name__ not in UNSEEN_BY_EVENTS)
 
 
@@ -53,6 +48,4 @@ def test_events_name_the_line_if_no_digits_must_be_compared(step: Step) -> None:
 @pytest.mark.parametrize("step", SOUND, ids=lambda step: step.__name__)
 def test_a_sound_step_has_no_finding(step: Step, mode: Mode) -> None:
     """In neither mode."""
-    with harness.audit(mode=mode) as found:
-        found.returned(step())
-    assert found.findings == ()
+    assert audited(step, mode).findings == ()

@@ -2,12 +2,33 @@
 
 import inspect
 import linecache
+import re
 from collections.abc import Callable
 from types import ModuleType
+
+import harness
+from harness.record.audit import Mode
 
 Step = Callable[[], object]
 
 MARK = "# WRONG"
+
+INTERNAL = re.compile(r"\b(rsub|_?to_copy|addcdiv|addcmul|addmm|mm|bmm|_log_softmax|_softmax|_foreach\w*|native_\w+)\b")
+"""Names of operations that a user does not find in the documentation of torch."""
+
+
+def audited(step: Step, mode: Mode = "full") -> harness.audit:
+    """Audit a step.
+
+    Its findings must have public names, and recommend no format that is as narrow as their own.
+    """
+    with harness.audit(mode=mode) as found:
+        found.returned(step())
+    for finding in found.findings:
+        assert not INTERNAL.search(f"{finding.sentence} {finding.remedy} {finding.operation}"), finding.sentence
+        assert finding.dtype in ("bfloat16", "float16") or "float32" not in finding.remedy, finding.remedy
+        assert finding.dtype != "float64" or "float64" not in finding.remedy, finding.remedy
+    return found
 
 
 def steps_of(module: ModuleType) -> list[Step]:

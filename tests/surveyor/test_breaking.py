@@ -17,7 +17,6 @@ from harness.floats.oracle import confirming
 from harness.laws.standard_rays import rays_of
 from harness.record import Breaking
 from harness.surveyor.breaking import RaySearch, breaking, follows
-from harness.surveyor.closed_form import FORMS, form_value, reaches
 from harness.surveyor.explore import explorations
 from harness.surveyor.search import Budget
 from harness.verdict.job import Job, jobs
@@ -212,26 +211,6 @@ def test_an_implementation_that_raises_is_a_reason_and_not_a_crash() -> None:
     assert "no such luck" in record.reason
     assert unanswered([record]) == [record]
     assert undeclared([record], []) == []
-
-
-@pytest.mark.parametrize("name", [name for name in FORMS if name != "max + ulp/2"])
-@pytest.mark.parametrize("dtype", DTYPES[1:])
-def test_a_form_lies_between_two_floats_or_on_one(name: str, dtype: str) -> None:
-    """`first` is the first float at or beyond the form."""
-    format_ = FORMATS[dtype]
-    form = form_value(name, format_, 8)
-    near = torch.tensor(float(form), dtype=torch.float64).to(format_.dtype)
-    around = [float(from_ordinal(to_ordinal(near) + step, format_)) for step in (-2, 2)]
-    assert [reaches(value, form) for value in around] == [False, True]
-    assert [reaches(value, form, falling=True) for value in around] == [True, False]
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_no_number_of_a_format_reaches_half_an_ulp_above_its_largest(dtype: str) -> None:
-    """Only a count or infinity does."""
-    format_ = FORMATS[dtype]
-    form = form_value("max + ulp/2", format_, 8)
-    assert [reaches(value, form) for value in (format_.max, float("inf"))] == [False, True]
 
 
 def test_a_half_width_accumulator_breaks_where_adding_ones_sticks() -> None:

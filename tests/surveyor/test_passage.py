@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from harness.calling.trace import tape
 from harness.case import Case
+from harness.exact import tape
 from harness.record import Passage
 from harness.surveyor.breaking import breaking
 from harness.surveyor.explore import explorations

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
-from harness.calling.trace.naming import event_of
-from harness.calling.trace.replay import Replay
-from harness.calling.trace.step import Step
+from harness.exact.naming import event_of
+from harness.exact.replay import Replay
+from harness.exact.step import Step
 from harness.record import Event, EventKind
 
 _HAVE_POLES = frozenset({"log", "log2", "log10", "log1p", "div", "reciprocal", "rsqrt", "pow", "xlogy", "atanh"})

@@ -8,15 +8,30 @@ import numpy as np
 from flint import arb, arb_mat
 from numpy.typing import NDArray
 
-from harness.auditor.ball import ONE, ZERO, Balls, Operation, array, divide, log, number, power, sqrt
-from harness.formula.ball import FUNCTIONS
+from harness.exact.elementwise import (
+    ONE,
+    ZERO,
+    Balls,
+    Operation,
+    array,
+    divide,
+    exp,
+    larger,
+    largest,
+    lift,
+    log,
+    number,
+    power,
+    smaller,
+    sqrt,
+)
 
 MEAN, SUM = 1, 2
 """Torch's integer codes for the reductions of losses."""
 
 
 def _axes(x: Balls, dim: Any) -> tuple[int, ...]:
-    if dim is None or dim == []:
+    if dim is None or dim == [] or not x.ndim:
         return tuple(range(x.ndim))
     return tuple(dim) if isinstance(dim, list | tuple) else (dim,)
 
@@ -33,12 +48,9 @@ def _mean(x: Balls, dim: Any = None, keepdim: int = 0, **_: Any) -> Balls:
     return _sum(x, dim, keepdim) / _count(x, dim)
 
 
-_reduce_larger = np.frompyfunc(lambda a, b: FUNCTIONS["larger"](a, b).item(), 2, 1)
-
-
 def _amax(x: Balls, dim: Any = None, keepdim: int = 0) -> Balls:
     for axis in sorted((axis % x.ndim for axis in _axes(x, dim)), reverse=True):
-        x = array(_reduce_larger.reduce(x, axis=axis, keepdims=keepdim))
+        x = largest(x, axis, keepdims=bool(keepdim))
     return x
 
 
@@ -49,7 +61,7 @@ def _amin(x: Balls, dim: Any = None, keepdim: int = 0) -> Balls:
 def _variance(x: Balls, dim: Any = None, *, correction: float | None = 1, keepdim: int = 0) -> Balls:
     centred = x - _mean(x, dim, keepdim=True)
     count = _count(x, dim) - (1 if correction is None else correction)
-    return divide(_sum(centred * centred, dim, keepdim), arb(count))
+    return divide(_sum(centred * centred, dim, keepdim), arb(max(count, 0)))
 
 
 def _norm(x: Balls, order: float = 2, dim: Any = None, keepdim: int = 0, **_: Any) -> Balls:
@@ -57,38 +69,36 @@ def _norm(x: Balls, order: float = 2, dim: Any = None, keepdim: int = 0, **_: An
         return _amax(array(abs(x)), dim, keepdim)
     if order == 1:
         return _sum(array(abs(x)), dim, keepdim)
-    return power(_sum(power(array(abs(x)), order), dim, keepdim), 1 / order)
+    return power(_sum(power(array(abs(x)), lift(order)), dim, keepdim), array(1 / arb(order)))
 
 
-def _exponentials(x: Balls, dim: int) -> tuple[Balls, Balls, Balls]:
-    """Return the shift, the shifted exponentials and their sum; the shift is the largest midpoint."""
-    common = array(np.frompyfunc(lambda ball: ball.mid(), 1, 1)(_amax(x, dim, keepdim=True)))
-    common = np.where(np.frompyfunc(lambda ball: ball.is_finite(), 1, 1)(common).astype(bool), common, ZERO)
-    e = exp_or_zero(x - common)
-    return common, e, _sum(e, dim, keepdim=True)
+def _exponentials(x: Balls, shift: Balls, dim: Any) -> tuple[Balls, Balls]:
+    """Return the exponentials of the shifted rows, and their sums."""
+    e = exp(x - shift)
+    return e, _sum(e, dim, keepdim=True)
 
 
-exp_or_zero = np.frompyfunc(lambda x: arb(0) if x == arb("-inf") else x.exp(), 1, 1)
-"""The exponential, also defined for the -inf that a mask writes."""
+def _largest_middle(x: Balls, dim: Any) -> Balls:
+    return array(np.frompyfunc(lambda ball: ball.mid(), 1, 1)(_amax(x, dim, keepdim=True)))
 
 
 def _softmax(x: Balls, dim: int, _half: int = 0) -> Balls:
     if not x.ndim:
         return ONE
-    _, e, total = _exponentials(x, dim)
-    return divide(e, total)
+    return divide(*_exponentials(x, _largest_middle(x, dim), dim))
 
 
 def _log_softmax(x: Balls, dim: int, _half: int = 0) -> Balls:
-    common, _, total = _exponentials(x, dim)
-    return x - common - log(total)
+    shift = _largest_middle(x, dim)
+    return x - shift - log(_exponentials(x, shift, dim)[1])
 
 
 def _logsumexp(x: Balls, dim: Any, keepdim: int = 0) -> Balls:
-    (axis,) = _axes(x, dim)
-    common, _, total = _exponentials(x, axis)
-    result = common + log(total)
-    return result if keepdim else result.squeeze(axis)
+    axes = _axes(x, dim)
+    shift = _largest_middle(x, axes)
+    shift = np.where(np.frompyfunc(lambda ball: ball.is_finite(), 1, 1)(shift).astype(bool), shift, ZERO)
+    result = array(shift + log(_exponentials(x, shift, axes)[1]))
+    return result if keepdim else result.squeeze(axes)
 
 
 def _softmax_backward(g: Balls, y: Balls, dim: int, _dtype: Any) -> Balls:
@@ -96,7 +106,7 @@ def _softmax_backward(g: Balls, y: Balls, dim: int, _dtype: Any) -> Balls:
 
 
 def _log_softmax_backward(g: Balls, y: Balls, dim: int, _dtype: Any) -> Balls:
-    return g - exp_or_zero(y) * _sum(g, dim, keepdim=True)
+    return g - exp(y) * _sum(g, dim, keepdim=True)
 
 
 # Products of matrices
@@ -224,10 +234,11 @@ BY_ROWS: Mapping[str, Operation] = {
     "cumprod": lambda x, dim, **_: array(np.multiply.accumulate(x, axis=dim)),
     "amax": _amax,
     "amin": _amin,
+    "max": lambda x, other=None: _amax(x) if other is None else larger(x, other),
+    "min": lambda x, other=None: _amin(x) if other is None else smaller(x, other),
     "var": _variance,
     "std": lambda x, dim=None, **named: sqrt(_variance(x, dim, **named)),
     "linalg_vector_norm": _norm,
-    "norm": lambda x: _norm(x),
     "logsumexp": _logsumexp,
     "_softmax": _softmax,
     "_log_softmax": _log_softmax,

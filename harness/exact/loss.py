@@ -11,12 +11,12 @@ from typing import NamedTuple
 
 import torch
 
-from harness.calling.trace.first_nonfinite import born
-from harness.calling.trace.naming import SUMS, event_of
-from harness.calling.trace.replay import Replay
-from harness.calling.trace.step import Step, View
-from harness.calling.trace.tape import Tape
-from harness.calling.trace.wide import Arithmetic, Wide
+from harness.exact.first_nonfinite import born
+from harness.exact.naming import SUMS, event_of
+from harness.exact.replay import Replay
+from harness.exact.step import Step, View
+from harness.exact.tape import Tape
+from harness.exact.wide import Arithmetic, Wide
 from harness.record import Event, EventKind
 
 ORDINARY = 4.0

@@ -8,8 +8,9 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
-from ..location import Line, line_that_asked
-from .step import Step, View, is_floating, written_arguments
+from .location import Line, line_that_asked
+from .operator import operator_of, whole
+from .step import Step, View, is_floating
 
 MOST_STEPS = 1024
 """Maximum number of operations of a recorded call."""
@@ -79,7 +80,7 @@ class Recorder(TorchDispatchMode):
 
     def _write(self, func: Any, kept: Any, inputs: Any, arguments: Any, result: Any) -> None:
         known = len(self.tape.length)
-        changed = _changed(func, arguments)
+        changed = [leaf for leaf in tree_leaves(operator_of(func).changed(*arguments)) if is_floating(leaf)]
         returned = tree_map(lambda leaf: self.view(leaf, made=True) if is_floating(leaf) else leaf, result)
         fresh = [leaf for leaf in tree_leaves(result) if is_floating(leaf) and self._number(leaf) >= known]
         written = [*fresh, *changed]
@@ -117,25 +118,12 @@ class Recorder(TorchDispatchMode):
         if storage._cdata not in self._number_of:
             self._number_of[storage._cdata] = number = len(self.tape.length)
             self._held.append(storage)
-            flat = _flat(tensor)
+            flat = whole(tensor.detach())
             self.tape.length.append(flat.numel())
             if not made:
                 self.tape.started[number] = flat.double()
         return self._number_of[storage._cdata]
 
 
-def _changed(func: Any, arguments: Any) -> list[Tensor]:
-    """Return the tensors that an operation changed."""
-    args, kwargs = arguments
-    named = [args[at] if at < len(args) else kwargs.get(name) for at, name in written_arguments(func)]
-    return [leaf for leaf in tree_leaves(named) if is_floating(leaf)]
-
-
 def _copy(tensor: Tensor) -> Tensor:
     return tensor.detach().to(torch.float64, copy=True)
-
-
-def _flat(tensor: Tensor) -> Tensor:
-    """Return the whole storage of a tensor as a row."""
-    length = tensor.untyped_storage().nbytes() // tensor.element_size()
-    return tensor.detach().as_strided((length,), (1,), 0)

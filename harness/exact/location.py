@@ -11,8 +11,8 @@ from ..wording.cell import cell
 
 _OURS = str(Path(__file__).parents[1])
 
-_ASKING = (__file__, str(Path(__file__).parent / "trace"))
-"""Path prefixes of the files that record questions; all other files of the harness call the function."""
+_ASKING = str(Path(__file__).parent)
+"""Folder of the files that record operations; all other files of the harness call the function."""
 
 _OTHERS = (
     "<",

@@ -1,6 +1,6 @@
 """The record of an event in an operation."""
 
-from harness.calling.trace.step import Step
+from harness.exact.step import Step
 from harness.record import Event, EventKind
 
 SUMS = frozenset({"sum", "mean", "cumsum", "mm", "mv", "dot", "var", "std", "norm"})

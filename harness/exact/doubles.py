@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from harness.auditor.operator import FLOATING, Operator
-from harness.auditor.recurrent import one_dnn_layer, one_dnn_layer_backward
+from harness.exact.operator import FLOATING, Operator
+from harness.exact.recurrent import one_dnn_layer, one_dnn_layer_backward
 
 Instead = Callable[..., Any]
 
@@ -18,7 +18,6 @@ def replay(
     kwargs: Mapping[str, Any],
     shadow_of: Mapping[int, Tensor],
     result: Any,
-    width: Callable[[torch.dtype], torch.dtype],
 ) -> Any:
     """Repeat an operation on shadows, and change the shadows of tensors that it writes.
 
@@ -30,26 +29,30 @@ def replay(
         If the operator does not exist in wider arithmetic.
     """
     wide_args = [
-        shadow_of.get(id(value), value) if isinstance(value, Tensor) else _widened(value, shadow_of, width)
-        for value in args
+        shadow_of.get(id(value), value) if isinstance(value, Tensor) else _widened(value, shadow_of) for value in args
     ]
-    wide_kwargs = {name: _widened(value, shadow_of, width) for name, value in kwargs.items()} if kwargs else {}
+    wide_kwargs = {name: _widened(value, shadow_of) for name, value in kwargs.items()} if kwargs else {}
+    return repeated(operator, wide_args, wide_kwargs, args, result)
+
+
+def repeated(operator: Operator, wide_args: Any, wide_kwargs: Any, args: Any, result: Any) -> Any:
+    """Repeat an operation on wide tensors; ``args`` and ``result`` are from the step."""
     if (kink := _KINKED.get(operator.name)) is not None:
-        wide_args[kink] = args[kink].to(wide_args[kink].dtype)
+        wide_args = [*wide_args[:kink], args[kink].to(wide_args[kink].dtype), *wide_args[kink + 1 :]]
     instead = _INSTEAD.get(operator.name)
     if instead is not None:
         return instead(operator, wide_args, wide_kwargs, result)
     return operator.overload(*wide_args, **wide_kwargs)
 
 
-def _widened(value: Any, shadow_of: Mapping[int, Tensor], width: Callable[[torch.dtype], torch.dtype]) -> Any:
+def _widened(value: Any, shadow_of: Mapping[int, Tensor]) -> Any:
     if isinstance(value, int | float):
         return value
     if isinstance(value, Tensor):
         return shadow_of.get(id(value), value)
     if isinstance(value, list | tuple):
-        return [_widened(inner, shadow_of, width) for inner in value]
-    return width(value) if isinstance(value, torch.dtype) and value in FLOATING else value
+        return [_widened(inner, shadow_of) for inner in value]
+    return torch.float64 if value in FLOATING else value
 
 
 def _softplus(_operator: Operator, args: Any, _kwargs: Any, _result: Any) -> Tensor:
@@ -100,6 +103,3 @@ _INSTEAD: Mapping[str, Instead] = {
     "mkldnn_rnn_layer": one_dnn_layer,
     "mkldnn_rnn_layer_backward": one_dnn_layer_backward,
 }
-
-FAILURES = (RuntimeError, NotImplementedError, TypeError, IndexError, ValueError)
-"""Errors that torch raises if an operator does not exist in wider arithmetic or rejects mixed dtypes."""

@@ -49,14 +49,13 @@ class Operator:
         self.is_constant = self.name.startswith(_CONSTANTS)
         self.overwrites = self.name in _OVERWRITES
 
+    def changed(self, args: Any, kwargs: Any) -> list[Any]:
+        """Return the arguments that a call changes."""
+        return [args[index] if index < len(args) else kwargs.get(name) for index, name in self.writes]
+
     def written(self, args: Any, kwargs: Any) -> list[Tensor]:
         """Return the floating-point tensors that a call changes."""
-        written: list[Tensor] = []
-        for index, name in self.writes:
-            value = args[index] if index < len(args) else kwargs.get(name)
-            if value is not None:
-                written += [tensor for tensor in tensors(value) if is_followed(tensor)]
-        return written
+        return [tensor for tensor in tensors(self.changed(args, kwargs)) if is_followed(tensor)]
 
 
 OPERATORS: dict[int, Operator] = {}
@@ -101,6 +100,20 @@ def key_of(tensor: Tensor) -> int:
     return int(tensor.untyped_storage()._cdata)
 
 
+def length_of(tensor: Tensor) -> int:
+    """Return the number of elements of a tensor's storage."""
+    return tensor.untyped_storage().nbytes() // tensor.element_size()
+
+
+def whole(tensor: Tensor) -> Tensor:
+    """Return all elements of a tensor's storage as a row."""
+    return torch.as_strided(tensor, (length_of(tensor),), (1,), 0)
+
+
 def dtype_name(dtype: torch.dtype) -> str:
     """Return ``float32`` for ``torch.float32``."""
     return str(dtype).removeprefix("torch.")
+
+
+FAILURES = (RuntimeError, NotImplementedError, TypeError, IndexError, ValueError)
+"""Errors that torch raises if an operator does not exist in wider arithmetic or rejects mixed dtypes."""

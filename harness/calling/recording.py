@@ -7,8 +7,8 @@ from typing import Protocol
 from torch import Tensor
 
 from harness.calling.compiler import uncompiled
-from harness.calling.trace.step import View
-from harness.calling.trace.tape import Recorder, Tape
+from harness.exact.step import View
+from harness.exact.tape import Recorder, Tape
 
 
 class Recording(Protocol):

@@ -1,17 +1,19 @@
-"""The two wider number systems of a replay: float64, and balls of two hundred bits and any exponent."""
+"""The two wider number systems of a replay: float64, and the midpoints of balls, with any exponent."""
 
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
 from flint import ctx
-from numpy.lib.stride_tricks import as_strided
 from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
 
-from harness.calling.trace.number import PRECISION, number, to_float
-from harness.calling.trace.rules import MOVES, RULES
-from harness.calling.trace.step import Step, View, is_view
+from harness.exact.doubles import repeated
+from harness.exact.elementwise import PRECISION, middle, strided, to_float
+from harness.exact.operator import FAILURES
+from harness.exact.operators import UNKNOWN, carried_out
+from harness.exact.step import Step, View, is_view
+from harness.floats import to_arb
 
 
 class Wide(NamedTuple):
@@ -76,67 +78,52 @@ class Doubles:
 
         args, kwargs = tree_map(widened, step.arguments, is_leaf=is_view)
         try:
-            return floats_of(step.operator(*args, **kwargs))
-        except (RuntimeError, NotImplementedError, TypeError):
+            result = repeated(step.schema, args, kwargs, step.rounded, step.returned)
+        except FAILURES:
             return None
+        return tuple(x for x in tree_leaves(result) if isinstance(x, Tensor) and x.is_floating_point())
 
 
 class Balls:
-    """Balls for common operations; other operations round their inputs to float64."""
+    """Midpoints of balls; operations that balls do not have round their inputs to float64."""
 
     def start(self, values: Tensor) -> Any:
         """Make the shadow of a storage that holds these numbers."""
-        return _objects(values)
+        return _balls(values)
 
     def part(self, shadow: Any, view: View) -> Any:
         """The part of a shadow that a view shows; changing it changes the shadow."""
-        size = shadow.itemsize
-        return as_strided(shadow[view.offset :], view.size, [size * step for step in view.stride])
+        return strided(shadow, view.size, view.stride, view.offset)
 
     def put(self, part: Any, values: Any) -> None:
         """Overwrite a part."""
         if part.size:
-            part[...] = _objects(values) if isinstance(values, Tensor) else values
+            part[...] = _balls(values) if isinstance(values, Tensor) else values
 
     def wide(self, part: Any) -> Wide:
         """What a part holds."""
         with ctx.workprec(PRECISION):
-            pairs = [to_float(x) for x in part.reshape(-1)]
-        hi = torch.tensor([pair[0] for pair in pairs], dtype=torch.float64).reshape(part.shape)
-        return Wide(hi, torch.tensor([pair[1] for pair in pairs], dtype=torch.float64).reshape(part.shape))
+            pairs = np.array([to_float(x) for x in part.flat], dtype=np.float64).reshape(*part.shape, 2)
+        return Wide(*(torch.from_numpy(pairs[..., at].copy()) for at in (0, 1)))
 
     def carry_out(self, step: Step, part_of: Any) -> tuple[Any, ...] | None:
         """The new tensors an operation returns."""
-        name = step.operator.overloadpacket.__name__
-        args, kwargs = tree_map(lambda x: part_of(x) if is_view(x) else x, step.arguments, is_leaf=is_view)
-        in_place = name.endswith("_") and not name.endswith("__")
-        rule = RULES.get(name.removesuffix("_") if in_place else name)
-        with ctx.workprec(PRECISION):
-            if name in MOVES:
-                return self._moved(step, part_of)
-            result = None if rule is None else rule(*args, **kwargs)
-            if result is None:
-                return self._rounded(step, part_of)
-        if in_place:
-            args[0][...] = result
-            return ()
-        return result if isinstance(result, tuple) else (np.asarray(result, dtype=object),)
 
-    def _moved(self, step: Step, part_of: Any) -> tuple[Any, ...] | None:
-        """Let torch move the places of numbers, and put the numbers there."""
-        found: list[Any] = [number(0.0)]
+        def exchanged(leaf: Any) -> Any:
+            if is_view(leaf):
+                return part_of(leaf)
+            return leaf.numpy(force=True) if isinstance(leaf, Tensor) else leaf
 
-        def numbered(leaf: Any) -> Any:
-            if not is_view(leaf):
-                return leaf
-            values = part_of(leaf)
-            first = len(found)
-            found.extend(values.reshape(-1))
-            return torch.arange(first, len(found), dtype=torch.float64).reshape(values.shape)
-
-        args, kwargs = tree_map(numbered, step.arguments, is_leaf=is_view)
-        numbers = np.array(found, dtype=object)
-        return tuple(numbers[places.long().numpy()] for places in floats_of(step.operator(*args, **kwargs)))
+        args, kwargs = tree_map(exchanged, step.arguments, is_leaf=is_view)
+        try:
+            with ctx.workprec(PRECISION):
+                made = carried_out(step.schema, args, kwargs, step.rounded, step.returned)
+                made = [None if values is None else np.asarray(_middles(values), dtype=object) for values in made]
+        except UNKNOWN:
+            return self._rounded(step, part_of)
+        for view, values in zip(step.changed, made, strict=False):
+            part_of(view)[...] = values
+        return () if step.changed else tuple(made)
 
     def _rounded(self, step: Step, part_of: Any) -> tuple[Any, ...] | None:
         narrow = {view: self.wide(part_of(view)).hi for view in step.inputs}
@@ -145,16 +132,12 @@ class Balls:
             return None
         for view in step.results:
             if view in narrow:
-                part_of(view)[...] = _objects(narrow[view])
-        return tuple(_objects(tensor) for tensor in result)
+                part_of(view)[...] = _balls(narrow[view])
+        return tuple(map(_balls, result))
 
 
-def floats_of(result: Any) -> tuple[Tensor, ...]:
-    """Return the floating-point tensors in the result of an operation."""
-    return tuple(leaf for leaf in tree_leaves(result) if isinstance(leaf, Tensor) and leaf.is_floating_point())
+def _balls(values: Tensor) -> Any:
+    return to_arb(values.numpy(force=True))
 
 
-def _objects(values: Tensor) -> Any:
-    objects = np.empty(values.numel(), dtype=object)
-    objects[:] = [number(x) for x in values.reshape(-1).tolist()]
-    return objects.reshape(values.shape)
+_middles = np.frompyfunc(middle, 1, 1)

@@ -2,14 +2,15 @@
 
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_leaves, tree_map
 
-from ..location import Line
+from .location import Line
+from .operator import Operator, operator_of
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,23 @@ class Step:
     @property
     def inputs(self) -> tuple[View, ...]:
         """Views of the floating-point inputs."""
-        return tuple(leaf for leaf in tree_leaves(self.arguments, is_leaf=is_view) if is_view(leaf))
+        return views_in(self.arguments)
+
+    @property
+    def schema(self) -> Operator:
+        """Properties of the operator."""
+        return operator_of(self.operator)
+
+    @property
+    def changed(self) -> tuple[View, ...]:
+        """Views of the arguments that the operation changed."""
+        return views_in(self.schema.changed(*self.arguments))
+
+    @cached_property
+    def rounded(self) -> Any:
+        """Positional arguments with the values before the operation."""
+        values = iter(self.given)
+        return tree_map(lambda leaf: next(values) if is_view(leaf) else leaf, self.arguments[0], is_leaf=is_view)
 
     @property
     def place(self) -> str | None:
@@ -118,15 +135,9 @@ def is_view(leaf: Any) -> bool:
     return isinstance(leaf, View)
 
 
-@cache
-def written_arguments(operator: Any) -> tuple[tuple[int, str], ...]:
-    """Return position and name of the arguments that an operator changes."""
-    schema = operator._schema.arguments
-    return tuple(
-        (at, argument.name)
-        for at, argument in enumerate(schema)
-        if argument.alias_info is not None and argument.alias_info.is_write
-    )
+def views_in(value: Any) -> tuple[View, ...]:
+    """Return the views in arguments or results, in order."""
+    return tuple(leaf for leaf in tree_leaves(value, is_leaf=is_view) if is_view(leaf))
 
 
 def is_floating(leaf: Any) -> bool:

@@ -4,7 +4,6 @@ The midpoint of a ball is written to the shadow, so that later comparisons use t
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -12,19 +11,13 @@ import torch
 from flint import arb, ctx
 from torch import Tensor
 
-from harness.auditor.ball import ELEMENTWISE, MOVES, ZERO, Balls
-from harness.auditor.ball_by_place import PICKED, PUTS, picked
-from harness.auditor.ball_by_rows import BY_ROWS, PRODUCTS
 from harness.auditor.call import Call
-from harness.auditor.operator import FLOATING, Operator, tensors
-from harness.auditor.replay import FAILURES
 from harness.auditor.shadow import Cell
+from harness.exact.by_rows import BY_ROWS, PRODUCTS
+from harness.exact.elementwise import ELEMENTWISE, PRECISION, Balls, strided
+from harness.exact.operator import FLOATING, Operator, length_of, tensors
+from harness.exact.operators import NOT_OURS, OPERATIONS, UNKNOWN, carried_out, of_each
 from harness.floats import to_arb
-
-_OPERATIONS = {**ELEMENTWISE, **PRODUCTS, **BY_ROWS}
-
-PRECISION = 256
-"""Precision of balls in bits; a cancellation may cost two hundred of them."""
 
 MOST = 6_000_000
 """Budget of a step, in additions of balls at a tenth of a microsecond each."""
@@ -43,11 +36,9 @@ _NOTHING = arb(2) ** -150
 """Size below which a ball counts as an exact zero."""
 
 _COST = {**dict.fromkeys(BY_ROWS, 15), **dict.fromkeys(ELEMENTWISE, 10)}
-_CHEAP = {"add", "sub", "rsub", "mul", "neg", "square", "abs", "sum", "mean", "where", "masked_fill", "copy", "zero"}
+_CHEAP = {"add", "sub", "rsub", "mul", "neg", "abs", "sum", "mean", "where", "masked_fill", "copy", "zero"}
 _MULTIPLICATIONS_FOR_AN_ADDITION = 6
 """Multiplications within a matrix product that cost as much as an addition."""
-
-_FAILURES = (*FAILURES, KeyError, ZeroDivisionError, OverflowError)
 
 Values = list[tuple[Tensor, Balls]]
 Question = Callable[[], bool | None]
@@ -101,28 +92,14 @@ class Exact:
         try:
             with ctx.workprec(PRECISION):
                 return list(self._carried_out(call, result, written))
-        except _FAILURES:
+        except UNKNOWN:
             return None
 
     def _carried_out(self, call: Call, result: Any, written: list[Tensor]) -> Iterator[tuple[Tensor, Balls]]:
         balls = {id(t): self.of(t, cell) for t, cell in zip(call.read, call.cells, strict=True)}
-        name = call.operator.base
-        made: Any
-        if call.operator.name.startswith("_foreach_"):
-            made = _each(_of_each(name), _exchanged(call.args, balls), call.kwargs)
-        elif name in MOVES:
-            made = _moved(call.operator, call.args, call.kwargs, balls)
-        elif name in PICKED and isinstance(result, tuple):
-            made = picked(balls[id(call.args[0])], result[1], *call.args[1:])
-        elif name == "threshold_backward":
-            side = call.args[1].detach().numpy(force=True) > call.args[2]  # the side that the step took
-            made = np.where(side, balls[id(call.args[0])], ZERO)
-        elif name in PUTS:
-            made = PUTS[name](*_exchanged(call.args, balls))
-        else:
-            named = {key: _exchanged(value, balls) for key, value in call.kwargs.items() if key not in _NOT_OURS}
-            made = _OPERATIONS[name](*_exchanged(call.args, balls), **named)
-        for tensor, values in zip(written, made if isinstance(made, list | tuple) else [made], strict=False):
+        args, kwargs = (_exchanged(value, balls) for value in (call.args, call.kwargs))
+        made = carried_out(call.operator, args, kwargs, call.args, result)
+        for tensor, values in zip(written, made, strict=False):
             if values is not None:
                 yield tensor, np.broadcast_to(np.asarray(values, dtype=object), tensor.shape)
 
@@ -137,7 +114,7 @@ class Exact:
         float64. If such balls cancel, neither they nor float64 can decide.
         """
         name = call.operator.base
-        if name not in _OPERATIONS or self.questions <= 0:
+        if name not in OPERATIONS or self.questions <= 0:
             return None
         off = (actual.to(torch.float64) - shadow).abs()
         sizes = shadow.abs().clamp_min(torch.finfo(actual.dtype).smallest_normal)
@@ -150,9 +127,9 @@ class Exact:
             if elements > min(self.questions, MOST_AT_ONCE):
                 return None
             self.questions -= elements
-        except (*_FAILURES, TypeError, AttributeError):
+        except UNKNOWN:
             return None
-        named = {} if name in _SUMS else {key: x for key, x in call.kwargs.items() if key not in _NOT_OURS}
+        named = {} if name in _SUMS else {key: x for key, x in call.kwargs.items() if key not in NOT_OURS}
         kept = _kept(args)  # the step may overwrite them before the check
         numbers = [float(values.flatten()[at]) for values in (actual, shadow)]
         shape = actual.shape
@@ -160,14 +137,14 @@ class Exact:
         def answer() -> bool | None:
             try:
                 with ctx.workprec(PRECISION):
-                    made = _OPERATIONS[name](*map(_around, kept), **named)
+                    made = OPERATIONS[name](*map(_around, kept), **named)
                     first = np.asarray(made[0] if isinstance(made, tuple) else made, dtype=object)
                     true = first.item() if first.size == 1 else np.broadcast_to(first, shape)[index]
                     error, other = (abs(arb(number) - true) for number in numbers)
                     if error > abs(true) * arb(wrong) and error > other:
                         return True
                     return False if error < other else None
-            except (*_FAILURES, TypeError, AttributeError):
+            except UNKNOWN:
                 return None
 
         return answer
@@ -175,8 +152,8 @@ class Exact:
     def of(self, tensor: Tensor, cell: Cell) -> Balls:
         """Return the balls of a tensor; without balls, convert the shadow."""
         if cell.balls is None:
-            cell.balls, cell.in_balls = _lifted(tensor, cell), cell.state.writer < 0
-            self.left -= _length(tensor)
+            cell.balls, cell.in_balls = _lifted(tensor, cell), cell.state.writer is None
+            self.left -= length_of(tensor)
         return _part(cell.balls, tensor)
 
     def keep(self, call: Call, tensor: Tensor, cell: Cell, values: Balls) -> None:
@@ -199,7 +176,7 @@ class Exact:
         with ctx.workprec(PRECISION):
             try:
                 value = ELEMENTWISE[operator.base](*map(to_arb, operands))
-            except (*_FAILURES, TypeError):
+            except UNKNOWN:
                 return False
         return bool(np.asarray(value, dtype=object).item().is_finite())
 
@@ -255,27 +232,17 @@ def _is_known(ball: arb) -> bool:
 def _lifted(tensor: Tensor, cell: Cell) -> Balls:
     """Return the shadow of a storage as a row of balls."""
     assert cell.flat is not None
-    return to_arb(torch.as_strided(cell.flat, (_length(tensor),), (1,), 0).numpy(force=True))
-
-
-def _length(tensor: Tensor) -> int:
-    return tensor.untyped_storage().nbytes() // tensor.element_size()
+    return to_arb(torch.as_strided(cell.flat, (length_of(tensor),), (1,), 0).numpy(force=True))
 
 
 def _part(flat: Balls, tensor: Tensor) -> Balls:
     """Return the view of a storage that belongs to a tensor."""
-    strides = [stride * flat.itemsize for stride in tensor.stride()]
-    return np.lib.stride_tricks.as_strided(flat[tensor.storage_offset() :], tensor.shape, strides)
-
-
-def _of_each(name: str) -> str:
-    """Return the operation that a multi-tensor operation applies to each tensor."""
-    return name.removeprefix("_foreach_").rstrip("_") if name.startswith("_foreach_") else name
+    return strided(flat, tensor.shape, tensor.stride(), int(tensor.storage_offset()))
 
 
 def _cost(call: Call, written: list[Tensor]) -> int:
     """Return the cost in additions."""
-    name = _of_each(call.operator.base)
+    name = of_each(call.operator.base)
     elements = max(sum(t.numel() for t in call.read), sum(t.numel() for t in written))
     if name in PRODUCTS:
         inner = call.args[-1].shape[-2] if call.args[-1].dim() > 1 else 1
@@ -283,42 +250,13 @@ def _cost(call: Call, written: list[Tensor]) -> int:
     return elements * (1 if name in _CHEAP else _COST.get(name, 3))
 
 
-_NOT_OURS = {"dtype", "layout", "device", "pin_memory", "memory_format", "out", "non_blocking"}
-
-
 def _exchanged(value: Any, balls: Mapping[int, Balls]) -> Any:
     """Replace floating-point tensors by balls and other tensors by NumPy arrays."""
     if isinstance(value, Tensor):
         return balls[id(value)] if id(value) in balls else value.detach().numpy(force=True)
+    if isinstance(value, dict):
+        return {key: _exchanged(inner, balls) for key, inner in value.items()}
     return [_exchanged(inner, balls) for inner in value] if isinstance(value, list | tuple) else value
-
-
-def _each(name: str, args: list[Any], kwargs: Mapping[str, Any]) -> list[Balls]:
-    """Apply one operation to the elements of lists."""
-    if name == "norm":
-        name = "linalg_vector_norm"
-    columns = [argument if isinstance(argument, list) else repeat(argument) for argument in args]
-    named = {key: value for key, value in kwargs.items() if key not in _NOT_OURS}
-    if name in ("addcmul", "addcdiv") and len(columns) > 3:
-        scale = columns.pop()
-        return [_OPERATIONS[name](*row, value=value) for *row, value in zip(*columns, scale, strict=False)]
-    return [_OPERATIONS[name](*row, **named) for row in zip(*columns, strict=False)]
-
-
-def _moved(operator: Operator, args: Any, kwargs: Mapping[str, Any], balls: Mapping[int, Balls]) -> Any:
-    """Let torch move positions instead of balls; position 0 stands for zero."""
-    pool: list[arb] = [arb(0)]
-    places: dict[int, Tensor] = {}
-    for identity, values in balls.items():
-        numbers = torch.arange(len(pool), len(pool) + values.size, dtype=torch.float64)
-        places[identity] = numbers.view(values.shape)
-        pool += list(values.flat)
-    named = {key: value for key, value in kwargs.items() if key not in _NOT_OURS}
-    with torch.no_grad():
-        moved = operator.overload(*_placed(args, places), **named)
-    lifted = np.empty(len(pool), dtype=object)
-    lifted[:] = pool
-    return [lifted[place.numpy().astype(np.int64)] for place in tensors(moved)]
 
 
 def _placed(value: Any, places: Mapping[int, Tensor]) -> Any:

@@ -5,9 +5,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from harness.calling.location import Line
-from harness.calling.trace.step import Step, View
-from harness.calling.trace.tape import MOST_ELEMENTS, MOST_STEPS, Tape
+from harness.exact.location import Line
+from harness.exact.step import Step, View
+from harness.exact.tape import MOST_ELEMENTS, MOST_STEPS, Tape
 
 _WORDS = {"floor", "trunc", "none", "tanh", "mean", "sum"}
 """Texts that an operation on numbers takes; others would name files or devices."""

@@ -3,11 +3,10 @@
 from typing import Any
 
 import torch
-from torch.utils._pytree import tree_leaves
 
-from harness.calling.trace.step import Step, View, is_view
-from harness.calling.trace.tape import Tape
-from harness.calling.trace.wide import Arithmetic, Wide
+from harness.exact.step import Step, View, views_in
+from harness.exact.tape import Tape
+from harness.exact.wide import Arithmetic, Wide
 
 
 class Replay:
@@ -73,18 +72,14 @@ class Replay:
         self._arithmetic.put(self._part(one), values[element : element + 1])
 
     def _carry_out(self, step: Step, *, exact: bool) -> None:
-        drawn = torch.Tag.nondeterministic_seeded in step.operator.tags
-        results = self._arithmetic.carry_out(step, self._part) if exact and not drawn else None
-        if results is None:
-            for view, value in zip(step.results, step.values, strict=True):
-                self._arithmetic.put(self._part(view), value)
-            return
+        results = self._arithmetic.carry_out(step, self._part) if exact and not step.schema.draws else None
         # Changed tensors were changed in their shadows; new tensors are returned.
-        views = [leaf for leaf in tree_leaves(step.returned, is_leaf=is_view) if is_view(leaf)]
-        new = dict(zip(views, results, strict=False))
-        for view in step.results:
-            if view in new:
-                self._arithmetic.put(self._part(view), new[view])
+        known = () if results is None else step.changed
+        new = dict(zip(views_in(step.returned), results or (), strict=False))
+        for view, value in zip(step.results, step.values, strict=True):
+            if view not in known:
+                made = new.get(view)
+                self._arithmetic.put(self._part(view), value if made is None else made)
 
     def _part(self, view: View) -> Any:
         if view.storage not in self._shadows:
