@@ -7,8 +7,9 @@ import typer
 from rich.markup import escape
 from rich.table import Column, Table
 
-from harness.cli.options import DataOption, complete_contract, console, progress, say
+from harness.cli.options import DataOption, console, progress, say
 from harness.cli.panels import THOROUGH, epilog
+from harness.cli.question_options import complete_contract
 
 if TYPE_CHECKING:
     from harness.gate.doctor import Diagnosis

@@ -12,11 +12,10 @@ from typing import Any
 
 import typer
 
-CALLING = "How to call it"
-FORMULA = "About the formula"
-KNOWN = "What is known about it"
+from harness.calling import question
+
+CALLING, FORMULA, KNOWN, THOROUGH = question.CALLING, question.FORMULA, question.KNOWN, question.THOROUGH
 LOADERS = "Data loaders"
-THOROUGH = "How thorough"
 FIXES = "Fixes"
 OUTPUT = "Output"
 EXECUTION = "Execution"
