@@ -1,5 +1,8 @@
-"""Observe a call while it runs: what becomes of tensors on the way."""
+"""Observe a call while it runs: what becomes of tensors on the way, and which warnings it raises."""
 
+import contextlib
+import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -32,3 +35,14 @@ class Observation(TorchFunctionMode):
             if torch.is_autocast_enabled(given.device.type):
                 self.autocast = str(torch.get_autocast_dtype(given.device.type)).removeprefix("torch.")
         return output
+
+
+@contextlib.contextmanager
+def heard_in(heard: list[str]) -> Iterator[None]:
+    """Collect the categories of the body's warnings in a list, which is complete when the body ends."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            yield
+        finally:
+            heard += [one.category.__name__ for one in caught]

@@ -8,7 +8,7 @@ from harness.cli.execution_options import ExecutionOptions
 from harness.cli.session import Session
 from harness.error import UsageError
 from harness.execution.ending import Ending
-from harness.record import SEED, Verdict
+from harness.record import Verdict
 
 if TYPE_CHECKING:
     from harness.record import Passage
@@ -53,7 +53,7 @@ def _passages(campaign: "Campaign", dtype: str, execution: ExecutionOptions) -> 
         laws=("value",),
         dtypes=(dtype,),
         batches=0,
-        seed=SEED if campaign.seed is None else campaign.seed,
+        seed=campaign.first_seed,
     )
     with execution.backend(planned) as backend:
         return list(planned.passages(backend))

@@ -86,7 +86,7 @@ def _stated_inputs(texts: list[str]) -> dict[str, str]:
 
 
 class Kind(NamedTuple):
-    """A kind of option: the type that typer reads, and the value of the field for what it read."""
+    """A kind of option: the type that typer reads, and the reader of the field."""
 
     type: Any
     read: Callable[[Any], Any] = lambda value: value

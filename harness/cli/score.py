@@ -97,12 +97,12 @@ def score(
     execution: ExecutionOptions,
 ) -> None:
     """Score correctness, and speed against a reference, as JSON."""
-    from harness.bench.scoring.scoring import Question
+    from harness.bench.scoring.scoring import ScoreRequest
     from harness.bench.scoring.scoring import score as scored
     from harness.record import write_atomically
 
     campaign = replace(question, target=_named(target, MODEL), devices=(device,)).rechecked()
-    scoring = Question(
+    scoring = ScoreRequest(
         campaign,
         _named(reference, REFERENCE_MODEL),
         reference_call=reference_call,

@@ -2,19 +2,40 @@
 
 import json
 import math
+from collections.abc import Iterator
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from harness.display.budget import budget_lines, budget_table
 from harness.display.narrow import print_sentence, print_table
 from harness.record import LEVEL, Estimate
-from harness.record.budget import Budget
+from harness.record.budget import CLOSED, PARTS, Budget
 from harness.tuner.loop import MOST_WAITING
 from harness.tuner.remark import on_workers, remarks
 from harness.tuner.tuning import Tuning
 from harness.wording.number import count
+
+SHOWN = 0.0005
+"""Smallest share that is shown; smaller ones would print as 0.0 %."""
+
+
+def budget_table(budget: Budget) -> Table:
+    """Return a table of the parts of a batch's time with their descriptions."""
+    table = Table("part", "description")
+    for heading in ("per batch", "share"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for part, seconds, share in budget.table():
+        if abs(share) >= SHOWN:
+            table.add_row(part, PARTS[part], f"{1e3 * seconds:.3g} ms", f"{share:.1%}")
+    return table
+
+
+def budget_lines(budget: Budget, on_workers: str | None = None) -> Iterator[str]:
+    """Yield the sentence on a budget, with the measurement of more workers, and whether the budget is closed."""
+    yield budget.sentence if on_workers is None else budget.sentence_with(on_workers)
+    if not budget.is_closed:
+        yield f"{budget.unseen:.0%} of the loop time is unattributed (more than {CLOSED:.0%}): the budget is incomplete"
 
 
 def print_tuning(console: Console, tuning: Tuning) -> None:

@@ -9,11 +9,22 @@ from dataclasses import dataclass, replace
 
 from harness.data.images import short_epoch
 from harness.gate.analysis import BLOCK, Margins, State, is_slower, state
-from harness.gate.arm import ArmError, ArmProcess, CaseSource, SliceTimes, warm_parent
+from harness.gate.arm import (
+    BASE,
+    CANDIDATE,
+    CONTROL,
+    NULL,
+    ArmError,
+    ArmProcess,
+    CaseSource,
+    Couple,
+    SliceTimes,
+    couple,
+    warm_parent,
+)
 from harness.gate.evidence import Evidence
 from harness.gate.machine import Condition, condition
-from harness.gate.pair import BASE, CANDIDATE, CONTROL, NULL, Couple, SlicePlan, couple
-from harness.gate.schedule import FEWEST_SLICES, RESERVE, Cost, Schedule, scheduled
+from harness.gate.schedule import FEWEST_SLICES, RESERVE, Cost, Schedule, SlicePlan, scheduled
 from harness.record import Slices
 
 Live = Callable[[Mapping[str, CaseSource], random.Random], AbstractContextManager[Couple]]

@@ -155,7 +155,7 @@ class Campaign(Target):
         return Decisions(self, listed, remote=remote is not None)
 
     def jobs(self, cases: Sequence[Case], *, watched: bool = True, single: bool = True) -> "list[Job]":
-        """List the verdicts to reach on some cases; a ``single`` function claims only the dtypes that are asked for."""
+        """List the verdicts to reach on some cases; a ``single`` function claims only the dtypes that the user names."""
         from harness.verdict.job import jobs
 
         return jobs(
@@ -167,6 +167,11 @@ class Campaign(Target):
             watched=watched,
             unclaimed=UNCLAIMED if single and not self.dtypes else (),
         )
+
+    @property
+    def first_seed(self) -> int:
+        """The seed of the examples: the user's, or the fixed one."""
+        return SEED if self.seed is None else self.seed
 
     def rechecked(self) -> Self:
         """Return the campaign with a final re-check, which uses the user's seed or an unpredictable one."""
@@ -219,7 +224,7 @@ class Campaign(Target):
         return decide(
             job,
             examples=self.examples,
-            seed=SEED if self.seed is None else self.seed,
+            seed=self.first_seed,
             seconds=self.seconds,
             corpora=[*([FOLDER] if self.replay else []), *self.corpora],
             example=None if self.example is None else _spelled_out(self.example, job),

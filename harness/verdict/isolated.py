@@ -48,7 +48,7 @@ def checked(campaign: Campaign) -> tuple[list[Verdict], list[Property]]:
 
 
 class Isolated:
-    """The processes for the items of a test, each of which checks one law; they end when it is closed."""
+    """The processes of a test, whose items check one law each; they end when it is closed."""
 
     def __init__(self, campaign: Campaign) -> None:
         self._campaign = campaign

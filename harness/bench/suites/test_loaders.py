@@ -15,15 +15,13 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from harness.bench.suites.fixture import keep, refuse
-from harness.bench.suites.loader_budget import budget_size, close_budget
-from harness.bench.suites.loader_cell import Asked, Cell
+from harness.bench.suites.fixture import Tape, keep, refuse
+from harness.bench.suites.loader_cell import Asked, Cell, budget_size, close_budget
 from harness.bench.suites.loader_group import REFERENCE, LoaderGroup, measure_loaders
 from harness.bench.suites.memory_limit import MemoryLimit
 from harness.bench.suites.peers import PEERS
 from harness.bench.suites.selection import cases_of, give_up, option
-from harness.bench.suites.stepper import stepper_of, training_step
-from harness.bench.suites.tape import Tape
+from harness.bench.suites.training import stepper_of, training_step
 from harness.calling import data_set
 from harness.calling.discovery import is_shipped
 from harness.calling.own_cases import SHIPPED

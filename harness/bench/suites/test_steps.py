@@ -11,10 +11,9 @@ from typing import Any
 import pytest
 import torch
 
-from harness.bench.suites.fixture import keep, names, refuse
+from harness.bench.suites.fixture import Tape, keep, names, refuse
 from harness.bench.suites.selection import DTYPE, cases_of, option
 from harness.bench.suites.step_group import TIMES, Group, Timed, measure_group
-from harness.bench.suites.tape import Tape
 from harness.bench.suites.training import CONTRACTS, comparisons, problem
 from harness.calling.adapter import NotApplicable
 from harness.calling.compiler import no_compiler
