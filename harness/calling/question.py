@@ -1,4 +1,4 @@
-"""What a user can ask about an implementation: each field has its default and its option of the command line.
+"""Questions about an implementation: each field has its default and its option of the command line.
 
 ``harness.cli.question_options`` makes the options of a command from the fields. The plans of a check, a survey and a
 proof are questions, so a new option is a field here or in a plan, and the code that uses it.
@@ -10,11 +10,8 @@ from typing import Any, Self
 
 from harness.case import Break
 
-CALLING = "How to call it"
-FORMULA = "About the formula"
-KNOWN = "What is known about it"
-THOROUGH = "How thorough"
-"""Panels of ``--help``."""
+CALLING, FORMULA, KNOWN, THOROUGH = "CALLING", "FORMULA", "KNOWN", "THOROUGH"
+"""Panels of ``--help``, whose titles are in ``harness.cli.panels``."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +39,7 @@ class Option:
 
 
 def asked(name: str, help_: str, kind: str = "text", *, default: Any = None, **facts: Any) -> Any:
-    """Declare a field and its option; each object gets a dictionary of its own."""
+    """Declare a field and its option; objects do not share a dictionary."""
     option = Option(name, help_, kind, **facts)
     if isinstance(default, dict):
         return field(default_factory=dict, metadata={"option": option})
@@ -51,7 +48,7 @@ def asked(name: str, help_: str, kind: str = "text", *, default: Any = None, **f
 
 @dataclass(frozen=True)
 class Question:
-    """What can be asked about any target: its claims, and the formula, laws and dtypes to check it against.
+    """A question about any target: its claims, and the formula, laws and dtypes to check it against.
 
     Parameters
     ----------

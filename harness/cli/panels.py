@@ -12,10 +12,11 @@ from typing import Any
 
 import typer
 
-from harness.calling import question
-
-CALLING, FORMULA, KNOWN, THOROUGH = question.CALLING, question.FORMULA, question.KNOWN, question.THOROUGH
+CALLING = "How to call it"
+FORMULA = "About the formula"
+KNOWN = "What is known about it"
 LOADERS = "Data loaders"
+THOROUGH = "How thorough"
 FIXES = "Fixes"
 OUTPUT = "Output"
 EXECUTION = "Execution"

@@ -14,6 +14,7 @@ import typer
 
 from harness.calling.question import Option, Question
 from harness.case import FLOATS, Break
+from harness.cli import panels
 from harness.error import UsageError, did_you_mean, listed
 
 Command = Callable[..., None]
@@ -155,7 +156,7 @@ def _parameter(field: "Field[Any]", changes: Mapping[str, Any]) -> inspect.Param
         metavar=stated.metavar,
         min=stated.least,
         show_default=stated.shown or True,
-        rich_help_panel=stated.panel,
+        rich_help_panel=stated.panel and getattr(panels, stated.panel),
         autocompletion=COMPLETIONS.get(field.name),
     )
     default = None if field.default is MISSING else field.default
