@@ -155,7 +155,7 @@ class Campaign(Target):
         return Decisions(self, listed, remote=remote is not None)
 
     def jobs(self, cases: Sequence[Case], *, watched: bool = True, single: bool = True) -> "list[Job]":
-        """List the verdicts to reach on some cases; a ``single`` function claims only the dtypes that the user names."""
+        """List the verdicts to reach on some cases; a ``single`` function claims the dtypes that the user names."""
         from harness.verdict.job import jobs
 
         return jobs(

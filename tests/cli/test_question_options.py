@@ -64,17 +64,20 @@ def test_a_proof_asks_about_the_same_claims() -> None:
 
 
 @pytest.mark.parametrize(
-    ("function", "without"),
+    ("function", "kind", "without"),
     [
-        (harness.check, COMMAND_ONLY),
-        (harness.parametrize_laws, {*COMMAND_ONLY, "devices", "seconds", "seed", "strict", "corpora"}),
+        (harness.check, Campaign, COMMAND_ONLY),
+        (harness.parametrize_laws, Campaign, {*COMMAND_ONLY, "devices", "seconds", "seed", "strict", "corpora"}),
+        (harness.survey, Survey, {"formula", "form", "inputs", "over", "laws", "rays", "seconds"}),
     ],
 )
-def test_python_takes_the_options_of_a_check_as_keywords(function: Callable[..., Any], without: set[str]) -> None:
-    """Their defaults ask the same; pytest has options for the settings of a whole session."""
+def test_python_takes_the_options_as_keywords(
+    function: Callable[..., Any], kind: type[Question], without: set[str]
+) -> None:
+    """The defaults are the same; pytest has options for the settings of a whole session."""
     keywords = {name: one.default for name, one in inspect.signature(function).parameters.items()}
-    assert keywords.keys() - {"function", "isolate"} == _asked(Campaign) - without
-    plain = Campaign()
+    assert keywords.keys() - {"function", "isolate"} == _asked(kind) - without
+    plain = kind()
     for name in keywords.keys() - {"function", "isolate", "corpora"}:
         assert (keywords[name] or None) == (getattr(plain, name) or None), name
 

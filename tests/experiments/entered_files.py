@@ -68,7 +68,7 @@ COMMANDS = {
     "check": (60, "check functions.py:softmax --dtypes float32 --examples 4 --no-isolate"),
     "loader measurement": (30, "bench loaders --dataset functions.py:data --seconds 0.2 --batch-sizes 8 --workers 0"),
     "audit": (30, "audit functions.py:step --steps 1 --no-isolate"),
-    "gate": (20, "gate functions.py:softmax --against HEAD --budget 20"),
+    "gate": (20, "gate functions.py:softmax --against HEAD --budget 60"),
 }
 """The aim and the command line."""
 
