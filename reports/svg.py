@@ -78,7 +78,7 @@ _TOLD: WeakKeyDictionary[Axes, list[tuple[float, float, str]]] = WeakKeyDictiona
 
 
 def drawn(
-    draw: Callable[[Axes], None],
+    draw: Callable[[Axes], object],
     *,
     name: str,
     label: str,

@@ -1,6 +1,7 @@
 """Buffers, counters and averages are watched like weights, and a settled one is not accused."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -24,27 +25,27 @@ class Keeping(nn.Module):
         return self.layer(x)
 
 
-def replaced(model: nn.Module, x: Tensor) -> None:
+def replaced(model: Any, x: Tensor) -> None:
     """Assign a new average."""
     model.kept = 0.9995 * model.kept + 0.0005 * x.var(0).to(model.kept.dtype)
 
 
-def multiplied(model: nn.Module, x: Tensor) -> None:
+def multiplied(model: Any, x: Tensor) -> None:
     """Change the average in place, in two operations."""
     model.kept.mul_(0.999).add_(x.var(0).to(model.kept.dtype), alpha=0.001)
 
 
-def interpolated(model: nn.Module, x: Tensor) -> None:
+def interpolated(model: Any, x: Tensor) -> None:
     """Change the average in place, in one operation."""
     model.kept.lerp_(x.var(0).to(model.kept.dtype), 1e-4)
 
 
-def counted(model: nn.Module, _x: Tensor) -> None:
+def counted(model: Any, _x: Tensor) -> None:
     """Add one."""
     model.kept += 1
 
 
-def counted_anew(model: nn.Module, _x: Tensor) -> None:
+def counted_anew(model: Any, _x: Tensor) -> None:
     """Assign a number that is larger by one."""
     model.kept = model.kept + 1
 

@@ -10,6 +10,7 @@ from steps import students
 from steps.catalogue import wrong_line
 
 import harness
+from harness.record.audit import Mode
 
 SAID = {
     "logarithm_of_probabilities": ("log(0) is -inf", "work with logits"),
@@ -26,7 +27,7 @@ UNSEEN_BY_EVENTS = {"mean_of_half_precision"}
 
 @pytest.mark.parametrize("name", SAID)
 @pytest.mark.parametrize("mode", ["full", "events"])
-def test_the_line_the_sentence_and_the_remedy_are_right(name: str, mode: str) -> None:
+def test_the_line_the_sentence_and_the_remedy_are_right(name: str, mode: Mode) -> None:
     """The first finding has them, and no finding names another line."""
     step = getattr(students, name)
     with harness.audit(mode=mode) as found:

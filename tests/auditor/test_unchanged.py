@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -10,8 +11,12 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 import harness
+from harness.record.audit import Mode
 
 Maker = Callable[[nn.Module], torch.optim.Optimizer]
+
+ENGINE = "_engine_run_backward"
+"""The function of ``torch.autograd`` that the audit replaces; torch does not export it."""
 
 
 class Block(nn.Module):
@@ -54,7 +59,7 @@ class Checkpointed(nn.Module):
         return checkpoint(self.block, x.requires_grad_(), use_reentrant=self.reentrant)
 
 
-def adamw(model: nn.Module, **how: bool) -> torch.optim.Optimizer:
+def adamw(model: nn.Module, **how: Any) -> torch.optim.Optimizer:
     """The usual optimizer."""
     return torch.optim.AdamW(model.parameters(), 1e-3, **how)
 
@@ -98,7 +103,7 @@ def one_step(model: nn.Module, optimizer: torch.optim.Optimizer, dtype: str, sca
     return loss.detach()
 
 
-def left_behind(model_name: str, optimizer_name: str, dtype: str, *, mode: str | None) -> list[Tensor]:
+def left_behind(model_name: str, optimizer_name: str, dtype: str, *, mode: Mode | None) -> list[Tensor]:
     """Return the state after three steps, the second with an audit."""
     torch.manual_seed(0)
     model = MODELS[model_name]().to(torch.bfloat16 if dtype == "bfloat16" else torch.float32)
@@ -162,7 +167,7 @@ def test_what_is_compiled_is_compiled_afterwards() -> None:
 
 def test_everything_is_put_back_when_the_body_raises() -> None:
     """Hooks, the engine and the compiler's stance are restored, and findings before the exception remain."""
-    engine = torch.autograd._engine_run_backward
+    engine = getattr(torch.autograd, ENGINE)
     model = nn.Linear(4, 1)
 
     def step() -> None:
@@ -172,7 +177,7 @@ def test_everything_is_put_back_when_the_body_raises() -> None:
     found = harness.audit()
     with pytest.raises(ZeroDivisionError), found:
         step()
-    assert torch.autograd._engine_run_backward is engine
+    assert getattr(torch.autograd, ENGINE) is engine
     assert not torch.nn.modules.module._global_forward_hooks
     assert found.record.operations > 3
 
@@ -207,9 +212,9 @@ UNUSUAL: dict[str, Callable[[Tensor], object]] = {
 def test_what_is_no_dense_tensor_of_floats_passes_through(name: str) -> None:
     """It is not tracked, and the result is the same."""
     x = torch.randn(3, 8, generator=torch.Generator().manual_seed(0))
-    plain = UNUSUAL[name](x)
+    plain: Any = UNUSUAL[name](x)
     with torch.no_grad() if "func" not in name else torch.enable_grad(), harness.audit() as found:
-        audited = UNUSUAL[name](x)
+        audited: Any = UNUSUAL[name](x)
         found.returned(audited)
     assert found.findings == ()
     assert name == "meta" or torch.equal(plain, audited)

@@ -74,7 +74,8 @@ def test_what_the_step_began_from_is_given_back(what_if: WhatIf, has_gradients: 
 
 def test_under_autocast_weights_stay_in_float32() -> None:
     """An update below bfloat16's resolution remains; a product beyond float16 still becomes infinite."""
-    lost, kept = [], []
+    lost: list[tuple[int, AuditKind, str]] = []
+    kept: list[tuple[int, AuditKind, str]] = []
     for what_if, said in (("bfloat16", lost), ("autocast-bfloat16", kept)):
         with harness.audit(what_if=what_if) as forecast:  # type: ignore[arg-type]
             narrow.classifier_with_a_small_rate(torch.float32)

@@ -7,9 +7,11 @@ import torch
 import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch._C._distributed_c10d import HashStore
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 
 import harness
+from harness.record.audit import Mode
 
 Step = Callable[[], Tensor]
 Left = Callable[[], list[Tensor]]
@@ -25,7 +27,7 @@ WRAPPERS: dict[str, Callable[[nn.Module], nn.Module]] = {
 @pytest.fixture(scope="module", autouse=True)
 def _group() -> Iterator[None]:
     """Start a Gloo group of this process alone."""
-    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    dist.init_process_group("gloo", store=HashStore(), rank=0, world_size=1)
     yield
     dist.destroy_process_group()
 
@@ -59,7 +61,7 @@ def stepping(wrap: Callable[[nn.Module], nn.Module], loss_of: Callable[[Tensor, 
 
 @pytest.mark.parametrize("mode", ["full", "events"])
 @pytest.mark.parametrize("name", WRAPPERS)
-def test_a_wrapped_model_takes_the_same_step(name: str, mode: str) -> None:
+def test_a_wrapped_model_takes_the_same_step(name: str, mode: Mode) -> None:
     """With an audit of the second of three steps, losses, gradients, weights and buffers stay equal."""
     ends = []
     for audited in (False, True):

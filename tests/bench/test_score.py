@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -252,9 +252,10 @@ class Unasked:
 @pytest.mark.parametrize("absent", ["reference", "inputs"])
 def test_a_problem_that_is_not_there_is_said_before_any_law_is_decided(files: Path, absent: str) -> None:
     """The sentence names the file, even if the implementation is wrong."""
-    question = replace(asked("kernels.py:naive"), **{absent: "gone.py:Model"})
+    absences: dict[str, Any] = {absent: "gone.py:Model"}
+    backend: Any = Unasked()
     with pytest.raises(UsageError, match=r"gone\.py"):
-        score(question, Unasked())
+        score(replace(asked("kernels.py:naive"), **absences), backend)
 
 
 # Timing
@@ -266,7 +267,7 @@ def timed(files: Path) -> Callable[[str], Timed]:
     return lambda name: Timed(f"{files}/kernels.py:{name}", "softmax", call=None, limits=Limits(), device="cpu")
 
 
-def fresh(count: int) -> list[list[Any]]:
+def fresh(count: int) -> list[Sequence[Any]]:
     """Return new inputs."""
     import torch
 

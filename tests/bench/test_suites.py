@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -253,7 +254,7 @@ def test_our_times_and_those_of_torchs_timer_are_taken_in_turns(run: Run) -> Non
 def test_a_shadow_takes_more_memory_than_the_step_alone() -> None:
     """The audit takes a small multiple of the memory of the step."""
     step = audited_step("softmax regression")
-    plain, full = (peak_bytes(lambda way=way: way(step)) for way in (AUDITED["plain"], AUDITED["full"]))
+    plain, full = (peak_bytes(partial(way, step)) for way in (AUDITED["plain"], AUDITED["full"]))
     assert 0 < plain < full < 10 * (plain + step.state_bytes)
 
 

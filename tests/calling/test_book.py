@@ -72,21 +72,23 @@ def test_the_trap_of_the_column_is_named_where_it_is_looked_for() -> None:
 
 def test_the_example_of_the_column_is_one_that_a_reader_can_add_up() -> None:
     """It has two rows of zeros and ones, and fails clearly."""
-    asked = {"laws": ["column_of_predictions"], "dtypes": ["float32"], "examples": 4}
+    asked: dict[str, Any] = {"laws": ["column_of_predictions"], "dtypes": ["float32"], "examples": 4}
     (mean,) = harness.check(book.mean_loss_that_broadcasts, "squared_error", declares=HALF, **asked)
     (rows,) = harness.check(book.squared_loss_that_broadcasts, "squared_error", declares=ROWS, **asked)
     for verdict in (mean, rows):
         assert verdict.violation is not None
-        shown = [float.fromhex(x) for name in ("prediction", "target") for x in verdict.violation.example[name].values]
+        parts: list[Any] = [verdict.violation.example[name] for name in ("prediction", "target")]
+        shown = [float.fromhex(x) for part in parts for x in part.values]
         assert len(shown) == 4
         assert set(shown) <= {-1.0, 0.0, 1.0}
         assert verdict.violation.worst is None
+    assert rows.violation is not None
     assert rows.violation.cause.startswith("a column [2,1] of predictions with 2 targets gives 4 losses: ")
 
 
 def test_weights_with_a_column_for_each_output_are_a_usage_error_with_the_call_to_paste() -> None:
     """The book's weights are the transpose of torch's; an error about something else is the function's."""
-    asked = {"laws": ["value"], "dtypes": ["float32"], "examples": 2}
+    asked: dict[str, Any] = {"laws": ["value"], "dtypes": ["float32"], "examples": 2}
     with pytest.raises(UsageError, match=r"cannot call .*linreg. as .*shapes") as refused:
         harness.check(book.linreg, "linear", **asked)
     (call,) = re.findall('--call "(.*)"', str(refused.value))
@@ -99,7 +101,7 @@ def test_weights_with_a_column_for_each_output_are_a_usage_error_with_the_call_t
 
 def test_a_step_in_place_is_a_usage_error_with_the_call_to_paste() -> None:
     """The book's step changes the parameters that it is given, by their gradients."""
-    asked = {"laws": ["value"], "dtypes": ["float32"], "examples": 2}
+    asked: dict[str, Any] = {"laws": ["value"], "dtypes": ["float32"], "examples": 2}
     with pytest.raises(UsageError, match="changes a list of parameters in place") as refused:
         harness.check(book.sgd_in_place, "sgd", **asked)
     (call,) = re.findall('--call "(.*)"', str(refused.value))

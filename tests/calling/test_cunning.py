@@ -4,6 +4,7 @@ import contextlib
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -39,7 +40,7 @@ SAID = {
 FORKING = {"daemonises", "starts_a_helper"}
 """Implementations that start processes, which on a busy machine may take longer than the usual limit of a call."""
 
-FEW = {"dtypes": ["float32"], "examples": 3, "recheck_seed": 7}
+FEW: dict[str, Any] = {"dtypes": ["float32"], "examples": 3, "recheck_seed": 7}
 LIMITS = Limits(call_s=5.0, first_call_s=10.0, memory_gib=1.0, law_s=15.0)
 """Three implementations hang until the limit. It is generous, because others must not hang on a busy machine."""
 

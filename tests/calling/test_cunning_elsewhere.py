@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hostile.cunning import delivering, proved, training
@@ -15,7 +16,7 @@ pytestmark = pytest.mark.judged
 
 LAWS = ["follows_gradient_descent", "inputs_unmodified", "calls_agree", "each_sample_once"]
 RIGHT = {"training.right_step", "training.Line"}
-FEW = {"dtypes": ["float32"], "examples": 6, "recheck_seed": 7}
+FEW: dict[str, Any] = {"dtypes": ["float32"], "examples": 6, "recheck_seed": 7}
 LIMITS = Limits(call_s=5.0, first_call_s=8.0, memory_gib=1.0, law_s=30.0)
 
 
@@ -45,7 +46,7 @@ def delivered() -> dict[str, list[Verdict]]:
 def proofs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Proof]:
     """Return the proof of each sigmoid by name."""
     folder = tmp_path_factory.mktemp("shards")
-    only = {"dtypes": ["float16"], "layouts": ["contiguous"], "quantities": ["value"]}
+    only: dict[str, Any] = {"dtypes": ["float16"], "layouts": ["contiguous"], "quantities": ["value"]}
     every = Exhaustion("hostile.cunning.proved", folder=folder, **only).run(limits=LIMITS, processes=2)
     return {proof.case: proof for proof in every}
 

@@ -13,7 +13,6 @@ from mutants.catalogue import MUTANTS, Mutant
 from torch import Tensor, nn
 
 import harness
-from harness.calling import device
 from harness.calling.adapter import NotApplicable, called
 from harness.calling.device import MisplacedError, called_on, known_device, seed_all
 from harness.case import Case
@@ -143,8 +142,8 @@ def test_a_module_follows_its_inputs() -> None:
 
 
 def _accelerator(monkeypatch: pytest.MonkeyPatch, found: str | None) -> None:
-    monkeypatch.setattr(device.torch.accelerator, "is_available", lambda: found is not None)
-    monkeypatch.setattr(device.torch.accelerator, "current_accelerator", lambda: SimpleNamespace(type=found))
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: found is not None)
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda: SimpleNamespace(type=found))
 
 
 @pytest.mark.parametrize(

@@ -12,13 +12,14 @@ def logits(*row: float, cotangent: Any = None) -> dict[str, Any]:
     return {"logits": [list(row)], **({} if cotangent is None else {"cotangent": cotangent})}
 
 
-_FIRST = {"float64": logits(710.0, 0.0), "float32": logits(89.0, 0.0), "bfloat16": logits(89.0, 0.0)}
+_FIRST: dict[str, Any] = {"float64": logits(710.0, 0.0), "float32": logits(89.0, 0.0), "bfloat16": logits(89.0, 0.0)}
+_FIRST_GRADIENT: dict[str, Any] = {dtype: {**example, "cotangent": [[1.0, 0.0]]} for dtype, example in _FIRST.items()}
 
 
 @loses("softmax", "value", "overflow exp", float16=logits(12.0, 0.0), **_FIRST)
 @loses("softmax", "rows_sum_to_one", "overflow exp", **_FIRST)
 @loses("softmax", "finite_on_extreme_logits", "overflow exp", **_FIRST)
-@loses("softmax", "gradient", "overflow exp", **{d: {**e, "cotangent": [[1.0, 0.0]]} for d, e in _FIRST.items()})
+@loses("softmax", "gradient", "overflow exp", **_FIRST_GRADIENT)
 @loses("softmax", "value", "underflow exp", float32=logits(-110.0, -110.0), float64=logits(-800.0, -801.0))
 @loses("softmax", "value", "overflow sum", float32=logits(88.5, 88.5), float16=logits(10.297, 10.492))
 @loses("softmax", "gradient", "underflow div", backward=True, float32=logits(52.0, 0.0, cotangent=[[0.0, -1.0]]))

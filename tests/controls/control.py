@@ -68,7 +68,7 @@ def rounded(value: Exact, *pullbacks: Exact) -> Callable[..., Tensor]:
             ]
             return *gradients, *(None for _ in ctx.inputs[len(gradients) :])
 
-    return lambda *inputs: Rounded.apply(*inputs)  # type: ignore[no-untyped-call]
+    return lambda *inputs: Rounded.apply(*inputs)
 
 
 def format_of(inputs: tuple[Any, ...]) -> Format:

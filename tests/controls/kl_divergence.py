@@ -35,7 +35,7 @@ class RoundedDivergence(torch.autograd.Function):
 
 def rounded_divergence(log_q: Tensor, p: Tensor) -> Tensor:
     """The autograd function as a plain one."""
-    return RoundedDivergence.apply(log_q, p)  # type: ignore[no-any-return,no-untyped-call]
+    return RoundedDivergence.apply(log_q, p)
 
 
 def stable_divergence(log_q: Tensor, p: Tensor) -> Tensor:

@@ -156,7 +156,8 @@ class _Place:
         run = RunFolder(self.folder / ".harness" / "runs" / "run")
         if not run.is_run:
             return {}
-        found = {name: sorted(map(_timeless, run.read(kind))) for kind, name in FILES.items()}
+        kinds: Any = FILES
+        found = {name: sorted(map(_timeless, run.read(kind))) for kind, name in kinds.items()}
         list(run.benchmarks())
         run.head()
         return {name: lines for name, lines in found.items() if lines}

@@ -141,4 +141,4 @@ def test_the_search_keeps_its_time() -> None:
     def call(given: object) -> list[Tensor]:
         return [functional.cross_entropy(x.sin(), labels) for x, labels in given]  # type: ignore[attr-defined]
 
-    assert diagnose(operation, {}, call, ordinary, (), seconds=0.0) is None  # type: ignore[arg-type]
+    assert diagnose(operation, {}, call, ordinary, (), seconds=0.0) is None

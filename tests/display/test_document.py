@@ -52,7 +52,7 @@ def test_json_is_the_records_and_the_verdict(verdicts: Sequence[Verdict]) -> Non
 def test_junit_has_a_test_for_each_law_and_dtype(verdicts: Sequence[Verdict]) -> None:
     """Failures contain the violation block, and text of an implementation is escaped."""
     root = ElementTree.fromstring(to_junit(verdicts))  # noqa: S314 - our own
-    tests = {(one.get("classname"), one.get("name")): one for one in root.iter("testcase")}
+    tests = {(str(one.get("classname")), str(one.get("name"))): one for one in root.iter("testcase")}
     assert len(tests) == len(verdicts)
     (failure,) = [
         one.find("failure") for key, one in tests.items() if key[1] == "value [float32]" and "naive" in key[0]
@@ -61,7 +61,8 @@ def test_junit_has_a_test_for_each_law_and_dtype(verdicts: Sequence[Verdict]) ->
     assert "0x1.62e43p+6" in (failure.text or "")
     results = {child.tag for one in tests.values() for child in one}
     assert results == {"failure", "error", "skipped"}
-    assert root.find("testsuite").get("tests")
+    (suite,) = root.iter("testsuite")
+    assert suite.get("tests")
 
 
 def test_markdown_shows_a_table_and_the_blocks(verdicts: Sequence[Verdict]) -> None:

@@ -8,6 +8,7 @@ import xml.etree.ElementTree as ElementTree
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import samples.audit
 import samples.run
@@ -79,7 +80,7 @@ def test_verdicts_have_a_bar_for_each_dtype() -> None:
 
 def shell() -> Any:
     """Return a substitute for IPython's shell that executes a cell."""
-    own = SimpleNamespace(magics={}, user_ns={"__name__": "__main__"})
+    own: Any = SimpleNamespace(magics={}, user_ns={"__name__": "__main__"})
     own.register_magic_function = lambda function, _kind, name: own.magics.update({name: function})
 
     def run_cell(cell: str) -> Any:
@@ -93,7 +94,8 @@ def shell() -> Any:
 def test_a_cell_that_defines_a_function_is_checked() -> None:
     """The line of the magic gives contract and dtypes. The last function of the cell is checked under its name."""
     own = shell()
-    harness.load_ipython_extension(own)
+    extension: Any = harness
+    extension.load_ipython_extension(own)
     cell = "def helper(x): return x\ndef mine(x): return x.exp() / x.exp().sum(-1, keepdim=True)"
     verdicts = own.magics["check"]("softmax --dtypes float32", cell)
     assert {(verdict.case, verdict.dtype) for verdict in verdicts} == {("mine", "float32")}
@@ -111,7 +113,8 @@ def test_a_cell_that_defines_a_function_is_checked() -> None:
 def test_a_cell_that_defines_nothing_is_refused() -> None:
     """The message has the rule and the remedy."""
     own = shell()
-    harness.load_ipython_extension(own)
+    extension: Any = harness
+    extension.load_ipython_extension(own)
     with pytest.raises(UsageError, match="define a function"):
         own.magics["check"]("", "x = 1")
 
@@ -166,7 +169,7 @@ def test_whiskers_stay_inside_the_axes_and_labels_are_whole(monkeypatch: pytest.
     long = "batch 256, workers 2, prefetch 4, forkserver, pinned, fetched at once"
     rates_drawing([("batch 256", 100.0, 90.0, 150.0), (long, 80.0, 1.0, 900.0), ("alone", 50.0, 0.0, math.inf)], long)
     edge = axes.get_xlim()[1]
-    ends = [float(max(line.get_xdata())) for line in axes.lines]
+    ends = [float(np.max(line.get_xdata())) for line in axes.lines]
     assert max(ends) <= edge
     assert edge >= 150.0
     assert [line.get_marker() for line in axes.lines].count(">") == 1

@@ -61,7 +61,7 @@ def test_an_accelerator_is_named_where_there_is_one(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
     monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda: torch.device("cuda"))
-    monkeypatch.setattr(module.torch, "cuda", Backend)
+    monkeypatch.setattr(torch, "cuda", Backend)
     assert accelerator_name() == "Abacus 9 (cuda)"
 
 

@@ -126,7 +126,7 @@ def test_an_executor_changes_no_proof(homework: Path, threads: Executor) -> None
     """Its workers store the shards in the folder, so that the same command continues with them."""
     found = []
     for name, executor in (("here", None), ("there", threads)):
-        only = {"dtypes": ["float16"], "layouts": ["contiguous", "spread"], "quantities": ["value"]}
+        only: dict[str, Any] = {"dtypes": ["float16"], "layouts": ["contiguous", "spread"], "quantities": ["value"]}
         plan = Exhaustion("homework.py:sigmoid", "sigmoid", folder=Path(name).absolute(), **only)
         with carry_out(plan, limits=Limits(), executor=executor) as hands:
             proving = Proving(hands)

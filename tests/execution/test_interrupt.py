@@ -378,6 +378,7 @@ def test_an_interrupt_that_is_dropped_ends_the_command_by_what_fails_later(
     with pytest.raises(SystemExit) as end:
         cli.main()
     assert end.value.code == code
-    monkeypatch.setattr(cli, "app", lambda **_: {}["nothing"])
+    empty: dict[str, int] = {}
+    monkeypatch.setattr(cli, "app", lambda **_: empty["nothing"])
     with pytest.raises(KeyError):
         cli.main()

@@ -3,6 +3,7 @@
 import json
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -33,7 +34,7 @@ def _numbers(call: Callable[[], object], share: float) -> int:
     count = 1000
     for _ in range(PASSES):
         guess = count
-        pairs = [(_fastest_s(call), _fastest_s(lambda guess=guess: work(guess))) for _ in range(TURNS)]
+        pairs = [(_fastest_s(call), _fastest_s(partial(work, guess))) for _ in range(TURNS)]
         call_s, work_s = (min(times) for times in zip(*pairs, strict=True))
         count = max(1, round(guess * share * call_s / work_s))
     return count

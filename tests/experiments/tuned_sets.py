@@ -68,7 +68,7 @@ def main(names: Sequence[str]) -> int:
         assert advice is not None
         assert budget is not None
         kinds = (LoaderKind.ITEMS, LoaderKind.BATCHES) if advice.batch_s is not None else (LoaderKind.ITEMS,)
-        choices = tuple(choice for kind in kinds for choice in tuning.wish.grid(kind))
+        choices = tuple(choice for kind in kinds for choice in tuning.space.grid(kind))
         rates = _in_turns(dataset, choices, AGAIN_S)
         best = max(rates, key=lambda choice: geometric_mean(rates[choice]).point)
         share = mean_ratio(rates[state.best], rates[best])

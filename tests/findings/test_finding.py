@@ -20,7 +20,7 @@ def logits(value: float) -> dict[str, Any]:
 
 def broken(law: str = "value", at: float = 88.75, **facts: Any) -> Verdict:
     """Return a verdict that is broken at a number."""
-    own = {name: facts.pop(name) for name in Violation.model_fields if name in facts}
+    own: dict[str, Any] = {name: facts.pop(name) for name in Violation.model_fields if name in facts}
     violation = Violation(
         **{
             **dict(samples.run.violation()),
@@ -108,7 +108,8 @@ def test_a_second_cause_of_a_law_is_a_finding_unless_another_has_it() -> None:
     assert [one.laws for one in joined] == [["value"], ["value", "gradient"]]
     assert by_verdict(joined)[both.key] is joined[0]
     # A law of the same finding that is worse by another operation is no example of this one.
-    own, far = ({"deviation": deviation, "bound": 2.0, "actual": deviation} for deviation in (4.0, 1e9))
+    facts: list[dict[str, Any]] = [{"deviation": size, "bound": 2.0, "actual": size} for size in (4.0, 1e9)]
+    own, far = facts
     other = OVERFLOW.model_copy(update={"kind": EventKind.UNDERFLOW})
     (one,) = findings([broken(event=OVERFLOW, **own), broken("far", event=other, **far)])
     assert one.worst is None
@@ -242,7 +243,7 @@ def test_a_tiny_deviation_in_a_wide_format_is_not_attributed_to_16_bits() -> Non
 
 def test_an_error_far_beyond_rounding_is_a_separate_finding() -> None:
     """The smallest example is off by a few digits, the worst example by all."""
-    off = {"dtype": "float16", "deviation": 5.0, "bound": 2.0}
+    off: dict[str, Any] = {"dtype": "float16", "deviation": 5.0, "bound": 2.0}
     worst = WorstExample(actual=7.0, expected=1.0, deviation=9e9, bound=3.0, example=logits(4.0), replay="r")
     (one,) = findings([broken(worst=worst, **off)])
     assert sentence(one).startswith("value is broken: ")
@@ -331,7 +332,7 @@ def test_a_worst_example_of_another_law_names_that_law() -> None:
 
 def test_what_float32_mends_names_formats_of_16_bits_only() -> None:
     """A float32 law that loses digits on the same line is another finding."""
-    mended = {"mended_wider": True, "dtype": "float16"}
+    mended: dict[str, Any] = {"mended_wider": True, "dtype": "float16"}
     first = OVERFLOW.model_copy(update={"dtype": "float16"})
     second = first.model_copy(update={"operation": "sum", "kind": EventKind.CANCELLATION})
     lost = broken("digits_not_lost", status=Status.LOST, event=second.model_copy(update={"dtype": "float32"}))

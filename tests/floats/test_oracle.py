@@ -137,7 +137,7 @@ def test_an_undecidable_value_raises_an_error() -> None:
     """An oracle whose enclosure never shrinks raises an error."""
     from flint import arb
 
-    hopeless = Oracle(lambda *_: None, lambda *_: np.array([arb(0, 1)], dtype=object))  # type: ignore[arg-type,return-value]
+    hopeless = Oracle(lambda *_: None, lambda *_: np.array([arb(0, 1)], dtype=object))  # type: ignore[arg-type]
     with oracle.confirming(), pytest.raises(oracle.UndecidedError):
         hopeless(tensor(1))
 

@@ -106,9 +106,9 @@ def running_variance(v: Tensor, x: Tensor) -> Tensor:
 
 def attention(q: Tensor, k: Tensor, v: Tensor, keep: Tensor | None = None) -> Tensor:
     """Torch's function, with one query and one feature per head."""
-    heads = [x[:, None, :, None] for x in (k, v)]
+    keys, values = (x[:, None, :, None] for x in (k, v))
     mask = None if keep is None else keep[:, None, None, :]
-    return F.scaled_dot_product_attention(q[:, None, None, None], *heads, mask, scale=1.0).reshape(len(q))
+    return F.scaled_dot_product_attention(q[:, None, None, None], keys, values, mask, scale=1.0).reshape(len(q))
 
 
 def weighted_cross_entropy(x: Tensor, t: Tensor, w: Tensor) -> Tensor:
@@ -119,7 +119,8 @@ def weighted_cross_entropy(x: Tensor, t: Tensor, w: Tensor) -> Tensor:
 
 def weighted_smoothed_cross_entropy(x: Tensor, t: Tensor, w: Tensor) -> Tensor:
     """Torch's smoothed loss with the weights of each row."""
-    rows, smoothed = zip(x, t, w, strict=True), {"label_smoothing": 0.1, "reduction": "sum"}
+    rows = zip(x, t, w, strict=True)
+    smoothed: dict[str, Any] = {"label_smoothing": 0.1, "reduction": "sum"}
     return torch.stack([F.cross_entropy(row[None], at[None], weight, **smoothed) for row, at, weight in rows])
 
 

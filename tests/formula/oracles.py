@@ -158,12 +158,13 @@ def measured(beside: Beside) -> Row:
     ordinary, seconds = [], np.zeros(2)
     for dtype in DTYPES:
         drawn_once = _ordinary(contract, beside.reads, FORMATS[dtype].dtype)
-        by_hand, by_formula = _seconds(beside, of, [drawn_once])
-        ordinary.append(by_hand / by_formula)
+        ordinary.append(float(np.divide(*_seconds(beside, of, [drawn_once]))))
         seconds += _seconds(beside, of, _drawn(beside, dtype))
     errors = [error(beside, dtype) for dtype in DTYPES]
     shares = [undecided(beside, dtype) for dtype in DTYPES]
-    return Row(*ordinary, seconds[0] / seconds[1], *np.max(errors, axis=0), max(shares), at_infinities(beside))
+    (wide, narrow), (by_hand, by_formula) = ordinary, np.max(errors, axis=0)
+    drawn = seconds[0] / seconds[1]
+    return Row(wide, narrow, drawn, by_hand, by_formula, max(shares), at_infinities(beside))
 
 
 def error(beside: Beside, dtype: str, examples: int = 6, rows: int = 24) -> tuple[float, float]:

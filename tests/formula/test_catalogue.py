@@ -37,14 +37,14 @@ class Rounded(torch.autograd.Function):
     """Value and gradients of the oracle, each rounded once."""
 
     @staticmethod
-    def forward(ctx: Any, model: Model, *inputs: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(ctx: Any, model: Model, *inputs: Tensor) -> Tensor:
         """Round the value."""
         ctx.model = model
         ctx.save_for_backward(*inputs)
         return round_to(model.value.oracle(*inputs), FORMATS[str(inputs[0].dtype).removeprefix("torch.")])
 
     @staticmethod
-    def backward(ctx: Any, *weights: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, *weights: Tensor) -> tuple[Tensor | None, ...]:
         """Round the gradients."""
         inputs, (weight,) = ctx.saved_tensors, weights
         format_ = FORMATS[str(weight.dtype).removeprefix("torch.")]

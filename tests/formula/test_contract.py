@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -22,7 +23,7 @@ from harness.record import Property, Status
 from harness.record.property import OPERATION
 from harness.surveyor.explore import survey
 
-QUICK = {"dtypes": ["float32"], "examples": 4}
+QUICK: dict[str, Any] = {"dtypes": ["float32"], "examples": 4}
 
 
 def test_a_remark_names_the_cancellation_of_a_formula() -> None:
@@ -69,7 +70,7 @@ def test_a_branch_that_is_not_taken_has_no_part_in_the_gradient() -> None:
     def careful(x: Tensor) -> Tensor:
         return torch.where(x < 0.001, torch.zeros_like(x), x.clamp(min=0.001).sqrt())
 
-    facts = {"formula": formula, "laws": ["value", "gradient", "gradient_finite"], **QUICK}
+    facts: dict[str, Any] = {"formula": formula, "laws": ["value", "gradient", "gradient_finite"], **QUICK}
     assert "gradient_finite" in [verdict.law for verdict in harness.check(naive, **facts).failing]
     assert harness.check(careful, **facts).failing == []
 
@@ -77,7 +78,7 @@ def test_a_branch_that_is_not_taken_has_no_part_in_the_gradient() -> None:
 def test_a_loss_over_all_is_called_on_each_group() -> None:
     """A loss without the division is found."""
     laws = ["value", "gradient", "calls_agree", "any_layout"]
-    facts = {"formula": "mean((x - y) ** 2)", "over": "all", "laws": laws, **QUICK}
+    facts: dict[str, Any] = {"formula": "mean((x - y) ** 2)", "over": "all", "laws": laws, **QUICK}
     assert harness.check(lambda x, y: ((x - y) ** 2).mean(), **facts).failing == []
     assert harness.check(lambda x, y: ((x - y) ** 2).sum(), **{**facts, "laws": laws[:1]}).failing != []
 
@@ -125,7 +126,7 @@ def test_a_mask_and_one_number_a_row_are_inputs_too() -> None:
     def scaled(x: Tensor, keep: Tensor, t: Tensor) -> Tensor:
         return torch.where(keep, x, torch.zeros_like(x)).sum(-1) / t
 
-    facts = {
+    facts: dict[str, Any] = {
         "formula": "sum(where(keep, x, 0)) / t",
         "inputs": {"keep": "mask", "t": "positive per_row"},
         "laws": ["value", "gradient", "gradient_in_t"],
@@ -143,7 +144,7 @@ def test_a_kink_is_left_open() -> None:
 
 def test_in_float64_special_functions_are_decided_by_balls() -> None:
     """Double-double arithmetic has no enclosure of special functions."""
-    facts = {"dtypes": ["float64"], "examples": 2, "laws": ["value", "digits_not_lost"]}
+    facts: dict[str, Any] = {"dtypes": ["float64"], "examples": 2, "laws": ["value", "digits_not_lost"]}
     assert [v.status for v in harness.check(torch.erfc, formula="erfc(x)", **facts)] == [Status.HOLDS] * 2
     wrong = harness.check(lambda x: 1 - torch.erf(x), formula="1 - erf(x)", form="erfc(x)", **facts)
     assert wrong[0].status is Status.BROKEN

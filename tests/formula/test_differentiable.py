@@ -1,11 +1,13 @@
 """A law takes the derivative in the first input that has a gradient."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 import harness
 
-QUICK = {"dtypes": ["float32"], "laws": ["gradient", "any_cotangent"], "examples": 4}
+QUICK: dict[str, Any] = {"dtypes": ["float32"], "laws": ["gradient", "any_cotangent"], "examples": 4}
 
 
 def _mse(target: Tensor, input: Tensor) -> Tensor:  # noqa: A002 - torch's own name

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -114,8 +115,8 @@ def test_an_unknown_convention_is_refused() -> None:
 
 def test_a_mask_of_single_numbers_drops_some_too() -> None:
     """Without a reduction there is no row, and the mask may drop any entry."""
-    facts = {"formula": "where(keep, x, 0)", "inputs": {"x": "", "keep": "mask"}, "dtypes": ["float32"]}
-    laws = {"laws": ["value"], "examples": 2}
+    facts: dict[str, Any] = {"formula": "where(keep, x, 0)", "inputs": {"x": "", "keep": "mask"}, "dtypes": ["float32"]}
+    laws: dict[str, Any] = {"laws": ["value"], "examples": 2}
     assert harness.check(lambda x, keep: torch.where(keep, x, 0.0), **facts, **laws).failing == []
     assert harness.check(lambda x, keep: x + 0 * keep, **facts, **laws).failing != []
 

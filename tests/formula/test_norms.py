@@ -26,7 +26,7 @@ class Averaged(torch.autograd.Function):
     """The identity of the weight, with the mean of the batch as gradient in place of the sum."""
 
     @staticmethod
-    def forward(ctx: Any, w: Tensor, batch: int) -> Tensor:  # type: ignore[override]
+    def forward(ctx: Any, w: Tensor, batch: int) -> Tensor:
         """Return the weight."""
         ctx.batch = batch
         return w.clone()

@@ -1,5 +1,7 @@
 """Formulas are evaluated correctly: the enclosure of the screen contains the ball, and gradients are derivatives."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -45,7 +47,7 @@ def _example(strategy: object) -> dict[str, torch.Tensor]:
 
     @seed(1)
     @settings(max_examples=6, database=None, phases=[Phase.generate], deadline=None)
-    @given(strategy)  # type: ignore[arg-type]
+    @given(strategy)  # type: ignore[call-overload, untyped-decorator]
     def draw(example: dict[str, torch.Tensor]) -> None:
         kept.append(example)
 
@@ -66,7 +68,7 @@ def violations(of: Quantity, given: list[np.ndarray], *, wide: bool) -> tuple[in
     hi = np.broadcast_to(doubles[nodes[-1]] if found is None else found.hi, shape)
     lo = np.broadcast_to(0.0 if found is None else found.lo, shape)
     off = np.broadcast_to(errors(nodes, doubles, DOUBLE_DOUBLE if wide else DOUBLE)[nodes[-1]], shape)
-    balls = of._balls(environment, shape)
+    balls: Any = of._balls(environment, shape)
     wrong = count = 0
     for at in np.ndindex(shape):
         if np.isfinite(off[at]) and np.isfinite(hi[at]) and balls[at].is_finite():

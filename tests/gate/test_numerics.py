@@ -215,7 +215,7 @@ def test_deviations_are_rounded_up_to_four_digits() -> None:
     assert rounded_up(1.234) == 1.234
     assert rounded_up(0.5) == 0.5
     assert rounded_up(None) is None
-    assert all(rounded_up(value) >= value for value in (0.1, 1 / 3, 12345.6, 1e-30, 6.25e15))
+    assert all((rounded_up(value) or 0.0) >= value for value in (0.1, 1 / 3, 12345.6, 1e-30, 6.25e15))
 
 
 def by_chance(

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from junitparser import JUnitXml
@@ -136,13 +136,17 @@ def test_a_new_benchmark_passes_and_is_named() -> None:
 # What was measured
 
 
-def measured(case: str, ratios: list[float], arm: str = "candidate", iterations: int = 1) -> list[Slices]:
+Arm = Literal["base", "candidate", "null", "control"]
+
+
+def measured(case: str, ratios: list[float], arm: Arm = "candidate", iterations: int = 1) -> list[Slices]:
     """Return slices of a base that takes a second, and of another arm."""
     facts: dict[str, Any] = {"case": case, "rounds": 5, "load": None, "steal": None, "frequency_hz": None}
     made = []
     for couple, ratio in enumerate(ratios):
-        for name, seconds in (("base", 1.0), (arm, ratio)):
-            times = dict.fromkeys(("starts_s", "minima_s", "medians_s", "cpu_s"), (seconds,))
+        arms: tuple[tuple[Arm, float], ...] = (("base", 1.0), (arm, ratio))
+        for name, seconds in arms:
+            times: dict[str, Any] = dict.fromkeys(("starts_s", "minima_s", "medians_s", "cpu_s"), (seconds,))
             calls = iterations * MORE // FEWER if name == "control" else iterations
             made.append(Slices(couple=couple, arm=name, iterations=calls, **times, **facts))
     return made

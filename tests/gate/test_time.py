@@ -120,7 +120,9 @@ def test_three_times_the_work_is_a_regression_and_the_rest_is_none(repository: P
     assert "kernels.entropy got slower" not in text
     run = RunFolder(Path(".harness", "runs", "gate"))
     assert {one.arm for one in run.read(Comparison)} == {"candidate", "null", "control"}
-    counts = {(one.couple, one.case, one.iterations // 10): set() for one in run.read(Slices)}
+    counts: dict[tuple[int, str, int], set[int]] = {
+        (one.couple, one.case, one.iterations // 10): set() for one in run.read(Slices)
+    }
     for one in run.read(Slices):
         counts[one.couple, one.case, one.iterations // 10].add(len(one.minima_s))
     assert all(len(sizes) == 1 for sizes in counts.values()), "arms have equally many slices"

@@ -127,7 +127,7 @@ def test_the_first_call_may_take_the_time_that_compiling_takes(workplace: Path) 
     sleeps = "import time\ncalls = []\n\ndef f(x):\n    calls.append(x)\n    time.sleep({})\n    return x.softmax(-1)\n"
     Path("early.py").write_text(sleeps.format("2.5 if len(calls) == 1 else 0.0"), encoding="utf-8")
     Path("late.py").write_text(sleeps.format("2.5 if len(calls) == 2 else 0.0"), encoding="utf-8")
-    facts = {"laws": ["rows_sum_to_one"], "dtypes": ["float32"]}
+    facts: dict[str, Any] = {"laws": ["rows_sum_to_one"], "dtypes": ["float32"]}
     found = {
         file: next(iter(Campaign(f"{file}.py:f", "softmax", **facts).run(limits=Limits(call_s=1.5))))
         for file in ("early", "late")

@@ -248,7 +248,7 @@ def test_a_process_that_is_abandoned_before_its_start_ends(tmp_path: Path) -> No
     (tmp_path / "endless.py").write_text("while True: pass")
     here, there = socket.socketpair()
     with there:
-        process = subprocess.Popen([sys.executable, "-P", "-c", STARTER], stdin=there, cwd=tmp_path)
+        process = subprocess.Popen([sys.executable, "-P", "-c", STARTER], stdin=there.fileno(), cwd=tmp_path)
     with here:
         text = program()
         here.sendall(len(text).to_bytes(8, "little") + text)

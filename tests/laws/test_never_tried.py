@@ -1,5 +1,7 @@
 """A defect that shows on one kind of input is found by the law that draws this kind."""
 
+from typing import Any
+
 import pytest
 import torch
 from samples import modes
@@ -25,7 +27,7 @@ def test_a_defect_on_one_kind_of_input_is_found(wrong: Wrong) -> None:
 
 def verdicts_on(sample: modes.Sample, *laws: str) -> list[Verdict]:
     """Decide some laws on a sample."""
-    facts = {"dtypes": sample.dtypes, "declares": sample.declares}
+    facts: dict[str, Any] = {"dtypes": sample.dtypes, "declares": sample.declares}
     return list(harness.check(sample.function, sample.contract, laws=laws, corpora=(), **facts))
 
 

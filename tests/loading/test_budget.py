@@ -6,13 +6,22 @@ import statistics
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from multiprocessing import active_children
 from typing import Any
 
 import pytest
 import torch
 from samples.benchmarks import loader_budget
-from torch.utils.data import BatchSampler, DataLoader, Dataset, IterableDataset, RandomSampler, get_worker_info
+from torch.utils.data import (
+    BatchSampler,
+    DataLoader,
+    Dataset,
+    IterableDataset,
+    RandomSampler,
+    TensorDataset,
+    get_worker_info,
+)
 
 from harness.loading.budget import measure_budget
 from harness.loading.configuration import Configuration
@@ -314,7 +323,7 @@ def test_what_is_timed_is_what_the_loader_delivers() -> None:
         more: dict[str, Any] = {"multiprocessing_context": "fork"} if workers else {}
         seen: list[torch.Tensor] = []
         budget = measured(
-            lambda more=more, workers=workers: DataLoader(Instant(), BATCH, num_workers=workers, **more),
+            partial(DataLoader, Instant(), BATCH, num_workers=workers, **more),
             seen.append,
             workers,
             seconds=0.05,
@@ -331,7 +340,7 @@ def test_nothing_is_left_of_a_measurement() -> None:
         lambda: DataLoader(Instant(), BATCH, num_workers=1, multiprocessing_context="fork"), no_step, 1, seconds=0.02
     )
     with pytest.raises(ValueError, match="this sample"):
-        measured(lambda: DataLoader([0], 1, collate_fn=_raises), no_step, seconds=0.02)
+        measured(lambda: DataLoader(TensorDataset(torch.zeros(1)), 1, collate_fn=_raises), no_step, seconds=0.02)
     # The thread that feeds the queue of a worker ends a little later than the worker.
     until = time.monotonic() + 10.0
     while threading.active_count() > threads and time.monotonic() < until:

@@ -37,7 +37,7 @@ class Busy(Dataset[Any]):
 
 def loader(workers: int, **options: Any) -> Callable[[], Any]:
     """Return a factory for a loader of ten samples in four batches."""
-    context = {"multiprocessing_context": "fork"} if workers else {}
+    context: dict[str, Any] = {"multiprocessing_context": "fork"} if workers else {}
     return lambda: DataLoader(Busy(), 3, num_workers=workers, **context, **options)
 
 

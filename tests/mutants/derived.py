@@ -156,7 +156,7 @@ def backward_is_another(sound: Implementation, change: Callable[[Tensor], Tensor
             found = iter(torch.autograd.grad(output, wanted, change(v), create_graph=not detached, allow_unused=True))
             return tuple(next(found) if x.requires_grad else None for x in inputs)
 
-    return lambda *inputs: Another.apply(*inputs)  # type: ignore[no-untyped-call]
+    return lambda *inputs: Another.apply(*inputs)
 
 
 def _misread(v: Tensor) -> Tensor:

@@ -188,7 +188,11 @@ def _print_controls(out: Console, verdicts: Sequence[tuple[Cell, Verdict]]) -> i
         # A control may refuse an axis or a second derivative.
         wrong = [verdict for verdict in own if verdict.status not in {Status.HOLDS, Status.SKIPPED}]
         alarms += len(wrong)
-        tight = "  ".join(f"{v.dtype} {v.deviation / v.bound:.2f}" for v in own if v.law == "value" and v.bound)
+        tight = "  ".join(
+            f"{v.dtype} {v.deviation / v.bound:.2f}"
+            for v in own
+            if v.law == "value" and v.deviation is not None and v.bound
+        )
         laws = len({verdict.law for verdict in own})
         rows = sum(verdict.rows for verdict in own)
         table.add_row(case, str(laws), str(len(own)), f"{rows:,}", str(len(wrong) or "–"), tight)

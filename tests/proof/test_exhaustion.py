@@ -6,8 +6,10 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from samples.command import Command
@@ -89,7 +91,7 @@ def small_spaces(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def exhaustion(folder: Path, file: str = "slow.py") -> Exhaustion:
     """Return the proof of a softmax in a file, for rows in float16."""
-    only = {"dtypes": ["float16"], "layouts": ["rows"], "quantities": ["value"]}
+    only: dict[str, Any] = {"dtypes": ["float16"], "layouts": ["rows"], "quantities": ["value"]}
     return Exhaustion(f"{file}:softmax", "softmax", folder=folder, **only)
 
 
@@ -105,7 +107,7 @@ def known(exhaustion: Exhaustion) -> list[Proof]:
         return Proving(hands).proofs()
 
 
-def facts(found: list[Proof]) -> list[str]:
+def facts(found: Sequence[Any]) -> list[str]:
     """Return the content of proofs without durations."""
     return [proof.model_dump_json(exclude={"duration_s", "floor_s"}) for proof in found]
 
@@ -201,7 +203,7 @@ def test_two_processes_prove_what_one_does(workplace: Path) -> None:
     (workplace / "mine.py").write_text(SOFTPLUS, encoding="utf-8")
     found = []
     for processes in (1, 2):
-        only = {"dtypes": ["float16"], "layouts": ["spread"]}
+        only: dict[str, Any] = {"dtypes": ["float16"], "layouts": ["spread"]}
         plan = Exhaustion("mine.py:as_defined", "softplus", folder=workplace / str(processes), **only)
         found.append(facts(plan.run(processes=processes)))
     assert found[0] == found[1]
@@ -227,7 +229,16 @@ def test_an_expired_time_limit_leaves_a_partial_proof(
 ) -> None:
     """A partial proof is never called proved. Its exit code depends only on whether a law is broken."""
     (workplace / "slow.py").write_text(SOFTMAX, encoding="utf-8")
-    words = ("prove", "slow.py:softmax", "--contract", "softmax", "--dtypes", "float16", "--layouts", "rows")
+    words: tuple[str, ...] = (
+        "prove",
+        "slow.py:softmax",
+        "--contract",
+        "softmax",
+        "--dtypes",
+        "float16",
+        "--layouts",
+        "rows",
+    )
     words = (*words, "--of", "value")
     monkeypatch.setenv("PAUSE_S", "0.025")
     done = harness(*words, "--seconds", "0.1")

@@ -53,8 +53,8 @@ def hits(sentence: Sentence) -> Iterator[Hit]:
                 yield Hit(sentence, match[0], phrase.replacement, is_opening=False)
     if not sentence.is_cell and not is_question:
         for phrase in OPENINGS:
-            if match := phrase.pattern.match(sentence.text):
-                yield Hit(sentence, match[0], phrase.replacement, is_opening=True)
+            if opening := phrase.pattern.match(sentence.text):
+                yield Hit(sentence, opening[0], phrase.replacement, is_opening=True)
 
 
 def part(sentence: Sentence) -> str | None:

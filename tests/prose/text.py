@@ -89,12 +89,12 @@ def of_source(path: Path, name: str) -> Iterator[Sentence]:
     pieces = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in ast.walk(node)}
     for node in ast.walk(tree):
         if isinstance(node, ast.JoinedStr):
-            parts = (str(part.value) if isinstance(part, ast.Constant) else "X" for part in node.values)
-            yield from sentences("".join(parts), name, node.lineno, MESSAGES)
+            shown = (str(part.value) if isinstance(part, ast.Constant) else "X" for part in node.values)
+            yield from sentences("".join(shown), name, node.lineno, MESSAGES)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documented | pieces:
             yield from sentences(node.value, name, node.lineno, MESSAGES)
-    for text, line in _comments(source):
-        yield from sentences(text, name, line, COMMENTS)
+    for comment, line in _comments(source):
+        yield from sentences(comment, name, line, COMMENTS)
 
 
 def _docstrings(tree: ast.AST) -> Iterator[tuple[ast.Constant, bool]]:

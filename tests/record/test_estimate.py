@@ -2,6 +2,7 @@
 
 import math
 import random
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ def drifting(seed: int, *, factor: float = 1.0, number: int = 40) -> list[float]
     return [factor * (2 + math.sin(place / 4)) * own.uniform(0.98, 1.02) for place in range(number)]
 
 
-def ends(estimate: Estimate) -> tuple[float, float, float]:
+def ends(estimate: Estimate) -> tuple[Any, Any, Any]:
     """Return the lower end, the point and the upper end."""
     return estimate.low, estimate.point, estimate.high
 

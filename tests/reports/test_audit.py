@@ -2,6 +2,7 @@
 
 from html import unescape
 from pathlib import Path
+from typing import Any
 
 import samples.run
 from samples.report import reported
@@ -28,7 +29,7 @@ WRONG = AuditFinding(
 
 def room(factor: float, line: int) -> Headroom:
     """Return an operation at the given distance from its breaking point."""
-    at = {"file": "train.py", "line": line, "function": "step", "operation": "exp", "dtype": "float32"}
+    at: dict[str, Any] = {"file": "train.py", "line": line, "function": "step", "operation": "exp", "dtype": "float32"}
     return Headroom(
         quantity="input", value=88.72283935546875 / factor, breaks_at=88.72283935546875, factor=factor, **at
     )
@@ -37,7 +38,7 @@ def room(factor: float, line: int) -> Headroom:
 def step(*findings: AuditFinding) -> Audit:
     """Return an audit."""
     rooms = (room(1.5, 9), room(64.0, 11))
-    looked = {"mode": "full", "operations": 120, "ends": 9, "duration_s": 0.1}
+    looked: dict[str, Any] = {"mode": "full", "operations": 120, "ends": 9, "duration_s": 0.1}
     return Audit(case="train.step", findings=findings, headroom=rooms, **looked)
 
 
@@ -134,7 +135,7 @@ def test_a_declared_finding_of_a_step_is_no_alarm(tmp_path: Path) -> None:
 
 def test_the_error_grows_along_the_step(tmp_path: Path) -> None:
     """The figure names the first line with a non-finite value, or with the largest error. Two lines give no figure."""
-    at = {"file": "train.py", "function": "step", "operation": "exp"}
+    at: dict[str, Any] = {"file": "train.py", "function": "step", "operation": "exp"}
     along = tuple(Stretch(line=line, error=10.0**-line, **at) for line in (7, 6, 5))
     calm = errors(step().model_copy(update={"errors": along}))
     assert calm is not None

@@ -5,7 +5,9 @@ import math
 import re
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import samples.benchmarks
@@ -44,7 +46,7 @@ def test_digits_that_are_lost_are_not_marked_as_what_makes_a_run_fail(tmp_path: 
     for status, mark in names.items():
         axes = DrawnFigure().add_subplot()
         law._draw(axes, row.assign(status=status.value), contracts=list(row["contract"]), most=9)
-        assert mark in {line.get_marker() for line in axes.lines if len(line.get_xdata())}
+        assert mark in {line.get_marker() for line in axes.lines if np.size(line.get_xdata())}
         assert status.fails is (mark == "X")
 
 
@@ -130,12 +132,12 @@ def test_compacting_a_drawing_keeps_its_texts() -> None:
     assert not re.search(r'style="[^"]*: ', svg)
 
 
-TEXTS = {"case": "f.scratch.train", "family": "f", "style": "scratch", "experiment": "e", "data": "d"}
+TEXTS: dict[str, Any] = {"case": "f.scratch.train", "family": "f", "style": "scratch", "experiment": "e", "data": "d"}
 
 
 def curve(losses: list[tuple[float, float]]) -> pd.DataFrame:
     """Return a training run with these training and held-out losses."""
-    values = {"epoch": range(len(losses)), "duration_s": 0.0, **TEXTS}
+    values: dict[str, Any] = {"epoch": range(len(losses)), "duration_s": 0.0, **TEXTS}
     frame = pd.DataFrame(losses, columns=["train_loss", "held_out_loss"]).assign(**values)
     types = {column.name: column.dtype for column in SCHEMAS["epochs"]}
     return frame.reindex(columns=list(types)).astype(types)

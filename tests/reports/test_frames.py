@@ -3,7 +3,7 @@
 import json
 import math
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pandas as pd
 import pytest
@@ -173,7 +173,14 @@ def test_every_row_names_the_record_it_comes_from(full: RunFolder, name: str) ->
 
 def test_the_ratio_is_zero_where_nothing_deviates_and_infinite_where_everything_does(bare: RunFolder) -> None:
     """An exact law has bound 0, an infinite deviation exceeds any bound, and a skipped law has no ratio."""
-    pairs = [(0.0, 0.0), (3.0, 12.0), (1.0, 0.0), (math.inf, 64.0), (math.inf, math.inf), (None, None)]
+    pairs: list[tuple[Any, Any]] = [
+        (0.0, 0.0),
+        (3.0, 12.0),
+        (1.0, 0.0),
+        (math.inf, 64.0),
+        (math.inf, math.inf),
+        (None, None),
+    ]
     verdicts = [
         samples.run.verdict(
             Status.HOLDS if deviation is None or deviation <= bound else Status.BROKEN,

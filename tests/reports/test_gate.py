@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import samples.gate
@@ -51,7 +52,10 @@ def test_a_regression_is_among_what_needs_attention(tmp_path: Path) -> None:
     run = samples.run.full_run(tmp_path / "run")
     reading = read(run)
     shown, own = attention.attention(reading), section.gate(reading)
-    assert any("got slower" in sentence for sentence, target in shown.parts[-1].items if target == "gate")
+    assert shown is not None
+    assert own is not None
+    listed: Any = shown.parts[-1]
+    assert any("got slower" in sentence for sentence, target in listed.items if target == "gate")
     assert [part.kind for part in own.parts] == ["table", "figure", "table"]
     RunFolder(tmp_path / "run").write(GateFinding, [])
     assert section.gate(read(run)) is None

@@ -5,8 +5,10 @@ import csv
 import hashlib
 import importlib.metadata
 import re
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import cloudpickle
 import pandas as pd
@@ -152,7 +154,7 @@ def test_the_same_run_gives_the_same_bytes(
     """Two reports of a run have identical files. The second report draws a drawing of each kind again."""
     first, second = report.page.parent, tmp_path / "second"
     remembered, again = svg._drawn, svg._drawn.__wrapped__
-    kinds = set()
+    kinds: set[tuple[Any, Any]] = set()
 
     def drawn(asked: bytes) -> str:
         draw, *_ = cloudpickle.loads(asked)
@@ -313,7 +315,7 @@ def test_a_run_with_one_kind_of_record_is_a_readable_page(tmp_path: Path, kind: 
         case "survey":
             run.write(Breaking, samples.survey.breakings())
         case _:
-            entries = {
+            entries: dict[str, Callable[[], list[dict[str, Any]]]] = {
                 "steps": samples.benchmarks.step_entries,
                 "loaders": samples.benchmarks.loader_entries,
                 "balance": samples.balance.balance_entries,

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import samples.benchmarks
@@ -35,7 +36,7 @@ def test_breaking_points_stand_in_a_column_for_each_dtype(run: RunFolder) -> Non
 def test_a_form_that_disagrees_is_shown_with_its_dtype(run: RunFolder) -> None:
     """It is shown even if nothing breaks."""
     case = ("softmax_regression.scratch.softmax", "softmax")
-    wrong = {"agrees": False, "form": "p ln 2"}
+    wrong: dict[str, Any] = {"agrees": False, "form": "p ln 2"}
     run.write(
         Breaking,
         [

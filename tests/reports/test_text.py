@@ -116,11 +116,12 @@ def test_a_finding_is_one_sentence_with_its_facts(status: Status, part: str) -> 
 def test_several_causes_that_one_reason_declares_are_one_sentence() -> None:
     """The sentence lists all laws and dtypes. Another reason is a separate sentence."""
     verdict = samples.run.verdict(Status.EXPECTED)
-    assert verdict.violation is not None
+    broken = verdict.violation
+    assert broken is not None
 
     def breaks(operation: str, law: str, reason: str = "exp overflows above 88.72") -> Verdict:
         event = Event(kind=EventKind.OVERFLOW, operation=operation, dtype="float32", place=f"{operation}.py:1")
-        violation = verdict.violation.model_copy(update={"event": event})
+        violation = broken.model_copy(update={"event": event})
         return verdict.model_copy(update={"law": law, "reason": reason, "violation": violation})
 
     found = findings([breaks("exp", "a"), breaks("sum", "b"), breaks("mul", "c", "x")], [Status.EXPECTED])

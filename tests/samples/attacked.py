@@ -30,7 +30,8 @@ def attacked_run(path: Path) -> RunFolder:
     run.write(
         Property, [Property(case="c", name="returns", dtype="", value="float32", sentence="{case} does {dtypes}")]
     )
-    for kind in FILES:
+    kinds: tuple[Any, ...] = tuple(FILES)
+    for kind in kinds:
         run.write(kind, [attacked(record, at) for at, record in enumerate(run.read(kind))])
     for suite, document in run.benchmarks():
         for entry in document["benchmarks"]:

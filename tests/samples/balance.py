@@ -48,11 +48,24 @@ def tuner_entries() -> list[dict[str, Any]]:
     """Return two data sets, measured exhaustively and tuned twice; one tuning of the second is too slow."""
     entries = []
     for name, times in (("cheap", (8.0, 9.0)), ("sleepy", (12.0, 30.0))):
-        about = {"case": name, "family": "tuning_data", "style": "foreign"}
-        rates = {"way": "exhaustive", "seed": 0, "choice": "batch 128, workers 0", "spent_s": 100.0, "rates": CHOICES}
+        about: dict[str, Any] = {"case": name, "family": "tuning_data", "style": "foreign"}
+        rates: dict[str, Any] = {
+            "way": "exhaustive",
+            "seed": 0,
+            "choice": "batch 128, workers 0",
+            "spent_s": 100.0,
+            "rates": CHOICES,
+        }
         entries.append(benchmark(110.0, **about, **rates))
         for seed, spent_s in enumerate(times):
             chosen = ("batch 128, workers 0", "batch 128, workers 2")[seed]
-            found = {"way": "tuner", "seed": seed, "choice": chosen, "spent_s": spent_s, "reason": "tied", "slices": 30}
+            found: dict[str, Any] = {
+                "way": "tuner",
+                "seed": seed,
+                "choice": chosen,
+                "spent_s": spent_s,
+                "reason": "tied",
+                "slices": 30,
+            }
             entries.append(benchmark(spent_s, **about, **found))
     return entries

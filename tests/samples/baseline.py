@@ -17,7 +17,8 @@ BEFORE = "0x1.62e42e0000000p+6"
 
 def law(**changes: Any) -> Verdict:
     """Return a law that holds with a largest deviation of 3 ulp."""
-    return verdict(**({"law": "value", "largest": 3.0} | changes))
+    facts: dict[str, Any] = {"law": "value", "largest": 3.0}
+    return verdict(**(facts | changes))
 
 
 def point(value_hex: str | None = POINT, **changes: Any) -> Breaking:

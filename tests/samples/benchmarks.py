@@ -40,7 +40,7 @@ _WORK_S, _FLOOR_SEED = 1e-9, 99
 
 def step_entries(devices: tuple[str, ...] = ("cpu",)) -> list[dict[str, Any]]:
     """Return interleaved step times of two families over five batch sizes."""
-    entries = []
+    entries: list[dict[str, Any]] = []
     for family, base_s, sample_s in [("linear_regression", 1.1e-4, 4e-8), ("softmax_regression", 2.4e-4, 3e-6)]:
         for device in devices:
             for batch_size in (1, 16, 64, 256, 1024):
@@ -169,6 +169,9 @@ def loader_entries(*, data: str = "Fashion-MNIST", limit: bool = True) -> list[d
         for batch_size in (32, 256, 1024):
             for workers in (0, 2, 4) if name != "scratch.slices" else (0,):
                 scale = (batch_size / 256) ** 0.3 * (1 if not workers else 1.6 if rate < 3e4 else 0.2 / workers**0.2)
+                budget: dict[str, Any] = (
+                    {"budget": loader_budget(1e-6 + 256 / rate, workers)} if batch_size == 256 else {}
+                )
                 entries.append(
                     benchmark(
                         10_000 / (rate * scale),
@@ -183,7 +186,7 @@ def loader_entries(*, data: str = "Fashion-MNIST", limit: bool = True) -> list[d
                         first_batch_s=0.002 + 0.04 * workers,
                         cold_s=None if limit else 0.02 + 10_000 / (rate * scale),
                         **(loader_slices(1e6 / (rate * scale), workers) if limit else {}),
-                        **({"budget": loader_budget(1e-6 + 256 / rate, workers)} if batch_size == 256 else {}),
+                        **budget,
                     )
                 )
     return entries
@@ -264,7 +267,7 @@ def operation_entries() -> list[dict[str, Any]]:
         ("linear_regression.concise.mse_loss", "squared_error", 3e-5),
     ]:
         family, style, _ = name.split(".")
-        facts = {"case": name, "family": family, "style": style, "contract": contract}
+        facts: dict[str, Any] = {"case": name, "family": family, "style": style, "contract": contract}
         found.append(benchmark(time_s, **facts, cold_s=10 * time_s))
     return found
 
@@ -288,9 +291,13 @@ def screening_entries() -> list[dict[str, Any]]:
 
 def search_entries() -> list[dict[str, Any]]:
     """Return the results of three search methods with three seeds, and of a longer search."""
-    case = {"case": "softmax_regression.concise.softmax", "family": "softmax_regression", "style": "concise"}
+    case: dict[str, Any] = {
+        "case": "softmax_regression.concise.softmax",
+        "family": "softmax_regression",
+        "style": "concise",
+    }
     ways = {"random normal": 8.0, "structured batches": 64.0, "evolved in ordinal space": 71.0}
-    facts = {"objective": "deviation", "rows": 10_000_000, "seconds": 10.0}
+    facts: dict[str, Any] = {"objective": "deviation", "rows": 10_000_000, "seconds": 10.0}
     found = [
         benchmark(10.0, **case, way=way, seed=seed, score=score + seed / 10, **facts)
         for way, score in ways.items()

@@ -29,8 +29,8 @@ def comparisons() -> list[Comparison]:
 
 
 def _comparison(case: str, arm: Any, ratio: float, outcome: Outcome = Outcome.UNCHANGED) -> Comparison:
-    limits = {"margin": 0.02, "tolerance": 0.05, "visible": 0.035}
-    bounds = {"ratio": ratio, "low": ratio - 0.009, "high": ratio + 0.009}
+    limits: dict[str, Any] = {"margin": 0.02, "tolerance": 0.05, "visible": 0.035}
+    bounds: dict[str, Any] = {"ratio": ratio, "low": ratio - 0.009, "high": ratio + 0.009}
     return Comparison(case=case, arm=arm, outcome=outcome, couples=10, **bounds, **limits)
 
 

@@ -192,17 +192,17 @@ class _OffsetOfTheCotangent(_RowsOfTheCotangent):
 
 def from_a_shared_workspace(x: Tensor) -> Tensor:
     """See above."""
-    return _SharedWorkspace.apply(x)  # type: ignore[no-any-return, no-untyped-call]
+    return _SharedWorkspace.apply(x)
 
 
 def with_neighboring_rows(x: Tensor) -> Tensor:
     """See above."""
-    return _RowsOfTheCotangent.apply(x)  # type: ignore[no-any-return, no-untyped-call]
+    return _RowsOfTheCotangent.apply(x)
 
 
 def from_the_beginning_of_the_cotangent(x: Tensor) -> Tensor:
     """See above."""
-    return _OffsetOfTheCotangent.apply(x)  # type: ignore[no-any-return, no-untyped-call]
+    return _OffsetOfTheCotangent.apply(x)
 
 
 # Wrong in a claimed dtype, or in what adds up
@@ -403,7 +403,7 @@ class _Contiguous(torch.autograd.Function):
 
 def contiguous_backward(x: Tensor) -> Tensor:
     """See above."""
-    return _Contiguous.apply(x)  # type: ignore[no-any-return, no-untyped-call]
+    return _Contiguous.apply(x)
 
 
 def strides_are_used(x: Tensor) -> Tensor:

@@ -162,7 +162,7 @@ def verdict(status: Status = Status.HOLDS, **changes: Any) -> Verdict:
         "bound": 12.0,
         "duration_s": 0.25,
     }
-    facts |= {
+    of_status: dict[Status, dict[str, Any]] = {
         Status.BROKEN: {"deviation": math.inf, "bound": 64.0, "violation": violation()},
         Status.EXPECTED: {
             "deviation": math.inf,
@@ -179,8 +179,8 @@ def verdict(status: Status = Status.HOLDS, **changes: Any) -> Verdict:
             "reason": "the contract has no gradient in this dtype",
         },
         Status.ERROR: {"deviation": None, "bound": None, "reason": "RuntimeError: expected a floating-point tensor"},
-    }.get(status, {})
-    return Verdict(**(facts | changes))
+    }
+    return Verdict(**(facts | of_status.get(status, {}) | changes))
 
 
 def verdicts() -> list[Verdict]:
@@ -307,7 +307,7 @@ def fits() -> list[FitData]:
     return [FitData(family="linear_regression", data="y = Xw + b + noise", inputs=inputs, targets=targets)]
 
 
-MODEL = {"case": "softmax_regression.scratch.train", "family": "softmax_regression", "style": "scratch"}
+MODEL: dict[str, Any] = {"case": "softmax_regression.scratch.train", "family": "softmax_regression", "style": "scratch"}
 
 
 def weights(*, data: str = "Fashion-MNIST") -> list[ClassWeights]:

@@ -1,5 +1,7 @@
 """The width and order of a sum are inferred from outputs alone."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor
@@ -32,7 +34,7 @@ def summed(terms: Tensor, dtype: torch.dtype, parts: int) -> Tensor:
     return total
 
 
-def linear_in(dtype: torch.dtype, parts: int = 1):
+def linear_in(dtype: torch.dtype, parts: int = 1) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
     """A linear map with an accumulator of the given width."""
 
     def linear(X: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -42,7 +44,7 @@ def linear_in(dtype: torch.dtype, parts: int = 1):
     return linear
 
 
-def softmax_in(dtype: torch.dtype, parts: int = 1):
+def softmax_in(dtype: torch.dtype, parts: int = 1) -> Callable[[Tensor], Tensor]:
     """A softmax with an accumulator of the given width."""
 
     def softmax(logits: Tensor) -> Tensor:

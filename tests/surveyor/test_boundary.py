@@ -1,5 +1,7 @@
 """The first failing place on a line is found exactly, and its certainty states how it was searched."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,7 @@ SMALL = Effort(whole=100, batch=16, width=4, near=8)
 LONG = 2**62
 
 
-def line(*fails: tuple[int, int]):
+def line(*fails: tuple[int, int]) -> Callable[[Places], np.ndarray]:
     """Fail on these half-open intervals."""
     return lambda places: np.any([(places >= low) & (places < high) for low, high in fails], axis=0)
 

@@ -89,7 +89,7 @@ def test_isolation_changes_no_finding(workplace: Path) -> None:
     (workplace / "mine.py").write_text("def f(x):\n    return x.exp() / x.exp().sum(-1, keepdim=True)\n")
     survey = Survey("mine.py:f", "softmax", laws=["value"], rays=["spike", "ramp"], dtypes=["float16"], batches=2)
     here, apart, two = (
-        [one.model_dump_json() for _, found in survey.run(**options) for one in found]  # type: ignore[arg-type]
+        [one.model_dump_json() for _, found in survey.run(**options) for one in found]
         for options in ({}, {"limits": Limits()}, {"limits": Limits(), "processes": 2})
     )
     assert here == apart == two
@@ -117,7 +117,18 @@ def test_a_survey_reports_what_arrays_cannot_answer(command: Command) -> None:
 def test_a_declared_failure_of_a_surveyed_function_does_not_fail(command: Command) -> None:
     """A check treats it in the same way."""
     Path("naive.py").write_text("def f(x):\n    return x.exp() / x.exp().sum(-1, keepdim=True)\n")
-    words = ("survey", "naive.py:f", "--contract", "softmax", "--law", "value", "--ray", "spike", "--batches", "0")
+    words: tuple[str, ...] = (
+        "survey",
+        "naive.py:f",
+        "--contract",
+        "softmax",
+        "--law",
+        "value",
+        "--ray",
+        "spike",
+        "--batches",
+        "0",
+    )
     words = (*words, "--dtypes", "float32", "--no-isolate")
     assert command(*words)[0] == 1
     assert command(*words, "--breaks", "value=exp overflows")[0] == 0
@@ -184,7 +195,14 @@ def test_an_isolated_proof_is_the_same(workplace: Path) -> None:
 def test_a_proof_of_a_loss_needs_it_row_by_row_and_says_how(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     """The mean of many rows gives no result for a row. An adapter returns the loss of each row."""
     monkeypatch.setattr(pairs, "every_pair", lambda format_: small(format_.name, first=8, shards=1))
-    words = ("prove", "torch.nn.functional:cross_entropy", "--contract", "cross_entropy", "--dtypes", "float16")
+    words: tuple[str, ...] = (
+        "prove",
+        "torch.nn.functional:cross_entropy",
+        "--contract",
+        "cross_entropy",
+        "--dtypes",
+        "float16",
+    )
     words = (*words, "--of", "value", "--no-isolate", "--fresh")
     code, out, _ = command(*words, "--call", "lambda f, x, y: f(x, y)")
     assert code == 1

@@ -36,6 +36,8 @@ def test_the_same_seed_gives_the_same_worst_and_another_seed_another() -> None:
     one, same, other = (search(job_of(), Budget(batches=6, seed=seed)) for seed in (1, 1, 2))
     for found, again in zip(one.best, same.best, strict=True):
         assert found.score == again.score
+        assert found.row is not None
+        assert again.row is not None
         assert np.array_equal(found.row, again.row)
     assert one.best[0].score != other.best[0].score
     assert one.rows == 6 * 4096

@@ -2,6 +2,7 @@
 
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -193,7 +194,8 @@ def test_a_form_that_only_16_bits_know_is_taken_for_a_coincidence() -> None:
     """The form is dropped unless a wider format also shows it on the same ray."""
     forms = []
     for dtypes in (["float32", "bfloat16"], ["bfloat16"]):
-        discoveries, only = Discoveries(), {"laws": ["value"], "rays": ["spike"], "dtypes": dtypes}
+        discoveries = Discoveries()
+        only: dict[str, Any] = {"laws": ["value"], "rays": ["spike"], "dtypes": dtypes}
         for _, found in Survey("cases.softmax_regression.scratch:softmax", "softmax", batches=0, **only).run():
             discoveries.add(found)
         forms += [one.form for one in discoveries.breakings if one.dtype == "bfloat16"]

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tightness.reasons import LAWS, LOW
 
@@ -69,7 +69,8 @@ def told(verdicts: Iterable[Verdict]) -> dict[Key, Tightness]:
             continue
         control, bound = verdict.case.partition(".")[0], float(f"{verdict.typical_bound:.4g}")
         line = lines.get(key_of(verdict), Tightness(bound))
-        line = line._replace(**{control: share(verdict)})
+        shares: dict[str, Any] = {control: share(verdict)}
+        line = line._replace(**shares)
         lines[key_of(verdict)] = line._replace(bound=bound) if control == "rounded" else line
     return lines
 

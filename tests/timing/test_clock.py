@@ -2,6 +2,7 @@
 
 import gc
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -187,7 +188,8 @@ class FakeAccelerator:
 
 def test_host_and_device_time_are_separate() -> None:
     """Queueing takes 0.25 s of the host per call, and the work takes two seconds of the device."""
-    device, host = FakeAccelerator(), World(0.25)
+    device: Any = FakeAccelerator()
+    host = World(0.25)
 
     def launch() -> None:
         host.work()
@@ -200,7 +202,7 @@ def test_host_and_device_time_are_separate() -> None:
 
 def test_the_accelerator_is_waited_for_before_and_after() -> None:
     """Earlier work ends before the first event, and all work ends before the elapsed time is read."""
-    device = FakeAccelerator()
+    device: Any = FakeAccelerator()
     device.kernel(1000.0)
     device.log.clear()
     timed = device_time(lambda: device.kernel(1.0), device, calls=2)

@@ -3,6 +3,7 @@
 import subprocess
 from collections.abc import Sequence
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -69,7 +70,7 @@ class Mark:
 )
 def test_no_more_calls_are_queued_than_the_queue_holds(room: int, fewest: int, most: int) -> None:
     """Otherwise the time of a launch is that of the work."""
-    queue = Queue(room)
+    queue: Any = Queue(room)
     calls = calls_in_queue(queue.launch, queue, queue.clock)
     assert fewest <= calls <= most
     launch_s, device_s = by_events(queue.launch, queue, queue.clock)(calls)
@@ -80,14 +81,15 @@ def test_no_more_calls_are_queued_than_the_queue_holds(room: int, fewest: int, m
 
 def test_an_overfull_queue_would_hide_the_host() -> None:
     """The control: fifty calls into a queue of ten make a launch look as long as the work."""
-    queue = Queue(10)
+    queue: Any = Queue(10)
     launch_s, _ = by_events(queue.launch, queue, queue.clock)(50)
     assert launch_s / 50 > 50 * queue.host_s
 
 
 def test_one_interrupted_launch_is_no_full_queue() -> None:
     """The system interrupted the host once."""
-    queue, count = Queue(1000), iter(range(10_000))
+    queue: Any = Queue(1000)
+    count = iter(range(10_000))
 
     def launch() -> None:
         queue.launch()
@@ -99,7 +101,7 @@ def test_one_interrupted_launch_is_no_full_queue() -> None:
 
 def test_a_graph_is_timed_with_and_without_waiting() -> None:
     """Waited for, a call takes host and device; by events, the device alone."""
-    queue = Queue(100)
+    queue: Any = Queue(100)
     waited_s, device_s = replayed(queue.launch, queue, queue.clock)(10)
     assert waited_s / 10 == pytest.approx(1e-3 + 1e-5, rel=0.05)
     assert device_s / 10 == pytest.approx(1e-3, rel=0.05)

@@ -201,7 +201,7 @@ def test_batches_are_equal_bit_for_bit(actual: Any, expected: Any, same: bool) -
 
 def test_a_copy_of_a_batch_shares_no_memory_with_it() -> None:
     """Each copy is therefore sent like a new batch."""
-    batch = {"x": [torch.ones(2), "text"], "n": 3}
+    batch: dict[str, Any] = {"x": [torch.ones(2), "text"], "n": 3}
     copy = copied(batch)
     assert equal(copy, batch)
     assert copy["x"][0].data_ptr() != batch["x"][0].data_ptr()

@@ -16,6 +16,7 @@ from harness.record import Status, Verdict
 from harness.verdict import corpus
 from harness.verdict.decide import decide
 from harness.verdict.job import Job, jobs
+from harness.verdict.replay import from_text
 
 KNOWN = [(contract, one) for contract in contracts() for one in corpus.known_counterexamples(contract)]
 
@@ -78,7 +79,7 @@ def test_the_shipped_corpus_names_laws_that_exist() -> None:
     for contract, one in KNOWN:
         laws = {law.name: law for law in contract_named(contract).laws}
         assert set(laws[one.law].reads) <= set(one.example)
-        example = corpus.from_text(one.example)
+        example = from_text(one.example)
         assert all(isinstance(value, (torch.Tensor, int, float, str, list)) for value in example.values())
 
 
@@ -86,7 +87,7 @@ def test_the_shipped_corpus_has_members_only() -> None:
     """Probabilities are a distribution."""
     for contract, one in KNOWN:
         axes, format_ = contract_named(contract).axes, format_of(one.dtype)
-        for name, value in corpus.from_text(one.example).items():
+        for name, value in from_text(one.example).items():
             if name in axes and (restore := axes[name].restore) is not None:
                 restored = restore(value, format_)
                 assert restored is not None

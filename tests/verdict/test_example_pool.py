@@ -4,12 +4,14 @@ from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 from hypothesis.internal.conjecture import providers
+from hypothesis.internal.constants_ast import Constants
 
 from harness.bench.suites import test_screening
 from harness.calling.adapter import compiles_each_shape
@@ -145,7 +147,7 @@ def test_other_shapes_are_few_under_another_seed() -> None:
 def test_a_digest_differs_where_a_value_a_shape_a_type_or_a_name_does() -> None:
     """All NaNs are alike, but zeros of different signs are not."""
     x = torch.tensor([1.0, torch.nan, 0.0])
-    examples = [
+    examples: list[dict[str, Any]] = [
         {"x": x},
         {"x": torch.nextafter(x, torch.tensor(2.0))},
         {"x": x[None]},
@@ -192,7 +194,7 @@ def test_a_module_of_constants_changes_no_draw(homework: Callable[[], object]) -
 def test_what_is_screened_for_its_time_is_drawn_alike_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hypothesis reads no module for constants, and leaves no files in the working directory of a benchmark."""
     asked: list[object] = []
-    monkeypatch.setattr(providers, "_get_local_constants", lambda: asked.append(0) or providers.Constants())
+    monkeypatch.setattr(providers, "_get_local_constants", lambda: asked.append(0) or Constants())
     case = Case(lambda x: torch.softmax(x, -1), "softmax", name="softmax")
     run, rows = test_screening.one_at_a_time(case)
     run()

@@ -23,7 +23,7 @@ from harness.verdict.job import jobs
 from harness.verdict.probe import Probe
 from harness.wording import verdict_line
 
-FEW = {"examples": 2, "seconds": 1.0}
+FEW: dict[str, Any] = {"examples": 2, "seconds": 1.0}
 """The number of examples that these tests need."""
 
 
@@ -176,7 +176,7 @@ def test_what_answers_16_bits_in_float64_is_judged_rounded() -> None:
 )
 def test_a_loss_that_is_a_python_number_is_judged_rounded(loss: Callable[..., Any], call: str | None) -> None:
     """Python has no float32: one sentence covers all dtypes, and a declaration silences it."""
-    asked = {"dtypes": ("float64", "float32", "float16"), "call": call}
+    asked: dict[str, Any] = {"dtypes": ("float64", "float32", "float16"), "call": call}
     found = checked(loss, "squared_error", "value", "output_like_input", **asked)
     assert properties(found) == {"returns": "float64"}
     assert statuses(found, "float64") == statuses(found, "float32") == {Status.HOLDS}
@@ -321,7 +321,7 @@ def test_labels_are_those_of_the_columns_that_are_looked_at() -> None:
 class DecaysByConstant(torch.optim.SGD):
     """Subtracts the rate times the decay from each parameter, independent of the parameter, like a real library."""
 
-    def step(self, closure: Any = None) -> None:
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
         """Step without decay, then subtract."""
         decays = [group["weight_decay"] for group in self.param_groups]
         for group in self.param_groups:

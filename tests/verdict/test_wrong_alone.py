@@ -145,7 +145,7 @@ def test_what_is_wrong_in_every_row_says_nothing_of_company(law: str) -> None:
 
 def defects(function: Callable[..., Any], *laws: str, call: str | None = None) -> list[list[str]]:
     """Return the laws of each defect of a layer norm in float32."""
-    facts = {"dtypes": ["float32"], "declares": {"eps": EPS}, "examples": 8, "call": call}
+    facts: dict[str, Any] = {"dtypes": ["float32"], "declares": {"eps": EPS}, "examples": 8, "call": call}
     verdicts = harness.check(function, "layer_norm", laws=["value", *laws], **facts)
     return sorted(sorted(finding.laws) for finding in findings(verdicts) if finding.status is Status.BROKEN)
 
@@ -172,7 +172,8 @@ class WrongBelowZero(torch.autograd.Function):
         (x,) = ctx.saved_tensors
         with torch.enable_grad():
             x = x.detach().requires_grad_()
-            (gradient,) = torch.autograd.grad(torch.nn.functional.layer_norm(x, x.shape[-1:], eps=EPS), x, *cotangents)
+            y = torch.nn.functional.layer_norm(x, x.shape[-1:], eps=EPS)
+            (gradient,) = torch.autograd.grad(y, x, cotangents)
         return torch.where(x[:, :1] < 0.0, gradient * (1023 / 1024), gradient)
 
 
