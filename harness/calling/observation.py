@@ -29,11 +29,11 @@ class Observation(TorchFunctionMode):
         """Carry the operation out."""
         self.left |= getattr(func, "__name__", "") in {"numpy", "__array__", "__dlpack__"}
         output = func(*args, **(kwargs or {}))
-        given = args[0] if args else None
-        if isinstance(output, Tensor) and isinstance(given, Tensor):
-            self.to_float32 |= (given.dtype, output.dtype) == (torch.float64, torch.float32)
-            if torch.is_autocast_enabled(given.device.type):
-                self.autocast = str(torch.get_autocast_dtype(given.device.type)).removeprefix("torch.")
+        first = args[0] if args else None
+        if isinstance(output, Tensor) and isinstance(first, Tensor):
+            self.to_float32 |= (first.dtype, output.dtype) == (torch.float64, torch.float32)
+            if torch.is_autocast_enabled(first.device.type):
+                self.autocast = str(torch.get_autocast_dtype(first.device.type)).removeprefix("torch.")
         return output
 
 

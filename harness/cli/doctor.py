@@ -60,8 +60,8 @@ def doctor(
     from harness.gate.policy import project_root, read_policy
 
     root = project_root(Path.cwd())
-    given = {"target": target, "budget_s": budget}
-    policy = read_policy(root).model_copy(update={name: value for name, value in given.items() if value is not None})
+    settings = {"target": target, "budget_s": budget}
+    policy = read_policy(root).model_copy(update={name: value for name, value in settings.items() if value is not None})
     with progress() as bar:
         task = bar.add_task("time", total=None)
         diagnosis = diagnose(
@@ -70,8 +70,8 @@ def doctor(
     if diagnosis.sights:
         console().print(_table(diagnosis))
     if diagnosis.control is not None:
-        seen = percent_slower(diagnosis.control)
-        say(f"control: 10 % more work in {diagnosis.evidence.control} is measured as {seen}")
+        slowdown = percent_slower(diagnosis.control)
+        say(f"control: 10 % more work in {diagnosis.evidence.control} is measured as {slowdown}")
     for sentence in advice(diagnosis, policy):
         say(f"advice: {sentence}")
     raise typer.Exit(0 if diagnosis.sights else NO_SIGHT)

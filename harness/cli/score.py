@@ -113,13 +113,13 @@ def score(
     )
     with execution.backend(campaign, processes=2) as backend, progress() as bar:
         task = bar.add_task("checking laws", total=len(backend.pieces))
-        said = scored(scoring, backend, told=lambda verdict: bar.update(task, advance=1, description=verdict.law))
-    text = said.model_dump_json(indent=2) + "\n"
+        result = scored(scoring, backend, told=lambda verdict: bar.update(task, advance=1, description=verdict.law))
+    text = result.model_dump_json(indent=2) + "\n"
     if json is None:
         say(text.rstrip("\n"))
     else:
         write_atomically(json, text)
-    raise typer.Exit(0 if said.correct else NOT_CORRECT)
+    raise typer.Exit(0 if result.correct else NOT_CORRECT)
 
 
 def _named(target: str, usual: str) -> str:

@@ -78,17 +78,17 @@ _WIDEST = 100.0
 
 
 def _verdict(tuning: Tuning) -> list[str]:
-    standing = tuning.standing
-    assert standing is not None
-    lines = [f"choice: {standing.best}, {standing.rate.point:,.0f} samples/s ({_interval(standing.rate)})"]
-    if standing.second is not None and standing.lead is not None:
-        ratio = f"{standing.lead.point:.3g} times as fast ({_interval(standing.lead, '.3g')})"
-        lines.append(f"second: {standing.second}; the choice is {ratio}")
-    lines.append(f"why: {standing.reason}")
-    if standing.alike:
+    state = tuning.standing
+    assert state is not None
+    lines = [f"choice: {state.best}, {state.rate.point:,.0f} samples/s ({_interval(state.rate)})"]
+    if state.second is not None and state.lead is not None:
+        ratio = f"{state.lead.point:.3g} times as fast ({_interval(state.lead, '.3g')})"
+        lines.append(f"second: {state.second}; the choice is {ratio}")
+    lines.append(f"why: {state.reason}")
+    if state.alike:
         lines.append("~: not distinguishable from the choice by these measurements")
     lines += _on_step(tuning)
-    slices, configurations = count(standing.slices, "slice"), count(len(standing.rates), "configuration")
+    slices, configurations = count(state.slices, "slice"), count(len(state.rates), "configuration")
     lines.append(f"measured: {slices} of {configurations} in {tuning.spent_s:.1f} s")
     return lines
 
@@ -122,25 +122,25 @@ def _paste(tuning: Tuning) -> list[str]:
 
 def as_json(tuning: Tuning) -> str:
     """Return the result as JSON; unknown values are null."""
-    standing, shuffle = tuning.standing, tuning.shuffles
-    assert standing is not None
+    state, shuffle = tuning.standing, tuning.shuffles
+    assert state is not None
     document: dict[str, Any] = {
-        "line": standing.best.line(shuffle=shuffle),
-        "imports": standing.best.imports(shuffle=shuffle),
-        "choice": standing.best.arguments() | {"kind": standing.best.kind},
-        "reason": standing.reason.name.lower(),
-        "samples_per_s": _numbers(standing.rate),
-        "lead": None if standing.lead is None else _numbers(standing.lead),
-        "second": None if standing.second is None else standing.second.line(shuffle=shuffle),
+        "line": state.best.line(shuffle=shuffle),
+        "imports": state.best.imports(shuffle=shuffle),
+        "choice": state.best.arguments() | {"kind": state.best.kind},
+        "reason": state.reason.name.lower(),
+        "samples_per_s": _numbers(state.rate),
+        "lead": None if state.lead is None else _numbers(state.lead),
+        "second": None if state.second is None else state.second.line(shuffle=shuffle),
         "measured": [
             {"line": choice.line(shuffle=shuffle), "samples_per_s": _numbers(rate)}
-            for choice, rate in sorted(standing.rates.items(), key=_rate)
+            for choice, rate in sorted(state.rates.items(), key=_rate)
         ],
         "step_s": {str(size): seconds for size, seconds in tuning.step_s.items()},
         "wait_share": None if tuning.waiting is None else tuning.waiting.share,
         "budget": None if tuning.budget is None else _shares(tuning.budget, on_workers(tuning)),
         "notes": remarks(tuning),
-        "slices": standing.slices,
+        "slices": state.slices,
         "spent_s": tuning.spent_s,
     }
     return json.dumps(document, indent=1) + "\n"

@@ -267,9 +267,9 @@ def _round(timed: Callable[[], Any], iterations: int) -> float:
     calls: Sequence[None] = [None] * iterations
     start = time.perf_counter()
     for _ in calls:
-        held = timed()
+        result = timed()
     end = time.perf_counter()
-    del held
+    del result
     return end - start
 
 

@@ -109,8 +109,8 @@ def comparisons(evidence: Evidence, policy: Policy) -> list[Comparison]:
         void = state(nulls, nulls, margins) is State.VOID
         rows.append(_comparison(case, NULL, nulls, Outcome.NO_VERDICT if void else Outcome.UNCHANGED, margins))
         if controls := evidence.log_ratios(case, CONTROL):
-            seen = Outcome.REGRESSED if is_slower(controls, margins.margin) else Outcome.INCONCLUSIVE
-            rows.append(_comparison(case, CONTROL, controls, seen, margins))
+            outcome_ = Outcome.REGRESSED if is_slower(controls, margins.margin) else Outcome.INCONCLUSIVE
+            rows.append(_comparison(case, CONTROL, controls, outcome_, margins))
     return rows
 
 

@@ -107,8 +107,8 @@ def score(question: ScoreRequest, backend: Backend, *, told: Callable[[Verdict],
         for verdict in question.campaign.verdicts(backend):
             verdicts.append(verdict)
             told(verdict)
-        said = _decided(question, verdicts)
-        return _with_speed(said, question, problem) if said.correct else said
+        result = _decided(question, verdicts)
+        return _with_speed(result, question, problem) if result.correct else result
 
 
 def _decided(question: ScoreRequest, verdicts: list[Verdict]) -> Score:
@@ -141,10 +141,10 @@ def _tier(verdicts: list[Verdict]) -> Tier:
     return Tier.LOST if Status.LOST in statuses else Tier.HOLDS
 
 
-def with_speed(said: Score, question: ScoreRequest) -> Score:
+def with_speed(result: Score, question: ScoreRequest) -> Score:
     """Return the score of a correct implementation with its speed, or with the reason why there is none."""
-    with _problem(question, contract_named(said.contract)) as problem:
-        return _with_speed(said, question, problem)
+    with _problem(question, contract_named(result.contract)) as problem:
+        return _with_speed(result, question, problem)
 
 
 @dataclass(frozen=True)
@@ -170,28 +170,28 @@ def _timed(question: ScoreRequest, target: str, contract: Contract, call: Any) -
     return Timed(target, contract.name, call=call, limits=question.limits, device=question.device)
 
 
-def _with_speed(said: Score, question: ScoreRequest, problem: _Problem) -> Score:
+def _with_speed(result: Score, question: ScoreRequest, problem: _Problem) -> Score:
     contract = problem.contract
-    with _timed(question, said.candidate, contract, question.campaign.call) as candidate:
+    with _timed(question, result.candidate, contract, question.campaign.call) as candidate:
         try:
             found = couples(
                 candidate, problem.reference, problem.fresh, seconds=question.seconds, seed=question.recheck_seed
             )
         except UntimedError as error:
-            return _untimed(said, str(error), of_candidate=str(error).startswith(f"{said.candidate} "))
+            return _untimed(result, str(error), of_candidate=str(error).startswith(f"{result.candidate} "))
         shapes = _shapes(contract, problem.fresh(1)[0])
     if (law := broken_while_timed(question, contract, found)) is not None:
-        wrong = ANSWERS_OTHERWISE.format(said.candidate, law)
-        update = {"correct": False, "tier": Tier.DEFECT, "findings": (*said.findings, wrong), "reason": NOT_CORRECT}
-        return said.model_copy(update=update)
-    return said.model_copy(update={"speed": _speed(found, question.device, shapes)})
+        wrong = ANSWERS_OTHERWISE.format(result.candidate, law)
+        update = {"correct": False, "tier": Tier.DEFECT, "findings": (*result.findings, wrong), "reason": NOT_CORRECT}
+        return result.model_copy(update=update)
+    return result.model_copy(update={"speed": _speed(found, question.device, shapes)})
 
 
-def _untimed(said: Score, why: str, *, of_candidate: bool) -> Score:
+def _untimed(result: Score, why: str, *, of_candidate: bool) -> Score:
     """Return the score without a time; a candidate that does not answer its inputs is not correct."""
     if not of_candidate:
-        return said.model_copy(update={"reason": why})
-    return said.model_copy(update={"correct": False, "tier": Tier.UNANSWERED, "reason": why})
+        return result.model_copy(update={"reason": why})
+    return result.model_copy(update={"correct": False, "tier": Tier.UNANSWERED, "reason": why})
 
 
 @contextmanager

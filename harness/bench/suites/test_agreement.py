@@ -76,9 +76,9 @@ def test_agreement(benchmark: Any, pytestconfig: pytest.Config, case: str, batch
 
 def _arms(case: Case, batch_size: int) -> tuple[WarmUp, dict[str, Arm]]:
     """Warm a step up, and return both ways of timing it, with equally many calls."""
-    given = problem(case, batch_size)
-    step, _ = started(case, given)
-    X, y = given.minibatch(0)
+    task = problem(case, batch_size)
+    step, _ = started(case, task)
+    X, y = task.minibatch(0)
 
     def call() -> None:
         step(X, y)

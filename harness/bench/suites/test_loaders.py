@@ -79,10 +79,10 @@ def _configurations(config: pytest.Config) -> list[Configuration]:
         option(config, "workers", WORKERS),
         option(config, "prefetch", (PREFETCH,)),
     )
-    given = {"pin": option(config, "pin", False), "start_method": option(config, "start_method", None)}  # noqa: FBT003
+    settings = {"pin": option(config, "pin", False), "start_method": option(config, "start_method", None)}  # noqa: FBT003
     persistent = option(config, "persistent", True)  # noqa: FBT003
     configurations = (
-        Configuration(size, workers, ahead if workers else PREFETCH, persistent, **given)
+        Configuration(size, workers, ahead if workers else PREFETCH, persistent, **settings)
         for size, workers, ahead in axes
     )
     return list(dict.fromkeys(configurations))

@@ -138,13 +138,13 @@ def _validated(case: Case, timed: Timed, accelerator: Accelerator | None, batch_
     where = f"{DTYPE}, {place}, batch {batch_size}"
     if not timed.finite:
         refuse(case, "the weight and the bias are finite after the timed steps", where=where)
-    given = problem(case, batch_size)
-    loss, parameters = comparisons(case, given, place)
+    task = problem(case, batch_size)
+    loss, parameters = comparisons(case, task, place)
     for comparison in (loss, parameters):
         if not comparison.holds:
             refuse(case, comparison.rule, where=where, deviation=comparison.deviation, bound=comparison.bound)
     return {
-        "steps_compared": len(given.plan.batches),
+        "steps_compared": len(task.plan.batches),
         "deviation": parameters.deviation,
         "bound": parameters.bound,
     }
