@@ -24,8 +24,9 @@ from harness.calling.device import CPU, called_on
 from harness.calling.memory import overwrite_freed, unset_is_nan
 from harness.calling.model import AsStep
 from harness.calling.modes import settings
-from harness.calling.observation import Observation, heard_in
+from harness.calling.observation import Observation
 from harness.calling.sequence import SEQUENCES
+from harness.calling.shape_warning import heard_in
 from harness.calling.trace import Recording, RecordingHere
 from harness.calling.watch import Watch
 from harness.case import Case

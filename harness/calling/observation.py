@@ -1,8 +1,5 @@
-"""Observe a call while it runs: what becomes of tensors on the way, and which warnings it raises."""
+"""Observe a call while it runs: what becomes of tensors on the way."""
 
-import contextlib
-import warnings
-from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -29,20 +26,9 @@ class Observation(TorchFunctionMode):
         """Carry the operation out."""
         self.left |= getattr(func, "__name__", "") in {"numpy", "__array__", "__dlpack__"}
         output = func(*args, **(kwargs or {}))
-        first = args[0] if args else None
-        if isinstance(output, Tensor) and isinstance(first, Tensor):
-            self.to_float32 |= (first.dtype, output.dtype) == (torch.float64, torch.float32)
-            if torch.is_autocast_enabled(first.device.type):
-                self.autocast = str(torch.get_autocast_dtype(first.device.type)).removeprefix("torch.")
+        given = args[0] if args else None
+        if isinstance(output, Tensor) and isinstance(given, Tensor):
+            self.to_float32 |= (given.dtype, output.dtype) == (torch.float64, torch.float32)
+            if torch.is_autocast_enabled(given.device.type):
+                self.autocast = str(torch.get_autocast_dtype(given.device.type)).removeprefix("torch.")
         return output
-
-
-@contextlib.contextmanager
-def heard_in(heard: list[str]) -> Iterator[None]:
-    """Collect the categories of the body's warnings in a list, which is complete when the body ends."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            yield
-        finally:
-            heard += [one.category.__name__ for one in caught]

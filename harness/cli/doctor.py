@@ -7,9 +7,8 @@ import typer
 from rich.markup import escape
 from rich.table import Column, Table
 
-from harness.cli.options import DataOption, console, progress, say
+from harness.cli.options import DataOption, complete_contract, console, progress, say
 from harness.cli.panels import THOROUGH, epilog
-from harness.cli.question_options import complete_contract
 
 if TYPE_CHECKING:
     from harness.gate.doctor import Diagnosis
@@ -60,8 +59,8 @@ def doctor(
     from harness.gate.policy import project_root, read_policy
 
     root = project_root(Path.cwd())
-    settings = {"target": target, "budget_s": budget}
-    policy = read_policy(root).model_copy(update={name: value for name, value in settings.items() if value is not None})
+    given = {"target": target, "budget_s": budget}
+    policy = read_policy(root).model_copy(update={name: value for name, value in given.items() if value is not None})
     with progress() as bar:
         task = bar.add_task("time", total=None)
         diagnosis = diagnose(
@@ -70,8 +69,8 @@ def doctor(
     if diagnosis.sights:
         console().print(_table(diagnosis))
     if diagnosis.control is not None:
-        slowdown = percent_slower(diagnosis.control)
-        say(f"control: 10 % more work in {diagnosis.evidence.control} is measured as {slowdown}")
+        seen = percent_slower(diagnosis.control)
+        say(f"control: 10 % more work in {diagnosis.evidence.control} is measured as {seen}")
     for sentence in advice(diagnosis, policy):
         say(f"advice: {sentence}")
     raise typer.Exit(0 if diagnosis.sights else NO_SIGHT)

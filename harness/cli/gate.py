@@ -11,6 +11,7 @@ from harness.cli.options import (
     JsonOption,
     JunitOption,
     MarkdownOption,
+    complete_contract,
     console,
     files_written,
     progress,
@@ -19,7 +20,6 @@ from harness.cli.options import (
     session,
 )
 from harness.cli.panels import OUTPUT, THOROUGH, epilog
-from harness.cli.question_options import complete_contract
 from harness.error import UsageError, printable
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -18,8 +18,9 @@ from rich.segment import Segment
 
 from harness.calling.known import entry
 from harness.calling.own_cases import SHIPPED, own_cases
+from harness.case import FLOATS, Break
 from harness.cli.panels import OUTPUT
-from harness.error import UsageError, printable
+from harness.error import UsageError, did_you_mean, listed, printable
 
 if TYPE_CHECKING:
     from harness.cli.session import Session
@@ -70,6 +71,21 @@ TargetArgument = Annotated[
     str,
     typer.Argument(help="file.py:function, module:function, a package of cases, or an entry point.", metavar="TARGET"),
 ]
+
+
+def complete_contract(incomplete: str) -> list[str]:
+    """Return the contracts that start with a text, for shell completion."""
+    from harness.contracts import contracts
+
+    return [name for name in contracts() if name.startswith(incomplete)]
+
+
+def complete_law(context: typer.Context, incomplete: str) -> list[str]:
+    """Return the laws that start with a text, of the given contract if there is one, for shell completion."""
+    from harness.contracts import contracts
+
+    owners = [contract for contract in contracts().values() if context.params.get("contract") in {None, contract.name}]
+    return sorted({law.name for contract in owners for law in contract.laws if law.name.startswith(incomplete)})
 
 
 RunOption = Annotated[
@@ -183,6 +199,20 @@ def run_folder(name: str) -> "RunFolder":
     return RunFolder.named(name)
 
 
+def conventions(declared: list[str]) -> dict[str, Any]:
+    """Read the values of ``--declare``."""
+    conventions: dict[str, Any] = {}
+    for text in declared:
+        name, separator, value = text.partition("=")
+        if not separator:
+            raise UsageError("cannot read `--declare`", rule="it must be NAME=VALUE", value=f"`{text}`")
+        try:
+            conventions[name] = float(value)
+        except ValueError:
+            conventions[name] = value
+    return conventions
+
+
 def say_claim(target: str, contract: str | None, contracts: Iterable[str]) -> None:
     """Print the contract of a function if the user did not name one, and the adapter of a known function."""
     claimed, known = next(iter(contracts), None), entry(target)
@@ -193,3 +223,33 @@ def say_claim(target: str, contract: str | None, contracts: Iterable[str]) -> No
         say(f"checked as {claimed}{called} (known for this function; use `--contract` or `--formula` to change it)")
     elif contract is None:
         say(f"checked as {claimed} (from its name; use `--contract` to change it)")
+
+
+def declared_breaks(declared: list[str]) -> dict[str, Break]:
+    """Read the values of ``--breaks``, each ``LAW[:DTYPE,...][=REASON]``.
+
+    Raises
+    ------
+    UsageError
+        If a dtype does not exist.
+    """
+    read = {}
+    for text in declared:
+        claim, _, reason = text.partition("=")
+        law, _, dtypes = claim.partition(":")
+        broken_in = names(dtypes) or FLOATS
+        for name in broken_in:
+            if name not in FLOATS:
+                raise UsageError(
+                    "cannot read `--breaks`",
+                    rule=f"it must be LAW[:DTYPE,...][=REASON] with a dtype of {listed(FLOATS)}",
+                    value=f"`{text}`",
+                    remedy=did_you_mean(name, FLOATS),
+                )
+        read[law] = Break(reason or "declared on the command line", broken_in)
+    return read
+
+
+def names(text: str | None) -> tuple[str, ...]:
+    """Split comma-separated names."""
+    return tuple(name.strip() for name in text.split(",")) if text else ()

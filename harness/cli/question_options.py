@@ -13,71 +13,12 @@ from typing import Annotated, Any, NamedTuple, TypeVar
 import typer
 
 from harness.calling.question import Option, Question
-from harness.case import FLOATS, Break
 from harness.cli import panels
-from harness.error import UsageError, did_you_mean, listed
+from harness.cli.options import complete_contract, complete_law, conventions, declared_breaks, names
+from harness.error import UsageError
 
 Command = Callable[..., None]
 QuestionT = TypeVar("QuestionT", bound=Question)
-
-
-def complete_contract(incomplete: str) -> list[str]:
-    """Return the contracts that start with a text, for shell completion."""
-    from harness.contracts import contracts
-
-    return [name for name in contracts() if name.startswith(incomplete)]
-
-
-def complete_law(context: typer.Context, incomplete: str) -> list[str]:
-    """Return the laws that start with a text, of the given contract if there is one, for shell completion."""
-    from harness.contracts import contracts
-
-    owners = [contract for contract in contracts().values() if context.params.get("contract") in {None, contract.name}]
-    return sorted({law.name for contract in owners for law in contract.laws if law.name.startswith(incomplete)})
-
-
-def conventions(declared: list[str]) -> dict[str, Any]:
-    """Read the values of ``--declare``."""
-    conventions: dict[str, Any] = {}
-    for text in declared:
-        name, separator, value = text.partition("=")
-        if not separator:
-            raise UsageError("cannot read `--declare`", rule="it must be NAME=VALUE", value=f"`{text}`")
-        try:
-            conventions[name] = float(value)
-        except ValueError:
-            conventions[name] = value
-    return conventions
-
-
-def declared_breaks(declared: list[str]) -> dict[str, Break]:
-    """Read the values of ``--breaks``, each ``LAW[:DTYPE,...][=REASON]``.
-
-    Raises
-    ------
-    UsageError
-        If a dtype does not exist.
-    """
-    read = {}
-    for text in declared:
-        claim, _, reason = text.partition("=")
-        law, _, dtypes = claim.partition(":")
-        broken_in = names(dtypes) or FLOATS
-        for name in broken_in:
-            if name not in FLOATS:
-                raise UsageError(
-                    "cannot read `--breaks`",
-                    rule=f"it must be LAW[:DTYPE,...][=REASON] with a dtype of {listed(FLOATS)}",
-                    value=f"`{text}`",
-                    remedy=did_you_mean(name, FLOATS),
-                )
-        read[law] = Break(reason or "declared on the command line", broken_in)
-    return read
-
-
-def names(text: str | None) -> tuple[str, ...]:
-    """Split comma-separated names."""
-    return tuple(name.strip() for name in text.split(",")) if text else ()
 
 
 def _stated_inputs(texts: list[str]) -> dict[str, str]:

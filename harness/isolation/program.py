@@ -33,6 +33,7 @@ MODULES = (
     "calling.observation",
     "calling.sequence",
     "calling.state",
+    "calling.shape_warning",
     "calling.watch",
     "calling.trace.step",
     "calling.trace.tape",

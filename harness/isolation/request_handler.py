@@ -24,8 +24,9 @@ from ..calling.location import place
 from ..calling.memory import overwrite_freed
 from ..calling.model import AsStep
 from ..calling.modes import entered
-from ..calling.observation import Observation, heard_in
+from ..calling.observation import Observation
 from ..calling.sequence import SEQUENCES, MisfitError
+from ..calling.shape_warning import heard_in
 from ..calling.trace.step import View, is_floating
 from ..calling.trace.tape import Recorder, Tape
 from .encoding import checksums

@@ -14,7 +14,7 @@ from samples.command import Command
 
 from harness.cli import app
 from harness.cli.check import again_and_again
-from harness.cli.question_options import complete_contract, complete_law
+from harness.cli.options import complete_contract, complete_law
 from harness.contracts import contracts
 from harness.record import RUNS, Passage, Property, RunFolder
 
