@@ -237,6 +237,6 @@ def test_a_users_test_is_parametrized_by_a_formula() -> None:
 
     (mark,) = test_product.pytestmark  # type: ignore[attr-defined]
     listed = checks(*mark.args, **mark.kwargs)
-    assert {check.job.contract.name for check in listed} == {"formula(y: constant, ...): x * y"}
+    assert {check.campaign.contract for check in listed} == {"formula(y: constant, ...): x * y"}
     assert [check.id for check in listed] == ["value-in-float32", "gradient-in-float32"]
     assert [check(lambda x, y: x * y).status for check in listed] == [Status.HOLDS] * 2
