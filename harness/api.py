@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +13,19 @@ import pytest
 
 from harness.calling import known
 from harness.calling.importing import single_name
-from harness.case import UNCLAIMED, Break, Case
+from harness.calling.question import Question
+from harness.case import Break, Case
 from harness.display.notebook import Verdicts, block
 from harness.error import UsageError
 from harness.execution.progress import followed
 from harness.formula.spelling import written
-from harness.record import SEED, Fault, Property, Status, Verdict, property_sentences
+from harness.record import Fault, Property, Status, Verdict, property_sentences
 from harness.timing.clock import threads
+from harness.verdict.campaign import Campaign
 from harness.verdict.corpus import FOLDER
-from harness.verdict.decide import decide, unreached
-from harness.verdict.isolated import Isolated, campaign_of, checked
-from harness.verdict.job import Job, jobs
+from harness.verdict.decide import unreached
+from harness.verdict.isolated import Isolated, checked, importable_campaign
+from harness.verdict.job import Job
 from harness.verdict.probe import Probe
 from harness.verdict.signature import refuse_misfit, refuse_uncallable
 
@@ -104,20 +105,30 @@ def check(
     """
     claim = formula_contract(contract, formula, form, inputs, over)
     claim, call = known.completed(known.of_function(function), claim, call)
+    campaign = Campaign(
+        "",
+        claim,
+        declares or {},
+        breaks or {},
+        call,
+        laws=tuple(laws),
+        dtypes=tuple(dtypes),
+        devices=tuple(devices),
+        examples=examples,
+        seconds=seconds,
+        seed=seed,
+        replay=FOLDER in corpora,
+        corpora=tuple(folder for folder in corpora if folder != FOLDER),
+        strict=strict,
+    )
     if isolate:
-        said = {"laws": tuple(laws), "dtypes": tuple(dtypes), "devices": tuple(devices), "strict": strict}
-        said |= {"breaks": breaks or {}, "declares": declares or {}, "examples": examples, "seconds": seconds}
-        return Verdicts(*checked(campaign_of(function, claim, call=call, corpora=corpora, seed=seed, **said)))
-    case = _case(function, claim, breaks=breaks or {}, declares=declares or {}, call=call)
-    first = SEED if seed is None else seed
-    unclaimed = () if dtypes else UNCLAIMED
-    listed = jobs([case], laws=laws, dtypes=dtypes, devices=devices, strict=strict, unclaimed=unclaimed)
+        return Verdicts(*checked(importable_campaign(function, campaign)))
+    listed = campaign.jobs([case := _case(function, campaign)])
     if listed:
         refuse_misfit(listed[0].case, listed[0].contract)
     probe = Probe()
     with _quietly():
-        verdict_of = partial(decide, examples=examples, seed=first, seconds=seconds, corpora=corpora)
-        verdicts = [_decided(probe, job, verdict_of) for job in followed(listed, f"checking {case.name}")]
+        verdicts = [_decided(probe, job, campaign.decide) for job in followed(listed, f"checking {case.name}")]
         refuse_uncallable(listed, verdicts)
         try:
             properties = {one.key: one for job in listed for one in probe.properties(job)}
@@ -145,11 +156,12 @@ def _decided(probe: Probe, job: Job, decide_: Callable[[Job], Verdict]) -> Verdi
         return unreached(job).model_copy(update={"status": Status.ERROR, "reason": reason, "fault": Fault.STATE})
 
 
-def _case(function: Callable[..., Any], claim: str | None, **claims: Any) -> Case:
+def _case(function: Callable[..., Any], asked: Question) -> Case:
     """Return the case of a function, which has the name that the command gives it if it is a library's."""
     place = known.place_of(function) or ""
     name = single_name(*place.split(":")) if place else ""
-    return Case(function, claim or "", style="foreign", name=name, target=place, **claims)
+    case = Case(function, asked.contract or "", style="foreign", name=name, target=place, call=asked.call)
+    return replace(case, breaks=asked.breaks, declares=asked.declares)
 
 
 def formula_contract(
@@ -225,18 +237,18 @@ class Check:
     ----------
     job
         The law, on an implementation that the test names later.
-    settings
-        Settings of :func:`harness.verdict.decide.decide`.
+    campaign
+        The question of the test.
     probe
         The first examination of the function, shared by all checks of a test.
-    apart
+    isolated
         The processes in which the function is called and judged; ``None`` for this process.
     verdicts, properties
         The verdicts, and the properties of the function.
     """
 
     job: Job
-    settings: Mapping[str, Any]
+    campaign: Campaign
     probe: Probe = field(default_factory=Probe)
     isolated: Isolated | None = None
     verdicts: list[Verdict] = field(default_factory=list)
@@ -293,40 +305,31 @@ class Check:
         return verdict
 
     def _decided_here(self, function: Callable[..., Any]) -> Verdict:
-        own, at = self.job.case, _case(function, self.job.case.contract)
-        _, call = known.completed(known.of_function(function), own.contract, own.call)
-        case = replace(own, function=function, name=at.name, target=at.target, call=call)
+        contract = self.job.case.contract
+        _, call = known.completed(known.of_function(function), contract, self.campaign.call)
+        case = _case(function, replace(self.campaign, contract=contract, call=call))
         with _quietly():
             job = replace(self.job, case=case)
-            verdict = self.probe.decided(job, partial(decide, **self.settings))
+            verdict = self.probe.decided(job, self.campaign.decide)
             self.properties = self.probe.properties(job)
             return verdict
 
 
-def checks(
-    contract: str,
-    claims: Mapping[str, Any],
-    *,
-    laws: Sequence[str],
-    dtypes: Sequence[str],
-    strict: bool = False,
-    isolate: bool = False,
-    **settings: Any,
-) -> list[Check]:
-    """Return the checks of a contract, one for each law and dtype; the checks of a test share their processes.
+def checks(question: Campaign, *, isolate: bool = False) -> list[Check]:
+    """Return the checks of a question, one for each law and dtype; the checks of a test share their processes.
 
     Raises
     ------
     UsageError
         If a name does not exist.
     """
-    given = {name: value for name, value in settings.items() if value is not None}
-    unclaimed = () if dtypes else UNCLAIMED
-    listed = jobs([Case(_nothing, contract, **claims)], laws=laws, dtypes=dtypes, strict=strict, unclaimed=unclaimed)
-    probe = Probe()
-    said = {**claims, **given, "contract": contract, "laws": tuple(laws), "dtypes": tuple(dtypes), "strict": strict}
-    isolated = Isolated(said) if isolate else None
-    return [Check(job, given, probe, isolated) for job in listed]
+    contract = formula_contract(question.contract, question.formula, question.form, question.inputs, question.over)
+    if contract is None:
+        raise UsageError("nothing to check against", remedy="pass a contract or `formula` to `parametrize_laws`")
+    campaign = question.claiming(contract)
+    listed = campaign.jobs([_case(_nothing, campaign)])
+    probe, isolated = Probe(), Isolated(campaign) if isolate else None
+    return [Check(job, campaign, probe, isolated) for job in listed]
 
 
 def _nothing(*_: Any) -> None:

@@ -5,6 +5,7 @@ pytest collects a test with :func:`parametrize_laws`.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
@@ -82,12 +83,25 @@ def parametrize_laws(
         def test_fused_softmax(check):
             check(my_kernels.fused_softmax)
     """
-    said = (formula, form, dict(inputs or {}), over)
-    claims = {"declares": dict(declares or {}), "breaks": dict(breaks or {}), "call": call}
+    from harness.verdict.campaign import Campaign
+
+    question = Campaign(
+        "",
+        contract,
+        dict(declares or {}),
+        dict(breaks or {}),
+        call,
+        formula=formula,
+        form=form,
+        inputs=dict(inputs or {}),
+        over=over,
+        laws=tuple(laws),
+        dtypes=tuple(dtypes),
+        examples=examples,
+    )
 
     def decorate(test: TestT) -> TestT:
-        mark = getattr(pytest.mark, MARK)
-        marked: TestT = mark((contract, *said), claims, tuple(laws), tuple(dtypes), examples, isolate)(test)
+        marked: TestT = getattr(pytest.mark, MARK)(question, isolate=isolate)(test)
         return marked
 
     return decorate
@@ -134,19 +148,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         raise pytest.UsageError(
             f"{metafunc.definition.nodeid}: a test with `parametrize_laws` needs the argument `check`"
         )
-    from harness.api import checks, formula_contract
+    from harness.api import checks
     from harness.error import UsageError
 
-    contract, claims, laws, dtypes, examples, isolate = mark.args
     config = metafunc.config
-    settings = {"examples": examples, "seed": config.getoption("harness_seed")}
-    settings["seconds"] = config.getoption("harness_seconds")
-    strict = config.getoption("harness_strict")
+    session = {name: config.getoption(f"harness_{name}") for name in ("seed", "seconds", "strict")}
     try:
-        claim = formula_contract(*contract)
-        if claim is None:
-            raise UsageError("nothing to check against", remedy="pass a contract or `formula` to `parametrize_laws`")
-        parameters = checks(claim, claims, laws=laws, dtypes=dtypes, strict=strict, isolate=isolate, **settings)
+        parameters = checks(replace(*mark.args, **session), **mark.kwargs)
     except UsageError as error:
         raise pytest.UsageError(f"{metafunc.definition.nodeid}: {error}") from error
     for isolated in {check.isolated for check in parameters}:

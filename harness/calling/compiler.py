@@ -27,16 +27,16 @@ _MISSING = {"InvalidCxxCompiler", "TritonMissing"}
 
 def no_compiler(error: BaseException) -> str | None:
     """Return why a compiled implementation cannot run here; ``None`` where the error is another one."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if type(seen).__module__.startswith("torch."):
-            if type(seen).__name__ in _MISSING:
+    cause: BaseException | None = error
+    while cause is not None:
+        if type(cause).__module__.startswith("torch."):
+            if type(cause).__name__ in _MISSING:
                 return NO_COMPILER
-            if type(seen).__name__ == "CppCompileError" and "Python.h: No such file" in str(seen):
+            if type(cause).__name__ == "CppCompileError" and "Python.h: No such file" in str(cause):
                 return NO_HEADERS
-            if type(seen).__name__ == "CppCompileError" and "at::vec" in str(seen):
+            if type(cause).__name__ == "CppCompileError" and "at::vec" in str(cause):
                 return NO_VECTORS
-        seen = seen.__cause__ or seen.__context__
+        cause = cause.__cause__ or cause.__context__
     return None
 
 

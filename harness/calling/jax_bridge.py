@@ -44,10 +44,10 @@ def _of_tensors(function: Function, inputs: Sequence[Any]) -> Function:
     places = [at for at, x in enumerate(inputs) if isinstance(x, Tensor)]
 
     def of_arrays(*arrays: Any) -> Any:
-        given = list(others)
+        arguments = list(others)
         for at, array in zip(places, arrays, strict=True):
-            given[at] = array
-        return function(*given)
+            arguments[at] = array
+        return function(*arguments)
 
     return of_arrays
 
@@ -66,25 +66,25 @@ def _run(function: Function, arguments: Sequence[Any]) -> Any:
             return function(*arguments)
     except (TypeError, jax.errors.JAXTypeError, jax.errors.JAXIndexError):
         return function(*arguments)
-    given = [*traced.consts, *arrays]
-    key = text, tuple((jax.numpy.shape(x), str(jax.numpy.result_type(x))) for x in given)
+    inputs = [*traced.consts, *arrays]
+    key = text, tuple((jax.numpy.shape(x), str(jax.numpy.result_type(x))) for x in inputs)
     if key not in _compiled:
         _compiled[key] = jax.jit(partial(_evaluated, traced.jaxpr, len(traced.consts)))
-    return jax.tree.unflatten(tree, _compiled[key](*given))
+    return jax.tree.unflatten(tree, _compiled[key](*inputs))
 
 
-def _evaluated(program: Any, constants: int, *given: Any) -> Any:
+def _evaluated(program: Any, constants: int, *inputs: Any) -> Any:
     import jax
 
-    return jax.core.eval_jaxpr(program, given[:constants], *given[constants:])
+    return jax.core.eval_jaxpr(program, inputs[:constants], *inputs[constants:])
 
 
 def _with_arrays(function: Function, arguments: Sequence[Any], places: Sequence[int]) -> Function:
     def of_arrays(*arrays: Any) -> Any:
-        given = list(arguments)
+        inputs = list(arguments)
         for at, array in zip(places, arrays, strict=True):
-            given[at] = array
-        return function(*given)
+            inputs[at] = array
+        return function(*inputs)
 
     return of_arrays
 
@@ -97,10 +97,10 @@ def _pullback(function: Function, count: int, wanted: Sequence[int]) -> Function
         inputs, cotangent = arrays[:count], arrays[count]
 
         def of_wanted(*moved: Any) -> Any:
-            given = list(inputs)
+            arguments = list(inputs)
             for at, x in zip(wanted, moved, strict=True):
-                given[at] = x
-            return function(*given)
+                arguments[at] = x
+            return function(*arguments)
 
         value, pull = jax.vjp(of_wanted, *(inputs[at] for at in wanted))
         found = pull(jax.numpy.asarray(cotangent, value.dtype))

@@ -21,12 +21,12 @@ def overwrite_freed(byte: int, *, sizes: Iterable[int] = (), device: str = "cpu"
     that a call frees and allocates again is not reached. The first bytes of a block hold links of the allocator, so
     that an unset scalar may look like a small number.
     """
-    held: list[object] = []
+    blocks: list[object] = []
     for size in (*_SIZES, *sizes):
         for _ in range(_MANY if size <= _SMALL else _FEW):
-            held += [torch.full((size,), byte, dtype=torch.uint8), np.full(size, byte, dtype=np.uint8)]
+            blocks += [torch.full((size,), byte, dtype=torch.uint8), np.full(size, byte, dtype=np.uint8)]
             if device != "cpu":
-                held.append(torch.full((size,), byte, dtype=torch.uint8, device=device))
+                blocks.append(torch.full((size,), byte, dtype=torch.uint8, device=device))
 
 
 @contextmanager

@@ -9,7 +9,8 @@ from typing import Any, Protocol
 from harness.calling import known
 from harness.calling.discovery import is_shipped, load
 from harness.calling.own_cases import SHIPPED
-from harness.case import Break, Case
+from harness.calling.question import Question
+from harness.case import Case
 
 
 class Loader(Protocol):
@@ -23,24 +24,16 @@ class Loader(Protocol):
 
 
 @dataclass(frozen=True)
-class Target:
-    """Cases to load, and their claims.
+class Target(Question):
+    """A question about the cases of a target, which this class loads.
 
     Parameters
     ----------
-    target, contract
-        As :func:`harness.calling.discovery.load` takes them.
-    declares, breaks, call
-        Claims of a single function: see :class:`harness.case.Case`.
     root
         Folder from which its package is imported, before all others; none by default.
     """
 
     target: str = SHIPPED
-    contract: str | None = None
-    declares: Mapping[str, Any] = field(default_factory=dict)
-    breaks: Mapping[str, str | Break] = field(default_factory=dict)
-    call: str | None = None
     root: str | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:

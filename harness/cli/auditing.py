@@ -77,13 +77,13 @@ class Auditing:
             if ended:
                 return
 
-    def _take(self, planned: "AuditPlan", said: "Document", run: "AuditRun | None") -> None:
-        self._was_seen = said["audit"] is not None
+    def _take(self, planned: "AuditPlan", document: "Document", run: "AuditRun | None") -> None:
+        self._was_seen = document["audit"] is not None
         if planned.what_if is None:
             self.taken += 1
         if run is not None:
             self.run = run
-            self._losses.append(said["losses"])
+            self._losses.append(document["losses"])
 
     def _once_more(self, planned: "AuditPlan", *, raised: bool) -> "Iterator[Audit | None]":
         """Repeat the steps up to the failed ones that were not audited, and audit these until one has findings.
@@ -116,5 +116,5 @@ class Auditing:
 
 
 def _reason(reason: str, name: str) -> str:
-    said = reason.removeprefix(f"{name} ")
-    return f"{said}; raise `--first-call-seconds`" if said.startswith("hangs") else said
+    text = reason.removeprefix(f"{name} ")
+    return f"{text}; raise `--first-call-seconds`" if text.startswith("hangs") else text

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import secrets
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,46 +13,32 @@ from harness.calling.discovery import OBJECTS
 from harness.cli.execution_options import ExecutionOptions, takes_execution_options
 from harness.cli.fix import fixing, propose
 from harness.cli.options import (
-    BreaksOption,
-    CallOption,
-    ClaimedDtypesOption,
-    ContractOption,
-    DeclareOption,
-    FormOption,
-    FormulaOption,
     FreshOption,
-    InputOption,
     JsonOption,
     JunitOption,
     MarkdownOption,
-    OverOption,
     RunOption,
     TargetArgument,
-    claimed_contract,
-    complete_law,
     console,
-    conventions,
-    declared_breaks,
     files_written,
-    names,
     progress,
     refuse_nothing,
     say,
     say_claim,
     session,
 )
-from harness.cli.panels import CALLING, FIXES, KNOWN, OUTPUT, THOROUGH, epilog
+from harness.cli.panels import FIXES, KNOWN, OUTPUT, THOROUGH, epilog
 from harness.cli.picture import record_picture
+from harness.cli.question_options import takes_question
 from harness.error import UsageError
 from harness.execution.ending import Ending
 from harness.execution.interrupt import uninterruptible
-from harness.record import SEED
+from harness.verdict.campaign import Campaign
 from harness.wording.number import count
 
 if TYPE_CHECKING:
     from harness.cli.session import Session
     from harness.record import Property, Verdict
-    from harness.verdict.campaign import Campaign
 
 Option = typer.Option
 EPILOG = epilog(
@@ -93,26 +78,13 @@ Exit codes:
 """Examples and exit codes of ``--help``."""
 
 
+@takes_question()
 @takes_execution_options
 def check(
     target: TargetArgument = "cases",
-    contract: ContractOption = None,
-    formula: FormulaOption = None,
-    dtypes: ClaimedDtypesOption = None,
-    law: Annotated[
-        list[str] | None, Option(help="Check only this law.", metavar="NAME", autocompletion=complete_law)
-    ] = None,
+    *,
+    question: Campaign,
     watch: Annotated[bool, Option("--watch", help="Check again each time the file is saved.")] = False,
-    call: CallOption = None,
-    devices: Annotated[
-        str,
-        Option(help="Devices, comma-separated: cpu, or cpu,cuda.", metavar="NAME,...", rich_help_panel=CALLING),
-    ] = "cpu",
-    form: FormOption = None,
-    input_: InputOption = None,
-    over: OverOption = "rows",
-    declare: DeclareOption = None,
-    breaks: BreaksOption = None,
     reference: Annotated[
         str | None,
         Option(
@@ -121,59 +93,6 @@ def check(
             rich_help_panel=KNOWN,
         ),
     ] = None,
-    examples: Annotated[
-        int | None,
-        Option(
-            min=1,
-            help="Hypothesis examples for each law.",
-            show_default="set by the contract",
-            metavar="N",
-            rich_help_panel=THOROUGH,
-        ),
-    ] = None,
-    seconds: Annotated[
-        float | None,
-        Option(
-            min=0.01,
-            help="Time limit for each law, in seconds.",
-            show_default="none",
-            metavar="SECONDS",
-            rich_help_panel=THOROUGH,
-        ),
-    ] = None,
-    seed: Annotated[
-        int | None,
-        Option(
-            min=0,
-            help="Random seed.",
-            show_default="fixed; final re-checks use a new one",
-            metavar="N",
-            rich_help_panel=THOROUGH,
-        ),
-    ] = None,
-    replay: Annotated[
-        bool, Option(help="Try the counterexamples of earlier checks first.", rich_help_panel=THOROUGH)
-    ] = True,
-    corpus: Annotated[
-        Path | None,
-        Option(
-            help="Folder with your own counterexamples, which are also tried first.",
-            metavar="FOLDER",
-            rich_help_panel=THOROUGH,
-        ),
-    ] = None,
-    example: Annotated[
-        str | None,
-        Option(
-            help="Check only this example, as the `replay` line of a finding gives it.",
-            metavar="JSON",
-            rich_help_panel=THOROUGH,
-        ),
-    ] = None,
-    strict: Annotated[
-        bool,
-        Option("--strict", help="Fail on lost digits and on undeclared properties.", rich_help_panel=THOROUGH),
-    ] = False,
     fail_fast: Annotated[
         bool, Option("--fail-fast", help="Stop at the first failure.", rich_help_panel=THOROUGH)
     ] = False,
@@ -199,40 +118,21 @@ def check(
     json: JsonOption = None,
     junit: JunitOption = None,
     markdown: MarkdownOption = None,
-    *,
     execution: ExecutionOptions,
 ) -> None:
     """Check which mathematical laws an implementation satisfies."""
-    from harness.verdict.campaign import Campaign
-
     refuse_nothing(target, "check")
     asked = fixing(target, fix=fix, write=write, unsafe=unsafe_fixes)
-    if corpus is not None:
+    for folder in question.corpora:
         from harness.record.corpus import refuse_damaged
 
-        refuse_damaged(corpus)
-    campaign = Campaign(
-        target,
-        claimed_contract(contract, formula, form, input_, over),
-        declares={**conventions(declare or []), **({"reference": reference} if reference else {})},
-        breaks=declared_breaks(breaks or []),
-        call=call,
-        laws=tuple(law or ()),
-        dtypes=names(dtypes),
-        devices=names(devices),
-        examples=examples,
-        seconds=seconds,
-        seed=SEED if seed is None else seed,
-        recheck_seed=_recheck_seed(seed, example),
-        replay=replay,
-        corpus=corpus,
-        example=example,
-        strict=strict,
-    )
+        refuse_damaged(folder)
+    declares = {**question.declares, **({"reference": reference} if reference else {})}
+    campaign = replace(question, target=target, declares=declares).rechecked()
     files = {"json": json, "junit": junit, "markdown": markdown}
 
     def checked() -> int:
-        with session(run, seed, fresh=fresh) as opened:
+        with session(run, campaign.seed, fresh=fresh) as opened:
             return _checked(opened)
 
     def _checked(opened: "Session") -> int:
@@ -276,17 +176,10 @@ def check(
             raise UsageError(f"no law of `{target}` matches the options", remedy="see `harness list --laws`")
         if run is not None and not early:
             record_picture(opened, ending, campaign, verdicts, execution)
-        fails_strictly = any(one.fails(strict=strict) for one in properties.values())
+        fails_strictly = any(one.fails(strict=campaign.strict) for one in properties.values())
         return _code(verdicts) or int(fails_strictly)
 
     raise typer.Exit(again_and_again(target, checked) if watch else checked())
-
-
-def _recheck_seed(seed: int | None, example: str | None) -> int | None:
-    """Return the seed of the final re-check: the user's own, or an unpredictable one."""
-    if example is not None:
-        return None
-    return secrets.randbelow(2**31) if seed is None else seed
 
 
 def _early(ending: Ending, done: int, total: int) -> str:
@@ -303,7 +196,7 @@ def _code(verdicts: "list[Verdict]") -> int:
     return int(any(verdict.status.fails for verdict in verdicts))
 
 
-def _processes(campaign: "Campaign", execution: ExecutionOptions) -> int:
+def _processes(campaign: Campaign, execution: ExecutionOptions) -> int:
     """Return 1 for shipped cases, few laws and loaders, whose laws share the data that was read; otherwise 2."""
     if campaign.contract in OBJECTS:
         return 1
@@ -314,7 +207,7 @@ def _processes(campaign: "Campaign", execution: ExecutionOptions) -> int:
 
 
 def _show(
-    campaign: "Campaign",
+    campaign: Campaign,
     verdicts: "list[Verdict]",
     properties: "list[Property]",
     early: str,

@@ -79,16 +79,16 @@ class Group(TyperGroup):
 @contextmanager
 def _in_one_line(command: Any, ctx: Any, args: list[str]) -> Iterator[None]:
     """Turn an error of typer into a usage error, except for errors by which typer shows help."""
-    given = list(args)
+    words = list(args)
     try:
         yield
     except _UNREADABLE as error:
         if type(error).__name__ == "NoArgsIsHelpError" or ctx.resilient_parsing:
             raise
-        raise _usage_error(error, command, ctx, given) from None
+        raise _usage_error(error, command, ctx, words) from None
 
 
-def _usage_error(error: Any, command: Any, ctx: Any, given: list[str]) -> UsageError:
+def _usage_error(error: Any, command: Any, ctx: Any, words: list[str]) -> UsageError:
     help_ = f"see `{ctx.command_path} --help`"
     kind, option = type(error).__name__, getattr(error, "option_name", None)
     if kind == "NoSuchOption":
@@ -100,7 +100,7 @@ def _usage_error(error: Any, command: Any, ctx: Any, given: list[str]) -> UsageE
     if kind == "MissingParameter":
         return UsageError(f"missing {error.param.param_type_name} {_name(error.param)}", remedy=help_)
     if kind == "BadParameter" and error.param is not None:
-        return _invalid(error, given)
+        return _invalid(error, words)
     if kind == "BadOptionUsage":
         is_flag = "not" in error.message
         problem = f"`{option}` takes no value" if is_flag else f"missing value for `{option}`"
@@ -110,7 +110,7 @@ def _usage_error(error: Any, command: Any, ctx: Any, given: list[str]) -> UsageE
     return UsageError(_plain(error.message), remedy=help_)
 
 
-def _invalid(error: Any, given: list[str]) -> UsageError:
+def _invalid(error: Any, words: list[str]) -> UsageError:
     """Return the error for a value of the wrong type or range, independent of typer's wording."""
     param, metavar = error.param, error.param.metavar or ""
     least = getattr(param, "min", None)
@@ -121,16 +121,16 @@ def _invalid(error: Any, given: list[str]) -> UsageError:
         rule = f"one of {listed(metavar.split('|'))}"
     else:
         return UsageError(f"invalid value for {_name(param)}", rule=_plain(error.message))
-    value = _given(param.opts, given)
+    value = _given(param.opts, words)
     return UsageError(
         f"invalid value for {_name(param)}", rule=f"it must be {rule}", value=None if value is None else f"`{value}`"
     )
 
 
-def _given(names: list[str], given: list[str]) -> str | None:
+def _given(names: list[str], words: list[str]) -> str | None:
     """Return the last value of an option on the command line."""
-    values = [after for option, after in pairwise(given) if option in names]
-    values += [word.partition("=")[2] for word in given if word.partition("=")[0] in names and "=" in word]
+    values = [after for option, after in pairwise(words) if option in names]
+    values += [word.partition("=")[2] for word in words if word.partition("=")[0] in names and "=" in word]
     return values[-1] if values else None
 
 

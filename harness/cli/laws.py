@@ -5,19 +5,15 @@ from typing import Annotated
 
 import typer
 
+from harness.calling.question import Question
 from harness.cli.options import (
-    FormOption,
-    FormulaOption,
-    InputOption,
-    OverOption,
     TargetArgument,
-    claimed_contract,
-    complete_contract,
     console,
     run_folder,
     say,
 )
 from harness.cli.panels import epilog
+from harness.cli.question_options import takes_question
 
 LIST_EPILOG = epilog("""
   harness list --contracts
@@ -60,21 +56,23 @@ def list_(
             out.print(listing.fitted(table, out.width))
 
 
+@takes_question(
+    "contract",
+    "formula",
+    "form",
+    "inputs",
+    "over",
+    contract={"help": "Explain the law only for this contract.", "shown": None},
+)
 def explain(
     law: Annotated[str, typer.Argument(help="Name of a law or a word of the glossary.", metavar="NAME")],
-    contract: Annotated[
-        str | None,
-        typer.Option(help="Explain the law only for this contract.", metavar="NAME", autocompletion=complete_contract),
-    ] = None,
-    formula: FormulaOption = None,
-    form: FormOption = None,
-    input_: InputOption = None,
-    over: OverOption = "rows",
+    *,
+    question: Question,
 ) -> None:
     """Explain a law: statement, source, bound, common causes and fixes."""
     from harness.display import listing
 
-    say(listing.explain(law, claimed_contract(contract, formula, form, input_, over)).fitted(console().width))
+    say(listing.explain(law, question.contract).fitted(console().width))
 
 
 def freeze(

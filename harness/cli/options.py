@@ -19,7 +19,7 @@ from rich.segment import Segment
 from harness.calling.known import entry
 from harness.calling.own_cases import SHIPPED, own_cases
 from harness.case import FLOATS, Break
-from harness.cli.panels import CALLING, FORMULA, KNOWN, OUTPUT, THOROUGH
+from harness.cli.panels import OUTPUT
 from harness.error import UsageError, did_you_mean, listed, printable
 
 if TYPE_CHECKING:
@@ -88,28 +88,6 @@ def complete_law(context: typer.Context, incomplete: str) -> list[str]:
     return sorted({law.name for contract in owners for law in contract.laws if law.name.startswith(incomplete)})
 
 
-ContractOption = Annotated[
-    str | None,
-    typer.Option(
-        "--contract",
-        help="Contract to check against.",
-        show_default="from the function's name",
-        metavar="NAME",
-        autocompletion=complete_contract,
-    ),
-]
-DtypesOption = Annotated[
-    str | None, typer.Option("--dtypes", help="Dtypes, comma-separated.", show_default="all", metavar="NAME,...")
-]
-ClaimedDtypesOption = Annotated[
-    str | None,
-    typer.Option(
-        "--dtypes",
-        help="Dtypes to check and to claim. Failures in bfloat16 and float16 count only if named.",
-        show_default="all",
-        metavar="NAME,...",
-    ),
-]
 RunOption = Annotated[
     str | None,
     typer.Option(
@@ -121,39 +99,6 @@ RunOption = Annotated[
 ]
 FreshOption = Annotated[
     bool, typer.Option("--fresh", help="Delete the run's earlier records first.", rich_help_panel=OUTPUT)
-]
-FormulaOption = Annotated[
-    str | None,
-    typer.Option(
-        "--formula", help="Formula to check against, such as 'x * tanh(x)'; or file.py:function.", metavar="EXPR"
-    ),
-]
-FormOption = Annotated[
-    str | None,
-    typer.Option(
-        "--form",
-        help="The formula as the code evaluates it, if it is written differently. Error bounds follow this form.",
-        metavar="EXPR",
-        rich_help_panel=FORMULA,
-    ),
-]
-InputOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--input",
-        help="Values that an input may have: x=positive, p=distribution, t=-1..1, keep=mask.",
-        metavar="NAME=KIND",
-        rich_help_panel=FORMULA,
-    ),
-]
-OverOption = Annotated[
-    str,
-    typer.Option(
-        "--over",
-        help="Elements that the formula's reductions cover: rows, or all.",
-        metavar="rows|all",
-        rich_help_panel=FORMULA,
-    ),
 ]
 
 
@@ -177,64 +122,10 @@ def refuse_nothing(target: str, command: str) -> None:
         raise UsageError(f"nothing to {command}", rule=reason, remedy=remedy)
 
 
-def claimed_contract(
-    contract: str | None, formula: str | None, form: str | None, inputs: list[str] | None, over: str
-) -> str | None:
-    """Return the contract that the options name, directly or by a formula.
-
-    Raises
-    ------
-    UsageError
-        If the options name both, or if the formula cannot be read.
-    """
-    if formula is None:
-        for name, given in (("--form", form), ("--input", inputs)):
-            if given:
-                raise UsageError(f"cannot use `{name}` without `--formula`")
-        return contract
-    if contract is not None:
-        raise UsageError("cannot use `--contract` together with `--formula`", remedy="leave one out")
-    from harness.formula.grammar import parsed
-    from harness.formula.spelling import stated_inputs, written
-
-    spelled = written(formula, form, stated_inputs(inputs or []), over=over)
-    parsed(spelled)
-    return spelled.text
-
-
-CallOption = Annotated[
-    str | None,
-    typer.Option(
-        "--call",
-        help="Adapter for another signature or another array library: numpy, jax(axis=-1), file.py:adapter, or an "
-        "expression such as 'lambda f, x: f(x, dim=-1)'.",
-        metavar="ADAPTER",
-        rich_help_panel=CALLING,
-    ),
-]
-DeclareOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--declare",
-        help="Convention that the function follows where the contract allows several, such as factor=0.5.",
-        metavar="NAME=VALUE",
-        rich_help_panel=KNOWN,
-    ),
-]
-BreaksOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--breaks",
-        help="Known failure. The check fails if it does not occur.",
-        metavar="LAW[:DTYPE,...][=REASON]",
-        rich_help_panel=KNOWN,
-    ),
-]
 QuietOption = Annotated[
     bool,
     typer.Option("--quiet", "-q", help="Print no tables; the run and its report contain them.", rich_help_panel=OUTPUT),
 ]
-SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Random seed.", metavar="N", rich_help_panel=THOROUGH)]
 DataOption = Annotated[
     str | None,
     typer.Option(

@@ -53,7 +53,7 @@ def _passages(campaign: "Campaign", dtype: str, execution: ExecutionOptions) -> 
         laws=("value",),
         dtypes=(dtype,),
         batches=0,
-        seed=campaign.seed,
+        seed=campaign.first_seed,
     )
     with execution.backend(planned) as backend:
         return list(planned.passages(backend))

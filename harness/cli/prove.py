@@ -2,21 +2,16 @@
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from harness.cli.execution_options import ExecutionOptions, takes_execution_options
 from harness.cli.options import (
-    CallOption,
-    ContractOption,
-    DeclareOption,
-    DtypesOption,
     FreshOption,
     TargetArgument,
     console,
-    conventions,
-    names,
     progress,
     refuse_nothing,
     say,
@@ -24,8 +19,10 @@ from harness.cli.options import (
     session,
 )
 from harness.cli.panels import OUTPUT, THOROUGH, epilog
+from harness.cli.question_options import takes_question
 from harness.error import UsageError
 from harness.execution.ending import Ending
+from harness.proof.exhaustion import Exhaustion
 
 if TYPE_CHECKING:
     from harness.record import Proof
@@ -50,21 +47,12 @@ Exit codes:
 )
 
 
+@takes_question("contract", "dtypes", "layouts", "quantities", "call", "declares")
 @takes_execution_options
 def prove(
     target: TargetArgument = "cases",
-    contract: ContractOption = None,
-    dtypes: DtypesOption = None,
-    layouts: Annotated[
-        str | None,
-        typer.Option(help="Layouts, comma-separated, such as rows,columns.", show_default="all", metavar="NAME,..."),
-    ] = None,
-    of: Annotated[
-        str | None,
-        typer.Option(help="Prove only the value or only the gradient.", show_default="both", metavar="value|gradient"),
-    ] = None,
-    call: CallOption = None,
-    declare: DeclareOption = None,
+    *,
+    question: Exhaustion,
     seconds: Annotated[
         float | None,
         typer.Option(
@@ -80,13 +68,11 @@ def prove(
         typer.Option("--run", help="Run to write to and to continue.", metavar="RUN", rich_help_panel=OUTPUT),
     ] = "prove",
     fresh: FreshOption = False,
-    *,
     execution: ExecutionOptions,
 ) -> None:
     """Prove the laws and the largest error by checking all 16-bit inputs."""
     from harness.display.proof import print_proofs
     from harness.display.verdict import print_properties
-    from harness.proof.exhaustion import Exhaustion
     from harness.proof.proving import Proving
     from harness.wording import proof_line
 
@@ -95,16 +81,7 @@ def prove(
         shards = opened.folder.path / "shards"
         if fresh:
             shutil.rmtree(shards, ignore_errors=True)
-        exhaustion = Exhaustion(
-            target,
-            contract,
-            conventions(declare or []),
-            call=call,
-            folder=shards.absolute(),
-            dtypes=names(dtypes),
-            layouts=names(layouts),
-            quantities=names(of),
-        )
+        exhaustion = replace(question, target=target, folder=shards.absolute())
         proving: Proving | None = None
         done: list[str] = []
         with Ending(done) as ending, execution.backend(exhaustion) as backend, progress() as bar:
@@ -129,7 +106,7 @@ def prove(
         opened.end(ending)
     for remark in opened.remarks:
         say(f"run: {remark}")
-    say_claim(target, contract, (proof.contract for proof in known))
+    say_claim(target, exhaustion.contract, (proof.contract for proof in known))
     print_properties(console(), properties)
     print_proofs(console(), known)
     say(proof_line(proofs) + _not_finished(ending, proofs, 0 if proving is None else proving.waiting))

@@ -1,25 +1,17 @@
 """The command ``score``: correctness of an implementation, and its speed against a reference, as one document."""
 
-import secrets
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from harness.cli.execution_options import ExecutionOptions, takes_execution_options
-from harness.cli.options import (
-    CallOption,
-    ContractOption,
-    DeclareOption,
-    DtypesOption,
-    conventions,
-    names,
-    progress,
-    say,
-)
+from harness.cli.options import progress, say
 from harness.cli.panels import CALLING, OUTPUT, THOROUGH, epilog
+from harness.cli.question_options import takes_question
 from harness.error import UsageError
-from harness.record import SEED
+from harness.verdict.campaign import Campaign
 
 Option = typer.Option
 NOT_CORRECT = 1
@@ -46,6 +38,15 @@ MODEL, REFERENCE_MODEL = "ModelNew", "Model"
 """Names that files of public kernel benchmarks define; used if the user names only a file."""
 
 
+@takes_question(
+    "contract",
+    "dtypes",
+    "call",
+    "declares",
+    "seed",
+    dtypes={"help": "Dtypes, comma-separated."},
+    seed={"shown": "fixed; re-checks and timed inputs use a new one"},
+)
 @takes_execution_options
 def score(
     target: Annotated[
@@ -56,9 +57,17 @@ def score(
         str,
         Option(help="Reference to compare with: FILE:FUNCTION, or FILE for its class Model.", metavar="TARGET"),
     ],
-    contract: ContractOption = None,
-    dtypes: DtypesOption = None,
-    call: CallOption = None,
+    *,
+    seconds: Annotated[
+        float,
+        Option(
+            min=0.1,
+            help="Time after which no new pair of timed processes is started, in seconds.",
+            metavar="SECONDS",
+            rich_help_panel=THOROUGH,
+        ),
+    ] = 20.0,
+    question: Campaign,
     reference_call: Annotated[
         str | None, Option(help="Adapter for the reference, as --call.", metavar="ADAPTER", rich_help_panel=CALLING)
     ] = None,
@@ -81,50 +90,19 @@ def score(
             rich_help_panel=CALLING,
         ),
     ] = None,
-    declare: DeclareOption = None,
-    seconds: Annotated[
-        float,
-        Option(
-            min=0.1,
-            help="Time after which no new pair of timed processes is started, in seconds.",
-            metavar="SECONDS",
-            rich_help_panel=THOROUGH,
-        ),
-    ] = 20.0,
-    seed: Annotated[
-        int | None,
-        Option(
-            min=0,
-            help="Random seed.",
-            show_default="fixed; re-checks and timed inputs use a new one",
-            metavar="N",
-            rich_help_panel=THOROUGH,
-        ),
-    ] = None,
     json: Annotated[
         Path | None,
         Option(help="Write the document to a file.", show_default="print it", metavar="FILE", rich_help_panel=OUTPUT),
     ] = None,
-    *,
     execution: ExecutionOptions,
 ) -> None:
     """Score correctness, and speed against a reference, as JSON."""
-    from harness.bench.scoring.scoring import Question
+    from harness.bench.scoring.scoring import ScoreRequest
     from harness.bench.scoring.scoring import score as scored
     from harness.record import write_atomically
-    from harness.verdict.campaign import Campaign
 
-    campaign = Campaign(
-        _named(target, MODEL),
-        contract,
-        declares=conventions(declare or []),
-        call=call,
-        dtypes=names(dtypes),
-        devices=(device,),
-        seed=SEED if seed is None else seed,
-        recheck_seed=secrets.randbelow(2**31) if seed is None else seed,
-    )
-    question = Question(
+    campaign = replace(question, target=_named(target, MODEL), devices=(device,)).rechecked()
+    scoring = ScoreRequest(
         campaign,
         _named(reference, REFERENCE_MODEL),
         reference_call=reference_call,
@@ -135,13 +113,13 @@ def score(
     )
     with execution.backend(campaign, processes=2) as backend, progress() as bar:
         task = bar.add_task("checking laws", total=len(backend.pieces))
-        said = scored(question, backend, told=lambda verdict: bar.update(task, advance=1, description=verdict.law))
-    text = said.model_dump_json(indent=2) + "\n"
+        result = scored(scoring, backend, told=lambda verdict: bar.update(task, advance=1, description=verdict.law))
+    text = result.model_dump_json(indent=2) + "\n"
     if json is None:
         say(text.rstrip("\n"))
     else:
         write_atomically(json, text)
-    raise typer.Exit(0 if said.correct else NOT_CORRECT)
+    raise typer.Exit(0 if result.correct else NOT_CORRECT)
 
 
 def _named(target: str, usual: str) -> str:

@@ -1,12 +1,15 @@
 """A session: one command that writes to a run folder."""
 
+import fcntl
 import hashlib
+import os
 import shlex
 import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -17,8 +20,7 @@ from harness.error import UsageError
 from harness.execution.ending import Ending
 from harness.execution.plan import Plan, to_document
 from harness.record import FILES, SEED, DataSource, Ended, Row, Run, RunFolder, Subject, Verdict, Work
-from harness.record.journal import Journal
-from harness.record.lock import lock, unlock
+from harness.record.chain import Journal
 from harness.record.storage import written
 
 SYNC_S = 1.0
@@ -274,3 +276,45 @@ def _how(error: BaseException | None) -> Ended:
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode(errors="replace")).hexdigest()[:16]
+
+
+_held: dict[tuple[int, int], int] = {}
+"""Descriptors of the folders that this process has locked; the system frees them with the process, however it ends."""
+
+
+def lock(folder: Path) -> None:
+    """Keep every other process from writing into a run until :func:`unlock`, or until this one ends.
+
+    Raises
+    ------
+    UsageError
+        If another process does.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    key = _key(folder)
+    if key in _held:
+        os.close(descriptor)
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise UsageError(
+            f"another command is already writing to the run `{folder}`", remedy="wait for it or use another `--run`"
+        ) from error
+    except OSError:  # some file systems of networks have no locks
+        os.close(descriptor)
+        return
+    _held[key] = descriptor
+
+
+def unlock(folder: Path) -> None:
+    """Let others write."""
+    descriptor = _held.pop(_key(folder), None)
+    if descriptor is not None:
+        os.close(descriptor)
+
+
+def _key(folder: Path) -> tuple[int, int]:
+    status = folder.stat()
+    return status.st_dev, status.st_ino

@@ -1,40 +1,26 @@
 """The command ``survey``."""
 
-from typing import Annotated
+from dataclasses import replace
 
 import typer
 
 from harness.cli.execution_options import ExecutionOptions, takes_execution_options
 from harness.cli.options import (
-    BreaksOption,
-    CallOption,
-    ContractOption,
-    DeclareOption,
-    DtypesOption,
-    FormOption,
-    FormulaOption,
-    InputOption,
-    OverOption,
     QuietOption,
     RunOption,
-    SeedOption,
     TargetArgument,
-    claimed_contract,
-    complete_law,
     console,
-    conventions,
-    declared_breaks,
-    names,
     progress,
     refuse_nothing,
     say,
     say_claim,
     session,
 )
-from harness.cli.panels import THOROUGH, epilog
+from harness.cli.panels import epilog
+from harness.cli.question_options import takes_question
 from harness.execution.ending import Ending
 from harness.execution.interrupt import uninterruptible
-from harness.record import SEED
+from harness.surveyor.plan import Survey
 
 EPILOG = epilog(
     """
@@ -50,71 +36,26 @@ Exit codes:
 )
 
 
+@takes_question(laws={"help": "Survey only this law."})
 @takes_execution_options
 def survey(
     target: TargetArgument = "cases",
-    contract: ContractOption = None,
-    formula: FormulaOption = None,
-    dtypes: DtypesOption = None,
-    law: Annotated[
-        list[str] | None,
-        typer.Option(help="Survey only this law.", metavar="NAME", autocompletion=complete_law),
-    ] = None,
-    ray: Annotated[list[str] | None, typer.Option(help="Survey only this ray.", metavar="NAME")] = None,
-    call: CallOption = None,
-    form: FormOption = None,
-    input_: InputOption = None,
-    over: OverOption = "rows",
-    declare: DeclareOption = None,
-    breaks: BreaksOption = None,
-    batches: Annotated[
-        int,
-        typer.Option(
-            min=0,
-            help="Number of batches in each search for the largest error; 0 searches nothing.",
-            metavar="N",
-            rich_help_panel=THOROUGH,
-        ),
-    ] = 40,
-    seconds: Annotated[
-        float | None,
-        typer.Option(
-            min=0.0,
-            help="Time limit for each search, in seconds, instead of --batches. Results then depend on the machine.",
-            metavar="SECONDS",
-            rich_help_panel=THOROUGH,
-        ),
-    ] = None,
-    seed: SeedOption = SEED,
+    *,
+    question: Survey,
     run: RunOption = None,
     quiet: QuietOption = False,
-    *,
     execution: ExecutionOptions,
 ) -> None:
     """Find the first float at which a law breaks, and the largest error."""
     from harness.display.survey import print_survey
     from harness.surveyor.discovery import Discoveries
-    from harness.surveyor.plan import Survey
     from harness.wording import disagreeing, unanswered, undeclared
     from harness.wording.number import count
 
     refuse_nothing(target, "survey")
-    contract = claimed_contract(contract, formula, form, input_, over)
-    planned = Survey(
-        target,
-        contract,
-        conventions(declare or []),
-        declared_breaks(breaks or []),
-        call,
-        law or (),
-        names(dtypes),
-        ray or (),
-        batches,
-        seconds,
-        seed,
-    )
+    planned = replace(question, target=target)
     discoveries, total, done = Discoveries(), 0, 0
-    with session(run, seed) as opened:
+    with session(run, planned.seed) as opened:
         with Ending(discoveries) as ending, execution.backend(planned) as backend, progress() as bar:
             total = len(backend.pieces)
             opened.plan(planned, total, "part")
@@ -128,7 +69,7 @@ def survey(
         opened.end(ending)
     for remark in opened.remarks:
         say(f"run: {remark}")
-    say_claim(target, contract, (found.contract for found in (*discoveries.breakings, *discoveries.worst)))
+    say_claim(target, planned.contract, (found.contract for found in (*discoveries.breakings, *discoveries.worst)))
     if not quiet:
         print_survey(console(), discoveries, single=":" in target)
     early = f" -- {ending.early} after {done:,} of {count(total, 'part')}; the rest was not surveyed"

@@ -172,8 +172,8 @@ def _run(tuning: "Tuning", target: str) -> bool:
     try:
         with progress() as bar, within(tuning.seconds + GRACE_S):
             task = bar.add_task("examining the data set", total=round(tuning.seconds))
-            for standing in tuning.run():
-                best = f"{standing.best}: {standing.rate.point:,.0f} samples/s"
+            for state in tuning.run():
+                best = f"{state.best}: {state.rate.point:,.0f} samples/s"
                 bar.update(task, completed=round(tuning.spent_s), description=f"best so far: {best}")
             bar.update(task, description="measuring where the time of a batch goes")
             tuning.close_budget()

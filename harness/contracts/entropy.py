@@ -64,8 +64,8 @@ def _halves(elementary: dd.Elementary, x: Array) -> tuple[DoubleDouble, DoubleDo
     """``exp(-g / 2)``, whose square underflows only in the last step, and ``g`` where ``exp(-g / 2)`` is not zero."""
     gap = gaps(x)
     half = elementary.exp(gap * 0.5)
-    seen = half.hi > 0.0
-    return half, DoubleDouble(np.where(seen, -gap.hi, 0.0), np.where(seen, -gap.lo, 0.0))
+    positive = half.hi > 0.0
+    return half, DoubleDouble(np.where(positive, -gap.hi, 0.0), np.where(positive, -gap.lo, 0.0))
 
 
 def _entropy_screen(elementary: dd.Elementary, x: Array) -> DoubleDouble:

@@ -71,9 +71,9 @@ def _value_screen(_: dd.Elementary, log_q: Array, p: Array) -> DoubleDouble:
 
 def _value_exact(log_q: Any, p: Any) -> Any:
     impossible = np.asarray(p == 0, dtype=bool)
-    chosen, given = p.copy(), log_q.copy()
-    chosen[impossible], given[impossible] = arb(1), arb(0)
-    return np.where(impossible, p, chosen * (log(chosen) - given)).sum(-1)
+    chosen, log_probabilities = p.copy(), log_q.copy()
+    chosen[impossible], log_probabilities[impossible] = arb(1), arb(0)
+    return np.where(impossible, p, chosen * (log(chosen) - log_probabilities)).sum(-1)
 
 
 def _in_log_q_screen(_: dd.Elementary, p: Array, cotangent: Array) -> DoubleDouble:
@@ -109,9 +109,9 @@ def kl_absolute_bound(log_q: Tensor, p: Tensor, expected: DoubleDouble, format_:
     """Absolute error of both forms, where the divergence is finite."""
     weights, u, k = to_array(p), format_.u, p.shape[-1]
     logarithm = np.log(np.where(weights > 0.0, weights, 1.0))
-    given = np.where(weights > 0.0, to_array(log_q), 0.0)
+    finite = np.where(weights > 0.0, to_array(log_q), 0.0)
     # Multiply by u first, because logarithms of half of float64's largest number would overflow.
-    of_p, of_q, difference = u * np.abs(logarithm), u * np.abs(given), u * np.abs(logarithm - given)
+    of_p, of_q, difference = u * np.abs(logarithm), u * np.abs(finite), u * np.abs(logarithm - finite)
     rounding = (weights * (3.0 * of_p + of_q + 2.0 * difference)).sum(-1)
     adding = (k - 1) * (format_.u_accumulator / u) * (weights * difference).sum(-1)
     return np.asarray((rounding + adding + u * np.abs(expected.hi)) * (1.0 + 8.0 * u) + 3.0 * k * format_.smallest)
@@ -131,9 +131,9 @@ def _error_in_log_q(_: Tensor, __: Tensor, ___: Tensor, expected: DoubleDouble, 
 
 def _error_in_p(log_q: Tensor, p: Tensor, cotangent: Tensor, expected: DoubleDouble, format_: Format) -> Array:
     """``u |v| (4 |ln p| + 2 |log_q| + 4) + 2 u |y|``, and subnormals over ``p``."""
-    weights, given = to_array(p), to_array(log_q)
+    weights, log_probabilities = to_array(p), to_array(log_q)
     v = np.abs(to_array(cotangent))[..., None]
-    sizes = format_.u * np.abs(given), format_.u * np.abs(expected.hi)
+    sizes = format_.u * np.abs(log_probabilities), format_.u * np.abs(expected.hi)
     rounding = v * (format_.u * (4.0 * np.abs(np.log(weights)) + 4.0) + 2.0 * sizes[0]) + 2.0 * sizes[1]
     # In (v p) / p, the product is a multiple of the smallest subnormal.
     underflow = format_.smallest / weights + 4.0 * format_.smallest

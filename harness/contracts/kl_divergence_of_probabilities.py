@@ -78,9 +78,9 @@ def _value_exact(p: Any, q: Any, normalised: str = "no") -> Any:
     if normalised == "yes":
         p, q = p / p.sum(-1, keepdims=True), q / q.sum(-1, keepdims=True)
     nothing, impossible = np.asarray(p == 0, dtype=bool), np.asarray((p > 0) & (q == 0), dtype=bool)
-    chosen, given = p.copy(), q.copy()
-    chosen[nothing], given[nothing | impossible] = arb(1), arb(1)
-    terms = np.where(nothing, p, chosen * (log(chosen) - log(given)))
+    chosen, reference = p.copy(), q.copy()
+    chosen[nothing], reference[nothing | impossible] = arb(1), arb(1)
+    terms = np.where(nothing, p, chosen * (log(chosen) - log(reference)))
     terms[impossible] = arb("+inf")
     return terms.sum(-1)
 

@@ -182,8 +182,8 @@ def _gradient_error(x: Tensor, cotangent: Tensor, eps: float, expected: DoubleDo
 
 def _usual_gradient_error(x: Tensor, cotangent: Tensor, eps: float, expected: DoubleDouble, format_: Format) -> Array:
     """Absolute error of the gradient through a reciprocal root, accumulated and then stored."""
-    given = to_array(x), to_array(cotangent), eps, format_.accumulator
-    return moments.stored(gradient_bound(*given) + _cubed(*given), expected, format_)
+    arguments = to_array(x), to_array(cotangent), eps, format_.accumulator
+    return moments.stored(gradient_bound(*arguments) + _cubed(*arguments), expected, format_)
 
 
 _VALUE = Exact(("x",), layer_norm_oracle, _value_error, ("eps",), moments.compare_within)

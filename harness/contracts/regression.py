@@ -77,10 +77,10 @@ def inputs_unmodified(
 ) -> Measurement:
     """Compare copies made before the call with the inputs after it."""
     start = (weight.clone(), bias.clone())
-    given = _arguments(X.clone(), y.clone(), start, _plan(train, batches, lr))
+    arguments = _arguments(X.clone(), y.clone(), start, _plan(train, batches, lr))
     with train.host.looking() as looks:
-        _trained(train, given)
-    features, targets, *_, W, b = next(iter(looks)).after(given)
+        _trained(train, arguments)
+    features, targets, *_, W, b = next(iter(looks)).after(arguments)
     before = np.concatenate([to_array(part).ravel() for part in (X, y, weight, bias)])
     after = np.concatenate([to_array(part).ravel() for part in (features, targets, W, b)])
     return compare_absolute(after, before, np.zeros(before.shape), train.format)

@@ -185,13 +185,13 @@ def column_of_predictions(loss: Subject, prediction: Tensor, target: Tensor) -> 
     answers = [_of_column(loss, *pair) for pair in zip(prediction, target, strict=True)]
     rows = list(expected.hi)
     answers = [_reduced(loss, answer, len(column)) for answer, column in zip(answers, prediction, strict=True)]
-    given = np.array([np.size(y) if a is None else a.numel() for a, y in zip(answers, rows, strict=True)])
+    sizes = np.array([np.size(y) if a is None else a.numel() for a, y in zip(answers, rows, strict=True)])
     wanted = np.array([np.size(y) for y in rows])
-    if (given != wanted).any():
-        differing = np.where(given == wanted, 0.0, np.inf)
-        n, number = target.shape[-1], int(given[int(differing.argmax())])
-        said = f"{_beside(n)} gives {number} losses"
-        return Measurement(differing, np.zeros(len(rows)), given * 1.0, wanted * 1.0, said)
+    if (sizes != wanted).any():
+        differing = np.where(sizes == wanted, 0.0, np.inf)
+        n, number = target.shape[-1], int(sizes[int(differing.argmax())])
+        message = f"{_beside(n)} gives {number} losses"
+        return Measurement(differing, np.zeros(len(rows)), sizes * 1.0, wanted * 1.0, message)
     actual = [y if a is None else to_array(a).reshape(np.shape(y)) for a, y in zip(answers, rows, strict=True)]
     measured = within(np.stack(actual), expected, _VALUE.error_at(loss, prediction, target), loss.format)
     if not measured.broken:

@@ -135,9 +135,9 @@ class Cache:
         """Return the checksums of four files seen before; ``None`` where one is new or changed."""
         memory = self._recall()
         stamps = _stamps(files)
-        seen = {name: memory.get(stamp.path) for name, stamp in stamps.items()}
+        digests = {name: memory.get(stamp.path) for name, stamp in stamps.items()}
         checksums = {
-            name: known.checksum for name, known in seen.items() if known is not None and known.stamp == stamps[name]
+            name: known.checksum for name, known in digests.items() if known is not None and known.stamp == stamps[name]
         }
         return checksums if len(checksums) == len(NAMES) else None
 

@@ -36,10 +36,10 @@ def is_folded_between_words(table: Table, width: int) -> bool:
     if width < TABLE_WIDTH:
         return False
     plain = Console(file=io.StringIO(), width=width, color_system=None)
-    with plain.capture() as seen:
+    with plain.capture() as output:
         plain.print(table)
     cells = (cell for column in table.columns for cell in (column.header, *column.cells))
-    return {word for cell in cells for word in _plain(cell).split()} <= set(seen.get().split())
+    return {word for cell in cells for word in _plain(cell).split()} <= set(output.get().split())
 
 
 def print_sentence(console: Console, text: str) -> None:
@@ -56,8 +56,8 @@ def listed(table: Table, width: int) -> Iterator[str]:
     headings = [_plain(column.header) for column in table.columns]
     for row in zip(*(column.cells for column in table.columns), strict=True):
         cells = [" ".join(_plain(cell).split()) for cell in row]
-        told = enumerate(zip(headings, cells, strict=True))
-        rest = [f"{heading} {cell}".strip() for at, (heading, cell) in told if cell and at != first]
+        pairs = enumerate(zip(headings, cells, strict=True))
+        rest = [f"{heading} {cell}".strip() for at, (heading, cell) in pairs if cell and at != first]
         yield from filled(printable(f"{cells[first]}: {'; '.join(rest)}"), width, _INDENT)
 
 

@@ -72,8 +72,8 @@ def _laws(proofs: Sequence[Proof]) -> list[str]:
     lines = []
     for quantity in dict.fromkeys(proof.quantity for proof in proofs):
         own = [proof for proof in proofs if proof.quantity == quantity]
-        held = [_names([proof], Status.HOLDS) for proof in own]
-        everywhere = [law for law in _names(own, Status.HOLDS) if all(law in names for names in held)]
+        holding = [_names([proof], Status.HOLDS) for proof in own]
+        everywhere = [law for law in _names(own, Status.HOLDS) if all(law in names for names in holding)]
         if everywhere:
             lines.append(f"{quantity}: these laws hold on every input visited: {', '.join(everywhere)}")
         for status, word in (

@@ -27,8 +27,8 @@ def print_survey(console: Console, discoveries: Discoveries, *, single: bool) ->
         _print_breakings(console, breakings, single=single)
         if any(breaking.value is not None and breaking.certainty == "scanned" for breaking in breakings):
             _print_filled(console, LEGEND)
-    for held in _held(breakings) if single else ():
-        _print_filled(console, held)
+    for sentence in _held(breakings) if single else ():
+        _print_filled(console, sentence)
     if discoveries.worst:
         _print_worst(console, discoveries.worst, single=single)
     for text in (*_sums(discoveries.accumulators), *_skips(discoveries)):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-from harness.display.budget import budget_lines
+from harness.display.tuning import budget_lines
 from harness.error import UsageError
 from harness.execution.environment import usable_cores
 from harness.execution.logbook import notebook

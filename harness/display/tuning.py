@@ -2,19 +2,40 @@
 
 import json
 import math
+from collections.abc import Iterator
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from harness.display.budget import budget_lines, budget_table
 from harness.display.narrow import print_sentence, print_table
 from harness.record import LEVEL, Estimate
-from harness.record.budget import Budget
+from harness.record.budget import CLOSED, PARTS, Budget
 from harness.tuner.loop import MOST_WAITING
 from harness.tuner.remark import on_workers, remarks
 from harness.tuner.tuning import Tuning
 from harness.wording.number import count
+
+SHOWN = 0.0005
+"""Smallest share that is shown; smaller ones would print as 0.0 %."""
+
+
+def budget_table(budget: Budget) -> Table:
+    """Return a table of the parts of a batch's time with their descriptions."""
+    table = Table("part", "description")
+    for heading in ("per batch", "share"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for part, seconds, share in budget.table():
+        if abs(share) >= SHOWN:
+            table.add_row(part, PARTS[part], f"{1e3 * seconds:.3g} ms", f"{share:.1%}")
+    return table
+
+
+def budget_lines(budget: Budget, on_workers: str | None = None) -> Iterator[str]:
+    """Yield the sentence on a budget, with the measurement of more workers, and whether the budget is closed."""
+    yield budget.sentence if on_workers is None else budget.sentence_with(on_workers)
+    if not budget.is_closed:
+        yield f"{budget.unseen:.0%} of the loop time is unattributed (more than {CLOSED:.0%}): the budget is incomplete"
 
 
 def print_tuning(console: Console, tuning: Tuning) -> None:
@@ -57,17 +78,17 @@ _WIDEST = 100.0
 
 
 def _verdict(tuning: Tuning) -> list[str]:
-    standing = tuning.standing
-    assert standing is not None
-    lines = [f"choice: {standing.best}, {standing.rate.point:,.0f} samples/s ({_interval(standing.rate)})"]
-    if standing.second is not None and standing.lead is not None:
-        ratio = f"{standing.lead.point:.3g} times as fast ({_interval(standing.lead, '.3g')})"
-        lines.append(f"second: {standing.second}; the choice is {ratio}")
-    lines.append(f"why: {standing.reason}")
-    if standing.alike:
+    state = tuning.standing
+    assert state is not None
+    lines = [f"choice: {state.best}, {state.rate.point:,.0f} samples/s ({_interval(state.rate)})"]
+    if state.second is not None and state.lead is not None:
+        ratio = f"{state.lead.point:.3g} times as fast ({_interval(state.lead, '.3g')})"
+        lines.append(f"second: {state.second}; the choice is {ratio}")
+    lines.append(f"why: {state.reason}")
+    if state.alike:
         lines.append("~: not distinguishable from the choice by these measurements")
     lines += _on_step(tuning)
-    slices, configurations = count(standing.slices, "slice"), count(len(standing.rates), "configuration")
+    slices, configurations = count(state.slices, "slice"), count(len(state.rates), "configuration")
     lines.append(f"measured: {slices} of {configurations} in {tuning.spent_s:.1f} s")
     return lines
 
@@ -101,25 +122,25 @@ def _paste(tuning: Tuning) -> list[str]:
 
 def as_json(tuning: Tuning) -> str:
     """Return the result as JSON; unknown values are null."""
-    standing, shuffle = tuning.standing, tuning.shuffles
-    assert standing is not None
+    state, shuffle = tuning.standing, tuning.shuffles
+    assert state is not None
     document: dict[str, Any] = {
-        "line": standing.best.line(shuffle=shuffle),
-        "imports": standing.best.imports(shuffle=shuffle),
-        "choice": standing.best.arguments() | {"kind": standing.best.kind},
-        "reason": standing.reason.name.lower(),
-        "samples_per_s": _numbers(standing.rate),
-        "lead": None if standing.lead is None else _numbers(standing.lead),
-        "second": None if standing.second is None else standing.second.line(shuffle=shuffle),
+        "line": state.best.line(shuffle=shuffle),
+        "imports": state.best.imports(shuffle=shuffle),
+        "choice": state.best.arguments() | {"kind": state.best.kind},
+        "reason": state.reason.name.lower(),
+        "samples_per_s": _numbers(state.rate),
+        "lead": None if state.lead is None else _numbers(state.lead),
+        "second": None if state.second is None else state.second.line(shuffle=shuffle),
         "measured": [
             {"line": choice.line(shuffle=shuffle), "samples_per_s": _numbers(rate)}
-            for choice, rate in sorted(standing.rates.items(), key=_rate)
+            for choice, rate in sorted(state.rates.items(), key=_rate)
         ],
         "step_s": {str(size): seconds for size, seconds in tuning.step_s.items()},
         "wait_share": None if tuning.waiting is None else tuning.waiting.share,
         "budget": None if tuning.budget is None else _shares(tuning.budget, on_workers(tuning)),
         "notes": remarks(tuning),
-        "slices": standing.slices,
+        "slices": state.slices,
         "spent_s": tuning.spent_s,
     }
     return json.dumps(document, indent=1) + "\n"

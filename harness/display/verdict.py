@@ -71,8 +71,8 @@ def print_verdicts(
 
 def print_properties(console: Console, properties: Iterable[Property]) -> None:
     """Print the properties of each case as wrapped sentences."""
-    for said in property_sentences(properties):
-        _print(console, "\n".join(filled(f"property: {said}", min(console.width, _WIDTH), indent="  ")))
+    for sentence in property_sentences(properties):
+        _print(console, "\n".join(filled(f"property: {sentence}", min(console.width, _WIDTH), indent="  ")))
 
 
 def _print(console: Console, text: str) -> None:

@@ -90,9 +90,9 @@ def _answer(future: "Future[Reply]") -> Answer:
 
 
 def _lost(error: BaseException) -> UsageError:
-    said = " ".join(str(error).split())
+    text = " ".join(str(error).split())
     return UsageError(
         "the executor failed",
-        rule=f"{type(error).__name__}{': ' if said else ''}{said}",
+        rule=f"{type(error).__name__}{': ' if text else ''}{text}",
         remedy="check the logs of its workers, then run the command again",
     )

@@ -119,8 +119,8 @@ sys.stdout.write(capabilities())
 @cache
 def kind_here() -> WorkerKind:
     """Return the kind of this process; where it has not imported torch, as one tells that is forked of whoever has."""
-    told = json.loads((None if "torch" in sys.modules else forked_capabilities()) or capabilities())
-    return WorkerKind(Origin.model_validate(told["origin"]), tuple(sorted(told["versions"].items())))
+    capabilities_ = json.loads((None if "torch" in sys.modules else forked_capabilities()) or capabilities())
+    return WorkerKind(Origin.model_validate(capabilities_["origin"]), tuple(sorted(capabilities_["versions"].items())))
 
 
 def capabilities() -> str:
@@ -137,10 +137,10 @@ def forked_capabilities() -> str:
         process = SERVER.forked(_TELLS, printed)
         if process is None:
             return ""
-        told = process.stdout.read()
+        output = process.stdout.read()
         complete = process.wait() == 0
         process.close()
-        return told.decode() if complete else ""
+        return output.decode() if complete else ""
 
 
 def _refuse_another_kind(wanted: WorkerKind) -> None:

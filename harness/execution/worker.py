@@ -142,10 +142,10 @@ class _Isolated:
         self._case = self._cases[request["index"]]
         self._child.begin(request["call_s"], request["first_call_s"], request["law_s"])
         try:
-            said = self.pieces.do(request["index"])
+            result = self.pieces.do(request["index"])
         except LostError as lost:
             return "lost", {"fault": lost.loss.fault, "sentence": lost.loss.sentence}
-        return "done", {"said": said, "noticed": self._child.noticed()}
+        return "done", {"said": result, "noticed": self._child.noticed()}
 
 
 class _InPlace:
@@ -173,11 +173,11 @@ class _InPlace:
         sys.stdout.flush()
         before = os.fstat(2).st_size
         try:
-            said = self.pieces.do(request["index"])
+            result = self.pieces.do(request["index"])
         except KeyboardInterrupt:
             # The terminal sends the user's interrupt to the other process.
             return "done", {"said": None, "noticed": (Fault.RAISED, "raises KeyboardInterrupt")}
-        return "done", {"said": said, "noticed": _noticed(before)}
+        return "done", {"said": result, "noticed": _noticed(before)}
 
 
 def _noticed(before: int) -> tuple[Fault, str] | None:

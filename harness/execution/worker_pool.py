@@ -124,9 +124,9 @@ class IsolatedPool:
         came = worker.ask(index, str(self.pieces[index].get("first_call", case)), limits)
         duration_s = time.perf_counter() - started
         if not isinstance(came, Loss):
-            said, noticed = came["said"], came["noticed"] and (Fault(came["noticed"][0]), came["noticed"][1])
-            reason = f"{case} {noticed[1]}" if noticed and said is None else None
-            return Answer(index, said, noticed, reason=reason, duration_s=duration_s)
+            result, noticed = came["said"], came["noticed"] and (Fault(came["noticed"][0]), came["noticed"][1])
+            reason = f"{case} {noticed[1]}" if noticed and result is None else None
+            return Answer(index, result, noticed, reason=reason, duration_s=duration_s)
         self._lost[case] += 1
         if came.fault is Fault.HUNG:
             self._hung.add(case)

@@ -281,8 +281,8 @@ def _pair(one: Node, of: list[Any], environment: Environment) -> Any:
         return _PAIRS[one.operation](*of)
     match one.operation:
         case "input":
-            given = environment[str(one.value)]
-            return lift(given) if given.dtype.kind == "f" else given
+            value = environment[str(one.value)]
+            return lift(value) if value.dtype.kind == "f" else value
         case "number":
             exact = Fraction(one.value or 0)
             hi = nearest(exact)

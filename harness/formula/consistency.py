@@ -23,9 +23,9 @@ def agree(model: Model) -> None:
         In both cases.
     """
     formula = model.formula
-    given = _points(model)
+    points = _points(model)
     by_definition = Quantity(model.value.inputs, (formula.definition,), formula.form, model.extent, formula.by_rows)
-    definition = by_definition.oracle(*given.values())
+    definition = by_definition.oracle(*points.values())
     finite = np.isfinite(definition.hi)
     if not finite.any():
         raise UsageError(
@@ -34,14 +34,14 @@ def agree(model: Model) -> None:
     if formula.form is formula.definition:
         return
     form = Quantity(model.value.inputs, (formula.form,), formula.form, model.extent, formula.by_rows).oracle(
-        *given.values()
+        *points.values()
     )
     with np.errstate(invalid="ignore"):
         apart = np.abs((definition.hi - form.hi) + (definition.lo - form.lo))
         wrong = finite & np.isfinite(form.hi) & (apart > 2.0**-40 * np.abs(definition.hi) + 2.0**-900)
     if wrong.any():
         at = tuple(int(i) for i in np.argwhere(wrong)[0])
-        row = ", ".join(f"{name} = {_plain(x[at[0]])}" for name, x in given.items())
+        row = ", ".join(f"{name} = {_plain(x[at[0]])}" for name, x in points.items())
         raise UsageError(
             f"the form `{formula.spelling.form}` differs from the formula",
             rule=f"the formula gives {definition.hi[at]:.9g} and the form {form.hi[at]:.9g} at {row}",
@@ -58,11 +58,11 @@ def _points(model: Model) -> Mapping[str, Tensor]:
     rng = np.random.default_rng(0)
     formula, rows = model.formula, 24
     scale = portable.exp2(rng.integers(-6, 6, size=(rows, 1)).astype(float))
-    given = {}
+    points = {}
     for name, domain in formula.domains.items():
         wide = len(model.axes(name)) > 1
         width = 3 if wide else 1
         x = np.round(portable.standard_normal(rng, (rows, width)) * scale * 64.0) / 64.0 + 1.0 / 64.0
         ready = of_inputs.admitted(x, domain, _DOUBLE, width=3, varied=True)
-        given[name] = ready if wide else ready[:, 0]
-    return given
+        points[name] = ready if wide else ready[:, 0]
+    return points

@@ -72,10 +72,10 @@ def laws(model: Model) -> Iterator[Law]:
     """Yield the laws of the value in fully masked rows, and of the gradient in the first input."""
     if not (masks := _masks(model.formula)):
         return
-    said = model.formula.spelling.definition
+    definition = model.formula.spelling.definition
     yield Law(
         "fully_masked_row",
-        f"A row that keeps no entry gives {said}, or the declared result if that is undefined.",
+        f"A row that keeps no entry gives {definition}, or the declared result if that is undefined.",
         source=SOURCE,
         bound=WRITTEN,
         cause=CAUSE,
@@ -115,13 +115,13 @@ def _of_value(model: Model, masks: list[str]) -> Any:
                 "`--declare fully_masked=zeros`"
             )
         actual = subject(*inputs)
-        seen = measured(of, larger_bound, actual, inputs, subject.format)
-        if not empty.any() or seen.broken or actual.shape != empty.shape:
-            return seen
+        measurement = measured(of, larger_bound, actual, inputs, subject.format)
+        if not empty.any() or measurement.broken or actual.shape != empty.shape:
+            return measurement
         values = to_array(actual)
         columns = max(x.shape[-1] for x in given.values() if isinstance(x, Tensor) and x.ndim > 1)
         expected = np.where(empty, _declared(policy, columns), values)
-        return worst_of(compare(values, expected, 0.5, subject.format), seen)
+        return worst_of(compare(values, expected, 0.5, subject.format), measurement)
 
     return measure
 
@@ -133,19 +133,19 @@ def _of_gradient(model: Model, masks: list[str], name: str) -> Any:
         inputs = tuple(given.values())
         arguments = inputs[:-1]
         actual = subject.gradient(arguments, given[COTANGENT], of=position)
-        seen = measured(of, larger_bound, actual, inputs, subject.format)
-        if seen.broken or subject.declares[CONVENTION] not in _CONSTANT or actual.shape != seen.actual.shape:
-            return seen
+        whole = measured(of, larger_bound, actual, inputs, subject.format)
+        if whole.broken or subject.declares[CONVENTION] not in _CONSTANT or actual.shape != whole.actual.shape:
+            return whole
         empty = _left_open(model.value, arguments, [given[one] for one in masks])
         rows = empty.reshape(len(empty), -1).any(-1).reshape((-1,) + (1,) * (actual.ndim - 1))
         values = to_array(actual)
-        return worst_of(compare(values, np.where(rows, 0.0, values), 0.0, subject.format), seen)
+        return worst_of(compare(values, np.where(rows, 0.0, values), 0.0, subject.format), whole)
 
     return measure
 
 
-def _left_open(of: Quantity, given: tuple[Any, ...], masks: list[Tensor]) -> Array:
+def _left_open(of: Quantity, inputs: tuple[Any, ...], masks: list[Tensor]) -> Array:
     """Return where a row is fully masked and the formula is undefined."""
-    exact = of.oracle(*given).hi
+    exact = of.oracle(*inputs).hi
     nothing = np.logical_and.reduce([~keep.numpy().any(-1) for keep in masks])
     return np.asarray(np.isnan(exact) & nothing.reshape((-1,) + (1,) * (exact.ndim - 1)))

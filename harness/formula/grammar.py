@@ -390,10 +390,10 @@ class _Reader:
             condition, yes, no = inspect.signature(function).bind(*arguments, **by_name).arguments.values()
             self._note_inputs(condition)
             return self._select(condition, self._number(yes), self._number(no))
-        given = [self._number(argument) for argument in arguments]
-        if (word in _ALONG_ROWS or (word in {"max", "min"} and len(given) == 1)) and given[0].extent != ENTRY:
+        numbers = [self._number(argument) for argument in arguments]
+        if (word in _ALONG_ROWS or (word in {"max", "min"} and len(numbers) == 1)) and numbers[0].extent != ENTRY:
             self._refuse(f"`{word}` takes a row, and its argument is one number", tree)
-        return function(*given, **{name: self._number(value) for name, value in by_name.items()})
+        return function(*numbers, **{name: self._number(value) for name, value in by_name.items()})
 
     def _power(self, base: Node, tree: ast.expr) -> Node:
         exponent = self._number(tree)
@@ -407,14 +407,14 @@ class _Reader:
 
     def _refuse(self, rule: str, tree: ast.AST, remedy: str | None = None) -> NoReturn:
         at = getattr(tree, "col_offset", 0)
-        said = ast.get_source_segment(self.text, tree) if isinstance(tree, (ast.expr, ast.stmt)) else None
+        source = ast.get_source_segment(self.text, tree) if isinstance(tree, (ast.expr, ast.stmt)) else None
         problem = f"cannot read the formula at {_place(self.text, at)}"
-        raise UsageError(problem, rule=rule, value=f"`{said or self.text[at:]}`", remedy=remedy)
+        raise UsageError(problem, rule=rule, value=f"`{source or self.text[at:]}`", remedy=remedy)
 
     def _misspelt(self, tree: ast.expr, remedy: str) -> NoReturn:
         """Refuse a word that formulas replace by another."""
-        said = ast.get_source_segment(self.text, tree) or self.text
-        raise UsageError(f"cannot read `{said}`", place=_place(self.text, tree.col_offset), remedy=remedy)
+        source = ast.get_source_segment(self.text, tree) or self.text
+        raise UsageError(f"cannot read `{source}`", place=_place(self.text, tree.col_offset), remedy=remedy)
 
     def _unreadable(self, error: Any) -> UsageError:
         at = max(0, (getattr(error, "offset", None) or 1) - 1)

@@ -155,13 +155,13 @@ def chain(outer: Node, inner: Operand) -> Node:
 
 def order(*roots: Node) -> list[Node]:
     """Return all nodes on which the roots depend, each after its arguments."""
-    seen: dict[Node, None] = {}
+    visited: dict[Node, None] = {}
     stack: list[tuple[Node, bool]] = [(root, False) for root in reversed(roots)]
     while stack:
         one, ready = stack.pop()
         if ready:
-            seen[one] = None
-        elif one not in seen:
+            visited[one] = None
+        elif one not in visited:
             stack.append((one, True))
-            stack += [(argument, False) for argument in one.arguments if argument not in seen]
-    return list(seen)
+            stack += [(argument, False) for argument in one.arguments if argument not in visited]
+    return list(visited)

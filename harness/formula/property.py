@@ -38,14 +38,14 @@ def remark(model: Model) -> str | None:
     if not found:
         return None
     first = min(found, key=lambda weakness: abs(weakness.at))
-    said = model.formula.spelling
+    spelling = model.formula.spelling
     what = "leaves the range" if first.overflows else "loses all digits"
     itself = f"loses {count(first.lost_bits, 'bit')}" if first.lost_bits > 0 else "loses none"
     # `{case}` is filled in later; a formula contains no braces.
     return (
-        f"`{said.form or said.definition}` {what} as written from {first.name} = {first.at:.6g} in {FORMAT.name}, "
-        f"while the problem itself {itself}: digits that {{case}} loses there are not a defect (state a better "
-        "form with `--form`)"
+        f"`{spelling.form or spelling.definition}` {what} as written from {first.name} = {first.at:.6g} in "
+        f"{FORMAT.name}, while the problem itself {itself}: digits that {{case}} loses there are not a defect (state a "
+        "better form with `--form`)"
     )
 
 
@@ -57,10 +57,10 @@ def _weaknesses(model: Model, name: str) -> list[Weakness]:
 
 def _first(model: Model, name: str, sign: float) -> Weakness | None:
     t = sign * _grid(of_inputs.reach(model.formula, FORMAT))
-    given = _given(model, name, t)
+    values = _given(model, name, t)
     with np.errstate(all="ignore"):
-        value = _first_entry(model.value.oracle(*given).hi)
-        arrays = [x.double().numpy() if x.is_floating_point() else x.numpy() for x in given]
+        value = _first_entry(model.value.oracle(*values).hi)
+        arrays = [x.double().numpy() if x.is_floating_point() else x.numpy() for x in values]
         written, attainable = (
             _first_entry(bound(arrays, FORMAT)) for bound in (model.value.written, model.value.attainable)
         )
@@ -81,15 +81,15 @@ def _grid(far: float) -> Array:
 
 
 def _given(model: Model, name: str, t: Array) -> list[Any]:
-    given = []
+    values = []
     for other in model.names:
         wide = len(model.axes(other)) > 1
         x = np.ones((len(t), 3 if wide else 1))
         if other == name:
             x[:, 0] = t
         ready = of_inputs.admitted(x, model.formula.domains[other], FORMAT)
-        given.append(ready if wide else ready[:, 0])
-    return given
+        values.append(ready if wide else ready[:, 0])
+    return values
 
 
 def _first_entry(x: Array) -> Array:

@@ -4,11 +4,10 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from harness.gate.arm import ArmError, CaseSource
+from harness.gate.arm import BASE, CANDIDATE, NULL, ArmError, CaseSource
 from harness.gate.evidence import Evidence
 from harness.gate.finding import comparisons, margins_of, matched, on_time, timed
 from harness.gate.machine import alone
-from harness.gate.pair import BASE, CANDIDATE, NULL
 from harness.gate.policy import Policy, read_policy
 from harness.gate.tree import Trees, trees
 from harness.gate.trial import Trial, TrialSettings

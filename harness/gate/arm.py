@@ -7,15 +7,20 @@ wait. If a fork is unsafe, arms are spawned instead.
 import gc
 import multiprocessing
 import os
+import random
 import statistics
 import sys
 import sysconfig
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
+
+from harness.gate.schedule import SlicePlan
+from harness.timing.interleaving import one_turn
 
 
 @dataclass(frozen=True)
@@ -262,7 +267,89 @@ def _round(timed: Callable[[], Any], iterations: int) -> float:
     calls: Sequence[None] = [None] * iterations
     start = time.perf_counter()
     for _ in calls:
-        held = timed()
+        result = timed()
     end = time.perf_counter()
-    del held
+    del result
     return end - start
+
+
+BASE, CANDIDATE, NULL, CONTROL = "base", "candidate", "null", "control"
+"""The arms. The control is the second base, when it does a tenth more calls."""
+
+AnswerT = TypeVar("AnswerT")
+
+
+class Couple:
+    """Processes that are alive together; see :func:`couple`.
+
+    Parameters
+    ----------
+    arms
+        The processes, by name of the arm.
+    draw
+        Generator for the order of measurements.
+    """
+
+    def __init__(self, arms: Mapping[str, ArmProcess], draw: random.Random) -> None:
+        self._arms = arms
+        self._draw = draw
+
+    def cases(self, arm: str) -> dict[str, str]:
+        """Names of the cases of an arm's tree that are timed, each with its contract."""
+        return self._of(arm, ArmProcess.cases)
+
+    def warm_s(self, case: str) -> float:
+        """Seconds of a warm call in the base."""
+        seconds: float = self._of(BASE, lambda arm: arm.prepare(case))
+        return seconds
+
+    def prepare(self, case: str) -> None:
+        """Make a case ready in all arms.
+
+        Raises
+        ------
+        ArmError
+            If an arm cannot; the message names it first.
+        """
+        one_turn(self._arms, lambda name: self._of(name, lambda arm: arm.prepare(case)), self._draw)
+
+    def turn(self, case: str, plan: SlicePlan) -> dict[str, SliceTimes]:
+        """Measure one slice of a case in every arm, in random order.
+
+        Raises
+        ------
+        ArmError
+            If it cannot be timed in an arm; the message names the arm first.
+        """
+        return self._measured(case, plan, dict.fromkeys(self._arms, plan.iterations))
+
+    def control(self, case: str, plan: SlicePlan) -> dict[str, SliceTimes]:
+        """Measure one slice of a case in the base, and one in the second base with a tenth more calls a round."""
+        measured = self._measured(case, plan, {BASE: plan.iterations, NULL: plan.more})
+        return {BASE: measured[BASE], CONTROL: measured[NULL]}
+
+    def _measured(self, case: str, plan: SlicePlan, iterations: Mapping[str, int]) -> dict[str, SliceTimes]:
+        def measured(name: str) -> SliceTimes:
+            times: SliceTimes = self._of(name, lambda arm: arm.slice(case, plan.rounds, iterations[name]))
+            return times
+
+        return one_turn(iterations, measured, self._draw)
+
+    def _of(self, name: str, ask: Callable[..., AnswerT]) -> AnswerT:
+        try:
+            return ask(self._arms[name])
+        except ArmError as error:
+            raise ArmError(f"in the {name}, {error}") from error
+
+
+@contextmanager
+def couple(sources: Mapping[str, CaseSource], draw: random.Random) -> Iterator[Couple]:
+    """Begin one process for each source, in random order, and end them at the end."""
+    arms: dict[str, ArmProcess] = {}
+    try:
+        for name in draw.sample(list(sources), len(sources)):
+            arms[name] = ArmProcess(sources[name])
+        yield Couple(arms, draw)
+    finally:
+        for arm in arms.values():
+            arm.end()

@@ -73,7 +73,7 @@ class Baseline(NamedTuple):
     @property
     def origins(self) -> tuple[Origin, ...]:
         """The kinds of machine with results, in order."""
-        present = {origin for several in self.cases.values() for seen in several for origin in seen.origins}
+        present = {origin for several in self.cases.values() for snapshot in several for origin in snapshot.origins}
         return tuple(origin for origin in self.known if origin in present)
 
     def held(self, origin: Origin) -> dict[Key, Held]:
@@ -83,7 +83,7 @@ class Baseline(NamedTuple):
     def without_counts(self, cases: Collection[str]) -> "Baseline":
         """Return the baseline without the counts of some cases, by their names there: they cannot be compared."""
         known = {
-            key: tuple(seen._replace(snapshot=seen.snapshot.model_copy(update={"counts": {}})) for seen in several)
+            key: tuple(entry._replace(snapshot=entry.snapshot.model_copy(update={"counts": {}})) for entry in several)
             if key[0] in cases
             else several
             for key, several in self.cases.items()
@@ -104,25 +104,25 @@ class Baseline(NamedTuple):
 
 
 def _held(several: Sequence[Seen], origin: Origin) -> Held:
-    here = next((seen for seen in several if origin in seen.origins), None)
+    here = next((entry for entry in several if origin in entry.origins), None)
     if here is not None:
         return Held(here.snapshot, figures=True, same_draws=True)
-    alike = [seen for seen in several if any(one.hypothesis == origin.hypothesis for one in seen.origins)]
+    alike = [entry for entry in several if any(one.hypothesis == origin.hypothesis for one in entry.origins)]
     return Held((alike or several)[0].snapshot, figures=False, same_draws=bool(alike))
 
 
 def _updated(before: Sequence[Seen], now: Snapshot, origin: Origin) -> tuple[Seen, ...]:
     others: list[Seen] = []
     joined = frozenset({origin})
-    for seen in before:
-        same = _text(seen.snapshot) == _text(now)
-        if origin in seen.origins and not same and not _is_added_to(seen.snapshot, now):
+    for entry in before:
+        same = _text(entry.snapshot) == _text(now)
+        if origin in entry.origins and not same and not _is_added_to(entry.snapshot, now):
             return (Seen(now, frozenset({origin})),)
-        left = frozenset(other for other in seen.origins if other != origin and not origin.supersedes(other))
+        left = frozenset(other for other in entry.origins if other != origin and not origin.supersedes(other))
         if same:
             joined |= left
         elif left:
-            others.append(Seen(seen.snapshot, left))
+            others.append(Seen(entry.snapshot, left))
     return (*others, Seen(now, joined))
 
 
@@ -150,7 +150,7 @@ def write_baseline(file: Path, baseline: Baseline) -> None:
     """Write a baseline."""
     origins, lines = baseline.origins, []
     for key in sorted(baseline.cases):
-        own = [Line(**dict(seen.snapshot), on=_places(seen.origins, origins)) for seen in baseline.cases[key]]
+        own = [Line(**dict(entry.snapshot), on=_places(entry.origins, origins)) for entry in baseline.cases[key]]
         lines += [line.model_dump_json(exclude_defaults=True) for line in sorted(own, key=lambda line: line.on)]
     head = BaselineHeader(lines=len(lines), origins=origins).model_dump_json()
     write_atomically(file, b"".join(sealed(line, BEFORE)[0] for line in (head, *lines)), synced=True)

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from harness.gate.analysis import ArmPair, sharper
-from harness.gate.pair import BASE, CONTROL, FEWER, MORE, NULL
+from harness.gate.arm import BASE, CONTROL, NULL
+from harness.gate.schedule import FEWER, MORE
 from harness.record import Slices
 
 

@@ -5,9 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.gate.analysis import BLOCK, Margins, State, is_slower, is_void, seems_slower, state, visible
+from harness.gate.arm import CANDIDATE, CONTROL, NULL
 from harness.gate.evidence import Evidence
-from harness.gate.pair import CANDIDATE, CONTROL, FEWER, MORE, NULL
 from harness.gate.policy import TABLE, Policy
+from harness.gate.schedule import FEWER, MORE
 from harness.record import Comparison, Estimate, Gate, GateFinding, Outcome, bounded_ratio, standard_error
 
 PASSED, REGRESSED, NO_VERDICT, INCONCLUSIVE = 0, 1, 2, 3
@@ -108,8 +109,8 @@ def comparisons(evidence: Evidence, policy: Policy) -> list[Comparison]:
         void = state(nulls, nulls, margins) is State.VOID
         rows.append(_comparison(case, NULL, nulls, Outcome.NO_VERDICT if void else Outcome.UNCHANGED, margins))
         if controls := evidence.log_ratios(case, CONTROL):
-            seen = Outcome.REGRESSED if is_slower(controls, margins.margin) else Outcome.INCONCLUSIVE
-            rows.append(_comparison(case, CONTROL, controls, seen, margins))
+            outcome_ = Outcome.REGRESSED if is_slower(controls, margins.margin) else Outcome.INCONCLUSIVE
+            rows.append(_comparison(case, CONTROL, controls, outcome_, margins))
     return rows
 
 

@@ -67,12 +67,12 @@ def alone(patience_s: float = PATIENCE_S) -> Iterator[None]:
     # In the machine's own folder for temporary files: the lock is the machine's, and not a checkout's.
     lock = FileLock(Path(tempfile.gettempdir(), f"harness-measurement-{os.getuid()}.lock"), timeout=patience_s)
     try:
-        held = lock.acquire(poll_interval=0.5)
+        acquired = lock.acquire(poll_interval=0.5)
     except Timeout as error:
         raise UsageError(
             "another measurement is already running",
             place=lock.lock_file,
             remedy="wait for it to finish",
         ) from error
-    with held:
+    with acquired:
         yield

@@ -19,22 +19,22 @@ UPDATE = "`harness gate --update` accepts it"
 
 def compare(before: Baseline, now: Summary, policy: Policy) -> list[GateFinding]:
     """Return a finding on each difference, and a finding with the number of comparisons."""
-    held = before.held(now.origin)
-    both = {key: here for key in held if (here := now.cases.get(_key_now(key, policy))) is not None}
-    findings = list(_cases(held, now, policy))
+    known = before.held(now.origin)
+    both = {key: here for key in known if (here := now.cases.get(_key_now(key, policy))) is not None}
+    findings = list(_cases(known, now, policy))
     for key, here in both.items():
-        old, figures, same_draws = held[key]
+        old, figures, same_draws = known[key]
         findings += _laws(old, here, policy, figures=figures, same_draws=same_draws)
         findings += _points(old, here, figures=figures, surveyed=now.surveyed)
         findings += _counts(old, here) if figures else []
-    findings += loosened([(held[key], here) for key, here in both.items()])
-    findings += _remote(before, [key for key in both if not held[key].figures], len(both), now)
-    if points := sum(len(case.snapshot.breaking_points()) for case in held.values() if not now.surveyed):
+    findings += loosened([(known[key], here) for key, here in both.items()])
+    findings += _remote(before, [key for key in both if not known[key].figures], len(both), now)
+    if points := sum(len(case.snapshot.breaking_points()) for case in known.values() if not now.surveyed):
         sentence = f"{count(points, 'breaking point')} not compared, because the run has no survey."
         findings.append(_finding("", "", Outcome.NO_VERDICT, sentence))
     if not now.cases:
         findings.append(_finding("", "", Outcome.NO_VERDICT, "Nothing was compared: the run contains no verdicts."))
-    return [*findings, *_census([held[key] for key in both])]
+    return [*findings, *_census([known[key] for key in both])]
 
 
 def _key_now(key: Key, policy: Policy) -> Key:
@@ -64,7 +64,7 @@ def _remote(before: Baseline, unknown: Sequence[Key], compared: int, now: Summar
     if len(unknown) < compared:
         what += f" of {count(len(unknown), 'case')}"
     origins = "; ".join(
-        sorted({str(origin) for key in unknown for seen in before.cases[key] for origin in seen.origins})
+        sorted({str(origin) for key in unknown for entry in before.cases[key] for origin in entry.origins})
     )
     sentence = (
         f"{what} are not compared: the baseline has them from {origins}, this run from {now.origin}; "
@@ -91,10 +91,10 @@ def _census(both: Sequence[Held]) -> Iterator[GateFinding]:
 # Cases
 
 
-def _cases(held: Mapping[Key, Held], now: Summary, policy: Policy) -> Iterator[GateFinding]:
-    was = {_key_now(key, policy) for key in held}
+def _cases(known: Mapping[Key, Held], now: Summary, policy: Policy) -> Iterator[GateFinding]:
+    was = {_key_now(key, policy) for key in known}
     new = [key for key in now.cases if key not in was]
-    for key, (old, *_) in held.items():
+    for key, (old, *_) in known.items():
         if _key_now(key, policy) not in now.cases:
             yield _gone(old, [now.cases[key] for key in new], policy)
     for case, device in new:

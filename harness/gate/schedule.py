@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from harness.gate.analysis import BLOCK
-from harness.gate.pair import SlicePlan
+from harness.timing.clock import ROUND_S
 
 ARMS = 3
 """Base, candidate, and a second base."""
@@ -12,8 +12,55 @@ ARMS = 3
 FEWEST_SLICES, MOST_SLICES = 3, 40
 """Minimum and maximum number of slices per arm and couple."""
 
+SLICE_S, FEWEST_ROUNDS = 0.01, 5
+"""Minimum duration and number of rounds of a slice."""
+
+FEWER, MORE = 10, 11
+"""Numbers of calls of the base and the positive control, which does a tenth more work."""
+
 RESERVE = 0.8
 """Planned share of the budget for two blocks of pairs; the rest is a reserve for delays."""
+
+
+@dataclass(frozen=True)
+class SlicePlan:
+    """Plan of the measurement of a case in every couple.
+
+    Parameters
+    ----------
+    rounds
+        Rounds a slice.
+    iterations
+        Calls a round.
+    """
+
+    rounds: int
+    iterations: int
+
+    @classmethod
+    def of(cls, warm_s: float) -> "SlicePlan":
+        """Plan for a case, given the seconds of a warm call."""
+        iterations = max(1, round(ROUND_S / warm_s))
+        return cls(max(FEWEST_ROUNDS, round(SLICE_S / (iterations * warm_s))), iterations)
+
+    @classmethod
+    def of_control(cls, warm_s: float) -> "SlicePlan":
+        """Plan for a case to which a tenth is added: rounds as short as that allows.
+
+        It has another number of calls than the case's own slices, which distinguishes them.
+        """
+        tens = max(1, round(ROUND_S / (FEWER * warm_s)))
+        iterations = FEWER * (tens + 1 if FEWER * tens == cls.of(warm_s).iterations else tens)
+        return cls(max(FEWEST_ROUNDS, round(SLICE_S / (iterations * warm_s))), iterations)
+
+    @property
+    def more(self) -> int:
+        """Calls a round with a tenth added."""
+        return self.iterations // FEWER * MORE
+
+    def duration_s(self, warm_s: float) -> float:
+        """Seconds of a slice, about."""
+        return (self.rounds * self.iterations + 1) * warm_s
 
 
 @dataclass(frozen=True)

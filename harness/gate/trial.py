@@ -9,11 +9,22 @@ from dataclasses import dataclass, replace
 
 from harness.data.images import short_epoch
 from harness.gate.analysis import BLOCK, Margins, State, is_slower, state
-from harness.gate.arm import ArmError, ArmProcess, CaseSource, SliceTimes, warm_parent
+from harness.gate.arm import (
+    BASE,
+    CANDIDATE,
+    CONTROL,
+    NULL,
+    ArmError,
+    ArmProcess,
+    CaseSource,
+    Couple,
+    SliceTimes,
+    couple,
+    warm_parent,
+)
 from harness.gate.evidence import Evidence
 from harness.gate.machine import Condition, condition
-from harness.gate.pair import BASE, CANDIDATE, CONTROL, NULL, Couple, SlicePlan, couple
-from harness.gate.schedule import FEWEST_SLICES, RESERVE, Cost, Schedule, scheduled
+from harness.gate.schedule import FEWEST_SLICES, RESERVE, Cost, Schedule, SlicePlan, scheduled
 from harness.record import Slices
 
 Live = Callable[[Mapping[str, CaseSource], random.Random], AbstractContextManager[Couple]]
@@ -180,10 +191,10 @@ class Trial:
             self._give_up(cases)
             return
         self._progress("measuring how long calls take")
-        began = self._clock()
+        start = self._clock()
         with self._live({BASE: self._sources[BASE]}, self._draw) as alone:
             alone.cases(BASE)
-            begin_s = self._clock() - began
+            begin_s = self._clock() - start
             for case in cases:
                 before = self._clock()
                 # One case is always measured, to suggest a sufficient budget.
@@ -230,7 +241,7 @@ class Trial:
         Another program on the machine slows everything down for tenths of a second, or for seconds. It would affect
         only one arm if the slices of each arm followed each other.
         """
-        before, began = condition(), self._clock()
+        before, start = condition(), self._clock()
         sought = self._sought()
         taken: dict[tuple[str, SlicePlan, bool], list[dict[str, SliceTimes]]] = defaultdict(list)
         # Results are examined at the end of a block, so the remaining budget is for all pairs until then. In the
@@ -256,10 +267,10 @@ class Trial:
                     if self.left_s > 0:
                         self._try(turn, case)
                 # The machine has become busy: fewer slices, so that all pairs have their share of the budget.
-                if taken_slices >= FEWEST_SLICES and self._clock() - began >= share_s:
+                if taken_slices >= FEWEST_SLICES and self._clock() - start >= share_s:
                     break
             measured_s = self._clock() - ready
-        begin_s = self._clock() - began - measured_s
+        begin_s = self._clock() - start - measured_s
         self._schedule = self._schedule.at_pace_of(cases, taken_slices, begin_s, measured_s)
         for (case, plan, _), turns in taken.items():
             if len(turns) >= FEWEST_SLICES and case not in self.evidence.failures:

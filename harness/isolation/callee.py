@@ -34,9 +34,9 @@ from .wire import filled, receive, send
 _PR_SET_PDEATHSIG = 1
 
 
-def main(given: socket.socket) -> None:
+def main(line: socket.socket) -> None:
     """Load the target from the first message, describe it, and serve requests."""
-    serve(given, Server)
+    serve(line, Server)
 
 
 def serve(given: socket.socket, server: type[Server]) -> None:

@@ -65,9 +65,9 @@ def checksums(values: Sequence[Any]) -> list[int]:
         return [int(one) % _MODULUS for one in _tolist(sums)]
 
 
-def _checksum_of_tensor(given: Tensor) -> int:
+def _checksum_of_tensor(tensor: Tensor) -> int:
     with _plainly():
-        x = given if type(given) is Tensor else _as_subclass(given, Tensor)
+        x = tensor if type(tensor) is Tensor else _as_subclass(tensor, Tensor)
         if x.layout is not torch.strided or x.is_nested or x.is_quantized or x.device.type == "meta" or not x.numel():
             return 0
         return int(_item(_sum(_words(_reshape(_contiguous(_detach(x)), (1, -1))), dtype=torch.int64))) % _MODULUS
@@ -143,8 +143,8 @@ class Packed:
         self.tensors.append(entry)
         return len(self.tensors) - 1
 
-    def _tensor(self, given: Tensor) -> Any:
-        x = given if type(given) is Tensor else Tensor.as_subclass(given, Tensor)
+    def _tensor(self, tensor: Tensor) -> Any:
+        x = tensor if type(tensor) is Tensor else Tensor.as_subclass(tensor, Tensor)
         name = str(x.dtype).removeprefix("torch.")
         if x.layout is not torch.strided or x.is_nested or x.is_quantized:
             return {"o": "a tensor that is sparse, nested or quantized"}

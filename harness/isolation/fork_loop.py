@@ -63,11 +63,11 @@ def serve(descriptor: int, modules: tuple[str, ...] = ()) -> str:
             os.waitpid(ended.pop(status), 0)
             os.close(status)
         if line in ready:
-            asked, given, *_ = socket.recv_fds(line, 1, 5)
-            if len(given) < 4:
+            asked, descriptors, *_ = socket.recv_fds(line, 1, 5)
+            if len(descriptors) < 4:
                 break
-            *streams, status = given[:4]
-            own = given[4:]
+            *streams, status = descriptors[:4]
+            own = descriptors[4:]
             pid = os.fork()
             if not pid:
                 line.detach()
@@ -140,11 +140,11 @@ def _waiting(own: int) -> str:
     os.dup2(own, 3)
     os.closerange(4, _MANY)
     line = socket.socket(fileno=3)
-    header, given, *_ = socket.recv_fds(line, 8, 2)
-    if len(given) < 2:
+    header, descriptors, *_ = socket.recv_fds(line, 8, 2)
+    if len(descriptors) < 2:
         os._exit(0)
     message = json.loads(_read(line.fileno(), int.from_bytes(header, "little")))
-    for own_stream, stream in zip((0, 1, 2), (given[0], given[1], given[1]), strict=True):
+    for own_stream, stream in zip((0, 1, 2), (descriptors[0], descriptors[1], descriptors[1]), strict=True):
         os.dup2(stream, own_stream)
     line.detach()
     os.closerange(3, _MANY)

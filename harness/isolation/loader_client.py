@@ -47,12 +47,18 @@ class RemoteReader:
         self.source = Promise(name, is_factory, is_one_object, _keywords(names))
 
     def exercised(
-        self, exercise: Exercise, ask: Request, *given: Any, limit_s: float, hurried: bool = False, placed: bool = True
+        self,
+        exercise: Exercise,
+        ask: Request,
+        *arguments: Any,
+        limit_s: float,
+        hurried: bool = False,
+        placed: bool = True,
     ) -> Exercised:
         """Have it done there: see :meth:`harness.loading.reader.Reader.exercised`."""
         options = {"limit_s": limit_s, "hurried": hurried, "placed": placed}
         name = exercise.__name__
-        question = {"ask": "exercise", "exercise": name, "asked": asdict(ask), "given": list(given)}
+        question = {"ask": "exercise", "exercise": name, "asked": asdict(ask), "given": list(arguments)}
         answer = _answer(self._child, {**question, "options": options, "case": self._case, "name": self.source.name})
         value = _read(transfer.FORMS[name], answer.get("value"))
         left = _read(transfer.count, answer.get("left"))

@@ -60,8 +60,8 @@ class LoaderServer(Server):
 
     def special(self, value: Any) -> Any:
         """Encode read samples for the wire."""
-        said = spelled(value)
-        return super().special(value) if said is None else said
+        text = spelled(value)
+        return super().special(value) if text is None else text
 
 
 def _raised(error: BaseException) -> dict[str, Any]:

@@ -120,8 +120,8 @@ class _Calling:
 
     def ask(self, tensors: Sequence[Tensor]) -> list[Tensor]:
         """Ask, and return the tensors of the answers."""
-        given = iter(tensors)
-        calls = [[_requiring(next(given), x) if isinstance(x, Tensor) else x for x in call] for call in self.calls]
+        remaining = iter(tensors)
+        calls = [[_requiring(next(remaining), x) if isinstance(x, Tensor) else x for x in call] for call in self.calls]
         options = {"options": self.options} if self.options else {}
         answers = self.each("call", [{"inputs": call, **options} for call in calls])
         self.arrays = any(answer.get("arrays") is True for answer in answers)
@@ -227,8 +227,8 @@ class _Backward(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *directions: Tensor) -> Any:
         """Ask for the second derivative."""
-        given = iter(directions)
-        kept = [[g for flag, g in [(flag, next(given)) for flag in flags] if flag] for flags in ctx.wanted]
+        remaining = iter(directions)
+        kept = [[g for flag, g in [(flag, next(remaining)) for flag in flags] if flag] for flags in ctx.wanted]
         parts = [{"handle": handle, "cotangents": of_call} for handle, of_call in zip(ctx.handles, kept, strict=True)]
         with torch.enable_grad():
             answers = ctx.calling.each("twice", [part for part in parts if part["handle"] is not None])

@@ -200,32 +200,32 @@ class _Reading:
             if isinstance(value, list):
                 raise WireError
             return value
-        ((kind, held),) = value.items()
+        ((kind, content),) = value.items()
         match kind:
             case "T":
-                tensor = self._tensors[_whole([held])[0]]
+                tensor = self._tensors[_whole([content])[0]]
                 if isinstance(tensor, list):
                     raise WireError
                 return tensor
             case "f":
-                return float(held)
+                return float(content)
             case "l" | "t":
-                parts = [self.value(part, depth + 1) for part in held]
+                parts = [self.value(part, depth + 1) for part in content]
                 return parts if kind == "l" else tuple(parts)
             case "L" | "U":
-                length, column = held
+                length, column = content
                 parts = self._column(column, _whole([length])[0], depth + 1)
                 return parts if kind == "L" else tuple(parts)
             case "m":
-                return {str(key): self.value(part, depth + 1) for key, part in held}
+                return {str(key): self.value(part, depth + 1) for key, part in content}
             case "k":
-                return _KINDS[held]
+                return _KINDS[content]
             case "v":
-                return torch.device(held)
+                return torch.device(content)
             case "o":
-                return Unsupported(str(held))
+                return Unsupported(str(content))
             case "x":
-                return self._special(self.value(held, depth + 1))
+                return self._special(self.value(content, depth + 1))
         raise WireError
 
     def _column(self, column: Any, length: int, depth: int) -> list[Any]:
@@ -234,22 +234,22 @@ class _Reading:
         if depth > 2 * DEEPEST or self._parts > _MOST_PARTS:
             raise WireError
         values: Any
-        ((kind, held),) = column.items()
+        ((kind, content),) = column.items()
         match kind:
             case "R":
-                values = self._tensors[_whole([held])[0]]
+                values = self._tensors[_whole([content])[0]]
             case "E":
-                if isinstance(held, dict):
+                if isinstance(content, dict):
                     raise WireError
-                values = [held] * length
+                values = [content] * length
             case "P":
-                values = [self.value(part, depth) for part in held]
+                values = [self.value(part, depth) for part in content]
             case "m":
-                columns = [self._column(part, length, depth + 1) for _, part in held]
-                keys = [str(key) for key, _ in held]
+                columns = [self._column(part, length, depth + 1) for _, part in content]
+                keys = [str(key) for key, _ in content]
                 values = [dict(zip(keys, row, strict=True)) for row in _across(columns, length)]
             case "l" | "t":
-                columns = [self._column(part, length, depth + 1) for part in held]
+                columns = [self._column(part, length, depth + 1) for part in content]
                 values = [list(row) if kind == "l" else row for row in _across(columns, length)]
             case _:
                 raise WireError

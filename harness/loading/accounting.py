@@ -189,8 +189,8 @@ def _allocated() -> int | None:
     except (OSError, AttributeError):
         return None
     request.restype = _Allocated
-    said = request()
-    return int(said.uordblks) + int(said.hblkhd)
+    reply = request()
+    return int(reply.uordblks) + int(reply.hblkhd)
 
 
 def _private(process: psutil.Process) -> int:

@@ -107,17 +107,17 @@ class BudgetLoop:
 
     def run(self, seconds: float, *, fewest: int) -> None:
         """Continue training for some seconds, and for a minimum number of batches."""
-        began = time.perf_counter()
+        start = time.perf_counter()
         for count in itertools.count(1):
             asked = time.perf_counter()
             batch = self._next()
-            given = time.perf_counter()
+            received = time.perf_counter()
             self.last = batch  # discards the previous batch, as a `for` loop does
             arrived = time.perf_counter()
             self._step(batch)
             stepped = time.perf_counter()
-            self.turns.append(Turn(asked, given, arrived, stepped))
-            if stepped - began >= seconds and count >= fewest:
+            self.turns.append(Turn(asked, received, arrived, stepped))
+            if stepped - start >= seconds and count >= fewest:
                 return
 
     def forget(self) -> None:
@@ -133,7 +133,7 @@ class BudgetLoop:
             self.sampler.begin()
         try:
             for fresh in itertools.count():
-                began = time.perf_counter()
+                start = time.perf_counter()
                 if self._batches is not None:
                     try:
                         return next(self._batches)
@@ -142,7 +142,7 @@ class BudgetLoop:
                             raise RuntimeError("the loader delivers no samples") from None
                 self._batches = None  # ends workers that are not persistent
                 self._batches = iter(self._loader)
-                self.epochs.append(Span(EPOCH, began, time.perf_counter()))
+                self.epochs.append(Span(EPOCH, start, time.perf_counter()))
         finally:
             if self.sampler is not None:
                 self.sampler.end()

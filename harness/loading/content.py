@@ -228,7 +228,7 @@ def _padding(several: Sequence[Sequence[Sample]]) -> dict[str, float]:
             if isinstance(leaf, Tensor) and leaf.ndim:
                 shapes.setdefault(path, set()).add(tuple(leaf.shape))
     found: dict[str, float] = {}
-    for path in (path for path, seen in shapes.items() if len(seen) > 1):
+    for path in (path for path, sizes in shapes.items() if len(sizes) > 1):
         columns = [[leaf for sample in samples if isinstance(leaf := sample.get(path), Tensor)] for samples in several]
         if (padding := _best_padding(columns)) is not None:
             found[path] = padding

@@ -30,7 +30,7 @@ class Exercising(Protocol):
         self,
         exercise: Exercise,
         request: Request,
-        *given: Any,
+        *arguments: Any,
         limit_s: float,
         hurried: bool = False,
         placed: bool = True,
@@ -125,7 +125,7 @@ class Deliveries:
         self,
         exercise: Exercise,
         request: Request,
-        *given: Any,
+        *arguments: Any,
         limit_s: float = EPOCH_S + HUNG_S,
         placed: bool = True,
         kept: bool = True,
@@ -143,7 +143,7 @@ class Deliveries:
             raise LoadingError(known)
         try:
             value, left = self._reader.exercised(
-                exercise, request, *given, limit_s=limit_s, hurried=bool(self.left), placed=placed
+                exercise, request, *arguments, limit_s=limit_s, hurried=bool(self.left), placed=placed
             )
         except LoadingError as error:
             if kept:
@@ -195,8 +195,8 @@ class Deliveries:
         samples = self._of_the_data_set
         if samples is None or not self.facts.wrapped or self.is_random:
             return samples
-        given, came = digests(samples, self.epochs(self.request())[0].samples)
-        known = set(given)
+        expected, came = digests(samples, self.epochs(self.request())[0].samples)
+        known = set(expected)
         return samples if 2 * sum(mark in known for mark in came) > len(came) else None
 
     @cached_property

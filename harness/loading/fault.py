@@ -221,8 +221,8 @@ def _death(error: Exception) -> Exception:
     try:
         until = time.monotonic() + _DEATH_S
         while isinstance(error, OSError | EOFError) and time.monotonic() < until:
-            if (said := _said_of_workers(wait_s=0.01)) is not None:
-                return said
+            if (text := _said_of_workers(wait_s=0.01)) is not None:
+                return text
     except RuntimeError as heard:  # the worker ends between two looks, and torch's handler raises at once
         return heard
     return error
@@ -313,11 +313,11 @@ _HUNG_REMEDY = "set a time limit for each wait of the data set; locks and thread
 
 def hung(limit_s: float) -> LoadingFault:
     """Return the fault of a timeout; scarce shared memory may have lost a batch silently."""
-    said, left = f"loading hangs: no batch arrived within {limit_s:g} s", shared_memory_left()
+    text, left = f"loading hangs: no batch arrived within {limit_s:g} s", shared_memory_left()
     if left is not None and left < _SCARCE:
-        scarce = f"{said}, and only {left / 2**20:.3g} MB of shared memory are left"
+        scarce = f"{text}, and only {left / 2**20:.3g} MB of shared memory are left"
         return LoadingFault(FaultKind.SHARED_MEMORY, scarce, _SHARED_MEMORY_REMEDY)
-    return LoadingFault(FaultKind.HUNG, said, _HUNG_REMEDY)
+    return LoadingFault(FaultKind.HUNG, text, _HUNG_REMEDY)
 
 
 _SCARCE = 2**23

@@ -27,10 +27,10 @@ _OWN = "its data set."
 _KINDS = (np.random.Generator, np.random.RandomState, random.Random, torch.Generator)
 
 
-def _within(thing: Any, name: str, seen: set[int], deep: int) -> Iterator[tuple[str, Any]]:
-    if id(thing) in seen or len(seen) > _MANY:
+def _within(thing: Any, name: str, visited: set[int], deep: int) -> Iterator[tuple[str, Any]]:
+    if id(thing) in visited or len(visited) > _MANY:
         return
-    seen.add(id(thing))
+    visited.add(id(thing))
     if isinstance(thing, _KINDS):
         own = name.startswith(_OWN)
         yield f"`{name.removeprefix(_OWN)}` of its data set" if own else f"`{name}`", thing
@@ -38,7 +38,7 @@ def _within(thing: Any, name: str, seen: set[int], deep: int) -> Iterator[tuple[
     if deep == 0 or isinstance(thing, str | bytes | int | float | torch.Tensor | np.ndarray | type):
         return
     for called, value in _parts(thing, name):
-        yield from _within(value, called, seen, deep - 1)
+        yield from _within(value, called, visited, deep - 1)
 
 
 def _parts(thing: Any, name: str) -> Iterator[tuple[str, Any]]:

@@ -118,7 +118,7 @@ class Reader:
         self,
         exercise: Exercise,
         request: Request,
-        *given: Any,
+        *arguments: Any,
         limit_s: float,
         hurried: bool = False,
         placed: bool = True,
@@ -138,7 +138,7 @@ class Reader:
                 bounded(limit_s, keeps=self.source.is_one_object, wait_s=wait_s) as ended,
             ):
                 seed_all(SEED)  # a factory with random data makes the same data each time
-                value = exercise(self, request, *given)
+                value = exercise(self, request, *arguments)
         except LoadingError as error:
             gc.collect()  # the next workers would inherit leftovers
             if not placed:
@@ -209,7 +209,7 @@ class Reader:
         epoch, size, parts = Epoch(), 0, 0
         facts = facts_of(loader)
         batches = iter(loader)
-        began = time.perf_counter()  # after the start of the workers
+        start = time.perf_counter()  # after the start of the workers
         for number, came in enumerate(batches):
             batch = came
             if isinstance(came, TaggedBatch):
@@ -223,7 +223,7 @@ class Reader:
                 parts += sum(1 + len(sample) for sample in samples)
             if most is not None and number + 1 >= most:
                 break
-            seconds = time.perf_counter() - began
+            seconds = time.perf_counter() - start
             projected_s = seconds * (facts.samples or 0) / max(len(epoch.samples), 1)
             long = len(epoch.samples) >= FEW and (self.limit_s < EPOCH_S or projected_s > QUICK_S)
             much = size > MOST_BYTES or parts > MOST_PARTS
@@ -232,7 +232,7 @@ class Reader:
                 break
         else:
             epoch.ended = True
-        epoch.seconds = time.perf_counter() - began
+        epoch.seconds = time.perf_counter() - start
         return epoch
 
 
@@ -258,10 +258,10 @@ def uncollated(data_set: Any, loader: Any, fault: LoadingFault) -> LoadingFault:
         except Exception:  # noqa: BLE001 - any error identifies the batch
             kinds = [_shapes(sample) for sample in samples]
             odd = next((i for i, kind in zip(indices, kinds, strict=True) if kinds.count(kind) == 1), indices[0])
-            said = f"at index {odd}: the batch of samples {indices[0]} to {indices[-1]} cannot be collated"
+            text = f"at index {odd}: the batch of samples {indices[0]} to {indices[-1]} cannot be collated"
             if len(set(kinds)) > 1:
-                said += f" because their shapes differ: {kinds[list(indices).index(odd)]} and {kinds[0]}"
-            return replace(fault, sentence=f"{said}; {fault.sentence}", index=int(odd))
+                text += f" because their shapes differ: {kinds[list(indices).index(odd)]} and {kinds[0]}"
+            return replace(fault, sentence=f"{text}; {fault.sentence}", index=int(odd))
     return fault
 
 
@@ -284,22 +284,22 @@ def alone(loader: Any, index: int) -> Sample:
     whole = not at_once and facts_of(loader).whole
     batched = at_once or loader.batch_sampler is None
     if at_once:
-        given = data_set.__getitems__([index])
+        content = data_set.__getitems__([index])
     else:
-        given = data_set[index] if whole or not batched else data_set[[index]]
+        content = data_set[index] if whole or not batched else data_set[[index]]
     try:
-        batch = loader.collate_fn(given if batched else [given])
+        batch = loader.collate_fn(content if batched else [content])
         if not batched and not whole and _has_lists(batch):
             # A list with one tensor may contain samples or parts; with many, it is unambiguous.
-            batch = loader.collate_fn([given] * _MANY)
+            batch = loader.collate_fn([content] * _MANY)
         return next(iter(samples_of(batch, whole=whole)), {"nothing": f"of sample {index}"})
     except Exception:  # noqa: BLE001 - reading an epoch reports the error
         return {"nothing": f"of sample {index}"}
 
 
-def referred(given: Any, count: int) -> list[Sample]:
+def referred(reference: Any, count: int) -> list[Sample]:
     """Return the first samples of a reference, which is a function of the index or a sequence."""
-    return [samples_of(given(i) if callable(given) else given[i], whole=True)[0] for i in range(count)]
+    return [samples_of(reference(i) if callable(reference) else reference[i], whole=True)[0] for i in range(count)]
 
 
 def _has_lists(part: Any) -> bool:
@@ -324,9 +324,9 @@ def is_generator(loader: Any) -> bool:
 
 def until(limit_s: float, call: Callable[[int], Any], places: Sequence[int]) -> Iterator[Any]:
     """Yield the results of a call for each place until the time limit."""
-    began = time.perf_counter()
+    start = time.perf_counter()
     for place in places:
-        if time.perf_counter() - began > limit_s:
+        if time.perf_counter() - start > limit_s:
             return
         yield call(place)
 

@@ -154,13 +154,13 @@ class LoaderReading:
         self.skip(skip)
         sizes = filter(None, self._started())
         samples = read = 0
-        cpu, began = CpuWindow(), time.perf_counter()
-        until = began + (math.inf if seconds is None else seconds)
+        cpu, start = CpuWindow(), time.perf_counter()
+        until = start + (math.inf if seconds is None else seconds)
         for size in sizes:
             samples, read = samples + size, read + 1
             if read == batches or time.perf_counter() >= until:
                 break
-        wall = time.perf_counter() - began
+        wall = time.perf_counter() - start
         return Throughput(samples, read, wall, cpu.close())
 
     def skip(self, batches: int) -> None:
@@ -177,19 +177,19 @@ class LoaderReading:
     def epoch(self) -> Throughput:
         """Read to the end of the epoch: a whole one, where the one before was read to its end or finished."""
         samples = read = 0
-        cpu, began = CpuWindow(), time.perf_counter()
+        cpu, start = CpuWindow(), time.perf_counter()
         for size in iter(partial(next, self._started()), END):
             samples, read = samples + size, read + 1
-        wall = time.perf_counter() - began
+        wall = time.perf_counter() - start
         return Throughput(samples, read, wall, cpu.close())
 
     def close(self) -> float:
         """Discard the loader and its workers, and return the seconds that this takes."""
-        began = time.perf_counter()
+        start = time.perf_counter()
         if self._sizes is not None:
             self._sizes.close()
             self._sizes = None
-        return time.perf_counter() - began
+        return time.perf_counter() - start
 
     def _started(self) -> Generator[int]:
         assert self._sizes is not None, "a reading is started first"

@@ -81,9 +81,9 @@ class Promise:
 
     def spelled(self, request: Request) -> str:
         """Return how the loader is made, in words: what differs from the defaults, workers always."""
-        told = {name: getattr(request, name) for name in KEYWORDS if name in self.names}
+        keywords = {name: getattr(request, name) for name in KEYWORDS if name in self.names}
         usual = Request()
-        words = [f"{name}={value}" for name, value in told.items() if value != getattr(usual, name)]
+        words = [f"{name}={value}" for name, value in keywords.items() if value != getattr(usual, name)]
         return ", ".join(words)
 
 
@@ -148,11 +148,11 @@ def _named(factory: Any, name: str) -> frozenset[str]:
         parameters = inspect.signature(factory).parameters
     except (TypeError, ValueError):
         return frozenset()
-    given = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+    variadic = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
     needed = [
         parameter.name
         for parameter in parameters.values()
-        if parameter.default is parameter.empty and parameter.kind not in given and parameter.name not in KEYWORDS
+        if parameter.default is parameter.empty and parameter.kind not in variadic and parameter.name not in KEYWORDS
     ]
     if needed:
         raise UsageError(
@@ -283,8 +283,8 @@ def facts_of(loader: Any) -> Facts:
         )
     inner = getattr(sampler, "sampler", sampler) if loader.batch_size is None else sampler
     random = isinstance(inner, RandomSampler | SubsetRandomSampler | WeightedRandomSampler)
-    given = loader.batch_size is None and loader.batch_sampler is not None
-    in_order = type(inner) is torch.utils.data.SequentialSampler and not given
+    unbatched = loader.batch_size is None and loader.batch_sampler is not None
+    in_order = type(inner) is torch.utils.data.SequentialSampler and not unbatched
     return Facts(
         data_set,
         by_index=True,

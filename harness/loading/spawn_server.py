@@ -40,7 +40,7 @@ def serve(descriptor: int) -> None:
     may = len(os.listdir("/proc/self/task")) == 1  # noqa: PTH208 - nothing is imported for it
     line.sendall(bytes([may]))
     while may:
-        length, given, *_ = socket.recv_fds(line, LENGTH_BYTES, _MOST_FILES)
+        length, descriptors, *_ = socket.recv_fds(line, LENGTH_BYTES, _MOST_FILES)
         if not length:
             break
         asked = _read(line, int.from_bytes(length, "little"))
@@ -52,9 +52,9 @@ def serve(descriptor: int) -> None:
                 os._exit(0)
             signal.signal(signal.SIGINT, interrupted)
             line.detach()
-            _become(given, pickle.loads(asked))  # noqa: S301 - of the process that started this one
+            _become(descriptors, pickle.loads(asked))  # noqa: S301 - of the process that started this one
             break
-        for number in (there, *given):
+        for number in (there, *descriptors):
             os.close(number)
         os.waitpid(between, 0)
         line.sendall(os.read(here, LENGTH_BYTES) or bytes(LENGTH_BYTES))
@@ -68,10 +68,10 @@ def _read(line: socket.socket, count: int) -> bytes:
     return read
 
 
-def _become(given: list[int], asked: dict[str, Any]) -> None:
+def _become(descriptors: list[int], asked: dict[str, Any]) -> None:
     """Become the spawned process; its files have the same numbers as in the requesting process."""
-    beyond = max(*asked["files"], *given) + 1
-    moved = [fcntl.fcntl(number, fcntl.F_DUPFD, beyond) for number in given]
+    beyond = max(*asked["files"], *descriptors) + 1
+    moved = [fcntl.fcntl(number, fcntl.F_DUPFD, beyond) for number in descriptors]
     os.closerange(3, beyond)
     for number, wanted in zip(moved, asked["files"], strict=True):
         os.dup2(number, wanted)

@@ -69,18 +69,18 @@ class _Server:
                 self._line.settimeout(None)
         if not self._may:
             raise OSError("the fork server runs several threads and cannot be forked")
-        given = [*_STREAMS, *files]
+        descriptors = [*_STREAMS, *files]
         asked = pickle.dumps(
             {
                 "text": text,
                 "arguments": arguments,
-                "files": given,
+                "files": descriptors,
                 "folder": os.getcwd(),  # noqa: PTH109 - as a process has it
                 "environment": dict(os.environ),
             }
         )
         with _adopting():
-            socket.send_fds(self._line, [len(asked).to_bytes(LENGTH_BYTES, "little")], given)
+            socket.send_fds(self._line, [len(asked).to_bytes(LENGTH_BYTES, "little")], descriptors)
             self._line.sendall(asked)
             pid = int.from_bytes(self._line.recv(LENGTH_BYTES), "little")
         if not pid:

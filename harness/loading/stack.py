@@ -43,8 +43,8 @@ class StackSampler:
 
     def take(self) -> Looks:
         """Return the seconds for each look since the last call."""
-        seen, self._looks = self._looks, defaultdict(float)
-        return dict(seen)
+        looks, self._looks = self._looks, defaultdict(float)
+        return dict(looks)
 
     def _see(self, frame: FrameType, seconds: float) -> None:
         look = _look(frame)

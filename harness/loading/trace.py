@@ -99,8 +99,8 @@ class _Notes:
     def take(self, collated_s: float) -> Trace:
         """Return the trace of a batch, given the seconds of its collation, which has just ended."""
         now, info = self.clock(), get_worker_info()
-        began = self.began or now - collated_s
-        spans = [Span(NOTING, self.entered, began), Span(FETCH, began, self.ended)] if self.began else []
+        start = self.began or now - collated_s
+        spans = [Span(NOTING, self.entered, start), Span(FETCH, start, self.ended)] if self.began else []
         spans.append(Span(COLLATE, now - collated_s, now))
         computed_s, looks = collated_s, {}
         if self.began:
@@ -184,7 +184,7 @@ class _TracedSampler:
 
     def __iter__(self) -> Iterator[Any]:
         clock, spans = self._notes.clock, self._notes.indices
-        began = clock()
+        start = clock()
         indices = iter(self._sampler)
         while True:
             try:
@@ -192,9 +192,9 @@ class _TracedSampler:
             except StopIteration:
                 return
             finally:
-                spans.append(Span(INDEX, began, clock()))
+                spans.append(Span(INDEX, start, clock()))
             yield index
-            began = clock()
+            start = clock()
 
 
 class _TracedCollate:
@@ -205,9 +205,9 @@ class _TracedCollate:
         self._notes = notes
 
     def __call__(self, samples: Any) -> "TracedBatch":
-        began = self._notes.clock()
+        start = self._notes.clock()
         batch = self._collate(samples)
-        return TracedBatch(batch, self._notes.take(self._notes.clock() - began))
+        return TracedBatch(batch, self._notes.take(self._notes.clock() - start))
 
 
 class TracedBatch:
@@ -219,9 +219,9 @@ class TracedBatch:
 
     def pin_memory(self, device: str | None = None) -> "TracedBatch":
         """Copy the batch into page-locked memory, as torch asks for."""
-        began = time.perf_counter()
+        start = time.perf_counter()
         self.batch = pin_memory(self.batch, device)
-        self.trace.spans.append(Span(PIN, began, time.perf_counter()))
+        self.trace.spans.append(Span(PIN, start, time.perf_counter()))
         return self
 
     def __reduce__(self) -> Any:
@@ -270,9 +270,9 @@ def _closed(*trace: Any) -> tuple[Trace, float]:
     return Trace(*trace), time.perf_counter()
 
 
-def _received(began: float, batch: Any, closed: tuple[Trace, float]) -> TracedBatch:
+def _received(start: float, batch: Any, closed: tuple[Trace, float]) -> TracedBatch:
     trace, ended = closed
-    trace.spans.append(Span(RECEIVED, began, ended))
+    trace.spans.append(Span(RECEIVED, start, ended))
     return TracedBatch(batch, trace)
 
 
@@ -343,12 +343,12 @@ class TracedLoader:
         batches = iter(self._loader)
         is_torchs = type(batches) in _TORCHS
         while True:
-            began = time.perf_counter()
+            start = time.perf_counter()
             try:
                 traced: TracedBatch = next(batches)
             except StopIteration:
                 return
-            self.requests.append(Request(began, time.perf_counter(), traced.trace, is_torchs))
+            self.requests.append(Request(start, time.perf_counter(), traced.trace, is_torchs))
             yield traced.batch
             del traced
 

@@ -16,10 +16,10 @@ from harness.floats.oracle import confirming, remembering
 from harness.laws.law import Example, Law
 from harness.laws.subject import Subject
 from harness.proof.pairs import Pairs
-from harness.proof.replay import as_declared
 from harness.proof.space import Codes
 from harness.proof.tally import LIMITS, Tally
 from harness.proof.threshold import Flags, within
+from harness.proof.values import as_declared
 from harness.record import Violation, Witness
 from harness.verdict.decide import decide
 from harness.verdict.job import Job

@@ -6,10 +6,11 @@ Importing this module does not import torch, because the reporting process does 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from harness.calling.question import asked
 from harness.calling.target import Loader, Target
 from harness.execution.runner import carry_out
 from harness.proof.proving import Proving
@@ -27,14 +28,28 @@ class Exhaustion(Target):
     ----------
     folder
         Folder of the finished shards.
-    dtypes, layouts, quantities
+    layouts, quantities
         Names to restrict to; empty for all.
     """
 
+    _: KW_ONLY
     folder: Path = Path("shards")
-    dtypes: Sequence[str] = ()
-    layouts: Sequence[str] = ()
-    quantities: Sequence[str] = ()
+    layouts: Sequence[str] = asked(
+        "--layouts",
+        "Layouts, comma-separated, such as rows,columns.",
+        "names",
+        metavar="NAME,...",
+        shown="all",
+        default=(),
+    )
+    quantities: Sequence[str] = asked(
+        "--of",
+        "Prove only the value or only the gradient.",
+        "names",
+        metavar="value|gradient",
+        shown="both",
+        default=(),
+    )
 
     pays_from: ClassVar[int] = 1
     isolated: ClassVar[bool] = True

@@ -18,7 +18,7 @@ class Proving:
         self._lost: dict[int, str] = {}
         self.properties: dict[Any, Property] = {}
         """Properties of the cases, by their identifying key."""
-        self._known = {i: self._proof(said) for i, piece in enumerate(first) if (said := piece["proof"]) is not None}
+        self._known = {i: self._proof(proof) for i, piece in enumerate(first) if (proof := piece["proof"]) is not None}
 
     def __len__(self) -> int:
         """Number of proofs with at least one finished shard."""

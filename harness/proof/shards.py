@@ -85,9 +85,9 @@ class Shards:
         # An implementation that prints would fill files with hundreds of thousands of lines.
         with Path(os.devnull).open("w") as nothing, redirect_stdout(nothing), redirect_stderr(nothing):
             self.finish(self.every[index])
-        said = self._said(self.every[index].task)
-        assert said is not None
-        return said
+        document = self._said(self.every[index].task)
+        assert document is not None
+        return document
 
     def _said(self, index: int) -> Document | None:
         """Return the current state of a task's proof, with the properties of its case."""

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import overload
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from harness.calling.adapter import NotApplicable
+from harness.calling.adapter import NotApplicable, unbridged
 from harness.calling.host import HERE, clock_of, host_of
 from harness.case import Case
 from harness.floats.double_double import Array
@@ -19,12 +20,11 @@ from harness.laws.contract import Contract
 from harness.laws.law import Example, Law
 from harness.laws.subject import Subject
 from harness.proof.layout import VALUE_LAYOUTS, ValueLayout
-from harness.proof.replay import as_declared
 from harness.proof.tally import LIMITS, MOMENTS, Tally
 from harness.record import Violation, Witness
 from harness.verdict.decide import decide
 from harness.verdict.job import Job
-from harness.verdict.replay import to_text
+from harness.verdict.replay import replay_command, to_text
 from harness.verdict.rows import worst_row
 from harness.verdict.shrink import minimise
 
@@ -193,3 +193,16 @@ def _witness(measured: Measurement, x: Tensor) -> Witness | None:
         expected=float(measured.expected[at]),
         deviation=float(deviation[at]),
     )
+
+
+@overload
+def as_declared(violation: Violation, job: Job, example: Example) -> Violation: ...
+@overload
+def as_declared(violation: None, job: Job, example: Example) -> None: ...
+def as_declared(violation: Violation | None, job: Job, example: Example) -> Violation | None:
+    """Return the violation with the command that calls the case as the user does."""
+    if violation is None:
+        return None
+    read = {name: example[name] for name in job.law.reads}
+    replay = replay_command(unbridged(job.case), job.contract, job.law.name, job.format, read, "")
+    return violation.model_copy(update={"replay": replay})

@@ -47,9 +47,8 @@ from harness.record.estimate import (
 from harness.record.fault import Fault
 from harness.record.folder import FILES, RUNS, Row, RunFolder, oldest_first
 from harness.record.gate import Comparison, Gate, GateFinding, Outcome, Slices
-from harness.record.head import Run, Subject
+from harness.record.head import Origin, Run, Subject
 from harness.record.learned import LEVELS, ClassWeights, Confusion, FitData
-from harness.record.origin import Origin
 from harness.record.passage import Passage, Stage, Station
 from harness.record.proof import LawOutcome, Proof, Witness
 from harness.record.property import Property, property_sentences

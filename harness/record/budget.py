@@ -107,7 +107,7 @@ class Budget(BaseModel):
     def unseen(self) -> float:
         """The unattributed share of the loop in the median round, which ignores interrupted rounds."""
         seen_s: list[float] = [sum(parts) for parts in zip(*self.parts_s.values(), strict=True)]
-        shares = [1.0 - seen / loop for seen, loop in zip(seen_s, self.loop_s, strict=True)]
+        shares = [1.0 - attributed / loop for attributed, loop in zip(seen_s, self.loop_s, strict=True)]
         return statistics.median(shares)
 
     @property

@@ -58,12 +58,12 @@ def accumulator(job: Job) -> Accumulator | None:
         probes = [_probe(job, FORMATS[name]) for name in WIDTHS]
     except CaseError as error:
         return _record(job, None, None, (str(error),))
-    seen = [(probe.width, probe.share) for probe in probes if probe.share is not None]
-    evidence = tuple(_sentence(width, share, _tolerance(job)) for width, share in seen)
-    stalled = next(((width, share) for width, share in seen if share < 1.0 - _tolerance(job)), None)
+    shares = [(probe.width, probe.share) for probe in probes if probe.share is not None]
+    evidence = tuple(_sentence(width, share, _tolerance(job)) for width, share in shares)
+    stalled = next(((width, share) for width, share in shares if share < 1.0 - _tolerance(job)), None)
     if stalled is None:
-        finest = seen[-1][0] if seen else None
-        return _record(job, _wider_than(finest) if finest else None, NOTHING_LOST if seen else None, evidence)
+        finest = shares[-1][0] if shares else None
+        return _record(job, _wider_than(finest) if finest else None, NOTHING_LOST if shares else None, evidence)
     width, share = stalled
     order = "one term after the other" if share <= _NOTHING else f"in about {round(1.0 / (1.0 - share))} parts"
     return _record(job, width.name, order, evidence)

@@ -6,10 +6,11 @@ does not compute.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from harness.calling.question import THOROUGH, asked
 from harness.calling.target import Loader, Target
 from harness.execution.plan import Document
 from harness.execution.runner import Backend, carry_out
@@ -27,7 +28,7 @@ class Survey(Target):
 
     Parameters
     ----------
-    laws, dtypes, rays
+    rays
         Names to restrict the survey to; empty for all.
     batches
         Batches for each search; zero for no search.
@@ -37,12 +38,26 @@ class Survey(Target):
         Random seed.
     """
 
-    laws: Sequence[str] = ()
-    dtypes: Sequence[str] = ()
-    rays: Sequence[str] = ()
-    batches: int = 40
-    seconds: float | None = None
-    seed: int = SEED
+    _: KW_ONLY
+    rays: Sequence[str] = asked("--ray", "Survey only this ray.", "repeated", metavar="NAME", default=())
+    batches: int = asked(
+        "--batches",
+        "Number of batches in each search for the largest error; 0 searches nothing.",
+        "whole",
+        metavar="N",
+        panel=THOROUGH,
+        least=0,
+        default=40,
+    )
+    seconds: float | None = asked(
+        "--seconds",
+        "Time limit for each search, in seconds, instead of --batches. Results then depend on the machine.",
+        "number",
+        metavar="SECONDS",
+        panel=THOROUGH,
+        least=0.0,
+    )
+    seed: int = asked("--seed", "Random seed.", "whole", metavar="N", panel=THOROUGH, least=0, default=SEED)
 
     pays_from: ClassVar[int] = 1
     isolated: ClassVar[bool] = True

@@ -2,7 +2,7 @@
 
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
 
 
@@ -38,3 +38,8 @@ def alarm(limit_s: float, overdue: Callable[[], BaseException | None], *, again_
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0.0)
         signal.signal(signal.SIGALRM, before)
+
+
+def within(seconds: float, what: str) -> AbstractContextManager[None]:
+    """Interrupt code that exceeds its time with a ``TimeoutError``, on systems with an alarm."""
+    return alarm(seconds, lambda: TimeoutError(f"{what} took longer than {seconds:g} s"))

@@ -46,9 +46,9 @@ def _launched(function: Callable[[], object], accelerator: Accelerator, clock: C
     accelerator.synchronize()
     durations = []
     for _ in range(calls):
-        began = clock()
+        start = clock()
         function()
-        durations.append(clock() - began)
+        durations.append(clock() - start)
     accelerator.synchronize()
     return durations
 
@@ -70,11 +70,11 @@ def replayed(replay: Callable[[], object], accelerator: Accelerator, clock: Cloc
     def turn(calls: int) -> tuple[float, ...]:
         replay()
         accelerator.synchronize()
-        began = clock()
+        start = clock()
         for _ in range(calls):
             replay()
             accelerator.synchronize()
-        waited_s = clock() - began
+        waited_s = clock() - start
         return waited_s, device_time(replay, accelerator, calls=calls, clock=clock).device_s * calls
 
     return turn

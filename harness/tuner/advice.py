@@ -192,9 +192,9 @@ def _enough(fetch_items: Callable[[], Any], indices: list[int]) -> tuple[Any, in
     every, number = list(indices), 1
     while True:
         indices[:] = every[:number]
-        began = time.perf_counter()
+        start = time.perf_counter()
         items = fetch_items()
-        if number == len(every) or time.perf_counter() - began >= _ENOUGH_S / 2:
+        if number == len(every) or time.perf_counter() - start >= _ENOUGH_S / 2:
             return items, number
         number = min(4 * number, len(every))
 
@@ -236,9 +236,9 @@ def _timed(function: Callable[[], object]) -> tuple[float, float]:
     calls: list[tuple[float, float]] = []
     computing = Computing()
     while len(calls) < _REPEATS and (not calls or calls[-1][0] < _ENOUGH_S):
-        waited, ran, began = computing.waited(), computing.ran(), time.perf_counter()
+        waited, ran, start = computing.waited(), computing.ran(), time.perf_counter()
         function()
-        wall_s = max(time.perf_counter() - began, 1e-9)
+        wall_s = max(time.perf_counter() - start, 1e-9)
         # On a busy machine, a thread waits for a core after each sleep. This wait is neither computing nor sleeping.
         ran, waited = computing.ran() - ran, computing.waited() - waited
         calls.append((wall_s, ran / max(wall_s - waited, ran, 1e-9)))

@@ -84,8 +84,8 @@ class Loop:
 
     def step(self, seconds: float) -> float:
         """Repeat the step on the last batch for some seconds, and return the seconds per step."""
-        count, began = 0, time.perf_counter()
-        while (spent := time.perf_counter() - began) < seconds or count == 0:
+        count, start = 0, time.perf_counter()
+        while (spent := time.perf_counter() - start) < seconds or count == 0:
             self._step(self._last)
             count += 1
         return spent / count
@@ -94,6 +94,6 @@ class Loop:
         self._last = batch
         if not self._steps:
             return
-        began = time.perf_counter()
+        start = time.perf_counter()
         self._step(batch)
-        self._stepped_s += time.perf_counter() - began
+        self._stepped_s += time.perf_counter() - start

@@ -50,7 +50,7 @@ class LoaderProbe:
         Workers deliver in bursts of one batch each. A slice therefore begins with a batch that none of them had
         prepared, and each worker delivers equally often.
         """
-        began, is_cold = time.perf_counter(), False
+        start, is_cold = time.perf_counter(), False
         if choice in self._open:
             reading = self._open[choice] = self._open.pop(choice)  # now the last to close
             _empty(reading, choice, self._batch_s[choice])
@@ -64,7 +64,7 @@ class LoaderProbe:
                 skip = choice.workers if first_s < seconds else 0
                 samples, wall_s = _slice(reading, choice, seconds, skip=skip)
         self._batch_s[choice] = choice.batch_size * wall_s / samples
-        return Measured(samples, wall_s, time.perf_counter() - began, is_cold)
+        return Measured(samples, wall_s, time.perf_counter() - start, is_cold)
 
     def _in_a_batch(self, choice: Choice) -> int:
         few = math.inf if isinstance(self.dataset, IterableDataset) else len(self.dataset)

@@ -24,8 +24,8 @@ def remarks(tuning: Tuning) -> list[str]:
     keeps_up = waiting is not None and waiting.share <= MOST_WAITING
     if advice is None:
         return []
-    said = advice.sentences(keeps_up=keeps_up, workers_gain=_workers_may_gain(tuning))
-    return [*said, *([] if keeps_up else _on_cause(tuning, advice))]
+    sentences = advice.sentences(keeps_up=keeps_up, workers_gain=_workers_may_gain(tuning))
+    return [*sentences, *([] if keeps_up else _on_cause(tuning, advice))]
 
 
 def _workers_may_gain(tuning: Tuning) -> bool:

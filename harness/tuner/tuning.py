@@ -128,11 +128,11 @@ class Tuning:
         with threads(1), without_garbage_collection(), more_workers_than_cores():
             yield from self._run(time.perf_counter())
 
-    def _run(self, began: float) -> Iterator[SearchState]:
+    def _run(self, start: float) -> Iterator[SearchState]:
         with LoaderProbe(self.dataset, cores=self.cores) as probe:
             choices = self._choices()
             loop_s = 0.0 if self.step is None else 2 * LOOP_S
-            left_s = max((1 - ENDING) * self.seconds - loop_s - (time.perf_counter() - began), 0.0)
+            left_s = max((1 - ENDING) * self.seconds - loop_s - (time.perf_counter() - start), 0.0)
             assert self.advice is not None
             # The number of cores does not limit workers that wait.
             at_once = max(self.space.workers) if self.advice.waits else self.cores
@@ -142,12 +142,12 @@ class Tuning:
                 self.looked_at = choice
                 return probe(choice, seconds)
 
-            for standing in LoaderSearch(choices, measure, settings).run():
-                self.standing, self.spent_s = standing, time.perf_counter() - began
-                yield standing
+            for state in LoaderSearch(choices, measure, settings).run():
+                self.standing, self.spent_s = state, time.perf_counter() - start
+                yield state
         if self.step is not None:
             self._train(self.step)
-        self.spent_s = time.perf_counter() - began
+        self.spent_s = time.perf_counter() - start
 
     def _choices(self) -> tuple[Choice, ...]:
         """Return the configurations worth measuring: whole batches if they gain, and workers unless ruled out."""

@@ -4,12 +4,14 @@ Jobs are independent and seeded. Therefore, the result does not depend on the nu
 isolation. This module does not import torch, so a process that only reports starts at once.
 """
 
+import secrets
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from harness.calling.question import CALLING, THOROUGH, asked
 from harness.calling.target import Loader, Target
 from harness.case import UNCLAIMED, Case
 from harness.error import UsageError, listed
@@ -36,8 +38,6 @@ class Campaign(Target):
 
     Parameters
     ----------
-    laws, dtypes
-        Names to select; all if empty.
     devices
         Devices of the computation.
     examples
@@ -45,29 +45,87 @@ class Campaign(Target):
     seconds
         Time after which a law draws no further examples.
     seed
-        Seed of the examples.
+        Seed of the examples; a fixed one when absent.
     replay
         Whether to try known counterexamples first.
-    corpus
-        A folder with more of them.
+    corpora
+        Folders with more of them.
     example
         A single example to try, as printed for a replay.
     strict
         Whether lost digits are defects.
-    late
+    recheck_seed
         Seed of the final re-check of isolated code; no re-check when absent.
     """
 
-    laws: Sequence[str] = ()
-    dtypes: Sequence[str] = ()
-    devices: Sequence[str] = ("cpu",)
-    examples: int | None = None
-    seconds: float | None = None
-    seed: int = SEED
-    replay: bool = True
-    corpus: Path | None = None
-    example: str | None = None
-    strict: bool = False
+    _: KW_ONLY
+    dtypes: Sequence[str] = asked(
+        "--dtypes",
+        "Dtypes to check and to claim. Failures in bfloat16 and float16 count only if named.",
+        "names",
+        metavar="NAME,...",
+        shown="all",
+        default=(),
+    )
+    devices: Sequence[str] = asked(
+        "--devices",
+        "Devices, comma-separated: cpu, or cpu,cuda.",
+        "names",
+        metavar="NAME,...",
+        panel=CALLING,
+        default=("cpu",),
+    )
+    examples: int | None = asked(
+        "--examples",
+        "Hypothesis examples for each law.",
+        "whole",
+        metavar="N",
+        panel=THOROUGH,
+        shown="set by the contract",
+        least=1,
+    )
+    seconds: float | None = asked(
+        "--seconds",
+        "Time limit for each law, in seconds.",
+        "number",
+        metavar="SECONDS",
+        panel=THOROUGH,
+        shown="none",
+        least=0.01,
+    )
+    seed: int | None = asked(
+        "--seed",
+        "Random seed.",
+        "whole",
+        metavar="N",
+        panel=THOROUGH,
+        shown="fixed; final re-checks use a new one",
+        least=0,
+    )
+    replay: bool = asked(
+        "--replay/--no-replay",
+        "Try the counterexamples of earlier checks first.",
+        "flag",
+        panel=THOROUGH,
+        default=True,
+    )
+    corpora: Sequence[Path] = asked(
+        "--corpus",
+        "Folder with your own counterexamples, which are also tried first.",
+        "folder",
+        metavar="FOLDER",
+        panel=THOROUGH,
+        default=(),
+    )
+    example: str | None = asked(
+        "--example",
+        "Check only this example, as the `replay` line of a finding gives it.",
+        metavar="JSON",
+        panel=THOROUGH,
+    )
+    strict: bool = asked(
+        "--strict", "Fail on lost digits and on undeclared properties.", "flag", panel=THOROUGH, default=False
+    )
     recheck_seed: int | None = None
 
     pays_from: ClassVar[int] = 2
@@ -85,25 +143,41 @@ class Campaign(Target):
         UsageError
             If they cannot be loaded.
         """
-        from harness.verdict.job import jobs
         from harness.verdict.signature import refuse_misfit
 
         cases = self.cases(remote)
         if remote is not None and _has_loaders(cases) and remote.begins_to_read_loaders():
             cases = self.cases(remote)
-        listed = jobs(
+        listed = self.jobs(cases, watched=self.is_foreign, single=self.is_single)
+        if self.is_single:
+            for case, contract in {id(job.case): (job.case, job.contract) for job in listed}.values():
+                refuse_misfit(case, contract)
+        return Decisions(self, listed, remote=remote is not None)
+
+    def jobs(self, cases: Sequence[Case], *, watched: bool = True, single: bool = True) -> "list[Job]":
+        """List the verdicts to reach on some cases; a ``single`` function claims the dtypes that the user names."""
+        from harness.verdict.job import jobs
+
+        return jobs(
             cases,
             laws=self.laws,
             dtypes=self.dtypes,
             devices=self.devices,
             strict=self.strict,
-            watched=self.is_foreign,
-            unclaimed=UNCLAIMED if self.is_single and not self.dtypes else (),
+            watched=watched,
+            unclaimed=UNCLAIMED if single and not self.dtypes else (),
         )
-        if self.is_single:
-            for case, contract in {id(job.case): (job.case, job.contract) for job in listed}.values():
-                refuse_misfit(case, contract)
-        return Decisions(self, listed, remote=remote is not None)
+
+    @property
+    def first_seed(self) -> int:
+        """The seed of the examples: the user's, or the fixed one."""
+        return SEED if self.seed is None else self.seed
+
+    def rechecked(self) -> Self:
+        """Return the campaign with a final re-check, which uses the user's seed or an unpredictable one."""
+        if self.example is not None:
+            return self
+        return replace(self, recheck_seed=secrets.randbelow(2**31) if self.seed is None else self.seed)
 
     @property
     def is_single(self) -> bool:
@@ -147,13 +221,12 @@ class Campaign(Target):
         from harness.verdict.corpus import FOLDER
         from harness.verdict.decide import decide
 
-        corpora = [FOLDER] * self.replay + [self.corpus] * (self.corpus is not None)
         return decide(
             job,
             examples=self.examples,
-            seed=self.seed,
+            seed=self.first_seed,
             seconds=self.seconds,
-            corpora=[folder for folder in corpora if folder is not None],
+            corpora=[*([FOLDER] if self.replay else []), *self.corpora],
             example=None if self.example is None else _spelled_out(self.example, job),
             recheck_seed=self.recheck_seed if remote else None,
         )

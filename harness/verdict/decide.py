@@ -23,7 +23,6 @@ from harness.laws.law import Example
 from harness.record import SEED, Fault, Status, Verdict, Violation
 from harness.record.property import SUBNORMALS
 from harness.verdict import corpus
-from harness.verdict.clear import clearer
 from harness.verdict.delivery import delivered
 from harness.verdict.draw import FURTHER, Deadline, first_failing
 from harness.verdict.job import Job
@@ -31,7 +30,7 @@ from harness.verdict.recheck import EXAMPLES, enlarged, is_rechecked
 from harness.verdict.shrink import minimise
 from harness.verdict.trial import Trials
 from harness.verdict.violation import measured, related, violation_of
-from harness.verdict.worst import Search
+from harness.verdict.worst import Search, clearer
 
 LOST_SUBNORMALS = "only results below the smallest normal number are off, and many platforms have no such numbers"
 """Reason for the status `loses digits` of a law that only subnormal results break."""

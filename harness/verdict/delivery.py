@@ -87,8 +87,8 @@ def _deliveries(case: Case) -> Deliveries:
         )
     host = host_of(case)
     if not isinstance(host, RemoteHost):
-        given = attribute(place, name) if place else reference
-        here = None if given is None else ReferenceHere(given)
+        loaded = attribute(place, name) if place else reference
+        here = None if loaded is None else ReferenceHere(loaded)
         return Deliveries(Reader(Source(case.function, case.name)), case.declares, here)
     function: Any = case.function
     reader = RemoteReader(host.child, function.index, case.name)
@@ -105,8 +105,8 @@ class ReferenceHere:
         A function of the index, or a sequence.
     """
 
-    def __init__(self, given: Any) -> None:
-        self._given = given
+    def __init__(self, function: Any) -> None:
+        self._given = function
 
     def samples(self, count: int) -> list[Sample]:
         """Return the first samples."""
@@ -134,9 +134,9 @@ def delivered(job: Job, unreached: Verdict, *, example: Example | None = None) -
 def _decided(job: Job, several: Sequence[Example]) -> dict[str, Any]:
     """Check the law on each request in turn."""
     deliveries = deliveries_of(job.case)
-    read, held, reasons = deliveries.read, 0, []
+    read, holding, reasons = deliveries.read, 0, []
     for request in several:
-        if deliveries.age_s > (ENOUGH_S if held else MOST_S):
+        if deliveries.age_s > (ENOUGH_S if holding else MOST_S):
             reasons.append(f"its loaders are slow: {deliveries.age_s:.0f} s had passed before this law was checked")
             break
         try:
@@ -146,24 +146,24 @@ def _decided(job: Job, several: Sequence[Example]) -> dict[str, Any]:
             continue
         except LoadingError as error:
             return {"status": Status.ERROR, "fault": FAULTS[error.fault.kind], "reason": f"{job.case.name}: {error}"}
-        held += 1
+        holding += 1
         rows = max(deliveries.read - read, measurement.ratio.size)
         if measurement.broken:
             status, reason = job.when_broken
             facts = {"status": status, "reason": reason, "violation": _violation(job, request, measurement)}
-            return {**facts, **_counted(held, rows, measurement)}
-    if not held:
+            return {**facts, **_counted(holding, rows, measurement)}
+    if not holding:
         # A missing property says more than a missing name.
         return {"reason": next((why for why in reasons if "has no parameter" not in why), reasons[0])}
     if declared := job.case.declared_break(job.law.name, job.format.name):
-        return {"status": Status.UNEXPECTED, "reason": declared, "examples": held, "rows": rows}
-    return {"status": Status.HOLDS, **_counted(held, rows, measurement)}
+        return {"status": Status.UNEXPECTED, "reason": declared, "examples": holding, "rows": rows}
+    return {"status": Status.HOLDS, **_counted(holding, rows, measurement)}
 
 
-def _counted(held: int, rows: int, measurement: Measurement) -> dict[str, Any]:
+def _counted(holding: int, rows: int, measurement: Measurement) -> dict[str, Any]:
     deviation = float(measurement.deviation.max())
     return {
-        "examples": held,
+        "examples": holding,
         "rows": rows,
         "deviation": deviation,
         "bound": 0.0,

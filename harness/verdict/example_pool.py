@@ -7,19 +7,20 @@ copies, because an implementation may change its inputs.
 import copy
 import hashlib
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
+from unittest import mock
 
 import hypothesis
 import torch
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings
+from hypothesis.internal.conjecture import providers
 from torch import Tensor
 
 from harness.floats.format import Format
 from harness.floats.memory import MEBIBYTE, Memory
 from harness.laws.law import Example, Inputs
 from harness.laws.strategies import batches_are_narrow, shapes_are_few
-from harness.verdict.reproducible import reproducible
 
 STAGES = (2, 32)
 """Sizes of the two stages of drawing; most defects show in the first stage."""
@@ -138,3 +139,23 @@ def _bytes(value: Any) -> int:
     if isinstance(value, Tensor):
         return value.nbytes
     return sum(map(_bytes, value)) if isinstance(value, (list, tuple)) else 64
+
+
+@contextmanager
+def reproducible() -> Iterator[None]:
+    """Draw the same examples in the body, regardless of the loaded modules.
+
+    Hypothesis mixes constants of the loaded local modules into its draws. They help tests of the surrounding code, but
+    would make a verdict depend on the process and its folder. Hypothesis has no setting to disable them, so the
+    collector is replaced. Older versions of Hypothesis have none.
+    """
+    collector = getattr(providers, "_get_local_constants", None)
+    if collector is None:
+        yield
+        return
+    providers.CONSTANTS_CACHE.cache.clear()
+    try:
+        with mock.patch.object(providers, "_get_local_constants", type(providers.GLOBAL_CONSTANTS)):
+            yield
+    finally:
+        providers.CONSTANTS_CACHE.cache.clear()

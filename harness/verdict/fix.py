@@ -101,7 +101,7 @@ def isolated_judge(campaign: Campaign) -> Judge:
 
     def judge(text: str, laws: Sequence[str] | None, dtypes: Sequence[str] | None) -> Sequence[Verdict]:
         with beside(Path(file), text) as copy:
-            asked = replace(campaign, target=f"{copy}:{name}", recheck_seed=None, corpus=None)
+            asked = replace(campaign, target=f"{copy}:{name}", recheck_seed=None, corpora=())
             if laws is not None and dtypes is not None:
                 asked = replace(asked, laws=tuple(laws), dtypes=tuple(dtypes), examples=EXAMPLES, seconds=1.0)
             return checked(asked)[0]

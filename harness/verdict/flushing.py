@@ -100,19 +100,19 @@ class Flushing:
     def _answers_zero(self) -> bool:
         """Return whether subnormal numbers give zero, for drawn inputs or for exponentials."""
         extreme = next((law for law in self.job.contract.laws if law.name == "value_on_extreme_numbers"), None)
-        seen = list(self.samples)
+        samples = list(self.samples)
         if extreme is not None and extreme.inputs is not None:
-            seen += [sampled(self.subject, extreme, x) for x in examples(extreme.inputs, self.job.format)]
+            samples += [sampled(self.subject, extreme, x) for x in examples(extreme.inputs, self.job.format)]
         # The last is of normal numbers that are hardly larger.
-        seen += self._sampled(self.subject, [*self._tiny(), self._scaled(self.job.format.emin + 4)])
-        return self._are_flushed(seen) or self._are_flushed([*seen, *self._sampled(self.subject, self._exponents())])
+        samples += self._sampled(self.subject, [*self._tiny(), self._scaled(self.job.format.emin + 4)])
+        return self._are_flushed(samples) or self._are_flushed(samples + self._sampled(self.subject, self._exponents()))
 
-    def _are_flushed(self, seen: Sequence[Sample]) -> bool:
+    def _are_flushed(self, samples: Sequence[Sample]) -> bool:
         """Return whether all subnormal numbers give zero, and hardly any normal number near them does.
 
         No such number means no flushing: a sum that absorbs a small term is zero too.
         """
-        actual, expected = numbers(seen, "actual"), np.abs(numbers(seen, "expected"))
+        actual, expected = numbers(samples, "actual"), np.abs(numbers(samples, "expected"))
         format_ = self.job.format
         subnormal = (expected >= 2.0 * format_.smallest) & (expected <= 0.875 * format_.tiny)
         # Numbers below half an ulp of 1 may be zero because of rounding, which laws must show.

@@ -1,8 +1,7 @@
 """Isolated checks for a Python session: one process calls the function, and another one judges it."""
 
-import secrets
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from harness.calling.importable import importable
@@ -10,66 +9,26 @@ from harness.error import UsageError
 from harness.execution.progress import followed
 from harness.execution.worker_pool import IsolatedPool
 from harness.isolation.limits import Limits
-from harness.record import SEED, Property, Verdict
+from harness.record import Property, Verdict
 from harness.verdict.campaign import Campaign
-from harness.verdict.corpus import FOLDER
 
 
-def campaign_of(
-    function: Any,
-    contract: str | None,
-    *,
-    call: str | Callable[..., Any] | None,
-    corpora: Sequence[Path] = (FOLDER,),
-    seed: int | None = None,
-    **settings: Any,
-) -> Campaign:
-    """Return the campaign for a function that another process imports again.
-
-    Parameters
-    ----------
-    function
-        An importable function; see :func:`harness.calling.importable.importable`.
-    contract
-        The contract that it claims.
-    call
-        The name or text of an adapter.
-    corpora
-        Folders of counterexamples: the shipped one, and one more.
-    seed
-        Seed of the examples, and of the final re-check, which has a new seed by default.
-    settings
-        Further arguments of :class:`harness.verdict.campaign.Campaign`.
+def importable_campaign(function: Any, campaign: Campaign) -> Campaign:
+    """Return the campaign about a function that another process imports again.
 
     Raises
     ------
     UsageError
-        If the function cannot be imported, or if an argument exists only in this process.
+        If the function cannot be imported, or if its adapter exists only in this process.
     """
     target, root = importable(function)
-    if call is not None and not isinstance(call, str):
+    if campaign.call is not None and not isinstance(campaign.call, str):
         raise UsageError(
             "cannot use `call` together with `isolate`",
             rule="it must be a string: the name of an adapter, `file.py:adapter` or an expression",
-            value=f"an object of type {type(call).__name__}",
+            value=f"an object of type {type(campaign.call).__name__}",
         )
-    further = [folder for folder in corpora if folder != FOLDER]
-    if len(further) > 1:
-        raise UsageError(
-            "with `isolate`, only one folder of counterexamples can be added to the shipped one",
-            value=str(len(further)),
-        )
-    return Campaign(
-        target,
-        contract,
-        root=root,
-        call=call,
-        replay=FOLDER in corpora,
-        corpus=further[0] if further else None,
-        seed=SEED if seed is None else seed,
-        recheck_seed=secrets.randbelow(2**31) if seed is None else seed,
-        **settings,
-    )
+    return replace(campaign, target=target, root=root).rechecked()
 
 
 def checked(campaign: Campaign) -> tuple[list[Verdict], list[Property]]:
@@ -89,16 +48,10 @@ def checked(campaign: Campaign) -> tuple[list[Verdict], list[Property]]:
 
 
 class Isolated:
-    """The processes for the items of a test, where each item checks one law; they end when it is closed.
+    """The processes of a test, whose items check one law each; they end when it is closed."""
 
-    Parameters
-    ----------
-    settings
-        Arguments of :func:`campaign_of` for all items.
-    """
-
-    def __init__(self, settings: Mapping[str, Any]) -> None:
-        self._settings = settings
+    def __init__(self, campaign: Campaign) -> None:
+        self._campaign = campaign
         self._opened: dict[str, tuple[Campaign, IsolatedPool]] = {}
 
     def decide(self, function: Any, identity: Mapping[str, Any]) -> tuple[Verdict, list[Property]]:
@@ -109,7 +62,7 @@ class Isolated:
         UsageError
             If it cannot be imported there.
         """
-        campaign = campaign_of(function, **self._settings)
+        campaign = importable_campaign(function, self._campaign)
         if campaign.target not in self._opened:
             self._opened[campaign.target] = campaign, IsolatedPool(campaign, Limits(), 1).__enter__()
         campaign, pool = self._opened[campaign.target]

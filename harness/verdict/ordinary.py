@@ -92,14 +92,14 @@ def sampled(subject: Subject, law: Law, example: Example) -> Sample:
 
 def share(samples: Sequence[Sample]) -> float:
     """Share of the ordinary rows on which the law holds; one if there are none."""
-    held = np.concatenate([sample.holds[sample.ordinary] for sample in samples])
-    return float(held.mean()) if held.size else 1.0
+    holding = np.concatenate([sample.holds[sample.ordinary] for sample in samples])
+    return float(holding.mean()) if holding.size else 1.0
 
 
 def numbers(samples: Sequence[Sample], name: Literal["actual", "expected"]) -> NDArray[np.float64]:
     """Return all results, or all exact values, in one array."""
-    seen = [np.ravel(getattr(sample.measurement, name)) for sample in samples if sample.measurement is not None]
-    return np.concatenate(seen) if seen else np.zeros(0)
+    arrays = [np.ravel(getattr(sample.measurement, name)) for sample in samples if sample.measurement is not None]
+    return np.concatenate(arrays) if arrays else np.zeros(0)
 
 
 def is_float(x: Any) -> bool:

@@ -147,9 +147,9 @@ class _Trial:
         return tuple(map(content_of, member.values())) in self.holding
 
     def _note_as_holding(self, member: Example) -> None:
-        said = tuple(map(content_of, member.values()))
-        if None not in said:
-            self.holding.add(said)
+        content = tuple(map(content_of, member.values()))
+        if None not in content:
+            self.holding.add(content)
 
 
 def minimise(

@@ -129,12 +129,12 @@ def _otherwise(case: Case, contract: Contract, words: str) -> UsageError:
 
 def _unfit(case: Case, contract: Contract, words: str, missing: Sequence[str]) -> UsageError:
     inputs = [name.lower() for name in _inputs(contract)]
-    given = ", ".join(inputs)
+    names = ", ".join(inputs)
     if "too many" in words:
         remedy = "name another contract with `--contract`, or give its mathematics with `--formula`"
     else:
         others = [f"{name}={_USUAL.get(name, '...').format(first=inputs[0])}" for name in missing] or ["..."]
-        remedy = f"pass `--call 'lambda f, {given}: f({given}, {', '.join(others)})'`"
+        remedy = f"pass `--call 'lambda f, {names}: f({names}, {', '.join(others)})'`"
         remedy += ", or give its mathematics with `--formula`" if "..." in remedy else ""
     return UsageError(
         f"cannot call `{case.target}` as {contract.signature}: {words.rstrip('.')}",

@@ -1,22 +1,25 @@
 """A violation: an example that breaks a law, measured by ball arithmetic, with its cause and related laws."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
 
+from harness.calling.adapter import NotApplicable
+from harness.floats import FORMATS
 from harness.floats.measurement import Measurement
 from harness.floats.oracle import confirming
+from harness.laws.case_error import CaseError
 from harness.laws.contract import Contract
 from harness.laws.law import Example
 from harness.record import Event, Violation
 from harness.verdict.cause import event_of
 from harness.verdict.consequence import followed
-from harness.verdict.draw import Deadline
+from harness.verdict.draw import Deadline, first_failing
 from harness.verdict.job import Job
 from harness.verdict.replay import is_one_group, replay_command, spelled_out, to_text
 from harness.verdict.trial import Trials
-from harness.verdict.wider import is_mended_wider
 from harness.wording.remedy import Scope, cause_of
 
 
@@ -121,3 +124,34 @@ def magnitude(example: Mapping[str, Any]) -> float:
     """Largest absolute value among the floating-point inputs; NaN counts as infinite."""
     tensors = [v for v in example.values() if isinstance(v, torch.Tensor) and v.dtype.is_floating_point and v.numel()]
     return max((float(tensor.double().abs().nan_to_num(torch.inf).max()) for tensor in tensors), default=0.0)
+
+
+EXAMPLES = 16
+"""Examples drawn in addition to the failing one: an overflow at 12 disappears in float32, but one at 100 remains."""
+
+_OF_NUMBERS = {"value", "finite", "algebra", "special", "length", "gradient"}
+"""Groups of laws about results; a copy in another dtype hides the side effects of a call."""
+
+
+def is_mended_wider(job: Job, example: Example, *, seed: int, deadline: Deadline) -> bool:
+    """Return whether a law that is broken in 16 bits holds if the same code computes in float32 and rounds once.
+
+    In 16 bits, squares overflow, small constants vanish, and rounding errors add up. If the law holds with float32
+    inputs, this is one cause.
+    """
+    if job.format.precision >= FORMATS["float32"].precision or job.law.intermittent or job.law.group not in _OF_NUMBERS:
+        return False
+    narrow = job.format.dtype
+
+    def widened(inputs: Sequence[Any]) -> list[Any]:
+        return [x.float() if isinstance(x, Tensor) and x.dtype is narrow else x for x in inputs]
+
+    def rounded(output: Any) -> Any:
+        return output.to(narrow) if isinstance(output, Tensor) and output.dtype is torch.float32 else output
+
+    trials = Trials(job, job.subject.arranged(widened, rounded))
+    try:
+        return first_failing(trials, (example,), examples=EXAMPLES, seed=seed, deadline=deadline) is None
+    except (CaseError, NotApplicable):
+        # Without a result in float32 it is no remedy.
+        return False

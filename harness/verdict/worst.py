@@ -19,9 +19,8 @@ from harness.findings import mark_of
 from harness.floats.oracle import confirming
 from harness.laws.case_error import CaseError
 from harness.laws.law import Example
-from harness.record import EventKind, Violation, WorstExample
+from harness.record import EventKind, Status, Violation, WorstExample
 from harness.verdict.cause import Cause, traced
-from harness.verdict.clear import clearer, severity
 from harness.verdict.consequence import BASES
 from harness.verdict.draw import Deadline, failing_rows
 from harness.verdict.job import Job
@@ -255,3 +254,41 @@ def _with(job: Job, violation: Violation, worst: _Worst | None, others: list[Vio
         if violation.event is None and worst.cause.event is not None:
             found |= {"event": worst.cause.event, "cause": repaired(job, worst.cause.event)}
     return violation.model_copy(update=found)
+
+
+NEAR = 16.0
+"""Multiples of the bound within which an example shows too little."""
+
+CLEAR = 1024.0
+"""Multiples of the bound from which an example is clear."""
+
+
+def clearer(trials: Trials, failing: Example, minimal: Violation, draws: str, deadline: Deadline) -> Violation:
+    """Return the violation of a simple example that fails clearly, if the minimal example of a defect barely fails.
+
+    The minimal example of a gradual defect is off by hardly more than its bound, and looks like a false alarm.
+    """
+    job, found = trials.job, trials.measure(failing).most_severe
+    barely = severity(minimal)
+    if job.when_broken[0] is not Status.BROKEN or barely > NEAR or not NEAR * barely <= found < math.inf:
+        return minimal
+    least = min(CLEAR, found)
+
+    def is_clear(smaller: Example) -> bool:
+        return not deadline.is_up and least <= trials.measure(smaller).most_severe < math.inf
+
+    def clear_rows(together: Example) -> NDArray[np.bool_] | None:
+        rows = None if deadline.is_up else trials.severity_of_rows(together)
+        return None if rows is None else (rows >= least) & np.isfinite(rows)
+
+    whole, axes = job.law.of_whole_numbers, job.axes
+    simple = minimise(failing, axes, job.format, is_clear, whole=whole, bisected=False, broken_rows=clear_rows)
+    clear = measured(trials, simple, draws)
+    if clear is None or (minimal.event is not None and minimal.event.step != (clear.event and clear.event.step)):
+        return minimal
+    return clear
+
+
+def severity(found: Violation | WorstExample) -> float:
+    """Return the deviation as a multiple of its bound, or of half a unit if the bound is smaller."""
+    return found.deviation / max(found.bound, 0.5)

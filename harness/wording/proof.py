@@ -67,9 +67,9 @@ def extent(proof: Proof) -> str:
 
 def laws_held(proof: Proof) -> str:
     """Return which laws held on every input visited, and which did not."""
-    held = [outcome.law for outcome in proof.laws if outcome.status is Status.HOLDS]
+    holding = [outcome.law for outcome in proof.laws if outcome.status is Status.HOLDS]
     broken = [f"{outcome.law} ({outcome.status})" for outcome in proof.laws if outcome.status is not Status.HOLDS]
-    parts = [f"{len(held)} hold" if held else "none holds"]
+    parts = [f"{len(holding)} hold" if holding else "none holds"]
     return ", ".join([*parts, *broken])
 
 

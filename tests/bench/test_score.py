@@ -12,7 +12,7 @@ from samples.command import Command
 
 from harness.bench.scoring import pairs
 from harness.bench.scoring.pairs import Couples
-from harness.bench.scoring.scoring import Question, broken_while_timed, score, with_speed
+from harness.bench.scoring.scoring import ScoreRequest, broken_while_timed, score, with_speed
 from harness.bench.scoring.timed import Timed, UntimedError
 from harness.contracts import contract_named
 from harness.error import UsageError
@@ -158,10 +158,10 @@ def files(workplace: Path, one_worker: None, monkeypatch: pytest.MonkeyPatch) ->
     return workplace
 
 
-def asked(target: str, *, reference: str = "problem.py:Model") -> Question:
+def asked(target: str, *, reference: str = "problem.py:Model") -> ScoreRequest:
     """Return a request for the speed of a kernel."""
     campaign = Campaign(target, "softmax")
-    return Question(campaign, reference, inputs="problem.py:get_inputs", seconds=0.01)
+    return ScoreRequest(campaign, reference, inputs="problem.py:get_inputs", seconds=0.01)
 
 
 def correct(target: str) -> Score:

@@ -94,14 +94,9 @@ def test_what_cannot_be_imported_is_refused_in_one_sentence(said: str) -> None:
 
 
 def test_what_is_said_of_an_isolated_function_is_said_in_words() -> None:
-    """An adapter must be text, because a function belongs to this process.
-
-    Only one folder of counterexamples is possible.
-    """
+    """An adapter must be text, because a function belongs to this process."""
     with pytest.raises(UsageError, match="`call` together with `isolate`: it must be a string: the name of an adapter"):
         harness.check(rude.raises, "softmax", call=lambda f, x: f(x), isolate=True)
-    with pytest.raises(UsageError, match="only one folder of counterexamples"):
-        harness.check(rude.raises, "softmax", corpora=[Path("a"), Path("b")], isolate=True)
 
 
 def test_an_isolated_function_is_judged_out_of_reach() -> None:

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 from samples.command import Command
 
-from harness.cli.session import Session
-from harness.record.lock import lock, unlock
+from harness.cli.session import Session, lock, unlock
 
 HOMEWORK = """
 def softmax(logits):
@@ -206,7 +205,7 @@ def test_a_run_that_another_command_fills(harness_command: Command) -> None:
     lock(folder)
     with pytest.MonkeyPatch.context() as patch:
         # Another process would not share the lock of this process.
-        patch.setattr("harness.record.lock._held", {})
+        patch.setattr("harness.cli.session._held", {})
         line = answer(harness_command, *CHECK, "--run", "mine")
     unlock(folder)
     problem = "another command is already writing to the run `.harness/runs/mine`"

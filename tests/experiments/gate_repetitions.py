@@ -30,8 +30,8 @@ sys.path.insert(0, str(HERE.parent))
 from samples.simulated_gate import Machine, Noise, ran  # noqa: E402 - found through the line above
 
 from harness.gate import schedule  # noqa: E402
+from harness.gate.arm import BASE, CANDIDATE, CONTROL, NULL  # noqa: E402
 from harness.gate.finding import comparisons, exit_code, timed  # noqa: E402
-from harness.gate.pair import BASE, CANDIDATE, CONTROL, NULL  # noqa: E402
 from harness.gate.policy import Policy  # noqa: E402
 from harness.record import RunFolder, Slices  # noqa: E402
 

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 import harness
 from harness import cli
-from harness.api import Check, checks, formula_contract
+from harness.api import Check, checks
 from harness.contracts import contract_named
 from harness.floats import FORMATS
 from harness.formula.grammar import parsed
@@ -236,9 +236,7 @@ def test_a_users_test_is_parametrized_by_a_formula() -> None:
         check(lambda x, y: x * y)
 
     (mark,) = test_product.pytestmark  # type: ignore[attr-defined]
-    said, claims, laws, dtypes, *_ = mark.args
-    contract = formula_contract(*said)
-    assert contract == "formula(y: constant, ...): x * y"
-    listed = checks(contract, claims, laws=laws, dtypes=dtypes)
+    listed = checks(*mark.args, **mark.kwargs)
+    assert {check.campaign.contract for check in listed} == {"formula(y: constant, ...): x * y"}
     assert [check.id for check in listed] == ["value-in-float32", "gradient-in-float32"]
     assert [check(lambda x, y: x * y).status for check in listed] == [Status.HOLDS] * 2

@@ -12,8 +12,8 @@ from harness.error import UsageError
 from harness.gate.analysis import BLOCK
 from harness.gate.evidence import Evidence
 from harness.gate.finding import comparisons, exit_code, matched, timed
-from harness.gate.pair import FEWER, MORE
 from harness.gate.policy import Policy, read_policy
+from harness.gate.schedule import FEWER, MORE
 from harness.record import GateFinding, Outcome, Slices
 
 A, B = "family.scratch.a", "family.scratch.b"

@@ -3,8 +3,7 @@
 import pytest
 
 from harness.gate.analysis import BLOCK
-from harness.gate.pair import FEWER, MORE, SlicePlan
-from harness.gate.schedule import ARMS, FEWEST_SLICES, MOST_SLICES, RESERVE, Cost, scheduled
+from harness.gate.schedule import ARMS, FEWER, FEWEST_SLICES, MORE, MOST_SLICES, RESERVE, Cost, SlicePlan, scheduled
 from harness.timing.clock import ROUND_S
 
 QUICK, SLOW = Cost(0.03, 1e-4), Cost(0.05, 0.2)

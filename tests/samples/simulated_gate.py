@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from harness.gate.analysis import Margins
-from harness.gate.arm import CaseSource, SliceTimes
+from harness.gate.arm import BASE, CANDIDATE, CONTROL, NULL, CaseSource, Couple, SliceTimes
 from harness.gate.evidence import Evidence
-from harness.gate.pair import BASE, CANDIDATE, CONTROL, NULL, Couple, SlicePlan
+from harness.gate.schedule import SlicePlan
 from harness.gate.trial import Trial, TrialSettings
 
 SOURCES = dict.fromkeys((BASE, CANDIDATE, NULL), CaseSource(Path(), "kernels", None, Path(), Path()))
@@ -88,7 +88,7 @@ class Machine:
 
 
 class SimulatedPair:
-    """The part of a :class:`harness.gate.pair.Couple` that a trial uses."""
+    """The part of a :class:`harness.gate.arm.Couple` that a trial uses."""
 
     def __init__(self, machine: Machine, arms: Sequence[str], draw: random.Random, noise: Noise) -> None:
         self._machine, self._arms, self._draw, self._noise = machine, arms, draw, noise

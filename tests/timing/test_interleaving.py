@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from harness.bench.suites.limit import within
-from harness.bench.suites.tape import Tape
+from harness.bench.suites.fixture import Tape
+from harness.timing.alarm import within
 from harness.timing.clock import MOST
 from harness.timing.interleaving import (
     FEWEST_ROUNDS,

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from harness.bench.scoring.timed import Inputs, Timed
 from harness.record import Estimate, geometric_mean
+from harness.timing.interleaving import one_turn
 
 TURN_S = 0.02
 """Minimum seconds of a turn, so that the cost of messages is negligible."""
@@ -126,8 +127,8 @@ def _couple(
         side.turn(fresh(calls))
     for _ in range(TURNS):
         batches = fresh(calls)
-        for side in draw.sample(list(fastest), 2):
-            fastest[side] = min(fastest[side], side.turn(batches))
+        for side, seconds in one_turn(fastest, lambda side: side.turn(batches), draw).items():  # noqa: B023 - used at once
+            fastest[side] = min(fastest[side], seconds)
         at = draw.randrange(calls)
         (answer,), (expected,) = candidate.told(at), reference.told(at)
         if not _close(answer, expected):

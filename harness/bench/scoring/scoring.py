@@ -41,7 +41,7 @@ CORRECT = {Tier.HOLDS, Tier.LOST}
 
 
 @dataclass(frozen=True)
-class Question:
+class ScoreRequest:
     """A request for a score.
 
     Parameters
@@ -81,7 +81,7 @@ class Question:
         return self.campaign.devices[0]
 
 
-def score(question: Question, backend: Backend, *, told: Callable[[Verdict], None] = lambda _: None) -> Score:
+def score(question: ScoreRequest, backend: Backend, *, told: Callable[[Verdict], None] = lambda _: None) -> Score:
     """Decide the laws, and time a correct implementation.
 
     Parameters
@@ -107,11 +107,11 @@ def score(question: Question, backend: Backend, *, told: Callable[[Verdict], Non
         for verdict in question.campaign.verdicts(backend):
             verdicts.append(verdict)
             told(verdict)
-        said = _decided(question, verdicts)
-        return _with_speed(said, question, problem) if said.correct else said
+        result = _decided(question, verdicts)
+        return _with_speed(result, question, problem) if result.correct else result
 
 
-def _decided(question: Question, verdicts: list[Verdict]) -> Score:
+def _decided(question: ScoreRequest, verdicts: list[Verdict]) -> Score:
     """Return the score from the laws."""
     campaign = question.campaign
     subject = subject_of(campaign.target)
@@ -120,7 +120,7 @@ def _decided(question: Question, verdicts: list[Verdict]) -> Score:
         source=None if subject is None else subject.source,
         reference=question.reference,
         contract=verdicts[0].contract,
-        seed=campaign.seed,
+        seed=campaign.first_seed,
         late_seed=question.recheck_seed,
         correct=(tier := _tier(verdicts)) in CORRECT,
         tier=tier,
@@ -141,10 +141,10 @@ def _tier(verdicts: list[Verdict]) -> Tier:
     return Tier.LOST if Status.LOST in statuses else Tier.HOLDS
 
 
-def with_speed(said: Score, question: Question) -> Score:
+def with_speed(result: Score, question: ScoreRequest) -> Score:
     """Return the score of a correct implementation with its speed, or with the reason why there is none."""
-    with _problem(question, contract_named(said.contract)) as problem:
-        return _with_speed(said, question, problem)
+    with _problem(question, contract_named(result.contract)) as problem:
+        return _with_speed(result, question, problem)
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ class _Problem:
 
 
 @contextmanager
-def _problem(question: Question, contract: Contract) -> Iterator[_Problem]:
+def _problem(question: ScoreRequest, contract: Contract) -> Iterator[_Problem]:
     """Load the problem without a call of the reference."""
     with (
         _timed(question, question.reference, contract, question.reference_call) as reference,
@@ -166,36 +166,36 @@ def _problem(question: Question, contract: Contract) -> Iterator[_Problem]:
         yield _Problem(contract, reference, fresh)
 
 
-def _timed(question: Question, target: str, contract: Contract, call: str | None) -> Timed:
+def _timed(question: ScoreRequest, target: str, contract: Contract, call: Any) -> Timed:
     return Timed(target, contract.name, call=call, limits=question.limits, device=question.device)
 
 
-def _with_speed(said: Score, question: Question, problem: _Problem) -> Score:
+def _with_speed(result: Score, question: ScoreRequest, problem: _Problem) -> Score:
     contract = problem.contract
-    with _timed(question, said.candidate, contract, question.campaign.call) as candidate:
+    with _timed(question, result.candidate, contract, question.campaign.call) as candidate:
         try:
             found = couples(
                 candidate, problem.reference, problem.fresh, seconds=question.seconds, seed=question.recheck_seed
             )
         except UntimedError as error:
-            return _untimed(said, str(error), of_candidate=str(error).startswith(f"{said.candidate} "))
+            return _untimed(result, str(error), of_candidate=str(error).startswith(f"{result.candidate} "))
         shapes = _shapes(contract, problem.fresh(1)[0])
     if (law := broken_while_timed(question, contract, found)) is not None:
-        wrong = ANSWERS_OTHERWISE.format(said.candidate, law)
-        update = {"correct": False, "tier": Tier.DEFECT, "findings": (*said.findings, wrong), "reason": NOT_CORRECT}
-        return said.model_copy(update=update)
-    return said.model_copy(update={"speed": _speed(found, question.device, shapes)})
+        wrong = ANSWERS_OTHERWISE.format(result.candidate, law)
+        update = {"correct": False, "tier": Tier.DEFECT, "findings": (*result.findings, wrong), "reason": NOT_CORRECT}
+        return result.model_copy(update=update)
+    return result.model_copy(update={"speed": _speed(found, question.device, shapes)})
 
 
-def _untimed(said: Score, why: str, *, of_candidate: bool) -> Score:
+def _untimed(result: Score, why: str, *, of_candidate: bool) -> Score:
     """Return the score without a time; a candidate that does not answer its inputs is not correct."""
     if not of_candidate:
-        return said.model_copy(update={"reason": why})
-    return said.model_copy(update={"correct": False, "tier": Tier.UNANSWERED, "reason": why})
+        return result.model_copy(update={"reason": why})
+    return result.model_copy(update={"correct": False, "tier": Tier.UNANSWERED, "reason": why})
 
 
 @contextmanager
-def _inputs(question: Question, contract: Contract) -> Iterator[Callable[[int], list[Inputs]]]:
+def _inputs(question: ScoreRequest, contract: Contract) -> Iterator[Callable[[int], list[Inputs]]]:
     """Return the function that makes new inputs: the user's, or that of the contract in float32."""
     if question.inputs is not None:
         with Timed(question.inputs, contract.name, call=None, limits=question.limits, device=CPU) as asked:
@@ -243,7 +243,7 @@ def _speed(found: Couples, device: str, shapes: dict[str, tuple[int, ...]]) -> S
     )
 
 
-def broken_while_timed(question: Question, contract: Contract, found: Couples) -> str | None:
+def broken_while_timed(question: ScoreRequest, contract: Contract, found: Couples) -> str | None:
     """Return the law that a doubtful answer breaks; ``None`` if all answers are right."""
     laws = [law for law in contract.laws if law.group == "value"][:1]
     for inputs, answer in found.doubtful:

@@ -45,7 +45,7 @@ class Timed:
         Where it computes.
     """
 
-    def __init__(self, target: str, contract: str, *, call: str | None, limits: Limits, device: str) -> None:
+    def __init__(self, target: str, contract: str, *, call: Any, limits: Limits, device: str) -> None:
         self.target, self._limits, self._device = target, limits, device
         self._child = Child(limits, setup(target, call, limits), server=SERVER)
         self._place = RemoteHost(self._child)

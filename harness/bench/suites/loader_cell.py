@@ -5,7 +5,7 @@ directly before each slice, so that both meet the same machine.
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
@@ -15,10 +15,16 @@ from torch.utils.data import DataLoader
 from harness.bench.suites.fixture import names
 from harness.bench.suites.memory_limit import MemoryLimit
 from harness.case import Case
+from harness.execution.environment import usable_cores
 from harness.loading.accounting import Memory, memory
+from harness.loading.budget import measure_budget
 from harness.loading.configuration import Configuration
 from harness.loading.reading import LoaderReading, Start, Throughput
 from harness.record.bench import LoaderRecord
+from harness.record.budget import Budget
+from harness.timing.clock import without_garbage_collection
+from harness.tuner.advice import hop_s
+from harness.tuner.probe import more_workers_than_cores
 
 SLICES = 9
 """Slices that share the measuring time of a loader."""
@@ -293,3 +299,23 @@ class Cell:
             reference_cpu_us=tuple(it.cpu_us for it in self.reference),
             other_load=self.other_load,
         )
+
+
+SIZE = 256
+"""Batch size of the book; otherwise the next smaller size, or the smallest."""
+
+SECONDS = 0.3
+"""Duration of the training loop in seconds."""
+
+
+def budget_size(batch_sizes: Sequence[int]) -> int:
+    """Return the batch size with budgets."""
+    return max((size for size in batch_sizes if size <= SIZE), default=min(batch_sizes))
+
+
+def close_budget(
+    make: Callable[[], Iterable[Any]], configuration: Configuration, step: Callable[[Any], object] | None
+) -> Budget:
+    """Run a loop with or without a step, and return the breakdown of the time of a batch."""
+    with more_workers_than_cores(), without_garbage_collection():
+        return measure_budget(make, step, configuration, cores=usable_cores(), seconds=SECONDS, hop=hop_s)

@@ -40,14 +40,14 @@ class MemoryLimit:
         orders = torch.randperm(self.n).split(batch_size)
         batch = self._batch(orders[0])
         samples = batches = 0
-        cpu, began = time.process_time(), time.perf_counter()
-        until = began + seconds
+        cpu, start = time.process_time(), time.perf_counter()
+        until = start + seconds
         while True:
             for rows in orders:
                 batch = self._batch(rows)
                 samples, batches = samples + len(batch[0]), batches + 1
                 if time.perf_counter() >= until:
-                    wall = time.perf_counter() - began
+                    wall = time.perf_counter() - start
                     return Throughput(samples, batches, wall, time.process_time() - cpu)
 
     def _batch(self, rows: Tensor) -> list[Tensor]:

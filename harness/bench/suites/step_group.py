@@ -7,10 +7,10 @@ from typing import Any
 
 from torch import Tensor
 
-from harness.bench.suites.limit import within
 from harness.bench.suites.training import Problem, finite, problem, started
 from harness.case import Case
 from harness.record import median_ratio
+from harness.timing.alarm import within
 from harness.timing.clock import Accelerator, Clock, WarmUp, warm, without_garbage_collection
 from harness.timing.device import MOST_CALLS, DeviceState, by_events, calls_in_queue, device_state, replayed
 from harness.timing.graph import NotCapturableError
@@ -130,14 +130,14 @@ def measure_group(
                 lanes[case.name] = _lane(case, problem(case, batch_size).to(place), settle, clock, accelerator)
             except Exception as error:  # noqa: BLE001 - the case's own benchmark raises it
                 failed[case.name] = error
-        given = problem(cases[0], batch_size)
-        work, before = _work(given), device_state(accelerator)
+        task = problem(cases[0], batch_size)
+        work, before = _work(task), device_state(accelerator)
         measuring = gauges(work, place, l2_bytes=before.l2_bytes)
         arms = {name + suffix: arm for name, lane in lanes.items() for suffix, arm in lane.arms.items()}
         for name, gauge in measuring.items():
             arms[name] = _gauged(gauge, accelerator, clock)
         if accelerator is not None:
-            arms[_TRANSFER] = _arm(_transfer(given, place), settle, clock, GAUGE_S)
+            arms[_TRANSFER] = _arm(_transfer(task, place), settle, clock, GAUGE_S)
         taken = interleave(arms, rounds=_rounds(arms, seconds), seed=batch_size, enough=_ratios_known(list(lanes)))
         states = (before, device_state(accelerator))
     failed |= {_case(name): error for name, error in taken.failed.items()}
@@ -178,9 +178,9 @@ def _gauged(gauge: Gauge, accelerator: Accelerator | None, clock: Clock) -> Arm:
     return Arm(by_events(gauge.call, accelerator, clock), calls)
 
 
-def _transfer(given: Problem, place: str) -> Callable[[], object]:
+def _transfer(task: Problem, place: str) -> Callable[[], object]:
     """Return a copy of the minibatch from ordinary memory of the host to the device."""
-    X, y = given.minibatch(0)
+    X, y = task.minibatch(0)
     return lambda: (X.to(place, copy=True), y.to(place, copy=True))
 
 
@@ -212,10 +212,10 @@ def _waited(call: Callable[[], object], settle: Callable[[], None]) -> Callable[
 
 
 def _lane(
-    case: Case, given: Problem, settle: Callable[[], None], clock: Clock, accelerator: Accelerator | None
+    case: Case, task: Problem, settle: Callable[[], None], clock: Clock, accelerator: Accelerator | None
 ) -> _Lane:
-    step, parameters = started(case, given)
-    X, y = given.minibatch(0)
+    step, parameters = started(case, task)
+    X, y = task.minibatch(0)
 
     def launch() -> None:
         step(X, y)
@@ -304,6 +304,6 @@ def _timed(lane: _Lane, taken: Interleaved) -> Timed:
     )
 
 
-def _work(given: Problem) -> Work:
-    m, d = given.weight.shape
-    return work_of_step(len(given.plan.batches[0]), d, m, target_bytes=given.y.element_size())
+def _work(task: Problem) -> Work:
+    m, d = task.weight.shape
+    return work_of_step(len(task.plan.batches[0]), d, m, target_bytes=task.y.element_size())

@@ -6,16 +6,15 @@ from typing import Any
 import pytest
 from torch.utils.benchmark import Timer
 
-from harness.bench.suites.fixture import keep, names, refuse
-from harness.bench.suites.limit import within
+from harness.bench.suites.fixture import Tape, keep, names, refuse
 from harness.bench.suites.selection import DTYPE, cases_of, option
 from harness.bench.suites.step_group import FIRST_CALL_S, WARM_S
-from harness.bench.suites.tape import Tape
 from harness.bench.suites.training import CONTRACTS, problem, started
 from harness.calling.compiler import no_compiler
 from harness.case import Case
 from harness.record import median_ratio
 from harness.record.bench import AgreementRecord
+from harness.timing.alarm import within
 from harness.timing.clock import WarmUp, threads, warm, without_garbage_collection
 from harness.timing.interleaving import SLICE_S, Arm, Slice, calls_within, interleave, rounds_for, whole
 
@@ -77,9 +76,9 @@ def test_agreement(benchmark: Any, pytestconfig: pytest.Config, case: str, batch
 
 def _arms(case: Case, batch_size: int) -> tuple[WarmUp, dict[str, Arm]]:
     """Warm a step up, and return both ways of timing it, with equally many calls."""
-    given = problem(case, batch_size)
-    step, _ = started(case, given)
-    X, y = given.minibatch(0)
+    task = problem(case, batch_size)
+    step, _ = started(case, task)
+    X, y = task.minibatch(0)
 
     def call() -> None:
         step(X, y)

@@ -12,9 +12,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from harness.auditor.audit import audit
 from harness.auditor.run import audit_run
 from harness.bench.suites.audited import STEPS, TRANSFORMERS, Audited, audited_step
-from harness.bench.suites.fixture import keep
+from harness.bench.suites.fixture import Tape, keep
 from harness.bench.suites.selection import DTYPE, option
-from harness.bench.suites.tape import Tape
 from harness.record.audit_run import AuditRun
 from harness.record.bench import AuditRecord
 from harness.timing.clock import threads, warm, without_garbage_collection
@@ -91,7 +90,7 @@ def test_audit(benchmark: Any, pytestconfig: pytest.Config, case: str) -> None:
         raise failure
     times = {name: tuple(call_s for (call_s,) in taken.times[name]) for name in arms}
     TAPE.play(benchmark, times["plain"], calls=arms["plain"].calls)
-    with audit(mode="events") as seen:
+    with audit(mode="events") as found:
         step()
     record = AuditRecord(
         case=case,
@@ -99,7 +98,7 @@ def test_audit(benchmark: Any, pytestconfig: pytest.Config, case: str) -> None:
         style="concise",
         dtype=DTYPE,
         calls=_idle(step),
-        operations=seen.record.operations,
+        operations=found.record.operations,
         cold_s=warmed["plain"].cold_s,
         idle_s=times["idle"],
         events_s=times["events"],
@@ -122,11 +121,11 @@ def test_audit(benchmark: Any, pytestconfig: pytest.Config, case: str) -> None:
 def within_bound(step: Callable[[], object], steps: int) -> tuple[AuditRun, float]:
     """Audit a run of a step for events within the limit; return its record, and its CPU time from outside."""
     run = audit_run(mode="events", within=EVENTS_LIMIT, steps=steps)
-    began = time.process_time()
+    start = time.process_time()
     for _ in range(steps):
         with run.step():
             step()
-    return run.record, time.process_time() - began
+    return run.record, time.process_time() - start
 
 
 def peak_bytes(call: Callable[[], object]) -> int:
@@ -135,8 +134,8 @@ def peak_bytes(call: Callable[[], object]) -> int:
         call()
     assert profile.profiler is not None
     events = [event for event in profile.profiler.kineto_results.events() if event.name() == "[memory]"]
-    held = most = 0
+    allocated = most = 0
     for event in sorted(events, key=lambda event: event.start_ns()):
-        held += event.nbytes()
-        most = max(most, held)
+        allocated += event.nbytes()
+        most = max(most, allocated)
     return most

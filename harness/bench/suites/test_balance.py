@@ -10,10 +10,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from harness.bench.suites.fixture import keep, names, refuse
+from harness.bench.suites.fixture import Tape, keep, names, refuse
 from harness.bench.suites.selection import cases_of, option, parametrize
 from harness.bench.suites.stepper import stepper_of, training_step
-from harness.bench.suites.tape import Tape
 from harness.data.images import ImageData
 from harness.loading.configuration import PREFETCH
 from harness.loading.fault import LoadingError, within
@@ -64,9 +63,9 @@ def test_training_loop(
         with more_workers_than_cores(), Loop(make, step) as loop:
             loop.run(seconds, fewest=ahead)  # batches that workers prepared at the start
             while len(stretches) < FEWEST or (len(stretches) < MOST and not is_known(stretches)):
-                began = time.perf_counter()
+                start = time.perf_counter()
                 stretches.append(_stretch(loop, seconds, ahead))
-                rounds_s.append(time.perf_counter() - began)
+                rounds_s.append(time.perf_counter() - start)
 
     try:
         with threads(1), without_garbage_collection(), within(option(pytestconfig, "timeout", TIMEOUT_S)):

@@ -15,15 +15,13 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from harness.bench.suites.fixture import keep, refuse
-from harness.bench.suites.loader_budget import budget_size, close_budget
-from harness.bench.suites.loader_cell import Asked, Cell
+from harness.bench.suites.fixture import Tape, keep, refuse
+from harness.bench.suites.loader_cell import Asked, Cell, budget_size, close_budget
 from harness.bench.suites.loader_group import REFERENCE, LoaderGroup, measure_loaders
 from harness.bench.suites.memory_limit import MemoryLimit
 from harness.bench.suites.peers import PEERS
 from harness.bench.suites.selection import cases_of, give_up, option
 from harness.bench.suites.stepper import stepper_of, training_step
-from harness.bench.suites.tape import Tape
 from harness.calling import data_set
 from harness.calling.discovery import is_shipped
 from harness.calling.own_cases import SHIPPED
@@ -81,10 +79,10 @@ def _configurations(config: pytest.Config) -> list[Configuration]:
         option(config, "workers", WORKERS),
         option(config, "prefetch", (PREFETCH,)),
     )
-    given = {"pin": option(config, "pin", False), "start_method": option(config, "start_method", None)}  # noqa: FBT003
+    settings = {"pin": option(config, "pin", False), "start_method": option(config, "start_method", None)}  # noqa: FBT003
     persistent = option(config, "persistent", True)  # noqa: FBT003
     configurations = (
-        Configuration(size, workers, ahead if workers else PREFETCH, persistent, **given)
+        Configuration(size, workers, ahead if workers else PREFETCH, persistent, **settings)
         for size, workers, ahead in axes
     )
     return list(dict.fromkeys(configurations))

@@ -7,7 +7,6 @@ import pytest
 
 from harness.bench.option import Shape
 from harness.bench.suites.fixture import keep, measure, names
-from harness.bench.suites.limit import within
 from harness.bench.suites.selection import DTYPE, cases_of, option
 from harness.bench.suites.validation import validate
 from harness.bench.workload import Workload, is_operation, sizes_of, standard_inputs, workload
@@ -15,6 +14,7 @@ from harness.case import Case
 from harness.contracts import contract_named, contracts
 from harness.laws.law import Example
 from harness.record.bench import OperationRecord
+from harness.timing.alarm import within
 from harness.timing.clock import WarmUp, threads
 
 SECONDS = 0.1

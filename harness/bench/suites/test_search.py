@@ -30,8 +30,8 @@ from harness.laws.strategies import STRUCTURES, batches, thresholds
 from harness.record.bench import SearchRecord
 from harness.surveyor.search import ROWS, Budget, Objective, search
 from harness.timing.clock import threads
+from harness.verdict.example_pool import reproducible
 from harness.verdict.job import Job
-from harness.verdict.reproducible import reproducible
 
 SECONDS, SEEDS, LONGER = 10.0, 5, 4
 """Seconds per method, number of seeds, and factor for the longer reference search."""

@@ -11,10 +11,9 @@ from typing import Any
 import pytest
 import torch
 
-from harness.bench.suites.fixture import keep, names, refuse
+from harness.bench.suites.fixture import Tape, keep, names, refuse
 from harness.bench.suites.selection import DTYPE, cases_of, option
 from harness.bench.suites.step_group import TIMES, Group, Timed, measure_group
-from harness.bench.suites.tape import Tape
 from harness.bench.suites.training import CONTRACTS, comparisons, problem
 from harness.calling.adapter import NotApplicable
 from harness.calling.compiler import no_compiler
@@ -139,13 +138,13 @@ def _validated(case: Case, timed: Timed, accelerator: Accelerator | None, batch_
     where = f"{DTYPE}, {place}, batch {batch_size}"
     if not timed.finite:
         refuse(case, "the weight and the bias are finite after the timed steps", where=where)
-    given = problem(case, batch_size)
-    loss, parameters = comparisons(case, given, place)
+    task = problem(case, batch_size)
+    loss, parameters = comparisons(case, task, place)
     for comparison in (loss, parameters):
         if not comparison.holds:
             refuse(case, comparison.rule, where=where, deviation=comparison.deviation, bound=comparison.bound)
     return {
-        "steps_compared": len(given.plan.batches),
+        "steps_compared": len(task.plan.batches),
         "deviation": parameters.deviation,
         "bound": parameters.bound,
     }

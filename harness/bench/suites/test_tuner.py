@@ -156,15 +156,15 @@ def _exhausted(rates: dict[Choice, Estimate], seconds: float) -> dict[str, Any]:
 
 
 def _tuned(tuning: Tuning) -> dict[str, Any]:
-    standing = tuning.standing
-    assert standing is not None
+    state = tuning.standing
+    assert state is not None
     return {
-        "choice": str(standing.best),
-        "low": standing.rate.low or None,
-        "high": None if standing.rate.low == 0.0 else standing.rate.high,
-        "reason": standing.reason.name.lower(),
-        "slices": standing.slices,
-        "measured": len(standing.rates),
+        "choice": str(state.best),
+        "low": state.rate.low or None,
+        "high": None if state.rate.low == 0.0 else state.rate.high,
+        "reason": state.reason.name.lower(),
+        "slices": state.slices,
+        "measured": len(state.rates),
         "notes": remarks(tuning),
         "spent_s": tuning.spent_s,
     }

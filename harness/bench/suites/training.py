@@ -103,46 +103,46 @@ class StepComparison(NamedTuple):
         return self.deviation <= self.bound
 
 
-def comparisons(case: Case, given: Problem, device: str) -> tuple[StepComparison, StepComparison]:
+def comparisons(case: Case, task: Problem, device: str) -> tuple[StepComparison, StepComparison]:
     """Run some steps from the start and compare the first loss and the last parameters with float64.
 
     The error of float64 is 1e-16 per step, with bounds of about 1e-7. The loss is compared at the first step, where the
     parameters are exact: the error of a score is at most ``(d + 3) u (|X| |W|^T + |b|)``, and the loss is Lipschitz in
     the scores.
     """
-    there = given.to(device)
+    there = task.to(device)
     step, parameters = started(case, there)
-    losses = [step(*there.minibatch(number)) for number in range(len(given.plan.batches))]
-    expected_loss, expected = _gradient_descent(given)
+    losses = [step(*there.minibatch(number)) for number in range(len(task.plan.batches))]
+    expected_loss, expected = _gradient_descent(task)
     error = math.hypot(*(_distance(a, b) for a, b in zip(parameters, expected, strict=True)))
     return (
         StepComparison(
             "the step returns the loss of its minibatch, before the update",
             abs(float(losses[0]) - expected_loss),
-            _loss_bound(given, expected_loss),
+            _loss_bound(task, expected_loss),
         ),
         StepComparison(
-            f"after {len(losses)} steps, weight and bias agree with gradient descent", error, _parameter_bound(given)
+            f"after {len(losses)} steps, weight and bias agree with gradient descent", error, _parameter_bound(task)
         ),
     )
 
 
-def disagreement(case: Case, given: Problem, device: str) -> StepComparison | None:
+def disagreement(case: Case, task: Problem, device: str) -> StepComparison | None:
     """Return the first comparison with gradient descent that fails; ``None`` if all hold."""
-    return next((comparison for comparison in comparisons(case, given, device) if not comparison.holds), None)
+    return next((comparison for comparison in comparisons(case, task, device) if not comparison.holds), None)
 
 
-def started(case: Case, given: Problem) -> tuple[Any, tuple[Tensor, Tensor]]:
+def started(case: Case, task: Problem) -> tuple[Any, tuple[Tensor, Tensor]]:
     """Return a new step of a case with the parameters it updates, copies of the start."""
-    start = (given.weight.clone(), given.bias.clone(), given.plan.lr)
+    start = (task.weight.clone(), task.bias.clone(), task.plan.lr)
     step, parameters = called(case, start, contract_named(case.contract).of_model)
     return step, parameters
 
 
 @lru_cache(maxsize=4)
-def _parameter_bound(given: Problem) -> float:
-    X, y, weight, bias = (to_array(tensor) for tensor in (given.X, given.y, given.weight, given.bias))
-    return trajectory_bound(given.plan, X, y, weight, bias, FORMATS[DTYPE])
+def _parameter_bound(task: Problem) -> float:
+    X, y, weight, bias = (to_array(tensor) for tensor in (task.X, task.y, task.weight, task.bias))
+    return trajectory_bound(task.plan, X, y, weight, bias, FORMATS[DTYPE])
 
 
 def _distance(actual: Tensor, expected: Tensor) -> float:
@@ -160,30 +160,30 @@ def _loss(kind: str, factor: float) -> Callable[[Tensor, Tensor], Tensor]:
 
 
 @lru_cache(maxsize=4)
-def _gradient_descent(given: Problem) -> tuple[float, tuple[Tensor, Tensor]]:
+def _gradient_descent(task: Problem) -> tuple[float, tuple[Tensor, Tensor]]:
     """Return the first loss, and weight and bias after the last step, in float64."""
-    loss_of = _loss(given.plan.kind, given.plan.factor)
-    weight, bias, losses = given.weight.double(), given.bias.double(), []
-    for number in range(len(given.plan.batches)):
-        X, y = given.minibatch(number)
+    loss_of = _loss(task.plan.kind, task.plan.factor)
+    weight, bias, losses = task.weight.double(), task.bias.double(), []
+    for number in range(len(task.plan.batches)):
+        X, y = task.minibatch(number)
         weight, bias = weight.detach().requires_grad_(), bias.detach().requires_grad_()
         loss = loss_of(X.double() @ weight.T + bias, y)
         slopes = torch.autograd.grad(loss, (weight, bias))
-        weight, bias = weight - given.plan.lr * slopes[0], bias - given.plan.lr * slopes[1]
+        weight, bias = weight - task.plan.lr * slopes[0], bias - task.plan.lr * slopes[1]
         losses.append(float(loss.detach()))
     return losses[0], (weight.detach(), bias.detach())
 
 
-def _loss_bound(given: Problem, loss: float) -> float:
-    X, y = (to_array(part) for part in given.minibatch(0))
+def _loss_bound(task: Problem, loss: float) -> float:
+    X, y = (to_array(part) for part in task.minibatch(0))
     u, (n, d) = FORMATS[DTYPE].u, X.shape
-    W, b = to_array(given.weight), to_array(given.bias)
+    W, b = to_array(task.weight), to_array(task.bias)
     score_error = (d + 3) * u * (np.abs(X) @ np.abs(W).T + np.abs(b)).max(1)
-    if given.plan.kind == "softmax":
+    if task.plan.kind == "softmax":
         return float(2.0 * score_error.mean() + (n + len(W) + 10) * u * (1.0 + loss))
     residual = np.abs(X @ W[0] + b[0] - y)
     slack = 2.0 * residual * (score_error + u * np.abs(y)) + (score_error + u * np.abs(y)) ** 2
-    return float(given.plan.factor * slack.mean() + (n + 6) * u * loss)
+    return float(task.plan.factor * slack.mean() + (n + 6) * u * loss)
 
 
 def finite(parameters: Any) -> bool:

@@ -82,7 +82,7 @@ def gradient(exact: Exact, name: str, statement: str, *, of: int = 0, **facts: A
     """Return the law that autograd, in the case's dtype, gives the analytic gradient in the argument at ``of``."""
 
     def measure(subject: Subject, **inputs: Any) -> Measurement:
-        arguments = tuple(x for given, x in inputs.items() if given != "cotangent")
+        arguments = tuple(x for name, x in inputs.items() if name != "cotangent")
         actual = subject.gradient(arguments, inputs.get("cotangent"), of=of)
         return exact.measure(subject, actual, *inputs.values())
 

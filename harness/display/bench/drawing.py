@@ -9,11 +9,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from harness.display.bench.name import short_names
 from harness.display.narrow import print_sentence, print_table
 from harness.display.number import rate, times
 from harness.record import share_of_best
-from harness.record.bench import ScreeningRecord, SearchRecord, benchmarks
+from harness.record.bench import BenchRecord, ScreeningRecord, SearchRecord, benchmarks
 
 LONGER = "longer"
 """Name of the longer search, used only for the best known deviation."""
@@ -64,3 +63,10 @@ def _shares(searches: Sequence[SearchRecord], ways: Sequence[str]) -> Iterator[s
     for way in ways:
         scores = [search.score for search in searches if search.way == way]
         yield f"{share_of_best(statistics.median(scores), best):.1%}" if scores else "–"
+
+
+def short_names(records: Sequence[BenchRecord]) -> dict[str, str]:
+    """Return each case without its family if all cases share one."""
+    families = {record.family for record in records}
+    cases = {record.case for record in records}
+    return {case: case.partition(".")[2] if len(families) == 1 and "." in case else case for case in cases}

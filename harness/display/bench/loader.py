@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from harness.display.budget import budget_lines
 from harness.display.narrow import print_sentence, print_table
 from harness.display.number import rate
+from harness.display.tuning import budget_lines
 from harness.record import Estimate
 from harness.record.bench import LoaderRecord, benchmarks
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from harness.display.bench.name import short_names
+from harness.display.bench.drawing import short_names
 from harness.display.narrow import print_sentence, print_table
 from harness.display.number import duration, rate, times
 from harness.record import Estimate

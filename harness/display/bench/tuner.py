@@ -36,8 +36,8 @@ def print_tuner(console: Console, document: Mapping[str, Any]) -> None:
             shares = ", ".join(f"{rule} {share:.1%}" for rule, share in ruled.items())
             lines.append(f"{whole.case}: rules of thumb: {shares}")
     if reached:
-        held = f"target (at least {NEAR:.0%} of the best rate in at most {QUICK:.0%} of the time)"
-        lines.append(f"{held}: met for {sum(reached)} of {len(reached)} data sets")
+        target = f"target (at least {NEAR:.0%} of the best rate in at most {QUICK:.0%} of the time)"
+        lines.append(f"{target}: met for {sum(reached)} of {len(reached)} data sets")
     print_table(console, table)
     for line in lines:
         print_sentence(console, line)

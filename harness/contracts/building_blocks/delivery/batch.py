@@ -39,8 +39,8 @@ def batches_stay_what_they_were(deliveries: Deliveries, num_workers: int) -> Mea
     changed = [at for at, (came, later) in enumerate(batches) if _marks(came) != _marks(later)]
     if changed:
         where = with_workers(deliveries.source.spelled(request))
-        said = f"batch {changed[0]} changes when later batches arrive{where}"
-        return found(said, len(changed), actual=len(changed))
+        message = f"batch {changed[0]} changes when later batches arrive{where}"
+        return found(message, len(changed), actual=len(changed))
     return kept(len(batches))
 
 
@@ -64,18 +64,18 @@ def writing_into_a_batch_changes_nothing(deliveries: Deliveries, num_workers: in
     wrote, epoch = deliveries.exercised(write_into, request, several)
     if not wrote:
         raise NotApplicable("its batches contain nothing writable")
-    given = deliveries.directly or []
-    own, again, straight, other = digests(first, second, given, epoch.samples)
+    samples = deliveries.directly or []
+    own, again, straight, other = digests(first, second, samples, epoch.samples)
     expected = {*own, *again, *straight}
-    if not given and set(own) != set(again):
+    if not samples and set(own) != set(again):
         raise NotApplicable("its epochs contain different samples, so they cannot be compared")
     changed = [at for at, mark in enumerate(other) if mark not in expected]
-    if changed and len(given) >= (deliveries.facts.samples or 0):
-        said = (
+    if changed and len(samples) >= (deliveries.facts.samples or 0):
+        message = (
             f"sample {changed[0]} of the next epoch holds values written into an earlier batch, so batches are "
             "views of the data"
         )
-        return found(f"{said} ({len(changed)} of {len(other)} samples)", len(changed), actual=len(changed))
+        return found(f"{message} ({len(changed)} of {len(other)} samples)", len(changed), actual=len(changed))
     return kept(len(other))
 
 

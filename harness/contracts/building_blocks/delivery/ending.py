@@ -35,9 +35,9 @@ def an_epoch_left_early_spoils_none(deliveries: Deliveries, num_workers: int) ->
         raise NotApplicable("an epoch takes too long to be left early")
     if len(epoch.samples) != len(usual.samples):
         where = with_workers(deliveries.source.spelled(request))
-        said = f"after an epoch that was left after 2 batches, the next one has {len(epoch.samples)} of "
-        said += f"{len(usual.samples)} samples{where}"
-        return found(said, abs(len(epoch.samples) - len(usual.samples)), actual=len(epoch.samples))
+        message = f"after an epoch that was left after 2 batches, the next one has {len(epoch.samples)} of "
+        message += f"{len(usual.samples)} samples{where}"
+        return found(message, abs(len(epoch.samples) - len(usual.samples)), actual=len(epoch.samples))
     return kept(len(epoch.samples))
 
 
@@ -137,9 +137,9 @@ def errors_are_not_swallowed(deliveries: Deliveries, num_workers: int) -> Measur
             raise NotApplicable("its data set cannot be accessed, so no error can be injected")
         what = "a worker process dies" if ends else "the data set raises an exception"
         if epoch.ended:
-            said = f"when {what} at its sample {at}, the epoch ends without an error, with {len(epoch.samples)}"
+            message = f"when {what} at its sample {at}, the epoch ends without an error, with {len(epoch.samples)}"
             return found(
-                f"{said} of {len(usual.samples)} samples{where}", max(len(usual.samples) - len(epoch.samples), 1)
+                f"{message} of {len(usual.samples)} samples{where}", max(len(usual.samples) - len(epoch.samples), 1)
             )
     return kept(len(usual.samples))
 

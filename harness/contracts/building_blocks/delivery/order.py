@@ -94,10 +94,10 @@ def _ordered(own: Sequence[str], other: Sequence[str], num_workers: int, *, ende
     same_samples(own, other, ended=ended)
     differing = [at for at, (one, another) in enumerate(zip(own, other, strict=False)) if one != another]
     if differing:
-        said = (
+        message = (
             f"with {num_workers} workers the order differs from that without workers, starting at sample {differing[0]}"
         )
-        return found(said, len(differing), actual=len(differing))
+        return found(message, len(differing), actual=len(differing))
     return kept(len(own))
 
 
@@ -138,8 +138,8 @@ def epochs_are_shuffled_anew(deliveries: Deliveries, shuffle: bool, num_workers:
     if own == other:
         named_ = "epochs 0 and 1" if deliveries.names("epoch") else "the first and second epochs"
         return found(f"with shuffling, {named_} have the same order", 1, actual=0, expected=1)
-    if not deliveries.is_random and (given := deliveries.directly) is not None and not deliveries.facts.replaced:
-        straight = digests(given, first.samples)
+    if not deliveries.is_random and (direct := deliveries.directly) is not None and not deliveries.facts.replaced:
+        straight = digests(direct, first.samples)
         if straight[0] == straight[1]:
             return found("with shuffling, the first epoch has the order of the data set", 1, actual=0, expected=1)
     return kept(len(own) + len(other))
@@ -174,8 +174,8 @@ def the_same_seed_gives_the_same_epoch(deliveries: Deliveries, num_workers: int,
     if deliveries.is_random:
         what = "the random augmentation differs"
     where = with_workers(deliveries.source.spelled(request))
-    said = f"{what} between two equally seeded loaders{where}, starting at sample {differing[0]}"
-    return found(said, len(differing), actual=len(differing))
+    message = f"{what} between two equally seeded loaders{where}, starting at sample {differing[0]}"
+    return found(message, len(differing), actual=len(differing))
 
 
 @delivery_law(
@@ -201,8 +201,8 @@ def set_epoch_is_heard(deliveries: Deliveries, num_workers: int, shuffle: bool) 
             # Shuffling changes the order in each epoch, whether or not the workers know its number.
             heard = [Counter(digests(epoch.samples)[0]) for epoch in expected]
             if heard[0] != heard[1] and Counter(zero) == Counter(one):
-                said = f"with {num_workers} workers epochs 0 and 1 have the same samples, although they differ without"
-                return found(f"{said} workers", 1)
+                message = f"with {num_workers} workers epochs 0 and 1 have the same samples, although they differ"
+                return found(f"{message} without workers", 1)
     if zero == one and len(zero) >= _FEW and len(set(zero)) >= _FEW:
         return found("epochs 0 and 1 are equal", 1)
     if zero != again and Counter(zero) != Counter(again) and not deliveries.is_random:

@@ -37,15 +37,15 @@ def random_numbers_differ(deliveries: Deliveries, num_workers: int) -> Measureme
             what = "each time they are read" if deliveries.is_random_each_time else "from loader to loader"
             raise NotApplicable(f"its samples differ {what}, but it draws from no generator that can be watched")
         raise NotApplicable("it draws no random numbers")
-    seen: dict[tuple[str, str], tuple[int, Tag]] = {}
+    first_use: dict[tuple[str, str], tuple[int, Tag]] = {}
     for number, epoch in enumerate((first, second)):
         before = None
         for tag in epoch.tags:
             if tag.drew and (before is None or tag.drew != before.drew or tag.index != before.index):
                 for drew in tag.drew:
-                    if drew in seen and not _is_one_fetch(seen[drew], (number, tag)):
-                        return _repeated(seen[drew], (number, tag), drew[0])
-                    seen.setdefault(drew, (number, tag))
+                    if drew in first_use and not _is_one_fetch(first_use[drew], (number, tag)):
+                        return _repeated(first_use[drew], (number, tag), drew[0])
+                    first_use.setdefault(drew, (number, tag))
             before = tag
     if (wrong := _repeated_content(deliveries, first, second)) is not None:
         return wrong
@@ -74,16 +74,16 @@ def _repeated(first: tuple[int, Tag], second: tuple[int, Tag], generator: str) -
     (epoch, tag), (later, other) = first, second
     source = f"from {generator}"
     if later != epoch:
-        said = (
+        message = (
             f"sample {other.index} in the second epoch draws the same numbers as sample {tag.index} in the "
             f"first, {source}"
         )
     elif tag.worker != other.worker:
-        said = f"sample {tag.index} of worker {tag.worker} and sample {other.index} of worker {other.worker} draw the "
-        said += f"same random numbers {source}"
+        both = f"sample {tag.index} of worker {tag.worker} and sample {other.index} of worker {other.worker}"
+        message = f"{both} draw the same random numbers {source}"
     else:
-        said = f"samples {tag.index} and {other.index} draw the same random numbers {source}"
-    return found(said, 1)
+        message = f"samples {tag.index} and {other.index} draw the same random numbers {source}"
+    return found(message, 1)
 
 
 def _repeated_content(deliveries: Deliveries, first: Epoch, second: Epoch) -> Measurement | None:

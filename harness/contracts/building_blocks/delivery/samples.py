@@ -77,8 +77,8 @@ def each_sample_once(deliveries: Deliveries, num_workers: int, shuffle: bool, dr
             place = f"in the {which} epoch{where}"
             if not epoch.samples:
                 return found(f"{place}: none of the {total} samples arrives", total, actual=0, expected=total)
-            said = _said(extra, missing, total)
-            return found(f"{place}: {said}", len(extra) + len(missing), actual=len(epoch.samples), expected=total)
+            message = _said(extra, missing, total)
+            return found(f"{place}: {message}", len(extra) + len(missing), actual=len(epoch.samples), expected=total)
         rows += len(epoch.samples)
     return kept(rows)
 
@@ -115,16 +115,16 @@ def _of_indices(deliveries: Deliveries, request: Request) -> Measurement | None:
         extra = [index for index, number in times.items() if number > 1]
         missing = [i for i in range(n) if i not in times] if n == deliveries.facts.length else [*range(len(times), n)]
         if extra or len(missing) > spare:
-            said = f"in the {which} epoch{where}: {_said(extra, missing, n)}"
-            return found(said, len(extra) + len(missing), actual=len(indices), expected=n)
+            message = f"in the {which} epoch{where}: {_said(extra, missing, n)}"
+            return found(message, len(extra) + len(missing), actual=len(indices), expected=n)
     return kept(sum(len(indices) for indices, _ in epochs))
 
 
 def _at_the_beginning(deliveries: Deliveries, request: Request) -> Measurement | None:
     """Look for missing samples in the part that was read, if it has the order of the data set."""
-    given, came = _beginning(deliveries, request)
+    expected, came = _beginning(deliveries, request)
     arrived = set(came)
-    missing = [i for i, mark in enumerate(given[: len(came)]) if mark not in arrived]
+    missing = [i for i, mark in enumerate(expected[: len(came)]) if mark not in arrived]
     if not missing or 2 * len(missing) > len(came):
         return None
     where = with_workers(deliveries.source.spelled(request))
@@ -140,8 +140,8 @@ def _beginning(deliveries: Deliveries, request: Request) -> tuple[list[str], lis
     """Return digests of the data set and of the part that was read; none if the loader uses another order."""
     if request.shuffle or deliveries.facts.shuffled is not False or deliveries.is_random:
         return [], []
-    given, came = digests(deliveries.directly or [], deliveries.epochs(request)[0].samples)
-    return given, came
+    expected, came = digests(deliveries.directly or [], deliveries.epochs(request)[0].samples)
+    return expected, came
 
 
 def _within_a_part(deliveries: Deliveries, request: Request) -> Measurement:
@@ -260,11 +260,11 @@ def ranks_share_an_epoch(deliveries: Deliveries, world_size: int, shuffle: bool,
     if len(missing) > (world_size * deliveries.request().batch_size if dropping else 0) or -1 in extra:
         return found(f"{_said(extra, missing, len(expected))}{where}", len(extra) + len(missing))
     if len(extra) > least:
-        said = f"{len(extra)} samples are padding, although {least} would make the ranks equal{where}"
-        return found(said, len(extra) - least, actual=len(extra), expected=least)
+        message = f"{len(extra)} samples are padding, although {least} would make the ranks equal{where}"
+        return found(message, len(extra) - least, actual=len(extra), expected=least)
     if len(lengths) > 1:
-        said = f"the ranks have {spans(lengths)} samples{where}, so that some wait for a batch that never comes"
-        return found(said, lengths[-1] - lengths[0], actual=lengths[0], expected=lengths[-1])
+        message = f"the ranks have {spans(lengths)} samples{where}, so that some wait for a batch that never comes"
+        return found(message, lengths[-1] - lengths[0], actual=lengths[0], expected=lengths[-1])
     return kept(sum(len(part) for part in parts))
 
 
@@ -281,8 +281,8 @@ def lengths_are_as_declared(deliveries: Deliveries, num_workers: int, drop_last:
     request = asked(deliveries, num_workers=num_workers, drop_last=drop_last)
     announced, beyond = deliveries.exercised(announce, request, placed=False)
     if beyond is not None:
-        said = f"the data set reports {beyond} samples, but also has one at index {beyond}"
-        return found(said, 1, actual=beyond + 1, expected=beyond)
+        message = f"the data set reports {beyond} samples, but also has one at index {beyond}"
+        return found(message, 1, actual=beyond + 1, expected=beyond)
     if announced is None:
         raise NotApplicable("it does not report how many batches it has")
     (epoch,) = deliveries.epochs(request)
@@ -291,8 +291,8 @@ def lengths_are_as_declared(deliveries: Deliveries, num_workers: int, drop_last:
         raise NotApplicable("torch does not count the batches of workers for an iterable data set")
     if batches != announced:
         where = with_workers(deliveries.source.spelled(request))
-        said = f"`len` reports {announced} batches{where}, but {batches} arrive"
-        return found(said, abs(batches - announced), actual=batches, expected=announced)
+        message = f"`len` reports {announced} batches{where}, but {batches} arrive"
+        return found(message, abs(batches - announced), actual=batches, expected=announced)
     return kept(len(epoch.samples))
 
 
@@ -324,8 +324,8 @@ def batches_have_the_size_asked_for(deliveries: Deliveries, num_workers: int, dr
     where = with_workers(deliveries.source.spelled(request))
     if wrong:
         sizes = spans(other)
-        said = f"batches of {sizes} samples arrive instead of {request.batch_size}{where}"
-        return found(said, wrong, actual=other[0], expected=request.batch_size)
+        message = f"batches of {sizes} samples arrive instead of {request.batch_size}{where}"
+        return found(message, wrong, actual=other[0], expected=request.batch_size)
     in_turns = ends == 1 and not (deliveries.facts.by_index and deliveries.facts.shuffled is None)
     if (
         epoch.ended
@@ -358,14 +358,14 @@ def samples_do_not_depend_on_the_batch_size(deliveries: Deliveries, num_workers:
     third = whole(deliveries.epochs(other)[0]).samples
     sizes = (f"batch_size={request.batch_size}", f"batch_size={other.batch_size}")
     if len(first) == len(second) != len(third):
-        said = f"with {sizes[0]}, {len(first)} samples arrive; with {sizes[1]}, {len(third)} arrive"
-        return found(said, abs(len(first) - len(third)), actual=len(first), expected=len(third))
+        message = f"with {sizes[0]}, {len(first)} samples arrive; with {sizes[1]}, {len(third)} arrive"
+        return found(message, abs(len(first) - len(third)), actual=len(first), expected=len(third))
     own, again, marks = map(Counter, digests(first, second, third))
     if deliveries.is_random or own != again:
         return kept(len(first) + len(third))
     if lost := sum((own - marks).values()):
-        said = f"{lost} of the samples that arrive with {sizes[0]} are missing with {sizes[1]}"
-        return found(said, lost, actual=lost)
+        message = f"{lost} of the samples that arrive with {sizes[0]} are missing with {sizes[1]}"
+        return found(message, lost, actual=lost)
     return kept(len(first) + len(third))
 
 

@@ -49,11 +49,11 @@ def samples_stay_together(deliveries: Deliveries, num_workers: int, shuffle: boo
         if apart:
             where = with_workers(deliveries.source.spelled(request))
             which = f" of the {_ORDINALS[number]} epoch" if number else ""
-            said = (
+            message = (
                 f"{len(apart)} of {len(came)} samples{which} combine parts of different samples{where}; the first is "
                 f"sample {apart[0]}"
             )
-            return found(said, len(apart), actual=len(apart))
+            return found(message, len(apart), actual=len(apart))
     return kept(sum(len(epoch.samples) for epoch in epochs))
 
 
@@ -92,8 +92,8 @@ def samples_are_whole(deliveries: Deliveries, num_workers: int) -> Measurement:
     if strange and len(expected) >= (deliveries.facts.samples or 0):
         what = _difference(expected, epoch.samples[strange[0]], strange[0])
         whose = "in the data set" if deliveries.directly is not None else "among those that arrive without workers"
-        said = f"{len(strange)} of {len(came)} samples are not {whose}{where}; sample {strange[0]} {what}"
-        return found(said, len(strange), actual=len(strange))
+        message = f"{len(strange)} of {len(came)} samples are not {whose}{where}; sample {strange[0]} {what}"
+        return found(message, len(strange), actual=len(strange))
     return kept(len(came))
 
 
@@ -126,16 +126,16 @@ def _changed(deliveries: Deliveries) -> Measurement | None:
     first, second, other = map(digest, samples)
     if first == second or drew or other != first or deliveries.source.is_one_object:
         return None
-    said = "sample 0 differs when it is read again by one loader, and is the same in each new loader"
-    return found(f"{said}; it draws from no generator that can be watched", 1)
+    message = "sample 0 differs when it is read again by one loader, and is the same in each new loader"
+    return found(f"{message}; it draws from no generator that can be watched", 1)
 
 
 def _truncated(deliveries: Deliveries) -> Measurement | None:
     """Measure whether fractions in the data set arrive as integers."""
     pairs = deliveries.exercised(collate, deliveries.request(), min(len(deliveries.directly or ()), _LOOKED_AT))
-    for i, (given, comes) in enumerate(pairs):
-        for path in given.keys() & comes.keys():
-            own, other = given[path], comes[path]
+    for i, (expected, comes) in enumerate(pairs):
+        for path in expected.keys() & comes.keys():
+            own, other = expected[path], comes[path]
             if not isinstance(own, Tensor) or not isinstance(other, Tensor) or own.shape != other.shape:
                 continue
             lost = own.is_floating_point() and not other.is_floating_point() and not other.is_complex()
