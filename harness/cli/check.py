@@ -26,6 +26,8 @@ from harness.cli.options import (
     JsonOption,
     JunitOption,
     MarkdownOption,
+    OutputFormat,
+    OutputFormatOption,
     OverOption,
     RunOption,
     TargetArgument,
@@ -44,7 +46,7 @@ from harness.cli.options import (
 )
 from harness.cli.panels import CALLING, FIXES, KNOWN, OUTPUT, THOROUGH, epilog
 from harness.cli.picture import record_picture
-from harness.error import UsageError
+from harness.error import UsageError, printable
 from harness.execution.ending import Ending
 from harness.execution.interrupt import uninterruptible
 from harness.record import SEED
@@ -199,6 +201,7 @@ def check(
     json: JsonOption = None,
     junit: JunitOption = None,
     markdown: MarkdownOption = None,
+    output_format: OutputFormatOption = OutputFormat.FULL,
     *,
     execution: ExecutionOptions,
 ) -> None:
@@ -206,6 +209,9 @@ def check(
     from harness.verdict.campaign import Campaign
 
     refuse_nothing(target, "check")
+    if output_format is OutputFormat.SARIF and (fix or watch):
+        used = "--fix" if fix else "--watch"
+        raise UsageError(f"cannot use `--output-format sarif` together with `{used}`", remedy="leave one out")
     asked = fixing(target, fix=fix, write=write, unsafe=unsafe_fixes)
     if corpus is not None:
         from harness.record.corpus import refuse_damaged
@@ -264,9 +270,9 @@ def check(
                     break
         opened.end(ending)
         for remark in opened.remarks:
-            say(f"run: {remark}")
+            typer.echo(printable(f"run: {remark}"), err=output_format is not OutputFormat.FULL)
         early = _early(ending, len(verdicts), total)
-        _show(campaign, verdicts, list(properties.values()), early, files, verbose=verbose)
+        _show(campaign, verdicts, list(properties.values()), early, files, output_format, verbose=verbose)
         if asked is not None and not early:
             propose(asked, campaign, verdicts)
         ending.settle()
@@ -319,17 +325,23 @@ def _show(
     properties: "list[Property]",
     early: str,
     files: dict[str, Path | None],
+    shown: OutputFormat,
     *,
     verbose: bool,
 ) -> None:
     from harness.calling.own_cases import whence
     from harness.display.document import WRITERS
+    from harness.display.output_format import lines_of
     from harness.display.verdict import print_properties, print_verdicts
     from harness.wording import census_line, glossary_line, unclaimed_line, verdict_line
 
     # A replay is about a single example, so it shows the whole record.
     in_full = verbose or campaign.example is not None
-    with files_written(files, lambda kind: WRITERS[kind](verdicts, properties, early)) as written:
+    with files_written(files, lambda kind: WRITERS[kind](verdicts, properties, early, campaign.target)) as written:
+        if shown is not OutputFormat.FULL:
+            for line in lines_of(shown, verdicts, campaign.target, early):
+                say(line)
+            return
         say_claim(campaign.target, campaign.contract, (verdict.contract for verdict in verdicts))
         print_properties(console(), properties)
         print_verdicts(console(), verdicts, single=":" in campaign.target, verbose=in_full, early=early)

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -254,6 +255,26 @@ JunitOption = Annotated[
 MarkdownOption = Annotated[
     Path | None,
     typer.Option("--markdown", help="Write the results as Markdown.", metavar="FILE", rich_help_panel=OUTPUT),
+]
+
+
+class OutputFormat(StrEnum):
+    """Formats of the findings on standard output."""
+
+    FULL = "full"
+    CONCISE = "concise"
+    GITHUB = "github"
+    SARIF = "sarif"
+
+
+OutputFormatOption = Annotated[
+    OutputFormat,
+    typer.Option(
+        "--output-format",
+        help="Format of the findings: full, concise (a line each), github (annotations), or sarif (2.1.0).",
+        metavar="FORMAT",
+        rich_help_panel=OUTPUT,
+    ),
 ]
 
 
