@@ -248,6 +248,7 @@ def check(
         total = 0
         processes = _processes(campaign, execution)
         with Ending(verdicts) as ending, execution.backend(campaign, processes=processes) as backend, progress() as bar:
+            decided_by = backend.pieces[0].get("decided_by") if backend.pieces else None
             total, isolated = len(backend.pieces), any(piece.get("isolated") for piece in backend.pieces)
             opened.plan(
                 replace(campaign, recheck_seed=None),
@@ -272,7 +273,7 @@ def check(
         for remark in opened.remarks:
             typer.echo(printable(f"run: {remark}"), err=output_format is not OutputFormat.FULL)
         early = _early(ending, len(verdicts), total)
-        _show(campaign, verdicts, list(properties.values()), early, files, output_format, verbose=verbose)
+        _show(campaign, verdicts, list(properties.values()), early, files, output_format, decided_by, verbose=verbose)
         if asked is not None and not early:
             propose(asked, campaign, verdicts)
         ending.settle()
@@ -326,6 +327,7 @@ def _show(
     early: str,
     files: dict[str, Path | None],
     shown: OutputFormat,
+    decided_by: str | None,
     *,
     verbose: bool,
 ) -> None:
@@ -342,7 +344,8 @@ def _show(
             for line in lines_of(shown, verdicts, campaign.target, early):
                 say(line)
             return
-        say_claim(campaign.target, campaign.contract, (verdict.contract for verdict in verdicts))
+        by = decided_by or "its name"
+        say_claim(campaign.target, campaign.contract, (verdict.contract for verdict in verdicts), by)
         print_properties(console(), properties)
         print_verdicts(console(), verdicts, single=":" in campaign.target, verbose=in_full, early=early)
         place = whence(campaign.target)

@@ -200,9 +200,16 @@ class Decisions:
                 "prints": job.contract.form == "delivery",
                 "affinity": job.format.name,
                 "isolated": self.remote,
+                "decided_by": self._deciding(job),
             }
             for job in self.jobs
         ]
+
+    def _deciding(self, job: "Job") -> str:
+        """Return what decided the contract of a single function, if the user did not."""
+        from harness.contracts import deciding
+
+        return deciding(job.case) if self.campaign.is_single and self.campaign.contract is None else ""
 
     def do(self, index: int) -> Document:
         """Return the verdict of a job; for foreign code, detect its properties first."""
