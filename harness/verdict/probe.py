@@ -74,7 +74,7 @@ class Probe:
 
     def _named(self, judged: Job, verdict: Verdict) -> Verdict:
         """Return the verdict with the mistake that causes the violation."""
-        if verdict.violation is None or not _is_probed(judged):
+        if (verdict.violation is None and verdict.fault is None) or not _is_probed(judged):
             return verdict
         with _steady(judged):
             return self._names.named(judged, verdict)
