@@ -84,7 +84,9 @@ class _Examination:
         return diagnose(operation, self._declares, self._call, square, (), narrow=self._format.name != "float64")
 
     def _detached(self, ordinary: Sequence[Example]) -> Diagnosis | None:
-        """Return the part that is detached from the input, if the values are right."""
+        """Return the part that is detached from the input, if the values are right and have a gradient."""
+        if all(law.group != "gradient" for law in self._contract.laws):
+            return None
         answers = [answer.detach().to(torch.float64) for answer in self._call(ordinary[:LEAST])]
         tolerance = TOLERANCES[0] if self._format.name == "float64" else NARROW
         seen = Seen(self._operation, self._declares, ordinary[:LEAST], answers, tolerance)

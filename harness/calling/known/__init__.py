@@ -95,6 +95,6 @@ def _facts(file: Path, name: str) -> tuple[tuple[str, ...], frozenset[str]]:
         if isinstance(one, ast.FunctionDef) and one.name == name:
             given = [argument.arg for argument in (*one.args.posonlyargs, *one.args.args)]
             required = tuple(given[: len(given) - len(one.args.defaults)])
-            names = [getattr(node, "id", None) or getattr(node, "attr", "") for node in ast.walk(one)]
-            return required, frozenset(names)
+            names = (getattr(node, "id", None) or getattr(node, "attr", None) for node in ast.walk(one))
+            return required, frozenset(filter(None, names))
     return (), frozenset()
