@@ -27,7 +27,7 @@ def ones_at_the_labels(one_hot: Subject, labels: Tensor, k: int) -> Measurement:
 @law(
     "accuracy is the share of rows whose largest score is at their label, or their number if declared so.",
     source="definition",
-    bound="1 ulp for the division, plus one for more than 2^p rows, because the sum is rounded first; none for a number",
+    bound="1 ulp for the division, plus one for more than 2^p rows, because the sum is rounded first; 0 for a number",
     cause="a count instead of a share, the wrong axis, or an integer division: divide the hits by the number of rows",
     group="value",
 )

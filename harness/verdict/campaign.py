@@ -56,6 +56,8 @@ class Campaign(Target):
         Whether lost digits are defects.
     late
         Seed of the final re-check of isolated code; no re-check when absent.
+    minimal
+        Whether to make a counterexample minimal, and to look for the worst one.
     """
 
     laws: Sequence[str] = ()
@@ -69,6 +71,7 @@ class Campaign(Target):
     example: str | None = None
     strict: bool = False
     recheck_seed: int | None = None
+    minimal: bool = True
 
     pays_from: ClassVar[int] = 2
     isolated: ClassVar[bool] = True
@@ -156,6 +159,7 @@ class Campaign(Target):
             corpora=[folder for folder in corpora if folder is not None],
             example=None if self.example is None else _spelled_out(self.example, job),
             recheck_seed=self.recheck_seed if remote else None,
+            minimal=self.minimal,
         )
 
 
