@@ -92,7 +92,8 @@ def _none(asked: Fixing, names: Sequence[str]) -> str:
 def difference(file: Path, before: str, after: str) -> list[str]:
     """Return a unified diff as lines."""
     old, new = before.splitlines(), after.splitlines()
-    return list(difflib.unified_diff(old, new, f"a/{file}", f"b/{file}", lineterm=""))
+    path = file.as_posix().lstrip("/")
+    return list(difflib.unified_diff(old, new, f"a/{path}", f"b/{path}", lineterm=""))
 
 
 def apply(asked: Fixing, text: str) -> None:
