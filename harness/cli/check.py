@@ -341,7 +341,7 @@ def _show(
     in_full = verbose or campaign.example is not None
     with files_written(files, lambda kind: WRITERS[kind](verdicts, properties, early, campaign.target)) as written:
         if shown is not OutputFormat.FULL:
-            for line in lines_of(shown, verdicts, campaign.target, early):
+            for line in lines_of(shown, verdicts, campaign.target, properties, early):
                 say(line)
             return
         by = decided_by or "its name"

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from harness.display.location import Location, location
+from harness.display.location import Location, defined, location
 from harness.error import printable
 from harness.findings import Finding, findings
-from harness.record import Verdict
+from harness.record import Property, Verdict, property_sentences
 from harness.wording import facts, sentence, title_of
 from harness.wording.finding import NOT_REQUIRED
 
@@ -52,6 +52,19 @@ def annotated(verdicts: Sequence[Verdict], target: str) -> list[Annotation]:
             location(finding, target),
         )
         for finding in findings(verdicts)
+    ]
+
+
+PROPERTY = "property"
+"""Stands for the law in an annotation about a property."""
+
+
+def remarked(properties: Sequence[Property], target: str) -> list[Annotation]:
+    """Return the properties of a check as notes at the definition of the function."""
+    return [
+        Annotation("note", PROPERTY, "PROPERTY", case, said, (), defined(target, case))
+        for case in dict.fromkeys(one.case for one in properties)
+        for said in property_sentences(one for one in properties if one.case == case)
     ]
 
 

