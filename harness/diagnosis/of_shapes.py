@@ -23,7 +23,7 @@ class _WithoutKeepdim(TorchFunctionMode):
     def __torch_function__(
         self, function: Callable[..., Any], _: Any, arguments: Any = (), keywords: Any = None
     ) -> Any:
-        """Call a function, without `keepdim` where it is asked for."""
+        """Call a function; remove `keepdim` from the chosen calls."""
         keywords = dict(keywords or {})
         if keywords.get("keepdim"):
             if self._seen in self._numbers:

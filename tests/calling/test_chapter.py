@@ -54,7 +54,7 @@ def test_the_loss_of_an_underflowed_probability_is_said() -> None:
 
 
 def test_a_loss_with_an_epsilon_is_never_infinite() -> None:
-    """So nothing is said about log(0)."""
+    """The property about log(0) is absent."""
 
     def guarded(y_hat: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         return -torch.log(y_hat[range(len(y_hat)), y] + 1e-8)
