@@ -3,6 +3,7 @@
 Two functions with the same name in two files are different subjects, and so is a function after an edit.
 """
 
+import ast
 import hashlib
 import importlib.util
 from collections.abc import Sequence
@@ -62,3 +63,17 @@ def qualified(case: str, subject: Subject) -> str:
     if place.suffix == ".py" and case.startswith(f"{place.stem}."):
         return f"{near.with_suffix('')}{case.removeprefix(place.stem)}"
     return f"{near}/{case}"
+
+
+Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+
+
+def definition(tree: ast.AST, name: str) -> Definition | None:
+    """Return the last definition of a qualified name; functions inside functions count, too."""
+    node: ast.AST = tree
+    for part in (part for part in name.split(".") if part != "<locals>"):
+        found = [one for one in ast.walk(node) if isinstance(one, Definition) and one.name == part]
+        if not found:
+            return None
+        node = found[-1]
+    return node if isinstance(node, Definition) else None

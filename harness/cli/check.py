@@ -17,6 +17,8 @@ from harness.cli.options import (
     JsonOption,
     JunitOption,
     MarkdownOption,
+    OutputFormat,
+    OutputFormatOption,
     RunOption,
     TargetArgument,
     console,
@@ -30,7 +32,7 @@ from harness.cli.options import (
 from harness.cli.panels import FIXES, KNOWN, OUTPUT, THOROUGH, epilog
 from harness.cli.picture import record_picture
 from harness.cli.question_options import takes_question
-from harness.error import UsageError
+from harness.error import UsageError, printable
 from harness.execution.ending import Ending
 from harness.execution.interrupt import uninterruptible
 from harness.verdict.campaign import Campaign
@@ -118,10 +120,14 @@ def check(
     json: JsonOption = None,
     junit: JunitOption = None,
     markdown: MarkdownOption = None,
+    output_format: OutputFormatOption = OutputFormat.FULL,
     execution: ExecutionOptions,
 ) -> None:
     """Check which mathematical laws an implementation satisfies."""
     refuse_nothing(target, "check")
+    if output_format is OutputFormat.SARIF and (fix or watch):
+        used = "--fix" if fix else "--watch"
+        raise UsageError(f"cannot use `--output-format sarif` together with `{used}`", remedy="leave one out")
     asked = fixing(target, fix=fix, write=write, unsafe=unsafe_fixes)
     for folder in question.corpora:
         from harness.record.corpus import refuse_damaged
@@ -142,6 +148,7 @@ def check(
         total = 0
         processes = _processes(campaign, execution)
         with Ending(verdicts) as ending, execution.backend(campaign, processes=processes) as backend, progress() as bar:
+            decided_by = backend.pieces[0].get("decided_by") if backend.pieces else None
             total, isolated = len(backend.pieces), any(piece.get("isolated") for piece in backend.pieces)
             opened.plan(
                 replace(campaign, recheck_seed=None),
@@ -164,9 +171,9 @@ def check(
                     break
         opened.end(ending)
         for remark in opened.remarks:
-            say(f"run: {remark}")
+            typer.echo(printable(f"run: {remark}"), err=output_format is not OutputFormat.FULL)
         early = _early(ending, len(verdicts), total)
-        _show(campaign, verdicts, list(properties.values()), early, files, verbose=verbose)
+        _show(campaign, verdicts, list(properties.values()), early, files, output_format, decided_by, verbose=verbose)
         if asked is not None and not early:
             propose(asked, campaign, verdicts)
         ending.settle()
@@ -212,18 +219,26 @@ def _show(
     properties: "list[Property]",
     early: str,
     files: dict[str, Path | None],
+    shown: OutputFormat,
+    decided_by: str | None,
     *,
     verbose: bool,
 ) -> None:
     from harness.calling.own_cases import whence
     from harness.display.document import WRITERS
+    from harness.display.output_format import lines_of
     from harness.display.verdict import print_properties, print_verdicts
     from harness.wording import census_line, glossary_line, unclaimed_line, verdict_line
 
     # A replay is about a single example, so it shows the whole record.
     in_full = verbose or campaign.example is not None
-    with files_written(files, lambda kind: WRITERS[kind](verdicts, properties, early)) as written:
-        say_claim(campaign.target, campaign.contract, (verdict.contract for verdict in verdicts))
+    with files_written(files, lambda kind: WRITERS[kind](verdicts, properties, early, campaign.target)) as written:
+        if shown is not OutputFormat.FULL:
+            for line in lines_of(shown, verdicts, campaign.target, properties, early):
+                say(line)
+            return
+        by = decided_by or "its name"
+        say_claim(campaign.target, campaign.contract, (verdict.contract for verdict in verdicts), by)
         print_properties(console(), properties)
         print_verdicts(console(), verdicts, single=":" in campaign.target, verbose=in_full, early=early)
         place = whence(campaign.target)

@@ -56,7 +56,7 @@ def propose(asked: Fixing, campaign: "Campaign", verdicts: "Sequence[Verdict]") 
     """Print a verified fix of the first finding as a diff, and write it if the user asked for that."""
     from harness.diagnosis.candidates import candidates
     from harness.findings import findings
-    from harness.verdict.fix import found_fix, isolated_judge
+    from harness.verdict.fix import IsolatedJudge, found_fix
 
     wrong = [finding for finding in findings(verdicts) if finding.status.fails]
     if not wrong:
@@ -64,7 +64,8 @@ def propose(asked: Fixing, campaign: "Campaign", verdicts: "Sequence[Verdict]") 
         return
     names = [name for finding in wrong if finding.named is not None for name in finding.named.names]
     tried = candidates(asked.text, asked.name, names, unsafe=asked.unsafe)
-    found = found_fix(tried, verdicts, isolated_judge(campaign))
+    with IsolatedJudge(campaign) as judge:
+        found = found_fix(tried, verdicts, judge)
     if found is None:
         say(_none(asked, names))
         return
@@ -91,7 +92,8 @@ def _none(asked: Fixing, names: Sequence[str]) -> str:
 def difference(file: Path, before: str, after: str) -> list[str]:
     """Return a unified diff as lines."""
     old, new = before.splitlines(), after.splitlines()
-    return list(difflib.unified_diff(old, new, f"a/{file}", f"b/{file}", lineterm=""))
+    path = file.as_posix().lstrip("/")
+    return list(difflib.unified_diff(old, new, f"a/{path}", f"b/{path}", lineterm=""))
 
 
 def apply(asked: Fixing, text: str) -> None:

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -148,6 +149,26 @@ MarkdownOption = Annotated[
 ]
 
 
+class OutputFormat(StrEnum):
+    """Formats of the findings on standard output."""
+
+    FULL = "full"
+    CONCISE = "concise"
+    GITHUB = "github"
+    SARIF = "sarif"
+
+
+OutputFormatOption = Annotated[
+    OutputFormat,
+    typer.Option(
+        "--output-format",
+        help="Format of the findings: full, concise (a line each), github (annotations), or sarif (2.1.0).",
+        metavar="FORMAT",
+        rich_help_panel=OUTPUT,
+    ),
+]
+
+
 def progress() -> Progress:
     """Return a progress bar on standard error; it is disabled if that is not a terminal."""
     left = TimeRemainingColumn(compact=True)
@@ -213,16 +234,17 @@ def conventions(declared: list[str]) -> dict[str, Any]:
     return conventions
 
 
-def say_claim(target: str, contract: str | None, contracts: Iterable[str]) -> None:
+def say_claim(target: str, contract: str | None, contracts: Iterable[str], decided_by: str = "its name") -> None:
     """Print the contract of a function if the user did not name one, and the adapter of a known function."""
     claimed, known = next(iter(contracts), None), entry(target)
     if ":" not in target or claimed is None:
         return
     if known is not None and contract in {None, known.claim}:
-        called = f", called by `{known.call}`" if known.call else ""
-        say(f"checked as {claimed}{called} (known for this function; use `--contract` or `--formula` to change it)")
+        called = f", called by `{known.call}`" if known.call and not known.why else ""
+        why = f"called {known.why}" if known.why else "known for this function"
+        say(f"checked as {claimed}{called} ({why}; use `--contract` or `--formula` to change it)")
     elif contract is None:
-        say(f"checked as {claimed} (from its name; use `--contract` to change it)")
+        say(f"checked as {claimed} (from {decided_by}; use `--contract` to change it)")
 
 
 def declared_breaks(declared: list[str]) -> dict[str, Break]:

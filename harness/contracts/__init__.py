@@ -17,7 +17,7 @@ from harness.formula.contract import contract_of as contract_of_formula
 from harness.formula.signature import in_order_of
 from harness.formula.spelling import is_formula
 from harness.laws import Contract
-from harness.laws.claim import contract_of
+from harness.laws.claim import contract_of, decisive_parameter
 
 
 @cache
@@ -72,14 +72,24 @@ def claimed(case: Case) -> Case:
         return replace(case, contract=in_order_of(case.function, case.contract, adapter=adapter, named=named))
     if case.contract:
         return case
-    # Ignore the module and an enclosing function in the name.
-    name = case.target.rpartition(":")[2].rpartition("<locals>.")[2]
+    name = _own_name(case)
     if name.rpartition(".")[2] in catalogue():
         return replace(case, contract=name.rpartition(".")[2])
     try:
         return replace(case, contract=contract_of(case.function, name, contracts().values()).name)
     except UsageError as error:
         raise _of_a_variant(error, name.rpartition(".")[2]) from None
+
+
+def _own_name(case: Case) -> str:
+    """Return the name of a case without its module and without an enclosing function."""
+    return case.target.rpartition(":")[2].rpartition("<locals>.")[2]
+
+
+def deciding(case: Case) -> str:
+    """Return what decided the contract of a case that declared none, as a phrase."""
+    parameter = decisive_parameter(case.function, _own_name(case), contracts().values())
+    return f"its name and its parameter `{parameter}`" if parameter else "its name"
 
 
 def _of_a_variant(error: UsageError, name: str) -> UsageError:

@@ -25,9 +25,9 @@ def ones_at_the_labels(one_hot: Subject, labels: Tensor, k: int) -> Measurement:
 
 
 @law(
-    "accuracy is the share of rows whose largest score is at their label.",
+    "accuracy is the share of rows whose largest score is at their label, or their number if declared so.",
     source="definition",
-    bound="1 ulp for the division, plus one for more than 2^p rows, because the sum is rounded first",
+    bound="1 ulp for the division, plus one for more than 2^p rows, because the sum is rounded first; 0 for a number",
     cause="a count instead of a share, the wrong axis, or an integer division: divide the hits by the number of rows",
     group="value",
 )
@@ -37,6 +37,8 @@ def share_of_hits(accuracy: Subject, scores: Tensor, labels: Tensor) -> Measurem
     n, actual = scores.shape[-2], accuracy(scores, labels)
     narrow = actual.dtype is torch.float32 and accuracy.format.precision > FORMATS["float32"].precision
     format_ = FORMATS["float32"] if narrow else accuracy.format
+    if accuracy.declares["reduction"] == "sum":
+        return compare(actual, dd.lift(hits.astype(np.float64)), 0.0, format_)
     bound = 1.0 if n <= 2**format_.precision else 2.0
     return compare(actual, dd.lift(hits.astype(np.float64)) / float(n), bound, format_)
 
@@ -156,5 +158,6 @@ ACCURACY = Contract(
     ),
     axes={"scores": Axes(("g", "n", "k")), "labels": Axes(("g", "n"), index_of="k")},
     output=(),
+    conventions={"reduction": ("mean", "sum")},
     grouped=True,
 )

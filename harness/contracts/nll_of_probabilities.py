@@ -15,7 +15,7 @@ from harness.contracts.building_blocks.distributions import rounded_softmax, wit
 from harness.contracts.building_blocks.labelled_logits import pick
 from harness.contracts.building_blocks.reduction import reduced
 from harness.contracts.building_blocks.usual_laws import Exact
-from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare
+from harness.floats import FORMATS, Array, DoubleDouble, Format, Measurement, Oracle, compare
 from harness.floats import double_double as dd
 from harness.floats.oracle import log
 from harness.laws import Axes, Contract, Example, Ray, Subject, derivative_laws, implementation_laws, law
@@ -125,6 +125,18 @@ def _rare(t: Tensor, _: Format) -> Example:
     return {"probabilities": torch.stack([t, 1.0 - t], 1)[:, None], "labels": torch.zeros(len(t), 1, dtype=torch.int64)}
 
 
+def _log_of_zero(loss: Subject) -> str | None:
+    """Say what happens if a softmax underflows before this loss, unless the loss of probability zero is finite."""
+    certain = torch.tensor([[1.0, 0.0]], dtype=loss.format.dtype)
+    if not bool(loss.once(certain, torch.tensor([1])).isinf().all()):
+        return None
+    least = -FORMATS["float32"].log_smallest
+    return (
+        "log(0): the loss of a probability that underflows to 0 is infinite, in float32 if the logits differ by "
+        f"more than {least:.1f}; compute it from logits, as with `log_softmax`"
+    )
+
+
 NLL_OF_PROBABILITIES = Contract(
     "nll_of_probabilities",
     aliases=("cross_entropy",),
@@ -147,5 +159,6 @@ NLL_OF_PROBABILITIES = Contract(
     output=(),
     rays=(Ray("rare class", "(t, 1 - t), label of t", _rare, lambda format_: format_.smallest, lambda _: 0.5),),
     conventions={"reduction": ("none", "mean", "sum")},
+    remark=_log_of_zero,
     grouped=True,
 )

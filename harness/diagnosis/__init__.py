@@ -8,6 +8,7 @@ examples and the contract does not.
 from harness.diagnosis.blame import Blame, blamed
 from harness.diagnosis.examine import examined, imitations
 from harness.diagnosis.operation import Choice, Operation, Setting
+from harness.diagnosis.rival import rival
 from harness.diagnosis.search import Diagnosis, diagnose
 from harness.diagnosis.table import operation_of
 
@@ -22,4 +23,5 @@ __all__ = [
     "examined",
     "imitations",
     "operation_of",
+    "rival",
 ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.calling.source import subject_of
+from harness.calling.source import Definition, definition, subject_of
 from harness.case import Case
 from harness.diagnosis.marks import returned
 from harness.diagnosis.operation import Mark
@@ -23,9 +23,6 @@ class Blame:
     start: int
     end: int
     """The columns, zero-based; both are zero if no expression is blamed."""
-
-
-Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
 @dataclass(frozen=True)
@@ -47,7 +44,7 @@ def source_of(case: Case) -> Source | None:
         tree = ast.parse(text)
     except (OSError, UnicodeDecodeError, SyntaxError, ValueError):
         return None
-    node = _definition(tree, name)
+    node = definition(tree, name)
     return None if node is None else Source(path, text, node)
 
 
@@ -70,17 +67,6 @@ def _named(case: Case) -> tuple[Path | None, str]:
     # A function of a notebook has a file name, but no file.
     path = Path(file) if file and Path(file).is_file() else None
     return path, str(getattr(own, "__qualname__", name))
-
-
-def _definition(tree: ast.AST, name: str) -> Definition | None:
-    """Return the last definition of a qualified name; functions inside functions count, too."""
-    node: ast.AST = tree
-    for part in (part for part in name.split(".") if part != "<locals>"):
-        found = [one for one in ast.walk(node) if isinstance(one, Definition) and one.name == part]
-        if not found:
-            return None
-        node = found[-1]
-    return node if isinstance(node, Definition) else None
 
 
 def blamed(case: Case, marks: Iterable[Mark], number: float | None) -> Blame | None:

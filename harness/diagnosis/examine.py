@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -9,55 +10,99 @@ from torch import Tensor
 
 from harness.calling.adapter import NotApplicable
 from harness.case import Case
+from harness.diagnosis.of_gradients import detached, weights
+from harness.diagnosis.of_shapes import DROPPED
 from harness.diagnosis.operation import Operation, Setting
-from harness.diagnosis.ordinary import Example, examples
-from harness.diagnosis.search import Diagnosis, diagnose
+from harness.diagnosis.ordinary import SQUARE, Example, examples
+from harness.diagnosis.search import LEAST, NARROW, TOLERANCES, Diagnosis, Seen, diagnose
 from harness.diagnosis.table import operation_of
 from harness.floats import FORMATS, Format
 from harness.laws.case_error import CaseError
 from harness.laws.contract import Contract
 from harness.laws.subject import Subject
 
-NARROW = ("float16", "bfloat16")
-"""Formats without a search for mistakes: their roundings are larger than most mistakes."""
-
 
 def examined(case: Case, contract: Contract, device: str) -> Diagnosis | None:
     """Return the mistake of a case that one of the known variants explains; None if there is none.
 
     Ordinary examples are computed in float64. Answers that have float32 accuracy only, or a case that does not accept
-    float64, are compared with the tolerance of float32.
+    float64, are compared with the tolerance of float32. The shapes of the answers are free.
     """
     operation = operation_of(contract)
     if operation is None:
         return None
     for name in ("float64", "float32"):
-        if name not in contract.dtypes or (name not in case.dtypes):
-            continue
-        format_ = FORMATS[name]
-        subject = Subject(case, contract, format_, device=device)
-        call = _calling(subject)
-        ordinary = examples(contract, dtype=format_.dtype)
-        far = examples(contract, dtype=format_.dtype, far=True)
-        if not ordinary:
-            return None
-        with contextlib.suppress(CaseError, NotApplicable):
-            found = diagnose(operation, dict(subject.declares), call, ordinary, far, narrow=name != "float64")
-            if found is not None:
-                return found
-            if name == "float64" and _is_narrow(call(ordinary[:4])):
-                return diagnose(operation, dict(subject.declares), call, ordinary, (), narrow=True)
-            return None
+        if name in contract.dtypes and name in case.dtypes:
+            with contextlib.suppress(CaseError, NotApplicable):
+                found = _Examination(operation, case, contract, FORMATS[name], device).found()
+                if found is not None or name == "float64":
+                    return found
     return None
 
 
-def _calling(subject: Subject) -> Callable[[Sequence[Example]], Sequence[Tensor]]:
-    """Return what calls the case on examples, each with its own copies."""
+class _Examination:
+    """The search for the mistake of a case in one format."""
 
-    def call(given: Sequence[Example]) -> Sequence[Tensor]:
-        return subject.each([tuple(x.clone() if isinstance(x, Tensor) else x for x in one) for one in given])
+    def __init__(self, operation: Operation, case: Case, contract: Contract, format_: Format, device: str) -> None:
+        self._operation, self._contract, self._format = operation, contract, format_
+        self._declares = dict(Subject(case, contract, format_, device=device).declares)
+        free = {name: values for name, values in contract.conventions.items() if name != "reduction"}
+        declares = {name: value for name, value in case.declares.items() if name != "reduction"}
+        self._subject = Subject(
+            replace(case, declares=declares), replace(contract, output=None, conventions=free), format_, device=device
+        )
 
-    return call
+    def found(self) -> Diagnosis | None:
+        """Return the mistake; None if there is none.
+
+        Raises
+        ------
+        CaseError, NotApplicable
+            If it answers ordinary examples not even where batches are square.
+        """
+        ordinary, far = (examples(self._contract, dtype=self._format.dtype, far=far) for far in (False, True))
+        if not ordinary:
+            return None
+        try:
+            first = self._call(ordinary[:4])
+        except CaseError:
+            return self._of_square_batches()
+        is_narrow = self._format.name != "float64"
+        found = diagnose(self._operation, self._declares, self._call, ordinary, far, narrow=is_narrow)
+        if found is None and not is_narrow and _is_narrow(first):
+            found = diagnose(self._operation, self._declares, self._call, ordinary, (), narrow=True)
+        return found or self._detached(ordinary)
+
+    def _call(self, given: Sequence[Example]) -> Sequence[Tensor]:
+        """Call the case on examples, each with its own copies."""
+        return self._subject.each([tuple(x.clone() if isinstance(x, Tensor) else x for x in one) for one in given])
+
+    def _of_square_batches(self) -> Diagnosis | None:
+        """Return the missing `keepdim` of a case that raises unless a batch is square."""
+        square = examples(self._contract, dtype=self._format.dtype, shapes=SQUARE)
+        operation = replace(self._operation, slots={"shape": DROPPED})
+        return diagnose(operation, self._declares, self._call, square, (), narrow=self._format.name != "float64")
+
+    def _detached(self, ordinary: Sequence[Example]) -> Diagnosis | None:
+        """Return the part that is detached from the input, if the values are right and have a gradient."""
+        if all(law.group != "gradient" for law in self._contract.laws):
+            return None
+        answers = [answer.detach().to(torch.float64) for answer in self._call(ordinary[:LEAST])]
+        tolerance = TOLERANCES[0] if self._format.name == "float64" else NARROW
+        seen = Seen(self._operation, self._declares, ordinary[:LEAST], answers, tolerance)
+        if seen.differs():
+            return None
+        setting = detached(self._operation, self._declares, self._gradient, ordinary)
+        return None if setting is None else Diagnosis(setting)
+
+    def _gradient(self, example: Example) -> Tensor:
+        """Return the gradient of the case by its first tensor of numbers."""
+        at = next(number for number, x in enumerate(example) if isinstance(x, Tensor) and x.is_floating_point())
+        grouped = self._contract.grouped
+        given = tuple(x[None] if grouped and isinstance(x, Tensor) else x for x in example)
+        output = self._operation.value(Setting({}, {}, self._declares), *example)
+        found = self._subject.gradient(given, weights(output)[None] if grouped else weights(output), of=at)
+        return found[0] if grouped else found
 
 
 def _is_narrow(answers: Sequence[Tensor]) -> bool:

@@ -93,3 +93,18 @@ def keyword(*names: str) -> Mark:
 def returned(node: Any, _: float | None) -> bool:
     """Mark the returned expression."""
     return isinstance(node, ast.Return)
+
+
+def without_keepdim(node: Any, _: float | None) -> bool:
+    """Mark a reduction along an axis without `keepdim`."""
+    words = {word.arg for word in node.keywords} if isinstance(node, ast.Call) else set()
+    return name_of(node) in REDUCTIONS - {"softmax", "log_softmax"} and not words & {"keepdim", "keepdims"}
+
+
+_CUTS = {"detach", "detach_", "item", "tolist", "numpy", "no_grad", "inference_mode", "tensor", "float"}
+"""Names of calls whose result has no gradient."""
+
+
+def detaches(node: Any, _: float | None) -> bool:
+    """Mark an expression whose result is detached from its input."""
+    return name_of(node) in _CUTS or (isinstance(node, ast.Attribute) and node.attr == "data")

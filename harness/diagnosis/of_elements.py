@@ -397,6 +397,8 @@ _LINEAR = Operation(
 def _accuracy(s: Setting, scores: Tensor, labels: Tensor) -> Tensor:
     best = scores.argmin(-1) if s.key("form") == "smallest" else scores.argmax(-1)
     hits = (best == labels).to(scores.dtype if scores.is_floating_point() else torch.float64)
+    if s.declares.get("reduction", "mean") == "sum":
+        hits = hits * len(hits)
     match s.key("form"):
         case "count":
             return hits.sum()
@@ -417,7 +419,13 @@ _ACCURACY = Operation(
     _accuracy,
     {
         "form": (
-            Choice("count", "the number of hits is returned", "{op} is their share of the rows", (marks.calls("sum"),)),
+            Choice(
+                "count",
+                "the number of hits is returned",
+                "{op} is their share of the rows",
+                (marks.calls("sum"),),
+                "reduction=sum",
+            ),
             Choice("error", "the share of misses is returned", "{op} is the share of hits"),
             Choice("errors", "the number of misses is returned", "{op} is the share of hits", (marks.calls("sum"),)),
             Choice(

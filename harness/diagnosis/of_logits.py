@@ -57,9 +57,8 @@ def _softmax(s: Setting, x: Tensor) -> Tensor:
                 return functional.normalize(torch.softmax(x, -1), dim=-1)
             case "raw":
                 return x.exp()
-            case "detached":
-                return (x - x.logsumexp(-1, keepdim=True).detach()).exp()
-        return torch.softmax(x, -1)
+        e = (x - m).exp()
+        return e / e.sum(-1, keepdim=True)
 
     x = _scaled(s, x)
     if s.key("shifted"):
@@ -109,9 +108,7 @@ def _log_softmax(s: Setting, x: Tensor) -> Tensor:
                 return x - x.amax(-1, keepdim=True)
             case "mean":
                 return y + math.log(x.shape[-1])
-            case "detached":
-                return x - x.logsumexp(-1, keepdim=True).detach()
-        return y
+        return x - x.logsumexp(-1, keepdim=True)
 
     return along(s.key("axis"), of_rows, _scaled(s, x))
 

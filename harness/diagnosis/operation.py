@@ -1,7 +1,9 @@
 """Operations and their variants: a value as a function of settings, and the settings that people choose by mistake."""
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import combinations
 from typing import Any
 
@@ -24,12 +26,16 @@ class Choice:
     """Signs of the deviation in the source, the most telling first."""
     declare: str = ""
     """The convention that declares it, if the contract has one."""
+    contract: str = ""
+    """The options that name the contract under which it is right."""
     numbers: tuple[float, ...] = ()
     """Numbers between which the unknown number is searched; empty if there is none."""
     apply: Callable[..., Any] | None = None
     """The change of the inputs or the output, for the generic slots `before` and `after`."""
     is_plain: bool = True
     """Whether it is also tried together with another deviation."""
+    around: Callable[[], AbstractContextManager[Any]] | None = None
+    """The context in which the value is computed."""
     cap: Callable[[float], float] | None = None
     """The largest absolute value that the result can have, as a function of the number."""
 
@@ -67,7 +73,16 @@ class Operation:
         before, after = setting.choices.get("before"), setting.choices.get("after")
         if before is not None and before.apply is not None:
             inputs = before.apply(*inputs)
-        output = self.compute(setting, *inputs)
+        with ExitStack() as stack:
+            for choice in setting.choices.values():
+                if choice.around is not None:
+                    stack.enter_context(choice.around())
+            instead = setting.choices.get("instead")
+            compute = partial(self.compute, setting) if instead is None or instead.apply is None else instead.apply
+            output = compute(*inputs)
+        shape = setting.choices.get("shape")
+        if shape is not None and shape.apply is not None:
+            return shape.apply(output)  # type: ignore[no-any-return]
         if after is None or after.apply is None:
             return output
         if after.numbers:

@@ -33,9 +33,16 @@ FAR = (25.0, 14.0, 18.0, 9.0, 21.0)
 _PROBABILITIES = {"p", "q", "probabilities"}
 
 
-def examples(contract: Contract, *, dtype: torch.dtype, far: bool = False) -> list[Example]:
+SQUARE = tuple((n, n) for n in (3, 4, 2, 5, 6, 7, 8))
+"""Rows and columns of square batches, in which rows and columns fit to each other."""
+
+
+def examples(
+    contract: Contract, *, dtype: torch.dtype, far: bool = False, shapes: Sequence[tuple[int, int]] = SHAPES
+) -> list[Example]:
     """Return the examples of a contract, the same ones each time; none if an input has an unknown kind."""
-    made = [_example(contract, number, far=far) for number in range(4 if far else len(SHAPES))]
+    numbers = range(4 if far else len(shapes))
+    made = [_example(contract, number, shapes[number], far=far) for number in numbers]
     return [tuple(_typed(x, dtype) for x in one) for one in made if one is not None]
 
 
@@ -43,11 +50,11 @@ def _typed(x: Any, dtype: torch.dtype) -> Any:
     return x.to(dtype) if isinstance(x, Tensor) and x.is_floating_point() else x
 
 
-def _example(contract: Contract, number: int, *, far: bool) -> Example | None:
+def _example(contract: Contract, number: int, shape: tuple[int, int], *, far: bool) -> Example | None:
     """Draw the inputs of one call in the order of the signature."""
     generator = torch.Generator().manual_seed(1 + number)
     clear = far and number == 0
-    n, k = (1, 2) if clear else SHAPES[number]
+    n, k = (1, 2) if clear else shape
     sizes = {"n": n, "k": k, "d": k, "m": 2 + number % 3, "t": 1}
     scale = SCALES[number % len(SCALES)]
     drawn = [_input(contract, name, sizes, scale, generator, far=far) for name in _names(contract)]

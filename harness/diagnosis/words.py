@@ -29,7 +29,7 @@ def mistake_of(diagnosis: Diagnosis, case: Case, contract: Contract) -> Mistake:
     mistake = Mistake(
         names=tuple(choice.key for choice, _ in own),
         sentence=f"{computed}{cap}; {wanted}",
-        declare=declare if all(_has_convention(contract, choice) for choice, _ in own) else "",
+        declare=own[0][0].contract or (declare if all(_has_convention(contract, choice) for choice, _ in own) else ""),
     )
     return mistake if found is None else mistake.model_copy(update=asdict(found))
 

@@ -5,9 +5,10 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import IO, cast
 
-from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
+from junitparser import Attr, Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 from tabulate import tabulate
 
+from harness.display.location import Location, defined, location
 from harness.error import printable
 from harness.findings import Finding, by_verdict, findings
 from harness.record import SCHEMA, Event, Property, Record, Status, Verdict, property_sentences
@@ -32,7 +33,9 @@ class _Document(Record):
     verdicts: tuple[Verdict, ...]
 
 
-def to_json(verdicts: Sequence[Verdict], properties: Sequence[Property] = (), early: str = "") -> str:
+def to_json(
+    verdicts: Sequence[Verdict], properties: Sequence[Property] = (), early: str = "", _target: str = ""
+) -> str:
     """Return a JSON document: the verdict in words, the properties, the findings, and every record.
 
     NaN and infinities are strings, because JSON has no numbers for them.
@@ -58,17 +61,32 @@ def _found(finding: Finding) -> _Found:
     )
 
 
-def to_junit(verdicts: Sequence[Verdict], properties: Sequence[Property] = (), early: str = "") -> str:
+class _Test(TestCase):
+    """A test with a place."""
+
+    file = Attr()
+    line = Attr()
+
+
+def to_junit(
+    verdicts: Sequence[Verdict], properties: Sequence[Property] = (), early: str = "", target: str = ""
+) -> str:
     """Return JUnit XML: a suite for each case, a test for each law and dtype, with the finding as its message.
 
     Properties of a case are properties of its suite. A check that ended early has an additional test with an error.
+    A test has the file and the line of its finding, else of the function, if the target is given and has a source.
     """
     document = JUnitXml("harness check")
-    found = by_verdict(findings(verdicts))
+    grouped = findings(verdicts)
+    found = by_verdict(grouped)
+    places = {id(finding): location(finding, target) for finding in grouped} if target else {}
     for case in dict.fromkeys(verdict.case for verdict in verdicts):
         suite = TestSuite(case)
         own = [verdict for verdict in verdicts if verdict.case == case]
-        suite.add_testcases([_test_case(verdict, found.get(verdict.key), own) for verdict in own])
+        default = defined(target, case) if target else None
+        for verdict in own:
+            finding = found.get(verdict.key)
+            suite.add_testcase(_placed(_test_case(verdict, finding, own), places.get(id(finding)) or default))
         for said in property_sentences(one for one in properties if one.case == case):
             suite.add_property("harness", printable(said))
         document.add_testsuite(suite)
@@ -83,12 +101,21 @@ def to_junit(verdicts: Sequence[Verdict], properties: Sequence[Property] = (), e
     return written.getvalue().decode("utf-8")
 
 
-def _test_case(verdict: Verdict, finding: Finding | None, checked: Sequence[Verdict]) -> TestCase:
-    test = TestCase(f"{verdict.law} [{verdict.where}]", classname=verdict.case, time=verdict.duration_s)
+def _test_case(verdict: Verdict, finding: Finding | None, checked: Sequence[Verdict]) -> _Test:
+    test = _Test(f"{verdict.law} [{verdict.where}]", classname=verdict.case, time=verdict.duration_s)
     if finding is not None:
         test.result = [_result(verdict, finding, checked)]
     elif verdict.status in {Status.SKIPPED, Status.EXPECTED}:
         test.result = [Skipped(printable(verdict.reason or verdict.statement), verdict.status.value)]
+    return test
+
+
+def _placed(test: _Test, at: Location | None) -> _Test:
+    """Add the file and the line as attributes, as pytest's `xunit1` has them."""
+    if at is not None:
+        test.file = at.shown()
+    if at is not None and at.line is not None:
+        test.line = str(at.line)
     return test
 
 
@@ -106,7 +133,9 @@ def _result(verdict: Verdict, finding: Finding, checked: Sequence[Verdict]) -> E
     return failure
 
 
-def to_markdown(verdicts: Sequence[Verdict], properties: Sequence[Property] = (), early: str = "") -> str:
+def to_markdown(
+    verdicts: Sequence[Verdict], properties: Sequence[Property] = (), early: str = "", _target: str = ""
+) -> str:
     """Return the verdict, the properties, the findings, and a table of laws for each case."""
     parts = [f"**{cell(verdict_line(verdicts, early))}**", cell(census_line(verdicts))]
     parts += [f"- {cell(said)}" for said in property_sentences(properties)]
@@ -139,7 +168,7 @@ def _fenced(text: str) -> str:
     return f"{fence}text\n{text}\n{fence}"
 
 
-WRITERS: Mapping[str, Callable[[Sequence[Verdict], Sequence[Property], str], str]] = {
+WRITERS: Mapping[str, Callable[[Sequence[Verdict], Sequence[Property], str, str], str]] = {
     "json": to_json,
     "junit": to_junit,
     "markdown": to_markdown,

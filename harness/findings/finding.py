@@ -69,7 +69,7 @@ class Finding:
     @property
     def named(self) -> Mistake | None:
         """The named mistake from which all verdicts follow."""
-        return None if self.violation is None else self.violation.named
+        return _named(self.first)
 
     @property
     def laws(self) -> list[str]:
@@ -193,7 +193,7 @@ def _of_case(verdicts: Sequence[Verdict]) -> Iterator[Finding]:
 
 def _by_mistake(verdicts: Sequence[Verdict]) -> tuple[list[Verdict], list[Verdict]]:
     """Separate the verdicts that follow from a named mistake, directly or through a law that does."""
-    direct = [verdict for verdict in verdicts if verdict.violation is not None and verdict.violation.named]
+    direct = [verdict for verdict in verdicts if _named(verdict) is not None]
     bases = {(verdict.law, verdict.dtype): verdict for verdict in direct}
 
     def base(verdict: Verdict) -> Verdict | None:
@@ -204,6 +204,10 @@ def _by_mistake(verdicts: Sequence[Verdict]) -> tuple[list[Verdict], list[Verdic
     found = set(map(id, direct + indirect))
     left = [verdict for verdict in verdicts if id(verdict) not in found]
     return direct + indirect, left
+
+
+def _named(verdict: Verdict) -> Mistake | None:
+    return verdict.named if verdict.violation is None else verdict.violation.named
 
 
 def _beside(verdicts: Iterable[Verdict]) -> Iterator[Verdict]:

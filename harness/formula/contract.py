@@ -167,7 +167,7 @@ def contract_of(text: str, name: str = "") -> Contract:
         grouped=model.whole,
         of_one_number=OVER_ALL if formula.by_rows and not model.whole else "",
         examples=EXAMPLES,
-        remark=cache(lambda: remark(model)),
+        remark=cache(lambda _: remark(model)),
     )
 
 

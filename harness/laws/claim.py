@@ -139,6 +139,15 @@ def contract_of(function: Callable[..., Any], name: str, contracts: Iterable[Con
     raise _unclear(name, _near(name.rpartition(".")[2], known))
 
 
+def decisive_parameter(function: Callable[..., Any], name: str, contracts: Iterable[Contract]) -> str:
+    """Return the first parameter of a function if the contract depends on it, since several have the name; else ''."""
+    known = list(contracts)
+    claimed = next(filter(None, (_claimed(part, known) for part in reversed(name.split(".")))), [])
+    if len(claimed) < 2 or len(_by_arguments(function, claimed)) == len(claimed):
+        return ""
+    return next(iter(inspect.signature(function).parameters), "")
+
+
 def _words(name: str) -> list[str]:
     """Return the words of a name in snake or camel case."""
     return [word.lower() for word in _WORD.findall(name)]

@@ -100,7 +100,7 @@ class Contract:
     aliases
         Other names of the operation, words joined by underscores.
     remark
-        ``remark()`` returns a sentence about the operation to show before the verdicts; ``None`` without one.
+        ``remark(subject)`` returns a sentence about the operation to show before the verdicts; ``None`` without one.
     of_one_number
         Additional text if an implementation returns a single number instead of a number for each row; may be empty.
     of_model
@@ -126,7 +126,7 @@ class Contract:
     task: Literal["regression", "classification"] | None = None
     of_one_number: str = ""
     of_model: AsStep | None = None
-    remark: Callable[[], str | None] | None = None
+    remark: Callable[[Any], str | None] | None = None
     aliases: tuple[str, ...] = ()
 
     @property

@@ -307,6 +307,8 @@ class Verdict(Record):
     fault: Fault | None = None
     """Kind of an error; ``None`` where there is none."""
     violation: Violation | None = None
+    named: Mistake | None = None
+    """The mistake that an error follows from; ``None`` if none was named."""
     cut_short: bool = False
     """Whether time was up before every example had been drawn."""
     duration_s: Size

@@ -56,6 +56,8 @@ class Campaign(Target):
         Whether lost digits are defects.
     recheck_seed
         Seed of the final re-check of isolated code; no re-check when absent.
+    minimal
+        Whether to make a counterexample minimal, and to look for the worst one.
     """
 
     _: KW_ONLY
@@ -127,6 +129,7 @@ class Campaign(Target):
         "--strict", "Fail on lost digits and on undeclared properties.", "flag", panel=THOROUGH, default=False
     )
     recheck_seed: int | None = None
+    minimal: bool = True
 
     pays_from: ClassVar[int] = 2
     isolated: ClassVar[bool] = True
@@ -229,6 +232,7 @@ class Campaign(Target):
             corpora=[*([FOLDER] if self.replay else []), *self.corpora],
             example=None if self.example is None else _spelled_out(self.example, job),
             recheck_seed=self.recheck_seed if remote else None,
+            minimal=self.minimal,
         )
 
 
@@ -273,9 +277,16 @@ class Decisions:
                 "prints": job.contract.form == "delivery",
                 "affinity": job.format.name,
                 "isolated": self.remote,
+                "decided_by": self._deciding(job),
             }
             for job in self.jobs
         ]
+
+    def _deciding(self, job: "Job") -> str:
+        """Return what decided the contract of a single function, if the user did not."""
+        from harness.contracts import deciding
+
+        return deciding(job.case) if self.campaign.is_single and self.campaign.contract is None else ""
 
     def do(self, index: int) -> Document:
         """Return the verdict of a job; for foreign code, detect its properties first."""

@@ -44,9 +44,7 @@ def convention_of(case: Case, contract: Contract, format_: Format, device: str) 
     found: dict[str, Any] = {}
     looking = _Looking(case, contract, format_, device)
     try:
-        value = next((law for law in contract.laws if law.name == "value"), None)
-        if value is None:
-            return {}
+        value = next((law for law in contract.laws if law.name == "value"), contract.laws[0])
         found |= looking.of_value(value)
         if not looking.is_right(value, found):
             return found

@@ -1,27 +1,27 @@
 """Verified fixes: candidates for the code of a broken function, judged by the laws of its contract."""
 
+import re
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
 from harness.diagnosis.candidates import Candidate
-from harness.findings import findings
+from harness.execution.worker_pool import IsolatedPool
+from harness.findings import Finding, findings
+from harness.isolation.limits import Limits
 from harness.record import Status, Verdict
 from harness.verdict.campaign import Campaign
-from harness.verdict.isolated import checked
 from harness.wording import sentence
 
-SECONDS = 60.0
+SECONDS = 15.0
 """Time for the search; the candidate that is being judged is finished."""
 
 SCREENED = 3
-"""Laws of the first finding that a candidate is tried on first."""
-
-EXAMPLES = 5
-"""Examples for each of these laws."""
+"""Laws that a candidate is tried on first."""
 
 Judge = Callable[[str, "Sequence[str] | None", "Sequence[str] | None"], Sequence[Verdict]]
 """``judge(text, laws, dtypes)``: the verdicts on a module; on all laws and dtypes where these are None."""
@@ -75,12 +75,13 @@ def found_fix(
     for candidate in candidates:
         if time.perf_counter() > deadline:
             break
-        # One dtype shows at little cost whether a candidate can help.
-        screened = judge(candidate.text, first.laws[:SCREENED], [first.first.dtype])
+        laws, dtype = (first.laws, first.first.dtype) if best is None else _left(best)
+        # A few laws in one dtype show at little cost whether a candidate can help.
+        screened = judge(candidate.text, laws[:SCREENED], [dtype])
         if not screened or all(verdict.status.fails for verdict in screened):
             continue
         after = judge(candidate.text, None, None)
-        if not _helps(before, after, sentence(first)):
+        if not _helps(before, after, first):
             continue
         if best is None or len(_broken(after)) < len(_broken(best.after)):
             best = Fix(candidate, before, after)
@@ -89,24 +90,67 @@ def found_fix(
     return best
 
 
-def _helps(before: Sequence[Verdict], after: Sequence[Verdict], said: str) -> bool:
+def _left(fix: Fix) -> tuple[list[str], str]:
+    """Return the laws that a fix leaves broken in the first of their dtypes: only there can another one be better."""
+    dtype = next(verdict.dtype for verdict in fix.after if verdict.status.fails)
+    return [verdict.law for verdict in fix.after if verdict.status.fails and verdict.dtype == dtype], dtype
+
+
+def _helps(before: Sequence[Verdict], after: Sequence[Verdict], first: Finding) -> bool:
     """Whether a finding is gone, fewer laws are broken, and none that was not broken before."""
-    again = any(sentence(finding) == said for finding in findings(after) if finding.status.fails)
+    again = any(_general(finding) == _general(first) for finding in findings(after) if finding.status.fails)
     return bool(after) and not again and _broken(after) < _broken(before)
 
 
-def isolated_judge(campaign: Campaign) -> Judge:
-    """Return a judge that checks a module in separate processes, next to links to the neighboring files."""
-    file, _, name = campaign.target.partition(":")
+def _general(finding: Finding) -> str:
+    """Return the sentence of a finding without numbers, which depend on the example and on the line."""
+    return re.sub(r"\d+(\.\d+)?(e[+-]?\d+)?", "#", sentence(finding))
 
-    def judge(text: str, laws: Sequence[str] | None, dtypes: Sequence[str] | None) -> Sequence[Verdict]:
-        with beside(Path(file), text) as copy:
-            asked = replace(campaign, target=f"{copy}:{name}", recheck_seed=None, corpora=())
-            if laws is not None and dtypes is not None:
-                asked = replace(asked, laws=tuple(laws), dtypes=tuple(dtypes), examples=EXAMPLES, seconds=1.0)
-            return checked(asked)[0]
 
-    return judge
+class IsolatedJudge:
+    """A judge that checks a module in separate processes, next to links to the neighboring files.
+
+    The processes stay for all questions about one module, and no law is decided twice. A counterexample is not made
+    minimal, because nobody reads it. As a context manager, it ends the processes.
+    """
+
+    def __init__(self, campaign: Campaign) -> None:
+        self._campaign = replace(campaign, recheck_seed=None, corpora=(), minimal=False)
+        self._stack = ExitStack()
+        self._text: str | None = None
+        self._pool: IsolatedPool | None = None
+        self._reached: dict[int, Verdict] = {}
+
+    def __call__(self, text: str, laws: Sequence[str] | None, dtypes: Sequence[str] | None) -> Sequence[Verdict]:
+        """Return the verdicts on some laws and dtypes, or on all."""
+        if text != self._text:
+            self._open(text)
+        assert self._pool is not None, "it was opened"
+        unreached = [piece["unreached"] for piece in self._pool.pieces]
+        asked = [
+            index
+            for index, one in enumerate(unreached)
+            if (laws is None or one["law"] in laws) and (dtypes is None or one["dtype"] in dtypes)
+        ]
+        missing = [index for index in asked if index not in self._reached]
+        self._reached |= zip(missing, self._campaign.verdicts(self._pool, indices=missing), strict=True)
+        return [self._reached[index] for index in asked]
+
+    def _open(self, text: str) -> None:
+        self._stack.close()
+        file, _, name = self._campaign.target.partition(":")
+        copy = self._stack.enter_context(beside(Path(file), text))
+        planned = replace(self._campaign, target=f"{copy}:{name}")
+        self._pool = self._stack.enter_context(IsolatedPool(planned, Limits(), 1))
+        self._text, self._reached = text, {}
+
+    def __enter__(self) -> Self:
+        """Start nothing yet."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the processes."""
+        self._stack.close()
 
 
 @contextmanager

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from harness.calling.adapter import NotApplicable
-from harness.diagnosis import Diagnosis, examined, imitations
+from harness.diagnosis import Diagnosis, examined, imitations, rival
 from harness.diagnosis.ordinary import examples as small_examples
 from harness.diagnosis.words import mistake_of
 from harness.floats import Measurement
 from harness.laws.case_error import CaseError
 from harness.laws.law import Example
-from harness.record import Mistake, Status, Verdict, Violation
+from harness.record import Fault, Mistake, Status, Verdict, Violation
 from harness.verdict.job import Job
 from harness.verdict.ordinary import examples as drawn_examples
 from harness.verdict.replay import spelled_out
@@ -36,7 +36,13 @@ class Names:
 
     def named(self, job: Job, verdict: Verdict) -> Verdict:
         """Return the verdict with the mistake from which its violation follows."""
-        if verdict.violation is None or verdict.status not in _SHOWN or job.contract.form != "function":
+        if job.contract.form != "function":
+            return verdict
+        if verdict.violation is None:
+            known = self._looked_up(job, looks=True) if verdict.fault in _EXPLAINED else None
+            is_explained = known is not None and _explains(known[0], verdict)
+            return verdict.model_copy(update={"named": known[1]}) if known and is_explained else verdict
+        if verdict.status not in _SHOWN:
             return verdict
         known = self._looked_up(job, looks=verdict.status in _WRONG)
         if known is None:
@@ -62,9 +68,41 @@ class Names:
         key = job.case.name, id(job.case.function), declares, job.contract.name, job.device
         if key not in self._found and looks:
             with torch.random.fork_rng(devices=[]):
-                diagnosis = examined(job.case, job.contract, job.device)
-            self._found[key] = (diagnosis, mistake_of(diagnosis, job.case, job.contract)) if diagnosis else None
+                self._found[key] = _diagnosed(job)
         return self._found.get(key)
+
+
+def _diagnosed(job: Job) -> tuple[Diagnosis, Mistake] | None:
+    """Return the mistake of a case, with the contract under which it would be none."""
+    diagnosis = examined(job.case, job.contract, job.device)
+    other = rival(job.case, job.contract, job.device) if diagnosis is None or _is_of_values(diagnosis) else None
+    if other is not None and (diagnosis is None or len(diagnosis.choices) > 1):
+        diagnosis = other
+    if diagnosis is None:
+        return None
+    mistake = mistake_of(diagnosis, job.case, job.contract)
+    if other is not None and not mistake.declare:
+        mistake = mistake.model_copy(update={"declare": other.choices[0].contract})
+    return diagnosis, mistake
+
+
+_EXPLAINED = {
+    Fault.SHAPE: {"shape", "instead", "reduction", "before", "axis", "form"},
+    Fault.RAISED: {"shape"},
+    Fault.NO_GRADIENT: {"gradient"},
+}
+"""Errors that a mistake explains, and the slots of these mistakes."""
+
+
+def _explains(diagnosis: Diagnosis, verdict: Verdict) -> bool:
+    """Whether an error follows from a mistake."""
+    slots = _EXPLAINED.get(verdict.fault, set()) if verdict.fault is not None else set()
+    return not diagnosis.is_far and bool(slots & diagnosis.setting.choices.keys())
+
+
+def _is_of_values(diagnosis: Diagnosis) -> bool:
+    """Whether ordinary values are wrong."""
+    return not diagnosis.is_far and "gradient" not in diagnosis.setting.choices
 
 
 def _worst(measured: Measurement) -> tuple[tuple[int, ...], float, float]:

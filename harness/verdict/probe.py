@@ -59,6 +59,7 @@ class Probe:
         self._conventions: dict[Any, dict[str, Any]] = {}
         self._natures: dict[Any, list[Property]] = {}
         self._refusals: dict[Any, list[Property]] = {}
+        self._remarks: dict[Any, str | None] = {}
         self._names = Names()
 
     def decided(self, job: Job, decide: Callable[[Job], Verdict]) -> Verdict:
@@ -73,7 +74,7 @@ class Probe:
 
     def _named(self, judged: Job, verdict: Verdict) -> Verdict:
         """Return the verdict with the mistake that causes the violation."""
-        if verdict.violation is None or not _is_probed(judged):
+        if (verdict.violation is None and verdict.fault is None) or not _is_probed(judged):
             return verdict
         with _steady(judged):
             return self._names.named(judged, verdict)
@@ -89,10 +90,16 @@ class Probe:
             found.append(_property(job, CONVENTION, declared, said, dtype=job.format.name if own else ""))
         return self._remark(job) + found + self._traits(job, convention) + self._refusals.get(_key_in(job), [])
 
-    @staticmethod
-    def _remark(job: Job) -> list[Property]:
-        """Return the remark about the operation."""
-        said = job.contract.remark() if job.contract.remark is not None else None
+    def _remark(self, job: Job) -> list[Property]:
+        """Return the remark about the operation, as the case carries it out."""
+        key = _key(job)
+        if key not in self._remarks:
+            self._remarks[key] = None
+            if job.contract.remark is not None:
+                subject = self.judged(job).subject
+                with _steady(job), contextlib.suppress(CaseError, NotApplicable):
+                    self._remarks[key] = job.contract.remark(subject)
+        said = self._remarks[key]
         return [_property(job, OPERATION, "", said, dtype="")] if said else []
 
     def judged(self, job: Job) -> Job:
@@ -160,7 +167,8 @@ def _is_probed(job: Job) -> bool:
 def _is_open(job: Job) -> bool:
     """Return whether to look for a convention: not if the case declares violations because of its convention."""
     telling = {law.name for law in job.contract.laws if law.name == "value" or law.group == "special"}
-    return _is_probed(job) and not telling & job.case.breaks.keys()
+    is_called = job.contract.output is not None and job.contract.form == "function" and job.contract.conventions
+    return bool(is_called) and not telling & job.case.breaks.keys()
 
 
 def _value(contract: Contract) -> Law | None:

@@ -56,6 +56,8 @@ Facts = list[tuple[str, str]]
 def sentence(finding: Finding) -> str:
     """Return the cause as one sentence."""
     first = finding.first
+    if finding.named is not None:
+        return finding.named.sentence
     match finding.status:
         case Status.UNCLAIMED if first.violation is None:
             return first.reason or "no reason was recorded"
@@ -63,8 +65,6 @@ def sentence(finding: Finding) -> str:
             return first.reason or "no reason was recorded"
         case Status.UNEXPECTED:
             return f"declared failure of {first.law} not found in {count(first.examples, 'example')}: {first.reason}"
-    if finding.named is not None:
-        return finding.named.sentence
     formats = " and ".join(dict.fromkeys(verdict.dtype for verdict in finding.verdicts))
     if finding.is_of_narrowness:
         verb = "is" if " " not in formats else "are"
@@ -122,10 +122,12 @@ def facts(finding: Finding, checked: Sequence[Verdict] = (), *, options_only: bo
         if (worst := finding.worst) is not None:
             law = f", {worst.law}" if worst.law != finding.first.law else ""
             shown.append(("worst", f"[{worst.where}{law}] {_worst(worst)}"))
-        if finding.named is not None:
-            shown += _declared(finding.named)
         if not _is_explained(finding):
             shown.append(("look at", violation.cause))
+    elif finding.named is not None and finding.first.reason:
+        shown.append(("error", finding.first.reason))
+    if finding.named is not None:
+        shown += _declared(finding.named)
     verb = {Status.BROKEN: "breaks", Status.EXPECTED: "breaks"}.get(finding.status, "affects")
     shown.append((verb, _laws(finding, checked)))
     if violation is not None:
@@ -135,7 +137,8 @@ def facts(finding: Finding, checked: Sequence[Verdict] = (), *, options_only: bo
 
 def _declared(mistake: Mistake) -> Facts:
     """Say how a mistake is declared if it is meant."""
-    return [("meant?", f"declare it with `{mistake.declare}`")] if mistake.declare else []
+    verb = "check" if mistake.declare.startswith("--contract") else "declare"
+    return [("meant?", f"{verb} it with `{mistake.declare}`")] if mistake.declare else []
 
 
 def source_lines(mistake: Mistake | None) -> list[str]:

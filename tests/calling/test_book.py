@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from samples import book
+from torch import Tensor
 
 import harness
 from harness.error import UsageError
@@ -89,10 +90,10 @@ def test_the_example_of_the_column_is_one_that_a_reader_can_add_up() -> None:
 def test_weights_with_a_column_for_each_output_are_a_usage_error_with_the_call_to_paste() -> None:
     """The book's weights are the transpose of torch's; an error about something else is the function's."""
     asked: dict[str, Any] = {"laws": ["value"], "dtypes": ["float32"], "examples": 2}
-    with pytest.raises(UsageError, match=r"cannot call .*linreg. as .*shapes") as refused:
-        harness.check(book.linreg, "linear", **asked)
+    with pytest.raises(UsageError, match=r"cannot call .*affine. as .*shapes") as refused:
+        harness.check(affine, "linear", **asked)
     (call,) = re.findall('--call "(.*)"', str(refused.value))
-    assert not harness.check(book.linreg, "linear", call=call, **asked).failing
+    assert not harness.check(affine, "linear", call=call, **asked).failing
     (refuses,) = harness.check(refuse, "linear", **asked)
     assert refuses.reason is not None
     assert "raises ValueError: not today" in refuses.reason
@@ -106,6 +107,11 @@ def test_a_step_in_place_is_a_usage_error_with_the_call_to_paste() -> None:
         harness.check(book.sgd_in_place, "sgd", **asked)
     (call,) = re.findall('--call "(.*)"', str(refused.value))
     assert not harness.check(book.sgd_in_place, "sgd", call=call, **asked).failing
+
+
+def affine(inputs: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """The linear model under another name."""
+    return inputs @ weight + bias
 
 
 def refuse(*_: Any) -> None:

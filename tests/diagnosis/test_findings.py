@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 import harness
 from harness.findings import findings
@@ -109,3 +110,78 @@ def test_a_line_without_an_expression_has_no_carets() -> None:
         "    return x",
     ]
     assert source_lines(None) == []
+
+
+# Errors
+
+
+def kept(x: Tensor) -> Tensor:
+    """The reduced axis stays."""
+    return torch.logsumexp(x, -1, keepdim=True)
+
+
+def constant(x: Tensor) -> Tensor:
+    """No gradient reaches the logits."""
+    return torch.softmax(x.detach(), -1)
+
+
+def unkept(x: Tensor) -> Tensor:
+    """The sum of each row divides a column, or does not fit."""
+    e = torch.exp(x - x.amax(-1, keepdim=True))
+    return e / e.sum(-1)
+
+
+@pytest.mark.parametrize(("function", "contract", "law", "name", "reason"), [
+    (kept, "logsumexp", "value", "keepdim", "returns shape [1, 1]"),
+    (constant, "softmax", "gradient", "detached", "autograd cannot follow"),
+    (unkept, "softmax", "value", "no keepdim", ""),
+])  # fmt: skip
+def test_the_mistake_behind_an_error_is_named(
+    function: Callable[..., Any], contract: str, law: str, name: str, reason: str
+) -> None:
+    """The sentence is the name of the mistake, the line is shown, and the error stands below."""
+    verdicts = checked(function, contract, law)
+    (finding,) = [one for one in findings(verdicts) if one.status.fails]
+    assert finding.named is not None
+    assert finding.named.names == (name,)
+    block = finding_block(finding, verdicts)
+    assert "test_findings.py:" in block
+    assert "^" in block
+    assert reason in block
+
+
+def test_an_error_of_another_kind_has_no_mistake() -> None:
+    """A gradient that raises is not a detached one."""
+
+    class Raises(torch.autograd.Function):
+        @staticmethod
+        def forward(_: Any, x: Tensor) -> Tensor:
+            return torch.softmax(x, -1)
+
+        @staticmethod
+        def backward(_: Any, *__: Tensor) -> Tensor:
+            raise ValueError
+
+    verdicts = checked(lambda x: Raises.apply(x), "softmax", "gradient")
+    assert [verdict.named for verdict in verdicts] == [None]
+
+
+def cross_entropy_of_logits(y_hat: Tensor, y: Tensor) -> Tensor:
+    """It takes logits, although its parameter has the name of probabilities."""
+    return torch.nn.functional.cross_entropy(y_hat, y)
+
+
+@pytest.mark.parametrize(("function", "contract", "proposed"), [
+    (cross_entropy_of_logits, "nll_of_probabilities", "--contract cross_entropy"),
+    (lambda x: torch.log_softmax(x, -1), "softmax", "--contract log_softmax"),
+    (lambda x: functional.layer_norm(x, x.shape[-1:]), "rms_norm", "--contract layer_norm"),
+])  # fmt: skip
+def test_the_contract_under_which_it_is_right_is_proposed(
+    function: Callable[..., Any], contract: str, proposed: str
+) -> None:
+    """Ordinary values are wrong under one contract and right under another."""
+    verdicts = checked(function, contract, "value")
+    found = findings(verdicts)[0]
+    assert found.named is not None
+    assert found.named.declare == proposed
+    assert f"check it with `{proposed}`" in finding_block(found, verdicts)

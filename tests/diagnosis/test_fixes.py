@@ -10,7 +10,8 @@ from harness.cli.fix import Fixing, apply, difference, fixing
 from harness.diagnosis.candidates import Candidate, candidates
 from harness.error import UsageError
 from harness.record import Status, Verdict
-from harness.verdict.fix import beside, found_fix
+from harness.verdict.campaign import Campaign
+from harness.verdict.fix import IsolatedJudge, beside, found_fix
 
 TORCH = "import torch\nimport torch.nn.functional as F\n\n\n"
 
@@ -158,6 +159,22 @@ def test_a_candidate_has_the_files_beside_it(tmp_path: Path) -> None:
     assert (tmp_path / "own.py").read_text() == "import beside\n"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["beside.py", "own.py"]
     assert not copy.exists()
+
+
+def test_a_judge_decides_each_law_once(tmp_path: Path) -> None:
+    """The second question returns the same verdicts, and another text is another module."""
+    file = tmp_path / "own.py"
+    file.write_text("")
+    asked = Campaign(f"{file}:f", "softmax", laws=("value", "no_rows"), dtypes=("float32",), examples=2, seconds=0.3)
+    with IsolatedJudge(asked) as judge:
+        source = "import torch\ndef f(x):\n    e = torch.exp(x{})\n    return e / e.sum(-1, keepdim=True)\n"
+        (first,) = judge(source.format(""), ["value"], ["float32"])
+        again, other = judge(source.format(""), None, None)
+        assert again is first
+        assert (first.status, other.status) == (Status.BROKEN, Status.HOLDS)
+        repaired = judge(source.format(" - x.amax(-1, keepdim=True)"), None, None)
+        assert [one.status for one in repaired] == [Status.HOLDS, Status.HOLDS]
+    assert file.read_text() == ""
 
 
 # Asking

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.calling.known import arrays, functional, tensor
+from harness.calling.known import arrays, book, functional, tensor
 from harness.calling.known.entry import Known, Table
 
 __all__ = ["TABLES", "Known", "completed", "entry", "place_of"]
@@ -35,7 +35,7 @@ def entry(target: str) -> Known | None:
     """Return the entry of a target, ``module:function`` or a wrapper ``file.py:function``."""
     module, _, name = target.partition(":")
     if module.endswith(".py"):
-        return _wrapper(name, _required(Path(module), name))
+        return _wrapper(name, *_facts(Path(module), name))
     return TABLES.get(module, {}).get(name)
 
 
@@ -58,7 +58,8 @@ def of_function(function: Any) -> Known | None:
     if code is None:
         return None
     names = code.co_varnames[: code.co_argcount]
-    return _wrapper(function.__name__, names[: len(names) - len(function.__defaults__ or ())])
+    required = names[: len(names) - len(function.__defaults__ or ())]
+    return _wrapper(function.__name__, required, frozenset(code.co_names))
 
 
 def completed(known: Known | None, contract: str | None, call: Any) -> tuple[str | None, Any]:
@@ -78,19 +79,22 @@ def _attribute(module: Any, name: str) -> Any:
     return value
 
 
-def _wrapper(name: str, required: tuple[str, ...]) -> Known | None:
+def _wrapper(name: str, required: tuple[str, ...], used: frozenset[str]) -> Known | None:
     known = functional.FUNCTIONAL.get(name)
-    return known if known is not None and known.required and known.required[1:] == required[1:] else None
+    is_wrapper = known is not None and known.required and known.required[1:] == required[1:]
+    return known if is_wrapper else book.entry_of(name, required, used)
 
 
-def _required(file: Path, name: str) -> tuple[str, ...]:
-    """Return the parameters without a default of a function in a file, which is read and not run."""
+def _facts(file: Path, name: str) -> tuple[tuple[str, ...], frozenset[str]]:
+    """Return the parameters without a default of a function in a file, which is read and not run, and its names."""
     try:
         tree = ast.parse(file.read_bytes())
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
-        return ()
+        return (), frozenset()
     for one in tree.body:
         if isinstance(one, ast.FunctionDef) and one.name == name:
             given = [argument.arg for argument in (*one.args.posonlyargs, *one.args.args)]
-            return tuple(given[: len(given) - len(one.args.defaults)])
-    return ()
+            required = tuple(given[: len(given) - len(one.args.defaults)])
+            names = (getattr(node, "id", None) or getattr(node, "attr", None) for node in ast.walk(one))
+            return required, frozenset(filter(None, names))
+    return (), frozenset()

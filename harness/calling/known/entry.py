@@ -15,11 +15,17 @@ class Known(NamedTuple):
     required
         Names of the parameters without a default. A user's function with this name and these parameters gets the same
         entry; empty if it does not.
+    uses
+        Names that must occur in the code of a user's function.
+    why
+        Reason for the claim; empty for a library's function.
     """
 
     claim: str
     call: str = ""
     required: tuple[str, ...] = ()
+    uses: tuple[str, ...] = ()
+    why: str = ""
 
 
 Table = dict[str, Known]
