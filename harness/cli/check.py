@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.calling.discovery import OBJECTS
+from harness.cli.adoption.targets import checks_the_project
 from harness.cli.execution_options import ExecutionOptions, takes_execution_options
 from harness.cli.fix import fixing, propose
 from harness.cli.options import (
@@ -64,8 +65,10 @@ EPILOG = epilog(
 """,
     r"""
 More examples:
-  the shipped cases
+  the targets of [tool.harness] in pyproject.toml
     harness check
+  the shipped cases
+    harness check cases
   one function, again each time its file is saved
     harness check homework.py:softmax --watch
   a verified fix, as a diff; --write applies it
@@ -94,8 +97,9 @@ Exit codes:
 
 
 @takes_execution_options
+@checks_the_project
 def check(
-    target: TargetArgument = "cases",
+    target: TargetArgument,
     contract: ContractOption = None,
     formula: FormulaOption = None,
     dtypes: ClaimedDtypesOption = None,

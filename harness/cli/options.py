@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -267,6 +268,10 @@ def progress() -> Progress:
     return Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal)
 
 
+collected: ContextVar[dict[str, list[str]] | None] = ContextVar("collected", default=None)
+"""Texts by kind, which the check of several targets joins and writes; ``None`` if a file is written at once."""
+
+
 @contextmanager
 def files_written(files: Mapping[str, Path | None], text_of: Callable[[str], str]) -> Iterator[list[str]]:
     """Write files before the body prints the results, and yield the lines that name the files.
@@ -282,6 +287,9 @@ def files_written(files: Mapping[str, Path | None], text_of: Callable[[str], str
     written = []
     for kind, file in files.items():
         if file is None:
+            continue
+        if (texts := collected.get()) is not None:
+            texts.setdefault(kind, []).append(text_of(kind))
             continue
         try:
             write_atomically(file, text_of(kind))
