@@ -3,11 +3,11 @@
 The commands import torch only when they run, so that ``--help`` is quick.
 """
 
+import contextvars
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from contextvars import ContextVar
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -268,7 +268,7 @@ def progress() -> Progress:
     return Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal)
 
 
-collected: ContextVar[dict[str, list[str]] | None] = ContextVar("collected", default=None)
+collected: contextvars.ContextVar[dict[str, list[str]] | None] = contextvars.ContextVar("collected", default=None)
 """Texts by kind, which the check of several targets joins and writes; ``None`` if a file is written at once."""
 
 
