@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from harness.cli.adoption.targets import baseline_of_the_project, cases_of, gated
+from harness.cli.adoption.targets import baseline_file, cases_of, gated
 from harness.cli.options import (
     DataOption,
     JsonOption,
@@ -215,8 +215,7 @@ def _exact(
     counted = counts(cases, lambda where: short_epoch(data, where))
     now = summarised(head, verdicts, breakings, counted.by_case)
     # Loading the cases comes first, so that their package is found where it was imported.
-    default = policy.baseline_file(place.root) if project is None else baseline_of_the_project(project, policy)
-    file = place.named or default
+    file = place.named or baseline_file(policy, project, place.root)
     if not update:
         names = {*counted.failures, *(old for old, new in policy.renamed.items() if new in counted.failures)}
         known = read_baseline(file).without_counts(names)

@@ -77,7 +77,7 @@ def init(
 ) -> None:
     """Start to use the harness in a project: write tests, settings and a workflow."""
     from harness.cli.adoption.project import described, functions, layout_of
-    from harness.cli.adoption.written import Choice, planned, write
+    from harness.cli.adoption.written import Choice, planned, this_version, write
 
     root = _existing(folder)
     say(f"{layout_of(root)}; reading {root}")
@@ -87,12 +87,13 @@ def init(
     asks = sys.stdin.isatty() and not yes and not dry_run
     if asks:
         cases = cases or typer.confirm("Write a package of cases instead of a test file?", default=False)
-    choice = Choice(found, cases, _answer(workflow, "Write a GitHub workflow?", asks=asks, default=True))
-    files = planned(root, layout_of(root), choice._replace(**({"install": install} if install else {})))
+    wanted = _answer(workflow, "Write a GitHub workflow?", asks=asks, default=True)
+    files = planned(root, layout_of(root), Choice(found, install or this_version(), cases=cases, workflow=wanted))
+    if not dry_run:
+        write(root, files)
     _show(files, dry_run=dry_run)
     if dry_run:
         return
-    write(root, files)
     if _answer(baseline, "Check now, and write a baseline?", asks=asks, default=False):
         raise typer.Exit(_baseline(root))
     if any(file.text for file in files):
@@ -138,20 +139,17 @@ def _show(files: "Sequence[Planned]", *, dry_run: bool) -> None:
 
 
 def _baseline(root: Path) -> int:
-    """Check the project and write its baseline, each in a command of its own; return the exit code."""
-    from harness.cli.adoption.settings import find_project
-    from harness.cli.adoption.targets import gated
+    """Check the project and write its baseline, each with a command; return the exit code."""
+    from harness.cli.adoption.targets import baseline_file, gated
     from harness.gate.policy import read_policy
 
     with contextlib.chdir(root):
-        policy, project = gated(read_policy(root), root)
-        file = policy.baseline_file(root) if project is None else project.root / (policy.baseline or "baseline.jsonl")
+        file = baseline_file(*gated(read_policy(root), root), root)
         if file.exists():
             say(f"kept {file.relative_to(root).as_posix()} (exists already)")
             return 0
-        assert find_project(root) is not None
-        check = _command("check", "--run", RUN, "--fresh")
-        return check if check == 2 else max(check, _command("gate", "--run", RUN, "--update"))
+        code = _command("check", "--run", RUN, "--fresh")
+        return code if code > 1 else max(code, _command("gate", "--run", RUN, "--update"))
 
 
 def _command(*words: str) -> int:

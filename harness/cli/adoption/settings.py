@@ -126,7 +126,8 @@ def _validated(table: object, file: Path) -> Settings:
         # JSON accepts a list for a tuple, and is strict about all other types.
         return Settings.model_validate_json(to_json(table, inf_nan_mode="constants"))
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
+        # A target may have two forms; the innermost error is about the form that it has.
+        first = max(error.errors(include_url=False), key=lambda one: len(one["loc"]))
         parts = [str(part) for part in first["loc"] if part not in {"str", "TargetTable"}]
         known = TargetTable.model_fields if parts[:1] == ["targets"] else Settings.model_fields
         raise UsageError(

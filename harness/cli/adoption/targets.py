@@ -110,9 +110,11 @@ def gated(policy: "Policy", root: Path) -> "tuple[Policy, Project | None]":
     return policy.model_copy(update={"target": first.target}), None
 
 
-def baseline_of_the_project(project: Project, policy: "Policy") -> Path:
-    """Return the file of the baseline: the one named in the policy, or ``baseline.jsonl`` next to the settings."""
-    return project.root / (policy.baseline or "baseline.jsonl")
+def baseline_file(policy: "Policy", project: Project | None, root: Path) -> Path:
+    """Return the file of the baseline; for functions of a project, by default next to the settings."""
+    if project is None or policy.baseline is not None:
+        return policy.baseline_file(root)
+    return project.root / "baseline.jsonl"
 
 
 def _add_to_path(project: Project) -> None:

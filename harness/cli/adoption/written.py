@@ -14,6 +14,7 @@ from harness.record import write_atomically
 
 WORKFLOW = Path(".github", "workflows", "numerics.yml")
 TESTS = Path("tests", "test_laws.py")
+GENERATED = ".harness/"
 DTYPES = ("float32", "float64")
 """The dtypes that the written files claim, as a check of a single function does."""
 
@@ -29,18 +30,23 @@ class Choice(NamedTuple):
     ----------
     functions
         The functions to check.
+    install
+        Requirement of the harness that the workflow installs.
     cases
         Whether to write a package of cases instead of a test file.
     workflow
         Whether to write a GitHub workflow.
-    install
-        Requirement that the workflow installs.
     """
 
     functions: Sequence[Found]
+    install: str
     cases: bool = False
     workflow: bool = True
-    install: str = f"stability-harness=={version('stability-harness')}"
+
+
+def this_version() -> str:
+    """Return the requirement of this version of the harness."""
+    return f"stability-harness=={version('stability-harness')}"
 
 
 class Planned(NamedTuple):
@@ -74,6 +80,8 @@ def planned(root: Path, layout: Layout, choice: Choice) -> list[Planned]:
     elif layout is not Layout.NOTEBOOKS:
         files.append(_new(root, TESTS, _tests(choice.functions)))
     files.append(_settings(root, layout, choice, target))
+    if (root / ".git").exists():
+        files.append(_ignored(root))
     if choice.workflow:
         files.append(_new(root, WORKFLOW, workflow(root, choice.install)))
     return files
@@ -106,6 +114,16 @@ def _settings(root: Path, layout: Layout, choice: Choice, target: str) -> Planne
             f"cannot add {TABLE} to `{FILE}`: {error!s:.100}", remedy=f"add it by hand: {' '.join(addition.split())}"
         ) from error
     return Planned(Path(FILE), text, addition)
+
+
+def _ignored(root: Path) -> Planned:
+    """Add the folder of generated files to those that git ignores."""
+    file = root / ".gitignore"
+    before = file.read_text(encoding="utf-8") if file.is_file() else ""
+    if GENERATED in before.splitlines():
+        return Planned(Path(file.name), "", "", f"has {GENERATED} already")
+    start = f"{before.rstrip()}\n" if before.strip() else ""
+    return Planned(Path(file.name), f"{start}{GENERATED}\n", f"{GENERATED}\n")
 
 
 def _table(layout: Layout, choice: Choice, target: str) -> str:
@@ -192,12 +210,12 @@ def _imported(functions: Sequence[Found]) -> list[tuple[Found, str]]:
 
 
 def _imports(functions: Sequence[Found], *, late: bool = False) -> list[str]:
-    note = "  # noqa: E402" if late else ""
-    lines = []
+    """Return one import for each module, in order; a late one follows a statement."""
+    names: dict[str, list[str]] = {}
     for one, name in _imported(functions):
-        renamed = "" if name == one.name else f" as {name}"
-        lines.append(f"from {one.module} import {one.name}{renamed}{note}")
-    return sorted(lines)
+        names.setdefault(one.module, []).append(one.name if name == one.name else f"{one.name} as {name}")
+    note = "  # noqa: E402" if late else ""
+    return [f"from {module} import {', '.join(sorted(names[module]))}{note}" for module in sorted(names)]
 
 
 def workflow(root: Path, install: str) -> str:
