@@ -45,8 +45,9 @@ class Choice(NamedTuple):
 
 
 def this_version() -> str:
-    """Return the requirement of this version of the harness."""
-    return f"stability-harness=={version('stability-harness')}"
+    """Return the requirement of this version of the harness; of the latest if this one is between two releases."""
+    own = version("stability-harness")
+    return "stability-harness" if "dev" in own or "+" in own else f"stability-harness=={own}"
 
 
 class Planned(NamedTuple):
