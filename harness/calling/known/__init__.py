@@ -35,7 +35,7 @@ def entry(target: str) -> Known | None:
     """Return the entry of a target, ``module:function`` or a wrapper ``file.py:function``."""
     module, _, name = target.partition(":")
     if module.endswith(".py"):
-        return wrapper(name, _required(Path(module), name))
+        return _wrapper(name, _required(Path(module), name))
     return TABLES.get(module, {}).get(name)
 
 
@@ -58,7 +58,7 @@ def of_function(function: Any) -> Known | None:
     if code is None:
         return None
     names = code.co_varnames[: code.co_argcount]
-    return wrapper(function.__name__, names[: len(names) - len(function.__defaults__ or ())])
+    return _wrapper(function.__name__, names[: len(names) - len(function.__defaults__ or ())])
 
 
 def completed(known: Known | None, contract: str | None, call: Any) -> tuple[str | None, Any]:
@@ -78,8 +78,7 @@ def _attribute(module: Any, name: str) -> Any:
     return value
 
 
-def wrapper(name: str, required: tuple[str, ...]) -> Known | None:
-    """Return the entry of a user's function with the name and the required parameters of a function of torch."""
+def _wrapper(name: str, required: tuple[str, ...]) -> Known | None:
     known = functional.FUNCTIONAL.get(name)
     return known if known is not None and known.required and known.required[1:] == required[1:] else None
 

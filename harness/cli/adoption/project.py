@@ -22,9 +22,6 @@ _ARRAYS = ("tensor", "array", "float[", "num[", "real[", "shaped")
 """Parts of the annotations of tensors and arrays."""
 
 
-_ORDINARY = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-
-
 class Layout(StrEnum):
     """Where a project has its code."""
 
@@ -126,7 +123,7 @@ def _known(source: str, file: Path, place: str, module: str) -> Iterator[Found]:
         signature = _signature(node)
         if signature is None:
             continue
-        contract, call = _claim(signature, node, f"{place}:{node.name}")  # type: ignore[attr-defined]
+        contract, call = _claim(signature, node, file, f"{place}:{node.name}")  # type: ignore[attr-defined]
         if contract:
             target = f"{place}:{node.name}"  # type: ignore[attr-defined]
             yield Found(target, contract, call or adapter, file, node.lineno, module, not (call or adapter))
@@ -172,13 +169,12 @@ def _parameters(arguments: ast.arguments, skipped: int = 0) -> inspect.Signature
     return inspect.Signature(read[skipped:])
 
 
-def _claim(signature: inspect.Signature, node: Any, target: str) -> tuple[str, str]:
+def _claim(signature: inspect.Signature, node: Any, file: Path, target: str) -> tuple[str, str]:
     """Return the contract and the adapter that a check would infer; empty texts if it would refuse."""
     from harness.contracts import claimed, contract_named
     from harness.verdict.signature import refuse_misfit
 
-    required = [one.name for one in signature.parameters.values() if one.default is one.empty and one.kind in _ORDINARY]
-    entry = known.wrapper(node.name, tuple(required))
+    entry = known.entry(f"{file}:{node.name}")
     if entry is not None:
         return entry.claim, entry.call
     case = Case(_stand_in(signature), "", name=node.name, target=target, style="foreign")
