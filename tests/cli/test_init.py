@@ -1,6 +1,7 @@
 """``harness init`` on three layouts: what it finds and writes; it imports and overwrites nothing."""
 
 import ast
+import io
 import json
 import tomllib
 from pathlib import Path
@@ -150,6 +151,17 @@ def test_files_of_the_user_are_kept(workplace: Path, harness_command: Command) -
     assert project is not None
     assert project.settings.gate == {"margin": 0.1}
     assert len(project.targets) == 3
+
+
+def test_a_terminal_is_asked(workplace: Path, harness_command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answers are: a package of cases, no workflow, no baseline."""
+    write_flat(workplace)
+    terminal = io.StringIO("y\nn\nn\n")
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stdin", terminal)
+    assert harness_command("init").returncode == 0
+    assert (workplace / "laws" / "__init__.py").is_file()
+    assert not (workplace / ".github").exists()
 
 
 @pytest.mark.parametrize(
