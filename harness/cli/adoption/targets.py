@@ -41,19 +41,21 @@ OF_ONE = ("watch", "example", "fix", "reference")
 def checks_the_project(command: Callable[..., None]) -> Callable[..., None]:
     """Let a command without a target check the targets of the project, one after the other.
 
-    Options on the command line replace those of a target, which replace those of the project.
+    An option on the command line replaces that of a target, and an option of a target that of the project.
     """
     signature = inspect.signature(command)
     defaults = {name: one.default for name, one in signature.parameters.items()}
 
     @functools.wraps(command)
     def with_targets(target: str | None, **given: Any) -> None:
-        project = find_project(Path.cwd())
-        if project is not None:
-            _add_to_path(project)
         if target is not None:
+            # A file that cannot be read does not matter here.
+            with contextlib.suppress(UsageError):
+                _add_to_path(find_project(Path.cwd()))
             command(importable(target), **given)
             return
+        project = find_project(Path.cwd())
+        _add_to_path(project)
         if project is None or not project.targets:
             _refuse_nothing()
             command(SHIPPED, **given)
@@ -100,8 +102,7 @@ def gated(policy: "Policy", root: Path) -> "tuple[Policy, Project | None]":
     A target of the policy or of the command line comes first.
     """
     project = find_project(root)
-    if project is not None:
-        _add_to_path(project)
+    _add_to_path(project)
     if project is None or not project.targets or "target" in policy.model_fields_set:
         return policy, None
     first, *others = project.targets
@@ -117,8 +118,10 @@ def baseline_file(policy: "Policy", project: Project | None, root: Path) -> Path
     return project.root / "baseline.jsonl"
 
 
-def _add_to_path(project: Project) -> None:
+def _add_to_path(project: Project | None) -> None:
     """Let this process and the isolated ones import from the folders of the setting ``pythonpath``."""
+    if project is None:
+        return
     for folder in reversed([str(project.root / name) for name in project.settings.pythonpath]):
         if folder not in sys.path:
             sys.path.insert(0, folder)

@@ -24,7 +24,7 @@ UPLOAD = "actions/upload-artifact@ea165f8d65b6e75b540449e92b4886f43607fa02  # v4
 
 
 class Choice(NamedTuple):
-    """What the user wants.
+    """The user's selection.
 
     Parameters
     ----------
