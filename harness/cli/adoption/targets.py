@@ -67,6 +67,7 @@ def checks_the_project(command: Callable[..., None]) -> Callable[..., None]:
     optional = signature.parameters["target"].replace(annotation=ProjectTargetArgument, default=None)
     others = [one for name, one in signature.parameters.items() if name != "target"]
     with_targets.__signature__ = signature.replace(parameters=[optional, *others])  # type: ignore[attr-defined]
+    with_targets.__annotations__ = {one.name: one.annotation for one in (optional, *others)}
     return with_targets
 
 
