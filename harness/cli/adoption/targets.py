@@ -52,13 +52,13 @@ def checks_the_project(command: Callable[..., None]) -> Callable[..., None]:
             # A file that cannot be read does not matter here.
             with contextlib.suppress(UsageError):
                 _add_to_path(find_project(Path.cwd()))
-            command(importable(target), **given)
+            command(target=importable(target), **given)
             return
         project = find_project(Path.cwd())
         _add_to_path(project)
         if project is None or not project.targets:
             _refuse_nothing()
-            command(SHIPPED, **given)
+            command(target=SHIPPED, **given)
             return
         given |= {name: file.absolute() for name in (*FILES, "corpus") if (file := given.get(name)) is not None}
         with contextlib.chdir(project.root):
@@ -145,7 +145,7 @@ def _check_each(
 ) -> None:
     targets = project.targets
     if len(targets) == 1:
-        command(importable(targets[0].target), **_merged(project, targets[0], given, defaults))
+        command(target=importable(targets[0].target), **_merged(project, targets[0], given, defaults))
         return
     _refuse_several(given, defaults)
     codes: list[int] = []
@@ -154,7 +154,7 @@ def _check_each(
     try:
         for one in targets:
             options = _merged(project, one, given, defaults)
-            codes.append(_code(functools.partial(command, importable(one.target), **options)))
+            codes.append(_code(functools.partial(command, target=importable(one.target), **options)))
             # Only the first check may clear the run.
             given["fresh"] = False
             if codes[-1] > 2 or (codes[-1] and given.get("fail_fast")):
