@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from harness.cli import audit, check, doctor, experiments, gate, laws, prove, report, score, survey, tune
+from harness.cli import audit, check, doctor, experiments, gate, init, laws, prove, report, score, survey, tune
 from harness.cli.command import Command, Group
 from harness.cli.options import discard_output
 from harness.cli.panels import epilog
@@ -32,6 +32,7 @@ app = typer.Typer(
         """
   harness check homework.py:softmax
   harness audit train.py:step
+  harness init
 """,
         "Each command has its own help, such as `harness check --help`.",
     ),
@@ -70,6 +71,7 @@ COMMANDS = {
         ("doctor", doctor.doctor, doctor.EPILOG),
         ("freeze", laws.freeze, laws.FREEZE_EPILOG),
     ),
+    "How do I start in a project?": (("init", init.init, init.EPILOG),),
     "What is there to check?": (
         ("list", laws.list_, laws.LIST_EPILOG),
         ("explain", laws.explain, laws.EXPLAIN_EPILOG),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.calling.discovery import OBJECTS
+from harness.cli.adoption.targets import checks_the_project
 from harness.cli.execution_options import ExecutionOptions, takes_execution_options
 from harness.cli.fix import fixing, propose
 from harness.cli.options import (
@@ -51,8 +52,10 @@ EPILOG = epilog(
 """,
     r"""
 More examples:
-  the shipped cases
+  the targets of [tool.harness] in pyproject.toml
     harness check
+  the shipped cases
+    harness check cases
   one function, again each time its file is saved
     harness check homework.py:softmax --watch
   a verified fix, as a diff; --write applies it
@@ -80,10 +83,11 @@ Exit codes:
 """Examples and exit codes of ``--help``."""
 
 
+@checks_the_project
 @takes_question()
 @takes_execution_options
 def check(
-    target: TargetArgument = "cases",
+    target: TargetArgument,
     *,
     question: Campaign,
     watch: Annotated[bool, Option("--watch", help="Check again each time the file is saved.")] = False,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
+from harness.cli.adoption.targets import baseline_file, cases_of, gated
 from harness.cli.options import (
     DataOption,
     JsonOption,
@@ -25,6 +26,7 @@ from harness.error import UsageError, printable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from harness.cli.adoption.settings import Project
     from harness.gate.policy import Policy
     from harness.record import GateFinding, RunFolder
 
@@ -146,6 +148,10 @@ def gate(
     policy = read_policy(root)
     given = {"target": target, "budget_s": budget}
     policy = policy.model_copy(update={name: value for name, value in given.items() if value is not None})
+    policy, project = gated(policy, root)
+    if project is not None and against is not None:
+        rule = "the targets of `[tool.harness]` are single functions"
+        raise UsageError("cannot time the project", rule=rule, remedy="list the functions in `CASES` of a package")
     if run is not None:
         early = _refuse_unfinished(run, update=update)
     findings: list[GateFinding] = []
@@ -153,7 +159,7 @@ def gate(
         if run is not None:
             findings += early
             place = Place(root, baseline)
-            findings += _exact(run, policy, place, contract=contract, data=data, update=update)
+            findings += _exact(run, policy, place, project, contract=contract, data=data, update=update)
         if against is not None:
             findings += _time(against, policy, contract=contract, data=data, seed=seed, into=opened.folder)
         opened.folder.write(GateFinding, findings)
@@ -185,7 +191,14 @@ def _refuse_unfinished(run: str, *, update: bool) -> "list[GateFinding]":
 
 
 def _exact(
-    run: str, policy: "Policy", place: Place, *, contract: str | None, data: str | None, update: bool
+    run: str,
+    policy: "Policy",
+    place: Place,
+    project: "Project | None",
+    *,
+    contract: str | None,
+    data: str | None,
+    update: bool,
 ) -> "Sequence[GateFinding]":
     from harness.calling.discovery import load
     from harness.data.images import short_epoch
@@ -198,10 +211,11 @@ def _exact(
 
     folder = run_folder(run)
     head, verdicts, breakings = folder.head(), folder.read(Verdict), folder.read(Breaking)
-    counted = counts(load(policy.target, contract=contract), lambda where: short_epoch(data, where))
+    cases = load(policy.target, contract=contract) if project is None else cases_of(project)
+    counted = counts(cases, lambda where: short_epoch(data, where))
     now = summarised(head, verdicts, breakings, counted.by_case)
     # Loading the cases comes first, so that their package is found where it was imported.
-    file = place.named or policy.baseline_file(place.root)
+    file = place.named or baseline_file(policy, project, place.root)
     if not update:
         names = {*counted.failures, *(old for old, new in policy.renamed.items() if new in counted.failures)}
         known = read_baseline(file).without_counts(names)
@@ -209,7 +223,7 @@ def _exact(
     if counted.failures:
         case, why = next(iter(counted.failures.items()))
         raise UsageError(f"cannot make a baseline: calling `{case}` raises {why}", remedy="correct the case first")
-    if place.named is None and policy.baseline is None:
+    if place.named is None and policy.baseline is None and project is None:
         refuse_foreign(file)
     before = read_baseline(file) if file.is_file() else Baseline({}).updated(now)
     write_baseline(file, before.updated(now))

@@ -3,6 +3,7 @@
 The commands import torch only when they run, so that ``--help`` is quick.
 """
 
+import contextvars
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -179,6 +180,10 @@ def progress() -> Progress:
     return Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal)
 
 
+collected: contextvars.ContextVar[dict[str, list[str]] | None] = contextvars.ContextVar("collected", default=None)
+"""Texts by kind, which the check of several targets joins and writes; ``None`` if a file is written at once."""
+
+
 @contextmanager
 def files_written(files: Mapping[str, Path | None], text_of: Callable[[str], str]) -> Iterator[list[str]]:
     """Write files before the body prints the results, and yield the lines that name the files.
@@ -194,6 +199,9 @@ def files_written(files: Mapping[str, Path | None], text_of: Callable[[str], str
     written = []
     for kind, file in files.items():
         if file is None:
+            continue
+        if (texts := collected.get()) is not None:
+            texts.setdefault(kind, []).append(text_of(kind))
             continue
         try:
             write_atomically(file, text_of(kind))

@@ -29,6 +29,7 @@ WORKS_ON = {
     "bench": "What to time",
     "doctor": "What to time",
     "gate": "What to compare",
+    "init": "What to write",
 }
 """Titles of the first panel; other commands have "What to" and their own name."""
 

@@ -67,7 +67,7 @@ def takes_question(
         @functools.wraps(command)
         def with_options(**values: Any) -> None:
             facts = {field.name: _kind(field).read(values.pop(field.name)) for field in asked}
-            command(**values, question=_with_contract(kind(**facts)))
+            command(**values, question=with_contract(kind(**facts)))
 
         parameters = [
             option
@@ -107,7 +107,7 @@ def _parameter(field: "Field[Any]", changes: Mapping[str, Any]) -> inspect.Param
     return inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
-def _with_contract(question: QuestionT) -> QuestionT:
+def with_contract(question: QuestionT) -> QuestionT:
     """Return a question with its formula as its contract.
 
     Raises

@@ -237,7 +237,7 @@ def test_the_chain_from_case_to_page_on_the_stand_in(
     briefly = partial(experiment.softmax_regression, settings=experiment.Training(epochs=2))
     monkeypatch.setattr(experiment, "softmax_regression", briefly)
     two = ("--dtypes", "float32,float16")
-    checked = harness("check", "--law", "rows_sum_to_one", *two, "--run", "chain", "--fresh")
+    checked = harness("check", "cases", "--law", "rows_sum_to_one", *two, "--run", "chain", "--fresh")
     assert checked.returncode == 0
     trained = harness("train", "cases.softmax_regression", "--data", "synthetic", "--run", "chain")
     assert trained.returncode == 0
@@ -251,7 +251,7 @@ def test_the_chain_from_case_to_page_on_the_stand_in(
     assert "synthetic stand-in" in html
     assert "rows_sum_to_one" in html
     assert len(RunFolder(RUNS / "chain").head().commands) == 2
-    harness("check", "--law", "rows_sum_to_one", "--dtypes", "float32", "--run", "later")
+    harness("check", "cases", "--law", "rows_sum_to_one", "--dtypes", "float32", "--run", "later")
     both = harness("report", str(RUNS), "--junit", "verdicts.xml")
     assert both.returncode == 0
     assert both.stdout.splitlines()[0] == f"report: {RUNS / 'later' / 'report' / 'report.html'}"

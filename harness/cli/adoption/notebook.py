@@ -1,0 +1,81 @@
+"""Definitions of a notebook as a Python file, so that a check can import them without running the notebook."""
+
+import ast
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from harness.error import UsageError
+from harness.record import write_atomically
+from harness.record.untrusted_file import read_text
+
+SUFFIX = ".ipynb"
+FOLDER = Path(".harness", "notebooks")
+"""Folder of the Python files."""
+
+_KEPT = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+
+
+def importable(target: str) -> str:
+    """Return a target that can be imported: for a function in a notebook, the one in the file of its definitions.
+
+    Raises
+    ------
+    UsageError
+        If the notebook cannot be read.
+    """
+    place, colon, name = target.partition(":")
+    if not place.endswith(SUFFIX):
+        return target
+    notebook = Path(place)
+    if not notebook.is_file():
+        raise UsageError(f"file not found: `{notebook}`", remedy="check the path")
+    file = FOLDER / notebook.with_suffix(".py").name
+    text = definitions(notebook)
+    if not file.is_file() or file.read_text(encoding="utf-8") != text:
+        write_atomically(file, text)
+    return f"{file}{colon}{name}"
+
+
+def definitions(notebook: Path) -> str:
+    """Return the imports, functions, classes and constants of a notebook, each with the number of its cell."""
+    parts = [f'"""Definitions of {notebook.name}; the harness writes this file again if the notebook changes."""']
+    for number, source in _cells(notebook):
+        kept = [_segment(source, node) for node in _parsed(source) if _is_kept(node)]
+        if kept:
+            parts.append(f"# cell {number}\n" + "\n\n".join(kept))
+    return "\n\n".join(parts) + "\n"
+
+
+def _cells(notebook: Path) -> Iterator[tuple[int, str]]:
+    """Yield the number and the source of each code cell, without the commands of IPython."""
+    try:
+        document: Any = json.loads(read_text(notebook, what="the notebook", remedy="check the file"))
+        cells = [cell for cell in document["cells"] if cell["cell_type"] == "code"]
+        sources = ["".join(cell["source"]) for cell in cells]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise UsageError(f"cannot read `{notebook}`: not a notebook", remedy="check the file") from error
+    for number, source in enumerate(sources, 1):
+        lines = ["" if line.lstrip().startswith(("%", "!", "?")) else line for line in source.splitlines()]
+        yield number, "\n".join(lines)
+
+
+def _parsed(source: str) -> list[ast.stmt]:
+    """Return the statements of a cell; none if it is not Python."""
+    try:
+        return ast.parse(source).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return []
+
+
+def _is_kept(node: ast.stmt) -> bool:
+    """Whether a statement defines something; a constant may be computed from others, but calls nothing."""
+    if isinstance(node, ast.Assign | ast.AnnAssign):
+        return node.value is not None and not any(isinstance(one, ast.Call | ast.Await) for one in ast.walk(node.value))
+    return isinstance(node, _KEPT)
+
+
+def _segment(source: str, node: ast.stmt) -> str:
+    first = min([node.lineno, *(one.lineno for one in getattr(node, "decorator_list", ()))])
+    return "\n".join(source.splitlines()[first - 1 : node.end_lineno])

@@ -1,0 +1,284 @@
+"""The files that ``harness init`` writes: tests or cases, settings, and a workflow. Existing files stay as they are."""
+
+import re
+import tomllib
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import NamedTuple
+
+from harness.cli.adoption.project import Found, Layout
+from harness.cli.adoption.settings import FILE, TABLE, table_of
+from harness.error import UsageError
+from harness.record import write_atomically
+
+WORKFLOW = Path(".github", "workflows", "numerics.yml")
+TESTS = Path("tests", "test_laws.py")
+GENERATED = ".harness/"
+DTYPES = ("float32", "float64")
+"""The dtypes that the written files claim, as a check of a single function does."""
+
+CHECKOUT = "actions/checkout@11bd71901bbe5b1630ceea73d27597364c9af683  # v4.2.2"
+SETUP_PYTHON = "actions/setup-python@a26af69be951a213d495a4c3e4e4022e16d87065  # v5.6.0"
+UPLOAD = "actions/upload-artifact@ea165f8d65b6e75b540449e92b4886f43607fa02  # v4.6.2"
+
+
+class Choice(NamedTuple):
+    """The user's selection.
+
+    Parameters
+    ----------
+    functions
+        The functions to check.
+    install
+        Requirement of the harness that the workflow installs.
+    cases
+        Whether to write a package of cases instead of a test file.
+    workflow
+        Whether to write a GitHub workflow.
+    """
+
+    functions: Sequence[Found]
+    install: str
+    cases: bool = False
+    workflow: bool = True
+
+
+def this_version() -> str:
+    """Return the requirement of this version of the harness; of the latest if this one is between two releases."""
+    own = version("stability-harness")
+    return "stability-harness" if "dev" in own or "+" in own else f"stability-harness=={own}"
+
+
+class Planned(NamedTuple):
+    """A file to write.
+
+    Parameters
+    ----------
+    path
+        Relative to the project.
+    text
+        Its whole content; empty if the file stays as it is.
+    addition
+        What is new in it.
+    reason
+        Why it stays as it is.
+    """
+
+    path: Path
+    text: str
+    addition: str
+    reason: str = ""
+
+
+def planned(root: Path, layout: Layout, choice: Choice) -> list[Planned]:
+    """Return the files for a project, in the order in which a reader meets them."""
+    files = []
+    target = ""
+    if choice.cases:
+        place, target = _package_of_cases(root, layout, choice.functions)
+        files.append(_new(root, place, _cases(choice.functions)))
+    elif layout is not Layout.NOTEBOOKS:
+        files.append(_new(root, TESTS, _tests(choice.functions)))
+    files.append(_settings(root, layout, choice, target))
+    if (root / ".git").exists():
+        files.append(_ignored(root))
+    if choice.workflow:
+        files.append(_new(root, WORKFLOW, workflow(root, choice.install)))
+    return files
+
+
+def write(root: Path, files: Sequence[Planned]) -> None:
+    """Write the files that are new or changed."""
+    for file in files:
+        if file.text:
+            write_atomically(root / file.path, file.text)
+
+
+def _new(root: Path, path: Path, text: str) -> Planned:
+    reason = "exists already" if (root / path).exists() else ""
+    return Planned(path, "" if reason else text, "" if reason else text, reason)
+
+
+def _settings(root: Path, layout: Layout, choice: Choice, target: str) -> Planned:
+    file = root / FILE
+    before = file.read_text(encoding="utf-8") if file.is_file() else ""
+    table = table_of(file) if before else None
+    if isinstance(table, dict) and table.keys() - {"gate"}:
+        return Planned(Path(FILE), "", "", f"has {TABLE} already")
+    addition = _table(layout, choice, target)
+    text = f"{before.rstrip()}\n\n{addition}" if before.strip() else addition
+    try:
+        tomllib.loads(text)
+    except ValueError as error:
+        raise UsageError(
+            f"cannot add {TABLE} to `{FILE}`: {error!s:.100}", remedy=f"add it by hand: {' '.join(addition.split())}"
+        ) from error
+    return Planned(Path(FILE), text, addition)
+
+
+def _ignored(root: Path) -> Planned:
+    """Add the folder of generated files to those that git ignores."""
+    file = root / ".gitignore"
+    before = file.read_text(encoding="utf-8") if file.is_file() else ""
+    if GENERATED in before.splitlines():
+        return Planned(Path(file.name), "", "", f"has {GENERATED} already")
+    start = f"{before.rstrip()}\n" if before.strip() else ""
+    return Planned(Path(file.name), f"{start}{GENERATED}\n", f"{GENERATED}\n")
+
+
+def _table(layout: Layout, choice: Choice, target: str) -> str:
+    lines = [TABLE]
+    if target:
+        lines.append(f"targets = [{_quoted(target)}]")
+    else:
+        lines += ["targets = [", *(f"    {_target(one)}," for one in choice.functions), "]"]
+        lines.append(f"dtypes = [{', '.join(map(_quoted, DTYPES))}]")
+    if layout is Layout.SRC:
+        lines.append('pythonpath = ["src"]')
+    return "\n".join(lines) + "\n"
+
+
+def _target(found: Found) -> str:
+    if found.by_name:
+        return _quoted(found.target)
+    call = f", call = {_quoted(found.call)}" if found.call else ""
+    return f"{{ target = {_quoted(found.target)}, contract = {_quoted(found.contract)}{call} }}"
+
+
+def _quoted(text: str) -> str:
+    """Return a basic string of TOML, which is also a string of Python."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _package_of_cases(root: Path, layout: Layout, functions: Sequence[Found]) -> tuple[Path, str]:
+    """Return the file of the package of cases, and its name: inside the project's package if there is one."""
+    if any(not one.module for one in functions):
+        outside = next(one.target for one in functions if not one.module)
+        raise UsageError(
+            "cannot write a package of cases",
+            rule="every function must be in a module that can be imported",
+            value=f"`{outside}`",
+            remedy="leave out `--cases`",
+        )
+    top = min((one.module.partition(".")[0] for one in functions), default="")
+    base = Path("src") if layout is Layout.SRC else Path()
+    if top and (root / base / top / "__init__.py").is_file():
+        return base / top / "laws" / "__init__.py", f"{top}.laws"
+    return Path("laws", "__init__.py"), "laws"
+
+
+def _cases(functions: Sequence[Found]) -> str:
+    """Return a package of cases."""
+    dtypes = ", ".join(map(_quoted, DTYPES))
+    entries = []
+    for one, name in _imported(functions):
+        call = f", call={_quoted(one.call)}" if one.call else ""
+        entries.append(f"    Case({name}, {_quoted(one.contract)}{call}, dtypes=DTYPES),")
+    parts = [
+        '"""Functions that `harness check` checks. Declare a known failure with `breaks={"LAW": "reason"}`."""',
+        "\n".join(["from harness import Case", *_imports(functions)]),
+        f"DTYPES = ({dtypes})",
+        "\n".join(["CASES = [", *entries, "]"]),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _tests(functions: Sequence[Found]) -> str:
+    """Return a test file; a module outside a package is imported from the folder of the project."""
+    loose = any("." not in one.module for one in functions)
+    path = ["import sys", "from pathlib import Path", ""] if loose else []
+    search = ["", "sys.path.insert(0, str(Path(__file__).parents[1]))", ""] if loose else [""]
+    head = ['"""Laws of numerical functions: one test for each law and dtype."""', "", *path, "import harness", *search]
+    note = ["", '# Declare a known failure with `breaks={"LAW": "reason"}`.']
+    lines = [*head, *_imports(functions, late=loose), *note]
+    lines.append(f"DTYPES = [{', '.join(map(_quoted, DTYPES))}]")
+    for one, name in _imported(functions):
+        call = f", call={_quoted(one.call)}" if one.call else ""
+        test = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+        lines += ["", "", f"@harness.parametrize_laws({_quoted(one.contract)}, dtypes=DTYPES{call})"]
+        lines += [f"def test_{test}(check):", f"    check({name})"]
+    return "\n".join(lines) + "\n"
+
+
+def _imported(functions: Sequence[Found]) -> list[tuple[Found, str]]:
+    """Return the functions, each with the name that the written file imports."""
+    names = [one.name for one in functions]
+    return [
+        (one, one.name if names.count(one.name) == 1 else f"{one.module.rpartition('.')[2]}_{one.name}")
+        for one in functions
+    ]
+
+
+def _imports(functions: Sequence[Found], *, late: bool = False) -> list[str]:
+    """Return one import for each module, in order; a late one follows a statement."""
+    names: dict[str, list[str]] = {}
+    for one, name in _imported(functions):
+        names.setdefault(one.module, []).append(one.name if name == one.name else f"{one.name} as {name}")
+    note = "  # noqa: E402" if late else ""
+    return [f"from {module} import {', '.join(sorted(names[module]))}{note}" for module in sorted(names)]
+
+
+def workflow(root: Path, install: str) -> str:
+    """Return a GitHub workflow: it checks the laws, and compares with the baseline that is committed."""
+    packaged = any((root / name).is_file() for name in ("setup.py", "setup.cfg")) or _is_package(root)
+    own = " -e ." if packaged else ""
+    return f"""\
+# Written by `harness init`: checks the laws of numerical functions, and compares the results with the baseline.
+name: numerics
+on:
+  push:
+    branches: [main]
+  pull_request:
+
+permissions:
+  contents: read
+
+concurrency:
+  group: numerics-${{{{ github.ref }}}}
+  cancel-in-progress: true
+
+jobs:
+  laws:
+    name: laws
+    runs-on: ubuntu-latest
+    timeout-minutes: 30
+    steps:
+      - uses: {CHECKOUT}
+        with:
+          persist-credentials: false
+      - uses: {SETUP_PYTHON}
+        with:
+          python-version: "3.12"
+          cache: pip
+          cache-dependency-path: pyproject.toml
+      - name: Install
+        run: |
+          pip install torch --index-url https://download.pytorch.org/whl/cpu
+          pip install '{install}'{own}
+      - name: Check the laws
+        run: harness check --run ci --fresh --output-format github --junit laws.xml --markdown laws.md
+      - name: Write the summary
+        if: always()
+        run: if [ -f laws.md ]; then cat laws.md >> "$GITHUB_STEP_SUMMARY"; fi
+      - name: Compare with the baseline
+        run: |
+          if git ls-files | grep -q 'baseline\\.jsonl$'; then
+            harness gate --run ci
+          else
+            echo "no baseline is committed; \\`harness init --baseline\\` writes one"
+          fi
+      - uses: {UPLOAD}
+        if: always()
+        with:
+          name: laws
+          path: laws.xml
+"""
+
+
+def _is_package(root: Path) -> bool:
+    file = root / FILE
+    if not file.is_file():
+        return False
+    document = tomllib.loads(file.read_text(encoding="utf-8"))
+    return "project" in document and "build-system" in document

@@ -1,0 +1,212 @@
+"""``harness init`` on three layouts: what it finds and writes; it imports and overwrites nothing."""
+
+import ast
+import io
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from samples.command import Command
+
+from harness.cli.adoption.notebook import importable
+from harness.cli.adoption.project import Layout, functions, layout_of
+from harness.cli.adoption.settings import find_project
+
+STABLE = """
+raise SystemExit("imported")
+
+def softmax(x):
+    e = (x - x.amax(-1, keepdim=True)).exp().double()
+    return (e / e.sum(-1, keepdim=True)).to(x.dtype)
+"""
+KERNELS = f"""
+import torch
+{STABLE}
+
+def layer_norm(x, normalized_shape):
+    return torch.nn.functional.layer_norm(x, normalized_shape)
+
+class FusedSoftmax(torch.nn.Module):
+    def forward(self, x):
+        return x.softmax(-1)
+
+def mean(values: list[float]):
+    return sum(values) / len(values)
+
+def cross_entropy(model, data, loader, device):
+    return 0
+
+def _softmax(x):
+    return x
+
+def quick_gelu(x):
+    return x
+"""
+CELLS = (
+    ["import torch\n", "%matplotlib inline\n", "data = torch.load('missing')\n", "EPS = 1e-8"],
+    ["def logsumexp(x):\n", "    return torch.logsumexp(x, -1)"],
+    ["!pip list"],
+)
+
+
+def write_src(root: Path) -> None:
+    """Write a package in a src layout."""
+    (root / "src" / "kern").mkdir(parents=True)
+    (root / "src" / "kern" / "__init__.py").write_text("", encoding="utf-8")
+    (root / "src" / "kern" / "ops.py").write_text(KERNELS, encoding="utf-8")
+    (root / "pyproject.toml").write_text('[build-system]\nrequires = []\n\n[project]\nname = "kern"', encoding="utf-8")
+
+
+def write_flat(root: Path) -> None:
+    """Write modules without a package."""
+    (root / "homework.py").write_text(KERNELS, encoding="utf-8")
+    (root / "test_old.py").write_text("def softmax(x): ...", encoding="utf-8")
+
+
+def write_notebook(root: Path) -> None:
+    """Write a notebook."""
+    cells = [{"cell_type": "code", "source": list(lines)} for lines in CELLS]
+    (root / "analysis.ipynb").write_text(json.dumps({"cells": cells}), encoding="utf-8")
+
+
+LAYOUTS = {
+    Layout.SRC: (write_src, ["kern.ops:softmax", "kern.ops:layer_norm", "kern.ops:FusedSoftmax"]),
+    Layout.FLAT: (write_flat, ["homework.py:softmax", "homework.py:layer_norm", "homework.py:FusedSoftmax"]),
+    Layout.NOTEBOOKS: (write_notebook, ["analysis.ipynb:logsumexp"]),
+}
+
+
+def contents(root: Path) -> dict[str, bytes]:
+    """Return the content of every file."""
+    return {str(file.relative_to(root)): file.read_bytes() for file in root.rglob("*") if file.is_file()}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_second_run_changes_nothing(layout: Layout, workplace: Path, harness_command: Command) -> None:
+    """The files of the user stay, the written ones are valid, and the settings name the functions found."""
+    make, targets = LAYOUTS[layout]
+    make(workplace)
+    (workplace / ".git").mkdir()
+    (workplace / ".gitignore").write_text("build/", encoding="utf-8")
+    before = contents(workplace)
+    assert layout_of(workplace) is layout
+    assert harness_command("init", "--dry-run").returncode == 0
+    assert contents(workplace) == before
+    done = harness_command("init")
+    assert done.returncode == 0, done
+    after = contents(workplace)
+    assert all(after[name].startswith(text) for name, text in before.items())
+    project = find_project(workplace)
+    assert project is not None
+    assert [one.target for one in project.targets] == targets
+    workflow = yaml.safe_load(after[".github/workflows/numerics.yml"])
+    assert "harness check" in json.dumps(workflow["jobs"])
+    assert after[".gitignore"] == b"build/\n.harness/\n"
+    assert ("tests/test_laws.py" in after) == (layout is not Layout.NOTEBOOKS)
+    again = harness_command("init")
+    assert again.returncode == 0
+    assert "nothing changed" in again.stdout
+    assert contents(workplace) == after
+
+
+def test_the_written_tests_name_contract_and_adapter(workplace: Path, harness_command: Command) -> None:
+    """A module outside a package is imported from the folder of the project."""
+    write_flat(workplace)
+    assert harness_command("init", "--no-workflow", "--function", "homework.py:layer_norm").returncode == 0
+    text = (workplace / "tests" / "test_laws.py").read_text(encoding="utf-8")
+    assert '@harness.parametrize_laws("layer_norm", dtypes=DTYPES, call="lambda f, x: f(x, x.shape[-1:])")' in text
+    assert "from homework import layer_norm  # noqa: E402" in text
+    assert "softmax" not in text
+    ast.parse(text)
+    table = tomllib.loads((workplace / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["harness"]
+    call = "lambda f, x: f(x, x.shape[-1:])"
+    assert table["targets"] == [{"target": "homework.py:layer_norm", "contract": "layer_norm", "call": call}]
+    assert not (workplace / ".github").exists()
+
+
+def test_a_package_of_cases_is_inside_the_package(workplace: Path, harness_command: Command) -> None:
+    """It declares the dtypes, and the settings name it alone."""
+    write_src(workplace)
+    assert harness_command("init", "--cases").returncode == 0
+    text = (workplace / "src" / "kern" / "laws" / "__init__.py").read_text(encoding="utf-8")
+    assert "from kern.ops import FusedSoftmax, layer_norm, softmax\n" in text
+    assert '    Case(softmax, "softmax", dtypes=DTYPES),\n' in text
+    table = tomllib.loads((workplace / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["harness"]
+    assert table == {"targets": ["kern.laws"], "pythonpath": ["src"]}
+    assert not (workplace / "tests").exists()
+
+
+def test_files_of_the_user_are_kept(workplace: Path, harness_command: Command) -> None:
+    """The command says why, and still writes the others."""
+    write_flat(workplace)
+    (workplace / "tests").mkdir()
+    (workplace / "tests" / "test_laws.py").write_text("mine", encoding="utf-8")
+    (workplace / "pyproject.toml").write_text("[tool.harness.gate]\nmargin = 0.1\n", encoding="utf-8")
+    done = harness_command("init")
+    assert "kept tests/test_laws.py (exists already)" in done.stdout
+    assert (workplace / "tests" / "test_laws.py").read_text(encoding="utf-8") == "mine"
+    project = find_project(workplace)
+    assert project is not None
+    assert project.settings.gate == {"margin": 0.1}
+    assert len(project.targets) == 3
+
+
+def test_a_terminal_is_asked(workplace: Path, harness_command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answers are: a package of cases, no workflow, no baseline."""
+    write_flat(workplace)
+    terminal = io.StringIO("y\nn\nn\n")
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stdin", terminal)
+    assert harness_command("init").returncode == 0
+    assert (workplace / "laws" / "__init__.py").is_file()
+    assert not (workplace / ".github").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("missing",), "cannot read `missing`: no such folder"),
+        (("--function", "homework.py:sofmax"), "did you mean `homework.py:softmax`"),
+    ],
+)
+def test_mistakes_are_one_sentence(
+    words: tuple[str, ...], message: str, workplace: Path, harness_command: Command
+) -> None:
+    """Nothing is written."""
+    write_flat(workplace)
+    done = harness_command("init", *words)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert not (workplace / "pyproject.toml").exists()
+
+
+def test_a_project_without_known_functions_is_told_how_to_go_on(workplace: Path, harness_command: Command) -> None:
+    """The message names the command for a single function."""
+    done = harness_command("init")
+    assert done.returncode == 2
+    assert "--contract NAME" in done.stderr
+
+
+def test_functions_on_other_arrays_get_an_adapter(workplace: Path) -> None:
+    """The imports of the file decide; torch comes first."""
+    text = "import numpy as np\n\ndef sigmoid(x):\n    return 1 / (1 + np.exp(-x))\n"
+    (workplace / "arrays.py").write_text(text, encoding="utf-8")
+    (workplace / "both.py").write_text(f"import torch\n{text}", encoding="utf-8")
+    assert [(one.target, one.call) for one in functions(workplace)] == [
+        ("arrays.py:sigmoid", "numpy"),
+        ("both.py:sigmoid", ""),
+    ]
+
+
+def test_a_notebook_gives_its_definitions_only(workplace: Path) -> None:
+    """Statements that call something are not run, and the file follows the notebook."""
+    write_notebook(workplace)
+    place = importable("analysis.ipynb:logsumexp")
+    assert place == ".harness/notebooks/analysis.py:logsumexp"
+    text = Path(place.partition(":")[0]).read_text(encoding="utf-8")
+    assert "import torch\n\nEPS = 1e-8\n\n# cell 2\ndef logsumexp(x):" in text
+    assert "missing" not in text
+    assert "matplotlib" not in text
+    assert importable("homework.py:softmax") == "homework.py:softmax"
