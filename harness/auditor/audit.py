@@ -14,7 +14,7 @@ from harness.auditor.finding import Findings
 from harness.auditor.headroom import headroom
 from harness.auditor.operation import Source
 from harness.auditor.watching import Watching
-from harness.execution.logbook import notebook
+from harness.execution.logbook import logbook
 from harness.record.audit import Audit, AuditFinding, Headroom, Mode, WhatIf
 from harness.wording.audit import audit_html, audit_text
 
@@ -152,7 +152,7 @@ class audit:  # noqa: N801 - read as a function: `with harness.audit() as found:
 
     def plot(self) -> Any:
         """Return a plot of the headroom; ``None`` if no line is close to its breaking point."""
-        return notebook().audit_drawing(self.record)
+        return logbook("notebook").audit_drawing(self.record)
 
 
 def _error_of(loss: Source) -> float | None:

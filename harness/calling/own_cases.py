@@ -1,8 +1,10 @@
-"""Choose the package ``cases``: the user's package in the working directory, or the shipped one.
+"""Choose the package ``cases``: the user's package, or the shipped one.
 
-The shipped cases have a common name. In a project with a package ``cases``, that package is used. In a checkout of this
-project, the installed package is used, because the ``tox`` jobs test the wheel. A checkout has the project's name in
-its ``pyproject.toml``.
+The shipped cases have a common name, so they are not installed under it. In the wheel they are in the folder
+``harness/shipped``, in a checkout next to ``harness``. This folder is searched last, and only after a target has named
+the cases. A user's package ``cases`` comes first, from the working directory or wherever Python finds it. In a checkout
+of this project, the installed package is used, because the ``tox`` jobs test the wheel. A checkout has the project's
+name in its ``pyproject.toml``.
 """
 
 import importlib
@@ -18,16 +20,42 @@ from harness.record.untrusted_file import read_text
 SHIPPED = "cases"
 """The package of the reference cases."""
 
-_BESIDE_US = Path(__file__).parents[2] / SHIPPED
-"""Where they are."""
+_PACKAGE = Path(__file__).parents[1]
+ROOT = next(folder for folder in (_PACKAGE / "shipped", _PACKAGE.parent) if folder.is_dir())
+"""The folder with the shipped package."""
 
 
 def own_cases() -> Path | None:
-    """The package of cases in the working directory; ``None`` where there is none, or it is the shipped one."""
+    """Return the folder or file of the user's ``cases``; ``None`` if the shipped package is meant."""
+    return next((place for place in (_local(), _importable()) if place is not None and _is_own(place)), None)
+
+
+def _local() -> Path | None:
+    """Return the package or module in the working directory."""
     folder = Path.cwd() / SHIPPED
-    if not (folder / "__init__.py").is_file() or folder.resolve() == _BESIDE_US.resolve():
+    if (folder / "__init__.py").is_file():
+        return folder
+    module = folder.with_suffix(".py")
+    return module if module.is_file() else None
+
+
+def _importable() -> Path | None:
+    """Return what Python finds as ``cases``, loaded or not; a folder without ``__init__.py`` is no package."""
+    specs = (finder.find_spec(SHIPPED, None) for finder in sys.meta_path if hasattr(finder, "find_spec"))
+    origin = next((spec.origin for spec in specs if spec is not None), None)
+    file = Path(origin or "")
+    if not file.is_file():
         return None
-    return None if _is_checkout(folder.parent) else folder
+    return file.parent if file.name == "__init__.py" else file
+
+
+def folder() -> Path:
+    """Return the folder or file of the package ``cases`` that targets mean."""
+    return own_cases() or ROOT / SHIPPED
+
+
+def _is_own(place: Path) -> bool:
+    return place.resolve() != (ROOT / SHIPPED).resolve() and not _is_checkout(place.parent)
 
 
 def _is_checkout(folder: Path) -> bool:
@@ -39,15 +67,37 @@ def _is_checkout(folder: Path) -> bool:
         return False
 
 
-def prefer(folder: Path) -> None:
-    """Let ``import cases`` find the package in a folder from now on, where it would find the shipped one."""
-    spec = importlib.util.find_spec(SHIPPED)
-    if spec is not None and Path(spec.origin or "").parent.resolve() != _BESIDE_US.resolve():
+def is_named_cases(target: str) -> bool:
+    """Whether a target is in a package ``cases``, of whoever."""
+    return target.partition(":")[0].split(".")[0] == SHIPPED
+
+
+def make_importable(target: str) -> None:
+    """Let ``import cases`` find the right package from now on, if a target names it."""
+    if not is_named_cases(target):
         return
-    for name in [name for name in sys.modules if name.split(".")[0] == SHIPPED]:
-        del sys.modules[name]
-    sys.path.insert(0, str(folder.parent))
+    own = own_cases()
+    if own is None:
+        if str(ROOT) not in sys.path:
+            sys.path.append(str(ROOT))
+    elif _importable() != own or _is_loaded():
+        for name in [name for name in sys.modules if name.split(".")[0] == SHIPPED]:
+            del sys.modules[name]
+        sys.path.insert(0, str(own.parent))
     importlib.invalidate_caches()
+
+
+def _is_loaded() -> bool:
+    """Whether the shipped package is imported."""
+    file = getattr(sys.modules.get(SHIPPED), "__file__", None)
+    return file is not None and Path(file).parent.resolve() == (ROOT / SHIPPED).resolve()
+
+
+def root_of(target: str) -> Path | None:
+    """Return the folder from which another process imports the package ``cases``; ``None`` for other targets."""
+    if not is_named_cases(target):
+        return None
+    return folder().parent
 
 
 def whence(target: str) -> str | None:

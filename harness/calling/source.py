@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from harness.calling.own_cases import SHIPPED, own_cases
+from harness.calling.own_cases import folder, is_named_cases
 from harness.record import Subject
 
 
@@ -31,9 +31,8 @@ def subject_of(target: str) -> Subject | None:
 def _package(name: str) -> Path | None:
     """The file, or the folder, of the topmost package of a name."""
     top = name.split(".")[0]
-    own = own_cases() if top == SHIPPED else None
-    if own is not None:
-        return own.resolve()
+    if is_named_cases(top):
+        return folder().resolve()
     try:
         spec = importlib.util.find_spec(top)
     except (ImportError, ValueError):

@@ -7,7 +7,7 @@ from typing import Any
 from harness.display.budget import budget_lines
 from harness.error import UsageError
 from harness.execution.environment import usable_cores
-from harness.execution.logbook import notebook
+from harness.execution.logbook import logbook
 from harness.execution.progress import Sign
 from harness.loading.fault import LoadingError, within
 from harness.record import Estimate
@@ -128,7 +128,7 @@ class Tuned:
     def plot(self) -> Any:
         """Return a plot of all measured rates with their intervals."""
         rates = [(str(choice), rate.point, rate.low, rate.high) for choice, rate in self.rates.items()]
-        return notebook().rates_drawing(rates, str(self.choice))
+        return logbook("notebook").rates_drawing(rates, str(self.choice))
 
 
 def _beside(rate: float, default: float) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
-from harness.execution.logbook import notebook
+from harness.execution.logbook import logbook
 from harness.record import Accumulator, Breaking, Passage, Profile, Property, Record, Worst, property_sentences
 from harness.wording import disagreeing, survey_line, undeclared, what_happens
 
@@ -112,7 +112,7 @@ class Discoveries:
         """Return the notebook output: the breaking points in words, and an interactive figure."""
         wrong = bool(undeclared(self.breakings, self.worst) or disagreeing(self.breakings))
         said = [*property_sentences(self.properties), str(self)]
-        card: str = notebook().survey_card(
+        card: str = logbook("notebook").survey_card(
             self._headline(), said, self.passages, self.profiles, self.breakings, broken=wrong
         )
         return card
@@ -129,4 +129,4 @@ class Discoveries:
 
     def plot(self) -> Any:
         """Return a plot of the error against the magnitude of the inputs; ``None`` if nothing was measured."""
-        return notebook().error_drawing(self.profiles, self.breakings)
+        return logbook("notebook").error_drawing(self.profiles, self.breakings)

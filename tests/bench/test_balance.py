@@ -26,13 +26,13 @@ from harness.display.bench.tuner import print_tuner
 from harness.error import UsageError
 from harness.loading.configuration import Configuration
 from harness.record import RunFolder
+from harness.reports.figures.balance import waiting
+from harness.reports.frame import FRAMES
+from harness.reports.tables import balance
 from harness.tuner.configuration import Choice
 from harness.tuner.loop import MOST_WAITING, Loop, Waiting
 from harness.tuner.probe import LoaderProbe
 from harness.tuner.step import Synthetic, load_step, step_s
-from reports.figures.balance import waiting
-from reports.frame import FRAMES
-from reports.tables import balance
 
 
 class Slow(Dataset[torch.Tensor]):

@@ -33,10 +33,10 @@ from harness.record import (
     Verdict,
     Worst,
 )
-from reports import svg
-from reports.observation import load
-from reports.page import write_report
-from reports.schema import SCHEMAS
+from harness.reports import svg
+from harness.reports.observation import load
+from harness.reports.page import write_report
+from harness.reports.schema import SCHEMAS
 
 
 class Outline(HTMLParser):
