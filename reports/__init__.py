@@ -4,7 +4,11 @@ It is ``harness.reports``, in a checkout too, so that a user's own package ``rep
 between its modules are therefore relative.
 """
 
-from .frame import Frames, frames
-from .observation import OBSERVATIONS, load
+from harness.error import require
+
+require("report", "the report")
+
+from .frame import Frames, frames  # noqa: E402 - after the check for the packages
+from .observation import OBSERVATIONS, load  # noqa: E402
 
 __all__ = ["OBSERVATIONS", "Frames", "frames", "load"]

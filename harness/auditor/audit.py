@@ -14,7 +14,7 @@ from harness.auditor.finding import Findings
 from harness.auditor.headroom import headroom
 from harness.auditor.operation import Source
 from harness.auditor.watching import Watching
-from harness.execution.logbook import logbook
+from harness.execution.logbook import drawing_in_html, logbook
 from harness.record.audit import Audit, AuditFinding, Headroom, Mode, WhatIf
 from harness.wording.audit import audit_html, audit_text
 
@@ -147,8 +147,7 @@ class audit:  # noqa: N801 - read as a function: `with harness.audit() as found:
 
     def _repr_html_(self) -> str:
         """Return the notebook output."""
-        drawing = self.plot()
-        return audit_html(self.record) + ("" if drawing is None else drawing.svg)
+        return audit_html(self.record) + drawing_in_html(self.plot)
 
     def plot(self) -> Any:
         """Return a plot of the headroom; ``None`` if no line is close to its breaking point."""

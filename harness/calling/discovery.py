@@ -19,7 +19,7 @@ ENTRY_POINTS = "harness.cases"
 
 def is_shipped(target: str) -> bool:
     """Whether a target is among the shipped cases."""
-    return is_named_cases(target) and own_cases() is None
+    return is_named_cases(target) and own_cases(target) is None
 
 
 def load(target: str = SHIPPED, *, contract: str | None = None, by_name: bool = False, **claims: Any) -> list[Case]:
@@ -55,14 +55,14 @@ def _single(target: str, contract: str | None, claims: Mapping[str, Any]) -> Cas
             remedy="pass `--contract NAME` (see `harness list --contracts`) or a `--formula`",
         )
     place, _, name = target.partition(":")
-    make_importable(place)
+    make_importable(target)
     function = attribute(place, name) if contract in OBJECTS else called_by_name(place, name)
     return Case(function, contract, style="foreign", name=single_name(place, name), target=target, **claims)
 
 
 def named(place: str, name: str) -> Any:
     """Return the attribute of a file or module with a name; see :func:`harness.calling.importing.attribute`."""
-    make_importable(place)
+    make_importable(f"{place}:{name}")
     return attribute(place, name)
 
 

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.segment import Segment
 
 from harness.calling.known import entry
-from harness.calling.own_cases import SHIPPED, own_cases
+from harness.calling.own_cases import SHIPPED, declares_cases, own_package
 from harness.case import FLOATS, Break
 from harness.cli.panels import CALLING, FORMULA, KNOWN, OUTPUT, THOROUGH
 from harness.error import UsageError, did_you_mean, listed, printable
@@ -158,8 +158,8 @@ OverOption = Annotated[
 
 def refuse_nothing(target: str, command: str) -> None:
     """Raise an error if the user names no target, and the user's own package ``cases`` declares no ``CASES``."""
-    own = own_cases() if target == SHIPPED else None
-    if own is None or any(b"CASES" in file.read_bytes() for file in ([own] if own.is_file() else own.rglob("*.py"))):
+    own = own_package() if target == SHIPPED else None
+    if own is None or declares_cases(own):
         return
     reason = f"the package `{SHIPPED}` in this folder declares no `CASES`"
     remedy = f"name a function, as in `harness {command} homework.py:softmax`"

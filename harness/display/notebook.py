@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from harness.error import require
 from harness.execution.logbook import logbook
 from harness.findings import Finding, findings
 from harness.record import Property, Status, Verdict, property_sentences
@@ -42,6 +43,7 @@ class Verdicts(list[Verdict]):
 
     def to_frame(self) -> "pd.DataFrame":
         """Return a frame with a row per verdict."""
+        require("report", "a frame")
         import pandas as pd
 
         return pd.DataFrame([verdict.model_dump(mode="json", exclude={"violation"}) for verdict in self])

@@ -134,7 +134,7 @@ def setup(target: str, call: str | None, limits: Limits, root: str | None = None
     from importlib.metadata import entry_points
 
     place, colon, name = target.partition(":")
-    own = root_of(place)
+    own = root_of(target)
     points = [] if colon else [point.value for point in entry_points(group=ENTRY_POINTS) if point.name == place]
     return {
         "target": f"{points[0] if points else place}{colon}{name}",
