@@ -54,8 +54,9 @@ def report(
     from harness.execution.logbook import logbook
     from harness.record import RUNS, Ended, RunFolder, Verdict, early, unfinished, write_atomically
 
+    write_report = logbook("page").write_report
     *earlier, run = _named(runs) if runs else [RunFolder.latest(RUNS)]
-    page, lines = logbook("page").write_report(run, output, earlier)
+    page, lines = write_report(run, output, earlier)
     if junit is not None:
         write_atomically(junit, to_junit(run.read(Verdict), early=early(run.head().work, "check")))
     say(f"report: {page}")
