@@ -141,7 +141,7 @@ def test_the_changelog_has_the_form_of_keep_a_changelog() -> None:
     text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     first, *released = re.findall(r"^## \[(.+?)\](?: - \d{4}-\d\d-\d\d)?$", text, re.M)
     assert first == "Unreleased"
-    assert PROJECT["project"]["version"] in released
+    assert PROJECT["tool"]["hatch"]["version"]["fallback-version"] in released
     assert {*re.findall(r"^### (.+)$", text, re.M)} <= {
         *("Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"),
     }
