@@ -99,7 +99,7 @@ def test_every_environment_the_documents_name_is_in_tox_ini() -> None:
     tox = (ROOT / "tox.ini").read_text(encoding="utf-8")
     for document in ("README.md", "CONTRIBUTING.md"):
         for name in re.findall(r"tox run -e (\w+)", (ROOT / document).read_text(encoding="utf-8")):
-            assert f"[testenv:{name}]" in tox
+            assert re.search(rf"\[testenv:{name}(-py\{{.*\}})?\]", tox)
 
 
 def test_every_file_that_contributing_names_exists() -> None:
