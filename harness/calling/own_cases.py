@@ -15,7 +15,6 @@ from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
 
 from harness.error import UsageError, require
-from harness.record.untrusted_file import read_text
 
 SHIPPED = "cases"
 """The package of the reference cases."""
@@ -79,6 +78,8 @@ def _is_own(place: Path) -> bool:
 
 def _is_checkout(folder: Path) -> bool:
     """Whether a folder is a checkout of this project."""
+    from harness.record.untrusted_file import read_text
+
     try:
         project = tomllib.loads(read_text(folder / "pyproject.toml")).get("project", {})
         return bool(project.get("name") == metadata("stability-harness")["Name"])
