@@ -2,9 +2,9 @@
 
 The shipped cases have a common name, so they are not installed under it. In the wheel they are in the folder
 ``harness/shipped``, in a checkout next to ``harness``. Python finds them only after a target has named them. A user's
-package comes first, from the working directory or wherever Python finds it, unless only ours has what a target names.
-In a checkout of this project, the installed package is used, because the ``tox`` jobs test the wheel. A checkout has
-the project's name in its ``pyproject.toml``.
+package comes first, from the working directory or from Python's path, unless only the shipped package has the module
+that a target names. In a checkout of this project, the installed package is used, because the ``tox`` jobs test the
+wheel. A checkout has the project's name in its ``pyproject.toml``.
 """
 
 import importlib
@@ -25,7 +25,7 @@ _ROOT = next(folder for folder in (_PACKAGE / "shipped", _PACKAGE.parent) if fol
 
 
 def own_cases(target: str = SHIPPED) -> Path | None:
-    """Return the user's package or module ``cases`` if a target means it; ``None`` if the shipped package is meant."""
+    """Return the user's package or module ``cases`` if a target names it; ``None`` if it names the shipped package."""
     own = own_package()
     meant = own is not None and (_has(own, target) or not _has(_ROOT / SHIPPED, target))
     return own if meant else None
