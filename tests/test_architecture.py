@@ -25,7 +25,7 @@ def test_importing_the_package_imports_no_torch() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-@pytest.mark.parametrize("name", ["harness", "cases", "reports"])
+@pytest.mark.parametrize("name", ["harness", "cases", "harness.reports"])
 def test_every_package_ships_the_marker_of_its_types(name: str) -> None:
     """The wheel has it too, if the tests run on a wheel."""
     package = import_module(name)
