@@ -57,10 +57,10 @@ class IdleError(UsageError):
 
 def require_packages(suites: Iterable[str], settings: Settings) -> None:
     """Raise an error if an optional package that the suites import is missing."""
-    require("bench", "`harness bench`")
     for suite in suites:
         if extra := "loaders" if settings.data_sets else _NEEDS.get(suite):
             require(extra, f"the suite `{suite}`")
+    require("bench", "`harness bench`")
 
 
 def run_suite(
