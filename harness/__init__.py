@@ -1,10 +1,11 @@
 """Benchmark and numerical-stability test harness for PyTorch code.
 
-Importing this package does not import torch: names are loaded on first use.
+Importing this package does not import torch: names are loaded on first use. `harness.reports` analyzes the results.
 """
 
 from importlib import import_module
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.case import Break, Case
@@ -32,6 +33,11 @@ __all__ = [
 ]
 
 __version__ = version("stability-harness")
+
+_HERE = Path(__file__).parent
+if not (_HERE / "reports").is_dir():
+    # In a checkout, the folder `reports` is next to this package; in the wheel, it is inside.
+    __path__.append(str(_HERE.parent))
 
 _HOMES = {
     "audit": "harness.auditor.audit",

@@ -9,8 +9,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from harness.calling import known
 from harness.calling.importing import single_name
 from harness.calling.question import Question
@@ -221,6 +219,10 @@ class Failed(AssertionError):  # noqa: N818 - a verdict, not an error of ours
         return str(self).partition("\n")[0]
 
 
+class Inapplicable(Exception):  # noqa: N818 - a verdict, not an error of ours
+    """A law does not apply to the function; the message gives the reason, and a test is skipped."""
+
+
 class LawBroken(Failed):
     """A law is broken: the failure that a declared break expects."""
 
@@ -286,6 +288,8 @@ class Check:
             If the function raised an error.
         Undeclared
             If the user is strict, and the function has an undeclared property that affected the verdict.
+        Inapplicable
+            If the law does not apply to the function.
         """
         __tracebackhide__ = True
         if self.isolated is not None:
@@ -301,7 +305,7 @@ class Check:
         if undeclared:
             raise Undeclared("\n".join(property_sentences(undeclared)))
         if verdict.status is Status.SKIPPED:
-            pytest.skip(f"{verdict.law} [{verdict.where}]: {verdict.reason}")
+            raise Inapplicable(f"{verdict.law} [{verdict.where}]: {verdict.reason}")
         return verdict
 
     def _decided_here(self, function: Callable[..., Any]) -> Verdict:

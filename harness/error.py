@@ -1,8 +1,9 @@
-"""Usage errors: a plain message and exit code 2, without a traceback."""
+"""Usage errors: a plain message and exit code 2, without a traceback. A missing optional package is one."""
 
 import re
 from collections.abc import Iterable
 from difflib import SequenceMatcher
+from importlib.util import find_spec
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -77,6 +78,53 @@ class UsageError(Exception):
 def listed(names: Iterable[object]) -> str:
     """Join names that the user can type, in backquotes and separated by commas."""
     return ", ".join(f"`{name}`" for name in names)
+
+
+EXTRAS = {
+    "bench": {"pytest-benchmark": "pytest_benchmark"},
+    "cases": {"jaxtyping": "jaxtyping", "torchvision": "torchvision"},
+    "dask": {"distributed": "distributed"},
+    "loaders": {"pillow": "PIL", "pyarrow": "pyarrow", "torchvision": "torchvision"},
+    "peers": {
+        "datasets": "datasets",
+        "grain": "grain",
+        "light-dataloader": "light_dataloader",
+        "litdata": "litdata",
+        "spdl": "spdl",
+        "tensorloader": "tensorloader",
+        "torchdata": "torchdata",
+        "webdataset": "webdataset",
+    },
+    "report": {
+        "cloudpickle": "cloudpickle",
+        "jinja2": "jinja2",
+        "matplotlib": "matplotlib",
+        "pandas": "pandas",
+        "pillow": "PIL",
+    },
+}
+"""The optional packages of each extra, with the module that each provides."""
+
+
+def absence(extra: str, feature: str) -> UsageError | None:
+    """Return the error of a feature whose optional packages are missing; ``None`` if all are installed."""
+    missing = [package for package, module in EXTRAS[extra].items() if find_spec(module) is None]
+    if not missing:
+        return None
+    names = " and ".join(filter(None, [", ".join(missing[:-1]), missing[-1]]))
+    return UsageError(f"{feature} needs {names}", remedy=f"install `stability-harness[{extra}]`")
+
+
+def require(extra: str, feature: str) -> None:
+    """Raise the error of a feature whose optional packages are missing.
+
+    Raises
+    ------
+    UsageError
+        Such as ``the report needs matplotlib and pandas; install `stability-harness[report]```.
+    """
+    if error := absence(extra, feature):
+        raise error
 
 
 NEAR = 0.6

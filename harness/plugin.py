@@ -163,12 +163,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize("check", [pytest.param(check, id=check.id, marks=_marks(check)) for check in parameters])
 
 
-def _undeclared() -> type[AssertionError]:
-    from harness.api import Undeclared
-
-    return Undeclared
-
-
 def _marks(check: "Check") -> list[pytest.MarkDecorator]:
     from harness.api import LawBroken
 
@@ -180,20 +174,25 @@ def _marks(check: "Check") -> list[pytest.MarkDecorator]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Iterator[None]:
-    """Fail a test that checks nothing, and attach the verdicts to its report."""
+    """Fail a test that checks nothing, skip one whose law does not apply, and attach the verdicts to its report."""
     check: Any = pyfuncitem.funcargs.get("check") if pyfuncitem.get_closest_marker(MARK) else None
+    if check is None:
+        return (yield)
+    from harness.api import Inapplicable, Undeclared
+
     try:
         result = yield
-    except AssertionError as failure:
-        if check is not None and isinstance(failure, _undeclared()):
-            pyfuncitem.user_properties.append((UNDECLARED, str(failure)))
+    except Inapplicable as reason:
+        pytest.skip(str(reason))
+    except Undeclared as failure:
+        pyfuncitem.user_properties.append((UNDECLARED, str(failure)))
         raise
     finally:
         for verdict in getattr(check, "verdicts", ()):
             pyfuncitem.user_properties.append((PROPERTY, verdict.model_dump_json()))
         for one in getattr(check, "properties", ()):
             pyfuncitem.user_properties.append((FOUND, one.model_dump_json()))
-    if check is not None and not check.verdicts:
+    if not check.verdicts:
         pytest.fail("nothing was checked: the test did not call `check` on a function", pytrace=False)
     return result
 

@@ -12,9 +12,10 @@ from typing import Any
 import pandas as pd
 
 from harness.record import Status
-from reports.frame import Frames
-from reports.number import UNKNOWN, duration, times
-from reports.schema import KEYS
+
+from .frame import Frames
+from .number import UNKNOWN, duration, times
+from .schema import KEYS
 
 NOISE = 1.5
 """Ratio of times between two runs of identical code: processes of one build differ by up to 49 %."""

@@ -10,17 +10,18 @@ from dataclasses import dataclass, replace
 
 from harness.record import Status
 from harness.wording import laws_in
-from reports.figure import Figure
-from reports.figures import front as figures
-from reports.figures.audit import headroom
-from reports.figures.passage import Watch, watch
-from reports.headline import headline, origin
-from reports.part import Entry, Index
-from reports.reading import Reading
-from reports.section import Section
-from reports.sections import attention
-from reports.sheet import Sheet, of_contract
-from reports.text import count
+
+from .figure import Figure
+from .figures import front as figures
+from .figures.audit import headroom
+from .figures.passage import Watch, watch
+from .headline import headline, origin
+from .part import Entry, Index
+from .reading import Reading
+from .section import Section
+from .sections import attention
+from .sheet import Sheet, of_contract
+from .text import count
 
 MOST_PICTURES = 4
 

@@ -5,13 +5,14 @@ from collections.abc import Iterable, Iterator
 from harness.findings import findings
 from harness.record import Audit, Status, early
 from harness.wording import failing, laws_in, sentence, verdict_line
-from reports.figures import front as figures
-from reports.figures.audit import NEAR
-from reports.number import rate, times
-from reports.reading import Reading
-from reports.summary import FAILING, further, refuted, since
-from reports.tables.audit import place
-from reports.text import clean, count, cut, listing, workers_in_words
+
+from .figures import front as figures
+from .figures.audit import NEAR
+from .number import rate, times
+from .reading import Reading
+from .summary import FAILING, further, refuted, since
+from .tables.audit import place
+from .text import clean, count, cut, listing, workers_in_words
 
 MOST_COMMANDS = 2
 """That are named."""

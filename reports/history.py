@@ -8,8 +8,9 @@ import pandas as pd
 
 from harness.record import Breaking, Run, RunFolder, Status, Verdict
 from harness.wording import failing
-from reports.frame.loader import loaders
-from reports.frame.step import steps
+
+from .frame.loader import loaders
+from .frame.step import steps
 
 BATCH = 256
 """The batch size at which the steps of several runs are compared."""

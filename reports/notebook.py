@@ -15,15 +15,16 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 
 from harness.record import Audit, Breaking, Passage, Profile, RunFolder, Verdict, write_atomically
-from reports.figure import Figure
-from reports.figures.audit import errors, headroom
-from reports.figures.law import room
-from reports.figures.passage import watch
-from reports.figures.survey import DTYPE, magnitudes
-from reports.frame import FRAMES
-from reports.style import GRID, INK, LINE, MUTED, PAPER, PENS
-from reports.svg import WIDE_IN, drawn
-from reports.template import script, templates
+
+from .figure import Figure
+from .figures.audit import errors, headroom
+from .figures.law import room
+from .figures.passage import watch
+from .figures.survey import DTYPE, magnitudes
+from .frame import FRAMES
+from .style import GRID, INK, LINE, MUTED, PAPER, PENS
+from .svg import WIDE_IN, drawn
+from .template import script, templates
 
 HEIGHT_PX = 900
 """Height of a card before its script sets it."""

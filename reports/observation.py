@@ -2,7 +2,7 @@
 
 A notebook starts with these lines::
 
-    import reports
+    from harness import reports
 
     observations = reports.load("report")
     rates = observations.query("frame == 'loaders' and measure == 'samples_per_s'")
@@ -18,9 +18,10 @@ import pandas as pd
 
 from harness.error import UsageError
 from harness.record import Run, RunFolder, early, oldest_first
-from reports.frame import Frames, frames
-from reports.frame.column import REAL, RECORD, TEXT, WHOLE, Column
-from reports.schema import KEYS, SCHEMAS
+
+from .frame import Frames, frames
+from .frame.column import REAL, RECORD, TEXT, WHOLE, Column
+from .schema import KEYS, SCHEMAS
 
 _HEAD = (
     Column("run", TEXT, "name of the run"),

@@ -16,15 +16,16 @@ from markupsafe import Markup
 
 from harness.record import RunFolder, Status, early, write_atomically
 from harness.wording import audit_line, failing, laws_in, proof_line, survey_line, verdict_line
-from reports.figures.trend import COLUMNS, trend_data
-from reports.front import front
-from reports.observation import documented, observed
-from reports.reading import Reading, read
-from reports.sheet import sheets
-from reports.summary import FAILING, in_short, surveyed
-from reports.svg import numbered, styled_once
-from reports.template import script, templates
-from reports.text import clean
+
+from .figures.trend import COLUMNS, trend_data
+from .front import front
+from .observation import documented, observed
+from .reading import Reading, read
+from .sheet import sheets
+from .summary import FAILING, in_short, surveyed
+from .svg import numbered, styled_once
+from .template import script, templates
+from .text import clean
 
 SUMMARY_BYTES = 1_000_000
 """Most of the Markdown: GitHub shows a step's summary of up to 1 MiB, and none of a longer one."""

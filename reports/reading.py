@@ -25,9 +25,10 @@ from harness.record import (
     Worst,
 )
 from harness.wording import telling
-from reports.difference import differences
-from reports.frame import Frames, frames
-from reports.history import Digest
+
+from .difference import differences
+from .frame import Frames, frames
+from .history import Digest
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from reports.frame import FRAMES
-from reports.frame.column import Column
+from .frame import FRAMES
+from .frame.column import Column
 
 SCHEMAS: Mapping[str, tuple[Column, ...]] = {name: frame.columns for name, frame in FRAMES.items()}
 """Columns by frame, in order."""

@@ -4,14 +4,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import wraps
 
-from reports.figure import Figure
-from reports.figures.image import Grid
-from reports.figures.passage import Watch
-from reports.part import Block, Causes, Findings, Index, Legend, Note, RunTally
-from reports.reading import Reading
-from reports.table import Table
-from reports.tables.heat import Heat
-from reports.tables.matrix import Matrix
+from .figure import Figure
+from .figures.image import Grid
+from .figures.passage import Watch
+from .part import Block, Causes, Findings, Index, Legend, Note, RunTally
+from .reading import Reading
+from .table import Table
+from .tables.heat import Heat
+from .tables.matrix import Matrix
 
 PagePart = Note | Findings | Causes | Index | RunTally | Legend | Block | Table | Figure | Watch | Matrix | Heat | Grid
 

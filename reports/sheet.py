@@ -7,17 +7,17 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from reports.figure import Figure, Panel
-from reports.figures.image import Grid
-from reports.figures.passage import Watch
-from reports.part import Block
-from reports.reading import Reading
-from reports.section import PagePart, Section, SectionBuilder
-from reports.sections import audit, environment, gate, law, loader, operation, proof, run, step, survey, training
-from reports.svg import apart
-from reports.table import Table
-from reports.tables.heat import Heat
-from reports.tables.matrix import Matrix
+from .figure import Figure, Panel
+from .figures.image import Grid
+from .figures.passage import Watch
+from .part import Block
+from .reading import Reading
+from .section import PagePart, Section, SectionBuilder
+from .sections import audit, environment, gate, law, loader, operation, proof, run, step, survey, training
+from .svg import apart
+from .table import Table
+from .tables.heat import Heat
+from .tables.matrix import Matrix
 
 OPERATION = (
     law.definition,

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from harness.findings import Finding, findings
 from harness.record import Breaking, Ended, Outcome, Passage, Proof, Run, Status, Verdict, Work, Worst, unfinished
 from harness.wording import by_case, disagreeing, first_loss, in_words, ruin_line, sentence, unanswered, undeclared
-from reports.difference import Change, tally
-from reports.number import plain
-from reports.reading import Reading, Surveyed
-from reports.text import count, cut, listing
+
+from .difference import Change, tally
+from .number import plain
+from .reading import Reading, Surveyed
+from .text import count, cut, listing
 
 FAILING = (Outcome.REGRESSED, Outcome.NO_VERDICT)
 """Outcomes of the gate that make it fail."""

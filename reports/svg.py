@@ -18,8 +18,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from reports.style import GRID, INK, LINE, MUTED, PAPER, house
-from reports.text import clean
+from .style import GRID, INK, LINE, MUTED, PAPER, house
+from .text import clean
 
 WIDTH_IN = 3.72
 """Width of a panel in inches: 357 CSS pixels, which a phone shows without shrinking the text."""

@@ -7,8 +7,8 @@ from typing import ClassVar, Literal, NamedTuple
 
 import pandas as pd
 
-from reports.number import magnitude
-from reports.text import markdown_text
+from .number import magnitude
+from .text import markdown_text
 
 HeaderKind = Literal["text", "prose", "number", "code"]
 

@@ -7,7 +7,9 @@ from importlib.resources import files
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup, escape
 
-from reports.text import clean, count, fenced, markdown_text
+from .text import clean, count, fenced, markdown_text
+
+_PACKAGE = __name__.rpartition(".")[0]
 
 SCRIPTS = ("table.js", "watch.js")
 """Scripts of the page."""
@@ -15,14 +17,14 @@ SCRIPTS = ("table.js", "watch.js")
 
 def script() -> str:
     """Return the page's script: the policy of the page allows only this text."""
-    return "".join(files("reports").joinpath("templates", name).read_text(encoding="utf-8") for name in SCRIPTS)
+    return "".join(files(_PACKAGE).joinpath("templates", name).read_text(encoding="utf-8") for name in SCRIPTS)
 
 
 @cache
 def templates() -> Environment:
     """Return the templates' environment: HTML is escaped, an undefined name is an error."""
     environment = Environment(
-        loader=PackageLoader("reports"),
+        loader=PackageLoader(_PACKAGE),
         autoescape=select_autoescape(["html.j2"], default=False),
         undefined=StrictUndefined,
         finalize=lambda value: clean(value) if type(value) is str else value,

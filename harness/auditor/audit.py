@@ -17,7 +17,7 @@ from harness.auditor.line import place
 from harness.auditor.naming import known_as
 from harness.auditor.operation import Source
 from harness.auditor.watching import Watching
-from harness.execution.logbook import notebook
+from harness.execution.logbook import drawing_in_html, logbook
 from harness.record.audit import Audit, AuditFinding, Headroom, Mode, Stretch, WhatIf
 from harness.wording.audit import audit_html, audit_text
 
@@ -153,12 +153,11 @@ class audit:  # noqa: N801 - read as a function: `with harness.audit() as found:
 
     def _repr_html_(self) -> str:
         """Return the notebook output."""
-        drawing = self.plot()
-        return audit_html(self.record) + ("" if drawing is None else drawing.svg)
+        return audit_html(self.record) + drawing_in_html(self.plot)
 
     def plot(self) -> Any:
         """Return a plot of the headroom; ``None`` if no line is close to its breaking point."""
-        return notebook().audit_drawing(self.record)
+        return logbook("notebook").audit_drawing(self.record)
 
 
 def _error_of(loss: Source) -> float | None:

@@ -10,8 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.calling.discovery import is_shipped
-from harness.calling.importing import attribute
+from harness.calling.discovery import is_shipped, named
 from harness.error import UsageError
 from harness.execution.plan import Document
 from harness.record.audit import Audit, Mode, WhatIf
@@ -81,7 +80,7 @@ class AuditPlan:
             raise UsageError(
                 f"cannot audit `{self.target}`", rule="name a step as `file.py:function` or `module:function`"
             )
-        step = attribute(file, name)
+        step = named(file, name)
         if not callable(step):
             kind = type(step).__name__
             raise UsageError(f"cannot audit `{self.target}`", rule="a step must be a function", value=f"`{kind}`")

@@ -14,13 +14,13 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import IO
 
 from harness.bench.option import Settings, arguments
 from harness.calling.own_cases import SHIPPED
-from harness.error import UsageError, did_you_mean, listed, printable
+from harness.error import UsageError, did_you_mean, listed, printable, require
 from harness.isolation.fork_server import ForkServer
 from harness.isolation.forked_process import Forked
 from harness.record import RunFolder
@@ -37,6 +37,9 @@ PIECEWISE = ("tuner",)
 FRESH = ("loaders", "audit", "tuner")
 """The suites that need a fresh process: two measure memory, and one measures worker startup."""
 
+_NEEDS = {"audit": "cases", "tuner": "loaders", "search": "loaders"}
+"""The suites that need the packages of another extra than ``bench``."""
+
 ProgressCallback = Callable[[str, int, int], object]
 """Receives the name of the running item, the number of finished items, and the total."""
 
@@ -50,6 +53,14 @@ _PASSED, _FAILED = 0, 1
 
 class IdleError(UsageError):
     """A suite for which the target has nothing to time."""
+
+
+def require_packages(suites: Iterable[str], settings: Settings) -> None:
+    """Raise an error if an optional package that the suites import is missing."""
+    for suite in suites:
+        if extra := "loaders" if settings.data_sets else _NEEDS.get(suite):
+            require(extra, f"the suite `{suite}`")
+    require("bench", "`harness bench`")
 
 
 def run_suite(
@@ -124,7 +135,7 @@ def run_suite(
     return 1 if code == _FAILED else 2
 
 
-_FORKING = ForkServer("pytest", "harness.bench.suites.selection", "harness.data.images", "scipy.stats", "torchvision")
+_FORKING = ForkServer("pytest", "harness.bench.suites.selection", "harness.data.images", "torchvision")
 """Server for forked suites; it imports modules that all suites need."""
 
 _SUITE = """

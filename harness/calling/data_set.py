@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from harness.calling.importing import attribute
+from harness.calling.discovery import named
 from harness.error import UsageError
 
 _REMEDY = "name the data set as `module:name` or `file.py:name`"
@@ -24,7 +24,7 @@ def dataset(target: str, *, streams: bool = False) -> Any:
     place, _, name = target.rpartition(":")
     if not place or not name:
         raise UsageError(f"cannot load the data set `{target}`", remedy=_REMEDY)
-    samples = attribute(place, name)
+    samples = named(place, name)
     if isinstance(samples, type) or not (_map_style(samples) or is_stream(samples)):
         samples = _made(samples, target)
     if streams and is_stream(samples):

@@ -6,7 +6,7 @@ from types import ModuleType
 from typing import Any
 
 from harness.calling.importing import attribute, called_by_name, imported, packages, single_name
-from harness.calling.own_cases import SHIPPED, own_cases, prefer
+from harness.calling.own_cases import SHIPPED, is_named_cases, make_importable, own_cases
 from harness.case import Case
 from harness.error import UsageError
 
@@ -17,13 +17,9 @@ ENTRY_POINTS = "harness.cases"
 """Entry-point group in which an installed package registers its cases."""
 
 
-def _is_named_cases(target: str) -> bool:
-    return target.partition(":")[0].split(".")[0] == SHIPPED
-
-
 def is_shipped(target: str) -> bool:
     """Whether a target is among the shipped cases."""
-    return _is_named_cases(target) and own_cases() is None
+    return is_named_cases(target) and own_cases(target) is None
 
 
 def load(target: str = SHIPPED, *, contract: str | None = None, by_name: bool = False, **claims: Any) -> list[Case]:
@@ -42,7 +38,7 @@ def load(target: str = SHIPPED, *, contract: str | None = None, by_name: bool = 
     for point in entry_points(group=ENTRY_POINTS):
         if point.name == place:
             place = point.value
-    _prefer_own(place)
+    make_importable(place)
     cases = _declared(imported(place))
     if contract is not None:
         cases = [case for case in cases if case.contract == contract]
@@ -59,15 +55,15 @@ def _single(target: str, contract: str | None, claims: Mapping[str, Any]) -> Cas
             remedy="pass `--contract NAME` (see `harness list --contracts`) or a `--formula`",
         )
     place, _, name = target.partition(":")
-    _prefer_own(place)
+    make_importable(target)
     function = attribute(place, name) if contract in OBJECTS else called_by_name(place, name)
     return Case(function, contract, style="foreign", name=single_name(place, name), target=target, **claims)
 
 
-def _prefer_own(name: str) -> None:
-    """Prefer the user's package ``cases`` over the shipped one."""
-    if _is_named_cases(name) and (own := own_cases()) is not None:
-        prefer(own)
+def named(place: str, name: str) -> Any:
+    """Return the attribute of a file or module with a name; see :func:`harness.calling.importing.attribute`."""
+    make_importable(f"{place}:{name}")
+    return attribute(place, name)
 
 
 def _declared(package: ModuleType) -> list[Case]:

@@ -1,8 +1,10 @@
-"""Choose the package ``cases``: the user's package in the working directory, or the shipped one.
+"""Choose the package ``cases``: the user's package, or the shipped one.
 
-The shipped cases have a common name. In a project with a package ``cases``, that package is used. In a checkout of this
-project, the installed package is used, because the ``tox`` jobs test the wheel. A checkout has the project's name in
-its ``pyproject.toml``.
+The shipped cases have a common name, so they are not installed under it. In the wheel they are in the folder
+``harness/shipped``, in a checkout next to ``harness``. Python finds them only after a target has named them. A user's
+package comes first, from the working directory or from Python's path, unless only the shipped package has the module
+that a target names. In a checkout of this project, the installed package is used, because the ``tox`` jobs test the
+wheel. A checkout has the project's name in its ``pyproject.toml``.
 """
 
 import importlib
@@ -12,26 +14,72 @@ import tomllib
 from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
 
-from harness.error import UsageError
-from harness.record.untrusted_file import read_text
+from harness.error import UsageError, require
 
 SHIPPED = "cases"
 """The package of the reference cases."""
 
-_BESIDE_US = Path(__file__).parents[2] / SHIPPED
-"""Where they are."""
+_PACKAGE = Path(__file__).parents[1]
+_ROOT = next(folder for folder in (_PACKAGE / "shipped", _PACKAGE.parent) if folder.is_dir())
+"""The folder with the shipped package."""
 
 
-def own_cases() -> Path | None:
-    """The package of cases in the working directory; ``None`` where there is none, or it is the shipped one."""
+def own_cases(target: str = SHIPPED) -> Path | None:
+    """Return the user's package or module ``cases`` if a target names it; ``None`` if it names the shipped package."""
+    own = own_package()
+    meant = own is not None and (_has(own, target) or not _has(_ROOT / SHIPPED, target))
+    return own if meant else None
+
+
+def own_package() -> Path | None:
+    """Return the folder or file of the user's ``cases``, of whatever content."""
+    return next((place for place in (_local(), _importable()) if place is not None and _is_own(place)), None)
+
+
+def declares_cases(cases: Path) -> bool:
+    """Whether a file of a package or module mentions ``CASES``."""
+    return any(b"CASES" in file.read_bytes() for file in ([cases] if cases.is_file() else cases.rglob("*.py")))
+
+
+def _has(cases: Path, target: str) -> bool:
+    """Whether a package has the module of a target; without a function, it must declare cases too."""
+    module, colon, _ = target.partition(":")
+    place = cases.joinpath(*module.split(".")[1:])
+    return (place.exists() or place.with_suffix(".py").is_file()) and (bool(colon) or declares_cases(cases))
+
+
+def _local() -> Path | None:
+    """Return the package or module in the working directory."""
     folder = Path.cwd() / SHIPPED
-    if not (folder / "__init__.py").is_file() or folder.resolve() == _BESIDE_US.resolve():
+    if (folder / "__init__.py").is_file():
+        return folder
+    module = folder.with_suffix(".py")
+    return module if module.is_file() else None
+
+
+def _importable() -> Path | None:
+    """Return what Python finds as ``cases``, loaded or not; a folder without ``__init__.py`` is no package."""
+    specs = (finder.find_spec(SHIPPED, None) for finder in sys.meta_path if hasattr(finder, "find_spec"))
+    origin = next((spec.origin for spec in specs if spec is not None), None)
+    return _place(origin)
+
+
+def _place(origin: str | None) -> Path | None:
+    """Return the folder of a package or the file of a module, from the file that Python loads."""
+    file = Path(origin or "")
+    if not file.is_file():
         return None
-    return None if _is_checkout(folder.parent) else folder
+    return file.parent if file.name == "__init__.py" else file
+
+
+def _is_own(place: Path) -> bool:
+    return place.resolve() != (_ROOT / SHIPPED).resolve() and not _is_checkout(place.parent)
 
 
 def _is_checkout(folder: Path) -> bool:
     """Whether a folder is a checkout of this project."""
+    from harness.record.untrusted_file import read_text
+
     try:
         project = tomllib.loads(read_text(folder / "pyproject.toml")).get("project", {})
         return bool(project.get("name") == metadata("stability-harness")["Name"])
@@ -39,14 +87,45 @@ def _is_checkout(folder: Path) -> bool:
         return False
 
 
-def prefer(folder: Path) -> None:
-    """Let ``import cases`` find the package in a folder from now on, where it would find the shipped one."""
-    spec = importlib.util.find_spec(SHIPPED)
-    if spec is not None and Path(spec.origin or "").parent.resolve() != _BESIDE_US.resolve():
+def is_named_cases(target: str) -> bool:
+    """Whether a target is in a package ``cases``, the user's or the shipped one."""
+    return target.partition(":")[0].split(".")[0] == SHIPPED
+
+
+def folder_of(target: str) -> Path:
+    """Return the folder or file of the package ``cases`` that a target means."""
+    return own_cases(target) or _ROOT / SHIPPED
+
+
+def root_of(target: str) -> Path | None:
+    """Return the folder from which the package ``cases`` of a target is imported; ``None`` for other targets."""
+    return folder_of(target).parent if is_named_cases(target) else None
+
+
+def make_importable(target: str) -> None:
+    """Let ``import cases`` find the package that a target means from now on.
+
+    Raises
+    ------
+    UsageError
+        If the shipped cases are meant, and the packages that they need are not installed.
+    """
+    if not is_named_cases(target):
         return
-    for name in [name for name in sys.modules if name.split(".")[0] == SHIPPED]:
-        del sys.modules[name]
-    sys.path.insert(0, str(folder.parent))
+    own = own_cases(target)
+    if own is None:
+        require("cases", "the package of shipped cases")
+
+    def is_meant(place: Path) -> bool:
+        # A checkout has the shipped cases too, such as the tree of an older commit.
+        return not _is_own(place) if own is None else place == own
+
+    loaded, found = _place(getattr(sys.modules.get(SHIPPED), "__file__", None)), _importable()
+    if loaded is not None and not is_meant(loaded):
+        for name in [name for name in sys.modules if name.split(".")[0] == SHIPPED]:
+            del sys.modules[name]
+    if found is None or not is_meant(found):
+        sys.path.insert(0, str(folder_of(target).parent))
     importlib.invalidate_caches()
 
 
@@ -57,7 +136,7 @@ def whence(target: str) -> str | None:
         return None
     top = place.split(".")[0]
     if top == SHIPPED:
-        own = own_cases()
+        own = own_cases(target)
         return "shipped with the harness" if own is None else _path(own)
     local = next((Path(name) for name in (top, f"{top}.py") if Path(name).exists()), None)
     spec = importlib.util.find_spec(top)

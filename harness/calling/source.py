@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from harness.calling.own_cases import SHIPPED, own_cases
+from harness.calling.own_cases import folder_of, is_named_cases
 from harness.record import Subject
 
 
 def subject_of(target: str) -> Subject | None:
     """Return the source of a target; ``None`` where that is not known."""
     name, _, function = target.partition(":")
-    place = Path(name).resolve() if name.endswith(".py") else _package(name)
+    place = Path(name).resolve() if name.endswith(".py") else _package(target)
     if place is not None and function and place.is_dir():
         place = _within(place, name.split(".")[1:])
     if place is None or not place.exists():
@@ -29,12 +29,11 @@ def subject_of(target: str) -> Subject | None:
     return Subject(place=str(place), source=digest.hexdigest()[:16])
 
 
-def _package(name: str) -> Path | None:
-    """The file, or the folder, of the topmost package of a name."""
-    top = name.split(".")[0]
-    own = own_cases() if top == SHIPPED else None
-    if own is not None:
-        return own.resolve()
+def _package(target: str) -> Path | None:
+    """The file, or the folder, of the topmost package of a target."""
+    if is_named_cases(target):
+        return folder_of(target).resolve()
+    top = target.partition(":")[0].split(".")[0]
     try:
         spec = importlib.util.find_spec(top)
     except (ImportError, ValueError):

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -254,22 +255,20 @@ def _show(
                 say(line)
 
 
-WAIT_MS = 500
-"""Longest delay in milliseconds until a save is noticed."""
+WAIT_S = 0.1
+"""Longest delay in seconds until a save is noticed."""
 
 
 def again_and_again(target: str, checked: Callable[[], int]) -> int:
     """Check now and after each save of the file, until interrupted; return the last exit code."""
-    from watchfiles import watch
-
     file = Path(target.partition(":")[0])
     if not target.partition(":")[2] or file.suffix != ".py":
         raise UsageError(f"cannot watch `{target}`", rule="`--watch` needs `file.py:function`")
     seen, code = _stamp(file), _survived(checked)
     say(f"watching {file}; press Ctrl-C to stop")
     with contextlib.suppress(KeyboardInterrupt):
-        for _ in watch(file.parent, recursive=False, yield_on_timeout=True, rust_timeout=WAIT_MS):
-            # Compare the file itself, because events during a check are lost.
+        while True:
+            time.sleep(WAIT_S)
             if (stamp := _stamp(file)) not in {seen, None}:
                 seen, code = stamp, _survived(checked)
                 say(f"watching {file}; press Ctrl-C to stop")

@@ -5,15 +5,16 @@ import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import Field, dataclass, fields, replace
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from harness.cli.panels import EXECUTION
-from harness.execution.executor import executor_named
-from harness.execution.plan import Plan
-from harness.execution.runner import Backend, carry_out
 from harness.isolation.limits import Limits
+
+if TYPE_CHECKING:
+    from harness.execution.plan import Plan
+    from harness.execution.runner import Backend
 
 JobsOption = Annotated[
     int | None,
@@ -64,8 +65,11 @@ class ExecutionOptions:
     limits: Limits
 
     @contextmanager
-    def backend(self, plan: Plan, *, processes: int = 1) -> Iterator[Backend]:
+    def backend(self, plan: "Plan", *, processes: int = 1) -> "Iterator[Backend]":
         """Start the processes for a plan; ``processes`` is their number if the user passes none."""
+        from harness.execution.executor import executor_named
+        from harness.execution.runner import carry_out
+
         with executor_named(self.executor, self.jobs) as executor:
             limits = None
             if executor is not None or (self.isolate and plan.is_foreign):

@@ -187,6 +187,7 @@ def bench(
         data_sets=data_sets or (),
     )
     _check_loader_options(wanted, settings)
+    benchmark.require_packages(wanted, settings)
     with session(run) as opened:
         opened.expect(len(wanted), "suite", plan=f"bench {target} {wanted} {settings}")
         if "balance" in wanted or ("loaders" in wanted and dataset is None):

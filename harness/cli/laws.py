@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from harness.calling.own_cases import SHIPPED
 from harness.calling.question import Question
 from harness.cli.options import (
     TargetArgument,
@@ -14,6 +15,7 @@ from harness.cli.options import (
 )
 from harness.cli.panels import epilog
 from harness.cli.question_options import takes_question
+from harness.error import UsageError
 
 LIST_EPILOG = epilog("""
   harness list --contracts
@@ -46,7 +48,12 @@ def list_(
     every = not (cases or contracts or laws or formulas)
     out = console()
     if cases or every:
-        out.print(listing.fitted(listing.case_table(load(target)), out.width))
+        try:
+            out.print(listing.fitted(listing.case_table(load(target)), out.width))
+        except UsageError as error:
+            if cases or target != SHIPPED:
+                raise
+            say(f"cases: {error}\n")
     if contracts or every:
         out.print(listing.fitted(listing.contract_table(), out.width))
     if laws or every:

@@ -9,7 +9,6 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.segment import Segment
 
 from harness.calling.known import entry
-from harness.calling.own_cases import SHIPPED, own_cases
+from harness.calling.own_cases import SHIPPED, declares_cases, own_package
 from harness.case import FLOATS, Break
 from harness.cli.panels import OUTPUT
 from harness.error import UsageError, did_you_mean, listed, printable
@@ -105,23 +104,13 @@ FreshOption = Annotated[
 
 
 def refuse_nothing(target: str, command: str) -> None:
-    """Raise an error if the user names no target, and there are no cases under the default name.
-
-    Raises
-    ------
-    UsageError
-        If the target is ``cases``, and there is no such package, or the user's own package declares no ``CASES``.
-    """
-    if target != SHIPPED:
+    """Raise an error if the user names no target, and the user's own package ``cases`` declares no ``CASES``."""
+    own = own_package() if target == SHIPPED else None
+    if own is None or declares_cases(own):
         return
-    own, reason = own_cases(), None
-    if own is not None and not any(b"CASES" in file.read_bytes() for file in own.rglob("*.py")):
-        reason = f"the package `{SHIPPED}` in this folder declares no `CASES`"
-    elif own is None and find_spec(SHIPPED) is None:
-        reason = f"there is no package `{SHIPPED}` here"
-    if reason is not None:
-        remedy = f"name a function, as in `harness {command} homework.py:softmax`"
-        raise UsageError(f"nothing to {command}", rule=reason, remedy=remedy)
+    reason = f"the package `{SHIPPED}` in this folder declares no `CASES`"
+    remedy = f"name a function, as in `harness {command} homework.py:softmax`"
+    raise UsageError(f"nothing to {command}", rule=reason, remedy=remedy)
 
 
 QuietOption = Annotated[

@@ -1,6 +1,5 @@
 """The command ``report``."""
 
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -52,11 +51,12 @@ def report(
 ) -> None:
     """Write a page about a run: HTML, Markdown, data and a badge."""
     from harness.display.document import to_junit
+    from harness.execution.logbook import logbook
     from harness.record import RUNS, Ended, RunFolder, Verdict, early, unfinished, write_atomically
 
+    write_report = logbook("page").write_report
     *earlier, run = _named(runs) if runs else [RunFolder.latest(RUNS)]
-    (point,) = entry_points(group="harness.report", name="page")
-    page, lines = point.load()(run, output, earlier)
+    page, lines = write_report(run, output, earlier)
     if junit is not None:
         write_atomically(junit, to_junit(run.read(Verdict), early=early(run.head().work, "check")))
     say(f"report: {page}")

@@ -17,7 +17,7 @@ from typing import Literal
 from harness.data import idx, synthetic
 from harness.data.cache import Cache
 from harness.data.layout import LAYOUT, NAMES, PAIRS, Arrays, Checksums, read_split
-from harness.error import UsageError
+from harness.error import UsageError, require
 from harness.record import DataSource
 
 CLASSES = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
@@ -222,6 +222,7 @@ def _complete(folder: Path) -> dict[str, Path]:
 
 def _download(unpacked: Cache) -> Checksums:
     """Fetch the published files by torchvision and check that they are those."""
+    require("cases", "the download of Fashion-MNIST")
     from torchvision.datasets import FashionMNIST
 
     with unpacked.scratch() as scratch:

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from harness.execution.logbook import notebook
+from harness.error import require
+from harness.execution.logbook import logbook
 from harness.findings import Finding, findings
 from harness.record import Property, Status, Verdict, property_sentences
 from harness.wording import finding_block, finding_in_short, verdict_line, violation_block
@@ -42,6 +43,7 @@ class Verdicts(list[Verdict]):
 
     def to_frame(self) -> "pd.DataFrame":
         """Return a frame with a row per verdict."""
+        require("report", "a frame")
         import pandas as pd
 
         return pd.DataFrame([verdict.model_dump(mode="json", exclude={"violation"}) for verdict in self])
@@ -73,7 +75,7 @@ class Verdicts(list[Verdict]):
 
     def plot(self) -> Any:
         """Return a plot of the share of its bound that each law uses; ``None`` if nothing was measured."""
-        return notebook().room_drawing(self)
+        return logbook("notebook").room_drawing(self)
 
 
 _COLORS = {

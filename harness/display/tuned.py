@@ -7,7 +7,7 @@ from typing import Any
 from harness.display.tuning import budget_lines
 from harness.error import UsageError
 from harness.execution.environment import usable_cores
-from harness.execution.logbook import notebook
+from harness.execution.logbook import drawing_in_html, logbook
 from harness.execution.progress import Sign
 from harness.loading.fault import LoadingError, within
 from harness.record import Estimate
@@ -120,15 +120,14 @@ class Tuned:
 
     def _repr_html_(self) -> str:
         """Return the notebook output: the result, the line to paste, the rates, and the reasons."""
-        drawing = self.plot()
         said = "".join(f"<li>{escape(sentence)}</li>" for sentence in self.sentences)
-        body = f"{PRE}{escape(self.line)}</pre>{drawing.svg}<ul>{said}</ul>"
+        body = f"{PRE}{escape(self.line)}</pre>{drawing_in_html(self.plot)}<ul>{said}</ul>"
         return card(self._headline(), body, good=True)
 
     def plot(self) -> Any:
         """Return a plot of all measured rates with their intervals."""
         rates = [(str(choice), rate.point, rate.low, rate.high) for choice, rate in self.rates.items()]
-        return notebook().rates_drawing(rates, str(self.choice))
+        return logbook("notebook").rates_drawing(rates, str(self.choice))
 
 
 def _beside(rate: float, default: float) -> str:

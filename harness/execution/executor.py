@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import Any
 
 from harness.calling.importing import attribute
-from harness.error import UsageError
+from harness.error import UsageError, require
 
 DASK = "dask://"
 """Prefix of the address of a Dask scheduler."""
@@ -48,14 +48,8 @@ def executor_named(text: str | None, jobs: int | None = None) -> Iterator[Execut
 
 @contextmanager
 def _scheduler(text: str) -> Iterator[Executor]:
-    try:
-        distributed: Any = import_module("distributed")
-    except ImportError as error:
-        raise UsageError(
-            f"cannot reach `{text}`",
-            rule="the package `distributed` is not installed",
-            remedy="run `pip install 'stability-harness[dask]'`",
-        ) from error
+    require("dask", f"the executor `{text}`")
+    distributed: Any = import_module("distributed")
     address = text.removeprefix(DASK)
     host, _, port = address.rpartition(":")
     if not host or not port.isdecimal():

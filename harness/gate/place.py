@@ -5,6 +5,7 @@ import os
 from importlib.metadata import entry_points
 from pathlib import Path
 
+from harness.calling.own_cases import make_importable
 from harness.error import UsageError
 from harness.gate.arm import installed
 
@@ -38,6 +39,7 @@ def _in_project(module: str, root: Path) -> Path | None:
 
 def _imported_from(module: str) -> Path:
     """The folder from which a module is imported: its own folder if it is a package."""
+    make_importable(module)
     try:
         spec = importlib.util.find_spec(module)
     except (ImportError, ValueError):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.calling.discovery import ENTRY_POINTS
-from harness.calling.own_cases import SHIPPED, own_cases
+from harness.calling.own_cases import root_of
 from harness.isolation.limits import GIBIBYTE, Limits
 
 MODULES = (
@@ -135,12 +135,12 @@ def setup(target: str, call: str | None, limits: Limits, root: str | None = None
     from importlib.metadata import entry_points
 
     place, colon, name = target.partition(":")
-    own = own_cases() if place.split(".")[0] == SHIPPED else None
+    own = root_of(target)
     points = [] if colon else [point.value for point in entry_points(group=ENTRY_POINTS) if point.name == place]
     return {
         "target": f"{points[0] if points else place}{colon}{name}",
         "call": call,
-        "own": root if own is None else str(own.parent),
+        "own": root if own is None else str(own),
         "declares": "harness.case",
         "objects": False,
         "memory": None if limits.memory_gib is None else int(limits.memory_gib * GIBIBYTE),

@@ -14,8 +14,8 @@ The first three cut the series into :data:`BLOCKS` blocks of consecutive values 
 medians of the blocks. Neighboring rounds resemble each other, and an interval that treats them as independent is too
 narrow. ``tests/record/test_coverage.py`` measures how often the intervals hold the truth.
 
-NumPy and SciPy are imported only after a measurement: importing them takes most of the startup time of the command, and
-starts threads.
+NumPy is imported only after a measurement: its import takes much of the startup time of the command, and starts
+threads.
 """
 
 import math
@@ -166,7 +166,22 @@ def one_sided_reach(error: float, number: int) -> float:
 
 @cache
 def _quantile(level: float, freedom: int) -> float:
-    """Return a quantile of Student's t. SciPy is slow here, and only few quantiles are used."""
-    from scipy import stats
+    """Return a quantile of Student's t, for a level above a half."""
+    low, high = 0.0, 1.0
+    while _share_below(high, freedom) < level:
+        low, high = high, 2 * high
+    while low < (middle := (low + high) / 2) < high:
+        low, high = (middle, high) if _share_below(middle, freedom) < level else (low, middle)
+    return high
 
-    return float(stats.t.ppf(level, freedom))
+
+def _share_below(t: float, freedom: int) -> float:
+    """Return the share of Student's t below a positive ``t`` (Abramowitz and Stegun, 26.7.3 and 26.7.4)."""
+    angle = math.atan2(t, math.sqrt(freedom))
+    sine, cosine = math.sin(angle), math.cos(angle)
+    odd = freedom % 2
+    total, term = 0.0, cosine if odd else 1.0
+    for number in range(1 + odd, freedom + odd, 2):
+        total += term
+        term *= cosine * cosine * number / (number + 1)
+    return 0.5 + ((angle + sine * total) / math.pi if odd else sine * total / 2)

@@ -2,13 +2,16 @@
 
 from collections.abc import Iterable, Mapping, Sized
 from dataclasses import dataclass, field
+from html import escape
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
-from harness.execution.logbook import notebook
+from harness.error import absence, require
+from harness.execution.logbook import logbook
 from harness.record import Accumulator, Breaking, Passage, Profile, Property, Record, Worst, property_sentences
 from harness.wording import disagreeing, survey_line, undeclared, what_happens
+from harness.wording.card import card
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -99,6 +102,7 @@ class Discoveries:
 
     def to_frame(self) -> "pd.DataFrame":
         """Return a frame with a row per breaking point."""
+        require("report", "a frame")
         import pandas as pd
 
         rows = [breaking.model_dump(mode="json", exclude={"example"}) for breaking in self.breakings]
@@ -112,10 +116,13 @@ class Discoveries:
         """Return the notebook output: the breaking points in words, and an interactive figure."""
         wrong = bool(undeclared(self.breakings, self.worst) or disagreeing(self.breakings))
         said = [*property_sentences(self.properties), str(self)]
-        card: str = notebook().survey_card(
+        if error := absence("report", "the drawing"):
+            said.append(str(error))
+            return card(self._headline(), "".join(f"<p>{escape(line)}</p>" for line in said), good=not wrong)
+        html: str = logbook("notebook").survey_card(
             self._headline(), said, self.passages, self.profiles, self.breakings, broken=wrong
         )
-        return card
+        return html
 
     def _headline(self) -> str:
         """Return a sentence about the first undeclared breaking point, preferably in float32, or that there is none."""
@@ -129,4 +136,4 @@ class Discoveries:
 
     def plot(self) -> Any:
         """Return a plot of the error against the magnitude of the inputs; ``None`` if nothing was measured."""
-        return notebook().error_drawing(self.profiles, self.breakings)
+        return logbook("notebook").error_drawing(self.profiles, self.breakings)

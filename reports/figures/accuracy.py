@@ -6,14 +6,14 @@ from itertools import cycle
 import pandas as pd
 from matplotlib.axes import Axes
 
-from reports.figure import Figure, Panel
-from reports.figures.axis import labelled, legend_above, legend_rows, logarithmic
-from reports.figures.name import names_of
-from reports.figures.panel import wide_and_narrow
-from reports.number import duration, plain, times
-from reports.style import LINE, pen
-from reports.svg import told
-from reports.text import count, listing, shortened
+from ..figure import Figure, Panel
+from ..number import duration, plain, times
+from ..style import LINE, pen
+from ..svg import told
+from ..text import count, listing, shortened
+from .axis import labelled, legend_above, legend_rows, logarithmic
+from .name import names_of
+from .panel import wide_and_narrow
 
 SIGNS = dict(zip("os^Dv<>Pp*", "●■▲◆▼◀▶✚⬟★", strict=True))
 MARKERS = "".join(SIGNS)

@@ -5,14 +5,15 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 
 from harness.record import Audit, Headroom, Stretch
-from reports.figure import Figure
-from reports.figures.axis import logarithmic
-from reports.figures.panel import wide_and_narrow
-from reports.number import plain
-from reports.style import BROKEN, INK, PENS
-from reports.svg import told
-from reports.tables.audit import place
-from reports.text import count, shortened
+
+from ..figure import Figure
+from ..number import plain
+from ..style import BROKEN, INK, PENS
+from ..svg import told
+from ..tables.audit import place
+from ..text import count, shortened
+from .axis import logarithmic
+from .panel import wide_and_narrow
 
 MOST_LINES = 8
 MOST_CHARACTERS = 26

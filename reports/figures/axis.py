@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from reports.number import tick
-from reports.text import shortened
+from ..number import tick
+from ..text import shortened
 
 SMALLEST, LARGEST = 1e-300, 1e300
 """Beyond these a scale has no room for the next power of ten."""

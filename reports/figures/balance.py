@@ -4,14 +4,15 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from harness.record import DataSource
-from reports.figure import Figure, Panel
-from reports.figures.name import names_of
-from reports.number import percent, times
-from reports.source import caveat_of
-from reports.style import INK, MUTED, pen
-from reports.svg import drawn
-from reports.tables.balance import cheapest
-from reports.text import count, workers_in_words
+
+from ..figure import Figure, Panel
+from ..number import percent, times
+from ..source import caveat_of
+from ..style import INK, MUTED, pen
+from ..svg import drawn
+from ..tables.balance import cheapest
+from ..text import count, workers_in_words
+from .name import names_of
 
 
 def waiting(frame: pd.DataFrame, source: DataSource | None) -> Figure:

@@ -7,14 +7,15 @@ from matplotlib.axes import Axes
 
 from harness.record import DataSource
 from harness.record.budget import PARTS
-from reports.figure import Figure, Panel
-from reports.figures.axis import legend_above
-from reports.figures.name import names_of
-from reports.figures.panel import wide_and_narrow
-from reports.number import percent
-from reports.source import caveat_of
-from reports.tables.loader import first_rows
-from reports.text import shortened, workers_in_words
+
+from ..figure import Figure, Panel
+from ..number import percent
+from ..source import caveat_of
+from ..tables.loader import first_rows
+from ..text import shortened, workers_in_words
+from .axis import legend_above
+from .name import names_of
+from .panel import wide_and_narrow
 
 COLORS = {
     "index": "#999999",

@@ -6,11 +6,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from harness.record import FitData
-from reports.figure import Figure, Panel
-from reports.number import plain
-from reports.style import PENS
-from reports.svg import drawn, told
-from reports.text import count
+
+from ..figure import Figure, Panel
+from ..number import plain
+from ..style import PENS
+from ..svg import drawn, told
+from ..text import count
 
 SAMPLE, LEARNED = PENS["concise"].color, PENS["scratch"].color
 BIAS = "b"

@@ -6,18 +6,19 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from harness.record import DataSource
-from reports.figure import Figure
-from reports.figures import budget, overfitting
-from reports.figures.accuracy import SIGNS
-from reports.figures.axis import categories, labelled, legend_above, logarithmic
-from reports.figures.name import names_of
-from reports.figures.panel import wide_and_narrow
-from reports.figures.survey import DTYPE, HEIGHT_IN, magnitudes
-from reports.number import duration, rate, times
-from reports.source import caveat_of
-from reports.style import INK, dashes_of, pen
-from reports.svg import apart, told
-from reports.text import count, shortened, workers_in_words
+
+from ..figure import Figure
+from ..number import duration, rate, times
+from ..source import caveat_of
+from ..style import INK, dashes_of, pen
+from ..svg import apart, told
+from ..text import count, shortened, workers_in_words
+from . import budget, overfitting
+from .accuracy import SIGNS
+from .axis import categories, labelled, legend_above, logarithmic
+from .name import names_of
+from .panel import wide_and_narrow
+from .survey import DTYPE, HEIGHT_IN, magnitudes
 
 MOST_LINES = 6
 MOST_CHARACTERS = 24

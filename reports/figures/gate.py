@@ -7,11 +7,12 @@ from typing import NamedTuple
 from matplotlib.axes import Axes
 
 from harness.record import Comparison, Slices
-from reports.figure import Figure, Panel
-from reports.figures.axis import legend_above
-from reports.style import LINE, MUTED, PENS
-from reports.svg import drawn
-from reports.text import shortened
+
+from ..figure import Figure, Panel
+from ..style import LINE, MUTED, PENS
+from ..svg import drawn
+from ..text import shortened
+from .axis import legend_above
 
 
 class Look(NamedTuple):

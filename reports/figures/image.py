@@ -11,8 +11,9 @@ from PIL import Image as Picture
 
 from harness.error import UsageError
 from harness.record import DataSource, Image
-from reports.source import caveats
-from reports.text import count
+
+from ..source import caveats
+from ..text import count
 
 LARGEST = 512
 """Largest height and width of an image that a page takes in."""

@@ -6,12 +6,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from harness.record import Status
-from reports.figure import Figure
-from reports.figures.panel import wide_and_narrow
-from reports.number import times
-from reports.style import MUTED, pen
-from reports.svg import WIDE_IN
-from reports.text import count, shortened
+
+from ..figure import Figure
+from ..number import times
+from ..style import MUTED, pen
+from ..svg import WIDE_IN
+from ..text import count, shortened
+from .panel import wide_and_narrow
 
 LOW, HIGH = -4, 4
 """Powers of ten at the edges; shares beyond them are drawn at the edge."""

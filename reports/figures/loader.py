@@ -6,13 +6,14 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 
 from harness.record import DataSource
-from reports.figure import Figure, Panel
-from reports.figures.axis import logarithmic
-from reports.number import approximate, rate, times
-from reports.source import caveat_of
-from reports.style import INK, PAPER
-from reports.svg import drawn
-from reports.text import count, listing
+
+from ..figure import Figure, Panel
+from ..number import approximate, rate, times
+from ..source import caveat_of
+from ..style import INK, PAPER
+from ..svg import drawn
+from ..text import count, listing
+from .axis import logarithmic
 
 MAP = "cividis"
 """A color map of even lightness that reads the same with the common kinds of color blindness and in gray."""

@@ -6,13 +6,14 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from harness.record import DataSource
-from reports.figure import Figure, Panel
-from reports.figures.axis import categories, labelled, logarithmic
-from reports.number import percent, rate
-from reports.source import caveat_of
-from reports.style import DASHES, INK, MUTED, pen
-from reports.svg import drawn
-from reports.text import count, listing
+
+from ..figure import Figure, Panel
+from ..number import percent, rate
+from ..source import caveat_of
+from ..style import DASHES, INK, MUTED, pen
+from ..svg import drawn
+from ..text import count, listing
+from .axis import categories, labelled, logarithmic
 
 HEIGHT_IN = 2.5
 

@@ -9,13 +9,14 @@ from collections.abc import Callable, Sequence
 from matplotlib.axes import Axes
 
 from harness.record import Passage, Station
-from reports.figure import Figure
-from reports.figures.axis import labelled
-from reports.figures.panel import wide_and_narrow
-from reports.figures.passage import FAR
-from reports.number import plain
-from reports.style import BROKEN, INK, LINE, MUTED, PENS
-from reports.svg import told
+
+from ..figure import Figure
+from ..number import plain
+from ..style import BROKEN, INK, LINE, MUTED, PENS
+from ..svg import told
+from .axis import labelled
+from .panel import wide_and_narrow
+from .passage import FAR
 
 FEWEST = 4
 """Calls in a row that an answer must stay the same to be flat."""

@@ -9,11 +9,12 @@ from matplotlib.axes import Axes
 from harness.record import Passage
 from harness.record.binary_format import PARAMETERS
 from harness.record.passage import BOOK
-from reports.figure import Figure
-from reports.figures.panel import wide_and_narrow
-from reports.number import plain
-from reports.style import BROKEN, INK, LINE, MUTED, PENS
-from reports.svg import told
+
+from ..figure import Figure
+from ..number import plain
+from ..style import BROKEN, INK, LINE, MUTED, PENS
+from ..svg import told
+from .panel import wide_and_narrow
 
 OPERATION = "exp"
 EDGE = 48

@@ -7,14 +7,15 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from harness.record import DataSource
-from reports.figure import Figure, Panel
-from reports.figures.panel import wide_and_narrow
-from reports.figures.training import draw_curve
-from reports.number import plain
-from reports.source import caveats
-from reports.style import GRID, INK, LINE
-from reports.svg import told
-from reports.text import count
+
+from ..figure import Figure, Panel
+from ..number import plain
+from ..source import caveats
+from ..style import GRID, INK, LINE
+from ..svg import told
+from ..text import count
+from .panel import wide_and_narrow
+from .training import draw_curve
 
 RISE = 0.05
 """Share by which the last held-out loss must exceed the lowest one to be called overfitting."""

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from matplotlib.axes import Axes
 
-from reports.figure import Panel
-from reports.svg import WIDE_IN, WIDTH_IN, drawn
+from ..figure import Panel
+from ..svg import WIDE_IN, WIDTH_IN, drawn
 
 
 def wide_and_narrow(

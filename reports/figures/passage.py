@@ -14,8 +14,9 @@ from typing import Any, ClassVar
 from markupsafe import Markup
 
 from harness.record import Passage, Station
-from reports.number import plain
-from reports.text import clean
+
+from ..number import plain
+from ..text import clean
 
 MOST_CHARACTERS = 200_000
 """Maximum size of the views on one page; further contracts are only in the data files."""

@@ -7,15 +7,15 @@ from typing import NamedTuple
 import pandas as pd
 from matplotlib.axes import Axes
 
-from reports.figure import Figure, Panel
-from reports.figures.axis import categories, labelled, legend_above, legend_rows, logarithmic
-from reports.figures.name import names_of
-from reports.figures.panel import wide_and_narrow
-from reports.number import duration, times
-from reports.style import MUTED, dashes_of, pen
-from reports.svg import told
-from reports.tables.benchmark import NO_ACCELERATOR, SCATTER
-from reports.text import count, shortened
+from ..figure import Figure, Panel
+from ..number import duration, times
+from ..style import MUTED, dashes_of, pen
+from ..svg import told
+from ..tables.benchmark import NO_ACCELERATOR, SCATTER
+from ..text import count, shortened
+from .axis import categories, labelled, legend_above, legend_rows, logarithmic
+from .name import names_of
+from .panel import wide_and_narrow
 
 HEIGHT_IN = 3.0
 """Height of a drawing with names at the ends of its curves."""

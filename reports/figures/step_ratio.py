@@ -5,13 +5,13 @@ from functools import partial
 import pandas as pd
 from matplotlib.axes import Axes
 
-from reports.figure import Figure, Panel
-from reports.figures.axis import legend_above
-from reports.figures.name import names_of
-from reports.figures.step import Quantity, curves_panel
-from reports.number import duration, times
-from reports.svg import drawn
-from reports.text import listing, shortened
+from ..figure import Figure, Panel
+from ..number import duration, times
+from ..svg import drawn
+from ..text import listing, shortened
+from .axis import legend_above
+from .name import names_of
+from .step import Quantity, curves_panel
 
 INTERVAL = "95 % interval over interleaved rounds in one process"
 """Meaning of the bars in these figures."""

@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 from matplotlib.axes import Axes
 
-from reports.figure import Figure, Panel
-from reports.figures.axis import labelled, legend_above, legend_rows, logarithmic
-from reports.figures.name import without_family
-from reports.figures.panel import wide_and_narrow
-from reports.number import percent, plain
-from reports.style import MUTED, dashes_of, pen
-from reports.svg import told
-from reports.text import count, listing
+from ..figure import Figure, Panel
+from ..number import percent, plain
+from ..style import MUTED, dashes_of, pen
+from ..svg import told
+from ..text import count, listing
+from .axis import labelled, legend_above, legend_rows, logarithmic
+from .name import without_family
+from .panel import wide_and_narrow
 
 DTYPE = "float32"
 """What is drawn; the tables and the data have the others."""

@@ -8,14 +8,15 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from harness.record import DataSource
-from reports.figure import Figure, Panel
-from reports.figures.axis import labelled, legend_above, logarithmic
-from reports.figures.name import names_of
-from reports.figures.panel import wide_and_narrow
-from reports.number import percent, plain
-from reports.source import caveat_of
-from reports.style import INK, pen
-from reports.text import count, listing
+
+from ..figure import Figure, Panel
+from ..number import percent, plain
+from ..source import caveat_of
+from ..style import INK, pen
+from ..text import count, listing
+from .axis import labelled, legend_above, logarithmic
+from .name import names_of
+from .panel import wide_and_narrow
 
 MEASURES = {"loss": ("train_loss", "held_out_loss"), "accuracy": ("train_accuracy", "held_out_accuracy")}
 """What is drawn: the column on the training data and the one on held-out data."""

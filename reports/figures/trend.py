@@ -7,16 +7,16 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from reports.figure import Figure, Panel
-from reports.figures.axis import labelled, legend_above, legend_rows, logarithmic
-from reports.figures.name import names_of
-from reports.figures.panel import wide_and_narrow
-from reports.frame.column import REAL, TEXT, Column
-from reports.history import BATCH, Digest
-from reports.number import duration, rate, times
-from reports.style import PENS, dashes_of, pen
-from reports.svg import drawn
-from reports.text import count
+from ..figure import Figure, Panel
+from ..frame.column import REAL, TEXT, Column
+from ..history import BATCH, Digest
+from ..number import duration, rate, times
+from ..style import PENS, dashes_of, pen
+from ..svg import drawn
+from ..text import count
+from .axis import labelled, legend_above, legend_rows, logarithmic
+from .name import names_of
+from .panel import wide_and_narrow
 
 MOST_LABELS = 8
 """Runs that are named on an axis; of more, every second, third and so on."""

@@ -5,11 +5,11 @@ from typing import NamedTuple
 import pandas as pd
 from matplotlib.axes import Axes
 
-from reports.figure import Figure, Panel
-from reports.figures.axis import categories, logarithmic
-from reports.number import times
-from reports.style import INK, MUTED
-from reports.svg import drawn
+from ..figure import Figure, Panel
+from ..number import times
+from ..style import INK, MUTED
+from ..svg import drawn
+from .axis import categories, logarithmic
 
 
 class Ratio(NamedTuple):

@@ -5,9 +5,10 @@ import struct
 from collections.abc import Sequence
 
 from harness.record import LEVELS, ClassWeights, DataSource
-from reports.figures.image import Grid, Tile, png
-from reports.number import plain
-from reports.source import caveats
+
+from ..number import plain
+from ..source import caveats
+from .image import Grid, Tile, png
 
 FOR, AGAINST = (0xD5, 0x5E, 0x00), (0x00, 0x72, 0xB2)
 """Colors of the largest weights; smaller ones are the more transparent, so that the paper is zero."""

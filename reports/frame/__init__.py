@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from harness.record import RunFolder
-from reports.frame import gate, law, loader, operation, proof, step, survey, training
-from reports.frame.declaration import Frame
+
+from . import gate, law, loader, operation, proof, step, survey, training
+from .declaration import Frame
 
 THEMES = (law, proof, training, step, loader, operation, survey, gate)
 """Modules that declare frames, in the order of the data files."""

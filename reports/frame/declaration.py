@@ -19,8 +19,9 @@ import pandas as pd
 from pydantic import BaseModel
 
 from harness.record import RunFolder
-from reports.frame.column import RECORD, Column, further_columns
-from reports.text import clean
+
+from ..text import clean
+from .column import RECORD, Column, further_columns
 
 Row = Mapping[str, Any]
 """Values by column name; missing values are unknown, and other names are ignored."""

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from harness.record import Comparison, GateFinding, RunFolder, Slices
-from reports.frame.column import CASE, REAL, TEXT, WHOLE, Column
-from reports.frame.declaration import Row, frame
+
+from .column import CASE, REAL, TEXT, WHOLE, Column
+from .declaration import Row, frame
 
 
 @frame(

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from harness.record import RunFolder, Verdict
-from reports.frame.column import CASE, CONTRACT, DTYPE, GROUP, LAW, REAL, TEXT, UNIT, WHOLE, Column
-from reports.frame.declaration import Row, frame
+
+from .column import CASE, CONTRACT, DTYPE, GROUP, LAW, REAL, TEXT, UNIT, WHOLE, Column
+from .declaration import Row, frame
 
 
 @frame(

@@ -12,11 +12,12 @@ import pandas as pd
 from harness.record import RunFolder
 from harness.record.bench import BalanceRecord, Benchmark, LoaderRecord, TunerRecord
 from harness.record.budget import Budget
-from reports import benchmark
-from reports.frame.column import CASE, REAL, TEXT, TIMING, Column, columns_of
-from reports.frame.declaration import Row, frame
-from reports.frame.estimate import estimate_columns
-from reports.number import UNKNOWN, duration, percent, plain, size
+
+from .. import benchmark
+from ..number import UNKNOWN, duration, percent, plain, size
+from .column import CASE, REAL, TEXT, TIMING, Column, columns_of
+from .declaration import Row, frame
+from .estimate import estimate_columns
 
 Loader = Benchmark[LoaderRecord]
 

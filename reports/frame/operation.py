@@ -4,10 +4,11 @@ from collections.abc import Iterator
 
 from harness.record import RunFolder, Verdict
 from harness.record.bench import OperationRecord, ScreeningRecord, VectorizationRecord
-from reports import benchmark
-from reports.frame.column import CASE, REAL, TIMING, Column, columns_of
-from reports.frame.declaration import Row, frame
-from reports.frame.law import share_of_bound
+
+from .. import benchmark
+from .column import CASE, REAL, TIMING, Column, columns_of
+from .declaration import Row, frame
+from .law import share_of_bound
 
 
 @frame(

@@ -5,8 +5,9 @@ from typing import Any
 
 from harness.record import Proof, RunFolder, Status
 from harness.wording import witness
-from reports.frame.column import CASE, CONTRACT, DTYPE, REAL, TEXT, WHOLE, Column
-from reports.frame.declaration import Row, frame
+
+from .column import CASE, CONTRACT, DTYPE, REAL, TEXT, WHOLE, Column
+from .declaration import Row, frame
 
 LIMITS = (1, 2, 4, 8, 16, 64, 1024)
 """Deviations in ulp beyond which proofs count inputs."""

@@ -7,10 +7,11 @@ import numpy as np
 
 from harness.record import RunFolder
 from harness.record.bench import AgreementRecord, Benchmark, StepRecord
-from reports import benchmark
-from reports.frame.column import CASE, REAL, TEXT, TIMING, WHOLE, Column, columns_of
-from reports.frame.declaration import Row, frame
-from reports.frame.estimate import estimate_columns
+
+from .. import benchmark
+from .column import CASE, REAL, TEXT, TIMING, WHOLE, Column, columns_of
+from .declaration import Row, frame
+from .estimate import estimate_columns
 
 Step = Benchmark[StepRecord]
 

@@ -6,9 +6,10 @@ from typing import Any
 from harness.record import Accumulator, Breaking, Profile, RunFolder, Worst
 from harness.record.bench import SearchRecord
 from harness.wording import closed_form, how_sure, summing, what_happens
-from reports import benchmark
-from reports.frame.column import CASE, CONTRACT, DTYPE, GROUP, LAW, REAL, TEXT, TRUTH, UNIT, WHOLE, Column, columns_of
-from reports.frame.declaration import Row, frame
+
+from .. import benchmark
+from .column import CASE, CONTRACT, DTYPE, GROUP, LAW, REAL, TEXT, TRUTH, UNIT, WHOLE, Column, columns_of
+from .declaration import Row, frame
 
 _NESTED = {"example", "kind", "place"}
 """Fields of a record that are no columns, and large."""

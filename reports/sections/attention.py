@@ -5,13 +5,14 @@ from collections.abc import Iterator, Sequence
 from harness.findings import Finding, findings
 from harness.record import AuditFinding, Status, property_sentences
 from harness.wording import facts, sentence, title_of
-from reports import summary
-from reports.part import Cause, Causes, Findings, Note
-from reports.reading import Reading
-from reports.section import PagePart, section
-from reports.sections.block import block_name, has_block
-from reports.tables.audit import place
-from reports.text import count, cut, listing
+
+from .. import summary
+from ..part import Cause, Causes, Findings, Note
+from ..reading import Reading
+from ..section import PagePart, section
+from ..tables.audit import place
+from ..text import count, cut, listing
+from .block import block_name, has_block
 
 MOST_CAUSES = 6
 """More findings than these are named in a sentence, and more than these again are counted."""

@@ -5,13 +5,14 @@ from dataclasses import replace
 from typing import TypeVar
 
 from harness.wording import run_lines
-from reports.figure import Figure
-from reports.figures.audit import errors, headroom
-from reports.part import Note
-from reports.reading import Reading
-from reports.section import PagePart, section
-from reports.table import Table
-from reports.tables import audit as tables
+
+from ..figure import Figure
+from ..figures.audit import errors, headroom
+from ..part import Note
+from ..reading import Reading
+from ..section import PagePart, section
+from ..table import Table
+from ..tables import audit as tables
 
 
 @section("A training step, line by line")

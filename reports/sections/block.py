@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from harness.findings import Finding
 from harness.record import Status, Verdict
 from harness.wording import finding_in_full
-from reports.text import cut
+
+from ..text import cut
 
 MOST_BLOCKS = 40
 """More failures than these are named in sentences, but not shown block by block."""

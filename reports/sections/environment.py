@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from reports.reading import Reading
-from reports.section import PagePart, section
-from reports.tables import environment as tables
+from ..reading import Reading
+from ..section import PagePart, section
+from ..tables import environment as tables
 
 
 @section("Environment")

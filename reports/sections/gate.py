@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from reports.figures.gate import evidence
-from reports.reading import Reading
-from reports.section import PagePart, section
-from reports.tables import gate as tables
+from ..figures.gate import evidence
+from ..reading import Reading
+from ..section import PagePart, section
+from ..tables import gate as tables
 
 
 @section("Gate")

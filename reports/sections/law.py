@@ -7,15 +7,16 @@ from harness.findings import findings
 from harness.record import Status, unfinished
 from harness.record.binary_format import PARAMETERS, short_name
 from harness.wording import finding_block, sentence
-from reports.figures.law import room
-from reports.part import Block, Legend, Note, RunTally
-from reports.reading import Reading
-from reports.section import PagePart, section
-from reports.sections.block import block_name, block_text, has_block
-from reports.tables import law
-from reports.tables.heat import glance
-from reports.tables.matrix import MEANINGS, SYMBOLS, matrices
-from reports.text import count, shortened
+
+from ..figures.law import room
+from ..part import Block, Legend, Note, RunTally
+from ..reading import Reading
+from ..section import PagePart, section
+from ..tables import law
+from ..tables.heat import glance
+from ..tables.matrix import MEANINGS, SYMBOLS, matrices
+from ..text import count, shortened
+from .block import block_name, block_text, has_block
 
 _FIRST, *_OTHERS = PARAMETERS
 

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 
-from reports.figures.balance import waiting
-from reports.figures.budget import FEW, budgets
-from reports.figures.loader import throughput
-from reports.figures.loader_scaling import scaling
-from reports.reading import Reading
-from reports.section import PagePart, section
-from reports.tables import balance as balances
-from reports.tables import loader
+from ..figures.balance import waiting
+from ..figures.budget import FEW, budgets
+from ..figures.loader import throughput
+from ..figures.loader_scaling import scaling
+from ..reading import Reading
+from ..section import PagePart, section
+from ..tables import balance as balances
+from ..tables import loader
 
 
 @section("Data loaders")

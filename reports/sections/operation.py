@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
-from reports.figures.accuracy import FEWEST, accuracy_against_speed
-from reports.figures.vectorization import ratios, speedup
-from reports.reading import Reading
-from reports.section import PagePart, section
-from reports.tables import benchmark
+from ..figures.accuracy import FEWEST, accuracy_against_speed
+from ..figures.vectorization import ratios, speedup
+from ..reading import Reading
+from ..section import PagePart, section
+from ..tables import benchmark
 
 
 @section("Accuracy and speed")

@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 
 from harness.wording import broken_blocks
-from reports.part import Block
-from reports.reading import Reading
-from reports.section import PagePart, section
-from reports.sections.block import MOST_BLOCKS, MOST_CHARACTERS
-from reports.tables import proof
-from reports.text import cut
+
+from ..part import Block
+from ..reading import Reading
+from ..section import PagePart, section
+from ..tables import proof
+from ..text import cut
+from .block import MOST_BLOCKS, MOST_CHARACTERS
 
 
 @section("Proofs")

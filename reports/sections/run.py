@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from reports.figures.trend import trend
-from reports.reading import Reading
-from reports.section import PagePart, section
-from reports.tables import run
+from ..figures.trend import trend
+from ..reading import Reading
+from ..section import PagePart, section
+from ..tables import run
 
 
 @section("Changes")

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 
-from reports.figures.step import step_times
-from reports.figures.step_ratio import floor, phases, step_ratios
-from reports.frame import Frames
-from reports.part import Note
-from reports.reading import Reading
-from reports.section import PagePart, section
-from reports.tables import step
+from ..figures.step import step_times
+from ..figures.step_ratio import floor, phases, step_ratios
+from ..frame import Frames
+from ..part import Note
+from ..reading import Reading
+from ..section import PagePart, section
+from ..tables import step
 
 
 @section("Training steps")

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-from reports.figures.lost import flat, log_of_zero
-from reports.figures.number_line import number_line
-from reports.figures.survey import DTYPE, histogram, magnitudes
-from reports.reading import Reading
-from reports.section import PagePart, section
-from reports.tables import survey as tables
+from ..figures.lost import flat, log_of_zero
+from ..figures.number_line import number_line
+from ..figures.survey import DTYPE, histogram, magnitudes
+from ..reading import Reading
+from ..section import PagePart, section
+from ..tables import survey as tables
 
 
 @section("Why it breaks")

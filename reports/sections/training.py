@@ -2,15 +2,15 @@
 
 from collections.abc import Iterator
 
-from reports.figures import overfitting as figures
-from reports.figures.fit import fit
-from reports.figures.image import grid
-from reports.figures.training import training_curves
-from reports.figures.weight import weight_grid
-from reports.reading import Reading
-from reports.section import PagePart, section
-from reports.tables import training as tables
-from reports.tables.heat import confusion
+from ..figures import overfitting as figures
+from ..figures.fit import fit
+from ..figures.image import grid
+from ..figures.training import training_curves
+from ..figures.weight import weight_grid
+from ..reading import Reading
+from ..section import PagePart, section
+from ..tables import training as tables
+from ..tables.heat import confusion
 
 
 @section("Training curves")

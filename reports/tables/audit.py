@@ -3,9 +3,10 @@
 from pathlib import PurePath
 
 from harness.record import Audit, AuditFinding, Headroom, Stretch
-from reports.number import plain
-from reports.table import Header, Table
-from reports.text import listing
+
+from ..number import plain
+from ..table import Header, Table
+from ..text import listing
 
 
 def place(record: AuditFinding | Headroom | Stretch) -> str:

@@ -5,10 +5,11 @@ from typing import Any
 import pandas as pd
 
 from harness.record import DataSource
-from reports.number import duration, percent, plain, times
-from reports.source import caveat_of
-from reports.table import Header, Table
-from reports.text import count, workers_in_words
+
+from ..number import duration, percent, plain, times
+from ..source import caveat_of
+from ..table import Header, Table
+from ..text import count, workers_in_words
 
 NEAR, QUICK = 0.95, 0.25
 """Goals of the tuner: share of the best rate, and share of the exhaustive time."""

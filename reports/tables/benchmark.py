@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from reports.number import approximate, duration, times
-from reports.table import Header, Table
+from ..number import approximate, duration, times
+from ..table import Header, Table
 
 SCATTER = (
     "Medians with the interquartile range of the rounds in one process. The range shows the scatter of rounds, not "

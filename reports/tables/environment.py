@@ -1,9 +1,10 @@
 """Tables on the environment of a run: the machine, the software, the commands, the data."""
 
 from harness.record import Environment, Run
-from reports.number import plain, size
-from reports.source import caveat
-from reports.table import Header, Table
+
+from ..number import plain, size
+from ..source import caveat
+from ..table import Header, Table
 
 
 def machine(run: Run) -> Table:

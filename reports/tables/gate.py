@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from harness.record import Comparison, GateFinding, Outcome
-from reports.number import percent
-from reports.table import Header, Table
+
+from ..number import percent
+from ..table import Header, Table
 
 ORDER = (
     Outcome.REGRESSED,

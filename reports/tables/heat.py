@@ -9,10 +9,11 @@ from tabulate import tabulate
 
 from harness.record import Confusion, DataSource, Status, Verdict
 from harness.record.binary_format import PARAMETERS, short_name
-from reports.number import percent
-from reports.source import caveats
-from reports.tables.matrix import SYMBOLS
-from reports.text import count, markdown_text
+
+from ..number import percent
+from ..source import caveats
+from ..text import count, markdown_text
+from .matrix import SYMBOLS
 
 WORST = (Status.ERROR, Status.BROKEN, Status.UNEXPECTED, Status.EXPECTED, Status.LOST, Status.UNCLAIMED, Status.HOLDS)
 """Order of statuses; a cell shows the first one that occurs in it."""

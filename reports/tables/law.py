@@ -7,9 +7,10 @@ import pandas as pd
 
 from harness.findings import grades
 from harness.record import Status, Verdict
-from reports.number import UNKNOWN, plain, times, value
-from reports.table import Header, Table
-from reports.text import count, listing
+
+from ..number import UNKNOWN, plain, times, value
+from ..table import Header, Table
+from ..text import count, listing
 
 CLOSEST = 12
 """Number of laws in the table of smallest margins."""

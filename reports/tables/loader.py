@@ -3,12 +3,13 @@
 import pandas as pd
 
 from harness.record import DataSource
-from reports.frame.loader import SETTINGS, SHOWN, Shown
-from reports.number import UNKNOWN, approximate, duration, percent, plain, rate, times
-from reports.source import caveat_of
-from reports.table import Header, Table
-from reports.tables.benchmark import SCATTER
-from reports.text import listing, workers_in_words
+
+from ..frame.loader import SETTINGS, SHOWN, Shown
+from ..number import UNKNOWN, approximate, duration, percent, plain, rate, times
+from ..source import caveat_of
+from ..table import Header, Table
+from ..text import listing, workers_in_words
+from .benchmark import SCATTER
 
 INTERVALS = (
     "Medians of slices of the steady state, with 95 % intervals over the slices in one process; differences between "

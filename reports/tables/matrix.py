@@ -12,8 +12,9 @@ import pandas as pd
 
 from harness.record import Status, Verdict
 from harness.record.binary_format import PARAMETERS, short_name
-from reports.number import plain
-from reports.text import count, markdown_text, shortened
+
+from ..number import plain
+from ..text import count, markdown_text, shortened
 
 SYMBOLS = {
     Status.HOLDS: "✓",

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 from harness.record import Proof, Status
 from harness.wording import differing, extent, laws_held, witness, worst
-from reports.number import duration
-from reports.table import Header, Table
+
+from ..number import duration
+from ..table import Header, Table
 
 
 def proofs(proofs: Sequence[Proof]) -> Table:

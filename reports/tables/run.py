@@ -6,11 +6,12 @@ from typing import Any
 import pandas as pd
 
 from harness.record import Status
-from reports.difference import NOISE, Change, tally
-from reports.history import BATCH, Digest
-from reports.number import UNKNOWN, duration, plain, rate, size
-from reports.table import Header, Table
-from reports.text import count, listing
+
+from ..difference import NOISE, Change, tally
+from ..history import BATCH, Digest
+from ..number import UNKNOWN, duration, plain, rate, size
+from ..table import Header, Table
+from ..text import count, listing
 
 BESIDE = 6
 """Maximum number of runs in a table; older runs appear only in the trend."""

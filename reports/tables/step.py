@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from reports.number import UNKNOWN, approximate, duration, plain, rate, tick, times
-from reports.table import Header, Table
-from reports.tables.benchmark import SCATTER
-from reports.text import count, listing
+from ..number import UNKNOWN, approximate, duration, plain, rate, tick, times
+from ..table import Header, Table
+from ..text import count, listing
+from .benchmark import SCATTER
 
 INTERVALS = (
     "Medians of the ratios within the rounds, with 95 % intervals over the rounds in one process; differences between "

@@ -6,8 +6,9 @@ import pandas as pd
 
 from harness.record import share_of_best
 from harness.record.binary_format import PARAMETERS
-from reports.number import UNKNOWN, approximate, percent, plain, times
-from reports.table import Header, Table
+
+from ..number import UNKNOWN, approximate, percent, plain, times
+from ..table import Header, Table
 
 DTYPES = tuple(PARAMETERS)
 

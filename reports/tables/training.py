@@ -3,9 +3,10 @@
 import pandas as pd
 
 from harness.record import DataSource
-from reports.number import UNKNOWN, duration, percent, plain, to_error
-from reports.source import caveat_of
-from reports.table import Header, Table
+
+from ..number import UNKNOWN, duration, percent, plain, to_error
+from ..source import caveat_of
+from ..table import Header, Table
 
 
 def results(epochs: pd.DataFrame, source: DataSource | None) -> Table:

@@ -45,6 +45,35 @@ def test_the_package_of_the_working_directory_is_meant_and_is_foreign(own: Path)
     assert [case.contract for case in load("cases:softmax", contract="softmax")] == ["softmax"]
 
 
+def test_a_package_with_another_content_hides_no_shipped_case(own: Path) -> None:
+    """Its functions are found all the same, and a module that only the shipped package has is the shipped one."""
+    (own / "__init__.py").write_text(DECLARED.partition("CASES")[0], encoding="utf-8")
+    assert not is_shipped("cases:softmax")
+    assert is_shipped("cases.binary")
+    assert is_shipped("cases")
+    assert len(load("cases.binary")) > 2
+    assert [case.name for case in load("cases:softmax", contract="softmax")] == ["cases.softmax"]
+    (own / "binary.py").touch()
+    assert not is_shipped("cases.binary:sigmoid")
+
+
+def test_a_module_is_preferred_to_the_shipped_package(workplace: Path) -> None:
+    """A file may have this name too."""
+    (workplace / "cases.py").write_text(DECLARED, encoding="utf-8")
+    assert own_cases() == workplace / "cases.py"
+    assert whence("cases:softmax") == "./cases.py"
+
+
+def test_a_package_on_the_path_is_preferred_to_the_shipped_one(
+    own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be installed, or in a folder such as `src`."""
+    monkeypatch.chdir(tmp_path.parent)
+    monkeypatch.syspath_prepend(own.parent)
+    assert own_cases() == own
+    assert [case.name for case in load("cases")] == ["cases.softmax"]
+
+
 def test_a_folder_without_one_means_the_shipped_cases(workplace: Path) -> None:
     """The folder may contain files with this name."""
     (workplace / "cases").mkdir()

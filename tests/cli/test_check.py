@@ -189,7 +189,7 @@ def test_watching_checks_again_when_the_file_is_saved(homework: Path) -> None:
 
 
 def test_a_change_during_a_check_is_checked_too(homework: Path) -> None:
-    """No event reports this change, because the file is not watched yet."""
+    """The second check begins at once."""
     checks: list[str] = []
 
     def checked() -> int:

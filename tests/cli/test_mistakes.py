@@ -232,13 +232,6 @@ def test_a_package_cases_that_declares_none(harness_command: Command, workplace:
     assert answer(harness_command, "check") == f"nothing to check: {reason}; {way_out}"
 
 
-def test_no_package_cases_at_all(harness_command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An installation without the repository has no package `cases`."""
-    monkeypatch.setattr("harness.cli.options.find_spec", lambda _: None)
-    way_out = "name a function, as in `harness survey homework.py:softmax`"
-    assert answer(harness_command, "survey") == f"nothing to survey: there is no package `cases` here; {way_out}"
-
-
 def test_a_function_of_another_signature(harness_command: Command, workplace: Path) -> None:
     """The line has the signature of the contract, the missing argument and the option to paste."""
     (workplace / "homework.py").write_text("def softmax(x, y, z):\n    return x + y + z\n", encoding="utf-8")

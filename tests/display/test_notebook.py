@@ -22,12 +22,12 @@ from harness.display.tuned import Tuned
 from harness.error import UsageError
 from harness.execution import progress
 from harness.record import Estimate, Method, Status
+from harness.reports.notebook import rates_drawing
 from harness.surveyor.discovery import Discoveries
 from harness.tuner.configuration import Choice
 from harness.tuner.search import Reason, SearchState
 from harness.tuner.tuning import SearchSpace, Tuning
 from harness.wording import audit_html
-from reports.notebook import rates_drawing
 
 
 @pytest.fixture(scope="module")
@@ -165,7 +165,7 @@ def test_whiskers_stay_inside_the_axes_and_labels_are_whole(monkeypatch: pytest.
         draw(axes)
         return ""
 
-    monkeypatch.setattr("reports.notebook.drawn", drawn)
+    monkeypatch.setattr("harness.reports.notebook.drawn", drawn)
     long = "batch 256, workers 2, prefetch 4, forkserver, pinned, fetched at once"
     rates_drawing([("batch 256", 100.0, 90.0, 150.0), (long, 80.0, 1.0, 900.0), ("alone", 50.0, 0.0, math.inf)], long)
     edge = axes.get_xlim()[1]

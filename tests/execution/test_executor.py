@@ -303,5 +303,5 @@ def test_local_processes_and_an_executor_are_refused(homework: Path, harness_com
 def test_a_cluster_takes_a_package_that_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """The package is optional, and the message names it."""
     monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(UsageError, match=r"pip install 'stability-harness\[dask\]'"), executor_named("dask://host:1"):
+    with pytest.raises(UsageError, match=r"install `stability-harness\[dask\]`"), executor_named("dask://host:1"):
         pass

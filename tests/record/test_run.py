@@ -12,18 +12,18 @@ from pathlib import Path
 import pytest
 import samples.run
 
-import reports
+from harness import reports
 from harness.cli.gate import _refuse_unfinished
 from harness.cli.session import Session
 from harness.error import UsageError
 from harness.execution.ending import Ending
 from harness.record import Ended, Outcome, Property, RunFolder, Status, Verdict, Work, early
 from harness.record.folder import FILES
+from harness.reports.page import write_report
+from harness.reports.reading import read as read_run
+from harness.reports.sections.law import laws
+from harness.reports.table import Table
 from harness.wording import verdict_line
-from reports.page import write_report
-from reports.reading import read as read_run
-from reports.sections.law import laws
-from reports.table import Table
 
 
 def verdicts(number: int, case: str = "m.f") -> list[Verdict]:

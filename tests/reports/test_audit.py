@@ -9,9 +9,9 @@ from samples.report import reported
 
 from harness.record import Audit, AuditFinding, AuditKind, AuditRun, Headroom, RunFolder, Stretch
 from harness.record.audit_run import Ruin
+from harness.reports.figures.audit import errors, headroom
+from harness.reports.tables import audit as tables
 from harness.wording import audit_html
-from reports.figures.audit import errors, headroom
-from reports.tables import audit as tables
 
 EVIL = "<img src=x onerror=alert(1)>"
 WRONG = AuditFinding(

@@ -17,18 +17,18 @@ from matplotlib.figure import Figure as DrawnFigure
 from PIL import Image as Picture
 
 from harness.record import Breaking, DataSource, Profile, RunFolder, Status
-from reports.figures import accuracy, budget, law
-from reports.figures.accuracy import accuracy_against_speed
-from reports.figures.image import png
-from reports.figures.name import names_of
-from reports.figures.overfitting import lowest_epoch, overfits, overfitting
-from reports.figures.survey import histogram, magnitudes
-from reports.figures.training import training_curves
-from reports.figures.vectorization import ratios
-from reports.frame import FRAMES
-from reports.schema import SCHEMAS
-from reports.style import PENS, pen
-from reports.svg import _drawn, drawn, styled_once
+from harness.reports.figures import accuracy, budget, law
+from harness.reports.figures.accuracy import accuracy_against_speed
+from harness.reports.figures.image import png
+from harness.reports.figures.name import names_of
+from harness.reports.figures.overfitting import lowest_epoch, overfits, overfitting
+from harness.reports.figures.survey import histogram, magnitudes
+from harness.reports.figures.training import training_curves
+from harness.reports.figures.vectorization import ratios
+from harness.reports.frame import FRAMES
+from harness.reports.schema import SCHEMAS
+from harness.reports.style import PENS, pen
+from harness.reports.svg import _drawn, drawn, styled_once
 
 
 def luminance(color: str) -> float:

@@ -15,10 +15,10 @@ from pydantic import BaseModel, Field
 from harness.error import UsageError
 from harness.record import RunFolder, Status, Verdict
 from harness.record.bench import BenchRecord, LoaderRecord, StepRecord
-from reports.frame import FRAMES, Frames, frames
-from reports.frame.column import Column, columns_of
-from reports.frame.declaration import Row, frame
-from reports.schema import KEYS, SCHEMAS
+from harness.reports.frame import FRAMES, Frames, frames
+from harness.reports.frame.column import Column, columns_of
+from harness.reports.frame.declaration import Row, frame
+from harness.reports.schema import KEYS, SCHEMAS
 
 
 @pytest.fixture

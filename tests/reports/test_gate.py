@@ -9,12 +9,12 @@ import samples.gate
 import samples.run
 
 from harness.record import GateFinding, RunFolder, Verdict
-from reports.figures.gate import evidence
-from reports.page import write_report
-from reports.reading import read
-from reports.sections import attention
-from reports.sections import gate as section
-from reports.tables import gate
+from harness.reports.figures.gate import evidence
+from harness.reports.page import write_report
+from harness.reports.reading import read
+from harness.reports.sections import attention
+from harness.reports.sections import gate as section
+from harness.reports.tables import gate
 
 
 def test_the_findings_that_decide_come_first() -> None:

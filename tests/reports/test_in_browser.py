@@ -13,7 +13,7 @@ from samples.attacked import attacked_run
 from samples.report import Report, reported
 
 from harness.record import RunFolder, Status, Verdict
-from reports.page import write_report
+from harness.reports.page import write_report
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")

@@ -9,11 +9,11 @@ import samples.run
 from pydantic import ValidationError
 
 from harness.record import ClassWeights, Confusion, FitData, LearnedParameter, RunFolder, Status
-from reports.figures.fit import fit
-from reports.figures.weight import STEPS, weight_grid
-from reports.frame import FRAMES
-from reports.svg import numbered
-from reports.tables.heat import confusion, glance
+from harness.reports.figures.fit import fit
+from harness.reports.figures.weight import STEPS, weight_grid
+from harness.reports.frame import FRAMES
+from harness.reports.svg import numbered
+from harness.reports.tables.heat import confusion, glance
 
 DATA = samples.run.fits()[0]
 

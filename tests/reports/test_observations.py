@@ -6,10 +6,10 @@ import pandas as pd
 import pytest
 import samples.run
 
-import reports
+from harness import reports
 from harness.error import UsageError
 from harness.record import RunFolder, Verdict
-from reports.frame import frames
+from harness.reports.frame import frames
 
 
 @pytest.fixture

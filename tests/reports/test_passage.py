@@ -7,10 +7,10 @@ import pytest
 import samples.survey
 
 from harness.record import Passage, Stage, Station
-from reports.figures import passage as figure
-from reports.figures.lost import flat, log_of_zero
-from reports.figures.number_line import number_line
-from reports.figures.passage import watch
+from harness.reports.figures import passage as figure
+from harness.reports.figures.lost import flat, log_of_zero
+from harness.reports.figures.number_line import number_line
+from harness.reports.figures.passage import watch
 
 FIRST = samples.survey.passages()[0]
 

@@ -9,9 +9,9 @@ import samples.run
 from harness.error import UsageError
 from harness.record import Proof, RunFolder
 from harness.record.chain import beginning, sealed
+from harness.reports.page import write_report
+from harness.reports.tables import proof as tables
 from harness.wording import broken_blocks, extent, laws_held, proof_line, unanswered_proofs, witness, worst
-from reports.page import write_report
-from reports.tables import proof as tables
 
 
 def test_a_complete_proof_is_called_proved_and_a_part_is_not() -> None:

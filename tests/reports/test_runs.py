@@ -11,11 +11,11 @@ import samples.run
 import samples.survey
 
 from harness.record import Breaking, RunFolder, Status, Verdict
-from reports import page as pages
-from reports.difference import Change, differences, tally
-from reports.frame import Frames, frames
-from reports.page import write_report
-from reports.tables.run import BESIDE
+from harness.reports import page as pages
+from harness.reports.difference import Change, differences, tally
+from harness.reports.frame import Frames, frames
+from harness.reports.page import write_report
+from harness.reports.tables.run import BESIDE
 
 DTYPE = "float32"
 

@@ -9,11 +9,11 @@ import samples.benchmarks
 import samples.run
 
 from harness.record import RunFolder
-from reports.figures.step_ratio import floor, phases, step_ratios
-from reports.frame import FRAMES
-from reports.page import write_report
-from reports.tables import step
-from reports.text import markdown_text
+from harness.reports.figures.step_ratio import floor, phases, step_ratios
+from harness.reports.frame import FRAMES
+from harness.reports.page import write_report
+from harness.reports.tables import step
+from harness.reports.text import markdown_text
 
 
 def run_of(path: Path, **suites: list[dict[str, object]]) -> RunFolder:

@@ -10,9 +10,9 @@ import samples.run
 import samples.survey
 
 from harness.record import Breaking, RunFolder, Status, Verdict, Worst
-from reports.frame import FRAMES
-from reports.page import write_report
-from reports.tables import survey
+from harness.reports.frame import FRAMES
+from harness.reports.page import write_report
+from harness.reports.tables import survey
 
 
 @pytest.fixture

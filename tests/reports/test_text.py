@@ -7,10 +7,10 @@ import samples.run
 
 from harness.findings import findings
 from harness.record import Event, EventKind, Status, Verdict
-from reports import number, source, text
-from reports.figures.axis import ticks
-from reports.summary import declared, found, remarks
-from reports.table import Header, Table
+from harness.reports import number, source, text
+from harness.reports.figures.axis import ticks
+from harness.reports.summary import declared, found, remarks
+from harness.reports.table import Header, Table
 
 
 @pytest.mark.parametrize(

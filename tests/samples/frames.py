@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 import samples.run
 
-from reports.frame import frames
+from harness.reports.frame import frames
 
 RECORDED = Path(__file__).parents[1] / "recorded" / "frames.json.gz"
 

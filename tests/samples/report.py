@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from harness.record import RunFolder
-from reports.page import write_report
+from harness.reports.page import write_report
 
 
 class Report(NamedTuple):

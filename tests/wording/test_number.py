@@ -5,8 +5,8 @@ import math
 import pytest
 
 from harness.display import number as terminal
+from harness.reports import number as page
 from harness.wording.number import SECONDS, THOUSANDS, plain, scaled
-from reports import number as page
 
 
 @pytest.mark.parametrize(

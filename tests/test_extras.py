@@ -1,0 +1,172 @@
+"""The core works without any optional package, and each feature names the extra that it needs."""
+
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from harness.error import EXTRAS
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+CHECK = "from harness.cli import main; main()"
+"""The command, in a process whose words follow."""
+
+SESSION = """
+import os, pytest
+os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+raise SystemExit(pytest.main(sys.argv[1:]))
+"""
+"""A session of pytest with our plugin only."""
+
+MODULE = """
+import torch
+
+class Numbers:
+    def __len__(self):
+        return 8
+
+    def __getitem__(self, index):
+        return torch.ones(2), index
+
+def log_softmax(x):
+    return x.log_softmax(-1)
+"""
+
+
+def names(requirements: list[str]) -> set[str]:
+    """Return the names of packages from their requirements."""
+    return {requirement.partition(">")[0] for requirement in requirements}
+
+
+def without(extras: list[str], code: str, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run code in a process in which the packages of some extras cannot be imported."""
+    blocked = {module for extra in extras for module in EXTRAS[extra].values()}
+    block = f"import sys; sys.modules.update(dict.fromkeys({sorted(blocked)!r}))\n"
+    command = [sys.executable, "-c", block + code, *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_the_table_of_extras_is_that_of_the_project() -> None:
+    """A package is added to both."""
+    declared = {
+        extra: names(packages) for extra, packages in PROJECT["optional-dependencies"].items() if extra != "all"
+    }
+    assert {extra: {*packages} for extra, packages in EXTRAS.items()} == declared
+
+
+def test_the_extra_of_everything_omits_only_the_peers() -> None:
+    """They are heavy, and only a comparison of loaders measures them."""
+    (everything,) = PROJECT["optional-dependencies"]["all"]
+    assert everything == f"stability-harness[{','.join(sorted({*EXTRAS} - {'peers'}))}]"
+
+
+def test_each_package_provides_its_module() -> None:
+    """The names differ for some packages, such as pillow."""
+    provided = packages_distributions()
+    for packages in EXTRAS.values():
+        for package, module in packages.items():
+            if find_spec(module) is not None:
+                assert any(name.lower().replace("_", "-").startswith(package) for name in provided[module])
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Write a module with a function and a data set, in the working directory."""
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "own.py"
+    file.write_text(MODULE, encoding="utf-8")
+    return file
+
+
+@pytest.mark.usefixtures("module")
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--help"],
+        ["check", "own.py:log_softmax", "--law", "value", "--dtypes", "float32", "--run", "it", "--markdown", "it.md"],
+        ["check", "own.py:log_softmax", "--formula", "x - log(sum(exp(x)))", "--law", "value", "--dtypes", "float32"],
+        ["explain", "rows_sum_to_one"],
+        ["list"],
+    ],
+    ids=lambda words: " ".join(words[:3]),
+)
+def test_the_core_needs_no_extra(words: list[str]) -> None:
+    """Functions, formulas, documents, runs and the glossary work without optional packages."""
+    done = without([*EXTRAS], CHECK, *words)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.usefixtures("module")
+def test_the_plugin_needs_no_extra(tmp_path: Path) -> None:
+    """One law becomes one passed test."""
+    test = """
+import harness
+from own import log_softmax
+
+@harness.parametrize_laws("log_softmax", laws=["value"], dtypes=["float32"])
+def test_it(check):
+    check(log_softmax)
+"""
+    (tmp_path / "test_own.py").write_text(test, encoding="utf-8")
+    words = ["-q", "-p", "harness.plugin", "-p", "no:cacheprovider", "--import-mode=prepend", "test_own.py"]
+    done = without([*EXTRAS], SESSION, *words)
+    assert done.returncode == 0, done.stdout
+    assert "1 holds" in done.stdout
+
+
+@pytest.mark.usefixtures("module")
+@pytest.mark.parametrize(
+    ("extra", "words", "sentence"),
+    [
+        ("report", ["report", "it"], "the report needs cloudpickle, jinja2, matplotlib, pandas and pillow"),
+        ("bench", ["bench", "operations"], "`harness bench` needs pytest-benchmark"),
+        ("cases", ["check", "cases"], "the package of shipped cases needs jaxtyping and torchvision"),
+        ("loaders", ["bench", "tuner"], "the suite `tuner` needs pillow, pyarrow and torchvision"),
+        (
+            "dask",
+            ["check", "own.py:log_softmax", "--executor", "dask://localhost:1"],
+            "the executor `dask://localhost:1` needs distributed",
+        ),
+    ],
+)
+def test_a_missing_extra_is_named_in_one_sentence(extra: str, words: list[str], sentence: str) -> None:
+    """The exit code is 2, and nothing else is printed."""
+    done = without([extra], CHECK, *words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"harness: {sentence}; install `stability-harness[{extra}]`\n"
+
+
+def test_the_package_of_the_report_names_its_extra() -> None:
+    """A script imports it without the command."""
+    done = without(["report"], "from harness import reports")
+    assert done.stderr.splitlines()[-1].endswith("; install `stability-harness[report]`")
+
+
+def test_a_notebook_shows_the_sentence_in_place_of_a_drawing() -> None:
+    """The rest of the card stays."""
+    code = "from harness.surveyor.discovery import Discoveries; print(Discoveries()._repr_html_())"
+    done = without(["report"], code)
+    assert done.returncode == 0, done.stderr
+    assert "the drawing needs cloudpickle, jinja2, matplotlib, pandas and pillow" in done.stdout
+    assert "No breaking point" in done.stdout
+
+
+def test_a_missing_peer_is_skipped_with_its_extra() -> None:
+    """Peers are measured only if they are installed."""
+    from harness.bench.suites.peers import PEERS
+
+    assert {peer.package for peer in PEERS} <= {*EXTRAS["peers"]}
+    absent = [peer.absence for peer in PEERS if find_spec(peer.module) is None]
+    assert all(reason is not None and reason.endswith("install the extra `peers`") for reason in absent)
+
+
+def test_python_does_not_need_pytest_for_a_check() -> None:
+    """Only the plugin imports it."""
+    code = "import harness.api; raise SystemExit('pytest' in sys.modules)"
+    assert without([], code).returncode == 0
