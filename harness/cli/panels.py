@@ -29,6 +29,7 @@ WORKS_ON = {
     "bench": "What to time",
     "doctor": "What to time",
     "gate": "What to compare",
+    "learn": "What to do",
 }
 """Titles of the first panel; other commands have "What to" and their own name."""
 

@@ -1,0 +1,97 @@
+"""Reading slightly faster than processing: enough workers, and no more."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from harness.course.exercise import Command, Exercise
+
+MOST_WAITING = 0.1
+"""Largest share of the training loop that may wait for data."""
+
+
+def _waits(tuning: Mapping[str, Any]) -> str:
+    share = tuning["wait_share"]
+    if share is None:
+        return "the training loop could not be measured"
+    if share > MOST_WAITING:
+        return f"the training loop waits for data {share:.0%} of the time; it should be at most {MOST_WAITING:.0%}"
+    return ""
+
+
+EXERCISE = Exercise(
+    number="1.1",
+    title="Read slightly faster than the training step",
+    question="Each item of this data set takes a millisecond to arrive, and a training step takes 40 ms. How many "
+    "workers must read at the same time, so that the training step does not wait?",
+    start='''\
+import time
+
+import torch
+from torch.utils.data import Dataset
+
+BATCH_SIZE = 64
+NUM_WORKERS = 0
+
+
+class Images(Dataset):
+    """A store of images; each read takes a millisecond."""
+
+    def __len__(self):
+        return 2000
+
+    def __getitem__(self, i):
+        time.sleep(0.001)
+        return torch.full((28, 28), float(i)), i % 10
+
+
+def step(batch):
+    """Stand for a training step on an accelerator: it takes 40 ms and needs no core."""
+    time.sleep(0.04)
+
+
+dataset = Images()
+''',
+    solution='''\
+import time
+
+import torch
+from torch.utils.data import Dataset
+
+BATCH_SIZE = 64
+NUM_WORKERS = 3
+
+
+class Images(Dataset):
+    """A store of images; each read takes a millisecond."""
+
+    def __len__(self):
+        return 2000
+
+    def __getitem__(self, i):
+        time.sleep(0.001)
+        return torch.full((28, 28), float(i)), i % 10
+
+
+def step(batch):
+    """Stand for a training step on an accelerator: it takes 40 ms and needs no core."""
+    time.sleep(0.04)
+
+
+dataset = Images()
+''',
+    hints=(
+        "One process needs at least 64 ms for a batch of 64 items. The step needs 40 ms.",
+        "With n workers, a batch is ready every 64 / n ms. It should be a little less than the time of a step.",
+        "NUM_WORKERS = 0 reads in the process that trains, so the step waits for every item. Two workers deliver a "
+        "batch every 32 ms, and three are safe. More workers only cost memory.",
+    ),
+    learned="Reading must be slightly faster than the training step, not as fast as possible. While workers read ahead, "
+    "their time is hidden behind the step.",
+    commands=(
+        Command(
+            "tune {file}:dataset --batch-size {BATCH_SIZE} --workers {NUM_WORKERS} --prefetch 2 --step {file}:step "
+            "--seconds 3",
+            _waits,
+        ),
+    ),
+)
