@@ -2,11 +2,12 @@
 
 import io
 import json
+import os
 import shlex
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import redirect_stdout
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -227,12 +228,26 @@ def _quietly(exercise: "Exercise", program: Any) -> tuple[str, str]:
     """Check an exercise without output; return why it is not done, and the first finding of its check."""
     out = io.StringIO()
     try:
-        with redirect_stdout(out):
+        with redirect_stdout(out), _widely():
             complaint = "; ".join(_complaints(exercise, program))
     except UsageError as error:
         return str(error), ""
     findings = [line for line in out.getvalue().splitlines() if not line.startswith(("answer: ", "$ ", " "))]
     return complaint, findings[0] if findings and complaint else ""
+
+
+@contextmanager
+def _widely() -> Iterator[None]:
+    """Print sentences on one line, however narrow the terminal is."""
+    before = os.environ.get("COLUMNS")
+    os.environ["COLUMNS"] = "2000"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["COLUMNS"]
+        else:
+            os.environ["COLUMNS"] = before
 
 
 def _hint(exercise: "Exercise", program: Any) -> None:

@@ -37,7 +37,8 @@ class Reply:
             return f"{self.name} has no value yet"
         if not self.is_right:
             return f"{self.name} = {self.given!r} is wrong"
-        exact = f"; the exact value is {self.exact!r}" if self.exact != self.given else ""
+        is_rounded = isinstance(self.exact, float) and self.exact != self.given
+        exact = f"; the exact value is {self.exact:.7g}" if is_rounded else ""
         return f"{self.name} = {self.given!r} is right{exact}"
 
 

@@ -5,7 +5,8 @@ from harness.course.exercise import Answer, Command, Exercise
 DATA = """\
 generator = torch.Generator().manual_seed(0)
 X = torch.randn(60, 20, generator=generator, dtype=torch.float64)
-y = (X[:, 0] + torch.randn(60, generator=generator, dtype=torch.float64) > 0).long()
+noise = torch.randn(60, generator=generator, dtype=torch.float64)
+y = (X[:, 0] - X[:, 1] + noise > 0).long()
 data = (X[:30], y[:30], X[30:], y[30:])
 """
 
@@ -30,7 +31,7 @@ def learning_curves(X, y, X_held_out, y_held_out, k, epochs, lr):
 MAIN = '''
 
 if __name__ == "__main__":
-    train, held_out = learning_curves(*data, 2, 200, 0.5)
+    train, held_out = learning_curves(*data, 2, 200, 0.1)
     for epoch in range(0, 201, 10):
         print(f"epoch {epoch:3}: training {train[epoch]:.4f}, held out {held_out[epoch]:.4f}")
 '''
@@ -40,7 +41,7 @@ def _best_epoch() -> int:
     """Return the epoch with the lowest held-out loss, from the solution."""
     names: dict[str, object] = {"__name__": "solution"}
     exec(EXERCISE.solution, names)  # noqa: S102 - our own text
-    _, held_out = names["learning_curves"](*names["data"], 2, 200, 0.5)  # type: ignore[operator,misc]
+    _, held_out = names["learning_curves"](*names["data"], 2, 200, 0.1)  # type: ignore[operator,misc]
     return int(held_out.argmin())
 
 
@@ -61,7 +62,7 @@ BEST_EPOCH = ...  # the epoch, up to 200, with the lowest held-out loss
     solution=f"""\
 import torch
 
-BEST_EPOCH = 7
+BEST_EPOCH = 24
 
 {DATA}
 

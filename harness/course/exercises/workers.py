@@ -21,7 +21,7 @@ def _waits(tuning: Mapping[str, Any]) -> str:
 EXERCISE = Exercise(
     number="1.1",
     title="Read slightly faster than the training step",
-    question="Each item of this data set takes a millisecond to arrive, and a training step takes 40 ms. How many "
+    question="Each item of this data set takes a millisecond to arrive, and a training step takes 50 ms. How many "
     "workers must read at the same time, so that the training step does not wait?",
     start='''\
 import time
@@ -45,8 +45,8 @@ class Images(Dataset):
 
 
 def step(batch):
-    """Stand for a training step on an accelerator: it takes 40 ms and needs no core."""
-    time.sleep(0.04)
+    """Stand for a training step on an accelerator: it takes 50 ms and needs no core."""
+    time.sleep(0.05)
 
 
 dataset = Images()
@@ -58,7 +58,7 @@ import torch
 from torch.utils.data import Dataset
 
 BATCH_SIZE = 64
-NUM_WORKERS = 3
+NUM_WORKERS = 2
 
 
 class Images(Dataset):
@@ -73,17 +73,17 @@ class Images(Dataset):
 
 
 def step(batch):
-    """Stand for a training step on an accelerator: it takes 40 ms and needs no core."""
-    time.sleep(0.04)
+    """Stand for a training step on an accelerator: it takes 50 ms and needs no core."""
+    time.sleep(0.05)
 
 
 dataset = Images()
 ''',
     hints=(
-        "One process needs at least 64 ms for a batch of 64 items. The step needs 40 ms.",
+        "One process needs at least 64 ms for a batch of 64 items. The step needs 50 ms.",
         "With n workers, a batch is ready every 64 / n ms. It should be a little less than the time of a step.",
         "NUM_WORKERS = 0 reads in the process that trains, so the step waits for every item. Two workers deliver a "
-        "batch every 32 ms, and three are safe. More workers only cost memory.",
+        "batch every 32 ms, which is enough. More workers only cost memory.",
     ),
     learned="Reading must be slightly faster than the training step, not as fast as possible. While workers read ahead, "
     "their time is hidden behind the step.",
