@@ -48,6 +48,9 @@ Exit codes:
 
 HINTS = 3
 
+FINDINGS = ("DEFECT", "ERROR")
+"""Beginnings of the lines with findings; in an audit, such a line begins with the name of the file."""
+
 
 def complete_exercise(incomplete: str) -> list[str]:
     """Return the exercises that start with a text, for shell completion."""
@@ -71,7 +74,9 @@ def learn(
     solution: Annotated[
         bool, typer.Option("--solution", help="Print the solution, after the third hint or when it is done.")
     ] = False,
-    verify: Annotated[bool, typer.Option("--verify", help="Check every exercise, or only NAME, in one line each.")] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Check every exercise, or only NAME, in one line each.")
+    ] = False,
 ) -> None:
     """Learn the linear-networks chapter by exercises, which turn from failing to passing."""
     from harness.course.catalog import exercise_named, exercises
@@ -224,16 +229,17 @@ def _complaint(command: "Command", words: list[str], program: Any) -> str:
         return command.complaint(json.loads(document.read_text(encoding="utf-8")))
 
 
-def _quietly(exercise: "Exercise", program: Any) -> tuple[str, str]:
-    """Check an exercise without output; return why it is not done, and the first finding of its check."""
+def _mistakes(exercise: "Exercise", program: Any) -> list[str]:
+    """Check an exercise without output, and return the findings of its checks, else why it is not done."""
     out = io.StringIO()
     try:
         with redirect_stdout(out), _widely():
             complaint = "; ".join(_complaints(exercise, program))
     except UsageError as error:
-        return str(error), ""
-    findings = [line for line in out.getvalue().splitlines() if not line.startswith(("answer: ", "$ ", " "))]
-    return complaint, findings[0] if findings and complaint else ""
+        return [str(error)]
+    named = [line.strip() for line in out.getvalue().splitlines() if line.startswith((*FINDINGS, exercise.file.name))]
+    found = [" ".join(line.removeprefix("DEFECT").split()) for line in named]
+    return found or [complaint] if complaint else []
 
 
 @contextmanager
@@ -262,8 +268,7 @@ def _hint(exercise: "Exercise", program: Any) -> None:
         say(f"next hint: harness learn {exercise.name} --hint")
         return
     if exercise.file.exists() and not exercise.missing():
-        complaint, finding = _quietly(exercise, program)
-        if mistake := " ".join((finding or complaint).removeprefix("DEFECT").split()):
+        for mistake in _mistakes(exercise, program):
             _sentence(f"your mistake: {mistake}")
     say(f"solution: harness learn {exercise.name} --solution")
 
@@ -301,11 +306,10 @@ def _verify(chosen: "list[Exercise]", program: Any) -> int:
             say(f"todo     {exercise.name}: {exercise.file} does not exist")
             fails += 1
             continue
-        complaint, finding = _quietly(exercise, program)
-        update(exercise.name, state=State.STARTED if complaint else State.DONE)
-        fails += bool(complaint)
-        said = " ".join((finding or complaint).removeprefix("DEFECT").split())
-        _sentence(f"not done {exercise.name}: {said}" if complaint else f"done     {exercise.name}")
+        mistakes = _mistakes(exercise, program)
+        update(exercise.name, state=State.STARTED if mistakes else State.DONE)
+        fails += bool(mistakes)
+        _sentence(f"not done {exercise.name}: {mistakes[0]}" if mistakes else f"done     {exercise.name}")
     say(f"{len(chosen) - fails} of {len(chosen)} exercises are done or skipped")
     return int(fails > 0)
 

@@ -33,7 +33,7 @@ class Reply:
     @property
     def sentence(self) -> str:
         """The result in words, which show the exact value only if the answer is right."""
-        if self.given is ... or (isinstance(self.given, Sequence) and ... in self.given):
+        if self.given is ... or (isinstance(self.given, list | tuple) and ... in self.given):
             return f"{self.name} has no value yet"
         if not self.is_right:
             return f"{self.name} = {self.given!r} is wrong"

@@ -4,6 +4,7 @@ After a change of an exercise or of a drawing, draw them with ``python -m sample
 ``tests``. Each file contains its data, so that a test can compare it with a new run.
 """
 
+import gzip
 import json
 import math
 import re
@@ -19,7 +20,9 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from harness.course.catalog import exercise_named
+from harness.data.dataset import SYSTEM
 from harness.floats import FORMATS
+from reports.figures.image import png
 from reports.style import BROKEN, LINE, PAPER, PENS, house
 
 FOLDER = Path(__file__).parents[2] / "docs" / "course" / "pictures"
@@ -106,7 +109,7 @@ def draw_noise(axes: Axes, data: Data) -> None:
         axes.text(best, 1.2, f"{'mean' if name == 'gaussian' else 'median'} {best:g}", color=color, ha="center")
     axes.set(xlabel="one prediction for the targets 1, 2, 3, 4 and 40", ylabel="mean loss above its minimum")
     axes.set(xlim=(0, 20), ylim=(-1, 15))
-    axes.legend(loc="upper left")
+    axes.legend(loc="upper center")
 
 
 def batches() -> Data:
@@ -270,7 +273,22 @@ def draw(name: str, file: Path) -> None:
         canvas.print_svg(file, metadata={"Date": None, "Creator": None, "Description": description})
 
 
+def draw_images(file: Path, source: Path = SYSTEM) -> None:
+    """Draw the first training image of each class, enlarged, as in the files of the system package."""
+    raw = {
+        name: gzip.decompress((source / f"train-{name}-ubyte.gz").read_bytes())
+        for name in ("images-idx3", "labels-idx1")
+    }
+    labels = raw["labels-idx1"][8:]
+    pixels = torch.frombuffer(bytearray(raw["images-idx3"][16:]), dtype=torch.uint8).reshape(-1, 28, 28)
+    first = 255 - torch.cat([pixels[labels.index(label)] for label in range(10)], dim=1)
+    large = first.repeat_interleave(2, 0).repeat_interleave(2, 1).contiguous()
+    file.write_bytes(png(large.numpy().tobytes(), height=large.shape[0], width=large.shape[1]))
+
+
 if __name__ == "__main__":
     FOLDER.mkdir(parents=True, exist_ok=True)
     for each in PICTURES:
         draw(each, FOLDER / f"{each}.svg")
+    if SYSTEM.is_dir():
+        draw_images(FOLDER / "images.png")

@@ -81,6 +81,12 @@ def make_loader(batch_size={BATCH_SIZE}, shuffle=True):
     ),
     learned="An epoch delivers each row once, in ceil(n / batch_size) batches; the last one has the remaining rows. "
     "Shuffle the indices, not the data, and anew in each epoch.",
-    commands=(Command("check {file}:make_loader --contract data_loader"),),
+    commands=(
+        Command(
+            "check {file}:make_loader --contract data_loader --law each_sample_once "
+            "--law batches_have_the_size_asked_for --law samples_do_not_depend_on_the_batch_size "
+            "--law epochs_are_shuffled_anew"
+        ),
+    ),
     answers=(Answer("NUMBER_OF_BATCHES", _batches), Answer("ROWS_OF_THE_LAST", _last)),
 )

@@ -28,13 +28,13 @@ def learning_curves(X, y, X_held_out, y_held_out, k, epochs, lr):
     return torch.stack(train), torch.stack(held_out)
 '''
 
-MAIN = '''
+MAIN = """
 
 if __name__ == "__main__":
     train, held_out = learning_curves(*data, 2, 200, 0.1)
     for epoch in range(0, 201, 10):
         print(f"epoch {epoch:3}: training {train[epoch]:.4f}, held out {held_out[epoch]:.4f}")
-'''
+"""
 
 
 def _best_epoch() -> int:

@@ -24,7 +24,7 @@ EXERCISE = Exercise(
     title="Find the inputs at which exp overflows and underflows",
     question="Is exp(50) too large for a float32? In each format, at which input does exp become infinite, "
     "and below which input does it become zero?",
-    start='''\
+    start="""\
 # Replace each ... by your answer. Three digits are enough.
 # To try a number: python -c "import torch; print(torch.tensor(50.0, dtype=torch.float16).exp())"
 
@@ -50,7 +50,7 @@ UNDERFLOWS_BELOW = {
     "float32": ...,
     "float64": ...,
 }
-''',
+""",
     solution="""\
 EXP_50_IS_FINITE = {"float16": False, "bfloat16": True, "float32": True, "float64": True}
 OVERFLOWS_FROM = {"float16": 11.1, "bfloat16": 88.7, "float32": 88.7, "float64": 709.8}

@@ -5,7 +5,7 @@ from typing import Any
 
 from harness.course.exercise import Command, Exercise
 
-MOST_WAITING = 0.1
+MOST_WAITING = 0.2
 """Largest share of the training loop that may wait for data."""
 
 
@@ -85,8 +85,8 @@ dataset = Images()
         "NUM_WORKERS = 0 reads in the process that trains, so the step waits for every item. Two workers deliver a "
         "batch every 32 ms, which is enough. More workers only cost memory.",
     ),
-    learned="Reading must be slightly faster than the training step, not as fast as possible. While workers read ahead, "
-    "their time is hidden behind the step.",
+    learned="Reading must be slightly faster than the training step, not as fast as possible. While workers read "
+    "ahead, their time is hidden behind the step.",
     commands=(
         Command(
             "tune {file}:dataset --batch-size {BATCH_SIZE} --workers {NUM_WORKERS} --prefetch 2 --step {file}:step "
