@@ -1,13 +1,13 @@
-"""The command ``learn``: exercises on the chapter, each from a starting file that fails to one that passes."""
+"""The command ``learn``: exercises on the chapter, each with a starting file that fails its check."""
 
 import io
 import json
-import os
+import re
 import shlex
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -112,7 +112,7 @@ def _list() -> None:
     say(f"{len(known)} exercises, {done} done")
     width = max(map(len, known))
     for section, (title, page) in SECTIONS.items():
-        say(f"\n{section}  {title} (docs/course/{page})")
+        say(f"\n{section}  {title}: docs/course/{page}")
         for exercise in known.values():
             if exercise.section == section:
                 say(f"   {states[exercise.name]:<7}  {exercise.name:<{width}}  {exercise.title}")
@@ -222,7 +222,7 @@ def _complaint(command: "Command", words: list[str], program: Any) -> str:
     """Run a command of the harness in this process, and return why it fails; empty if it passes."""
     if command.complaint is None:
         code = program.main(words, prog_name="harness", standalone_mode=False)
-        return "" if code == 0 else "the check above fails"
+        return "" if code == 0 else f"{words[1]} fails its check"
     with tempfile.TemporaryDirectory() as folder, redirect_stdout(io.StringIO()):
         document = Path(folder, "document.json")
         program.main([*words, "--json", str(document)], prog_name="harness", standalone_mode=False)
@@ -233,27 +233,28 @@ def _mistakes(exercise: "Exercise", program: Any) -> list[str]:
     """Check an exercise without output, and return the findings of its checks, else why it is not done."""
     out = io.StringIO()
     try:
-        with redirect_stdout(out), _widely():
+        with redirect_stdout(out):
             complaint = "; ".join(_complaints(exercise, program))
     except UsageError as error:
         return [str(error)]
-    named = [line.strip() for line in out.getvalue().splitlines() if line.startswith((*FINDINGS, exercise.file.name))]
-    found = [" ".join(line.removeprefix("DEFECT").split()) for line in named]
-    return found or [complaint] if complaint else []
+    found = _findings(out.getvalue(), exercise.file.name)
+    return (found or [complaint]) if complaint else []
 
 
-@contextmanager
-def _widely() -> Iterator[None]:
-    """Print sentences on one line, however narrow the terminal is."""
-    before = os.environ.get("COLUMNS")
-    os.environ["COLUMNS"] = "2000"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["COLUMNS"]
+def _findings(output: str, file: str) -> list[str]:
+    """Return the sentences of the findings in the output of a command, joined from their lines."""
+    found: list[str] = []
+    is_open = False
+    for line in output.splitlines():
+        if line.startswith((*FINDINGS, file)):
+            found.append(line.removeprefix("DEFECT"))
+            is_open = True
+        # A sentence continues on indented lines; a label has spaces after it, and a place ends with its line.
+        elif is_open and line.startswith("  ") and "  " not in line[2:] and not re.search(r":\d+$", line):
+            found[-1] += line
         else:
-            os.environ["COLUMNS"] = before
+            is_open = False
+    return [" ".join(sentence.split()) for sentence in found]
 
 
 def _hint(exercise: "Exercise", program: Any) -> None:

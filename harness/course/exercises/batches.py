@@ -80,7 +80,7 @@ def make_loader(batch_size={BATCH_SIZE}, shuffle=True):
         "batch_size), and torch.randperm(len(X)) if shuffle is true.",
     ),
     learned="An epoch delivers each row once, in ceil(n / batch_size) batches; the last one has the remaining rows. "
-    "Shuffle the indices, not the data, and anew in each epoch.",
+    "Shuffle the indices, not the data, again in each epoch.",
     commands=(
         Command(
             "check {file}:make_loader --contract data_loader --law each_sample_once "

@@ -1,4 +1,4 @@
-"""How large the initial weights may be."""
+"""The largest standard deviation of the initial weights."""
 
 from harness.course.exercise import Answer, Command, Exercise
 
@@ -19,7 +19,7 @@ EXERCISE = Exercise(
     number="6.6",
     title="Find out how large the initial weights may be",
     question="The weights start as random numbers with a standard deviation STD. What happens in the first step if STD "
-    "is too large, and what is the largest STD that works?",
+    "is too large, and which STD is the largest that works?",
     start='''\
 import torch
 

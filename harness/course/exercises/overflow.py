@@ -1,4 +1,4 @@
-"""Where exp overflows and underflows in each format, and that exp(50) overflows in one of them only."""
+"""Limits of exp in each format; exp(50) overflows in one of them only."""
 
 from harness.course.exercise import Answer, Exercise
 
@@ -21,7 +21,7 @@ def _underflows_below() -> dict[str, float]:
 
 EXERCISE = Exercise(
     number="6.1",
-    title="Find the inputs at which exp overflows and underflows",
+    title="Find where exp overflows and underflows",
     question="Is exp(50) too large for a float32? In each format, at which input does exp become infinite, "
     "and below which input does it become zero?",
     start="""\
