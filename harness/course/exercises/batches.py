@@ -15,7 +15,7 @@ def _last() -> int:
 
 EXERCISE = Exercise(
     number="3.1",
-    title="Deliver shuffled minibatches, with a smaller last one",
+    title="Deliver shuffled minibatches and a smaller last one",
     question=f"A data set of {ROWS} rows is read in minibatches of {BATCH_SIZE}. Does each row arrive once in each "
     "epoch, and in a new order each time?",
     start=f'''\
