@@ -19,8 +19,8 @@ from harness.cli.panels import epilog
 from harness.error import UsageError
 
 if TYPE_CHECKING:
-    from harness.course.exercise import Command, Exercise
-    from harness.course.progress import Entry
+    from harness.cli.course.exercise import Command, Exercise
+    from harness.cli.course.progress import Entry
 
 EPILOG = epilog(
     """
@@ -54,7 +54,7 @@ FINDINGS = ("DEFECT", "ERROR")
 
 def complete_exercise(incomplete: str) -> list[str]:
     """Return the exercises that start with a text, for shell completion."""
-    from harness.course.catalog import exercises
+    from harness.cli.course.catalog import exercises
 
     return [name for name in exercises() if name.startswith(incomplete)]
 
@@ -79,7 +79,7 @@ def learn(
     ] = False,
 ) -> None:
     """Learn the linear-networks chapter by exercises, which turn from failing to passing."""
-    from harness.course.catalog import exercise_named, exercises
+    from harness.cli.course.catalog import exercise_named, exercises
 
     if hint + solution + verify > 1:
         raise UsageError("cannot use two of `--hint`, `--solution` and `--verify` together", remedy="leave one out")
@@ -102,38 +102,38 @@ def learn(
 
 def _list() -> None:
     """Print the exercises by section, with their state."""
-    from harness.course.catalog import exercises
-    from harness.course.exercise import SECTIONS
-    from harness.course.progress import Entry, State, progress
+    from harness.cli.course.catalog import exercises
+    from harness.cli.course.exercise import SECTIONS
+    from harness.cli.course.progress import State
 
-    known, entries = exercises(), progress()
-    states = {name: entries.get(name, Entry()).state for name in known}
-    done = sum(state is State.DONE for state in states.values())
+    known, entries = exercises(), _entries()
+    done = sum(entry.state is State.DONE for entry in entries.values())
     say(f"{len(known)} exercises, {done} done")
     width = max(map(len, known))
     for section, (title, page) in SECTIONS.items():
         say(f"\n{section}  {title}: docs/course/{page}")
         for exercise in known.values():
             if exercise.section == section:
-                say(f"   {states[exercise.name]:<7}  {exercise.name:<{width}}  {exercise.title}")
-    following = _next(states)
+                say(f"   {entries[exercise.name].state:<7}  {exercise.name:<{width}}  {exercise.title}")
+    following = _next(entries)
     say(f"\nnext: harness learn {following}" if following else "\nall exercises are done")
 
 
-def _next(states: dict[str, Any]) -> str:
+def _next(entries: "dict[str, Entry]") -> str:
     """Return the first exercise that is started, else the first one to do; empty if all are done."""
-    from harness.course.progress import State
+    from harness.cli.course.progress import State
 
     for wanted in (State.STARTED, State.TODO):
-        for name, state in states.items():
-            if state is wanted:
+        for name, entry in entries.items():
+            if entry.state is wanted:
                 return name
     return ""
 
 
 def _work(exercise: "Exercise", program: Any) -> int:
     """Write the starting file, check it, and check again after each save if a person is watching."""
-    from harness.course.progress import State, update
+    from harness.cli.course.progress import State, update
+    from harness.record import write_atomically
 
     say(f"exercise {exercise.number}, {exercise.name}: {exercise.title}")
     if lack := exercise.missing():
@@ -143,8 +143,7 @@ def _work(exercise: "Exercise", program: Any) -> int:
     if exercise.file.exists():
         say(f"your file: {exercise.file}")
     else:
-        exercise.file.parent.mkdir(parents=True, exist_ok=True)
-        exercise.file.write_text(exercise.start, encoding="utf-8")
+        write_atomically(exercise.file, exercise.start)
         update(exercise.name, state=State.STARTED)
         say(f"wrote {exercise.file}")
 
@@ -159,27 +158,26 @@ def _work(exercise: "Exercise", program: Any) -> int:
 
 def _checked(exercise: "Exercise", program: Any) -> int:
     """Run the checks with their output, and report whether the exercise is done."""
-    from harness.course.progress import State, progress, update
+    from harness.cli.course.progress import State, update
 
     if complaint := "; ".join(_complaints(exercise, program)):
-        entry = progress().get(exercise.name)
-        more = "" if entry is not None and entry.hints >= HINTS else f"; `harness learn {exercise.name} --hint` helps"
+        is_advised = _entries()[exercise.name].hints >= HINTS
+        more = "" if is_advised else f"; `harness learn {exercise.name} --hint` helps"
         _sentence(f"not done: {complaint}")
         say(f"edit {exercise.file} and save it{more}")
         return 1
     update(exercise.name, state=State.DONE)
     say(f"done: {exercise.name}")
     _sentence(f"learned: {exercise.learned}")
-    following = _next({name: entry.state for name, entry in _entries().items()})
-    if following:
+    if following := _next(_entries()):
         say(f"next: harness learn {following}")
     return 0
 
 
 def _entries() -> "dict[str, Entry]":
     """Return the progress in every exercise, in the order of the course."""
-    from harness.course.catalog import exercises
-    from harness.course.progress import Entry, progress
+    from harness.cli.course.catalog import exercises
+    from harness.cli.course.progress import Entry, progress
 
     known = progress()
     return {name: known.get(name, Entry()) for name in exercises()}
@@ -187,9 +185,9 @@ def _entries() -> "dict[str, Entry]":
 
 def _complaints(exercise: "Exercise", program: Any) -> Iterator[str]:
     """Print the results of all checks, and yield the reasons why an exercise is not done."""
-    from harness.course.answer import constants, replies
+    from harness.cli.course.answer import constants, replies
 
-    source = exercise.file.read_text(encoding="utf-8")
+    source = exercise.file.read_bytes()
     given = constants(source)
     for reply in replies(exercise, source):
         say(f"answer: {reply.sentence}")
@@ -210,7 +208,7 @@ def _filled(words: str, exercise: "Exercise", given: dict[str, Any]) -> str:
     UsageError
         If a constant is missing or not a number.
     """
-    numbers = {name: value for name, value in given.items() if isinstance(value, int)}
+    numbers = {name: value for name, value in given.items() if type(value) is int}
     try:
         return words.format_map({**numbers, "file": exercise.file})
     except KeyError as error:
@@ -226,6 +224,8 @@ def _complaint(command: "Command", words: list[str], program: Any) -> str:
     with tempfile.TemporaryDirectory() as folder, redirect_stdout(io.StringIO()):
         document = Path(folder, "document.json")
         program.main([*words, "--json", str(document)], prog_name="harness", standalone_mode=False)
+        if not document.is_file():
+            return f"{words[1]} was not measured"
         return command.complaint(json.loads(document.read_text(encoding="utf-8")))
 
 
@@ -259,9 +259,9 @@ def _findings(output: str, file: str) -> list[str]:
 
 def _hint(exercise: "Exercise", program: Any) -> None:
     """Print the next hint and those before it, and with the last one the mistake that the check names."""
-    from harness.course.progress import Entry, progress, update
+    from harness.cli.course.progress import update
 
-    read = min(progress().get(exercise.name, Entry()).hints + 1, HINTS)
+    read = min(_entries()[exercise.name].hints + 1, HINTS)
     for number, text in enumerate(exercise.hints[:read], 1):
         _sentence(f"hint {number} of {HINTS}: {text}")
     update(exercise.name, hints=read)
@@ -282,9 +282,9 @@ def _solution(exercise: "Exercise") -> None:
     UsageError
         If the student has neither finished the exercise nor read all hints.
     """
-    from harness.course.progress import Entry, State, progress
+    from harness.cli.course.progress import State
 
-    entry = progress().get(exercise.name, Entry())
+    entry = _entries()[exercise.name]
     if entry.state is not State.DONE and entry.hints < HINTS:
         raise UsageError(
             f"cannot show the solution of `{exercise.name}`",
@@ -296,7 +296,7 @@ def _solution(exercise: "Exercise") -> None:
 
 def _verify(chosen: "list[Exercise]", program: Any) -> int:
     """Check exercises, print a line for each, and return 1 unless all are done."""
-    from harness.course.progress import State, update
+    from harness.cli.course.progress import State, update
 
     fails = 0
     for exercise in chosen:

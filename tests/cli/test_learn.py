@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from samples.command import Command
 
-from harness.course.catalog import exercise_named, exercises
-from harness.course.progress import FILE, State, progress, update
+from harness.cli.course.catalog import exercise_named, exercises
+from harness.cli.course.progress import FILE, State, progress, update
 
 OVERFLOW = exercise_named("overflow")
 """An exercise without a command, which is checked at once."""

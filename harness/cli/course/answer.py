@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.course.exercise import Answer, Exercise
+from harness.cli.course.exercise import Answer, Exercise
 from harness.error import UsageError
 
 
@@ -42,7 +42,7 @@ class Reply:
         return f"{self.name} = {self.given!r} is right{exact}"
 
 
-def constants(source: str) -> dict[str, Any]:
+def constants(source: str | bytes) -> dict[str, Any]:
     """Return the constants that a file assigns at its top level, without executing it.
 
     Raises
@@ -53,7 +53,10 @@ def constants(source: str) -> dict[str, Any]:
     try:
         statements = ast.parse(source).body
     except SyntaxError as error:
-        raise UsageError("cannot read the file of the exercise", rule=f"{error.msg} in line {error.lineno}") from error
+        place = f" in line {error.lineno}" if error.lineno else ""
+        raise UsageError("cannot read the file of the exercise", rule=f"{error.msg}{place}") from error
+    except ValueError as error:
+        raise UsageError("cannot read the file of the exercise", rule=str(error)) from error
     values = {}
     for statement in statements:
         if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
@@ -64,7 +67,7 @@ def constants(source: str) -> dict[str, Any]:
     return values
 
 
-def replies(exercise: Exercise, source: str) -> list[Reply]:
+def replies(exercise: Exercise, source: str | bytes) -> list[Reply]:
     """Compare the constants of a file with the exact values."""
     given = constants(source)
     return [

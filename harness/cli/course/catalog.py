@@ -5,8 +5,8 @@ from dataclasses import replace
 from functools import cache
 from importlib import import_module
 
-from harness.course import exercises as package
-from harness.course.exercise import Exercise
+from harness.cli.course import exercises as package
+from harness.cli.course.exercise import Exercise
 from harness.error import UsageError, did_you_mean
 
 

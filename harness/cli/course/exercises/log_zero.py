@@ -1,6 +1,6 @@
 """Cross-entropy by index, which takes the logarithm of zero."""
 
-from harness.course.exercise import Command, Exercise
+from harness.cli.course.exercise import Command, Exercise
 
 EXERCISE = Exercise(
     number="6.3",

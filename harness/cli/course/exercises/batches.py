@@ -1,6 +1,6 @@
 """Minibatches by shuffled indices, with a smaller last batch."""
 
-from harness.course.exercise import Answer, Command, Exercise
+from harness.cli.course.exercise import Answer, Command, Exercise
 
 ROWS, BATCH_SIZE = 103, 10
 

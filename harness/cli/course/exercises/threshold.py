@@ -1,6 +1,6 @@
 """The threshold trap: a clamp keeps the loss finite, and stops learning."""
 
-from harness.course.exercise import Answer, Command, Exercise
+from harness.cli.course.exercise import Answer, Command, Exercise
 
 THRESHOLD = 1e-12
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.course.progress import FILE, Entry, State, progress, update
+from harness.cli.course.progress import FILE, Entry, State, progress, update
 from harness.error import UsageError
 
 

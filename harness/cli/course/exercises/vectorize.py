@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from harness.course.exercise import Command, Exercise
+from harness.cli.course.exercise import Command, Exercise
 
 LEAST = 0.05
 """Least speed relative to torch's own addition."""
@@ -12,7 +12,7 @@ LEAST = 0.05
 def _too_slow(score: Mapping[str, Any]) -> str:
     speed = score["speed"]
     if not score["correct"]:
-        return score["findings"][0] if score["findings"] else score["verdict"]
+        return str(score["findings"][0] if score["findings"] else score["verdict"])
     if speed is None:
         return f"the time could not be measured: {score['reason']}"
     if speed["ratio"] < LEAST:

@@ -1,6 +1,6 @@
 """Too many epochs: the loss on held-out data falls, then rises."""
 
-from harness.course.exercise import Answer, Command, Exercise
+from harness.cli.course.exercise import Answer, Command, Exercise
 
 DATA = """\
 generator = torch.Generator().manual_seed(0)

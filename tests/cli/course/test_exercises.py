@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 from samples.command import Command
 
-from harness.course.answer import replies
-from harness.course.catalog import exercise_named, exercises
-from harness.course.exercise import SECTIONS, Exercise
-from harness.course.exercises import vectorize, workers
+from harness.cli.course.answer import replies
+from harness.cli.course.catalog import exercise_named, exercises
+from harness.cli.course.exercise import SECTIONS, Exercise
+from harness.cli.course.exercises import vectorize, workers
 from harness.error import UsageError
 
-PAGES = Path(__file__).parents[2] / "docs" / "course"
+PAGES = Path(__file__).parents[3] / "docs" / "course"
 EVERY = list(exercises().values())
 MEASURED = {"vectorize", "workers"}
 """Exercises that measure time: their judges are tested here, their commands with the known defects."""

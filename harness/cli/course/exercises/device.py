@@ -1,6 +1,6 @@
 """One function for the CPU and for an accelerator."""
 
-from harness.course.exercise import Command, Exercise
+from harness.cli.course.exercise import Command, Exercise
 
 
 def _missing() -> str:

@@ -1,6 +1,6 @@
 """Limits of exp in each format; exp(50) overflows in one of them only."""
 
-from harness.course.exercise import Answer, Exercise
+from harness.cli.course.exercise import Answer, Exercise
 
 
 def _finite_at_50() -> dict[str, bool]:

@@ -1,6 +1,6 @@
 """Predictions in a column, targets in a row: a loss that broadcasts to a matrix."""
 
-from harness.course.exercise import Answer, Command, Exercise
+from harness.cli.course.exercise import Answer, Command, Exercise
 
 
 def _shape() -> list[int]:

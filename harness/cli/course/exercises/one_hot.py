@@ -1,6 +1,6 @@
 """One-hot labels, and the probability of the label by indexing."""
 
-from harness.course.exercise import Answer, Command, Exercise
+from harness.cli.course.exercise import Answer, Command, Exercise
 
 PROBABILITIES, LABELS = ((0.1, 0.3, 0.6), (0.3, 0.2, 0.5)), (0, 2)
 

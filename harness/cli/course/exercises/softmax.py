@@ -1,6 +1,6 @@
 """A softmax that survives large logits."""
 
-from harness.course.exercise import Command, Exercise
+from harness.cli.course.exercise import Command, Exercise
 
 EXERCISE = Exercise(
     number="6.2",

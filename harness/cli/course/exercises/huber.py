@@ -1,6 +1,6 @@
 """Huber's loss: squared error near zero, absolute error far away."""
 
-from harness.course.exercise import Command, Exercise
+from harness.cli.course.exercise import Command, Exercise
 
 EXERCISE = Exercise(
     number="4.1",

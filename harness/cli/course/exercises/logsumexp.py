@@ -1,6 +1,6 @@
 """The logarithm of a sum of exponentials, without overflow and without underflow."""
 
-from harness.course.exercise import Answer, Command, Exercise
+from harness.cli.course.exercise import Answer, Command, Exercise
 
 
 def _lost_from() -> float:

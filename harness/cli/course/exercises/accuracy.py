@@ -1,6 +1,6 @@
 """Accuracy as a share of all rows, over batches of different sizes."""
 
-from harness.course.exercise import Command, Exercise
+from harness.cli.course.exercise import Command, Exercise
 
 EXERCISE = Exercise(
     number="6.5",

@@ -1,6 +1,6 @@
 """Squared error is the likelihood of Gaussian noise, and not of Laplace noise."""
 
-from harness.course.exercise import Answer, Command, Exercise
+from harness.cli.course.exercise import Answer, Command, Exercise
 
 TARGETS = (1.0, 2.0, 3.0, 4.0, 40.0)
 

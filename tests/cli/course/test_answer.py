@@ -2,8 +2,8 @@
 
 import pytest
 
-from harness.course.answer import constants, replies
-from harness.course.exercise import Answer, Exercise
+from harness.cli.course.answer import constants, replies
+from harness.cli.course.exercise import Answer, Exercise
 from harness.error import UsageError
 
 

@@ -1,6 +1,6 @@
 """The largest standard deviation of the initial weights."""
 
-from harness.course.exercise import Answer, Command, Exercise
+from harness.cli.course.exercise import Answer, Command, Exercise
 
 
 def _largest_std() -> float:
