@@ -237,7 +237,7 @@ def _mistakes(exercise: "Exercise", program: Any) -> list[str]:
             complaint = "; ".join(_complaints(exercise, program))
     except UsageError as error:
         return [str(error)]
-    found = _findings(out.getvalue(), exercise.file.name)
+    found = _findings(out.getvalue(), str(exercise.file))
     return (found or [complaint]) if complaint else []
 
 

@@ -11,6 +11,7 @@ from samples.command import Command
 
 from harness.cli.course.catalog import exercise_named, exercises
 from harness.cli.course.progress import FILE, State, progress, update
+from harness.cli.learn import _findings, complete_exercise
 
 OVERFLOW = exercise_named("overflow")
 """An exercise without a command, which is checked at once."""
@@ -157,6 +158,29 @@ def test_in_a_terminal_the_file_is_watched_until_it_passes(harness: Command, mon
 
 def test_completion_knows_the_exercises() -> None:
     """Those that start with the typed text."""
-    from harness.cli.learn import complete_exercise
-
     assert complete_exercise("log") == ["log_zero", "logsumexp"]
+
+
+@pytest.mark.parametrize(
+    ("output", "sentences"),
+    [
+        (
+            "DEFECT  exp overflows in float32 (a.py:3): subtract\n  the row maximum first\n  example   [float32] x = 1\n",
+            1,
+        ),
+        (
+            "DEFECT  one is broken\n  exercises/a.py:10\n    return x\nDEFECT  two is broken\ngrade: wrong in float32\n",
+            2,
+        ),
+        ("exercises/a.py:13 step: exp(384.18) overflows in float32\n  reaches  the loss\na.step: 1 finding\n", 1),
+        ("grade: faithful in float32\nverdict: no defect in 2 laws (2 hold)\n", 0),
+    ],
+)
+def test_findings_are_whole_sentences(output: str, sentences: int) -> None:
+    """Examples, places and totals are not part of them."""
+    found = _findings(output, "exercises/a.py")
+    assert len(found) == sentences
+    for words in ("example", "return", "reaches", "grade", "DEFECT"):
+        assert not any(words in sentence for sentence in found)
+    if "maximum" in output:
+        assert found == ["exp overflows in float32 (a.py:3): subtract the row maximum first"]
