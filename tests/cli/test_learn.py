@@ -165,11 +165,11 @@ def test_completion_knows_the_exercises() -> None:
     ("output", "sentences"),
     [
         (
-            "DEFECT  exp overflows in float32 (a.py:3): subtract\n  the row maximum first\n  example   [float32] x = 1\n",
+            "DEFECT  exp overflows in float32 (a.py:3): subtract\n  the row maximum first\n  example   x = 1\n",
             1,
         ),
         (
-            "DEFECT  one is broken\n  exercises/a.py:10\n    return x\nDEFECT  two is broken\ngrade: wrong in float32\n",
+            "DEFECT  one is broken\n  exercises/a.py:10\n    return x\nDEFECT  two is broken\ngrade: wrong\n",
             2,
         ),
         ("exercises/a.py:13 step: exp(384.18) overflows in float32\n  reaches  the loss\na.step: 1 finding\n", 1),
