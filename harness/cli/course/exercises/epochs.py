@@ -70,8 +70,7 @@ BEST_EPOCH = 24
     hints=(
         "Print the curves. If both are equal, one of them is computed from the wrong data.",
         "The held-out loss must use X_held_out and y_held_out. The model must not be trained on them.",
-        "The mistake is mean_loss(X, y, W, b) in the second line of the loop. Once it is repaired, the lowest entry is "
-        "held_out.argmin().",
+        "The mistake is in held_out.append: it uses X and y. Once it is repaired, the epoch is held_out.argmin().",
     ),
     learned="The training loss falls in every epoch, the held-out loss only up to a point: then the model learns the "
     "noise of its 30 rows. Stop at the lowest held-out loss.",
