@@ -4,13 +4,17 @@ import ast
 from pathlib import Path
 
 import pytest
+import torch
 from samples.command import Command
+from samples.course_pictures import functions
 
+from harness.api import check
 from harness.cli.course.answer import replies
 from harness.cli.course.catalog import exercise_named, exercises
 from harness.cli.course.exercise import SECTIONS, Exercise
 from harness.cli.course.exercises import vectorize, workers
 from harness.error import UsageError
+from harness.record import Status
 
 PAGES = Path(__file__).parents[3] / "docs" / "course"
 EVERY = list(exercises().values())
@@ -111,3 +115,16 @@ def test_a_loop_that_waits_is_not_done() -> None:
     assert "waits for data 50% of the time" in judge({"wait_share": 0.5})
     assert judge({"wait_share": workers.MOST_WAITING}) == ""
     assert judge({"wait_share": None}) == "the training loop could not be measured"
+
+
+def test_the_exercise_for_a_gpu_depends_on_the_device_of_the_data() -> None:
+    """The solution also runs where tensors have no values; the starting file fails there, as on a GPU."""
+    exercise = exercise_named("device")
+    logits, y = torch.zeros(2, 3, device="meta"), torch.zeros(2, dtype=torch.int64, device="meta")
+    start, solution = functions("device", solved=False), functions("device", solved=True)
+    with pytest.raises((RuntimeError, NotImplementedError)):
+        start["cross_entropy"](logits, y)
+    assert solution["cross_entropy"](logits, y).device.type == "meta"
+    assert "--devices cpu,cuda" in exercise.commands[0].words
+    verdicts = check(solution["cross_entropy"], "cross_entropy", dtypes=["float32"], laws=["value"], examples=5)
+    assert [verdict.status for verdict in verdicts] == [Status.HOLDS]

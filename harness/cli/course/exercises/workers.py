@@ -21,7 +21,7 @@ def _waits(tuning: Mapping[str, Any]) -> str:
 EXERCISE = Exercise(
     number="1.1",
     title="Read slightly faster than the training step",
-    question="Each item of this data set takes a millisecond to arrive, and a training step takes 50 ms. How many "
+    question="Each item of this data set takes 4 ms to arrive, and a training step takes 90 ms. How many "
     "workers must read at the same time, so that the training step does not wait?",
     start='''\
 import time
@@ -29,24 +29,24 @@ import time
 import torch
 from torch.utils.data import Dataset
 
-BATCH_SIZE = 64
+BATCH_SIZE = 32
 NUM_WORKERS = 0
 
 
 class Images(Dataset):
-    """A store of images; each read takes a millisecond."""
+    """A store of images; each read takes 4 ms."""
 
     def __len__(self):
         return 2000
 
     def __getitem__(self, i):
-        time.sleep(0.001)
+        time.sleep(0.004)
         return torch.full((28, 28), float(i)), i % 10
 
 
 def step(batch):
-    """Stand for a training step on an accelerator: it takes 50 ms and needs no core."""
-    time.sleep(0.05)
+    """Stand for a training step on an accelerator: it takes 90 ms and needs no core."""
+    time.sleep(0.09)
 
 
 dataset = Images()
@@ -57,33 +57,33 @@ import time
 import torch
 from torch.utils.data import Dataset
 
-BATCH_SIZE = 64
+BATCH_SIZE = 32
 NUM_WORKERS = 2
 
 
 class Images(Dataset):
-    """A store of images; each read takes a millisecond."""
+    """A store of images; each read takes 4 ms."""
 
     def __len__(self):
         return 2000
 
     def __getitem__(self, i):
-        time.sleep(0.001)
+        time.sleep(0.004)
         return torch.full((28, 28), float(i)), i % 10
 
 
 def step(batch):
-    """Stand for a training step on an accelerator: it takes 50 ms and needs no core."""
-    time.sleep(0.05)
+    """Stand for a training step on an accelerator: it takes 90 ms and needs no core."""
+    time.sleep(0.09)
 
 
 dataset = Images()
 ''',
     hints=(
-        "One process needs at least 64 ms for a batch of 64 items. The step needs 50 ms.",
-        "With n workers, a batch is ready every 64 / n ms. It should be a little less than the time of a step.",
+        "One process needs at least 128 ms for a batch of 32 items. The step needs 90 ms.",
+        "With n workers, a batch is ready every 128 / n ms. It should be a little less than the time of a step.",
         "NUM_WORKERS = 0 reads in the process that trains, so the step waits for every item. Two workers deliver a "
-        "batch every 32 ms, which is enough. More workers only cost memory.",
+        "batch every 64 ms, which is enough. More workers only cost memory.",
     ),
     learned="Reading must be slightly faster than the training step, not as fast as possible. While workers read "
     "ahead, their time is hidden behind the step.",
