@@ -218,7 +218,7 @@ def _filled(words: str, exercise: "Exercise", given: dict[str, Any]) -> str:
 
 def _complaint(command: "Command", words: list[str], program: Any) -> str:
     """Run a command of the harness in this process, and return why it fails; empty if it passes."""
-    if command.complaint is None:
+    if command.judge is None:
         code = program.main(words, prog_name="harness", standalone_mode=False)
         return "" if code == 0 else f"{words[1]} fails its check"
     with tempfile.TemporaryDirectory() as folder, redirect_stdout(io.StringIO()):
@@ -226,7 +226,10 @@ def _complaint(command: "Command", words: list[str], program: Any) -> str:
         program.main([*words, "--json", str(document)], prog_name="harness", standalone_mode=False)
         if not document.is_file():
             return f"{words[1]} was not measured"
-        return command.complaint(json.loads(document.read_text(encoding="utf-8")))
+        is_done, said = command.judge(json.loads(document.read_text(encoding="utf-8")))
+    if is_done:
+        say(said)
+    return "" if is_done else said
 
 
 def _mistakes(exercise: "Exercise", program: Any) -> list[str]:

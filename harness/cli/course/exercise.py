@@ -29,13 +29,13 @@ class Command:
     words
         The command line after ``harness``. ``{file}`` is the student's file; other names in braces are constants of
         the file.
-    complaint
-        Judge of the command's JSON document, for commands whose exit code does not answer. It returns a sentence if the
-        exercise is not done, else an empty text.
+    judge
+        Judge of the command's JSON document, for commands whose exit code does not answer. It returns whether the
+        exercise is done, and the result in a sentence.
     """
 
     words: str
-    complaint: Callable[[Mapping[str, Any]], str] | None = None
+    judge: Callable[[Mapping[str, Any]], tuple[bool, str]] | None = None
 
 
 @dataclass(frozen=True)

@@ -99,22 +99,27 @@ def test_an_unknown_exercise_is_refused() -> None:
 
 def test_a_slow_function_is_not_done() -> None:
     """A wrong one is not either, however fast it is, and neither is one that could not be timed."""
-    judge = exercise_named("vectorize").commands[0].complaint
+    judge = exercise_named("vectorize").commands[0].judge
     assert judge is not None
     score = {"correct": True, "findings": [], "verdict": "", "speed": {"ratio": 0.001}, "reason": None}
-    assert judge(score) == "add takes 1,000 times as long as torch.add; it must take less than 20 times"
-    assert judge(score | {"speed": {"ratio": vectorize.LEAST}}) == ""
-    assert judge(score | {"correct": False, "findings": ["it is wrong"]}) == "it is wrong"
-    assert judge(score | {"speed": None, "reason": "no time"}) == "the time could not be measured: no time"
+    said = "add takes 1,000 times as long as torch.add, for 1,000 elements; it must take less than 20 times"
+    assert judge(score) == (False, said)
+    fast = "add takes 20 times as long as torch.add, for 1,000 elements"
+    assert judge(score | {"speed": {"ratio": vectorize.LEAST}}) == (True, fast)
+    assert judge(score | {"correct": False, "findings": ["it is wrong"]}) == (False, "it is wrong")
+    assert judge(score | {"speed": None, "reason": "no time"}) == (False, "the time could not be measured: no time")
 
 
 def test_a_loop_that_waits_is_not_done() -> None:
     """The share of the loop that waits decides."""
-    judge = exercise_named("workers").commands[0].complaint
+    judge = exercise_named("workers").commands[0].judge
     assert judge is not None
-    assert "waits for data 50% of the time" in judge({"wait_share": 0.5})
-    assert judge({"wait_share": workers.MOST_WAITING}) == ""
-    assert judge({"wait_share": None}) == "the training loop could not be measured"
+    assert judge({"wait_share": 0.5}) == (
+        False,
+        "the training loop waits for data 50% of the time; it should be at most 20%",
+    )
+    assert judge({"wait_share": workers.MOST_WAITING})[0]
+    assert judge({"wait_share": None}) == (False, "the training loop could not be measured")
 
 
 def test_the_exercise_for_a_gpu_depends_on_the_device_of_the_data() -> None:
