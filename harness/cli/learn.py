@@ -253,7 +253,7 @@ def _findings(output: str, file: str) -> list[str]:
             found.append(line.removeprefix("DEFECT"))
             is_open = True
         # A sentence continues on indented lines; a label has spaces after it, and a place ends with its line.
-        elif is_open and line.startswith("  ") and "  " not in line[2:] and not re.search(r":\d+$", line):
+        elif is_open and line.startswith("  ") and "  " not in line.strip() and not re.search(r":\d+$", line):
             found[-1] += line
         else:
             is_open = False

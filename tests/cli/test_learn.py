@@ -172,7 +172,7 @@ def test_completion_knows_the_exercises() -> None:
             "DEFECT  one is broken\n  exercises/a.py:10\n    return x\nDEFECT  two is broken\ngrade: wrong\n",
             2,
         ),
-        ("exercises/a.py:13 step: exp(384.18) overflows in float32\n  reaches  the loss\na.step: 1 finding\n", 1),
+        ("exercises/a.py:13 step: exp overflows in\n    float32\n  reaches  the loss\na.step: 1 finding\n", 1),
         ("grade: faithful in float32\nverdict: no defect in 2 laws (2 hold)\n", 0),
     ],
 )
@@ -182,5 +182,7 @@ def test_findings_are_whole_sentences(output: str, sentences: int) -> None:
     assert len(found) == sentences
     for words in ("example", "return", "reaches", "grade", "DEFECT"):
         assert not any(words in sentence for sentence in found)
+    if "float32\n  reaches" in output:
+        assert found == ["exercises/a.py:13 step: exp overflows in float32"]
     if "maximum" in output:
         assert found == ["exp overflows in float32 (a.py:3): subtract the row maximum first"]
