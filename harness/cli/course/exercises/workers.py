@@ -5,7 +5,7 @@ from typing import Any
 
 from harness.cli.course.exercise import Command, Exercise
 
-MOST_WAITING = 0.2
+MOST_WAITING = 0.25
 """Largest share of the training loop that may wait for data."""
 
 
