@@ -1,4 +1,4 @@
-"""The pages in ``docs`` are correct: their code runs, and their commands print the shown output.
+"""The pages in ``docs`` and ``docs/course`` are correct: their code runs, and their commands print the shown output.
 
 A block of Python whose first line is a comment with a file name becomes that file. Any other block is executed. In a
 block of commands, lines without ``$`` are in the output of the command above them. The output in the README is that
@@ -17,7 +17,7 @@ from sybil.parsers.markdown import CodeBlockParser
 from harness import cli
 
 DOCS = Path(__file__).parents[1] / "docs"
-PAGES = sorted(DOCS.glob("*.md"))
+PAGES = sorted([*DOCS.glob("*.md"), *DOCS.glob("course/*.md")])
 README = (DOCS.parent / "README.md").read_text(encoding="utf-8")
 CHECKED = "harness check homework.py:softmax"
 """The command whose output the README shows, for a softmax as defined."""
@@ -74,7 +74,7 @@ def host(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("host", "one_worker")
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(DOCS).with_suffix("").as_posix())
 def test_the_code_of_a_page_runs(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The blocks run in the order of the page."""
     document = Sybil([CodeBlockParser("python", python), CodeBlockParser("console", console)]).parse(page)
@@ -83,12 +83,12 @@ def test_the_code_of_a_page_runs(page: Path, capsys: pytest.CaptureFixture[str])
         example.evaluate()
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(DOCS).with_suffix("").as_posix())
 def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
     """The page exists, and it has the heading that the link names."""
-    for file, heading in linked(page.read_text(encoding="utf-8")):
-        assert (DOCS / file).is_file(), file
-        assert not heading or heading in headings(DOCS / file), f"{file}#{heading}"
+    for file, heading in linked(text_of(page)):
+        assert (page.parent / file).is_file(), file
+        assert not heading or heading in headings(page.parent / file), f"{file}#{heading}"
 
 
 def linked(text: str) -> list[tuple[str, str]]:
@@ -104,13 +104,18 @@ def headings(page: Path) -> set[str]:
 
 def test_links_lead_from_the_readme_to_every_page() -> None:
     """The README links to a page, or to another page that does."""
-    reached: set[str] = set()
-    new = {Path(file).name for file, _ in linked(README)}
+    reached: set[Path] = set()
+    new = {DOCS.parent / file for file, _ in linked(README)}
     while new:
         reached |= new
-        texts = [page.read_text(encoding="utf-8") for page in PAGES if page.name in new]
-        new = {Path(file).name for text in texts for file, _ in linked(text)} - reached
-    assert {page.name for page in PAGES} <= reached
+        found = {(page.parent / file).resolve() for page in PAGES if page in new for file, _ in linked(text_of(page))}
+        new = found - reached
+    assert {*PAGES} <= reached
+
+
+def text_of(page: Path) -> str:
+    """Return the text of a page."""
+    return page.read_text(encoding="utf-8")
 
 
 def test_the_readme_shows_the_output_of_a_page() -> None:

@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from harness.cli import audit, check, doctor, experiments, gate, init, laws, prove, report, score, survey, tune
+from harness.cli import audit, check, doctor, experiments, gate, init, laws, learn, prove, report, score, survey, tune
 from harness.cli.command import Command, Group
 from harness.cli.options import discard_output
 from harness.cli.panels import epilog
@@ -76,6 +76,7 @@ COMMANDS = {
         ("list", laws.list_, laws.LIST_EPILOG),
         ("explain", laws.explain, laws.EXPLAIN_EPILOG),
     ),
+    "How do I learn it?": (("learn", learn.learn, learn.EPILOG),),
     "What did a run find?": (
         ("report", report.report, report.EPILOG),
         ("train", experiments.train, experiments.TRAIN_EPILOG),

@@ -259,18 +259,22 @@ WAIT_S = 0.1
 """Longest delay in seconds until a save is noticed."""
 
 
-def again_and_again(target: str, checked: Callable[[], int]) -> int:
-    """Check now and after each save of the file, until interrupted; return the last exit code."""
+def again_and_again(target: str, checked: Callable[[], int], *, until: int | None = None) -> int:
+    """Check now and after each save of the file, until interrupted or until an exit code; return the last one."""
     file = Path(target.partition(":")[0])
     if not target.partition(":")[2] or file.suffix != ".py":
         raise UsageError(f"cannot watch `{target}`", rule="`--watch` needs `file.py:function`")
     seen, code = _stamp(file), _survived(checked)
+    if code == until:
+        return code
     say(f"watching {file}; press Ctrl-C to stop")
     with contextlib.suppress(KeyboardInterrupt):
         while True:
             time.sleep(WAIT_S)
             if (stamp := _stamp(file)) not in {seen, None}:
                 seen, code = stamp, _survived(checked)
+                if code == until:
+                    break
                 say(f"watching {file}; press Ctrl-C to stop")
     return code
 

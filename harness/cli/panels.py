@@ -30,6 +30,7 @@ WORKS_ON = {
     "doctor": "What to time",
     "gate": "What to compare",
     "init": "What to write",
+    "learn": "What to do",
 }
 """Titles of the first panel; other commands have "What to" and their own name."""
 
