@@ -210,7 +210,13 @@ class Failed(AssertionError):  # noqa: N818 - a verdict, not an error of ours
 
 
 class LawBroken(Failed):
-    """A law is broken: the failure that a declared break expects."""
+    """A law is broken: the failure that a declared break expects.
+
+    Parameters
+    ----------
+    verdict
+        The verdict.
+    """
 
 
 class Undeclared(AssertionError):  # noqa: N818 - a verdict, not an error of ours
@@ -229,7 +235,7 @@ class Check:
         Settings of :func:`harness.verdict.decide.decide`.
     probe
         The first examination of the function, shared by all checks of a test.
-    apart
+    isolated
         The processes in which the function is called and judged; ``None`` for this process.
     verdicts, properties
         The verdicts, and the properties of the function.
