@@ -17,7 +17,7 @@ from reports.number import duration, rate, times
 from reports.source import caveat_of
 from reports.style import INK, dashes_of, pen
 from reports.svg import apart, told
-from reports.text import count, shortened, workers_in_words
+from reports.text import shortened, workers_in_words
 
 MOST_LINES = 6
 MOST_CHARACTERS = 24
@@ -52,15 +52,6 @@ def large(name: str, figure: Figure, caption: str) -> Figure:
         columns=1,
         claim=figure.claim,
     )
-
-
-def claim_of_magnitudes(profiles: pd.DataFrame, contract: str) -> str:
-    """Return the number of implementations of a contract that break for large inputs."""
-    own = profiles[(profiles["contract"] == contract) & (profiles["dtype"] == DTYPE)]
-    cases, broken = own["case"].nunique(), own[own["deviation"] > own["bound"]]["case"].nunique()
-    if not broken:
-        return f"No implementation of {contract} exceeds its error bound"
-    return f"{broken} of {count(cases, 'implementation')} of {contract} {'breaks' if broken == 1 else 'break'}"
 
 
 def steps_shown(steps: pd.DataFrame) -> pd.DataFrame:

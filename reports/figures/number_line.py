@@ -14,6 +14,7 @@ from reports.figures.panel import wide_and_narrow
 from reports.number import plain
 from reports.style import BROKEN, INK, LINE, MUTED, PENS
 from reports.svg import told
+from reports.text import listing
 
 OPERATION = "exp"
 EDGE = 48
@@ -79,7 +80,15 @@ def number_line(passages: Sequence[Passage]) -> Figure | None:
         f"{said} Dots are results of exp in calls of {case}; the thin parts of the lines mark subnormal numbers. "
         "float64 extends beyond both edges."
     )
-    return Figure("number-line", "exp overflows at a different input in each format", (panel,), caption, (), columns=1)
+    title = "exp overflows at a different input in each format"
+    return Figure("number-line", title, (panel,), caption, (), columns=1, claim=_claim(own, book))
+
+
+def _claim(lines: Sequence[Line], book: float | None) -> str:
+    """Return the formats in which exp(50) overflows, if some have it and some do not."""
+    beyond = [line.dtype for line in lines if book is not None and math.log10(book) > line.largest]
+    within = [line.dtype for line in lines if line.dtype not in beyond]
+    return f"exp(50) overflows in {listing(beyond)}, but not in {listing(within)}" if beyond and within else ""
 
 
 def _line(passage: Passage) -> Line | None:

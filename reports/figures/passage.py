@@ -30,6 +30,8 @@ _STYLES = ("scratch", "concise", "foreign")
 _DTYPES = ("float32", "float64", "float16", "bfloat16")
 _DIGITS = 8
 
+WRONG = "is silently wrong"
+
 FAR = 1e300
 """Larger parameters are not drawn."""
 
@@ -102,7 +104,10 @@ class View:
             return f"{name} does not break on this ray"
         station = self.passage.stations[self.at]
         answer, exact = _entry(station.actual, self.plotted), station.expected[self.plotted]
-        return f"{name} {_failure(answer, exact)} from t = {plain(point, digits=4)} on"
+        failure, where = _failure(answer, exact), f"from t = {plain(point, digits=4)} on"
+        if failure == WRONG and any(stage.operation.startswith("clamp") for stage in station.stages):
+            return f"Clamping makes {name} {failure.removeprefix('is ')} {where}"
+        return f"{name} {failure} {where}"
 
     @property
     def position(self) -> float | None:
@@ -380,7 +385,7 @@ def _failure(answer: float | None, exact: float) -> str:
         return "returns NaN"
     if math.isinf(answer):
         return "returns infinity"
-    return "returns 0" if answer == 0.0 != exact else "is silently wrong"
+    return "returns 0" if answer == 0.0 != exact else WRONG
 
 
 def _entry(values: Sequence[float], entry: int) -> float | None:

@@ -169,7 +169,7 @@ def test_a_flat_answer_is_found_and_described() -> None:
     clamp = Stage(operation="clamp_min", values=(1e-12,))
     figure = flat([loss([0.0, 10.0, 20.0, 27.6, 27.6, 27.6, 27.6], clamp)])
     assert figure is not None
-    assert figure.title == "Clamping makes the answer flat and silently wrong"
+    assert figure.title == "Clamping makes the answer flat and silently wrong from t = 30.00 on"
     assert "from t = 30.0 on, the answer stays at 27.6, because of clamp_min" in figure.caption
     assert flat([loss([0.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0], clamp)]) is None
     assert flat([loss([0.0, 10.0, 20.0, 30.0, 40.0, 27.6, 27.6], clamp)]) is None

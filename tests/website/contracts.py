@@ -85,7 +85,7 @@ def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
 
 def _sentence(text: str) -> str:
     shown = _text(text)
-    return f"{shown[:1].upper()}{shown[1:]}" + ("" if shown.endswith((".", "?")) else ".")
+    return shown if shown.endswith((".", "?")) else f"{shown}."
 
 
 def _text(text: str) -> str:

@@ -11,6 +11,7 @@ from website.example import PAGE, write_example
 DOCS = Path(__file__).parents[2] / "docs"
 
 COURSE = "The chapter as a course"
+MORE = "More"
 REFERENCE = "Reference"
 
 _HEADING = re.compile(r"^## (.+)$", re.M)
@@ -27,8 +28,8 @@ def write_sources(folder: Path, *, runs: bool) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
     index = (DOCS / "index.md").read_text(encoding="utf-8")
-    course = sorted(page.relative_to(DOCS).as_posix() for page in DOCS.glob("course/*.md"))
-    index += _listed(COURSE, [page for page in course if page not in index], folder)
+    index += _listed(COURSE, _unlinked(course(), index), folder)
+    index += _listed(MORE, _unlinked(sorted(page.name for page in DOCS.glob("*.md")), index), folder)
     reference = [name for name in generated if name.count("/") == 1]
     (folder / "extra").mkdir()
     if runs:
@@ -36,6 +37,20 @@ def write_sources(folder: Path, *, runs: bool) -> None:
         reference.insert(0, PAGE)
     index += _listed(REFERENCE, reference, folder)
     (folder / "index.md").write_text(ordered(index), encoding="utf-8")
+
+
+def course() -> list[str]:
+    """Return the pages of the course, in the order of the links on its first page."""
+    pages = sorted(page.name for page in DOCS.glob("course/*.md"))
+    first = DOCS / "course" / "README.md"
+    linked = [f"{name}.md" for name in _LINK.findall(first.read_text(encoding="utf-8"))] if first.is_file() else []
+    ordered_ = dict.fromkeys([*(["README.md"] if first.is_file() else []), *linked, *pages])
+    return [f"course/{name}" for name in ordered_ if name in pages]
+
+
+def _unlinked(pages: Iterable[str], index: str) -> list[str]:
+    """Return the pages to which the index has no link, apart from itself."""
+    return [page for page in pages if f"]({page})" not in index and page != "index.md"]
 
 
 def _listed(heading: str, pages: Iterable[str], folder: Path) -> str:
