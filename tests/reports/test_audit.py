@@ -143,4 +143,5 @@ def test_the_error_grows_along_the_step(tmp_path: Path) -> None:
     assert broken is not None
     assert "train.py:9 step is the first line with a non-finite result that should be finite (exp)." in broken.caption
     assert errors(step().model_copy(update={"errors": along[:2]})) is None
-    assert "The relative error grows to 1.00e-05" in reported(of(tmp_path, step().model_copy(update={"errors": along}))).html
+    html = reported(of(tmp_path, step().model_copy(update={"errors": along}))).html
+    assert "The relative error grows to 1.00e-05" in html
