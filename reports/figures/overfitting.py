@@ -21,6 +21,8 @@ RISE = 0.05
 """Share by which the last held-out loss must exceed the lowest one to be called overfitting."""
 
 
+LOSSES = ["held_out_loss", "train_loss"]
+
 NEAR = 0.005
 """Relative difference up to which two losses coincide."""
 
@@ -84,8 +86,10 @@ def _joined(curves: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
 
 def _coincide(curve: pd.DataFrame, other: pd.DataFrame) -> bool:
     """Whether the losses of two runs are indistinguishable in a drawing."""
-    losses = [own.sort_values("epoch", kind="stable")[["held_out_loss", "train_loss"]] for own in (curve, other)]
-    return len(curve) == len(other) and bool(np.allclose(*losses, rtol=NEAR, atol=0.0, equal_nan=True))
+    if len(curve) != len(other):
+        return False
+    first, second = (own.sort_values("epoch", kind="stable")[LOSSES].to_numpy(dtype=float) for own in (curve, other))
+    return bool(np.allclose(first, second, rtol=NEAR, atol=0.0, equal_nan=True))
 
 
 def _panel(case: str, curve: pd.DataFrame, *, name: str) -> Panel:
