@@ -13,6 +13,7 @@ nitpick_ignore_regex = [("py:.*", ".*")]
 
 myst_enable_extensions = ["deflist"]
 myst_heading_anchors = 4
+smartquotes = False  # an option's text has code in quotes
 
 napoleon_google_docstring = False
 napoleon_use_rtype = False

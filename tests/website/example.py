@@ -10,7 +10,6 @@ from harness.record import RunFolder
 from reports.figure import Figure
 from reports.reading import read
 from reports.sections.survey import survey, why
-from reports.svg import styled_once
 
 HOMEWORK = """def softmax(x):
     return x.exp() / x.exp().sum(-1, keepdim=True)
@@ -70,5 +69,4 @@ def _figures(run: RunFolder) -> Iterator[Figure]:
 
 def _drawing(figure: Figure) -> str:
     panels = "".join(f"<div>{panel.svg}{panel.narrow}</div>" for panel in figure.panels)
-    html = styled_once(f'<style>\n</style><div class="drawing">{panels}</div>')
-    return f"## {figure.claim or figure.title}\n\n{html}\n\n{figure.caption}\n"
+    return f'## {figure.shown_title}\n\n<div class="drawing">{panels}</div>\n\n{figure.caption}\n'
