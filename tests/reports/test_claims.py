@@ -16,6 +16,7 @@ from reports.figures.passage import watch
 from reports.reading import Reading, read
 from reports.sections import attention, law, loader, operation, step, survey, training
 from reports.tables.matrix import matrices
+from reports.template import templates
 
 
 def of(path: Path, *verdicts: Verdict, breakings: list[Breaking] | None = None) -> RunFolder:
@@ -159,3 +160,9 @@ def test_the_moving_figure_names_a_clamp() -> None:
 
 
 CLAMP = Stage(operation="clamp_max", values=(50.0,))
+
+
+def test_a_sentence_of_the_terminal_has_the_units_of_the_page() -> None:
+    """Only a number has a unit."""
+    shown = str(templates().filters["breakable"]("84% of the 563 us per batch is up to us"))
+    assert shown == "84% of the 563 µs per batch is up to us"
