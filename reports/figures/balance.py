@@ -36,7 +36,8 @@ def _number_starving(frame: pd.DataFrame) -> str:
     """Return the number of loaders that make the loop wait too long in every configuration."""
     starves = (frame["verdict"] == "starves the step").groupby(frame["case"], sort=False).all()
     most = f"{100 * frame['most_waiting'].max():.0f} %"
-    return f"{int(starves.sum())} of {count(len(starves), 'loader')} always keep the training loop waiting over {most}"
+    loaders = f"{int(starves.sum())} of {count(len(starves), 'loader')}"
+    return f"{loaders} always keep the loop waiting over {most} of the time"
 
 
 def _starving(frame: pd.DataFrame) -> str:
