@@ -224,7 +224,13 @@ class Inapplicable(Exception):  # noqa: N818 - a verdict, not an error of ours
 
 
 class LawBroken(Failed):
-    """A law is broken: the failure that a declared break expects."""
+    """A law is broken: the failure that a declared break expects.
+
+    Parameters
+    ----------
+    verdict
+        The verdict.
+    """
 
 
 class Undeclared(AssertionError):  # noqa: N818 - a verdict, not an error of ours

@@ -75,6 +75,11 @@ def parametrize_laws(
         Whether to import the function in a separate process and to judge it in another one, as ``harness check``
         does. All items of a test share both processes.
 
+    Returns
+    -------
+    callable
+        A decorator of the test. pytest then collects one item for each law and dtype.
+
     Examples
     --------
     .. code-block:: python

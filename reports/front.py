@@ -132,8 +132,7 @@ def _magnitude(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
     if not contract:
         return None
     figure = figures.magnitude(frames.profiles, frames.breakings, contract)
-    title = figures.claim_of_magnitudes(frames.profiles, contract)
-    return Picture(title, figure.caption, figure, of_contract(sheets, contract))
+    return Picture(figure.shown_title, figure.caption, figure, of_contract(sheets, contract))
 
 
 def _headroom(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
@@ -144,7 +143,7 @@ def _headroom(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
         return None
     figure = figures.large("front-headroom", figure, figure.caption)
     target = next((sheet.name for sheet in sheets if sheet.name == "audit"), "")
-    return Picture(_claim(figure, "Headroom of a training step"), figure.caption, figure, target)
+    return Picture(figure.shown_title, figure.caption, figure, target)
 
 
 def _time(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
@@ -155,7 +154,7 @@ def _time(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
     figure = figures.step_time(frame)
     family = str(frame["family"].iloc[0])
     target = next((sheet.name for sheet in sheets if (sheet.kind, sheet.title) == ("model", family)), "")
-    return Picture(_claim(figure, f"Time of a training step: {family}"), figure.caption, figure, target)
+    return Picture(figure.shown_title, figure.caption, figure, target)
 
 
 def _loading(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
@@ -164,7 +163,7 @@ def _loading(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
         return None
     figure = figures.loading(reading.frames.loaders, reading.head.data)
     target = next((sheet.name for sheet in sheets if sheet.name == "loading"), "")
-    return Picture(_claim(figure, "Fastest configuration per data loader"), figure.caption, figure, target)
+    return Picture(figure.shown_title, figure.caption, figure, target)
 
 
 def _overfitting(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
@@ -182,12 +181,7 @@ def _spent(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
         return None
     figure = figures.spent(reading.frames.budgets, reading.head.data)
     target = next((sheet.name for sheet in sheets if sheet.name == "loading"), "")
-    return Picture("Where the time of a batch goes", figure.caption, figure, target)
-
-
-def _claim(figure: Figure, title: str) -> str:
-    """Return the claim of a figure, or a title without one."""
-    return figure.claim or title
+    return Picture(figure.shown_title, figure.caption, figure, target)
 
 
 PICTURES: tuple[PictureBuilder, ...] = (_watch, _headroom, _magnitude, _time, _loading, _spent, _overfitting)

@@ -6,11 +6,12 @@ from harness.findings import findings
 from harness.record import Audit, Status, early
 from harness.wording import failing, laws_in, sentence, verdict_line
 
+from .breaks import breaks
 from .figures import front as figures
 from .figures.audit import NEAR
 from .number import rate, times
 from .reading import Reading
-from .summary import FAILING, further, refuted, since
+from .summary import FAILING, further, refuted, since, unknown
 from .tables.audit import place
 from .text import clean, count, cut, listing, workers_in_words
 
@@ -25,7 +26,8 @@ def headline(reading: Reading) -> str:
     """Return the verdict in words: the first finding and its remedy, or that there is none."""
     audited = [finding for audit in reading.audits for finding in audit.unexpected]
     found = findings(reading.verdicts, [status for status in Status if status.fails])
-    others = [*further(reading), *(said for proof in reading.proofs for said in refuted(proof))]
+    others = [f"{group.first.case}: {group.sentence}" for group in breaks(unknown(reading).breakings)]
+    others += [*further(reading, grouped=True), *(said for proof in reading.proofs for said in refuted(proof))]
     others += [finding.sentence for finding in reading.gate.findings if finding.outcome in FAILING]
     if found:
         first = found[0]
@@ -106,8 +108,11 @@ def _measured(reading: Reading) -> str:
         fastest = loaders.sort_values("samples_per_s", ascending=False, kind="stable").iloc[0]
         workers = workers_in_words(int(fastest["workers"]))
         said = f"{fastest['case']} delivers up to {rate(fastest['samples_per_s'])} samples per second with {workers}"
+        said += f" at batch size {fastest['batch_size']:,}"
         own = budgets[budgets["case"] == fastest["case"]].sort_values("workers", kind="stable")
         what, *further = str(own["sentence"].iloc[0]).split("; ") if len(own) else [""]
+        if what and own["batch_size"].iloc[0] != fastest["batch_size"]:
+            what = f"at batch size {own['batch_size'].iloc[0]:,}, {what}"
         return clean(cut("; ".join(filter(None, [f"{said}: {what}" if what else said, *further[:1]])), most=400)) + "."
     if len(reading.frames.steps):
         step = figures.step_time(figures.steps_shown(reading.frames.steps)).caption

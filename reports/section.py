@@ -32,14 +32,19 @@ SectionBuilder = Callable[[Reading], Section | None]
 """Builds a section; ``None`` of a run that has nothing for it."""
 
 
-def section(title: str) -> Callable[[SectionParts], SectionBuilder]:
-    """Declare a section by its title and the function that yields its parts, whose name becomes its name."""
+def section(title: str | Callable[[Reading], str]) -> Callable[[SectionParts], SectionBuilder]:
+    """Declare a section by its title and the function that yields its parts, whose name becomes its name.
+
+    A title may depend on the run, so that it states a result.
+    """
 
     def declare(parts: SectionParts) -> SectionBuilder:
         @wraps(parts)
         def build(reading: Reading) -> Section | None:
             given = tuple(parts(reading))
-            return Section(parts.__name__, title, given) if given else None
+            if not given:
+                return None
+            return Section(parts.__name__, title if isinstance(title, str) else title(reading), given)
 
         return build
 

@@ -30,7 +30,7 @@ OPERATION = (
     law.declared,
     law.skipped,
 )
-MODEL = (step.steps, training.training, training.overfitting, training.learned)
+MODEL = (training.training, training.overfitting, training.learned, step.steps)
 LOADER = (loader.loaders,)
 VECTORIZED = (operation.vectorization,)
 """Sections of the sheets for a contract, a family of training steps, a loader, and loops and vectors."""

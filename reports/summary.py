@@ -6,6 +6,7 @@ from harness.findings import Finding, findings
 from harness.record import Breaking, Ended, Outcome, Passage, Proof, Run, Status, Verdict, Work, Worst, unfinished
 from harness.wording import by_case, disagreeing, first_loss, in_words, ruin_line, sentence, unanswered, undeclared
 
+from .breaks import breaks
 from .difference import Change, tally
 from .number import plain
 from .reading import Reading, Surveyed
@@ -73,14 +74,27 @@ def refuted(proof: Proof) -> list[str]:
     return [f"{proof.case} breaks {law} {where}: found by visiting every input." for law in broken]
 
 
-def further(reading: Reading) -> list[str]:
-    """Return the results of a survey that no verdict has, and the failed steps without an audit."""
+def unknown(reading: Reading) -> Surveyed:
+    """Return the results of a survey that no verdict has."""
     known = {(verdict.case, verdict.law, verdict.dtype) for verdict in reading.verdicts if verdict.status.fails}
     survey = reading.survey
-    new = Surveyed(
+    return Surveyed(
         tuple(record for record in survey.breakings if (record.case, record.law, record.dtype) not in known),
         tuple(record for record in survey.worst if (record.case, record.law, record.dtype) not in known),
     )
+
+
+def further(reading: Reading, *, grouped: bool = False) -> list[str]:
+    """Return the results of a survey that no verdict has, and the failed steps without an audit.
+
+    Without the breaking points that :func:`reports.breaks.breaks` groups by cause if ``grouped``.
+    """
+    new = unknown(reading)
+    if grouped:
+        own = {(group.first.case, point.law, point.dtype) for group in breaks(new.breakings) for point in group.points}
+        worst = tuple(record for record in new.worst if (record.case, record.law, record.dtype) not in own)
+        is_left = [record.value is None or record.expected_break or record.declared for record in new.breakings]
+        new = Surveyed(tuple(it for it, left in zip(new.breakings, is_left, strict=True) if left), worst)
     unseen = [
         f"{audit.title}: {ruin_line(audit.run)}.".replace("`", "")
         for audit in reading.audits

@@ -43,8 +43,12 @@ def templates() -> Environment:
 
 
 def _breakable(text: str) -> Markup:
-    """Return escaped HTML: names may break after dots and underscores, and text in backquotes becomes code."""
-    dotted = re.sub(r"(?<=[a-z_])\.(?=[a-z])(?!py\b)", ".<wbr>", str(escape(clean(text))))
+    """Return escaped HTML: names may break after dots and underscores, and text in backquotes becomes code.
+
+    The terminal's microseconds get the sign of the page.
+    """
+    text = re.sub(r"(?<=\d) us\b", " µs", clean(text))
+    dotted = re.sub(r"(?<=[a-z_])\.(?=[a-z])(?!py\b)", ".<wbr>", str(escape(text)))
     whole = re.sub(r"-&gt;|\w*\(-[^\s()<>]{1,12}\)", r'<span class="whole">\g<0></span>', dotted)
     broken = re.sub(r"_(?=\w)", "_<wbr>", whole)
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", broken))  # noqa: S704 - escaped four lines above
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", broken))  # noqa: S704 - escaped above

@@ -66,10 +66,15 @@ def write_command(command: Any, ctx: typer.Context, formatter: Any) -> None:
     _write_help(command, formatter)
     if examples:
         _write_verbatim(formatter, "Examples", examples)
-    for title, params in _panels(command, ctx):
-        _write_rows(formatter, title, [(_label(param), _about(param)) for param in params])
+    for title, rows in described(command, ctx):
+        _write_rows(formatter, title, rows)
     if more:
         formatter.write("\n" + more.rstrip("\n") + "\n")
+
+
+def described(command: Any, ctx: typer.Context) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Return the panels of a command: the title, and the name and the text of each option."""
+    return [(title, [(_label(it), _about(it)) for it in params]) for title, params in _panels(command, ctx)]
 
 
 def write_group(group: Any, ctx: typer.Context, formatter: Any) -> None:

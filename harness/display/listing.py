@@ -103,6 +103,11 @@ def explain(law: str, contract: str | None = None) -> Explanation:
     contract
         Name of a contract or formula that has the law [default: all contracts].
 
+    Returns
+    -------
+    Explanation
+        A string; notebooks and prompts print it as text.
+
     Raises
     ------
     UsageError

@@ -48,6 +48,11 @@ def tune(
     seed
         Random seed for the order of measurements.
 
+    Returns
+    -------
+    Tuned
+        The best configuration with its rate in samples/s, and all measured configurations.
+
     Raises
     ------
     UsageError

@@ -22,6 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+"""An array of float64."""
+
 Pair = tuple[Array, Array]
 
 _SPLITTER = 134217729.0  # 2^27 + 1, Dekker
@@ -30,7 +32,15 @@ _LARGE = 2.0**996  # the splitter overflows for larger numbers
 
 @dataclass(frozen=True, slots=True)
 class DoubleDouble:
-    """An array of numbers ``hi + lo``."""
+    """An array of numbers ``hi + lo``.
+
+    Parameters
+    ----------
+    hi
+        The leading parts.
+    lo
+        The remainders, of the same shape.
+    """
 
     hi: Array
     lo: Array
@@ -77,7 +87,18 @@ class DoubleDouble:
 
 
 def lift(value: Any) -> DoubleDouble:
-    """Convert a float or a float64 array, taken as exact, to a double-double."""
+    """Convert a float or a float64 array, taken as exact, to a double-double.
+
+    Parameters
+    ----------
+    value
+        A float, a float64 array of any shape, or a double-double, which is returned unchanged.
+
+    Returns
+    -------
+    DoubleDouble
+        The same numbers, with ``lo`` zero.
+    """
     if isinstance(value, DoubleDouble):
         return value
     hi = np.asarray(value, dtype=np.float64)

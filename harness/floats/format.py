@@ -111,10 +111,21 @@ def _log_of(significand: arb, exponent: int) -> float:
 
 
 FORMATS = {name: Format(name, *parameters) for name, parameters in PARAMETERS.items()}
+"""The formats by the name of their dtype."""
 
 
 def format_of(name: str) -> Format:
     """Return the format with a dtype's name.
+
+    Parameters
+    ----------
+    name
+        ``float64``, ``float32``, ``bfloat16`` or ``float16``.
+
+    Returns
+    -------
+    Format
+        The format with its precision and exponents.
 
     Raises
     ------
@@ -129,7 +140,18 @@ def format_of(name: str) -> Format:
 
 
 def to_array(tensor: Tensor) -> Array:
-    """Convert a tensor to float64 values, exactly; the result shares no memory with the tensor."""
+    """Convert a tensor to float64 values, exactly; the result shares no memory with the tensor.
+
+    Parameters
+    ----------
+    tensor
+        A tensor of any shape, dtype and device.
+
+    Returns
+    -------
+    Array
+        The values, with the shape of ``tensor``.
+    """
     return tensor.detach().to(device="cpu", dtype=torch.float64).numpy(force=True).copy(order="K")
 
 
@@ -141,6 +163,18 @@ def ulp(expected: DoubleDouble, format_: Format) -> Array:
 
     The exponent is one lower if ``hi`` is a power of two and ``lo`` points towards zero. The exact value then lies in
     the binade below.
+
+    Parameters
+    ----------
+    expected
+        Exact values of any shape; subnormal numbers and zero have the ulp of the smallest normal number.
+    format_
+        The format.
+
+    Returns
+    -------
+    Array
+        Positive powers of two, with the shape of ``expected``.
     """
     bits = np.ascontiguousarray(expected.hi, dtype=np.float64).view(np.int64)
     biased = (bits >> _MANTISSA_BITS) & 0x7FF
@@ -195,6 +229,18 @@ def round_to(exact: DoubleDouble, format_: Format) -> Tensor:
 
     Converting ``hi`` alone would round twice: ``hi`` is already rounded to float64, and torch converts float64 to
     float16 through float32. The nearest of that result and its two neighbors is therefore taken.
+
+    Parameters
+    ----------
+    exact
+        Exact values of any shape.
+    format_
+        The format to round to.
+
+    Returns
+    -------
+    Tensor
+        The rounded values, with the shape of ``exact``; ``max + ulp/2`` and larger values become infinite.
     """
     start = torch.from_numpy(np.array(exact.hi)).to(format_.dtype)
     limit = torch.full_like(start, format_.max)
@@ -224,6 +270,16 @@ def to_ordinal(tensor: Tensor) -> NDArray[np.int64]:
     """Number the floats of a format so that neighbors differ by one; both zeros are 0.
 
     The numbers are the sign-magnitude bits, read as an integer. They are exact for every format and include infinities.
+
+    Parameters
+    ----------
+    tensor
+        Floats of any shape, without NaN.
+
+    Returns
+    -------
+    ndarray of int64
+        The numbers, with the shape of ``tensor``.
     """
     bits = tensor.detach().cpu().contiguous().view(_INTEGERS[tensor.element_size()]).numpy().astype(np.int64)
     sign_bit = -(1 << (8 * tensor.element_size() - 1))
@@ -231,7 +287,20 @@ def to_ordinal(tensor: Tensor) -> NDArray[np.int64]:
 
 
 def from_ordinal(ordinals: NDArray[np.int64], format_: Format) -> Tensor:
-    """Invert :func:`to_ordinal`; ordinal 0 gives +0."""
+    """Invert :func:`to_ordinal`; ordinal 0 gives +0.
+
+    Parameters
+    ----------
+    ordinals
+        Numbers of floats, of any shape; see :func:`to_ordinal`.
+    format_
+        The format of the result.
+
+    Returns
+    -------
+    Tensor
+        The floats, with the shape of ``ordinals``.
+    """
     size = format_.dtype.itemsize
     sign_bit = -(1 << (8 * size - 1))
     bits = np.array(ordinals, dtype=np.int64)

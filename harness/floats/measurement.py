@@ -89,6 +89,11 @@ def compare(actual: Tensor | Array, expected: DoubleDouble | Array | float, boun
     format_
         The format whose ulp is the unit.
 
+    Returns
+    -------
+    Measurement
+        Deviations in ulp, and bounds, with the shape of ``actual``.
+
     Notes
     -----
     If the output has another shape than the exact values, every deviation is ``inf``.
@@ -115,6 +120,11 @@ def compare_absolute(actual: Tensor | Array, expected: Array, bound: Array, form
         Largest admissible absolute error.
     format_
         The format whose ulp is the unit.
+
+    Returns
+    -------
+    Measurement
+        Deviations and bounds in that ulp, with the shape of ``actual``; ``inf`` for a NaN or an unexpected infinity.
     """
     values = to_array(actual) if isinstance(actual, Tensor) else actual
     unit = 2.0 * format_.u * np.maximum(1.0, np.where(np.isfinite(expected), np.abs(expected), 1.0))
@@ -139,6 +149,11 @@ def compare_runs(actual: Array, reference: Array, first: Measurement, format_: F
         exceeds the exact value, the unit is the ulp of that output.
     format_
         The format whose ulp is the unit.
+
+    Returns
+    -------
+    Measurement
+        Differences in ulp, and twice the bound of the first run.
     """
     if actual.shape != reference.shape:
         return _all_infinite(actual, lift(reference))
@@ -156,7 +171,18 @@ def compare_runs(actual: Array, reference: Array, first: Measurement, format_: F
 
 
 def worse(first: Measurement, *others: Measurement) -> Measurement:
-    """Return the worst of several runs, element by element."""
+    """Return the worst of several runs, element by element.
+
+    Parameters
+    ----------
+    first, others
+        Measurements of the same shape, with the same bounds and exact values.
+
+    Returns
+    -------
+    Measurement
+        The largest deviation of each element, with its output.
+    """
     worst = first
     for other in others:
         is_worse = other.deviation > worst.deviation
@@ -175,6 +201,21 @@ def _all_infinite(values: Array, exact: DoubleDouble) -> Measurement:
 
 
 def in_ulp(absolute: Array, expected: DoubleDouble, format_: Format) -> Array:
-    """Convert an absolute error to ulp of the exact value; zero where the exact value is not finite."""
+    """Convert an absolute error to ulp of the exact value; zero where the exact value is not finite.
+
+    Parameters
+    ----------
+    absolute
+        Absolute errors, broadcast to ``expected``.
+    expected
+        Exact values.
+    format_
+        The format whose ulp is the unit.
+
+    Returns
+    -------
+    Array
+        Errors in ulp.
+    """
     with np.errstate(over="ignore", invalid="ignore"):
         return np.asarray(np.where(np.isfinite(expected.hi), absolute / ulp(expected, format_), 0.0))

@@ -156,7 +156,18 @@ def _exact_input(value: Any) -> Any:
 
 
 def to_arb(values: Any) -> NDArray[np.object_]:
-    """Convert float64 values to exact balls, elementwise."""
+    """Convert float64 values to exact balls, elementwise.
+
+    Parameters
+    ----------
+    values
+        Numbers or an array of any shape.
+
+    Returns
+    -------
+    ndarray of object
+        Balls of radius zero, with the shape of ``values``.
+    """
     plain = np.asarray(values, dtype=np.float64)
     lifted = np.empty(plain.size, dtype=object)
     lifted[:] = [arb(value) for value in plain.ravel().tolist()]
@@ -181,7 +192,18 @@ def _to_double_double(values: NDArray[np.object_]) -> DoubleDouble:
 
 
 def elementwise(name: str) -> Callable[[Any], NDArray[np.object_]]:
-    """Return an ``arb`` method as a function on object arrays: ``elementwise("exp")``."""
+    """Return an ``arb`` method as a function on object arrays: ``elementwise("exp")``.
+
+    Parameters
+    ----------
+    name
+        Name of a method of ``arb`` without arguments, such as ``exp`` or ``lgamma``.
+
+    Returns
+    -------
+    callable
+        A function of an object array of balls; the result has the same shape.
+    """
     function = np.frompyfunc(methodcaller(name), 1, 1)
 
     def apply(values: Any) -> NDArray[np.object_]:

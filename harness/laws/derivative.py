@@ -37,6 +37,11 @@ def derivative_laws(gradient: Law, *long: Inputs, second: bool = True) -> tuple[
         Examples with long rows and without a cotangent, on which the gradient is also checked.
     second
         Whether the gradient depends on that input, so that a second derivative exists.
+
+    Returns
+    -------
+    tuple of Law
+        The gradient on long rows, any cotangent, and the second derivative.
     """
     derived = (_ANY_COTANGENT, _SECOND) if second else (_ANY_COTANGENT,)
     return *(_on_long_rows(gradient, inputs) for inputs in long), *(bound_to(law, gradient) for law in derived)

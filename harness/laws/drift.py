@@ -53,6 +53,11 @@ def no_drift(value: Law, inputs: Inputs) -> Law:
         The law of the value of an implementation that treats rows independently.
     inputs
         Many ordinary rows; see :func:`many_rows`.
+
+    Returns
+    -------
+    Law
+        The law ``no_drift``.
     """
 
     def measure(subject: Subject, **example: Any) -> Measurement:
@@ -117,6 +122,11 @@ def many_rows(axes: Mapping[str, Axes], *, largest: float = 4.0) -> Inputs:
         Axes of the inputs; rows are along ``n``.
     largest
         Size of the largest rows. If it is too large, a single dropped bit breaks the law of the value.
+
+    Returns
+    -------
+    callable
+        ``inputs(format) -> strategy`` of examples.
     """
 
     def inputs(format_: Format) -> st.SearchStrategy[Example]:

@@ -52,6 +52,11 @@ def implementation_laws(
         Whether a NaN in the first input must appear in the output.
     dtype
         Whether the output must have the dtype of the inputs.
+
+    Returns
+    -------
+    tuple of Law
+        The laws that apply, in the order of the report.
     """
     laws = [
         about_every_operation(
@@ -130,6 +135,22 @@ def on_long_rows(value: Law, inputs: Inputs, *, cause: str, examples: int = LONG
 
     A reduction over rows that breaks on the first few hundred rows is not tried on more: broadcasting a column against
     a row would need tens of gigabytes.
+
+    Parameters
+    ----------
+    value
+        The law of the value.
+    inputs
+        Examples with long rows.
+    cause
+        Likely cause of a violation, and a remedy.
+    examples
+        Number of examples.
+
+    Returns
+    -------
+    Law
+        The law ``value_on_long_rows``, with the bound of the value.
     """
 
     def measure(subject: Subject, **example: Any) -> Measurement:

@@ -158,6 +158,11 @@ def law(statement: str, **facts: Any) -> Callable[[Callable[..., Measurement]], 
     facts
         The other fields of :class:`Law`: ``source``, ``bound``, ``cause`` and ``group``, and others that differ from
         their defaults.
+
+    Returns
+    -------
+    callable
+        A decorator that turns the measuring function into a :class:`Law`.
     """
 
     def decorate(measure: Callable[..., Measurement]) -> Law:

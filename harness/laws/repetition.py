@@ -28,6 +28,11 @@ def repeatable(statement: str) -> Callable[[Callable[..., Measurement]], Law]:
     ----------
     statement
         One sentence.
+
+    Returns
+    -------
+    callable
+        A decorator that turns the measuring function into a :class:`~harness.laws.Law`.
     """
     return law(
         statement,
@@ -66,6 +71,11 @@ def repeated(
         See :func:`harness.calling.memory.overwrite_freed`.
     host
         Place of the calls.
+
+    Returns
+    -------
+    Measurement
+        The difference from the first result in ulp.
     """
     sizes = tuple(sizes)
     runs = []

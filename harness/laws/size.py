@@ -32,7 +32,22 @@ def size_laws(value: Law, *, many: bool = True, ranks: bool = True) -> tuple[Law
 
 
 def on_many_rows(value: Law, inputs: Inputs | None = None, *, examples: int = 2) -> Law:
-    """Derive the law of many rows, for the contract's inputs or for others."""
+    """Derive the law of many rows, for the contract's inputs or for others.
+
+    Parameters
+    ----------
+    value
+        The law of the value of an implementation that treats rows independently.
+    inputs
+        Other examples [default: those of the contract].
+    examples
+        Number of examples.
+
+    Returns
+    -------
+    Law
+        The law ``value_on_many_rows``, with the bound of the value.
+    """
     return replace(bound_to(_MANY_ROWS, value), inputs=inputs, examples=examples)
 
 

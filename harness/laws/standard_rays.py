@@ -28,7 +28,18 @@ def _reach(largest: Limit) -> Limit:
 
 
 def rays_of(contract: Contract) -> tuple[Ray, ...]:
-    """Return the rays of a contract: the rays for the shape of its first input, and the declared ones."""
+    """Return the rays of a contract: the rays for the shape of its first input, and the declared ones.
+
+    Parameters
+    ----------
+    contract
+        A contract; without ``largest`` in the axes of its first input, it has only its declared rays.
+
+    Returns
+    -------
+    tuple of Ray
+        The rays that a survey searches.
+    """
     return (*_standard(contract.axes), *contract.rays)
 
 

@@ -81,14 +81,16 @@ def errors(audit: Audit) -> Figure | None:
     broken = next((stretch for stretch in stretches if stretch.error is None), None)
     if broken is not None:
         said = f"{place(broken)} is the first line with a non-finite result that should be finite ({broken.operation})."
+        claim = f"{place(broken)} returns the first value that is not finite"
     else:
         worst = max(stretches, key=lambda stretch: stretch.error or 0.0)
         said = f"The largest relative error is {plain(worst.error or 0.0)}, at {place(worst)} ({worst.operation})."
+        claim = f"The relative error grows to {plain(worst.error or 0.0)}"
     said += f" {audit.title}: each point groups consecutive operations on one source line; squares are backward passes."
     panel = wide_and_narrow(
         "", lambda axes: _draw_errors(axes, stretches), name=f"errors-{audit.title}", label=said, height_in=2.6
     )
-    return Figure("errors-figure", "Error along the step", (panel,), said, (), columns=1)
+    return Figure("errors-figure", "Error along the step", (panel,), said, (), columns=1, claim=claim)
 
 
 def _draw_errors(axes: Axes, stretches: Sequence[Stretch]) -> None:

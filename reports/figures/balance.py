@@ -29,7 +29,16 @@ def waiting(frame: pd.DataFrame, source: DataSource | None) -> Figure:
         caption=f"{_starving(frame)} {cheapest(frame)} Bars show the estimate; whiskers are 95 % intervals within "
         "one process. Loading keeps ahead if the interval is below the dashed line.",
         caveat=caveat_of(frame, source),
+        claim=_number_starving(frame),
     )
+
+
+def _number_starving(frame: pd.DataFrame) -> str:
+    """Return the number of loaders that make the loop wait too long in every configuration."""
+    starves = (frame["verdict"] == "starves the step").groupby(frame["case"], sort=False).all()
+    most = f"{100 * frame['most_waiting'].max():.0f} %"
+    loaders = f"{int(starves.sum())} of {count(len(starves), 'loader')}"
+    return f"{loaders} always keep the loop waiting over {most} of the time"
 
 
 def _starving(frame: pd.DataFrame) -> str:

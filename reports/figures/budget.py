@@ -12,7 +12,7 @@ from ..figure import Figure, Panel
 from ..number import percent
 from ..source import caveat_of
 from ..tables.loader import first_rows
-from ..text import shortened, workers_in_words
+from ..text import count, shortened, workers_in_words
 from .axis import legend_above
 from .name import names_of
 from .panel import wide_and_narrow
@@ -81,7 +81,17 @@ def budgets(frame: pd.DataFrame, source: DataSource | None) -> Figure:
         ),
         caveat=caveat_of(frame, source),
         columns=1,
+        claim=_loading_first(frame),
     )
+
+
+def _loading_first(frame: pd.DataFrame) -> str:
+    """Return the number of loaders with which the step takes less than half of the time, without workers."""
+    steps = frame[(frame["part"] == "step") & (frame["workers"] == frame["workers"].min())]
+    if steps.empty:
+        return ""
+    batch, slow = int(frame["batch_size"].iloc[0]), int((steps["share"] < 0.5).sum())
+    return f"With {slow} of {count(len(steps), 'loader')}, loading takes longer than the step (batch {batch:,})"
 
 
 def _title(frame: pd.DataFrame) -> str:

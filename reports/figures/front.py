@@ -12,7 +12,7 @@ from ..number import duration, rate, times
 from ..source import caveat_of
 from ..style import INK, dashes_of, pen
 from ..svg import apart, told
-from ..text import count, shortened, workers_in_words
+from ..text import shortened, workers_in_words
 from . import budget, overfitting
 from .accuracy import SIGNS
 from .axis import categories, labelled, legend_above, logarithmic
@@ -53,15 +53,6 @@ def large(name: str, figure: Figure, caption: str) -> Figure:
         columns=1,
         claim=figure.claim,
     )
-
-
-def claim_of_magnitudes(profiles: pd.DataFrame, contract: str) -> str:
-    """Return the number of implementations of a contract that break for large inputs."""
-    own = profiles[(profiles["contract"] == contract) & (profiles["dtype"] == DTYPE)]
-    cases, broken = own["case"].nunique(), own[own["deviation"] > own["bound"]]["case"].nunique()
-    if not broken:
-        return f"No implementation of {contract} exceeds its error bound"
-    return f"{broken} of {count(cases, 'implementation')} of {contract} {'breaks' if broken == 1 else 'break'}"
 
 
 def steps_shown(steps: pd.DataFrame) -> pd.DataFrame:

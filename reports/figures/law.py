@@ -32,6 +32,9 @@ HOLLOW = "Ds"
 MOST_CHARACTERS, MOST_CHARACTERS_WIDE = 24, 40
 """Characters of a contract's name on a phone, and where there is room."""
 
+LEGEND_IN = 0.28
+"""Room for the labels of the scale, between the strips and the legend above them."""
+
 LANES = {"scratch": 0.35, "concise": 0.5, "foreign": 0.65}
 """Vertical position by style within the strip of a contract."""
 
@@ -47,7 +50,7 @@ def room(verdicts: pd.DataFrame) -> Figure:
         draw_narrow=lambda axes: _draw(axes, measured, contracts=contracts, most=MOST_CHARACTERS),
         name="laws",
         label=_sentence(measured),
-        height_in=0.9 + ROW_IN * len(contracts),
+        height_in=1.1 + ROW_IN * len(contracts),
         wide_in=1.5 * WIDE_IN,
     )
     return Figure(
@@ -58,6 +61,7 @@ def room(verdicts: pd.DataFrame) -> Figure:
         caption=f"{_sentence(measured)} Laws to the right of the line are broken. Circles hold; diamonds are "
         "declared failures; squares are lost digits; crosses fail the run. Marks at an edge lie at or beyond it.",
         columns=1,
+        claim=f"{int((measured['ratio'] <= 1.0).sum()):,} of {len(measured):,} measured errors are within their bounds",
     )
 
 
@@ -81,7 +85,7 @@ def _draw(axes: Axes, frame: pd.DataFrame, *, contracts: list[str], most: int) -
     )
     axes.xaxis.tick_top()
     axes.spines[["left", "bottom"]].set_visible(False)
-    axes.legend(loc="upper left", bbox_to_anchor=(0, -0.01), ncols=3)
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1 + LEGEND_IN / (ROW_IN * len(contracts))), ncols=3)
 
 
 def _position(ratio: float) -> float:

@@ -34,6 +34,7 @@ def throughput(frame: pd.DataFrame, source: DataSource | None) -> Figure:
         panels=(*panels, *([_scale(norm)] if len(panels) > 1 else [])),
         caption=_sentences(frame),
         caveat=caveat_of(frame, source),
+        claim=_best(frame),
     )
 
 
@@ -93,14 +94,26 @@ def _bar(axes: Axes, low: float, high: float) -> None:
     axes.spines[:].set_visible(False)
 
 
+def _best(frame: pd.DataFrame) -> str:
+    """Return the rate of the fastest configuration of a single loader; empty for several loaders."""
+    if len(frame["case"].unique()) > 1:
+        return ""
+    best = frame.sort_values("samples_per_s", ascending=False, kind="stable").iloc[0]
+    place = f"at batch {best['batch_size']:,} {_with(best)}"
+    return f"{best['case']} delivers up to {rate(best['samples_per_s'])} samples per second {place}"
+
+
+def _with(row: "pd.Series[float]") -> str:
+    workers = int(row["workers"])
+    return f"with {count(workers, 'worker')}" if workers else "without workers"
+
+
 def _sentences(frame: pd.DataFrame) -> str:
     """Return the fastest configuration, and the effect of workers on each loader."""
     best = frame.sort_values("samples_per_s", ascending=False, kind="stable").iloc[0]
-    workers = int(best["workers"])
-    with_workers = f"with {count(workers, 'worker')}" if workers else "without workers"
     fastest = (
         f"The fastest configuration is {best['case']} at batch {best['batch_size']} "
-        f"{with_workers}: {approximate(best['samples_per_s'])} samples/s."
+        f"{_with(best)}: {approximate(best['samples_per_s'])} samples/s."
     )
     cells = "Cells are medians of steady epochs in one process; all colors share one logarithmic scale."
     return f"{fastest} {_workers(frame)} {cells}"

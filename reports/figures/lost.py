@@ -114,7 +114,8 @@ def _stays(passage: Passage, at: int, entry: int) -> Figure:
         f"{last.actual[entry]!r}{why}, and its slope is 0; at t = {plain(last.t, digits=6)} the exact value is "
         f"{plain(_expected(last, entry), digits=6)}."
     )
-    title = "Clamping makes the answer flat and silently wrong" if clamps else "The answer becomes flat"
+    makes = "Clamping makes the answer" if clamps else "The answer becomes"
+    title = f"{makes} flat and silently wrong from t = {plain(stations[at].t, digits=4)} on"
     return _figure("goes-flat", title, passage, entry, said)
 
 

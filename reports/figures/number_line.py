@@ -14,6 +14,7 @@ from ..figure import Figure
 from ..number import plain
 from ..style import BROKEN, INK, LINE, MUTED, PENS
 from ..svg import told
+from ..text import listing
 from .panel import wide_and_narrow
 
 OPERATION = "exp"
@@ -76,11 +77,20 @@ def number_line(passages: Sequence[Passage]) -> Figure | None:
         label=said,
         height_in=0.9 + 0.62 * len(own),
     )
-    caption = (
-        f"{said} Dots are results of exp in calls of {case}; the thin parts of the lines mark subnormal numbers. "
-        "float64 extends beyond both edges."
-    )
-    return Figure("number-line", "exp overflows at a different input in each format", (panel,), caption, (), columns=1)
+    caption = f"{said} Dots are results of exp in calls of {case}; the thin parts of the lines mark subnormal numbers."
+    if "float64" in lines:
+        caption += " float64 extends beyond both edges."
+    title = "exp overflows at a different input in each format"
+    return Figure("number-line", title, (panel,), caption, (), columns=1, claim=_claim(own, book))
+
+
+def _claim(lines: Sequence[Line], book: float | None) -> str:
+    """Return the formats in which exp(50) overflows, if some have it and some do not; of one format, where exp ends."""
+    if len(lines) == 1 and lines[0].ends_at is not None:
+        return f"exp overflows from {lines[0].ends_at!r} on in {lines[0].dtype}"
+    beyond = [line.dtype for line in lines if book is not None and math.log10(book) > line.largest]
+    within = [line.dtype for line in lines if line.dtype not in beyond]
+    return f"exp(50) overflows in {listing(beyond)}, but not in {listing(within)}" if beyond and within else ""
 
 
 def _line(passage: Passage) -> Line | None:

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
@@ -13,12 +14,18 @@ from ..number import plain
 from ..source import caveats
 from ..style import GRID, INK, LINE
 from ..svg import told
-from ..text import count
+from ..text import count, listing
 from .panel import wide_and_narrow
 from .training import draw_curve
 
 RISE = 0.05
 """Share by which the last held-out loss must exceed the lowest one to be called overfitting."""
+
+
+LOSSES = ["held_out_loss", "train_loss"]
+
+NEAR = 0.005
+"""Relative difference up to which two losses coincide."""
 
 
 def overfits(curve: pd.DataFrame) -> bool:
@@ -51,6 +58,7 @@ def overfitting(epochs: pd.DataFrame, source: DataSource | None) -> tuple[Figure
 
 def _figure(experiment: str, curves: dict[str, pd.DataFrame], source: DataSource | None, *, name: str) -> Figure:
     """Return one experiment."""
+    curves = _joined(curves)
     panels = [_panel(case, curve, name=f"{name}-{place}") for place, (case, curve) in enumerate(curves.items())]
     labels = dict.fromkeys(str(label) for curve in curves.values() for label in curve["data"])
     sentences = " ".join(_sentence(case, curve) for case, curve in curves.items())
@@ -63,6 +71,26 @@ def _figure(experiment: str, curves: dict[str, pd.DataFrame], source: DataSource
         caveat=caveats(labels, source),
         columns=1,
     )
+
+
+def _joined(curves: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """Return the curves that differ, each with the names of the cases whose losses coincide."""
+    groups: list[tuple[list[str], pd.DataFrame]] = []
+    for case, curve in curves.items():
+        names = next((names for names, other in groups if _coincide(curve, other)), None)
+        if names is None:
+            groups.append(([case], curve))
+        else:
+            names.append(case)
+    return {listing(names): curve for names, curve in groups}
+
+
+def _coincide(curve: pd.DataFrame, other: pd.DataFrame) -> bool:
+    """Whether the losses of two runs are indistinguishable in a drawing."""
+    if len(curve) != len(other):
+        return False
+    first, second = (own.sort_values("epoch", kind="stable")[LOSSES].to_numpy(dtype=float) for own in (curve, other))
+    return bool(np.allclose(first, second, rtol=NEAR, atol=0.0, equal_nan=True))
 
 
 def _panel(case: str, curve: pd.DataFrame, *, name: str) -> Panel:

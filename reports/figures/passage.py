@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import zip_longest
 from typing import Any, ClassVar
 
 from markupsafe import Markup
@@ -30,6 +31,8 @@ LOGARITHMIC_FROM = 1e6
 _STYLES = ("scratch", "concise", "foreign")
 _DTYPES = ("float32", "float64", "float16", "bfloat16")
 _DIGITS = 8
+
+WRONG = "is silently wrong"
 
 FAR = 1e300
 """Larger parameters are not drawn."""
@@ -103,7 +106,10 @@ class View:
             return f"{name} does not break on this ray"
         station = self.passage.stations[self.at]
         answer, exact = _entry(station.actual, self.plotted), station.expected[self.plotted]
-        return f"{name} {_failure(answer, exact)} from t = {plain(point, digits=4)} on"
+        failure, where = _failure(answer, exact), f"from t = {plain(point, digits=4)} on"
+        if failure == WRONG and any(stage.operation.startswith("clamp") for stage in station.stages):
+            return f"Clamping makes {name} {failure.removeprefix('is ')} {where}"
+        return f"{name} {failure} {where}"
 
     @property
     def position(self) -> float | None:
@@ -331,11 +337,16 @@ def _lanes(passage: Passage, columns: list[list[int]]) -> Iterator[Lane]:
     stations = passage.stations
     width = max(len(station.given) for station in stations)
 
-    def cells(rows: Sequence[tuple[float, ...]], scales: Sequence[float] | None = None) -> Any:
-        kept = [[row[entries[0]] for entries in columns] if len(row) == width else [*row] for row in rows]
+    def kept(rows: Sequence[tuple[float, ...]]) -> list[list[float]]:
+        return [[row[entries[0]] for entries in columns] if len(row) == width else [*row] for row in rows]
+
+    def cells(rows: Sequence[tuple[float, ...]]) -> Any:
+        return tuple(tuple((_text(value), None) for value in row) for row in kept(rows))
+
+    def compared(rows: Sequence[tuple[float, ...]], others: Sequence[tuple[float, ...]]) -> Any:
         return tuple(
-            tuple((_text(value), None if scales is None else _share(value, scales[at])) for value in row)
-            for at, row in enumerate(kept)
+            tuple((_told_apart(value, other), _share(value, scale)) for value, other in zip_longest(row, beside))
+            for row, beside, scale in zip(kept(rows), _as_long(kept(others), kept(rows)), scales, strict=True)
         )
 
     scales = [_scale(station) for station in stations]
@@ -344,8 +355,21 @@ def _lanes(passage: Passage, columns: list[list[int]]) -> Iterator[Lane]:
     if len(set(operations)) == 1:
         for place, operation in enumerate(operations[0]):
             yield Lane(operation, "stage", cells([station.stages[place].values for station in stations]))
-    yield Lane("answer", "actual", cells([station.actual for station in stations], scales))
-    yield Lane("exact", "exact", cells([station.expected for station in stations], scales))
+    actual, exact = [station.actual for station in stations], [station.expected for station in stations]
+    yield Lane("answer", "actual", compared(actual, exact))
+    yield Lane("exact", "exact", compared(exact, actual))
+
+
+def _as_long(rows: list[list[float]], others: list[list[float]]) -> list[list[float]]:
+    """Cut each row to the length of the other one."""
+    return [row[: len(other)] for row, other in zip(rows, others, strict=True)]
+
+
+def _told_apart(value: float, other: float | None) -> str:
+    """Return a number with as many digits as distinguish it from another one."""
+    text = _text(value)
+    is_alike = other is not None and value != other and not math.isnan(value) and text == _text(other)
+    return repr(value) if is_alike else text
 
 
 def _scale(station: Station) -> float:
@@ -368,8 +392,9 @@ def _says(passage: Passage) -> Iterator[str]:
     subject = _subject(passage, entry)
     for station in passage.stations:
         actual = _entry(station.actual, entry)
-        answer = "missing" if actual is None else _text(actual).replace("nan", "NaN")
-        exact = _text(station.expected[entry])
+        true = station.expected[entry]
+        answer = "missing" if actual is None else _told_apart(actual, true).replace("nan", "NaN")
+        exact = _told_apart(true, actual)
         verdict = "the law is broken" if station.broken else "the error is within its bound"
         yield f"t = {station.t!r}: {subject} is {answer}; the exact value is {exact}; {verdict}."
 
@@ -381,7 +406,7 @@ def _failure(answer: float | None, exact: float) -> str:
         return "returns NaN"
     if math.isinf(answer):
         return "returns infinity"
-    return "returns 0" if answer == 0.0 != exact else "is silently wrong"
+    return "returns 0" if answer == 0.0 != exact else WRONG
 
 
 def _entry(values: Sequence[float], entry: int) -> float | None:

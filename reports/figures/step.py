@@ -39,6 +39,7 @@ def step_times(frame: pd.DataFrame, *, accelerator: str | None) -> Figure:
         panels=tuple(panels),
         caption=f"{_comparison(frame)} Points are medians, bars the interquartile range of {_rounds(frame)}.{absence}",
         columns=len(devices),
+        claim=_comparison(frame).rstrip(".") if frame.groupby(["family", "device"]).ngroups == 1 else "",
     )
 
 

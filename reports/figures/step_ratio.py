@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from ..figure import Figure, Panel
-from ..number import duration, times
+from ..number import duration, percent, times
 from ..svg import drawn
 from ..text import listing, shortened
 from .axis import legend_above
@@ -36,7 +36,28 @@ def step_ratios(frame: pd.DataFrame) -> Figure:
         panels=_panels(beside, RATIO, name="step-ratio", with_line=True),
         caption=f"{_closed_forms(frame)} Bars show the {INTERVAL}.",
         columns=min(2, beside["contract"].nunique()),
+        claim=_fastest(beside),
     )
+
+
+def _fastest(frame: pd.DataFrame) -> str:
+    """Return the fastest step near batch 256; empty for several contracts or devices."""
+    if frame.groupby(["contract", "device"]).ngroups > 1:
+        return ""
+    here = _near_256(frame)
+    first = here.sort_values("ratio", kind="stable").iloc[0]
+    reference, names = str(first["reference"]), names_of(frame)
+    if str(first["case"]) == reference or first["ratio"] >= 1.0:
+        return f"No step is faster than {names[reference]} at batch {first['batch_size']:,}"
+    ratio = f"{1 / first['ratio']:.2f}×"
+    return f"{names[str(first['case'])]} is {ratio} as fast as {names[reference]} at batch {first['batch_size']:,}"
+
+
+def _near_256(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows at the batch size nearest to the chapter's 256."""
+    size = min(frame["batch_size"].unique(), key=lambda size: (abs(size - 256), size))
+    near: pd.DataFrame = frame[frame["batch_size"] == size]
+    return near
 
 
 def floor(frame: pd.DataFrame) -> Figure:
@@ -50,13 +71,19 @@ def floor(frame: pd.DataFrame) -> Figure:
         caption="The floor is the minimum time for the required bytes and operations at the rates of the same rounds. "
         f"{_nearest(known)} The rest at batch size 1 is operator overhead. Bars show the {INTERVAL}.",
         columns=min(2, known["contract"].nunique()),
+        claim=_closest(known),
     )
+
+
+def _closest(frame: pd.DataFrame) -> str:
+    best, names = frame.sort_values("over_floor", kind="stable").iloc[0], names_of(frame)
+    return f"{names[str(best['case'])]} comes within {times(best['over_floor'])} of the minimum time"
 
 
 def phases(frame: pd.DataFrame) -> Figure:
     """Return the time per phase, a bar for each case, at the batch size nearest to the chapter's 256."""
-    size = min(frame["batch_size"].unique(), key=lambda size: (abs(size - 256), size))
-    here = frame[frame["batch_size"] == size]
+    here = _near_256(frame)
+    size = here["batch_size"].iloc[0]
     panels = []
     for number, ((contract, device), group) in enumerate(here.groupby(["contract", "device"], sort=False)):
         label = f"Phases of a step, {contract} on {device}: {_spelled(group)}."
@@ -75,7 +102,16 @@ def phases(frame: pd.DataFrame) -> Figure:
         panels=tuple(panels),
         caption="Medians of the rounds. Reading the clock adds a fraction of a microsecond to each phase; on an "
         "accelerator, each phase is synchronized. Steps that do not report their phases are omitted.",
+        claim=_longest(here),
     )
+
+
+def _longest(frame: pd.DataFrame) -> str:
+    """Return the phase that takes the largest share of the first step."""
+    own, names = frame[frame["case"] == frame["case"].iloc[0]], names_of(frame)
+    first = own.sort_values("median_s", ascending=False, kind="stable").iloc[0]
+    share = percent(float(first["median_s"] / own["median_s"].sum()))
+    return f"The {first['phase']} phase takes {share} of {names[str(first['case'])]}"
 
 
 def _beside_scratch(frame: pd.DataFrame) -> pd.DataFrame:
@@ -144,8 +180,8 @@ def _closed_forms(frame: pd.DataFrame) -> str:
     """Return the gain of the fastest step over the chapter's two steps near batch 256, for each contract and device."""
     sentences, names = [], names_of(frame)
     for (contract, device), group in frame.groupby(["contract", "device"], sort=False):
-        size = min(group["batch_size"].unique(), key=lambda size: (abs(size - 256), size))
-        here = group[group["batch_size"] == size]
+        here = _near_256(group)
+        size = here["batch_size"].iloc[0]
         fastest = here[here["case"] != here["reference"]].sort_values("ratio", kind="stable")["case"].iloc[0]
         own = here[(here["case"] == fastest) & (here["reference"] != fastest)]
         gains = [

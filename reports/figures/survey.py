@@ -47,7 +47,23 @@ def magnitudes(profiles: pd.DataFrame, breakings: pd.DataFrame) -> Figure:
         "power of two. Above the dashed line the law is broken; at the upper edge no digit is correct. Dotted lines "
         "are breaking points with a closed form. Identical curves share a label.",
         columns=1,
+        claim=_number_broken(own) if len(panels) == 1 else "",
     )
+
+
+def _number_broken(own: pd.DataFrame) -> str:
+    """Return the number of implementations of a contract that break for large inputs."""
+    contract, cases = own["contract"].iloc[0], own["case"].nunique()
+    broken = own[own["deviation"] > own["bound"]]["case"].nunique()
+    if not broken:
+        return f"No implementation of {contract} exceeds its error bound"
+    if cases == 1:
+        return f"{own['case'].iloc[0]} exceeds its error bound from inputs of {_first_over(own)} on"
+    return f"{broken} of {count(cases, 'implementation')} of {contract} {'breaks' if broken == 1 else 'break'}"
+
+
+def _first_over(own: pd.DataFrame) -> str:
+    return plain(float(own[own["deviation"] > own["bound"]]["magnitude"].min()))
 
 
 def _panel(contract: str, group: pd.DataFrame, breakings: pd.DataFrame, *, number: int) -> Panel:
@@ -148,7 +164,17 @@ def histogram(histograms: pd.DataFrame) -> Figure:
         caption=f"{DTYPE}; share of output elements of {count(len(own['case'].unique()), 'case')}, rows drawn "
         "from all rays and magnitudes. Results within half an ulp are correctly rounded; the last bin is infinite.",
         columns=1,
+        claim=_rounded_correctly(own),
     )
+
+
+def _rounded_correctly(own: pd.DataFrame) -> str:
+    """Return the smallest and the largest share of correctly rounded results."""
+    shares = own[own["up_to"] <= 0.5].groupby("case", sort=False)["share"].first()
+    if shares.empty:
+        return ""
+    low, high = percent(float(shares.min())), percent(float(shares.max()))
+    return f"{low if low == high else f'{low} to {high}'} of the results are correctly rounded"
 
 
 def _distribution(contract: str, group: pd.DataFrame, *, number: int) -> Panel:

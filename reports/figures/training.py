@@ -51,7 +51,19 @@ def _figure(experiment: str, frame: pd.DataFrame, source: DataSource | None, *, 
         caption=f"{_ends(frame)} Data: {listing([str(label) for label in frame['data'].unique()])}.",
         caveat=caveat_of(frame, source),
         columns=2,
+        claim=_best(experiment, frame),
     )
+
+
+def _best(experiment: str, frame: pd.DataFrame) -> str:
+    """Return the best accuracy or the lowest loss at the end of an experiment, on held-out data if possible."""
+    last = frame.sort_values("epoch", kind="stable").drop_duplicates("case", keep="last")
+    name, accuracy = f"{experiment[:1].upper()}{experiment[1:]}", last["held_out_accuracy"].max()
+    if pd.notna(accuracy):
+        return f"{name} reaches a held-out accuracy of {percent(accuracy)}"
+    column, kind = ("held_out_loss", "held-out") if last["held_out_loss"].notna().any() else ("train_loss", "training")
+    loss = last[column].min()
+    return f"{name} ends with a {kind} loss of {plain(loss)}" if pd.notna(loss) else ""
 
 
 def _panel(measure: str, frame: pd.DataFrame, *, name: str, experiment: str) -> Panel:

@@ -54,6 +54,7 @@ def speedup(frame: pd.DataFrame) -> Figure:
         panels=tuple(panels),
         caption=f"{_sentences(everything)} Points are ratios of medians; bars span the ratios of the nearest and "
         "the farthest quartiles over the rounds in one process.",
+        claim=f"A vectorized operation is up to {times(max(ratio.ratio for ratio in everything))} as fast as a loop",
     )
 
 

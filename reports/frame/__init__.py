@@ -24,7 +24,13 @@ FRAMES: Mapping[str, Frame] = {
 
 
 class Frames(Mapping[str, pd.DataFrame]):
-    """The frames of a run by name, each also an attribute: ``frames.loaders`` is ``frames["loaders"]``."""
+    """The frames of a run by name, each also an attribute: ``frames.loaders`` is ``frames["loaders"]``.
+
+    Parameters
+    ----------
+    frames
+        The frames by name.
+    """
 
     def __init__(self, frames: Mapping[str, pd.DataFrame]) -> None:
         vars(self).update(frames)
@@ -49,6 +55,16 @@ class Frames(Mapping[str, pd.DataFrame]):
 
 def frames(run: RunFolder) -> Frames:
     """Read every frame of a run.
+
+    Parameters
+    ----------
+    run
+        The run; each part except its head may be missing.
+
+    Returns
+    -------
+    Frames
+        One frame for each kind of record; empty if the run has no such record.
 
     Raises
     ------

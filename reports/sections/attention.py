@@ -7,6 +7,7 @@ from harness.record import AuditFinding, Status, property_sentences
 from harness.wording import facts, sentence, title_of
 
 from .. import summary
+from ..breaks import breaks
 from ..part import Cause, Causes, Findings, Note
 from ..reading import Reading
 from ..section import PagePart, section
@@ -28,7 +29,30 @@ MOST_CHARACTERS = 400
 SHOWN = {"example", "worst", "look at", "breaks", "affects", "rerun"}
 
 
-@section("What needs attention")
+def _needs(reading: Reading) -> str:
+    """Return the number of findings as the title of their section."""
+    found = findings(reading.verdicts, [status for status in Status if status.fails])
+    lines = [finding for audit in reading.audits for finding in audit.unexpected]
+    number = len(found) + len(lines) + len(breaks(summary.unknown(reading).breakings))
+    number += len(_sentences(reading)) + len(_failed(reading))
+    if not number:
+        is_clear = _judges(reading) and not summary.remarks(reading.head)
+        return "Nothing needs attention" if is_clear else "Remarks on this run"
+    return f"{count(number, 'finding')} {'needs' if number == 1 else 'need'} attention"
+
+
+def _judges(reading: Reading) -> bool:
+    return bool(reading.verdicts or reading.survey or reading.proofs or reading.audits)
+
+
+def _known(reading: Reading) -> str:
+    """Return the number of declared causes as the title of their section."""
+    lines = [finding for audit in reading.audits for finding in audit.findings if finding.kind in audit.expected]
+    number = len(summary.declared(findings(reading.verdicts, [Status.EXPECTED]))) + len(lines)
+    return f"{count(number, 'known failure')} occurred as declared"
+
+
+@section(_needs)
 def attention(reading: Reading) -> Iterator[PagePart]:
     """Yield each finding, its example and its remedy, and a sentence on the other results."""
     found = findings(reading.verdicts, [status for status in Status if status.fails])
@@ -37,16 +61,22 @@ def attention(reading: Reading) -> Iterator[PagePart]:
     causes = [_cause(finding, reading) for finding in found[:MOST_CAUSES]]
     lines = [finding for audit in reading.audits for finding in audit.unexpected]
     causes += [_line(finding) for finding in lines[:MOST_CAUSES]]
+    grouped = breaks(summary.unknown(reading).breakings)
+    causes += [group.card for group in grouped[:MOST_CAUSES]]
     if causes:
         yield Causes(tuple(causes))
-    further = [*_further(found[MOST_CAUSES:]), *_others(reading)]
+    further = [
+        *_further(found[MOST_CAUSES:]),
+        *((f"{own.first.case}: {own.sentence}.", "") for own in grouped[MOST_CAUSES:]),
+    ]
+    further += _others(reading)
     if len(lines) > MOST_CAUSES:
         further.insert(0, (f"{count(len(lines) - MOST_CAUSES, 'more line')} of a training step.", "audit"))
     if further or (not causes and not reading.only_measures):
         yield Findings(tuple(further), _calm(reading))
 
 
-@section("Known failures")
+@section(_known)
 def declared(reading: Reading) -> Iterator[PagePart]:
     """Yield the observed declared failures, with a sentence for each cause."""
     found = findings(reading.verdicts, [Status.EXPECTED])
@@ -98,18 +128,28 @@ def _further(found: Sequence[Finding]) -> Iterator[tuple[str, str]]:
 
 def _others(reading: Reading) -> Iterator[tuple[str, str]]:
     """Yield a sentence on each finding that is not about laws, with the sheet that shows it."""
-    said = [sentence_ for proof in reading.proofs for sentence_ in summary.refuted(proof)]
-    said += summary.further(reading)
+    said = _sentences(reading)
     yield from ((sentence_, "") for sentence_ in said[:MOST_SENTENCES])
     if len(said) > MOST_SENTENCES:
         yield f"{count(len(said) - MOST_SENTENCES, 'more finding')} on the pages of the operations.", ""
-    failed = [finding.sentence for finding in reading.gate.findings if finding.outcome in summary.FAILING]
-    yield from ((sentence_, "gate") for sentence_ in failed)
+    yield from ((sentence_, "gate") for sentence_ in _failed(reading))
     yield from ((remark, "") for remark in summary.remarks(reading.head))
+
+
+def _sentences(reading: Reading) -> list[str]:
+    """Return a sentence on each finding of a proof or of a survey."""
+    return [
+        *(said for proof in reading.proofs for said in summary.refuted(proof)),
+        *summary.further(reading, grouped=True),
+    ]
+
+
+def _failed(reading: Reading) -> list[str]:
+    return [finding.sentence for finding in reading.gate.findings if finding.outcome in summary.FAILING]
 
 
 def _calm(reading: Reading) -> str:
     """Return the text for a run without findings that need attention."""
-    if reading.verdicts or reading.survey or reading.proofs or reading.audits:
-        return "Nothing: this run has no undeclared defect."
+    if _judges(reading):
+        return "This run has no undeclared defect."
     return "No law was checked in this run."

@@ -20,6 +20,12 @@ from .block import block_name, block_text, has_block
 
 _FIRST, *_OTHERS = PARAMETERS
 
+EQUIVALENCE = "equivalence"
+"""The group of the laws that compare an operation with another one."""
+
+MOST_RELATED = 3
+"""Statements of such laws at the head of a page."""
+
 MOST_CHARACTERS = 100
 """Maximum length of a cause in the heading of a declared failure."""
 
@@ -31,7 +37,11 @@ READING = (
 """Explains the cells of the law matrix."""
 
 
-@section("Defects")
+def _number_wrong(reading: Reading) -> str:
+    return count(len(findings(reading.verdicts, [status for status in Status if status.fails])), "finding")
+
+
+@section(_number_wrong)
 def wrong(reading: Reading) -> Iterator[PagePart]:
     """Yield each finding in full."""
     for finding in findings(reading.verdicts, [status for status in Status if status.fails]):
@@ -58,12 +68,26 @@ def declared(reading: Reading) -> Iterator[PagePart]:
 
 @section("Definition")
 def definition(reading: Reading) -> Iterator[PagePart]:
-    """Yield the statement of the law of the value, with which every implementation is compared."""
+    """Yield the statement of the law of the value, and how the operation relates to others."""
     statements = dict.fromkeys(verdict.statement for verdict in reading.verdicts if verdict.law == "value")
-    yield from map(Note, list(statements)[:1])
+    related = dict.fromkeys(verdict.statement for verdict in reading.verdicts if verdict.group == EQUIVALENCE)
+    yield from map(Note, [*list(statements)[:1], *list(related)[:MOST_RELATED]])
 
 
-@section("Laws")
+def _kept(reading: Reading) -> str:
+    """Return the number of laws that every implementation satisfies as the title of their section."""
+    if unfinished(reading.head.work, "check"):
+        return "Laws"
+    of_law: dict[str, set[Status]] = {}
+    for verdict in reading.verdicts:
+        of_law.setdefault(verdict.law, set()).add(verdict.status)
+    kept = sum(statuses <= {Status.HOLDS, Status.SKIPPED} for statuses in of_law.values())
+    cases = len({verdict.case for verdict in reading.verdicts})
+    everywhere = "" if cases == 1 else f" in all {cases} implementations"
+    return f"{kept} of {count(len(of_law), 'law')} {'holds' if kept == 1 else 'hold'}{everywhere}"
+
+
+@section(_kept)
 def laws(reading: Reading) -> Iterator[PagePart]:
     """Yield the grades and the matrices."""
     if not reading.verdicts:

@@ -43,6 +43,12 @@ MEANINGS = {
 REASON = 60
 """Characters of a reason behind a sign; the tables have all of it."""
 
+CALM = {Status.HOLDS.value, Status.SKIPPED.value, "none"}
+"""Statuses of a mark that needs no attention."""
+
+FEWEST_FOLDED = 4
+"""Laws that hold everywhere: fewer are not folded."""
+
 NOT_CLAIMED = "·"
 """Symbol for a dtype that the case does not claim, or a law that does not apply."""
 
@@ -89,6 +95,18 @@ class Matrix:
     dtypes: tuple[str, ...]
     families: tuple[tuple[str, tuple[CaseColumn, ...]], ...]
     rows: tuple[LawRow, ...]
+
+    @property
+    def calm(self) -> tuple[LawRow, ...]:
+        """The laws that hold in every case and dtype, which the page folds away; none if a few rows would remain."""
+        calm = tuple(row for row in self.rows if all(mark.status in CALM for cell in row.cells for mark in cell))
+        return calm if FEWEST_FOLDED <= len(calm) < len(self.rows) else ()
+
+    @property
+    def notable(self) -> tuple[LawRow, ...]:
+        """The other laws."""
+        calm = self.calm
+        return tuple(row for row in self.rows if row not in calm)
 
     @property
     def short_dtypes(self) -> tuple[str, ...]:

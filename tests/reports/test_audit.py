@@ -112,7 +112,7 @@ def test_page_and_notebook_list_untracked_operations(tmp_path: Path) -> None:
     assert "not tracked, assumed exact: sort at" in audit_html(unseen)
     lost = WRONG.model_copy(update={"kind": AuditKind.CANCELLATION, "oracle": "ball arithmetic"})
     html = reported(of(tmp_path / "lost", step(lost))).html
-    assert "ball arithmetic" in html[html.index("What needs attention") :]
+    assert "ball arithmetic" in html[html.index("1 finding needs attention") :]
     assert "not tracked" not in html
     assert "not tracked" not in audit_html(step(lost))
 
@@ -128,7 +128,7 @@ def test_a_declared_finding_of_a_step_is_no_alarm(tmp_path: Path) -> None:
     expected = {"expected": (AuditKind.OVERFLOW,)}
     html = reported(of(tmp_path / "shown", step(WRONG).model_copy(update=expected))).html
     assert 'class="headline bad"' not in html
-    assert "Known failures" in html
+    assert "1 known failure occurred as declared" in html
     missing = reported(of(tmp_path / "missing", step().model_copy(update=expected))).html
     assert "but no overflow, which was expected," in missing
 
@@ -144,4 +144,5 @@ def test_the_error_grows_along_the_step(tmp_path: Path) -> None:
     assert broken is not None
     assert "train.py:9 step is the first line with a non-finite result that should be finite (exp)." in broken.caption
     assert errors(step().model_copy(update={"errors": along[:2]})) is None
-    assert "Error along the step" in reported(of(tmp_path, step().model_copy(update={"errors": along}))).html
+    html = reported(of(tmp_path, step().model_copy(update={"errors": along}))).html
+    assert "The relative error grows to 1.00e-05" in html

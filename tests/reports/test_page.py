@@ -440,7 +440,8 @@ def test_captions_are_computed_from_the_run(report: Report) -> None:
     html = unbroken(report.html)
     assert "one softmax_regression step takes 3.31 ms (scratch) or 2.05 ms (concise)." in html
     assert "The fastest configuration is fashion_mnist.scratch.slices at batch 1024 without workers" in html
-    assert "The held-out loss of overfitting.scratch.train is lowest after epoch 7: " in html
+    both = "overfitting.scratch.train and overfitting.concise.train"
+    assert f"The held-out loss of {both} is lowest after epoch 7: " in html
     assert "21 of 24 classified correctly" in html
 
 

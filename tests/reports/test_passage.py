@@ -169,7 +169,21 @@ def test_a_flat_answer_is_found_and_described() -> None:
     clamp = Stage(operation="clamp_min", values=(1e-12,))
     figure = flat([loss([0.0, 10.0, 20.0, 27.6, 27.6, 27.6, 27.6], clamp)])
     assert figure is not None
-    assert figure.title == "Clamping makes the answer flat and silently wrong"
+    assert figure.title == "Clamping makes the answer flat and silently wrong from t = 30.00 on"
     assert "from t = 30.0 on, the answer stays at 27.6, because of clamp_min" in figure.caption
     assert flat([loss([0.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0], clamp)]) is None
     assert flat([loss([0.0, 10.0, 20.0, 30.0, 40.0, 27.6, 27.6], clamp)]) is None
+
+
+def test_numbers_that_differ_do_not_look_equal() -> None:
+    """An answer that is off by one float has all of its digits, and so has the exact value; others have eight."""
+    stations = [
+        station.model_copy(update={"actual": (1.0000000000000002, 0.25), "expected": (1.0, 0.25)})
+        for station in FIRST.stations
+    ]
+    part = watch([FIRST.model_copy(update={"stations": tuple(stations)})])
+    assert part is not None
+    view = part.first
+    assert "is 1.0000000000000002; the exact value is 1.0;" in view.says[view.at]
+    answers = next(lane for lane in view.lanes if lane.kind == "actual")
+    assert answers.texts[view.at] == ["1.0000000000000002", "0.25"]

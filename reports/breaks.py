@@ -1,0 +1,96 @@
+"""The undeclared failures that a survey found, by cause: breaking points with one closed form have one cause."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from harness.record import Breaking
+
+from .part import Cause
+from .text import listing
+
+CAUSES = {
+    "ln(max + ulp/2)": "exp overflows",
+    "ln((max + ulp/2) / k)": "the sum of exponentials overflows",
+    "-ln(sub/2)": "exp underflows to zero",
+}
+"""The cause of a breaking point with a closed form, in words."""
+
+NOT_FINITE, INEXACT = "not finite", "inexact"
+"""Causes of breaking points without a closed form."""
+
+USUAL = "float32"
+"""The dtype of the example, if there is one."""
+
+MOST_NAMES = 6
+"""Laws or rays that are named."""
+
+
+@dataclass(frozen=True)
+class Break:
+    """The breaking points of a case with one cause.
+
+    Parameters
+    ----------
+    cause
+        The closed form, or the kind of failure without one.
+    points
+        The breaking points.
+    """
+
+    cause: str
+    points: tuple[Breaking, ...]
+
+    @property
+    def first(self) -> Breaking:
+        """The example: in the usual dtype if possible, with the smallest parameter."""
+        return min(self.points, key=lambda point: (point.dtype != USUAL, abs(point.value or 0.0)))
+
+    @property
+    def sentence(self) -> str:
+        """The cause and the first number at which it occurs, without a full stop."""
+        first = self.first
+        where = f"t = {first.value!r} in {first.dtype}"
+        if self.cause in (NOT_FINITE, INEXACT):
+            what = "the answer is not finite" if self.cause == NOT_FINITE else "the error exceeds its bound"
+            return f"{what} from {where} on the ray {first.ray}"
+        what = CAUSES.get(self.cause, "the law breaks")
+        return f"{what} from t = {first.value!r} on in {first.dtype} (t = {self.cause})"
+
+    @property
+    def card(self) -> Cause:
+        """The finding on the first layer."""
+        first = self.first
+        laws, rays, dtypes = (
+            list(dict.fromkeys(getattr(point, name) for point in self.points)) for name in ("law", "ray", "dtype")
+        )
+        example = (
+            f"[{first.dtype}] {first.formula} at t = {first.value!r}: {first.actual!r}, expected {first.expected!r}"
+        )
+        facts = [
+            ("example", example),
+            ("breaks", f"{listing(laws, at_most=MOST_NAMES)}, in {', '.join(dtypes)}"),
+            ("rays", listing(rays, at_most=MOST_NAMES)),
+            *([("rerun", first.replay)] if first.replay else []),
+        ]
+        return Cause(first.case, "DEFECT", self.sentence, tuple(facts), "")
+
+
+def breaks(points: Sequence[Breaking]) -> list[Break]:
+    """Group the undeclared breaking points by case and cause; causes with a closed form come first."""
+    groups: dict[tuple[str, str], list[Breaking]] = {}
+    for point in _undeclared(points):
+        groups.setdefault((point.case, _cause(point)), []).append(point)
+    found = [Break(cause, tuple(own)) for (_, cause), own in groups.items()]
+    return sorted(found, key=lambda own: own.cause in (NOT_FINITE, INEXACT))
+
+
+def _undeclared(points: Sequence[Breaking]) -> Iterator[Breaking]:
+    known = (point.expected_break or point.declared for point in points)
+    return (point for point, is_known in zip(points, known, strict=True) if point.value is not None and not is_known)
+
+
+def _cause(point: Breaking) -> str:
+    if point.form is not None:
+        return point.form
+    return INEXACT if point.actual is not None and math.isfinite(point.actual) else NOT_FINITE
