@@ -5,6 +5,7 @@ return their recorded results and all later ones are exact. If the result is rig
 operation is at fault.
 """
 
+from harness.calling.trace.hidden_branch import hidden_branch
 from harness.calling.trace.loss import first_loss
 from harness.calling.trace.recording import Recording, RecordingHere
 from harness.calling.trace.replay import Replay
@@ -22,5 +23,6 @@ __all__ = [
     "Tape",
     "View",
     "first_loss",
+    "hidden_branch",
     "is_floating",
 ]
