@@ -38,6 +38,9 @@ _SHIFTED = (
 )
 
 
+_FAR_FROM_THE_END = 2.0**-10
+"""Share of the largest number up to which no constant factor of the chain rule explains an overflow."""
+
 # Measuring
 
 
@@ -347,12 +350,14 @@ class Laws:
                 seen = measured_finite(of, actual(subject, given), inputs, subject.format, excused=False)
                 if not seen.broken:
                     return seen
-                # A wrong value, a subnormal input and a subnormal gradient are other events.
+                # A wrong value, a subnormal input, and a gradient at the end of the range are other events.
                 value = self.in_both_ways(subject, **{name: given[name] for name in self.model.names})
                 arrays, tiny = _arrays(inputs), subject.format.tiny
                 subnormal = [(x != 0.0) & (np.abs(x) < tiny) for x in arrays if x.dtype.kind == "f"]
                 shape = seen.deviation.shape
-                judged = ~_of_rows([*subnormal, value.ratio > 1.0], shape) & (np.abs(seen.expected) >= tiny)
+                size = np.abs(seen.expected)
+                ordinary = (size >= tiny) & (size <= _FAR_FROM_THE_END * subject.format.max)
+                judged = ordinary & ~_of_rows([*subnormal, value.ratio > 1.0], shape)
                 return replace(seen, deviation=np.where(judged, seen.deviation, 0.0))
 
             yield Law(

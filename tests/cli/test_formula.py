@@ -16,6 +16,11 @@ def behind(x, inplace=False, y=1.0):
 
 def swapped(x, y):
     return y - 2 * x
+
+
+class Tanh(torch.nn.Module):
+    def forward(self, x, context=None):
+        return torch.tanh(x), context
 """
 ONE_LAW = ("--law", "value", "--dtypes", "float32", "--examples", "4")
 
@@ -35,6 +40,7 @@ def harness(harness_command: Command, one_worker: None, workplace: Path) -> Comm
         ("swapped", "y - 2 * x", ()),
         ("swapped", "y - 2 * x", ("--call", "lambda f, x, y: f(x, y)")),
         ("swapped", "y - 2 * x", ("--call", "lambda f, y, x: f(x, y)")),
+        ("Tanh", "tanh(x)", ("--call", "lambda f, x: f()(x)[0]")),
     ],
 )
 def test_inputs_are_bound_by_name(harness: Command, name: str, formula: str, options: tuple[str, ...]) -> None:

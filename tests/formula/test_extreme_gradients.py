@@ -45,12 +45,13 @@ FUNCTIONS = {
     "sqrt(x * x + y * y)": torch.hypot,
     "tanh(x)": torch.tanh,
     "2 * x * x / (x * x + 4)": lambda x: 2 * x * x / (x * x + 4),
+    "1 / sqrt(x)": torch.rsqrt,
     "1 / (1 + exp(-x))": lambda x: 1 / (1 + torch.exp(-x)),
 }
 
 
 @pytest.mark.parametrize("formula", FUNCTIONS)
 def test_factors_that_overflow_with_the_value_or_for_a_tiny_gradient_hold(formula: str) -> None:
-    """The first five have no such factor. The square overflows in the value too, and the last gradient is zero."""
+    """A square overflows in the value too, the gradient of `rsqrt` is at the end of the range, and the last is zero."""
     (verdict,) = harness.check(FUNCTIONS[formula], formula=formula, laws=[LAW], dtypes=["float32"])
     assert verdict.status is Status.HOLDS, verdict
