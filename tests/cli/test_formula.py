@@ -49,6 +49,13 @@ def test_inputs_are_bound_by_name(harness: Command, name: str, formula: str, opt
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_the_modes_of_a_class_behind_an_adapter_are_not_switched(harness: Command) -> None:
+    """The adapter creates the instances, so the process of the class stays alive."""
+    words = ("--formula", "tanh(x)", "--call", "lambda f, x: f()(x)[0]", "--law", "any_mode", "--dtypes", "float32")
+    done = harness("check", "own.py:Tanh", *words)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_a_parameter_before_an_input_is_refused_with_the_call_to_paste(harness: Command) -> None:
     """The message of the checking process is passed on unchanged."""
     done = harness("check", "own.py:behind", "--formula", "x - y", *ONE_LAW)
