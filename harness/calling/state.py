@@ -145,6 +145,17 @@ def _restore_handlers(before: Mapping[str, Any]) -> None:
             signal.signal(signal.Signals[name], handler)
 
 
+def _blocked() -> list[str]:
+    """Return the signals that do not reach this thread; a blocked alarm ends no call."""
+    if not hasattr(signal, "pthread_sigmask"):
+        return []
+    return sorted(signal.Signals(number).name for number in signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+
+
+def _block(before: Sequence[str]) -> None:
+    signal.pthread_sigmask(signal.SIG_SETMASK, [signal.Signals[name] for name in before])
+
+
 def _numpy_draws() -> tuple[Any, ...]:
     state: Any = np.random.get_state()  # noqa: NPY002 - the global generator is compared
     kind, key, *rest = state
@@ -183,6 +194,7 @@ SETTINGS = (
     Setting("the warning filters", lambda: list(warnings.filters), _restore_filters, _opaque, by_libraries=True),
     Setting("the module search path", lambda: list(sys.path), _restore_path, _opaque, by_libraries=True),
     Setting("signal handlers", _handlers, _restore_handlers, _opaque, by_libraries=True, costly=True),
+    Setting("the blocked signals", _blocked, _block, at_import=True),
     Setting("the environment", _environment, _restore_environment, _keys, by_libraries=True, costly=True),
     Setting("Python's random numbers", random.getstate, random.setstate, _drawn, costly=True, draws=True),
     Setting("NumPy's random numbers", _numpy_draws, _restore_numpy_draws, _drawn, costly=True, draws=True),

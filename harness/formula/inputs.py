@@ -315,22 +315,26 @@ def _characters(nodes: list[Node], environment: dict[str, Any], format_: Format)
 def drawn(formula: Formula, format_: Format, *, cotangent: bool, extreme: bool = False) -> st.SearchStrategy[Example]:
     """Draw all inputs together, so that ties, offsets and spikes extend across inputs.
 
-    With ``cotangent``, weights of the outputs are included; with ``extreme``, the numbers are the largest and smallest.
+    With ``cotangent``, weights of the outputs are included; with ``extreme``, the numbers are the largest and smallest,
+    and of similar magnitude in a row if there are weights: a gradient has few digits if it is small beside another.
     """
     edges = [k for k in EDGE_COLUMNS if reach(formula, format_) * COLUMNS[1] / k >= 1.0]
     widths = columns_and_edges(*COLUMNS, edges=edges) if edges and not extreme else st.integers(*COLUMNS)
     return (
         (widths if formula.by_rows else st.just(1))
-        .flatmap(lambda k: _with_columns(formula, format_, k, extreme=extreme))
+        .flatmap(lambda k: _with_columns(formula, format_, k, extreme=extreme, similar=cotangent))
         .map(lambda example: _with_cotangent(formula, format_, example) if cotangent else example)
     )
 
 
-def _with_columns(formula: Formula, format_: Format, k: int, *, extreme: bool) -> st.SearchStrategy[Example]:
+def _with_columns(
+    formula: Formula, format_: Format, k: int, *, extreme: bool, similar: bool
+) -> st.SearchStrategy[Example]:
     widths = {name: 1 if domain.per_row else k for name, domain in formula.domains.items()}
     columns = sum(widths.values())
     if extreme:
-        rows = st.builds(lambda n, seed: _extreme(format_, n, columns, seed), st.integers(16, 96), SEEDS)
+        draw = _similar if similar else _extreme
+        rows = st.builds(lambda n, seed: draw(format_, n, columns, seed), st.integers(16, 96), SEEDS)
     else:
         near = _near(thresholds(formula, format_.name))
         structures = (normal, spike, uniform_offset, ties, ramp, usual_thresholds, near, near)
@@ -397,6 +401,14 @@ def _extreme(format_: Format, rows: int, columns: int, seed: int) -> Array:
     exponents = rng.uniform(format_.emin - format_.precision + 1, format_.emax + 1, size=(rows, columns))
     anywhere = np.minimum(portable.exp2(exponents), format_.max) * rng.choice([-1.0, 1.0], size=(rows, columns))
     return np.where(rng.random((rows, 1)) < 0.5, special, anywhere)
+
+
+def _similar(format_: Format, rows: int, columns: int, seed: int) -> Array:
+    """Draw rows of any magnitude, with at most four binades within a row."""
+    rng = np.random.default_rng(seed)
+    magnitude = rng.uniform(format_.emin, format_.emax - 3.0, size=(rows, 1))
+    exponents = magnitude + rng.uniform(0.0, 3.0, size=(rows, columns))
+    return np.asarray(portable.exp2(exponents) * rng.choice([-1.0, 1.0], size=(rows, 1)))
 
 
 def _split(formula: Formula, format_: Format, x: Array, widths: Mapping[str, int], *, extreme: bool) -> Example:

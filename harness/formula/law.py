@@ -38,6 +38,9 @@ _SHIFTED = (
 )
 
 
+_FAR_FROM_THE_END = 2.0**-10
+"""Share of the largest number up to which no constant factor of the chain rule explains an overflow."""
+
 # Measuring
 
 
@@ -102,14 +105,19 @@ def measured(of: Quantity, bound: Bound, actual: Tensor, given: Sequence[Any], f
     return replace(found, free=nowhere) if nowhere.any() else found
 
 
-def measured_finite(of: Quantity, actual: Tensor, given: Sequence[Any], format_: Format) -> Measurement:
-    """Measure ``inf`` where the output is infinite or NaN and the exact value is representable."""
+def measured_finite(
+    of: Quantity, actual: Tensor, given: Sequence[Any], format_: Format, *, excused: bool = True
+) -> Measurement:
+    """Measure ``inf`` where the output is infinite or NaN and the exact value is representable.
+
+    A gradient is excused where the formula as written overflows between two factors, if ``excused``.
+    """
     expected = of.oracle(*given)
     values = to_array(actual)
     if values.shape != expected.shape:
         return compare(values, expected, 0.0, format_)
     wrong: Any = ~np.isfinite(values) & _known(of, given, expected, format_)
-    if of.value is not None and wrong.any():
+    if of.value is not None and excused and wrong.any():
         # Autograd multiplies factor by factor for any implementation, so overflow between the factors is excused.
         wrong = wrong & ~of.overflows(_arrays(given), format_)
     return Measurement(np.where(wrong, np.inf, 0.0), np.zeros(values.shape), values, expected.hi)
@@ -164,10 +172,15 @@ def _is_firm(of: Quantity, given: Sequence[Any], limit: Array, format_: Format) 
     return np.logical_and.reduce([known & (own == limit) for own, known in beside])
 
 
+def _of_rows(flags: Sequence[Any], shape: tuple[int, ...]) -> Any:
+    """Return for each row whether an input has a flag, in the dimensions of the output."""
+    rows = np.logical_or.reduce([own.reshape(len(own), -1).any(-1) for own in flags])
+    return rows.reshape(rows.shape + (1,) * (len(shape) - 1))
+
+
 def _has_infinity(given: Sequence[Any], shape: tuple[int, ...]) -> Any:
     """Return for each row whether an input is infinite."""
-    rows = np.logical_or.reduce([np.isinf(x).reshape(len(x), -1).any(-1) for x in given])
-    return rows.reshape(rows.shape + (1,) * (len(shape) - 1))
+    return _of_rows([np.isinf(x) for x in given], shape)
 
 
 # Laws
@@ -330,6 +343,33 @@ class Laws:
             shows_worst=False,
             **facts,
         )
+        if first:
+
+            def finite_anywhere(subject: Subject, **given: Any) -> Measurement:
+                inputs = tuple(given.values())
+                seen = measured_finite(of, actual(subject, given), inputs, subject.format, excused=False)
+                if not seen.broken:
+                    return seen
+                # A wrong value, a subnormal input, and a gradient at the end of the range are other events.
+                value = self.in_both_ways(subject, **{name: given[name] for name in self.model.names})
+                arrays, tiny = _arrays(inputs), subject.format.tiny
+                subnormal = [(x != 0.0) & (np.abs(x) < tiny) for x in arrays if x.dtype.kind == "f"]
+                shape = seen.deviation.shape
+                size = np.abs(seen.expected)
+                ordinary = (size >= tiny) & (size <= _FAR_FROM_THE_END * subject.format.max)
+                judged = ordinary & ~_of_rows([*subnormal, value.ratio > 1.0], shape)
+                return replace(seen, deviation=np.where(judged, seen.deviation, 0.0))
+
+            yield Law(
+                "gradient_on_extreme_numbers",
+                f"The gradient in {name} is also finite for the largest and smallest numbers, if the output is right.",
+                bound="no tolerance",
+                cause="a factor of the chain rule leaves the range of the dtype although the gradient does not: scale "
+                "the inputs by their largest magnitude first",
+                measure=finite_anywhere,
+                inputs=self.drawn(cotangent=True, extreme=True),
+                **facts,
+            )
         if first and of_inputs.infinite_names(self.model.formula):
 
             def at_infinities(subject: Subject, **given: Any) -> Measurement:

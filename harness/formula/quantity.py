@@ -147,10 +147,11 @@ class Quantity:
     ) -> tuple[DoubleDouble, Array]:
         """Return the value in float64 or double-double, and its running error, infinite if nothing is known."""
         nodes = self._true_orders[-1]
-        doubles = values(nodes, environment)
-        found: dict[Node, Any] = pairs(nodes, environment) if in_pairs else doubles
-        value = found[nodes[-1]] if in_pairs else lift(doubles[nodes[-1]])
-        off = errors(nodes, doubles, DOUBLE_DOUBLE if in_pairs else DOUBLE)[nodes[-1]]
+        found: dict[Node, Any] = pairs(nodes, environment) if in_pairs else values(nodes, environment)
+        # A sum that cancels completely is not zero in float64, so each arithmetic needs its own values.
+        own = {one: x.hi if isinstance(x, DoubleDouble) else x for one, x in found.items()}
+        value = found[nodes[-1]] if in_pairs else lift(own[nodes[-1]])
+        off = errors(nodes, own, DOUBLE_DOUBLE if in_pairs else DOUBLE)[nodes[-1]]
         hi, lo, off = (np.array(np.broadcast_to(x, shape)) for x in (value.hi, value.lo, off))
         if (infinite := np.isinf(hi)).any():
             off = np.where(infinite & _may_be_finite(nodes, found, shape), np.nan, off)

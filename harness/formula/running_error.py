@@ -4,7 +4,7 @@ Errors propagate along the graph, in the manner of Wilkinson. The errors of the 
 of exponentials, logarithms and roots, not by a derivative. Each operation adds its own rounding:
 
 * ``u`` of a result, and ``2 u`` of the result of a transcendental function;
-* ``(k - 1) u_a`` of the sum of magnitudes, for a sum of ``k`` terms in an accumulator;
+* ``(k - 1) u_a`` of the sum of magnitudes, for a sum of ``k`` terms in an accumulator, and of a term added to it;
 * the smallest subnormal, if the result can underflow.
 
 If the errors of its arguments leave a comparison undecided, both branches count. The error is infinite where a value
@@ -28,7 +28,7 @@ import numpy as np
 from harness.floats import Array, Format
 from harness.floats.double_double import two_product
 from harness.formula.arithmetic import nearest, picked, widened
-from harness.formula.node import REDUCTIONS, STEPS, Node
+from harness.formula.node import ENTRY, REDUCTIONS, STEPS, Node
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def _error(one: Node, values: Mapping[Node, Any], found: Mapping[Node, Array], r
         case "spread":
             return widened(e[0], v.shape)
         case "add" | "sub":
-            return e[0] + e[1] + rounding.basic * np.abs(v)
+            return e[0] + e[1] + rounding.basic * np.abs(v) + _of_one_more_term(one, values, rounding)
         case "mul" | "chain":
             return _of_product(of, e, v, rounding, skips=one.operation == "chain")
         case "div":
@@ -194,6 +194,19 @@ def _of_sum(operation: str, a: Any, e: Array, v: Any, rounding: Rounding) -> Any
     error = carried + rounding.basic * np.abs(v) * (k > 1)
     if operation == "sum" and rounding.of_double and (exact := (e == 0.0).all(-1, keepdims=True)).any():
         error = np.where(exact & _is_whole_sum(a), 0.0, error)
+    return error
+
+
+def _of_one_more_term(one: Node, values: Mapping[Node, Any], rounding: Rounding) -> Any:
+    """Return the error of adding a term to a sum first instead of last: the sum may round away each of its own terms.
+
+    An example is ``log(1 + sum(exp(x)))`` as a ``logsumexp`` of the row with a zero.
+    """
+    error: Any = 0.0
+    for a, b in (one.arguments, one.arguments[::-1]):
+        if a.operation == "sum" and b.extent < ENTRY:
+            terms = values[a.arguments[0]].shape[-1]
+            error = error + (terms - 1) * rounding.accumulated * np.abs(values[b])
     return error
 
 

@@ -186,8 +186,10 @@ def _declared(module: Any) -> Iterator[Any]:
 
 def _facts(case: Any) -> dict[str, Any]:
     facts: dict[str, Any] = {"adapted": case.call is not None, "parameters": _parameters(case.function)}
-    facts["model"] = is_model(case.function)
-    facts["object"] = facts["model"] or isinstance(case.function, type)
+    is_class = isinstance(case.function, type)
+    # An adapter of a class creates the instances itself.
+    facts["model"] = is_model(case.function) and not (is_class and case.call is not None)
+    facts["object"] = is_model(case.function) or is_class
     # The parameters of the adapter without the function.
     facts["bridge"] = None if case.call is None else (_parameters(adapter_of(case.call)) or [])[1:]
     if isinstance(case, _Single):

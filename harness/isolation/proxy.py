@@ -56,7 +56,7 @@ class Proxy:
         parameters = facts["parameters"]
         if parameters is not None:
             self.__signature__ = _signature(parameters)
-        self.bridge = _signature([] if facts["model"] is True else facts["bridge"] or [])
+        self.bridge = _signature(facts["bridge"] or [])
         """Signature of its adapter, or of the module itself."""
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:

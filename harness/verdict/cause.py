@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
 
 from harness.calling.device import CPU
+from harness.exact.hidden_branch import hidden_branch
 from harness.exact.loss import first_loss
 from harness.exact.replay import Replay
 from harness.exact.step import View, is_floating
@@ -102,10 +103,20 @@ def _traced(job: Job, example: Example) -> Cause:
             return False
         return bool(again.ratio[place] > 1.0 and again.deviation[place] > _AS_WRONG * measurement.deviation[place])
 
-    cause = _first_loss(recording.tape(), job, excess, stays_wrong)
+    tape = recording.tape()
+    cause = _first_loss(tape, job, excess, stays_wrong)
+    if np.isnan(measurement.actual[place]) and _may_be_hidden(cause.event):
+        cause = Cause(hidden_branch(tape) or cause.event, is_exact=cause.is_exact)
     # Infinite intermediate values do not explain a finite wrong result.
     invalid = cause.event is not None and cause.event.kind is EventKind.INVALID
     return Cause() if invalid and bool(np.isfinite(measurement.actual[place])) else cause
+
+
+def _may_be_hidden(event: Event | None) -> bool:
+    """Whether a hidden branch may explain a NaN better: not if its line leaves the range, or its remedy is the same."""
+    if event is None or event.kind in {EventKind.CANCELLATION, EventKind.ABSORPTION}:
+        return True
+    return event.kind is EventKind.INVALID and event.backward and event.operation not in {"sqrt", "pow"}
 
 
 def _first_loss(

@@ -141,13 +141,23 @@ def from_json(text: str, contract: Contract, format_: Format) -> Example:
         if not isinstance(document, dict):
             raise TypeError("not an object")
         read = {name: _value(value, _implied(name, contract, format_)) for name, value in document.items()}
-        return _grouped(read, contract)
+        example = _grouped(read, contract)
     except (ValueError, TypeError, AttributeError) as error:
         raise UsageError(
             "cannot read `--example`",
             rule='it must be JSON such as `{"logits": [["0x1.8p+1", 0.5]]}`',
             value=f"{text!r:.60} ({error})",
         ) from error
+    for name, value in example.items():
+        names = contract.axes[name].names if name in contract.axes else ()
+        if isinstance(value, Tensor) and value.ndim < len(names):
+            raise UsageError(
+                f"cannot use `--example`: `{name}` has too few axes",
+                rule=f"the contract takes {name}[{','.join(names)}]",
+                value=str(list(value.shape)),
+                remedy="write one more pair of brackets around its numbers",
+            )
+    return example
 
 
 def _value(value: Any, implied: torch.dtype | None) -> Any:

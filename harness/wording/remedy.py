@@ -187,6 +187,13 @@ _ADVICE: Mapping[EventKind, Mapping[str, _Advice]] = {
         "pow": _Advice(
             "{op} is infinite or NaN{at}", "replace the input before the power; torch.where after it comes too late"
         ),
+        **dict.fromkeys(
+            ("where", "masked_fill"),
+            _Advice(
+                "{op} multiplies zero by an infinite slope of the hidden branch, which it does not select",
+                "replace the input of the hidden branch by a harmless number first, with another torch.where",
+            ),
+        ),
         "norm": _Advice("{op} is NaN at zero", "add an eps under the root, or replace the input at zero"),
         **dict.fromkeys(
             ("mm", "mv", "dot"),

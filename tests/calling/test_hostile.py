@@ -85,6 +85,7 @@ RUDE = {
     "recursion_limit": (Fault.STATE, "to 12345 (restored)"),
     "no_collection": (Fault.STATE, "changes garbage collection from True to False (restored)"),
     "signal_handler": (Fault.STATE, "changes signal handlers (restored)"),
+    "blocked_alarm": (Fault.STATE, "changes the blocked signals from [] to ['SIGALRM'] (restored)"),
     "rounding_mode": (Fault.STATE, "changes the rounding mode from to nearest to toward zero (restored)"),
     "numpy_errors": (Fault.STATE, "changes NumPy's handling of floating-point errors"),
     "thread": (Fault.STATE, "leaves 1 thread running"),

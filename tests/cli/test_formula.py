@@ -16,6 +16,11 @@ def behind(x, inplace=False, y=1.0):
 
 def swapped(x, y):
     return y - 2 * x
+
+
+class Tanh(torch.nn.Module):
+    def forward(self, x, context=None):
+        return torch.tanh(x), context
 """
 ONE_LAW = ("--law", "value", "--dtypes", "float32", "--examples", "4")
 
@@ -35,11 +40,19 @@ def harness(harness_command: Command, one_worker: None, workplace: Path) -> Comm
         ("swapped", "y - 2 * x", ()),
         ("swapped", "y - 2 * x", ("--call", "lambda f, x, y: f(x, y)")),
         ("swapped", "y - 2 * x", ("--call", "lambda f, y, x: f(x, y)")),
+        ("Tanh", "tanh(x)", ("--call", "lambda f, x: f()(x)[0]")),
     ],
 )
 def test_inputs_are_bound_by_name(harness: Command, name: str, formula: str, options: tuple[str, ...]) -> None:
     """The names are parameters of the function or of its adapter. A parameter with a default need not be an input."""
     done = harness("check", f"own.py:{name}", "--formula", formula, *options, *ONE_LAW)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_modes_of_a_class_behind_an_adapter_are_not_switched(harness: Command) -> None:
+    """The adapter creates the instances, so the process of the class stays alive."""
+    words = ("--formula", "tanh(x)", "--call", "lambda f, x: f()(x)[0]", "--law", "any_mode", "--dtypes", "float32")
+    done = harness("check", "own.py:Tanh", *words)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

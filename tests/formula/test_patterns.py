@@ -1,10 +1,16 @@
 """Patterns of bug reports, judged by a formula alone; ``python -m formula`` judges mutants and controls too."""
 
+from typing import Any
+
 import pytest
+import torch
 from careful.forms import FORMS
 from formula.judging import Trial, judged
 from formula.patterns import NOT_SAID, careful, controls, mutants, patterns, without_floor
 from formula.spelled import SPELLED
+
+import harness
+from harness.record import Status
 
 pytestmark = pytest.mark.judged
 
@@ -56,3 +62,16 @@ def test_a_convention_has_its_own_formula(name: str) -> None:
     (trial,) = (trial for trial in careful() if trial.case.name == f"careful.{name}")
     outcome = judged(trial._replace(dtypes=("float32",)), wrong=False, examples=4)
     assert outcome.as_it_is, outcome.text
+
+
+@pytest.mark.parametrize(
+    ("formula", "function"),
+    [
+        ("log(sum(exp(x)))", lambda x: torch.logsumexp(x, -1)),
+        ("log(1 + sum(exp(x)))", lambda x: torch.logsumexp(torch.nn.functional.pad(x, (1, 0)), -1)),
+    ],
+)
+def test_a_logsumexp_that_rounds_away_small_terms_only_loses_digits(formula: str, function: Any) -> None:
+    """The severity is the same if one of the terms is a constant."""
+    verdicts = harness.check(function, formula=formula, laws=["value", "digits_not_lost"], dtypes=["float32"])
+    assert [verdict.status for verdict in verdicts] == [Status.HOLDS, Status.LOST]

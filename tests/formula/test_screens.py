@@ -4,11 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from formula.screens import quantities, screened
 
 from harness.formula import quantity
 from harness.formula.arithmetic import values
 from harness.formula.grammar import parsed
+from harness.formula.model import Model
 from harness.formula.node import order
 from harness.formula.running_error import DOUBLE, errors
 from harness.formula.spelling import written
@@ -56,3 +58,11 @@ def test_the_error_of_an_exponential_stays_within_its_bound(word: str, argument:
     grown = abs(function(argument + off) - function(argument))
     assert grown <= said * (1.0 + 1e-9)
     assert said <= max(grown * 1.6, 1e-300)
+
+
+def test_a_sum_that_cancels_completely_is_not_decided_by_its_float64_value() -> None:
+    """The harmonic mean of numbers with opposite reciprocals has no value, in batches as in single rows."""
+    of = Model(parsed(written("1 / mean(1 / x)"))).value
+    row = np.float32([-25.459292, -2.8288102, 14.14405, 8.48643, -14.14405, 19.80167, 2.8288102, -19.80167])
+    rows = np.repeat(np.concatenate([row, np.float32([25.459292, -8.48643])]).astype(np.float64)[None], 8, axis=0)
+    assert np.isnan(of.oracle(torch.from_numpy(rows.astype(np.float32))).hi).all()

@@ -30,6 +30,9 @@ def main() -> None:
             sys.stdout.flush()
     if options.page:
         PAGE.write_text(page(known, options.seconds), encoding="utf-8")
+    doubtful = [one.target for one in known.values() for proof in one.proofs if proof["confirms"] is False]
+    if doubtful:
+        sys.exit(f"mpmath does not confirm a defect of {', '.join(doubtful)}")
 
 
 if __name__ == "__main__":

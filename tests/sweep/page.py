@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 from sweep.functions import MODULES, NO_CLOSED_FORM, UNASKED, targets
+from sweep.proof import Proof
 from sweep.result import Found, unmeasured
 
 PAGE = Path(__file__).parents[2] / "docs" / "functions-that-can-be-checked.md"
@@ -22,13 +23,13 @@ functions, and was written by `python -m sweep --page` in `tests/`.
 * *Seconds* is the time of the check with at most {seconds:g} s for each law, on two processor cores that other programs
   used too.
 * *Lost digits* does not fail a check. Each *DEFECT* has a proof below.
+* *Not run* means that the table of adapters has the function, but no time was left to check it for this page.
 
 To check a function that is not listed, pass `--contract` or `--formula`, and `--call` if it takes other arguments.
 
 Versions: {versions}. Processor features: {features}.
 """
 
-_COLUMNS = "| function | checked as | called by | verdict | seconds |"
 _PACKAGES = ("torch", "numpy", "scipy", "jax", "optax", "keras", "mpmath")
 
 
@@ -55,7 +56,9 @@ def _of_module(module: str, results: Mapping[str, Found]) -> str:
     listed = [one for one in every.values() if one.claim]
     judged = [one for one in listed if one.laws]
     defects = sum(one.verdict in {"DEFECT", "ERROR"} for one in judged)
-    head = f"{len(listed)} functions; {len(judged)} were checked, and {defects} of these have a defect."
+    head = f"{len(every)} functions; {len(judged)} were checked, and {defects} of these have a defect."
+    if left := len(every) - len(listed):
+        head += f" {left} have no formula."
     lines = [
         f"## {module}",
         "",
@@ -64,13 +67,10 @@ def _of_module(module: str, results: Mapping[str, Found]) -> str:
         "| function | checked as | called by | verdict | seconds |",
         "|---|---|---|---|---|",
     ]
-    lines += [_line(one) for one in listed]
+    lines += [_line(one) for one in every.values()]
     reasons: dict[str, list[str]] = {}
     for name, why in UNASKED.get(module, {}).items():
         reasons.setdefault(why, []).append(f"`{name}`")
-    for one in every.values():
-        if not one.claim:
-            reasons.setdefault(NO_CLOSED_FORM, []).append(f"`{one.target.partition(':')[2]}`")
     if reasons:
         lines += ["", "Not checked:", ""]
         lines += [f"* {', '.join(sorted(names))}: {why}" for why, names in reasons.items()]
@@ -79,6 +79,8 @@ def _of_module(module: str, results: Mapping[str, Found]) -> str:
 
 def _line(one: Found) -> str:
     name = one.target.partition(":")[2]
+    if not one.claim:
+        return f"| `{name}` | - | - | {NO_CLOSED_FORM} | - |"
     seconds = f"{one.duration_s:.0f}" if one.laws else "-"
     cells = [f"`{name}`", _code(one.claim), _code(one.call) if one.call else "-", one.verdict, seconds]
     return f"| {' | '.join(cells)} |"
@@ -94,13 +96,15 @@ def _proofs(results: Mapping[str, Found]) -> str:
         "",
         "*Exact* is computed by mpmath with 400 digits from the definition, without the harness; a derivative is a",
         "difference quotient with a step of 1e-100. *Returned* is the result of one more call outside of the harness.",
-        "Laws that compare two calls of the function have no exact value.",
+        "The last column says what confirms the defect. If mpmath cannot, it has the reason: for example, a law that",
+        "compares two calls of the function has no exact value.",
         "",
-        "| function | law | dtype | input | returned | exact |",
-        "|---|---|---|---|---|---|",
+        "| function | law | dtype | input | returned | exact | confirmed by |",
+        "|---|---|---|---|---|---|---|",
     ]
     for one in results.values():
         for proof in one.proofs:
             cells = [f"`{one.target.replace(':', '.')}`", f"`{proof['law']}`", proof["dtype"], _code(proof["place"])]
-            lines.append(f"| {' | '.join([*cells, proof['actual'], proof['exact']])} |")
+            cells += [proof["actual"], proof["exact"], Proof(**proof).witness]
+            lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)

@@ -41,10 +41,24 @@ class Proof:
     actual: str
     exact: str
     confirms: bool | None
-    """Whether the returned number is not the exact one, to the law's bound; ``None`` if the law compares two calls."""
+    """Whether mpmath finds that the returned number exceeds the law's bound; ``None`` if there is no exact value."""
+    reason: str = ""
+    """Why there is no exact value."""
+
+    @property
+    def witness(self) -> str:
+        """What confirms the defect, for the page."""
+        return self.reason or ("mpmath" if self.confirms else "**not confirmed**")
 
 
-_OF_TWO_CALLS = {"nan_stays_in_its_row", "no_rows", "value_on_many_rows", "no_drift", "second_derivative"}
+_ANOTHER_CALL = "compares two calls"
+_WITHOUT_VALUE: Mapping[str, str] = {
+    "nan_stays_in_its_row": "the result of a NaN is NaN",
+    "no_rows": "an empty batch has no values",
+    "second_derivative": "compares derivatives of two orders",
+    **dict.fromkeys(("value_on_many_rows", "no_drift"), _ANOTHER_CALL),
+}
+"""Laws without an exact value at the example, and the reasons."""
 
 DEFINITIONS: Mapping[str, str] = {
     "softmax": "softmax(logits)",
@@ -75,8 +89,10 @@ def proved(verdict: Verdict, function: Any, claim: str, call: str) -> Proof:
     where += _POISONED.get(verdict.law, "")
     proof = Proof(verdict.law, verdict.dtype, where, f"{violation.actual!r}", f"{violation.expected!r}", None)
     definition = _definition(claim)
-    if definition is None or not _is_direct(verdict):
+    if reason := _without_value(verdict) or ("" if definition else f"mpmath has no definition of `{claim}`"):
+        proof.reason = reason
         return proof
+    assert definition is not None
     laws = {law.name: law for law in contract_named(claim).laws}
     law = laws[verdict.law]
     names = [name for name in example if name != COTANGENT]
@@ -86,21 +102,32 @@ def proved(verdict: Verdict, function: Any, claim: str, call: str) -> Proof:
         try:
             exact = _exact(definition, inputs, example.get(COTANGENT), of, place)
         except (ZeroDivisionError, ValueError, TypeError, IndexError, OverflowError) as error:
-            proof.exact += f" (mpmath: {type(error).__name__})"
+            proof.reason = f"mpmath raises {type(error).__name__}"
+            return proof
+        if np.ndim(exact):
+            proof.reason = "the law is about a whole row"
             return proof
         proof.exact = mpmath.nstr(exact, 20)
         actual = _again(function, call, inputs, example.get(COTANGENT), of)
         value = float(actual[place]) if actual.ndim == len(place) else float("nan")
         proof.actual = repr(value)
-        off = abs(mpmath.mpf(value) - exact) if np.isfinite(value) else mpmath.inf
-        spacing = float(torch.finfo(getattr(torch, verdict.dtype)).eps) * abs(exact) / 2
-        proof.confirms = bool(off > (violation.bound if verdict.unit == "ulp" else 1.0) * spacing)
+        proof.confirms = _exceeds(value, exact, verdict)
     return proof
 
 
-def _is_direct(verdict: Verdict) -> bool:
-    """Whether the law compares one call with the exact value, and not with another call."""
-    return verdict.group != "implementation" and verdict.law not in _OF_TWO_CALLS
+def _exceeds(value: float, exact: Any, verdict: Verdict) -> bool:
+    """Whether a returned number differs from the exact one by more than the law's bound; infinities must agree."""
+    if not (np.isfinite(value) and mpmath.isfinite(exact)):
+        return value != float(exact)
+    assert verdict.violation is not None
+    spacing = float(torch.finfo(getattr(torch, verdict.dtype)).eps) * abs(exact) / 2
+    bound = verdict.violation.bound if verdict.unit == "ulp" else 1.0
+    return bool(abs(mpmath.mpf(value) - exact) > bound * spacing)
+
+
+def _without_value(verdict: Verdict) -> str:
+    """Return the reason why a law has no exact value at its example; empty if it compares one call with it."""
+    return _WITHOUT_VALUE.get(verdict.law) or (_ANOTHER_CALL if verdict.group == "implementation" else "")
 
 
 def _definition(claim: str) -> str | None:

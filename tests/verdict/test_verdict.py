@@ -210,6 +210,13 @@ def test_a_replay_reproduces_the_violation_bit_for_bit() -> None:
     assert to_json(example, target.contract, target.format) == text
 
 
+def test_an_example_with_too_few_axes_is_a_usage_error() -> None:
+    """A row without its batch gets the shape to write."""
+    target = job(Case(naive, "softmax"), "value")
+    with pytest.raises(UsageError, match=r"`logits` has too few axes: the contract takes logits\[n,k\], got \[2\]"):
+        from_json('{"logits": [1.0, 2.0]}', target.contract, target.format)
+
+
 def test_the_block_of_a_violation_says_what_a_reader_needs() -> None:
     """It has the rule, the value, the place, the replay and the cause."""
     block = violation_block(decided(Case(naive, "softmax"), "rows_sum_to_one"))

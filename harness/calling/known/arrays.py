@@ -73,6 +73,7 @@ KERAS: Table = {
     name: entry
     for name, entry in {
         **ACTIVATIONS,
+        "leaky_relu": Known("formula(x): where(x < 0, 0.2 * x, x)"),
         "softmax": Known("softmax"),
         "log_softmax": Known("log_softmax"),
         "log_sigmoid": Known("logsigmoid"),
