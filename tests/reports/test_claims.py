@@ -11,12 +11,12 @@ import samples.survey
 from samples.report import Report, reported
 
 from harness.record import Breaking, Passage, RunFolder, Stage, Status, Verdict
-from reports.breaks import breaks
-from reports.figures.passage import watch
-from reports.reading import Reading, read
-from reports.sections import attention, law, loader, operation, step, survey, training
-from reports.tables.matrix import matrices
-from reports.template import templates
+from harness.reports.breaks import breaks
+from harness.reports.figures.passage import watch
+from harness.reports.reading import Reading, read
+from harness.reports.sections import attention, law, loader, operation, step, survey, training
+from harness.reports.tables.matrix import matrices
+from harness.reports.template import templates
 
 
 def of(path: Path, *verdicts: Verdict, breakings: list[Breaking] | None = None) -> RunFolder:

@@ -22,8 +22,8 @@ from matplotlib.figure import Figure
 from harness.cli.course.catalog import exercise_named
 from harness.data.dataset import SYSTEM
 from harness.floats import FORMATS
-from reports.figures.image import png
-from reports.style import BROKEN, LINE, PAPER, PENS, house
+from harness.reports.figures.image import png
+from harness.reports.style import BROKEN, LINE, PAPER, PENS, house
 
 FOLDER = Path(__file__).parents[2] / "docs" / "course" / "pictures"
 WIDTH_IN, HEIGHT_IN = 6.1, 2.6

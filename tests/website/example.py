@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from harness.record import RunFolder
-from reports.figure import Figure
-from reports.reading import read
-from reports.sections.survey import survey, why
+from harness.reports.figure import Figure
+from harness.reports.reading import read
+from harness.reports.sections.survey import survey, why
 
 HOMEWORK = """def softmax(x):
     return x.exp() / x.exp().sum(-1, keepdim=True)
