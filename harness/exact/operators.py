@@ -135,7 +135,7 @@ def _moved(operator: Operator, args: Any, kwargs: Mapping[str, Any]) -> list[Bal
     def placed(value: Any) -> Any:
         if isinstance(value, list | tuple):
             return [placed(inner) for inner in value]
-        if isinstance(value, float):  # what a padding or a scatter writes
+        if isinstance(value, float):  # the value of a padding or of a scatter
             pool.append(arb(value))
             return float(len(pool) - 1)
         if not isinstance(value, np.ndarray) or value.dtype != object:

@@ -198,7 +198,7 @@ def _of_sum(operation: str, a: Any, e: Array, v: Any, rounding: Rounding) -> Any
 
 
 def _of_one_more_term(one: Node, values: Mapping[Node, Any], rounding: Rounding) -> Any:
-    """Return the error of adding a term to a sum first instead of last: the sum may round away each of its own terms.
+    """Return the error of adding a term to a sum first instead of last: the sum may round away each other term.
 
     An example is ``log(1 + sum(exp(x)))`` as a ``logsumexp`` of the row with a zero.
     """

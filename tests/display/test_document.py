@@ -61,8 +61,7 @@ def test_junit_has_a_test_for_each_law_and_dtype(verdicts: Sequence[Verdict]) ->
     assert "0x1.62e43p+6" in (failure.text or "")
     results = {child.tag for one in tests.values() for child in one}
     assert results == {"failure", "error", "skipped"}
-    (suite,) = root.iter("testsuite")
-    assert suite.get("tests")
+    assert next(root.iter("testsuite")).get("tests")
 
 
 def test_markdown_shows_a_table_and_the_blocks(verdicts: Sequence[Verdict]) -> None:

@@ -149,7 +149,7 @@ def validated(
     log = json.loads(text)
     jsonschema.Draft4Validator(schema, format_checker=jsonschema.FormatChecker()).validate(log)
     (run,) = log["runs"]
-    return run  # type: ignore[no-any-return]
+    return run
 
 
 def test_the_schema_refuses_another_log(of_softmax: Sequence[Verdict]) -> None:

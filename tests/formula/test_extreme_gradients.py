@@ -1,5 +1,8 @@
 """The gradient of a formula is finite at the largest and smallest numbers, if it is an ordinary number there."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
@@ -38,7 +41,7 @@ def test_a_gradient_of_scaled_numbers_holds() -> None:
     assert verdict.status is Status.HOLDS, verdict
 
 
-FUNCTIONS = {
+FUNCTIONS: dict[str, Callable[..., Any]] = {
     "x / (1 + abs(x))": torch.nn.functional.softsign,
     "log(1 + exp(x))": torch.nn.functional.softplus,
     "x / y": torch.div,

@@ -63,6 +63,8 @@ def test_the_error_of_an_exponential_stays_within_its_bound(word: str, argument:
 def test_a_sum_that_cancels_completely_is_not_decided_by_its_float64_value() -> None:
     """The harmonic mean of numbers with opposite reciprocals has no value, in batches as in single rows."""
     of = Model(parsed(written("1 / mean(1 / x)"))).value
-    row = np.float32([-25.459292, -2.8288102, 14.14405, 8.48643, -14.14405, 19.80167, 2.8288102, -19.80167])
-    rows = np.repeat(np.concatenate([row, np.float32([25.459292, -8.48643])]).astype(np.float64)[None], 8, axis=0)
+    row = np.array([-25.459292, -2.8288102, 14.14405, 8.48643, -14.14405, 19.80167, 2.8288102, -19.80167], np.float32)
+    rows = np.repeat(
+        np.concatenate([row, np.array([25.459292, -8.48643], np.float32)]).astype(np.float64)[None], 8, axis=0
+    )
     assert np.isnan(of.oracle(torch.from_numpy(rows.astype(np.float32))).hi).all()

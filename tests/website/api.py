@@ -71,7 +71,7 @@ def constants(package: str) -> dict[str, str]:
         body = ast.parse(file.read_text(encoding="utf-8")).body
         for statement, after in pairwise(body):
             targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
-            is_text = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
-            if is_text and isinstance(targets[0], ast.Name):
-                found[targets[0].id] = inspect.cleandoc(str(after.value.value))
+            text = after.value if isinstance(after, ast.Expr) else None
+            if isinstance(text, ast.Constant) and isinstance(targets[0], ast.Name):
+                found[targets[0].id] = inspect.cleandoc(str(text.value))
     return found
