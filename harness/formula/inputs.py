@@ -207,8 +207,10 @@ def cotangent_axes(names: tuple[str, ...]) -> Axes:
 def _restoring(domain: Domain) -> Callable[[Tensor, Format], Tensor | None]:
     low, high = (domain.low, domain.high) if domain.kind == "range" else (0.0, 1.0)
 
-    def inside(x: Tensor, _: Format) -> Tensor | None:
-        return (x.floor() if domain.whole else x).clamp(low, high)
+    def inside(x: Tensor, format_: Format) -> Tensor | None:
+        # Torch refuses a limit beyond the range of the dtype.
+        limits = (min(max(end, -format_.max), format_.max) for end in (low, high))
+        return (x.floor() if domain.whole else x).clamp(*limits)
 
     def normalised(x: Tensor, _: Format) -> Tensor | None:
         total = x.double().clamp(min=0.0).sum(-1, keepdim=True)

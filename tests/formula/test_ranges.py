@@ -7,7 +7,8 @@ import torch
 import harness
 from harness.floats import FORMATS
 from harness.formula import inputs
-from harness.formula.spelling import domain
+from harness.formula.grammar import parsed
+from harness.formula.spelling import domain, written
 
 
 def test_cancellation_near_zero_is_found_in_a_wide_range() -> None:
@@ -43,3 +44,13 @@ def test_a_draw_stays_in_its_range_and_reaches_all_of_it(text: str) -> None:
     first = np.log10(ends[0] if facts.low * facts.high > 0.0 else min(least, ends[1]))
     decades = np.histogram(sizes, bins=8, range=(first, np.log10(ends[1])))[0]
     assert (decades > 0).all()
+
+
+def test_a_range_beyond_float16_is_restored_within_float16() -> None:
+    """A shrinking step clamps to the part of the range that the dtype has."""
+    formula = parsed(written("log(x)", inputs={"x": "1.5..1e9"}))
+    restore = inputs.axes_of(formula, "x", ("n",)).restore
+    assert restore is not None
+    restored = restore(torch.tensor([0.0, 3.0, 60000.0], dtype=torch.float16), FORMATS["float16"])
+    assert restored is not None
+    assert restored.tolist() == [1.5, 3.0, 60000.0]
