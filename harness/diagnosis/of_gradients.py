@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from harness.calling import bound
 from harness.diagnosis import marks
 from harness.diagnosis.operation import Choice, Operation, Setting
 from harness.diagnosis.ordinary import Example
@@ -116,7 +117,7 @@ def _of_value(operation: Operation, setting: Setting, example: Example) -> Tenso
         output = operation.value(setting, *arguments)
         if not output.requires_grad:
             return torch.zeros_like(leaf)
-        (found,) = torch.autograd.grad([output], [leaf], [weights(output)], allow_unused=True)
+        (found,) = bound.grad([output], [leaf], [weights(output)])
     return torch.zeros_like(leaf) if found is None else found
 
 

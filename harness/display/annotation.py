@@ -74,7 +74,7 @@ def concise(annotations: Sequence[Annotation]) -> list[str]:
 
 
 def _place(one: Annotation) -> str:
-    """Return file, line and column as far as they are known, else the name of the function."""
+    """Return file, line and column if known, otherwise the name of the function."""
     if one.location is None:
         return one.subject
     numbers = (one.location.line, one.location.column)

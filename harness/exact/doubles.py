@@ -63,7 +63,7 @@ def _softplus(_operator: Operator, args: Any, _kwargs: Any, _result: Any) -> Ten
 
 def _softmax(operator: Operator, args: Any, _kwargs: Any, _result: Any) -> Any:
     """Omit the conversion to float32 that only exists for half precision."""
-    return operator.overload(args[0], args[1], False)  # noqa: FBT003 - as torch has it
+    return operator.overload(args[0], args[1], False)  # noqa: FBT003 - torch's signature
 
 
 def _dropout(operator: Operator, args: Any, _kwargs: Any, result: Any) -> tuple[Tensor, Tensor]:

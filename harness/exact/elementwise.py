@@ -29,7 +29,7 @@ def array(values: Any) -> Balls:
 
 
 def strided(flat: Balls, size: Sequence[int], stride: Sequence[int], offset: int) -> Balls:
-    """Return a view of a row of balls, as torch has it of a storage."""
+    """Return a view of a row of balls, like torch's view of a storage."""
     return np.lib.stride_tricks.as_strided(flat[offset:], size, [step * flat.itemsize for step in stride])
 
 

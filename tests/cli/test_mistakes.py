@@ -229,7 +229,7 @@ def test_a_package_cases_that_declares_none(harness_command: Command, workplace:
     (workplace / "cases" / "__init__.py").touch()
     way_out = "name a function, as in `harness check homework.py:softmax`"
     reason = "the package `cases` in this folder declares no `CASES`"
-    assert answer(harness_command, "check") == f"nothing to check: {reason}; {way_out}"
+    assert answer(harness_command, "check", "cases") == f"nothing to check: {reason}; {way_out}"
 
 
 def test_a_function_of_another_signature(harness_command: Command, workplace: Path) -> None:

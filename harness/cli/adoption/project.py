@@ -1,4 +1,4 @@
-"""What a project contains: its layout, and its functions with known contracts. The code is read, never imported."""
+"""The layout of a project, and its functions with known contracts. The code is read, never imported."""
 
 import ast
 import inspect
@@ -23,7 +23,7 @@ _ARRAYS = ("tensor", "array", "float[", "num[", "real[", "shaped")
 
 
 class Layout(StrEnum):
-    """Where a project has its code."""
+    """The place of a project's code."""
 
     SRC = "src layout"
     FLAT = "flat layout"
@@ -189,7 +189,7 @@ def _claim(signature: inspect.Signature, node: Any, file: Path, target: str) -> 
 
 
 def _stand_in(signature: inspect.Signature) -> Callable[..., Any]:
-    """Return a function with a signature, which nobody calls."""
+    """Return a function with a signature. It is never called."""
 
     def stand_in() -> None: ...
 

@@ -22,7 +22,7 @@ class _Table(BaseModel):
 
 
 class Options(_Table):
-    """Options of a check; their names are those of the command line."""
+    """Options of a check, under the names that the command line uses."""
 
     dtypes: tuple[str, ...] = ()
     law: tuple[str, ...] = ()
@@ -68,7 +68,7 @@ class Settings(Options):
     """The whole table."""
 
     targets: tuple[str | TargetTable, ...] = ()
-    """What ``harness check`` checks if the command line names no target."""
+    """The targets of ``harness check`` if the command line names none."""
     pythonpath: tuple[str, ...] = ()
     """Folders from which the project's packages are imported, relative to the file."""
     gate: Mapping[str, Any] = Field(default_factory=dict)

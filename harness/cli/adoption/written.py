@@ -1,4 +1,4 @@
-"""The files that ``harness init`` writes: tests or cases, settings, and a workflow. Existing files stay as they are."""
+"""The files that ``harness init`` writes: tests or cases, settings, and a workflow. Existing files do not change."""
 
 import re
 import tomllib
@@ -118,7 +118,7 @@ def _settings(root: Path, layout: Layout, choice: Choice, target: str) -> Planne
 
 
 def _ignored(root: Path) -> Planned:
-    """Add the folder of generated files to those that git ignores."""
+    """Let git ignore the folder of generated files."""
     file = root / ".gitignore"
     before = file.read_text(encoding="utf-8") if file.is_file() else ""
     if GENERATED in before.splitlines():
