@@ -93,7 +93,7 @@ def test_only_the_publishing_job_may_write() -> None:
     assert ": write" not in first
     assert re.findall(r"^ +(\S+): write$", publish, re.M) == ["pages", "id-token"]
     assert "github.ref == 'refs/heads/main'" in publish
-    assert all(re.fullmatch(r"actions/[\w-]+@v\d+", name) for name in re.findall(r"uses: (\S+)", WORKFLOW))
+    assert all(re.fullmatch(r"actions/[\w-]+@[0-9a-f]{40}", name) for name in re.findall(r"uses: (\S+)", WORKFLOW))
 
 
 def test_the_workflow_publishes_the_folder_that_tox_builds() -> None:
