@@ -12,7 +12,7 @@ MODULES = {
     "harness.api": "Verdicts in tests",
     "harness.error": "Errors of the user",
     "harness.display.notebook": "Lists of verdicts",
-    "reports": "Work with the numbers of runs",
+    "harness.reports": "Work with the numbers of runs",
     "harness.laws": "Write contracts and laws",
     "harness.floats": "Formats, oracles and deviations",
     "harness.record": "Records of a run",
