@@ -14,7 +14,7 @@ from harness.diagnosis.of_gradients import detached, weights
 from harness.diagnosis.of_shapes import DROPPED
 from harness.diagnosis.operation import Operation, Setting
 from harness.diagnosis.ordinary import SQUARE, Example, examples
-from harness.diagnosis.search import LEAST, NARROW, TOLERANCES, Diagnosis, Seen, diagnose
+from harness.diagnosis.search import LEAST, NARROW, TOLERANCES, Diagnosis, Seen, diagnose, small
 from harness.diagnosis.table import operation_of
 from harness.floats import FORMATS, Format
 from harness.laws.case_error import CaseError
@@ -75,7 +75,8 @@ class _Examination:
 
     def _call(self, given: Sequence[Example]) -> Sequence[Tensor]:
         """Call the case on examples, each with its own copies."""
-        return self._subject.each([tuple(x.clone() if isinstance(x, Tensor) else x for x in one) for one in given])
+        copies = [tuple(x.clone() if isinstance(x, Tensor) else x for x in one) for one in given]
+        return small(self._subject.each(copies))
 
     def _of_square_batches(self) -> Diagnosis | None:
         """Return the missing `keepdim` of a case that raises unless a batch is square."""

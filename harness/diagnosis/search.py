@@ -34,6 +34,9 @@ STEPS = 80
 LEAST = 6
 """Fewest examples on which a variant must have a value."""
 
+MOST_ELEMENTS = 2**16
+"""Most elements of an answer; ordinary examples have some dozens."""
+
 Deviations = Sequence[tuple[str, Choice]]
 
 
@@ -138,6 +141,12 @@ def diagnose(
     capped = [one for one in operation.singles() if one[0][1].numbers and one[0][1].key != "factor"]
     found = _first(beyond, capped, deadline)
     return None if found is None else Diagnosis(found, is_far=True)
+
+
+def small(answers: Sequence[Tensor]) -> list[Tensor]:
+    """Replace answers with too many elements to look at, such as views that repeat one element, by NaN."""
+    nan = torch.tensor(math.nan, dtype=torch.float64)
+    return [answer if answer.numel() <= MOST_ELEMENTS else nan for answer in answers]
 
 
 def _usable(seen: Seen, least: int = LEAST) -> Seen | None:

@@ -13,6 +13,7 @@ import os
 import select
 import signal
 import socket
+import tempfile
 from typing import Any
 
 _IDLE_S = 300.0
@@ -116,9 +117,15 @@ def _begun(streams: list[int], line: list[int], *, in_pairs: bool) -> str:
     os.closerange(kept + 1, _MANY)
     os.chdir(message["folder"])
     os.environ.clear()
-    os.environ.update(message["environment"])
+    _set_environment(message["environment"])
     text: str = message["text"]
     return text.replace("SECOND", second)
+
+
+def _set_environment(variables: dict[str, str]) -> None:
+    os.environ.update(variables)
+    # An import of this process may have looked up the folder for temporary files, which Python remembers.
+    tempfile.tempdir = variables.get("TMPDIR")
 
 
 def _read(descriptor: int, count: int) -> bytes:
@@ -150,6 +157,6 @@ def _waiting(own: int) -> str:
     os.closerange(3, _MANY)
     os.setsid()
     os.chdir(message["folder"])
-    os.environ.update(message["environment"])
+    _set_environment(message["environment"])
     text: str = message["text"]
     return text
