@@ -157,7 +157,7 @@ def test_in_a_terminal_the_file_is_watched_until_it_passes(harness: Command, mon
 
 
 def test_completion_knows_the_exercises() -> None:
-    """Those that start with the typed text."""
+    """It offers the exercises whose names start with the typed text."""
     assert complete_exercise("log") == ["log_zero", "logsumexp"]
 
 

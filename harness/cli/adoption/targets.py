@@ -41,7 +41,7 @@ OF_ONE = ("watch", "example", "fix", "reference")
 def checks_the_project(command: Callable[..., None]) -> Callable[..., None]:
     """Let a command without a target check the targets of the project, one after the other.
 
-    An option on the command line replaces that of a target, and an option of a target that of the project.
+    The command line takes precedence over the options of a target, and those take precedence over the project's.
     """
     signature = inspect.signature(command)
     defaults = {name: one.default for name, one in signature.parameters.items()}

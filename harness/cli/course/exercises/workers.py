@@ -18,12 +18,7 @@ def _keeps_up(tuning: Mapping[str, Any]) -> tuple[bool, str]:
     return keeps_up, said if keeps_up else f"{said}; it should be at most {MOST_WAITING:.0%}"
 
 
-EXERCISE = Exercise(
-    number="1.1",
-    title="Read slightly faster than the training step",
-    question="Each item of this data set takes 4 ms to arrive, and a training step takes 90 ms. How many "
-    "workers must read at the same time, so that the training step does not wait?",
-    start='''\
+START = '''\
 import time
 
 import torch
@@ -50,35 +45,15 @@ def step(batch):
 
 
 dataset = Images()
-''',
-    solution='''\
-import time
+'''
 
-import torch
-from torch.utils.data import Dataset
-
-BATCH_SIZE = 32
-NUM_WORKERS = 2
-
-
-class Images(Dataset):
-    """A store of images; each read takes 4 ms."""
-
-    def __len__(self):
-        return 2000
-
-    def __getitem__(self, i):
-        time.sleep(0.004)
-        return torch.full((28, 28), float(i)), i % 10
-
-
-def step(batch):
-    """Stand for a training step on an accelerator: it takes 90 ms and needs no core."""
-    time.sleep(0.09)
-
-
-dataset = Images()
-''',
+EXERCISE = Exercise(
+    number="1.1",
+    title="Read slightly faster than the training step",
+    question="Each item of this data set takes 4 ms to arrive, and a training step takes 90 ms. How many "
+    "workers must read at the same time, so that the training step does not wait?",
+    start=START,
+    solution=START.replace("NUM_WORKERS = 0", "NUM_WORKERS = 2"),
     hints=(
         "One process needs at least 128 ms for a batch of 32 items. The step needs 90 ms.",
         "With n workers, a batch is ready every 128 / n ms. It should be a little less than the time of a step.",
