@@ -152,8 +152,8 @@ OutputFormatOption = Annotated[
     OutputFormat,
     typer.Option(
         "--output-format",
-        help="Format of the findings: full, concise (a line each), github (annotations), or sarif (2.1.0).",
-        metavar="FORMAT",
+        help="Format of the findings; concise has a line each, github annotations, sarif version 2.1.0.",
+        metavar="|".join(OutputFormat),
         rich_help_panel=OUTPUT,
     ),
 ]

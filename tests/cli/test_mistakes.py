@@ -232,6 +232,14 @@ def test_a_package_cases_that_declares_none(harness_command: Command, workplace:
     assert answer(harness_command, "check", "cases") == f"nothing to check: {reason}; {way_out}"
 
 
+def test_an_unknown_output_format(harness_command: Command, workplace: Path) -> None:
+    """The line lists the formats."""
+    (workplace / "homework.py").write_text("def softmax(x):\n    return x.softmax(-1)\n", encoding="utf-8")
+    assert answer(harness_command, "check", "homework.py:softmax", "--output-format", "srif") == (
+        "invalid value for `--output-format`: it must be one of `full`, `concise`, `github`, `sarif`, got `srif`"
+    )
+
+
 def test_a_function_of_another_signature(harness_command: Command, workplace: Path) -> None:
     """The line has the signature of the contract, the missing argument and the option to paste."""
     (workplace / "homework.py").write_text("def softmax(x, y, z):\n    return x + y + z\n", encoding="utf-8")
