@@ -299,7 +299,7 @@ _WORKER = "import gc; gc.disable(); from harness.execution.worker import main; m
 _MARGIN_S = 2.0
 """Additional seconds for a worker after the time limit of a piece, to report how a child process was lost."""
 
-_GRACE_S = 1.0
+_GRACE_S = 3.0
 """Seconds between the end of a process's output and the end of the process."""
 
 _END = 2**16

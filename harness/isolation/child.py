@@ -42,8 +42,11 @@ STRAYS = "leaves a process running (with `--no-isolate`, an implementation may k
 STOPS = "hangs: it stops its process, and a call did not return within {:g} s"
 """Message about a process that receives SIGSTOP."""
 
-_GRACE_S = 1.0
+_GRACE_S = 3.0
+"""Seconds between the end of a process's line and its exit code, on a machine with much other work."""
+
 _FORK_S = 30.0
+_KILL_S = 30.0
 _PR_SET_CHILD_SUBREAPER = 36
 _END = 2**16
 
@@ -215,16 +218,19 @@ class Child:
         allowed = self._allowed
         self._end_server()
         self._allowed = replace(allowed, first_call_s=self.limits.first_call_s)
-        if not self.about.get("forks"):
+        if not self.about.get("forks") or self._process.poll() is not None:
             self.close()
 
     def _end_server(self) -> None:
         if self._server is not None and self._process is not None and self._server != self._process.pid:
             _end_group(self._server)
-            # The exit code does not matter.
-            with contextlib.suppress(OSError, LostError, EOFError):
-                self._allowed = replace(self._allowed, until=time.monotonic() + _GRACE_S)
-                self._number()
+            try:
+                self._allowed = replace(self._allowed, until=time.monotonic() + _KILL_S)
+                self._number(_KILL_S)  # the exit code does not matter
+            except (OSError, LostError, EOFError):
+                # A late exit code would be taken for the number of the next fork.
+                _end_group(self._process.pid)
+                self._process.wait()
         if self._line is not None:
             self._line.close()
         self._server = self._line = None
@@ -243,16 +249,16 @@ class Child:
         self._server = self._process.pid
         if self.about.get("forks"):
             # A number from a sandbox may mean another process, so it is not used to end one.
-            server = self._number()
+            server = self._number(_FORK_S)
             is_ours = server in _children(self._process.pid)
             self._server, self.about["forks"] = (server, True) if is_ours else (self._server, False)
         self._heard = os.fstat(self._printed.fileno()).st_size
         return here
 
-    def _number(self) -> int:
+    def _number(self, within_s: float) -> int:
         """Read one number of the process: who is forked of it, or with what that ended."""
         buffer = bytearray(8)
-        read = self._read(self._control, within=_FORK_S)
+        read = self._read(self._control, within=within_s)
         read(memoryview(buffer))
         return int.from_bytes(buffer, "little", signed=True)
 

@@ -146,6 +146,19 @@ def test_a_new_process_starts_after_the_import_of_the_code(elsewhere: RemoteHost
     assert elsewhere.generation == before + 1
 
 
+def test_an_end_that_is_reported_late_changes_no_later_answer(
+    elsewhere: RemoteHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The exit code would be taken for the number of the next process."""
+    asked(elsewhere, "cubes", torch.ones(2))
+    with monkeypatch.context() as patch:
+        patch.setattr("harness.isolation.child._KILL_S", 0.0)
+        elsewhere.renew()
+    for _ in range(2):
+        assert torch.equal(asked(elsewhere, "cubes", torch.full((2,), 2.0)), torch.full((2,), 8.0))
+        elsewhere.renew()
+
+
 def test_there_is_nothing_to_check_only_where_that_can_be_so(elsewhere: RemoteHost) -> None:
     """The same message from an implementation is an ordinary exception otherwise."""
     narrow, plain = torch.ones(1, dtype=torch.bfloat16), torch.ones(1)
