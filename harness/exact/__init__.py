@@ -5,7 +5,7 @@
   ``elementwise`` and ``by_rows``.
 * ``tape`` records the ``step`` objects of a call, ``untrusted_tape`` reads them from another process, and ``replay``
   replays them in the arithmetic of ``wide``.
-* ``loss`` and ``first_nonfinite`` find the faulty operation of a tape, and ``naming`` describes it as an event.
+* ``loss`` finds the faulty operation of a tape, and describes it as an event.
 
 The audit of a training step uses the same operations, on copies that it keeps next to the step.
 """

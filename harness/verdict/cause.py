@@ -16,8 +16,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
 
 from harness.calling.device import CPU
-from harness.exact.hidden_branch import hidden_branch
-from harness.exact.loss import first_loss
+from harness.exact.loss import first_loss, hidden_branch
 from harness.exact.replay import Replay
 from harness.exact.step import View, is_floating
 from harness.exact.tape import Tape

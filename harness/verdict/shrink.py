@@ -19,8 +19,7 @@ from harness.floats.memory import content_of
 from harness.laws.contract import Axes
 from harness.laws.law import Example
 from harness.verdict.bisection import Interval
-from harness.verdict.member import Members, is_same
-from harness.verdict.rows import length, row_of_each, stacked, take
+from harness.verdict.rows import Members, is_same, length, row_of_each, stacked, take
 
 _PLACES = 32
 """Places along an axis at which a run is tried to be dropped."""

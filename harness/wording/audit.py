@@ -6,8 +6,7 @@ from html import escape
 from pathlib import Path
 
 from harness.findings.headroom_trend import Trend
-from harness.record.audit import Audit, AuditFinding, Headroom, in_format
-from harness.record.audit_run import AuditRun
+from harness.record.audit import Audit, AuditFinding, AuditRun, Headroom, in_format
 from harness.wording.card import PRE, card
 from harness.wording.number import SECONDS, count, scaled
 
