@@ -1,12 +1,17 @@
-"""Stores each result: its size, whether it is finite, and its distance from the shadow."""
+"""Stores each result: its size, whether it is finite, and its distance from the shadow.
+
+Complex tensors have no shadow; only their writers and whether they are finite are stored.
+"""
 
 import math
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.multiprocessing.reductions import StorageWeakRef
 
 from harness.auditor.balls import Exact
 from harness.auditor.call import Call
@@ -14,9 +19,9 @@ from harness.auditor.fair import is_fair
 from harness.auditor.measure import Distance, distance, distance_where_finite, extent, has_emptied, vanished
 from harness.auditor.narrowing import Narrowing
 from harness.auditor.operation import FirstNonfinite, Operation, Source
-from harness.auditor.shadow import Cell
+from harness.auditor.shadow import Cell, Shadows
 from harness.exact.doubles import replay
-from harness.exact.operator import FAILURES, FLOATING, NARROW, SMALLEST, UNIT, Operator, is_followed, tensors
+from harness.exact.operator import FAILURES, FLOATING, NARROW, SMALLEST, UNIT, Operator, is_followed, key_of, tensors
 
 SUMS = {"sum", "mm", "bmm", "addmm", "mean"}
 _STEEP = 100.0
@@ -229,3 +234,41 @@ def _again(operator: Operator, args: Any, kwargs: Any, actual: Tensor, index: tu
     if not results or results[0].shape != actual.shape:
         return None
     return float(results[0][index])
+
+
+_REAL = {torch.complex32: torch.float16, torch.complex64: torch.float32, torch.complex128: torch.float64}
+
+
+def complex_tensors(value: Any) -> list[Tensor]:
+    """Return the complex tensors in a value."""
+    return [tensor for tensor in tensors(value) if tensor.is_complex() and tensor.layout is torch.strided]
+
+
+def states_of(read: Sequence[Tensor], shadows: Shadows) -> Iterator[Source]:
+    """Yield the states of complex tensors; an unknown tensor belongs to the start of the step."""
+    for tensor in read:
+        cell = shadows.cells.get(key_of(tensor))
+        if cell is None:
+            yield Source(None, nan=bool(tensor.isnan().any()), inf=bool(tensor.isinf().any()))
+        else:
+            yield cell.state
+
+
+def write(call: Call, tensor: Tensor, shadows: Shadows, operations: list[Operation]) -> None:
+    """Store a complex result with its sources."""
+    dtype = _REAL[tensor.dtype]
+    number, unit = len(operations), max(UNIT[dtype], call.unit)
+    nan, inf = bool(tensor.isnan().any()), bool(tensor.isinf().any())
+    at = (number, call.line, call.operator.name, call.backward, dtype, tensor.shape)
+    operation = Operation(*at, call.sources, unit, nan=nan, inf=inf)
+    if (nan and not call.nan) or (inf and not call.inf and not call.nan):
+        operation.first_nonfinite = _first_nonfinite(tensor, nan=nan)
+    operations.append(operation)
+    state = Source(operation, nan=nan, inf=inf)
+    shadows.cells[key_of(tensor)] = Cell(StorageWeakRef(tensor.untyped_storage()), tensor.dtype, state, unit)
+
+
+def _first_nonfinite(tensor: Tensor, *, nan: bool) -> FirstNonfinite:
+    bad = tensor.isnan() if nan else tensor.isinf()
+    rows = bad.flatten(0, -2).any(-1) if tensor.dim() > 1 else bad
+    return FirstNonfinite(int(bad.sum()), tensor.numel(), int(rows.sum()), rows.numel(), (), exact=None, again=nan)

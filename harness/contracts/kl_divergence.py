@@ -38,20 +38,7 @@ from harness.contracts.building_blocks.usual_laws import Exact, within
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare_absolute, portable, to_array
 from harness.floats import double_double as dd
 from harness.floats.oracle import exp, log
-from harness.laws import (
-    Axes,
-    Contract,
-    Example,
-    Inputs,
-    Ray,
-    Subject,
-    derivative_laws,
-    implementation_laws,
-    law,
-    many_rows,
-    no_drift,
-    on_long_rows,
-)
+from harness.laws import Axes, Contract, Example, Inputs, Ray, Subject, law, many_rows
 from harness.laws.strategies import FEW_COLUMNS, SEEDS, companions, lengths, long_rows, masked
 
 SOURCE = "definition; the module documentation derives the bound"
@@ -360,10 +347,9 @@ KL_DIVERGENCE = Contract(
             _extremes,
             "The value is also right for subnormal probabilities and for logarithms up to half of the largest number.",
         ),
-        on_long_rows(value, _long_distributions, cause=LONG_ROWS),
-        no_drift(value, _many_distributions),
-        *derivative_laws(gradient, second=False),
-        *implementation_laws(value),
+        *usual_laws.of_every_operation(
+            value, gradient, long=_long_distributions, cause=LONG_ROWS, many=_many_distributions, second=False
+        ),
     ),
     axes={
         "log_q": Axes(("n", "k"), restore=with_logarithms),
