@@ -26,8 +26,7 @@ from harness.calling.modes import Observation, heard_in, overwrite_freed, settin
 from harness.calling.sequence import SEQUENCES
 from harness.calling.watch import Watch
 from harness.case import Case
-from harness.exact.step import View
-from harness.exact.tape import Recorder, Tape
+from harness.exact.tape import Recorder, Tape, View
 
 
 class Recording(Protocol):

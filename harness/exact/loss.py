@@ -16,10 +16,8 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
-from harness.exact.replay import Replay
-from harness.exact.step import Step, View
-from harness.exact.tape import Tape
-from harness.exact.wide import Arithmetic, Wide
+from harness.exact.replay import Arithmetic, Replay, Wide
+from harness.exact.tape import Step, Tape, View
 from harness.record import Event, EventKind
 
 ORDINARY = 4.0

@@ -33,7 +33,6 @@ MODULES = (
     "calling.watch",
     "exact.location",
     "exact.operator",
-    "exact.step",
     "exact.tape",
     "isolation.encoding",
     "isolation.wire",

@@ -30,8 +30,7 @@ from harness.calling.state import RESTORED
 from harness.calling.watch import Watch
 from harness.case import Case
 from harness.error import UsageError
-from harness.exact.step import View
-from harness.exact.tape import Tape
+from harness.exact.tape import Tape, View
 from harness.exact.untrusted_tape import read_special, read_tape
 from harness.isolation.child import Child
 from harness.isolation.proxy import Proxy, declared

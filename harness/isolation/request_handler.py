@@ -24,8 +24,7 @@ from ..calling.model import AsStep
 from ..calling.modes import Observation, entered, heard_in, overwrite_freed
 from ..calling.sequence import SEQUENCES, MisfitError
 from ..exact.location import place
-from ..exact.step import View, is_floating
-from ..exact.tape import Recorder, Tape
+from ..exact.tape import Recorder, Tape, View, is_floating
 from .encoding import checksums
 from .wire import filled, receive, send
 

@@ -6,7 +6,14 @@ from typing import Any, Self, TypeVar
 
 from harness.error import UsageError
 from harness.record.audit import Audit
-from harness.record.chain import (
+from harness.record.gate import Comparison, GateFinding, Slices
+from harness.record.head import Run
+from harness.record.learned import ClassWeights, Confusion, FitData
+from harness.record.passage import Passage
+from harness.record.proof import Proof
+from harness.record.property import Property
+from harness.record.schema import SCHEMA, Epoch, FileState, Image, LearnedParameter, Verdict
+from harness.record.storage import (
     ALTERED,
     Chain,
     beginning,
@@ -15,15 +22,9 @@ from harness.record.chain import (
     sealed_document,
     unsealed,
     unsealed_document,
+    write_atomically,
+    written,
 )
-from harness.record.gate import Comparison, GateFinding, Slices
-from harness.record.head import Run
-from harness.record.learned import ClassWeights, Confusion, FitData
-from harness.record.passage import Passage
-from harness.record.proof import Proof
-from harness.record.property import Property
-from harness.record.schema import SCHEMA, Epoch, FileState, Image, LearnedParameter, Verdict
-from harness.record.storage import write_atomically, written
 from harness.record.survey import Accumulator, Breaking, Profile, Worst
 from harness.record.untrusted_file import decoded, document, is_there, parsed, read_bytes, shown
 

@@ -12,8 +12,7 @@ from pydantic_core import PydanticSerializationError
 from harness.cli.session import Session
 from harness.error import UsageError
 from harness.record import Epoch, Record, Run, RunFolder, Status, TensorText, Verdict
-from harness.record.chain import sealed
-from harness.record.storage import write_atomically
+from harness.record.storage import sealed, write_atomically
 from harness.wording import verdict_line
 
 
