@@ -154,7 +154,7 @@ class Session:
     def discard(self, *kinds: type[Row]) -> None:
         """Discard the records of some kinds, which are about to be replaced."""
         for kind in kinds:
-            self.folder.write(kind, [])  # type: ignore[type-var]  # no record of any kind
+            self.folder.write(kind, [])
 
     def _named(self, case: str) -> str:
         """Return the name of a case in this run, qualified if it is already in use for another subject."""

@@ -48,28 +48,7 @@ Row = (
     | Comparison
     | Slices
 )
-RowT = TypeVar(
-    "RowT",
-    Verdict,
-    Property,
-    Proof,
-    Breaking,
-    Worst,
-    Profile,
-    Passage,
-    Accumulator,
-    Epoch,
-    LearnedParameter,
-    FitData,
-    ClassWeights,
-    Confusion,
-    Image,
-    Audit,
-    GateFinding,
-    Comparison,
-    Slices,
-)
-KeyedT = TypeVar("KeyedT", Verdict, Property, Proof, Breaking, Worst, Profile, Passage, Accumulator, Audit)
+RowT = TypeVar("RowT", bound=Row)
 
 HEAD = "run.json"
 """The file of the head within a run."""
@@ -249,16 +228,6 @@ class RunFolder:
             row = parsed(kind, line, place=f"{file}:{number}", what=what)
             rows[getattr(row, "key", number)] = (number, row)
         return list(rows.values())
-
-    def merge_verdicts(self, fresh: Iterable[Verdict]) -> None:
-        """Add verdicts, replacing those with the same case, law, dtype and device."""
-        self.merge(Verdict, fresh)
-
-    def merge(self, kind: type[KeyedT], fresh: Iterable[KeyedT]) -> None:
-        """Add records of a kind, and replace records with the same key."""
-        merged = {row.key: row for row in self.read(kind)}
-        merged.update({row.key: row for row in fresh})
-        self.write(kind, merged.values())
 
     def compact(self, kind: Any) -> None:
         """Leave the records that count, where there are others."""
