@@ -29,6 +29,7 @@ from torch import Tensor
 from harness.contracts.building_blocks import usual_laws
 from harness.contracts.building_blocks.distributions import (
     distributions,
+    of_impossible_classes,
     rounded_softmax,
     with_logarithms,
     with_sum_one,
@@ -314,27 +315,7 @@ KL_DIVERGENCE = Contract(
         class_order_invariant,
         gradient,
         gradient_in_p,
-        value.on(
-            _without(of_p=True, of_q=False),
-            "zero_probability_adds_nothing",
-            "A class with p = 0 adds nothing: 0 ln 0 = 0.",
-            group="special",
-            non_finite=IMPOSSIBLE,
-        ),
-        value.on(
-            _without(of_p=True, of_q=True),
-            "impossible_for_both_adds_nothing",
-            "A class with p = 0 and log_q = -inf adds nothing.",
-            group="special",
-            non_finite=IMPOSSIBLE,
-        ),
-        value.on(
-            _without(of_p=False, of_q=True),
-            "infinite_where_only_q_is_zero",
-            "A class with p > 0 and log_q = -inf makes the divergence +inf.",
-            group="special",
-            cause="q is clamped or gets an epsilon, or the class is omitted because q is zero: use q unchanged",
-        ),
+        *of_impossible_classes(value, _without, zero="log_q = -inf", non_finite=IMPOSSIBLE),
         gradient.on(
             _without(of_p=True, of_q=True),
             "gradient_of_impossible_classes",

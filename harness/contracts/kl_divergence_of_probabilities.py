@@ -25,7 +25,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from harness.contracts.building_blocks import usual_laws
-from harness.contracts.building_blocks.distributions import distributions, rounded_softmax, with_sum_one
+from harness.contracts.building_blocks.distributions import (
+    distributions,
+    of_impossible_classes,
+    rounded_softmax,
+    with_sum_one,
+)
 from harness.contracts.building_blocks.logit_rows import LONG_ROWS
 from harness.contracts.building_blocks.moments import compare_within
 from harness.contracts.building_blocks.usual_laws import Exact, within
@@ -367,27 +372,7 @@ KL_DIVERGENCE_OF_PROBABILITIES = Contract(
         class_order_invariant,
         gradient,
         gradient_in_q,
-        value.on(
-            _without(of_p=True, of_q=False),
-            "zero_probability_adds_nothing",
-            "A class with p = 0 adds nothing: 0 ln 0 = 0.",
-            group="special",
-            non_finite=IMPOSSIBLE,
-        ),
-        value.on(
-            _without(of_p=True, of_q=True),
-            "impossible_for_both_adds_nothing",
-            "A class with p = 0 and q = 0 adds nothing.",
-            group="special",
-            non_finite=IMPOSSIBLE,
-        ),
-        value.on(
-            _without(of_p=False, of_q=True),
-            "infinite_where_only_q_is_zero",
-            "A class with p > 0 and q = 0 makes the divergence +inf.",
-            group="special",
-            cause="q is clamped or gets an epsilon, or the class is omitted because q is zero: use q unchanged",
-        ),
+        *of_impossible_classes(value, _without, zero="q = 0", non_finite=IMPOSSIBLE),
         usual_laws.on_extreme_numbers(
             value, _extremes, "The value is also right for probabilities from the smallest number to one."
         ),
