@@ -37,19 +37,7 @@ from harness.contracts.building_blocks.usual_laws import Exact, within
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare_absolute, portable, to_array
 from harness.floats import double_double as dd
 from harness.floats.oracle import log
-from harness.laws import (
-    Axes,
-    Contract,
-    Example,
-    Inputs,
-    Ray,
-    Subject,
-    implementation_laws,
-    law,
-    many_rows,
-    no_drift,
-    on_long_rows,
-)
+from harness.laws import Axes, Contract, Example, Inputs, Ray, Subject, law, many_rows
 from harness.laws.strategies import FEW_COLUMNS, SEEDS, companions, lengths, long_rows
 
 SOURCE = "definition; the module documentation derives the bound"
@@ -376,9 +364,9 @@ KL_DIVERGENCE_OF_PROBABILITIES = Contract(
         usual_laws.on_extreme_numbers(
             value, _extremes, "The value is also right for probabilities from the smallest number to one."
         ),
-        on_long_rows(value, _long_distributions, cause=LONG_ROWS),
-        no_drift(value, _many_distributions),
-        *implementation_laws(value),
+        *usual_laws.of_every_operation(
+            value, None, long=_long_distributions, cause=LONG_ROWS, many=_many_distributions
+        ),
     ),
     axes={
         "p": Axes(("n", "k"), positive=True, restore=with_sum_one),

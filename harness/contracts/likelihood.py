@@ -37,18 +37,7 @@ from harness.floats import (
 )
 from harness.floats import double_double as dd
 from harness.floats.oracle import log
-from harness.laws import (
-    AnyNumber,
-    Axes,
-    Contract,
-    Example,
-    Ray,
-    Subject,
-    derivative_laws,
-    implementation_laws,
-    law,
-    on_long_rows,
-)
+from harness.laws import AnyNumber, Axes, Contract, Example, Ray, Subject, law
 from harness.laws.strategies import SEEDS, long_rows
 
 SOURCE = "Dive into Deep Learning (2023), section 3.1.3"
@@ -379,9 +368,7 @@ GAUSSIAN_NLL = Contract(
             cause="equal values are assumed to have error zero, or non-finite values are replaced: let IEEE "
             "arithmetic decide",
         ),
-        on_long_rows(value, _long, cause=LONG),
-        *derivative_laws(gradient),
-        *implementation_laws(value, rows=False),
+        *usual_laws.of_every_operation(value, gradient, long=_long, cause=LONG, rows=False),
     ),
     axes={
         "mean": Axes(("g", "n")),

@@ -12,7 +12,7 @@ from harness.record.learned import ClassWeights, Confusion, FitData
 from harness.record.passage import Passage
 from harness.record.proof import Proof
 from harness.record.property import Property
-from harness.record.schema import SCHEMA, Epoch, FileState, Image, LearnedParameter, Verdict
+from harness.record.schema import SCHEMA, Epoch, FileState, Image, LearnedParameter, Record, Verdict
 from harness.record.storage import (
     ALTERED,
     Chain,
@@ -56,7 +56,7 @@ HEAD = "run.json"
 RUNS = Path(".harness", "runs")
 """Default folder for runs."""
 
-FILES: Mapping[type[Row], str] = {
+FILES: Mapping[type[Record], str] = {
     Verdict: "verdicts.jsonl",
     Property: "properties.jsonl",
     Proof: "proofs.jsonl",
@@ -163,7 +163,7 @@ class RunFolder:
 
     # Records
 
-    def chain(self, kind: type[Row]) -> Chain:
+    def chain(self, kind: type[Record]) -> Chain:
         """Read the lines of a kind of record, after checking that none was altered, lost or added.
 
         Raises

@@ -218,16 +218,23 @@ def on_extreme_numbers(value: Law, inputs: Inputs, statement: str = EXTREME_NUMB
 
 
 def of_every_operation(
-    value: Law, gradient: Law, *also: Inputs, long: Inputs, cause: str, many: Inputs, second: bool = True, **which: bool
+    value: Law,
+    gradient: Law | None,
+    *also: Inputs,
+    long: Inputs,
+    cause: str,
+    many: Inputs | None = None,
+    second: bool = True,
+    **which: bool,
 ) -> tuple[Law, ...]:
-    """Derive the laws that every operation with independent rows has: long rows, drift, derivatives, implementation.
+    """Derive the laws that every operation has: long rows, drift of ``many`` rows, derivatives, implementation.
 
     ``cause`` explains a failure on ``long`` rows, and the gradient is checked on the rows ``also``, too. ``second`` is
     passed to :func:`~harness.laws.derivative_laws`, and ``which`` to :func:`~harness.laws.implementation_laws`.
     """
     return (
         on_long_rows(value, long, cause=cause),
-        no_drift(value, many),
-        *derivative_laws(gradient, *also, second=second),
+        *(() if many is None else (no_drift(value, many),)),
+        *(() if gradient is None else derivative_laws(gradient, *also, second=second)),
         *implementation_laws(value, **which),
     )
