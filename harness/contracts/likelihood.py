@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from harness.contracts.building_blocks import usual_laws
-from harness.contracts.building_blocks.predictions import LONG, alternating, infinite_pairs, pairs
+from harness.contracts.building_blocks.predictions import LONG, alternating, infinite_errors, infinite_pairs, pairs
 from harness.contracts.building_blocks.reduction import REDUCTIONS, reduced
 from harness.contracts.building_blocks.usual_laws import Exact
 from harness.floats import (
@@ -360,14 +360,7 @@ GAUSSIAN_NLL = Contract(
         gradients_agree_exactly,
         least_squares_minimises,
         *_AT_EXTREME_VARIANCES,
-        value.on(
-            _infinite,
-            "infinite_errors",
-            "An infinite error makes the loss infinite; two equal infinities have no difference and make it NaN.",
-            group="special",
-            cause="equal values are assumed to have error zero, or non-finite values are replaced: let IEEE "
-            "arithmetic decide",
-        ),
+        infinite_errors(value, _infinite),
         *usual_laws.of_every_operation(value, gradient, long=_long, cause=LONG, rows=False),
     ),
     axes={
