@@ -1,4 +1,4 @@
-"""Modes in which an implementation is called, and what is observed on the way.
+"""Modes in which an implementation is called, and the observation of a call.
 
 Modes must not change the results. In one of them, freed memory is filled with other values, so that code that reads
 unset memory cannot be right by chance.

@@ -4,8 +4,8 @@ A property is not a law. It describes the platform in one sentence, and explains
 in many laws. It is accepted only if it explains every digit: results that are float32 numbers, or zeros for all
 subnormal numbers and for hardly any others.
 
-Refusals are looked for only after an exception in a law: the implementation raises for NaN or infinity, and returns a
-result otherwise. A call on NaN may hang instead, and this must be a verdict of the law.
+The probe searches for refusals only after an exception in a law: the implementation raises for NaN or infinity, and
+returns a result otherwise. A call on NaN may hang instead, and this must be a verdict of the law.
 """
 
 import contextlib

@@ -26,7 +26,7 @@ _LEVELS = 6
 
 @dataclass(frozen=True)
 class Interval:
-    """Ordinals between a number that passes and one that fails."""
+    """Ordinals between a passing number and a failing number."""
 
     passing: int
     failing: int

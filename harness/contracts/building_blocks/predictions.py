@@ -67,7 +67,7 @@ LONG = (
 
 
 def infinite_errors(value: Law, inputs: Inputs) -> Law:
-    """Derive the law about pairs of which one or both are infinite."""
+    """Derive the law about pairs with an infinite number, or with two."""
     return value.on(
         inputs,
         "infinite_errors",
