@@ -7,6 +7,7 @@ Modules, in the order in which a step passes through them:
 * ``balls`` repeats operations in ball arithmetic, within a budget.
 * ``measure`` compares results, ``result`` stores an ``operation`` for each, and ``rules`` need no comparison.
 * ``end`` collects losses, gradients, updates, buffers and outputs. ``blame`` traces a wrong one back to a line.
-* ``wording`` and ``remedy`` describe the cause, and ``headroom`` reports lines that are close to breaking.
-* ``audit`` is the context manager, and ``plan`` runs an audit in another process.
+* ``finding`` names lines that go wrong; ``wording`` and ``remedy`` describe the cause.
+* ``audit`` is the context manager, which also reports lines that are close to breaking, and ``plan`` runs an audit in
+  another process.
 """

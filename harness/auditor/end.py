@@ -1,6 +1,7 @@
 """Results that a step leaves: losses, gradients, updates, buffers and outputs.
 
-An error that reaches none of these is not reported.
+An error that reaches none of these is not reported. Under ``torch.amp.GradScaler``, gradients count after unscaling,
+and a skipped step is a note.
 """
 
 import math
@@ -15,11 +16,14 @@ from torch import Tensor, nn
 from torch.nn.modules import module as all_modules
 from torch.utils._python_dispatch import _disable_current_modes
 
+from harness.auditor.blame import blame_not_finite
+from harness.auditor.call import Call
 from harness.auditor.line import Lines
 from harness.auditor.measure import Distance, distance, distance_where_finite
+from harness.auditor.naming import bare
 from harness.auditor.operation import Source
 from harness.auditor.shadow import Cell, Shadows
-from harness.exact.operator import is_followed, is_wrapped, key_of, tensors
+from harness.exact.operator import LARGEST, is_followed, is_wrapped, key_of, tensors
 
 ENGINE = "_engine_run_backward"
 """Function that ``backward`` and ``grad`` call with every root."""
@@ -287,3 +291,55 @@ class Ends:
         off = float(torch.linalg.vector_norm(moved - meant)) / size
         state = Source(cell.state.writer, math.inf if off != off else off, leaf=leaf)
         self.found.append(End(Kind.UPDATE, self.name(leaf), state, max(cell.unit, self._shadows.unit(tensor))))
+
+
+UNSCALE = "_amp_foreach_non_finite_check_and_unscale_"
+
+
+class Scaling:
+    """Removes results that are only infinite because of the loss scale.
+
+    The scaler skips such a step and lowers the scale, as intended. A NaN of the forward pass, a pole, and a gradient
+    that overflows without the scale remain.
+    """
+
+    def __init__(self, ends: list[End]) -> None:
+        self.notes: list[str] = []
+        self._ends = ends
+        self.scale = 0.0
+        """Largest scale so far; 0 without a scaler."""
+        self._seen = 0
+        """Number of results of earlier backward passes."""
+
+    def unscaled(self, call: Call) -> None:
+        """Judge the gradients of a backward pass after the scaler has divided them by its scale."""
+        found, inverse = float(call.args[1]), float(call.args[2])
+        scale = 1.0 / inverse if inverse > 0.0 else math.inf
+        self.scale = max(self.scale, scale)
+        kept = self._ends[: self._seen]
+        for end in self._ends[self._seen :]:
+            is_scaled = found and end.kind in (Kind.GRADIENT, Kind.LOSS) and _is_spoiled(end)
+            if not (is_scaled and self._is_of_scale(end, scale)):
+                kept.append(end)
+        if len(kept) < len(self._ends):
+            self.notes.append(
+                f"GradScaler skips a step, since gradients overflow at its scale of {scale:g}: as intended"
+            )
+        self._ends[:] = kept
+        self._seen = len(kept)
+
+    def _is_of_scale(self, end: End, scale: float) -> bool:
+        written = end.state.writer
+        assert written is not None
+        cause = blame_not_finite(written)
+        operation = cause.operation
+        first_nonfinite = operation.first_nonfinite
+        if cause.is_data or first_nonfinite is None or first_nonfinite.again or first_nonfinite.wide is None:
+            return False
+        is_scaling = end.kind is Kind.LOSS and operation is written and bare(operation.name) == "mul"
+        is_behind = operation.backward or is_scaling
+        return is_behind and abs(first_nonfinite.wide) / scale <= LARGEST[operation.dtype]
+
+
+def _is_spoiled(end: End) -> bool:
+    return end.state.writer is not None and (end.state.nan or end.state.inf or math.isinf(end.state.error))

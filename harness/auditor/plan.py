@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from harness.calling.discovery import is_shipped, named
 from harness.error import UsageError
 from harness.execution.plan import Document
-from harness.record.audit import Audit, Mode, WhatIf
-from harness.record.audit_run import AuditRun
+from harness.record.audit import Audit, AuditRun, Mode, WhatIf
 
 if TYPE_CHECKING:
     from collections.abc import Callable

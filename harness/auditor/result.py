@@ -1,21 +1,27 @@
-"""Stores each result: its size, whether it is finite, and its distance from the shadow."""
+"""Stores each result: its size, whether it is finite, and its distance from the shadow.
+
+Complex tensors have no shadow; only their writers and whether they are finite are stored.
+"""
 
 import math
 from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
+from torch.multiprocessing.reductions import StorageWeakRef
 
 from harness.auditor.balls import Exact
 from harness.auditor.call import Call
 from harness.auditor.fair import is_fair
-from harness.auditor.first_nonfinite import find_first_nonfinite
 from harness.auditor.measure import Distance, distance, distance_where_finite, extent, has_emptied, vanished
 from harness.auditor.narrowing import Narrowing
-from harness.auditor.operation import Operation, Source
-from harness.auditor.shadow import Cell
+from harness.auditor.operation import FirstNonfinite, Operation, Source
+from harness.auditor.shadow import Cell, Shadows
 from harness.exact.doubles import replay
-from harness.exact.operator import FAILURES, NARROW, SMALLEST, UNIT
+from harness.exact.operator import FAILURES, FLOATING, NARROW, SMALLEST, UNIT, Operator, is_followed, key_of, tensors
 
 SUMS = {"sum", "mm", "bmm", "addmm", "mean"}
 _STEEP = 100.0
@@ -178,3 +184,91 @@ def _added(call: Call, total: Tensor) -> tuple[float, float] | None:
 def is_whole(tensor: Tensor) -> bool:
     """Whether a tensor covers its whole storage."""
     return tensor.numel() * tensor.element_size() == tensor.untyped_storage().nbytes()
+
+
+def find_first_nonfinite(
+    operator: Operator, args: Any, kwargs: Any, actual: Tensor, shadow: Tensor | None, *, nan: bool
+) -> FirstNonfinite:
+    """Describe the first NaN (``nan``) or infinity of a result."""
+    bad = actual.isnan() if nan else actual.isinf()
+    first = int(bad.flatten().to(torch.uint8).argmax())
+    index = tuple(int(at) for at in np.unravel_index(first, actual.shape))
+    rows = int(bad.flatten(0, -2).any(-1).sum()) if actual.dim() > 1 else int(bad.sum())
+    all_rows = actual.numel() // max(1, actual.shape[-1]) if actual.dim() > 1 else actual.numel()
+    wide = _again(operator, args, kwargs, actual, index)
+    return FirstNonfinite(
+        count=int(bad.sum()),
+        size=actual.numel(),
+        rows=rows,
+        all_rows=all_rows,
+        operands=tuple(_at(argument, actual, index) for argument in args[:3]),
+        exact=None if shadow is None else float(shadow[index]),
+        again=wide is None or not math.isfinite(wide),
+        wide=wide,
+    )
+
+
+def _at(argument: Any, result: Tensor, index: tuple[int, ...]) -> float | None:
+    """Return the input of an element of the result; ``None`` if it is not a single number."""
+    if isinstance(argument, bool) or not isinstance(argument, Tensor | int | float):
+        return None
+    if not isinstance(argument, Tensor):
+        return float(argument)
+    if argument is result or argument.dtype not in FLOATING:
+        return None
+    try:
+        return float(argument.detach().expand(result.shape)[index])
+    except (RuntimeError, IndexError):
+        return None
+
+
+def _again(operator: Operator, args: Any, kwargs: Any, actual: Tensor, index: tuple[int, ...]) -> float | None:
+    """Return the result in float64 for the same operands; ``None`` if they are overwritten."""
+    if operator.writes:
+        return None
+    wide = {id(tensor): tensor.detach().to(torch.float64) for tensor in tensors(args) if is_followed(tensor)}
+    try:
+        results = tensors(replay(operator, args, kwargs, wide, actual))
+    except FAILURES:
+        return None
+    if not results or results[0].shape != actual.shape:
+        return None
+    return float(results[0][index])
+
+
+_REAL = {torch.complex32: torch.float16, torch.complex64: torch.float32, torch.complex128: torch.float64}
+
+
+def complex_tensors(value: Any) -> list[Tensor]:
+    """Return the complex tensors in a value."""
+    return [tensor for tensor in tensors(value) if tensor.is_complex() and tensor.layout is torch.strided]
+
+
+def states_of(read: Sequence[Tensor], shadows: Shadows) -> Iterator[Source]:
+    """Yield the states of complex tensors; an unknown tensor belongs to the start of the step."""
+    for tensor in read:
+        cell = shadows.cells.get(key_of(tensor))
+        if cell is None:
+            yield Source(None, nan=bool(tensor.isnan().any()), inf=bool(tensor.isinf().any()))
+        else:
+            yield cell.state
+
+
+def write(call: Call, tensor: Tensor, shadows: Shadows, operations: list[Operation]) -> None:
+    """Store a complex result with its sources."""
+    dtype = _REAL[tensor.dtype]
+    number, unit = len(operations), max(UNIT[dtype], call.unit)
+    nan, inf = bool(tensor.isnan().any()), bool(tensor.isinf().any())
+    at = (number, call.line, call.operator.name, call.backward, dtype, tensor.shape)
+    operation = Operation(*at, call.sources, unit, nan=nan, inf=inf)
+    if (nan and not call.nan) or (inf and not call.inf and not call.nan):
+        operation.first_nonfinite = _first_nonfinite(tensor, nan=nan)
+    operations.append(operation)
+    state = Source(operation, nan=nan, inf=inf)
+    shadows.cells[key_of(tensor)] = Cell(StorageWeakRef(tensor.untyped_storage()), tensor.dtype, state, unit)
+
+
+def _first_nonfinite(tensor: Tensor, *, nan: bool) -> FirstNonfinite:
+    bad = tensor.isnan() if nan else tensor.isinf()
+    rows = bad.flatten(0, -2).any(-1) if tensor.dim() > 1 else bad
+    return FirstNonfinite(int(bad.sum()), tensor.numel(), int(rows.sum()), rows.numel(), (), exact=None, again=nan)

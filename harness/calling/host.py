@@ -21,15 +21,46 @@ from torch.utils._pytree import tree_leaves
 from harness.calling.adapter import as_tensors, called, detaches, switched, unbridged
 from harness.calling.compiler import uncompiled
 from harness.calling.device import CPU, called_on
-from harness.calling.memory import overwrite_freed, unset_is_nan
 from harness.calling.model import AsStep
-from harness.calling.modes import settings
-from harness.calling.observation import Observation
-from harness.calling.recording import Recording, RecordingHere
+from harness.calling.modes import Observation, heard_in, overwrite_freed, settings, unset_is_nan
 from harness.calling.sequence import SEQUENCES
-from harness.calling.shape_warning import heard_in
 from harness.calling.watch import Watch
 from harness.case import Case
+from harness.exact.tape import Recorder, Tape, View
+
+
+class Recording(Protocol):
+    """Records calls on a tape."""
+
+    def body(self) -> AbstractContextManager[None]:
+        """Record the calls of the body."""
+
+    def views(self, tensors: Sequence[Tensor]) -> list[tuple[View, ...]]:
+        """Return the tape's views of floating-point results of the body: one view, or several for a stacked tensor."""
+
+    def tape(self) -> Tape:
+        """The tape."""
+
+
+class RecordingHere:
+    """Records calls of this process."""
+
+    def __init__(self) -> None:
+        self._recorder = Recorder(Tape())
+
+    @contextmanager
+    def body(self) -> Iterator[None]:
+        """Record the calls of the body."""
+        with uncompiled(), self._recorder:
+            yield
+
+    def views(self, tensors: Sequence[Tensor]) -> list[tuple[View, ...]]:
+        """Return the tape's views of tensors."""
+        return [(self._recorder.view(x),) for x in tensors]
+
+    def tape(self) -> Tape:
+        """The tape."""
+        return self._recorder.tape
 
 
 class RemoteError(Exception):
@@ -111,10 +142,10 @@ class Host(Protocol):
         """Call repeatedly on the same inputs, and yield the stacked results with their kind."""
 
     def overwrite_freed(self, byte: int, *, sizes: Iterable[int] = (), device: str = CPU) -> None:
-        """See :func:`harness.calling.memory.overwrite_freed`."""
+        """See :func:`harness.calling.modes.overwrite_freed`."""
 
     def unset_is_nan(self) -> AbstractContextManager[None]:
-        """See :func:`harness.calling.memory.unset_is_nan`."""
+        """See :func:`harness.calling.modes.unset_is_nan`."""
 
     def uncompiled(self) -> AbstractContextManager[object]:
         """See :func:`harness.calling.compiler.uncompiled`."""

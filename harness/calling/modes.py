@@ -1,14 +1,63 @@
-"""Modes in which an implementation is called: they must not change its results."""
+"""Modes in which an implementation is called, and the observation of a call.
 
-from collections.abc import Callable, Iterator, Mapping
+Modes must not change the results. In one of them, freed memory is filled with other values, so that code that reads
+unset memory cannot be right by chance.
+"""
+
+import contextlib
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
+import numpy as np
 import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from . import bound
 from .compiler import uncompiled
-from .memory import unset_is_nan
+
+_SIZES = tuple(2**power for power in range(4, 17))
+_SMALL, _FEW, _MANY = 1024, 4, 12
+"""Number of blocks per size; for small ones more than the seven that glibc caches for other calls."""
+
+
+def overwrite_freed(byte: int, *, sizes: Iterable[int] = (), device: str = "cpu") -> None:
+    """Fill the blocks of memory that are handed out next, in less than a millisecond.
+
+    Notes
+    -----
+    Blocks are allocated, filled and freed again, through torch and through NumPy, which caches small blocks. Memory
+    that a call frees and allocates again is not reached. The first bytes of a block hold links of the allocator, so
+    that an unset scalar may look like a small number.
+    """
+    blocks: list[object] = []
+    for size in (*_SIZES, *sizes):
+        for _ in range(_MANY if size <= _SMALL else _FEW):
+            blocks += [torch.full((size,), byte, dtype=torch.uint8), np.full(size, byte, dtype=np.uint8)]
+            if device != "cpu":
+                blocks.append(torch.full((size,), byte, dtype=torch.uint8, device=device))
+
+
+@contextmanager
+def unset_is_nan() -> Iterator[None]:
+    """Let torch fill unset tensors with NaN, also tensors that a call frees and allocates again.
+
+    Notes
+    -----
+    It does so where it is to be deterministic, which may change how it adds: nothing but NaN follows from the memory.
+    """
+    before = torch.get_deterministic_debug_mode()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        # Not `use_deterministic_algorithms`, which loads the compiler.
+        torch.set_deterministic_debug_mode("warn")
+        try:
+            yield
+        finally:
+            torch.set_deterministic_debug_mode(before)
+
 
 DEFAULT: Mapping[str, Any] = {
     "eager": False,
@@ -60,3 +109,41 @@ def _changed(read: Callable[[], Any], write: Callable[[Any], object], value: Any
         yield
     finally:
         write(before)
+
+
+class Observation(TorchFunctionMode):
+    """Sees whether tensors become another library's arrays or narrower, and whether autocast is on.
+
+    A mode of dispatch would see what happens inside operations too, and import eight hundred modules for that.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left = False
+        """Whether a tensor became an array that autograd does not follow."""
+        self.to_float32 = False
+        """Whether a float64 tensor became a float32 one."""
+        self.autocast = ""
+        """The dtype of autocast, where it was on; the last one."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Carry the operation out."""
+        self.left |= getattr(func, "__name__", "") in {"numpy", "__array__", "__dlpack__"}
+        output = func(*args, **(kwargs or {}))
+        given = args[0] if args else None
+        if isinstance(output, Tensor) and isinstance(given, Tensor):
+            self.to_float32 |= (given.dtype, output.dtype) == (torch.float64, torch.float32)
+            if torch.is_autocast_enabled(given.device.type):
+                self.autocast = str(torch.get_autocast_dtype(given.device.type)).removeprefix("torch.")
+        return output
+
+
+@contextlib.contextmanager
+def heard_in(heard: list[str]) -> Iterator[None]:
+    """Collect the categories of the body's warnings in a list, which is complete when the body ends."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            yield
+        finally:
+            heard += [one.category.__name__ for one in caught]

@@ -30,8 +30,7 @@ if TYPE_CHECKING:
     from harness.auditor.plan import AuditPlan
     from harness.cli.session import Session
     from harness.record import Audit, AuditKind
-    from harness.record.audit import Mode, WhatIf
-    from harness.record.audit_run import AuditRun
+    from harness.record.audit import AuditRun, Mode, WhatIf
 
 Option = typer.Option
 SHORT = 20

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from harness.execution.plan import Document
     from harness.execution.runner import Backend
     from harness.record import Audit
-    from harness.record.audit_run import AuditRun
+    from harness.record.audit import AuditRun
 
 
 class Auditing:

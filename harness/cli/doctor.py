@@ -7,7 +7,7 @@ import typer
 from rich.markup import escape
 from rich.table import Column, Table
 
-from harness.cli.options import DataOption, complete_contract, console, progress, say
+from harness.cli.options import CasesArgument, ContractOption, DataOption, console, progress, say
 from harness.cli.panels import THOROUGH, epilog
 
 if TYPE_CHECKING:
@@ -32,15 +32,8 @@ Exit codes:
 
 
 def doctor(
-    target: Annotated[
-        str | None,
-        typer.Argument(
-            help="Cases, as for `harness check`.", metavar="TARGET", show_default="from pyproject.toml, else cases"
-        ),
-    ] = None,
-    contract: Annotated[
-        str | None, Option(help="Contract of a single function.", metavar="NAME", autocompletion=complete_contract)
-    ] = None,
+    target: CasesArgument = None,
+    contract: ContractOption = None,
     data: DataOption = None,
     budget: Annotated[
         float | None,

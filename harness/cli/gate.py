@@ -8,11 +8,12 @@ import typer
 
 from harness.cli.adoption.targets import baseline_file, cases_of, gated
 from harness.cli.options import (
+    CasesArgument,
+    ContractOption,
     DataOption,
     JsonOption,
     JunitOption,
     MarkdownOption,
-    complete_contract,
     console,
     files_written,
     progress,
@@ -74,12 +75,7 @@ class Place(NamedTuple):
 
 
 def gate(
-    target: Annotated[
-        str | None,
-        typer.Argument(
-            help="Cases, as for `harness check`.", metavar="TARGET", show_default="from pyproject.toml, else cases"
-        ),
-    ] = None,
+    target: CasesArgument = None,
     run: Annotated[
         str | None, Option("--run", help="Run whose numerics are compared with the baseline.", metavar="RUN")
     ] = None,
@@ -94,9 +90,7 @@ def gate(
     baseline: Annotated[
         Path | None, Option(help="File of the baseline.", show_default="from pyproject.toml", metavar="FILE")
     ] = None,
-    contract: Annotated[
-        str | None, Option(help="Contract of a single function.", metavar="NAME", autocompletion=complete_contract)
-    ] = None,
+    contract: ContractOption = None,
     data: DataOption = None,
     budget: Annotated[
         float | None,

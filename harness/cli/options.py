@@ -89,6 +89,16 @@ def complete_law(context: typer.Context, incomplete: str) -> list[str]:
     return sorted({law.name for contract in owners for law in contract.laws if law.name.startswith(incomplete)})
 
 
+CasesArgument = Annotated[
+    str | None,
+    typer.Argument(
+        help="Cases, as for `harness check`.", metavar="TARGET", show_default="from pyproject.toml, else cases"
+    ),
+]
+ContractOption = Annotated[
+    str | None,
+    typer.Option(help="Contract of a single function.", metavar="NAME", autocompletion=complete_contract),
+]
 RunOption = Annotated[
     str | None,
     typer.Option(

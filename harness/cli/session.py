@@ -20,8 +20,7 @@ from harness.error import UsageError
 from harness.execution.ending import Ending
 from harness.execution.plan import Plan, to_document
 from harness.record import FILES, SEED, DataSource, Ended, Row, Run, RunFolder, Subject, Verdict, Work
-from harness.record.chain import Journal
-from harness.record.storage import written
+from harness.record.storage import Journal, written
 
 SYNC_S = 1.0
 """Interval in seconds at which new results are synced and the head of the run is updated."""
@@ -155,7 +154,7 @@ class Session:
     def discard(self, *kinds: type[Row]) -> None:
         """Discard the records of some kinds, which are about to be replaced."""
         for kind in kinds:
-            self.folder.write(kind, [])  # type: ignore[type-var]  # no record of any kind
+            self.folder.write(kind, [])
 
     def _named(self, case: str) -> str:
         """Return the name of a case in this run, qualified if it is already in use for another subject."""

@@ -37,7 +37,7 @@ from harness.contracts.building_blocks.reduction import REDUCTIONS, reduced
 from harness.contracts.building_blocks.usual_laws import Exact, within
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, to_array
 from harness.floats import double_double as dd
-from harness.laws import Axes, Contract, Subject, derivative_laws, implementation_laws, law, on_long_rows
+from harness.laws import Axes, Contract, Subject, law
 
 # Oracle
 
@@ -325,14 +325,14 @@ BINARY_CROSS_ENTROPY = Contract(
             binary_logits.extreme_groups,
             "The value is also right for the largest and smallest finite logits and for both zeros.",
         ),
-        on_long_rows(
+        *usual_laws.of_every_operation(
             value,
-            binary_logits.long_groups,
+            gradient,
+            long=binary_logits.long_groups,
             cause="a sum accumulated in a 16-bit format stops growing at 2^p and overflows in float16: accumulate "
             "in float32",
+            rows=False,
         ),
-        *derivative_laws(gradient),
-        *implementation_laws(value, rows=False),
     ),
     axes={"logits": Axes(("g", "n")), "targets": Axes(("g", "n"))},
     output=(),

@@ -52,7 +52,7 @@ from harness.contracts.building_blocks.usual_laws import Exact, within
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, in_ulp, portable, to_array
 from harness.floats import double_double as dd
 from harness.floats.oracle import exp, log
-from harness.laws import Contract, Subject, derivative_laws, implementation_laws, law, no_drift, on_long_rows
+from harness.laws import Contract, Subject, law
 from harness.laws.strategies import Shape
 
 SOURCE = "Shannon's definition; the module documentation derives the bound"
@@ -400,11 +400,7 @@ ENTROPY = Contract(
         logit_rows.of_masked_rows(gradient, _masked),
         fully_masked_row,
         infinite_logit,
-        usual_laws.on_extreme_numbers(value, logit_rows.extreme_logits),
-        on_long_rows(value, logit_rows.long_logits, cause=logit_rows.LONG_ROWS),
-        no_drift(value, logit_rows.many_logits),
-        *derivative_laws(gradient),
-        *implementation_laws(value),
+        *logit_rows.of_every_operation(value, gradient),
     ),
     axes=logit_rows.REDUCED_AXES,
     output=("n",),

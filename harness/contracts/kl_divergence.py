@@ -29,6 +29,7 @@ from torch import Tensor
 from harness.contracts.building_blocks import usual_laws
 from harness.contracts.building_blocks.distributions import (
     distributions,
+    of_impossible_classes,
     rounded_softmax,
     with_logarithms,
     with_sum_one,
@@ -38,20 +39,7 @@ from harness.contracts.building_blocks.usual_laws import Exact, within
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare_absolute, portable, to_array
 from harness.floats import double_double as dd
 from harness.floats.oracle import exp, log
-from harness.laws import (
-    Axes,
-    Contract,
-    Example,
-    Inputs,
-    Ray,
-    Subject,
-    derivative_laws,
-    implementation_laws,
-    law,
-    many_rows,
-    no_drift,
-    on_long_rows,
-)
+from harness.laws import Axes, Contract, Example, Inputs, Ray, Subject, law, many_rows
 from harness.laws.strategies import FEW_COLUMNS, SEEDS, companions, lengths, long_rows, masked
 
 SOURCE = "definition; the module documentation derives the bound"
@@ -327,27 +315,7 @@ KL_DIVERGENCE = Contract(
         class_order_invariant,
         gradient,
         gradient_in_p,
-        value.on(
-            _without(of_p=True, of_q=False),
-            "zero_probability_adds_nothing",
-            "A class with p = 0 adds nothing: 0 ln 0 = 0.",
-            group="special",
-            non_finite=IMPOSSIBLE,
-        ),
-        value.on(
-            _without(of_p=True, of_q=True),
-            "impossible_for_both_adds_nothing",
-            "A class with p = 0 and log_q = -inf adds nothing.",
-            group="special",
-            non_finite=IMPOSSIBLE,
-        ),
-        value.on(
-            _without(of_p=False, of_q=True),
-            "infinite_where_only_q_is_zero",
-            "A class with p > 0 and log_q = -inf makes the divergence +inf.",
-            group="special",
-            cause="q is clamped or gets an epsilon, or the class is omitted because q is zero: use q unchanged",
-        ),
+        *of_impossible_classes(value, _without, zero="log_q = -inf", non_finite=IMPOSSIBLE),
         gradient.on(
             _without(of_p=True, of_q=True),
             "gradient_of_impossible_classes",
@@ -360,10 +328,9 @@ KL_DIVERGENCE = Contract(
             _extremes,
             "The value is also right for subnormal probabilities and for logarithms up to half of the largest number.",
         ),
-        on_long_rows(value, _long_distributions, cause=LONG_ROWS),
-        no_drift(value, _many_distributions),
-        *derivative_laws(gradient, second=False),
-        *implementation_laws(value),
+        *usual_laws.of_every_operation(
+            value, gradient, long=_long_distributions, cause=LONG_ROWS, many=_many_distributions, second=False
+        ),
     ),
     axes={
         "log_q": Axes(("n", "k"), restore=with_logarithms),

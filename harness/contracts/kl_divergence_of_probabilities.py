@@ -25,26 +25,19 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from harness.contracts.building_blocks import usual_laws
-from harness.contracts.building_blocks.distributions import distributions, rounded_softmax, with_sum_one
+from harness.contracts.building_blocks.distributions import (
+    distributions,
+    of_impossible_classes,
+    rounded_softmax,
+    with_sum_one,
+)
 from harness.contracts.building_blocks.logit_rows import LONG_ROWS
 from harness.contracts.building_blocks.moments import compare_within
 from harness.contracts.building_blocks.usual_laws import Exact, within
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare_absolute, portable, to_array
 from harness.floats import double_double as dd
 from harness.floats.oracle import log
-from harness.laws import (
-    Axes,
-    Contract,
-    Example,
-    Inputs,
-    Ray,
-    Subject,
-    implementation_laws,
-    law,
-    many_rows,
-    no_drift,
-    on_long_rows,
-)
+from harness.laws import Axes, Contract, Example, Inputs, Ray, Subject, law, many_rows
 from harness.laws.strategies import FEW_COLUMNS, SEEDS, companions, lengths, long_rows
 
 SOURCE = "definition; the module documentation derives the bound"
@@ -367,33 +360,13 @@ KL_DIVERGENCE_OF_PROBABILITIES = Contract(
         class_order_invariant,
         gradient,
         gradient_in_q,
-        value.on(
-            _without(of_p=True, of_q=False),
-            "zero_probability_adds_nothing",
-            "A class with p = 0 adds nothing: 0 ln 0 = 0.",
-            group="special",
-            non_finite=IMPOSSIBLE,
-        ),
-        value.on(
-            _without(of_p=True, of_q=True),
-            "impossible_for_both_adds_nothing",
-            "A class with p = 0 and q = 0 adds nothing.",
-            group="special",
-            non_finite=IMPOSSIBLE,
-        ),
-        value.on(
-            _without(of_p=False, of_q=True),
-            "infinite_where_only_q_is_zero",
-            "A class with p > 0 and q = 0 makes the divergence +inf.",
-            group="special",
-            cause="q is clamped or gets an epsilon, or the class is omitted because q is zero: use q unchanged",
-        ),
+        *of_impossible_classes(value, _without, zero="q = 0", non_finite=IMPOSSIBLE),
         usual_laws.on_extreme_numbers(
             value, _extremes, "The value is also right for probabilities from the smallest number to one."
         ),
-        on_long_rows(value, _long_distributions, cause=LONG_ROWS),
-        no_drift(value, _many_distributions),
-        *implementation_laws(value),
+        *usual_laws.of_every_operation(
+            value, None, long=_long_distributions, cause=LONG_ROWS, many=_many_distributions
+        ),
     ),
     axes={
         "p": Axes(("n", "k"), positive=True, restore=with_sum_one),

@@ -41,17 +41,7 @@ from harness.contracts.building_blocks import moments, usual_laws
 from harness.contracts.building_blocks.usual_laws import Exact
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, elementwise, exact_sum, portable, to_array
 from harness.floats import double_double as dd
-from harness.laws import (
-    Axes,
-    Contract,
-    Example,
-    Subject,
-    derivative_laws,
-    implementation_laws,
-    law,
-    no_drift,
-    on_long_rows,
-)
+from harness.laws import Axes, Contract, Example, Subject, law
 from harness.laws.strategies import SEEDS, Shape
 
 SOURCE = "Ba, Kiros & Hinton (2016)"
@@ -415,10 +405,7 @@ LAYER_NORM = Contract(
         _DROWNED_ROWS_STAY_BOUNDED,
         infinite_entry,
         _VALUE_ON_EXTREME_NUMBERS,
-        on_long_rows(value, moments.long_examples, cause=moments.LONG_ROWS),
-        no_drift(value, moments.many_features),
-        *derivative_laws(gradient),
-        *implementation_laws(value),
+        *moments.of_every_operation(value, gradient),
     ),
     axes={"x": Axes(("n", "d")), "cotangent": Axes(("n", "d"))},
     output=("n", "d"),

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from harness.contracts.building_blocks import usual_laws
-from harness.contracts.building_blocks.predictions import LONG, alternating, infinite_pairs, pairs
+from harness.contracts.building_blocks.predictions import LONG, alternating, infinite_errors, infinite_pairs, pairs
 from harness.contracts.building_blocks.reduction import REDUCTIONS, reduced
 from harness.contracts.building_blocks.usual_laws import Exact
 from harness.floats import (
@@ -37,18 +37,7 @@ from harness.floats import (
 )
 from harness.floats import double_double as dd
 from harness.floats.oracle import log
-from harness.laws import (
-    AnyNumber,
-    Axes,
-    Contract,
-    Example,
-    Ray,
-    Subject,
-    derivative_laws,
-    implementation_laws,
-    law,
-    on_long_rows,
-)
+from harness.laws import AnyNumber, Axes, Contract, Example, Ray, Subject, law
 from harness.laws.strategies import SEEDS, long_rows
 
 SOURCE = "Dive into Deep Learning (2023), section 3.1.3"
@@ -371,17 +360,8 @@ GAUSSIAN_NLL = Contract(
         gradients_agree_exactly,
         least_squares_minimises,
         *_AT_EXTREME_VARIANCES,
-        value.on(
-            _infinite,
-            "infinite_errors",
-            "An infinite error makes the loss infinite; two equal infinities have no difference and make it NaN.",
-            group="special",
-            cause="equal values are assumed to have error zero, or non-finite values are replaced: let IEEE "
-            "arithmetic decide",
-        ),
-        on_long_rows(value, _long, cause=LONG),
-        *derivative_laws(gradient),
-        *implementation_laws(value, rows=False),
+        infinite_errors(value, _infinite),
+        *usual_laws.of_every_operation(value, gradient, long=_long, cause=LONG, rows=False),
     ),
     axes={
         "mean": Axes(("g", "n")),

@@ -26,7 +26,7 @@ from harness.contracts.building_blocks.usual_laws import Exact, within
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare_absolute, to_array
 from harness.floats import double_double as dd
 from harness.floats.oracle import exp
-from harness.laws import Contract, Subject, derivative_laws, implementation_laws, law, no_drift, on_long_rows
+from harness.laws import Contract, Subject, law
 
 # Oracle
 
@@ -243,11 +243,7 @@ LOG_SOFTMAX = Contract(
         ),
         fully_masked_row,
         infinite_logit,
-        usual_laws.on_extreme_numbers(value, logit_rows.extreme_logits),
-        on_long_rows(value, logit_rows.long_logits, cause=logit_rows.LONG_ROWS),
-        no_drift(value, logit_rows.many_logits),
-        *derivative_laws(gradient, logit_rows.long_logits),
-        *implementation_laws(value),
+        *logit_rows.of_every_operation(value, gradient, logit_rows.long_logits),
     ),
     axes=logit_rows.AXES,
     total=_total,

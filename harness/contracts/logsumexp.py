@@ -26,17 +26,7 @@ from harness.contracts.building_blocks.softmax_function import (
 from harness.contracts.building_blocks.usual_laws import Exact
 from harness.floats import Array, DoubleDouble, Format, Measurement, compare, compare_absolute, to_array
 from harness.floats import double_double as dd
-from harness.laws import (
-    Axes,
-    Contract,
-    Subject,
-    derivative_laws,
-    implementation_laws,
-    law,
-    many_rows,
-    no_drift,
-    on_long_rows,
-)
+from harness.laws import Axes, Contract, Subject, law, many_rows
 
 # Bounds
 
@@ -274,11 +264,7 @@ LOGSUMEXP = Contract(
         logit_rows.of_masked_rows(gradient, _masked),
         fully_masked_row,
         infinite_logit,
-        usual_laws.on_extreme_numbers(value, logit_rows.extreme_logits),
-        on_long_rows(value, logit_rows.long_logits, cause=logit_rows.LONG_ROWS),
-        no_drift(value, many_rows({"logits": Axes(("n", "k"))}, largest=1.0)),
-        *derivative_laws(gradient),
-        *implementation_laws(value),
+        *logit_rows.of_every_operation(value, gradient, many=many_rows({"logits": Axes(("n", "k"))}, largest=1.0)),
     ),
     axes=logit_rows.REDUCED_AXES,
     output=("n",),

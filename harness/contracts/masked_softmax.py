@@ -36,20 +36,7 @@ from harness.contracts.building_blocks.softmax_function import (
 from harness.contracts.building_blocks.usual_laws import Exact, within
 from harness.floats import Array, DoubleDouble, Format, Measurement, compare, exact_sum, in_ulp, portable, to_array
 from harness.floats import double_double as dd
-from harness.laws import (
-    COLUMNS,
-    Axes,
-    Contract,
-    Example,
-    Inputs,
-    Ray,
-    Subject,
-    derivative_laws,
-    implementation_laws,
-    law,
-    no_drift,
-    on_long_rows,
-)
+from harness.laws import COLUMNS, Axes, Contract, Example, Inputs, Ray, Subject, law
 from harness.laws.strategies import ONE_SEED, SEEDS
 
 
@@ -404,10 +391,14 @@ MASKED_SOFTMAX = Contract(
         gradient_beside_a_fully_masked_row,
         nan_at_a_kept_entry,
         usual_laws.on_extreme_numbers(value, _masked(extreme_logits)),
-        on_long_rows(value, _masked(long_logits, seeds=ONE_SEED), cause=LONG_ROWS),
-        no_drift(value, _masked(many_logits, seeds=ONE_SEED)),
-        *derivative_laws(gradient),
-        *implementation_laws(value, nan=False),
+        *usual_laws.of_every_operation(
+            value,
+            gradient,
+            long=_masked(long_logits, seeds=ONE_SEED),
+            cause=LONG_ROWS,
+            many=_masked(many_logits, seeds=ONE_SEED),
+            nan=False,
+        ),
     ),
     axes={"logits": Axes(("n", "k")), "keep": Axes(("n", "k")), "cotangent": Axes(("n", "k"))},
     output=("n", "k"),

@@ -36,17 +36,7 @@ from harness.contracts.building_blocks.moments import compare_within, root
 from harness.contracts.building_blocks.usual_laws import Exact
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, elementwise, to_arb, to_array
 from harness.floats import double_double as dd
-from harness.laws import (
-    AnyNumber,
-    Axes,
-    Contract,
-    Subject,
-    derivative_laws,
-    implementation_laws,
-    law,
-    no_drift,
-    on_long_rows,
-)
+from harness.laws import AnyNumber, Axes, Contract, Subject, law
 
 SOURCE = "Zhang & Sennrich (2019)"
 
@@ -368,10 +358,7 @@ RMS_NORM = Contract(
         gradient_digits_not_lost,
         infinite_entry,
         _VALUE_ON_EXTREME_NUMBERS,
-        on_long_rows(value, moments.long_examples, cause=moments.LONG_ROWS),
-        no_drift(value, moments.many_features),
-        *derivative_laws(gradient),
-        *implementation_laws(value),
+        *moments.of_every_operation(value, gradient),
     ),
     axes={"x": Axes(("n", "d")), "cotangent": Axes(("n", "d"))},
     output=("n", "d"),

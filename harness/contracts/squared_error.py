@@ -312,14 +312,7 @@ SQUARED_ERROR = Contract(
             "The value is also right for the largest and smallest numbers, and infinite where a square overflows.",
             cause="large errors are clipped, or scaled so that small ones underflow: square the difference unchanged",
         ),
-        value.on(
-            _infinite,
-            "infinite_errors",
-            "An infinite error makes the loss infinite; two equal infinities have no difference and make it NaN.",
-            group="special",
-            cause="equal values are assumed to have error zero, or non-finite values are replaced: let IEEE "
-            "arithmetic decide",
-        ),
+        predictions.infinite_errors(value, _infinite),
         on_long_rows(value, _long, cause=predictions.LONG),
         gradient.on(
             _long,

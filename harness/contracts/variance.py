@@ -34,17 +34,7 @@ from harness.contracts.building_blocks import moments, usual_laws
 from harness.contracts.building_blocks.usual_laws import Exact
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, to_array
 from harness.floats import double_double as dd
-from harness.laws import (
-    Axes,
-    Contract,
-    Example,
-    Subject,
-    derivative_laws,
-    implementation_laws,
-    law,
-    no_drift,
-    on_long_rows,
-)
+from harness.laws import Axes, Contract, Example, Subject, law
 
 # Oracle
 
@@ -298,10 +288,7 @@ VARIANCE = Contract(
             moments.extreme_rows(_largest),
             "The value is right for the largest numbers of the domain, for the smallest ones and for both zeros.",
         ),
-        on_long_rows(value, moments.long_examples, cause=moments.LONG_ROWS),
-        no_drift(value, moments.many_features),
-        *derivative_laws(gradient),
-        *implementation_laws(value),
+        *moments.of_every_operation(value, gradient),
     ),
     axes={"x": Axes(("n", "d")), "cotangent": Axes(("n",))},
     output=("n",),

@@ -1,14 +1,12 @@
 """Audits as text: wrapped for the terminal, and as JSON, JUnit XML and Markdown."""
 
-import io
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import IO, cast
 
 from junitparser import Failure, JUnitXml, TestCase, TestSuite
 from tabulate import tabulate
 
-from harness.display.document import cell
+from harness.display.document import cell, xml_of
 from harness.error import printable
 from harness.record import SCHEMA, Audit, AuditFinding, Record
 from harness.wording import audit_line, finding_lines, narrowest, run_lines
@@ -52,9 +50,7 @@ def audits_to_junit(audits: Sequence[Audit]) -> str:
             tests.append(_failure(audit, "the steps that were not looked at", "not finite", run_lines(audit.run)))
         suite.add_testcases(tests or [TestCase("goes nowhere wrong", classname=audit.case, time=audit.duration_s)])
         document.add_testsuite(suite)
-    written = io.BytesIO()
-    document.write(cast("IO[str]", written), pretty=True)
-    return written.getvalue().decode("utf-8")
+    return xml_of(document)
 
 
 def _test_case(audit: Audit, finding: AuditFinding) -> TestCase:

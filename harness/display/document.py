@@ -96,8 +96,13 @@ def to_junit(
         test.result = [Error(printable(f"{early}, the rest was not checked"), "interrupted")]
         whole.add_testcase(test)
         document.add_testsuite(whole)
+    return xml_of(document)
+
+
+def xml_of(document: JUnitXml, *, pretty: bool = True) -> str:
+    """Return a JUnit document as text."""
     written = io.BytesIO()
-    document.write(cast("IO[str]", written), pretty=True)
+    document.write(cast("IO[str]", written), pretty=pretty)
     return written.getvalue().decode("utf-8")
 
 

@@ -1,14 +1,12 @@
 """Findings of the gate as text: a line for the terminal, and JSON, JUnit XML and Markdown."""
 
-import io
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import IO, cast
 
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 from tabulate import tabulate
 
-from harness.display.document import cell
+from harness.display.document import cell, xml_of
 from harness.error import printable
 from harness.gate.finding import worst_first
 from harness.record import SCHEMA, Gate, GateFinding, Outcome, Record
@@ -57,9 +55,7 @@ def to_junit(findings: Sequence[GateFinding], code: int) -> str:
             suite = TestSuite(f"gate: {gate}")
             suite.add_testcases([_test_case(finding) for finding in own])
             document.add_testsuite(suite)
-    written = io.BytesIO()
-    document.write(cast("IO[str]", written), pretty=True)
-    return written.getvalue().decode("utf-8")
+    return xml_of(document)
 
 
 def _test_case(finding: GateFinding) -> TestCase:

@@ -1,12 +1,11 @@
 """Documents about several targets, joined into one."""
 
-import io
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import IO, cast
 
 from junitparser import JUnitXml
 
+from harness.display.document import xml_of
 from harness.record import Verdict
 from harness.wording import verdict_line
 
@@ -26,9 +25,7 @@ def joined_junit(texts: Sequence[str]) -> str:
     for text in texts:
         for suite in JUnitXml.fromstring(text.encode("utf-8")):
             document.add_testsuite(suite)
-    written = io.BytesIO()
-    document.write(cast("IO[str]", written))
-    return written.getvalue().decode("utf-8")
+    return xml_of(document, pretty=False)
 
 
 JOIN: Mapping[str, Callable[[Sequence[str]], str]] = {"json": joined_json, "junit": joined_junit, "markdown": "\n".join}

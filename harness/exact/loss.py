@@ -3,6 +3,9 @@
 An operation is at fault if the result is right while it and all later operations are exact, and wrong after it is
 rounded too. The kind of loss follows from its result and the exact result on the same inputs. The result is beyond the
 format, below it, or NaN; or it is an ordinary rounding, which a later difference amplifies.
+
+Infinities and NaN are followed to the first operation that produces them from finite numbers. In a backward pass, a
+``where`` may multiply zero by an infinite slope of the branch that it hides.
 """
 
 import math
@@ -10,13 +13,11 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
+from torch.utils._pytree import tree_leaves
 
-from harness.exact.first_nonfinite import born
-from harness.exact.naming import SUMS, event_of
-from harness.exact.replay import Replay
-from harness.exact.step import Step, View
-from harness.exact.tape import Tape
-from harness.exact.wide import Arithmetic, Wide
+from harness.exact.replay import Arithmetic, Replay, Wide
+from harness.exact.tape import Step, Tape, View
 from harness.record import Event, EventKind
 
 ORDINARY = 4.0
@@ -34,6 +35,10 @@ LONG = 8
 _CANDIDATES = 4
 _MINOR = 0.5
 _SCANNED = 64
+SUMS = frozenset({"sum", "mean", "cumsum", "mm", "mv", "dot", "var", "std", "norm"})
+"""Operations that add up."""
+
+_OF_WHOLE_ROWS = SUMS | {"softmax", "log_softmax", "logsumexp", "layer_norm", "prod"}
 _LOGARITHMS = frozenset({"log", "log2", "log10"})
 _DIFFERENCES = frozenset({"add", "sub", "lerp", "addcmul", "addcdiv"}) | _LOGARITHMS | SUMS
 _OF_ONE_PLUS = frozenset({"log_softmax", "logaddexp", "logsigmoid", "logsumexp"})
@@ -266,3 +271,122 @@ def _apart(actual: tuple[Wide, ...], exact: tuple[Wide, ...]) -> float:
         relative[(a.hi.isfinite() != e.hi.isfinite())] = math.inf
         largest = max(largest, float(relative.max()) if relative.numel() else 0.0)
     return largest
+
+
+_HAVE_POLES = frozenset({"log", "log2", "log10", "log1p", "div", "reciprocal", "rsqrt", "pow", "xlogy", "atanh"})
+
+
+class _FirstNonfinite(NamedTuple):
+    """An operation whose result contains an infinity or NaN, although its inputs do not."""
+
+    step: Step
+    element: int
+    nan: bool
+    pole: bool
+
+
+def born(replay: Replay) -> Event | None:
+    """Follow non-finite results of a replay back to their origin; ``None`` if all are finite.
+
+    Infinities of the inputs or of a mask do not originate in the call. The infinity of a pole, such as the logarithm at
+    zero, is right. The operation that turns it into NaN is at fault, and in a backward pass the pole itself.
+    """
+    first_nan, first_infinity = None, None
+    for first_nonfinite in _all_nonfinite(replay):
+        if first_nonfinite.nan:
+            first_nan, first_infinity = first_nonfinite, None
+        else:
+            first_infinity = first_nonfinite
+    at_pole = first_infinity is not None and first_infinity.pole and first_infinity.step.node is None
+    found = first_nan if first_infinity is None or (at_pole and first_nan is not None) else first_infinity
+    if found is None:
+        return None
+    kind = EventKind.INVALID if found.nan or found.pole else EventKind.OVERFLOW
+    return event_of(found.step, kind, found.element)
+
+
+def _all_nonfinite(replay: Replay) -> list[_FirstNonfinite]:
+    """Search backward from the results."""
+    wanted = {view.storage for view in replay.tape.answers if _bad(replay.read(view).hi)}
+    found = []
+    for at in range(len(replay.tape.steps) - 1, -1, -1):
+        step = replay.tape.steps[at]
+        given = tuple(wide.hi for wide in replay.given[at])
+        results = tuple(wide.hi for wide in replay.results[at])
+        bad = [value for view, value in zip(step.results, results, strict=True) if view.storage in wanted]
+        if not any(map(_bad, bad)):
+            continue
+        wanted |= {view.storage for view, value in zip(step.inputs, given, strict=True) if _bad(value)}
+        first_nonfinite = _first_nonfinite(step, given, next(filter(_bad, bad)))
+        if first_nonfinite is not None:
+            found.append(first_nonfinite)
+    return found
+
+
+def _first_nonfinite(step: Step, given: tuple[Tensor, ...], result: Tensor) -> _FirstNonfinite | None:
+    nan = bool(result.isnan().any())
+    if not nan and any(isinstance(leaf, float) and math.isinf(leaf) for leaf in tree_leaves(step.arguments)):
+        return None  # a mask
+    if any(value.isnan().any() for value in given) or (not nan and any(map(_bad, given))):
+        return None
+    element = int((result.isnan() if nan else result.isinf()).reshape(-1).nonzero()[0])
+    return _FirstNonfinite(step, element, nan, pole=not nan and step.name in _HAVE_POLES and _has_zero(given))
+
+
+def _has_zero(given: tuple[Tensor, ...]) -> bool:
+    return any(bool((value == 0).any()) for value in given)
+
+
+def _bad(value: Tensor) -> bool:
+    return not bool(torch.isfinite(value).all())
+
+
+_SELECTING = frozenset({"where", "masked_fill"})
+"""Operations whose backward pass gives a zero gradient to the numbers that they do not select."""
+
+
+def hidden_branch(tape: Tape) -> Event | None:
+    """Return the event of a selection whose zero gradient becomes NaN; ``None`` if there is none."""
+    for at, step in enumerate(tape.steps):
+        if step.node is not None and any(_is_nan_of_zero(step, result) for result in step.values):
+            return _selection_before(tape, at)
+    return None
+
+
+def _is_nan_of_zero(step: Step, result: Tensor) -> bool:
+    """Whether an operation returns NaN for a zero although no input is NaN."""
+    if any(bool(given.isnan().any()) for given in step.given):
+        return False
+    return any(given.shape == result.shape and bool((result.isnan() & (given == 0)).any()) for given in step.given)
+
+
+def _selection_before(tape: Tape, at: int) -> Event | None:
+    """Follow the zero back to the backward pass of a selection."""
+    wanted = {view.storage for view in tape.steps[at].inputs}
+    for step in reversed(tape.steps[:at]):
+        if step.node is None or not wanted & {view.storage for view in step.results}:
+            continue
+        if step.operation in _SELECTING:
+            return event_of(step, EventKind.INVALID)
+        wanted |= {view.storage for view in step.inputs}
+    return None
+
+
+def event_of(step: Step, kind: EventKind, at: int | None = None) -> Event:
+    """Return the record of an event in an operation."""
+    return Event(
+        kind=kind,
+        operation=step.operation,
+        dtype=str(step.results[0].dtype).removeprefix("torch."),
+        backward=step.node is not None,
+        place=step.place,
+        input=None if at is None else _argument(step, at),
+    )
+
+
+def _argument(step: Step, at: int) -> float | None:
+    """Return the single input of an element; ``None`` if it has several inputs, or a row."""
+    if step.name in _OF_WHOLE_ROWS or len(step.given) != 1:
+        return None
+    (given,) = step.given
+    return float(given.reshape(-1)[at]) if at < given.numel() else None

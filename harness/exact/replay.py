@@ -1,12 +1,149 @@
-"""Replay a tape: the first operations return recorded results, and the others use wider arithmetic."""
+"""Replay a tape: the first operations return recorded results, and the others use wider arithmetic.
 
-from typing import Any
+Wider arithmetic is float64, or the midpoints of balls, with any exponent.
+"""
 
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
 import torch
+from flint import ctx
+from torch import Tensor
+from torch.utils._pytree import tree_leaves, tree_map
 
-from harness.exact.step import Step, View, views_in
-from harness.exact.tape import Tape
-from harness.exact.wide import Arithmetic, Wide
+from harness.exact.doubles import repeated
+from harness.exact.elementwise import PRECISION, middle, strided, to_float
+from harness.exact.operator import FAILURES
+from harness.exact.operators import UNKNOWN, carried_out
+from harness.exact.tape import Step, Tape, View, is_view, views_in
+from harness.floats import to_arb
+
+
+class Wide(NamedTuple):
+    """Numbers as two float64 tensors that add up to them.
+
+    Finite numbers beyond float64 become its largest number, and nonzero numbers below it become its smallest.
+    """
+
+    hi: Tensor
+    lo: Tensor
+
+    def minus(self, other: "Wide") -> Tensor:
+        """The difference, rounded once."""
+        return (self.hi - other.hi) + (self.lo - other.lo)
+
+
+class Arithmetic(Protocol):
+    """The representation of shadows of storages, and the operations on them."""
+
+    def start(self, values: Tensor) -> Any:
+        """Make the shadow of a storage that holds these numbers."""
+
+    def part(self, shadow: Any, view: View) -> Any:
+        """The part of a shadow that a view shows; changing it changes the shadow."""
+
+    def put(self, part: Any, values: Any) -> None:
+        """Overwrite a part with a tensor or with the result of an operation."""
+
+    def wide(self, part: Any) -> Wide:
+        """What a part holds."""
+
+    def carry_out(self, step: Step, part_of: Any) -> tuple[Any, ...] | None:
+        """Carry out an operation, also in place, and return its new tensors; ``None`` where it cannot."""
+
+
+class Doubles:
+    """Torch's own operations, in float64."""
+
+    def start(self, values: Tensor) -> Tensor:
+        """Make the shadow of a storage that holds these numbers."""
+        return values.clone()
+
+    def part(self, shadow: Tensor, view: View) -> Tensor:
+        """The part of a shadow that a view shows; changing it changes the shadow."""
+        return shadow.as_strided(view.size, view.stride, view.offset)
+
+    def put(self, part: Tensor, values: Tensor) -> None:
+        """Overwrite a part."""
+        part.copy_(values)
+
+    def wide(self, part: Tensor) -> Wide:
+        """What a part holds."""
+        return Wide(part.clone(), torch.zeros_like(part))
+
+    def carry_out(self, step: Step, part_of: Any) -> tuple[Any, ...] | None:
+        """The new tensors an operation returns; ``None`` where float64 has no such operation."""
+
+        def widened(leaf: Any) -> Any:
+            if is_view(leaf):
+                return part_of(leaf)
+            return torch.float64 if isinstance(leaf, torch.dtype) and leaf.is_floating_point else leaf
+
+        args, kwargs = tree_map(widened, step.arguments, is_leaf=is_view)
+        try:
+            result = repeated(step.schema, args, kwargs, step.rounded, step.returned)
+        except FAILURES:
+            return None
+        return tuple(x for x in tree_leaves(result) if isinstance(x, Tensor) and x.is_floating_point())
+
+
+class Balls:
+    """Midpoints of balls; operations that balls do not have round their inputs to float64."""
+
+    def start(self, values: Tensor) -> Any:
+        """Make the shadow of a storage that holds these numbers."""
+        return _balls(values)
+
+    def part(self, shadow: Any, view: View) -> Any:
+        """The part of a shadow that a view shows; changing it changes the shadow."""
+        return strided(shadow, view.size, view.stride, view.offset)
+
+    def put(self, part: Any, values: Any) -> None:
+        """Overwrite a part."""
+        if part.size:
+            part[...] = _balls(values) if isinstance(values, Tensor) else values
+
+    def wide(self, part: Any) -> Wide:
+        """What a part holds."""
+        with ctx.workprec(PRECISION):
+            pairs = np.array([to_float(x) for x in part.flat], dtype=np.float64).reshape(*part.shape, 2)
+        return Wide(*(torch.from_numpy(pairs[..., at].copy()) for at in (0, 1)))
+
+    def carry_out(self, step: Step, part_of: Any) -> tuple[Any, ...] | None:
+        """The new tensors an operation returns."""
+
+        def exchanged(leaf: Any) -> Any:
+            if is_view(leaf):
+                return part_of(leaf)
+            return leaf.numpy(force=True) if isinstance(leaf, Tensor) else leaf
+
+        args, kwargs = tree_map(exchanged, step.arguments, is_leaf=is_view)
+        try:
+            with ctx.workprec(PRECISION):
+                made = carried_out(step.schema, args, kwargs, step.rounded, step.returned)
+                made = [None if values is None else np.asarray(_middles(values), dtype=object) for values in made]
+        except UNKNOWN:
+            return self._rounded(step, part_of)
+        for view, values in zip(step.changed, made, strict=False):
+            part_of(view)[...] = values
+        return () if step.changed else tuple(made)
+
+    def _rounded(self, step: Step, part_of: Any) -> tuple[Any, ...] | None:
+        narrow = {view: self.wide(part_of(view)).hi for view in step.inputs}
+        result = Doubles().carry_out(step, narrow.__getitem__)
+        if result is None:
+            return None
+        for view in step.results:
+            if view in narrow:
+                part_of(view)[...] = _balls(narrow[view])
+        return tuple(map(_balls, result))
+
+
+def _balls(values: Tensor) -> Any:
+    return to_arb(values.numpy(force=True))
+
+
+_middles = np.frompyfunc(middle, 1, 1)
 
 
 class Replay:

@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 
 from harness.exact.location import Line
-from harness.exact.step import Step, View
-from harness.exact.tape import MOST_ELEMENTS, MOST_STEPS, Tape
+from harness.exact.tape import MOST_ELEMENTS, MOST_STEPS, Step, Tape, View
 
 _WORDS = {"floor", "trunc", "none", "tanh", "mean", "sum"}
 """Texts that an operation on numbers takes; others would name files or devices."""

@@ -14,8 +14,8 @@ from typing import Literal, NamedTuple
 from harness.error import UsageError
 from harness.gate.snapshot import Figures, Snapshot, Summary
 from harness.record import SCHEMA, Origin, Record, write_atomically
-from harness.record.chain import beginning, sealed, unsealed_line
 from harness.record.schema import Count
+from harness.record.storage import beginning, sealed, unsealed_line
 from harness.record.untrusted_file import document, is_there, parsed, read_text
 
 WHAT = f"a baseline of schema {SCHEMA} (written by `harness gate --update`)"

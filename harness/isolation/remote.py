@@ -22,18 +22,15 @@ from harness.calling.adapter import NO_AUTOGRAD, NO_BFLOAT16, NUMPY_IS_ON_THE_CP
 from harness.calling.compiler import NO_COMPILER, NO_HEADERS
 from harness.calling.device import CPU, MisplacedError
 from harness.calling.discovery import OBJECTS
-from harness.calling.host import Look, RemoteError, ReshapedError
+from harness.calling.host import Look, Recording, RemoteError, ReshapedError
 from harness.calling.importing import single_name
 from harness.calling.model import UNFIT, AsStep
-from harness.calling.modes import DEFAULT
-from harness.calling.observation import Observation
-from harness.calling.recording import Recording
+from harness.calling.modes import DEFAULT, Observation
 from harness.calling.state import RESTORED
 from harness.calling.watch import Watch
 from harness.case import Case
 from harness.error import UsageError
-from harness.exact.step import View
-from harness.exact.tape import Tape
+from harness.exact.tape import Tape, View
 from harness.exact.untrusted_tape import read_special, read_tape
 from harness.isolation.child import Child
 from harness.isolation.proxy import Proxy, declared

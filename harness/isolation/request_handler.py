@@ -20,15 +20,11 @@ from ..calling import bound, watch
 from ..calling.adapter import NotApplicable, as_tensors, called, detaches, instance, no_numpy, switched
 from ..calling.compiler import no_compiler, uncompiled
 from ..calling.device import CPU, MisplacedError, called_on
-from ..calling.memory import overwrite_freed
 from ..calling.model import AsStep
-from ..calling.modes import entered
-from ..calling.observation import Observation
+from ..calling.modes import Observation, entered, heard_in, overwrite_freed
 from ..calling.sequence import SEQUENCES, MisfitError
-from ..calling.shape_warning import heard_in
 from ..exact.location import place
-from ..exact.step import View, is_floating
-from ..exact.tape import Recorder, Tape
+from ..exact.tape import Recorder, Tape, View, is_floating
 from .encoding import checksums
 from .wire import filled, receive, send
 

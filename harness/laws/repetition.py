@@ -68,7 +68,7 @@ def repeated(
     between
         Action before the last call; if it finds a difference, this decides.
     sizes, device
-        See :func:`harness.calling.memory.overwrite_freed`.
+        See :func:`harness.calling.modes.overwrite_freed`.
     host
         Place of the calls.
 

@@ -169,10 +169,10 @@ class Deliveries:
                 )
         return known[:count]
 
-    def indices(self, request: Request, count: int = 2) -> list[tuple[list[int], list[int]]] | None:
-        """Return the indices of epochs and the sizes of their batches; ``None`` where only the samples are known."""
+    def indices(self, request: Request) -> list[tuple[list[int], list[int]]] | None:
+        """Return the indices of two epochs with the sizes of their batches; ``None`` if only samples are known."""
         if request not in self._indices:
-            self._indices[request] = self.exercised(deliver_indices, request, count, limit_s=EPOCH_S * count + HUNG_S)
+            self._indices[request] = self.exercised(deliver_indices, request, 2, limit_s=EPOCH_S * 2 + HUNG_S)
         return self._indices[request]
 
     def failing(self, request: Request, injection: Injection) -> Epoch | None:

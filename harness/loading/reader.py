@@ -204,8 +204,8 @@ class Reader:
         """Whether a loader has one epoch only: the factory takes the epoch, or is a generator function."""
         return "epoch" in self.source.names or (self.source.is_factory and is_generator(loader))
 
-    def epoch_of(self, loader: Any, *, skip: int = 0, most: int | None = None) -> Epoch:
-        """Read an epoch or its rest."""
+    def epoch_of(self, loader: Any, *, most: int | None = None) -> Epoch:
+        """Read an epoch."""
         epoch, size, parts = Epoch(), 0, 0
         facts = facts_of(loader)
         batches = iter(loader)
@@ -215,12 +215,11 @@ class Reader:
             if isinstance(came, TaggedBatch):
                 batch = came.batch
                 epoch.tags += came.tags
-            if number >= skip:
-                samples = samples_of(batch, whole=facts.whole)
-                epoch.samples += samples
-                epoch.sizes.append(len(samples))
-                size += sum(_bytes(sample) for sample in samples)
-                parts += sum(1 + len(sample) for sample in samples)
+            samples = samples_of(batch, whole=facts.whole)
+            epoch.samples += samples
+            epoch.sizes.append(len(samples))
+            size += sum(_bytes(sample) for sample in samples)
+            parts += sum(1 + len(sample) for sample in samples)
             if most is not None and number + 1 >= most:
                 break
             seconds = time.perf_counter() - start

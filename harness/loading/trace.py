@@ -18,7 +18,7 @@ from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter, _SingleP
 from harness.loading.accounting import Computing
 from harness.loading.source import is_map_style
 from harness.loading.stack import Looks, StackSampler
-from harness.loading.wrapper import Wrapper, exchange
+from harness.loading.tagged import Wrapper, exchange
 from harness.record.budget import COLLATE, FETCH, HAND_OVER, INDEX, PIN
 
 

@@ -30,8 +30,7 @@ all lines before it, and the head has the number of lines. An interrupted run is
 an altered run is refused. This package imports neither torch nor pandas.
 """
 
-from harness.record.audit import WHAT_IF, Audit, AuditFinding, AuditKind, Headroom, Stretch
-from harness.record.audit_run import AuditRun
+from harness.record.audit import WHAT_IF, Audit, AuditFinding, AuditKind, AuditRun, Headroom, Stretch
 from harness.record.command import Ended, Work, early, unfinished
 from harness.record.estimate import (
     LEVEL,

@@ -6,7 +6,14 @@ from typing import Any, Self, TypeVar
 
 from harness.error import UsageError
 from harness.record.audit import Audit
-from harness.record.chain import (
+from harness.record.gate import Comparison, GateFinding, Slices
+from harness.record.head import Run
+from harness.record.learned import ClassWeights, Confusion, FitData
+from harness.record.passage import Passage
+from harness.record.proof import Proof
+from harness.record.property import Property
+from harness.record.schema import SCHEMA, Epoch, FileState, Image, LearnedParameter, Record, Verdict
+from harness.record.storage import (
     ALTERED,
     Chain,
     beginning,
@@ -15,15 +22,9 @@ from harness.record.chain import (
     sealed_document,
     unsealed,
     unsealed_document,
+    write_atomically,
+    written,
 )
-from harness.record.gate import Comparison, GateFinding, Slices
-from harness.record.head import Run
-from harness.record.learned import ClassWeights, Confusion, FitData
-from harness.record.passage import Passage
-from harness.record.proof import Proof
-from harness.record.property import Property
-from harness.record.schema import SCHEMA, Epoch, FileState, Image, LearnedParameter, Verdict
-from harness.record.storage import write_atomically, written
 from harness.record.survey import Accumulator, Breaking, Profile, Worst
 from harness.record.untrusted_file import decoded, document, is_there, parsed, read_bytes, shown
 
@@ -47,28 +48,7 @@ Row = (
     | Comparison
     | Slices
 )
-RowT = TypeVar(
-    "RowT",
-    Verdict,
-    Property,
-    Proof,
-    Breaking,
-    Worst,
-    Profile,
-    Passage,
-    Accumulator,
-    Epoch,
-    LearnedParameter,
-    FitData,
-    ClassWeights,
-    Confusion,
-    Image,
-    Audit,
-    GateFinding,
-    Comparison,
-    Slices,
-)
-KeyedT = TypeVar("KeyedT", Verdict, Property, Proof, Breaking, Worst, Profile, Passage, Accumulator, Audit)
+RowT = TypeVar("RowT", bound=Row)
 
 HEAD = "run.json"
 """The file of the head within a run."""
@@ -76,7 +56,7 @@ HEAD = "run.json"
 RUNS = Path(".harness", "runs")
 """Default folder for runs."""
 
-FILES: Mapping[type[Row], str] = {
+FILES: Mapping[type[Record], str] = {
     Verdict: "verdicts.jsonl",
     Property: "properties.jsonl",
     Proof: "proofs.jsonl",
@@ -183,7 +163,7 @@ class RunFolder:
 
     # Records
 
-    def chain(self, kind: type[Row]) -> Chain:
+    def chain(self, kind: type[Record]) -> Chain:
         """Read the lines of a kind of record, after checking that none was altered, lost or added.
 
         Raises
@@ -248,16 +228,6 @@ class RunFolder:
             row = parsed(kind, line, place=f"{file}:{number}", what=what)
             rows[getattr(row, "key", number)] = (number, row)
         return list(rows.values())
-
-    def merge_verdicts(self, fresh: Iterable[Verdict]) -> None:
-        """Add verdicts, replacing those with the same case, law, dtype and device."""
-        self.merge(Verdict, fresh)
-
-    def merge(self, kind: type[KeyedT], fresh: Iterable[KeyedT]) -> None:
-        """Add records of a kind, and replace records with the same key."""
-        merged = {row.key: row for row in self.read(kind)}
-        merged.update({row.key: row for row in fresh})
-        self.write(kind, merged.values())
 
     def compact(self, kind: Any) -> None:
         """Leave the records that count, where there are others."""

@@ -426,7 +426,7 @@ class Environment(Record):
 
 
 class FileState(Record):
-    """Number of records in a file, and the checksum after the last: see :mod:`harness.record.chain`."""
+    """Number of records in a file, and the checksum after the last: see :mod:`harness.record.storage`."""
 
     records: Count
     sum: str

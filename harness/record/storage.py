@@ -1,13 +1,25 @@
-"""Atomic writing of files, with errors of the disk as one sentence."""
+"""Writing of files: at once and atomically, or line by line as a chain; errors of the disk are one sentence.
+
+Each line of a chain carries a checksum of itself and of all lines before it. An altered, deleted, exchanged, repeated
+or foreign line does not follow the line before it. The number of lines in the head reveals missing lines at the end.
+This is no signature: a chain that is rewritten as a whole remains undetected.
+
+A journal appends to a chain, and writes each record before the next one is computed. An appended record survives the
+end of the process. A synced record also survives a crash of the machine.
+"""
 
 import errno
+import hashlib
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from harness.error import UsageError
+from harness.record.schema import FileState, Record
 
 _REMEDIES = {
     errno.ENOSPC: "free some space (finished results are kept)",
@@ -66,3 +78,149 @@ def write_atomically(path: Path, content: str | bytes, *, synced: bool = False) 
             with suppress(FileNotFoundError):
                 Path(temporary).unlink()
             raise
+
+
+ALTERED = "repeat the run, or restore the file from a copy"
+"""The way out of a chain that does not hold."""
+
+_LINE = re.compile(rb'(?P<text>.*),"sum":"(?P<sum>[0-9a-f]{16})"}')
+_DOCUMENT = re.compile(rb'(?P<text>.*),\n  "sum": "(?P<sum>[0-9a-f]{16})"\n}\n', re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Chain:
+    """The lines of a file, and the checksum after each.
+
+    Parameters
+    ----------
+    lines
+        The JSON of each record, without its checksum.
+    sums
+        One more entry than lines; the first is the checksum of an empty file with this name.
+    torn
+        Number of bytes of an incomplete last line.
+    """
+
+    lines: tuple[bytes, ...]
+    sums: tuple[str, ...]
+    torn: int = 0
+
+
+def beginning(name: str) -> str:
+    """Return the checksum of an empty file; it depends on the name, so that lines of another file do not fit."""
+    return checksum(name.encode())
+
+
+def checksum(content: bytes, before: str = "") -> str:
+    """Return the checksum of bytes that follow others."""
+    return hashlib.blake2b(before.encode() + content, digest_size=8).hexdigest()
+
+
+def sealed(text: str, before: str) -> tuple[bytes, str]:
+    """Return a record's JSON as a line that follows others, and the checksum after it."""
+    content = text.encode("utf-8")[:-1]
+    after = checksum(content, before)
+    return content + b',"sum":"%s"}\n' % after.encode(), after
+
+
+def unsealed(content: bytes, name: str, *, place: str) -> Chain:
+    """Return the lines of a file, after checking that each follows the line before it.
+
+    Raises
+    ------
+    UsageError
+        If a line does not; the message names it.
+    """
+    *whole, rest = content.split(b"\n")
+    sums, lines = [beginning(name)], []
+    for number, line in enumerate(whole, 1):
+        text, after = unsealed_line(line, sums[-1], place=f"{place}:{number}")
+        lines.append(text)
+        sums.append(after)
+    return Chain(tuple(lines), tuple(sums), torn=len(rest))
+
+
+def unsealed_line(line: bytes, before: str, *, place: str, remedy: str = ALTERED) -> tuple[bytes, str]:
+    """Return a record's JSON without its checksum, and the checksum.
+
+    Raises
+    ------
+    UsageError
+        If the checksum does not follow ``before``.
+    """
+    match = _LINE.fullmatch(line)
+    if match is None or checksum(match["text"], before).encode() != match["sum"]:
+        rule = "the line was altered or does not follow the previous line"
+        if match is None:
+            rule = "the line has no checksum"
+        raise UsageError("cannot read the records", rule=rule, place=place, remedy=remedy)
+    return match["text"] + b"}", match["sum"].decode()
+
+
+def sealed_document(text: str, name: str) -> str:
+    """Return indented JSON with its checksum as the last key."""
+    content = text.removesuffix("\n}")
+    return f'{content},\n  "sum": "{checksum(content.encode(), beginning(name))}"\n}}\n'
+
+
+def unsealed_document(content: bytes, name: str, *, place: str) -> bytes:
+    """Return indented JSON without its checksum.
+
+    Raises
+    ------
+    UsageError
+        If that is not the checksum of the rest.
+    """
+    match = _DOCUMENT.fullmatch(content)
+    if match is None or checksum(match["text"], beginning(name)).encode() != match["sum"]:
+        rule = "the checksum at the end is missing" if match is None else "the checksum does not match"
+        raise UsageError("cannot read the run", rule=rule, place=place, remedy=ALTERED)
+    return match["text"] + b"\n}"
+
+
+class Journal:
+    """A file for appending, which is created if it does not exist; ``chain`` is its present content."""
+
+    def __init__(self, file: Path, chain: Chain) -> None:
+        self._file = file
+        self._records, self._sum = len(chain.lines), chain.sums[-1]
+        with written(file):
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+            self._descriptor = os.open(file, flags, 0o644)
+            # A line that a killed process did not write to its end.
+            self._size = os.fstat(self._descriptor).st_size - chain.torn
+            os.ftruncate(self._descriptor, self._size)
+
+    @property
+    def state(self) -> FileState:
+        """The number of records, and the checksum after the last."""
+        return FileState(records=self._records, sum=self._sum)
+
+    def append(self, record: Record) -> None:
+        """Append a record.
+
+        Raises
+        ------
+        UsageError
+            If the disk is full; the earlier records remain intact.
+        """
+        line, after = sealed(record.model_dump_json(), self._sum)
+        with written(self._file):
+            try:
+                rest = memoryview(line)
+                while rest:
+                    rest = rest[os.write(self._descriptor, rest) :]
+            except OSError:
+                os.ftruncate(self._descriptor, self._size)
+                raise
+        self._size += len(line)
+        self._records, self._sum = self._records + 1, after
+
+    def sync(self) -> None:
+        """Write the appended records to the disk."""
+        with written(self._file):
+            os.fsync(self._descriptor)
+
+    def close(self) -> None:
+        """Append no more."""
+        os.close(self._descriptor)

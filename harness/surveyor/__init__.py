@@ -5,15 +5,12 @@
 :mod:`~harness.surveyor.breaking`      breaking points of laws along the rays of a contract
 :mod:`~harness.findings.closed_form`   breaking points from theory
 :mod:`~harness.surveyor.genome`        inputs as integers that a search can change
-:mod:`~harness.surveyor.mutation`      the changes
-:mod:`~harness.surveyor.search`        a batched search that changes the best rows
-:mod:`~harness.surveyor.worst`         the results of a search, confirmed and recorded
-:mod:`~harness.surveyor.profile`       the deviation against magnitude, and its distribution
+:mod:`~harness.surveyor.search`        a batched search that changes the best rows, and the changes
 :mod:`~harness.surveyor.passage`       the computation along a ray
 :mod:`~harness.surveyor.accumulator`   the format and order of sums
 :mod:`~harness.surveyor.plan`          the plan, as plain data
 :mod:`~harness.surveyor.explore`       the list of its parts
-:mod:`~harness.surveyor.part`          a single part
+:mod:`~harness.surveyor.part`          a single part: the witness of a search, the deviation against magnitude
 :mod:`~harness.surveyor.discovery`     the results, by kind
 =====================================  =====================================================================
 

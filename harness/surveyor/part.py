@@ -1,25 +1,39 @@
-"""Parts of a survey: independent tasks, each seeded by its subject."""
+"""Parts of a survey: independent tasks, each seeded by its subject.
+
+The witness of a search is made minimal and measured by ball arithmetic. A profile shows how the deviation grows with
+the magnitude of the inputs, and its distribution in ulp.
+"""
 
 import zlib
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from harness.calling.adapter import NotApplicable
 from harness.calling.device import seed_all
+from harness.floats.double_double import Array
+from harness.floats.measurement import Measurement
+from harness.floats.oracle import confirming
 from harness.laws.case_error import CaseError
+from harness.laws.law import Example
 from harness.laws.ray import Ray
-from harness.record import Accumulator, Breaking
+from harness.laws.standard_rays import rays_of
+from harness.record import Accumulator, Breaking, Profile, Worst
 from harness.surveyor.accumulator import accumulator
 from harness.surveyor.breaking import breaking
 from harness.surveyor.discovery import Discovery, Skip
+from harness.surveyor.genome import Genome, rounded
 from harness.surveyor.passage import is_drawn, is_shown, passage
-from harness.surveyor.profile import profile
-from harness.surveyor.search import Budget, Objective, search
-from harness.surveyor.worst import witness
+from harness.surveyor.search import ROWS, Budget, Objective, SearchResult, search
 from harness.verdict.job import Job
 from harness.verdict.probe import Probe
+from harness.verdict.replay import is_one_group, replay_command, to_text
+from harness.verdict.rows import of_rows
+from harness.verdict.shrink import minimise
 
 SEARCH = Ray("search", "rows that a search draws", lambda *_: {}, lambda _: 0.0)
 """Placeholder for a ray in records of a search without a result."""
@@ -118,3 +132,135 @@ class Part:
             probes=0,
             reason=reason,
         )
+
+
+_SLACK = 1e-9
+"""Relative loss of deviation allowed for a simpler witness."""
+
+
+def witness(job: Job, result: SearchResult, objective: Objective) -> Worst:
+    """Record the best row of a search for one objective."""
+    example = result.example(objective)
+    target = _size(job.subject.measure(job.law, example), objective)
+
+    def as_bad(candidate: Example) -> bool:
+        inside = bool(np.all(_inside(job, candidate)))
+        return inside and _size(job.subject.measure(job.law, candidate), objective) >= target * (1 - _SLACK)
+
+    def as_bad_rows(together: Example) -> NDArray[np.bool_] | None:
+        sizes = of_rows(_values(job.subject.measure(job.law, together), objective))
+        return None if sizes is None else _inside(job, together) & (sizes >= target * (1 - _SLACK))
+
+    example = minimise(example, job.axes, job.format, as_bad, broken_rows=as_bad_rows)
+    with confirming():
+        measurement = job.subject.measure(job.law, example)
+    values = _values(measurement, objective)
+    at = tuple(int(i) for i in np.unravel_index(int(values.argmax()), values.shape))
+    read = {name: example[name] for name in job.law.reads}
+    return Worst(
+        **job.identity,
+        objective=objective,
+        rows=result.rows,
+        deviation=float(measurement.deviation[at]),
+        bound=measurement.admitted(at),
+        unit=job.law.unit,
+        place=at[1:] if is_one_group(example, job.contract) else at,
+        actual=float(measurement.actual[at]),
+        expected=float(measurement.expected[at]),
+        magnitude=max(float(x.double().abs().max()) for x in read.values() if isinstance(x, Tensor) and x.numel()),
+        example=to_text(read, job.contract),
+        replay=replay_command(job.case, job.contract, job.law.name, job.format, read, ""),
+        declared=job.when_broken[1],
+    )
+
+
+def _values(measurement: Measurement, objective: Objective) -> Array:
+    return measurement.ratio if objective == "ratio" else measurement.deviation
+
+
+def _size(measurement: Measurement, objective: Objective) -> float:
+    return float(_values(measurement, objective).max(initial=0.0))
+
+
+def _inside(job: Job, example: Example) -> NDArray[np.bool_]:
+    """Return which rows have only numbers within the domain of the contract."""
+    inside = np.array([True])
+    leading = next((axes.names[:1] for axes in job.axes.values()), ())
+    for name, axes in job.axes.items():
+        if axes.largest is not None:
+            magnitudes = example[name].double().abs().numpy()
+            rows = len(magnitudes) if leading and axes.names[:1] == leading else 1
+            inside = inside & (np.fmax.reduce(magnitudes.reshape(rows, -1), axis=-1) <= axes.largest(job.format))
+    return inside
+
+
+PER_DOUBLING = 4
+"""Intervals of magnitude in each power of two."""
+
+_LOWEST, _HIGHEST = -4, 14
+"""Exponents of the smallest and largest magnitude, within the range of the ray."""
+
+_EACH, _EACH_OF_GROUPED = 32, 4
+"""Parameters in an interval, for each ray."""
+
+EDGES = (0.5, *(2.0**i for i in range(21)), float("inf"))
+"""Upper ends of the histogram's classes, in ulp."""
+
+
+def profile(job: Job, seed: int) -> Profile:
+    """Measure a law over the magnitudes of every ray, and on rows drawn from all of them."""
+    rng = np.random.default_rng([seed, zlib.crc32(f"{job.contract.name} {job.format.name}".encode())])
+    deviations, bounds = _against_magnitude(job, rng)
+    counts = _distribution(job, rng)
+    ends = 2.0 ** (_LOWEST + (1 + np.arange(len(deviations))) / PER_DOUBLING)
+    measured = np.isfinite(bounds)
+    return Profile(
+        **job.identity,
+        unit=job.law.unit,
+        magnitudes=tuple(ends[measured].tolist()),
+        deviations=tuple(deviations[measured].tolist()),
+        bounds=tuple(bounds[measured].tolist()),
+        edges=EDGES,
+        counts=tuple(int(count) for count in counts),
+    )
+
+
+def _against_magnitude(job: Job, rng: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the deviation with the largest share of its bound per interval over the growing rays, and that bound."""
+    intervals = (_HIGHEST - _LOWEST) * PER_DOUBLING
+    ratios, deviations, bounds = np.full(intervals, -1.0), np.zeros(intervals), np.full(intervals, np.nan)
+    for ray in rays_of(job.contract):
+        if ray.whole or ray.laws or ray.start(job.format) != 0.0:
+            continue
+        for at, measurement in _along(job, ray, intervals, rng):
+            place = measurement.worst
+            if float(measurement.ratio[place]) > ratios[at]:
+                ratios[at] = measurement.ratio[place]
+                deviations[at], bounds[at] = measurement.deviation[place], measurement.bound[place]
+    return deviations, bounds
+
+
+def _along(job: Job, ray: Ray, intervals: int, rng: np.random.Generator) -> list[tuple[int, Measurement]]:
+    """Measure one ray, and split the results by interval."""
+    each = _EACH_OF_GROUPED if job.contract.grouped else _EACH
+    exponents = _LOWEST + (np.arange(intervals)[:, None] + rng.random((intervals, each))) / PER_DOUBLING
+    inside = 2.0 ** exponents.max(1) <= ray.end(job.format)
+    values = np.exp2(exponents[inside])
+    if not len(values):
+        return []
+    example = ray.example(rounded(values.reshape(-1), job.format), job.format)
+    if not set(job.law.reads) <= set(example):
+        return []
+    whole = job.subject.measure(job.law, example)
+    parts = [
+        np.reshape(part, (len(values), -1)) for part in (whole.deviation, whole.bound, whole.actual, whole.expected)
+    ]
+    return [(int(at), Measurement(*(part[i] for part in parts))) for i, at in enumerate(np.flatnonzero(inside))]
+
+
+def _distribution(job: Job, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Count the output's elements in each class of the histogram."""
+    genome = Genome(job)
+    rows = genome.seeds(ROWS if not job.contract.grouped else ROWS // 8, rng, near_thresholds=False)
+    deviation = job.subject.measure(job.law, genome.decode(rows)).deviation.reshape(-1)
+    return np.bincount(np.searchsorted(EDGES, deviation, side="left"), minlength=len(EDGES))

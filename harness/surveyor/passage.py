@@ -12,7 +12,7 @@ from torch import Tensor
 
 from harness.calling.device import CPU
 from harness.exact.operators import MOVES
-from harness.exact.step import Step
+from harness.exact.tape import Step
 from harness.floats import Array
 from harness.floats.measurement import Measurement
 from harness.floats.oracle import confirming

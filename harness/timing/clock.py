@@ -12,8 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from harness.timing.graph import captured
-
 Clock = Callable[[], float]
 """Returns seconds since a fixed moment."""
 
@@ -168,7 +166,7 @@ class Accelerator(Protocol):
         """Return a new mark with timing."""
 
     def capture(self, function: Callable[[], object], /) -> Callable[[], object]:
-        """Return a function that replays the queued work as one launch, see :func:`harness.timing.graph.captured`."""
+        """Return a function that replays the queued work as one launch, see :func:`harness.timing.clock.captured`."""
 
 
 @dataclass(frozen=True)
@@ -236,3 +234,47 @@ def device_time(
     end.record()
     accelerator.synchronize()
     return DeviceTime(launched_s / calls, start.elapsed_time(end) / 1e3 / calls)
+
+
+WARM_CALLS = 3
+"""Warm-up calls on a side stream before the capture, so that setup work is not recorded."""
+
+
+class NotCapturableError(Exception):
+    """Reason why a step has no graph."""
+
+
+def captured(function: Callable[[], object], device: str) -> Callable[[], object]:
+    """Record the work that a function queues, and return a function that replays it.
+
+    The function must queue the same work on the same memory at every call. Warm-up and capture use one side stream:
+    libraries create their handles per stream, which cannot be recorded.
+
+    Raises
+    ------
+    NotCapturableError
+        If the device has no graphs, or the function does something that cannot be recorded, such as waiting for the
+        device.
+
+    References
+    ----------
+    PyTorch documentation, "CUDA semantics", section "CUDA Graphs".
+    """
+    import torch
+
+    if device != "cuda":
+        raise NotCapturableError(f"torch records graphs only on cuda, not on {device}")
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        for _ in range(WARM_CALLS):
+            function()
+    torch.cuda.current_stream().wait_stream(stream)
+    graph = torch.cuda.CUDAGraph()
+    try:
+        with torch.cuda.graph(graph, stream=stream):
+            function()
+    except RuntimeError as error:
+        torch.cuda.synchronize()
+        raise NotCapturableError(f"recording failed: {str(error).splitlines()[0]}") from error
+    return graph.replay

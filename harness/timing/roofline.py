@@ -39,10 +39,10 @@ class Work(NamedTuple):
     operations: int
 
 
-def work_of_step(n: int, d: int, m: int, *, target_bytes: int, itemsize: int = 4) -> Work:
-    """Return the least work of a step; see the module."""
+def work_of_step(n: int, d: int, m: int, *, target_bytes: int) -> Work:
+    """Return the least work of a step in float32; see the module."""
     parameters = m * d + m
-    return Work(itemsize * (n * d + 2 * parameters + 1) + n * target_bytes, 4 * n * d * m)
+    return Work(4 * (n * d + 2 * parameters + 1) + n * target_bytes, 4 * n * d * m)
 
 
 class Gauge(NamedTuple):

@@ -2,6 +2,5 @@
 
 A ``job`` is a verdict to reach, and a ``campaign`` contains many. ``decide`` reaches one. It tries the examples of the
 ``corpus`` and then ``draw``s others; each example is a ``trial``. ``shrink`` makes a failing example minimal, ball
-arithmetic confirms it, and ``replay`` prints its command. ``example_pool`` keeps the examples independent of loaded
-code.
+arithmetic confirms it, and ``replay`` prints its command.
 """

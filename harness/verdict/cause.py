@@ -16,12 +16,9 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
 
 from harness.calling.device import CPU
-from harness.exact.hidden_branch import hidden_branch
-from harness.exact.loss import first_loss
-from harness.exact.replay import Replay
-from harness.exact.step import View, is_floating
-from harness.exact.tape import Tape
-from harness.exact.wide import Balls, Doubles
+from harness.exact.loss import first_loss, hidden_branch
+from harness.exact.replay import Balls, Doubles, Replay
+from harness.exact.tape import Tape, View, is_floating
 from harness.floats.oracle import confirming, remembering
 from harness.laws.law import Example
 from harness.laws.subject import Subject

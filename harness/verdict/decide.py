@@ -13,20 +13,23 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from hypothesis import strategies as st
 from numpy.typing import NDArray
+from torch import Tensor
 
 from harness.calling.adapter import NotApplicable
 from harness.calling.device import seed_all
+from harness.floats import Format
 from harness.floats.oracle import confirming, recalling
 from harness.laws.case_error import CaseError
 from harness.laws.law import Example
+from harness.laws.strategies import SEEDS
 from harness.record import SEED, Fault, Status, Verdict, Violation
 from harness.record.property import SUBNORMALS
 from harness.verdict import corpus
 from harness.verdict.delivery import delivered
 from harness.verdict.draw import FURTHER, Deadline, first_failing
 from harness.verdict.job import Job
-from harness.verdict.recheck import EXAMPLES, enlarged, is_rechecked
 from harness.verdict.shrink import minimise
 from harness.verdict.trial import Trials
 from harness.verdict.violation import measured, related, violation_of
@@ -279,3 +282,43 @@ def _minimal(trials: Trials, example: Example, deadline: Deadline) -> Example:
             return minimal
     # If the screen's own error matters (subnormal results), shrink again with the rigorous tier only.
     return minimise(example, axes, format_, fails_exactly, whole=whole)
+
+
+EXAMPLES = 3
+"""Examples per law in the final re-check."""
+
+ROWS = st.integers(513, 6_000)
+"""Rows per example in the final re-check, for implementations that treat rows independently."""
+
+
+_TRAINED = {"training", "step", "curves"}
+
+
+def is_rechecked(job: Job) -> bool:
+    """Return whether the re-check includes a law: the value and gradient of a function, or the result of a training."""
+    if job.contract.form in _TRAINED:
+        return job.law.name == job.contract.laws[0].name
+    of_gradient = job.law.group == "gradient" and job.law.inputs is None and job.law.every_row
+    asks = job.law.name == "value" or of_gradient
+    return asks and job.contract.output is not None and job.contract.form == "function"
+
+
+def enlarged(job: Job) -> Job:
+    """Return the law on larger, shuffled batches of its inputs; unchanged if it reduces over rows."""
+    names = [name for name, axes in job.contract.axes.items() if axes.names[:1] == ("n",)]
+    if job.contract.grouped or job.contract.output is None or job.contract.output[:1] != ("n",):
+        return job
+
+    def inputs(format_: Format) -> st.SearchStrategy[Example]:
+        return st.tuples(job.inputs(format_), ROWS, SEEDS).map(lambda drawn: _enlarged(*drawn, names))
+
+    return replace(job, law=replace(job.law, inputs=inputs))
+
+
+def _enlarged(example: Example, rows: int, seed: int, names: list[str]) -> Example:
+    """Return an example with random rows of a smaller one."""
+    few = next((len(example[name]) for name in names if isinstance(example.get(name), Tensor)), 0)
+    if few == 0:
+        return example
+    index = torch.from_numpy(np.random.default_rng(seed).integers(few, size=rows))
+    return {name: x.index_select(0, index) if name in names else x for name, x in example.items()}

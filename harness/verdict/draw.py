@@ -1,18 +1,173 @@
-"""Draw examples of a law, known counterexamples first, until one breaks it or the time is up."""
+"""Draw examples of a law, known counterexamples first, until one breaks it or the time is up.
+
+Hypothesis draws examples once from a seed, for all laws and cases. They depend only on the inputs, the format, the
+number and the seed. They are drawn before any is used, and laws get copies, because an implementation may change its
+inputs.
+"""
 
 import contextlib
+import copy
+import hashlib
 import random
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import Any, NamedTuple
+from unittest import mock
 
+import hypothesis
 import numpy as np
+import torch
+from hypothesis import HealthCheck, Phase, Verbosity, given, settings
+from hypothesis.internal.conjecture import providers
+from torch import Tensor
 
 from harness.calling.adapter import NotApplicable
+from harness.floats.format import Format
+from harness.floats.memory import MEBIBYTE, Memory
 from harness.laws.case_error import CaseError
-from harness.laws.law import Example
-from harness.verdict.example_pool import Drawn, digest_of, drawn
+from harness.laws.law import Example, Inputs
+from harness.laws.strategies import batches_are_narrow, shapes_are_few
 from harness.verdict.trial import Trials
+
+STAGES = (2, 32)
+"""Sizes of the two stages of drawing; most defects show in the first stage."""
+
+
+class Drawn(NamedTuple):
+    """One example, and a digest of it that is the same on every machine."""
+
+    example: Example
+    digest: bytes
+
+
+_memory: Memory[list[Drawn]] = Memory(64 * MEBIBYTE)
+
+
+class _Enough(BaseException):
+    """The end of the examples; no ``Exception``, which Hypothesis would run again."""
+
+
+def drawn(inputs: Inputs, format_: Format, *, examples: int, seed: int) -> Iterator[Drawn]:
+    """Yield some examples; repeated calls yield the same ones.
+
+    Parameters
+    ----------
+    inputs
+        Strategy of the examples.
+    format_
+        Format of the examples.
+    examples
+        Largest number of examples; finite strategies have fewer.
+    seed
+        Seed of the examples.
+    """
+    shown = 0
+    for most in (*(stage for stage in STAGES if stage < examples), examples):
+        for example, digest in _first(most, inputs, format_, examples, seed)[shown:]:
+            shown += 1
+            yield Drawn(_copy(example), digest)
+
+
+def all_drawn(inputs: Inputs, format_: Format, *, examples: int, seed: int) -> list[Example]:
+    """Return the same examples, drawn at once, for callers that need all of them."""
+    return [_copy(example) for example, _ in _first(examples, inputs, format_, examples, seed)]
+
+
+def _first(most: int, inputs: Inputs, format_: Format, examples: int, seed: int) -> list[Drawn]:
+    """Return the first examples, and draw them if they are not cached."""
+    # Long rows are of other lengths under another seed of torch's.
+    key = inputs, format_, examples, seed, torch.initial_seed(), shapes_are_few(), batches_are_narrow()
+    known = _memory.get((most, *key)) or _memory.get((examples, *key))
+    if known is None:
+        known = [Drawn(example, digest_of(example)) for example in draw(most, inputs, format_, examples, seed)]
+        _memory.keep((most, *key), known, sum(_size(example) for example, _ in known))
+    return known
+
+
+def draw(most: int, inputs: Inputs, format_: Format, examples: int, seed: int) -> list[Example]:
+    """Draw the first ``most`` of ``examples`` examples."""
+    found: list[Example] = []
+
+    @hypothesis.seed(seed)
+    @settings(
+        max_examples=examples,
+        phases=(Phase.generate,),
+        database=None,
+        deadline=None,
+        report_multiple_bugs=False,
+        suppress_health_check=list(HealthCheck),
+        verbosity=Verbosity.quiet,
+    )
+    @given(inputs(format_))
+    def collect(example: Example) -> None:
+        found.append(example)
+        if len(found) == most:
+            raise _Enough
+
+    with reproducible(), suppress(_Enough):
+        collect()
+    return found
+
+
+def _copy(example: Example) -> Example:
+    """Return a deep copy; torch copies a tensor in a tenth of the time of ``deepcopy``."""
+    return {
+        name: value.clone() if isinstance(value, Tensor) else copy.deepcopy(value) for name, value in example.items()
+    }
+
+
+def digest_of(example: Example) -> bytes:
+    """Return a digest of the names, types, shapes and values of an example; all NaN are alike."""
+    content = hashlib.blake2b(digest_size=8)
+    for name in sorted(example):
+        content.update(name.encode())
+        _feed(content, example[name])
+    return content.digest()
+
+
+def _feed(content: hashlib.blake2b, value: Any) -> None:
+    if isinstance(value, Tensor):
+        content.update(f"{value.dtype}{tuple(value.shape)}".encode())
+        if value.is_floating_point() and bool(value.isnan().any()):
+            value = value.masked_fill(value.isnan(), torch.nan)
+        content.update(value.detach().contiguous().reshape(-1).view(torch.uint8).numpy())
+    elif isinstance(value, (list, tuple)):
+        for entry in value:
+            _feed(content, entry)
+    else:
+        content.update(repr(value).encode())
+
+
+def _size(example: Example) -> int:
+    return sum(_bytes(value) for value in example.values())
+
+
+def _bytes(value: Any) -> int:
+    if isinstance(value, Tensor):
+        return value.nbytes
+    return sum(map(_bytes, value)) if isinstance(value, (list, tuple)) else 64
+
+
+@contextmanager
+def reproducible() -> Iterator[None]:
+    """Draw the same examples in the body, regardless of the loaded modules.
+
+    Hypothesis mixes constants of the loaded local modules into its draws. They help tests of the surrounding code, but
+    would make a verdict depend on the process and its folder. Hypothesis has no setting to disable them, so the
+    collector is replaced. Older versions of Hypothesis have none.
+    """
+    collector = getattr(providers, "_get_local_constants", None)
+    if collector is None:
+        yield
+        return
+    providers.CONSTANTS_CACHE.cache.clear()
+    try:
+        with mock.patch.object(providers, "_get_local_constants", type(providers.GLOBAL_CONSTANTS)):
+            yield
+    finally:
+        providers.CONSTANTS_CACHE.cache.clear()
 
 
 @dataclass(frozen=True)
@@ -67,7 +222,7 @@ def first_failing(
         if (failing := trials.failing(example)) is not None:
             return failing
 
-    for example, digest in _drawn(trials, examples=examples, seed=seed):
+    for example, digest in _drawn_alike(trials, examples=examples, seed=seed):
         if deadline.is_up and trials.census.rows:
             trials.census.cut_short = True
             return None
@@ -105,14 +260,14 @@ def failing_rows(
     # The law is broken, whatever else the implementation does.
     with contextlib.suppress(CaseError, NotApplicable):
         # Use another seed than for the failing example.
-        for example, _ in _drawn(trials, examples=examples, seed=seed + 1) if examples else ():
+        for example, _ in _drawn_alike(trials, examples=examples, seed=seed + 1) if examples else ():
             if deadline.is_up:
                 break
             rows += trials.failing_rows(example, unlike=unlike)
     return sorted(rows, key=lambda row: -row[1])
 
 
-def _drawn(trials: Trials, *, examples: int, seed: int) -> Iterator[Drawn]:
+def _drawn_alike(trials: Trials, *, examples: int, seed: int) -> Iterator[Drawn]:
     """Yield examples of the law; before each, reset the global random generators."""
     before = random.getstate(), np.random.get_state()  # noqa: NPY002 - the global generator is what is meant
     try:

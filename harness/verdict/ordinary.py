@@ -16,7 +16,7 @@ from harness.laws.law import Example, Inputs, Law
 from harness.laws.strategies import narrow_batches
 from harness.laws.subject import Subject
 from harness.record import Fault
-from harness.verdict.example_pool import all_drawn
+from harness.verdict.draw import all_drawn
 
 EXAMPLES = 4
 """Examples drawn of a law: the first is the simplest there is, the others have a hundred rows or more each."""

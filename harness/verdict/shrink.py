@@ -1,7 +1,7 @@
 """Make a failing example minimal: fewest rows, fewest columns, simplest numbers, smallest magnitude.
 
 The last step bisects the largest entry of the first input over the representable numbers, to find an exact threshold.
-Every candidate stays within the inputs of the law; see ``member``.
+Every candidate stays within the inputs of the law; see :class:`harness.verdict.rows.Members`.
 """
 
 import math
@@ -18,9 +18,60 @@ from harness.floats.format import Format, from_ordinal, to_ordinal
 from harness.floats.memory import content_of
 from harness.laws.contract import Axes
 from harness.laws.law import Example
-from harness.verdict.bisection import Interval
-from harness.verdict.member import Members, is_same
-from harness.verdict.rows import length, row_of_each, stacked, take
+from harness.verdict.rows import Members, is_same, length, row_of_each, stacked, take
+
+_LEVELS = 6
+"""Levels of a bisection that are evaluated together, as rows of an example."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Ordinals between a passing number and a failing number."""
+
+    passing: int
+    failing: int
+    spacing: int
+    """Smallest distance between the two ends."""
+
+    def halved(self, fails: Callable[[int], bool]) -> int:
+        """Return the last ordinal that fails, with one test per bit."""
+        passing, failing = self.passing, self.failing
+        while abs(failing - passing) > self.spacing:
+            middle = (failing + passing) // 2
+            passing, failing = (passing, middle) if fails(middle) else (middle, failing)
+        return failing
+
+    def halved_by_levels(
+        self, each_fails: Callable[[list[int]], list[bool] | None], fails: Callable[[int], bool]
+    ) -> int:
+        """Bisect as above, with the candidates of the next steps as rows of an example.
+
+        If a row behaves differently alone, each step needs a separate call.
+        """
+        passing, failing = self.passing, self.failing
+        while abs(failing - passing) > self.spacing:
+            ordinals = _middles(passing, failing, self.spacing, _LEVELS)
+            answers = each_fails(ordinals)
+            if answers is None:
+                return self.halved(fails)
+            is_failing = dict(zip(ordinals, answers, strict=True))
+            while abs(failing - passing) > self.spacing and (middle := (failing + passing) // 2) in is_failing:
+                passing, failing = (passing, middle) if is_failing[middle] else (middle, failing)
+        alone = (failing == self.failing or fails(failing)) and (passing == self.passing or not fails(passing))
+        return failing if alone else self.halved(fails)
+
+
+def _middles(passing: int, failing: int, spacing: int, levels: int) -> list[int]:
+    """Return all possible midpoints of the next halvings."""
+    if not levels or abs(failing - passing) <= spacing:
+        return []
+    middle = (failing + passing) // 2
+    return [
+        middle,
+        *_middles(passing, middle, spacing, levels - 1),
+        *_middles(middle, failing, spacing, levels - 1),
+    ]
+
 
 _PLACES = 32
 """Places along an axis at which a run is tried to be dropped."""
@@ -163,28 +214,11 @@ def minimise(
     bisected: bool = True,
     broken_rows: Callable[[Example], NDArray[np.bool_] | None] | None = None,
 ) -> Example:
-    """Return the simplest example found that still fails.
+    """Return the simplest example found that still fails, after a few hundred calls of ``fails``.
 
-    Parameters
-    ----------
-    example
-        A failing example.
-    axes
-        Axes and limits of the inputs.
-    format_
-        Format of the floating-point inputs.
-    fails
-        Whether an example still fails; it is called a few hundred times.
-    exact
-        Whether to find the last number that fails; otherwise the largest entry is exact to a 256th, in a third of the
-        calls.
-    whole
-        Whether the numbers are integers, and stay so.
-    bisected
-        Whether to bisect the largest entry at the end.
-    broken_rows
-        Which rows of an example break the law, or ``None`` if the law does not measure row by row. It allows several
-        steps in one call.
+    Without ``exact``, the largest entry is found to a 256th, in a third of the calls; without ``bisected``, not at all.
+    ``whole`` keeps whole numbers whole. ``broken_rows`` returns which rows of an example break the law, or ``None`` if
+    the law does not measure row by row. It allows several steps in one call.
     """
     members = Members(example, axes, format_)
     trial = _Trial(axes, format_, members, fails, exact, whole, broken_rows, bisected=bisected)

@@ -6,8 +6,7 @@ from html import escape
 from pathlib import Path
 
 from harness.findings.headroom_trend import Trend
-from harness.record.audit import Audit, AuditFinding, Headroom, in_format
-from harness.record.audit_run import AuditRun
+from harness.record.audit import Audit, AuditFinding, AuditRun, Headroom, in_format
 from harness.wording.card import PRE, card
 from harness.wording.number import SECONDS, count, scaled
 
@@ -82,7 +81,7 @@ def narrowest(audit: Audit, most: int = NARROWEST) -> list[Headroom]:
     return [room for room in audit.headroom if room.factor < WIDE and (room.file, room.line) not in wrong][:most]
 
 
-def audit_line(audit: Audit, early: str = "") -> str:
+def audit_line(audit: Audit) -> str:
     """Return the verdict on a step in one line."""
     found = count(len(audit.findings), "finding") if audit.findings else "nothing found"
     if audit.missing:
@@ -94,7 +93,7 @@ def audit_line(audit: Audit, early: str = "") -> str:
     if audit.loss_error is not None and audit.loss_error < 0.5:
         beside = "exact arithmetic" if audit.loss_in_balls else "float64"
         agrees = f"; the loss agrees with {beside} to {_digits(audit.loss_error)}"
-    return f"{audit.title}: {found} {looked}{agrees}{f' -- {early}' if early else ''}"
+    return f"{audit.title}: {found} {looked}{agrees}"
 
 
 def _digits(error: float) -> str:

@@ -328,9 +328,9 @@ def finding_block(
     return "\n".join(lines)
 
 
-def finding_in_full(finding: Finding, checked: Sequence[Verdict] = (), *, name: str = "") -> str:
+def finding_in_full(finding: Finding, checked: Sequence[Verdict] = ()) -> str:
     """Return a finding and the block of its first verdict."""
-    block = finding_block(finding, checked, name=name or f"{title_of(finding)}  {finding.case}")
+    block = finding_block(finding, checked, name=f"{title_of(finding)}  {finding.case}")
     return block if finding.violation is None else f"{block}\n\n{violation_block(finding.first)}"
 
 

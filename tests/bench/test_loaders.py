@@ -24,9 +24,8 @@ from torch import Tensor
 from harness.bench import run as benchmark
 from harness.bench.option import Settings
 from harness.bench.run import run_suite
-from harness.bench.suites.loader_cell import FEWEST, Asked, measure_alone
+from harness.bench.suites.loader_cell import FEWEST, Asked, MemoryLimit, measure_alone
 from harness.bench.suites.loader_group import MOST, LoaderGroup, measure_loaders
-from harness.bench.suites.memory_limit import MemoryLimit
 from harness.bench.suites.peers import PEERS
 from harness.case import Case
 from harness.display.bench.loader import print_loaders

@@ -12,8 +12,8 @@ from harness.bench.suites.step_group import PHASES, measure_group
 from harness.bench.suites.training import Problem, problem, steps_compared
 from harness.case import Case
 from harness.record.bench import StepRecord
+from harness.timing.clock import NotCapturableError
 from harness.timing.device import DeviceState
-from harness.timing.graph import NotCapturableError
 from harness.timing.interleaving import FEWEST_ROUNDS
 from harness.timing.roofline import COPY, MULTIPLY, READ, Gauge
 

@@ -13,7 +13,7 @@ from harness.floats import format_of
 from harness.formula.catalogue import catalogue
 from harness.laws.contract import Contract
 from harness.record import SEED
-from harness.verdict.example_pool import digest_of, draw
+from harness.verdict.draw import digest_of, draw
 
 FILE = Path(__file__).parent.parent / "recorded" / "digests.txt"
 

@@ -4,9 +4,8 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from harness.exact.replay import Replay
+from harness.exact.replay import Balls, Doubles, Replay
 from harness.exact.tape import Recorder, Tape
-from harness.exact.wide import Balls, Doubles
 
 
 def recorded(function: Callable[..., Tensor], *inputs: Tensor) -> tuple[Tape, Tensor]:

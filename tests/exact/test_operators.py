@@ -10,8 +10,8 @@ from torch import Tensor
 
 import harness
 from harness.exact.operators import COPIES, MOVES, OPERATIONS, PICKED, PUTS
+from harness.exact.replay import Balls
 from harness.exact.tape import Tape
-from harness.exact.wide import Balls
 
 DOUBLE = torch.float64
 

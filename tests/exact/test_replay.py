@@ -7,8 +7,8 @@ from torch import Tensor
 from torch._dynamo.testing import CompileCounter
 
 from harness.calling.compiler import uncompiled
+from harness.exact.replay import Balls, Doubles
 from harness.exact.tape import MOST_STEPS, Recorder, Tape, TooLongError
-from harness.exact.wide import Balls, Doubles
 
 X = torch.tensor([[0.5, -1.25, 2.0], [3.0, 0.75, -0.125]], dtype=torch.float64)
 

@@ -36,7 +36,7 @@ from harness.formula.grammar import parsed
 from harness.formula.model import Model
 from harness.formula.quantity import ENOUGH_NARROW, ENOUGH_WIDE, Quantity
 from harness.formula.spelling import spelling
-from harness.verdict.example_pool import drawn
+from harness.verdict.draw import drawn
 
 FORMULAS = {
     "softmax": "formula(logits): exp(logits) / sum(exp(logits)) | softmax(logits)",

@@ -14,7 +14,7 @@ from harness.formula.model import Model
 from harness.formula.quantity import ENOUGH_NARROW
 from harness.formula.spelling import spelling
 from harness.laws import Subject
-from harness.verdict.example_pool import drawn
+from harness.verdict.draw import drawn
 
 TABLE = {
     cells[0]: cells[1:]

@@ -14,7 +14,7 @@ from harness.gate.numerics import compare
 from harness.gate.policy import Policy
 from harness.gate.snapshot import Summary
 from harness.record import Origin, Outcome
-from harness.record.chain import sealed
+from harness.record.storage import sealed
 
 EMPTY = Baseline({})
 OTHER = "linear_regression.scratch.linear"

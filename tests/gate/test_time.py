@@ -22,9 +22,9 @@ from harness.calling.discovery import load
 from harness.case import Case
 from harness.contracts import contracts
 from harness.error import UsageError
+from harness.gate.against import trees
 from harness.gate.arm import Bench, CaseSource
 from harness.gate.machine import alone, condition
-from harness.gate.tree import trees
 from harness.record import Comparison, GateFinding, RunFolder, Slices
 
 KERNELS = '''"""Two kernels."""

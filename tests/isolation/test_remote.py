@@ -21,7 +21,7 @@ from harness.calling.adapter import NO_AUTOGRAD, NO_BFLOAT16, NotApplicable
 from harness.calling.compiler import NO_COMPILER
 from harness.calling.host import GoneError, RemoteError, ReshapedError
 from harness.error import UsageError
-from harness.exact.step import View
+from harness.exact.tape import View
 from harness.exact.untrusted_tape import UnfitTapeError, read_special, read_tape, within
 from harness.isolation import wire
 from harness.isolation.child import Child, LostError

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from harness.calling.memory import overwrite_freed
+from harness.calling.modes import overwrite_freed
 from harness.case import Case
 from harness.floats import FORMATS, Array, to_array
 from harness.laws import repeated

@@ -25,8 +25,8 @@ from torch.utils.data import (
 
 from harness.loading.budget import measure_budget
 from harness.loading.configuration import Configuration
+from harness.loading.stack import PERIOD_S
 from harness.record.budget import AROUND, COLLATE, DECODE, HAND_OVER, INDEX, READ, STEP, TRANSFORM, UNSEEN, Budget
-from harness.timing.stack_sampler import PERIOD_S
 
 SAMPLES, BATCH = 48, 6
 SECONDS = 0.35

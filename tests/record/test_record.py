@@ -12,8 +12,7 @@ from pydantic_core import PydanticSerializationError
 from harness.cli.session import Session
 from harness.error import UsageError
 from harness.record import Epoch, Record, Run, RunFolder, Status, TensorText, Verdict
-from harness.record.chain import sealed
-from harness.record.storage import write_atomically
+from harness.record.storage import sealed, write_atomically
 from harness.wording import verdict_line
 
 
@@ -68,8 +67,7 @@ def test_an_interrupt_while_a_record_is_written_is_raised() -> None:
 def test_verdicts_on_the_same_law_are_replaced_and_others_kept(workplace: Path) -> None:
     """The commands of a job can therefore fill the same run."""
     folder = RunFolder(workplace)
-    folder.merge_verdicts([verdict(), verdict(law="gradient")])
-    folder.merge_verdicts([verdict(status=Status.BROKEN)])
+    folder.write(Verdict, [verdict(), verdict(law="gradient"), verdict(status=Status.BROKEN)])
     assert [(v.law, v.status) for v in folder.read(Verdict)] == [("value", Status.BROKEN), ("gradient", Status.HOLDS)]
 
 

@@ -8,7 +8,7 @@ import samples.run
 from samples.report import reported
 
 from harness.record import Audit, AuditFinding, AuditKind, AuditRun, Headroom, RunFolder, Stretch
-from harness.record.audit_run import Ruin
+from harness.record.audit import Ruin
 from harness.reports.figures.audit import errors, headroom
 from harness.reports.tables import audit as tables
 from harness.wording import audit_html

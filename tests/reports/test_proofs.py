@@ -8,7 +8,7 @@ import samples.run
 
 from harness.error import UsageError
 from harness.record import Proof, RunFolder
-from harness.record.chain import beginning, sealed
+from harness.record.storage import beginning, sealed
 from harness.reports.page import write_report
 from harness.reports.tables import proof as tables
 from harness.wording import broken_blocks, extent, laws_held, proof_line, unanswered_proofs, witness, worst

@@ -10,11 +10,9 @@ from torch import Tensor
 from harness.case import Case
 from harness.floats.format import to_ordinal
 from harness.floats.oracle import confirming
-from harness.surveyor import mutation
 from harness.surveyor.genome import Genome, is_searchable
-from harness.surveyor.profile import profile
-from harness.surveyor.search import Budget, search
-from harness.surveyor.worst import witness
+from harness.surveyor.part import profile, witness
+from harness.surveyor.search import MUTATIONS, Budget, Mutation, mutated, search
 from harness.verdict.job import Job, jobs
 from harness.verdict.replay import from_text
 
@@ -112,8 +110,8 @@ def test_rows_are_written_as_integers_and_read_back() -> None:
     assert np.array_equal(genome.encode(example), rows)
 
 
-@pytest.mark.parametrize("mutate", [one for one, _ in mutation.MUTATIONS], ids=lambda one: one.__name__)
-def test_every_mutation_changes_rows_and_stays_in_the_domain(mutate: mutation.Mutation) -> None:
+@pytest.mark.parametrize("mutate", [one for one, _ in MUTATIONS], ids=lambda one: one.__name__)
+def test_every_mutation_changes_rows_and_stays_in_the_domain(mutate: Mutation) -> None:
     """The number of rows stays the same, and no entry exceeds the limit of the contract."""
     genome = Genome(job_of(dtype="float16"))
     rng = np.random.default_rng(0)
@@ -132,7 +130,7 @@ def test_labels_are_searched_as_classes() -> None:
     found = search(job, Budget(batches=3))
     label = found.example("ratio")["labels"]
     assert label.dtype == torch.int64
-    rows = mutation.mutated(
+    rows = mutated(
         found.genome.seeds(512, np.random.default_rng(0), near_thresholds=False), found.genome, np.random.default_rng(1)
     )
     labels = found.genome.decode(rows)["labels"]

@@ -6,8 +6,7 @@ from contextlib import contextmanager
 import pytest
 import torch
 
-from harness.timing.clock import TorchAccelerator
-from harness.timing.graph import WARM_CALLS, NotCapturableError, captured
+from harness.timing.clock import WARM_CALLS, NotCapturableError, TorchAccelerator, captured
 
 
 class FakeCuda:

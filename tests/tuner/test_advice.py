@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import IterableDataset, TensorDataset, get_worker_info
 
-from harness.tuner.advice import ALREADY, Advice, examine, hop_s
-from harness.tuner.batch import copied, equal, tensors
+from harness.tuner.advice import ALREADY, Advice, copied, equal, examine, hop_s, tensors
 
 
 class Items:

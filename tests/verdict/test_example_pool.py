@@ -18,7 +18,7 @@ from harness.calling.adapter import compiles_each_shape
 from harness.case import Case
 from harness.floats import FORMATS, Format
 from harness.laws.law import Example, Inputs
-from harness.verdict.example_pool import Drawn, all_drawn, digest_of, drawn, reproducible
+from harness.verdict.draw import Drawn, all_drawn, digest_of, drawn, reproducible
 from harness.verdict.job import jobs
 
 FLOAT32 = FORMATS["float32"]

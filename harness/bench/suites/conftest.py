@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from harness.bench.option import OPTIONS, flag
-from harness.bench.suites.account import Account
-from harness.bench.suites.progress import NAME, Progress
+from harness.bench.suites.account import NAME, Account, Progress
 from harness.bench.suites.selection import give_up, give_up_if_idle
 from harness.data.images import ImageData, image_data
 from harness.error import UsageError

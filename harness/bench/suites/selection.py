@@ -5,7 +5,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from harness.bench.suites.progress import NAME
+from harness.bench.suites.account import NAME
 from harness.calling.discovery import load
 from harness.calling.own_cases import SHIPPED
 from harness.case import Case

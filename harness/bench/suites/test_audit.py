@@ -14,7 +14,7 @@ from harness.auditor.run import audit_run
 from harness.bench.suites.audited import STEPS, TRANSFORMERS, Audited, audited_step
 from harness.bench.suites.fixture import Tape, keep
 from harness.bench.suites.selection import DTYPE, option
-from harness.record.audit_run import AuditRun
+from harness.record.audit import AuditRun
 from harness.record.bench import AuditRecord
 from harness.timing.clock import threads, warm, without_garbage_collection
 from harness.timing.interleaving import SLICE_S, Arm, calls_within, interleave, rounds_for, whole

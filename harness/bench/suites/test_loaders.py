@@ -16,9 +16,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from harness.bench.suites.fixture import Tape, keep, refuse
-from harness.bench.suites.loader_cell import Asked, Cell, budget_size, close_budget
+from harness.bench.suites.loader_cell import Asked, Cell, MemoryLimit, budget_size, close_budget
 from harness.bench.suites.loader_group import REFERENCE, LoaderGroup, measure_loaders
-from harness.bench.suites.memory_limit import MemoryLimit
 from harness.bench.suites.peers import PEERS
 from harness.bench.suites.selection import cases_of, give_up, option
 from harness.bench.suites.stepper import stepper_of, training_step

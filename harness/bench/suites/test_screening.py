@@ -24,7 +24,7 @@ from harness.laws.strategies import batches
 from harness.laws.subject import Subject
 from harness.record.bench import ScreeningRecord
 from harness.timing.clock import threads
-from harness.verdict.example_pool import reproducible
+from harness.verdict.draw import reproducible
 
 CLASSES, ROWS, EXAMPLES = 10, 4096, 50
 """Logits per row, rows per batch, and Hypothesis examples per call."""

@@ -30,7 +30,7 @@ from harness.laws.strategies import STRUCTURES, batches, thresholds
 from harness.record.bench import SearchRecord
 from harness.surveyor.search import ROWS, Budget, Objective, search
 from harness.timing.clock import threads
-from harness.verdict.example_pool import reproducible
+from harness.verdict.draw import reproducible
 from harness.verdict.job import Job
 
 SECONDS, SEEDS, LONGER = 10.0, 5, 4

@@ -19,12 +19,7 @@ from harness.calling.adapter import NotApplicable
 from harness.calling.compiler import no_compiler
 from harness.case import Case
 from harness.record.bench import StepRecord
-from harness.timing.clock import (
-    NO_ACCELERATOR,
-    Accelerator,
-    current_accelerator,
-    threads,
-)
+from harness.timing.clock import NO_ACCELERATOR, Accelerator, current_accelerator, threads
 
 BATCH_SIZES = (1, 32, 256, 1024, 8192)
 """Default batch sizes; 1 to 65,536 are possible."""

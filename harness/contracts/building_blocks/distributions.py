@@ -1,10 +1,11 @@
-"""Rows that are distributions: pairs of them, and repairs after an entry is changed or dropped.
+"""Rows that are distributions: pairs of them, repairs after an entry is changed or dropped, and impossible classes.
 
 A repair adjusts the largest entry so that the sum is one. The changed entry then keeps its value, which a division by
 the sum would alter.
 """
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from harness.contracts.building_blocks.logit_rows import largest_logit
 from harness.floats import Format, portable, to_array
+from harness.laws import Inputs, Law
 from harness.laws.strategies import SEEDS, batches, companions
 
 
@@ -86,3 +88,29 @@ def _another(logits: Tensor, p: Tensor, rng: np.random.Generator, format_: Forma
     chosen = torch.from_numpy(rng.integers(0, 4, size=(1, len(p), 1))).expand(1, *p.shape)
     log_q = torch.stack(kinds).gather(0, chosen)[0]
     return log_q.clamp(-largest_logit(format_), 0.0).to(format_.dtype)
+
+
+def of_impossible_classes(value: Law, without: Callable[..., Inputs], *, zero: str, non_finite: str) -> tuple[Law, ...]:
+    """Derive the laws about classes that are impossible under ``p``, ``q`` (which ``zero`` says), or both."""
+    adds_nothing = {"group": "special", "non_finite": non_finite}
+    return (
+        value.on(
+            without(of_p=True, of_q=False),
+            "zero_probability_adds_nothing",
+            "A class with p = 0 adds nothing: 0 ln 0 = 0.",
+            **adds_nothing,
+        ),
+        value.on(
+            without(of_p=True, of_q=True),
+            "impossible_for_both_adds_nothing",
+            f"A class with p = 0 and {zero} adds nothing.",
+            **adds_nothing,
+        ),
+        value.on(
+            without(of_p=False, of_q=True),
+            "infinite_where_only_q_is_zero",
+            f"A class with p > 0 and {zero} makes the divergence +inf.",
+            group="special",
+            cause="q is clamped or gets an epsilon, or the class is omitted because q is zero: use q unchanged",
+        ),
+    )

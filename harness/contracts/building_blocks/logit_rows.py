@@ -173,3 +173,11 @@ def infinite_logit_law(
 def of_masked_rows(gradient: Law, inputs: Inputs, statement: str = MASKED_ROWS) -> Law:
     """Derive the law of the gradient for rows with some logits of -inf."""
     return gradient.on(inputs, "gradient_of_masked_rows", statement)
+
+
+def of_every_operation(value: Law, gradient: Law, *also: Inputs, many: Inputs = many_logits) -> tuple[Law, ...]:
+    """Derive the laws of every operation for one on rows of logits; see :func:`usual_laws.of_every_operation`."""
+    return (
+        usual_laws.on_extreme_numbers(value, extreme_logits),
+        *usual_laws.of_every_operation(value, gradient, *also, long=long_logits, cause=LONG_ROWS, many=many),
+    )

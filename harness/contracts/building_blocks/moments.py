@@ -25,6 +25,7 @@ from hypothesis import strategies as st
 from numpy.random import Generator
 from torch import Tensor
 
+from harness.contracts.building_blocks import usual_laws
 from harness.floats import (
     Array,
     DoubleDouble,
@@ -422,3 +423,8 @@ def neighbouring(end: Limit, *laws: Law) -> Ray:
 def _with_cotangent(rows: Tensor) -> Example:
     """Rows with a cotangent of one at their first output."""
     return {"x": rows, "cotangent": torch.nn.functional.pad(torch.ones_like(rows[:, :1]), (0, COLUMNS - 1))}
+
+
+def of_every_operation(value: Law, gradient: Law) -> tuple[Law, ...]:
+    """Derive the laws of every operation for one on rows of features; see :func:`usual_laws.of_every_operation`."""
+    return usual_laws.of_every_operation(value, gradient, long=long_examples, cause=LONG_ROWS, many=many_features)

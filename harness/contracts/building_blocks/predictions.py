@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from harness.floats import Format, to_array
-from harness.laws import Example
+from harness.laws import Example, Inputs, Law
 from harness.laws.strategies import SEEDS, batches, companions
 
 LONGEST_GROUP = 32
@@ -64,3 +64,15 @@ LONG = (
     "count: accumulate in float32"
 )
 """Likely cause of a failure on long rows."""
+
+
+def infinite_errors(value: Law, inputs: Inputs) -> Law:
+    """Derive the law about pairs with an infinite number, or with two."""
+    return value.on(
+        inputs,
+        "infinite_errors",
+        "An infinite error makes the loss infinite; two equal infinities have no difference and make it NaN.",
+        group="special",
+        cause="equal values are assumed to have error zero, or non-finite values are replaced: let IEEE "
+        "arithmetic decide",
+    )

@@ -13,7 +13,7 @@ import numpy as np
 from torch import Tensor
 
 from harness.floats import Array, DoubleDouble, Format, Measurement, compare, in_ulp, lift, to_array
-from harness.laws import Inputs, Law, Subject
+from harness.laws import Inputs, Law, Subject, derivative_laws, implementation_laws, no_drift, on_long_rows
 
 AbsoluteComparison = Callable[[Any, Any, Array, Format], Measurement]
 """``comparison(actual, expected, error, format)``, with an admissible absolute error."""
@@ -215,3 +215,26 @@ EXTREME_NUMBERS = "The value is also right for the largest and smallest finite n
 def on_extreme_numbers(value: Law, inputs: Inputs, statement: str = EXTREME_NUMBERS, **facts: Any) -> Law:
     """Derive the law of the group ``special`` about the value on the largest and the smallest numbers."""
     return value.on(inputs, "value_on_extreme_numbers", statement, group="special", **facts)
+
+
+def of_every_operation(
+    value: Law,
+    gradient: Law | None,
+    *also: Inputs,
+    long: Inputs,
+    cause: str,
+    many: Inputs | None = None,
+    second: bool = True,
+    **which: bool,
+) -> tuple[Law, ...]:
+    """Derive the laws that every operation has: long rows, drift of ``many`` rows, derivatives, implementation.
+
+    ``cause`` explains a failure on ``long`` rows, and the gradient is checked on the rows ``also``, too. ``second`` is
+    passed to :func:`~harness.laws.derivative_laws`, and ``which`` to :func:`~harness.laws.implementation_laws`.
+    """
+    return (
+        on_long_rows(value, long, cause=cause),
+        *(() if many is None else (no_drift(value, many),)),
+        *(() if gradient is None else derivative_laws(gradient, *also, second=second)),
+        *implementation_laws(value, **which),
+    )

@@ -12,8 +12,8 @@ import torch
 from hostile import cunning, rude
 
 import harness
-from harness.calling.importable import importable
 from harness.error import UsageError
+from harness.verdict.isolated import importable
 
 
 def decorated(function: Callable[..., Any]) -> Callable[..., Any]:
