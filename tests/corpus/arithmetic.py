@@ -101,12 +101,7 @@ def detached_bias(X: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     return X @ weight.T + bias.detach() + 0 * bias
 
 
-@loses(
-    "linear",
-    "value",
-    "accumulation add",
-    bfloat16={"X": [[1.0] * 300], "weight": [[1.0] * 300], "bias": [0.0]},
-)
+@loses("linear", "value", "accumulation add", bfloat16={"X": [[1.0] * 300], "weight": [[1.0] * 300], "bias": [0.0]})
 @reported("linear", "value_on_long_rows", "long sum in bfloat16", "bfloat16")
 def linear_by_a_narrow_loop(X: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """A running sum in the format itself."""

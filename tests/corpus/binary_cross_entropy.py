@@ -111,10 +111,7 @@ def by_the_logarithm_of_the_sigmoid(x: Tensor, y: Tensor) -> Tensor:
     float64={"logits": [[40.0]], "targets": [[0.0]]},
 )
 @loses(
-    "binary_cross_entropy_with_logits",
-    "value",
-    "cancellation sub",
-    float32={"logits": [[10.0]], "targets": [[0.0]]},
+    "binary_cross_entropy_with_logits", "value", "cancellation sub", float32={"logits": [[10.0]], "targets": [[0.0]]}
 )
 def bce_of_one_minus(x: Tensor, y: Tensor) -> Tensor:
     """One minus a saturated sigmoid."""
