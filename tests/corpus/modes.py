@@ -381,8 +381,8 @@ def compensated(x: Tensor) -> Tensor:
     total, rest = torch.zeros_like(x[..., :1]), torch.zeros_like(x[..., :1])
     largest = x.detach().abs().amax(-1, keepdim=True).clamp(1.0, torch.finfo(x.dtype).max)
     z = x / largest
-    for column in (z * z).split(1, -1):
-        term = column - rest
+    for block in (z * z).split(64, -1):
+        term = block.sum(-1, keepdim=True) - rest
         new = total + term
         total, rest = new, torch.where(new.isfinite(), (new - total) - term, 0.0)
     return z / (total / x.shape[-1] + EPS / largest / largest).sqrt()
