@@ -9,6 +9,8 @@ from torch import nn
 
 import harness
 from harness.auditor.naming import known_as
+from harness.auditor.remedy import LAWS
+from harness.contracts import contract_named
 
 
 @pytest.mark.parametrize(
@@ -63,3 +65,10 @@ def test_a_gradient_from_before_is_named() -> None:
     with harness.audit() as found:
         F.mse_loss(model(x), torch.zeros(4, 2)).backward()
     assert found.findings[0].remedy.startswith("check the batch")
+
+
+def test_every_law_that_a_finding_names_can_be_explained() -> None:
+    """The printed words are valid arguments of the command."""
+    for words in LAWS.values():
+        law, _, contract = words.partition(" --contract ")
+        assert law in {one.name for one in contract_named(contract).laws}

@@ -103,7 +103,7 @@ KILLED = """
 import os, signal
 from harness.cli.session import Session
 from harness.record import Verdict
-from record.test_run import verdicts
+from cli.test_session import verdicts
 session = Session("it")
 session.expect(44, "law", plan="the plan")
 for verdict in verdicts(7):

@@ -1,4 +1,4 @@
-"""``python -m kernels`` in tests/: score all forty kernels, one line each, and count the right judgments."""
+"""``python -m experiments.kernels`` in tests/: score forty kernels, one line each, and count the right judgments."""
 
 import importlib
 import subprocess
@@ -19,7 +19,7 @@ REFERENCES = {
 
 def kernels(problem: str) -> list[str]:
     """Return the names of a problem's kernels."""
-    names = vars(importlib.import_module(f"kernels.{problem}"))
+    names = vars(importlib.import_module(f"experiments.kernels.{problem}"))
     return [name for name in names if name.lower().startswith(("right", "wrong"))]
 
 
