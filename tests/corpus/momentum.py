@@ -25,6 +25,7 @@ def _descend(
     "sgd_with_momentum",
     "updates_accumulate",
     "accumulation sub",
+    marked=_descend,
     bfloat16={
         "parameter": [1.0],
         "gradients": [[1.0]] * 6,
@@ -38,9 +39,6 @@ def _descend(
 def lost_updates(parameter: Tensor, gradients: Tensor, *hyper: float) -> Tensor:
     """The parameter is rounded at each step: 1 - 0.001 is 1 in bfloat16, however often."""
     return _descend(parameter, gradients, *hyper)  # type: ignore[arg-type]
-
-
-lost_updates.marked = _descend
 
 
 @mutant("sgd_with_momentum", "value")

@@ -6,8 +6,8 @@ import torch
 from corpus.specimen import logits, loses, mutant, reported
 from torch import Tensor
 
-_FIRST = {"float64": logits(710.0, 0.0), "float32": logits(89.0, 0.0), "bfloat16": logits(89.0, 0.0)}
-_FIRST_GRADIENT = {dtype: {**example, "cotangent": [[1.0, 0.0]]} for dtype, example in _FIRST.items()}
+_FIRST: dict[str, Any] = {"float64": logits(710.0, 0.0), "float32": logits(89.0, 0.0), "bfloat16": logits(89.0, 0.0)}
+_FIRST_GRADIENT: dict[str, Any] = {dtype: {**example, "cotangent": [[1.0, 0.0]]} for dtype, example in _FIRST.items()}
 
 
 @mutant("softmax", "finite_on_extreme_logits")
@@ -185,16 +185,18 @@ class Squaring(torch.autograd.Function):
 
 
 @loses(
-    "softmax", "gradient", "overflow mul", backward=True, float32={"logits": [[50.0, 49.0]], "cotangent": [[1.0, 0.0]]}
+    "softmax",
+    "gradient",
+    "overflow mul",
+    backward=True,
+    marked=Squaring,
+    float32={"logits": [[50.0, 49.0]], "cotangent": [[1.0, 0.0]]},
 )
 def softmax_with_a_squaring_gradient(x: Tensor) -> Tensor:
     """The value is right; the gradient overflows from half of ln(max)."""
     exponentials = x.exp()
     total = exponentials.sum(-1, keepdim=True)
     return Squaring.apply(exponentials, total)
-
-
-softmax_with_a_squaring_gradient.marked = Squaring
 
 
 @loses("softmax", "value", "none", float64={"logits": [[1.0, 2.25]]})

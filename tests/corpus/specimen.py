@@ -21,7 +21,8 @@ class Specimen:
     expected verdict, which is an error if it raises. ``generic`` marks a defect that any operation can have.
 
     ``says`` is a part of the message. ``example`` has nested lists by name, on which the law breaks by the event
-    ``kind``, ``operation`` and ``backward``; ``kind`` is ``None`` if the defect is not a rounding.
+    ``kind``, ``operation`` and ``backward``; ``kind`` is ``None`` if the defect is not a rounding. ``marked`` contains
+    the line of the event if the function does not.
     """
 
     function: Callable[..., Any]
@@ -38,6 +39,7 @@ class Specimen:
     kind: EventKind | None = None
     operation: str = ""
     backward: bool = False
+    marked: Any = None
 
     @property
     def name(self) -> str:
@@ -46,8 +48,8 @@ class Specimen:
 
     @property
     def place(self) -> str | None:
-        """The marked line, in the function or in its attribute ``marked``."""
-        lines, first = inspect.getsourcelines(getattr(self.function, "marked", self.function))
+        """The line that the event should name."""
+        lines, first = inspect.getsourcelines(self.marked or self.function)
         at = next((n for n, line in enumerate(lines) if line.rstrip().endswith(MARK)), None)
         return None if at is None else f"{Path(inspect.getsourcefile(self.function) or '').name}:{first + at}"
 
@@ -107,10 +109,11 @@ def loses(
     *,
     backward: bool = False,
     declares: Mapping[str, Any] | None = None,
+    marked: Any = None,
     **examples: Mapping[str, Any],
 ) -> Note:
     """Note the first loss of accuracy on an example by dtype: its kind and operation, or ``none``."""
     kind, _, operation = event.partition(" ")
     of: dict[str, Any] = {"kind": None if kind == "none" else EventKind(kind), "operation": operation}
-    of |= {"backward": backward, "declares": declares or {}, "source": "first loss"}
+    of |= {"backward": backward, "declares": declares or {}, "marked": marked, "source": "first loss"}
     return _note(lambda f: [Specimen(f, contract, law, dtype, example=one, **of) for dtype, one in examples.items()])
