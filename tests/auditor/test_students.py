@@ -6,8 +6,8 @@ NaN parameter is NaN as well. The sum was attributed to the next line. Two remed
 
 import pytest
 import torch
-from steps import students
-from steps.catalogue import wrong_line
+from corpus.steps import students
+from corpus.steps.catalogue import wrong_line
 
 import harness
 from harness.record.audit import Mode

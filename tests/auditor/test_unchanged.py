@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from experiments.audited_models import is_unchanged
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 import harness
+from harness.auditor.audit import audit
 from harness.record.audit import Mode
 
 Maker = Callable[[nn.Module], torch.optim.Optimizer]
@@ -218,3 +220,31 @@ def test_what_is_no_dense_tensor_of_floats_passes_through(name: str) -> None:
         found.returned(audited)
     assert found.findings == ()
     assert name == "meta" or torch.equal(plain, audited)
+
+
+OF_A_MODEL = [
+    ("rnn", "float16"),
+    ("lstm", "bfloat16"),
+    ("gpt", "autocast-float16"),
+    ("residual network", "float16"),
+    ("residual network", "autocast-bfloat16"),
+    ("transformer", "bfloat16"),
+]
+
+
+@pytest.mark.parametrize(("model", "format_"), OF_A_MODEL)
+def test_the_step_of_a_model_is_the_same_bit_for_bit(model: str, format_: str) -> None:
+    """Weights, gradients, buffers, optimizer state and random numbers are equal, in full mode and for events."""
+    assert is_unchanged(model, format_)  # type: ignore[arg-type]
+
+
+def test_an_audit_that_draws_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The comparison fails after a single additional random number."""
+    enter = audit.__enter__
+
+    def drawing(self: audit) -> audit:
+        torch.rand(1)
+        return enter(self)
+
+    monkeypatch.setattr(audit, "__enter__", drawing)
+    assert not is_unchanged("rnn", None)

@@ -5,7 +5,7 @@ On the first run, all 48 forecasts named exactly the lines and kinds of the real
 
 import pytest
 import torch
-from steps import narrow
+from corpus.steps import narrow
 from torch import Tensor, nn
 
 import harness

@@ -139,13 +139,7 @@ def test_how_far_a_suite_is_reaches_whoever_started_it() -> None:
     telling._stream.close()
     listener.finish()
     assert listener.refused is None
-    assert seen == [
-        ("", 0, 2),
-        ("test_it[a]", 0, 2),
-        ("test_it[a]", 1, 2),
-        ("test_it[b]", 1, 2),
-        ("test_it[b]", 2, 2),
-    ]
+    assert seen == [("", 0, 2), ("test_it[a]", 0, 2), ("test_it[a]", 1, 2), ("test_it[b]", 1, 2), ("test_it[b]", 2, 2)]
 
 
 @pytest.mark.parametrize("idle", [False, True])

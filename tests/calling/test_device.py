@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 import torch
-from mutants.catalogue import MUTANTS, Mutant
+from corpus.catalogue import MUTANTS
+from corpus.specimen import Specimen
 from torch import Tensor, nn
 
 import harness
@@ -111,7 +112,7 @@ def test_a_dtype_that_the_device_lacks_is_nothing_to_check(monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("mutant", GENERIC, ids=lambda it: f"{it.contract}-{it.law}")
-def test_the_laws_of_implementations_see_as_much_from_here(mutant: Mutant, elsewhere: None) -> None:
+def test_the_laws_of_implementations_see_as_much_from_here(mutant: Specimen, elsewhere: None) -> None:
     """Mutants that write to an input, share memory or ignore strides are killed on another device too."""
     contract = contract_named(mutant.contract)
     (law,) = [law for law in contract.laws if law.name == mutant.law]

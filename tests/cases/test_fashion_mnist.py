@@ -51,13 +51,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def load(
-    case: Case,
-    root: Path | str,
-    *,
-    train: bool = True,
-    batch_size: int = BATCH,
-    workers: int = 0,
-    shuffle: bool = True,
+    case: Case, root: Path | str, *, train: bool = True, batch_size: int = BATCH, workers: int = 0, shuffle: bool = True
 ) -> Any:
     """Call a loader with the arguments all loaders share."""
     return case.function(root, train, batch_size, workers, shuffle)

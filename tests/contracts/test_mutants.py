@@ -6,7 +6,8 @@
 from pathlib import Path
 
 import pytest
-from mutants.catalogue import MUTANTS, Mutant
+from corpus.catalogue import MUTANTS
+from corpus.specimen import Specimen
 from mutants.matrix import LARGE
 
 from harness.case import Case
@@ -22,7 +23,7 @@ LAWS = {(contract.name, law.name): (contract, law) for contract in contracts().v
 BASELINE = Path(__file__).parents[2] / "cases" / "baseline.jsonl"
 
 
-def _named(mutant: Mutant) -> str:
+def _named(mutant: Specimen) -> str:
     return f"{mutant.contract}-{mutant.law}"
 
 
@@ -32,7 +33,7 @@ def test_every_law_has_a_mutant() -> None:
 
 
 @pytest.mark.parametrize("mutant", [mutant for mutant in MUTANTS if mutant.contract == "softmax"], ids=_named)
-def test_the_law_kills_its_mutant(mutant: Mutant) -> None:
+def test_the_law_kills_its_mutant(mutant: Specimen) -> None:
     """The verdict is broken with a confirmed violation."""
     contract, law = LAWS[mutant.contract, mutant.law]
     case = Case(mutant.function, mutant.contract, declares=mutant.declares, name=f"mutants.{mutant.law}")

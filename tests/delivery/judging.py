@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from delivery import sound
-from delivery.known import SOUND, WRONG, Known
+from delivery.known import FRESH, FRESH_SOUND, SOUND, WRONG, Known
 from delivery.shipped import SHIPPED
 from rich.console import Console
 
@@ -46,12 +46,11 @@ def is_found(known: Known, reached: Sequence[Verdict]) -> bool:
 
 
 def main(names: Sequence[str]) -> int:
-    """Judge the named specimens, by default all, and return the exit code."""
-    return judged(WRONG, [*SOUND, *((target, {}) for target in SHIPPED)], names)
-
-
-def judged(wrong: Sequence[Known], sound_: Sequence[tuple[Any, Mapping[str, Any]]], names: Sequence[str]) -> int:
-    """Judge wrong and sound loaders, by default all, and return the exit code."""
+    """Judge the named specimens, by default all except fresh ones, and return the exit code; ``fresh`` names those."""
+    fresh = "fresh" in names
+    wrong = FRESH if fresh else WRONG
+    sound_ = FRESH_SOUND if fresh else [*SOUND, *((target, {}) for target in SHIPPED)]
+    names = [name for name in names if name != "fresh"]
     out = Console(highlight=False, soft_wrap=True)
     gc.collect()
     gc.freeze()  # as in the process in which `harness check` runs a user's loader

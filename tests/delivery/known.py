@@ -1,11 +1,17 @@
-"""Wrong loaders with their sources and expected messages, written before the laws were tuned."""
+"""Wrong loaders with their sources and expected messages, and sound ones, written before the laws were tuned.
+
+Those in `FRESH` were written later, before a change of the laws.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import Any
 
-from delivery import sound, wrong_ends, wrong_order, wrong_samples
+from delivery import fresh_sound, fresh_wrong, own_loaders, sound, wrong_ends, wrong_order, wrong_samples
 from delivery.wrong_samples import Squares
+
+BATCH_SIZE = "samples_do_not_depend_on_the_batch_size"
 
 
 @dataclass(frozen=True)
@@ -116,35 +122,117 @@ FAULTS = _of(
     ],
 )
 
+OWN = _of(
+    own_loaders,
+    [
+        ("length_rounds_down", "lengths_are_as_declared", "`len` reports 33 batches", "own"),
+        ("labels_of_the_first_epoch", "samples_stay_together", "epoch combine parts of different", "own"),
+        ("generator_made_by_the_first_sample", "random_numbers_differ", "draw the same random numbers", "own"),
+        ("rest_is_dropped", BATCH_SIZE, "with batch_size=3, 99 samples arrive; with batch_size=2, 100 arrive", "own"),
+        ("rest_is_filled", BATCH_SIZE, "with batch_size=3, 102 samples arrive; with batch_size=4, 100 arrive", "own"),
+        ("seeded_by_the_batch", BATCH_SIZE, "of the samples that arrive with batch_size=3 are missing with", "own"),
+        ("ranks_in_blocks", "ranks_share_an_epoch", "the ranks have 32 and 34 samples over 3 ranks", "own"),
+    ],
+)
+"""Loader classes without torch's loader."""
+
+WRAPPED = _of(
+    own_loaders,
+    [
+        ("wrapper_skips_a_batch", "each_sample_once", "4 of 41 samples never arrive: 0 to 3", "own"),
+        ("samples_that_raise_are_left_out", "errors_are_not_swallowed", "with 40 of 41 samples", "own"),
+        ("wrapper_swallows_errors", "errors_are_not_swallowed", "the epoch ends without an error", "own"),
+        ("wrapper_swallows_errors_and_divides", "errors_are_not_swallowed", "the epoch ends without an error", "own"),
+        ("wrapper_of_lazy_generators", "random_numbers_differ", "draw the same random numbers", "own"),
+    ],
+)
+
+
+def _fresh(package: str, **laws: str) -> list[Known]:
+    """Wrong loaders that were written before a change of the laws, if their package is installed."""
+    there = not package or find_spec(package) is not None
+    declares = {"labels_shifted": {"reference": lambda i: fresh_wrong.Photos()[i]}}
+    return [
+        Known(getattr(fresh_wrong, name), law, "", "fresh", declares.get(name, {}))
+        for name, law in laws.items()
+        if there
+    ]
+
+
+FRESH = [
+    *_fresh(
+        "webdataset",
+        archives_not_split_among_workers="each_sample_once",
+        last_batch_of_the_archives_is_dropped=BATCH_SIZE,
+    ),
+    *_fresh(
+        "datasets",
+        table_shuffled_when_made="epochs_are_shuffled_anew",
+        stream_shuffled_without_its_epoch="epochs_are_shuffled_anew",
+        table_sharded_by_rank="ranks_share_an_epoch",
+    ),
+    *_fresh(
+        "torchdata",
+        batcher_with_its_defaults=BATCH_SIZE,
+        stream_resumes_one_too_late="resumes_where_it_stopped",
+    ),
+    *_fresh(
+        "",
+        epoch_stays_in_the_wrapper="epochs_are_shuffled_anew",
+        every_third_sample="ranks_share_an_epoch",
+        first_batch_lost_on_reiteration="each_sample_once",
+        cycled="epochs_are_shuffled_anew",
+        labels_of_the_batch_before="samples_stay_together",
+        labels_shifted="samples_are_whole",
+        images_shuffled_again_in_the_third_epoch="samples_stay_together",
+        prefetcher_keeps_the_last_batch="each_sample_once",
+        last_batch_twice="each_sample_once",
+        thread_dies_quietly="errors_are_not_swallowed",
+        batches_as_they_are_completed="order_depends_on_the_seed_alone",
+        generator_in_a_closure="random_numbers_differ",
+        generator_of_the_module="random_numbers_differ",
+        workers_seeded_with_42="random_numbers_differ",
+        augmented_samples_are_cached="random_numbers_differ",
+        collate_appends_to_the_data="samples_are_whole",
+        one_pinned_buffer="batches_stay_what_they_were",
+        standardized_by_the_batch=BATCH_SIZE,
+        persistent_workers_with_a_stale_epoch="set_epoch_is_heard",
+        whole_turns_only="each_sample_once",
+        shuffle_is_lost="epochs_are_shuffled_anew",
+    ),
+]
+
 WRONG = [*SAMPLES, *ORDER, *ENDS, *FAULTS]
 
 SOUND: list[tuple[Any, dict[str, Any]]] = [
-    (sound.slices, {}),
-    (sound.generator, {}),
-    (sound.generator_of_an_epoch, {}),
-    (sound.stream_of_batches, {}),
-    (sound.sharded, {}),
-    (sound.padded, {}),
-    (sound.BUCKETS, {}),
-    (sound.fetched_at_once, {}),
-    (sound.sampler_of_batches, {}),
-    (sound.dictionaries_with_words, {}),
-    (sound.epoch_in_shared_memory, {}),
-    (sound.ordinary_augmentation, {}),
-    (sound.WEIGHTED, {}),
-    (sound.distributed, {}),
-    (sound.resumes_exactly, {}),
-    (sound.equal_samples, {}),
-    (sound.cached, {}),
-    (sound.memory_mapped, {}),
-    (sound.one_sample, {}),
-    (sound.lists_of_tensors, {}),
-    (sound.endless, {}),
-    (sound.in_a_thread, {}),
-    (sound.spawned, {}),
-    (sound.talkative, {}),
-    (sound.nothing_collated, {}),
-    (sound.DATA_SET, {}),
-    (sound.STREAM, {}),
+    (loader, {})
+    for loader in (
+        *(sound.slices, sound.generator, sound.generator_of_an_epoch, sound.stream_of_batches, sound.sharded),
+        *(sound.padded, sound.BUCKETS, sound.fetched_at_once, sound.sampler_of_batches, sound.dictionaries_with_words),
+        *(sound.epoch_in_shared_memory, sound.ordinary_augmentation, sound.WEIGHTED, sound.distributed),
+        *(sound.resumes_exactly, sound.equal_samples, sound.cached, sound.memory_mapped, sound.one_sample),
+        *(sound.lists_of_tensors, sound.endless, sound.in_a_thread, sound.spawned, sound.talkative),
+        *(sound.nothing_collated, sound.DATA_SET, sound.STREAM),
+    )
 ]
 """Sound loaders with the declarations of their authors."""
+
+NEEDS = {
+    "archives": "webdataset",
+    "nodes_prefetched": "torchdata",
+    **dict.fromkeys(("table_in_order", "table_augmented", "stream_with_its_epoch"), "datasets"),
+}
+
+FRESH_SOUND: list[tuple[Any, dict[str, Any]]] = [
+    (loader, {"order": "workers"} if loader is fresh_sound.stream_with_its_epoch else {})
+    for loader in (
+        *(fresh_sound.archives, fresh_sound.nodes_prefetched, fresh_sound.table_in_order, fresh_sound.table_augmented),
+        *(fresh_sound.stream_with_its_epoch, fresh_sound.shuffled_in_a_buffer, fresh_sound.moved_to_the_device),
+        *(fresh_sound.in_the_background, fresh_sound.lines_in_turns, fresh_sound.distributed_in_a_wrapper),
+        *(fresh_sound.file_opened_by_the_worker, fresh_sound.generator_of_the_worker),
+        *(fresh_sound.decoded_once_augmented_each_time, fresh_sound.drawn_with_replacement, fresh_sound.mixed_up),
+        *(fresh_sound.several_scales, fresh_sound.sentences_of_similar_length),
+    )
+    if find_spec(NEEDS.get(loader.__name__, "torch"))
+]
+"""Sound loaders that were written before a change of the laws, if their package is installed."""

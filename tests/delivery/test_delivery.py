@@ -7,31 +7,29 @@ breaks, and the sound loaders without workers against all laws.
 from typing import Any
 
 import pytest
-from delivery import sound
+from delivery import fresh_sound, sound
 from delivery.judging import is_found, name_of, said, verdicts
-from delivery.known import ENDS, FAULTS, ORDER, SAMPLES, WRONG, Known
+from delivery.known import ENDS, FAULTS, FRESH, ORDER, OWN, SAMPLES, WRAPPED, WRONG, Known
 from delivery.shipped import SHIPPED
 
 from harness.record import Status, Verdict
 
 pytestmark = pytest.mark.judged
 
-AT_ONCE = [known for known in (*SAMPLES, *ORDER, *ENDS) if known.law not in {"nothing_is_left_behind"}]
+AT_ONCE = [known for known in (*SAMPLES, *ORDER, *ENDS, *OWN, *WRAPPED) if known.law != "nothing_is_left_behind"]
 QUICK = [
-    sound.slices,
-    sound.generator,
-    sound.generator_of_an_epoch,
-    sound.stream_of_batches,
-    sound.resumes_exactly,
-    sound.in_a_thread,
-    sound.talkative,
-    sound.WEIGHTED,
-    sound.nothing_collated,
+    *(sound.slices, sound.generator, sound.generator_of_an_epoch, sound.stream_of_batches, sound.resumes_exactly),
+    *(sound.in_a_thread, sound.talkative, sound.WEIGHTED, sound.nothing_collated),
 ]
+UNRAISABLE = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 FAULTY = [known for known in FAULTS if known.law != "hung" and known.function.__name__ != "cannot_be_sent_to_workers"]
 
 
-@pytest.mark.parametrize("known", AT_ONCE, ids=lambda known: name_of(known.function))
+@pytest.mark.parametrize(
+    "known",
+    [*AT_ONCE, *(pytest.param(known, marks=UNRAISABLE) for known in FRESH)],
+    ids=lambda known: name_of(known.function),
+)
 def test_the_defect_of_a_loader_is_found_and_described(known: Known) -> None:
     """The law about the defect breaks, and its message describes the defect."""
     reached = verdicts(known.function, known.declares, laws=[known.law])
@@ -51,6 +49,13 @@ def test_a_sound_loader_of_an_unusual_kind_is_not_flagged(target: Any) -> None:
     reached = verdicts(target, {})
     assert not [said(one) for one in reached if one.status.fails]
     assert sum(one.status is Status.HOLDS for one in reached) >= 8
+
+
+@UNRAISABLE
+@pytest.mark.parametrize("name", ["shuffled_in_a_buffer", "distributed_in_a_wrapper", "sentences_of_similar_length"])
+def test_a_sound_fresh_loader_is_not_flagged(name: str) -> None:
+    """By no law."""
+    assert not [said(one) for one in verdicts(getattr(fresh_sound, name), {}) if one.status.fails]
 
 
 def test_a_sampler_of_index_tensors_hears_of_an_error_too() -> None:

@@ -13,49 +13,6 @@ from harness.record import Status
 
 pytestmark = pytest.mark.judged
 
-BATCH_SIZE = "samples_do_not_depend_on_the_batch_size"
-
-
-@pytest.mark.parametrize(
-    ("loader", "law", "says"),
-    [
-        (own_loaders.length_rounds_down, "lengths_are_as_declared", "`len` reports 33 batches"),
-        (
-            own_loaders.labels_of_the_first_epoch,
-            "samples_stay_together",
-            "of the second epoch combine parts of different",
-        ),
-        (own_loaders.generator_made_by_the_first_sample, "random_numbers_differ", "draw the same random numbers"),
-        (
-            own_loaders.rest_is_dropped,
-            BATCH_SIZE,
-            "with batch_size=3, 99 samples arrive; with batch_size=2, 100 arrive",
-        ),
-        (
-            own_loaders.rest_is_filled,
-            BATCH_SIZE,
-            "with batch_size=3, 102 samples arrive; with batch_size=4, 100 arrive",
-        ),
-        (own_loaders.seeded_by_the_batch, BATCH_SIZE, "of the samples that arrive with batch_size=3 are missing with"),
-        (own_loaders.wrapper_skips_a_batch, "each_sample_once", "4 of 41 samples never arrive: 0 to 3"),
-        (own_loaders.samples_that_raise_are_left_out, "errors_are_not_swallowed", "with 40 of 41 samples"),
-        (own_loaders.wrapper_swallows_errors, "errors_are_not_swallowed", "the epoch ends without an error"),
-        (
-            own_loaders.wrapper_swallows_errors_and_divides,
-            "errors_are_not_swallowed",
-            "the epoch ends without an error",
-        ),
-        (own_loaders.wrapper_of_lazy_generators, "random_numbers_differ", "draw the same random numbers"),
-        (own_loaders.ranks_in_blocks, "ranks_share_an_epoch", "the ranks have 32 and 34 samples over 3 ranks"),
-    ],
-    ids=lambda value: getattr(value, "__name__", None),
-)
-def test_the_defect_of_a_custom_loader_class_is_found(loader: Any, law: str, says: str) -> None:
-    """The law about the defect breaks."""
-    (verdict,) = verdicts(loader, {}, laws=[law])
-    assert verdict.status is Status.BROKEN, said(verdict)
-    assert says in said(verdict)
-
 
 @pytest.mark.parametrize(
     "loader",

@@ -4,9 +4,10 @@ import math
 
 import pytest
 import torch
-from careful.forms import FORMS, Form
 from controls.catalogue import CONTROLS
 from controls.control import Control
+from corpus.catalogue import of
+from corpus.specimen import Specimen
 from diagnosis.mistakes import WRONG, Wrong
 from torch import Tensor
 from torch.nn import functional
@@ -42,8 +43,8 @@ def test_the_mistake_is_named(one: Wrong) -> None:
     assert "+".join(mistake.names) in {*one.names, UNNAMED.get(one.function.__name__)}
 
 
-@pytest.mark.parametrize("form", FORMS, ids=lambda form: form.name)
-def test_a_careful_form_has_no_mistake(form: Form) -> None:
+@pytest.mark.parametrize("form", of("careful"), ids=str)
+def test_a_careful_form_has_no_mistake(form: Specimen) -> None:
     """No variant agrees better than the contract."""
     assert named(form.function, form.contract, **form.declares) is None
 

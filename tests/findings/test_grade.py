@@ -1,9 +1,10 @@
 """Grades: one word for the verdicts of a case in a dtype."""
 
 import pytest
+import samples.run
 
 from harness.findings import Grade, grade, grades
-from harness.record import Status, Verdict, Violation
+from harness.record import Status, Verdict
 
 
 def verdict(
@@ -12,16 +13,10 @@ def verdict(
     """Return a verdict with the facts that grades use."""
     violation = None
     if magnitude is not None:
-        violation = Violation(
-            place=(0,), actual=0.0, expected=1.0, deviation=9.0, bound=1.0, over=1, of=1, magnitude=magnitude,
-            example={}, replay="", cause="",
-        )  # fmt: skip
+        violation = samples.run.violation(magnitude=magnitude, bound=1.0, deviation=9.0)
         status = Status.EXPECTED
-    return Verdict(
-        case="a.b.c", family="a", style="scratch", contract="softmax", law="value", group=group, dtype="float32",
-        device="cpu", status=status, statement="", source="", examples=1, rows=1, deviation=largest, bound=64.0,
-        largest=largest, violation=violation, duration_s=0.0,
-    )  # fmt: skip
+    facts = {"case": "a.b.c", "law": "value", "group": group, "bound": 64.0, "largest": largest}
+    return samples.run.verdict(status, **facts, deviation=largest, violation=violation)
 
 
 @pytest.mark.parametrize(

@@ -1,30 +1,22 @@
 """Wrong implementations that a formula alone must detect, and sound ones that it must not flag.
 
 The patterns are defects from the bug trackers of real projects that use the operations of the chapter. The mutants are
-those in ``tests/mutants``. The sound implementations are the careful forms and both controls for each contract.
+those in ``tests/corpus``. The sound implementations are the careful forms and both controls for each contract.
 """
 
 from collections.abc import Callable, Iterator
 
 import torch
-from careful.forms import DEFECTS, FORMS
 from controls.catalogue import CONTROLS
+from corpus.careful import DEFECTS
+from corpus.catalogue import MUTANTS, of
 from formula.judging import Trial
-from formula.spelled import SPELLED, Spelled, formula_of
-from mutants.catalogue import MUTANTS
+from formula.spelled import Spelled, formula_of
 from torch import Tensor
 
 from harness.contracts import contract_named
 
 FLOATS = ("float64", "float32", "bfloat16", "float16")
-
-
-def _log_of_softmax(x: Tensor) -> Tensor:
-    return torch.log(torch.softmax(x, -1))
-
-
-def _picked(x: Tensor, t: Tensor) -> Tensor:
-    return x.gather(-1, t[:, None]).mean()
 
 
 def _update_lost(p: Tensor, g: Tensor) -> Tensor:
@@ -33,16 +25,8 @@ def _update_lost(p: Tensor, g: Tensor) -> Tensor:
     return p
 
 
-def _sequential_product(x: Tensor, w: Tensor, b: Tensor) -> Tensor:
-    running = torch.zeros_like(b)
-    for column in (x * w).unbind(-1):
-        running = running + column
-    return running + b
-
-
 STEPS = Spelled("p - 0.001 * sum(g)", inputs={"p": "per_row", "g": ""})
 TAIL = Spelled("p - 0.5 * mean(g)", inputs={"p": "per_row", "g": ""})
-LINEAR = Spelled("dot(x, w) + b", inputs={"x": "", "w": "", "b": "per_row"})
 
 UNIT_ENTROPY = Spelled("-sum(p * log(p))", inputs={"p": "0..1"})
 SHARES = Spelled("-sum(where(p > 0, p * log(p), 0))", inputs={"p": "distribution"})
@@ -50,66 +34,7 @@ CERTAIN = Spelled("-(y * log(p) + (1 - y) * log(1 - p))", inputs={"p": "0..1", "
 POSITIVE = Spelled("log(x)", inputs={"x": "positive"})
 SCALED = Spelled("x / sqrt(sum(x ** 2))", inputs={"x": "positive"})
 
-PATTERNS: tuple[tuple[str, str | Spelled, str, Callable[..., Tensor]], ...] = (
-    ("softmax without the shift", "softmax", "float32", lambda x: x.exp() / x.exp().sum(-1, keepdim=True)),
-    ("softmax without a division", "softmax", "float32", lambda x: (x - x.logsumexp(-1, keepdim=True)).exp()),
-    ("softmax with a clipped exponent", "softmax", "float32", lambda x: x.clamp(-80, 80).softmax(-1)),
-    ("softmax along the wrong axis", "softmax", "float32", lambda x: x.softmax(0)),
-    ("log_softmax as the logarithm of the softmax", "log_softmax", "float32", _log_of_softmax),
-    ("log_softmax with an epsilon", "log_softmax", "float32", lambda x: torch.log(x.softmax(-1) + 1e-8)),
-    ("logsumexp without the shift", "logsumexp", "float32", lambda x: x.exp().sum(-1).log()),
-    (
-        "logsumexp of nothing",
-        "logsumexp",
-        "float32",
-        lambda x: x.amax(-1) + (x - x.amax(-1, keepdim=True)).exp().sum(-1).log(),
-    ),
-    (
-        "cross_entropy by the logarithm of the softmax",
-        "cross_entropy",
-        "float32",
-        lambda x, t: -_picked(_log_of_softmax(x), t),
-    ),
-    (
-        "cross_entropy of clamped probabilities",
-        "cross_entropy",
-        "float32",
-        lambda x, t: -_picked(x.softmax(-1).clamp(1e-7, 1 - 1e-7).log(), t),
-    ),
-    (
-        "cross_entropy of a softmax of a softmax",
-        "cross_entropy",
-        "float32",
-        lambda x, t: -_picked(x.softmax(-1).log_softmax(-1), t),
-    ),
-    (
-        "bce by log(1 - sigmoid)",
-        "binary_cross_entropy_with_logits",
-        "float32",
-        lambda x, y: -(y * torch.sigmoid(x).log() + (1 - y) * (1 - torch.sigmoid(x)).log()).mean(),
-    ),
-    ("softplus as it is defined", "softplus", "float32", lambda x: torch.log(1 + x.exp())),
-    (
-        "squared error expanded",
-        "squared_error",
-        "float32",
-        lambda a, b: (a * a - 2 * a * b + b * b).mean(),
-    ),
-    ("squared error that broadcasts", "squared_error", "float32", lambda a, b: ((a[:, None] - b) ** 2).mean()),
-    (
-        "entropy of a masked logit",
-        "entropy",
-        "float32",
-        lambda x: -(x.softmax(-1) * x.softmax(-1).log()).sum(-1),
-    ),
-    (
-        "gaussian_nll of sigma",
-        "gaussian_nll",
-        "float32",
-        lambda m, y, v: ((v.log() + (y - m) ** 2 / v.sqrt()) / 2).mean(),
-    ),
-    ("linear accumulated in bfloat16", LINEAR, "bfloat16", _sequential_product),
-    ("variance by the mean of squares", "variance", "float32", lambda x: (x * x).mean(-1) - x.mean(-1) ** 2),
+OWN: tuple[tuple[str, Spelled, str, Callable[..., Tensor]], ...] = (
     ("sgd whose updates are lost", STEPS, "bfloat16", _update_lost),
     ("entropy whose logarithm has a floor", UNIT_ENTROPY, "float32", lambda p: -(p * p.clamp(min=1e-5).log()).sum(-1)),
     ("entropy of shares with a floor", SHARES, "float32", lambda p: -(p * p.clamp(min=1e-6).log()).sum(-1)),
@@ -121,15 +46,10 @@ PATTERNS: tuple[tuple[str, str | Spelled, str, Callable[..., Tensor]], ...] = (
     ),
     ("logarithm with a floor", POSITIVE, "float32", lambda x: x.clamp(min=1e-5).log()),
     ("logarithm with a low floor", POSITIVE, "float64", lambda x: x.clamp(min=1e-20).log()),
-    (
-        "norm with a floor",
-        SCALED,
-        "float32",
-        lambda x: x / (x * x).sum(-1, keepdim=True).sqrt().clamp(min=1e-5),
-    ),
+    ("norm with a floor", SCALED, "float32", lambda x: x / (x * x).sum(-1, keepdim=True).sqrt().clamp(min=1e-5)),
     ("sgd whose tail batch is divided by the nominal size", TAIL, "float32", lambda p, g: p - 0.5 * g.sum(-1) / 10),
 )
-"""Symptom, formula, dtype and implementation."""
+"""Patterns without a contract: name, formula, dtype and implementation."""
 
 WITHOUT_FLOOR: tuple[tuple[str, Spelled, Callable[..., Tensor]], ...] = (
     ("entropy", UNIT_ENTROPY, lambda p: torch.special.entr(p).sum(-1)),
@@ -142,9 +62,11 @@ WITHOUT_FLOOR: tuple[tuple[str, Spelled, Callable[..., Tensor]], ...] = (
 
 
 def patterns() -> Iterator[Trial]:
-    """Yield the patterns of the table."""
-    for name, formula, dtype, function in PATTERNS:
-        spelled = formula if isinstance(formula, Spelled) else SPELLED[formula]
+    """Yield each pattern of a bug report whose contract has a formula, and those without a contract."""
+    for one in {specimen.function: specimen for specimen in reversed(of("bug report"))}.values():
+        if spelled := formula_of(one.contract, one.declares):
+            yield Trial(spelled.case(one.function, f"{one.contract}.{one.name}"), (one.dtype,), one.says)
+    for name, spelled, dtype, function in OWN:
         yield Trial(spelled.case(function, name), (dtype,), name)
 
 
@@ -167,7 +89,7 @@ def mutants() -> Iterator[Trial]:
 
 def careful() -> Iterator[Trial]:
     """Yield the careful forms, without the laws on long rows, because some of these forms keep a sum in 16 bits."""
-    for form in FORMS:
+    for form in of("careful"):
         if (spelled := formula_of(form.contract, form.declares)) is None:
             continue
         case = spelled.case(form.function, f"careful.{form.name}", form.declares)

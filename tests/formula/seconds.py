@@ -22,7 +22,7 @@ import mpmath
 import numpy as np
 import torch
 import typer
-from formula.operations.table import OPERATIONS
+from formula.operations.catalogue import OPERATIONS
 from torch import Tensor
 
 

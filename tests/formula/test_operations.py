@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 from formula.judging import decided
-from formula.operations.table import OPERATIONS, Operation
+from formula.operations.catalogue import OPERATIONS, Operation
 from torch import Tensor
 
 from harness.api import formula_contract

@@ -147,17 +147,11 @@ def test_a_retired_case_passes_with_its_reason() -> None:
     assert "nobody used it" in " ".join(one.sentence for one in findings)
 
 
-ELSEWHERE: list[dict[str, Any]] = [
-    {"torch": "9.9.9"},
-    {"torch_build": {"instructions": "AuthenticAMD avx2 fma"}},
-]
+ELSEWHERE: list[dict[str, Any]] = [{"torch": "9.9.9"}, {"torch_build": {"instructions": "AuthenticAMD avx2 fma"}}]
 """Environments that differ from the baseline's."""
 
 
-@pytest.mark.parametrize(
-    ("other", "said"),
-    list(zip(ELSEWHERE, ["torch 9.9.9", "AuthenticAMD avx2 fma"], strict=True)),
-)
+@pytest.mark.parametrize(("other", "said"), list(zip(ELSEWHERE, ["torch 9.9.9", "AuthenticAMD avx2 fma"], strict=True)))
 def test_figures_of_another_torch_or_processor_are_not_compared_and_that_is_said(
     other: dict[str, object], said: str
 ) -> None:

@@ -4,45 +4,42 @@ from typing import Any
 
 import pytest
 import torch
-from samples import modes
-from samples.never_tried import WRONG, Wrong, once
+from corpus.catalogue import of
+from corpus.sizes import once
+from corpus.specimen import Specimen
 from torch import Tensor
 
 import harness
 from harness.case import Case
 from harness.contracts import contract_named
-from harness.record import Status, Verdict
+from harness.record import Status
 from harness.verdict.decide import decide
 from harness.verdict.job import jobs
 
+HELD_OUT = of("held out")
 
-@pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: f"{wrong.contract}-{wrong.name}-{wrong.dtype}")
-def test_a_defect_on_one_kind_of_input_is_found(wrong: Wrong) -> None:
-    """Drawn examples suffice."""
-    case = Case(wrong.function, wrong.contract, name=f"never_tried.{wrong.contract}")
+
+@pytest.mark.parametrize("wrong", HELD_OUT, ids=str)
+def test_a_defect_on_one_kind_of_input_is_found(wrong: Specimen) -> None:
+    """It breaks the law of its length, axis, mode, layout or dtype, and the message names a mode."""
+    case = Case(wrong.function, wrong.contract, declares=wrong.declares, name=f"held_out.{wrong.contract}")
     (job,) = jobs([case], laws=[wrong.law], dtypes=[wrong.dtype], strict=True)
     verdict = decide(job, corpora=(), minimal=False)
     assert verdict.status is Status.BROKEN, verdict.reason
+    assert verdict.violation is not None
+    assert wrong.says in verdict.violation.cause
 
 
-def verdicts_on(sample: modes.Sample, *laws: str) -> list[Verdict]:
-    """Decide some laws on a sample."""
-    facts: dict[str, Any] = {"dtypes": sample.dtypes, "declares": sample.declares}
-    return list(harness.check(sample.function, sample.contract, laws=laws, corpora=(), **facts))
+LAWS = {"value", "value_on_long_rows", "value_on_extreme_numbers", "any_mode", "any_layout", "any_cotangent"}
 
 
-@pytest.mark.parametrize("sample", modes.WRONG, ids=lambda sample: sample.name)
-def test_an_implementation_that_is_wrong_in_one_mode_has_a_defect(sample: modes.Sample) -> None:
-    """It breaks the law of its mode, layout, dtype or length."""
-    assert any(verdict.status is Status.BROKEN for verdict in verdicts_on(sample, sample.law))
-
-
-@pytest.mark.parametrize("sample", modes.RIGHT, ids=lambda sample: sample.name)
-def test_an_unusual_implementation_that_is_right_has_no_defect(sample: modes.Sample) -> None:
+@pytest.mark.parametrize("sample", of("unusual"), ids=str)
+def test_an_unusual_implementation_that_is_right_has_no_defect(sample: Specimen) -> None:
     """It keeps the laws of its value, of modes, of layouts and of the incoming gradient."""
-    laws = {"value", "value_on_long_rows", "value_on_extreme_numbers", "any_mode", "any_layout", "any_cotangent"}
-    known = {law.name for law in contract_named(sample.contract).laws}
-    broken = [verdict for verdict in verdicts_on(sample, *sorted(laws & known)) if verdict.status.fails]
+    laws = sorted(LAWS & {law.name for law in contract_named(sample.contract).laws})
+    of_sample: dict[str, Any] = {"dtypes": [sample.dtype], "declares": sample.declares}
+    verdicts = harness.check(sample.function, sample.contract, laws=laws, corpora=(), **of_sample)
+    broken = [verdict for verdict in verdicts if verdict.status.fails]
     assert not broken, broken
 
 
@@ -52,23 +49,6 @@ def test_dropout_in_training_is_no_fault_of_a_module_in_evaluation() -> None:
     (verdict,) = harness.check(module, "softmax", laws=["any_mode"], dtypes=["float32"], corpora=())
     assert verdict.status is Status.HOLDS
     assert not module.training
-
-
-def test_the_mode_is_named() -> None:
-    """The message names the mode with the wrong result."""
-    names = {"in inference": "inference_mode", "under autocast": "autocast", "with gradients": "require"}
-    of_modes = {"evaluation": "eval()", "two threads": "2 threads", "one buffer for all answers": "other inputs"}
-    of_modes |= {"allocated in the default dtype": "returns torch.float64"}
-    for name, words in of_modes.items():
-        (sample,) = (sample for sample in modes.WRONG if sample.name == name)
-        (verdict,) = verdicts_on(sample, "any_mode")
-        assert verdict.violation is not None
-        assert words in verdict.violation.cause
-    for name, words in names.items():
-        (wrong,) = (wrong for wrong in WRONG if wrong.name == name)
-        (verdict,) = harness.check(wrong.function, "softmax", laws=["any_mode"], dtypes=["float32"], corpora=())
-        assert verdict.violation is not None
-        assert words in verdict.violation.cause
 
 
 def test_a_function_with_one_axis_of_rows_may_refuse_more() -> None:
@@ -106,7 +86,7 @@ def test_a_slow_implementation_is_tried_on_fewer_rows() -> None:
 @pytest.mark.parametrize("seed", [1, 2])
 def test_no_run_leaves_a_quarter_of_a_block_out(seed: int) -> None:
     """The seed does not matter."""
-    (wrong,) = (wrong for wrong in WRONG if "modulo" in wrong.name)
+    (wrong,) = (wrong for wrong in HELD_OUT if "modulo" in wrong.name)
     (verdict,) = harness.check(wrong.function, "softmax", laws=[wrong.law], dtypes=["float32"], corpora=(), seed=seed)
     assert verdict.status is Status.BROKEN
 

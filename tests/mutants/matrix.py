@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import torch
 from controls.catalogue import CONTROLS
-from mutants.catalogue import MUTANTS
+from corpus.catalogue import MUTANTS
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table

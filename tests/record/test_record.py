@@ -18,25 +18,8 @@ from harness.wording import verdict_line
 
 def verdict(**changes: object) -> Verdict:
     """A verdict that holds."""
-    plain: dict[str, object] = {
-        "case": "a.b.c",
-        "family": "a",
-        "style": "scratch",
-        "contract": "softmax",
-        "law": "value",
-        "group": "value",
-        "dtype": "float32",
-        "device": "cpu",
-        "status": Status.HOLDS,
-        "statement": "It is right.",
-        "source": "definition",
-        "examples": 3,
-        "rows": 30,
-        "deviation": 1.5,
-        "bound": 2.0,
-        "duration_s": 0.1,
-    }
-    return Verdict.model_validate({**plain, **changes})
+    facts = {"case": "a.b.c", "law": "value", "group": "value", "rows": 30, "deviation": 1.5, "bound": 2.0}
+    return Verdict.model_validate({**dict(samples.run.verdict()), **facts, **changes})
 
 
 def test_records_are_read_back(workplace: Path) -> None:

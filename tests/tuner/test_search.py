@@ -8,14 +8,7 @@ import pytest
 from samples.simulated_loaders import CORES, GRID, NOISE, RATES, Simulated, exhaustive_s, share_of_best, tuned
 
 from harness.tuner.configuration import Choice, grid
-from harness.tuner.search import (
-    KEEPS_AHEAD,
-    KEEPS_AHEAD_ALONE,
-    LoaderSearch,
-    LoaderSearchSettings,
-    Reason,
-    SearchState,
-)
+from harness.tuner.search import KEEPS_AHEAD, KEEPS_AHEAD_ALONE, LoaderSearch, LoaderSearchSettings, Reason, SearchState
 from harness.tuner.slices import Measured, differ, overall, rates_of
 
 SEEDS = 40

@@ -1,12 +1,14 @@
-"""Functions of one number, each right and wrong. The table is in :mod:`formula.operations.table`."""
+"""Functions of one number, each right and wrong."""
 
 import math
 
 import torch
+from formula.operations.table import operation
 from torch import Tensor
 from torch.nn import functional as F
 
 
+@operation("log((exp(x) + exp(-x)) / 2)")
 def log_cosh(x: Tensor) -> Tensor:
     """The form of libraries."""
     return x.abs() + torch.log1p(torch.exp(-2 * x.abs())) - math.log(2)
@@ -17,6 +19,7 @@ def log_cosh_overflows(x: Tensor) -> Tensor:
     return torch.log(torch.cosh(x))
 
 
+@operation("(x + sqrt(x * x + 4)) / 2")
 def squareplus(x: Tensor) -> Tensor:
     """The form of the paper."""
     return (x + torch.sqrt(x * x + 4)) / 2
@@ -27,6 +30,7 @@ def squareplus_of_one(x: Tensor) -> Tensor:
     return (x + torch.sqrt(x * x + 1)) / 2
 
 
+@operation("x / (1 + exp(-1.702 * x))")
 def quick_gelu(x: Tensor) -> Tensor:
     """The form of CLIP."""
     return x * torch.sigmoid(1.702 * x)
@@ -37,6 +41,7 @@ def quick_gelu_rounded(x: Tensor) -> Tensor:
     return x * torch.sigmoid(1.7 * x)
 
 
+@operation("log(1 - exp(-x))", "x=positive", form="log(-expm1(-x))")
 def log1mexp(x: Tensor) -> Tensor:
     """Maechler (2012), with inputs of both branches guarded, because a single ``where`` has a gradient of NaN."""
     near = x < math.log(2)
@@ -52,6 +57,7 @@ def log1mexp_with_eps(x: Tensor) -> Tensor:
     return torch.log(1 - torch.exp(-x) + 1e-8)
 
 
+@operation("(sqrt(x * x + 1) - 1) / 2 + x")
 def bent_identity(x: Tensor) -> Tensor:
     """The definition."""
     return (torch.sqrt(x * x + 1) - 1) / 2 + x
@@ -62,6 +68,7 @@ def bent_identity_not_halved(x: Tensor) -> Tensor:
     return torch.sqrt(x * x + 1) - 1 + x
 
 
+@operation("x / sqrt(1 + x * x)")
 def isru(x: Tensor) -> Tensor:
     """The inverse square root unit."""
     return x * torch.rsqrt(1 + x * x)
@@ -72,6 +79,7 @@ def isru_detached(x: Tensor) -> Tensor:
     return x / torch.sqrt(1 + x * x).detach()
 
 
+@operation("1 - exp(-exp(x))", form="-expm1(-exp(x))")
 def cloglog(x: Tensor) -> Tensor:
     """Uses expm1."""
     return -torch.expm1(-torch.exp(x))
@@ -82,6 +90,7 @@ def cloglog_cancels(x: Tensor) -> Tensor:
     return 1 - torch.exp(-torch.exp(x))
 
 
+@operation("exp(-x) / (1 + exp(-x)) ** 2", form="sigmoid(x) * sigmoid(-x)")
 def logistic_density(x: Tensor) -> Tensor:
     """Uses both tails."""
     return torch.sigmoid(x) * torch.sigmoid(-x)
@@ -93,6 +102,7 @@ def logistic_density_cancels(x: Tensor) -> Tensor:
     return s * (1 - s)
 
 
+@operation("exp(-x * x)")
 def bump(x: Tensor) -> Tensor:
     """The definition."""
     return torch.exp(-x * x)
@@ -103,6 +113,7 @@ def bump_halved(x: Tensor) -> Tensor:
     return torch.exp(-x * x / 2)
 
 
+@operation("x * tanh(x)")
 def lisht(x: Tensor) -> Tensor:
     """The definition."""
     return x * torch.tanh(x)
@@ -113,6 +124,7 @@ def lisht_detached(x: Tensor) -> Tensor:
     return x * torch.tanh(x).detach()
 
 
+@operation("log(x + sqrt(x * x + 1))", form="a = abs(x); sign(x) * log1p(a + a * a / (1 + sqrt(a * a + 1)))")
 def asinh(x: Tensor) -> Tensor:
     """The function of torch."""
     return torch.asinh(x)
@@ -123,6 +135,7 @@ def asinh_cancels(x: Tensor) -> Tensor:
     return torch.log(x + torch.sqrt(x * x + 1))
 
 
+@operation("where(abs(x) <= 4.685, (1 - (1 - (x / 4.685) ** 2) ** 3) * 4.685 ** 2 / 6, 4.685 ** 2 / 6)")
 def tukey(x: Tensor) -> Tensor:
     """The definition."""
     inside = 1 - (1 - (x / 4.685) ** 2) ** 3
@@ -134,6 +147,7 @@ def tukey_without_an_end(x: Tensor) -> Tensor:
     return (1 - (1 - (x / 4.685) ** 2) ** 3) * (4.685**2 / 6)
 
 
+@operation("x + sin(x) ** 2")
 def snake(x: Tensor) -> Tensor:
     """The definition."""
     return x + torch.sin(x) ** 2
@@ -144,6 +158,7 @@ def snake_of_a_square(x: Tensor) -> Tensor:
     return x + torch.sin(x * x)
 
 
+@operation("-log(pi * x * (1 + log(x) ** 2))", "x=positive")
 def log_cauchy(x: Tensor) -> Tensor:
     """Uses log1p."""
     return -math.log(math.pi) - torch.log(x) - torch.log1p(torch.log(x) ** 2)
@@ -154,6 +169,7 @@ def log_cauchy_not_squared(x: Tensor) -> Tensor:
     return -math.log(math.pi) - torch.log(x) - torch.log1p(torch.log(x).abs())
 
 
+@operation("where(x >= -1, max(0, 1 - x) ** 2, -4 * x)")
 def modified_huber(x: Tensor) -> Tensor:
     """A square that continues as a line."""
     return torch.where(x >= -1, F.relu(1 - x) ** 2, -4 * x)
@@ -164,6 +180,7 @@ def modified_huber_with_a_jump(x: Tensor) -> Tensor:
     return torch.where(x >= -1, F.relu(1 - x) ** 2, 2 - 2 * x)
 
 
+@operation("-0.25 * (1 - sigmoid(x)) ** 1.5 * log(sigmoid(x))", form="0.25 * sigmoid(-x) ** 1.5 * softplus(-x)")
 def focal_gamma(x: Tensor) -> Tensor:
     """The loss of a positive example, through the softplus."""
     return 0.25 * torch.sigmoid(-x) ** 1.5 * F.softplus(-x)
