@@ -221,6 +221,15 @@ class Quantity:
         flags = np.asarray(self._tied(environment)) | self._is_zero_by_infinity(environment)
         return np.array(self._out(flags, shape))
 
+    @cached_property
+    def conditions(self) -> tuple[Node, ...]:
+        """The comparisons on which the result depends."""
+        return tuple(one for one in order(*self.true) if one.operation in SWAPPED)
+
+    def tied(self, environment: Environment) -> NDArray[np.bool_]:
+        """Return where the result depends on how a tie is broken, in the dimensions of the environment."""
+        return np.broadcast_to(self._tied(environment), self._shape(environment))
+
     def _tied(self, environment: Environment) -> Any:
         nodes = self._true_orders[-1]
         if not any(node.operation in SWAPPED for node in nodes):
