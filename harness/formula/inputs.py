@@ -271,7 +271,8 @@ def switching_rows(
     widths = {name: 1 if domain.per_row else columns for name, domain in formula.domains.items()}
     shape = Shape(rows, sum(widths.values()))
     x = near(np.random.default_rng(seed), shape, np.ones((rows, 1)), format_)
-    return _with_cotangent(formula, format_, _split(formula, format_, _no_tiny(x, format_), widths, extreme=False))
+    example = _split(formula, format_, _no_tiny(x, format_), widths, extreme=False, clipped=True)
+    return _with_cotangent(formula, format_, example)
 
 
 def infinite_names(formula: Formula) -> list[str]:
@@ -336,13 +337,18 @@ def _similar(format_: Format, rows: int, columns: int, seed: int) -> Array:
     return np.asarray(portable.exp2(exponents) * rng.choice([-1.0, 1.0], size=(rows, 1)))
 
 
-def _split(formula: Formula, format_: Format, x: Array, widths: Mapping[str, int], *, extreme: bool) -> Example:
+def _split(
+    formula: Formula, format_: Format, x: Array, widths: Mapping[str, int], *, extreme: bool, clipped: bool = False
+) -> Example:
+    """Split columns into the inputs. With ``clipped``, numbers inside a range stay as they are."""
     example, at = {}, 0
     for name, domain in formula.domains.items():
         part = x[:, at : at + widths[name]]
         at += widths[name]
         width = max(widths.values())
         ready = admitted(np.array(part), domain, format_, width=width, by_rows=formula.by_rows, varied=not extreme)
+        if clipped and domain.kind == "range":
+            ready = _rounded(np.floor(part) if domain.whole else part, domain, format_)
         if extreme and domain.kind == "positive":
             ready = torch.from_numpy(np.maximum(np.abs(part), format_.smallest)).to(format_.dtype)
         flat = domain.per_row or not formula.by_rows

@@ -23,7 +23,9 @@ from harness.formula.quantity import Quantity
 from harness.formula.spelling import Domain
 from harness.laws import Law, Subject
 
-TOLERANCE = "half of the digits, relative to the largest one-sided gradient and weight; the range is widened by its length"
+TOLERANCE = (
+    "half of the digits, relative to the largest one-sided gradient and weight; the range is widened by its length"
+)
 
 EXAMPLES = 6
 """Number of examples; exact limits take time."""
