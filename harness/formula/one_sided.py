@@ -16,9 +16,11 @@ from torch import Tensor
 
 from harness.floats import FORMATS, Array, Format, Measurement, compare, compare_absolute, to_arb, to_array
 from harness.formula import inputs as of_inputs
+from harness.formula.arithmetic import values
 from harness.formula.ball import balls_of
 from harness.formula.grammar import Formula
 from harness.formula.model import Model
+from harness.formula.node import order
 from harness.formula.quantity import Quantity
 from harness.formula.spelling import Domain
 from harness.laws import Law, Subject
@@ -56,37 +58,58 @@ def laws(
     gradient: Callable[[Subject, dict[str, Any]], Tensor],
     facts: Mapping[str, Any],
 ) -> Iterator[Law]:
-    """Yield the law of the gradient in one input, unless its conditions never matter."""
+    """Yield the laws of the gradient in one input; none if its conditions do not matter."""
     of, formula = model.gradients[name], model.formula
-    if not _matters(of, formula):
-        return
 
-    def measure(subject: Subject, **given: Any) -> Measurement:
-        actual = gradient(subject, given)
-        return measured(of, name, formula.domains[name], actual, tuple(given.values()), subject.format)
+    def within(*, infinite: bool) -> Callable[..., Measurement]:
+        def measure(subject: Subject, **given: Any) -> Measurement:
+            actual, domain = gradient(subject, given), formula.domains[name]
+            return measured(of, name, domain, actual, tuple(given.values()), subject.format, infinite=infinite)
 
-    yield Law(
-        f"gradient_at_switching_points{suffix}",
-        f"Where a condition of {formula.spelling.definition} changes, the gradient in {name} is one of the one-sided "
-        "gradients or lies between them.",
-        bound=TOLERANCE,
-        cause="the branch that is not selected is also differentiated, or its slope differs from that of its neighbor: "
-        "choose safe arguments before the operation",
-        unit="ulp of one or of the result",
-        measure=measure,
-        inputs=lambda format_: of_inputs.at_switches(formula, of.conditions, format_),
-        examples=EXAMPLES,
-        shows_worst=False,
+        return measure
+
+    common: dict[str, Any] = {
         **facts,
-    )
+        "cause": "the branch that is not selected is also differentiated, or its slope differs from that of its "
+        "neighbor: choose safe arguments before the operation",
+        "unit": "ulp of one or of the result",
+        "inputs": lambda format_: of_inputs.at_switches(formula, of.conditions, format_),
+        "examples": EXAMPLES,
+        "shows_worst": False,
+    }
+    here = f"Where a condition of {formula.spelling.definition} changes"
+    tied, infinite = _drawn_switches(of, formula)
+    if tied:
+        yield Law(
+            f"gradient_at_switching_points{suffix}",
+            f"{here}, the gradient in {name} is one of the one-sided gradients or lies between them.",
+            bound=TOLERANCE,
+            measure=within(infinite=False),
+            **common,
+        )
+    if infinite:
+        yield Law(
+            f"gradient_beside_infinite_slopes{suffix}",
+            f"{here} and the one-sided gradients in {name} are infinite, the gradient is not NaN if that of the "
+            "selected branch is finite.",
+            bound="no tolerance",
+            measure=within(infinite=True),
+            lost_digits="no finite gradient is right there, and an infinite one is of little use",
+            **common,
+        )
 
 
-def _matters(of: Quantity, formula: Formula) -> bool:
-    """Return whether the gradient depends on the branch at some point that the examples contain."""
-    if not of.conditions:
-        return False
-    drawn = (of_inputs.switching_rows(formula, of.conditions, FORMATS["float32"], 64, columns, 0) for columns in (1, 3))
-    return any(bool(of.tied(of.environment([_array(x) for x in one.values()])).any()) for one in drawn)
+def _drawn_switches(of: Quantity, formula: Formula) -> tuple[bool, bool]:
+    """Return whether the gradient depends on the branch at a point of the examples, and is infinite in one branch."""
+    tied = infinite = False
+    for columns in (1, 3) if of.conditions else ():
+        one = of_inputs.switching_rows(formula, of.conditions, FORMATS["float32"], 64, columns, 0)
+        environment = of.environment([_array(x) for x in one.values()])
+        flags = of.tied(environment)
+        branches = (values(order(of.true[0]), environment, swapped=swapped)[of.true[0]] for swapped in (False, True))
+        tied |= bool(flags.any())
+        infinite |= any(bool((flags & ~np.isfinite(branch)).any()) for branch in branches)
+    return tied, infinite
 
 
 def _array(x: Tensor) -> NDArray[Any]:
@@ -94,30 +117,38 @@ def _array(x: Tensor) -> NDArray[Any]:
 
 
 def measured(
-    of: Quantity, name: str, domain: Domain, actual: Tensor, given: Sequence[Any], format_: Format
+    of: Quantity,
+    name: str,
+    domain: Domain,
+    actual: Tensor,
+    given: Sequence[Any],
+    format_: Format,
+    *,
+    infinite: bool = False,
 ) -> Measurement:
     """Compare a gradient with its one-sided limits at the entries where a condition changes.
 
-    NaN is wrong where a finite gradient exists on one side, or in the branch that the formula takes. Other numbers are
-    judged if the limits on all sides are finite and the value is continuous.
+    NaN is wrong where a limit is finite. Other numbers are judged if the limits on all sides are finite and the value
+    is continuous. With ``infinite``, only NaN is judged, where no limit is finite but the selected branch has a
+    gradient.
     """
-    values = to_array(actual)
+    own = to_array(actual)
     environment = of.environment([_array(x) for x in given])
     flags = of.tied(environment)
-    if values.size != flags.size:
-        return compare(values, of.oracle(*given), 0.0, format_)
-    wide = values.reshape(flags.shape)
+    if own.size != flags.size:
+        return compare(own, of.oracle(*given), 0.0, format_)
+    wide = own.reshape(flags.shape)
     # A gradient that is not finite is judged first.
     places = np.concatenate([np.argwhere(flags & ~np.isfinite(wide)), np.argwhere(flags & np.isfinite(wide))])[:MOST]
     expected, tolerance = np.nan_to_num(wide), np.zeros(wide.shape)
     judged = np.zeros(wide.shape, dtype=bool)
     if len(places):
         known, at = _Around(of, name, environment, places).limits(domain, format_), tuple(places.T)
-        judged[at] = known.judges(wide[at], format_)
+        judged[at] = known.judges(wide[at], format_, infinite=infinite)
         expected[at], tolerance[at] = known.nearest(wide[at]), known.tolerance(format_)
     found = compare_absolute(np.where(judged, wide, 0.0), np.where(judged, expected, 0.0), tolerance, format_)
-    deviation, bound = found.deviation.reshape(values.shape), found.bound.reshape(values.shape)
-    return Measurement(deviation, bound, values, expected.reshape(values.shape))
+    deviation, bound = found.deviation.reshape(own.shape), found.bound.reshape(own.shape)
+    return Measurement(deviation, bound, own, expected.reshape(own.shape))
 
 
 @dataclass(frozen=True)
@@ -129,7 +160,9 @@ class Limits:
     low, high
         Smallest and largest finite limit; the gradient of the selected branch without one.
     exists
-        Where one of these is finite and no side is unknown, so that NaN is wrong.
+        Where one of these is finite and no side is unknown.
+    infinite
+        Where no limit is finite.
     finite
         Where the limits on all sides are finite and the value is continuous.
     size
@@ -139,13 +172,15 @@ class Limits:
     low: Array
     high: Array
     exists: Flags
+    infinite: Flags
     finite: Flags
     size: Array
 
-    def judges(self, actual: Array, format_: Format) -> Flags:
+    def judges(self, actual: Array, format_: Format, *, infinite: bool) -> Flags:
         """Return where a gradient is wrong if it is not near the limits."""
         inside = np.maximum(np.abs(self.low), np.abs(self.high)) < format_.max / 2.0
-        return np.asarray(inside & self.exists & (np.isnan(actual) | self.finite))
+        judged = self.exists & (self.infinite == infinite)
+        return np.asarray(inside & judged & (np.isnan(actual) | self.finite))
 
     def nearest(self, actual: Array) -> Array:
         """Return the admissible gradient nearest to the given one.
@@ -211,7 +246,7 @@ class _Around:
         exists = some & np.isfinite(here).all(-1) & ~np.logical_or.reduce(unknown) & np.isfinite(low)
         smooth = [~side.exists | (ends & side.continuous) for side, ends in zip(sides, finite, strict=True)]
         size = np.fmax(self.weights, np.fmax(np.abs(low), np.abs(high)))
-        return Limits(low, high, exists, exists & ~none & np.logical_and.reduce(smooth), size)
+        return Limits(low, high, exists, none, exists & ~none & np.logical_and.reduce(smooth), size)
 
     def _side(self, sign: int, here: Array, domain: Domain, format_: Format) -> _Side:
         near, _ = self._moved(sign * _TINY[0])

@@ -1,11 +1,12 @@
 """A gradient is one of the one-sided gradients, or lies between them, where a condition of the formula changes."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 import torch
-from formula.switching import GROWTH, LAW, RIGHT, SINC, WRONG, Sample, broken
+from formula.switching import ENTROPY, GROWTH, LAW, LOSSY, RIGHT, SINC, WRONG, Sample, broken
 from torch import Tensor
 
 import harness
@@ -20,7 +21,6 @@ from harness.laws import Law
 
 ONLY_HERE = {
     "sinc by where",
-    "entropy by where",
     "direction by where",
     "absolute value by a root",
     "absolute value by a quotient",
@@ -46,6 +46,17 @@ def test_nan_and_another_slope_at_a_switching_point_are_defects(sample: Sample) 
 def test_subgradients_and_infinite_slopes_hold(sample: Sample, dtype: str) -> None:
     """Any subgradient is right, and an infinite slope admits any gradient but NaN."""
     assert not broken(sample, dtype, LAW)
+
+
+@pytest.mark.parametrize(
+    "function", [lambda p: torch.where(p > 0, -p * p.log(), 0.0), lambda p: -torch.xlogy(p, p)], ids=["where", "xlogy"]
+)
+def test_nan_beside_an_infinite_slope_is_no_defect(function: Callable[[Tensor], Tensor]) -> None:
+    """The slope of the entropy at zero is infinite; the branch that is selected there has the slope zero."""
+    sample = Sample("entropy", ENTROPY, function, {"p": "0..1"})
+    assert not broken(sample, "float32", LAW)
+    assert broken(sample, "float32", LOSSY, lossy=True)
+    assert not broken(Sample("entr", ENTROPY, torch.special.entr, {"p": "0..1"}), "float32", LOSSY, lossy=True)
 
 
 def law_of(formula: str) -> list[Law]:
