@@ -197,12 +197,12 @@ class Limits:
 
 
 class _Side(NamedTuple):
-    """The gradient at three distances on one side, and whether the value has a limit there."""
+    """One side: the limits and the gradient a few roundings away, and which kind of limit there is."""
 
-    near: Array
-    nearer: Array
-    rounded: Array
+    numbers: tuple[Array, Array]
     exists: Flags
+    finite: Flags
+    infinite: Flags
     continuous: Flags
 
 
@@ -233,29 +233,29 @@ class _Around:
         """Return the limits of the gradient."""
         own, here = self._moved(arb(0))
         sides = [self._side(sign, here, domain, format_) for sign in (-1, 1)]
-        finite = [self._is_finite(side) for side in sides]
-        unknown = [side.exists & ~ends & ~self._is_infinite(side) for side, ends in zip(sides, finite, strict=True)]
-        of_sides = [
-            np.where(ends & np.isfinite(g), g, np.nan)
-            for side, ends in zip(sides, finite, strict=True)
-            for g in (side.nearer, side.rounded)
-        ]
-        none = np.isnan(of_sides).all(0)
-        low, high = (np.where(none, own, reduced(of_sides)) for reduced in (np.fmin.reduce, np.fmax.reduce))
+        finite = [np.where(side.finite & np.isfinite(g), g, np.nan) for side in sides for g in side.numbers]
+        none = np.asarray(np.isnan(finite).all(0))
+        low, high = (np.where(none, own, reduced(finite)) for reduced in (np.fmin.reduce, np.fmax.reduce))
         some = np.logical_or.reduce([side.exists for side in sides])
-        exists = some & np.isfinite(here).all(-1) & ~np.logical_or.reduce(unknown) & np.isfinite(low)
-        smooth = [~side.exists | (ends & side.continuous) for side, ends in zip(sides, finite, strict=True)]
+        known = np.logical_and.reduce([~side.exists | side.finite | side.infinite for side in sides])
+        smooth = np.logical_and.reduce([~side.exists | (side.finite & side.continuous) for side in sides])
+        exists = some & known & np.isfinite(here).all(-1) & np.isfinite(low)
         size = np.fmax(self.weights, np.fmax(np.abs(low), np.abs(high)))
-        return Limits(low, high, exists, none, exists & ~none & np.logical_and.reduce(smooth), size)
+        return Limits(low, high, exists, none, exists & ~none & smooth, size)
 
     def _side(self, sign: int, here: Array, domain: Domain, format_: Format) -> _Side:
         near, _ = self._moved(sign * _TINY[0])
         nearer, value = self._moved(sign * _TINY[1])
         rounded, _ = self._moved(arb(sign * _ROUNDINGS * format_.u))
-        with np.errstate(invalid="ignore"):
-            jump = np.abs(value - here).max(-1)
         exists = np.isfinite(value).all(-1) & _is_admitted(self.x, domain, sign)
-        return _Side(near, nearer, rounded, exists, jump <= _CLOSE * np.maximum(1.0, np.abs(here).max(-1)))
+        with np.errstate(invalid="ignore"):
+            size = np.fmax(np.fmax(np.abs(near), np.abs(nearer)), self.weights)
+            finite = exists & (np.abs(near - nearer) <= _CLOSE * size)
+            grows = (np.abs(nearer) >= _GROWTH * np.abs(near)) & (np.abs(nearer) > _FAR * self.weights)
+            infinite = exists & grows & (np.sign(near) == np.sign(nearer))
+            jump = np.abs(value - here).max(-1)
+        continuous = jump <= _CLOSE * np.maximum(1.0, np.abs(here).max(-1))
+        return _Side((nearer, rounded), exists, finite, infinite, continuous)
 
     def _moved(self, distance: arb) -> tuple[Array, Array]:
         """Return the gradient and the value where the entry has moved by a distance relative to its scale."""
@@ -265,16 +265,6 @@ class _Around:
         gradient, value = (_floats(x) for x in balls_of(self.roots, moved, _BITS))
         shape = np.broadcast_shapes(gradient.shape, self.rows[self.name].shape)
         return np.broadcast_to(gradient, shape)[self._entry], value.reshape(len(self.places), -1)
-
-    def _is_finite(self, side: _Side) -> Flags:
-        with np.errstate(invalid="ignore"):
-            size = np.maximum(np.maximum(np.abs(side.near), np.abs(side.nearer)), self.weights)
-            return np.asarray(side.exists & (np.abs(side.near - side.nearer) <= _CLOSE * size))
-
-    def _is_infinite(self, side: _Side) -> Flags:
-        with np.errstate(invalid="ignore"):
-            grows = (np.abs(side.nearer) >= _GROWTH * np.abs(side.near)) & (np.abs(side.nearer) > _FAR * self.weights)
-        return np.asarray(side.exists & grows & (np.sign(side.near) == np.sign(side.nearer)))
 
 
 def _is_admitted(x: Array, domain: Domain, sign: int) -> Flags:

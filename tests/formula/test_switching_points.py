@@ -16,7 +16,7 @@ from harness.formula import one_sided
 from harness.formula.grammar import parsed
 from harness.formula.law import Laws
 from harness.formula.model import Model
-from harness.formula.spelling import written
+from harness.formula.spelling import Domain, written
 from harness.laws import Law
 
 ONLY_HERE = {
@@ -110,7 +110,7 @@ def test_the_limits_are_the_one_sided_derivatives(formula: str, at: float, expec
     environment = of.environment([np.array([at]), np.ones(1)])
     assert of.tied(environment).all() or expected[0] == expected[1] == 0.0
     around = one_sided._Around(of, "x", environment, np.array([[0]]))
-    limits = around.limits(one_sided.Domain(), FORMATS["float64"])
+    limits = around.limits(Domain(), FORMATS["float64"])
     assert limits.exists.all()
     np.testing.assert_allclose([limits.low[0], limits.high[0]], expected[:2], atol=1e-6)
     assert bool(limits.finite[0]) is expected[2]
@@ -136,6 +136,6 @@ def test_an_outer_gradient_is_admitted_only_within_the_difference_of_the_sides()
     given = (torch.zeros(1), torch.ones(1))
     for slope, wrong in ((1.01, False), (0.5, False), (5.0, True), (-3.0, True)):
         actual = torch.tensor([slope])
-        found = one_sided.measured(of, "x", one_sided.Domain(), actual, given, FORMATS["float32"])
+        found = one_sided.measured(of, "x", Domain(), actual, given, FORMATS["float32"])
         assert found.broken is wrong
         assert to_array(actual).shape == found.deviation.shape
