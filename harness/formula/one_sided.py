@@ -108,7 +108,7 @@ def _drawn_switches(of: Quantity, formula: Formula) -> tuple[bool, bool]:
         flags = of.tied(environment)
         branches = (values(order(of.true[0]), environment, swapped=swapped)[of.true[0]] for swapped in (False, True))
         tied |= bool(flags.any())
-        infinite |= any(bool((flags & ~np.isfinite(branch)).any()) for branch in branches)
+        infinite |= any(bool((flags & np.isinf(branch)).any()) for branch in branches)
     return tied, infinite
 
 
