@@ -347,9 +347,11 @@ _SELECTING = frozenset({"where", "masked_fill"})
 
 def hidden_branch(tape: Tape) -> Event | None:
     """Return the event of a selection whose zero gradient becomes NaN; ``None`` if there is none."""
+    # The quotient 0 / 0 of the forward pass may be formed again before the zero gradient arrives.
     for at, step in enumerate(tape.steps):
-        if step.node is not None and any(_is_nan_of_zero(step, result) for result in step.values):
-            return _selection_before(tape, at)
+        of_zero = step.node is not None and any(_is_nan_of_zero(step, result) for result in step.values)
+        if of_zero and (selection := _selection_before(tape, at)) is not None:
+            return selection
     return None
 
 

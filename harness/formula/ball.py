@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from harness.floats import elementwise
 from harness.formula.arithmetic import is_at, picked
-from harness.formula.node import Node
+from harness.formula.node import Node, order
 from harness.formula.undefined import Flags, undefined
 
 Balls = NDArray[np.object_]
@@ -133,6 +133,13 @@ def _evaluated(nodes: Sequence[Node], environment: Mapping[str, Any]) -> dict[No
             case _:
                 found[one] = FUNCTIONS[one.operation](*of)
     return found
+
+
+def balls_of(roots: Sequence[Node], environment: Mapping[str, Any], precision: int) -> list[Balls]:
+    """Return the values of several graphs at one precision in bits."""
+    with ctx.workprec(precision):
+        found = _evaluated(order(*roots), environment)
+    return [np.asarray(found[root], dtype=object) for root in roots]
 
 
 def _each(says: Callable[[Any], bool]) -> Callable[[Any], Flags]:

@@ -1,14 +1,8 @@
-"""The inputs of a formula: the structures used for every operation, and numbers near the formula's own thresholds.
-
-A threshold is a number at which a node of the form changes character: it overflows, underflows, changes sign, is
-absorbed in a sum, or a comparison changes its result. Thresholds are found by scanning rays over all binades of the
-format and bisecting between neighbors of different character.
-"""
+"""The inputs of a formula: the structures used for every operation, and numbers near the formula's own thresholds."""
 
 import math
 from collections.abc import Callable, Mapping
-from functools import cache
-from typing import Any
+from functools import partial
 
 import numpy as np
 import torch
@@ -16,11 +10,11 @@ from hypothesis import strategies as st
 from numpy.random import Generator
 from torch import Tensor
 
-from harness.floats import FORMATS, Array, Format, from_ordinal, portable, to_array, to_ordinal
-from harness.formula.arithmetic import values
+from harness.floats import Array, Format, from_ordinal, portable, to_array, to_ordinal
 from harness.formula.grammar import Formula
 from harness.formula.node import ENTRY, Node, order
 from harness.formula.spelling import Domain
+from harness.formula.threshold import switching_points, thresholds
 from harness.laws.contract import Axes
 from harness.laws.law import Example
 from harness.laws.strategies import (
@@ -222,95 +216,6 @@ def _restoring(domain: Domain) -> Callable[[Tensor, Format], Tensor | None]:
     return normalised if domain.kind == "distribution" else inside
 
 
-# Thresholds
-
-
-@cache
-def thresholds(formula: Formula, format_name: str) -> Array:
-    """Return numbers of a format at which a node changes character, along rays on which the other inputs are one."""
-    format_ = FORMATS[format_name]
-    nodes = order(formula.definition, formula.form)
-    found = [np.array([1.0])] if not _numbers(formula) else []
-    for name in _numbers(formula):
-        domain = formula.domains[name]
-        turns = np.concatenate([_turns(nodes, _along(formula, name, shape), format_) for shape in _SHAPES])
-        inside = (domain.low <= turns) & (turns <= domain.high) if domain.kind == "range" else turns == turns
-        found.append(turns[inside] if inside.any() else np.array([1.0]))
-    return np.unique(np.concatenate(found))
-
-
-def _numbers(formula: Formula) -> list[str]:
-    return [name for name, domain in formula.domains.items() if domain.kind in {"real", "positive", "range"}]
-
-
-_SHAPES = ("spike", "alike")
-
-
-def _along(formula: Formula, of: str, shape: str) -> Callable[[Array], dict[str, Any]]:
-    """Return a ray: one input is the number, in one entry or in all; the others are one."""
-
-    def environment(t: Array) -> dict[str, Any]:
-        given = {}
-        for name, domain in formula.domains.items():
-            width = 1 if domain.per_row or not formula.by_rows else 3
-            x = np.full((len(t), width), 0.25 if domain.kind in {"unit", "distribution"} else 1.0)
-            if domain.kind == "range":
-                x[:] = (domain.low + domain.high) / 2.0
-            if name == of:
-                x[:, : width if shape == "alike" else 1] = t[:, None]
-            ready: Any = x if domain.is_number else np.full((len(t), width), domain.kind == "mask")
-            ready = ready.astype(int) if domain.kind == "index" else ready
-            given[name] = ready if formula.by_rows else ready[:, 0]
-        return given
-
-    return environment
-
-
-def _turns(nodes: list[Node], along: Callable[[Array], dict[str, Any]], format_: Format) -> Array:
-    """Bisect between neighbors of different character on a grid of four numbers per binade and sign."""
-    powers = np.arange(max(format_.emin, -300), min(format_.emax, 300) + 1)
-    steps = portable.exp2(powers)[:, None] * (1.0 + np.arange(4) / 4.0)
-    positive = np.unique(steps[steps <= format_.max])
-    grid = np.concatenate([-positive[::-1], [0.0], positive])
-    ordinals = to_ordinal(torch.from_numpy(grid).to(format_.dtype))
-    characters = _characters(nodes, along(to_array(from_ordinal(ordinals, format_))), format_)
-    places = np.flatnonzero((characters[1:] != characters[:-1]).any(-1))
-    if len(places) > _MOST:
-        places = places[np.linspace(0, len(places) - 1, _MOST).astype(int)]
-    low, high = ordinals[places], ordinals[places + 1]
-    left = characters[places]
-    for _ in range(64):
-        if not len(low) or (np.abs(high - low) <= 1).all():
-            break
-        middle = low + (high - low) // 2
-        same = (_characters(nodes, along(to_array(from_ordinal(middle, format_))), format_) == left).all(-1)
-        low, high = np.where(same, middle, low), np.where(same, high, middle)
-    return to_array(from_ordinal(high, format_)) if len(high) else np.array([1.0])
-
-
-_MOST = 96
-
-
-def _characters(nodes: list[Node], environment: dict[str, Any], format_: Format) -> Array:
-    """Return the character of each node, row by row: sign, range, and whether a sum absorbs a term."""
-    found = values(nodes, environment, same_everywhere=True)
-    rows = len(next(iter(environment.values())))
-    columns = []
-    with np.errstate(all="ignore"):
-        for one in nodes:
-            v = found[one]
-            if not v.ndim or one.operation == "input":
-                continue
-            size = np.abs(v)
-            kind = np.sign(v) if v.dtype != np.bool_ else v.astype(float)
-            kind = kind + 4.0 * (size > format_.max) + 8.0 * (size < format_.tiny) + 16.0 * np.isnan(v)
-            if one.operation in {"add", "sub"}:
-                a, b = (np.abs(found[argument]) for argument in one.arguments)
-                kind = kind + 32.0 * (a < format_.u * b) + 64.0 * (b < format_.u * a)
-            columns.append(np.nan_to_num(np.broadcast_to(kind, v.shape)).reshape(rows, -1)[:, 0])
-    return np.stack(columns, -1) if columns else np.zeros((rows, 1))
-
-
 # Strategies
 
 
@@ -351,6 +256,25 @@ def _with_columns(
     return rows.map(lambda x: _split(formula, format_, x, widths, extreme=extreme))
 
 
+def at_switches(formula: Formula, conditions: tuple[Node, ...], format_: Format) -> st.SearchStrategy[Example]:
+    """Draw few rows with an entry at a number where a condition changes, and weights of the outputs."""
+    columns = st.integers(1, 4) if formula.by_rows else st.just(1)
+    return st.builds(partial(switching_rows, formula, conditions, format_), st.integers(12, 24), columns, SEEDS)
+
+
+def switching_rows(
+    formula: Formula, conditions: tuple[Node, ...], format_: Format, rows: int, columns: int, seed: int
+) -> Example:
+    """Return rows for :func:`at_switches`."""
+    points = switching_points(formula, conditions, format_.name)
+    near = _near(points[np.abs(points) <= reach(formula, format_)], steps=1)
+    widths = {name: 1 if domain.per_row else columns for name, domain in formula.domains.items()}
+    shape = Shape(rows, sum(widths.values()))
+    x = near(np.random.default_rng(seed), shape, np.ones((rows, 1)), format_)
+    example = _split(formula, format_, _no_tiny(x, format_), widths, extreme=False, clipped=True)
+    return _with_cotangent(formula, format_, example)
+
+
 def infinite_names(formula: Formula) -> list[str]:
     """Return the names of the inputs that may be infinite."""
     return [name for name, domain in formula.domains.items() if domain.kind == "real"]
@@ -379,12 +303,12 @@ def infinite(formula: Formula, format_: Format, *, cotangent: bool) -> st.Search
     return drawn_rows.map(lambda example: _with_cotangent(formula, format_, example) if cotangent else example)
 
 
-def _near(points: Array) -> Callable[[Generator, Shape, Array, Format], Array]:
-    """Put one entry within four ulp of a threshold; the others are zero, of order one, or equal to it."""
+def _near(points: Array, steps: int = 4) -> Callable[[Generator, Shape, Array, Format], Array]:
+    """Put one entry within some steps of a threshold; the others are zero, of order one, or equal to it."""
 
     def near(rng: Generator, shape: Shape, _: Array, format_: Format) -> Array:
         centre = torch.from_numpy(rng.choice(points, size=shape.rows)).to(format_.dtype)
-        at = to_array(from_ordinal(to_ordinal(centre) + rng.integers(-4, 5, size=shape.rows), format_))
+        at = to_array(from_ordinal(to_ordinal(centre) + rng.integers(-steps, steps + 1, size=shape.rows), format_))
         kinds = rng.integers(3, size=(shape.rows, 1))
         rows = np.where(kinds == 0, 0.0, np.where(kinds == 1, portable.standard_normal(rng, shape), at[:, None]))
         rows[np.arange(shape.rows), rng.integers(shape.columns, size=shape.rows)] = at
@@ -413,13 +337,18 @@ def _similar(format_: Format, rows: int, columns: int, seed: int) -> Array:
     return np.asarray(portable.exp2(exponents) * rng.choice([-1.0, 1.0], size=(rows, 1)))
 
 
-def _split(formula: Formula, format_: Format, x: Array, widths: Mapping[str, int], *, extreme: bool) -> Example:
+def _split(
+    formula: Formula, format_: Format, x: Array, widths: Mapping[str, int], *, extreme: bool, clipped: bool = False
+) -> Example:
+    """Split columns into the inputs. With ``clipped``, numbers inside a range stay as they are."""
     example, at = {}, 0
     for name, domain in formula.domains.items():
         part = x[:, at : at + widths[name]]
         at += widths[name]
         width = max(widths.values())
         ready = admitted(np.array(part), domain, format_, width=width, by_rows=formula.by_rows, varied=not extreme)
+        if clipped and domain.kind == "range":
+            ready = _rounded(np.floor(part) if domain.whole else part, domain, format_)
         if extreme and domain.kind == "positive":
             ready = torch.from_numpy(np.maximum(np.abs(part), format_.smallest)).to(format_.dtype)
         flat = domain.per_row or not formula.by_rows

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from harness.floats import Array, DoubleDouble, Format, Measurement, compare, in_ulp, lift, to_array
 from harness.formula import inputs as of_inputs
+from harness.formula import one_sided
 from harness.formula.inputs import COTANGENT
 from harness.formula.model import Model
 from harness.formula.quantity import Quantity
@@ -370,6 +371,7 @@ class Laws:
                 inputs=self.drawn(cotangent=True, extreme=True),
                 **facts,
             )
+        yield from one_sided.laws(self.model, name, suffix, actual, facts)
         if first and of_inputs.infinite_names(self.model.formula):
 
             def at_infinities(subject: Subject, **given: Any) -> Measurement:

@@ -218,13 +218,19 @@ class Quantity:
         """Return where the result depends on how a tie is broken, or a gradient is zero times an infinite slope."""
         environment = self.environment(given)
         shape = self._shape(environment)
-        flags = np.asarray(self._tied(environment)) | self._is_zero_by_infinity(environment)
+        flags = self.tied(environment) | self._is_zero_by_infinity(environment)
         return np.array(self._out(flags, shape))
 
-    def _tied(self, environment: Environment) -> Any:
-        nodes = self._true_orders[-1]
-        if not any(node.operation in SWAPPED for node in nodes):
-            return False
+    @cached_property
+    def conditions(self) -> tuple[Node, ...]:
+        """The comparisons on which the result depends."""
+        return tuple(one for one in order(*self.true) if one.operation in SWAPPED)
+
+    def tied(self, environment: Environment) -> NDArray[np.bool_]:
+        """Return where the result depends on how a tie is broken, in the dimensions of the environment."""
+        nodes, shape = self._true_orders[-1], self._shape(environment)
+        if not self.conditions:
+            return np.zeros(shape, dtype=bool)
         one, other = (values(nodes, environment, swapped=swapped)[nodes[-1]] for swapped in (False, True))
         with np.errstate(all="ignore"):
             near = np.abs(one - other) <= 2.0**-40 * (np.abs(one) + np.abs(other))
@@ -233,7 +239,7 @@ class Quantity:
             if self.value is None:
                 # A comparison selects the value of a branch at a tie, but no slope.
                 same |= np.isfinite(one) & ~np.isfinite(other)
-        return ~same
+        return np.broadcast_to(~same, shape)
 
     def _is_zero_by_infinity(self, environment: Environment) -> Any:
         if self.value is None:
@@ -307,18 +313,25 @@ class Quantity:
         if together is None:
             return 0.0
         apart = tangents(nodes, found, {name: signs * np.ones(x.shape)})[nodes[-1]]
-        whole = 0.0 if apart is None else np.sqrt((apart**2).mean(0))
+        whole = 0.0 if apart is None else _root_mean_square(apart)
         shifts = [0.0]
         if any((np.abs(together[0] - c) <= 1e-9 * np.maximum(whole, c)).all() for c in (0.0, 1.0)):
             shifts += [x.mean(-1, keepdims=True), x.max(-1, keepdims=True), x.min(-1, keepdims=True)]
         changes = [tangents(nodes, found, {name: signs * (x - c)})[nodes[-1]] for c in shifts]
-        return np.minimum.reduce([2.0 * np.sqrt((change**2).mean(0)) for change in changes if change is not None])
+        return np.minimum.reduce([2.0 * _root_mean_square(change) for change in changes if change is not None])
 
 
 def _units(x: Array, *, by_rows: bool) -> Array:
     """One direction per entry of a row; a single direction if entries do not affect each other."""
     k = x.shape[-1] if by_rows else 1
     return np.broadcast_to(np.eye(k)[:, None, :], (k, len(x), k)) if by_rows else np.ones((1, *x.shape))
+
+
+def _root_mean_square(x: Array) -> Array:
+    """Return the root mean square along the first axis; squares of scaled numbers do not leave the range."""
+    size = np.abs(x).max(0)
+    scale = np.where((size > 0.0) & np.isfinite(size), size, 1.0)
+    return np.asarray(scale * np.sqrt(((x / scale) ** 2).mean(0)))
 
 
 def _signs(k: int) -> Array:

@@ -99,7 +99,8 @@ def careful() -> Iterator[Trial]:
 
 OF_A_BRANCH = {
     "kl_of_what_is_normalised": {
-        "gradient_finite_in_q": "xlogy has no slope at zero and zero, and the formula that of the branch it takes: none"
+        "gradient_finite_in_q": "xlogy has no slope at zero and zero; the formula has that of its branch: none",
+        "gradient_at_switching_points": "the NaN slope of xlogy at zero reaches the other entries through their sum",
     }
 }
 """Laws of the formula that a careful form breaks, where the hand-written contract leaves the value open."""

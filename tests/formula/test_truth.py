@@ -163,3 +163,12 @@ def test_the_conditioning_of_a_quotient_survives_a_large_divisor() -> None:
     share = np.exp(-372.8)
     assert of.attainable([x], format_)[0, 1] >= 4.0 * format_.u * 372.3 * share
     assert of.attainable([x], format_)[0, 1] <= 16.0 * format_.u * 372.3 * share
+
+
+def test_the_bound_of_a_long_row_is_proportional_to_a_tiny_gradient() -> None:
+    """The squares of changes below 1e-162 underflow, and once left a bound that no implementation can keep."""
+    x = np.zeros((1, 17))
+    x[0, :2] = -102.7, 273.2
+    gradient = Model(parsed(written("log(1 + sum(exp(x)))"))).gradients["x"]
+    large, small = (gradient.attainable([x, np.array([weight])], FORMATS["float64"]) for weight in (1.0, 2.0**-20))
+    np.testing.assert_allclose(small, 2.0**-20 * large, rtol=1e-12)

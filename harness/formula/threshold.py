@@ -1,0 +1,126 @@
+"""The thresholds of a formula: numbers at which a node changes character.
+
+A node overflows, underflows, changes sign or is absorbed in a sum, or a comparison changes its result. Thresholds are
+found by scanning rays over all binades of the format and bisecting between neighbors of different character.
+"""
+
+from collections.abc import Callable, Collection
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+
+from harness.floats import FORMATS, Array, Format, from_ordinal, portable, to_array, to_ordinal
+from harness.formula.arithmetic import values
+from harness.formula.grammar import Formula
+from harness.formula.node import Node, order
+
+
+@cache
+def thresholds(formula: Formula, format_name: str) -> Array:
+    """Return numbers of a format at which a node changes character, along rays on which the other inputs are one."""
+    format_ = FORMATS[format_name]
+    nodes = order(formula.definition, formula.form)
+    found = [np.array([1.0])] if not _numbers(formula) else []
+    for name in _numbers(formula):
+        domain = formula.domains[name]
+        turns = np.concatenate([_turns(nodes, _along(formula, name, shape), format_) for shape in _SHAPES])
+        inside = (domain.low <= turns) & (turns <= domain.high) if domain.kind == "range" else turns == turns
+        found.append(turns[inside] if inside.any() else np.array([1.0]))
+    return np.unique(np.concatenate(found))
+
+
+@cache
+def switching_points(formula: Formula, conditions: tuple[Node, ...], format_name: str) -> Array:
+    """Return numbers of a format at which a condition changes, or the next number, along the rays of thresholds."""
+    format_, nodes = FORMATS[format_name], order(*conditions)
+    found = [np.zeros(1)]
+    for name in _numbers(formula):
+        domain = formula.domains[name]
+        turns = np.concatenate([_turns(nodes, _along(formula, name, shape), format_, conditions) for shape in _SHAPES])
+        inside = (domain.low <= turns) & (turns <= domain.high) if domain.kind == "range" else turns == turns
+        found.append(turns[inside])
+    return np.unique(np.concatenate(found))
+
+
+def _numbers(formula: Formula) -> list[str]:
+    return [name for name, domain in formula.domains.items() if domain.kind in {"real", "positive", "range"}]
+
+
+_SHAPES = ("spike", "alike")
+
+
+def _along(formula: Formula, of: str, shape: str) -> Callable[[Array], dict[str, Any]]:
+    """Return a ray: one input is the number, in one entry or in all; the others are one."""
+
+    def environment(t: Array) -> dict[str, Any]:
+        given = {}
+        for name, domain in formula.domains.items():
+            width = 1 if domain.per_row or not formula.by_rows else 3
+            x = np.full((len(t), width), 0.25 if domain.kind in {"unit", "distribution"} else 1.0)
+            if domain.kind == "range":
+                x[:] = (domain.low + domain.high) / 2.0
+            if name == of:
+                x[:, : width if shape == "alike" else 1] = t[:, None]
+            ready: Any = x if domain.is_number else np.full((len(t), width), domain.kind == "mask")
+            ready = ready.astype(int) if domain.kind == "index" else ready
+            given[name] = ready if formula.by_rows else ready[:, 0]
+        return given
+
+    return environment
+
+
+def _turns(
+    nodes: list[Node], along: Callable[[Array], dict[str, Any]], format_: Format, of: Collection[Node] | None = None
+) -> Array:
+    """Bisect between neighbors of different character on a grid of four numbers per binade and sign.
+
+    The character is that of the nodes ``of``; by default, of all.
+    """
+    shown = nodes if of is None else of
+
+    def characters(t: Array) -> Array:
+        return _characters(nodes, shown, along(t), format_)
+
+    powers = np.arange(max(format_.emin, -300), min(format_.emax, 300) + 1)
+    steps = portable.exp2(powers)[:, None] * (1.0 + np.arange(4) / 4.0)
+    positive = np.unique(steps[steps <= format_.max])
+    grid = np.concatenate([-positive[::-1], [0.0], positive])
+    ordinals = to_ordinal(torch.from_numpy(grid).to(format_.dtype))
+    seen = characters(to_array(from_ordinal(ordinals, format_)))
+    places = np.flatnonzero((seen[1:] != seen[:-1]).any(-1))
+    if len(places) > _MOST:
+        places = places[np.linspace(0, len(places) - 1, _MOST).astype(int)]
+    low, high = ordinals[places], ordinals[places + 1]
+    left = seen[places]
+    for _ in range(64):
+        if not len(low) or (np.abs(high - low) <= 1).all():
+            break
+        middle = low + (high - low) // 2
+        same = (characters(to_array(from_ordinal(middle, format_))) == left).all(-1)
+        low, high = np.where(same, middle, low), np.where(same, high, middle)
+    return to_array(from_ordinal(high, format_)) if len(high) else np.array([1.0])
+
+
+_MOST = 96
+
+
+def _characters(nodes: list[Node], shown: Collection[Node], environment: dict[str, Any], format_: Format) -> Array:
+    """Return the character of some nodes, row by row: sign, range, and whether a sum absorbs a term."""
+    found = values(nodes, environment, same_everywhere=True)
+    rows = len(next(iter(environment.values())))
+    columns = []
+    with np.errstate(all="ignore"):
+        for one in shown:
+            v = found[one]
+            if not v.ndim or one.operation == "input":
+                continue
+            size = np.abs(v)
+            kind = np.sign(v) if v.dtype != np.bool_ else v.astype(float)
+            kind = kind + 4.0 * (size > format_.max) + 8.0 * (size < format_.tiny) + 16.0 * np.isnan(v)
+            if one.operation in {"add", "sub"}:
+                a, b = (np.abs(found[argument]) for argument in one.arguments)
+                kind = kind + 32.0 * (a < format_.u * b) + 64.0 * (b < format_.u * a)
+            columns.append(np.nan_to_num(np.broadcast_to(kind, v.shape)).reshape(rows, -1)[:, 0])
+    return np.stack(columns, -1) if columns else np.zeros((rows, 1))
