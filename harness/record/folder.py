@@ -16,6 +16,7 @@ from harness.record.chain import (
     unsealed,
     unsealed_document,
 )
+from harness.record.fix import Fix
 from harness.record.gate import Comparison, GateFinding, Slices
 from harness.record.head import Run
 from harness.record.learned import ClassWeights, Confusion, FitData
@@ -43,6 +44,7 @@ Row = (
     | Confusion
     | Image
     | Audit
+    | Fix
     | GateFinding
     | Comparison
     | Slices
@@ -64,11 +66,12 @@ RowT = TypeVar(
     Confusion,
     Image,
     Audit,
+    Fix,
     GateFinding,
     Comparison,
     Slices,
 )
-KeyedT = TypeVar("KeyedT", Verdict, Property, Proof, Breaking, Worst, Profile, Passage, Accumulator, Audit)
+KeyedT = TypeVar("KeyedT", Verdict, Property, Proof, Breaking, Worst, Profile, Passage, Accumulator, Audit, Fix)
 
 HEAD = "run.json"
 """The file of the head within a run."""
@@ -92,6 +95,7 @@ FILES: Mapping[type[Row], str] = {
     Confusion: "confusions.jsonl",
     Image: "images.jsonl",
     Audit: "audits.jsonl",
+    Fix: "fixes.jsonl",
     GateFinding: "findings.jsonl",
     Comparison: "comparisons.jsonl",
     Slices: "slices.jsonl",

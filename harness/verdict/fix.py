@@ -2,23 +2,20 @@
 
 import re
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
 from harness.diagnosis.candidates import Candidate
+from harness.diagnosis.fix import SECONDS, Verified, best_fix
 from harness.execution.worker_pool import IsolatedPool
 from harness.findings import Finding, findings
 from harness.isolation.limits import Limits
 from harness.record import Status, Verdict
 from harness.verdict.campaign import Campaign
 from harness.wording import sentence
-
-SECONDS = 15.0
-"""Time for the search; the candidate that is being judged is finished."""
 
 SCREENED = 3
 """Laws that a candidate is tried on first."""
@@ -27,28 +24,14 @@ Judge = Callable[[str, "Sequence[str] | None", "Sequence[str] | None"], Sequence
 """``judge(text, laws, dtypes)``: the verdicts on a module; on all laws and dtypes where these are None."""
 
 
-@dataclass(frozen=True)
-class Fix:
-    """A candidate that repairs the first finding and breaks no law, and the verdicts on it."""
-
-    candidate: Candidate
-    before: Sequence[Verdict]
-    after: Sequence[Verdict]
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether nothing is broken any more."""
-        return not _broken(self.after)
-
-    @property
-    def sentence(self) -> str:
-        """The result of the verification."""
-        held, of = (_held(verdicts) for verdicts in (self.before, self.after))
-        said = f"verified: {of} of {len(self.after)} laws hold; was {held}"
-        lost = sorted({law for law, _ in _lost(self.after) - _lost(self.before) - _broken(self.before)})
-        left = sorted({law for law, _ in _broken(self.after)})
-        said += f"; still broken: {', '.join(left)}" if left else ""
-        return said + (f"; now loses digits: {', '.join(lost)}" if lost else "")
+def _sentence(before: Sequence[Verdict], after: Sequence[Verdict]) -> str:
+    """Return the result of the verification."""
+    held, of = (_held(verdicts) for verdicts in (before, after))
+    said = f"verified: {of} of {len(after)} laws hold; was {held}"
+    lost = sorted({law for law, _ in _lost(after) - _lost(before) - _broken(before)})
+    left = sorted({law for law, _ in _broken(after)})
+    said += f"; still broken: {', '.join(left)}" if left else ""
+    return said + (f"; now loses digits: {', '.join(lost)}" if lost else "")
 
 
 def _held(verdicts: Sequence[Verdict]) -> int:
@@ -65,35 +48,32 @@ def _lost(verdicts: Sequence[Verdict]) -> set[tuple[str, str]]:
 
 def found_fix(
     candidates: Sequence[Candidate], before: Sequence[Verdict], judge: Judge, *, seconds: float = SECONDS
-) -> Fix | None:
+) -> Verified | None:
     """Return the first candidate after which nothing is broken, else the best one, if any helps."""
     wrong = [finding for finding in findings(before) if finding.status.fails]
     if not wrong:
         return None
-    first, deadline = wrong[0], time.perf_counter() + seconds
-    best: Fix | None = None
-    for candidate in candidates:
-        if time.perf_counter() > deadline:
-            break
-        laws, dtype = (first.laws, first.first.dtype) if best is None else _left(best)
+    first, reached = wrong[0], dict[str, Sequence[Verdict]]()
+
+    def judged(candidate: Candidate, best: Verified | None) -> Verified | None:
+        known = None if best is None else reached[best.candidate.text]
+        laws, dtype = (first.laws, first.first.dtype) if known is None else _left(known)
         # A few laws in one dtype show at little cost whether a candidate can help.
         screened = judge(candidate.text, laws[:SCREENED], [dtype])
         if not screened or all(verdict.status.fails for verdict in screened):
-            continue
-        after = judge(candidate.text, None, None)
+            return None
+        after = reached[candidate.text] = judge(candidate.text, None, None)
         if not _helps(before, after, first):
-            continue
-        if best is None or len(_broken(after)) < len(_broken(best.after)):
-            best = Fix(candidate, before, after)
-        if best.is_whole:
-            break
-    return best
+            return None
+        return Verified(candidate, _sentence(before, after), len(_broken(after)))
+
+    return best_fix(candidates, judged, seconds=seconds)
 
 
-def _left(fix: Fix) -> tuple[list[str], str]:
-    """Return the laws that a fix leaves broken in the first of their dtypes: only there can another one be better."""
-    dtype = next(verdict.dtype for verdict in fix.after if verdict.status.fails)
-    return [verdict.law for verdict in fix.after if verdict.status.fails and verdict.dtype == dtype], dtype
+def _left(after: Sequence[Verdict]) -> tuple[list[str], str]:
+    """Return the laws that are left broken in the first of their dtypes: only there can another candidate be better."""
+    dtype = next(verdict.dtype for verdict in after if verdict.status.fails)
+    return [verdict.law for verdict in after if verdict.status.fails and verdict.dtype == dtype], dtype
 
 
 def _helps(before: Sequence[Verdict], after: Sequence[Verdict], first: Finding) -> bool:
