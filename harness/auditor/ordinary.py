@@ -19,7 +19,7 @@ from harness.calling.discovery import named
 from harness.exact.operator import tensors
 from harness.execution.plan import Document
 
-SCALES = (1.0, 2.0**-10)
+SCALES = (2.0**-5, 2.0**-10)
 """Largest elements of the data of a step: a second size, in case the step multiplies the first one."""
 
 SAMPLED = 256
