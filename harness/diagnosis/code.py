@@ -131,6 +131,11 @@ class Code:
             of = keywords.pop("input", None)
         return None if of is None or name not in names else Called(name, of, tuple(rest), keywords, node)
 
+    @staticmethod
+    def has_call(node: cst.BaseExpression) -> bool:
+        """Whether an expression contains a call that is written here and not behind a name."""
+        return any(isinstance(one, cst.Call) for one in _walk(node))
+
     def is_number(self, node: cst.BaseExpression, value: float) -> bool:
         """Whether a node is the literal of a number."""
         found = number(node)
@@ -148,6 +153,12 @@ class Code:
         """Return the text of an expression that can stand in a difference or have a method called on it."""
         simple = isinstance(node, cst.Name | cst.Call | cst.Attribute | cst.Subscript | cst.Integer | cst.Float)
         return self.bare(node) if simple else f"({self.bare(node)})"
+
+
+def plain(text: str) -> str:
+    """Return an expression without the parentheses around it."""
+    node = cst.parse_expression(text)
+    return cst.Module([]).code_for_node(node.with_changes(lpar=[], rpar=[])) if node.lpar else text
 
 
 def number(node: cst.BaseExpression) -> float | None:

@@ -5,7 +5,7 @@ A replacement carries the axis and the keywords of the code that it replaces.
 
 import libcst as cst
 
-from harness.diagnosis.code import Called, Code, Rewrite, axis_text, operands, square_of
+from harness.diagnosis.code import Called, Code, Rewrite, axis_text, operands, plain, square_of
 
 
 def _keeps(called: Called, code: Code) -> bool:
@@ -174,7 +174,7 @@ def logsigmoid(code: Code, node: cst.BaseExpression) -> str | None:
     if x is None:
         return None
     if (of := _sigmoid(code, x)) is not None:
-        return f"{code.functional}.logsigmoid({of})"
+        return f"{code.functional}.logsigmoid({plain(of)})"
     pair = operands(code.seen(x), cst.Subtract)
     if pair is None or not code.is_number(pair[0], 1.0) or (of := _sigmoid(code, pair[1])) is None:
         return None
@@ -224,12 +224,12 @@ def sigmoid(code: Code, node: cst.BaseExpression) -> str | None:
         return None
     if code.is_number(pair[0], 1.0):
         x = _of_logistic_sum(code, pair[1])
-        return None if x is None else f"{code.torch}.sigmoid({x})"
+        return None if x is None else f"{code.torch}.sigmoid({plain(x)})"
     inner, top = _one_plus(code, pair[1]), _exponent(code, pair[0])
     if inner is not None and top is not None and code.same(inner, pair[0]):
         return f"{code.torch}.sigmoid({code.bare(top)})"
     of = _of_logistic_sum(code, pair[1])
-    return f"{code.operand(pair[0])} * {code.torch}.sigmoid({of})" if of is not None else None
+    return f"{code.operand(pair[0])} * {code.torch}.sigmoid({plain(of)})" if of is not None else None
 
 
 def complement(code: Code, node: cst.BaseExpression) -> str | None:
@@ -251,6 +251,9 @@ def shift(code: Code, node: cst.BaseExpression) -> str | None:
     called = code.called(node, "exp") if x is not None else None
     if x is None or called is None or called.node is not node or _unshifted(code, x) is not x:
         return None
+    # A call that is written twice runs twice, and may draw other random numbers.
+    if code.has_call(x):
+        return None
     for one in code.expressions:
         pair = operands(one, cst.Divide)
         total = None if pair is None else code.called(pair[1], "sum")
@@ -261,6 +264,16 @@ def shift(code: Code, node: cst.BaseExpression) -> str | None:
         largest = "max()" if axis is None else f"amax({code.text(axis)}, keepdim=True)"
         return f"{code.torch}.exp({code.bare(x)} - {code.operand(x)}.{largest})"
     return None
+
+
+def softmax(code: Code, node: cst.BaseExpression) -> str | None:
+    """Rewrite exp(x) / sum(exp(x)) where x is a call."""
+    found = _softmax(code, node) if operands(node, cst.Divide) is not None else None
+    quotient = operands(node, cst.Divide)
+    x = None if quotient is None else _exponent(code, quotient[0])
+    if found is None or x is None or not code.has_call(_unshifted(code, x)):
+        return None
+    return f"{code.torch}.softmax({found[0]}{found[1]})"
 
 
 # Moments
@@ -322,7 +335,7 @@ def binary_loss(code: Code, node: cst.BaseExpression) -> str | None:
     if called is None or x is None or not isinstance(called.node.func, cst.Attribute):
         return None
     func = called.node.func.with_changes(attr=cst.Name("binary_cross_entropy_with_logits"))
-    changed = called.node.deep_replace(called.of, cst.parse_expression(x))
+    changed = called.node.deep_replace(called.of, cst.parse_expression(plain(x)))
     return code.bare(changed.with_changes(func=func)) if isinstance(changed, cst.Call) else None
 
 
@@ -337,6 +350,7 @@ SAFE = (
     Rewrite("use log1p", log1p),
     Rewrite("use xlogy, which is 0 at 0", xlogy),
     Rewrite("subtract the row maximum", shift),
+    Rewrite("use softmax", softmax),
     Rewrite("use expm1", expm1),
     Rewrite("use sigmoid", sigmoid),
     Rewrite("use the complement, which does not cancel", complement),

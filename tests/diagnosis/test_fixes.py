@@ -97,6 +97,8 @@ def test_what_is_not_the_expression_stays(source: str) -> None:
     ("(x * x).sum() ** 0.5", "torch.linalg.vector_norm(x)"),
     ("torch.sqrt(x**2 + y.square())", "torch.hypot(x, y)"),
     ("1 - torch.cos(x - y)", "2 * torch.sin((x - y) / 2) ** 2"),
+    ("torch.exp(g(x)) / torch.exp(g(x)).sum(1, keepdim=True)", "torch.softmax(g(x), dim=1)"),
+    ("torch.log(torch.sigmoid(x @ y))", "F.logsigmoid(x @ y)"),
     ("1 - torch.tanh(x)", "2 * torch.sigmoid(-2 * x)"),
     (
         "F.binary_cross_entropy(torch.sigmoid(x), y, reduction='sum')",
