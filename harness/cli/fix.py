@@ -1,5 +1,6 @@
 """The option ``--fix`` of ``check`` and ``audit``: propose a verified rewrite, and apply it if the user asks for it."""
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ import typer
 from harness.cli.options import OutputFormat, console, progress, say
 from harness.cli.panels import FIXES
 from harness.error import UsageError
+from harness.wording.number import count
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -107,18 +109,21 @@ def fix_of_check(asked: Fixing, campaign: "Campaign", verdicts: "Sequence[Verdic
     def tried(unsafe: bool) -> "list[Candidate]":
         return candidates(asked.text, asked.name, names, unsafe=unsafe)
 
+    untried: list[Candidate] = []
     with IsolatedJudge(campaign) as judge, _searching():
-        found = found_fix(tried(asked.unsafe), verdicts, judge)
+        found = found_fix(tried(asked.unsafe), verdicts, judge, untried=untried)
     if found is not None:
         return _proposal(asked, found, wrong[0].case, sentence(wrong[0]))
-    return Proposal(asked, reason=_none(asked, tried, "repairs the first finding and breaks no law"))
+    what = "repairs the first finding and breaks no law"
+    return Proposal(asked, reason=_late(untried) or _none(asked, tried, what))
 
 
 def fix_of_audits(asked: Fixing, judge: "AuditJudge", audits: "Sequence[Audit]") -> Proposal:
     """Return a fix of the first finding of audits that has one."""
     from harness.cli.audit_judge import wrong_in
-    from harness.diagnosis.fix import best_fix
+    from harness.diagnosis.fix import SECONDS, best_fix
 
+    deadline = time.perf_counter() + SECONDS
     wrong = [(audit, finding) for audit in audits for finding in wrong_in(audit)]
     reason = NOTHING
     with _searching():
@@ -127,11 +132,13 @@ def fix_of_audits(asked: Fixing, judge: "AuditJudge", audits: "Sequence[Audit]")
             if own is None:
                 reason = reason if reason != NOTHING else _ELSEWHERE
                 continue
-            tried = _candidates_of(own, finding)
-            found = best_fix(tried(own.unsafe), judge.of(own, finding, audits))
+            tried, untried = _candidates_of(own, finding), list["Candidate"]()
+            seconds = max(0.0, deadline - time.perf_counter())
+            found = best_fix(tried(own.unsafe), judge.of(own, finding, audits), seconds=seconds, untried=untried)
             if found is not None:
                 return _proposal(own, found, audit.case, finding.sentence)
-            none = _none(own, tried, "repairs a finding of the audit and agrees on ordinary inputs")
+            what = "repairs a finding of the audit and agrees on ordinary inputs"
+            none = _late(untried) or _none(own, tried, what)
             reason = none if reason != UNSAFE else reason
     return Proposal(asked, reason=reason)
 
@@ -180,6 +187,13 @@ def _proposal(asked: Fixing, found: "Verified", case: str, repairs: str) -> Prop
 
     fix = recorded(found, case=case, repairs=repairs, file=Path(shown(asked.file)), before=asked.text)
     return Proposal(asked, fix, found.candidate.text)
+
+
+def _late(untried: "Sequence[Candidate]") -> str:
+    """Say that the time did not suffice; empty if it did."""
+    from harness.diagnosis.fix import SECONDS
+
+    return f"fix: none found in {SECONDS:g} s; {count(len(untried), 'rewrite')} left to try" if untried else ""
 
 
 def _none(asked: Fixing, tried: "Callable[[bool], list[Candidate]]", what: str) -> str:

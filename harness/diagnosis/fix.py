@@ -3,7 +3,7 @@
 import difflib
 import re
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,12 +33,19 @@ Judge = Callable[[Candidate, "Verified | None"], "Verified | None"]
 """``judge(candidate, best)``: the verified candidate, or None. It may be stricter if a good one is already known."""
 
 
-def best_fix(candidates: Iterable[Candidate], judge: Judge, *, seconds: float = SECONDS) -> Verified | None:
-    """Return the first candidate that leaves nothing wrong, else the best one, if any helps."""
+def best_fix(
+    candidates: Sequence[Candidate], judge: Judge, *, seconds: float = SECONDS, untried: list[Candidate] | None = None
+) -> Verified | None:
+    """Return the first candidate that leaves nothing wrong, else the best one, if any helps.
+
+    `untried` receives the candidates for which there was no time.
+    """
     deadline = time.perf_counter() + seconds
     best: Verified | None = None
-    for candidate in candidates:
+    for number, candidate in enumerate(candidates):
         if time.perf_counter() > deadline:
+            if untried is not None:
+                untried += candidates[number:]
             break
         found = judge(candidate, best)
         if found is not None and (best is None or found.left < best.left):

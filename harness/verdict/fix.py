@@ -51,9 +51,17 @@ def _lost(verdicts: Sequence[Verdict]) -> set[tuple[str, str]]:
 
 
 def found_fix(
-    tried: Sequence[Candidate], before: Sequence[Verdict], judge: Judge, *, seconds: float = SECONDS
+    tried: Sequence[Candidate],
+    before: Sequence[Verdict],
+    judge: Judge,
+    *,
+    seconds: float = SECONDS,
+    untried: list[Candidate] | None = None,
 ) -> Verified | None:
-    """Return the first candidate after which nothing is broken, else the best one, if any helps."""
+    """Return the first candidate after which nothing is broken, else the best one, if any helps.
+
+    `untried` receives the candidates for which there was no time.
+    """
     wrong = [finding for finding in findings(before) if finding.status.fails]
     if not wrong:
         return None
@@ -71,7 +79,7 @@ def found_fix(
             return None
         return Verified(candidate, _sentence(before, after), len(_broken(after)))
 
-    return best_fix(tried, judged, seconds=seconds)
+    return best_fix(tried, judged, seconds=seconds, untried=untried)
 
 
 def _left(after: Sequence[Verdict]) -> tuple[list[str], str]:
