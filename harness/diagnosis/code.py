@@ -205,7 +205,8 @@ def function_at(text: str, line: int) -> str | None:
 
 def _name_at(node: ast.AST, line: int) -> str | None:
     for child in ast.iter_child_nodes(node):
-        if not hasattr(child, "lineno") or not child.lineno <= line <= (child.end_lineno or 0):
+        first, last = getattr(child, "lineno", None), getattr(child, "end_lineno", None)
+        if first is None or last is None or not first <= line <= last:
             continue
         inside = _name_at(child, line)
         if isinstance(child, ast.FunctionDef):

@@ -97,8 +97,8 @@ def to_junit(
         default = defined(target, case) if target else None
         for verdict in own:
             finding = found.get(verdict.key)
-            test = _placed(_test_case(verdict, finding, own, fixes), places.get(id(finding)) or default)
-            suite.add_testcase(test)
+            place = places.get(id(finding)) or default
+            suite.add_testcase(_placed(_test_case(verdict, finding, own, fixes), place))
         for said in property_sentences(one for one in properties if one.case == case):
             suite.add_property("harness", printable(said))
         document.add_testsuite(suite)

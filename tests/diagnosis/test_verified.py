@@ -9,7 +9,6 @@ from diagnosis.verified import recorded
 from harness.diagnosis.candidates import candidates
 from harness.diagnosis.fix import difference
 
-
 NOTHING_TO_FIX = {"unbiased_variance"}
 """Functions that a check no longer calls wrong: the contract recognizes their convention."""
 
