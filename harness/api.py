@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,12 @@ from harness.display.notebook import Verdicts, block
 from harness.error import UsageError
 from harness.execution.progress import followed
 from harness.formula.spelling import written
-from harness.record import Fault, Property, Status, Verdict, property_sentences
+from harness.record import Fault, Fix, Property, Status, Verdict, property_sentences
 from harness.timing.clock import threads
 from harness.verdict.campaign import Campaign
 from harness.verdict.corpus import FOLDER
 from harness.verdict.decide import unreached
+from harness.verdict.fix import fix_here
 from harness.verdict.isolated import Isolated, checked, importable_campaign
 from harness.verdict.job import Job
 from harness.verdict.probe import Probe
@@ -135,7 +137,26 @@ def check(
             if all(one.status is not Status.ERROR for one in verdicts):
                 raise
             properties = {}
-        return Verdicts(verdicts, properties.values())
+        return Verdicts(verdicts, properties.values(), partial(_fixed, function, campaign, verdicts))
+
+
+def _fixed(
+    function: Callable[..., Any], campaign: Campaign, verdicts: Sequence[Verdict], *, unsafe: bool
+) -> Fix | None:
+    """Return a verified fix of a function of this process."""
+
+    def again(changed: Callable[..., Any], laws: Sequence[str] | None, dtypes: Sequence[str] | None) -> list[Verdict]:
+        asked = replace(campaign, laws=tuple(laws or campaign.laws), dtypes=tuple(dtypes or campaign.dtypes))
+        return _all(changed, asked)
+
+    return fix_here(function, verdicts, again, unsafe=unsafe)
+
+
+def _all(function: Callable[..., Any], campaign: Campaign) -> list[Verdict]:
+    """Return the verdicts of a campaign in this process, without making counterexamples minimal."""
+    asked, probe = replace(campaign, minimal=False), Probe()
+    with _quietly():
+        return [_decided(probe, job, asked.decide) for job in asked.jobs([_case(function, asked)])]
 
 
 def _decided(probe: Probe, job: Job, decide_: Callable[[Job], Verdict]) -> Verdict:
@@ -253,6 +274,8 @@ class Check:
         The processes in which the function is called and judged; ``None`` for this process.
     verdicts, properties
         The verdicts, and the properties of the function.
+    function
+        The function that was checked last.
     """
 
     job: Job
@@ -261,6 +284,13 @@ class Check:
     isolated: Isolated | None = None
     verdicts: list[Verdict] = field(default_factory=list)
     properties: list[Property] = field(default_factory=list)
+    function: Callable[..., Any] | None = None
+
+    def fix(self) -> Fix | None:
+        """Return a verified fix of the function that was checked last; all laws are checked first."""
+        if self.function is None:
+            return None
+        return _fixed(self.function, self.campaign, _all(self.function, self.campaign), unsafe=False)
 
     def __repr__(self) -> str:
         """Return the law and the dtype, also in a traceback."""
@@ -298,6 +328,7 @@ class Check:
             If the law does not apply to the function.
         """
         __tracebackhide__ = True
+        self.function = function
         if self.isolated is not None:
             verdict, self.properties = self.isolated.decide(function, self.job.identity)
         else:

@@ -32,6 +32,9 @@ WIDTH = 80
 FOUND = "harness found"
 """The property under which what kind of thing the function is travels."""
 
+FIX = "harness fix"
+"""The property of an item that has a verified fix of its function."""
+
 UNDECLARED = "harness undeclared"
 """The property of an item that fails since what kind of thing the function is was not declared."""
 
@@ -122,6 +125,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="time limit for each law, or measuring time for each benchmark of the harness, in seconds",
     )
     group.addoption("--harness-seed", metavar="N", type=int, help="random seed (default: fixed)")
+    group.addoption("--harness-fix", action="store_true", help="show a verified fix of each function as a diff")
     group.addoption("--harness-strict", action="store_true", help="fail on lost digits and on undeclared properties")
 
 
@@ -130,6 +134,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", f"{MARK}: laws to check, set by harness.parametrize_laws")
     config.addinivalue_line("markers", f"{AUDIT}(mode='full'): fail if a line of the test goes numerically wrong")
     config.pluginmanager.register(_Once(), "harness-once")
+    if config.getoption("harness_fix"):
+        config.pluginmanager.register(_Fixed(), "harness-fixed")
     config.pluginmanager.register(_Audited(), "harness-audited")
 
 
@@ -215,6 +221,29 @@ class _Once:
         return (yield)
 
 
+class _Fixed:
+    """Look for a fix of each function at the first item that it fails."""
+
+    def __init__(self) -> None:
+        self._tried: set[tuple[str, object]] = set()
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> Iterator[None]:
+        """Attach the fix to the report of the item."""
+        result = None
+        try:
+            result = yield
+        finally:
+            check: Any = pyfuncitem.funcargs.get("check") if pyfuncitem.get_closest_marker(MARK) else None
+            test = (pyfuncitem.nodeid.partition("[")[0], getattr(check, "function", None))
+            fails = check is not None and any(one.status.fails for one in check.verdicts)
+            if fails and check.isolated is None and test not in self._tried:
+                self._tried.add(test)
+                if (fix := check.fix()) is not None:
+                    pyfuncitem.user_properties.append((FIX, fix.model_dump_json()))
+        return result
+
+
 class _Audited:
     """Audit the body of a marked test, and fail the test if a line loses accuracy."""
 
@@ -288,8 +317,19 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(printable(sentence))
     for number, finding in enumerate(findings(verdicts)):
         terminalreporter.write_line(printable(_told(finding, verdicts, first=number == 0)))
+    for line in _fixes(called):
+        terminalreporter.write_line(printable(line))
     examples, rows = (sum(getattr(verdict, name) for verdict in verdicts) for name in ("examples", "rows"))
     terminalreporter.write_line(f"{verdict_line(verdicts)}; {examples:,} examples, {rows:,} rows")
+
+
+def _fixes(reports: Sequence[object]) -> list[str]:
+    """Return the lines of the fixes, each once."""
+    from harness.record import Fix
+    from harness.wording import fix_lines
+
+    texts = dict.fromkeys(text for report in reports for text in _said(report, FIX))
+    return [line for text in texts for line in fix_lines(Fix.model_validate_json(text))]
 
 
 def _told(finding: "Finding", verdicts: "list[Verdict]", *, first: bool) -> str:

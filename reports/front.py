@@ -19,7 +19,7 @@ from .headline import headline, origin
 from .part import Entry, Index
 from .reading import Reading
 from .section import Section
-from .sections import attention
+from .sections import attention, fix
 from .sheet import Sheet, of_contract
 from .text import count
 
@@ -100,7 +100,7 @@ class Front:
 def front(reading: Reading, sheets: Sequence[Sheet]) -> Front:
     """Return the first layer of a report, with links to the sheets of the second layer."""
     drawn = [picture for draw in PICTURES if (picture := draw(reading, sheets)) is not None]
-    found = (attention.attention(reading), attention.declared(reading), _index(reading, sheets))
+    found = (attention.attention(reading), fix.fixes(reading), attention.declared(reading), _index(reading, sheets))
     sections = tuple(section for section in found if section is not None)
     return Front(headline(reading), tuple(origin(reading)), tuple(_placed(drawn[:MOST_PICTURES])), sections)
 

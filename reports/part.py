@@ -6,6 +6,8 @@ Every part has a ``kind``; the templates have one macro for each.
 from dataclasses import dataclass
 from typing import ClassVar
 
+from harness.wording.fix import line_kind
+
 
 @dataclass(frozen=True)
 class Note:
@@ -60,6 +62,8 @@ class Block:
         Lines, shown unchanged.
     folded
         Whether the page folds the block away, and Markdown leaves it out.
+    is_diff
+        Whether the lines are a diff, which has colors.
     """
 
     kind: ClassVar[str] = "block"
@@ -68,6 +72,12 @@ class Block:
     heading: str
     text: str
     folded: bool
+    is_diff: bool = False
+
+    @property
+    def lines(self) -> list[tuple[str, str]]:
+        """The kind of each line of a diff, and the line."""
+        return [(line_kind(line), line) for line in self.text.splitlines()]
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from harness.record import (
     Comparison,
     Confusion,
     FitData,
+    Fix,
     GateFinding,
     Image,
     Passage,
@@ -93,6 +94,8 @@ class Reading:
         Training steps, line by line.
     learned
         Parameters and predictions of trained models.
+    fixes
+        Verified fixes of findings.
     """
 
     head: Run
@@ -108,6 +111,7 @@ class Reading:
     passages: tuple[Passage, ...] = ()
     audits: tuple[Audit, ...] = ()
     learned: Learned = field(default_factory=Learned)
+    fixes: tuple[Fix, ...] = ()
 
     def of(self, column: str, value: str) -> "Reading":
         """Return the part about one contract, family or case; keep records and frames without this column unchanged."""
@@ -191,7 +195,7 @@ def read(run: RunFolder, earlier: Sequence[RunFolder] = ()) -> Reading:
         run.head(), verdicts, proofs, images, own, gate=gate, survey=survey, properties=properties, passages=passages
     )
     learned = Learned(tuple(run.read(FitData)), tuple(run.read(ClassWeights)), tuple(run.read(Confusion)))
-    alone = replace(alone, audits=tuple(telling(run.read(Audit))), learned=learned)
+    alone = replace(alone, audits=tuple(telling(run.read(Audit))), learned=learned, fixes=tuple(run.read(Fix)))
     if not earlier:
         return alone
     same = earlier[-1].head().environment.processor == run.head().environment.processor

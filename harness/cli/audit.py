@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple, cast
 import typer
 
 from harness.cli.execution_options import ExecutionOptions, takes_execution_options
+from harness.cli.fix import FixOption, UnsafeFixesOption, WriteOption, fix_of_audits, fixing, tell
 from harness.cli.options import (
     FreshOption,
     JsonOption,
     JunitOption,
     MarkdownOption,
+    OutputFormat,
+    OutputFormatOption,
     QuietOption,
     RunOption,
     console,
@@ -22,14 +25,14 @@ from harness.cli.options import (
     session,
 )
 from harness.cli.panels import KNOWN, OUTPUT, THOROUGH, epilog
-from harness.error import UsageError, did_you_mean, listed
+from harness.error import UsageError, did_you_mean, listed, printable
 from harness.execution.ending import Ending
 from harness.execution.interrupt import uninterruptible
 
 if TYPE_CHECKING:
     from harness.auditor.plan import AuditPlan
     from harness.cli.session import Session
-    from harness.record import Audit, AuditKind
+    from harness.record import Audit, AuditKind, Fix
     from harness.record.audit import AuditRun, Mode, WhatIf
 
 Option = typer.Option
@@ -57,6 +60,8 @@ More examples:
     harness audit train.py:step --balls
   a step that takes minutes
     harness audit train.py:step --first-call-seconds 600
+  a verified fix, as a diff; --write applies it
+    harness audit train.py:step --fix
   what would go wrong in bfloat16, and under autocast to float16
     harness audit train.py:step \
       --what-if bfloat16 --what-if autocast-float16
@@ -142,17 +147,23 @@ def audit(
         Option("--verbose", "-v", help="Show every finding, note and headroom.", rich_help_panel=OUTPUT),
     ] = False,
     quiet: QuietOption = False,
+    fix: FixOption = False,
+    write: WriteOption = False,
+    unsafe_fixes: UnsafeFixesOption = False,
     run: RunOption = None,
     fresh: FreshOption = False,
     json: JsonOption = None,
     junit: JunitOption = None,
     markdown: MarkdownOption = None,
+    output_format: OutputFormatOption = OutputFormat.FULL,
     *,
     execution: ExecutionOptions,
 ) -> None:
     """Find the lines of a training step that lose accuracy or overflow."""
     from harness.auditor.plan import AuditPlan
+    from harness.cli.audit_judge import AuditJudge
     from harness.cli.auditing import Auditing
+    from harness.wording import telling
 
     if events and sample is not None:
         remedy = "leave out `--events`; between sampled steps it applies anyway"
@@ -161,6 +172,7 @@ def audit(
         raise UsageError("cannot use `--events` together with `--balls`", remedy="leave one out")
     numbers = tuple(sorted(set(at or ())))
     steps = max(steps, *numbers, 1)
+    wanted = fixing(target, fix=fix, write=write, unsafe=unsafe_fixes)
     plan = AuditPlan(target, _mode(events=events, balls=balls), steps, sample)
     asked = {"--sample": sample, "--within": within, "--at": at}
     plans = [replace(plan, within=_within(plan, asked, execution), at=numbers)]
@@ -168,6 +180,7 @@ def audit(
     expected = _kinds(expect or [])
     audits: list[Audit] = []
     auditing = Auditing(plans, execution)
+    proposal = None
     with session(run, fresh=fresh) as opened:
         with Ending(audits) as ending, progress() as bar:
             opened.plan(plans[0], steps, "step")
@@ -180,14 +193,21 @@ def audit(
                     opened.done = auditing.taken
                 bar.update(task, advance=1)
         _tell_run(audits, auditing.run, opened)
+        if wanted is not None and not ending.early:
+            proposal = fix_of_audits(wanted, AuditJudge(plans, execution, expected), telling(audits))
+        fixes = [] if proposal is None else proposal.fixes
+        for one in fixes:
+            opened.keep(one)
         opened.end(ending)
     for remark in opened.remarks:
-        say(f"run: {remark}")
+        typer.echo(printable(f"run: {remark}"), err=output_format is not OutputFormat.FULL)
     files = {"json": json, "junit": junit, "markdown": markdown}
     early = f"{ending.early} after {opened.done:,} steps" if ending.early else ""
-    _show(audits, files, shown=_Shown(verbose=verbose, quiet=quiet), early=early)
-    for line in auditing.would_stop:
+    _show(audits, files, shown=_Shown(verbose, quiet, output_format), early=early, fixes=fixes)
+    for line in auditing.would_stop if output_format is OutputFormat.FULL else ():
         say(line)
+    if proposal is not None:
+        tell(proposal, output_format)
     ending.settle()
     if ending.code is not None:
         raise typer.Exit(ending.code)
@@ -231,6 +251,7 @@ class _Shown(NamedTuple):
 
     verbose: bool
     quiet: bool
+    form: OutputFormat
 
 
 def _kinds(names: list[str]) -> "tuple[AuditKind, ...]":
@@ -262,15 +283,22 @@ def _formats(names: list[str]) -> "list[WhatIf]":
     return cast("list[WhatIf]", list(dict.fromkeys(names)))
 
 
-def _show(audits: "list[Audit]", files: dict[str, Path | None], *, shown: _Shown, early: str) -> None:
+def _show(
+    audits: "list[Audit]", files: dict[str, Path | None], *, shown: _Shown, early: str, fixes: "list[Fix]"
+) -> None:
     from harness.display.audit import AUDIT_WRITERS, wrapped
+    from harness.display.output_format import audit_lines
     from harness.findings import trends
     from harness.wording import audit_line, audit_text, run_lines, telling, trend_line
 
     width = console().width
     # A step that ended before its first operation is reported by the command's error.
     looked_at = [one for one in audits if one.operations]
-    with files_written(files, lambda kind: AUDIT_WRITERS[kind](audits)) as written:
+    with files_written(files, lambda kind: AUDIT_WRITERS[kind](audits, fixes)) as written:
+        if shown.form is not OutputFormat.FULL:
+            for line in audit_lines(shown.form, telling(looked_at), early, fixes):
+                say(line)
+            return
         for one in telling(looked_at):
             say(wrapped(audit_line(one) if shown.quiet else audit_text(one, everything=shown.verbose), width))
             steps = one.run.steps if one.run is not None else sum(other.title == one.title for other in audits)

@@ -4,7 +4,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +13,7 @@ import typer
 from harness.calling.discovery import OBJECTS
 from harness.cli.adoption.targets import checks_the_project
 from harness.cli.execution_options import ExecutionOptions, takes_execution_options
-from harness.cli.fix import fixing, propose
+from harness.cli.fix import FixOption, UnsafeFixesOption, WriteOption, fix_of_check, fixing, tell
 from harness.cli.options import (
     FreshOption,
     JsonOption,
@@ -31,7 +31,7 @@ from harness.cli.options import (
     say_claim,
     session,
 )
-from harness.cli.panels import FIXES, KNOWN, OUTPUT, THOROUGH, epilog
+from harness.cli.panels import KNOWN, OUTPUT, THOROUGH, epilog
 from harness.cli.picture import record_picture
 from harness.cli.question_options import takes_question
 from harness.error import UsageError, printable
@@ -42,7 +42,7 @@ from harness.wording.number import count
 
 if TYPE_CHECKING:
     from harness.cli.session import Session
-    from harness.record import Property, Verdict
+    from harness.record import Fix, Property, Verdict
 
 Option = typer.Option
 EPILOG = epilog(
@@ -107,19 +107,9 @@ def check(
         bool,
         Option("--verbose", "-v", help="Show every law, and each finding with its example.", rich_help_panel=OUTPUT),
     ] = False,
-    fix: Annotated[
-        bool,
-        Option("--fix", help="Show a fix of the first finding that the laws have verified.", rich_help_panel=FIXES),
-    ] = False,
-    write: Annotated[bool, Option("--write", help="Apply the fix to the file.", rich_help_panel=FIXES)] = False,
-    unsafe_fixes: Annotated[
-        bool,
-        Option(
-            "--unsafe-fixes",
-            help="Also try fixes that change the function, such as n - 1 to n.",
-            rich_help_panel=FIXES,
-        ),
-    ] = False,
+    fix: FixOption = False,
+    write: WriteOption = False,
+    unsafe_fixes: UnsafeFixesOption = False,
     run: RunOption = None,
     fresh: FreshOption = False,
     json: JsonOption = None,
@@ -130,9 +120,8 @@ def check(
 ) -> None:
     """Check which mathematical laws an implementation satisfies."""
     refuse_nothing(target, "check")
-    if output_format is OutputFormat.SARIF and (fix or watch):
-        used = "--fix" if fix else "--watch"
-        raise UsageError(f"cannot use `--output-format sarif` together with `{used}`", remedy="leave one out")
+    if output_format is OutputFormat.SARIF and watch:
+        raise UsageError("cannot use `--output-format sarif` together with `--watch`", remedy="leave one out")
     asked = fixing(target, fix=fix, write=write, unsafe=unsafe_fixes)
     for folder in question.corpora:
         from harness.record.corpus import refuse_damaged
@@ -178,9 +167,14 @@ def check(
         for remark in opened.remarks:
             typer.echo(printable(f"run: {remark}"), err=output_format is not OutputFormat.FULL)
         early = _early(ending, len(verdicts), total)
-        _show(campaign, verdicts, list(properties.values()), early, files, output_format, decided_by, verbose=verbose)
-        if asked is not None and not early:
-            propose(asked, campaign, verdicts)
+        proposal = None if asked is None or early else fix_of_check(asked, campaign, verdicts)
+        fixes = [] if proposal is None else proposal.fixes
+        for found in fixes:
+            opened.keep(found)
+        results = _Results(verdicts, list(properties.values()), early, fixes)
+        _show(campaign, results, files, output_format, decided_by, verbose=verbose)
+        if proposal is not None:
+            tell(proposal, output_format)
         ending.settle()
         if ending.code is not None:
             return ending.code
@@ -218,11 +212,19 @@ def _processes(campaign: Campaign, execution: ExecutionOptions) -> int:
     return min(2, usable)
 
 
+@dataclass(frozen=True)
+class _Results:
+    """The results of a check, complete or not."""
+
+    verdicts: "list[Verdict]"
+    properties: "list[Property]"
+    early: str
+    fixes: "list[Fix]"
+
+
 def _show(
     campaign: Campaign,
-    verdicts: "list[Verdict]",
-    properties: "list[Property]",
-    early: str,
+    results: _Results,
     files: dict[str, Path | None],
     shown: OutputFormat,
     decided_by: str | None,
@@ -237,9 +239,12 @@ def _show(
 
     # A replay is about a single example, so it shows the whole record.
     in_full = verbose or campaign.example is not None
-    with files_written(files, lambda kind: WRITERS[kind](verdicts, properties, early, campaign.target)) as written:
+    verdicts, properties, early, fixes = results.verdicts, results.properties, results.early, results.fixes
+    with files_written(
+        files, lambda kind: WRITERS[kind](verdicts, properties, early, campaign.target, fixes)
+    ) as written:
         if shown is not OutputFormat.FULL:
-            for line in lines_of(shown, verdicts, campaign.target, properties, early):
+            for line in lines_of(shown, verdicts, campaign.target, properties, early, fixes):
                 say(line)
             return
         by = decided_by or "its name"

@@ -1,22 +1,45 @@
-"""The option ``--fix`` of ``check``: propose a verified rewrite as a diff, and apply it if the user asks for it."""
+"""The option ``--fix`` of ``check`` and ``audit``: propose a verified rewrite, and apply it if the user asks for it."""
 
-import difflib
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from harness.cli.options import say
+import typer
+
+from harness.cli.options import OutputFormat, console, progress, say
+from harness.cli.panels import FIXES
 from harness.error import UsageError
+from harness.wording.number import count
 
 if TYPE_CHECKING:
-    from harness.record import Verdict
+    from rich.progress import Progress
+
+    from harness.cli.audit_judge import AuditJudge
+    from harness.diagnosis.candidates import Candidate
+    from harness.diagnosis.fix import Verified
+    from harness.record import Audit, AuditFinding, Fix, Verdict
     from harness.verdict.campaign import Campaign
+
+
+FixOption = Annotated[
+    bool, typer.Option("--fix", help="Show a verified fix of a finding as a diff.", rich_help_panel=FIXES)
+]
+WriteOption = Annotated[bool, typer.Option("--write", help="Apply the fix to the file.", rich_help_panel=FIXES)]
+UnsafeFixesOption = Annotated[
+    bool,
+    typer.Option(
+        "--unsafe-fixes",
+        help="Also try fixes that change the function, such as n - 1 to n.",
+        rich_help_panel=FIXES,
+    ),
+]
 
 
 @dataclass(frozen=True)
 class Fixing:
-    """The request of the user, and the text of the file before the check."""
+    """The request of the user, and the text of the file before the check or the audit."""
 
     file: Path
     name: str
@@ -52,48 +75,150 @@ def _read(file: Path) -> str:
         raise UsageError(f"cannot read {file}", value=type(error).__name__) from None
 
 
-def propose(asked: Fixing, campaign: "Campaign", verdicts: "Sequence[Verdict]") -> None:
-    """Print a verified fix of the first finding as a diff, and write it if the user asked for that."""
+@dataclass(frozen=True)
+class Proposal:
+    """The answer to a request: a verified fix with the new text of its file, or why there is none."""
+
+    asked: Fixing
+    fix: "Fix | None" = None
+    text: str = ""
+    reason: str = ""
+
+    @property
+    def fixes(self) -> "list[Fix]":
+        """The fix, if there is one."""
+        return [] if self.fix is None else [self.fix]
+
+
+NOTHING = "fix: nothing to fix"
+UNSAFE = "fix: none that keeps the meaning; `--unsafe-fixes` also tries rewrites that change it"
+
+
+def fix_of_check(asked: Fixing, campaign: "Campaign", verdicts: "Sequence[Verdict]") -> Proposal:
+    """Return a fix of the first finding of a check that the laws verify."""
     from harness.diagnosis.candidates import candidates
     from harness.findings import findings
     from harness.verdict.fix import IsolatedJudge, found_fix
+    from harness.wording import sentence
 
     wrong = [finding for finding in findings(verdicts) if finding.status.fails]
     if not wrong:
-        say("fix: nothing to fix")
-        return
+        return Proposal(asked, reason=NOTHING)
     names = [name for finding in wrong if finding.named is not None for name in finding.named.names]
-    tried = candidates(asked.text, asked.name, names, unsafe=asked.unsafe)
-    with IsolatedJudge(campaign) as judge:
-        found = found_fix(tried, verdicts, judge)
-    if found is None:
-        say(_none(asked, names))
-        return
-    diff = difference(asked.file, asked.text, found.candidate.text)
-    say(f"fix: {' and '.join(found.candidate.titles)}")
-    for line in diff:
-        say(line)
-    say(found.sentence)
-    if asked.write:
-        apply(asked, found.candidate.text)
-    else:
-        say("fix: not applied; add `--write` to change the file")
+
+    def tried(unsafe: bool) -> "list[Candidate]":
+        return candidates(asked.text, asked.name, names, unsafe=unsafe)
+
+    untried: list[Candidate] = []
+    with IsolatedJudge(campaign) as judge, _searching():
+        found = found_fix(tried(asked.unsafe), verdicts, judge, untried=untried)
+    if found is not None:
+        return _proposal(asked, found, wrong[0].case, sentence(wrong[0]))
+    what = "repairs the first finding and breaks no law"
+    return Proposal(asked, reason=_late(untried) or _none(asked, tried, what))
 
 
-def _none(asked: Fixing, names: Sequence[str]) -> str:
-    """Say that there is no fix, and whether unsafe ones exist."""
+def fix_of_audits(asked: Fixing, judge: "AuditJudge", audits: "Sequence[Audit]") -> Proposal:
+    """Return a fix of the first finding of audits that has one."""
+    from harness.cli.audit_judge import wrong_in
+    from harness.diagnosis.fix import SECONDS, best_fix
+
+    deadline = time.perf_counter() + SECONDS
+    wrong = [(audit, finding) for audit in audits for finding in wrong_in(audit)]
+    reason = NOTHING
+    with _searching():
+        for audit, finding in wrong:
+            own = _within(asked, finding)
+            if own is None:
+                reason = reason if reason != NOTHING else _ELSEWHERE
+                continue
+            tried, untried = _candidates_of(own, finding), list["Candidate"]()
+            seconds = max(0.0, deadline - time.perf_counter())
+            found = best_fix(tried(own.unsafe), judge.of(own, finding, audits), seconds=seconds, untried=untried)
+            if found is not None:
+                return _proposal(own, found, audit.case, finding.sentence)
+            what = "repairs a finding of the audit and agrees on ordinary inputs"
+            none = _late(untried) or _none(own, tried, what)
+            reason = none if reason != UNSAFE else reason
+    return Proposal(asked, reason=reason)
+
+
+_ELSEWHERE = "fix: none, because the line is not in the file of the step or in one next to it"
+
+
+def _within(asked: Fixing, finding: "AuditFinding") -> Fixing | None:
+    """Return the request about the file and the function of a finding; None if the file is in another folder."""
+    from harness.diagnosis.code import function_at
+
+    file = Path(finding.file).resolve()
+    if not file.is_file() or file.parent != asked.file.resolve().parent:
+        return None
+    is_own = file == asked.file.resolve()
+    text = asked.text if is_own else _read(file)
+    name = function_at(text, finding.line)
+    return None if name is None else Fixing(asked.file.with_name(file.name), name, text, asked.write, asked.unsafe)
+
+
+_WIDER = {"float16": "float32", "bfloat16": "float32", "float32": "float64"}
+"""Formats in which a sum or a square may be computed instead."""
+
+
+def _candidates_of(asked: Fixing, finding: "AuditFinding") -> "Callable[[bool], list[Candidate]]":
+    """Return the candidates about the line of a finding, with or without unsafe ones."""
     from harness.diagnosis.candidates import candidates
+    from harness.record import AuditKind
 
-    if not asked.unsafe and any(not one.is_safe for one in candidates(asked.text, asked.name, names, unsafe=True)):
-        return "fix: none that keeps the meaning; `--unsafe-fixes` also tries rewrites that change it"
-    return "fix: none found that repairs the first finding and breaks no law"
+    names = ("eps", "clamp") if finding.kind is AuditKind.CLAMPED else ()
+    is_narrow = finding.kind in {AuditKind.ACCUMULATION, AuditKind.OVERFLOW}
+    wider = _WIDER.get(finding.dtype) if is_narrow and not finding.backward else None
+    return lambda unsafe: candidates(asked.text, asked.name, names, unsafe=unsafe, line=finding.line, wider=wider)
 
 
-def difference(file: Path, before: str, after: str) -> list[str]:
-    """Return a unified diff as lines."""
-    old, new = before.splitlines(), after.splitlines()
-    path = file.as_posix().lstrip("/")
-    return list(difflib.unified_diff(old, new, f"a/{path}", f"b/{path}", lineterm=""))
+def _searching() -> "Progress":
+    """Show on a terminal that a fix is being looked for."""
+    bar = progress()
+    bar.add_task("looking for a fix", total=None)
+    return bar
+
+
+def _proposal(asked: Fixing, found: "Verified", case: str, repairs: str) -> Proposal:
+    from harness.diagnosis.blame import shown
+    from harness.diagnosis.fix import recorded
+
+    fix = recorded(found, case=case, repairs=repairs, file=Path(shown(asked.file)), before=asked.text)
+    return Proposal(asked, fix, found.candidate.text)
+
+
+def _late(untried: "Sequence[Candidate]") -> str:
+    """Say that the time did not suffice; empty if it did."""
+    from harness.diagnosis.fix import SECONDS
+
+    return f"fix: none found in {SECONDS:g} s; {count(len(untried), 'rewrite')} left to try" if untried else ""
+
+
+def _none(asked: Fixing, tried: "Callable[[bool], list[Candidate]]", what: str) -> str:
+    """Say that there is no fix, and whether unsafe ones exist."""
+    if not asked.unsafe and any(not one.is_safe for one in tried(True)):
+        return UNSAFE
+    return f"fix: none found that {what}"
+
+
+def tell(proposal: Proposal, form: OutputFormat = OutputFormat.FULL) -> None:
+    """Print the fix unless the format contains it, and apply it if the user asked for that."""
+    from harness.display.fix import print_fix
+
+    # In SARIF, standard output is the log.
+    write = say if form is not OutputFormat.SARIF else lambda _: None
+    if proposal.fix is None:
+        write(proposal.reason)
+        return
+    if form in {OutputFormat.FULL, OutputFormat.CONCISE}:
+        print_fix(console(), proposal.fix)
+    if proposal.asked.write:
+        apply(proposal.asked, proposal.text)
+        write(f"fix: wrote {proposal.asked.file}")
+    else:
+        write("fix: not applied; add `--write` to change the file")
 
 
 def apply(asked: Fixing, text: str) -> None:
@@ -114,4 +239,3 @@ def apply(asked: Fixing, text: str) -> None:
     mode = file.stat().st_mode
     write_atomically(file, text)
     file.chmod(mode)
-    say(f"fix: wrote {asked.file}")

@@ -1,12 +1,16 @@
 """Candidates for a fix: the text of a module with one rule or several applied to one function."""
 
+import difflib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import libcst as cst
 
-from harness.diagnosis.code import Code, code_of, replaced
-from harness.diagnosis.rules import SAFE, UNSAFE, Rewrite
+from harness.diagnosis.code import Code, Rewrite, code_of, replaced
+from harness.diagnosis.rules import SAFE
+from harness.diagnosis.unsafe_rules import UNSAFE
+from harness.diagnosis.wider_rules import wider as in_format
 
 MOST = 12
 """Candidates that are tried."""
@@ -31,17 +35,29 @@ class Candidate:
     text: str
     titles: tuple[str, ...]
     is_safe: bool
+    line: int | None = None
+    """The only line that may be rewritten, with the values that it reads; any line where it is None."""
 
 
-def candidates(text: str, name: str, mistakes: Sequence[str] = (), *, unsafe: bool = False) -> list[Candidate]:
+def candidates(
+    text: str,
+    name: str,
+    mistakes: Sequence[str] = (),
+    *,
+    unsafe: bool = False,
+    line: int | None = None,
+    wider: str | None = None,
+) -> list[Candidate]:
     """Return the candidates in the order in which they are tried, each text once.
 
     All safe rules together come first, then each alone. Unsafe ones are alone and followed by all safe ones; the rule
-    that repairs a named mistake comes before everything.
+    that repairs a named mistake comes before everything. With a line, each rewrite is about that line. `wider` is a
+    format in which sums and squares may be computed, after all else.
     """
     found: dict[str, Candidate] = {}
-    start = Candidate(text, (), is_safe=True)
-    for candidate in _in_order(start, name, mistakes, unsafe=unsafe):
+    start = Candidate(text, (), is_safe=True, line=line)
+    last = () if wider is None else (_fixpoint(start, name, [rule]) for rule in in_format(wider))
+    for candidate in chain(_in_order(start, name, mistakes, unsafe=unsafe), last):
         if candidate.titles and candidate.text != text:
             found.setdefault(candidate.text, candidate)
     return list(found.values())[:MOST]
@@ -50,6 +66,8 @@ def candidates(text: str, name: str, mistakes: Sequence[str] = (), *, unsafe: bo
 def _in_order(start: Candidate, name: str, mistakes: Sequence[str], *, unsafe: bool) -> Iterator[Candidate]:
     rules = sorted(UNSAFE, key=lambda rule: not _FIRST[rule.title] & set(mistakes)) if unsafe else []
     named = [rule for rule in rules if _FIRST[rule.title] & set(mistakes)]
+    # An audit does not know what was meant, so only what it names may change.
+    rules = named if start.line is not None else rules
     for rule in named:
         changed = _fixpoint(start, name, [rule])
         if changed.titles:
@@ -79,7 +97,7 @@ def _fixpoint(start: Candidate, name: str, rules: Sequence[Rewrite]) -> Candidat
 def _everywhere(start: Candidate, name: str, rule: Rewrite) -> Candidate | None:
     """Apply a rule to all outermost expressions to which it applies."""
     code = code_of(start.text, name)
-    texts = {} if code is None else _matches(code, rule)
+    texts = {} if code is None else _matches(code, rule, start.line)
     if code is None or not texts:
         return None
     return _next(start, replaced(code, texts, name), rule)
@@ -89,18 +107,18 @@ def _single(start: Candidate, name: str, rule: Rewrite) -> Iterator[Candidate]:
     """Apply a rule to one expression at a time."""
     code = code_of(start.text, name)
     if code is not None:
-        for node, text in _matches(code, rule).items():
+        for node, text in _matches(code, rule, start.line).items():
             yield _next(start, replaced(code, {node: text}, name), rule)
 
 
-def _matches(code: Code, rule: Rewrite) -> dict[cst.CSTNode, str]:
+def _matches(code: Code, rule: Rewrite, line: int | None) -> dict[cst.CSTNode, str]:
     found: dict[cst.CSTNode, str] = {}
     inside: set[int] = set()
     for node in code.expressions:
         if id(node) in inside:
             continue
         text = rule.rule(code, node)
-        if text is not None and text != code.bare(node):
+        if text is not None and text != code.bare(node) and (line is None or line in code.lines(node)):
             found[node] = text
             inside |= _below(node)
     return found
@@ -113,4 +131,19 @@ def _below(node: cst.CSTNode) -> set[int]:
 
 def _next(start: Candidate, text: str, rule: Rewrite) -> Candidate:
     titles = tuple(dict.fromkeys((*start.titles, rule.title)))
-    return Candidate(text, titles, start.is_safe and rule.is_safe)
+    line = None if start.line is None else _moved(start.text, text, start.line)
+    return Candidate(text, titles, start.is_safe and rule.is_safe, line)
+
+
+def _moved(before: str, after: str, line: int) -> int:
+    """Return the new number of a line; for a removed one, the number of the next changed line."""
+    old, new = before.splitlines(), after.splitlines()
+    is_removed = False
+    for kind, start, stop, first, last in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        if is_removed and kind != "equal":
+            return first + 1
+        if start < line <= stop:
+            is_removed = kind == "delete"
+            if not is_removed:
+                return min(first + line - start, last)
+    return line

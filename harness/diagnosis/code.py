@@ -1,11 +1,13 @@
 """Code of a function as LibCST sees it: calls in one form, names that are assigned once, and replacements."""
 
+import ast
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import libcst as cst
+from libcst.metadata import CodeRange, MetadataWrapper, PositionProvider
 
 Rewritten = Mapping[cst.CSTNode, cst.CSTNode]
 """Expressions, and what takes their place."""
@@ -46,6 +48,23 @@ class Code:
     def expressions(self) -> list[cst.BaseExpression]:
         """The expressions of the function in the order of the text."""
         return [node for node in _walk(self.function.body) if isinstance(node, cst.BaseExpression)]
+
+    def lines(self, node: cst.BaseExpression) -> set[int]:
+        """Return the lines of an expression, and of the values that it reads through names that are assigned once."""
+        found, waiting, seen = set[int](), [node], set[str]()
+        while waiting:
+            one = waiting.pop()
+            at = self._positions[one]
+            found |= set(range(at.start.line, at.end.line + 1))
+            names = {part.value for part in _walk(one) if isinstance(part, cst.Name)} - seen
+            waiting += [self._assigned[name] for name in names if name in self._assigned]
+            seen |= names
+        return found
+
+    @cached_property
+    def _positions(self) -> Mapping[cst.CSTNode, CodeRange]:
+        wrapper = MetadataWrapper(self.module, unsafe_skip_copy=True)
+        return wrapper.resolve(PositionProvider)
 
     @cached_property
     def torch(self) -> str:
@@ -112,6 +131,11 @@ class Code:
             of = keywords.pop("input", None)
         return None if of is None or name not in names else Called(name, of, tuple(rest), keywords, node)
 
+    @staticmethod
+    def has_call(node: cst.BaseExpression) -> bool:
+        """Whether an expression contains a call that is written here and not behind a name."""
+        return any(isinstance(one, cst.Call) for one in _walk(node))
+
     def is_number(self, node: cst.BaseExpression, value: float) -> bool:
         """Whether a node is the literal of a number."""
         found = number(node)
@@ -129,6 +153,12 @@ class Code:
         """Return the text of an expression that can stand in a difference or have a method called on it."""
         simple = isinstance(node, cst.Name | cst.Call | cst.Attribute | cst.Subscript | cst.Integer | cst.Float)
         return self.bare(node) if simple else f"({self.bare(node)})"
+
+
+def plain(text: str) -> str:
+    """Return an expression without the parentheses around it."""
+    node = cst.parse_expression(text)
+    return cst.Module([]).code_for_node(node.with_changes(lpar=[], rpar=[])) if node.lpar else text
 
 
 def number(node: cst.BaseExpression) -> float | None:
@@ -162,6 +192,27 @@ def code_of(text: str, name: str) -> Code | None:
         methods = [one for one in _walk(found) if isinstance(one, cst.FunctionDef)]
         found = next((one for one in methods if one.name.value in {"forward", "__call__"}), found)
     return Code(module, found) if isinstance(found, cst.FunctionDef) else None
+
+
+def function_at(text: str, line: int) -> str | None:
+    """Return the qualified name of the innermost function around a line; None if there is none."""
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError):
+        return None
+    return _name_at(tree, line)
+
+
+def _name_at(node: ast.AST, line: int) -> str | None:
+    for child in ast.iter_child_nodes(node):
+        first, last = getattr(child, "lineno", None), getattr(child, "end_lineno", None)
+        if first is None or last is None or not first <= line <= last:
+            continue
+        inside = _name_at(child, line)
+        if isinstance(child, ast.FunctionDef):
+            return child.name if inside is None else f"{child.name}.{inside}"
+        return f"{child.name}.{inside}" if isinstance(child, ast.ClassDef) and inside is not None else inside
+    return None
 
 
 class _Replacing(cst.CSTTransformer):
@@ -232,3 +283,48 @@ def _assigns_only(line: cst.SimpleStatementLine, names: set[str]) -> bool:
 
 Rule = Callable[[Code, cst.BaseExpression], "str | None"]
 """``rule(code, expression)``: the text that takes the place of an expression; None if the rule does not apply."""
+
+
+@dataclass(frozen=True)
+class Rewrite:
+    """A rule with its name."""
+
+    title: str
+    rule: Rule
+    is_safe: bool = True
+
+
+def operands(
+    node: cst.BaseExpression, kind: type[cst.BaseBinaryOp]
+) -> tuple[cst.BaseExpression, cst.BaseExpression] | None:
+    """Return the operands of a binary operation; None for another expression."""
+    if isinstance(node, cst.BinaryOperation) and isinstance(node.operator, kind):
+        return node.left, node.right
+    return None
+
+
+def axis_text(called: Called, code: Code, *, keep: bool = False) -> str:
+    """Return the arguments of the axis and, if wanted, of the kept dimension as the call has them."""
+    axis, kept = called.axis(), called.keywords.get("keepdim", called.keywords.get("keepdims"))
+    parts = [] if axis is None else [f"dim={code.text(axis)}"]
+    if keep and kept is not None:
+        parts.append(f"keepdim={code.text(kept)}")
+    if keep and kept is None and len(called.arguments) > 1:
+        parts.append(f"keepdim={code.text(called.arguments[1])}")
+    return "".join(f", {part}" for part in parts)
+
+
+def square_of(code: Code, node: cst.BaseExpression) -> cst.BaseExpression | None:
+    """Return x of x ** 2, x * x, x.square() or x.pow(2)."""
+    node = code.seen(node)
+    power, product = operands(node, cst.Power), operands(node, cst.Multiply)
+    if power is not None and code.is_number(power[1], 2.0):
+        return power[0]
+    if product is not None and code.same(*product):
+        return product[0]
+    called = code.called(node, "square", "pow")
+    if called is not None and (
+        called.name == "square" or (called.arguments and code.is_number(called.arguments[0], 2.0))
+    ):
+        return called.of
+    return None

@@ -1,45 +1,15 @@
-"""Rules for rewriting expressions: safe ones are equal over the real numbers, unsafe ones change the function.
+"""Rules for rewrites that are equal over the real numbers.
 
 A replacement carries the axis and the keywords of the code that it replaces.
 """
 
-from dataclasses import dataclass
-
 import libcst as cst
 
-from harness.diagnosis.code import Called, Code, Rule, number
-
-
-@dataclass(frozen=True)
-class Rewrite:
-    """A rule with its name."""
-
-    title: str
-    rule: Rule
-    is_safe: bool = True
-
-
-def _binary(
-    node: cst.BaseExpression, kind: type[cst.BaseBinaryOp]
-) -> tuple[cst.BaseExpression, cst.BaseExpression] | None:
-    if isinstance(node, cst.BinaryOperation) and isinstance(node.operator, kind):
-        return node.left, node.right
-    return None
-
-
-def _axis(called: Called, code: Code, *, keep: bool = False) -> str:
-    """Return the arguments of the axis and, if wanted, of the kept dimension as the call has them."""
-    axis, kept = called.axis(), called.keywords.get("keepdim", called.keywords.get("keepdims"))
-    parts = [] if axis is None else [f"dim={code.text(axis)}"]
-    if keep and kept is not None:
-        parts.append(f"keepdim={code.text(kept)}")
-    if keep and kept is None and len(called.arguments) > 1:
-        parts.append(f"keepdim={code.text(called.arguments[1])}")
-    return "".join(f", {part}" for part in parts)
+from harness.diagnosis.code import Called, Code, Rewrite, axis_text, operands, plain, square_of
 
 
 def _keeps(called: Called, code: Code) -> bool:
-    return "keepdim=True" in _axis(called, code, keep=True)
+    return "keepdim=True" in axis_text(called, code, keep=True)
 
 
 def _exponent(code: Code, node: cst.BaseExpression) -> cst.BaseExpression | None:
@@ -50,7 +20,7 @@ def _exponent(code: Code, node: cst.BaseExpression) -> cst.BaseExpression | None
 
 def _unshifted(code: Code, x: cst.BaseExpression) -> cst.BaseExpression:
     """Return z of z - z.max(...); other expressions stay."""
-    pair = _binary(code.seen(x), cst.Subtract)
+    pair = operands(code.seen(x), cst.Subtract)
     if pair is None:
         return x
     value = code.seen(pair[1])
@@ -67,14 +37,14 @@ def _softmax(code: Code, node: cst.BaseExpression) -> tuple[str, str] | None:
     """Return the logits and the axis of a softmax, called or written out."""
     called = code.called(node, "softmax")
     if called is not None:
-        return code.bare(called.of), _axis(called, code)
-    quotient = _binary(code.seen(node), cst.Divide)
+        return code.bare(called.of), axis_text(called, code)
+    quotient = operands(code.seen(node), cst.Divide)
     if quotient is None:
         return None
     total, x = code.called(quotient[1], "sum"), _exponent(code, quotient[0])
     if total is None or x is None or not code.same(total.of, quotient[0]) or not _keeps(total, code):
         return None
-    return code.bare(_unshifted(code, x)), _axis(total, code)
+    return code.bare(_unshifted(code, x)), axis_text(total, code)
 
 
 def _sigmoid(code: Code, node: cst.BaseExpression) -> str | None:
@@ -82,7 +52,7 @@ def _sigmoid(code: Code, node: cst.BaseExpression) -> str | None:
     called = code.called(node, "sigmoid")
     if called is not None:
         return code.operand(called.of)
-    quotient = _binary(code.seen(node), cst.Divide)
+    quotient = operands(code.seen(node), cst.Divide)
     if quotient is None or not code.is_number(quotient[0], 1.0):
         return None
     return _of_logistic_sum(code, quotient[1])
@@ -100,7 +70,7 @@ def _of_logistic_sum(code: Code, node: cst.BaseExpression) -> str | None:
 
 def _one_plus(code: Code, node: cst.BaseExpression) -> cst.BaseExpression | None:
     """Return x of 1 + x or x + 1."""
-    pair = _binary(code.seen(node), cst.Add)
+    pair = operands(code.seen(node), cst.Add)
     if pair is None:
         return None
     if code.is_number(pair[0], 1.0):
@@ -153,12 +123,12 @@ def logsumexp(code: Code, node: cst.BaseExpression) -> str | None:
     inner = None if total is None else _exponent(code, total.of)
     if total is None or inner is None or total.axis() is None:
         return None
-    return f"{code.torch}.logsumexp({code.bare(inner)}{_axis(total, code, keep=True)})"
+    return f"{code.torch}.logsumexp({code.bare(inner)}{axis_text(total, code, keep=True)})"
 
 
 def minus_log_sum(code: Code, node: cst.BaseExpression) -> str | None:
     """Rewrite x - log(sum(exp(x))), also with logsumexp: the difference of large numbers cancels."""
-    pair = _binary(node, cst.Subtract)
+    pair = operands(node, cst.Subtract)
     if pair is None:
         return None
     total = code.called(pair[1], "logsumexp")
@@ -168,13 +138,13 @@ def minus_log_sum(code: Code, node: cst.BaseExpression) -> str | None:
         x = None if total is None else _exponent(code, total.of)
     if total is None or x is None or not code.same(x, pair[0]) or not _keeps(total, code):
         return None
-    return f"{code.torch}.log_softmax({code.bare(x)}{_axis(total, code)})"
+    return f"{code.torch}.log_softmax({code.bare(x)}{axis_text(total, code)})"
 
 
 def logaddexp(code: Code, node: cst.BaseExpression) -> str | None:
     """Rewrite log(exp(a) + exp(b))."""
     x = _log(code, node)
-    pair = None if x is None else _binary(code.seen(x), cst.Add)
+    pair = None if x is None else operands(code.seen(x), cst.Add)
     if pair is None:
         return None
     a, b = (_exponent(code, one) for one in pair)
@@ -204,8 +174,8 @@ def logsigmoid(code: Code, node: cst.BaseExpression) -> str | None:
     if x is None:
         return None
     if (of := _sigmoid(code, x)) is not None:
-        return f"{code.functional}.logsigmoid({of})"
-    pair = _binary(code.seen(x), cst.Subtract)
+        return f"{code.functional}.logsigmoid({plain(of)})"
+    pair = operands(code.seen(x), cst.Subtract)
     if pair is None or not code.is_number(pair[0], 1.0) or (of := _sigmoid(code, pair[1])) is None:
         return None
     return f"{code.functional}.logsigmoid({_negative(of)})"
@@ -213,7 +183,7 @@ def logsigmoid(code: Code, node: cst.BaseExpression) -> str | None:
 
 def entropy_term(code: Code, node: cst.BaseExpression) -> str | None:
     """Rewrite p * log(p) for a softmax p: the logarithm of 0 is replaced by the smallest finite number."""
-    pair = _binary(node, cst.Multiply)
+    pair = operands(node, cst.Multiply)
     if pair is None:
         return None
     for p, other in (pair, pair[::-1]):
@@ -227,7 +197,7 @@ def entropy_term(code: Code, node: cst.BaseExpression) -> str | None:
 
 def xlogy(code: Code, node: cst.BaseExpression) -> str | None:
     """Rewrite x * log(x)."""
-    pair = _binary(node, cst.Multiply)
+    pair = operands(node, cst.Multiply)
     if pair is None:
         return None
     for x, other in (pair, pair[::-1]):
@@ -242,32 +212,37 @@ def xlogy(code: Code, node: cst.BaseExpression) -> str | None:
 
 def expm1(code: Code, node: cst.BaseExpression) -> str | None:
     """Rewrite exp(x) - 1."""
-    pair = _binary(node, cst.Subtract)
+    pair = operands(node, cst.Subtract)
     x = None if pair is None or not code.is_number(pair[1], 1.0) else _exponent(code, pair[0])
     return None if x is None else f"{code.torch}.expm1({code.bare(x)})"
 
 
 def sigmoid(code: Code, node: cst.BaseExpression) -> str | None:
     """Rewrite 1 / (1 + exp(-x)), and exp(x) / (1 + exp(x))."""
-    pair = _binary(node, cst.Divide)
+    pair = operands(node, cst.Divide)
     if pair is None:
         return None
     if code.is_number(pair[0], 1.0):
         x = _of_logistic_sum(code, pair[1])
-        return None if x is None else f"{code.torch}.sigmoid({x})"
+        return None if x is None else f"{code.torch}.sigmoid({plain(x)})"
     inner, top = _one_plus(code, pair[1]), _exponent(code, pair[0])
     if inner is not None and top is not None and code.same(inner, pair[0]):
         return f"{code.torch}.sigmoid({code.bare(top)})"
     of = _of_logistic_sum(code, pair[1])
-    return f"{code.operand(pair[0])} * {code.torch}.sigmoid({of})" if of is not None else None
+    return f"{code.operand(pair[0])} * {code.torch}.sigmoid({plain(of)})" if of is not None else None
 
 
 def complement(code: Code, node: cst.BaseExpression) -> str | None:
-    """Rewrite 1 - sigmoid(x)."""
-    pair = _binary(node, cst.Subtract)
-    if pair is None or not code.is_number(pair[0], 1.0) or (x := _sigmoid(code, pair[1])) is None:
+    """Rewrite 1 - sigmoid(x), 1 - tanh(x) and 1 - cos(x)."""
+    pair = operands(node, cst.Subtract)
+    if pair is None or not code.is_number(pair[0], 1.0):
         return None
-    return f"{code.torch}.sigmoid({_negative(x)})"
+    if (x := _sigmoid(code, pair[1])) is not None:
+        return f"{code.torch}.sigmoid({_negative(x)})"
+    if (called := code.called(pair[1], "tanh")) is not None:
+        return f"2 * {code.torch}.sigmoid(-2 * {code.operand(called.of)})"
+    called = code.called(pair[1], "cos")
+    return None if called is None else f"2 * {code.torch}.sin({code.operand(called.of)} / 2) ** 2"
 
 
 def shift(code: Code, node: cst.BaseExpression) -> str | None:
@@ -276,8 +251,11 @@ def shift(code: Code, node: cst.BaseExpression) -> str | None:
     called = code.called(node, "exp") if x is not None else None
     if x is None or called is None or called.node is not node or _unshifted(code, x) is not x:
         return None
+    # A call that is written twice runs twice, and may draw other random numbers.
+    if code.has_call(x):
+        return None
     for one in code.expressions:
-        pair = _binary(one, cst.Divide)
+        pair = operands(one, cst.Divide)
         total = None if pair is None else code.called(pair[1], "sum")
         top = None if pair is None else _exponent(code, pair[0])
         if pair is None or total is None or top is None or not code.same(total.of, pair[0]) or not code.same(top, x):
@@ -288,34 +266,28 @@ def shift(code: Code, node: cst.BaseExpression) -> str | None:
     return None
 
 
+def softmax(code: Code, node: cst.BaseExpression) -> str | None:
+    """Rewrite exp(x) / sum(exp(x)) where x is a call."""
+    found = _softmax(code, node) if operands(node, cst.Divide) is not None else None
+    quotient = operands(node, cst.Divide)
+    x = None if quotient is None else _exponent(code, quotient[0])
+    if found is None or x is None or not code.has_call(_unshifted(code, x)):
+        return None
+    return f"{code.torch}.softmax({found[0]}{found[1]})"
+
+
 # Moments
-
-
-def _square_of(code: Code, node: cst.BaseExpression) -> cst.BaseExpression | None:
-    """Return x of x ** 2, x * x, x.square() or x.pow(2)."""
-    node = code.seen(node)
-    power, product = _binary(node, cst.Power), _binary(node, cst.Multiply)
-    if power is not None and code.is_number(power[1], 2.0):
-        return power[0]
-    if product is not None and code.same(*product):
-        return product[0]
-    called = code.called(node, "square", "pow")
-    if called is not None and (
-        called.name == "square" or (called.arguments and code.is_number(called.arguments[0], 2.0))
-    ):
-        return called.of
-    return None
 
 
 def centered(code: Code, node: cst.BaseExpression) -> str | None:
     """Rewrite mean(x^2) - mean(x)^2."""
-    pair = _binary(node, cst.Subtract)
-    of_square, of_mean = (None, None) if pair is None else (code.called(pair[0], "mean"), _square_of(code, pair[1]))
+    pair = operands(node, cst.Subtract)
+    of_square, of_mean = (None, None) if pair is None else (code.called(pair[0], "mean"), square_of(code, pair[1]))
     mean = None if of_mean is None else code.called(of_mean, "mean")
-    x = None if of_square is None else _square_of(code, of_square.of)
+    x = None if of_square is None else square_of(code, of_square.of)
     if of_square is None or mean is None or x is None or not code.same(mean.of, x):
         return None
-    own, kept = _axis(of_square, code, keep=True), _axis(mean, code)
+    own, kept = axis_text(of_square, code, keep=True), axis_text(mean, code)
     center = (
         f"{code.operand(x)}.mean({(kept + ', keepdim=True').removeprefix(', ')})"
         if kept
@@ -324,79 +296,47 @@ def centered(code: Code, node: cst.BaseExpression) -> str | None:
     return f"(({code.bare(x)} - {center}) ** 2).mean({own.removeprefix(', ')})"
 
 
-def biased(code: Code, node: cst.BaseExpression) -> str | None:
-    """Add correction=0 to var or std."""
-    called = code.called(node, "var", "std") if isinstance(node, cst.Call) else None
-    if called is None or called.keywords.keys() & {"correction", "unbiased"}:
+# Norms and losses
+
+
+def _root(code: Code, node: cst.BaseExpression) -> cst.BaseExpression | None:
+    """Return x of sqrt(x) or x ** 0.5, written here and not behind a name."""
+    power = operands(node, cst.Power)
+    if power is not None:
+        return power[0] if code.is_number(power[1], 0.5) else None
+    called = code.called(node, "sqrt") if isinstance(node, cst.Call) else None
+    return None if called is None else called.of
+
+
+def norm(code: Code, node: cst.BaseExpression) -> str | None:
+    """Rewrite sqrt(sum(x^2)), whose gradient at 0 is NaN."""
+    inner = _root(code, node)
+    total = None if inner is None else code.called(inner, "sum")
+    x = None if total is None else square_of(code, total.of)
+    if total is None or x is None:
         return None
-    text = code.bare(node)
-    return f"{text[:-1]}, correction=0)" if called.axis() is not None else f"{text[:-1].rstrip(',')}correction=0)"
+    return f"{code.torch}.linalg.vector_norm({code.bare(x)}{axis_text(total, code, keep=True)})"
 
 
-_REDUCED = ("sum", "mean", "softmax", "log_softmax", "logsumexp", "var", "std", "amax")
-
-
-def last_axis(code: Code, node: cst.BaseExpression) -> str | None:
-    """Reduce along the last axis instead of the first one or all."""
-    called = code.called(node, *_REDUCED) if isinstance(node, cst.Call) else None
-    if called is None:
+def hypotenuse(code: Code, node: cst.BaseExpression) -> str | None:
+    """Rewrite sqrt(a^2 + b^2)."""
+    inner = _root(code, node)
+    pair = None if inner is None else operands(code.seen(inner), cst.Add)
+    if pair is None:
         return None
-    axis = called.axis()
-    if axis is None:
-        if called.name not in {"sum", "mean", "amax"} or called.keywords or called.arguments:
-            return None
-        return f"{code.bare(node)[:-1]}{'' if not _is_of_module(called) else ', '}-1, keepdim=True)"
-    if number(axis) != 0.0:
+    a, b = (square_of(code, one) for one in pair)
+    return None if a is None or b is None else f"{code.torch}.hypot({code.bare(a)}, {code.bare(b)})"
+
+
+def binary_loss(code: Code, node: cst.BaseExpression) -> str | None:
+    """Rewrite binary_cross_entropy(sigmoid(x), t)."""
+    called = code.called(node, "binary_cross_entropy") if isinstance(node, cst.Call) else None
+    x = None if called is None else _sigmoid(code, called.of)
+    if called is None or x is None or not isinstance(called.node.func, cst.Attribute):
         return None
-    changed = node.deep_replace(axis, cst.parse_expression("-1"))
-    return code.bare(changed) if isinstance(changed, cst.BaseExpression) else None
-
-
-def _is_of_module(called: Called) -> bool:
-    """Whether the tensor is an argument of the call."""
-    return any(one.value is called.of for one in called.node.args)
-
-
-# Superfluous additions and operations
-
-
-def without_eps(code: Code, node: cst.BaseExpression) -> str | None:
-    """Drop a small number that is added, and a clamp by a small number."""
-    pair = _binary(node, cst.Add)
-    if pair is not None and (small := number(code.seen(pair[1]))) is not None and 0.0 < small < _SMALL:
-        return code.bare(pair[0])
-    called = code.called(node, "clamp", "clip", "clamp_min") if isinstance(node, cst.Call) else None
-    if called is None:
-        return None
-    low = called.keywords.get("min", called.arguments[0] if called.arguments else None)
-    small = None if low is None else number(code.seen(low))
-    return code.operand(called.of) if small is not None and 0.0 < small < _SMALL else None
-
-
-_SMALL = 0.01
-"""Numbers below this are an epsilon."""
-
-
-def loss_of_logits(code: Code, node: cst.BaseExpression) -> str | None:
-    """Drop a softmax or a sigmoid before a loss of logits, or a softmax of a softmax."""
-    called = code.called(node, "cross_entropy", "binary_cross_entropy_with_logits", "softmax", "log_softmax")
-    if called is None or called.node is not node:
-        return None
-    inner = code.called(called.of, "softmax", "sigmoid")
-    if inner is None:
-        return None
-    changed = node.deep_replace(called.of, cst.parse_expression(code.bare(inner.of)))
-    return code.bare(changed) if isinstance(changed, cst.BaseExpression) else None
-
-
-def natural(code: Code, node: cst.BaseExpression) -> str | None:
-    """Take the natural logarithm or exponential."""
-    called = code.called(node, "log2", "log10", "exp2", "logaddexp2") if isinstance(node, cst.Call) else None
-    if called is None or not isinstance(called.node.func, cst.Attribute):
-        return None
-    name = called.name.removesuffix("10").removesuffix("2")
-    changed = called.node.with_changes(func=called.node.func.with_changes(attr=cst.Name(name)))
-    return code.bare(changed)
+    func = called.node.func.with_changes(attr=cst.Name("binary_cross_entropy_with_logits"))
+    changed = called.node.deep_replace(called.of, cst.parse_expression(plain(x)))
+    return code.bare(changed.with_changes(func=func)) if isinstance(changed, cst.Call) else None
 
 
 SAFE = (
@@ -410,18 +350,13 @@ SAFE = (
     Rewrite("use log1p", log1p),
     Rewrite("use xlogy, which is 0 at 0", xlogy),
     Rewrite("subtract the row maximum", shift),
+    Rewrite("use softmax", softmax),
     Rewrite("use expm1", expm1),
     Rewrite("use sigmoid", sigmoid),
-    Rewrite("use sigmoid(-x) for 1 - sigmoid(x)", complement),
+    Rewrite("use the complement, which does not cancel", complement),
     Rewrite("subtract the mean before squaring", centered),
+    Rewrite("use vector_norm", norm),
+    Rewrite("use hypot", hypotenuse),
+    Rewrite("pass the logits to the loss", binary_loss),
 )
 """Equal over the real numbers."""
-
-UNSAFE = (
-    Rewrite("divide by n", biased, is_safe=False),
-    Rewrite("reduce along the last axis", last_axis, is_safe=False),
-    Rewrite("drop the epsilon or the clamp", without_eps, is_safe=False),
-    Rewrite("pass the logits", loss_of_logits, is_safe=False),
-    Rewrite("use the natural logarithm", natural, is_safe=False),
-)
-"""These change the function on ordinary inputs."""

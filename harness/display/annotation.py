@@ -1,16 +1,18 @@
-"""Annotations: findings as single lines for editors and for GitHub Actions."""
+"""Annotations: findings of checks and audits as single lines for editors and for GitHub Actions."""
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from harness.display.location import Location, defined, location
+from harness.display.location import Location, defined, location, of_operation
 from harness.error import printable
 from harness.findings import Finding, findings
-from harness.record import Property, Verdict, property_sentences
-from harness.wording import facts, sentence, title_of
+from harness.record import Audit, AuditFinding, AuditKind, Fix, Property, Verdict, property_sentences
+from harness.record.audit import in_format
+from harness.wording import facts, finding_lines, fix_lines, run_lines, sentence, title_of
 from harness.wording.finding import NOT_REQUIRED
 
 Level = Literal["error", "warning", "note"]
@@ -30,6 +32,20 @@ class Annotation:
     facts: tuple[str, ...] = ()
     """Further lines of the finding."""
     location: Location | None = None
+    scope: str = ""
+    """The contract of the rule, or the command that has the rule."""
+    fix: Fix | None = None
+    """The verified fix, if one was found."""
+
+    @property
+    def id(self) -> str:
+        """Name of the rule, unique among all contracts."""
+        return f"{self.scope}/{self.rule}" if self.scope else self.rule
+
+    @property
+    def message(self) -> str:
+        """The finding with its further lines and its fix."""
+        return "\n".join([self.sentence, *self.facts, *([] if self.fix is None else fix_lines(self.fix))])
 
 
 def level_of(finding: Finding) -> Level:
@@ -39,8 +55,20 @@ def level_of(finding: Finding) -> Level:
     return "note" if title_of(finding) == NOT_REQUIRED else "warning"
 
 
-def annotated(verdicts: Sequence[Verdict], target: str) -> list[Annotation]:
+FORMULA = "formula"
+"""Stands for a contract that is given as a formula."""
+
+_NAME = re.compile(r"\w+")
+
+
+def scope_of(verdict: Verdict) -> str:
+    """Return the name of the contract of a verdict."""
+    return verdict.contract if _NAME.fullmatch(verdict.contract) else FORMULA
+
+
+def annotated(verdicts: Sequence[Verdict], target: str, fixes: Sequence[Fix] = ()) -> list[Annotation]:
     """Return the findings of a check as annotations, the worst first."""
+    fix_of = {fix.repairs: fix for fix in fixes}
     return [
         Annotation(
             level_of(finding),
@@ -50,6 +78,8 @@ def annotated(verdicts: Sequence[Verdict], target: str) -> list[Annotation]:
             sentence(finding),
             tuple(f"{label}: {text}" for label, text in facts(finding, verdicts)),
             location(finding, target),
+            scope_of(finding.first),
+            fix_of.get(sentence(finding)),
         )
         for finding in findings(verdicts)
     ]
@@ -66,6 +96,47 @@ def remarked(properties: Sequence[Property], target: str) -> list[Annotation]:
         for case in dict.fromkeys(one.case for one in properties)
         for said in property_sentences(one for one in properties if one.case == case)
     ]
+
+
+AUDIT = "audit"
+"""Scope of the rules of audits."""
+
+
+def audited(audits: Sequence[Audit], fixes: Sequence[Fix] = ()) -> list[Annotation]:
+    """Return the findings of audits as annotations; simulated formats and expected findings are notes."""
+    found: list[Annotation] = []
+    for audit in audits:
+        found += [_of_audit(audit, finding, fixes) for finding in audit.findings]
+        for kind in audit.missing:
+            text = f"no {kind} was found, which was expected"
+            found.append(Annotation("error", kind_name(kind), kind.value, audit.title, text, scope=AUDIT))
+        if audit.run is not None and audit.run.is_open:
+            text, *more = run_lines(audit.run)[::-1]
+            found.append(Annotation("error", NOT_AUDITED, NOT_AUDITED, audit.title, text, tuple(more), scope=AUDIT))
+    return found
+
+
+NOT_AUDITED = "not-audited"
+"""Rule of a step that is not finite and that no audit has seen."""
+
+
+def kind_name(kind: AuditKind) -> str:
+    """Return the name of a kind of finding as a rule."""
+    return kind.value.replace(" ", "-")
+
+
+def _of_audit(audit: Audit, finding: AuditFinding, fixes: Sequence[Fix]) -> Annotation:
+    return Annotation(
+        "error" if finding in audit.unexpected else "note",
+        kind_name(finding.kind),
+        finding.kind.value,
+        audit.title,
+        finding.sentence if audit.what_if is None else f"{in_format(audit.what_if)}: {finding.sentence}",
+        tuple(" ".join(line.split()) for line in finding_lines(finding)[1:]),
+        of_operation(Path(finding.file), finding.line, finding.operation),
+        AUDIT,
+        next((fix for fix in fixes if fix.repairs == finding.sentence), None),
+    )
 
 
 def concise(annotations: Sequence[Annotation]) -> list[str]:
@@ -99,8 +170,7 @@ def _command(one: Annotation) -> str:
         parameters["endColumn"] = at.end_column
     parameters["title"] = f"{one.title} {one.subject}"
     shown = ",".join(f"{name}={_property(str(value))}" for name, value in parameters.items() if value is not None)
-    message = "\n".join([one.sentence, *one.facts])
-    return f"::{_COMMANDS[one.level]} {shown}::{_data(message)}"
+    return f"::{_COMMANDS[one.level]} {shown}::{_data(one.message)}"
 
 
 def _repository(path: Path) -> Path | None:

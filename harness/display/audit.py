@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from junitparser import Failure, JUnitXml, TestCase, TestSuite
 from tabulate import tabulate
 
-from harness.display.document import cell, xml_of
+from harness.display.document import cell, fixes_to_markdown, xml_of
 from harness.error import printable
-from harness.record import SCHEMA, Audit, AuditFinding, Record
-from harness.wording import audit_line, finding_lines, narrowest, run_lines
+from harness.record import SCHEMA, Audit, AuditFinding, Fix, Record
+from harness.wording import audit_line, finding_lines, fix_lines, narrowest, run_lines
 from harness.wording.audit import place
 from harness.wording.verdict import filled
 
@@ -31,21 +31,22 @@ def _in_lines(line: str, width: int) -> list[str]:
 class _Document(Record):
     schema_version: int = SCHEMA
     verdict: tuple[str, ...]
+    fixes: tuple[Fix, ...]
     audits: tuple[Audit, ...]
 
 
-def audits_to_json(audits: Sequence[Audit]) -> str:
-    """Return a JSON document: the verdict on each step in words, and every record."""
-    document = _Document(verdict=tuple(map(audit_line, audits)), audits=tuple(audits))
+def audits_to_json(audits: Sequence[Audit], fixes: Sequence[Fix] = ()) -> str:
+    """Return a JSON document: the verdict on each step in words, the fixes, and every record."""
+    document = _Document(verdict=tuple(map(audit_line, audits)), fixes=tuple(fixes), audits=tuple(audits))
     return document.model_dump_json(indent=2) + "\n"
 
 
-def audits_to_junit(audits: Sequence[Audit]) -> str:
+def audits_to_junit(audits: Sequence[Audit], fixes: Sequence[Fix] = ()) -> str:
     """Return JUnit XML: a suite for each step, and a test for each finding, or a passing one."""
     document = JUnitXml("harness audit")
     for audit in (audit for audit in audits if audit.what_if is None):  # formats that were only simulated are not tests
         suite = TestSuite(audit.case)
-        tests = [_test_case(audit, finding) for finding in audit.findings]
+        tests = [_test_case(audit, finding, fixes) for finding in audit.findings]
         if audit.run is not None and audit.run.is_open:
             tests.append(_failure(audit, "the steps that were not looked at", "not finite", run_lines(audit.run)))
         suite.add_testcases(tests or [TestCase("goes nowhere wrong", classname=audit.case, time=audit.duration_s)])
@@ -53,9 +54,10 @@ def audits_to_junit(audits: Sequence[Audit]) -> str:
     return xml_of(document)
 
 
-def _test_case(audit: Audit, finding: AuditFinding) -> TestCase:
+def _test_case(audit: Audit, finding: AuditFinding, fixes: Sequence[Fix]) -> TestCase:
     name = f"{place(finding.file, finding.line)} {finding.kind}"
-    return _failure(audit, name, finding.kind.value, [finding.sentence, *finding_lines(finding)])
+    repairs = [line for fix in fixes if fix.repairs == finding.sentence for line in fix_lines(fix)]
+    return _failure(audit, name, finding.kind.value, [finding.sentence, *finding_lines(finding), *repairs])
 
 
 def _failure(audit: Audit, name: str, kind: str, lines: Sequence[str]) -> TestCase:
@@ -67,8 +69,8 @@ def _failure(audit: Audit, name: str, kind: str, lines: Sequence[str]) -> TestCa
     return test
 
 
-def audits_to_markdown(audits: Sequence[Audit]) -> str:
-    """Return the verdict on each step, a table of findings, and a table of the narrowest headroom."""
+def audits_to_markdown(audits: Sequence[Audit], fixes: Sequence[Fix] = ()) -> str:
+    """Return the verdict on each step, a table of findings, a table of the narrowest headroom, and the fixes."""
     parts: list[str] = []
     for audit in audits:
         parts.append(f"**{cell(audit_line(audit))}**")
@@ -87,10 +89,10 @@ def audits_to_markdown(audits: Sequence[Audit]) -> str:
             parts.append(
                 str(tabulate(rooms, headers=["line", "operation", "dtype", "headroom (factor)"], tablefmt="github"))
             )
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join([*parts, *fixes_to_markdown(fixes)]) + "\n"
 
 
-AUDIT_WRITERS: Mapping[str, Callable[[Sequence[Audit]], str]] = {
+AUDIT_WRITERS: Mapping[str, Callable[[Sequence[Audit], Sequence[Fix]], str]] = {
     "json": audits_to_json,
     "junit": audits_to_junit,
     "markdown": audits_to_markdown,

@@ -11,8 +11,8 @@ from tabulate import tabulate
 from harness.display.location import Location, defined, location
 from harness.error import printable
 from harness.findings import Finding, by_verdict, findings
-from harness.record import SCHEMA, Event, Property, Record, Status, Verdict, property_sentences
-from harness.wording import census_line, finding_in_full, sentence, verdict_line
+from harness.record import SCHEMA, Event, Fix, Property, Record, Status, Verdict, property_sentences
+from harness.wording import census_line, finding_in_full, fix_lines, fix_title, sentence, verdict_line
 
 
 class _Found(Record):
@@ -30,13 +30,18 @@ class _Document(Record):
     verdict: str
     properties: tuple[str, ...]
     findings: tuple[_Found, ...]
+    fixes: tuple[Fix, ...]
     verdicts: tuple[Verdict, ...]
 
 
 def to_json(
-    verdicts: Sequence[Verdict], properties: Sequence[Property] = (), early: str = "", _target: str = ""
+    verdicts: Sequence[Verdict],
+    properties: Sequence[Property] = (),
+    early: str = "",
+    _target: str = "",
+    fixes: Sequence[Fix] = (),
 ) -> str:
-    """Return a JSON document: the verdict in words, the properties, the findings, and every record.
+    """Return a JSON document: the verdict in words, the properties, the findings, the fixes, and every record.
 
     NaN and infinities are strings, because JSON has no numbers for them.
     """
@@ -44,6 +49,7 @@ def to_json(
         verdict=verdict_line(verdicts, early),
         properties=tuple(property_sentences(properties)),
         findings=tuple(map(_found, findings(verdicts))),
+        fixes=tuple(fixes),
         verdicts=tuple(verdicts),
     )
     return document.model_dump_json(indent=2) + "\n"
@@ -69,12 +75,17 @@ class _Test(TestCase):
 
 
 def to_junit(
-    verdicts: Sequence[Verdict], properties: Sequence[Property] = (), early: str = "", target: str = ""
+    verdicts: Sequence[Verdict],
+    properties: Sequence[Property] = (),
+    early: str = "",
+    target: str = "",
+    fixes: Sequence[Fix] = (),
 ) -> str:
     """Return JUnit XML: a suite for each case, a test for each law and dtype, with the finding as its message.
 
     Properties of a case are properties of its suite. A check that ended early has an additional test with an error.
     A test has the file and the line of its finding, else of the function, if the target is given and has a source.
+    A fix is in the text of the failure that it repairs.
     """
     document = JUnitXml("harness check")
     grouped = findings(verdicts)
@@ -86,7 +97,8 @@ def to_junit(
         default = defined(target, case) if target else None
         for verdict in own:
             finding = found.get(verdict.key)
-            suite.add_testcase(_placed(_test_case(verdict, finding, own), places.get(id(finding)) or default))
+            place = places.get(id(finding)) or default
+            suite.add_testcase(_placed(_test_case(verdict, finding, own, fixes), place))
         for said in property_sentences(one for one in properties if one.case == case):
             suite.add_property("harness", printable(said))
         document.add_testsuite(suite)
@@ -106,10 +118,10 @@ def xml_of(document: JUnitXml, *, pretty: bool = True) -> str:
     return written.getvalue().decode("utf-8")
 
 
-def _test_case(verdict: Verdict, finding: Finding | None, checked: Sequence[Verdict]) -> _Test:
+def _test_case(verdict: Verdict, finding: Finding | None, checked: Sequence[Verdict], fixes: Sequence[Fix]) -> _Test:
     test = _Test(f"{verdict.law} [{verdict.where}]", classname=verdict.case, time=verdict.duration_s)
     if finding is not None:
-        test.result = [_result(verdict, finding, checked)]
+        test.result = [_result(verdict, finding, checked, fixes)]
     elif verdict.status in {Status.SKIPPED, Status.EXPECTED}:
         test.result = [Skipped(printable(verdict.reason or verdict.statement), verdict.status.value)]
     return test
@@ -124,7 +136,9 @@ def _placed(test: _Test, at: Location | None) -> _Test:
     return test
 
 
-def _result(verdict: Verdict, finding: Finding, checked: Sequence[Verdict]) -> Error | Failure | Skipped:
+def _result(
+    verdict: Verdict, finding: Finding, checked: Sequence[Verdict], fixes: Sequence[Fix]
+) -> Error | Failure | Skipped:
     """Return the result of a test; the finding appears in full in the test of its first verdict."""
     if verdict.status is Status.LOST:
         return Skipped(printable(f"loses digits: {verdict.reason}"), verdict.status.value)
@@ -133,18 +147,24 @@ def _result(verdict: Verdict, finding: Finding, checked: Sequence[Verdict]) -> E
         return Error(message, verdict.fault.value if verdict.fault else "error")
     failure = Failure(message, verdict.status.value)
     first = finding.first
-    whole = finding_in_full(finding, checked)
+    repairs = [line for fix in fixes if fix.repairs == sentence(finding) for line in fix_lines(fix)]
+    whole = "\n".join([finding_in_full(finding, checked), *repairs])
     failure.text = printable(whole if verdict is first else f"same cause as {first.law} [{first.where}]: {message}")
     return failure
 
 
 def to_markdown(
-    verdicts: Sequence[Verdict], properties: Sequence[Property] = (), early: str = "", _target: str = ""
+    verdicts: Sequence[Verdict],
+    properties: Sequence[Property] = (),
+    early: str = "",
+    _target: str = "",
+    fixes: Sequence[Fix] = (),
 ) -> str:
-    """Return the verdict, the properties, the findings, and a table of laws for each case."""
+    """Return the verdict, the properties, the findings, the fixes, and a table of laws for each case."""
     parts = [f"**{cell(verdict_line(verdicts, early))}**", cell(census_line(verdicts))]
     parts += [f"- {cell(said)}" for said in property_sentences(properties)]
     parts += [_fenced(printable(finding_in_full(finding, verdicts))) for finding in findings(verdicts)]
+    parts += fixes_to_markdown(fixes)
     for case in dict.fromkeys(verdict.case for verdict in verdicts):
         parts += [f"### {cell(case)}", _law_table([verdict for verdict in verdicts if verdict.case == case])]
     return "\n\n".join(parts) + "\n"
@@ -167,13 +187,19 @@ def cell(text: str) -> str:
     return re.sub(r"([\\`*_{}\[\]<>#|~])", r"\\\1", printable(text).replace("\n", " "))
 
 
-def _fenced(text: str) -> str:
+def fixes_to_markdown(fixes: Sequence[Fix]) -> list[str]:
+    """Return the titles, the diff and the verification of each fix."""
+    shown = [(cell(fix_title(fix)), _fenced("\n".join(fix.diff), "diff"), cell(fix.sentence)) for fix in fixes]
+    return [part for parts in shown for part in parts]
+
+
+def _fenced(text: str, language: str = "text") -> str:
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
-    return f"{fence}text\n{text}\n{fence}"
+    return f"{fence}{language}\n{text}\n{fence}"
 
 
-WRITERS: Mapping[str, Callable[[Sequence[Verdict], Sequence[Property], str, str], str]] = {
+WRITERS: Mapping[str, Callable[[Sequence[Verdict], Sequence[Property], str, str, Sequence[Fix]], str]] = {
     "json": to_json,
     "junit": to_junit,
     "markdown": to_markdown,

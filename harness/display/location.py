@@ -7,7 +7,6 @@ from typing import TypeGuard
 
 from harness.calling.source import definition, subject_of
 from harness.findings import Finding
-from harness.record import Event
 
 
 @dataclass(frozen=True)
@@ -40,8 +39,13 @@ def location(finding: Finding, target: str) -> Location | None:
         name, _, line = event.place.rpartition(":")
         path = _neighbor(file_of(target, finding.case), name)
         if path is not None and line.isdecimal():
-            return _at(path, int(line), *_columns(path, int(line), event))
+            return of_operation(path, int(line), event.operation)
     return defined(target, finding.case)
+
+
+def of_operation(path: Path, line: int, operation: str) -> Location | None:
+    """Return the expression on a line that calls an operation, else the line; ``None`` without such a file."""
+    return _at(path.resolve(), line, *_columns(path, line, operation)) if path.is_file() else None
 
 
 def defined(target: str, case: str) -> Location | None:
@@ -92,10 +96,10 @@ _OPERATORS: dict[str, type[ast.operator]] = {
 """Operators by the operation of torch that they call."""
 
 
-def _columns(path: Path, line: int, event: Event) -> tuple[int | None, int | None]:
-    """Return the columns of the expression on a line that calls the operation of an event, unless several differ."""
+def _columns(path: Path, line: int, operation: str) -> tuple[int | None, int | None]:
+    """Return the columns of the expression on a line that calls an operation, unless several differ."""
     tree = _tree(path)
-    found = [] if tree is None else [node for node in ast.walk(tree) if _calls(node, event.operation, line)]
+    found = [] if tree is None else [node for node in ast.walk(tree) if _calls(node, operation, line)]
     if len({ast.dump(node) for node in found}) != 1:
         return None, None
     node = min(found, key=lambda one: one.col_offset)

@@ -1,15 +1,15 @@
 """The verdicts on an implementation as text, as a pandas frame and as a notebook table."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 from harness.error import require
 from harness.execution.logbook import logbook
 from harness.findings import Finding, findings
-from harness.record import Property, Status, Verdict, property_sentences
-from harness.wording import finding_block, finding_in_short, verdict_line, violation_block
+from harness.record import Fix, Property, Status, Verdict, property_sentences
+from harness.wording import finding_block, finding_in_short, fix_html, fix_lines, verdict_line, violation_block
 from harness.wording.card import BAD, GOOD, PRE, card
 
 if TYPE_CHECKING:
@@ -25,11 +25,34 @@ class Verdicts(list[Verdict]):
         The verdicts, in order.
     properties
         The properties of the implementation.
+    fixer
+        Function that looks for a fix; its keyword ``unsafe`` says whether the fix may change ordinary results.
     """
 
-    def __init__(self, verdicts: Iterable[Verdict] = (), properties: Iterable[Property] = ()) -> None:
+    def __init__(
+        self,
+        verdicts: Iterable[Verdict] = (),
+        properties: Iterable[Property] = (),
+        fixer: "Callable[..., Fix | None] | None" = None,
+    ) -> None:
         super().__init__(verdicts)
         self.properties = list(properties)
+        self._fixer = fixer
+
+    def fix(self, *, unsafe: bool = False) -> "Proposed":
+        """Look for a rewrite of the function that repairs the first finding and breaks no law.
+
+        Parameters
+        ----------
+        unsafe
+            Whether the rewrite may change the results on ordinary inputs, such as n - 1 to n.
+
+        Returns
+        -------
+        Proposed
+            The diff with the result of its verification. A function without source has none.
+        """
+        return Proposed(None if self._fixer is None or not self.failing else self._fixer(unsafe=unsafe))
 
     @property
     def failing(self) -> list[Verdict]:
@@ -77,6 +100,36 @@ class Verdicts(list[Verdict]):
         """Return a plot of the share of its bound that each law uses; ``None`` if nothing was measured."""
         return logbook("notebook").room_drawing(self)
 
+
+class Proposed:
+    """A verified fix, shown as a diff.
+
+    Parameters
+    ----------
+    fix
+        The record of the fix; ``None`` if there is none.
+    """
+
+    def __init__(self, fix: Fix | None) -> None:
+        self.fix = fix
+
+    def __bool__(self) -> bool:
+        """Whether there is a fix."""
+        return self.fix is not None
+
+    def __str__(self) -> str:
+        """Return the rewrites, the diff and the result of the verification."""
+        return NO_FIX if self.fix is None else "\n".join(fix_lines(self.fix))
+
+    def __repr__(self) -> str:
+        """Return the same text, for an interpreter."""
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        return f"<p>{NO_FIX}</p>" if self.fix is None else fix_html(self.fix)
+
+
+NO_FIX = "fix: none found that repairs the first finding and breaks no law"
 
 _COLORS = {
     Status.HOLDS: GOOD,

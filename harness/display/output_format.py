@@ -2,18 +2,37 @@
 
 from collections.abc import Sequence
 
-from harness.display.annotation import annotated, concise, github, remarked
-from harness.display.sarif import to_sarif
-from harness.record import Property, Verdict
-from harness.wording import verdict_line
+from harness.display.annotation import Annotation, annotated, audited, concise, github, remarked
+from harness.display.sarif import Log, rules_of_audits, rules_of_check
+from harness.record import Audit, Fix, Property, Verdict
+from harness.wording import audit_line, verdict_line
 
 
 def lines_of(
-    kind: str, verdicts: Sequence[Verdict], target: str, properties: Sequence[Property] = (), early: str = ""
+    kind: str,
+    verdicts: Sequence[Verdict],
+    target: str,
+    properties: Sequence[Property] = (),
+    early: str = "",
+    fixes: Sequence[Fix] = (),
 ) -> list[str]:
     """Return the output of a check as `concise`, `github` or `sarif`; the first two end with the verdict."""
-    annotations = [*annotated(verdicts, target), *remarked(properties, target)]
+    annotations = [*annotated(verdicts, target, fixes), *remarked(properties, target)]
+    fails = any(one.status.fails for one in verdicts)
+    log = Log(rules_of_check(verdicts, annotations), [verdict_line(verdicts, early)], early, fails=fails)
+    return _lines(kind, annotations, log)
+
+
+def audit_lines(kind: str, audits: Sequence[Audit], early: str = "", fixes: Sequence[Fix] = ()) -> list[str]:
+    """Return the output of audits as `concise`, `github` or `sarif`; the first two end with a line for each step."""
+    annotations = audited(audits, fixes)
+    verdicts = [audit_line(audit, early) for audit in audits]
+    log = Log(rules_of_audits(annotations), verdicts, early, fails=any(one.fails for one in audits))
+    return _lines(kind, annotations, log)
+
+
+def _lines(kind: str, annotations: Sequence[Annotation], log: Log) -> list[str]:
     if kind == "sarif":
-        return [to_sarif(verdicts, annotations, early)]
+        return [log.text(annotations)]
     write = {"concise": concise, "github": github}[kind]
-    return [*write(annotations), verdict_line(verdicts, early)]
+    return [*write(annotations), *log.verdicts]

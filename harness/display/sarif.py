@@ -7,16 +7,16 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from harness.display.annotation import PROPERTY, Annotation
+from harness.display.annotation import FORMULA, NOT_AUDITED, PROPERTY, Annotation, scope_of
 from harness.display.location import Location
 from harness.error import printable
-from harness.record import Status, Verdict
-from harness.wording import verdict_line
+from harness.record import Edit, Fix, Status, Verdict
 
 SCHEMA_URI = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 
@@ -26,38 +26,82 @@ ROOT = "SRCROOT"
 Object = dict[str, Any]
 
 
-def to_sarif(verdicts: Sequence[Verdict], annotations: Sequence[Annotation], early: str = "") -> str:
-    """Return a SARIF log with one run: a rule for each law that ran, and a result for each annotation."""
-    rules = {**_rules(verdicts), **({PROPERTY: _OF_PROPERTIES} if any(map(_is_property, annotations)) else {})}
-    ids = list(rules)
-    contracts = {verdict.case: _contract(verdict) for verdict in verdicts}
-    results = [_result(one, ids, contracts.get(one.subject, FORMULA)) for one in annotations]
-    line = printable(verdict_line(verdicts, early))
-    invocation: Object = {"executionSuccessful": not early, "exitCode": int(any(one.status.fails for one in verdicts))}
-    if early:
-        invocation["toolExecutionNotifications"] = [{"level": "warning", "message": {"text": line}}]
-    run: Object = {
-        "tool": {"driver": {"name": "harness", "version": version("stability-harness"), "rules": list(rules.values())}},
-        "invocations": [invocation],
-        "originalUriBaseIds": {ROOT: {"uri": f"{Path.cwd().as_uri()}/"}},
-        "columnKind": "unicodeCodePoints",
-        "results": results,
-        "properties": {"verdict": line},
-    }
-    return json.dumps({"$schema": SCHEMA_URI, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
+@dataclass(frozen=True)
+class Log:
+    """All of a log but its results."""
+
+    rules: Mapping[str, Object]
+    """The rules by name."""
+    verdicts: Sequence[str]
+    """The verdict on each subject in words."""
+    early: str
+    """How the command ended early; empty if it did not."""
+    fails: bool
+
+    def text(self, annotations: Sequence[Annotation]) -> str:
+        """Return the log, with a result for each annotation."""
+        ids = list(self.rules)
+        line = printable("; ".join(self.verdicts))
+        invocation: Object = {"executionSuccessful": not self.early, "exitCode": int(self.fails)}
+        if self.early:
+            invocation["toolExecutionNotifications"] = [{"level": "warning", "message": {"text": line}}]
+        driver = {"name": "harness", "version": version("stability-harness"), "rules": list(self.rules.values())}
+        run: Object = {
+            "tool": {"driver": driver},
+            "invocations": [invocation],
+            "originalUriBaseIds": {ROOT: {"uri": f"{Path.cwd().as_uri()}/"}},
+            "columnKind": "unicodeCodePoints",
+            "results": [_result(one, ids) for one in annotations],
+            "properties": {"verdict": line},
+        }
+        return json.dumps({"$schema": SCHEMA_URI, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
 
 
-def _rules(verdicts: Sequence[Verdict]) -> Mapping[str, Object]:
-    """Return a rule for each law of each contract that ran."""
+def rules_of_check(verdicts: Sequence[Verdict], annotations: Sequence[Annotation]) -> Mapping[str, Object]:
+    """Return a rule for each law of each contract that ran, and one for all properties if there are any."""
     rules: dict[str, Object] = {}
     for verdict in verdicts:
         if verdict.status is not Status.SKIPPED:
-            rules.setdefault(f"{_contract(verdict)}/{verdict.law}", _rule(verdict))
-    return rules
+            rules.setdefault(f"{scope_of(verdict)}/{verdict.law}", _rule(verdict))
+    return {**rules, **({PROPERTY: _OF_PROPERTIES} if any(one.rule == PROPERTY for one in annotations) else {})}
+
+
+def rules_of_audits(annotations: Sequence[Annotation]) -> Mapping[str, Object]:
+    """Return a rule for each kind of finding."""
+    return {
+        one.id: {
+            "id": one.id,
+            "shortDescription": {"text": _OF_AUDITS[one.rule]},
+            "help": {"text": f"{_OF_AUDITS[one.rule]}\nFor more, run `harness explain audit`."},
+            "defaultConfiguration": {"level": "error"},
+            "properties": {"tags": ["numerics"]},
+        }
+        for one in annotations
+    }
+
+
+_OF_AUDITS = {
+    "overflow": "A result is beyond the largest number of its format.",
+    "pole": "A function is evaluated where it is infinite, as in a division by zero or the logarithm of zero.",
+    "invalid": "An operation returns NaN although its inputs are not NaN.",
+    "masked": "All entries of a softmax row are masked.",
+    "underflow": "Results are below the smallest number of the format, and something depends on them.",
+    "cancellation": "A difference of rounded numbers loses digits.",
+    "accumulation": "A long sum accumulates in too narrow a format.",
+    "inaccurate": "An operation loses digits.",
+    "update-lost": "An update is too small for the format of its target.",
+    "eps": "A protecting constant is zero in the format.",
+    "clamped": "A clamp is active where the loss depends on its input.",
+    "repeated": "Neighboring numbers of a range are equal in the format.",
+    "wrapped": "Integers exceed their range.",
+    "data": "An input of the step is not finite.",
+    NOT_AUDITED: "A step without an audit has a loss or a weight that is not finite.",
+}
+"""Descriptions of the rules of audits."""
 
 
 def _rule(verdict: Verdict) -> Object:
-    contract, statement = _contract(verdict), printable(verdict.statement)
+    contract, statement = scope_of(verdict), printable(verdict.statement)
     explain = f"harness explain {verdict.law}" + ("" if contract == FORMULA else f" --contract {contract}")
     return {
         "id": f"{contract}/{verdict.law}",
@@ -77,32 +121,29 @@ _OF_PROPERTIES: Object = {
 """The rule of all properties."""
 
 
-def _is_property(one: Annotation) -> bool:
-    return one.rule == PROPERTY
-
-
-FORMULA = "formula"
-"""Stands for a contract that is given as a formula."""
-
-_NAME = re.compile(r"\w+")
-
-
-def _contract(verdict: Verdict) -> str:
-    """Return the name of the contract of a verdict."""
-    return verdict.contract if _NAME.fullmatch(verdict.contract) else FORMULA
-
-
-def _result(one: Annotation, ids: Sequence[str], contract: str) -> Object:
-    rule = PROPERTY if _is_property(one) else f"{contract}/{one.rule}"
-    text = printable("\n".join([one.sentence, *one.facts]))
+def _result(one: Annotation, ids: Sequence[str]) -> Object:
+    fixes = {} if one.fix is None else {"fixes": [_fix(one.fix)]}
     return {
-        "ruleId": rule,
-        "ruleIndex": ids.index(rule),
+        "ruleId": one.id,
+        "ruleIndex": ids.index(one.id),
         "level": one.level,
-        "message": {"text": text},
+        "message": {"text": printable("\n".join([one.sentence, *one.facts]))},
         "locations": [_location(one)],
-        "partialFingerprints": {"finding/v1": _fingerprint(one, rule)},
+        "partialFingerprints": {"finding/v1": _fingerprint(one)},
+        **fixes,
     }
+
+
+def _fix(fix: Fix) -> Object:
+    """Return a verified fix."""
+    change = {"artifactLocation": _artifact(Path(fix.file)), "replacements": [_replacement(one) for one in fix.edits]}
+    text = f"{'; '.join(fix.titles)} ({fix.sentence})"
+    return {"description": {"text": printable(text)}, "artifactChanges": [change]}
+
+
+def _replacement(edit: Edit) -> Object:
+    region = {"startLine": edit.line, "startColumn": 1, "endLine": edit.end, "endColumn": edit.end_column}
+    return {"deletedRegion": region, "insertedContent": {"text": edit.content}}
 
 
 def _location(one: Annotation) -> Object:
@@ -112,10 +153,15 @@ def _location(one: Annotation) -> Object:
     return {**physical, "logicalLocations": [logical]}
 
 
-def _physical(at: Location) -> Object:
-    shown = at.shown()
+def _artifact(path: Path) -> Object:
+    """Return the address of a file, relative to the working directory if it is below it."""
+    shown = Location(path.resolve()).shown()
     is_below = not Path(shown).is_absolute()
-    artifact = {"uri": quote(shown), "uriBaseId": ROOT} if is_below else {"uri": at.path.as_uri()}
+    return {"uri": quote(shown), "uriBaseId": ROOT} if is_below else {"uri": path.resolve().as_uri()}
+
+
+def _physical(at: Location) -> Object:
+    artifact = _artifact(at.path)
     if at.line is None:
         return {"artifactLocation": artifact}
     region = {"startLine": at.line, "startColumn": at.column, "endColumn": at.end_column}
@@ -125,8 +171,8 @@ def _physical(at: Location) -> Object:
     }
 
 
-def _fingerprint(one: Annotation, rule: str) -> str:
+def _fingerprint(one: Annotation) -> str:
     """Return a digest of the rule, the function, the text of the line and the sentence, without any number."""
     text = one.location.text if one.location is not None else ""
     said = re.sub(r"\d+", "#", one.sentence)
-    return hashlib.sha256("\0".join([rule, one.subject, text, said]).encode(errors="replace")).hexdigest()[:32]
+    return hashlib.sha256("\0".join([one.id, one.subject, text, said]).encode(errors="replace")).hexdigest()[:32]

@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Container, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from harness.record.fault import Fault
 from harness.record.schema import Event, EventKind, Mistake, Status, TensorText, Verdict, Violation
@@ -192,7 +193,7 @@ def _of_case(verdicts: Sequence[Verdict]) -> Iterator[Finding]:
 
 
 def _by_mistake(verdicts: Sequence[Verdict]) -> tuple[list[Verdict], list[Verdict]]:
-    """Separate the verdicts that follow from a named mistake, directly or through a law that does."""
+    """Separate the verdicts that follow from a named mistake: directly, through a law that does, or by its code."""
     direct = [verdict for verdict in verdicts if _named(verdict) is not None]
     bases = {(verdict.law, verdict.dtype): verdict for verdict in direct}
 
@@ -200,10 +201,29 @@ def _by_mistake(verdicts: Sequence[Verdict]) -> tuple[list[Verdict], list[Verdic
         own = verdict.violation
         return None if own is None or own.named or own.event else bases.get((own.follows, verdict.dtype))
 
-    indirect = [verdict for verdict in verdicts if base(verdict) is not None]
+    mistakes = [mistake for verdict in direct[:1] if (mistake := _named(verdict)) is not None]
+    indirect = [
+        verdict
+        for verdict in verdicts
+        if base(verdict) is not None or any(_costs_digits(verdict, mistake) for mistake in mistakes)
+    ]
     found = set(map(id, direct + indirect))
     left = [verdict for verdict in verdicts if id(verdict) not in found]
     return direct + indirect, left
+
+
+_SIGNS = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
+"""Signs of operations in code."""
+
+
+def _costs_digits(verdict: Verdict, mistake: Mistake) -> bool:
+    """Whether digits are lost by an operation of the expression that is the mistake."""
+    event = _event(verdict)
+    if verdict.status is not Status.LOST or event is None or event.place is None or mistake.place is None:
+        return False
+    code = mistake.line[mistake.start : mistake.end]
+    is_there = f"{event.operation}(" in code or _SIGNS.get(event.operation, "\0") in code
+    return is_there and Path(mistake.place).name == Path(event.place).name and _named(verdict) is None
 
 
 def _named(verdict: Verdict) -> Mistake | None:

@@ -19,6 +19,7 @@ A run is one folder of plain files:
 ``confusions.jsonl``   :class:`Confusion`: a confusion matrix
 ``images.jsonl``       :class:`Image`: the samples in the report's grid
 ``audits.jsonl``       :class:`Audit`: the lines of a training step that fail, and the headroom of others
+``fixes.jsonl``        :class:`Fix`: a verified change of code that repairs a finding
 ``findings.jsonl``     :class:`GateFinding`: the comparisons of the gate and their outcomes
 ``comparisons.jsonl``  :class:`Comparison`: a case's time over the base's, with its interval
 ``slices.jsonl``       :class:`Slices`: the measurements of one case by one process of a pair
@@ -44,6 +45,7 @@ from harness.record.estimate import (
     standard_error,
 )
 from harness.record.fault import Fault
+from harness.record.fix import Edit, Fix
 from harness.record.folder import FILES, RUNS, Row, RunFolder, oldest_first
 from harness.record.gate import Comparison, Gate, GateFinding, Outcome, Slices
 from harness.record.head import Origin, Run, Subject
@@ -96,6 +98,7 @@ __all__ = [
     "Confusion",
     "Counterexample",
     "DataSource",
+    "Edit",
     "Ended",
     "Environment",
     "Epoch",
@@ -104,6 +107,7 @@ __all__ = [
     "EventKind",
     "Fault",
     "FitData",
+    "Fix",
     "Gate",
     "GateFinding",
     "Headroom",

@@ -6,6 +6,7 @@ from typing import Any, Self, TypeVar
 
 from harness.error import UsageError
 from harness.record.audit import Audit
+from harness.record.fix import Fix
 from harness.record.gate import Comparison, GateFinding, Slices
 from harness.record.head import Run
 from harness.record.learned import ClassWeights, Confusion, FitData
@@ -44,6 +45,7 @@ Row = (
     | Confusion
     | Image
     | Audit
+    | Fix
     | GateFinding
     | Comparison
     | Slices
@@ -72,6 +74,7 @@ FILES: Mapping[type[Record], str] = {
     Confusion: "confusions.jsonl",
     Image: "images.jsonl",
     Audit: "audits.jsonl",
+    Fix: "fixes.jsonl",
     GateFinding: "findings.jsonl",
     Comparison: "comparisons.jsonl",
     Slices: "slices.jsonl",

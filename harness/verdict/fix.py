@@ -1,24 +1,25 @@
 """Verified fixes: candidates for the code of a broken function, judged by the laws of its contract."""
 
+import inspect
 import re
 import tempfile
-import time
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
+from types import FunctionType, ModuleType
+from typing import Any, Self
 
-from harness.diagnosis.candidates import Candidate
+from harness.diagnosis.blame import shown
+from harness.diagnosis.candidates import Candidate, candidates
+from harness.diagnosis.fix import SECONDS, Verified, best_fix, recorded
 from harness.execution.worker_pool import IsolatedPool
 from harness.findings import Finding, findings
 from harness.isolation.limits import Limits
-from harness.record import Status, Verdict
+from harness.record import Fix, Status, Verdict
 from harness.verdict.campaign import Campaign
 from harness.wording import sentence
-
-SECONDS = 15.0
-"""Time for the search; the candidate that is being judged is finished."""
 
 SCREENED = 3
 """Laws that a candidate is tried on first."""
@@ -27,28 +28,14 @@ Judge = Callable[[str, "Sequence[str] | None", "Sequence[str] | None"], Sequence
 """``judge(text, laws, dtypes)``: the verdicts on a module; on all laws and dtypes where these are None."""
 
 
-@dataclass(frozen=True)
-class Fix:
-    """A candidate that repairs the first finding and breaks no law, and the verdicts on it."""
-
-    candidate: Candidate
-    before: Sequence[Verdict]
-    after: Sequence[Verdict]
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether nothing is broken any more."""
-        return not _broken(self.after)
-
-    @property
-    def sentence(self) -> str:
-        """The result of the verification."""
-        held, of = (_held(verdicts) for verdicts in (self.before, self.after))
-        said = f"verified: {of} of {len(self.after)} laws hold; was {held}"
-        lost = sorted({law for law, _ in _lost(self.after) - _lost(self.before) - _broken(self.before)})
-        left = sorted({law for law, _ in _broken(self.after)})
-        said += f"; still broken: {', '.join(left)}" if left else ""
-        return said + (f"; now loses digits: {', '.join(lost)}" if lost else "")
+def _sentence(before: Sequence[Verdict], after: Sequence[Verdict]) -> str:
+    """Return the result of the verification."""
+    held, of = (_held(verdicts) for verdicts in (before, after))
+    said = f"verified: {of} of {len(after)} laws hold; was {held}"
+    lost = sorted({law for law, _ in _lost(after) - _lost(before) - _broken(before)})
+    left = sorted({law for law, _ in _broken(after)})
+    said += f"; still broken: {', '.join(left)}" if left else ""
+    return said + (f"; now loses digits: {', '.join(lost)}" if lost else "")
 
 
 def _held(verdicts: Sequence[Verdict]) -> int:
@@ -64,36 +51,41 @@ def _lost(verdicts: Sequence[Verdict]) -> set[tuple[str, str]]:
 
 
 def found_fix(
-    candidates: Sequence[Candidate], before: Sequence[Verdict], judge: Judge, *, seconds: float = SECONDS
-) -> Fix | None:
-    """Return the first candidate after which nothing is broken, else the best one, if any helps."""
+    tried: Sequence[Candidate],
+    before: Sequence[Verdict],
+    judge: Judge,
+    *,
+    seconds: float = SECONDS,
+    untried: list[Candidate] | None = None,
+) -> Verified | None:
+    """Return the first candidate after which nothing is broken, else the best one, if any helps.
+
+    `untried` receives the candidates for which there was no time.
+    """
     wrong = [finding for finding in findings(before) if finding.status.fails]
     if not wrong:
         return None
-    first, deadline = wrong[0], time.perf_counter() + seconds
-    best: Fix | None = None
-    for candidate in candidates:
-        if time.perf_counter() > deadline:
-            break
-        laws, dtype = (first.laws, first.first.dtype) if best is None else _left(best)
+    first, reached = wrong[0], dict[str, Sequence[Verdict]]()
+
+    def judged(candidate: Candidate, best: Verified | None) -> Verified | None:
+        known = None if best is None else reached[best.candidate.text]
+        laws, dtype = (first.laws, first.first.dtype) if known is None else _left(known)
         # A few laws in one dtype show at little cost whether a candidate can help.
         screened = judge(candidate.text, laws[:SCREENED], [dtype])
         if not screened or all(verdict.status.fails for verdict in screened):
-            continue
-        after = judge(candidate.text, None, None)
+            return None
+        after = reached[candidate.text] = judge(candidate.text, None, None)
         if not _helps(before, after, first):
-            continue
-        if best is None or len(_broken(after)) < len(_broken(best.after)):
-            best = Fix(candidate, before, after)
-        if best.is_whole:
-            break
-    return best
+            return None
+        return Verified(candidate, _sentence(before, after), len(_broken(after)))
+
+    return best_fix(tried, judged, seconds=seconds, untried=untried)
 
 
-def _left(fix: Fix) -> tuple[list[str], str]:
-    """Return the laws that a fix leaves broken in the first of their dtypes: only there can another one be better."""
-    dtype = next(verdict.dtype for verdict in fix.after if verdict.status.fails)
-    return [verdict.law for verdict in fix.after if verdict.status.fails and verdict.dtype == dtype], dtype
+def _left(after: Sequence[Verdict]) -> tuple[list[str], str]:
+    """Return the laws that are left broken in the first of their dtypes: only there can another candidate be better."""
+    dtype = next(verdict.dtype for verdict in after if verdict.status.fails)
+    return [verdict.law for verdict in after if verdict.status.fails and verdict.dtype == dtype], dtype
 
 
 def _helps(before: Sequence[Verdict], after: Sequence[Verdict], first: Finding) -> bool:
@@ -164,3 +156,87 @@ def beside(file: Path, text: str) -> Iterator[Path]:
         copy = Path(folder) / own.name
         copy.write_text(text, encoding="utf-8", newline="")
         yield copy
+
+
+@dataclass(frozen=True)
+class OwnSource:
+    """The source of a function of this process, below imports of its modules."""
+
+    function: Callable[..., Any]
+    head: str
+    """Imports that give the modules of the function the names that they have here."""
+    body: str
+    indent: str
+    file: Path
+    line: int
+    """The first line of the function in its file, or in its cell of a notebook."""
+
+    @property
+    def text(self) -> str:
+        """A module with the function alone."""
+        return self.head + self.body
+
+    def rewritten(self, text: str) -> Callable[..., Any] | None:
+        """Return the function of a rewritten module, with the names that the original one sees."""
+        names = dict(self.function.__globals__)
+        try:
+            exec(compile(text, str(self.file), "exec"), names)  # noqa: S102 - the user's function, rewritten
+        except Exception:  # noqa: BLE001 - a rewrite that cannot be compiled is no fix
+            return None
+        found: Callable[..., Any] = names[self.function.__name__]
+        return found
+
+    def record(self, verified: Verified, *, case: str, repairs: str) -> Fix:
+        """Return the record of a fix, with the lines of the file."""
+        body = textwrap.indent(verified.candidate.text.removeprefix(self.head), self.indent)
+        lines = self._lines()
+        last = self.line - 1 + self.body.count("\n")
+        text = "".join([*lines[: self.line - 1], body, *lines[last:]])
+        moved = replace(verified, candidate=replace(verified.candidate, text=text))
+        file = Path(shown(self.file)) if self.file.is_file() else Path("cell")
+        return recorded(moved, case=case, repairs=repairs, file=file, before="".join(lines))
+
+    def _lines(self) -> list[str]:
+        """Return the lines of the file; blank lines and the function in a notebook."""
+        try:
+            return self.file.read_text(encoding="utf-8").splitlines(keepends=True)
+        except (OSError, UnicodeDecodeError):
+            return ["\n"] * (self.line - 1) + self.body.splitlines(keepends=True)
+
+
+def own_source(function: Any) -> OwnSource | None:
+    """Return the source of a function; None for a closure, a method, or a function without source."""
+    if not isinstance(function, FunctionType) or function.__code__.co_freevars or function.__name__ == "<lambda>":
+        return None
+    try:
+        lines, line = inspect.getsourcelines(function)
+        file = Path(inspect.getsourcefile(function) or "")
+    except (OSError, TypeError):
+        return None
+    source = "".join(lines)
+    body = textwrap.dedent(source)
+    modules = {name: value.__name__ for name, value in function.__globals__.items() if isinstance(value, ModuleType)}
+    known = {name: home for name, home in modules.items() if home in {"torch", "torch.nn.functional"}}
+    head = "".join(f"import {home} as {name}\n" for name, home in known.items())
+    return OwnSource(function, head, body, source[: source.index(body[0])] if body else "", file, line)
+
+
+def fix_here(
+    function: Callable[..., Any],
+    verdicts: Sequence[Verdict],
+    check: Callable[..., Sequence[Verdict]],
+    *,
+    unsafe: bool = False,
+) -> Fix | None:
+    """Return a verified fix of a function of this process; `check(function, laws, dtypes)` reaches verdicts."""
+    own, wrong = own_source(function), [finding for finding in findings(verdicts) if finding.status.fails]
+    if own is None or not wrong:
+        return None
+    names = [name for finding in wrong if finding.named is not None for name in finding.named.names]
+
+    def judge(text: str, laws: Sequence[str] | None, dtypes: Sequence[str] | None) -> Sequence[Verdict]:
+        changed = own.rewritten(text)
+        return [] if changed is None else check(changed, laws, dtypes)
+
+    found = found_fix(candidates(own.text, function.__name__, names, unsafe=unsafe), verdicts, judge)
+    return None if found is None else own.record(found, case=wrong[0].case, repairs=sentence(wrong[0]))

@@ -21,6 +21,7 @@ from harness.wording.finding import (
     title_of,
     unclaimed_line,
 )
+from harness.wording.fix import fix_html, fix_lines, fix_title
 from harness.wording.proof import (
     broken_blocks,
     differing,
@@ -65,6 +66,9 @@ __all__ = [
     "finding_in_short",
     "finding_lines",
     "first_loss",
+    "fix_html",
+    "fix_lines",
+    "fix_title",
     "glossary_line",
     "how_sure",
     "in_words",

@@ -119,7 +119,8 @@ def facts(finding: Finding, checked: Sequence[Verdict] = (), *, options_only: bo
             shown.append(("law", finding.first.statement))
         else:
             shown.append(("example", f"[{finding.first.where}] {_outcome(violation, finding.first.unit)}"))
-        if (worst := finding.worst) is not None:
+        # The example of a named mistake was chosen to show it; the worst one may show something else.
+        if (worst := finding.worst) is not None and finding.named is None:
             law = f", {worst.law}" if worst.law != finding.first.law else ""
             shown.append(("worst", f"[{worst.where}{law}] {_worst(worst)}"))
         if not _is_explained(finding):

@@ -2,12 +2,19 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 from diagnosis.faulty import FAULTY, Faulty
+from torch import Tensor
 
-from harness.cli.fix import Fixing, apply, difference, fixing
+from harness.cli.fix import Fixing, apply, fixing
+from harness.contracts import contract_named
 from harness.diagnosis.candidates import Candidate, candidates
+from harness.diagnosis.code import function_at
+from harness.diagnosis.fix import difference, edits
+from harness.diagnosis.ordinary import examples
 from harness.error import UsageError
 from harness.record import Status, Verdict
 from harness.verdict.campaign import Campaign
@@ -83,6 +90,92 @@ def test_a_module_without_functional_gets_the_whole_name() -> None:
 def test_what_is_not_the_expression_stays(source: str) -> None:
     """Expressions that look alike are not rewritten."""
     assert rewritten(source) == []
+
+
+@pytest.mark.parametrize(("body", "fixed"), [
+    ("torch.sqrt((x ** 2).sum(-1, keepdim=True))", "torch.linalg.vector_norm(x, dim=-1, keepdim=True)"),
+    ("(x * x).sum() ** 0.5", "torch.linalg.vector_norm(x)"),
+    ("torch.sqrt(x**2 + y.square())", "torch.hypot(x, y)"),
+    ("1 - torch.cos(x - y)", "2 * torch.sin((x - y) / 2) ** 2"),
+    ("torch.exp(g(x)) / torch.exp(g(x)).sum(1, keepdim=True)", "torch.softmax(g(x), dim=1)"),
+    ("torch.log(torch.sigmoid(x @ y))", "F.logsigmoid(x @ y)"),
+    ("1 - torch.tanh(x)", "2 * torch.sigmoid(-2 * x)"),
+    (
+        "F.binary_cross_entropy(torch.sigmoid(x), y, reduction='sum')",
+        "F.binary_cross_entropy_with_logits(x, y, reduction='sum')",
+    ),
+])  # fmt: skip
+def test_further_expressions_are_known(body: str, fixed: str) -> None:
+    """Norms at zero, complements that cancel, and a loss of probabilities."""
+    source = "def f(x, y):\n    return {}\n"
+    assert rewritten(source.format(body))[0] == source.format(fixed)
+
+
+@pytest.mark.parametrize(("body", "fixed"), [
+    ("x.sum(0)", ["x.sum(0, dtype=torch.float32).to(x.dtype)"]),
+    ("(x ** 2).mean()", ["(x ** 2).mean(dtype=torch.float32)", "(x.to(torch.float32) ** 2).mean()"]),
+    ("x.float().sum(dtype=torch.float64)", []),
+])  # fmt: skip
+def test_a_wider_format_is_tried_where_it_is_asked_for(body: str, fixed: list[str]) -> None:
+    """A sum keeps the format of its result; without the request there is no such candidate."""
+    text = f"import torch\n\n\ndef f(x):\n    return {body}\n"
+    found = [one.text.splitlines()[-1].removeprefix("    return ") for one in candidates(text, "f", wider="float32")]
+    assert found == fixed
+    assert candidates(text, "f") == []
+
+
+LINES = """import torch
+
+
+class Net(torch.nn.Module):
+    def forward(self, x):
+        p = torch.softmax(x, 1)
+        q = torch.log(1 + x.exp())
+
+        def inner():
+            return torch.log(torch.sigmoid(x))
+
+        return -torch.log(p).sum() + q.sum() + inner().sum()
+"""
+
+
+@pytest.mark.parametrize(("line", "name", "changed"), [
+    (6, "Net.forward", "-torch.log_softmax(x, dim=1).sum() + q.sum() + inner().sum()"),
+    (7, "Net.forward", "q = torch.nn.functional.softplus(x)"),
+    (10, "Net.forward.inner", "return torch.nn.functional.logsigmoid(x)"),
+    (12, "Net.forward", "-torch.log_softmax(x, dim=1).sum() + q.sum() + inner().sum()"),
+])  # fmt: skip
+def test_only_the_line_of_a_finding_is_rewritten(line: int, name: str, changed: str) -> None:
+    """The value of a name belongs to the lines that read it; other faulty lines stay."""
+    assert function_at(LINES, line) == name
+    first, *_ = candidates(LINES, name, line=line)
+    others = [text for text in ("log(1 + x.exp())", "sigmoid(x))", "log(p)") if text in first.text]
+    assert changed in first.text
+    assert len(others) == 2
+
+
+def test_a_line_outside_of_functions_has_no_function() -> None:
+    """Neither has a file that Python cannot read."""
+    assert function_at(LINES, 1) is None
+    assert function_at("def f(:\n", 1) is None
+
+
+@pytest.mark.parametrize("one", [one for one in FAULTY if not one.unsafe], ids=lambda one: one.name)
+def test_a_safe_fix_keeps_ordinary_results(one: Faulty) -> None:
+    """In float64, the function and its first three candidates agree within rounding on ordinary inputs."""
+    contract = contract_named(one.contract)
+    given = examples(contract, dtype=torch.float64)
+    before = results(one.text, one.name, given)
+    for candidate in candidates(one.text, one.name)[:3]:
+        for was, now in zip(before, results(candidate.text, one.name, given), strict=True):
+            assert torch.allclose(was, now, rtol=1e-9, atol=1e-12, equal_nan=True)
+
+
+def results(text: str, name: str, given: Sequence[Sequence[Any]]) -> list[Tensor]:
+    """Return the results of the function in a module."""
+    module: dict[str, Any] = {}
+    exec(text, module)  # noqa: S102 - the functions of this test
+    return [module[name](*inputs) for inputs in given]
 
 
 # Searching
@@ -224,6 +317,24 @@ def test_a_file_that_changed_is_not_overwritten(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="changed during the check"):
         apply(asked(file, "a = 1\n"), "a = 2\n")
     assert file.read_text() == "a = 3\n"
+
+
+@pytest.mark.parametrize(("before", "after"), [
+    ("a\nb\nc\n", "a\nB\nc\n"),
+    ("a\nb\nc\n", "a\nc\n"),
+    ("a\nb\n", "a\nx\ny\nb\n"),
+    ("a\r\nb\r\n", "a\r\nB\r\n"),
+    ("a\nb", "a\nB"),
+    ("a\n\x0cb\nc", "a\nc\n"),
+])  # fmt: skip
+def test_edits_make_the_new_text(before: str, after: str) -> None:
+    """A program that applies them from the last to the first has the fixed file."""
+    lines = before.split("\n")
+    starts = [sum(len(line) + 1 for line in lines[:number]) for number in range(len(lines) + 1)]
+    text = before
+    for one in reversed(edits(before, after)):
+        text = text[: starts[one.line - 1]] + one.content + text[starts[one.end - 1] + one.end_column - 1 :]
+    assert text == after
 
 
 def test_the_diff_is_unified() -> None:

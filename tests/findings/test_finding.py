@@ -7,7 +7,7 @@ import pytest
 import samples.run
 
 from harness.findings import by_verdict, findings
-from harness.record import Event, EventKind, Status, TensorText, Verdict, Violation, WorstExample
+from harness.record import Event, EventKind, Mistake, Status, TensorText, Verdict, Violation, WorstExample
 from harness.wording import facts, finding_block, finding_in_short, glossary_line, sentence, verdict_line
 
 OVERFLOW = Event(kind=EventKind.OVERFLOW, operation="exp", dtype="float32", place="homework.py:3", input=88.75)
@@ -65,6 +65,31 @@ def test_lost_digits_in_a_dtype_do_not_count_as_broken() -> None:
     assert (one.laws, one.dtypes) == (["value", "on_extreme_numbers"], ["float16"])
     (alone,) = findings([lost])
     assert alone.dtypes == ["float32"]
+
+
+@pytest.mark.parametrize(("operation", "place", "status", "number"), [
+    ("add", "homework.py:3", Status.LOST, 1),
+    ("mul", "homework.py:3", Status.LOST, 2),
+    ("add", "homework.py:4", Status.LOST, 2),
+    ("add", "homework.py:3", Status.BROKEN, 2),
+])  # fmt: skip
+def test_digits_that_a_mistake_costs_are_part_of_it(operation: str, place: str, status: Status, number: int) -> None:
+    """The addition of an epsilon also rounds; another operation, line or defect is another finding."""
+    line = "    return -torch.log(p + 1e-12)"
+    mistake = Mistake(names=("eps",), sentence="a", place="homework.py:3", line=line, start=21, end=30)
+    event = OVERFLOW.model_copy(update={"kind": EventKind.ABSORPTION, "operation": operation, "place": place})
+    found = findings([broken(named=mistake), broken("digits", status=status, event=event)])
+    assert len(found) == number
+    assert found[0].named == mistake
+    assert found[0].status is Status.BROKEN
+
+
+def test_a_named_mistake_shows_no_worst_example() -> None:
+    """Its example was chosen to show it."""
+    worst = WorstExample(actual=7.0, expected=1.0, deviation=9e9, bound=3.0, example=logits(4.0), replay="r")
+    mistake = Mistake(names=("eps",), sentence="a")
+    assert "worst" in dict(facts(findings([broken(deviation=3.4, bound=3.1, worst=worst)])[0]))
+    assert "worst" not in dict(facts(findings([broken(deviation=3.4, bound=3.1, worst=worst, named=mistake)])[0]))
 
 
 def test_two_events_are_two_findings_on_one_example_too() -> None:

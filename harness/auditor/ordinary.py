@@ -1,0 +1,219 @@
+"""The results of a step on ordinary inputs, with which a rewritten step is compared.
+
+A step that overflows has no result to compare. Here it runs in float64, and its data is scaled down.
+"""
+
+import math
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from harness.auditor.end import ENGINE
+from harness.calling.discovery import named
+from harness.exact.operator import tensors
+from harness.execution.plan import Document
+
+SCALES = (2.0**-5, 2.0**-10)
+"""Largest elements of the data of a step: a second size, in case the step multiplies the first one."""
+
+SAMPLED = 256
+"""Elements of a tensor that are compared."""
+
+AGREES = 1e-9
+"""Relative difference in float64 up to which results agree within rounding."""
+
+_FLOATS = {torch.float16, torch.bfloat16, torch.float32}
+_WIDE = {torch.Tensor.half: torch.Tensor.double, torch.Tensor.bfloat16: torch.Tensor.double}
+_WIDE[torch.Tensor.float] = torch.Tensor.double
+
+
+class Ordinary(TorchFunctionMode):
+    """Computes in float64, and scales tensors that are made from no others, such as data, to a largest element."""
+
+    def __init__(self, largest: float) -> None:
+        super().__init__()
+        self._largest = largest
+
+    def __torch_function__(self, func: Any, _types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Call a function of torch in float64."""
+        wide = {name: _wide(value) for name, value in (kwargs or {}).items()}
+        result = _WIDE.get(func, func)(*map(_wide, args), **wide)
+        is_new = isinstance(result, Tensor) and not list(tensors([*args, *wide.values()]))
+        return self._scaled(result) if is_new and result.is_floating_point() else result
+
+    def _scaled(self, new: Tensor) -> Tensor:
+        new = new.double()
+        finite = new.detach()[new.detach().isfinite()].abs()
+        most = float(finite.max()) if finite.numel() else 0.0
+        return (
+            new if most <= self._largest else (new.detach() * (self._largest / most)).requires_grad_(new.requires_grad)
+        )
+
+
+def _wide(value: Any) -> Any:
+    return torch.float64 if isinstance(value, torch.dtype) and value in _FLOATS else value
+
+
+@dataclass(frozen=True)
+class OrdinaryPlan:
+    """A step, run once for each size of its data."""
+
+    target: str
+
+    pays_from: ClassVar[int] = 1
+    is_foreign: ClassVar[bool] = True
+
+    def longest_s(self, call_s: float) -> float:
+        """Return the maximum duration of a call."""
+        return 60.0 + 2.0 * call_s
+
+    def load(self) -> "OrdinaryPieces":
+        """Return the calls; each of them imports the module again."""
+        return OrdinaryPieces(self.target)
+
+
+@dataclass(frozen=True)
+class OrdinaryPieces:
+    """The calls of a step, in the process that runs them."""
+
+    target: str
+
+    def about(self) -> list[Document]:
+        """Return a label for each call."""
+        return [{"case": self.target} for _ in SCALES]
+
+    def do(self, index: int) -> Document:
+        """Call the step, and return its losses, gradients and results."""
+        file, _, name = self.target.rpartition(":")
+        watching = _Results()
+        with ordinary(SCALES[index]):
+            step = named(file, name)
+            try:
+                with watching:
+                    returned = step()
+            except (Exception, SystemExit):  # noqa: BLE001 - a step that raises here cannot be compared
+                return {"results": []}
+        watching.add("result", tensors(list(returned.values()) if isinstance(returned, dict) else returned))
+        return {"results": watching.found}
+
+
+@contextmanager
+def ordinary(largest: float) -> Iterator[None]:
+    """Run the body with ordinary data and a fixed seed."""
+    default, state = torch.get_default_dtype(), random.getstate()
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.random.fork_rng(devices=[]), Ordinary(largest):
+            torch.manual_seed(0)
+            random.seed(0)
+            yield
+    finally:
+        torch.set_default_dtype(default)
+        random.setstate(state)
+
+
+@dataclass
+class _Results:
+    """Collects the losses and gradients of the backward passes in the body."""
+
+    found: list[Document] = field(default_factory=list)
+
+    def __enter__(self) -> "_Results":
+        self._engine = getattr(torch.autograd, ENGINE)
+        setattr(torch.autograd, ENGINE, self._backward)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        setattr(torch.autograd, ENGINE, self._engine)
+
+    def _backward(self, roots: Any, *args: Any, **kwargs: Any) -> Any:
+        leaves = list(_leaves(roots))
+        result = self._engine(roots, *args, **kwargs)
+        self.add("loss", roots)
+        self.add("gradient", [leaf.grad for leaf in leaves if leaf.grad is not None])
+        self.add("gradient", tensors(result))
+        return result
+
+    def add(self, kind: str, values: Any) -> None:
+        """Add samples of tensors."""
+        self.found += [{"kind": kind, "values": _sample(value)} for value in values if isinstance(value, Tensor)]
+
+
+def _leaves(roots: Sequence[Tensor]) -> Iterator[Tensor]:
+    """Yield the leaves of a graph, each once."""
+    waiting, seen = [root.grad_fn for root in roots], set[Any]()
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        if hasattr(node, "variable"):
+            yield node.variable
+        waiting += [below for below, _ in node.next_functions]
+
+
+def _sample(tensor: Tensor) -> list[str]:
+    """Return elements of a tensor and its sum, in hexadecimal."""
+    with torch._C.DisableTorchFunction():
+        flat = tensor.detach().double().flatten()
+        some = flat[:: max(1, flat.numel() // SAMPLED)]
+        return [value.hex() for value in (*some.tolist(), float(flat.sum()))]
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """The comparison of two versions of a step on ordinary inputs."""
+
+    compared: Mapping[str, int]
+    """Numbers of losses, gradients and results with a finite element."""
+    off: float
+    """Largest difference, relative to the largest element of the tensor."""
+
+    @property
+    def is_close(self) -> bool:
+        """Whether they agree within rounding."""
+        return bool(self.compared) and self.off <= AGREES
+
+
+def agreement(before: Sequence[Document], after: Sequence[Document]) -> Agreement:
+    """Compare the results of two versions where those of the first one are finite."""
+    compared: dict[str, int] = {}
+    off = 0.0
+    for old, new in zip(before, after, strict=True):
+        counts: dict[str, int] = {}
+        if [one["kind"] for one in old["results"]] != [one["kind"] for one in new["results"]]:
+            off = math.inf if old["results"] else off
+            continue
+        pairs = [
+            (one["kind"], *map(_numbers, (one, two))) for one, two in zip(old["results"], new["results"], strict=True)
+        ]
+        most = max((_largest(numbers) for _, numbers, _ in pairs), default=0.0)
+        for kind, numbers, others in pairs:
+            if any(map(math.isfinite, numbers)):
+                counts[kind] = counts.get(kind, 0) + 1
+                off = max(off, _difference(numbers, others, most))
+        compared = max(compared, counts, key=lambda one: sum(one.values()))
+    return Agreement(compared, off)
+
+
+def _numbers(one: Document) -> list[float]:
+    return [float.fromhex(text) for text in one["values"]]
+
+
+def _largest(numbers: Sequence[float]) -> float:
+    return max((abs(number) for number in numbers if math.isfinite(number)), default=0.0)
+
+
+def _difference(old: Sequence[float], new: Sequence[float], most: float) -> float:
+    """Return the largest difference, relative to the largest element; rounding of the largest tensor counts as zero."""
+    if len(old) != len(new):
+        return math.inf
+    size = max(_largest(old), 1e-6 * most) or 1.0
+    pairs = [(one, two) for one, two in zip(old, new, strict=True) if math.isfinite(one)]
+    return max((abs(one - two) / size if math.isfinite(two) else math.inf for one, two in pairs), default=0.0)

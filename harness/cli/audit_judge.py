@@ -1,0 +1,160 @@
+"""The judge of fixes for audits: a rewritten step has no such finding, and agrees on ordinary inputs."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.cli.auditing import Auditing
+from harness.cli.execution_options import ExecutionOptions
+from harness.error import UsageError
+from harness.wording.number import count
+
+if TYPE_CHECKING:
+    from harness.auditor.ordinary import Agreement
+    from harness.auditor.plan import AuditPlan
+    from harness.cli.fix import Fixing
+    from harness.diagnosis.candidates import Candidate
+    from harness.diagnosis.fix import Judge, Verified
+    from harness.record import Audit, AuditFinding, AuditKind
+
+
+def wrong_in(audit: "Audit") -> "tuple[AuditFinding, ...]":
+    """Return the findings that a fix should repair: unexpected ones, and all of a simulated format."""
+    return audit.findings if audit.what_if is not None else audit.unexpected
+
+
+class AuditJudge:
+    """Audits rewritten steps by the plans of the user, and compares them on ordinary inputs."""
+
+    def __init__(
+        self, plans: "Sequence[AuditPlan]", execution: ExecutionOptions, expected: "tuple[AuditKind, ...]" = ()
+    ) -> None:
+        self._plans, self._execution, self._expected = plans, execution, expected
+
+    def of(self, asked: "Fixing", finding: "AuditFinding", audits: "Sequence[Audit]") -> "Judge":
+        """Return the judge of the candidates for one finding."""
+
+        def judged(candidate: "Candidate", best: "Verified | None") -> "Verified | None":
+            from harness.diagnosis.fix import Verified, edits
+            from harness.verdict.fix import beside
+
+            with beside(asked.file, candidate.text) as copy:
+                after = self._audits(copy.parent)
+                left = [] if after is None else _wrong(after)
+                changed = new_lines(edits(asked.text, candidate.text))
+                if after is None or not _helps(finding, left, _new(left, audits), changed, asked.file):
+                    return None
+                if best is not None and len(left) >= best.left:
+                    return None
+                agrees = self._agreement(copy.parent)
+            if candidate.is_safe and not agrees.is_close:
+                return None
+            return Verified(candidate, _sentence(audits, after, agrees), len(left))
+
+        return judged
+
+    def _audits(self, folder: Path) -> "list[Audit] | None":
+        """Return the audits of the step in a folder; None if it cannot be audited."""
+        plans = [replace(plan, target=_moved(plan.target, folder)) for plan in self._plans]
+        auditing = Auditing(plans, self._execution)
+        try:
+            found = [audit for audit in auditing.audits() if audit is not None]
+        except UsageError:
+            return None
+        expected = {"expected": self._expected}
+        return None if auditing.stopped else [audit.model_copy(update=expected) for audit in found]
+
+    def _agreement(self, folder: Path) -> "Agreement":
+        from harness.auditor.ordinary import agreement
+
+        return agreement(self._before, self._results(_moved(self._target, folder)))
+
+    @property
+    def _target(self) -> str:
+        return self._plans[0].target
+
+    @cached_property
+    def _before(self) -> list[dict[str, Any]]:
+        return self._results(self._target)
+
+    def _results(self, target: str) -> list[dict[str, Any]]:
+        from harness.auditor.ordinary import OrdinaryPlan
+
+        with self._execution.backend(OrdinaryPlan(target)) as backend:
+            answers = list(backend.answers(range(len(backend.pieces))))
+        return [{"results": []} if answer.said is None else answer.said for answer in answers]
+
+
+def _moved(target: str, folder: Path) -> str:
+    """Return the same function in the file of the same name in another folder."""
+    file, _, name = target.rpartition(":")
+    return f"{folder / Path(file).name}:{name}"
+
+
+def _wrong(audits: "Sequence[Audit]") -> "list[AuditFinding]":
+    return [finding for audit in audits for finding in wrong_in(audit)]
+
+
+def new_lines(edits: Sequence[Any]) -> set[int]:
+    """Return the numbers of the lines that edits have written, in the new text."""
+    found, shift = set[int](), 0
+    for edit in edits:
+        added = edit.text.count("\n") + (not edit.text.endswith("\n") and bool(edit.text))
+        first = edit.line + shift
+        found |= set(range(first, first + added))
+        shift += added - (edit.end - edit.line + (edit.end_column > 1))
+    return found
+
+
+_NOT_FINITE = ("overflow", "pole", "invalid", "masked", "data")
+"""Kinds of findings that hide those that come later in the step."""
+
+
+def _new(left: "Sequence[AuditFinding]", before: "Sequence[Audit]") -> "list[AuditFinding]":
+    """Return the findings that were not there before."""
+    known = {_general(finding) for finding in _wrong(before)}
+    return [finding for finding in left if _general(finding) not in known]
+
+
+def _general(finding: "AuditFinding") -> tuple[str, ...]:
+    """Return what a finding says without numbers, which depend on the line and on the batch."""
+    sentence = re.sub(r"\d+(\.\d+)?(e[+-]?\d+)?", "#", finding.sentence)
+    return (finding.kind, finding.operation, finding.function, sentence)
+
+
+def _helps(
+    finding: "AuditFinding",
+    left: "Sequence[AuditFinding]",
+    new: "Sequence[AuditFinding]",
+    changed: set[int],
+    file: Path,
+) -> bool:
+    """Whether a finding is gone, and no other came of the rewrite."""
+    is_left = any(_general(one) == _general(finding) for one in left)
+    if is_left or any(Path(one.file).name == file.name and one.line in changed for one in left):
+        return False
+    # What comes later in the step shows only where the numbers before it are finite.
+    return not new or finding.kind in _NOT_FINITE
+
+
+def _sentence(before: "Sequence[Audit]", after: "Sequence[Audit]", agrees: "Agreement") -> str:
+    """Return the result of the verification."""
+    left = _wrong(after)
+    found = "no finding" if not left else count(len(left), "finding")
+    said = f"verified: {found} in {count(after[-1].operations, 'operation')}; was {len(_wrong(before)):,}"
+    if left:
+        said += f"; still wrong: {', '.join(dict.fromkeys(f'{Path(one.file).name}:{one.line}' for one in left))}"
+    if not agrees.compared:
+        return f"{said}; not compared on ordinary inputs"
+    names = [f"{number:,} {kind if number == 1 else _PLURALS[kind]}" for kind, number in agrees.compared.items()]
+    return f"{said}; on ordinary inputs, {' and '.join(names)} {_how_close(agrees)}"
+
+
+_PLURALS = {"loss": "losses", "gradient": "gradients", "result": "results"}
+
+
+def _how_close(agrees: "Agreement") -> str:
+    return "agree within rounding" if agrees.is_close else f"differ by up to {agrees.off:.2g} of their size"

@@ -1,0 +1,40 @@
+"""The text of a fix: its rewrites, its diff, and the result of its verification."""
+
+from html import escape
+
+from harness.record.fix import Fix
+from harness.wording.card import BAD, GOOD, PRE
+
+REMOVED, ADDED, PLACE = "removed", "added", "place"
+"""Kinds of the lines of a diff that have a color."""
+
+
+def fix_lines(fix: Fix) -> list[str]:
+    """Return a fix as lines."""
+    return [fix_title(fix), *fix.diff, fix.sentence]
+
+
+def fix_title(fix: Fix) -> str:
+    """Name the rewrites."""
+    return f"fix: {' and '.join(fix.titles)}"
+
+
+def line_kind(line: str) -> str:
+    """Return the kind of a line of a diff; empty for a line without a color."""
+    if line.startswith(("--- ", "+++ ", "@@ ")):
+        return PLACE
+    return {"-": REMOVED, "+": ADDED}.get(line[:1], "")
+
+
+_COLORS = {REMOVED: BAD, ADDED: GOOD, PLACE: "#6e7781"}
+
+
+def fix_html(fix: Fix) -> str:
+    """Return a fix as HTML, with the colors of a diff."""
+    shown = "\n".join(_colored(line) for line in fix.diff)
+    return f"<p>{escape(fix_title(fix))}</p>{PRE}{shown}</pre><p>{escape(fix.sentence)}</p>"
+
+
+def _colored(line: str) -> str:
+    color = _COLORS.get(line_kind(line))
+    return escape(line) if color is None else f'<span style="color:{color}">{escape(line)}</span>'
