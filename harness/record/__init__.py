@@ -50,7 +50,7 @@ from harness.record.gate import Comparison, Gate, GateFinding, Outcome, Slices
 from harness.record.head import Origin, Run, Subject
 from harness.record.learned import LEVELS, ClassWeights, Confusion, FitData
 from harness.record.passage import Passage, Stage, Station
-from harness.record.proof import LawOutcome, Proof, Witness
+from harness.record.proof import Departure, LawOutcome, Proof, Witness
 from harness.record.property import Property, property_sentences
 from harness.record.schema import (
     ANY,
@@ -97,6 +97,7 @@ __all__ = [
     "Confusion",
     "Counterexample",
     "DataSource",
+    "Departure",
     "Ended",
     "Environment",
     "Epoch",

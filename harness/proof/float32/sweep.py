@@ -1,0 +1,322 @@
+"""Sweep: pass the codes of a shard block by block through the implementation and the exact values, and count.
+
+Deviations are measured in eighths of an ulp, in float32. An output is left to ball arithmetic if its deviation is so
+close to a multiple of an eighth that the proved error could move it across.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from harness.case import Case
+from harness.floats.double_double import Array
+from harness.proof.float32.count import Counts
+from harness.proof.float32.kernel import Kernel, Outputs
+from harness.proof.float32.model import INFINITE, Kind, number
+from harness.proof.float32.operation import Operation
+from harness.proof.float32.resolution import Resolved, resolve
+from harness.proof.float32.rows import WIDTH, Rows, rows_of
+
+BLOCK_ROWS = 16
+BLOCK = BLOCK_ROWS * WIDTH
+"""Number of codes of one call."""
+
+SIGN = 0x8000_0000
+_EXPONENT = np.int64(0x7FF0_0000_0000_0000)
+_FAR = 16384.5
+"""Deviations above this many eighths of an ulp are in no class with a limit."""
+
+_FLOAT32 = 2.0**-22
+"""Bound on the relative error of a deviation after its conversion to float32."""
+
+_NORMAL = 2.0**26
+"""The deviation in eighths of a zero from the smallest normal number; that from a subnormal number is less."""
+
+_CANDIDATES = 8
+
+_NONE = np.empty(0, dtype=np.int64)
+
+Flags = NDArray[np.bool_]
+Singles = NDArray[np.float32]
+
+
+class Side:
+    """The numbers of one sign in a shard: the kernel, the exact values, and the last output."""
+
+    def __init__(self, kernel: Kernel, rows: Rows, sign: int, direction: int) -> None:
+        self.kernel, self.rows, self.sign = kernel, rows, sign
+        declared = np.where(rows.kind != Kind.UNDEFINED, np.int8(sign * direction), np.int8(0))
+        self.directions = declared if direction else rows.direction
+        self.last: np.float32 | None = None
+        self.last_direction = int(self.directions[0])
+
+    def x(self, magnitude: int) -> float:
+        """Return the number of a magnitude."""
+        return self.sign * number(magnitude)
+
+
+class Block(NamedTuple):
+    """The codes of one call, its rows, and its outputs."""
+
+    side: Side
+    start: int
+    rows: slice
+    outputs: Outputs
+
+    @property
+    def kinds(self) -> NDArray[np.int8]:
+        """Classes of the rows."""
+        return self.side.rows.kind[self.rows]
+
+
+class Sweep:
+    """Visits the codes of one shard: a range of magnitudes, with both signs."""
+
+    def __init__(self, case: Case, operation: Operation, quantity: str, layout: str, codes: range) -> None:
+        self.operation, self.quantity, self.codes = operation, quantity, codes
+        self.counts = Counts()
+        is_gradient = quantity != "value"
+        direction = 0 if is_gradient else operation.direction
+        self.parity = -operation.parity if is_gradient else operation.parity
+        self.sides = [
+            Side(
+                Kernel(case, layout, sign, BLOCK, is_gradient=is_gradient),
+                rows_of(operation, quantity, codes, sign),
+                sign,
+                direction,
+            )
+            for sign in (1, -1)
+        ]
+        shape = (BLOCK_ROWS, WIDTH)
+        self.exact, self.wide = np.empty(shape), np.empty(shape)
+        self.eighths, self.part, self.whole = (np.empty(shape, np.float32) for _ in range(3))
+        self.classes = torch.empty(BLOCK, dtype=torch.uint8)
+
+    def run(self) -> Counts:
+        """Visit every code.
+
+        Raises
+        ------
+        CaseError
+            If the implementation gives no answer.
+        """
+        with np.errstate(all="ignore"):
+            for side in self.sides:
+                if self.codes.start:
+                    side.last = side.kernel(self.codes.start - BLOCK)[-1]
+            for block in range(len(self.codes) // BLOCK):
+                outputs = [self._visited(side, block) for side in self.sides]
+                if self.parity:
+                    self._compare(block, *outputs)
+        self.counts.floor_s = sum(side.kernel.spent_s for side in self.sides)
+        return self.counts
+
+    def _visited(self, side: Side, number_: int) -> Outputs:
+        start = self.codes.start + number_ * BLOCK
+        rows = slice(number_ * BLOCK_ROWS, (number_ + 1) * BLOCK_ROWS)
+        block = Block(side, start, rows, side.kernel(start))
+        kinds = block.kinds
+        guard, doubtful = self._measure(block)
+        if kinds.any():
+            self._special_rows(block, kinds, doubtful)
+        self._poles(block, doubtful)
+        self._decide(block, guard, doubtful)
+        self._lost(block)
+        self._count_classes()
+        self._order(block)
+        return block.outputs
+
+    def _measure(self, block: Block) -> tuple[float | Singles, Flags | None]:
+        """Set the deviations of a block in eighths of an ulp.
+
+        Return a bound on their errors, and the outputs that ball arithmetic must decide, or ``None`` if there are none.
+        """
+        rows = block.side.rows
+        np.matmul(rows.coefficients[block.rows], rows.powers_at(block.rows.start), out=self.exact)
+        torch.from_numpy(self.wide).view(-1).copy_(torch.from_numpy(block.outputs))
+        error, ulp = rows.error[block.rows], rows.ulp[block.rows]
+        if not block.kinds.any() and not np.isnan(ulp).any():
+            scale = 8.0 / ulp
+            np.subtract(self.exact, self.wide, out=self.exact)
+            np.multiply(self.exact, scale[:, None], out=self.exact)
+            self._to_float32()
+            return float((error * scale).max()), None
+        return self._measure_each(error[:, None])
+
+    def _measure_each(self, error: Array) -> tuple[Singles, Flags]:
+        """Divide by the ulp of each value; an output is doubtful if the ulp is uncertain and matters."""
+        size = np.abs(self.exact)
+        power = (size.view(np.int64) & _EXPONENT).view(np.float64)
+        np.clip(power, 2.0**-126, 2.0**127, out=power)
+        doubtful = ((size - power <= error) & (power > 2.0**-126)) | (2.0 * power - size <= error)
+        scale = 2.0**26 / power
+        np.subtract(self.exact, self.wide, out=self.exact)
+        np.multiply(self.exact, scale, out=self.exact)
+        self._to_float32()
+        guard = (error * scale).astype(np.float32)
+        doubtful &= ~(self.eighths + guard < 0.49)
+        return guard, doubtful
+
+    def _to_float32(self) -> None:
+        torch.from_numpy(self.eighths).copy_(torch.from_numpy(self.exact))
+        np.abs(self.eighths, out=self.eighths)
+
+    def _special_rows(self, block: Block, kinds: NDArray[np.int8], doubtful: Flags | None) -> None:
+        """Set the deviations of rows that have no polynomial."""
+        assert doubtful is not None
+        grid = block.outputs.reshape(self.eighths.shape)
+        for row in np.flatnonzero(kinds):
+            self.eighths[row], doubtful[row] = 0.0, kinds[row] == Kind.SINGLE
+            if kinds[row] == Kind.OVERFLOW:
+                sign = np.copysign(np.inf, block.side.rows.coefficients[block.rows.start + row, 0])
+                wrong = grid[row] != sign
+                self.eighths[row, wrong] = np.inf
+                self._depart("not_infinite", block, row * WIDTH + np.flatnonzero(wrong), sign)
+            elif kinds[row] == Kind.UNDEFINED:
+                self.counts.exclude(WIDTH)
+                if self.quantity == "value":
+                    wrong = ~np.isnan(grid[row])
+                    wrong[0] &= block.start + row * WIDTH not in self._poles_of(block.side)
+                    self._depart("not_nan", block, row * WIDTH + np.flatnonzero(wrong), math.nan)
+
+    def _poles_of(self, side: Side) -> dict[int, float | None]:
+        """Return the expected result at the numbers of a side that have no series; ``None`` if any is admissible."""
+        is_value, negative = self.quantity == "value", side.sign < 0
+        limits = self.operation.limits if is_value else self.operation.slope_limits
+        limit = limits[0 if negative else 1]
+        poles: dict[int, float | None] = {INFINITE: limit if is_value or not math.isnan(limit) else None}
+        for x, values in self.operation.poles.items():
+            if x == 0.0 or (x < 0.0) == negative:
+                poles[int(np.float32(abs(x)).view(np.uint32))] = values[0 if negative else 1] if is_value else None
+        return poles
+
+    def _poles(self, block: Block, doubtful: Flags | None) -> None:
+        for code, expected in self._poles_of(block.side).items():
+            place = code - block.start
+            if not 0 <= place < BLOCK:
+                continue
+            row, column = divmod(place, WIDTH)
+            if block.kinds[row] != Kind.UNDEFINED:
+                self.counts.exclude(1)
+                self.eighths[row, column] = 0.0
+                if doubtful is not None:
+                    doubtful[row, column] = False
+            actual = float(block.outputs[place])
+            if expected is not None and actual != expected and not (math.isnan(actual) and math.isnan(expected)):
+                self._depart("limit", block, np.array([place]), expected)
+
+    def _decide(self, block: Block, guard: float | Singles, doubtful: Flags | None) -> None:
+        """Put each output into the right class, and update the largest deviation."""
+        open_ = [flags for flags in (self._near(guard), doubtful) if flags is not None]
+        places = np.flatnonzero(np.logical_or.reduce(open_)) if open_ else _NONE
+        flat = self.eighths.reshape(-1)
+        flat[places] = 0.0
+        self._offer_largest(block, guard)
+        for place in places:
+            found = self._offer(block, int(place))
+            flat[place] = math.inf if math.isinf(found.deviation) else found.eighths + 0.5
+        self.counts.resolved += len(places)
+
+    def _near(self, guard: float | Singles) -> Flags | None:
+        """Return which deviations may be in the neighboring class, or ``None`` if none is."""
+        np.clip(self.eighths, 0.5, _FAR, out=self.part)
+        np.rint(self.part, out=self.whole)
+        np.subtract(self.part, self.whole, out=self.part)
+        np.abs(self.part, out=self.part)
+        largest = float(self.eighths.max())
+        if isinstance(guard, float) and largest <= 64.0:
+            limit = guard + largest * _FLOAT32
+            return self.part <= limit if self.part.min() <= limit else None
+        np.minimum(self.eighths, np.float32(_FAR), out=self.whole)
+        return np.asarray(self.part <= guard + self.whole * np.float32(_FLOAT32))
+
+    def _offer_largest(self, block: Block, guard: float | Singles) -> None:
+        """Let ball arithmetic measure the outputs with the largest deviations of a block."""
+        largest = float(self.eighths.max())
+        flat = self.eighths.reshape(-1)
+        if not math.isfinite(largest):
+            finite = np.where(np.isfinite(flat), flat, 0.0)
+            largest = float(finite.max())
+        margin = (guard if isinstance(guard, float) else min(float(guard.max()), 0.01)) + largest * _FLOAT32
+        if largest + margin <= 8.0 * self.counts.worst:
+            return
+        places = np.flatnonzero((flat >= largest - 2.0 * margin) & np.isfinite(flat) & (flat > 0.0))
+        for place in places[np.argsort(-flat[places], kind="stable")][:_CANDIDATES]:
+            self._offer(block, int(place))
+
+    def _offer(self, block: Block, place: int) -> Resolved:
+        """Measure one output by ball arithmetic, and keep it if it is the worst so far."""
+        x, y = block.side.x(block.start + place), float(block.outputs[place])
+        found = resolve(self.operation, self.quantity, x, y)
+        self.counts.offer(found, x, y, (block.start + place, int(block.side.sign < 0)))
+        return found
+
+    def _lost(self, block: Block) -> None:
+        """Count results that are not finite, and zeros where the exact value is none."""
+        flat = self.eighths.reshape(-1)
+        infinite = ~np.isfinite(flat)
+        if infinite.any():
+            flat[infinite] = np.inf
+            places = np.flatnonzero(infinite & ~np.isfinite(block.outputs))
+            self.counts.not_finite += len(places)
+            self._depart("lost", block, places)
+            self._offer(block, int(np.flatnonzero(infinite)[0]))
+        if not block.outputs.all():
+            zero = (block.outputs == 0.0) & (flat > 4.0) & ~infinite
+            self._depart("flushed", block, np.flatnonzero(zero & (flat < _NORMAL)))
+            self._depart("lost", block, np.flatnonzero(zero & (flat >= _NORMAL)))
+
+    def _depart(self, law: str, block: Block, places: NDArray[np.int64], expected: float | None = None) -> None:
+        """Count the outputs that break a law, and keep the first."""
+        if not len(places):
+            return
+        place = int(places[0])
+        x, y = block.side.x(block.start + place), float(block.outputs[place])
+        if expected is None:
+            known = law in self.counts.departures
+            expected = 0.0 if known else resolve(self.operation, self.quantity, x, y).expected
+        self.counts.depart(law, len(places), (x, y, expected))
+
+    def _count_classes(self) -> None:
+        np.minimum(self.eighths, np.float32(255.5), out=self.part)
+        self.classes.view(self.eighths.shape).copy_(torch.from_numpy(self.part))
+        found = torch.bincount(self.classes, minlength=256).numpy()
+        self.counts.histogram += found
+        if found[255]:
+            for limit in self.counts.far:
+                self.counts.far[limit] += int(np.count_nonzero(self.eighths > 8.0 * limit))
+
+    def _order(self, block: Block) -> None:
+        """Compare neighbors where the function is monotone."""
+        side, outputs = block.side, block.outputs
+        directions = side.directions[block.rows]
+        if side.last is not None and directions[0] == side.last_direction:
+            self._in_order(block, -1, np.concatenate([[side.last], outputs[:1]]), int(directions[0]))
+        changes = np.flatnonzero(np.diff(directions)) + 1
+        for first, last in zip((0, *changes), (*changes, len(directions)), strict=True):
+            self._in_order(block, first * WIDTH, outputs[first * WIDTH : last * WIDTH], int(directions[first]))
+        side.last, side.last_direction = outputs[-1].copy(), int(directions[-1])
+
+    def _in_order(self, block: Block, offset: int, outputs: Outputs, direction: int) -> None:
+        if direction == 0:
+            return
+        self.counts.pairs += len(outputs) - 1
+        wrong = outputs[1:] < outputs[:-1] if direction > 0 else outputs[1:] > outputs[:-1]
+        if wrong.any():
+            places = np.flatnonzero(wrong)
+            self._depart("monotone", block, places + offset + 1, float(outputs[places[0]]))
+
+    def _compare(self, block: int, positive: Outputs, negative: Outputs) -> None:
+        """Compare the outputs for numbers of either sign bit by bit."""
+        same = positive.view(np.int32) == (negative if self.parity > 0 else -negative).view(np.int32)
+        self.counts.mirrored += len(same)
+        if not same.all():
+            wrong = ~same & ~(np.isnan(positive) & np.isnan(negative))
+            start = self.codes.start + block * BLOCK
+            own = Block(self.sides[0], start, slice(0, 0), positive)
+            places = np.flatnonzero(wrong)
+            if len(places):
+                self._depart("symmetric", own, places, self.parity * float(negative[places[0]]))
