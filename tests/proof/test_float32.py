@@ -22,13 +22,15 @@ from harness.proof.float32.model import INFINITE, Kind, number, precision, taylo
 from harness.proof.float32.operation import OPERATIONS, operation_of
 from harness.proof.float32.resolution import _compared, resolve
 from harness.proof.float32.rows import WIDTH, rows_of
-from harness.proof.float32.sweep import BLOCK
 from harness.proof.float32.task import EVERY, Float32, moments
 from harness.proof.shards import Shard, Shards
 from harness.proof.tally import Tally
 
 ONE = 0x3F80_0000
 """Code of 1."""
+
+BLOCK = 4 * WIDTH
+"""Number of codes of one call of a small proof."""
 
 Function = Callable[[Tensor], Tensor]
 
@@ -205,7 +207,7 @@ def test_nan_and_infinities_have_expected_results() -> None:
 def test_overflow_and_poles_have_expected_results() -> None:
     """The exponential of 88.7 is finite, that of 89 is not; the logarithm of zero is minus infinity."""
     assert task(torch.exp, "exp", blocks(0x42B1_0000, 4)).tally(0).departures == {}
-    finite = task(lambda x: torch.exp(x).clamp(max=3e38), "exp", blocks(0x42B1_8000, 2)).tally(0)
+    finite = task(lambda x: torch.exp(x).clamp(max=3e38), "exp", blocks(0x42B1_8000, 4)).tally(0)
     assert finite.departures["not_infinite"].count > 0
     assert finite.beyond[-1] > 0
     assert task(torch.log, "log", blocks(0)).tally(0).departures == {}

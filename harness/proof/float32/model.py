@@ -133,20 +133,22 @@ def taylor(operation: Operation, quantity: str, center: arb, radius: arb, terms:
     return [series[k] for k in range(terms)]
 
 
+def _sizes(coefficients: list[arb]) -> arb:
+    """Return the sum of the sizes; its radius is no less than the sum of the radii."""
+    return sum(map(abs, coefficients), arb(0))
+
+
 def _modelled(operation: Operation, quantity: str, run: tuple[int, int], place: tuple[float, float]) -> Piece | None:
     center, radius = arb(place[0]), arb(place[1])
     for bits in _PRECISIONS:
         with precision(bits):
             around = taylor(operation, quantity, arb(place[0], abs(place[1])), radius, DEGREE + 2)
-            if not all(one.is_finite() for one in around):
-                return None
-            whole = sum(float(one.abs_upper()) for one in around[:-1])
-            remainder = float(around[-1].abs_upper())
+            remainder, whole = (float(one.abs_upper()) for one in (around[-1], _sizes(around[:-1])))
             if not remainder <= _ENOUGH * max(whole, _TINY):
                 return None
             at = taylor(operation, quantity, center, radius, DEGREE + 1)
-            radii = sum(float(one.rad()) for one in at)
-            coefficients = np.array([float(one.mid()) for one in at])
+            radii = float(_sizes(at).rad())
+            coefficients = np.array([float(one) for one in at])
             size = float(np.abs(coefficients).sum())
             if radii <= 2.0**-54 * max(size, _TINY):
                 break

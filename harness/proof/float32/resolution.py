@@ -3,8 +3,11 @@
 import math
 from typing import NamedTuple
 
+import numpy as np
 from flint import arb
+from numpy.typing import NDArray
 
+from harness.floats.double_double import Array
 from harness.floats.oracle import UndecidedError
 from harness.proof.float32.model import precision, taylor
 from harness.proof.float32.operation import Operation
@@ -12,8 +15,8 @@ from harness.proof.float32.rows import LARGEST
 
 _PRECISIONS = (128, 320, 1024, 4096)
 _ENOUGH_BITS = 64
-_SMALL = 2.0**-100
-"""Numbers below this size have ``|f(x) - x / 2|`` far below an ulp if ``f'(0) = 1/2``."""
+SMALL = 2.0**-100
+"""Below this size, ``|f(x) - x / 2|`` is far below an ulp of a function with ``f'(0) = 1/2``."""
 
 
 class Resolved(NamedTuple):
@@ -38,8 +41,9 @@ def resolve(operation: Operation, quantity: str, x: float, y: float) -> Resolved
     UndecidedError
         If ball arithmetic gives no decision at the highest precision.
     """
-    if operation.is_above_half and quantity == "value" and 0 < abs(x) < _SMALL and math.isfinite(y):
-        return _above_half(x, y)
+    if operation.is_above_half and quantity == "value" and 0 < abs(x) < SMALL and math.isfinite(y):
+        deviation, eighths = above_half(np.array([x]), np.array([y]))
+        return Resolved(float(deviation[0]), int(eighths[0]), x / 2.0)
     for bits in _PRECISIONS:
         with precision(bits):
             (exact,) = taylor(operation, quantity, arb(x), arb(1), 1)
@@ -78,10 +82,15 @@ def _exponent(size: arb) -> int:
     return max(-126, int(exponent) + int(mantissa).bit_length() - 1)
 
 
-def _above_half(x: float, y: float) -> Resolved:
-    """Compare with a value that is above ``x / 2`` by less than any part of an ulp that matters."""
+def above_half(x: Array, y: Array) -> tuple[Array, NDArray[np.int64]]:
+    """Return deviations and classes of outputs if the value is above ``x / 2`` by much less than an ulp.
+
+    ``x`` are float32 numbers below :data:`SMALL`, and ``y`` finite outputs.
+    """
     half = x / 2.0
-    ulp = 2.0 ** (max(math.frexp(half)[1] - 1, -126) - 23)
+    mantissa, exponent = np.frexp(half)
+    # A value next to minus a power of two lies in the binade below.
+    ulp = np.ldexp(1.0, np.maximum(exponent - 1 - (mantissa == -0.5), -126) - 23)
     # Both are multiples of half an ulp, so that the quotient is a whole number.
-    eighths = int(abs(y - half) * 8.0 / ulp)
-    return Resolved(eighths / 8.0, max(eighths - (y > half), 0), half)
+    eighths = np.abs(y - half) * 8.0 / ulp
+    return eighths / 8.0, np.maximum(eighths - (y > half), 0.0).astype(np.int64)

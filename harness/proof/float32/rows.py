@@ -15,9 +15,8 @@ References
 """
 
 import math
-from dataclasses import dataclass
-from fractions import Fraction
-from functools import cache
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache
 
 import numpy as np
 from flint import arb
@@ -96,7 +95,9 @@ def _division(bits: int) -> tuple[Array, Array]:
 def rows_of(operation: Operation, quantity: str, codes: range, sign: int) -> Rows:
     """Return the rows of a range of magnitudes, whose ends are multiples of the length of a row."""
     if operation.is_wave and codes.start >= _WAVES_FROM:
-        return _waves(operation, quantity, codes, sign)
+        rows = _waves(operation.name, quantity, codes)
+        parity = operation.parity if quantity == "value" else -operation.parity
+        return rows if sign > 0 else replace(rows, coefficients=parity * rows.coefficients)
     parts = [_of_piece(piece) for piece in pieces(operation, quantity, codes, sign)]
     coefficients, error, kind, direction = (np.concatenate(part) for part in zip(*parts, strict=True))
     return _with_ulp(coefficients, ((0, _powers()),), error, kind, direction)
@@ -139,33 +140,32 @@ def _exponent(values: Array) -> NDArray[np.int64]:
     return np.where(values > 0, np.frexp(np.maximum(values, 2.0**-140))[1] - 1, -126).astype(np.int64)
 
 
-def _waves(operation: Operation, quantity: str, codes: range, sign: int) -> Rows:
-    """Return the rows of a sine or cosine: f(a + b) = f(a) cos b + g(a) sin b, where g is its derivative.
+@lru_cache(maxsize=1)
+def _waves(name: str, quantity: str, codes: range) -> Rows:
+    """Return the rows of a sine or cosine at positive numbers: f(a + b) = f(a) cos b + f'(a) sin b.
 
-    ``a`` is the first number of a row and ``b`` the distance from it.
+    ``a`` is the first number of a row, and ``b`` the distance from it.
     """
-    starts = np.arange(codes.start, codes.stop, WIDTH)
+    starts = range(codes.start, codes.stop, WIDTH)
     coefficients, powers = np.zeros((len(starts), _TERMS)), []
     with precision(320):
-        for i, start in enumerate(starts.tolist()):
+        for i, start in enumerate(starts):
             if start % (1 << 23) == 0 or i == 0:
-                powers.append((i, _wave_powers(start, sign)))
-            a = arb(sign * number(start))
-            sine, cosine = a.sin(), a.cos()
-            value, slope = (sine, cosine) if operation.name == "sin" else (cosine, -sine)
+                powers.append((i, _wave_powers(2.0 ** ((start >> 23) - 150))))
+            sine, cosine = arb(number(start)).sin(), arb(number(start)).cos()
+            value, slope = (sine, cosine) if name == "sin" else (cosine, -sine)
             if quantity != "value":
                 value, slope = slope, -value
             coefficients[i, :2] = float(value), float(slope)
     count = len(starts)
-    unknown = np.full(count, np.nan)
     none = np.zeros(count, dtype=np.int8)
-    return Rows(coefficients, tuple(powers), np.full(count, _WAVE_ERROR), none, none, unknown)
+    return Rows(coefficients, tuple(powers), np.full(count, _WAVE_ERROR), none, none, np.full(count, np.nan))
 
 
-def _wave_powers(start: int, sign: int) -> Array:
-    spacing = Fraction(2) ** ((start >> 23) - 150)
+def _wave_powers(spacing: float) -> Array:
+    """Return the cosines and sines of the distances from the first number of a row."""
     matrix = np.zeros((_TERMS, WIDTH))
     for j in range(WIDTH):
-        b = arb(float(sign * j * spacing))
+        b = arb(j * spacing)
         matrix[0, j], matrix[1, j] = float(b.cos()), float(b.sin())
     return matrix

@@ -17,12 +17,11 @@ from harness.proof.float32.count import Counts
 from harness.proof.float32.kernel import Kernel, Outputs
 from harness.proof.float32.model import INFINITE, Kind, number
 from harness.proof.float32.operation import Operation
-from harness.proof.float32.resolution import Resolved, resolve
+from harness.proof.float32.resolution import SMALL, Resolved, above_half, resolve
 from harness.proof.float32.rows import WIDTH, Rows, rows_of
 
-BLOCK_ROWS = 16
-BLOCK = BLOCK_ROWS * WIDTH
-"""Number of codes of one call."""
+BLOCK = 32 * WIDTH
+"""Number of codes of one call, in a shard that has more."""
 
 SIGN = 0x8000_0000
 _EXPONENT = np.int64(0x7FF0_0000_0000_0000)
@@ -46,10 +45,12 @@ Singles = NDArray[np.float32]
 class Side:
     """The numbers of one sign in a shard: the kernel, the exact values, and the last output."""
 
-    def __init__(self, kernel: Kernel, rows: Rows, sign: int, direction: int) -> None:
+    def __init__(self, kernel: Kernel, rows: Rows, sign: int, *, direction: int, blocks: int) -> None:
         self.kernel, self.rows, self.sign = kernel, rows, sign
         declared = np.where(rows.kind != Kind.UNDEFINED, np.int8(sign * direction), np.int8(0))
         self.directions = declared if direction else rows.direction
+        self.has_kinds = rows.kind.reshape(blocks, -1).any(1)
+        self.has_one_ulp = ~np.isnan(rows.ulp).reshape(blocks, -1).any(1)
         self.last: np.float32 | None = None
         self.last_direction = int(self.directions[0])
 
@@ -81,19 +82,23 @@ class Sweep:
         is_gradient = quantity != "value"
         direction = 0 if is_gradient else operation.direction
         self.parity = -operation.parity if is_gradient else operation.parity
+        self.size = min(BLOCK, len(codes))
+        self.blocks = len(codes) // self.size
         self.sides = [
             Side(
-                Kernel(case, layout, sign, BLOCK, is_gradient=is_gradient),
+                Kernel(case, layout, sign, self.size, is_gradient=is_gradient),
                 rows_of(operation, quantity, codes, sign),
                 sign,
-                direction,
+                direction=direction,
+                blocks=self.blocks,
             )
             for sign in (1, -1)
         ]
-        shape = (BLOCK_ROWS, WIDTH)
+        self.is_above_half = operation.is_above_half and not is_gradient
+        shape = (self.size // WIDTH, WIDTH)
         self.exact, self.wide = np.empty(shape), np.empty(shape)
         self.eighths, self.part, self.whole = (np.empty(shape, np.float32) for _ in range(3))
-        self.classes = torch.empty(BLOCK, dtype=torch.uint8)
+        self.classes = torch.empty(self.size, dtype=torch.uint8)
 
     def run(self) -> Counts:
         """Visit every code.
@@ -106,8 +111,8 @@ class Sweep:
         with np.errstate(all="ignore"):
             for side in self.sides:
                 if self.codes.start:
-                    side.last = side.kernel(self.codes.start - BLOCK)[-1]
-            for block in range(len(self.codes) // BLOCK):
+                    side.last = side.kernel(self.codes.start - self.size)[-1]
+            for block in range(self.blocks):
                 outputs = [self._visited(side, block) for side in self.sides]
                 if self.parity:
                     self._compare(block, *outputs)
@@ -115,21 +120,21 @@ class Sweep:
         return self.counts
 
     def _visited(self, side: Side, number_: int) -> Outputs:
-        start = self.codes.start + number_ * BLOCK
-        rows = slice(number_ * BLOCK_ROWS, (number_ + 1) * BLOCK_ROWS)
+        start, count = self.codes.start + number_ * self.size, self.size // WIDTH
+        rows = slice(number_ * count, (number_ + 1) * count)
         block = Block(side, start, rows, side.kernel(start))
-        kinds = block.kinds
-        guard, doubtful = self._measure(block)
-        if kinds.any():
-            self._special_rows(block, kinds, doubtful)
+        is_plain = bool(side.has_one_ulp[number_] and not side.has_kinds[number_])
+        guard, doubtful = self._measure(block, is_plain=is_plain)
+        if side.has_kinds[number_]:
+            self._special_rows(block, doubtful)
         self._poles(block, doubtful)
-        self._decide(block, guard, doubtful)
-        self._lost(block)
+        if self._decide(block, guard, doubtful) > 8.0:
+            self._lost(block)
         self._count_classes()
         self._order(block)
         return block.outputs
 
-    def _measure(self, block: Block) -> tuple[float | Singles, Flags | None]:
+    def _measure(self, block: Block, *, is_plain: bool) -> tuple[float | Singles, Flags | None]:
         """Set the deviations of a block in eighths of an ulp.
 
         Return a bound on their errors, and the outputs that ball arithmetic must decide, or ``None`` if there are none.
@@ -138,7 +143,7 @@ class Sweep:
         np.matmul(rows.coefficients[block.rows], rows.powers_at(block.rows.start), out=self.exact)
         torch.from_numpy(self.wide).view(-1).copy_(torch.from_numpy(block.outputs))
         error, ulp = rows.error[block.rows], rows.ulp[block.rows]
-        if not block.kinds.any() and not np.isnan(ulp).any():
+        if is_plain:
             scale = 8.0 / ulp
             np.subtract(self.exact, self.wide, out=self.exact)
             np.multiply(self.exact, scale[:, None], out=self.exact)
@@ -164,10 +169,10 @@ class Sweep:
         torch.from_numpy(self.eighths).copy_(torch.from_numpy(self.exact))
         np.abs(self.eighths, out=self.eighths)
 
-    def _special_rows(self, block: Block, kinds: NDArray[np.int8], doubtful: Flags | None) -> None:
+    def _special_rows(self, block: Block, doubtful: Flags | None) -> None:
         """Set the deviations of rows that have no polynomial."""
         assert doubtful is not None
-        grid = block.outputs.reshape(self.eighths.shape)
+        kinds, grid = block.kinds, block.outputs.reshape(self.eighths.shape)
         for row in np.flatnonzero(kinds):
             self.eighths[row], doubtful[row] = 0.0, kinds[row] == Kind.SINGLE
             if kinds[row] == Kind.OVERFLOW:
@@ -196,7 +201,7 @@ class Sweep:
     def _poles(self, block: Block, doubtful: Flags | None) -> None:
         for code, expected in self._poles_of(block.side).items():
             place = code - block.start
-            if not 0 <= place < BLOCK:
+            if not 0 <= place < self.size:
                 continue
             row, column = divmod(place, WIDTH)
             if block.kinds[row] != Kind.UNDEFINED:
@@ -208,38 +213,52 @@ class Sweep:
             if expected is not None and actual != expected and not (math.isnan(actual) and math.isnan(expected)):
                 self._depart("limit", block, np.array([place]), expected)
 
-    def _decide(self, block: Block, guard: float | Singles, doubtful: Flags | None) -> None:
-        """Put each output into the right class, and update the largest deviation."""
-        open_ = [flags for flags in (self._near(guard), doubtful) if flags is not None]
-        places = np.flatnonzero(np.logical_or.reduce(open_)) if open_ else _NONE
-        flat = self.eighths.reshape(-1)
-        flat[places] = 0.0
-        self._offer_largest(block, guard)
-        for place in places:
-            found = self._offer(block, int(place))
-            flat[place] = math.inf if math.isinf(found.deviation) else found.eighths + 0.5
-        self.counts.resolved += len(places)
+    def _decide(self, block: Block, guard: float | Singles, doubtful: Flags | None) -> float:
+        """Put each output into the right class, and return the largest deviation in eighths of an ulp."""
+        flat, largest = self.eighths.reshape(-1), float(self.eighths.max())
+        if math.isnan(largest):
+            flat[np.isnan(flat)] = largest = math.inf
+        near = self._near(guard, largest)
+        open_ = [flags for flags in (near, doubtful) if flags is not None]
+        if open_:
+            places = np.flatnonzero(np.logical_or.reduce(open_))
+            flat[places] = 0.0
+            largest = float(flat.max())
+        self._offer_largest(block, guard, largest)
+        return max(largest, self._resolve(block, places)) if open_ else largest
 
-    def _near(self, guard: float | Singles) -> Flags | None:
+    def _near(self, guard: float | Singles, largest: float) -> Flags | None:
         """Return which deviations may be in the neighboring class, or ``None`` if none is."""
-        np.clip(self.eighths, 0.5, _FAR, out=self.part)
+        is_plain = isinstance(guard, float) and largest <= 64.0
+        np.maximum(self.eighths, np.float32(0.5), out=self.part)
+        if not is_plain:
+            np.minimum(self.part, np.float32(_FAR), out=self.part)
         np.rint(self.part, out=self.whole)
+        limit = guard + (largest if is_plain else self.part) * np.float32(_FLOAT32)
         np.subtract(self.part, self.whole, out=self.part)
         np.abs(self.part, out=self.part)
-        largest = float(self.eighths.max())
-        if isinstance(guard, float) and largest <= 64.0:
-            limit = guard + largest * _FLOAT32
-            return self.part <= limit if self.part.min() <= limit else None
-        np.minimum(self.eighths, np.float32(_FAR), out=self.whole)
-        return np.asarray(self.part <= guard + self.whole * np.float32(_FLOAT32))
+        return None if is_plain and self.part.min() > limit else np.asarray(self.part <= limit)
 
-    def _offer_largest(self, block: Block, guard: float | Singles) -> None:
+    def _resolve(self, block: Block, places: NDArray[np.int64]) -> float:
+        """Let ball arithmetic decide the classes at some places; return the largest deviation."""
+        flat = self.eighths.reshape(-1)
+        self.counts.resolved += len(places)
+        if self.is_above_half and number(block.start + self.size) < SMALL and len(places):
+            x = block.side.sign * (block.start + places).astype(np.uint32).view(np.float32).astype(np.float64)
+            deviations, classes = above_half(x, block.outputs[places].astype(np.float64))
+            self._offer(block, int(places[np.argmax(deviations)]))
+            flat[places] = classes + 0.5
+        else:
+            for place in places:
+                found = self._offer(block, int(place))
+                flat[place] = math.inf if math.isinf(found.deviation) else found.eighths + 0.5
+        return float(flat[places].max(initial=0.0))
+
+    def _offer_largest(self, block: Block, guard: float | Singles, largest: float) -> None:
         """Let ball arithmetic measure the outputs with the largest deviations of a block."""
-        largest = float(self.eighths.max())
         flat = self.eighths.reshape(-1)
         if not math.isfinite(largest):
-            finite = np.where(np.isfinite(flat), flat, 0.0)
-            largest = float(finite.max())
+            largest = float(np.where(np.isfinite(flat), flat, 0.0).max())
         margin = (guard if isinstance(guard, float) else min(float(guard.max()), 0.01)) + largest * _FLOAT32
         if largest + margin <= 8.0 * self.counts.worst:
             return
@@ -257,15 +276,14 @@ class Sweep:
     def _lost(self, block: Block) -> None:
         """Count results that are not finite, and zeros where the exact value is none."""
         flat = self.eighths.reshape(-1)
-        infinite = ~np.isfinite(flat)
+        infinite = np.isinf(flat)
         if infinite.any():
-            flat[infinite] = np.inf
             places = np.flatnonzero(infinite & ~np.isfinite(block.outputs))
             self.counts.not_finite += len(places)
             self._depart("lost", block, places)
             self._offer(block, int(np.flatnonzero(infinite)[0]))
         if not block.outputs.all():
-            zero = (block.outputs == 0.0) & (flat > 4.0) & ~infinite
+            zero = (block.outputs == 0.0) & (flat > 8.0) & ~infinite
             self._depart("flushed", block, np.flatnonzero(zero & (flat < _NORMAL)))
             self._depart("lost", block, np.flatnonzero(zero & (flat >= _NORMAL)))
 
@@ -315,7 +333,7 @@ class Sweep:
         self.counts.mirrored += len(same)
         if not same.all():
             wrong = ~same & ~(np.isnan(positive) & np.isnan(negative))
-            start = self.codes.start + block * BLOCK
+            start = self.codes.start + block * self.size
             own = Block(self.sides[0], start, slice(0, 0), positive)
             places = np.flatnonzero(wrong)
             if len(places):

@@ -11,6 +11,7 @@ from harness.laws.contract import Contract
 from harness.laws.law import Law
 from harness.proof.float32.kernel import LAYOUTS, Layout
 from harness.proof.float32.operation import Operation
+from harness.proof.float32.rows import WIDTH
 from harness.proof.float32.sweep import BLOCK, SIGN, Sweep
 from harness.proof.tally import Tally
 
@@ -25,7 +26,7 @@ EVERY = range(2**31)
 class Float32:
     """A proof of a unary operation: a case in one memory layout.
 
-    ``codes`` restricts it to some magnitudes; its ends are multiples of the length of a block times ``shards``.
+    ``codes`` restricts it to some magnitudes. Each shard is a whole number of blocks, or a block of some rows.
     """
 
     case: Case
@@ -41,9 +42,10 @@ class Float32:
     following: tuple[Law, ...] = ()
 
     def __post_init__(self) -> None:
-        """Check that the shards consist of whole blocks."""
-        assert len(self.codes) % (self.shards * BLOCK) == 0
-        assert self.codes.start % BLOCK == 0
+        """Check the length of the shards."""
+        size = len(self.codes) // self.shards
+        assert size * self.shards == len(self.codes)
+        assert size % min(BLOCK, size) == size % WIDTH == self.codes.start % WIDTH == 0
 
     @property
     def reference(self) -> str:
