@@ -32,11 +32,13 @@ EPILOG = epilog(
     """
   harness prove homework.py:sigmoid --dtypes bfloat16
   harness prove homework.py:softmax --seconds 60
+  harness prove torch:exp --dtypes float32 --jobs 2
 """,
     """
 Every value of sigmoid, logsigmoid and softplus takes seconds. Every pair of
 inputs of a two-class softmax or log-softmax, 4.3 billion for each kernel,
-takes minutes. Finished parts are saved in the run; after an interrupt, the
+takes minutes. So does every float32 number of an elementary function or an
+activation, 4.3 billion too. Finished parts are saved in the run; after an interrupt, the
 same command continues.
 
 Exit codes:
@@ -70,7 +72,7 @@ def prove(
     fresh: FreshOption = False,
     execution: ExecutionOptions,
 ) -> None:
-    """Prove the laws and the largest error by checking all 16-bit inputs."""
+    """Prove the laws and the largest error by checking all inputs."""
     from harness.display.proof import print_proofs
     from harness.display.verdict import print_properties
     from harness.proof.proving import Proving

@@ -90,6 +90,8 @@ class Proof(Record):
     laws: tuple[LawOutcome, ...]
     threads: Count
     cpu_capability: str
+    processor: str = ""
+    """Model of the processor; empty in a run, whose environment has it."""
     torch: str
     duration_s: Size
     """Core time."""
@@ -116,8 +118,12 @@ class Proof(Record):
 
     @property
     def fails(self) -> bool:
-        """Whether a law is broken that was not declared to be, or the question was not answered."""
-        return self.error is not None or any(outcome.status.fails for outcome in self.laws)
+        """Whether a law is broken that was not declared to be, or the question was not answered.
+
+        In float32, only results that should be finite are a failure; other departures are listed.
+        """
+        is_infinite = bool(self.histogram) and self.not_finite > 0
+        return self.error is not None or is_infinite or any(outcome.status.fails for outcome in self.laws)
 
     @property
     def key(self) -> tuple[str, str, str, str, str]:
