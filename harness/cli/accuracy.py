@@ -88,4 +88,5 @@ def _markdown(proofs: "list[Proof]") -> str:
 
     from harness.wording.accuracy import accuracy_row
 
-    return tabulate(map(accuracy_row, proofs), headers="keys", tablefmt="github", disable_numparse=True)
+    table: str = tabulate(map(accuracy_row, proofs), headers="keys", tablefmt="github", disable_numparse=True)
+    return table

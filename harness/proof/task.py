@@ -93,8 +93,8 @@ def _of_case(case: Case, dtype: str) -> Iterator[Task]:
     if dtype == FLOAT32:
         if (unary := operation_of(case.contract)) is not None:
             for quantity in values.QUANTITIES:
-                for layout in float32.LAYOUTS:
-                    yield float32.Float32(bridged(case), contract, unary, layout, quantity)
+                for kernel in float32.LAYOUTS:
+                    yield float32.Float32(bridged(case), contract, unary, kernel, quantity)
         return
     if contract.name in values.CONTRACTS:
         for quantity in values.QUANTITIES:

@@ -90,8 +90,8 @@ def test_a_proof_in_a_run_is_shown(harness_command: Command) -> None:
         done = harness_command("prove", *words, "--layouts", "contiguous", "--no-isolate", "--run", "mine")
         assert done.returncode == 0, done.stderr
         assert "all 2 proved (32,768 inputs visited)" in done.stdout
-    assert len(list(RunFolder(RUNS / "mine").read(Proof))) == 2
-    done = harness_command("accuracy", "--run", "mine", "--markdown")
+    assert len(list(RunFolder(RUNS / "mine").read(Proof))) == 4
+    done = harness_command("accuracy", "exp", "--run", "mine", "--markdown")
     assert [line.split("|")[2].strip() for line in done.stdout.splitlines()[2:]] == ["value", "gradient"]
 
 

@@ -30,7 +30,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("folders", nargs="*", type=Path, help="runs of `harness prove`")
     new = [proof for folder in parser.parse_args().folders for proof in _of_run(folder)]
-    kept = in_order({_key(proof): proof for proof in (*recorded(), *new)}.values())
+    kept = in_order([*{_key(proof): proof for proof in (*recorded(), *new)}.values()])
     FILE.write_text("".join(proof.model_dump_json() + "\n" for proof in kept), encoding="utf-8")
     before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
     PAGE.write_text(before + BEGIN + tables(kept) + END + rest.partition(END)[2], encoding="utf-8")

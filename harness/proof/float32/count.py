@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from harness.proof.float32.resolution import Resolved
 from harness.proof.tally import LIMITS, Tally
-from harness.record import Departure, TensorText, Witness
+from harness.record import Departure, Input, TensorText, Witness
 
 CLASSES = 256
 """Number of classes of an eighth of an ulp; the last one also contains all larger deviations."""
@@ -43,7 +43,7 @@ class Counts:
         if found.deviation == 0.0:
             return
         self.worst, self.order = found.deviation, order
-        example = {"x": TensorText(dtype="float32", shape=(1,), values=(x.hex(),))}
+        example: dict[str, Input] = {"x": TensorText(dtype="float32", shape=(1,), values=(x.hex(),))}
         self.witness = Witness(
             example=example, place=(0,), actual=y, expected=found.expected, deviation=found.deviation
         )

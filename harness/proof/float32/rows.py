@@ -58,6 +58,8 @@ class Rows:
         As for pieces; ``[rows]``.
     ulp
         Ulp of the values of a row; NaN if it is not the same for the whole row.
+    constant
+        A float32 number next to all values of a row, which deviate from it by less than 2^-7 ulp; NaN if there is none.
     """
 
     coefficients: Array
@@ -66,6 +68,7 @@ class Rows:
     kind: NDArray[np.int8]
     direction: NDArray[np.int8]
     ulp: Array
+    constant: Array
 
     def powers_at(self, row: int) -> Array:
         """Return the matrix for a row and those after it."""
@@ -132,7 +135,12 @@ def _with_ulp(
     with np.errstate(invalid="ignore"):
         ulp_low, ulp_high = (np.ldexp(1.0, np.clip(_exponent(end), -126, 127) - 23) for end in (low, high))
     same = (ulp_low == ulp_high) & ((low > 0) | (high < 2.0**-126)) & (error <= CAREFUL * ulp_low)
-    return Rows(coefficients, powers, error, kind, direction, np.where(same, ulp_low, np.nan))
+    with np.errstate(over="ignore"):
+        constant = coefficients[:, 0].astype(np.float32).astype(np.float64)
+    distance = np.abs(coefficients[:, 0] - constant) + spread
+    is_constant = (kind == Kind.ORDINARY) & (distance <= 2.0**-7 * np.maximum(2.0**-24 * np.abs(constant), 2.0**-149))
+    ulp = np.where(same, ulp_low, np.nan)
+    return Rows(coefficients, powers, error, kind, direction, ulp, np.where(is_constant, constant, np.nan))
 
 
 def _exponent(values: Array) -> NDArray[np.int64]:
@@ -159,7 +167,8 @@ def _waves(name: str, quantity: str, codes: range) -> Rows:
             coefficients[i, :2] = float(value), float(slope)
     count = len(starts)
     none = np.zeros(count, dtype=np.int8)
-    return Rows(coefficients, tuple(powers), np.full(count, _WAVE_ERROR), none, none, np.full(count, np.nan))
+    unknown = np.full(count, np.nan)
+    return Rows(coefficients, tuple(powers), np.full(count, _WAVE_ERROR), none, none, unknown, unknown)
 
 
 def _wave_powers(spacing: float) -> Array:

@@ -34,7 +34,8 @@ _FLOAT32 = 2.0**-22
 _NORMAL = 2.0**26
 """The deviation in eighths of a zero from the smallest normal number; that from a subnormal number is less."""
 
-_CANDIDATES = 8
+_CANDIDATES, _MANY = 8, 64
+"""Number of outputs of a block that may be the worst and are compared exactly; if there are many, it is only one."""
 
 _NONE = np.empty(0, dtype=np.int64)
 
@@ -46,13 +47,20 @@ class Side:
     """The numbers of one sign in a shard: the kernel, the exact values, and the last output."""
 
     def __init__(self, kernel: Kernel, rows: Rows, sign: int, *, direction: int, blocks: int) -> None:
-        self.kernel, self.rows, self.sign = kernel, rows, sign
-        declared = np.where(rows.kind != Kind.UNDEFINED, np.int8(sign * direction), np.int8(0))
-        self.directions = declared if direction else rows.direction
-        self.has_kinds = rows.kind.reshape(blocks, -1).any(1)
-        self.has_one_ulp = ~np.isnan(rows.ulp).reshape(blocks, -1).any(1)
+        self.kernel, self.rows, self.sign, self.declared = kernel, rows, sign, sign * direction
+        self.directions = self.directions_of(rows)
+        self.has_kinds: Flags = np.any(rows.kind.reshape(blocks, -1), axis=1)
+        self.is_uneven: Flags = np.any(np.isnan(rows.ulp).reshape(blocks, -1), axis=1)
+        ends = rows.constant.reshape(blocks, -1)
+        self.constants = np.where((ends == ends[:, :1]).all(1), ends[:, 0], np.nan).astype(np.float32)
+        """For each block, the number that all results are next to; NaN if there is none."""
         self.last: np.float32 | None = None
-        self.last_direction = int(self.directions[0])
+        self.last_direction = 0
+
+    def directions_of(self, rows: Rows) -> NDArray[np.int8]:
+        """Return the directions of the function on rows, in the order of the codes."""
+        declared = np.where(rows.kind != Kind.UNDEFINED, np.int8(self.declared), np.int8(0))
+        return declared if self.declared else rows.direction
 
     def x(self, magnitude: int) -> float:
         """Return the number of a magnitude."""
@@ -96,7 +104,7 @@ class Sweep:
         ]
         self.is_above_half = operation.is_above_half and not is_gradient
         shape = (self.size // WIDTH, WIDTH)
-        self.exact, self.wide = np.empty(shape), np.empty(shape)
+        self.exact, self.wide, *self.buffers = (np.empty(shape) for _ in range(5))
         self.eighths, self.part, self.whole = (np.empty(shape, np.float32) for _ in range(3))
         self.classes = torch.empty(self.size, dtype=torch.uint8)
 
@@ -109,9 +117,11 @@ class Sweep:
             If the implementation gives no answer.
         """
         with np.errstate(all="ignore"):
-            for side in self.sides:
-                if self.codes.start:
-                    side.last = side.kernel(self.codes.start - self.size)[-1]
+            for side in self.sides if self.codes.start else ():
+                start = self.codes.start
+                before = rows_of(self.operation, self.quantity, range(start - WIDTH, start), side.sign)
+                side.last_direction = int(side.directions_of(before)[-1])
+                side.last = side.kernel(start - self.size)[-1]
             for block in range(self.blocks):
                 outputs = [self._visited(side, block) for side in self.sides]
                 if self.parity:
@@ -123,7 +133,11 @@ class Sweep:
         start, count = self.codes.start + number_ * self.size, self.size // WIDTH
         rows = slice(number_ * count, (number_ + 1) * count)
         block = Block(side, start, rows, side.kernel(start))
-        is_plain = bool(side.has_one_ulp[number_] and not side.has_kinds[number_])
+        if (block.outputs == side.constants[number_]).all() and not self._poles_in(block):
+            self.counts.histogram[0] += self.size
+            self._order(block)
+            return block.outputs
+        is_plain = not (side.is_uneven[number_] or side.has_kinds[number_])
         guard, doubtful = self._measure(block, is_plain=is_plain)
         if side.has_kinds[number_]:
             self._special_rows(block, doubtful)
@@ -140,7 +154,9 @@ class Sweep:
         Return a bound on their errors, and the outputs that ball arithmetic must decide, or ``None`` if there are none.
         """
         rows = block.side.rows
-        np.matmul(rows.coefficients[block.rows], rows.powers_at(block.rows.start), out=self.exact)
+        # The product of NumPy may use several threads, which wait for each other.
+        factors = rows.coefficients[block.rows], rows.powers_at(block.rows.start)
+        torch.mm(*map(torch.from_numpy, factors), out=torch.from_numpy(self.exact))
         torch.from_numpy(self.wide).view(-1).copy_(torch.from_numpy(block.outputs))
         error, ulp = rows.error[block.rows], rows.ulp[block.rows]
         if is_plain:
@@ -153,15 +169,20 @@ class Sweep:
 
     def _measure_each(self, error: Array) -> tuple[Singles, Flags]:
         """Divide by the ulp of each value; an output is doubtful if the ulp is uncertain and matters."""
-        size = np.abs(self.exact)
-        power = (size.view(np.int64) & _EXPONENT).view(np.float64)
-        np.clip(power, 2.0**-126, 2.0**127, out=power)
-        doubtful = ((size - power <= error) & (power > 2.0**-126)) | (2.0 * power - size <= error)
-        scale = 2.0**26 / power
+        size, power, rest = self.buffers
+        np.abs(self.exact, out=size)
+        np.bitwise_and(size.view(np.int64), _EXPONENT, out=power.view(np.int64))
+        np.maximum(power, 2.0**-126, out=power)
+        np.subtract(size, power, out=rest)
+        doubtful = (rest <= error) & (power > 2.0**-126)
+        np.subtract(power, rest, out=rest)
+        doubtful |= rest <= error
+        np.divide(2.0**26, power, out=power)
         np.subtract(self.exact, self.wide, out=self.exact)
-        np.multiply(self.exact, scale, out=self.exact)
+        np.multiply(self.exact, power, out=self.exact)
         self._to_float32()
-        guard = (error * scale).astype(np.float32)
+        np.multiply(error, power, out=power)
+        guard = power.astype(np.float32)
         doubtful &= ~(self.eighths + guard < 0.49)
         return guard, doubtful
 
@@ -198,11 +219,16 @@ class Sweep:
                 poles[int(np.float32(abs(x)).view(np.uint32))] = values[0 if negative else 1] if is_value else None
         return poles
 
+    def _poles_in(self, block: Block) -> list[tuple[int, float | None]]:
+        """Return the places of the poles in a block with the expected results."""
+        return [
+            (code - block.start, expected)
+            for code, expected in self._poles_of(block.side).items()
+            if 0 <= code - block.start < self.size
+        ]
+
     def _poles(self, block: Block, doubtful: Flags | None) -> None:
-        for code, expected in self._poles_of(block.side).items():
-            place = code - block.start
-            if not 0 <= place < self.size:
-                continue
+        for place, expected in self._poles_in(block):
             row, column = divmod(place, WIDTH)
             if block.kinds[row] != Kind.UNDEFINED:
                 self.counts.exclude(1)
@@ -260,9 +286,11 @@ class Sweep:
         if not math.isfinite(largest):
             largest = float(np.where(np.isfinite(flat), flat, 0.0).max())
         margin = (guard if isinstance(guard, float) else min(float(guard.max()), 0.01)) + largest * _FLOAT32
-        if largest + margin <= 8.0 * self.counts.worst:
+        if largest == 0.0 or largest + margin <= 8.0 * self.counts.worst:
             return
-        places = np.flatnonzero((flat >= largest - 2.0 * margin) & np.isfinite(flat) & (flat > 0.0))
+        places = np.flatnonzero((flat >= largest - 2.0 * margin) & (flat <= largest))
+        if len(places) > _MANY:
+            places = places[[np.argmax(flat[places])]]
         for place in places[np.argsort(-flat[places], kind="stable")][:_CANDIDATES]:
             self._offer(block, int(place))
 
