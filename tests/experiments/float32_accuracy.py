@@ -52,6 +52,8 @@ def _key(proof: Proof) -> tuple[str, ...]:
 
 def tables(proofs: Sequence[Proof]) -> str:
     """Return the accuracy, the laws, the times, and what has not run, as Markdown."""
+    if not proofs:
+        return "\nNo proof is kept yet.\n\n"
     rows = [accuracy_row(proof) for proof in proofs]
     accuracy = [_some(row, "operation", "quantity", "kernel", "worst ulp", "worst input") for row in rows]
     shares = [_some(row, "correctly rounded", "> 1 ulp", "> 2 ulp", "evidence") for row in rows]

@@ -15,7 +15,7 @@ CLASSES = 256
 
 @dataclass
 class Counts:
-    """What a sweep has found so far."""
+    """Findings of a sweep."""
 
     histogram: NDArray[np.int64] = field(default_factory=lambda: np.zeros(CLASSES, dtype=np.int64))
     far: dict[int, int] = field(default_factory=lambda: {limit: 0 for limit in LIMITS if limit > CLASSES // 8})

@@ -71,7 +71,7 @@ class Kernel:
 
     @property
     def spent_s(self) -> float:
-        """Core time of all calls, estimated from some of them, because reading the clock takes time."""
+        """Estimated core time of all calls; only some are timed, because reading the clock takes time."""
         timed = (self.calls + _TIMED - 2) // _TIMED
         return self.timed_s * self.calls / timed if timed else 0.0
 

@@ -53,7 +53,7 @@ class Kind(IntEnum):
 
 @dataclass(frozen=True)
 class Piece:
-    """A run of ``2^bits`` codes of one sign, and the function on it."""
+    """The function on a run of ``2^bits`` codes of one sign."""
 
     start: int
     bits: int

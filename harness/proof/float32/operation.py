@@ -26,7 +26,7 @@ class Operation:
     function
         Implementation in torch.
     series
-        The exact function of a power series of balls. The constant term is a number or an interval of one sign.
+        The exact function of a power series of balls. Its constant term is a number or an interval of one sign.
     limits, slope_limits
         Value and derivative at minus infinity and at infinity; NaN where there is no limit.
     lowest
@@ -64,7 +64,7 @@ def _is_positive(x: arb_series) -> bool:
 
 
 def _sigmoid(x: arb_series) -> arb_series:
-    """Use the decaying exponential: the other one of a wide interval has no useful enclosure."""
+    """Use the exponential that decays: the enclosure of the growing one on a wide interval is useless."""
     if _is_positive(x):
         return (1 + (-x).exp()).inv()
     grown = x.exp()

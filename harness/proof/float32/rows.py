@@ -1,7 +1,7 @@
 """Rows of exact values: the pieces of a range as matrices whose product is the function, with a proved error.
 
 Each piece is divided into rows of 2^11 numbers. On a row, the polynomial of the piece becomes a polynomial of degree
-five in the row's variable, with coefficients that depend linearly on those of the piece. The product of the matrix
+five in the row's variable. Its coefficients depend linearly on the coefficients of the piece. The product of the matrix
 of the rows' coefficients with the matrix of the powers contains the values.
 
 The error of a computed value relative to the sum of the sizes of the piece's coefficients is at most
@@ -51,7 +51,7 @@ class Rows:
     coefficients
         Of the rows' polynomials, ``[rows, 6]``.
     powers
-        The matrices to multiply with, and the first row of each.
+        Matrices of powers, each with the number of the first row that it is multiplied with.
     error
         Bound on the absolute error of the values, ``[rows]``.
     kind, direction
@@ -84,7 +84,7 @@ def _powers() -> Array:
 
 @cache
 def _division(bits: int) -> tuple[Array, Array]:
-    """Return the matrix from the coefficients of a piece to those of its rows, and the weights of what it omits."""
+    """Return a matrix that maps the coefficients of a piece to those of its rows, and weights of the omitted terms."""
     count = 1 << (bits - MIN_BITS)
     centers, half = (2.0 * np.arange(count) + 1) / count - 1, 1.0 / count
     matrix, omitted = np.zeros((DEGREE + 1, count, _TERMS)), np.zeros(DEGREE + 1)

@@ -44,7 +44,7 @@ Singles = NDArray[np.float32]
 
 
 class Side:
-    """The numbers of one sign in a shard: the kernel, the exact values, and the last output."""
+    """Numbers of one sign in a shard, with the kernel, the exact values and the last output."""
 
     def __init__(self, kernel: Kernel, rows: Rows, sign: int, *, direction: int, blocks: int) -> None:
         self.kernel, self.rows, self.sign, self.declared = kernel, rows, sign, sign * direction
@@ -68,7 +68,7 @@ class Side:
 
 
 class Block(NamedTuple):
-    """The codes of one call, its rows, and its outputs."""
+    """One call: its first code, rows and outputs."""
 
     side: Side
     start: int
@@ -82,7 +82,7 @@ class Block(NamedTuple):
 
 
 class Sweep:
-    """Visits the codes of one shard: a range of magnitudes, with both signs."""
+    """Visits a shard, which is a range of magnitudes with both signs."""
 
     def __init__(self, case: Case, operation: Operation, quantity: str, layout: str, codes: range) -> None:
         self.operation, self.quantity, self.codes = operation, quantity, codes
@@ -168,7 +168,7 @@ class Sweep:
         return self._measure_each(error[:, None])
 
     def _measure_each(self, error: Array) -> tuple[Singles, Flags]:
-        """Divide by the ulp of each value; an output is doubtful if the ulp is uncertain and matters."""
+        """Divide by the ulp of each value, and return the outputs for which an uncertain ulp matters."""
         size, power, rest = self.buffers
         np.abs(self.exact, out=size)
         np.bitwise_and(size.view(np.int64), _EXPONENT, out=power.view(np.int64))
@@ -281,21 +281,22 @@ class Sweep:
         return float(flat[places].max(initial=0.0))
 
     def _offer_largest(self, block: Block, guard: float | Singles, largest: float) -> None:
-        """Let ball arithmetic measure the outputs with the largest deviations of a block."""
-        flat = self.eighths.reshape(-1)
-        if not math.isfinite(largest):
-            largest = float(np.where(np.isfinite(flat), flat, 0.0).max())
-        margin = (guard if isinstance(guard, float) else min(float(guard.max()), 0.01)) + largest * _FLOAT32
-        if largest == 0.0 or largest + margin <= 8.0 * self.counts.worst:
+        """Let ball arithmetic measure the outputs that may have the largest deviation of a block."""
+        if isinstance(guard, float) and largest + guard + largest * _FLOAT32 <= 8.0 * self.counts.worst:
             return
-        places = np.flatnonzero((flat >= largest - 2.0 * margin) & (flat <= largest))
+        flat = np.where(np.isfinite(self.eighths), self.eighths, 0.0)
+        reach = guard + flat * np.float32(_FLOAT32)
+        reach[flat == 0.0] = 0.0  # decided already, or of no interest
+        above = (flat + reach).reshape(-1)
+        least = max(float((flat - reach).max()), 8.0 * self.counts.worst)
+        places = np.flatnonzero(above > least) if largest > 0.0 else _NONE
         if len(places) > _MANY:
-            places = places[[np.argmax(flat[places])]]
-        for place in places[np.argsort(-flat[places], kind="stable")][:_CANDIDATES]:
+            places = places[[np.argmax(above[places])]]
+        for place in places[np.argsort(-above[places], kind="stable")][:_CANDIDATES]:
             self._offer(block, int(place))
 
     def _offer(self, block: Block, place: int) -> Resolved:
-        """Measure one output by ball arithmetic, and keep it if it is the worst so far."""
+        """Measure one output by ball arithmetic, and keep the worst output."""
         x, y = block.side.x(block.start + place), float(block.outputs[place])
         found = resolve(self.operation, self.quantity, x, y)
         self.counts.offer(found, x, y, (block.start + place, int(block.side.sign < 0)))
