@@ -20,7 +20,7 @@ EPILOG = epilog(
     """
 The proofs of torch come with the package. To prove a function of your own, or
 for your processor, and to show the result:
-  harness prove torch:exp --dtypes float32 --jobs 2 --run mine
+  harness prove torch:exp --dtypes float32 --no-isolate --run mine
   harness accuracy --run mine
 """,
 )

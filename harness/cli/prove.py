@@ -32,14 +32,14 @@ EPILOG = epilog(
     """
   harness prove homework.py:sigmoid --dtypes bfloat16
   harness prove homework.py:softmax --seconds 60
-  harness prove torch:exp --dtypes float32 --jobs 2
+  harness prove torch:exp --dtypes float32 --no-isolate
 """,
     """
 Every value of sigmoid, logsigmoid and softplus takes seconds. Every pair of
 inputs of a two-class softmax or log-softmax, 4.3 billion for each kernel,
 takes minutes. So does every float32 number of an elementary function or an
-activation, 4.3 billion too. Finished parts are saved in the run; after an interrupt, the
-same command continues.
+activation. Finished parts are saved in the run; after an interrupt, the same
+command continues.
 
 Exit codes:
   0  proved: no law is broken
