@@ -13,7 +13,22 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from harness.cli import audit, check, doctor, experiments, gate, init, laws, learn, prove, report, score, survey, tune
+from harness.cli import (
+    accuracy,
+    audit,
+    check,
+    doctor,
+    experiments,
+    gate,
+    init,
+    laws,
+    learn,
+    prove,
+    report,
+    score,
+    survey,
+    tune,
+)
 from harness.cli.command import Command, Group
 from harness.cli.options import discard_output
 from harness.cli.panels import epilog
@@ -59,6 +74,7 @@ COMMANDS = {
         ("check", check.check, check.EPILOG),
         ("survey", survey.survey, survey.EPILOG),
         ("prove", prove.prove, prove.EPILOG),
+        ("accuracy", accuracy.accuracy, accuracy.EPILOG),
         ("score", score.score, score.EPILOG),
     ),
     "Which line of a training step goes wrong?": (("audit", audit.audit, audit.EPILOG),),

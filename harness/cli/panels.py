@@ -24,6 +24,7 @@ ORDER = (CALLING, FORMULA, KNOWN, LOADERS, THOROUGH, FIXES, OUTPUT, EXECUTION)
 """The panels in the order of ``--help``; the first panel, with the subject of the command, precedes them."""
 
 WORKS_ON = {
+    "accuracy": "What to show",
     "list": "What to list",
     "freeze": "What to keep",
     "bench": "What to time",

@@ -32,12 +32,14 @@ EPILOG = epilog(
     """
   harness prove homework.py:sigmoid --dtypes bfloat16
   harness prove homework.py:softmax --seconds 60
+  harness prove torch:exp --dtypes float32 --no-isolate
 """,
     """
 Every value of sigmoid, logsigmoid and softplus takes seconds. Every pair of
 inputs of a two-class softmax or log-softmax, 4.3 billion for each kernel,
-takes minutes. Finished parts are saved in the run; after an interrupt, the
-same command continues.
+takes minutes. So does every float32 number of an elementary function or an
+activation. Finished parts are saved in the run; after an interrupt, the same
+command continues.
 
 Exit codes:
   0  proved: no law is broken
@@ -70,7 +72,7 @@ def prove(
     fresh: FreshOption = False,
     execution: ExecutionOptions,
 ) -> None:
-    """Prove the laws and the largest error by checking all 16-bit inputs."""
+    """Prove the laws and the largest error by checking all inputs."""
     from harness.display.proof import print_proofs
     from harness.display.verdict import print_properties
     from harness.proof.proving import Proving

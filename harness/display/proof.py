@@ -10,6 +10,7 @@ from harness.display.narrow import print_sentence, print_table
 from harness.error import printable
 from harness.record import Proof, Status
 from harness.wording import broken_blocks, differing, extent, unanswered_proofs, where, witness, worst
+from harness.wording.accuracy import departure_lines
 from harness.wording.number import count
 
 _MOST_BLOCKS = 5
@@ -21,7 +22,7 @@ def print_proofs(console: Console, proofs: Sequence[Proof]) -> None:
     for case in dict.fromkeys(proof.case for proof in answered):
         own = [proof for proof in answered if proof.case == case]
         print_table(console, _table(case, own))
-        for line in _laws(own):
+        for line in (*_laws(own), *departure_lines(own)):
             print_sentence(console, line)
     if answered:
         console.print("kernels:")

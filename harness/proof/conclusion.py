@@ -9,6 +9,7 @@ from harness.case import Case
 from harness.floats.format import Format
 from harness.laws.contract import Contract
 from harness.laws.law import Law
+from harness.proof.float32.kernel import Layout
 from harness.proof.layout import PairLayout, ValueLayout
 from harness.proof.tally import LIMITS, Tally, spelled
 from harness.record import LawOutcome, Proof, Status, Violation
@@ -30,7 +31,7 @@ class Task(Protocol):
         """The format."""
 
     @property
-    def layout(self) -> PairLayout | ValueLayout:
+    def layout(self) -> PairLayout | ValueLayout | Layout:
         """Memory layout of the inputs."""
 
     @property
@@ -91,6 +92,9 @@ def conclude(task: Task, tally: Tally) -> Proof:
         torch=torch.__version__,
         duration_s=tally.duration_s,
         floor_s=tally.floor_s,
+        histogram=tally.histogram,
+        departures=dict(tally.departures),
+        compared=dict(tally.compared),
         error=tally.error,
         skipped=tally.skipped,
     )

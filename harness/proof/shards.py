@@ -20,6 +20,7 @@ from harness.calling.source import subject_of
 from harness.execution.plan import Document
 from harness.proof import pairs, values
 from harness.proof.conclusion import Task, conclude
+from harness.proof.float32.task import Float32
 from harness.proof.sweep import ROW_BY_ROW, Sweep
 from harness.proof.tally import Tally
 from harness.record import Proof, Record, write_atomically
@@ -157,7 +158,7 @@ class Shards:
 
 def _visited(task: Task, shard: int, probe: Probe | None) -> Tally:
     """Visit the inputs of one shard, with the case's properties taken from the probe."""
-    if probe is None:
+    if probe is None or isinstance(task, Float32):
         return _counted(task, shard)
     job = Job(unbridged(task.case), task.contract, task.laws[0], task.format_)
     judged, properties = probe.looked(job)
@@ -172,6 +173,8 @@ def _visited(task: Task, shard: int, probe: Probe | None) -> Tally:
 def _counted(task: Task, shard: int) -> Tally:
     if isinstance(task, values.Values):
         return task.tally()
+    if isinstance(task, Float32):
+        return task.tally(shard)
     assert isinstance(task, pairs.Pairs)
     return Sweep(task).tally(shard)
 

@@ -1,9 +1,10 @@
 """Tallies: the findings on a part of the inputs. Tallies of disjoint parts can be added."""
 
 from collections.abc import Mapping
-from typing import Self
+from itertools import zip_longest
+from typing import Any, Self
 
-from harness.record import Property, Record, Violation, Witness
+from harness.record import Departure, Property, Record, Violation, Witness
 
 LIMITS = (1, 2, 4, 8, 16, 64, 1024)
 """Deviations in ulp for which the inputs beyond are counted."""
@@ -31,6 +32,12 @@ class Tally(Record):
     error: str | None = None
     skipped: str | None = None
     """Reason why there is nothing to prove."""
+    histogram: tuple[int, ...] = ()
+    """Number of float32 inputs by deviation, in steps of 1/8 ulp."""
+    departures: Mapping[str, Departure] = {}
+    compared: Mapping[str, int] = {}
+    resolved: int = 0
+    """Number of outputs that ball arithmetic decided."""
     properties: tuple[Property, ...] = ()
     """Properties of the case that applied when it was judged."""
 
@@ -54,6 +61,10 @@ class Tally(Record):
             floor_s=self.floor_s + other.floor_s,
             error=self.error or other.error,
             skipped=self.skipped or other.skipped,
+            histogram=tuple(a + b for a, b in zip_longest(self.histogram, other.histogram, fillvalue=0)),
+            departures=_merged(self.departures, other.departures),
+            compared=_merged(self.compared, other.compared),
+            resolved=self.resolved + other.resolved,
             properties=tuple(dict.fromkeys((*self.properties, *other.properties))),
         )
 
@@ -67,6 +78,12 @@ def _worse(tally: Tally, other: Tally) -> Tally:
 
 def _deviation(tally: Tally) -> float:
     return tally.witness.deviation if tally.witness is not None else 0.0
+
+
+def _merged(first: Mapping[str, Any], later: Mapping[str, Any]) -> dict[str, Any]:
+    """Add the values of equal names."""
+    both = {name: first[name] + later[name] for name in first if name in later}
+    return {**first, **later, **both}
 
 
 def _sum(count: int | None, other: int | None) -> int | None:

@@ -11,13 +11,19 @@ from harness.floats.format import format_of
 from harness.laws.contract import Contract
 from harness.proof import pairs, values
 from harness.proof.conclusion import Task
+from harness.proof.float32 import task as float32
+from harness.proof.float32.operation import OPERATIONS as EVERY_FLOAT32
+from harness.proof.float32.operation import operation_of
 from harness.proof.layout import VALUE_LAYOUTS, takes
 from harness.proof.operation import OPERATIONS
 from harness.proof.sweep import ROW_BY_ROW
 from harness.record.binary_format import PARAMETERS
 
 DTYPES = tuple(name for name in reversed(tuple(PARAMETERS)) if PARAMETERS[name].bits == 16)
-"""The formats whose inputs can be enumerated."""
+"""The formats whose inputs can be enumerated, and checked for all contracts below."""
+
+FLOAT32 = "float32"
+"""The format whose inputs can be enumerated for some unary operations; it is proved on request, or if no other is."""
 
 CONTRACTS = (*values.CONTRACTS, *pairs.CONTRACTS)
 
@@ -42,15 +48,19 @@ def tasks_of(
         If a name matches nothing, or no case has inputs that can be enumerated.
     """
     for name in dtypes:
-        if name not in DTYPES:
+        if name not in (*DTYPES, FLOAT32):
             raise UsageError(
                 f"cannot prove anything in `{name}`",
-                rule=f"all inputs can be enumerated only in {listed(DTYPES)}",
-                remedy=did_you_mean(name, DTYPES),
+                rule=f"all inputs can be enumerated only in {listed((*DTYPES, FLOAT32))}",
+                remedy=did_you_mean(name, (*DTYPES, FLOAT32)),
             )
     cases = list(map(claimed, cases))
     tasks = [
-        task for case in cases for dtype in dtypes or DTYPES if dtype in case.dtypes for task in _of_case(case, dtype)
+        task
+        for case in cases
+        for dtype in dtypes or (DTYPES if case.contract in CONTRACTS else (FLOAT32,))
+        if dtype in case.dtypes
+        for task in _of_case(case, dtype)
     ]
     if not tasks and any(case.contract in CONTRACTS for case in cases):
         rule = "a proof needs the loss of each row, but it takes no `reduction`"
@@ -58,7 +68,8 @@ def tasks_of(
     if not tasks:
         raise UsageError(
             f"cannot prove anything about `{target}`",
-            rule=f"all inputs can be enumerated only for the contracts {listed(CONTRACTS)}",
+            rule=f"all inputs can be enumerated only for the contracts {listed(CONTRACTS)}, "
+            f"and in float32 for {listed(EVERY_FLOAT32)}",
         )
     tasks = _restricted(tasks, "layouts", layouts, lambda task: task.layout.name)
     return _restricted(tasks, "of", quantities, lambda task: task.quantity.split(",")[0])
@@ -79,6 +90,12 @@ def _restricted(tasks: list[Task], option: str, wanted: Sequence[str], name: Cal
 
 def _of_case(case: Case, dtype: str) -> Iterator[Task]:
     contract, format_ = contract_named(case.contract), format_of(dtype)
+    if dtype == FLOAT32:
+        if (unary := operation_of(case.contract)) is not None:
+            for quantity in values.QUANTITIES:
+                for kernel in float32.LAYOUTS:
+                    yield float32.Float32(bridged(case), contract, unary, kernel, quantity)
+        return
     if contract.name in values.CONTRACTS:
         for quantity in values.QUANTITIES:
             for layout in VALUE_LAYOUTS:

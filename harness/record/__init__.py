@@ -51,7 +51,7 @@ from harness.record.gate import Comparison, Gate, GateFinding, Outcome, Slices
 from harness.record.head import Origin, Run, Subject
 from harness.record.learned import LEVELS, ClassWeights, Confusion, FitData
 from harness.record.passage import Passage, Stage, Station
-from harness.record.proof import LawOutcome, Proof, Witness
+from harness.record.proof import Departure, LawOutcome, Proof, Witness
 from harness.record.property import Property, property_sentences
 from harness.record.schema import (
     ANY,
@@ -99,6 +99,7 @@ __all__ = [
     "Counterexample",
     "DataSource",
     "Edit",
+    "Departure",
     "Ended",
     "Environment",
     "Epoch",

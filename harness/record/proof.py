@@ -1,6 +1,7 @@
 """The records of proofs: what going through every input says of a case."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Literal, Self
 
 from harness.record.schema import Count, Deviation, Input, Record, Size, Status, Violation
 
@@ -29,6 +30,20 @@ class Witness(Record):
     expected: float
     deviation: Deviation
     """In ulp."""
+
+
+class Departure(Record):
+    """The outputs that break one law of float32 numbers, with the first of them."""
+
+    count: Count
+    x: str
+    """The first input, in hexadecimal."""
+    actual: float
+    expected: float
+    """The exact value, or the output that the law compares with."""
+
+    def __add__(self, later: Self) -> "Departure":
+        return self.model_copy(update={"count": self.count + later.count})
 
 
 class Proof(Record):
@@ -75,11 +90,22 @@ class Proof(Record):
     laws: tuple[LawOutcome, ...]
     threads: Count
     cpu_capability: str
+    processor: str = ""
+    """Model of the processor; empty in a run, whose environment has it."""
     torch: str
     duration_s: Size
     """Core time."""
     floor_s: Size
     """Core time in the implementation alone."""
+    histogram: tuple[int, ...] = ()
+    """Number of inputs by deviation, in steps of 1/8 ulp; the last of 256 also has all larger ones. Empty for 16 bits.
+
+    Inputs without an exact value are in no class: NaN, infinities, poles and numbers outside of the domain.
+    """
+    departures: Mapping[str, Departure] = {}
+    """Laws of float32 numbers that some outputs break."""
+    compared: Mapping[str, Count] = {}
+    """Number of comparisons for the laws about two outputs: order of neighbors, and numbers of either sign."""
     error: str | None = None
     """Error of the implementation, if it gave no answer."""
     skipped: str | None = None
@@ -92,8 +118,12 @@ class Proof(Record):
 
     @property
     def fails(self) -> bool:
-        """Whether a law is broken that was not declared to be, or the question was not answered."""
-        return self.error is not None or any(outcome.status.fails for outcome in self.laws)
+        """Whether a law is broken that was not declared to be, or the question was not answered.
+
+        In float32, only results that should be finite are a failure; other departures are listed.
+        """
+        is_infinite = bool(self.histogram) and self.not_finite > 0
+        return self.error is not None or is_infinite or any(outcome.status.fails for outcome in self.laws)
 
     @property
     def key(self) -> tuple[str, str, str, str, str]:

@@ -1,0 +1,92 @@
+"""The command ``accuracy``."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness.cli.options import console, run_folder, say
+from harness.cli.panels import OUTPUT, epilog
+from harness.error import UsageError, did_you_mean, listed
+
+if TYPE_CHECKING:
+    from harness.record import Proof
+
+EPILOG = epilog(
+    """
+  harness accuracy
+  harness accuracy exp gelu --picture accuracy.png
+""",
+    """
+The proofs of torch come with the package. To prove a function of your own, or
+for your processor, and to show the result:
+  harness prove torch:exp --dtypes float32 --no-isolate --run mine
+  harness accuracy --run mine
+""",
+)
+
+
+def accuracy(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Operations, such as exp.", show_default="all", metavar="NAME")
+    ] = None,
+    *,
+    runs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--run",
+            help="Show the proofs of a run of `harness prove` instead.",
+            metavar="RUN",
+            show_default="the proofs of torch in the package",
+        ),
+    ] = None,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print a Markdown table.", rich_help_panel=OUTPUT)
+    ] = False,
+    picture: Annotated[
+        Path | None,
+        typer.Option("--picture", help="Draw the histograms.", metavar="FILE", rich_help_panel=OUTPUT),
+    ] = None,
+) -> None:
+    """Show how accurate operations are at every float32 number."""
+    from harness.display.accuracy import draw_accuracy, print_accuracy
+    from harness.proof.float32.recorded import in_order, names_of, recorded
+    from harness.wording.accuracy import of_float32
+
+    known = in_order(_of_runs(runs) if runs else recorded())
+    known = of_float32(known)
+    if not known:
+        raise UsageError("there are no proofs in float32", remedy="run `harness prove TARGET --dtypes float32`")
+    for name in names or ():
+        if not any(name in names_of(proof) for proof in known):
+            every = sorted({proof.case.rpartition(".")[2] for proof in known})
+            rule = f"choose from {listed(every)}"
+            raise UsageError(f"no proof of `{name}` in float32", rule=rule, remedy=did_you_mean(name, every))
+    shown = [proof for proof in known if not names or names_of(proof) & set(names)]
+    if markdown:
+        say(_markdown(shown))
+    else:
+        print_accuracy(console(), shown)
+    if picture is not None:
+        draw_accuracy(shown, picture)
+        say(f"picture: {picture}")
+
+
+def _of_runs(names: list[str]) -> "list[Proof]":
+    """Return the proofs of runs, with their processor."""
+    from harness.record import Proof
+
+    proofs = []
+    for folder in map(run_folder, names):
+        processor = folder.head().environment.processor
+        proofs += [proof.model_copy(update={"processor": processor}) for proof in folder.read(Proof)]
+    return proofs
+
+
+def _markdown(proofs: "list[Proof]") -> str:
+    from tabulate import tabulate
+
+    from harness.wording.accuracy import accuracy_row
+
+    table: str = tabulate(map(accuracy_row, proofs), headers="keys", tablefmt="github", disable_numparse=True)
+    return table

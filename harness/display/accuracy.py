@@ -1,0 +1,66 @@
+"""Terminal output and a picture of the accuracy in float32."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Column, Table
+
+from harness.display.narrow import print_sentence, print_table
+from harness.error import UsageError, require
+from harness.record import Proof
+from harness.wording.accuracy import LAWS, NAMES, accuracy_row, environments, operation
+
+_RIGHT = ("worst ulp", "worst input", "correctly rounded", "> 1 ulp", "> 2 ulp")
+_CLASSES = 24
+"""Number of classes of an eighth of an ulp in the picture."""
+
+
+def print_accuracy(console: Console, proofs: Sequence[Proof]) -> None:
+    """Print a line for each proof, the meaning of the laws, and where they are valid."""
+    rows = [accuracy_row(proof) for proof in proofs]
+    columns = (Column(name, justify="right" if name in _RIGHT else "left") for name in rows[0])
+    table = Table(*columns)
+    for row in rows:
+        table.add_row(*(escape(cell.replace("`", "")) for cell in row.values()))
+    print_table(console, table)
+    for law, statement in LAWS.items():
+        print_sentence(console, f"{NAMES[law]}: {statement}")
+    for environment in environments(proofs):
+        print_sentence(console, f"environment: {environment}")
+
+
+def draw_accuracy(proofs: Sequence[Proof], file: Path) -> None:
+    """Draw a histogram of the deviations for each proof.
+
+    Raises
+    ------
+    UsageError
+        If matplotlib is missing, or the file cannot be written.
+    """
+    require("report", "the picture")
+    from matplotlib.figure import Figure
+
+    columns = min(4, len(proofs))
+    rows = -(-len(proofs) // columns)
+    figure = Figure(figsize=(3.2 * columns, 2.2 * rows), layout="constrained")
+    for axes, proof in zip(figure.subplots(rows, columns, squeeze=False).flat, proofs, strict=False):
+        total = sum(proof.histogram)
+        shown = [*proof.histogram[:_CLASSES], *[0] * (_CLASSES - len(proof.histogram))]
+        rest = total - sum(shown)
+        bars = [number / total for number in (*shown, rest)]
+        colors = ["tab:blue"] * 4 + ["tab:orange"] * (_CLASSES - 4) + ["tab:red"]
+        axes.bar([(i + 0.5) / 8 for i in range(_CLASSES + 1)], bars, width=0.115, color=colors)
+        axes.set_yscale("log")
+        axes.set_ylim(1e-10, 2.0)
+        axes.set_title(f"{operation(proof)}, {proof.quantity}", fontsize=8)
+        axes.tick_params(labelsize=7)
+    for axes in figure.axes[len(proofs) :]:
+        axes.set_visible(False)
+    figure.supxlabel("deviation in ulp; the last bar has all larger ones", fontsize=8)
+    figure.supylabel("share of inputs", fontsize=8)
+    try:
+        figure.savefig(file, dpi=120, metadata={"Software": None} if file.suffix == ".png" else None)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot write the picture `{file}`", rule=str(error)) from error

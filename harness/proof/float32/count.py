@@ -1,0 +1,74 @@
+"""Counts: the findings of a sweep, which become the tally of a shard."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.proof.float32.resolution import Resolved
+from harness.proof.tally import LIMITS, Tally
+from harness.record import Departure, Input, TensorText, Witness
+
+CLASSES = 256
+"""Number of classes of an eighth of an ulp; the last one also contains all larger deviations."""
+
+
+@dataclass
+class Counts:
+    """Findings of a sweep."""
+
+    histogram: NDArray[np.int64] = field(default_factory=lambda: np.zeros(CLASSES, dtype=np.int64))
+    far: dict[int, int] = field(default_factory=lambda: {limit: 0 for limit in LIMITS if limit > CLASSES // 8})
+    not_finite: int = 0
+    resolved: int = 0
+    """Outputs that ball arithmetic decided."""
+    pairs: int = 0
+    """Neighbors whose order was compared."""
+    mirrored: int = 0
+    """Numbers whose outputs of either sign were compared."""
+    floor_s: float = 0.0
+    worst: float = 0.0
+    witness: Witness | None = None
+    order: tuple[int, ...] = ()
+    departures: dict[str, Departure] = field(default_factory=dict)
+
+    def exclude(self, count: int) -> None:
+        """Remove inputs without an exact value; their deviation must be set to zero."""
+        self.histogram[0] -= count
+
+    def offer(self, found: Resolved, x: float, y: float, order: tuple[int, int]) -> None:
+        """Keep an output if it deviates more than all before; among equal ones, the first counts."""
+        if (found.deviation, tuple(-place for place in order)) <= (self.worst, tuple(-place for place in self.order)):
+            return
+        if found.deviation == 0.0:
+            return
+        self.worst, self.order = found.deviation, order
+        example: dict[str, Input] = {"x": TensorText(dtype="float32", shape=(1,), values=(x.hex(),))}
+        self.witness = Witness(
+            example=example, place=(0,), actual=y, expected=found.expected, deviation=found.deviation
+        )
+
+    def depart(self, law: str, count: int, first: tuple[float, float, float]) -> None:
+        """Count outputs that break a law; ``first`` is an input, its output and the expected one."""
+        x, actual, expected = first
+        new = Departure(count=count, x=x.hex(), actual=actual, expected=expected)
+        self.departures[law] = self.departures[law] + new if law in self.departures else new
+
+    def tally(self, moments: tuple[int, ...], duration_s: float) -> Tally:
+        """Return the findings as the tally of a shard."""
+        above = self.histogram[::-1].cumsum()[::-1]
+        beyond = (self.far.get(limit, int(above[min(8 * limit, CLASSES - 1)])) for limit in LIMITS)
+        return Tally(
+            moments=moments,
+            not_correctly_rounded=int(above[4]),
+            beyond=tuple(beyond),
+            not_finite=self.not_finite,
+            witness=self.witness,
+            order=self.order,
+            duration_s=duration_s,
+            floor_s=self.floor_s,
+            histogram=tuple(np.trim_zeros(self.histogram, "b").tolist()),
+            departures=self.departures,
+            compared={"monotone": self.pairs, "symmetric": self.mirrored},
+            resolved=self.resolved,
+        )

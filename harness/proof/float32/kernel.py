@@ -1,0 +1,115 @@
+"""Calls of an implementation on a run of codes in a memory layout."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from harness.calling.host import clock_of
+from harness.case import Case
+from harness.laws.case_error import CaseError
+from harness.proof.layout import FEW
+
+Outputs = NDArray[np.float32]
+
+
+class Layout(NamedTuple):
+    """A memory layout, and the kernel that torch runs for it."""
+
+    name: str
+    kernel: str
+
+
+_TIMED = 16
+"""One of this number of calls is timed; the very first is not, because it also initializes torch."""
+
+LAYOUTS = (
+    Layout("contiguous", "contiguous numbers: the vector body"),
+    Layout("spread", "every second number in memory: the loop for strided numbers"),
+    Layout("few", f"separate rows of {FEW} numbers: the remainder after full vectors"),
+)
+"""The layouts of float32 numbers; each selects a kernel."""
+
+
+def _memory(layout: str, count: int) -> Tensor:
+    """Return a tensor of ``count`` numbers in a layout."""
+    if layout == "contiguous":
+        return torch.zeros(count)
+    return torch.zeros(count, 2)[:, 0] if layout == "spread" else torch.zeros(count // FEW, 2 * FEW)[:, :FEW]
+
+
+class Kernel:
+    """An implementation in one layout, with memory for one call.
+
+    Parameters
+    ----------
+    case
+        The implementation.
+    layout
+        Name of the layout.
+    sign
+        1 or -1.
+    count
+        Number of inputs of a call.
+    is_gradient
+        Whether the gradient is computed, with cotangent one.
+    """
+
+    def __init__(self, case: Case, layout: str, sign: int, count: int, *, is_gradient: bool) -> None:
+        self.case, self.clock = case, clock_of(case)
+        view = _memory(layout, count)
+        self.argument = view.requires_grad_(is_gradient)
+        bits = view.detach().view(torch.int32).numpy()
+        self.bits = bits
+        offsets = np.arange(count, dtype=np.int32).reshape(bits.shape)
+        self.offsets = offsets if sign > 0 else offsets | np.int32(-(2**31))
+        self.codes = torch.empty(bits.shape, dtype=torch.int32)
+        self.weight = torch.ones(view.shape)
+        self.calls, self.timed_s = 0, 0.0
+
+    @property
+    def spent_s(self) -> float:
+        """Estimated core time of all calls; only some are timed, because reading the clock takes time."""
+        timed = (self.calls + _TIMED - 2) // _TIMED
+        return self.timed_s * self.calls / timed if timed else 0.0
+
+    def __call__(self, start: int) -> Outputs:
+        """Return the outputs for the codes from ``start``, in order.
+
+        Raises
+        ------
+        CaseError
+            If the implementation raises, changes its argument, or returns another shape or dtype.
+        """
+        output = self._timed(start) if self.calls % _TIMED == 1 else self._called(start)
+        self.calls += 1
+        if not isinstance(output, Tensor) or output.shape != self.argument.shape or output.dtype != torch.float32:
+            raise CaseError(f"{self.case.name} does not return a float32 tensor of the shape of its argument")
+        if not torch.equal(self.argument.detach().view(torch.int32), self.codes):
+            raise CaseError(f"{self.case.name} changes its argument")
+        outputs: Outputs = output.detach().reshape(-1).numpy()
+        return outputs
+
+    def _timed(self, start: int) -> Any:
+        started = self.clock()
+        output = self._called(start)
+        self.timed_s += self.clock() - started
+        return output
+
+    def _called(self, start: int) -> Any:
+        """Write the codes to memory and call the implementation."""
+        np.add(self.offsets, np.int32(start), out=self.codes.numpy())
+        np.copyto(self.bits, self.codes.numpy())
+        try:
+            return self._output()
+        except Exception as error:
+            raise CaseError(f"{self.case.name} raises {type(error).__name__}: {error}") from error
+
+    def _output(self) -> Any:
+        output = self.case.function(self.argument)
+        if not self.argument.requires_grad:
+            return output
+        (gradient,) = torch.autograd.grad(output, self.argument, self.weight)
+        return gradient

@@ -1,0 +1,31 @@
+"""The kept proofs of torch's operations in float32, which come with the package."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.proof.float32.operation import OPERATIONS
+from harness.record import Proof
+
+FILE = Path(__file__).with_name("recorded.jsonl")
+_ORDER = {name: place for place, name in enumerate(OPERATIONS)}
+
+
+def recorded() -> list[Proof]:
+    """Return the kept proofs."""
+    with FILE.open(encoding="utf-8") as lines:
+        return [Proof.model_validate_json(line) for line in lines]
+
+
+def in_order(proofs: Sequence[Proof]) -> list[Proof]:
+    """Return proofs in the order of the operations, values before gradients."""
+    return sorted(proofs, key=lambda proof: (_place(proof), proof.quantity != "value", proof.layout, proof.key))
+
+
+def names_of(proof: Proof) -> set[str]:
+    """Return the names that select a proof: those of its function, case and contract."""
+    return {proof.case.rpartition(".")[2], proof.case, proof.contract}
+
+
+def _place(proof: Proof) -> int:
+    own = proof.contract if proof.contract in _ORDER else proof.case.rpartition(".")[2]
+    return _ORDER.get(own, len(_ORDER))

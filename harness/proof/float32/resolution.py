@@ -1,0 +1,96 @@
+"""Ball arithmetic at single inputs: the deviation of an output, and its class of an eighth of an ulp."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from flint import arb
+from numpy.typing import NDArray
+
+from harness.floats.double_double import Array
+from harness.floats.oracle import UndecidedError
+from harness.proof.float32.model import precision, taylor
+from harness.proof.float32.operation import Operation
+from harness.proof.float32.rows import LARGEST
+
+_PRECISIONS = (128, 320, 1024, 4096)
+_ENOUGH_BITS = 64
+SMALL = 2.0**-100
+"""Below this size, ``|f(x) - x / 2|`` is far below an ulp of a function with ``f'(0) = 1/2``."""
+
+
+class Resolved(NamedTuple):
+    """An output next to the exact value."""
+
+    deviation: float
+    """In ulp."""
+    eighths: int
+    """``k`` if the deviation is above ``k / 8`` and at most ``(k + 1) / 8``; zero has ``k = 0``."""
+    expected: float
+
+
+INFINITE = 1 << 40
+"""The class of infinite deviations."""
+
+
+def resolve(operation: Operation, quantity: str, x: float, y: float) -> Resolved:
+    """Compare an output ``y`` at ``x`` with the exact value.
+
+    Raises
+    ------
+    UndecidedError
+        If ball arithmetic gives no decision at the highest precision.
+    """
+    if operation.is_above_half and quantity == "value" and 0 < abs(x) < SMALL and math.isfinite(y):
+        deviation, eighths = above_half(np.array([x]), np.array([y]))
+        return Resolved(float(deviation[0]), int(eighths[0]), x / 2.0)
+    for bits in _PRECISIONS:
+        with precision(bits):
+            (exact,) = taylor(operation, quantity, arb(x), arb(1), 1)
+            found = _compared(exact, y)
+        if found is not None:
+            return found
+    raise UndecidedError(f"{operation.name} at {x.hex()} is undecided at {_PRECISIONS[-1]} bits")
+
+
+def _compared(exact: arb, y: float) -> Resolved | None:
+    """Return ``None`` if the precision is too low."""
+    if not exact.is_finite():
+        return None
+    low, high = exact.abs_lower(), exact.abs_upper()
+    expected = float(exact.mid())
+    if low >= LARGEST:
+        same = math.isinf(y) and (y > 0) == (exact > 0)
+        return Resolved(0.0, 0, expected) if same else Resolved(math.inf, INFINITE, expected)
+    exponent = _exponent(high)
+    if high >= LARGEST or _exponent(low) != exponent:
+        return None
+    if not math.isfinite(y):
+        return Resolved(math.inf, INFINITE, expected)
+    eighths = abs(arb(y) - exact) * arb(2) ** (26 - exponent)
+    above = eighths.ceil().unique_fmpz()
+    if above is None or not (eighths.is_exact() or eighths.rel_accuracy_bits() >= _ENOUGH_BITS):
+        return None
+    return Resolved(float(eighths.mid()) / 8.0, max(int(above) - 1, 0), expected)
+
+
+def _exponent(size: arb) -> int:
+    """Return the exponent that determines the ulp of a number."""
+    if size <= 2.0**-126:
+        return -126
+    mantissa, exponent = size.man_exp()
+    return max(-126, int(exponent) + int(mantissa).bit_length() - 1)
+
+
+def above_half(x: Array, y: Array) -> tuple[Array, NDArray[np.int64]]:
+    """Return deviations and classes of outputs if the value is above ``x / 2`` by much less than an ulp.
+
+    ``x`` are float32 numbers below :data:`SMALL`, and ``y`` finite outputs.
+    """
+    half = x / 2.0
+    mantissa, exponent = np.frexp(half)
+    # A value next to minus a power of two lies in the binade below.
+    ulp = np.ldexp(1.0, np.maximum(exponent - 1 - (mantissa == -0.5), -126) - 23)
+    # Both are multiples of half an ulp, so that the quotient is a whole number.
+    eighths = np.abs(y - half) * 8.0 / ulp
+    return eighths / 8.0, np.maximum(eighths - (y > half), 0.0).astype(np.int64)

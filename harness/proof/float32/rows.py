@@ -1,0 +1,180 @@
+"""Rows of exact values: the pieces of a range as matrices whose product is the function, with a proved error.
+
+Each piece is divided into rows of 2^11 numbers. On a row, the polynomial of the piece becomes a polynomial of degree
+five in the row's variable. Its coefficients depend linearly on the coefficients of the piece. The product of the matrix
+of the rows' coefficients with the matrix of the powers contains the values.
+
+The error of a computed value relative to the sum of the sizes of the piece's coefficients is at most
+``(1 + 1 + 9 + 1 + 6) u (1 + 18 u)`` with ``u = 2^-53``. The coefficients, the transformation and the powers are rounded
+once, and inner products of nine and six terms are formed in any order [1]_. The bound in ``model`` is ``32 u``. The
+terms above degree five are bounded separately.
+
+References
+----------
+.. [1] N. J. Higham (2002), *Accuracy and Stability of Numerical Algorithms*, 2nd ed., section 3.1.
+"""
+
+import math
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache
+
+import numpy as np
+from flint import arb
+from numpy.typing import NDArray
+
+from harness.floats.double_double import Array
+from harness.proof.float32.model import DEGREE, MIN_BITS, Kind, Piece, number, pieces, precision
+from harness.proof.float32.operation import Operation
+
+WIDTH = 1 << MIN_BITS
+_TERMS = 6
+
+_WAVES_FROM = 0x4180_0000
+"""Code of 16; from here on, rows of sines and cosines use the addition theorem."""
+
+_WAVE_ERROR = 2.0**-49
+"""Bound on the error of two products of rounded sines and cosines, which is below ``5 u``."""
+
+LARGEST = float.fromhex("0x1.ffffffp+127")
+"""Numbers of at least this size round to infinity."""
+
+CAREFUL = 2.0**-20
+"""Largest error in ulp of a row that is not treated number by number."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Consecutive rows of one sign, ``2^11`` codes each.
+
+    Parameters
+    ----------
+    coefficients
+        Of the rows' polynomials, ``[rows, 6]``.
+    powers
+        Matrices of powers, each with the number of the first row that it is multiplied with.
+    error
+        Bound on the absolute error of the values, ``[rows]``.
+    kind, direction
+        As for pieces; ``[rows]``.
+    ulp
+        Ulp of the values of a row; NaN if it is not the same for the whole row.
+    constant
+        A float32 number next to all values of a row, which deviate from it by less than 2^-7 ulp; NaN if there is none.
+    """
+
+    coefficients: Array
+    powers: tuple[tuple[int, Array], ...]
+    error: Array
+    kind: NDArray[np.int8]
+    direction: NDArray[np.int8]
+    ulp: Array
+    constant: Array
+
+    def powers_at(self, row: int) -> Array:
+        """Return the matrix for a row and those after it."""
+        return next(matrix for first, matrix in reversed(self.powers) if first <= row)
+
+
+@cache
+def _powers() -> Array:
+    """Powers of the row's variable, which runs from -1 to 1."""
+    variable = (np.arange(WIDTH) - WIDTH // 2) / (WIDTH // 2)
+    return np.stack([variable**k for k in range(_TERMS)])
+
+
+@cache
+def _division(bits: int) -> tuple[Array, Array]:
+    """Return a matrix that maps the coefficients of a piece to those of its rows, and weights of the omitted terms."""
+    count = 1 << (bits - MIN_BITS)
+    centers, half = (2.0 * np.arange(count) + 1) / count - 1, 1.0 / count
+    matrix, omitted = np.zeros((DEGREE + 1, count, _TERMS)), np.zeros(DEGREE + 1)
+    for k in range(DEGREE + 1):
+        for j in range(min(k + 1, _TERMS)):
+            matrix[k, :, j] = math.comb(k, j) * centers ** (k - j) * half**j
+        omitted[k] = 1.001 * sum(math.comb(k, j) * half**j for j in range(_TERMS, k + 1))
+    return matrix.reshape(DEGREE + 1, -1), omitted
+
+
+def rows_of(operation: Operation, quantity: str, codes: range, sign: int) -> Rows:
+    """Return the rows of a range of magnitudes, whose ends are multiples of the length of a row."""
+    if operation.is_wave and codes.start >= _WAVES_FROM:
+        rows = _waves(operation.name, quantity, codes)
+        parity = operation.parity if quantity == "value" else -operation.parity
+        return rows if sign > 0 else replace(rows, coefficients=parity * rows.coefficients)
+    parts = [_of_piece(piece) for piece in pieces(operation, quantity, codes, sign)]
+    coefficients, error, kind, direction = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return _with_ulp(coefficients, ((0, _powers()),), error, kind, direction)
+
+
+def _of_piece(piece: Piece) -> tuple[Array, Array, NDArray[np.int8], NDArray[np.int8]]:
+    matrix, omitted = _division(piece.bits)
+    coefficients = (piece.coefficients @ matrix).reshape(-1, _TERMS)
+    count = len(coefficients)
+    error = piece.error + float(np.abs(piece.coefficients) @ omitted)
+    return (
+        coefficients,
+        np.full(count, error),
+        np.full(count, piece.kind, dtype=np.int8),
+        np.full(count, piece.direction, dtype=np.int8),
+    )
+
+
+def _with_ulp(
+    coefficients: Array,
+    powers: tuple[tuple[int, Array], ...],
+    error: Array,
+    kind: NDArray[np.int8],
+    direction: NDArray[np.int8],
+) -> Rows:
+    """Add the ulp of the rows, and find the rows that overflow wholly or in part."""
+    first, spread = np.abs(coefficients[:, 0]), 1.000001 * np.abs(coefficients[:, 1:]).sum(1) + error
+    low, high = first - spread, 1.000001 * (first + spread)
+    ordinary = kind == Kind.ORDINARY
+    kind = np.where(ordinary & (high >= LARGEST), Kind.SINGLE, kind)
+    kind = np.where(ordinary & (low >= LARGEST), Kind.OVERFLOW, kind).astype(np.int8)
+    with np.errstate(invalid="ignore"):
+        ulp_low, ulp_high = (np.ldexp(1.0, np.clip(_exponent(end), -126, 127) - 23) for end in (low, high))
+    same = (ulp_low == ulp_high) & ((low > 0) | (high < 2.0**-126)) & (error <= CAREFUL * ulp_low)
+    with np.errstate(over="ignore"):
+        constant = coefficients[:, 0].astype(np.float32).astype(np.float64)
+    distance = np.abs(coefficients[:, 0] - constant) + spread
+    is_constant = (kind == Kind.ORDINARY) & (distance <= 2.0**-7 * np.maximum(2.0**-24 * np.abs(constant), 2.0**-149))
+    ulp = np.where(same, ulp_low, np.nan)
+    return Rows(coefficients, powers, error, kind, direction, ulp, np.where(is_constant, constant, np.nan))
+
+
+def _exponent(values: Array) -> NDArray[np.int64]:
+    """Return the floor of the binary logarithm of positive numbers; the smallest one for others."""
+    return np.where(values > 0, np.frexp(np.maximum(values, 2.0**-140))[1] - 1, -126).astype(np.int64)
+
+
+@lru_cache(maxsize=1)
+def _waves(name: str, quantity: str, codes: range) -> Rows:
+    """Return the rows of a sine or cosine at positive numbers: f(a + b) = f(a) cos b + f'(a) sin b.
+
+    ``a`` is the first number of a row, and ``b`` the distance from it.
+    """
+    starts = range(codes.start, codes.stop, WIDTH)
+    coefficients, powers = np.zeros((len(starts), _TERMS)), []
+    with precision(320):
+        for i, start in enumerate(starts):
+            if start % (1 << 23) == 0 or i == 0:
+                powers.append((i, _wave_powers(2.0 ** ((start >> 23) - 150))))
+            sine, cosine = arb(number(start)).sin(), arb(number(start)).cos()
+            value, slope = (sine, cosine) if name == "sin" else (cosine, -sine)
+            if quantity != "value":
+                value, slope = slope, -value
+            coefficients[i, :2] = float(value), float(slope)
+    count = len(starts)
+    none = np.zeros(count, dtype=np.int8)
+    unknown = np.full(count, np.nan)
+    return Rows(coefficients, tuple(powers), np.full(count, _WAVE_ERROR), none, none, unknown, unknown)
+
+
+def _wave_powers(spacing: float) -> Array:
+    """Return the cosines and sines of the distances from the first number of a row."""
+    matrix = np.zeros((_TERMS, WIDTH))
+    for j in range(WIDTH):
+        b = arb(j * spacing)
+        matrix[0, j], matrix[1, j] = float(b.cos()), float(b.sin())
+    return matrix

@@ -1,0 +1,369 @@
+"""Sweep: pass the codes of a shard block by block through the implementation and the exact values, and count.
+
+Deviations are measured in eighths of an ulp, in float32. An output is left to ball arithmetic if its deviation is so
+close to a multiple of an eighth that the proved error could move it across.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from harness.case import Case
+from harness.floats.double_double import Array
+from harness.proof.float32.count import Counts
+from harness.proof.float32.kernel import Kernel, Outputs
+from harness.proof.float32.model import INFINITE, Kind, number
+from harness.proof.float32.operation import Operation
+from harness.proof.float32.resolution import SMALL, Resolved, above_half, resolve
+from harness.proof.float32.rows import WIDTH, Rows, rows_of
+
+BLOCK = 32 * WIDTH
+"""Number of codes of one call, in a shard that has more."""
+
+SIGN = 0x8000_0000
+_EXPONENT = np.int64(0x7FF0_0000_0000_0000)
+_FAR = 16384.5
+"""Deviations above this many eighths of an ulp are in no class with a limit."""
+
+_FLOAT32 = 2.0**-22
+"""Bound on the relative error of a deviation after its conversion to float32."""
+
+_NORMAL = 2.0**26
+"""The deviation in eighths of a zero from the smallest normal number; that from a subnormal number is less."""
+
+_CANDIDATES, _MANY = 8, 64
+"""Number of outputs of a block that may be the worst and are compared exactly; if there are many, it is only one."""
+
+_NONE = np.empty(0, dtype=np.int64)
+
+Flags = NDArray[np.bool_]
+Singles = NDArray[np.float32]
+
+
+class Side:
+    """Numbers of one sign in a shard, with the kernel, the exact values and the last output."""
+
+    def __init__(self, kernel: Kernel, rows: Rows, sign: int, *, direction: int, blocks: int) -> None:
+        self.kernel, self.rows, self.sign, self.declared = kernel, rows, sign, sign * direction
+        self.directions = self.directions_of(rows)
+        self.has_kinds: Flags = np.any(rows.kind.reshape(blocks, -1), axis=1)
+        self.is_uneven: Flags = np.any(np.isnan(rows.ulp).reshape(blocks, -1), axis=1)
+        ends = rows.constant.reshape(blocks, -1)
+        self.constants = np.where((ends == ends[:, :1]).all(1), ends[:, 0], np.nan).astype(np.float32)
+        """For each block, the number that all results are next to; NaN if there is none."""
+        self.last: np.float32 | None = None
+        self.last_direction = 0
+
+    def directions_of(self, rows: Rows) -> NDArray[np.int8]:
+        """Return the directions of the function on rows, in the order of the codes."""
+        declared = np.where(rows.kind != Kind.UNDEFINED, np.int8(self.declared), np.int8(0))
+        return declared if self.declared else rows.direction
+
+    def x(self, magnitude: int) -> float:
+        """Return the number of a magnitude."""
+        return self.sign * number(magnitude)
+
+
+class Block(NamedTuple):
+    """One call: its first code, rows and outputs."""
+
+    side: Side
+    start: int
+    rows: slice
+    outputs: Outputs
+
+    @property
+    def kinds(self) -> NDArray[np.int8]:
+        """Classes of the rows."""
+        return self.side.rows.kind[self.rows]
+
+
+class Sweep:
+    """Visits a shard, which is a range of magnitudes with both signs."""
+
+    def __init__(self, case: Case, operation: Operation, quantity: str, layout: str, codes: range) -> None:
+        self.operation, self.quantity, self.codes = operation, quantity, codes
+        self.counts = Counts()
+        is_gradient = quantity != "value"
+        direction = 0 if is_gradient else operation.direction
+        self.parity = -operation.parity if is_gradient else operation.parity
+        self.size = min(BLOCK, len(codes))
+        self.blocks = len(codes) // self.size
+        self.sides = [
+            Side(
+                Kernel(case, layout, sign, self.size, is_gradient=is_gradient),
+                rows_of(operation, quantity, codes, sign),
+                sign,
+                direction=direction,
+                blocks=self.blocks,
+            )
+            for sign in (1, -1)
+        ]
+        self.is_above_half = operation.is_above_half and not is_gradient
+        shape = (self.size // WIDTH, WIDTH)
+        self.exact, self.wide, *self.buffers = (np.empty(shape) for _ in range(5))
+        self.eighths, self.part, self.whole = (np.empty(shape, np.float32) for _ in range(3))
+        self.classes = torch.empty(self.size, dtype=torch.uint8)
+
+    def run(self) -> Counts:
+        """Visit every code.
+
+        Raises
+        ------
+        CaseError
+            If the implementation gives no answer.
+        """
+        with np.errstate(all="ignore"):
+            for side in self.sides if self.codes.start else ():
+                start = self.codes.start
+                before = rows_of(self.operation, self.quantity, range(start - WIDTH, start), side.sign)
+                side.last_direction = int(side.directions_of(before)[-1])
+                side.last = side.kernel(start - self.size)[-1]
+            for block in range(self.blocks):
+                outputs = [self._visited(side, block) for side in self.sides]
+                if self.parity:
+                    self._compare(block, *outputs)
+        self.counts.floor_s = sum(side.kernel.spent_s for side in self.sides)
+        return self.counts
+
+    def _visited(self, side: Side, number_: int) -> Outputs:
+        start, count = self.codes.start + number_ * self.size, self.size // WIDTH
+        rows = slice(number_ * count, (number_ + 1) * count)
+        block = Block(side, start, rows, side.kernel(start))
+        if (block.outputs == side.constants[number_]).all() and not self._poles_in(block):
+            self.counts.histogram[0] += self.size
+            self._order(block)
+            return block.outputs
+        is_plain = not (side.is_uneven[number_] or side.has_kinds[number_])
+        guard, doubtful = self._measure(block, is_plain=is_plain)
+        if side.has_kinds[number_]:
+            self._special_rows(block, doubtful)
+        self._poles(block, doubtful)
+        if self._decide(block, guard, doubtful) > 8.0:
+            self._lost(block)
+        self._count_classes()
+        self._order(block)
+        return block.outputs
+
+    def _measure(self, block: Block, *, is_plain: bool) -> tuple[float | Singles, Flags | None]:
+        """Set the deviations of a block in eighths of an ulp.
+
+        Return a bound on their errors, and the outputs that ball arithmetic must decide, or ``None`` if there are none.
+        """
+        rows = block.side.rows
+        # The product of NumPy may use several threads, which wait for each other.
+        factors = rows.coefficients[block.rows], rows.powers_at(block.rows.start)
+        torch.mm(*map(torch.from_numpy, factors), out=torch.from_numpy(self.exact))
+        torch.from_numpy(self.wide).view(-1).copy_(torch.from_numpy(block.outputs))
+        error, ulp = rows.error[block.rows], rows.ulp[block.rows]
+        if is_plain:
+            scale = 8.0 / ulp
+            np.subtract(self.exact, self.wide, out=self.exact)
+            np.multiply(self.exact, scale[:, None], out=self.exact)
+            self._to_float32()
+            return float((error * scale).max()), None
+        return self._measure_each(error[:, None])
+
+    def _measure_each(self, error: Array) -> tuple[Singles, Flags]:
+        """Divide by the ulp of each value, and return the outputs for which an uncertain ulp matters."""
+        size, power, rest = self.buffers
+        np.abs(self.exact, out=size)
+        np.bitwise_and(size.view(np.int64), _EXPONENT, out=power.view(np.int64))
+        np.maximum(power, 2.0**-126, out=power)
+        np.subtract(size, power, out=rest)
+        doubtful = (rest <= error) & (power > 2.0**-126)
+        np.subtract(power, rest, out=rest)
+        doubtful |= rest <= error
+        np.divide(2.0**26, power, out=power)
+        np.subtract(self.exact, self.wide, out=self.exact)
+        np.multiply(self.exact, power, out=self.exact)
+        self._to_float32()
+        np.multiply(error, power, out=power)
+        guard = power.astype(np.float32)
+        doubtful &= ~(self.eighths + guard < 0.49)
+        return guard, doubtful
+
+    def _to_float32(self) -> None:
+        torch.from_numpy(self.eighths).copy_(torch.from_numpy(self.exact))
+        np.abs(self.eighths, out=self.eighths)
+
+    def _special_rows(self, block: Block, doubtful: Flags | None) -> None:
+        """Set the deviations of rows that have no polynomial."""
+        assert doubtful is not None
+        kinds, grid = block.kinds, block.outputs.reshape(self.eighths.shape)
+        for row in np.flatnonzero(kinds):
+            self.eighths[row], doubtful[row] = 0.0, kinds[row] == Kind.SINGLE
+            if kinds[row] == Kind.OVERFLOW:
+                sign = np.copysign(np.inf, block.side.rows.coefficients[block.rows.start + row, 0])
+                wrong = grid[row] != sign
+                self.eighths[row, wrong] = np.inf
+                self._depart("not_infinite", block, row * WIDTH + np.flatnonzero(wrong), sign)
+            elif kinds[row] == Kind.UNDEFINED:
+                self.counts.exclude(WIDTH)
+                if self.quantity == "value":
+                    wrong = ~np.isnan(grid[row])
+                    wrong[0] &= block.start + row * WIDTH not in self._poles_of(block.side)
+                    self._depart("not_nan", block, row * WIDTH + np.flatnonzero(wrong), math.nan)
+
+    def _poles_of(self, side: Side) -> dict[int, float | None]:
+        """Return the expected result at the numbers of a side that have no series; ``None`` if any is admissible."""
+        is_value, negative = self.quantity == "value", side.sign < 0
+        limits = self.operation.limits if is_value else self.operation.slope_limits
+        limit = limits[0 if negative else 1]
+        poles: dict[int, float | None] = {INFINITE: limit if is_value or not math.isnan(limit) else None}
+        for x, values in self.operation.poles.items():
+            if x == 0.0 or (x < 0.0) == negative:
+                poles[int(np.float32(abs(x)).view(np.uint32))] = values[0 if negative else 1] if is_value else None
+        return poles
+
+    def _poles_in(self, block: Block) -> list[tuple[int, float | None]]:
+        """Return the places of the poles in a block with the expected results."""
+        return [
+            (code - block.start, expected)
+            for code, expected in self._poles_of(block.side).items()
+            if 0 <= code - block.start < self.size
+        ]
+
+    def _poles(self, block: Block, doubtful: Flags | None) -> None:
+        for place, expected in self._poles_in(block):
+            row, column = divmod(place, WIDTH)
+            if block.kinds[row] != Kind.UNDEFINED:
+                self.counts.exclude(1)
+                self.eighths[row, column] = 0.0
+                if doubtful is not None:
+                    doubtful[row, column] = False
+            actual = float(block.outputs[place])
+            if expected is not None and actual != expected and not (math.isnan(actual) and math.isnan(expected)):
+                self._depart("limit", block, np.array([place]), expected)
+
+    def _decide(self, block: Block, guard: float | Singles, doubtful: Flags | None) -> float:
+        """Put each output into the right class, and return the largest deviation in eighths of an ulp."""
+        flat, largest = self.eighths.reshape(-1), float(self.eighths.max())
+        if math.isnan(largest):
+            flat[np.isnan(flat)] = largest = math.inf
+        near = self._near(guard, largest)
+        open_ = [flags for flags in (near, doubtful) if flags is not None]
+        if open_:
+            places = np.flatnonzero(np.logical_or.reduce(open_))
+            flat[places] = 0.0
+            largest = float(flat.max())
+        self._offer_largest(block, guard, largest)
+        return max(largest, self._resolve(block, places)) if open_ else largest
+
+    def _near(self, guard: float | Singles, largest: float) -> Flags | None:
+        """Return which deviations may be in the neighboring class, or ``None`` if none is."""
+        is_plain = isinstance(guard, float) and largest <= 64.0
+        np.maximum(self.eighths, np.float32(0.5), out=self.part)
+        if not is_plain:
+            np.minimum(self.part, np.float32(_FAR), out=self.part)
+        np.rint(self.part, out=self.whole)
+        limit = guard + (largest if is_plain else self.part) * np.float32(_FLOAT32)
+        np.subtract(self.part, self.whole, out=self.part)
+        np.abs(self.part, out=self.part)
+        return None if is_plain and self.part.min() > limit else np.asarray(self.part <= limit)
+
+    def _resolve(self, block: Block, places: NDArray[np.int64]) -> float:
+        """Let ball arithmetic decide the classes at some places; return the largest deviation."""
+        flat = self.eighths.reshape(-1)
+        self.counts.resolved += len(places)
+        if self.is_above_half and number(block.start + self.size) < SMALL and len(places):
+            x = block.side.sign * (block.start + places).astype(np.uint32).view(np.float32).astype(np.float64)
+            deviations, classes = above_half(x, block.outputs[places].astype(np.float64))
+            self._offer(block, int(places[np.argmax(deviations)]))
+            flat[places] = classes + 0.5
+        else:
+            for place in places:
+                found = self._offer(block, int(place))
+                flat[place] = math.inf if math.isinf(found.deviation) else found.eighths + 0.5
+        return float(flat[places].max(initial=0.0))
+
+    def _offer_largest(self, block: Block, guard: float | Singles, largest: float) -> None:
+        """Let ball arithmetic measure the outputs that may have the largest deviation of a block."""
+        if isinstance(guard, float) and largest + guard + largest * _FLOAT32 <= 8.0 * self.counts.worst:
+            return
+        flat = np.where(np.isfinite(self.eighths), self.eighths, 0.0)
+        reach = guard + flat * np.float32(_FLOAT32)
+        reach[flat == 0.0] = 0.0  # decided already, or of no interest
+        above = (flat + reach).reshape(-1)
+        least = max(float((flat - reach).max()), 8.0 * self.counts.worst)
+        places = np.flatnonzero(above > least) if largest > 0.0 else _NONE
+        if len(places) > _MANY:
+            places = places[[np.argmax(above[places])]]
+        for place in places[np.argsort(-above[places], kind="stable")][:_CANDIDATES]:
+            self._offer(block, int(place))
+
+    def _offer(self, block: Block, place: int) -> Resolved:
+        """Measure one output by ball arithmetic, and keep the worst output."""
+        x, y = block.side.x(block.start + place), float(block.outputs[place])
+        found = resolve(self.operation, self.quantity, x, y)
+        self.counts.offer(found, x, y, (block.start + place, int(block.side.sign < 0)))
+        return found
+
+    def _lost(self, block: Block) -> None:
+        """Count results that are not finite, and zeros where the exact value is none."""
+        flat = self.eighths.reshape(-1)
+        infinite = np.isinf(flat)
+        if infinite.any():
+            places = np.flatnonzero(infinite & ~np.isfinite(block.outputs))
+            self.counts.not_finite += len(places)
+            self._depart("lost", block, places)
+            self._offer(block, int(np.flatnonzero(infinite)[0]))
+        if not block.outputs.all():
+            zero = (block.outputs == 0.0) & (flat > 8.0) & ~infinite
+            self._depart("flushed", block, np.flatnonzero(zero & (flat < _NORMAL)))
+            self._depart("lost", block, np.flatnonzero(zero & (flat >= _NORMAL)))
+
+    def _depart(self, law: str, block: Block, places: NDArray[np.int64], expected: float | None = None) -> None:
+        """Count the outputs that break a law, and keep the first."""
+        if not len(places):
+            return
+        place = int(places[0])
+        x, y = block.side.x(block.start + place), float(block.outputs[place])
+        if expected is None:
+            known = law in self.counts.departures
+            expected = 0.0 if known else resolve(self.operation, self.quantity, x, y).expected
+        self.counts.depart(law, len(places), (x, y, expected))
+
+    def _count_classes(self) -> None:
+        np.minimum(self.eighths, np.float32(255.5), out=self.part)
+        self.classes.view(self.eighths.shape).copy_(torch.from_numpy(self.part))
+        found = torch.bincount(self.classes, minlength=256).numpy()
+        self.counts.histogram += found
+        if found[255]:
+            for limit in self.counts.far:
+                self.counts.far[limit] += int(np.count_nonzero(self.eighths > 8.0 * limit))
+
+    def _order(self, block: Block) -> None:
+        """Compare neighbors where the function is monotone."""
+        side, outputs = block.side, block.outputs
+        directions = side.directions[block.rows]
+        if side.last is not None and directions[0] == side.last_direction:
+            self._in_order(block, -1, np.concatenate([[side.last], outputs[:1]]), int(directions[0]))
+        changes = np.flatnonzero(np.diff(directions)) + 1
+        for first, last in zip((0, *changes), (*changes, len(directions)), strict=True):
+            self._in_order(block, first * WIDTH, outputs[first * WIDTH : last * WIDTH], int(directions[first]))
+        side.last, side.last_direction = outputs[-1].copy(), int(directions[-1])
+
+    def _in_order(self, block: Block, offset: int, outputs: Outputs, direction: int) -> None:
+        if direction == 0:
+            return
+        self.counts.pairs += len(outputs) - 1
+        wrong = outputs[1:] < outputs[:-1] if direction > 0 else outputs[1:] > outputs[:-1]
+        if wrong.any():
+            places = np.flatnonzero(wrong)
+            self._depart("monotone", block, places + offset + 1, float(outputs[places[0]]))
+
+    def _compare(self, block: int, positive: Outputs, negative: Outputs) -> None:
+        """Compare the outputs for numbers of either sign bit by bit."""
+        same = positive.view(np.int32) == (negative if self.parity > 0 else -negative).view(np.int32)
+        self.counts.mirrored += len(same)
+        if not same.all():
+            wrong = ~same & ~(np.isnan(positive) & np.isnan(negative))
+            start = self.codes.start + block * self.size
+            own = Block(self.sides[0], start, slice(0, 0), positive)
+            places = np.flatnonzero(wrong)
+            if len(places):
+                self._depart("symmetric", own, places, self.parity * float(negative[places[0]]))

@@ -1,0 +1,96 @@
+"""A proof of a unary operation in float32: all 2^32 bit patterns, in shards of magnitudes."""
+
+from dataclasses import dataclass
+
+from harness.calling.adapter import NotApplicable
+from harness.calling.host import clock_of
+from harness.case import Case
+from harness.floats.format import FORMATS, Format
+from harness.laws.case_error import CaseError
+from harness.laws.contract import Contract
+from harness.laws.law import Law
+from harness.proof.float32.kernel import LAYOUTS, Layout
+from harness.proof.float32.operation import Operation
+from harness.proof.float32.rows import WIDTH
+from harness.proof.float32.sweep import BLOCK, SIGN, Sweep
+from harness.proof.tally import Tally
+
+__all__ = ["EVERY", "LAYOUTS", "SHARDS", "Float32", "moments"]
+
+SHARDS = 128
+EVERY = range(2**31)
+"""All magnitudes: codes without the sign bit."""
+
+
+@dataclass(frozen=True)
+class Float32:
+    """A proof of a unary operation: a case in one memory layout.
+
+    ``codes`` restricts it to some magnitudes. Each shard is a whole number of blocks, or a block of some rows.
+    """
+
+    case: Case
+    contract: Contract
+    operation: Operation
+    layout: Layout
+    quantity: str
+    codes: range = EVERY
+    shards: int = SHARDS
+
+    format_: Format = FORMATS["float32"]
+    laws: tuple[Law, ...] = ()
+    following: tuple[Law, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check the length of the shards."""
+        size = len(self.codes) // self.shards
+        assert size * self.shards == len(self.codes)
+        assert size % min(BLOCK, size) == size % WIDTH == self.codes.start % WIDTH == 0
+
+    @property
+    def reference(self) -> str:
+        """Its own layout: the outputs are not compared with those in other layouts."""
+        return self.layout.name
+
+    @property
+    def space(self) -> str:
+        """Description of the inputs."""
+        if self.codes == EVERY:
+            return "every float32 number, infinities and NaN included"
+        return f"the float32 numbers of magnitude {self.codes.start:#x} to {self.codes.stop - 1:#x}, of either sign"
+
+    @property
+    def expected_moments(self) -> tuple[int, ...]:
+        """Moments of the codes."""
+        return moments(self.codes)
+
+    def shard(self, number: int) -> range:
+        """Return the magnitudes of a shard."""
+        size = len(self.codes) // self.shards
+        return self.codes[number * size : (number + 1) * size]
+
+    def tally(self, number: int) -> Tally:
+        """Visit every number of a shard."""
+        clock, codes = clock_of(self.case), self.shard(number)
+        started = clock()
+        try:
+            counts = Sweep(self.case, self.operation, self.quantity, self.layout.name, codes).run()
+        except CaseError as error:
+            return Tally(error=str(error), duration_s=clock() - started)
+        except NotApplicable as reason:
+            return Tally(skipped=str(reason))
+        # Each call compares the codes in its buffer with the codes of the block, so the sums have a closed form.
+        return counts.tally(moments(codes), clock() - started)
+
+
+def moments(codes: range) -> tuple[int, ...]:
+    """Return count, sum and sum of squares of the codes of magnitudes with both signs, in the order of the tally."""
+    both = [(first + codes.start, first + codes.stop) for first in (0, SIGN)]
+    count = sum(stop - start for start, stop in both)
+    total = sum((stop * (stop - 1) - start * (start - 1)) // 2 for start, stop in both)
+    squares = sum(_squares(stop) - _squares(start) for start, stop in both)
+    return count, total, 0, squares, 0, 0
+
+
+def _squares(stop: int) -> int:
+    return (stop - 1) * stop * (2 * stop - 1) // 6

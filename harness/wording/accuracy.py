@@ -1,0 +1,104 @@
+"""The text of proofs in float32: accuracy, the laws that hold, and the laws that some results break."""
+
+from collections.abc import Sequence
+
+from harness.record.proof import Proof
+from harness.wording.number import count
+from harness.wording.proof import extent, witness, worst
+
+LAWS = {
+    "monotone": "neighbors are in order where the function is monotone",
+    "symmetric": "results for x and -x have the same bits, up to the sign that the function changes",
+    "lost": "no result is NaN, infinite or zero if the exact one is a normal number",
+    "flushed": "no result is zero if the exact one is a subnormal number",
+    "limit": "infinities and poles have the limit as result",
+    "not_nan": "the result is NaN for NaN and outside of the domain",
+    "not_infinite": "the result is infinite if the exact one is too large for float32",
+}
+"""The laws of float32 numbers by the name of their departure, each with its statement."""
+
+NAMES = {
+    "monotone": "monotone",
+    "symmetric": "symmetric",
+    "lost": "no digits lost",
+    "flushed": "subnormals kept",
+    "limit": "limits",
+    "not_nan": "NaN",
+    "not_infinite": "overflow",
+}
+"""Short names of the laws that hold."""
+
+
+def of_float32(proofs: Sequence[Proof]) -> list[Proof]:
+    """Return the proofs in float32 that have visited any inputs."""
+    return [proof for proof in proofs if proof.histogram and proof.error is None]
+
+
+def operation(proof: Proof) -> str:
+    """Return the name of the case, with its contract if the name does not contain it."""
+    own = proof.case.rpartition(".")[2]
+    is_named = own == proof.contract or proof.contract.startswith("formula")
+    return proof.case if is_named else f"{proof.case} ({proof.contract})"
+
+
+def correctly_rounded(proof: Proof) -> str:
+    """Return the share of inputs whose result is correctly rounded, never rounded up to 100 %."""
+    total = sum(proof.histogram)
+    if not total:
+        return "–"
+    share = 100.0 * sum(proof.histogram[:4]) / total
+    return "100 %" if share == 100.0 else f"{min(share, 99.9999):.4f} %"
+
+
+def holding(proof: Proof) -> str:
+    """Return the names of the laws that hold for each visited input."""
+    compared = {law for law in ("monotone", "symmetric") if not proof.compared.get(law)}
+    inapplicable = compared | ({"not_nan"} if proof.quantity != "value" else set())
+    return ", ".join(NAMES[law] for law in LAWS if law not in proof.departures and law not in inapplicable)
+
+
+def departing(proof: Proof) -> str:
+    """Return the laws that some results break, each with the number of results and the first input."""
+    parts = (
+        f"{NAMES[law]}: {proof.departures[law].count:,} (first `{proof.departures[law].x}`)"
+        for law in LAWS
+        if law in proof.departures
+    )
+    return "; ".join(parts) or "none"
+
+
+def accuracy_row(proof: Proof) -> dict[str, str]:
+    """Return the line of the accuracy table for a proof."""
+    return {
+        "operation": operation(proof),
+        "quantity": proof.quantity,
+        "kernel": f"{proof.layout}, {proof.cpu_capability}",
+        "worst ulp": worst(proof),
+        "worst input": f"`{witness(proof)[1:-1]}`" if proof.witness else "–",
+        "correctly rounded": correctly_rounded(proof),
+        "> 1 ulp": f"{proof.beyond['1']:,}",
+        "> 2 ulp": f"{proof.beyond['2']:,}",
+        "holds": holding(proof),
+        "breaks": departing(proof),
+        "evidence": extent(proof),
+    }
+
+
+def departure_lines(proofs: Sequence[Proof]) -> list[str]:
+    """Return a sentence for each law of float32 numbers that some results break."""
+    lines = []
+    for proof in of_float32(proofs):
+        for law, found in proof.departures.items():
+            results = count(found.count, "result")
+            first = f"first {float.fromhex(found.x):.9g}: actual {found.actual:.9g}, expected {found.expected:.9g}"
+            lines.append(f"{proof.quantity} [float32 {proof.layout}]: {results} against: {LAWS[law]} ({first})")
+    return lines
+
+
+def environments(proofs: Sequence[Proof]) -> list[str]:
+    """Return the builds and processors of some proofs."""
+    places = ((proof.torch, proof.processor or "an unknown processor", proof.cpu_capability) for proof in proofs)
+    return [
+        f"torch {torch} on {processor} with {capability}, one thread"
+        for torch, processor, capability in dict.fromkeys(places)
+    ]

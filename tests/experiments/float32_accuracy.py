@@ -1,0 +1,105 @@
+"""The kept proofs of torch's operations in float32, and their table and picture in the documentation.
+
+``python tests/experiments/float32_accuracy.py FOLDER...`` keeps the proofs of runs of ``harness prove``. It replaces
+earlier ones of the same operation, quantity, layout and processor capability, and writes the table and the picture.
+Without a folder, it only writes the table and the picture again.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from tabulate import tabulate
+
+from harness.display.accuracy import draw_accuracy
+from harness.proof.float32.operation import OPERATIONS
+from harness.proof.float32.recorded import FILE, in_order, names_of, recorded
+from harness.record import Proof, RunFolder
+from harness.wording.accuracy import accuracy_row, environments, of_float32
+from harness.wording.number import count
+
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE, PICTURE = DOCS / "accuracy-of-torch.md", DOCS / "accuracy-of-torch.png"
+BEGIN, END = "<!-- table -->\n", "<!-- end -->\n"
+CONTRACTS = {"log": "formula(x: positive): log(x)", "sqrt": "formula(x: positive): sqrt(x)"}
+CONTRACTS |= {"sin": "formula(x): sin(x)", "cos": "formula(x): cos(x)"}
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("folders", nargs="*", type=Path, help="runs of `harness prove`")
+    new = [proof for folder in parser.parse_args().folders for proof in _of_run(folder)]
+    kept = in_order([*{_key(proof): proof for proof in (*recorded(), *new)}.values()])
+    FILE.write_text("".join(proof.model_dump_json() + "\n" for proof in kept), encoding="utf-8")
+    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
+    PAGE.write_text(before + BEGIN + tables(kept) + END + rest.partition(END)[2], encoding="utf-8")
+    draw_accuracy(kept, PICTURE)
+    print(f"{FILE}: {count(len(kept), 'proof')}, {FILE.stat().st_size:,} bytes")
+
+
+def _of_run(folder: Path) -> list[Proof]:
+    """Return the finished proofs of a run, with their processor."""
+    run = RunFolder(folder)
+    processor = run.head().environment.processor
+    proofs = (proof for proof in of_float32(run.read(Proof)) if proof.proved)
+    return [proof.model_copy(update={"processor": processor}) for proof in proofs]
+
+
+def _key(proof: Proof) -> tuple[str, ...]:
+    return proof.case, proof.contract, proof.quantity, proof.layout, proof.cpu_capability
+
+
+def tables(proofs: Sequence[Proof]) -> str:
+    """Return the accuracy, the laws, the times, and what has not run, as Markdown."""
+    if not proofs:
+        return "\nNo proof is kept yet.\n\n"
+    rows = [accuracy_row(proof) for proof in proofs]
+    accuracy = [_some(row, "operation", "quantity", "kernel", "worst ulp", "worst input") for row in rows]
+    shares = [_some(row, "correctly rounded", "> 1 ulp", "> 2 ulp", "evidence") for row in rows]
+    laws = [_some(row, "operation", "quantity", "kernel", "holds", "breaks") for row in rows]
+    parts = [
+        _table([{**first, **second} for first, second in zip(accuracy, shares, strict=True)]),
+        *(f"Valid for {environment}." for environment in environments(proofs)),
+        "## Laws",
+        _table(laws),
+        "## Times",
+        _table([_time(proof) for proof in proofs]),
+        "## Not run yet",
+        _missing(proofs),
+    ]
+    return "\n" + "\n\n".join(parts) + "\n\n"
+
+
+def _table(rows: Sequence[dict[str, str]]) -> str:
+    return tabulate(rows, headers="keys", tablefmt="github", disable_numparse=True)
+
+
+def _some(row: dict[str, str], *names: str) -> dict[str, str]:
+    return {name: row[name] for name in names}
+
+
+def _time(proof: Proof) -> dict[str, str]:
+    """Return core-seconds of a proof, and those of the operation alone."""
+    row = _some(accuracy_row(proof), "operation", "quantity", "kernel")
+    ratio = proof.duration_s / proof.floor_s
+    return {
+        **row,
+        "proof, core-s": f"{proof.duration_s:.0f}",
+        "operation alone, core-s": f"{proof.floor_s:.1f}",
+        "ratio": f"{ratio:.1f}",
+    }
+
+
+def _missing(proofs: Sequence[Proof]) -> str:
+    """Return the operations without a proof in the vector body."""
+    lines = []
+    for quantity in ("value", "gradient"):
+        done = {name for proof in proofs if proof.quantity == quantity for name in names_of(proof)}
+        missing = [f"`{name}`" for name in OPERATIONS if not {name, CONTRACTS.get(name, name)} & done]
+        lines.append(f"* {quantity}: {', '.join(missing) or 'nothing'}")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
