@@ -181,7 +181,7 @@ _OF_KERAS = [
         setup=f"{_KERAS}; x = torch.tensor([-20.0])",
         wrong="keras.losses.binary_focal_crossentropy(torch.tensor([1.0]), x, from_logits=True).item()",
         truth="log1p(exp(20)) / (1 + exp(-20)) ** 2",
-        matters="A prediction is confident and wrong (logit below -16): the loss is capped, and its gradient is nearly 0.",
+        matters="A prediction is confident and wrong: below -16 the loss is capped, and its gradient is nearly 0.",
         fix="softplus(-x) * sigmoid(-x) ** gamma, without probabilities",
         fixed="(torch.nn.functional.softplus(-x) * torch.sigmoid(-x) ** 2).item()",
     ),
