@@ -17,6 +17,8 @@ _OF_TORCH = [
         matters="A tail probability is needed, for example as a likelihood of censored data: its logarithm is -inf.",
         fix="erfc(-z / sqrt(2)) / 2",
         fixed="(torch.erfc(torch.tensor(6.0) / 2**0.5) / 2).item()",
+        command="torch.distributions:Normal --contract normal_cdf --call 'lambda f, x: f(0.0, 1.0).cdf(x)' --dtypes "
+        "float32 --law value",
     ),
     Defect(
         package="torch",
@@ -41,6 +43,8 @@ _OF_TORCH = [
         matters="A tail probability is needed: it is 0 below -17.",
         fix="exp(z) / 2 for negative z",
         fixed="(torch.tensor(-20.0).exp() / 2).item()",
+        command="torch.distributions:Laplace --formula 'exp(-x) / 2' --input x=positive --call 'lambda f, x: f(0.0, "
+        "1.0).cdf(-x)' --dtypes float32 --law value",
     ),
     Defect(
         package="torch",
@@ -52,6 +56,8 @@ _OF_TORCH = [
         matters="A tail probability is needed, and the tail of this distribution is heavy.",
         fix="atan2(1, -z) / pi",
         fixed="(torch.atan2(torch.tensor(1.0), torch.tensor(1e10)) / torch.pi).item()",
+        command="torch.distributions:Cauchy --formula 'atan(1 / x) / pi' --input x=positive --call 'lambda f, x: "
+        "f(0.0, 1.0).cdf(-x)' --dtypes float32 --law value",
     ),
     Defect(
         package="torch",
@@ -63,6 +69,8 @@ _OF_TORCH = [
         matters="Values are small compared with the scale: the probability is 0.",
         fix="erf(z / sqrt(2))",
         fixed="torch.erf(x / 2**0.5).item()",
+        command="torch.distributions:HalfNormal --formula 'erf(x / sqrt(2))' --input x=positive --call 'lambda f, "
+        "x: f(1.0).cdf(x)' --dtypes float32 --law value",
     ),
     Defect(
         package="torch",
@@ -108,6 +116,9 @@ _OF_TORCH = [
         matters="A sample is far on one side: the density is -inf there, and correct on the other side.",
         fix="softplus(diff) instead of log1p(exp(diff))",
         fixed="(100.0 - 2 * torch.nn.functional.softplus(torch.tensor(100.0))).item()",
+        command="torch.distributions.relaxed_bernoulli:LogitRelaxedBernoulli --formula '-x - 2 * log(1 + exp(-x))' "
+        "--call 'lambda f, x: f(torch.ones_like(x), logits=torch.zeros_like(x)).log_prob(x)' --dtypes "
+        "float32 --law finite",
     ),
     Defect(
         package="torch",
@@ -169,6 +180,9 @@ _OF_NUMPYRO = [
         matters="Lifetimes are short compared with the scale: the probability of a failure is 0.",
         fix="-expm1(-((x / scale) ** concentration))",
         fixed="(-jnp.expm1(-x)).item()",
+        command="numpyro.distributions:Weibull --formula '1 - exp(-x)' --form '-expm1(-x)' --input x=positive "
+        "--call 'lambda f, x: f(1.0, 1.0).cdf(jnp.asarray(x.detach().numpy()))' --dtypes float32 --law "
+        "value",
     ),
     Defect(
         package="numpyro",

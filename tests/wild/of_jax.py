@@ -163,7 +163,7 @@ _OF_OPTAX = [
     Defect(
         package="optax",
         function="optax.ema (debias)",
-        documented="the average without its bias to 0: a constant stays as it is",
+        documented="the average without its bias to 0, which leaves a constant unchanged",
         setup=f"{_OPTAX}; e = optax.ema(0.9999); x = jnp.array(1.0)",
         wrong="e.update(x, e.init(x))[0].item()",
         truth="mpf(1)",
@@ -184,6 +184,9 @@ _OF_KERAS = [
         matters="A prediction is confident and wrong: below -16 the loss is capped, and its gradient is nearly 0.",
         fix="softplus(-x) * sigmoid(-x) ** gamma, without probabilities",
         fixed="(torch.nn.functional.softplus(-x) * torch.sigmoid(-x) ** 2).item()",
+        command="keras.losses:binary_focal_crossentropy --formula 'sigmoid(-x) ** 2 * log(1 + exp(-x))' --form "
+        "'sigmoid(-x) ** 2 * log1p(exp(-x))' --call 'lambda f, x: f(torch.ones_like(x)[:, None], x[:, "
+        "None], from_logits=True)' --dtypes float32 --law value",
     ),
     Defect(
         package="keras",
@@ -195,6 +198,8 @@ _OF_KERAS = [
         matters="Errors are below 1e-3: the reported loss is 0 or noise.",
         fix="log1p(2 sinh(x / 2)^2) for small x",
         fixed="torch.log1p(2 * torch.sinh(x / 2) ** 2).item()",
+        command="keras.losses:log_cosh --formula 'log((exp(x) + exp(-x)) / 2)' --form 'log1p(2 * sinh(x / 2) ** 2)' "
+        "--input x=-8..8 --call 'lambda f, x: f(0 * x[:, None], x[:, None])' --dtypes float32 --law value",
     ),
     Defect(
         package="keras",

@@ -15,7 +15,7 @@ _OF_SCIPY = [
         setup="import numpy; z = 1e-20 + 0j",
         wrong="numpy.log1p(z).real",
         truth="log1p(mpf('1e-20'))",
-        matters="The input has a complex dtype: the function does what it exists for in real dtypes only.",
+        matters="The input has a complex dtype: the function keeps the digits of small numbers in real dtypes only.",
         fix="log1p(x (2 + x) + y^2) / 2 for the real part, where z = x + i y",
         fixed="numpy.log1p(z.real * (2 + z.real) + z.imag**2) / 2",
         dtype="float64",
@@ -71,6 +71,8 @@ _OF_SCIPY = [
         fix="-expm1(-d log1p(x ** -c))",
         fixed="-numpy.expm1(-3 * numpy.log1p(1e10**-2))",
         dtype="float64",
+        command="scipy.stats:burr.sf --formula '1 - (1 + x ** -2) ** -3' --form '-expm1(-3 * log1p(x ** -2))' "
+        "--input x=positive --call 'numpy(c=2, d=3)' --dtypes float64 --law value",
     ),
     Defect(
         package="scipy",
@@ -182,12 +184,12 @@ _OF_OTHERS = [
         package="lmfit",
         function="lmfit.lineshapes.pearson7",
         documented="the Pearson VII line shape",
-        setup=_LMFIT,
+        setup="import lmfit.lineshapes, math; z = 199.5",
         wrong="lmfit.lineshapes.pearson7(0.0, expon=200.0)",
         truth="gamma(200) / (gamma(mpf(1) / 2) * gamma(mpf(399) / 2))",
         matters="A peak is nearly Gaussian: the exponent grows in the fit, and at 172 the model becomes NaN.",
-        fix="1 / beta(expon - 1 / 2, 1 / 2) for the scale",
-        fixed="1 / scipy.special.beta(199.5, 0.5)",
+        fix="the series of gamma(m) / gamma(m - 1 / 2) in 1 / m for a large exponent m",
+        fixed="(z / math.pi) ** 0.5 * (1 - 1 / (8 * z) + 1 / (128 * z**2) + 5 / (1024 * z**3) - 21 / (32768 * z**4))",
         dtype="float64",
     ),
     Defect(

@@ -19,7 +19,7 @@ into a terminal. The line does not use this project.
 
 A function is listed if
 
-* its package documents what it computes, and the input is an ordinary number;
+* its package documents its mathematics, and the input is an ordinary number;
 * the result is NaN, infinite, or wrong by more than {wrong:,.0f} units in the last place (ulp);
 * a simple form keeps the digits: the result of the fix is within {right:.0f} ulp.
 
@@ -30,10 +30,10 @@ and the page says when. Well-known packages are listed because many people use t
 * *Also in* names other releases that were tried and print a wrong number too.
 * *Found by* is `harness check`, whose command is shown below, or the reading of code with the mistakes in mind that the
   harness knows. The harness itself reports some of the latter as lost digits, because it allows more to a formula as
-  written.
+  written. Commands for Keras need `KERAS_BACKEND=torch`.
 
 `python -m wild --run` in `tests/` reproduces the defects of installed packages, each in a fresh process, and
-`python -m wild` writes this page. A test fails when a release has mended a defect. Python {python}, {machine}.
+`python -m wild` writes this page. A test fails when a release has corrected a defect. Python {python}, {machine}.
 
 | function | prints | true | release | also in | found by |
 |---|---:|---:|---|---|---|
