@@ -51,6 +51,7 @@ _OF_JAX = [
         matters="Logarithms of weights are large, as sums of log likelihoods over a data set.",
         fix="sigmoid(x - y), instead of exp(x - result)",
         fixed="jax.nn.sigmoid(jnp.array(1e7) - 1e7).item()",
+        command="jax.numpy:logaddexp --dtypes float32 --law gradient",
     ),
     Defect(
         package="jax",

@@ -49,6 +49,9 @@ _LOSSES = [
         matters=_FOCAL_MATTERS,
         fix="-expm1(-loss) instead of 1 - exp(-loss)",
         fixed="((-torch.expm1(-F.softplus(-x))) ** 2 * F.softplus(-x)).item()",
+        command="segmentation_models_pytorch.losses:FocalLoss --formula 'sigmoid(-x) ** 2 * log(1 + exp(-x))' "
+        "--form 'sigmoid(-x) ** 2 * log1p(exp(-x))' --call 'lambda f, x: f(\"binary\", "
+        'reduction="none")(x, torch.ones_like(x))\' --dtypes float32 --law value',
     ),
     Defect(
         package="timm",
@@ -86,6 +89,8 @@ _LOSSES = [
         matters="Pairs are separated well: the terms of the loss are 0 or noise below 1e-7.",
         fix="softplus(logsumexp(x))",
         fixed="F.softplus(torch.tensor(-20.0)).item()",
+        command="pytorch_metric_learning.utils.loss_and_miner_utils:logsumexp --contract softplus --call 'lambda f, "
+        "x: f(x[:, None])[:, 0]' --dtypes float32 --law value",
     ),
     Defect(
         package="stable-baselines3",
@@ -215,6 +220,8 @@ _FLOWS = [
         fix="torch.atanh, with a clamp of the dtype's own precision",
         fixed="(2 * torch.atanh(x.norm())).item()",
         dtype="float64",
+        command="geoopt:PoincareBall --formula 'log((1 + x) / (1 - x))' --form 'log1p(2 * x / (1 - x))' --input "
+        "x=unit --call 'lambda f, x: f().dist0(x[:, None])' --dtypes float64 --law value",
     ),
     Defect(
         package="geoopt",

@@ -111,6 +111,7 @@ DEFECTS = [
         matters="Logarithms of weights are large, as in a particle filter without normalization.",
         fix="differences to the running maximum instead of exp(x - result)",
         fixed="torch.softmax(x, 0)[0].item()",
+        command="torch:logcumsumexp --dtypes float32 --law gradient",
     ),
     Defect(
         package="torch",
