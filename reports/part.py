@@ -18,6 +18,17 @@ class Note:
 
 
 @dataclass(frozen=True)
+class Equation:
+    """A formula: its text, its markup, and a sentence on it."""
+
+    kind: ClassVar[str] = "equation"
+
+    text: str
+    markup: str
+    caption: str = ""
+
+
+@dataclass(frozen=True)
 class Findings:
     """Sentences that need attention, each with the name of its block, if any; otherwise a single sentence."""
 
@@ -86,6 +97,8 @@ class Cause:
         Labels and texts: the example, the affected laws, the replay.
     target
         Name of the block with all details; empty for none.
+    code
+        The source line with carets under the cause; empty if it is not known.
     """
 
     case: str
@@ -93,6 +106,7 @@ class Cause:
     text: str
     facts: tuple[tuple[str, str], ...]
     target: str
+    code: str = ""
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,11 @@ from harness.record import Status, unfinished
 from harness.record.binary_format import PARAMETERS, short_name
 from harness.wording import finding_block, sentence
 
+from ..breaks import USUAL
+from ..definition import definition_of
 from ..figures.law import room
-from ..part import Block, Legend, Note, RunTally
+from ..mathml import mathml
+from ..part import Block, Equation, Legend, Note, RunTally
 from ..reading import Reading
 from ..section import PagePart, section
 from ..tables import law
@@ -66,9 +69,28 @@ def declared(reading: Reading) -> Iterator[PagePart]:
         )
 
 
+OVERFLOWS = "ln(max + ulp/2)"
+"""Closed form of the breaking points at which an exponential overflows."""
+
+
+def _equation(reading: Reading) -> Equation | None:
+    """Return the definition as mathematics, with the part that overflows in color; ``None`` without a formula."""
+    text = definition_of(reading.verdicts)
+    known = [point for point in reading.survey.breakings if point.form == OVERFLOWS and point.value is not None]
+    first = min(known, key=lambda point: (point.dtype != USUAL, point.value), default=None)
+    if first is None or "exp(" not in text:
+        markup, said = mathml(text), ""
+    else:
+        markup = mathml(text, ["exp"])
+        said = f"In {first.case}, the exponential in red overflows from {first.value!r} on in {first.dtype}."
+    return Equation(text, markup, said) if markup else None
+
+
 @section("Definition")
 def definition(reading: Reading) -> Iterator[PagePart]:
-    """Yield the statement of the law of the value, and how the operation relates to others."""
+    """Yield the formula, the statement of the law of the value, and how the operation relates to others."""
+    if (equation := _equation(reading)) is not None:
+        yield equation
     statements = dict.fromkeys(verdict.statement for verdict in reading.verdicts if verdict.law == "value")
     related = dict.fromkeys(verdict.statement for verdict in reading.verdicts if verdict.group == EQUIVALENCE)
     yield from map(Note, [*list(statements)[:1], *list(related)[:MOST_RELATED]])

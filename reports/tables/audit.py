@@ -24,6 +24,7 @@ def findings(audit: Audit) -> Table:
         columns=(
             *(
                 Header("line", "code"),
+                Header("source", "code"),
                 Header("kind"),
                 Header("problem", "prose"),
                 Header("remedy", "prose"),
@@ -32,7 +33,7 @@ def findings(audit: Audit) -> Table:
         ),
         rows=tuple(
             (
-                *(place(found), found.kind.value, found.sentence, found.remedy),
+                *(place(found), found.code.strip(), found.kind.value, found.sentence, found.remedy),
                 *(listing([*found.reaches], at_most=3) or "–", found.dtype, found.oracle or "the step itself"),
                 f"{found.times:,}",
             )
@@ -64,13 +65,13 @@ def headroom(audit: Audit) -> Table:
         name="audit-headroom",
         title=f"Headroom in {audit.title}",
         columns=(
-            *(Header("line", "code"), Header("operation", "code"), Header("quantity")),
+            *(Header("line", "code"), Header("source", "code"), Header("operation", "code"), Header("quantity")),
             *(Header("value on this batch", "number"), Header("breaks at", "number"), Header("factor", "number")),
             Header("dtype", "code"),
         ),
         rows=tuple(
             (
-                *(place(room), room.operation, room.quantity),
+                *(place(room), room.code.strip(), room.operation, room.quantity),
                 *(plain(room.value, digits=4), room.breaks_from, plain(room.factor)),
                 room.dtype,
             )
