@@ -13,7 +13,7 @@ DEFINITIONS = {
     "binary_cross_entropy_with_logits": "mean(log(1 + exp(x)) - x * y)",
     "cross_entropy": "log(sum(exp(x[j]))) - x[t]",
     "entropy": "p = softmax(x); -sum(p[j] * log(p[j]))",
-    "gaussian_nll": "mean((log(v) + (y - m) ** 2 / v) / 2)",
+    "gaussian_nll": "mean(log(v) + (y - m) ** 2 / v) / 2",
     "kl_divergence": "sum(p[j] * (log(p[j]) - log_q[j]))",
     "kl_divergence_of_probabilities": "sum(p[j] * log(p[j] / q[j]))",
     "layer_norm": "(x[i] - mean(x)) / sqrt(mean((x - mean(x)) ** 2) + eps)",

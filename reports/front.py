@@ -56,6 +56,11 @@ class Picture:
         return 0.0 if isinstance(self.part, Watch) else max(panel.height for panel in self.part.panels)
 
     @property
+    def is_wide(self) -> bool:
+        """Whether it has several panels, which fill a row."""
+        return isinstance(self.part, Figure) and len(self.part.panels) > 1
+
+    @property
     def caveat(self) -> str:
         """Caveat of its data."""
         return self.part.caveat if isinstance(self.part, Figure) else ""
@@ -106,14 +111,18 @@ def front(reading: Reading, sheets: Sequence[Sheet]) -> Front:
 
 
 def _placed(pictures: Sequence[Picture]) -> list[Picture]:
-    """Order pictures for rows of two without gaps; if their number is odd, the lowest picture has a separate row."""
+    """Order pictures for rows of two without gaps; if their number is odd, the lowest picture has a separate row.
+
+    The interactive figure comes first and small multiples last, because they fill a row.
+    """
     whole = [picture for picture in pictures if isinstance(picture.part, Watch)]
-    halves = [picture for picture in pictures if not isinstance(picture.part, Watch)]
+    wide = [picture for picture in pictures if picture.is_wide]
+    halves = [picture for picture in pictures if picture not in whole and not picture.is_wide]
     if len(halves) % 2:
         at = min(range(len(halves)), key=lambda place: (halves[place].height, -place))
         lowest = replace(halves.pop(at), alone=True)
         halves.insert(at if at % 2 == 0 else len(halves), lowest)
-    return [*whole, *halves]
+    return [*whole, *halves, *wide]
 
 
 def _watch(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:

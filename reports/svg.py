@@ -131,11 +131,16 @@ def _mark_legend(axes: Axes) -> None:
     if legend is None:
         return
     handles, labels = axes.get_legend_handles_labels()
-    drawn_parts = [handle.lines[0] if isinstance(handle, Container) else handle for handle in handles]
-    marks = dict(zip(labels, (part.get_gid() for part in drawn_parts), strict=True))
+    marks = dict(zip(labels, map(_mark_of, handles), strict=True))
     for sample, text in zip(legend.legend_handles, legend.get_texts(), strict=True):
         for artist in filter(None, (sample, text)):
             artist.set_gid(marks.get(text.get_text()))
+
+
+def _mark_of(handle: Artist | Container) -> str | None:
+    """Return the identifier of a curve or of its first part."""
+    parts = handle.get_children() if isinstance(handle, Container) else [handle]
+    return parts[0].get_gid() if parts else None
 
 
 def _marks(axes: Axes, *, height: float) -> str:

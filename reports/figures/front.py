@@ -56,7 +56,7 @@ def large(name: str, figure: Figure, caption: str, *, whole: bool = False) -> Fi
         panels=panels,
         caption=caption,
         caveat=figure.caveat,
-        columns=1 if is_one else 2,
+        columns=1 if is_one else 3,
         claim=figure.claim,
     )
 
@@ -89,7 +89,7 @@ def step_time(frame: pd.DataFrame) -> Figure:
     ratio = times(slowest["median_s"] / fastest["median_s"])
     claim = f"{names[str(slowest['case'])]} takes {ratio} the time of {names[str(fastest['case'])]}"
     panels = _step_panels(frame, said)
-    columns = 1 if len(panels) == 1 else 2
+    columns = 1 if len(panels) == 1 else 3
     return Figure("front-step", "Time of a training step", panels, said, ("steps",), columns=columns, claim=claim)
 
 
