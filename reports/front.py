@@ -13,7 +13,7 @@ from harness.wording import laws_in
 
 from .figure import Figure
 from .figures import front as figures
-from .figures.audit import headroom
+from .figures.audit import errors, headroom
 from .figures.passage import Watch, watch
 from .headline import headline, origin
 from .part import Entry, Index
@@ -145,9 +145,10 @@ def _magnitude(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
 
 
 def _headroom(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
-    """Return the headroom of the lines of a training step."""
-    usual = (audit for audit in reading.audits if not audit.expected and audit.what_if is None)
-    figure = next((figure for audit in usual if (figure := headroom(audit)) is not None), None)
+    """Return the headroom of the lines of a training step, or else the growth of its error."""
+    usual = [audit for audit in reading.audits if not audit.expected and audit.what_if is None]
+    figures_ = (figure for draw in (headroom, errors) for audit in usual if (figure := draw(audit)) is not None)
+    figure = next(figures_, None)
     if figure is None:
         return None
     figure = figures.large("front-headroom", figure, figure.caption)
