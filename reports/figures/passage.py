@@ -224,6 +224,7 @@ class View:
             "dtype": passage.dtype,
             "ray": passage.ray,
             "formula": passage.formula,
+            "claim": self.claim,
             "where": self.where,
             "subject": self.subject,
             "column": self.column,
