@@ -46,13 +46,14 @@ class Answer(NamedTuple):
         """The findings that fail, properties and the verdict, without counts in parentheses."""
         if self.code == 2:
             return " ".join(self.text.split())
-        found = re.findall(
-            r"^(?:DEFECT|PROPERTY) .*(?:\n  (?!example|breaks|affects|worst|look at|rerun|meant).*)*", self.text, re.M
-        )
-        verdicts = re.findall(r"^(?:verdict: .*|\S+: (?:\d+ finding|nothing found).*)", self.text, re.M)
-        return "; ".join(
-            re.sub(r" \([^()]*(?:hold|verdicts)[^()]*\)", "", " ".join(said.split())) for said in [*found, *verdicts]
-        )
+        found = [*_FINDING.findall(self.text), *_VERDICT.findall(self.text)]
+        return "; ".join(_COUNTS.sub("", " ".join(said.split())) for said in found)
+
+
+_FACT = "(?!example|breaks|affects|worst|look at|rerun|meant)"
+_FINDING = re.compile(rf"^(?:DEFECT|PROPERTY|property:) .*(?:\n  {_FACT}.*)*", re.M)
+_VERDICT = re.compile(r"^(?:verdict: .*|\S+: (?:\d+ finding|nothing found).*)", re.M)
+_COUNTS = re.compile(r" \([^()]*(?:hold|verdicts)[^()]*\)")
 
 
 LINEAR, SCRATCH, CONCISE = "Linear regression", "Linear regression from scratch", "Linear regression, concise"
@@ -96,7 +97,8 @@ def answer(entry: Entry, folder: Path) -> Answer:
 
 def row(entry: Entry, said: Answer) -> str:
     """Return the part of the page about a function."""
-    return f"**`{entry.name}`** {entry.meaning}\n\n```console\n$ {entry.asked}\n```\n\n{escaped(said.short)} (exit code {said.code})\n"
+    command = f"```console\n$ {entry.asked}\n```"
+    return f"### {entry.name}\n\n{entry.meaning}\n\n{command}\n\n{escaped(said.short)} (exit code {said.code})\n"
 
 
 def escaped(text: str) -> str:
@@ -127,9 +129,8 @@ def main() -> None:
         (folder / "chapter.py").write_bytes(FILE.read_bytes())
         for entry in ENTRIES:
             said = answers[entry.name] = answer(entry, folder)
-            sys.stdout.write(
-                f"##### {entry.section} | {entry.name}\n$ {entry.asked}\n{said.text}(exit {said.code})\n\n"
-            )
+            heading = f"##### {entry.section} | {entry.name}"
+            sys.stdout.write(f"{heading}\n$ {entry.asked}\n{said.text}(exit {said.code})\n\n")
             sys.stdout.flush()
     PAGE.write_text(page(answers), encoding="utf-8")
 

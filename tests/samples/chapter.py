@@ -1,6 +1,6 @@
 """Functions with the structure, names and parameters of the chapters on linear networks, for the tests of the book."""
 
-# ruff: noqa: D103, B905, E741
+# ruff: noqa: D103, B905, E741, FBT002
 # mypy: ignore-errors
 import math
 import random
