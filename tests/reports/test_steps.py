@@ -10,6 +10,7 @@ import samples.run
 
 from harness.record import RunFolder
 from harness.reports.figures import step as figures
+from harness.reports.figures.name import names_of
 from harness.reports.figures.step import step_times
 from harness.reports.figures.step_ratio import floor, phases, step_ratios
 from harness.reports.frame import FRAMES
@@ -114,7 +115,7 @@ def test_more_curves_than_a_picture_shows_have_a_panel_each(
     apart = step_times(family, accelerator=None)
     cases = list(family["case"].unique())
     assert len(cases) > 2
-    assert [panel.title for panel in apart.panels] == [case.partition(".")[2] for case in cases]
+    assert [panel.title for panel in apart.panels] == [*names_of(family).values()]
     assert apart.columns == 3
     first = apart.panels[0].svg
     assert {case for case in cases if f'data-of="{case}"' in first} == set(cases)
