@@ -80,8 +80,15 @@ ENTRIES = (
         SCRATCH,
         "data_iter",
         f"{CHECK} --contract data_loader",
-        "A loader is checked with several batch sizes. Write a function that passes the features and the labels, as in "
-        "the exercise `batches`.",
+        "A loader is checked with several batch sizes, but always with the same data. Check a function that passes the "
+        "data: the next one.",
+    ),
+    Entry(
+        SCRATCH,
+        "read_features",
+        "harness check chapter.py:{name} --contract data_loader",
+        "Every row arrives once, in batches of the right size. Laws on parameters that the function does not have, "
+        "such as `seed`, are skipped.",
     ),
     Entry(SCRATCH, "linreg", CHECK, "The model is right. The weights are a column, as in the book."),
     Entry(
@@ -97,7 +104,13 @@ ENTRIES = (
         CONCISE,
         "load_array",
         f"{CHECK} --contract data_loader",
-        "As for `data_iter`: write a function that passes the arrays.",
+        "As for `data_iter`, check a function that passes the arrays.",
+    ),
+    Entry(
+        CONCISE,
+        "load_features",
+        "harness check chapter.py:{name} --contract data_loader",
+        "The library's loader delivers the same.",
     ),
     Entry(CONCISE, "train_concise", AUDIT, "One step of the concise loop loses no accuracy either."),
     Entry(

@@ -160,3 +160,13 @@ def train_softmax_concise():
     softmax_trainer.zero_grad()
     l.mean().backward()
     softmax_trainer.step()
+
+
+def read_features(batch_size):
+    """Pass the data to the iterator of the book."""
+    return data_iter(batch_size, features, labels)
+
+
+def load_features(batch_size, shuffle=True):
+    """Pass the data to the concise iterator."""
+    return load_array((features, labels), batch_size, is_train=shuffle)
