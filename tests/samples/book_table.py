@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
+from textwrap import fill
 from typing import NamedTuple
 
 from samples import chapter
@@ -118,7 +119,8 @@ ENTRIES = (
         "softmax",
         CHECK,
         "The definition overflows. This is the first exercise of the chapter, and the answer of the tool is the first "
-        "float32 at which it happens.",
+        "float32 at which it happens. The second finding says that with an infinite logit only one entry of the row is "
+        "NaN.",
     ),
     Entry(SOFTMAX, "net", CHECK, "The model inherits the overflow of its softmax."),
     Entry(
@@ -172,7 +174,7 @@ def part(entry: Entry, said: Answer) -> str:
     """Return the part of the page about a function; a command without an answer is not run by the test."""
     kind = "text" if said.code == 2 else "console"
     block = "\n".join([f"```{kind}", f"$ {entry.asked}", *said.lines, "```"])
-    return f"### {entry.name}\n\n{entry.meaning} Exit code {said.code}.\n\n{block}\n"
+    return f"### {entry.name}\n\n{fill(f'{entry.meaning} Exit code {said.code}.', 120)}\n\n{block}\n"
 
 
 def code() -> str:
