@@ -145,7 +145,8 @@ def _mark_of(handle: Artist | Container) -> str | None:
 
 def _marks(axes: Axes, *, height: float) -> str:
     """Return invisible circles with tooltips."""
-    placed = [(axes.transData.transform((x, y)), *of) for x, y, *of in _TOLD.get(axes, ()) if math.isfinite(y)]
+    known = [point for point in _TOLD.get(axes, ()) if math.isfinite(point[1])]
+    placed = [(axes.transData.transform((x, y)), text, case) for x, y, text, case in known]
     seen = [own for own in placed if 0.0 <= own[0][1] <= height]  # a curve may leave what is drawn
     circles = "".join(
         f'<circle cx="{x:.1f}" cy="{height - y:.1f}"{_owner(case)}><title>{escape(text)}</title></circle>'
