@@ -13,7 +13,7 @@ from harness.wording import laws_in
 
 from .figure import Figure
 from .figures import front as figures
-from .figures.audit import headroom
+from .figures.audit import errors, headroom
 from .figures.passage import Watch, watch
 from .headline import headline, origin
 from .part import Entry, Index
@@ -54,6 +54,11 @@ class Picture:
     def height(self) -> float:
         """Height of its drawing, in pixels."""
         return 0.0 if isinstance(self.part, Watch) else max(panel.height for panel in self.part.panels)
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether it has several panels, which fill a row."""
+        return isinstance(self.part, Figure) and len(self.part.panels) > 1
 
     @property
     def caveat(self) -> str:
@@ -106,14 +111,18 @@ def front(reading: Reading, sheets: Sequence[Sheet]) -> Front:
 
 
 def _placed(pictures: Sequence[Picture]) -> list[Picture]:
-    """Order pictures for rows of two without gaps; if their number is odd, the lowest picture has a separate row."""
+    """Order pictures for rows of two without gaps; if their number is odd, the lowest picture has a separate row.
+
+    The interactive figure comes first and small multiples last, because they fill a row.
+    """
     whole = [picture for picture in pictures if isinstance(picture.part, Watch)]
-    halves = [picture for picture in pictures if not isinstance(picture.part, Watch)]
+    wide = [picture for picture in pictures if picture.is_wide]
+    halves = [picture for picture in pictures if picture not in whole and not picture.is_wide]
     if len(halves) % 2:
         at = min(range(len(halves)), key=lambda place: (halves[place].height, -place))
         lowest = replace(halves.pop(at), alone=True)
         halves.insert(at if at % 2 == 0 else len(halves), lowest)
-    return [*whole, *halves]
+    return [*whole, *halves, *wide]
 
 
 def _watch(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
@@ -136,9 +145,10 @@ def _magnitude(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
 
 
 def _headroom(reading: Reading, sheets: Sequence[Sheet]) -> Picture | None:
-    """Return the headroom of the lines of a training step."""
-    usual = (audit for audit in reading.audits if not audit.expected and audit.what_if is None)
-    figure = next((figure for audit in usual if (figure := headroom(audit)) is not None), None)
+    """Return the headroom of the lines of a training step, or else the growth of its error."""
+    usual = [audit for audit in reading.audits if not audit.expected and audit.what_if is None]
+    figures_ = (figure for draw in (headroom, errors) for audit in usual if (figure := draw(audit)) is not None)
+    figure = next(figures_, None)
     if figure is None:
         return None
     figure = figures.large("front-headroom", figure, figure.caption)

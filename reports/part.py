@@ -20,6 +20,17 @@ class Note:
 
 
 @dataclass(frozen=True)
+class Equation:
+    """A formula: its text, its markup, and a sentence on it."""
+
+    kind: ClassVar[str] = "equation"
+
+    text: str
+    markup: str
+    caption: str = ""
+
+
+@dataclass(frozen=True)
 class Findings:
     """Sentences that need attention, each with the name of its block, if any; otherwise a single sentence."""
 
@@ -96,6 +107,8 @@ class Cause:
         Labels and texts: the example, the affected laws, the replay.
     target
         Name of the block with all details; empty for none.
+    code
+        The source line with carets under the cause; empty if it is not known.
     """
 
     case: str
@@ -103,6 +116,7 @@ class Cause:
     text: str
     facts: tuple[tuple[str, str], ...]
     target: str
+    code: str = ""
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,28 @@ from functools import wraps
 from .figure import Figure
 from .figures.image import Grid
 from .figures.passage import Watch
-from .part import Block, Causes, Findings, Index, Legend, Note, RunTally
+from .part import Block, Causes, Equation, Findings, Index, Legend, Note, RunTally
 from .reading import Reading
 from .table import Table
 from .tables.heat import Heat
 from .tables.matrix import Matrix
 
-PagePart = Note | Findings | Causes | Index | RunTally | Legend | Block | Table | Figure | Watch | Matrix | Heat | Grid
+PagePart = (
+    Note
+    | Equation
+    | Findings
+    | Causes
+    | Index
+    | RunTally
+    | Legend
+    | Block
+    | Table
+    | Figure
+    | Watch
+    | Matrix
+    | Heat
+    | Grid
+)
 
 
 @dataclass(frozen=True)

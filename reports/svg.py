@@ -14,8 +14,10 @@ from weakref import WeakKeyDictionary
 
 import cloudpickle
 import matplotlib
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.container import Container
 from matplotlib.figure import Figure
 
 from .style import GRID, INK, LINE, MUTED, PAPER, house
@@ -37,10 +39,14 @@ _VARIABLES = {INK: "ink", MUTED: "muted", LINE: "line", GRID: "grid", PAPER: "pa
 _FONTS = re.compile(r"'DejaVu Sans'(?:, [^;\"]*)?")
 """Removed because the page sets its fonts."""
 
+_OF = "of:"
+"""Beginning of the identifier of a part that belongs to an implementation."""
+
 _COMPACT = (
     (r' (?:d|x|y)="[^"]*"', lambda at: re.sub(r"(\d\.\d)\d+", r"\1", at[0])),
     (r' transform="rotate\(-0 [^"]*\)"', ""),
     (r'(<use [^>]*style="fill: [^;"]*); [^"]*"', r'\1"'),
+    (rf'<g id="{_OF}([^"]*)">', r'<g data-of="\1">'),
     (r'<g id="[^"]*">', "<g>"),
     (r'<g id="[^"]*"/>', ""),
     (r'<path d="[^"]*"( clip-path="[^"]*")? style="fill: none"/>', ""),
@@ -69,12 +75,21 @@ _STYLED = re.compile(r'(<[a-z]+ (?:[^<>]* )?)style="([^"]*)"')
 _NO_METADATA: dict[str, Any] = {"Date": None, "Creator": None, "Format": None, "Type": None}
 
 
-def told(axes: Axes, points: Iterable[tuple[float, float, str]]) -> None:
-    """Give points of a drawing tooltips with their exact numbers; ``points`` has data coordinates and texts."""
-    _TOLD.setdefault(axes, []).extend(points)
+def told(axes: Axes, points: Iterable[tuple[float, float, str]], *, case: str = "") -> None:
+    """Give points of a drawing tooltips with their exact numbers.
+
+    ``points`` has data coordinates and texts; ``case`` is the implementation that they belong to, if any.
+    """
+    _TOLD.setdefault(axes, []).extend((x, y, text, case) for x, y, text in points)
 
 
-_TOLD: WeakKeyDictionary[Axes, list[tuple[float, float, str]]] = WeakKeyDictionary()
+_TOLD: WeakKeyDictionary[Axes, list[tuple[float, float, str, str]]] = WeakKeyDictionary()
+
+
+def belongs(case: str, *artists: Artist) -> None:
+    """Mark parts of a drawing as an implementation's, so that the page highlights them together."""
+    for artist in artists:
+        artist.set_gid(f"{_OF}{case}")
 
 
 def drawn(
@@ -102,20 +117,46 @@ def _drawn(asked: bytes) -> str:
         figure = Figure(figsize=(width_in, height_in), dpi=72)
         canvas: Any = FigureCanvasSVG(figure)  # its methods have no types
         draw(figure.add_subplot())
+        for axes in figure.axes:
+            _mark_legend(axes)
         # Not `savefig`: that draws everything once before, for the extent of pictures in pixels.
         canvas.print_svg(stream, metadata=_NO_METADATA)
     marks = "".join(_marks(axes, height=72 * height_in) for axes in figure.axes) if tells else ""
     return clean(_inlined(stream.getvalue(), name=name, label=label).replace("</svg>", f"{marks}</svg>"))
 
 
+def _mark_legend(axes: Axes) -> None:
+    """Mark the entries of a legend as the curves that they name."""
+    legend = axes.get_legend()
+    if legend is None:
+        return
+    handles, labels = axes.get_legend_handles_labels()
+    marks = dict(zip(labels, map(_mark_of, handles), strict=True))
+    for sample, text in zip(legend.legend_handles, legend.get_texts(), strict=True):
+        for artist in filter(None, (sample, text)):
+            artist.set_gid(marks.get(text.get_text()))
+
+
+def _mark_of(handle: Artist | Container) -> str | None:
+    """Return the identifier of a curve or of its first part."""
+    parts = handle.get_children() if isinstance(handle, Container) else [handle]
+    return parts[0].get_gid() if parts else None
+
+
 def _marks(axes: Axes, *, height: float) -> str:
     """Return invisible circles with tooltips."""
-    placed = [(axes.transData.transform((x, y)), text) for x, y, text in _TOLD.get(axes, ()) if math.isfinite(y)]
-    seen = [((x, y), text) for (x, y), text in placed if 0.0 <= y <= height]  # a curve may leave what is drawn
+    known = [point for point in _TOLD.get(axes, ()) if math.isfinite(point[1])]
+    placed = [(axes.transData.transform((x, y)), text, case) for x, y, text, case in known]
+    seen = [own for own in placed if 0.0 <= own[0][1] <= height]  # a curve may leave what is drawn
     circles = "".join(
-        f'<circle cx="{x:.1f}" cy="{height - y:.1f}"><title>{escape(text)}</title></circle>' for (x, y), text in seen
+        f'<circle cx="{x:.1f}" cy="{height - y:.1f}"{_owner(case)}><title>{escape(text)}</title></circle>'
+        for (x, y), text, case in seen
     )
     return f'<g class="told">{circles}</g>' if circles else ""
+
+
+def _owner(case: str) -> str:
+    return f' data-of="{escape(case)}"' if case else ""
 
 
 def _ungrouped(body: str) -> str:
@@ -186,10 +227,16 @@ def styled_once(page: str) -> str:
 
 
 def numbered(page: str) -> str:
-    """Return a page with short identifiers in its drawings, numbered in order of appearance."""
+    """Return a page with short identifiers in its drawings and for implementations, numbered in order of appearance."""
     names: dict[str, str] = {}
 
     def short(identifier: re.Match[str]) -> str:
         return f"{identifier[1]}_{names.setdefault(identifier[2], f'{len(names):x}')}"
 
+    owners: dict[str, int] = {}
+    page = _OWNER.sub(lambda of: f' data-of="{owners.setdefault(of[1], len(owners))}"', page)
     return _DRAWING.sub(lambda drawing: _IDENTIFIER.sub(short, drawing[0]), page)
+
+
+_OWNER = re.compile(r' data-of="([^"]*)"')
+"""The implementation that a part of the page belongs to."""

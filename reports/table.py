@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, NamedTuple
 
@@ -86,6 +87,10 @@ class Table:
         names = [row[0] for row in self.rows] if self.columns[0].kind == "code" else []
         families = {name.partition(".")[0] for name in names}
         return f"{families.pop()}." if len(families) == 1 and all(map(_CASE.fullmatch, names)) else ""
+
+    def names_a_case(self, row: Sequence[str]) -> bool:
+        """Whether the head of a row is the name of an implementation, which the page can highlight."""
+        return self.columns[0].kind == "code" and _CASE.fullmatch(row[0]) is not None
 
     def sort_key(self, cell: str) -> str:
         """Return the number by which a cell is sorted, as text; empty if it has none."""

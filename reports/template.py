@@ -11,7 +11,7 @@ from .text import clean, count, fenced, markdown_text
 
 _PACKAGE = __name__.rpartition(".")[0]
 
-SCRIPTS = ("table.js", "watch.js")
+SCRIPTS = ("table.js", "light.js", "watch.js")
 """Scripts of the page."""
 
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Self
 import torch
 
 from harness.auditor.end import Kind
+from harness.auditor.excerpt import with_source
 from harness.auditor.finding import Findings
 from harness.auditor.line import Line, place
 from harness.auditor.naming import known_as
@@ -114,8 +115,8 @@ class audit:  # noqa: N801 - read as a function: `with harness.audit() as found:
                 case=self.name,
                 mode=self.mode,
                 what_if=self.what_if,
-                findings=tuple(found.listed()),
-                headroom=tuple(headroom(watching, most=NARROWEST)),
+                findings=tuple(map(with_source, found.listed())),
+                headroom=tuple(map(with_source, headroom(watching, most=NARROWEST))),
                 notes=tuple(dict.fromkeys(found.notes)),
                 blind=dict(watching.blind),
                 operations=len(watching.operations),

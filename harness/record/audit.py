@@ -144,6 +144,11 @@ class AuditFinding(Record):
     oracle: str | None = None
     """Evidence for lost digits; ``None`` if the finding is visible in the step, such as NaN."""
     times: Count = 1
+    code: str = ""
+    """The source line; empty if it is not known."""
+    start: Count = 0
+    end: Count = 0
+    """Columns of the operation in the source line; equal if only the line is known."""
 
 
 class Headroom(Record):
@@ -162,6 +167,11 @@ class Headroom(Record):
     breaks_at: float
     factor: Size
     """Factor by which the quantity may change before it breaks."""
+    code: str = ""
+    """The source line; empty if it is not known."""
+    start: Count = 0
+    end: Count = 0
+    """Columns of the operation in the source line; equal if only the line is known."""
 
     @property
     def place(self) -> str:

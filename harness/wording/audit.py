@@ -8,7 +8,11 @@ from pathlib import Path
 from harness.findings.headroom_trend import Trend
 from harness.record.audit import Audit, AuditFinding, AuditRun, Headroom, in_format
 from harness.wording.card import PRE, card
+from harness.wording.finding import pointed
 from harness.wording.number import SECONDS, count, scaled
+
+WIDEST = 74
+"""Characters of a source line that fit in a terminal with their indent."""
 
 SHOWN = 10
 """Number of findings shown by default."""
@@ -41,7 +45,7 @@ def finding_lines(finding: AuditFinding) -> list[str]:
     """Return a finding as lines: its sentence and place, its consequences, its caller and its remedy."""
     at = place(finding.file, finding.line, finding.function, finding.module)
     backward = " backward pass:" if finding.backward else ""
-    lines = [f"{at}:{backward} {finding.sentence}"]
+    lines = [f"{at}:{backward} {finding.sentence}", *(f"    {line}" for line in excerpt(finding))]
     if finding.caller is not None:
         file, _, line = finding.caller.rpartition(":")
         lines.append(f"  called   {near(file)}:{line}")
@@ -53,6 +57,12 @@ def finding_lines(finding: AuditFinding) -> list[str]:
     if finding.law is not None:
         lines.append(f"  law      harness explain {finding.law}")
     return lines
+
+
+def excerpt(finding: AuditFinding) -> list[str]:
+    """Return the source line of a finding with carets under the operation; a long line is left out."""
+    is_shown = 0 < len(finding.code.strip()) <= WIDEST
+    return pointed(finding.code, finding.start, finding.end) if is_shown else []
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -146,12 +146,15 @@ def source_lines(mistake: Mistake | None) -> list[str]:
     """Return the place of a mistake, its line of source, and carets under the expression."""
     if mistake is None or mistake.place is None:
         return []
-    code = mistake.line.strip()
-    indent = len(mistake.line) - len(mistake.line.lstrip())
-    lines = [f"  {mistake.place}", f"    {code}"]
-    if mistake.end > mistake.start >= indent:
-        lines.append(f"    {' ' * (mistake.start - indent)}{'^' * (mistake.end - mistake.start)}")
-    return lines
+    shown_lines = pointed(mistake.line, mistake.start, mistake.end)
+    return [f"  {mistake.place}", *(f"    {line}" for line in shown_lines)]
+
+
+def pointed(code: str, start: int, end: int) -> list[str]:
+    """Return a line of source without its indent, and carets under the columns of an expression, if they are known."""
+    indent = len(code) - len(code.lstrip())
+    carets = [f"{' ' * (start - indent)}{'^' * (end - start)}"] if end > start >= indent else []
+    return [code.strip(), *carets]
 
 
 def _is_explained(finding: Finding) -> bool:

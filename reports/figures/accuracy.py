@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from ..figure import Figure, Panel
 from ..number import duration, plain, times
 from ..style import LINE, pen
-from ..svg import told
+from ..svg import belongs, told
 from ..text import count, listing, shortened
-from .axis import labelled, legend_above, legend_rows, logarithmic
+from .axis import End, labelled, legend_above, legend_rows, logarithmic
 from .name import names_of
 from .panel import wide_and_narrow
 
@@ -77,7 +77,7 @@ def _panel(contract: str, frame: pd.DataFrame, number: int) -> Panel:
             color, _, _, size, order = pen(row["style"])
             bars = [[row["median_s"] - row["q1_s"]], [row["q3_s"] - row["median_s"]]]
             height, name, mark = min(max(row["ratio"], LOWEST), HIGHEST), names[str(row["case"])], next(marks)
-            axes.errorbar(
+            point = axes.errorbar(
                 [row["median_s"]],
                 [height],
                 xerr=[[max(0.0, bar) for bar in side] for side in bars],
@@ -91,8 +91,10 @@ def _panel(contract: str, frame: pd.DataFrame, number: int) -> Panel:
                 clip_on=False,
             )
             exact = f"{name}: {duration(row['median_s'])} per call, {plain(row['ratio'])} of the bound"
-            told(axes, [(row["median_s"], height, exact)])
-            ends.append((height, f"{SIGNS[mark]} {shortened(name, most=MOST_CHARACTERS)}", color))
+            case = str(row["case"])
+            belongs(case, *point.get_children())
+            told(axes, [(row["median_s"], height, exact)], case=case)
+            ends.append(End(height, f"{SIGNS[mark]} {shortened(name, most=MOST_CHARACTERS)}", color, case))
         axes.set(xlabel="time per call", ylabel="worst deviation / bound")
         if direct:
             labelled(axes, ends, height_in=WIDE_HEIGHT_IN)

@@ -56,10 +56,11 @@ def _draw(axes: Axes, rooms: list[Headroom]) -> None:
     """Draw a bar for each line, with its factor at the end."""
     for at, room in enumerate(rooms):
         factor = room.factor
-        axes.barh(at, factor, height=0.6, color=COLORS[room.factor > NEAR])
+        # On a logarithmic axis a bar begins at 1: no headroom.
+        axes.barh(at, factor - 1.0, left=1.0, height=0.6, color=COLORS[room.factor > NEAR])
         axes.text(factor * 1.1, at, f"{plain(room.factor)}×", va="center", color=INK)
         told(axes, [(factor, at, f"{place(room)}: {room.value!r} now, breaks at {room.breaks_at!r} ({room.dtype})")])
-    logarithmic(axes.xaxis, [1.3, 8 * max(room.factor for room in rooms)], text=plain)
+    logarithmic(axes.xaxis, [1.25, 8 * max(room.factor for room in rooms)], text=plain)
     names = [shortened(f"{place(room).partition(' ')[0]} {room.operation}", most=MOST_CHARACTERS) for room in rooms]
     axes.set_yticks(range(len(rooms)), names)
     axes.set(ylim=(len(rooms) - 0.4, -0.6), xlabel="headroom (×)")

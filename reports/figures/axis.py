@@ -3,12 +3,14 @@
 import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from ..number import tick
+from ..svg import belongs
 from ..text import shortened
 
 SMALLEST, LARGEST = 1e-300, 1e300
@@ -68,22 +70,40 @@ def legend_above(axes: Axes, *, columns: int = 2) -> None:
     axes.legend(handles, names, loc="lower left", bbox_to_anchor=(0, 1.02), ncols=_fitting(names, columns))
 
 
-def labelled(axes: Axes, lines: Sequence[tuple[float, str, str]], *, height_in: float) -> None:
-    """Name lines, given as last value, name and color, at their right ends, in their color and without overlaps."""
+class End(NamedTuple):
+    """The right end of a line: its last value, name and color, and the implementation that it belongs to."""
+
+    value: float
+    name: str
+    color: str
+    case: str = ""
+
+
+def labelled(axes: Axes, lines: Sequence[End], *, height_in: float) -> None:
+    """Name lines at their right ends, in their color and without overlaps."""
     right = axes.get_xlim()[1]
-    placed = [(_share(axes, right, value), name, color) for value, name, color in lines]
+    heights = [_share(axes, right, line.value) for line in lines]
     gap = 1.3 * LABEL_PT / (72 * 0.78 * height_in)
-    for height, (_, name, color) in zip(_apart([at for at, _, _ in placed], gap), placed, strict=True):
-        axes.annotate(
-            name,
+    for height, line in zip(_apart(heights, gap), lines, strict=True):
+        text = axes.annotate(
+            line.name,
             xy=(1, height),
             xycoords="axes fraction",
             xytext=(6, 0),
             textcoords="offset points",
-            color=color,
+            color=line.color,
             fontsize=LABEL_PT,
             va="center",
         )
+        if line.case:
+            belongs(line.case, text)
+
+
+def rows_of(axes: Axes, cases: Sequence[str], names: Sequence[str]) -> None:
+    """Name the rows of a drawing after implementations, from the first one on."""
+    axes.set_yticks(range(len(cases)), names)
+    for case, text in zip(cases, axes.get_yticklabels(), strict=True):
+        belongs(case, text)
 
 
 LABEL_PT = 9.4

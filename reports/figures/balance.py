@@ -12,6 +12,7 @@ from ..style import INK, MUTED, pen
 from ..svg import drawn
 from ..tables.balance import cheapest
 from ..text import count, workers_in_words
+from .axis import rows_of
 from .name import names_of
 
 
@@ -75,6 +76,7 @@ def _draw(axes: Axes, frame: pd.DataFrame) -> None:
         axes.barh(place, share, height=0.6, color=pen(str(row["style"])).color, alpha=0.75)
         axes.errorbar(share, place, xerr=whisker, color=INK, elinewidth=1.0, capsize=2.5)
     axes.axvline(100 * float(frame["most_waiting"].max()), color=MUTED, linestyle="--", linewidth=1.0)
-    axes.set_yticks(range(len(frame)), [names[str(case)] for case in frame["case"]])
+    cases = [str(case) for case in frame["case"]]
+    rows_of(axes, cases, [names[case] for case in cases])
     axes.set(xlim=(0, 100), ylim=(len(frame) - 0.4, -0.6), xlabel="time spent waiting (%)")
     axes.grid(visible=False, axis="y")

@@ -13,7 +13,7 @@ from ..number import percent
 from ..source import caveat_of
 from ..tables.loader import first_rows
 from ..text import count, shortened, workers_in_words
-from .axis import legend_above
+from .axis import legend_above, rows_of
 from .name import names_of
 from .panel import wide_and_narrow
 
@@ -115,7 +115,7 @@ def _draw(axes: Axes, frame: pd.DataFrame, *, names: dict[str, str], most: int, 
             own, left = shares.iloc[places], begun.iloc[places]
             axes.barh(places, own, left=left, color=COLORS[part], height=0.62, label=part)
         begun = begun + shares
-    axes.set_yticks(range(len(cases)), [shortened(names[case], most=most) for case in cases])
+    rows_of(axes, cases, [shortened(names[case], most=most) for case in cases])
     axes.set(xlabel="share of the batch time (%)", xlim=(0, 100), ylim=(len(cases) - 0.5, -0.5))
     axes.grid(visible=False, axis="y")
     if beside:

@@ -1,21 +1,23 @@
 """The large pictures of the first layer: few lines, named where they end, one number to take away."""
 
 from dataclasses import replace
+from functools import partial
 
 import pandas as pd
 from matplotlib.axes import Axes
 
 from harness.record import DataSource
 
-from ..figure import Figure
+from ..figure import Figure, Panel
 from ..number import duration, rate, times
 from ..source import caveat_of
 from ..style import INK, dashes_of, pen
-from ..svg import apart, told
+from ..svg import apart, belongs, told
 from ..text import shortened, workers_in_words
 from . import budget, overfitting
 from .accuracy import SIGNS
-from .axis import categories, labelled, legend_above, logarithmic
+from .axis import End, categories, labelled, legend_above, logarithmic, rows_of
+from .multiple import CONTEXT, MOST_TOGETHER, multiples
 from .name import names_of
 from .panel import wide_and_narrow
 from .survey import DTYPE, HEIGHT_IN, magnitudes
@@ -34,14 +36,18 @@ def shown(profiles: pd.DataFrame, contract: str) -> str:
 def magnitude(profiles: pd.DataFrame, breakings: pd.DataFrame, contract: str) -> Figure:
     """Return the error of a contract against the magnitude of its inputs."""
     figure = magnitudes(profiles[profiles["contract"] == contract], breakings)
-    return large("front-magnitude", figure, figure.caption)
+    return large("front-magnitude", figure, figure.caption, whole=True)
 
 
-def large(name: str, figure: Figure, caption: str) -> Figure:
-    """Return the first panel of a figure with identifiers of the first layer."""
+def large(name: str, figure: Figure, caption: str, *, whole: bool = False) -> Figure:
+    """Return the first panel of a figure with identifiers of the first layer, or the whole figure."""
+    shown_panels = figure.panels if whole else figure.panels[:1]
+    is_one = len(shown_panels) == 1
     panels = tuple(
-        replace(panel, title="", svg=apart(panel.svg, name), narrow=apart(panel.narrow, name))
-        for panel in figure.panels[:1]
+        replace(
+            panel, title="" if is_one else panel.title, svg=apart(panel.svg, name), narrow=apart(panel.narrow, name)
+        )
+        for panel in shown_panels
     )
     return Figure(
         name=name,
@@ -50,7 +56,7 @@ def large(name: str, figure: Figure, caption: str) -> Figure:
         panels=panels,
         caption=caption,
         caveat=figure.caveat,
-        columns=1,
+        columns=1 if is_one else 3,
         claim=figure.claim,
     )
 
@@ -80,22 +86,32 @@ def step_time(frame: pd.DataFrame) -> Figure:
         f"{times(slowest['median_s'] / fastest['median_s'])} as long."
     )
 
+    ratio = times(slowest["median_s"] / fastest["median_s"])
+    claim = f"{names[str(slowest['case'])]} takes {ratio} the time of {names[str(fastest['case'])]}"
+    panels = _step_panels(frame, said)
+    columns = 1 if len(panels) == 1 else 3
+    return Figure("front-step", "Time of a training step", panels, said, ("steps",), columns=columns, claim=claim)
+
+
+def _step_panels(frame: pd.DataFrame, label: str) -> tuple[Panel, ...]:
+    """Return one drawing of all steps, or a drawing for each of many steps."""
+    names = names_of(frame)
+    if len(names) > MOST_TOGETHER:
+        return tuple(multiples([*names.values()], partial(_steps, frame=frame), name="front-step", label=label))
     panel = wide_and_narrow(
         "",
-        lambda axes: _steps(axes, frame, direct=True),
-        draw_narrow=lambda axes: _steps(axes, frame, direct=False),
+        lambda axes: _steps(axes, frame=frame, direct=True),
+        draw_narrow=lambda axes: _steps(axes, frame=frame, direct=False),
         name="front-step",
-        label=said,
+        label=label,
         height_in=HEIGHT_IN,
         narrow_height_in=HEIGHT_IN + 0.17 * frame["case"].nunique(),
     )
-    ratio = times(slowest["median_s"] / fastest["median_s"])
-    claim = f"{names[str(slowest['case'])]} takes {ratio} the time of {names[str(fastest['case'])]}"
-    return Figure("front-step", "Time of a training step", (panel,), said, ("steps",), columns=1, claim=claim)
+    return (panel,)
 
 
-def _steps(axes: Axes, frame: pd.DataFrame, *, direct: bool) -> None:
-    """Draw a line for each case, named at its end or above."""
+def _steps(axes: Axes, *, frame: pd.DataFrame, direct: bool = False, only: str = "") -> None:
+    """Draw a line for each case, named at its end or above, or only one of them in color."""
     places, names = categories(axes, sorted(frame["batch_size"].unique())), names_of(frame)
     logarithmic(axes.yaxis, [*frame["q1_s"], *frame["q3_s"]], text=duration)
     ends, signs, dashes = [], iter(SIGNS.items()), dashes_of(frame)
@@ -105,7 +121,10 @@ def _steps(axes: Axes, frame: pd.DataFrame, *, direct: bool) -> None:
         marker, sign = next(signs)
         x = [places[size] for size in curve["batch_size"]]
         name = names[str(case)]
-        axes.plot(
+        if only not in {"", name}:
+            belongs(str(case), *axes.plot(x, curve["median_s"], **CONTEXT))
+            continue
+        line = axes.plot(
             x,
             curve["median_s"],
             color=color,
@@ -117,12 +136,15 @@ def _steps(axes: Axes, frame: pd.DataFrame, *, direct: bool) -> None:
             label=name,
         )
         sizes = zip(x, curve["median_s"], curve["batch_size"], strict=True)
-        told(axes, [(at, time, f"{name}, batch {size:,}: {time * 1e6:,.3f} µs") for at, time, size in sizes])
-        ends.append((float(curve["median_s"].iloc[-1]), f"{sign} {shortened(name, most=MOST_CHARACTERS)}", color))
+        tips = [(at, time, f"{name}, batch {size:,}: {time * 1e6:,.3f} µs") for at, time, size in sizes]
+        told(axes, tips, case=str(case))
+        belongs(str(case), *line)
+        end = f"{sign} {shortened(name, most=MOST_CHARACTERS)}"
+        ends.append(End(float(curve["median_s"].iloc[-1]), end, color, str(case)))
     axes.set(xlabel="batch size (samples)", ylabel="step time")
     if direct:
         labelled(axes, ends, height_in=HEIGHT_IN)
-    else:
+    elif not only:
         legend_above(axes, columns=1)
 
 
@@ -172,14 +194,15 @@ def _bars(axes: Axes, rows: pd.DataFrame, cases: list[str], *, in_words: bool) -
             at = place + (0.2 if row["several"] else -0.2)
             color, value = pen(str(row["style"])).color, float(row["samples_per_s"])
             # A bar would need a zero, which a logarithmic axis does not have.
-            axes.plot([value], [at], "o", color=color, markerfacecolor="none" if row["several"] else color)
+            point = axes.plot([value], [at], "o", color=color, markerfacecolor="none" if row["several"] else color)
             workers = workers_in_words(int(row["workers"]))
             text = f"{rate(value)}, {workers}" if in_words else rate(value)
-            axes.text(value * 1.12, at, text, va="center", color=INK, fontsize=9.2)
-            told(axes, [(value, at, f"{case}, batch {row['batch_size']:,}, {workers}: {value:,.1f} samples/s")])
+            belongs(case, *point, axes.text(value * 1.12, at, text, va="center", color=INK, fontsize=9.2))
+            tip = f"{case}, batch {row['batch_size']:,}, {workers}: {value:,.1f} samples/s"
+            told(axes, [(value, at, tip)], case=case)
     seen = rows["samples_per_s"]
     logarithmic(axes.xaxis, [float(seen.min()) / 3, float(seen.max()) * 6], text=rate)
-    axes.set_yticks(range(len(cases)), [shortened(names[case], most=MOST_CHARACTERS) for case in cases])
+    rows_of(axes, cases, [shortened(names[case], most=MOST_CHARACTERS) for case in cases])
     axes.set(ylim=(len(cases) - 0.4, -0.6), xlabel="samples/s" if in_words else "samples/s (○ workers)")
     axes.grid(visible=False, axis="y")
 

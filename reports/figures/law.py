@@ -35,6 +35,9 @@ MOST_CHARACTERS, MOST_CHARACTERS_WIDE = 24, 40
 LEGEND_IN = 0.28
 """Room for the labels of the scale, between the strips and the legend above them."""
 
+NAMES = {"foreign": "your code"}
+"""Styles with another name in the legend."""
+
 LANES = {"scratch": 0.35, "concise": 0.5, "foreign": 0.65}
 """Vertical position by style within the strip of a contract."""
 
@@ -77,7 +80,9 @@ def _draw(axes: Axes, frame: pd.DataFrame, *, contracts: list[str], most: int) -
         face = "none" if shape in HOLLOW else color
         axes.plot(seen["at"], seen["height"], shape, color=color, markerfacecolor=face, markersize=3.4, alpha=0.8)
     for style in dict.fromkeys(frame["style"]):
-        axes.plot([], [], marker="o", linestyle="none", markersize=4, color=pen(style).color, label=style)
+        axes.plot(
+            [], [], marker="o", linestyle="none", markersize=4, color=pen(style).color, label=NAMES.get(style, style)
+        )
     axes.set(xlim=(LOW - 0.4, HIGH + 0.4), ylim=(len(contracts), 0.1))
     axes.set_xticks([LOW, 0, HIGH], ["≤ 1e-4", "the bound", "≥ 1e4"])
     axes.set_yticks(

@@ -13,7 +13,7 @@ from ..source import caveat_of
 from ..style import DASHES, INK, MUTED, pen
 from ..svg import drawn
 from ..text import count, listing
-from .axis import categories, labelled, logarithmic
+from .axis import End, categories, labelled, logarithmic
 
 HEIGHT_IN = 2.5
 
@@ -92,7 +92,7 @@ def _draw(axes: Axes, frame: pd.DataFrame, *, workers: Sequence[int], span: Sequ
             elinewidth=1.0,
             capsize=2.5,
         )
-        ends.append((float(best["samples_per_s"].iloc[-1]), f"batch {batch_size:,}", INK))
+        ends.append(End(float(best["samples_per_s"].iloc[-1]), f"batch {batch_size:,}", INK))
     logarithmic(axes.yaxis, span, text=rate)
     axes.set(xlabel="workers (processes)", ylabel="samples/s")
     labelled(axes, ends, height_in=HEIGHT_IN)

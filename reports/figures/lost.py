@@ -14,7 +14,7 @@ from ..figure import Figure
 from ..number import plain
 from ..style import BROKEN, INK, LINE, MUTED, PENS
 from ..svg import told
-from .axis import labelled
+from .axis import End, labelled
 from .panel import wide_and_narrow
 from .passage import FAR
 
@@ -142,12 +142,10 @@ def _drawing(passage: Passage, entry: int) -> Callable[[Axes], None]:
         told(axes, [(t, true, f"t = {t!r}: answer {value!r}, exact {true!r}") for t, value, true in calls])
         axes.set(xlabel=f"t of {passage.formula}", ylabel=f"entry {entry + 1}", ylim=(low - room, high + room))
         axes.set_xlim(calls[0][0], calls[-1][0])
-        ends = [(exact[-1], EXACT, MUTED), (finite[-1][1], ANSWER, blue)] if finite else [(exact[-1], EXACT, MUTED)]
-        ends += (
-            [(edges[-1], "inf" if lost[-1][1] == math.inf else "-inf" if lost[-1][1] < 0 else "nan", INK)]
-            if lost
-            else []
-        )
+        ends = [End(exact[-1], EXACT, MUTED), *([End(finite[-1][1], ANSWER, blue)] if finite else [])]
+        if lost:
+            sign = "inf" if lost[-1][1] == math.inf else "-inf" if lost[-1][1] < 0 else "nan"
+            ends.append(End(edges[-1], sign, INK))
         labelled(axes, ends, height_in=HEIGHT_IN)
 
     return draw

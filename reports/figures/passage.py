@@ -103,7 +103,7 @@ class View:
         name = ".".join(self.passage.case.split(".")[-2:])
         point = self.passage.breaks_at
         if point is None:
-            return f"{name} does not break on this ray"
+            return f"No value of {name} exceeds its error bound on this ray"
         station = self.passage.stations[self.at]
         answer, exact = _entry(station.actual, self.plotted), station.expected[self.plotted]
         failure, where = _failure(answer, exact), f"from t = {plain(point, digits=4)} on"
@@ -224,6 +224,7 @@ class View:
             "dtype": passage.dtype,
             "ray": passage.ray,
             "formula": passage.formula,
+            "claim": self.claim,
             "where": self.where,
             "subject": self.subject,
             "column": self.column,

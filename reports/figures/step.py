@@ -10,10 +10,11 @@ from matplotlib.axes import Axes
 from ..figure import Figure, Panel
 from ..number import duration, times
 from ..style import MUTED, dashes_of, pen
-from ..svg import told
+from ..svg import belongs, told
 from ..tables.benchmark import NO_ACCELERATOR, SCATTER
 from ..text import count, shortened
-from .axis import categories, labelled, legend_above, legend_rows, logarithmic
+from .axis import End, categories, labelled, legend_above, legend_rows, logarithmic
+from .multiple import CONTEXT, MOST_TOGETHER, multiples
 from .name import names_of
 from .panel import wide_and_narrow
 
@@ -27,18 +28,19 @@ MOST_CHARACTERS = 24
 def step_times(frame: pd.DataFrame, *, accelerator: str | None) -> Figure:
     """Return the step times of every family; ``accelerator`` is its name, or ``None`` without one."""
     devices = ["cpu", *sorted(set(frame["device"]) - {"cpu"})]
-    panels = [
-        _panel(family, device, frame[frame["family"] == family], number=number)
-        for number, (family, device) in enumerate((f, d) for f in frame["family"].unique() for d in devices)
+    subjects = [(family, device) for family in frame["family"].unique() for device in devices]
+    groups = [
+        _panels(family, device, frame[frame["family"] == family], number=number, alone=len(subjects) == 1)
+        for number, (family, device) in enumerate(subjects)
     ]
     absence = f" {_absence(accelerator)}" if len(devices) == 1 else ""
     return Figure(
         name="steps-figure",
         frames=("steps",),
         title="Time per training step by batch size",
-        panels=tuple(panels),
+        panels=tuple(panel for group in groups for panel in group),
         caption=f"{_comparison(frame)} Points are medians, bars the interquartile range of {_rounds(frame)}.{absence}",
-        columns=len(devices),
+        columns=3 if any(len(group) > 1 for group in groups) else len(devices),
         claim=_comparison(frame).rstrip(".") if frame.groupby(["family", "device"]).ngroups == 1 else "",
     )
 
@@ -48,17 +50,18 @@ def _absence(accelerator: str | None) -> str:
     return f"{accelerator}: not measured in this run." if accelerator else f"There is {NO_ACCELERATOR}."
 
 
-def _panel(family: str, device: str, frame: pd.DataFrame, *, number: int) -> Panel:
+def _panels(family: str, device: str, frame: pd.DataFrame, *, number: int, alone: bool) -> list[Panel]:
     """Return one family on one device; all devices share the time scale."""
     place = "the CPU" if device == "cpu" else device
     title = f"{family}, {'CPU' if device == 'cpu' else device}"
     here = frame[frame["device"] == device]
     if here.empty:
-        return Panel(title, note=f"not measured on {place} in this run")
+        return [Panel(title, note=f"not measured on {place} in this run")]
     sizes = sorted(frame["batch_size"].unique())
     span = [*frame["q1_s"], *frame["q3_s"]]
     label = _label(title, here)
-    return curves_panel(title, here, TIME, sizes=sizes, span=span, name=f"step-{number}", label=label)
+    name = f"step-{number}"
+    return curves_panels(title, here, TIME, sizes=sizes, span=span, name=name, label=label, alone=alone)
 
 
 class Quantity(NamedTuple):
@@ -74,7 +77,7 @@ class Quantity(NamedTuple):
 TIME = Quantity("median_s", "q1_s", "q3_s", "step time", duration)
 
 
-def curves_panel(
+def curves_panels(
     title: str,
     frame: pd.DataFrame,
     quantity: Quantity,
@@ -84,23 +87,35 @@ def curves_panel(
     name: str,
     label: str,
     line: float | None = None,
-) -> Panel:
-    """Return a curve for each case, named at its end, or above the axes in a narrow window."""
+    alone: bool = False,
+) -> list[Panel]:
+    """Return a curve for each case, named at its end, or above the axes in a narrow window.
 
-    def draw(axes: Axes, *, direct: bool) -> None:
+    Many curves have a panel each; ``alone`` says that the figure has no other curves, so that their names suffice.
+    """
+
+    def draw(axes: Axes, *, direct: bool = False, only: str = "") -> None:
         if line is not None:
             axes.axhline(line, color=MUTED, linewidth=0.9, linestyle="--")
-        _curves(axes, frame, quantity, sizes=sizes, span=span, direct=direct)
+        ends = _curves(axes, frame, quantity, sizes=sizes, span=span, only=only)
+        if direct:
+            labelled(axes, ends, height_in=HEIGHT_IN)
+        elif not only:
+            legend_above(axes)
 
-    return wide_and_narrow(
+    names = [text for text, _ in _named(frame)]
+    if len(names) > MOST_TOGETHER:
+        return multiples(names, draw, name=name, label=label, ending="" if alone else f" ({title})")
+    panel = wide_and_narrow(
         title,
         partial(draw, direct=True),
         draw_narrow=partial(draw, direct=False),
         name=name,
         label=label,
         height_in=HEIGHT_IN,
-        narrow_height_in=2.1 + 0.17 * legend_rows([text for text, _ in _named(frame)]),
+        narrow_height_in=2.1 + 0.17 * legend_rows(names),
     )
+    return [panel]
 
 
 def _curves(
@@ -110,18 +125,21 @@ def _curves(
     *,
     sizes: Sequence[int],
     span: Sequence[float],
-    direct: bool,
-) -> None:
-    """Draw a curve with bars for each case, dtype and number of threads."""
+    only: str,
+) -> list[End]:
+    """Draw a curve with bars for each case, dtype and number of threads, or only one of them; return their ends."""
     places = categories(axes, sizes)
     dashes, ends = dashes_of(frame), []
     logarithmic(axes.yaxis, span, text=quantity.text)
     for label, curve in _named(frame):
         style = str(curve["style"].iloc[0])
         color, marker, linewidth, markersize, zorder = pen(style)
-        middle = curve[quantity.middle]
+        middle, case = curve[quantity.middle], str(curve["case"].iloc[0])
+        if only not in {"", label}:
+            belongs(case, *axes.plot([places[size] for size in curve["batch_size"]], middle, **CONTEXT))
+            continue
         bars = [middle - curve[quantity.low], curve[quantity.high] - middle]
-        axes.errorbar(
+        points = axes.errorbar(
             [places[size] for size in curve["batch_size"]],
             middle,
             yerr=[bar.clip(lower=0) for bar in bars],
@@ -135,14 +153,13 @@ def _curves(
             markerfacecolor="none" if marker == "o" else color,
             elinewidth=1.6,
         )
-        ends.append((float(middle.iloc[-1]), shortened(label, most=MOST_CHARACTERS), color))
-        points = zip(curve["batch_size"], middle, curve[quantity.low], curve[quantity.high], strict=True)
-        told(axes, [(places[size], values[0], _told(label, size, values, quantity)) for size, *values in points])
+        belongs(case, *points.get_children())
+        ends.append(End(float(middle.iloc[-1]), shortened(label, most=MOST_CHARACTERS), color, case))
+        known = zip(curve["batch_size"], middle, curve[quantity.low], curve[quantity.high], strict=True)
+        tips = [(places[size], values[0], _told(label, size, values, quantity)) for size, *values in known]
+        told(axes, tips, case=case)
     axes.set(xlabel="batch size (samples)", ylabel=quantity.label)
-    if direct:
-        labelled(axes, ends, height_in=HEIGHT_IN)
-    else:
-        legend_above(axes)
+    return ends
 
 
 def _told(label: str, size: int, values: Sequence[float], quantity: Quantity) -> str:

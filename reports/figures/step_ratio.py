@@ -1,5 +1,6 @@
 """Steps relative to the chapter's step and to the floor, and phase by phase."""
 
+from collections.abc import Sequence
 from functools import partial
 
 import pandas as pd
@@ -9,9 +10,9 @@ from ..figure import Figure, Panel
 from ..number import duration, percent, times
 from ..svg import drawn
 from ..text import listing, shortened
-from .axis import legend_above
+from .axis import legend_above, rows_of
 from .name import names_of
-from .step import Quantity, curves_panel
+from .step import Quantity, curves_panels
 
 INTERVAL = "95 % interval over interleaved rounds in one process"
 """Meaning of the bars in these figures."""
@@ -29,13 +30,14 @@ MOST_CHARACTERS = 26
 def step_ratios(frame: pd.DataFrame) -> Figure:
     """Return the time per step as a multiple of the first step from scratch, against the batch size."""
     beside = _beside_scratch(frame)
+    panels = _panels(beside, RATIO, name="step-ratio", with_line=True)
     return Figure(
         name="step-ratio-figure",
         frames=("step_ratios",),
         title="Step time relative to the scratch step of the chapter",
-        panels=_panels(beside, RATIO, name="step-ratio", with_line=True),
+        panels=panels,
         caption=f"{_closed_forms(frame)} Bars show the {INTERVAL}.",
-        columns=min(2, beside["contract"].nunique()),
+        columns=_columns(panels, beside),
         claim=_fastest(beside),
     )
 
@@ -63,14 +65,15 @@ def _near_256(frame: pd.DataFrame) -> pd.DataFrame:
 def floor(frame: pd.DataFrame) -> Figure:
     """Return the distance of every step to the floor against the batch size."""
     known = frame[frame["over_floor"].notna()]
+    panels = _panels(known, OVER_FLOOR, name="step-floor", with_line=False)
     return Figure(
         name="floor-figure",
         frames=("steps",),
         title="Step time relative to the floor",
-        panels=_panels(known, OVER_FLOOR, name="step-floor", with_line=False),
+        panels=panels,
         caption="The floor is the minimum time for the required bytes and operations at the rates of the same rounds. "
         f"{_nearest(known)} The rest at batch size 1 is operator overhead. Bars show the {INTERVAL}.",
-        columns=min(2, known["contract"].nunique()),
+        columns=_columns(panels, known),
         claim=_closest(known),
     )
 
@@ -122,22 +125,28 @@ def _beside_scratch(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _panels(frame: pd.DataFrame, quantity: Quantity, *, name: str, with_line: bool) -> tuple[Panel, ...]:
     """Return a panel for each contract and device."""
-    panels = []
-    for number, ((contract, device), group) in enumerate(frame.groupby(["contract", "device"], sort=False)):
+    panels: list[Panel] = []
+    groups = frame.groupby(["contract", "device"], sort=False)
+    for number, ((contract, device), group) in enumerate(groups):
         span = [*group[quantity.low].dropna(), *group[quantity.high].dropna(), *group[quantity.middle]]
-        panels.append(
-            curves_panel(
-                _title(contract, device),
-                group,
-                quantity,
-                sizes=sorted(group["batch_size"].unique()),
-                span=[*span, 1.0] if with_line else span,
-                line=1.0 if with_line else None,
-                name=f"{name}-{number}",
-                label=f"{quantity.label} against batch size, {contract} on {device}: {_extremes(group, quantity)}.",
-            )
+        panels += curves_panels(
+            _title(contract, device),
+            group,
+            quantity,
+            sizes=sorted(group["batch_size"].unique()),
+            span=[*span, 1.0] if with_line else span,
+            line=1.0 if with_line else None,
+            name=f"{name}-{number}",
+            label=f"{quantity.label} against batch size, {contract} on {device}: {_extremes(group, quantity)}.",
+            alone=groups.ngroups == 1,
         )
     return tuple(panels)
+
+
+def _columns(panels: Sequence[Panel], frame: pd.DataFrame) -> int:
+    """Return the number of panels in a row: three if each curve has a panel."""
+    groups = frame.groupby(["contract", "device"]).ngroups
+    return 3 if len(panels) > groups else min(2, frame["contract"].nunique())
 
 
 def _bars(axes: Axes, frame: pd.DataFrame) -> None:
@@ -148,7 +157,7 @@ def _bars(axes: Axes, frame: pd.DataFrame) -> None:
         rows = frame[frame["phase"] == phase].groupby("case")["median_s"].first().reindex(cases).fillna(0.0)
         axes.barh(range(len(cases)), rows * 1e6, left=begun, color=color, height=0.62, label=phase)
         begun = [start + float(value) * 1e6 for start, value in zip(begun, rows, strict=True)]
-    axes.set_yticks(range(len(cases)), [shortened(names[case], most=MOST_CHARACTERS) for case in cases])
+    rows_of(axes, cases, [shortened(names[case], most=MOST_CHARACTERS) for case in cases])
     axes.set(xlabel="step time (µs)", ylim=(len(cases) - 0.5, -0.5))
     axes.grid(visible=False, axis="y")
     axes.grid(visible=True, axis="x")

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -9,9 +10,10 @@ from matplotlib.axes import Axes
 from ..figure import Figure, Panel
 from ..number import percent, plain
 from ..style import MUTED, dashes_of, pen
-from ..svg import told
+from ..svg import belongs, told
 from ..text import count, listing
-from .axis import labelled, legend_above, legend_rows, logarithmic
+from .axis import End, labelled, legend_above, legend_rows, logarithmic
+from .multiple import CONTEXT, MOST_TOGETHER, multiples
 from .name import without_family
 from .panel import wide_and_narrow
 
@@ -35,9 +37,11 @@ def magnitudes(profiles: pd.DataFrame, breakings: pd.DataFrame) -> Figure:
     """Return the worst deviation against the magnitude of the inputs, a panel for each contract."""
     own = profiles[profiles["dtype"] == DTYPE]
     panels = [
-        _panel(str(contract), group, breakings, number=number)
+        panel
         for number, (contract, group) in enumerate(own.groupby("contract", sort=False))
+        for panel in _panels(str(contract), group, breakings, number=number)
     ]
+    contracts = own["contract"].nunique()
     return Figure(
         name="magnitude-figure",
         frames=("profiles", "breakings"),
@@ -46,8 +50,8 @@ def magnitudes(profiles: pd.DataFrame, breakings: pd.DataFrame) -> Figure:
         caption=f"{DTYPE}; worst error over all rays, relative to the allowed error. Each point covers a quarter of a "
         "power of two. Above the dashed line the law is broken; at the upper edge no digit is correct. Dotted lines "
         "are breaking points with a closed form. Identical curves share a label.",
-        columns=1,
-        claim=_number_broken(own) if len(panels) == 1 else "",
+        columns=1 if len(panels) == contracts else 3,
+        claim=_number_broken(own) if contracts == 1 else "",
     )
 
 
@@ -66,7 +70,7 @@ def _first_over(own: pd.DataFrame) -> str:
     return plain(float(own[own["deviation"] > own["bound"]]["magnitude"].min()))
 
 
-def _panel(contract: str, group: pd.DataFrame, breakings: pd.DataFrame, *, number: int) -> Panel:
+def _panels(contract: str, group: pd.DataFrame, breakings: pd.DataFrame, *, number: int) -> list[Panel]:
     broken = breakings[
         (breakings["contract"] == contract) & (breakings["dtype"] == DTYPE) & (breakings["law"] == group["law"].iloc[0])
     ]
@@ -74,15 +78,19 @@ def _panel(contract: str, group: pd.DataFrame, breakings: pd.DataFrame, *, numbe
     first = [f"{without_family(str(case))} {_start(own)}" for case, own in group.groupby("case", sort=False)]
     label = f"Deviation of {contract} against the magnitude of its inputs. {'; '.join(first)}."
 
-    return wide_and_narrow(
+    names, draw = [name for name, _ in curves_of(group)], partial(_draw, group=group, points=points)
+    if len(names) > MOST_TOGETHER:
+        return multiples(names, draw, name=f"magnitude-{number}", label=label)
+    panel = wide_and_narrow(
         contract,
-        lambda axes: _draw(axes, group, points, direct=True),
-        draw_narrow=lambda axes: _draw(axes, group, points, direct=False),
+        partial(draw, direct=True),
+        draw_narrow=draw,
         name=f"magnitude-{number}",
         label=label,
         height_in=HEIGHT_IN,
         narrow_height_in=_height(group),
     )
+    return [panel]
 
 
 def _start(own: pd.DataFrame) -> str:
@@ -107,8 +115,8 @@ def _shares(own: pd.DataFrame) -> list[float]:
     return [min(max(share, LEAST), TOP) for share in shares]
 
 
-def _draw(axes: Axes, group: pd.DataFrame, points: Sequence[float], *, direct: bool) -> None:
-    """Draw a curve for each case, the bound as a line, and the breaking points as vertical lines."""
+def _draw(axes: Axes, *, group: pd.DataFrame, points: Sequence[float], direct: bool = False, only: str = "") -> None:
+    """Draw a curve for each case, or only one in color; the bound as a line, breaking points as vertical lines."""
     low, high = float(group["magnitude"].min()), float(group["magnitude"].max())
     axes.axhline(1.0, color=MUTED, linewidth=1.0, linestyle="--", zorder=1)
     for point in points:
@@ -116,9 +124,12 @@ def _draw(axes: Axes, group: pd.DataFrame, points: Sequence[float], *, direct: b
             axes.axvline(point, color=MUTED, linewidth=0.8, linestyle=":", zorder=0)
     dashes, ends = dashes_of(group), []
     for name, own in curves_of(group):
-        style, shares = str(own["style"].iloc[0]), _shares(own)
+        style, shares, case = str(own["style"].iloc[0]), _shares(own), str(own["case"].iloc[0])
         own_pen = pen(style)
-        axes.plot(
+        if only not in {"", name}:
+            belongs(case, *axes.plot(own["magnitude"], shares, **CONTEXT))
+            continue
+        line = axes.plot(
             own["magnitude"],
             shares,
             color=own_pen.color,
@@ -127,15 +138,16 @@ def _draw(axes: Axes, group: pd.DataFrame, points: Sequence[float], *, direct: b
             zorder=own_pen.zorder,
             label=name,
         )
-        if direct:
-            told(axes, _readings(name, own, shares))
-        ends.append((shares[-1], name, own_pen.color))
+        belongs(case, *line)
+        if direct or only:
+            told(axes, _readings(name, own, shares), case=case)
+        ends.append(End(shares[-1], name, own_pen.color, case))
     logarithmic(axes.xaxis, [low, high], text=plain)
     logarithmic(axes.yaxis, [LEAST, TOP], text=lambda value: "lost" if value >= TOP else _power(value))
     axes.set(xlabel="largest absolute input", ylabel="error / allowed")
     if direct:
         labelled(axes, ends, height_in=HEIGHT_IN)
-    else:
+    elif not only:
         legend_above(axes, columns=1)
 
 
@@ -153,8 +165,9 @@ def histogram(histograms: pd.DataFrame) -> Figure:
     """Return the distribution of the deviations, a panel for each contract."""
     own = histograms[histograms["dtype"] == DTYPE]
     panels = [
-        _distribution(str(contract), group, number=number)
+        panel
         for number, (contract, group) in enumerate(own.groupby("contract", sort=False))
+        for panel in _distributions(str(contract), group, number=number)
     ]
     return Figure(
         name="histogram-figure",
@@ -163,7 +176,7 @@ def histogram(histograms: pd.DataFrame) -> Figure:
         panels=tuple(panels),
         caption=f"{DTYPE}; share of output elements of {count(len(own['case'].unique()), 'case')}, rows drawn "
         "from all rays and magnitudes. Results within half an ulp are correctly rounded; the last bin is infinite.",
-        columns=1,
+        columns=1 if len(panels) == own["contract"].nunique() else 3,
         claim=_rounded_correctly(own),
     )
 
@@ -177,30 +190,38 @@ def _rounded_correctly(own: pd.DataFrame) -> str:
     return f"{low if low == high else f'{low} to {high}'} of the results are correctly rounded"
 
 
-def _distribution(contract: str, group: pd.DataFrame, *, number: int) -> Panel:
+def _distributions(contract: str, group: pd.DataFrame, *, number: int) -> list[Panel]:
     rounded = [
         f"{without_family(str(case))} {percent(float(own['share'].iloc[0]))}"
         for case, own in group.groupby("case", sort=False)
     ]
-    return wide_and_narrow(
+    name, draw = f"histogram-{number}", partial(_bars, group=group)
+    label = f"Distribution of the deviations of {contract}; correctly rounded: {', '.join(rounded)}."
+    if len(rounded) > MOST_TOGETHER:
+        return multiples([without_family(str(case)) for case in group["case"].unique()], draw, name=name, label=label)
+    panel = wide_and_narrow(
         contract,
-        lambda axes: _bars(axes, group, direct=True),
-        draw_narrow=lambda axes: _bars(axes, group, direct=False),
-        name=f"histogram-{number}",
-        label=f"Distribution of the deviations of {contract}; correctly rounded: {', '.join(rounded)}.",
+        partial(draw, direct=True),
+        draw_narrow=draw,
+        name=name,
+        label=label,
         height_in=HEIGHT_IN,
         narrow_height_in=_height(group),
     )
+    return [panel]
 
 
-def _bars(axes: Axes, group: pd.DataFrame, *, direct: bool) -> None:
-    """Draw the shares of every case as steps over the classes."""
+def _bars(axes: Axes, *, group: pd.DataFrame, direct: bool = False, only: str = "") -> None:
+    """Draw the shares of every case as steps over the classes, or only one case in color."""
     edges = sorted(set(group["up_to"]))
     dashes, ends = dashes_of(group), []
     for case, own in group.groupby("case", sort=False):
         style, name = str(own["style"].iloc[0]), without_family(str(case))
         shares = own.groupby("up_to")["share"].mean().clip(lower=1e-5)
-        axes.step(
+        if only not in {"", name}:
+            belongs(str(case), *axes.step(range(len(edges)), shares, where="mid", **CONTEXT))
+            continue
+        line = axes.step(
             range(len(edges)),
             shares,
             where="mid",
@@ -210,7 +231,8 @@ def _bars(axes: Axes, group: pd.DataFrame, *, direct: bool) -> None:
             zorder=pen(style).zorder,
             label=name,
         )
-        ends.append((float(shares.iloc[-1]), name, pen(style).color))
+        belongs(str(case), *line)
+        ends.append(End(float(shares.iloc[-1]), name, pen(style).color, str(case)))
     places = [place for place, edge in enumerate(edges) if edge in {0.5, 4.0, 64.0, 1024.0, 2.0**15, math.inf}]
     names = {0.5: "1/2", 1024.0: "1k", 2.0**15: "32k", math.inf: "inf"}
     axes.set_xticks(places, [names.get(edges[place], f"{edges[place]:g}") for place in places])
@@ -218,7 +240,7 @@ def _bars(axes: Axes, group: pd.DataFrame, *, direct: bool) -> None:
     axes.set(xlabel="deviation up to (ulp)", ylabel="share of elements")
     if direct:
         labelled(axes, ends, height_in=HEIGHT_IN)
-    else:
+    elif not only:
         legend_above(axes)
 
 

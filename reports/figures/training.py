@@ -13,8 +13,9 @@ from ..figure import Figure, Panel
 from ..number import percent, plain
 from ..source import caveat_of
 from ..style import INK, pen
+from ..svg import belongs
 from ..text import count, listing
-from .axis import labelled, legend_above, logarithmic
+from .axis import End, labelled, legend_above, logarithmic
 from .name import names_of
 from .panel import wide_and_narrow
 
@@ -84,6 +85,7 @@ def _draw(axes: Axes, frame: pd.DataFrame, *, measure: str, direct: bool) -> Non
     """Draw training data solid and held-out data dashed, broad scratch below narrow concise."""
     for name, curve, column in _curves(frame, measure):
         draw_curve(axes, curve, column, label=name)
+        belongs(str(curve["case"].iloc[0]), axes.lines[-1])
     axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
     axes.set(xlabel="epoch", ylabel="loss" if measure == "loss" else "accuracy")
     if measure == "accuracy":
@@ -105,8 +107,8 @@ def _curves(frame: pd.DataFrame, measure: str) -> Iterator[tuple[str, pd.DataFra
                 yield f"{names[str(case)]}, {kind}", curve.sort_values("epoch"), column
 
 
-def _ends_named(axes: Axes, frame: pd.DataFrame, measure: str) -> Iterator[tuple[float, str, str]]:
-    """Yield the ends of curves, their names and their colors; curves with the same end share a name."""
+def _ends_named(axes: Axes, frame: pd.DataFrame, measure: str) -> Iterator[End]:
+    """Yield the ends of curves; curves with the same end share a name."""
     names = names_of(frame)
     for column, kind in zip(MEASURES[measure], KINDS, strict=True):
         together: list[tuple[float, float, list[str], str]] = []
@@ -122,7 +124,7 @@ def _ends_named(axes: Axes, frame: pd.DataFrame, measure: str) -> Iterator[tuple
             else:
                 near[2].append(name)
         for last, _, own, color in together:
-            yield last, f"{listing(own, at_most=2)}, {kind}", color if len(own) == 1 else INK
+            yield End(last, f"{listing(own, at_most=2)}, {kind}", color if len(own) == 1 else INK)
 
 
 NEAR = 0.02

@@ -12,9 +12,9 @@ from ..frame.column import REAL, TEXT, Column
 from ..history import BATCH, Digest
 from ..number import duration, rate, times
 from ..style import PENS, dashes_of, pen
-from ..svg import drawn
+from ..svg import belongs, drawn
 from ..text import count
-from .axis import labelled, legend_above, legend_rows, logarithmic
+from .axis import End, labelled, legend_above, legend_rows, logarithmic
 from .name import names_of
 from .panel import wide_and_narrow
 
@@ -112,7 +112,7 @@ def _panel(
         for case, line in frame.groupby("case", sort=False):
             style = str(line["style"].iloc[0])
             color, marker, width, _, order = pen(style)
-            axes.plot(
+            drawn_line = axes.plot(
                 line["place"],
                 line["value"],
                 label=names[str(case)],
@@ -123,7 +123,8 @@ def _panel(
                 linewidth=width,
                 zorder=order,
             )
-            ends.append((float(line["value"].iloc[-1]), names[str(case)], color))
+            belongs(str(case), *drawn_line)
+            ends.append(End(float(line["value"].iloc[-1]), names[str(case)], color, str(case)))
         logarithmic(axes.yaxis, list(frame["value"]), text=text)
         _named(axes, digests)
         if direct:

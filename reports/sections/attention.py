@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from harness.findings import Finding, findings
 from harness.record import AuditFinding, Status, property_sentences
-from harness.wording import facts, sentence, title_of
+from harness.wording import excerpt, facts, sentence, source_lines, title_of
 
 from .. import summary
 from ..breaks import breaks
@@ -99,6 +99,7 @@ def _cause(finding: Finding, reading: Reading) -> Cause:
         cut(sentence(finding), most=MOST_CHARACTERS),
         tuple(fact for fact in shown if fact[0] in SHOWN),
         block_name(finding) if has_block(finding) else "",
+        "\n".join(line[4:] for line in source_lines(finding.named)[1:]),
     )
 
 
@@ -115,6 +116,7 @@ def _line(finding: AuditFinding) -> Cause:
         cut(finding.sentence, most=MOST_CHARACTERS),
         tuple((label, cut(text, most=MOST_CHARACTERS)) for label, text in shown if text),
         "audit",
+        "\n".join(excerpt(finding)),
     )
 
 

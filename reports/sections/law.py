@@ -3,19 +3,23 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from harness.findings import findings
+from harness.findings import Finding, findings
 from harness.record import Status, unfinished
 from harness.record.binary_format import PARAMETERS, short_name
 from harness.wording import finding_block, sentence
 
+from ..breaks import USUAL
+from ..definition import definition_of
 from ..figures.law import room
-from ..part import Block, Legend, Note, RunTally
+from ..mathml import mathml
+from ..part import Block, Equation, Legend, Note, RunTally
 from ..reading import Reading
 from ..section import PagePart, section
 from ..tables import law
 from ..tables.heat import glance
 from ..tables.matrix import MEANINGS, SYMBOLS, matrices
-from ..text import count, shortened
+from ..text import count, cut, shortened
+from .block import MOST_CHARACTERS as MOST_IN_A_BLOCK
 from .block import block_name, block_text, has_block
 
 _FIRST, *_OTHERS = PARAMETERS
@@ -58,17 +62,43 @@ def declared(reading: Reading) -> Iterator[PagePart]:
         return
     yield law.declared(reading.verdicts)
     yield Note("The smallest example for every cause, with its replay and likely cause:", folded=True)
-    for number, finding in enumerate(found, 1):
-        what = shortened(sentence(finding).splitlines()[0], most=MOST_CHARACTERS)
-        heading = f"{finding.case}: {what} ({count(len(finding.laws), 'law')})"
-        yield Block(
-            f"declared-{number}", heading, finding_block(finding, reading.verdicts, options_only=True), folded=True
-        )
+    by_reason: dict[tuple[str, str], list[Finding]] = {}
+    for finding in found:
+        by_reason.setdefault((finding.case, _reason(finding)), []).append(finding)
+    for number, ((case, reason), own) in enumerate(by_reason.items(), 1):
+        laws = count(sum(len(finding.laws) for finding in own), "law")
+        heading = f"{case}: {shortened(reason, most=MOST_CHARACTERS)} ({laws})"
+        blocks = [finding_block(finding, reading.verdicts, options_only=True) for finding in own]
+        yield Block(f"declared-{number}", heading, cut("\n\n".join(blocks), most=MOST_IN_A_BLOCK), folded=True)
+
+
+def _reason(finding: Finding) -> str:
+    """Return the declared reason of a failure, or else its cause."""
+    return (finding.first.reason or sentence(finding)).splitlines()[0].rstrip(".")
+
+
+OVERFLOWS = "ln(max + ulp/2)"
+"""Closed form of the breaking points at which an exponential overflows."""
+
+
+def _equation(reading: Reading) -> Equation | None:
+    """Return the definition as mathematics, with the part that overflows in color; ``None`` without a formula."""
+    text = definition_of(reading.verdicts)
+    known = [point for point in reading.survey.breakings if point.form == OVERFLOWS and point.value is not None]
+    first = min(known, key=lambda point: (point.dtype != USUAL, point.value), default=None)
+    if first is None or "exp(" not in text:
+        markup, said = mathml(text), ""
+    else:
+        markup = mathml(text, ["exp"])
+        said = f"In {first.case}, the exponential in red overflows from {first.value!r} on in {first.dtype}."
+    return Equation(text, markup, said) if markup else None
 
 
 @section("Definition")
 def definition(reading: Reading) -> Iterator[PagePart]:
-    """Yield the statement of the law of the value, and how the operation relates to others."""
+    """Yield the formula, the statement of the law of the value, and how the operation relates to others."""
+    if (equation := _equation(reading)) is not None:
+        yield equation
     statements = dict.fromkeys(verdict.statement for verdict in reading.verdicts if verdict.law == "value")
     related = dict.fromkeys(verdict.statement for verdict in reading.verdicts if verdict.group == EQUIVALENCE)
     yield from map(Note, [*list(statements)[:1], *list(related)[:MOST_RELATED]])

@@ -1,5 +1,6 @@
 """Tables of an audit: the failing lines of a step, and the headroom of other lines."""
 
+from collections.abc import Sequence
 from pathlib import PurePath
 
 from harness.record import Audit, AuditFinding, Headroom, Stretch
@@ -16,14 +17,21 @@ def place(record: AuditFinding | Headroom | Stretch) -> str:
     return f"{PurePath(record.file).name}:{record.line} {record.function}{module}{backward}"
 
 
+def _source(records: Sequence[AuditFinding | Headroom]) -> tuple[Header, ...]:
+    """Return the column of the source lines, which older runs do not have."""
+    return (Header("source", "code"),) if any(record.code for record in records) else ()
+
+
 def findings(audit: Audit) -> Table:
     """Return the lines that go wrong, the worst first."""
+    source = _source(audit.findings)
     return Table(
         name="audit-findings",
         title=f"Findings in {audit.title}",
         columns=(
             *(
                 Header("line", "code"),
+                *source,
                 Header("kind"),
                 Header("problem", "prose"),
                 Header("remedy", "prose"),
@@ -32,7 +40,8 @@ def findings(audit: Audit) -> Table:
         ),
         rows=tuple(
             (
-                *(place(found), found.kind.value, found.sentence, found.remedy),
+                *(place(found), *((found.code.strip(),) if source else ())),
+                *(found.kind.value, found.sentence, found.remedy),
                 *(listing([*found.reaches], at_most=3) or "–", found.dtype, found.oracle or "the step itself"),
                 f"{found.times:,}",
             )
@@ -60,17 +69,18 @@ def blind(audit: Audit) -> Table:
 
 def headroom(audit: Audit) -> Table:
     """Return the headroom of operations on this batch, the smallest first."""
+    source = _source(audit.headroom)
     return Table(
         name="audit-headroom",
         title=f"Headroom in {audit.title}",
         columns=(
-            *(Header("line", "code"), Header("operation", "code"), Header("quantity")),
+            *(Header("line", "code"), *source, Header("operation", "code"), Header("quantity")),
             *(Header("value on this batch", "number"), Header("breaks at", "number"), Header("factor", "number")),
             Header("dtype", "code"),
         ),
         rows=tuple(
             (
-                *(place(room), room.operation, room.quantity),
+                *(place(room), *((room.code.strip(),) if source else ()), room.operation, room.quantity),
                 *(plain(room.value, digits=4), room.breaks_from, plain(room.factor)),
                 room.dtype,
             )

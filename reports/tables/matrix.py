@@ -66,9 +66,10 @@ class Mark:
 class CaseColumn:
     """One case: its name and its tally in words.
 
-    The name leaves out the family, which heads the columns of its cases.
+    The short name leaves out the family, which heads the columns of its cases.
     """
 
+    case: str
     name: str
     tally: str
 
@@ -109,6 +110,11 @@ class Matrix:
         return tuple(row for row in self.rows if row not in calm)
 
     @property
+    def cases(self) -> tuple[str, ...]:
+        """The case of each cell of a row."""
+        return tuple(column.case for _, columns in self.families for column in columns)
+
+    @property
     def short_dtypes(self) -> tuple[str, ...]:
         """The dtypes as headings for the marks of a cell."""
         return tuple(short_name(dtype) for dtype in self.dtypes)
@@ -122,12 +128,11 @@ class Matrix:
 
     def markdown(self) -> str:
         """Return the matrix as Markdown: the signs of a cell side by side in the order of the dtypes."""
-        cases = [f"{family}.{column.name}" for family, columns in self.families for column in columns]
         rows = [
             [markdown_text(row.law), *("".join(mark.symbols for mark in cell) for cell in row.cells)]
             for row in self.rows
         ]
-        frame = pd.DataFrame(rows, columns=[f"law ({', '.join(self.dtypes)})", *map(markdown_text, cases)])
+        frame = pd.DataFrame(rows, columns=[f"law ({', '.join(self.dtypes)})", *map(markdown_text, self.cases)])
         return str(frame.to_markdown(index=False, disable_numparse=True))
 
 
@@ -169,7 +174,7 @@ def _matrix(verdicts: Sequence[Verdict], *, name: str) -> Matrix:
 
 def _column(case: str, family: str, verdicts: Sequence[Verdict]) -> CaseColumn:
     """Return the heading of the marks of a case."""
-    return CaseColumn(case.removeprefix(f"{family}."), _tally([own for own in verdicts if own.case == case]))
+    return CaseColumn(case, case.removeprefix(f"{family}."), _tally([own for own in verdicts if own.case == case]))
 
 
 def _cell(verdicts: Sequence[Verdict | None], dtypes: Sequence[str]) -> tuple[Mark, ...]:

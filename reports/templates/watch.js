@@ -2,6 +2,7 @@
 for (const figure of document.querySelectorAll(".watch")) {
   const views = JSON.parse(figure.querySelector("script").textContent);
   const find = selector => figure.querySelector(selector);
+  const heading = figure.parentElement.querySelector(".claim"), more = figure.parentElement.querySelector(".more");
   const range = find("input[type=range]"), selects = [...figure.querySelectorAll("select")];
   const lost = text => ["nan", "inf", "-inf"].includes(text);
   let view = views[0];
@@ -49,6 +50,8 @@ for (const figure of document.querySelectorAll(".watch")) {
   };
 
   const show = (at = view.at) => {
+    if (heading) heading.textContent = view.claim;
+    if (more) more.hidden = view.contract !== views[0].contract;
     find(".case").textContent = view.case;
     find(".dtype").textContent = view.dtype;
     find(".formula").textContent = view.formula;

@@ -50,6 +50,30 @@ def of(path: Path, audit: Audit) -> RunFolder:
     return run
 
 
+def test_the_finding_shows_its_source_line_with_carets(tmp_path: Path) -> None:
+    """An older run has no source line, and then the tables have no column for it."""
+    code = {"code": "    e = torch.exp(x)", "start": 8, "end": 20}
+    shown = reported(of(tmp_path / "new", step(WRONG.model_copy(update=code))))
+    assert "<pre>e = torch.exp(x)\n    ^^^^^^^^^^^^</pre>" in shown.html
+    assert "  e = torch.exp(x)\n      ^^^^^^^^^^^^" in shown.markdown
+    old = step(WRONG)
+    assert "source" not in [column.heading for column in tables.findings(old).columns]
+    new = tables.findings(step(WRONG.model_copy(update=code)))
+    assert new.rows[0][1] == "e = torch.exp(x)"
+
+
+def test_without_headroom_the_first_layer_draws_the_error(tmp_path: Path) -> None:
+    """A step that is wrong everywhere still has a picture."""
+    stretches = [
+        Stretch(file="train.py", line=line, function="step", operation="exp", error=error)
+        for line, error in ((3, 1e-8), (5, 1e-7), (7, None))
+    ]
+    audit = step(WRONG).model_copy(update={"headroom": (), "errors": tuple(stretches)})
+    assert "train.py:7 step returns the first value that is not finite" in reported(of(tmp_path, audit)).html.replace(
+        "<wbr>", ""
+    )
+
+
 def test_the_first_screen_names_the_line_and_its_remedy(tmp_path: Path) -> None:
     """The headline and the findings have both. The folder of the file is not shown, and markup in names is escaped."""
     html = reported(of(tmp_path, step(WRONG))).html.replace("<wbr>", "")

@@ -66,7 +66,7 @@ def test_a_declared_break_is_no_finding() -> None:
 def test_the_page_of_a_survey_shows_a_card_for_each_cause(tmp_path: Path) -> None:
     """The headline names the first cause, and the title of the section counts the findings."""
     html = reported(of(tmp_path, breakings=CAUSES)).html
-    assert html.count('<article class="cause">') == 5
+    assert html.count('<article class="cause"') == 5
     assert "<h2>5 findings need attention</h2>" in html
     headline = html[html.index("<h1 ") : html.index("</h1>")]
     assert "exp overflows from t = 88.72283935546875 on in float32" in headline

@@ -241,9 +241,31 @@ def test_the_mouse_moves_the_figure_and_chooses_what_it_shows(browser: Any, page
     assert figure.locator(".t").inner_text() == "11.09375"
     figure.locator("select[name=case]").select_option("softmax_regression.concise.softmax")
     assert figure.locator(".where").inner_text() == "does not break on this ray"
+    assert "concise.softmax" in view.locator(".watch-picture h2").inner_text()
     assert figure.locator("select[name=dtype]").input_value() == "float16"
     assert figure.locator(".lost").count() == 0
     assert figure.locator(".to").is_disabled()
+    view.close()
+
+
+def test_pointing_at_an_implementation_highlights_it_everywhere(browser: Any, page_file: Path) -> None:
+    """Its column of the law matrix, its rows and its curves are marked, and other curves are dimmed."""
+    view = browser.new_page(viewport={"width": 1280, "height": 900})
+    view.goto(f"{page_file.as_uri()}#operation-softmax")
+    assert view.locator(".lit").count() == 0
+    view.locator("#operation-softmax th.case").first.hover()
+    lit = "[...new Set([...document.querySelectorAll('.lit')].map(it => it.dataset.of))]"
+    (owner,) = view.evaluate(lit)
+    kinds = set(view.evaluate("[...document.querySelectorAll('.lit')].map(it => it.tagName.toLowerCase())"))
+    assert {"th", "td", "tr", "g"} <= kinds
+    dimmed = (
+        "[...document.querySelectorAll('svg:has(.lit) g[data-of]:not(.lit)')].map(it => getComputedStyle(it).opacity)"
+    )
+    assert set(view.evaluate(dimmed)) == {"0.18"}
+    view.locator("#operation-softmax th.case").nth(1).hover()
+    assert view.evaluate(lit) != [owner]
+    view.keyboard.press("Escape")
+    assert view.locator(".lit").count() == 0
     view.close()
 
 

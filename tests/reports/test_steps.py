@@ -9,6 +9,9 @@ import samples.benchmarks
 import samples.run
 
 from harness.record import RunFolder
+from harness.reports.figures import step as figures
+from harness.reports.figures.name import names_of
+from harness.reports.figures.step import step_times
 from harness.reports.figures.step_ratio import floor, phases, step_ratios
 from harness.reports.frame import FRAMES
 from harness.reports.page import write_report
@@ -98,6 +101,26 @@ def test_figures_of_steps_name_what_they_show(measured: RunFolder) -> None:
     apart = phases(FRAMES["phases"](measured))
     assert apart.panels[0].title == "linear_regression, CPU, batch 256"
     assert "backward" in apart.panels[0].svg
+
+
+def test_more_curves_than_a_picture_shows_have_a_panel_each(
+    measured: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A panel draws all curves on one scale, one of them in color and marked as its case's."""
+    steps = FRAMES["steps"](measured)
+    family = steps[steps["family"] == "softmax_regression"]
+    together = step_times(family, accelerator=None)
+    assert [panel.title for panel in together.panels] == ["softmax_regression, CPU"]
+    monkeypatch.setattr(figures, "MOST_TOGETHER", 2)
+    apart = step_times(family, accelerator=None)
+    cases = list(family["case"].unique())
+    assert len(cases) > 2
+    assert [panel.title for panel in apart.panels] == [*names_of(family).values()]
+    assert apart.columns == 3
+    first = apart.panels[0].svg
+    assert {case for case in cases if f'data-of="{case}"' in first} == set(cases)
+    assert first.count("<circle cx=") == len(family[family["case"] == cases[0]])
+    assert step_times(steps, accelerator=None).panels[0].title.endswith(" (linear_regression, CPU)")
 
 
 def test_a_run_whose_steps_were_timed_one_after_the_other_says_so(tmp_path: Path) -> None:

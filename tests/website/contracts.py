@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from harness.contracts import contracts
 from harness.formula.catalogue import GROUPS
 from harness.laws import Contract, Law
+from harness.reports.definition import DEFINITIONS
+from harness.reports.mathml import mathml
 
 
 def pages() -> dict[str, str]:
@@ -36,10 +38,17 @@ def _page(contract: Contract) -> str:
     facts = {"signature": f"`{contract.signature}`", "laws hold for": contract.domain}
     facts |= {"other names": ", ".join(f"`{name}`" for name in contract.aliases)}
     facts |= {f"convention `{name}`": _convention(choice) for name, choice in contract.conventions.items()}
-    lines = [f"# {contract.name}", "", _sentence(contract.summary), "", *_facts(facts)]
+    lines = [f"# {contract.name}", "", _sentence(contract.summary), "", *_drawn(DEFINITIONS.get(contract.name, ""))]
+    lines += _facts(facts)
     for law in contract.laws:
         lines += [f"## {law.name}", "", _sentence(law.statement), "", *_facts(_of_law(law))]
     return "\n".join(lines)
+
+
+def _drawn(definition: str) -> list[str]:
+    """Return a formula as mathematics, if it has one."""
+    markup = mathml(definition)
+    return [f'<div class="drawing">{markup}</div>', ""] if markup else []
 
 
 def _of_law(law: Law) -> Mapping[str, str]:
@@ -64,7 +73,13 @@ def _formulas() -> str:
         for entry in entries:
             inputs = ", ".join(f"`{name}` {_text(words)}".strip() for name, words in entry.inputs.items())
             facts = {"definition": f"`{entry.definition}`", "evaluated as": f"`{entry.form}`" if entry.form else ""}
-            lines += ["", f"### {entry.name}", "", *_facts({**facts, "inputs": inputs, "source": entry.source})]
+            lines += [
+                "",
+                f"### {entry.name}",
+                "",
+                *_drawn(entry.definition),
+                *_facts({**facts, "inputs": inputs, "source": entry.source}),
+            ]
     return "\n".join(lines)
 
 

@@ -45,6 +45,15 @@ This page shows a report of the textbook softmax. The build of the site made it 
 
 def write_example(source: Path, work: Path) -> None:
     """Run the commands in an empty folder, and write the report and its page into the sources of the site."""
+    run = reported_example(work)
+    shutil.copytree(run.path / "report", source / FOLDER)
+    commands = "\n".join(f"harness {command}" for command in COMMANDS)
+    parts = [_TEXT.format(homework=HOMEWORK, commands=commands), *map(_drawing, _figures(run))]
+    (source / PAGE).write_text("\n".join(parts), encoding="utf-8")
+
+
+def reported_example(work: Path) -> RunFolder:
+    """Run the commands in a folder, which is emptied, and return the run with its report."""
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     (work / "homework.py").write_text(HOMEWORK, encoding="utf-8")
@@ -53,11 +62,7 @@ def write_example(source: Path, work: Path) -> None:
         # 1 says that the softmax has a defect.
         if done.returncode not in {0, 1}:
             raise RuntimeError(f"`harness {command}` ended with exit code {done.returncode}")
-    run = RunFolder(work / ".harness" / "runs" / "example")
-    shutil.copytree(run.path / "report", source / FOLDER)
-    commands = "\n".join(f"harness {command}" for command in COMMANDS)
-    parts = [_TEXT.format(homework=HOMEWORK, commands=commands), *map(_drawing, _figures(run))]
-    (source / PAGE).write_text("\n".join(parts), encoding="utf-8")
+    return RunFolder(work / ".harness" / "runs" / "example")
 
 
 def _figures(run: RunFolder) -> Iterator[Figure]:

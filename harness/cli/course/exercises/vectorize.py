@@ -5,8 +5,8 @@ from typing import Any
 
 from harness.cli.course.exercise import Command, Exercise
 
-LEAST = 0.05
-"""Least speed relative to torch's own addition."""
+LEAST = 0.25
+"""Least speed relative to torch's own addition; on a busy machine, even the loop reaches a tenth."""
 
 
 def _rounded(ratio: float) -> str:

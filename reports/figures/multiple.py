@@ -1,0 +1,42 @@
+"""Small multiples: a picture with many curves becomes a panel for each curve, with the others in grey behind it."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Protocol
+
+from matplotlib.axes import Axes
+
+from ..figure import Panel
+from ..style import LINE
+from ..svg import drawn
+
+MOST_TOGETHER = 4
+"""Curves that one picture has at most: more are not told apart."""
+
+HEIGHT_IN = 1.9
+"""Height of a panel; its heading names its curve, so it needs no legend."""
+
+CONTEXT: dict[str, Any] = {"color": LINE, "linewidth": 0.8, "linestyle": "-", "marker": "", "zorder": 0.5}
+"""Style of the other curves."""
+
+
+class Drawing(Protocol):
+    """Draws all curves on shared scales, and all except one in grey."""
+
+    def __call__(self, axes: Axes, *, only: str) -> None:
+        """Draw into the axes; ``only`` is the name of the curve with its color."""
+
+
+def multiples(names: Sequence[str], draw: Drawing, *, name: str, label: str, ending: str = "") -> list[Panel]:
+    """Return a panel for each curve; ``ending`` follows its name in the heading."""
+    return [
+        Panel(
+            f"{own}{ending}",
+            drawn(_one(draw, own), name=f"{name}-{number}", label=f"{own}{ending}. {label}", height_in=HEIGHT_IN),
+        )
+        for number, own in enumerate(names)
+    ]
+
+
+def _one(draw: Drawing, own: str) -> Callable[[Axes], None]:
+    return partial(draw, only=own)

@@ -1,0 +1,224 @@
+"""Formulas as MathML, which browsers draw without a script: text in the grammar of formulas, read by its syntax tree.
+
+A subscript such as ``x[i]`` is an entry of a row, and ``sum`` takes its index from the subscript inside it.
+"""
+
+import ast
+from collections.abc import Collection, Mapping
+from typing import NamedTuple
+from xml.sax.saxutils import escape
+
+SUM, PRODUCT, APPLIED, POWER, ATOM = range(5)
+"""How tightly an expression binds, from loose to tight."""
+
+LETTERS = {
+    **{name: chr(0x3B1 + at) for at, name in enumerate(["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta"])},
+    "mu": "μ",
+    "sigma": "σ",
+    "pi": "π",
+    "eps": "ε",
+    "lambda_": "λ",
+    "theta": "θ",
+    "tau": "τ",
+    "lr": "η",
+}
+"""Names that are written as a Greek letter."""
+
+FUNCTIONS = {"log": "ln", "sigmoid": "σ"}
+"""Functions with another name in mathematics."""
+
+TIMES, THIN = "<mo>&#x2062;</mo>", '<mspace width="0.17em"/>'
+"""The invisible sign of a product, and the space around the name of a function."""
+
+SIGNS: Mapping[type, str] = {ast.Lt: "<", ast.LtE: "≤", ast.Gt: ">", ast.GtE: "≥", ast.Eq: "=", ast.NotEq: "≠"}
+
+
+class Math(NamedTuple):
+    """Markup of an expression, and how tightly it binds."""
+
+    markup: str
+    binds: int = ATOM
+
+
+def mathml(text: str, marked: Collection[str] = ()) -> str:
+    """Return a formula as a MathML element; empty if it cannot be read.
+
+    ``marked`` names functions whose results are drawn in the color of what breaks.
+    """
+    try:
+        *parts, last = ast.parse(text.strip()).body
+        writer = _Writer(marked)
+        written = [writer.of(last.value).markup] if isinstance(last, ast.Expr) else []
+        for number, part in enumerate(parts):
+            if not isinstance(part, ast.Assign) or not isinstance(part.targets[0], ast.Name):
+                return ""
+            before = ",&#x2003;" if number else "&#x2003;where&#x2003;"
+            name = writer.of(part.targets[0]).markup
+            written.append(f"<mtext>{before}</mtext>{name}<mo>=</mo>{writer.of(part.value).markup}")
+    except (SyntaxError, ValueError, RecursionError, KeyError):
+        return ""
+    return f'<math display="block">{"".join(written)}</math>' if written else ""
+
+
+class _Writer:
+    """Writes expressions; it knows which functions are marked."""
+
+    def __init__(self, marked: Collection[str]) -> None:
+        self._marked = marked
+
+    def of(self, tree: ast.expr) -> Math:
+        """Return an expression."""
+        match tree:
+            case ast.Constant(value=int() | float() as value):
+                return Math(f"<mn>{value!r}</mn>")
+            case ast.Name(id=name):
+                return _name(name)
+            case ast.Attribute(attr=name):
+                return _name(name)
+            case ast.UnaryOp(op=ast.USub(), operand=operand):
+                negated = self.of(operand).markup if _is_sum(operand) else self._within(operand, PRODUCT)
+                return Math(f"<mrow><mo>−</mo>{negated}</mrow>", SUM)
+            case ast.UnaryOp(op=ast.Not() | ast.Invert(), operand=operand):
+                return Math(f"<mrow><mo>¬</mo>{self._within(operand, ATOM)}</mrow>", APPLIED)
+            case ast.BinOp():
+                return self._binary(tree)
+            case ast.Compare(left=left, ops=signs, comparators=others):
+                rest = "".join(
+                    f"<mo>{escape(SIGNS[type(sign)])}</mo>{self.of(other).markup}"
+                    for sign, other in zip(signs, others, strict=True)
+                )
+                return Math(f"<mrow>{self.of(left).markup}{rest}</mrow>", SUM)
+            case ast.BoolOp(op=sign, values=values):
+                word = "and" if isinstance(sign, ast.And) else "or"
+                return Math(f"<mtext>&#xa0;{word}&#xa0;</mtext>".join(self.of(value).markup for value in values), SUM)
+            case ast.IfExp(test=test, body=yes, orelse=no):
+                return self._cases(test, yes, no)
+            case ast.Subscript(value=row, slice=place):
+                return Math(f"<msub>{self._within(row, ATOM)}{self.of(place).markup}</msub>")
+            case ast.Call(func=ast.Name(id=word) | ast.Attribute(attr=word), args=arguments):
+                return self._call(word, arguments)
+        raise ValueError(f"no mathematics for {ast.dump(tree)[:80]}")
+
+    def _within(self, tree: ast.expr, least: int) -> str:
+        """Return an expression, in parentheses if it binds less tightly."""
+        own = self.of(tree)
+        return own.markup if own.binds >= least else _fenced(own.markup)
+
+    def _binary(self, tree: ast.BinOp) -> Math:
+        left, right = tree.left, tree.right
+        match tree.op:
+            case ast.Add():
+                return Math(f"<mrow>{self.of(left).markup}<mo>+</mo>{self._within(right, SUM)}</mrow>", SUM)
+            case ast.Sub():
+                return Math(f"<mrow>{self.of(left).markup}<mo>−</mo>{self._within(right, PRODUCT)}</mrow>", SUM)
+            case ast.Mult():
+                first, second = self._within(left, PRODUCT), self._within(right, PRODUCT)
+                sign = "<mo>·</mo>" if second.startswith("<mn>") else THIN if _is_applied(right) else TIMES
+                return Math(f"<mrow>{first}{sign}{second}</mrow>", PRODUCT)
+            case ast.Div():
+                return Math(f"<mfrac>{_row(self.of(left).markup)}{_row(self.of(right).markup)}</mfrac>", APPLIED)
+            case ast.Pow() if isinstance(right, ast.Constant) and right.value == 0.5:
+                return Math(f"<msqrt>{self.of(left).markup}</msqrt>")
+            case ast.Pow():
+                return Math(f"<msup>{self._within(left, ATOM)}{_row(self.of(right).markup)}</msup>", POWER)
+        raise ValueError(f"no mathematics for {ast.dump(tree.op)}")
+
+    def _call(self, word: str, arguments: list[ast.expr]) -> Math:
+        match word, arguments:
+            case "exp", [argument] if not _is_tall(argument):
+                power = f"<msup><mi>e</mi>{_row(self.of(argument).markup)}</msup>"
+                return Math(self._colored(power, word), POWER)
+            case "sqrt", [argument]:
+                return Math(f"<msqrt>{self.of(argument).markup}</msqrt>")
+            case "square", [argument]:
+                return Math(f"<msup>{self._within(argument, ATOM)}<mn>2</mn></msup>", POWER)
+            case "abs", [argument]:
+                return Math(f"<mrow><mo>|</mo>{self.of(argument).markup}<mo>|</mo></mrow>")
+            case "log1p", [argument]:
+                return Math(
+                    f"<mrow><mi>ln</mi>{_fenced(f'<mn>1</mn><mo>+</mo>{self._within(argument, SUM)}')}</mrow>", 2
+                )
+            case "expm1", [argument] if not _is_tall(argument):
+                power = self.of(ast.Call(ast.Name("exp"), [argument], [])).markup
+                return Math(f"<mrow>{power}<mo>−</mo><mn>1</mn></mrow>", SUM)
+            case "sum", [argument]:
+                return self._sum(argument)
+            case "dot", [left, right]:
+                return self._sum(ast.BinOp(left, ast.Mult(), right))
+            case "mean", [ast.Name() as argument]:
+                return Math(f'<mover accent="true">{self.of(argument).markup}<mo stretchy="true">¯</mo></mover>')
+            case "count", [_]:
+                return Math("<mi>n</mi>")
+            case "where", [condition, yes, no]:
+                return self._cases(condition, yes, no)
+        return self._applied(word, arguments)
+
+    def _applied(self, word: str, arguments: list[ast.expr]) -> Math:
+        """Return a function with its arguments, without parentheses around a single name or a sum of exponentials."""
+        name = f"<mi>{escape(FUNCTIONS.get(word, word))}</mi>"
+        inner = "<mo>,</mo>".join(self.of(argument).markup for argument in arguments)
+        is_bare = word == "log" and len(arguments) == 1 and _is_bare(arguments[0])
+        applied = f"{THIN}{inner}" if is_bare else _fenced(inner)
+        return Math(self._colored(f"<mrow>{name}{applied}</mrow>", word), APPLIED)
+
+    def _sum(self, argument: ast.expr) -> Math:
+        index = _index(argument)
+        sign = f"<munder><mo>∑</mo><mi>{index}</mi></munder>" if index else "<mo>∑</mo>"
+        return Math(f"<mrow>{sign}{self._within(argument, PRODUCT)}</mrow>", SUM)
+
+    def _cases(self, condition: ast.expr, yes: ast.expr, no: ast.expr) -> Math:
+        """Return two values with the condition that decides."""
+        first = f"<mtd>{self.of(yes).markup}</mtd><mtd><mtext>if&#xa0;</mtext>{self.of(condition).markup}</mtd>"
+        second = f"<mtd>{self.of(no).markup}</mtd><mtd><mtext>otherwise</mtext></mtd>"
+        rows = f"<mtable columnalign='left left'><mtr>{first}</mtr><mtr>{second}</mtr></mtable>"
+        return Math(f'<mrow><mo stretchy="true">{{</mo>{rows}</mrow>', SUM)
+
+    def _colored(self, markup: str, word: str) -> str:
+        return f'<mrow class="breaks">{markup}</mrow>' if word in self._marked else markup
+
+
+def _row(markup: str) -> str:
+    return f"<mrow>{markup}</mrow>"
+
+
+def _fenced(markup: str) -> str:
+    return f"<mrow><mo>(</mo>{markup}<mo>)</mo></mrow>"
+
+
+def _name(name: str) -> Math:
+    """Return a name: Greek if it is a letter's, with what follows an underscore as a subscript."""
+    if name.startswith("log_"):
+        return Math(f"<mrow><mi>ln</mi>{THIN}{_name(name.removeprefix('log_')).markup}</mrow>")
+    base, _, below = name.partition("_")
+    written = f"<mi>{escape(LETTERS.get(base, base))}</mi>"
+    return Math(f"<msub>{written}<mi>{escape(below)}</mi></msub>" if base and below else written)
+
+
+def _index(tree: ast.expr) -> str:
+    """Return the subscript over which a sum runs; empty if the expression has none."""
+    found = [
+        own.slice.id for own in ast.walk(tree) if isinstance(own, ast.Subscript) and isinstance(own.slice, ast.Name)
+    ]
+    return escape(found[0]) if found else ""
+
+
+def _is_bare(tree: ast.expr) -> bool:
+    """Whether a function needs no parentheses around its argument."""
+    match tree:
+        case ast.Name() | ast.Subscript() | ast.Constant():
+            return True
+    return _is_sum(tree)
+
+
+def _is_tall(tree: ast.expr) -> bool:
+    """Whether an expression is too tall for an exponent."""
+    return any(isinstance(own, ast.Call | ast.Div | ast.IfExp) for own in ast.walk(tree))
+
+
+def _is_sum(tree: ast.expr) -> bool:
+    return isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name) and tree.func.id == "sum"
+
+
+def _is_applied(tree: ast.expr) -> bool:
+    """Whether an expression begins with the name of a function."""
+    return isinstance(tree, ast.Call) or (isinstance(tree, ast.Name) and tree.id.startswith("log_"))
