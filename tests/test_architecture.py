@@ -10,6 +10,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from samples.architecture_picture import PICTURE, drawn, groups
 
 import harness
 import harness.contracts
@@ -40,6 +41,12 @@ def test_every_package_has_its_place_in_the_layers() -> None:
     placed = {room.strip() for layer in layers for room in layer.split("|")}
     rooms = {f"harness.{module.name}" for module in pkgutil.iter_modules([str(ROOT / "harness")])}
     assert placed == rooms | {"cases", "reports"}
+
+
+def test_the_picture_of_the_architecture_is_current() -> None:
+    """Its page shows every package of the layers; ``python -m samples.architecture_picture`` draws it again."""
+    assert sum(len(group.packages) for group in groups()) >= 30
+    assert PICTURE.read_text(encoding="utf-8") == drawn()
 
 
 def test_the_listing_of_the_harness_is_one_screen() -> None:
