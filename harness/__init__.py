@@ -3,12 +3,14 @@
 Importing this package does not import torch: names are loaded on first use. `harness.reports` analyzes the results.
 """
 
+import sys
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.case import Break, Case
+from harness.error import refuse_windows
 
 if TYPE_CHECKING:
     from harness.api import check
@@ -55,6 +57,7 @@ _HOMES = {
 def __getattr__(name: str) -> object:
     """Load a name on first use."""
     if name in _HOMES:
+        refuse_windows(sys.platform)
         return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

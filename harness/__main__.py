@@ -2,11 +2,17 @@
 
 import sys
 
+from harness.error import UsageError, refuse_windows
 from harness.execution.interrupt import interruptible
 
 
 def main() -> None:
     """Import the command and run it."""
+    try:
+        refuse_windows(sys.platform)
+    except UsageError as error:
+        print(f"harness: {error}", file=sys.stderr)  # noqa: T201 - the command line cannot be imported
+        sys.exit(2)
     with interruptible() as interrupt:
         try:
             from harness.cli import main as command

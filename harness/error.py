@@ -127,6 +127,16 @@ def require(extra: str, feature: str) -> None:
         raise error
 
 
+def refuse_windows(platform: str) -> None:
+    """Raise a usage error on Windows, where neither forks nor POSIX signals exist."""
+    if platform == "win32":
+        raise UsageError(
+            "the harness does not run on Windows",
+            rule="it needs Linux or macOS",
+            remedy="use the Windows Subsystem for Linux (WSL)",
+        )
+
+
 NEAR = 0.6
 """Minimum similarity, from 0 to 1, at which one name may be a misspelling of another."""
 

@@ -10,6 +10,8 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+import yaml
+from samples.architecture_picture import PICTURE, drawn, groups
 
 import harness
 import harness.contracts
@@ -40,6 +42,12 @@ def test_every_package_has_its_place_in_the_layers() -> None:
     placed = {room.strip() for layer in layers for room in layer.split("|")}
     rooms = {f"harness.{module.name}" for module in pkgutil.iter_modules([str(ROOT / "harness")])}
     assert placed == rooms | {"cases", "reports"}
+
+
+def test_the_picture_of_the_architecture_is_current() -> None:
+    """Its page shows every package of the layers; ``python -m samples.architecture_picture`` draws it again."""
+    assert sum(len(group.packages) for group in groups()) >= 30
+    assert PICTURE.read_text(encoding="utf-8") == drawn()
 
 
 def test_the_listing_of_the_harness_is_one_screen() -> None:
@@ -110,6 +118,17 @@ def test_every_file_that_contributing_names_exists() -> None:
     )
     assert len(named) > 25
     assert [name for name in named if not list(ROOT.glob(name))] == []
+
+
+def test_the_hooks_run_tools_of_the_job_lint() -> None:
+    """A commit is checked by the same tools as in CI, and a push by the job itself."""
+    tox = ConfigParser(interpolation=None)
+    tox.read(ROOT / "tox.ini", encoding="utf-8")
+    tools = {line.split()[0] for line in tox["testenv:lint"]["commands"].split("\n") if line}
+    (local,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"]
+    *before_commit, before_push = [hook["entry"] for hook in local["hooks"]]
+    assert {entry.split()[0] for entry in before_commit} <= tools
+    assert before_push == "tox run -e lint"
 
 
 @pytest.mark.parametrize("job", ["gate", "mutants", "laws", "types", "judged"])

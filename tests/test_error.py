@@ -1,8 +1,12 @@
-"""User errors: lists of the accepted names."""
+"""User errors: lists of the accepted names, and the refusal of Windows."""
+
+import sys
 
 import pytest
 
-from harness.error import did_you_mean, listed, nearest
+import harness
+from harness.__main__ import main
+from harness.error import UsageError, did_you_mean, listed, nearest
 
 
 def test_names_are_listed_in_their_order_each_in_backquotes() -> None:
@@ -33,3 +37,16 @@ def test_a_misspelled_name_gets_a_suggestion_or_another_remedy() -> None:
     assert did_you_mean("sgm", ["sgd", "sgx"]) == "did you mean `sgd` or `sgx`?"
     assert did_you_mean("xyz", ["sgd"], "`harness list` shows them") == "`harness list` shows them"
     assert did_you_mean("xyz", ["sgd"]) is None
+
+
+def test_windows_is_refused_in_one_sentence(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command exits with 2 before it imports a module that Windows lacks; a check from Python says the same."""
+    monkeypatch.setattr(sys, "platform", "win32")
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 2
+    assert capsys.readouterr().err.endswith("use the Windows Subsystem for Linux (WSL)\n")
+    with pytest.raises(UsageError, match="does not run on Windows"):
+        harness.check  # noqa: B018 - the access loads it

@@ -1,7 +1,6 @@
 """The command ``init``: start to use the harness in a project."""
 
 import contextlib
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -139,7 +138,7 @@ def _show(files: "Sequence[Planned]", *, dry_run: bool) -> None:
 
 
 def _baseline(root: Path) -> int:
-    """Check the project and write its baseline, each with a command; return the exit code."""
+    """Check the project and write its baseline, each with a command of this process; return the exit code."""
     from harness.cli.adoption.targets import baseline_file, gated
     from harness.gate.policy import read_policy
 
@@ -153,5 +152,7 @@ def _baseline(root: Path) -> int:
 
 
 def _command(*words: str) -> int:
+    from harness.cli import app
+
     say(f"$ harness {' '.join(words)}")
-    return subprocess.run([sys.executable, "-m", "harness", *words], check=False).returncode
+    return int(app(list(words), prog_name="harness", standalone_mode=False) or 0)

@@ -1,11 +1,14 @@
-"""The composite action: its steps pass for a good commit, and fail with annotations for a bad one."""
+"""The action for GitHub and the job for GitLab: they pass for a good commit, and fail for a bad one."""
 
 import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
+from junitparser import JUnitXml
+from samples.command import Command
 from samples.composite_action import run_action
+from samples.gitlab_job import run_job
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = """
@@ -83,9 +86,46 @@ def test_a_project_without_settings_has_no_answer(repository: Path, tmp_path: Pa
     assert "harness init" in job.log
 
 
-def test_the_templates_are_yaml_with_commands_that_exist() -> None:
-    """The hook and the job of GitLab run `harness check`."""
+def test_the_job_of_gitlab_passes_for_a_good_commit(repository: Path, tmp_path: Path) -> None:
+    """It installs torch, the requirement and the project, and writes the test report. It needs no bash."""
+    with (repository / "pyproject.toml").open("a", encoding="utf-8") as file:
+        file.write("[build-system]\nrequires = []\n")
+    job = run_job(repository, tmp_path, interpreter="sh", install="stability-harness>=0.2")
+    assert job.code == 0, job.log
+    installed = [line for line in job.log.splitlines() if line.startswith("pip ")]
+    assert installed[0].startswith("pip install torch ")
+    assert installed[1:] == ["pip install stability-harness>=0.2", "pip install -e ."]
+    assert job.artifacts == {"laws.xml"}
+    assert not JUnitXml.fromfile(str(repository / "laws.xml")).failures
+
+
+def test_the_job_of_gitlab_fails_for_a_bad_commit(
+    repository: Path, tmp_path: Path, harness_command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The law is broken, and the comparison with the baseline runs all the same. Both are test reports."""
+    monkeypatch.chdir(repository)
+    assert harness_command("check", "--run", "first", "--no-isolate").returncode == 0
+    assert harness_command("gate", "--run", "first", "--update").returncode == 0
+    change(repository, BAD)
+    job = run_job(repository, tmp_path, baseline="baseline.jsonl")
+    assert job.code == 1, job.log
+    assert "holds in the baseline, broken now" in job.log
+    assert job.artifacts == {"laws.xml", "gate.xml"}
+    (case,) = [case for suite in JUnitXml.fromfile(str(repository / "laws.xml")) for case in suite]
+    assert case.result[0].message
+    assert JUnitXml.fromfile(str(repository / "gate.xml")).failures == 1
+
+
+def test_the_job_of_gitlab_without_settings_has_no_answer(repository: Path, tmp_path: Path) -> None:
+    """The exit code is that of the check, which says how to start."""
+    (repository / "pyproject.toml").unlink()
+    job = run_job(repository, tmp_path, baseline="baseline.jsonl")
+    assert job.code == 2
+    assert "harness init" in job.log
+    assert not job.artifacts
+
+
+def test_the_hook_runs_the_command() -> None:
+    """It uses the harness of the environment, because torch is too large for each hook's own one."""
     (hook,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))
-    assert hook["entry"] == "harness check"
-    _, template = yaml.safe_load_all((ROOT / "templates" / "check.yml").read_text(encoding="utf-8"))
-    assert any("harness check" in line for line in template["numerical-laws"]["script"])
+    assert (hook["entry"], hook["language"]) == ("harness check", "system")

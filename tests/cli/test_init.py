@@ -153,6 +153,21 @@ def test_files_of_the_user_are_kept(workplace: Path, harness_command: Command) -
     assert len(project.targets) == 3
 
 
+@pytest.mark.usefixtures("one_worker")
+def test_a_baseline_is_that_of_a_first_check(workplace: Path, harness_command: Command) -> None:
+    """Settings of the user apply. A second run keeps the baseline."""
+    (workplace / "homework.py").write_text("def relu(x):\n    return x.relu()\n", encoding="utf-8")
+    table = '[tool.harness]\ntargets = ["homework.py:relu"]\nlaw = ["value"]\nexamples = 2\n'
+    (workplace / "pyproject.toml").write_text(table, encoding="utf-8")
+    done = harness_command("init", "--yes", "--baseline")
+    assert done.returncode == 0, done
+    assert "$ harness check --run init --fresh\n" in done.stdout
+    assert "baseline: baseline.jsonl\n" in done.stdout
+    before = contents(workplace)
+    assert "kept baseline.jsonl (exists already)" in harness_command("init", "--yes", "--baseline").stdout
+    assert contents(workplace) == before
+
+
 def test_a_terminal_is_asked(workplace: Path, harness_command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     """The answers are: a package of cases, no workflow, no baseline."""
     write_flat(workplace)

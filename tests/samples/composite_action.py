@@ -39,7 +39,7 @@ def run_action(project: Path, temporary: Path, *, base_ref: str = "", **inputs: 
     for file in files.values():
         file.write_text("", encoding="utf-8")
     environment = {**os.environ, **{name: str(file) for name, file in files.items()}, "RUNNER_TEMP": str(temporary)}
-    environment["PATH"] = f"{_command(temporary)}{os.pathsep}{environment['PATH']}"
+    environment["PATH"] = f"{folder_with_command(temporary)}{os.pathsep}{environment['PATH']}"
     codes: dict[str, int] = {}
     log = ""
     for step in action["runs"]["steps"]:
@@ -54,7 +54,7 @@ def run_action(project: Path, temporary: Path, *, base_ref: str = "", **inputs: 
     return Job(log, codes, files["GITHUB_STEP_SUMMARY"].read_text(encoding="utf-8"), outputs)
 
 
-def _command(temporary: Path) -> Path:
+def folder_with_command(temporary: Path) -> Path:
     """Write a command ``harness`` that runs the package of this interpreter, and return its folder."""
     folder = temporary / "bin"
     folder.mkdir(exist_ok=True)
