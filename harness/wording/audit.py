@@ -91,7 +91,7 @@ def narrowest(audit: Audit, most: int = NARROWEST) -> list[Headroom]:
     return [room for room in audit.headroom if room.factor < WIDE and (room.file, room.line) not in wrong][:most]
 
 
-def audit_line(audit: Audit) -> str:
+def audit_line(audit: Audit, early: str = "") -> str:
     """Return the verdict on a step in one line."""
     found = count(len(audit.findings), "finding") if audit.findings else "nothing found"
     if audit.missing:
@@ -103,7 +103,7 @@ def audit_line(audit: Audit) -> str:
     if audit.loss_error is not None and audit.loss_error < 0.5:
         beside = "exact arithmetic" if audit.loss_in_balls else "float64"
         agrees = f"; the loss agrees with {beside} to {_digits(audit.loss_error)}"
-    return f"{audit.title}: {found} {looked}{agrees}"
+    return f"{audit.title}: {found} {looked}{agrees}{f' -- {early}' if early else ''}"
 
 
 def _digits(error: float) -> str:
