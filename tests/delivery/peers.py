@@ -27,16 +27,16 @@ APART = "its 0.13 wants NumPy below 2.2 and huggingface-hub below 1, and has an 
 class Peer:
     """A loader of another project.
 
-    ``package`` is the name for the installation, and ``module`` is imported. ``breaks`` lists the laws that it breaks,
-    with the consequence. ``declares`` has promises of its documentation, as far as a law needs them. ``absent`` says
-    where to get the package.
+    ``package`` is the name for the installation, and ``module`` is imported if it has another name. ``breaks`` lists
+    the laws that it breaks, with the consequence. ``declares`` has promises of its documentation, as far as a law needs
+    them. ``absent`` says where to get the package.
     """
 
     function: Callable[..., Any]
     package: str
-    module: str
     breaks: Mapping[str, str] = field(default_factory=dict)
     declares: Mapping[str, Any] = field(default_factory=dict)
+    module: str = ""
     absent: str = OF_THE_EXTRA
 
     @property
@@ -47,7 +47,7 @@ class Peer:
     @property
     def is_installed(self) -> bool:
         """Whether its package is installed."""
-        return find_spec(self.module) is not None
+        return find_spec(self.module or self.package.replace("-", "_")) is not None
 
 
 VIEWS = {"writing_into_a_batch_changes_nothing": "without shuffling, batches are views"}
@@ -57,21 +57,17 @@ PEERS = (
     Peer(
         peer_loaders.stateful,
         "torchdata",
-        "torchdata",
         {
             "order_depends_on_the_seed_alone": "with workers a seeded generator gives another order than without",
             "resumes_where_it_stopped": "after resuming at the last batch the next epoch is another than uninterrupted",
         },
     ),
-    Peer(peer_loaders.nodes_in_order, "torchdata", "torchdata"),
-    Peer(peer_loaders.nodes_by_processes, "torchdata", "torchdata"),
-    Peer(peer_loaders.nodes_shuffled, "torchdata", "torchdata"),
-    Peer(
-        peer_loaders.nodes_unseeded, "torchdata", "torchdata", {"resumes_where_it_stopped": "its sampler has no state"}
-    ),
+    Peer(peer_loaders.nodes_in_order, "torchdata"),
+    Peer(peer_loaders.nodes_by_processes, "torchdata"),
+    Peer(peer_loaders.nodes_shuffled, "torchdata"),
+    Peer(peer_loaders.nodes_unseeded, "torchdata", {"resumes_where_it_stopped": "its sampler has no state"}),
     Peer(
         peer_loaders.grain_loader,
-        "grain",
         "grain",
         {
             "epochs_are_shuffled_anew": "each iteration begins with the seed; epochs are parts of one iteration",
@@ -81,51 +77,46 @@ PEERS = (
     Peer(
         peer_loaders.grain_map,
         "grain",
-        "grain",
         {"epochs_are_shuffled_anew": "each iteration begins with the seed; epochs are parts of one iteration"},
     ),
-    Peer(peer_loaders.grain_map_of_epoch, "grain", "grain"),
-    Peer(peer_loaders.spdl_pipeline, "spdl", "spdl"),
+    Peer(peer_loaders.grain_map_of_epoch, "grain"),
+    Peer(peer_loaders.spdl_pipeline, "spdl"),
     Peer(
         peer_loaders.spdl_sampler,
         "spdl",
-        "spdl",
         {"ranks_share_an_epoch": "what does not fill a round of all ranks is dropped, unless told otherwise"},
     ),
-    Peer(peer_loaders.spdl_in_place_of_torch, "spdl", "spdl"),
-    Peer(peer_loaders.light, "light-dataloader", "light_dataloader", VIEWS),
-    Peer(peer_loaders.light_in_place, "light-dataloader", "light_dataloader", VIEWS),
-    Peer(peer_loaders.tensor_loader, "tensorloader", "tensorloader", VIEWS),
-    Peer(peer_loaders.datasets_by_index, "datasets", "datasets"),
-    Peer(peer_loaders.datasets_iterable, "datasets", "datasets"),
+    Peer(peer_loaders.spdl_in_place_of_torch, "spdl"),
+    Peer(peer_loaders.light, "light-dataloader", VIEWS),
+    Peer(peer_loaders.light_in_place, "light-dataloader", VIEWS),
+    Peer(peer_loaders.tensor_loader, "tensorloader", VIEWS),
+    Peer(peer_loaders.datasets_by_index, "datasets"),
+    Peer(peer_loaders.datasets_iterable, "datasets"),
     Peer(
         peer_loaders.datasets_shuffled,
-        "datasets",
         "datasets",
         {"order_depends_on_the_seed_alone": "the workers share the shards, so that the order depends on them"},
     ),
     Peer(
         peer_loaders.datasets_resumed,
         "datasets",
-        "datasets",
         {"resumes_where_it_stopped": "after resuming, every later epoch lacks the samples that came before"},
     ),
-    Peer(peer_loaders.webdataset_in_order, "webdataset", "webdataset"),
-    Peer(peer_loaders.webdataset_shuffled, "webdataset", "webdataset"),
+    Peer(peer_loaders.webdataset_in_order, "webdataset"),
+    Peer(peer_loaders.webdataset_shuffled, "webdataset"),
     Peer(
         peer_loaders.litdata_loader,
-        "litdata",
         "litdata",
         {"order_depends_on_the_seed_alone": "the workers share the shards, so that the order depends on them"},
     ),
     Peer(
         peer_loaders.mosaic_loader,
         "mosaicml-streaming",
-        "streaming",
         {
             "resumes_where_it_stopped": "resumed at the end of an epoch, an empty one comes next",
             "nothing_is_left_behind": "each loader leaves files of shared memory open",
         },
+        module="streaming",
         absent=APART,
     ),
 )

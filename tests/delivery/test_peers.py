@@ -59,8 +59,8 @@ def test_an_unknown_break_of_a_peer_fails(monkeypatch: pytest.MonkeyPatch, capsy
     from delivery import sound
     from delivery.wrong_samples import last_batch_dropped_unasked
 
-    worse = Peer(last_batch_dropped_unasked, "numpy", "numpy")
-    better = Peer(sound.slices, "numpy", "numpy", {"each_sample_once": "mended since"})
+    worse = Peer(last_batch_dropped_unasked, "numpy")
+    better = Peer(sound.slices, "numpy", {"each_sample_once": "mended since"})
     monkeypatch.setattr("delivery.peers.PEERS", (worse, better))
     assert main([]) == 1
     printed = capsys.readouterr().out
