@@ -153,7 +153,7 @@ def measured(
 
 @dataclass(frozen=True)
 class Limits:
-    """What a gradient can be at some entries.
+    """The limits of a gradient at some entries.
 
     Parameters
     ----------

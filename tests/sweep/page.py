@@ -20,8 +20,8 @@ functions, and was written by `python -m sweep --page` in `tests/`.
 
 * *Checked as* is a contract, a name of the catalog of formulas, or a formula.
 * *Called by* is the adapter, as `--call` takes it. A dash means that the function takes the inputs of the contract.
-* *Seconds* is the time of the check with at most {seconds:g} s for each law, on two processor cores that other programs
-  used too.
+* *Seconds* is the time of the check with at most {seconds:g} s for each law, on two processor cores that up to thirty
+  other programs used too.
 * *Lost digits* does not fail a check. Each *DEFECT* has a proof below.
 * *Not run* means that the table of adapters has the function, but no time was left to check it for this page.
 

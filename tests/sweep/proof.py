@@ -70,6 +70,7 @@ DEFINITIONS: Mapping[str, str] = {
     "logaddexp": "log(exp(a) + exp(b))",
     "add": "a + b",
     "layer_norm": "(x - mean(x)) / sqrt(mean((x - mean(x)) ** 2) + 0.00001)",
+    "rms_norm": "x / sqrt(mean(x ** 2) + 1.1920928955078125e-07)",
     "variance": "mean((x - mean(x)) ** 2)",
     "kl_divergence": "sum(where(p > 0, p * (log(where(p > 0, p, 1)) - log_q), 0))",
     "squared_error": "mean((prediction - target) ** 2)",
