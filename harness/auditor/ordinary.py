@@ -20,13 +20,10 @@ from harness.exact.operator import tensors
 from harness.execution.plan import Document
 
 SCALES = (2.0**-5, 2.0**-10, 1.0)
-"""Largest elements of the data of a step: two small sizes, as the step may multiply them, and one as it may add."""
-
-SMALL = 2
-"""Number of small sizes."""
+"""Largest elements of the data of a step: two small ones, as it may multiply them, and 1, as it may add to them."""
 
 ROUGHLY = 1e-3
-"""Relative difference up to which results must agree for all small sizes: the original step may cancel there."""
+"""Relative difference up to which results must agree for the first size: the original step may cancel there."""
 
 SAMPLED = 256
 """Elements of a tensor that are compared."""
@@ -194,7 +191,7 @@ def agreement(before: Sequence[Document], after: Sequence[Document]) -> Agreemen
     if not known:
         return Agreement({}, 0.0)
     compared, best = min(known, key=lambda one: (one[1], -sum(one[0].values())))
-    worst = max((off for counts, off in found[:SMALL] if counts), default=0.0)
+    worst = found[0][1] if found[0][0] else 0.0
     return Agreement(compared, best if worst <= ROUGHLY else worst)
 
 
