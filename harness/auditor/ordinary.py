@@ -19,8 +19,11 @@ from harness.calling.discovery import named
 from harness.exact.operator import tensors
 from harness.execution.plan import Document
 
-SCALES = (2.0**-5, 2.0**-10)
-"""Largest elements of the data of a step: a second size, in case the step multiplies the first one."""
+SCALES = (2.0**-5, 2.0**-10, 1.0)
+"""Largest elements of the data of a step: two small ones, as it may multiply them, and 1, as it may add to them."""
+
+ROUGHLY = 1e-3
+"""Relative difference up to which results must agree for the first size: the original step may cancel there."""
 
 SAMPLED = 256
 """Elements of a tensor that are compared."""
@@ -183,23 +186,24 @@ class Agreement:
 
 def agreement(before: Sequence[Document], after: Sequence[Document]) -> Agreement:
     """Compare the results of two versions where those of the first one are finite."""
-    compared: dict[str, int] = {}
-    off = 0.0
-    for old, new in zip(before, after, strict=True):
-        counts: dict[str, int] = {}
-        if [one["kind"] for one in old["results"]] != [one["kind"] for one in new["results"]]:
-            off = math.inf if old["results"] else off
-            continue
-        pairs = [
-            (one["kind"], *map(_numbers, (one, two))) for one, two in zip(old["results"], new["results"], strict=True)
-        ]
-        most = max((_largest(numbers) for _, numbers, _ in pairs), default=0.0)
-        for kind, numbers, others in pairs:
-            if any(map(math.isfinite, numbers)):
-                counts[kind] = counts.get(kind, 0) + 1
-                off = max(off, _difference(numbers, others, most))
-        compared = max(compared, counts, key=lambda one: sum(one.values()))
-    return Agreement(compared, off)
+    found = [_compared(old["results"], new["results"]) for old, new in zip(before, after, strict=True)]
+    known = [(counts, off) for counts, off in found if counts]
+    if not known:
+        return Agreement({}, 0.0)
+    compared, best = min(known, key=lambda one: (one[1], -sum(one[0].values())))
+    worst = found[0][1] if found[0][0] else 0.0
+    return Agreement(compared, best if worst <= ROUGHLY else worst)
+
+
+def _compared(old: Sequence[Document], new: Sequence[Document]) -> tuple[dict[str, int], float]:
+    """Return the numbers of tensors with a finite element by kind, and the largest relative difference."""
+    if [one["kind"] for one in old] != [one["kind"] for one in new]:
+        return {one["kind"]: 1 for one in old}, math.inf
+    pairs = [(one["kind"], _numbers(one), _numbers(two)) for one, two in zip(old, new, strict=True)]
+    finite = [pair for pair in pairs if any(map(math.isfinite, pair[1]))]
+    most = max((_largest(numbers) for _, numbers, _ in finite), default=0.0)
+    counts = {kind: sum(one == kind for one, _, _ in finite) for kind, _, _ in finite}
+    return counts, max((_difference(numbers, others, most) for _, numbers, others in finite), default=0.0)
 
 
 def _numbers(one: Document) -> list[float]:

@@ -15,7 +15,6 @@ from harness.wording.number import count
 if TYPE_CHECKING:
     from harness.auditor.ordinary import Agreement
     from harness.auditor.plan import AuditPlan
-    from harness.cli.fix import Fixing
     from harness.diagnosis.candidates import Candidate
     from harness.diagnosis.fix import Judge, Verified
     from harness.record import Audit, AuditFinding, AuditKind
@@ -34,18 +33,18 @@ class AuditJudge:
     ) -> None:
         self._plans, self._execution, self._expected = plans, execution, expected
 
-    def of(self, asked: "Fixing", finding: "AuditFinding", audits: "Sequence[Audit]") -> "Judge":
-        """Return the judge of the candidates for one finding."""
+    def of(self, file: Path, text: str, finding: "AuditFinding", audits: "Sequence[Audit]") -> "Judge":
+        """Return the judge of the candidates for a file and one of its findings."""
 
         def judged(candidate: "Candidate", best: "Verified | None") -> "Verified | None":
             from harness.diagnosis.fix import Verified, edits
             from harness.verdict.fix import beside
 
-            with beside(asked.file, candidate.text) as copy:
+            with beside(file, candidate.text) as copy:
                 after = self._audits(copy.parent)
                 left = [] if after is None else _wrong(after)
-                changed = new_lines(edits(asked.text, candidate.text))
-                if after is None or not _helps(finding, left, _new(left, audits), changed, asked.file):
+                changed = new_lines(edits(text, candidate.text))
+                if after is None or not _helps(finding, left, _new(left, audits), changed, file):
                     return None
                 if best is not None and len(left) >= best.left:
                     return None
@@ -157,4 +156,7 @@ _PLURALS = {"loss": "losses", "gradient": "gradients", "result": "results"}
 
 
 def _how_close(agrees: "Agreement") -> str:
-    return "agree within rounding" if agrees.is_close else f"differ by up to {agrees.off:.2g} of their size"
+    ending = "s" if sum(agrees.compared.values()) == 1 else ""
+    if agrees.is_close:
+        return f"agree{ending} within rounding"
+    return f"differ{ending} by up to {agrees.off:.2g} of {'its' if ending else 'their'} size"

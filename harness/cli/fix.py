@@ -134,7 +134,9 @@ def fix_of_audits(asked: Fixing, judge: "AuditJudge", audits: "Sequence[Audit]")
                 continue
             tried, untried = _candidates_of(own, finding), list["Candidate"]()
             seconds = max(0.0, deadline - time.perf_counter())
-            found = best_fix(tried(own.unsafe), judge.of(own, finding, audits), seconds=seconds, untried=untried)
+            found = best_fix(
+                tried(own.unsafe), judge.of(own.file, own.text, finding, audits), seconds=seconds, untried=untried
+            )
             if found is not None:
                 return _proposal(own, found, audit.case, finding.sentence)
             what = "repairs a finding of the audit and agrees on ordinary inputs"
