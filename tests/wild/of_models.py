@@ -95,7 +95,7 @@ _LOSSES = [
     Defect(
         package="stable-baselines3",
         function="stable_baselines3 SquashedDiagGaussianDistribution.log_prob",
-        documented="the log density of tanh of a normal variable; epsilon = 1e-6 avoids NaN",
+        documented="the log density of tanh of a normal variable (with epsilon = 1e-6 to avoid NaN)",
         setup="import math, torch, torch.nn.functional as F; "
         "from stable_baselines3.common.distributions import SquashedDiagGaussianDistribution as Squashed; "
         "a = torch.tensor([[10.0]]); d = Squashed(1).proba_distribution(a, 0 * a)",

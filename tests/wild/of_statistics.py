@@ -105,7 +105,7 @@ _OF_SKLEARN = [
     Defect(
         package="scikit-learn",
         function="sklearn.metrics.pairwise.rbf_kernel",
-        documented="exp(-gamma |x - y|^2)",
+        documented="exp(-gamma |x - y|^2) (a warning about cancellation is only at euclidean_distances)",
         setup="import numpy; from sklearn.metrics.pairwise import rbf_kernel; "
         "x = numpy.array([[1700000000.0]]); y = x + 1",
         wrong="rbf_kernel(x, y).item()",
@@ -207,7 +207,7 @@ _OF_OTHERS = [
     Defect(
         package="polars",
         function="polars.rolling_corr",
-        documented="the correlation in a window, as mean(x y) - mean(x) mean(y) and so on",
+        documented="the correlation in a window (the documentation has the formula mean(x y) - mean(x) mean(y))",
         setup="import polars as pl; "
         "t = pl.DataFrame({'a': [1e9 + 1, 1e9 + 2, 1e9 + 3], 'b': [1e9 + 1, 1e9 + 3, 1e9 + 2]}); "
         "a, b = pl.col('a'), pl.col('b')",

@@ -163,7 +163,7 @@ DEFECTS = [
     Defect(
         package="torch",
         function="torch.cdist",
-        documented="Euclidean distances",
+        documented="Euclidean distances, by a matrix product if there are more than 25 points",
         setup=f"{_TORCH}; x = (1000 + torch.arange(26.0) / 128)[:, None]",
         wrong="torch.cdist(x, x)[0, 1].item()",
         truth="mpf(1) / 128",
