@@ -150,14 +150,15 @@ DEFECTS = [
     ),
     Defect(
         package="torch",
-        function="torch.special.chebyshev_polynomial_u",
-        documented="the Chebyshev polynomial of the second kind",
-        setup=f"{_TORCH}; x = torch.tensor(float('nan'))",
-        wrong="torch.special.chebyshev_polynomial_u(x, torch.tensor(3)).item()",
+        function="torch.special.chebyshev_polynomial_u and others",
+        documented="polynomials, here at NaN; the line prints the mean of what is not NaN",
+        setup="import torch, torch.special as s; x = torch.tensor([float('nan')]); n = torch.tensor([3])",
+        wrong="torch.cat([f(x, n) for f in "
+        "(s.chebyshev_polynomial_u, s.legendre_polynomial_p, s.laguerre_polynomial_l)]).nanmean().item()",
         truth="nan",
         matters="An input is NaN: the result is a number from uninitialized memory, which hides it.",
         fix="a recurrence whose result is initialized",
-        fixed="(8 * x**3 - 4 * x).item()",
+        fixed="torch.cat([8 * x**3 - 4 * x, (5 * x**3 - 3 * x) / 2]).nanmean().item()",
         command="torch.special:chebyshev_polynomial_u --dtypes float32 --law nan_stays_in_its_row",
     ),
     Defect(
