@@ -37,7 +37,7 @@ class Defect:
     matters: str
     """One sentence: for whom, and when."""
     fix: str
-    """The form that keeps the digits."""
+    """The form that keeps the digits, in Markdown."""
     fixed: str
     command: str = ""
     """The arguments of ``harness check`` that find the defect; empty if it was found by reading the code."""

@@ -15,7 +15,7 @@ _OF_JAX = [
         wrong="jax.nn.standardize(x)[1].item()",
         truth="1 / sqrt(1 + 4 * mpf('1e-5'))",
         matters="Features have a mean of thousands of their spread, such as years: the results are up to 158.",
-        fix="the variance of x - mean, instead of E[x^2] - E[x]^2",
+        fix="the variance as the mean of `(x - mean)^2`, instead of `E[x^2] - E[x]^2`",
         fixed="jax.nn.standardize(x - x[0])[1].item()",
         command="jax.nn:standardize --dtypes float32 --law mean_square_at_most_one",
     ),
@@ -27,7 +27,7 @@ _OF_JAX = [
         wrong="jax.nn.squareplus(x).item()",
         truth="(-10000 + sqrt(mpf(10) ** 8 + 4)) / 2",
         matters="It replaces softplus where a result must be positive, such as a scale: it is 0 below -4,096.",
-        fix="b / 2 / (sqrt(x^2 + b) - x) for negative x",
+        fix="`b / 2 / (sqrt(x^2 + b) - x)` for negative x",
         fixed="(2 / (jnp.sqrt(x * x + 4) - x)).item()",
     ),
     Defect(
@@ -38,7 +38,7 @@ _OF_JAX = [
         wrong="jax.grad(jnp.sinc)(x).item()",
         truth="(lambda x: cos(pi * x) / x - sin(pi * x) / (pi * x * x))(mpf(2) ** -13)",
         matters="A filter's cutoff or delay is learned, and an argument comes near 0 without being 0.",
-        fix="the series -pi^2 x / 3 for small x",
+        fix="the series `-pi^2 x / 3` for small x",
         fixed="(-(jnp.pi**2) * x / 3).item()",
     ),
     Defect(
@@ -49,7 +49,7 @@ _OF_JAX = [
         wrong="jax.grad(jnp.logaddexp)(1e7, 1e7).item()",
         truth="mpf(1) / 2",
         matters="Logarithms of weights are large, as sums of log likelihoods over a data set.",
-        fix="sigmoid(x - y), instead of exp(x - result)",
+        fix="`sigmoid(x - y)` instead of `exp(x - result)`",
         fixed="jax.nn.sigmoid(jnp.array(1e7) - 1e7).item()",
         command="jax.numpy:logaddexp --dtypes float32 --law gradient",
     ),
@@ -61,7 +61,7 @@ _OF_JAX = [
         wrong="jax.grad(log_ndtr)(x).item()",
         truth="npdf(-10000) / ncdf(-10000)",
         matters="A probit model meets an observation that is far off: the gradient is a third of the true one.",
-        fix="the asymptotic series -x - 1 / x, as the value has it",
+        fix="the series `-x - 1 / x` for large negative x",
         fixed="(-x - 1 / x).item()",
     ),
     Defect(
@@ -72,7 +72,7 @@ _OF_JAX = [
         wrong="kl_div(1.0, 1 + d).item()",
         truth="mpf(2) ** -13 - log1p(mpf(2) ** -13)",
         matters="Two distributions nearly agree, as at the end of training: the divergence is 0 or noise.",
-        fix="the series of x (d - log1p(d)) for small d = y / x - 1",
+        fix="the series of `x (d - log1p(d))` for small `d = y / x - 1`",
         fixed="(d * d * (1 / 2 - d / 3)).item()",
     ),
     Defect(
@@ -83,7 +83,7 @@ _OF_JAX = [
         wrong="poch(1e6, 1.0).item()",
         truth="mpf(10) ** 6",
         matters="z is large: for a million the result is NaN.",
-        fix="the product z (z + 1) ... for a small integer m",
+        fix="the product `z (z + 1) ...` for a small integer m",
         fixed="(1e6 + jnp.arange(1.0)).prod().item()",
     ),
     Defect(
@@ -94,7 +94,7 @@ _OF_JAX = [
         wrong="cauchy.sf(1e10).item()",
         truth="atan(mpf('1e-10')) / pi",
         matters="A tail probability is needed, and the tail of this distribution is heavy: the logarithm is -inf.",
-        fix="arctan2(1, z) / pi",
+        fix="`arctan2(1, z) / pi`",
         fixed="(jnp.arctan2(1.0, 1e10) / jnp.pi).item()",
         command="jax.scipy.stats.cauchy:sf --formula '1 / 2 - atan(x) / pi' --form 'atan(1 / x) / pi' "
         "--input x=positive --call jax --dtypes float32 --law value",
@@ -107,7 +107,7 @@ _OF_JAX = [
         wrong="gumbel_r.sf(20.0).item()",
         truth="-expm1(-exp(-20))",
         matters="Return periods of floods or winds are computed: this distribution is made for such tails.",
-        fix="-expm1(-exp(-z))",
+        fix="`-expm1(-exp(-z))`",
         fixed="(-jnp.expm1(-jnp.exp(jnp.array(-20.0)))).item()",
         command="jax.scipy.stats.gumbel_r:sf --formula '1 - exp(-exp(-x))' --form '-expm1(-exp(-x))' "
         "--call jax --dtypes float32 --law value",
@@ -120,7 +120,7 @@ _OF_JAX = [
         wrong="gennorm.cdf(-20.0, 1.0).item()",
         truth="exp(-20) / 2",
         matters="A tail probability is needed: it is 0.",
-        fix="gammaincc(1 / beta, |x| ** beta) / 2 for negative x",
+        fix="`gammaincc(1 / beta, |x| ** beta) / 2` for negative x",
         fixed="(jax.scipy.special.gammaincc(1.0, 20.0) / 2).item()",
     ),
     Defect(
@@ -131,7 +131,7 @@ _OF_JAX = [
         wrong="wrapcauchy.logpdf(0.0, c).item()",
         truth="(lambda c: log((1 + c) / (1 - c) / (2 * pi)))(1 - mpf(2) ** -20)",
         matters="Angles are concentrated: the likelihood at the center is infinite.",
-        fix="(1 - c)^2 + 4 c sin(x / 2)^2 for the denominator",
+        fix="`(1 - c)^2 + 4 c sin(x / 2)^2` for the denominator",
         fixed="(jnp.log1p(c) - jnp.log1p(-c) - jnp.log(2 * jnp.pi)).item()",
     ),
     Defect(
@@ -142,7 +142,7 @@ _OF_JAX = [
         wrong="betabinom.logpmf(5, 10, 1e8, 1e8).item()",
         truth="log(252) + log(rf(mpf(10) ** 8, 5) ** 2 / rf(2 * mpf(10) ** 8, 10))",
         matters="The prior is strong (1e6 observations or more): a probability is greater than 1, here exp(133).",
-        fix="a sum of logarithms of ratios, or the asymptotic series of lgamma",
+        fix="a sum of logarithms of ratios",
         fixed="(jnp.log(252.0) + jnp.log((1e8 + i % 5) / (2e8 + i)).sum()).item()",
     ),
 ]
@@ -156,7 +156,7 @@ _OF_OPTAX = [
         wrong="optax.log_cosh(x).item()",
         truth="log(cosh(mpf(2) ** -13))",
         matters="Errors are below 1e-3: the reported loss is 0 or noise; its gradient is right.",
-        fix="log1p(2 sinh(x / 2)^2) for small x",
+        fix="`log1p(2 sinh(x / 2)^2)` for small x",
         fixed="jnp.log1p(2 * jnp.sinh(x / 2) ** 2).item()",
         command="optax:log_cosh --formula 'log((exp(x) + exp(-x)) / 2)' --form 'log1p(2 * sinh(x / 2) ** 2)' "
         "--input x=-8..8 --call jax --dtypes float32 --law value",
@@ -169,7 +169,7 @@ _OF_OPTAX = [
         wrong="e.update(x, e.init(x))[0].item()",
         truth="mpf(1)",
         matters="The decay is near 1: the first averages are off by 2e-4 at 0.9999, and by 5 % at 0.999999.",
-        fix="-expm1(count * log(decay)), with the logarithm in float64, instead of 1 - decay ** count",
+        fix="`-expm1(count * log(decay))` with the logarithm in float64, instead of `1 - decay ** count`",
         fixed="((1 - 0.9999) / -jnp.expm1(1 * math.log(0.9999))).item()",
     ),
 ]
@@ -183,7 +183,7 @@ _OF_KERAS = [
         wrong="keras.losses.binary_focal_crossentropy(torch.tensor([1.0]), x, from_logits=True).item()",
         truth="log1p(exp(20)) / (1 + exp(-20)) ** 2",
         matters="A prediction is confident and wrong: below -16 the loss is capped, and its gradient is nearly 0.",
-        fix="softplus(-x) * sigmoid(-x) ** gamma, without probabilities",
+        fix="`softplus(-x) * sigmoid(-x) ** gamma`",
         fixed="(torch.nn.functional.softplus(-x) * torch.sigmoid(-x) ** 2).item()",
         command="keras.losses:binary_focal_crossentropy --formula 'sigmoid(-x) ** 2 * log(1 + exp(-x))' --form "
         "'sigmoid(-x) ** 2 * log1p(exp(-x))' --call 'lambda f, x: f(torch.ones_like(x)[:, None], x[:, "
@@ -197,7 +197,7 @@ _OF_KERAS = [
         wrong="keras.losses.log_cosh(0 * x, x).item()",
         truth="log(cosh(mpf(2) ** -13))",
         matters="Errors are below 1e-3: the reported loss is 0 or noise.",
-        fix="log1p(2 sinh(x / 2)^2) for small x",
+        fix="`log1p(2 sinh(x / 2)^2)` for small x",
         fixed="torch.log1p(2 * torch.sinh(x / 2) ** 2).item()",
         command="keras.losses:log_cosh --formula 'log((exp(x) + exp(-x)) / 2)' --form 'log1p(2 * sinh(x / 2) ** 2)' "
         "--input x=-8..8 --call 'lambda f, x: f(0 * x[:, None], x[:, None])' --dtypes float32 --law value",
@@ -210,7 +210,7 @@ _OF_KERAS = [
         wrong="keras.ops.moments(x, axes=[0])[1].item()",
         truth="mpf(1) / 4",
         matters="Features have a mean of thousands of their spread: BatchNormalization divides by a wrong number.",
-        fix="torch.var(x, correction=0)",
+        fix="`torch.var(x, correction=0)`",
         fixed="torch.var(x, correction=0).item()",
     ),
     Defect(
@@ -221,7 +221,7 @@ _OF_KERAS = [
         wrong="keras.activations.squareplus(x).item()",
         truth="(-10000 + sqrt(mpf(10) ** 8 + 4)) / 2",
         matters="It replaces softplus where a result must be positive, such as a scale: it is 0 below -4,096.",
-        fix="b / 2 / (sqrt(x^2 + b) - x) for negative x",
+        fix="`b / 2 / (sqrt(x^2 + b) - x)` for negative x",
         fixed="(2 / (torch.sqrt(x * x + 4) - x)).item()",
     ),
 ]

@@ -48,7 +48,7 @@ _SECTION = """### {function}
 
 * It should compute {documented}. {printed}
 * It matters when {matters}
-* The fix is `{fix}`, which gives {fixed}.
+* The fix is {fix}, which gives {fixed}.
 * {found}
 """
 

@@ -55,7 +55,11 @@ def reproduced(defects: Sequence[Defect], python: str = sys.executable) -> list[
     """Run the lines of the defects in one fresh process, and return what they printed."""
     lines = [(one.package, f"{one.line}; print({one.fixed})") for one in defects]
     done = subprocess.run(
-        [python, "-W", "ignore", "-c", _PROGRAM], input=json.dumps(lines), capture_output=True, text=True, check=False
+        [python, "-P", "-W", "ignore", "-c", _PROGRAM],
+        input=json.dumps(lines),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     results = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("[")]
     if len(results) < len(defects):
