@@ -1,4 +1,4 @@
-"""Small multiples: a picture with many curves becomes a panel for each curve, with the others in grey behind it."""
+"""Small multiples: a picture with many curves becomes a panel for each curve, with the others in gray behind it."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -11,7 +11,7 @@ from ..style import LINE
 from ..svg import drawn
 
 MOST_TOGETHER = 4
-"""Curves that one picture has at most: more are not told apart."""
+"""Most curves in one picture; readers cannot distinguish more of them."""
 
 HEIGHT_IN = 1.9
 """Height of a panel; its heading names its curve, so it needs no legend."""
@@ -24,7 +24,7 @@ CONTEXT: dict[str, Any] = {"color": LINE, "linewidth": 0.8, "linestyle": "-", "m
 
 
 class Drawing(Protocol):
-    """Draws all curves on shared scales, and all except one in grey."""
+    """Draws all curves on shared scales, and all except one in gray."""
 
     def __call__(self, axes: Axes, *, only: str) -> None:
         """Draw into the axes; ``only`` is the name of the curve with its color."""
