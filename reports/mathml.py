@@ -9,7 +9,7 @@ from typing import NamedTuple
 from xml.sax.saxutils import escape
 
 SUM, PRODUCT, APPLIED, POWER, ATOM = range(5)
-"""How tightly an expression binds, from loose to tight."""
+"""Precedence of an expression, from low to high."""
 
 LETTERS = {
     **{name: chr(0x3B1 + at) for at, name in enumerate(["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta"])},
@@ -29,6 +29,9 @@ FUNCTIONS = {"log": "ln", "sigmoid": "σ"}
 
 TIMES, THIN = "<mo>&#x2062;</mo>", '<mspace width="0.17em"/>'
 """The invisible sign of a product, and the space around the name of a function."""
+
+LONGEST = 10
+"""Characters of a number that are drawn."""
 
 SIGNS: Mapping[type, str] = {ast.Lt: "<", ast.LtE: "≤", ast.Gt: ">", ast.GtE: "≥", ast.Eq: "=", ast.NotEq: "≠"}
 
@@ -70,7 +73,7 @@ class _Writer:
         """Return an expression."""
         match tree:
             case ast.Constant(value=int() | float() as value):
-                return Math(f"<mn>{value!r}</mn>")
+                return Math(f"<mn>{_short(repr(value))}</mn>")
             case ast.Name(id=name):
                 return _name(name)
             case ast.Attribute(attr=name):
@@ -175,6 +178,12 @@ class _Writer:
 
     def _colored(self, markup: str, word: str) -> str:
         return f'<mrow class="breaks">{markup}</mrow>' if word in self._marked else markup
+
+
+def _short(digits: str) -> str:
+    """Return a number with an ellipsis after its first digits if it has many; the text of the formula has all."""
+    is_long = len(digits) > LONGEST and "e" not in digits
+    return f"{digits[: LONGEST - 2]}…" if is_long else digits
 
 
 def _row(markup: str) -> str:

@@ -22,7 +22,7 @@ _OPERATORS: dict[str, type[ast.operator] | type[ast.unaryop]] = {
 """Operators of Python by the name of torch's function."""
 
 MOST_CHARACTERS = 200
-"""Longer lines have no excerpt: nobody wrote them by hand."""
+"""Longer lines have no excerpt, because they are generated code."""
 
 Placed = TypeVar("Placed", AuditFinding, Headroom)
 

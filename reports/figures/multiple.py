@@ -1,4 +1,4 @@
-"""Small multiples: a picture with many curves becomes a panel for each curve, with the others in grey behind it."""
+"""Small multiples: a picture with many curves becomes a panel for each curve, with the others in gray behind it."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -11,17 +11,20 @@ from ..style import LINE
 from ..svg import drawn
 
 MOST_TOGETHER = 4
-"""Curves that one picture has at most: more are not told apart."""
+"""Most curves in one picture; readers cannot distinguish more of them."""
 
 HEIGHT_IN = 1.9
 """Height of a panel; its heading names its curve, so it needs no legend."""
+
+ROOM_IN = 0.07
+"""Room above and below the axes."""
 
 CONTEXT: dict[str, Any] = {"color": LINE, "linewidth": 0.8, "linestyle": "-", "marker": "", "zorder": 0.5}
 """Style of the other curves."""
 
 
 class Drawing(Protocol):
-    """Draws all curves on shared scales, and all except one in grey."""
+    """Draws all curves on shared scales, and all except one in gray."""
 
     def __call__(self, axes: Axes, *, only: str) -> None:
         """Draw into the axes; ``only`` is the name of the curve with its color."""
@@ -39,4 +42,12 @@ def multiples(names: Sequence[str], draw: Drawing, *, name: str, label: str, end
 
 
 def _one(draw: Drawing, own: str) -> Callable[[Axes], None]:
-    return partial(draw, only=own)
+    return partial(_draw, draw=draw, own=own)
+
+
+def _draw(axes: Axes, *, draw: Drawing, own: str) -> None:
+    """Draw one curve in color, with room for a label at the upper edge, whose font is larger on the page."""
+    engine = axes.figure.get_layout_engine()
+    if engine is not None:
+        engine.set(h_pad=ROOM_IN)
+    draw(axes, only=own)

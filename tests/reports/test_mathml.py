@@ -49,6 +49,7 @@ def is_well_formed(markup: str) -> bool:
         ("log1p(x)", "ln(1+x)"),
         ("expm1(x)", "ex−1"),
         ("eps + sigma * count(x)", "ε+σn"),
+        ("1.0507009873554804934 * x + 2.997001e-06", "1.050700…x+2.997001e-06"),
     ],
 )
 def test_an_expression_keeps_its_meaning(formula: str, said: str) -> None:

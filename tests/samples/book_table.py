@@ -1,4 +1,4 @@
-"""The page on the functions of the book: what the tool says about each of them.
+"""The page on the functions of the book: a command and its answer for each of them.
 
 ``python -m samples.book_table`` in the folder ``tests`` runs the commands, prints the complete answers, and writes the
 page of the course. The test of the pages runs the commands again.
@@ -105,7 +105,7 @@ ENTRIES = (
         CONCISE,
         "load_array",
         f"{CHECK} --contract data_loader",
-        "As for `data_iter`, check a function that passes the arrays.",
+        "Check a function that passes the arrays, as for `data_iter`.",
     ),
     Entry(
         CONCISE,
@@ -149,7 +149,7 @@ ENTRIES = (
 
 INTRODUCTION = """# The functions of the book
 
-This page shows what the tool says about the functions of the chapter, with their structure, names and parameters.
+This page shows the answers of the tool for the functions of the chapter, with their structure, names and parameters.
 Save the code as `chapter.py`, or use your file of the same functions.
 
 ```python
@@ -157,7 +157,7 @@ Save the code as `chapter.py`, or use your file of the same functions.
 {code}```
 
 The first lines of each block are a command and the important part of its answer. Exit code 0 means that there is no
-defect, 1 that there is one, and 2 that the question cannot be answered as it was asked.
+defect, 1 that there is one, and 2 that the tool needs another command.
 """
 
 

@@ -102,10 +102,12 @@ def test_a_slow_function_is_not_done() -> None:
     judge = exercise_named("vectorize").commands[0].judge
     assert judge is not None
     score = {"correct": True, "findings": [], "verdict": "", "speed": {"ratio": 0.001}, "reason": None}
-    said = "add takes 1,000 times as long as torch.add, for 1,000 elements; it must take less than 20 times"
+    said = "add takes 1,000 times as long as torch.add, for 1,000 elements; it must take less than 4 times"
     assert judge(score) == (False, said)
-    fast = "add takes 20 times as long as torch.add, for 1,000 elements"
+    fast = "add takes 4.0 times as long as torch.add, for 1,000 elements"
     assert judge(score | {"speed": {"ratio": vectorize.LEAST}}) == (True, fast)
+    # A loop on a busy machine.
+    assert judge(score | {"speed": {"ratio": 1 / 12}})[0] is False
     assert judge(score | {"correct": False, "findings": ["it is wrong"]}) == (False, "it is wrong")
     assert judge(score | {"speed": None, "reason": "no time"}) == (False, "the time could not be measured: no time")
 
