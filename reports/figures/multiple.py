@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from matplotlib.axes import Axes
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from ..figure import Panel
 from ..style import LINE
@@ -48,6 +49,6 @@ def _one(draw: Drawing, own: str) -> Callable[[Axes], None]:
 def _draw(axes: Axes, *, draw: Drawing, own: str) -> None:
     """Draw one curve in color, with room for a label at the upper edge, whose font is larger on the page."""
     engine = axes.figure.get_layout_engine()
-    if engine is not None:
+    if isinstance(engine, ConstrainedLayoutEngine):
         engine.set(h_pad=ROOM_IN)
     draw(axes, only=own)
