@@ -185,7 +185,7 @@ class Agreement:
 
 
 def agreement(before: Sequence[Document], after: Sequence[Document]) -> Agreement:
-    """Compare the results of two versions where those of the first one are finite."""
+    """Compare the results of two versions where the first one has finite results."""
     found = [_compared(old["results"], new["results"]) for old, new in zip(before, after, strict=True)]
     known = [(counts, off) for counts, off in found if counts]
     if not known:

@@ -18,7 +18,7 @@ EPILOG = epilog(
   harness accuracy exp gelu --picture accuracy.png
 """,
     """
-The proofs of torch come with the package. To prove a function of your own, or
+The proofs of torch come with the package. To prove your function, or
 for your processor, and to show the result:
   harness prove torch:exp --dtypes float32 --no-isolate --run mine
   harness accuracy --run mine

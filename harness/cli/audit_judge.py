@@ -109,7 +109,7 @@ def new_lines(edits: Sequence[Any]) -> set[int]:
 
 
 _NOT_FINITE = ("overflow", "pole", "invalid", "masked", "data")
-"""Kinds of findings that hide those that come later in the step."""
+"""Kinds of findings that hide later findings of the step."""
 
 
 def _new(left: "Sequence[AuditFinding]", before: "Sequence[Audit]") -> "list[AuditFinding]":
@@ -119,7 +119,7 @@ def _new(left: "Sequence[AuditFinding]", before: "Sequence[Audit]") -> "list[Aud
 
 
 def _general(finding: "AuditFinding") -> tuple[str, ...]:
-    """Return what a finding says without numbers, which depend on the line and on the batch."""
+    """Return the words of a finding without numbers, which depend on the line and on the batch."""
     sentence = re.sub(r"\d+(\.\d+)?(e[+-]?\d+)?", "#", finding.sentence)
     return (finding.kind, finding.operation, finding.function, sentence)
 
@@ -131,11 +131,11 @@ def _helps(
     changed: set[int],
     file: Path,
 ) -> bool:
-    """Whether a finding is gone, and no other came of the rewrite."""
+    """Whether the rewrite removes a finding and adds none."""
     is_left = any(_general(one) == _general(finding) for one in left)
     if is_left or any(Path(one.file).name == file.name and one.line in changed for one in left):
         return False
-    # What comes later in the step shows only where the numbers before it are finite.
+    # Later findings of the step show only where the earlier numbers are finite.
     return not new or finding.kind in _NOT_FINITE
 
 

@@ -37,9 +37,9 @@ EPILOG = epilog(
     """
 Every value of sigmoid, logsigmoid and softplus takes seconds. Every pair of
 inputs of a two-class softmax or log-softmax, 4.3 billion for each kernel,
-takes minutes. So does every float32 number of an elementary function or an
-activation. Finished parts are saved in the run; after an interrupt, the same
-command continues.
+takes minutes, and so does every float32 number of an elementary function or
+an activation. Finished parts are saved in the run; after an interrupt, the
+same command continues.
 
 Exit codes:
   0  proved: no law is broken

@@ -66,7 +66,7 @@ def candidates(
 def _in_order(start: Candidate, name: str, mistakes: Sequence[str], *, unsafe: bool) -> Iterator[Candidate]:
     rules = sorted(UNSAFE, key=lambda rule: not _FIRST[rule.title] & set(mistakes)) if unsafe else []
     named = [rule for rule in rules if _FIRST[rule.title] & set(mistakes)]
-    # An audit does not know what was meant, so only what it names may change.
+    # An audit does not know the intended result, so only the named operation may change.
     rules = named if start.line is not None else rules
     for rule in named:
         changed = _fixpoint(start, name, [rule])

@@ -1,4 +1,4 @@
-"""The search for a fix: candidates are judged one after the other, and the first one that leaves nothing wrong wins."""
+"""The search for a fix: candidates are judged in turn, until one leaves no failure."""
 
 import difflib
 import re
@@ -21,7 +21,7 @@ class Verified:
     candidate: Candidate
     sentence: str
     left: int
-    """How much is still wrong."""
+    """Number of failures that remain."""
 
     @property
     def is_whole(self) -> bool:

@@ -35,7 +35,7 @@ class Log:
     verdicts: Sequence[str]
     """The verdict on each subject in words."""
     early: str
-    """How the command ended early; empty if it did not."""
+    """Reason for an early end; empty without one."""
     fails: bool
 
     def text(self, annotations: Sequence[Annotation]) -> str:

@@ -340,7 +340,7 @@ def _similar(format_: Format, rows: int, columns: int, seed: int) -> Array:
 def _split(
     formula: Formula, format_: Format, x: Array, widths: Mapping[str, int], *, extreme: bool, clipped: bool = False
 ) -> Example:
-    """Split columns into the inputs. With ``clipped``, numbers inside a range stay as they are."""
+    """Split columns into the inputs. With ``clipped``, numbers inside a range stay unchanged."""
     example, at = {}, 0
     for name, domain in formula.domains.items():
         part = x[:, at : at + widths[name]]

@@ -77,7 +77,7 @@ def laws(
         "examples": EXAMPLES,
         "shows_worst": False,
     }
-    here = f"Where a condition of {formula.spelling.definition} changes"
+    here = f"If a condition of {formula.spelling.definition} changes at an input"
     tied, infinite = _drawn_switches(of, formula)
     if tied:
         yield Law(

@@ -91,7 +91,7 @@ class Proof(Record):
     threads: Count
     cpu_capability: str
     processor: str = ""
-    """Model of the processor; empty in a run, whose environment has it."""
+    """Model of the processor; empty in a run, whose environment contains it."""
     torch: str
     duration_s: Size
     """Core time."""

@@ -60,7 +60,7 @@ def finding_lines(finding: AuditFinding) -> list[str]:
 
 
 def excerpt(finding: AuditFinding) -> list[str]:
-    """Return the source line of a finding with carets under the operation; a long line is left out."""
+    """Return the source line of a finding with carets under the operation; a long line is omitted."""
     is_shown = 0 < len(finding.code.strip()) <= WIDEST
     return pointed(finding.code, finding.start, finding.end) if is_shown else []
 

@@ -151,7 +151,7 @@ DEFECTS = [
     Defect(
         package="torch",
         function="torch.special.chebyshev_polynomial_u and others",
-        documented="polynomials, here at NaN; the line prints the mean of what is not NaN",
+        documented="polynomials, here at NaN; the line prints the mean of the other values",
         setup="import torch, torch.special as s; x = torch.tensor([float('nan')]); n = torch.tensor([3])",
         wrong="torch.cat([f(x, n) for f in "
         "(s.chebyshev_polynomial_u, s.legendre_polynomial_p, s.laguerre_polynomial_l)]).nanmean().item()",

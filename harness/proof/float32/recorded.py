@@ -22,7 +22,7 @@ def in_order(proofs: Sequence[Proof]) -> list[Proof]:
 
 
 def names_of(proof: Proof) -> set[str]:
-    """Return the names that select a proof: those of its function, case and contract."""
+    """Return the names that select a proof: its function, case and contract."""
     return {proof.case.rpartition(".")[2], proof.case, proof.contract}
 
 
