@@ -463,7 +463,7 @@ def test_the_matrix_tells_every_status_without_colour(tmp_path: Path) -> None:
     run.write(Verdict, [samples.run.verdict(status, law=f"{status}_law") for status in Status])
     html, markdown = written(run)
     for status, sign in zip(Status, "✓≈✗◇≠○–!", strict=True):
-        assert re.search(rf'<td class="{status}" title="float32: {status}[^"]*">{sign}<', html)
+        assert re.search(rf'<td class="{status}" data-of="[^"]*" title="float32: {status}[^"]*">{sign}<', html)
     assert (
         "<small>1 hold, 1 lost digits, 1 broken, 1 expected, 1 unexpected, 1 not claimed, 1 skipped, 1 error</small>"
         in html
