@@ -84,7 +84,7 @@ def _powers() -> Array:
 
 @cache
 def _division(bits: int) -> tuple[Array, Array]:
-    """Return a matrix that maps the coefficients of a piece to the coefficients of its rows, and weights of the omitted terms."""
+    """Return a matrix from the coefficients of a piece to its rows, and weights of omitted terms."""
     count = 1 << (bits - MIN_BITS)
     centers, half = (2.0 * np.arange(count) + 1) / count - 1, 1.0 / count
     matrix, omitted = np.zeros((DEGREE + 1, count, _TERMS)), np.zeros(DEGREE + 1)
