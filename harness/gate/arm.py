@@ -19,6 +19,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from harness.error import UsageError
 from harness.gate.schedule import SlicePlan
 from harness.timing.interleaving import one_turn
 
@@ -167,7 +168,7 @@ def serve(connection: Connection, source: CaseSource) -> None:
             return
         try:
             answer = getattr(bench, method)(*arguments), None
-        except ArmError as error:
+        except (ArmError, UsageError) as error:
             answer = None, str(error)
         except Exception as error:  # noqa: BLE001 - whatever the case does becomes a finding
             answer = None, f"it raises {type(error).__name__}: {error}"
@@ -212,12 +213,13 @@ class Bench:
         """Load the cases, and return the names and contracts of the cases that can be timed."""
         from harness.bench.workload import is_timed
         from harness.calling.discovery import load
+        from harness.contracts import claimed
 
         place, _, function = self.source.target.partition(":")
         target = f"{self.source.tree / place}:{function}" if place.endswith(".py") else self.source.target
         # With a src layout, the installed package would otherwise be imported, from whichever tree.
         sys.path[:0] = [str(self.source.tree), str(self.source.tree / "src")]
-        loaded = load(target, contract=self.source.contract)
+        loaded = [claimed(case) for case in load(target, contract=self.source.contract, by_name=True)]
         self._stay_inside(place)
         own = {case.name: case for case in loaded if is_timed(case)}
         self._cases = own | {new: own[old] for old, new in self.source.renamed.items() if old in own}

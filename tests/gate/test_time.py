@@ -243,6 +243,19 @@ def test_an_arm_finds_a_package_in_a_src_layout(tmp_path: Path, monkeypatch: pyt
     assert Path(sys.modules["their_src_kernels"].__file__ or "").is_relative_to(tmp_path / "base")
 
 
+def test_the_contract_of_a_function_follows_from_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The gate and the doctor take the same function as the check; a name that says nothing is one sentence."""
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    (tmp_path / "their_own_softmax.py").write_text("def softmax(x):\n    return x.softmax(-1)\n\n\nfine = softmax\n")
+    softmax, fine = (
+        Bench(CaseSource(tmp_path, f"their_own_softmax.py:{name}", None, tmp_path, tmp_path / "compiled"))
+        for name in ("softmax", "fine")
+    )
+    assert softmax.cases() == {"their_own_softmax.softmax": "softmax"}
+    with pytest.raises(UsageError, match="cannot infer the contract of `fine`"):
+        fine.cases()
+
+
 def test_an_environment_in_the_tree_is_not_the_trees_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Installed packages are imported once for all arms.
 
