@@ -1,5 +1,6 @@
 """Proofs in float32: enclosures against mpmath, counts against single evaluations, and planted defects."""
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial, reduce
@@ -297,3 +298,22 @@ def test_formulas_of_torch_have_operations() -> None:
     """The logarithm of torch is checked as a formula."""
     assert operation_of("formula(x: positive): log(x)") is OPERATIONS["log"]
     assert operation_of("softmax") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "x", "y"),
+    [
+        ("gelu", 2.0**127, 2.0**127),
+        ("silu", 2.0**127, 2.0**127),
+        ("softplus", 2.0**127, 2.0**127),
+        ("mish", 2.0**127, 2.0**127),
+        ("logsigmoid", -(2.0**127), -(2.0**127)),
+    ],
+)
+def test_a_value_that_no_precision_separates_from_the_output_does_not_deviate(name: str, x: float, y: float) -> None:
+    """The neighboring output deviates by one ulp."""
+    for scale in (1.0, 1.5):
+        found = resolve(OPERATIONS[name], "value", scale * x, scale * y)
+        assert (found.deviation, found.eighths, found.expected) == (0.0, 0, scale * y)
+    neighbor = resolve(OPERATIONS[name], "value", 1.5 * x, 1.5 * y + math.copysign(2.0**104, y))
+    assert neighbor.deviation == pytest.approx(1.0)

@@ -15,6 +15,9 @@ from harness.proof.float32.rows import LARGEST
 
 _PRECISIONS = (128, 320, 1024, 4096)
 _ENOUGH_BITS = 64
+_NOTHING = arb(2) ** -60
+"""Eighths of an ulp that count as none at the highest precision: none separates ``gelu(x)`` from a large ``x``."""
+
 SMALL = 2.0**-100
 """Below this size, ``|f(x) - x / 2|`` is far below an ulp of a function with ``f'(0) = 1/2``."""
 
@@ -47,13 +50,13 @@ def resolve(operation: Operation, quantity: str, x: float, y: float) -> Resolved
     for bits in _PRECISIONS:
         with precision(bits):
             (exact,) = taylor(operation, quantity, arb(x), arb(1), 1)
-            found = _compared(exact, y)
+            found = _compared(exact, y, is_last=bits == _PRECISIONS[-1])
         if found is not None:
             return found
     raise UndecidedError(f"{operation.name} at {x.hex()} is undecided at {_PRECISIONS[-1]} bits")
 
 
-def _compared(exact: arb, y: float) -> Resolved | None:
+def _compared(exact: arb, y: float, *, is_last: bool = False) -> Resolved | None:
     """Return ``None`` if the precision is too low."""
     if not exact.is_finite():
         return None
@@ -62,13 +65,16 @@ def _compared(exact: arb, y: float) -> Resolved | None:
     if low >= LARGEST:
         same = math.isinf(y) and (y > 0) == (exact > 0)
         return Resolved(0.0, 0, expected) if same else Resolved(math.inf, INFINITE, expected)
+    if is_last and math.isfinite(y) and abs(arb(y) - exact) * arb(2) ** (26 - _exponent(low)) < _NOTHING:
+        return Resolved(0.0, 0, expected)
     exponent = _exponent(high)
     if high >= LARGEST or _exponent(low) != exponent:
         return None
     if not math.isfinite(y):
         return Resolved(math.inf, INFINITE, expected)
     eighths = abs(arb(y) - exact) * arb(2) ** (26 - exponent)
-    above = eighths.ceil().unique_fmpz()
+    whole = (eighths.mid() + 0.5).floor()
+    above = (whole if is_last and abs(eighths - whole) < _NOTHING else eighths.ceil()).unique_fmpz()
     if above is None or not (eighths.is_exact() or eighths.rel_accuracy_bits() >= _ENOUGH_BITS):
         return None
     return Resolved(float(eighths.mid()) / 8.0, max(int(above) - 1, 0), expected)
