@@ -99,8 +99,9 @@ def entropy(x):
 
 
 @pytest.fixture
-def steps(train: Path) -> Path:
-    """Write a module next to the file of the steps."""
+def steps(train: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Write a module next to the file of the steps; the file changes within a second, so no bytecode is kept."""
+    monkeypatch.setattr("sys.dont_write_bytecode", True)
     train.with_name("own_losses.py").write_text(LOSSES, encoding="utf-8")
     return train
 

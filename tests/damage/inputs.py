@@ -23,7 +23,7 @@ from harness.gate.baseline import Baseline, read_baseline, write_baseline
 from harness.gate.policy import read_policy
 from harness.proof.shards import Shards
 from harness.proof.task import tasks_of
-from harness.record import FILES, Audit, Property, RunFolder, Status, TensorText, Verdict
+from harness.record import FILES, Audit, Fix, Property, RunFolder, Status, TensorText, Verdict
 from harness.record.bench import StepRecord, benchmarks
 from harness.record.corpus import refuse_damaged
 from harness.record.untrusted_file import read_bytes
@@ -55,6 +55,7 @@ def _run(folder: Path) -> None:
         [Property(case="a.b", name=name, dtype="float16", value="x", sentence="{case} is so.") for name in names],
     )
     run.write(Audit, [samples.audit.audit(f"train.step_{number}") for number in range(3)])
+    run.write(Fix, [samples.audit.fix(f"train.step_{number}") for number in range(3)])
 
 
 def _records(kind: Any) -> Callable[[Path], Any]:

@@ -11,7 +11,7 @@ import samples.benchmarks
 import samples.run
 from pydantic import ValidationError
 
-from harness.record import FILES, Audit, Property, RunFolder
+from harness.record import FILES, Audit, Fix, Property, RunFolder
 
 EVIL = "</script><img src=x onerror=alert(1)><b onmouseover='alert(2)'>&\"'`{{ 7*7 }}$x_1$|\x1b[31m\u202e漢字"
 LONG = "W" * 160
@@ -27,6 +27,7 @@ def attacked_run(path: Path) -> RunFolder:
     """Write the sample of every kind of record with replaced texts and numbers, as far as the records accept them."""
     run = samples.run.full_run(path)
     run.write(Audit, [samples.audit.audit("train.step", samples.audit.finding())])
+    run.write(Fix, [samples.audit.fix("train.step")])
     run.write(
         Property, [Property(case="c", name="returns", dtype="", value="float32", sentence="{case} does {dtypes}")]
     )

@@ -1,6 +1,6 @@
 """Made-up audits of a run."""
 
-from harness.record import Audit, AuditFinding, AuditKind, Headroom
+from harness.record import Audit, AuditFinding, AuditKind, Edit, Fix, Headroom
 
 
 def finding(*, file: str = "/somewhere/train.py", line: int = 12) -> AuditFinding:
@@ -47,4 +47,18 @@ def audit(case: str = "train.step", *findings: AuditFinding) -> Audit:
         ends=3,
         loss_error=1e-6,
         duration_s=0.25,
+    )
+
+
+def fix(case: str) -> Fix:
+    """Return a fix of the first line of a file."""
+    return Fix(
+        case=case,
+        repairs="log(0)",
+        file="train.py",
+        titles=("compute log_softmax",),
+        sentence="verified: the finding is gone",
+        is_safe=True,
+        diff=("-a", "+b"),
+        edits=(Edit(line=1, end=2, text="b\n"),),
     )

@@ -19,18 +19,6 @@ DEFECTS = [
     ),
     Defect(
         package="torch",
-        function="torch.nn.functional.gelu (infinity)",
-        documented="x times the normal distribution function at x",
-        setup=f"{_F}; x = torch.full((16,), torch.inf)",
-        wrong="F.gelu(x)[0].item()",
-        truth="inf",
-        matters="An activation has overflowed: infinity becomes NaN, but not in short tensors.",
-        fix="`x / 2 * erfc(-x / sqrt(2))`",
-        fixed="(x / 2 * torch.erfc(-x / 2**0.5))[0].item()",
-        command="torch.nn.functional:gelu --dtypes float32 --law not_nan_where_infinite",
-    ),
-    Defect(
-        package="torch",
         function="torch.nn.functional.hardsigmoid (gradient)",
         documented="x / 6 + 1 / 2 between -3 and 3",
         setup=f"{_F}; x = torch.tensor(0.0, dtype=torch.float64)",
