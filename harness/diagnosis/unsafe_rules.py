@@ -1,4 +1,4 @@
-"""Rules for rewrites that change the function on ordinary inputs, such as n to n - 1."""
+"""Rules for rewrites that change the function on ordinary inputs, such as n - 1 to n."""
 
 import libcst as cst
 

@@ -18,12 +18,14 @@ from torch import Tensor
 from harness.case import Case
 from harness.contracts import contract_named
 from harness.proof.conclusion import conclude
+from harness.proof.float32.count import moments
 from harness.proof.float32.kernel import LAYOUTS, Kernel
 from harness.proof.float32.model import INFINITE, Kind, number, precision, taylor
 from harness.proof.float32.operation import OPERATIONS, operation_of
 from harness.proof.float32.resolution import _compared, resolve
 from harness.proof.float32.rows import WIDTH, rows_of
-from harness.proof.float32.task import EVERY, Float32, moments
+from harness.proof.float32.sweep import Sweep
+from harness.proof.float32.task import EVERY, Float32
 from harness.proof.shards import Shard, Shards
 from harness.proof.tally import Tally
 
@@ -94,11 +96,24 @@ def planted(function: Function, code: int, ulps: int) -> Function:
 
 
 def test_the_space_is_every_bit_pattern() -> None:
-    """Its moments are those of all codes."""
+    """Its moments are the sums over all codes."""
     n = 2**32
-    assert moments(EVERY)[:2] == (n, n * (n - 1) // 2)
-    codes = [*range(3, 9), *range(2**31 + 3, 2**31 + 9)]
-    assert moments(range(3, 9)) == (12, sum(codes), 0, sum(code**2 for code in codes), 0, 0)
+    assert task(torch.exp, "exp", EVERY).expected_moments[:2] == (n, n * (n - 1) // 2)
+    codes = range(2**31 + 3, 2**31 + 9)
+    assert moments(codes) == (6, sum(codes), 0, sum(code**2 for code in codes), 0, 0)
+
+
+@pytest.mark.parametrize("visited", [(0, 1, 1, 3), (0, 1, 2, 2), (1, 1, 2, 3)])
+def test_a_block_that_takes_the_place_of_another_is_no_proof(
+    visited: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each call adds its codes to the moments."""
+    whole = task(torch.exp, "exp", blocks(ONE, 4))
+    monkeypatch.setattr("harness.proof.float32.sweep.BLOCK", BLOCK)
+    assert conclude(whole, whole.tally(0)).proved
+    visit = Sweep._visited
+    monkeypatch.setattr(Sweep, "_visited", lambda self, side, number: visit(self, side, visited[number]))
+    assert not conclude(whole, whole.tally(0)).proved
 
 
 @pytest.mark.parametrize("quantity", ["value", "gradient"])

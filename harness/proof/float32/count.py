@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.proof.float32.resolution import Resolved
-from harness.proof.tally import LIMITS, Tally
+from harness.proof.tally import LIMITS, MOMENTS, Tally
 from harness.record import Departure, Input, TensorText, Witness
 
 CLASSES = 256
@@ -17,6 +17,8 @@ CLASSES = 256
 class Counts:
     """Findings of a sweep."""
 
+    moments: tuple[int, ...] = (0,) * len(MOMENTS)
+    """Moments of the codes of all calls so far."""
     histogram: NDArray[np.int64] = field(default_factory=lambda: np.zeros(CLASSES, dtype=np.int64))
     far: dict[int, int] = field(default_factory=lambda: {limit: 0 for limit in LIMITS if limit > CLASSES // 8})
     not_finite: int = 0
@@ -31,6 +33,10 @@ class Counts:
     witness: Witness | None = None
     order: tuple[int, ...] = ()
     departures: dict[str, Departure] = field(default_factory=dict)
+
+    def visit(self, codes: range) -> None:
+        """Add the codes of a call to the moments."""
+        self.moments = tuple(map(sum, zip(self.moments, moments(codes), strict=True)))
 
     def exclude(self, count: int) -> None:
         """Remove inputs without an exact value; their deviation must be set to zero."""
@@ -54,12 +60,12 @@ class Counts:
         new = Departure(count=count, x=x.hex(), actual=actual, expected=expected)
         self.departures[law] = self.departures[law] + new if law in self.departures else new
 
-    def tally(self, moments: tuple[int, ...], duration_s: float) -> Tally:
+    def tally(self, duration_s: float) -> Tally:
         """Return the findings as the tally of a shard."""
         above = self.histogram[::-1].cumsum()[::-1]
         beyond = (self.far.get(limit, int(above[min(8 * limit, CLASSES - 1)])) for limit in LIMITS)
         return Tally(
-            moments=moments,
+            moments=self.moments,
             not_correctly_rounded=int(above[4]),
             beyond=tuple(beyond),
             not_finite=self.not_finite,
@@ -72,3 +78,13 @@ class Counts:
             compared={"monotone": self.pairs, "symmetric": self.mirrored},
             resolved=self.resolved,
         )
+
+
+def moments(codes: range) -> tuple[int, ...]:
+    """Return count, sum and sum of squares of a run of codes, in the order of the tally."""
+    total = sum((codes.start, codes.stop - 1)) * len(codes) // 2
+    return len(codes), total, 0, _squares(codes.stop) - _squares(codes.start), 0, 0
+
+
+def _squares(stop: int) -> int:
+    return (stop - 1) * stop * (2 * stop - 1) // 6

@@ -133,6 +133,9 @@ class Sweep:
         start, count = self.codes.start + number_ * self.size, self.size // WIDTH
         rows = slice(number_ * count, (number_ + 1) * count)
         block = Block(side, start, rows, side.kernel(start))
+        # The call has compared its argument with these codes.
+        first = start + (SIGN if side.sign < 0 else 0)
+        self.counts.visit(range(first, first + self.size))
         if (block.outputs == side.constants[number_]).all() and not self._poles_in(block):
             self.counts.histogram[0] += self.size
             self._order(block)

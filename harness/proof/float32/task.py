@@ -9,13 +9,14 @@ from harness.floats.format import FORMATS, Format
 from harness.laws.case_error import CaseError
 from harness.laws.contract import Contract
 from harness.laws.law import Law
+from harness.proof.float32.count import moments
 from harness.proof.float32.kernel import LAYOUTS, Layout
 from harness.proof.float32.operation import Operation
 from harness.proof.float32.rows import WIDTH
 from harness.proof.float32.sweep import BLOCK, SIGN, Sweep
 from harness.proof.tally import Tally
 
-__all__ = ["EVERY", "LAYOUTS", "SHARDS", "Float32", "moments"]
+__all__ = ["EVERY", "LAYOUTS", "SHARDS", "Float32"]
 
 SHARDS = 128
 EVERY = range(2**31)
@@ -62,7 +63,8 @@ class Float32:
     @property
     def expected_moments(self) -> tuple[int, ...]:
         """Moments of the codes."""
-        return moments(self.codes)
+        signs = (moments(range(sign + self.codes.start, sign + self.codes.stop)) for sign in (0, SIGN))
+        return tuple(map(sum, zip(*signs, strict=True)))
 
     def shard(self, number: int) -> range:
         """Return the magnitudes of a shard."""
@@ -79,18 +81,4 @@ class Float32:
             return Tally(error=str(error), duration_s=clock() - started)
         except NotApplicable as reason:
             return Tally(skipped=str(reason))
-        # Each call compares the codes in its buffer with the codes of the block, so the sums have a closed form.
-        return counts.tally(moments(codes), clock() - started)
-
-
-def moments(codes: range) -> tuple[int, ...]:
-    """Return count, sum and sum of squares of the codes of magnitudes with both signs, in the order of the tally."""
-    both = [(first + codes.start, first + codes.stop) for first in (0, SIGN)]
-    count = sum(stop - start for start, stop in both)
-    total = sum((stop * (stop - 1) - start * (start - 1)) // 2 for start, stop in both)
-    squares = sum(_squares(stop) - _squares(start) for start, stop in both)
-    return count, total, 0, squares, 0, 0
-
-
-def _squares(stop: int) -> int:
-    return (stop - 1) * stop * (2 * stop - 1) // 6
+        return counts.tally(clock() - started)
