@@ -53,8 +53,7 @@ def accuracy(
     from harness.proof.float32.recorded import in_order, names_of, recorded
     from harness.wording.accuracy import of_float32
 
-    known = in_order(_of_runs(runs) if runs else recorded())
-    known = of_float32(known)
+    known = of_float32(in_order(_of_runs(runs) if runs else recorded()))
     if not known:
         raise UsageError("there are no proofs in float32", remedy="run `harness prove TARGET --dtypes float32`")
     for name in names or ():

@@ -7,11 +7,12 @@ from experiments.float32_accuracy import BEGIN, END, PAGE, PICTURE, tables
 
 from harness.case import Case
 from harness.contracts import contract_named
+from harness.proof.float32.count import moments
 from harness.proof.float32.kernel import LAYOUTS
 from harness.proof.float32.operation import operation_of
 from harness.proof.float32.recorded import in_order, recorded
 from harness.proof.float32.rows import WIDTH
-from harness.proof.float32.task import Float32, moments
+from harness.proof.float32.task import Float32
 from harness.proof.tally import spelled
 from harness.record import Proof, TensorText
 
