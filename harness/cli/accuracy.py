@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 EPILOG = epilog(
     """
   harness accuracy
-  harness accuracy exp gelu --picture accuracy.png
+  harness accuracy exp sqrt --picture accuracy.png
 """,
     """
 The proofs of torch come with the package. To prove your function, or
