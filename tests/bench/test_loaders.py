@@ -113,7 +113,7 @@ def test_a_data_set_that_fails_is_named_with_its_index_and_the_rest_is_kept(
     monkeypatch.chdir(tmp_path)
     assert run_suite("loaders", run_folder=tmp_path, settings=settings(f"{data}:Dies")) == 1
     said = capfd.readouterr().out
-    assert "Dies fails to deliver batches [batch 8, workers 1]" in said
+    assert "Dies fails to deliver batches [batch 8, workers 1]" in said, said
     assert "at index 33: a worker process is killed by signal: Killed instead of delivering" in said
     # If the signal of a dead worker arrives in a destructor, Python drops the error, and pytest warns about it.
     assert "Traceback" not in said.partition("warnings summary")[0]
