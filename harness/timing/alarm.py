@@ -10,17 +10,10 @@ from types import FrameType
 def alarm(limit_s: float, overdue: Callable[[], BaseException | None], *, again_s: float = 0.0) -> Iterator[None]:
     """Raise an exception in the main thread when time is up, and restore the previous alarm afterwards.
 
-    Parameters
-    ----------
-    limit_s
-        Time limit, in seconds.
-    overdue
-        Creates the exception when time is up; ``None`` lets the code continue until the next alarm.
-    again_s
-        Seconds until the alarm rings again, in case the code catches the first exception; zero for once.
-
-    Notes ----- The alarm is the signal SIGALRM. Without this signal, or outside the main thread, nothing is
-    interrupted. An operation that never returns to the interpreter is not interrupted either.
+    ``overdue`` creates the exception; ``None`` lets the code continue until the next alarm. It rings again after
+    ``again_s`` seconds, in case the code catches the first exception; zero for once. The alarm is SIGALRM: without this
+    signal, or outside the main thread, nothing is interrupted, nor is an operation that never returns to the
+    interpreter.
     """
 
     def ring(_: int, __: FrameType | None) -> None:
