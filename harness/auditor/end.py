@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +27,25 @@ from harness.exact.operator import LARGEST, is_followed, is_wrapped, key_of, ten
 
 ENGINE = "_engine_run_backward"
 """Function that ``backward`` and ``grad`` call with every root."""
+
+
+class EngineHook:
+    """Replaces the engine of backward passes by a method that calls it; a context."""
+
+    _engine: Callable[..., Any]
+
+    def __enter__(self) -> Self:
+        """Install the hook."""
+        self._engine = getattr(torch.autograd, ENGINE)  # may be a hook of another listener
+        setattr(torch.autograd, ENGINE, self._backward)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Remove the hook."""
+        setattr(torch.autograd, ENGINE, self._engine)
+
+    def _backward(self, roots: Any, *args: Any, **kwargs: Any) -> Any:
+        raise NotImplementedError
 
 
 class Kind(Enum):
@@ -85,7 +104,7 @@ class Before:
     shadow: Tensor
 
 
-class Ends:
+class Ends(EngineHook):
     """Collects the results of a step from modules, gradient hooks and backward passes."""
 
     def __init__(self, shadows: Shadows, lines: Lines) -> None:
@@ -109,7 +128,6 @@ class Ends:
         self._before: dict[int, Before] = {}
         self._handles: list[Any] = []
         self._output: Any = None
-        self._engine: Callable[..., Any] = getattr(torch.autograd, ENGINE)
 
     # Listening
 
@@ -119,12 +137,11 @@ class Ends:
             all_modules.register_module_forward_pre_hook(self._enter_module),
             all_modules.register_module_forward_hook(self._leave_module, always_call=True),
         ]
-        self._engine = getattr(torch.autograd, ENGINE)  # may be a hook of another listener
-        setattr(torch.autograd, ENGINE, self._backward)
+        self.__enter__()
 
     def stop(self) -> None:
         """Remove the hooks."""
-        setattr(torch.autograd, ENGINE, self._engine)
+        self.__exit__()
         for handle in self._handles:
             handle.remove()
         self._handles.clear()

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from harness.auditor.end import ENGINE
+from harness.auditor.end import EngineHook
 from harness.calling.discovery import named
 from harness.exact.operator import tensors
 from harness.execution.plan import Document
@@ -122,18 +122,10 @@ def ordinary(largest: float) -> Iterator[None]:
 
 
 @dataclass
-class _Results:
+class _Results(EngineHook):
     """Collects the losses and gradients of the backward passes in the body."""
 
     found: list[Document] = field(default_factory=list)
-
-    def __enter__(self) -> "_Results":
-        self._engine = getattr(torch.autograd, ENGINE)
-        setattr(torch.autograd, ENGINE, self._backward)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        setattr(torch.autograd, ENGINE, self._engine)
 
     def _backward(self, roots: Any, *args: Any, **kwargs: Any) -> Any:
         leaves = list(_leaves(roots))

@@ -4,13 +4,13 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor
 
 from harness.auditor.audit import audit
-from harness.auditor.end import ENGINE
+from harness.auditor.end import EngineHook
 from harness.auditor.sampling import WITHIN, Sampling
 from harness.exact.operator import is_followed, is_wrapped, tensors
 from harness.findings.headroom_trend import Trend
@@ -18,7 +18,7 @@ from harness.record.audit import Audit, AuditFinding, AuditRun, Mode, Ruin
 from harness.wording.audit import audit_text, run_lines, trend_line
 
 
-class QuickLook:
+class QuickLook(EngineHook):
     """Context manager that records the losses of a step.
 
     Notes
@@ -32,16 +32,10 @@ class QuickLook:
         self._ends: list[tuple[str, Tensor]] = []
         self._formats: list[list[Tensor]] = []
 
-    def __enter__(self) -> "QuickLook":
+    def __enter__(self) -> Self:
         """Start."""
         self._roots.clear()
-        self._engine = getattr(torch.autograd, ENGINE)
-        setattr(torch.autograd, ENGINE, self._backward)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Stop."""
-        setattr(torch.autograd, ENGINE, self._engine)
+        return super().__enter__()
 
     def _backward(self, roots: Any, *args: Any, **kwargs: Any) -> Any:
         self._keep(roots)
