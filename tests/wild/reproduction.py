@@ -31,7 +31,7 @@ for package, line in json.load(sys.stdin):
 
 @dataclass(frozen=True)
 class Reproduction:
-    """What the line of a defect and its fix printed with a version of the package."""
+    """Output of the line of a defect, and of its fix, with a version of the package."""
 
     function: str
     version: str
