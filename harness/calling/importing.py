@@ -38,13 +38,18 @@ def public_names(owner: Any) -> list[str]:
     return [name for name in dir(owner) if not name.startswith("_")]
 
 
-def _from_file(path: Path) -> ModuleType:
+def refuse_unreadable(path: Path) -> None:
+    """Raise a usage error if a file is missing or cannot be read."""
     if not path.is_file():
         beside = [file.name for file in path.parent.glob("*.py")]
         near = did_you_mean(path.name, beside, "check the path")
         raise UsageError(f"file not found: `{path}`", remedy=near)
     if not os.access(path, os.R_OK):
         raise UsageError(f"cannot read `{path}`: permission denied")
+
+
+def _from_file(path: Path) -> ModuleType:
+    refuse_unreadable(path)
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None
     assert spec.loader is not None

@@ -69,10 +69,13 @@ def fixing(target: str, *, fix: bool, write: bool, unsafe: bool) -> Fixing | Non
 
 def _read(file: Path) -> str:
     """Read a source file with its line endings."""
+    from harness.calling.importing import refuse_unreadable
+
+    refuse_unreadable(file)
     try:
         return file.read_bytes().decode("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read {file}", value=type(error).__name__) from None
+    except UnicodeDecodeError:
+        raise UsageError(f"cannot read `{file}`", rule="its text must be in UTF-8") from None
 
 
 @dataclass(frozen=True)

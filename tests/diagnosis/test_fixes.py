@@ -283,7 +283,7 @@ def test_nothing_is_read_without_the_option() -> None:
     ("own.py:f", {"fix": False, "write": False, "unsafe": True}, "cannot use `--unsafe-fixes` without `--fix`"),
     ("cases", {"fix": True, "write": False, "unsafe": False}, "`--fix` needs `file.py:function`"),
     ("torch:softmax", {"fix": True, "write": False, "unsafe": False}, "`--fix` needs `file.py:function`"),
-    ("missing.py:f", {"fix": True, "write": False, "unsafe": False}, "cannot read missing.py"),
+    ("missing.py:f", {"fix": True, "write": False, "unsafe": False}, "file not found: `missing.py`"),
 ])  # fmt: skip
 def test_a_question_that_cannot_be_answered_is_refused(target: str, asked_for: dict[str, bool], words: str) -> None:
     """Each error is a single sentence."""
