@@ -10,7 +10,6 @@ import os
 import pickle
 import re
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -22,6 +21,7 @@ import psutil
 
 from ..timing.alarm import alarm
 from .accounting import cpu_s
+from .deaths import heard, ignored
 from .spawning import servers
 
 LIMIT_S = 60.0
@@ -32,9 +32,6 @@ GOODBYE_S = 6.0
 
 SOON_S = 0.5
 """Shorter wait where no verdict depends on it."""
-
-_DEATH_S = 1.0
-"""Maximum seconds between a broken connection and the end of its process."""
 
 _AGAIN_S = 5.0
 """Seconds until the alarm repeats, in case hanging code caught the first one."""
@@ -184,7 +181,7 @@ def bounded(limit_s: float, *, keeps: bool = False, wait_s: float = SOON_S) -> I
         yield ended
     if keeps:
         return
-    with _deaf():
+    with ignored():
         left = _left(before, wait_s)
     if left:
         ended.left = len(left)
@@ -195,47 +192,26 @@ def bounded(limit_s: float, *, keeps: bool = False, wait_s: float = SOON_S) -> I
 def _named(limit_s: float, overdue: Callable[[], BaseException | None]) -> Iterator[set[psutil.Process]]:
     """Yield the existing processes; name any exception, and end all processes that were started since."""
     before, segments = _children(), _segments()
-    try:
-        with alarm(limit_s, overdue, again_s=_AGAIN_S):
-            yield before
-    except _Overdue:
-        fault = hung(limit_s)
-        _end_since(before)
-        _sweep(segments)
-        raise LoadingError(fault) from None
-    except LoadingError:
-        _end_since(before)
-        raise
-    except Exception as error:  # noqa: BLE001 - foreign code; it becomes a fault, which is raised
-        cause = _death(error)
-        _end_since(before)
-        _sweep(segments)
-        raise LoadingError(named(cause)) from cause
-    except BaseException:
-        _end_since(before)
-        raise
-
-
-def _death(error: Exception) -> Exception:
-    """Return torch's own message about a dead worker, if a broken connection was noticed first."""
-    try:
-        until = time.monotonic() + _DEATH_S
-        while isinstance(error, OSError | EOFError) and time.monotonic() < until:
-            if (text := _said_of_workers(wait_s=0.01)) is not None:
-                return text
-    except RuntimeError as heard:  # the worker ends between two looks, and torch's handler raises at once
-        return heard
-    return error
-
-
-def _said_of_workers(*, wait_s: float = 0.0) -> RuntimeError | None:
-    """Let torch check its workers, as it does when a process ends; it names one loader at a time."""
-    try:
-        signal.raise_signal(signal.SIGCHLD)
-        time.sleep(wait_s)
-    except RuntimeError as said:
-        return said
-    return None
+    with heard() as deaths:
+        try:
+            with alarm(limit_s, overdue, again_s=_AGAIN_S):
+                yield before
+        except _Overdue:
+            fault = hung(limit_s)
+            _end_since(before)
+            _sweep(segments)
+            raise LoadingError(fault) from None
+        except LoadingError:
+            _end_since(before)
+            raise
+        except Exception as error:  # noqa: BLE001 - foreign code; it becomes a fault, which is raised
+            cause = deaths.cause(error)
+            _end_since(before)
+            _sweep(segments)
+            raise LoadingError(named(cause)) from cause
+        except BaseException:
+            _end_since(before)
+            raise
 
 
 # Meaning of exceptions
@@ -402,13 +378,13 @@ def _is_servant(process: psutil.Process) -> bool:
 
 def _end_since(before: set[psutil.Process]) -> None:
     """End the processes that were started since."""
-    with _deaf():
+    with ignored():
         end(_children() - before)
 
 
 def end(processes: set[psutil.Process]) -> None:
     """Terminate processes, then kill the remaining ones; helpers of ``multiprocessing`` stay."""
-    with _deaf():
+    with ignored():
         mine = [process for process in processes if runs(process)]
         for process in mine:
             with suppress(psutil.NoSuchProcess):
@@ -420,18 +396,3 @@ def end(processes: set[psutil.Process]) -> None:
         psutil.wait_procs(stubborn, timeout=1.0)
         # Wait for dead workers that torch does not wait for.
         multiprocessing.active_children()
-
-
-@contextmanager
-def _deaf() -> Iterator[None]:
-    """Keep torch's signal handler from raising an error about workers that are ended here."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGCHLD, before)
-        while _said_of_workers() is not None:
-            pass

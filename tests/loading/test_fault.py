@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -18,7 +17,6 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from harness.execution.interrupt import interruptible
-from harness.loading import fault as fault_module
 from harness.loading.fault import FaultKind, LoadingError, LoadingFault, named, runs, within
 from harness.loading.watched import diagnose, length_fault
 
@@ -259,14 +257,3 @@ def test_a_process_that_died_by_itself_is_waited_for() -> None:
         without_goodbye(died)
     assert len(died) == 1
     assert not psutil.pid_exists(died[0])
-
-
-def test_a_worker_that_ends_between_two_looks_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Torch's signal handler raises at any place of the program."""
-    heard = RuntimeError("DataLoader worker (pid 7) exited unexpectedly with exit code 17.")
-
-    def monotonic() -> float:
-        raise heard
-
-    monkeypatch.setattr(fault_module, "time", SimpleNamespace(monotonic=monotonic))
-    assert fault_module._death(EOFError()) is heard

@@ -13,6 +13,7 @@ import psutil
 
 from harness.bench.suites.loader_cell import FEWEST, SLICES, Asked, Cell, Lane, measure_alone
 from harness.loading.accounting import CpuWindow
+from harness.loading.deaths import ignored
 from harness.loading.fault import LoadingError, LoadingFault, bounded, within
 from harness.loading.reading import Throughput
 from harness.record import median_ratio
@@ -71,7 +72,8 @@ def measure_loaders(asked: Mapping[str, Asked], *, reference: str | None, timeou
             skipped.add(name)
         else:
             lanes[name] = Lane(loader, alone)
-    load = _in_turns(lanes, failed, reference, timeout_s)
+    with ignored():  # also between two turns
+        load = _in_turns(lanes, failed, reference, timeout_s)
     beside = lanes[reference].slices if reference in lanes and reference not in failed else []
     cells = {
         name: Cell(lane.asked, lane.alone, lane.slices, lane.limits, beside, load)

@@ -1,0 +1,115 @@
+"""What torch says about a dead worker is kept, wherever the main thread is when it dies."""
+
+import gc
+import signal
+from collections.abc import Callable, Iterator
+from types import FrameType
+
+import pytest
+
+from harness.loading import fault as fault_module
+from harness.loading.deaths import heard, ignored
+from harness.loading.fault import FaultKind, LoadingError, within
+
+DEATH = "DataLoader worker (pid 7) is killed by signal: Killed."
+
+
+@pytest.fixture
+def dying() -> Iterator[Callable[[], None]]:
+    """Return a function after which torch's handler reports a death, once."""
+    dead: list[int] = []
+
+    def handler(number: int, frame: FrameType | None) -> None:
+        if dead:
+            dead.clear()
+            raise RuntimeError(DEATH)
+
+    before = signal.signal(signal.SIGCHLD, handler)
+    yield lambda: dead.append(7)
+    signal.signal(signal.SIGCHLD, before)
+
+
+def arrive() -> None:
+    """Let the signal arrive here."""
+    signal.raise_signal(signal.SIGCHLD)
+
+
+def raises() -> None:
+    """Fail as a data set does."""
+    raise ValueError("damaged file")
+
+
+class Destructor:
+    """The signal arrives in its destructor."""
+
+    def __del__(self) -> None:
+        arrive()
+
+
+def test_a_death_is_raised_where_the_block_waits(dying: Callable[[], None]) -> None:
+    """It interrupts a function that the block calls."""
+    dying()
+    went_on = []
+
+    def waits() -> None:
+        arrive()
+        went_on.append(True)
+
+    with pytest.raises(LoadingError) as caught, within():
+        waits()
+    assert not went_on
+    assert caught.value.fault.kind is FaultKind.DIED
+    assert "killed by signal: Killed" in caught.value.fault.sentence
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_death_in_a_destructor_is_the_cause_of_the_error_that_follows(dying: Callable[[], None]) -> None:
+    """Python drops the error of the destructor."""
+    dying()
+
+    def loses() -> None:
+        Destructor()
+        gc.collect()
+        raise ConnectionResetError
+
+    with pytest.raises(LoadingError) as caught, within():
+        loses()
+    assert caught.value.fault.kind is FaultKind.DIED
+
+
+def test_a_death_while_a_block_is_left_does_not_replace_its_fault(
+    dying: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error of the block is being handled when the signal arrives."""
+    monkeypatch.setattr(fault_module, "_end_since", lambda _: (dying(), arrive()))
+    with pytest.raises(LoadingError, match="damaged file"), within():
+        raises()
+
+
+def test_a_signal_between_blocks_raises_nothing(dying: Callable[[], None]) -> None:
+    """The interrupted function is not one that the block calls."""
+    dying()
+    with heard() as deaths:
+        signal.raise_signal(signal.SIGCHLD)
+    assert str(deaths.first) == DEATH
+
+
+def test_an_error_of_another_kind_remains(dying: Callable[[], None]) -> None:
+    """A death of another loader does not explain it."""
+    dying()
+    with heard() as deaths:
+        deaths.look()
+    error = ValueError("damaged file")
+    assert deaths.cause(error) is error
+    assert str(deaths.cause(OSError())) == DEATH
+
+
+def test_ignored_deaths_are_forgotten(dying: Callable[[], None]) -> None:
+    """Nothing is raised during the block or after it, and the handler is restored."""
+    before = signal.getsignal(signal.SIGCHLD)
+    with ignored():
+        dying()
+        arrive()
+        dying()
+    arrive()
+    assert signal.getsignal(signal.SIGCHLD) is before
