@@ -87,9 +87,11 @@ def _per_row(subject: Subject, many: Tensor, few: Tensor, first: Measurement) ->
     """Measure, for every row, the worst repetition that differs from the row's first result."""
     index = torch.arange(len(many)) % len(few)
     expected = few.index_select(0, index)
+    deviation, actual, bound = np.zeros(first.deviation.shape), first.actual.copy(), _doubled(first.bound)
+    if torch.equal(many, expected):
+        return Measurement(deviation, bound, actual, first.actual)
     same = (many == expected) | (many.isnan() & expected.isnan())
     other = (~same).reshape(len(many), -1).any(-1)
-    deviation, actual, bound = np.zeros(first.deviation.shape), first.actual.copy(), _doubled(first.bound)
     if not other.any():
         return Measurement(deviation, bound, actual, first.actual)
     of = index[other].numpy()

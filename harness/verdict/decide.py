@@ -104,7 +104,7 @@ def decide(
                         violation = related(job, violation, failing, seed=seed, deadline=deadline)
                 elif recheck_seed is not None and is_rechecked(job):
                     violation = _recheck(trials, recheck_seed, deadline)
-                searches = minimal and further and job.law.shows_worst and not declared
+                searches = minimal and further and job.law.shows_worst and job.claimed and not declared
                 if violation is not None and failing is not None and searches:
                     search = Search(trials, examples=further, seed=seed, deadline=deadline, draws=draws)
                     violation = search.beside(violation, failing)

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from harness.calling.adapter import NotApplicable
 from harness.findings import mark_of
+from harness.floats.format import Format
 from harness.floats.oracle import confirming
 from harness.laws.case_error import CaseError
 from harness.laws.law import Example
@@ -269,6 +270,8 @@ def clearer(trials: Trials, failing: Example, minimal: Violation, draws: str, de
     The minimal example of a gradual defect is off by hardly more than its bound, and looks like a false alarm.
     """
     job, found = trials.job, trials.measure(failing).most_severe
+    if _is_residue(minimal.actual, minimal.expected, job.format):
+        return _without_residue(trials, failing, minimal, draws, deadline)
     barely = severity(minimal)
     if job.when_broken[0] is not Status.BROKEN or barely > NEAR or not NEAR * barely <= found < math.inf:
         return minimal
@@ -287,6 +290,32 @@ def clearer(trials: Trials, failing: Example, minimal: Violation, draws: str, de
     if clear is None or (minimal.event is not None and minimal.event.step != (clear.event and clear.event.step)):
         return minimal
     return clear
+
+
+def _is_residue(actual: float, expected: float, format_: Format) -> bool:
+    """Whether a number is a rounding error where the exact one is zero, which is infinitely many ulp."""
+    return expected == 0.0 and abs(actual) <= _RESIDUE * format_.u
+
+
+_RESIDUE = 64.0
+"""Unit roundoffs, as multiples of one."""
+
+
+def _without_residue(trials: Trials, failing: Example, minimal: Violation, draws: str, deadline: Deadline) -> Violation:
+    """Return the violation of the smallest example that is wrong by more than a residue; otherwise the minimal one."""
+    job = trials.job
+
+    def is_wrong(smaller: Example) -> bool:
+        if deadline.is_up:
+            return False
+        found = trials.measure(smaller)
+        actual, expected = float(found.actual[found.worst]), float(found.expected[found.worst])
+        return found.broken and not _is_residue(actual, expected, job.format)
+
+    if not is_wrong(failing):
+        return minimal
+    simple = minimise(failing, job.axes, job.format, is_wrong, whole=job.law.of_whole_numbers, bisected=False)
+    return measured(trials, simple, draws) or minimal
 
 
 def severity(found: Violation | WorstExample) -> float:

@@ -94,13 +94,30 @@ def test_a_declared_failure_needs_no_worst() -> None:
     assert verdict.violation.worst is None
 
 
-def test_a_law_may_do_without_a_worst() -> None:
-    """It is a law about digits that the formula as written loses too, whose violation does not fail."""
-    target = job(Case(clamped, "binary_cross_entropy_with_logits"), "value_on_extreme_numbers")
-    verdict = decide(replace(target, law=replace(target.law, shows_worst=False)), corpora=())
-    assert verdict.status is Status.BROKEN
-    assert verdict.violation is not None
-    assert verdict.violation.worst is None
+@pytest.mark.parametrize("unwanted", ["dtype", "law"])
+def test_some_violations_need_no_worst(found: Verdict, unwanted: str) -> None:
+    """One line mentions a dtype that is not claimed, and some laws show the smallest example only."""
+    assert found.violation is not None
+    assert found.violation.worst is not None
+    target = job(Case(twice, "softmax"), "digits_not_lost")
+    if unwanted == "dtype":
+        target = replace(target, claimed=False)
+    else:
+        target = replace(target, law=replace(target.law, shows_worst=False))
+    violation = decide(target, corpora=()).violation
+    assert violation is not None
+    assert violation.worst is None
+
+
+def test_a_rounding_error_of_an_exact_zero_is_not_the_example_of_an_overflow() -> None:
+    """The gradient of one column is zero, and a residue is infinitely many ulp. Two columns are plainly wrong."""
+    case = Case(lambda x: x.exp() / x.exp().sum(-1, keepdim=True), "softmax")
+    (target,) = jobs([case], laws=["gradient_on_long_rows"], dtypes=["float64"])
+    violation = decide(target, corpora=()).violation
+    assert violation is not None
+    assert violation.event is not None
+    assert violation.event.kind is EventKind.OVERFLOW
+    assert not abs(violation.actual - violation.expected) < 1e-12  # NaN is as plain
 
 
 def test_a_law_that_ran_out_of_time_says_so() -> None:
