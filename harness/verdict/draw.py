@@ -25,7 +25,7 @@ from torch import Tensor
 
 from harness.calling.adapter import NotApplicable
 from harness.floats.format import Format
-from harness.floats.memory import MEBIBYTE, Memory
+from harness.floats.oracle import MEBIBYTE, Memory
 from harness.laws.case_error import CaseError
 from harness.laws.law import Example, Inputs
 from harness.laws.strategies import batches_are_narrow, shapes_are_few

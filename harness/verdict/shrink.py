@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.floats.format import Format, from_ordinal, to_ordinal
-from harness.floats.memory import content_of
+from harness.floats.oracle import content_of
 from harness.laws.contract import Axes
 from harness.laws.law import Example
 from harness.verdict.rows import Members, is_same, length, row_of_each, stacked, take
