@@ -26,8 +26,7 @@ from harness.cli.options import (
 )
 from harness.cli.panels import KNOWN, OUTPUT, THOROUGH, epilog
 from harness.error import UsageError, did_you_mean, listed, printable
-from harness.execution.ending import Ending
-from harness.execution.interrupt import uninterruptible
+from harness.execution.interrupt import Ending, uninterruptible
 
 if TYPE_CHECKING:
     from harness.auditor.plan import AuditPlan

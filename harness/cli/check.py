@@ -35,8 +35,7 @@ from harness.cli.panels import KNOWN, OUTPUT, THOROUGH, epilog
 from harness.cli.picture import record_picture
 from harness.cli.question_options import takes_question
 from harness.error import UsageError, printable
-from harness.execution.ending import Ending
-from harness.execution.interrupt import uninterruptible
+from harness.execution.interrupt import Ending, uninterruptible
 from harness.verdict.campaign import Campaign
 from harness.wording.number import count
 

@@ -21,7 +21,7 @@ from harness.cli.options import (
 from harness.cli.panels import OUTPUT, THOROUGH, epilog
 from harness.cli.question_options import takes_question
 from harness.error import UsageError
-from harness.execution.ending import Ending
+from harness.execution.interrupt import Ending
 from harness.proof.exhaustion import Exhaustion
 
 if TYPE_CHECKING:

@@ -18,8 +18,7 @@ from harness.cli.options import (
 )
 from harness.cli.panels import epilog
 from harness.cli.question_options import takes_question
-from harness.execution.ending import Ending
-from harness.execution.interrupt import uninterruptible
+from harness.execution.interrupt import Ending, uninterruptible
 from harness.surveyor.plan import Survey
 
 EPILOG = epilog(
