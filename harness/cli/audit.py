@@ -171,7 +171,8 @@ def audit(
         raise UsageError("cannot use `--events` together with `--balls`", remedy="leave one out")
     numbers = tuple(sorted(set(at or ())))
     steps = max(steps, *numbers, 1)
-    wanted = fixing(target, fix=fix, write=write, unsafe=unsafe_fixes)
+    has_fix = fix or write or unsafe_fixes
+    wanted = fixing(target, fix=fix, write=write, unsafe=unsafe_fixes) if has_fix else None
     plan = AuditPlan(target, _mode(events=events, balls=balls), steps, sample)
     asked = {"--sample": sample, "--within": within, "--at": at}
     plans = [replace(plan, within=_within(plan, asked, execution), at=numbers)]

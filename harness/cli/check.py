@@ -121,7 +121,8 @@ def check(
     refuse_nothing(target, "check")
     if output_format is OutputFormat.SARIF and watch:
         raise UsageError("cannot use `--output-format sarif` together with `--watch`", remedy="leave one out")
-    asked = fixing(target, fix=fix, write=write, unsafe=unsafe_fixes)
+    has_fix = fix or write or unsafe_fixes
+    asked = fixing(target, fix=fix, write=write, unsafe=unsafe_fixes) if has_fix else None
     for folder in question.corpora:
         from harness.record.corpus import refuse_damaged
 

@@ -3,7 +3,7 @@
 import functools
 import inspect
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import Field, dataclass, fields, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -67,15 +67,19 @@ class ExecutionOptions:
     @contextmanager
     def backend(self, plan: "Plan", *, processes: int = 1) -> "Iterator[Backend]":
         """Start the processes for a plan; ``processes`` is their number if the user passes none."""
-        from harness.execution.executor import executor_named
         from harness.execution.runner import carry_out
 
-        with executor_named(self.executor, self.jobs) as executor:
-            limits = None
+        with ExitStack() as stack:
+            executor = limits = None
+            if self.executor is not None:
+                from harness.execution.executor import executor_named
+
+                executor = stack.enter_context(executor_named(self.executor, self.jobs))
             if executor is not None or (self.isolate and plan.is_foreign):
                 limits = replace(self.limits, law_s=plan.longest_s(self.limits.call_s))
-            with carry_out(plan, processes=self.jobs or processes, limits=limits, executor=executor) as backend:
-                yield backend
+            yield stack.enter_context(
+                carry_out(plan, processes=self.jobs or processes, limits=limits, executor=executor)
+            )
 
 
 def takes_execution_options(command: Callable[..., None]) -> Callable[..., None]:

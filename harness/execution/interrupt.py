@@ -192,6 +192,7 @@ class Ending:
     def how(self) -> "Ended":
         """How it ended, for the head of a run."""
         from harness.record import Ended
+
         if self.error is not None:
             return Ended.FAILED
         if self.code == INTERRUPTED:

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from harness.calling.own_cases import SHIPPED, own_cases
-from harness.cli.adoption.notebook import importable
+from harness.cli.adoption.notebook import SUFFIX, definitions
 from harness.cli.adoption.settings import FILE, TABLE, Project, TargetTable, find_project
 from harness.cli.options import collected, files_written, say
 from harness.error import UsageError
+from harness.record import write_atomically
 from harness.wording.number import count
 
 if TYPE_CHECKING:
@@ -33,6 +34,9 @@ ProjectTargetArgument = Annotated[
 
 FILES = ("json", "junit", "markdown")
 """Options with a file to write."""
+
+NOTEBOOKS = Path(".harness", "notebooks")
+"""Folder of the Python files with the definitions of notebooks."""
 
 OF_ONE = ("watch", "example", "fix", "reference")
 """Options that need a single target."""
@@ -69,6 +73,27 @@ def checks_the_project(command: Callable[..., None]) -> Callable[..., None]:
     with_targets.__signature__ = signature.replace(parameters=[optional, *others])  # type: ignore[attr-defined]
     with_targets.__annotations__ = {one.name: one.annotation for one in (optional, *others)}
     return with_targets
+
+
+def importable(target: str) -> str:
+    """Return a target that can be imported: for a function in a notebook, the one in the file of its definitions.
+
+    Raises
+    ------
+    UsageError
+        If the notebook cannot be read.
+    """
+    place, colon, name = target.partition(":")
+    if not place.endswith(SUFFIX):
+        return target
+    notebook = Path(place)
+    if not notebook.is_file():
+        raise UsageError(f"file not found: `{notebook}`", remedy="check the path")
+    file = NOTEBOOKS / notebook.with_suffix(".py").name
+    text = definitions(notebook)
+    if not file.is_file() or file.read_text(encoding="utf-8") != text:
+        write_atomically(file, text)
+    return f"{file}{colon}{name}"
 
 
 def cases_of(project: Project) -> "list[Case]":
