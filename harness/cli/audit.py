@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple, cast
 
 import typer
 
-from harness.cli.execution_options import ExecutionOptions, takes_execution_options
 from harness.cli.fix import FixOption, UnsafeFixesOption, WriteOption, fix_of_audits, fixing, tell
+from harness.cli.option_groups import ExecutionOptions, takes_execution_options
 from harness.cli.options import (
     FreshOption,
     JsonOption,

@@ -12,8 +12,8 @@ import typer
 
 from harness.calling.discovery import OBJECTS
 from harness.cli.adoption.targets import checks_the_project
-from harness.cli.execution_options import ExecutionOptions, takes_execution_options
 from harness.cli.fix import FixOption, UnsafeFixesOption, WriteOption, fix_of_check, fixing, tell
+from harness.cli.option_groups import ExecutionOptions, takes_execution_options, takes_question
 from harness.cli.options import (
     FreshOption,
     JsonOption,
@@ -33,7 +33,6 @@ from harness.cli.options import (
 )
 from harness.cli.panels import KNOWN, OUTPUT, THOROUGH, epilog
 from harness.cli.picture import record_picture
-from harness.cli.question_options import takes_question
 from harness.error import UsageError, printable
 from harness.execution.interrupt import Ending, uninterruptible
 from harness.verdict.campaign import Campaign

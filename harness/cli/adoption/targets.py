@@ -104,8 +104,8 @@ def cases_of(project: Project) -> "list[Case]":
     UsageError
         If one cannot be loaded.
     """
+    from harness.cli.option_groups import with_contract
     from harness.cli.options import conventions, declared_breaks
-    from harness.cli.question_options import with_contract
     from harness.contracts import claimed
     from harness.formula.spelling import stated_inputs
     from harness.verdict.campaign import Campaign
