@@ -7,8 +7,7 @@ from functools import cached_property
 from typing import Any, Protocol
 
 from harness.calling import known
-from harness.calling.discovery import is_shipped, load
-from harness.calling.own_cases import SHIPPED
+from harness.calling.discovery import SHIPPED, is_shipped, load
 from harness.calling.question import Question
 from harness.case import Case
 

@@ -230,7 +230,7 @@ def _show(
     *,
     verbose: bool,
 ) -> None:
-    from harness.calling.own_cases import whence
+    from harness.calling.discovery import whence
     from harness.display.document import WRITERS
     from harness.display.output_format import lines_of
     from harness.display.verdict import print_properties, print_verdicts

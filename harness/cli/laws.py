@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from harness.calling.own_cases import SHIPPED
+from harness.calling.discovery import SHIPPED
 from harness.calling.question import Question
 from harness.cli.option_groups import takes_question
 from harness.cli.options import (

@@ -11,8 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from harness.calling.discovery import ENTRY_POINTS
-from harness.calling.own_cases import root_of
+from harness.calling.discovery import ENTRY_POINTS, root_of
 from harness.isolation.limits import GIBIBYTE, Limits
 
 MODULES = (

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from harness.calling.own_cases import SHIPPED, own_cases
+from harness.calling.discovery import SHIPPED, own_cases
 from harness.cli.adoption.notebook import SUFFIX, definitions
 from harness.cli.adoption.settings import FILE, TABLE, Project, TargetTable, find_project
 from harness.cli.options import collected, files_written, say
