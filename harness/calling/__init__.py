@@ -2,8 +2,8 @@
 
 ``question`` declares the options of a check, and ``discovery`` loads its target. ``adapter`` calls functions with
 another signature or on other arrays, and ``known`` lists the functions of libraries with their adapters. ``model``,
-``device`` and ``compiler`` handle modules, accelerators and ``torch.compile``. ``watch`` notices side effects and undoes
-them.
+``device`` and ``compiler`` handle modules, accelerators and ``torch.compile``. ``watch`` notices and undoes side
+effects.
 
 Laws reach a call through its ``host``: this process, or an isolated one. Modules that run there use relative imports
 only, because the package has another name there.

@@ -28,7 +28,6 @@ MODULES = (
     "calling.device",
     "calling.modes",
     "calling.sequence",
-    "calling.state",
     "calling.watch",
     "exact.location",
     "exact.operator",
