@@ -264,7 +264,6 @@ BY_ROWS: Mapping[str, Operation] = {
     "native_layer_norm_backward": _layer_norm_backward,
 }  # fmt: skip
 
-# All operations
 
 OPERATIONS = {**ELEMENTWISE, **PRODUCTS, **BY_ROWS}
 
