@@ -48,7 +48,7 @@ KINDS = {
     "repeated": Kind(list[str] | None, lambda texts: tuple(texts or ())),
     "conventions": Kind(list[str] | None, lambda texts: conventions(texts or [])),
     "breaks": Kind(list[str] | None, lambda texts: declared_breaks(texts or [])),
-    "inputs": Kind(list[str] | None, lambda texts: _stated_inputs(texts or [])),
+    "inputs": Kind(list[str] | None, lambda texts: _stated_inputs(texts) if texts else {}),
     "whole": Kind(int | None),
     "number": Kind(float | None),
     "flag": Kind(bool),

@@ -21,7 +21,7 @@ from typing import Any
 from harness.calling.adapter import adapter_signature, passes_inputs_on
 from harness.case import Case
 from harness.error import UsageError, did_you_mean, nearest
-from harness.formula.catalogue import catalogue
+from harness.formula.catalogue import CATALOGUE
 from harness.formula.contract import contract_of as contract_of_formula
 from harness.formula.signature import in_order_of
 from harness.formula.spelling import is_formula
@@ -50,15 +50,15 @@ def contract_named(name: str) -> Contract:
     """
     if is_formula(name):
         return contract_of_formula(name)
-    if name in catalogue():
-        return contract_of_formula(catalogue()[name].spelling.text, name)
+    if name in CATALOGUE:
+        return contract_of_formula(CATALOGUE[name].spelling.text, name)
     known = contracts()
     if name not in known:
         raise UsageError(
             f"unknown contract `{name}`",
             remedy=did_you_mean(
                 name,
-                [*known, *catalogue()],
+                [*known, *CATALOGUE],
                 "see `harness list --contracts` and `harness list --formulas`, or pass a formula",
             ),
         )
@@ -81,7 +81,7 @@ def claimed(case: Case) -> Case:
         adapter, named = adapter_signature(case), passes_inputs_on(case)
         return replace(case, contract=in_order_of(case.function, case.contract, adapter=adapter, named=named))
     name = _own_name(case)
-    if name.rpartition(".")[2] in catalogue():
+    if name.rpartition(".")[2] in CATALOGUE:
         return replace(case, contract=name.rpartition(".")[2])
     try:
         return replace(case, contract=contract_of(case.function, name, contracts().values()).name)
@@ -103,7 +103,7 @@ def deciding(case: Case) -> str:
 def _of_a_variant(error: UsageError, name: str) -> UsageError:
     """Name the formula to start from if a name contains the name of a formula, as ``quick_gelu`` does."""
     words = name.lower().split("_")
-    near = [entry for entry in catalogue().values() if set(entry.name.split("_")) <= set(words)]
+    near = [entry for entry in CATALOGUE.values() if set(entry.name.split("_")) <= set(words)]
     if not near or "did you mean" in str(error):
         return error
     entry = max(near, key=lambda one: len(one.name))
