@@ -1,8 +1,7 @@
 """Laws and contracts as data, their inputs and rays, and the laws of every operation."""
 
 from harness.laws.case_error import CaseError
-from harness.laws.contract import Axes, Contract
-from harness.laws.convention import AnyNumber
+from harness.laws.contract import AnyNumber, Axes, Contract
 from harness.laws.derivative import derivative_laws
 from harness.laws.drift import many_rows, no_drift
 from harness.laws.every_operation import implementation_laws, on_long_rows

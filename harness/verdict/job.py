@@ -13,8 +13,7 @@ from harness.case import Case
 from harness.contracts import claimed, contract_named
 from harness.error import UsageError, did_you_mean, listed
 from harness.floats.format import Format, format_of
-from harness.laws.contract import Axes, Contract
-from harness.laws.convention import choices
+from harness.laws.contract import Axes, Contract, choices
 from harness.laws.law import Inputs, Law
 from harness.laws.strategies import few_shapes
 from harness.laws.subject import Subject
