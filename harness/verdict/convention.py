@@ -20,7 +20,7 @@ from harness.laws.case_error import CaseError
 from harness.laws.contract import Contract
 from harness.laws.law import Example, Law
 from harness.laws.subject import Subject
-from harness.verdict.ordinary import HALF, NEARLY_ALL, Rows, Sample, examples, sampled, share
+from harness.verdict.draw import HALF, NEARLY_ALL, Rows, Sample, examples, sampled, share
 
 TELLING = 4
 """Rows that have to tell the two apart."""

@@ -17,8 +17,8 @@ from harness.laws.case_error import CaseError
 from harness.laws.law import Example, Law
 from harness.laws.subject import Subject
 from harness.record.property import SUBNORMALS
+from harness.verdict.draw import ENOUGH, HALF, NEARLY_ALL, Sample, examples, is_float, numbers, sampled, share
 from harness.verdict.job import Job
-from harness.verdict.ordinary import ENOUGH, HALF, NEARLY_ALL, Sample, examples, is_float, numbers, sampled, share
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Whether float32 fixes a failure in 16 bits is tried, not guessed from the operation."""
+"""Whether a violation in 16 bits disappears in float32 is tried, and the first wrong operation is found."""
 
 import json
 import math
