@@ -25,9 +25,8 @@ from harness.verdict.corpus import FOLDER
 from harness.verdict.decide import unreached
 from harness.verdict.fix import fix_here
 from harness.verdict.isolated import Isolated, checked, importable_campaign
-from harness.verdict.job import Job
+from harness.verdict.job import Job, refuse_misfit, refuse_uncallable
 from harness.verdict.probe import Probe
-from harness.verdict.signature import refuse_misfit, refuse_uncallable
 
 
 def check(

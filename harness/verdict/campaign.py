@@ -146,7 +146,7 @@ class Campaign(Target):
         UsageError
             If they cannot be loaded.
         """
-        from harness.verdict.signature import refuse_misfit
+        from harness.verdict.job import refuse_misfit
 
         cases = self.cases(remote)
         if remote is not None and _has_loaders(cases) and remote.begins_to_read_loaders():
@@ -295,7 +295,7 @@ class Decisions:
             return self.campaign.decide(job).model_dump(mode="json")
         verdict = self.probe.decided(job, partial(self.campaign.decide, remote=self.remote))
         if self.campaign.is_single:
-            from harness.verdict.signature import refuse_uncallable
+            from harness.verdict.job import refuse_uncallable
 
             refuse_uncallable([job], [verdict])
         properties = self.probe.properties(job)
