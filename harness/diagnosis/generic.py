@@ -209,15 +209,6 @@ SHIFTED_AXES = (
 """The same where each row is shifted by its own maximum before."""
 
 
-def along(axis: str, of_rows: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """Apply a function of rows along the axis of a deviation; the function keeps the number of columns."""
-    if axis == "axis":
-        return of_rows(x.transpose(0, -1)).transpose(0, -1)
-    if axis == "all":
-        return of_rows(x.reshape(1, -1)).reshape(x.shape)
-    return of_rows(x)
-
-
 def eps(where: str, key: str = "eps", *, wanted: str = "{op} adds none", **facts: Any) -> Choice:
     """Return the deviation that adds an unknown epsilon."""
     return Choice(key, f"{{c}} is added to {where}", wanted, (marks.number,), numbers=EPS, **facts)
