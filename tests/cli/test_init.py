@@ -11,8 +11,7 @@ import yaml
 from samples.command import Command
 
 from harness.cli.adoption.project import Layout, functions, layout_of
-from harness.cli.adoption.settings import find_project
-from harness.cli.adoption.targets import importable
+from harness.cli.adoption.settings import find_project, importable
 
 STABLE = """
 raise SystemExit("imported")
