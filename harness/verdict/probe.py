@@ -29,9 +29,8 @@ from harness.laws.law import Example, Law
 from harness.laws.traits import REFUSED
 from harness.record import Fault, Property, Verdict
 from harness.record.property import COMPUTES_IN, CONVENTION, OPERATION, REFUSES, REPEATABLE, RETURNS, SUBNORMALS
-from harness.verdict.convention import convention_of, own_eps
+from harness.verdict.declaration import Flushing, convention_of, own_eps
 from harness.verdict.draw import ENOUGH, HALF, NEARLY_ALL, examples, is_float, numbers, sampled, share
-from harness.verdict.flushing import Flushing
 from harness.verdict.job import Job
 from harness.verdict.named import Names
 
