@@ -17,7 +17,6 @@ from harness.isolation.limits import GIBIBYTE, Limits
 MODULES = (
     "error",
     "case",
-    "wording.cell",
     "record.fault",
     "calling.bound",
     "calling.importing",
