@@ -19,11 +19,10 @@ from harness.case import Case
 from harness.contracts import claimed, contract_named
 from harness.error import UsageError, did_you_mean, listed
 from harness.floats.format import Format, format_of
-from harness.laws.contract import Axes, Contract, choices
+from harness.laws.contract import TRAITS, Axes, Contract, choices, unjudged
 from harness.laws.law import Inputs, Law
 from harness.laws.strategies import few_shapes
 from harness.laws.subject import Subject
-from harness.laws.traits import TRAITS, unjudged
 from harness.record import ANY, Status, Verdict
 
 SHARES = {"algebra": 0.5, "finite": 0.5, "gradient": 0.5, "special": 0.3}
