@@ -1,4 +1,4 @@
-"""Finding cases: by package, by file, by module, by entry point; never by an import at the top of a module.
+"""Targets and their cases: by package, by file, by module, by entry point; never by an import at the top of a module.
 
 The shipped cases have a common name, so they are not installed under it. In the wheel they are in the folder
 ``harness/shipped``, in a checkout next to ``harness``. Python finds them only after a target has named them. A user's
@@ -12,12 +12,16 @@ import importlib.util
 import sys
 import tomllib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from importlib.metadata import PackageNotFoundError, entry_points, metadata
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Protocol
 
+from harness.calling import known
 from harness.calling.importing import attribute, called_by_name, imported, packages, single_name
+from harness.calling.question import Question
 from harness.case import Case
 from harness.error import UsageError, require
 
@@ -230,3 +234,56 @@ def _cases_of(module: ModuleType) -> Sequence[Case]:
                 value=type(case).__name__,
             )
     return list(declared)
+
+
+# Targets
+
+
+class Loader(Protocol):
+    """Loads cases in another process, which calls them."""
+
+    def cases(self, target: str, contract: str | None, claims: Mapping[str, Any]) -> list[Case]:
+        """Return the cases of a target, each with a stand-in for the function in the other process."""
+
+    def begins_to_read_loaders(self) -> bool:
+        """Let the process read loaders from now on; return whether that is new."""
+
+
+@dataclass(frozen=True)
+class Target(Question):
+    """A question about the cases of a target, which this class loads.
+
+    Parameters
+    ----------
+    root
+        Folder from which its package is imported, before all others; none by default.
+    """
+
+    target: str = SHIPPED
+    root: str | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        """Fill in the contract and the adapter of a library's function, if the user does not name another contract."""
+        contract, call = known.completed(known.entry(self.target), self.contract, self.call)
+        object.__setattr__(self, "contract", contract)
+        object.__setattr__(self, "call", call)
+
+    @cached_property
+    def is_foreign(self) -> bool:
+        """Whether the code is not shipped, so that it runs in an isolated process."""
+        return not is_shipped(self.target)
+
+    def cases(self, remote: Loader | None = None) -> list[Case]:
+        """Load the cases.
+
+        Raises
+        ------
+        UsageError
+            If the target does not exist, cannot be imported, or holds no case.
+        """
+        claims = {"declares": self.declares, "breaks": self.breaks, "call": self.call}
+        if remote is not None:
+            return remote.cases(self.target, self.contract, claims)
+        if self.root is not None and self.root not in sys.path:
+            sys.path.insert(0, self.root)
+        return load(self.target, contract=self.contract, by_name=True, **claims)
