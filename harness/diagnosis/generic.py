@@ -105,7 +105,6 @@ def first(
     return Choice(key, computed, wanted, found, apply=lambda x, *rest: (change(x), *rest), is_plain=is_plain)
 
 
-NEGATED = first("sign of x", "the sign of the input is changed", "{op} keeps it", lambda x: -x, marks.minus)
 NEGATED_LOGITS = first("sign", "the sign of the logits is changed", "{op} keeps it", lambda x: -x, marks.minus)
 SOFTMAX_FIRST = first(
     "twice",
