@@ -18,16 +18,16 @@ from harness.display.notebook import Verdicts, block
 from harness.error import UsageError
 from harness.execution.progress import followed
 from harness.formula.spelling import written
-from harness.record import Fault, Fix, Property, Status, Verdict, property_sentences
+from harness.record import Fault, Fix, Property, Status, Verdict
 from harness.timing.clock import threads
 from harness.verdict.campaign import Campaign
 from harness.verdict.corpus import FOLDER
 from harness.verdict.decide import unreached
 from harness.verdict.fix import fix_here
 from harness.verdict.isolated import Isolated, checked, importable_campaign
-from harness.verdict.job import Job
+from harness.verdict.job import Job, refuse_misfit, refuse_uncallable
 from harness.verdict.probe import Probe
-from harness.verdict.signature import refuse_misfit, refuse_uncallable
+from harness.wording import property_sentences
 
 
 def check(

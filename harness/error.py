@@ -1,6 +1,10 @@
-"""Usage errors: a plain message and exit code 2, without a traceback. A missing optional package is one."""
+"""Usage errors, and the names in messages.
+
+A usage error is a plain message and exit code 2, without a traceback. A missing optional package is one.
+"""
 
 import re
+import sys
 from collections.abc import Iterable
 from difflib import SequenceMatcher
 from importlib.util import find_spec
@@ -78,6 +82,16 @@ class UsageError(Exception):
 def listed(names: Iterable[object]) -> str:
     """Join names that the user can type, in backquotes and separated by commas."""
     return ", ".join(f"`{name}`" for name in names)
+
+
+def cell(file: str) -> str:
+    """Return ``cell 3`` for the file of the third cell of a notebook; other files are returned unchanged.
+
+    The kernel compiles each cell under the name of a temporary file.
+    """
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    known = None if shell is None else shell.compile.format_code_name(file)
+    return file if known is None else f"cell {known[1].removeprefix('In[').removesuffix(']')}"
 
 
 EXTRAS = {

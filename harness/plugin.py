@@ -290,7 +290,8 @@ def _said(report: object, of: str) -> list[str]:
 
 def _sentences(reports: Sequence[object], *, strict: bool) -> list[str]:
     """Return the sentences about the properties of the functions, and mark those that fail items."""
-    from harness.record import Property, property_sentences
+    from harness.record import Property
+    from harness.wording import property_sentences
 
     found = [Property.model_validate_json(text) for report in reports for text in _said(report, FOUND)]
     known = {one.key: one for one in found}.values()

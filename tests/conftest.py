@@ -19,7 +19,7 @@ os.environ |= {"TORCHINDUCTOR_COMPILE_THREADS": "1", "TORCHINDUCTOR_VEC_ISA_OK":
 from samples.command import Command, Done
 
 from harness import cli
-from harness.calling.own_cases import make_importable
+from harness.calling.discovery import make_importable
 from harness.error import absence
 
 # Tests import the shipped cases by their name, except tests of the core without extras.

@@ -13,10 +13,9 @@ from torch import Tensor
 
 from harness.auditor.call import Call
 from harness.auditor.shadow import Cell
-from harness.exact.by_rows import BY_ROWS, PRODUCTS
 from harness.exact.elementwise import ELEMENTWISE, PRECISION, Balls, strided
 from harness.exact.operator import FLOATING, Operator, length_of, tensors
-from harness.exact.operators import NOT_OURS, OPERATIONS, UNKNOWN, carried_out, of_each
+from harness.exact.operators import BY_ROWS, NOT_OURS, OPERATIONS, PRODUCTS, UNKNOWN, carried_out, of_each
 from harness.floats import to_arb
 
 MOST = 6_000_000

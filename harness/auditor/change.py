@@ -16,8 +16,8 @@ from harness.auditor.end import Ends
 from harness.auditor.line import Line
 from harness.auditor.naming import bare
 from harness.auditor.shadow import Cell, Shadows
-from harness.exact.doubles import replay
 from harness.exact.operator import NARROW, UNIT, key_of, tensors
+from harness.exact.replay import replay
 
 FAR = 0.1
 """Relative distance from its target at which an average must move."""

@@ -19,9 +19,9 @@ from harness.auditor.operation import Operation
 from harness.auditor.remedy import COUNTS, LAWS, is_sum
 from harness.auditor.watching import Watching
 from harness.auditor.wording import describe, digits, stalled
+from harness.error import cell
 from harness.exact.operator import NARROW, SMALLEST, UNIT, dtype_name
 from harness.record.audit import RANKS, AuditFinding, AuditKind
-from harness.wording.cell import cell
 
 HARMLESS = 0.05
 """Relative error, explained by canceling terms, above which a gradient is zero up to rounding."""

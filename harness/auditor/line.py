@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch.autograd.graph import _engine_run_backward
 
-from harness.wording.cell import cell
+from harness.error import cell
 
 _TORCH = str(Path(torch.__file__).parent)
 _OURS = str(Path(__file__).parent)

@@ -20,8 +20,8 @@ from harness.auditor.measure import Distance, distance, distance_where_finite, e
 from harness.auditor.narrowing import Narrowing
 from harness.auditor.operation import FirstNonfinite, Operation, Source
 from harness.auditor.shadow import Cell, Shadows
-from harness.exact.doubles import replay
 from harness.exact.operator import FAILURES, FLOATING, NARROW, SMALLEST, UNIT, Operator, is_followed, key_of, tensors
+from harness.exact.replay import replay
 
 SUMS = {"sum", "mm", "bmm", "addmm", "mean"}
 _STEEP = 100.0

@@ -17,7 +17,6 @@ from harness.auditor.result import GROWS, NORMALIZATIONS, SUMS, Notes, complex_t
 from harness.auditor.result import write as write_complex
 from harness.auditor.rules import ALWAYS, Rules
 from harness.auditor.shadow import Shadows
-from harness.exact.doubles import replay
 from harness.exact.operator import (
     FAILURES,
     FLOATING,
@@ -31,6 +30,7 @@ from harness.exact.operator import (
     operator_of,
     tensors,
 )
+from harness.exact.replay import replay
 from harness.record.audit import AuditKind, WhatIf
 
 _FINE = UNIT[torch.float32]

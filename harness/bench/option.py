@@ -13,7 +13,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
-from harness.calling.own_cases import SHIPPED
+from harness.calling.discovery import SHIPPED
 
 FULL = (1, 4, 16, 64, 256, 1024, 4096, 16_384, 65_536)
 """All batch sizes of a training step."""

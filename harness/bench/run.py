@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO
 
 from harness.bench.option import Settings, arguments
-from harness.calling.own_cases import SHIPPED
+from harness.calling.discovery import SHIPPED
 from harness.error import UsageError, did_you_mean, listed, printable, require
 from harness.isolation.fork_server import ForkServer
 from harness.isolation.forked_process import Forked

@@ -2,9 +2,9 @@
 
 ``question`` declares the options of a check, and ``discovery`` loads its target. ``adapter`` calls functions with
 another signature or on other arrays, and ``known`` lists the functions of libraries with their adapters. ``model``,
-``device`` and ``compiler`` handle modules, accelerators and ``torch.compile``. ``watch`` notices side effects,
-``state`` undoes them, and ``location`` finds the line of user code.
+``device`` and ``compiler`` handle modules, accelerators and ``torch.compile``. ``watch`` notices and undoes side
+effects.
 
-Laws reach a call through its ``host``: this process, or another one, in which a ``callee`` is ``answering`` on
-a ``wire``. Modules that run there use relative imports only, because the package has another name there.
+Laws reach a call through its ``host``: this process, or an isolated one. Modules that run there use relative imports
+only, because the package has another name there.
 """

@@ -1,14 +1,167 @@
-"""Finding cases: by package, by file, by module, by entry point; never by an import at the top of a module."""
+"""Targets and their cases: by package, by file, by module, by entry point; never by an import at the top of a module.
 
+The shipped cases have a common name, so they are not installed under it. In the wheel they are in the folder
+``harness/shipped``, in a checkout next to ``harness``. Python finds them only after a target has named them. A user's
+package ``cases`` comes first, from the working directory or from Python's path, unless only the shipped package has the
+module that a target names. In a checkout of this project, the installed package is used, because the ``tox`` jobs test
+the wheel. A checkout has the project's name in its ``pyproject.toml``.
+"""
+
+import importlib
+import importlib.util
+import sys
+import tomllib
 from collections.abc import Mapping, Sequence
-from importlib.metadata import entry_points
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.metadata import PackageNotFoundError, entry_points, metadata
+from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Protocol
 
+from harness.calling import known
 from harness.calling.importing import attribute, called_by_name, imported, packages, single_name
-from harness.calling.own_cases import SHIPPED, is_named_cases, make_importable, own_cases
+from harness.calling.question import Question
 from harness.case import Case
-from harness.error import UsageError
+from harness.error import UsageError, require
+
+SHIPPED = "cases"
+"""The package of the reference cases."""
+
+_PACKAGE = Path(__file__).parents[1]
+_ROOT = next(folder for folder in (_PACKAGE / "shipped", _PACKAGE.parent) if folder.is_dir())
+"""The folder with the shipped package."""
+
+
+def own_cases(target: str = SHIPPED) -> Path | None:
+    """Return the user's package or module ``cases`` if a target names it; ``None`` if it names the shipped package."""
+    own = own_package()
+    meant = own is not None and (_has(own, target) or not _has(_ROOT / SHIPPED, target))
+    return own if meant else None
+
+
+def own_package() -> Path | None:
+    """Return the folder or file of the user's ``cases``, of whatever content."""
+    return next((place for place in (_local(), _importable()) if place is not None and _is_own(place)), None)
+
+
+def declares_cases(cases: Path) -> bool:
+    """Whether a file of a package or module mentions ``CASES``."""
+    return any(b"CASES" in file.read_bytes() for file in ([cases] if cases.is_file() else cases.rglob("*.py")))
+
+
+def _has(cases: Path, target: str) -> bool:
+    """Whether a package has the module of a target; without a function, it must declare cases too."""
+    module, colon, _ = target.partition(":")
+    place = cases.joinpath(*module.split(".")[1:])
+    return (place.exists() or place.with_suffix(".py").is_file()) and (bool(colon) or declares_cases(cases))
+
+
+def _local() -> Path | None:
+    """Return the package or module in the working directory."""
+    folder = Path.cwd() / SHIPPED
+    if (folder / "__init__.py").is_file():
+        return folder
+    module = folder.with_suffix(".py")
+    return module if module.is_file() else None
+
+
+def _importable() -> Path | None:
+    """Return what Python finds as ``cases``, loaded or not; a folder without ``__init__.py`` is no package."""
+    specs = (finder.find_spec(SHIPPED, None) for finder in sys.meta_path if hasattr(finder, "find_spec"))
+    origin = next((spec.origin for spec in specs if spec is not None), None)
+    return _place(origin)
+
+
+def _place(origin: str | None) -> Path | None:
+    """Return the folder of a package or the file of a module, from the file that Python loads."""
+    file = Path(origin or "")
+    if not file.is_file():
+        return None
+    return file.parent if file.name == "__init__.py" else file
+
+
+def _is_own(place: Path) -> bool:
+    return place.resolve() != (_ROOT / SHIPPED).resolve() and not _is_checkout(place.parent)
+
+
+def _is_checkout(folder: Path) -> bool:
+    """Whether a folder is a checkout of this project."""
+    from harness.record.untrusted_file import read_text
+
+    try:
+        project = tomllib.loads(read_text(folder / "pyproject.toml")).get("project", {})
+        return bool(project.get("name") == metadata("stability-harness")["Name"])
+    except (UsageError, ValueError, RecursionError, AttributeError, PackageNotFoundError):
+        return False
+
+
+def is_named_cases(target: str) -> bool:
+    """Whether a target is in a package ``cases``, the user's or the shipped one."""
+    return target.partition(":")[0].split(".")[0] == SHIPPED
+
+
+def folder_of(target: str) -> Path:
+    """Return the folder or file of the package ``cases`` that a target means."""
+    return own_cases(target) or _ROOT / SHIPPED
+
+
+def root_of(target: str) -> Path | None:
+    """Return the folder from which the package ``cases`` of a target is imported; ``None`` for other targets."""
+    return folder_of(target).parent if is_named_cases(target) else None
+
+
+def make_importable(target: str) -> None:
+    """Let ``import cases`` find the package that a target means from now on.
+
+    Raises
+    ------
+    UsageError
+        If the shipped cases are meant, and the packages that they need are not installed.
+    """
+    if not is_named_cases(target):
+        return
+    own = own_cases(target)
+    if own is None:
+        require("cases", "the package of shipped cases")
+
+    def is_meant(place: Path) -> bool:
+        # A checkout has the shipped cases too, such as the tree of an older commit.
+        return not _is_own(place) if own is None else place == own
+
+    loaded, found = _place(getattr(sys.modules.get(SHIPPED), "__file__", None)), _importable()
+    if loaded is not None and not is_meant(loaded):
+        for name in [name for name in sys.modules if name.split(".")[0] == SHIPPED]:
+            del sys.modules[name]
+    if found is None or not is_meant(found):
+        sys.path.insert(0, str(folder_of(target).parent))
+    importlib.invalidate_caches()
+
+
+def whence(target: str) -> str | None:
+    """Say from where a target is taken, without importing it; ``None`` where it is a file, or that is not known."""
+    place = target.partition(":")[0]
+    if place.endswith(".py"):
+        return None
+    top = place.split(".")[0]
+    if top == SHIPPED:
+        own = own_cases(target)
+        return "shipped with the harness" if own is None else _path(own)
+    local = next((Path(name) for name in (top, f"{top}.py") if Path(name).exists()), None)
+    spec = importlib.util.find_spec(top)
+    if spec is None or spec.origin in {None, "built-in", "frozen"}:
+        return None if local is None else _path(local)
+    file = Path(spec.origin or "")
+    return _path(file.parent if file.name == "__init__.py" else file)
+
+
+def _path(path: Path) -> str:
+    """A path as a reader sees it from the working directory."""
+    absolute = path.absolute()
+    return f"./{absolute.relative_to(Path.cwd())}" if absolute.is_relative_to(Path.cwd()) else str(absolute)
+
+
+# Loading
 
 OBJECTS = ("data_loader",)
 """The contracts that something claims which cannot be called: a data set, a loader."""
@@ -81,3 +234,56 @@ def _cases_of(module: ModuleType) -> Sequence[Case]:
                 value=type(case).__name__,
             )
     return list(declared)
+
+
+# Targets
+
+
+class Loader(Protocol):
+    """Loads cases in another process, which calls them."""
+
+    def cases(self, target: str, contract: str | None, claims: Mapping[str, Any]) -> list[Case]:
+        """Return the cases of a target, each with a stand-in for the function in the other process."""
+
+    def begins_to_read_loaders(self) -> bool:
+        """Let the process read loaders from now on; return whether that is new."""
+
+
+@dataclass(frozen=True)
+class Target(Question):
+    """A question about the cases of a target, which this class loads.
+
+    Parameters
+    ----------
+    root
+        Folder from which its package is imported, before all others; none by default.
+    """
+
+    target: str = SHIPPED
+    root: str | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        """Fill in the contract and the adapter of a library's function, if the user does not name another contract."""
+        contract, call = known.completed(known.entry(self.target), self.contract, self.call)
+        object.__setattr__(self, "contract", contract)
+        object.__setattr__(self, "call", call)
+
+    @cached_property
+    def is_foreign(self) -> bool:
+        """Whether the code is not shipped, so that it runs in an isolated process."""
+        return not is_shipped(self.target)
+
+    def cases(self, remote: Loader | None = None) -> list[Case]:
+        """Load the cases.
+
+        Raises
+        ------
+        UsageError
+            If the target does not exist, cannot be imported, or holds no case.
+        """
+        claims = {"declares": self.declares, "breaks": self.breaks, "call": self.call}
+        if remote is not None:
+            return remote.cases(self.target, self.contract, claims)
+        if self.root is not None and self.root not in sys.path:
+            sys.path.insert(0, self.root)
+        return load(self.target, contract=self.contract, by_name=True, **claims)

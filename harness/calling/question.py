@@ -1,6 +1,6 @@
 """Questions about an implementation: each field has its default and its option of the command line.
 
-``harness.cli.question_options`` makes the options of a command from the fields. The plans of a check, a survey and a
+``harness.cli.option_groups`` makes the options of a command from the fields. The plans of a check, a survey and a
 proof are questions, so a new option is a field here or in a plan, and the code that uses it.
 """
 

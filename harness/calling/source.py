@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from harness.calling.own_cases import folder_of, is_named_cases
+from harness.calling.discovery import folder_of, is_named_cases
 from harness.record import Subject
 
 

@@ -1,16 +1,239 @@
-"""Watch the calls of an implementation for side effects: changed state and printed text."""
+"""Watch the calls of an implementation for side effects: printed text, and changed state of the process.
 
+The state that a function has no business changing is read before a call and put back after it.
+"""
+
+import contextlib
+import ctypes
+import gc
 import io
 import os
+import random
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+import threading
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, BinaryIO, cast
+
+import numpy as np
+import torch
 
 from ..record.fault import Fault
 from . import compiler
-from .state import SETTINGS, Setting, read, restored
+
+RESTORED = "(restored)"
+"""Suffix for a setting that was restored."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One piece of global state.
+
+    Parameters
+    ----------
+    name
+        Display name.
+    read
+        Returns its value, which can be compared.
+    restore
+        Puts an earlier value back; ``None`` if that is not possible.
+    describe
+        Returns the sentence about a change.
+    by_libraries
+        Whether a library may change it at first use; such a change is undone silently.
+    costly
+        Whether it is slow to read or harmless, so that it is not compared at each call.
+    draws
+        Whether it is the state of random numbers.
+    at_import
+        Whether an import must not change it, since the results of other code depend on it.
+    """
+
+    name: str
+    read: Callable[[], Any]
+    restore: Callable[[Any], object] | None
+    describe: Callable[[str, Any, Any], str] = lambda name, before, after: f"changes {name} from {before} to {after}"
+    by_libraries: bool = False
+    costly: bool = False
+    draws: bool = False
+    at_import: bool = False
+
+    def change(self, before: Any, after: Any) -> str:
+        """Return the sentence about a change, and whether it was undone; empty if the call is not responsible."""
+        said = self.describe(self.name, before, after)
+        return said and said + (f" {RESTORED}" if self.restore else "")
+
+
+def _opaque(name: str, _before: Any, _after: Any) -> str:
+    return f"changes {name}"
+
+
+def _drawn(name: str, _before: Any, _after: Any) -> str:
+    return f"seeds or draws {name}"
+
+
+def _keys(name: str, before: Mapping[str, str], after: Mapping[str, str]) -> str:
+    changed = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
+    return f"changes {name}: {', '.join(changed)}"
+
+
+def _threads_left(_name: str, before: int, after: int) -> str:
+    """Return the sentence about new threads; threads that end in the meantime do not count."""
+    left = after - before
+    return f"leaves {left} thread{'s'[: left > 1]} running" if left > 0 else ""
+
+
+def _keeps_subnormals() -> bool:
+    """Whether half of the smallest normal number is none of the numbers that are flushed to zero."""
+    return _SMALLEST_NORMAL * 0.5 != 0.0
+
+
+_SMALLEST_NORMAL = sys.float_info.min
+
+
+def _rounding() -> str:
+    """Return the rounding mode of this thread, read off three sums."""
+    if _ONE + _QUARTER_ULP > _ONE:
+        return "upward"
+    if -_ONE - _QUARTER_ULP < -_ONE:
+        return "downward"
+    return "toward zero" if _ONE - _QUARTER_ULP / 4.0 < _ONE else NEAREST
+
+
+NEAREST = "to nearest"
+_ONE, _QUARTER_ULP = 1.0, sys.float_info.epsilon / 4.0
+
+
+def _round_to_nearest(_before: str) -> None:
+    """Round to nearest again, which is the mode that any process begins with."""
+    for library in ("libm.so.6", None):
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(library).fesetround(0)
+            return
+
+
+def _recursion_limit() -> int:
+    """Return the limit, ignoring the value to which torch's compiler raises it."""
+    return max(sys.getrecursionlimit(), 2000)
+
+
+def _environment() -> dict[str, str]:
+    """All variables but those in which torch's compilers keep notes for themselves."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("TORCH", "TRITON"))}
+
+
+def _restore_environment(before: Mapping[str, str]) -> None:
+    for name in _environment().keys() - before.keys():
+        del os.environ[name]
+    os.environ.update(before)
+
+
+def _restore_path(before: Sequence[str]) -> None:
+    sys.path[:] = before
+
+
+def _restore_filters(before: Sequence[Any]) -> None:
+    warnings.resetwarnings()
+    warnings.filters[:] = before  # type: ignore[index]
+
+
+def _handlers() -> dict[str, Any]:
+    return {number.name: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, *_ALARM)}
+
+
+_ALARM = [signal.SIGALRM] if hasattr(signal, "SIGALRM") else []
+
+
+def _restore_handlers(before: Mapping[str, Any]) -> None:
+    for name, handler in before.items():
+        if signal.getsignal(signal.Signals[name]) != handler:
+            signal.signal(signal.Signals[name], handler)
+
+
+def _blocked() -> list[str]:
+    """Return the signals that do not reach this thread; a blocked alarm ends no call."""
+    if not hasattr(signal, "pthread_sigmask"):
+        return []
+    return sorted(signal.Signals(number).name for number in signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+
+
+def _block(before: Sequence[str]) -> None:
+    signal.pthread_sigmask(signal.SIG_SETMASK, [signal.Signals[name] for name in before])
+
+
+def _numpy_draws() -> tuple[Any, ...]:
+    state: Any = np.random.get_state()  # noqa: NPY002 - the global generator is compared
+    kind, key, *rest = state
+    return kind, key.tobytes(), *rest
+
+
+def _restore_numpy_draws(before: tuple[Any, ...]) -> None:
+    kind, key, *rest = before
+    np.random.set_state((kind, np.frombuffer(key, dtype=np.uint32), *rest))  # noqa: NPY002
+
+
+SETTINGS = (
+    Setting("torch's default dtype", torch.get_default_dtype, torch.set_default_dtype, at_import=True),
+    Setting("torch's default device", torch.get_default_device, torch.set_default_device, costly=True, at_import=True),
+    Setting("torch's gradient mode", torch.is_grad_enabled, torch.set_grad_enabled, at_import=True),
+    Setting("torch's number of threads", torch.get_num_threads, torch.set_num_threads),
+    Setting("torch's seed", torch.initial_seed, torch.manual_seed),
+    Setting(
+        "torch's deterministic algorithms",
+        torch.are_deterministic_algorithms_enabled,
+        torch.use_deterministic_algorithms,
+    ),
+    Setting("torch's float32 matmul precision", torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
+    Setting(
+        "autocasting",
+        lambda: torch.is_autocast_enabled("cpu"),
+        lambda before: torch.set_autocast_enabled("cpu", before),
+        costly=True,
+    ),
+    Setting("whether subnormal numbers are kept", _keeps_subnormals, lambda kept: torch.set_flush_denormal(not kept)),
+    Setting("the rounding mode", _rounding, _round_to_nearest, at_import=True),
+    Setting("NumPy's handling of floating-point errors", np.geterr, lambda before: np.seterr(**before)),
+    Setting("the working directory", os.getcwd, os.chdir, costly=True),
+    Setting("the recursion limit", _recursion_limit, sys.setrecursionlimit),
+    Setting("garbage collection", gc.isenabled, lambda enabled: gc.enable() if enabled else gc.disable()),
+    Setting("the warning filters", lambda: list(warnings.filters), _restore_filters, _opaque, by_libraries=True),
+    Setting("the module search path", lambda: list(sys.path), _restore_path, _opaque, by_libraries=True),
+    Setting("signal handlers", _handlers, _restore_handlers, _opaque, by_libraries=True, costly=True),
+    Setting("the blocked signals", _blocked, _block, at_import=True),
+    Setting("the environment", _environment, _restore_environment, _keys, by_libraries=True, costly=True),
+    Setting("Python's random numbers", random.getstate, random.setstate, _drawn, costly=True, draws=True),
+    Setting("NumPy's random numbers", _numpy_draws, _restore_numpy_draws, _drawn, costly=True, draws=True),
+    # Settings that cannot be restored are last, so that the sentence ends with them.
+    Setting("threads", threading.active_count, None, _threads_left, by_libraries=True, costly=True),
+)
+"""Settings that are compared before and after a call."""
+
+
+AT_IMPORT = [setting for setting in SETTINGS if setting.at_import]
+"""Settings that are compared before and after the import of an implementation."""
+
+
+def read(settings: Sequence[Setting]) -> list[Any]:
+    """Read some settings."""
+    return [setting.read() for setting in settings]
+
+
+def restored(settings: Sequence[Setting], before: Sequence[Any], *, imported: bool) -> list[str]:
+    """Restore changed settings, and return a phrase for each change that is not a library's."""
+    if read(settings) == before:
+        return []
+    changes = []
+    for setting, value in zip(settings, before, strict=True):
+        if (after := setting.read()) != value:
+            if not (imported and setting.by_libraries) and (said := setting.change(value, after)):
+                changes.append(said)
+            if setting.restore is not None:
+                setting.restore(value)
+    return changes
+
 
 THOROUGH = 2
 """Number of calls after which all settings are compared; later calls compare only the cheap ones."""
@@ -23,11 +246,8 @@ PRINTS = "prints {}; return results instead of printing them"
 
 _limits: list[tuple[int, float]] = []
 """The process with limited calls, and their time limit in seconds; empty without a limit."""
-
 _first: list[float] = []
 """Time limit of the next call in seconds, if it differs; otherwise empty."""
-
-
 _compiling: list[float] = []
 """Seconds spent in a compiler, which are not counted; empty if compilation counts as part of the call."""
 
@@ -36,16 +256,13 @@ def limit_calls(seconds: float, first: float | None = None, compiling: float | N
     """Raise SIGALRM in this process if a call, the first call or a compilation exceeds its time limit."""
     _limits[:] = [(os.getpid(), seconds)]
     _first[:] = [] if first is None else [first]
-    if compiling is not None and not _compiling and compiler.tell(_give_compiler_time, _go_on):
-        _compiling[:] = [compiling]
+    if compiling is not None and not _compiling:
 
+        def go_on() -> None:
+            _set_running_timer([seconds for _, seconds in _limits])
 
-def _give_compiler_time() -> None:
-    _set_running_timer(_compiling)
-
-
-def _go_on() -> None:
-    _set_running_timer([seconds for _, seconds in _limits])
+        if compiler.tell(lambda: _set_running_timer(_compiling), go_on):
+            _compiling[:] = [compiling]
 
 
 def _set_running_timer(to: Sequence[float]) -> None:
@@ -119,18 +336,15 @@ class Watch:
 
 
 class Trust(Watch):
-    """Watches only the time: for shipped implementations and for very many calls."""
+    """Watches only the time, for shipped implementations and for very many calls."""
 
     def __init__(self) -> None:
         super().__init__(draws=False)
 
     def call(self, action: Callable[[], Any]) -> Any:
         """Carry out a call and return its result."""
-        _start_timers()
-        try:
+        with limited():
             return action()
-        finally:
-            _stop_timers()
 
     @contextmanager
     def law(self) -> Iterator[None]:

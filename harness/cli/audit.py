@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple, cast
 
 import typer
 
-from harness.cli.execution_options import ExecutionOptions, takes_execution_options
 from harness.cli.fix import FixOption, UnsafeFixesOption, WriteOption, fix_of_audits, fixing, tell
+from harness.cli.option_groups import ExecutionOptions, takes_execution_options
 from harness.cli.options import (
     FreshOption,
     JsonOption,
@@ -26,8 +26,7 @@ from harness.cli.options import (
 )
 from harness.cli.panels import KNOWN, OUTPUT, THOROUGH, epilog
 from harness.error import UsageError, did_you_mean, listed, printable
-from harness.execution.ending import Ending
-from harness.execution.interrupt import uninterruptible
+from harness.execution.interrupt import Ending, uninterruptible
 
 if TYPE_CHECKING:
     from harness.auditor.plan import AuditPlan
@@ -172,7 +171,8 @@ def audit(
         raise UsageError("cannot use `--events` together with `--balls`", remedy="leave one out")
     numbers = tuple(sorted(set(at or ())))
     steps = max(steps, *numbers, 1)
-    wanted = fixing(target, fix=fix, write=write, unsafe=unsafe_fixes)
+    has_fix = fix or write or unsafe_fixes
+    wanted = fixing(target, fix=fix, write=write, unsafe=unsafe_fixes) if has_fix else None
     plan = AuditPlan(target, _mode(events=events, balls=balls), steps, sample)
     asked = {"--sample": sample, "--within": within, "--at": at}
     plans = [replace(plan, within=_within(plan, asked, execution), at=numbers)]

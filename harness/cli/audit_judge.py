@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.cli.auditing import Auditing
-from harness.cli.execution_options import ExecutionOptions
+from harness.cli.option_groups import ExecutionOptions
 from harness.error import UsageError
 from harness.wording.number import count
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from harness.cli.execution_options import ExecutionOptions
+from harness.cli.option_groups import ExecutionOptions
 from harness.error import UsageError
 
 if TYPE_CHECKING:

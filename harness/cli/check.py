@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.calling.discovery import OBJECTS
-from harness.cli.adoption.targets import checks_the_project
-from harness.cli.execution_options import ExecutionOptions, takes_execution_options
+from harness.cli.adoption.settings import checks_the_project
 from harness.cli.fix import FixOption, UnsafeFixesOption, WriteOption, fix_of_check, fixing, tell
+from harness.cli.option_groups import ExecutionOptions, takes_execution_options, takes_question
 from harness.cli.options import (
     FreshOption,
     JsonOption,
@@ -33,10 +33,8 @@ from harness.cli.options import (
 )
 from harness.cli.panels import KNOWN, OUTPUT, THOROUGH, epilog
 from harness.cli.picture import record_picture
-from harness.cli.question_options import takes_question
 from harness.error import UsageError, printable
-from harness.execution.ending import Ending
-from harness.execution.interrupt import uninterruptible
+from harness.execution.interrupt import Ending, uninterruptible
 from harness.verdict.campaign import Campaign
 from harness.wording.number import count
 
@@ -122,9 +120,10 @@ def check(
     refuse_nothing(target, "check")
     if output_format is OutputFormat.SARIF and watch:
         raise UsageError("cannot use `--output-format sarif` together with `--watch`", remedy="leave one out")
-    asked = fixing(target, fix=fix, write=write, unsafe=unsafe_fixes)
+    has_fix = fix or write or unsafe_fixes
+    asked = fixing(target, fix=fix, write=write, unsafe=unsafe_fixes) if has_fix else None
     for folder in question.corpora:
-        from harness.record.corpus import refuse_damaged
+        from harness.verdict.corpus import refuse_damaged
 
         refuse_damaged(folder)
     declares = {**question.declares, **({"reference": reference} if reference else {})}
@@ -231,7 +230,7 @@ def _show(
     *,
     verbose: bool,
 ) -> None:
-    from harness.calling.own_cases import whence
+    from harness.calling.discovery import whence
     from harness.display.document import WRITERS
     from harness.display.output_format import lines_of
     from harness.display.verdict import print_properties, print_verdicts

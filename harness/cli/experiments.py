@@ -11,7 +11,7 @@ from harness.bench.option import OPTIONS, Settings, Shape, Split, StartMethod
 from harness.cli.options import DataOption, QuietOption, RunOption, TargetArgument, console, progress, say, session
 from harness.cli.panels import LOADERS, OUTPUT, THOROUGH, epilog
 from harness.error import UsageError, did_you_mean, listed
-from harness.execution.ending import Ending
+from harness.execution.interrupt import Ending
 
 if TYPE_CHECKING:
     from harness.record import RunFolder

@@ -48,8 +48,8 @@ class Fixing:
     unsafe: bool
 
 
-def fixing(target: str, *, fix: bool, write: bool, unsafe: bool) -> Fixing | None:
-    """Return the request for a fix; None without ``--fix``.
+def fixing(target: str, *, fix: bool, write: bool, unsafe: bool) -> Fixing:
+    """Return the request for a fix, if one of its options is given.
 
     Raises
     ------
@@ -57,10 +57,8 @@ def fixing(target: str, *, fix: bool, write: bool, unsafe: bool) -> Fixing | Non
         If the target is no function of a file, or an option needs ``--fix``.
     """
     if not fix:
-        if write or unsafe:
-            option = "--write" if write else "--unsafe-fixes"
-            raise UsageError(f"cannot use `{option}` without `--fix`", remedy="add `--fix`")
-        return None
+        option = "--write" if write else "--unsafe-fixes"
+        raise UsageError(f"cannot use `{option}` without `--fix`", remedy="add `--fix`")
     file, _, name = target.partition(":")
     if not file.endswith(".py") or not name:
         raise UsageError(f"cannot fix `{target}`", rule="`--fix` needs `file.py:function`")

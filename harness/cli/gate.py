@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from harness.cli.adoption.targets import baseline_file, cases_of, gated
+from harness.cli.adoption.settings import baseline_file, cases_of, gated
 from harness.cli.options import (
     CasesArgument,
     ContractOption,

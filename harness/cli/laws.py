@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
-from harness.calling.own_cases import SHIPPED
+from harness.calling.discovery import SHIPPED
 from harness.calling.question import Question
+from harness.cli.option_groups import takes_question
 from harness.cli.options import (
     TargetArgument,
     console,
@@ -14,7 +15,6 @@ from harness.cli.options import (
     say,
 )
 from harness.cli.panels import epilog
-from harness.cli.question_options import takes_question
 from harness.error import UsageError
 
 LIST_EPILOG = epilog("""

@@ -17,8 +17,8 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.segment import Segment
 
+from harness.calling.discovery import SHIPPED, declares_cases, own_package
 from harness.calling.known import entry
-from harness.calling.own_cases import SHIPPED, declares_cases, own_package
 from harness.case import FLOATS, Break
 from harness.cli.panels import OUTPUT
 from harness.error import UsageError, did_you_mean, listed, printable

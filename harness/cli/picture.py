@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from harness.cli.execution_options import ExecutionOptions
+from harness.cli.option_groups import ExecutionOptions
 from harness.cli.session import Session
 from harness.error import UsageError
-from harness.execution.ending import Ending
+from harness.execution.interrupt import Ending
 from harness.record import Verdict
 
 if TYPE_CHECKING:

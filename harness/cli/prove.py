@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.execution_options import ExecutionOptions, takes_execution_options
+from harness.cli.option_groups import ExecutionOptions, takes_execution_options, takes_question
 from harness.cli.options import (
     FreshOption,
     TargetArgument,
@@ -19,9 +19,8 @@ from harness.cli.options import (
     session,
 )
 from harness.cli.panels import OUTPUT, THOROUGH, epilog
-from harness.cli.question_options import takes_question
 from harness.error import UsageError
-from harness.execution.ending import Ending
+from harness.execution.interrupt import Ending
 from harness.proof.exhaustion import Exhaustion
 
 if TYPE_CHECKING:

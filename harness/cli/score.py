@@ -6,10 +6,9 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.execution_options import ExecutionOptions, takes_execution_options
+from harness.cli.option_groups import ExecutionOptions, takes_execution_options, takes_question
 from harness.cli.options import progress, say
 from harness.cli.panels import CALLING, OUTPUT, THOROUGH, epilog
-from harness.cli.question_options import takes_question
 from harness.error import UsageError
 from harness.verdict.campaign import Campaign
 

@@ -17,7 +17,7 @@ import typer
 
 from harness.calling.source import qualified, subject_of
 from harness.error import UsageError
-from harness.execution.ending import Ending
+from harness.execution.interrupt import Ending
 from harness.execution.plan import Plan, to_document
 from harness.record import FILES, SEED, DataSource, Ended, Row, Run, RunFolder, Subject, Verdict, Work
 from harness.record.storage import Journal, written

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import typer
 
-from harness.cli.execution_options import ExecutionOptions, takes_execution_options
+from harness.cli.option_groups import ExecutionOptions, takes_execution_options, takes_question
 from harness.cli.options import (
     QuietOption,
     RunOption,
@@ -17,9 +17,7 @@ from harness.cli.options import (
     session,
 )
 from harness.cli.panels import epilog
-from harness.cli.question_options import takes_question
-from harness.execution.ending import Ending
-from harness.execution.interrupt import uninterruptible
+from harness.execution.interrupt import Ending, uninterruptible
 from harness.surveyor.plan import Survey
 
 EPILOG = epilog(

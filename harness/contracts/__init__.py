@@ -2,22 +2,30 @@
 
 A module here that defines a :class:`~harness.laws.contract.Contract` adds a contract; no registration is needed. Shared
 parts are in ``building_blocks``.
+
+A function claims a contract by its name, which must consist of the words of the contract or of an alias, and of words
+without meaning for the operation. ``my_softmax``, ``softmax_v2`` and ``FusedRMSNorm`` claim a contract.
+``sigmoid_focal_loss`` and ``softmax_backward`` do not. If a name belongs to several contracts, the names of the
+arguments decide.
 """
 
+import inspect
 import pkgutil
+import re
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import cache
 from importlib import import_module
+from typing import Any
 
 from harness.calling.adapter import adapter_signature, passes_inputs_on
 from harness.case import Case
-from harness.error import UsageError, did_you_mean
-from harness.formula.catalogue import catalogue
+from harness.error import UsageError, did_you_mean, nearest
+from harness.formula.catalogue import CATALOGUE
 from harness.formula.contract import contract_of as contract_of_formula
 from harness.formula.signature import in_order_of
 from harness.formula.spelling import is_formula
-from harness.laws import Contract
-from harness.laws.claim import contract_of, decisive_parameter
+from harness.laws.contract import Contract
 
 
 @cache
@@ -42,15 +50,15 @@ def contract_named(name: str) -> Contract:
     """
     if is_formula(name):
         return contract_of_formula(name)
-    if name in catalogue():
-        return contract_of_formula(catalogue()[name].spelling.text, name)
+    if name in CATALOGUE:
+        return contract_of_formula(CATALOGUE[name].spelling.text, name)
     known = contracts()
     if name not in known:
         raise UsageError(
             f"unknown contract `{name}`",
             remedy=did_you_mean(
                 name,
-                [*known, *catalogue()],
+                [*known, *CATALOGUE],
                 "see `harness list --contracts` and `harness list --formulas`, or pass a formula",
             ),
         )
@@ -67,13 +75,13 @@ def claimed(case: Case) -> Case:
     UsageError
         If the name matches no contract, or several.
     """
-    if is_formula(case.contract):
+    if case.contract:
+        if not is_formula(case.contract):
+            return case
         adapter, named = adapter_signature(case), passes_inputs_on(case)
         return replace(case, contract=in_order_of(case.function, case.contract, adapter=adapter, named=named))
-    if case.contract:
-        return case
     name = _own_name(case)
-    if name.rpartition(".")[2] in catalogue():
+    if name.rpartition(".")[2] in CATALOGUE:
         return replace(case, contract=name.rpartition(".")[2])
     try:
         return replace(case, contract=contract_of(case.function, name, contracts().values()).name)
@@ -95,9 +103,118 @@ def deciding(case: Case) -> str:
 def _of_a_variant(error: UsageError, name: str) -> UsageError:
     """Name the formula to start from if a name contains the name of a formula, as ``quick_gelu`` does."""
     words = name.lower().split("_")
-    near = [entry for entry in catalogue().values() if set(entry.name.split("_")) <= set(words)]
+    near = [entry for entry in CATALOGUE.values() if set(entry.name.split("_")) <= set(words)]
     if not near or "did you mean" in str(error):
         return error
     entry = max(near, key=lambda one: len(one.name))
     remedy = f"if it is a variant of `{entry.name}`, pass its mathematics, such as `--formula '{entry.definition}'`"
     return UsageError(**{**error.parts, "remedy": remedy})  # type: ignore[arg-type]
+
+
+# Claims
+
+_WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
+
+SAY_NOTHING = frozenset({
+    "a", "the", "my", "our", "own", "new", "old", "final", "v", "version", "test", "plain", "simple", "basic",
+    "naive", "stable", "safe", "robust", "exact", "correct", "good", "bad", "broken", "wrong", "shifted", "fast",
+    "slow", "faster", "quick", "optimized", "optimised", "fused", "online", "chunked", "blockwise", "rowwise",
+    "batched", "vectorized", "vectorised", "custom", "manual", "manually", "scratch", "concise", "ref",
+    "reference", "baseline", "torch", "pytorch", "jax", "jnp", "numpy", "np", "flax", "optax", "xla", "triton",
+    "cuda", "cpu", "gpu", "llama", "liger", "eager", "compiled", "jit", "jitted", "scripted", "vmapped", "fn",
+    "func", "function", "op", "kernel", "impl", "implementation", "layer", "module", "loss", "forward", "fwd",
+    "mean", "sum", "elementwise", "batch", "fp", "bf", "f", "float", "half", "double",
+})  # fmt: skip
+"""Words that say how, by whom or for what, and not which operation."""
+
+ALSO_CALLED = {
+    "logits": {"input", "x", "X", "scores", "outputs"},
+    "probabilities": {"y_hat", "probs", "probability", "p"},
+    "log_q": {"input", "log_probs", "log_input"},
+}
+"""Other usual names of the arguments of contracts; ``y_hat`` is a softmax's name in the book."""
+
+
+def contract_of(function: Callable[..., Any], name: str, contracts: Iterable[Contract]) -> Contract:
+    """Return the contract that a function claims by its name.
+
+    Raises :class:`UsageError` if the name fits no contract, or several; the message names similar contracts.
+    """
+    known = list(contracts)
+    for part in reversed(name.split(".")):
+        claimed = _claimed(part, known)
+        if len(claimed) > 1:
+            claimed = _by_arguments(function, claimed)
+        if len(claimed) > 1:
+            own = "".join(_words(part))
+            claimed = [contract for contract in claimed if _names(contract)[0] == own] or claimed
+        if len(claimed) == 1:
+            return claimed[0]
+        if claimed:
+            raise _unclear(name, [contract.name for contract in claimed])
+    raise _unclear(name, _near(name.rpartition(".")[2], known))
+
+
+def decisive_parameter(function: Callable[..., Any], name: str, contracts: Iterable[Contract]) -> str:
+    """Return the first parameter of a function if the contract depends on it, since several have the name; else ''."""
+    known = list(contracts)
+    claimed = next(filter(None, (_claimed(part, known) for part in reversed(name.split(".")))), [])
+    if len(claimed) < 2 or len(_by_arguments(function, claimed)) == len(claimed):
+        return ""
+    return next(iter(inspect.signature(function).parameters), "")
+
+
+def _words(name: str) -> list[str]:
+    """Return the words of a name in snake or camel case."""
+    return [word.lower() for word in _WORD.findall(name)]
+
+
+def _names(contract: Contract) -> list[str]:
+    """Return the names of a contract as keys: lower case, without separators."""
+    return ["".join(_words(name)) for name in (contract.name, *contract.aliases)]
+
+
+def _claimed(name: str, contracts: Sequence[Contract]) -> list[Contract]:
+    """Return the contracts that match the longest part of a name, if its other words have no meaning."""
+    words = _words(name)
+    for length in range(len(words), 0, -1):
+        for start in range(len(words) - length + 1):
+            others = words[:start] + words[start + length :]
+            key = "".join(words[start : start + length])
+            found = [contract for contract in contracts if key in _names(contract)]
+            if found and all(word in SAY_NOTHING or word.isdecimal() for word in others):
+                return found
+    return []
+
+
+def _by_arguments(function: Callable[..., Any], contracts: Sequence[Contract]) -> list[Contract]:
+    """Return the contracts whose first argument is the function's; all of them if there is none."""
+    try:
+        first = next(iter(inspect.signature(function).parameters), "")
+    except (TypeError, ValueError):
+        return list(contracts)
+    arguments = {contract.name: next(iter(contract.axes), "") for contract in contracts}
+    fitting = [c for c in contracts if first in {arguments[c.name], *ALSO_CALLED.get(arguments[c.name], ())}]
+    return fitting or list(contracts)
+
+
+def _near(name: str, contracts: Sequence[Contract]) -> list[str]:
+    """Return the contracts whose names are part of a name, or else are spelled similarly."""
+    key = "".join(_words(name))
+    parts = [
+        (len(own), contract.name) for contract in contracts for own in _names(contract) if len(own) > 3 and own in key
+    ]
+    longest = max((length for length, _ in parts), default=0)
+    return [found for length, found in parts if length == longest] or nearest(
+        name, [contract.name for contract in contracts]
+    )
+
+
+def _unclear(name: str, near: Sequence[str]) -> UsageError:
+    options = " or ".join(f"`--contract {contract}`" for contract in dict.fromkeys(near))
+    return UsageError(
+        f"cannot infer the contract of `{name}` from its name",
+        remedy=f"did you mean {options}?"
+        if options
+        else "pass `--contract NAME` (see `harness list --contracts`) or a `--formula`",
+    )

@@ -8,7 +8,7 @@ without workers, and describe wrong results in words.
 from harness.contracts.building_blocks.delivery import batch, ending, order, randomness, samples, wholeness
 from harness.contracts.building_blocks.delivery.asking import asks
 from harness.laws import Contract
-from harness.laws.convention import Anything
+from harness.laws.contract import Anything
 
 DATA_LOADER = Contract(
     "data_loader",

@@ -6,9 +6,8 @@ examples and the contract does not.
 """
 
 from harness.diagnosis.blame import Blame, blamed
-from harness.diagnosis.examine import examined, imitations
+from harness.diagnosis.examine import examined, imitations, rival
 from harness.diagnosis.operation import Choice, Operation, Setting
-from harness.diagnosis.rival import rival
 from harness.diagnosis.search import Diagnosis, diagnose
 from harness.diagnosis.table import operation_of
 

@@ -9,9 +9,6 @@ from functools import cached_property
 import libcst as cst
 from libcst.metadata import CodeRange, MetadataWrapper, PositionProvider
 
-Rewritten = Mapping[cst.CSTNode, cst.CSTNode]
-"""Expressions, and what takes their place."""
-
 _MODULES = {"torch", "F", "functional", "nn"}
 """Names of modules whose functions take the tensor as the first argument."""
 

@@ -1,25 +1,32 @@
-"""The examination of a case: its answers on ordinary inputs, and the mistake that they show."""
+"""The examination of a case: its answers on ordinary inputs, and the mistake that they show.
+
+The ordinary values of a wrong function may be right under another contract.
+"""
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain, combinations
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
+from harness.calling import bound
 from harness.calling.adapter import NotApplicable
 from harness.case import Case
-from harness.diagnosis.of_gradients import detached, weights
-from harness.diagnosis.of_shapes import DROPPED
-from harness.diagnosis.operation import Operation, Setting
+from harness.contracts import contracts
+from harness.diagnosis import marks
+from harness.diagnosis.operation import Choice, Operation, Setting
 from harness.diagnosis.ordinary import SQUARE, Example, examples
 from harness.diagnosis.search import LEAST, NARROW, TOLERANCES, Diagnosis, Seen, diagnose, small
-from harness.diagnosis.table import operation_of
+from harness.diagnosis.table import DROPPED, OPERATIONS, operation_of
 from harness.floats import FORMATS, Format
 from harness.laws.case_error import CaseError
 from harness.laws.contract import Contract
 from harness.laws.subject import Subject
+from harness.record import Fault
 
 
 def examined(case: Case, contract: Contract, device: str) -> Diagnosis | None:
@@ -127,3 +134,191 @@ def _imitation(operation: Operation, setting: Setting, work: torch.dtype, format
         return operation.value(setting, *wide).to(format_.dtype)
 
     return function
+
+
+# Other contracts under which the ordinary values are right
+
+VALUE_EXAMPLES = 8
+"""Examples on which the values are compared."""
+
+
+def rival(case: Case, contract: Contract, device: str) -> Diagnosis | None:
+    """Return that a case computes another operation with inputs of the same kinds; None if it computes none of them."""
+    own = OPERATIONS.get(contract.name)
+    if own is not None and _is_right(case, contract, own, {}, device):
+        return None
+    for other in contracts().values():
+        operation = OPERATIONS.get(other.name)
+        if operation is None or other.name == contract.name or _kinds(other) != _kinds(contract):
+            continue
+        for declares in _conventions(other):
+            if _is_right(case, other, operation, declares, device):
+                return Diagnosis(Setting({"instead": _choice(other, operation, declares)}, {}, {}))
+    return None
+
+
+def _kinds(contract: Contract) -> list[tuple[bool, int]]:
+    """Return whether each input is an index, and its number of axes."""
+    grouped = contract.grouped
+    return [(axes.index_of is not None, len(axes.names) - grouped) for axes in contract.axes.values()]
+
+
+def _conventions(contract: Contract) -> Iterator[dict[str, Any]]:
+    """Yield the default conventions, then those with another reduction."""
+    yield {}
+    for reduction in contract.conventions.get("reduction", ())[1:]:
+        yield {"reduction": reduction}
+
+
+def _is_right(case: Case, contract: Contract, operation: Operation, declares: Mapping[str, Any], device: str) -> bool:
+    """Whether the values of a case agree with a contract on ordinary examples."""
+    own = {name: value for name, value in case.declares.items() if name in contract.conventions}
+    tried = replace(case, contract=contract.name, declares={**own, **declares}, breaks={})
+    formats = [FORMATS[name] for name in ("float64", "float32") if name in contract.dtypes and name in case.dtypes]
+    with contextlib.suppress(CaseError, NotApplicable):
+        return bool(formats) and _agrees(Subject(tried, contract, formats[0], device=device), operation, formats[0])
+    return False
+
+
+def _agrees(subject: Subject, operation: Operation, format_: Format) -> bool:
+    given = examples(subject.contract, dtype=format_.dtype)[:VALUE_EXAMPLES]
+    answers = [answer.detach().to(torch.float64) for answer in small(subject.each(given))]
+    is_narrow = all(bool((y.float().double() == y).all()) for y in answers)
+    seen = Seen(operation, dict(subject.declares), given, answers, NARROW if is_narrow else TOLERANCES[0])
+    return bool(given) and not seen.differs()
+
+
+def _choice(contract: Contract, operation: Operation, declares: Mapping[str, Any]) -> Choice:
+    setting = Setting({}, {}, {**contract.defaults, **declares})
+    conventions = "".join(f" --declare {name}={value}" for name, value in declares.items())
+
+    def value(*inputs: Any) -> Tensor:
+        return operation.compute(setting, *inputs)
+
+    return Choice(
+        contract.name,
+        f"{contract.name} is computed",
+        "{op} is another operation",
+        apply=value,
+        contract=f"--contract {contract.name}{conventions}",
+    )
+
+
+# Gradients where the values are right: the result, or a part of it, is detached from the input
+
+TOLERANCE = 1e-6
+"""Relative difference within which gradients agree."""
+
+GRADIENT_EXAMPLES = 4
+"""Examples on which gradients are compared."""
+
+MOST = 16
+"""Operations of a value that are tried as detached."""
+
+ALL = Choice(
+    "detached",
+    "the value is right, but it is detached from the input and has no gradient",
+    "leave out what detaches it: `detach`, `item`, `data`, `numpy`, `torch.tensor` or `no_grad`",
+    (marks.detaches,),
+)
+
+
+class _Detaching(TorchFunctionMode):
+    """Detach the results of some operations, by their numbers, and count them."""
+
+    def __init__(self, numbers: Iterable[int] = ()) -> None:
+        super().__init__()
+        self._numbers, self.seen = set(numbers), 0
+
+    def __torch_function__(
+        self, function: Callable[..., Any], _: Any, arguments: Any = (), keywords: Any = None
+    ) -> Any:
+        """Call a function, and detach its result if its number is among those."""
+        output = function(*arguments, **(keywords or {}))
+        if not isinstance(output, Tensor) or not output.requires_grad:
+            return output
+        self.seen += 1
+        return output.detach() if self.seen - 1 in self._numbers else output
+
+
+Gradients = Callable[[Example], Tensor]
+"""Returns the gradient of a function by its first tensor of numbers."""
+
+
+def detached(
+    operation: Operation, declares: dict[str, Any], gradient: Gradients, examples: Sequence[Example]
+) -> Setting | None:
+    """Return the part of the value that is detached; None if none is, or if it is not known.
+
+    The caller makes sure that the values are right.
+    """
+    chosen = [one for one in examples if any(_is_differentiable(x) for x in one)][:GRADIENT_EXAMPLES]
+    try:
+        actual = [gradient(one) for one in chosen]
+    except CaseError as error:
+        return Setting({"gradient": ALL}, {}, declares) if error.fault is Fault.NO_GRADIENT else None
+    exact = [_of_value(operation, Setting({}, {}, declares), one) for one in chosen]
+    if not chosen or all(map(_agree, actual, exact)):
+        return None
+    if all(not bool(one.any()) for one in actual):
+        return Setting({"gradient": ALL}, {}, declares)
+    for choice in _parts(operation, declares, chosen[0]):
+        setting = Setting({"gradient": choice}, {}, declares)
+        if all(_agree(own, _of_value(operation, setting, one)) for own, one in zip(actual, chosen, strict=True)):
+            return setting
+    return None
+
+
+def _parts(operation: Operation, declares: dict[str, Any], example: Example) -> Iterable[Choice]:
+    """Yield the deviations in which one operation of the value is detached, then two."""
+    arguments = _leaves(example)
+    with torch.enable_grad(), _Detaching() as seen:
+        operation.value(Setting({}, {}, declares), *arguments)
+    # The last operation is the value itself.
+    numbers = range(min(seen.seen - 1, MOST))
+    for chosen in chain(combinations(numbers, 1), combinations(numbers, 2)):
+        yield _part(chosen)
+
+
+def _part(numbers: tuple[int, ...]) -> Choice:
+    return Choice(
+        "part detached",
+        "the value is right, but a part of it is detached, so its share of the gradient is missing",
+        "{op} differentiates every part: leave out `detach`, `item`, `data` or `no_grad`",
+        (marks.detaches,),
+        around=lambda: _Detaching(numbers),
+    )
+
+
+def _is_differentiable(x: Any) -> bool:
+    return isinstance(x, Tensor) and x.is_floating_point()
+
+
+def _leaves(example: Example) -> tuple[Any, ...]:
+    """Return the arguments; the first tensor of numbers is a leaf with a gradient."""
+    at = next(number for number, x in enumerate(example) if _is_differentiable(x))
+    return tuple(x.detach().clone().requires_grad_() if number == at else x for number, x in enumerate(example))
+
+
+def _of_value(operation: Operation, setting: Setting, example: Example) -> Tensor:
+    """Return the gradient of a variant by the first tensor of numbers."""
+    arguments = _leaves(example)
+    leaf = next(x for x in arguments if isinstance(x, Tensor) and x.requires_grad)
+    with torch.enable_grad():
+        output = operation.value(setting, *arguments)
+        if not output.requires_grad:
+            return torch.zeros_like(leaf)
+        (found,) = bound.grad([output], [leaf], [weights(output)])
+    return torch.zeros_like(leaf) if found is None else found
+
+
+def weights(output: Tensor) -> Tensor:
+    """Return the weights of the outputs, all different, because a sum of all would hide a gradient of zero."""
+    return torch.linspace(0.5, 1.5, output.numel(), dtype=output.dtype).reshape(output.shape)
+
+
+def _agree(actual: Tensor, exact: Tensor) -> bool:
+    actual, exact = actual.double(), exact.double()
+    if actual.shape != exact.shape or not bool(exact.isfinite().all()):
+        return False
+    return bool(((actual - exact).abs() <= TOLERANCE * (1.0 + exact.abs())).all())

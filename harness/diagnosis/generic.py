@@ -105,7 +105,6 @@ def first(
     return Choice(key, computed, wanted, found, apply=lambda x, *rest: (change(x), *rest), is_plain=is_plain)
 
 
-NEGATED = first("sign of x", "the sign of the input is changed", "{op} keeps it", lambda x: -x, marks.minus)
 NEGATED_LOGITS = first("sign", "the sign of the logits is changed", "{op} keeps it", lambda x: -x, marks.minus)
 SOFTMAX_FIRST = first(
     "twice",
@@ -207,15 +206,6 @@ SHIFTED_AXES = (
     ),
 )
 """The same where each row is shifted by its own maximum before."""
-
-
-def along(axis: str, of_rows: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """Apply a function of rows along the axis of a deviation; the function keeps the number of columns."""
-    if axis == "axis":
-        return of_rows(x.transpose(0, -1)).transpose(0, -1)
-    if axis == "all":
-        return of_rows(x.reshape(1, -1)).reshape(x.shape)
-    return of_rows(x)
 
 
 def eps(where: str, key: str = "eps", *, wanted: str = "{op} adds none", **facts: Any) -> Choice:

@@ -13,7 +13,7 @@ from torch.nn import functional
 from harness.diagnosis import generic, marks
 from harness.diagnosis.operation import Choice, Operation, Setting
 from harness.error import UsageError
-from harness.formula.catalogue import catalogue
+from harness.formula.catalogue import CATALOGUE
 from harness.formula.grammar import parsed
 from harness.formula.node import Node
 from harness.formula.spelling import is_formula, spelling
@@ -81,7 +81,7 @@ def _order(root: Node) -> list[Node]:
 
 def operation_of_formula(contract: Contract) -> Operation | None:
     """Return the operation of a formula's contract; None if the contract is none, or uses other operations."""
-    entry = catalogue().get(contract.name)
+    entry = CATALOGUE.get(contract.name)
     text = entry.spelling.text if entry is not None else contract.name
     return _of_text(text) if is_formula(text) else None
 

@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from harness.diagnosis import generic, marks
-from harness.diagnosis.generic import AXES, along, clamp, eps
-from harness.diagnosis.operation import Choice, Operation, Setting
+from harness.diagnosis.generic import AXES, clamp, eps
+from harness.diagnosis.operation import Choice, Operation, Setting, along
 
 
 def reduced(s: Setting, rows: Tensor, default: str = "mean", columns: int = 1) -> Tensor:

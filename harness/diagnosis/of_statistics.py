@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from harness.diagnosis import generic, marks
-from harness.diagnosis.generic import AXES, along, clamp, eps
-from harness.diagnosis.operation import Choice, Operation, Setting
+from harness.diagnosis.generic import AXES, clamp, eps
+from harness.diagnosis.operation import Choice, Operation, Setting, along
 
 _SPREADS = (
     Choice(

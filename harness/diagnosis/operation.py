@@ -104,3 +104,12 @@ class Operation:
         ]
         unknown = [sum(bool(choice.numbers) for _, choice in pair) for pair in found]
         return [pair for number in (0, 1) for pair, many in zip(found, unknown, strict=True) if many == number]
+
+
+def along(axis: str, of_rows: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """Apply a function of rows along the axis of a deviation; the function keeps the number of columns."""
+    if axis == "axis":
+        return of_rows(x.transpose(0, -1)).transpose(0, -1)
+    if axis == "all":
+        return of_rows(x.reshape(1, -1)).reshape(x.shape)
+    return of_rows(x)

@@ -7,7 +7,7 @@ from harness.case import Case
 from harness.diagnosis.blame import blamed
 from harness.diagnosis.operation import Choice
 from harness.diagnosis.search import Diagnosis
-from harness.formula.catalogue import catalogue
+from harness.formula.catalogue import CATALOGUE
 from harness.formula.spelling import is_formula
 from harness.laws.contract import Contract
 from harness.record import Mistake
@@ -41,7 +41,7 @@ def _has_convention(contract: Contract, choice: Choice) -> bool:
 
 def _filled(text: str, contract: Contract, number: float | None, eps: object) -> str:
     """Fill in the number, the contract and its epsilon."""
-    is_of_formula = is_formula(contract.name) or contract.name in catalogue()
+    is_of_formula = is_formula(contract.name) or contract.name in CATALOGUE
     name = contract.summary if is_of_formula else contract.name
     found = text.replace("{op}", name).replace("{eps}", f"eps = {eps:g}" if isinstance(eps, float) else "eps")
     return found if number is None else found.replace("{c}", f"{number:.4g}")

@@ -10,9 +10,9 @@ from typing import Literal
 from harness.display.location import Location, defined, location, of_operation
 from harness.error import printable
 from harness.findings import Finding, findings
-from harness.record import Audit, AuditFinding, AuditKind, Fix, Property, Verdict, property_sentences
+from harness.record import Audit, AuditFinding, AuditKind, Fix, Property, Verdict
 from harness.record.audit import in_format
-from harness.wording import facts, finding_lines, fix_lines, run_lines, sentence, title_of
+from harness.wording import facts, finding_lines, fix_lines, property_sentences, run_lines, sentence, title_of
 from harness.wording.finding import NOT_REQUIRED
 
 Level = Literal["error", "warning", "note"]

@@ -11,8 +11,16 @@ from tabulate import tabulate
 from harness.display.location import Location, defined, location
 from harness.error import printable
 from harness.findings import Finding, by_verdict, findings
-from harness.record import SCHEMA, Event, Fix, Property, Record, Status, Verdict, property_sentences
-from harness.wording import census_line, finding_in_full, fix_lines, fix_title, sentence, verdict_line
+from harness.record import SCHEMA, Event, Fix, Property, Record, Status, Verdict
+from harness.wording import (
+    census_line,
+    finding_in_full,
+    fix_lines,
+    fix_title,
+    property_sentences,
+    sentence,
+    verdict_line,
+)
 
 
 class _Found(Record):

@@ -8,8 +8,16 @@ from typing import TYPE_CHECKING, Any
 from harness.error import require
 from harness.execution.logbook import logbook
 from harness.findings import Finding, findings
-from harness.record import Fix, Property, Status, Verdict, property_sentences
-from harness.wording import finding_block, finding_in_short, fix_html, fix_lines, verdict_line, violation_block
+from harness.record import Fix, Property, Status, Verdict
+from harness.wording import (
+    finding_block,
+    finding_in_short,
+    fix_html,
+    fix_lines,
+    property_sentences,
+    verdict_line,
+    violation_block,
+)
 from harness.wording.card import BAD, GOOD, PRE, card
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from harness.case import FLOATS
 from harness.display.narrow import TABLE_WIDTH, print_table
 from harness.error import printable
 from harness.findings import WRONG, Finding, Grade, findings, grades
-from harness.record import ANY, Epoch, LearnedParameter, Property, Status, Verdict, property_sentences
-from harness.wording import finding_block, finding_in_short, skip_lines, title_of, violation_block
+from harness.record import ANY, Epoch, LearnedParameter, Property, Status, Verdict
+from harness.wording import finding_block, finding_in_short, property_sentences, skip_lines, title_of, violation_block
 from harness.wording.number import count
 from harness.wording.verdict import filled
 

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from ..wording.cell import cell
+from ..error import cell
 
 _OURS = str(Path(__file__).parents[1])
 _SHIPPED = str(Path(__file__).parents[1] / "shipped")

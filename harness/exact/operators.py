@@ -3,19 +3,267 @@
 Torch itself carries out operations that only move numbers, on an array of positions.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from itertools import repeat
 from typing import Any
 
 import numpy as np
 import torch
-from flint import arb
+from flint import arb, arb_mat
 from numpy.typing import NDArray
 from torch import Tensor
 
-from harness.exact.by_rows import BY_ROWS, PRODUCTS
-from harness.exact.elementwise import ELEMENTWISE, ZERO, Balls, lift
+from harness.exact.elementwise import (
+    ELEMENTWISE,
+    ONE,
+    ZERO,
+    Balls,
+    Operation,
+    array,
+    divide,
+    exp,
+    larger,
+    largest,
+    lift,
+    log,
+    number,
+    power,
+    smaller,
+    sqrt,
+)
 from harness.exact.operator import FAILURES, Operator, tensors
+
+# Operations on rows
+
+MEAN, SUM = 1, 2
+"""Torch's integer codes for the reductions of losses."""
+
+
+def _axes(x: Balls, dim: Any) -> tuple[int, ...]:
+    if dim is None or dim == [] or not x.ndim:
+        return tuple(range(x.ndim))
+    return tuple(dim) if isinstance(dim, list | tuple) else (dim,)
+
+
+def _count(x: Balls, dim: Any) -> int:
+    return math.prod(x.shape[axis] for axis in _axes(x, dim)) if x.ndim else 1
+
+
+def _sum(x: Balls, dim: Any = None, keepdim: int = 0, **_: Any) -> Balls:
+    return array(x.sum(axis=_axes(x, dim), keepdims=keepdim, initial=arb(0)))
+
+
+def _mean(x: Balls, dim: Any = None, keepdim: int = 0, **_: Any) -> Balls:
+    return _sum(x, dim, keepdim) / _count(x, dim)
+
+
+def _amax(x: Balls, dim: Any = None, keepdim: int = 0) -> Balls:
+    for axis in sorted((axis % x.ndim for axis in _axes(x, dim)), reverse=True):
+        x = largest(x, axis, keepdims=bool(keepdim))
+    return x
+
+
+def _amin(x: Balls, dim: Any = None, keepdim: int = 0) -> Balls:
+    return -_amax(-x, dim, keepdim)
+
+
+def _variance(x: Balls, dim: Any = None, *, correction: float | None = 1, keepdim: int = 0) -> Balls:
+    centred = x - _mean(x, dim, keepdim=True)
+    count = _count(x, dim) - (1 if correction is None else correction)
+    return divide(_sum(centred * centred, dim, keepdim), arb(max(count, 0)))
+
+
+def _norm(x: Balls, order: float = 2, dim: Any = None, keepdim: int = 0, **_: Any) -> Balls:
+    if order == math.inf:
+        return _amax(array(abs(x)), dim, keepdim)
+    if order == 1:
+        return _sum(array(abs(x)), dim, keepdim)
+    return power(_sum(power(array(abs(x)), lift(order)), dim, keepdim), array(1 / arb(order)))
+
+
+def _exponentials(x: Balls, shift: Balls, dim: Any) -> tuple[Balls, Balls]:
+    """Return the exponentials of the shifted rows, and their sums."""
+    e = exp(x - shift)
+    return e, _sum(e, dim, keepdim=True)
+
+
+def _largest_middle(x: Balls, dim: Any) -> Balls:
+    return array(np.frompyfunc(lambda ball: ball.mid(), 1, 1)(_amax(x, dim, keepdim=True)))
+
+
+def _softmax(x: Balls, dim: int, _half: int = 0) -> Balls:
+    if not x.ndim:
+        return ONE
+    return divide(*_exponentials(x, _largest_middle(x, dim), dim))
+
+
+def _log_softmax(x: Balls, dim: int, _half: int = 0) -> Balls:
+    shift = _largest_middle(x, dim)
+    return x - shift - log(_exponentials(x, shift, dim)[1])
+
+
+def _logsumexp(x: Balls, dim: Any, keepdim: int = 0) -> Balls:
+    axes = _axes(x, dim)
+    shift = _largest_middle(x, axes)
+    shift = np.where(np.frompyfunc(lambda ball: ball.is_finite(), 1, 1)(shift).astype(bool), shift, ZERO)
+    result = array(shift + log(_exponentials(x, shift, axes)[1]))
+    return result if keepdim else result.squeeze(axes)
+
+
+def _softmax_backward(g: Balls, y: Balls, dim: int, _dtype: Any) -> Balls:
+    return y * (g - _sum(g * y, dim, keepdim=True))
+
+
+def _log_softmax_backward(g: Balls, y: Balls, dim: int, _dtype: Any) -> Balls:
+    return g - exp(y) * _sum(g, dim, keepdim=True)
+
+
+# Products of matrices
+
+
+def product(a: Balls, b: Balls) -> Balls:
+    """Multiply two matrices."""
+    if not all((*a.shape, *b.shape)):
+        return np.full((a.shape[0], b.shape[1]), arb(0), dtype=object)
+    made = np.empty((a.shape[0], b.shape[1]), dtype=object)
+    made.flat[:] = (arb_mat(a.tolist()) * arb_mat(b.tolist())).entries()
+    return made
+
+
+def _products(a: Balls, b: Balls) -> Balls:
+    return np.stack([product(*pair) for pair in zip(a, b, strict=True)])
+
+
+PRODUCTS: Mapping[str, Operation] = {
+    "mm": product,
+    "addmm": lambda x, a, b, *, beta=1, alpha=1: x * number(beta) + product(a, b) * number(alpha),
+    "bmm": _products,
+    "baddbmm": lambda x, a, b, *, beta=1, alpha=1: x * number(beta) + _products(a, b) * number(alpha),
+    "mv": lambda a, b: product(a, b[:, None])[:, 0],
+    "dot": lambda a, b: _sum(a * b),
+}
+
+
+# Losses and normalizations
+
+
+def _reduced(x: Balls, reduction: int) -> Balls:
+    return _mean(x) if reduction == MEAN else _sum(x) if reduction == SUM else x
+
+
+def _scale_of(x: Balls, reduction: int) -> Any:
+    return 1 / arb(x.size) if reduction == MEAN else arb(1)
+
+
+def _weights(target: NDArray[np.int64], classes: int, weight: Balls | None, ignored: int) -> Balls:
+    """Return a one-hot row for each class, scaled by the class weight."""
+    chosen = (np.arange(classes) == target[..., None]) & (target != ignored)[..., None]
+    return np.where(chosen, ONE if weight is None else weight, ZERO)
+
+
+def _nll_loss(x: Balls, target: Any, weight: Any, reduction: int, ignored: int) -> tuple[Balls, Balls]:
+    weights = _weights(target, x.shape[-1], weight, ignored)
+    terms = np.where(_is_zero(weights), ZERO, -x * weights).sum(-1)
+    total = _sum(weights)
+    loss = divide(_sum(terms), total) if reduction == MEAN else _reduced(array(terms), reduction)
+    return loss, total
+
+
+_is_zero = np.frompyfunc(lambda ball: bool(ball == 0), 1, 1)
+
+
+def _nll_loss_backward(*call: Any) -> Balls:
+    g, x, target, weight, reduction, ignored, total = call
+    weights = _weights(target, x.shape[-1], weight, ignored)
+    return -weights * (divide(g, total) if reduction == MEAN else g if reduction == SUM else g[..., None])
+
+
+def _mse_loss_backward(g: Balls, x: Balls, target: Balls, reduction: int) -> Balls:
+    return g * 2 * (x - target) * _scale_of(x, reduction)
+
+
+def _layer_norm(x: Balls, shape: Any, weight: Any, bias: Any, eps: float) -> tuple[Balls, Balls, Balls]:
+    dims = list(range(-len(shape), 0))
+    mean = _mean(x, dims, keepdim=True)
+    inverse = divide(ONE, sqrt(_variance(x, dims, correction=0, keepdim=True) + number(eps)))
+    y = (x - mean) * inverse
+    y = y if weight is None else y * weight
+    return (y if bias is None else y + bias), mean, inverse
+
+
+def _batch_norm(*call: Any) -> tuple[Balls | None, ...]:
+    x, weight, bias, mean, variance, training, _momentum, eps = call
+    dims = [axis for axis in range(x.ndim) if axis != 1]
+    if training:
+        mean, variance = _mean(x, dims), _variance(x, dims, correction=0)
+    inverse = divide(ONE, sqrt(variance + number(eps)))
+    y = (x - _across(mean, x)) * _across(inverse, x)
+    y = y if weight is None else y * _across(weight, x)
+    y = y if bias is None else y + _across(bias, x)
+    return (y, mean, inverse) if training else (y, None, None)
+
+
+def _across(values: Balls, x: Balls) -> Balls:
+    """Reshape one number per channel so that it broadcasts along the channels of ``x``."""
+    return values.reshape(-1, *[1] * (x.ndim - 2))
+
+
+def _batch_norm_backward(*call: Any) -> tuple[Balls | None, ...]:
+    g, x, weight, mean, variance, saved_mean, saved_inverse, training, eps, wanted = call
+    dims = [axis for axis in range(x.ndim) if axis != 1]
+    mean, inverse = (saved_mean, saved_inverse) if training else (mean, divide(ONE, sqrt(variance + number(eps))))
+    normal = (x - _across(mean, x)) * _across(inverse, x)
+    along, total = _sum(g * normal, dims), _sum(g, dims)
+    count = _count(x, dims)
+    centred = g - _across(total, x) / count - normal * _across(along, x) / count if training else g
+    scale = inverse if weight is None else inverse * weight
+    made = (centred * _across(scale, x), along, total)
+    return tuple(value if asked else None for value, asked in zip(made, wanted, strict=True))
+
+
+def _layer_norm_backward(*call: Any) -> tuple[Balls | None, ...]:
+    g, x, shape, mean, inverse, weight, bias, wanted = call
+    dims, before = list(range(-len(shape), 0)), list(range(x.ndim - len(shape)))
+    normal = (x - mean) * inverse
+    h = g if weight is None else g * weight
+    mean_of_h, along = _mean(h, dims, keepdim=True), _mean(h * normal, dims, keepdim=True)
+    made = (
+        (h - mean_of_h - normal * along) * inverse,
+        None if weight is None else _sum(g * normal, before) if before else g * normal,
+        None if bias is None else _sum(g, before) if before else g,
+    )
+    return tuple(value if asked else None for value, asked in zip(made, wanted, strict=True))
+
+
+BY_ROWS: Mapping[str, Operation] = {
+    "sum": _sum,
+    "mean": _mean,
+    "prod": lambda x, dim=None, keepdim=False, **_: array(x.prod(axis=dim, keepdims=keepdim)),
+    "cumsum": lambda x, dim, **_: array(np.add.accumulate(x, axis=dim)),
+    "cumprod": lambda x, dim, **_: array(np.multiply.accumulate(x, axis=dim)),
+    "amax": _amax,
+    "amin": _amin,
+    "max": lambda x, other=None: _amax(x) if other is None else larger(x, other),
+    "min": lambda x, other=None: _amin(x) if other is None else smaller(x, other),
+    "var": _variance,
+    "std": lambda x, dim=None, **named: sqrt(_variance(x, dim, **named)),
+    "linalg_vector_norm": _norm,
+    "logsumexp": _logsumexp,
+    "_softmax": _softmax,
+    "_log_softmax": _log_softmax,
+    "_softmax_backward_data": _softmax_backward,
+    "_log_softmax_backward_data": _log_softmax_backward,
+    "nll_loss_forward": _nll_loss,
+    "nll_loss_backward": _nll_loss_backward,
+    "mse_loss": lambda x, target, reduction=MEAN: _reduced((x - target) * (x - target), reduction),
+    "mse_loss_backward": _mse_loss_backward,
+    "native_batch_norm": _batch_norm,
+    "native_batch_norm_backward": _batch_norm_backward,
+    "native_layer_norm": _layer_norm,
+    "native_layer_norm_backward": _layer_norm_backward,
+}  # fmt: skip
+
 
 OPERATIONS = {**ELEMENTWISE, **PRODUCTS, **BY_ROWS}
 

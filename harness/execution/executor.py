@@ -17,14 +17,14 @@ PATIENCE_S = 10.0
 
 
 @contextmanager
-def executor_named(text: str | None, jobs: int | None = None) -> Iterator[Executor | None]:
+def executor_named(text: str, jobs: int | None = None) -> Iterator[Executor]:
     """Open an executor, and shut it down at the end.
 
     Parameters
     ----------
     text
         ``dask://host:port``, the address of a Dask scheduler; or ``file.py:function`` or ``module:function``, a
-        function that returns an executor; ``None`` for none.
+        function that returns an executor.
     jobs
         Number of local processes that the user requested.
 
@@ -33,9 +33,6 @@ def executor_named(text: str | None, jobs: int | None = None) -> Iterator[Execut
     UsageError
         If it does not exist, or if local processes are requested as well.
     """
-    if text is None:
-        yield None
-        return
     if jobs is not None:
         raise UsageError(
             "cannot use `--jobs` together with `--executor`",

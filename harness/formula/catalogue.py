@@ -379,6 +379,5 @@ GROUPS: Mapping[str, tuple[Entry, ...]] = {
 """All entries in groups."""
 
 
-def catalogue() -> dict[str, Entry]:
-    """Return every entry by name."""
-    return {entry.name: entry for entries in GROUPS.values() for entry in entries}
+CATALOGUE: Mapping[str, Entry] = {entry.name: entry for entries in GROUPS.values() for entry in entries}
+"""Every entry by name."""

@@ -22,7 +22,7 @@ from harness.formula.model import Model
 from harness.formula.node import ENTRY
 from harness.formula.quantity import Quantity
 from harness.laws import Example, Law, Subject
-from harness.laws.convention import Convention
+from harness.laws.contract import Convention
 from harness.laws.derivation import worst_of
 
 CONVENTION = "fully_masked"

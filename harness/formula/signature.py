@@ -7,7 +7,7 @@ from inspect import Signature
 from typing import Any
 
 from harness.error import UsageError, did_you_mean, listed
-from harness.formula.catalogue import catalogue
+from harness.formula.catalogue import CATALOGUE
 from harness.formula.grammar import WORDS, parsed
 from harness.formula.spelling import Spelling, spelling
 
@@ -42,7 +42,7 @@ def in_order_of(
             f"cannot match the parameters of `--call`, {listed(takes)}, with the formula's inputs, {listed(names)}",
             remedy=f"use the same names: `--call 'lambda f, {', '.join(names)}: f({', '.join(names)})'`",
         )
-    if [spelled.definition] == names and names[0] in catalogue():
+    if [spelled.definition] == names and names[0] in CATALOGUE:
         raise UsageError(
             f"cannot use `{names[0]}` as a formula: it is the name of a formula in the catalog",
             remedy=f"pass `--contract {names[0]}`",

@@ -5,7 +5,7 @@ import os
 from importlib.metadata import entry_points
 from pathlib import Path
 
-from harness.calling.own_cases import make_importable
+from harness.calling.discovery import make_importable
 from harness.error import UsageError
 from harness.gate.arm import installed
 

@@ -11,14 +11,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from harness.calling.discovery import ENTRY_POINTS
-from harness.calling.own_cases import root_of
+from harness.calling.discovery import ENTRY_POINTS, root_of
 from harness.isolation.limits import GIBIBYTE, Limits
 
 MODULES = (
     "error",
     "case",
-    "wording.cell",
     "record.fault",
     "calling.bound",
     "calling.importing",
@@ -29,7 +27,6 @@ MODULES = (
     "calling.device",
     "calling.modes",
     "calling.sequence",
-    "calling.state",
     "calling.watch",
     "exact.location",
     "exact.operator",

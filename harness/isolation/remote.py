@@ -26,8 +26,7 @@ from harness.calling.host import Look, Recording, RemoteError, ReshapedError
 from harness.calling.importing import single_name
 from harness.calling.model import UNFIT, AsStep
 from harness.calling.modes import DEFAULT, Observation
-from harness.calling.state import RESTORED
-from harness.calling.watch import Watch
+from harness.calling.watch import RESTORED, Watch
 from harness.case import Case
 from harness.error import UsageError
 from harness.exact.tape import Tape, View

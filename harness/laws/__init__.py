@@ -1,14 +1,13 @@
 """Laws and contracts as data, their inputs and rays, and the laws of every operation."""
 
 from harness.laws.case_error import CaseError
-from harness.laws.contract import Axes, Contract
-from harness.laws.convention import AnyNumber
+from harness.laws.contract import AnyNumber, Axes, Contract
+from harness.laws.derivation import repeatable, repeated
 from harness.laws.derivative import derivative_laws
 from harness.laws.drift import many_rows, no_drift
 from harness.laws.every_operation import implementation_laws, on_long_rows
 from harness.laws.law import GROUPS, Example, Inputs, Law, law
 from harness.laws.ray import Limit, Ray
-from harness.laws.repetition import repeatable, repeated
 from harness.laws.size import on_many_rows
 from harness.laws.standard_rays import COLUMNS, LONGEST, rays_of
 from harness.laws.subject import Subject

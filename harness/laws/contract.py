@@ -1,17 +1,108 @@
-"""Contracts: the laws, inputs, rays and conventions of an operation."""
+"""Contracts: the laws, inputs, rays and conventions of an operation, and what a case may declare.
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+A convention is a choice that mathematics or custom leaves open. A trait describes the platform and not the operation,
+so any case may declare it: the format of the computation, the dtype of the result, subnormal numbers, random numbers,
+and inputs that raise an error.
+"""
 
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, overload
+
+import torch
 from torch import Tensor
 
 from harness.calling.model import AsStep
 from harness.case import FLOATS
-from harness.floats import Array, Format
-from harness.laws.convention import Convention
+from harness.error import listed
+from harness.floats import FORMATS, Array, Format
 from harness.laws.law import Inputs, Law
 from harness.laws.ray import Limit, Ray
+from harness.record.property import COMPUTES_IN, REFUSES, REPEATABLE, RETURNS, SUBNORMALS
+
+
+@dataclass(frozen=True)
+class AnyNumber(Sequence[float]):
+    """A convention that may be any number in a range; as a sequence, its usual values.
+
+    Parameters
+    ----------
+    usual
+        Values in common use, the default first. They are tried if a case declares none.
+    least, most
+        Ends of the range, both admissible.
+    """
+
+    usual: tuple[float, ...]
+    least: float
+    most: float
+
+    def __contains__(self, value: object) -> bool:
+        """Return whether a value may be declared; it must be a number, and not NaN."""
+        return isinstance(value, (int, float)) and self.least <= value <= self.most
+
+    def __iter__(self) -> Iterator[float]:
+        """Yield the usual values."""
+        return iter(self.usual)
+
+    def __len__(self) -> int:
+        """Return the number of usual values."""
+        return len(self.usual)
+
+    @overload
+    def __getitem__(self, at: int) -> float: ...
+    @overload
+    def __getitem__(self, at: slice) -> tuple[float, ...]: ...
+    def __getitem__(self, at: int | slice) -> float | tuple[float, ...]:
+        """Return usual values by position."""
+        return self.usual[at]
+
+    def __str__(self) -> str:
+        """Describe the choices in words."""
+        return f"any number from {self.least:g} to {self.most:g}"
+
+
+@dataclass(frozen=True)
+class Anything(Sequence[Any]):
+    """A convention that a user names, such as a file or a function; ``None`` by default.
+
+    Parameters
+    ----------
+    what
+        Description of the named object.
+    """
+
+    what: str
+
+    def __contains__(self, value: object) -> bool:
+        """Return true, since the reader of the object checks it."""
+        return True
+
+    def __len__(self) -> int:
+        """Return 1, for the default ``None``."""
+        return 1
+
+    @overload
+    def __getitem__(self, at: int) -> Any: ...
+    @overload
+    def __getitem__(self, at: slice) -> tuple[Any, ...]: ...
+    def __getitem__(self, at: int | slice) -> Any:
+        """Nothing."""
+        return (None,)[at]
+
+    def __str__(self) -> str:
+        """Describe the object to name."""
+        return self.what
+
+
+Convention = tuple[Any, ...] | AnyNumber | Anything
+"""The values that may be declared, the default first."""
+
+
+def choices(convention: Convention) -> str:
+    """Return the admissible values as text for a message."""
+    return str(convention) if isinstance(convention, AnyNumber | Anything) else listed(convention)
+
 
 Restore = Callable[[Tensor, Format], Tensor | None]
 """``restore(value, format)``: the member of an input's domain nearest to a changed value, or ``None``. Members are
@@ -133,3 +224,60 @@ class Contract:
     def defaults(self) -> dict[str, Any]:
         """The default conventions."""
         return {name: values[0] for name, values in self.conventions.items()}
+
+
+# Traits
+
+TRAITS: Mapping[str, tuple[str, ...]] = {
+    COMPUTES_IN: FLOATS,
+    RETURNS: FLOATS,
+    SUBNORMALS: ("kept", "flushed"),
+    REPEATABLE: ("yes", "no"),
+    REFUSES: ("nothing", "nan", "inf", "non_finite"),
+}
+"""Each property with the values that may be declared."""
+
+OF_ANY_CALL = {"inputs_unmodified", "output_is_its_own", "output_like_input", "no_rows"}
+"""Laws that what draws random numbers keeps too: they do not compare what two calls say."""
+
+
+def unjudged(declares: Mapping[str, Any], format_: Format, law: str) -> str | None:
+    """Return why a law does not apply to such an implementation in a format; ``None`` if it applies."""
+    computes_in = declares.get(COMPUTES_IN)
+    if computes_in is not None and FORMATS[computes_in].precision < format_.precision:
+        return f"it computes in {computes_in}, so {format_.name} inputs give no {format_.name} results"
+    if declares.get(REPEATABLE) == "no" and law not in OF_ANY_CALL:
+        return "it draws random numbers, so two calls do not agree"
+    return None
+
+
+REFUSED = {"nan": "NaN", "inf": "infinities", "non_finite": "NaN and infinities"}
+"""Refused inputs, in words."""
+
+
+def refusal(declares: Mapping[str, Any], inputs: Iterable[Any]) -> str:
+    """Return the reason if such an implementation refuses some of the inputs; an empty text otherwise."""
+    what = declares.get(REFUSES, "nothing")
+    kinds = {"nan": (torch.isnan,), "inf": (torch.isinf,), "non_finite": (torch.isnan, torch.isinf)}.get(what, ())
+    numbers = [x for x in inputs if isinstance(x, Tensor) and x.is_floating_point()]
+    return f"it refuses {REFUSED[what]}" if any(bool(kind(x).any()) for kind in kinds for x in numbers) else ""
+
+
+def format_under(declares: Mapping[str, Any], format_: Format) -> Format:
+    """Return the format of the implementation: without subnormal numbers if it flushes them."""
+    return replace(format_, flushes=True) if declares.get(SUBNORMALS) == "flushed" else format_
+
+
+def flushed(example: Mapping[str, Any], format_: Format) -> dict[str, Any]:
+    """Return an example with zeros for subnormal numbers, as the implementation treats them."""
+    return {name: _flush(x, format_) if isinstance(x, Tensor) else x for name, x in example.items()}
+
+
+def _flush(x: Tensor, format_: Format) -> Tensor:
+    return torch.where(x.abs() < format_.tiny, torch.zeros_like(x), x) if x.is_floating_point() else x
+
+
+def as_declared(output: Tensor, declares: Mapping[str, Any], format_: Format) -> Tensor:
+    """Return the output, rounded to the format if the case declares another dtype for it and it has this dtype."""
+    name = str(output.dtype).removeprefix("torch.")
+    return output.to(format_.dtype) if declares.get(RETURNS) == name != format_.name else output

@@ -18,10 +18,18 @@ from torch import Tensor
 
 from harness.calling.adapter import NotApplicable
 from harness.floats import Array, Measurement, compare_runs, to_array
-from harness.laws.derivation import about_every_operation, against, between, bound_to, rows_of, worst_of
+from harness.laws.derivation import (
+    about_every_operation,
+    against,
+    between,
+    bound_to,
+    repeatable,
+    repeated,
+    rows_of,
+    worst_of,
+)
 from harness.laws.law import Example, Inputs, Law
 from harness.laws.mode import mode_law
-from harness.laws.repetition import repeatable, repeated
 from harness.laws.size import size_laws
 from harness.laws.strategies import LONG_EXAMPLES
 from harness.laws.subject import Subject

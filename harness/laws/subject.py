@@ -23,9 +23,8 @@ from harness.exact.location import place
 from harness.floats import Format, Measurement
 from harness.isolation.encoding import kind_of
 from harness.isolation.wire import Unsupported
-from harness.laws import traits
 from harness.laws.case_error import MESSAGE, CaseError
-from harness.laws.contract import Contract
+from harness.laws.contract import Contract, as_declared, flushed, format_under, refusal
 from harness.laws.law import Example, Law
 from harness.record import Fault
 
@@ -54,7 +53,7 @@ class Subject:
         self.case = case
         self.contract = contract
         self.declares: Mapping[str, Any] = {**contract.defaults, **case.declares}
-        self.format = traits.format_under(self.declares, format_)
+        self.format = format_under(self.declares, format_)
         self.device = device
         self._returns_arrays = False
         self.returns_number = False
@@ -80,7 +79,7 @@ class Subject:
     def measure(self, law: Law, example: Example) -> Measurement:
         """Measure a law on one example."""
         read = {name: example[name] for name in law.reads}
-        return law.measure(self, **(traits.flushed(read, self.format) if self.format.flushes else read))
+        return law.measure(self, **(flushed(read, self.format) if self.format.flushes else read))
 
     def calling(self, function: Callable[..., Any]) -> "Subject":
         """Return the same subject with another implementation, which calls the case in another way in this process."""
@@ -128,7 +127,7 @@ class Subject:
         try:
             yield
         except CaseError as error:
-            if error.fault is Fault.RAISED and (reason := traits.refusal(self.declares, inputs)):
+            if error.fault is Fault.RAISED and (reason := refusal(self.declares, inputs)):
                 raise NotApplicable(reason) from None
             raise
 
@@ -205,7 +204,7 @@ class Subject:
                 f"requires {self.contract.signature}, that is {list(agreed)}{otherwise}",
                 Fault.SHAPE,
             )
-        return traits.as_declared(output, self.declares, self.format)
+        return as_declared(output, self.declares, self.format)
 
     def on_other_shapes(self, *inputs: Any) -> Tensor:
         """Call the implementation once on inputs with shapes outside the contract, and return any tensor.

@@ -19,8 +19,8 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
+from harness.error import cell
 from harness.record.budget import DECODE, FETCH, READ, TRANSFORM, WAIT
-from harness.wording.cell import cell
 
 PERIOD_S = 1e-3
 """Mean time between two samples, in seconds."""

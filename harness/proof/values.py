@@ -25,8 +25,8 @@ from harness.record import Violation, Witness
 from harness.verdict.decide import decide
 from harness.verdict.job import Job
 from harness.verdict.replay import replay_command, to_text
-from harness.verdict.rows import worst_row
 from harness.verdict.shrink import minimise
+from harness.verdict.trial import worst_row
 
 CONTRACTS = ("sigmoid", "logsigmoid", "softplus")
 """Contracts of a single number, with all values enumerable."""

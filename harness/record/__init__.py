@@ -52,7 +52,7 @@ from harness.record.head import Origin, Run, Subject
 from harness.record.learned import LEVELS, ClassWeights, Confusion, FitData
 from harness.record.passage import Passage, Stage, Station
 from harness.record.proof import Departure, LawOutcome, Proof, Witness
-from harness.record.property import Property, property_sentences
+from harness.record.property import Property
 from harness.record.schema import (
     ANY,
     SCHEMA,
@@ -151,7 +151,6 @@ __all__ = [
     "median_ratio",
     "oldest_first",
     "one_sided_reach",
-    "property_sentences",
     "share_of_best",
     "standard_error",
     "unfinished",

@@ -4,10 +4,9 @@ A property is found before any law is judged, or when a law meets a refusal. It 
 and can be declared. A declared property is not reported.
 """
 
-from collections.abc import Iterable
 from typing import Literal
 
-from harness.record.schema import Record, Verdict
+from harness.record.schema import Record
 
 COMPUTES_IN, RETURNS, SUBNORMALS, REPEATABLE, REFUSES, CONVENTION, OPERATION = (
     "computes_in",
@@ -47,22 +46,3 @@ class Property(Record):
     def fails(self, *, strict: bool) -> bool:
         """Whether it makes a run fail: none does that was declared, and so is not found."""
         return strict and self.name != OPERATION
-
-
-def property_sentences(properties: Iterable[Property]) -> list[str]:
-    """Return a sentence for each property of some cases, with its dtypes."""
-    dtypes: dict[tuple[str, str], dict[str, None]] = {}
-    for one in properties:
-        dtypes.setdefault((one.case, one.sentence), {})[one.dtype] = None
-    return [
-        sentence.replace("{case}", case).replace("{dtypes}", " and ".join(filter(None, names)))
-        for (case, sentence), names in dtypes.items()
-    ]
-
-
-def unjudged(verdicts: Iterable[Verdict]) -> list[str]:
-    """Return the dtypes in which no law was judged, each named once, in order."""
-    ran: dict[str, bool] = {}
-    for verdict in verdicts:
-        ran[verdict.dtype] = ran.get(verdict.dtype, False) or verdict.rows > 0
-    return [dtype for dtype, judged in ran.items() if not judged]

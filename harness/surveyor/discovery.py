@@ -9,8 +9,8 @@ from pydantic import Field, TypeAdapter
 
 from harness.error import absence, require
 from harness.execution.logbook import logbook
-from harness.record import Accumulator, Breaking, Passage, Profile, Property, Record, Worst, property_sentences
-from harness.wording import disagreeing, survey_line, undeclared, what_happens
+from harness.record import Accumulator, Breaking, Passage, Profile, Property, Record, Worst
+from harness.wording import disagreeing, property_sentences, survey_line, undeclared, what_happens
 from harness.wording.card import card
 
 if TYPE_CHECKING:

@@ -32,8 +32,8 @@ from harness.surveyor.search import ROWS, Budget, Objective, SearchResult, searc
 from harness.verdict.job import Job
 from harness.verdict.probe import Probe
 from harness.verdict.replay import is_one_group, replay_command, to_text
-from harness.verdict.rows import of_rows
 from harness.verdict.shrink import minimise
+from harness.verdict.trial import of_rows
 
 SEARCH = Ray("search", "rows that a search draws", lambda *_: {}, lambda _: 0.0)
 """Placeholder for a ray in records of a search without a result."""

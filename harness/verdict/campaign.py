@@ -11,8 +11,8 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from harness.calling.discovery import Loader, Target
 from harness.calling.question import CALLING, THOROUGH, asked
-from harness.calling.target import Loader, Target
 from harness.case import UNCLAIMED, Case
 from harness.error import UsageError, listed
 from harness.execution.plan import Document
@@ -34,7 +34,7 @@ def _has_loaders(cases: Sequence[Case]) -> bool:
 
 @dataclass(frozen=True)
 class Campaign(Target):
-    """The laws to check for a :class:`~harness.calling.target.Target`; every process derives the same list of jobs.
+    """The laws to check for a :class:`~harness.calling.discovery.Target`; every process derives the same list of jobs.
 
     Parameters
     ----------
@@ -146,7 +146,7 @@ class Campaign(Target):
         UsageError
             If they cannot be loaded.
         """
-        from harness.verdict.signature import refuse_misfit
+        from harness.verdict.job import refuse_misfit
 
         cases = self.cases(remote)
         if remote is not None and _has_loaders(cases) and remote.begins_to_read_loaders():
@@ -295,7 +295,7 @@ class Decisions:
             return self.campaign.decide(job).model_dump(mode="json")
         verdict = self.probe.decided(job, partial(self.campaign.decide, remote=self.remote))
         if self.campaign.is_single:
-            from harness.verdict.signature import refuse_uncallable
+            from harness.verdict.job import refuse_uncallable
 
             refuse_uncallable([job], [verdict])
         properties = self.probe.properties(job)

@@ -27,8 +27,7 @@ from harness.laws.law import Example, Law
 from harness.laws.subject import Subject
 from harness.verdict.draw import Deadline, first_failing
 from harness.verdict.job import Job
-from harness.verdict.rows import of_rows, take
-from harness.verdict.trial import Trials
+from harness.verdict.trial import Trials, of_rows, take
 
 EXAMPLES = 16
 """Examples drawn in addition to the failing ones; a second defect also breaks the law where the value is right."""

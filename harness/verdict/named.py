@@ -16,8 +16,8 @@ from harness.floats import Measurement
 from harness.laws.case_error import CaseError
 from harness.laws.law import Example
 from harness.record import Fault, Mistake, Status, Verdict, Violation
+from harness.verdict.draw import examples as drawn_examples
 from harness.verdict.job import Job
-from harness.verdict.ordinary import examples as drawn_examples
 from harness.verdict.replay import spelled_out
 from harness.verdict.violation import violation_of
 

@@ -24,16 +24,14 @@ from harness.calling.adapter import NotApplicable
 from harness.calling.device import seed_all
 from harness.floats import FORMATS, Format, to_array
 from harness.laws.case_error import CaseError
-from harness.laws.contract import Contract
+from harness.laws.contract import REFUSED, Contract
 from harness.laws.law import Example, Law
-from harness.laws.traits import REFUSED
 from harness.record import Fault, Property, Verdict
 from harness.record.property import COMPUTES_IN, CONVENTION, OPERATION, REFUSES, REPEATABLE, RETURNS, SUBNORMALS
-from harness.verdict.convention import convention_of, own_eps
-from harness.verdict.flushing import Flushing
+from harness.verdict.declaration import Flushing, convention_of, own_eps
+from harness.verdict.draw import ENOUGH, HALF, NEARLY_ALL, examples, is_float, numbers, sampled, share
 from harness.verdict.job import Job
 from harness.verdict.named import Names
-from harness.verdict.ordinary import ENOUGH, HALF, NEARLY_ALL, examples, is_float, numbers, sampled, share
 
 REFUSAL = (
     "{case} refuses %s in {dtypes} (%s): laws about such inputs are not judged (accept it with `--declare refuses=%s`)"

@@ -1,7 +1,7 @@
 """Make a failing example minimal: fewest rows, fewest columns, simplest numbers, smallest magnitude.
 
 The last step bisects the largest entry of the first input over the representable numbers, to find an exact threshold.
-Every candidate stays within the inputs of the law; see :class:`harness.verdict.rows.Members`.
+Every candidate stays within the inputs of the law; see :class:`harness.verdict.trial.Members`.
 """
 
 import math
@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.floats.format import Format, from_ordinal, to_ordinal
-from harness.floats.memory import content_of
+from harness.floats.oracle import content_of
 from harness.laws.contract import Axes
 from harness.laws.law import Example
-from harness.verdict.rows import Members, is_same, length, row_of_each, stacked, take
+from harness.verdict.trial import Members, is_same, length, row_of_each, stacked, take
 
 _LEVELS = 6
 """Levels of a bisection that are evaluated together, as rows of an example."""

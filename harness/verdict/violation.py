@@ -1,26 +1,212 @@
-"""A violation: an example that breaks a law, measured by ball arithmetic, with its cause and related laws."""
+"""A violation: an example that breaks a law, measured by ball arithmetic, with its cause and related laws.
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+To find the operation that is the cause, the law is measured again while all operations of the implementation are
+recorded. Then it is measured on replays with more and more of the original operations, until it breaks.
+"""
 
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_leaves, tree_map
 
 from harness.calling.adapter import NotApplicable
+from harness.calling.device import CPU
+from harness.exact.loss import first_loss, hidden_branch
+from harness.exact.replay import Balls, Doubles, Replay
+from harness.exact.tape import Tape, View, is_floating
 from harness.floats import FORMATS
 from harness.floats.measurement import Measurement
-from harness.floats.oracle import confirming
+from harness.floats.oracle import confirming, remembering
 from harness.laws.case_error import CaseError
 from harness.laws.contract import Contract
 from harness.laws.law import Example
-from harness.record import Event, Violation
-from harness.verdict.cause import event_of
+from harness.laws.subject import Subject
+from harness.record import Event, EventKind, Violation
 from harness.verdict.consequence import followed
 from harness.verdict.draw import Deadline, first_failing
 from harness.verdict.job import Job
 from harness.verdict.replay import is_one_group, replay_command, spelled_out, to_text
 from harness.verdict.trial import Trials
 from harness.wording.remedy import Scope, cause_of
+
+MOST = 150_000
+"""Elements of an example beyond which it is not traced."""
+
+CONFIRMED = 1024
+"""Elements up to which the law is measured with ball arithmetic, as where it is called broken."""
+
+MOST_BALLS = 4096
+"""Maximum total number of elements of the results for which ball arithmetic is fast enough."""
+
+
+_AS_WRONG = 0.5
+"""If exact arithmetic leaves at least this share of a deviation, rounding is not its cause."""
+
+
+class Cause(NamedTuple):
+    """The reason why a law breaks on an example, if the operations can be traced."""
+
+    event: Event | None = None
+    """The first operation that loses the truth; ``None`` where none does, or none can be named."""
+    is_exact: bool = False
+    """Whether it is none: the answer is as wrong where nothing is rounded. It is not asked in float64."""
+
+    @property
+    def is_known(self) -> bool:
+        """Whether anything is known about the cause."""
+        return self.event is not None or self.is_exact
+
+
+def event_of(job: Job, example: Example) -> Event | None:
+    """Name the first wrong operation on an example that breaks a law, as :func:`traced` finds it."""
+    return traced(job, example).event
+
+
+def traced(job: Job, example: Example) -> Cause:
+    """Find out why an example breaks a law.
+
+    Parameters
+    ----------
+    job
+        The law, for a case in a dtype.
+    example
+        The example.
+
+    Returns
+    -------
+    The cause. It is unknown on an accelerator, outside torch, in a long call, and if the violation is intermittent.
+    """
+    size = sum(value.numel() for value in example.values() if isinstance(value, Tensor))
+    if job.device != CPU or job.law.intermittent or size > MOST:
+        return Cause()
+    try:
+        with confirming() if size <= CONFIRMED else nullcontext(), remembering():
+            return _traced(job, example)
+    except Exception:  # noqa: BLE001 - an implementation may do anything where it is watched: then nothing is said
+        return Cause()
+
+
+def _traced(job: Job, example: Example) -> Cause:
+    recording = _Recording(job)
+    measurement = recording.measure(job.law, example)
+    if not measurement.broken:
+        return Cause()
+    place, shape = measurement.worst, measurement.ratio.shape
+
+    def excess(replay: Replay) -> float:
+        again = _Replaying(job, recording.answers, replay).measure(job.law, example)
+        return float(again.ratio[place]) if again.ratio.shape == shape else math.inf
+
+    def stays_wrong(replay: Replay) -> bool:
+        again = _Replaying(job, recording.answers, replay).measure(job.law, example)
+        if again.ratio.shape != shape or not np.isfinite(again.actual[place]):
+            # An arithmetic that has no number there says nothing.
+            return False
+        return bool(again.ratio[place] > 1.0 and again.deviation[place] > _AS_WRONG * measurement.deviation[place])
+
+    tape = recording.tape()
+    cause = _first_loss(tape, job, excess, stays_wrong)
+    if np.isnan(measurement.actual[place]) and _may_be_hidden(cause.event):
+        cause = Cause(hidden_branch(tape) or cause.event, is_exact=cause.is_exact)
+    # Infinite intermediate values do not explain a finite wrong result.
+    invalid = cause.event is not None and cause.event.kind is EventKind.INVALID
+    return Cause() if invalid and bool(np.isfinite(measurement.actual[place])) else cause
+
+
+def _may_be_hidden(event: Event | None) -> bool:
+    """Whether a hidden branch may explain a NaN better: not if its line leaves the range, or its remedy is the same."""
+    if event is None or event.kind in {EventKind.CANCELLATION, EventKind.ABSORPTION}:
+        return True
+    return event.kind is EventKind.INVALID and event.backward and event.operation not in {"sqrt", "pow"}
+
+
+def _first_loss(
+    tape: Tape, job: Job, excess: Callable[[Replay], float], stays_wrong: Callable[[Replay], bool]
+) -> Cause:
+    """Find the first wrong operation in float64 if it is wider and its range suffices, else with balls."""
+    if job.format.name != "float64" and excess(Replay(tape, Doubles(), 0)) <= 1.0:
+        return Cause(first_loss(tape, Doubles(), excess))
+    few = sum(value.numel() for step in tape.steps for value in step.values) <= MOST_BALLS
+    if few:
+        event = first_loss(tape, Balls(), excess)
+        # Balls are stored as two float64 numbers, whose range may be exceeded. Values without an operation were
+        # computed where nothing is followed, such as in NumPy.
+        followed = all(view.storage not in tape.started for view in tape.answers)
+        exact = event is None and job.format.name != "float64" and followed and stays_wrong(Replay(tape, Balls(), 0))
+        return Cause(event, is_exact=exact)
+    # It is unknown whether an error that remains in float64 has another cause than its range.
+    return Cause(None if job.format.name == "float64" else first_loss(tape, Doubles(), excess))
+
+
+class _Recording(Subject):
+    """A subject whose calls are recorded."""
+
+    def __init__(self, job: Job) -> None:
+        super().__init__(job.case, job.contract, job.format)
+        self.answers: list[Any] = []
+        self._recording = self.host.recorder()
+        self._views: list[View] = []
+
+    def attempt(self, what: str, action: Callable[[], Any]) -> Any:
+        """Call the implementation, and record its operations."""
+
+        def recorded() -> Any:
+            with self._recording.body():
+                return action()
+
+        result = super().attempt(what, recorded)
+        views = self._recording.views([leaf for leaf in tree_leaves(result) if is_floating(leaf)])
+        self._views += [view for parts in views for view in parts]
+        given = iter(views)
+        shown = tree_map(lambda x: _Answer(next(given), x.requires_grad) if is_floating(x) else x, result)
+        self.answers.append(shown)
+        return result
+
+    def tape(self) -> Tape:
+        """The recorded operations."""
+        tape = self._recording.tape()
+        tape.answers += self._views
+        return tape
+
+
+class _Replaying(Subject):
+    """A subject whose calls return the results of a replay."""
+
+    def __init__(self, job: Job, answers: list[Any], replay: Replay) -> None:
+        super().__init__(job.case, job.contract, job.format)
+        self._answers: Iterator[Any] = iter(answers)
+        self._replay = replay
+
+    def attempt(self, what: str, action: Callable[[], Any]) -> Any:  # noqa: ARG002 - nothing is carried out
+        """Return the next answer."""
+        return tree_map(self._read, next(self._answers), is_leaf=_is_answer)
+
+    def _read(self, leaf: Any) -> Any:
+        if not _is_answer(leaf):
+            return leaf
+        parts = [self._replay.read(view).hi for view in leaf.views]
+        return (parts[0] if len(parts) == 1 else torch.stack(parts)).requires_grad_(leaf.differentiable)
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """A tensor that an implementation returned."""
+
+    views: tuple[View, ...]
+    differentiable: bool
+
+
+def _is_answer(leaf: Any) -> bool:
+    return isinstance(leaf, _Answer)
+
+
+# Violations
 
 
 def measured(trials: Trials, example: Example, draws: str, *, counted: bool = False) -> Violation | None:

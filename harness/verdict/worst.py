@@ -21,14 +21,13 @@ from harness.floats.oracle import confirming
 from harness.laws.case_error import CaseError
 from harness.laws.law import Example
 from harness.record import EventKind, Status, Violation, WorstExample
-from harness.verdict.cause import Cause, traced
 from harness.verdict.consequence import BASES
 from harness.verdict.draw import Deadline, failing_rows
 from harness.verdict.job import Job
 from harness.verdict.replay import MOST, replay_command, spelled_out, to_text
 from harness.verdict.shrink import minimise
 from harness.verdict.trial import Trials
-from harness.verdict.violation import magnitude, measured, related, repaired
+from harness.verdict.violation import Cause, magnitude, measured, related, repaired, traced
 
 CLEARLY = 2.0
 """Factor on the excess over the bound from which the worst example is shown."""

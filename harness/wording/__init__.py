@@ -48,7 +48,15 @@ from harness.wording.survey import (
     undeclared,
     what_happens,
 )
-from harness.wording.verdict import census_line, failing, laws_in, skip_lines, verdict_line, violation_block
+from harness.wording.verdict import (
+    census_line,
+    failing,
+    laws_in,
+    property_sentences,
+    skip_lines,
+    verdict_line,
+    violation_block,
+)
 
 __all__ = [
     "audit_html",
@@ -79,6 +87,7 @@ __all__ = [
     "laws_in",
     "narrowest",
     "proof_line",
+    "property_sentences",
     "ruin_line",
     "run_lines",
     "sentence",

@@ -1,11 +1,11 @@
-"""The words of verdicts, from which terminal, report and Markdown take their text."""
+"""The words of verdicts and properties, from which terminal, report and Markdown take their text."""
 
 import textwrap
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from harness.findings.finding import findings
-from harness.record.property import unjudged
+from harness.record.property import Property
 from harness.record.schema import ANY, Mistake, Status, TensorText, Verdict, WorstExample
 from harness.wording.number import count
 
@@ -204,3 +204,22 @@ def nested(texts: list[str], shape: tuple[int, ...]) -> str:
         return f"[{', '.join(texts)}]"
     size = len(texts) // shape[0] if shape[0] else 0
     return f"[{', '.join(nested(texts[i * size : (i + 1) * size], shape[1:]) for i in range(shape[0]))}]"
+
+
+def property_sentences(properties: Iterable[Property]) -> list[str]:
+    """Return a sentence for each property of some cases, with its dtypes."""
+    dtypes: dict[tuple[str, str], dict[str, None]] = {}
+    for one in properties:
+        dtypes.setdefault((one.case, one.sentence), {})[one.dtype] = None
+    return [
+        sentence.replace("{case}", case).replace("{dtypes}", " and ".join(filter(None, names)))
+        for (case, sentence), names in dtypes.items()
+    ]
+
+
+def unjudged(verdicts: Iterable[Verdict]) -> list[str]:
+    """Return the dtypes in which no law was judged, each named once, in order."""
+    ran: dict[str, bool] = {}
+    for verdict in verdicts:
+        ran[verdict.dtype] = ran.get(verdict.dtype, False) or verdict.rows > 0
+    return [dtype for dtype, judged in ran.items() if not judged]

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 from harness.findings import Finding, findings
-from harness.record import AuditFinding, Status, property_sentences
-from harness.wording import excerpt, facts, sentence, source_lines, title_of
+from harness.record import AuditFinding, Status
+from harness.wording import excerpt, facts, property_sentences, sentence, source_lines, title_of
 
 from .. import summary
 from ..breaks import breaks

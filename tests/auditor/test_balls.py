@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 import harness
 from harness.auditor import balls
-from harness.exact import doubles
+from harness.exact import replay
 from harness.record.audit import Mode
 
 DOUBLE = torch.float64
@@ -128,7 +128,7 @@ def test_what_balls_contradict_is_no_finding(monkeypatch: pytest.MonkeyPatch) ->
     def wrong(operator: Any, args: Any, _kwargs: Any, _result: Any) -> Tensor:
         return cast("Tensor", operator.overload(args[0]) * 1.3)
 
-    monkeypatch.setitem(cast("dict[str, Any]", doubles._INSTEAD), "exp", wrong)
+    monkeypatch.setitem(cast("dict[str, Any]", replay._INSTEAD), "exp", wrong)
     monkeypatch.setattr(balls, "FEW", 0)  # otherwise the shadow consists of balls
 
     def step() -> None:

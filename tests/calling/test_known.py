@@ -25,8 +25,8 @@ from harness.laws.contract import Contract
 from harness.laws.law import Law
 from harness.laws.subject import Subject
 from harness.verdict.campaign import Campaign
-from harness.verdict.convention import convention_of
-from harness.verdict.ordinary import HALF, examples, sampled, share
+from harness.verdict.declaration import convention_of
+from harness.verdict.draw import HALF, examples, sampled, share
 
 FLOAT32 = FORMATS["float32"]
 

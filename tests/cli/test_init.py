@@ -10,9 +10,8 @@ import pytest
 import yaml
 from samples.command import Command
 
-from harness.cli.adoption.notebook import importable
 from harness.cli.adoption.project import Layout, functions, layout_of
-from harness.cli.adoption.settings import find_project
+from harness.cli.adoption.settings import find_project, importable
 
 STABLE = """
 raise SystemExit("imported")

@@ -16,7 +16,7 @@ from harness import reports
 from harness.cli.gate import _refuse_unfinished
 from harness.cli.session import Session
 from harness.error import UsageError
-from harness.execution.ending import Ending
+from harness.execution.interrupt import Ending
 from harness.record import Ended, Outcome, Property, RunFolder, Status, Verdict, Work, early
 from harness.record.folder import FILES
 from harness.reports.page import write_report

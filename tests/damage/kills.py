@@ -14,8 +14,7 @@ import samples.run
 from harness.cli import session as sessions
 from harness.cli.session import Session
 from harness.error import UsageError
-from harness.execution.ending import Ending
-from harness.execution.interrupt import interruptible
+from harness.execution.interrupt import Ending, interruptible
 from harness.record import GateFinding, RunFolder, Verdict, early
 from harness.record.folder import FILES
 

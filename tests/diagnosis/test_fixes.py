@@ -273,11 +273,6 @@ def test_a_judge_decides_each_law_once(tmp_path: Path) -> None:
 # Asking
 
 
-def test_nothing_is_read_without_the_option() -> None:
-    """A check without `--fix` does not depend on the file."""
-    assert fixing("elsewhere.py:f", fix=False, write=False, unsafe=False) is None
-
-
 @pytest.mark.parametrize(("target", "asked_for", "words"), [
     ("own.py:f", {"fix": False, "write": True, "unsafe": False}, "cannot use `--write` without `--fix`"),
     ("own.py:f", {"fix": False, "write": False, "unsafe": True}, "cannot use `--unsafe-fixes` without `--fix`"),

@@ -10,7 +10,7 @@ import torch
 from harness.calling.device import seed_all
 from harness.contracts import contract_named, contracts
 from harness.floats import format_of
-from harness.formula.catalogue import catalogue
+from harness.formula.catalogue import CATALOGUE
 from harness.laws.contract import Contract
 from harness.record import SEED
 from harness.verdict.draw import digest_of, draw
@@ -39,7 +39,7 @@ def digests(examples: int) -> dict[Key, str]:
 
 def _contracts() -> Iterator[Contract]:
     """Yield every contract whose laws draw their inputs, including catalog formulas."""
-    for name in (*contracts(), *catalogue()):
+    for name in (*contracts(), *CATALOGUE):
         contract = contract_named(name)
         if contract.form != "delivery":
             yield contract

@@ -20,8 +20,7 @@ from typing import Any, NamedTuple
 
 import harness
 from harness.calling.importing import attribute
-from harness.record import property_sentences
-from harness.wording import sentence
+from harness.wording import property_sentences, sentence
 
 JAX, NUMPY = "jax(axis=-1)", "numpy(axis=-1)"
 GIVEN = "lambda f, x: f(x)"

@@ -12,7 +12,7 @@ from torch import Tensor
 from harness.case import Case
 from harness.contracts import contract_named, contracts
 from harness.floats import FORMATS, round_to
-from harness.formula.catalogue import catalogue
+from harness.formula.catalogue import CATALOGUE
 from harness.formula.contract import contract_of
 from harness.formula.grammar import parsed
 from harness.formula.model import Model
@@ -54,10 +54,10 @@ class Rounded(torch.autograd.Function):
 
 def test_every_formula_has_its_implementations() -> None:
     """No formula has the name of a hand-written contract."""
-    assert set(CATALOGUED) == set(catalogue())
-    assert not set(catalogue()) & set(contracts())
-    assert len(catalogue()) >= 60
-    assert all(entry.source for entry in catalogue().values())
+    assert set(CATALOGUED) == set(CATALOGUE)
+    assert not set(CATALOGUE) & set(contracts())
+    assert len(CATALOGUE) >= 60
+    assert all(entry.source for entry in CATALOGUE.values())
 
 
 @pytest.mark.parametrize("name", CATALOGUED)
@@ -69,7 +69,7 @@ def test_a_mutant_is_killed(name: str) -> None:
 @pytest.mark.parametrize("name", CATALOGUED)
 def test_a_correctly_rounded_implementation_is_not_flagged(name: str) -> None:
     """The laws of value and gradient hold."""
-    model = Model(parsed(catalogue()[name].spelling))
+    model = Model(parsed(CATALOGUE[name].spelling))
     found = verdicts(name, lambda *inputs: Rounded.apply(model, *inputs), examples=3)
     assert found
     assert not [f"{one.law}: {one.reason or one.violation}" for one in found if one.status is not Status.HOLDS]
@@ -89,4 +89,4 @@ def test_a_formula_of_the_catalogue_is_claimed_by_its_name() -> None:
     contract = contract_named("mish")
     assert contract.name == "mish"
     assert contract.summary == "x * tanh(log(1 + exp(x)))"
-    assert contract is contract_of(catalogue()["mish"].spelling.text, "mish")
+    assert contract is contract_of(CATALOGUE["mish"].spelling.text, "mish")

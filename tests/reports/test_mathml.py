@@ -9,7 +9,7 @@ import pytest
 
 from harness.contracts import contract_named
 from harness.formula.arithmetic import values
-from harness.formula.catalogue import catalogue
+from harness.formula.catalogue import CATALOGUE
 from harness.formula.grammar import parsed
 from harness.formula.node import order
 from harness.formula.spelling import Domain, Spelling, domain
@@ -83,10 +83,10 @@ def test_the_part_that_overflows_is_marked() -> None:
     assert markup.count('<mrow class="breaks"><msup>') == 2
 
 
-@pytest.mark.parametrize("name", catalogue())
+@pytest.mark.parametrize("name", CATALOGUE)
 def test_every_formula_of_the_catalog_has_markup(name: str) -> None:
     """Its text is long at most, never unreadable."""
-    markup = mathml(catalogue()[name].definition)
+    markup = mathml(CATALOGUE[name].definition)
     assert markup.startswith("<math")
     assert is_well_formed(markup)
 

@@ -31,7 +31,9 @@ SHARED = {
     "harness.floats.measurement": Witnesses(("softmax", "log_softmax"), FORMATS),
     "harness.floats.double_double": Witnesses(("logsumexp",), ("tests/floats/test_double_double.py",)),
     "harness.floats.oracle": Witnesses(("softmax",), ("tests/floats/test_oracle.py",)),
-    "harness.laws.repetition": Witnesses(("softmax",), ("tests/laws/test_repetition.py",)),
+    "harness.laws.derivation": Witnesses(
+        ("softmax",), ("tests/laws/test_derivation.py", "tests/laws/test_every_operation.py")
+    ),
     "harness.laws.every_operation": Witnesses(("softmax", "squared_error"), ("tests/laws/test_every_operation.py",)),
     "harness.laws.derivative": Witnesses(("softmax", "squared_error"), ("tests/laws/test_every_operation.py",)),
     "harness.laws.mode": Witnesses(("softmax",), ("tests/laws/test_never_tried.py",)),

@@ -15,7 +15,7 @@ import torch
 
 from harness.calling.adapter import adapter_of, as_tensors
 from harness.contracts import contract_named
-from harness.formula.catalogue import catalogue
+from harness.formula.catalogue import CATALOGUE
 from harness.formula.spelling import is_formula, spelling
 from harness.record import Verdict
 from harness.verdict.replay import from_text
@@ -134,7 +134,7 @@ def _without_value(verdict: Verdict) -> str:
 def _definition(claim: str) -> str | None:
     if is_formula(claim):
         return spelling(claim).definition
-    return catalogue()[claim].definition if claim in catalogue() else DEFINITIONS.get(claim)
+    return CATALOGUE[claim].definition if claim in CATALOGUE else DEFINITIONS.get(claim)
 
 
 def _shown(x: Any, place: tuple[int, ...]) -> str:

@@ -18,10 +18,10 @@ import harness
 from harness.case import Case
 from harness.display.notebook import Verdicts
 from harness.findings import grades
-from harness.record import Property, Status, property_sentences
+from harness.record import Property, Status
 from harness.verdict.job import jobs
 from harness.verdict.probe import Probe
-from harness.wording import verdict_line
+from harness.wording import property_sentences, verdict_line
 
 FEW: dict[str, Any] = {"examples": 2, "seconds": 1.0}
 """The number of examples that these tests need."""

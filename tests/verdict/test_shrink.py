@@ -12,8 +12,8 @@ from harness.floats.measurement import Measurement
 from harness.laws.contract import Axes
 from harness.laws.law import Example
 from harness.laws.strategies import masked
-from harness.verdict.rows import take, worst_row
 from harness.verdict.shrink import minimise
+from harness.verdict.trial import take, worst_row
 
 FLOAT32 = FORMATS["float32"]
 AXES = {"logits": Axes(("n", "k")), "labels": Axes(("n",), index_of="k")}

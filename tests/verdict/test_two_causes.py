@@ -12,10 +12,10 @@ from torch import Tensor
 from harness.case import Case
 from harness.findings import Finding, findings
 from harness.record import Event, EventKind, Status, Verdict
-from harness.verdict.cause import event_of
 from harness.verdict.decide import decide
 from harness.verdict.job import Job, jobs
 from harness.verdict.replay import from_text
+from harness.verdict.violation import event_of
 
 
 def norm_of_moments(x: Tensor) -> Tensor:

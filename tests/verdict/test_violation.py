@@ -1,15 +1,22 @@
-"""Whether float32 fixes a failure in 16 bits is tried, not guessed from the operation."""
+"""Whether a violation in 16 bits disappears in float32 is tried, and the first wrong operation is found."""
 
+import json
 import math
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
+from corpus.catalogue import of
+from corpus.specimen import Specimen
 from torch import Tensor
 
 from harness.case import Case
+from harness.record import EventKind, Verdict
 from harness.verdict.decide import decide
 from harness.verdict.job import jobs
+from harness.verdict.replay import from_json
+from harness.verdict.violation import event_of
 
 
 def squares_in_the_format(x: Tensor, eps: float = 1e-5) -> Tensor:
@@ -69,3 +76,41 @@ def test_nothing_is_tried_in_float32_itself() -> None:
     assert math.isinf(violation.deviation)
     assert not violation.mended_wider
     assert dtypes == {torch.float32}
+
+
+pytestmark = pytest.mark.judged
+
+
+def verdict(known: Specimen) -> Verdict:
+    """Decide the law on the example."""
+    case = Case(known.function, known.contract, declares=known.declares, name=known.name)
+    (job,) = jobs([case], laws=[known.law], dtypes=[known.dtype])
+    return decide(job, example=from_json(json.dumps(known.example), job.contract, job.format))
+
+
+def found(known: Specimen) -> Any:
+    """Return the event of the first loss."""
+    violation = verdict(known).violation
+    assert violation is not None, "the law holds on the example"
+    event = violation.event
+    return event and (event.kind, event.operation, event.backward, event.place)
+
+
+@pytest.mark.parametrize("known", of("first loss"), ids=str)
+def test_the_first_loss_is_the_one_that_an_expert_names(known: Specimen) -> None:
+    """Kind, operation, direction and line agree."""
+    expected = known.kind and (known.kind, known.operation, known.backward, known.place)
+    assert found(known) == expected
+
+
+@pytest.mark.parametrize(
+    ("dtype", "logits", "largest"),
+    [("float32", [88.5, 88.5], 2.7e38), ("float32", [86.5] * 17, 3.7e37), ("float16", [4.0] * 1300, None)],
+)
+def test_a_sum_of_large_terms_is_told_from_one_of_many(dtype: str, logits: list[float], largest: float | None) -> None:
+    """For large terms, the event's input is the largest term. For many terms there is none."""
+    (job,) = jobs([Case(lambda x: x.exp().sum(-1).log(), "logsumexp")], laws=["value"], dtypes=[dtype])
+    event = event_of(job, {"logits": torch.tensor([logits], dtype=job.format.dtype)})
+    assert event is not None
+    assert (event.kind, event.operation) == (EventKind.OVERFLOW, "sum")
+    assert event.input == (None if largest is None else pytest.approx(largest, rel=0.05))

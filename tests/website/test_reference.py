@@ -12,7 +12,7 @@ from website import api, commands, contracts
 
 from harness.cli import app
 from harness.contracts import contracts as registry
-from harness.formula.catalogue import catalogue
+from harness.formula.catalogue import CATALOGUE
 
 NAMES = [(module, name) for module, names in api.public().items() for name in names]
 SECTION = r"^{}\n-+\n(.*?)(?=^\S[^\n]*\n-+\n|\Z)"
@@ -82,7 +82,7 @@ def test_every_contract_law_and_formula_is_in_the_reference() -> None:
         page = pages[f"reference/contracts/{contract.name}.md"]
         assert re.findall(r"^## (.+)$", page, re.M) == [law.name for law in contract.laws]
         assert f"(contracts/{contract.name}.md)" in pages["reference/contracts.md"]
-    assert set(re.findall(r"^### (.+)$", pages["reference/formulas.md"], re.M)) == set(catalogue())
+    assert set(re.findall(r"^### (.+)$", pages["reference/formulas.md"], re.M)) == set(CATALOGUE)
 
 
 def test_every_command_and_option_is_in_the_reference() -> None:

@@ -6,8 +6,7 @@ from typing import Any, NoReturn
 import pytest
 
 from harness.bench.suites.account import NAME
-from harness.calling.discovery import load
-from harness.calling.own_cases import SHIPPED
+from harness.calling.discovery import SHIPPED, load
 from harness.case import Case
 from harness.contracts import claimed, contract_named
 from harness.error import UsageError

@@ -22,8 +22,7 @@ from harness.bench.suites.peers import PEERS
 from harness.bench.suites.selection import cases_of, give_up, option
 from harness.bench.suites.stepper import stepper_of, training_step
 from harness.calling import data_set
-from harness.calling.discovery import is_shipped
-from harness.calling.own_cases import SHIPPED
+from harness.calling.discovery import SHIPPED, is_shipped
 from harness.case import Case
 from harness.data.images import ImageData
 from harness.error import UsageError, listed

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.calling.known import arrays, book, functional, tensor
+from harness.calling.known import arrays, functional, tensor
+from harness.calling.known.book import BOOK
 from harness.calling.known.entry import Known, Table
 
 __all__ = ["TABLES", "Known", "completed", "entry", "place_of"]
@@ -80,9 +81,12 @@ def _attribute(module: Any, name: str) -> Any:
 
 
 def _wrapper(name: str, required: tuple[str, ...], used: frozenset[str]) -> Known | None:
+    """Return the entry of a function in a file, from its name, its required parameters and the names in its code."""
     known = functional.FUNCTIONAL.get(name)
-    is_wrapper = known is not None and known.required and known.required[1:] == required[1:]
-    return known if is_wrapper else book.entry_of(name, required, used)
+    if known is not None and known.required and known.required[1:] == required[1:]:
+        return known
+    known = BOOK.get(name)
+    return known if known is not None and known.required == required and used.issuperset(known.uses) else None
 
 
 def _facts(file: Path, name: str) -> tuple[tuple[str, ...], frozenset[str]]:

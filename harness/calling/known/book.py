@@ -32,9 +32,3 @@ BOOK: Mapping[str, Known] = {
     "net": Known("softmax", _NET, ("X",), ("W", "b", "softmax"), WHY),
 }
 """Entries by the name of the function."""
-
-
-def entry_of(name: str, required: tuple[str, ...], names: frozenset[str]) -> Known | None:
-    """Return the entry of a function with some required parameters and some names in its code."""
-    known = BOOK.get(name)
-    return known if known is not None and known.required == required and names.issuperset(known.uses) else None

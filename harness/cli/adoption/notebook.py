@@ -7,35 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from harness.error import UsageError
-from harness.record import write_atomically
 from harness.record.untrusted_file import read_text
 
 SUFFIX = ".ipynb"
-FOLDER = Path(".harness", "notebooks")
-"""Folder of the Python files."""
 
 _KEPT = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-
-
-def importable(target: str) -> str:
-    """Return a target that can be imported: for a function in a notebook, the one in the file of its definitions.
-
-    Raises
-    ------
-    UsageError
-        If the notebook cannot be read.
-    """
-    place, colon, name = target.partition(":")
-    if not place.endswith(SUFFIX):
-        return target
-    notebook = Path(place)
-    if not notebook.is_file():
-        raise UsageError(f"file not found: `{notebook}`", remedy="check the path")
-    file = FOLDER / notebook.with_suffix(".py").name
-    text = definitions(notebook)
-    if not file.is_file() or file.read_text(encoding="utf-8") != text:
-        write_atomically(file, text)
-    return f"{file}{colon}{name}"
 
 
 def definitions(notebook: Path) -> str:

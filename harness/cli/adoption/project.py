@@ -172,7 +172,7 @@ def _parameters(arguments: ast.arguments, skipped: int = 0) -> inspect.Signature
 def _claim(signature: inspect.Signature, node: Any, file: Path, target: str) -> tuple[str, str]:
     """Return the contract and the adapter that a check would infer; empty texts if it would refuse."""
     from harness.contracts import claimed, contract_named
-    from harness.verdict.signature import refuse_misfit
+    from harness.verdict.job import refuse_misfit
 
     entry = known.entry(f"{file}:{node.name}")
     if entry is not None:

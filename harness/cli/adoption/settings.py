@@ -1,15 +1,34 @@
-"""Settings of a project: the table ``[tool.harness]`` of the nearest ``pyproject.toml``."""
+"""Settings of a project: the table ``[tool.harness]`` of the nearest ``pyproject.toml``, and the targets in it.
 
+``harness check`` checks these targets if the command line names none.
+"""
+
+import contextlib
+import functools
+import inspect
+import os
+import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, NoReturn
 
+import typer
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import to_json
 
+from harness.calling.discovery import SHIPPED, own_cases
+from harness.cli.adoption.notebook import SUFFIX, definitions
+from harness.cli.options import collected, files_written, say
 from harness.error import UsageError, did_you_mean, listed
+from harness.record import write_atomically
 from harness.record.untrusted_file import read_text, shown
+from harness.wording.number import count
+
+if TYPE_CHECKING:
+    from harness.case import Case
+    from harness.gate.policy import Policy
+
 
 FILE = "pyproject.toml"
 TABLE = "[tool.harness]"
@@ -136,3 +155,225 @@ def _validated(table: object, file: Path) -> Settings:
             place=str(file),
             remedy=did_you_mean(parts[-1] if parts else "", known, f"the keys are {listed(known)}"),
         ) from error
+
+
+# Targets
+
+ProjectTargetArgument = Annotated[
+    str | None,
+    typer.Argument(
+        help="file.py:function, notebook.ipynb:function, module:function, a package of cases, or an entry point.",
+        metavar="TARGET",
+        show_default="the targets in pyproject.toml",
+    ),
+]
+
+FILES = ("json", "junit", "markdown")
+"""Options with a file to write."""
+
+NOTEBOOKS = Path(".harness", "notebooks")
+"""Folder of the Python files with the definitions of notebooks."""
+
+OF_ONE = ("watch", "example", "fix", "reference")
+"""Options that need a single target."""
+
+
+def checks_the_project(command: Callable[..., None]) -> Callable[..., None]:
+    """Let a command without a target check the targets of the project, one after the other.
+
+    The command line takes precedence over the options of a target, and those take precedence over the project's.
+    """
+    signature = inspect.signature(command)
+    defaults = {name: one.default for name, one in signature.parameters.items()}
+
+    @functools.wraps(command)
+    def with_targets(target: str | None, **given: Any) -> None:
+        if target is not None:
+            # A file that cannot be read does not matter here.
+            with contextlib.suppress(UsageError):
+                _add_to_path(find_project(Path.cwd()))
+            command(target=importable(target), **given)
+            return
+        project = find_project(Path.cwd())
+        _add_to_path(project)
+        if project is None or not project.targets:
+            _refuse_nothing()
+            command(target=SHIPPED, **given)
+            return
+        given |= {name: file.absolute() for name in (*FILES, "corpora") if (file := given.get(name)) is not None}
+        with contextlib.chdir(project.root):
+            _check_each(command, project, given, defaults)
+
+    optional = signature.parameters["target"].replace(annotation=ProjectTargetArgument, default=None)
+    others = [one for name, one in signature.parameters.items() if name != "target"]
+    with_targets.__signature__ = signature.replace(parameters=[optional, *others])  # type: ignore[attr-defined]
+    with_targets.__annotations__ = {one.name: one.annotation for one in (optional, *others)}
+    return with_targets
+
+
+def importable(target: str) -> str:
+    """Return a target that can be imported: for a function in a notebook, the one in the file of its definitions.
+
+    Raises
+    ------
+    UsageError
+        If the notebook cannot be read.
+    """
+    place, colon, name = target.partition(":")
+    if not place.endswith(SUFFIX):
+        return target
+    notebook = Path(place)
+    if not notebook.is_file():
+        raise UsageError(f"file not found: `{notebook}`", remedy="check the path")
+    file = NOTEBOOKS / notebook.with_suffix(".py").name
+    text = definitions(notebook)
+    if not file.is_file() or file.read_text(encoding="utf-8") != text:
+        write_atomically(file, text)
+    return f"{file}{colon}{name}"
+
+
+def cases_of(project: Project) -> "list[Case]":
+    """Load the cases of all targets of a project.
+
+    Raises
+    ------
+    UsageError
+        If one cannot be loaded.
+    """
+    from harness.cli.option_groups import with_contract
+    from harness.cli.options import conventions, declared_breaks
+    from harness.contracts import claimed
+    from harness.formula.spelling import stated_inputs
+    from harness.verdict.campaign import Campaign
+
+    cases: list[Case] = []
+    for one in project.targets:
+        given = one.as_given()
+        campaign = with_contract(
+            Campaign(
+                importable(one.target),
+                one.contract,
+                declares=conventions(given.get("declares", [])),
+                breaks=declared_breaks(given.get("breaks", [])),
+                call=one.call,
+                formula=one.formula,
+                form=one.form,
+                inputs=stated_inputs(given.get("inputs", [])),
+                over=one.over,
+            )
+        )
+        cases += map(claimed, campaign.cases())
+    return cases
+
+
+def gated(policy: "Policy", root: Path) -> "tuple[Policy, Project | None]":
+    """Return the policy with the target of the project, and the project if its targets are functions.
+
+    A target of the policy or of the command line comes first.
+    """
+    project = find_project(root)
+    _add_to_path(project)
+    if project is None or not project.targets or "target" in policy.model_fields_set:
+        return policy, None
+    first, *others = project.targets
+    if others or ":" in first.target:
+        return policy, project
+    return policy.model_copy(update={"target": first.target}), None
+
+
+def baseline_file(policy: "Policy", project: Project | None, root: Path) -> Path:
+    """Return the file of the baseline; for functions of a project, by default next to the settings."""
+    if project is None or policy.baseline is not None:
+        return policy.baseline_file(root)
+    return project.root / "baseline.jsonl"
+
+
+def _add_to_path(project: Project | None) -> None:
+    """Let this process and the isolated ones import from the folders of the setting ``pythonpath``."""
+    if project is None:
+        return
+    for folder in reversed([str(project.root / name) for name in project.settings.pythonpath]):
+        if folder not in sys.path:
+            sys.path.insert(0, folder)
+        paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+        if folder not in paths:
+            os.environ["PYTHONPATH"] = os.pathsep.join([folder, *filter(None, paths)])
+
+
+def _refuse_nothing() -> None:
+    if own_cases() is None:
+        raise UsageError(
+            "nothing to check",
+            rule=f"no {FILE} here lists `targets` under {TABLE}",
+            remedy="run `harness init`, or name a function, as in `harness check homework.py:softmax`",
+        )
+
+
+def _check_each(
+    command: Callable[..., None], project: Project, given: dict[str, Any], defaults: dict[str, Any]
+) -> None:
+    targets = project.targets
+    if len(targets) == 1:
+        command(target=importable(targets[0].target), **_merged(project, targets[0], given, defaults))
+        return
+    _refuse_several(given, defaults)
+    codes: list[int] = []
+    texts: dict[str, list[str]] = {}
+    token = collected.set(texts)
+    try:
+        for one in targets:
+            options = _merged(project, one, given, defaults)
+            codes.append(_code(functools.partial(command, target=importable(one.target), **options)))
+            # Only the first check may clear the run.
+            given["fresh"] = False
+            if codes[-1] > 2 or (codes[-1] and given.get("fail_fast")):
+                break
+    finally:
+        collected.reset(token)
+    files = {name: Path(os.path.relpath(given[name])) for name in texts}
+    _end(codes, len(targets), files, texts)
+
+
+def _merged(project: Project, target: TargetTable, given: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
+    """Return the options of a check: from the command line, else of the target, else of the project."""
+    chosen = {name: value for name, value in given.items() if name not in defaults or value != defaults[name]}
+    merged = {**given, **project.settings.as_given(), **target.as_given(), **chosen}
+    # A formula on the command line replaces a contract of the table, and the reverse.
+    for name, other in (("formula", "contract"), ("contract", "formula")):
+        if name in chosen and other not in chosen:
+            merged[other] = None
+    return merged
+
+
+def _refuse_several(given: dict[str, Any], defaults: dict[str, Any]) -> None:
+    used = next((name for name in OF_ONE if given.get(name) != defaults.get(name)), None)
+    sarif = str(given.get("output_format", "")) == "sarif"
+    if used or sarif:
+        option = "--output-format sarif" if sarif else f"--{used}"
+        raise UsageError(f"cannot use `{option}` for several targets", remedy="name one of them")
+
+
+def _code(check: Callable[[], None]) -> int:
+    """Return the exit code of a check; a usage error is printed, and the other targets are still checked."""
+    try:
+        check()
+    except typer.Exit as end:
+        return end.exit_code
+    except UsageError as error:
+        typer.echo(f"harness: {error}", err=True)
+        return 2
+    return 0
+
+
+def _end(codes: Sequence[int], targets: int, files: Mapping[str, Path | None], texts: dict[str, list[str]]) -> NoReturn:
+    """Write the joined files, say how many targets passed, and exit."""
+    from harness.display.joined import JOIN
+
+    words = ((0, "passed"), (1, "failed"), (2, "gave no answer"))
+    parts = [f"{number} {word}" for code, word in words if (number := sum(one == code for one in codes))]
+    if len(codes) < targets:
+        parts.append(f"{targets - len(codes)} not checked")
+    with files_written(files, lambda kind: JOIN[kind](texts[kind])) as written:
+        for line in (*written, f"project: {count(targets, 'target')} ({', '.join(parts)})"):
+            say(line)
+    raise typer.Exit(max(codes))

@@ -5,9 +5,8 @@ import torch
 from torch import nn
 
 import harness
-from harness.contracts import contracts
+from harness.contracts import contract_of, contracts
 from harness.error import UsageError
-from harness.laws.claim import contract_of
 
 
 def claim(name: str, arguments: str = "x") -> str:

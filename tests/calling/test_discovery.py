@@ -8,9 +8,7 @@ import pytest
 from samples.command import Command
 
 import cases
-from harness.calling.discovery import is_shipped, load
-from harness.calling.own_cases import own_cases, whence
-from harness.calling.target import Target
+from harness.calling.discovery import Target, is_shipped, load, own_cases, whence
 
 DECLARED = """
 from harness.case import Case

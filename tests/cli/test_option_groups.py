@@ -1,4 +1,4 @@
-"""The options of a question: one declaration for the commands, and the same keywords in Python."""
+"""The options of a question and of its execution: one declaration for the commands, and the same keywords in Python."""
 
 import inspect
 from collections.abc import Callable
@@ -10,10 +10,12 @@ import typer
 from typer.testing import CliRunner
 
 import harness
+from harness import cli
 from harness.calling.question import Question, asked
 from harness.cli import app
-from harness.cli.question_options import takes_question
+from harness.cli.option_groups import ExecutionOptions, takes_execution_options, takes_question
 from harness.execution.plan import from_document, to_document
+from harness.isolation.limits import Limits
 from harness.proof.exhaustion import Exhaustion
 from harness.surveyor.plan import Survey
 from harness.verdict.campaign import Campaign
@@ -85,3 +87,39 @@ def test_python_takes_the_options_as_keywords(
 def _asked(kind: type[Question]) -> set[str]:
     """Return the fields that an option sets."""
     return {field.name for field in fields(kind) if "option" in field.metadata}
+
+
+RUNNER = CliRunner()
+
+
+def test_every_command_that_has_pieces_to_do_takes_the_same_options() -> None:
+    """The defaults are those in `Limits`."""
+    commands = typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
+    taken = [
+        {option.name: (option.opts, option.default) for option in commands[name].params if option.name in NAMES}
+        for name in ("check", "survey", "prove")
+    ]
+    assert set(taken[0]) == NAMES
+    assert taken[0] == taken[1] == taken[2]
+    assert taken[0]["call_s"] == (["--timeout"], Limits().call_s)
+    assert taken[0]["first_call_s"] == (["--first-call-seconds"], Limits().first_call_s)
+    assert taken[0]["memory_gib"] == (["--memory"], Limits().memory_gib)
+
+
+NAMES = {"jobs", "isolate", "call_s", "first_call_s", "memory_gib", "executor"}
+
+
+def test_a_command_receives_shared_options_as_one_argument() -> None:
+    """The shared options are one argument next to the other options of the command."""
+    given: list[tuple[str, ExecutionOptions]] = []
+
+    @takes_execution_options
+    def look(target: str, *, execution: ExecutionOptions) -> None:
+        """Look."""
+        given.append((target, execution))
+
+    app = typer.Typer()
+    app.command()(look)
+    assert RUNNER.invoke(app, ["mine", "--jobs", "3", "--no-isolate", "--timeout", "2.5"]).exit_code == 0
+    assert given == [("mine", ExecutionOptions(3, isolate=False, executor=None, limits=Limits(call_s=2.5)))]
+    assert RUNNER.invoke(app, ["mine", "--memory", "0"]).exit_code == 2

@@ -1,0 +1,252 @@
+"""Groups of options that a command takes as one argument: a question, and how its work is executed.
+
+The fields of the classes declare the options of a question and of the limits: see :mod:`harness.calling.question` and
+:mod:`harness.isolation.limits`.
+"""
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import MISSING, Field, dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar
+
+import typer
+
+from harness.calling.question import Option, Question
+from harness.cli import panels
+from harness.cli.options import complete_contract, complete_law, conventions, declared_breaks, names
+from harness.cli.panels import EXECUTION
+from harness.error import UsageError
+from harness.isolation.limits import Limits
+
+if TYPE_CHECKING:
+    from harness.execution.plan import Plan
+    from harness.execution.runner import Backend
+
+Command = Callable[..., None]
+QuestionT = TypeVar("QuestionT", bound=Question)
+
+
+def _stated_inputs(texts: list[str]) -> dict[str, str]:
+    from harness.formula.spelling import stated_inputs
+
+    return stated_inputs(texts)
+
+
+class Kind(NamedTuple):
+    """A kind of option: the type that typer reads, and the reader of the field."""
+
+    type: Any
+    read: Callable[[Any], Any] = lambda value: value
+
+
+KINDS = {
+    "text": Kind(str | None),
+    "names": Kind(str | None, names),
+    "repeated": Kind(list[str] | None, lambda texts: tuple(texts or ())),
+    "conventions": Kind(list[str] | None, lambda texts: conventions(texts or [])),
+    "breaks": Kind(list[str] | None, lambda texts: declared_breaks(texts or [])),
+    "inputs": Kind(list[str] | None, lambda texts: _stated_inputs(texts) if texts else {}),
+    "whole": Kind(int | None),
+    "number": Kind(float | None),
+    "flag": Kind(bool),
+    "folder": Kind(Path | None, lambda folder: () if folder is None else (folder,)),
+}
+COMPLETIONS: dict[str, Callable[..., list[str]]] = {"contract": complete_contract, "laws": complete_law}
+
+
+def takes_question(
+    *selected: str, **changes: Mapping[str, Any]
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Replace the parameter ``question`` of a command by the options of its class.
+
+    ``selected`` are the names of its fields; all if there are none. ``changes`` of the option of a field apply to this
+    command only.
+    """
+
+    def replaced(command: Command) -> Command:
+        kind = inspect.signature(command).parameters["question"].annotation
+        asked = [field for field in fields(kind) if "option" in field.metadata]
+        asked = [field for field in asked if not selected or field.name in selected]
+
+        def read(values: dict[str, Any]) -> Question:
+            facts = {field.name: _kind(field).read(values.pop(field.name)) for field in asked}
+            return with_contract(kind(**facts))  # type: ignore[no-any-return]
+
+        options = [_question_option(field, changes.get(field.name, {})) for field in asked]
+        return _with_options(command, "question", options, read)
+
+    return replaced
+
+
+def _with_options(
+    command: Command, name: str, options: list[inspect.Parameter], read: Callable[[dict[str, Any]], Any]
+) -> Command:
+    """Replace a parameter of a command by options; ``read`` takes their values out of all given ones."""
+    signature = inspect.signature(command)
+
+    @functools.wraps(command)
+    def with_options(**values: Any) -> None:
+        value = read(values)
+        command(**values, **{name: value})
+
+    parameters = [
+        option
+        for parameter in signature.parameters.values()
+        for option in (options if parameter.name == name else [parameter.replace(kind=parameter.KEYWORD_ONLY)])
+    ]
+    with_options.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    with_options.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return with_options
+
+
+def _kind(field: "Field[Any]") -> Kind:
+    return KINDS[field.metadata["option"].kind]
+
+
+def _question_option(field: "Field[Any]", changes: Mapping[str, Any]) -> inspect.Parameter:
+    stated: Option = replace(field.metadata["option"], **changes)
+    option = typer.Option(
+        stated.name,
+        help=stated.help,
+        metavar=stated.metavar,
+        min=stated.least,
+        show_default=stated.shown or True,
+        rich_help_panel=stated.panel and getattr(panels, stated.panel),
+        autocompletion=COMPLETIONS.get(field.name),
+    )
+    default = None if field.default is MISSING else field.default
+    if isinstance(default, tuple):
+        default = ",".join(default) or None
+    annotation = Annotated[_kind(field).type, option]  # type: ignore[valid-type]  # known at run time only
+    return inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+def with_contract(question: QuestionT) -> QuestionT:
+    """Return a question with its formula as its contract.
+
+    Raises
+    ------
+    UsageError
+        If the user states both, or if the formula cannot be read.
+    """
+    if question.formula is None:
+        for name, value in (("--form", question.form), ("--input", question.inputs)):
+            if value:
+                raise UsageError(f"cannot use `{name}` without `--formula`")
+        return question
+    if question.contract is not None:
+        raise UsageError("cannot use `--contract` together with `--formula`", remedy="leave one out")
+    from harness.formula.grammar import parsed
+    from harness.formula.spelling import written
+
+    spelled = written(question.formula, question.form, question.inputs, over=question.over)
+    parsed(spelled)
+    return question.claiming(spelled.text)
+
+
+# Execution
+
+JobsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--jobs",
+        min=1,
+        help="Number of processes, each with one thread.",
+        show_default="chosen by the amount of work",
+        metavar="N",
+        rich_help_panel=EXECUTION,
+    ),
+]
+IsolateOption = Annotated[
+    bool,
+    typer.Option("--isolate/--no-isolate", help="Run user code in a separate process.", rich_help_panel=EXECUTION),
+]
+ExecutorOption = Annotated[
+    str | None,
+    typer.Option(
+        "--executor",
+        help="Remote executor: dask://HOST:PORT, or FILE.py:FUNCTION that returns an executor.",
+        metavar="EXECUTOR",
+        rich_help_panel=EXECUTION,
+    ),
+]
+_LIMITS = [limit for limit in fields(Limits) if limit.metadata]
+
+
+@dataclass(frozen=True)
+class ExecutionOptions:
+    """The user's options for the execution of work.
+
+    Parameters
+    ----------
+    jobs
+        Number of processes; ``None`` for the default.
+    isolate
+        Whether user code runs in separate processes.
+    executor
+        Name of an executor, in the form of :func:`harness.execution.executor.executor_named`.
+    limits
+        Limits for user code.
+    """
+
+    jobs: int | None
+    isolate: bool
+    executor: str | None
+    limits: Limits
+
+    @contextmanager
+    def backend(self, plan: "Plan", *, processes: int = 1) -> "Iterator[Backend]":
+        """Start the processes for a plan; ``processes`` is their number if the user passes none."""
+        from harness.execution.runner import carry_out
+
+        with ExitStack() as stack:
+            executor = limits = None
+            if self.executor is not None:
+                from harness.execution.executor import executor_named
+
+                executor = stack.enter_context(executor_named(self.executor, self.jobs))
+            if executor is not None or (self.isolate and plan.is_foreign):
+                limits = replace(self.limits, law_s=plan.longest_s(self.limits.call_s))
+            yield stack.enter_context(
+                carry_out(plan, processes=self.jobs or processes, limits=limits, executor=executor)
+            )
+
+
+def takes_execution_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Replace the parameter ``execution`` of a command by the execution options.
+
+    Options of the limits are declared in :class:`~harness.isolation.limits.Limits`.
+    """
+
+    def read(values: dict[str, Any]) -> ExecutionOptions:
+        limits = Limits(**{limit.name: values.pop(limit.name) for limit in _LIMITS})
+        return ExecutionOptions(values.pop("jobs"), values.pop("isolate"), values.pop("executor"), limits)
+
+    return _with_options(command, "execution", _options(), read)
+
+
+def _options() -> list[inspect.Parameter]:
+    return [
+        _parameter("jobs", JobsOption, None),
+        _parameter("isolate", IsolateOption, default=True),
+        *(_parameter(limit.name, _option(limit), limit.default) for limit in _LIMITS),
+        _parameter("executor", ExecutorOption, None),
+    ]
+
+
+def _option(limit: "Field[Any]") -> Any:
+    said = limit.metadata
+    if said["least"] is None:
+        given = typer.Option(said["option"], help=said["help"], metavar=said["metavar"], rich_help_panel=EXECUTION)
+        return Annotated[str | None, given]
+    number = typer.Option(
+        said["option"], min=said["least"], help=said["help"], metavar=said["metavar"], rich_help_panel=EXECUTION
+    )
+    return Annotated[float, number]
+
+
+def _parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
