@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, IterableDataset, RandomSampler, SubsetR
 
 from ..error import UsageError, listed
 from .content import Samples
+from .fault import LIMIT_S, FaultKind, LoadingError, LoadingFault, within
 
 
 @dataclass(frozen=True)
@@ -318,3 +319,25 @@ def length_of(loader: Any) -> int | None:
         return len(loader)
     except TypeError:
         return None
+
+
+def length_fault(dataset: Any) -> LoadingFault | None:
+    """Request a sample beyond the length: if there is one, every epoch lacks samples.
+
+    Notes
+    -----
+    A data set that accepts any index has no correct length. The fault is therefore reported, but does not prevent a
+    measurement.
+    """
+    length = len(dataset)
+    try:
+        with within(LIMIT_S):
+            dataset[length]
+    except LoadingError:  # whatever it does, it does not deliver
+        return None
+    return LoadingFault(
+        FaultKind.LENGTH,
+        f"`len` of the data set is {length}, but index {length} also returns a sample",
+        "let `__len__` return the number of samples, and let `__getitem__` raise IndexError beyond it",
+        index=length,
+    )

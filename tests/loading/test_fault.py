@@ -18,7 +18,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from harness.execution.interrupt import interruptible
 from harness.loading.fault import FaultKind, LoadingError, LoadingFault, named, runs, within
-from harness.loading.watched import diagnose, length_fault
+from harness.loading.source import length_fault
+from harness.loading.watched import diagnose
 
 # If a worker ends while it sends a tensor, garbage collection closes the other end of its socket.
 pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in. <socket.socket")

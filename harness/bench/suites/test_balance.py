@@ -16,11 +16,11 @@ from harness.bench.suites.stepper import stepper_of, training_step
 from harness.data.images import ImageData
 from harness.loading.configuration import PREFETCH
 from harness.loading.fault import LoadingError, within
+from harness.loading.reading import more_workers_than_cores
 from harness.record import Estimate, geometric_mean, mean_ratio
 from harness.record.bench import BalanceRecord
 from harness.timing.clock import threads, without_garbage_collection
 from harness.tuner.loop import MOST_WAITING, Loop, Waiting
-from harness.tuner.probe import more_workers_than_cores
 
 BATCH_SIZES = (64, 256)
 WORKERS = (0, 2)

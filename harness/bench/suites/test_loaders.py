@@ -30,7 +30,8 @@ from harness.error import UsageError, listed
 from harness.loading.configuration import PREFETCH, Configuration
 from harness.loading.fault import FaultKind, LoadingError, LoadingFault, within
 from harness.loading.reading import samples_in
-from harness.loading.watched import diagnose, length_fault
+from harness.loading.source import length_fault
+from harness.loading.watched import diagnose
 from harness.record.budget import Budget
 from harness.timing.clock import threads
 
