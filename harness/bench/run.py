@@ -107,7 +107,7 @@ def run_suite(
     Notes
     -----
     The file holds all finished benchmarks, and under ``harness`` whether they are complete: see
-    :class:`harness.bench.suites.account.Account`. If none finished, the file does not change.
+    :class:`harness.bench.suites.conftest.Account`. If none finished, the file does not change.
     """
     if name not in SUITES:
         raise UsageError(
