@@ -341,7 +341,7 @@ def test_the_limit_keeps_a_batch_until_the_next_one_is_there(monkeypatch: pytest
     assert not any(alive[-1][:-1])
 
 
-@pytest.mark.parametrize("peer", PEERS, ids=lambda peer: peer.case.name)
+@pytest.mark.parametrize("peer", PEERS.values(), ids=lambda peer: peer.case.name)
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_peer_delivers_what_the_contract_asks_for(peer: Any, workers: int, tmp_path: Path) -> None:
     """Each epoch has each sample once, in batches of the right size, with each byte divided by 255."""
@@ -366,7 +366,7 @@ def test_a_peer_delivers_what_the_contract_asks_for(peer: Any, workers: int, tmp
 def test_a_peer_that_is_not_installed_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """The message names the extra."""
     monkeypatch.setattr("harness.bench.suites.peers.find_spec", lambda _: None)
-    assert PEERS[0].absence == "light-dataloader is not installed; install the extra `peers`"
+    assert next(iter(PEERS.values())).absence == "light-dataloader is not installed; install the extra `peers`"
 
 
 def entry(case: str, workers: int, wall_us: float, loader: str) -> dict[str, Any]:

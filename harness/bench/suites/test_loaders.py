@@ -51,7 +51,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Make an item for each loader and configuration; loaders of a group are adjacent."""
     names = _loaders(metafunc.config)
     settings = _configurations(metafunc.config)
-    absent = {peer.case.name for peer in PEERS if peer.absence}
+    absent = set(filter(_absence, names))
     items = [(name, it) for it in settings for name in names if name not in absent or it == settings[0]]
     varied = len({setting.prefetch for setting in settings}) > 1
     ids = [f"{name}-{it.batch_size}-{it.workers}" + f"-{it.prefetch}" * varied for name, it in items]
@@ -69,7 +69,12 @@ def _loaders(config: pytest.Config) -> list[str]:
         return list(names)
     loaders = list(cases_of(config, "loader"))
     shipped = is_shipped(option(config, "cases", SHIPPED))
-    return loaders + [peer.case.name for peer in PEERS] if loaders and shipped else loaders
+    return loaders + list(PEERS) if loaders and shipped else loaders
+
+
+def _absence(name: str) -> str | None:
+    """Return why a loader cannot be measured; ``None`` if it can."""
+    return PEERS[name].absence if name in PEERS else None
 
 
 def _configurations(config: pytest.Config) -> list[Configuration]:
@@ -132,8 +137,7 @@ def _source(config: pytest.Config, name: str, request: pytest.FixtureRequest) ->
 
         return Source(case, load, samples_in, len(dataset), name, dataset=dataset)
     data: ImageData = request.getfixturevalue("data")
-    peers = {peer.case.name: peer for peer in PEERS}
-    case = peers[name].case if name in peers else cases_of(config, "loader")[name]
+    case = PEERS[name].case if name in PEERS else cases_of(config, "loader")[name]
     return Source(
         case,
         lambda it: case.function(data.root, data.train, it.batch_size, it.workers, True),  # noqa: FBT003
@@ -197,7 +201,7 @@ def test_steady_state(
     configuration: Configuration,
 ) -> None:
     """Record the slices of a loader that was interleaved with others, and check its samples."""
-    if absence := {peer.case.name: peer.absence for peer in PEERS}.get(case):
+    if absence := _absence(case):
         pytest.skip(absence)
     group = _group(pytestconfig, configuration, request)
     source = _source(pytestconfig, case, request)
@@ -243,8 +247,7 @@ def _asked(
 ) -> tuple[dict[str, Asked], str | None]:
     """Return the loaders of a group that can run, and the name of the reference among them."""
     given_up = config.stash.setdefault(_GIVEN_UP, {})
-    absent = {*given_up, *(peer.case.name for peer in PEERS if peer.absence)}
-    names = _loaders(config)
+    names = [name for name in _loaders(config) if not _absence(name)]
     fewest = min(option(config, "workers", WORKERS))
     alone = configuration if configuration.workers == fewest else replace(
         configuration, workers=fewest, prefetch=PREFETCH
@@ -262,7 +265,7 @@ def _asked(
             it.workers > fewest,
         )
 
-    loaders = {name: asked(name, configuration) for name in names if name not in absent}
+    loaders = {name: asked(name, configuration) for name in names if name not in given_up}
     if names[0] not in loaders:
         return loaders, None
     if alone == configuration:
