@@ -11,7 +11,7 @@ import pytest
 from samples.command import Command
 
 from harness.error import UsageError
-from harness.gate.place import baseline_of, refuse_foreign
+from harness.gate.baseline import baseline_of, refuse_foreign
 from harness.record import GateFinding, RunFolder
 
 PACKAGE = '''"""A kernel."""
