@@ -13,7 +13,6 @@ from torch.utils.data import DataLoader, IterableDataset, RandomSampler, SubsetR
 
 from ..error import UsageError, listed
 from .content import Samples
-from .fault import LIMIT_S, FaultKind, LoadingError, LoadingFault, within
 
 
 @dataclass(frozen=True)
@@ -272,7 +271,7 @@ def facts_of(loader: Any) -> Facts:
         # The wrapper is assumed to yield batches.
         return replace(facts_of(own), whole=False, wrapped=True)
     data_set, sampler = loader.dataset, loader.sampler
-    length = _length(data_set)
+    length = length_of(data_set)
     if not is_map_style(data_set):
         return Facts(
             data_set,
@@ -299,13 +298,6 @@ def facts_of(loader: Any) -> Facts:
     )
 
 
-def _length(data_set: Any) -> int | None:
-    try:
-        return len(data_set)
-    except TypeError:
-        return None
-
-
 def _of_batches(sampler: Any) -> bool:
     """Whether a sampler yields several indices at a time; its first item is read, and the random state is restored."""
     with torch.random.fork_rng(devices=[]):
@@ -314,30 +306,8 @@ def _of_batches(sampler: Any) -> bool:
 
 
 def length_of(loader: Any) -> int | None:
-    """Return the length of a loader in batches; ``None`` if it has no length."""
+    """Return the length of a loader in batches, or of a data set in samples; ``None`` if it has no length."""
     try:
         return len(loader)
     except TypeError:
         return None
-
-
-def length_fault(dataset: Any) -> LoadingFault | None:
-    """Request a sample beyond the length: if there is one, every epoch lacks samples.
-
-    Notes
-    -----
-    A data set that accepts any index has no correct length. The fault is therefore reported, but does not prevent a
-    measurement.
-    """
-    length = len(dataset)
-    try:
-        with within(LIMIT_S):
-            dataset[length]
-    except LoadingError:  # whatever it does, it does not deliver
-        return None
-    return LoadingFault(
-        FaultKind.LENGTH,
-        f"`len` of the data set is {length}, but index {length} also returns a sample",
-        "let `__len__` return the number of samples, and let `__getitem__` raise IndexError beyond it",
-        index=length,
-    )

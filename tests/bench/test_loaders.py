@@ -27,10 +27,12 @@ from harness.bench.run import run_suite
 from harness.bench.suites.loader_cell import FEWEST, Asked, MemoryLimit, measure_alone
 from harness.bench.suites.loader_group import MOST, LoaderGroup, measure_loaders
 from harness.bench.suites.peers import PEERS
+from harness.bench.suites.test_loaders import length_fault
 from harness.case import Case
 from harness.display.bench.loader import print_loaders
 from harness.error import UsageError
 from harness.loading.configuration import Configuration
+from harness.loading.fault import FaultKind
 from harness.record.bench import LoaderRecord
 
 DATA = """
@@ -339,6 +341,21 @@ def test_the_limit_keeps_a_batch_until_the_next_one_is_there(monkeypatch: pytest
     assert len(made) > 2
     assert [before[-1] for before in alive[1:]] == [True] * (len(made) - 1)
     assert not any(alive[-1][:-1])
+
+
+class _Short(list[int]):
+    """A data set that says that it is shorter than it is."""
+
+    def __len__(self) -> int:
+        return super().__len__() - 2
+
+
+def test_a_length_that_is_too_short_is_named() -> None:
+    """The check requests one sample beyond the length."""
+    fault = length_fault(_Short(range(7)))
+    assert fault is not None
+    assert (fault.kind, fault.index) == (FaultKind.LENGTH, 5)
+    assert length_fault([*range(7)]) is None
 
 
 @pytest.mark.parametrize("peer", PEERS.values(), ids=lambda peer: peer.case.name)

@@ -28,9 +28,8 @@ from harness.case import Case
 from harness.data.images import ImageData
 from harness.error import UsageError, listed
 from harness.loading.configuration import PREFETCH, Configuration
-from harness.loading.fault import FaultKind, LoadingError, LoadingFault, within
+from harness.loading.fault import LIMIT_S, FaultKind, LoadingError, LoadingFault, within
 from harness.loading.reading import samples_in
-from harness.loading.source import length_fault
 from harness.loading.watched import diagnose
 from harness.record.budget import Budget
 from harness.timing.clock import threads
@@ -168,8 +167,28 @@ def _sets_of_files() -> Mapping[str, Callable[[], Any]]:
 
 def _remark(source: Source) -> str | None:
     """Return a remark on a user's data set that can be measured all the same."""
-    fault = None if not _has_indices(source) else length_fault(source.dataset)
+    fault = length_fault(source.dataset) if _has_indices(source) else None
     return None if fault is None else str(fault)
+
+
+def length_fault(dataset: Any) -> LoadingFault | None:
+    """Request a sample beyond the length: if there is one, every epoch lacks samples.
+
+    A data set that accepts any index has no correct length. The fault is therefore reported, but does not prevent a
+    measurement.
+    """
+    length = len(dataset)
+    try:
+        with within(LIMIT_S):
+            dataset[length]
+    except LoadingError:  # whatever it does, it does not deliver
+        return None
+    return LoadingFault(
+        FaultKind.LENGTH,
+        f"`len` of the data set is {length}, but index {length} also returns a sample",
+        "let `__len__` return the number of samples, and let `__getitem__` raise IndexError beyond it",
+        index=length,
+    )
 
 
 def _has_indices(source: Source) -> bool:
