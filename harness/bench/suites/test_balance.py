@@ -12,7 +12,7 @@ import pytest
 
 from harness.bench.suites.fixture import Tape, keep, names, refuse
 from harness.bench.suites.selection import cases_of, option, parametrize
-from harness.bench.suites.stepper import stepper_of, training_step
+from harness.bench.suites.training import stepper_of, training_step
 from harness.data.images import ImageData
 from harness.loading.configuration import PREFETCH
 from harness.loading.fault import LoadingError, within

@@ -20,7 +20,7 @@ from harness.bench.suites.loader_cell import Asked, Cell, MemoryLimit, budget_si
 from harness.bench.suites.loader_group import REFERENCE, LoaderGroup, measure_loaders
 from harness.bench.suites.peers import PEERS
 from harness.bench.suites.selection import cases_of, give_up, option
-from harness.bench.suites.stepper import stepper_of, training_step
+from harness.bench.suites.training import stepper_of, training_step
 from harness.calling import data_set
 from harness.calling.discovery import is_shipped
 from harness.calling.own_cases import SHIPPED
