@@ -19,10 +19,11 @@ from harness.timing.clock import set_aside
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Declare the options of the suites."""
+    """Declare the options of the suites; in a session with plugins, the harness's plugin declares some of them."""
     group = parser.getgroup("harness", "benchmarks of the harness")
+    has_plugins = "PYTEST_DISABLE_PLUGIN_AUTOLOAD" not in os.environ
     for name, declared in OPTIONS.items():
-        if not declared.in_every_session:
+        if not (has_plugins and declared.in_every_session):
             group.addoption(flag(name), **declared.keywords())
 
 
