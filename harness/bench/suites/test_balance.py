@@ -12,7 +12,7 @@ import pytest
 
 from harness.bench.suites.fixture import Tape, keep, names, refuse
 from harness.bench.suites.selection import cases_of, option, parametrize
-from harness.bench.suites.training import stepper_of, training_step
+from harness.bench.suites.training import finite, stepper_of, training_step
 from harness.data.images import ImageData
 from harness.loading.configuration import PREFETCH
 from harness.loading.fault import LoadingError, within
@@ -73,7 +73,7 @@ def test_training_loop(
     except LoadingError as error:
         where = f"batch {batch_size}, workers {workers}"
         refuse(loader, "a loader delivers batches", where=where, actual=error.fault.sentence, remedy=error.fault.remedy)
-    if not all(bool(part.isfinite().all()) for part in parameters):
+    if not finite(parameters):
         refuse(stepper, "the weight and the bias are finite after the loop", where=f"{case}, batch {batch_size}")
     TAPE.play(benchmark, rounds_s, calls=1)
     record = BalanceRecord(
