@@ -1,9 +1,9 @@
 """Speed relative to a reference: pairs of fresh processes that alternate, each on the same new inputs.
 
-Each implementation is timed from outside: in a process of its own, by a clock that it cannot reach. An instance is made
-before its inputs exist. Then the process gets the inputs of a turn, calls the implementation on all of them, and
-returns a checksum of each result; the time of this is taken here. Each turn has new inputs, so earlier results are of
-no use. Results that are fetched afterwards must have the checksums that were returned within the time.
+Each implementation runs in a separate process, and a clock that it cannot reach times it. An instance is made before
+its inputs exist. Then the process gets the inputs of a turn, calls the implementation on all of them, and returns a
+checksum of each result. Each turn has new inputs, so earlier results are of no use. Results that are fetched afterwards
+must have the checksums that were returned within the time.
 """
 
 import math
@@ -37,7 +37,7 @@ class UntimedError(Exception):
 
 
 class Timed:
-    """An implementation in a process of its own; a context, which ends the process.
+    """An implementation in a separate process; the context manager ends the process.
 
     Parameters
     ----------
@@ -76,11 +76,11 @@ class Timed:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End the process, and what it has started."""
+        """End the process and its child processes."""
         self._child.close()
 
     def renew(self) -> None:
-        """Go on in a process that was asked for nothing yet, and see how long it takes to be told nothing."""
+        """Continue in a fresh process, and time an empty message to it."""
         self._child.renew()
         self._telling_s = min(self._telling_s, *(self._turn([]) for _ in range(_EMPTY_TURNS)))
 
@@ -93,7 +93,7 @@ class Timed:
             If a call raises, or does not return.
         """
         seconds = self._turn(batches)
-        # A neighbor may have delayed the telling of nothing more than that of something.
+        # Another program may have delayed the empty message more than this one.
         return seconds - min(self._telling_s, seconds / 2)
 
     def _turn(self, batches: Sequence[Inputs]) -> float:
@@ -147,7 +147,7 @@ MOST_BYTES = 2**26
 """Maximum bytes of inputs per turn, which limits the number of calls."""
 
 TURNS = 6
-"""Number of timed turns per pair, after one that is not timed."""
+"""Number of timed turns per pair, after an untimed turn."""
 
 FEWEST_COUPLES, MOST_COUPLES = 5, 40
 
@@ -201,7 +201,7 @@ def couples(
     UntimedError
         If an implementation cannot be timed.
     """
-    draw = random.Random(seed)  # noqa: S311 - whoever is timed has not the seed
+    draw = random.Random(seed)  # noqa: S311 - the timed code does not know the seed
     until = time.monotonic() + seconds
     calls = _calls(reference, fresh)
     log_ratios: list[float] = []

@@ -181,7 +181,7 @@ def length_fault(dataset: Any) -> LoadingFault | None:
     try:
         with within(LIMIT_S):
             dataset[length]
-    except LoadingError:  # whatever it does, it does not deliver
+    except LoadingError:  # it delivers no sample
         return None
     return LoadingFault(
         FaultKind.LENGTH,
