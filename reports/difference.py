@@ -13,9 +13,8 @@ import pandas as pd
 
 from harness.record import Status
 
-from .frame import Frames
+from .frame import FRAMES, Frames
 from .number import UNKNOWN, duration, times
-from .schema import KEYS
 
 NOISE = 1.5
 """Ratio of times between two runs of identical code: processes of one build differ by up to 49 %."""
@@ -63,7 +62,7 @@ def tally(changes: pd.DataFrame) -> dict[Change, int]:
 
 def _paired(name: str, before: pd.DataFrame, after: pd.DataFrame) -> list[Any]:
     """Return the rows of both runs side by side, with their origin; rows of the later run come first."""
-    keys = list(KEYS[name])
+    keys = list(FRAMES[name].keys)
     merged = after.merge(before, on=keys, how="outer", suffixes=("", "_before"), indicator="who", sort=False)
     return list(merged.astype({"who": str}).itertuples())
 
@@ -98,7 +97,7 @@ def _end(value: float) -> float:
 
 def _times(name: str, before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
     both = _paired(name, before, after)
-    keys = [key for key in KEYS[name] if key != "case"]
+    keys = [key for key in FRAMES[name].keys if key != "case"]
     rows = []
     for row in both:
         where = ", ".join(f"{key.replace('_', ' ')} {getattr(row, key)}" for key in keys)

@@ -19,9 +19,8 @@ import pandas as pd
 from harness.error import UsageError
 from harness.record import Run, RunFolder, early, oldest_first
 
-from .frame import Frames, frames
+from .frame import FRAMES, Frames, frames
 from .frame.column import REAL, RECORD, TEXT, WHOLE, Column
-from .schema import KEYS, SCHEMAS
 
 _HEAD = (
     Column("run", TEXT, "name of the run"),
@@ -42,8 +41,8 @@ _TAIL = (
 
 def _keys() -> tuple[Column, ...]:
     """Return the columns that identify a row of any frame; integers may be missing."""
-    named = {column.name: column for schema in SCHEMAS.values() for column in schema}
-    wanted = dict.fromkeys(["case", *_CONSTANT, *(key for keys in KEYS.values() for key in keys)])
+    named = {column.name: column for frame in FRAMES.values() for column in frame.columns}
+    wanted = dict.fromkeys(["case", *_CONSTANT, *(key for frame in FRAMES.values() for key in frame.keys)])
     columns = (named[name] for name in wanted)
     return tuple(column._replace(dtype="Int64") if column.dtype == WHOLE else column for column in columns)
 
@@ -120,7 +119,8 @@ def observed(head: Run, frames: Frames) -> pd.DataFrame:
 
 def _melted(name: str, frame: pd.DataFrame) -> pd.DataFrame:
     """Return one row for each number of a frame that is not missing."""
-    measures = [column.name for column in SCHEMAS[name] if column.name not in KEYS[name] and _is_number(column)]
+    own = FRAMES[name]
+    measures = [column.name for column in own.columns if column.name not in own.keys and _is_number(column)]
     known = {column.name for column in OBSERVATIONS}
     about = [column for column in frame.columns if column in known and column not in measures and column != "unit"]
     values = frame[measures].to_numpy(dtype=float, na_value=np.nan)
@@ -156,6 +156,7 @@ def _typed(frame: pd.DataFrame) -> pd.DataFrame:
 
 def documented() -> Iterator[tuple[str, str, str, str]]:
     """Yield frame, column, type and meaning of every column, first the columns of :func:`load`."""
-    for name, columns in (("observations", OBSERVATIONS), *SCHEMAS.items()):
+    declared = {name: frame.columns for name, frame in FRAMES.items()}
+    for name, columns in {"observations": OBSERVATIONS, **declared}.items():
         for column in columns:
             yield (name, *column)

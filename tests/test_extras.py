@@ -161,8 +161,8 @@ def test_a_missing_peer_is_skipped_with_its_extra() -> None:
     """Peers are measured only if they are installed."""
     from harness.bench.suites.peers import PEERS
 
-    assert {peer.package for peer in PEERS} <= {*EXTRAS["peers"]}
-    absent = [peer.absence for peer in PEERS if find_spec(peer.module) is None]
+    assert {peer.package for peer in PEERS.values()} <= {*EXTRAS["peers"]}
+    absent = [peer.absence for peer in PEERS.values() if find_spec(peer.module) is None]
     assert all(reason is not None and reason.endswith("install the extra `peers`") for reason in absent)
 
 

@@ -11,11 +11,9 @@ from typing import Any, NamedTuple, Self
 import torch
 
 from harness.auditor.end import Kind
-from harness.auditor.excerpt import with_source
 from harness.auditor.finding import Findings
-from harness.auditor.line import Line, place
-from harness.auditor.naming import known_as
-from harness.auditor.operation import Operation, Source
+from harness.auditor.line import Line, place, with_source
+from harness.auditor.operation import Operation, Source, known_as
 from harness.auditor.watching import Watching
 from harness.exact.operator import LARGEST, UNIT, dtype_name
 from harness.execution.logbook import drawing_in_html, logbook

@@ -9,8 +9,7 @@ import math
 from collections import defaultdict
 from dataclasses import dataclass
 
-from harness.auditor.naming import bare
-from harness.auditor.operation import FirstNonfinite, Operation, Source
+from harness.auditor.operation import FirstNonfinite, Operation, Source, bare
 from harness.exact.operator import SMALLEST_NORMAL
 
 UPSTREAM = 0.5

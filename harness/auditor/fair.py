@@ -5,8 +5,7 @@ import math
 from torch import Tensor
 
 from harness.auditor.call import Call
-from harness.auditor.naming import bare
-from harness.auditor.operation import Operation
+from harness.auditor.operation import Operation, bare
 from harness.exact.operator import is_followed
 
 ACCURATE = 64

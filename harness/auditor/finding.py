@@ -10,13 +10,12 @@ import torch
 
 from harness.auditor.blame import Cause, blame_error, blame_not_finite
 from harness.auditor.change import FAR, Update
-from harness.auditor.counting import Indices
 from harness.auditor.end import End, Ends, Kind
 from harness.auditor.fair import is_small
 from harness.auditor.line import place_and_caller
-from harness.auditor.naming import known_as
-from harness.auditor.operation import Operation
+from harness.auditor.operation import Operation, known_as
 from harness.auditor.remedy import COUNTS, LAWS, is_sum
+from harness.auditor.rules import Indices
 from harness.auditor.watching import Watching
 from harness.auditor.wording import describe, digits, stalled
 from harness.error import cell

@@ -1,18 +1,22 @@
-"""The user's line that an operation belongs to, in the forward and the backward pass."""
+"""The user's line that an operation belongs to, in the forward and the backward pass, and its source text."""
 
+import ast
 import contextlib
+import linecache
 import sys
 import sysconfig
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from pathlib import Path
 from types import CodeType, FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch.autograd.graph import _engine_run_backward
 
 from harness.error import cell
+from harness.record.audit import AuditFinding, Headroom
 
 _TORCH = str(Path(torch.__file__).parent)
 _OURS = str(Path(__file__).parent)
@@ -151,3 +155,60 @@ def place_and_caller(line: Line) -> dict[str, Any]:
     """Return the place of a line and of its caller as fields of a finding."""
     caller = None if line.caller is None else f"{cell(line.caller[0])}:{line.caller[1]}"
     return {**place(line), "caller": caller}
+
+
+# Source text
+
+_OPERATORS: dict[str, type[ast.operator] | type[ast.unaryop]] = {
+    "add": ast.Add,
+    "sub": ast.Sub,
+    "mul": ast.Mult,
+    "multiplication": ast.Mult,
+    "div": ast.Div,
+    "division": ast.Div,
+    "pow": ast.Pow,
+    "matmul": ast.MatMult,
+    "neg": ast.USub,
+}
+"""Operators of Python by the name of torch's function."""
+
+MOST_CHARACTERS = 200
+"""Longer lines have no excerpt, because they are generated code."""
+
+Placed = TypeVar("Placed", AuditFinding, Headroom)
+
+
+def with_source(record: Placed) -> Placed:
+    """Return a finding or a headroom with its source line and the columns of its operation, if they are known."""
+    code = linecache.getline(record.file, record.line).rstrip()
+    if not code.strip() or len(code) > MOST_CHARACTERS:
+        return record
+    start, end = _columns(record.file, record.line, code, record.operation)
+    return record.model_copy(update={"code": code, "start": start, "end": end})
+
+
+def _columns(file: str, line: int, code: str, operation: str) -> tuple[int, int]:
+    """Return the columns of an operation that occurs once in a line; (0, 0) otherwise."""
+    found = [node for node in _tree(file) if node.lineno == line and _is(node, operation)]
+    if len(found) != 1 or found[0].end_lineno != line:
+        return 0, 0
+    encoded = code.encode()  # the columns of ast count bytes
+    start, end = found[0].col_offset, found[0].end_col_offset
+    return len(encoded[:start].decode(errors="replace")), len(encoded[:end].decode(errors="replace"))
+
+
+@lru_cache(8)
+def _tree(file: str) -> list[Any]:
+    """Return the expressions of a file; empty if it cannot be parsed."""
+    try:
+        tree = ast.parse("".join(linecache.getlines(file)))
+    except (SyntaxError, ValueError, RecursionError):
+        return []
+    return [node for node in ast.walk(tree) if isinstance(node, ast.Call | ast.BinOp | ast.UnaryOp | ast.AugAssign)]
+
+
+def _is(node: Any, operation: str) -> bool:
+    if isinstance(node, ast.Call):
+        name: str = getattr(node.func, "attr", "") or getattr(node.func, "id", "")
+        return name.rstrip("_") == operation
+    return operation in _OPERATORS and isinstance(node.op, _OPERATORS[operation])

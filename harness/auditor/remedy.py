@@ -4,8 +4,7 @@ from collections.abc import Iterator, Mapping
 
 import torch
 
-from harness.auditor.naming import bare
-from harness.auditor.operation import Operation, Source
+from harness.auditor.operation import Operation, Source, bare
 from harness.record.audit import AuditKind
 
 LOGARITHMS = {"log", "log2", "log10", "log1p"}

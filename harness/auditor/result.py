@@ -16,10 +16,18 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from harness.auditor.balls import Exact
 from harness.auditor.call import Call
 from harness.auditor.fair import is_fair
-from harness.auditor.measure import Distance, distance, distance_where_finite, extent, has_emptied, vanished
 from harness.auditor.narrowing import Narrowing
 from harness.auditor.operation import FirstNonfinite, Operation, Source
-from harness.auditor.shadow import Cell, Shadows
+from harness.auditor.shadow import (
+    Cell,
+    Distance,
+    Shadows,
+    distance,
+    distance_where_finite,
+    extent,
+    has_emptied,
+    vanished,
+)
 from harness.exact.operator import FAILURES, FLOATING, NARROW, SMALLEST, UNIT, Operator, is_followed, key_of, tensors
 from harness.exact.replay import replay
 

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 
 from harness.auditor.blame import Cause
 from harness.auditor.end import Ends
-from harness.auditor.naming import bare, known_as
-from harness.auditor.operation import FirstNonfinite, Operation
+from harness.auditor.operation import FirstNonfinite, Operation, bare, known_as
 from harness.auditor.remedy import (
     DIVISIONS,
     LOGARITHMS,

@@ -107,7 +107,7 @@ def run_suite(
     Notes
     -----
     The file holds all finished benchmarks, and under ``harness`` whether they are complete: see
-    :class:`harness.bench.suites.account.Account`. If none finished, the file does not change.
+    :class:`harness.bench.suites.conftest.Account`. If none finished, the file does not change.
     """
     if name not in SUITES:
         raise UsageError(
@@ -157,17 +157,8 @@ def _arguments(name: str, scratch: Path, result: Path) -> list[str]:
     return [
         *("--pyargs", f"harness.bench.suites.test_{name}"),
         *("-c", str(settings), f"--rootdir={_INSTALLED}", f"--basetemp={scratch / 'tmp'}"),
-        *(
-            "--noconftest",
-            "-p",
-            "harness.plugin",
-            "-p",
-            "harness.bench.suites.conftest",
-            "-p",
-            "pytest_benchmark.plugin",
-            "-p",
-            "no:cacheprovider",
-        ),
+        *("--noconftest", "-p", "harness.bench.suites.conftest"),
+        *("-p", "pytest_benchmark.plugin", "-p", "no:cacheprovider"),
         *("--import-mode=importlib", "--no-header", "-rfEs"),
         *(f"--benchmark-json={result}", f"--benchmark-storage=file://{scratch / 'storage'}", "--benchmark-warmup=off"),
         *("--benchmark-columns=median,iqr,min,rounds,iterations", "--benchmark-group-by=group"),

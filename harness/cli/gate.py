@@ -196,10 +196,9 @@ def _exact(
 ) -> "Sequence[GateFinding]":
     from harness.calling.discovery import load
     from harness.data.images import short_epoch
-    from harness.gate.baseline import Baseline, read_baseline, write_baseline
+    from harness.gate.baseline import Baseline, read_baseline, refuse_foreign, write_baseline
     from harness.gate.counts import counts
     from harness.gate.numerics import compare, kept
-    from harness.gate.place import refuse_foreign
     from harness.gate.snapshot import summarised
     from harness.record import Breaking, Verdict
 

@@ -12,9 +12,8 @@ from harness.error import UsageError
 from harness.gate.arm import BASE, CANDIDATE, NULL, ArmError, CaseSource
 from harness.gate.evidence import Evidence
 from harness.gate.finding import comparisons, margins_of, matched, on_time, timed
-from harness.gate.machine import alone
 from harness.gate.policy import Policy, read_policy
-from harness.gate.trial import Trial, TrialSettings
+from harness.gate.trial import Trial, TrialSettings, alone
 from harness.record import Comparison, GateFinding, Outcome
 
 BASE_FOLDER, CANDIDATE_FOLDER = "base", "here"

@@ -11,9 +11,8 @@ from harness.gate.analysis import BLOCK, Margins, visible
 from harness.gate.arm import BASE, CANDIDATE, CONTROL, NULL, ArmError, CaseSource
 from harness.gate.evidence import Evidence
 from harness.gate.finding import none_reached
-from harness.gate.machine import alone
 from harness.gate.policy import Policy
-from harness.gate.trial import Trial, TrialSettings
+from harness.gate.trial import Trial, TrialSettings, alone
 from harness.record import Estimate, bounded_ratio
 
 NEVER = 1e-9

@@ -1,7 +1,13 @@
-"""Measurements of a trial, and the numbers derived from them: one number for each couple, case and arm."""
+"""Measurements of a trial, and the numbers derived from them: one number for each couple, case and arm.
 
+A measurement comes with the state of the machine: load, stolen time and clock rate.
+"""
+
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+
+import psutil
 
 from harness.gate.analysis import ArmPair, sharper
 from harness.gate.arm import BASE, CONTROL, NULL
@@ -64,3 +70,42 @@ def _pairs(slices: Sequence[Slices], case: str, arm: str) -> list[ArmPair]:
     own = [these for these in ours if these.arm == arm]
     calls = [these.iterations // MORE * FEWER if arm == CONTROL else these.iterations for these in own]
     return [(bases[these.couple, fewer].minima_s, these.minima_s) for these, fewer in zip(own, calls, strict=True)]
+
+
+@dataclass(frozen=True)
+class Condition:
+    """The state of the machine. Unknown is ``None``.
+
+    Parameters
+    ----------
+    load
+        Processes that ran or waited to, on average over the minute before.
+    stolen_s, total_s
+        CPU time since the machine started: given to other virtual machines, and in total.
+    frequency_hz
+        Clock rate.
+    """
+
+    load: float | None
+    stolen_s: float | None
+    total_s: float
+    frequency_hz: float | None
+
+    def steal_since(self, before: "Condition") -> float | None:
+        """Share of the time since then that the hypervisor gave to others."""
+        if self.stolen_s is None or before.stolen_s is None:
+            return None
+        passed_s = self.total_s - before.total_s
+        return (self.stolen_s - before.stolen_s) / passed_s if passed_s > 0 else None
+
+
+def condition() -> Condition:
+    """Look at the machine now."""
+    times = psutil.cpu_times()
+    frequency = psutil.cpu_freq() if hasattr(psutil, "cpu_freq") else None
+    return Condition(
+        load=os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+        stolen_s=getattr(times, "steal", None),
+        total_s=sum(times),
+        frequency_hz=frequency.current * 1e6 if frequency else None,
+    )

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import to_json
 
 from harness.error import UsageError, listed
-from harness.gate.place import baseline_of
+from harness.gate.baseline import baseline_of
 from harness.record.untrusted_file import is_there, read_text, shown
 
 TABLE = "[tool.harness.gate]"

@@ -1,13 +1,19 @@
 """The time gate's trial: couple after couple until every case is decided, or the budget is spent."""
 
+import os
 import random
+import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from harness.data.images import short_epoch
+from harness.error import UsageError
 from harness.gate.analysis import BLOCK, Margins, State, is_slower, state
 from harness.gate.arm import (
     BASE,
@@ -22,14 +28,16 @@ from harness.gate.arm import (
     couple,
     warm_parent,
 )
-from harness.gate.evidence import Evidence
-from harness.gate.machine import Condition, condition
+from harness.gate.evidence import Condition, Evidence, condition
 from harness.gate.schedule import FEWEST_SLICES, RESERVE, Cost, Schedule, SlicePlan, scheduled
 from harness.record import Slices
 
 Live = Callable[[Mapping[str, CaseSource], random.Random], AbstractContextManager[Couple]]
 """Begins the processes of a pair, and ends them."""
 
+
+PATIENCE_S = 600.0
+"""Maximum seconds to wait for another measurement."""
 
 STARTUPS = 3.0
 """Suggested budget as a multiple of the start-up, if no case was measured."""
@@ -313,3 +321,26 @@ class Trial:
 def _short(seconds: float) -> float:
     """A duration to five digits: finer than any clock's jitter."""
     return float(f"{seconds:.5g}")
+
+
+@contextmanager
+def alone(patience_s: float = PATIENCE_S) -> Iterator[None]:
+    """Keep other measurements of this user away; two at a time would measure each other.
+
+    Raises
+    ------
+    UsageError
+        If another one is still running when patience is at its end.
+    """
+    # In the machine's own folder for temporary files: the lock is the machine's, and not a checkout's.
+    lock = FileLock(Path(tempfile.gettempdir(), f"harness-measurement-{os.getuid()}.lock"), timeout=patience_s)
+    try:
+        acquired = lock.acquire(poll_interval=0.5)
+    except Timeout as error:
+        raise UsageError(
+            "another measurement is already running",
+            place=lock.lock_file,
+            remedy="wait for it to finish",
+        ) from error
+    with acquired:
+        yield

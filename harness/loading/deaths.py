@@ -19,7 +19,8 @@ from torch.utils.data._utils.signal_handling import _set_SIGCHLD_handler
 _LATEST_S = 1.0
 """Maximum seconds between a broken connection and the end of its process."""
 
-_OUTSIDE = {"contextlib", "harness.loading.fault", "harness.timing.alarm", __name__}
+_HARNESS = __name__.removesuffix("loading.deaths")  # an isolated process has its own name for the package
+_OUTSIDE = {"contextlib", f"{_HARNESS}loading.fault", f"{_HARNESS}timing.alarm", __name__}
 """Modules with the functions that begin and end a block."""
 
 

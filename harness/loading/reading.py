@@ -1,17 +1,22 @@
 """Reading through a loader: the first batch, slices of the steady state, whole epochs, and the end.
 
-A loader is any iterable of batches. It counts batches and
-samples, and measures wall time and the CPU time of this process and its workers.
+A loader is any iterable of batches. A reading counts batches and samples, and measures wall time and the CPU time of
+this process and its workers.
 """
 
 import math
 import time
+import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice, pairwise
 from typing import Any
+
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
 from harness.loading.accounting import CpuWindow
 from harness.loading.fault import FaultKind, LoadingError, LoadingFault
@@ -31,9 +36,30 @@ def _first_array(part: Any) -> Any:
         return part
     if isinstance(part, Mapping):
         return next((array for value in part.values() if (array := _first_array(value)) is not None), None)
-    if isinstance(part, Sequence) and not isinstance(part, str | bytes):
-        return _first_array(part[0]) if part else None
-    return None
+    return _first_array(part[0]) if is_sequence(part) and part else None
+
+
+def tensors(batch: Any) -> list[Tensor]:
+    """Return the tensors in a batch, in order."""
+    if isinstance(batch, Tensor):
+        return [batch]
+    if isinstance(batch, Mapping):
+        batch = list(batch.values())
+    return [tensor for part in batch for tensor in tensors(part)] if is_sequence(batch) else []
+
+
+def copied(batch: Any) -> Any:
+    """Return a copy of a batch that shares no tensor with it."""
+    if isinstance(batch, Tensor):
+        return batch.clone()
+    if isinstance(batch, Mapping):
+        return {key: copied(value) for key, value in batch.items()}
+    return [copied(part) for part in batch] if is_sequence(batch) else batch
+
+
+def is_sequence(part: Any) -> bool:
+    """Whether a part of a batch is a list or a tuple of parts."""
+    return isinstance(part, Sequence) and not isinstance(part, str | bytes)
 
 
 @dataclass(frozen=True)
@@ -213,3 +239,44 @@ class LoaderReading:
                 )
             yield END
             batches = iter(loader)
+
+
+@contextmanager
+def more_workers_than_cores() -> Iterator[None]:
+    """Suppress torch's warning about them; data sets that wait may gain from them."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="This DataLoader will create", category=UserWarning)
+        yield
+
+
+# Cost of a batch from a worker
+
+_HOPS = 8
+"""Number of batches that are prepared, and that are received."""
+
+
+class _Same(Dataset[Any]):
+    """Delivers copies of a batch, created in the worker, so that only the transfer takes time."""
+
+    def __init__(self, batch: Any) -> None:
+        self.batch = batch
+
+    def __len__(self) -> int:
+        return 4 * _HOPS
+
+    def __getitem__(self, index: int) -> Any:
+        return copied(self.batch)
+
+
+def hop_s(batch: Any) -> float:
+    """Return the seconds in which the receiving process computes for one batch from a worker."""
+
+    def make() -> DataLoader[Any]:
+        return DataLoader(_Same(batch), batch_size=None, num_workers=1, prefetch_factor=_HOPS)
+
+    with LoaderReading(make) as reading:
+        reading.start()
+        reading.steady(batches=_HOPS)
+        before = time.process_time()
+        batches = reading.steady(batches=_HOPS).batches
+        return (time.process_time() - before) / batches

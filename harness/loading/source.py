@@ -271,7 +271,7 @@ def facts_of(loader: Any) -> Facts:
         # The wrapper is assumed to yield batches.
         return replace(facts_of(own), whole=False, wrapped=True)
     data_set, sampler = loader.dataset, loader.sampler
-    length = _length(data_set)
+    length = length_of(data_set)
     if not is_map_style(data_set):
         return Facts(
             data_set,
@@ -298,13 +298,6 @@ def facts_of(loader: Any) -> Facts:
     )
 
 
-def _length(data_set: Any) -> int | None:
-    try:
-        return len(data_set)
-    except TypeError:
-        return None
-
-
 def _of_batches(sampler: Any) -> bool:
     """Whether a sampler yields several indices at a time; its first item is read, and the random state is restored."""
     with torch.random.fork_rng(devices=[]):
@@ -313,7 +306,7 @@ def _of_batches(sampler: Any) -> bool:
 
 
 def length_of(loader: Any) -> int | None:
-    """Return the length of a loader in batches; ``None`` if it has no length."""
+    """Return the length of a loader in batches, or of a data set in samples; ``None`` if it has no length."""
     try:
         return len(loader)
     except TypeError:

@@ -16,7 +16,6 @@ from torch.utils.data._utils.pin_memory import pin_memory
 from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter, _SingleProcessDataLoaderIter
 
 from harness.loading.accounting import Computing
-from harness.loading.source import is_map_style
 from harness.loading.stack import Looks, StackSampler
 from harness.loading.tagged import Wrapper, exchange
 from harness.record.budget import COLLATE, FETCH, HAND_OVER, INDEX, PIN
@@ -316,7 +315,7 @@ class TracedLoader:
 
     def __init__(self, loader: "DataLoader[Any]") -> None:
         notes = _Notes()
-        kind = _TracedMap if is_map_style(loader.dataset) else _TracedStream
+        kind = _TracedStream if isinstance(loader.dataset, IterableDataset) else _TracedMap
         exchange(loader, dataset=kind(loader.dataset, _notes=notes))
         loader.collate_fn = _TracedCollate(loader.collate_fn, notes)
         if kind is _TracedMap:

@@ -139,25 +139,3 @@ def _to_blame(error: LoadingError, watch: Watched) -> int | None:
     if gone := [row for row in busy if int(watch.notes[row, 1]) in dead]:
         return gone[0]
     return min(busy, key=lambda row: float(watch.notes[row, 2]))
-
-
-def length_fault(dataset: Any) -> LoadingFault | None:
-    """Request a sample beyond the length: if there is one, every epoch lacks samples.
-
-    Notes
-    -----
-    A data set that accepts any index has no correct length. The fault is therefore reported, but does not prevent a
-    measurement.
-    """
-    length = len(dataset)
-    try:
-        with within(LIMIT_S):
-            dataset[length]
-    except LoadingError:  # whatever it does, it does not deliver
-        return None
-    return LoadingFault(
-        FaultKind.LENGTH,
-        f"`len` of the data set is {length}, but index {length} also returns a sample",
-        "let `__len__` return the number of samples, and let `__getitem__` raise IndexError beyond it",
-        index=length,
-    )

@@ -7,7 +7,7 @@ If the transfer of a batch from a worker takes longer than its creation, no numb
 import math
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, IterableDataset, default_collate
+from torch.utils.data import DataLoader, IterableDataset, default_collate
 
 from harness.loading.accounting import Computing
 from harness.loading.fault import shared_memory_left
-from harness.loading.reading import LoaderReading
+from harness.loading.reading import hop_s, is_sequence, tensors
 
 WORTH_IT = 1.2
 """Minimum speed-up for which batches are fetched as a whole."""
@@ -34,9 +34,6 @@ ALREADY = "it already fetches batches by `__getitems__`"
 
 _REPEATS, _ENOUGH_S = 3, 0.1
 """Number of timed calls, and the duration in seconds after which a single one is enough."""
-
-_HOPS = 8
-"""Number of batches that are prepared, and that are received."""
 
 
 @dataclass(frozen=True)
@@ -247,33 +244,6 @@ def _timed(function: Callable[[], object]) -> tuple[float, float]:
     return min(calls)
 
 
-class _Same(Dataset[Any]):
-    """Delivers copies of a batch, created in the worker, so that only the transfer takes time."""
-
-    def __init__(self, batch: Any) -> None:
-        self.batch = batch
-
-    def __len__(self) -> int:
-        return 4 * _HOPS
-
-    def __getitem__(self, index: int) -> Any:
-        return copied(self.batch)
-
-
-def hop_s(batch: Any) -> float:
-    """Return the seconds in which the receiving process computes for one batch from a worker."""
-
-    def make() -> DataLoader[Any]:
-        return DataLoader(_Same(batch), batch_size=None, num_workers=1, prefetch_factor=_HOPS)
-
-    with LoaderReading(make) as reading:
-        reading.start()
-        reading.steady(batches=_HOPS)
-        before = time.process_time()
-        batches = reading.steady(batches=_HOPS).batches
-        return (time.process_time() - before) / batches
-
-
 def _us(seconds: float) -> str:
     return f"{1e6 * seconds:.3g} us" if seconds < 1e-3 else f"{1e3 * seconds:.3g} ms"
 
@@ -287,32 +257,10 @@ def equal(actual: Any, expected: Any) -> bool:
     if isinstance(expected, Mapping):
         same_keys = isinstance(actual, Mapping) and actual.keys() == expected.keys()
         return same_keys and all(equal(actual[key], expected[key]) for key in expected)
-    if _is_sequence(expected):
-        same_length = _is_sequence(actual) and len(actual) == len(expected)
+    if is_sequence(expected):
+        same_length = is_sequence(actual) and len(actual) == len(expected)
         return same_length and all(map(equal, actual, expected))
     return bool(actual == expected)
-
-
-def tensors(batch: Any) -> list[Tensor]:
-    """Return the tensors in a batch, in order."""
-    if isinstance(batch, Tensor):
-        return [batch]
-    if isinstance(batch, Mapping):
-        batch = list(batch.values())
-    return [tensor for part in batch for tensor in tensors(part)] if _is_sequence(batch) else []
-
-
-def copied(batch: Any) -> Any:
-    """Return a copy of a batch that shares no tensor with it."""
-    if isinstance(batch, Tensor):
-        return batch.clone()
-    if isinstance(batch, Mapping):
-        return {key: copied(value) for key, value in batch.items()}
-    return [copied(part) for part in batch] if _is_sequence(batch) else batch
-
-
-def _is_sequence(part: Any) -> bool:
-    return isinstance(part, Sequence) and not isinstance(part, str | bytes)
 
 
 def _bytes(array: Any) -> Any:

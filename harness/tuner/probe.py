@@ -2,9 +2,6 @@
 
 import math
 import time
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from torch.utils.data import IterableDataset
@@ -15,14 +12,6 @@ from harness.tuner.slices import Measured
 
 MOST_WORKERS = 4
 """Maximum number of open workers per core; the longest idle ones are closed first."""
-
-
-@contextmanager
-def more_workers_than_cores() -> Iterator[None]:
-    """Suppress torch's warning about them; data sets that wait may gain from them."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="This DataLoader will create", category=UserWarning)
-        yield
 
 
 class LoaderProbe:

@@ -9,12 +9,13 @@ from torch.utils.data import IterableDataset
 
 from harness.loading.budget import measure_budget
 from harness.loading.configuration import PREFETCH
+from harness.loading.reading import more_workers_than_cores
 from harness.record.budget import Budget
 from harness.timing.clock import current_accelerator, threads, without_garbage_collection
 from harness.tuner.advice import Advice, examine
 from harness.tuner.configuration import Choice, LoaderKind, grid
 from harness.tuner.loop import Loop, Waiting
-from harness.tuner.probe import LoaderProbe, more_workers_than_cores
+from harness.tuner.probe import LoaderProbe
 from harness.tuner.search import LoaderSearch, LoaderSearchSettings, SearchState
 from harness.tuner.slices import Measured
 from harness.tuner.step import Step, step_s, synchronized

@@ -17,9 +17,8 @@ from ..text import shortened, workers_in_words
 from . import budget, overfitting
 from .accuracy import SIGNS
 from .axis import End, categories, labelled, legend_above, logarithmic, rows_of
-from .multiple import CONTEXT, MOST_TOGETHER, multiples
 from .name import names_of
-from .panel import wide_and_narrow
+from .panel import CONTEXT, MOST_TOGETHER, multiples, wide_and_narrow
 from .survey import DTYPE, HEIGHT_IN, magnitudes
 
 MOST_LINES = 6

@@ -14,9 +14,8 @@ from ..svg import belongs, told
 from ..tables.benchmark import NO_ACCELERATOR, SCATTER
 from ..text import count, shortened
 from .axis import End, categories, labelled, legend_above, legend_rows, logarithmic
-from .multiple import CONTEXT, MOST_TOGETHER, multiples
 from .name import names_of
-from .panel import wide_and_narrow
+from .panel import CONTEXT, MOST_TOGETHER, multiples, wide_and_narrow
 
 HEIGHT_IN = 3.0
 """Height of a drawing with names at the ends of its curves."""

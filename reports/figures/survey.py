@@ -13,9 +13,8 @@ from ..style import MUTED, dashes_of, pen
 from ..svg import belongs, told
 from ..text import count, listing
 from .axis import End, labelled, legend_above, legend_rows, logarithmic
-from .multiple import CONTEXT, MOST_TOGETHER, multiples
 from .name import without_family
-from .panel import wide_and_narrow
+from .panel import CONTEXT, MOST_TOGETHER, multiples, wide_and_narrow
 
 DTYPE = "float32"
 """What is drawn; the tables and the data have the others."""

@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple, get_args, get_origin
 
 from pydantic import BaseModel
 
+from harness.record import Estimate
 from harness.record.bench import BenchRecord, Rounds, Stats
 
 TEXT, REAL, WHOLE, TRUTH = "string", "float64", "int64", "boolean"
@@ -93,3 +94,12 @@ TIMING = (
 
 RECORD = Column("record", TEXT, "place of the record in the run: file and line, or file and benchmark number")
 """The last column of every frame: every number can be traced to its record."""
+
+
+def estimate_columns(estimate: Estimate, name: str = "") -> dict[str, float]:
+    """Return an estimate under the names of its columns; all are NaN if it is unknown.
+
+    These are ``ratio``, ``low`` and ``high``, or ``name`` and columns with this prefix.
+    """
+    low, high = (f"{name}_{end}" if name else end for end in ("low", "high"))
+    return {name or "ratio": estimate.point, low: estimate.low, high: estimate.high}

@@ -15,9 +15,8 @@ from harness.record.budget import Budget
 
 from .. import benchmark
 from ..number import UNKNOWN, duration, percent, plain, size
-from .column import CASE, REAL, TEXT, TIMING, Column, columns_of
+from .column import CASE, REAL, TEXT, TIMING, Column, columns_of, estimate_columns
 from .declaration import Row, frame
-from .estimate import estimate_columns
 
 Loader = Benchmark[LoaderRecord]
 

@@ -9,9 +9,8 @@ from harness.record import RunFolder
 from harness.record.bench import AgreementRecord, Benchmark, StepRecord
 
 from .. import benchmark
-from .column import CASE, REAL, TEXT, TIMING, WHOLE, Column, columns_of
+from .column import CASE, REAL, TEXT, TIMING, WHOLE, Column, columns_of, estimate_columns
 from .declaration import Row, frame
-from .estimate import estimate_columns
 
 Step = Benchmark[StepRecord]
 

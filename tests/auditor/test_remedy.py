@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import harness
-from harness.auditor.naming import known_as
+from harness.auditor.operation import known_as
 from harness.auditor.remedy import LAWS
 from harness.contracts import contract_named
 

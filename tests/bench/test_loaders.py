@@ -27,10 +27,12 @@ from harness.bench.run import run_suite
 from harness.bench.suites.loader_cell import FEWEST, Asked, MemoryLimit, measure_alone
 from harness.bench.suites.loader_group import MOST, LoaderGroup, measure_loaders
 from harness.bench.suites.peers import PEERS
+from harness.bench.suites.test_loaders import length_fault
 from harness.case import Case
 from harness.display.bench.loader import print_loaders
 from harness.error import UsageError
 from harness.loading.configuration import Configuration
+from harness.loading.fault import FaultKind
 from harness.record.bench import LoaderRecord
 
 DATA = """
@@ -341,7 +343,22 @@ def test_the_limit_keeps_a_batch_until_the_next_one_is_there(monkeypatch: pytest
     assert not any(alive[-1][:-1])
 
 
-@pytest.mark.parametrize("peer", PEERS, ids=lambda peer: peer.case.name)
+class _Short(list[int]):
+    """A data set that says that it is shorter than it is."""
+
+    def __len__(self) -> int:
+        return super().__len__() - 2
+
+
+def test_a_length_that_is_too_short_is_named() -> None:
+    """The check requests one sample beyond the length."""
+    fault = length_fault(_Short(range(7)))
+    assert fault is not None
+    assert (fault.kind, fault.index) == (FaultKind.LENGTH, 5)
+    assert length_fault([*range(7)]) is None
+
+
+@pytest.mark.parametrize("peer", PEERS.values(), ids=lambda peer: peer.case.name)
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_peer_delivers_what_the_contract_asks_for(peer: Any, workers: int, tmp_path: Path) -> None:
     """Each epoch has each sample once, in batches of the right size, with each byte divided by 255."""
@@ -366,7 +383,7 @@ def test_a_peer_delivers_what_the_contract_asks_for(peer: Any, workers: int, tmp
 def test_a_peer_that_is_not_installed_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """The message names the extra."""
     monkeypatch.setattr("harness.bench.suites.peers.find_spec", lambda _: None)
-    assert PEERS[0].absence == "light-dataloader is not installed; install the extra `peers`"
+    assert next(iter(PEERS.values())).absence == "light-dataloader is not installed; install the extra `peers`"
 
 
 def entry(case: str, workers: int, wall_us: float, loader: str) -> dict[str, Any]:

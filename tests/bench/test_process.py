@@ -13,7 +13,7 @@ import pytest
 from harness.bench import run as benchmark
 from harness.bench.option import Settings
 from harness.bench.run import IdleError, run_suite
-from harness.bench.suites.account import Progress
+from harness.bench.suites.conftest import Progress
 from harness.error import UsageError
 
 

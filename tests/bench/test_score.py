@@ -11,9 +11,8 @@ import pytest
 from samples.command import Command
 
 from harness.bench.scoring import pairs
-from harness.bench.scoring.pairs import Couples
+from harness.bench.scoring.pairs import Couples, Timed, UntimedError
 from harness.bench.scoring.scoring import ScoreRequest, broken_while_timed, score, with_speed
-from harness.bench.scoring.timed import Timed, UntimedError
 from harness.contracts import contract_named
 from harness.error import UsageError
 from harness.isolation.limits import Limits

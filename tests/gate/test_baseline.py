@@ -1,5 +1,10 @@
-"""The committed baseline is read as written, and has results for every kind of machine."""
+"""The committed baseline is read as written, has results for every kind of machine, and stands next to the cases."""
 
+import os
+import subprocess
+import sys
+import sysconfig
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -8,7 +13,7 @@ from samples.run import head
 
 from harness.error import UsageError
 from harness.gate.baseline import BEFORE as BEFORE_ALL
-from harness.gate.baseline import Baseline, read_baseline, write_baseline
+from harness.gate.baseline import Baseline, baseline_of, read_baseline, refuse_foreign, write_baseline
 from harness.gate.finding import exit_code
 from harness.gate.numerics import compare
 from harness.gate.policy import Policy
@@ -154,3 +159,89 @@ def test_bounds_that_were_not_kept_are_added_and_leave_what_other_machines_know(
     with_bounds = snapshot.model_copy(update={"laws": bounded.cases[key].laws})
     after = before.updated(now._replace(cases={key: with_bounds}))
     assert [len(seen.origins) for seen in after.cases[key]] == [1, 1]
+
+
+# Place
+
+PACKAGE = '''"""A kernel."""
+
+from harness import Case
+
+
+def softmax(logits):
+    """Return the probabilities."""
+    return logits.softmax(-1)
+
+
+CASES = [Case(softmax, "softmax")]
+'''
+
+
+def written(file: Path, text: str = PACKAGE) -> Path:
+    """Write a file and its folder."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def test_the_baseline_of_a_package_in_a_src_layout_stands_next_to_its_source(workplace: Path) -> None:
+    """The processes import the package like an installation, and no new folder shadows it."""
+    written(workplace / "pyproject.toml", '[project]\nname = "their-kernels"\n')
+    package = written(workplace / "src" / "their_kernels" / "__init__.py").parent
+    paths = [str(workplace / "src"), str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+
+    def harness(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "harness", *words]
+        return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+
+    check = harness("check", "their_kernels", "--law", "value", "--dtypes", "float32", "--run", "pull")
+    assert check.returncode == 0, check.stderr
+    update = harness("gate", "their_kernels", "--run", "pull", "--update")
+    assert update.returncode == 0, update.stderr
+    assert f"baseline: {Path('src', 'their_kernels', 'baseline.jsonl')}" in update.stderr + update.stdout
+    assert (package / "baseline.jsonl").is_file()
+    assert sorted(path.name for path in workplace.iterdir()) == [".harness", "pyproject.toml", "src"]
+    again = harness("gate", "their_kernels", "--run", "pull")
+    assert again.returncode == 0, again.stderr
+    assert "gate: pass" in again.stdout + again.stderr
+
+
+def test_a_project_with_its_package_at_the_root_keeps_the_baseline_there(tmp_path: Path) -> None:
+    """The target is a package, a subpackage, a module, or a file."""
+    for name in ("flat/__init__.py", "flat/below/__init__.py", "flat/plain.py"):
+        written(tmp_path / name)
+    places = {"flat": "flat", "flat.below": "flat/below", "flat.plain": "flat", "flat/plain.py:softmax": "flat"}
+    for target, folder in places.items():
+        assert baseline_of(target, tmp_path) == tmp_path / folder / "baseline.jsonl", target
+
+
+def test_a_folder_without_source_is_not_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An earlier version left such a folder at the root of a project. Namespace packages behave alike."""
+    written(tmp_path / "their_spaces" / "baseline.jsonl", "")
+    written(tmp_path / "src" / "their_spaces" / "kernels" / "__init__.py")
+    monkeypatch.syspath_prepend(str(tmp_path / "src"))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert baseline_of("their_spaces", tmp_path) == tmp_path / "src" / "their_spaces" / "baseline.jsonl"
+    expected = tmp_path / "src" / "their_spaces" / "kernels" / "baseline.jsonl"
+    assert baseline_of("their_spaces.kernels", tmp_path) == expected
+
+
+def test_a_module_without_a_folder_is_one_plain_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The module does not exist, is built in, or is in a zip file."""
+    with zipfile.ZipFile(tmp_path / "their.zip", "w") as archive:
+        archive.writestr("their_zipped/__init__.py", PACKAGE)
+    monkeypatch.syspath_prepend(str(tmp_path / "their.zip"))
+    for module in ("no_such_package", "no_such_package.below", "sys", "their_zipped"):
+        with pytest.raises(UsageError, match=rf"cannot place the baseline: `{module}` has no folder.*`--baseline`"):
+            baseline_of(module, tmp_path)
+
+
+def test_an_installed_package_is_not_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next installation would remove the baseline. A read-only folder is refused too."""
+    with pytest.raises(UsageError, match=r"into an installed package.*`--baseline`"):
+        refuse_foreign(Path(sysconfig.get_paths()["purelib"]) / "their_kernels" / "baseline.jsonl")
+    refuse_foreign(tmp_path / "baseline.jsonl")
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(UsageError, match=r"cannot write the baseline: got a read-only folder.*`--baseline`"):
+        refuse_foreign(tmp_path / "baseline.jsonl")

@@ -24,7 +24,8 @@ from harness.contracts import contracts
 from harness.error import UsageError
 from harness.gate.against import trees
 from harness.gate.arm import Bench, CaseSource
-from harness.gate.machine import alone, condition
+from harness.gate.evidence import condition
+from harness.gate.trial import alone
 from harness.record import Comparison, GateFinding, RunFolder, Slices
 
 KERNELS = '''"""Two kernels."""

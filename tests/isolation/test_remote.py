@@ -28,7 +28,7 @@ from harness.isolation.child import Child, LostError
 from harness.isolation.encoding import Packed
 from harness.isolation.fork_server import SERVER, STARTER, ForkServer
 from harness.isolation.limits import Limits
-from harness.isolation.program import MODULES, program, setup
+from harness.isolation.program import LOADERS, MODULES, program, setup
 from harness.isolation.remote import RemoteHost
 from harness.record import Fault
 
@@ -254,6 +254,20 @@ def test_the_program_imports_nothing_beyond_itself() -> None:
         imported = [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and not node.level]
         imported += [name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names]
         assert not [name for name in imported if name.split(".")[0] in {"harness", "cases", "reports"}], module
+
+
+def test_each_module_of_the_program_follows_its_imports() -> None:
+    """A module that is absent would end the process that imports it."""
+    root = Path(wire.__file__).parents[1]
+    known: set[str] = set()
+    for module in (*MODULES, *LOADERS):
+        tree = ast.parse(root.joinpath(*module.split(".")).with_suffix(".py").read_text(encoding="utf-8"))
+        for node in tree.body:
+            if isinstance(node, ast.ImportFrom) and node.level:
+                place = ".".join([*module.split(".")[: -node.level], *filter(None, [node.module])])
+                needed = {place} & known or {f"{place}.{name.name}".lstrip(".") for name in node.names}
+                assert needed <= known, module
+        known.add(module)
 
 
 def test_a_process_that_is_abandoned_before_its_start_ends(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from harness.execution.interrupt import interruptible
 from harness.loading.fault import FaultKind, LoadingError, LoadingFault, named, runs, within
-from harness.loading.watched import diagnose, length_fault
+from harness.loading.watched import diagnose
 
 # If a worker ends while it sends a tensor, garbage collection closes the other end of its socket.
 pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in. <socket.socket")
@@ -179,14 +179,6 @@ def test_a_length_that_is_too_long_is_named(workers: int) -> None:
     fault = diagnosed(Squares(length=SIZE + 8), workers)
     assert (fault.kind, fault.index) == (FaultKind.LENGTH, SIZE)
     assert fault.sentence == f"`len` of the data set is {SIZE + 8}, but index {SIZE} raises IndexError"
-
-
-def test_a_length_that_is_too_short_is_named() -> None:
-    """The check requests one sample beyond the length."""
-    fault = length_fault(Squares(length=SIZE - 5))
-    assert fault is not None
-    assert (fault.kind, fault.index) == (FaultKind.LENGTH, SIZE - 5)
-    assert length_fault(Squares()) is None
 
 
 def test_exhausted_shared_memory_is_named() -> None:

@@ -26,7 +26,6 @@ from harness.reports.figures.survey import histogram, magnitudes
 from harness.reports.figures.training import training_curves
 from harness.reports.figures.vectorization import ratios
 from harness.reports.frame import FRAMES
-from harness.reports.schema import SCHEMAS
 from harness.reports.style import PENS, pen
 from harness.reports.svg import _drawn, drawn, styled_once
 
@@ -139,7 +138,7 @@ def curve(losses: list[tuple[float, float]]) -> pd.DataFrame:
     """Return a training run with these training and held-out losses."""
     values: dict[str, Any] = {"epoch": range(len(losses)), "duration_s": 0.0, **TEXTS}
     frame = pd.DataFrame(losses, columns=["train_loss", "held_out_loss"]).assign(**values)
-    types = {column.name: column.dtype for column in SCHEMAS["epochs"]}
+    types = {column.name: column.dtype for column in FRAMES["epochs"].columns}
     return frame.reindex(columns=list(types)).astype(types)
 
 

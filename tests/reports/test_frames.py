@@ -18,7 +18,6 @@ from harness.record.bench import BenchRecord, LoaderRecord, StepRecord
 from harness.reports.frame import FRAMES, Frames, frames
 from harness.reports.frame.column import Column, columns_of
 from harness.reports.frame.declaration import Row, frame
-from harness.reports.schema import KEYS, SCHEMAS
 
 
 @pytest.fixture
@@ -29,13 +28,13 @@ def bare(tmp_path: Path) -> RunFolder:
     return run
 
 
-@pytest.mark.parametrize("name", SCHEMAS)
+@pytest.mark.parametrize("name", FRAMES)
 def test_a_frame_has_the_columns_and_types_of_its_schema(full: RunFolder, name: str) -> None:
     """Names, types and order agree with the documentation."""
     frame = FRAMES[name](full)
     assert len(frame)
     assert [(str(column), str(dtype)) for column, dtype in frame.dtypes.items()] == [
-        (column.name, column.dtype) for column in SCHEMAS[name]
+        (column.name, column.dtype) for column in FRAMES[name].columns
     ]
 
 
@@ -51,7 +50,7 @@ def test_the_frames_of_the_sample_are_as_recorded(tmp_path: Path) -> None:
 def test_a_frame_is_an_attribute_and_an_item_and_a_misspelt_one_is_neither(bare: RunFolder) -> None:
     """No name of a frame hides a method of the mapping."""
     read = frames(bare)
-    assert list(read) == list(SCHEMAS)
+    assert list(read) == list(FRAMES)
     assert read.loaders is read["loaders"]
     assert not [name for name in FRAMES if hasattr(Frames, name)]
     with pytest.raises(AttributeError, match="loader"):
@@ -59,14 +58,14 @@ def test_a_frame_is_an_attribute_and_an_item_and_a_misspelt_one_is_neither(bare:
     assert "loaders, 0 rows: One row for each timed loader configuration" in repr(read)
 
 
-@pytest.mark.parametrize("name", SCHEMAS)
+@pytest.mark.parametrize("name", FRAMES)
 def test_a_frame_says_what_a_row_is_and_its_keys_are_columns(name: str) -> None:
     """Every column has a meaning, and column names are unique."""
-    names = [column.name for column in SCHEMAS[name]]
+    names = [column.name for column in FRAMES[name].columns]
     assert FRAMES[name].meaning.startswith("One row for each ")
-    assert all(column.meaning for column in SCHEMAS[name])
+    assert all(column.meaning for column in FRAMES[name].columns)
     assert len(names) == len(set(names))
-    assert set(KEYS[name]) < set(names)
+    assert set(FRAMES[name].keys) < set(names)
 
 
 class Measured(BaseModel):
@@ -124,7 +123,7 @@ def test_further_fields_of_a_record_are_columns_without_a_declaration() -> None:
 @pytest.mark.parametrize(("suite", "kind"), [("loaders", LoaderRecord), ("steps", StepRecord)])
 def test_every_field_of_a_loader_and_of_a_step_is_a_column_but_for_a_few(suite: str, kind: type[BenchRecord]) -> None:
     """A new field of a suite becomes a column automatically."""
-    absent = set(kind.model_fields) - {column.name for column in SCHEMAS[suite]}
+    absent = set(kind.model_fields) - {column.name for column in FRAMES[suite].columns}
     assert (
         absent
         == {
@@ -143,7 +142,7 @@ def test_every_field_of_a_loader_and_of_a_step_is_a_column_but_for_a_few(suite: 
     )
 
 
-@pytest.mark.parametrize("name", SCHEMAS)
+@pytest.mark.parametrize("name", FRAMES)
 def test_an_empty_frame_keeps_its_columns_and_types(full: RunFolder, bare: RunFolder, name: str) -> None:
     """A run without such records gives no rows."""
     empty = FRAMES[name](bare)
@@ -151,13 +150,13 @@ def test_an_empty_frame_keeps_its_columns_and_types(full: RunFolder, bare: RunFo
     assert list(empty.dtypes.items()) == list(FRAMES[name](full).dtypes.items())
 
 
-@pytest.mark.parametrize("name", SCHEMAS)
+@pytest.mark.parametrize("name", FRAMES)
 def test_the_keys_of_a_frame_are_unique(full: RunFolder, name: str) -> None:
     """The keys of each row are unique."""
-    assert not FRAMES[name](full).duplicated(list(KEYS[name])).any()
+    assert not FRAMES[name](full).duplicated(list(FRAMES[name].keys)).any()
 
 
-@pytest.mark.parametrize("name", SCHEMAS)
+@pytest.mark.parametrize("name", FRAMES)
 def test_every_row_names_the_record_it_comes_from(full: RunFolder, name: str) -> None:
     """The named line, or the named benchmark, has a record of the same case."""
     frame = FRAMES[name](full)

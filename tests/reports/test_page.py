@@ -36,9 +36,9 @@ from harness.record import (
     Worst,
 )
 from harness.reports import svg
+from harness.reports.frame import FRAMES
 from harness.reports.observation import load
 from harness.reports.page import write_report
-from harness.reports.schema import SCHEMAS
 
 
 class Outline(HTMLParser):
@@ -167,7 +167,7 @@ def test_the_same_run_gives_the_same_bytes(
     write_report(full, second)
     assert len(kinds) > 15
     files = sorted(path.relative_to(first) for path in first.rglob("*.*"))
-    assert len(files) == len({"html", "md", "badge", "schema", "parquet"}) + len(SCHEMAS)
+    assert len(files) == len({"html", "md", "badge", "schema", "parquet"}) + len(FRAMES)
     for file in files:
         assert (first / file).read_bytes() == (second / file).read_bytes()
 
@@ -475,10 +475,10 @@ def test_the_frames_are_stored_next_to_the_page_with_their_schema(full: RunFolde
     """There is a CSV per frame, a CSV with the meaning of each column, and a Parquet file with all numbers."""
     folder = report.page.parent / "data"
     pd.testing.assert_frame_equal(pd.read_parquet(folder / "observations.parquet"), load(full.path))
-    assert {file.stem for file in folder.glob("*.csv")} == {*SCHEMAS, "schema"}
+    assert {file.stem for file in folder.glob("*.csv")} == {*FRAMES, "schema"}
     with (folder / "schema.csv").open(encoding="utf-8", newline="") as stream:
         documented = [(row["frame"], row["column"]) for row in csv.DictReader(stream)]
-    for name in SCHEMAS:
+    for name in FRAMES:
         header = (folder / f"{name}.csv").read_text(encoding="utf-8").splitlines()[0].split(",")
         assert header == [column for frame, column in documented if frame == name]
 

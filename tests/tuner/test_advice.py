@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import IterableDataset, TensorDataset, get_worker_info
 
-from harness.tuner.advice import ALREADY, Advice, copied, equal, examine, hop_s, tensors
+from harness.loading.reading import copied, hop_s, tensors
+from harness.tuner.advice import ALREADY, Advice, equal, examine
 
 
 class Items:

@@ -1,18 +1,144 @@
-"""Speed relative to a reference: pairs of fresh processes that alternate, each on the same new inputs."""
+"""Speed relative to a reference: pairs of fresh processes that alternate, each on the same new inputs.
+
+Each implementation runs in a separate process, and a clock that it cannot reach times it. An instance is made before
+its inputs exist. Then the process gets the inputs of a turn, calls the implementation on all of them, and returns a
+checksum of each result. Each turn has new inputs, so earlier results are of no use. Results that are fetched afterwards
+must have the checksums that were returned within the time.
+"""
 
 import math
 import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor
 
-from harness.bench.scoring.timed import Inputs, Timed
+from harness.case import Case
+from harness.isolation.child import Child, LostError
+from harness.isolation.encoding import checksum
+from harness.isolation.fork_server import SERVER
+from harness.isolation.limits import Limits
+from harness.isolation.program import setup
+from harness.isolation.remote import RemoteHost
 from harness.record import Estimate, geometric_mean
 from harness.timing.interleaving import one_turn
+
+Inputs = Sequence[Any]
+"""Arguments for a single call."""
+
+_EMPTY_TURNS = 10
+
+
+class UntimedError(Exception):
+    """Why something cannot be timed."""
+
+
+class Timed:
+    """An implementation in a separate process; the context manager ends the process.
+
+    Parameters
+    ----------
+    target
+        As :func:`harness.calling.discovery.load` takes it.
+    contract
+        The contract of a single function.
+    call
+        How it is called, where that is otherwise than the contract says.
+    limits
+        Under which it runs.
+    device
+        Where it computes.
+    """
+
+    def __init__(self, target: str, contract: str, *, call: Any, limits: Limits, device: str) -> None:
+        self.target, self._limits, self._device = target, limits, device
+        self._child = Child(limits, setup(target, call, limits), server=SERVER)
+        self._place = RemoteHost(self._child)
+        self.cases: list[Case] = []
+        self._contract, self._call = contract, call
+        self._checksums: list[Any] = []
+        self._telling_s = math.inf
+        """Shortest time of an empty message to the process."""
+
+    def __enter__(self) -> Self:
+        """Load it.
+
+        Raises
+        ------
+        UsageError
+            If it cannot be loaded.
+        """
+        self.cases = self._place.cases(self.target, self._contract, {"call": self._call})
+        self._begin()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the process and its child processes."""
+        self._child.close()
+
+    def renew(self) -> None:
+        """Continue in a fresh process, and time an empty message to it."""
+        self._child.renew()
+        self._telling_s = min(self._telling_s, *(self._turn([]) for _ in range(_EMPTY_TURNS)))
+
+    def turn(self, batches: Sequence[Inputs]) -> float:
+        """Return the seconds of a call on each of some inputs.
+
+        Raises
+        ------
+        UntimedError
+            If a call raises, or does not return.
+        """
+        seconds = self._turn(batches)
+        # Another program may have delayed the empty message more than this one.
+        return seconds - min(self._telling_s, seconds / 2)
+
+    def _turn(self, batches: Sequence[Inputs]) -> float:
+        self._ask("make", case=0)
+        self._ask("take", inputs=[list(inputs) for inputs in batches], device=self._device)
+        start = time.perf_counter()
+        answer = self._ask("turn")
+        seconds = time.perf_counter() - start
+        checksums = answer.get("value")
+        self._checksums = list(checksums) if isinstance(checksums, list) else []
+        return seconds
+
+    def told(self, *at: int) -> list[Any]:
+        """Return the results for some of the inputs of the last turn.
+
+        Raises
+        ------
+        UntimedError
+            If they are not the results that there were when the clock stopped.
+        """
+        value = self._ask("tell", at=list(at))["value"]
+        values = list(value) if isinstance(value, list) and len(value) == len(at) else [None] * len(at)
+        if [checksum(one) for one in values] != [self._checksum(one) for one in at]:
+            raise UntimedError(f"{self.target} changes its results after the time has been taken")
+        return values
+
+    def _checksum(self, at: int) -> Any:
+        return self._checksums[at] if at < len(self._checksums) else None
+
+    def _begin(self) -> None:
+        within_s = self._limits.first_call_s + self._limits.law_s
+        self._child.begin(self._limits.call_s, self._limits.first_call_s, within_s)
+
+    def _ask(self, what: str, **facts: Any) -> dict[str, Any]:
+        self._begin()
+        try:
+            answer = self._place.ask(what, **facts)
+        except LostError as lost:
+            raise UntimedError(f"{self.target} {lost.loss.sentence} while it is timed") from None
+        for kind in ("raised", "inapplicable", "misplaced"):
+            if kind in answer:
+                words = answer[kind][0] if kind == "raised" else answer[kind]
+                raise UntimedError(f"{self.target} raises {words} while it is timed")
+        return answer
+
 
 TURN_S = 0.02
 """Minimum seconds of a turn, so that the cost of messages is negligible."""
@@ -21,7 +147,7 @@ MOST_BYTES = 2**26
 """Maximum bytes of inputs per turn, which limits the number of calls."""
 
 TURNS = 6
-"""Number of timed turns per pair, after one that is not timed."""
+"""Number of timed turns per pair, after an untimed turn."""
 
 FEWEST_COUPLES, MOST_COUPLES = 5, 40
 
@@ -75,7 +201,7 @@ def couples(
     UntimedError
         If an implementation cannot be timed.
     """
-    draw = random.Random(seed)  # noqa: S311 - whoever is timed has not the seed
+    draw = random.Random(seed)  # noqa: S311 - the timed code does not know the seed
     until = time.monotonic() + seconds
     calls = _calls(reference, fresh)
     log_ratios: list[float] = []

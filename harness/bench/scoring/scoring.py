@@ -15,8 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from harness.bench.scoring.pairs import Couples, couples
-from harness.bench.scoring.timed import Inputs, Timed, UntimedError
+from harness.bench.scoring.pairs import Couples, Inputs, Timed, UntimedError, couples
 from harness.bench.workload import standard_inputs
 from harness.calling.device import CPU
 from harness.calling.source import subject_of

@@ -5,7 +5,7 @@ directly before each slice, so that both meet the same machine. It gathers rows 
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
@@ -20,12 +20,10 @@ from harness.execution.environment import usable_cores
 from harness.loading.accounting import Memory, memory
 from harness.loading.budget import measure_budget
 from harness.loading.configuration import Configuration
-from harness.loading.reading import LoaderReading, Start, Throughput
+from harness.loading.reading import LoaderReading, Start, Throughput, hop_s, more_workers_than_cores, tensors
 from harness.record.bench import LoaderRecord
 from harness.record.budget import Budget
 from harness.timing.clock import without_garbage_collection
-from harness.tuner.advice import hop_s
-from harness.tuner.probe import more_workers_than_cores
 
 
 class MemoryLimit:
@@ -46,7 +44,7 @@ class MemoryLimit:
     @classmethod
     def of_batch(cls, batch: Any, samples: int) -> "MemoryLimit | None":
         """Return the limit for batches like this one; ``None`` if it has no tensor."""
-        arrays = [part for part in _tensors(batch) if part.ndim and len(part) == samples]
+        arrays = [part for part in tensors(batch) if part.ndim and len(part) == samples]
         return cls(arrays) if arrays else None
 
     def slice(self, batch_size: int, seconds: float) -> Throughput:
@@ -71,16 +69,6 @@ class MemoryLimit:
     def _batch(self, rows: Tensor) -> list[Tensor]:
         gathered = [array.index_select(0, rows) for array in self.arrays]
         return [part.float().mul_(1 / 255) if part.dtype == torch.uint8 else part for part in gathered]
-
-
-def _tensors(part: Any) -> list[Tensor]:
-    if isinstance(part, Tensor):
-        return [part]
-    if isinstance(part, Mapping):
-        part = list(part.values())
-    if isinstance(part, Sequence) and not isinstance(part, str | bytes):
-        return [tensor for inner in part for tensor in _tensors(inner)]
-    return []
 
 
 SLICES = 9

@@ -199,14 +199,17 @@ def spdl(root: Path, train: bool, batch_size: int, workers: int, shuffle: bool) 
     return Remade(epoch)
 
 
-PEERS = (
-    Peer(light_dataloader, "light_dataloader", "light-dataloader"),
-    Peer(light_dataloader_in_place, "light_dataloader", "light-dataloader"),
-    Peer(tensorloader, "tensorloader", "tensorloader"),
-    Peer(torchdata_nodes, "torchdata", "torchdata"),
-    Peer(torchdata_stateful, "torchdata", "torchdata"),
-    Peer(datasets, "datasets", "datasets"),
-    Peer(grain, "grain", "grain"),
-    Peer(spdl, "spdl", "spdl"),
-)
-"""The peers, in the order of the report."""
+PEERS = {
+    peer.case.name: peer
+    for peer in (
+        Peer(light_dataloader, "light_dataloader", "light-dataloader"),
+        Peer(light_dataloader_in_place, "light_dataloader", "light-dataloader"),
+        Peer(tensorloader, "tensorloader", "tensorloader"),
+        Peer(torchdata_nodes, "torchdata", "torchdata"),
+        Peer(torchdata_stateful, "torchdata", "torchdata"),
+        Peer(datasets, "datasets", "datasets"),
+        Peer(grain, "grain", "grain"),
+        Peer(spdl, "spdl", "spdl"),
+    )
+}
+"""The peers by the names of their cases, in the order of the report."""

@@ -5,11 +5,13 @@ from typing import Any, NoReturn
 
 import pytest
 
-from harness.bench.suites.account import NAME
 from harness.calling.discovery import SHIPPED, load
 from harness.case import Case
 from harness.contracts import claimed, contract_named
 from harness.error import UsageError
+
+NAME = "harness-progress"
+"""Registered name of the plugin that writes the progress of the suite."""
 
 DTYPE = "float32"
 """Floating-point format of all timings."""

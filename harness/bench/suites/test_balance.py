@@ -12,15 +12,15 @@ import pytest
 
 from harness.bench.suites.fixture import Tape, keep, names, refuse
 from harness.bench.suites.selection import cases_of, option, parametrize
-from harness.bench.suites.stepper import stepper_of, training_step
+from harness.bench.suites.training import finite, stepper_of, training_step
 from harness.data.images import ImageData
 from harness.loading.configuration import PREFETCH
 from harness.loading.fault import LoadingError, within
+from harness.loading.reading import more_workers_than_cores
 from harness.record import Estimate, geometric_mean, mean_ratio
 from harness.record.bench import BalanceRecord
 from harness.timing.clock import threads, without_garbage_collection
 from harness.tuner.loop import MOST_WAITING, Loop, Waiting
-from harness.tuner.probe import more_workers_than_cores
 
 BATCH_SIZES = (64, 256)
 WORKERS = (0, 2)
@@ -73,7 +73,7 @@ def test_training_loop(
     except LoadingError as error:
         where = f"batch {batch_size}, workers {workers}"
         refuse(loader, "a loader delivers batches", where=where, actual=error.fault.sentence, remedy=error.fault.remedy)
-    if not all(bool(part.isfinite().all()) for part in parameters):
+    if not finite(parameters):
         refuse(stepper, "the weight and the bias are finite after the loop", where=f"{case}, batch {batch_size}")
     TAPE.play(benchmark, rounds_s, calls=1)
     record = BalanceRecord(

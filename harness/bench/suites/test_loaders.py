@@ -20,16 +20,16 @@ from harness.bench.suites.loader_cell import Asked, Cell, MemoryLimit, budget_si
 from harness.bench.suites.loader_group import REFERENCE, LoaderGroup, measure_loaders
 from harness.bench.suites.peers import PEERS
 from harness.bench.suites.selection import cases_of, give_up, option
-from harness.bench.suites.stepper import stepper_of, training_step
+from harness.bench.suites.training import stepper_of, training_step
 from harness.calling import data_set
 from harness.calling.discovery import SHIPPED, is_shipped
 from harness.case import Case
 from harness.data.images import ImageData
 from harness.error import UsageError, listed
 from harness.loading.configuration import PREFETCH, Configuration
-from harness.loading.fault import FaultKind, LoadingError, LoadingFault, within
+from harness.loading.fault import LIMIT_S, FaultKind, LoadingError, LoadingFault, within
 from harness.loading.reading import samples_in
-from harness.loading.watched import diagnose, length_fault
+from harness.loading.watched import diagnose
 from harness.record.budget import Budget
 from harness.timing.clock import threads
 
@@ -49,7 +49,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Make an item for each loader and configuration; loaders of a group are adjacent."""
     names = _loaders(metafunc.config)
     settings = _configurations(metafunc.config)
-    absent = {peer.case.name for peer in PEERS if peer.absence}
+    absent = set(filter(_absence, names))
     items = [(name, it) for it in settings for name in names if name not in absent or it == settings[0]]
     varied = len({setting.prefetch for setting in settings}) > 1
     ids = [f"{name}-{it.batch_size}-{it.workers}" + f"-{it.prefetch}" * varied for name, it in items]
@@ -67,7 +67,12 @@ def _loaders(config: pytest.Config) -> list[str]:
         return list(names)
     loaders = list(cases_of(config, "loader"))
     shipped = is_shipped(option(config, "cases", SHIPPED))
-    return loaders + [peer.case.name for peer in PEERS] if loaders and shipped else loaders
+    return loaders + list(PEERS) if loaders and shipped else loaders
+
+
+def _absence(name: str) -> str | None:
+    """Return why a loader cannot be measured; ``None`` if it can."""
+    return PEERS[name].absence if name in PEERS else None
 
 
 def _configurations(config: pytest.Config) -> list[Configuration]:
@@ -130,8 +135,7 @@ def _source(config: pytest.Config, name: str, request: pytest.FixtureRequest) ->
 
         return Source(case, load, samples_in, len(dataset), name, dataset=dataset)
     data: ImageData = request.getfixturevalue("data")
-    peers = {peer.case.name: peer for peer in PEERS}
-    case = peers[name].case if name in peers else cases_of(config, "loader")[name]
+    case = PEERS[name].case if name in PEERS else cases_of(config, "loader")[name]
     return Source(
         case,
         lambda it: case.function(data.root, data.train, it.batch_size, it.workers, True),  # noqa: FBT003
@@ -162,8 +166,28 @@ def _sets_of_files() -> Mapping[str, Callable[[], Any]]:
 
 def _remark(source: Source) -> str | None:
     """Return a remark on a user's data set that can be measured all the same."""
-    fault = None if not _has_indices(source) else length_fault(source.dataset)
+    fault = length_fault(source.dataset) if _has_indices(source) else None
     return None if fault is None else str(fault)
+
+
+def length_fault(dataset: Any) -> LoadingFault | None:
+    """Request a sample beyond the length: if there is one, every epoch lacks samples.
+
+    A data set that accepts any index has no correct length. The fault is therefore reported, but does not prevent a
+    measurement.
+    """
+    length = len(dataset)
+    try:
+        with within(LIMIT_S):
+            dataset[length]
+    except LoadingError:  # it delivers no sample
+        return None
+    return LoadingFault(
+        FaultKind.LENGTH,
+        f"`len` of the data set is {length}, but index {length} also returns a sample",
+        "let `__len__` return the number of samples, and let `__getitem__` raise IndexError beyond it",
+        index=length,
+    )
 
 
 def _has_indices(source: Source) -> bool:
@@ -195,7 +219,7 @@ def test_steady_state(
     configuration: Configuration,
 ) -> None:
     """Record the slices of a loader that was interleaved with others, and check its samples."""
-    if absence := {peer.case.name: peer.absence for peer in PEERS}.get(case):
+    if absence := _absence(case):
         pytest.skip(absence)
     group = _group(pytestconfig, configuration, request)
     source = _source(pytestconfig, case, request)
@@ -241,8 +265,7 @@ def _asked(
 ) -> tuple[dict[str, Asked], str | None]:
     """Return the loaders of a group that can run, and the name of the reference among them."""
     given_up = config.stash.setdefault(_GIVEN_UP, {})
-    absent = {*given_up, *(peer.case.name for peer in PEERS if peer.absence)}
-    names = _loaders(config)
+    names = [name for name in _loaders(config) if not _absence(name)]
     fewest = min(option(config, "workers", WORKERS))
     alone = configuration if configuration.workers == fewest else replace(
         configuration, workers=fewest, prefetch=PREFETCH
@@ -260,7 +283,7 @@ def _asked(
             it.workers > fewest,
         )
 
-    loaders = {name: asked(name, configuration) for name in names if name not in absent}
+    loaders = {name: asked(name, configuration) for name in names if name not in given_up}
     if names[0] not in loaders:
         return loaders, None
     if alone == configuration:

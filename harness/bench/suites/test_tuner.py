@@ -24,12 +24,13 @@ from harness.bench.suites.tuning_held_apart import HELD_APART
 from harness.error import UsageError, listed
 from harness.execution.environment import usable_cores
 from harness.loading.configuration import PREFETCH
+from harness.loading.reading import more_workers_than_cores
 from harness.record import Estimate, geometric_mean, mean_ratio
 from harness.record.bench import TunerRecord
 from harness.timing.clock import threads, without_garbage_collection
 from harness.tuner.advice import examine
 from harness.tuner.configuration import Choice, LoaderKind, worker_counts
-from harness.tuner.probe import LoaderProbe, more_workers_than_cores
+from harness.tuner.probe import LoaderProbe
 from harness.tuner.remark import remarks
 from harness.tuner.tuning import SearchSpace, Tuning
 

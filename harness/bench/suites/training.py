@@ -1,4 +1,4 @@
-"""The problems of the timed steps, and the comparison of a step with gradient descent."""
+"""The problems of the timed steps, the comparison of a step with gradient descent, and the step in loops of loaders."""
 
 import math
 from collections.abc import Callable
@@ -7,11 +7,12 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
+import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
-from harness.bench.suites.selection import DTYPE
+from harness.bench.suites.selection import DTYPE, cases_of
 from harness.calling.adapter import called
 from harness.case import Case
 from harness.contracts import contract_named
@@ -189,3 +190,47 @@ def _loss_bound(task: Problem, loss: float) -> float:
 def finite(parameters: Any) -> bool:
     """Whether weight and bias are finite."""
     return all(bool(part.isfinite().all()) for part in parameters)
+
+
+# The step in loops that measure loaders: concise softmax regression
+
+STEP = "softmax_regression_step"
+RATE = 0.001
+"""Learning rate, small enough that thousands of steps neither diverge nor saturate."""
+
+
+def stepper_of(config: pytest.Config) -> Case:
+    """Return the first concise step among the loaded cases, or the same step from here."""
+    concise = [case for case in cases_of(config, STEP).values() if case.style == "concise"]
+    return concise[0] if concise else Case(sgd_step, STEP, style="concise", name="harness.sgd_step")
+
+
+def sgd_step(
+    weight: Tensor, bias: Tensor, lr: float
+) -> tuple[Callable[[Tensor, Tensor], object], tuple[Tensor, Tensor]]:
+    """Return a step of softmax regression on a minibatch, and the parameters that it updates in place."""
+    layer = nn.utils.skip_init(nn.Linear, weight.shape[1], weight.shape[0])
+    nn.utils.vector_to_parameters(torch.cat([weight.flatten(), bias]), layer.parameters())
+    trainer = torch.optim.SGD(layer.parameters(), lr=lr)
+
+    def step(images: Tensor, labels: Tensor) -> Tensor:
+        loss = F.cross_entropy(layer(images), labels)
+        trainer.zero_grad()
+        loss.backward()
+        trainer.step()
+        return loss.detach()
+
+    return step, (layer.weight.detach(), layer.bias.detach())
+
+
+def training_step(case: Case) -> tuple[Callable[[Any], object], tuple[Tensor, Tensor]]:
+    """Return a step on batches of images and labels, and the parameters it updates."""
+    generator = torch.Generator().manual_seed(0)
+    weight = 0.01 * torch.randn(CLASSES, PIXELS, generator=generator)
+    step, parameters = case.function(weight, torch.zeros(CLASSES), RATE)
+
+    def on_batch(batch: Any) -> object:
+        images, labels = batch
+        return step(images.flatten(1), labels)
+
+    return on_batch, parameters

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from samples.audit import finding, room
 
-from harness.auditor.excerpt import with_source
+from harness.auditor.line import with_source
 from harness.wording import excerpt, finding_lines
 
 CODE = (
