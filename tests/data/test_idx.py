@@ -3,8 +3,6 @@
 import gzip
 import hashlib
 import struct
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -198,12 +196,3 @@ def test_a_folder_in_place_of_a_file_is_named(tmp_path: Path) -> None:
     """It is refused."""
     with pytest.raises(UsageError, match=r"cannot read `.*`: Is a directory"):
         idx.read_labels(tmp_path)
-
-
-def test_reading_data_imports_no_torch() -> None:
-    """Importing torch takes seconds, which finding and checking data does not need."""
-    program = (
-        "import sys, harness.data.dataset, harness.data.idx; "
-        "sys.exit('torch' in sys.modules or 'torchvision' in sys.modules)"
-    )
-    subprocess.run([sys.executable, "-c", program], check=True)
