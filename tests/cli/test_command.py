@@ -87,38 +87,6 @@ def test_the_name_of_a_function_implies_its_contract(homework: Path, harness: Co
     assert "checked as softmax (from its name; use `--contract` to change it)" in claimed.stdout
 
 
-def test_a_stable_softmax_in_a_file_holds(homework: Path, harness: Command) -> None:
-    """The exit code is 0, and the run is stored.
-
-    `docs/check-your-own-function.md` has another in all dtypes and laws.
-    """
-    laws = ("value", "rows_sum_to_one", "gradient")
-    only = [*(word for law in laws for word in ("--law", law)), "--dtypes", "float32"]
-    done = harness("check", "homework.py:stable", "--contract", "softmax", *only, "--run", "mine")
-    assert done.returncode == 0
-    assert "from its name" not in done.stdout
-    assert done.stdout.splitlines()[-1] == "verdict: no defect in 3 laws (3 hold)"
-    assert {verdict.law for verdict in RunFolder(Path(".harness/runs/mine")).read(Verdict)} == {*laws}
-
-
-def test_two_processes_reach_the_same_verdicts_as_one(homework: Path, harness: Command) -> None:
-    """All but the durations is equal, in a wide and a narrow dtype, which are separate work items.
-
-    The laws cover each kind of call: value, gradient, two calls, long rows.
-    """
-    laws = ("value", "any_cotangent", "shift_invariant", "value_on_long_rows")
-    only = [word for law in laws for word in ("--law", law)]
-    for name, jobs in (("one", "1"), ("two", "2")):
-        words = ("--contract", "softmax", "--dtypes", "float32,float16", *only, "--run", name, "--jobs", jobs)
-        harness("check", "homework.py:softmax", *words)
-    one, two = (
-        [verdict.model_dump_json(exclude={"duration_s"}) for verdict in RunFolder(RUNS / name).read(Verdict)]
-        for name in ("one", "two")
-    )
-    assert one == two
-    assert len(one) == 2 * len(laws)
-
-
 @pytest.mark.parametrize(
     ("words", "text"),
     [

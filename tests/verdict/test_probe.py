@@ -516,11 +516,3 @@ def _silent_in_bfloat16(x: Tensor) -> Tensor:
 
         raise NotApplicable("there is no bfloat16 here")
     return x.softmax(-1)
-
-
-def test_a_property_fails_under_strict_alone() -> None:
-    """If it is declared, there is none."""
-    (one,) = checked(lambda x: x.var(-1), "variance", "value", dtypes=("float32",)).properties
-    assert isinstance(one, Property)
-    assert not one.fails(strict=False)
-    assert one.fails(strict=True)
