@@ -92,18 +92,6 @@ def test_an_import_that_changes_a_setting_is_noticed_once(workplace: Path) -> No
     assert mode.reason == words
 
 
-def test_no_process_is_left_behind(workplace: Path) -> None:
-    """Workers and their child processes end."""
-    code = "import subprocess\n\ndef f(x):\n    subprocess.Popen(['sleep', '1000'])\n    return x.softmax(-1)\n"
-    Path("starts.py").write_text(code, encoding="utf-8")
-    verdicts = list(Campaign("starts.py:f", "softmax", laws=["no_rows"], dtypes=["float32"]).run(limits=Limits()))
-    assert [verdict.fault for verdict in verdicts] == [Fault.STATE]
-    deadline = time.monotonic() + 10.0
-    while any("sleep" in child.name() for child in psutil.Process().children(recursive=True)):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def test_an_interrupt_ends_the_workers(homework: Path) -> None:
     """Closing the generator of verdicts early ends them too. Warm workers of an earlier test do not count."""
     before = {child.pid for child in psutil.Process().children(recursive=True)}
