@@ -136,18 +136,6 @@ def test_what_a_worker_needs_can_be_sent_to_it(case: Case, root: Path) -> None:
         assert case.function is scratch.in_memory
 
 
-def test_a_loader_in_a_fresh_process_delivers_the_same(root: Path) -> None:
-    """Data set and collate function reach a spawned worker unchanged."""
-    loader = DataLoader(
-        concise.BatchedImages(root, train=True),
-        BATCH,
-        collate_fn=concise.unchanged,
-        num_workers=1,
-        multiprocessing_context="spawn",
-    )
-    assert order_of(loader) == list(range(N))
-
-
 def test_all_loaders_read_the_stand_in(tmp_path: Path) -> None:
     """They read the folder that the harness prepares."""
     root = dataset.prepare("synthetic", cache=tmp_path).root
