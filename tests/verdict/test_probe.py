@@ -402,52 +402,29 @@ class Look:
 
 HOLDS, BROKEN, SKIPPED = Status.HOLDS, Status.BROKEN, Status.SKIPPED
 IN_FLOAT32, WRONG_IN_FLOAT32 = {"float32": HOLDS}, {"float32": BROKEN}
-FLUSHED, TYPED = {"subnormals": "flushed"}, ("value", "output_like_input")
+IN_16_BITS, UNDER_AUTOCAST = {"bfloat16": HOLDS, "float16": HOLDS}, {"float32": SKIPPED, "bfloat16": HOLDS}
+FLUSHED, WIDE = {"subnormals": "flushed"}, {"returns": "float64"}
+TYPED, EXTREME = ("value", "output_like_input"), ("value", "value_on_extreme_numbers")
 OF_JAX = {"call": "lambda f, x, *, jnp=None: f(x)"}
 LOOKS = {
     "a constant in float32": Look(sgd_with_a_narrow_rate, "sgd", {}, {"float64": BROKEN}),
     "autocast": Look(
-        linear_under_autocast,
-        "linear",
-        {"computes_in": "bfloat16"},
-        {"float32": SKIPPED, "bfloat16": HOLDS},
-        "under autocast",
-        TYPED,
+        linear_under_autocast, "linear", {"computes_in": "bfloat16"}, UNDER_AUTOCAST, "under autocast", TYPED
     ),
     "16 bits inside": Look(lambda x: x.to(torch.bfloat16).softmax(-1).to(x.dtype), "softmax", {}, WRONG_IN_FLOAT32),
     "float32 for 16 bits": Look(
-        lambda x: x.float().softmax(-1),
-        "softmax",
-        {"returns": "float32"},
-        {"bfloat16": HOLDS, "float16": HOLDS},
-        "returns float32 for bfloat16 and float16",
-        TYPED,
+        lambda x: x.float().softmax(-1), "softmax", {"returns": "float32"}, IN_16_BITS, "bfloat16 and float16", TYPED
     ),
     "float64 for 16 bits": Look(
-        sigmoid_of_halves,
-        "sigmoid",
-        {"returns": "float64"},
-        {"float16": HOLDS},
-        "--declare returns=float64",
-        TYPED,
-        {"call": "numpy"},
+        sigmoid_of_halves, "sigmoid", WIDE, {"float16": HOLDS}, "--declare returns=float64", TYPED, {"call": "numpy"}
     ),
     "a wrong Python number": Look(
-        lambda a, b: float(((a - b) ** 2).bfloat16().float().mean()),
-        "squared_error",
-        {"returns": "float64"},
-        WRONG_IN_FLOAT32,
+        lambda a, b: float(((a - b) ** 2).bfloat16().float().mean()), "squared_error", WIDE, WRONG_IN_FLOAT32
     ),
     "a promoted scalar": Look(
         lambda a, b: ((a - b) ** 2).double().mean(), "squared_error", {}, WRONG_IN_FLOAT32, laws=TYPED[1:]
     ),
-    "flushed softmax": Look(
-        lambda x: flushed(flushed(x).softmax(-1)),
-        "softmax",
-        FLUSHED,
-        IN_FLOAT32,
-        laws=("value", "value_on_extreme_numbers"),
-    ),
+    "flushed softmax": Look(lambda x: flushed(flushed(x).softmax(-1)), "softmax", FLUSHED, IN_FLOAT32, laws=EXTREME),
     "the only term is flushed": Look(
         lambda x: flushed(x).logsumexp(-1), "logsumexp", FLUSHED, IN_FLOAT32, laws=("at_least_the_maximum",)
     ),
