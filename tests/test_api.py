@@ -37,13 +37,6 @@ def test_verdicts_read_as_their_blocks_and_the_verdict_line() -> None:
     assert text.splitlines()[-1].startswith("verdict: 1 defect in ")
 
 
-def test_seconds_bound_each_law() -> None:
-    """At least one example is checked."""
-    (verdict,) = harness.check(naive, "log_softmax", laws=["calls_agree"], dtypes=["float32"], seconds=0.0)
-    assert verdict.status is Status.HOLDS
-    assert verdict.examples >= 1
-
-
 def test_output_of_an_implementation_is_captured(capsys: object) -> None:
     """A notebook shows nothing of it."""
 

@@ -132,7 +132,7 @@ class Matrix:
             [markdown_text(row.law), *("".join(mark.symbols for mark in cell) for cell in row.cells)]
             for row in self.rows
         ]
-        frame = pd.DataFrame(rows, columns=[f"law ({', '.join(self.dtypes)})", *map(markdown_text, self.cases)])
+        frame = pd.DataFrame(rows, columns=[*map(markdown_text, (f"law ({', '.join(self.dtypes)})", *self.cases))])
         return str(frame.to_markdown(index=False, disable_numparse=True))
 
 

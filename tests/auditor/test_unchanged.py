@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from experiments.audited_models import is_unchanged
+from samples.audited_steps import is_unchanged
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
@@ -228,7 +228,7 @@ OF_A_MODEL = [
     ("gpt", "autocast-float16"),
     ("residual network", "float16"),
     ("residual network", "autocast-bfloat16"),
-    ("transformer", "bfloat16"),
+    ("transformer encoder", "bfloat16"),
 ]
 
 

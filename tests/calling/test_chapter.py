@@ -19,6 +19,15 @@ from harness.wording import sentence
 HERE = Path(chapter.__file__)
 
 
+PAGE = HERE.parents[2] / "docs" / "course" / "functions-of-the-book.md"
+
+
+def test_the_page_of_the_course_shows_the_functions() -> None:
+    """The page has the commands and their answers, and a test of the pages runs them."""
+    code = HERE.read_text(encoding="utf-8").partition("ignore-errors\n")[2]
+    assert f"# chapter.py\n{code}```" in PAGE.read_text(encoding="utf-8")
+
+
 def checked(function: Callable[..., Any]) -> Any:
     """Check a function in float32 without any option."""
     return harness.check(function, dtypes=["float32"], examples=4, corpora=())

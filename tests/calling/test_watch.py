@@ -3,17 +3,6 @@
 import threading
 
 from harness.calling.watch import Watch
-from harness.record import Fault
-
-
-def test_a_thread_that_is_left_running_is_noticed() -> None:
-    """The call started it."""
-    end = threading.Event()
-    watch = Watch(draws=True)
-    watch.call(int)  # imports for the first watched call are ignored
-    watch.call(lambda: threading.Thread(target=end.wait).start())
-    end.set()
-    assert watch.noticed == (Fault.STATE, "leaves 1 thread running")
 
 
 def test_a_thread_that_comes_to_its_end_during_a_call_is_none_of_its_doing() -> None:

@@ -4,13 +4,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
-import yaml
 from junitparser import JUnitXml
 from samples.command import Command
 from samples.composite_action import run_action
 from samples.gitlab_job import run_job
 
-ROOT = Path(__file__).parents[2]
 SETTINGS = """
 [tool.harness]
 targets = ["kern.ops:softmax"]
@@ -123,9 +121,3 @@ def test_the_job_of_gitlab_without_settings_has_no_answer(repository: Path, tmp_
     assert job.code == 2
     assert "harness init" in job.log
     assert not job.artifacts
-
-
-def test_the_hook_runs_the_command() -> None:
-    """It uses the harness of the environment, because torch is too large for each hook's own one."""
-    (hook,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))
-    assert (hook["entry"], hook["language"]) == ("harness check", "system")

@@ -138,10 +138,9 @@ def test_a_dtype_that_everything_is_skipped_in_gives_no_answer(harness: Command,
     [
         (("--devices", "cuda"), "there is no accelerator here"),
         (("--call", "nunpy"), "NameError"),
-        (("--corpus", "nowhere"), "folder not found: `nowhere`"),
         (("--breaks", "valu"), "`valu`"),
     ],
-    ids=["device", "adapter", "corpus", "break"],
+    ids=["device", "adapter", "break"],
 )
 def test_an_option_that_cannot_be_met_is_one_plain_line(
     harness: Command, homework: Path, words: tuple[str, ...], text: str
@@ -203,13 +202,6 @@ def test_a_change_during_a_check_is_checked_too(homework: Path) -> None:
     assert checks == [NAIVE, STABLE]
 
 
-def test_only_a_file_can_be_watched(harness: Command, workplace: Path) -> None:
-    """A package has several files."""
-    done = harness("check", "torch:softmax", "--contract", "softmax", "--watch")
-    assert done.returncode == 2
-    assert "`--watch` needs `file.py:function`" in done.stderr
-
-
 def test_a_closed_pipe_loses_neither_a_file_nor_the_exit_code(homework: Path) -> None:
     """``harness check ... --json h.json | head -1`` writes the files first, and the verdict decides the exit code."""
     reader, writer = os.pipe()
@@ -229,14 +221,6 @@ def test_a_file_that_cannot_be_written_loses_no_result(harness: Command, homewor
     assert done.stdout.splitlines()[-2].startswith("verdict: 1 defect")
     assert done.stderr.startswith("harness: cannot write `homework.py/h.json`: ")
     assert len(done.stderr.splitlines()) == 1
-
-
-def test_help_shows_examples_and_exit_codes(harness: Command) -> None:
-    """Each example can be pasted."""
-    done = harness("check", "--help")
-    assert done.returncode == 0
-    assert "  harness check homework.py:softmax\n" in done.stdout
-    assert "2  the question could not be answered" in done.stdout
 
 
 def test_the_shell_completes_contracts_and_laws(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from samples.command import Command
 
-from harness.cli.session import Session, lock, unlock
+from harness.cli.session import Session
 
 HOMEWORK = """
 def softmax(logits):
@@ -198,20 +198,6 @@ def test_a_file_without_permission(harness_command: Command, monkeypatch: pytest
     assert answer(harness_command, *words) == "cannot read `homework.py`: permission denied"
 
 
-def test_a_run_that_another_command_fills(harness_command: Command) -> None:
-    """Two writers would damage the records."""
-    folder = Path(".harness/runs/mine")
-    folder.mkdir(parents=True)
-    lock(folder)
-    with pytest.MonkeyPatch.context() as patch:
-        # Another process would not share the lock of this process.
-        patch.setattr("harness.cli.session._held", {})
-        line = answer(harness_command, *CHECK, "--run", "mine")
-    unlock(folder)
-    problem = "another command is already writing to the run `.harness/runs/mine`"
-    assert line == f"{problem}; wait for it or use another `--run`"
-
-
 def test_a_missing_baseline(harness_command: Command, workplace: Path) -> None:
     """The message names the expected file, and how to create it."""
     with Session("mine"):
@@ -237,13 +223,4 @@ def test_an_unknown_output_format(harness_command: Command, workplace: Path) -> 
     (workplace / "homework.py").write_text("def softmax(x):\n    return x.softmax(-1)\n", encoding="utf-8")
     assert answer(harness_command, "check", "homework.py:softmax", "--output-format", "srif") == (
         "invalid value for `--output-format`: it must be one of `full`, `concise`, `github`, `sarif`, got `srif`"
-    )
-
-
-def test_a_function_of_another_signature(harness_command: Command, workplace: Path) -> None:
-    """The line has the signature of the contract, the missing argument and the option to paste."""
-    (workplace / "homework.py").write_text("def softmax(x, y, z):\n    return x + y + z\n", encoding="utf-8")
-    assert answer(harness_command, "check", "homework.py:softmax", *HERE) == (
-        "cannot call `homework.py:softmax` as (logits[n,k]) -> [n,k]: missing a required argument: 'y'; "
-        "pass `--call 'lambda f, logits: f(logits, y=..., z=...)'`, or give its mathematics with `--formula`"
     )

@@ -1,7 +1,6 @@
 """``harness check`` without a target: the targets of the nearest ``pyproject.toml``."""
 
 import json
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,6 @@ from samples.command import Command
 
 from harness.record import RUNS, RunFolder, Verdict
 
-ROOT = Path(__file__).parents[2]
 KERNELS = """
 def softmax(x):
     return x.softmax(-1)
@@ -124,9 +122,3 @@ def test_the_gate_compares_the_targets(project: Path, harness_command: Command) 
     done = harness_command("gate", "--run", "ci", "--against", "HEAD")
     assert done.returncode == 2
     assert "list the functions in `CASES`" in done.stderr
-
-
-def test_this_project_checks_its_cases() -> None:
-    """The job of the report names no target."""
-    table = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["harness"]
-    assert table["targets"] == ["cases"]

@@ -320,12 +320,3 @@ def test_workers_are_left_out_where_they_are_ruled_out() -> None:
     assert [one.workers for one in wish.grid(workers=False)] == [0]
     assert {one.workers for one in SearchSpace((64,), (1, 2)).grid(workers=False)} == {1, 2}
     assert Tuning([], SearchSpace((32, 128), (0,)), cores=2, seconds=1.0).looked_at == Choice(128)
-
-
-def test_the_help_of_the_command_loads_no_torch() -> None:
-    """It is therefore fast."""
-    code = (
-        "import sys; sys.argv[1:] = ['tune', '--help']\nfrom harness.cli import main\n"
-        "try: main()\nexcept SystemExit: pass\nassert 'torch' not in sys.modules"
-    )
-    assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout

@@ -3,8 +3,6 @@
 import gzip
 import hashlib
 import struct
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,20 +31,15 @@ def message_of(error: pytest.ExceptionInfo[UsageError]) -> str:
 
 
 @pytest.mark.parametrize("name", ["file", "file.gz"])
-def test_images_survive_writing_and_reading(tmp_path: Path, name: str) -> None:
+def test_images_and_labels_survive_writing_and_reading(tmp_path: Path, name: str) -> None:
     """Plain and compressed files are read back, and the array is writable."""
+    idx.write(tmp_path / name, labels_of(12))
+    np.testing.assert_array_equal(idx.read_labels(tmp_path / name), labels_of(12))
     idx.write(tmp_path / name, images_of())
     actual = idx.read_images(tmp_path / name)
     np.testing.assert_array_equal(actual, images_of())
     assert actual.dtype == np.uint8
     assert actual.flags.writeable
-
-
-@pytest.mark.parametrize("name", ["file", "file.gz"])
-def test_labels_survive_writing_and_reading(tmp_path: Path, name: str) -> None:
-    """Plain and compressed files are read back."""
-    idx.write(tmp_path / name, labels_of(12))
-    np.testing.assert_array_equal(idx.read_labels(tmp_path / name), labels_of(12))
 
 
 def test_a_file_without_elements_is_read(tmp_path: Path) -> None:
@@ -75,12 +68,6 @@ def test_an_array_that_is_a_view_is_written_in_order(tmp_path: Path) -> None:
     idx.write(tmp_path / "file", view)
     np.testing.assert_array_equal(idx.read_images(tmp_path / "file"), view)
     assert idx.checksum(view) == hashlib.sha256((tmp_path / "file").read_bytes()).hexdigest()
-
-
-def test_the_checksum_is_that_of_the_uncompressed_file(tmp_path: Path) -> None:
-    """The checksum can be repeated with ``sha256sum``."""
-    idx.write(tmp_path / "file", labels_of())
-    assert idx.checksum(labels_of()) == hashlib.sha256((tmp_path / "file").read_bytes()).hexdigest()
 
 
 def test_a_compressed_file_is_recognised_by_its_content(tmp_path: Path) -> None:
@@ -189,21 +176,8 @@ def test_a_damaged_gzip_file_gives_one_plain_message(tmp_path: Path, damage: Cal
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    """The message has the error of the operating system."""
+    """The message has the error of the operating system, also for a folder in its place."""
     with pytest.raises(UsageError, match=r"cannot read `.*absent`: No such file or directory"):
         idx.read_images(tmp_path / "absent")
-
-
-def test_a_folder_in_place_of_a_file_is_named(tmp_path: Path) -> None:
-    """It is refused."""
     with pytest.raises(UsageError, match=r"cannot read `.*`: Is a directory"):
         idx.read_labels(tmp_path)
-
-
-def test_reading_data_imports_no_torch() -> None:
-    """Importing torch takes seconds, which finding and checking data does not need."""
-    program = (
-        "import sys, harness.data.dataset, harness.data.idx; "
-        "sys.exit('torch' in sys.modules or 'torchvision' in sys.modules)"
-    )
-    subprocess.run([sys.executable, "-c", program], check=True)

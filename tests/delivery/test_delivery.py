@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from delivery import fresh_sound, sound
 from delivery.judging import is_found, name_of, said, verdicts
-from delivery.known import ENDS, FAULTS, FRESH, ORDER, OWN, SAMPLES, WRAPPED, WRONG, Known
+from delivery.known import ENDS, FAULTS, FRESH, ORDER, OWN, SAMPLES, WRAPPED, Known
 from delivery.shipped import SHIPPED
 
 from harness.record import Status, Verdict
@@ -63,12 +63,6 @@ def test_a_sampler_of_index_tensors_hears_of_an_error_too() -> None:
     (loader,) = (one for one in SHIPPED if name_of(one) == "index_tensor_loader")
     (verdict,) = verdicts(loader, {}, laws=["errors_are_not_swallowed"])
     assert verdict.status is Status.HOLDS, said(verdict)
-
-
-def test_each_source_is_named_once_for_each_loader() -> None:
-    """A reader can look up each source."""
-    assert all(known.source and known.source[-1].isdigit() for known in WRONG)
-    assert len({name_of(known.function) for known in WRONG}) == len(WRONG) >= 30
 
 
 def test_a_law_about_an_argument_that_a_factory_lacks_is_skipped() -> None:

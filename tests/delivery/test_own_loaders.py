@@ -27,10 +27,10 @@ pytestmark = pytest.mark.judged
     ],
 )
 def test_a_sound_custom_loader_class_is_not_flagged(loader: Any) -> None:
-    """No law breaks, and at least six hold."""
+    """No law breaks, and at least six hold; a wrapper hides no data set, so that at least 15 hold for it."""
     reached = verdicts(loader, {})
     assert not [said(one) for one in reached if one.status.fails]
-    assert sum(one.status is Status.HOLDS for one in reached) >= 6
+    assert sum(one.status is Status.HOLDS for one in reached) >= (15 if loader is own_loaders.wrapped else 6)
 
 
 def test_an_error_reaches_the_reader_of_a_custom_loader_class() -> None:
@@ -46,13 +46,6 @@ def test_a_single_loader_object_is_unchanged_after_an_error(monkeypatch: pytest.
     monkeypatch.setattr(own_loaders.ONE_OBJECT, "__name__", "ONE_OBJECT", raising=False)
     reached = verdicts(own_loaders.ONE_OBJECT, {}, laws=["errors_are_not_swallowed", "nothing_is_left_behind"])
     assert [one.status for one in reached] == [Status.HOLDS, Status.HOLDS], [said(one) for one in reached]
-
-
-def test_a_wrapper_hides_no_data_set() -> None:
-    """At least 15 laws hold for the wrapper, and none breaks."""
-    reached = verdicts(own_loaders.wrapped, {})
-    assert not [said(one) for one in reached if one.status.fails]
-    assert sum(one.status is Status.HOLDS for one in reached) >= 15
 
 
 def test_random_numbers_that_cannot_be_observed_are_not_called_absent() -> None:

@@ -221,24 +221,15 @@ def fix_of(**after: str) -> tuple[str, str] | None:
     return None if found is None else (found.candidate.text, found.sentence)
 
 
-def test_the_first_whole_fix_wins() -> None:
-    """A candidate that breaks no law ends the search."""
-    assert fix_of(a="bbh", b="hhh", c="hhh") == ("b", "verified: 3 of 3 laws hold; was 1")
-
-
-def test_a_fix_that_breaks_another_law_is_refused() -> None:
-    """The number of repaired laws does not matter."""
-    assert fix_of(a="hhb") is None
-
-
-def test_a_candidate_that_mends_nothing_is_refused() -> None:
-    """The fix must remove the first finding."""
-    assert fix_of(a="bbh", b="bhh") is None
-
-
-def test_what_a_fix_costs_is_said() -> None:
-    """A law held before the fix and now loses digits."""
-    assert fix_of(a="hhl") == ("a", "verified: 2 of 3 laws hold; was 1; now loses digits: shape")
+@pytest.mark.parametrize(("after", "expected"), [
+    ({"a": "bbh", "b": "hhh", "c": "hhh"}, ("b", "verified: 3 of 3 laws hold; was 1")),
+    ({"a": "hhb"}, None),
+    ({"a": "bbh", "b": "bhh"}, None),
+    ({"a": "hhl"}, ("a", "verified: 2 of 3 laws hold; was 1; now loses digits: shape")),
+])  # fmt: skip
+def test_the_first_whole_fix_wins(after: dict[str, str], expected: tuple[str, str] | None) -> None:
+    """A candidate that breaks no law ends the search; it must remove the first finding and break no other law."""
+    assert fix_of(**after) == expected
 
 
 def test_a_candidate_has_the_files_beside_it(tmp_path: Path) -> None:

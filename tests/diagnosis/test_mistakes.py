@@ -62,30 +62,6 @@ def unbiased(x: Tensor) -> Tensor:
     return c / torch.sqrt(x.var(-1, keepdim=True) + 1e-5)
 
 
-def test_the_expression_is_shown() -> None:
-    """The line contains the variance, and the columns enclose its call."""
-    mistake = named(unbiased, "layer_norm")
-    assert mistake is not None
-    assert mistake.sentence == "the variance is divided by n - 1; layer_norm divides by n"
-    assert mistake.line[mistake.start : mistake.end] == "x.var(-1, keepdim=True)"
-    assert mistake.place is not None
-    assert mistake.place.startswith("tests/diagnosis/test_mistakes.py:")
-
-
-def guarded(x: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy with an epsilon."""
-    p = torch.softmax(x, -1)
-    return -torch.log(p[torch.arange(len(labels)), labels] + 1e-12).mean()
-
-
-def test_the_cap_of_a_loss_is_said() -> None:
-    """An epsilon limits the loss of an impossible label."""
-    mistake = named(guarded, "cross_entropy")
-    assert mistake is not None
-    assert "so the loss cannot exceed 27.631 = -ln(1e-12)" in mistake.sentence
-    assert "p[torch.arange(len(labels)), labels] + 1e-12" in mistake.line[mistake.start : mistake.end]
-
-
 def tanh_gelu(x: Tensor) -> Tensor:
     """The approximation."""
     return 0.5 * x * (1 + torch.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))

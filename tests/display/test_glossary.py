@@ -9,7 +9,6 @@ from samples.command import Command
 from harness.contracts import contracts
 from harness.display.glossary import Entry, entries, entry
 from harness.display.listing import explain
-from harness.error import UsageError
 
 PAGE = (Path(__file__).parents[2] / "docs" / "glossary.md").read_text(encoding="utf-8")
 WORDS = re.findall(r"^## (.+)$", PAGE, re.M)
@@ -48,13 +47,6 @@ def test_a_word_is_found_as_people_type_it(typed: str) -> None:
     found = entry(typed)
     assert found is not None
     assert found.word == "breaking point"
-
-
-def test_an_unknown_word_is_a_usage_error() -> None:
-    """The message suggests the nearest word or law."""
-    assert entry("vaule") is None
-    with pytest.raises(UsageError, match=r"^unknown law or word `vaule`; did you mean `value`\?$"):
-        explain("vaule")
 
 
 def test_the_command_prints_an_entry(workplace: Path, harness_command: Command) -> None:

@@ -52,7 +52,9 @@ def test_usable_cores_are_at_most_those_of_the_machine() -> None:
 
 
 def test_an_accelerator_is_named_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its backend provides the name."""
+    """Its backend provides the name. Without one, the record has ``None``."""
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: False)
+    assert accelerator_name() is None
 
     class Backend:
         @staticmethod
@@ -63,9 +65,3 @@ def test_an_accelerator_is_named_where_there_is_one(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda: torch.device("cuda"))
     monkeypatch.setattr(torch, "cuda", Backend)
     assert accelerator_name() == "Abacus 9 (cuda)"
-
-
-def test_no_accelerator_is_unknown_and_not_empty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The record has ``None``."""
-    monkeypatch.setattr(torch.accelerator, "is_available", lambda: False)
-    assert accelerator_name() is None

@@ -201,25 +201,27 @@ def test_an_internal_error_keeps_its_remote_traceback(homework: Path, threads: E
         list(crew.answers([99]))
 
 
-def test_verdicts_before_the_executor_lost_its_workers_are_kept(homework: Path, harness_command: Command) -> None:
+@pytest.mark.parametrize(
+    ("asked", "said", "kind"),
+    [
+        (("check", "homework.py:softmax", "--dtypes", "float32"), "ended by an error after 3 of ", Verdict),
+        (
+            ("prove", "homework.py:sigmoid", "--dtypes", "float16", "--layouts", "contiguous,spread"),
+            "ended by an error, 1 not started; the same command continues",
+            Proof,
+        ),
+    ],
+    ids=["check", "prove"],
+)
+def test_results_before_the_executor_lost_its_workers_are_kept(
+    homework: Path, harness_command: Command, asked: tuple[str, ...], said: str, kind: type[Verdict | Proof]
+) -> None:
     """The command prints one plain message, with exit code 2."""
-    asked = ("--contract", "softmax", "--dtypes", "float32", "--executor", "executors.py:losing", "--run", "lost")
-    code, out, err = harness_command("check", "homework.py:softmax", *asked)
+    code, out, err = harness_command(*asked, "--executor", "executors.py:losing", "--run", "lost")
     assert (code, err.count("\n")) == (2, 1), err
     assert "harness: the executor failed: ConnectionError: the worker is gone; check the logs of its workers" in err
-    assert "ended by an error after 3 of " in out
-    assert len(RunFolder(Path(".harness", "runs", "lost")).read(Verdict)) == 3
-
-
-def test_proofs_before_the_executor_lost_its_workers_are_kept(homework: Path, harness_command: Command) -> None:
-    """The command prints one plain message, with exit code 2, and can be continued."""
-    only = ("--dtypes", "float16", "--layouts", "contiguous,spread")
-    asked = ("--contract", "sigmoid", *only, "--executor", "executors.py:losing", "--run", "lost")
-    code, out, err = harness_command("prove", "homework.py:sigmoid", *asked)
-    assert (code, err.count("\n")) == (2, 1), err
-    assert "harness: the executor failed: ConnectionError: the worker is gone; check the logs of its workers" in err
-    assert "ended by an error, 1 not started; the same command continues" in out
-    assert len(RunFolder(Path(".harness", "runs", "lost")).read(Proof)) == 3
+    assert said in out
+    assert len(RunFolder(Path(".harness", "runs", "lost")).read(kind)) == 3
 
 
 class Asleep(Executor):

@@ -151,6 +151,7 @@ def test_a_command_that_ends_before_that_was_interrupted_too() -> None:
         Dropping(signal.SIGTERM)
     time.sleep(2 * AGAIN_S)
     assert [interrupt.exit_code(code) for code in (None, 0, 1, 2, 130)] == [143, 143, 1, 2, 143]
+    assert [Interrupt(None).exit_code(code) for code in (None, 130)] == [None, 130]
 
 
 @pytest.mark.parametrize(
@@ -227,39 +228,6 @@ def test_another_thread_changes_nothing() -> None:
     assert inside == [before]
 
 
-@pytest.mark.parametrize(
-    ("received", "code", "ends_with"),
-    [
-        (None, 130, 130),
-        (signal.SIGINT, 130, 130),
-        (signal.SIGTERM, 130, 143),
-        (signal.SIGTERM, 1, 1),
-        (None, None, None),
-    ],
-)
-def test_the_exit_code_says_which_signal_interrupted(
-    received: signal.Signals | None, code: int | None, ends_with: int | None
-) -> None:
-    """A command that ended otherwise keeps its exit code."""
-    assert Interrupt(received).exit_code(code) == ends_with
-
-
-@pytest.mark.parametrize("number", SIGNALS)
-def test_a_signal_that_was_ignored_from_the_start_interrupts(number: signal.Signals) -> None:
-    """Processes in the background of a script ignore SIGINT from the start."""
-    program = """
-        import time
-        from harness.execution.interrupt import interruptible
-        with interruptible() as interrupt:
-            try:
-                print("ready", flush=True)
-                time.sleep(60)
-            except KeyboardInterrupt:
-                raise SystemExit(interrupt.exit_code(130))
-    """
-    assert _ended_by(number, [*IN_THE_BACKGROUND, sys.executable, "-P", "-c", textwrap.dedent(program)]) == 128 + number
-
-
 def test_a_process_that_is_started_in_the_body_can_be_interrupted() -> None:
     """It inherits no ignored signal."""
     program = """
@@ -330,15 +298,6 @@ def test_a_command_in_the_background_is_ended_in_order(workplace: Path, number: 
     (work,) = RunFolder(RUNS / "it").head().work
     assert work.sentence == "interrupted after 1 of 2 verdicts"
     assert [verdict.dtype for verdict in RunFolder(RUNS / "it").read(Verdict)] == ["float32"]
-
-
-def _ended_by(number: signal.Signals, command: list[str]) -> int:
-    """Send a signal to a command when it is ready, and return its exit code."""
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        process.send_signal(number)
-        return process.wait(60.0)
 
 
 EARLY = """

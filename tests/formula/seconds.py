@@ -23,37 +23,13 @@ import numpy as np
 import torch
 import typer
 from formula.operations.catalogue import OPERATIONS
+from sweep.proof import evaluated
 from torch import Tensor
 
-
-def _mean(row: list[Any]) -> Any:
-    return mpmath.fsum(row) / len(row)
-
-
-def _correlation(x: list[Any], y: list[Any]) -> Any:
-    a, b = [one - _mean(x) for one in x], [one - _mean(y) for one in y]
-    return mpmath.fdot(a, b) / mpmath.sqrt(mpmath.fdot(a, a) * mpmath.fdot(b, b))
-
-
-def _tukey(x: Any) -> Any:
-    c = mpmath.mpf("4.685")
-    return (1 - (1 - (x / c) ** 2) ** 3 if abs(x) <= c else mpmath.mpf(1)) * c**2 / 6
-
-
-TRUTH: dict[str, Callable[..., Any]] = {
-    "logistic_density": lambda x: mpmath.exp(-x) / (1 + mpmath.exp(-x)) ** 2,
-    "bump": lambda x: mpmath.exp(-(x**2)),
-    "lisht": lambda x: x * mpmath.tanh(x),
-    "asinh": lambda x: mpmath.asinh(x),
-    "bernoulli_divergence": lambda p, q: p * mpmath.log(p / q) + (1 - p) * mpmath.log((1 - p) / (1 - q)),
-    "tukey": _tukey,
-    "participation": lambda x: mpmath.fsum(t**2 for t in x) ** 2 / mpmath.fsum(t**4 for t in x),
-    "by_largest": lambda x: [t / max(abs(s) for s in x) for t in x],
-    "correlation": _correlation,
-    "snake": lambda x: x + mpmath.sin(x) ** 2,
-}
-"""The same functions in mpmath, with 60 digits, independent of the harness."""
-
+TEN = (
+    *("logistic_density", "bump", "lisht", "asinh", "bernoulli_divergence"),
+    *("tukey", "participation", "by_largest", "correlation", "snake"),
+)
 _PR_SET_CHILD_SUBREAPER = 36
 
 BY_ROWS = {"participation", "by_largest", "correlation"}
@@ -64,31 +40,30 @@ def misses(name: str, function: Callable[..., Tensor], rows: int = 40) -> tuple[
 
     Rows have five numbers around an offset. A slope is the derivative along the first number.
     """
-    inputs = 2 if name in {"bernoulli_divergence", "correlation"} else 1
+    names = list(inspect.signature(function).parameters)
     rng = np.random.default_rng(7)
     worst = [0.0, 0.0]
     for _ in range(rows):
-        drawn = rng.standard_normal((inputs, 5)) * 4.0 + rng.choice([0.0, -12.0, 12.0])
+        drawn = rng.standard_normal((len(names), 5)) * 4.0 + rng.choice([0.0, -12.0, 12.0])
         if name == "bernoulli_divergence":
-            drawn = rng.uniform(0.02, 0.98, size=(inputs, 1))
+            drawn = rng.uniform(0.02, 0.98, size=(len(names), 1))
         elif name not in BY_ROWS:
             drawn = drawn[:, :1]
         given = [torch.tensor(x[None], dtype=torch.float32).requires_grad_() for x in drawn]
         result = function(*given)
         (slopes,) = torch.autograd.grad(result.flatten()[0], given[:1])
         with mpmath.workdps(60):
-            at = [[mpmath.mpf(t) for t in x[0].tolist()] for x in given]
+            at = dict(zip(names, ([mpmath.mpf(t) for t in x[0].tolist()] for x in given), strict=True))
             worst[0] = max(worst[0], _missed(result.flatten()[0], _true(name, at, mpmath.mpf(0))))
             slope = mpmath.diff(lambda t, at=at: _true(name, at, t), 0)
             worst[1] = max(worst[1], _missed(slopes.flatten()[0], slope))
     return worst[0], worst[1]
 
 
-def _true(name: str, at: list[list[Any]], t: Any) -> Any:
-    """Return the first number of the result after a shift of the first input."""
-    moved = [[at[0][0] + t, *at[0][1:]], *at[1:]]
-    result = TRUTH[name](*(moved if name in BY_ROWS else (x[0] for x in moved)))
-    return result[0] if isinstance(result, list) else result
+def _true(name: str, at: dict[str, list[Any]], t: Any) -> Any:
+    """Return the first number of the result after a shift of the first input: by mpmath, without the harness."""
+    moved = {own: np.array([row[0] + (0 if at_ else t), *row[1:]]) for at_, (own, row) in enumerate(at.items())}
+    return np.ravel(evaluated(OPERATIONS[name].formula, moved))[0]
 
 
 def _missed(own: Tensor, true: Any) -> float:
@@ -126,10 +101,10 @@ def _children() -> float:
 
 
 def main(*names: str) -> None:
-    """Check the named operations, by default those in mpmath."""
+    """Check the named operations, by default ten."""
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     seconds = []
-    for name in names or TRUTH:
+    for name in names or TEN:
         for which in ("right", "wrong"):
             cpu, code, said = checked(name, which)
             value, slope = misses(name, getattr(OPERATIONS[name], which))

@@ -183,9 +183,7 @@ def test_a_survey_finds_where_a_formula_breaks() -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--formula", "x * tahn(x)"], "character 5"),
         (["--form", "tanh(x)"], "cannot use `--form` without `--formula`"),
-        (["--formula", "x", "--contract", "softmax"], "cannot use `--contract` together with `--formula`"),
         (["--formula", "x", "--over", "columns"], "choose from `rows`, `all`, got `columns`"),
         (["--formula", "x", "--input", "x"], "NAME=DOMAIN"),
         (["--formula", "x", "--over", "all"], "the formula must reduce all its inputs"),

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -14,17 +15,17 @@ def _mse(target: Tensor, input: Tensor) -> Tensor:  # noqa: A002 - torch's own n
     return (input - target.detach()) ** 2
 
 
-def test_a_mask_is_never_differentiated() -> None:
-    """A mask as first input is skipped."""
-    verdicts = harness.check(
-        lambda y, x: torch.where(y, x, 2 * x), formula="where(y, x, 2 * x)", inputs={"y": "mask"}, **QUICK
-    )
-    assert [one.status for one in verdicts] == ["holds", "holds"]
-
-
-def test_a_constant_is_never_differentiated() -> None:
-    """A loss need not have a gradient in its target."""
-    verdicts = harness.check(_mse, formula="(input - target) ** 2", inputs={"target": "constant"}, **QUICK)
+@pytest.mark.parametrize(
+    ("function", "formula", "inputs"),
+    [
+        (lambda y, x: torch.where(y, x, 2 * x), "where(y, x, 2 * x)", {"y": "mask"}),
+        (_mse, "(input - target) ** 2", {"target": "constant"}),
+    ],
+    ids=["mask", "constant"],
+)
+def test_a_mask_and_a_constant_are_never_differentiated(function: Any, formula: str, inputs: dict[str, str]) -> None:
+    """The first input is skipped. A loss need not have a gradient in its target."""
+    verdicts = harness.check(function, formula=formula, inputs=inputs, **QUICK)
     assert [one.status for one in verdicts] == ["holds", "holds"]
 
 

@@ -19,7 +19,7 @@ from torch.utils._pytree import tree_flatten
 
 from harness.calling.adapter import NO_AUTOGRAD, NO_BFLOAT16, NotApplicable
 from harness.calling.compiler import NO_COMPILER
-from harness.calling.host import GoneError, RemoteError, ReshapedError
+from harness.calling.host import RemoteError, ReshapedError
 from harness.error import UsageError
 from harness.exact.tape import View
 from harness.exact.untrusted_tape import UnfitTapeError, read_special, read_tape, within
@@ -436,8 +436,3 @@ def test_a_tape_reaches_nowhere_beyond_its_own_numbers() -> None:
     for value in (None, {}, {"length": [4], "started": [[0, torch.ones(3)]], "steps": []}, {"length": [4]}):
         with pytest.raises(UnfitTapeError):
             read_tape(value)
-
-
-def test_no_law_catches_the_loss_of_a_process() -> None:
-    """The error is not an `Exception`, so that no handler catches it."""
-    assert not issubclass(GoneError, Exception)

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from torch import Tensor
 
 import harness
 from harness.error import UsageError
@@ -26,19 +25,6 @@ def test_values_outside_the_range_may_not_be_declared(value: object) -> None:
 def test_the_default_is_the_first_of_the_usual_numbers() -> None:
     """The convention is a sequence of the usual numbers."""
     assert (SMALL[0], list(SMALL), len(SMALL), SMALL[1:]) == (1e-5, [1e-5, 1e-6], 2, (1e-6,))
-
-
-def test_a_users_eps_is_inferred_or_declared() -> None:
-    """Without a declaration, the eps is inferred and reported."""
-
-    def rms_norm(x: Tensor) -> Tensor:
-        return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + 3e-3)
-
-    own = harness.check(rms_norm, "rms_norm", laws=["value"], dtypes=["float32"], declares={"eps": 3e-3})
-    default = harness.check(rms_norm, "rms_norm", laws=["value"], dtypes=["float32"])
-    assert own.failing == default.failing == []
-    assert own.properties == []
-    assert [one.value for one in default.properties] == ["eps=0.003"]
 
 
 def test_a_number_outside_the_range_is_refused_with_the_range() -> None:

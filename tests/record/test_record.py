@@ -159,14 +159,6 @@ def test_a_run_that_has_its_report_starts_afresh(workplace: Path) -> None:
     assert Session("one", fresh=True).folder.read(Verdict) == []
 
 
-def test_a_session_does_not_write_into_a_folder_of_something_else(workplace: Path) -> None:
-    """The user's files are unchanged."""
-    (workplace / "thesis").mkdir()
-    (workplace / "thesis" / "chapter.tex").write_text("x", encoding="utf-8")
-    with pytest.raises(UsageError, match="the folder contains other files"):
-        Session(str(workplace / "thesis"))
-
-
 @pytest.mark.parametrize(
     ("verdicts", "line"),
     [

@@ -1,15 +1,23 @@
 """A run with every kind of record, and its report, written once and shared by all tests."""
 
 import hashlib
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import samples.benchmarks
 import samples.run
-from samples.report import Report, reported
+from samples.attacked import attacked_run
+from samples.report import Report, reported, run_of
 
 from harness.record import RunFolder, Status, Verdict
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> RunFolder:
+    """Return a run that has only its head."""
+    return run_of(tmp_path / "bare")
 
 
 @pytest.fixture(scope="session")
@@ -40,6 +48,14 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Report:
     failing = [samples.run.verdict(it, law=f"{it}_law") for it in Status if it.fails]
     run.write(Verdict, [*samples.run.verdicts(), *failing])
     return reported(run)
+
+
+@pytest.fixture(scope="session")
+def attacked(tmp_path_factory: pytest.TempPathFactory) -> Report:
+    """Return the report of a run in which every text is an attack, and every unrestricted number is extreme."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "(overflow|invalid value) encountered", RuntimeWarning)
+        return reported(attacked_run(tmp_path_factory.mktemp("attacked")))
 
 
 def _digests(folder: Path) -> dict[Path, str]:

@@ -4,10 +4,9 @@ from html import unescape
 from pathlib import Path
 from typing import Any
 
-import samples.run
-from samples.report import reported
+from samples.report import reported, run_of
 
-from harness.record import Audit, AuditFinding, AuditKind, AuditRun, Headroom, RunFolder, Stretch
+from harness.record import Audit, AuditFinding, AuditKind, AuditRun, Headroom, Stretch
 from harness.record.audit import Ruin
 from harness.reports.figures.audit import errors, headroom
 from harness.reports.tables import audit as tables
@@ -42,18 +41,10 @@ def step(*findings: AuditFinding) -> Audit:
     return Audit(case="train.step", findings=findings, headroom=rooms, **looked)
 
 
-def of(path: Path, audit: Audit) -> RunFolder:
-    """Return a run with a single audit."""
-    run = RunFolder(path)
-    run.write_head(samples.run.head())
-    run.write(Audit, [audit])
-    return run
-
-
 def test_the_finding_shows_its_source_line_with_carets(tmp_path: Path) -> None:
     """An older run has no source line, and then the tables have no column for it."""
     code = {"code": "    e = torch.exp(x)", "start": 8, "end": 20}
-    shown = reported(of(tmp_path / "new", step(WRONG.model_copy(update=code))))
+    shown = reported(run_of(tmp_path / "new", step(WRONG.model_copy(update=code))))
     assert "<pre>e = torch.exp(x)\n    ^^^^^^^^^^^^</pre>" in shown.html
     assert "  e = torch.exp(x)\n      ^^^^^^^^^^^^" in shown.markdown
     old = step(WRONG)
@@ -69,14 +60,14 @@ def test_without_headroom_the_first_layer_draws_the_error(tmp_path: Path) -> Non
         for line, error in ((3, 1e-8), (5, 1e-7), (7, None))
     ]
     audit = step(WRONG).model_copy(update={"headroom": (), "errors": tuple(stretches)})
-    assert "train.py:7 step returns the first value that is not finite" in reported(of(tmp_path, audit)).html.replace(
-        "<wbr>", ""
-    )
+    assert "train.py:7 step returns the first value that is not finite" in reported(
+        run_of(tmp_path, audit)
+    ).html.replace("<wbr>", "")
 
 
 def test_the_first_screen_names_the_line_and_its_remedy(tmp_path: Path) -> None:
     """The headline and the findings have both. The folder of the file is not shown, and markup in names is escaped."""
-    html = reported(of(tmp_path, step(WRONG))).html.replace("<wbr>", "")
+    html = reported(run_of(tmp_path, step(WRONG))).html.replace("<wbr>", "")
     headline = html[html.index("<h1") : html.index("</h1>")]
     assert 'class="headline bad"' in headline
     assert "train.py:7 step: exp overflows at 104.5" in headline
@@ -88,11 +79,11 @@ def test_the_first_screen_names_the_line_and_its_remedy(tmp_path: Path) -> None:
 
 def test_a_step_without_findings_shows_its_headroom(tmp_path: Path) -> None:
     """The headline has a line that is about to break, the caption the nearest line, and the table all lines."""
-    html = reported(of(tmp_path, step())).html.replace("<wbr>", "")
+    html = reported(run_of(tmp_path, step())).html.replace("<wbr>", "")
     calm = "1 training step audited: no defect in 120 operations"
     assert f"{calm}, but train.py:9 step is close to breaking: its exp input has only 1.50× headroom." in unescape(html)
     far = step().model_copy(update={"headroom": (room(64.0, 11),)})
-    assert f"{calm}." in reported(of(tmp_path / "far", far)).html
+    assert f"{calm}." in reported(run_of(tmp_path / "far", far)).html
     assert 'id="front-headroom"' in html
     assert "breaks at 88.72283935546875 in float32: 1.50× headroom" in html
     assert len(tables.headroom(step()).rows) == 2
@@ -101,11 +92,11 @@ def test_a_step_without_findings_shows_its_headroom(tmp_path: Path) -> None:
 def test_the_page_counts_audited_steps_and_fails_for_an_unaudited_failure(tmp_path: Path) -> None:
     """Steps audited in a second run give usual findings. A step that cannot be repeated is a separate finding."""
     calm = AuditRun(steps=100, audited=12, within=3.0, cpu_s=0.54, step_s=0.0018, audited_s=0.01422)
-    html = unescape(reported(of(tmp_path / "calm", step().model_copy(update={"run": calm}))).html)
+    html = unescape(reported(run_of(tmp_path / "calm", step().model_copy(update={"run": calm}))).html)
     assert "audited 12 of 100 steps: an audited step takes 7.9 times as long as a plain one (1.80 ms)" in html
     assert 'class="headline bad"' not in html
     ruined = calm.model_copy(update={"ruins": (Ruin(step=57, what="the loss"),), "again": "another", "differs_at": 3})
-    html = unescape(reported(of(tmp_path / "open", step().model_copy(update={"run": ruined}))).html)
+    html = unescape(reported(run_of(tmp_path / "open", step().model_copy(update={"run": ruined}))).html)
     headline = html[html.index("<h1") : html.index("</h1>")]
     assert "the loss is not finite after step 57, which the audit skipped" in headline
     assert 'class="headline bad"' in headline
@@ -130,12 +121,12 @@ def test_page_and_notebook_list_untracked_operations(tmp_path: Path) -> None:
     The card of lost digits names its evidence.
     """
     unseen = step().model_copy(update={"blind": {"sort at /home/somebody/train.py:16": 2}})
-    html = reported(of(tmp_path / "unseen", unseen)).html.replace("<wbr>", "")
+    html = reported(run_of(tmp_path / "unseen", unseen)).html.replace("<wbr>", "")
     assert "Operations in train.step that were not tracked (assumed exact)" in html
     assert tables.blind(unseen).rows == (("train.py:16", "sort", "2"),)
     assert "not tracked, assumed exact: sort at" in audit_html(unseen)
     lost = WRONG.model_copy(update={"kind": AuditKind.CANCELLATION, "oracle": "ball arithmetic"})
-    html = reported(of(tmp_path / "lost", step(lost))).html
+    html = reported(run_of(tmp_path / "lost", step(lost))).html
     assert "ball arithmetic" in html[html.index("1 finding needs attention") :]
     assert "not tracked" not in html
     assert "not tracked" not in audit_html(step(lost))
@@ -150,10 +141,10 @@ def test_without_headroom_there_is_no_picture() -> None:
 def test_a_declared_finding_of_a_step_is_no_alarm(tmp_path: Path) -> None:
     """It is not in the headline. If it does not occur, the page states that."""
     expected = {"expected": (AuditKind.OVERFLOW,)}
-    html = reported(of(tmp_path / "shown", step(WRONG).model_copy(update=expected))).html
+    html = reported(run_of(tmp_path / "shown", step(WRONG).model_copy(update=expected))).html
     assert 'class="headline bad"' not in html
     assert "1 known failure occurred as declared" in html
-    missing = reported(of(tmp_path / "missing", step().model_copy(update=expected))).html
+    missing = reported(run_of(tmp_path / "missing", step().model_copy(update=expected))).html
     assert "but no overflow, which was expected," in missing
 
 
@@ -168,5 +159,5 @@ def test_the_error_grows_along_the_step(tmp_path: Path) -> None:
     assert broken is not None
     assert "train.py:9 step is the first line with a non-finite result that should be finite (exp)." in broken.caption
     assert errors(step().model_copy(update={"errors": along[:2]})) is None
-    html = reported(of(tmp_path, step().model_copy(update={"errors": along}))).html
+    html = reported(run_of(tmp_path, step().model_copy(update={"errors": along}))).html
     assert "The relative error grows to 1.00e-05" in html

@@ -8,24 +8,15 @@ import pytest
 import samples.benchmarks
 import samples.run
 import samples.survey
-from samples.report import Report, reported
+from samples.report import Report, reported, run_of
 
-from harness.record import Breaking, Passage, RunFolder, Stage, Status, Verdict
+from harness.record import Breaking, Passage, RunFolder, Stage, Status
 from harness.reports.breaks import breaks
 from harness.reports.figures.passage import watch
 from harness.reports.reading import Reading, read
 from harness.reports.sections import attention, law, loader, operation, step, survey, training
 from harness.reports.tables.matrix import matrices
 from harness.reports.template import templates
-
-
-def of(path: Path, *verdicts: Verdict, breakings: list[Breaking] | None = None) -> RunFolder:
-    """Return a run with these records."""
-    run = RunFolder(path / "run")
-    run.write_head(samples.run.head())
-    run.write(Verdict, verdicts)
-    run.write(Breaking, breakings or [])
-    return run
 
 
 def found(**changes: Any) -> Breaking:
@@ -65,7 +56,7 @@ def test_a_declared_break_is_no_finding() -> None:
 
 def test_the_page_of_a_survey_shows_a_card_for_each_cause(tmp_path: Path) -> None:
     """The headline names the first cause, and the title of the section counts the findings."""
-    html = reported(of(tmp_path, breakings=CAUSES)).html
+    html = reported(run_of(tmp_path, *CAUSES)).html
     assert html.count('<article class="cause"') == 5
     assert "<h2>5 findings need attention</h2>" in html
     headline = html[html.index("<h1 ") : html.index("</h1>")]
@@ -76,18 +67,20 @@ def test_the_page_of_a_survey_shows_a_card_for_each_cause(tmp_path: Path) -> Non
 def test_a_failure_that_a_check_found_is_no_finding_of_the_survey(tmp_path: Path) -> None:
     """The verdict has the cause and the example."""
     broken = samples.run.verdict(Status.BROKEN, case=CAUSES[0].case, law="value", dtype="float32")
-    html = reported(of(tmp_path, broken, breakings=CAUSES)).html
+    html = reported(run_of(tmp_path, broken, *CAUSES)).html
     assert "on the ray temperature" not in html
     assert "on the ray ramp" in html
 
 
 def test_the_titles_of_sections_count(tmp_path: Path) -> None:
     """Of a run without findings, the title says so."""
-    assert read(of(tmp_path / "a")) is not None
-    calm = attention.attention(read(of(tmp_path / "b", samples.run.verdict())))
+    assert read(run_of(tmp_path / "a")) is not None
+    calm = attention.attention(read(run_of(tmp_path / "b", samples.run.verdict())))
     assert calm is not None
     assert calm.title == "Nothing needs attention"
-    laws = law.laws(read(of(tmp_path / "c", samples.run.verdict(), samples.run.verdict(Status.EXPECTED, law="other"))))
+    laws = law.laws(
+        read(run_of(tmp_path / "c", samples.run.verdict(), samples.run.verdict(Status.EXPECTED, law="other")))
+    )
     assert laws is not None
     assert laws.title == "1 of 2 laws holds"
 

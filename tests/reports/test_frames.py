@@ -20,19 +20,14 @@ from harness.reports.frame.column import Column, columns_of
 from harness.reports.frame.declaration import Row, frame
 
 
-@pytest.fixture
-def bare(tmp_path: Path) -> RunFolder:
-    """Return a run that has only its head."""
-    run = RunFolder(tmp_path / "bare")
-    run.write_head(samples.run.head())
-    return run
-
-
 @pytest.mark.parametrize("name", FRAMES)
-def test_a_frame_has_the_columns_and_types_of_its_schema(full: RunFolder, name: str) -> None:
-    """Names, types and order agree with the documentation."""
-    frame = FRAMES[name](full)
+def test_a_frame_has_the_columns_and_types_of_its_schema(full: RunFolder, bare: RunFolder, name: str) -> None:
+    """Names, types and order agree with the documentation, and keys are unique. A run without records has them too."""
+    frame, empty = FRAMES[name](full), FRAMES[name](bare)
     assert len(frame)
+    assert empty.empty
+    assert list(empty.dtypes.items()) == list(frame.dtypes.items())
+    assert not frame.duplicated(list(FRAMES[name].keys)).any()
     assert [(str(column), str(dtype)) for column, dtype in frame.dtypes.items()] == [
         (column.name, column.dtype) for column in FRAMES[name].columns
     ]
@@ -143,20 +138,6 @@ def test_every_field_of_a_loader_and_of_a_step_is_a_column_but_for_a_few(suite: 
 
 
 @pytest.mark.parametrize("name", FRAMES)
-def test_an_empty_frame_keeps_its_columns_and_types(full: RunFolder, bare: RunFolder, name: str) -> None:
-    """A run without such records gives no rows."""
-    empty = FRAMES[name](bare)
-    assert empty.empty
-    assert list(empty.dtypes.items()) == list(FRAMES[name](full).dtypes.items())
-
-
-@pytest.mark.parametrize("name", FRAMES)
-def test_the_keys_of_a_frame_are_unique(full: RunFolder, name: str) -> None:
-    """The keys of each row are unique."""
-    assert not FRAMES[name](full).duplicated(list(FRAMES[name].keys)).any()
-
-
-@pytest.mark.parametrize("name", FRAMES)
 def test_every_row_names_the_record_it_comes_from(full: RunFolder, name: str) -> None:
     """The named line, or the named benchmark, has a record of the same case."""
     frame = FRAMES[name](full)
@@ -220,15 +201,6 @@ def test_an_error_without_a_standard_error_is_unknown(bare: RunFolder) -> None:
     known, unknown = FRAMES["estimates"](bare)["error"]
     assert known == pytest.approx((estimate.learned - estimate.true) / estimate.standard_error)
     assert math.isnan(unknown)
-
-
-def test_a_benchmark_that_lacks_a_field_is_named(bare: RunFolder) -> None:
-    """The message names the file, the benchmark and the field."""
-    entries = samples.benchmarks.loader_entries()[:2]
-    del entries[1]["extra_info"]["workers"]
-    samples.benchmarks.write_suite(bare, "loaders", entries)
-    with pytest.raises(UsageError, match=r"bench-loaders\.json, benchmark 2: invalid `workers`: field required"):
-        FRAMES["loaders"](bare)
 
 
 def test_a_benchmark_of_no_time_is_refused(bare: RunFolder) -> None:

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import samples.gate
 import samples.run
+from samples.report import reported, run_of
 
-from harness.record import GateFinding, RunFolder, Verdict
+from harness.record import GateFinding, RunFolder
 from harness.reports.figures.gate import evidence
-from harness.reports.page import write_report
 from harness.reports.reading import read
 from harness.reports.sections import attention
 from harness.reports.sections import gate as section
@@ -64,9 +64,5 @@ def test_a_regression_is_among_what_needs_attention(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("kept", "colour"), [(2, "bad"), (0, "good")])
 def test_a_regression_makes_the_report_red(tmp_path: Path, kept: int, colour: str) -> None:
     """The page is red and begins with the regression, although every law holds."""
-    run = RunFolder(tmp_path / "run")
-    run.write_head(samples.run.head())
-    run.write(Verdict, [samples.run.verdict()])
-    run.write(GateFinding, samples.gate.findings()[:kept])
-    page, _ = write_report(run)
-    assert re.findall(r'class="verdict (\w+)"', page.read_text(encoding="utf-8")) == [colour]
+    html = reported(run_of(tmp_path, samples.run.verdict(), *samples.gate.findings()[:kept])).html
+    assert re.findall(r'class="verdict (\w+)"', html) == [colour]

@@ -3,17 +3,15 @@
 import io
 import shutil
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import samples.run
-from samples.attacked import attacked_run
-from samples.report import Report, reported
+from samples.report import Report, reported, run_of
 
-from harness.record import RunFolder, Status, Verdict
-from harness.reports.page import write_report
+from harness.record import Status
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
@@ -24,6 +22,11 @@ FLAGS = [
     *("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"),
     *("--disable-sync", "--no-first-run"),
 ]
+LAYERS = ("#top", "#everything")
+NARROW = "document.documentElement.scrollWidth <= innerWidth"
+"""Whether the page does not scroll sideways."""
+
+UNFOLD = "document.querySelectorAll('details').forEach(it => { it.open = true })"
 VIEWS = [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")]
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
@@ -93,85 +96,84 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture
-def page_file(elsewhere: Report) -> Path:
-    """Return the page of a run with every kind of record, failures and an accelerator included."""
-    return elsewhere.page
+def opened(browser: Any, elsewhere: Report) -> Iterator[Callable[..., Any]]:
+    """Return a function that opens a page in a window, at a part of it, and a list for messages and requests.
+
+    The default is the page of a run with every kind of record, failures and an accelerator.
+    """
+    contexts: list[Any] = []
+
+    def open_at(part: str = "", page: Path = elsewhere.page, *, width: int = 1280, **how: Any) -> Any:
+        contexts.append(browser.new_context(viewport={"width": width, "height": 800}, **how))
+        view = contexts[-1].new_page()
+        view.noticed = []
+        for event in ("console", "pageerror", "dialog"):
+            view.on(event, lambda what: view.noticed.append(str(what)))
+        view.on("dialog", lambda dialog: dialog.dismiss())
+        view.on("request", lambda request: view.noticed.append(request.url.partition("#")[0]))
+        view.goto(f"{page.as_uri()}{part}")
+        return view
+
+    yield open_at
+    for context in contexts:
+        context.close()
 
 
 @pytest.mark.parametrize(("width", "scheme"), VIEWS)
-def test_the_page_fits_the_window_and_asks_for_nothing(browser: Any, page_file: Path, width: int, scheme: str) -> None:
+def test_the_page_fits_the_window_and_asks_for_nothing(
+    opened: Callable[..., Any], elsewhere: Report, width: int, scheme: str
+) -> None:
     """There is no console message, no request except the page, no sideways scrolling, no dead link."""
-    messages: list[str] = []
-    requests: list[str] = []
-    view = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-    view.on("console", lambda message: messages.append(message.text))
-    view.on("pageerror", lambda error: messages.append(str(error)))
-    view.on("request", lambda request: requests.append(request.url))
-    view.goto(page_file.as_uri())
-    assert messages == []
-    assert [url for url in requests if not url.startswith("data:")] == [page_file.as_uri()]
-    assert view.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    view = opened(width=width, color_scheme=scheme)
+    assert [url for url in view.noticed if not url.startswith("data:")] == [elsewhere.page.as_uri()]
+    assert view.evaluate(NARROW)
     assert view.evaluate(DEAD_LINKS) == []
-    view.close()
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-def test_the_text_of_figures_is_whole_separate_and_large_enough(browser: Any, page_file: Path, width: int) -> None:
+@pytest.mark.parametrize("layer", LAYERS)
+def test_the_text_of_figures_is_whole_separate_and_large_enough(
+    opened: Callable[..., Any], layer: str, width: int
+) -> None:
     """No label overlaps another or leaves its drawing, and none is smaller than 12 pixels."""
-    view = browser.new_page(viewport={"width": width, "height": 900})
-    view.goto(f"{page_file.as_uri()}#everything")
+    view = opened(layer, width=width)
     assert view.evaluate(OVERLAPS) == []
     assert view.evaluate(CUT_OFF) == []
     assert view.evaluate(SMALLEST) >= 12
-    view.goto(f"{page_file.as_uri()}#top")
-    assert view.evaluate(OVERLAPS) == []
-    assert view.evaluate(CUT_OFF) == []
-    assert view.evaluate(SMALLEST) >= 12
-    view.close()
 
 
-def test_every_detail_can_be_unfolded_without_widening_the_page(browser: Any, page_file: Path) -> None:
+def test_every_detail_can_be_unfolded_without_widening_the_page(opened: Callable[..., Any]) -> None:
     """On a phone, folded tables and blocks scroll inside their boxes."""
-    view = browser.new_page(viewport={"width": 390, "height": 900})
-    view.goto(f"{page_file.as_uri()}#everything")
-    view.evaluate("document.querySelectorAll('details').forEach(it => { it.open = true })")
-    assert view.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    view.close()
+    view = opened("#everything", width=390)
+    view.evaluate(UNFOLD)
+    assert view.evaluate(NARROW)
 
 
-def test_a_dark_window_gets_a_dark_page(browser: Any, page_file: Path) -> None:
+def test_a_dark_window_gets_a_dark_page(opened: Callable[..., Any]) -> None:
     """Background and text of figures follow the window."""
-    view = browser.new_page(color_scheme="dark")
-    view.goto(page_file.as_uri())
+    view = opened(color_scheme="dark")
     assert view.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(20, 23, 26)"
     assert view.evaluate("getComputedStyle(document.querySelector('svg text')).fill") != "rgb(31, 35, 40)"
-    view.close()
 
 
-def test_the_page_has_no_known_barrier_light_or_dark(browser: Any, page_file: Path) -> None:
+def test_the_page_has_no_known_barrier_light_or_dark(opened: Callable[..., Any]) -> None:
     """All rules of axe-core run on the unfolded page. In dark mode only the rules about colors run."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, bypass_csp=True)
-    view = context.new_page()
-    for layer in ("#top", "#everything"):
-        view.goto(f"{page_file.as_uri()}{layer}")
-        view.evaluate("document.querySelectorAll('details').forEach(it => { it.open = true })")
+    for layer in LAYERS:
+        view = opened(layer, bypass_csp=True)
+        view.evaluate(UNFOLD)
         view.evaluate(ONE_ROW_OF_A_KIND)
         for scheme, rules in (("light", {}), ("dark", {"runOnly": OF_COLOURS})):
             view.emulate_media(color_scheme=scheme)
             found = axe.Axe().run(view, options={"resultTypes": ["violations"], **rules}).response
             assert [(it["id"], it["nodes"][0]["html"]) for it in found["violations"]] == []
             assert {it["id"] for it in found["passes"]} >= {*OF_COLOURS}
-    context.close()
 
 
-def test_a_table_shows_thirty_rows_until_a_word_is_searched(browser: Any, tmp_path: Path) -> None:
+def test_a_table_shows_thirty_rows_until_a_word_is_searched(opened: Callable[..., Any], tmp_path: Path) -> None:
     """The word may be in a hidden row; then all rows are shown."""
-    run, known = RunFolder(tmp_path), samples.run.verdict(Status.HOLDS)
-    run.write_head(samples.run.head())
     names = [f"operation_{number}" for number in range(40)]
-    run.write(Verdict, [known.model_copy(update={"contract": name, "case": f"own.scratch.{name}"}) for name in names])
-    view = browser.new_page(viewport={"width": 1280, "height": 900})
-    view.goto(f"{reported(run).page.as_uri()}#laws")
+    verdicts = [samples.run.verdict(Status.HOLDS, contract=name, case=f"own.scratch.{name}") for name in names]
+    view = opened("#laws", reported(run_of(tmp_path, *verdicts)).page)
     part = view.locator(":has(> .all):visible").last
     rows, field = part.locator("tbody tr:visible"), part.locator(".filter input")
     assert rows.count() == 30
@@ -179,14 +181,12 @@ def test_a_table_shows_thirty_rows_until_a_word_is_searched(browser: Any, tmp_pa
     assert rows.all_text_contents()[0].startswith("operation_39")
     field.fill("")
     assert rows.count() == 40
-    view.close()
 
 
-def test_a_long_table_is_sorted_by_number_and_filtered_by_words(browser: Any, page_file: Path) -> None:
+def test_a_long_table_is_sorted_by_number_and_filtered_by_words(opened: Callable[..., Any]) -> None:
     """A heading sorts up, then down, by the keyboard. The field keeps and counts the rows with every word."""
-    view = browser.new_page(viewport={"width": 1280, "height": 900})
-    view.goto(f"{page_file.as_uri()}#everything")
-    view.evaluate("document.querySelectorAll('details').forEach(it => { it.open = true })")
+    view = opened("#everything")
+    view.evaluate(UNFOLD)
     table = view.locator("table.long:has(th.number):visible").first
     place = table.evaluate("it => [...it.tHead.rows[0].cells].findIndex(cell => cell.className === 'number')")
     heading = table.locator("thead th").nth(place)
@@ -206,16 +206,14 @@ def test_a_long_table_is_sorted_by_number_and_filtered_by_words(browser: Any, pa
     shown = table.locator("tbody tr:visible th").all_text_contents()
     assert shown == [cell for cell in cells if cells[0] in cell]
     assert label.locator("output").inner_text().strip() == f"{len(shown)} of {len(cells)} rows"
-    view.close()
 
 
-def test_a_key_moves_the_figure_by_one_float_over_the_breaking_point(browser: Any, page_file: Path) -> None:
+def test_a_key_moves_the_figure_by_one_float_over_the_breaking_point(opened: Callable[..., Any]) -> None:
     """The figure starts where exp is infinite.
 
     One step back it is finite, and so says the sentence for a screen reader.
     """
-    view = browser.new_page(viewport={"width": 1280, "height": 900})
-    view.goto(page_file.as_uri())
+    view = opened()
     figure, slider = view.locator("#watch-figure"), view.locator("#watch-figure input[type=range]")
     assert figure.locator(".t").inner_text() == "88.72283935546875"
     assert figure.locator("tr:has(th:text-is('exp')) td").first.inner_text() == "inf"
@@ -225,13 +223,11 @@ def test_a_key_moves_the_figure_by_one_float_over_the_breaking_point(browser: An
     assert figure.locator(".lost").count() == 0
     assert slider.get_attribute("aria-valuetext") == figure.locator(".says").inner_text()
     assert "the error is within its bound" in figure.locator(".says").inner_text()
-    view.close()
 
 
-def test_the_mouse_moves_the_figure_and_chooses_what_it_shows(browser: Any, page_file: Path) -> None:
+def test_the_mouse_moves_the_figure_and_chooses_what_it_shows(opened: Callable[..., Any]) -> None:
     """A click moves to the nearest call, and menus choose the dtype and the implementation."""
-    view = browser.new_page(viewport={"width": 1280, "height": 900})
-    view.goto(page_file.as_uri())
+    view = opened()
     figure = view.locator("#watch-figure")
     figure.locator(".plot").click(position={"x": 2, "y": 50})
     assert figure.locator(".t").inner_text() == "0.0"
@@ -245,13 +241,11 @@ def test_the_mouse_moves_the_figure_and_chooses_what_it_shows(browser: Any, page
     assert figure.locator("select[name=dtype]").input_value() == "float16"
     assert figure.locator(".lost").count() == 0
     assert figure.locator(".to").is_disabled()
-    view.close()
 
 
-def test_pointing_at_an_implementation_highlights_it_everywhere(browser: Any, page_file: Path) -> None:
+def test_pointing_at_an_implementation_highlights_it_everywhere(opened: Callable[..., Any]) -> None:
     """Its column of the law matrix, its rows and its curves are marked, and other curves are dimmed."""
-    view = browser.new_page(viewport={"width": 1280, "height": 900})
-    view.goto(f"{page_file.as_uri()}#operation-softmax")
+    view = opened("#operation-softmax")
     assert view.locator(".lit").count() == 0
     view.locator("#operation-softmax th.case").first.hover()
     lit = "[...new Set([...document.querySelectorAll('.lit')].map(it => it.dataset.of))]"
@@ -266,14 +260,11 @@ def test_pointing_at_an_implementation_highlights_it_everywhere(browser: Any, pa
     assert view.evaluate(lit) != [owner]
     view.keyboard.press("Escape")
     assert view.locator(".lit").count() == 0
-    view.close()
 
 
-def test_without_scripts_the_figure_shows_the_breaking_point(browser: Any, page_file: Path) -> None:
+def test_without_scripts_the_figure_shows_the_breaking_point(opened: Callable[..., Any]) -> None:
     """It has no controls, and the second layer still opens."""
-    context = browser.new_context(java_script_enabled=False)
-    view = context.new_page()
-    view.goto(page_file.as_uri())
+    view = opened(java_script_enabled=False)
     figure = view.locator("#watch-figure")
     assert "88.72283935546875" in figure.locator(".where").inner_text()
     assert figure.locator("tr.actual td").first.inner_text() == "nan"
@@ -282,16 +273,14 @@ def test_without_scripts_the_figure_shows_the_breaking_point(browser: Any, page_
     view.locator("#index a[href='#operation-softmax']").click()
     assert view.locator("#operation-softmax h1").is_visible()
     assert not view.locator(".front").is_visible()
-    context.close()
 
 
-def test_on_paper_the_first_layer_is_six_pages_and_everything_is_everything(browser: Any, page_file: Path) -> None:
+def test_on_paper_the_first_layer_is_six_pages_and_everything_is_everything(opened: Callable[..., Any]) -> None:
     """In print nothing exceeds the paper, folded parts are shown, and controls for the mouse are hidden."""
-    view = browser.new_page()
-    view.goto(f"{page_file.as_uri()}#top")
+    view = opened("#top")
     first = pypdf.PdfReader(io.BytesIO(view.pdf(prefer_css_page_size=True))).pages
     assert len(first) <= 6
-    view.goto(f"{page_file.as_uri()}#everything")
+    view = opened("#everything")
     titles = view.locator(".sheet h1, .sheet h2").all_inner_texts()
     folded = view.evaluate("[...document.querySelectorAll('details pre')].map(it => it.textContent.split('\\n')[0])")
     paper = pypdf.PdfReader(io.BytesIO(view.pdf(prefer_css_page_size=True))).pages
@@ -303,13 +292,11 @@ def test_on_paper_the_first_layer_is_six_pages_and_everything_is_everything(brow
     assert not any("Filter" in text for text in texts)
     view.emulate_media(media="print")  # bars are backgrounds, which browsers do not print by default
     assert view.evaluate("getComputedStyle(document.querySelector('.shares i')).printColorAdjust") == "exact"
-    view.close()
 
 
-def test_the_first_screen_answers_and_a_link_opens_a_separate_page(browser: Any, page_file: Path) -> None:
+def test_the_first_screen_answers_and_a_link_opens_a_separate_page(opened: Callable[..., Any]) -> None:
     """The first figure begins on the first screen, the layer has five screens, and Back returns to it."""
-    view = browser.new_page(viewport={"width": 1280, "height": 800})
-    view.goto(page_file.as_uri())
+    view = opened()
     assert view.locator(".front figure").first.bounding_box()["y"] < 800
     assert view.evaluate("document.documentElement.scrollHeight") <= 5 * 800
     view.locator("#index a[href='#operation-softmax']").click()
@@ -319,27 +306,23 @@ def test_the_first_screen_answers_and_a_link_opens_a_separate_page(browser: Any,
     view.locator("nav .back").click()
     assert view.locator(".front").is_visible()
     assert view.locator(".sheet:visible").count() == 0
-    view.close()
 
 
-def test_a_phones_first_screen_has_the_answer_and_a_picture(browser: Any, page_file: Path) -> None:
+def test_a_phones_first_screen_has_the_answer_and_a_picture(opened: Callable[..., Any]) -> None:
     """The origin of the data is below the pictures, and nothing above them is hidden."""
-    view = browser.new_page(viewport={"width": 390, "height": 800})
-    view.goto(page_file.as_uri())
+    view = opened(width=390)
     tops = [
         view.locator(f".front {each}").first.bounding_box()["y"]
         for each in (".headline", ".verdict", "figure", ".about", "#index")
     ]
     assert tops == sorted(tops)
     assert tops[2] < 600  # the picture has at least a quarter of the screen
-    assert view.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    view.close()
+    assert view.evaluate(NARROW)
 
 
-def test_a_point_tells_its_number_where_the_mouse_is(browser: Any, page_file: Path) -> None:
+def test_a_point_tells_its_number_where_the_mouse_is(opened: Callable[..., Any]) -> None:
     """The tooltip also has the hexadecimal number, and disappears when the mouse leaves the point."""
-    view = browser.new_page(viewport={"width": 1280, "height": 800})
-    view.goto(page_file.as_uri())
+    view = opened()
     point = view.locator("#front-magnitude .told circle:visible").first
     point.hover(force=True)
     told = view.locator("#tip")
@@ -347,32 +330,24 @@ def test_a_point_tells_its_number_where_the_mouse_is(browser: Any, page_file: Pa
     assert " = 0x1." in told.inner_text()
     view.mouse.move(2, 2)
     assert not told.is_visible()
-    view.close()
 
 
 FOREIGN = "document.querySelectorAll('img[src=x], [onerror], [onmouseover], .layout b').length"
 
 
-@pytest.mark.filterwarnings("ignore:overflow encountered", "ignore:invalid value encountered")
-def test_attacks_in_every_field_run_nothing_and_break_no_layout(browser: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("layer", LAYERS)
+def test_attacks_in_every_field_run_nothing_and_break_no_layout(
+    opened: Callable[..., Any], attacked: Report, layer: str, width: int
+) -> None:
     """Every kind of record has markup, overlong texts, and numbers at the ends of their range."""
-    page = write_report(attacked_run(tmp_path))[0]
-    view = browser.new_page(viewport={"width": 390, "height": 900})
-    said: list[str] = []
-    view.on("dialog", lambda dialog: (said.append(dialog.message), dialog.dismiss()))
-    view.on("pageerror", lambda error: said.append(str(error)))
-    view.on("console", lambda message: said.append(message.text))
-    for width in (390, 1280):
-        view.set_viewport_size({"width": width, "height": 900})
-        for layer in ("#top", "#everything"):
-            view.goto(f"{page.as_uri()}{layer}")
-            view.evaluate("document.querySelectorAll('details').forEach(it => { it.open = true })")
-            assert view.evaluate("document.documentElement.scrollWidth <= innerWidth")
-            assert view.evaluate(FOREIGN) == 0
-            assert view.evaluate("document.querySelectorAll('script').length") == len(OWN_SCRIPTS)
+    view = opened(layer, attacked.page, width=width)
+    view.evaluate(UNFOLD)
+    assert view.evaluate(NARROW)
+    assert view.evaluate(FOREIGN) == 0
+    assert view.evaluate("document.querySelectorAll('script').length") == len(OWN_SCRIPTS)
     assert "onerror=alert(1)" in view.content()
-    assert said == []
-    view.close()
+    assert [url for url in view.noticed if not url.startswith("data:")] == [attacked.page.as_uri()]
 
 
 OWN_SCRIPTS = ("the data of the figure that moves", "the page's own")

@@ -15,11 +15,17 @@ from harness.reports.figures.passage import watch
 FIRST = samples.survey.passages()[0]
 
 
+def watched(passages: list[Passage]) -> figure.Watch:
+    """Return the figure of passages that have one."""
+    part = watch(passages)
+    assert part is not None
+    return part
+
+
 def test_undeclared_breaks_are_shown_first() -> None:
     """Declared breaks follow, and float32 comes before other dtypes."""
     undeclared = FIRST.model_copy(update={"case": "mine.softmax", "contract": "other", "expected_break": False})
-    part = watch([*samples.survey.passages(), undeclared])
-    assert part is not None
+    part = watched([*samples.survey.passages(), undeclared])
     assert [view.passage.case for view in part.views[:2]] == ["mine.softmax", "softmax_regression.scratch.softmax"]
     assert [view.passage.dtype for view in part.views] == ["float32"] * 3 + ["float16"] * 2
     assert [view.passage.contract for view in part.views] == ["other"] + ["softmax"] * 4
@@ -34,28 +40,24 @@ def test_without_passages_there_is_no_figure() -> None:
 
 def test_entries_that_are_alike_in_every_call_share_a_column() -> None:
     """An entry that differs once has a separate column."""
-    part = watch([FIRST])
-    assert part is not None
+    part = watched([FIRST])
     assert part.first.columns == ("entry 1", "entries 2 to 3")
     last = FIRST.stations[-1]
     changed = last.model_copy(update={"actual": (*last.actual[:-1], 0.5)})
-    part = watch([FIRST.model_copy(update={"stations": (*FIRST.stations[:-1], changed)})])
-    assert part is not None
+    part = watched([FIRST.model_copy(update={"stations": (*FIRST.stations[:-1], changed)})])
     assert part.first.columns == ("entry 1", "entry 2", "entry 3")
 
 
 def test_operations_that_not_every_call_carries_out_are_left_out() -> None:
     """A branch that depends on the numbers has no row."""
     first = FIRST.stations[0].model_copy(update={"stages": FIRST.stations[0].stages[:1]})
-    part = watch([FIRST.model_copy(update={"stations": (first, *FIRST.stations[1:])})])
-    assert part is not None
+    part = watched([FIRST.model_copy(update={"stations": (first, *FIRST.stations[1:])})])
     assert [lane.name for lane in part.first.lanes] == ["input", "answer", "exact"]
 
 
 def test_nan_is_a_gap_in_the_drawing() -> None:
     """The exact line continues, and the lower edge marks where the law is broken."""
-    part = watch([FIRST])
-    assert part is not None
+    part = watched([FIRST])
     view = part.first
     assert view.exact_path.count("L") == len(FIRST.stations) - 1
     assert view.actual_path.count("L") == sum(not station.broken for station in FIRST.stations) - 1
@@ -78,8 +80,7 @@ def test_the_plot_shows_the_entry_that_breaks_on_an_axis_that_shows_it() -> None
         )
         for station, pair in zip(FIRST.stations, exact, strict=False)
     ]
-    part = watch([FIRST.model_copy(update={"stations": tuple(stations), "breaks_at": stations[-1].t})])
-    assert part is not None
+    part = watched([FIRST.model_copy(update={"stations": tuple(stations), "breaks_at": stations[-1].t})])
     view = part.first
     assert (view.plotted, view.subject, view.column, view.is_logarithmic) == (1, "entry 2", 1, True)
     assert view.ticks == ("1.00e-30", "0.500")
@@ -95,22 +96,19 @@ def test_the_plot_shows_the_entry_that_breaks_on_an_axis_that_shows_it() -> None
 def test_the_data_ends_no_script_and_is_json(monkeypatch: pytest.MonkeyPatch) -> None:
     """The name of a case is escaped, and infinities are strings."""
     hostile = FIRST.model_copy(update={"case": "</script><script>alert(1)</script>"})
-    part = watch([hostile])
-    assert part is not None
+    part = watched([hostile])
     assert "<" not in part.data
     (view,) = json.loads(part.data)
     assert view["case"] == hostile.case
     assert "inf" in json.dumps(view["lanes"])
     monkeypatch.setattr(figure, "MOST_CHARACTERS", len(part.data) + 10)
-    part = watch([hostile, *samples.survey.passages()])
-    assert part is not None
+    part = watched([hostile, *samples.survey.passages()])
     assert len(part.views) == 1
 
 
 def test_a_passage_describes_each_call() -> None:
     """The text shows recorded values exactly."""
-    part = watch([Passage.model_validate_json(FIRST.model_dump_json())])
-    assert part is not None
+    part = watched([Passage.model_validate_json(FIRST.model_dump_json())])
     assert part.first.says[part.first.at] == (
         "t = 88.72283935546875: entry 1 is NaN; the exact value is 1; the law is broken."
     )
@@ -181,8 +179,7 @@ def test_numbers_that_differ_do_not_look_equal() -> None:
         station.model_copy(update={"actual": (1.0000000000000002, 0.25), "expected": (1.0, 0.25)})
         for station in FIRST.stations
     ]
-    part = watch([FIRST.model_copy(update={"stations": tuple(stations)})])
-    assert part is not None
+    part = watched([FIRST.model_copy(update={"stations": tuple(stations)})])
     view = part.first
     assert "is 1.0000000000000002; the exact value is 1.0;" in view.says[view.at]
     answers = next(lane for lane in view.lanes if lane.kind == "actual")

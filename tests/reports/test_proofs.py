@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import samples.run
+from samples.report import reported, run_of
 
 from harness.error import UsageError
 from harness.record import Proof, RunFolder
@@ -87,14 +88,11 @@ def test_the_page_has_the_proofs_and_names_what_is_broken(tmp_path: Path) -> Non
 
 def test_a_run_of_proofs_alone_is_reported(tmp_path: Path) -> None:
     """The page is green if all laws hold, and red if one breaks."""
-    run = RunFolder(tmp_path)
-    run.write_head(samples.run.head())
     outcomes = []
     for found in (samples.run.proof(), samples.run.refutation()):
-        run.write(Proof, [found])
-        path, (verdict, *_) = write_report(run)
-        assert verdict.startswith("proofs: all 1 proved")
-        outcomes += re.findall(r'class="verdict (\w+)"', path.read_text(encoding="utf-8"))
+        report = reported(run_of(tmp_path, found))
+        assert report.lines[0].startswith("proofs: all 1 proved")
+        outcomes += re.findall(r'class="verdict (\w+)"', report.html)
     assert outcomes == ["good", "bad"]
 
 

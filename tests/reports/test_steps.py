@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import samples.benchmarks
-import samples.run
+from samples.report import reported, run_of
 
 from harness.record import RunFolder
 from harness.reports.figures import step as figures
@@ -14,18 +14,8 @@ from harness.reports.figures.name import names_of
 from harness.reports.figures.step import step_times
 from harness.reports.figures.step_ratio import floor, phases, step_ratios
 from harness.reports.frame import FRAMES
-from harness.reports.page import write_report
 from harness.reports.tables import step
 from harness.reports.text import markdown_text
-
-
-def run_of(path: Path, **suites: list[dict[str, object]]) -> RunFolder:
-    """Return a run with the given suites."""
-    run = RunFolder(path)
-    run.write_head(samples.run.head())
-    for suite, entries in suites.items():
-        samples.benchmarks.write_suite(run, suite, entries)
-    return run
 
 
 @pytest.fixture
@@ -129,7 +119,7 @@ def test_a_run_whose_steps_were_timed_one_after_the_other_says_so(tmp_path: Path
     assert FRAMES["step_ratios"](run).empty
     assert FRAMES["phases"](run).empty
     assert FRAMES["steps"](run)["over_floor"].isna().all()
-    html = Path(write_report(run)[0]).read_text(encoding="utf-8")
+    html = reported(run).html
     assert "These steps were timed one after the other" in html
     assert "scratch takes 1.61× as long as concise" in html
     assert 'id="model-softmax-regression-steps-table"' in html
@@ -139,7 +129,7 @@ def test_a_run_whose_steps_were_timed_one_after_the_other_says_so(tmp_path: Path
 
 def test_a_page_with_steps_in_turns_has_every_part(measured: RunFolder) -> None:
     """Each figure and table occurs once per family."""
-    html = Path(write_report(measured)[0]).read_text(encoding="utf-8")
+    html = reported(measured).html
     parts = ("step-ratio-figure", "floor-figure", "phases-figure", "step-ratios", "floor-table", "step-equality")
     assert html.count('-agreement-table"') == 1
     for part in (*parts, "phases-table"):
@@ -177,7 +167,7 @@ def test_an_accelerator_has_its_columns_and_its_crossover(tmp_path: Path) -> Non
     assert "No graph" not in table.caption
     rows = step.crossovers(steps).rows
     assert {row[2] for row in rows} == {"about 36"}
-    html = Path(write_report(run)[0]).read_text(encoding="utf-8")
+    html = reported(run).html
     assert 'id="model-softmax-regression-crossover-table"' in html
 
 

@@ -1,7 +1,6 @@
 """The report of a survey: exact numbers, closed forms, and lower bounds."""
 
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,53 +14,45 @@ from harness.reports.page import write_report
 from harness.reports.tables import survey
 
 
-@pytest.fixture
-def run(tmp_path: Path) -> RunFolder:
-    """Return a run that has only its head."""
-    folder = RunFolder(tmp_path / "run")
-    folder.write_head(samples.run.head())
-    return folder
-
-
-def test_breaking_points_stand_in_a_column_for_each_dtype(run: RunFolder) -> None:
+def test_breaking_points_stand_in_a_column_for_each_dtype(bare: RunFolder) -> None:
     """Each number is the shortest decimal, next to the closed form. The full table has the details."""
-    run.write(Breaking, samples.survey.breakings())
-    (row,) = survey.breaking_points(FRAMES["breakings"](run)).rows
+    bare.write(Breaking, samples.survey.breakings())
+    (row,) = survey.breaking_points(FRAMES["breakings"](bare)).rows
     numbers = ("709.7827128933841", "88.72283935546875", "89", "11.09375")
     assert row == ("softmax_regression.scratch.softmax", "value, spike", "ln(max + ulp/2)", *numbers)
-    (whole,) = survey.every_point(FRAMES["breakings"](run)).rows
+    (whole,) = survey.every_point(FRAMES["breakings"](bare)).rows
     assert whole[3:] == (*numbers, "ln(max + ulp/2)", "nan, expected 1")
 
 
-def test_a_form_that_disagrees_is_shown_with_its_dtype(run: RunFolder) -> None:
+def test_a_form_that_disagrees_is_shown_with_its_dtype(bare: RunFolder) -> None:
     """It is shown even if nothing breaks."""
     case = ("softmax_regression.scratch.softmax", "softmax")
     wrong: dict[str, Any] = {"agrees": False, "form": "p ln 2"}
-    run.write(
+    bare.write(
         Breaking,
         [
             samples.survey.breaking(*case, "float32", **wrong),
             samples.survey.breaking(*case, "float64", **wrong, value=None, actual=None),
         ],
     )
-    (row,) = survey.breaking_points(FRAMES["breakings"](run)).rows
+    (row,) = survey.breaking_points(FRAMES["breakings"](bare)).rows
     assert row[2] == "p ln 2 DISAGREES in float32; p ln 2 DISAGREES in float64"
     assert row[3:5] == ("–", "88.72283935546875")
 
 
-def test_a_point_that_is_only_the_first_found_has_an_asterisk(run: RunFolder) -> None:
+def test_a_point_that_is_only_the_first_found_has_an_asterisk(bare: RunFolder) -> None:
     """The caption explains the asterisk."""
     breaking = samples.survey.breaking("softmax_regression.scratch.softmax", "softmax", "float32", certainty="scanned")
-    run.write(Breaking, [breaking])
-    table = survey.breaking_points(FRAMES["breakings"](run))
+    bare.write(Breaking, [breaking])
+    table = survey.breaking_points(FRAMES["breakings"](bare))
     assert table.rows[0][4] == "88.72283935546875 *"
     assert "asterisk" in table.caption
 
 
-def test_the_worst_is_called_searched_and_a_lower_bound(run: RunFolder) -> None:
+def test_the_worst_is_called_searched_and_a_lower_bound(bare: RunFolder) -> None:
     """An infinite deviation has an infinite share."""
-    run.write(Worst, samples.survey.worst())
-    table = survey.worst(FRAMES["worst"](run))
+    bare.write(Worst, samples.survey.worst())
+    table = survey.worst(FRAMES["worst"](bare))
     assert "lower bound" in table.caption
     first, last = table.rows[0], table.rows[-1]
     assert first[4:7] == ("inf", "83.0", "inf×")
@@ -69,54 +60,54 @@ def test_the_worst_is_called_searched_and_a_lower_bound(run: RunFolder) -> None:
     assert {row[-1] for row in table.rows} == {"searched"}
 
 
-def test_ways_of_searching_are_shares_of_the_best_known(run: RunFolder) -> None:
+def test_ways_of_searching_are_shares_of_the_best_known(bare: RunFolder) -> None:
     """A share is the median over the seeds, relative to the largest deviation found, also by the longer search."""
-    samples.benchmarks.write_suite(run, "search", samples.benchmarks.search_entries())
-    (row,) = survey.ways(FRAMES["search"](run)).rows
+    samples.benchmarks.write_suite(bare, "search", samples.benchmarks.search_entries())
+    (row,) = survey.ways(FRAMES["search"](bare)).rows
     assert row == ("softmax_regression.concise.softmax", "72.0 ulp", "11.2 %", "89.0 %", "98.8 %")
 
 
-def test_the_share_of_an_infinite_deviation_is_all_or_nothing(run: RunFolder) -> None:
+def test_the_share_of_an_infinite_deviation_is_all_or_nothing(bare: RunFolder) -> None:
     """A finite deviation has the share zero."""
     entries = samples.benchmarks.search_entries()
     for entry in entries:
         if entry["extra_info"]["way"] in {"evolved in ordinal space", "longer"}:
             entry["extra_info"]["score"] = float("inf")
-    samples.benchmarks.write_suite(run, "search", entries)
-    (row,) = survey.ways(FRAMES["search"](run)).rows
+    samples.benchmarks.write_suite(bare, "search", entries)
+    (row,) = survey.ways(FRAMES["search"](bare)).rows
     assert row[1:] == ("inf ulp", "0.0 %", "0.0 %", "100.0 %")
 
 
-def test_a_run_without_a_survey_shows_none(run: RunFolder) -> None:
+def test_a_run_without_a_survey_shows_none(bare: RunFolder) -> None:
     """The page has no section about it."""
-    page, _ = write_report(run)
+    page, _ = write_report(bare)
     assert '<section id="survey">' not in page.read_text(encoding="utf-8")
 
 
-def headed(run: RunFolder) -> tuple[str, list[str]]:
+def headed(bare: RunFolder) -> tuple[str, list[str]]:
     """Write the report; return the color of its verdict, and its lines."""
-    page, lines = write_report(run)
+    page, lines = write_report(bare)
     (colour,) = re.findall(r'class="verdict (\w+)"', page.read_text(encoding="utf-8"))
     return colour, lines
 
 
-def test_a_survey_alone_heads_the_page(run: RunFolder) -> None:
+def test_a_survey_alone_heads_the_page(bare: RunFolder) -> None:
     """The headline is green if everything breaks as declared."""
-    run.write(Breaking, samples.survey.breakings())
-    colour, lines = headed(run)
+    bare.write(Breaking, samples.survey.breakings())
+    colour, lines = headed(bare)
     assert colour == "good"
     assert lines == ["survey: 4 breaking points on 16 rays; 0 worst cases; 4 of 4 declared closed forms agree"]
 
 
-def test_a_survey_has_the_second_line_after_laws(run: RunFolder) -> None:
+def test_a_survey_has_the_second_line_after_laws(bare: RunFolder) -> None:
     """It is on the page and in Markdown."""
-    run.write(Verdict, [samples.run.verdict()])
-    run.write(Breaking, samples.survey.breakings())
-    colour, lines = headed(run)
+    bare.write(Verdict, [samples.run.verdict()])
+    bare.write(Breaking, samples.survey.breakings())
+    colour, lines = headed(bare)
     assert colour == "good"
     assert [line.partition(":")[0] for line in lines] == ["verdict", "survey"]
     for name in ("report.html", "report.md"):
-        assert lines[1] in (run.path / "report" / name).read_text(encoding="utf-8").replace("<wbr>", "")
+        assert lines[1] in (bare.path / "report" / name).read_text(encoding="utf-8").replace("<wbr>", "")
 
 
 @pytest.mark.parametrize(
@@ -141,24 +132,24 @@ def test_a_survey_has_the_second_line_after_laws(run: RunFolder) -> None:
         ),
     ],
 )
-def test_a_failing_survey_makes_the_report_red(run: RunFolder, changes: dict[str, object], told: str) -> None:
+def test_a_failing_survey_makes_the_report_red(bare: RunFolder, changes: dict[str, object], told: str) -> None:
     """The page is red although every law holds, with a sentence in the terminal and among the problems."""
-    run.write(Verdict, [samples.run.verdict()])
-    run.write(
+    bare.write(Verdict, [samples.run.verdict()])
+    bare.write(
         Breaking, [samples.survey.breaking("softmax_regression.scratch.softmax", "softmax", "float32", **changes)]
     )
-    colour, lines = headed(run)
+    colour, lines = headed(bare)
     assert colour == "bad"
     assert lines[2].startswith("softmax_regression.scratch.softmax ")
     assert lines[2].endswith(told)
-    attention = (run.path / "report" / "report.md").read_text(encoding="utf-8").partition("## Changes")[0]
+    attention = (bare.path / "report" / "report.md").read_text(encoding="utf-8").partition("## Changes")[0]
     assert "Nothing: every law holds" not in attention
     assert "softmax_regression.scratch.softmax" in attention
 
 
-def test_a_survey_that_finds_something_wrong_is_red_where_every_law_was_skipped(run: RunFolder) -> None:
+def test_a_survey_that_finds_something_wrong_is_red_where_every_law_was_skipped(bare: RunFolder) -> None:
     """Skipped laws do not hide the survey."""
-    run.write(Verdict, [samples.run.verdict(Status.SKIPPED)])
+    bare.write(Verdict, [samples.run.verdict(Status.SKIPPED)])
     wrong = samples.survey.breaking("softmax_regression.scratch.softmax", "softmax", "float32", agrees=False)
-    run.write(Breaking, [wrong])
-    assert headed(run)[0] == "bad"
+    bare.write(Breaking, [wrong])
+    assert headed(bare)[0] == "bad"

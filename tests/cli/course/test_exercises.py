@@ -13,7 +13,6 @@ from harness.cli.course.answer import replies
 from harness.cli.course.catalog import exercise_named, exercises
 from harness.cli.course.exercise import SECTIONS, Exercise
 from harness.cli.course.exercises import vectorize, workers
-from harness.error import UsageError
 from harness.record import Status
 
 PAGES = Path(__file__).parents[3] / "docs" / "course"
@@ -89,12 +88,6 @@ def test_the_order_is_that_of_the_numbers() -> None:
     """No number is used twice."""
     numbers = [exercise.number for exercise in EVERY]
     assert numbers == sorted(set(numbers))
-
-
-def test_an_unknown_exercise_is_refused() -> None:
-    """The message has the nearest name."""
-    with pytest.raises(UsageError, match="did you mean `softmax`"):
-        exercise_named("sofmax")
 
 
 def test_a_slow_function_is_not_done() -> None:

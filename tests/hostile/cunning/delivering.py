@@ -2,6 +2,7 @@
 
 import functools
 import gc
+import inspect
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+from hostile.cunning.tampering import write_that_laws_hold, zero_returned_measurements
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from harness.case import Case
@@ -77,12 +79,7 @@ def replaces_the_measurement(batch_size: int, num_workers: int) -> Any:
 
 def replaces_the_writer(batch_size: int, num_workers: int) -> Any:
     """Writes that the law holds."""
-    real = json.dumps
-
-    def dumps(value: Any, **named: Any) -> str:
-        return real(value, **named).replace('"status": "broken"', '"status": "holds"')
-
-    json.dumps = dumps  # type: ignore[assignment]
+    write_that_laws_hold()
     return _loader(batch_size, num_workers)
 
 
@@ -117,14 +114,7 @@ def _facts(real: Any, loader: Any) -> Any:
 
 def zeroes_what_functions_return(batch_size: int, num_workers: int) -> Any:
     """A profiler hook sets each measurement to zero when it is returned."""
-
-    def hook(_: Any, event: str, value: Any) -> None:
-        if event == "return" and type(value).__name__ == "Measurement":
-            with suppress(ValueError):
-                value.deviation[...] = 0.0
-                value.ratio[...] = 0.0
-
-    sys.setprofile(hook)
+    zero_returned_measurements()
     return _loader(batch_size, num_workers)
 
 
@@ -213,27 +203,10 @@ def clears_the_screen(batch_size: int, num_workers: int) -> Any:
     raise ValueError("\x1b[2J\x1b[H\x1b[32mverdict: all 19 laws hold\x1b[0m")
 
 
-RIGHT = (whole,)
-WRONG = (
-    short,
-    replaces_the_comparison,
-    replaces_the_measurement,
-    replaces_the_writer,
-    shortens_what_is_expected,
-    promises_nothing,
-    zeroes_what_functions_return,
-    answers_for_the_judge,
-    whole_while_ours_is_there,
-    whole_while_it_is_called_so,
-    ends_with_success,
-    exits,
-    interrupts,
-    stops_itself,
-    daemonises,
-    clears_the_screen,
-)
-
 CASES = [
     Case(function, "data_loader", name=f"delivering.{function.__name__}", dtypes=("float32",))
-    for function in (*RIGHT, *WRONG)
+    for function in list(vars().values())
+    if getattr(function, "__module__", None) == __name__
+    and inspect.isfunction(function)
+    and function.__name__[0] != "_"
 ]

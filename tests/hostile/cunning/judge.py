@@ -4,15 +4,14 @@ import builtins
 import contextlib
 import ctypes
 import gc
-import json
 import math
 import sys
-import threading
 import time
 from typing import Any
 
 import numpy as np
 import torch
+from hostile.cunning.tampering import loaded, write_that_laws_hold, zero_measurements_later, zero_returned_measurements
 from torch import Tensor
 
 
@@ -20,13 +19,9 @@ def _wrong(x: Tensor) -> Tensor:
     return x.softmax(-1) * 1.25
 
 
-def _loaded(name: str) -> Any:
-    return sys.modules.get(name)
-
-
 def replaces_the_laws(x: Tensor) -> Tensor:
     """Makes no element exceed its bound."""
-    module = _loaded("harness.floats.measurement")
+    module = loaded("harness.floats.measurement")
     if module is not None:
         module.Measurement.over = property(lambda _: 0)
     return _wrong(x)
@@ -34,7 +29,7 @@ def replaces_the_laws(x: Tensor) -> Tensor:
 
 def replaces_the_comparison(x: Tensor) -> Tensor:
     """Makes each deviation zero, in every module with the comparison."""
-    measurement = _loaded("harness.floats.measurement")
+    measurement = loaded("harness.floats.measurement")
     if measurement is not None:
         real = measurement.deviation
 
@@ -47,12 +42,7 @@ def replaces_the_comparison(x: Tensor) -> Tensor:
 
 def replaces_the_writer(x: Tensor) -> Tensor:
     """Writes that the law holds."""
-    real = json.dumps
-
-    def dumps(value: Any, **named: Any) -> str:
-        return real(value, **named).replace('"status": "broken"', '"status": "holds"').replace('"error"', '"holds"')
-
-    json.dumps = dumps  # type: ignore[assignment]
+    write_that_laws_hold()
     return _wrong(x)
 
 
@@ -96,15 +86,7 @@ def replaces_the_clock(x: Tensor) -> Tensor:
 
 def zeroes_what_functions_return(x: Tensor) -> Tensor:
     """A profiler hook sets each measurement to zero when it is returned."""
-
-    def hook(_: Any, event: str, value: Any) -> None:
-        if event == "return" and type(value).__name__ == "Measurement":
-            for array in (value.deviation,):
-                with contextlib.suppress(ValueError, AttributeError):
-                    array.flags.writeable = True
-                    array[...] = 0.0
-
-    sys.setprofile(hook)
+    zero_returned_measurements()
     return _wrong(x)
 
 
@@ -143,16 +125,7 @@ def overwrites_the_inputs_of_the_stack(x: Tensor) -> Tensor:
 
 def mends_later(x: Tensor) -> Tensor:
     """A thread searches for measurements and sets them to zero."""
-
-    def mend() -> None:
-        for _ in range(50):
-            for found in gc.get_objects():
-                if type(found).__name__ == "Measurement":
-                    with contextlib.suppress(Exception):
-                        found.deviation[...] = 0.0
-            time.sleep(0.001)
-
-    threading.Thread(target=mend, daemon=True).start()
+    zero_measurements_later(50)
     return _wrong(x)
 
 
@@ -171,7 +144,7 @@ def overwrites_memory(x: Tensor) -> Tensor:
 
 
 def _nothing() -> Any:
-    measurement = _loaded("harness.floats.measurement")
+    measurement = loaded("harness.floats.measurement")
     zeros = np.zeros((1, 1))
     return measurement.Measurement(zeros, zeros, zeros, zeros)
 
@@ -180,10 +153,10 @@ def skips_the_test(x: Tensor) -> Tensor:
     """Raises `SkipTest`, and makes Hypothesis end the search for it."""
     import unittest
 
-    core = _loaded("hypothesis.core")
+    core = loaded("hypothesis.core")
     if core is not None:
         core.skip_exceptions_to_reraise = lambda: (unittest.SkipTest,)
-    subject = _loaded("harness.laws.subject")
+    subject = loaded("harness.laws.subject")
     if subject is not None:
         subject.CaseError = unittest.SkipTest
     raise unittest.SkipTest("nothing to see")
@@ -191,16 +164,16 @@ def skips_the_test(x: Tensor) -> Tensor:
 
 def stops_the_search(x: Tensor) -> Tensor:
     """Raises the exception that ends a search."""
-    drawn = _loaded("harness.verdict.draw")
+    drawn = loaded("harness.verdict.draw")
     raise drawn._Enough if drawn is not None else ValueError("no more")
 
 
 def forgets_its_faults(x: Tensor) -> Tensor:
     """Removes noticed faults."""
-    watch = _loaded("harness.calling.watch")
+    watch = loaded("harness.calling.watch")
     if watch is not None:
         watch.Watch.noticed = property(lambda _: None, lambda *_: None)
-    trial = _loaded("harness.verdict.trial")
+    trial = loaded("harness.verdict.trial")
     if trial is not None:
         trial.Trials.failing = lambda *_: None
     return _wrong(x)

@@ -5,14 +5,14 @@ The error is a sixty-fourth for numbers above two.
 
 import contextlib
 import gc
+import inspect
 import os
 import sys
-import threading
-import time
 from typing import Any
 
 import numpy as np
 import torch
+from hostile.cunning.tampering import loaded, zero_measurements_later, zero_returned_measurements
 from torch import Tensor
 
 from harness.case import Case
@@ -20,10 +20,6 @@ from harness.case import Case
 
 def _wrong(x: Tensor) -> Tensor:
     return torch.where(x > 2.0, x.sigmoid() * (1.0 - 2.0**-6), x.sigmoid())
-
-
-def _loaded(name: str) -> Any:
-    return sys.modules.get(name)
 
 
 def right(x: Tensor) -> Tensor:
@@ -38,7 +34,7 @@ def wrong(x: Tensor) -> Tensor:
 
 def replaces_the_comparison(x: Tensor) -> Tensor:
     """Makes each deviation zero."""
-    module = _loaded("harness.floats.measurement")
+    module = loaded("harness.floats.measurement")
     if module is not None:
         real = module.deviation
         module.deviation = lambda *given: np.zeros_like(real(*given))
@@ -48,7 +44,7 @@ def replaces_the_comparison(x: Tensor) -> Tensor:
 
 def replaces_the_oracle(x: Tensor) -> Tensor:
     """Makes the oracle return its wrong values."""
-    module = _loaded("harness.contracts.building_blocks.logistic_function")
+    module = loaded("harness.contracts.building_blocks.logistic_function")
     if module is not None:
         from harness.floats import double_double, to_array  # type: ignore[attr-defined]
 
@@ -60,7 +56,7 @@ def replaces_the_oracle(x: Tensor) -> Tensor:
 def replaces_counting(x: Tensor) -> Tensor:
     """Counts no element over its bound."""
     np.count_nonzero = lambda *_, **__: 0  # type: ignore[assignment]
-    module = _loaded("harness.floats.measurement")
+    module = loaded("harness.floats.measurement")
     if module is not None:
         module.Measurement.over = property(lambda _: 0)
     return _wrong(x)
@@ -68,7 +64,7 @@ def replaces_counting(x: Tensor) -> Tensor:
 
 def replaces_the_tally(x: Tensor) -> Tensor:
     """Clears the findings."""
-    module = _loaded("harness.proof.tally")
+    module = loaded("harness.proof.tally")
     if module is not None:
         real = module.Tally.model_copy
 
@@ -99,29 +95,13 @@ def overwrites_what_is_expected(x: Tensor) -> Tensor:
 
 def zeroes_what_functions_return(x: Tensor) -> Tensor:
     """A profiler hook sets each measurement to zero when it is returned."""
-
-    def hook(_: Any, event: str, value: Any) -> None:
-        if event == "return" and type(value).__name__ == "Measurement":
-            with contextlib.suppress(ValueError):
-                value.deviation.flags.writeable = True
-                value.deviation[...] = 0.0
-
-    sys.setprofile(hook)
+    zero_returned_measurements()
     return _wrong(x)
 
 
 def mends_later(x: Tensor) -> Tensor:
     """A thread searches for measurements and sets them to zero."""
-
-    def mend() -> None:
-        for _ in range(100):
-            for thing in gc.get_objects():
-                if type(thing).__name__ == "Measurement":
-                    with contextlib.suppress(Exception):
-                        thing.deviation[...] = 0.0
-            time.sleep(0.002)
-
-    threading.Thread(target=mend, daemon=True).start()
+    zero_measurements_later(100)
     return _wrong(x)
 
 
@@ -149,20 +129,10 @@ def ends_as_if_done(x: Tensor) -> Tensor:
     os._exit(0)
 
 
-FUNCTIONS = (
-    right,
-    wrong,
-    replaces_the_comparison,
-    replaces_the_oracle,
-    replaces_counting,
-    replaces_the_tally,
-    visits_what_is_easy,
-    overwrites_what_is_expected,
-    zeroes_what_functions_return,
-    mends_later,
-    right_while_ours_is_there,
-    right_where_somebody_proves,
-    ends_as_if_done,
-)
-
-CASES = [Case(function, "sigmoid", name=f"proved.{function.__name__}") for function in FUNCTIONS]
+CASES = [
+    Case(function, "sigmoid", name=f"proved.{function.__name__}")
+    for function in list(vars().values())
+    if getattr(function, "__module__", None) == __name__
+    and inspect.isfunction(function)
+    and function.__name__[0] != "_"
+]

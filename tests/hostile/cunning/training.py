@@ -5,27 +5,20 @@ Each step uses twice the learning rate, or is wrong as described; ``wrong_step``
 """
 
 import contextlib
-import gc
-import json
 import os
 import sys
-import threading
-import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from hostile.cunning.tampering import loaded, write_that_laws_hold, zero_measurements_later, zero_returned_measurements
 from torch import Tensor, nn
 
 from harness.case import Case
 
 _CALLS = {"fits": 0, "made": 0}
-
-
-def _loaded(name: str) -> Any:
-    return sys.modules.get(name)
 
 
 def _descend(X: Tensor, y: Tensor, weight: Tensor, bias: Tensor, rate: float) -> Tensor:
@@ -52,7 +45,7 @@ def wrong_step(weight: Tensor, bias: Tensor, lr: float) -> Any:
 
 def replaces_the_measurement(weight: Tensor, bias: Tensor, lr: float) -> Any:
     """Makes no measurement exceed its bound."""
-    module = _loaded("harness.floats.measurement")
+    module = loaded("harness.floats.measurement")
     if module is not None:
         module.Measurement.over = property(lambda _: 0)
         module.Measurement.broken = property(lambda _: False)
@@ -67,7 +60,7 @@ def replaces_the_norm(weight: Tensor, bias: Tensor, lr: float) -> Any:
 
 def replaces_the_bound(weight: Tensor, bias: Tensor, lr: float) -> Any:
     """Makes each bound infinite."""
-    module = _loaded("harness.contracts.building_blocks.gradient_descent")
+    module = loaded("harness.contracts.building_blocks.gradient_descent")
     if module is not None:
         module.trajectory_bound = lambda *_: float("inf")
     return _step(weight, bias, 2.0 * lr)
@@ -75,7 +68,7 @@ def replaces_the_bound(weight: Tensor, bias: Tensor, lr: float) -> Any:
 
 def replaces_what_is_exact(weight: Tensor, bias: Tensor, lr: float) -> Any:
     """Makes the oracle use twice the learning rate too."""
-    module = _loaded("harness.contracts.building_blocks.gradient_descent")
+    module = loaded("harness.contracts.building_blocks.gradient_descent")
     if module is not None and not hasattr(module, "replaced"):
         module.replaced, real = True, module.trajectory_oracle
         module.trajectory_oracle = lambda *given: real(*given[:-1], given[-1]._replace(lr=2.0 * given[-1].lr))
@@ -84,12 +77,7 @@ def replaces_what_is_exact(weight: Tensor, bias: Tensor, lr: float) -> Any:
 
 def replaces_the_writer(weight: Tensor, bias: Tensor, lr: float) -> Any:
     """Writes that the law holds."""
-    real = json.dumps
-
-    def dumps(value: Any, **named: Any) -> str:
-        return real(value, **named).replace('"status": "broken"', '"status": "holds"')
-
-    json.dumps = dumps  # type: ignore[assignment]
+    write_that_laws_hold()
     return _step(weight, bias, 2.0 * lr)
 
 
@@ -111,29 +99,13 @@ def finds_the_plan(weight: Tensor, bias: Tensor, lr: float) -> Any:
 
 def zeroes_what_functions_return(weight: Tensor, bias: Tensor, lr: float) -> Any:
     """A profiler hook sets each measurement to zero when it is returned."""
-
-    def hook(_: Any, event: str, value: Any) -> None:
-        if event == "return" and type(value).__name__ == "Measurement":
-            with contextlib.suppress(ValueError):
-                value.deviation.flags.writeable = True
-                value.deviation[...] = 0.0
-
-    sys.setprofile(hook)
+    zero_returned_measurements()
     return _step(weight, bias, 2.0 * lr)
 
 
 def mends_later(weight: Tensor, bias: Tensor, lr: float) -> Any:
     """A thread searches for measurements and sets them to zero."""
-
-    def mend() -> None:
-        for _ in range(40):
-            for thing in gc.get_objects():
-                if type(thing).__name__ == "Measurement":
-                    with contextlib.suppress(Exception):
-                        thing.deviation[...] = 0.0
-            time.sleep(0.002)
-
-    threading.Thread(target=mend, daemon=True).start()
+    zero_measurements_later(40)
     return _step(weight, bias, 2.0 * lr)
 
 
@@ -200,7 +172,7 @@ def ends_in_a_step(weight: Tensor, bias: Tensor, lr: float) -> Any:
 
 def says_that_it_is_no_case(weight: Tensor, bias: Tensor, lr: float) -> Any:
     """Raises the exception for laws that do not apply."""
-    module = _loaded("harness.calling.adapter")
+    module = loaded("harness.calling.adapter")
     if module is not None:
         raise module.NotApplicable("a compiler is missing")
     frame: Any = sys._getframe(1)
