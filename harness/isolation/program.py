@@ -48,6 +48,7 @@ LOADERS = (
     "loading.source",
     "loading.spawn_server",
     "loading.spawning",
+    "loading.deaths",
     "loading.fault",
     "loading.generators",
     "loading.tagged",
