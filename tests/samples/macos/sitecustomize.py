@@ -71,14 +71,14 @@ def hide() -> None:
     """Hide all of this."""
     # These modules choose their parts when they are imported.
     sysconfig.get_config_vars()
-    psutil.LINUX, psutil.MACOS = False, True
+    vars(psutil).update(LINUX=False, MACOS=True)
     for module, names in NAMES.items():
         for name in names:
             if hasattr(module, name):
                 delattr(module, name)
     for name in ("open", "listdir", "scandir", "stat", "statvfs"):
         setattr(os, name, hidden(getattr(os, name)))
-    builtins.open = io.open = hidden(open)  # type: ignore[assignment]
+    builtins.open = io.open = hidden(open)
     ctypes.CDLL = Library  # type: ignore[misc]
     multiprocessing.set_start_method("spawn")
     proxies = types.ModuleType("_scproxy")  # urllib imports it on macOS
