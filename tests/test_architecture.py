@@ -157,7 +157,7 @@ def test_ci_runs_the_commands_of_a_job_in_a_shared_environment(job: str) -> None
     tox.read(ROOT / "tox.ini", encoding="utf-8")
     commands = [line.removesuffix(" {posargs}") for line in tox[f"testenv:{job}"]["commands"].split("\n") if line]
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
-    run = re.findall(r"^ *(?:folder=(\S+) )?within \w+ (.*)$", script, re.M)
+    run = re.findall(r"^ *(?:folder='(\S+)' )?within \w+ (.*)$", script, re.M)
     for command in commands:
         (path,) = [folder for folder, line in run if line.startswith(command)]
         assert f"PYTHONPATH = {path}" == next(

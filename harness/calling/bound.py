@@ -12,8 +12,11 @@ import torch
 from torch import Tensor
 
 _run_backward = torch.autograd.Variable._execution_engine.run_backward
-_keep_context = getattr(torch._C, "_stash_obj_in_tls", None)
-_drop_context = getattr(torch._C, "_remove_obj_from_tls", None)
+# Around it, these are called where torch itself calls them. In torch 2.9, the first one exists for other uses, and adds
+# no reference to the object: the next call would free an object that is already free.
+_called_by_torch = getattr(getattr(torch.autograd.graph._engine_run_backward, "__code__", None), "co_names", ())
+_keep_context = torch._C._stash_obj_in_tls if "_stash_obj_in_tls" in _called_by_torch else None
+_drop_context = torch._C._remove_obj_from_tls if "_remove_obj_from_tls" in _called_by_torch else None
 _copy_context, _tuple = contextvars.copy_context, tuple
 
 get_rng_state, set_rng_state, equal = torch.get_rng_state, torch.set_rng_state, torch.equal

@@ -76,7 +76,7 @@ def init(
 ) -> None:
     """Start to use the harness in a project: write tests, settings and a workflow."""
     from harness.cli.adoption.project import described, functions, layout_of
-    from harness.cli.adoption.written import Choice, planned, this_version, write
+    from harness.cli.adoption.written import NEWEST, WORKFLOW, Choice, planned, this_version, write
 
     root = _existing(folder)
     say(f"{layout_of(root)}; reading {root}")
@@ -87,10 +87,13 @@ def init(
     if asks:
         cases = cases or typer.confirm("Write a package of cases instead of a test file?", default=False)
     wanted = _answer(workflow, "Write a GitHub workflow?", asks=asks, default=True)
-    files = planned(root, layout_of(root), Choice(found, install or this_version(), cases=cases, workflow=wanted))
+    source = install or this_version()
+    files = planned(root, layout_of(root), Choice(found, source, cases=cases, workflow=wanted))
     if not dry_run:
         write(root, files)
     _show(files, dry_run=dry_run)
+    if source == NEWEST and not install and any(file.text for file in files if file.path == WORKFLOW):
+        say(f"note: the workflow installs the newest release of `{NEWEST}`; `--install` names another source")
     if dry_run:
         return
     if _answer(baseline, "Check now, and write a baseline?", asks=asks, default=False):

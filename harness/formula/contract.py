@@ -43,7 +43,8 @@ EXAMPLES = 16
 """Number of examples per law; each example is a batch of dozens of rows."""
 
 OVER_ALL = "; to check one number for all rows, use `--over all`"
-"""Hint for a formula of rows whose implementation returns one number."""
+OF_MEAN = "; to check the mean or the sum, pass `--over all` and a `--formula` of the form `mean(...)` or `sum(...)`"
+"""Hints for a formula of rows, and for one of entries, whose implementation returns one number."""
 
 MOST_PLACES = 65_535
 """Largest whole number up to which a ray tries every one, so that the first failure is known exactly."""
@@ -165,7 +166,7 @@ def contract_of(text: str, name: str = "") -> Contract:
         conventions=empty_rows.conventions(model),
         rays=_rays(model),
         grouped=model.whole,
-        of_one_number=OVER_ALL if formula.by_rows and not model.whole else "",
+        of_one_number="" if model.whole else OVER_ALL if formula.by_rows else OF_MEAN,
         examples=EXAMPLES,
         remark=cache(lambda _: remark(model)),
     )

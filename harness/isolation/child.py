@@ -341,7 +341,9 @@ class Child:
         if not self._reaps:
             return set()
         own = {child._process.pid for child in (self, *self._beside) if child._process is not None}
-        return _children(os.getpid()) - own
+        found = _children(os.getpid()) - own
+        # A loader dies with the helper that keeps its shared memory.
+        return {pid for pid in found if not _keeps_memory(pid)} if self.has_loaders and self._server else found
 
     def _end_strays(self) -> bool:
         """End children that this process inherited; return whether there were any."""
@@ -447,6 +449,13 @@ def _children(pid: int | None) -> set[int]:
         with contextlib.suppress(OSError):
             found |= {int(child) for child in task.read_text(encoding="ascii").split()}
     return found
+
+
+def _keeps_memory(pid: int) -> bool:
+    """Whether a process is torch's helper for the sharing strategy ``file_system``, by its name of 15 characters."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8", errors="replace") == "torch_shm_manag\n"
+    return False
 
 
 def _end_group(pid: int) -> None:

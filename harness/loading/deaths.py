@@ -19,8 +19,8 @@ from torch.utils.data._utils.signal_handling import _set_SIGCHLD_handler
 _LATEST_S = 1.0
 """Maximum seconds between a broken connection and the end of its process."""
 
-_HARNESS = __name__.removesuffix("loading.deaths")  # an isolated process has its own name for the package
-_OUTSIDE = {"contextlib", f"{_HARNESS}loading.fault", f"{_HARNESS}timing.alarm", __name__}
+_ROOT = __name__.removesuffix(".loading.deaths")  # the process of a loader has another one
+_OUTSIDE = {"contextlib", f"{_ROOT}.loading.fault", f"{_ROOT}.timing.alarm", __name__}
 """Modules with the functions that begin and end a block."""
 
 

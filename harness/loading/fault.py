@@ -18,6 +18,7 @@ from enum import StrEnum
 from pathlib import Path
 
 import psutil
+from torch.multiprocessing import get_sharing_strategy
 
 from ..timing.alarm import alarm
 from .accounting import cpu_s
@@ -316,7 +317,9 @@ def _segments() -> set[Path]:
 
 
 def _sweep(before: set[Path]) -> None:
-    """Remove new segments of processes that are gone."""
+    """Remove new segments of processes that are gone, unless a process of torch does so."""
+    if get_sharing_strategy() == "file_system":
+        return
     for segment in _segments() - before:
         owner = segment.name.split("_")[1]
         if owner.isdigit() and not psutil.pid_exists(int(owner)):
@@ -358,7 +361,7 @@ def runs(process: psutil.Process) -> bool:
         return False
 
 
-_SERVANTS = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")
+_SERVANTS = ("multiprocessing.resource_tracker", "multiprocessing.forkserver", "torch_shm_manager")
 
 
 def _serves_all(process: psutil.Process) -> bool:

@@ -1,5 +1,6 @@
 """Backward passes that the code under test cannot replace."""
 
+from importlib.util import module_from_spec, spec_from_file_location
 from typing import Any
 
 import pytest
@@ -42,4 +43,25 @@ def test_a_patch_comes_too_late(monkeypatch: pytest.MonkeyPatch) -> None:
     x = torch.tensor([2.0], requires_grad=True)
     (found,) = bound.grad([x**3], [x], [torch.ones(1)])
     assert found is not None
+    assert found.item() == 12.0
+
+
+def test_a_context_is_kept_only_where_torch_keeps_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In torch 2.9, the function that keeps it frees objects that are in use, and torch does not call it."""
+
+    def like_torch_2_9(outputs: Any, *arguments: Any, **options: Any) -> Any:
+        return torch.autograd.Variable._execution_engine.run_backward(outputs, *arguments, **options)
+
+    def frees_too_early(*_: Any) -> Any:
+        raise AssertionError("it is not called")
+
+    monkeypatch.setattr(torch.autograd.graph, "_engine_run_backward", like_torch_2_9)
+    monkeypatch.setattr(torch._C, "_stash_obj_in_tls", frees_too_early)
+    spec = spec_from_file_location("bound_again", bound.__file__)
+    assert spec is not None
+    assert spec.loader is not None
+    again = module_from_spec(spec)
+    spec.loader.exec_module(again)
+    x = torch.tensor([2.0], requires_grad=True)
+    (found,) = again.grad([x**3], [x], [torch.ones(1)])
     assert found.item() == 12.0

@@ -5,6 +5,7 @@ import io
 import json
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -12,6 +13,7 @@ from samples.command import Command
 
 from harness.cli.adoption.project import Layout, functions, layout_of
 from harness.cli.adoption.settings import find_project, importable
+from harness.cli.adoption.written import this_version
 
 STABLE = """
 raise SystemExit("imported")
@@ -224,3 +226,43 @@ def test_a_notebook_gives_its_definitions_only(workplace: Path) -> None:
     assert "missing" not in text
     assert "matplotlib" not in text
     assert importable("homework.py:softmax") == "homework.py:softmax"
+
+
+@pytest.mark.parametrize(
+    ("version", "origin", "requirement"),
+    [
+        ("1.2.0", None, "stability-harness==1.2.0"),
+        ("1.2.1.dev3+g1a2b3c4", None, "stability-harness"),
+        ("1.2.1.dev3+g1a2b3c4", {"url": "file:///home/me/clone", "dir_info": {}}, "stability-harness"),
+        (
+            "1.2.1.dev3+g1a2b3c4",
+            {"url": "https://example.org/h.git", "vcs_info": {"vcs": "git", "commit_id": "1a2b3c4"}},
+            "stability-harness @ git+https://example.org/h.git@1a2b3c4",
+        ),
+        (
+            "1.2.1",
+            {"url": "https://example.org/h-1.2.1-py3-none-any.whl", "archive_info": {}},
+            "stability-harness @ https://example.org/h-1.2.1-py3-none-any.whl",
+        ),
+    ],
+    ids=["release", "between releases", "clone", "repository", "file"],
+)
+def test_the_workflow_installs_what_is_installed_here(
+    version: str, origin: dict[str, object] | None, requirement: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It cannot install a clone on this machine, so it takes the newest release instead."""
+    files = {"direct_url.json": json.dumps(origin)} if origin else {}
+    installed = SimpleNamespace(version=version, read_text=files.get)
+    monkeypatch.setattr("harness.cli.adoption.written.distribution", {"stability-harness": installed}.__getitem__)
+    assert this_version() == requirement
+
+
+@pytest.mark.parametrize("words", [(), ("--install", "stability-harness==1.2.0")], ids=["default", "named"])
+def test_a_note_names_the_source_that_the_workflow_installs(
+    words: tuple[str, ...], workplace: Path, harness_command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The user may need another one. There is no note if the user has named it, or if no workflow is written."""
+    monkeypatch.setattr("harness.cli.adoption.written.this_version", lambda: "stability-harness")
+    write_flat(workplace)
+    assert ("note: the workflow installs the newest release" in harness_command("init", *words).stdout) == (not words)
+    assert "note:" not in harness_command("init", *words).stdout

@@ -103,21 +103,24 @@ def test_two_runs_may_differ_where_the_formula_has_no_value() -> None:
 
 
 @pytest.mark.parametrize(
-    ("formula", "is_told"), [("mean((input - target) ** 2)", True), ("(input - target) ** 2", False)]
+    ("formula", "hint"),
+    [
+        ("mean((input - target) ** 2)", "; to check one number for all rows, use `--over all`"),
+        (
+            "(input - target) ** 2",
+            "; to check the mean or the sum, pass `--over all` and a `--formula` of the form `mean(...)` or `sum(...)`",
+        ),
+    ],
 )
-def test_a_hint_explains_how_to_check_one_number_for_all_rows(formula: str, *, is_told: bool) -> None:
-    """The hint appears if the formula has one value per row.
-
-    A formula with one value per entry cannot be over all rows.
-    """
+def test_a_hint_explains_how_to_check_one_number_for_all_rows(formula: str, hint: str) -> None:
+    """A formula with one value per entry cannot be over all rows, so it must become a mean or a sum."""
 
     def mean_of_all(input: Tensor, target: Tensor) -> Tensor:  # noqa: A002 - as torch calls it
         return functional.mse_loss(input, target)
 
     (verdict,) = harness.check(mean_of_all, formula=formula, laws=["value"], **QUICK)
-    told = "; to check one number for all rows, use `--over all`"
     assert "returns shape []" in str(verdict.reason)
-    assert str(verdict.reason).endswith(told) is is_told
+    assert str(verdict.reason).endswith(hint)
 
 
 def test_a_mask_and_one_number_a_row_are_inputs_too() -> None:

@@ -243,3 +243,31 @@ def test_each_way_of_losing_a_process_has_its_sentence(code: int | None, fault: 
     found = loss(code, stack, Limits())
     assert found.fault is fault
     assert text in found.sentence
+
+
+SHARED_AS_FILES = """
+import torch
+import torch.multiprocessing
+from torch.utils.data import DataLoader
+
+torch.multiprocessing.set_sharing_strategy("file_system")
+
+class Numbers:
+    def __len__(self):
+        return 64
+
+    def __getitem__(self, i):
+        return torch.full((2,), float(i)), i
+
+def loader(batch_size=8, num_workers=0):
+    return DataLoader(Numbers(), batch_size, num_workers=num_workers)
+"""
+
+
+def test_a_loader_may_share_memory_as_files(workplace: Path, harness_command: Command) -> None:
+    """Torch starts a process for it, which loses its parent with a worker and is needed until the end."""
+    (workplace / "files.py").write_text(SHARED_AS_FILES)
+    laws = ("--law", "errors_are_not_swallowed", "--law", "memory_does_not_grow")
+    done = harness_command("check", "files.py:loader", "--contract", "data_loader", *laws)
+    assert done.returncode == 0, done
+    assert "no defect in 2 laws (2 hold)" in done.stdout

@@ -247,10 +247,17 @@ def test_a_command_may_keep_the_process_from_the_system(workplace: Path) -> None
 
 
 def test_the_program_imports_nothing_beyond_itself() -> None:
-    """Its modules use relative imports, so that no name of the harness appears there."""
+    """Its modules use relative imports of each other, so that no name of the harness appears there."""
     root = Path(wire.__file__).parents[1]
-    for module in MODULES:
-        tree = ast.parse(root.joinpath(*module.split(".")).with_suffix(".py").read_text(encoding="utf-8"))
+    for module in (*MODULES, *LOADERS):
+        text = root.joinpath(*module.split(".")).with_suffix(".py").read_text(encoding="utf-8")
+        tree = ast.parse(text)
+        assert '"harness.' not in text, module
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.level:
+                place = ".".join([*module.split(".")[: -node.level], *filter(None, [node.module])])
+                names = {place, *(f"{place}.{name.name}".lstrip(".") for name in node.names)}
+                assert names & {*MODULES, *LOADERS}, f"{module} imports {sorted(names)}"
         imported = [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and not node.level]
         imported += [name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names]
         assert not [name for name in imported if name.split(".")[0] in {"harness", "cases", "reports"}], module

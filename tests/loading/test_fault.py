@@ -214,6 +214,20 @@ def test_a_process_that_is_left_behind_is_named_and_ended(monkeypatch: pytest.Mo
     assert raised.value.fault.kind is FaultKind.LEFT
 
 
+def test_the_process_that_keeps_shared_memory_is_not_ended(tmp_path: Path) -> None:
+    """With torch's sharing strategy ``file_system``, the default on macOS, it serves all later loaders."""
+    helper = tmp_path / "torch_shm_manager"
+    helper.symlink_to("/bin/sleep")
+    with within(30.0):
+        process = subprocess.Popen([helper, "600"])
+    try:
+        assert process.poll() is None
+        assert not runs(psutil.Process(process.pid))
+    finally:
+        process.kill()
+        process.wait()
+
+
 def test_an_interrupt_ends_the_workers_and_goes_on() -> None:
     """It propagates and does not count as a fault."""
     made = loader(2)(Squares(interrupts))

@@ -1,9 +1,10 @@
 """The files that ``harness init`` writes: tests or cases, settings, and a workflow. Existing files do not change."""
 
+import json
 import re
 import tomllib
 from collections.abc import Sequence
-from importlib.metadata import version
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import NamedTuple
 
@@ -44,10 +45,23 @@ class Choice(NamedTuple):
     workflow: bool = True
 
 
+NEWEST = "stability-harness"
+"""Requirement of the newest release."""
+
+
 def this_version() -> str:
-    """Return the requirement of this version of the harness; of the latest if this one is between two releases."""
-    own = version("stability-harness")
-    return "stability-harness" if "dev" in own or "+" in own else f"stability-harness=={own}"
+    """Return the requirement of this version of the harness; of the newest release if others cannot install this one.
+
+    A version that pip installed from a repository or a file on the web is installed from there again.
+    """
+    own = distribution(NEWEST)
+    source = json.loads(own.read_text("direct_url.json") or "{}")  # pip writes it for all sources but the index
+    url = str(source.get("url", ""))
+    if "vcs_info" in source:
+        return f"{NEWEST} @ {source['vcs_info']['vcs']}+{url}@{source['vcs_info']['commit_id']}"
+    if url.startswith("https://"):
+        return f"{NEWEST} @ {url}"
+    return NEWEST if "dev" in own.version or "+" in own.version else f"{NEWEST}=={own.version}"
 
 
 class Planned(NamedTuple):
