@@ -48,7 +48,7 @@ def print_verdicts(
         _print_tables(console, verdicts, graded, single=single)
     # For a package, lost digits are only counted unless the user asks for details.
     wrong = list(WRONG) if single or verbose else [status for status in Status if status.fails]
-    found = findings(verdicts, wrong)
+    found = [finding for finding in findings(verdicts, wrong) if verbose or not finding.is_of_subnormals]
     full = len(found) if verbose else _IN_FULL
     width = min(console.width, _WIDTH)
     for number, finding in enumerate(found[: full + _IN_SHORT]):

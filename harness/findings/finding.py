@@ -98,6 +98,11 @@ class Finding:
         return all(map(_rounds, self.verdicts))
 
     @property
+    def is_of_subnormals(self) -> bool:
+        """Whether only subnormal numbers lose digits, which is not shown by default."""
+        return all(verdict.is_of_subnormals for verdict in self.verdicts)
+
+    @property
     def worst(self) -> Verdict | None:
         """The verdict with the worst example; ``None`` where the smallest one shows as much."""
         if self.violation is None or math.isinf(self.violation.deviation):

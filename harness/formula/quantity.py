@@ -256,6 +256,23 @@ class Quantity:
         found = values(self._true_orders[-1], environment)
         return self._attainable(found, environment, self._shape(environment), format_, exact)
 
+    def has_digits(self, given: Sequence[Any], format_: Format, exact: Array) -> NDArray[np.bool_]:
+        """Return where a result is an ordinary number that no rounding of the inputs turns into zero.
+
+        Each input may move by a rounding of the largest input. Formulas of rows are not judged, because their sums
+        absorb small terms.
+        """
+        if self.by_rows:
+            return np.zeros(exact.shape, dtype=bool)
+        environment = self.environment(given)
+        shape, nodes = self._shape(environment), self._true_orders[-1]
+        sizes = [np.abs(x) for x in environment.values() if x.dtype.kind == "f"]
+        with np.errstate(all="ignore"):
+            _, slopes = self._conditioning(nodes, values(nodes, environment), environment, shape)
+            moved = slopes * np.maximum.reduce(np.broadcast_arrays(*sizes))
+            lost = 16.0 * format_.u * moved + format_.smallest * (8.0 + 4.0 * slopes)
+            return np.asarray(np.abs(exact) > np.fmax(lost, least_ordinary(format_)))
+
     def bounds(self, given: Sequence[Any], format_: Format, exact: Array | None = None) -> tuple[Array, Array]:
         """Return :meth:`written` and :meth:`attainable` together, which share most nodes."""
         environment = self.environment(given)
@@ -319,6 +336,11 @@ class Quantity:
             shifts += [x.mean(-1, keepdims=True), x.max(-1, keepdims=True), x.min(-1, keepdims=True)]
         changes = [tangents(nodes, found, {name: signs * (x - c)})[nodes[-1]] for c in shifts]
         return np.minimum.reduce([2.0 * _root_mean_square(change) for change in changes if change is not None])
+
+
+def least_ordinary(format_: Format) -> float:
+    """Return the smallest ordinary number; a smaller one can be the product of a subnormal number."""
+    return max(format_.tiny, min(format_.tiny / format_.u, 2.0**-100))
 
 
 def _units(x: Array, *, by_rows: bool) -> Array:

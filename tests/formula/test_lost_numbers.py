@@ -1,0 +1,91 @@
+"""A zero in place of an ordinary number is a defect, even if the formula as written gives one."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+import harness
+from harness.record import Status
+
+SQUAREPLUS = "(x + sqrt(x * x + 4)) / 2"
+
+
+def squareplus(x: Tensor) -> Tensor:
+    """Return zero below -4,096 in float32."""
+    return (x + torch.sqrt(x * x + 4)) / 2
+
+
+def careful_squareplus(x: Tensor) -> Tensor:
+    """Add numbers of the same sign."""
+    root = torch.sqrt(x * x + 4)
+    return torch.where(x < 0, 2 / (root + x.abs()), (x + root) / 2)
+
+
+WRONG: dict[str, Callable[..., Any]] = {
+    SQUAREPLUS: squareplus,
+    "sqrt(1 + x * x) - 1": lambda x: torch.sqrt(1 + x * x) - 1,
+    "1 - cos(x)": lambda x: 1 - torch.cos(x),
+    "(1 - erf(x / sqrt(2))) / 2": lambda x: (1 - torch.erf(x / 2**0.5)) / 2,
+    "1 - sigmoid(x)": lambda x: 1 - torch.sigmoid(x),
+    "x - tanh(x)": torch.nn.functional.tanhshrink,
+}
+"""Implementations that follow the formula, and return zero in place of an ordinary number."""
+
+RIGHT: dict[str, Callable[..., Any]] = {
+    SQUAREPLUS: careful_squareplus,
+    "sqrt(1 + x * x) - 1": lambda x: x * x / (torch.sqrt(1 + x * x) + 1),
+    "1 - cos(x)": lambda x: 2 * torch.sin(x / 2) ** 2,
+    "(1 - erf(x / sqrt(2))) / 2": lambda x: torch.erfc(x / 2**0.5) / 2,
+    "x / (1 + exp(-x))": lambda x: x * torch.sigmoid(x),
+    "1 - sigmoid(x)": lambda x: torch.sigmoid(-x),
+    "x - y": torch.sub,
+    "x * x - y * y": lambda x, y: x * x - y * y,
+    "log(exp(x) + exp(y))": lambda x, y: torch.maximum(x, y) + torch.log(1 + torch.exp(-(x - y).abs())),
+    "log(sum(exp(x)))": lambda x: x.amax(-1) + (x - x.amax(-1, keepdim=True)).exp().sum(-1).log(),
+    "log_softmax(x)": lambda x: torch.log_softmax(x, -1),
+    "x - mean(x)": lambda x: x - x.mean(-1, keepdim=True),
+}
+"""Implementations whose zeros are subnormal results, or results of inputs within a rounding or two."""
+
+
+@pytest.mark.parametrize("formula", WRONG)
+def test_zero_for_an_ordinary_number_is_a_defect(formula: str) -> None:
+    """The value is broken in float32, and the example shows the zero."""
+    (verdict,) = harness.check(WRONG[formula], formula=formula, laws=["value"], dtypes=["float32"], corpora=())
+    assert verdict.status is Status.BROKEN, verdict
+    assert verdict.violation is not None
+    assert verdict.violation.actual == 0.0
+    assert abs(verdict.violation.expected) >= torch.finfo(torch.float32).tiny
+
+
+@pytest.mark.parametrize("formula", RIGHT)
+def test_zero_for_a_subnormal_number_or_for_nearby_inputs_is_none(formula: str) -> None:
+    """A difference of equal numbers, and a small term beside a large one, may be zero."""
+    verdicts = harness.check(RIGHT[formula], formula=formula, laws=["value"], dtypes=["float32", "float64"], corpora=())
+    assert not verdicts.failing, verdicts
+
+
+def test_lost_subnormal_numbers_are_not_shown() -> None:
+    """The sigmoid is zero in place of 2.9e-39 and loses no other digits; the verdict counts the law as not required."""
+    verdicts = harness.check(
+        lambda x: 1 / (1 + torch.exp(-x)), "sigmoid", laws=["value"], dtypes=["float32"], corpora=()
+    )
+    (verdict,) = verdicts
+    assert verdict.is_of_subnormals
+    assert str(verdicts) == "verdict: no defect in 1 law (0 hold, 1 not required)"
+
+
+def test_lost_digits_of_ordinary_numbers_are_shown_beside_subnormal_ones() -> None:
+    """The swish of float64 is zero from -709.78 on, where normal numbers are true, and beyond -714 subnormal ones."""
+    verdicts = harness.check(
+        lambda x: x / (1 + torch.exp(-x)), "silu", laws=["digits_not_lost"], dtypes=["float64"], corpora=()
+    )
+    (verdict,) = verdicts
+    assert verdict.status is Status.LOST
+    assert not verdict.is_of_subnormals
+    assert verdict.violation is not None
+    assert abs(verdict.violation.expected) >= torch.finfo(torch.float64).tiny
+    assert "LOST DIGITS" in str(verdicts)
