@@ -259,8 +259,8 @@ class Quantity:
     def has_digits(self, given: Sequence[Any], format_: Format, exact: Array) -> NDArray[np.bool_]:
         """Return where a result is an ordinary number that no rounding of the inputs turns into zero.
 
-        Each input may move by a rounding of the largest input. Formulas of rows are not judged, because their sums
-        absorb small terms.
+        Each input may move by a rounding of the largest input, because sums absorb small terms. Formulas of rows, and
+        numbers with a condition number of more than a quarter of ``u ** -0.5``, are not judged.
         """
         if self.by_rows:
             return np.zeros(exact.shape, dtype=bool)
@@ -268,9 +268,11 @@ class Quantity:
         shape, nodes = self._shape(environment), self._true_orders[-1]
         sizes = [np.abs(x) for x in environment.values() if x.dtype.kind == "f"]
         with np.errstate(all="ignore"):
-            _, slopes = self._conditioning(nodes, values(nodes, environment), environment, shape)
-            moved = slopes * np.maximum.reduce(np.broadcast_arrays(*sizes))
-            lost = 16.0 * format_.u * moved + format_.smallest * (8.0 + 4.0 * slopes)
+            moved, slopes = self._conditioning(nodes, values(nodes, environment), environment, shape)
+            of_largest = slopes * np.maximum.reduce(np.broadcast_arrays(*sizes))
+            # Beside a double root, such as the divergence of nearly equal distributions, the usual forms return zero.
+            lost = 4.0 * math.sqrt(format_.u) * moved + 16.0 * format_.u * of_largest
+            lost = lost + format_.smallest * (8.0 + 4.0 * slopes)
             return np.asarray(np.abs(exact) > np.fmax(lost, least_ordinary(format_)))
 
     def bounds(self, given: Sequence[Any], format_: Format, exact: Array | None = None) -> tuple[Array, Array]:
