@@ -66,7 +66,7 @@ class Verdicts(list[Verdict]):
 
     @property
     def _shown(self) -> list[Finding]:
-        return [finding for finding in self.findings if not finding.is_of_subnormals]
+        return [finding for finding in self.findings if not finding.is_of_rare_numbers]
 
     def to_frame(self) -> "pd.DataFrame":
         """Return a frame with a row per verdict."""

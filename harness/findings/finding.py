@@ -98,9 +98,10 @@ class Finding:
         return all(map(_rounds, self.verdicts))
 
     @property
-    def is_of_subnormals(self) -> bool:
-        """Whether only subnormal numbers lose digits, which is not shown by default."""
-        return all(verdict.is_of_subnormals for verdict in self.verdicts)
+    def is_of_rare_numbers(self) -> bool:
+        """Whether only subnormal, extreme or infinite numbers lose digits, which is not shown by default."""
+        lost = all(verdict.status is Status.LOST for verdict in self.verdicts)
+        return lost and all(verdict.is_of_subnormals or verdict.group == "special" for verdict in self.verdicts)
 
     @property
     def worst(self) -> Verdict | None:

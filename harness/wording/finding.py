@@ -87,7 +87,7 @@ def sentence(finding: Finding) -> str:
 
 def _is_no_loss(finding: Finding) -> bool:
     """Whether laws that are not required fail without a loss of digits of ordinary numbers."""
-    return is_no_loss(finding.first) and (finding.first.group not in OF_DIGITS or finding.is_of_subnormals)
+    return is_no_loss(finding.first) and (finding.first.group not in OF_DIGITS or finding.is_of_rare_numbers)
 
 
 def _law(finding: Finding) -> str:
