@@ -1,13 +1,16 @@
 """A zero in place of an ordinary number is a defect, even if the formula as written gives one."""
 
+import io
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
+from rich.console import Console
 from torch import Tensor
 
 import harness
+from harness.display.verdict import print_verdicts
 from harness.record import Status
 
 SQUAREPLUS = "(x + sqrt(x * x + 4)) / 2"
@@ -99,3 +102,25 @@ def test_lost_digits_of_ordinary_numbers_are_shown_beside_subnormal_ones() -> No
     assert verdict.violation is not None
     assert abs(verdict.violation.expected) >= torch.finfo(torch.float64).tiny
     assert "LOST DIGITS" in str(verdicts)
+
+
+def test_what_happens_at_extreme_numbers_only_is_shown_on_request() -> None:
+    """A square overflows at 1.8e19, where the result is another extreme number."""
+    verdicts = harness.check(
+        lambda x: torch.sqrt(x * x + 4),
+        formula="sqrt(x * x + 4)",
+        laws=["value_on_extreme_numbers"],
+        dtypes=["float32"],
+        corpora=(),
+    )
+    assert verdicts[0].status is Status.LOST
+    usual, verbose = _printed(verdicts, verbose=False), _printed(verdicts, verbose=True)
+    assert "overflows" not in usual
+    assert "1 more finding is about subnormal, extreme or infinite numbers; use -v" in usual
+    assert "PROPERTY  mul overflows" in verbose
+
+
+def _printed(verdicts: Any, *, verbose: bool) -> str:
+    out = io.StringIO()
+    print_verdicts(Console(file=out, width=120), verdicts, single=True, verbose=verbose)
+    return out.getvalue()
