@@ -96,9 +96,9 @@ def measured(of: Quantity, bound: Bound, actual: Tensor, given: Sequence[Any], f
     if values.shape != expected.shape:
         return compare(values, expected, 0.0, format_)
     error = bound(of, _arrays(given), format_, expected.hi) * 1.001
-    if of.value is None and (zero := (values == 0.0) & (expected.hi != 0.0)).any():
+    if of.value is None and (zero := (values == 0.0) & (np.abs(expected.hi) > format_.u)).any():
         # The form as written excuses lost digits, but not the loss of an ordinary number.
-        error = np.where(zero & of.has_digits(_arrays(given), format_, expected.hi), 0.0, error)
+        error = np.where(zero & of.is_never_zero(_arrays(given), format_, expected.hi), 0.0, error)
     with np.errstate(invalid="ignore", over="ignore"):
         judged = _known(of, given, expected, format_) & (np.abs(expected.hi) + error < format_.max)
         # After complete cancellation the bound, in ulp, can overflow.

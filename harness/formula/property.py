@@ -44,8 +44,8 @@ def remark(model: Model) -> str | None:
     # `{case}` is filled in later; a formula contains no braces.
     return (
         f"`{spelling.form or spelling.definition}` {what} as written from {first.name} = {first.at:.6g} in "
-        f"{FORMAT.name}, while the problem itself {itself}: digits that {{case}} loses there are not a defect, unless "
-        "its result is zero (state a better form with `--form`)"
+        f"{FORMAT.name}, while the problem itself {itself}: digits that {{case}} loses there are not a defect (state a "
+        "better form with `--form`)"
     )
 
 

@@ -256,8 +256,8 @@ class Quantity:
         found = values(self._true_orders[-1], environment)
         return self._attainable(found, environment, self._shape(environment), format_, exact)
 
-    def has_digits(self, given: Sequence[Any], format_: Format, exact: Array) -> NDArray[np.bool_]:
-        """Return where a result is an ordinary number that no rounding of the inputs turns into zero.
+    def is_never_zero(self, given: Sequence[Any], format_: Format, exact: Array) -> NDArray[np.bool_]:
+        """Return where a result is at least an ulp of one, and no rounding of the inputs turns it into zero.
 
         Each input may move by a rounding of the largest input, because sums absorb small terms. Formulas of rows, and
         numbers with a condition number of more than a quarter of ``u ** -0.5``, are not judged.
@@ -270,10 +270,9 @@ class Quantity:
         with np.errstate(all="ignore"):
             moved, slopes = self._conditioning(nodes, values(nodes, environment), environment, shape)
             of_largest = slopes * np.maximum.reduce(np.broadcast_arrays(*sizes))
-            # Beside a double root, such as the divergence of nearly equal distributions, the usual forms return zero.
             lost = 4.0 * math.sqrt(format_.u) * moved + 16.0 * format_.u * of_largest
-            lost = lost + format_.smallest * (8.0 + 4.0 * slopes)
-            return np.asarray(np.abs(exact) > np.fmax(lost, least_ordinary(format_)))
+            # A smaller number is lost beside one, as in `1 - cos(x)` or `1 + tanh(x)`, which libraries accept.
+            return np.asarray(np.abs(exact) > np.fmax(lost, 2.0 * format_.u))
 
     def bounds(self, given: Sequence[Any], format_: Format, exact: Array | None = None) -> tuple[Array, Array]:
         """Return :meth:`written` and :meth:`attainable` together, which share most nodes."""
@@ -338,11 +337,6 @@ class Quantity:
             shifts += [x.mean(-1, keepdims=True), x.max(-1, keepdims=True), x.min(-1, keepdims=True)]
         changes = [tangents(nodes, found, {name: signs * (x - c)})[nodes[-1]] for c in shifts]
         return np.minimum.reduce([2.0 * _root_mean_square(change) for change in changes if change is not None])
-
-
-def least_ordinary(format_: Format) -> float:
-    """Return the smallest ordinary number; a smaller one can be the product of a subnormal number."""
-    return max(format_.tiny, min(format_.tiny / format_.u, 2.0**-100))
 
 
 def _units(x: Array, *, by_rows: bool) -> Array:
