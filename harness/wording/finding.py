@@ -394,6 +394,6 @@ _TERMS = {
 
 def glossary_line(verdicts: Sequence[Verdict]) -> str:
     """Return the command that explains the least familiar term of the findings; empty without findings."""
-    seen = {verdict.status for verdict in verdicts}
+    seen = {verdict.status for verdict in verdicts if not is_no_loss(verdict)}
     term = next((term for status, term in _TERMS.items() if status in seen), "")
     return f"for the meaning of {term}, run `harness explain {term.replace(' ', '-')}`" if term else ""
