@@ -72,6 +72,10 @@ class Verdicts(list[Verdict]):
         """The verdicts grouped by cause, the worst first."""
         return findings(self)
 
+    @property
+    def _shown(self) -> list[Finding]:
+        return [finding for finding in self.findings if not finding.is_of_rare_numbers]
+
     def to_frame(self) -> "pd.DataFrame":
         """Return a frame with a row per verdict."""
         require("report", "a frame")
@@ -81,8 +85,9 @@ class Verdicts(list[Verdict]):
 
     def __str__(self) -> str:
         """Return the properties, the findings (the first in full), and the verdict line."""
-        shown = [finding_block(finding, self, width=_WIDTH) for finding in self.findings[:1]]
-        shown += [finding_in_short(finding, self, width=_WIDTH) for finding in self.findings[1:]]
+        found = self._shown
+        shown = [finding_block(finding, self, width=_WIDTH) for finding in found[:1]]
+        shown += [finding_in_short(finding, self, width=_WIDTH) for finding in found[1:]]
         return "\n".join([*property_sentences(self.properties), *shown, verdict_line(self)])
 
     def _repr_html_(self) -> str:
@@ -96,7 +101,7 @@ class Verdicts(list[Verdict]):
         ]
         said = "".join(f"<p>{escape(sentence)}</p>" for sentence in property_sentences(self.properties))
         head = "".join(f"<th>{escape(dtype)}</th>" for dtype in dtypes)
-        found = [escape(finding_block(finding, self, width=_WIDTH)) for finding in self.findings]
+        found = [escape(finding_block(finding, self, width=_WIDTH)) for finding in self._shown]
         table = f"<table><tr><th>law</th>{head}</tr>{''.join(rows)}</table>"
         body = (
             f"{_bars(self)}{said}{''.join(f'{PRE}{text}</pre>' for text in found)}"

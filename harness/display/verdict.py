@@ -48,7 +48,8 @@ def print_verdicts(
         _print_tables(console, verdicts, graded, single=single)
     # For a package, lost digits are only counted unless the user asks for details.
     wrong = list(WRONG) if single or verbose else [status for status in Status if status.fails]
-    found = findings(verdicts, wrong)
+    every = findings(verdicts, wrong)
+    found = [finding for finding in every if verbose or not finding.is_of_rare_numbers]
     full = len(found) if verbose else _IN_FULL
     width = min(console.width, _WIDTH)
     for number, finding in enumerate(found[: full + _IN_SHORT]):
@@ -61,6 +62,9 @@ def print_verdicts(
             _print(console, f"\n{violation_block(finding.first)}\n")
     if len(found) > full + _IN_SHORT:
         console.print(f"and {count(len(found) - full - _IN_SHORT, 'more finding')}; use -v to show all")
+    if rare := len(every) - len(found):
+        verb = "is" if rare == 1 else "are"
+        console.print(f"{count(rare, 'more finding')} {verb} about subnormal, extreme or infinite numbers; use -v")
     if single and graded:
         _print(console, _grade_line(graded))
     elif single and early:

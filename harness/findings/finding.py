@@ -98,6 +98,12 @@ class Finding:
         return all(map(_rounds, self.verdicts))
 
     @property
+    def is_of_rare_numbers(self) -> bool:
+        """Whether only subnormal, extreme or infinite numbers lose digits, which is not shown by default."""
+        lost = all(verdict.status is Status.LOST for verdict in self.verdicts)
+        return lost and all(verdict.is_of_subnormals or verdict.group == "special" for verdict in self.verdicts)
+
+    @property
     def worst(self) -> Verdict | None:
         """The verdict with the worst example; ``None`` where the smallest one shows as much."""
         if self.violation is None or math.isinf(self.violation.deviation):

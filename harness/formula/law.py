@@ -21,7 +21,10 @@ from harness.formula.quantity import Quantity
 from harness.laws import Inputs, Law, Subject
 
 SOURCE = "the formula"
-WRITTEN = "twice the running error of the form, or the error that its conditioning allows, whichever is larger"
+WRITTEN = (
+    "twice the running error of the form, or the error that its conditioning allows, whichever is larger; none for a "
+    "zero in place of an ordinary number"
+)
 ATTAINABLE = "(8 u + k u_a) |f| + (4 u + k u_a) sum |df/dx| |x|, minus any shift that does not affect the result"
 ILL = "the formula as written also loses them"
 CAUSE = (
@@ -93,6 +96,9 @@ def measured(of: Quantity, bound: Bound, actual: Tensor, given: Sequence[Any], f
     if values.shape != expected.shape:
         return compare(values, expected, 0.0, format_)
     error = bound(of, _arrays(given), format_, expected.hi) * 1.001
+    if of.value is None and (zero := (values == 0.0) & (np.abs(expected.hi) > format_.u)).any():
+        # The form as written excuses lost digits, but not the loss of an ordinary number.
+        error = np.where(zero & of.is_never_zero(_arrays(given), format_, expected.hi), 0.0, error)
     with np.errstate(invalid="ignore", over="ignore"):
         judged = _known(of, given, expected, format_) & (np.abs(expected.hi) + error < format_.max)
         # After complete cancellation the bound, in ulp, can overflow.

@@ -256,6 +256,24 @@ class Quantity:
         found = values(self._true_orders[-1], environment)
         return self._attainable(found, environment, self._shape(environment), format_, exact)
 
+    def is_never_zero(self, given: Sequence[Any], format_: Format, exact: Array) -> NDArray[np.bool_]:
+        """Return where a result is at least an ulp of one, and no rounding of the inputs turns it into zero.
+
+        Each input may move by a rounding of the largest input, because sums absorb small terms. Formulas of rows, and
+        numbers with a condition number of more than a quarter of ``u ** -0.5``, are not judged.
+        """
+        if self.by_rows:
+            return np.zeros(exact.shape, dtype=bool)
+        environment = self.environment(given)
+        shape, nodes = self._shape(environment), self._true_orders[-1]
+        sizes = [np.abs(x) for x in environment.values() if x.dtype.kind == "f"]
+        with np.errstate(all="ignore"):
+            moved, slopes = self._conditioning(nodes, values(nodes, environment), environment, shape)
+            of_largest = slopes * np.maximum.reduce(np.broadcast_arrays(*sizes))
+            lost = 4.0 * math.sqrt(format_.u) * moved + 16.0 * format_.u * of_largest
+            # A smaller number is lost beside one, as in `1 - cos(x)` or `1 + tanh(x)`, which libraries accept.
+            return np.asarray(np.abs(exact) > np.fmax(lost, 2.0 * format_.u))
+
     def bounds(self, given: Sequence[Any], format_: Format, exact: Array | None = None) -> tuple[Array, Array]:
         """Return :meth:`written` and :meth:`attainable` together, which share most nodes."""
         environment = self.environment(given)

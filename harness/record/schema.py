@@ -266,6 +266,10 @@ class Counterexample(Record):
         return self
 
 
+LOST_SUBNORMALS = "only subnormal numbers are lost, and many platforms have no such numbers"
+"""Reason for the status `loses digits` of a law that only subnormal inputs or results break."""
+
+
 class Verdict(Record):
     """The result of one law for one case in one dtype."""
 
@@ -317,6 +321,11 @@ class Verdict(Record):
     def where(self) -> str:
         """The dtype, and the device where that is not the CPU."""
         return self.dtype if self.device == "cpu" else f"{self.dtype} on {self.device}"
+
+    @property
+    def is_of_subnormals(self) -> bool:
+        """Whether the law holds for all numbers but subnormal ones."""
+        return self.status is Status.LOST and self.reason == LOST_SUBNORMALS
 
     @property
     def key(self) -> tuple[str, str, str, str]:

@@ -26,6 +26,7 @@ from harness.laws.law import Example
 from harness.laws.strategies import SEEDS
 from harness.record import SEED, Fault, Status, Verdict, Violation
 from harness.record.property import SUBNORMALS
+from harness.record.schema import LOST_SUBNORMALS, TensorText
 from harness.verdict import corpus
 from harness.verdict.delivery import delivered
 from harness.verdict.draw import FURTHER, Deadline, first_failing
@@ -34,9 +35,6 @@ from harness.verdict.shrink import minimise
 from harness.verdict.trial import Trials
 from harness.verdict.violation import measured, related, violation_of
 from harness.verdict.worst import Search, clearer
-
-LOST_SUBNORMALS = "only results below the smallest normal number are off, and many platforms have no such numbers"
-"""Reason for the status `loses digits` of a law that only subnormal results break."""
 
 PATIENCE = 16
 """Factor on the number of examples before a declared failure counts as not occurring."""
@@ -157,13 +155,23 @@ _LEAST_S = 0.1
 
 
 def _loses_subnormals(verdict: Verdict, job: Job) -> bool:
-    """Whether the example of a broken law shows a subnormal result that is zero or another subnormal number."""
+    """Whether the example of a broken law shows a subnormal result that is zero or another subnormal number.
+
+    If the law is about lost digits, the example may also show subnormal inputs.
+    """
     violation = verdict.violation
-    if verdict.status is not Status.BROKEN or violation is None or SUBNORMALS in job.case.declares:
+    if violation is None or SUBNORMALS in job.case.declares or job.format.tiny > NEGLIGIBLE:
         return False
-    if job.format.tiny > NEGLIGIBLE:
-        return False
-    return 0.0 < abs(violation.expected) < job.format.tiny and abs(violation.actual) < job.format.tiny
+    is_lost = 0.0 < abs(violation.expected) < job.format.tiny and abs(violation.actual) < job.format.tiny
+    if verdict.status is Status.LOST and verdict.group != "special":
+        return is_lost or _has_subnormals(violation, job.format)
+    return verdict.status is Status.BROKEN and is_lost
+
+
+def _has_subnormals(violation: Violation, format_: Format) -> bool:
+    """Whether an input of the example is subnormal."""
+    tensors = [x for x in violation.example.values() if isinstance(x, TensorText) and "float" in x.dtype]
+    return any(0.0 < abs(float.fromhex(number)) < format_.tiny for x in tensors for number in x.values)
 
 
 def _flushing(job: Job) -> Job:
@@ -172,10 +180,10 @@ def _flushing(job: Job) -> Job:
 
 
 def _but_for_subnormals(verdict: Verdict, without: Verdict) -> Verdict:
-    """Return the defect besides subnormal results; without one, the verdict is `loses digits`."""
+    """Return the violation besides subnormal numbers; without one, the verdict is `loses digits`."""
     if without.status is Status.HOLDS:
         return verdict.model_copy(update={"status": Status.LOST, "reason": LOST_SUBNORMALS})
-    return without if without.status is Status.BROKEN else verdict
+    return without if without.status in {Status.BROKEN, Status.LOST} else verdict
 
 
 def _recheck(trials: Trials, seed: int, deadline: Deadline) -> Violation | None:

@@ -17,7 +17,7 @@ from harness.record.schema import (
     WorstExample,
 )
 from harness.wording.number import count
-from harness.wording.verdict import OF_DIGITS, filled, nested, violation_block
+from harness.wording.verdict import OF_DIGITS, filled, is_no_loss, nested, violation_block
 
 NAMED = 3
 """Maximum number of laws that a finding names."""
@@ -86,8 +86,8 @@ def sentence(finding: Finding) -> str:
 
 
 def _is_no_loss(finding: Finding) -> bool:
-    """Whether a law that is not required fails without a loss of digits."""
-    return finding.status is Status.LOST and finding.first.group not in OF_DIGITS
+    """Whether laws that are not required fail without a loss of digits of ordinary numbers."""
+    return is_no_loss(finding.first) and (finding.first.group not in OF_DIGITS or finding.is_of_rare_numbers)
 
 
 def _law(finding: Finding) -> str:
@@ -394,6 +394,6 @@ _TERMS = {
 
 def glossary_line(verdicts: Sequence[Verdict]) -> str:
     """Return the command that explains the least familiar term of the findings; empty without findings."""
-    seen = {verdict.status for verdict in verdicts}
+    seen = {verdict.status for verdict in verdicts if not is_no_loss(verdict)}
     term = next((term for status, term in _TERMS.items() if status in seen), "")
     return f"for the meaning of {term}, run `harness explain {term.replace(' ', '-')}`" if term else ""

@@ -128,8 +128,12 @@ _SAID = {Status.UNEXPECTED.value: "not found", Status.ERROR.value: "with an erro
 
 
 def _kind(verdict: Verdict) -> str:
-    is_no_loss = verdict.status is Status.LOST and verdict.group not in OF_DIGITS
-    return NOT_REQUIRED if is_no_loss else verdict.status.value
+    return NOT_REQUIRED if is_no_loss(verdict) else verdict.status.value
+
+
+def is_no_loss(verdict: Verdict) -> bool:
+    """Whether a law that is not required fails without a loss of digits of ordinary numbers."""
+    return verdict.status is Status.LOST and (verdict.group not in OF_DIGITS or verdict.is_of_subnormals)
 
 
 def violation_block(verdict: Verdict) -> str:

@@ -16,6 +16,7 @@ from harness.calling.known import entry
 from harness.error import UsageError
 from harness.record import Status, Verdict
 from harness.wording.finding import sentence
+from harness.wording.verdict import is_no_loss
 
 
 @dataclass
@@ -30,6 +31,8 @@ class Found:
     laws: int = 0
     sentences: list[str] = field(default_factory=list)
     proofs: list[dict[str, Any]] = field(default_factory=list)
+    is_earlier: bool = False
+    """Whether the result is of an earlier version of the harness."""
 
     @property
     def is_understood(self) -> bool:
@@ -67,7 +70,7 @@ def checked(target: str, seconds: float) -> Found:
 
 
 def _said(verdicts: list[Verdict]) -> str:
-    statuses = {verdict.status for verdict in verdicts}
+    statuses = {verdict.status for verdict in verdicts if not is_no_loss(verdict)}
     for status, word in ((Status.BROKEN, "DEFECT"), (Status.ERROR, "ERROR"), (Status.LOST, "lost digits")):
         if status in statuses:
             return word

@@ -27,6 +27,13 @@ def test_each_proof_shows_its_witness(proof: Proof, witness: str) -> None:
     assert f"| `torch.nn.functional.gelu` | `value` | float32 | `x = 1.0` | 2.0 | 3.0 | {witness} |" in text
 
 
+def test_a_result_of_an_earlier_version_is_marked() -> None:
+    """The reader sees which verdicts may be out of date."""
+    found = unmeasured("torch.nn.functional:gelu")
+    found.verdict, found.laws, found.is_earlier = "lost digits", 1, True
+    assert "| lost digits (earlier) | 0 |" in page({found.target: found}, 0.5)
+
+
 def test_a_function_without_a_formula_has_a_row_with_the_reason() -> None:
     """No public function of `torch.special` is left out."""
     text = page({}, 0.5)

@@ -21,8 +21,9 @@ def log_cosh_overflows(x: Tensor) -> Tensor:
 
 @operation("(x + sqrt(x * x + 4)) / 2")
 def squareplus(x: Tensor) -> Tensor:
-    """The form of the paper."""
-    return (x + torch.sqrt(x * x + 4)) / 2
+    """Adds numbers of the same sign. The form of the paper is zero below -4,096."""
+    root = torch.sqrt(x * x + 4)
+    return torch.where(x < 0, 2 / (root + x.abs()), (x + root) / 2)
 
 
 def squareplus_of_one(x: Tensor) -> Tensor:

@@ -1,0 +1,136 @@
+"""A zero in place of an ordinary number is a defect, even if the formula as written gives one."""
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from rich.console import Console
+from torch import Tensor
+
+import harness
+from harness.display.verdict import print_verdicts
+from harness.record import Status
+
+SQUAREPLUS = "(x + sqrt(x * x + 4)) / 2"
+
+
+def squareplus(x: Tensor) -> Tensor:
+    """Return zero below -4,096 in float32."""
+    return (x + torch.sqrt(x * x + 4)) / 2
+
+
+def careful_squareplus(x: Tensor) -> Tensor:
+    """Add numbers of the same sign."""
+    root = torch.sqrt(x * x + 4)
+    return torch.where(x < 0, 2 / (root + x.abs()), (x + root) / 2)
+
+
+WRONG: dict[str, Callable[..., Any]] = {
+    SQUAREPLUS: squareplus,
+    "sqrt(x * x + x) - x": lambda x: torch.sqrt(x * x + x) - x,
+    "x - sqrt(x * x - 1)": lambda x: x - torch.sqrt(x * x - 1),
+}
+"""Implementations that follow the formula, and return zero in place of an ordinary number."""
+
+RIGHT: dict[str, Callable[..., Any]] = {
+    SQUAREPLUS: careful_squareplus,
+    "sqrt(x * x + x) - x": lambda x: x / (torch.sqrt(x * x + x) + x),
+    "x - sqrt(x * x - 1)": lambda x: 1 / (x + torch.sqrt(x * x - 1)),
+    "1 - cos(x)": lambda x: 1 - torch.cos(x),
+    "(1 - erf(x / sqrt(2))) / 2": lambda x: (1 - torch.erf(x / 2**0.5)) / 2,
+    "x / (1 + exp(-x))": lambda x: x * torch.sigmoid(x),
+    "1 - sigmoid(x)": lambda x: 1 - torch.sigmoid(x),
+    "x - tanh(x)": torch.nn.functional.tanhshrink,
+    "x * log(x / y) - x + y": lambda x, y: x * torch.log(x / y) - x + y,
+    "x - y": torch.sub,
+    "x * x - y * y": lambda x, y: x * x - y * y,
+    "log(exp(x) + exp(y))": lambda x, y: torch.maximum(x, y) + torch.log(1 + torch.exp(-(x - y).abs())),
+    "log(sum(exp(x)))": lambda x: x.amax(-1) + (x - x.amax(-1, keepdim=True)).exp().sum(-1).log(),
+    "log_softmax(x)": lambda x: torch.log_softmax(x, -1),
+    "x - mean(x)": lambda x: x - x.mean(-1, keepdim=True),
+}
+"""Implementations whose zeros stand for numbers that are lost beside one, or for differences of nearly equal inputs."""
+
+INPUTS = {
+    "sqrt(x * x + x) - x": {"x": "1..1e9"},
+    "x - sqrt(x * x - 1)": {"x": "1..1e6"},
+    "x * log(x / y) - x + y": {"x": "positive", "y": "positive"},
+}
+
+
+@pytest.mark.parametrize("formula", WRONG)
+def test_zero_for_an_ordinary_number_is_a_defect(formula: str) -> None:
+    """The value is broken in float32, and the example shows the zero."""
+    (verdict,) = harness.check(
+        WRONG[formula],
+        formula=formula,
+        inputs=INPUTS.get(formula, {}),
+        laws=["value"],
+        dtypes=["float32"],
+        corpora=(),
+    )
+    assert verdict.status is Status.BROKEN, verdict
+    assert verdict.violation is not None
+    assert verdict.violation.actual == 0.0
+    assert abs(verdict.violation.expected) >= torch.finfo(torch.float32).eps
+
+
+@pytest.mark.parametrize("formula", RIGHT)
+def test_zero_for_a_small_number_or_for_nearby_inputs_is_none(formula: str) -> None:
+    """A difference of equal numbers, and a small term beside a large one, may be zero."""
+    verdicts = harness.check(
+        RIGHT[formula],
+        formula=formula,
+        inputs=INPUTS.get(formula, {}),
+        laws=["value"],
+        dtypes=["float32", "float64"],
+        corpora=(),
+    )
+    assert not verdicts.failing, verdicts
+
+
+def test_lost_subnormal_numbers_are_not_shown() -> None:
+    """The sigmoid is zero in place of 2.9e-39 and loses no other digits; the verdict counts the law as not required."""
+    verdicts = harness.check(
+        lambda x: 1 / (1 + torch.exp(-x)), "sigmoid", laws=["value"], dtypes=["float32"], corpora=()
+    )
+    (verdict,) = verdicts
+    assert verdict.is_of_subnormals
+    assert str(verdicts) == "verdict: no defect in 1 law (0 hold, 1 not required)"
+
+
+def test_lost_digits_of_ordinary_numbers_are_shown_beside_subnormal_ones() -> None:
+    """The swish of float64 is zero from -709.78 on, where normal numbers are true, and beyond -714 subnormal ones."""
+    verdicts = harness.check(
+        lambda x: x / (1 + torch.exp(-x)), "silu", laws=["digits_not_lost"], dtypes=["float64"], corpora=()
+    )
+    (verdict,) = verdicts
+    assert verdict.status is Status.LOST
+    assert not verdict.is_of_subnormals
+    assert verdict.violation is not None
+    assert abs(verdict.violation.expected) >= torch.finfo(torch.float64).tiny
+    assert "LOST DIGITS" in str(verdicts)
+
+
+def test_what_happens_at_extreme_numbers_only_is_shown_on_request() -> None:
+    """A square overflows at 1.8e19, where the result is another extreme number."""
+    verdicts = harness.check(
+        lambda x: torch.sqrt(x * x + 4),
+        formula="sqrt(x * x + 4)",
+        laws=["value_on_extreme_numbers"],
+        dtypes=["float32"],
+        corpora=(),
+    )
+    assert verdicts[0].status is Status.LOST
+    usual, verbose = _printed(verdicts, verbose=False), _printed(verdicts, verbose=True)
+    assert "overflows" not in usual
+    assert "1 more finding is about subnormal, extreme or infinite numbers; use -v" in usual
+    assert "PROPERTY  mul overflows" in verbose
+
+
+def _printed(verdicts: Any, *, verbose: bool) -> str:
+    out = io.StringIO()
+    print_verdicts(Console(file=out, width=120), verdicts, single=True, verbose=verbose)
+    return out.getvalue()
