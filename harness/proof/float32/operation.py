@@ -39,8 +39,8 @@ class Operation:
         -1 for an odd function, 1 for an even one, 0 otherwise.
     overflows_from
         An increasing function overflows from this number on, in value and derivative.
-    is_above_half
-        Whether ``f(x)`` is larger than ``x / 2`` for each number but zero, and close to it for small ones.
+    tangent
+        The slope at zero as ``p / q``, if ``f(x) > (p / q) x`` for each small number but zero; ``(0, 1)`` otherwise.
     is_wave
         Whether the function is a sine or cosine, whose period is shorter than the distance of large float32 numbers.
     """
@@ -55,7 +55,7 @@ class Operation:
     direction: int = 0
     parity: int = 0
     overflows_from: float = math.inf
-    is_above_half: bool = False
+    tangent: tuple[int, int] = (0, 1)
     is_wave: bool = False
 
 
@@ -119,10 +119,10 @@ _ALL = (
     Operation("tanh", torch.tanh, _tanh, (-1.0, 1.0), direction=1, parity=-1),
     Operation("erf", torch.erf, lambda x: x.erf(), (-1.0, 1.0), direction=1, parity=-1),
     Operation("erfc", torch.erfc, lambda x: x.erfc(), (2.0, 0.0), direction=-1),
-    Operation("gelu", _of.gelu, _gelu, (0.0, _inf), (0.0, 1.0), is_above_half=True),
-    Operation("gelu_tanh", _gelu_of_tanh, _gelu_tanh, (0.0, _inf), (0.0, 1.0), is_above_half=True),
-    Operation("silu", _of.silu, lambda x: x * _sigmoid(x), (0.0, _inf), (0.0, 1.0), is_above_half=True),
-    Operation("mish", _of.mish, _mish, (0.0, _inf), (0.0, 1.0)),
+    Operation("gelu", _of.gelu, _gelu, (0.0, _inf), (0.0, 1.0), tangent=(1, 2)),
+    Operation("gelu_tanh", _gelu_of_tanh, _gelu_tanh, (0.0, _inf), (0.0, 1.0), tangent=(1, 2)),
+    Operation("silu", _of.silu, lambda x: x * _sigmoid(x), (0.0, _inf), (0.0, 1.0), tangent=(1, 2)),
+    Operation("mish", _of.mish, _mish, (0.0, _inf), (0.0, 1.0), tangent=(3, 5)),
     Operation("sqrt", torch.sqrt, lambda x: x.sqrt(), (_nan, _inf), (_nan, 0.0), 0.0, {0.0: (-0.0, 0.0)}, 1),
     Operation("rsqrt", torch.rsqrt, lambda x: x.rsqrt(), (_nan, 0.0), (_nan, 0.0), 0.0, {0.0: (-_inf, _inf)}, -1),
     Operation(

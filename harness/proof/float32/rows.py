@@ -60,6 +60,7 @@ class Rows:
         Ulp of the values of a row; NaN if it is not the same for the whole row.
     constant
         A float32 number next to all values of a row, which deviate from it by less than 2^-7 ulp; NaN if there is none.
+        Infinity if all values are too large.
     """
 
     coefficients: Array
@@ -140,7 +141,9 @@ def _with_ulp(
     distance = np.abs(coefficients[:, 0] - constant) + spread
     is_constant = (kind == Kind.ORDINARY) & (distance <= 2.0**-7 * np.maximum(2.0**-24 * np.abs(constant), 2.0**-149))
     ulp = np.where(same, ulp_low, np.nan)
-    return Rows(coefficients, powers, error, kind, direction, ulp, np.where(is_constant, constant, np.nan))
+    constant = np.where(is_constant, constant, np.nan)
+    constant = np.where(kind == Kind.OVERFLOW, np.copysign(np.inf, coefficients[:, 0]), constant)
+    return Rows(coefficients, powers, error, kind, direction, ulp, constant)
 
 
 def _exponent(values: Array) -> NDArray[np.int64]:

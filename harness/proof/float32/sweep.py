@@ -17,7 +17,7 @@ from harness.proof.float32.count import Counts
 from harness.proof.float32.kernel import Kernel, Outputs
 from harness.proof.float32.model import INFINITE, Kind, number
 from harness.proof.float32.operation import Operation
-from harness.proof.float32.resolution import SMALL, Resolved, above_half, resolve
+from harness.proof.float32.resolution import SMALL, Resolved, above_tangent, resolve
 from harness.proof.float32.rows import WIDTH, Rows, rows_of
 
 BLOCK = 32 * WIDTH
@@ -50,6 +50,7 @@ class Side:
         self.kernel, self.rows, self.sign, self.declared = kernel, rows, sign, sign * direction
         self.directions = self.directions_of(rows)
         self.has_kinds: Flags = np.any(rows.kind.reshape(blocks, -1), axis=1)
+        self.is_undefined: Flags = np.all(rows.kind.reshape(blocks, -1) == Kind.UNDEFINED, axis=1)
         self.is_uneven: Flags = np.any(np.isnan(rows.ulp).reshape(blocks, -1), axis=1)
         ends = rows.constant.reshape(blocks, -1)
         self.constants = np.where((ends == ends[:, :1]).all(1), ends[:, 0], np.nan).astype(np.float32)
@@ -102,7 +103,7 @@ class Sweep:
             )
             for sign in (1, -1)
         ]
-        self.is_above_half = operation.is_above_half and not is_gradient
+        self.has_tangent = operation.tangent[0] > 0 and not is_gradient
         shape = (self.size // WIDTH, WIDTH)
         self.exact, self.wide, *self.buffers = (np.empty(shape) for _ in range(5))
         self.eighths, self.part, self.whole = (np.empty(shape, np.float32) for _ in range(3))
@@ -140,6 +141,10 @@ class Sweep:
             self.counts.histogram[0] += self.size
             self._order(block)
             return block.outputs
+        is_free = side.is_undefined[number_] and (self.quantity != "value" or np.isnan(block.outputs).all())
+        if is_free and not self._poles_in(block):
+            self._order(block)
+            return block.outputs
         is_plain = not (side.is_uneven[number_] or side.has_kinds[number_])
         guard, doubtful = self._measure(block, is_plain=is_plain)
         if side.has_kinds[number_]:
@@ -165,7 +170,7 @@ class Sweep:
         if is_plain:
             scale = 8.0 / ulp
             np.subtract(self.exact, self.wide, out=self.exact)
-            np.multiply(self.exact, scale[:, None], out=self.exact)
+            torch.mul(torch.from_numpy(self.exact), torch.from_numpy(scale[:, None]), out=torch.from_numpy(self.exact))
             self._to_float32()
             return float((error * scale).max()), None
         return self._measure_each(error[:, None])
@@ -259,7 +264,7 @@ class Sweep:
     def _near(self, guard: float | Singles, largest: float) -> Flags | None:
         """Return which deviations may be in the neighboring class, or ``None`` if none is."""
         is_plain = isinstance(guard, float) and largest <= 64.0
-        np.maximum(self.eighths, np.float32(0.5), out=self.part)
+        torch.clamp(torch.from_numpy(self.eighths), min=0.5, out=torch.from_numpy(self.part))
         if not is_plain:
             np.minimum(self.part, np.float32(_FAR), out=self.part)
         np.rint(self.part, out=self.whole)
@@ -272,9 +277,9 @@ class Sweep:
         """Let ball arithmetic decide the classes at some places; return the largest deviation."""
         flat = self.eighths.reshape(-1)
         self.counts.resolved += len(places)
-        if self.is_above_half and number(block.start + self.size) < SMALL and len(places):
+        if self.has_tangent and number(block.start + self.size) < SMALL and len(places):
             x = block.side.sign * (block.start + places).astype(np.uint32).view(np.float32).astype(np.float64)
-            deviations, classes = above_half(x, block.outputs[places].astype(np.float64))
+            deviations, classes = above_tangent(self.operation.tangent, x, block.outputs[places].astype(np.float64))
             self._offer(block, int(places[np.argmax(deviations)]))
             flat[places] = classes + 0.5
         else:
@@ -331,7 +336,7 @@ class Sweep:
         self.counts.depart(law, len(places), (x, y, expected))
 
     def _count_classes(self) -> None:
-        np.minimum(self.eighths, np.float32(255.5), out=self.part)
+        torch.clamp(torch.from_numpy(self.eighths), max=255.5, out=torch.from_numpy(self.part))
         self.classes.view(self.eighths.shape).copy_(torch.from_numpy(self.part))
         found = torch.bincount(self.classes, minlength=256).numpy()
         self.counts.histogram += found
