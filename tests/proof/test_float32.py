@@ -174,22 +174,27 @@ def test_the_rows_enclose_the_exact_values(name: str, quantity: str) -> None:
         ("sigmoid", "gradient", 0x4100_0000),
         ("sigmoid", "value", 0x41C0_0000),
         ("sin", "value", 0x4B00_0000),
+        ("tanh", "value", 0x3800_0000),
+        ("softplus", "value", 0x2000_0000),
+        ("mish", "value", 0x2000_0000),
     ],
 )
 def test_the_classes_are_those_of_single_evaluations(name: str, quantity: str, start: int) -> None:
     """Ball arithmetic evaluates each number of a block on its own."""
-    one = task(OPERATIONS[name].function, name, blocks(start), quantity=quantity)
+    codes = range(start, start + 2 * WIDTH)
+    one = task(OPERATIONS[name].function, name, codes, quantity=quantity)
     tally = one.tally(0)
     histogram, worst = np.zeros(256, dtype=int), 0.0
     for sign in (1, -1):
-        kernel = Kernel(one.case, "contiguous", sign, BLOCK, is_gradient=quantity == "gradient")
+        kernel = Kernel(one.case, "contiguous", sign, len(codes), is_gradient=quantity == "gradient")
         for place, y in enumerate(kernel(start).tolist()):
             found = resolve(one.operation, quantity, sign * number(start + place), y)
             histogram[min(found.eighths, 255)] += 1
             worst = max(worst, found.deviation)
     assert tally.histogram == tuple(np.trim_zeros(histogram, "b").tolist())
     assert tally.witness is not None
-    assert tally.witness.deviation == worst
+    # Among many outputs that deviate by nearly as much, only one is measured.
+    assert worst * (1.0 - 2.0**-20) <= tally.witness.deviation <= worst
     assert tally.not_correctly_rounded == histogram[4:].sum()
 
 
