@@ -39,10 +39,10 @@ PUBLISHED = {
 """The library function that torch calls for contiguous float32 numbers, and its published largest error in ulp."""
 
 PUBLISHED_TEXT = """\
-For contiguous numbers, torch calls a library function for these operations. The results of oneMKL in its mode of high
-accuracy, called directly, have the same bits as those of torch at 262,144 inputs each. Intel measured the ranges on
-four Xeon processors with oneMKL 2021.1; torch contains oneMKL 2024.2. Where Intel or SLEEF only state a bound, the
-table says "at most".
+For contiguous numbers, torch calls a library function for these operations. The function, called directly, has the same
+bits as torch at 262,144 inputs each. Intel publishes measured errors of the mode of high accuracy, which torch uses, on
+four Xeon processors with oneMKL 2021.1. This torch contains oneMKL 2024.2, and on this processor its three modes have
+the same bits at 16,384 inputs. Where only a bound is published, the table says "at most".
 """
 SOURCES = """\
 Sources: Intel, [Vector Mathematics Performance and Accuracy Data](https://www.intel.com/content/www/us/en/docs/onemkl/developer-reference-vector-math-performance-accuracy-data/2021-1/overview.html);

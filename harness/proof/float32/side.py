@@ -22,13 +22,13 @@ class Side:
         self.has_kinds: Flags = np.any(rows.kind.reshape(blocks, -1), axis=1)
         self.is_undefined: Flags = np.all(rows.kind.reshape(blocks, -1) == Kind.UNDEFINED, axis=1)
         self.is_uneven: Flags = np.any(np.isnan(rows.ulp).reshape(blocks, -1), axis=1)
-        self.constants, self.slopes, self.ulps, directions = (
+        self.constants, self.slopes, self.ulps, self.direction = (
             _same(values, blocks) for values in (rows.constant, rows.slope, rows.ulp, self.directions)
         )
         spread = np.abs(rows.coefficients[:, 1:]).sum(1) + rows.error
         low = (rows.coefficients[:, 0] - spread).reshape(blocks, -1).min(1)
         high = (rows.coefficients[:, 0] + spread).reshape(blocks, -1).max(1)
-        is_flat = (high - low <= NEAR * self.ulps) & ~self.has_kinds & (np.abs(directions) == 1.0)
+        is_flat = (high - low <= NEAR * self.ulps) & ~self.has_kinds & (np.abs(self.direction) == 1.0)
         is_flat &= np.isnan(self.constants) & np.isnan(self.slopes)
         self.middles: Array = np.where(is_flat, (low + high) / 2.0, np.nan)
         """Number next to the exact values of a block on which the function is monotone; NaN if there is none."""

@@ -346,7 +346,7 @@ class Sweep:
         directions = side.directions[block.rows]
         if side.last is not None and directions[0] == side.last_direction:
             self._in_order(block, -1, np.concatenate([[side.last], outputs[:1]]), int(directions[0]))
-        changes = np.flatnonzero(np.diff(directions)) + 1
+        changes = np.flatnonzero(np.diff(directions)) + 1 if np.isnan(side.direction[block.number]) else ()
         for first, last in zip((0, *changes), (*changes, len(directions)), strict=True):
             self._in_order(block, first * WIDTH, outputs[first * WIDTH : last * WIDTH], int(directions[first]))
         side.last, side.last_direction = outputs[-1].copy(), int(directions[-1])
