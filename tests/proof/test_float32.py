@@ -385,3 +385,5 @@ def test_a_value_that_no_precision_separates_from_the_output_does_not_deviate(na
         assert (found.deviation, found.eighths, found.expected) == (0.0, 0, scale * y)
     neighbor = resolve(OPERATIONS[name], "value", 1.5 * x, 1.5 * y + math.copysign(2.0**104, y))
     assert neighbor.deviation == pytest.approx(1.0)
+    for lost in (math.inf, math.nan):
+        assert resolve(OPERATIONS[name], "value", x, lost).deviation == math.inf

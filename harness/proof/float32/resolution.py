@@ -71,11 +71,14 @@ def _compared(exact: arb, y: float, *, is_last: bool = False) -> Resolved | None
         return Resolved(0.0, 0, expected) if same else Resolved(math.inf, INFINITE, expected)
     if is_last and math.isfinite(y) and abs(arb(y) - exact) * arb(2) ** (26 - _exponent(low)) < _NOTHING:
         return Resolved(0.0, 0, expected)
-    exponent = _exponent(high)
-    if high >= LARGEST or _exponent(low) != exponent:
+    if high >= LARGEST:
         return None
     if not math.isfinite(y):
         return Resolved(math.inf, INFINITE, expected)
+    # No precision separates some values from a power of two; then the smaller ulp counts.
+    exponent = _exponent(low)
+    if _exponent(high) != exponent and not is_last:
+        return None
     eighths = abs(arb(y) - exact) * arb(2) ** (26 - exponent)
     whole = (eighths.mid() + 0.5).floor()
     above = (whole if is_last and abs(eighths - whole) < _NOTHING else eighths.ceil()).unique_fmpz()
