@@ -47,9 +47,9 @@ def resolve(operation: Operation, quantity: str, x: float, y: float) -> Resolved
     UndecidedError
         If ball arithmetic gives no decision at the highest precision.
     """
-    p, q = operation.tangent
+    p, q, _ = operation.tangent
     if p and quantity == "value" and 0 < abs(x) < _NEGLIGIBLE and math.isfinite(y):
-        deviation, eighths = above_tangent((p, q), np.array([x]), np.array([y]))
+        deviation, eighths = beside_tangent(operation.tangent, np.array([x]), np.array([y]))
         return Resolved(float(deviation[0]), int(eighths[0]), p * x / q)
     for bits in _PRECISIONS:
         with precision(bits):
@@ -95,17 +95,17 @@ def _exponent(size: arb) -> int:
     return max(-126, int(exponent) + int(mantissa).bit_length() - 1)
 
 
-def above_tangent(tangent: tuple[int, int], x: Array, y: Array) -> tuple[Array, NDArray[np.int64]]:
-    """Return deviations and classes of outputs if the value is above ``p x / q`` by much less than an ulp.
+def beside_tangent(tangent: tuple[int, int, int], x: Array, y: Array) -> tuple[Array, NDArray[np.int64]]:
+    """Return deviations and classes of outputs if the value differs from ``p x / q`` by much less than an ulp.
 
     ``x`` are float32 numbers below :data:`SMALL`, and ``y`` finite outputs.
     """
-    p, q = tangent
+    p, q, side = tangent
     mantissa, exponent = np.frexp(p * x / q)
-    # A value next to minus a power of two lies in the binade below.
-    ulp = np.ldexp(1.0, np.maximum(exponent - 1 - (mantissa == -0.5), -126) - 23)
+    # A value next to a power of two, and smaller than it, lies in the binade below.
+    ulp = np.ldexp(1.0, np.maximum(exponent - 1 - (mantissa == -0.5 * side), -126) - 23)
     # All are multiples of half an ulp, so that the quotient is a whole number.
     gap = q * y - p * x
     parts = np.abs(gap) * 8.0 / ulp
-    classes = np.clip((parts - (gap > 0.0)) // q, 0.0, float(INFINITE))
+    classes = np.clip((parts - (side * gap > 0.0)) // q, 0.0, float(INFINITE))
     return parts / (8.0 * q), classes.astype(np.int64)
