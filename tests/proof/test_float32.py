@@ -108,7 +108,7 @@ class _Planted(torch.autograd.Function):
         return x.clone()
 
     @staticmethod
-    def backward(ctx: Any, cotangent: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, cotangent: Tensor) -> tuple[Tensor, None]:
         """Return the gradient."""
         (x,) = ctx.saved_tensors
         return cotangent * ctx.slope(x), None
