@@ -268,9 +268,11 @@ def test_gradients_that_become_zero_are_lost() -> None:
 def test_nan_and_infinities_have_expected_results() -> None:
     """They are in no class, and wrong results are found."""
     codes = blocks(INFINITE)
-    right = task(torch.sigmoid, "sigmoid", codes).tally(0)
-    assert right.departures == {}
-    assert sum(right.histogram) == 0
+    for function, name in ((torch.sigmoid, "sigmoid"), (torch.sin, "sin")):
+        right = task(function, name, codes).tally(0)
+        assert right.departures == {}
+        assert sum(right.histogram) == 0
+    assert task(torch.cos, "cos", blocks(INFINITE - BLOCK, 2)).tally(0).departures == {}
     wrong = task(torch.nan_to_num, "sigmoid", codes).tally(0)
     assert wrong.departures["not_nan"].count == 2 * BLOCK - 2
     assert wrong.departures["limit"].count == 2

@@ -23,7 +23,7 @@ from flint import arb
 from numpy.typing import NDArray
 
 from harness.floats.double_double import Array
-from harness.proof.float32.model import DEGREE, MIN_BITS, Kind, Piece, number, pieces, precision
+from harness.proof.float32.model import DEGREE, INFINITE, MIN_BITS, Kind, Piece, number, pieces, precision
 from harness.proof.float32.operation import Operation
 
 WIDTH = 1 << MIN_BITS
@@ -178,9 +178,9 @@ def _waves(name: str, quantity: str, codes: range) -> Rows:
     ``a`` is the first number of a row, and ``b`` the distance from it.
     """
     starts = range(codes.start, codes.stop, WIDTH)
-    coefficients, powers = np.zeros((len(starts), _TERMS)), []
+    coefficients, powers = np.zeros((len(starts), _TERMS)), [(0, np.zeros((_TERMS, WIDTH)))]
     with precision(320):
-        for i, start in enumerate(starts):
+        for i, start in enumerate(starts[: max(0, (INFINITE - codes.start) // WIDTH)]):
             if start % (1 << 23) == 0 or i == 0:
                 powers.append((i, _wave_powers(2.0 ** ((start >> 23) - 150))))
             sine, cosine = arb(number(start)).sin(), arb(number(start)).cos()
@@ -189,9 +189,11 @@ def _waves(name: str, quantity: str, codes: range) -> Rows:
                 value, slope = slope, -value
             coefficients[i, :2] = float(value), float(slope)
     count = len(starts)
-    none = np.zeros(count, dtype=np.int8)
+    kind = np.where(np.array(starts) < INFINITE, Kind.ORDINARY, Kind.UNDEFINED).astype(np.int8)
     unknown = np.full(count, np.nan)
-    return Rows(coefficients, tuple(powers), np.full(count, _WAVE_ERROR), none, none, *[unknown] * 3)
+    none = np.zeros(count, dtype=np.int8)
+    error = np.where(kind == Kind.ORDINARY, _WAVE_ERROR, 0.0)
+    return Rows(coefficients, tuple(powers), error, kind, none, *[unknown] * 3)
 
 
 def _wave_powers(spacing: float) -> Array:
