@@ -35,6 +35,8 @@ ONE = 0x3F80_0000
 BLOCK = 4 * WIDTH
 """Number of codes of one call of a small proof."""
 
+EITHER = pytest.mark.parametrize("quantity", ["value", "gradient"])
+
 Function = Callable[[Tensor], Tensor]
 
 EXACT: dict[str, Callable[[Any], Any]] = {
@@ -95,6 +97,33 @@ def planted(function: Function, code: int, ulps: int) -> Function:
     return wrong
 
 
+class _Planted(torch.autograd.Function):
+    """The identity with a declared gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, slope: Function) -> Tensor:
+        """Return the argument."""
+        ctx.save_for_backward(x)
+        ctx.slope = slope
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx: Any, cotangent: Tensor) -> tuple[Tensor, None]:
+        """Return the gradient."""
+        (x,) = ctx.saved_tensors
+        return cotangent * ctx.slope(x), None
+
+
+def computing(outputs: Function, quantity: str) -> Function:
+    """Return a function with these outputs as its values or as its gradient."""
+    return outputs if quantity == "value" else lambda x: _Planted.apply(x, outputs)
+
+
+def exponential(outputs: Function, codes: range, quantity: str) -> Tally:
+    """Compare outputs with the exponential function, which is its own derivative."""
+    return task(computing(outputs, quantity), "exp", codes, quantity=quantity).tally(0)
+
+
 def test_the_space_is_every_bit_pattern() -> None:
     """Its moments are the sums over all codes."""
     n = 2**32
@@ -116,7 +145,7 @@ def test_a_block_that_takes_the_place_of_another_is_no_proof(
     assert not conclude(whole, whole.tally(0)).proved
 
 
-@pytest.mark.parametrize("quantity", ["value", "gradient"])
+@EITHER
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_the_rows_enclose_the_exact_values(name: str, quantity: str) -> None:
     """Random numbers and ends of binades are compared with mpmath."""
@@ -145,63 +174,85 @@ def test_the_rows_enclose_the_exact_values(name: str, quantity: str) -> None:
         ("sigmoid", "gradient", 0x4100_0000),
         ("sigmoid", "value", 0x41C0_0000),
         ("sin", "value", 0x4B00_0000),
+        ("tanh", "value", 0x3800_0000),
+        ("softplus", "value", 0x2000_0000),
+        ("mish", "value", 0x2000_0000),
     ],
 )
 def test_the_classes_are_those_of_single_evaluations(name: str, quantity: str, start: int) -> None:
     """Ball arithmetic evaluates each number of a block on its own."""
-    one = task(OPERATIONS[name].function, name, blocks(start), quantity=quantity)
+    codes = range(start, start + 2 * WIDTH)
+    one = task(OPERATIONS[name].function, name, codes, quantity=quantity)
     tally = one.tally(0)
     histogram, worst = np.zeros(256, dtype=int), 0.0
     for sign in (1, -1):
-        kernel = Kernel(one.case, "contiguous", sign, BLOCK, is_gradient=quantity == "gradient")
+        kernel = Kernel(one.case, "contiguous", sign, len(codes), is_gradient=quantity == "gradient")
         for place, y in enumerate(kernel(start).tolist()):
             found = resolve(one.operation, quantity, sign * number(start + place), y)
             histogram[min(found.eighths, 255)] += 1
             worst = max(worst, found.deviation)
     assert tally.histogram == tuple(np.trim_zeros(histogram, "b").tolist())
     assert tally.witness is not None
-    assert tally.witness.deviation == worst
+    # Among many outputs that deviate by nearly as much, only one is measured.
+    assert worst * (1.0 - 2.0**-20) <= tally.witness.deviation <= worst
     assert tally.not_correctly_rounded == histogram[4:].sum()
 
 
-def test_one_output_that_is_two_ulp_off_is_found() -> None:
+@EITHER
+def test_one_output_that_is_two_ulp_off_is_found(quantity: str) -> None:
     """It is the witness, and the only one of its class."""
     code = ONE + 12345
-    right = task(rounded(torch.exp), "exp", blocks(ONE, 2)).tally(0)
-    wrong = task(planted(rounded(torch.exp), code, 2), "exp", blocks(ONE, 2)).tally(0)
+    right = exponential(rounded(torch.exp), blocks(ONE, 2), quantity)
+    wrong = exponential(planted(rounded(torch.exp), code, 2), blocks(ONE, 2), quantity)
     assert right.beyond[0] == 0
     assert wrong.beyond[0] == 1
     assert wrong.witness is not None
     assert wrong.witness.example["x"].values == (number(code).hex(),)  # type: ignore[union-attr]
 
 
-def test_one_pair_that_is_not_monotone_is_found() -> None:
+@EITHER
+def test_one_pair_that_is_not_monotone_is_found(quantity: str) -> None:
     """The second number of the pair is named, also across blocks."""
     for code in (ONE + 777, ONE + BLOCK):
-        lower = planted(rounded(torch.tanh), code, -4)
-        departure = task(lower, "tanh", blocks(ONE, 2)).tally(0).departures["monotone"]
+        lower = planted(rounded(torch.exp), code, -8)
+        departure = exponential(lower, blocks(ONE, 2), quantity).departures["monotone"]
         assert (departure.count, departure.x) == (1, number(code).hex())
-    assert "monotone" not in task(rounded(torch.tanh), "tanh", blocks(ONE, 2)).tally(0).departures
+    assert "monotone" not in exponential(rounded(torch.exp), blocks(ONE, 2), quantity).departures
 
 
-def test_one_flushed_subnormal_is_found() -> None:
+@EITHER
+def test_one_flushed_subnormal_is_found(quantity: str) -> None:
     """The exponential of -88 is below the smallest normal number."""
     code = 0x42B0_0000 + 99
 
     def flushes(x: Tensor) -> Tensor:
         return torch.where(x == -number(code), 0.0, rounded(torch.exp)(x))
 
-    departures = task(flushes, "exp", blocks(0x42B0_0000)).tally(0).departures
+    departures = exponential(flushes, blocks(0x42B0_0000), quantity).departures
     assert (departures["flushed"].count, departures["flushed"].x) == (1, (-number(code)).hex())
     assert departures["flushed"].expected == pytest.approx(np.exp(-number(code)))
-    assert "flushed" not in task(rounded(torch.exp), "exp", blocks(0x42B0_0000)).tally(0).departures
+    assert "flushed" not in exponential(rounded(torch.exp), blocks(0x42B0_0000), quantity).departures
 
 
-def test_one_broken_symmetry_is_found() -> None:
-    """The bits of both outputs are compared."""
+@EITHER
+def test_one_output_that_is_lost_is_found(quantity: str) -> None:
+    """Zero is in place of a normal number."""
+    code = ONE + 99
+    lost = exponential(lambda x: torch.where(x == number(code), 0.0, rounded(torch.exp)(x)), blocks(ONE), quantity)
+    assert (lost.departures["lost"].count, lost.departures["lost"].x) == (1, number(code).hex())
+    assert "lost" not in exponential(rounded(torch.exp), blocks(ONE), quantity).departures
+
+
+@EITHER
+def test_one_broken_symmetry_is_found(quantity: str) -> None:
+    """The bits of both outputs are compared: the hyperbolic tangent is odd, and its gradient is even."""
     code = ONE + 4242
-    departures = task(planted(rounded(torch.tanh), code, 1), "tanh", blocks(ONE)).tally(0).departures
+    exact = rounded(torch.tanh if quantity == "value" else lambda x: 1.0 - torch.tanh(x) ** 2)
+    wrong = computing(planted(exact, code, 1), quantity)
+    departures = task(wrong, "tanh", blocks(ONE), quantity=quantity).tally(0).departures
     assert (departures["symmetric"].count, departures["symmetric"].x) == (1, number(code).hex())
+    right = task(computing(exact, quantity), "tanh", blocks(ONE), quantity=quantity)
+    assert "symmetric" not in right.tally(0).departures
 
 
 def test_gradients_that_become_zero_are_lost() -> None:
@@ -217,9 +268,11 @@ def test_gradients_that_become_zero_are_lost() -> None:
 def test_nan_and_infinities_have_expected_results() -> None:
     """They are in no class, and wrong results are found."""
     codes = blocks(INFINITE)
-    right = task(torch.sigmoid, "sigmoid", codes).tally(0)
-    assert right.departures == {}
-    assert sum(right.histogram) == 0
+    for function, name in ((torch.sigmoid, "sigmoid"), (torch.sin, "sin")):
+        right = task(function, name, codes).tally(0)
+        assert right.departures == {}
+        assert sum(right.histogram) == 0
+    assert task(torch.cos, "cos", blocks(INFINITE - BLOCK, 2)).tally(0).departures == {}
     wrong = task(torch.nan_to_num, "sigmoid", codes).tally(0)
     assert wrong.departures["not_nan"].count == 2 * BLOCK - 2
     assert wrong.departures["limit"].count == 2
@@ -247,9 +300,10 @@ def test_shards_add_up_to_the_whole(layout: int) -> None:
         assert conclude(parts, total).proved
 
 
-def test_an_interrupted_proof_continues_with_the_same_result(tmp_path: Path) -> None:
+@EITHER
+def test_an_interrupted_proof_continues_with_the_same_result(tmp_path: Path, quantity: str) -> None:
     """Finished shards are read from their files, and an altered one is computed again."""
-    parts = task(torch.tanh, "tanh", blocks(ONE, 4), shards=4)
+    parts = task(torch.tanh, "tanh", blocks(ONE, 4), quantity=quantity, shards=4)
     whole = Shards([parts], tmp_path / "whole")
     for shard in whole.every:
         whole.finish(shard)
@@ -281,10 +335,11 @@ def test_rows_of_eight_numbers_have_the_bits_of_calls_with_eight() -> None:
 
 
 @pytest.mark.parametrize("x", [2.0**-149, -(2.0**-149) * 5, 2.0**-126 * 1.5, -(2.0**-110)])
-@pytest.mark.parametrize("name", ["gelu", "gelu_tanh", "silu"])
-def test_ties_next_to_half_of_the_argument_are_decided_as_by_balls(name: str, x: float) -> None:
-    """The value is above x / 2 by far less than an ulp."""
-    near = np.float32(x / 2)
+@pytest.mark.parametrize("name", ["gelu", "gelu_tanh", "silu", "mish", "log1p"])
+def test_ties_next_to_the_tangent_are_decided_as_by_balls(name: str, x: float) -> None:
+    """The value differs from the tangent by far less than an ulp."""
+    p, q, _ = OPERATIONS[name].tangent
+    near = np.float32(p * x / q)
     for y in (near, np.nextafter(near, np.float32(1)), np.nextafter(near, np.float32(-1))):
         with precision(1024):
             (value,) = taylor(OPERATIONS[name], "value", arb(x), arb(1), 1)
@@ -332,3 +387,5 @@ def test_a_value_that_no_precision_separates_from_the_output_does_not_deviate(na
         assert (found.deviation, found.eighths, found.expected) == (0.0, 0, scale * y)
     neighbor = resolve(OPERATIONS[name], "value", 1.5 * x, 1.5 * y + math.copysign(2.0**104, y))
     assert neighbor.deviation == pytest.approx(1.0)
+    for lost in (math.inf, math.nan):
+        assert resolve(OPERATIONS[name], "value", x, lost).deviation == math.inf

@@ -58,4 +58,5 @@ def test_torch_still_deviates_as_much_at_the_worst_input(proof: Proof) -> None:
     one = Float32(case, contract, operation, layout, proof.quantity, codes=codes, shards=1)
     found = one.tally(0).witness
     assert found is not None
-    assert found.deviation == proof.witness.deviation
+    # Among many outputs that deviate by nearly as much, only one is measured.
+    assert found.deviation == pytest.approx(proof.witness.deviation, rel=2.0**-20)

@@ -87,7 +87,7 @@ class Kernel:
         self.calls += 1
         if not isinstance(output, Tensor) or output.shape != self.argument.shape or output.dtype != torch.float32:
             raise CaseError(f"{self.case.name} does not return a float32 tensor of the shape of its argument")
-        if not torch.equal(self.argument.detach().view(torch.int32), self.codes):
+        if not np.array_equal(self.bits, self.codes.numpy()):
             raise CaseError(f"{self.case.name} changes its argument")
         outputs: Outputs = output.detach().reshape(-1).numpy()
         return outputs

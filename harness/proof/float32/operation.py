@@ -39,8 +39,9 @@ class Operation:
         -1 for an odd function, 1 for an even one, 0 otherwise.
     overflows_from
         An increasing function overflows from this number on, in value and derivative.
-    is_above_half
-        Whether ``f(x)`` is larger than ``x / 2`` for each number but zero, and close to it for small ones.
+    tangent
+        ``(p, q, 1)`` if ``f(x) > (p / q) x`` for each small number but zero, with slope ``p / q`` at zero;
+        ``(p, q, -1)`` if it is less, and ``(0, 1, 1)`` otherwise.
     is_wave
         Whether the function is a sine or cosine, whose period is shorter than the distance of large float32 numbers.
     """
@@ -55,7 +56,7 @@ class Operation:
     direction: int = 0
     parity: int = 0
     overflows_from: float = math.inf
-    is_above_half: bool = False
+    tangent: tuple[int, int, int] = (0, 1, 1)
     is_wave: bool = False
 
 
@@ -115,14 +116,24 @@ _ALL = (
     Operation("exp", torch.exp, lambda x: x.exp(), (0.0, _inf), (0.0, _inf), direction=1, overflows_from=89.0),
     Operation("expm1", torch.expm1, lambda x: x.exp() - 1, (-1.0, _inf), (0.0, _inf), direction=1, overflows_from=89.0),
     Operation("log", torch.log, lambda x: x.log(), (_nan, _inf), (_nan, 0.0), 0.0, _AT_ZERO, direction=1),
-    Operation("log1p", torch.log1p, lambda x: (1 + x).log(), (_nan, _inf), (_nan, 0.0), -1.0, {-1.0: (-_inf,) * 2}, 1),
+    Operation(
+        "log1p",
+        torch.log1p,
+        lambda x: (1 + x).log(),
+        (_nan, _inf),
+        (_nan, 0.0),
+        lowest=-1.0,
+        poles={-1.0: (-_inf, -_inf)},
+        direction=1,
+        tangent=(1, 1, -1),
+    ),
     Operation("tanh", torch.tanh, _tanh, (-1.0, 1.0), direction=1, parity=-1),
     Operation("erf", torch.erf, lambda x: x.erf(), (-1.0, 1.0), direction=1, parity=-1),
     Operation("erfc", torch.erfc, lambda x: x.erfc(), (2.0, 0.0), direction=-1),
-    Operation("gelu", _of.gelu, _gelu, (0.0, _inf), (0.0, 1.0), is_above_half=True),
-    Operation("gelu_tanh", _gelu_of_tanh, _gelu_tanh, (0.0, _inf), (0.0, 1.0), is_above_half=True),
-    Operation("silu", _of.silu, lambda x: x * _sigmoid(x), (0.0, _inf), (0.0, 1.0), is_above_half=True),
-    Operation("mish", _of.mish, _mish, (0.0, _inf), (0.0, 1.0)),
+    Operation("gelu", _of.gelu, _gelu, (0.0, _inf), (0.0, 1.0), tangent=(1, 2, 1)),
+    Operation("gelu_tanh", _gelu_of_tanh, _gelu_tanh, (0.0, _inf), (0.0, 1.0), tangent=(1, 2, 1)),
+    Operation("silu", _of.silu, lambda x: x * _sigmoid(x), (0.0, _inf), (0.0, 1.0), tangent=(1, 2, 1)),
+    Operation("mish", _of.mish, _mish, (0.0, _inf), (0.0, 1.0), tangent=(3, 5, 1)),
     Operation("sqrt", torch.sqrt, lambda x: x.sqrt(), (_nan, _inf), (_nan, 0.0), 0.0, {0.0: (-0.0, 0.0)}, 1),
     Operation("rsqrt", torch.rsqrt, lambda x: x.rsqrt(), (_nan, 0.0), (_nan, 0.0), 0.0, {0.0: (-_inf, _inf)}, -1),
     Operation(

@@ -26,6 +26,10 @@ def names_of(proof: Proof) -> set[str]:
     return {proof.case.rpartition(".")[2], proof.case, proof.contract}
 
 
+def operation_name(proof: Proof) -> str:
+    """Return the name of the operation of a proof."""
+    return proof.contract if proof.contract in OPERATIONS else proof.case.rpartition(".")[2]
+
+
 def _place(proof: Proof) -> int:
-    own = proof.contract if proof.contract in _ORDER else proof.case.rpartition(".")[2]
-    return _ORDER.get(own, len(_ORDER))
+    return _ORDER.get(operation_name(proof), len(_ORDER))

@@ -18,8 +18,11 @@ _ENOUGH_BITS = 64
 _NOTHING = arb(2) ** -60
 """Eighths of an ulp that count as none at the highest precision: none separates ``gelu(x)`` from a large ``x``."""
 
-SMALL = 2.0**-100
-"""Below this size, ``|f(x) - x / 2|`` is far below an ulp of a function with ``f'(0) = 1/2``."""
+SMALL = 2.0**-45
+"""Below this size, a value is so close to the tangent that both are in one class, or on either side of its end."""
+
+_NEGLIGIBLE = 2.0**-100
+"""Below this size, the distance of a value from the tangent does not change a deviation in float64."""
 
 
 class Resolved(NamedTuple):
@@ -44,9 +47,10 @@ def resolve(operation: Operation, quantity: str, x: float, y: float) -> Resolved
     UndecidedError
         If ball arithmetic gives no decision at the highest precision.
     """
-    if operation.is_above_half and quantity == "value" and 0 < abs(x) < SMALL and math.isfinite(y):
-        deviation, eighths = above_half(np.array([x]), np.array([y]))
-        return Resolved(float(deviation[0]), int(eighths[0]), x / 2.0)
+    p, q, _ = operation.tangent
+    if p and quantity == "value" and 0 < abs(x) < _NEGLIGIBLE and math.isfinite(y):
+        deviation, eighths = beside_tangent(operation.tangent, np.array([x]), np.array([y]))
+        return Resolved(float(deviation[0]), int(eighths[0]), p * x / q)
     for bits in _PRECISIONS:
         with precision(bits):
             (exact,) = taylor(operation, quantity, arb(x), arb(1), 1)
@@ -67,11 +71,14 @@ def _compared(exact: arb, y: float, *, is_last: bool = False) -> Resolved | None
         return Resolved(0.0, 0, expected) if same else Resolved(math.inf, INFINITE, expected)
     if is_last and math.isfinite(y) and abs(arb(y) - exact) * arb(2) ** (26 - _exponent(low)) < _NOTHING:
         return Resolved(0.0, 0, expected)
-    exponent = _exponent(high)
-    if high >= LARGEST or _exponent(low) != exponent:
+    if high >= LARGEST:
         return None
     if not math.isfinite(y):
         return Resolved(math.inf, INFINITE, expected)
+    # No precision separates some values from a power of two; then the smaller ulp counts.
+    exponent = _exponent(low)
+    if _exponent(high) != exponent and not is_last:
+        return None
     eighths = abs(arb(y) - exact) * arb(2) ** (26 - exponent)
     whole = (eighths.mid() + 0.5).floor()
     above = (whole if is_last and abs(eighths - whole) < _NOTHING else eighths.ceil()).unique_fmpz()
@@ -88,15 +95,17 @@ def _exponent(size: arb) -> int:
     return max(-126, int(exponent) + int(mantissa).bit_length() - 1)
 
 
-def above_half(x: Array, y: Array) -> tuple[Array, NDArray[np.int64]]:
-    """Return deviations and classes of outputs if the value is above ``x / 2`` by much less than an ulp.
+def beside_tangent(tangent: tuple[int, int, int], x: Array, y: Array) -> tuple[Array, NDArray[np.int64]]:
+    """Return deviations and classes of outputs if the value differs from ``p x / q`` by much less than an ulp.
 
     ``x`` are float32 numbers below :data:`SMALL`, and ``y`` finite outputs.
     """
-    half = x / 2.0
-    mantissa, exponent = np.frexp(half)
-    # A value next to minus a power of two lies in the binade below.
-    ulp = np.ldexp(1.0, np.maximum(exponent - 1 - (mantissa == -0.5), -126) - 23)
-    # Both are multiples of half an ulp, so that the quotient is a whole number.
-    eighths = np.abs(y - half) * 8.0 / ulp
-    return eighths / 8.0, np.maximum(eighths - (y > half), 0.0).astype(np.int64)
+    p, q, side = tangent
+    mantissa, exponent = np.frexp(p * x / q)
+    # A value next to a power of two, and smaller than it, lies in the binade below.
+    ulp = np.ldexp(1.0, np.maximum(exponent - 1 - (mantissa == -0.5 * side), -126) - 23)
+    # All are multiples of half an ulp, so that the quotient is a whole number.
+    gap = q * y - p * x
+    parts = np.abs(gap) * 8.0 / ulp
+    classes = np.clip((parts - (side * gap > 0.0)) // q, 0.0, float(INFINITE))
+    return parts / (8.0 * q), classes.astype(np.int64)

@@ -23,7 +23,7 @@ from flint import arb
 from numpy.typing import NDArray
 
 from harness.floats.double_double import Array
-from harness.proof.float32.model import DEGREE, MIN_BITS, Kind, Piece, number, pieces, precision
+from harness.proof.float32.model import DEGREE, INFINITE, MIN_BITS, Kind, Piece, number, pieces, precision
 from harness.proof.float32.operation import Operation
 
 WIDTH = 1 << MIN_BITS
@@ -37,6 +37,9 @@ _WAVE_ERROR = 2.0**-49
 
 LARGEST = float.fromhex("0x1.ffffffp+127")
 """Numbers of at least this size round to infinity."""
+
+NEAR = 2.0**-7
+"""Distance in ulp of values that are next to a number."""
 
 CAREFUL = 2.0**-20
 """Largest error in ulp of a row that is not treated number by number."""
@@ -59,7 +62,9 @@ class Rows:
     ulp
         Ulp of the values of a row; NaN if it is not the same for the whole row.
     constant
-        A float32 number next to all values of a row, which deviate from it by less than 2^-7 ulp; NaN if there is none.
+        A float32 number next to all values of a row; NaN if there is none. Infinity if all values are too large.
+    slope
+        1 or 1/2 if all values of a row are next to this multiple of their inputs, which is exact; else NaN.
     """
 
     coefficients: Array
@@ -69,6 +74,7 @@ class Rows:
     direction: NDArray[np.int8]
     ulp: Array
     constant: Array
+    slope: Array
 
     def powers_at(self, row: int) -> Array:
         """Return the matrix for a row and those after it."""
@@ -103,7 +109,8 @@ def rows_of(operation: Operation, quantity: str, codes: range, sign: int) -> Row
         return rows if sign > 0 else replace(rows, coefficients=parity * rows.coefficients)
     parts = [_of_piece(piece) for piece in pieces(operation, quantity, codes, sign)]
     coefficients, error, kind, direction = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return _with_ulp(coefficients, ((0, _powers()),), error, kind, direction)
+    rows = _with_ulp(coefficients, ((0, _powers()),), error, kind, direction)
+    return replace(rows, slope=_slope(rows, codes, sign))
 
 
 def _of_piece(piece: Piece) -> tuple[Array, Array, NDArray[np.int8], NDArray[np.int8]]:
@@ -138,9 +145,25 @@ def _with_ulp(
     with np.errstate(over="ignore"):
         constant = coefficients[:, 0].astype(np.float32).astype(np.float64)
     distance = np.abs(coefficients[:, 0] - constant) + spread
-    is_constant = (kind == Kind.ORDINARY) & (distance <= 2.0**-7 * np.maximum(2.0**-24 * np.abs(constant), 2.0**-149))
+    is_constant = (kind == Kind.ORDINARY) & (distance <= NEAR * np.maximum(2.0**-24 * np.abs(constant), 2.0**-149))
     ulp = np.where(same, ulp_low, np.nan)
-    return Rows(coefficients, powers, error, kind, direction, ulp, np.where(is_constant, constant, np.nan))
+    constant = np.where(is_constant, constant, np.nan)
+    constant = np.where(kind == Kind.OVERFLOW, np.copysign(np.inf, coefficients[:, 0]), constant)
+    return Rows(coefficients, powers, error, kind, direction, ulp, constant, slope=np.full_like(ulp, np.nan))
+
+
+def _slope(rows: Rows, codes: range, sign: int) -> Array:
+    starts = np.arange(codes.start, codes.stop, WIDTH)
+    exponent = np.maximum(starts >> 23, 1)
+    half = WIDTH // 2 * np.exp2(exponent - 150.0)
+    center = (starts - ((exponent - 1) << 23)) * np.exp2(exponent - 150.0) + half
+    rest = np.abs(rows.coefficients[:, 2:]).sum(1) + rows.error
+    slope = np.full(len(starts), np.nan)
+    for one in (0.5, 1.0):
+        first, second = (np.abs(rows.coefficients[:, k] - sign * one * x) for k, x in ((0, center), (1, half)))
+        is_next = (rows.kind == Kind.ORDINARY) & (first + second + rest <= NEAR * rows.ulp)
+        slope[is_next & (starts >= 1 << 24)] = one
+    return slope
 
 
 def _exponent(values: Array) -> NDArray[np.int64]:
@@ -155,9 +178,9 @@ def _waves(name: str, quantity: str, codes: range) -> Rows:
     ``a`` is the first number of a row, and ``b`` the distance from it.
     """
     starts = range(codes.start, codes.stop, WIDTH)
-    coefficients, powers = np.zeros((len(starts), _TERMS)), []
+    coefficients, powers = np.zeros((len(starts), _TERMS)), [(0, np.zeros((_TERMS, WIDTH)))]
     with precision(320):
-        for i, start in enumerate(starts):
+        for i, start in enumerate(starts[: max(0, (INFINITE - codes.start) // WIDTH)]):
             if start % (1 << 23) == 0 or i == 0:
                 powers.append((i, _wave_powers(2.0 ** ((start >> 23) - 150))))
             sine, cosine = arb(number(start)).sin(), arb(number(start)).cos()
@@ -166,9 +189,11 @@ def _waves(name: str, quantity: str, codes: range) -> Rows:
                 value, slope = slope, -value
             coefficients[i, :2] = float(value), float(slope)
     count = len(starts)
-    none = np.zeros(count, dtype=np.int8)
+    kind = np.where(np.array(starts) < INFINITE, Kind.ORDINARY, Kind.UNDEFINED).astype(np.int8)
     unknown = np.full(count, np.nan)
-    return Rows(coefficients, tuple(powers), np.full(count, _WAVE_ERROR), none, none, unknown, unknown)
+    none = np.zeros(count, dtype=np.int8)
+    error = np.where(kind == Kind.ORDINARY, _WAVE_ERROR, 0.0)
+    return Rows(coefficients, tuple(powers), error, kind, none, *[unknown] * 3)
 
 
 def _wave_powers(spacing: float) -> Array:

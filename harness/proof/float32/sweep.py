@@ -5,7 +5,6 @@ close to a multiple of an eighth that the proved error could move it across.
 """
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,8 +16,9 @@ from harness.proof.float32.count import Counts
 from harness.proof.float32.kernel import Kernel, Outputs
 from harness.proof.float32.model import INFINITE, Kind, number
 from harness.proof.float32.operation import Operation
-from harness.proof.float32.resolution import SMALL, Resolved, above_half, resolve
-from harness.proof.float32.rows import WIDTH, Rows, rows_of
+from harness.proof.float32.resolution import SMALL, Resolved, beside_tangent, resolve
+from harness.proof.float32.rows import NEAR, WIDTH, rows_of
+from harness.proof.float32.side import Block, Side
 
 BLOCK = 32 * WIDTH
 """Number of codes of one call, in a shard that has more."""
@@ -43,44 +43,6 @@ Flags = NDArray[np.bool_]
 Singles = NDArray[np.float32]
 
 
-class Side:
-    """Numbers of one sign in a shard, with the kernel, the exact values and the last output."""
-
-    def __init__(self, kernel: Kernel, rows: Rows, sign: int, *, direction: int, blocks: int) -> None:
-        self.kernel, self.rows, self.sign, self.declared = kernel, rows, sign, sign * direction
-        self.directions = self.directions_of(rows)
-        self.has_kinds: Flags = np.any(rows.kind.reshape(blocks, -1), axis=1)
-        self.is_uneven: Flags = np.any(np.isnan(rows.ulp).reshape(blocks, -1), axis=1)
-        ends = rows.constant.reshape(blocks, -1)
-        self.constants = np.where((ends == ends[:, :1]).all(1), ends[:, 0], np.nan).astype(np.float32)
-        """For each block, the number that all results are next to; NaN if there is none."""
-        self.last: np.float32 | None = None
-        self.last_direction = 0
-
-    def directions_of(self, rows: Rows) -> NDArray[np.int8]:
-        """Return the directions of the function on rows, in the order of the codes."""
-        declared = np.where(rows.kind != Kind.UNDEFINED, np.int8(self.declared), np.int8(0))
-        return declared if self.declared else rows.direction
-
-    def x(self, magnitude: int) -> float:
-        """Return the number of a magnitude."""
-        return self.sign * number(magnitude)
-
-
-class Block(NamedTuple):
-    """One call: its first code, rows and outputs."""
-
-    side: Side
-    start: int
-    rows: slice
-    outputs: Outputs
-
-    @property
-    def kinds(self) -> NDArray[np.int8]:
-        """Classes of the rows."""
-        return self.side.rows.kind[self.rows]
-
-
 class Sweep:
     """Visits a shard, which is a range of magnitudes with both signs."""
 
@@ -102,7 +64,9 @@ class Sweep:
             )
             for sign in (1, -1)
         ]
-        self.is_above_half = operation.is_above_half and not is_gradient
+        for side in self.sides:
+            side.poles = self._poles_of(side)
+        self.has_tangent = operation.tangent[0] > 0 and not is_gradient
         shape = (self.size // WIDTH, WIDTH)
         self.exact, self.wide, *self.buffers = (np.empty(shape) for _ in range(5))
         self.eighths, self.part, self.whole = (np.empty(shape, np.float32) for _ in range(3))
@@ -122,34 +86,71 @@ class Sweep:
                 before = rows_of(self.operation, self.quantity, range(start - WIDTH, start), side.sign)
                 side.last_direction = int(side.directions_of(before)[-1])
                 side.last = side.kernel(start - self.size)[-1]
-            for block in range(self.blocks):
-                outputs = [self._visited(side, block) for side in self.sides]
-                if self.parity:
-                    self._compare(block, *outputs)
+            for number_ in range(self.blocks):
+                self._judge_both(number_)
         self.counts.floor_s = sum(side.kernel.spent_s for side in self.sides)
         return self.counts
 
-    def _visited(self, side: Side, number_: int) -> Outputs:
+    def _visited(self, side: Side, number_: int) -> Block:
         start, count = self.codes.start + number_ * self.size, self.size // WIDTH
         rows = slice(number_ * count, (number_ + 1) * count)
-        block = Block(side, start, rows, side.kernel(start))
+        block = Block(side, start, number_, rows, side.kernel(start))
         # The call has compared its argument with these codes.
         first = start + (SIGN if side.sign < 0 else 0)
         self.counts.visit(range(first, first + self.size))
-        if (block.outputs == side.constants[number_]).all() and not self._poles_in(block):
-            self.counts.histogram[0] += self.size
+        return block
+
+    def _judge_both(self, number_: int) -> None:
+        """Count the outputs for numbers of either sign; those of a symmetric function deviate by as much."""
+        before = self.counts.histogram.copy()
+        positive = self._visited(self.sides[0], number_)
+        is_regular = self._judge(positive)
+        negative = self._visited(self.sides[1], number_)
+        # An implementation may return the same memory again.
+        is_regular &= not np.may_share_memory(positive.outputs, negative.outputs)
+        if self.parity and self._compare(positive, negative.outputs) and is_regular:
+            self.counts.histogram += self.counts.histogram - before
+        else:
+            self._judge(negative)
+        for block in (positive, negative):
             self._order(block)
-            return block.outputs
-        is_plain = not (side.is_uneven[number_] or side.has_kinds[number_])
-        guard, doubtful = self._measure(block, is_plain=is_plain)
-        if side.has_kinds[number_]:
+
+    def _judge(self, block: Block) -> bool:
+        """Count the outputs of a block; return whether all inputs are ordinary and no output is lost."""
+        side, number_ = block.side, block.number
+        if self._is_counted_at_once(block):
+            return True
+        has_kinds, poles = bool(side.has_kinds[number_]), self._poles_in(block)
+        guard, doubtful = self._measure(block, is_plain=not (side.is_uneven[number_] or has_kinds))
+        if has_kinds:
             self._special_rows(block, doubtful)
         self._poles(block, doubtful)
-        if self._decide(block, guard, doubtful) > 8.0:
+        is_near = self._decide(block, guard, doubtful) <= 8.0
+        if not is_near:
             self._lost(block)
         self._count_classes()
-        self._order(block)
-        return block.outputs
+        return is_near and not has_kinds and not poles
+
+    def _is_counted_at_once(self, block: Block) -> bool:
+        """Count a block whose exact values are all next to a number or a line, if the outputs show one class."""
+        side, outputs, number_ = block.side, block.outputs, block.number
+        if self._poles_in(block):
+            return False
+        if side.is_undefined[number_]:
+            return self.quantity != "value" or bool(np.isnan(outputs).all())
+        known, class_ = side.known(number_, outputs), 0
+        if known is None or not (outputs == known).all():
+            return False
+        if not math.isnan(middle := side.middles[number_]):
+            eighths = abs(middle - float(outputs[0])) * 8.0 / side.ulps[number_]
+            class_, largest = int(max(eighths - 8.0 * NEAR, 0.0)), eighths + 8.0 * NEAR
+            if class_ != int(largest) or largest > 8.0:
+                return False
+            # The function is monotone here, so that the largest deviation is at one end.
+            for place in (0, self.size - 1) if largest > 8.0 * self.counts.worst else ():
+                self._offer(block, place)
+        self.counts.histogram[class_] += self.size
+        return True
 
     def _measure(self, block: Block, *, is_plain: bool) -> tuple[float | Singles, Flags | None]:
         """Set the deviations of a block in eighths of an ulp.
@@ -165,7 +166,7 @@ class Sweep:
         if is_plain:
             scale = 8.0 / ulp
             np.subtract(self.exact, self.wide, out=self.exact)
-            np.multiply(self.exact, scale[:, None], out=self.exact)
+            torch.mul(torch.from_numpy(self.exact), torch.from_numpy(scale[:, None]), out=torch.from_numpy(self.exact))
             self._to_float32()
             return float((error * scale).max()), None
         return self._measure_each(error[:, None])
@@ -208,7 +209,7 @@ class Sweep:
                 self.counts.exclude(WIDTH)
                 if self.quantity == "value":
                     wrong = ~np.isnan(grid[row])
-                    wrong[0] &= block.start + row * WIDTH not in self._poles_of(block.side)
+                    wrong[0] &= block.start + row * WIDTH not in block.side.poles
                     self._depart("not_nan", block, row * WIDTH + np.flatnonzero(wrong), math.nan)
 
     def _poles_of(self, side: Side) -> dict[int, float | None]:
@@ -226,7 +227,7 @@ class Sweep:
         """Return the places of the poles in a block with the expected results."""
         return [
             (code - block.start, expected)
-            for code, expected in self._poles_of(block.side).items()
+            for code, expected in block.side.poles.items()
             if 0 <= code - block.start < self.size
         ]
 
@@ -259,7 +260,7 @@ class Sweep:
     def _near(self, guard: float | Singles, largest: float) -> Flags | None:
         """Return which deviations may be in the neighboring class, or ``None`` if none is."""
         is_plain = isinstance(guard, float) and largest <= 64.0
-        np.maximum(self.eighths, np.float32(0.5), out=self.part)
+        torch.clamp(torch.from_numpy(self.eighths), min=0.5, out=torch.from_numpy(self.part))
         if not is_plain:
             np.minimum(self.part, np.float32(_FAR), out=self.part)
         np.rint(self.part, out=self.whole)
@@ -272,9 +273,9 @@ class Sweep:
         """Let ball arithmetic decide the classes at some places; return the largest deviation."""
         flat = self.eighths.reshape(-1)
         self.counts.resolved += len(places)
-        if self.is_above_half and number(block.start + self.size) < SMALL and len(places):
+        if self.has_tangent and number(block.start + self.size) < SMALL and len(places):
             x = block.side.sign * (block.start + places).astype(np.uint32).view(np.float32).astype(np.float64)
-            deviations, classes = above_half(x, block.outputs[places].astype(np.float64))
+            deviations, classes = beside_tangent(self.operation.tangent, x, block.outputs[places].astype(np.float64))
             self._offer(block, int(places[np.argmax(deviations)]))
             flat[places] = classes + 0.5
         else:
@@ -331,7 +332,7 @@ class Sweep:
         self.counts.depart(law, len(places), (x, y, expected))
 
     def _count_classes(self) -> None:
-        np.minimum(self.eighths, np.float32(255.5), out=self.part)
+        torch.clamp(torch.from_numpy(self.eighths), max=255.5, out=torch.from_numpy(self.part))
         self.classes.view(self.eighths.shape).copy_(torch.from_numpy(self.part))
         found = torch.bincount(self.classes, minlength=256).numpy()
         self.counts.histogram += found
@@ -345,7 +346,7 @@ class Sweep:
         directions = side.directions[block.rows]
         if side.last is not None and directions[0] == side.last_direction:
             self._in_order(block, -1, np.concatenate([[side.last], outputs[:1]]), int(directions[0]))
-        changes = np.flatnonzero(np.diff(directions)) + 1
+        changes = np.flatnonzero(np.diff(directions)) + 1 if np.isnan(side.direction[block.number]) else ()
         for first, last in zip((0, *changes), (*changes, len(directions)), strict=True):
             self._in_order(block, first * WIDTH, outputs[first * WIDTH : last * WIDTH], int(directions[first]))
         side.last, side.last_direction = outputs[-1].copy(), int(directions[-1])
@@ -359,14 +360,14 @@ class Sweep:
             places = np.flatnonzero(wrong)
             self._depart("monotone", block, places + offset + 1, float(outputs[places[0]]))
 
-    def _compare(self, block: int, positive: Outputs, negative: Outputs) -> None:
-        """Compare the outputs for numbers of either sign bit by bit."""
+    def _compare(self, block: Block, negative: Outputs) -> bool:
+        """Compare the outputs for numbers of either sign bit by bit; return whether all are the same."""
+        positive = block.outputs
         same = positive.view(np.int32) == (negative if self.parity > 0 else -negative).view(np.int32)
         self.counts.mirrored += len(same)
-        if not same.all():
-            wrong = ~same & ~(np.isnan(positive) & np.isnan(negative))
-            start = self.codes.start + block * self.size
-            own = Block(self.sides[0], start, slice(0, 0), positive)
-            places = np.flatnonzero(wrong)
-            if len(places):
-                self._depart("symmetric", own, places, self.parity * float(negative[places[0]]))
+        if same.all():
+            return True
+        places = np.flatnonzero(~same & ~(np.isnan(positive) & np.isnan(negative)))
+        if len(places):
+            self._depart("symmetric", block, places, self.parity * float(negative[places[0]]))
+        return False
