@@ -17,6 +17,7 @@ from harness.cli import (
     accuracy,
     audit,
     check,
+    diff,
     doctor,
     experiments,
     gate,
@@ -84,6 +85,7 @@ COMMANDS = {
     ),
     "Did a change make it worse?": (
         ("gate", gate.gate, gate.EPILOG),
+        ("diff", diff.diff, diff.EPILOG),
         ("doctor", doctor.doctor, doctor.EPILOG),
         ("freeze", laws.freeze, laws.FREEZE_EPILOG),
     ),
