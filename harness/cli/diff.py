@@ -63,6 +63,7 @@ def diff(
     pythons = [interpreter(one) for one in (before, after)]
     with ExitStack() as stack, progress() as bar:
         releases = [stack.enter_context(Release.of(python)) for python in pythons]
+        about = [one.about() for one in releases]
         task = bar.add_task("comparing", total=sample * len(differences))
         for one in differences:
             for done in one.compare(releases, blocks):
@@ -71,8 +72,8 @@ def diff(
     for one in differences:
         table.add_row(*one.row.values())
     print_table(console(), table)
-    for role, release in zip(("before", "after"), releases, strict=True):
-        say(f"{role}: {release.about}")
+    for role, version, python in zip(("before", "after"), about, pythons, strict=True):
+        say(f"{role}: {version} ({python})")
     worse = [one.operation.name for one in differences if one.counts["worse"]]
     say(f"diff: results of {', '.join(worse)} are worse" if worse else "diff: no result is worse")
     raise typer.Exit(int(bool(worse)))

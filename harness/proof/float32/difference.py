@@ -45,10 +45,8 @@ _TOGETHER = 256
 _ROUNDING = 2.0**-50
 """Bound on the relative rounding error of the difference of two distances."""
 
-_ABOUT = "import torch; print('torch', torch.__version__, 'with', torch.backends.cpu.get_cpu_capability())"
 
-
-def interpreter(wanted: str) -> Path:
+def interpreter(wanted: str) -> str:
     """Return the Python interpreter at a path, or the one of an environment in which pip installs a release of torch.
 
     Raises
@@ -57,53 +55,69 @@ def interpreter(wanted: str) -> Path:
         If the text is neither, or pip cannot install the release.
     """
     if Path(wanted).is_file():
-        return Path(wanted).absolute()
+        return str(Path(wanted).absolute())
     if not re.fullmatch(r"torch==[\w.+]+", wanted):
         rule = "it must be a release, such as `torch==2.13.0`, or the path of a Python interpreter"
         raise UsageError(f"cannot compare `{wanted}`", rule=rule)
     folder = (ENVIRONMENTS / wanted).absolute()
-    python, complete = folder / ("Scripts" if os.name == "nt" else "bin") / "python", folder / "complete"
+    python, complete = str(folder / ("Scripts" if os.name == "nt" else "bin") / "python"), folder / "complete"
     if not complete.is_file():
         shutil.rmtree(folder, ignore_errors=True)
         _run(f"cannot install `{wanted}`", sys.executable, "-m", "venv", str(folder))
-        _run(f"cannot install `{wanted}`", str(python), "-m", "pip", "install", "--quiet", wanted)
+        _run(f"cannot install `{wanted}`", python, "-m", "pip", "install", "--quiet", wanted)
         complete.touch()
     return python
 
 
-def _run(problem: str, *words: str) -> str:
-    """Return the output of a program; the last line of its errors becomes the reason of a usage error."""
+def _run(problem: str, *words: str) -> None:
+    """Run a program; the last line of its errors is the reason of a usage error."""
     try:
-        done = subprocess.run(words, capture_output=True, text=True, errors="replace", check=True)
+        subprocess.run(words, capture_output=True, text=True, errors="replace", check=True)
     except (OSError, subprocess.CalledProcessError) as error:
         lines = str(getattr(error, "stderr", None) or error).strip().splitlines()
         raise UsageError(problem, rule=lines[-1].removeprefix("ERROR: ")) from None
-    return done.stdout.strip()
 
 
 class Release(NamedTuple):
     """A process that computes with the torch of another interpreter."""
 
-    about: str
+    python: str
     requests: IO[bytes]
     results: IO[bytes]
 
     @classmethod
     @contextmanager
-    def of(cls, python: Path) -> "Iterator[Release]":
+    def of(cls, python: str) -> "Iterator[Release]":
         """Start a process, which ends with the body.
+
+        Raises
+        ------
+        UsageError
+            If the path is no interpreter.
+        """
+        _run(f"cannot use `{python}`", python, "-c", "")
+        pipe, words = subprocess.PIPE, [python, "-E", release.__file__]
+        with subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL) as process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            try:
+                yield cls(python, process.stdin, process.stdout)
+            finally:
+                process.kill()
+
+    def about(self) -> str:
+        """Return the version of torch and its kernels, which the process writes first.
 
         Raises
         ------
         UsageError
             If the interpreter cannot import torch.
         """
-        about = _run(f"cannot use `{python}`", str(python), "-E", "-c", _ABOUT)
-        pipe, words = subprocess.PIPE, [str(python), "-E", release.__file__]
-        with subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL) as process:
-            assert process.stdin is not None
-            assert process.stdout is not None
-            yield cls(f"{about} ({python})", process.stdin, process.stdout)
+        about = self.results.readline().decode().strip()
+        if not about:
+            _run(f"cannot use `{self.python}`", self.python, "-E", "-c", "import torch")
+            self.read(1)
+        return about
 
     def ask(self, operation: str, blocks: Sequence[int], *, raw: bool) -> None:
         """Send a request, without waiting for the results."""
@@ -114,7 +128,7 @@ class Release(NamedTuple):
         """Return the next bytes of the results."""
         results = self.results.read(size)
         if len(results) != size:
-            raise UsageError(f"the process of {self.about} ended", rule="its torch may lack the operation")
+            raise UsageError(f"the process of `{self.python}` ended", rule="its torch may lack the operation")
         return results
 
 
@@ -199,8 +213,8 @@ class Difference:
         away = [np.where(_same(one, exact), 0.0, np.nan_to_num(np.abs(one - exact), nan=np.inf)) for one in both]
         gains = np.where(away[0] == away[1], 0.0, away[0] - away[1])
         is_close = np.abs(gains) <= 2.0 * error + _ROUNDING * np.minimum(*away)
-        is_close = (is_close & (kinds == Kind.ORDINARY) & ~is_pole) | (kinds == Kind.SINGLE)
-        for i in np.flatnonzero(is_close & ~_same(*both)):
+        is_close = (is_close & (kinds == Kind.ORDINARY)) | (kinds == Kind.SINGLE)
+        for i in np.flatnonzero(is_close & ~is_pole & ~_same(*both)):
             x = sign * number(start + int(places[i]))
             deviations = [resolve(self.operation, "value", x, float(one[i])).deviation for one in both]
             gains[i] = 0.0 if deviations[0] == deviations[1] else deviations[0] - deviations[1]

@@ -1,7 +1,7 @@
 """A program that computes result bits with the torch of another interpreter. It imports nothing else of the harness.
 
 Each line of standard input is a request: the operation, blocks of inputs, and whether to return the bits of the results
-or a digest for each block. Standard output has only the bytes of the answers.
+or a digest for each block. After the version of torch, standard output has only the bytes of the answers.
 """
 
 import ctypes
@@ -23,6 +23,8 @@ DIGEST = 16
 def main() -> None:
     """Answer requests until the end of standard input."""
     torch.set_num_threads(1)
+    sys.stdout.write(f"torch {torch.__version__} with {torch.backends.cpu.get_cpu_capability()}\n")
+    sys.stdout.flush()
     for line in sys.stdin:
         request = json.loads(line)
         function = _function(request["operation"])
