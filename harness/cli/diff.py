@@ -49,7 +49,7 @@ def diff(
         ),
     ] = 1 << 16,
 ) -> None:
-    """Compare the results of torch's operations between two releases, bit by bit."""
+    """Compare the results of two torch releases bit by bit."""
     from harness.display.narrow import print_table
     from harness.proof.float32.difference import BLOCKS, Difference, Release, interpreter
     from harness.proof.float32.operation import OPERATIONS

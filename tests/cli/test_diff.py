@@ -74,7 +74,7 @@ def test_a_single_wrong_result_is_found(
 def test_an_installed_release_is_used_again(harness_command: Command) -> None:
     """The environment is below ``.harness``."""
     folder = Path(".harness", "environments", "torch==1.2.3")
-    fake(folder / "bin", "")
+    fake(folder / "bin", "pass")
     (folder / "complete").touch()
     done = harness_command("diff", "torch==1.2.3", sys.executable, "--operations", "exp", "--sample", "1")
     assert done.returncode == 0, done.stderr
