@@ -26,7 +26,7 @@ def print_accuracy(console: Console, proofs: Sequence[Proof], *, are_casts: bool
         table.add_row(*(escape(cell.replace("`", "")) for cell in row.values()))
     print_table(console, table)
     for law, statement in (CAST_LAWS if are_casts else LAWS).items():
-        print_sentence(console, f"{NAMES.get(law, law)}: {statement}")
+        print_sentence(console, f"{law if are_casts else NAMES[law]}: {statement}")
     for environment in environments(proofs):
         print_sentence(console, f"environment: {environment}")
 
