@@ -16,7 +16,7 @@ EPILOG = epilog(
   harness diff old/bin/python new/bin/python --operations exp,log
 """,
     """
-Where result bits differ, exact arithmetic decides which result is better.
+Exact arithmetic decides which result is better if their bits differ.
 All float32 numbers take about a minute for each operation, or several minutes
 if many results changed. pip installs each release once, with its own
 settings, such as PIP_INDEX_URL, in .harness/environments.

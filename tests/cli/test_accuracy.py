@@ -83,8 +83,9 @@ def test_an_unknown_name_and_a_wrong_picture_are_usage_errors(harness_command: C
     assert (done.returncode, "cannot write the picture" in done.stderr) == (2, True)
 
 
-def test_casts_are_shown(harness_command: Command) -> None:
+def test_casts_are_shown(harness_command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     """The table has the policies, the deviations and the statements of the laws."""
+    monkeypatch.setenv("COLUMNS", "400")
     done = harness_command("accuracy", "--casts", "float8_e8m0fnu")
     text = " ".join(done.stdout.split())
     assert done.returncode == 0
